@@ -1,0 +1,21 @@
+/** Element types that kernels compute with; file formats know more (see @qdylora/checkpoint). */
+export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
+
+/** Bytes of one element. */
+export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4, u8: 1 };
+
+export interface DataOf {
+  f32: Float32Array<ArrayBufferLike>;
+  /** bfloat16 bit patterns: the upper half of a float32. */
+  bf16: Uint16Array<ArrayBufferLike>;
+  i32: Int32Array<ArrayBufferLike>;
+  u8: Uint8Array<ArrayBufferLike>;
+}
+
+const CONSTRUCTORS = { f32: Float32Array, bf16: Uint16Array, i32: Int32Array, u8: Uint8Array };
+
+/** A typed array of `length` elements of `dtype` over `buffer` (or over new zeroed memory). */
+export function typedArray<D extends DType>(dtype: D, buffer: ArrayBufferLike | null, byteOffset: number, length: number): DataOf[D] {
+  const Constructor = CONSTRUCTORS[dtype];
+  return (buffer === null ? new Constructor(length) : new Constructor(buffer as ArrayBuffer, byteOffset, length)) as DataOf[D];
+}

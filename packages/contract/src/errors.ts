@@ -1,0 +1,90 @@
+/** Stable codes of the errors that this project throws; programs switch on these, not on messages. */
+export type ErrorCode =
+  | 'BAD_ARGUMENT' | 'BAD_SHAPE' | 'NON_FINITE' | 'DISPOSED' | 'OUT_OF_MEMORY' | 'MISSING_KERNEL' | 'UNSUPPORTED'
+  | 'UNSUPPORTED_ARCHITECTURE' | 'BAD_FILE' | 'MISSING_FILE' | 'MISSING_TENSOR' | 'BAD_CONFIG' | 'BAD_DATA' | 'BAD_ADAPTER'
+  | 'BUSY_FOLDER' | 'NOT_EMPTY' | 'BAD_RESUME' | 'NON_FINITE_LOSS' | 'WRITE_FAILED' | 'ABORTED' | 'NATIVE';
+
+export interface ErrorParts {
+  /** Where it happened: a package, a file, a key, a line. */
+  readonly where: string;
+  /** What was expected, for what, and what came: `expected X for Y, got Z`. */
+  readonly problem: string;
+  /** What the reader can do now. */
+  readonly nextStep?: string;
+  /** The values behind the message. */
+  readonly details?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+const MARK = Symbol.for('qdylora.error');
+
+/**
+ * The base of every error thrown on purpose: `[where] problem. Next step.` plus a stable `code` and the values as `details`.
+ *
+ * @example
+ * throw new QdyloraError('BAD_ARGUMENT', { where: 'rank-set', problem: 'expected a whole number ≥ 1 for a rank, got 0', nextStep: 'Remove it.' });
+ */
+export class QdyloraError extends Error {
+  readonly code: ErrorCode;
+  readonly where: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly [MARK] = true;
+
+  constructor(code: ErrorCode, parts: ErrorParts) {
+    super(errorMessage(parts), parts.cause === undefined ? undefined : { cause: parts.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.where = parts.where;
+    this.details = parts.details ?? {};
+  }
+
+  /** True for errors of this family, also when two copies of the package are installed. */
+  static isInstance(value: unknown): value is QdyloraError {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[MARK] === true;
+  }
+}
+
+/** The one place where a message is put together. */
+export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
+  const sentence = /[.!?]$/.test(problem) ? problem : `${problem}.`;
+  return `[${where}] ${sentence}${nextStep ? ` ${nextStep}` : ''}`;
+}
+
+/** Memory that could not be had: `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
+export class InsufficientMemoryError extends QdyloraError {
+  constructor(requiredBytes: number, availableBytes: number, where = 'memory') {
+    super('OUT_OF_MEMORY', {
+      where, problem: `expected room for ${requiredBytes} bytes, got ${availableBytes}`,
+      nextStep: 'Use a smaller batch or sequence, gradient checkpointing, or a smaller lora_r.', details: { requiredBytes, availableBytes },
+    });
+  }
+}
+
+/** Use of an object after its `dispose`. */
+export class DisposedError extends QdyloraError {
+  constructor(what: string) {
+    super('DISPOSED', { where: what, problem: `expected a live ${what}, got a disposed one`, nextStep: 'Do not use it after dispose().' });
+  }
+}
+
+/** An op that a backend has no kernel for, where the reference cannot run either. */
+export class MissingKernelError extends QdyloraError {
+  constructor(op: string, backend: string) {
+    super('MISSING_KERNEL', { where: backend, problem: `expected a kernel for the op ${op}, got none`, nextStep: 'Choose another backend.', details: { op, backend } });
+  }
+}
+
+/** An architecture without a forward function; the message lists the supported ones. */
+export class UnsupportedArchitectureError extends QdyloraError {
+  constructor(where: string, got: string, supported: readonly string[]) {
+    super('UNSUPPORTED_ARCHITECTURE', {
+      where, problem: `expected a supported architecture (${supported.join(', ')}) for model_type, got ${got}`,
+      nextStep: 'Choose another model, or add the family: see CONTRIBUTING.md.', details: { got, supported },
+    });
+  }
+}
+
+/** Throws `BAD_ARGUMENT` unless `condition` holds. */
+export function assertArgument(condition: unknown, where: string, problem: string, nextStep?: string): asserts condition {
+  if (!condition) throw new QdyloraError('BAD_ARGUMENT', { where, problem, nextStep });
+}

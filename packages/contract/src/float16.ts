@@ -1,0 +1,31 @@
+/** All 65,536 half floats as float32; built on first use, 256 KiB. */
+let table: Float32Array | undefined;
+
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1, exponent = (half >>> 10) & 31, fraction = half & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+/** IEEE half bits → float32, exact. */
+export function fromFloat16(half: number): number {
+  table ??= Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i));
+  return table[half & 0xffff]!;
+}
+
+/** float32 → IEEE half bits, round to nearest even; overflow gives infinity. */
+export function toFloat16(value: number): number {
+  const x = Math.fround(value);
+  if (Number.isNaN(x)) return 0x7e00;
+  const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0, size = Math.abs(x);
+  if (size >= 65520) return sign | 0x7c00; // halfway between 65504 and 2^16 rounds up
+  if (size < 2 ** -14) return sign | roundHalfEven(size * 2 ** 24);
+  const exponent = Math.floor(Math.log2(size)), power = 2 ** exponent <= size ? (2 ** (exponent + 1) <= size ? exponent + 1 : exponent) : exponent - 1;
+  return sign | (((power + 15) << 10) + roundHalfEven((size / 2 ** power - 1) * 1024));
+}
+
+function roundHalfEven(x: number): number {
+  const down = Math.floor(x), rest = x - down;
+  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
+}

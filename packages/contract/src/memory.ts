@@ -1,0 +1,29 @@
+import type { ArrayView } from './array-view.ts';
+import type { DataOf, DType } from './dtype.ts';
+import type { Shape } from './shape.ts';
+
+/** Bytes now in use, the most that were in use since the last reset, and what is held from the system. */
+export interface MemoryUsage { readonly liveBytes: number; readonly peakBytes: number; readonly reservedBytes: number }
+
+/**
+ * Where a backend keeps arrays. Allocations belong to the innermost open scope and end with it, so a step's temporaries die with the step;
+ * what is allocated outside any scope lives until `release` or `dispose`. Contents of a fresh array are undefined.
+ */
+export interface Memory extends Disposable {
+  readonly name: string;
+  /** True where `ArrayView.data` can be read and written by JavaScript. */
+  readonly isHost: boolean;
+  allocate<D extends DType>(dtype: D, shape: Shape): ArrayView<D>;
+  /** Gives one allocation back early; a view that is not the object `allocate` returned is ignored. */
+  release(view: ArrayView): void;
+  /** Runs `body` in a new scope; what it allocated is released at the end, except the views that `keep` picks out of the result, which pass to the outer scope. */
+  scoped<T>(body: () => T, keep?: (result: T) => Iterable<ArrayView | undefined>): T;
+  /** Moves allocations out of all scopes: they live until `release`. */
+  persist(...views: (ArrayView | undefined)[]): void;
+  /** Copies values out; the one place where a caller waits for enqueued work. */
+  read<D extends DType>(view: ArrayView<D>): Promise<DataOf[D]>;
+  write<D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void;
+  usage(): MemoryUsage;
+  resetPeak(): void;
+  dispose(): void;
+}

@@ -1,0 +1,21 @@
+import type { ArraySpec, ArrayView } from './array-view.ts';
+
+/** Arrays by name; `undefined` = an optional array that this call leaves out. */
+export type Arrays = Readonly<Record<string, ArrayView | undefined>>;
+export type SpecsOf<O> = { readonly [K in keyof O]: ArraySpec | undefined };
+
+/**
+ * An op is a contract: names, shapes and a slow, clear reference in float64. Kernels of every backend are tested against it.
+ *
+ * - `shapes` checks the inputs and says what each output is (undefined = this call does not make it).
+ * - `accumulates` names the outputs that a call *adds to*; the caller hands them in, already holding numbers.
+ */
+export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = unknown> {
+  readonly name: string;
+  readonly accumulates?: readonly (keyof O & string)[];
+  shapes(inputs: I, attributes: A): SpecsOf<O>;
+  reference(inputs: I, outputs: O, attributes: A): void;
+}
+
+/** Names the type parameters once, so that a call site never spells them. */
+export const defineOp = <I extends Arrays, O extends Arrays, A>(op: Op<I, O, A>): Op<I, O, A> => op;

@@ -1,0 +1,39 @@
+import { compacted, isContiguous, type ArrayView } from './array-view.ts';
+import type { Backend } from './backend.ts';
+import { MissingKernelError, QdyloraError } from './errors.ts';
+import type { Kernel } from './kernel.ts';
+import type { Arrays, Op } from './op.ts';
+import { sameShape, shapeText } from './shape.ts';
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * Runs one op: checks shapes, makes the outputs that `given` does not hold, calls the backend's kernel or, in host memory, the reference.
+ * Strided inputs are made contiguous first, so no kernel sees a stride.
+ *
+ * @throws QdyloraError BAD_SHAPE where an output handed in does not fit; MissingKernelError where nothing can run the op.
+ */
+export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, op: Op<I, O, A>, inputs: I, attributes: A, given: Partial<O> = {}): O {
+  const specs = op.shapes(inputs, attributes);
+  const outputs: Record<string, ArrayView | undefined> = {};
+  for (const name of Object.keys(specs)) {
+    const spec = specs[name as keyof O], own = given[name as keyof O] as ArrayView | undefined;
+    if (own && spec && (own.dtype !== spec.dtype || !sameShape(own.shape, spec.shape) || !isContiguous(own))) {
+      throw new QdyloraError('BAD_SHAPE', { where: op.name, problem: `expected contiguous ${spec.dtype} ${shapeText(spec.shape)} for the output ${name}, got ${own.dtype} ${shapeText(own.shape)}` });
+    }
+    if (spec && !own && op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
+    outputs[name] = spec && (own ?? backend.memory.allocate(spec.dtype, spec.shape));
+  }
+  const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
+  if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
+  if (!kernel) backend.onFallback?.(op.name);
+  (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
+  return outputs as O;
+}
+
+function contiguousInputs<I extends Arrays>(inputs: I): I {
+  if (Object.values(inputs).every((view) => !view || isContiguous(view))) return inputs;
+  const copy: Mutable<Record<string, ArrayView | undefined>> = {};
+  for (const [name, view] of Object.entries(inputs)) copy[name] = view && !isContiguous(view) ? compacted(view) : view;
+  return copy as I;
+}
