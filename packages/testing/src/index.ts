@@ -1,1 +1,1 @@
-export {};
+export * from './fixtures/read-safetensors.ts';

@@ -1,0 +1,36 @@
+import { configReader, type ConfigReader } from './config-reader.ts';
+import { readJsonObject } from './json/read-json-file.ts';
+import { readQuantization, type QuantizationConfig } from './quantization-config.ts';
+import { readRope, type RopeConfig } from './rope-config.ts';
+
+/**
+ * A `config.json`, checked where it is used. Nothing in it is ever executed (`auto_map` is only text), unknown keys stay in `raw`,
+ * and the older spelling of transformers 4 reads like the newer one.
+ */
+export interface CheckpointConfig extends ConfigReader {
+  readonly path: string;
+  /** `model_type`: `llama`, `qwen2`, … */
+  readonly modelType: string;
+  /** dtype of the weights as the config names it (`bfloat16`), without `torch.`; null where it says nothing. */
+  readonly dtype: string | null;
+  /** Rotary parameters; of layers with full attention where kinds of layers differ. */
+  readonly rope: RopeConfig;
+  /** Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`). */
+  ropeOf(layerType: string): RopeConfig;
+  /** Null for a plain checkpoint. */
+  readonly quantization: QuantizationConfig | null;
+}
+
+/** Reads `config.json`. @throws QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG. */
+export const readHfConfig = (path: string): CheckpointConfig => hfConfigOf(path, readJsonObject(path, 'config'));
+
+/** The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
+export function hfConfigOf(path: string, raw: Readonly<Record<string, unknown>>, ropeFactors?: Float32Array): CheckpointConfig {
+  const reader = configReader(path, raw), { rope, byLayerType } = readRope(reader);
+  const own: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
+  const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
+  return {
+    ...reader, path, modelType: reader.string('model_type'), dtype: dtype.replace(/^torch\./, '') || null,
+    rope: own, ropeOf: (layerType) => byLayerType.get(layerType) ?? own, quantization: readQuantization(reader),
+  };
+}

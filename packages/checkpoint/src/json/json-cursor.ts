@@ -1,0 +1,99 @@
+/** Reads the few JSON tokens that a file header is made of, straight from bytes and without building a tree. */
+export interface JsonCursor {
+  /** Byte offset of the next unread byte. */
+  readonly position: number;
+  skipSpace(): void;
+  /** The next byte after white space, or −1 at the end. */
+  peek(): number;
+  /** Takes the one character, after white space. */
+  expect(character: string): void;
+  /** Takes the character if it is next, after white space. */
+  accept(character: string): boolean;
+  /** A string in double quotes: valid UTF-8, no lone surrogates, at most `maxBytes` between the quotes. */
+  string(what: string, maxBytes: number): string;
+  /** A whole number ≥ 0 without sign, fraction, exponent or leading zero, at most 2⁵³ − 1. */
+  wholeNumber(what: string): number;
+}
+
+const QUOTE = 0x22, BACKSLASH = 0x5c, SPACE = 0x20, ZERO = 0x30, NINE = 0x39;
+
+/** `fail` makes the error that is thrown: it gets `expected …, got …` and the byte offset. */
+export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: number) => Error): JsonCursor {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let at = 0;
+
+  const skipSpace = (): void => {
+    while (at < bytes.length && (bytes[at] === SPACE || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09)) at++;
+  };
+  const peek = (): number => {
+    skipSpace();
+    return at < bytes.length ? bytes[at]! : -1;
+  };
+  const accept = (character: string): boolean => {
+    if (peek() !== character.charCodeAt(0)) return false;
+    at++;
+    return true;
+  };
+  const expect = (character: string): void => {
+    if (!accept(character)) throw fail(`expected ${character}, got ${shownByte(bytes, at)}`, at);
+  };
+
+  const string = (what: string, maxBytes: number): string => {
+    if (peek() !== QUOTE) throw fail(`expected a string for ${what}, got ${shownByte(bytes, at)}`, at);
+    const start = at + 1;
+    let end = start, hasEscapes = false, isAscii = true;
+    for (; ; end++) {
+      const byte = bytes[end];
+      if (byte === undefined) throw fail(`expected a closing quote for ${what}, got the end`, start);
+      if (byte === QUOTE) break;
+      if (byte < SPACE) throw fail(`expected escaped control characters in ${what}, got byte ${byte}`, end);
+      if (end - start >= maxBytes) throw fail(`expected at most ${maxBytes} bytes for ${what}, got more`, start);
+      if (byte === BACKSLASH) { hasEscapes = true; end++; if (end >= bytes.length) throw fail(`expected a closing quote for ${what}, got the end`, start); }
+      if (byte >= 0x80) isAscii = false;
+    }
+    at = end + 1;
+    if (isAscii && !hasEscapes) return latin1(bytes, start, end);
+    return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) => fail(`${problem} for ${what}`, start));
+  };
+
+  const wholeNumber = (what: string): number => {
+    const start = (skipSpace(), at);
+    let value = 0;
+    while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17) value = value * 10 + (bytes[at++]! - ZERO);
+    const next = bytes[at] ?? -1, digits = at - start;
+    const isWhole = digits > 0 && !(digits > 1 && bytes[start] === ZERO) && (next === -1 || ', \t\r\n]}'.includes(String.fromCharCode(next)));
+    if (!isWhole || !Number.isSafeInteger(value)) throw fail(`expected a whole number from 0 to 2^53 − 1 for ${what}, got ${shownToken(bytes, start)}`, start);
+    return value;
+  };
+
+  return { get position() { return at; }, skipSpace, peek, expect, accept, string, wholeNumber };
+}
+
+function latin1(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).latin1Slice();
+}
+
+/** `quoted` still has its quotes. */
+function textOf(quoted: Uint8Array, decoder: TextDecoder, hasEscapes: boolean, fail: (problem: string) => Error): string {
+  let text: string;
+  try {
+    text = decoder.decode(quoted);
+  } catch {
+    throw fail('expected valid UTF-8');
+  }
+  try {
+    text = hasEscapes ? (JSON.parse(text) as string) : text.slice(1, -1);
+  } catch {
+    throw fail('expected valid escapes');
+  }
+  if (/\p{Surrogate}/u.test(text)) throw fail('expected pairs of surrogates, got a lone one');
+  return text;
+}
+
+const shownByte = (bytes: Uint8Array, at: number): string =>
+  at >= bytes.length ? 'the end' : bytes[at]! > SPACE && bytes[at]! < 0x7f ? String.fromCharCode(bytes[at]!) : `byte ${bytes[at]}`;
+
+const SHOWN_TOKEN_BYTES = 24;
+
+const shownToken = (bytes: Uint8Array, start: number): string =>
+  start >= bytes.length ? 'the end' : JSON.stringify(/^[^,\]}\s]*/.exec(latin1(bytes, start, Math.min(bytes.length, start + SHOWN_TOKEN_BYTES)))![0]);

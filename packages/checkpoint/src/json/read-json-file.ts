@@ -1,0 +1,46 @@
+import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
+import { badFile } from '../bad-file.ts';
+
+/** Largest config, index or adapter config that is read: the index of a million tensors has about 100 MB, a config a few KiB. */
+export const MAX_JSON_BYTES = 128 * 2 ** 20;
+
+/** Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE, BAD_FILE. */
+export function readTextFile(path: string, format: string, maxBytes: number = MAX_JSON_BYTES): string {
+  const source = openByteSource(path, format);
+  try {
+    if (source.byteLength > maxBytes) throw badFile({ format, path, problem: `expected at most ${maxBytes} bytes, got ${source.byteLength}` });
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readBytes(source, 0, source.byteLength));
+  } catch (cause) {
+    if (cause instanceof TypeError) throw badFile({ format, path, problem: 'expected valid UTF-8, got something else', cause });
+    throw cause;
+  } finally {
+    source.close();
+  }
+}
+
+/**
+ * A JSON file whose top is an object. Keys stay own properties, `__proto__` too, so nothing read here reaches a prototype.
+ *
+ * @throws QdyloraError MISSING_FILE, BAD_FILE.
+ */
+export function readJsonObject(path: string, format: string, maxBytes?: number): Record<string, unknown> {
+  const value = readJson(path, format, maxBytes);
+  if (!isRecord(value)) throw badFile({ format, path, problem: `expected a JSON object, got ${kindOf(value)}` });
+  return value;
+}
+
+/** Any JSON file. @throws QdyloraError MISSING_FILE, BAD_FILE. */
+export function readJson(path: string, format: string, maxBytes?: number): unknown {
+  const text = readTextFile(path, format, maxBytes);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badFile({ format, path, problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`, cause });
+  }
+}
+
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What a value from JSON is, as a message says it. */
+export const kindOf = (value: unknown): string =>
+  value === null ? 'null' : value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${typeof value} ${JSON.stringify(value).slice(0, 80)}`;

@@ -1,0 +1,74 @@
+import type { ConfigReader } from './config-reader.ts';
+import { isRecord } from './json/read-json-file.ts';
+
+/**
+ * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`, `yarn`, `dynamic`, `longrope`, …),
+ * or `factors` for a GGUF file that stores the divisor of every frequency.
+ */
+export interface RopeConfig {
+  readonly type: string;
+  readonly theta: number;
+  /** Share of each head's dimensions that rotates, 1 where the config says nothing. */
+  readonly partialRotaryFactor: number;
+  readonly factor?: number;
+  readonly originalMaxPositionEmbeddings?: number;
+  readonly lowFreqFactor?: number;
+  readonly highFreqFactor?: number;
+  readonly attentionFactor?: number;
+  readonly betaFast?: number;
+  readonly betaSlow?: number;
+  readonly mscale?: number;
+  readonly mscaleAllDim?: number;
+  /** Only with `type: 'factors'`: every frequency is divided by its own, [rotary dimensions / 2]. */
+  readonly factors?: Float32Array;
+  /** The parameters as the file has them. */
+  readonly raw: Readonly<Record<string, unknown>>;
+}
+
+/** What transformers assumes where a config has no base. */
+const DEFAULT_THETA = 10_000;
+
+const NUMBERS = [
+  ['factor', 'factor'], ['original_max_position_embeddings', 'originalMaxPositionEmbeddings'], ['low_freq_factor', 'lowFreqFactor'], ['high_freq_factor', 'highFreqFactor'],
+  ['attention_factor', 'attentionFactor'], ['beta_fast', 'betaFast'], ['beta_slow', 'betaSlow'], ['mscale', 'mscale'], ['mscale_all_dim', 'mscaleAllDim'],
+] as const;
+
+/** The rotary parameters of one config, and of each kind of layer where they differ (Gemma 3). */
+export interface RopeConfigs {
+  readonly rope: RopeConfig;
+  readonly byLayerType: ReadonlyMap<string, RopeConfig>;
+}
+
+/**
+ * Reads both spellings: `rope_parameters` (transformers 5), or `rope_theta` + `rope_scaling` (and GPT-NeoX's `rotary_emb_base`, `rotary_pct`).
+ *
+ * @throws QdyloraError BAD_CONFIG for a parameter that is not a number.
+ */
+export function readRope(config: ConfigReader): RopeConfigs {
+  const { raw } = config, parameters = isRecord(raw.rope_parameters) ? raw.rope_parameters : undefined;
+  const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
+  const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
+  const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig => ropeOf(config.nested(key, values), base, partial);
+
+  if (parameters && Object.values(parameters).some(isRecord)) {
+    const byLayerType = new Map<string, RopeConfig>();
+    for (const [layerType, values] of Object.entries(parameters)) if (isRecord(values)) byLayerType.set(layerType, one(`rope_parameters.${layerType}`, values, theta));
+    return { rope: byLayerType.get('full_attention') ?? byLayerType.values().next().value!, byLayerType };
+  }
+  if (parameters) return { rope: one('rope_parameters', parameters, theta), byLayerType: new Map<string, RopeConfig>() };
+
+  const rope = one('rope_scaling', isRecord(raw.rope_scaling) ? raw.rope_scaling : {}, theta);
+  const local = config.number('rope_local_base_freq', 0); // Gemma 3: layers with a window have their own base and no scaling
+  const byLayerType = new Map<string, RopeConfig>();
+  if (local > 0) byLayerType.set('full_attention', rope).set('sliding_attention', one('rope_local_base_freq', {}, local));
+  return { rope, byLayerType };
+}
+
+function ropeOf(values: ConfigReader, theta: number, partial: number): RopeConfig {
+  const numbers: Partial<Record<(typeof NUMBERS)[number][1], number>> = {};
+  for (const [key, name] of NUMBERS) if (values.has(key)) numbers[name] = values.number(key);
+  return {
+    type: values.string('rope_type', values.string('type', 'default')), theta: values.number('rope_theta', theta),
+    partialRotaryFactor: values.number('partial_rotary_factor', partial), ...numbers, raw: values.raw,
+  };
+}

@@ -1,0 +1,118 @@
+import * as nodeFs from 'node:fs';
+import { basename } from 'node:path';
+import { DisposedError, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
+import { badFile } from '../bad-file.ts';
+
+/** Bytes that can be read at any place, from one open file or from memory. */
+export interface ByteSource {
+  /** As error messages name it. */
+  readonly path: string;
+  readonly name: string;
+  readonly byteLength: number;
+  /** Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are not there. */
+  readInto(target: Uint8Array, offset: number): void;
+  close(): void;
+}
+
+/** One system call reads at most this much: Node's length argument is a signed 32-bit number. */
+const READ_PIECE_BYTES = 2 ** 30;
+
+/**
+ * Opens a regular file and reads through that one descriptor from then on, so that a file swapped under its name changes nothing.
+ *
+ * @throws QdyloraError MISSING_FILE where there is none; BAD_FILE for a directory, FIFO, socket or device, or where it cannot be read.
+ */
+export function openByteSource(path: string, format: string): ByteSource {
+  const refuse = (stats: nodeFs.Stats): void => {
+    if (!stats.isFile()) throw badFile({ format, path, problem: `expected a regular file, got ${kindOf(stats)}`, nextStep: 'Name the file itself.' });
+  };
+  let fd: number;
+  try {
+    refuse(nodeFs.statSync(path)); // opening a FIFO would wait for a writer
+    fd = nodeFs.openSync(path, nodeFs.constants.O_RDONLY | (nodeFs.constants.O_NONBLOCK ?? 0));
+  } catch (cause) {
+    throw openError(path, format, cause);
+  }
+  try {
+    const stats = nodeFs.fstatSync(fd); // what was opened may not be what was looked at
+    refuse(stats);
+    return fileSource(fd, path, format, stats.size);
+  } catch (cause) {
+    nodeFs.closeSync(fd);
+    throw cause;
+  }
+}
+
+function fileSource(fd: number, path: string, format: string, byteLength: number): ByteSource {
+  let isOpen = true;
+  return {
+    path, name: basename(path), byteLength,
+    readInto(target, offset) {
+      if (!isOpen) throw new DisposedError('checkpoint');
+      let done = 0;
+      while (done < target.length) {
+        const got = readPiece(fd, target, done, offset + done, path, format);
+        if (got === 0) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${done}`, nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.' });
+        done += got;
+      }
+    },
+    close() {
+      if (isOpen) nodeFs.closeSync(fd);
+      isOpen = false;
+    },
+  };
+}
+
+function readPiece(fd: number, target: Uint8Array, at: number, position: number, path: string, format: string): number {
+  try {
+    return nodeFs.readSync(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position);
+  } catch (cause) {
+    throw badFile({ format, path, problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`, nextStep: 'Check the disk.', cause });
+  }
+}
+
+/** The same interface over bytes in memory. */
+export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'memory'): ByteSource {
+  return {
+    path, name: basename(path), byteLength: bytes.length,
+    readInto(target, offset) {
+      if (offset + target.length > bytes.length) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}` });
+      target.set(bytes.subarray(offset, offset + target.length));
+    },
+    close() { /* nothing is held */ },
+  };
+}
+
+/** `length` bytes of their own memory. @throws InsufficientMemoryError where they do not fit. */
+export function readBytes(source: ByteSource, offset: number, length: number): Uint8Array<ArrayBuffer> {
+  const target = allocateBytes(length);
+  source.readInto(target, offset);
+  return target;
+}
+
+/** Zeroed bytes, or a typed error where the engine has no room. */
+export function allocateBytes(length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    throw new InsufficientMemoryError(length, NaN, 'checkpoint');
+  }
+}
+
+function kindOf(stats: nodeFs.Stats): string {
+  if (stats.isDirectory()) return 'a folder';
+  if (stats.isFIFO()) return 'a FIFO';
+  if (stats.isSocket()) return 'a socket';
+  return 'a device';
+}
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
+
+function openError(path: string, format: string, cause: unknown): QdyloraError {
+  if (QdyloraError.isInstance(cause)) return cause;
+  const code = (cause as { code?: string }).code;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new QdyloraError('MISSING_FILE', { where: format, problem: `expected the file ${path}, got none`, nextStep: 'Check the path.', details: { path }, cause });
+  }
+  return badFile({ format, path, problem: `expected a readable file, got ${messageOf(cause)}`, nextStep: 'Check the path and its permissions.', cause });
+}

@@ -1,0 +1,19 @@
+/** One tensor of a checkpoint: what it is, and how to get its bytes. Nothing is read before a `read…` is called. */
+export interface TensorEntry {
+  readonly name: string;
+  /** The file's own word: `F32`, `BF16`, `U8`, … or a GGUF type such as `Q4_K`. */
+  readonly dtype: string;
+  /** Row-major. */
+  readonly shape: readonly number[];
+  /** Bytes in the file. */
+  readonly byteLength: number;
+  /** The bytes as the file has them, in memory of their own, so a typed array may be laid over `.buffer`. */
+  readBytes(): Uint8Array<ArrayBuffer>;
+  /** Fills `target` with the bytes from `byteOffset` of this tensor on. @throws QdyloraError BAD_ARGUMENT where that is outside. */
+  readInto(target: Uint8Array, byteOffset?: number): void;
+  /**
+   * The values as float32, row-major; exact for F16, BF16 and F32, rounded to nearest for F64, dequantized for GGUF's packed types.
+   * @throws QdyloraError UNSUPPORTED for other types.
+   */
+  readFloat32(): Float32Array<ArrayBuffer>;
+}

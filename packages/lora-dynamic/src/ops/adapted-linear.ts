@@ -1,0 +1,113 @@
+import { assertShape, defineOp, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
+import { linear, linearInputGradient, type ComputeDtype, type DenseView } from '@qdylora/tensor';
+
+type F32 = ArrayView<'f32'>;
+type U8 = ArrayView<'u8'>;
+
+/** The frozen weight of an adapted layer: `weight` (dense), or the arrays of a packed matrix; never both. */
+export interface BaseOperands {
+  [name: string]: ArrayView | undefined;
+  /** [out, in] */
+  readonly weight?: DenseView;
+  readonly codes?: U8; readonly levels?: F32; readonly absmax?: F32; readonly absmaxCodes?: U8; readonly nestedAbsmax?: F32; readonly nestedMap?: F32;
+}
+
+/** `rows` = out, `cols` = in. The last three describe a packed weight (0 for a dense one). `scale`: the factor on B·A. */
+export interface AdaptedAttributes {
+  readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number;
+  /** Of the base product alone; the adapter's products are float32. */
+  readonly computeDtype: ComputeDtype;
+  readonly scale: number;
+}
+
+type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; readonly bias?: F32; readonly a: F32; readonly b: F32 };
+
+/**
+ * A frozen layer and its nested adapter at rank r, in one:  u = xAdapter·Aᵀ,  y = x·Wᵀ + bias + scale·u·B.
+ * `a` and `b` are the first r rows of the adapter, so nothing past r exists for a kernel. `xAdapter` (x after dropout) is x where it is left out.
+ * x, xAdapter: [tokens, in]  a: [r, in]  b: [r, out]  bias: [out]  →  y: [tokens, out]  u: [tokens, r]  (Rajabzadeh et al. 2024, with B stored transposed)
+ */
+export const adaptedLinear = defineOp({
+  name: 'adapted-linear',
+  shapes(i: ForwardInputs, { rows, cols }: AdaptedAttributes): { y: ArraySpec; u: ArraySpec } {
+    const tokens = i.x.shape[0]!, r = i.a.shape[0]!;
+    assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
+    if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
+    assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
+    assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
+    return { y: { dtype: 'f32', shape: [tokens, rows] }, u: { dtype: 'f32', shape: [tokens, r] } };
+  },
+  reference(inputs, { y, u }: { y: F32; u: F32 }, attributes) {
+    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale } = attributes, [tokens, r] = u.shape as [number, number];
+    if (inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
+    else matmulNf4.reference(inputs as never, { y }, attributes);
+    for (let t = 0; t < tokens; t++) {
+      const inner = Float64Array.from({ length: r }, (_, k) => {
+        let sum = 0;
+        for (let j = 0; j < cols; j++) sum += xAdapter.data[t * cols + j]! * a.data[k * cols + j]!;
+        return sum;
+      });
+      for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
+      for (let o = 0; o < rows; o++) {
+        let sum = 0;
+        for (let k = 0; k < r; k++) sum += inner[k]! * b.data[k * rows + o]!;
+        y.data[t * rows + o] = y.data[t * rows + o]! + scale * sum;
+      }
+    }
+  },
+});
+
+/** `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`: make dx (and dxAdapter) at all. */
+export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean }
+
+type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x: F32; readonly xAdapter?: F32; readonly u: F32; readonly a: F32; readonly b: F32 };
+
+/**
+ * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient.
+ * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
+ * dy: [tokens, out]  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
+ */
+export const adaptedLinearBackward = defineOp({
+  name: 'adapted-linear-backward',
+  accumulates: ['da', 'db'],
+  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx }: AdaptedBackwardAttributes) {
+    const r = i.a.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: 'f32', shape: i.x.shape } : undefined;
+    assertShape('adapted-linear-backward', 'dy', i.dy.shape, [i.x.shape[0]!, rows]);
+    assertShape('adapted-linear-backward', 'u', i.u.shape, [i.x.shape[0]!, r]);
+    const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
+    return { dx, dxAdapter: i.xAdapter && dx, da, db };
+  },
+  reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
+    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate } = attributes, [tokens, r] = u.shape as [number, number];
+    const inner = new Float64Array(tokens * r); // g: [tokens, r]
+    for (let t = 0; t < tokens; t++) {
+      for (let k = 0; k < r; k++) {
+        for (let o = 0; o < rows; o++) inner[t * r + k]! += scale * dy.data[t * rows + o]! * b.data[k * rows + o]!;
+      }
+    }
+    if (dx && inputs.weight) linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
+    else if (dx) matmulNf4InputGradient.reference(inputs as never, { dx }, { ...attributes, accumulate });
+    const target = dxAdapter ?? dx;
+    for (let t = 0; t < tokens && target; t++) {
+      for (let j = 0; j < cols; j++) {
+        let sum = dxAdapter ? 0 : target.data[t * cols + j]!;
+        for (let k = 0; k < r; k++) sum += inner[t * r + k]! * a.data[k * cols + j]!;
+        target.data[t * cols + j] = sum;
+      }
+    }
+    for (let k = trainFrom; k < r; k++) {
+      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * xAdapter.data[t * cols + j]!);
+      addProducts(db, k - trainFrom, tokens, rows, (t, o) => scale * u.data[t * r + k]! * dy.data[t * rows + o]!);
+    }
+  },
+});
+
+/** row[j] += Σ_t product(t, j). */
+function addProducts(gradient: F32 | undefined, row: number, tokens: number, width: number, product: (t: number, j: number) => number): void {
+  for (let j = 0; j < width && gradient; j++) {
+    let sum = gradient.data[row * width + j]!;
+    for (let t = 0; t < tokens; t++) sum += product(t, j);
+    gradient.data[row * width + j] = sum;
+  }
+}

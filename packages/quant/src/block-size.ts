@@ -1,0 +1,13 @@
+import { QdyloraError } from '@qdylora/contract';
+
+/** Weights that may share one scale: the sizes that bitsandbytes reads. */
+export const BLOCK_SIZES: readonly number[] = [32, 64, 128, 256, 512, 1024, 2048, 4096];
+
+/** Number of blocks of a flat array; the last one may be short. */
+export const blockCount = (elements: number, blockSize: number): number => Math.ceil(elements / blockSize);
+
+/** @throws QdyloraError UNSUPPORTED for a size that is not in BLOCK_SIZES. */
+export function assertBlockSize(blockSize: number, where: string): void {
+  if (BLOCK_SIZES.includes(blockSize)) return;
+  throw new QdyloraError('UNSUPPORTED', { where, problem: `expected ${BLOCK_SIZES.join(', ')} for the block size, got ${blockSize}`, details: { blockSize } });
+}

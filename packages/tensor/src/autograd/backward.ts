@@ -1,0 +1,54 @@
+import { QdyloraError, runOp, type ArrayView } from '@qdylora/contract';
+import { fill } from '../ops/fill.ts';
+import { Parameter } from '../parameter.ts';
+import type { Tensor } from '../tensor.ts';
+import { GradientStore } from './gradient-store.ts';
+import type { Tape } from './tape.ts';
+
+export interface BackwardOptions {
+  /** Gradient of the root; by default 1, for a root of shape [1]. It stays the caller's. */
+  readonly seed?: ArrayView<'f32'>;
+  /** True where backward may add to the seed in place: nobody else reads it. */
+  readonly ownsSeed?: boolean;
+  /** Tensors whose gradients are handed back (leaves); all others are released as soon as they are used up. */
+  readonly wanted?: readonly Tensor[];
+}
+
+/**
+ * Goes through the tape backwards once: adds to the gradients of trainable parameters, returns those of `wanted` in its order, and releases
+ * every recorded result as soon as nothing needs it.
+ *
+ * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and no seed is given.
+ */
+export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
+  const { backend } = tape, store = new GradientStore(backend), kept = new Set<Tensor>([root, ...wanted]);
+  if (!seed && root.view.data.length !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
+  const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
+  store.seed(root, one, ownsSeed);
+  for (const node of tape.nodes.reverse()) {
+    const gradients: Record<string, ArrayView<'f32'>> = {};
+    for (const [name, tensor] of Object.entries(node.outputs)) {
+      const gradient = tensor && store.get(tensor);
+      if (gradient) gradients[name] = gradient;
+    }
+    if (Object.keys(gradients).length > 0) {
+      const isRoot = !seed && Object.values(node.outputs).includes(root);
+      const contributions = node.backward(gradients, isRoot, tape, store);
+      for (const [name, contribution] of Object.entries(contributions)) {
+        const tensor = node.inputs[name];
+        if (!contribution || !tensor) continue;
+        if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as ArrayView<'f32'>);
+        else if (!Object.values(gradients).includes(contribution as ArrayView<'f32'>)) backend.memory.release(contribution);
+      }
+    }
+    const returned = new Set(Object.values(node.inputs).map((tensor) => tensor && store.get(tensor)));
+    for (const tensor of Object.values(node.outputs)) {
+      if (!tensor || kept.has(tensor)) continue;
+      store.drop(tensor);
+      if (!returned.has(tensor.view as ArrayView<'f32'>)) backend.memory.release(tensor.view);
+    }
+  }
+  tape.nodes.length = 0;
+  if (!seed) backend.memory.release(one);
+  return wanted.map((tensor) => store.get(tensor));
+}

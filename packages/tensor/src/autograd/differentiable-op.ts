@@ -1,0 +1,35 @@
+import type { Arrays, ArrayView, Op } from '@qdylora/contract';
+
+/** Runs another op of the backward pass. */
+export type Run = <I extends Arrays, O extends Arrays, A>(op: Op<I, O, A>, inputs: I, attributes: A, given?: Partial<O>) => O;
+
+type InputsOf<T> = T extends Op<infer I, Arrays, infer _A> ? I : T extends Op<infer I, infer _O, infer _A> ? I : never;
+type OutputsOf<T> = T extends Op<infer _I, infer O, infer _A> ? O : never;
+type AttributesOf<T> = T extends Op<infer _I, infer _O, infer A> ? A : never;
+
+/** What a backward rule sees of the forward call. */
+export interface BackwardCall<I, O, A> {
+  readonly run: Run;
+  readonly inputs: I;
+  readonly outputs: O;
+  readonly attributes: A;
+  /** Gradient of each output that has one; outputs that nothing used are absent. */
+  readonly gradients: { readonly [K in keyof O]-?: ArrayView<'f32'> };
+  /** True where the output gradient is the 1 that backward starts from. */
+  readonly isRoot: boolean;
+  /** Does this input want a gradient? */
+  wants(name: keyof I & string): boolean;
+  /** The gradient buffer of a trainable parameter, to add to; undefined for everything else. */
+  into(name: keyof I & string): ArrayView<'f32'> | undefined;
+  /** The gradient that this input already has from a later use and that the rule may add to in place; return the same view then. */
+  pending(name: keyof I & string): ArrayView<'f32'> | undefined;
+}
+
+/** An op with its backward in terms of other ops. */
+export interface DifferentiableOp<T = unknown, I = InputsOf<T>, O = OutputsOf<T>, A = AttributesOf<T>> {
+  readonly op: T;
+  /** Gradients that the forward pass itself adds up: input (a parameter) → accumulated output. */
+  readonly gradientInForward?: Partial<Record<keyof I & string, keyof O & string>>;
+  /** Gradients of the inputs that are no parameters, by name. */
+  backward(call: BackwardCall<I, O, A>): { readonly [K in keyof I]?: ArrayView | undefined };
+}

@@ -1,0 +1,64 @@
+import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { addInto } from '../ops/add.ts';
+import { copy } from '../ops/copy.ts';
+import type { Tensor } from '../tensor.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** The gradients of one backward pass. One array may serve several tensors (both sides of a sum); only an array with one user is added to in place. */
+export class GradientStore {
+  private readonly byTensor = new Map<Tensor, F32>();
+  private readonly users = new Map<F32, number>();
+  private readonly backend: Backend;
+  /** Arrays that are not the store's to release: what backward was started with. */
+  private readonly foreign = new Set<F32>();
+
+  constructor(backend: Backend) { this.backend = backend; }
+
+  /** Starts the pass; unless it is `owned`, the gradient stays as it is. */
+  seed(tensor: Tensor, gradient: F32, owned: boolean): void {
+    if (!owned) this.foreign.add(gradient);
+    this.put(tensor, gradient);
+  }
+
+  get(tensor: Tensor): F32 | undefined { return this.byTensor.get(tensor); }
+
+  /** The gradient of `tensor` if nobody else reads that array. */
+  ownedBy(tensor: Tensor): F32 | undefined {
+    const gradient = this.byTensor.get(tensor);
+    return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
+  }
+
+  /** Adds a contribution; the array becomes the store's. */
+  add(tensor: Tensor, contribution: F32): void {
+    const present = this.byTensor.get(tensor);
+    if (present === contribution) return; // the rule added in place
+    if (!present) return this.put(tensor, contribution);
+    const own = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
+    runOp(this.backend, addInto, { x: contribution }, {}, { sum: own });
+    if (!this.users.has(contribution)) this.backend.memory.release(contribution);
+  }
+
+  /** The gradient of `tensor` has been used up. */
+  drop(tensor: Tensor): void {
+    const gradient = this.byTensor.get(tensor);
+    if (!gradient) return;
+    this.byTensor.delete(tensor);
+    const users = this.users.get(gradient)! - 1;
+    if (users > 0) return void this.users.set(gradient, users);
+    this.users.delete(gradient);
+    if (!this.foreign.has(gradient)) this.backend.memory.release(gradient);
+  }
+
+  private put(tensor: Tensor, gradient: F32): void {
+    this.byTensor.set(tensor, gradient);
+    this.users.set(gradient, (this.users.get(gradient) ?? 0) + 1);
+  }
+
+  private copyFor(tensor: Tensor, present: F32): F32 {
+    const own = runOp(this.backend, copy, { x: present }, {}).y;
+    this.drop(tensor);
+    this.put(tensor, own);
+    return own;
+  }
+}

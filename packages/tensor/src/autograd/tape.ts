@@ -1,0 +1,60 @@
+import { runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
+import { Parameter } from '../parameter.ts';
+import type { Tensor } from '../tensor.ts';
+import type { DifferentiableOp, Run } from './differentiable-op.ts';
+import { GradientStore } from './gradient-store.ts';
+
+type Tensors = Readonly<Record<string, Tensor | undefined>>;
+
+/** One recorded call: what went in and out, and how gradients go back. */
+export interface TapeNode {
+  readonly inputs: Tensors;
+  readonly outputs: Tensors;
+  backward(gradients: Record<string, ArrayView<'f32'>>, isRoot: boolean, tape: Tape, store: GradientStore): Readonly<Record<string, ArrayView | undefined>>;
+}
+
+/** The order of the calls of one forward pass, read backwards once. */
+export class Tape {
+  readonly nodes: TapeNode[] = [];
+  readonly backend: Backend;
+  constructor(backend: Backend) { this.backend = backend; }
+}
+
+/** The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result. */
+export type TensorsFor<I> = { readonly [K in keyof I]: Tensor<NonNullable<I[K]> & ArrayView> | (undefined extends I[K] ? undefined : never) };
+export type TensorsFrom<O> = { readonly [K in keyof O]-?: Tensor<NonNullable<O[K]> & ArrayView> };
+
+/** Where an op runs: a backend, and a tape where gradients are wanted. */
+export interface Recorder { readonly backend: Backend; readonly tape: Tape | null }
+
+/** Runs an op on tensors and records it where a gradient has to flow back. */
+export function apply<I extends Arrays, O extends Arrays, A>(
+  recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A,
+): TensorsFrom<O> {
+  const views = Object.fromEntries(Object.entries(inputs as Tensors).map(([name, tensor]) => [name, tensor?.view])) as unknown as I;
+  const needsGradient = recorder.tape !== null && Object.values(inputs as Tensors).some((tensor) => tensor?.needsGradient);
+  const given: Record<string, ArrayView> = {};
+  for (const [input, output] of Object.entries(rule.gradientInForward ?? {})) {
+    const tensor = (inputs as Tensors)[input];
+    if (recorder.tape && tensor instanceof Parameter && tensor.gradient) given[output as string] = tensor.gradient;
+  }
+  const arrays = runOp(recorder.backend, rule.op, views, attributes, given as Partial<O>);
+  const outputs = Object.fromEntries(Object.entries(arrays).map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
+  if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views, outputs, arrays, attributes));
+  return outputs as unknown as TensorsFrom<O>;
+}
+
+function nodeOf<I extends Arrays, O extends Arrays, A>(
+  rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: Tensors, views: I, outputs: Tensors, arrays: O, attributes: A,
+): TapeNode {
+  return {
+    inputs, outputs,
+    backward: (gradients, isRoot, tape, store) => rule.backward({
+      run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
+      inputs: views, outputs: arrays, attributes, gradients: gradients as never, isRoot,
+      wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
+      into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
+      pending: (name) => inputs[name] && store.ownedBy(inputs[name]),
+    }) as Readonly<Record<string, ArrayView | undefined>>,
+  };
+}

@@ -1,0 +1,81 @@
+import type { Arrays, ArrayView, Op } from '@qdylora/contract';
+import { apply } from '../autograd/tape.ts';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+import { differentiableLinear } from '../ops/linear.ts';
+import type { Parameter } from '../parameter.ts';
+import { constant, type Tensor } from '../tensor.ts';
+import type { ForwardContext } from './forward-context.ts';
+
+type F32Tensor = Tensor<ArrayView<'f32'>>;
+
+/** A frozen weight in a packed form: the arrays that its product op takes besides x, and the two ops. */
+export interface PackedWeight {
+  readonly kind: string;
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+  readonly byteLength: number;
+  readonly operands: Arrays;
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly multiply: Op;
+  readonly multiplyInputGradient: Op;
+}
+
+/** What a layer that stands in a model's place for a linear layer can do: a plain one, or one with an adapter around it. */
+export interface LinearLike {
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  /** x: [tokens, in] → [tokens, out] */
+  forward(ctx: ForwardContext, x: F32Tensor): F32Tensor;
+  parameters(): Parameter[];
+}
+
+/** y = x · Wᵀ + bias, with a dense weight (trainable) or a packed one (frozen). */
+export class Linear implements LinearLike {
+  readonly name: string;
+  readonly weight: Parameter | PackedWeight;
+  readonly bias: Parameter | null;
+
+  constructor(name: string, weight: Parameter | PackedWeight, bias: Parameter | null = null) {
+    this.name = name;
+    this.weight = weight;
+    this.bias = bias;
+  }
+
+  private get shape(): readonly number[] { return 'view' in this.weight ? this.weight.view.shape : this.weight.shape; }
+  get outFeatures(): number { return this.shape[0]!; }
+  get inFeatures(): number { return this.shape[1]!; }
+
+  parameters(): Parameter[] { return [...('view' in this.weight ? [this.weight] : []), ...(this.bias ? [this.bias] : [])]; }
+
+  forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
+    const { computeDtype } = ctx;
+    if ('view' in this.weight) {
+      return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype }).y;
+    }
+    const operands = Object.fromEntries(Object.entries(this.weight.operands).map(([name, view]) => [name, view && constant(view)]));
+    const inputs = { x, ...operands, bias: this.bias ?? undefined };
+    return apply(ctx, packedRule(this.weight), inputs as never, { ...this.weight.attributes, computeDtype } as never).y as F32Tensor;
+  }
+}
+
+const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
+
+/** The gradient of a packed product: through x only, since the weight is frozen. */
+function packedRule({ multiply, multiplyInputGradient }: PackedWeight): DifferentiableOp<Op, Arrays, Arrays, unknown> {
+  const known = rules.get(multiply);
+  if (known) return known;
+  const rule: DifferentiableOp<Op, Arrays, Arrays, unknown> = {
+    op: multiply,
+    backward({ run, inputs, gradients, attributes, wants, pending }) {
+      if (!wants('x')) return {};
+      const { x: _, bias: __, ...weight } = inputs, dx = pending('x');
+      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { ...(attributes as object), accumulate: dx !== undefined }, { dx }).dx };
+    },
+  };
+  rules.set(multiply, rule);
+  return rule;
+}
+
+/** Layers that read one input (q, k, v; gate, up). Today one after the other; the place where a backend may share the packed input. */
+export const projectTogether = (ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] => layers.map((layer) => layer.forward(ctx, x));

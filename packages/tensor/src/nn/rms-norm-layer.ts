@@ -1,0 +1,27 @@
+import type { ArrayView } from '@qdylora/contract';
+import { apply } from '../autograd/tape.ts';
+import { differentiableRmsNorm } from '../ops/rms-norm.ts';
+import type { Parameter } from '../parameter.ts';
+import type { Tensor } from '../tensor.ts';
+import type { ForwardContext } from './forward-context.ts';
+
+/** Root-mean-square normalization with a learned weight.  x: [tokens, hidden] → same */
+export class RmsNormLayer {
+  readonly name: string;
+  readonly weight: Parameter;
+  readonly epsilon: number;
+  readonly weightOffset: number;
+
+  constructor(name: string, weight: Parameter, epsilon: number, weightOffset = 0) {
+    this.name = name;
+    this.weight = weight;
+    this.epsilon = epsilon;
+    this.weightOffset = weightOffset;
+  }
+
+  parameters(): Parameter[] { return [this.weight]; }
+
+  forward(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>): Tensor<ArrayView<'f32'>> {
+    return apply(ctx, differentiableRmsNorm, { x, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset }).y;
+  }
+}

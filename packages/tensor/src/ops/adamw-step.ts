@@ -1,0 +1,35 @@
+import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+
+type F32 = ArrayView<'f32'>;
+
+/** `step` counts from 1. `gradientScale` multiplies the gradient first (1, or the clipping coefficient). */
+export interface AdamwAttributes {
+  readonly learningRate: number; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weightDecay: number;
+  readonly step: number; readonly gradientScale: number;
+}
+
+/**
+ * One AdamW step in torch's order of operations, in place: decay first, then
+ * m ← β₁m + (1−β₁)g,  v ← β₂v + (1−β₂)g²,  p ← p − (lr / (1−β₁ᵗ)) · m / (√v / √(1−β₂ᵗ) + ε).
+ * gradient: any shape  →  parameter, m, v: as gradient  (Loshchilov & Hutter 2019)
+ */
+export const adamwStep = defineOp({
+  name: 'adamw-step',
+  accumulates: ['parameter', 'm', 'v'],
+  shapes(i: { gradient: F32 }, _: AdamwAttributes) {
+    const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
+    return { parameter: spec, m: spec, v: spec };
+  },
+  reference({ gradient }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
+    assertShape('adamw-step', 'm', m.shape, parameter.shape);
+    const stepSize = a.learningRate / (1 - a.beta1 ** a.step), rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
+    for (let i = 0; i < elementCount(gradient.shape); i++) {
+      const g = gradient.data[i]! * a.gradientScale;
+      const first = a.beta1 * m.data[i]! + (1 - a.beta1) * g, second = a.beta2 * v.data[i]! + (1 - a.beta2) * g * g;
+      const decayed = parameter.data[i]! * (1 - a.learningRate * a.weightDecay);
+      parameter.data[i] = decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
+      m.data[i] = first;
+      v.data[i] = second;
+    }
+  },
+});

@@ -1,0 +1,22 @@
+import { elementCount, defineOp, philox2x32, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** `key` and `counter` (uint32): the generator's key for this layer, and the step. Entry i is kept where the top 24 bits of word 0 of philox(i, counter, key) are ≥ probability · 2²⁴. */
+export interface DropoutAttributes { readonly probability: number; readonly key: number; readonly counter: number }
+
+/** y = kept ? x / (1 − probability) : 0, the same mask for the same key and counter, so its gradient is the op itself.  x: any shape  →  y */
+export const dropout = defineOp({
+  name: 'dropout',
+  shapes: (i: { x: F32 }, _: DropoutAttributes) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
+  reference({ x }, { y }: { y: F32 }, { probability, key, counter }) {
+    const threshold = Math.round(probability * 2 ** 24), factor = 1 / (1 - probability);
+    for (let i = 0; i < elementCount(x.shape); i++) y.data[i] = philox2x32(i, counter, key)[0] >>> 8 >= threshold ? x.data[i]! * factor : 0;
+  },
+});
+
+export const differentiableDropout: DifferentiableOp<typeof dropout> = {
+  op: dropout,
+  backward: ({ run, gradients, attributes }) => ({ x: run(dropout, { x: gradients.y }, attributes).y }),
+};

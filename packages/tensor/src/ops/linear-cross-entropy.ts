@@ -1,0 +1,70 @@
+import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+import type { ComputeDtype, DenseView } from './linear.ts';
+import { readElement } from './read-element.ts';
+import { scaleBy } from './scale-by.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** `lossScale`: factor on the sum (1 / predicted tokens for a mean). `gradient`: also make dx, and add to dWeight where it is handed in. */
+export interface CrossEntropyAttributes { readonly computeDtype: ComputeDtype; readonly lossScale: number; readonly gradient: boolean }
+
+/** Label of a token that is not counted, as in PyTorch. */
+export const IGNORED_TARGET = -100;
+
+/**
+ * Head and loss in one, so that the logits of all tokens never exist together:
+ * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(x_t·Wᵀ) − x_t·W[target_t]) over targets ≠ −100, and in the same pass its gradient.
+ * x: [tokens, hidden]  weight: [vocabulary, hidden]  targets: [tokens]  tokenWeights: [tokens]
+ * →  loss: [1]  tokenLosses: [tokens] (unscaled and unweighted; 0 where ignored)  dx: [tokens, hidden]  dWeight: [vocabulary, hidden]
+ */
+export const linearCrossEntropy = defineOp({
+  name: 'linear-cross-entropy',
+  accumulates: ['dWeight'],
+  shapes(i: { x: F32; weight: DenseView; targets: ArrayView<'i32'>; tokenWeights?: F32 }, { gradient }: CrossEntropyAttributes) {
+    const tokens = i.x.shape[0]!;
+    assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]!]);
+    assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
+    return {
+      loss: { dtype: 'f32', shape: [1] }, tokenLosses: { dtype: 'f32', shape: [tokens] },
+      dx: gradient ? { dtype: 'f32', shape: i.x.shape } : undefined,
+      dWeight: gradient ? { dtype: 'f32', shape: i.weight.shape } : undefined,
+    };
+  },
+  reference({ x, weight, targets, tokenWeights }, outputs: { loss: F32; tokenLosses: F32; dx?: F32; dWeight?: F32 }, { computeDtype, lossScale }) {
+    const { loss, tokenLosses, dx, dWeight } = outputs;
+    const [tokens, hidden] = x.shape as [number, number], vocabulary = weight.shape[0]!, xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);
+    const logits = new Float64Array(vocabulary);
+    let total = 0;
+    for (let t = 0; t < tokens; t++) {
+      const target = targets.data[t]!, factor = lossScale * (tokenWeights ? tokenWeights.data[t]! : 1);
+      tokenLosses.data[t] = 0;
+      dx?.data.fill(0, t * hidden, (t + 1) * hidden);
+      if (target === IGNORED_TARGET) continue;
+      for (let c = 0; c < vocabulary; c++) {
+        logits[c] = 0;
+        for (let j = 0; j < hidden; j++) logits[c]! += xAt(t * hidden + j) * wAt(c * hidden + j);
+      }
+      const largest = logits.reduce((a, b) => Math.max(a, b)), sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
+      const tokenLoss = largest + Math.log(sum) - logits[target]!;
+      tokenLosses.data[t] = tokenLoss;
+      total += tokenLoss * factor;
+      for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
+        const gradient = factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
+        for (let j = 0; j < hidden; j++) {
+          if (dx) dx.data[t * hidden + j]! += gradient * wAt(c * hidden + j);
+          if (dWeight) dWeight.data[c * hidden + j]! += gradient * xAt(t * hidden + j);
+        }
+      }
+    }
+    loss.data[0] = total;
+  },
+});
+
+/** The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on untouched. */
+export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {
+  op: linearCrossEntropy,
+  gradientInForward: { weight: 'dWeight' },
+  backward: ({ run, outputs, gradients, isRoot }) =>
+    ({ x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y }),
+};

@@ -1,0 +1,84 @@
+import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+import { readElement } from './read-element.ts';
+
+/** Element type of a product's operands: `bf16` rounds both to bfloat16 first (as matrix units do); sums are float32 either way. */
+export type ComputeDtype = 'f32' | 'bf16';
+
+/** A weight in its stored type. */
+export type DenseView = ArrayView<'f32'> | ArrayView<'bf16'>;
+
+/** y = x · Wᵀ + bias.  x: [tokens, in]  weight: [out, in]  bias: [out]  →  y: [tokens, out] */
+export const linear = defineOp({
+  name: 'linear',
+  shapes(i: { x: ArrayView<'f32'>; weight: DenseView; bias?: ArrayView<'f32'> }, _: { computeDtype: ComputeDtype }) {
+    const [out, inFeatures] = i.weight.shape as [number, number];
+    assertShape('linear', 'x', i.x.shape, [-1, inFeatures]);
+    if (i.bias) assertShape('linear', 'bias', i.bias.shape, [out]);
+    return { y: { dtype: 'f32', shape: [i.x.shape[0]!, out] } };
+  },
+  reference({ x, weight, bias }, { y }: { y: ArrayView<'f32'> }, { computeDtype }) {
+    const [out, inFeatures] = weight.shape as [number, number], xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);
+    for (let t = 0; t < x.shape[0]!; t++) {
+      for (let o = 0; o < out; o++) {
+        let sum = bias ? bias.data[o]! : 0;
+        for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(o * inFeatures + k);
+        y.data[t * out + o] = sum;
+      }
+    }
+  },
+});
+
+/** dx = dy · W (added to dx where `accumulate`).  dy: [tokens, out]  weight: [out, in]  →  dx: [tokens, in] */
+export const linearInputGradient = defineOp({
+  name: 'linear-input-gradient',
+  shapes(i: { dy: ArrayView<'f32'>; weight: DenseView }, _: { computeDtype: ComputeDtype; accumulate: boolean }) {
+    assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
+    return { dx: { dtype: 'f32', shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
+  },
+  reference({ dy, weight }, { dx }: { dx: ArrayView<'f32'> }, { computeDtype, accumulate }) {
+    const [out, inFeatures] = weight.shape as [number, number], dyAt = readElement(dy, computeDtype), wAt = readElement(weight, computeDtype);
+    for (let t = 0; t < dy.shape[0]!; t++) {
+      for (let k = 0; k < inFeatures; k++) {
+        let sum = accumulate ? dx.data[t * inFeatures + k]! : 0;
+        for (let o = 0; o < out; o++) sum += dyAt(t * out + o) * wAt(o * inFeatures + k);
+        dx.data[t * inFeatures + k] = sum;
+      }
+    }
+  },
+});
+
+/** dWeight += dyᵀ · x and dBias += Σ dy over tokens.  x: [tokens, in]  dy: [tokens, out]  →  dWeight: [out, in]  dBias: [out] */
+export const linearWeightGradient = defineOp({
+  name: 'linear-weight-gradient',
+  accumulates: ['dWeight', 'dBias'],
+  shapes(i: { x: ArrayView<'f32'>; dy: ArrayView<'f32'> }, _: { computeDtype: ComputeDtype }) {
+    assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0]!, -1]);
+    return { dWeight: { dtype: 'f32', shape: [i.dy.shape[1]!, i.x.shape[1]!] }, dBias: { dtype: 'f32', shape: [i.dy.shape[1]!] } };
+  },
+  reference({ x, dy }, { dWeight, dBias }: { dWeight?: ArrayView<'f32'>; dBias?: ArrayView<'f32'> }, { computeDtype }) {
+    const [tokens, inFeatures] = x.shape as [number, number], out = dy.shape[1]!, xAt = readElement(x, computeDtype), dyAt = readElement(dy, computeDtype);
+    for (let o = 0; o < out; o++) {
+      for (let k = 0; k < inFeatures && dWeight; k++) {
+        let sum = dWeight.data[o * inFeatures + k]!;
+        for (let t = 0; t < tokens; t++) sum += dyAt(t * out + o) * xAt(t * inFeatures + k);
+        dWeight.data[o * inFeatures + k] = sum;
+      }
+      if (!dBias) continue;
+      let sum = dBias.data[o]!;
+      for (let t = 0; t < tokens; t++) sum += dy.data[t * out + o]!;
+      dBias.data[o] = sum;
+    }
+  },
+});
+
+export const differentiableLinear: DifferentiableOp<typeof linear> = {
+  op: linear,
+  backward({ run, inputs, gradients, attributes: { computeDtype }, wants, into, pending }) {
+    const dWeight = into('weight'), dBias = into('bias');
+    if (dWeight || dBias) run(linearWeightGradient, { x: inputs.x, dy: gradients.y }, { computeDtype }, { dWeight, dBias });
+    if (!wants('x')) return {};
+    const dx = pending('x');
+    return { x: run(linearInputGradient, { dy: gradients.y, weight: inputs.weight }, { computeDtype, accumulate: dx !== undefined }, { dx }).dx };
+  },
+};

@@ -1,0 +1,63 @@
+import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+
+type F32 = ArrayView<'f32'>;
+/** `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). */
+export interface RmsNormAttributes { readonly epsilon: number; readonly weightOffset: number }
+
+/** y = x / √(mean(x²) + ε) · (weight + offset).  x: [tokens, hidden]  weight: [hidden]  →  y: [tokens, hidden]  inverseRms: [tokens]  (Zhang & Sennrich 2019) */
+export const rmsNorm = defineOp({
+  name: 'rms-norm',
+  shapes(i: { x: F32; weight: F32 }, _: RmsNormAttributes) {
+    assertShape('rms-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
+    return { y: { dtype: 'f32', shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]!] } };
+  },
+  reference({ x, weight }, { y, inverseRms }: { y: F32; inverseRms: F32 }, { epsilon, weightOffset }) {
+    const [tokens, hidden] = x.shape as [number, number];
+    for (let t = 0; t < tokens; t++) {
+      let squares = 0;
+      for (let j = 0; j < hidden; j++) squares += x.data[t * hidden + j]! ** 2;
+      const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
+      inverseRms.data[t] = inverse;
+      for (let j = 0; j < hidden; j++) y.data[t * hidden + j] = x.data[t * hidden + j]! * inverse * (weight.data[j]! + weightOffset);
+    }
+  },
+});
+
+/**
+ * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:  dx = r·w·dy − r³·c·x (added where `accumulate`);  dWeight += Σ dy·x·r over tokens.
+ * dy: [tokens, hidden]  →  dx: [tokens, hidden]  dWeight: [hidden]
+ */
+export const rmsNormBackward = defineOp({
+  name: 'rms-norm-backward',
+  accumulates: ['dWeight'],
+  shapes(i: { x: F32; weight: F32; inverseRms: F32; dy: F32 }, _: RmsNormAttributes & { accumulate: boolean }) {
+    assertShape('rms-norm-backward', 'dy', i.dy.shape, i.x.shape);
+    return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape } };
+  },
+  reference({ x, weight, inverseRms, dy }, { dx, dWeight }: { dx: F32; dWeight?: F32 }, { weightOffset, accumulate }) {
+    const [tokens, hidden] = x.shape as [number, number];
+    const weightGradient = new Float64Array(hidden);
+    for (let t = 0; t < tokens; t++) {
+      const r = inverseRms.data[t]!, row = t * hidden;
+      let projection = 0;
+      for (let j = 0; j < hidden; j++) {
+        projection += dy.data[row + j]! * (weight.data[j]! + weightOffset) * x.data[row + j]!;
+        weightGradient[j]! += dy.data[row + j]! * x.data[row + j]! * r;
+      }
+      for (let j = 0; j < hidden; j++) {
+        const gradient = r * (weight.data[j]! + weightOffset) * dy.data[row + j]! - (r ** 3 * projection / hidden) * x.data[row + j]!;
+        dx.data[row + j] = accumulate ? dx.data[row + j]! + gradient : gradient;
+      }
+    }
+    if (dWeight) for (let j = 0; j < hidden; j++) dWeight.data[j]! += weightGradient[j]!;
+  },
+});
+
+export const differentiableRmsNorm: DifferentiableOp<typeof rmsNorm> = {
+  op: rmsNorm,
+  backward({ run, inputs, outputs, gradients, attributes, into, pending }) {
+    const dx = pending('x');
+    return { x: run(rmsNormBackward, { ...inputs, inverseRms: outputs.inverseRms, dy: gradients.y }, { ...attributes, accumulate: dx !== undefined }, { dx, dWeight: into('weight') }).dx };
+  },
+};

@@ -1,0 +1,58 @@
+import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** The angles of a batch, once for all layers: cos and sin of position · inverseFrequency, times `scale` (YaRN's attention factor).  positions: [tokens]  inverseFrequencies: [pairs]  →  cos, sin: [tokens, pairs] */
+export const ropeTable = defineOp({
+  name: 'rope-table',
+  shapes(i: { positions: ArrayView<'i32'>; inverseFrequencies: F32 }, _: { scale: number }) {
+    const shape = [i.positions.shape[0]!, i.inverseFrequencies.shape[0]!];
+    return { cos: { dtype: 'f32', shape }, sin: { dtype: 'f32', shape } };
+  },
+  reference({ positions, inverseFrequencies }, { cos, sin }: { cos: F32; sin: F32 }, { scale }) {
+    const pairs = inverseFrequencies.shape[0]!;
+    for (let t = 0; t < positions.shape[0]!; t++) {
+      for (let p = 0; p < pairs; p++) {
+        const angle = positions.data[t]! * inverseFrequencies.data[p]!;
+        cos.data[t * pairs + p] = Math.cos(angle) * scale;
+        sin.data[t * pairs + p] = Math.sin(angle) * scale;
+      }
+    }
+  },
+});
+
+/** `headDim`: width of a head; its first 2·pairs entries turn, the rest pass. `inverse`: turns back (the gradient). */
+export interface RopeAttributes { readonly headDim: number; readonly inverse: boolean }
+
+/**
+ * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by the angle of (token, p).
+ * x: [tokens, heads · headDim]  cos, sin: [tokens, pairs]  →  y: [tokens, heads · headDim]  (Su et al. 2021)
+ */
+export const rope = defineOp({
+  name: 'rope',
+  shapes(i: { x: F32; cos: F32; sin: F32 }, _: RopeAttributes) {
+    assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
+    assertShape('rope', 'sin', i.sin.shape, i.cos.shape);
+    return { y: { dtype: 'f32', shape: i.x.shape } };
+  },
+  reference({ x, cos, sin }, { y }: { y: F32 }, { headDim, inverse }) {
+    const [tokens, width] = x.shape as [number, number], pairs = cos.shape[1]!, sign = inverse ? -1 : 1;
+    for (let t = 0; t < tokens; t++) {
+      for (let head = t * width; head < (t + 1) * width; head += headDim) {
+        for (let p = 0; p < pairs; p++) {
+          const c = cos.data[t * pairs + p]!, s = sign * sin.data[t * pairs + p]!, a = x.data[head + p]!, b = x.data[head + p + pairs]!;
+          y.data[head + p] = a * c - b * s;
+          y.data[head + p + pairs] = b * c + a * s;
+        }
+        for (let j = 2 * pairs; j < headDim; j++) y.data[head + j] = x.data[head + j]!;
+      }
+    }
+  },
+});
+
+export const differentiableRope: DifferentiableOp<typeof rope> = {
+  op: rope,
+  backward: ({ run, inputs, gradients, attributes }) =>
+    ({ x: run(rope, { x: gradients.y, cos: inputs.cos, sin: inputs.sin }, { ...attributes, inverse: !attributes.inverse }).y }),
+};

@@ -1,0 +1,15 @@
+import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+
+type F32 = ArrayView<'f32'>;
+
+/** y = x · factor.  x: any shape  factor: [1]  →  y: as x */
+export const scaleBy = defineOp({
+  name: 'scale-by',
+  shapes(i: { x: F32; factor: F32 }, _: Record<string, never>) {
+    assertShape('scale-by', 'factor', i.factor.shape, [1]);
+    return { y: { dtype: 'f32', shape: i.x.shape } };
+  },
+  reference({ x, factor }, { y }: { y: F32 }) {
+    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = x.data[i]! * factor.data[0]!;
+  },
+});

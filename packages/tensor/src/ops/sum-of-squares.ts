@@ -1,0 +1,14 @@
+import { elementCount, defineOp, type ArrayView } from '@qdylora/contract';
+
+type F32 = ArrayView<'f32'>;
+
+/** sum = Σ x², summed in float64 before the one rounding; infinite or NaN as soon as an entry is.  x: any shape  →  sum: [1] */
+export const sumOfSquares = defineOp({
+  name: 'sum-of-squares',
+  shapes: (_: { x: F32 }, __: Record<string, never>) => ({ sum: { dtype: 'f32', shape: [1] } }),
+  reference({ x }, { sum }: { sum: F32 }) {
+    let total = 0;
+    for (let i = 0; i < elementCount(x.shape); i++) total += x.data[i]! ** 2;
+    sum.data[0] = total;
+  },
+});
