@@ -1,1 +1,12 @@
-export {};
+export type { Checkpoint, GenerationIds } from './checkpoint.ts';
+export { configReader, type ConfigReader } from './config-reader.ts';
+export { fingerprintOf } from './fingerprint.ts';
+export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
+export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
+export type { QuantizationConfig } from './quantization-config.ts';
+export type { RopeConfig } from './rope-config.ts';
+export { memoryByteSource, openByteSource, type ByteSource } from './safetensors/byte-source.ts';
+export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
+export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
+export type { TensorEntry } from './tensor-entry.ts';
+export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';

@@ -45,7 +45,7 @@ export interface RopeConfigs {
  * @throws QdyloraError BAD_CONFIG for a parameter that is not a number.
  */
 export function readRope(config: ConfigReader): RopeConfigs {
-  const { raw } = config, parameters = isRecord(raw.rope_parameters) ? raw.rope_parameters : undefined;
+  const parameters = recordAt(config, 'rope_parameters'), scaling = recordAt(config, 'rope_scaling');
   const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
   const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig => ropeOf(config.nested(key, values), base, partial);
@@ -57,11 +57,17 @@ export function readRope(config: ConfigReader): RopeConfigs {
   }
   if (parameters) return { rope: one('rope_parameters', parameters, theta), byLayerType: new Map<string, RopeConfig>() };
 
-  const rope = one('rope_scaling', isRecord(raw.rope_scaling) ? raw.rope_scaling : {}, theta);
+  const rope = one('rope_scaling', scaling ?? {}, theta);
   const local = config.number('rope_local_base_freq', 0); // Gemma 3: layers with a window have their own base and no scaling
   const byLayerType = new Map<string, RopeConfig>();
   if (local > 0) byLayerType.set('full_attention', rope).set('sliding_attention', one('rope_local_base_freq', {}, local));
   return { rope, byLayerType };
+}
+
+function recordAt(config: ConfigReader, key: string): Record<string, unknown> | undefined {
+  const value = config.raw[key];
+  if (config.has(key) && !isRecord(value)) throw config.wrong('an object', key);
+  return isRecord(value) ? value : undefined;
 }
 
 function ropeOf(values: ConfigReader, theta: number, partial: number): RopeConfig {

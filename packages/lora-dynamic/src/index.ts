@@ -1,1 +1,15 @@
-export {};
+export * from './adapted.ts';
+export * from './adapter-config.ts';
+export * from './adapter-state.ts';
+export * from './attach-dylora.ts';
+export * from './dylora-linear.ts';
+export * from './initialize.ts';
+export * from './merge-at-rank.ts';
+export * from './ops/adapted-linear.ts';
+export * from './rank-distribution.ts';
+export * from './rank-sampler.ts';
+export * from './rank-set.ts';
+export * from './resort-by-svd.ts';
+export * from './scaling.ts';
+export * from './slice-rank.ts';
+export * from './update-rule.ts';

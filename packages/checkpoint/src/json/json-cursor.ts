@@ -70,11 +70,11 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
 }
 
 function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).latin1Slice();
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 /** `quoted` still has its quotes. */
-function textOf(quoted: Uint8Array, decoder: TextDecoder, hasEscapes: boolean, fail: (problem: string) => Error): string {
+function textOf(quoted: Uint8Array, decoder: { decode(bytes: Uint8Array): string }, hasEscapes: boolean, fail: (problem: string) => Error): string {
   let text: string;
   try {
     text = decoder.decode(quoted);

@@ -1,0 +1,99 @@
+import * as nodeFs from 'node:fs';
+import { basename, dirname, extname, join, resolve } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { checkpointOf, type Checkpoint } from './checkpoint.ts';
+import { readHfConfig } from './hf-config.ts';
+import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
+import { readJsonObject } from './json/read-json-file.ts';
+import { pathInside } from './path-inside.ts';
+import { openSafetensors } from './safetensors/open-safetensors.ts';
+import { openShards, type Shards } from './shard-index.ts';
+import { folderTokenizerFiles, once } from './tokenizer-files.ts';
+
+export interface OpenCheckpointOptions {
+  /** Follow links that lead out of the folder (default: only inside it, or inside the Hugging Face cache of the same repository). */
+  readonly followLinks?: boolean;
+}
+
+const MODEL_FILE = 'model.safetensors', INDEX_FILE = 'model.safetensors.index.json', CONFIG_FILE = 'config.json', ADAPTER_CONFIG_FILE = 'adapter_config.json';
+
+/**
+ * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf` file, or a folder with one `.gguf`.
+ * Reads the config and the headers, and no tensor.
+ *
+ * @throws QdyloraError MISSING_FILE where there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a damaged checkpoint;
+ * UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table here.
+ *
+ * @example
+ * using checkpoint = await openCheckpoint('models/smollm2');
+ * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]
+ */
+export async function openCheckpoint(source: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
+  const stats = nodeFs.statSync(source, { throwIfNoEntry: false });
+  if (!stats) throw nothingAt(source);
+  if (stats.isDirectory()) return openFolder(source, options);
+  const extension = extname(source).toLowerCase();
+  if (extension === '.safetensors') return openFolder(dirname(source), options, basename(source));
+  if (extension === '.gguf') return openGgufCheckpoint(source);
+  throw new QdyloraError('BAD_FILE', { where: 'checkpoint', problem: `${source}: expected a folder, a .safetensors or a .gguf file, got ${extension || 'a file without extension'}`, nextStep: 'Name the folder that holds config.json.', details: { path: source } });
+}
+
+/** With `file`, only that one of the folder, whose neighbours are optional. */
+function openFolder(folder: string, { followLinks = false }: OpenCheckpointOptions, file?: string): Checkpoint {
+  const inside = (name: string): string => pathInside(folder, name, 'checkpoint', followLinks);
+  const exists = (name: string): boolean => nodeFs.existsSync(inside(name));
+  const weightFile = file ?? weightFileOf(folder, exists), hasConfig = exists(CONFIG_FILE);
+  if (weightFile?.endsWith('.gguf')) return openGgufCheckpoint(inside(weightFile));
+  if (!hasConfig && !file) throw missing(folder, 'config.json', exists(ADAPTER_CONFIG_FILE) ? 'This is a PEFT adapter: open it with readPeftAdapter, and its base model here.' : 'Name the folder that holds config.json and the weights.');
+
+  const config = once(() => readHfConfig(inside(CONFIG_FILE)));
+  if (hasConfig) config(); // a bad config is told at once
+  const shards = weightFile ? openWeights(folder, weightFile, followLinks) : null;
+  return checkpointOf({
+    name: file ? basename(file, extname(file)) : folderName(folder), path: file ? join(folder, file) : folder, format: 'safetensors', config,
+    tensors: () => {
+      if (!shards) throw missing(folder, `${MODEL_FILE} or ${INDEX_FILE}`, exists('pytorch_model.bin') ? 'pytorch_model.bin can run code when it is read; convert it to safetensors first.' : 'Download the weights.');
+      return shards.tensors;
+    },
+    tokenizerFiles: folderTokenizerFiles(folder, followLinks),
+    generationConfig: once(() => (exists('generation_config.json') ? readJsonObject(inside('generation_config.json'), 'config') : null)),
+    close: () => shards?.files.forEach((open) => open.dispose()),
+  });
+}
+
+/** `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`; null where there is none or no single one. */
+function weightFileOf(folder: string, exists: (name: string) => boolean): string | null {
+  if (exists(MODEL_FILE)) return MODEL_FILE;
+  if (exists(INDEX_FILE)) return INDEX_FILE;
+  const names = nodeFs.readdirSync(folder);
+  for (const extension of ['.safetensors', '.gguf']) {
+    const found = names.filter((name) => name.endsWith(extension) && !name.startsWith('adapter_model'));
+    if (found.length === 1) return found[0]!;
+    if (found.length > 1) throw new QdyloraError('MISSING_FILE', { where: 'checkpoint', problem: `${folder}: expected ${MODEL_FILE}, its index, or a single ${extension} file, got ${found.length} ${extension} files`, nextStep: 'Name the one that you mean.', details: { folder, found } });
+  }
+  return null;
+}
+
+function openWeights(folder: string, name: string, followLinks: boolean): Shards {
+  const path = pathInside(folder, name, 'checkpoint', followLinks);
+  if (name === INDEX_FILE) return openShards(folder, path, followLinks);
+  const file = openSafetensors(path);
+  return { tensors: file.tensors, files: [file] };
+}
+
+/** The folder's own name; `org/name` for a snapshot in the Hugging Face cache (`models--org--name/snapshots/<revision>`). */
+function folderName(folder: string): string {
+  const path = resolve(folder), cached = /^models--(.+)$/.exec(basename(dirname(dirname(path))));
+  return cached && basename(dirname(path)) === 'snapshots' ? cached[1]!.replaceAll('--', '/') : basename(path);
+}
+
+const missing = (folder: string, what: string, nextStep: string): QdyloraError =>
+  new QdyloraError('MISSING_FILE', { where: 'checkpoint', problem: `${folder}: expected ${what}, got a folder without it`, nextStep, details: { folder } });
+
+function nothingAt(source: string): QdyloraError {
+  const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(source);
+  return new QdyloraError('MISSING_FILE', {
+    where: 'checkpoint', problem: `expected a folder, a .safetensors or a .gguf file at ${source}, got nothing`, details: { source },
+    nextStep: isHubName ? `It looks like a name on the Hugging Face hub; downloading comes in a later version. Until then: huggingface-cli download ${source} --local-dir ${basename(source)}, then use that folder.` : 'Check the path.',
+  });
+}

@@ -1,0 +1,52 @@
+import type { Backend } from '@qdylora/contract';
+import type { ActiveRank, Linear, LinearLike, Parameter } from '@qdylora/tensor';
+import type { ResolvedAdapterConfig } from './adapter-config.ts';
+import type { AdapterState } from './adapter-state.ts';
+import type { DyLoraLinear } from './dylora-linear.ts';
+import type { RankSet } from './rank-set.ts';
+import { trainFrom } from './update-rule.ts';
+
+/** What a model must offer to be adapted: its tree of layers, and itself over another tree. */
+export interface AdaptableModel<M> {
+  readonly backend: Backend;
+  readonly modules: unknown;
+  withModules(replace: (layer: Linear) => LinearLike): M;
+}
+
+/** A model seen at one rank (or, with `active` null, without its adapter): the one thing that training, evaluation and export share. */
+export interface RankView<M> { readonly model: M; readonly active: ActiveRank | null }
+
+/** What attaching found. */
+export interface AttachReport {
+  /** Names of the layers that got an adapter. */
+  readonly matched: readonly string[];
+  /** Linear layers that got none. */
+  readonly unmatched: readonly string[];
+  /** Layers narrower than the largest rank: allowed, the rows past min(in, out) add nothing new. */
+  readonly widerThanLayer: readonly string[];
+  readonly trainableCount: number;
+}
+
+/** A model with nested adapters. The base's memory is shared, never changed. */
+export interface Adapted<M> {
+  readonly model: M;
+  readonly ranks: RankSet;
+  readonly config: ResolvedAdapterConfig;
+  readonly report: AttachReport;
+  readonly layers: readonly DyLoraLinear[];
+  /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
+  atRank(rank: number): RankView<M>;
+  /** The same memory without the adapter. */
+  base(): RankView<M>;
+  /** The adapters' matrices, A and B of each layer in the model's order; not the frozen base. */
+  parameters(): Parameter[];
+  /** A copy of the adapter, at full rank. */
+  state(): AdapterState;
+  /** Puts the numbers of `state` into the adapters.  @throws QdyloraError BAD_ADAPTER where layers or shapes differ */
+  load(state: AdapterState): void;
+}
+
+export const activeAt = ({ ranks, updateRule }: ResolvedAdapterConfig, rank: number): ActiveRank => {
+  ranks.assertUsable(rank);
+  return { rank, trainFrom: trainFrom(updateRule, ranks, rank) };
+};

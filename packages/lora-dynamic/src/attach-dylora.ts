@@ -1,0 +1,85 @@
+import { createRng, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { Linear, modulesOf, type Module } from '@qdylora/tensor';
+import { activeAt, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
+import { resolveAdapterConfig, type AdapterConfig, type TargetModules } from './adapter-config.ts';
+import type { AdapterState } from './adapter-state.ts';
+import { DyLoraLinear } from './dylora-linear.ts';
+
+/**
+ * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank begins as the base model.
+ *
+ * @throws QdyloraError BAD_ARGUMENT where nothing matches; the message lists the layers that there are.
+ */
+export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: AdapterConfig): Adapted<M> {
+  const resolved = resolveAdapterConfig(config), { ranks, targetModules, seed } = resolved;
+  const linears = modulesOf(model.modules).filter((layer): layer is Linear => layer instanceof Linear);
+  const matches = matcherOf(targetModules), matched = linears.filter((layer) => matches(layer.name));
+  if (matched.length === 0) throw nothingMatched(targetModules, linears);
+  const rng = createRng(seed).named('adapter'), { memory } = model.backend, layers: DyLoraLinear[] = [];
+  const adaptedModel = model.withModules((layer) => {
+    if (!matched.includes(layer)) return layer;
+    const a = memory.allocate('f32', [ranks.maxRank, layer.inFeatures]), b = memory.allocate('f32', [ranks.maxRank, layer.outFeatures]);
+    memory.persist(a, b);
+    layers.push(new DyLoraLinear(layer, a, b, resolved, rng));
+    return layers.at(-1)!;
+  });
+  return {
+    model: adaptedModel, ranks, config: resolved, layers, report: reportOf(linears, layers, ranks.maxRank),
+    atRank: (rank) => ({ model: adaptedModel, active: activeAt(resolved, rank) }),
+    base: () => ({ model: adaptedModel, active: null }),
+    parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
+    state: () => ({
+      ranks: ranks.ranks, maxRank: ranks.maxRank, alpha: resolved.alpha, scaling: resolved.scaling,
+      layers: layers.map(({ name, inFeatures, outFeatures, a, b }) => ({ name, inFeatures, outFeatures, a: Float32Array.from(a.view.data), b: Float32Array.from(b.view.data) })),
+    }),
+    load: (state) => loadState(layers, ranks.maxRank, state),
+  };
+}
+
+/** PEFT's rules: a list matches whole names and dotted ends; a text is a regular expression for the whole name. */
+function matcherOf(targets: TargetModules): (name: string) => boolean {
+  if (targets === 'all-linear') return () => true;
+  if (typeof targets !== 'string') return (name) => targets.some((target) => name === target || name.endsWith(`.${target}`));
+  try {
+    const whole = new RegExp(`^(?:${targets})$`);
+    return (name) => whole.test(name);
+  } catch (cause) {
+    throw new QdyloraError('BAD_ARGUMENT', { where: 'target_modules', problem: `expected 'all-linear', a list of names or a regular expression, got ${targets}`, cause });
+  }
+}
+
+function nothingMatched(targets: TargetModules, linears: readonly Module[]): QdyloraError {
+  const ends = [...new Set(linears.map((layer) => layer.name.split('.').at(-1)))];
+  return new QdyloraError('BAD_ARGUMENT', {
+    where: 'target_modules', problem: `expected at least one linear layer for ${JSON.stringify(targets)}, got none`,
+    nextStep: `This model has: ${ends.join(', ')}; 'all-linear' takes them all.`,
+  });
+}
+
+function reportOf(linears: readonly Linear[], layers: readonly DyLoraLinear[], maxRank: number): AttachReport {
+  const matched = layers.map((layer) => layer.name), names = new Set(matched);
+  return {
+    matched, unmatched: linears.map((layer) => layer.name).filter((name) => !names.has(name)),
+    widerThanLayer: layers.filter((layer) => maxRank > Math.min(layer.inFeatures, layer.outFeatures)).map((layer) => layer.name),
+    trainableCount: layers.reduce((sum, layer) => sum + maxRank * (layer.inFeatures + layer.outFeatures), 0),
+  };
+}
+
+function loadState(layers: readonly DyLoraLinear[], maxRank: number, state: AdapterState): void {
+  const byName = new Map(state.layers.map((layer) => [layer.name, layer]));
+  const problem = (text: string): QdyloraError => new QdyloraError('BAD_ADAPTER', { where: 'adapter', problem: text, nextStep: 'Was the adapter trained on this base model, with these target_modules?' });
+  if (state.maxRank !== maxRank) throw problem(`expected rank ${maxRank} for the adapter, got ${state.maxRank}`);
+  const unknown = state.layers.find(({ name }) => !layers.some((layer) => layer.name === name));
+  if (unknown) throw problem(`expected a layer of this model, got ${unknown.name}`);
+  for (const layer of layers) {
+    const from = byName.get(layer.name);
+    if (!from) throw problem(`expected an adapter for ${layer.name}, got none`);
+    for (const [view, values, name] of [[layer.a.view, from.a, 'A'], [layer.b.view, from.b, 'B']] as [ArrayView<'f32'>, Float32Array, string][]) {
+      if (values.length !== view.data.length) throw problem(`expected ${view.data.length} numbers [${view.shape.join(', ')}] for ${name} of ${layer.name}, got ${values.length}`);
+    }
+  }
+  for (const layer of layers) {
+    layer.a.view.data.set(byName.get(layer.name)!.a);
+    layer.b.view.data.set(byName.get(layer.name)!.b);
+  }
+}

@@ -1,0 +1,14 @@
+import type { RankSet } from './rank-set.ts';
+
+/** `prefix`: a step at rank b trains the rows 0 … b−1. `newest_block`: only the rows that b adds to the next smaller listed rank; all others stay as they are, bit for bit. */
+export type UpdateRule = 'prefix' | 'newest_block';
+export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
+
+/** First row that a step at `rank` trains. */
+export const trainFrom = (rule: UpdateRule, ranks: RankSet, rank: number): number => (rule === 'newest_block' ? ranks.blockStart(rank) : 0);
+
+/** The rows of every adapter matrix that the optimizer may touch after passes at `seen` ranks: rising, apart from each other. */
+export function updatedRows(rule: UpdateRule, ranks: RankSet, seen: Iterable<number>): (readonly [from: number, to: number])[] {
+  if (rule === 'prefix') return [[0, ranks.maxRank]];
+  return [...new Set(seen)].sort((a, b) => a - b).map((rank) => [ranks.blockStart(rank), rank] as const);
+}

@@ -1,0 +1,47 @@
+import { elementCount, f32View, QdyloraError, shapeText, viewOf } from '@qdylora/contract';
+import { blockAbsmax } from './block-absmax.ts';
+import { blockCodes } from './block-codes.ts';
+import { assertBlockSize } from './block-size.ts';
+import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
+import { doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
+import { quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
+
+/** A dense matrix: `data` holds rows · cols numbers, row-major. */
+export interface DenseMatrix { readonly data: Float32Array; readonly shape: readonly [number, number] }
+
+export interface QuantizeOptions {
+  /** Weights that share one scale: 32 … 4096, a power of two. Default 64. */
+  readonly blockSize?: number;
+  /** Scales in 8 bits each (0.127 bits a weight at block size 64) instead of 32 (0.5). Default true. */
+  readonly doubleQuantization?: boolean;
+}
+
+/**
+ * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest magnitude, each weight takes the nearest level.
+ *
+ * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; UNSUPPORTED for another kind or block size.
+ * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
+ */
+export function quantize4bit(kind: QuantizationKind, { data, shape }: DenseMatrix, options: QuantizeOptions = {}): QuantizedMatrix {
+  const { blockSize = 64, doubleQuantization = true } = options, levels = f32View([16], levelsOf(kind));
+  assertBlockSize(blockSize, 'quantize');
+  assertMatrix({ data, shape });
+  const absmax = blockAbsmax(data, blockSize), codes = blockCodes(kind, data, absmax, blockSize);
+  return quantizedMatrix({
+    kind, shape: [shape[0], shape[1]], blockSize, levels, codes: viewOf('u8', [codes.length], codes),
+    absmax: doubleQuantization ? null : f32View([absmax.length], absmax),
+    doubleQuantized: doubleQuantization ? doubleQuantizedViews(absmax) : null,
+  });
+}
+
+function assertMatrix({ data, shape }: DenseMatrix): void {
+  const isMatrix = shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
+  if (isMatrix && elementCount(shape) === data.length) return;
+  const expected = isMatrix ? `${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}` : 'two whole numbers ≥ 1 for the shape of a matrix';
+  throw new QdyloraError('BAD_SHAPE', { where: 'quantize', problem: `expected ${expected}, got ${isMatrix ? data.length : shapeText(shape)}`, details: { shape, length: data.length } });
+}
+
+function doubleQuantizedViews(scales: Float32Array): DoubleQuantizedScales {
+  const { codes, absmax, map, offset } = doubleQuantize(scales);
+  return { codes: viewOf('u8', [codes.length], codes), absmax: f32View([absmax.length], absmax), map: f32View([map.length], map), offset, blockSize: NESTED_BLOCK_SIZE };
+}
