@@ -1,1 +1,12 @@
-export {};
+export * from './batch-arrays.ts';
+export * from './build-model.ts';
+export * from './causal-lm.ts';
+export type { Family, FamilyConfig } from './families/family.ts';
+export { FAMILIES, familyOf } from './families/index.ts';
+export * from './generate/choose-token.ts';
+export * from './generate/generate.ts';
+export * from './generate/kv-cache.ts';
+export * from './rope-frequencies.ts';
+export type { Quantization } from './weights/quantization.ts';
+export { packedWeight, quantizeOn } from './weights/quantization.ts';
+export type { WeightSource } from './weights/weight-source.ts';

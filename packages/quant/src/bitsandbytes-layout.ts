@@ -50,7 +50,7 @@ export function deserializeBitsandbytes(name: string, arrays: ReadonlyMap<string
   const isNested = arrays.has(`${name}.nested_absmax`);
   const matrix = quantizedMatrix({
     kind: state.kind, shape: state.shape, blockSize: state.blockSize,
-    codes: storedCodes(name, arrays, (weights + 1) >>> 1),
+    codes: storedCodes(name, arrays, Math.ceil(weights / 2)),
     levels: storedF32(`${name}.quant_map`, arrays, 16),
     absmax: isNested ? null : storedF32(`${name}.absmax`, arrays, blocks),
     doubleQuantized: isNested ? storedScales(name, arrays, state, blocks) : null,

@@ -52,7 +52,7 @@ export type Nf4Matrix = QuantizedMatrix;
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const { shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = parts, weights = elementCount(shape), blocks = blockCount(weights, blockSize);
   assertBlockSize(blockSize, 'quantized-matrix');
-  assertShape('quantized-matrix', 'codes', codes.shape, [(weights + 1) >>> 1]);
+  assertShape('quantized-matrix', 'codes', codes.shape, [Math.ceil(weights / 2)]);
   assertShape('quantized-matrix', 'levels', levels.shape, [16]);
   assertShape('quantized-matrix', nested ? 'the codes of the scales' : 'absmax', (nested?.codes ?? absmax)?.shape ?? [], [blocks]);
   if (nested) assertShape('quantized-matrix', 'the scales of the scales', nested.absmax.shape, [blockCount(blocks, NESTED_BLOCK_SIZE)]);

@@ -1,1 +1,2 @@
+export * from './fixtures/golden-cases.ts';
 export * from './fixtures/read-safetensors.ts';

@@ -39,7 +39,8 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     if (recorder.tape && tensor instanceof Parameter && tensor.gradient) given[output as string] = tensor.gradient;
   }
   const arrays = runOp(recorder.backend, rule.op, views, attributes, given as Partial<O>);
-  const outputs = Object.fromEntries(Object.entries(arrays).map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
+  const own = Object.entries(arrays).filter(([name]) => !(name in given)); // a parameter's gradient is not the tape's to release
+  const outputs = Object.fromEntries(own.map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
   if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views, outputs, arrays, attributes));
   return outputs as unknown as TensorsFrom<O>;
 }

@@ -1,0 +1,25 @@
+import { readHalf } from './read-half.ts';
+
+const LENGTH = 256, BYTES = 144, GROUPS = 8, GROUP = 32, SCALES = 4, CODES = 16;
+
+/**
+ * Q4_K: `half d · half dmin · 8 six-bit (scale, min) pairs in 12 bytes · byte q[128]`; eight groups of 32 values, of which two share 32 bytes:
+ * the low nibbles are the even group, the high ones the odd group; value = d·scale·q − dmin·min.
+ */
+export function dequantizeQ4_K(blocks: Uint8Array, values: Float32Array): void {
+  for (let block = 0, at = 0; at < values.length; block += BYTES, at += LENGTH) {
+    const d = readHalf(blocks, block), dmin = readHalf(blocks, block + 2);
+    for (let group = 0; group < GROUPS; group++) {
+      const [scale, min] = sixBitPair(blocks, block + SCALES, group), codes = block + CODES + (group >> 1) * GROUP, shift = (group & 1) * 4;
+      const step = d * scale, offset = dmin * min;
+      for (let i = 0; i < GROUP; i++) values[at + group * GROUP + i] = step * ((blocks[codes + i]! >> shift) & 15) - offset;
+    }
+  }
+}
+
+/** Pair `j` of the twelve bytes at `at`: 0…3 lie in the low six bits; 4…7 have four bits there and two on top of pair j − 4. */
+function sixBitPair(bytes: Uint8Array, at: number, j: number): readonly [scale: number, min: number] {
+  if (j < 4) return [bytes[at + j]! & 63, bytes[at + j + 4]! & 63];
+  const low = bytes[at + j + 4]!;
+  return [(low & 15) | ((bytes[at + j - 4]! >> 6) << 4), (low >> 4) | ((bytes[at + j]! >> 6) << 4)];
+}

@@ -1,0 +1,59 @@
+import { QdyloraError } from '@qdylora/contract';
+import { configReader, type ConfigReader } from '../config-reader.ts';
+import { kindOf } from '../json/read-json-file.ts';
+import type { GgufArchitecture } from './architectures.ts';
+import type { GgufFile, GgufValue } from './read-gguf.ts';
+
+/** GGUF metadata as a checked record. */
+export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader => configReader(path, Object.fromEntries(metadata));
+
+/** What `config.json` of the same model would say, from the metadata. @throws QdyloraError BAD_CONFIG, UNSUPPORTED. */
+export function ggufConfig(path: string, { metadata, tensors }: GgufFile, { modelType, className }: GgufArchitecture): Record<string, unknown> {
+  const values = metadataReader(path, metadata), prefix = values.string('general.architecture');
+  const key = (name: string): string => `${prefix}.${name}`;
+  const experts = values.integer(key('expert_count'), 0);
+  if (experts > 0) throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected a dense model, got ${experts} experts`, nextStep: 'Choose a dense model.', details: { path, experts } });
+
+  const heads = everyLayer(values, key('attention.head_count')), hiddenSize = values.integer(key('embedding_length'));
+  const headDim = values.integer(key('attention.key_length'), Math.floor(hiddenSize / heads)), embedding = tensors.get('token_embd.weight');
+  const config: Record<string, unknown> = {
+    model_type: modelType, architectures: [className], hidden_act: 'silu',
+    hidden_size: hiddenSize, intermediate_size: everyLayer(values, key('feed_forward_length')), num_hidden_layers: values.integer(key('block_count')),
+    num_attention_heads: heads, num_key_value_heads: everyLayer(values, key('attention.head_count_kv'), heads),
+    head_dim: headDim,
+    rms_norm_eps: values.number(key('attention.layer_norm_rms_epsilon')), max_position_embeddings: values.integer(key('context_length')),
+    vocab_size: embedding?.shape[0] ?? values.integer(key('vocab_size')), tie_word_embeddings: !tensors.has('output.weight'),
+    attention_bias: tensors.has('blk.0.attn_q.bias'), mlp_bias: tensors.has('blk.0.ffn_up.bias'), rope_parameters: ropeParameters(path, values, key, headDim),
+  };
+  for (const [name, from] of TOKEN_IDS) if (values.has(from)) config[name] = values.integer(from);
+  if (metadata.has('general.name')) config._name_or_path = values.string('general.name');
+  return config;
+}
+
+const TOKEN_IDS = [['bos_token_id', 'tokenizer.ggml.bos_token_id'], ['eos_token_id', 'tokenizer.ggml.eos_token_id'], ['pad_token_id', 'tokenizer.ggml.padding_token_id']] as const;
+
+/** A number that may be written once or per layer; here all layers must agree. */
+function everyLayer(values: ConfigReader, key: string, otherwise?: number): number {
+  const list = values.raw[key];
+  if (!Array.isArray(list)) return values.integer(key, otherwise);
+  if (!Number.isSafeInteger(list[0])) throw values.wrong('a whole number', key);
+  if (list.some((value) => value !== list[0])) {
+    throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`, nextStep: 'Choose a model whose layers are alike.', details: { key } });
+  }
+  return list[0] as number;
+}
+
+function ropeParameters(path: string, values: ConfigReader, key: (name: string) => string, headDim: number): Record<string, unknown> {
+  const parameters: Record<string, unknown> = { rope_type: 'default', rope_theta: values.number(key('rope.freq_base'), 10_000) };
+  const rotary = values.integer(key('rope.dimension_count'), headDim);
+  if (rotary !== headDim) parameters.partial_rotary_factor = rotary / headDim;
+  const scaling = values.string(key('rope.scaling.type'), values.has(key('rope.scale_linear')) ? 'linear' : 'none');
+  if (scaling === 'none') return parameters;
+  if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) { // llama.cpp multiplies it into its own factor, in ways that changed between versions
+    throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected 1 for ${key('rope.scaling.attn_factor')}, got ${values.number(key('rope.scaling.attn_factor'))}`, nextStep: 'Use the safetensors folder of the same model.', details: { path } });
+  }
+  parameters.rope_type = scaling;
+  parameters.factor = values.number(key('rope.scaling.factor'), values.number(key('rope.scale_linear'), 1));
+  if (values.has(key('rope.scaling.original_context_length'))) parameters.original_max_position_embeddings = values.integer(key('rope.scaling.original_context_length'));
+  return parameters;
+}

@@ -1,0 +1,43 @@
+import { QdyloraError } from '@qdylora/contract';
+import { printedName } from '../../bad-file.ts';
+import type { ConfigReader } from '../../config-reader.ts';
+import { lazyTokenizerFiles, once, type SpecialTokens, type TokenizerFiles } from '../../tokenizer-files.ts';
+import { byteLevelBpe } from './byte-level-bpe.ts';
+import { sentencePieceBpe } from './sentence-piece-bpe.ts';
+import { readVocabulary } from './vocabulary.ts';
+
+/** By the word in `tokenizer.ggml.model`. */
+const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe } as const;
+
+/**
+ * The tokenizer of a GGUF file in the shape of Hugging Face's files.
+ *
+ * @throws QdyloraError UNSUPPORTED, when `tokenizerJson` is asked for and the kind of tokenizer or of text splitting is not known.
+ */
+export function ggufTokenizerFiles(path: string, metadata: ConfigReader): TokenizerFiles {
+  const hasTokens = metadata.has('tokenizer.ggml.tokens'), vocabulary = once(() => readVocabulary(path, metadata));
+  const chatTemplate = once(() => (metadata.has('tokenizer.chat_template') ? metadata.string('tokenizer.chat_template') : null));
+  const specialTokens = once((): SpecialTokens => {
+    if (!hasTokens) return { bos: null, eos: null, pad: null };
+    const { special } = vocabulary();
+    return { bos: special('tokenizer.ggml.bos_token_id'), eos: special('tokenizer.ggml.eos_token_id'), pad: special('tokenizer.ggml.padding_token_id') };
+  });
+  return lazyTokenizerFiles({
+    chatTemplate, specialTokens,
+    tokenizerJson: () => (hasTokens ? builderOf(path, metadata)(path, metadata, vocabulary()) : null),
+    tokenizerConfig: () => {
+      const { bos, eos, pad } = specialTokens();
+      return { bos_token: bos, eos_token: eos, pad_token: pad, chat_template: chatTemplate() };
+    },
+  });
+}
+
+function builderOf(path: string, metadata: ConfigReader): (typeof BUILDERS)[keyof typeof BUILDERS] {
+  const kind = metadata.string('tokenizer.ggml.model');
+  if (Object.hasOwn(BUILDERS, kind)) return BUILDERS[kind as keyof typeof BUILDERS];
+  const supported = Object.keys(BUILDERS);
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'gguf', problem: `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.model, got ${printedName(kind)}`,
+    nextStep: 'Use the safetensors folder of the same model, with its tokenizer.json.', details: { path, got: kind, supported },
+  });
+}

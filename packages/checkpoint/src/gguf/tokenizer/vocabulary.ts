@@ -1,0 +1,38 @@
+import { badFile, printedName } from '../../bad-file.ts';
+import type { ConfigReader } from '../../config-reader.ts';
+
+/** Kinds of tokens in a GGUF vocabulary. */
+const CONTROL = 3, USER_DEFINED = 4;
+
+/** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before any splitting. */
+export interface GgufVocabulary {
+  readonly tokens: readonly string[];
+  /** `tokenizer.json`'s own shape. */
+  readonly vocab: Readonly<Record<string, number>>;
+  readonly addedTokens: readonly Readonly<Record<string, unknown>>[];
+  /** Content of the token of an id key (`tokenizer.ggml.bos_token_id`), null where the file names none. */
+  special(key: string): string | null;
+}
+
+/** @throws QdyloraError BAD_CONFIG for lists of other kinds; BAD_FILE for lists of other lengths, tokens given twice, or ids outside. */
+export function readVocabulary(path: string, metadata: ConfigReader): GgufVocabulary {
+  const bad = (problem: string) => badFile({ format: 'gguf', path, problem });
+  const tokens = metadata.strings('tokenizer.ggml.tokens'), types = metadata.raw['tokenizer.ggml.token_type'];
+  if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length)) throw bad(`expected ${tokens.length} entries for tokenizer.ggml.token_type, got ${Array.isArray(types) ? types.length : 'no list'}`);
+
+  const vocab: Record<string, number> = Object.create(null) as Record<string, number>; // a token may be called __proto__
+  const addedTokens: Record<string, unknown>[] = [];
+  tokens.forEach((content, id) => {
+    if (content in vocab) throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
+    vocab[content] = id;
+    const type: unknown = types?.[id];
+    if (type === CONTROL || type === USER_DEFINED) addedTokens.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL });
+  });
+  const special = (key: string): string | null => {
+    if (!metadata.has(key)) return null;
+    const id = metadata.integer(key);
+    if (id < 0 || id >= tokens.length) throw bad(`expected an id from 0 to ${tokens.length - 1} for ${key}, got ${id}`);
+    return tokens[id]!;
+  };
+  return { tokens, vocab, addedTokens, special };
+}

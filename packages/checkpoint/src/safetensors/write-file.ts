@@ -1,0 +1,88 @@
+import { assertArgument } from '@qdylora/contract';
+import { printedName } from '../bad-file.ts';
+import type { FileSystem } from '../write/file-system.ts';
+import { writeFileDurably } from '../write/write-file-durably.ts';
+import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
+import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
+
+/** One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need to be in memory. */
+export interface TensorToWrite {
+  readonly name: string;
+  /** A dtype of the format: `F32`, `BF16`, `U8`, … */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Row-major, little-endian. */
+  readonly bytes: Uint8Array | (() => Uint8Array);
+}
+
+export interface WriteSafetensorsOptions {
+  /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly fs?: FileSystem;
+}
+
+/**
+ * Writes a safetensors file, the same bytes for the same tensors in any order: widest dtype first, then by name, metadata sorted, header padded with
+ * spaces. Temporary file, fsync, rename.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a tensor whose bytes do not fit its dtype and shape; WRITE_FAILED where the disk refuses.
+ *
+ * @example
+ * writeSafetensors('out.safetensors', [tensorOf('w', [2, 2], Float32Array.of(1, 2, 3, 4))]);
+ */
+export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, fs }: WriteSafetensorsOptions = {}): void {
+  const ordered = inFileOrder(tensors);
+  writeFileDurably(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
+}
+
+function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
+  yield header;
+  for (const tensor of ordered) {
+    const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes, expected = byteLengthOf(tensor);
+    assertArgument(bytes.length === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${bytes.length}`);
+    yield bytes;
+  }
+}
+
+/** Dtypes from the last of the format's list to the first, then names in order of their UTF-8 bytes. */
+function inFileOrder(tensors: Iterable<TensorToWrite>): TensorToWrite[] {
+  const keyed = [...tensors].map((tensor) => ({ tensor, width: SAFETENSORS_DTYPES.indexOf(tensor.dtype), name: Buffer.from(tensor.name) }));
+  assertArgument(keyed.length <= MAX_TENSORS, 'safetensors', `expected at most ${MAX_TENSORS} tensors, got ${keyed.length}`);
+  const names = new Set<string>();
+  for (const { tensor, name } of keyed) {
+    checkTensor(tensor, name.length);
+    assertArgument(!names.has(tensor.name), 'safetensors', `expected the tensor ${printedName(tensor.name)} once, got it twice`);
+    names.add(tensor.name);
+  }
+  return keyed.sort((a, b) => b.width - a.width || Buffer.compare(a.name, b.name)).map(({ tensor }) => tensor);
+}
+
+function checkTensor(tensor: TensorToWrite, nameBytes: number): void {
+  const label = labelOf(tensor), bits = SAFETENSORS_DTYPE_BITS[tensor.dtype];
+  assertArgument(bits !== undefined, 'safetensors', `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`);
+  assertArgument(tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name), 'safetensors', `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`);
+  assertArgument(tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0), 'safetensors', `expected at most ${MAX_RANK} sizes ≥ 0 for the shape of ${label}`);
+  const total = byteLengthOf(tensor);
+  assertArgument(Number.isSafeInteger(total), 'safetensors', `expected a whole number of bytes below 2^53 for ${label}, got ${total}`);
+}
+
+const byteLengthOf = ({ dtype, shape }: TensorToWrite): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
+const labelOf = ({ name, dtype, shape }: TensorToWrite): string => `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
+
+function headerBytes(ordered: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Uint8Array {
+  const keys = Object.keys(metadata).sort(), parts: string[] = [];
+  for (const key of keys) assertArgument(typeof metadata[key] === 'string', 'safetensors', `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`);
+  if (keys.length > 0) parts.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`);
+  let at = 0;
+  for (const tensor of ordered) {
+    const end = at + byteLengthOf(tensor);
+    parts.push(`${JSON.stringify(tensor.name)}:${JSON.stringify({ dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] })}`);
+    at = end;
+  }
+  const json = Buffer.from(`{${parts.join(',')}}`), length = Math.ceil(json.length / HEADER_ALIGNMENT) * HEADER_ALIGNMENT;
+  assertArgument(length <= MAX_HEADER_BYTES, 'safetensors', `expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`, 'Write several files.');
+  const bytes = new Uint8Array(LENGTH_FIELD_BYTES + length).fill(0x20, LENGTH_FIELD_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, LENGTH_FIELD_BYTES);
+  return bytes;
+}

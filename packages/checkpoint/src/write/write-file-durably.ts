@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { NODE_FILE_SYSTEM, type FileSystem } from './file-system.ts';
+import { writeFailed } from './write-failed.ts';
+
+/** One system call writes at most this much: Node's length argument is a signed 32-bit number. */
+const WRITE_PIECE_BYTES = 2 ** 30;
+
+/** `<path>.tmp-<pid>-<nonce>`: beside its target, so that the rename stays within one file system, and traceable to a process. */
+export const temporaryName = (path: string): string => `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+
+/**
+ * Writes a file so that its name always stands for a whole one: temporary file, fsync, rename, fsync of the folder. Pieces are taken one at a time.
+ *
+ * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, an older file of the name stays.
+ */
+export function writeFileDurably(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  const temporary = temporaryName(path);
+  try {
+    writeNewFile(temporary, pieces, fs);
+    fs.renameSync(temporary, path);
+    syncFolder(dirname(path), fs);
+  } catch (cause) {
+    removeQuietly(temporary, fs);
+    throw writeFailed(path, cause);
+  }
+}
+
+function writeNewFile(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem): void {
+  const fd = fs.openSync(path, 'wx');
+  let isClosed = false;
+  try {
+    for (const piece of pieces) writeAll(fd, piece, fs);
+    fs.fsyncSync(fd);
+    isClosed = true; // a failed close has closed it too
+    fs.closeSync(fd);
+  } finally {
+    if (!isClosed) closeQuietly(fd, fs);
+  }
+}
+
+/** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
+function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem): void {
+  for (let done = 0; done < bytes.length;) {
+    const wrote = fs.writeSync(fd, bytes, done, Math.min(WRITE_PIECE_BYTES, bytes.length - done));
+    if (wrote <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
+    done += wrote;
+  }
+}
+
+/** Makes a folder's entries durable. Windows cannot open folders, and needs no such call. */
+export function syncFolder(path: string, fs: FileSystem): void {
+  if (process.platform !== 'win32') syncPath(path, fs);
+}
+
+/** fsync of a file or folder by name. */
+export function syncPath(path: string, fs: FileSystem): void {
+  const fd = fs.openSync(path, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    closeQuietly(fd, fs);
+  }
+}
+
+function closeQuietly(fd: number, fs: FileSystem): void {
+  try { fs.closeSync(fd); } catch { /* the first error is the one to tell */ }
+}
+
+/** Removes a file or folder of ours, if it is there. */
+export function removeQuietly(path: string, fs: FileSystem): void {
+  try { fs.rmSync(path, { recursive: true, force: true }); } catch { /* an orphan stays; cleanOrphans finds it */ }
+}

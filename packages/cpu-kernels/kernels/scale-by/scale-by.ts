@@ -1,0 +1,8 @@
+import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
+import { scaleBy } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const scaleByKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const call = native('scaleBy');
+  return [bindKernel(scaleBy, ({ x, factor }, { y }) => { call(x.data, factor.data, y.data, elementCount(y.shape)); })];
+};

@@ -1,0 +1,4 @@
+#pragma once
+
+// Always inlined: no copy of such a function stands in the object file, so code of one instruction set cannot be linked into another's.
+#define QD_INLINE inline __attribute__((always_inline))

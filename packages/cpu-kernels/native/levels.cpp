@@ -1,0 +1,65 @@
+#include "levels.h"
+
+#include <cstring>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#define QD_X86 1
+#endif
+
+namespace qdylora {
+namespace {
+
+#ifdef QD_X86
+struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, ymmState, zmmState; };
+
+// The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system keeps.
+Processor readProcessor() {
+  Processor p{};
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return p;
+  const bool osxsave = c & (1u << 27);
+  p.fma = c & (1u << 12);
+  p.f16c = c & (1u << 29);
+  unsigned xcr0 = 0, high = 0;
+  if (osxsave) __asm__("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+  p.ymmState = (xcr0 & 0x6) == 0x6;
+  p.zmmState = (xcr0 & 0xe6) == 0xe6;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return p;
+  p.avx2 = b & (1u << 5);
+  p.avx512f = b & (1u << 16);
+  p.avx512dq = b & (1u << 17);
+  p.avx512bw = b & (1u << 30);
+  p.avx512vl = b & (1u << 31);
+  return p;
+}
+#endif
+
+void note(char* text, bool present, const char* feature) {
+  if (present) return;
+  if (*text) std::strcat(text, ", ");
+  std::strcat(text, feature);
+}
+
+}  // namespace
+
+void missingFeatures(const char* level, char* text) {
+  *text = 0;
+  if (!std::strcmp(level, "generic")) return;
+#ifdef QD_X86
+  const Processor p = readProcessor();
+  note(text, p.avx2, "AVX2");
+  note(text, p.fma, "FMA");
+  note(text, p.f16c, "F16C");
+  note(text, p.ymmState, "256-bit register state");
+  if (std::strcmp(level, "avx512")) return;  // avx2, and avx2w16 = the same instructions at twice the width
+  note(text, p.avx512f, "AVX-512F");
+  note(text, p.avx512bw, "AVX-512BW");
+  note(text, p.avx512vl, "AVX-512VL");
+  note(text, p.avx512dq, "AVX-512DQ");
+  note(text, p.zmmState, "512-bit register state");
+#else
+  note(text, false, "an x86-64 processor");
+#endif
+}
+
+}  // namespace qdylora

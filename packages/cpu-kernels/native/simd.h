@@ -1,0 +1,195 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel.h"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+// Vectors of QD_WIDTH floats (4, 8, 16) as compiler vector types: + − × ÷, comparisons and a ? b : c work on them as they stand.
+// Only what the language cannot say is written per instruction set. A width of 16 without AVX-512 (level avx2w16, for tests) runs as two halves.
+namespace qdylora::QD_LEVEL {
+
+constexpr int WIDTH = QD_WIDTH;
+constexpr int LANES_LOG = WIDTH == 16 ? 4 : WIDTH == 8 ? 3 : 2;
+static_assert(WIDTH == 4 || WIDTH == 8 || WIDTH == 16, "a vector has 4, 8 or 16 floats");
+
+typedef float F32x __attribute__((vector_size(4 * QD_WIDTH)));
+typedef std::int32_t I32x __attribute__((vector_size(4 * QD_WIDTH)));
+typedef std::uint32_t U32x __attribute__((vector_size(4 * QD_WIDTH)));
+typedef F32x F32xUnaligned __attribute__((aligned(4), may_alias));
+typedef I32x I32xUnaligned __attribute__((aligned(1), may_alias));
+typedef std::uint8_t U8x __attribute__((vector_size(QD_WIDTH)));
+typedef U8x U8xUnaligned __attribute__((aligned(1), may_alias));
+typedef std::uint16_t U16x __attribute__((vector_size(2 * QD_WIDTH)));
+typedef U16x U16xUnaligned __attribute__((aligned(2), may_alias));
+
+template <class T> QD_INLINE T smaller(T a, T b) { return a < b ? a : b; }
+template <class T> QD_INLINE T larger(T a, T b) { return a > b ? a : b; }
+
+QD_INLINE F32x load(const float* p) { return *reinterpret_cast<const F32xUnaligned*>(p); }
+QD_INLINE void store(float* p, F32x v) { *reinterpret_cast<F32xUnaligned*>(p) = v; }
+QD_INLINE I32x loadI32(const void* p) { return *static_cast<const I32xUnaligned*>(p); }
+QD_INLINE void storeI32(void* p, I32x v) { *static_cast<I32xUnaligned*>(p) = v; }
+QD_INLINE F32x all(float x) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  return (F32x)_mm512_set1_ps(x);
+#else
+  return x - F32x{};
+#endif
+}
+QD_INLINE I32x allI32(std::int32_t x) { return x - I32x{}; }
+
+// The first n lanes (0 ≤ n ≤ WIDTH) from memory, the others 0; nothing past them is read.
+QD_INLINE F32x loadFirst(const float* p, int n) {
+  if (n >= WIDTH) return load(p);
+  F32x v{};
+  for (int i = 0; i < n; i++) v[i] = p[i];
+  return v;
+}
+QD_INLINE void storeFirst(float* p, F32x v, int n) {
+  if (n >= WIDTH) { store(p, v); return; }
+  for (int i = 0; i < n; i++) p[i] = v[i];
+}
+
+// a·b + c; rounded once where the level has FMA, which is every x86 level but `generic`.
+QD_INLINE F32x fma(F32x a, F32x b, F32x c) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  return (F32x)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__) && QD_WIDTH == 8
+  return (F32x)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined(__FMA__) && QD_WIDTH == 16
+  union Halves { F32x whole; __m256 half[2]; } x{a}, y{b}, z{c};
+  for (int i = 0; i < 2; i++) z.half[i] = _mm256_fmadd_ps(x.half[i], y.half[i], z.half[i]);
+  return z.whole;
+#elif defined(__aarch64__)
+  for (int i = 0; i < WIDTH; i++) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+#else
+  return a * b + c;
+#endif
+}
+
+QD_INLINE F32x asF32(I32x v) { return (F32x)v; }
+QD_INLINE I32x asI32(F32x v) { return (I32x)v; }
+QD_INLINE F32x toF32(I32x v) { return __builtin_convertvector(v, F32x); }
+// Towards zero.
+QD_INLINE I32x toI32(F32x v) { return __builtin_convertvector(v, I32x); }
+QD_INLINE I32x widen(U8x v) { return __builtin_convertvector(v, I32x); }
+QD_INLINE I32x widen(U16x v) { return __builtin_convertvector(v, I32x); }
+QD_INLINE I32x loadBytes(const std::uint8_t* p) { return widen(*reinterpret_cast<const U8xUnaligned*>(p)); }
+
+// NaN in a gives b, as the machine's min and max do.
+QD_INLINE F32x smaller(F32x a, F32x b) { return a < b ? a : b; }
+QD_INLINE F32x larger(F32x a, F32x b) { return a > b ? a : b; }
+QD_INLINE F32x absolute(F32x v) { return asF32(asI32(v) & 0x7fffffff); }
+QD_INLINE F32x select(I32x mask, F32x yes, F32x no) { return mask ? yes : no; }
+
+QD_INLINE F32x squareRoot(F32x v) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  return (F32x)_mm512_sqrt_ps((__m512)v);
+#elif defined(__AVX2__) && QD_WIDTH == 8
+  return (F32x)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < WIDTH; i++) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+
+// bfloat16: exact widening, and rounding to the nearest even; NaN stays NaN.
+QD_INLINE F32x loadBf16(const BFloat16* p) { return asF32(widen(*reinterpret_cast<const U16xUnaligned*>(p)) << 16); }
+QD_INLINE float fromBf16(BFloat16 half) { return __builtin_bit_cast(float, static_cast<std::uint32_t>(half) << 16); }
+QD_INLINE F32x roundToBf16(F32x v) {
+  const U32x bits = (U32x)v, rounded = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+  return v == v ? (F32x)rounded : (F32x)((bits & 0xffff0000) | 0x00400000);
+}
+QD_INLINE float roundToBf16(float x) {
+  const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, x);
+  if (x != x) return __builtin_bit_cast(float, (bits & 0xffff0000) | 0x00400000);
+  return __builtin_bit_cast(float, (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000);
+}
+
+// Lane i = pick i of the 2·WIDTH lanes of (a, b). Constant picks.
+#if defined(__clang__) || __GNUC__ >= 12
+#define QD_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define QD_PICK(a, b, ...) __builtin_shuffle(a, b, I32x{__VA_ARGS__})
+#endif
+template <class Lanes> struct SwapLanes;
+template <int... LANE> struct SwapLanes<Positions<LANE...>> {
+  // Exchanges, between two rows that stand `DISTANCE` apart, the off-diagonal squares of that size.
+  template <int DISTANCE> static QD_INLINE void exchange(I32x& a, I32x& b) {
+    const I32x low = QD_PICK(a, b, (LANE & DISTANCE ? WIDTH + (LANE ^ DISTANCE) : LANE)...);
+    b = QD_PICK(a, b, (LANE & DISTANCE ? WIDTH + LANE : (LANE ^ DISTANCE))...);
+    a = low;
+  }
+  template <int DISTANCE> static QD_INLINE F32x rotated(F32x a) { return QD_PICK(a, a, (LANE ^ DISTANCE)...); }
+};
+using Lanes = SwapLanes<typename CountTo<WIDTH>::type>;
+
+// Transposes a square of WIDTH × WIDTH words in registers.
+template <int DISTANCE = WIDTH / 2> QD_INLINE void transpose(I32x (&rows)[WIDTH]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < WIDTH; i++) {
+    if (!(i & DISTANCE)) Lanes::exchange<DISTANCE>(rows[i], rows[i | DISTANCE]);
+  }
+  if constexpr (DISTANCE > 1) transpose<DISTANCE / 2>(rows);
+}
+
+// Sums and extrema over the lanes, always in the same order (a tree).
+template <int DISTANCE = WIDTH / 2> QD_INLINE float sumOf(F32x v) {
+  v = v + Lanes::rotated<DISTANCE>(v);
+  if constexpr (DISTANCE > 1) return sumOf<DISTANCE / 2>(v);
+  else return v[0];
+}
+template <int DISTANCE = WIDTH / 2> QD_INLINE float largestOf(F32x v) {
+  v = larger(v, Lanes::rotated<DISTANCE>(v));
+  if constexpr (DISTANCE > 1) return largestOf<DISTANCE / 2>(v);
+  else return v[0];
+}
+
+// A table of 16 floats in registers; lane i of `at` picks table[index[i] & 15].
+struct Table16 {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  __m512 whole;
+  explicit QD_INLINE Table16(const float* t) : whole(_mm512_loadu_ps(t)) {}
+  QD_INLINE F32x at(I32x index) const { return (F32x)_mm512_permutexvar_ps((__m512i)index, whole); }
+#elif defined(__AVX2__)
+  __m256 low, high;
+  explicit QD_INLINE Table16(const float* t) : low(_mm256_loadu_ps(t)), high(_mm256_loadu_ps(t + 8)) {}
+  QD_INLINE __m256 pick(__m256i index) const {
+    const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));  // bit 3 into the sign
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, index), _mm256_permutevar8x32_ps(high, index), upper);
+  }
+#if QD_WIDTH == 8
+  QD_INLINE F32x at(I32x index) const { return (F32x)pick((__m256i)index); }
+#else
+  QD_INLINE F32x at(I32x index) const {
+    union { I32x whole; __m256i half[2]; } i{index};
+    union { F32x whole; __m256 half[2]; } r;
+    r.half[0] = pick(i.half[0]);
+    r.half[1] = pick(i.half[1]);
+    return r.whole;
+  }
+#endif
+#else
+  const float* table;
+  explicit QD_INLINE Table16(const float* t) : table(t) {}
+  QD_INLINE F32x at(I32x index) const {
+    F32x v;
+    for (int i = 0; i < WIDTH; i++) v[i] = table[index[i] & 15];
+    return v;
+  }
+#endif
+};
+
+// [begin, end) of part `part` of `parts` equal shares of `total`, cut on multiples of `unit`.
+struct Range { Size begin, end; };
+QD_INLINE Range shareOf(Size total, int parts, int part, Size unit = 1) {
+  const Size units = (total + unit - 1) / unit;
+  const Size begin = units * static_cast<Size>(part) / static_cast<Size>(parts) * unit, end = units * static_cast<Size>(part + 1) / static_cast<Size>(parts) * unit;
+  return {smaller(begin, total), smaller(end, total)};
+}
+
+}  // namespace qdylora::QD_LEVEL

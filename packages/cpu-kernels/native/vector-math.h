@@ -1,0 +1,36 @@
+#pragma once
+#include "simd.h"
+
+// Elementary functions on vectors, by polynomials: the same bits on every level that has FMA.
+namespace qdylora::QD_LEVEL {
+
+// e^x within 1 ulp over the normal range (test/vector-math.test.ts measures it): x = n·ln 2 + r, |r| ≤ ln 2 / 2, and a polynomial for e^r.
+// x below −87.34 gives 0 (no subnormal results), above 88.72 gives ∞; NaN stays NaN.
+QD_INLINE F32x exponential(F32x x) {
+  constexpr float LOG2_E = 1.44269504088896341f, LN2_HIGH = 0.693145751953125f, LN2_LOW = 1.42860677e-6f, ROUND = 12582912.f;  // 1.5 · 2^23
+  constexpr float LEAST = -87.33654f, MOST = 88.72283f;
+  const F32x clamped = smaller(larger(x, all(LEAST)), all(MOST));
+  const F32x shifted = fma(clamped, all(LOG2_E), all(ROUND)), n = shifted - ROUND;
+  const F32x r = fma(n, all(-LN2_LOW), fma(n, all(-LN2_HIGH), clamped));
+  F32x p = all(1.9875691e-4f);  // minimax coefficients as in Cephes expf
+  p = fma(p, r, all(1.3981999e-3f));
+  p = fma(p, r, all(8.3334519e-3f));
+  p = fma(p, r, all(4.1665796e-2f));
+  p = fma(p, r, all(1.6666666e-1f));
+  p = fma(p, r, all(0.5f));
+  p = fma(p * r, r, r) + 1.f;
+  // 2^n in two steps, so that n = 128 does not overflow before the product does.
+  const I32x whole = toI32(n), half = whole >> 1;
+  F32x y = p * asF32((half + 127) << 23) * asF32((whole - half + 127) << 23);
+  y = x < LEAST ? F32x{} : y;
+  y = x > MOST ? all(__builtin_inff()) : y;
+  return x == x ? y : x;
+}
+
+// 1 / (1 + e^−x); exact limits 0 and 1.
+QD_INLINE F32x sigmoid(F32x x) { return 1.f / (1.f + exponential(-x)); }
+
+// Natural logarithm of one number; within 2 ulp, x > 0 and normal.
+QD_INLINE float logarithm(float x) { return __builtin_logf(x); }
+
+}  // namespace qdylora::QD_LEVEL

@@ -1,0 +1,8 @@
+import { QdyloraError } from '@qdylora/contract';
+
+/** The error of a row that cannot be used; `where` is `file:line`. */
+export const badData = (where: string, problem: string, nextStep: string, cause?: unknown): QdyloraError =>
+  new QdyloraError('BAD_DATA', { where, problem, nextStep, cause });
+
+/** What a JSON value is, for a message. */
+export const kindOf = (value: unknown): string => (value === null ? 'null' : Array.isArray(value) ? 'a list' : value === undefined ? 'nothing' : `a ${typeof value}`).replace('a object', 'an object');

@@ -1,0 +1,49 @@
+import { QdyloraError } from '@qdylora/contract';
+
+/** Far above any vocabulary (Gemma has 262,144 tokens); a larger id would only make an array of holes. */
+const MAX_TOKEN_ID = 2 ** 24;
+
+export interface TokenizerJson {
+  readonly model: Readonly<Record<string, unknown>> & { readonly type?: string; readonly merges?: readonly (string | readonly string[])[] };
+  readonly added_tokens: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
+  readonly [key: string]: unknown;
+}
+
+/**
+ * A parsed tokenizer.json, with the parts that may be left out as null.
+ *
+ * @throws QdyloraError BAD_FILE for another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
+ */
+export function checkTokenizerJson(json: unknown): TokenizerJson {
+  if (!isRecord(json) || !isRecord(json.model)) throw bad('expected an object with a `model`', Array.isArray(json) ? 'a list' : typeof json);
+  const added = json.added_tokens ?? [];
+  if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string')) throw bad('expected a list of tokens for added_tokens', typeof added);
+  for (const token of added) assertId(token.content as string, token.id);
+  const { vocab } = json.model;
+  if (isRecord(vocab)) for (const token of Object.keys(vocab)) assertId(token, vocab[token]);
+  if (json.model.type === 'BPE') assertMerges(json.model);
+  return { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json, added_tokens: added } as unknown as TokenizerJson;
+}
+
+/** Both sides of a merge: written as a pair, or as one string with a space. */
+export const mergePair = (merge: string | readonly string[]): readonly string[] => (typeof merge === 'string' ? merge.split(' ', 2) : merge);
+
+function assertMerges(model: Record<string, unknown>): void {
+  const { vocab, merges, continuing_subword_prefix: prefix } = model;
+  if (!isRecord(vocab) || !Array.isArray(merges)) throw bad('expected a vocabulary and merges for BPE', `${typeof vocab} and ${typeof merges}`);
+  for (const merge of merges as (string | string[])[]) {
+    const [left, right] = mergePair(merge), joined = `${left}${prefix && right?.startsWith(prefix as string) ? right.slice((prefix as string).length) : right}`;
+    for (const token of [left, right, joined]) {
+      if (token === undefined || !Object.hasOwn(vocab, token)) throw bad('expected merges of tokens of the vocabulary', `one of ${JSON.stringify(merge)}, without ${JSON.stringify(token)}`);
+    }
+  }
+}
+
+function assertId(token: string, id: unknown): void {
+  if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKEN_ID) throw bad(`expected a whole number in 0…${MAX_TOKEN_ID - 1} for the id of ${JSON.stringify(token)}`, String(id));
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const bad = (expected: string, got: string): QdyloraError =>
+  new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `${expected}, got ${got}`, nextStep: 'Download the file again; it must be the `tokenizer.json` of the Hugging Face tokenizers library.' });

@@ -1,0 +1,42 @@
+import { badData, kindOf } from '../bad-data.ts';
+import type { ChatMessage } from '../chat-template.ts';
+import { labelConversation } from '../label-conversation.ts';
+import { assertTemplate, assertTokenizer, type Row, type RowFormat } from './row-format.ts';
+
+/** Keys of a message that templates know; others are passed over. */
+const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content'] as const;
+
+/** Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`, through the tokenizer's chat template. */
+export const messagesFormat: RowFormat = {
+  name: 'messages', required: ['messages'], optional: ['tools'], hasPrompts: true,
+  label(row, { tokenizer: given, completionOnlyLoss }) {
+    const tokenizer = assertTokenizer(given, 'messages'), { tools } = row.value;
+    if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw badData(row.where, `expected a list for "tools", got ${kindOf(tools)}`, 'Correct or delete this line.');
+    const conversation = { messages: readMessages(row), tools: (tools as unknown[] | null) ?? undefined };
+    return labelConversation(conversation, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where });
+  },
+};
+
+function readMessages(row: Row): ChatMessage[] {
+  const { messages } = row.value;
+  if (!Array.isArray(messages) || messages.length === 0) throw badData(row.where, `expected a list of at least one message for "messages", got ${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`, 'Correct or delete this line.');
+  return messages.map((message: unknown, i) => readMessage(message, `messages[${i}]`, row.where));
+}
+
+function readMessage(message: unknown, name: string, where: string): ChatMessage {
+  if (typeof message !== 'object' || message === null) throw badData(where, `expected an object for ${name}, got ${kindOf(message)}`, 'Correct or delete this line.');
+  const { role, content } = message as { role?: unknown; content?: unknown };
+  if (typeof role !== 'string') throw badData(where, `expected a string for ${name}.role, got ${kindOf(role)}`, 'Rows of {"from", "value"} must be renamed to {"role", "content"}.');
+  const read: Record<string, unknown> & { role: string; content: string | null } = { role, content: readContent(content, `${name}.content`, where) };
+  for (const key of MESSAGE_KEYS) if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
+  return read;
+}
+
+/** A string, nothing (a turn of tool calls), or parts of text, which are joined. */
+function readContent(content: unknown, name: string, where: string): string | null {
+  if (typeof content === 'string') return content;
+  if (content === null || content === undefined) return null;
+  const parts = Array.isArray(content) ? (content as { type?: unknown; text?: unknown }[]) : [];
+  if (parts.length > 0 && parts.every((part) => part?.type === 'text' && typeof part.text === 'string')) return parts.map((part) => part.text as string).join('');
+  throw badData(where, `expected text for ${name}, got ${Array.isArray(content) ? 'parts that are not text' : kindOf(content)}`, 'Only text is trained on here: delete this line, or its images.');
+}

@@ -1,0 +1,14 @@
+import { assertTokenizer, labelExchange, textOf, type RowFormat } from './row-format.ts';
+
+/** The prompt of a question. Evaluation uses the same one: numbers are only comparable with it. */
+export const questionPrompt = (question: string): string => `Question: ${question}\nAnswer: `;
+
+/** `{"question": "…", "answer": "…"}` (GSM8K): `questionPrompt(question)` and `{answer}{eos}`, both without special tokens at the start. */
+export const questionAnswerFormat: RowFormat = {
+  name: 'question_answer', required: ['question', 'answer'], optional: [], hasPrompts: true,
+  label(row, settings) {
+    const question = textOf(row, 'question'), answer = textOf(row, 'answer');
+    const exchange = { prompt: settings.applyChatTemplate ? question : questionPrompt(question), answer, addSpecialTokens: false };
+    return labelExchange(exchange, row, { ...settings, tokenizer: assertTokenizer(settings.tokenizer, 'question_answer') });
+  },
+};

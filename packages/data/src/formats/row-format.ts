@@ -1,0 +1,74 @@
+import { QdyloraError } from '@qdylora/contract';
+import { badData, kindOf } from '../bad-data.ts';
+import type { Tokenizer } from '../load-tokenizer.ts';
+import { labelConversation } from '../label-conversation.ts';
+import { maskPrompt, type LabelledTokens } from '../mask-prompt.ts';
+
+/** A row of a JSON Lines file, with its place for errors: `file:line`. */
+export interface Row { readonly value: Readonly<Record<string, unknown>>; readonly where: string }
+
+export interface RowSettings {
+  readonly tokenizer: Tokenizer | null;
+  /** Loss on answers only. */
+  readonly completionOnlyLoss: boolean;
+  /** Puts prompts and answers through the tokenizer's chat template. */
+  readonly applyChatTemplate: boolean;
+}
+
+/** One shape of rows. */
+export interface RowFormat {
+  readonly name: string;
+  /** Keys whose presence in the first row decides for this format, and which every row must have. */
+  readonly required: readonly string[];
+  /** Keys that are read where present; others are passed over. */
+  readonly optional: readonly string[];
+  /** Whether rows tell prompts from answers: else every token is an answer. */
+  readonly hasPrompts: boolean;
+  label(row: Row, settings: RowSettings): LabelledTokens;
+}
+
+/**
+ * A key's text.
+ *
+ * @throws QdyloraError BAD_DATA where it is missing or not a string.
+ */
+export function textOf(row: Row, key: string): string {
+  const value = row.value[key];
+  if (typeof value === 'string') return value;
+  throw badData(row.where, `expected a string for ${JSON.stringify(key)}, got ${kindOf(value)}`, 'Correct or delete this line, or set dataset_format if its shape is another one.');
+}
+
+/** @throws QdyloraError BAD_CONFIG where a format needs a tokenizer and there is none. */
+export function assertTokenizer(tokenizer: Tokenizer | null, format: string): Tokenizer {
+  if (tokenizer) return tokenizer;
+  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a tokenizer for rows of the format ${format}, got none`, nextStep: 'Put tokenizer.json into the model folder, or use rows of input_ids.' });
+}
+
+/**
+ * A prompt and its answer. Plainly: `{prompt}` and `{answer}{eos}` tokenized apart, so that the prompt's tokens are the ones that generation will start from.
+ * With `applyChatTemplate`: as a user turn and an assistant turn.
+ */
+export function labelExchange(exchange: { readonly prompt: string; readonly answer: string; readonly addSpecialTokens: boolean }, row: Row, settings: RowSettings & { readonly tokenizer: Tokenizer }): LabelledTokens {
+  const { tokenizer, completionOnlyLoss, applyChatTemplate } = settings, { prompt, answer, addSpecialTokens } = exchange;
+  if (applyChatTemplate) {
+    const messages = [{ role: 'user', content: prompt }, { role: 'assistant', content: answer }];
+    return labelConversation({ messages }, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where });
+  }
+  const told = addSpecialTokens ? opening(tokenizer, prompt) : tokenizer.encode(prompt);
+  return maskPrompt([{ ids: told, isAnswer: false }, { ids: [...tokenizer.encode(answer), ...ending(tokenizer)], isAnswer: true }], completionOnlyLoss);
+}
+
+/** A text that begins a sequence, with the special tokens that the tokenizer's files put before it (BOS), not those behind it. */
+export function opening(tokenizer: Tokenizer, text: string): number[] {
+  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  return tokenizer.eosId !== null && ids.at(-1) === tokenizer.eosId && tokenizer.encode(text).at(-1) !== tokenizer.eosId ? ids.slice(0, -1) : ids;
+}
+
+/** What closes an answer or a document. */
+export const ending = (tokenizer: Tokenizer): number[] => (tokenizer.eosId === null ? [] : [tokenizer.eosId]);
+
+/** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */
+export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['chatTemplate']> {
+  if (tokenizer.chatTemplate) return tokenizer.chatTemplate;
+  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: 'expected a tokenizer with a chat template for conversations, got one without', nextStep: 'Use an instruction-tuned model, add chat_template.jinja to its folder, or write rows of prompt and completion.' });
+}

@@ -1,0 +1,79 @@
+import { answerCharacters, type Conversation, type Span } from './answer-characters.ts';
+import type { ChatTemplate } from './chat-template.ts';
+import type { Tokenizer } from './load-tokenizer.ts';
+import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
+
+export interface ConversationOptions {
+  readonly tokenizer: Tokenizer;
+  readonly template: ChatTemplate;
+  readonly completionOnlyLoss: boolean;
+  readonly where: string;
+}
+
+/**
+ * A conversation as the template writes it, tokenized as one text without added special tokens (the template writes them), with the loss on every
+ * token that holds a byte of an assistant turn.
+ *
+ * @throws QdyloraError BAD_DATA where the template refuses or rewrites the conversation.
+ */
+export function labelConversation(conversation: Conversation, { tokenizer, template, completionOnlyLoss, where }: ConversationOptions): LabelledTokens {
+  if (!completionOnlyLoss) return maskPrompt([{ ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })), isAnswer: true }]);
+  const { text, spans } = answerCharacters(template, conversation, where);
+  const ids = tokenizer.encode(text);
+  return maskPrompt(piecesOf(ids, answerTokens(tokenizer, text, ids, spans)));
+}
+
+function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {
+  const pieces: Piece[] = [];
+  let at = 0;
+  for (const [start, end] of spans) {
+    pieces.push({ ids: ids.slice(at, Math.max(at, start)), isAnswer: false }, { ids: ids.slice(Math.max(at, start), end), isAnswer: true });
+    at = Math.max(at, end);
+  }
+  return [...pieces, { ids: ids.slice(at), isAnswer: false }];
+}
+
+/**
+ * Spans of characters → spans of tokens, counting a token to a span as soon as it holds one byte of it: where the header's newline and an answer's
+ * first newline are one token, the answer cannot be had without it.
+ */
+export function answerTokens(tokenizer: Tokenizer, text: string, ids: readonly number[], spans: readonly Span[]): Span[] {
+  const clean = cleanBoundaries(tokenizer, text, ids, spans.flat());
+  if (clean) return spans.map((_, i): Span => [clean[2 * i]!, clean[2 * i + 1]!]);
+  return spans.map(([start, end]): Span => {
+    const first = boundary(tokenizer, text.slice(0, start), ids), last = boundary(tokenizer, text.slice(0, end), ids);
+    return [first.index, last.index + (last.isInside ? 1 : 0)];
+  });
+}
+
+/** If the text cut at the boundaries gives the same tokens, each boundary lies between two tokens: their indices. Else null. */
+function cleanBoundaries(tokenizer: Tokenizer, text: string, ids: readonly number[], boundaries: readonly number[]): number[] | null {
+  const found: number[] = [];
+  let at = 0, from = 0;
+  for (const to of [...boundaries, text.length]) {
+    const piece = tokenizer.encode(text.slice(from, to));
+    if (piece.some((id, i) => id !== ids[at + i])) return null;
+    at += piece.length;
+    from = to;
+    found.push(at);
+  }
+  return at === ids.length ? found : null;
+}
+
+/**
+ * The token that holds the first byte after `prefix`, and whether it also holds some of the prefix. Where the prefix alone ends in other tokens than
+ * it does inside the whole, both tails are decoded from the last common token on, until the whole's has covered the prefix's.
+ */
+function boundary(tokenizer: Tokenizer, prefix: string, ids: readonly number[]): { index: number; isInside: boolean } {
+  const alone = tokenizer.encode(prefix);
+  let common = 0;
+  while (common < alone.length && alone[common] === ids[common]) common++;
+  if (common === alone.length) return { index: common, isInside: false };
+  const from = Math.max(0, common - 1), tail = tokenizer.decode(alone.slice(from));
+  for (let end = common + 1; end <= ids.length; end++) {
+    const covered = tokenizer.decode(ids.slice(from, end));
+    if (covered === tail) return { index: end, isInside: false };
+    if (covered.startsWith(tail)) return { index: end - 1, isInside: true };
+  }
+  return { index: common, isInside: true };
+}

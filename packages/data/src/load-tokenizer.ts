@@ -1,0 +1,89 @@
+import { Tokenizer as Library } from '@huggingface/tokenizers';
+import { QdyloraError } from '@qdylora/contract';
+import { createChatTemplate, type ChatTemplate } from './chat-template.ts';
+import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
+import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
+import { pieceSplitter } from './split-long-pieces.ts';
+
+/** What a model folder holds, parsed. */
+export interface TokenizerFiles {
+  /** tokenizer.json */
+  readonly tokenizerJson: unknown;
+  /** tokenizer_config.json; null where there is none. */
+  readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
+  /** chat_template.jinja; null = the one in tokenizer_config.json, if any. */
+  readonly chatTemplate: string | null;
+  /** Texts or ids that win over the config, as a GGUF file gives them. */
+  readonly specialTokens?: SpecialTokens;
+}
+
+export interface Tokenizer {
+  /** Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2); no rule of our own. */
+  encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
+  /** Text of token ids; ids beyond the vocabulary (padded embedding rows) are passed over. */
+  decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
+  /** One more than the largest id. A model may have more embedding rows, never fewer. */
+  readonly vocabularySize: number;
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly padId: number | null;
+  readonly chatTemplate: ChatTemplate | null;
+  /** What one token stands for inside a text, its leading space included; U+FFFD where it is only part of a character. */
+  tokenText(id: number): string;
+}
+
+/**
+ * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on every text of the golden files.
+ *
+ * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens outside the vocabulary.
+ */
+export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  const json = checkTokenizerJson(files.tokenizerJson), config = files.tokenizerConfig ?? {};
+  const library = openLibrary(json, config);
+  const texts = library.model!.vocab;
+  const vocabulary: Vocabulary = { idOf: (token) => library.token_to_id(token), textOf: (id) => texts[id] };
+  const ids = specialIds(files.specialTokens ?? {}, config, vocabulary);
+  const source = files.chatTemplate ?? templateOf(config);
+
+  const encode: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  const decode: Tokenizer['decode'] = (tokens, { skipSpecialTokens = false } = {}) => {
+    const known = Array.from(tokens).filter((id) => texts[id] !== undefined);
+    return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
+  };
+  return {
+    ...ids, encode, decode, vocabularySize: texts.length,
+    chatTemplate: source === null ? null : createChatTemplate(source, { variables: templateTokens(config, ids, vocabulary) }),
+    tokenText: behindALetter(encode, decode),
+  };
+}
+
+function openLibrary(json: TokenizerJson, config: object): Library {
+  let library: Library;
+  try {
+    library = new Library(json, config);
+  } catch (cause) {
+    throw new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`, nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.', cause });
+  }
+  const split = pieceSplitter(json), own = library.pre_tokenizer;
+  // The library calls it as a function; a text without a pre-tokenizer is one piece.
+  if (split) library.pre_tokenizer = ((text: string, options?: object) => (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];
+  return library;
+}
+
+/** `chat_template` of tokenizer_config.json: a text, or a list of named ones of which `default` is taken. */
+function templateOf(config: Readonly<Record<string, unknown>>): string | null {
+  const template = config.chat_template;
+  if (typeof template === 'string') return template;
+  if (!Array.isArray(template)) return null;
+  const named = template as { name?: unknown; template?: unknown }[];
+  const found = named.find(({ name }) => name === 'default')?.template;
+  return typeof found === 'string' ? found : null;
+}
+
+/** Decodes behind a letter, since many decoders drop the space that a text begins with. */
+function behindALetter(encode: Tokenizer['encode'], decode: Tokenizer['decode']): (id: number) => string {
+  return (id) => {
+    const letter = encode('a').slice(-1);
+    return decode([...letter, id]).slice(decode(letter).length);
+  };
+}

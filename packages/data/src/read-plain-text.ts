@@ -1,0 +1,21 @@
+import { readFileSync, statSync } from 'node:fs';
+import { badData } from './bad-data.ts';
+import { decodeText } from './decode-text.ts';
+import { assertRegularFile } from './read-lines.ts';
+
+/** A JavaScript string holds at most 2^29 − 24 units; half of that leaves room for the tokens. */
+const MAX_TEXT_BYTES = 2 ** 28;
+
+/**
+ * A text file as it is, without a byte order mark.
+ *
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for an empty file, one over 256 MiB, or bytes that are not UTF-8.
+ */
+export function readPlainText(file: string): string {
+  assertRegularFile(file);
+  const { size } = statSync(file);
+  if (size > MAX_TEXT_BYTES) throw badData(file, `expected at most ${MAX_TEXT_BYTES} bytes for a text file, got ${size}`, 'Split it into several files and list them.');
+  const text = decodeText(readFileSync(file), file).replace(/^\ufeff/, '');
+  if (text === '') throw badData(file, 'expected text, got an empty file', 'Name a file with text in it.');
+  return text;
+}

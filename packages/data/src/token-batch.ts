@@ -1,0 +1,62 @@
+import { assertArgument } from '@qdylora/contract';
+
+/** The label of a token that the loss does not count, as in transformers. */
+export const NOT_COUNTED = -100;
+
+/** One training row as tokens. */
+export interface Example {
+  /** `[length]` */
+  readonly ids: Int32Array;
+  /** `[length]`, lying on `ids` as in transformers: the model that has read `ids[0…t]` is asked for `labels[t + 1]`; −100 = not counted. `labels[0]` is never asked for. */
+  readonly labels: Int32Array;
+  readonly source?: { readonly file: string; readonly line: number };
+}
+
+/**
+ * Examples laid end to end. There is no padding: a token knows its segment and its place in it, and attention never leaves a segment.
+ */
+export interface TokenBatch {
+  /** `[tokens]` */
+  readonly ids: Int32Array;
+  /** `[tokens]`: `targets[t]` is the label of the next position of the same segment; −100 = not counted, as is the last of each segment. */
+  readonly targets: Int32Array;
+  /** `[tokens]`, from 0 in each segment */
+  readonly positions: Int32Array;
+  /** `[examples + 1]`: where each segment begins in the token axis, then the number of tokens */
+  readonly segments: Int32Array;
+  /** How many targets are counted: what a summed loss is divided by. */
+  readonly predictedTokens: number;
+}
+
+/** How many tokens of an example the loss counts. The first one has nothing before it to be predicted from. */
+export function countPredicted(labels: Int32Array): number {
+  let count = 0;
+  for (let t = 1; t < labels.length; t++) if (labels[t] !== NOT_COUNTED) count++;
+  return count;
+}
+
+/**
+ * Examples as one batch: `ids: [tokens]` is their concatenation, in order.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, or labels that do not lie on the ids.
+ * @example
+ * collate([{ ids: Int32Array.of(5, 6, 7), labels: Int32Array.of(-100, 6, 7) }]).targets; // 6, 7, −100
+ */
+export function collate(examples: readonly Example[]): TokenBatch {
+  assertArgument(examples.length > 0, 'collate', 'expected at least one example for a batch, got none');
+  const tokens = examples.reduce((sum, example) => sum + example.ids.length, 0);
+  const batch = {
+    ids: new Int32Array(tokens), targets: new Int32Array(tokens).fill(NOT_COUNTED), positions: new Int32Array(tokens), segments: new Int32Array(examples.length + 1), predictedTokens: 0,
+  };
+  let at = 0;
+  examples.forEach(({ ids, labels }, index) => {
+    assertArgument(ids.length > 0 && ids.length === labels.length, 'collate', `expected as many labels as ids, at least one, for example ${index}, got ${labels.length} and ${ids.length}`);
+    batch.ids.set(ids, at);
+    batch.targets.set(labels.subarray(1), at);
+    for (let t = 0; t < ids.length; t++) batch.positions[at + t] = t;
+    at += ids.length;
+    batch.segments[index + 1] = at;
+    batch.predictedTokens += countPredicted(labels);
+  });
+  return batch;
+}

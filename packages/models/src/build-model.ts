@@ -1,0 +1,39 @@
+import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
+import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
+import { createCausalLm, type CausalLm } from './causal-lm.ts';
+import { familyOf } from './families/index.ts';
+import { checkpointWeights } from './weights/checkpoint-weights.ts';
+import type { Quantization } from './weights/quantization.ts';
+import { randomWeights } from './weights/random-weights.ts';
+
+export interface BuildOptions {
+  readonly backend: Backend;
+  /** `{ kind: 'nf4', doubleQuantization: true }` by default; a checkpoint that is 4-bit already is used as it is. */
+  readonly quantization?: Quantization;
+  /** Everything in float32, for full training; with it `quantization` must be none. */
+  readonly trainable?: boolean;
+  readonly onProgress?: (bytesRead: number) => void;
+}
+
+/**
+ * Builds the model of a checkpoint in a backend's memory, one matrix after the other.
+ *
+ * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE, BAD_CONFIG, UNSUPPORTED
+ */
+export async function buildModel(checkpoint: Checkpoint, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
+  const { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
+  const { quantization: stored } = config;
+  if (stored && (stored.method !== 'bitsandbytes' || !stored.loadIn4bit)) {
+    throw new QdyloraError('UNSUPPORTED', { where: checkpoint.name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${stored.method}`, nextStep: 'Start from the unquantized checkpoint.' });
+  }
+  if (trainable && (stored || quantization.kind !== 'none')) {
+    throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
+  }
+  return createCausalLm(family, resolved, family.build(resolved, checkpointWeights(checkpoint, { backend, quantization, trainable, onProgress })), backend, checkpoint.name);
+}
+
+/** A model of random weights from the content of a `config.json`, all float32, for training from nothing. */
+export function initializeModel(config: Readonly<Record<string, unknown>>, { backend, seed = 0, name = 'random' }: { backend: Backend; seed?: number; name?: string }): CausalLm {
+  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
+  return createCausalLm(family, resolved, family.build(resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
+}

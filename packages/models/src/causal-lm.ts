@@ -1,0 +1,77 @@
+import { elementsOf, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
+import { batchArrays, i32Array, type LossInputs, type TokenInputs } from './batch-arrays.ts';
+import type { Family, FamilyConfig } from './families/family.ts';
+import { createKvCache, type KvCache } from './generate/kv-cache.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** A decoder: token ids in, hidden states, logits or a loss out. The rank of its adapters, if any, stands in the context of each call. */
+export interface CausalLm {
+  readonly name: string;
+  readonly modelType: string;
+  readonly config: FamilyConfig;
+  readonly backend: Backend;
+  readonly modules: unknown;
+  /** The same model with other layers in place of its linear ones; everything else is shared. */
+  withModules(replace: (layer: Linear) => LinearLike): CausalLm;
+  parameters(): Parameter[];
+  /** Weights, packed ones included. */
+  readonly parameterCount: number;
+  /** Bytes of all weights as they lie in memory; a tied head counts once. */
+  readonly weightBytes: number;
+  /** Hidden states after the last norm: [tokens, hidden] */
+  hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32>;
+  /** [tokens, vocabulary]; for short inputs, since all rows exist together. */
+  logits(ctx: ForwardContext, inputs: TokenInputs): Tensor<F32>;
+  /** loss = lossScale · Σ over counted tokens: [1]; tokenLosses: [tokens], 0 where not counted */
+  loss(ctx: ForwardContext, inputs: LossInputs, options: { readonly lossScale: number }): { loss: Tensor<F32>; tokenLosses: F32 };
+  createCache(capacity: number): KvCache;
+  /** Logits after the last token: [vocabulary], copied out. */
+  nextLogits(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache): Promise<Float32Array>;
+}
+
+export function createCausalLm<C extends FamilyConfig, M>(family: Family<C, M>, config: C, modules: M, backend: Backend, name: string): CausalLm {
+  const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => family.hidden(modules, config, ctx, batchArrays(backend, inputs), cache);
+  const project = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => apply(ctx, differentiableLinear, { x, weight: family.head(modules) as never, bias: undefined }, { computeDtype: ctx.computeDtype }).y;
+  return {
+    name, modelType: family.modelType, config, backend, modules,
+    withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
+    parameters: () => parametersOf(modules),
+    ...sizesOf(modules),
+    hidden,
+    logits: (ctx, inputs) => project(ctx, hidden(ctx, inputs)),
+    loss(ctx, inputs, { lossScale }) {
+      const x = hidden(ctx, inputs), targets = constant(i32Array(backend, inputs.targets));
+      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, { x, weight: family.head(modules) as never, targets, tokenWeights: undefined },
+        { computeDtype: ctx.computeDtype, lossScale, gradient: ctx.tape !== null });
+      return { loss, tokenLosses: tokenLosses.view };
+    },
+    createCache: (capacity) => createKvCache(backend, config.layers, config.kvWidth, capacity),
+    async nextLogits(ctx, inputs, cache) {
+      const row = backend.memory.scoped(() => {
+        const { view } = hidden(ctx, inputs, cache), last = view.shape[0]! - 1;
+        return project(ctx, constant(rowsOf(view, last, last + 1))).view;
+      }, (view) => [view]);
+      const logits = await backend.memory.read(row);
+      backend.memory.release(row);
+      return logits;
+    },
+  };
+}
+
+/** Counts what lies in memory, each array once. */
+function sizesOf(modules: unknown): { parameterCount: number; weightBytes: number } {
+  let parameterCount = 0, weightBytes = 0;
+  for (const parameter of parametersOf(modules)) {
+    parameterCount += elementsOf(parameter.view).length;
+    weightBytes += elementsOf(parameter.view).byteLength;
+  }
+  for (const layer of modulesOf(modules)) {
+    const weight = (layer as Partial<Linear>).weight ?? (layer as { base?: Linear }).base?.weight;
+    if (!weight || 'view' in weight) continue;
+    parameterCount += weight.shape[0] * weight.shape[1];
+    weightBytes += weight.byteLength;
+  }
+  return { parameterCount, weightBytes };
+}

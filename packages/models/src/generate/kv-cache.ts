@@ -1,0 +1,47 @@
+import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { constant, copy, type Tensor } from '@qdylora/tensor';
+import { i32Array } from '../batch-arrays.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** The keys and values of one layer for all tokens so far. */
+export interface LayerCache {
+  /** Adds the rows of the newest tokens and returns all rows so far, as one segment.  k, v: [new tokens, kvWidth] */
+  append(k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
+}
+
+/** Keys and values of one sequence, so that each new token costs one row. Each layer appends once a pass. */
+export interface KvCache extends Disposable {
+  readonly layers: readonly LayerCache[];
+  /** Tokens that every layer has seen. */
+  readonly length: number;
+  readonly capacity: number;
+  dispose(): void;
+}
+
+/** @param capacity tokens that fit: prompt and answer */
+export function createKvCache(backend: Backend, layerCount: number, kvWidth: number, capacity: number): KvCache {
+  const { memory } = backend, views: F32[] = [];
+  const lengths = new Array<number>(layerCount).fill(0);
+  const rows = (): F32 => {
+    const view: F32 = memory.allocate('f32', [capacity, kvWidth]);
+    memory.persist(view);
+    views.push(view);
+    return view;
+  };
+  const layers = lengths.map((_, i): LayerCache => {
+    const keys = rows(), values = rows();
+    return {
+      append(k, v) {
+        const start = lengths[i]!, end = start + k.shape[0]!;
+        if (end > capacity) throw new QdyloraError('BAD_ARGUMENT', { where: 'kv-cache', problem: `expected at most ${capacity} tokens, got ${end}`, nextStep: 'Make a cache with a larger capacity.' });
+        runOp(backend, copy, { x: k }, {}, { y: rowsOf(keys, start, end) });
+        runOp(backend, copy, { x: v }, {}, { y: rowsOf(values, start, end) });
+        lengths[i] = end;
+        return { k: constant(rowsOf(keys, 0, end)), v: constant(rowsOf(values, 0, end)), segments: i32Array(backend, Int32Array.of(0, end)) };
+      },
+    };
+  });
+  const dispose = (): void => { for (const view of views.splice(0)) memory.release(view); };
+  return { layers, capacity, get length() { return Math.min(...lengths); }, dispose, [Symbol.dispose]: dispose };
+}

@@ -1,0 +1,61 @@
+import type { RopeConfig } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+
+/** Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN). */
+export interface RopeFrequencies { readonly frequencies: Float64Array; readonly scale: number }
+
+export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'factors'] as const;
+
+/**
+ * θ^(−2p / rotaryDim) for each pair p, stretched as the config's rope type says.
+ *
+ * @throws QdyloraError UNSUPPORTED for another rope type, BAD_CONFIG for a missing parameter.
+ */
+export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
+  const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
+  switch (rope.type) {
+    case 'default': return { frequencies: plain, scale: 1 };
+    case 'linear': return { frequencies: plain.map((f) => f / needed(rope, 'factor')), scale: 1 };
+    case 'factors': return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
+    case 'llama3': return { frequencies: llama3(plain, rope), scale: 1 };
+    case 'yarn': return yarn(plain, rope, rotaryDim, maxPositions);
+    default: throw new QdyloraError('UNSUPPORTED', {
+      where: 'rope', problem: `expected one of ${ROPE_TYPES.filter((t) => t !== 'factors').join(', ')} for rope_type, got ${rope.type}`, nextStep: 'This rotary embedding is not implemented.',
+    });
+  }
+}
+
+/** Llama 3.1: long waves are divided by the factor, short ones stay, those between are blended. */
+function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
+  const factor = needed(rope, 'factor'), low = needed(rope, 'lowFreqFactor'), high = needed(rope, 'highFreqFactor'), original = needed(rope, 'originalMaxPositionEmbeddings');
+  return plain.map((f) => {
+    const wavelength = (2 * Math.PI) / f;
+    if (wavelength > original / low) return f / factor;
+    if (wavelength < original / high) return f;
+    const smooth = (original / wavelength - low) / (high - low);
+    return ((1 - smooth) * f) / factor + smooth * f;
+  });
+}
+
+/** YaRN (Peng et al. 2023): interpolates slow pairs, keeps fast ones, ramps between, and scales attention. */
+function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
+  const original = rope.originalMaxPositionEmbeddings ?? maxPositions, factor = needed(rope, 'factor');
+  const pairOf = (rotations: number): number => (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
+  const truncate = rope.raw.truncate !== false;
+  const first = pairOf(rope.betaFast ?? 32), last = pairOf(rope.betaSlow ?? 1);
+  const low = Math.max(truncate ? Math.floor(first) : first, 0), high = Math.min(truncate ? Math.ceil(last) : last, rotaryDim - 1);
+  const span = low === high ? 0.001 : high - low;
+  const frequencies = plain.map((f, p) => {
+    const keep = 1 - Math.min(1, Math.max(0, (p - low) / span));
+    return (f / factor) * (1 - keep) + f * keep;
+  });
+  const mscale = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
+  const own = rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
+  return { frequencies, scale: rope.attentionFactor ?? own };
+}
+
+function needed(rope: RopeConfig, key: 'factor' | 'lowFreqFactor' | 'highFreqFactor' | 'originalMaxPositionEmbeddings'): number {
+  const value = rope[key];
+  if (value === undefined || !(value > 0)) throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected a number > 0 for ${key} of rope type ${rope.type}, got ${value}` });
+  return value;
+}

@@ -1,0 +1,66 @@
+import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
+import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
+import { deserializeBitsandbytes, moveToMemory, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
+import { Linear, Parameter } from '@qdylora/tensor';
+import { packedWeight, quantizeOn, type Quantization } from './quantization.ts';
+import type { WeightSource } from './weight-source.ts';
+
+export interface CheckpointWeightsOptions {
+  readonly backend: Backend;
+  readonly quantization: Quantization;
+  /** Keep everything in float32, so that it can be trained; else bfloat16 tables and matrices stay bfloat16. */
+  readonly trainable: boolean;
+  /** Told after each tensor, with the bytes read so far. */
+  readonly onProgress?: (bytesRead: number) => void;
+}
+
+/** Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the checkpoint has in 4 bits already is taken as it is. */
+export function checkpointWeights(checkpoint: Checkpoint, { backend, quantization, trainable, onProgress }: CheckpointWeightsOptions): WeightSource {
+  const { tensors } = checkpoint, { memory } = backend;
+  let bytesRead = 0;
+  const entryOf = (name: string, shape: readonly number[]): TensorEntry => {
+    const entry = tensors.get(name);
+    if (!entry) throw new QdyloraError('MISSING_TENSOR', { where: checkpoint.name, problem: `expected the tensor ${name} ${shapeText(shape)} in the checkpoint, got none`, nextStep: 'Is it complete, and of the architecture that its config names?', details: { name } });
+    if (!sameShape(entry.shape, shape)) throw new QdyloraError('BAD_SHAPE', { where: checkpoint.name, problem: `expected ${shapeText(shape)} for ${name}, got ${shapeText(entry.shape)}`, nextStep: 'Does config.json belong to these weights?', details: { name } });
+    return entry;
+  };
+  const read = <T>(entry: TensorEntry, take: (entry: TensorEntry) => T): T => {
+    const value = take(entry);
+    bytesRead += entry.byteLength;
+    onProgress?.(bytesRead);
+    return value;
+  };
+  const inMemory = (entry: TensorEntry, asFloat32: boolean): ArrayView => {
+    const view = memory.allocate(entry.dtype === 'BF16' && !asFloat32 ? 'bf16' : 'f32', entry.shape);
+    memory.persist(view);
+    read(entry, () => {
+      if (view.dtype === 'bf16' && memory.isHost) entry.readInto(new Uint8Array(view.data.buffer as ArrayBuffer, view.data.byteOffset, entry.byteLength));
+      else if (view.dtype === 'bf16') memory.write(view, new Uint16Array(entry.readBytes().buffer));
+      else memory.write(view, entry.readFloat32());
+    });
+    return view;
+  };
+  const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
+    if (quantStateName(name, tensors)) return moveToMemory(storedMatrix(checkpoint, name, shape), memory);
+    if (quantization.kind === 'none') return undefined;
+    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry.readFloat32(), shape, quantization));
+  };
+  return {
+    linear(name, shape, bias) {
+      const matrix = packed(`${name}.weight`, shape);
+      const weight = matrix ? packedWeight(matrix) : new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable));
+      return new Linear(name, weight, bias ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true)) : null);
+    },
+    table: (name, shape) => new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
+    vector: (name, size) => new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, [size]), true)),
+  };
+}
+
+/** A matrix that bitsandbytes wrote. */
+function storedMatrix(checkpoint: Checkpoint, name: string, shape: readonly [number, number]): QuantizedMatrix {
+  const arrays = new Map<string, StoredArray>();
+  for (const [key, entry] of checkpoint.tensors) if (key === name || key.startsWith(`${name}.`)) arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
+  const { matrix } = deserializeBitsandbytes(name, arrays);
+  if (!sameShape(matrix.shape, shape)) throw new QdyloraError('BAD_SHAPE', { where: checkpoint.name, problem: `expected ${shapeText(shape)} for the packed ${name}, got ${shapeText(matrix.shape)}`, details: { name } });
+  return matrix;
+}

@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodedScale, doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
+
+const scales = fc.float32Array({ min: 0, max: 1, noNaN: true, minLength: 1, maxLength: 600 });
+/** Half a cell of the largest decade, 0.9 / 64 / 2; −1, which the map lacks, is as far from its neighbour. */
+const HALF_CELL = 0.9 / 64 / 2;
+
+describe('double quantization', () => {
+  it('a scale is off by at most half a cell of its 256, and the rounding of offset and sum', () => {
+    fc.assert(fc.property(scales, (absmax) => {
+      const nested = doubleQuantize(absmax);
+      absmax.forEach((scale, i) => {
+        const group = nested.absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!;
+        expect(Math.abs(decodedScale(nested, i) - scale)).toBeLessThanOrEqual((HALF_CELL + 2 ** -22) * group + 2 ** -22 * (group + nested.offset));
+      });
+    }));
+  });
+
+  it('the offset lies between the smallest and the largest scale', () => {
+    fc.assert(fc.property(scales, (absmax) => {
+      const { offset } = doubleQuantize(absmax);
+      expect(offset).toBeGreaterThanOrEqual(Math.min(...absmax));
+      expect(offset).toBeLessThanOrEqual(Math.max(...absmax));
+    }));
+  });
+
+  it('equal scales come back exactly, with code 127 and nested scale 0', () => {
+    fc.assert(fc.property(fc.float({ min: 0, max: 2 ** 100, noNaN: true }), fc.integer({ min: 1, max: 300 }), (scale, count) => {
+      const nested = doubleQuantize(new Float32Array(count).fill(scale));
+      expect([decodedScale(nested, count - 1), nested.codes[0], nested.absmax[0]]).toEqual([scale, 127, 0]);
+    }));
+  });
+});
