@@ -35,6 +35,22 @@ function sourceHash(compiler) {
   return hash.digest('hex');
 }
 
+/** Two builds in one folder would spoil each other: the second waits for the first (or takes over after ten minutes). */
+async function takeTurn(lock) {
+  mkdirSync(build, { recursive: true });
+  for (let waited = 0; ; waited++) {
+    try { mkdirSync(lock); break; } catch (error) { if (error.code !== 'EEXIST') throw error; }
+    if (waited > 3000 || !isRunning(lock)) { rmSync(lock, { recursive: true, force: true }); continue; }
+    await new Promise((wake) => setTimeout(wake, 200));
+  }
+  writeFileSync(join(lock, 'pid'), String(process.pid));
+  process.on('exit', () => rmSync(lock, { recursive: true, force: true }));
+}
+
+function isRunning(lock) {
+  try { process.kill(Number(readFileSync(join(lock, 'pid'), 'utf8')), 0); return true; } catch (error) { return error.code === 'ENOENT' || error.code === 'EPERM'; }
+}
+
 /** Why the compiler refuses these flags, or '' where it takes them. */
 function refusal(compiler, flags) {
   const [command, ...rest] = compiler.split(/\s+/);
@@ -51,6 +67,7 @@ const compiler = env.CXX || ['g++', 'c++', 'clang++'].find((name) => spawnSync(n
 if (process.platform === 'win32') finish('no native kernels on Windows yet: the TypeScript backend will be used.');
 if (!compiler || refusal(compiler, [])) finish(`no C++17 compiler found (tried ${env.CXX || 'g++, c++, clang++'}): the TypeScript backend will be used.`);
 
+await takeTurn(join(build, 'lock'));
 const version = spawnSync(compiler.split(/\s+/)[0], ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0];
 const hash = sourceHash(version), known = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')) : {};
 if (!force && known.hash === hash && existsSync(binary)) finish(`unchanged (${known.levels.join(', ')}).`);
@@ -61,7 +78,6 @@ for (const level of Object.keys(LEVEL_WIDTHS)) {
   if (why) leftOut[level] = why;
 }
 const levels = Object.keys(LEVEL_WIDTHS).filter((level) => !(level in leftOut));
-mkdirSync(build, { recursive: true });
 rmSync(record, { force: true });
 const { sources, kernels } = writeLevelSources(root, levels);
 

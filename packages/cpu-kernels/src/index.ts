@@ -1,1 +1,4 @@
-export {};
+export type { NativeArgument, NativeFunction, NativeLevel } from './addon-functions.ts';
+export { cpuLevels, type CpuLevels } from './cpu-levels.ts';
+export { createCpuBackend, type CpuBackend, type CpuBackendOptions } from './create-cpu-backend.ts';
+export { loadAddon, type LoadedAddon } from './load-addon.ts';

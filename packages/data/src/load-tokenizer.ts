@@ -2,6 +2,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { QdyloraError } from '@qdylora/contract';
 import { createChatTemplate, type ChatTemplate } from './chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
+import { matchParts, matchPreTokenizer } from './match-reference.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
 
@@ -60,10 +61,11 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
 function openLibrary(json: TokenizerJson, config: object): Library {
   let library: Library;
   try {
-    library = new Library(json, config);
+    library = new Library({ ...json, pre_tokenizer: matchPreTokenizer(json.pre_tokenizer) }, config);
   } catch (cause) {
     throw new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`, nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.', cause });
   }
+  matchParts(library);
   const split = pieceSplitter(json), own = library.pre_tokenizer;
   // The library calls it as a function; a text without a pre-tokenizer is one piece.
   if (split) library.pre_tokenizer = ((text: string, options?: object) => (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];

@@ -12,14 +12,16 @@ export function ggufConfig(path: string, { metadata, tensors }: GgufFile, { mode
   const values = metadataReader(path, metadata), prefix = values.string('general.architecture');
   const key = (name: string): string => `${prefix}.${name}`;
   const experts = values.integer(key('expert_count'), 0);
-  if (experts > 0) throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected a dense model, got ${experts} experts`, nextStep: 'Choose a dense model.', details: { path, experts } });
+  if (experts > 0) throw unsupported(path, `expected a dense model, got ${experts} experts`, 'Choose a dense model.');
+  const parts = values.integer('split.count', 1);
+  if (parts > 1) throw unsupported(path, `expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
 
-  const heads = everyLayer(values, key('attention.head_count')), hiddenSize = values.integer(key('embedding_length'));
+  const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = values.integer(key('embedding_length'));
   const headDim = values.integer(key('attention.key_length'), Math.floor(hiddenSize / heads)), embedding = tensors.get('token_embd.weight');
   const config: Record<string, unknown> = {
     model_type: modelType, architectures: [className], hidden_act: 'silu',
-    hidden_size: hiddenSize, intermediate_size: everyLayer(values, key('feed_forward_length')), num_hidden_layers: values.integer(key('block_count')),
-    num_attention_heads: heads, num_key_value_heads: everyLayer(values, key('attention.head_count_kv'), heads),
+    hidden_size: hiddenSize, intermediate_size: everyLayer(path, values, key('feed_forward_length')), num_hidden_layers: values.integer(key('block_count')),
+    num_attention_heads: heads, num_key_value_heads: everyLayer(path, values, key('attention.head_count_kv'), heads),
     head_dim: headDim,
     rms_norm_eps: values.number(key('attention.layer_norm_rms_epsilon')), max_position_embeddings: values.integer(key('context_length')),
     vocab_size: embedding?.shape[0] ?? values.integer(key('vocab_size')), tie_word_embeddings: !tensors.has('output.weight'),
@@ -32,13 +34,15 @@ export function ggufConfig(path: string, { metadata, tensors }: GgufFile, { mode
 
 const TOKEN_IDS = [['bos_token_id', 'tokenizer.ggml.bos_token_id'], ['eos_token_id', 'tokenizer.ggml.eos_token_id'], ['pad_token_id', 'tokenizer.ggml.padding_token_id']] as const;
 
+const unsupported = (path: string, problem: string, nextStep: string): QdyloraError => new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: ${problem}`, nextStep, details: { path } });
+
 /** A number that may be written once or per layer; here all layers must agree. */
-function everyLayer(values: ConfigReader, key: string, otherwise?: number): number {
+function everyLayer(path: string, values: ConfigReader, key: string, otherwise?: number): number {
   const list = values.raw[key];
   if (!Array.isArray(list)) return values.integer(key, otherwise);
   if (!Number.isSafeInteger(list[0])) throw values.wrong('a whole number', key);
   if (list.some((value) => value !== list[0])) {
-    throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`, nextStep: 'Choose a model whose layers are alike.', details: { key } });
+    throw unsupported(path, `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`, 'Choose a model whose layers are alike.');
   }
   return list[0] as number;
 }
@@ -50,7 +54,7 @@ function ropeParameters(path: string, values: ConfigReader, key: (name: string) 
   const scaling = values.string(key('rope.scaling.type'), values.has(key('rope.scale_linear')) ? 'linear' : 'none');
   if (scaling === 'none') return parameters;
   if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) { // llama.cpp multiplies it into its own factor, in ways that changed between versions
-    throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected 1 for ${key('rope.scaling.attn_factor')}, got ${values.number(key('rope.scaling.attn_factor'))}`, nextStep: 'Use the safetensors folder of the same model.', details: { path } });
+    throw unsupported(path, `expected 1 for ${key('rope.scaling.attn_factor')}, got ${values.number(key('rope.scaling.attn_factor'))}`, 'Use the safetensors folder of the same model.');
   }
   parameters.rope_type = scaling;
   parameters.factor = values.number(key('rope.scaling.factor'), values.number(key('rope.scale_linear'), 1));

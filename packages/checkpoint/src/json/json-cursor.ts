@@ -19,7 +19,7 @@ const QUOTE = 0x22, BACKSLASH = 0x5c, SPACE = 0x20, ZERO = 0x30, NINE = 0x39;
 
 /** `fail` makes the error that is thrown: it gets `expected …, got …` and the byte offset. */
 export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: number) => Error): JsonCursor {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }), latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
 
   const skipSpace = (): void => {
@@ -40,19 +40,17 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
 
   const string = (what: string, maxBytes: number): string => {
     if (peek() !== QUOTE) throw fail(`expected a string for ${what}, got ${shownByte(bytes, at)}`, at);
-    const start = at + 1;
-    let end = start, hasEscapes = false, isAscii = true;
-    for (; ; end++) {
-      const byte = bytes[end];
-      if (byte === undefined) throw fail(`expected a closing quote for ${what}, got the end`, start);
-      if (byte === QUOTE) break;
+    const start = at + 1, limit = Math.min(bytes.length, start + maxBytes + 1); // one more for the closing quote
+    let end = start, hasEscapes = false, highBits = 0;
+    for (; end < limit && bytes[end] !== QUOTE; end++) {
+      const byte = bytes[end]!;
       if (byte < SPACE) throw fail(`expected escaped control characters in ${what}, got byte ${byte}`, end);
-      if (end - start >= maxBytes) throw fail(`expected at most ${maxBytes} bytes for ${what}, got more`, start);
-      if (byte === BACKSLASH) { hasEscapes = true; end++; if (end >= bytes.length) throw fail(`expected a closing quote for ${what}, got the end`, start); }
-      if (byte >= 0x80) isAscii = false;
+      if (byte === BACKSLASH) { hasEscapes = true; end++; }
+      highBits |= byte;
     }
+    if (end >= limit) throw fail(limit === bytes.length ? `expected a closing quote for ${what}, got the end` : `expected at most ${maxBytes} bytes for ${what}, got more`, start);
     at = end + 1;
-    if (isAscii && !hasEscapes) return latin1(bytes, start, end);
+    if (highBits < 0x80 && !hasEscapes) return latin1.toString('latin1', start, end);
     return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) => fail(`${problem} for ${what}`, start));
   };
 
@@ -67,10 +65,6 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   };
 
   return { get position() { return at; }, skipSpace, peek, expect, accept, string, wholeNumber };
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 /** `quoted` still has its quotes. */
@@ -96,4 +90,4 @@ const shownByte = (bytes: Uint8Array, at: number): string =>
 const SHOWN_TOKEN_BYTES = 24;
 
 const shownToken = (bytes: Uint8Array, start: number): string =>
-  start >= bytes.length ? 'the end' : JSON.stringify(/^[^,\]}\s]*/.exec(latin1(bytes, start, Math.min(bytes.length, start + SHOWN_TOKEN_BYTES)))![0]);
+  start >= bytes.length ? 'the end' : JSON.stringify(/^[^,\]}\s]*/.exec(Buffer.from(bytes.subarray(start, start + SHOWN_TOKEN_BYTES)).toString('latin1'))![0]);

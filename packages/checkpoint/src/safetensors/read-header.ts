@@ -21,6 +21,9 @@ export interface SafetensorsHeader {
   readonly dataStart: number;
 }
 
+/** The entry that is being read, for messages; names are put into words only when something is wrong. */
+interface Place { tensor: string | null }
+
 type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
 /**
@@ -36,10 +39,12 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   const length = headerLength(source, fail);
   if (length === 0 || readBytes(source, LENGTH_FIELD_BYTES, 1)[0] !== 0x7b) throw fail('expected a header that begins with {, got something else'); // seen before 100 MB are read
   const bytes = readBytes(source, LENGTH_FIELD_BYTES, length);
-  const cursor = jsonCursor(bytes, (problem, offset) => fail(`${problem}, at byte ${offset + LENGTH_FIELD_BYTES}`));
-  const header = scanHeader(cursor, fail);
+  checkTensorCount(bytes, fail);
+  const place: Place = { tensor: null }, room = source.byteLength - LENGTH_FIELD_BYTES - length;
+  const cursor = jsonCursor(bytes, (problem, offset) => fail(`${problem}, at byte ${offset + LENGTH_FIELD_BYTES}${place.tensor === null ? '' : ` of the entry ${printedName(place.tensor)}`}`, { tensor: place.tensor }));
+  const header = scanHeader(cursor, place, room, fail);
   for (let i = cursor.position; i < length; i++) if (bytes[i] !== 0x20) throw fail(`expected only spaces after the header, got byte ${bytes[i]} at byte ${i + LENGTH_FIELD_BYTES}`);
-  checkContiguous([...header.tensors.values()], source.byteLength - LENGTH_FIELD_BYTES - length, fail);
+  checkContiguous([...header.tensors.values()], room, fail);
   return { ...header, dataStart: LENGTH_FIELD_BYTES + length };
 }
 
@@ -53,9 +58,16 @@ function headerLength(source: ByteSource, fail: Fail): number {
   return Number(length);
 }
 
-function scanHeader(cursor: JsonCursor, fail: Fail): { metadata: Map<string, string>; tensors: Map<string, TensorLocation> } {
+/** Every entry has one `data_offsets`; counting them is a hundred times faster than reading the entries. */
+function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), mark = '"data_offsets"';
+  let count = 0;
+  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length)) if (++count > MAX_TENSORS) throw fail(`expected at most ${MAX_TENSORS} tensors, got more`);
+}
+
+function scanHeader(cursor: JsonCursor, place: Place, room: number, fail: Fail): { metadata: Map<string, string>; tensors: Map<string, TensorLocation> } {
   const tensors = new Map<string, TensorLocation>();
-  let metadata: Map<string, string> | undefined;
+  let metadata: Map<string, string> | undefined, total = 0;
   scanObject(cursor, 'a tensor name', (name) => {
     if (name === '__metadata__') {
       if (metadata) throw fail('expected __metadata__ once, got it twice');
@@ -63,8 +75,12 @@ function scanHeader(cursor: JsonCursor, fail: Fail): { metadata: Map<string, str
       return;
     }
     if (tensors.has(name)) throw fail(`expected the tensor ${printedName(name)} once, got it twice`, { tensor: name });
-    if (tensors.size >= MAX_TENSORS) throw fail(`expected at most ${MAX_TENSORS} tensors, got more`);
-    tensors.set(name, scanEntry(cursor, name, fail));
+    place.tensor = name;
+    const location = scanEntry(cursor, name, room, fail);
+    place.tensor = null;
+    total += location.end - location.begin;
+    if (total > room) throw fail(`expected tensors of ${room} bytes together, got more at ${printedName(name)} (an overlap)`, { tensor: name }); // seen early: a bomb of overlaps costs nothing
+    tensors.set(name, location);
   });
   return { metadata: metadata ?? new Map<string, string>(), tensors };
 }
@@ -91,46 +107,44 @@ function scanMetadata(cursor: JsonCursor, fail: Fail): Map<string, string> {
   return metadata;
 }
 
-function scanEntry(cursor: JsonCursor, name: string, fail: Fail): TensorLocation {
-  const shown = printedName(name);
+function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): TensorLocation {
   let dtype: string | undefined, shape: number[] | undefined, offsets: number[] | undefined;
-  const seen = new Set<string>();
-  scanObject(cursor, `a field of ${shown}`, (field) => {
-    if (seen.has(field)) throw fail(`expected the field ${printedName(field)} of ${shown} once, got it twice`, { tensor: name });
-    seen.add(field);
-    if (field === 'dtype') dtype = cursor.string(`the dtype of ${shown}`, MAX_NAME_BYTES);
-    else if (field === 'shape') shape = scanNumbers(cursor, `the shape of ${shown}`, MAX_RANK, fail);
-    else if (field === 'data_offsets') offsets = scanNumbers(cursor, `the data_offsets of ${shown}`, 2, fail);
-    else throw fail(`expected dtype, shape and data_offsets for ${shown}, got ${printedName(field)}`, { tensor: name });
+  const first = (field: string, value: unknown): void => { if (value !== undefined) throw fail(`expected the field ${field} of ${printedName(name)} once, got it twice`, { tensor: name }); };
+  scanObject(cursor, 'a field', (field) => {
+    if (field === 'dtype') { first(field, dtype); dtype = cursor.string('the dtype', MAX_NAME_BYTES); }
+    else if (field === 'shape') { first(field, shape); shape = scanNumbers(cursor, 'the shape', MAX_RANK, name, fail); }
+    else if (field === 'data_offsets') { first(field, offsets); offsets = scanNumbers(cursor, 'the data_offsets', 2, name, fail); }
+    else throw fail(`expected dtype, shape and data_offsets for ${printedName(name)}, got ${printedName(field)}`, { tensor: name });
   });
-  if (dtype === undefined || shape === undefined || offsets?.length !== 2) throw fail(`expected dtype, shape and two data_offsets for ${shown}, got ${[...seen].join(', ') || 'nothing'}`, { tensor: name });
-  const [begin, end] = offsets as [number, number];
-  checkSize({ name, dtype, shape, begin, end }, fail);
-  return { name, dtype, shape, begin, end };
+  if (dtype === undefined || shape === undefined || offsets?.length !== 2) throw fail(`expected dtype, shape and two data_offsets for ${printedName(name)}, got fewer`, { tensor: name });
+  const location: TensorLocation = { name, dtype, shape, begin: offsets[0]!, end: offsets[1]! };
+  checkSize(location, room, fail);
+  return location;
 }
 
-function scanNumbers(cursor: JsonCursor, what: string, most: number, fail: Fail): number[] {
+function scanNumbers(cursor: JsonCursor, what: string, most: number, name: string, fail: Fail): number[] {
   const numbers: number[] = [];
   cursor.expect('[');
   if (cursor.accept(']')) return numbers;
   do {
-    if (numbers.length >= most) throw fail(`expected at most ${most} numbers for ${what}, got more`);
+    if (numbers.length >= most) throw fail(`expected at most ${most} numbers for ${what} of ${printedName(name)}, got more`, { tensor: name });
     numbers.push(cursor.wholeNumber(what));
   } while (cursor.accept(','));
   cursor.expect(']');
   return numbers;
 }
 
-/** The bytes of a tensor are exactly what its dtype and shape need. */
-function checkSize({ name, dtype, shape, begin, end }: TensorLocation, fail: Fail): void {
-  const bits = SAFETENSORS_DTYPE_BITS[dtype];
-  const label = `${printedName(name)} (${printedName(dtype).slice(1, -1)} [${shape.join(', ')}])`, details = { tensor: name, dtype, shape };
-  if (bits === undefined) throw fail(`expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${printedName(dtype)}`, details);
-  const total = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, bits);
-  if (!Number.isSafeInteger(total)) throw fail(`expected a size below 2^53 bits for ${label}, got ${total}`, details);
-  if (total % 8 !== 0) throw fail(`expected whole bytes for ${label}, got ${total} bits`, details);
-  if (end < begin) throw fail(`expected data_offsets in order for ${label}, got [${begin}, ${end}]`, details);
-  if (end - begin !== total / 8) throw fail(`expected ${total / 8} bytes for ${label}, got ${end - begin}`, { ...details, expected: total / 8, got: end - begin });
+/** The bytes of a tensor are exactly what its dtype and shape need, and lie in the file. */
+function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: number, fail: Fail): void {
+  const bits = SAFETENSORS_DTYPE_BITS[dtype], total = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, bits ?? 0);
+  const wrong = (problem: (label: string) => string): Error =>
+    fail(problem(`${printedName(name)} (${printedName(dtype).slice(1, -1)} [${shape.join(', ')}])`), { tensor: name, dtype, shape, expected: total / 8, got: end - begin });
+  if (bits === undefined) throw wrong((label) => `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${printedName(dtype)}`);
+  if (!Number.isSafeInteger(total)) throw wrong((label) => `expected a size below 2^53 bits for ${label}, got ${total}`);
+  if (total % 8 !== 0) throw wrong((label) => `expected whole bytes for ${label}, got ${total} bits`);
+  if (end < begin) throw wrong((label) => `expected data_offsets in order for ${label}, got [${begin}, ${end}]`);
+  if (end - begin !== total / 8) throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${end - begin}`);
+  if (end > room) throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${Math.max(0, room - begin)}`);
 }
 
 /** Tensor bytes follow each other from 0 to `room`, so that no byte belongs to two tensors and none to nobody. */

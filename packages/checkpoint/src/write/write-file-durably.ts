@@ -7,7 +7,7 @@ import { writeFailed } from './write-failed.ts';
 const WRITE_PIECE_BYTES = 2 ** 30;
 
 /** `<path>.tmp-<pid>-<nonce>`: beside its target, so that the rename stays within one file system, and traceable to a process. */
-export const temporaryName = (path: string): string => `${path}.tmp-${process.pid}-${randomBytes(6).toString('hex')}`;
+export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string => `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 
 /**
  * Writes a file so that its name always stands for a whole one: temporary file, fsync, rename, fsync of the folder. Pieces are taken one at a time.

@@ -1,7 +1,8 @@
-import { createHostBackend, createRng, f32View, roundToBfloat16, runOp, viewOf } from '@qdylora/contract';
+import { createHostBackend, createRng, elementCount, f32View, roundToBfloat16, runOp, viewOf } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arbitraryMatrix } from '../../test/arbitrary-matrix.ts';
+import { QUANTIZATION_KINDS } from '../codebooks/levels-of.ts';
 import { dequantizeNf4 } from '../dequantize-nf4.ts';
 import { quantize4bit } from '../quantize-4bit.ts';
 import { quantizeNf4 } from '../quantize-nf4.ts';
@@ -12,16 +13,24 @@ import { quantizedAttributes, quantizedInputs } from './quantized-inputs.ts';
 
 const backend = createHostBackend();
 const TOKENS = 3;
-const normals = (name: string, shape: [number, number]) => { const rng = createRng(7).named(name); return f32View(shape, Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => rng.normal(i))); };
+const normals = (name: string, shape: number[]) => {
+  const rng = createRng(7).named(name);
+  return f32View(shape, Float32Array.from({ length: elementCount(shape) }, (_, i) => rng.normal(i)));
+};
 
 /** A quantized matrix with inputs of both products, in one of the four forms: kind, plain or double. */
-const arbitraryProduct = () => fc.record({ m: arbitraryMatrix(), kind: fc.constantFrom('nf4' as const, 'fp4' as const), doubleQuantization: fc.boolean() }).map(({ m, kind, doubleQuantization }) => {
+const arbitraryProduct = () => fc.record({ m: arbitraryMatrix(), kind: fc.constantFrom(...QUANTIZATION_KINDS), doubleQuantization: fc.boolean() }).map(({ m, kind, doubleQuantization }) => {
   const matrix = quantize4bit(kind, m, { blockSize: m.blockSize, doubleQuantization }), [rows, cols] = matrix.shape;
-  return { matrix, rows, cols, x: normals('x', [TOKENS, cols]), dy: normals('dy', [TOKENS, rows]), bias: f32View([rows], normals('bias', [1, rows]).data), weight: quantizedInputs(matrix), attributes: quantizedAttributes(matrix) };
+  const x = normals('x', [TOKENS, cols]), dy = normals('dy', [TOKENS, rows]), bias = normals('bias', [rows]);
+  return { matrix, rows, cols, x, dy, bias, weight: quantizedInputs(matrix), attributes: quantizedAttributes(matrix) };
 });
 
 /** Σ over `terms` in float64, from `start`, rounded to float32: one entry of a product. */
-const entry = (terms: number, start: number, term: (k: number) => number): number => { let sum = start; for (let k = 0; k < terms; k++) sum += term(k); return Math.fround(sum); };
+const entry = (terms: number, start: number, term: (k: number) => number): number => {
+  let sum = start;
+  for (let k = 0; k < terms; k++) sum += term(k);
+  return Math.fround(sum);
+};
 
 describe('quantize-blockwise and dequantize-blockwise', () => {
   it('equal quantizeNf4 and dequantizeNf4, bit for bit', () => {
@@ -81,9 +90,15 @@ describe('arrays that do not fit are refused by name', () => {
   const matrix = quantizeNf4({ data: new Float32Array(128).fill(1), shape: [2, 64] }), x = f32View([1, 64]), inputs = { x, ...quantizedInputs(matrix) };
   const attributes = { ...quantizedAttributes(matrix), computeDtype: 'f32' } as const;
   it.each([
-    ['codes', { ...inputs, codes: viewOf('u8', [63], new Uint8Array(63)) }], ['levels', { ...inputs, levels: f32View([15]) }], ['absmaxCodes', { ...inputs, absmaxCodes: viewOf('u8', [3], new Uint8Array(3)) }],
-    ['nestedAbsmax', { ...inputs, nestedAbsmax: f32View([2]) }], ['nestedMap', { ...inputs, nestedMap: f32View([16]) }], ['x', { ...inputs, x: f32View([1, 65]) }], ['bias', { ...inputs, bias: f32View([3]) }],
-    ['either absmax, or absmaxCodes', { ...inputs, absmax: f32View([2]) }], ['got none', { x, codes: matrix.codes, levels: matrix.levels }],
+    ['codes', { ...inputs, codes: viewOf('u8', [63], new Uint8Array(63)) }],
+    ['levels', { ...inputs, levels: f32View([15]) }],
+    ['absmaxCodes', { ...inputs, absmaxCodes: viewOf('u8', [3], new Uint8Array(3)) }],
+    ['nestedAbsmax', { ...inputs, nestedAbsmax: f32View([2]) }],
+    ['nestedMap', { ...inputs, nestedMap: f32View([16]) }],
+    ['x', { ...inputs, x: f32View([1, 65]) }],
+    ['bias', { ...inputs, bias: f32View([3]) }],
+    ['either absmax, or absmaxCodes', { ...inputs, absmax: f32View([2]) }],
+    ['got none', { x, codes: matrix.codes, levels: matrix.levels }],
   ])('%s', (says, wrong) => {
     expect(() => runOp(backend, matmulNf4, wrong, attributes)).toThrow(expect.objectContaining({ code: 'BAD_SHAPE', message: expect.stringContaining(says) }));
   });

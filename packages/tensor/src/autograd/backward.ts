@@ -21,7 +21,7 @@ export interface BackwardOptions {
  * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and no seed is given.
  */
 export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
-  const { backend } = tape, store = new GradientStore(backend), kept = new Set<Tensor>([root, ...wanted]);
+  const { backend } = tape, store = new GradientStore(backend);
   if (!seed && root.view.data.length !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
@@ -33,19 +33,20 @@ export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wan
     }
     if (Object.keys(gradients).length > 0) {
       const isRoot = !seed && Object.values(node.outputs).includes(root);
+      const before = new Map(Object.entries(node.inputs).map(([name, tensor]) => [name, tensor && store.get(tensor)]));
       const contributions = node.backward(gradients, isRoot, tape, store);
       for (const [name, contribution] of Object.entries(contributions)) {
         const tensor = node.inputs[name];
-        if (!contribution || !tensor) continue;
+        if (!contribution || !tensor || contribution === before.get(name)) continue; // the same array: the rule added in place
         if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as ArrayView<'f32'>);
         else if (!Object.values(gradients).includes(contribution as ArrayView<'f32'>)) backend.memory.release(contribution);
       }
     }
     const returned = new Set(Object.values(node.inputs).map((tensor) => tensor && store.get(tensor)));
     for (const tensor of Object.values(node.outputs)) {
-      if (!tensor || kept.has(tensor)) continue;
+      if (!tensor || wanted.includes(tensor)) continue;
       store.drop(tensor);
-      if (!returned.has(tensor.view as ArrayView<'f32'>)) backend.memory.release(tensor.view);
+      if (tensor !== root && !returned.has(tensor.view as ArrayView<'f32'>)) backend.memory.release(tensor.view);
     }
   }
   tape.nodes.length = 0;

@@ -32,7 +32,6 @@ export class GradientStore {
   /** Adds a contribution; the array becomes the store's. */
   add(tensor: Tensor, contribution: F32): void {
     const present = this.byTensor.get(tensor);
-    if (present === contribution) return; // the rule added in place
     if (!present) return this.put(tensor, contribution);
     const own = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
     runOp(this.backend, addInto, { x: contribution }, {}, { sum: own });

@@ -3,6 +3,7 @@ import { dequantizeQ4_1 } from './q4-1.ts';
 import { dequantizeQ4_K } from './q4-k.ts';
 import { dequantizeQ5_0 } from './q5-0.ts';
 import { dequantizeQ5_1 } from './q5-1.ts';
+import { dequantizeQ5_K } from './q5-k.ts';
 import { dequantizeQ6_K } from './q6-k.ts';
 import { dequantizeQ8_0 } from './q8-0.ts';
 
@@ -12,5 +13,5 @@ export type Dequantize = (blocks: Uint8Array, values: Float32Array) => void;
 /** The packed types whose values can be read. */
 export const DEQUANTIZERS: ReadonlyMap<string, Dequantize> = new Map([
   ['Q8_0', dequantizeQ8_0], ['Q4_0', dequantizeQ4_0], ['Q4_1', dequantizeQ4_1], ['Q5_0', dequantizeQ5_0], ['Q5_1', dequantizeQ5_1],
-  ['Q4_K', dequantizeQ4_K], ['Q6_K', dequantizeQ6_K],
+  ['Q4_K', dequantizeQ4_K], ['Q5_K', dequantizeQ5_K], ['Q6_K', dequantizeQ6_K],
 ]);

@@ -1,4 +1,5 @@
 import { readHalf } from './read-half.ts';
+import { sixBitPair } from './six-bit-pair.ts';
 
 const LENGTH = 256, BYTES = 144, GROUPS = 8, GROUP = 32, SCALES = 4, CODES = 16;
 
@@ -15,11 +16,4 @@ export function dequantizeQ4_K(blocks: Uint8Array, values: Float32Array): void {
       for (let i = 0; i < GROUP; i++) values[at + group * GROUP + i] = step * ((blocks[codes + i]! >> shift) & 15) - offset;
     }
   }
-}
-
-/** Pair `j` of the twelve bytes at `at`: 0…3 lie in the low six bits; 4…7 have four bits there and two on top of pair j − 4. */
-function sixBitPair(bytes: Uint8Array, at: number, j: number): readonly [scale: number, min: number] {
-  if (j < 4) return [bytes[at + j]! & 63, bytes[at + j + 4]! & 63];
-  const low = bytes[at + j + 4]!;
-  return [(low & 15) | ((bytes[at + j - 4]! >> 6) << 4), (low >> 4) | ((bytes[at + j]! >> 6) << 4)];
 }

@@ -1,0 +1,117 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createRng, QdyloraError } from '@qdylora/contract';
+import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
+import { validateFolder } from './manifest.ts';
+import { Crash, memoryFileSystem, type MemoryFileSystem } from './test-support/memory-file-system.ts';
+import { writeFileDurably } from './write/write-file-durably.ts';
+
+const PARENT = '/runs', TARGET = '/runs/checkpoint';
+
+/** Writes the two files of one version of a checkpoint, one of them in an inner folder and not synced by the writer itself. */
+function save({ fs }: MemoryFileSystem, text: string, replace: boolean): Promise<void> {
+  return writeFolderAtomically(TARGET, (temporary) => {
+    writeFileDurably(`${temporary}/weights`, [Buffer.from(text), Buffer.from('!')], fs);
+    fs.mkdirSync(`${temporary}/inner`);
+    const fd = fs.openSync(`${temporary}/inner/state`, 'wx');
+    for (const byte of Buffer.from(text)) fs.writeSync(fd, Uint8Array.of(byte), 0, 1);
+    fs.closeSync(fd);
+  }, { replace, fs });
+}
+
+/** `absent`, the text of a whole checkpoint, or `torn`. */
+function contentOf({ fs }: MemoryFileSystem): string {
+  if (!fs.existsSync(TARGET)) return 'absent';
+  if (!validateFolder(TARGET, fs).isValid) return 'torn';
+  const text = String(fs.readFileSync(`${TARGET}/inner/state`, 'utf8'));
+  return String(fs.readFileSync(`${TARGET}/weights`, 'utf8')) === `${text}!` ? text : 'torn';
+}
+
+/** A parent that has been there for long, with version `old` in it where asked for. */
+async function prepared(old: string | null): Promise<MemoryFileSystem> {
+  const memory = memoryFileSystem();
+  memory.fs.mkdirSync(PARENT, { recursive: true });
+  if (old !== null) await save(memory, old, false);
+  memory.restart(() => true);
+  return memory;
+}
+
+async function callsToSave(old: string | null): Promise<number> {
+  const memory = await prepared(old), before = memory.calls;
+  await save(memory, 'new', true);
+  return memory.calls - before;
+}
+
+/** Three power cuts: everything unsynced is lost, everything is kept, and some of each. */
+const SURVIVORS: readonly (readonly [string, (seed: number) => () => boolean])[] = [
+  ['lost', () => () => false], ['kept', () => () => true],
+  ['mixed', (seed) => { const rng = createRng(seed); let i = 0; return () => rng.uniform(i++) < 0.5; }],
+];
+
+describe('a folder that is written atomically', () => {
+  it.each([[null], ['old']])('with %s there before: after a power cut at any call it is old, new or absent, and never torn', async (old) => {
+    const total = await callsToSave(old);
+    let checked = 0;
+    for (let call = 1; call <= total; call++) {
+      for (const [name, survivorsOf] of SURVIVORS) {
+        for (let seed = 0; seed < (name === 'mixed' ? 4 : 1); seed++) {
+          const memory = await prepared(old);
+          memory.failAt(memory.calls + call, 'crash');
+          await expect(save(memory, 'new', true)).rejects.toBeInstanceOf(Crash);
+          memory.restart(survivorsOf(seed));
+          expect([old ?? 'absent', 'new', 'absent'], `call ${call}, unsynced ${name}`).toContain(contentOf(memory));
+          cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
+          expect([old ?? 'absent', 'new'], `call ${call}, unsynced ${name}, after cleaning`).toContain(contentOf(memory));
+          expect(memory.fs.readdirSync(PARENT).filter((entry) => entry !== 'checkpoint')).toEqual([]);
+          checked++;
+        }
+      }
+    }
+    expect(checked).toBeGreaterThan(100);
+  });
+
+  it('once it has returned, a power cut takes nothing away', async () => {
+    for (const old of [null, 'old']) {
+      const memory = await prepared(old);
+      await save(memory, 'new', true);
+      memory.restart(() => false);
+      cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
+      expect(contentOf(memory)).toBe('new');
+    }
+  });
+
+  it.each(['ENOSPC', 'EIO', 'EDQUOT', 'EROFS', 'EMFILE', 'EFBIG'])('%s at any call is WRITE_FAILED with its cause, or harmless; what was there stays whole and nothing is left over', async (code) => {
+    for (const old of [null, 'old']) {
+      const total = await callsToSave(old);
+      for (let call = 1; call <= total; call++) {
+        const memory = await prepared(old);
+        memory.failAt(memory.calls + call, code);
+        const error: unknown = await save(memory, 'new', true).then(() => null, (cause: unknown) => cause);
+        if (error !== null) {
+          expect(QdyloraError.isInstance(error) && error.code, `call ${call}: ${String(error)}`).toBe('WRITE_FAILED');
+          expect((error as QdyloraError).details.code).toBe(code);
+          expect(((error as QdyloraError).cause as { code: string }).code).toBe(code);
+        }
+        expect(error === null ? ['new'] : [old ?? 'absent', 'new'], `call ${call}`).toContain(contentOf(memory));
+        const leftOver = memory.fs.readdirSync(PARENT).filter((entry) => entry !== 'checkpoint');
+        expect(leftOver.every((entry) => String(entry).includes('.old-')), leftOver.join()).toBe(true); // only a failed removal of the old one
+      }
+    }
+  });
+
+  it('a changed byte, a shorter file or a missing one is found', async () => {
+    const memory = await prepared('some text');
+    await fc.assert(fc.asyncProperty(fc.constantFrom('weights', 'inner/state', 'manifest.json'), fc.nat(8), fc.constantFrom('flip', 'cut', 'remove'), async (file, at, how) => {
+      const copy = memoryFileSystem();
+      await save(copy, 'some text', false);
+      const path = `${TARGET}/${file}`, bytes = Buffer.from(String(copy.fs.readFileSync(path, 'utf8')));
+      copy.fs.rmSync(path);
+      if (how === 'flip') bytes[at]! ^= 1;
+      if (how !== 'remove') writeFileDurably(path, [how === 'cut' ? bytes.subarray(0, at) : bytes], copy.fs);
+      const state = validateFolder(TARGET, copy.fs);
+      expect(state.isValid).toBe(false);
+      if (!state.isValid && file !== 'manifest.json') expect([state.reason, state.file]).toEqual([{ flip: 'wrong-hash', cut: 'wrong-size', remove: 'missing-file' }[how], file]);
+    }), { numRuns: 60 });
+    expect(contentOf(memory)).toBe('some text');
+  });
+});

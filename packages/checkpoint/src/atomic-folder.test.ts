@@ -1,0 +1,82 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
+import { validateFolder } from './manifest.ts';
+import { rejectionOf } from './test-support/error-of.ts';
+import { temporaryFolder } from './test-support/temporary-folder.ts';
+
+const root = temporaryFolder();
+const writeHello = (temporary: string): void => writeFileSync(join(temporary, 'hello.txt'), 'hello');
+
+describe('writeFolderAtomically', () => {
+  it('makes parents, writes the manifest last and leaves nothing else behind', async () => {
+    const path = join(root, 'a/b/run');
+    await writeFolderAtomically(path, writeHello);
+    expect(readdirSync(join(root, 'a/b'))).toEqual(['run']);
+    expect(JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'))).toEqual({
+      format: 'qdylora-folder', version: 1, files: { 'hello.txt': { size: 5, sha256: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' } },
+    });
+    expect(validateFolder(path).isValid).toBe(true);
+  });
+
+  it('an empty folder gives way, any other does not, and the error says what to do', async () => {
+    const path = join(root, 'taken');
+    mkdirSync(path);
+    await writeFolderAtomically(path, writeHello);
+    const error = await rejectionOf(writeFolderAtomically(path, writeHello), 'NOT_EMPTY');
+    expect(error.message).toMatch(/expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or allow it to be replaced\./);
+    await writeFolderAtomically(path, (temporary) => writeFileSync(join(temporary, 'bye.txt'), 'bye'), { replace: true });
+    expect(readdirSync(path).sort()).toEqual(['bye.txt', 'manifest.json']);
+  });
+
+  it('a folder that somebody else made is never replaced', async () => {
+    const path = join(root, 'home');
+    mkdirSync(path);
+    writeFileSync(join(path, 'thesis.tex'), 'years of work');
+    expect((await rejectionOf(writeFolderAtomically(path, writeHello, { replace: true }), 'NOT_EMPTY')).message).toMatch(/was not written by qdylora/);
+    expect(readFileSync(join(path, 'thesis.tex'), 'utf8')).toBe('years of work');
+  });
+
+  it('what the writer throws comes through, and the temporary folder goes', async () => {
+    const boom = new RangeError('boom');
+    await expect(writeFolderAtomically(join(root, 'failed'), () => { throw boom; })).rejects.toBe(boom);
+    expect(readdirSync(root).filter((name) => name.startsWith('failed'))).toEqual([]);
+  });
+
+  it('a link in the folder is refused: its target would not be part of the checkpoint', async () => {
+    await rejectionOf(writeFolderAtomically(join(root, 'linked'), (temporary) => symlinkSync('/etc/hostname', join(temporary, 'link'))), 'BAD_ARGUMENT');
+  });
+});
+
+describe('validateFolder', () => {
+  it('a manifest that names files outside, or is none, is bad', async () => {
+    const path = join(root, 'manifests');
+    expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-folder' });
+    mkdirSync(path);
+    expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-manifest' });
+    for (const text of ['', '[]', '{"format":"qdylora-folder","version":2,"files":{}}', '{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}', '{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}']) {
+      writeFileSync(join(path, 'manifest.json'), text);
+      expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'bad-manifest' });
+    }
+  });
+});
+
+describe('cleanOrphans', () => {
+  it('clears leftovers of dead processes and older runs, and nothing else', () => {
+    const parent = join(root, 'orphans'), dead = 4_194_303, nonce = '0123456789ab'; // one below the largest pid that Linux gives
+    const names = [`run.tmp-${dead}-${nonce}`, `run.tmp-${process.pid}-${nonce}`, `new.tmp-${process.pid}-${nonce}`, `alive.tmp-${process.ppid}-${nonce}`, 'run', `x.tmp-${dead}-short`];
+    for (const name of names) mkdirSync(join(parent, name), { recursive: true });
+    utimesSync(join(parent, names[1]!), 1, 1); // of an older run that had our number
+    expect(cleanOrphans(parent)).toEqual({ removed: [names[0], names[1]].sort(), restored: [] });
+    expect(readdirSync(parent).sort()).toEqual(names.slice(2).sort());
+    expect(cleanOrphans(join(root, 'nowhere'))).toEqual({ removed: [], restored: [] });
+  });
+
+  it('brings back an old folder whose replacement never arrived', async () => {
+    const parent = join(root, 'restore'), old = join(parent, 'run.old-4194303-0123456789ab');
+    await writeFolderAtomically(old, writeHello);
+    expect(cleanOrphans(parent)).toEqual({ removed: [], restored: ['run'] });
+    expect(existsSync(join(parent, 'run/hello.txt'))).toBe(true);
+  });
+});

@@ -1,0 +1,119 @@
+import { dirname, join, resolve } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { filesBelow, makeManifest, MANIFEST_FILE, validateFolder } from './manifest.ts';
+import { canonicalJson } from './write/canonical-json.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
+import { writeFailed } from './write/write-failed.ts';
+import { removeQuietly, syncFolder, syncPath, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
+
+export interface WriteFolderOptions {
+  /** Replace a folder that was written by this function before. Any other non-empty folder is never touched. */
+  readonly replace?: boolean;
+  readonly fs?: FileSystem;
+}
+
+/**
+ * Lets `write` fill a temporary folder, then makes it `path` in one step: every file and folder is synced, `manifest.json` with sizes and SHA-256 comes
+ * last, then the rename, then the parent is synced. After a crash at any moment `path` is absent, the old one, or the new one, and never half;
+ * in the moment between the two renames of a replacement it is absent and `cleanOrphans` brings the old one back.
+ *
+ * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses (nothing has changed then); whatever `write` throws.
+ */
+export async function writeFolderAtomically(path: string, write: (temporary: string) => Promise<void> | void, { replace = false, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
+  const target = resolve(path), parent = dirname(target), temporary = temporaryName(target);
+  try {
+    checkTarget(target, replace, fs);
+    const firstMade = fs.mkdirSync(parent, { recursive: true });
+    fs.mkdirSync(temporary);
+    await write(temporary);
+    seal(temporary, fs);
+    moveInto(temporary, target, fs);
+    for (let at = parent; ; at = dirname(at)) { // up to where the first new folder got its name
+      syncFolder(at, fs);
+      if (firstMade === undefined || at === dirname(firstMade) || at === dirname(at)) break;
+    }
+  } catch (cause) {
+    removeQuietly(temporary, fs);
+    throw writeFailed(path, cause);
+  }
+}
+
+function checkTarget(target: string, replace: boolean, fs: FileSystem): void {
+  if (!fs.existsSync(target)) return;
+  const isFolder = fs.lstatSync(target).isDirectory(), entries = isFolder ? fs.readdirSync(target) : [];
+  if (isFolder && entries.length === 0) return;
+  const isOurs = entries.includes(MANIFEST_FILE);
+  if (replace && isOurs) return;
+  throw new QdyloraError('NOT_EMPTY', {
+    where: 'folder', problem: `expected no folder yet at ${target}, got ${isFolder ? `one with ${entries.length} entries` : 'a file'}`, details: { path: target },
+    nextStep: isOurs ? 'Choose another one, or allow it to be replaced.' : 'Choose another one: this was not written by qdylora and is left alone.',
+  });
+}
+
+/** Syncs what is there, then writes the manifest, then syncs the folders. */
+function seal(folder: string, fs: FileSystem): void {
+  const names = filesBelow(folder, fs);
+  for (const name of names) syncPath(join(folder, name), fs);
+  const folders = new Set<string>();
+  for (const name of names) for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
+  for (const inner of [...folders].sort().reverse()) syncFolder(join(folder, inner), fs);
+  syncFolder(folder, fs);
+  writeFileDurably(join(folder, MANIFEST_FILE), [Buffer.from(canonicalJson(makeManifest(folder, fs)))], fs);
+}
+
+function moveInto(temporary: string, target: string, fs: FileSystem): void {
+  const isReplacement = fs.existsSync(target) && fs.readdirSync(target).length > 0;
+  if (!isReplacement) { fs.renameSync(temporary, target); return; } // an empty folder gives way
+  const old = temporaryName(target, 'old');
+  fs.renameSync(target, old);
+  try {
+    fs.renameSync(temporary, target);
+  } catch (cause) {
+    fs.renameSync(old, target);
+    throw cause;
+  }
+  syncFolder(dirname(target), fs); // the new one is durable before the old one goes
+  removeQuietly(old, fs);
+}
+
+export interface CleanOrphansOptions {
+  /** Leftovers of a living process are kept when they changed at or after this time, in milliseconds since 1970. Default: when this process began. */
+  readonly startedAt?: number;
+  readonly fs?: FileSystem;
+}
+
+/** What was done: names inside the parent. */
+export interface CleanedOrphans { readonly removed: readonly string[]; readonly restored: readonly string[] }
+
+/**
+ * Clears what a crash left in `parent`: temporary folders and files go; an old folder that was being replaced comes back if the new one never arrived.
+ *
+ * A leftover belongs to the process in its name. It is cleared where that process is gone, or where the number is our own and it is older than we are
+ * (in a container every run may have the same number).
+ */
+export function cleanOrphans(parent: string, { startedAt = Date.now() - process.uptime() * 1000, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {}): CleanedOrphans {
+  const removed: string[] = [], restored: string[] = [];
+  for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
+    const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [], path = join(parent, name);
+    if (!target || !isAbandoned(Number(pid), path, startedAt, fs)) continue;
+    if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
+      fs.renameSync(path, join(parent, target));
+      restored.push(target);
+    } else {
+      fs.rmSync(path, { recursive: true, force: true });
+      removed.push(name);
+    }
+  }
+  if (removed.length + restored.length > 0) syncFolder(parent, fs);
+  return { removed, restored };
+}
+
+function isAbandoned(pid: number, path: string, startedAt: number, fs: FileSystem): boolean {
+  if (pid === process.pid) return fs.lstatSync(path).mtimeMs < startedAt;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === 'ESRCH'; // EPERM: alive, and somebody else's
+  }
+}

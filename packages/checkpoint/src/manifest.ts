@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { isRecord } from './json/read-json-file.ts';
+import { pathInside } from './path-inside.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
+
+/** Written last into a folder: whoever finds it knows that everything else was there before. */
+export const MANIFEST_FILE = 'manifest.json';
+
+/** Version of the manifest itself. */
+export const MANIFEST_VERSION = 1;
+
+const FORMAT = 'qdylora-folder';
+
+export interface FileRecord { readonly size: number; readonly sha256: string }
+
+/** `manifest.json`: size and hash of every other file of the folder, by its path inside, with `/`. */
+export interface Manifest {
+  readonly format: typeof FORMAT;
+  readonly version: number;
+  readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+/** Why a folder is not whole. */
+export type FolderDamage = 'no-folder' | 'no-manifest' | 'bad-manifest' | 'missing-file' | 'wrong-size' | 'wrong-hash';
+
+export type FolderState =
+  | { readonly isValid: true; readonly manifest: Manifest }
+  | { readonly isValid: false; readonly reason: FolderDamage; readonly file?: string; readonly problem: string };
+
+/** The manifest of a folder as it is now. Links and devices are refused: a checkpoint is files. */
+export function makeManifest(folder: string, fs: FileSystem): Manifest {
+  const files: Record<string, FileRecord> = Object.create(null) as Record<string, FileRecord>;
+  for (const name of filesBelow(folder, fs)) if (name !== MANIFEST_FILE) files[name] = hashFile(join(folder, name), fs);
+  return { format: FORMAT, version: MANIFEST_VERSION, files };
+}
+
+/** Paths of all files below `folder`, with `/`, sorted. @throws QdyloraError BAD_ARGUMENT for anything but files and folders. */
+export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[] {
+  const found: string[] = [];
+  for (const entry of fs.readdirSync(join(folder, prefix), { withFileTypes: true })) {
+    const name = prefix ? `${prefix}/${entry.name}` : entry.name;
+    if (entry.isDirectory()) found.push(...filesBelow(folder, fs, name));
+    else if (entry.isFile()) found.push(name);
+    else throw new QdyloraError('BAD_ARGUMENT', { where: 'folder', problem: `expected files and folders in ${folder}, got something else: ${name}`, nextStep: 'Write a file instead of a link.' });
+  }
+  return found.sort();
+}
+
+/**
+ * Checks a folder against its manifest: every file there, of the right size and hash. Files that the manifest does not name are ignored.
+ * Sizes come first, so most damage shows without reading anything.
+ */
+export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): FolderState {
+  const damaged = (reason: FolderDamage, problem: string, file?: string): FolderState => ({ isValid: false, reason, file, problem });
+  if (!fs.existsSync(path)) return damaged('no-folder', `expected a folder at ${path}, got none`);
+  const text = readText(join(path, MANIFEST_FILE), fs);
+  if (text === null) return damaged('no-manifest', `expected ${MANIFEST_FILE} in ${path}, got none`);
+  const manifest = parseManifest(text);
+  if (!manifest) return damaged('bad-manifest', `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got something else`, MANIFEST_FILE);
+
+  const paths = new Map<string, string>();
+  for (const name of Object.keys(manifest.files)) {
+    try {
+      paths.set(name, pathInside(path, name, 'folder'));
+    } catch {
+      return damaged('bad-manifest', `expected names inside ${path}, got ${JSON.stringify(name.slice(0, 200))}`, MANIFEST_FILE);
+    }
+  }
+  for (const [name, at] of paths) {
+    const size = sizeOf(at, fs), expected = manifest.files[name]!.size;
+    if (size === null) return damaged('missing-file', `expected the file ${name} in ${path}, got none`, name);
+    if (size !== expected) return damaged('wrong-size', `expected ${expected} bytes for ${name} in ${path}, got ${size}`, name);
+  }
+  for (const [name, at] of paths) {
+    const expected = manifest.files[name]!.sha256, got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
+    if (got !== expected) return damaged('wrong-hash', `expected SHA-256 ${expected} for ${name} in ${path}, got ${got}`, name);
+  }
+  return { isValid: true, manifest };
+}
+
+function parseManifest(text: string): Manifest | null {
+  const value = tryOr<unknown>(() => JSON.parse(text), null);
+  if (!isRecord(value) || value.format !== FORMAT || value.version !== MANIFEST_VERSION || !isRecord(value.files)) return null;
+  const isRecordOfFile = (file: unknown): boolean => isRecord(file) && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string';
+  return Object.values(value.files).every(isRecordOfFile) ? (value as unknown as Manifest) : null;
+}
+
+const HASH_PIECE_BYTES = 2 ** 20;
+
+function hashFile(path: string, fs: FileSystem): FileRecord {
+  const hash = createHash('sha256'), piece = new Uint8Array(HASH_PIECE_BYTES), fd = fs.openSync(path, 'r');
+  try {
+    let size = 0;
+    for (;;) {
+      const got = fs.readSync(fd, piece, 0, piece.length, size);
+      if (got === 0) return { size, sha256: hash.digest('hex') };
+      hash.update(piece.subarray(0, got));
+      size += got;
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+const readText = (path: string, fs: FileSystem): string | null => tryOr(() => fs.readFileSync(path, 'utf8'), null);
+
+function sizeOf(path: string, fs: FileSystem): number | null {
+  const stats = tryOr(() => fs.lstatSync(path), null);
+  return stats?.isFile() ? stats.size : null;
+}
+
+function tryOr<T>(run: () => T, otherwise: T): T {
+  try { return run(); } catch { return otherwise; }
+}

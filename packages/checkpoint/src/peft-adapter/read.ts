@@ -1,0 +1,85 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { printedName } from '../bad-file.ts';
+import { readJson } from '../json/read-json-file.ts';
+import { openSafetensors } from '../safetensors/open-safetensors.ts';
+import type { TensorEntry } from '../tensor-entry.ts';
+import { badAdapter, unsupportedAdapter } from './bad-adapter.ts';
+import { readAdapterConfig, type PeftAdapterConfig } from './config.ts';
+import { readAdapterKey } from './key-names.ts';
+import { modulePattern } from './module-pattern.ts';
+
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json', ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors', SIDECAR_FILE = 'qdylora.json';
+
+/** The two matrices of one adapted module; it adds `scale · b · a · x`. */
+export interface PeftLayer {
+  /** [rank, inFeatures] */
+  readonly a: Float32Array;
+  /** [outFeatures, rank] */
+  readonly b: Float32Array;
+  readonly rank: number;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly scale: number;
+}
+
+export interface PeftAdapter {
+  readonly config: PeftAdapterConfig;
+  /** By module name (`model.layers.0.self_attn.q_proj`), in the order of the file. */
+  readonly layers: ReadonlyMap<string, PeftLayer>;
+  /** Content of `qdylora.json`, null where there is none. */
+  readonly sidecar: unknown;
+}
+
+/**
+ * Reads a PEFT LoRA adapter folder.
+ *
+ * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, modules_to_save, …) that would change the model if it were left
+ * out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
+ */
+export function readPeftAdapter(folder: string): PeftAdapter {
+  const config = readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE)), path = join(folder, ADAPTER_WEIGHTS_FILE);
+  if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
+    throw new QdyloraError('MISSING_FILE', { where: 'peft-adapter', problem: `${folder}: expected ${ADAPTER_WEIGHTS_FILE}, got only adapter_model.bin`, nextStep: 'A .bin file can run code when it is read; load it with PEFT and save it again as safetensors.', details: { folder } });
+  }
+  const file = openSafetensors(path);
+  try {
+    const sidecar = join(folder, SIDECAR_FILE);
+    return { config, layers: readLayers(path, config, file.tensors), sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null };
+  } finally {
+    file.dispose();
+  }
+}
+
+/** True for a folder that holds an adapter. */
+export const isPeftAdapter = (folder: string): boolean => statSync(join(folder, ADAPTER_CONFIG_FILE), { throwIfNoEntry: false })?.isFile() ?? false;
+
+function readLayers(path: string, config: PeftAdapterConfig, tensors: ReadonlyMap<string, TensorEntry>): Map<string, PeftLayer> {
+  const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>();
+  for (const [name, entry] of tensors) {
+    const key = readAdapterKey(name);
+    if (key.kind === 'unsupported') throw unsupportedAdapter(path, `${key.feature}: ${printedName(name)}`);
+    const pair = pairs.get(key.module) ?? {};
+    if (pair[key.kind]) throw badAdapter(path, `expected one matrix ${key.kind.toUpperCase()} for ${printedName(key.module)}, got two`);
+    pair[key.kind] = entry;
+    pairs.set(key.module, pair);
+  }
+  const rankOf = modulePattern(path, 'rank_pattern', config.rankPattern), alphaOf = modulePattern(path, 'alpha_pattern', config.alphaPattern);
+  const layers = new Map<string, PeftLayer>();
+  for (const [module, { a, b }] of pairs) {
+    if (!a || !b) throw badAdapter(path, `expected the matrices A and B for ${printedName(module)}, got only ${a ? 'A' : 'B'}`, { module });
+    const rank = rankOf(module) ?? config.r, alpha = alphaOf(module) ?? config.loraAlpha;
+    layers.set(module, readLayer(path, module, a, b, rank, config.useRslora ? alpha / Math.sqrt(rank) : alpha / rank));
+  }
+  return layers;
+}
+
+function readLayer(path: string, module: string, a: TensorEntry, b: TensorEntry, rank: number, scale: number): PeftLayer {
+  const [aRows, inFeatures] = a.shape, [outFeatures, bColumns] = b.shape;
+  if (a.shape.length !== 2 || b.shape.length !== 2) throw unsupportedAdapter(path, `matrices with other than two dimensions (a convolution?) for ${printedName(module)}`);
+  if (aRows !== rank || bColumns !== rank) {
+    throw badAdapter(path, `expected A [${rank}, in] and B [out, ${rank}] for ${printedName(module)}, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`, { module, rank, a: a.shape, b: b.shape });
+  }
+  return { a: a.readFloat32(), b: b.readFloat32(), rank, inFeatures: inFeatures!, outFeatures: outFeatures!, scale };
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { assertArgument } from '@qdylora/contract';
+import { writeFolderAtomically } from '../atomic-folder.ts';
+import { printedName } from '../bad-file.ts';
+import { tensorOf } from '../safetensors/tensor-of.ts';
+import { writeSafetensors, type TensorToWrite } from '../safetensors/write-file.ts';
+import { canonicalJson } from '../write/canonical-json.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
+import { writeFileDurably } from '../write/write-file-durably.ts';
+import { adapterKey } from './key-names.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
+
+/** One adapted module to write. */
+export interface PeftLayerToWrite {
+  /** Module name, as in `model.layers.0.self_attn.q_proj`. */
+  readonly name: string;
+  /** [rank, in] */
+  readonly a: Float32Array;
+  /** [out, rank] */
+  readonly b: Float32Array;
+}
+
+export interface WritePeftAdapterOptions {
+  readonly layers: Iterable<PeftLayerToWrite>;
+  readonly rank: number;
+  readonly alpha: number;
+  /** Scale alpha / √rank instead of alpha / rank. */
+  readonly useRslora?: boolean;
+  /** Ends of module names; every layer must end in one of them. */
+  readonly targetModules: readonly string[];
+  /** Name of the base model, as the hub knows it. A path of this machine would tell others nothing. */
+  readonly baseModel?: string;
+  /** What else belongs to the adapter, as `qdylora.json`; PEFT does not read it. */
+  readonly sidecar?: object;
+  /** Rank or alpha by full module name, for the layers that differ. */
+  readonly rankPattern?: Readonly<Record<string, number>>;
+  readonly alphaPattern?: Readonly<Record<string, number>>;
+  /** Replace an adapter that was written here before. */
+  readonly replace?: boolean;
+  readonly fs?: FileSystem;
+}
+
+/**
+ * Writes a folder that Hugging Face PEFT and vLLM load: `adapter_config.json`, `adapter_model.safetensors`, our `qdylora.json` if given, and a manifest
+ * with their hashes. All or nothing; the same input gives the same bytes: no time, path or host in them.
+ *
+ * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as `^` + full name: no two fit one module.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together; NOT_EMPTY, WRITE_FAILED.
+ */
+export async function writePeftAdapter(folder: string, options: WritePeftAdapterOptions): Promise<void> {
+  const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options, layers = [...options.layers];
+  checkLayers(layers, options);
+  const text = (value: unknown): Uint8Array[] => [Buffer.from(canonicalJson(value))];
+  await writeFolderAtomically(folder, async (temporary) => {
+    writeSafetensors(join(temporary, ADAPTER_WEIGHTS_FILE), tensorsOf(layers, options), { metadata: { format: 'pt' }, fs });
+    writeFileDurably(join(temporary, ADAPTER_CONFIG_FILE), text(configOf(options)), fs);
+    if (sidecar !== undefined) writeFileDurably(join(temporary, SIDECAR_FILE), text(sidecar), fs);
+  }, { replace, fs });
+}
+
+function checkLayers(layers: readonly PeftLayerToWrite[], { rank, alpha, targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): void {
+  const check = (condition: boolean, problem: string): void => assertArgument(condition, 'peft-adapter', problem);
+  const isRank = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
+  check(isRank(rank), `expected a whole number ≥ 1 for rank, got ${rank}`);
+  check(Number.isFinite(alpha), `expected a finite number for alpha, got ${alpha}`);
+  const names = new Set(layers.map(({ name }) => name));
+  check(layers.length > 0 && names.size === layers.length, `expected at least one layer, each once, got ${layers.length} with ${names.size} names`);
+  for (const name of names) check(targetModules.some((target) => name === target || name.endsWith(`.${target}`)), `expected ${printedName(name)} to end in one of targetModules (${targetModules.join(', ')})`);
+  for (const [field, pattern] of [['rankPattern', rankPattern], ['alphaPattern', alphaPattern]] as const) {
+    for (const [name, value] of Object.entries(pattern)) {
+      check(names.has(name), `expected full names of layers in ${field}, got ${printedName(name)}`);
+      check(field === 'rankPattern' ? isRank(value) : Number.isFinite(value), `expected a number for ${printedName(name)} in ${field}, got ${value}`);
+    }
+  }
+}
+
+function* tensorsOf(layers: readonly PeftLayerToWrite[], { rank, rankPattern = {} }: WritePeftAdapterOptions): Generator<TensorToWrite> {
+  for (const { name, a, b } of layers) {
+    const own = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
+    assertArgument(a.length > 0 && a.length % own === 0 && b.length > 0 && b.length % own === 0, 'peft-adapter', `expected matrices of rank ${own} for ${printedName(name)}, got ${a.length} and ${b.length} values`);
+    yield tensorOf(adapterKey(name, 'a'), [own, a.length / own], a);
+    yield tensorOf(adapterKey(name, 'b'), [b.length / own, own], b);
+  }
+}
+
+/** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
+function configOf({ rank, alpha, useRslora = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): Record<string, unknown> {
+  const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> => Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
+  return {
+    alpha_pattern: pinned(alphaPattern), base_model_name_or_path: baseModel ?? null, bias: 'none', fan_in_fan_out: false, inference_mode: true, init_lora_weights: true,
+    lora_alpha: alpha, lora_bias: false, lora_dropout: 0, modules_to_save: null, peft_type: 'LORA', r: rank, rank_pattern: pinned(rankPattern), revision: null,
+    target_modules: [...new Set(targetModules)].sort(), task_type: 'CAUSAL_LM', use_dora: false, use_rslora: useRslora,
+  };
+}

@@ -1,0 +1,24 @@
+import { bindKernel, type BoundKernel } from '@qdylora/contract';
+import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
+  const forward = native('causalAttention'), forwardScratch = native('causalAttentionScratch');
+  const backward = native('causalAttentionBackward'), backwardScratch = native('causalAttentionBackwardScratch');
+  return [
+    bindKernel(causalAttention, ({ q, k, v, querySegments, keySegments }, { y, logSumExp }, { heads, kvHeads, headDim, window, scale }) => {
+      const segments = [querySegments.data.subarray(0, querySegments.shape[0]), keySegments.data.subarray(0, keySegments.shape[0])] as const;
+      const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim] as const;
+      withScratch(forwardScratch(...segments, ...sizes), (scratch) => {
+        forward(q.data, k.data, v.data, ...segments, y.data, logSumExp.data, scratch, ...sizes, window, scale);
+      });
+    }),
+    bindKernel(causalAttentionBackward, ({ q, k, v, querySegments, keySegments, y, logSumExp, dy }, { dq, dk, dv }, { heads, kvHeads, headDim, window, scale }) => {
+      const segments = [querySegments.data.subarray(0, querySegments.shape[0]), keySegments.data.subarray(0, keySegments.shape[0])] as const;
+      const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim] as const;
+      withScratch(backwardScratch(...segments, ...sizes), (scratch) => {
+        backward(q.data, k.data, v.data, ...segments, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, scratch, ...sizes, window, scale);
+      });
+    }),
+  ];
+};

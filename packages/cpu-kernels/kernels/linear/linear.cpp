@@ -1,0 +1,76 @@
+// y = x·Wᵀ + bias;  dx (+)= dy·W;  dW += dyᵀ·x, db += Σ dy.  W: [out, in], f32 or bf16; operands rounded to bf16 where asked; sums in f32.
+// One blocked product (native/gemm/product.h): a thread owns a rectangle of C, a register lane one column.
+// 2·tokens·out·in operations over 4·(tokens·in + out·in + tokens·out) bytes: bound by FMA from about 16 tokens on, by memory below.
+// Assumes row-major contiguous arrays; lengths are checked here, shapes by the op.
+// Tried and dropped: see the end of native/gemm/product.h.
+#include "../../native/gemm/product.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+double linearScratch(Threads& threads, Size rows, Size depth) { return static_cast<double>(productScratch(rows, depth, threads.count())); }
+
+Status linearForward(Threads& threads, In<float> x, Dense weight, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
+  QD_NEED(x, tokens * in);
+  QD_NEED(weight, out * in);
+  QD_NEED_IF_GIVEN(bias, out);
+  QD_NEED(y, tokens * out);
+  QD_NEED(scratch, productScratch(tokens, in, threads.count()));
+  const RowMajor a{x.data, in, {bf16, 1.f}};
+  withWeightRows(weight.f32, weight.bf16, in, bf16, [&](const auto& b) {
+    multiply(threads, tokens, out, {y.data, out, false, bias.data}, scratch.data, term(a, b, in));
+  });
+  return ok();
+}
+
+Status linearInputGradient(Threads& threads, In<float> dy, Dense weight, Out<float> dx, Out<float> scratch, Size tokens, Size out, Size in, bool bf16, bool accumulate) {
+  QD_NEED(dy, tokens * out);
+  QD_NEED(weight, out * in);
+  QD_NEED(dx, tokens * in);
+  QD_NEED(scratch, productScratch(tokens, out, threads.count()));
+  const RowMajor a{dy.data, out, {bf16, 1.f}};
+  withColumns(weight.f32, weight.bf16, in, bf16, [&](const auto& b) {
+    multiply(threads, tokens, in, {dx.data, in, accumulate, nullptr}, scratch.data, term(a, b, out));
+  });
+  return ok();
+}
+
+// Adds the column sums of dy: blocks of rows first, so that the rounding error grows with their number and not with the tokens.
+void addColumnSums(Threads& threads, const float* dy, Size tokens, Size out, float* sums) {
+  constexpr Size BLOCK = 64;
+  const int parts = threads.partsFor(static_cast<double>(tokens) * static_cast<double>(out), 65536);
+  threads.run(parts, [&](int part) {
+    const Range range = shareOf(out, parts, part, WIDTH);
+    for (Size o = range.begin; o < range.end; o += WIDTH) {
+      const int lanes = static_cast<int>(smaller<Size>(WIDTH, range.end - o));
+      F32x total = loadFirst(sums + o, lanes);
+      for (Size from = 0; from < tokens; from += BLOCK) {
+        F32x block{};
+        for (Size t = from; t < smaller(from + BLOCK, tokens); t++) block += loadFirst(dy + t * out + o, lanes);
+        total += block;
+      }
+      storeFirst(sums + o, total, lanes);
+    }
+  });
+}
+
+Status linearWeightGradient(Threads& threads, In<float> x, In<float> dy, OptionalOut<float> dWeight, OptionalOut<float> dBias, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
+  QD_NEED(x, tokens * in);
+  QD_NEED(dy, tokens * out);
+  QD_NEED_IF_GIVEN(dWeight, out * in);
+  QD_NEED_IF_GIVEN(dBias, out);
+  QD_NEED(scratch, productScratch(out, tokens, threads.count()));
+  const ColumnMajor a{dy.data, out, out, {bf16, 1.f}};
+  if (dWeight.data) {
+    withColumns(x.data, nullptr, in, bf16, [&](const auto& b) { multiply(threads, out, in, {dWeight.data, in, true, nullptr}, scratch.data, term(a, b, tokens)); });
+  }
+  if (dBias.data) addColumnSums(threads, dy.data, tokens, out, dBias.data);
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(linearScratch)
+QD_EXPORT(linearForward)
+QD_EXPORT(linearInputGradient)
+QD_EXPORT(linearWeightGradient)
+}  // namespace qdylora::QD_LEVEL

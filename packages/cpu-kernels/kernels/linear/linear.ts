@@ -1,0 +1,21 @@
+import { bindKernel, type BoundKernel } from '@qdylora/contract';
+import { linear, linearInputGradient, linearWeightGradient } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const linearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
+  const scratchFloats = native('linearScratch'), forward = native('linearForward'), inputGradient = native('linearInputGradient'), weightGradient = native('linearWeightGradient');
+  return [
+    bindKernel(linear, ({ x, weight, bias }, { y }, { computeDtype }) => {
+      const [tokens, out] = y.shape as [number, number], columns = weight.shape[1]!;
+      withScratch(scratchFloats(tokens, columns), (scratch) => { forward(x.data, weight.data, bias?.data, y.data, scratch, tokens, out, columns, computeDtype === 'bf16'); });
+    }),
+    bindKernel(linearInputGradient, ({ dy, weight }, { dx }, { computeDtype, accumulate }) => {
+      const [tokens, columns] = dx.shape as [number, number], out = weight.shape[0]!;
+      withScratch(scratchFloats(tokens, out), (scratch) => { inputGradient(dy.data, weight.data, dx.data, scratch, tokens, out, columns, computeDtype === 'bf16', accumulate); });
+    }),
+    bindKernel(linearWeightGradient, ({ x, dy }, { dWeight, dBias }, { computeDtype }) => {
+      const [tokens, columns] = x.shape as [number, number], out = dy.shape[1]!;
+      withScratch(scratchFloats(out, tokens), (scratch) => { weightGradient(x.data, dy.data, dWeight?.data, dBias?.data, scratch, tokens, out, columns, computeDtype === 'bf16'); });
+    }),
+  ];
+};

@@ -1,0 +1,59 @@
+#pragma once
+#include "../simd.h"
+
+// Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in registers; a panel = PANEL columns of B,
+// packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows].
+namespace qdylora::QD_LEVEL {
+
+// Registers: 2 per row for C, 2 for B, 1 broadcast. 6 × 2 + 3 of 16 (AVX2, SSE2), 14 × 2 + 3 of 32 (AVX-512).
+constexpr Size TILE_ROWS = WIDTH == 16 ? 14 : 6;
+constexpr Size PANEL = 2 * WIDTH;
+// One panel of one depth block stays in the first-level cache (16 KiB of 32) while all stripes pass by. Zen 4's 14 rows per load bear a panel from the second level.
+constexpr Size DEPTH_BLOCK = WIDTH == 16 ? 512 : 256;
+// Panels that are packed together: 64 KiB (AVX2) or 256 KiB (AVX-512) of the second-level cache.
+constexpr Size GROUP_PANELS = 4;
+// Stripes that pass together over one group, so that they come from the second-level cache for every panel but the first: 144 KiB (AVX2).
+constexpr Size GROUP_STRIPES = 24;
+// Packed rows of A: at most so many floats at a time (they stand in the third-level cache), and rows.
+constexpr Size PACKED_FLOATS = Size{4} << 20, MOST_ROWS = 1024, LEAST_ROWS = 8 * TILE_ROWS;
+
+QD_INLINE constexpr Size divideUp(Size a, Size b) { return (a + b - 1) / b; }
+QD_INLINE constexpr Size roundUp(Size a, Size b) { return divideUp(a, b) * b; }
+
+// Depth blocks of nearly equal length, on multiples of 64 (the usual quantization block).
+QD_INLINE Size depthBlock(Size depth) { return depth <= DEPTH_BLOCK ? larger(depth, Size{1}) : roundUp(divideUp(depth, divideUp(depth, DEPTH_BLOCK)), 64); }
+
+// Tile i of `tiles` over `rows` rows: lengths differ by at most one (32 rows = 6 6 5 5 5 5).
+QD_INLINE Range tileRows(Size rows, Size tiles, Size i) {
+  const Size length = rows / tiles, longer = rows % tiles, begin = i * length + smaller(i, longer);
+  return {begin, begin + length + (i < longer)};
+}
+
+// Rows of A that are packed at a time, for a product of total depth `depth`.
+QD_INLINE Size rowBlock(Size m, Size depth) {
+  const Size most = larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(depth, Size{1})));
+  return m <= most ? m : divideUp(m, divideUp(m, most));
+}
+
+// How the threads stand on C: gridRows × gridColumns of them, each with its share of tiles and panels.
+struct Grid { int rows, columns; };
+
+// The grid with the least work for its busiest thread. Packing a panel costs about as much as one tile's products.
+QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
+  Grid best{1, parts};
+  Size least = ~Size{0};
+  for (int rows = 1; rows <= parts; rows++) {
+    if (parts % rows) continue;
+    const int columns = parts / rows;
+    const Size cost = (divideUp(tiles, static_cast<Size>(rows)) + 1) * divideUp(panels, static_cast<Size>(columns));
+    if (cost < least) { least = cost; best = {rows, columns}; }
+  }
+  return best;
+}
+
+// Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread.
+QD_INLINE Size packedRowsFloats(Size m, Size depth) { return roundUp(rowBlock(m, depth) * depth + WIDTH, 16); }
+constexpr Size GROUP_FLOATS = GROUP_PANELS * PANEL * (DEPTH_BLOCK + 64);
+QD_INLINE Size productScratch(Size m, Size depth, int threads) { return packedRowsFloats(m, depth) + GROUP_FLOATS * static_cast<Size>(threads); }
+
+}  // namespace qdylora::QD_LEVEL

@@ -1,0 +1,60 @@
+// The machine's ceilings, measured with this level's own instructions, so that a bench can report a fraction of what is possible here and now.
+// Each thread runs its own independent chains (fmaPeak) or copies its own share of the array (copyBandwidth).
+// fmaPeak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle. copyBandwidth: 4 bytes read and 4 written per float.
+// Assumes that the caller repeats and takes the best: the cores may be shared.
+// Dropped: deriving the peak from a nominal clock; turbo makes that a guess.
+#include <time.h>
+
+#include "../simd.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+double seconds() {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+// GFLOP/s of all threads together: the sum of what each thread reached by itself.
+double fmaPeak(Threads& threads, Out<float> sink) {
+  constexpr int CHAINS = 12, STEPS = 400000;
+  const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
+  double rate[1024] = {};
+  threads.run(parts, [&](int part) {
+    F32x c[CHAINS];
+    for (int i = 0; i < CHAINS; i++) c[i] = all(static_cast<float>(i));
+    F32x a = all(0.999f), b = all(1e-3f);
+    asm volatile("" : "+m"(a), "+m"(b));
+    const double start = seconds();
+    for (int step = 0; step < STEPS; step++) {
+#pragma GCC unroll 12
+      for (int i = 0; i < CHAINS; i++) c[i] = fma(c[i], a, b);
+    }
+    F32x sum{};
+    for (int i = 0; i < CHAINS; i++) sum += c[i];
+    if (sink.size) sink.data[part] = sumOf(sum);
+    rate[part] = 2.0 * WIDTH * CHAINS * STEPS / (seconds() - start) / 1e9;
+  });
+  double total = 0;
+  for (int part = 0; part < parts; part++) total += rate[part];
+  return total;
+}
+
+// GB/s of reading one half of `data` and writing the other.
+double copyBandwidth(Threads& threads, Out<float> data) {
+  const Size half = data.size / 2;
+  const double start = seconds();
+  threads.run(threads.count(), [&](int part) {
+    const Range range = shareOf(half, threads.count(), part, WIDTH);
+    Size i = range.begin;
+    for (; i + WIDTH <= range.end; i += WIDTH) store(data.data + half + i, load(data.data + i));
+    for (; i < range.end; i++) data.data[half + i] = data.data[i];
+  });
+  return 8.0 * static_cast<double>(half) / (seconds() - start) / 1e9;
+}
+
+}  // namespace
+QD_EXPORT(fmaPeak)
+QD_EXPORT(copyBandwidth)
+}  // namespace qdylora::QD_LEVEL

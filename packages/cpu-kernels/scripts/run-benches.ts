@@ -1,0 +1,9 @@
+// Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `pnpm bench matmul-nf4 --threads=1,2 --level=avx2 --only=2048`.
+import { readdirSync } from 'node:fs';
+
+const kernels = new URL('../kernels/', import.meta.url), filters = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const folders = readdirSync(kernels).filter((op) => !filters.length || filters.some((filter) => op.includes(filter)));
+if (!folders.length) throw new Error(`expected a kernel folder for ${filters.join(', ')}, got none of ${readdirSync(kernels).join(', ')}`);
+for (const op of folders) {
+  for (const file of readdirSync(new URL(`${op}/`, kernels)).filter((name) => name.endsWith('.bench.ts'))) await import(new URL(`${op}/${file}`, kernels).href);
+}

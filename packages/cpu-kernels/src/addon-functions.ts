@@ -1,0 +1,25 @@
+/** What crosses the native door: typed arrays, numbers, booleans, or undefined for an array that is left out. */
+export type NativeArgument = Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
+
+/** A C++ kernel as JavaScript sees it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A measurement or a workspace size is returned, a kernel returns nothing. */
+export type NativeFunction = (...parameters: NativeArgument[]) => number;
+
+/** What a kernel's binding is made from. */
+export interface CpuDoor {
+  /** The C++ function of that name at this backend's level. @throws QdyloraError NATIVE where the addon has none. */
+  native(name: string): NativeFunction;
+  /** Runs `body` with scratch floats (64-byte aligned) that the backend's memory counts; they end with the call. */
+  withScratch(floats: number, body: (scratch: Float32Array) => void): void;
+}
+
+/** One instruction set that is compiled in; `missing` lists what this machine lacks for it ('' = it runs here). */
+export interface NativeLevel { readonly name: string; readonly missing: string }
+
+/** The addon's own exports: native/addon.cpp. */
+export interface NativeAddon {
+  /** Best last. */
+  levels(): NativeLevel[];
+  open(level: string, threads: number): { readonly threads: number; readonly functions: Readonly<Record<string, NativeFunction>>; close(): void };
+  reserve(bytes: number): ArrayBuffer | undefined;
+  unreserve(buffer: ArrayBuffer): void;
+}

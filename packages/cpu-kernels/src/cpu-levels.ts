@@ -1,0 +1,20 @@
+import type { NativeLevel } from './addon-functions.ts';
+import { loadAddon } from './load-addon.ts';
+
+/** Levels that only tests ask for: code of one width run with another's instructions. Never chosen by itself. */
+const TEST_LEVELS: readonly string[] = ['avx2w16'];
+
+export type CpuLevels =
+  | { readonly available: true; readonly path: string; readonly levels: readonly NativeLevel[]; readonly best: string }
+  | { readonly available: false; readonly reason: string; readonly nextStep: string };
+
+/** What a backend would choose on this machine, and why not something else. For `doctor`. */
+export function cpuLevels(addonPath?: string): CpuLevels {
+  const loaded = loadAddon(addonPath);
+  if (!loaded.addon) return { available: false, reason: loaded.reason, nextStep: loaded.nextStep };
+  const levels = loaded.addon.levels();
+  return { available: true, path: loaded.path, levels, best: bestLevel(levels) };
+}
+
+/** The last (best) level that runs here. */
+export const bestLevel = (levels: readonly NativeLevel[]): string => levels.filter(({ name, missing }) => !missing && !TEST_LEVELS.includes(name)).at(-1)!.name;

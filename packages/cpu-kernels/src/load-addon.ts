@@ -1,0 +1,25 @@
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import type { NativeAddon } from './addon-functions.ts';
+import { explainLoadFailure } from './explain-load-failure.ts';
+
+/** The addon, or the reason why there is none. */
+export type LoadedAddon =
+  | { readonly addon: NativeAddon; readonly path: string }
+  | { readonly addon: null; readonly reason: string; readonly nextStep: string };
+
+const libc = (): string => (process.platform !== 'linux' ? '' : (process.report?.getReport() as { header?: { glibcVersionRuntime?: string } })?.header?.glibcVersionRuntime ? '-gnu' : '-musl');
+
+/** Where an addon may lie: `path` alone where it is given; else the platform's package, then this package's own build. */
+const candidates = (path?: string): string[] =>
+  path ? [path] : [`@qdylora/cpu-kernels-${process.platform}-${process.arch}${libc()}`, fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url))];
+
+/** Loads the native addon, or says why not; never throws. */
+export function loadAddon(path?: string): LoadedAddon {
+  const require = createRequire(import.meta.url), tried: { path: string; error: unknown }[] = [];
+  for (const candidate of candidates(path)) {
+    try { return { addon: require(candidate) as NativeAddon, path: candidate }; }
+    catch (error) { tried.push({ path: candidate, error }); }
+  }
+  return { addon: null, ...explainLoadFailure(tried) };
+}

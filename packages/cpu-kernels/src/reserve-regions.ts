@@ -1,0 +1,19 @@
+import { freemem } from 'node:os';
+import { InsufficientMemoryError } from '@qdylora/contract';
+import type { NativeAddon } from './addon-functions.ts';
+
+/** A JavaScript buffer holds less than this (V8 in Node 20). */
+const LARGEST_REGION = 2 ** 32 - 1;
+
+/** Bytes that the system can still give, a container's limit included. */
+export const availableBytes = (): number => (process as { availableMemory?: () => number }).availableMemory?.() ?? freemem();
+
+/** Regions of huge-page-friendly memory for `createHostMemory`. Asks first whether the system has the bytes: Linux would grant them and kill us later. */
+export const reserveRegions = (addon: NativeAddon, available: () => number = availableBytes) => ({
+  reserve(bytes: number): ArrayBuffer {
+    const left = Math.min(available(), LARGEST_REGION), buffer = bytes <= left ? addon.reserve(bytes) : undefined;
+    if (!buffer) throw new InsufficientMemoryError(bytes, left, 'cpu');
+    return buffer;
+  },
+  unreserve(buffer: ArrayBufferLike): void { addon.unreserve(buffer as ArrayBuffer); },
+});

@@ -1,0 +1,46 @@
+import type { Tokenizer } from './load-tokenizer.ts';
+import { NOT_COUNTED, type Example } from './token-batch.ts';
+
+export interface PreviewOptions {
+  /** Null shows ids. */
+  readonly tokenizer: Tokenizer | null;
+  /** Trained tokens in green; without colour they stand in ⟦ ⟧. False */
+  readonly color?: boolean;
+  /** Shows the first so many tokens. All */
+  readonly maxTokens?: number;
+}
+
+/**
+ * One example as text that shows which tokens the loss counts: what masking mistakes look like before a run, not after it.
+ * Control characters of the data are shown as pictures (␛), so a row cannot write to the terminal.
+ *
+ * @example
+ * maskPreview(example, { tokenizer }); // Question: 2 + 2?\nAnswer: ⟦4<|im_end|>⟧
+ */
+export function maskPreview(example: Example, { tokenizer, color = false, maxTokens = Infinity }: PreviewOptions): string {
+  const [open, close] = color ? ['\x1b[32m', '\x1b[39m'] : ['⟦', '⟧'];
+  const length = Math.min(example.ids.length, maxTokens);
+  let shown = '', text = '';
+  for (const { end, isTrained } of runsOf(example, length)) {
+    const upTo = tokenizer ? tokenizer.decode(example.ids.subarray(0, end)) : Array.from(example.ids.subarray(0, end)).join(' ');
+    const part = visible(upTo.slice(text.length));
+    shown += isTrained ? `${open}${part}${close}` : part;
+    text = upTo;
+  }
+  return length < example.ids.length ? `${shown} … ${example.ids.length - length} more tokens` : shown;
+}
+
+/** Neighbouring tokens that are all counted or all not. The first token never is. */
+function runsOf({ labels }: Example, length: number): { end: number; isTrained: boolean }[] {
+  const runs: { end: number; isTrained: boolean }[] = [];
+  for (let t = 0; t < length; t++) {
+    const isTrained = t > 0 && labels[t] !== NOT_COUNTED, last = runs.at(-1);
+    if (last?.isTrained === isTrained) last.end = t + 1;
+    else runs.push({ end: t + 1, isTrained });
+  }
+  return runs;
+}
+
+/** C0 and C1 controls but newline and tab, as Unicode's control pictures. */
+const visible = (text: string): string =>
+  text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) => (c.charCodeAt(0) < 0x20 ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '␡'));

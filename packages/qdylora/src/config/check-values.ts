@@ -1,0 +1,55 @@
+import { QdyloraError } from '@qdylora/contract';
+import { z } from 'zod';
+import type { Given, GivenValues } from './given-values.ts';
+import type { Key } from './key.ts';
+import { nearestName } from './nearest-name.ts';
+
+type Keys = Readonly<Record<string, Key>>;
+type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };
+
+/** The schema over some keys, in TypeScript's spelling. */
+export const schemaOf = <K extends Keys>(keys: K): z.ZodObject<SchemasOf<K>, z.core.$strict> =>
+  z.strictObject(Object.fromEntries(Object.entries(keys).map(([name, { schema }]) => [name, schema])) as unknown as SchemasOf<K>);
+
+/** What a caller may give. */
+export type InputOf<K extends Keys> = z.input<ReturnType<typeof schemaOf<K>>>;
+/** Every key with its value. */
+export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
+
+/**
+ * Checks given values against their keys and fills in `defaults`, then the keys' own.
+ *
+ * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, where it stands, what was expected and what came; for an unknown key, the nearest one.
+ */
+export function checkValues<K extends Keys>(keys: K, given: GivenValues, defaults: Readonly<Record<string, unknown>> = {}): OutputOf<K> {
+  for (const [name, value] of given) if (!Object.hasOwn(keys, name)) throw unknownKey(name, value, Object.keys(keys));
+  const values = { ...defaults, ...Object.fromEntries([...given].map(([name, { value }]) => [name, value])) };
+  const result = schemaOf(keys).safeParse(values);
+  if (result.success) return result.data;
+  const name = String(result.error.issues[0]!.path[0]), own = given.get(name);
+  throw wrongValue(name, own ?? { value: (values as Record<string, unknown>)[name], where: 'options', spell: (key) => key }, keys[name]!.expected);
+}
+
+/** The error for a value that cannot stand where it does. */
+export const wrongValue = (name: string, { value, where, spell }: Given, expected: string, nextStep?: string): QdyloraError => new QdyloraError('BAD_CONFIG', {
+  where, problem: `expected ${expected} for ${spell(name)}, got ${shown(value)}`, nextStep: nextStep ?? 'Correct it, or leave it out to get the default.', details: { key: name, got: value },
+});
+
+function unknownKey(name: string, { where, spell }: Given, known: readonly string[]): QdyloraError {
+  const near = nearestName(name, known), spelled = known.includes(name) ? spell(name) : nameAsWritten(name, spell);
+  return new QdyloraError('BAD_CONFIG', {
+    where, problem: `expected a known key, got ${spelled}`, details: { key: name, nearest: near },
+    nextStep: near ? `Did you mean ${spell(near)}?` : `The keys are: ${known.map(spell).join(', ')}.`,
+  });
+}
+
+/** A name that no key has may not survive being respelled. */
+const nameAsWritten = (name: string, spell: (key: string) => string): string => (/^[A-Za-z0-9]+$/.test(name) && /^[a-z]/.test(name) ? spell(name) : name);
+
+const LONGEST_SHOWN = 80;
+
+/** A value as a message shows it. */
+function shown(value: unknown): string {
+  const text = value === undefined ? 'nothing' : JSON.stringify(value) ?? String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}

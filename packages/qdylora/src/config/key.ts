@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { readByteSize } from './byte-size.ts';
+
+/** Headings of the help and of `run.yaml`. */
+export const KEY_GROUPS = ['Model', 'Method', 'Adapter', 'Data', 'Training', 'Evaluation and saving'] as const;
+export type KeyGroup = (typeof KEY_GROUPS)[number];
+
+/** How the text of a flag becomes the value that YAML would have held. */
+export type FlagKind = 'text' | 'number' | 'boolean' | 'numbers' | 'texts' | 'word-or-numbers' | 'word-or-texts';
+
+/** One key of a run: its check, its default, and what help and errors say about it. */
+export interface Key<S extends z.ZodType = z.ZodType> {
+  readonly schema: S;
+  readonly flag: FlagKind;
+  readonly group: KeyGroup;
+  readonly about: string;
+  /** What may stand there: `a number > 0`. */
+  readonly expected: string;
+}
+
+type Parts = { readonly group: KeyGroup; readonly about: string };
+
+/** A value that may be left out: null. */
+const optional = <S extends z.ZodType>(schema: S) => schema.nullable().default(null);
+
+export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodString>>> =>
+  ({ ...parts, flag: 'text', expected: 'text', schema: optional(z.string().min(1)) });
+
+export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(choices: C, otherwise: D, parts: Parts): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> =>
+  ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: z.enum(choices).default(otherwise as never) as never });
+
+export const optionalChoiceKey = <const C extends readonly [string, ...string[]]>(choices: C, parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodEnum<{ [V in C[number]]: V }>>>> =>
+  ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: optional(z.enum(choices)) as never });
+
+export const booleanKey = (otherwise: boolean, parts: Parts): Key<z.ZodDefault<z.ZodBoolean>> =>
+  ({ ...parts, flag: 'boolean', expected: 'true or false', schema: z.boolean().default(otherwise) });
+
+/** `from` and `to` are both allowed, unless `above` says that the smallest is not. */
+interface Range { readonly from?: number; readonly to?: number; readonly above?: boolean; readonly below?: boolean; readonly whole?: boolean }
+
+function rangeText({ from, to, above, below, whole }: Range): string {
+  const kind = whole ? 'a whole number' : 'a number';
+  if (from !== undefined && to !== undefined) return `${kind} within ${from} ${above ? '<' : '≤'} x ${below ? '<' : '≤'} ${to}`;
+  return from === undefined ? kind : `${kind} ${above ? '>' : '≥'} ${from}`;
+}
+
+function rangeSchema({ from, to, above, below, whole }: Range): z.ZodNumber {
+  let schema = whole ? z.number().int() : z.number();
+  if (from !== undefined) schema = above ? schema.gt(from) : schema.gte(from);
+  if (to !== undefined) schema = below ? schema.lt(to) : schema.lte(to);
+  return schema;
+}
+
+export const numberKey = (range: Range, otherwise: number, parts: Parts): Key<z.ZodDefault<z.ZodNumber>> =>
+  ({ ...parts, flag: 'number', expected: rangeText(range), schema: rangeSchema(range).default(otherwise) });
+
+export const optionalNumberKey = (range: Range, parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodNumber>>> =>
+  ({ ...parts, flag: 'number', expected: rangeText(range), schema: optional(rangeSchema(range)) });
+
+/** One path or several; always a list afterwards. */
+const oneOrMore = z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1)).min(1)]);
+
+export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> =>
+  ({ ...parts, flag: 'texts', expected: 'a file or a list of files', schema: optional(oneOrMore) });
+
+const byteSize = z.union([z.number().int().gte(0), z.string().transform((text, context) => {
+  const bytes = readByteSize(text);
+  if (bytes === null) context.addIssue({ code: 'custom', message: 'no size' });
+  return bytes ?? 0;
+})]);
+
+export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> =>
+  ({ ...parts, flag: 'text', expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,', schema: optional(byteSize) });

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { DATASET_FORMATS } from '@qdylora/data';
+import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
+import { BLOCK_SIZES } from '@qdylora/quant';
+import { booleanKey, bytesKey, choiceKey, filesKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
+
+export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
+export type Method = (typeof METHODS)[number];
+export const QUANTIZATIONS = ['nf4', 'fp4', 'none'] as const;
+export const BACKENDS = ['auto', 'cpu', 'host'] as const;
+
+/** Optimizers by their names in the field; the ones that run today stand in AVAILABLE_OPTIMIZERS. */
+export const OPTIMIZERS = ['adamw_32bit', 'adamw_8bit', 'paged_adamw_32bit', 'paged_adamw_8bit', 'lion_8bit', 'sgd'] as const;
+
+const asTuple = <T extends string>(list: readonly T[]): readonly [T, ...T[]] => list as unknown as readonly [T, ...T[]];
+
+/** Plain names are ends of names, also when there is only one; anything else that is text is a regular expression for the whole name. */
+const targetModules = z.union([
+  z.string().min(1).transform((text) => (text !== 'all-linear' && /^[\w.]+$/.test(text) ? [text] : text)),
+  z.array(z.string().min(1)).min(1),
+]);
+
+/**
+ * Every key of a run, once: from here come the YAML keys, the flags, the TypeScript options, their defaults, the help and the messages.
+ * Null means left out. Words are the field's (shared vocabulary of transformers, PEFT and axolotl).
+ */
+export const KEYS = {
+  model: textKey({ group: 'Model', about: 'Folder, .safetensors or .gguf file of the base model' }),
+  init: textKey({ group: 'Model', about: 'config.json to start from random weights with (method none); tokenizer.json lies beside it' }),
+  backend: choiceKey(BACKENDS, 'auto', { group: 'Model', about: 'cpu = C++ kernels, host = TypeScript only, auto = the best that works here' }),
+  computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', { group: 'Model', about: 'Type of the products\' operands; auto = bf16 where the processor has instructions for it' }),
+  numThreads: optionalNumberKey({ from: 1, to: 1024, whole: true }, { group: 'Model', about: 'Threads of the kernels; all by default. Results do not depend on it' }),
+  seed: numberKey({ from: 0, to: Number.MAX_SAFE_INTEGER, whole: true }, 0, { group: 'Model', about: 'Of everything random' }),
+
+  method: choiceKey(METHODS, 'qdylora', { group: 'Method', about: 'Preset for quantization and ranks; none = full training' }),
+  preset: optionalChoiceKey(['paper'], { group: 'Method', about: 'paper = one rank a step, alpha/b, alpha 16 (QDyLoRA as published)' }),
+  quantization: choiceKey(QUANTIZATIONS, 'nf4', { group: 'Method', about: 'How the frozen matrices are stored' }),
+  doubleQuantization: booleanKey(true, { group: 'Method', about: 'Block scales in 8 bits too' }),
+  quantizationBlockSize: { group: 'Method', about: 'Weights that share one scale', flag: 'number', expected: `one of ${BLOCK_SIZES.join(', ')}`, schema: z.number().refine((size) => BLOCK_SIZES.includes(size as never)).default(64) },
+
+  adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
+  loraR: numberKey({ from: 1, to: 4096, whole: true }, 64, { group: 'Adapter', about: 'The largest rank' }),
+  ranks: { group: 'Adapter', about: 'Ranks that come out of the run; powers of two up to lora_r by default', flag: 'numbers', expected: 'a list of whole numbers ≥ 1, each once,', schema: z.array(z.number().int().gte(1).lte(4096)).min(1).refine((list) => new Set(list).size === list.length).transform((list) => [...list].sort((a, b) => a - b)).nullable().default(null) },
+  rankDistribution: { group: 'Adapter', about: 'How often each rank is drawn: uniform, geometric, or one weight per rank', flag: 'word-or-numbers', expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`, schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform') },
+  rankSchedule: choiceKey<readonly [RankSchedule, ...RankSchedule[]], RankSchedule>(asTuple(RANK_SCHEDULES), 'sandwich', { group: 'Adapter', about: 'Ranks of one step: one drawn, several stratified, half at the largest (sandwich), or all' }),
+  loraAlpha: numberKey({ from: 0, above: true }, 8, { group: 'Adapter', about: 'Numerator of the scale' }),
+  loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(asTuple(RANK_SCALINGS), 'sqrt', { group: 'Adapter', about: 'Scale at rank b of R: paper alpha/b, sqrt alpha/√b, constant alpha/R' }),
+  updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', { group: 'Adapter', about: 'What a step at rank b trains: all rows up to b, or only the newest block' }),
+  loraDropout: numberKey({ from: 0, to: 1, below: true }, 0, { group: 'Adapter', about: 'Share of an adapter\'s input that is dropped in training' }),
+  targetModules: { group: 'Adapter', about: 'all-linear, names of layers, or a regular expression for whole names', flag: 'word-or-texts', expected: 'all-linear, a list of names or a regular expression', schema: targetModules.default('all-linear') },
+
+  dataset: filesKey({ group: 'Data', about: 'Training rows: .jsonl files, or .txt as plain text' }),
+  evalDataset: filesKey({ group: 'Data', about: 'Rows for the held-out loss' }),
+  valSetSize: numberKey({ from: 0 }, 0, { group: 'Data', about: 'Rows of dataset that are held out: a count, or a fraction below 1' }),
+  datasetFormat: optionalChoiceKey(DATASET_FORMATS, { group: 'Data', about: 'Shape of the rows; the first one decides by default' }),
+  applyChatTemplate: booleanKey(false, { group: 'Data', about: 'Prompts and answers through the chat template; messages always are' }),
+  completionOnlyLoss: booleanKey(true, { group: 'Data', about: 'Loss on answers only' }),
+  maxSeqLength: numberKey({ from: 2, to: 2 ** 20, whole: true }, 1024, { group: 'Data', about: 'Tokens of a row; longer ones are cut' }),
+  packing: booleanKey(false, { group: 'Data', about: 'Several rows in one sequence; they never see each other' }),
+
+  microBatchSize: numberKey({ from: 1, to: 65536, whole: true }, 4, { group: 'Training', about: 'Rows of one pass' }),
+  gradientAccumulationSteps: numberKey({ from: 1, to: 65536, whole: true }, 2, { group: 'Training', about: 'Passes of one step' }),
+  numEpochs: numberKey({ from: 0, above: true }, 1, { group: 'Training', about: 'Times round the data' }),
+  maxSteps: optionalNumberKey({ from: 1, whole: true }, { group: 'Training', about: 'Steps; beats num_epochs and goes round the data' }),
+  learningRate: numberKey({ from: 0, above: true }, 2e-4, { group: 'Training', about: 'The peak' }),
+  lrScheduler: choiceKey(['cosine', 'linear', 'constant'], 'cosine', { group: 'Training', about: 'How the learning rate falls after warm-up' }),
+  warmupRatio: numberKey({ from: 0, to: 1, below: true }, 0.05, { group: 'Training', about: 'Share of the steps in which the learning rate rises' }),
+  warmupSteps: optionalNumberKey({ from: 0, whole: true }, { group: 'Training', about: 'The same as a count; beats warmup_ratio' }),
+  weightDecay: numberKey({ from: 0 }, 0, { group: 'Training', about: 'Of AdamW, decoupled' }),
+  maxGradNorm: numberKey({ from: 0 }, 1, { group: 'Training', about: 'Longest gradient; longer ones are scaled down. 0 = never' }),
+  optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', { group: 'Training', about: 'adamw_32bit today; the others come later' }),
+  optimizerMemoryBudget: bytesKey({ group: 'Training', about: 'Resident bytes of a paged optimizer' }),
+  gradientCheckpointing: booleanKey(true, { group: 'Training', about: 'Recompute activations in backward instead of keeping them' }),
+
+  outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
+  resumeFromCheckpoint: textKey({ group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
+  evalSteps: numberKey({ from: 0, whole: true }, 0, { group: 'Evaluation and saving', about: 'Steps between evaluations; 0 = only at the end' }),
+  saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = none' }),
+  saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),
+  saveDtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the weights that full training writes' }),
+  reportTo: choiceKey(['none', 'tensorboard', 'wandb'], 'none', { group: 'Evaluation and saving', about: 'Other places for metrics; events.jsonl is always written' }),
+} satisfies Record<string, Key>;
+
+export type KeyName = keyof typeof KEYS;
+
+/** Names of all keys, in the order in which they are shown. */
+export const KEY_NAMES = Object.keys(KEYS) as KeyName[];

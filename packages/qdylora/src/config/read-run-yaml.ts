@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { QdyloraError } from '@qdylora/contract';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { keyOfYamlName, SPELLINGS, type Given, type GivenValues } from './given-values.ts';
+
+/** A run file is a page of keys; anything longer is another file. */
+const MAX_YAML_BYTES = 2 ** 20;
+
+/** Reads a run file.  @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the form `key: value`. */
+export function readRunYaml(path: string): GivenValues {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new QdyloraError('MISSING_FILE', { where: path, problem: `expected a YAML file, got none that can be read: ${(cause as Error).message}`, nextStep: 'Check the path.', cause });
+  }
+  return parseRunYaml(text, path);
+}
+
+/** The same from text; `path` is for messages. */
+export function parseRunYaml(text: string, path: string): GivenValues {
+  const bad = (where: string, problem: string, nextStep = 'A run file holds lines of the form `learning_rate: 2e-4`.'): QdyloraError => new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
+  if (text.length > MAX_YAML_BYTES) throw bad(path, `expected at most ${MAX_YAML_BYTES} bytes for a run file, got ${text.length}`);
+  const lines = new LineCounter(), document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: 'core' });
+  const [error] = document.errors;
+  if (error) throw bad(`${path}:${lines.linePos(error.pos[0]).line}`, `expected YAML, got something else: ${error.message}`);
+  if (document.contents === null) return new Map();
+  if (!isMap(document.contents)) throw bad(`${path}:1`, 'expected keys with values, got something else');
+  const given = new Map<string, Given>();
+  for (const { key, value } of document.contents.items) {
+    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1, plain = value === null ? null : (value as { toJS(document: unknown): unknown }).toJS(document);
+    if (plain === null) continue;
+    given.set(keyOfYamlName(String(isScalar(key) ? key.value : key)), { value: plain, where: `${path}:${line}`, spell: SPELLINGS.yaml });
+  }
+  return given;
+}

@@ -1,0 +1,84 @@
+import { QdyloraError } from '@qdylora/contract';
+import { powersOfTwoUpTo, rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
+import { checkValues, wrongValue, type InputOf, type OutputOf } from './check-values.ts';
+import type { GivenValues } from './given-values.ts';
+import { KEYS, type KeyName, type Method } from './keys.ts';
+
+/** What a caller may give for a run: every key may be left out. */
+export type RunOptions = InputOf<typeof KEYS>;
+/** A run with every key resolved: presets applied, ranks listed. Reading it again gives the same. */
+export type RunConfig = OutputOf<typeof KEYS>;
+
+type Values = Readonly<Partial<Record<KeyName, unknown>>>;
+
+/** `method` is short for two keys; a key that is given wins over it. */
+const METHOD_VALUES: Readonly<Record<Method, Values>> = {
+  qdylora: { quantization: 'nf4' }, dylora: { quantization: 'none' }, qlora: { quantization: 'nf4' }, lora: { quantization: 'none' }, none: { quantization: 'none' },
+};
+const HAS_ONE_RANK: readonly Method[] = ['qlora', 'lora'];
+
+/** `preset: paper`: one rank a step, scale alpha/b, alpha 16 (QDyLoRA, Rajabzadeh et al. 2024). */
+const PRESET_VALUES = { paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 } } as const satisfies Record<string, Values>;
+
+/** What runs today, for keys whose other values are names of things to come. */
+export const AVAILABLE = { optimizer: ['adamw_32bit'], reportTo: ['none'] } as const;
+
+/**
+ * Resolves presets and defaults: given values win over `inherited` ones (an adapter that the run starts from), those over presets, those over defaults.
+ *
+ * @throws QdyloraError BAD_CONFIG for a value or a combination that does not fit; UNSUPPORTED for one that is not implemented yet, listing what is.
+ */
+export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfig {
+  const asked = checkValues(KEYS, given);
+  checkAvailable(given);
+  const preset = asked.preset ? PRESET_VALUES[asked.preset] : {};
+  const config = checkValues(KEYS, given, { ...METHOD_VALUES[asked.method], ...preset, ...inherited });
+  if (asked.method === 'none') return checkFullTraining(config, given);
+  if (config.init) throw fault(given, 'init', 'method none for random weights', 'A frozen random base has nothing to teach an adapter: set method: none.');
+  return withRanks(config, asked.method, given, inherited);
+}
+
+function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherited: Values): RunConfig {
+  const listed = config.ranks, isGiven = given.has('loraR');
+  const loraR = listed && !isGiven ? listed.at(-1)! : config.loraR;
+  if (listed && listed.at(-1) !== loraR) throw fault(given, 'ranks', `ranks up to lora_r = ${loraR}`, 'Leave lora_r out: it is the largest of the ranks.');
+  if (inherited.ranks && loraR !== (inherited.ranks as number[]).at(-1)) throw fault(given, given.has('loraR') ? 'loraR' : 'ranks', `the adapter's own largest rank, ${(inherited.ranks as number[]).at(-1)}`, 'An adapter cannot grow or shrink: leave it out.');
+  const ranks = listed ?? (HAS_ONE_RANK.includes(asked) ? [loraR] : [...powersOfTwoUpTo(loraR).ranks]);
+  checkWeights(config, ranks, given);
+  return { ...config, loraR, ranks, method: methodOf(config.quantization !== 'none', ranks.length > 1) };
+}
+
+/** The name for what the values say: `quantization: none` alone makes a dylora run. */
+const methodOf = (isQuantized: boolean, isNested: boolean): Method => (isNested ? (isQuantized ? 'qdylora' : 'dylora') : isQuantized ? 'qlora' : 'lora');
+
+function checkWeights({ rankDistribution }: RunConfig, ranks: readonly number[], given: GivenValues): void {
+  try {
+    rankProbabilities(rankSet(ranks), rankDistribution);
+  } catch {
+    throw fault(given, 'rankDistribution', `one weight for each of the ranks ${ranks.join(', ')}, with a positive sum,`);
+  }
+}
+
+/** Keys that say something about an adapter have nothing to say where there is none. */
+const ADAPTER_KEYS: readonly KeyName[] = ['adapter', 'ranks', 'preset'];
+
+function checkFullTraining(config: RunConfig, given: GivenValues): RunConfig {
+  if (config.quantization !== 'none') throw fault(given, 'quantization', 'none for method none', 'Four-bit weights cannot be trained: leave quantization out, or choose method: qdylora.');
+  for (const key of ADAPTER_KEYS) if (given.has(key)) throw fault(given, key, 'no such key for method none', 'Full training has no adapter: leave it out, or choose another method.');
+  return config;
+}
+
+function checkAvailable(given: GivenValues): void {
+  for (const [key, list] of Object.entries(AVAILABLE) as [KeyName, readonly string[]][]) {
+    const own = given.get(key);
+    if (!own || list.includes(own.value as string)) continue;
+    throw new QdyloraError('UNSUPPORTED', {
+      where: own.where, problem: `expected one of what is implemented (${list.join(', ')}) for ${own.spell(key)}, got ${String(own.value)}`,
+      nextStep: 'It comes in a later version.', details: { key, got: own.value, available: list },
+    });
+  }
+}
+
+function fault(given: GivenValues, key: KeyName, expected: string, nextStep?: string): QdyloraError {
+  return wrongValue(key, given.get(key) ?? { value: undefined, where: 'options', spell: (name) => name }, expected, nextStep);
+}

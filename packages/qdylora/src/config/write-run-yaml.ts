@@ -1,0 +1,17 @@
+import { stringify } from 'yaml';
+import { KEY_GROUPS, type Key } from './key.ts';
+import { KEY_NAMES, KEYS } from './keys.ts';
+import { snakeCase } from './names.ts';
+import type { RunConfig } from './resolve-run.ts';
+
+/** A resolved run as YAML, one group of keys after the other; `train` accepts it again. */
+export function runYaml(config: RunConfig): string {
+  const groups = KEY_GROUPS.map((group) => {
+    const names = KEY_NAMES.filter((name) => (KEYS[name] as Key).group === group);
+    return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${yamlValue(config[name])}`), ''].join('\n');
+  });
+  return `# Every value of this run, defaults included. \`npx qdylora train\` reads it again.\n\n${groups.join('\n')}`;
+}
+
+/** A value on one line. */
+const yamlValue = (value: unknown): string => stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false, defaultStringType: typeof value === 'string' && value.includes('\n') ? 'QUOTE_DOUBLE' : 'PLAIN' }).trimEnd();

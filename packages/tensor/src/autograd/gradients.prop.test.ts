@@ -1,0 +1,109 @@
+import { createHostBackend, elementsOf, f32View, i32View, type ArrayView, type Backend } from '@qdylora/contract';
+import { randomF32, seededNumbers } from '@qdylora/testing';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  apply, backward, constant, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLinear, differentiableLinearCrossEntropy, differentiableRmsNorm, differentiableRope,
+  differentiableSiluGate, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type ForwardContext, type Recorder, type Tensor,
+} from '../index.ts';
+import { runOp } from '@qdylora/contract';
+
+type F32 = Tensor<ArrayView<'f32'>>;
+const f32 = { computeDtype: 'f32' as const };
+
+/** A scalar that depends on every entry with another weight: mean cross-entropy of fixed targets under a fixed head. */
+function scalarOf(recorder: Recorder, y: F32): F32 {
+  const [tokens, width] = y.view.shape as [number, number], next = seededNumbers(99);
+  const head = constant(randomF32([5, width], next)), targets = constant(i32View([tokens], Array.from({ length: tokens }, (_, t) => t % 5)));
+  return apply(recorder, differentiableLinearCrossEntropy, { x: y, weight: head, targets, tokenWeights: undefined }, { ...f32, lossScale: 1 / Math.max(1, tokens), gradient: recorder.tape !== null }).loss;
+}
+
+/** Central differences with step 2⁻⁷ in float32: truncation h²·f‴ and rounding ε/h are both about 1e-5 for values near 1; ten times that is a wrong formula. */
+const GRADIENT_BOUND = 2e-3;
+
+const segmentsOf = (tokens: number): ArrayView<'i32'> => i32View([3], [0, Math.floor(tokens / 3), tokens]);
+
+const CASES: Record<string, (backend: Backend, next: () => number, tokens: number) => { inputs: ArrayView<'f32'>[]; run: (r: Recorder, i: readonly F32[]) => F32 }> = {
+  linear: (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 3], next), randomF32([4, 3], next), randomF32([4], next)],
+    run: (r, [x]) => apply(r, differentiableLinear, { x: x!, weight: constant(randomF32([4, 3], seededNumbers(5))), bias: undefined }, f32).y,
+  }),
+  'rms-norm': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next)],
+    run: (r, [x]) => apply(r, differentiableRmsNorm, { x: x!, weight: constant(randomF32([6], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 1 }).y,
+  }),
+  rope: (backend, next, tokens) => ({
+    inputs: [randomF32([tokens, 10], next)],
+    run: (r, [x]) => {
+      const { cos, sin } = runOp(backend, ropeTable, { positions: i32View([tokens], Array.from({ length: tokens }, (_, t) => t)), inverseFrequencies: f32View([2], [1, 0.3]) }, { scale: 1.1 });
+      return apply(r, differentiableRope, { x: x!, cos: constant(cos), sin: constant(sin) }, { headDim: 5, inverse: false }).y;
+    },
+  }),
+  'silu-gate': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next, 2), randomF32([tokens, 4], next, 2)], run: (r, [gate, up]) => apply(r, differentiableSiluGate, { gate: gate!, up: up! }, {}).y }),
+  dropout: (_, next, tokens) => ({ inputs: [randomF32([tokens, 8], next)], run: (r, [x]) => apply(r, differentiableDropout, { x: x! }, { probability: 0.4, key: 3, counter: 9 }).y }),
+  'add of a value to itself': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next)], run: (r, [x]) => apply(r, differentiableAdd, { a: x!, b: x! }, {}).y }),
+  'causal-attention': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 8], next), randomF32([tokens, 4], next), randomF32([tokens, 4], next)],
+    run: (r, [q, k, v]) => apply(r, differentiableCausalAttention, { q: q!, k: k!, v: v!, querySegments: constant(segmentsOf(tokens)), keySegments: constant(segmentsOf(tokens)) } as never,
+      { heads: 4, kvHeads: 2, headDim: 2, scale: 0.7, window: tokens > 5 ? 3 : 0 }).y as F32,
+  }),
+};
+
+describe.each(Object.entries(CASES))('the gradient of %s', (_, make) => {
+  test('is that of central differences', () => {
+    fc.assert(fc.property(fc.nat(), fc.integer({ min: 1, max: 7 }), (seed, tokens) => {
+      const backend = createHostBackend({ poison: true }), { inputs, run } = make(backend, seededNumbers(seed), tokens);
+      const result = gradcheck(backend, (recorder, leaves) => scalarOf(recorder, run(recorder, leaves)), inputs);
+      expect(result.worst, JSON.stringify(result)).toBeLessThan(GRADIENT_BOUND);
+    }), { numRuns: 8 });
+  });
+});
+
+/** Two residual blocks with trainable weights, plain or with recomputation. */
+function blocks(backend: Backend, useRecompute: boolean, seed: number): { gradients: Float32Array[]; loss: number; live: number; peak: number } {
+  const next = seededNumbers(seed), tape = new Tape(backend), ctx: ForwardContext = { ...inferenceContext(backend), tape, recompute: useRecompute };
+  const layers = [0, 1].map((i) => ({
+    norm: new RmsNormLayer(`n${i}`, new Parameter(`n${i}.weight`, randomF32([6], next)), 1e-3), up: new Linear(`u${i}`, new Parameter(`u${i}.weight`, randomF32([6, 6], next))),
+  }));
+  const parameters = layers.flatMap((layer) => [...layer.norm.parameters(), ...layer.up.parameters()]);
+  for (const p of parameters) { p.makeTrainable(backend.memory); p.gradient!.data.fill(0); }
+  const before = backend.memory.usage().liveBytes;
+  const x = leaf(randomF32([9, 6], next));
+  const loss = backend.memory.scoped(() => {
+    let h: F32 = x;
+    for (const layer of layers) {
+      const body = (own: ForwardContext, input: F32): F32 => apply(own, differentiableAdd, { a: input, b: layer.up.forward(own, layer.norm.forward(own, input)) }, {}).y;
+      h = useRecompute ? recompute(ctx, h, body) : body(ctx, h);
+    }
+    const root = scalarOf(ctx, h);
+    const [dx] = backward(tape, root, { wanted: [x] });
+    parameters.push(Object.assign(new Parameter('x', x.view), { gradient: f32View(dx!.shape, elementsOf(dx!).slice()) }));
+    return root.view.data[0]!;
+  });
+  return { gradients: parameters.map((p) => elementsOf(p.gradient!).slice()), loss, live: backend.memory.usage().liveBytes - before, peak: backend.memory.usage().peakBytes };
+}
+
+test('recomputation changes no bit of the loss or of any gradient', () => {
+  fc.assert(fc.property(fc.nat(), (seed) => {
+    const plain = blocks(createHostBackend({ poison: true }), false, seed), again = blocks(createHostBackend({ poison: true }), true, seed);
+    expect(again.loss).toBe(plain.loss);
+    expect(again.gradients).toEqual(plain.gradients);
+  }), { numRuns: 20 });
+});
+
+test('a step leaves no temporary behind', () => {
+  for (const useRecompute of [false, true]) expect(blocks(createHostBackend(), useRecompute, 1).live).toBe(0);
+});
+
+test('a second pass adds to the gradient instead of replacing it', () => {
+  const backend = createHostBackend(), weight = new Parameter('w', randomF32([5, 4], seededNumbers(1)));
+  weight.makeTrainable(backend.memory);
+  weight.gradient!.data.fill(0);
+  const pass = (): Float32Array => {
+    const tape = new Tape(backend), y = new Linear('l', weight).forward({ ...inferenceContext(backend), tape }, constant(randomF32([3, 4], seededNumbers(2))));
+    backward(tape, scalarOf({ backend, tape }, y));
+    return elementsOf(weight.gradient!).slice();
+  };
+  const once = pass(), twice = pass();
+  twice.forEach((g, i) => expect(g).toBeCloseTo(2 * once[i]!, 6));
+});

@@ -1,0 +1,51 @@
+import { QdyloraError, rowsOf, runOp, type ArrayView } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, type Parameter } from '@qdylora/tensor';
+import { nextTurn } from './event-loop.ts';
+import type { TrainingView } from './loss-model.ts';
+
+/** One forward and backward pass: a batch, and the model at the rank that it trains. */
+export interface Pass { readonly view: TrainingView; readonly batch: TokenBatch }
+
+export interface PassOptions {
+  /** `f32` by default. */
+  readonly computeDtype?: ComputeDtype;
+  /** Gradient checkpointing: keep only each block's input. */
+  readonly recompute?: boolean;
+  /** null: no dropout. Masks come from (rng, pass, layer, step). */
+  readonly dropout?: ForwardContext['dropout'];
+  /** Looked at between passes. */
+  readonly signal?: AbortSignal;
+}
+
+/** Clears the gradients that the next passes add to. */
+export function clearGradients({ backend }: TrainingView['model'], parameters: readonly Parameter[]): void {
+  for (const { gradient } of parameters) runOp(backend, fill, {}, { value: 0, shape: gradient!.shape }, { y: gradient! });
+}
+
+/**
+ * Runs the passes one after the other; each adds lossScale · dΣ(token losses) to the gradients, and its temporaries die with it.
+ * Nothing is read back: the losses are enqueued into `losses: [passes]`.
+ *
+ * @throws QdyloraError ABORTED where the signal fires between two passes.
+ */
+export async function accumulateGradients(passes: readonly Pass[], lossScale: number, losses: ArrayView<'f32'>, options: PassOptions = {}): Promise<void> {
+  for (const [i, pass] of passes.entries()) {
+    if (i > 0) await nextTurn();
+    if (options.signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to finish ${passes.length} passes, got an abort after ${i}`, cause: options.signal.reason });
+    runPass(pass, lossScale, rowsOf(losses, i, i + 1), { ...options, dropout: dropoutOfPass(options.dropout, i) });
+  }
+}
+
+function runPass({ view: { model, active }, batch }: Pass, lossScale: number, into: ArrayView<'f32'>, { computeDtype = 'f32', recompute = false, dropout = null }: PassOptions): void {
+  const { backend } = model;
+  backend.memory.scoped(() => {
+    const tape = new Tape(backend), { loss } = model.loss({ backend, tape, computeDtype, active, dropout, recompute }, batch, { lossScale });
+    runOp(backend, copy, { x: loss.view }, {}, { y: into });
+    backward(tape, loss);
+  });
+}
+
+/** A mask depends on its entry's place in the activations, so every pass of a step needs a generator of its own. */
+const dropoutOfPass = (dropout: PassOptions['dropout'], pass: number): PassOptions['dropout'] =>
+  dropout && { step: dropout.step, rng: dropout.rng.named(`pass ${pass}`) };

@@ -1,0 +1,19 @@
+import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { sumOfSquares, type Parameter } from '@qdylora/tensor';
+
+/** transformers' default for `max_grad_norm`. */
+export const DEFAULT_MAX_GRAD_NORM = 1;
+
+/** Keeps the coefficient finite at norm 0, as in torch. */
+const NORM_EPSILON = 1e-6;
+
+/** Enqueues Σ g² of every parameter's gradient.  → into: [parameters] */
+export function sumSquares(backend: Backend, parameters: readonly Parameter[], into: ArrayView<'f32'>): void {
+  parameters.forEach((parameter, i) => { runOp(backend, sumOfSquares, { x: parameter.gradient! }, {}, { sum: rowsOf(into, i, i + 1) }); });
+}
+
+/** The global 2-norm from sums of squares. */
+export const globalNorm = (sums: Float32Array): number => Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
+
+/** The factor that brings a gradient of this norm down to `maxNorm`, and never up: min(1, maxNorm / (norm + 1e-6)). null or 0 for `maxNorm`: no clipping. */
+export const clipCoefficient = (norm: number, maxNorm: number | null): number => (maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1);

@@ -1,0 +1,54 @@
+import type { Backend, DataOf, DType, Shape } from '@qdylora/contract';
+import type { Parameter } from '@qdylora/tensor';
+
+/** Rows `[from, to)` along the first axis. */
+export type RowRange = readonly [from: number, to: number];
+
+/** What one update needs to know besides the gradients, which lie in the parameters. */
+export interface OptimizerUpdate {
+  readonly learningRate: number;
+  /** Factor on every gradient: 1, or the clipping coefficient. */
+  readonly gradientScale: number;
+  /** The rows of each parameter to touch; all others keep weight and state bit for bit, also under weight decay. null: every row. */
+  readonly rows: readonly RowRange[] | null;
+}
+
+/** One array of an optimizer's state, wherever it lives: device memory, host memory or a page on disk. */
+export interface StateArray<D extends DType = DType> {
+  readonly dtype: D;
+  readonly shape: Shape;
+  /** The numbers where they lie, if JavaScript can see them there: valid until the next update. */
+  peek(): DataOf[D] | null;
+  /** A copy. */
+  read(): Promise<DataOf[D]>;
+  write(values: DataOf[D]): void;
+}
+
+/** One array of a state that comes from a file; nothing is read before `read`. */
+export interface SavedArray { readonly dtype: DType; readonly length: number; read(): DataOf[DType] }
+
+/** How many updates each row has had: `rows[i]` for row i, `rest` for all rows after those. */
+export interface StepCounts { readonly rows: readonly number[]; readonly rest: number }
+
+/** Everything that an optimizer remembers between two updates. */
+export interface OptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, StateArray> }
+
+/** A state that comes from a file. */
+export interface SavedOptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, SavedArray> }
+
+/** Turns gradients into changed weights, in place. */
+export interface Optimizer {
+  /** As in the config: `adamw_32bit`. */
+  readonly name: string;
+  readonly parameters: readonly Parameter[];
+  /** The rate that schedules scale, and that `trainStep` uses as it is. */
+  readonly learningRate: number;
+  /** Bytes of gradients and state together. */
+  readonly byteLength: number;
+  /** Makes the parameters trainable and room for the state; on the same backend it may be called again. `trainStep` and `train` do it. */
+  prepare(backend: Backend): void;
+  step(update: OptimizerUpdate): void;
+  state(): OptimizerState;
+  /** @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then. */
+  load(saved: SavedOptimizerState): void;
+}
