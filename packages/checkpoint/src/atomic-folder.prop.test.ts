@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createRng, QdyloraError } from '@qdylora/contract';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
-import { Crash, memoryFileSystem, type MemoryFileSystem } from './test-support/memory-file-system.ts';
+import { Crash, MemoryFileSystem } from './test-support/memory-file-system.ts';
 import { writeFileDurably } from './write/write-file-durably.ts';
 
 const PARENT = '/runs', TARGET = '/runs/checkpoint';
@@ -29,7 +29,7 @@ function contentOf({ fs }: MemoryFileSystem): string {
 
 /** A parent that has been there for long, with version `old` in it where asked for. */
 async function prepared(old: string | null): Promise<MemoryFileSystem> {
-  const memory = memoryFileSystem();
+  const memory = new MemoryFileSystem();
   memory.fs.mkdirSync(PARENT, { recursive: true });
   if (old !== null) await save(memory, old, false);
   memory.restart(() => true);
@@ -57,7 +57,8 @@ describe('a folder that is written atomically', () => {
         for (let seed = 0; seed < (name === 'mixed' ? 4 : 1); seed++) {
           const memory = await prepared(old);
           memory.failAt(memory.calls + call, 'crash');
-          await expect(save(memory, 'new', true)).rejects.toBeInstanceOf(Crash);
+          const end: unknown = await save(memory, 'new', true).then(() => 'in the very last call', (error: unknown) => error);
+          expect(end === 'in the very last call' || end instanceof Crash, String(end)).toBe(true);
           memory.restart(survivorsOf(seed));
           expect([old ?? 'absent', 'new', 'absent'], `call ${call}, unsynced ${name}`).toContain(contentOf(memory));
           cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
@@ -102,7 +103,7 @@ describe('a folder that is written atomically', () => {
   it('a changed byte, a shorter file or a missing one is found', async () => {
     const memory = await prepared('some text');
     await fc.assert(fc.asyncProperty(fc.constantFrom('weights', 'inner/state', 'manifest.json'), fc.nat(8), fc.constantFrom('flip', 'cut', 'remove'), async (file, at, how) => {
-      const copy = memoryFileSystem();
+      const copy = new MemoryFileSystem();
       await save(copy, 'some text', false);
       const path = `${TARGET}/${file}`, bytes = Buffer.from(String(copy.fs.readFileSync(path, 'utf8')));
       copy.fs.rmSync(path);

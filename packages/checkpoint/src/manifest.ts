@@ -90,7 +90,7 @@ function parseManifest(text: string): Manifest | null {
 const HASH_PIECE_BYTES = 2 ** 20;
 
 function hashFile(path: string, fs: FileSystem): FileRecord {
-  const hash = createHash('sha256'), piece = new Uint8Array(HASH_PIECE_BYTES), fd = fs.openSync(path, 'r');
+  const hash = createHash('sha256'), piece = new Uint8Array(Math.min(HASH_PIECE_BYTES, fs.lstatSync(path).size + 1)), fd = fs.openSync(path, 'r');
   try {
     let size = 0;
     for (;;) {

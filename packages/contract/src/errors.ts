@@ -27,6 +27,8 @@ const MARK = Symbol.for('qdylora.error');
 export class QdyloraError extends Error {
   readonly code: ErrorCode;
   readonly where: string;
+  /** What the reader can do now, as it stands at the end of the message; '' where nothing is said. */
+  readonly nextStep: string;
   readonly details: Readonly<Record<string, unknown>>;
   readonly [MARK] = true;
 
@@ -35,6 +37,7 @@ export class QdyloraError extends Error {
     this.name = new.target.name;
     this.code = code;
     this.where = parts.where;
+    this.nextStep = parts.nextStep ?? '';
     this.details = parts.details ?? {};
   }
 

@@ -1,12 +1,28 @@
 import type { BoundKernel } from '@qdylora/contract';
-import { linearKernels } from '../kernels/linear/linear.ts';
+import { adamwStepKernels } from '../kernels/adamw-step/adamw-step.ts';
+import { adaptedLinearKernels } from '../kernels/adapted-linear/adapted-linear.ts';
+import { addKernels } from '../kernels/add/add.ts';
 import { causalAttentionKernels } from '../kernels/causal-attention/causal-attention.ts';
+import { copyKernels } from '../kernels/copy/copy.ts';
+import { dequantizeBlockwiseKernels } from '../kernels/dequantize-blockwise/dequantize-blockwise.ts';
+import { dropoutKernels } from '../kernels/dropout/dropout.ts';
+import { embeddingKernels } from '../kernels/embedding/embedding.ts';
+import { fillKernels } from '../kernels/fill/fill.ts';
+import { linearKernels } from '../kernels/linear/linear.ts';
+import { matmulNf4Kernels } from '../kernels/matmul-nf4/matmul-nf4.ts';
+import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize-blockwise.ts';
+import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
+import { ropeKernels } from '../kernels/rope/rope.ts';
 import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
+import { siluGateKernels } from '../kernels/silu-gate/silu-gate.ts';
+import { sumOfSquaresKernels } from '../kernels/sum-of-squares/sum-of-squares.ts';
 import type { CpuDoor } from './addon-functions.ts';
 
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
-  causalAttentionKernels, linearKernels, scaleByKernels,
+  adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
+  dropoutKernels, embeddingKernels, fillKernels, linearKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
+  ropeKernels, scaleByKernels, siluGateKernels, sumOfSquaresKernels,
 ];
 
 export const cpuKernels = (door: CpuDoor): BoundKernel[] => FOLDERS.flatMap((folder) => folder(door));

@@ -1,4 +1,5 @@
 import { badData } from './bad-data.ts';
+import { commonPrefix } from './common-prefix.ts';
 import type { ChatMessage, ChatTemplate, RenderOptions } from './chat-template.ts';
 
 export interface Conversation { readonly messages: readonly ChatMessage[]; readonly tools?: readonly unknown[] }
@@ -41,12 +42,6 @@ function turnEnd(text: string, upToTurn: string, start: number, message: ChatMes
   if (words === '' || at < 0) return null;
   const closed = words + upToTurn.slice(at + words.length), found = text.indexOf(closed, start);
   return found < 0 ? null : found + closed.length;
-}
-
-function commonPrefix(a: string, b: string): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) length++;
-  return length;
 }
 
 const rewritten = (where: string, turn: number): Error => badData(

@@ -1,4 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
+import { kindOf } from './bad-data.ts';
 
 /** Far above any vocabulary (Gemma has 262,144 tokens); a larger id would only make an array of holes. */
 const MAX_TOKEN_ID = 2 ** 24;
@@ -15,7 +16,7 @@ export interface TokenizerJson {
  * @throws QdyloraError BAD_FILE for another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
  */
 export function checkTokenizerJson(json: unknown): TokenizerJson {
-  if (!isRecord(json) || !isRecord(json.model)) throw bad('expected an object with a `model`', Array.isArray(json) ? 'a list' : typeof json);
+  if (!isRecord(json) || !isRecord(json.model)) throw bad('expected an object with a `model`', kindOf(isRecord(json) ? json.model : json));
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string')) throw bad('expected a list of tokens for added_tokens', typeof added);
   for (const token of added) assertId(token.content as string, token.id);

@@ -82,7 +82,7 @@ export async function loadDataset(files: string | readonly string[], options: Da
 /** Reads a file; each step that it yields adds one row to what is collected. */
 function* readFile(file: string, collected: Collected, formats: Set<string>, options: DatasetOptions): Generator<() => void> {
   const { tokenizer, maxSeqLength = 1024, datasetFormat, completionOnlyLoss = true, applyChatTemplate = false } = options;
-  if ((datasetFormat ?? (file.endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT) {
+  if ((datasetFormat ?? (file.toLowerCase().endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT) {
     formats.add(PLAIN_TEXT);
     const ids = assertTokenizer(tokenizer, PLAIN_TEXT).encode(readPlainText(file));
     for (const window of textWindows(ids, maxSeqLength)) yield () => collected.add(window);

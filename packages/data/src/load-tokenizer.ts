@@ -3,6 +3,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { createChatTemplate, type ChatTemplate } from './chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { matchParts, matchPreTokenizer } from './match-reference.ts';
+import { rememberPieces } from './remember-pieces.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
 
@@ -66,6 +67,7 @@ function openLibrary(json: TokenizerJson, config: object): Library {
     throw new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`, nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.', cause });
   }
   matchParts(library);
+  rememberPieces(library);
   const split = pieceSplitter(json), own = library.pre_tokenizer;
   // The library calls it as a function; a text without a pre-tokenizer is one piece.
   if (split) library.pre_tokenizer = ((text: string, options?: object) => (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];

@@ -1,3 +1,4 @@
+import { commonPrefix } from './common-prefix.ts';
 import type { Tokenizer } from './load-tokenizer.ts';
 import { NOT_COUNTED, type Example } from './token-batch.ts';
 
@@ -19,15 +20,17 @@ export interface PreviewOptions {
  */
 export function maskPreview(example: Example, { tokenizer, color = false, maxTokens = Infinity }: PreviewOptions): string {
   const [open, close] = color ? ['\x1b[32m', '\x1b[39m'] : ['⟦', '⟧'];
-  const length = Math.min(example.ids.length, maxTokens);
-  let shown = '', text = '';
+  const length = Math.min(example.ids.length, maxTokens), left = example.ids.length - length;
+  const textUpTo = (end: number): string => (tokenizer ? tokenizer.decode(example.ids.subarray(0, end)) : Array.from(example.ids.subarray(0, end)).join(' '));
+  const whole = textUpTo(length);
+  let shown = '', from = 0;
   for (const { end, isTrained } of runsOf(example, length)) {
-    const upTo = tokenizer ? tokenizer.decode(example.ids.subarray(0, end)) : Array.from(example.ids.subarray(0, end)).join(' ');
-    const part = visible(upTo.slice(text.length));
+    const to = end === length ? whole.length : Math.max(from, commonPrefix(textUpTo(end), whole)); // a character of both runs goes to the later one
+    const part = visible(whole.slice(from, to));
     shown += isTrained ? `${open}${part}${close}` : part;
-    text = upTo;
+    from = to;
   }
-  return length < example.ids.length ? `${shown} … ${example.ids.length - length} more tokens` : shown;
+  return left > 0 ? `${shown} … ${left} more` : shown;
 }
 
 /** Neighbouring tokens that are all counted or all not. The first token never is. */

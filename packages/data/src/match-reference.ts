@@ -1,4 +1,5 @@
-import { ByteFallbackDecoder, ByteLevelPreTokenizer, SequenceDecoder, SequencePreTokenizer, type Tokenizer } from '@huggingface/tokenizers';
+import { ByteFallbackDecoder, ByteLevelPreTokenizer, type Tokenizer } from '@huggingface/tokenizers';
+import { partsOf } from './parts-of.ts';
 
 /**
  * Four places where @huggingface/tokenizers 0.2.0 gives other tokens or text than the Rust library that models are trained with; found by comparing both on
@@ -25,17 +26,12 @@ const wordsFrom = (mark: string): unknown => ({ type: 'Split', pattern: { Regex:
  * - `ByteFallback` drops U+FEFF at the start of bytes; and where bytes are not UTF-8, Rust writes one U+FFFD for each byte of the run.
  */
 export function matchParts(library: Tokenizer): void {
-  for (const part of partsOf(library.pre_tokenizer, (it) => (it instanceof SequencePreTokenizer ? it.tokenizers : []))) {
+  for (const part of partsOf(library.pre_tokenizer)) {
     if (part instanceof ByteLevelPreTokenizer) part.pattern = new RegExp(part.pattern.source.replaceAll('\\s', '\\p{White_Space}').replaceAll('\\S', '\\P{White_Space}'), 'gu');
   }
-  for (const part of partsOf(library.decoder, (it) => (it instanceof SequenceDecoder ? it.decoders : []))) {
-    if (part instanceof ByteFallbackDecoder) part.text_decoder = { decode: decodeRun } as TextDecoder;
+  for (const part of partsOf(library.decoder)) {
+    if (part instanceof ByteFallbackDecoder) part.text_decoder = { decode: decodeRun } as unknown as ByteFallbackDecoder['text_decoder'];
   }
-}
-
-/** A part and all parts inside it. */
-function partsOf<T>(root: T | null, inside: (part: T) => readonly (T | null)[]): T[] {
-  return root === null ? [] : [root, ...inside(root).flatMap((part) => partsOf(part, inside))];
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -5,3 +5,4 @@ export * from './conformance/compare.ts';
 export * from './conformance/tolerance.ts';
 export * from './fixtures/golden-cases.ts';
 export * from './fixtures/read-safetensors.ts';
+export * from './readme/run-readme.ts';

@@ -16,15 +16,15 @@ export function ggufConfig(path: string, { metadata, tensors }: GgufFile, { mode
   const parts = values.integer('split.count', 1);
   if (parts > 1) throw unsupported(path, `expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
 
-  const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = values.integer(key('embedding_length'));
-  const headDim = values.integer(key('attention.key_length'), Math.floor(hiddenSize / heads)), embedding = tensors.get('token_embd.weight');
+  const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = positive(values, key('embedding_length'));
+  const headDim = positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)), embedding = tensors.get('token_embd.weight');
   const config: Record<string, unknown> = {
     model_type: modelType, architectures: [className], hidden_act: 'silu',
-    hidden_size: hiddenSize, intermediate_size: everyLayer(path, values, key('feed_forward_length')), num_hidden_layers: values.integer(key('block_count')),
+    hidden_size: hiddenSize, intermediate_size: everyLayer(path, values, key('feed_forward_length')), num_hidden_layers: positive(values, key('block_count')),
     num_attention_heads: heads, num_key_value_heads: everyLayer(path, values, key('attention.head_count_kv'), heads),
     head_dim: headDim,
-    rms_norm_eps: values.number(key('attention.layer_norm_rms_epsilon')), max_position_embeddings: values.integer(key('context_length')),
-    vocab_size: embedding?.shape[0] ?? values.integer(key('vocab_size')), tie_word_embeddings: !tensors.has('output.weight'),
+    rms_norm_eps: values.number(key('attention.layer_norm_rms_epsilon')), max_position_embeddings: positive(values, key('context_length')),
+    vocab_size: embedding?.shape[0] ?? positive(values, key('vocab_size')), tie_word_embeddings: !tensors.has('output.weight'),
     attention_bias: tensors.has('blk.0.attn_q.bias'), mlp_bias: tensors.has('blk.0.ffn_up.bias'), rope_parameters: ropeParameters(path, values, key, headDim),
   };
   for (const [name, from] of TOKEN_IDS) if (values.has(from)) config[name] = values.integer(from);
@@ -36,11 +36,17 @@ const TOKEN_IDS = [['bos_token_id', 'tokenizer.ggml.bos_token_id'], ['eos_token_
 
 const unsupported = (path: string, problem: string, nextStep: string): QdyloraError => new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: ${problem}`, nextStep, details: { path } });
 
+function positive(values: ConfigReader, key: string, otherwise?: number): number {
+  const value = values.integer(key, otherwise);
+  if (value < 1) throw values.wrong('a whole number ≥ 1', key);
+  return value;
+}
+
 /** A number that may be written once or per layer; here all layers must agree. */
 function everyLayer(path: string, values: ConfigReader, key: string, otherwise?: number): number {
   const list = values.raw[key];
-  if (!Array.isArray(list)) return values.integer(key, otherwise);
-  if (!Number.isSafeInteger(list[0])) throw values.wrong('a whole number', key);
+  if (!Array.isArray(list)) return positive(values, key, otherwise);
+  if (!Number.isSafeInteger(list[0]) || list[0] < 1) throw values.wrong('a whole number ≥ 1', key);
   if (list.some((value) => value !== list[0])) {
     throw unsupported(path, `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`, 'Choose a model whose layers are alike.');
   }

@@ -40,7 +40,7 @@ describe('safetensors', () => {
         expect([entry.dtype, entry.shape, entry.readBytes()]).toEqual([dtype, shape, bytes]);
       }
       file.dispose();
-    }), { numRuns: 100 });
+    }), { numRuns: 40 });
   });
 
   it('the order of the list does not change a byte, and every tensor begins on a multiple of its element size', () => {
@@ -51,7 +51,7 @@ describe('safetensors', () => {
       expect(headerLength % 8).toBe(0);
       const header = JSON.parse(Buffer.from(once.subarray(8, 8 + headerLength)).toString()) as Record<string, { dtype: string; data_offsets: [number, number] }>;
       for (const [name, { dtype, data_offsets }] of Object.entries(header)) if (name !== '__metadata__' && SAFETENSORS_DTYPE_BITS[dtype]! >= 8) expect(data_offsets[0] % (SAFETENSORS_DTYPE_BITS[dtype]! / 8)).toBe(0);
-    }), { numRuns: 60 });
+    }), { numRuns: 25 });
   });
 
   it('a file cut short anywhere is a typed error', () => {
@@ -69,7 +69,7 @@ describe('safetensors', () => {
       } catch (error) {
         expect(QdyloraError.isInstance(error)).toBe(true);
       }
-    }), { numRuns: 2000 });
+    }), { numRuns: 1000 });
   });
 
   it('any JSON as a header gives a valid file or a typed error', () => {

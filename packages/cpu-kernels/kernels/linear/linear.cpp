@@ -2,7 +2,7 @@
 // One blocked product (native/gemm/product.h): a thread owns a rectangle of C, a register lane one column.
 // 2·tokens·out·in operations over 4·(tokens·in + out·in + tokens·out) bytes: bound by FMA from about 16 tokens on, by memory below.
 // Assumes row-major contiguous arrays; lengths are checked here, shapes by the op.
-// Tried and dropped: see the end of native/gemm/product.h.
+// Tried and dropped: see native/per-level/product.cpp and its neighbours.
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {
@@ -16,10 +16,7 @@ Status linearForward(Threads& threads, In<float> x, Dense weight, OptionalIn<flo
   QD_NEED_IF_GIVEN(bias, out);
   QD_NEED(y, tokens * out);
   QD_NEED(scratch, productScratch(tokens, in, threads.count()));
-  const RowMajor a{x.data, in, {bf16, 1.f}};
-  withWeightRows(weight.f32, weight.bf16, in, bf16, [&](const auto& b) {
-    multiply(threads, tokens, out, {y.data, out, false, bias.data}, scratch.data, term(a, b, in));
-  });
+  multiply(threads, {tokens, out, {y.data, out, false, bias.data}}, scratch.data, {rowMajor(x.data, in, tokens, bf16), rowsAsColumns(weight.f32, weight.bf16, in, bf16), in});
   return ok();
 }
 
@@ -28,10 +25,7 @@ Status linearInputGradient(Threads& threads, In<float> dy, Dense weight, Out<flo
   QD_NEED(weight, out * in);
   QD_NEED(dx, tokens * in);
   QD_NEED(scratch, productScratch(tokens, out, threads.count()));
-  const RowMajor a{dy.data, out, {bf16, 1.f}};
-  withColumns(weight.f32, weight.bf16, in, bf16, [&](const auto& b) {
-    multiply(threads, tokens, in, {dx.data, in, accumulate, nullptr}, scratch.data, term(a, b, out));
-  });
+  multiply(threads, {tokens, in, {dx.data, in, accumulate, nullptr}}, scratch.data, {rowMajor(dy.data, out, tokens, bf16), columnsOf(weight.f32, weight.bf16, in, bf16), out});
   return ok();
 }
 
@@ -60,9 +54,8 @@ Status linearWeightGradient(Threads& threads, In<float> x, In<float> dy, Optiona
   QD_NEED_IF_GIVEN(dWeight, out * in);
   QD_NEED_IF_GIVEN(dBias, out);
   QD_NEED(scratch, productScratch(out, tokens, threads.count()));
-  const ColumnMajor a{dy.data, out, out, {bf16, 1.f}};
   if (dWeight.data) {
-    withColumns(x.data, nullptr, in, bf16, [&](const auto& b) { multiply(threads, out, in, {dWeight.data, in, true, nullptr}, scratch.data, term(a, b, tokens)); });
+    multiply(threads, {out, in, {dWeight.data, in, true, nullptr}}, scratch.data, {columnMajor(dy.data, out, out, bf16), columnsOf(x.data, nullptr, in, bf16), tokens});
   }
   if (dBias.data) addColumnSums(threads, dy.data, tokens, out, dBias.data);
   return ok();

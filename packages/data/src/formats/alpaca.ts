@@ -1,4 +1,5 @@
-import { assertTokenizer, labelExchange, textOf, type RowFormat } from './row-format.ts';
+import { labelExchange } from './label-exchange.ts';
+import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** The prompt of the Stanford Alpaca project, with the newline behind "Response:" that later projects agreed on. */
 export const alpacaPrompt = (instruction: string, input: string): string =>

@@ -1,4 +1,5 @@
-import { assertTokenizer, labelExchange, textOf, type RowFormat } from './row-format.ts';
+import { labelExchange } from './label-exchange.ts';
+import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** `{"prompt": "…", "completion": "…"}`: both as written, with what the tokenizer's files put at the start, and EOS. */
 export const promptCompletionFormat: RowFormat = {

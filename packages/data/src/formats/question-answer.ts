@@ -1,4 +1,5 @@
-import { assertTokenizer, labelExchange, textOf, type RowFormat } from './row-format.ts';
+import { labelExchange } from './label-exchange.ts';
+import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** The prompt of a question. Evaluation uses the same one: numbers are only comparable with it. */
 export const questionPrompt = (question: string): string => `Question: ${question}\nAnswer: `;

@@ -1,8 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
 import type { Tokenizer } from '../load-tokenizer.ts';
-import { labelConversation } from '../label-conversation.ts';
-import { maskPrompt, type LabelledTokens } from '../mask-prompt.ts';
+import type { LabelledTokens } from '../mask-prompt.ts';
 
 /** A row of a JSON Lines file, with its place for errors: `file:line`. */
 export interface Row { readonly value: Readonly<Record<string, unknown>>; readonly where: string }
@@ -43,29 +42,6 @@ export function assertTokenizer(tokenizer: Tokenizer | null, format: string): To
   if (tokenizer) return tokenizer;
   throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a tokenizer for rows of the format ${format}, got none`, nextStep: 'Put tokenizer.json into the model folder, or use rows of input_ids.' });
 }
-
-/**
- * A prompt and its answer. Plainly: `{prompt}` and `{answer}{eos}` tokenized apart, so that the prompt's tokens are the ones that generation will start from.
- * With `applyChatTemplate`: as a user turn and an assistant turn.
- */
-export function labelExchange(exchange: { readonly prompt: string; readonly answer: string; readonly addSpecialTokens: boolean }, row: Row, settings: RowSettings & { readonly tokenizer: Tokenizer }): LabelledTokens {
-  const { tokenizer, completionOnlyLoss, applyChatTemplate } = settings, { prompt, answer, addSpecialTokens } = exchange;
-  if (applyChatTemplate) {
-    const messages = [{ role: 'user', content: prompt }, { role: 'assistant', content: answer }];
-    return labelConversation({ messages }, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where });
-  }
-  const told = addSpecialTokens ? opening(tokenizer, prompt) : tokenizer.encode(prompt);
-  return maskPrompt([{ ids: told, isAnswer: false }, { ids: [...tokenizer.encode(answer), ...ending(tokenizer)], isAnswer: true }], completionOnlyLoss);
-}
-
-/** A text that begins a sequence, with the special tokens that the tokenizer's files put before it (BOS), not those behind it. */
-export function opening(tokenizer: Tokenizer, text: string): number[] {
-  const ids = tokenizer.encode(text, { addSpecialTokens: true });
-  return tokenizer.eosId !== null && ids.at(-1) === tokenizer.eosId && tokenizer.encode(text).at(-1) !== tokenizer.eosId ? ids.slice(0, -1) : ids;
-}
-
-/** What closes an answer or a document. */
-export const ending = (tokenizer: Tokenizer): number[] => (tokenizer.eosId === null ? [] : [tokenizer.eosId]);
 
 /** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */
 export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['chatTemplate']> {

@@ -1,5 +1,6 @@
 import { maskPrompt } from '../mask-prompt.ts';
-import { assertTokenizer, ending, opening, textOf, type RowFormat } from './row-format.ts';
+import { ending, opening } from './label-exchange.ts';
+import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /** `{"text": "…"}`: a document, every token counted, with what the tokenizer's files put at the start, and EOS. */
 export const textFormat: RowFormat = {

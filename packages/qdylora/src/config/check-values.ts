@@ -22,29 +22,26 @@ export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
  * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, where it stands, what was expected and what came; for an unknown key, the nearest one.
  */
 export function checkValues<K extends Keys>(keys: K, given: GivenValues, defaults: Readonly<Record<string, unknown>> = {}): OutputOf<K> {
-  for (const [name, value] of given) if (!Object.hasOwn(keys, name)) throw unknownKey(name, value, Object.keys(keys));
+  for (const [name, value] of given) if (!Object.hasOwn(keys, name) || value.spell(name) !== value.written) throw unknownKey(value, Object.keys(keys));
   const values = { ...defaults, ...Object.fromEntries([...given].map(([name, { value }]) => [name, value])) };
   const result = schemaOf(keys).safeParse(values);
   if (result.success) return result.data;
   const name = String(result.error.issues[0]!.path[0]), own = given.get(name);
-  throw wrongValue(name, own ?? { value: (values as Record<string, unknown>)[name], where: 'options', spell: (key) => key }, keys[name]!.expected);
+  throw wrongValue(name, own ?? { value: (values as Record<string, unknown>)[name], where: 'options', written: name, spell: (key) => key }, keys[name]!.expected);
 }
 
 /** The error for a value that cannot stand where it does. */
-export const wrongValue = (name: string, { value, where, spell }: Given, expected: string, nextStep?: string): QdyloraError => new QdyloraError('BAD_CONFIG', {
+export const wrongValue = (name: string, { value, where, spell }: Pick<Given, 'value' | 'where' | 'spell'>, expected: string, nextStep?: string): QdyloraError => new QdyloraError('BAD_CONFIG', {
   where, problem: `expected ${expected} for ${spell(name)}, got ${shown(value)}`, nextStep: nextStep ?? 'Correct it, or leave it out to get the default.', details: { key: name, got: value },
 });
 
-function unknownKey(name: string, { where, spell }: Given, known: readonly string[]): QdyloraError {
-  const near = nearestName(name, known), spelled = known.includes(name) ? spell(name) : nameAsWritten(name, spell);
+function unknownKey({ where, written, spell }: Given, known: readonly string[]): QdyloraError {
+  const near = nearestName(written, known.map(spell));
   return new QdyloraError('BAD_CONFIG', {
-    where, problem: `expected a known key, got ${spelled}`, details: { key: name, nearest: near },
-    nextStep: near ? `Did you mean ${spell(near)}?` : `The keys are: ${known.map(spell).join(', ')}.`,
+    where, problem: `expected a known key, got ${written}`, details: { key: written, nearest: near },
+    nextStep: near ? `Did you mean ${near}?` : `The keys are: ${known.map(spell).join(', ')}.`,
   });
 }
-
-/** A name that no key has may not survive being respelled. */
-const nameAsWritten = (name: string, spell: (key: string) => string): string => (/^[A-Za-z0-9]+$/.test(name) && /^[a-z]/.test(name) ? spell(name) : name);
 
 const LONGEST_SHOWN = 80;
 

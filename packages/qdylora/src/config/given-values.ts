@@ -5,7 +5,9 @@ export interface Given {
   readonly value: unknown;
   /** `run.yaml:12`, `command line`, `options`. */
   readonly where: string;
-  /** A key's name as it is spelled there: `learning_rate`, `--learning-rate`, `learningRate`. */
+  /** The key as it was written. */
+  readonly written: string;
+  /** A key's name as that place spells it: `learning_rate`, `--learning-rate`, `learningRate`. */
   readonly spell: (key: string) => string;
 }
 
@@ -17,12 +19,21 @@ export const SPELLINGS = { yaml: snakeCase, flags: (key: string): string => `--$
 
 /** The options of a library call. Undefined and null mean left out. */
 export function givenByOptions(options: Readonly<Record<string, unknown>>): GivenValues {
-  const given = Object.entries(options).map(([key, value]) => [key, { value, where: 'options', spell: SPELLINGS.options }] as const);
+  const given = Object.entries(options).map(([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const);
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
-/** The key of a name in YAML, or the name itself where it is not in snake case: then it is nobody's key. */
-export const keyOfYamlName = (name: string): string => (snakeCase(camelCase(name)) === name ? camelCase(name) : name);
+/** Values by name in YAML's spelling; `lineOf` says where one stands. */
+export function givenByYaml(values: Iterable<readonly [name: string, value: unknown, where: string]>): GivenValues {
+  const given = [...values].map(([written, value, where]) => [camelCase(written), { value, where, written, spell: SPELLINGS.yaml }] as const);
+  return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
+}
+
+/** Values of flags by key. */
+export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenValues {
+  const given = Object.entries(values).map(([key, value]) => [key, { value, where: 'command line', written: SPELLINGS.flags(key), spell: SPELLINGS.flags }] as const);
+  return new Map(given.filter(([, { value }]) => value !== undefined));
+}
 
 /** Later values win over earlier ones. */
 export const mergeGiven = (...all: readonly GivenValues[]): GivenValues => new Map(all.flatMap((given) => [...given]));

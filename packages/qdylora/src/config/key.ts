@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { readByteSize } from './byte-size.ts';
 
 /** Headings of the help and of `run.yaml`. */
-export const KEY_GROUPS = ['Model', 'Method', 'Adapter', 'Data', 'Training', 'Evaluation and saving'] as const;
+export const KEY_GROUPS = ['Model', 'Method', 'Adapter', 'Data', 'Text', 'Training', 'Evaluation and saving'] as const;
 export type KeyGroup = (typeof KEY_GROUPS)[number];
 
 /** How the text of a flag becomes the value that YAML would have held. */
@@ -16,16 +16,19 @@ export interface Key<S extends z.ZodType = z.ZodType> {
   readonly about: string;
   /** What may stand there: `a number > 0`. */
   readonly expected: string;
+  /** Stands for the value in the help: `path`. */
+  readonly placeholder?: string;
 }
 
-type Parts = { readonly group: KeyGroup; readonly about: string };
+type Parts = { readonly group: KeyGroup; readonly about: string; readonly placeholder?: string };
 
 /** A value that may be left out: null. */
 const optional = <S extends z.ZodType>(schema: S) => schema.nullable().default(null);
 
 export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodString>>> =>
-  ({ ...parts, flag: 'text', expected: 'text', schema: optional(z.string().min(1)) });
+  ({ placeholder: 'path', ...parts, flag: 'text', expected: 'text', schema: optional(z.string().min(1)) });
 
+/** One of some words; the help lists them where they are too long for the flag's own column. */
 export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(choices: C, otherwise: D, parts: Parts): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> =>
   ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: z.enum(choices).default(otherwise as never) as never });
 
@@ -61,7 +64,7 @@ export const optionalNumberKey = (range: Range, parts: Parts): Key<z.ZodDefault<
 const oneOrMore = z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1)).min(1)]);
 
 export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> =>
-  ({ ...parts, flag: 'texts', expected: 'a file or a list of files', schema: optional(oneOrMore) });
+  ({ placeholder: 'path,…', ...parts, flag: 'texts', expected: 'a file or a list of files', schema: optional(oneOrMore) });
 
 const byteSize = z.union([z.number().int().gte(0), z.string().transform((text, context) => {
   const bytes = readByteSize(text);
@@ -70,4 +73,4 @@ const byteSize = z.union([z.number().int().gte(0), z.string().transform((text, c
 })]);
 
 export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> =>
-  ({ ...parts, flag: 'text', expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,', schema: optional(byteSize) });
+  ({ placeholder: 'bytes', ...parts, flag: 'text', expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,', schema: optional(byteSize) });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES } from '@qdylora/quant';
+import { SCHEDULE_NAMES } from '@qdylora/trainer';
 import { booleanKey, bytesKey, choiceKey, filesKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 
 export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
@@ -9,7 +10,7 @@ export type Method = (typeof METHODS)[number];
 export const QUANTIZATIONS = ['nf4', 'fp4', 'none'] as const;
 export const BACKENDS = ['auto', 'cpu', 'host'] as const;
 
-/** Optimizers by their names in the field; the ones that run today stand in AVAILABLE_OPTIMIZERS. */
+/** Optimizers by their names in the field; the ones that run today stand in AVAILABLE (resolve-run.ts). */
 export const OPTIMIZERS = ['adamw_32bit', 'adamw_8bit', 'paged_adamw_32bit', 'paged_adamw_8bit', 'lion_8bit', 'sgd'] as const;
 
 const asTuple = <T extends string>(list: readonly T[]): readonly [T, ...T[]] => list as unknown as readonly [T, ...T[]];
@@ -63,17 +64,18 @@ export const KEYS = {
   numEpochs: numberKey({ from: 0, above: true }, 1, { group: 'Training', about: 'Times round the data' }),
   maxSteps: optionalNumberKey({ from: 1, whole: true }, { group: 'Training', about: 'Steps; beats num_epochs and goes round the data' }),
   learningRate: numberKey({ from: 0, above: true }, 2e-4, { group: 'Training', about: 'The peak' }),
-  lrScheduler: choiceKey(['cosine', 'linear', 'constant'], 'cosine', { group: 'Training', about: 'How the learning rate falls after warm-up' }),
+  lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', { group: 'Training', about: 'How the learning rate falls after warm-up' }),
+  minLearningRateRatio: numberKey({ from: 0, to: 1 }, 0, { group: 'Training', about: 'Where a cosine ends, as a share of the peak' }),
   warmupRatio: numberKey({ from: 0, to: 1, below: true }, 0.05, { group: 'Training', about: 'Share of the steps in which the learning rate rises' }),
   warmupSteps: optionalNumberKey({ from: 0, whole: true }, { group: 'Training', about: 'The same as a count; beats warmup_ratio' }),
   weightDecay: numberKey({ from: 0 }, 0, { group: 'Training', about: 'Of AdamW, decoupled' }),
   maxGradNorm: numberKey({ from: 0 }, 1, { group: 'Training', about: 'Longest gradient; longer ones are scaled down. 0 = never' }),
-  optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', { group: 'Training', about: 'adamw_32bit today; the others come later' }),
+  optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', { group: 'Training', about: 'adamw_32bit or sgd today; the others come later' }),
   optimizerMemoryBudget: bytesKey({ group: 'Training', about: 'Resident bytes of a paged optimizer' }),
   gradientCheckpointing: booleanKey(true, { group: 'Training', about: 'Recompute activations in backward instead of keeping them' }),
 
   outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
-  resumeFromCheckpoint: textKey({ group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
+  resumeFromCheckpoint: textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
   evalSteps: numberKey({ from: 0, whole: true }, 0, { group: 'Evaluation and saving', about: 'Steps between evaluations; 0 = only at the end' }),
   saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = none' }),
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),

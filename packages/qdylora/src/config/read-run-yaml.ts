@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
-import { keyOfYamlName, SPELLINGS, type Given, type GivenValues } from './given-values.ts';
+import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { givenByYaml, type GivenValues } from './given-values.ts';
 
 /** A run file is a page of keys; anything longer is another file. */
 const MAX_YAML_BYTES = 2 ** 20;
@@ -26,11 +26,9 @@ export function parseRunYaml(text: string, path: string): GivenValues {
   if (error) throw bad(`${path}:${lines.linePos(error.pos[0]).line}`, `expected YAML, got something else: ${error.message}`);
   if (document.contents === null) return new Map();
   if (!isMap(document.contents)) throw bad(`${path}:1`, 'expected keys with values, got something else');
-  const given = new Map<string, Given>();
-  for (const { key, value } of document.contents.items) {
-    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1, plain = value === null ? null : (value as { toJS(document: unknown): unknown }).toJS(document);
-    if (plain === null) continue;
-    given.set(keyOfYamlName(String(isScalar(key) ? key.value : key)), { value: plain, where: `${path}:${line}`, spell: SPELLINGS.yaml });
-  }
-  return given;
+  const { items } = document.contents;
+  return givenByYaml(items.map(({ key, value }) => {
+    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1;
+    return [String(isScalar(key) ? key.value : key), isNode(value) ? value.toJS(document) as unknown : null, `${path}:${line}`];
+  }));
 }

@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { powersOfTwoUpTo, rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
+import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { checkValues, wrongValue, type InputOf, type OutputOf } from './check-values.ts';
 import type { GivenValues } from './given-values.ts';
 import { KEYS, type KeyName, type Method } from './keys.ts';
@@ -21,7 +22,7 @@ const HAS_ONE_RANK: readonly Method[] = ['qlora', 'lora'];
 const PRESET_VALUES = { paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 } } as const satisfies Record<string, Values>;
 
 /** What runs today, for keys whose other values are names of things to come. */
-export const AVAILABLE = { optimizer: ['adamw_32bit'], reportTo: ['none'] } as const;
+export const AVAILABLE: Readonly<Partial<Record<KeyName, readonly string[]>>> = { optimizer: OPTIMIZER_NAMES, reportTo: ['none'] };
 
 /**
  * Resolves presets and defaults: given values win over `inherited` ones (an adapter that the run starts from), those over presets, those over defaults.

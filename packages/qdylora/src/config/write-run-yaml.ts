@@ -6,7 +6,7 @@ import type { RunConfig } from './resolve-run.ts';
 
 /** A resolved run as YAML, one group of keys after the other; `train` accepts it again. */
 export function runYaml(config: RunConfig): string {
-  const groups = KEY_GROUPS.map((group) => {
+  const groups = KEY_GROUPS.filter((group) => KEY_NAMES.some((name) => (KEYS[name] as Key).group === group)).map((group) => {
     const names = KEY_NAMES.filter((name) => (KEYS[name] as Key).group === group);
     return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${yamlValue(config[name])}`), ''].join('\n');
   });

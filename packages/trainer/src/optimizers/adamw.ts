@@ -31,7 +31,7 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
   check(options);
   const states = parameterStates(parameters, ['m', 'v']), counter = stepCounter();
   return {
-    name: 'adamw_32bit', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare,
+    name: 'adamw_32bit', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
     step(update) {
       const backend = states.backend();
       for (const stretch of counter.advance(update.rows)) {

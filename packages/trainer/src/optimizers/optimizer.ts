@@ -37,7 +37,7 @@ export interface OptimizerState { readonly counts: StepCounts; readonly arrays: 
 export interface SavedOptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, SavedArray> }
 
 /** Turns gradients into changed weights, in place. */
-export interface Optimizer {
+export interface Optimizer extends Disposable {
   /** As in the config: `adamw_32bit`. */
   readonly name: string;
   readonly parameters: readonly Parameter[];
@@ -51,4 +51,6 @@ export interface Optimizer {
   state(): OptimizerState;
   /** @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then. */
   load(saved: SavedOptimizerState): void;
+  /** Gives gradients and state back; the parameters are frozen again. */
+  dispose(): void;
 }

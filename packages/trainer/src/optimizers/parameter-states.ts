@@ -17,6 +17,7 @@ export interface ParameterStates {
   all(): readonly ParameterState[];
   arrays(): ReadonlyMap<string, StateArray>;
   load(arrays: SavedOptimizerState['arrays']): void;
+  dispose(): void;
 }
 
 /** @throws QdyloraError BAD_ARGUMENT for no parameters, or two of one name. */
@@ -46,6 +47,14 @@ export function parameterStates(parameters: readonly Parameter[], kinds: readonl
       const own = arrays();
       for (const [name, array] of own) checkSaved(name, array, saved.get(name));
       for (const [name, array] of own) array.write(saved.get(name)!.read() as never);
+    },
+    dispose() {
+      for (const { parameter, arrays: own } of states) {
+        parameter.freeze(on!.memory);
+        for (const view of Object.values(own)) on!.memory.release(view);
+      }
+      states = [];
+      on = null;
     },
   };
 }

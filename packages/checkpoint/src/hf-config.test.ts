@@ -1,0 +1,76 @@
+import { readdirSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { QdyloraError } from '@qdylora/contract';
+import { hfConfigOf, readHfConfig } from './hf-config.ts';
+import { errorOf } from './test-support/error-of.ts';
+import { fixturePath } from './test-support/fixture-path.ts';
+
+const config = (raw: Record<string, unknown>) => hfConfigOf('config.json', { model_type: 'llama', ...raw });
+
+describe('both spellings of a config', () => {
+  const cases = readdirSync(fixturePath('models')).filter((name) => readdirIfFolder(name).includes('config.legacy.json'));
+
+  it.each(cases)('%s: transformers 4 and 5 say the same', (name) => {
+    const now = readHfConfig(fixturePath(`models/${name}/config.json`)), before = readHfConfig(fixturePath(`models/${name}/config.legacy.json`));
+    const withoutRaw = ({ raw: _, ...rope }: object & { raw: unknown }): object => rope;
+    for (const layerType of ['full_attention', 'sliding_attention']) expect(withoutRaw(before.ropeOf(layerType))).toEqual(withoutRaw(now.ropeOf(layerType)));
+    expect([before.dtype, before.modelType, before.quantization]).toEqual([now.dtype, now.modelType, now.quantization]);
+  });
+
+  it('were compared for most fixtures', () => expect(cases.length).toBeGreaterThan(20));
+
+  function readdirIfFolder(name: string): string[] {
+    return name.includes('.') || name === 'SHA256SUMS' ? [] : readdirSync(fixturePath(`models/${name}`));
+  }
+});
+
+describe('what is read', () => {
+  it('rope scaling by type, with its parameters', () => {
+    const { rope } = readHfConfig(fixturePath('models/llama-rope-llama3/config.json'));
+    expect(rope).toMatchObject({ type: 'llama3', theta: 10_000, factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings: 32, partialRotaryFactor: 1 });
+    expect(config({ rope_scaling: { type: 'linear', factor: 2 } }).rope).toMatchObject({ type: 'linear', factor: 2 });
+    expect(readHfConfig(fixturePath('models/gpt-neox-parallel/config.legacy.json')).rope.partialRotaryFactor).toBe(0.25);
+  });
+
+  it('layers of different kinds have their own', () => {
+    const gemma = readHfConfig(fixturePath('models/gemma3/config.json'));
+    expect(gemma.ropeOf('sliding_attention')).toMatchObject({ type: 'default', theta: 100 });
+    expect(gemma.ropeOf('full_attention')).toMatchObject({ type: 'linear', theta: 10_000, factor: 4 });
+    expect(gemma.rope).toBe(gemma.ropeOf('full_attention'));
+  });
+
+  it('bitsandbytes quantization, and null without', () => {
+    expect(readHfConfig(fixturePath('models/llama-nf4-double-bf16/config.json')).quantization).toMatchObject({ method: 'bitsandbytes', loadIn4bit: true, quantType: 'nf4', doubleQuantization: true, skipModules: [] });
+    expect(config({}).quantization).toBeNull();
+    expect(config({ quantization_config: { quant_method: 'gptq', bits: 4 } }).quantization).toMatchObject({ method: 'gptq', loadIn4bit: false, raw: { bits: 4 } });
+  });
+
+  it('values of the wrong kind are errors that name file and key', () => {
+    const c = config({ hidden_size: '576', big: 2 ** 60, eps: Infinity, tie: 1, list: ['a', 1], gone: null });
+    expect(errorOf(() => c.integer('hidden_size'), 'BAD_CONFIG').message).toBe('[config] config.json: expected a whole number for hidden_size, got string "576". Correct the file, or take the checkpoint from its source again.');
+    for (const read of [() => c.integer('big'), () => c.number('eps'), () => c.boolean('tie'), () => c.strings('list'), () => c.integer('gone'), () => c.integer('missing'), () => c.integer('toString'), () => c.string('__proto__')]) errorOf(read, 'BAD_CONFIG');
+    expect([c.integer('missing', 3), c.integer('gone', 4), c.has('gone'), c.has('big')]).toEqual([3, 4, false, true]);
+    errorOf(() => hfConfigOf('config.json', {}), 'BAD_CONFIG');
+    expect(errorOf(() => config({ rope_parameters: { rope_theta: 'x' } }), 'BAD_CONFIG').message).toMatch(/rope_parameters\.rope_theta/);
+    expect(errorOf(() => config({ rope_scaling: 'linear' }), 'BAD_CONFIG').message).toMatch(/an object for rope_scaling/);
+    errorOf(() => config({ quantization_config: [] }), 'BAD_CONFIG');
+  });
+
+  it('code references stay text, and __proto__ stays a key', () => {
+    const c = config(JSON.parse('{"auto_map":{"AutoModel":"evil.Model"},"__proto__":{"polluted":true}}') as Record<string, unknown>);
+    expect(c.raw.auto_map).toEqual({ AutoModel: 'evil.Model' });
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+
+  it('any JSON gives a config or a typed error', () => {
+    const value = fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.record({ rope_theta: fc.jsonValue(), factor: fc.jsonValue(), type: fc.jsonValue() }));
+    fc.assert(fc.property(fc.record({ model_type: fc.oneof(fc.constant('llama'), fc.jsonValue()), rope_parameters: value, rope_scaling: value, rope_theta: value, quantization_config: value, dtype: value }, { requiredKeys: [] }), (raw) => {
+      try {
+        hfConfigOf('config.json', raw);
+      } catch (error) {
+        expect(QdyloraError.isInstance(error)).toBe(true);
+      }
+    }), { numRuns: 500 });
+  });
+});

@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openSafetensors } from '../safetensors/open-safetensors.ts';
+import { errorOf } from '../test-support/error-of.ts';
+import { fixturePath, sharedFixturePath } from '../test-support/fixture-path.ts';
+import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { readPeftAdapter } from './read.ts';
+import { writePeftAdapter } from './write.ts';
+
+interface AdapterCase { readonly name: string; readonly folder?: string; readonly base?: string; readonly r: number; readonly lora_alpha: number; readonly use_rslora: boolean; readonly changed?: readonly string[]; readonly tensors: Record<string, unknown> }
+
+const root = temporaryFolder(), { cases } = JSON.parse(readFileSync(fixturePath('peft/manifest.json'), 'utf8')) as { cases: readonly AdapterCase[] };
+const names = readdirSync(fixturePath('peft/adapters')), plain = names.filter((name) => name !== 'modules-to-save');
+
+describe('adapters saved by PEFT 0.21.2', () => {
+  it.each(plain)('%s: modules, ranks and scales are PEFT\'s', (name) => {
+    const { config, layers, sidecar } = readPeftAdapter(fixturePath(`peft/adapters/${name}`)), theirs = cases.find((c) => c.folder === `adapters/${name}`)!;
+    expect([config.r, config.loraAlpha, config.useRslora, config.baseModel, config.peftVersion, config.unknownKeys, sidecar]).toEqual([theirs.r, theirs.lora_alpha, theirs.use_rslora, '../../base', '0.21.2', [], null]);
+    if (theirs.changed) expect([...layers.keys()].map((module) => `${module}.weight`).sort()).toEqual([...theirs.changed].sort());
+    for (const { a, b, rank, inFeatures, outFeatures } of layers.values()) expect([a.length, b.length]).toEqual([rank * inFeatures, rank * outFeatures]);
+  });
+
+  it('patterns: the first key that fits wins, whole name or dotted end', () => {
+    const { layers } = readPeftAdapter(fixturePath('peft/adapters/patterns')), of = (module: string) => [layers.get(module)!.rank, layers.get(module)!.scale];
+    expect(of('model.layers.0.self_attn.q_proj')).toEqual([2, 16 / 2]);
+    expect(of('model.layers.1.self_attn.q_proj')).toEqual([6, 5 / 6]);
+    expect(of('model.layers.0.self_attn.v_proj')).toEqual([8, 32 / 8]);
+    expect(of('model.layers.0.self_attn.k_proj')).toEqual([4, 16 / 4]);
+    expect(of('model.layers.1.mlp.down_proj')).toEqual([3, 16 / 3]);
+    expect(of('model.layers.0.mlp.down_proj')).toEqual([8, 2]);
+  });
+
+  it('rslora divides by the root of the rank, and a fractional alpha is read', () => {
+    expect(readPeftAdapter(fixturePath('peft/adapters/rslora')).layers.values().next().value!.scale).toBe(16 / Math.sqrt(8));
+    expect(readPeftAdapter(fixturePath('peft/adapters/nested-b1-fractional-alpha')).layers.values().next().value!.scale).toBe(1.25);
+  });
+
+  it('modules_to_save is refused by name', () => {
+    expect(errorOf(() => readPeftAdapter(fixturePath('peft/adapters/modules-to-save')), 'UNSUPPORTED').message).toMatch(/expected a plain LoRA adapter of linear layers, got modules_to_save\. Merge it into its base model/);
+  });
+
+  it.each(plain.filter((name) => name !== 'regex'))('%s: written again by us, weights are the same bytes and the config says the same', async (name) => {
+    const folder = fixturePath(`peft/adapters/${name}`), out = join(root, name), { config, layers } = readPeftAdapter(folder);
+    const differing = <K extends 'rank'>(key: K, usual: number) => Object.fromEntries([...layers].filter(([, layer]) => layer[key] !== usual).map(([module, layer]) => [module, layer[key]]));
+    const alphas = Object.fromEntries([...layers].map(([module, { scale, rank }]) => [module, config.useRslora ? scale * Math.sqrt(rank) : scale * rank] as const).filter(([, alpha]) => Math.abs(alpha - config.loraAlpha) > 1e-9));
+    await writePeftAdapter(out, {
+      layers: [...layers].map(([module, { a, b }]) => ({ name: module, a, b })), rank: config.r, alpha: config.loraAlpha, useRslora: config.useRslora,
+      targetModules: config.targetModules as string[], baseModel: config.baseModel!, rankPattern: differing('rank', config.r), alphaPattern: alphas,
+    });
+    expect(readFileSync(join(out, 'adapter_model.safetensors')).equals(readFileSync(join(folder, 'adapter_model.safetensors')))).toBe(true);
+    const again = readPeftAdapter(out);
+    for (const [module, layer] of layers) {
+      expect(again.layers.get(module)).toMatchObject({ rank: layer.rank, inFeatures: layer.inFeatures, outFeatures: layer.outFeatures });
+      expect(again.layers.get(module)!.scale).toBeCloseTo(layer.scale, 12);
+    }
+    const theirs = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>, ours = JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+    for (const key of Object.keys(ours)) {
+      expect(Object.keys(theirs), key).toContain(key);
+      if (!key.endsWith('_pattern')) expect(ours[key], key).toEqual(theirs[key]);
+    }
+  });
+
+  const merged = sharedFixturePath('peft/adapters.safetensors'), base = sharedFixturePath('peft/base/model.safetensors');
+  it.skipIf(merged === null || base === null)('scale · B · A added to the base is what PEFT merges', () => {
+    const theirs = openSafetensors(merged!), weights = openSafetensors(base!);
+    let compared = 0;
+    for (const name of plain) {
+      for (const [module, { a, b, rank, inFeatures, outFeatures, scale }] of readPeftAdapter(fixturePath(`peft/adapters/${name}`)).layers) {
+        const expected = theirs.tensors.get(`${name}/merged:${module}.weight`)?.readFloat32(), own = weights.tensors.get(`${module}.weight`)!.readFloat32();
+        if (!expected) continue;
+        let worst = -Infinity; // how far beyond the manifest's tolerance
+        for (let o = 0; o < outFeatures; o++) {
+          for (let i = 0; i < inFeatures; i++) {
+            let sum = 0, size = 0;
+            for (let k = 0; k < rank; k++) {
+              const product = b[o * rank + k]! * a[k * inFeatures + i]!;
+              sum += product;
+              size += Math.abs(product);
+            }
+            const at = o * inFeatures + i, bound = (rank + 2) * 2 ** -24 * (Math.abs(own[at]!) + scale * size);
+            worst = Math.max(worst, Math.abs(own[at]! + scale * sum - expected[at]!) - bound);
+          }
+        }
+        expect(worst, `${name} ${module}`).toBeLessThanOrEqual(0);
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(20);
+    theirs.dispose();
+    weights.dispose();
+  });
+});

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from '@qdylora/lora-dynamic';
+import { arbitrarySeed, arbitrarySize, checkKernel, magnitudeBound, normalBfloat16View, normalView } from '@qdylora/testing';
+import { everyLevel } from '../../test/every-level.ts';
+import { packedWeight } from '../../test/packed-weight.ts';
+
+const levels = await everyLevel();
+
+const arbitraryCase = fc.record({
+  tokens: arbitrarySize(40), rows: arbitrarySize(100), cols: fc.oneof(fc.constantFrom(0, 64, 128, 192), arbitrarySize(120)), r: arbitrarySize(33), from: fc.integer({ min: 0, max: 33 }),
+  base: fc.constantFrom('f32', 'bf16', 'nf4', 'nested'), seed: arbitrarySeed, computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'),
+  dropped: fc.boolean(), biased: fc.boolean(), accumulate: fc.boolean(), wantsDx: fc.boolean(), wantsGradients: fc.boolean(),
+});
+
+function baseOf(kind: string, seed: number, rows: number, cols: number): BaseOperands {
+  switch (kind) {
+    case 'f32': return { weight: normalView(seed, 'w', [rows, cols]) };
+    case 'bf16': return { weight: normalBfloat16View(seed, 'w', [rows, cols]) };
+    default: return packedWeight(seed, rows, cols, 64, kind === 'nested');
+  }
+}
+
+const attributesOf = (base: string, rows: number, cols: number, computeDtype: 'f32' | 'bf16') =>
+  ({ rows, cols, blockSize: base === 'f32' || base === 'bf16' ? 0 : 64, nestedOffset: base === 'nested' ? 0.03 : 0, computeDtype, scale: 0.7 });
+
+test('an adapted layer agrees with its reference: dense or packed base, with or without dropout, any rank', () => {
+  fc.assert(fc.property(arbitraryCase, ({ tokens, rows, cols, r, base, seed, computeDtype, dropped, biased }) => {
+    const inputs = {
+      ...baseOf(base, seed, rows, cols), x: normalView(seed, 'x', [tokens, cols]), xAdapter: dropped ? normalView(seed, 'xa', [tokens, cols]) : undefined,
+      bias: biased ? normalView(seed, 'bias', [rows]) : undefined, a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]),
+    };
+    const attributes = attributesOf(base, rows, cols, computeDtype);
+    // u is a sum of `cols` products, and y one more of r products of it, each also scaled.
+    checkKernel(adaptedLinear, levels, { inputs, attributes, bound: magnitudeBound(adaptedLinear, inputs, attributes, cols + r + 6) });
+  }), { numRuns: 80 });
+});
+
+test('the backward of an adapted layer agrees with its reference, output by output', () => {
+  fc.assert(fc.property(arbitraryCase, ({ tokens, rows, cols, r, from, base, seed, computeDtype, dropped, accumulate, wantsDx, wantsGradients }) => {
+    const trainFrom = Math.min(from, r), trained = r - trainFrom;
+    const inputs = {
+      ...baseOf(base, seed, rows, cols), dy: normalView(seed, 'dy', [tokens, rows]), x: normalView(seed, 'x', [tokens, cols]), xAdapter: dropped ? normalView(seed, 'xa', [tokens, cols]) : undefined,
+      u: normalView(seed, 'u', [tokens, r]), a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]),
+    };
+    const attributes = { ...attributesOf(base, rows, cols, computeDtype), accumulate, trainFrom, wantsDx };
+    const given = {
+      ...(accumulate && wantsDx && { dx: normalView(seed, 'dx', [tokens, cols]) }),
+      ...(wantsGradients && { da: normalView(seed, 'da', [trained, cols]), db: normalView(seed, 'db', [trained, rows]) }),
+    };
+    checkKernel(adaptedLinearBackward, levels, { inputs, attributes, given, bound: magnitudeBound(adaptedLinearBackward, inputs, attributes, rows + r + tokens + 6, given) });
+  }), { numRuns: 80 });
+});
+
+test('an adapted layer with several row blocks, depth blocks and groups agrees with its reference', () => {
+  const [tokens, rows, cols, r] = [1100, 150, 512, 8], inputs = {
+    ...packedWeight(1, rows, cols, 64, true), x: normalView(1, 'x', [tokens, cols]), a: normalView(1, 'a', [r, cols]), b: normalView(1, 'b', [r, rows]),
+  };
+  const attributes = attributesOf('nested', rows, cols, 'f32');
+  checkKernel(adaptedLinear, levels, { inputs, attributes, bound: magnitudeBound(adaptedLinear, inputs, attributes, cols + r + 6) });
+  const backward = { ...inputs, dy: normalView(1, 'dy', [tokens, rows]), u: normalView(1, 'u', [tokens, r]) }, backwardAttributes = { ...attributes, accumulate: false, trainFrom: 4, wantsDx: true };
+  const given = { da: normalView(1, 'da', [4, cols]), db: normalView(1, 'db', [4, rows]) };
+  checkKernel(adaptedLinearBackward, levels, { inputs: backward, attributes: backwardAttributes, given, bound: magnitudeBound(adaptedLinearBackward, backward, backwardAttributes, rows + tokens + r + 6, given) });
+});

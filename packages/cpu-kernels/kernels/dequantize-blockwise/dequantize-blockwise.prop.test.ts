@@ -1,0 +1,16 @@
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { BLOCK_SIZES, dequantizeBlockwise, quantize4bit, quantizedAttributes, quantizedInputs, QUANTIZATION_KINDS } from '@qdylora/quant';
+import { arbitrarySeed, arbitrarySize, checkKernel, normalView } from '@qdylora/testing';
+import { everyLevel } from '../../test/every-level.ts';
+
+const levels = await everyLevel();
+
+test('weights are the reference\'s bits, plain and doubly quantized, for every kind, block size and tail', () => {
+  const cases = fc.record({ rows: arbitrarySize(40), cols: arbitrarySize(300), seed: arbitrarySeed, kind: fc.constantFrom(...QUANTIZATION_KINDS), blockSize: fc.constantFrom(...BLOCK_SIZES), doubleQuantization: fc.boolean() });
+  fc.assert(fc.property(cases, ({ rows, cols, seed, kind, blockSize, doubleQuantization }) => {
+    fc.pre(rows > 0 && cols > 0);
+    const matrix = quantize4bit(kind, { data: normalView(seed, 'w', [rows, cols], 0.02).data, shape: [rows, cols] }, { blockSize, doubleQuantization });
+    checkKernel(dequantizeBlockwise, levels, { inputs: quantizedInputs(matrix), attributes: quantizedAttributes(matrix), bound: () => 0 });
+  }), { numRuns: 40 });
+});

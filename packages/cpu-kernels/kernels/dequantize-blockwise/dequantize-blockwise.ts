@@ -1,0 +1,10 @@
+import { bindKernel, type BoundKernel } from '@qdylora/contract';
+import { dequantizeBlockwise } from '@qdylora/quant';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const dequantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const call = native('dequantizeBlockwise');
+  return [bindKernel(dequantizeBlockwise, ({ codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { values }, { rows, cols, blockSize, nestedOffset }) => {
+    call(codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, values.data, rows * cols, blockSize, nestedOffset);
+  })];
+};

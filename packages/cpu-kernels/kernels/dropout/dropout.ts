@@ -1,0 +1,8 @@
+import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
+import { dropout } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const dropoutKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const call = native('dropout');
+  return [bindKernel(dropout, ({ x }, { y }, { probability, key, counter }) => { call(x.data, y.data, elementCount(x.shape), probability, key >>> 0, counter >>> 0); })];
+};

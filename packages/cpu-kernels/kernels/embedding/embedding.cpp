@@ -1,0 +1,58 @@
+// y[t] = weight[ids[t]], and the gradient dWeight[ids[t]] += dy[t] in token order.
+// Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that each sum has one writer and the tokens' order.
+// Forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
+// Assumes nothing: ids outside the table are refused here (the binding has already thrown BAD_DATA with the position).
+// Dropped: backward by tokens with a lock per row (its order depends on the threads).
+#include "../../native/elementwise.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+bool idsWithin(In<std::int32_t> ids, Size tokens, Size rows) {
+  for (Size t = 0; t < tokens; t++) if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows) return false;
+  return true;
+}
+constexpr const char* BAD_ID = "expected ids within the table";
+
+Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float> y, Size rows, Size tokens, Size hidden) {
+  QD_NEED(weight, rows * hidden);
+  QD_NEED(ids, tokens);
+  QD_NEED(y, tokens * hidden);
+  if (!idsWithin(ids, tokens, rows)) return unsupported(BAD_ID);
+  const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ELEMENTWISE_GRAIN);
+  threads.run(parts, [&](int part) {
+    const Range range = shareOf(tokens, parts, part);
+    for (Size t = range.begin; t < range.end; t++) {
+      const Size row = static_cast<Size>(ids.data[t]) * hidden;
+      float* out = y.data + t * hidden;
+      Size j = 0;
+      for (; j + WIDTH <= hidden; j += WIDTH) store(out + j, weight.f32 ? load(weight.f32 + row + j) : loadBf16(weight.bf16 + row + j));
+      for (; j < hidden; j++) out[j] = weight.f32 ? weight.f32[row + j] : fromBf16(weight.bf16[row + j]);
+    }
+  });
+  return ok();
+}
+
+Status embeddingBackward(Threads& threads, In<std::int32_t> ids, In<float> dy, Out<float> dWeight, Size rows, Size tokens, Size hidden) {
+  QD_NEED(ids, tokens);
+  QD_NEED(dy, tokens * hidden);
+  QD_NEED(dWeight, rows * hidden);
+  if (!idsWithin(ids, tokens, rows)) return unsupported(BAD_ID);
+  const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ELEMENTWISE_GRAIN);
+  threads.run(parts, [&](int part) {
+    const Range columns = shareOf(hidden, parts, part, 16);
+    for (Size t = 0; t < tokens; t++) {
+      float* into = dWeight.data + static_cast<Size>(ids.data[t]) * hidden;
+      const float* from = dy.data + t * hidden;
+      Size j = columns.begin;
+      for (; j + WIDTH <= columns.end; j += WIDTH) store(into + j, load(into + j) + load(from + j));
+      for (; j < columns.end; j++) into[j] += from[j];
+    }
+  });
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(embedding)
+QD_EXPORT(embeddingBackward)
+}  // namespace qdylora::QD_LEVEL

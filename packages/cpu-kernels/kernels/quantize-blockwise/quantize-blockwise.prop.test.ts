@@ -1,0 +1,39 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { f32View, runOp } from '@qdylora/contract';
+import { BLOCK_SIZES, levelsOf, QUANTIZATION_KINDS, quantizeBlockwise } from '@qdylora/quant';
+import { arbitrarySeed, arbitrarySize, checkKernel, normalView } from '@qdylora/testing';
+import { everyLevel } from '../../test/every-level.ts';
+
+const levels = await everyLevel();
+const exact = (): number => 0;
+const arbitraryKind = fc.constantFrom(...QUANTIZATION_KINDS), arbitraryBlockSize = fc.constantFrom(...BLOCK_SIZES);
+
+test('codes and scales are the reference\'s bytes, for every kind, block size and tail', () => {
+  fc.assert(fc.property(arbitrarySize(20_000), arbitrarySeed, arbitraryKind, arbitraryBlockSize, fc.constantFrom(1e-39, 1e-20, 1, 1e30), (size, seed, kind, blockSize, scale) => {
+    checkKernel(quantizeBlockwise, levels, { inputs: { values: normalView(seed, 'w', [size], scale) }, attributes: { kind, blockSize }, bound: exact });
+  }), { numRuns: 40 });
+});
+
+test('values on and beside a limit between two levels get the reference\'s codes', () => {
+  for (const kind of QUANTIZATION_KINDS) {
+    const sorted = [...levelsOf(kind)].sort((a, b) => a - b), middles = sorted.slice(1).map((level, i) => Math.fround((level + sorted[i]!) / 2));
+    const near = middles.flatMap((x) => [x, x * (1 + 2 ** -23), x * (1 - 2 ** -23), -x]), values = f32View([128], [1, ...near, ...Array.from({ length: 128 }, () => 0)].slice(0, 128));
+    for (const blockSize of [32, 64, 128]) checkKernel(quantizeBlockwise, levels, { inputs: { values }, attributes: { kind, blockSize }, bound: exact });
+  }
+});
+
+test('blocks of zeros and of subnormal numbers are the reference\'s bytes', () => {
+  const values = f32View([133], new Float32Array(133).fill(1e-42, 32, 64).fill(-1e-40, 64, 70).fill(-0, 80, 96));
+  for (const kind of QUANTIZATION_KINDS) checkKernel(quantizeBlockwise, levels, { inputs: { values }, attributes: { kind, blockSize: 32 }, bound: exact });
+});
+
+test('NaN and infinity are NON_FINITE with their index', () => {
+  for (const { backends } of levels) {
+    for (const bad of [NaN, Infinity, -Infinity]) {
+      const values = normalView(1, 'w', [100]);
+      values.data[77] = bad;
+      expect(() => runOp(backends[0]!, quantizeBlockwise, { values }, { kind: 'nf4', blockSize: 32 })).toThrow(expect.objectContaining({ code: 'NON_FINITE', details: { index: 77, value: bad } }));
+    }
+  }
+});

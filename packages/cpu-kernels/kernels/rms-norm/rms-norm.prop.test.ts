@@ -1,0 +1,40 @@
+import fc from 'fast-check';
+import { test } from 'vitest';
+import { createHostBackend, runOp } from '@qdylora/contract';
+import { rmsNorm, rmsNormBackward } from '@qdylora/tensor';
+import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, relativeBound, type Bound } from '@qdylora/testing';
+import { everyLevel } from '../../test/every-level.ts';
+
+const levels = await everyLevel();
+const sizes = fc.tuple(arbitrarySize(100), arbitrarySize(300).filter((hidden) => hidden > 0));
+
+/** A sum of n positive squares in ≥ 4 partial sums: ≤ n/4 + 8 roundings, halved by the root; then one root, one division, two products. */
+const forwardRoundings = (hidden: number): number => (hidden / 4 + 8) / 2 + 6;
+
+test('rms-norm agrees with its reference at every size, with and without an offset', () => {
+  fc.assert(fc.property(sizes, arbitrarySeed, fc.constantFrom(0, 1), ([tokens, hidden], seed, weightOffset) => {
+    const inputs = { x: normalView(seed, 'x', [tokens, hidden]), weight: normalView(seed, 'w', [hidden]) }, relative = relativeBound(forwardRoundings(hidden));
+    // weight + 1 is rounded once at the size of its terms, not of the sum
+    const bound: Bound = (name, i, want) => relative(name, i, want) + (name === 'y' ? EPSILON * 2 * Math.abs(inputs.x.data[i]!) * Math.sqrt(hidden) : 0);
+    checkKernel(rmsNorm, levels, { inputs, attributes: { epsilon: 1e-5, weightOffset }, bound });
+  }), { numRuns: 25 });
+});
+
+test('its gradient agrees: new, added to dx, with and without the weight\'s', () => {
+  fc.assert(fc.property(sizes, arbitrarySeed, fc.boolean(), fc.boolean(), ([tokens, hidden], seed, accumulate, withWeight) => {
+    const x = normalView(seed, 'x', [tokens, hidden]), weight = normalView(seed, 'w', [hidden]), dy = normalView(seed, 'dy', [tokens, hidden]);
+    const { inverseRms } = runOp(createHostBackend(), rmsNorm, { x, weight }, { epsilon: 1e-5, weightOffset: 0 });
+    const given = { ...(accumulate && { dx: normalView(seed, 'dx', [tokens, hidden]) }), ...(withWeight && { dWeight: normalView(seed, 'dw', [hidden]) }) };
+    // |x|, |dy|, |w| ≤ 6, so r·w·dy and r³·c·x are ≤ 36·r and 6³·r³·6; c sums `hidden` products, dWeight sums `tokens` of |dy·x·r| ≤ 36·r.
+    const largest = inverseRms.data.reduce((most, r) => Math.max(most, r), 0), roundings = Math.max(hidden, tokens) + 20;
+    const bound: Bound = () => roundings * EPSILON * (36 * largest + 1296 * largest ** 3 + 6);
+    checkKernel(rmsNormBackward, levels, { inputs: { x, weight, inverseRms, dy }, attributes: { epsilon: 1e-5, weightOffset: 0, accumulate }, given, bound });
+  }), { numRuns: 25 });
+});
+
+test('many rows: the weight\'s gradient has the same bits for every number of threads', () => {
+  const [tokens, hidden] = [1000, 100], x = normalView(1, 'x', [tokens, hidden]), weight = normalView(1, 'w', [hidden]), dy = normalView(1, 'dy', [tokens, hidden]);
+  const { inverseRms } = runOp(createHostBackend(), rmsNorm, { x, weight }, { epsilon: 1e-6, weightOffset: 1 });
+  const bound: Bound = () => 64 * EPSILON * Math.sqrt(tokens) * 36; // blocks of 32, then 32 blocks: ≤ 64 roundings of sums of mixed sign
+  checkKernel(rmsNormBackward, levels, { inputs: { x, weight, inverseRms, dy }, attributes: { epsilon: 1e-6, weightOffset: 1, accumulate: false }, given: { dWeight: normalView(1, 'dw', [hidden]) }, bound });
+});

@@ -1,0 +1,29 @@
+#pragma once
+#include "blocking.h"
+#include "nf4-weight.h"
+
+// The B operand: packed into panels [depth][PANEL], from a dense matrix or a 4-bit one that is decoded on the way; columns that do not exist are zeros.
+namespace qdylora::QD_LEVEL {
+
+struct Columns {
+  const float* f32;      // dense: one of these two is set
+  const BFloat16* bf16;
+  Nf4Weight packed;      // else this
+  Size stride;           // of the dense matrix
+  bool transposed;       // false: B(k, n) = W[k][n]; true: B(k, n) = W[n][k]
+  bool round;            // each element is rounded to bf16
+};
+
+// B = Wᵀ for a weight W: [out, in]: its rows become columns (forward).
+QD_INLINE Columns rowsAsColumns(const float* f32, const BFloat16* bf16, Size stride, bool round = false) { return {f32, bf16, {}, stride, true, round}; }
+QD_INLINE Columns rowsAsColumns(const Nf4Weight& w, bool round) { return {nullptr, nullptr, w, 0, true, round}; }
+// B = the matrix as it stands (input gradients; x in weight gradients).
+QD_INLINE Columns columnsOf(const float* f32, const BFloat16* bf16, Size stride, bool round = false) { return {f32, bf16, {}, stride, false, round}; }
+QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, nullptr, w, 0, false, round}; }
+
+// Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · depth floats.
+void packPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+void packDensePanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+void packNf4Panels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+
+}  // namespace qdylora::QD_LEVEL

@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process';
+import { gzipSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readJsonl, readPlainText } from '../src/index.ts';
+import { MAX_LINE_BYTES, readLines } from '../src/read-lines.ts';
+import { jsonl, temporaryFiles } from './temporary-files.ts';
+
+const files = temporaryFiles();
+const rowsOf = (content: string | Uint8Array): Record<string, unknown>[] => Array.from(readJsonl(files.write('rows.jsonl', content)), ({ value }) => ({ ...value }));
+
+describe('readJsonl', () => {
+  it('gives back the rows that were written, whatever their line ends, byte order mark, blank lines or last newline', () => {
+    const text = fc.string({ unit: 'binary' }).filter((it) => !/__proto__/.test(it));
+    fc.assert(fc.property(fc.array(fc.record({ text }), { minLength: 1, maxLength: 6 }), fc.constantFrom('\n', '\r\n', '\n\n', ' \n'), fc.boolean(), fc.boolean(), (rows, end, hasMark, hasLastEnd) => {
+      const body = rows.map((row) => JSON.stringify(row)).join(end) + (hasLastEnd ? end : '');
+      expect(rowsOf((hasMark ? '\ufeff' : '') + body)).toEqual(rows);
+    }), { numRuns: 60 });
+  });
+
+  it('counts lines from one, blank ones too', () => {
+    expect(Array.from(readJsonl(files.write('lines.jsonl', '\n{"text":"a"}\n\n\n{"text":"b"}')), ({ line }) => line)).toEqual([2, 5]);
+  });
+
+  it('reads rows that are longer than a chunk of the file', () => {
+    const rows = [{ text: 'a'.repeat(3_000_000) }, { text: 'é'.repeat(1_000_000) }, { text: 'end' }];
+    expect(rowsOf(jsonl(...rows))).toEqual(rows);
+  });
+
+  it('keeps NUL, lone surrogates and characters beyond the first plane as they are', () => {
+    const rows = [{ text: 'a\u0000b' }, { text: '\ud800 alone' }, { text: '\u{1f600}' }];
+    expect(rowsOf(jsonl(...rows))).toEqual(rows);
+  });
+
+  it.each<[string, string | Uint8Array, RegExp]>([
+    ['malformed JSON', '{"text":"a"}\n{"text": "b",}\n', /bad\.jsonl:2\] expected one JSON object on the line, got malformed JSON: .*Correct or delete this line/],
+    ['a row that is a list', '{"text":"a"}\n[1]\n', /:2\] expected a JSON object for a row, got a list/],
+    ['a row that is null', 'null\n', /:1\] expected a JSON object for a row, got null/],
+    ['a JSON list instead of lines', '[\n {"text":"a"}\n]\n', /:1\] .*beginning of a JSON list.* jq -c/],
+    ['an empty file', '', /bad\.jsonl\] expected at least one row for a dataset, got an empty file/],
+    ['nothing but blank lines', '\n \r\n\n', /got an empty file/],
+    ['bytes that are not UTF-8', Buffer.from('{"text":"caf\xe9"}\n', 'latin1'), /:1\] expected UTF-8 text, got bytes of another encoding.* iconv/],
+    ['UTF-16', Buffer.from('\ufeff{"text":"a"}\n', 'utf16le'), /:1\] expected UTF-8 text, got what looks like UTF-16/],
+    ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file \(decompress it first/],
+    ['__proto__ at the top', '{"text":"a","__proto__":{"isAdmin":true}}\n', /:1\] expected ordinary keys in a row, got __proto__/],
+    ['__proto__ deep inside, escaped', '{"messages":[{"role":"user","\\u005f_proto__":1}]}\n', /got __proto__/],
+    ['nesting a million deep', `{"text":${'['.repeat(1e6)}${']'.repeat(1e6)}}\n`, /at most 64 levels of nesting/],
+  ])('refuses %s, naming the file and what to do', (_, content, message) => {
+    const file = files.write('bad.jsonl', content);
+    expect(() => [...readJsonl(file)]).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringMatching(message) as string }));
+    expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined();
+  });
+
+  it('stops reading a line at its limit, long before the line ends', () => {
+    const file = files.write('long.jsonl', `{"text":"a"}\n{"text":"${'x'.repeat(5000)}`);
+    expect(MAX_LINE_BYTES).toBe(64 * 1024 * 1024);
+    expect(() => [...readLines(file, 4096)]).toThrow(/long\.jsonl:2\] expected at most 4096 bytes for a line/);
+  });
+
+  it('refuses a missing file, a folder and a pipe', () => {
+    expect(() => [...readJsonl(`${files.folder}/none.jsonl`)]).toThrow(expect.objectContaining({ code: 'MISSING_FILE' }));
+    expect(() => [...readJsonl(files.folder)]).toThrow(/expected a regular file for a dataset, got a folder/);
+    execFileSync('mkfifo', [`${files.folder}/pipe`]);
+    expect(() => [...readJsonl(`${files.folder}/pipe`)]).toThrow(/got something else/);
+  });
+});
+
+describe('readPlainText', () => {
+  it('gives the text as it is, without a byte order mark', () => {
+    expect(readPlainText(files.write('a.txt', '\ufeffline\r\nline\n'))).toBe('line\r\nline\n');
+  });
+
+  it('refuses an empty file and other encodings', () => {
+    expect(() => readPlainText(files.write('empty.txt', ''))).toThrow(/got an empty file/);
+    expect(() => readPlainText(files.write('latin.txt', Buffer.from('caf\xe9', 'latin1')))).toThrow(/latin\.txt\] expected UTF-8 text/);
+  });
+});

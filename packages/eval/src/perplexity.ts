@@ -1,0 +1,79 @@
+import { setImmediate } from 'node:timers/promises';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
+import { inferenceContext } from '@qdylora/tensor';
+import type { EvalView } from './eval-model.ts';
+import type { EvalTask, MeasureOptions } from './eval-task.ts';
+import type { ExampleLosses } from './example-losses.ts';
+import { groupByLength } from './group-by-length.ts';
+import { ratioMean } from './statistics/ratio-mean.ts';
+
+/** Tokens of one pass: enough rows to keep a matrix product busy, and a few MB of activations. */
+export const DEFAULT_TOKENS_PER_BATCH = 2048;
+
+export interface PerplexityOptions { readonly tokensPerBatch?: number }
+
+export interface LossReport {
+  /** Mean over all counted tokens, in nats. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+  /** Counted tokens. */
+  readonly tokens: number;
+  /** Of the loss, clustered by example; NaN for fewer than two examples. */
+  readonly standardError: number;
+  readonly perExample: ExampleLosses;
+}
+
+/**
+ * Loss and perplexity of one view over examples: Σ losses / Σ counted tokens. The standard error treats an example, not a token, as the thing that was drawn.
+ *
+ * @throws QdyloraError BAD_DATA without a counted token; ABORTED where the signal fires.
+ * @example
+ * const { loss, standardError } = await lossOver(adapted.atRank(8), heldOut);
+ */
+export async function lossOver(view: EvalView, examples: readonly Example[], options: PerplexityOptions & MeasureOptions = {}): Promise<LossReport> {
+  const [perExample] = await perplexity(examples, options).measure([view], options), { mean, standardError } = ratioMean(perExample!);
+  return { loss: mean, perplexity: Math.exp(mean), tokens: perExample!.counts.reduce((sum, count) => sum + count, 0), standardError, perExample: perExample! };
+}
+
+/** Perplexity as a task: the loss of each example under each view, in one walk over the data. */
+export function perplexity(examples: readonly Example[], { tokensPerBatch = DEFAULT_TOKENS_PER_BATCH }: PerplexityOptions = {}): EvalTask {
+  assertArgument(Number.isSafeInteger(tokensPerBatch) && tokensPerBatch >= 1, 'perplexity', `expected a whole number ≥ 1 for tokensPerBatch, got ${tokensPerBatch}`);
+  const counts = Float64Array.from(examples, ({ labels }) => countPredicted(labels));
+  if (!counts.some((count) => count > 0)) {
+    throw new QdyloraError('BAD_DATA', { where: 'perplexity', problem: `expected at least one token to predict, got none in ${examples.length} examples`, nextStep: 'Is eval_dataset empty, or is everything in it a prompt?' });
+  }
+  const counted = [...examples.keys()].filter((i) => counts[i]! > 0);
+  const groups = groupByLength(counted.map((i) => examples[i]!.ids.length), tokensPerBatch).map((group) => group.map((at) => counted[at]!));
+  return {
+    name: 'perplexity',
+    async measure(views, options = {}) {
+      const results = views.map(() => ({ sums: new Float64Array(examples.length), counts }));
+      for (const [done, group] of groups.entries()) {
+        const batch = collate(group.map((i) => examples[i]!));
+        for (const [v, view] of views.entries()) {
+          await turn(options.signal);
+          const sums = await segmentSums(view, batch, options);
+          group.forEach((example, segment) => { results[v]!.sums[example] = sums[segment]!; });
+          options.onProgress?.(done * views.length + v + 1, groups.length * views.length);
+        }
+      }
+      return results;
+    },
+  };
+}
+
+/** One forward pass without gradients; the summed loss of each segment. */
+async function segmentSums({ model, active }: EvalView, batch: TokenBatch, { computeDtype }: MeasureOptions): Promise<Float64Array> {
+  const { backend } = model, { memory } = backend;
+  const tokenLosses = memory.scoped(() => model.loss({ ...inferenceContext(backend, computeDtype), active }, batch, { lossScale: 1 }).tokenLosses, (kept) => [kept]);
+  const losses = await memory.read(tokenLosses), { segments } = batch;
+  memory.release(tokenLosses);
+  return Float64Array.from({ length: segments.length - 1 }, (_, s) => losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0));
+}
+
+async function turn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'eval', problem: 'the evaluation was aborted', cause: signal.reason });
+}

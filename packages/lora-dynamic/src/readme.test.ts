@@ -1,0 +1,13 @@
+import * as contract from '@qdylora/contract';
+import * as tensor from '@qdylora/tensor';
+import { runReadme } from '@qdylora/testing';
+import { expect, it } from 'vitest';
+// @ts-expect-error Vite hands a file over as text when its name ends with ?raw; the compiler does not know that.
+import readme from '../README.md?raw';
+import * as loraDynamic from './index.ts';
+
+it('the README shows values that its examples really give', async () => {
+  const values = await runReadme(readme as string, { '@qdylora/contract': contract, '@qdylora/tensor': tensor, '@qdylora/lora-dynamic': loraDynamic });
+  expect(values.length).toBe(7);
+  for (const { code, got, said } of values) expect(got, code).toEqual(said);
+});

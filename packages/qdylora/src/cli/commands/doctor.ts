@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
+import { cpuLevels, type CpuLevels } from '@qdylora/cpu-kernels';
+import type { Command } from 'commander';
+import { byteSizeText } from '../../config/byte-size.ts';
+import { chooseBackend } from '../../recipes/stages/choose-backend.ts';
+import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { VERSION } from '../../version.ts';
+import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { columns } from '../render/table.ts';
+
+/** What this machine offers, and what of it is used. */
+interface Diagnosis {
+  readonly version: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly cpu: string;
+  readonly threads: number;
+  readonly memoryBytes: number;
+  readonly freeBytes: number;
+  /** Null where none was found. */
+  readonly compiler: string | null;
+  readonly kernels: CpuLevels;
+  readonly backend: string;
+  readonly computeDtype: string;
+  readonly notice: string | null;
+}
+
+export function addDoctorCommand(program: Command, context: Context): void {
+  const command = program.command('doctor').summary('what runs here, and why not more').description('Says which kernels run on this machine, why not others, and what to do about it.').option('--json', 'Print one JSON document');
+  command.action(async (flags: CommonFlags) => {
+    const diagnosis = await diagnose();
+    printResult(context, flags, snakeCased(diagnosis), () => [...columns(linesOf(diagnosis), ['left', 'left']), ...(diagnosis.notice ? ['', context.terminal.paint('yellow', diagnosis.notice)] : [])]);
+  });
+}
+
+async function diagnose(): Promise<Diagnosis> {
+  using chosen = await chooseBackend('auto');
+  return {
+    version: VERSION, node: process.version, platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism(), memoryBytes: totalmem(), freeBytes: freemem(),
+    compiler: findCompiler(), kernels: cpuLevels(), backend: chosen.label, computeDtype: chosen.fastestDtype, notice: chosen.notice,
+  };
+}
+
+/** The first C++ compiler that answers. */
+function findCompiler(): string | null {
+  for (const name of ['c++', 'g++', 'clang++']) {
+    try {
+      return execFileSync(name, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0]!;
+    } catch { /* not this one */ }
+  }
+  return null;
+}
+
+function linesOf(d: Diagnosis): [string, string][] {
+  const levels: [string, string][] = d.kernels.available
+    ? [['addon', d.kernels.path], ...d.kernels.levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : d.kernels.available && name === d.kernels.best ? 'yes, used' : 'yes'])]
+    : [['addon', `none: ${d.kernels.reason}`]];
+  return [
+    ['qdylora', d.version], ['node', d.node], ['platform', d.platform], ['processor', `${d.cpu}, ${d.threads} threads`], ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
+    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'], ...levels, ['backend', d.backend], ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
+  ];
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { mergeGiven } from '../../config/given-values.ts';
+import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
+import { evaluateGiven, type EvaluationRow } from '../../recipes/evaluate.ts';
+import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { showPasses } from '../render/progress.ts';
+import { evaluationTable } from '../render/table.ts';
+
+/** Flags of commands that judge; `--data` is `--dataset`. */
+export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
+
+export function addEvalCommand(program: Command, context: Context): void {
+  const command = program.command('eval').summary('loss and perplexity, at any ranks').description('Loss and perplexity over text or answers: of a base model, or of every rank of an adapter.');
+  addKeyFlags(command, EVALUATE_KEYS).option('--data <names,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
+  command.action(async (flags: JudgeFlags) => {
+    const { results } = await context.interruptible((signal) => evaluateGiven(judgeGiven(flags), {
+      signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'judging'),
+    }));
+    printResult(context, flags, { results: results.map(rowJson) }, () => evaluationTable(results, context.terminal));
+  });
+}
+
+/** The values of a judging command. */
+export const judgeGiven = (flags: JudgeFlags) => mergeGiven(givenFlags(EVALUATE_KEYS, { dataset: flags.data }), givenFlags(EVALUATE_KEYS, flags));
+
+const rowJson = ({ rank, loss, perplexity, tokens, standardError }: EvaluationRow): unknown => snakeCased({ rank, loss, perplexity, tokens, standardError });

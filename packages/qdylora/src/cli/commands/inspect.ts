@@ -1,0 +1,50 @@
+import { isPeftAdapter } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import type { Command } from 'commander';
+import { byteSizeText } from '../../config/byte-size.ts';
+import { checkValues, type OutputOf } from '../../config/check-values.ts';
+import { mergeGiven } from '../../config/given-values.ts';
+import { INSPECT_KEYS } from '../../config/verb-keys.ts';
+import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
+import { inspectCheckpoint, type CheckpointFacts } from '../../recipes/inspect-checkpoint.ts';
+import { previewRow } from '../../recipes/preview-row.ts';
+import { openTokenizer } from '../../recipes/stages/open-base.ts';
+import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { columns } from '../render/table.ts';
+
+export function addInspectCommand(program: Command, context: Context): void {
+  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or a row of data').description('Says what a checkpoint or an adapter is; with --data, shows a row with the tokens that the loss counts.');
+  addKeyFlags(command, INSPECT_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
+  command.action(async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
+    const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
+    if (config.dataset) return showRow(config, context, flags);
+    if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --data rows.jsonl.' });
+    const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model);
+    printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));
+  });
+}
+
+async function showRow(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
+  const tokenizer = config.model ? await openTokenizer(config.model) : null, { terminal } = context;
+  const preview = await previewRow(config.dataset!, config.row, { ...config, tokenizer, color: terminal.hasColor && !flags.json });
+  printResult(context, flags, snakeCased(preview), () => [
+    terminal.paint('dim', `row ${preview.row}, ${preview.format}: ${preview.tokens} tokens, the loss counts ${preview.countedTokens}${terminal.hasColor ? ' (green)' : ' (in ⟦ ⟧)'}`), preview.text,
+  ]);
+}
+
+function checkpointLines(facts: CheckpointFacts): [string, string][] {
+  const types = Object.entries(facts.dtypes).map(([dtype, bytes]) => `${dtype} ${byteSizeText(bytes)}`).join(', ');
+  return [
+    ['name', facts.name], ['format', facts.format], ['architecture', facts.modelType], ['parameters', `${(facts.parameters / 1e6).toFixed(1)} M`], ['size', `${byteSizeText(facts.bytes)} in ${facts.tensors} tensors (${types})`],
+    ['shape', `${facts.layers} layers, hidden ${facts.hiddenSize}, vocabulary ${facts.vocabularySize}`], ['quantization', facts.quantization ?? 'none'],
+    ['tokenizer', facts.hasTokenizer ? (facts.hasChatTemplate ? 'yes, with a chat template' : 'yes, without a chat template') : 'none'], ['fingerprint', facts.fingerprint],
+  ];
+}
+
+const adapterLines = (facts: AdapterFacts): [string, string][] => [
+  ['base', facts.baseModel ?? 'not named'], ['base fingerprint', facts.baseFingerprint ?? 'not known: an adapter from elsewhere, used at its full rank only'], ['ranks', facts.ranks.join(' ')],
+  ['scale', `${facts.scaling}, alpha ${facts.alpha}: ${Object.entries(facts.scales).map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`).join(' ')}`],
+  ['layers', String(facts.layers)], ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`],
+];

@@ -1,0 +1,15 @@
+import type { Command } from 'commander';
+import { MERGE_KEYS } from '../../config/verb-keys.ts';
+import { mergeGivenValues } from '../../recipes/merge-adapter.ts';
+import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { addKeyFlags, givenFlags } from '../key-flags.ts';
+
+export function addMergeCommand(program: Command, context: Context): void {
+  const command = program.command('merge').summary('a model with its adapter folded in').description('Folds an adapter at one rank into a decoded copy of its base, and writes a Hugging Face folder.');
+  addKeyFlags(command, MERGE_KEYS).option('--json', 'Print one JSON document');
+  command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
+    const merged = await mergeGivenValues(givenFlags(MERGE_KEYS, flags), { onNotice: (message) => context.terminal.note(message) }), { outputDir, rank, layers, dtype } = merged;
+    printResult(context, flags, snakeCased(merged), () => [`${outputDir}: ${layers} layers merged at rank ${rank}, ${dtype}`]);
+  });
+}

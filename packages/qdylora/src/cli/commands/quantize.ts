@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { byteSizeText } from '../../config/byte-size.ts';
+import { QUANTIZE_KEYS } from '../../config/verb-keys.ts';
+import { quantizeGiven } from '../../recipes/quantize-folder.ts';
+import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { showPasses } from '../render/progress.ts';
+
+export function addQuantizeCommand(program: Command, context: Context): void {
+  const command = program.command('quantize').summary('a model in 4 bits').description('Writes a model with its linear layers in 4 bits, as transformers and bitsandbytes load it.');
+  addKeyFlags(command, QUANTIZE_KEYS).option('--json', 'Print one JSON document');
+  command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
+    const quantized = await context.interruptible((signal) => quantizeGiven(givenFlags(QUANTIZE_KEYS, flags), {
+      signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'quantizing'),
+    }));
+    const { outputDir, layers, bytesBefore, bytesAfter } = quantized;
+    printResult(context, flags, snakeCased(quantized), () => [`${outputDir}: ${layers} layers in 4 bits, ${byteSizeText(bytesBefore)} → ${byteSizeText(bytesAfter)}`]);
+  });
+}

@@ -1,0 +1,49 @@
+import { Command, CommanderError } from 'commander';
+import { EVALUATE_KEYS, EXPORT_KEYS, GENERATE_KEYS, INSPECT_KEYS, MERGE_KEYS, QUANTIZE_KEYS } from '../config/verb-keys.ts';
+import { KEYS } from '../config/keys.ts';
+import { VERSION } from '../version.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addEvalCommand } from './commands/eval.ts';
+import { addExportCommand } from './commands/export.ts';
+import { addGenerateCommand } from './commands/generate.ts';
+import { addInspectCommand } from './commands/inspect.ts';
+import { addMergeCommand } from './commands/merge.ts';
+import { addQuantizeCommand } from './commands/quantize.ts';
+import { addRanksCommand } from './commands/ranks.ts';
+import { addTrainCommand } from './commands/train.ts';
+import type { Context } from './context.ts';
+import { exitCodeOf, type ExitCode } from './exit-code.ts';
+import { withInterrupts } from './interrupts.ts';
+import { writeOutBooleans } from './key-flags.ts';
+import { errorJson, errorText } from './render/errors.ts';
+
+const ALL_KEYS = { ...GENERATE_KEYS, ...EVALUATE_KEYS, ...EXPORT_KEYS, ...MERGE_KEYS, ...QUANTIZE_KEYS, ...INSPECT_KEYS, ...KEYS };
+
+/** The verbs, in the order in which one needs them. */
+const COMMANDS = [addTrainCommand, addEvalCommand, addRanksCommand, addExportCommand, addMergeCommand, addQuantizeCommand, addGenerateCommand, addInspectCommand, addDoctorCommand];
+
+/** Runs one command line (without `node` and the script) and says how it ended. Nothing is thrown. */
+export async function main(argv: readonly string[], { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>): Promise<ExitCode> {
+  const words = writeOutBooleans(argv, ALL_KEYS), isDebug = words.includes('--debug'), isJson = words.includes('--json');
+  const program = createProgram({ terminal, trainWorker, interruptible: (work) => withInterrupts(terminal, work) });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+    return 0;
+  } catch (error) {
+    terminal.status('');
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
+    terminal.note(errorText(error, terminal, isDebug));
+    return exitCodeOf(error);
+  }
+}
+
+function createProgram(context: Context): Command {
+  const { terminal } = context, program = new Command('qdylora');
+  program.description('Fine-tune a language model at every LoRA rank in one run.').version(VERSION).option('--debug', 'Show where an error comes from');
+  program.configureOutput({ writeOut: (text) => terminal.write(text), writeErr: (text) => terminal.note(text.trimEnd()) }).exitOverride().showHelpAfterError('(--help shows what there is)');
+  program.enablePositionalOptions(false);
+  for (const add of COMMANDS) add(program, context);
+  for (const command of program.commands) command.exitOverride().option('--debug', 'Show where an error comes from');
+  return program;
+}

@@ -1,0 +1,17 @@
+/** What the surroundings of the command decide. The only place that reads them. */
+export interface Environment {
+  /** Somebody watches: progress may redraw its line. */
+  readonly isTty: boolean;
+  readonly hasColor: boolean;
+  readonly columns: number;
+  /** Somebody can type. */
+  readonly canAsk: boolean;
+}
+
+const DEFAULT_COLUMNS = 80;
+
+export function readEnvironment(): Environment {
+  const { NO_COLOR, FORCE_COLOR, TERM } = process.env, isTty = process.stderr.isTTY === true && TERM !== 'dumb';
+  const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
+  return { isTty, hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'), columns: process.stdout.columns ?? DEFAULT_COLUMNS, canAsk: process.stdin.isTTY === true };
+}

@@ -1,0 +1,23 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { Terminal } from '../terminal.ts';
+
+/** An error as a person reads it: what happened, then what to do; the stack only where it is asked for. */
+export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, isDebug: boolean): string {
+  const lines = QdyloraError.isInstance(error) ? ownLines(error, paint) : [paint('red', `[qdylora] ${messageOf(error)}`), 'This should not have happened. --debug shows where; please report it.'];
+  if (isDebug && error instanceof Error) lines.push(paint('dim', stackOf(error)));
+  return lines.join('\n');
+}
+
+function ownLines({ message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
+  if (!nextStep || !message.endsWith(nextStep)) return [paint('red', message)];
+  return [paint('red', message.slice(0, -nextStep.length).trimEnd()), nextStep];
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const stackOf = (error: Error): string => [error.stack ?? '', ...(error.cause instanceof Error ? [`caused by ${stackOf(error.cause)}`] : [])].join('\n');
+
+/** An error as a program reads it. */
+export const errorJson = (error: unknown): object => ({
+  error: QdyloraError.isInstance(error) ? { code: error.code, name: error.name, where: error.where, message: error.message } : { code: 'UNKNOWN', name: 'Error', where: 'qdylora', message: messageOf(error) },
+});

@@ -1,0 +1,66 @@
+import { byteSizeText } from '../../config/byte-size.ts';
+import type { FinetuneEvent, ReadyEvent } from '../../recipes/finetune-events.ts';
+import { lossText } from '../../report/number-text.ts';
+import { VERSION } from '../../version.ts';
+import type { Terminal } from '../terminal.ts';
+import { bar, clockText } from './progress.ts';
+
+type StepEvent = Extract<FinetuneEvent, { type: 'step' }>;
+
+/** Plain output shows about so many steps of a run, evenly spread. */
+const PLAIN_LINES = 50;
+/** Weight of the newest step in the average that time left is told from. */
+const NEWEST_WEIGHT = 0.1;
+
+/** Shows a run as it goes: one line that is redrawn where somebody watches, else plain lines. */
+export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void {
+  let secondsPerStep = NaN;
+  const showStep = (event: StepEvent): void => {
+    secondsPerStep = Number.isNaN(secondsPerStep) ? event.stepSeconds : (1 - NEWEST_WEIGHT) * secondsPerStep + NEWEST_WEIGHT * event.stepSeconds;
+    const { step, totalSteps } = event, left = secondsPerStep * (totalSteps - step);
+    if (terminal.isTty) return terminal.status(fitted(`${stepText(event, bar(step / totalSteps))}  ${clockText(left)} left`, terminal.columns));
+    if (step === 1 || step === totalSteps || step % Math.max(1, Math.round(totalSteps / PLAIN_LINES)) === 0) terminal.note(`${stepText(event, '')}  ${clockText(left)} left`);
+  };
+  return (event) => {
+    switch (event.type) {
+      case 'notice': return terminal.note(terminal.paint('yellow', event.message));
+      case 'ready': return readyLines(event).forEach((line) => terminal.note(line));
+      case 'plan': return event.resumedFrom ? terminal.note(`goes on from ${event.resumedFrom}, step ${event.startStep} of ${event.totalSteps}`) : undefined;
+      case 'step': return showStep(event);
+      case 'phase': return terminal.status(phaseText(event));
+      case 'eval': return terminal.note(`step ${event.step}: held-out loss ${event.byRank.map(({ rank, loss }) => `${rank === null ? '' : `${rank}: `}${lossText(loss)}`).join('  ')}${event.isBest ? '  (best so far)' : ''}`);
+      case 'warning': return terminal.note(terminal.paint('yellow', event.message));
+      case 'checkpoint': return event.kind === 'step' ? terminal.note(terminal.paint('dim', `saved ${event.path}`)) : undefined;
+      case 'done': case 'report': return terminal.status('');
+    }
+  };
+}
+
+/** `step  84/200 ▕████▏ loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB` */
+export function stepText({ step, totalSteps, loss, rank, learningRate, tokensPerSecond, residentBytes }: StepEvent, drawnBar: string): string {
+  const count = `step ${String(step).padStart(String(totalSteps).length)}/${totalSteps}`;
+  return [count, ...(drawnBar ? [drawnBar] : []), `loss ${lossText(loss)}`, ...(rank === null ? [] : [`rank ${rank}`]), `lr ${learningRate.toExponential(1)}`, `${rateText(tokensPerSecond)} tok/s`, byteSizeText(residentBytes)].join('  ');
+}
+
+const rateText = (rate: number): string => (rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-US'));
+
+/** A line that wraps could not be redrawn. */
+const fitted = (line: string, columns: number): string => (line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`);
+
+const phaseText = ({ phase, done, total }: Extract<FinetuneEvent, { type: 'phase' }>): string => (done === undefined || total === undefined ? `${phase} …` : `${phase} ${bar(done / total)} ${done}/${total}`);
+
+const millions = (count: number): string => (count < 1e5 ? count.toLocaleString('en-US') : `${(count / 1e6).toFixed(1)} M`);
+
+/** Weights, gradients and the two moments of AdamW, all float32. */
+const BYTES_PER_TRAINED = 4 * 4;
+
+/** What is about to be trained, in three lines. */
+export function readyLines({ backend, model, adapter, data, config }: ReadyEvent): string[] {
+  const stored = config.quantization === 'none' ? 'not quantized' : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
+  const trained = adapter?.trainableCount ?? model.parameterCount, targets = Array.isArray(config.targetModules) ? config.targetModules.join(', ') : config.targetModules;
+  return [
+    `qdylora ${VERSION} · ${backend}, ${config.computeDtype} · ${model.name} (${model.modelType}, ${millions(model.parameterCount)}) · ${stored} ${byteSizeText(model.weightBytes)}`,
+    `${adapter ? `adapter: ${adapter.matched.length} layers matched by ${targets}, ranks ${adapter.ranks.join(' ')}` : 'full training'}, ${millions(trained)} trainable · ${byteSizeText(trained * BYTES_PER_TRAINED)} with gradients and optimizer`,
+    `data: ${data.training.toLocaleString('en-US')} rows (${data.report.format}), ${data.heldOut.toLocaleString('en-US')} held out${data.report.dropped > 0 ? `, ${data.report.dropped} dropped` : ''}${data.report.truncated > 0 ? `, ${data.report.truncated} cut to ${config.maxSeqLength} tokens` : ''}`,
+  ];
+}

@@ -1,0 +1,25 @@
+import { Worker } from 'node:worker_threads';
+import { QdyloraError } from '@qdylora/contract';
+import type { RunOptions } from '../../config/resolve-run.ts';
+import type { FinetuneResult } from '../../recipes/finetune.ts';
+import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import { packError, unpackError } from './error-transfer.ts';
+import type { FromWorker, ToWorker, TrainOrder } from './train-messages.ts';
+
+export interface WorkerHooks { readonly signal: AbortSignal; readonly onEvent: (event: FinetuneEvent) => void }
+
+/** Fine-tunes in a thread of its own.  @throws what the run throws; QdyloraError NATIVE where the thread dies without a word */
+export function finetuneInWorker(script: URL, options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
+  const worker = new Worker(script, { workerData: { options } satisfies TrainOrder });
+  const stop = (): void => worker.postMessage({ type: 'stop', reason: packError(signal.reason) } satisfies ToWorker);
+  signal.addEventListener('abort', stop);
+  return new Promise<FinetuneResult>((resolve, reject) => {
+    worker.on('message', (message: FromWorker) => {
+      if (message.type === 'event') onEvent(message.event);
+      else if (message.type === 'result') resolve(message.result);
+      else reject(unpackError(message.error));
+    });
+    worker.on('error', reject);
+    worker.on('exit', (code) => reject(new QdyloraError('NATIVE', { where: 'train', problem: `expected a result from the training thread, got its end (${code})`, nextStep: 'Go on from the last checkpoint with --resume-from-checkpoint auto.' })));
+  }).finally(() => signal.removeEventListener('abort', stop));
+}

@@ -1,0 +1,65 @@
+import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
+import type { InputOf, OutputOf } from '../config/check-values.ts';
+import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { EVALUATE_KEYS } from '../config/verb-keys.ts';
+import type { Warn } from './stages/attach-adapter.ts';
+import type { BackendChoice } from './stages/choose-backend.ts';
+import { loadEvalExamples, missingKey } from './stages/load-data.ts';
+import { checkModelValues, openModel, type OpenModel } from './stages/open-model.ts';
+import { ranksOf, readAdapter } from './stages/read-adapter.ts';
+
+export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
+export interface RecipeHooks {
+  readonly signal?: AbortSignal;
+  /** Told what the user should read once. */
+  readonly onNotice?: Warn;
+  readonly onProgress?: MeasureOptions['onProgress'];
+}
+export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> & RecipeHooks & { readonly backend?: BackendChoice };
+
+/** Loss over a set of examples at one rank; rank 0: without an adapter. */
+export interface EvaluationRow { readonly rank: number; readonly loss: number; readonly perplexity: number; readonly tokens: number; readonly standardError: number }
+
+export interface Evaluation {
+  readonly model: string;
+  readonly results: readonly EvaluationRow[];
+  /** Comparisons between the ranks; null without an adapter. */
+  readonly report: RankReport | null;
+}
+
+/**
+ * Loss and perplexity of a model over text or answers, at every asked rank of its adapter.
+ *
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_DATA, BAD_ADAPTER, …
+ * @example
+ * const { results } = await evaluate({ model: 'models/smollm2', adapter: 'runs/smol/adapter', ranks: 'all', dataset: 'test.jsonl' });
+ */
+export async function evaluate({ backend, signal, onNotice, onProgress, ...options }: EvaluateOptions): Promise<Evaluation> {
+  const named = typeof backend === 'object' ? {} : { backend };
+  return evaluateGiven(givenByOptions({ ...options, ...named }), { signal, onNotice, onProgress, backend });
+}
+
+/** The same for values that stand elsewhere (flags). */
+export async function evaluateGiven(given: GivenValues, { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<Evaluation> {
+  const config = checkModelValues(EVALUATE_KEYS, given);
+  if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --data rows.jsonl.');
+  if (!config.adapter && Array.isArray(config.ranks)) onNotice('There is no adapter, so there is one row: the base, as rank 0.');
+  const adapter = config.adapter === null ? null : readAdapter(config.adapter), ranks = adapter && ranksOf(adapter, config.ranks);
+  using opened = await openModel(config, { adapter, backend, warn: onNotice });
+  const examples = await loadEvalExamples(config.dataset, { ...config, vocabularySize: opened.source.vocabularySize, signal }, await opened.source.openTokenizer());
+  const options: MeasureOptions = { computeDtype: opened.computeDtype, signal, onProgress };
+  return { model: opened.source.name, ...(ranks ? await judgeRanks(opened, { ranks, compareWithBase: config.compareWithBase }, examples, options) : await judgeBase(opened, examples, options)) };
+}
+
+type Examples = Parameters<typeof perplexity>[0];
+
+async function judgeBase({ model }: OpenModel, examples: Examples, options: MeasureOptions): Promise<Omit<Evaluation, 'model'>> {
+  const { loss, perplexity: exp, tokens, standardError } = await lossOver({ model, active: null }, examples, options);
+  return { results: [{ rank: 0, loss, perplexity: exp, tokens, standardError }], report: null };
+}
+
+async function judgeRanks({ model, adapter }: OpenModel, { ranks, compareWithBase }: { readonly ranks: readonly number[]; readonly compareWithBase: boolean }, examples: Examples, options: MeasureOptions): Promise<Omit<Evaluation, 'model'>> {
+  const { adapted } = adapter!;
+  const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(examples), { ...options, base: compareWithBase ? { model, active: null } : null });
+  return { results: report.ranks.map(({ rank, loss, perplexity: exp, standardError }) => ({ rank, loss, perplexity: exp, tokens: report.tokens, standardError })), report };
+}

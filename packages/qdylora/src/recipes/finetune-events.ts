@@ -1,0 +1,31 @@
+import type { AttachReport } from '@qdylora/lora-dynamic';
+import type { DatasetReport } from '@qdylora/data';
+import type { TrainEvent } from '@qdylora/trainer';
+import type { RunConfig } from '../config/resolve-run.ts';
+import type { RunReport } from './stages/run-report.ts';
+
+/** What is about to be trained, when model and data are loaded. */
+export interface ReadyEvent {
+  readonly type: 'ready';
+  readonly config: RunConfig;
+  readonly backend: string;
+  readonly model: { readonly name: string; readonly modelType: string; readonly parameterCount: number; readonly weightBytes: number };
+  /** Null for full training. */
+  readonly adapter: (AttachReport & { readonly ranks: readonly number[] }) | null;
+  readonly data: { readonly report: DatasetReport; readonly training: number; readonly heldOut: number };
+}
+
+/** Something that the user should read once. */
+export interface NoticeEvent { readonly type: 'notice'; readonly message: string }
+
+/** Work that takes a while and has no steps. */
+export interface PhaseEvent { readonly type: 'phase'; readonly phase: 'loading' | 'judging' | 'writing'; readonly done?: number; readonly total?: number }
+
+/** Everything is written. */
+export interface ReportEvent { readonly type: 'report'; readonly report: RunReport; readonly files: RunFiles }
+
+/** Where things are; null where there is none. */
+export interface RunFiles { readonly outputDir: string; readonly adapter: string | null; readonly model: string | null; readonly reportJson: string; readonly reportHtml: string }
+
+/** The trainer's events, and what comes before and after them. */
+export type FinetuneEvent = TrainEvent | ReadyEvent | NoticeEvent | PhaseEvent | ReportEvent;

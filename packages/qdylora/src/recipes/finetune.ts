@@ -1,0 +1,166 @@
+import { mkdirSync } from 'node:fs';
+import { writeFileDurably } from '@qdylora/checkpoint';
+import { DEFAULT_TOKENS_PER_BATCH } from '@qdylora/eval';
+import { train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
+import type { ComputeDtype } from '@qdylora/tensor';
+import { givenByOptions } from '../config/given-values.ts';
+import type { RunOptions } from '../config/resolve-run.ts';
+import { runYaml } from '../config/write-run-yaml.ts';
+import { eventStream } from './event-stream.ts';
+import type { FinetuneEvent, RunFiles } from './finetune-events.ts';
+import { prepareRun, type PreparedRun } from './prepare-run.ts';
+import { assembleRun, type AssembledRun } from './stages/assemble-run.ts';
+import { chooseBackend, type BackendChoice, type ChosenBackend } from './stages/choose-backend.ts';
+import { openEventLog, type EventLog } from './stages/event-log.ts';
+import { createJudge, type Judge, type Judgement } from './stages/judge-run.ts';
+import { loadRunData, type RunData } from './stages/load-data.ts';
+import { openSource, type ModelSource } from './stages/open-source.ts';
+import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
+import { runIdentity } from './stages/run-identity.ts';
+import { reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
+import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
+import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
+import { configWithDtype, parameterTensors, writeModelFolder } from './stages/write-model.ts';
+
+/** Every key of a run in camelCase, and what only a program can give. */
+export type FinetuneOptions = Omit<RunOptions, 'backend'> & {
+  /** By name, or one of your own. */
+  readonly backend?: BackendChoice;
+  /** On an abort the running pass is finished, a checkpoint is written, and `result` rejects with code ABORTED. */
+  readonly signal?: AbortSignal;
+};
+
+export interface FinetuneResult { readonly report: RunReport; readonly files: RunFiles; readonly training: TrainResult }
+
+/** A run that has begun. Reading its events is optional. */
+export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly result: Promise<FinetuneResult> }
+
+/**
+ * Fine-tunes a model at every rank at once, and writes adapter, checkpoints, log and report into `outputDir`.
+ *
+ * @throws QdyloraError BAD_CONFIG at once for options that do not fit; everything else rejects `result` and ends the iteration
+ * @example
+ * const run = finetune({ model: 'models/smollm2', dataset: 'gsm8k.jsonl', valSetSize: 200, ranks: [1, 2, 4, 8], outputDir: 'runs/smol' });
+ * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
+ * const { report } = await run.result;
+ */
+export function finetune({ backend, signal, ...options }: FinetuneOptions): FinetuneRun {
+  const named = typeof backend === 'object' ? {} : { backend }, config = prepareRun(givenByOptions({ ...options, ...named }));
+  const events = eventStream<FinetuneEvent>(({ type }) => type === 'step');
+  const result = runFinetune(config, { choice: backend ?? config.backend, signal, emit: events.push });
+  result.then(() => events.close(), (error: unknown) => events.close(error));
+  return { result, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() };
+}
+
+interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly emit: (event: FinetuneEvent) => void }
+
+/** Shared by the stages of a run that is under way. */
+interface Stage extends Hooks {
+  readonly config: PreparedRun;
+  readonly computeDtype: ComputeDtype;
+  readonly source: ModelSource;
+  readonly data: RunData;
+  readonly run: AssembledRun;
+  readonly judge: Judge | null;
+  readonly notes: string[];
+}
+
+async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneResult> {
+  await Promise.resolve(); // the caller gets the run before it begins
+  checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
+  hooks.emit({ type: 'phase', phase: 'loading' });
+  const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
+  const source = await openSource(asked), data = await loadRunData(asked, await source.openTokenizer(), { vocabularySize: source.vocabularySize, signal: hooks.signal });
+  using chosen = await chooseBackend(hooks.choice, { numThreads: asked.numThreads, onFallback: (op) => notice(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`) });
+  const computeDtype = asked.computeDtype === 'auto' ? chosen.fastestDtype : asked.computeDtype, config = { ...asked, computeDtype };
+  for (const message of [chosen.notice, data.heldOutNote, ...data.report.notes]) if (message) notice(message);
+  const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn: notice });
+  const narrow = run.adapted?.report.widerThanLayer ?? [];
+  if (narrow.length > 0) notice(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
+  const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, Math.min(DEFAULT_TOKENS_PER_BATCH, config.microBatchSize * config.maxSeqLength));
+  const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, notes };
+  sayReady(stage, chosen);
+  const training = await trainAndLog(stage);
+  return finish(stage, training);
+}
+
+function sayReady({ emit, config, source, data, run: { model, adapted } }: Stage, chosen: ChosenBackend): void {
+  emit({
+    type: 'ready', config, backend: chosen.label, model: { name: source.name, modelType: model.modelType, parameterCount: model.parameterCount, weightBytes: model.weightBytes },
+    adapter: adapted && { ...adapted.report, ranks: adapted.ranks.ranks }, data: { report: data.report, training: data.training.length, heldOut: data.heldOut.length },
+  });
+}
+
+/** Trains; the run's folder is touched only once its lock is ours. */
+async function trainAndLog(stage: Stage): Promise<TrainResult> {
+  const { config, emit } = stage, paths = runPaths(config.outputDir), run = train(trainOptions(stage));
+  let log: EventLog | null = null;
+  for await (const event of run) {
+    if (event.type === 'plan') {
+      mkdirSync(config.outputDir, { recursive: true });
+      writeFileDurably(paths.run, [Buffer.from(runYaml(config))]);
+      log = openEventLog(paths.events, event.startStep);
+    }
+    log?.write(event);
+    emit(event);
+    noteWarning(event, stage.notes);
+  }
+  return run.result;
+}
+
+function noteWarning(event: TrainEvent, notes: string[]): void {
+  if (event.type === 'warning' && event.code !== 'NON_FINITE_LOSS') notes.push(event.message);
+}
+
+function trainOptions(stage: Stage): TrainOptions {
+  const { config, source, data, run, judge, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
+  const onProgress = (done: number, total: number): void => emit({ type: 'phase', phase: 'judging', done, total });
+  return {
+    ...run.training, signal, resume: resumeFrom(config.resumeFromCheckpoint),
+    evaluate: judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress }),
+    save: {
+      folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,
+      config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),
+      writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage)) : undefined,
+    },
+  };
+}
+
+const adapterBase = ({ source, config: { quantization, doubleQuantization, quantizationBlockSize } }: Stage): AdapterBase => ({
+  name: source.name, model_type: source.config.modelType, fingerprint: source.fingerprint,
+  quantization, double_quantization: doubleQuantization, quantization_block_size: quantizationBlockSize,
+});
+
+/** Writes what the run has come to. */
+async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResult> {
+  const { config, run: { adapted, training: { optimizer } }, source, judge, emit, signal, computeDtype, notes } = stage, paths = runPaths(config.outputDir);
+  const judgement: Judgement | null = judge && await judge.at(training.step, { computeDtype, signal });
+  optimizer.dispose(); // its memory is free for what follows
+  emit({ type: 'phase', phase: 'writing' });
+  await writeWeights(stage);
+  const samples = await samplesOf(stage, judgement);
+  const parts: ReportParts = { config, modelName: source.name, result: training, judgement, samples, notes: [...notes] }, report = runReport(parts);
+  writeReports(paths, report, reportPage(parts, stepsOf(paths.events), nextCommand(config, report)));
+  const files: RunFiles = { outputDir: config.outputDir, adapter: adapted ? paths.adapter : null, model: adapted ? null : paths.model, reportJson: paths.reportJson, reportHtml: paths.reportHtml };
+  emit({ type: 'report', report, files });
+  return { report, files, training };
+}
+
+async function writeWeights(stage: Stage): Promise<void> {
+  const { config, run: { model, adapted }, source } = stage, paths = runPaths(config.outputDir), { saveDtype } = config;
+  if (adapted) return writeAdapted(paths.adapter, adapted, adapterBase(stage));
+  await writeModelFolder(paths.model, { tensors: parameterTensors(model.parameters(), saveDtype), config: configWithDtype(source.config, saveDtype), tokenizerFolder: source.tokenizerFolder, replace: true });
+}
+
+async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal }: Stage, judgement: Judgement | null): ReturnType<typeof sampleTexts> {
+  const ranks = adapted ? sampleRanks(adapted.ranks.ranks, judgement?.ranks?.bestRank ?? null) : [];
+  return sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? data.training[0], ranks, computeDtype, signal });
+}
+
+/** What to try next, as a command line. */
+export function nextCommand({ outputDir, ranks, model }: PreparedRun, { smallestGoodRank }: RunReport): string {
+  const { adapter, model: whole } = runPaths(outputDir);
+  if (!ranks) return `npx qdylora generate --model ${whole} --prompt "…"`;
+  const rank = smallestGoodRank ?? ranks.at(-1)!;
+  return smallestGoodRank === null ? `npx qdylora generate --model ${model} --adapter ${adapter} --rank ${rank} --prompt "…"` : `npx qdylora export --adapter ${adapter} --rank ${rank} --format peft --output-dir ${outputDir}-r${rank}`;
+}

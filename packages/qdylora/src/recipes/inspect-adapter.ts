@@ -1,0 +1,26 @@
+import { rankSet, scaleAt } from '@qdylora/lora-dynamic';
+import { readAdapter } from './stages/read-adapter.ts';
+
+/** What an adapter is. */
+export interface AdapterFacts {
+  readonly kind: 'adapter';
+  readonly baseModel: string | null;
+  /** Null for an adapter from elsewhere. */
+  readonly baseFingerprint: string | null;
+  readonly ranks: readonly number[];
+  readonly scaling: string;
+  readonly alpha: number;
+  /** Factor on B·A, by rank. */
+  readonly scales: Readonly<Record<number, number>>;
+  readonly layers: number;
+  readonly parameters: number;
+}
+
+/** @throws QdyloraError MISSING_FILE, BAD_ADAPTER, UNSUPPORTED */
+export function inspectAdapter(folder: string): AdapterFacts {
+  const { state, sidecar, baseModel } = readAdapter(folder), { ranks, maxRank, alpha, scaling, layers } = state;
+  return {
+    kind: 'adapter', baseModel: sidecar?.base.name ?? baseModel, baseFingerprint: sidecar?.base.fingerprint ?? null, ranks: [...rankSet(ranks)], scaling, alpha,
+    scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])), layers: layers.length, parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
+  };
+}

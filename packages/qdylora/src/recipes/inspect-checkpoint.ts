@@ -1,0 +1,44 @@
+import type { TensorEntry } from '@qdylora/checkpoint';
+import { openBase } from './stages/open-base.ts';
+
+/** What a checkpoint is, from its headers alone. */
+export interface CheckpointFacts {
+  readonly kind: 'checkpoint';
+  readonly name: string;
+  readonly format: string;
+  readonly modelType: string;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly tensors: number;
+  /** Bytes by element type. */
+  readonly dtypes: Readonly<Record<string, number>>;
+  readonly vocabularySize: number;
+  readonly layers: number;
+  readonly hiddenSize: number;
+  readonly quantization: string | null;
+  readonly hasTokenizer: boolean;
+  readonly hasChatTemplate: boolean;
+  readonly fingerprint: string;
+}
+
+/** @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG */
+export async function inspectCheckpoint(path: string): Promise<CheckpointFacts> {
+  using base = await openBase(path);
+  const { checkpoint, name, vocabularySize } = base, { config, tensors, tokenizerFiles } = checkpoint, entries = [...tensors.values()], dtypes: Record<string, number> = {};
+  for (const { dtype, byteLength } of entries) dtypes[dtype] = (dtypes[dtype] ?? 0) + byteLength;
+  return {
+    kind: 'checkpoint', name, format: checkpoint.format, modelType: config.modelType, parameters: parameterCount(entries, config.quantization !== null), bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    tensors: entries.length, dtypes, vocabularySize, layers: config.integer('num_hidden_layers'), hiddenSize: config.integer('hidden_size'),
+    quantization: config.quantization && `${config.quantization.method} ${config.quantization.quantType}`, hasTokenizer: tokenizerFiles.tokenizerJson !== null, hasChatTemplate: tokenizerFiles.chatTemplate !== null,
+    fingerprint: checkpoint.fingerprint(),
+  };
+}
+
+/** Weights of a model; of a 4-bit one two to a byte, and without its scales and tables. */
+function parameterCount(entries: readonly TensorEntry[], isPacked: boolean): number {
+  const count = ({ shape, dtype, name }: TensorEntry): number => {
+    if (isPacked && /\.(absmax|quant_map|nested_\w+|quant_state\.\w+)$/.test(name)) return 0;
+    return shape.reduce((product, size) => product * size, isPacked && dtype === 'U8' ? 2 : 1);
+  };
+  return entries.reduce((sum, entry) => sum + count(entry), 0);
+}

@@ -1,0 +1,71 @@
+import type { Tokenizer } from '@qdylora/data';
+import { maskPreview } from '@qdylora/data';
+import { accumulateGradients, clearGradients, passesOfStep } from '@qdylora/trainer';
+import type { RunConfig } from '../config/resolve-run.ts';
+import type { PreparedRun } from './prepare-run.ts';
+import { assembleRun, type AssembledRun } from './stages/assemble-run.ts';
+import { chooseBackend } from './stages/choose-backend.ts';
+import { loadRunData, type RunData } from './stages/load-data.ts';
+import { openSource } from './stages/open-source.ts';
+import { checkOutputFolder } from './stages/output-folder.ts';
+
+/** What a run would do. */
+export interface RunPlan {
+  readonly config: RunConfig;
+  readonly backend: string;
+  readonly totalSteps: number;
+  readonly stepsPerEpoch: number;
+  readonly trainingRows: number;
+  readonly heldOutRows: number;
+  readonly layers: number;
+  readonly trainableCount: number;
+  /** The first training row, with the tokens that the loss counts. */
+  readonly row: string;
+  /** One pass of one micro batch, measured. */
+  readonly passSeconds: number;
+  readonly passTokens: number;
+  readonly forecastSeconds: number;
+  readonly notes: readonly string[];
+}
+
+/** Share of a training pass that a forward pass alone costs: backward is twice a forward, and recompute one more. */
+const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3);
+
+/** Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.  @throws whatever the run itself would throw up to there */
+export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
+  checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
+  const source = await openSource(asked), tokenizer = await source.openTokenizer(), data = await loadRunData(asked, tokenizer, { vocabularySize: source.vocabularySize, signal }), notes: string[] = [];
+  using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads });
+  const computeDtype = asked.computeDtype === 'auto' ? chosen.fastestDtype : asked.computeDtype, config = { ...asked, computeDtype };
+  for (const message of [chosen.notice, data.heldOutNote, ...data.report.notes]) if (message) notes.push(message);
+  const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn: (message) => notes.push(message) });
+  const pass = await timePass(run, signal);
+  return {
+    config, backend: chosen.label, totalSteps: run.totalSteps, stepsPerEpoch: run.batches.stepsPerEpoch, trainingRows: data.training.length, heldOutRows: data.heldOut.length,
+    layers: run.adapted?.layers.length ?? 0, trainableCount: run.adapted?.report.trainableCount ?? run.model.parameterCount, row: firstRow(data, tokenizer, color),
+    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: forecast(run, data, config, pass), notes,
+  };
+}
+
+const firstRow = ({ training }: RunData, tokenizer: Tokenizer | null, color: boolean): string => maskPreview(training[0]!, { tokenizer, color, maxTokens: 256 });
+
+interface TimedPass { readonly seconds: number; readonly tokens: number; readonly passesPerStep: number }
+
+/** One micro batch forward and backward: the first pass of the first step. */
+async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
+  const { optimizer, batches, sampler, computeDtype, recompute } = training, { backend } = model;
+  optimizer.prepare(backend);
+  clearGradients(model, optimizer.parameters);
+  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler), [first] = passes, losses = backend.memory.allocate('f32', [1]), start = performance.now();
+  await accumulateGradients([first!], 1, losses, { computeDtype, recompute, signal });
+  await backend.memory.read(losses);
+  return { seconds: (performance.now() - start) / 1000, tokens: first!.batch.ids.length, passesPerStep: passes.length };
+}
+
+/** Time goes with tokens: those of the training steps, and those of the held-out rows at every rank and without the adapter. */
+function forecast({ totalSteps, batches, adapted }: AssembledRun, { training, heldOut }: RunData, config: RunConfig, { seconds, tokens, passesPerStep }: TimedPass): number {
+  const secondsPerToken = seconds / tokens, mean = (rows: RunData['training']): number => rows.reduce((sum, { ids }) => sum + ids.length, 0) / Math.max(1, rows.length);
+  const microBatches = batches.batchAt(0).length, tokensPerStep = (training.length * mean(training)) / batches.stepsPerEpoch * (passesPerStep / Math.max(1, microBatches));
+  const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1, views = adapted ? adapted.ranks.ranks.length + 1 : 1;
+  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOut.length * mean(heldOut) * forwardShare(config.gradientCheckpointing));
+}

@@ -1,0 +1,21 @@
+import { resolveRun, type RunConfig } from '../config/resolve-run.ts';
+import type { GivenValues } from '../config/given-values.ts';
+import { missingKey } from './stages/load-data.ts';
+import { readAdapter } from './stages/read-adapter.ts';
+
+/** A run with everything that it needs to begin. */
+export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };
+
+/**
+ * Resolves given values into a run. One that starts from an adapter takes over its ranks and scale.
+ *
+ * @throws QdyloraError BAD_CONFIG for what is wrong or missing
+ */
+export function prepareRun(given: GivenValues): PreparedRun {
+  const folder = given.get('adapter')?.value, { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
+  const config = resolveRun(given, state ? { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling } : {});
+  if (!config.model && !config.init) throw missingKey('model', 'Name the base model: --model path/to/folder.');
+  if (!config.dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
+  if (!config.outputDir) throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
+  return config as PreparedRun;
+}

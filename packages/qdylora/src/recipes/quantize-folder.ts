@@ -1,0 +1,79 @@
+import { openCheckpoint, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
+import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
+import { quantizeOn } from '@qdylora/models';
+import { serializeBitsandbytes, type StoredArray } from '@qdylora/quant';
+import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
+import { givenByOptions, type GivenValues } from '../config/given-values.ts';
+import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
+import type { RecipeHooks } from './evaluate.ts';
+import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
+import { linearLayersOf, type LinearLayer } from './stages/linear-layers.ts';
+import { missingKey } from './stages/load-data.ts';
+import { bytesIn, writeModelFolder } from './stages/write-model.ts';
+
+export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & RecipeHooks & { readonly backend?: BackendChoice };
+
+type Config = OutputOf<typeof QUANTIZE_KEYS>;
+
+export interface QuantizedFolder { readonly outputDir: string; readonly layers: number; readonly bytesBefore: number; readonly bytesAfter: number }
+
+/**
+ * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
+ * Peak memory is the packed model plus one matrix.
+ *
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
+ */
+export function quantizeFolder({ backend, onNotice, onProgress, signal, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
+  return quantizeGiven(givenByOptions({ ...options, ...(typeof backend === 'object' ? {} : { backend }) }), { backend, onNotice, onProgress, signal });
+}
+
+/** The same for values that stand elsewhere (flags). */
+export async function quantizeGiven(given: GivenValues, { backend, onNotice = () => {}, onProgress = () => {}, signal }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<QuantizedFolder> {
+  const config = checkValues(QUANTIZE_KEYS, given), { model, outputDir } = config;
+  if (!model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
+  if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir models/first-nf4.');
+  using checkpoint = await openCheckpoint(model);
+  if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
+  const layers = linearLayersOf(checkpoint);
+  using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads });
+  if (chosen.notice) onNotice(chosen.notice);
+  const packed = new Map<string, TensorToWrite[]>();
+  for (const [i, layer] of layers.entries()) {
+    signal?.throwIfAborted();
+    packed.set(`${layer.name}.weight`, packedTensors(chosen.backend, checkpoint, layer, config));
+    onProgress(i + 1, layers.length);
+  }
+  const tensors = [...checkpoint.tensors].flatMap(([name, entry]) => packed.get(name) ?? [plainTensor(entry)]);
+  await writeModelFolder(outputDir, { tensors, config: quantizedConfig(checkpoint, config), tokenizerFolder: model });
+  return { outputDir, layers: layers.length, bytesBefore: sum([...checkpoint.tensors.values()].map(({ byteLength }) => byteLength)), bytesAfter: sum(tensors.map(byteLengthOf)) };
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Bytes of a tensor whose bytes may not be there yet. */
+const byteLengthOf = ({ dtype, shape, bytes }: TensorToWrite): number => (typeof bytes === 'function' ? shape.reduce((product, size) => product * size, dtype === 'F32' ? 4 : 2) : bytes.length);
+
+function packedTensors(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, { quantization, doubleQuantization, quantizationBlockSize }: Config): TensorToWrite[] {
+  const entry = checkpoint.tensors.get(`${name}.weight`);
+  if (!entry || !sameShape(entry.shape, shape)) throw new QdyloraError(entry ? 'BAD_SHAPE' : 'MISSING_TENSOR', { where: checkpoint.name, problem: `expected [${shape.join(', ')}] for ${name}.weight, got ${entry ? `[${entry.shape.join(', ')}]` : 'none'}` });
+  const matrix = quantizeOn(backend, quantization, entry.readFloat32(), shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16';
+  return [...serializeBitsandbytes(`${name}.weight`, matrix, { sourceDtype })].map(([key, { dtype, shape: own, bytes }]: [string, StoredArray]) => ({ name: key, dtype, shape: own, bytes }));
+}
+
+/** A tensor that is copied; what only GGUF can store becomes bfloat16. */
+function plainTensor(entry: TensorEntry): TensorToWrite {
+  const { name, dtype, shape } = entry;
+  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => entry.readBytes() };
+  return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
+}
+
+/** `quantization_config` as transformers writes it. */
+const quantizedConfig = ({ config }: Checkpoint, { quantization, doubleQuantization }: Config): Record<string, unknown> => ({
+  ...config.raw,
+  quantization_config: {
+    quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
+    bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'], llm_int8_threshold: 6.0,
+    llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
+  },
+});

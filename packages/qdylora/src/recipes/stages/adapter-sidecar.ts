@@ -1,0 +1,35 @@
+import { QdyloraError } from '@qdylora/contract';
+import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
+import { QUANTIZATION_KINDS } from '@qdylora/quant';
+import { z } from 'zod';
+
+/**
+ * What `qdylora.json` says beside a PEFT adapter: the ranks that it serves, the law of their scale, and the base that it was trained on.
+ * No time, path or host stands in it, so equal runs give equal bytes.
+ */
+const sidecarSchema = z.object({
+  format: z.literal('qdylora-adapter'),
+  version: z.literal(1),
+  ranks: z.array(z.number().int().gte(1)).min(1),
+  lora_alpha: z.number().gt(0),
+  lora_scaling: z.enum(RANK_SCALINGS as unknown as ['paper', 'sqrt', 'constant']),
+  target_modules: z.array(z.string()).min(1),
+  base: z.object({
+    name: z.string(), model_type: z.string(), fingerprint: z.string(),
+    quantization: z.enum(['none', ...QUANTIZATION_KINDS]), double_quantization: z.boolean(), quantization_block_size: z.number().int(),
+  }),
+});
+
+export type AdapterSidecar = z.output<typeof sidecarSchema>;
+
+/** Checks what was read; null stays null: an adapter from elsewhere.  @throws QdyloraError BAD_ADAPTER */
+export function readSidecar(folder: string, value: unknown): AdapterSidecar | null {
+  if (value === null) return null;
+  const result = sidecarSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new QdyloraError('BAD_ADAPTER', {
+    where: `${folder}/qdylora.json`, problem: `expected the sidecar of an adapter (format qdylora-adapter, version 1), got a file that does not fit at ${issue!.path.join('.') || 'its top'}: ${issue!.message}`,
+    nextStep: 'Take the adapter from where it was trained, or remove qdylora.json to use it at its full rank only.', details: { path: issue!.path },
+  });
+}

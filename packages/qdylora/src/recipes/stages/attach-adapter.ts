@@ -1,0 +1,49 @@
+import { QdyloraError } from '@qdylora/contract';
+import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import { Linear, modulesOf } from '@qdylora/tensor';
+import type { ReadAdapter } from './read-adapter.ts';
+
+/** A sentence for the user about something that is allowed, and perhaps not meant. */
+export type Warn = (message: string) => void;
+
+export interface BaseFacts { readonly fingerprint: string; readonly warn: Warn }
+
+/** Puts an adapter around the model that it was trained on.  @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does */
+export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts): Adapted<CausalLm> {
+  const { state } = adapter;
+  assertAdapterFits(model, adapter, facts);
+  const adapted = attachDyLora(model, { ranks: state.ranks, alpha: state.alpha, scaling: state.scaling, targetModules: state.layers.map(({ name }) => name) });
+  adapted.load(state);
+  return adapted;
+}
+
+/**
+ * Refuses an adapter of another architecture or other shapes; same shapes and another base fingerprint is a warning that names both.
+ *
+ * @throws QdyloraError BAD_ADAPTER
+ */
+export function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint, warn }: BaseFacts): void {
+  checkBase(model, adapter, fingerprint, warn);
+  checkShapes(model, adapter);
+}
+
+function checkBase(model: CausalLm, { sidecar, folder }: ReadAdapter, fingerprint: string, warn: Warn): void {
+  if (!sidecar) return;
+  const { base } = sidecar;
+  if (base.model_type !== model.modelType) {
+    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} (${base.model_type})`, nextStep: 'Use the base model that the adapter was trained on.', details: { expected: model.modelType, got: base.model_type } });
+  }
+  if (base.fingerprint !== fingerprint) {
+    warn(`The adapter was trained on other weights: ${base.name} (fingerprint ${base.fingerprint.slice(0, 12)}), and this is ${model.name} (${fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be worse.`);
+  }
+}
+
+function checkShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
+  const linears = new Map(modulesOf(model.modules).flatMap((layer) => (layer instanceof Linear ? [[layer.name, layer] as const] : [])));
+  for (const { name, inFeatures, outFeatures } of state.layers) {
+    const layer = linears.get(name), own = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
+    if (layer?.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
+    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected an adapter for ${model.name}, which has ${own} at ${name}, got one for [${outFeatures}, ${inFeatures}]`, nextStep: 'Use the base model that the adapter was trained on.', details: { name, inFeatures, outFeatures } });
+  }
+}

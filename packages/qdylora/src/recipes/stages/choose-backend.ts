@@ -1,0 +1,67 @@
+import { availableParallelism } from 'node:os';
+import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
+import { createCpuBackend } from '@qdylora/cpu-kernels';
+import type { ComputeDtype } from '@qdylora/tensor';
+
+/** A backend by name, or one of the caller's own. */
+export type BackendChoice = 'auto' | 'cpu' | 'host' | Backend;
+
+/** A backend with what a person wants to know about it. */
+export interface ChosenBackend extends Disposable {
+  readonly backend: Backend;
+  /** `cpu avx512, 2 threads`. */
+  readonly label: string;
+  /** What computes products fastest here without loss that matters. */
+  readonly fastestDtype: ComputeDtype;
+  /** One line for the user, where something slower than expected runs; else null. */
+  readonly notice: string | null;
+  /** Ends threads and memory; a caller's own backend stays. */
+  dispose(): void;
+}
+
+export interface ChooseBackendOptions {
+  readonly numThreads?: number | null;
+  /** Told once for each op that runs as TypeScript though kernels are there. */
+  readonly onFallback?: (opName: string) => void;
+}
+
+/**
+ * The backend of a choice; `auto` takes the C++ kernels where they load, and TypeScript, with a notice, where not.
+ *
+ * @throws QdyloraError UNSUPPORTED where the kernels are asked for by name and do not load.
+ */
+export async function chooseBackend(choice: BackendChoice, options: ChooseBackendOptions = {}): Promise<ChosenBackend> {
+  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32', notice: null });
+  if (choice === 'host') return hostBackend(null);
+  if (choice === 'cpu') return cpuBackend(options);
+  try {
+    return await cpuBackend(options);
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.code === 'BAD_ARGUMENT') throw error;
+    return hostBackend(`The C++ kernels do not run here, so TypeScript does the same work, many times slower. ${error.message}`);
+  }
+}
+
+const hostBackend = (notice: string | null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', notice, isOwn: true });
+
+async function cpuBackend({ numThreads, onFallback }: ChooseBackendOptions): Promise<ChosenBackend> {
+  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onFallback && onceEach(onFallback) });
+  const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
+  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', notice: null, isOwn: true, end: backend.dispose });
+}
+
+interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly notice: string | null; readonly isOwn?: boolean; readonly end?: () => void }
+
+function chosen(backend: Backend, { isOwn = false, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
+  const dispose = (): void => { if (isOwn) end(); };
+  return { backend, ...about, dispose, [Symbol.dispose]: dispose };
+}
+
+function onceEach(tell: (name: string) => void): (name: string) => void {
+  const told = new Set<string>();
+  return (name) => {
+    if (told.has(name)) return;
+    told.add(name);
+    tell(name);
+  };
+}

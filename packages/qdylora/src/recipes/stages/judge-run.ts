@@ -1,0 +1,41 @@
+import type { Example } from '@qdylora/data';
+import { lossOver, perplexity, sweepRanks, type MeasureOptions, type MeasuredLoss, type RankReport } from '@qdylora/eval';
+import type { Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import type { EvaluateOptions } from '@qdylora/trainer';
+
+/** Held-out losses of a run: of every rank, or of the one model that full training has. */
+export interface Judgement { readonly ranks: RankReport | null; readonly whole: MeasuredLoss | null }
+
+/** Judges what is trained, and remembers the newest judgement, so that the report needs no second walk over the data. */
+export interface Judge {
+  readonly newest: { readonly step: number; readonly judgement: Judgement } | null;
+  /** Judges now, or takes what it knows of `step`. */
+  at(step: number, options: MeasureOptions): Promise<Judgement>;
+  /** The same as the trainer asks for it. */
+  forTrainer(every: number, options: MeasureOptions): EvaluateOptions;
+}
+
+/** @param tokensPerBatch tokens of one pass: no more than a training pass has, so that judging needs no more memory */
+export function createJudge(model: CausalLm, adapted: Adapted<CausalLm> | null, heldOut: readonly Example[], tokensPerBatch: number): Judge {
+  let newest: Judge['newest'] = null;
+  const judge = async (options: MeasureOptions): Promise<Judgement> => {
+    if (!adapted) return { ranks: null, whole: await lossOver({ model, active: null }, heldOut, { ...options, tokensPerBatch }) };
+    return { ranks: await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, perplexity(heldOut, { tokensPerBatch }), options), whole: null };
+  };
+  const at: Judge['at'] = async (step, options) => {
+    if (newest?.step !== step) newest = { step, judgement: await judge(options) };
+    return newest.judgement;
+  };
+  return {
+    get newest() { return newest; },
+    at,
+    forTrainer: (every, options) => ({
+      every,
+      async run({ step, signal }) {
+        const { ranks, whole } = await at(step, { ...options, signal });
+        return { byRank: ranks?.ranks.map(({ rank, loss }) => ({ rank, loss })) ?? [{ rank: null, loss: whole!.loss }] };
+      },
+    }),
+  };
+}

@@ -1,0 +1,71 @@
+import { QdyloraError } from '@qdylora/contract';
+import { loadDataset, type Dataset, type DatasetReport, type Example, type Tokenizer } from '@qdylora/data';
+import type { RunConfig } from '../../config/resolve-run.ts';
+
+/** Rows as tokens: what is trained on and what is held out. The tokenizer is no part of it, so that its memory can go. */
+export interface RunData {
+  readonly training: readonly Example[];
+  readonly heldOut: readonly Example[];
+  readonly report: DatasetReport;
+  /** Why nothing is held out; null where something is. */
+  readonly heldOutNote: string | null;
+}
+
+/** The keys that decide how rows become tokens. */
+export type RowOptions = Pick<RunConfig, 'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'>;
+
+/**
+ * Reads a run's rows.
+ *
+ * @throws QdyloraError BAD_CONFIG without a dataset, or with two answers to what is held out; BAD_DATA, MISSING_FILE
+ */
+export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null, { vocabularySize, signal }: { readonly vocabularySize: number; readonly signal?: AbortSignal }): Promise<RunData> {
+  const { dataset, evalDataset, valSetSize, seed } = config;
+  if (!dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
+  if (evalDataset && valSetSize > 0) {
+    throw new QdyloraError('BAD_CONFIG', { where: 'val_set_size', problem: `expected either eval_dataset or val_set_size for the held-out rows, got both (${evalDataset.join(', ')} and ${valSetSize})`, nextStep: 'Leave one of them out.' });
+  }
+  const { training, heldOut, report } = await loadDataset(dataset, { ...datasetOptions(config, tokenizer, signal), heldOut: valSetSize, seed });
+  const judged = evalDataset ? (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal))).training : heldOut;
+  for (const example of [...training, ...judged]) assertIdsFit(example, vocabularySize);
+  return { training, heldOut: judged, report, heldOutNote: judged.length > 0 ? null : 'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.' };
+}
+
+const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
+  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss, applyChatTemplate, signal });
+
+/**
+ * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of `maxSeqLength`; of rows, as many whole ones as fit.
+ */
+export async function loadEvalExamples(files: readonly string[], options: RowOptions & { readonly limitTokens: number | null; readonly vocabularySize: number; readonly signal?: AbortSignal }, tokenizer: Tokenizer | null): Promise<Example[]> {
+  const { limitTokens, vocabularySize, signal } = options, { training, report }: Dataset = await loadDataset(files, datasetOptions(options, tokenizer, signal));
+  const examples = limitTokens === null ? training : firstTokens(training, limitTokens, report.format === 'plain_text');
+  for (const example of examples) assertIdsFit(example, vocabularySize);
+  return examples;
+}
+
+function firstTokens(examples: readonly Example[], limit: number, cuts: boolean): Example[] {
+  const kept: Example[] = [];
+  let left = limit;
+  for (const example of examples) {
+    const { ids, labels } = example;
+    if (ids.length > left && !(cuts && left >= 2)) break;
+    kept.push(ids.length <= left ? example : { ...example, ids: ids.slice(0, left), labels: labels.slice(0, left) });
+    left -= Math.min(left, ids.length);
+  }
+  if (kept.length > 0) return kept;
+  throw new QdyloraError('BAD_DATA', { where: 'limit_tokens', problem: `expected room for at least one row, got ${limit} tokens`, nextStep: 'Raise --limit-tokens.' });
+}
+
+/** Ids past the embedding would read memory that is not its own. */
+function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number): void {
+  const wrong = ids.find((id) => id >= vocabularySize) ?? labels.find((id) => id >= vocabularySize);
+  if (wrong === undefined) return;
+  throw new QdyloraError('BAD_DATA', {
+    where: source ? `${source.file}:${source.line}` : 'data', problem: `expected token ids below ${vocabularySize}, the model's vocabulary, got ${wrong}`,
+    nextStep: 'Tokenize with the tokenizer of the model that is trained.', details: { id: wrong, vocabularySize },
+  });
+}
+
+export const missingKey = (name: string, nextStep: string): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', { where: name, problem: `expected a value for ${name}, got none`, nextStep, details: { key: name } });

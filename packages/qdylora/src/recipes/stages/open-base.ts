@@ -1,0 +1,61 @@
+import { dirname, resolve } from 'node:path';
+import { hfConfigOf, openCheckpoint, readHfConfig, type Checkpoint, type CheckpointConfig } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import { loadTokenizer, type Tokenizer } from '@qdylora/data';
+import { familyOf } from '@qdylora/models';
+
+/** A base model on disk: opened and understood, nothing loaded. */
+export interface Base extends Disposable {
+  readonly checkpoint: Checkpoint;
+  /** Short name without a path. */
+  readonly name: string;
+  readonly vocabularySize: number;
+  dispose(): void;
+}
+
+/**
+ * Opens a base model and checks that its architecture is one of ours, before anything costly happens.
+ *
+ * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG
+ */
+export async function openBase(model: string): Promise<Base> {
+  const checkpoint = await openCheckpoint(model);
+  try {
+    const { config } = checkpoint, { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
+    return { checkpoint, name: checkpoint.name, vocabularySize, dispose: checkpoint.dispose, [Symbol.dispose]: checkpoint.dispose };
+  } catch (error) {
+    checkpoint.dispose();
+    throw error;
+  }
+}
+
+/** A folder's tokenizer; null where it has none. The parsed files are not kept. */
+export async function openTokenizer(folder: string): Promise<Tokenizer | null> {
+  using checkpoint = await openCheckpoint(folder);
+  return tokenizerOf(checkpoint);
+}
+
+function tokenizerOf({ tokenizerFiles }: Checkpoint): Tokenizer | null {
+  if (tokenizerFiles.tokenizerJson === null) return null;
+  const { bos, eos, pad } = tokenizerFiles.specialTokens;
+  return loadTokenizer({
+    tokenizerJson: tokenizerFiles.tokenizerJson, tokenizerConfig: tokenizerFiles.tokenizerConfig, chatTemplate: tokenizerFiles.chatTemplate,
+    specialTokens: { bos: bos ?? undefined, eos: eos ?? undefined, pad: pad ?? undefined },
+  });
+}
+
+/** A `config.json` without weights, for a run that starts from random ones; its folder may hold the tokenizer. */
+export function readInitConfig(path: string): { readonly config: CheckpointConfig; readonly folder: string } {
+  const config = readHfConfig(path);
+  familyOf(config.modelType, path).readConfig(hfConfigOf(path, config.raw));
+  return { config, folder: dirname(resolve(path)) };
+}
+
+/** A tokenizer with ids that the model has no rows for reads past its embedding.  @throws QdyloraError BAD_CONFIG */
+export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize: number, name: string): void {
+  if (!tokenizer || tokenizer.vocabularySize <= vocabularySize) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: name, problem: `expected a tokenizer of at most ${vocabularySize} tokens, as many as the model has embeddings, got ${tokenizer.vocabularySize}`,
+    nextStep: 'Do tokenizer.json and the weights belong together?', details: { vocabularySize, tokenizerSize: tokenizer.vocabularySize },
+  });
+}

@@ -1,0 +1,49 @@
+import type { Adapted } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
+import type { ComputeDtype } from '@qdylora/tensor';
+import { checkValues, type OutputOf } from '../../config/check-values.ts';
+import type { GivenValues } from '../../config/given-values.ts';
+import type { Key } from '../../config/key.ts';
+import { attachAdapter, type Warn } from './attach-adapter.ts';
+import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
+import { openSource, type ModelSource } from './open-source.ts';
+import { storedBase, type ReadAdapter } from './read-adapter.ts';
+
+/** Keys of the verbs that use a model without training it. */
+export type ModelConfig = {
+  readonly model: string | null; readonly backend: 'auto' | 'cpu' | 'host'; readonly numThreads: number | null; readonly computeDtype: 'auto' | ComputeDtype;
+  readonly quantization: 'nf4' | 'fp4' | 'none' | null; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number;
+};
+
+/** A model in memory, perhaps with an adapter around it. */
+export interface OpenModel extends Disposable {
+  readonly source: ModelSource;
+  readonly model: CausalLm;
+  readonly adapter: { readonly read: ReadAdapter; readonly adapted: Adapted<CausalLm> } | null;
+  readonly computeDtype: ComputeDtype;
+  readonly chosen: ChosenBackend;
+  dispose(): void;
+}
+
+/** Checks values; where an adapter is named, the way its base was stored is the default. */
+export function checkModelValues<K extends Readonly<Record<string, Key>>>(keys: K, given: GivenValues): OutputOf<K> {
+  const folder = given.get('adapter')?.value, base = typeof folder === 'string' ? storedBase(folder) : null;
+  return checkValues(keys, given, base ? { quantization: base.quantization, doubleQuantization: base.double_quantization, quantizationBlockSize: base.quantization_block_size } : {});
+}
+
+export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readonly backend?: BackendChoice; readonly warn: Warn }
+
+/** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
+export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
+  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 });
+  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, onFallback: (op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`) });
+  if (chosen.notice) warn(chosen.notice);
+  try {
+    const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
+    const computeDtype = config.computeDtype === 'auto' ? chosen.fastestDtype : config.computeDtype, { dispose } = chosen;
+    return { source, model, adapter: adapted && { read: read!, adapted }, computeDtype, chosen, dispose, [Symbol.dispose]: dispose };
+  } catch (error) {
+    chosen.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+import { canonicalJson, type CheckpointConfig } from '@qdylora/checkpoint';
+import type { Backend } from '@qdylora/contract';
+import type { Tokenizer } from '@qdylora/data';
+import { buildModel, familyOf, initializeModel, type CausalLm } from '@qdylora/models';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import { missingKey } from './load-data.ts';
+import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
+
+/** Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is held. */
+export interface ModelSource {
+  readonly name: string;
+  readonly config: CheckpointConfig;
+  readonly vocabularySize: number;
+  /** Of the weights that the run starts from. */
+  readonly fingerprint: string;
+  /** Ids that end a generated text, as the model's files name them. */
+  readonly stopIds: readonly number[];
+  /** Folder or file whose tokenizer belongs to the model. */
+  readonly tokenizerFolder: string;
+  /** Reads the tokenizer anew: who does not keep it, frees it. */
+  openTokenizer(): Promise<Tokenizer | null>;
+  build(backend: Backend): Promise<CausalLm>;
+}
+
+type SourceConfig = Pick<RunConfig, 'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'>;
+
+/** Opens what a run starts from.  @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE */
+export async function openSource(config: SourceConfig): Promise<ModelSource> {
+  return config.init ? randomSource(config.init, config) : checkpointSource(config);
+}
+
+async function checkpointSource(config: SourceConfig): Promise<ModelSource> {
+  const { model, method } = config;
+  if (!model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
+  using base = await openBase(model);
+  const { name, vocabularySize } = base, fingerprint = base.checkpoint.fingerprint();
+  return {
+    name, vocabularySize, fingerprint, config: base.checkpoint.config, tokenizerFolder: model, stopIds: base.checkpoint.generation.eosTokenIds,
+    openTokenizer: () => fittingTokenizer(model, vocabularySize),
+    async build(backend) {
+      using again = await openBase(model);
+      return buildModel(again.checkpoint, { backend, quantization: quantizationOf(config), trainable: method === 'none' });
+    },
+  };
+}
+
+async function randomSource(init: string, { model, seed }: SourceConfig): Promise<ModelSource> {
+  const { config, folder } = readInitConfig(init), { vocabularySize } = familyOf(config.modelType, init).readConfig(config);
+  return {
+    name: 'random', vocabularySize, config, tokenizerFolder: model ?? folder, stopIds: [],
+    fingerprint: createHash('sha256').update(canonicalJson({ config: config.raw, seed })).digest('hex'),
+    openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize),
+    build: (backend) => Promise.resolve(initializeModel(config.raw, { backend, seed })),
+  };
+}
+
+async function fittingTokenizer(folder: string, vocabularySize: number): Promise<Tokenizer | null> {
+  const tokenizer = await openTokenizer(folder);
+  assertTokenizerFits(tokenizer, vocabularySize, folder);
+  return tokenizer;
+}
+
+export const quantizationOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>) =>
+  ({ kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });

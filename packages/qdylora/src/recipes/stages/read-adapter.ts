@@ -1,0 +1,77 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isPeftAdapter, readPeftAdapter, type PeftAdapter } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
+import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
+
+/** An adapter from disk, as a nest of ranks. One that we did not train has a single rank: its own. */
+export interface ReadAdapter {
+  readonly folder: string;
+  readonly state: AdapterState;
+  /** Null for an adapter from elsewhere. */
+  readonly sidecar: AdapterSidecar | null;
+  readonly baseModel: string | null;
+}
+
+/**
+ * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.
+ *
+ * @throws QdyloraError MISSING_FILE where there is none; BAD_ADAPTER, UNSUPPORTED, BAD_FILE
+ */
+export function readAdapter(folder: string): ReadAdapter {
+  if (!isPeftAdapter(folder)) {
+    throw new QdyloraError('MISSING_FILE', { where: 'adapter', problem: `expected a folder with adapter_config.json at ${folder}, got none`, nextStep: 'A run writes it to <output_dir>/adapter.', details: { folder } });
+  }
+  const adapter = readPeftAdapter(folder), sidecar = readSidecar(folder, adapter.sidecar);
+  return { folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel: adapter.config.baseModel };
+}
+
+/** How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole adapter. Null where that is not known. */
+export function storedBase(folder: string): AdapterSidecar['base'] | null {
+  const path = join(folder, 'qdylora.json');
+  if (!existsSync(path)) return null;
+  try {
+    return readSidecar(folder, JSON.parse(readFileSync(path, 'utf8')))?.base ?? null;
+  } catch (error) {
+    if (QdyloraError.isInstance(error)) throw error;
+    return null; // readAdapter says what is wrong with it
+  }
+}
+
+function nestedState(folder: string, { config, layers }: PeftAdapter, { ranks, lora_alpha: alpha, lora_scaling: scaling }: AdapterSidecar): AdapterState {
+  const set = rankSet(ranks), own = [...layers].map(([name, layer]) => ({ name, ...layer }));
+  if (set.maxRank !== config.r || own.some(({ rank }) => rank !== config.r)) {
+    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected rank ${config.r}, as in adapter_config.json, for the largest rank of qdylora.json and every layer, got ${set.maxRank}`, nextStep: 'The files do not belong together; take the adapter from where it was trained.' });
+  }
+  return adapterStateOf({ rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: own }, { ranks: set.ranks, alpha, scaling });
+}
+
+/** Layers of smaller rank are filled up with rows of 0; scales that differ by layer are folded into B. */
+function singleRankState({ layers }: PeftAdapter): AdapterState {
+  const own = [...layers].map(([name, layer]) => ({ name, ...layer })), rank = own.reduce((most, layer) => Math.max(most, layer.rank), 1);
+  const filled = own.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
+    const wideA = new Float32Array(rank * inFeatures), wideB = new Float32Array(outFeatures * rank);
+    wideA.set(a);
+    for (let o = 0; o < outFeatures; o++) for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k]!;
+    return { name, inFeatures, outFeatures, a: wideA, b: wideB };
+  });
+  return adapterStateOf({ rank, scale: 1, loraAlpha: rank, useRslora: false, layers: filled }, { ranks: [rank], alpha: rank, scaling: 'constant' });
+}
+
+/**
+ * The ranks that are asked for: one, a list, or `all` of the adapter's.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a part of an adapter that was trained at one rank only.
+ */
+export function ranksOf({ state, sidecar, folder }: ReadAdapter, asked: 'all' | readonly number[]): readonly number[] {
+  if (asked === 'all') return state.ranks;
+  const set = rankSet(state.ranks);
+  for (const rank of asked) {
+    set.assertUsable(rank);
+    if (sidecar === null && rank !== state.maxRank) {
+      throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected rank ${state.maxRank}, the only one that this adapter was trained at, got ${rank}`, nextStep: 'A part of an ordinary LoRA adapter is worth little; train with ranks to get all of them.', details: { rank, ranks: state.ranks } });
+    }
+  }
+  return asked;
+}

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
+import type { MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
+import type { TrainResult } from '@qdylora/trainer';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import type { ReportData, ReportSamples, ReportStep } from '../../report/report-data.ts';
+import { renderReport } from '../../report/render-report.ts';
+import type { Judgement } from './judge-run.ts';
+import { snakeCased } from './snake-cased.ts';
+
+/** What a run has come to: the numbers of `report.json`. */
+export interface RunReport {
+  readonly model: string;
+  readonly method: string;
+  readonly steps: number;
+  readonly tokens: number;
+  readonly finalLoss: number;
+  readonly seconds: number;
+  readonly skippedSteps: number;
+  /** Held-out loss without the adapter; null where nothing is held out. */
+  readonly base: MeasuredLoss | null;
+  /** Held-out loss of a model that was trained as a whole. */
+  readonly heldOut: MeasuredLoss | null;
+  /** One row a rank, rising; none where nothing is held out. */
+  readonly ranks: readonly RankRow[];
+  readonly bestRank: number | null;
+  readonly smallestGoodRank: number | null;
+  readonly confidenceSet: readonly number[];
+  readonly aurac: number | null;
+  readonly auracLinear: number | null;
+  readonly detectableDifference: number | null;
+  readonly heldOutExamples: number;
+  readonly heldOutTokens: number;
+  readonly samples: ReportSamples;
+  /** What a reader should know: for one, that nothing was held out. */
+  readonly notes: readonly string[];
+}
+
+export interface ReportParts { readonly config: RunConfig; readonly modelName: string; readonly result: TrainResult; readonly judgement: Judgement | null; readonly samples: ReportSamples; readonly notes: readonly string[] }
+
+export function runReport({ config, modelName, result, judgement, samples, notes }: ReportParts): RunReport {
+  const ranks: RankReport | null = judgement?.ranks ?? null, { step: steps, tokens, finalLoss, seconds, skippedSteps } = result;
+  return {
+    model: modelName, method: config.method, steps, tokens, finalLoss, seconds, skippedSteps,
+    base: ranks?.base ?? null, heldOut: judgement?.whole ?? null, ranks: ranks?.ranks ?? [], bestRank: ranks?.bestRank ?? null, smallestGoodRank: ranks?.smallestGoodRank ?? null,
+    confidenceSet: ranks?.confidenceSet ?? [], aurac: ranks?.aurac ?? null, auracLinear: ranks?.auracLinear ?? null, detectableDifference: ranks?.detectableDifference ?? null,
+    heldOutExamples: ranks?.examples ?? 0, heldOutTokens: ranks?.tokens ?? 0, samples, notes,
+  };
+}
+
+/** Writes `report.json` and `report.html`. */
+export function writeReports(paths: { readonly reportJson: string; readonly reportHtml: string }, report: RunReport, page: ReportData): void {
+  writeFileDurably(paths.reportJson, [Buffer.from(canonicalJson(snakeCased(report)))]);
+  writeFileDurably(paths.reportHtml, [Buffer.from(renderReport(page))]);
+}
+
+/** The data of `report.html`. */
+export function reportPage(parts: ReportParts, steps: readonly ReportStep[], nextCommand: string | null): ReportData {
+  const { config, modelName, judgement, samples, notes } = parts;
+  return {
+    model: modelName, dataset: config.dataset?.join(', ') ?? null, settings: settingsOf(parts), steps, ranks: judgement?.ranks ?? null, heldOut: judgement?.whole ?? null,
+    samples, notes, nextCommand,
+  };
+}
+
+function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
+  const { method, ranks, loraScaling, loraAlpha, rankSchedule, quantization, doubleQuantization, learningRate, lrScheduler, microBatchSize, gradientAccumulationSteps, maxSeqLength, computeDtype, seed } = config;
+  const adapter: [string, unknown][] = ranks ? [['Ranks', ranks.join(', ')], ['Scaling', `${loraScaling}, alpha ${loraAlpha}`], ['Rank schedule', rankSchedule]] : [];
+  const own: [string, unknown][] = [
+    ['Method', method], ...adapter, ['Base weights', quantization === 'none' ? 'not quantized' : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`],
+    ['Steps', result.step], ['Tokens', result.tokens.toLocaleString('en-US')], ['Rows a step', `${microBatchSize} × ${gradientAccumulationSteps}`], ['Longest row', `${maxSeqLength} tokens`],
+    ['Learning rate', `${learningRate}, ${lrScheduler}`], ['Compute', computeDtype], ['Seed', seed],
+  ];
+  return own.map(([name, value]) => ({ name, value: String(value) }));
+}
+
+/** The steps of a run, from its event log: also those that an earlier process did. */
+export function stepsOf(eventsPath: string): ReportStep[] {
+  return readFileSync(eventsPath, 'utf8').split('\n').flatMap((line) => {
+    if (!line.startsWith('{"type":"step"')) return [];
+    const { step, loss, rank, learning_rate: learningRate } = JSON.parse(line) as { step: number; loss: number | null; rank: number | null; learning_rate: number };
+    return [{ step, loss: loss ?? NaN, rank, learningRate }];
+  });
+}

@@ -1,0 +1,39 @@
+import { writePeftAdapter } from '@qdylora/checkpoint';
+import type { Adapted, SlicedAdapter } from '@qdylora/lora-dynamic';
+import { peftScaling } from '@qdylora/lora-dynamic';
+import type { AdapterSidecar } from './adapter-sidecar.ts';
+
+/** The base of an adapter, as its files name it. */
+export type AdapterBase = AdapterSidecar['base'];
+
+/** Writes a trained nest at its full rank. The live matrices are written from where they lie; only B is turned into PEFT's order, layer by layer. */
+export async function writeAdapted(folder: string, adapted: Adapted<unknown>, base: AdapterBase): Promise<void> {
+  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report } = adapted;
+  const layers = adapted.layers.map(({ name, outFeatures, a, b }) => ({ name, a: a.view.data as Float32Array, b: transposed(b.view.data as Float32Array, maxRank, outFeatures) }));
+  const targetModules = targetNames(report.matched, report.unmatched);
+  await writePeftAdapter(folder, {
+    layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, replace: true,
+    sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
+  });
+}
+
+const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
+
+/** Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar` null where its base is not known. */
+export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, targetModules }: { readonly sidecar: AdapterSidecar | null; readonly baseModel: string | null; readonly targetModules: readonly string[] }): Promise<void> {
+  await writePeftAdapter(folder, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
+}
+
+/** Ends of names where those mean exactly the matched layers, as in PEFT's own configs; else full names. */
+export function targetNames(matched: readonly string[], unmatched: readonly string[]): string[] {
+  const ends = [...new Set(matched.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort();
+  const isExact = !unmatched.some((name) => ends.some((end) => name === end || name.endsWith(`.${end}`)));
+  return isExact ? ends : [...matched].sort();
+}
+
+/** [rank, out] → [out, rank] */
+function transposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
+  const out = new Float32Array(outFeatures * rank);
+  for (let k = 0; k < rank; k++) for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o]!;
+  return out;
+}

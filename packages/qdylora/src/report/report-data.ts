@@ -1,0 +1,38 @@
+import type { MeasuredLoss, RankReport } from '@qdylora/eval';
+
+/** Everything that the report shows. Equal data give equal bytes: a date stands in it only where a setting brings one. */
+export interface ReportData {
+  /** Name of the base model, as a person would say it. */
+  readonly model: string;
+  /** What it was trained on; null where this is not known. */
+  readonly dataset: string | null;
+  /** "What was run", in the order of reading: method, ranks, scaling, quantization, steps, tokens, learning rate, … */
+  readonly settings: readonly ReportSetting[];
+  /** Optimizer steps in rising order; none where only an adapter was judged. */
+  readonly steps: readonly ReportStep[];
+  /** The sweep over the ranks; null where nothing was held out, or there are no ranks. */
+  readonly ranks: RankReport | null;
+  /** Held-out loss of a run without ranks (`method: none`). */
+  readonly heldOut?: MeasuredLoss | null;
+  readonly samples: ReportSamples;
+  /** What a reader should know besides: skipped steps, a fallback that was taken, … One sentence each. */
+  readonly notes: readonly string[];
+  /** The command to try next. */
+  readonly nextCommand: string | null;
+}
+
+export interface ReportSetting { readonly name: string; readonly value: string }
+
+/** One optimizer step; `rank` null: no adapter. A loss that is no finite number marks a skipped step. */
+export interface ReportStep { readonly step: number; readonly loss: number; readonly rank: number | null; readonly learningRate?: number }
+
+/** Texts, or the reason why there are none, as a sentence. */
+export type ReportSamples = { readonly prompts: readonly SamplePrompt[] } | { readonly missing: string };
+
+export interface SamplePrompt {
+  readonly prompt: string;
+  /** What the data set gives as the answer. */
+  readonly expected?: string | null;
+  /** Rank null: the base, or a model that was trained as a whole. */
+  readonly byRank: readonly { readonly rank: number | null; readonly text: string }[];
+}

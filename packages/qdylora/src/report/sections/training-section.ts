@@ -1,0 +1,30 @@
+import { rankStripHeight } from '../charts/rank-strip.ts';
+import { smoothingWindow } from '../charts/smooth-losses.ts';
+import { trainingChart } from '../charts/training-chart.ts';
+import { html, type Html } from '../html.ts';
+import { countOf, countText } from '../number-text.ts';
+import type { ReportStep } from '../report-data.ts';
+import { twoWidths } from './two-widths.ts';
+
+const WIDTH = 1000;
+
+/** Loss over the steps; null where only an adapter was judged. */
+export function trainingSection(steps: readonly ReportStep[]): Html | null {
+  if (steps.length === 0) return null;
+  const window = smoothingWindow(steps.length), skipped = steps.filter(({ loss }) => !Number.isFinite(loss)).length;
+  const caption = [
+    window > 1 ? `Thin: each step. Thick: mean over ${window} steps, fewer at the ends.` : '',
+    drawnOften(steps),
+    skipped > 0 ? `${countOf(skipped, 'step')} had no finite loss and ${skipped === 1 ? 'was' : 'were'} skipped.` : '',
+  ].filter(Boolean).join(' ');
+  if (skipped === steps.length) return html`<section><h2>Training loss</h2><p>${caption}</p></section>`;
+  return html`<section><h2>Training loss</h2><figure>${twoWidths((width) => trainingChart(steps, width), WIDTH)}</figure>${caption && html`<p class="caption">${caption}</p>`}</section>`;
+}
+
+/** How often each rank was drawn, for a reader of a run with too many steps to draw them. */
+function drawnOften(steps: readonly ReportStep[]): string {
+  const counts = new Map<number, number>();
+  for (const { rank } of steps) if (rank !== null) counts.set(rank, (counts.get(rank) ?? 0) + 1);
+  if (rankStripHeight(steps) > 0 || counts.size < 2 || counts.size > 16) return '';
+  return `Ranks drawn: ${[...counts].sort(([a], [b]) => a - b).map(([rank, count]) => `${rank} (${countText(count)}×)`).join(', ')}.`;
+}

@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../test/temporary-folder.ts';
+import { LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
+
+const held = (folder: string, holder: object): void => writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
+const asJson = ({ pid, host, bootId, startTime } = thisProcess()) => ({ pid, host, boot_id: bootId, start_time: startTime });
+const codeOf = (run: () => unknown): string | undefined => {
+  try { run(); } catch (error) { return QdyloraError.isInstance(error) ? error.code : String(error); }
+  return undefined;
+};
+
+/** The number of a process that has ended. */
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  return child.pid!;
+}
+
+describe('a folder lock', () => {
+  it('keeps a second holder out until it is released', () => {
+    const folder = temporaryFolder(), lock = lockFolder(folder);
+    expect(codeOf(() => lockFolder(folder))).toBe('BUSY_FOLDER');
+    lock.release();
+    expect(lockFolder(folder).tookOver).toBeNull();
+  });
+
+  it('makes the folder if need be, and leaves nothing but the lock file', () => {
+    const folder = join(temporaryFolder(), 'a', 'b');
+    lockFolder(folder);
+    expect(readdirSync(folder)).toEqual([LOCK_FILE]);
+  });
+
+  it('of a process that is gone is taken over', async () => {
+    const folder = temporaryFolder(), pid = await deadPid();
+    held(folder, { ...asJson(), pid });
+    expect(lockFolder(folder).tookOver).toBe(`took over the lock of process ${pid}, which is gone`);
+    expect(readdirSync(folder)).toEqual([LOCK_FILE]);
+    expect(JSON.parse(readFileSync(join(folder, LOCK_FILE), 'utf8'))).toMatchObject({ pid: process.pid });
+  });
+
+  it('of another boot is taken over, even if a process of that number lives', () => {
+    const folder = temporaryFolder();
+    held(folder, { ...asJson(), boot_id: 'another boot' });
+    expect(lockFolder(folder).tookOver).not.toBeNull();
+  });
+
+  it.skipIf(!existsSync('/proc/self/stat'))('of an earlier process that had our number is taken over', () => {
+    const folder = temporaryFolder();
+    held(folder, { ...asJson(), start_time: '1' });
+    expect(lockFolder(folder).tookOver).not.toBeNull();
+  });
+
+  it('of another machine is respected, since nobody here can tell', () => {
+    const folder = temporaryFolder();
+    held(folder, { ...asJson(), host: 'elsewhere', pid: 1 });
+    expect(() => lockFolder(folder)).toThrow(/process 1 on elsewhere.*delete the lock file/);
+  });
+
+  it.each(['', '{', '[]', '{"pid":"1"}', '{"pid":1}', 'null'])('that reads %j is taken over', (text) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, LOCK_FILE), text);
+    expect(lockFolder(folder).tookOver).toBe('took over a lock that nobody can read');
+  });
+
+  it('released late does not remove the lock of the next holder', () => {
+    const folder = temporaryFolder(), lock = lockFolder(folder);
+    lock.release();
+    const next = lockFolder(folder);
+    lock.release();
+    expect(codeOf(() => lockFolder(folder))).toBe('BUSY_FOLDER');
+    next.release();
+  });
+
+  it('in a place that cannot be written to is a WRITE_FAILED', () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'file'), '');
+    expect(codeOf(() => lockFolder(join(folder, 'file')))).toBe('WRITE_FAILED');
+  });
+});

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import * as fs from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+
+export const LOCK_FILE = 'lock.json';
+
+/** Enough to tell a living process from one that is gone, also when its number was given away again. null: not known on this system. */
+export interface ProcessIdentity { readonly pid: number; readonly host: string; readonly bootId: string | null; readonly startTime: string | null }
+
+export interface FolderLock {
+  /** What became of an older lock: a sentence, or null. */
+  readonly tookOver: string | null;
+  /** Removes the lock if it is still ours. */
+  release(): void;
+}
+
+/** Two processes that find the same dead lock may each win once; a third round means that somebody else is there. */
+const MOST_ROUNDS = 3;
+
+/**
+ * Makes this process the only one that writes checkpoints into `folder`. The lock of a process that is gone is taken over.
+ *
+ * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
+ */
+export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
+  makeFolder(folder);
+  const path = join(folder, LOCK_FILE), own = JSON.stringify({ pid: self.pid, host: self.host, boot_id: self.bootId, start_time: self.startTime, nonce: randomUUID() });
+  let tookOver: string | null = null;
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    if (createWhole(path, own)) return { tookOver, release: () => { if (readText(path) === own) fs.rmSync(path, { force: true }); } };
+    const held = readText(path);
+    if (held === null) continue;
+    const holder = identityOf(held);
+    if (holder && mayLive(holder, self)) throw busy(path, holder);
+    tookOver = holder ? `took over the lock of process ${holder.pid}, which is gone` : 'took over a lock that nobody can read';
+    setAside(path, held);
+  }
+  throw busy(path, identityOf(readText(path) ?? ''));
+}
+
+export const thisProcess = (): ProcessIdentity => ({ pid: process.pid, host: hostname(), bootId: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null, startTime: startTimeOf(process.pid) });
+
+/** Clock ticks between boot and the start of a process (field 22 of /proc/<pid>/stat), which tells two processes of one number apart. */
+function startTimeOf(pid: number): string | null {
+  const stat = readText(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null; // the command in parentheses may hold spaces
+}
+
+function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
+  if (holder.host !== self.host) return true; // its process numbers mean nothing here
+  if (holder.bootId !== self.bootId) return false;
+  if (!isRunning(holder.pid)) return false;
+  const now = startTimeOf(holder.pid);
+  return holder.startTime === null || now === null || holder.startTime === now;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code !== 'ESRCH'; // EPERM: somebody else's, but alive
+  }
+}
+
+/** Creates a file that is whole from its first moment on; false where there is one. */
+function createWhole(path: string, text: string): boolean {
+  const temporary = `${path}.${process.pid}-${randomUUID()}`;
+  try {
+    fs.writeFileSync(temporary, text, { flag: 'wx' });
+    fs.linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === 'EEXIST') return false;
+    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text); // a file system without hard links
+    throw writeFailed(path, error);
+  } finally {
+    fs.rmSync(temporary, { force: true });
+  }
+}
+
+function makeFolder(folder: string): void {
+  try { fs.mkdirSync(folder, { recursive: true }); } catch (error) { throw writeFailed(folder, error); }
+}
+
+function createPlainly(path: string, text: string): boolean {
+  try {
+    fs.writeFileSync(path, text, { flag: 'wx' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes a dead lock, unless another process has put its own there meanwhile. */
+function setAside(path: string, dead: string): void {
+  const aside = `${path}.dead-${randomUUID()}`;
+  try {
+    fs.renameSync(path, aside);
+    if (readText(aside) !== dead) fs.linkSync(aside, path);
+  } catch { /* somebody else was quicker; the next round sees what is there */ }
+  fs.rmSync(aside, { force: true });
+}
+
+function identityOf(text: string): ProcessIdentity | null {
+  try {
+    const { pid, host, boot_id: bootId, start_time: startTime } = JSON.parse(text) as Record<string, unknown>;
+    const isText = (value: unknown): value is string | null => value === null || typeof value === 'string';
+    return Number.isSafeInteger(pid) && typeof host === 'string' && isText(bootId) && isText(startTime) ? { pid: pid as number, host, bootId, startTime } : null;
+  } catch {
+    return null;
+  }
+}
+
+function readText(path: string): string | null {
+  try { return fs.readFileSync(path, 'utf8'); } catch { return null; }
+}
+
+const writeFailed = (path: string, cause: unknown): QdyloraError => new QdyloraError('WRITE_FAILED', {
+  where: 'lock', problem: `expected to create ${path}, got ${(cause as Error).message}`, nextStep: 'Choose a folder that can be written to.', details: { path, code: (cause as { code?: string }).code }, cause,
+});
+
+const busy = (path: string, holder: ProcessIdentity | null): QdyloraError => new QdyloraError('BUSY_FOLDER', {
+  where: 'lock', problem: `expected a folder that nobody else writes to, got the lock ${path} of ${holder ? `process ${holder.pid} on ${holder.host}` : 'another process'}`,
+  nextStep: 'Wait for that run, or choose another output_dir. If no such run exists, delete the lock file.', details: { path, ...holder },
+});

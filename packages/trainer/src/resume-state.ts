@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSafetensors, validateFolder, type SafetensorsFile, type TensorEntry } from '@qdylora/checkpoint';
+import { QdyloraError, typedArray, type DType } from '@qdylora/contract';
+import type { SavedArray } from './optimizers/optimizer.ts';
+import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
+import { assertSameRun, parseRunState, type RunProgress } from './run-state.ts';
+import { listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, SAFETENSORS_NAMES, STATE_FILE, type RunParts } from './save-state.ts';
+
+export interface FoundCheckpoint {
+  /** The newest whole checkpoint; null where there is none. */
+  readonly path: string | null;
+  /** Newer ones that are not whole, and why. */
+  readonly damaged: readonly { readonly path: string; readonly problem: string }[];
+}
+
+/** Looks for the newest checkpoint whose every file has the size and hash of its manifest. The folder's names are never trusted alone. */
+export function findCheckpoint(folder: string): FoundCheckpoint {
+  const damaged: { path: string; problem: string }[] = [];
+  for (const { path } of listCheckpoints(folder)) {
+    const state = validateFolder(path);
+    if (state.isValid) return { path, damaged };
+    damaged.push({ path, problem: state.problem });
+  }
+  return { path: null, damaged };
+}
+
+/**
+ * Puts weights, optimizer state and progress of a checkpoint back; the optimizer must be prepared. Everything is checked before anything changes.
+ *
+ * @throws QdyloraError BAD_RESUME where the checkpoint is not whole or belongs to another run.
+ */
+export function resumeState(path: string, { backend, optimizer, identity }: Omit<RunParts, 'progress'>): RunProgress {
+  const folder = validateFolder(path);
+  if (!folder.isValid) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint, got: ${folder.problem}`, nextStep: 'Resume from another checkpoint.', details: { path } });
+  const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
+  assertSameRun(path, saved.identity, identity);
+  const parameterFile = openSafetensors(join(path, PARAMETERS_FILE)), optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
+  try {
+    const parameters = savedArrays(parameterFile), own = optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)] as const);
+    for (const [name, array] of own) checkSaved(name, array, parameters.get(name));
+    optimizer.load({ counts: saved.counts, arrays: savedArrays(optimizerFile) });
+    for (const [name, array] of own) array.write(parameters.get(name)!.read() as never);
+  } finally {
+    parameterFile.dispose();
+    optimizerFile.dispose();
+  }
+  return saved.progress;
+}
+
+const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> => new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));
+
+function savedArray(name: string, entry: TensorEntry): SavedArray {
+  const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find((own) => SAFETENSORS_NAMES[own] === entry.dtype);
+  if (!dtype) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected one of ${Object.values(SAFETENSORS_NAMES).join(', ')} for ${name}, got ${entry.dtype}` });
+  const length = entry.shape.reduce((product, size) => product * size, 1);
+  return { dtype, length, read: () => typedArray(dtype, entry.readBytes().buffer, 0, length) };
+}

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { freshProgress, parseRunState, runStateJson, type RunState } from './run-state.ts';
+
+const state: RunState = {
+  progress: { ...freshProgress(), step: 12, epoch: 1, tokens: 345, finalLoss: 1 / 3, skippedSteps: 2, badInARow: 1, evaluatedAt: 10, best: { step: 10, score: 0.1 + 0.2 }, events: 17 },
+  counts: { rows: [1, 1, 3], rest: 0 }, identity: { seed: 7, nested: { a: [1, 2] } },
+};
+const throughJson = (value: unknown): Record<string, unknown> => JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
+
+describe('the state of a run as JSON', () => {
+  it('comes back the same, every double to the last bit', () => { expect(parseRunState('at', throughJson(runStateJson(state)))).toEqual(state); });
+  it('comes back the same where there was no loss yet and no best', () => {
+    const fresh = { ...state, progress: freshProgress() };
+    expect(parseRunState('at', throughJson(runStateJson(fresh)))).toEqual(fresh);
+  });
+
+  it.each([
+    ['format', 'else'], ['version', 2], ['step', -1], ['step', 1.5], ['step', '12'], ['tokens', undefined], ['final_loss', 'x'], ['best', 3], ['best', { step: 1 }], ['optimizer_steps', []],
+    ['optimizer_steps', { rows: [-1], rest: 0 }], ['optimizer_steps', { rows: {}, rest: 0 }], ['config', null],
+  ])('is refused with %s %j, by name', (field, value) => {
+    expect(() => parseRunState('the/path', { ...throughJson(runStateJson(state)), [field]: value })).toThrow(new RegExp(`the/path: expected .* ${field.split('_')[0]}`));
+  });
+  it.each([null, 3, [], 'text'])('is refused as a whole where it is %j', (value) => { expect(() => parseRunState('at', value)).toThrow(/expected an object for the state/); });
+});

@@ -1,0 +1,86 @@
+import { canonicalJson } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import type { StepCounts } from './optimizers/optimizer.ts';
+
+/** Where a run stands, besides weights and optimizer arrays. Everything random derives from (seed, step), so nothing else is needed to go on. */
+export interface RunProgress {
+  /** Optimizer steps done, skipped ones included: the place in the data. */
+  step: number;
+  epoch: number;
+  /** Tokens that went through the model. */
+  tokens: number;
+  finalLoss: number;
+  skippedSteps: number;
+  /** Skipped steps since the last good one. */
+  badInARow: number;
+  /** Step of the last evaluation. */
+  evaluatedAt: number;
+  best: { step: number; score: number } | null;
+  /** Events emitted so far. */
+  events: number;
+}
+
+export const freshProgress = (): RunProgress =>
+  ({ step: 0, epoch: 0, tokens: 0, finalLoss: NaN, skippedSteps: 0, badInARow: 0, evaluatedAt: 0, best: null, events: 0 });
+
+/** Values of the run that a resumed one must share. */
+export type RunIdentity = Readonly<Record<string, unknown>>;
+
+/** Content of a checkpoint's `state.json`. */
+export interface RunState { readonly progress: RunProgress; readonly counts: StepCounts; readonly identity: RunIdentity }
+
+export const STATE_VERSION = 1;
+const FORMAT = 'qdylora-training';
+
+/** A run's state as JSON values. */
+export function runStateJson({ progress, counts, identity }: RunState): Record<string, unknown> {
+  const { finalLoss, skippedSteps, badInARow, evaluatedAt, events, ...rest } = progress;
+  return {
+    format: FORMAT, version: STATE_VERSION, ...rest, final_loss: Number.isFinite(finalLoss) ? finalLoss : null, skipped_steps: skippedSteps, bad_in_a_row: badInARow,
+    evaluated_at: evaluatedAt, events_offset: events, optimizer_steps: { rows: counts.rows, rest: counts.rest }, config: identity,
+  };
+}
+
+/** Reads it back.  @throws QdyloraError BAD_RESUME naming the field that does not fit. */
+export function parseRunState(path: string, json: unknown): RunState {
+  const record = objectOf(path, 'the state', json);
+  if (record.format !== FORMAT || record.version !== STATE_VERSION) throw unfit(path, 'format and version', `${FORMAT} ${STATE_VERSION}`, `${String(record.format)} ${String(record.version)}`);
+  const count = (name: string, value = record[name]): number => {
+    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+    throw unfit(path, name, 'a whole number ≥ 0', value);
+  };
+  const number = (name: string, value: unknown): number => {
+    if (typeof value === 'number') return value;
+    throw unfit(path, name, 'a number', value);
+  };
+  const steps = objectOf(path, 'optimizer_steps', record.optimizer_steps), best = record.best === null ? null : objectOf(path, 'best', record.best);
+  if (!Array.isArray(steps.rows)) throw unfit(path, 'optimizer_steps.rows', 'a list', steps.rows);
+  return {
+    progress: {
+      step: count('step'), epoch: count('epoch'), tokens: count('tokens'), skippedSteps: count('skipped_steps'), badInARow: count('bad_in_a_row'), evaluatedAt: count('evaluated_at'), events: count('events_offset'),
+      finalLoss: record.final_loss === null ? NaN : number('final_loss', record.final_loss), best: best && { step: count('best.step', best.step), score: number('best.score', best.score) },
+    },
+    counts: { rows: steps.rows.map((value: unknown) => count('optimizer_steps.rows', value)), rest: count('optimizer_steps.rest', steps.rest) },
+    identity: objectOf(path, 'config', record.config),
+  };
+}
+
+/** Throws BAD_RESUME, listing every value that differs from the first run's. */
+export function assertSameRun(path: string, saved: RunIdentity, own: RunIdentity): void {
+  const text = (value: unknown): string => (value === undefined ? 'nothing' : canonicalJson(value));
+  const different = [...new Set([...Object.keys(saved), ...Object.keys(own)])].sort().filter((name) => text(saved[name]) !== text(own[name]));
+  if (different.length === 0) return;
+  throw new QdyloraError('BAD_RESUME', {
+    where: 'resume', problem: `expected the values of the first run (${path}), got ${different.map((name) => `${name} ${text(own[name])} instead of ${text(saved[name])}`).join(', ')}`,
+    nextStep: 'Set them back, or start a new run in another output_dir.', details: { different },
+  });
+}
+
+function objectOf(path: string, name: string, value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw unfit(path, name, 'an object', value);
+}
+
+const unfit = (path: string, name: string, expected: string, got: unknown): QdyloraError => new QdyloraError('BAD_RESUME', {
+  where: 'resume', problem: `${path}: expected ${expected} for ${name}, got ${typeof got === 'string' ? got : JSON.stringify(got) ?? 'nothing'}`, nextStep: 'Was it written by another version? Resume from another checkpoint.', details: { path, name },
+});

@@ -1,0 +1,75 @@
+import { assertArgument, type Backend } from '@qdylora/contract';
+import type { TokenBatch } from '@qdylora/data';
+import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
+import type { ComputeDtype } from '@qdylora/tensor';
+import type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
+import type { LearningRateSchedule } from './learning-rate/schedule.ts';
+import type { LossModel } from './loss-model.ts';
+import type { Optimizer } from './optimizers/optimizer.ts';
+import { isAdapted } from './passes-of-step.ts';
+import type { RankLoss } from './train-events.ts';
+
+/** The data of a run as optimizer steps; @qdylora/data's `createBatches` makes them. */
+export interface StepBatches {
+  readonly stepsPerEpoch: number;
+  /** Micro batches of optimizer step `step` (from 0): a pure function of it. */
+  batchAt(step: number): readonly TokenBatch[];
+  epochAt(step: number): number;
+}
+
+export interface EvaluateOptions {
+  /** Steps between two evaluations; there is always one after the last step. */
+  readonly every: number;
+  /** `score` (lower is better) decides what is best; by default the mean of the losses. Throws when `signal` fires. */
+  run(at: { readonly step: number; readonly signal: AbortSignal | undefined }): Promise<{ readonly byRank: readonly RankLoss[]; readonly score?: number }>;
+}
+
+export interface TrainOptions {
+  /** An adapted model trains its adapters, a bare one its own weights (`method: none`). What is trained is what the optimizer was given. */
+  readonly model: Adapted<LossModel> | LossModel;
+  readonly batches: StepBatches;
+  /** null: always the largest rank, as ordinary LoRA does. */
+  readonly sampler: RankSampler | null;
+  readonly optimizer: Optimizer;
+  readonly schedule: LearningRateSchedule;
+  readonly totalSteps: number;
+  /** 1 by default; null: no clipping. */
+  readonly maxGradNorm?: number | null;
+  /** Dropout masks derive from it; 0 by default. */
+  readonly seed?: number;
+  /** `f32` by default. */
+  readonly computeDtype?: ComputeDtype;
+  /** Gradient checkpointing: less memory, one more forward pass; the same bits. */
+  readonly recompute?: boolean;
+  readonly evaluate?: EvaluateOptions;
+  readonly save?: SaveOptions;
+  /** null by default. Needs `save`. */
+  readonly resume?: ResumeFrom;
+  /** Skipped steps in a row after which the run gives up; 10 by default. */
+  readonly maxBadSteps?: number;
+  /** On an abort the pass that runs is finished, a checkpoint is written, and `result` rejects with code ABORTED. */
+  readonly signal?: AbortSignal;
+  /** Seconds since some moment. */
+  readonly clock?: () => number;
+}
+
+export interface ResolvedTrainOptions extends TrainOptions {
+  readonly backend: Backend;
+  readonly seed: number;
+  readonly maxBadSteps: number;
+  readonly resume: ResumeFrom;
+  readonly clock: () => number;
+}
+
+/** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT naming the option that does not fit. */
+export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions {
+  const { model, totalSteps, evaluate, save, seed = 0, maxBadSteps = 10, resume = null, clock = () => performance.now() / 1000 } = options;
+  const whole = (name: string, value: number, least: number): void => assertArgument(Number.isSafeInteger(value) && value >= least, name, `expected a whole number ≥ ${least}, got ${value}`);
+  whole('max_steps', totalSteps, 0);
+  whole('seed', seed, 0);
+  whole('max_bad_steps', maxBadSteps, 1);
+  if (evaluate) whole('eval_steps', evaluate.every, 1);
+  if (typeof save?.every === 'number') whole('save_steps', save.every, 1);
+  assertArgument(resume === null || save, 'resume_from_checkpoint', 'expected an output folder to resume in, got none');
+  return { ...options, backend: isAdapted(model) ? model.model.backend : model.backend, seed, maxBadSteps, resume, clock };
+}

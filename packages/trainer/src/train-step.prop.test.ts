@@ -1,0 +1,145 @@
+import { createRng, f32View } from '@qdylora/contract';
+import { collate, splitIntoMicroBatches } from '@qdylora/data';
+import { rankSampler } from '@qdylora/lora-dynamic';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../test/tiny-model.ts';
+import { accumulateGradients, adamw, clearGradients, passesOfStep, runStep, sgd, trainStep, type Pass } from './index.ts';
+
+const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] => adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data));
+
+/** Gradients of the passes, each loss scaled by `lossScale`. */
+async function gradientsAfter(adapted: ReturnType<typeof tinyAdapted>, passes: readonly Pass[], lossScale: number): Promise<Float32Array[]> {
+  adapted.parameters().forEach((parameter) => { parameter.makeTrainable(adapted.model.backend.memory); });
+  clearGradients(adapted.model, adapted.parameters());
+  await accumulateGradients(passes, lossScale, f32View([passes.length]));
+  return gradientsOf(adapted);
+}
+
+describe('accumulation', () => {
+  it('over any micro batches adds up to the gradient of the one big batch', async () => {
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 4 }), fc.nat(1000), fc.constantFrom(1, 2, 4), async (count, size, seed, rank) => {
+      const adapted = tinyAdapted(), view = adapted.atRank(rank), examples = tinyExamples(count, seed), whole = collate(examples), scale = 1 / whole.predictedTokens;
+      const parts = splitIntoMicroBatches(examples, size), big = await gradientsAfter(adapted, [{ view, batch: whole }], scale);
+      const together = await gradientsAfter(adapted, parts.map((batch) => ({ view, batch })), scale), apart: Float32Array[][] = [];
+      for (const batch of parts) apart.push(await gradientsAfter(adapted, [{ view, batch }], scale));
+      together.forEach((gradient, p) => gradient.forEach((value, i) => {
+        // Tokens are the same bits in either batch; what differs is one float32 rounding per micro batch of a partial sum, and the big batch's own.
+        const bound = (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p]![i]!), 0);
+        expect(Math.abs(value - big[p]![i]!)).toBeLessThanOrEqual(bound);
+      }));
+    }), { numRuns: 15 });
+  });
+
+  it('reports the token mean, however the tokens are spread over micro batches', async () => {
+    const examples = tinyExamples(7), losses = [];
+    for (const size of [1, 3, 7]) {
+      const adapted = tinyAdapted();
+      losses.push((await trainStep(adapted.atRank(2), splitIntoMicroBatches(examples, size), adamw(adapted.parameters(), { learningRate: 0 }))).loss);
+    }
+    for (const loss of losses) expect(Math.abs(loss - losses[0]!)).toBeLessThan(7 * 2 ** -23 * losses[0]!);
+  });
+});
+
+describe('recompute', () => {
+  it('changes no bit of three steps, with dropout and accumulation', async () => {
+    const results = [];
+    for (const recompute of [false, true]) {
+      const adapted = tinyAdapted({ dropout: 0.3 }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
+      for (let step = 0; step < 3; step++) await trainStep(adapted.atRank(4), splitIntoMicroBatches(tinyExamples(4, step), 2), optimizer, { recompute, dropout: { rng: createRng(2), step } });
+      results.push(numbersOf(adapted.parameters()));
+    }
+    expect(results[1]).toEqual(results[0]);
+  });
+});
+
+describe('dropout', () => {
+  const after = async (step: number, batches: readonly ReturnType<typeof tinyBatch>[]): Promise<number> => {
+    const adapted = tinyAdapted({ dropout: 0.5 });
+    return (await trainStep(adapted.atRank(4), batches, adamw(adapted.parameters(), { learningRate: 0 }), { dropout: { rng: createRng(2), step } })).loss;
+  };
+
+  it('draws other masks at another step, and the same ones at the same', async () => {
+    expect(await after(1, [tinyBatch()])).toBe(await after(1, [tinyBatch()]));
+    expect(await after(1, [tinyBatch()])).not.toBe(await after(2, [tinyBatch()]));
+  });
+
+  it('draws other masks for the second micro batch of a step', async () => {
+    const twice = await after(1, [tinyBatch(), tinyBatch()]), once = await after(1, [tinyBatch()]);
+    expect(Math.abs(twice - once)).toBeGreaterThan(1e-4); // with equal masks the mean over both would be the loss of one
+  });
+});
+
+describe('newest_block', () => {
+  it('trains the rows of the drawn block only: all other weights and moments stay bit for bit, under weight decay', async () => {
+    await fc.assert(fc.asyncProperty(fc.nat(1000), fc.integer({ min: 1, max: 3 }), async (seed, earlier) => {
+      const adapted = tinyAdapted({ updateRule: 'newest_block' }), sampler = rankSampler(adapted.ranks, { seed });
+      const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+      const stepAt = (step: number) => {
+        const { passes, rows } = passesOfStep(step, [tinyBatch(3, step)], adapted, sampler);
+        return runStep(passes, optimizer, { rows });
+      };
+      const snapshot = async () => [...numbersOf(adapted.parameters()), ...await Promise.all([...optimizer.state().arrays.values()].map((array) => array.read() as Promise<Float32Array>))];
+      for (let step = 0; step < earlier; step++) await stepAt(step);
+      const before = await snapshot(), rank = sampler.rankAt(earlier), from = adapted.ranks.blockStart(rank);
+      await stepAt(earlier);
+      (await snapshot()).forEach((array, a) => {
+        const width = array.length / adapted.ranks.maxRank;
+        for (let row = 0; row < adapted.ranks.maxRank; row++) {
+          const slice = (numbers: Float32Array) => numbers.subarray(row * width, (row + 1) * width);
+          if (row < from || row >= rank) expect(slice(array)).toEqual(slice(before[a]!));
+          else expect(slice(array), 'a trained row').not.toEqual(slice(before[a]!));
+        }
+      });
+    }), { numRuns: 12 });
+  });
+
+  it('counts the updates of each block by itself', async () => {
+    const adapted = tinyAdapted({ updateRule: 'newest_block' }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
+    for (const rank of [4, 4, 1, 4, 2]) await trainStep(adapted.atRank(rank), tinyBatch(), optimizer);
+    expect(optimizer.state().counts.rows).toEqual([1, 1, 3, 3]);
+  });
+});
+
+describe('a step', () => {
+  it('leaves weights and moments as they are where the loss is infinite, and says so', async () => {
+    const adapted = tinyAdapted(), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+    await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
+    adapted.layers[0]!.a.view.data[0] = 3e38;
+    adapted.layers[0]!.b.view.data.fill(3e38);
+    const before = numbersOf(adapted.parameters()), outcome = await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
+    expect(outcome.status).toBe('non_finite');
+    expect(numbersOf(adapted.parameters())).toEqual(before);
+    expect(optimizer.state().counts.rows).toEqual([1, 1, 1, 1]);
+  });
+
+  it('without a token to learn from has loss 0 and changes nothing', async () => {
+    const adapted = tinyAdapted(), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 }), before = numbersOf(adapted.parameters());
+    const batch = collate([{ ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(1, -100, -100) }]);
+    expect(await trainStep(adapted.atRank(4), batch, optimizer)).toMatchObject({ status: 'no_tokens', loss: 0, gradNorm: 0, predictedTokens: 0 });
+    expect(numbersOf(adapted.parameters())).toEqual(before);
+  });
+
+  it('clips to the asked norm: with sgd the weights move by exactly learning rate × norm', async () => {
+    const adapted = tinyAdapted(), before = numbersOf(adapted.parameters());
+    const { gradNorm } = await trainStep(adapted.atRank(4), tinyBatch(), sgd(adapted.parameters(), { learningRate: 0.5 }), { maxGradNorm: 1e-2 });
+    const moved = Math.sqrt(numbersOf(adapted.parameters()).reduce((sum, array, p) => sum + array.reduce((s, value, i) => s + (value - before[p]![i]!) ** 2, 0), 0));
+    expect(gradNorm).toBeGreaterThan(1e-2);
+    expect(moved).toBeCloseTo(0.5 * 1e-2, 6);
+  });
+
+  it('returns all memory but gradients and states: live bytes are the same after every step', async () => {
+    const adapted = tinyAdapted({ dropout: 0.2 }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 }), live = [];
+    for (let step = 0; step < 5; step++) {
+      await trainStep(adapted.atRank(2), [tinyBatch(4, 1), tinyBatch(4, 1)], optimizer, { recompute: step % 2 === 1, dropout: { rng: createRng(1), step } });
+      live.push(adapted.model.backend.memory.usage().liveBytes);
+    }
+    expect(new Set(live).size).toBe(1);
+  });
+
+  it('trains all dense weights of a bare model', async () => {
+    const model = tinyModel(), optimizer = adamw(model.parameters(), { learningRate: 1e-2 }), before = numbersOf(model.parameters());
+    await trainStep({ model, active: null }, tinyBatch(), optimizer);
+    numbersOf(model.parameters()).forEach((array, i) => { expect(array, model.parameters()[i]!.name).not.toEqual(before[i]); });
+  });
+});

@@ -1,0 +1,204 @@
+import { createRng, elementCount, QdyloraError, type Rng } from '@qdylora/contract';
+import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
+import { nextTurn } from './event-loop.ts';
+import { eventQueue, type EventQueue } from './event-queue.ts';
+import { passesOfStep } from './passes-of-step.ts';
+import { freshProgress, type RunIdentity, type RunProgress } from './run-state.ts';
+import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
+import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
+import { runStep, type StepOutcome } from './train-step.ts';
+
+/** A run that has begun. Reading its events is optional: nobody has to. */
+export interface TrainRun extends AsyncIterable<TrainEvent> {
+  /** @throws QdyloraError ABORTED, NON_FINITE_LOSS, BUSY_FOLDER, NOT_EMPTY, BAD_RESUME, … */
+  readonly result: Promise<TrainResult>;
+}
+
+/**
+ * Trains in place and tells about it as typed events.
+ *
+ * The order of one round: evaluate if it is time, save if it is time, then one optimizer step. So a checkpoint holds everything that came before it, and a run
+ * that resumes from it computes what the uninterrupted one did, bit for bit.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for options that do not fit.
+ * @example
+ * const run = train({ model: adapted, batches, sampler, optimizer, schedule, totalSteps: 200 });
+ * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
+ * const { finalLoss } = await run.result;
+ */
+export function train(options: TrainOptions): TrainRun {
+  const resolved = resolveTrainOptions(options), events = eventQueue(), result = runAndClose(resolved, events);
+  return {
+    result,
+    [Symbol.asyncIterator]() {
+      result.catch(() => { /* a reader sees the error where it reads */ });
+      return events[Symbol.asyncIterator]();
+    },
+  };
+}
+
+async function runAndClose(options: ResolvedTrainOptions, events: EventQueue): Promise<TrainResult> {
+  try {
+    const result = await runFolder(options, events);
+    events.close();
+    return result;
+  } catch (error) {
+    events.close(error);
+    throw error;
+  }
+}
+
+async function runFolder(options: ResolvedTrainOptions, events: EventQueue): Promise<TrainResult> {
+  await nextTurn(); // the caller gets the run before it begins
+  const keeper = options.save ? openKeeper(options.save) : null;
+  try {
+    return await runTraining(options, events, keeper);
+  } finally {
+    keeper?.close();
+  }
+}
+
+/** What the parts of a round share. */
+interface Run {
+  readonly options: ResolvedTrainOptions;
+  readonly keeper: CheckpointKeeper | null;
+  readonly progress: RunProgress;
+  readonly identity: RunIdentity;
+  readonly dropout: Rng;
+  /** Step of the newest checkpoint. */
+  savedAt: number;
+  emit(event: TrainEvent): void;
+  warn(code: WarningCode, message: string): void;
+}
+
+async function runTraining(options: ResolvedTrainOptions, events: EventQueue, keeper: CheckpointKeeper | null): Promise<TrainResult> {
+  const { totalSteps, evaluate, save, clock } = options, start = clock(), run = begin(options, events, keeper), { progress } = run;
+  try {
+    for (;;) {
+      throwIfAborted(run);
+      if (evaluate && progress.evaluatedAt < progress.step && isDue(evaluate.every, progress.step, totalSteps)) await evaluateNow(run);
+      if (save && run.savedAt < progress.step && isDue(save.every, progress.step, totalSteps)) await saveNow(run, progress.step < totalSteps);
+      if (progress.step >= totalSteps) break;
+      await stepNow(run);
+      await nextTurn();
+    }
+  } catch (error) {
+    if (!options.signal?.aborted) throw error;
+    throw await abortedAfterSaving(run, error);
+  }
+  const { step, finalLoss, tokens, skippedSteps, best } = progress;
+  const result: TrainResult = { step, finalLoss, tokens, skippedSteps, seconds: clock() - start, best, checkpoint: keeper?.newest ?? null };
+  run.emit({ type: 'done', result });
+  return result;
+}
+
+const isDue = (every: number | null | undefined, step: number, totalSteps: number): boolean => step === totalSteps || (typeof every === 'number' && step % every === 0);
+
+/** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
+function begin(options: ResolvedTrainOptions, events: EventQueue, keeper: CheckpointKeeper | null): Run {
+  const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: optimizer.name };
+  optimizer.prepare(backend);
+  const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };
+  const emit = (event: TrainEvent): void => {
+    progress.events++;
+    events.push(event);
+  };
+  const warn = (code: WarningCode, message: string): void => emit({ type: 'warning', code, message, step: progress.step });
+  const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
+  emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength });
+  for (const { code, message } of warnings) warn(code, message);
+  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, emit, warn };
+}
+
+/** One optimizer step and what follows from it. */
+async function stepNow(run: Run): Promise<void> {
+  const { options, progress, dropout } = run, { batches, model, sampler, optimizer, schedule, maxGradNorm, computeDtype, recompute, signal, clock } = options;
+  const index = progress.step, start = clock(), learningRate = schedule.at(index);
+  const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
+  const outcome = await runStep(passes, optimizer, { learningRate, maxGradNorm, rows, computeDtype, recompute, signal, dropout: { rng: dropout, step: index } });
+  const stepSeconds = clock() - start, { loss, gradNorm, tokens } = outcome;
+  progress.step++;
+  progress.epoch = batches.epochAt(index);
+  progress.tokens += tokens;
+  run.emit({
+    type: 'step', step: progress.step, totalSteps: options.totalSteps, epoch: progress.epoch, loss, rank, learningRate, gradNorm, tokens,
+    tokensPerSecond: stepSeconds > 0 ? tokens / stepSeconds : 0, stepSeconds, residentBytes: process.memoryUsage.rss(),
+  });
+  judgeStep(run, outcome);
+}
+
+/** Counts a skipped step, and gives up after too many in a row. */
+function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { status, loss, gradNorm }: StepOutcome): void {
+  if (status === 'updated') {
+    progress.finalLoss = loss;
+    progress.badInARow = 0;
+    return;
+  }
+  progress.skippedSteps++;
+  if (status === 'no_tokens') return warn('NO_TOKENS', `step ${progress.step} has no token to learn from and was skipped`);
+  progress.badInARow++;
+  warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: loss ${loss}, gradient norm ${gradNorm}`);
+  if (progress.badInARow < maxBadSteps) return;
+  throw new QdyloraError('NON_FINITE_LOSS', {
+    where: 'train', problem: `expected a finite loss and gradient, got ${progress.badInARow} steps in a row without (step ${progress.step}: loss ${loss}, gradient norm ${gradNorm})`,
+    nextStep: `Use a smaller learning_rate or max_grad_norm.${keeper?.newest ? ` The last good checkpoint is ${keeper.newest}.` : ''}`,
+    details: { step: progress.step, badSteps: progress.badInARow, checkpoint: keeper?.newest ?? null },
+  });
+}
+
+async function evaluateNow({ options, progress, keeper, emit, warn }: Run): Promise<void> {
+  const { step } = progress, { byRank, score = mean(byRank.map(({ loss }) => loss)) } = await options.evaluate!.run({ step, signal: options.signal });
+  const isBest = score < (progress.best?.score ?? Infinity);
+  progress.evaluatedAt = step;
+  if (isBest) progress.best = { step, score };
+  emit({ type: 'eval', step, byRank, score, isBest });
+  if (!isBest || !keeper) return;
+  try {
+    const path = await keeper.saveBest();
+    if (path) emit({ type: 'checkpoint', path, step, kind: 'best' });
+  } catch (error) {
+    warnOrThrow(error, warn);
+  }
+}
+
+/** `goesOn`: a failed write is a warning, since there will be another checkpoint. */
+async function saveNow(run: Run, goesOn: boolean): Promise<void> {
+  const { keeper, options: { backend, optimizer }, progress, identity } = run;
+  try {
+    const path = await keeper!.save({ backend, optimizer, progress, identity });
+    run.savedAt = progress.step;
+    run.emit({ type: 'checkpoint', path, step: progress.step, kind: 'step' });
+  } catch (error) {
+    if (!goesOn) throw error;
+    warnOrThrow(error, run.warn);
+  }
+}
+
+function warnOrThrow(error: unknown, warn: Run['warn']): void {
+  if (!QdyloraError.isInstance(error)) throw error;
+  if (error.code === 'WRITE_FAILED') return warn('WRITE_FAILED', error.message);
+  if (error.code === 'NON_FINITE') return warn('NON_FINITE_WEIGHTS', error.message);
+  throw error;
+}
+
+function throwIfAborted({ options: { signal }, progress }: Run): void {
+  if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to go on, got an abort after step ${progress.step}`, cause: signal.reason });
+}
+
+/** The last whole step is saved, so nothing that was learnt is lost. */
+async function abortedAfterSaving(run: Run, cause: unknown): Promise<QdyloraError> {
+  const { keeper, progress } = run;
+  let problem = `the run was aborted after step ${progress.step}`, failure: unknown = null;
+  try {
+    if (keeper && run.savedAt < progress.step) await saveNow(run, false);
+  } catch (error) {
+    failure = error;
+    problem += `; its checkpoint could not be written: ${(error as Error).message}`;
+  }
+  return new QdyloraError('ABORTED', {
+    where: 'train', problem, nextStep: keeper?.newest ? `Go on from ${keeper.newest} with resume_from_checkpoint.` : undefined,
+    details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure }, cause: run.options.signal?.reason ?? cause,
+  });
+}
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,0 +1,29 @@
+import { rankSampler, type AdapterConfig, type RankSchedule } from '@qdylora/lora-dynamic';
+import { adamw, learningRateSchedule, train, type TrainEvent, type TrainOptions, type TrainRun } from '../src/index.ts';
+import { tinyAdapted, tinyBatches } from './tiny-model.ts';
+
+export interface TinyRunOptions extends Partial<TrainOptions> {
+  readonly rankSchedule?: RankSchedule;
+  readonly adapter?: Partial<AdapterConfig>;
+  readonly microBatchSize?: number;
+  readonly accumulate?: number;
+  readonly weightDecay?: number;
+}
+
+/** Options for a run over a new tiny model: dropout, accumulation and sandwich, so that everything random takes part. */
+export function tinyOptions({ rankSchedule = 'sandwich', adapter = { dropout: 0.2 }, microBatchSize = 2, accumulate = 2, weightDecay = 0.01, ...given }: TinyRunOptions = {}) {
+  const adapted = tinyAdapted(adapter), totalSteps = given.totalSteps ?? 6;
+  return {
+    model: adapted, adapted, batches: tinyBatches(24, microBatchSize, accumulate), sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule }), totalSteps, seed: 3,
+    optimizer: adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay }), schedule: learningRateSchedule({ name: 'cosine', learningRate: 1e-2, totalSteps: 12, warmupSteps: 2 }), ...given,
+  };
+}
+
+export const tinyTrain = (options: TinyRunOptions = {}): TrainRun => train(tinyOptions(options));
+
+/** All events; throws what the run throws. */
+export async function eventsOf(run: TrainRun): Promise<TrainEvent[]> {
+  const events: TrainEvent[] = [];
+  for await (const event of run) events.push(event);
+  return events;
+}

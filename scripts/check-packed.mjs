@@ -1,0 +1,71 @@
+// What would be published: packs every public package, looks into the tarballs, installs them together without install scripts, and imports them.
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { listPackages } from './list-packages.mjs';
+import { reportCheck } from './report-check.mjs';
+import { runCommand, runPnpm } from './run-command.mjs';
+
+const NOT_FOR_USERS = /\.test\.|\.bench\.|(^|\/)(fixtures|test|tests|test-support|__tests__)\//;
+const problems = [], counts = { packages: 0, files: 0, imports: 0 };
+const temp = mkdtempSync(join(tmpdir(), 'qdylora-packed-'));
+
+/** Each public package as a tarball: `{ manifest, tarball }`. */
+function packAll(packages) {
+  const filters = packages.map(({ manifest }) => `--filter=${manifest.name}`);
+  const { status, stderr, stdout } = runPnpm([...filters, '-r', 'pack', '--pack-destination', temp], { quiet: true });
+  if (status !== 0) problems.push(`pnpm pack failed: ${stderr || stdout}`);
+  const tarballs = readdirSync(temp);
+  return packages.map(({ manifest }) => {
+    const stem = manifest.name.replace('@', '').replace('/', '-'), tarball = tarballs.find((file) => file === `${stem}-${manifest.version}.tgz`);
+    if (!tarball) problems.push(`${manifest.name}: no tarball`);
+    return { manifest, tarball: tarball && join(temp, tarball) };
+  }).filter(({ tarball }) => tarball);
+}
+
+async function lookInto({ manifest, tarball }) {
+  const complain = (what) => problems.push(`${manifest.name}: ${what}`);
+  const files = runCommand('tar', ['-tzf', tarball], { quiet: true }).stdout.trim().split('\n').map((file) => file.replace(/^package\//, ''));
+  const packed = JSON.parse(runCommand('tar', ['-xzOf', tarball, 'package/package.json'], { quiet: true }).stdout);
+  counts.packages++;
+  counts.files += files.length;
+  for (const file of files) if (NOT_FOR_USERS.test(file)) complain(`carries ${file}`);
+  for (const file of ['README.md', 'LICENSE']) if (!files.includes(file)) complain(`lacks ${file}`);
+  for (const [name, target] of Object.entries(packed.exports)) {
+    if (typeof target === 'string') continue;
+    if (!target.types || !files.includes(target.types.replace('./', ''))) complain(`the export ${name} has no types`);
+    if ('source' in target) complain(`the export ${name} points to sources, which are not packed`);
+  }
+  for (const [name, range] of Object.entries(packed.dependencies ?? {})) if (range.startsWith('workspace:')) complain(`depends on ${name} as ${range}`);
+  const bytes = readFileSync(tarball);
+  const { messages } = await publint({ pack: { tarball: bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) }, level: 'warning' });
+  for (const message of messages) complain(`publint: ${formatMessage(message, packed, { color: false })}`);
+}
+
+/** All tarballs together in an empty folder, as a user gets them with install scripts off; then each is imported by plain Node. */
+function installAndImport(packs) {
+  const home = mkdtempSync(join(temp, 'home-'));
+  const dependencies = Object.fromEntries(packs.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]));
+  writeFileSync(join(home, 'package.json'), JSON.stringify({ name: 'packed-home', private: true, type: 'module', dependencies, overrides: dependencies }));
+  const install = runCommand('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: home, quiet: true });
+  if (install.status !== 0) return problems.push(`npm install of the tarballs failed: ${install.stderr}`);
+  for (const { manifest } of packs) {
+    const code = `const names = Object.keys(await import('${manifest.name}')); if (names.length === 0) throw new Error('it exports nothing');`;
+    const { status, stderr } = runCommand(process.execPath, ['--input-type=module', '-e', code], { cwd: home, quiet: true });
+    if (status !== 0) problems.push(`${manifest.name}: cannot be imported: ${stderr.trim().split('\n').find((line) => /Error/.test(line)) ?? stderr}`);
+    counts.imports++;
+  }
+  const command = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', '--version'], { cwd: home, quiet: true });
+  if (command.status !== 0) problems.push(`qdylora --version ends with ${command.status}: ${command.stderr.trim()}`);
+}
+
+try {
+  const packs = packAll(listPackages().filter(({ manifest }) => !manifest.private));
+  for (const pack of packs) await lookInto(pack);
+  if (packs.length > 0) installAndImport(packs);
+} finally {
+  rmSync(temp, { recursive: true, force: true });
+}
+reportCheck('check-packed', counts, problems);

@@ -1,0 +1,43 @@
+// `npm run demo`: sets everything up, fine-tunes the embedded base at every rank at once and writes the report. Arguments go to `qdylora train`.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, runCommand } from './run-command.mjs';
+import { setUp } from './set-up.mjs';
+
+const OUTPUT = 'runs/demo';
+
+function main() {
+  setUp();
+  rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
+  console.log(`
+[demo] One run, every rank: a small base model that qdylora itself pretrained on stories and plays is frozen in 4 bits and learns
+[demo] arithmetic word problems (GSM8K) with adapters of rank 1, 2, 4 … 64 at the same time. Everything is in examples/demo/run.yaml:
+[demo] npx qdylora train examples/demo/run.yaml
+`);
+  const start = performance.now();
+  const { status } = runCommand(process.execPath, ['packages/qdylora/bin/qdylora.js', 'train', 'examples/demo/run.yaml', ...process.argv.slice(2)]);
+  if (status !== 0) return status;
+  sayWhatCameOut((performance.now() - start) / 1000);
+  return 0;
+}
+
+function sayWhatCameOut(seconds) {
+  const report = join(root, OUTPUT, 'report.html'), { best_rank: bestRank } = JSON.parse(readFileSync(join(root, OUTPUT, 'report.json'), 'utf8'));
+  console.log(`
+[demo] done in ${seconds.toFixed(0)} s.
+[demo] report:    ${report}
+[demo] best rank: ${bestRank}
+[demo] next:      npx qdylora generate --model packages/embedded-base/model --adapter ${OUTPUT}/adapter --rank ${bestRank} --raw --prompt "Question: Tom has 3 apples and buys 4 more. How many does he have?\\nAnswer: "`);
+  openOnDesktop(report);
+}
+
+/** Only where someone sits before a screen; a program or a server is left alone. */
+function openOnDesktop(report) {
+  const isInteractive = process.stdout.isTTY && process.stdin.isTTY && !process.env.CI && !process.env.SSH_CONNECTION;
+  const opener = process.platform === 'darwin' ? 'open' : process.env.DISPLAY || process.env.WAYLAND_DISPLAY ? 'xdg-open' : null;
+  if (!isInteractive || !opener || !existsSync(report)) return;
+  spawn(opener, [report], { detached: true, stdio: 'ignore' }).on('error', () => { /* no such program: the path is printed above */ }).unref();
+}
+
+process.exitCode = main();

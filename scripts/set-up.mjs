@@ -1,0 +1,53 @@
+// Everything that a fresh clone needs before a command: dependencies, built packages, native kernels. Quick when nothing changed.
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { listFiles } from './list-files.mjs';
+import { root, runCommand, runPnpm } from './run-command.mjs';
+
+const RECORD = join(root, 'node_modules', '.set-up');
+
+/** Changes when an install could change something. */
+function hashOfManifests() {
+  const manifests = ['packages', 'examples', 'bench'].flatMap((folder) => listFiles(join(root, folder), /^package\.json$/));
+  const hash = createHash('sha256').update(process.version).update(root);
+  for (const file of [...['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'].map((name) => join(root, name)), ...manifests]) hash.update(relative(root, file)).update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+function installDependencies() {
+  const hash = hashOfManifests();
+  if (existsSync(RECORD) && readFileSync(RECORD, 'utf8') === hash) return say('dependencies: unchanged.');
+  say('dependencies: installing with the pinned pnpm …');
+  demand('pnpm install', runPnpm(['install', '--frozen-lockfile', '--prefer-offline', '--config.confirmModulesPurge=false', '--reporter=append-only']));
+  writeFileSync(RECORD, hash);
+}
+
+function buildPackages() {
+  say('packages: building what changed …');
+  const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
+  demand('the build', runPnpm(['exec', 'turbo', 'run', 'build', '--filter=./packages/*', '--output-logs=errors-only', '--concurrency=2'], { env }));
+  // Turbo does not know when a compiler comes or goes; the addon's own script does, and says which kernels there are.
+  demand('the native build', runCommand(process.execPath, [join(root, 'packages/cpu-kernels/scripts/build-addon.mjs')]));
+}
+
+function say(line) {
+  console.log(`[set-up] ${line}`);
+}
+
+function demand(what, { status }) {
+  if (status === 0) return;
+  console.error(`[set-up] ${what} failed with status ${status} (above).`);
+  process.exit(1);
+}
+
+export function setUp() {
+  const start = performance.now();
+  if (Number(process.versions.node.split('.')[0]) < 20) demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
+  installDependencies();
+  buildPackages();
+  say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp();
