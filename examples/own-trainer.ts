@@ -19,7 +19,7 @@ export async function ownTrainer({ model: path, dataset, outputDir, backend, ste
   const ranks = rankSet([1, 2, 4, 8, 16, 32, 64]);
   const adapted = attachDyLora(model, { ranks, alpha: 8, scaling: 'sqrt', targetModules: 'all-linear', seed: 7 });
 
-  const files = checkpoint.tokenizerFiles(), tokenizer = files && loadTokenizer(files);
+  const { tokenizerFiles } = checkpoint, tokenizer = tokenizerFiles.tokenizerJson ? loadTokenizer(tokenizerFiles) : null;
   const { training, heldOut } = await loadDataset(dataset, { tokenizer, maxSeqLength: 512, heldOut: heldOutRows, seed: 7 });
   const batches = createBatches(training, { microBatchSize: 4, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 512 });
   const optimizer = adamw(adapted.parameters(), { learningRate });

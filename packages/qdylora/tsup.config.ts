@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
 import { build } from '../../tsup.base.ts';
 
-export default defineConfig(build());
+/** The library, the command, and the thread that it trains in. */
+export default defineConfig({ ...build(['src/index.ts', 'src/main.ts', 'src/train-worker.ts']) });

@@ -8,6 +8,7 @@ import { dequantizeBlockwiseKernels } from '../kernels/dequantize-blockwise/dequ
 import { dropoutKernels } from '../kernels/dropout/dropout.ts';
 import { embeddingKernels } from '../kernels/embedding/embedding.ts';
 import { fillKernels } from '../kernels/fill/fill.ts';
+import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
 import { matmulNf4Kernels } from '../kernels/matmul-nf4/matmul-nf4.ts';
 import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize-blockwise.ts';
@@ -21,7 +22,7 @@ import type { CpuDoor } from './addon-functions.ts';
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dropoutKernels, embeddingKernels, fillKernels, linearKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
+  dropoutKernels, embeddingKernels, fillKernels, linearCrossEntropyKernels, linearKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, siluGateKernels, sumOfSquaresKernels,
 ];
 

@@ -2,7 +2,7 @@ import { rankSet } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples } from '../test/tiny-model.ts';
-import { adapterBytes, aurac, lossOver, perplexity, rankReport, rankReportJson, sweepRanks, type EvalView } from './index.ts';
+import { adapterBytes, aurac, holmAdjusted, lossOver, pairedDifference, perplexity, rankReport, rankReportJson, sweepRanks, type EvalView } from './index.ts';
 
 describe('sweepRanks', () => {
   it('finds for each rank, and for the base, what judging it alone finds, bit for bit', async () => {
@@ -53,10 +53,16 @@ describe('the report', () => {
 
   it('says what the losses say', () => {
     const { ranks, bestRank, smallestGoodRank, confidenceSet, aurac: area, auracLinear, base } = report(), gains = ranks.map(({ loss }) => base!.loss - loss);
-    expect(ranks.map(({ rank, notWorse, adapterBytes: bytes }) => [rank, notWorse, bytes])).toEqual([[1, false, 100], [2, confidenceSet.includes(2), 200], [4, true, 400]]);
-    expect([bestRank, smallestGoodRank]).toEqual([4, confidenceSet[0]]);
+    expect(ranks.map(({ rank, notWorse, adapterBytes: bytes }) => [rank, notWorse, bytes])).toEqual([[1, false, 100], [2, true, 200], [4, true, 400]]);
+    expect([bestRank, smallestGoodRank, confidenceSet]).toEqual([4, 2, [2, 4]]);
     expect([area, auracLinear]).toEqual([aurac([1, 2, 4], gains, 'log2'), aurac([1, 2, 4], gains, 'linear')]);
     ranks.forEach(({ versusBase }, i) => { expect(versusBase!.mean).toBeCloseTo(-gains[i]!, 12); });
+  });
+
+  it('adjusts the comparisons with the base for their number', () => {
+    const counts = new Float64Array(4).fill(1), of = (...sums: number[]) => ({ sums: Float64Array.from(sums), counts }), base = of(0, 0, 0, 0), measured = [of(1, 2, 3, 4), of(1, -1, 2, 0.5), of(4, 4, 5, 4)];
+    const { ranks } = rankReport({ task: 't', measured: measured.map((losses, i) => ({ rank: i + 1, losses })), base });
+    expect(ranks.map(({ versusBase }) => versusBase!.pValue)).toEqual(holmAdjusted(measured.map((losses) => pairedDifference(losses, base).pValue)));
   });
 
   it('as JSON has snake_case names all the way down, and null for what is no number', () => {

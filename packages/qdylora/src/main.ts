@@ -2,7 +2,7 @@ import { main } from './cli/main.ts';
 import { readEnvironment } from './cli/read-env.ts';
 import { createTerminal } from './cli/terminal.ts';
 
-/** Beside this file, in dist as in the sources (where the thread inherits tsx from the command line). */
-const trainWorker = new URL(import.meta.url.endsWith('.ts') ? './train-worker.ts' : './train-worker.js', import.meta.url);
+/** Beside this file in dist. From source there is none: tsx does not reach into threads (Node 20), so training runs in this one, and progress waits for each pass. */
+const trainWorker = import.meta.url.endsWith('.ts') ? null : new URL('./train-worker.js', import.meta.url);
 
 process.exitCode = await main(process.argv.slice(2), { terminal: createTerminal(readEnvironment(), process), trainWorker });

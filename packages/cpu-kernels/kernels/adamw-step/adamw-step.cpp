@@ -2,7 +2,7 @@
 // Each thread owns one contiguous share of the elements, each lane one element.
 // Reads 16 and writes 12 bytes per element, with one square root and two divisions: bound by memory.
 // Assumes step ≥ 1; lengths are checked below. Coefficients are computed in float64 and rounded once.
-// Dropped: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by memory anyway.
+// Not done: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by memory anyway.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

@@ -2,7 +2,7 @@
 // Each thread owns one contiguous share of the elements, each lane one element.
 // add moves 12 bytes per element, add-into 12 as well, for one addition: bound by memory bandwidth.
 // Assumes nothing about alignment; lengths are checked below.
-// Dropped: non-temporal stores, because the next op reads the sum at once.
+// Not done: non-temporal stores, because the next op reads the sum at once.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

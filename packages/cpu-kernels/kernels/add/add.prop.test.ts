@@ -11,5 +11,5 @@ test('add and add-into give the rounded sum at every size: the one rounding of t
     const a = normalView(seed, 'a', [size]), b = normalView(seed, 'b', [size]);
     checkKernel(add, levels, { inputs: { a, b }, attributes: {}, bound: relativeBound(0) });
     checkKernel(addInto, levels, { inputs: { x: a }, given: { sum: b }, attributes: {}, bound: relativeBound(0) });
-  }), { numRuns: 20 });
+  }), { numRuns: 8 });
 });

@@ -3,7 +3,7 @@
 // two passes: dk and dv by blocks of keys, then dq by tiles of columns; 7 products for 5. Every number is the same sum in the same order either way.
 // 10·headDim operations per visible (query, key) pair (14 in two passes); scratch per thread: 7 tiles, and dk and dv of the longest segment.
 // Assumes y and logSumExp from the forward call; sizes and segments are checked below.
-// Dropped: atomics on dk and dv (not repeatable), one scratch copy of dq per block of keys (its memory grows with length squared).
+// Not done: atomics on dk and dv (not repeatable), one scratch copy of dq per block of keys (its memory grows with length squared).
 #include "../../native/attention-tiles.h"
 #include "../../native/vector-math.h"
 

@@ -1,30 +1,27 @@
 // Causal attention over packed segments with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022).
-// A part owns (segment, kv head, 64 columns) items, see native/attention-tiles.h; lanes are columns. A long key range with few queries (decoding) is cut
-// into chunks of 512 keys, joined in order. The gradient is causal-attention.backward.cpp.
+// A part owns (segment, kv head, 64 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8 columns (decoding) stream K and V row by row,
+// see native/attention-decode.h; a long key range is then cut into chunks of 512 keys, joined in order. The gradient is causal-attention.backward.cpp.
 // 4·headDim operations per visible (query, key) pair, and an exponential; never a T × T matrix. Decoding reads K and V once: bound by memory.
 // Assumes contiguous rows; segments and sizes are checked below.
-// Dropped: K packed transposed with queries as rows (the packing cost more than lanes = columns, which need none); base-2 exponentials (no gain seen).
-#include "../../native/attention-tiles.h"
-#include "../../native/vector-math.h"
+// Dropped: decoding by tiles too (4.3 GB/s at 32/8 heads of 128, Zen 3, busy machine: lanes half empty, jumps of a page between rows).
+#include "../../native/attention-decode.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr int CHUNK = 8 * TILE;
 // Below any score, and finite: LOWEST − LOWEST is 0, not NaN.
 constexpr float LOWEST = -3.4028235e38f;
 
-// Key chunks of a segment: more than one where a single tile of columns meets many keys, whatever the number of threads.
+bool hasFewColumns(const AttentionShape& shape, const Segment& s) { return shape.columns(s) <= FEW_COLUMNS; }
+
+// Key chunks of a segment: more than one where one tile of columns meets many keys, whatever the number of threads.
 int chunksOf(const AttentionShape& shape, const Segment& s) {
   const int keys = s.k1 - s.k0;
-  return shape.tiles(s) == 1 && keys > 2 * CHUNK ? (keys + CHUNK - 1) / CHUNK : 1;
+  return (shape.tiles(s) == 1 && keys > 2 * CHUNK) || (hasFewColumns(shape, s) && keys > CHUNK) ? (keys + CHUNK - 1) / CHUNK : 1;
 }
 
-// Running softmax of one tile of columns: o holds Σ p·v, transposed, not yet divided by the sum.
-struct Softmax { float *largest, *sum, *o; };
-
 // Scratch of one part, and of one partial result of a chunk.
-Size forwardPartFloats(const AttentionShape& shape) { return 2 * shape.headDim * TILE + TILE * TILE + 2 * TILE; }
+Size forwardPartFloats(const AttentionShape& shape) { return shape.headDim * TILE + shape.paddedDim() * TILE + TILE * TILE + 2 * TILE; }
 Size partialFloats(const AttentionShape& shape) { return shape.headDim * TILE + 2 * TILE; }
 Softmax softmaxAt(float* at) { return {at, at + TILE, at + 2 * TILE}; }
 
@@ -36,6 +33,9 @@ Size partialCount(const AttentionShape& shape) {
   }
   return count;
 }
+
+// One piece of forward work. `partial`: where its chunk's result goes, counted in partials, or −1.
+struct Item { Segment s; Size kvHead; int tile, from, to, partial, chunk, chunks; };
 
 void maskScores(float* scores, const Columns& c, int key, int keys) {
   for (int i = 0; i < keys; i++) {
@@ -68,19 +68,31 @@ void updateSoftmax(const Softmax& state, float* scores, const Columns& c, int ke
 
 struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; float scale; };
 
-// The columns' softmax over the keys [from, to) of their segment.
-void attend(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const ForwardArrays& a, int from, int to, const float* qT, float* scores, const Softmax& state) {
+// The columns' softmax over the item's keys.
+void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* qT, float* scores, const Softmax& state) {
+  packTransposed(qT, a.q, shape, item.s, item.kvHead, c, a.scale);
   for (int j = 0; j < c.width; j += WIDTH) { store(state.largest + j, all(LOWEST)); store(state.sum + j, F32x{}); }
   for (Size d = 0; d < shape.headDim; d++) for (int j = 0; j < c.width; j += WIDTH) store(state.o + d * TILE + j, F32x{});
-  const int dim = static_cast<int>(shape.headDim), end = smaller(to, c.lastKey() + 1);
-  for (int key = larger(from, firstKeyTile(s, c.firstKey())); key < end; key += TILE) {
+  const int dim = static_cast<int>(shape.headDim), end = smaller(item.to, c.lastKey() + 1);
+  for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += TILE) {
     const int keys = smaller(TILE, end - key);
-    const Size at = static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
-    tileProduct<false>({scores, TILE}, {a.k + at, shape.keyStride(), 1}, {const_cast<float*>(qT), TILE}, keys, c.width, dim);
+    const Size at = static_cast<Size>(key) * shape.keyStride() + item.kvHead * shape.headDim;
+    tileProduct<false>({scores, TILE}, {a.k + at, shape.keyStride(), 1}, {qT, TILE}, keys, c.width, dim);
     if (!c.seeAll(key, key + keys)) maskScores(scores, c, key, keys);
     updateSoftmax(state, scores, c, keys, shape.headDim);
     tileProduct<true>({state.o, TILE}, {a.v + at, 1, shape.keyStride()}, {scores, TILE}, dim, c.width, keys);
   }
+}
+
+// The same for at most 8 columns and CHUNK keys; `q` has room for the rows of q and of o.
+void attendFew(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* q, float* scores, const Softmax& state) {
+  const int from = larger(item.from, c.firstKey()), keys = larger(0, smaller(item.to, c.lastKey() + 1) - from);
+  const Size padded = shape.paddedDim(), at = static_cast<Size>(from) * shape.keyStride() + item.kvHead * shape.headDim;
+  for (int i = 0; i < c.count; i++) {
+    const float* row = a.q + columnOffset(shape, item.s, item.kvHead, c.begin + i);
+    for (Size d = 0; d < padded; d++) q[static_cast<Size>(i) * padded + d] = d < shape.headDim ? row[d] * a.scale : 0.f;
+  }
+  attendFewColumns({a.k + at, a.v + at, shape.keyStride(), shape.headDim, padded, from, keys}, c, q, scores, q + FEW_COLUMNS * padded, LOWEST, state);
 }
 
 void writeOutput(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const ForwardArrays& a, const Softmax& state) {
@@ -110,9 +122,6 @@ void joinChunks(const AttentionShape& shape, const Columns& c, float* partials, 
     }
   }
 }
-
-// One piece of forward work. `partial`: where its chunk's result goes, counted in partials, or −1.
-struct Item { Segment s; Size kvHead; int tile, from, to, partial, chunk, chunks; };
 
 // Visits this part's share of the items.
 template <class Visit>
@@ -159,12 +168,12 @@ Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, 
   float* const firstPartial = scratch.data + static_cast<Size>(threads.count()) * perPart;
   const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
-    float *own = scratch.data + static_cast<Size>(part) * perPart, *qT = own, *scores = qT + headDim * TILE, *state = scores + TILE * TILE;
+    float *own = scratch.data + static_cast<Size>(part) * perPart, *qT = own, *scores = qT + shape.paddedDim() * TILE, *state = scores + TILE * TILE;
     visitForwardItems(shape, parts, part, [&](const Item& item) {
       const Columns c = columnsOf(shape, item.s, item.tile);
-      packTransposed(qT, arrays.q, shape, item.s, item.kvHead, c, scale);
       const Softmax result = softmaxAt(item.partial < 0 ? state : firstPartial + static_cast<Size>(item.partial) * partialFloats(shape));
-      attend(shape, item.s, item.kvHead, c, arrays, item.from, item.to, qT, scores, result);
+      if (hasFewColumns(shape, item.s)) attendFew(shape, item, c, arrays, qT, scores, result);
+      else attend(shape, item, c, arrays, qT, scores, result);
       if (item.partial < 0) writeOutput(shape, item.s, item.kvHead, c, arrays, result);
     });
     if (partials == 0) return;

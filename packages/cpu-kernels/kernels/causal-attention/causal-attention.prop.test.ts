@@ -39,7 +39,7 @@ test('attention agrees with its reference for packed segments, grouped heads, wi
 });
 
 test('decoding: few queries against many keys, cut into chunks, agree too', () => {
-  for (const [queries, keys, heads, kvHeads, headDim, window] of [[1, 2000, 3, 1, 16, 0], [2, 1100, 4, 2, 8, 0], [1, 1025, 8, 1, 24, 700], [5, 1536, 6, 3, 9, 0], [1, 1024, 2, 2, 64, 0]] as const) {
+  for (const [queries, keys, heads, kvHeads, headDim, window] of [[1, 2000, 3, 1, 16, 0], [2, 1100, 4, 2, 8, 0], [1, 1025, 8, 1, 24, 700], [5, 1536, 6, 3, 9, 0], [1, 1024, 2, 2, 64, 0], [1, 1600, 10, 1, 8, 0], [3, 700, 2, 1, 5, 90]] as const) {
     const attributes = { heads, kvHeads, headDim, window, scale: 1 / Math.sqrt(headDim) }, inputs = inputsOf(queries + keys, [{ queries, keys }, { queries: 1, keys: 3 }], attributes);
     checkKernel(causalAttention, levels, { inputs, attributes, bound: forwardBound(inputs, attributes) });
   }

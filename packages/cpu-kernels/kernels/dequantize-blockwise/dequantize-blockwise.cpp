@@ -2,7 +2,7 @@
 // Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a lane per value.
 // Reads 0.5 to 0.6 and writes 4 bytes per value: bound by the bandwidth of stores.
 // Assumes an even block size, so that a block begins with a byte; lengths are checked below.
-// Dropped: multiplying after the look-up (one more operation per vector; the same bits).
+// Not done: multiplying after the look-up (one more operation per vector; the same bits).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

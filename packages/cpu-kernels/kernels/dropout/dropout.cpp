@@ -2,7 +2,7 @@
 // Each thread owns one contiguous share of the elements, each lane one element with its own counter, so the mask does not depend on the threads.
 // 8 bytes per element and about 80 integer operations: bound by arithmetic on one core (10 rounds of a 32 × 32 → 64 bit product).
 // Assumes that `counter` and `key` are the words of contract/src/rng.ts, whose philox2x32 this repeats bit for bit; lengths are checked below.
-// Dropped: using both words of a block for two entries (half the work, but then the mask would not be the contract's).
+// Not done: using both words of a block for two entries (half the work, but then the mask would not be the contract's).
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {
@@ -26,8 +26,8 @@ QD_INLINE U64x product(U64x a) {
 
 // Word 0 of WIDTH blocks whose first counters are start, start + 1, … Even and odd entries run as two vectors of 64-bit lanes; only lower halves count.
 QD_INLINE U32x firstWords(std::uint32_t start, std::uint32_t counter, std::uint32_t key) {
-  U32x counters;
-  for (int i = 0; i < WIDTH; i++) counters[i] = start + static_cast<std::uint32_t>(i);
+  constexpr std::uint32_t LANE[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const U32x counters = (U32x)loadI32(LANE) + start;
   U64x even = (U64x)counters, odd = even >> 32, evenOther = U64x{} + counter, oddOther = evenOther;
 #pragma GCC unroll 10
   for (int round = 0; round < ROUNDS; round++, key += KEY_STEP) {

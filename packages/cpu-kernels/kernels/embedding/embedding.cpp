@@ -2,7 +2,7 @@
 // Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that each sum has one writer and the tokens' order.
 // Forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
 // Assumes nothing: ids outside the table are refused here (the binding has already thrown BAD_DATA with the position).
-// Dropped: backward by tokens with a lock per row (its order depends on the threads).
+// Not done: backward by tokens with a lock per row (its order depends on the threads).
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

@@ -2,7 +2,7 @@
 // Each thread owns one contiguous share of the elements, each lane one element.
 // Writes 4 bytes per element: bound by memory bandwidth.
 // Assumes nothing about alignment; the length is checked below.
-// Dropped: non-temporal stores, because a cleared gradient is added to at once.
+// Not done: non-temporal stores, because a cleared gradient is added to at once.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

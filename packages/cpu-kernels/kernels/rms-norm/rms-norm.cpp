@@ -2,7 +2,7 @@
 // Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. dWeight: one partial row per block, added up in block order.
 // Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
 // Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
-// Dropped: float64 sums (half the speed; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε).
+// Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

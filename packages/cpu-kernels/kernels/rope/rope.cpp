@@ -2,7 +2,7 @@
 // Each thread owns whole tokens; lanes are pairs.
 // rope moves 8 bytes per element and 8·pairs per token of tables: bound by memory. The table costs two libm calls in float64 per pair, once per batch for all layers.
 // Assumes contiguous rows, 2·pairs ≤ headDim, and heads that fill the row; checked below.
-// Dropped: computing angles in float32 (position 100,000 leaves only 7 bits of the fraction of a turn).
+// Not done: computing angles in float32 (position 100,000 leaves only 7 bits of the fraction of a turn).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

@@ -13,7 +13,7 @@ const forwardBound: Bound = (_, __, want) => relativeBound(12)('', 0, want) + 1e
 test('silu-gate agrees with its reference at every size', () => {
   fc.assert(fc.property(arbitrarySize(70_000), arbitrarySeed, fc.constantFrom(1, 10, 60), (size, seed, scale) => {
     checkKernel(siluGate, levels, { inputs: { gate: normalView(seed, 'gate', [size], scale), up: normalView(seed, 'up', [size]) }, attributes: {}, bound: forwardBound });
-  }), { numRuns: 20 });
+  }), { numRuns: 8 });
 });
 
 test('its gradient agrees: errors are relative to dy·up·s·(1 + |gate|·(1 − s)), since the true factor passes through zero', () => {
@@ -25,7 +25,7 @@ test('its gradient agrees: errors are relative to dy·up·s·(1 + |gate|·(1 −
       return name === 'dUp' ? 14 * EPSILON * d * Math.abs(g) * s + 1e-35 : 20 * EPSILON * d * Math.abs(up.data[i]!) * s * (1 + Math.abs(g) * (1 - s + 0.1)) + 1e-35;
     };
     checkKernel(siluGateBackward, levels, { inputs: { gate, up, dy }, attributes: {}, bound });
-  }), { numRuns: 20 });
+  }), { numRuns: 8 });
 });
 
 test('extreme gates and NaN behave as in the reference', () => {

@@ -2,7 +2,7 @@
 // Each thread owns whole blocks of 8,192 elements; a block sums in two vectors of doubles, and the blocks' sums are added in order, so threads change nothing.
 // Reads 4 bytes per element: bound by memory.
 // Assumes nothing about alignment; lengths are checked below, the scratch size comes from sumOfSquaresScratch.
-// Dropped: float32 sums with compensation (no faster, and squares of large gradients overflow).
+// Not done: float32 sums with compensation (squares of large gradients overflow).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

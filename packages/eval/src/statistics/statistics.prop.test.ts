@@ -57,7 +57,7 @@ describe('the ratio mean', () => {
       expect(Math.abs(standardError - sd / Math.sqrt(n))).toBeLessThanOrEqual(1e-12 * (1 + sd));
     }));
   });
-  it('is no surer when each example's tokens are there twice: copies are no new evidence', () => {
+  it('is no surer when every token of an example is there twice: copies are no new evidence', () => {
     const one = { sums: Float64Array.of(1, 4, 2, 8), counts: Float64Array.of(1, 2, 1, 3) }, doubled = { sums: one.sums.map((s) => 2 * s), counts: one.counts.map((c) => 2 * c) };
     expect(ratioMean(doubled)).toEqual(ratioMean(one));
   });
@@ -97,6 +97,10 @@ describe('the paired difference', () => {
   it('of equals has p 1; of a constant shift, p 0; of one example, p 1', () => {
     const a: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Array.of(1, 1) }, shifted = { ...a, sums: a.sums.map((s) => s + 1) }, one = (x: number): ExampleLosses => ({ sums: Float64Array.of(x), counts: Float64Array.of(1) });
     expect([pairedDifference(a, a), pairedDifference(shifted, a), pairedDifference(one(1), one(9))].map(({ pValue: p }) => p)).toEqual([1, 0, 1]);
+  });
+  it('of 1, 2, 3, 4 has t = √15 with three degrees of freedom, whose p has a closed form', () => {
+    const counts = new Float64Array(4).fill(1), { pValue: p } = pairedDifference({ sums: Float64Array.of(1, 2, 3, 4), counts }, { sums: new Float64Array(4), counts }), scaled = Math.sqrt(15 / 3);
+    expect(p).toBeCloseTo(1 - (2 / Math.PI) * (Math.atan(scaled) + scaled / (1 + 15 / 3)), 12);
   });
   it('refuses losses of other examples', () => {
     expect(() => pairedDifference({ sums: Float64Array.of(1), counts: Float64Array.of(1) }, { sums: Float64Array.of(1), counts: Float64Array.of(2) })).toThrow(/the same examples/);

@@ -3,8 +3,8 @@ import type { Terminal } from './terminal.ts';
 /** What every command gets. */
 export interface Context {
   readonly terminal: Terminal;
-  /** The script of the training thread. */
-  readonly trainWorker: URL;
+  /** The script of the training thread; null: training runs in the command's own thread. */
+  readonly trainWorker: URL | null;
   /** Runs long work with a signal that Ctrl-C (once) and SIGTERM fire; Ctrl-C again leaves at once. */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }

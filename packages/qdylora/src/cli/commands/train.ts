@@ -14,7 +14,7 @@ import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { clockText } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
 import { showTraining } from '../render/train-progress.ts';
-import { finetuneInWorker } from '../worker/run-in-worker.ts';
+import { runTraining } from '../worker/run-training.ts';
 
 type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, string | undefined>;
 
@@ -24,7 +24,7 @@ export function addTrainCommand(program: Command, context: Context): void {
   command.action(async (file: string | undefined, flags: TrainFlags) => {
     const config = prepareRun(mergeGiven(file === undefined ? new Map() : readRunYaml(file), givenFlags(KEYS, flags)));
     if (flags.dryRun) return showPlan(config, context, flags);
-    const result = await context.interruptible((signal) => finetuneInWorker(context.trainWorker, config, { signal, onEvent: showTraining(context.terminal) }));
+    const result = await context.interruptible((signal) => runTraining(context.trainWorker, config, { signal, onEvent: showTraining(context.terminal) }));
     printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () => resultLines(config, result, context));
   });
 }

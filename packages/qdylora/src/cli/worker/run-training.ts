@@ -1,15 +1,24 @@
 import { Worker } from 'node:worker_threads';
 import { QdyloraError } from '@qdylora/contract';
 import type { RunOptions } from '../../config/resolve-run.ts';
-import type { FinetuneResult } from '../../recipes/finetune.ts';
+import { finetune, type FinetuneResult } from '../../recipes/finetune.ts';
 import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
 import { packError, unpackError } from './error-transfer.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './train-messages.ts';
 
 export interface WorkerHooks { readonly signal: AbortSignal; readonly onEvent: (event: FinetuneEvent) => void }
 
+/** Fine-tunes in a thread of its own, or without a script in this one. */
+export const runTraining = (script: URL | null, options: RunOptions, hooks: WorkerHooks): Promise<FinetuneResult> => (script ? finetuneInWorker(script, options, hooks) : finetuneHere(options, hooks));
+
+async function finetuneHere(options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
+  const run = finetune({ ...options, signal });
+  for await (const event of run) onEvent(event);
+  return run.result;
+}
+
 /** Fine-tunes in a thread of its own.  @throws what the run throws; QdyloraError NATIVE where the thread dies without a word */
-export function finetuneInWorker(script: URL, options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
+function finetuneInWorker(script: URL, options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
   const worker = new Worker(script, { workerData: { options } satisfies TrainOrder });
   const stop = (): void => worker.postMessage({ type: 'stop', reason: packError(signal.reason) } satisfies ToWorker);
   signal.addEventListener('abort', stop);

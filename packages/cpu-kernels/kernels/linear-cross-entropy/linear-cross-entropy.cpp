@@ -1,0 +1,136 @@
+// Head and loss in one: logits = x·Wᵀ, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
+// Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products as in native/gemm/product.h; in the softmax a thread owns rows.
+// 2·active·vocabulary·hidden operations, three times that with gradients; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
+// Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3 MiB, whatever the number of tokens.
+// Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third more operations).
+#include "../../native/gemm/product.h"
+#include "../../native/vector-math.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+constexpr std::int32_t IGNORED_TARGET = -100;
+constexpr Size LOGITS = Size{6} << 20, MOST_TOKENS = 256;
+// dx = G·W goes over the vocabulary in slices, so that the packed gradient stays small.
+constexpr Size SLICE = 4096;
+
+Size chunkTokens(Size tokens, Size vocabulary) { return larger<Size>(1, smaller(smaller(tokens, MOST_TOKENS), LOGITS / larger<Size>(vocabulary, 1))); }
+
+// Where the parts of the scratch begin, in floats.
+struct Plan { Size chunk, x, dx, work, total; };
+Plan planFor(Size tokens, Size hidden, Size vocabulary, int threads) {
+  const Size chunk = chunkTokens(tokens, vocabulary), x = roundUp(chunk * vocabulary, 16), dx = x + roundUp(chunk * hidden, 16), work = dx + roundUp(chunk * hidden, 16);
+  const Size forward = productScratch(chunk, hidden, threads), input = productScratch(chunk, smaller(SLICE, vocabulary), threads), weight = productScratch(vocabulary, chunk, threads);
+  return {chunk, x, dx, work, work + larger(larger(forward, input), weight)};
+}
+
+double linearCrossEntropyScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary) { return static_cast<double>(planFor(tokens, hidden, vocabulary, threads.count()).total); }
+
+float largestOfRow(const float* z, Size n) {
+  F32x most = all(-__builtin_inff());
+  Size c = 0;
+  for (; c + WIDTH <= n; c += WIDTH) most = larger(most, load(z + c));
+  float largest = largestOf(most);
+  for (; c < n; c++) largest = larger(largest, z[c]);
+  return largest;
+}
+
+// Σ e^(z − largest); the terms replace z where `keep`. Blocks of 1,024 are summed in f32, then in double.
+double sumOfExponentials(float* z, Size n, float largest, bool keep) {
+  constexpr Size BLOCK = 1024;
+  double sum = 0;
+  for (Size from = 0; from < n; from += BLOCK) {
+    const Size end = smaller(from + BLOCK, n);
+    F32x block{};
+    for (Size c = from; c < end; c += WIDTH) {
+      const int lanes = static_cast<int>(smaller<Size>(WIDTH, end - c));
+      F32x e = exponential(loadFirst(z + c, lanes) - largest);
+      for (int i = lanes; i < WIDTH; i++) e[i] = 0.f;
+      block += e;
+      if (keep) storeFirst(z + c, e, lanes);
+    }
+    sum += static_cast<double>(sumOf(block));
+  }
+  return sum;
+}
+
+// One token: its loss; with `gradient`, its logits become factor · (softmax − one-hot).
+double softmaxRow(float* z, Size n, std::int32_t target, float factor, bool gradient) {
+  const float largest = largestOfRow(z, n), ofTarget = z[target];
+  const double sum = sumOfExponentials(z, n, largest, gradient);
+  if (gradient) {
+    const float scale = static_cast<float>(static_cast<double>(factor) / sum);
+    Size c = 0;
+    for (; c + WIDTH <= n; c += WIDTH) store(z + c, load(z + c) * scale);
+    for (; c < n; c++) z[c] *= scale;
+    z[target] -= factor;
+  }
+  return static_cast<double>(largest) - static_cast<double>(ofTarget) + __builtin_log(sum);
+}
+
+void copyRow(const float* from, float* to, Size n) {
+  Size i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));
+  for (; i < n; i++) to[i] = from[i];
+}
+
+Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx,
+                          OptionalOut<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, bool bf16) {
+  const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
+  QD_NEED(x, tokens * hidden);
+  QD_NEED(weight, vocabulary * hidden);
+  QD_NEED(targets, tokens);
+  QD_NEED_IF_GIVEN(tokenWeights, tokens);
+  QD_NEED(loss, 1);
+  QD_NEED(tokenLosses, tokens);
+  QD_NEED_IF_GIVEN(dx, tokens * hidden);
+  QD_NEED_IF_GIVEN(dWeight, vocabulary * hidden);
+  QD_NEED(scratch, plan.total);
+  for (Size t = 0; t < tokens; t++) {
+    const std::int32_t target = targets.data[t];
+    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary)) return unsupported("expected targets within the vocabulary or -100");
+  }
+  float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx, *work = scratch.data + plan.work;
+  const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);
+  const bool gradient = dx.data || dWeight.data;
+  double total = 0, losses[MOST_TOKENS];
+  float factors[MOST_TOKENS];
+  Size token[MOST_TOKENS];
+  for (Size t = 0; t < tokens;) {
+    Size count = 0;
+    for (; t < tokens && count < plan.chunk; t++) {
+      tokenLosses.data[t] = 0.f;
+      if (targets.data[t] == IGNORED_TARGET) {
+        for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
+        continue;
+      }
+      copyRow(x.data + t * hidden, rows + count * hidden, hidden);
+      factors[count] = static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0));
+      token[count++] = t;
+    }
+    multiply(threads, {count, vocabulary, {logits, vocabulary, false, nullptr}}, work, {rowMajor(rows, hidden, count, bf16), forward, hidden});
+    const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
+    threads.run(parts, [&](int part) {
+      const Range mine = shareOf(count, parts, part);
+      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], gradient);
+    });
+    for (Size i = 0; i < count; i++) {
+      tokenLosses.data[token[i]] = static_cast<float>(losses[i]);
+      total += losses[i] * static_cast<double>(factors[i]);
+    }
+    for (Size from = 0; dx.data && from < vocabulary; from += SLICE) {
+      const Size slice = smaller(SLICE, vocabulary - from);
+      const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
+      multiply(threads, {count, hidden, {dRows, hidden, from > 0, nullptr}}, work, {rowMajor(logits + from, vocabulary, count), w, slice});
+    }
+    for (Size i = 0; dx.data && i < count; i++) copyRow(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
+    if (dWeight.data) multiply(threads, {vocabulary, hidden, {dWeight.data, hidden, true, nullptr}}, work, {columnMajor(logits, vocabulary, vocabulary), columnsOf(rows, nullptr, hidden, bf16), count});
+  }
+  loss.data[0] = static_cast<float>(total);
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(linearCrossEntropyScratch)
+QD_EXPORT(linearCrossEntropy)
+}  // namespace qdylora::QD_LEVEL

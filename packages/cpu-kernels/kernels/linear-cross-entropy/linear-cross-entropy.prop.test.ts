@@ -1,0 +1,79 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { createRng, elementsOf, i32View, QdyloraError, runOp, viewOf, type ArrayView } from '@qdylora/contract';
+import { IGNORED_TARGET, linearCrossEntropy } from '@qdylora/tensor';
+import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalBfloat16View, normalView, numbersOf, type Bound } from '@qdylora/testing';
+import { everyLevel } from '../../test/every-level.ts';
+
+const levels = await everyLevel();
+
+interface Sizes { readonly tokens: number; readonly hidden: number; readonly vocabulary: number; readonly seed: number }
+
+const largest = (view: ArrayView): number => Array.from(numbersOf(view)).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
+/**
+ * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ relative, the loss by 2δ; each gets some dozens of roundings of its own
+ * (exponential, blocks of the sum, scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens.
+ */
+function boundFor({ tokens, hidden, vocabulary }: Sizes, x: ArrayView, weight: ArrayView, factor: number): Bound {
+  const mostX = largest(x), mostW = largest(weight), logit = hidden * mostX * mostW, delta = 1.02 * (hidden + 3) * EPSILON * logit, softmax = 2.2 * delta + 60 * EPSILON;
+  return (name, _, want) => {
+    switch (name) {
+      case 'tokenLosses': return 2 * delta + 8 * EPSILON * (Math.abs(want) + 1) + EPSILON * Math.log(vocabulary + 1) + EPSILON * logit;
+      case 'loss': return factor * tokens * (2 * delta + 9 * EPSILON * (2 * logit + Math.log(vocabulary + 1) + 1));
+      case 'dx': return 2 * factor * (softmax + (vocabulary + 3) * EPSILON) * mostW + 2 ** -120;
+      default: return tokens * 2 * factor * (softmax + (tokens + 3) * EPSILON) * mostX + (tokens + 3) * EPSILON * Math.abs(want) + 2 ** -120;
+    }
+  };
+}
+
+function targetsOf({ tokens, vocabulary, seed }: Sizes, ignored: number): ArrayView<'i32'> {
+  const rng = createRng(seed).named('targets');
+  return i32View([tokens], Array.from({ length: tokens }, (_, t) => (rng.uniform(t, 1) < ignored ? IGNORED_TARGET : Math.floor(rng.uniform(t) * vocabulary))));
+}
+
+const arbitraryCase = fc.record({
+  tokens: arbitrarySize(40), hidden: arbitrarySize(80), vocabulary: arbitrarySize(300).map((n) => Math.max(n, 1)), seed: arbitrarySeed, ignored: fc.constantFrom(0, 0.3, 1),
+  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'), half: fc.boolean(), weighted: fc.boolean(), gradient: fc.boolean(), wantsWeight: fc.boolean(),
+});
+
+test('loss, token losses and gradients agree with the reference, whatever is ignored, weighted or wanted', () => {
+  fc.assert(fc.property(arbitraryCase, ({ ignored, computeDtype, half, weighted, gradient, wantsWeight, ...sizes }) => {
+    const { tokens, hidden, vocabulary, seed } = sizes;
+    const inputs = {
+      x: normalView(seed, 'x', [tokens, hidden]), weight: half ? normalBfloat16View(seed, 'w', [vocabulary, hidden]) : normalView(seed, 'w', [vocabulary, hidden], 0.3), targets: targetsOf(sizes, ignored),
+      tokenWeights: weighted ? viewOf('f32', [tokens], Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2)) : undefined,
+    };
+    const given = gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {};
+    checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype, lossScale: 0.125, gradient }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 0.125) });
+  }), { numRuns: 80 });
+});
+
+test('several chunks of tokens and slices of the vocabulary agree with the reference', () => {
+  for (const sizes of [{ tokens: 300, hidden: 24, vocabulary: 4500, seed: 5 }, { tokens: 150, hidden: 7, vocabulary: 70_000, seed: 6 }]) {
+    const { tokens, hidden, vocabulary, seed } = sizes, inputs = { x: normalView(seed, 'x', [tokens, hidden]), weight: normalView(seed, 'w', [vocabulary, hidden], 0.3), targets: targetsOf(sizes, 0.2) };
+    const given = { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) };
+    checkKernel(linearCrossEntropy, levels.filter(({ label }) => label !== 'generic'), {
+      inputs, attributes: { computeDtype: 'f32', lossScale: 1 / tokens, gradient: true }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 1 / tokens) });
+  }
+});
+
+test('logits of ±1e4 neither overflow nor lose the loss', () => {
+  const sizes = { tokens: 4, hidden: 1, vocabulary: 33, seed: 1 }, x = viewOf('f32', [4, 1], Float32Array.of(1e4, -1e4, 1, 0));
+  const inputs = { x, weight: normalView(1, 'w', [33, 1]), targets: targetsOf(sizes, 0) };
+  checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype: 'f32', lossScale: 1, gradient: true }, given: { dWeight: normalView(1, 'dw', [33, 1]) }, bound: boundFor(sizes, x, inputs.weight, 1) });
+});
+
+test('a target outside the vocabulary is refused, and a NaN logit makes its own loss NaN alone', () => {
+  const { backends: [backend] } = levels[0]!, x = normalView(1, 'x', [3, 4]), weight = normalView(1, 'w', [5, 4]), attributes = { computeDtype: 'f32' as const, lossScale: 1, gradient: false };
+  expect(() => runOp(backend!, linearCrossEntropy, { x, weight, targets: i32View([3], [0, 5, 1]) }, attributes)).toThrow(QdyloraError);
+  x.data[5] = NaN;
+  const { tokenLosses } = runOp(backend!, linearCrossEntropy, { x, weight, targets: i32View([3], [0, 4, 1]) }, attributes);
+  expect(Array.from(elementsOf(tokenLosses), Number.isNaN)).toEqual([false, true, false]);
+});
+
+test('the workspace does not grow with the number of tokens', () => {
+  const scratch = levels.at(-1)!.backends[0]!.native('linearCrossEntropyScratch');
+  expect(scratch(100_000, 576, 49_152)).toBe(scratch(1_000, 576, 49_152));
+  expect(scratch(100_000, 576, 49_152) * 4).toBeLessThan(32 * 2 ** 20);
+});
