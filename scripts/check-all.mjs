@@ -11,7 +11,7 @@ const CHECKS = new Map([
   script('check-lengths'),
   script('check-packed'),
   ['oxlint', () => runPnpm(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples'])],
-  ['typecheck', () => runPnpm(['exec', 'turbo', 'run', 'typecheck', '--output-logs=errors-only', '--concurrency=2'], { env: { TURBO_TELEMETRY_DISABLED: '1' } })],
+  ['typecheck', () => runPnpm(['exec', 'turbo', 'run', 'typecheck', '--continue', '--output-logs=errors-only', '--concurrency=2'], { env: { TURBO_TELEMETRY_DISABLED: '1' } })],
 ]);
 
 /** How many passed and failed, as of tests. */

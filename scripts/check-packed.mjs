@@ -54,7 +54,7 @@ function installAndImport(packs) {
   for (const { manifest } of packs) {
     const code = `const names = Object.keys(await import('${manifest.name}')); if (names.length === 0) throw new Error('it exports nothing');`;
     const { status, stderr } = runCommand(process.execPath, ['--input-type=module', '-e', code], { cwd: home, quiet: true });
-    if (status !== 0) problems.push(`${manifest.name}: cannot be imported: ${stderr.trim().split('\n').find((line) => /Error/.test(line)) ?? stderr}`);
+    if (status !== 0) problems.push(`${manifest.name}: cannot be imported: ${stderr.trim().split('\n').findLast((line) => /^\w*Error\b/.test(line)) ?? stderr}`);
     counts.imports++;
   }
   const command = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', '--version'], { cwd: home, quiet: true });

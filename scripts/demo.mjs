@@ -11,7 +11,7 @@ function main() {
   setUp();
   rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
   console.log(`
-[demo] One run, every rank: a small base model that qdylora itself pretrained on stories and plays is frozen in 4 bits and learns
+[demo] One run, every rank: a small base model that qdylora itself pretrained on speeches and a novel is frozen in 4 bits and learns
 [demo] arithmetic word problems (GSM8K) with adapters of rank 1, 2, 4 … 64 at the same time. Everything is in examples/demo/run.yaml:
 [demo] npx qdylora train examples/demo/run.yaml
 `);

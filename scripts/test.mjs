@@ -11,7 +11,7 @@ import { setUp } from './set-up.mjs';
 function runTests(args) {
   const folder = mkdtempSync(join(tmpdir(), 'qdylora-test-')), file = join(folder, 'counts.json');
   try {
-    const { status } = runCommand(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=./scripts/count-tests-reporter.mjs', ...args], { env: { QDYLORA_TEST_COUNTS: file } });
+    const { status } = runCommand(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=./scripts/count-tests-reporter.mjs', ...args], { env: { QDYLORA_TEST_COUNTS: file, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) } });
     const counts = JSON.parse(readFileSync(file, 'utf8'));
     return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
   } catch (error) {

@@ -13,6 +13,13 @@ constexpr int CHUNK = TILE * TILE / FEW_COLUMNS;
 // Running softmax of one tile of columns: o holds Σ p·v, transposed ([headDim][TILE]), not yet divided by the sum.
 struct Softmax { float *largest, *sum, *o; };
 
+// Rows of one kv head stand far apart, often a page, where no hardware prefetcher follows. Asks for the row `AHEAD` keys on; past the end it is only a hint.
+// One core of a busy Zen 3 (2026): 14–17 GB/s for 768-byte steps, 5 GB/s for steps of a page beyond the L3 cache (4.4 without the hint; 17 within the cache).
+constexpr Size AHEAD = 12;
+QD_INLINE void prefetchRow(const float* row, Size dim) {
+  for (Size d = 0; d < dim; d += 16) __builtin_prefetch(row + d);
+}
+
 // scores[C][CHUNK] of one key for C columns from rows of q (scaled, padded with zeros).
 template <int C>
 QD_INLINE void scoreKey(const float* k, const float* q, Size dim, Size padded, float* scores) {
@@ -66,6 +73,7 @@ struct FewColumns { const float *k, *v; Size stride, dim, padded; int from, keys
 inline void attendFewColumns(const FewColumns& a, const Columns& c, const float* q, float* scores, float* o, float lowest, const Softmax& state) {
   for (int key = 0; key < a.keys; key++) {
     const float* k = a.k + static_cast<Size>(key) * a.stride;
+    prefetchRow(k + AHEAD * a.stride, a.dim);
     int column = 0;
     for (; column + 4 <= c.count; column += 4) scoreKey<4>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
     for (; column + 2 <= c.count; column += 2) scoreKey<2>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
@@ -76,7 +84,11 @@ inline void attendFewColumns(const FewColumns& a, const Columns& c, const float*
     for (Size d = 0; d < a.padded; d++) o[static_cast<Size>(column) * a.padded + d] = 0;
   }
   int key = 0;
-  for (; key + 4 <= a.keys; key += 4) addValues<4>(a.v + static_cast<Size>(key) * a.stride, a.stride, scores + key, a.dim, a.padded, c.count, o);
+  for (; key + 4 <= a.keys; key += 4) {
+    const float* v = a.v + static_cast<Size>(key) * a.stride;
+    for (Size i = 0; i < 4; i++) prefetchRow(v + (AHEAD + i) * a.stride, a.dim);
+    addValues<4>(v, a.stride, scores + key, a.dim, a.padded, c.count, o);
+  }
   for (; key < a.keys; key++) addValues<1>(a.v + static_cast<Size>(key) * a.stride, a.stride, scores + key, a.dim, a.padded, c.count, o);
   for (int column = 0; column < c.width; column++) {
     for (Size d = 0; d < a.dim; d++) state.o[d * TILE + static_cast<Size>(column)] = column < c.count ? o[static_cast<Size>(column) * a.padded + d] : 0.f;

@@ -81,7 +81,7 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, notes };
   sayReady(stage, chosen);
   const training = await trainAndLog(stage);
-  return finish(stage, training);
+  return await finish(stage, training); // awaited: the backend lives until then
 }
 
 function sayReady({ emit, config, source, data, run: { model, adapted } }: Stage, chosen: ChosenBackend): void {

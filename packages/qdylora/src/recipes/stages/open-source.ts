@@ -40,7 +40,7 @@ async function checkpointSource(config: SourceConfig): Promise<ModelSource> {
     openTokenizer: () => fittingTokenizer(model, vocabularySize),
     async build(backend) {
       using again = await openBase(model);
-      return buildModel(again.checkpoint, { backend, quantization: quantizationOf(config), trainable: method === 'none' });
+      return await buildModel(again.checkpoint, { backend, quantization: quantizationOf(config), trainable: method === 'none' });
     },
   };
 }

@@ -1,0 +1,27 @@
+// y = e^x and y = 1 / (1 + e^−x), elementwise: the functions of native/vector-math.h, reachable for their accuracy test.
+// One thread owns everything, a lane one element.
+// 8 bytes moved and about 20 operations per element.
+// Assumes nothing about alignment; lengths are checked below.
+// Nothing tried and dropped.
+#include "../vector-math.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+template <class Function>
+QD_INLINE Status apply(In<float> x, Out<float> y, Function function) {
+  QD_NEED(y, x.size);
+  for (Size i = 0; i < x.size; i += WIDTH) {
+    const int lanes = static_cast<int>(smaller<Size>(WIDTH, x.size - i));
+    storeFirst(y.data + i, function(loadFirst(x.data + i, lanes)), lanes);
+  }
+  return ok();
+}
+
+Status exponentials(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return exponential(v); }); }
+Status sigmoids(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return sigmoid(v); }); }
+
+}  // namespace
+QD_EXPORT(exponentials)
+QD_EXPORT(sigmoids)
+}  // namespace qdylora::QD_LEVEL

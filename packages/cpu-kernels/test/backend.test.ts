@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { expect, test } from 'vitest';
+import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
+import { cpuLevels, createCpuBackend, loadAddon } from '../src/index.ts';
+import { reserveRegions } from '../src/reserve-regions.ts';
+
+const binary = fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url));
+
+const refusal = async (promise: Promise<unknown>): Promise<QdyloraError> => {
+  const error = await promise.then(() => null, (reason: unknown) => reason);
+  if (!QdyloraError.isInstance(error)) throw new Error(`expected a QdyloraError, got ${String(error)}`);
+  return error;
+};
+
+test('the best level is one that this machine can run and that is not for tests', () => {
+  const levels = cpuLevels();
+  if (!levels.available) throw new Error(levels.reason);
+  expect(levels.levels.find(({ name }) => name === levels.best)!.missing).toBe('');
+  expect(levels.best).not.toBe('avx2w16');
+});
+
+test('a level that cannot run here is refused with those that can', async () => {
+  const error = await refusal(createCpuBackend({ level: 'avx4096' }));
+  expect(error.code).toBe('UNSUPPORTED');
+  expect(error.message).toContain('generic');
+  const levels = cpuLevels(), impossible = levels.available && levels.levels.find(({ missing }) => missing);
+  if (impossible) expect((await refusal(createCpuBackend({ level: impossible.name }))).message).toContain(impossible.missing);
+});
+
+test('a missing or broken addon is explained, not thrown by the loader', async () => {
+  expect(loadAddon('/nowhere/addon.node')).toMatchObject({ addon: null });
+  expect(loadAddon(fileURLToPath(import.meta.url)).addon).toBeNull();
+  expect((await refusal(createCpuBackend({ addonPath: '/nowhere/addon.node' }))).nextStep ?? '').toBeDefined();
+});
+
+test('a wrong call is a typed error that names the argument: kind, length, count', async () => {
+  using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+  const scaleBy = backend.native('scaleBy'), x = new Float32Array(8);
+  expect(() => scaleBy(x, x, x)).toThrow(/expected 4 arguments, got 3/);
+  expect(() => scaleBy(new Uint8Array(8), x, x, 8)).toThrow(/expected a Float32Array for argument 1/);
+  expect(() => scaleBy(x, x, x, 9)).toThrow(/at least 9 elements for argument 1, got 8/);
+  expect(() => scaleBy(x, x, x, -1)).toThrow(/whole number/);
+  expect(() => scaleBy(x, x, x, 1.5)).toThrow(QdyloraError);
+  expect(() => backend.native('nothing')).toThrow(QdyloraError);
+});
+
+test('after dispose functions refuse, and memory is gone', async () => {
+  const backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 20 }), view = backend.memory.allocate('f32', [4]), call = backend.native('scaleBy');
+  backend.dispose();
+  backend.dispose();
+  expect(view.data.length).toBe(0); // the buffer is detached, so no stale view reaches unmapped memory
+  expect(() => call(new Float32Array(1), new Float32Array(1), new Float32Array(1), 1)).toThrow(/disposed/);
+  expect(() => backend.memory.allocate('f32', [1])).toThrow(QdyloraError);
+});
+
+test('memory is 64-byte aligned zeroed pages, and more than the system has is InsufficientMemoryError', async () => {
+  const loaded = loadAddon();
+  if (!loaded.addon) throw new Error(loaded.reason);
+  const { reserve, unreserve } = reserveRegions(loaded.addon), buffer = reserve(1 << 20);
+  expect(new Uint8Array(buffer).every((byte) => byte === 0)).toBe(true);
+  unreserve(buffer);
+  expect(buffer.byteLength).toBe(0);
+  expect(() => reserveRegions(loaded.addon, () => 1000).reserve(1001)).toThrow(InsufficientMemoryError);
+  expect(() => reserve(2 ** 33)).toThrow(InsufficientMemoryError);
+});
+
+const USE = `const addon = require(${JSON.stringify(binary)}), x = new Float32Array(200000).fill(2), y = new Float32Array(200000), { functions } = addon.open('generic', 3);
+for (let i = 0; i < 20; i++) functions.scaleBy(x, new Float32Array([3]), y, x.length);
+if (y[199999] !== 6) throw new Error('wrong');`;
+
+test('several JavaScript threads use the addon at once, and end without closing it', async () => {
+  const codes = await Promise.all([1, 2, 3].map(() => new Promise<number>((resolve, reject) => {
+    const worker = new Worker(USE, { eval: true });
+    worker.on('error', reject);
+    worker.on('exit', resolve);
+  })));
+  expect(codes).toEqual([0, 0, 0]);
+});
+
+test('a process ends promptly though its kernel threads still wait', () => {
+  const { status, stderr } = spawnSync(process.execPath, ['-e', USE], { timeout: 20_000, encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});
+
+test('no function is shared between instruction sets: level archives define no weak code outside their own namespace', () => {
+  const release = fileURLToPath(new URL('../addon/build/Release/', import.meta.url)), archives = readdirSync(release).filter((name) => /^level_.*\.a$/.test(name));
+  if (!existsSync('/usr/bin/nm')) return;
+  let looked = 0;
+  for (const archive of archives) {
+    const level = /^level_(.*)\.a$/.exec(archive)![1]!, { stdout } = spawnSync('nm', ['-C', '--defined-only', `${release}${archive}`], { encoding: 'utf8', maxBuffer: 1 << 28 });
+    for (const line of stdout.split('\n')) {
+      looked++;
+      if (/ [WVu] /.test(line)) expect(line, `in ${archive}`).toContain(`qdylora::${level}::`);
+    }
+  }
+  expect(looked).toBeGreaterThan(archives.length);
+});
