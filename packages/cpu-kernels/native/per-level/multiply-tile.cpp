@@ -10,7 +10,9 @@ namespace {
 
 template <int ROWS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
-  F32x c[ROWS][2] = {};
+  F32x c[ROWS][2];
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; m++) c[m][0] = c[m][1] = F32x{};
   const float *a = task.stripe, *b = task.panel;
   for (Size k = task.depth; k > 0; k--) {
     const F32x b0 = load(b), b1 = load(b + WIDTH);
@@ -34,6 +36,7 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
     }
     return;
   }
+#pragma GCC unroll 16  // indices known at compile time keep c in registers: no copy on the stack
   for (int m = 0; m < ROWS; m++) {
     float* row = task.c + static_cast<Size>(m) * task.stride;
     float sums[PANEL];

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { writeFileDurably } from '@qdylora/checkpoint';
-import { DEFAULT_TOKENS_PER_BATCH } from '@qdylora/eval';
 import { train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
@@ -54,6 +53,9 @@ export function finetune({ backend, signal, ...options }: FinetuneOptions): Fine
 
 interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly emit: (event: FinetuneEvent) => void }
 
+/** Tokens of one judging pass: half of what is fastest, so that judging needs no memory beyond a training step's. */
+const JUDGED_TOKENS = 1024;
+
 /** Shared by the stages of a run that is under way. */
 interface Stage extends Hooks {
   readonly config: PreparedRun;
@@ -77,7 +79,7 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn: notice });
   const narrow = run.adapted?.report.widerThanLayer ?? [];
   if (narrow.length > 0) notice(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
-  const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, Math.min(DEFAULT_TOKENS_PER_BATCH, config.microBatchSize * config.maxSeqLength));
+  const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
   const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, notes };
   sayReady(stage, chosen);
   const training = await trainAndLog(stage);

@@ -1,20 +1,28 @@
 import { writePeftAdapter } from '@qdylora/checkpoint';
-import type { Adapted, SlicedAdapter } from '@qdylora/lora-dynamic';
-import { peftScaling } from '@qdylora/lora-dynamic';
+import type { ArrayView } from '@qdylora/contract';
+import { peftScaling, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import type { CausalLm } from '@qdylora/models';
 import type { AdapterSidecar } from './adapter-sidecar.ts';
 
 /** The base of an adapter, as its files name it. */
 export type AdapterBase = AdapterSidecar['base'];
 
-/** Writes a trained nest at its full rank. The live matrices are written from where they lie; only B is turned into PEFT's order, layer by layer. */
-export async function writeAdapted(folder: string, adapted: Adapted<unknown>, base: AdapterBase): Promise<void> {
-  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report } = adapted;
-  const layers = adapted.layers.map(({ name, outFeatures, a, b }) => ({ name, a: a.view.data as Float32Array, b: transposed(b.view.data as Float32Array, maxRank, outFeatures) }));
-  const targetModules = targetNames(report.matched, report.unmatched);
-  await writePeftAdapter(folder, {
-    layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, replace: true,
-    sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
-  });
+/** Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the backend has free between two steps. */
+export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, base: AdapterBase): Promise<void> {
+  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report, model: { backend: { memory } } } = adapted, turned: ArrayView<'f32'>[] = [];
+  try {
+    const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
+      turned.push(memory.allocate('f32', [outFeatures, maxRank]));
+      return { name, a: a.view.data as Float32Array, b: transpose(b.view.data as Float32Array, turned.at(-1)!.data, maxRank, outFeatures) };
+    });
+    const targetModules = targetNames(report.matched, report.unmatched);
+    await writePeftAdapter(folder, {
+      layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, replace: true,
+      sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
+    });
+  } finally {
+    for (const view of turned) memory.release(view);
+  }
 }
 
 const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
@@ -31,9 +39,8 @@ export function targetNames(matched: readonly string[], unmatched: readonly stri
   return isExact ? ends : [...matched].sort();
 }
 
-/** [rank, out] → [out, rank] */
-function transposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
-  const out = new Float32Array(outFeatures * rank);
-  for (let k = 0; k < rank; k++) for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o]!;
-  return out;
+/** b: [rank, out] → into: [out, rank] */
+function transpose(b: Float32Array, into: Float32Array, rank: number, outFeatures: number): Float32Array {
+  for (let k = 0; k < rank; k++) for (let o = 0; o < outFeatures; o++) into[o * rank + k] = b[k * outFeatures + o]!;
+  return into;
 }
