@@ -53,7 +53,7 @@ export function readPeftAdapter(folder: string): PeftAdapter {
 }
 
 /** True for a folder that holds an adapter. */
-export const isPeftAdapter = (folder: string): boolean => statSync(join(folder, ADAPTER_CONFIG_FILE), { throwIfNoEntry: false })?.isFile() ?? false;
+export const isPeftAdapter = (folder: string): boolean => existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
 
 function readLayers(path: string, config: PeftAdapterConfig, tensors: ReadonlyMap<string, TensorEntry>): Map<string, PeftLayer> {
   const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>();

@@ -1,0 +1,88 @@
+import { QdyloraError } from '@qdylora/contract';
+import { describe, expect, it } from 'vitest';
+import { givenByOptions } from './given-values.ts';
+import { editDistance, nearestName } from './nearest-name.ts';
+import { byteSizeText, readByteSize } from './byte-size.ts';
+import { parseRunYaml } from './read-run-yaml.ts';
+import { resolveRun } from './resolve-run.ts';
+
+const byYaml = (text: string) => resolveRun(parseRunYaml(text, 'run.yaml'));
+
+function errorOf(run: () => unknown): QdyloraError {
+  try { run(); } catch (error) { return error as QdyloraError; }
+  throw new Error('expected an error, got none');
+}
+
+describe('a run', () => {
+  it('is qdylora with powers of two up to 64, sandwich and alpha/√b where nothing is said', () => {
+    expect(byYaml('model: m')).toMatchObject({
+      method: 'qdylora', quantization: 'nf4', doubleQuantization: true, quantizationBlockSize: 64, ranks: [1, 2, 4, 8, 16, 32, 64], loraR: 64,
+      rankSchedule: 'sandwich', loraScaling: 'sqrt', loraAlpha: 8, updateRule: 'prefix', targetModules: 'all-linear',
+    });
+  });
+
+  it.each([
+    ['method: dylora', { method: 'dylora', quantization: 'none', ranks: [1, 2, 4, 8, 16, 32, 64] }],
+    ['method: qlora\nlora_r: 16', { method: 'qlora', quantization: 'nf4', ranks: [16] }],
+    ['method: lora', { method: 'lora', quantization: 'none', ranks: [64] }],
+    ['method: none', { method: 'none', quantization: 'none', ranks: null }],
+    ['quantization: none', { method: 'dylora', quantization: 'none' }],
+    ['method: lora\nquantization: fp4\nranks: [2, 8]', { method: 'qdylora', quantization: 'fp4', ranks: [2, 8], loraR: 8 }],
+    ['preset: paper', { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 }],
+    ['preset: paper\nlora_alpha: 32', { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 32 }],
+    ['lora_r: 48', { ranks: [1, 2, 4, 8, 16, 32, 48] }],
+    ['target_modules: q_proj', { targetModules: ['q_proj'] }],
+    ['optimizer_memory_budget: 64KiB', { optimizerMemoryBudget: 65536 }],
+  ])('%j resolves to its values', (yaml, expected) => {
+    expect(byYaml(yaml)).toMatchObject(expected);
+  });
+
+  it.each([
+    ['seed: 1\nlearning_rat: 1', 'BAD_CONFIG', /^\[run\.yaml:2\] expected a known key, got learning_rat\. Did you mean learning_rate\?$/],
+    ['learningRate: 1', 'BAD_CONFIG', /got learningRate\. Did you mean learning_rate\?/],
+    ['__proto__: 1', 'BAD_CONFIG', /expected a known key, got __proto__/],
+    ['learning_rate: fast', 'BAD_CONFIG', /\[run\.yaml:1\] expected a number > 0 for learning_rate, got "fast"/],
+    ['lora_r: 0', 'BAD_CONFIG', /expected a whole number within 1 ≤ x ≤ 4096 for lora_r, got 0/],
+    ['ranks: [1, 1]', 'BAD_CONFIG', /each once, for ranks, got \[1,1\]/],
+    ['ranks: [1, 2]\nlora_r: 4', 'BAD_CONFIG', /expected ranks up to lora_r = 4 for ranks, got \[1,2\]/],
+    ['method: none\nranks: [1]', 'BAD_CONFIG', /expected no such key for method none for ranks/],
+    ['method: none\nquantization: nf4', 'BAD_CONFIG', /expected none for method none for quantization/],
+    ['init: config.json', 'BAD_CONFIG', /method none/],
+    ['optimizer: paged_adamw_8bit', 'UNSUPPORTED', /expected one of what is implemented \(adamw_32bit, .*for optimizer, got paged_adamw_8bit/],
+    ['optimizer: adam', 'BAD_CONFIG', /expected one of adamw_32bit, adamw_8bit/],
+    ['rank_distribution: [1, 2]', 'BAD_CONFIG', /one weight for each of the ranks/],
+    ['a: [', 'BAD_CONFIG', /\[run\.yaml:\d\] expected YAML/],
+    ['- a', 'BAD_CONFIG', /expected keys with values/],
+    ['seed: 1\nseed: 2', 'BAD_CONFIG', /\[run\.yaml:2\].*unique/],
+  ])('%j is refused', (yaml, code, message) => {
+    const error = errorOf(() => byYaml(yaml));
+    expect(QdyloraError.isInstance(error)).toBe(true);
+    expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+  });
+
+  it('takes the ranks and the scale of an adapter that it starts from, and none that the adapter lacks', () => {
+    const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' };
+    expect(resolveRun(givenByOptions({ adapter: 'a' }), inherited)).toMatchObject({ ranks: [1, 4], loraR: 4, loraAlpha: 3, loraScaling: 'paper' });
+    expect(errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited)).message).toMatch(/largest rank, 4|up to lora_r/);
+  });
+});
+
+describe('a name', () => {
+  it.each([['learning_rat', 'learning_rate'], ['lora_rank', 'lora_r'], ['max_step', 'max_steps'], ['qqqqqqq', null]])('%s is nearest to %s', (name, near) => {
+    expect(nearestName(name, ['learning_rate', 'lora_r', 'max_steps', 'ranks'])).toBe(near);
+  });
+
+  it('is as far from another as the letters that must change', () => {
+    expect([editDistance('kitten', 'sitting'), editDistance('', 'abc'), editDistance('abc', 'abc')]).toEqual([3, 3, 0]);
+  });
+});
+
+describe('a size', () => {
+  it.each([['64KiB', 65536], ['1.5 GB', 1.5e9], ['4096', 4096], ['3B', 3], ['3XB', null], ['-1', null], ['', null]])('%j is %s bytes', (text, bytes) => {
+    expect(readByteSize(text)).toBe(bytes);
+  });
+
+  it.each([[12, '12 B'], [4896, '4.9 kB'], [19584, '20 kB'], [312e3, '0.3 MB'], [112e6, '112 MB'], [25.28e9, '25.28 GB']])('%s reads %s', (bytes, text) => {
+    expect(byteSizeText(bytes)).toBe(text);
+  });
+});

@@ -1,0 +1,175 @@
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openSafetensors } from '@qdylora/checkpoint';
+import { createHostBackend, QdyloraError } from '@qdylora/contract';
+import { lockFolder } from '@qdylora/trainer';
+import { afterAll, describe, expect, it } from 'vitest';
+import { temporaryFolder, TINY_CONFIG, writeTinyModel, writeTinyRows, writeTinyTokenizer } from '../../test/tiny-model.ts';
+import { evaluate, exportAdapter, finetune, mergeAdapter, quantizeFolder, type FinetuneEvent, type FinetuneOptions } from '../index.ts';
+
+const folder = temporaryFolder(), model = writeTinyModel(folder.in('model')), rows = writeTinyRows(folder.in('rows.jsonl'));
+afterAll(folder.remove);
+
+const common = { model, dataset: rows, valSetSize: 4, ranks: [1, 2, 4], backend: 'host', quantization: 'none', microBatchSize: 2, learningRate: 2e-2, maxSteps: 6, saveSteps: 2 } as const;
+const judged = { model, dataset: rows, backend: 'host', quantization: 'none' } as const;
+
+async function run(options: FinetuneOptions): Promise<FinetuneEvent[]> {
+  const events: FinetuneEvent[] = [];
+  for await (const event of finetune(options)) events.push(event);
+  return events;
+}
+
+async function rejection(work: () => Promise<unknown>): Promise<QdyloraError> {
+  try { await work(); } catch (error) { return error as QdyloraError; }
+  throw new Error('expected an error, got none');
+}
+
+const bytesOf = (path: string): string[] => readdirSync(path).sort().map((name) => readFileSync(join(path, name)).toString('base64'));
+const stepsIn = (path: string): number[] => readFileSync(join(path, 'events.jsonl'), 'utf8').trim().split('\n').map((line) => JSON.parse(line) as { type: string; step: number }).filter(({ type }) => type === 'step').map(({ step }) => step);
+
+describe('finetune', () => {
+  it('writes adapter, best adapter, checkpoints, log, resolved run and reports', async () => {
+    const events = await run({ ...common, outputDir: folder.in('first') }), last = events.at(-1)!;
+    expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['ready', 'plan', 'step', 'eval', 'checkpoint', 'done', 'report']));
+    expect(readdirSync(folder.in('first')).sort()).toEqual(['adapter', 'adapter-best', 'checkpoints', 'events.jsonl', 'report.html', 'report.json', 'run.yaml']);
+    expect(readdirSync(folder.in('first/checkpoints')).sort()).toEqual(['step-4', 'step-6']);
+    expect(stepsIn(folder.in('first'))).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(last.type === 'report' && [last.report.ranks.map(({ rank }) => rank), last.report.base!.loss > 0, last.report.samples]).toEqual([[1, 2, 4], true, { missing: expect.stringMatching(/no tokenizer/) }]);
+  });
+
+  it('logs each step with the fields of the contract, and no others', () => {
+    const step = readFileSync(folder.in('first/events.jsonl'), 'utf8').split('\n').map((line) => (line ? JSON.parse(line) as Record<string, unknown> : {})).find(({ type }) => type === 'step')!;
+    expect(Object.keys(step)).toEqual(['type', 'step', 'epoch', 'loss', 'rank', 'learning_rate', 'grad_norm', 'tokens', 'tokens_per_second', 'step_seconds', 'resident_bytes']);
+  });
+
+  it('ends in the same bytes when it is stopped and resumed, and logs each step once', async () => {
+    const outputDir = folder.in('stopped'), controller = new AbortController(), stopped = finetune({ ...common, outputDir, signal: controller.signal });
+    const reason = await rejection(async () => {
+      for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort();
+    });
+    expect([reason.code, existsSync(folder.in('stopped/adapter'))]).toEqual(['ABORTED', false]);
+    appendFileSync(folder.in('stopped/events.jsonl'), '{"type":"step","step":4,"lo'); // a line that a crash has cut short
+    expect((await rejection(() => run({ ...common, outputDir }))).code).toBe('NOT_EMPTY');
+    await run({ ...common, outputDir, resumeFromCheckpoint: 'auto' });
+    expect(bytesOf(folder.in('stopped/adapter'))).toEqual(bytesOf(folder.in('first/adapter')));
+    expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it('refuses to resume with another learning rate', async () => {
+    const error = await rejection(() => run({ ...common, outputDir: folder.in('stopped'), resumeFromCheckpoint: 'auto', learningRate: 1e-3 }));
+    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
+  });
+
+  it('goes on from an adapter with its ranks and scale', async () => {
+    const [ready] = (await run({ ...common, ranks: undefined, adapter: folder.in('first/adapter'), outputDir: folder.in('further'), maxSteps: 1 })).filter(({ type }) => type === 'ready');
+    expect(ready).toMatchObject({ config: { ranks: [1, 2, 4], loraScaling: 'sqrt', loraAlpha: 8 } });
+  });
+
+  it('trains a whole model from random weights, and writes it as a Hugging Face folder', async () => {
+    mkdirSync(folder.in('init'));
+    writeFileSync(folder.in('init/config.json'), JSON.stringify(TINY_CONFIG));
+    writeTinyTokenizer(folder.in('init'));
+    writeFileSync(folder.in('text.txt'), 'to be or not to be, that is the question. '.repeat(12));
+    const outputDir = folder.in('whole'), options = { init: folder.in('init/config.json'), method: 'none', dataset: folder.in('text.txt'), maxSeqLength: 24, valSetSize: 3, outputDir, maxSteps: 3, backend: 'host', saveDtype: 'f32', saveSteps: 0 } as const;
+    const events = await run(options), report = events.at(-1)!;
+    expect(readdirSync(folder.in('whole/model')).sort()).toEqual(['config.json', 'manifest.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']);
+    const { results } = await evaluate({ model: folder.in('whole/model'), dataset: folder.in('text.txt'), maxSeqLength: 24, quantization: 'none', backend: 'host' });
+    expect([results[0]!.rank, Number.isFinite(results[0]!.loss), report.type === 'report' && report.report.heldOut!.loss > 0]).toEqual([0, true, true]);
+    expect(report.type === 'report' && 'prompts' in report.report.samples && report.report.samples.prompts[0]!.byRank.length).toBe(1);
+  });
+});
+
+describe('what a run leaves behind', () => {
+  it('says the same through adapter, export and merge, at the same rank', async () => {
+    const adapter = folder.in('first/adapter'), { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });
+    await exportAdapter({ adapter, rank: 2, outputDir: folder.in('r2') });
+    await mergeAdapter({ model, adapter, rank: 2, dtype: 'f32', backend: 'host', outputDir: folder.in('merged') });
+    const exported = await evaluate({ ...judged, adapter: folder.in('r2'), ranks: [2] }), merged = await evaluate({ ...judged, model: folder.in('merged') });
+    expect(results.map(({ rank }) => rank)).toEqual([2, 4]);
+    expect(exported.results[0]!.loss).toBe(results[0]!.loss);
+    expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+  });
+
+  it('is an ordinary LoRA adapter to a reader that does not know the sidecar', async () => {
+    const bare = folder.in('bare');
+    mkdirSync(bare);
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors']) writeFileSync(join(bare, name), readFileSync(folder.in(`first/adapter/${name}`)));
+    const whole = await evaluate({ ...judged, adapter: folder.in('first/adapter'), ranks: [4] }), read = await evaluate({ ...judged, adapter: bare });
+    expect(read.results.map(({ rank }) => rank)).toEqual([4]);
+    expect(read.results[0]!.loss).toBeCloseTo(whole.results[0]!.loss, 5);
+    expect((await rejection(() => evaluate({ ...judged, adapter: bare, ranks: [2] }))).code).toBe('BAD_ADAPTER');
+  });
+
+  it('has no path, time or host in the adapter', () => {
+    for (const name of ['adapter_config.json', 'qdylora.json']) expect(readFileSync(folder.in(`first/adapter/${name}`), 'utf8')).not.toMatch(/\/|20\d\d-/);
+  });
+
+  it('is refused around a model of other shapes, and only warned about around other weights', async () => {
+    const narrow = writeTinyModel(folder.in('narrow'), { config: { intermediate_size: 20 } }), other = writeTinyModel(folder.in('other'), { seed: 6 }), notices: string[] = [], adapter = folder.in('first/adapter');
+    expect((await rejection(() => evaluate({ ...judged, model: narrow, adapter }))).code).toBe('BAD_ADAPTER');
+    await evaluate({ ...judged, model: other, adapter, ranks: [1], onNotice: (message) => notices.push(message) });
+    expect(notices).toEqual([expect.stringMatching(/model \(fingerprint .*other/)]);
+  });
+
+  it.each([0, 5])('has no rank %i', async (rank) => {
+    expect((await rejection(() => exportAdapter({ adapter: folder.in('first/adapter'), rank, outputDir: folder.in('never') }))).code).toBe('BAD_ARGUMENT');
+    expect(existsSync(folder.in('never'))).toBe(false);
+  });
+});
+
+describe('quantizeFolder', () => {
+  it('writes what an evaluation of the quantized original says', async () => {
+    const { layers } = await quantizeFolder({ model, outputDir: folder.in('nf4'), backend: 'host' });
+    const packed = await evaluate({ ...judged, model: folder.in('nf4'), quantization: 'nf4' }), original = await evaluate({ ...judged, quantization: 'nf4' });
+    expect([layers, packed.results]).toEqual([7, original.results]);
+    using file = openSafetensors(folder.in('nf4/model.safetensors'));
+    expect([...file.tensors.keys()]).toContain('model.layers.0.mlp.up_proj.weight.quant_state.bitsandbytes__nf4');
+  });
+
+  it('refuses a model that is quantized already', async () => {
+    expect((await rejection(() => quantizeFolder({ model: folder.in('nf4'), outputDir: folder.in('again'), backend: 'host' }))).code).toBe('UNSUPPORTED');
+  });
+});
+
+describe('bad input', () => {
+  it.each([
+    ['a model that is not there', { model: 'nowhere' }, 'MISSING_FILE'],
+    ['a data set that is not there', { dataset: 'nowhere.jsonl' }, 'MISSING_FILE'],
+    ['both kinds of held-out rows', { evalDataset: rows }, 'BAD_CONFIG'],
+    ['a checkpoint that is not there', { resumeFromCheckpoint: 'nowhere' }, 'BAD_RESUME'],
+  ] as const)('%s is an error, and nothing is written', async (_, options, code) => {
+    expect((await rejection(() => run({ ...common, ...options, outputDir: folder.in('bad') }))).code).toBe(code);
+    expect(existsSync(folder.in('bad')) ? readdirSync(folder.in('bad')) : []).toEqual([]);
+  });
+
+  it.each([
+    ['malformed rows', '{"input_ids": [1, 2', /bad\.jsonl:1/], ['no rows', '', /empty/], ['only masked rows', '{"input_ids":[1,2,3],"labels":[-100,-100,-100]}', /masked/],
+    ['ids past the vocabulary', '{"input_ids":[1,2,104]}', /bad\.jsonl:1\] expected token ids below 104/],
+  ])('%s are named with file and line', async (_, text, message) => {
+    writeFileSync(folder.in('bad.jsonl'), text);
+    const error = await rejection(() => run({ ...common, valSetSize: 0, dataset: folder.in('bad.jsonl'), outputDir: folder.in('bad') }));
+    expect([error.code, error.message]).toEqual(['BAD_DATA', expect.stringMatching(message)]);
+  });
+
+  it('a folder that another run writes to is left alone', async () => {
+    const lock = lockFolder(folder.in('busy'));
+    expect((await rejection(() => run({ ...common, outputDir: folder.in('busy') }))).code).toBe('BUSY_FOLDER');
+    lock.release();
+  });
+
+  it('an output folder below a file cannot be written', async () => {
+    expect((await rejection(() => run({ ...common, outputDir: join(rows, 'below') }))).code).toBe('WRITE_FAILED');
+  });
+
+  it('a cut checkpoint is told before anything is written', async () => {
+    const cut = writeTinyModel(folder.in('cut')), path = join(cut, 'model.safetensors'), whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, whole.length - 100));
+    expect((await rejection(() => run({ ...common, model: cut, outputDir: folder.in('bad') }))).code).toBe('BAD_FILE');
+  });
+
+  it('takes a backend of the caller, and leaves it alive', async () => {
+    const backend = createHostBackend();
+    await evaluate({ ...judged, backend });
+    expect(backend.memory.allocate('f32', [1]).shape).toEqual([1]);
+  });
+});
