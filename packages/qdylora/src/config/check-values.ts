@@ -11,8 +11,12 @@ type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };
 export const schemaOf = <K extends Keys>(keys: K): z.ZodObject<SchemasOf<K>, z.core.$strict> =>
   z.strictObject(Object.fromEntries(Object.entries(keys).map(([name, { schema }]) => [name, schema])) as unknown as SchemasOf<K>);
 
+/** A list that is only read may be one that cannot be written. */
+type Readable<V> = V extends readonly (infer Item)[] ? readonly Item[] : V;
+type ReadableFields<T> = { readonly [Name in keyof T]: Readable<T[Name]> };
+
 /** What a caller may give. */
-export type InputOf<K extends Keys> = z.input<ReturnType<typeof schemaOf<K>>>;
+export type InputOf<K extends Keys> = ReadableFields<z.input<ReturnType<typeof schemaOf<K>>>>;
 /** Every key with its value. */
 export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 
