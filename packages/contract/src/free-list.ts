@@ -9,9 +9,16 @@ export class FreeList {
     this.sizes = [buffer.byteLength];
   }
 
-  /** Offset of the first stretch that holds `bytes`, or −1. */
+  /** Size of the smallest stretch that holds `bytes`, or Infinity. */
+  smallestFor(bytes: number): number {
+    let best = Infinity;
+    for (const size of this.sizes) if (size >= bytes && size < best) best = size;
+    return best;
+  }
+
+  /** Offset of the smallest stretch that holds `bytes`, or −1. */
   take(bytes: number): number {
-    const i = this.sizes.findIndex((size) => size >= bytes);
+    const i = this.sizes.indexOf(this.smallestFor(bytes));
     if (i < 0) return -1;
     const offset = this.offsets[i]!;
     if (this.sizes[i] === bytes) { this.offsets.splice(i, 1); this.sizes.splice(i, 1); }

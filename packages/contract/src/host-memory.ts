@@ -22,7 +22,7 @@ interface Block { readonly region: FreeList; readonly offset: number; readonly b
 /** Every allocation starts on such a boundary: one cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
-/** Memory in typed arrays: first-fit blocks inside large regions, so that a warmed-up step asks the system for nothing. */
+/** Memory in typed arrays: best-fit blocks inside large regions, so that a warmed-up step asks the system for nothing. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   const { name = 'host', reserve = (bytes: number) => new ArrayBuffer(bytes), unreserve, regionBytes = 1 << 20, poison = false } = options;
   const regions: FreeList[] = [];
@@ -31,10 +31,12 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   let liveBytes = 0, peakBytes = 0, disposed = false;
 
   const find = (bytes: number): { region: FreeList; offset: number } => {
+    let best: FreeList | null = null, smallest = Infinity;
     for (const region of regions) {
-      const offset = region.take(bytes);
-      if (offset >= 0) return { region, offset };
+      const size = region.smallestFor(bytes);
+      if (size < smallest) [best, smallest] = [region, size];
     }
+    if (best) return { region: best, offset: best.take(bytes) };
     const region = new FreeList(reserve(Math.max(bytes, regionBytes)));
     regions.push(region);
     return { region, offset: region.take(bytes) };
