@@ -8,9 +8,10 @@ export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, is
   return lines.join('\n');
 }
 
-function ownLines({ message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
-  if (!nextStep || !message.endsWith(nextStep)) return [paint('red', message)];
-  return [paint('red', message.slice(0, -nextStep.length).trimEnd()), nextStep];
+function ownLines({ name, message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
+  const kind = name === 'QdyloraError' ? '' : ` (${name})`;
+  if (!nextStep || !message.endsWith(nextStep)) return [paint('red', message + kind)];
+  return [paint('red', message.slice(0, -nextStep.length).trimEnd() + kind), nextStep];
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
