@@ -63,6 +63,14 @@ describe('host memory', () => {
     memory.release(kept);
     expect(memory.usage()).toMatchObject({ liveBytes: 0 });
   });
+  test('trim gives back the regions that hold nothing, and keeps what lives', () => {
+    const given: ArrayBufferLike[] = [], memory = createHostMemory({ regionBytes: 4096, unreserve: (buffer) => given.push(buffer) });
+    const kept = memory.allocate('f32', [1000]), dropped = memory.allocate('f32', [1000]);
+    kept.data.fill(7);
+    memory.release(dropped);
+    memory.trim();
+    expect([given.length, memory.usage().reservedBytes, kept.data.every((x) => x === 7), memory.allocate('f32', [1000]).shape]).toEqual([1, 4096, true, [1000]]);
+  });
   test('refuses work after dispose', () => {
     const memory = createHostMemory();
     memory.dispose();

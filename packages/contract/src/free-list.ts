@@ -9,6 +9,9 @@ export class FreeList {
     this.sizes = [buffer.byteLength];
   }
 
+  /** True where nothing is taken. */
+  get isEmpty(): boolean { return this.sizes[0] === this.buffer.byteLength; }
+
   /** Size of the smallest stretch that holds `bytes`, or Infinity. */
   smallestFor(bytes: number): number {
     let best = Infinity;

@@ -111,6 +111,12 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     write: (view, values) => { view.data.set(values as ArrayLike<number>); },
     usage: (): MemoryUsage => ({ liveBytes, peakBytes, reservedBytes: regions.reduce((sum, r) => sum + r.buffer.byteLength, 0) }),
     resetPeak: () => { peakBytes = liveBytes; },
+    trim() {
+      for (const region of regions.filter(({ isEmpty }) => isEmpty)) {
+        regions.splice(regions.indexOf(region), 1);
+        unreserve?.(region.buffer);
+      }
+    },
     [Symbol.dispose]: dispose,
   };
 }

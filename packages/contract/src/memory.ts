@@ -25,5 +25,7 @@ export interface Memory extends Disposable {
   write<D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void;
   usage(): MemoryUsage;
   resetPeak(): void;
+  /** Gives what is held and not in use back to the system, as far as it can be given back; views in use stay as they are. */
+  trim(): void;
   dispose(): void;
 }

@@ -137,7 +137,8 @@ const adapterBase = ({ source, config: { quantization, doubleQuantization, quant
 async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResult> {
   const { config, run: { adapted, training: { optimizer } }, source, judge, emit, signal, computeDtype, notes } = stage, paths = runPaths(config.outputDir);
   const judgement: Judgement | null = judge && await judge.at(training.step, { computeDtype, signal });
-  optimizer.dispose(); // its memory is free for what follows
+  optimizer.dispose();
+  stage.run.model.backend.memory.trim(); // room for what follows: the tokenizer, texts, files
   emit({ type: 'phase', phase: 'writing' });
   await writeWeights(stage);
   const samples = await samplesOf(stage, judgement);
