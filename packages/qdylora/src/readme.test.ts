@@ -1,17 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { runReadme } from '@qdylora/testing';
-import { afterAll, expect, it } from 'vitest';
-import { temporaryFolder, writeTinyModel, writeTinyRows } from '../test/tiny-model.ts';
+import { afterAll, expect, it, vi } from 'vitest';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../test/tiny-model.ts';
 import * as qdylora from './index.ts';
 
-const folder = temporaryFolder();
-afterAll(folder.remove);
+const folder = temporaryPlace(), home = process.cwd();
+afterAll(() => process.chdir(home));
 
 it('the README shows values that its examples really give', async () => {
-  writeTinyModel(folder.in('models/tiny'));
+  writeTinyModel(folder.in('model'));
   writeTinyRows(folder.in('rows.jsonl'));
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8').replace(/'((?:models|runs)\/[^']+|rows\.jsonl)'/g, (_, path: string) => `'${folder.in(path)}'`);
-  const values = await runReadme(readme, { qdylora });
-  expect(values.length).toBe(3);
+  process.chdir(folder.path); // the examples name files of the working directory
+  const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+  const values = await runReadme(readFileSync(new URL('../README.md', import.meta.url), 'utf8'), { qdylora });
+  expect([values.length, log.mock.calls.length]).toEqual([3, 10]);
+  log.mockRestore();
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

@@ -1,15 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHostBackend } from '@qdylora/contract';
 import { initializeModel } from '@qdylora/models';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { bytesIn } from '../src/recipes/stages/write-model.ts';
 import { writeSafetensors } from '@qdylora/checkpoint';
 
-/** A folder that goes when the test file ends: `const folder = temporaryFolder(); afterAll(folder.remove)`. */
-export function temporaryFolder(): { readonly path: string; in(name: string): string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), 'qdylora-'));
-  return { path, in: (name) => join(path, name), remove: () => rmSync(path, { recursive: true, force: true }) };
+/** A folder that goes away when the test file ends, and the paths in it. */
+export function temporaryPlace(): { readonly path: string; in(name: string): string } {
+  const path = temporaryFolder();
+  return { path, in: (name) => join(path, name) };
 }
 
 export const TINY_CONFIG = {

@@ -2,13 +2,12 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
-import { temporaryFolder, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
+import { describe, expect, it } from 'vitest';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
 import { main } from './main.ts';
 import { createTerminal } from './terminal.ts';
 
-const folder = temporaryFolder(), model = writeTinyModel(folder.in('model'), { tokenizer: true }), rows = writeTinyRows(folder.in('rows.jsonl'));
-afterAll(folder.remove);
+const folder = temporaryPlace(), model = writeTinyModel(folder.in('model'), { tokenizer: true }), rows = writeTinyRows(folder.in('rows.jsonl'));
 
 const plain = { isTty: false, hasColor: false, columns: 80, canAsk: false };
 

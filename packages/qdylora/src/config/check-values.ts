@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Given, GivenValues } from './given-values.ts';
 import type { Key } from './key.ts';
 import { nearestName } from './nearest-name.ts';

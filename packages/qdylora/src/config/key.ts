@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { readByteSize } from './byte-size.ts';
 
 /** Headings of the help and of `run.yaml`. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES } from '@qdylora/quant';
@@ -77,7 +77,7 @@ export const KEYS = {
   outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
   resumeFromCheckpoint: textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
   evalSteps: numberKey({ from: 0, whole: true }, 0, { group: 'Evaluation and saving', about: 'Steps between evaluations; 0 = only at the end' }),
-  saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = none' }),
+  saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = only at the end' }),
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),
   saveDtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the weights that full training writes' }),
   reportTo: choiceKey(['none', 'tensorboard', 'wandb'], 'none', { group: 'Evaluation and saving', about: 'Other places for metrics; events.jsonl is always written' }),

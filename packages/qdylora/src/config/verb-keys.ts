@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { booleanKey, choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS, QUANTIZATIONS } from './keys.ts';
 

@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import { openSafetensors } from '@qdylora/checkpoint';
 import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { lockFolder } from '@qdylora/trainer';
-import { afterAll, describe, expect, it } from 'vitest';
-import { temporaryFolder, TINY_CONFIG, writeTinyModel, writeTinyRows, writeTinyTokenizer } from '../../test/tiny-model.ts';
+import { describe, expect, it } from 'vitest';
+import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows, writeTinyTokenizer } from '../../test/tiny-model.ts';
 import { evaluate, exportAdapter, finetune, mergeAdapter, quantizeFolder, type FinetuneEvent, type FinetuneOptions } from '../index.ts';
 
-const folder = temporaryFolder(), model = writeTinyModel(folder.in('model')), rows = writeTinyRows(folder.in('rows.jsonl'));
-afterAll(folder.remove);
+const folder = temporaryPlace(), model = writeTinyModel(folder.in('model')), rows = writeTinyRows(folder.in('rows.jsonl'));
 
 const common = { model, dataset: rows, valSetSize: 4, ranks: [1, 2, 4], backend: 'host', quantization: 'none', microBatchSize: 2, learningRate: 2e-2, maxSteps: 6, saveSteps: 2 } as const;
 const judged = { model, dataset: rows, backend: 'host', quantization: 'none' } as const;

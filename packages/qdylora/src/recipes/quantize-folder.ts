@@ -68,12 +68,12 @@ function plainTensor(entry: TensorEntry): TensorToWrite {
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }
 
-/** `quantization_config` as transformers writes it. */
+/** `quantization_config` as transformers reads it; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
 const quantizedConfig = ({ config }: Checkpoint, { quantization, doubleQuantization }: Config): Record<string, unknown> => ({
   ...config.raw,
   quantization_config: {
     quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
-    bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'], llm_int8_threshold: 6.0,
+    bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'],
     llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
   },
 });

@@ -14,7 +14,7 @@ const AsyncFunction = (async () => { /* only its constructor is wanted */ }).con
 export async function runReadme(readme: string, libraries: Readonly<Record<string, unknown>>): Promise<CheckedValue[]> {
   const code = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, example]) => example!).join('\n');
   const body = code.split('\n').map((line) => {
-    const imported = /^import (\{.*\}) from '(.*)';$/.exec(line), valued = STATEMENT.test(line) ? null : /^(.+);\s+\/\/ (.+)$/.exec(line);
+    const imported = /^import (\{.*\}) from '(.*)';/.exec(line), valued = STATEMENT.test(line.trimStart()) ? null : /^(.+);\s+\/\/ (.+)$/.exec(line);
     if (imported) return `const ${imported[1]!.replaceAll(' as ', ': ')} = libraries[${JSON.stringify(imported[2])}];`;
     return valued ? `check(${JSON.stringify(valued[1])}, ${valued[1]}, ${valued[2]});` : line;
   }).join('\n');

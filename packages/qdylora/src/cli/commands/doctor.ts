@@ -38,7 +38,7 @@ async function diagnose(): Promise<Diagnosis> {
   using chosen = await chooseBackend('auto');
   return {
     version: VERSION, node: process.version, platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism(), memoryBytes: totalmem(), freeBytes: freemem(),
-    compiler: findCompiler(), kernels: cpuLevels(), backend: chosen.label, computeDtype: chosen.fastestDtype, notice: chosen.notice,
+    compiler: findCompiler(), kernels: cpuLevels(), backend: chosen.label, computeDtype: chosen.fastestDtype, notice: chosen.reason,
   };
 }
 

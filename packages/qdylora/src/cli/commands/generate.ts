@@ -34,29 +34,34 @@ async function answerOnce(answerer: Answerer, prompt: readonly number[], { termi
   terminal.out(json ? JSON.stringify({ text: tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? null, ids, prompt_tokens: prompt.length }, null, 2) : '');
 }
 
-/** Reads a line, answers it, and so on, until the input ends. Without a chat template every line stands for itself. */
-async function talk(answerer: Answerer, opening: readonly ChatMessage[], { terminal, interruptible }: Context): Promise<void> {
+/** Reads a line, answers it, and so on, until the input ends. Ctrl-C ends an answer, and between answers the conversation. Without a chat template every line stands for itself. */
+async function talk(answerer: Answerer, opening: readonly ChatMessage[], { terminal }: Context): Promise<void> {
   const reader = createInterface({ input: process.stdin, output: process.stderr }), messages: ChatMessage[] = [...opening];
-  terminal.note(terminal.paint('dim', 'Type, and press Enter; Ctrl-D ends.'));
+  let answering: AbortController | null = null;
+  reader.on('SIGINT', () => { if (answering) answering.abort(); else reader.close(); });
+  terminal.note(terminal.paint('dim', 'Type, and press Enter. Ctrl-C ends an answer, Ctrl-D the conversation.'));
   reader.setPrompt('> ');
   reader.prompt();
   for await (const line of reader) {
     if (line.trim() !== '') {
       if (!answerer.usesTemplate) messages.length = 0;
       messages.push({ role: 'user', content: line });
-      messages.push({ role: 'assistant', content: await interruptible((signal) => say(answerer, messages, terminal.write, signal)) });
+      answering = new AbortController();
+      messages.push({ role: 'assistant', content: await say(answerer, messages, terminal.write, answering.signal) });
+      answering = null;
       terminal.out('');
     }
     reader.prompt();
   }
 }
 
+/** Streams an answer; an abort keeps what was said so far. */
 async function say(answerer: Answerer, messages: readonly ChatMessage[], write: (text: string) => void, signal: AbortSignal): Promise<string> {
   let said = '';
-  for await (const piece of answerer.text(answerer.promptOf(messages), signal)) {
+  for await (const piece of answerer.text(answerer.promptOf(messages))) {
     write(piece);
     said += piece;
-    await setImmediate();
+    await setImmediate(); // lets keys through
     if (signal.aborted) break;
   }
   return said;

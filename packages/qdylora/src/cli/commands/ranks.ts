@@ -24,7 +24,7 @@ export function addRanksCommand(program: Command, context: Context): void {
     const report = evaluation.report!, next = nextStep(flags, report);
     if (flags.outputDir) writeSweep(flags.outputDir, evaluation, flags, next);
     printResult(context, flags, rankReportJson(report), () => [
-      ...rankTable(report, context.terminal), context.terminal.paint('dim', `${report.examples} rows, ${report.tokens.toLocaleString('en-US')} tokens; * = the rows tell it from the base`),
+      ...rankTable(report, context.terminal), context.terminal.paint('dim', `${report.examples} rows, ${report.tokens.toLocaleString('en-US')} tokens`),
       ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []), `next: ${next}`,
     ]);
   });

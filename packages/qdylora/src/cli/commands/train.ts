@@ -32,7 +32,7 @@ export function addTrainCommand(program: Command, context: Context): void {
 function resultLines(config: PreparedRun, { report, files }: FinetuneResult, { terminal }: Context): string[] {
   const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
   const held = heldOut ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`] : [];
-  const table = ranks.length > 0 ? [...rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal), terminal.paint('dim', '* = the held-out rows tell it from the base')] : held;
+  const table = ranks.length > 0 ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal) : held;
   return [...table, `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`, `report: ${files.reportHtml}`, `next: ${nextCommand(config, report)}`];
 }
 

@@ -26,7 +26,8 @@ export function rankTable({ ranks, base, alpha, bestRank, smallestGoodRank }: Ra
   const baseRow = base ? [['–', withError(base.loss, base.standardError), '', '', 'base, without adapter']] : [];
   const [first, ...others] = columns([head, ...baseRow, ...rows], ['right', 'right', 'right', 'right', 'left']);
   const isMarked = (line: string): boolean => line.includes('←');
-  return [paint('dim', first!), ...others.map((line) => (isMarked(line) ? paint('bold', line) : line))];
+  const legend = others.some((line) => line.includes(' *')) ? [paint('dim', '* = the held-out rows tell it from the base')] : [];
+  return [paint('dim', first!), ...others.map((line) => (isMarked(line) ? paint('bold', line) : line)), ...legend];
 }
 
 const withError = (loss: number, standardError: number): string => `${lossText(loss)} ${errorText(standardError)}`.trimEnd();

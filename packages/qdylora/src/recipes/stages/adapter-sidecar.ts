@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
 import { RANK_SCALINGS } from '@qdylora/lora-dynamic';
 import { QUANTIZATION_KINDS } from '@qdylora/quant';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * What `qdylora.json` says beside a PEFT adapter: the ranks that it serves, the law of their scale, and the base that it was trained on.

@@ -15,6 +15,8 @@ export interface ChosenBackend extends Disposable {
   readonly fastestDtype: ComputeDtype;
   /** One line for the user, where something slower than expected runs; else null. */
   readonly notice: string | null;
+  /** Why that is so, with what to do about it. */
+  readonly reason: string | null;
   /** Ends threads and memory; a caller's own backend stays. */
   dispose(): void;
 }
@@ -32,17 +34,17 @@ export interface ChooseBackendOptions {
  */
 export async function chooseBackend(choice: BackendChoice, options: ChooseBackendOptions = {}): Promise<ChosenBackend> {
   if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32', notice: null });
-  if (choice === 'host') return hostBackend(null);
+  if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
   try {
     return await cpuBackend(options);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code === 'BAD_ARGUMENT') throw error;
-    return hostBackend(`The C++ kernels do not run here, so TypeScript does the same work, many times slower. ${error.message}`);
+    return hostBackend('The C++ kernels do not run here, so TypeScript does the same work, many times slower: npx qdylora doctor says why.', error.message);
   }
 }
 
-const hostBackend = (notice: string | null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', notice, isOwn: true });
+const hostBackend = (notice: string | null = null, reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', notice, reason, isOwn: true });
 
 async function cpuBackend({ numThreads, onFallback }: ChooseBackendOptions): Promise<ChosenBackend> {
   const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onFallback && onceEach(onFallback) });
@@ -50,11 +52,11 @@ async function cpuBackend({ numThreads, onFallback }: ChooseBackendOptions): Pro
   return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', notice: null, isOwn: true, end: backend.dispose });
 }
 
-interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly notice: string | null; readonly isOwn?: boolean; readonly end?: () => void }
+interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly notice: string | null; readonly reason?: string | null; readonly isOwn?: boolean; readonly end?: () => void }
 
-function chosen(backend: Backend, { isOwn = false, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
+function chosen(backend: Backend, { isOwn = false, reason = null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
   const dispose = (): void => { if (isOwn) end(); };
-  return { backend, ...about, dispose, [Symbol.dispose]: dispose };
+  return { backend, ...about, reason, dispose, [Symbol.dispose]: dispose };
 }
 
 function onceEach(tell: (name: string) => void): (name: string) => void {

@@ -1,0 +1,76 @@
+import { QdyloraError } from '@qdylora/contract';
+import { describe, expect, it } from 'vitest';
+import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import { exitCodeOf } from '../exit-code.ts';
+import { createTerminal, type Terminal } from '../terminal.ts';
+import { packError, unpackError } from '../worker/error-transfer.ts';
+import { errorText } from './errors.ts';
+import { bar, clockText } from './progress.ts';
+import { columns, rankTable } from './table.ts';
+import { showTraining } from './train-progress.ts';
+
+const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false };
+
+function terminalOf(own: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
+  let err = '';
+  return { terminal: createTerminal({ ...environment, ...own }, { stdout: { write: () => {} }, stderr: { write: (text) => { err += text; } } }), err: () => err };
+}
+
+const step = (n: number): FinetuneEvent => ({ type: 'step', step: n, totalSteps: 200, epoch: 0, loss: 0.912, rank: 16, learningRate: 1.8e-4, gradNorm: 1, tokens: 2140, tokensPerSecond: 2140, stepSeconds: 1, residentBytes: 688e6 });
+
+describe('progress', () => {
+  it('redraws one line where somebody watches', () => {
+    const { terminal, err } = terminalOf({ isTty: true, columns: 120 }), show = showTraining(terminal);
+    show(step(84));
+    show(step(85));
+    expect(err()).toBe('step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 left\r\x1b[2Kstep  85/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:55 left');
+  });
+
+  it('never fills the last column, so the line cannot wrap', () => {
+    const { terminal, err } = terminalOf({ isTty: true, columns: 40 });
+    showTraining(terminal)(step(84));
+    expect([err().length, err().endsWith('…')]).toEqual([39, true]);
+  });
+
+  it('is plain lines elsewhere, the first, the last and some between', () => {
+    const { terminal, err } = terminalOf(), show = showTraining(terminal);
+    for (let n = 1; n <= 200; n++) show(step(n));
+    expect([err().split('\n').length - 1, err()]).toEqual([51, expect.not.stringMatching(/\x1b/)]);
+  });
+
+  it.each([[0, '▕          ▏'], [0.5, '▕█████     ▏'], [1, '▕██████████▏'], [2, '▕██████████▏']])('%s is drawn %s', (share, drawn) => { expect(bar(share)).toBe(drawn); });
+  it.each([[0, '00:00'], [118, '01:58'], [7390, '2:03:10'], [NaN, '--:--']])('%s seconds read %s', (seconds, text) => { expect(clockText(seconds)).toBe(text); });
+});
+
+describe('a table', () => {
+  it('is as wide as its widest cells', () => {
+    expect(columns([['a', 'bb'], ['ccc', 'd']], ['right', 'left'])).toEqual(['  a   bb', 'ccc   d']);
+  });
+
+  it('marks the best rank, the smallest good one, and gains that are more than chance', () => {
+    const measured = (loss: number) => ({ loss, standardError: 0.02, perplexity: Math.exp(loss), adapterBytes: 312e3, notWorse: true, versusBest: { mean: 0, standardError: 0.01, pValue: 1 } });
+    const lines = rankTable({ alpha: 0.05, base: null, bestRank: 8, smallestGoodRank: 1, ranks: [
+      { rank: 1, ...measured(0.9), versusBase: { mean: -1.039, standardError: 0.1, pValue: 0.001 } }, { rank: 8, ...measured(0.8), versusBase: { mean: -0.1, standardError: 0.1, pValue: 0.5 } },
+    ] }, terminalOf().terminal);
+    expect(lines).toEqual(['rank   held-out loss    vs base   adapter', '   1   0.900 ± 0.020   −1.039 *    0.3 MB   ← smallest not worse than the best', '   8   0.800 ± 0.020   −0.100      0.3 MB   ← best', '* = the held-out rows tell it from the base']);
+  });
+});
+
+describe('an error', () => {
+  const error = new QdyloraError('BAD_FILE', { where: 'safetensors', problem: 'expected 2 bytes, got 1', nextStep: 'Download it again.', details: { path: 'm' } });
+
+  it('is two lines, what happened and what to do, without a stack', () => {
+    expect(errorText(error, terminalOf().terminal, false)).toBe('[safetensors] expected 2 bytes, got 1.\nDownload it again.');
+    expect(errorText(error, terminalOf().terminal, true)).toMatch(/\n +at /);
+  });
+
+  it('keeps its name, code, message and details on the way from thread to thread', () => {
+    const back = unpackError(structuredClone(packError(error))) as QdyloraError;
+    expect([back.name, back.code, back.message, back.where, back.nextStep, back.details]).toEqual([error.name, 'BAD_FILE', error.message, 'safetensors', 'Download it again.', { path: 'm' }]);
+    expect(QdyloraError.isInstance(unpackError(packError(new TypeError('x'))))).toBe(false);
+  });
+
+  it.each([['BAD_CONFIG', 2], ['MISSING_FILE', 2], ['BUSY_FOLDER', 2], ['ABORTED', 130], ['WRITE_FAILED', 1], ['OUT_OF_MEMORY', 1], ['NON_FINITE_LOSS', 1]] as const)('%s ends the command with %i', (code, exit) => {
+    expect(exitCodeOf(new QdyloraError(code, { where: 'x', problem: 'y' }))).toBe(exit);
+  });
+});

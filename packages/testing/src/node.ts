@@ -1,0 +1,3 @@
+export * from './files/temporary-folder.ts';
+export * from './fixtures/golden-sums.ts';
+export * from './fixtures/shared-path.ts';
