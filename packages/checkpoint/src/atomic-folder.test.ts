@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
 import { rejectionOf } from './test-support/error-of.ts';
-import { temporaryFolder } from './test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();
 const writeHello = (temporary: string): void => writeFileSync(join(temporary, 'hello.txt'), 'hello');

@@ -6,7 +6,7 @@ import { tensorOf } from './safetensors/tensor-of.ts';
 import { writeSafetensors } from './safetensors/write-file.ts';
 import { errorOf, rejectionOf } from './test-support/error-of.ts';
 import { fixturePath } from './test-support/fixture-path.ts';
-import { temporaryFolder } from './test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();
 let folders = 0;

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { expect, it } from 'vitest';
 import * as library from './index.ts';
 import { fixturePath } from './test-support/fixture-path.ts';
-import { temporaryFolder } from './test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 
 const blocks = [...readFileSync(fixturePath('../README.md'), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code!);
 const root = temporaryFolder();

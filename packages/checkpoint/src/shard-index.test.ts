@@ -6,7 +6,7 @@ import { tensorOf } from './safetensors/tensor-of.ts';
 import { openShards } from './shard-index.ts';
 import { errorOf } from './test-support/error-of.ts';
 import { fixturePath } from './test-support/fixture-path.ts';
-import { temporaryFolder } from './test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder(), folder = join(root, 'model'), index = join(folder, 'model.safetensors.index.json');
 mkdirSync(folder);

@@ -1,16 +1,15 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { sharedPath } from '@qdylora/testing/node';
 import { loadTokenizer, type ChatMessage, type Tokenizer } from '../src/index.ts';
 
-/** Golden files of this package; makers, versions, seed and hashes lie beside them. */
+/** Golden files of this package; versions, seed and hashes lie beside them, makers in packages/testing/makers. */
 export const FIXTURES = fileURLToPath(new URL('../fixtures/', import.meta.url));
 
-/** More of the same, and texts to measure with, where a checkout of this workplace has them. */
-const SHARED = '/work/shared';
-export const SHARED_TOKENIZERS = `${SHARED}/fixtures/tokenizers/`;
-export const SHAKESPEARE = `${SHARED}/data/tinyshakespeare/input.txt`;
-export const GSM8K = `${SHARED}/data/gsm8k/train.jsonl`;
+/** More of the same, and a text to measure with, where they lie beside the checkout; else null. */
+const SHARED_TOKENIZERS = sharedPath('fixtures/tokenizers/');
+export const SHAKESPEARE = sharedPath('data/tinyshakespeare/input.txt');
 
 export interface TextCase { text: string; ids: number[]; ids_with_special_tokens?: number[]; decoded?: string; decoded_without_special_tokens?: string }
 export interface AnswerCase { message: number; characters: [number, number]; added_text: string; tokens: [number, number] | null }
@@ -34,5 +33,5 @@ export function fixtureTokenizer(name: string, chat?: string, folder = FIXTURES)
 /** Fixture names with a tokenizer.json at hand, with their folder. */
 export const tokenizerFixtures = (): [string, string][] => [
   ...['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'].map((name): [string, string] => [name, FIXTURES]),
-  ...['qwen2.5', 'gpt2'].filter((name) => existsSync(`${SHARED_TOKENIZERS}${name}.tokenizer.json.gz`)).map((name): [string, string] => [name, SHARED_TOKENIZERS]),
+  ...['qwen2.5', 'gpt2'].flatMap((name): [string, string][] => (SHARED_TOKENIZERS ? [[name, SHARED_TOKENIZERS]] : [])),
 ];

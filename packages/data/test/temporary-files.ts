@@ -1,12 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll } from 'vitest';
+import { temporaryFolder } from '@qdylora/testing/node';
 
 /** A folder that lives as long as the test file; `write` returns the path of a new file in it. */
 export function temporaryFiles(): { readonly folder: string; write(name: string, content: string | Uint8Array): string } {
-  const folder = mkdtempSync(join(tmpdir(), 'qdylora-data-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder();
   return {
     folder,
     write(name, content) {

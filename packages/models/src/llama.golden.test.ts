@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
 import { createHostBackend, elementsOf } from '@qdylora/contract';
 import { readSafetensors, type GoldenTensor } from '@qdylora/testing';
+import { goldenSums } from '@qdylora/testing/node';
 import { backward, inferenceContext, Tape } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
 import { buildModel, generate, type LossInputs } from './index.ts';
 
-/** Tiny Llama checkpoints and what transformers 5.24 computes with them, in float64 (makers and hashes lie beside them). */
+/** Tiny Llama checkpoints and what transformers 5.24 computes with them, in float64 (hashes lie beside them, makers in packages/testing/makers). */
 const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
 interface GoldenCase { name: string; same_values_as?: string; tolerance: Record<string, number | string>; gradients?: Record<string, { l2: number }> }
 const MANIFEST = (JSON.parse(readFileSync(`${FOLDER}manifest.json`, 'utf8')) as { cases: GoldenCase[] }).cases;
@@ -32,6 +33,12 @@ function inputsOf(expected: Map<string, GoldenTensor>): { batch: LossInputs; row
   }
   return { rows, batch: { ids: Int32Array.from(rows, (row) => ids[row]!), positions: Int32Array.from(positions), targets: Int32Array.from(targets), segments: Int32Array.from(segments) } };
 }
+
+test('the golden files have the hashes of SHA256SUMS', () => {
+  const sums = goldenSums(FOLDER);
+  expect(sums.length).toBeGreaterThan(50);
+  for (const { file, said, hash } of sums) expect(hash, file).toBe(said);
+});
 
 describe.each(CASES)('transformers and ours agree on $name', ({ name, same_values_as: source = name, tolerance, gradients }) => {
   const expected = readSafetensors(readFileSync(`${FOLDER}${source}/expected.safetensors`)), { batch, rows } = inputsOf(expected);

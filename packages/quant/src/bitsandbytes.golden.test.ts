@@ -1,22 +1,21 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { createHostBackend, f32View, roundToBfloat16, runOp, toFloat16, fromFloat16, viewOf } from '@qdylora/contract';
 import { goldenCases, readSafetensors, type GoldenCase } from '@qdylora/testing';
+import { goldenSums, sharedPath } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import {
   decodedAbsmax, dequantize4bit, deserializeBitsandbytes, doubleQuantize, FP4_LEVELS, levelSearch, levelsOf, matmulNf4, matmulNf4InputGradient, NF4_LEVELS,
   quantize4bit, quantizedAttributes, quantizedInputs, quantizedMatrix, serializeBitsandbytes, signedDynamicMap, unsignedDynamicMap,
 } from './index.ts';
 
-// The copy beside this package leaves out sweep.safetensors (1 MB); it is read where the project's shared fixtures are at hand.
-const FOLDERS = ['../fixtures/', '../../../../shared/fixtures/quant/'].map((folder) => new URL(folder, import.meta.url));
-const find = (file: string): URL | undefined => FOLDERS.map((folder) => new URL(file, folder)).find((url) => existsSync(url));
-const read = (file: string): Uint8Array => readFileSync(find(file)!);
+// The copy beside this package leaves out sweep.safetensors (1 MB); it is read where it lies beside the checkout.
+const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url)), sweep = sharedPath('fixtures/quant/sweep.safetensors');
+const read = (file: string): Uint8Array => readFileSync(file === 'sweep.safetensors' ? sweep! : FOLDER + file);
 const cases = goldenCases(read);
 const named = (name: string): GoldenCase => cases.find((c) => c.name === name)!;
 const ofFile = (file: string): GoldenCase[] => cases.filter((c) => c.file === file);
-const hasSweep = find('sweep.safetensors') !== undefined;
-if (!hasSweep) console.warn('skipped: sweep.safetensors is neither in packages/quant/fixtures nor in ../shared/fixtures/quant');
 
 const bitsOf = (values: Float32Array): Uint32Array => new Uint32Array(values.buffer, values.byteOffset, values.length);
 /** Float32 as the source dtype holds it, zeros without a sign. */
@@ -34,10 +33,10 @@ function expectSameQuantization(c: GoldenCase): void {
 
 describe('the golden files', () => {
   it('have the hashes of SHA256SUMS', () => {
-    const lines = new TextDecoder().decode(read('SHA256SUMS')).trim().split('\n').map((line) => line.split(/\s+/) as [string, string]);
-    const present = lines.filter(([, file]) => find(file));
-    expect(present.length).toBeGreaterThanOrEqual(lines.length - 1);
-    for (const [hash, file] of present) expect(createHash('sha256').update(read(file)).digest('hex'), file).toBe(hash);
+    const sums = goldenSums(FOLDER), present = sums.filter(({ hash }) => hash !== null);
+    expect(present.length).toBeGreaterThanOrEqual(sums.length - 1);
+    for (const { file, said, hash } of present) expect(hash, file).toBe(said);
+    if (sweep) expect(createHash('sha256').update(readFileSync(sweep)).digest('hex')).toBe(sums.find(({ file }) => file === 'sweep.safetensors')!.said);
   });
 });
 
@@ -74,7 +73,7 @@ describe('codes, scales and decoded weights equal bitsandbytes bit for bit', () 
   it('on the matrices of the double quantization cases', () => ofFile('double.safetensors').filter((c) => c.roles.includes('packed')).forEach(expectSameQuantization));
 
   it('on normal weights from fp32, fp16 and bf16 at every block size', ({ skip }) => {
-    skip(!hasSweep, 'shared/fixtures is not beside the checkout');
+    skip(sweep === null, 'shared/fixtures is not beside the checkout');
     const all = ofFile('sweep.safetensors');
     expect(all.length).toBe(52);
     all.forEach(expectSameQuantization);

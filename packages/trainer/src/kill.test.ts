@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { createRng } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../test/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyTrain } from '../test/tiny-run.ts';
 import { LOCK_FILE, OPTIMIZER_FILE, PARAMETERS_FILE } from './index.ts';
 

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { temporaryFolder } from '../test/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
 
 const held = (folder: string, holder: object): void => writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));

@@ -5,7 +5,7 @@ import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numbersOf } from '../test/tiny-model.ts';
-import { temporaryFolder } from '../test/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../test/tiny-run.ts';
 import { lockFolder, OPTIMIZER_FILE, PARAMETERS_FILE, sgd, train, type TrainEvent } from './index.ts';
 

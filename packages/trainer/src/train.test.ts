@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createRng, type QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyBatches, tinyModel } from '../test/tiny-model.ts';
-import { temporaryFolder } from '../test/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyOptions, tinyTrain } from '../test/tiny-run.ts';
 import { adamw, train, trainStep, type TrainEvent, type TrainRun } from './index.ts';
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { sharedPath } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
 import { openByteSource } from '../safetensors/byte-source.ts';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { errorOf } from '../test-support/error-of.ts';
-import { fixturePath, sharedFixturePath } from '../test-support/fixture-path.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
 import { DEQUANTIZERS } from './dequantize/dequantize.ts';
 import { ggufEntry } from './gguf-entry.ts';
 import { readGguf } from './read-gguf.ts';
@@ -68,7 +69,7 @@ describe('every-type.gguf, by the gguf package and checked against ggml in C', (
 
 describe('small models', () => {
   for (const model of manifest.cases.slice(1)) {
-    const path = existsSync(fixturePath(`gguf/${model.name}.gguf`)) ? fixturePath(`gguf/${model.name}.gguf`) : sharedFixturePath(`gguf/${model.name}.gguf`);
+    const path = existsSync(fixturePath(`gguf/${model.name}.gguf`)) ? fixturePath(`gguf/${model.name}.gguf`) : sharedPath(`fixtures/gguf/${model.name}.gguf`);
 
     it(`${model.name}: all tensors are equal bit for bit`, ({ skip }) => {
       skip(path === null, 'shared/fixtures is not beside the checkout');
@@ -100,7 +101,7 @@ describe('small models', () => {
 });
 
 describe('SmolLM2-135M-Instruct', () => {
-  const path = process.env.QDYLORA_SMOLLM2_GGUF, folder = sharedFixturePath('gguf/smollm2-135m-instruct');
+  const path = process.env.QDYLORA_SMOLLM2_GGUF, folder = sharedPath('fixtures/gguf/smollm2-135m-instruct');
 
   it('all 272 tensors are equal bit for bit', ({ skip }) => {
     skip(!path || folder === null, 'QDYLORA_SMOLLM2_GGUF or shared/fixtures is missing');
@@ -108,7 +109,7 @@ describe('SmolLM2-135M-Instruct', () => {
     expect(countEqual(path!, tensors)).toBe(272);
   });
 
-  const tokenizer = sharedFixturePath('tokenizers/smollm2.tokenizer.json.gz');
+  const tokenizer = sharedPath('fixtures/tokenizers/smollm2.tokenizer.json.gz');
   it('its tokenizer.json is that of the Hugging Face folder', async ({ skip }) => {
     skip(!path || tokenizer === null, 'QDYLORA_SMOLLM2_GGUF or shared/fixtures is missing');
     const checkpoint = await openCheckpoint(path!), expected = JSON.parse(gunzipSync(readFileSync(tokenizer!)).toString()) as unknown;

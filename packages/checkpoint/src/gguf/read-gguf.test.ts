@@ -8,7 +8,7 @@ import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { ggufBytes, text, u32, type GgufKey, type GgufParts, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { readGguf } from './read-gguf.ts';
 
 const parse = (bytes: Uint8Array) => readGguf(memoryByteSource(bytes, 'evil.gguf'));

@@ -6,7 +6,7 @@ import { openByteSource } from '../safetensors/byte-source.ts';
 import { errorOf, rejectionOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { f32, f32s, flag, ggufBytes, text, texts, u32, u32s, type GgufKey, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { ggufEntry } from './gguf-entry.ts';
 import { readGguf } from './read-gguf.ts';
 import { interleavedRow } from './to-checkpoint.ts';

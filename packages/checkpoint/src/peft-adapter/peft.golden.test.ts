@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { errorOf } from '../test-support/error-of.ts';
-import { fixturePath, sharedFixturePath } from '../test-support/fixture-path.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
+import { sharedPath, temporaryFolder } from '@qdylora/testing/node';
 import { readPeftAdapter } from './read.ts';
 import { writePeftAdapter } from './write.ts';
 
@@ -61,7 +61,7 @@ describe('adapters saved by PEFT 0.21.2', () => {
     }
   });
 
-  const merged = sharedFixturePath('peft/adapters.safetensors'), base = sharedFixturePath('peft/base/model.safetensors');
+  const merged = sharedPath('fixtures/peft/adapters.safetensors'), base = sharedPath('fixtures/peft/base/model.safetensors');
   it('scale · B · A added to the base is what PEFT merges', ({ skip }) => {
     skip(merged === null || base === null, 'shared/fixtures is not beside the checkout');
     const theirs = openSafetensors(merged!), weights = openSafetensors(base!);

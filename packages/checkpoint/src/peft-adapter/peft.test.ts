@@ -8,7 +8,7 @@ import { writeSafetensors } from '../safetensors/write-file.ts';
 import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf, rejectionOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { modulePattern } from './module-pattern.ts';
 import { isPeftAdapter, readPeftAdapter } from './read.ts';
 import { writePeftAdapter, type WritePeftAdapterOptions } from './write.ts';

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { safetensorsBytes } from '../test-support/safetensors-bytes.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { openByteSource } from './byte-source.ts';
 import { openSafetensors } from './open-safetensors.ts';
 

@@ -1,9 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { fixturePath, sharedFixturePath } from '../test-support/fixture-path.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
+import { goldenSums, sharedPath, temporaryFolder } from '@qdylora/testing/node';
 import { openSafetensors } from './open-safetensors.ts';
 import { writeSafetensors } from './write-file.ts';
 
@@ -26,7 +25,7 @@ describe('files written by Hugging Face safetensors 0.8.0', () => {
     for (const path of files) expect(rewritten(path).equals(readFileSync(path)), path).toBe(true);
   });
 
-  const models = sharedFixturePath('models');
+  const models = sharedPath('fixtures/models');
   it('the same for all model fixtures', ({ skip }) => {
     skip(models === null, 'shared/fixtures is not beside the checkout');
     const files = filesIn(models!);
@@ -37,11 +36,8 @@ describe('files written by Hugging Face safetensors 0.8.0', () => {
 
 describe('golden files', () => {
   it('are the ones that were made', () => {
-    const lines = readFileSync(fixturePath('SHA256SUMS'), 'utf8').trim().split('\n');
-    expect(lines.length).toBeGreaterThan(50);
-    for (const line of lines) {
-      const [sum, name] = line.split(/\s+/) as [string, string];
-      expect(createHash('sha256').update(readFileSync(fixturePath(name))).digest('hex'), name).toBe(sum);
-    }
+    const sums = goldenSums(fixturePath('.'));
+    expect(sums.length).toBeGreaterThan(50);
+    for (const { file, said, hash } of sums) expect(hash, file).toBe(said);
   });
 });

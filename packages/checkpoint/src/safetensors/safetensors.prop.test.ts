@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QdyloraError } from '@qdylora/contract';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { memoryByteSource } from './byte-source.ts';
 import { openSafetensors, safetensorsOf } from './open-safetensors.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';

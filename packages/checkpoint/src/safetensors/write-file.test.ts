@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorOf } from '../test-support/error-of.ts';
 import { MemoryFileSystem } from '../test-support/memory-file-system.ts';
-import { temporaryFolder } from '../test-support/temporary-folder.ts';
+import { temporaryFolder } from '@qdylora/testing/node';
 import { memoryByteSource } from './byte-source.ts';
 import { safetensorsOf } from './open-safetensors.ts';
 import { tensorOf } from './tensor-of.ts';

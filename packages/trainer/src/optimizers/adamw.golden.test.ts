@@ -1,13 +1,15 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { createHostBackend } from '@qdylora/contract';
 import { goldenCases, type GoldenCase } from '@qdylora/testing';
+import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { parameterOf } from '../../test/tiny-model.ts';
 import { clipCoefficient, globalNorm, sumSquares } from '../clip-by-global-norm.ts';
 import { adamw } from './adamw.ts';
 
-const read = (file: string): Uint8Array => readFileSync(new URL(`../../fixtures/${file}`, import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../fixtures/', import.meta.url));
+const read = (file: string): Uint8Array => readFileSync(FOLDER + file);
 const cases = goldenCases(read).filter(({ file }) => file === 'adamw.safetensors');
 
 /** Runs the case's 20 steps; `after` holds the weights after each. */
@@ -33,9 +35,9 @@ const worst = (got: ArrayLike<number>, want: ArrayLike<number>): number => large
 
 describe('AdamW against torch 2.13', () => {
   it('has golden files with the hashes of SHA256SUMS', () => {
-    const lines = new TextDecoder().decode(read('SHA256SUMS')).trim().split('\n');
-    expect(lines.length).toBe(3);
-    for (const [hash, file] of lines.map((line) => line.split(/\s+/) as [string, string])) expect(createHash('sha256').update(read(file)).digest('hex'), file).toBe(hash);
+    const sums = goldenSums(FOLDER);
+    expect(sums.length).toBe(3);
+    for (const { file, said, hash } of sums) expect(hash, file).toBe(said);
   });
 
   it('has twelve cases', () => { expect(cases.length).toBe(12); });
