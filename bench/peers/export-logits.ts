@@ -10,12 +10,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openCheckpoint, readPeftAdapter, writeSafetensors } from '@qdylora/checkpoint';
-import { elementsOf, runOp, type ArrayView } from '@qdylora/contract';
+import { elementsOf } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { adapterStateOf, attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel, oneSequence } from '@qdylora/models';
-import { dequantizeBlockwise } from '@qdylora/quant';
-import { inferenceContext } from '@qdylora/tensor';
+import { decodedWeight, inferenceContext, isPacked } from '@qdylora/tensor';
 import { exportAdapter } from 'qdylora';
 
 const { values } = parseArgs({ options: { model: { type: 'string' }, adapter: { type: 'string' }, ranks: { type: 'string', default: '1,8,64' }, 'output-dir': { type: 'string' }, tokens: { type: 'string', default: '48' }, quantization: { type: 'string', default: 'none' } } });
@@ -39,10 +38,8 @@ for (const rank of values.ranks.split(',').map(Number)) {
   console.log(`rank ${rank}: ${join(folder, `r${rank}`)}, ${join(folder, `logits-${rank}.safetensors`)}`);
 }
 if (values.quantization !== 'none') {
-  const decoded = adapted.layers.flatMap(({ base }) => {
-    if ('view' in base.weight) return [];
-    const view = runOp(backend, dequantizeBlockwise, base.weight.operands as never, base.weight.attributes as never).values as ArrayView<'f32'>;
-    return [{ name: `${base.name}.weight`, dtype: 'F32' as const, shape: view.shape, bytes: bytes(elementsOf(view)) }];
-  });
-  writeSafetensors(join(folder, 'base.safetensors'), decoded);
+  const packed = adapted.layers.filter(({ base }) => isPacked(base.weight));
+  writeSafetensors(join(folder, 'base.safetensors'), packed.map(({ base, outFeatures, inFeatures }) => (
+    { name: `${base.name}.weight`, dtype: 'F32' as const, shape: [outFeatures, inFeatures], bytes: bytes(decodedWeight(base.weight, backend)) }
+  )));
 }

@@ -1,5 +1,5 @@
 import { rowsOf, type ArrayView, type Rng } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, Parameter, type DifferentiableOp, type ForwardContext, type Linear, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { apply, constant, differentiableDropout, isPacked, Parameter, type DifferentiableOp, type ForwardContext, type Linear, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import { initializeAdapter } from './initialize.ts';
@@ -37,8 +37,8 @@ export class DyLoraLinear implements LinearLike {
   forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
     if (!ctx.active) return this.base.forward(ctx, x);
     const { rank, trainFrom } = ctx.active, { weight, bias } = this.base;
-    const operands: BaseOperands = 'view' in weight ? { weight: weight.view as ArrayView<'f32'> } : weight.operands as BaseOperands;
-    const packed = 'view' in weight ? { blockSize: 0, nestedOffset: 0 } : weight.attributes as { blockSize: number; nestedOffset: number };
+    const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
+    const packed = isPacked(weight) ? weight.attributes as { blockSize: number; nestedOffset: number } : { blockSize: 0, nestedOffset: 0 };
     const inputs: Record<string, Tensor | undefined> = {
       x, xAdapter: this.droppedOut(ctx, x), bias: bias ? constant(bias.view) : undefined,
       ...Object.fromEntries(Object.entries(operands).map(([name, view]) => [name, view && constant(view)])),

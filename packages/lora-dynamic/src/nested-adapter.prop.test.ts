@@ -1,5 +1,5 @@
 import { createHostBackend, elementsOf, f32View, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
-import { moveToMemory, quantizedAttributes, quantizedInputs, quantizeNf4, dequantizeNf4, matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
+import { dequantizeNf4, moveToMemory, packedWeight, quantizeNf4, type quantizedInputs } from '@qdylora/quant';
 import { apply, backward, constant, differentiableAdd, differentiableLinear, inferenceContext, leaf, Linear, mapLinears, Parameter, Tape, type ForwardContext, type LinearLike, type PackedWeight, type Tensor } from '@qdylora/tensor';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
@@ -11,10 +11,8 @@ interface Toy extends AdaptableModel<Toy> { readonly modules: { readonly first: 
 
 const toy = (backend: Backend, modules: Toy['modules']): Toy => ({ backend, modules, withModules: (replace) => toy(backend, mapLinears(modules, replace)) });
 
-function packed(values: ArrayView<'f32'>, backend: Backend): PackedWeight {
-  const matrix = moveToMemory(quantizeNf4({ data: values.data, shape: values.shape as [number, number] }, { blockSize: 64 }), backend.memory);
-  return { kind: 'nf4', shape: matrix.shape, byteLength: matrix.byteLength, operands: { ...quantizedInputs(matrix) }, attributes: { ...quantizedAttributes(matrix) }, multiply: matmulNf4 as never, multiplyInputGradient: matmulNf4InputGradient as never };
-}
+const packed = (values: ArrayView<'f32'>, backend: Backend): PackedWeight =>
+  packedWeight(moveToMemory(quantizeNf4({ data: values.data, shape: values.shape as [number, number] }, { blockSize: 64 }), backend.memory));
 
 /** A toy with random adapters (B too, so that ranks differ); its first layer is packed, its second dense. */
 function adaptedToy(seed: number, config: Partial<AdapterConfig> = {}, backend = createHostBackend({ poison: true })): Adapted<Toy> & { model: Toy } {

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { AdapterState } from './adapter-state.ts';
+import type { AdapterLayer, AdapterState } from './adapter-state.ts';
 import { rankSet } from './rank-set.ts';
 import { peftScaling, scaleAt } from './scaling.ts';
 
@@ -19,9 +19,13 @@ export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
   rankSet(state.ranks).assertUsable(rank);
   return {
     rank, scale: scaleAt(scaling, alpha, rank, maxRank), ...peftScaling(scaling, alpha, rank, maxRank),
-    layers: state.layers.map(({ name, inFeatures, outFeatures, a, b }) => ({ name, inFeatures, outFeatures, a: a.slice(0, rank * inFeatures), b: transposed(b, rank, outFeatures) })),
+    layers: state.layers.map((layer) => sliceLayer(layer, rank)),
   };
 }
+
+/** One layer cut at `rank`, which must be usable. */
+export const sliceLayer = ({ name, inFeatures, outFeatures, a, b }: AdapterLayer, rank: number): SlicedLayer =>
+  ({ name, inFeatures, outFeatures, a: a.slice(0, rank * inFeatures), b: transposed(b, rank, outFeatures) });
 
 /** The adapter back from PEFT's shapes, as the full rank of a nest.  @throws QdyloraError BAD_ADAPTER where a layer's size does not fit its rank */
 export function adapterStateOf(sliced: SlicedAdapter, nest: Omit<AdapterState, 'layers' | 'maxRank'>): AdapterState {
@@ -37,9 +41,8 @@ export function adapterStateOf(sliced: SlicedAdapter, nest: Omit<AdapterState, '
   };
 }
 
-/** [≥ rank, out] → [out, rank] */
-function transposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
-  const out = new Float32Array(outFeatures * rank);
+/** The first rows of B in PEFT's order: [≥ rank, out] → [out, rank], into `out` where it is given. */
+export function transposed(b: Float32Array, rank: number, outFeatures: number, out: Float32Array = new Float32Array(outFeatures * rank)): Float32Array {
   for (let k = 0; k < rank; k++) for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o]!;
   return out;
 }

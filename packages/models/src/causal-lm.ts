@@ -1,5 +1,5 @@
-import { elementsOf, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
-import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
+import { DTYPE_BYTES, elementCount, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, isPacked, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
 import { batchArrays, i32Array, type LossInputs, type TokenInputs } from './batch-arrays.ts';
 import type { Family, FamilyConfig } from './families/family.ts';
 import { createKvCache, type KvCache } from './generate/kv-cache.ts';
@@ -63,15 +63,11 @@ export function createCausalLm<C extends FamilyConfig, M>(family: Family<C, M>, 
 /** Counts what lies in memory, each array once. */
 function sizesOf(modules: unknown): { parameterCount: number; weightBytes: number } {
   let parameterCount = 0, weightBytes = 0;
-  for (const parameter of parametersOf(modules)) {
-    parameterCount += elementsOf(parameter.view).length;
-    weightBytes += elementsOf(parameter.view).byteLength;
-  }
+  const add = (shape: readonly number[], bytes: number): void => { parameterCount += elementCount(shape); weightBytes += bytes; };
+  for (const { view } of parametersOf(modules)) add(view.shape, elementCount(view.shape) * DTYPE_BYTES[view.dtype]);
   for (const layer of modulesOf(modules)) {
     const weight = (layer as Partial<Linear>).weight ?? (layer as { base?: Linear }).base?.weight;
-    if (!weight || 'view' in weight) continue;
-    parameterCount += weight.shape[0] * weight.shape[1];
-    weightBytes += weight.byteLength;
+    if (weight && isPacked(weight)) add(weight.shape, weight.byteLength);
   }
   return { parameterCount, weightBytes };
 }

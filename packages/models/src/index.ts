@@ -8,5 +8,5 @@ export * from './generate/generate.ts';
 export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
 export type { Quantization } from './weights/quantization.ts';
-export { packedWeight, quantizeOn } from './weights/quantization.ts';
+export { quantizeOn } from './weights/quantization.ts';
 export type { WeightSource } from './weights/weight-source.ts';

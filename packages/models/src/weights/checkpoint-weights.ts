@@ -1,8 +1,8 @@
 import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
-import { deserializeBitsandbytes, moveToMemory, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
+import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { packedWeight, quantizeOn, type Quantization } from './quantization.ts';
+import { quantizeOn, type Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {

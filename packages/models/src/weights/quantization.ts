@@ -1,9 +1,5 @@
 import { viewOf, runOp, f32View, type ArrayView, type Backend } from '@qdylora/contract';
-import {
-  doubleQuantize, levelsOf, matmulNf4, matmulNf4InputGradient, moveToMemory, NESTED_BLOCK_SIZE, quantizeBlockwise, quantizedAttributes, quantizedInputs, quantizedMatrix,
-  type QuantizationKind, type QuantizedMatrix,
-} from '@qdylora/quant';
-import type { PackedWeight } from '@qdylora/tensor';
+import { doubleQuantize, levelsOf, moveToMemory, NESTED_BLOCK_SIZE, quantizeBlockwise, quantizedMatrix, type QuantizationKind, type QuantizedMatrix } from '@qdylora/quant';
 
 /** How linear layers are stored: `none`, or 4 bits a weight. */
 export interface Quantization { readonly kind: QuantizationKind | 'none'; readonly doubleQuantization?: boolean; readonly blockSize?: number }
@@ -24,9 +20,3 @@ export function quantizeOn(backend: Backend, kind: QuantizationKind, values: Flo
     }), backend.memory);
   });
 }
-
-/** A quantized matrix as the weight of a linear layer. */
-export const packedWeight = (matrix: QuantizedMatrix): PackedWeight => ({
-  kind: matrix.kind, shape: matrix.shape, byteLength: matrix.byteLength, operands: { ...quantizedInputs(matrix) }, attributes: { ...quantizedAttributes(matrix) },
-  multiply: matmulNf4 as never, multiplyInputGradient: matmulNf4InputGradient as never,
-});

@@ -18,7 +18,14 @@ export interface PackedWeight {
   readonly attributes: Readonly<Record<string, unknown>>;
   readonly multiply: Op;
   readonly multiplyInputGradient: Op;
+  /** operands → values: [out, in] float32, as the products see them */
+  readonly decode: Op;
 }
+
+/** A layer's weight: dense (it can be trained), or packed and frozen. */
+export type LinearWeight = Parameter | PackedWeight;
+
+export const isPacked = (weight: LinearWeight): weight is PackedWeight => !('view' in weight);
 
 /** What a layer that stands in a model's place for a linear layer can do: a plain one, or one with an adapter around it. */
 export interface LinearLike {
@@ -33,24 +40,24 @@ export interface LinearLike {
 /** y = x · Wᵀ + bias, with a dense weight (trainable) or a packed one (frozen). */
 export class Linear implements LinearLike {
   readonly name: string;
-  readonly weight: Parameter | PackedWeight;
+  readonly weight: LinearWeight;
   readonly bias: Parameter | null;
 
-  constructor(name: string, weight: Parameter | PackedWeight, bias: Parameter | null = null) {
+  constructor(name: string, weight: LinearWeight, bias: Parameter | null = null) {
     this.name = name;
     this.weight = weight;
     this.bias = bias;
   }
 
-  private get shape(): readonly number[] { return 'view' in this.weight ? this.weight.view.shape : this.weight.shape; }
+  private get shape(): readonly number[] { return isPacked(this.weight) ? this.weight.shape : this.weight.view.shape; }
   get outFeatures(): number { return this.shape[0]!; }
   get inFeatures(): number { return this.shape[1]!; }
 
-  parameters(): Parameter[] { return [...('view' in this.weight ? [this.weight] : []), ...(this.bias ? [this.bias] : [])]; }
+  parameters(): Parameter[] { return [...(isPacked(this.weight) ? [] : [this.weight]), ...(this.bias ? [this.bias] : [])]; }
 
   forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
     const { computeDtype } = ctx;
-    if ('view' in this.weight) {
+    if (!isPacked(this.weight)) {
       return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype }).y;
     }
     const operands = Object.fromEntries(Object.entries(this.weight.operands).map(([name, view]) => [name, view && constant(view)]));

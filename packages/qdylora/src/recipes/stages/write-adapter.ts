@@ -1,6 +1,6 @@
 import { writePeftAdapter } from '@qdylora/checkpoint';
 import type { ArrayView } from '@qdylora/contract';
-import { peftScaling, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
+import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { AdapterSidecar } from './adapter-sidecar.ts';
 
@@ -13,7 +13,7 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
   try {
     const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
       turned.push(memory.allocate('f32', [outFeatures, maxRank]));
-      return { name, a: a.view.data as Float32Array, b: transpose(b.view.data as Float32Array, turned.at(-1)!.data, maxRank, outFeatures) };
+      return { name, a: a.view.data as Float32Array, b: transposed(b.view.data as Float32Array, maxRank, outFeatures, turned.at(-1)!.data) };
     });
     const targetModules = targetNames(report.matched, report.unmatched);
     await writePeftAdapter(folder, {
@@ -37,10 +37,4 @@ export function targetNames(matched: readonly string[], unmatched: readonly stri
   const ends = [...new Set(matched.map((name) => name.slice(name.lastIndexOf('.') + 1)))].sort();
   const isExact = !unmatched.some((name) => ends.some((end) => name === end || name.endsWith(`.${end}`)));
   return isExact ? ends : [...matched].sort();
-}
-
-/** b: [rank, out] → into: [out, rank] */
-function transpose(b: Float32Array, into: Float32Array, rank: number, outFeatures: number): Float32Array {
-  for (let k = 0; k < rank; k++) for (let o = 0; o < outFeatures; o++) into[o * rank + k] = b[k * outFeatures + o]!;
-  return into;
 }
