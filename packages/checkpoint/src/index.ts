@@ -15,7 +15,7 @@ export { memoryByteSource, openByteSource, type ByteSource } from './safetensors
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
-export { writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
+export { tensorByteLength, writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';

@@ -1,6 +1,7 @@
 export { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
 export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm } from './clip-by-global-norm.ts';
+export { eventQueue, type EventQueue, type EventQueueOptions } from './event-queue.ts';
 export { learningRateSchedule, SCHEDULE_NAMES, type LearningRateSchedule, type ScheduleName, type ScheduleOptions } from './learning-rate/schedule.ts';
 export { LOCK_FILE, lockFolder, type FolderLock } from './lock-folder.ts';
 export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSafetensors, validateFolder, type SafetensorsFile, type TensorEntry } from '@qdylora/checkpoint';
-import { QdyloraError, typedArray, type DType } from '@qdylora/contract';
+import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from './optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
 import { assertSameRun, parseRunState, type RunProgress } from './run-state.ts';
@@ -53,6 +53,6 @@ const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> => new Map(
 function savedArray(name: string, entry: TensorEntry): SavedArray {
   const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find((own) => SAFETENSORS_NAMES[own] === entry.dtype);
   if (!dtype) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected one of ${Object.values(SAFETENSORS_NAMES).join(', ')} for ${name}, got ${entry.dtype}` });
-  const length = entry.shape.reduce((product, size) => product * size, 1);
+  const length = elementCount(entry.shape);
   return { dtype, length, read: () => typedArray(dtype, entry.readBytes().buffer, 0, length) };
 }

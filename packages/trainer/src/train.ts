@@ -27,7 +27,7 @@ export interface TrainRun extends AsyncIterable<TrainEvent> {
  * const { finalLoss } = await run.result;
  */
 export function train(options: TrainOptions): TrainRun {
-  const resolved = resolveTrainOptions(options), events = eventQueue(), result = runAndClose(resolved, events);
+  const resolved = resolveTrainOptions(options), events = eventQueue<TrainEvent>({ isDroppable: ({ type }) => type === 'step' }), result = runAndClose(resolved, events);
   return {
     result,
     [Symbol.asyncIterator]() {
@@ -37,7 +37,7 @@ export function train(options: TrainOptions): TrainRun {
   };
 }
 
-async function runAndClose(options: ResolvedTrainOptions, events: EventQueue): Promise<TrainResult> {
+async function runAndClose(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>): Promise<TrainResult> {
   try {
     const result = await runFolder(options, events);
     events.close();
@@ -48,7 +48,7 @@ async function runAndClose(options: ResolvedTrainOptions, events: EventQueue): P
   }
 }
 
-async function runFolder(options: ResolvedTrainOptions, events: EventQueue): Promise<TrainResult> {
+async function runFolder(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>): Promise<TrainResult> {
   await nextTurn(); // the caller gets the run before it begins
   const keeper = options.save ? openKeeper(options.save) : null;
   try {
@@ -71,7 +71,7 @@ interface Run {
   warn(code: WarningCode, message: string): void;
 }
 
-async function runTraining(options: ResolvedTrainOptions, events: EventQueue, keeper: CheckpointKeeper | null): Promise<TrainResult> {
+async function runTraining(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Promise<TrainResult> {
   const { totalSteps, evaluate, save, clock } = options, start = clock(), run = begin(options, events, keeper), { progress } = run;
   try {
     for (;;) {
@@ -95,7 +95,7 @@ async function runTraining(options: ResolvedTrainOptions, events: EventQueue, ke
 const isDue = (every: number | null | undefined, step: number, totalSteps: number): boolean => step === totalSteps || (typeof every === 'number' && step % every === 0);
 
 /** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
-function begin(options: ResolvedTrainOptions, events: EventQueue, keeper: CheckpointKeeper | null): Run {
+function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Run {
   const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: optimizer.name };
   optimizer.prepare(backend);
   const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };

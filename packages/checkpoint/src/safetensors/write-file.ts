@@ -38,7 +38,7 @@ export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>,
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {
-    const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes, expected = byteLengthOf(tensor);
+    const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes, expected = tensorByteLength(tensor);
     assertArgument(bytes.length === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${bytes.length}`);
     yield bytes;
   }
@@ -62,11 +62,12 @@ function checkTensor(tensor: TensorToWrite, nameBytes: number): void {
   assertArgument(bits !== undefined, 'safetensors', `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`);
   assertArgument(tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name), 'safetensors', `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`);
   assertArgument(tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0), 'safetensors', `expected at most ${MAX_RANK} sizes ≥ 0 for the shape of ${label}`);
-  const total = byteLengthOf(tensor);
+  const total = tensorByteLength(tensor);
   assertArgument(Number.isSafeInteger(total), 'safetensors', `expected a whole number of bytes below 2^53 for ${label}, got ${total}`);
 }
 
-const byteLengthOf = ({ dtype, shape }: TensorToWrite): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
+/** Bytes of a tensor in the file, whether they are there yet or not. */
+export const tensorByteLength = ({ dtype, shape }: TensorToWrite): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
 const labelOf = ({ name, dtype, shape }: TensorToWrite): string => `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
 
 function headerBytes(ordered: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Uint8Array {
@@ -75,7 +76,7 @@ function headerBytes(ordered: readonly TensorToWrite[], metadata: Readonly<Recor
   if (keys.length > 0) parts.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`);
   let at = 0;
   for (const tensor of ordered) {
-    const end = at + byteLengthOf(tensor);
+    const end = at + tensorByteLength(tensor);
     parts.push(`${JSON.stringify(tensor.name)}:${JSON.stringify({ dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] })}`);
     at = end;
   }

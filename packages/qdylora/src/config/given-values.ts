@@ -17,9 +17,10 @@ export type GivenValues = ReadonlyMap<string, Given>;
 /** How each place spells a key. */
 export const SPELLINGS = { yaml: snakeCase, flags: (key: string): string => `--${kebabCase(key)}`, options: (key: string): string => key } as const;
 
-/** The options of a library call. Undefined and null mean left out. */
-export function givenByOptions(options: Readonly<Record<string, unknown>>): GivenValues {
-  const given = Object.entries(options).map(([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const);
+/** The options of a library call. Undefined and null mean left out; a backend of the caller's own is no value of a key. */
+export function givenByOptions({ backend, ...options }: Readonly<Record<string, unknown>>): GivenValues {
+  const named = typeof backend === 'object' ? options : { ...options, backend };
+  const given = Object.entries(named).map(([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const);
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 

@@ -34,9 +34,8 @@ export interface Evaluation {
  * @example
  * const { results } = await evaluate({ model: 'models/smollm2', adapter: 'runs/smol/adapter', ranks: 'all', dataset: 'test.jsonl' });
  */
-export async function evaluate({ backend, signal, onNotice, onProgress, ...options }: EvaluateOptions): Promise<Evaluation> {
-  const named = typeof backend === 'object' ? {} : { backend };
-  return evaluateGiven(givenByOptions({ ...options, ...named }), { signal, onNotice, onProgress, backend });
+export async function evaluate({ signal, onNotice, onProgress, ...options }: EvaluateOptions): Promise<Evaluation> {
+  return evaluateGiven(givenByOptions(options), { signal, onNotice, onProgress, backend: options.backend });
 }
 
 /** The same for values that stand elsewhere (flags). */

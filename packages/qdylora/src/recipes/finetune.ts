@@ -1,18 +1,18 @@
 import { mkdirSync } from 'node:fs';
 import { writeFileDurably } from '@qdylora/checkpoint';
-import { train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
+import { eventQueue, train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { runYaml } from '../config/write-run-yaml.ts';
-import { eventStream } from './event-stream.ts';
 import type { FinetuneEvent, RunFiles } from './finetune-events.ts';
 import { prepareRun, type PreparedRun } from './prepare-run.ts';
-import { assembleRun, type AssembledRun } from './stages/assemble-run.ts';
-import { chooseBackend, type BackendChoice, type ChosenBackend } from './stages/choose-backend.ts';
+import type { AssembledRun } from './stages/assemble-run.ts';
+import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
 import { createJudge, type Judge, type Judgement } from './stages/judge-run.ts';
-import { loadRunData, type RunData } from './stages/load-data.ts';
+import type { RunData } from './stages/load-data.ts';
+import { openRun } from './stages/open-run.ts';
 import { openSource, type ModelSource } from './stages/open-source.ts';
 import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
 import { runIdentity } from './stages/run-identity.ts';
@@ -43,13 +43,16 @@ export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly res
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
  * const { report } = await run.result;
  */
-export function finetune({ backend, signal, ...options }: FinetuneOptions): FinetuneRun {
-  const named = typeof backend === 'object' ? {} : { backend }, config = prepareRun(givenByOptions({ ...options, ...named }));
-  const events = eventStream<FinetuneEvent>(({ type }) => type === 'step');
-  const result = runFinetune(config, { choice: backend ?? config.backend, signal, emit: events.push });
+export function finetune({ signal, ...options }: FinetuneOptions): FinetuneRun {
+  const config = prepareRun(givenByOptions(options));
+  const events = eventQueue<FinetuneEvent>({ isDroppable: ({ type }) => type === 'step', mostWaiting: MOST_WAITING_STEPS });
+  const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, emit: events.push });
   result.then(() => events.close(), (error: unknown) => events.close(error));
   return { result, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() };
 }
+
+/** Steps that wait for a reader; one that keeps up never has more than a few. */
+const MOST_WAITING_STEPS = 4096;
 
 interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly emit: (event: FinetuneEvent) => void }
 
@@ -72,13 +75,9 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   hooks.emit({ type: 'phase', phase: 'loading' });
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
-  const source = await openSource(asked), data = await loadRunData(asked, await source.openTokenizer(), { vocabularySize: source.vocabularySize, signal: hooks.signal });
-  using chosen = await chooseBackend(hooks.choice, { numThreads: asked.numThreads, onFallback: (op) => notice(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`) });
-  const computeDtype = asked.computeDtype === 'auto' ? chosen.fastestDtype : asked.computeDtype, config = { ...asked, computeDtype };
-  for (const message of [chosen.notice, data.heldOutNote, ...data.report.notes]) if (message) notice(message);
-  const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn: notice });
-  const narrow = run.adapted?.report.widerThanLayer ?? [];
-  if (narrow.length > 0) notice(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
+  const source = await openSource(asked);
+  using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice });
+  const { config, data, chosen, run } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
   const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, notes };
   sayReady(stage, chosen);

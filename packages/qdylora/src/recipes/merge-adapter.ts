@@ -19,8 +19,8 @@ export interface MergedModel { readonly outputDir: string; readonly rank: number
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that there is not; NOT_EMPTY, WRITE_FAILED
  */
-export function mergeAdapter({ backend, onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
-  return mergeGivenValues(givenByOptions({ ...options, ...(typeof backend === 'object' ? {} : { backend }) }), { backend, onNotice });
+export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
+  return mergeGivenValues(givenByOptions(options), { backend: options.backend, onNotice });
 }
 
 /** The same for values that stand elsewhere (flags). */

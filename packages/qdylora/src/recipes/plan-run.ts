@@ -3,9 +3,9 @@ import { maskPreview } from '@qdylora/data';
 import { accumulateGradients, clearGradients, passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
 import type { PreparedRun } from './prepare-run.ts';
-import { assembleRun, type AssembledRun } from './stages/assemble-run.ts';
-import { chooseBackend } from './stages/choose-backend.ts';
-import { loadRunData, type RunData } from './stages/load-data.ts';
+import type { AssembledRun } from './stages/assemble-run.ts';
+import type { RunData } from './stages/load-data.ts';
+import { openRun } from './stages/open-run.ts';
 import { openSource } from './stages/open-source.ts';
 import { checkOutputFolder } from './stages/output-folder.ts';
 
@@ -34,11 +34,9 @@ const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3)
 /** Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.  @throws whatever the run itself would throw up to there */
 export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
-  const source = await openSource(asked), tokenizer = await source.openTokenizer(), data = await loadRunData(asked, tokenizer, { vocabularySize: source.vocabularySize, signal }), notes: string[] = [];
-  using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads });
-  const computeDtype = asked.computeDtype === 'auto' ? chosen.fastestDtype : asked.computeDtype, config = { ...asked, computeDtype };
-  for (const message of [chosen.notice, data.heldOutNote, ...data.report.notes]) if (message) notes.push(message);
-  const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn: (message) => notes.push(message) });
+  const source = await openSource(asked), tokenizer = await source.openTokenizer(), notes: string[] = [];
+  using opened = await openRun(asked, source, { openTokenizer: () => Promise.resolve(tokenizer), choice: asked.backend, signal, warn: (message) => { notes.push(message); } });
+  const { config, data, chosen, run } = opened;
   const pass = await timePass(run, signal);
   return {
     config, backend: chosen.label, totalSteps: run.totalSteps, stepsPerEpoch: run.batches.stepsPerEpoch, trainingRows: data.training.length, heldOutRows: data.heldOut.length,

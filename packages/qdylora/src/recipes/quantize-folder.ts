@@ -1,4 +1,4 @@
-import { openCheckpoint, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
+import { openCheckpoint, tensorByteLength, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
 import { quantizeOn } from '@qdylora/models';
 import { serializeBitsandbytes, type StoredArray } from '@qdylora/quant';
@@ -23,8 +23,8 @@ export interface QuantizedFolder { readonly outputDir: string; readonly layers: 
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
  */
-export function quantizeFolder({ backend, onNotice, onProgress, signal, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
-  return quantizeGiven(givenByOptions({ ...options, ...(typeof backend === 'object' ? {} : { backend }) }), { backend, onNotice, onProgress, signal });
+export function quantizeFolder({ onNotice, onProgress, signal, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
+  return quantizeGiven(givenByOptions(options), { backend: options.backend, onNotice, onProgress, signal });
 }
 
 /** The same for values that stand elsewhere (flags). */
@@ -35,8 +35,7 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   using checkpoint = await openCheckpoint(model);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
   const layers = linearLayersOf(checkpoint);
-  using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads });
-  if (chosen.notice) onNotice(chosen.notice);
+  using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
   const packed = new Map<string, TensorToWrite[]>();
   for (const [i, layer] of layers.entries()) {
     signal?.throwIfAborted();
@@ -45,13 +44,10 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   }
   const tensors = [...checkpoint.tensors].flatMap(([name, entry]) => packed.get(name) ?? [plainTensor(entry)]);
   await writeModelFolder(outputDir, { tensors, config: quantizedConfig(checkpoint, config), tokenizerFolder: model });
-  return { outputDir, layers: layers.length, bytesBefore: sum([...checkpoint.tensors.values()].map(({ byteLength }) => byteLength)), bytesAfter: sum(tensors.map(byteLengthOf)) };
+  return { outputDir, layers: layers.length, bytesBefore: sum([...checkpoint.tensors.values()].map(({ byteLength }) => byteLength)), bytesAfter: sum(tensors.map(tensorByteLength)) };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-
-/** Bytes of a tensor whose bytes may not be there yet. */
-const byteLengthOf = ({ dtype, shape, bytes }: TensorToWrite): number => (typeof bytes === 'function' ? shape.reduce((product, size) => product * size, dtype === 'F32' ? 4 : 2) : bytes.length);
 
 function packedTensors(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, { quantization, doubleQuantization, quantizationBlockSize }: Config): TensorToWrite[] {
   const entry = checkpoint.tensors.get(`${name}.weight`);

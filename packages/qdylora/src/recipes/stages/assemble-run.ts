@@ -5,7 +5,7 @@ import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Parameter } from '@qdylora/tensor';
 import { createOptimizer, learningRateSchedule, type TrainOptions } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { assertAdapterFits, type Warn } from './attach-adapter.ts';
+import { attachAdapter, type Warn } from './attach-adapter.ts';
 import type { RunData } from './load-data.ts';
 import type { ModelSource } from './open-source.ts';
 import { readAdapter } from './read-adapter.ts';
@@ -39,13 +39,8 @@ export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, pac
   createBatches(training, { microBatchSize, gradientAccumulationSteps, shuffle: true, seed, packing, maxSeqLength });
 
 function adaptedOf(model: CausalLm, config: RunConfig, fingerprint: string, warn: Warn): Adapted<CausalLm> {
-  const { ranks, loraAlpha: alpha, loraScaling: scaling, targetModules, updateRule, loraDropout: dropout, seed } = config, own = { alpha, scaling, targetModules, updateRule, dropout, seed };
-  if (!config.adapter) return attachDyLora(model, { ranks: ranks!, ...own });
-  const adapter = readAdapter(config.adapter);
-  assertAdapterFits(model, adapter, { fingerprint, warn });
-  const adapted = attachDyLora(model, { ranks: ranks!, ...own, targetModules: adapter.state.layers.map(({ name }) => name) });
-  adapted.load(adapter.state);
-  return adapted;
+  const { ranks, loraAlpha: alpha, loraScaling: scaling, targetModules, updateRule, loraDropout: dropout, seed } = config, own = { ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed };
+  return config.adapter ? attachAdapter(model, readAdapter(config.adapter), { fingerprint, warn }, own) : attachDyLora(model, own);
 }
 
 /** One rank alone needs no sampler: the trainer takes the largest. */

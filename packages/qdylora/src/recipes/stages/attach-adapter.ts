@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { attachDyLora, type Adapted } from '@qdylora/lora-dynamic';
+import { attachDyLora, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { Linear, modulesOf } from '@qdylora/tensor';
 import type { ReadAdapter } from './read-adapter.ts';
@@ -9,11 +9,11 @@ export type Warn = (message: string) => void;
 
 export interface BaseFacts { readonly fingerprint: string; readonly warn: Warn }
 
-/** Puts an adapter around the model that it was trained on.  @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does */
-export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts): Adapted<CausalLm> {
+/** Puts an adapter around the model that it was trained on; `own` wins over what the adapter says, where it is trained further.  @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does */
+export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts, own: Partial<AdapterConfig> = {}): Adapted<CausalLm> {
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
-  const adapted = attachDyLora(model, { ranks: state.ranks, alpha: state.alpha, scaling: state.scaling, targetModules: state.layers.map(({ name }) => name) });
+  const adapted = attachDyLora(model, { ranks: state.ranks, alpha: state.alpha, scaling: state.scaling, ...own, targetModules: state.layers.map(({ name }) => name) });
   adapted.load(state);
   return adapted;
 }
@@ -23,7 +23,7 @@ export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: Base
  *
  * @throws QdyloraError BAD_ADAPTER
  */
-export function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint, warn }: BaseFacts): void {
+function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint, warn }: BaseFacts): void {
   checkBase(model, adapter, fingerprint, warn);
   checkShapes(model, adapter);
 }

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
+import type { Warn } from './attach-adapter.ts';
 
 /** A backend by name, or one of the caller's own. */
 export type BackendChoice = 'auto' | 'cpu' | 'host' | Backend;
@@ -13,9 +14,9 @@ export interface ChosenBackend extends Disposable {
   readonly label: string;
   /** What computes products fastest here without loss that matters. */
   readonly fastestDtype: ComputeDtype;
-  /** One line for the user, where something slower than expected runs; else null. */
-  readonly notice: string | null;
-  /** Why that is so, with what to do about it. */
+  /** The type that products are computed in: `auto` is the fastest. */
+  computeDtype(choice: 'auto' | ComputeDtype): ComputeDtype;
+  /** Why something slower than expected runs, with what to do about it; else null. */
   readonly reason: string | null;
   /** Ends threads and memory; a caller's own backend stays. */
   dispose(): void;
@@ -23,8 +24,8 @@ export interface ChosenBackend extends Disposable {
 
 export interface ChooseBackendOptions {
   readonly numThreads?: number | null;
-  /** Told once for each op that runs as TypeScript though kernels are there. */
-  readonly onFallback?: (opName: string) => void;
+  /** Told in one line where something slower than expected runs: the TypeScript backend, or (once each) an op without a kernel. */
+  readonly warn?: Warn;
 }
 
 /**
@@ -33,30 +34,31 @@ export interface ChooseBackendOptions {
  * @throws QdyloraError UNSUPPORTED where the kernels are asked for by name and do not load.
  */
 export async function chooseBackend(choice: BackendChoice, options: ChooseBackendOptions = {}): Promise<ChosenBackend> {
-  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32', notice: null });
+  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32' });
   if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
   try {
     return await cpuBackend(options);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code === 'BAD_ARGUMENT') throw error;
-    return hostBackend('The C++ kernels do not run here, so TypeScript does the same work, many times slower: npx qdylora doctor says why.', error.message);
+    options.warn?.('The C++ kernels do not run here, so TypeScript does the same work, many times slower: npx qdylora doctor says why.');
+    return hostBackend(error.message);
   }
 }
 
-const hostBackend = (notice: string | null = null, reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', notice, reason, isOwn: true });
+const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true });
 
-async function cpuBackend({ numThreads, onFallback }: ChooseBackendOptions): Promise<ChosenBackend> {
-  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onFallback && onceEach(onFallback) });
+async function cpuBackend({ numThreads, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
+  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', notice: null, isOwn: true, end: backend.dispose });
+  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, end: backend.dispose });
 }
 
-interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly notice: string | null; readonly reason?: string | null; readonly isOwn?: boolean; readonly end?: () => void }
+interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly end?: () => void }
 
 function chosen(backend: Backend, { isOwn = false, reason = null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
   const dispose = (): void => { if (isOwn) end(); };
-  return { backend, ...about, reason, dispose, [Symbol.dispose]: dispose };
+  return { backend, ...about, reason, computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice), dispose, [Symbol.dispose]: dispose };
 }
 
 function onceEach(tell: (name: string) => void): (name: string) => void {

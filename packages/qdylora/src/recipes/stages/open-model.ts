@@ -36,12 +36,11 @@ export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readon
 /** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
 export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
   const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 });
-  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, onFallback: (op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`) });
-  if (chosen.notice) warn(chosen.notice);
+  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn });
   try {
     const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
-    const computeDtype = config.computeDtype === 'auto' ? chosen.fastestDtype : config.computeDtype, { dispose } = chosen;
-    return { source, model, adapter: adapted && { read: read!, adapted }, computeDtype, chosen, dispose, [Symbol.dispose]: dispose };
+    const { dispose } = chosen;
+    return { source, model, adapter: adapted && { read: read!, adapted }, computeDtype: chosen.computeDtype(config.computeDtype), chosen, dispose, [Symbol.dispose]: dispose };
   } catch (error) {
     chosen.dispose();
     throw error;

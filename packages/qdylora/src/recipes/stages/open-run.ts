@@ -1,0 +1,41 @@
+import type { Tokenizer } from '@qdylora/data';
+import type { PreparedRun } from '../prepare-run.ts';
+import { assembleRun, type AssembledRun } from './assemble-run.ts';
+import type { Warn } from './attach-adapter.ts';
+import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
+import { loadRunData, type RunData } from './load-data.ts';
+import type { ModelSource } from './open-source.ts';
+
+/** A run up to its first step: rows read, backend chosen, model built and adapted. Disposing ends the backend. */
+export interface OpenRun extends Disposable {
+  /** As it was asked for, with `computeDtype` resolved. */
+  readonly config: PreparedRun & { readonly computeDtype: 'f32' | 'bf16' };
+  readonly data: RunData;
+  readonly chosen: ChosenBackend;
+  readonly run: AssembledRun;
+}
+
+export interface OpenRunOptions {
+  /** Asked once; the result is not held, so its memory can go before the model is built. */
+  readonly openTokenizer: () => Promise<Tokenizer | null>;
+  readonly choice: BackendChoice;
+  readonly signal?: AbortSignal;
+  /** Told everything that the user should know before the run begins. */
+  readonly warn: Warn;
+}
+
+/** @throws QdyloraError whatever reading, choosing and building throw */
+export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn }: OpenRunOptions): Promise<OpenRun> {
+  const data = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
+  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, warn });
+  try {
+    const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
+    for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
+    const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn }), narrow = run.adapted?.report.widerThanLayer ?? [];
+    if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
+    return { config, data, chosen, run, [Symbol.dispose]: chosen.dispose };
+  } catch (error) {
+    chosen.dispose();
+    throw error;
+  }
+}
