@@ -26,8 +26,16 @@ export const f32View = (shape: Shape, values: ArrayLike<number> = new Float32Arr
 /** An int32 array of its own memory, from whole numbers. */
 export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32'> => viewOf('i32', shape, Int32Array.from(values));
 
-export const isContiguous = (view: ArrayView): boolean =>
-  elementCount(view.shape) === 0 || view.shape.every((size, i) => size === 1 || view.strides[i] === contiguousStrides(view.shape)[i]);
+/** True for row-major memory without gaps; the stride of an axis of size 1 never counts. */
+export function isContiguous({ shape, strides }: ArrayView): boolean {
+  let step = 1;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] === 0) return true;
+    if (shape[axis] !== 1 && strides[axis] !== step) return elementCount(shape) === 0;
+    step *= shape[axis]!;
+  }
+  return true;
+}
 
 /** Rows `[from, to)` along the first axis: the same memory. */
 export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
