@@ -69,6 +69,7 @@ function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parame
 /** The backward of an adapted layer that trains its rows from `trainFrom` on. */
 const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
   op: adaptedLinear,
+  usesOutputs: ['u'],
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
     const { bias: _, ...operands } = inputs, dx = pending('x');
     const result = run(adaptedLinearBackward, { ...operands, dy: gradients.y, u: outputs.u },

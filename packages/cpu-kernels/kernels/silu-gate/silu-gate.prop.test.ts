@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { test } from 'vitest';
-import { f32View } from '@qdylora/contract';
+import { expect, test } from 'vitest';
+import { createHostBackend, elementsOf, f32View, runOp } from '@qdylora/contract';
 import { siluGate, siluGateBackward } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, relativeBound, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -31,4 +31,15 @@ test('its gradient agrees: errors are relative to dy·up·s·(1 + |gate|·(1 −
 test('extreme gates and NaN behave as in the reference', () => {
   const gate = f32View([8], [-1e30, -1000, -88.8, -0, 0, 88.8, 1000, NaN]), up = f32View([8], new Float32Array(8).fill(1));
   checkKernel(siluGate, levels, { inputs: { gate, up }, attributes: {}, bound: forwardBound });
+});
+
+test('its gradient is the same bits when it is written over dy', () => {
+  for (const size of [1, 7, 64, 5001]) {
+    const gate = normalView(1, 'gate', [size], 3), up = normalView(1, 'up', [size]), dy = normalView(1, 'dy', [size]);
+    for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
+      const apart = runOp(backend, siluGateBackward, { gate, up, dy }, {}), over = f32View([size], dy.data.slice());
+      const { dGate, dUp } = runOp(backend, siluGateBackward, { gate, up, dy: over }, {}, { dGate: over });
+      expect([elementsOf(dGate), elementsOf(dUp)]).toEqual([elementsOf(apart.dGate), elementsOf(apart.dUp)]);
+    }
+  }
 });

@@ -30,6 +30,7 @@ export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wan
     for (const [name, tensor] of Object.entries(node.outputs)) {
       const gradient = tensor && store.get(tensor);
       if (gradient) gradients[name] = gradient;
+      if (tensor && tensor !== root && !wanted.includes(tensor) && !node.usesOutputs.includes(name)) backend.memory.release(tensor.view); // every later use is behind us
     }
     if (Object.keys(gradients).length > 0) {
       const isRoot = !seed && Object.values(node.outputs).includes(root);

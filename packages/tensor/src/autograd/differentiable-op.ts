@@ -11,6 +11,7 @@ type AttributesOf<T> = T extends Op<infer _I, infer _O, infer A> ? A : never;
 export interface BackwardCall<I, O, A> {
   readonly run: Run;
   readonly inputs: I;
+  /** The outputs that `usesOutputs` names; the others are gone by now. */
   readonly outputs: O;
   readonly attributes: A;
   /** Gradient of each output that has one; outputs that nothing used are absent. */
@@ -23,11 +24,15 @@ export interface BackwardCall<I, O, A> {
   into(name: keyof I & string): ArrayView<'f32'> | undefined;
   /** The gradient that this input already has from a later use and that the rule may add to in place; return the same view then. */
   pending(name: keyof I & string): ArrayView<'f32'> | undefined;
+  /** The gradient of this output, where nobody else reads it: the rule may overwrite it and return it as the gradient of an input. */
+  spare(name: keyof O & string): ArrayView<'f32'> | undefined;
 }
 
 /** An op with its backward in terms of other ops. */
 export interface DifferentiableOp<T = unknown, I = InputsOf<T>, O = OutputsOf<T>, A = AttributesOf<T>> {
   readonly op: T;
+  /** Outputs whose values backward reads; the memory of all others is given back before it runs. */
+  readonly usesOutputs?: readonly (keyof O & string)[];
   /** Gradients that the forward pass itself adds up: input (a parameter) → accumulated output. */
   readonly gradientInForward?: Partial<Record<keyof I & string, keyof O & string>>;
   /** Gradients of the inputs that are no parameters, by name. */

@@ -16,7 +16,7 @@ export function recompute(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>, body
   if (!ctx.tape) return { view, needsGradient: false };
   const output = { view, needsGradient: true };
   const node: TapeNode = {
-    inputs: { x }, outputs: { output },
+    inputs: { x }, outputs: { output }, usesOutputs: [],
     backward: (gradients, _isRoot, _tape, store) => memory.scoped(() => {
       const tape = new Tape(ctx.backend), start = leaf(x.view), end = body({ ...ctx, tape }, start);
       return { x: backward(tape, end, { seed: gradients.output!, ownsSeed: store.ownedBy(output) !== undefined, wanted: [start] })[0] };

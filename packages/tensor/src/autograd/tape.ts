@@ -10,6 +10,8 @@ type Tensors = Readonly<Record<string, Tensor | undefined>>;
 export interface TapeNode {
   readonly inputs: Tensors;
   readonly outputs: Tensors;
+  /** Outputs whose values `backward` reads. */
+  readonly usesOutputs: readonly string[];
   backward(gradients: Record<string, ArrayView<'f32'>>, isRoot: boolean, tape: Tape, store: GradientStore): Readonly<Record<string, ArrayView | undefined>>;
 }
 
@@ -48,14 +50,16 @@ export function apply<I extends Arrays, O extends Arrays, A>(
 function nodeOf<I extends Arrays, O extends Arrays, A>(
   rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: Tensors, views: I, outputs: Tensors, arrays: O, attributes: A,
 ): TapeNode {
+  const usesOutputs = rule.usesOutputs ?? [], kept = Object.fromEntries(usesOutputs.map((name) => [name, arrays[name]])) as unknown as O;
   return {
-    inputs, outputs,
+    inputs, outputs, usesOutputs,
     backward: (gradients, isRoot, tape, store) => rule.backward({
       run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
-      inputs: views, outputs: arrays, attributes, gradients: gradients as never, isRoot,
+      inputs: views, outputs: kept, attributes, gradients: gradients as never, isRoot,
       wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
       into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
       pending: (name) => inputs[name] && store.ownedBy(inputs[name]),
+      spare: (name) => outputs[name] && store.ownedBy(outputs[name]),
     }) as Readonly<Record<string, ArrayView | undefined>>,
   };
 }

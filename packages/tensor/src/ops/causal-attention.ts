@@ -91,6 +91,7 @@ function score({ q, k }: AttentionInputs, { headDim, scale }: AttentionAttribute
 
 export const differentiableCausalAttention: DifferentiableOp<typeof causalAttention> = {
   op: causalAttention,
+  usesOutputs: ['y', 'logSumExp'],
   backward({ run, inputs, outputs, gradients, attributes }) {
     const { dq, dk, dv } = run(causalAttentionBackward, { ...inputs, ...outputs, dy: gradients.y }, attributes);
     return { q: dq, k: dk, v: dv };

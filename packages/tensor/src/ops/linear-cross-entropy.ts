@@ -64,6 +64,7 @@ export const linearCrossEntropy = defineOp({
 /** The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on untouched. */
 export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {
   op: linearCrossEntropy,
+  usesOutputs: ['dx'],
   gradientInForward: { weight: 'dWeight' },
   backward: ({ run, outputs, gradients, isRoot }) =>
     ({ x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y }),

@@ -56,6 +56,7 @@ export const rmsNormBackward = defineOp({
 
 export const differentiableRmsNorm: DifferentiableOp<typeof rmsNorm> = {
   op: rmsNorm,
+  usesOutputs: ['inverseRms'],
   backward({ run, inputs, outputs, gradients, attributes, into, pending }) {
     const dx = pending('x');
     return { x: run(rmsNormBackward, { ...inputs, inverseRms: outputs.inverseRms, dy: gradients.y }, { ...attributes, accumulate: dx !== undefined }, { dx, dWeight: into('weight') }).dx };

@@ -16,7 +16,7 @@ export const siluGate = defineOp({
   },
 });
 
-/** With s = sigmoid(gate):  dUp = dy·gate·s,  dGate = dy·up·s·(1 + gate·(1 − s)). */
+/** With s = sigmoid(gate):  dUp = dy·gate·s,  dGate = dy·up·s·(1 + gate·(1 − s)). dGate may be handed in as the very array of dy. */
 export const siluGateBackward = defineOp({
   name: 'silu-gate-backward',
   shapes(i: { gate: F32; up: F32; dy: F32 }, _: Record<string, never>) {
@@ -34,8 +34,8 @@ export const siluGateBackward = defineOp({
 
 export const differentiableSiluGate: DifferentiableOp<typeof siluGate> = {
   op: siluGate,
-  backward({ run, inputs, gradients }) {
-    const { dGate, dUp } = run(siluGateBackward, { ...inputs, dy: gradients.y }, {});
+  backward({ run, inputs, gradients, spare }) {
+    const { dGate, dUp } = run(siluGateBackward, { ...inputs, dy: gradients.y }, {}, { dGate: spare('y') });
     return { gate: dGate, up: dUp };
   },
 };
