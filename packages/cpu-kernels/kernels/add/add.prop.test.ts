@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { test } from 'vitest';
+import { elementsOf, f32View, runOp } from '@qdylora/contract';
+import { expect, test } from 'vitest';
 import { add, addInto } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, normalView, relativeBound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -12,4 +13,12 @@ test('add and add-into give the rounded sum at every size: the one rounding of t
     checkKernel(add, levels, { inputs: { a, b }, attributes: {}, bound: relativeBound(0) });
     checkKernel(addInto, levels, { inputs: { x: a }, given: { sum: b }, attributes: {}, bound: relativeBound(0) });
   }), { numRuns: 8 });
+});
+
+test('a sum written over one of its sides is the same bits', () => {
+  const a = normalView(1, 'a', [5003]), b = normalView(1, 'b', [5003]);
+  for (const backend of levels.flatMap(({ backends }) => backends)) {
+    const over = f32View([5003], b.data.slice());
+    expect(elementsOf(runOp(backend, add, { a, b: over }, {}, { y: over }).y)).toEqual(elementsOf(runOp(backend, add, { a, b }, {}).y));
+  }
 });

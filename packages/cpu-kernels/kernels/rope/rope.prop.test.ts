@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { f32View, i32View, runOp } from '@qdylora/contract';
+import { elementsOf, f32View, i32View, runOp } from '@qdylora/contract';
 import { rope, ropeTable } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, relativeBound, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -29,4 +29,14 @@ test('turning there and back gives the vector again', () => {
   const { cos, sin } = runOp(backend, ropeTable, { positions: i32View([tokens], [0, 1, 2, 3, 50, 51, 99999]), inverseFrequencies: f32View([16], Float32Array.from({ length: 16 }, (_, p) => 1e4 ** (-p / 16))) }, { scale: 1 });
   const there = runOp(backend, rope, { x, cos, sin }, { headDim: 32, inverse: false }).y, back = runOp(backend, rope, { x: there, cos, sin }, { headDim: 32, inverse: true }).y;
   for (let i = 0; i < x.data.length; i++) expect(Math.abs(back.data[i]! - x.data[i]!)).toBeLessThan(12 * EPSILON * 8); // four products and sums each way of numbers ≤ 8
+});
+
+test('turning in place gives the same bits', () => {
+  for (const pairs of [3, 8, 37]) {
+    const headDim = 2 * pairs + 1, x = normalView(1, 'x', [9, 2 * headDim]), cos = normalView(1, 'cos', [9, pairs]), sin = normalView(1, 'sin', [9, pairs]);
+    for (const backend of levels.flatMap(({ backends }) => backends)) {
+      const over = f32View(x.shape, x.data.slice()), apart = runOp(backend, rope, { x, cos, sin }, { headDim, inverse: false }).y;
+      expect(elementsOf(runOp(backend, rope, { x: over, cos, sin }, { headDim, inverse: false }, { y: over }).y)).toEqual(elementsOf(apart));
+    }
+  }
 });

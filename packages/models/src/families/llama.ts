@@ -46,17 +46,17 @@ export const llama: Family<LlamaConfig, LlamaModules> = {
 
 function decoderLayer(layer: LlamaLayer, config: LlamaConfig, ctx: ForwardContext, x: Hidden, batch: BatchArrays, angles: Angles, cache?: LayerCache): Hidden {
   const attended = attention(layer, config, ctx, layer.inputLayernorm.forward(ctx, x), batch, angles, cache);
-  const h = apply(ctx, differentiableAdd, { a: x, b: attended }, {}).y;
+  const h = apply(ctx, differentiableAdd, { a: x, b: attended }, {}, { y: 'b' }).y;
   const { gateProj, upProj, downProj } = layer.mlp;
   const [gate, up] = projectTogether(ctx, [gateProj, upProj], layer.postAttentionLayernorm.forward(ctx, h)) as [Hidden, Hidden];   // [tokens, intermediate]
   const down = downProj.forward(ctx, apply(ctx, differentiableSiluGate, { gate, up }, {}).y);
-  return apply(ctx, differentiableAdd, { a: h, b: down }, {}).y;
+  return apply(ctx, differentiableAdd, { a: h, b: down }, {}, { y: 'b' }).y;
 }
 
 function attention({ selfAttn }: LlamaLayer, config: LlamaConfig, ctx: ForwardContext, x: Hidden, batch: BatchArrays, { cos, sin }: Angles, cache?: LayerCache): Hidden {
   const { heads, kvHeads, headDim } = config, turn = { headDim, inverse: false };
   const [q, k, v] = projectTogether(ctx, [selfAttn.qProj, selfAttn.kProj, selfAttn.vProj], x) as [Hidden, Hidden, Hidden];          // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
-  const turnedQ = apply(ctx, differentiableRope, { x: q, cos, sin }, turn).y, turnedK = apply(ctx, differentiableRope, { x: k, cos, sin }, turn).y;
+  const [turnedQ, turnedK] = [q, k].map((x) => apply(ctx, differentiableRope, { x, cos, sin }, turn, { y: 'x' }).y) as [Hidden, Hidden];
   const seen = cache ? cache.append(turnedK.view, v.view) : { k: turnedK, v, segments: batch.segments };
   const { y } = apply(ctx, differentiableCausalAttention, {
     q: turnedQ, k: seen.k, v: seen.v, querySegments: constant(batch.segments), keySegments: constant(seen.segments),

@@ -60,7 +60,7 @@ describe.each(Object.entries(CASES))('the gradient of %s', (_, make) => {
 });
 
 /** Two residual blocks with trainable weights, plain or with recomputation. */
-function blocks(backend: Backend, useRecompute: boolean, seed: number): { gradients: Float32Array[]; loss: number; live: number; peak: number } {
+function blocks(backend: Backend, useRecompute: boolean, seed: number, over: { y?: 'b' } = {}): { gradients: Float32Array[]; loss: number; live: number; peak: number } {
   const next = seededNumbers(seed), tape = new Tape(backend), ctx: ForwardContext = { ...inferenceContext(backend), tape, recompute: useRecompute };
   const layers = [0, 1].map((i) => ({
     norm: new RmsNormLayer(`n${i}`, new Parameter(`n${i}.weight`, randomF32([6], next)), 1e-3), up: new Linear(`u${i}`, new Parameter(`u${i}.weight`, randomF32([6, 6], next))),
@@ -72,7 +72,7 @@ function blocks(backend: Backend, useRecompute: boolean, seed: number): { gradie
   const loss = backend.memory.scoped(() => {
     let h: F32 = x;
     for (const layer of layers) {
-      const body = (own: ForwardContext, input: F32): F32 => apply(own, differentiableAdd, { a: input, b: layer.up.forward(own, layer.norm.forward(own, input)) }, {}).y;
+      const body = (own: ForwardContext, input: F32): F32 => apply(own, differentiableAdd, { a: input, b: layer.up.forward(own, layer.norm.forward(own, input)) }, {}, over).y;
       h = useRecompute ? recompute(ctx, h, body) : body(ctx, h);
     }
     const root = scalarOf(ctx, h);
@@ -106,4 +106,20 @@ test('a second pass adds to the gradient instead of replacing it', () => {
   };
   const once = pass(), twice = pass();
   twice.forEach((g, i) => expect(g).toBeCloseTo(2 * once[i]!, 6));
+});
+
+test('a sum written over its last reader changes no bit, and needs less memory', () => {
+  for (const useRecompute of [false, true]) {
+    const apart = blocks(createHostBackend({ poison: true }), useRecompute, 3), over = blocks(createHostBackend({ poison: true }), useRecompute, 3, { y: 'b' });
+    expect([over.loss, over.gradients, over.live]).toEqual([apart.loss, apart.gradients, 0]);
+    expect(over.peak).toBeLessThan(apart.peak);
+  }
+});
+
+test('what backward still reads cannot be written over', () => {
+  const backend = createHostBackend(), tape = new Tape(backend), recorder = { backend, tape }, x = leaf(randomF32([2, 4], seededNumbers(1)));
+  const twice = apply(recorder, differentiableAdd, { a: x, b: x }, {}).y, gated = apply(recorder, differentiableSiluGate, { gate: twice, up: x }, {}).y;
+  expect(() => apply(recorder, differentiableAdd, { a: gated, b: x }, {}, { y: 'b' })).toThrow(/nothing else reads.*a leaf/);
+  expect(() => apply(recorder, differentiableAdd, { a: gated, b: twice }, {}, { y: 'b' })).toThrow(/one that is still read/);
+  expect(apply(recorder, differentiableAdd, { a: x, b: gated }, {}, { y: 'b' }).y.view).toBe(gated.view);
 });

@@ -1,4 +1,4 @@
-import { runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
+import { QdyloraError, runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { DifferentiableOp, Run } from './differentiable-op.ts';
@@ -20,6 +20,17 @@ export class Tape {
   readonly nodes: TapeNode[] = [];
   readonly backend: Backend;
   constructor(backend: Backend) { this.backend = backend; }
+
+  /**
+   * Gives up the memory of a result to the op that reads it last.
+   * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads it, or its own backward does.
+   */
+  handOver(tensor: Tensor, where: string): ArrayView {
+    const maker = this.nodes.find(({ outputs }) => Object.values(outputs).includes(tensor)), noResult = tensor.needsGradient && !maker;
+    const isReadAgain = maker?.usesOutputs.some((name) => maker.outputs[name] === tensor) || this.nodes.some(({ inputs }) => Object.values(inputs).includes(tensor));
+    if (noResult || isReadAgain) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a result that nothing else reads to write over, got ${noResult ? 'a leaf' : 'one that is still read'}` });
+    return tensor.view;
+  }
 }
 
 /** The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result. */
@@ -29,9 +40,12 @@ export type TensorsFrom<O> = { readonly [K in keyof O]-?: Tensor<NonNullable<O[K
 /** Where an op runs: a backend, and a tape where gradients are wanted. */
 export interface Recorder { readonly backend: Backend; readonly tape: Tape | null }
 
-/** Runs an op on tensors and records it where a gradient has to flow back. */
+/**
+ * Runs an op on tensors and records it where a gradient has to flow back.
+ * `over` names outputs that are written over an input whose last reader this is, `{ y: 'x' }`; the op has to allow it.
+ */
 export function apply<I extends Arrays, O extends Arrays, A>(
-  recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A,
+  recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A, over: { readonly [K in keyof O]?: keyof I & string } = {},
 ): TensorsFrom<O> {
   const views = Object.fromEntries(Object.entries(inputs as Tensors).map(([name, tensor]) => [name, tensor?.view])) as unknown as I;
   const needsGradient = recorder.tape !== null && Object.values(inputs as Tensors).some((tensor) => tensor?.needsGradient);
@@ -40,7 +54,12 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     const tensor = (inputs as Tensors)[input];
     if (recorder.tape && tensor instanceof Parameter && tensor.gradient) given[output as string] = tensor.gradient;
   }
-  const arrays = runOp(recorder.backend, rule.op, views, attributes, given as Partial<O>);
+  const taken: Record<string, ArrayView> = {};
+  for (const [output, input] of Object.entries(over as Record<string, string>)) {
+    const tensor = (inputs as Tensors)[input]!;
+    taken[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
+  }
+  const arrays = runOp(recorder.backend, rule.op, views, attributes, { ...given, ...taken } as Partial<O>);
   const own = Object.entries(arrays).filter(([name]) => !(name in given)); // a parameter's gradient is not the tape's to release
   const outputs = Object.fromEntries(own.map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
   if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views, outputs, arrays, attributes));

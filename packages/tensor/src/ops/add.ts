@@ -3,7 +3,7 @@ import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** y = a + b, the residual sum.  a, b: same shape  →  y */
+/** y = a + b, the residual sum.  a, b: same shape  →  y; it may be the array of a or b */
 export const add = defineOp({
   name: 'add',
   shapes(i: { a: F32; b: F32 }, _: Record<string, never>) {

@@ -27,7 +27,7 @@ export interface RopeAttributes { readonly headDim: number; readonly inverse: bo
 
 /**
  * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by the angle of (token, p).
- * x: [tokens, heads · headDim]  cos, sin: [tokens, pairs]  →  y: [tokens, heads · headDim]  (Su et al. 2021)
+ * x: [tokens, heads · headDim]  cos, sin: [tokens, pairs]  →  y: [tokens, heads · headDim]; it may be the array of x.  (Su et al. 2021)
  */
 export const rope = defineOp({
   name: 'rope',
@@ -53,6 +53,6 @@ export const rope = defineOp({
 
 export const differentiableRope: DifferentiableOp<typeof rope> = {
   op: rope,
-  backward: ({ run, inputs, gradients, attributes }) =>
-    ({ x: run(rope, { x: gradients.y, cos: inputs.cos, sin: inputs.sin }, { ...attributes, inverse: !attributes.inverse }).y }),
+  backward: ({ run, inputs, gradients, attributes, spare }) =>
+    ({ x: run(rope, { x: gradients.y, cos: inputs.cos, sin: inputs.sin }, { ...attributes, inverse: !attributes.inverse }, { y: spare('y') }).y }),
 };
