@@ -1,6 +1,6 @@
 {
   # Built by scripts/build-addon.mjs, which writes build/generated and says which levels the compiler can make.
-  'variables': { 'with_avx2%': 1, 'with_avx512%': 1 },
+  'variables': { 'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1 },
   'target_defaults': {
     'cflags_cc!': ['-fno-rtti', '-std=gnu++17', '-std=gnu++20', '-std=gnu++1y'],
     'cflags!': ['-fno-omit-frame-pointer'],
@@ -21,7 +21,8 @@
       'dependencies': ['level_generic'],
       'conditions': [
         ['with_avx2==1', { 'dependencies': ['level_avx2', 'level_avx2w16'] }],
-        ['with_avx512==1', { 'dependencies': ['level_avx512'] }]
+        ['with_avx512==1', { 'dependencies': ['level_avx512'] }],
+        ['with_avx512_bf16==1', { 'dependencies': ['level_avx512_bf16'] }]
       ]
     },
     {
@@ -48,6 +49,14 @@
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512)'],
         'cflags_cc': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
         'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'] }
+      }
+    ] }],
+    ['with_avx512_bf16==1', { 'targets': [
+      {
+        'target_name': 'level_avx512_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
+        'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512_bf16)'],
+        'cflags_cc': ['-mavx512bf16', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx512bf16', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'] }
       }
     ] }]
   ]

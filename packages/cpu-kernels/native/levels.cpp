@@ -10,7 +10,7 @@ namespace qdylora {
 namespace {
 
 #ifdef QD_X86
-struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, ymmState, zmmState; };
+struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, ymmState, zmmState; };
 
 // The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system keeps.
 Processor readProcessor() {
@@ -30,6 +30,7 @@ Processor readProcessor() {
   p.avx512dq = b & (1u << 17);
   p.avx512bw = b & (1u << 30);
   p.avx512vl = b & (1u << 31);
+  p.avx512bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
   return p;
 }
 #endif
@@ -51,12 +52,13 @@ void missingFeatures(const char* level, char* text) {
   note(text, p.fma, "FMA");
   note(text, p.f16c, "F16C");
   note(text, p.ymmState, "256-bit register state");
-  if (std::strcmp(level, "avx512")) return;  // avx2, and avx2w16 = the same instructions at twice the width
+  if (std::strncmp(level, "avx512", 6)) return;  // avx2, and avx2w16 = the same instructions at twice the width
   note(text, p.avx512f, "AVX-512F");
   note(text, p.avx512bw, "AVX-512BW");
   note(text, p.avx512vl, "AVX-512VL");
   note(text, p.avx512dq, "AVX-512DQ");
   note(text, p.zmmState, "512-bit register state");
+  if (!std::strcmp(level, "avx512_bf16")) note(text, p.avx512bf16, "AVX-512 BF16");
 #else
   note(text, false, "an x86-64 processor");
 #endif

@@ -110,6 +110,22 @@ QD_INLINE float roundToBf16(float x) {
   return __builtin_bit_cast(float, (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000);
 }
 
+// Two bf16 numbers in a word: the first in the low half. Sums of products of such pairs are one instruction where the level has it (BF16_PAIRS);
+// a width of 16 without AVX-512 emulates it, so that the code around it is tested on every machine. The instruction flushes subnormal numbers.
+#if defined(__AVX512BF16__) && QD_WIDTH == 16
+constexpr bool BF16_PAIRS = true;
+QD_INLINE F32x addPairs(F32x sum, I32x a, I32x b) { return (F32x)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b); }
+#else
+#if defined(__AVX512F__) || QD_WIDTH != 16
+constexpr bool BF16_PAIRS = false;
+#else
+constexpr bool BF16_PAIRS = true;
+#endif
+QD_INLINE F32x addPairs(F32x sum, I32x a, I32x b) { return fma(asF32(a << 16), asF32(b << 16), fma(asF32(a & -65536), asF32(b & -65536), sum)); }
+#endif
+// Numbers that are rounded already: lane i = (first[i], second[i]).
+QD_INLINE I32x zipRounded(F32x first, F32x second) { return (I32x)((U32x)first >> 16) | asI32(second); }
+
 // Lane i = pick i of the 2·WIDTH lanes of (a, b). Constant picks.
 #if defined(__clang__) || __GNUC__ >= 12
 #define QD_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -125,8 +141,28 @@ template <int... LANE> struct SwapLanes<Positions<LANE...>> {
     a = low;
   }
   template <int DISTANCE> static QD_INLINE F32x rotated(F32x a) { return QD_PICK(a, a, (LANE ^ DISTANCE)...); }
+  // Every other one of the 2·WIDTH lanes.
+  template <int FIRST> static QD_INLINE F32x everyOther(F32x a, F32x b) { return QD_PICK(a, b, (2 * LANE + FIRST)...); }
 };
 using Lanes = SwapLanes<typename CountTo<WIDTH>::type>;
+
+// Rounds to bf16: lane i = (first[i], second[i]).
+QD_INLINE I32x zipToBf16(F32x first, F32x second) {
+#if defined(__AVX512BF16__) && QD_WIDTH == 16
+  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first)), high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
+  return (I32x)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+#else
+  return zipRounded(roundToBf16(first), roundToBf16(second));
+#endif
+}
+// Rounds 2·WIDTH consecutive numbers: lane i = numbers 2i and 2i + 1.
+QD_INLINE I32x pairsToBf16(F32x low, F32x high) {
+#if defined(__AVX512BF16__) && QD_WIDTH == 16
+  return (I32x)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+#else
+  return zipToBf16(Lanes::everyOther<0>(low, high), Lanes::everyOther<1>(low, high));
+#endif
+}
 
 // Transposes a square of WIDTH × WIDTH words in registers.
 template <int DISTANCE = WIDTH / 2> QD_INLINE void transpose(I32x (&rows)[WIDTH]) {

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-/** Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16 with AVX2 instructions, as two halves. Best last. */
-export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2: 8, avx512: 16 };
+/** Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16, and of pairs of bf16 numbers, with AVX2 instructions. Best last. */
+export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2: 8, avx512: 16, avx512_bf16: 16 };
 
 /** The sources that are compiled per level: kernels/<op>/*.cpp and native/per-level/*.cpp. */
 export function kernelSources(root) {

@@ -5,15 +5,15 @@ import { loadAddon } from './load-addon.ts';
 const TEST_LEVELS: readonly string[] = ['avx2w16'];
 
 export type CpuLevels =
-  | { readonly available: true; readonly path: string; readonly levels: readonly NativeLevel[]; readonly best: string }
+  | { readonly available: true; readonly path: string; readonly levels: readonly NativeLevel[]; readonly best: string; readonly forced: string | null }
   | { readonly available: false; readonly reason: string; readonly nextStep: string };
 
-/** What a backend would choose on this machine, and why not something else. For `doctor`. */
+/** What a backend would choose on this machine (`forced`: what QDYLORA_CPU_LEVEL says instead), and why not something else. For `doctor`. */
 export function cpuLevels(addonPath?: string): CpuLevels {
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) return { available: false, reason: loaded.reason, nextStep: loaded.nextStep };
   const levels = loaded.addon.levels();
-  return { available: true, path: loaded.path, levels, best: bestLevel(levels) };
+  return { available: true, path: loaded.path, levels, best: bestLevel(levels), forced: process.env.QDYLORA_CPU_LEVEL || null };
 }
 
 /** The last (best) level that runs here. */

@@ -9,7 +9,7 @@ import { reserveRegions } from './reserve-regions.ts';
 export interface CpuBackendOptions {
   /** Threads of the kernels; default: all that this process may use. Results do not depend on it. */
   readonly threads?: number;
-  /** Instruction set: `generic`, `avx2`, `avx512`; default: the best that this machine has. */
+  /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
   readonly level?: string;
   /** Smallest region that is taken from the system, in bytes. */
   readonly regionBytes?: number;
@@ -34,7 +34,7 @@ const REGION_BYTES = 64 * 2 ** 20;
 /**
  * Host memory (on huge pages where the system has them) and the C++ kernels.
  *
- * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason) or the level cannot run here (with those that can).
+ * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level cannot run here (with those that can).
  * @example
  * const backend = await createCpuBackend({ threads: 2 });
  */
@@ -42,11 +42,11 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   const { threads = availableParallelism(), regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
-  const levels = loaded.addon.levels(), level = options.level ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
+  const levels = loaded.addon.levels(), forced = process.env.QDYLORA_CPU_LEVEL || undefined, level = options.level ?? forced ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
   if (!usable.includes(level)) {
     const missing = levels.find(({ name }) => name === level)?.missing;
-    throw new QdyloraError('UNSUPPORTED', {
-      where: 'cpu', problem: `expected one of ${usable.join(', ')} for the CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu', problem: `expected one of ${usable.join(', ')} for the CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
       nextStep: 'Leave it out to get the best one.', details: { level, usable },
     });
   }

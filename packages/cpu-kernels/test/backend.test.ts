@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend, loadAddon } from '../src/index.ts';
 import { reserveRegions } from '../src/reserve-regions.ts';
@@ -24,10 +24,19 @@ test('the best level is one that this machine can run and that is not for tests'
 
 test('a level that cannot run here is refused with those that can', async () => {
   const error = await refusal(createCpuBackend({ level: 'avx4096' }));
-  expect(error.code).toBe('UNSUPPORTED');
+  expect(error.code).toBe('BAD_ARGUMENT');
   expect(error.message).toContain('generic');
   const levels = cpuLevels(), impossible = levels.available && levels.levels.find(({ missing }) => missing);
   if (impossible) expect((await refusal(createCpuBackend({ level: impossible.name }))).message).toContain(impossible.missing);
+});
+
+test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', async () => {
+  vi.stubEnv('QDYLORA_CPU_LEVEL', 'generic');
+  using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
+  expect([backend.level, cpuLevels()]).toMatchObject(['generic', { forced: 'generic' }]);
+  vi.stubEnv('QDYLORA_CPU_LEVEL', 'avx4096');
+  expect((await refusal(createCpuBackend())).message).toMatch(/\[QDYLORA_CPU_LEVEL\] expected one of generic.*got avx4096/);
+  vi.unstubAllEnvs();
 });
 
 test('a missing or broken addon is explained, not thrown by the loader', async () => {

@@ -2,7 +2,8 @@
 #include "../simd.h"
 
 // Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in registers; a panel = PANEL columns of B,
-// packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows].
+// packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows]. A packed word is one float or, in a product of bf16 numbers on a level
+// that multiplies pairs, two steps of the depth: `wordsOf` counts words, everything else counts steps.
 namespace qdylora::QD_LEVEL {
 
 // Registers: 2 per row for C, 2 for B, 1 broadcast. 6 × 2 + 3 of 16 (AVX2, SSE2), 14 × 2 + 3 of 32 (AVX-512).
@@ -21,8 +22,13 @@ constexpr Size PACKED_FLOATS = Size{4} << 20, MOST_ROWS = 1024, LEAST_ROWS = 8 *
 QD_INLINE constexpr Size divideUp(Size a, Size b) { return (a + b - 1) / b; }
 QD_INLINE constexpr Size roundUp(Size a, Size b) { return divideUp(a, b) * b; }
 
-// Depth blocks of nearly equal length, on multiples of 64 (the usual quantization block).
-QD_INLINE Size depthBlock(Size depth) { return depth <= DEPTH_BLOCK ? larger(depth, Size{1}) : roundUp(divideUp(depth, divideUp(depth, DEPTH_BLOCK)), 64); }
+QD_INLINE constexpr Size wordsOf(Size depth, bool pairs) { return pairs ? divideUp(depth, 2) : depth; }
+
+// Depth blocks of nearly equal length, on multiples of 64 (the usual quantization block); as many words whatever they hold.
+QD_INLINE Size depthBlock(Size depth, bool pairs) {
+  const Size most = pairs ? 2 * DEPTH_BLOCK : DEPTH_BLOCK;
+  return depth <= most ? larger(depth, Size{1}) : roundUp(divideUp(depth, divideUp(depth, most)), 64);
+}
 
 // Tile i of `tiles` over `rows` rows: lengths differ by at most one (32 rows = 6 6 5 5 5 5).
 QD_INLINE Range tileRows(Size rows, Size tiles, Size i) {

@@ -5,6 +5,9 @@
 // The B operand: packed into panels [depth][PANEL], from a dense matrix or a 4-bit one that is decoded on the way; columns that do not exist are zeros.
 namespace qdylora::QD_LEVEL {
 
+// What a packed word is: a float as it stands, a float that is a bf16 number, or two of those from consecutive steps of the depth.
+enum class Form { plain, rounded, pairs };
+
 struct Columns {
   const float* f32;      // dense: one of these two is set
   const BFloat16* bf16;
@@ -21,9 +24,10 @@ QD_INLINE Columns rowsAsColumns(const Nf4Weight& w, bool round) { return {nullpt
 QD_INLINE Columns columnsOf(const float* f32, const BFloat16* bf16, Size stride, bool round = false) { return {f32, bf16, {}, stride, false, round}; }
 QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, nullptr, w, 0, false, round}; }
 
-// Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · depth floats.
-void packPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+// Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · wordsOf(depth) words: floats, or pairs of bf16 numbers.
 void packDensePanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+void packDensePairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
 void packNf4Panels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+void packNf4PairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
 
 }  // namespace qdylora::QD_LEVEL

@@ -2,13 +2,20 @@
 #include "blocking.h"
 #include "columns.h"
 #include "pack-rows.h"
+#include "tile.h"
 
 // The blocked product. Every thread packs its share of A's stripes (one barrier), then owns a rectangle of C: it packs groups of B's panels for itself
 // and runs them against its stripes. Sums run over the depth in order, block by block, so no result depends on threads, row blocks or other rows.
 namespace qdylora::QD_LEVEL {
 
 // One term of C = Σ A·B. Several terms (a base weight, then an adapter) are one longer depth: C is made in one go.
-struct Term { Rows a; Columns b; Size depth; };
+struct Term {
+  Rows a;
+  Columns b;
+  Size depth;
+  // Both operands are bf16 numbers, and the level multiplies those in pairs.
+  QD_INLINE bool pairs() const { return BF16_PAIRS && a.bf16 && (b.round || b.bf16); }
+};
 
 struct Destination {
   float* data;

@@ -8,9 +8,10 @@ namespace qdylora::QD_LEVEL {
 enum class Start { overwrite, bias, add };
 
 struct TileTask {
-  const float* stripe;  // [depth][rows]
-  const float* panel;   // [depth][PANEL]
-  Size depth;
+  const float* stripe;  // [words][rows]
+  const float* panel;   // [words][PANEL]
+  Size words;
+  bool pairs;           // a word is two bf16 numbers
   float* c;             // first element of the tile
   Size stride;
   Size columns;         // ≤ PANEL that exist in C

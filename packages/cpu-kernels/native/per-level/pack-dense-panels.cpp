@@ -1,4 +1,4 @@
-// Packs panels of B from a dense matrix, f32 or bf16, as it stands or transposed, rounded to bf16 where asked.
+// Packs panels of B from a dense matrix, f32 or bf16, as it stands or transposed, rounded to bf16 where asked (one step of the depth to a word, or two).
 // The caller's thread owns the group of panels. Lanes are columns; a transposed matrix passes through a square of WIDTH × WIDTH registers.
 // Reads 4 (2) and writes 4 bytes per element, 0.4–0.6 cycles: 7 % of a product with 32 rows, 1 % with 256 (Zen 3, 2026).
 // Assumes nothing about alignment; reads only what exists, except prefetches.
@@ -16,8 +16,13 @@ QD_INLINE F32x readFirst(const BFloat16* p, int n) {
   return v;
 }
 
-// B(k, n) = data[k · stride + n]. T: float or BFloat16. ROUND: to bf16 first.
-template <class T, bool ROUND>
+template <Form FORM> constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
+
+// One word per lane, from a step of the depth and the one after it (0 where there is none).
+template <Form FORM> QD_INLINE F32x wordOf(F32x v, F32x next) { return FORM == Form::pairs ? asF32(zipToBf16(v, next)) : FORM == Form::rounded ? roundToBf16(v) : v; }
+
+// B(k, n) = data[k · stride + n]. T: float or BFloat16.
+template <class T, Form FORM>
 struct DenseColumns {
   static constexpr Size AHEAD = 8;
   const T* data;
@@ -26,67 +31,82 @@ struct DenseColumns {
   // Row by row over all panels: a row's cache lines come in one go, however far apart the rows stand.
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const T* row = data + k0 * stride + column0;
-    for (Size k = 0; k < depth; k++, row += stride, out += PANEL) {
+    for (Size k = 0; k < depth; k += STEP<FORM>, row += STEP<FORM> * stride, out += PANEL) {
       float* to = out;
       Size n = 0;
+      const bool last = k + 1 == depth;
       for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T)) __builtin_prefetch(row + AHEAD * stride + ahead);
-      for (; n + PANEL <= columns; n += PANEL, to += PANEL * depth) {
-        const F32x v0 = readFirst(row + n, WIDTH), v1 = readFirst(row + n + WIDTH, WIDTH);
-        store(to, ROUND ? roundToBf16(v0) : v0);
-        store(to + WIDTH, ROUND ? roundToBf16(v1) : v1);
+      for (; n + PANEL <= columns; n += PANEL, to += PANEL * wordsOf(depth, FORM == Form::pairs)) {
+        store(to, word(row + n, WIDTH, last));
+        store(to + WIDTH, word(row + n + WIDTH, WIDTH, last));
       }
-      for (; n < columns; n += PANEL) {
-        const int low = static_cast<int>(smaller<Size>(WIDTH, columns - n)), high = static_cast<int>(columns - n) - low;
-        const F32x v0 = readFirst(row + n, low), v1 = high ? readFirst(row + n + WIDTH, high) : F32x{};
-        store(to, ROUND ? roundToBf16(v0) : v0);
-        store(to + WIDTH, ROUND ? roundToBf16(v1) : v1);
-      }
+      if (n == columns) continue;
+      const int low = static_cast<int>(smaller<Size>(WIDTH, columns - n)), high = static_cast<int>(columns - n) - low;
+      store(to, word(row + n, low, last));
+      store(to + WIDTH, high ? word(row + n + WIDTH, high, last) : F32x{});
     }
+  }
+
+  QD_INLINE F32x word(const T* at, int lanes, bool last) const {
+    return wordOf<FORM>(readFirst(at, lanes), FORM == Form::pairs && !last ? readFirst(at + stride, lanes) : F32x{});
   }
 };
 
 // B(k, n) = data[n · stride + k]: a weight [out, in] whose rows are the columns of B.
-template <class T, bool ROUND>
+template <class T, Form FORM>
 struct DenseRows {
+  static constexpr bool PAIRS = FORM == Form::pairs;
   const T* data;
   Size stride;
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     for (Size p = 0; p < roundUp(columns, PANEL); p += WIDTH) {
-      float* group = out + p / PANEL * PANEL * depth + p % PANEL;
+      float* group = out + p / PANEL * PANEL * wordsOf(depth, PAIRS) + p % PANEL;
       if (p < columns) packGroup(data + (column0 + p) * stride + k0, smaller<Size>(WIDTH, columns - p), depth, group);
-      else for (Size k = 0; k < depth; k++) store(group + k * PANEL, F32x{});
+      else for (Size k = 0; k < wordsOf(depth, PAIRS); k++) store(group + k * PANEL, F32x{});
     }
   }
 
   // WIDTH rows of the weight → WIDTH columns of one panel.
   QD_INLINE void packGroup(const T* first, Size rows, Size depth, float* out) const {
-    for (Size k = 0; k < depth; k += WIDTH) {
-      const int count = static_cast<int>(smaller<Size>(WIDTH, depth - k));
+    constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
+    for (Size k = 0; k < depth; k += STEPS) {
+      const Size count = smaller(STEPS, depth - k);
       I32x square[WIDTH];
 #pragma GCC unroll 16
-      for (Size r = 0; r < WIDTH; r++) {
-        const F32x v = r < rows ? readFirst(first + r * stride + k, count) : F32x{};
-        square[r] = asI32(ROUND ? roundToBf16(v) : v);
-      }
+      for (Size r = 0; r < WIDTH; r++) square[r] = r < rows ? words(first + r * stride + k, count) : I32x{};
       transpose(square);
-      for (int i = 0; i < count; i++) store(out + (k + static_cast<Size>(i)) * PANEL, asF32(square[i]));
+      for (Size i = 0; i < wordsOf(count, PAIRS); i++, out += PANEL) store(out, asF32(square[i]));
     }
+  }
+
+  // The words of `count` consecutive numbers of a row; the rest 0.
+  QD_INLINE I32x words(const T* row, Size count) const {
+    const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
+    if constexpr (!PAIRS) return asI32(wordOf<FORM>(readFirst(row, low), F32x{}));
+    else if (sizeof(T) == 2 && high == WIDTH) return loadI32(row);  // pairs as they lie in memory
+    else return pairsToBf16(readFirst(row, low), high ? readFirst(row + WIDTH, high) : F32x{});
   }
 };
 
-template <class T, bool ROUND>
+template <class T, Form FORM>
 QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.transposed) DenseRows<T, ROUND>{data, b.stride}.pack(column0, columns, k0, depth, out);
-  else DenseColumns<T, ROUND>{data, b.stride}.pack(column0, columns, k0, depth, out);
+  if (b.transposed) DenseRows<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
+  else DenseColumns<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
 }
 
 }  // namespace
 
 void packDensePanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.bf16) packAs<BFloat16, false>(b.bf16, b, column0, columns, k0, depth, out);  // rounded already
-  else if (b.round) packAs<float, true>(b.f32, b, column0, columns, k0, depth, out);
-  else packAs<float, false>(b.f32, b, column0, columns, k0, depth, out);
+  if (b.bf16) packAs<BFloat16, Form::plain>(b.bf16, b, column0, columns, k0, depth, out);  // rounded already
+  else if (b.round) packAs<float, Form::rounded>(b.f32, b, column0, columns, k0, depth, out);
+  else packAs<float, Form::plain>(b.f32, b, column0, columns, k0, depth, out);
+}
+
+void packDensePairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
+  if constexpr (!BF16_PAIRS) return;
+  else if (b.bf16) packAs<BFloat16, Form::pairs>(b.bf16, b, column0, columns, k0, depth, out);
+  else packAs<float, Form::pairs>(b.f32, b, column0, columns, k0, depth, out);
 }
 
 }  // namespace qdylora::QD_LEVEL

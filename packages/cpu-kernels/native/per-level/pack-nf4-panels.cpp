@@ -16,15 +16,23 @@ QD_INLINE I32x loadWords(const std::uint8_t* p, Size count) {
   return u.words;
 }
 
+// One word from an element and the one at the next step of the depth (0 where there is none).
+template <Form FORM> QD_INLINE float wordOf(float v, float next) {
+  if (FORM == Form::plain) return v;
+  const std::uint32_t second = __builtin_bit_cast(std::uint32_t, roundToBf16(next)), first = __builtin_bit_cast(std::uint32_t, roundToBf16(v));
+  return __builtin_bit_cast(float, FORM == Form::pairs ? first >> 16 | second : first);
+}
+
 // B = Wᵀ: rows of W become columns (forward). Lanes are rows of W: words of WIDTH rows are transposed, then each nibble is one shift and one lookup.
-template <bool ROUND>
+template <Form FORM>
 struct Nf4Rows {
+  static constexpr bool PAIRS = FORM == Form::pairs;
   Nf4Weight w;
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     for (Size p = 0; p < roundUp(columns, PANEL); p += WIDTH) {
       const Size rows = p < columns ? smaller<Size>(WIDTH, columns - p) : 0;
-      float* group = out + p / PANEL * PANEL * depth + p % PANEL;
+      float* group = out + p / PANEL * PANEL * wordsOf(depth, PAIRS) + p % PANEL;
       if (w.rowsBeginBlocks() && k0 % 8 == 0 && depth % 8 == 0) packGroup(column0 + p, rows, k0, depth, group);
       else packSlowly(column0 + p, rows, k0, depth, group);
     }
@@ -44,7 +52,7 @@ struct Nf4Rows {
         const Size block = (k0 + from + k) / w.blockSize, end = smaller(count, (block + 1) * w.blockSize - k0 - from);
         F32x scales{};
         for (Size r = 0; r < rows; r++) scales[r] = w.scale((row0 + r) * rowBlocks + block);
-        for (; k < end; k += 8) decodeWord(table, words[k / 8], scales, out + (from + k) * PANEL);
+        for (; k < end; k += 8) decodeWord(table, words[k / 8], scales, out + wordsOf(from + k, PAIRS) * PANEL);
       }
     }
   }
@@ -54,17 +62,17 @@ struct Nf4Rows {
 #pragma GCC unroll 4
     for (int byte = 0; byte < 4; byte++) {
       const F32x high = table.at(word >> (8 * byte + 4)) * scales, low = table.at(word >> (8 * byte)) * scales;
-      store(out + 2 * byte * PANEL, ROUND ? roundToBf16(high) : high);
-      store(out + (2 * byte + 1) * PANEL, ROUND ? roundToBf16(low) : low);
+      if constexpr (PAIRS) store(out + byte * PANEL, asF32(zipToBf16(high, low)));
+      else {
+        store(out + 2 * byte * PANEL, FORM == Form::rounded ? roundToBf16(high) : high);
+        store(out + (2 * byte + 1) * PANEL, FORM == Form::rounded ? roundToBf16(low) : low);
+      }
     }
   }
 
   void packSlowly(Size row0, Size rows, Size k0, Size depth, float* out) const {
-    for (Size k = 0; k < depth; k++) {
-      for (Size r = 0; r < WIDTH; r++) {
-        const float v = r < rows ? w.at(row0 + r, k0 + k) : 0.f;
-        out[k * PANEL + r] = ROUND ? roundToBf16(v) : v;
-      }
+    for (Size k = 0; k < depth; k += PAIRS ? 2 : 1, out += PANEL) {
+      for (Size r = 0; r < WIDTH; r++) out[r] = wordOf<FORM>(r < rows ? w.at(row0 + r, k0 + k) : 0.f, PAIRS && r < rows && k + 1 < depth ? w.at(row0 + r, k0 + k + 1) : 0.f);
     }
   }
 };
@@ -89,58 +97,75 @@ QD_INLINE I32x loadNibbles(const std::uint8_t* p) {
 }
 
 // B = W as it stands (input gradient). Lanes are columns; a block of a row shares one scaled table, so a weight costs a shift and a lookup.
-template <bool ROUND>
+template <Form FORM>
 struct Nf4Columns {
+  static constexpr bool PAIRS = FORM == Form::pairs;
   static constexpr Size AHEAD = 16;
   Nf4Weight w;
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const bool fast = w.rowsBeginBlocks() && w.blockSize % PANEL == 0 && column0 % PANEL == 0 && columns % PANEL == 0;
-    for (Size k = 0; k < depth; k++) {
-      __builtin_prefetch(w.codes + ((k0 + k + AHEAD) * w.cols + column0) / 2);  // each row is another cache line, out of the hardware's sight
-      if (fast) packRow(k0 + k, column0, columns, depth, out + k * PANEL);
-      else packRowSlowly(k0 + k, column0, columns, depth, out + k * PANEL);
+    const Size words = wordsOf(depth, PAIRS);
+    for (Size k = 0; k < depth; k += PAIRS ? 2 : 1, out += PANEL) {
+      const bool last = k + 1 == depth;
+      for (Size i = 0; i < (PAIRS ? 2 : 1); i++) __builtin_prefetch(w.codes + ((k0 + k + i + AHEAD) * w.cols + column0) / 2);  // each row is another cache line, out of the hardware's sight
+      if (fast && !(PAIRS && last)) packRow(k0 + k, column0, columns, words, out);
+      else packRowSlowly(k0 + k, column0, columns, words, last, out);
     }
   }
 
-  QD_INLINE void packRow(Size row, Size column0, Size columns, Size depth, float* out) const {
-    const std::uint8_t* codes = w.codes + (row * w.cols + column0) / 2;
+  // The levels of a block, scaled: as floats, or as the first or second half of a word.
+  template <bool FIRST> QD_INLINE void scaledLevels(Size block, float* out) const {
+    const float scale = w.scale(block);
+#pragma GCC unroll 4
+    for (Size i = 0; i < 16; i += WIDTH) {
+      const F32x v = load(w.levels + i) * scale, rounded = FORM == Form::plain ? v : roundToBf16(v);
+      store(out + i, PAIRS && FIRST ? asF32((I32x)((U32x)rounded >> 16)) : rounded);
+    }
+  }
+
+  // One row, or two as pairs: then the halves of the words come from two tables.
+  QD_INLINE void packRow(Size row, Size column0, Size columns, Size words, float* out) const {
+    const std::uint8_t *codes = w.codes + (row * w.cols + column0) / 2, *nextCodes = codes + w.cols / 2;
     for (Size n = 0; n < columns;) {
       const Size block = (row * w.cols + column0 + n) / w.blockSize, end = smaller(columns, (block + 1) * w.blockSize - row * w.cols - column0);
-      float scaled[16];
-      const float scale = w.scale(block);
-#pragma GCC unroll 4
-      for (Size i = 0; i < 16; i += WIDTH) {
-        const F32x v = load(w.levels + i) * scale;
-        store(scaled + i, ROUND ? roundToBf16(v) : v);
-      }
-      const Table16 table(scaled);
-      for (; n < end; n += PANEL, out += PANEL * depth) {
-        store(out, table.at(loadNibbles(codes + n / 2)));
-        store(out + WIDTH, table.at(loadNibbles(codes + (n + WIDTH) / 2)));
+      float scaled[16], next[16]{};
+      scaledLevels<true>(block, scaled);
+      if (PAIRS) scaledLevels<false>(block + w.cols / w.blockSize, next);
+      const Table16 table(scaled), nextTable(next);
+      for (; n < end; n += PANEL, out += PANEL * words) {
+#pragma GCC unroll 2
+        for (Size half = 0; half < PANEL; half += WIDTH) {
+          const F32x v = table.at(loadNibbles(codes + (n + half) / 2));
+          if constexpr (PAIRS) store(out + half, asF32(asI32(v) | asI32(nextTable.at(loadNibbles(nextCodes + (n + half) / 2)))));
+          else store(out + half, v);
+        }
       }
     }
   }
 
-  void packRowSlowly(Size row, Size column0, Size columns, Size depth, float* out) const {
+  void packRowSlowly(Size row, Size column0, Size columns, Size words, bool last, float* out) const {
     for (Size n = 0; n < roundUp(columns, PANEL); n++) {
-      const float v = n < columns ? w.at(row, column0 + n) : 0.f;
-      out[n / PANEL * PANEL * depth + n % PANEL] = ROUND ? roundToBf16(v) : v;
+      out[n / PANEL * PANEL * words + n % PANEL] = wordOf<FORM>(n < columns ? w.at(row, column0 + n) : 0.f, PAIRS && !last && n < columns ? w.at(row + 1, column0 + n) : 0.f);
     }
   }
 };
 
-template <bool ROUND>
+template <Form FORM>
 QD_INLINE void packAs(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.transposed) Nf4Rows<ROUND>{b.packed}.pack(column0, columns, k0, depth, out);
-  else Nf4Columns<ROUND>{b.packed}.pack(column0, columns, k0, depth, out);
+  if (b.transposed) Nf4Rows<FORM>{b.packed}.pack(column0, columns, k0, depth, out);
+  else Nf4Columns<FORM>{b.packed}.pack(column0, columns, k0, depth, out);
 }
 
 }  // namespace
 
 void packNf4Panels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.round) packAs<true>(b, column0, columns, k0, depth, out);
-  else packAs<false>(b, column0, columns, k0, depth, out);
+  if (b.round) packAs<Form::rounded>(b, column0, columns, k0, depth, out);
+  else packAs<Form::plain>(b, column0, columns, k0, depth, out);
+}
+
+void packNf4PairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
+  if constexpr (BF16_PAIRS) packAs<Form::pairs>(b, column0, columns, k0, depth, out);
 }
 
 }  // namespace qdylora::QD_LEVEL

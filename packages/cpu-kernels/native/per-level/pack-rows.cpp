@@ -1,4 +1,4 @@
-// Packs one stripe of A: [depth][rows] from row-major (transposed in registers) or column-major memory, rounded to bf16 or scaled on the way.
+// Packs one stripe of A: [words][rows] from row-major (transposed in registers) or column-major memory, rounded to bf16 (two steps to a word, or one) or scaled on the way.
 // The caller's thread owns the stripe. Row-major: a lane is a step of the depth, then a row. Column-major: a lane is a row.
 // 8 bytes moved per element, about 0.35 cycles: 1 % of a product with 2048 columns, 2–4 % of one with 576 (Zen 3, 2026).
 // Assumes nothing about alignment; reads only rows and depths that exist.
@@ -16,53 +16,76 @@ QD_INLINE void spill(float* out, F32x v, Size count, const float* end) {
   else storeFirst(out, v, static_cast<int>(count));
 }
 
-void packOneRow(const Rows& a, const float* row, Size depth, float* out) {
-  Size k = 0;
-  for (; k + WIDTH <= depth; k += WIDTH) store(out + k, readAs(a, load(row + k)));
-  if (k < depth) storeFirst(out + k, readAs(a, loadFirst(row + k, static_cast<int>(depth - k))), static_cast<int>(depth - k));
+// Steps of the depth that one vector of words holds.
+template <bool PAIRS> constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
+
+// The words of `count` ≤ STEPS numbers of a row; the rest 0.
+template <bool PAIRS> QD_INLINE I32x readWords(const Rows& a, const float* row, Size count) {
+  const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
+  if constexpr (PAIRS) return pairsToBf16(loadFirst(row, low), high ? loadFirst(row + WIDTH, high) : F32x{});
+  else return asI32(readAs(a, loadFirst(row, low)));
 }
 
+template <bool PAIRS>
+void packOneRow(const Rows& a, const float* row, Size depth, float* out) {
+  for (Size k = 0; k < depth; k += STEPS<PAIRS>, out += WIDTH) {
+    const Size count = smaller(STEPS<PAIRS>, depth - k);
+    storeFirst(out, asF32(readWords<PAIRS>(a, row + k, count)), static_cast<int>(wordsOf(count, PAIRS)));
+  }
+}
+
+template <bool PAIRS>
 void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
   constexpr Size GROUPS = divideUp(TILE_ROWS, WIDTH);
-  const float* end = out + rows * depth;
-  for (Size k = 0; k < depth; k += WIDTH) {
-    const int count = static_cast<int>(smaller<Size>(WIDTH, depth - k));
+  const float* end = out + rows * wordsOf(depth, PAIRS);
+  for (Size k = 0; k < depth; k += STEPS<PAIRS>) {
+    const Size count = smaller(STEPS<PAIRS>, depth - k);
     I32x squares[GROUPS][WIDTH];
 #pragma GCC unroll 2
     for (Size g = 0; g < GROUPS; g++) {
 #pragma GCC unroll 16
       for (Size r = 0; r < WIDTH; r++) {
         const Size row = g * WIDTH + r;
-        squares[g][r] = row < rows ? asI32(readAs(a, loadFirst(first + row * a.stride + k, count))) : I32x{};
+        squares[g][r] = row < rows ? readWords<PAIRS>(a, first + row * a.stride + k, count) : I32x{};
       }
       transpose(squares[g]);
     }
-    for (int i = 0; i < count; i++) {
+    for (Size i = 0; i < wordsOf(count, PAIRS); i++) {
       for (Size g = 0; g * WIDTH < rows; g++) spill(out + g * WIDTH, asF32(squares[g][i]), smaller<Size>(WIDTH, rows - g * WIDTH), end);
       out += rows;
     }
   }
 }
 
+template <bool PAIRS>
 void packColumnMajor(const Rows& a, const float* first, bool whole, Size rows, Size depth, float* out) {
-  const float* end = out + rows * depth;
-  for (Size k = 0; k < depth; k++, out += rows, first += a.stride) {
+  constexpr Size STEP = PAIRS ? 2 : 1;
+  const float* end = out + rows * wordsOf(depth, PAIRS);
+  for (Size k = 0; k < depth; k += STEP, out += rows, first += STEP * a.stride) {
     for (Size g = 0; g < rows; g += WIDTH) {
       const Size count = smaller<Size>(WIDTH, rows - g);
-      const F32x v = whole ? load(first + g) : loadFirst(first + g, static_cast<int>(count));
-      spill(out + g, readAs(a, v), count, end);
+      const auto read = [&](const float* at) { return whole ? load(at) : loadFirst(at, static_cast<int>(count)); };
+      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(read(first + g), k + 1 < depth ? read(first + a.stride + g) : F32x{})), count, end);
+      else spill(out + g, readAs(a, read(first + g)), count, end);
     }
   }
 }
 
+template <bool PAIRS>
+QD_INLINE void packAs(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
+  // A vector may be read past the stripe where the rows after it exist.
+  if (a.transposed) return packColumnMajor<PAIRS>(a, a.data + k0 * a.stride + row0, row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
+  const float* first = a.data + row0 * a.stride + k0;
+  if (rows == 1) packOneRow<PAIRS>(a, first, depth, out);
+  else packRowMajor<PAIRS>(a, first, rows, depth, out);
+}
+
 }  // namespace
 
-void packStripe(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
-  // A vector may be read past the stripe where the rows after it exist.
-  if (a.transposed) return packColumnMajor(a, a.data + k0 * a.stride + row0, row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
-  const float* first = a.data + row0 * a.stride + k0;
-  if (rows == 1) packOneRow(a, first, depth, out);
-  else packRowMajor(a, first, rows, depth, out);
+void packStripe(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) { packAs<false>(a, row0, rows, k0, depth, out); }
+
+void packStripePairs(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
+  if constexpr (BF16_PAIRS) packAs<true>(a, row0, rows, k0, depth, out);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -3,18 +3,16 @@
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block of 384.
 // Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with an adapter.
 // Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
-#include "../gemm/product.h"
-
-#include "../gemm/tile.h"
+#include "../gemm/few-rows.h"
 
 namespace qdylora::QD_LEVEL {
 
-void packPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.f32 || b.bf16) packDensePanels(b, column0, columns, k0, depth, out);
-  else packNf4Panels(b, column0, columns, k0, depth, out);
-}
-
 namespace {
+
+void packPanels(const Term& t, Size column0, Size columns, Size k0, Size depth, float* out) {
+  const bool dense = t.b.f32 || t.b.bf16;
+  (t.pairs() ? dense ? packDensePairPanels : packNf4PairPanels : dense ? packDensePanels : packNf4Panels)(t.b, column0, columns, k0, depth, out);
+}
 
 struct RowBlock { Size begin, rows, tiles; };
 
@@ -24,30 +22,38 @@ RowBlock rowBlockAt(Size m, Size depth, Size begin) {
 }
 
 void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packed) {
-  const Size step = depthBlock(t.depth);
+  const bool pairs = t.pairs();
+  const Size step = depthBlock(t.depth, pairs);
   for (Size k = 0; k < t.depth; k += step) {
     const Size depth = smaller(step, t.depth - k);
     for (Size i = tiles.begin; i < tiles.end; i++) {
       const Range rows = tileRows(block.rows, block.tiles, i);
-      packStripe(t.a, block.begin + rows.begin, rows.end - rows.begin, k, depth, packed + k * block.rows + rows.begin * depth);
+      float* stripe = packed + wordsOf(k, pairs) * block.rows + rows.begin * wordsOf(depth, pairs);
+      (pairs ? packStripePairs : packStripe)(t.a, block.begin + rows.begin, rows.end - rows.begin, k, depth, stripe);
     }
   }
 }
 
 // All of one term into the columns [column, column + columns) of C, for this thread's tiles. `first`: nothing has been written there yet.
 void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size column, Size columns, const float* packed, float* panels, const Destination& to, bool first) {
-  const Size step = depthBlock(t.depth);
+  if (tiles.begin == tiles.end) return;
+  const bool pairs = t.pairs();
+  const Size step = depthBlock(t.depth, pairs);
   for (Size k = 0; k < t.depth; k += step) {
-    const Size depth = smaller(step, t.depth - k);
-    packPanels(t.b, column, columns, k, depth, panels);
+    const Size depth = smaller(step, t.depth - k), words = wordsOf(depth, pairs);
     const Start start = k > 0 || !first || to.add ? Start::add : to.bias ? Start::bias : Start::overwrite;
+    if (readsDirectly(t, block.rows)) {
+      multiplyFewRows(t, {block.rows, column, columns, k, depth, packed + wordsOf(k, pairs) * block.rows, to.data + block.begin * to.stride + column, to.stride, start, to.bias ? to.bias + column : nullptr});
+      continue;
+    }
+    packPanels(t, column, columns, k, depth, panels);
     for (Size from = tiles.begin; from < tiles.end; from += GROUP_STRIPES) {
       const Size end = smaller(from + GROUP_STRIPES, tiles.end);
       for (Size p = 0; p < columns; p += PANEL) {
         for (Size i = from; i < end; i++) {
           const Range rows = tileRows(block.rows, block.tiles, i);
-          multiplyTile(rows.end - rows.begin, {packed + k * block.rows + rows.begin * depth, panels + p * depth, depth, to.data + (block.begin + rows.begin) * to.stride + column + p,
-                                               to.stride, smaller(PANEL, columns - p), start, to.bias ? to.bias + column + p : nullptr});
+          multiplyTile(rows.end - rows.begin, {packed + wordsOf(k, pairs) * block.rows + rows.begin * words, panels + p * words, words, pairs,
+                                               to.data + (block.begin + rows.begin) * to.stride + column + p, to.stride, smaller(PANEL, columns - p), start, to.bias ? to.bias + column + p : nullptr});
         }
       }
     }
@@ -65,7 +71,7 @@ void multiplyBlock(int parts, int part, const RowBlock& block, const Product& pr
     bool first = true;
     for (int i = 0; i < count; i++) {
       multiplyGroup(terms[i], block, tiles, column, columns, from, panels, product.to, first);
-      from += terms[i].depth * block.rows;
+      from += wordsOf(terms[i].depth, terms[i].pairs()) * block.rows;
       first = first && terms[i].depth == 0;
     }
   }
@@ -109,7 +115,7 @@ void multiplyAdaptedPart(Threads& threads, int parts, int part, const Product& p
       multiplyBlock(parts, part, block, inner.product, scratch, panels, &inner.term, 1);
       threads.barrier();
     }
-    packStripes(outer, block, tiles, scratch + base.depth * block.rows);
+    packStripes(outer, block, tiles, scratch + wordsOf(base.depth, base.pairs()) * block.rows);
     threads.barrier();
     multiplyBlock(parts, part, block, product, scratch, panels, terms, 2);
     begin += block.rows;

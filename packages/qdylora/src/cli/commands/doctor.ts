@@ -54,7 +54,7 @@ function findCompiler(): string | null {
 
 function linesOf(d: Diagnosis): [string, string][] {
   const levels: [string, string][] = d.kernels.available
-    ? [['addon', d.kernels.path], ...d.kernels.levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : d.kernels.available && name === d.kernels.best ? 'yes, used' : 'yes'])]
+    ? [['addon', d.kernels.path], ...d.kernels.levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : d.kernels.available && name === (d.kernels.forced ?? d.kernels.best) ? `yes, used${d.kernels.forced ? ' (QDYLORA_CPU_LEVEL says so)' : ''}` : 'yes'])]
     : [['addon', `none: ${d.kernels.reason}`]];
   return [
     ['qdylora', d.version], ['node', d.node], ['platform', d.platform], ['processor', `${d.cpu}, ${d.threads} threads`], ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],

@@ -1,0 +1,20 @@
+#pragma once
+#include "product.h"
+
+// A product of few rows (decoding: one) straight from B: no panel is packed, each element of B is decoded in registers and used at once.
+// Sums run as in the blocked product, element for element, so a row's result has the same bits however many rows come with it.
+namespace qdylora::QD_LEVEL {
+
+constexpr Size FEW_ROWS = 4;
+
+// True where B can be read so: dense, or 4-bit in rows that begin blocks and stand as columns.
+QD_INLINE bool readsDirectly(const Term& t, Size rows) {
+  const bool dense = t.b.f32 || t.b.bf16;
+  return rows <= FEW_ROWS && (dense || (t.b.transposed && t.b.packed.rowsBeginBlocks() && t.depth % 8 == 0));
+}
+
+// One depth block [k0, k0 + depth) of the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.
+struct FewRows { Size rows, column, columns, k0, depth; const float* stripe; float* to; Size stride; Start start; const float* bias; };
+void multiplyFewRows(const Term& t, const FewRows& task);
+
+}  // namespace qdylora::QD_LEVEL

@@ -1,0 +1,194 @@
+// C (+)= A·B for at most 4 rows of A, without packing B: the decoding of text, where every weight is used once.
+// The caller's thread owns the columns. Lanes are columns of C: 4-bit words and dense rows of Wᵀ are transposed in registers, so sums keep the order of the blocked product.
+// 2·rows operations per weight; 4-bit: a shift, a lookup, a product and `rows` FMA per vector. Bound by those instructions, not by memory (0.53 bytes a weight).
+// Assumes what readsDirectly says; reads only what exists. Two to four vectors of columns at a time hide the latency of FMA.
+// Not done: lanes along the depth with a sum over lanes at the end (fewer instructions for 4-bit words, but other bits than the blocked product).
+#include "../gemm/few-rows.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+// VECTORS vectors of columns, ROWS rows: the sums of one depth block.
+template <int ROWS, int VECTORS>
+struct Sums {
+  F32x sum[ROWS][VECTORS];
+
+  QD_INLINE Sums() {
+#pragma GCC unroll 4
+    for (int m = 0; m < ROWS; m++) {
+#pragma GCC unroll 4
+      for (int v = 0; v < VECTORS; v++) sum[m][v] = F32x{};
+    }
+  }
+
+  // One word of every column, times the word of every row.
+  template <bool PAIRS> QD_INLINE void add(const float* stripe, int v, F32x word) {
+#pragma GCC unroll 4
+    for (int m = 0; m < ROWS; m++) sum[m][v] = PAIRS ? addPairs(sum[m][v], asI32(all(stripe[m])), asI32(word)) : fma(all(stripe[m]), word, sum[m][v]);
+  }
+
+  QD_INLINE void storeAt(const FewRows& t, Size p) const {
+    for (int m = 0; m < ROWS; m++) {
+      for (int v = 0; v < VECTORS; v++) {
+        const Size at = p + static_cast<Size>(v) * WIDTH;
+        if (at >= t.columns) break;
+        const int lanes = static_cast<int>(smaller<Size>(WIDTH, t.columns - at));
+        float* row = t.to + static_cast<Size>(m) * t.stride + at;
+        const F32x before = t.start == Start::add ? loadFirst(row, lanes) : t.start == Start::bias ? loadFirst(t.bias + at, lanes) : F32x{};
+        storeFirst(row, sum[m][v] + before, lanes);
+      }
+    }
+  }
+};
+
+QD_INLINE I32x wordsAt(const std::uint8_t* p, Size count) {
+  if (count == 4 * WIDTH) return loadI32(p);
+  union { std::uint8_t bytes[4 * WIDTH]; I32x words; } u{};
+  for (Size i = 0; i < count; i++) u.bytes[i] = p[i];
+  return u.words;
+}
+
+// B = Wᵀ, W in 4 bits: words of WIDTH rows of W are transposed, then each nibble is a shift, a lookup and a product.
+template <int ROWS, int VECTORS, Form FORM>
+void fewOfNf4(const Term& t, const FewRows& task) {
+  constexpr bool PAIRS = FORM == Form::pairs;
+  const Nf4Weight& w = t.b.packed;
+  const Table16 table(w.levels);
+  const Size rowBytes = w.cols / 2, rowBlocks = w.cols / w.blockSize;
+  for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
+    const Size row0 = task.column + p, exist = task.columns - p;
+    Sums<ROWS, VECTORS> sums;
+    const float* a = task.stripe;
+    for (Size from = 0; from < task.depth; from += 8 * WIDTH) {
+      const Size count = smaller<Size>(8 * WIDTH, task.depth - from);
+      I32x words[VECTORS][WIDTH];
+      for (Size v = 0; v < VECTORS; v++) {
+        const std::uint8_t* first = w.codes + (row0 + v * WIDTH) * rowBytes + (task.k0 + from) / 2;
+#pragma GCC unroll 16
+        for (Size r = 0; r < WIDTH; r++) words[v][r] = v * WIDTH + r < exist ? wordsAt(first + r * rowBytes, count / 2) : I32x{};
+        transpose(words[v]);
+      }
+      for (Size k = 0; k < count;) {
+        const Size block = (task.k0 + from + k) / w.blockSize, end = smaller(count, (block + 1) * w.blockSize - task.k0 - from);
+        F32x scales[VECTORS] = {};
+        for (Size v = 0; v < VECTORS; v++) for (Size r = 0; r < WIDTH && v * WIDTH + r < exist; r++) scales[v][r] = w.scale((row0 + v * WIDTH + r) * rowBlocks + block);
+        for (; k < end; k += 8) {
+#pragma GCC unroll 4
+          for (int byte = 0; byte < 4; byte++) {
+#pragma GCC unroll 4
+            for (int v = 0; v < VECTORS; v++) {
+              const I32x word = words[v][k / 8];
+              const F32x high = table.at(word >> (8 * byte + 4)) * scales[v], low = table.at(word >> (8 * byte)) * scales[v];
+              if constexpr (PAIRS) sums.template add<true>(a, v, asF32(zipToBf16(high, low)));
+              else {
+                sums.template add<false>(a, v, FORM == Form::rounded ? roundToBf16(high) : high);
+                sums.template add<false>(a + ROWS, v, FORM == Form::rounded ? roundToBf16(low) : low);
+              }
+            }
+            a += PAIRS ? ROWS : 2 * ROWS;
+          }
+        }
+      }
+    }
+    sums.storeAt(task, p);
+  }
+}
+
+QD_INLINE F32x readFirst(const float* p, int n) { return loadFirst(p, n); }
+QD_INLINE F32x readFirst(const BFloat16* p, int n) {
+  if (n >= WIDTH) return loadBf16(p);
+  F32x v{};
+  for (int i = 0; i < n; i++) v[i] = fromBf16(p[i]);
+  return v;
+}
+template <Form FORM> QD_INLINE F32x inForm(F32x v, F32x next) { return FORM == Form::pairs ? asF32(zipToBf16(v, next)) : FORM == Form::rounded ? roundToBf16(v) : v; }
+
+// B = W as it stands: lanes are loaded as they lie.
+template <int ROWS, int VECTORS, Form FORM, class T>
+void fewOfColumns(const Term& t, const FewRows& task, const T* data) {
+  constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
+  for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
+    Sums<ROWS, VECTORS> sums;
+    const float* a = task.stripe;
+    const T* row = data + task.k0 * t.b.stride + task.column + p;
+    for (Size k = 0; k < task.depth; k += STEP, row += STEP * t.b.stride, a += ROWS) {
+      for (int v = 0; v < VECTORS; v++) {
+        const Size at = p + static_cast<Size>(v) * WIDTH;
+        if (at >= task.columns) break;
+        const int lanes = static_cast<int>(smaller<Size>(WIDTH, task.columns - at));
+        const T* here = row + v * WIDTH;
+        sums.template add<FORM == Form::pairs>(a, v, inForm<FORM>(readFirst(here, lanes), STEP == 2 && k + 1 < task.depth ? readFirst(here + t.b.stride, lanes) : F32x{}));
+      }
+    }
+    sums.storeAt(task, p);
+  }
+}
+
+// B = Wᵀ for a dense W: squares of WIDTH rows are transposed.
+template <int ROWS, int VECTORS, Form FORM, class T>
+void fewOfRows(const Term& t, const FewRows& task, const T* data) {
+  constexpr bool PAIRS = FORM == Form::pairs;
+  constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
+  for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
+    const Size exist = task.columns - p;
+    const T* first = data + (task.column + p) * t.b.stride + task.k0;
+    Sums<ROWS, VECTORS> sums;
+    const float* a = task.stripe;
+    for (Size k = 0; k < task.depth; k += STEPS) {
+      const Size count = smaller(STEPS, task.depth - k), words = wordsOf(count, PAIRS);
+      I32x square[VECTORS][WIDTH];
+      for (Size v = 0; v < VECTORS; v++) {
+#pragma GCC unroll 16
+        for (Size r = 0; r < WIDTH; r++) {
+          const T* row = first + (v * WIDTH + r) * t.b.stride + k;
+          const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
+          if (v * WIDTH + r >= exist) square[v][r] = I32x{};
+          else if constexpr (PAIRS) square[v][r] = pairsToBf16(readFirst(row, low), high > 0 ? readFirst(row + WIDTH, high) : F32x{});
+          else square[v][r] = asI32(inForm<FORM>(readFirst(row, low), F32x{}));
+        }
+        transpose(square[v]);
+      }
+      for (Size i = 0; i < words; i++, a += ROWS) {
+#pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) sums.template add<PAIRS>(a, v, asF32(square[v][i]));
+      }
+    }
+    sums.storeAt(task, p);
+  }
+}
+
+template <int ROWS, int VECTORS, Form FORM, class T>
+QD_INLINE void fewOfDense(const Term& t, const FewRows& task, const T* data) {
+  if (t.b.transposed) fewOfRows<ROWS, VECTORS, FORM, T>(t, task, data);
+  else fewOfColumns<ROWS, VECTORS, FORM, T>(t, task, data);
+}
+
+template <int ROWS>
+void fewRows(const Term& t, const FewRows& task) {
+  constexpr int VECTORS = ROWS == 1 ? 4 : 2;
+  const bool pairs = t.pairs();
+  if (t.b.bf16) {
+    if (BF16_PAIRS && pairs) fewOfDense<ROWS, VECTORS, Form::pairs>(t, task, t.b.bf16);
+    else fewOfDense<ROWS, VECTORS, Form::plain>(t, task, t.b.bf16);
+  } else if (t.b.f32) {
+    if (BF16_PAIRS && pairs) fewOfDense<ROWS, VECTORS, Form::pairs>(t, task, t.b.f32);
+    else if (t.b.round) fewOfDense<ROWS, VECTORS, Form::rounded>(t, task, t.b.f32);
+    else fewOfDense<ROWS, VECTORS, Form::plain>(t, task, t.b.f32);
+  } else if (BF16_PAIRS && pairs) fewOfNf4<ROWS, VECTORS, Form::pairs>(t, task);
+  else if (t.b.round) fewOfNf4<ROWS, VECTORS, Form::rounded>(t, task);
+  else fewOfNf4<ROWS, VECTORS, Form::plain>(t, task);
+}
+
+}  // namespace
+
+void multiplyFewRows(const Term& t, const FewRows& task) {
+  switch (task.rows) {
+    case 1: fewRows<1>(t, task); break;
+    case 2: fewRows<2>(t, task); break;
+    case 3: fewRows<3>(t, task); break;
+    case 4: fewRows<4>(t, task); break;
+    default: __builtin_unreachable();
+  }
+}
+
+}  // namespace qdylora::QD_LEVEL
