@@ -1,8 +1,12 @@
 import type { Kernel } from './kernel.ts';
+import type { Arrays, Op } from './op.ts';
 import type { Memory } from './memory.ts';
 
 /** Version of this contract; a backend built for another one is refused. */
 export const CONTRACT_VERSION = 1;
+
+/** One run of an op. */
+export interface OpCall { readonly op: Op; readonly inputs: Arrays; readonly outputs: Arrays; readonly attributes: unknown }
 
 /** A backend is memory + kernels, handed down as an argument. */
 export interface Backend {
@@ -13,4 +17,6 @@ export interface Backend {
   kernel(opName: string): Kernel | undefined;
   /** Told each time that a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
+  /** Runs each op in the backend's place, by calling `run` once: for a profile. On a device `run` enqueues. */
+  readonly aroundCall?: (call: OpCall, run: () => void) => void;
 }

@@ -8,12 +8,14 @@ export type SpecsOf<O> = { readonly [K in keyof O]: ArraySpec | undefined };
  * An op is a contract: names, shapes and a slow, clear reference in float64. Kernels of every backend are tested against it.
  *
  * - `shapes` checks the inputs and says what each output is (undefined = this call does not make it).
+ * - `flops` counts a call's floating point operations (a multiply-add is two); an op without it is bound by the bytes that it moves.
  * - `accumulates` names the outputs that a call *adds to*; the caller hands them in, already holding numbers.
  */
 export interface Op<I extends Arrays = Arrays, O extends Arrays = Arrays, A = unknown> {
   readonly name: string;
   readonly accumulates?: readonly (keyof O & string)[];
   shapes(inputs: I, attributes: A): SpecsOf<O>;
+  flops?(inputs: I, attributes: A): number;
   reference(inputs: I, outputs: O, attributes: A): void;
 }
 

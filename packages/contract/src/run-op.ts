@@ -27,7 +27,9 @@ export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, o
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
-  (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
+  const run = (): void => (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
+  if (backend.aroundCall) backend.aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, run);
+  else run();
   return outputs as O;
 }
 

@@ -38,6 +38,7 @@ export const adaptedLinear = defineOp({
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
     return { y: { dtype: 'f32', shape: [tokens, rows] }, u: { dtype: 'f32', shape: [tokens, r] } };
   },
+  flops: ({ x, a }, { rows, cols }) => 2 * x.shape[0]! * (rows * cols + a.shape[0]! * (rows + cols)),
   reference(inputs, { y, u }: { y: F32; u: F32 }, attributes) {
     const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale } = attributes, [tokens, r] = u.shape as [number, number];
     if (inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
@@ -77,6 +78,10 @@ export const adaptedLinearBackward = defineOp({
     assertShape('adapted-linear-backward', 'u', i.u.shape, [i.x.shape[0]!, r]);
     const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
     return { dx, dxAdapter: i.xAdapter && dx, da, db };
+  },
+  flops({ x, a }, { rows, cols, trainFrom, wantsDx }) {
+    const r = a.shape[0]!, inner = r * rows, gradients = (r - trainFrom) * (rows + cols);
+    return 2 * x.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
     const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate } = attributes, [tokens, r] = u.shape as [number, number];

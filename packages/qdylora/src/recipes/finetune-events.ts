@@ -2,6 +2,7 @@ import type { AttachReport } from '@qdylora/lora-dynamic';
 import type { DatasetReport } from '@qdylora/data';
 import type { TrainEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
+import type { ProfileSummary } from './stages/op-profile.ts';
 import type { RunReport } from './stages/run-report.ts';
 
 /** What is about to be trained, when model and data are loaded. */
@@ -21,6 +22,9 @@ export interface NoticeEvent { readonly type: 'notice'; readonly message: string
 /** Work that takes a while and has no steps. */
 export interface PhaseEvent { readonly type: 'phase'; readonly phase: 'loading' | 'judging' | 'writing'; readonly done?: number; readonly total?: number }
 
+/** Where the steps' time went, costliest first; `file` is for chrome://tracing. */
+export interface ProfileEvent extends ProfileSummary { readonly type: 'profile'; readonly file: string }
+
 /** Everything is written. */
 export interface ReportEvent { readonly type: 'report'; readonly report: RunReport; readonly files: RunFiles }
 
@@ -28,4 +32,4 @@ export interface ReportEvent { readonly type: 'report'; readonly report: RunRepo
 export interface RunFiles { readonly outputDir: string; readonly adapter: string | null; readonly model: string | null; readonly reportJson: string; readonly reportHtml: string }
 
 /** The trainer's events, and what comes before and after them. */
-export type FinetuneEvent = TrainEvent | ReadyEvent | NoticeEvent | PhaseEvent | ReportEvent;
+export type FinetuneEvent = TrainEvent | ReadyEvent | NoticeEvent | PhaseEvent | ProfileEvent | ReportEvent;

@@ -54,6 +54,19 @@ describe('finetune', () => {
     expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('profiles where asked: the same adapter, every op with its rate, and a trace that Chrome reads', async () => {
+    const events = await run({ ...common, outputDir: folder.in('profiled'), profile: true }), profile = events.find((event) => event.type === 'profile')!;
+    expect(bytesOf(folder.in('profiled/adapter'))).toEqual(bytesOf(folder.in('first/adapter')));
+    if (profile.type !== 'profile') throw new Error('expected a profile');
+    expect([profile.steps, profile.ceilings, profile.file]).toEqual([6, null, folder.in('profiled/profile.json')]);
+    expect(profile.rows.find(({ op }) => op === 'adapted-linear')).toMatchObject({ gbps: null, fraction: null, shapes: expect.stringMatching(/^\[\d+, \d+\] × \[\d+, \d+\]$/) });
+    expect(profile.rows.find(({ op }) => op === 'add')).toMatchObject({ gflops: null });
+    expect(profile.rows.reduce((sum, { share }) => sum + share, profile.outside)).toBeCloseTo(1, 9);
+    const { traceEvents } = JSON.parse(readFileSync(profile.file, 'utf8')) as { traceEvents: { name: string; ph: string; dur: number }[] };
+    expect(traceEvents.length).toBe(profile.rows.reduce((sum, { calls }) => sum + calls, 0)); // judging is no step: its calls are not in it
+    expect(traceEvents.every(({ ph, dur }) => ph === 'X' && dur >= 0)).toBe(true);
+  });
+
   it('refuses to resume with another learning rate', async () => {
     const error = await rejection(() => run({ ...common, outputDir: folder.in('stopped'), resumeFromCheckpoint: 'auto', learningRate: 1e-3 }));
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);

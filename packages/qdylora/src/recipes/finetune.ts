@@ -10,6 +10,7 @@ import { prepareRun, type PreparedRun } from './prepare-run.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
 import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
+import type { OpProfile } from './stages/op-profile.ts';
 import { createJudge, type Judge, type Judgement } from './stages/judge-run.ts';
 import type { RunData } from './stages/load-data.ts';
 import { openRun } from './stages/open-run.ts';
@@ -67,6 +68,8 @@ interface Stage extends Hooks {
   readonly data: RunData;
   readonly run: AssembledRun;
   readonly judge: Judge | null;
+  readonly chosen: ChosenBackend;
+  readonly profile: OpProfile | null;
   readonly notes: string[];
 }
 
@@ -77,15 +80,15 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
   const source = await openSource(asked);
   using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice });
-  const { config, data, chosen, run } = opened, { computeDtype } = config;
+  const { config, data, chosen, run, profile } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
-  const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, notes };
-  sayReady(stage, chosen);
+  const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, chosen, profile, notes };
+  sayReady(stage);
   const training = await trainAndLog(stage);
   return await finish(stage, training); // awaited: the backend lives until then
 }
 
-function sayReady({ emit, config, source, data, run: { model, adapted } }: Stage, chosen: ChosenBackend): void {
+function sayReady({ emit, config, source, data, chosen, run: { model, adapted } }: Stage): void {
   emit({
     type: 'ready', config, backend: chosen.label, model: { name: source.name, modelType: model.modelType, parameterCount: model.parameterCount, weightBytes: model.weightBytes },
     adapter: adapted && { ...adapted.report, ranks: adapted.ranks.ranks }, data: { report: data.report, training: data.training.length, heldOut: data.heldOut.length },
@@ -105,8 +108,18 @@ async function trainAndLog(stage: Stage): Promise<TrainResult> {
     log?.write(event);
     emit(event);
     noteWarning(event, stage.notes);
+    if (event.type === 'step') stage.profile?.endStep(event.stepSeconds);
   }
-  return run.result;
+  const result = await run.result;
+  writeProfile(stage);
+  return result;
+}
+
+function writeProfile({ profile, chosen, config, emit }: Stage): void {
+  if (!profile) return;
+  const { profile: file } = runPaths(config.outputDir);
+  writeFileDurably(file, [Buffer.from(profile.trace())]);
+  emit({ type: 'profile', file, ...profile.summary(chosen.ceilings()) });
 }
 
 function noteWarning(event: TrainEvent, notes: string[]): void {
@@ -114,11 +127,12 @@ function noteWarning(event: TrainEvent, notes: string[]): void {
 }
 
 function trainOptions(stage: Stage): TrainOptions {
-  const { config, source, data, run, judge, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
+  const { config, source, data, run, judge, profile, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
   const onProgress = (done: number, total: number): void => emit({ type: 'phase', phase: 'judging', done, total });
+  const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress });
   return {
     ...run.training, signal, resume: resumeFrom(config.resumeFromCheckpoint),
-    evaluate: judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress }),
+    evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,
       config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),

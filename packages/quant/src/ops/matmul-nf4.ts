@@ -19,6 +19,7 @@ export const matmulNf4 = defineOp({
     if (i.bias) assertShape('matmul-nf4', 'bias', i.bias.shape, [attributes.rows]);
     return { y: { dtype: 'f32', shape: [i.x.shape[0]!, attributes.rows] } };
   },
+  flops: ({ x }, { rows, cols }) => 2 * x.shape[0]! * rows * cols,
   reference({ x, bias, ...weight }, { y }: { y: F32 }, attributes) {
     const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(x.data, computeDtype);
     for (let token = 0; token < x.shape[0]!; token++) {
@@ -42,6 +43,7 @@ export const matmulNf4InputGradient = defineOp({
     assertShape('matmul-nf4-input-gradient', 'dy', i.dy.shape, [-1, attributes.rows]);
     return { dx: { dtype: 'f32', shape: [i.dy.shape[0]!, attributes.cols] } };
   },
+  flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0]! * rows * cols,
   reference({ dy, ...weight }, { dx }: { dx: F32 }, { accumulate, ...attributes }) {
     const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(dy.data, computeDtype);
     for (let token = 0; token < dy.shape[0]!; token++) {

@@ -24,6 +24,7 @@ export const causalAttention = defineOp({
     assertShape('causal-attention', 'keySegments', i.keySegments.shape, i.querySegments.shape);
     return { y: { dtype: 'f32', shape: i.q.shape }, logSumExp: { dtype: 'f32', shape: [heads, i.q.shape[0]!] } };
   },
+  flops: (inputs, attributes) => 4 * attributes.headDim * countScores(inputs, attributes),
   reference(inputs, { y, logSumExp }: { y: F32; logSumExp: F32 }, attributes) {
     const { headDim } = attributes, queries = inputs.q.shape[0]!;
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt }) => {
@@ -44,6 +45,7 @@ export const causalAttentionBackward = defineOp({
     assertShape('causal-attention-backward', 'dy', i.dy.shape, i.q.shape);
     return { dq: { dtype: 'f32', shape: i.q.shape }, dk: { dtype: 'f32', shape: i.k.shape }, dv: { dtype: 'f32', shape: i.v.shape } };
   },
+  flops: (inputs, attributes) => 10 * attributes.headDim * countScores(inputs, attributes),
   reference(inputs, { dq, dk, dv }: { dq: F32; dk: F32; dv: F32 }, attributes) {
     const { q, k, v, y, logSumExp, dy } = inputs, { headDim, scale } = attributes, queries = q.shape[0]!;
     const sums = { dq: new Float64Array(dq.data.length), dk: new Float64Array(dk.data.length), dv: new Float64Array(dv.data.length) };
@@ -65,6 +67,16 @@ export const causalAttentionBackward = defineOp({
     dq.data.set(sums.dq); dk.data.set(sums.dk); dv.data.set(sums.dv);
   },
 });
+
+/** Scores q·k that a call needs, over all heads. */
+function countScores({ querySegments, keySegments }: AttentionInputs, { heads, window }: AttentionAttributes): number {
+  let scores = 0;
+  for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
+    const queries = querySegments.data[s + 1]! - querySegments.data[s]!, keys = keySegments.data[s + 1]! - keySegments.data[s]!;
+    for (let i = 0; i < queries; i++) scores += Math.min(i + keys - queries + 1, window || Infinity);
+  }
+  return heads * scores;
+}
 
 interface QueryVisit { head: number; query: number; firstKey: number; lastKey: number; qAt: number; kvAt(key: number): number }
 

@@ -31,6 +31,11 @@ export const linearCrossEntropy = defineOp({
       dWeight: gradient ? { dtype: 'f32', shape: i.weight.shape } : undefined,
     };
   },
+  flops({ x, weight, targets }, { gradient }) {
+    let counted = 0;
+    for (let t = 0; t < targets.shape[0]!; t++) if (targets.data[t] !== IGNORED_TARGET) counted++;
+    return 2 * counted * x.shape[1]! * weight.shape[0]! * (gradient ? 2 : 1); // the head's own gradient, where it is trained, comes on top
+  },
   reference({ x, weight, targets, tokenWeights }, outputs: { loss: F32; tokenLosses: F32; dx?: F32; dWeight?: F32 }, { computeDtype, lossScale }) {
     const { loss, tokenLosses, dx, dWeight } = outputs;
     const [tokens, hidden] = x.shape as [number, number], vocabulary = weight.shape[0]!, xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);

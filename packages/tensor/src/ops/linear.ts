@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { readElement } from './read-element.ts';
 
@@ -17,6 +17,7 @@ export const linear = defineOp({
     if (i.bias) assertShape('linear', 'bias', i.bias.shape, [out]);
     return { y: { dtype: 'f32', shape: [i.x.shape[0]!, out] } };
   },
+  flops: ({ x, weight }) => 2 * x.shape[0]! * elementCount(weight.shape),
   reference({ x, weight, bias }, { y }: { y: ArrayView<'f32'> }, { computeDtype }) {
     const [out, inFeatures] = weight.shape as [number, number], xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);
     for (let t = 0; t < x.shape[0]!; t++) {
@@ -36,6 +37,7 @@ export const linearInputGradient = defineOp({
     assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
     return { dx: { dtype: 'f32', shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
   },
+  flops: ({ dy, weight }) => 2 * dy.shape[0]! * elementCount(weight.shape),
   reference({ dy, weight }, { dx }: { dx: ArrayView<'f32'> }, { computeDtype, accumulate }) {
     const [out, inFeatures] = weight.shape as [number, number], dyAt = readElement(dy, computeDtype), wAt = readElement(weight, computeDtype);
     for (let t = 0; t < dy.shape[0]!; t++) {

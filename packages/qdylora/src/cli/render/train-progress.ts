@@ -3,6 +3,7 @@ import type { FinetuneEvent, ReadyEvent } from '../../recipes/finetune-events.ts
 import { lossText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
 import type { Terminal } from '../terminal.ts';
+import { profileLines } from './profile-lines.ts';
 import { bar, clockText } from './progress.ts';
 
 type StepEvent = Extract<FinetuneEvent, { type: 'step' }>;
@@ -31,6 +32,7 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
       case 'eval': return terminal.note(`step ${event.step}: held-out loss ${event.byRank.map(({ rank, loss }) => `${rank === null ? '' : `${rank}: `}${lossText(loss)}`).join('  ')}${event.isBest ? '  (best so far)' : ''}`);
       case 'warning': return terminal.note(terminal.paint('yellow', event.message));
       case 'checkpoint': return event.kind === 'step' ? terminal.note(terminal.paint('dim', `saved ${event.path}`)) : undefined;
+      case 'profile': return profileLines(event).forEach((line) => terminal.note(line));
       case 'done': case 'report': return terminal.status('');
     }
   };

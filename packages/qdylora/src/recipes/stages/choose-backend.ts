@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
-import { createCpuBackend } from '@qdylora/cpu-kernels';
+import { createCpuBackend, type CpuBackend } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from './attach-adapter.ts';
+import type { Ceilings } from './op-profile.ts';
 
 /** A backend by name, or one of the caller's own. */
 export type BackendChoice = 'auto' | 'cpu' | 'host' | Backend;
@@ -18,6 +19,8 @@ export interface ChosenBackend extends Disposable {
   computeDtype(choice: 'auto' | ComputeDtype): ComputeDtype;
   /** Why something slower than expected runs, with what to do about it; else null. */
   readonly reason: string | null;
+  /** Measures how fast this machine is at best, in about a second; null where there is no native code to measure with. */
+  ceilings(): Ceilings | null;
   /** Ends threads and memory; a caller's own backend stays. */
   dispose(): void;
 }
@@ -51,14 +54,26 @@ const hostBackend = (reason: string | null = null): ChosenBackend => chosen(crea
 async function cpuBackend({ numThreads, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
   const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, end: backend.dispose });
+  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose });
 }
 
-interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly end?: () => void }
+/** The best of several short measurements: the cores may be shared. */
+function measuredCeilings(backend: CpuBackend): Ceilings {
+  return backend.memory.scoped(() => {
+    const best = (name: string, floats: number): number => {
+      const { data } = backend.memory.allocate('f32', [floats]), call = backend.native(name);
+      data.fill(0);
+      return Math.max(...Array.from({ length: 8 }, () => call(data)));
+    };
+    return { gflops: best('fmaPeak', backend.threads), gbps: best('copyBandwidth', 1 << 24) };
+  });
+}
 
-function chosen(backend: Backend, { isOwn = false, reason = null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
+interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void }
+
+function chosen(backend: Backend, { isOwn = false, reason = null, ceilings = (): Ceilings | null => null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
   const dispose = (): void => { if (isOwn) end(); };
-  return { backend, ...about, reason, computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice), dispose, [Symbol.dispose]: dispose };
+  return { backend, ...about, reason, ceilings, computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice), dispose, [Symbol.dispose]: dispose };
 }
 
 function onceEach(tell: (name: string) => void): (name: string) => void {

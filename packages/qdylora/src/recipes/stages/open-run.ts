@@ -4,6 +4,7 @@ import { assembleRun, type AssembledRun } from './assemble-run.ts';
 import type { Warn } from './attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { loadRunData, type RunData } from './load-data.ts';
+import { openProfile, type OpProfile } from './op-profile.ts';
 import type { ModelSource } from './open-source.ts';
 
 /** A run up to its first step: rows read, backend chosen, model built and adapted. Disposing ends the backend. */
@@ -13,6 +14,8 @@ export interface OpenRun extends Disposable {
   readonly data: RunData;
   readonly chosen: ChosenBackend;
   readonly run: AssembledRun;
+  /** Of every op that the model runs, where the run asks for it. */
+  readonly profile: OpProfile | null;
 }
 
 export interface OpenRunOptions {
@@ -31,9 +34,10 @@ export async function openRun(asked: PreparedRun, source: ModelSource, { openTok
   try {
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
     for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
-    const run = await assembleRun(config, source, data, { backend: chosen.backend, computeDtype, warn }), narrow = run.adapted?.report.widerThanLayer ?? [];
+    const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
+    const run = await assembleRun(config, source, data, { backend, computeDtype, warn }), narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
-    return { config, data, chosen, run, [Symbol.dispose]: chosen.dispose };
+    return { config, data, chosen, run, profile, [Symbol.dispose]: chosen.dispose };
   } catch (error) {
     chosen.dispose();
     throw error;

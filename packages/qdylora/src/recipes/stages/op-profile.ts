@@ -1,0 +1,98 @@
+import { DTYPE_BYTES, elementCount, shapeText, type Arrays, type OpCall } from '@qdylora/contract';
+
+/** The fastest that this machine can go, measured just now: GFLOP/s of float32 multiply-adds, GB/s of a copy. */
+export interface Ceilings { readonly gflops: number; readonly gbps: number }
+
+/** All calls of one op with the same shapes. */
+export interface ProfileRow {
+  readonly op: string;
+  readonly shapes: string;
+  readonly calls: number;
+  readonly seconds: number;
+  /** Of the time that steps took. */
+  readonly share: number;
+  /** One of the two: operations where the op counts them, else bytes read and written. */
+  readonly gflops: number | null;
+  readonly gbps: number | null;
+  /** Of the ceiling; null where none was measured. */
+  readonly fraction: number | null;
+}
+
+export interface ProfileSummary {
+  readonly rows: readonly ProfileRow[];
+  readonly steps: number;
+  readonly stepSeconds: number;
+  /** Share of the steps' time outside all ops: JavaScript, memory, waiting. */
+  readonly outside: number;
+  readonly ceilings: Ceilings | null;
+}
+
+/** Times ops while steps run. */
+export interface OpProfile {
+  readonly aroundCall: (call: OpCall, run: () => void) => void;
+  /** What runs meanwhile is no step's: judging, saving. */
+  without<T>(body: () => Promise<T>): Promise<T>;
+  endStep(seconds: number): void;
+  summary(ceilings: Ceilings | null): ProfileSummary;
+  /** The first calls, as Chrome's trace format has them. */
+  trace(): string;
+}
+
+/** Calls that the trace keeps: some thirty steps of a 30-layer model would be 50 MB of text. */
+const TRACED_CALLS = 20_000;
+
+/** When it ran, in milliseconds. */
+interface Traced { readonly op: string; readonly shapes: string; readonly start: number; readonly end: number; readonly flops: number; readonly bytes: number }
+
+interface Total { readonly op: string; readonly shapes: string; calls: number; seconds: number; flops: number; bytes: number }
+
+export function openProfile(): OpProfile {
+  const totals = new Map<string, Total>(), traced: Traced[] = [];
+  let steps = 0, stepSeconds = 0, isCounting = true;
+  return {
+    aroundCall(call, run) {
+      const start = performance.now();
+      run();
+      const end = performance.now();
+      if (!isCounting) return;
+      const shapes = shapesOf(call), key = `${call.op.name} ${shapes}`, flops = call.op.flops?.(call.inputs, call.attributes) ?? 0, bytes = bytesOf(call.inputs) + bytesOf(call.outputs);
+      if (!totals.has(key)) totals.set(key, { op: call.op.name, shapes, calls: 0, seconds: 0, flops: 0, bytes: 0 });
+      const total = totals.get(key)!;
+      total.calls++;
+      total.seconds += (end - start) / 1000;
+      total.flops += flops;
+      total.bytes += bytes;
+      if (traced.length < TRACED_CALLS) traced.push({ op: call.op.name, shapes, start, end, flops, bytes });
+    },
+    async without(body) {
+      isCounting = false;
+      try { return await body(); } finally { isCounting = true; }
+    },
+    endStep(seconds) { steps++; stepSeconds += seconds; },
+    summary: (ceilings) => summaryOf([...totals.values()], { steps, stepSeconds, ceilings }),
+    trace: () => JSON.stringify({ displayTimeUnit: 'ms', traceEvents: traced.map(traceEvent) }),
+  };
+}
+
+function summaryOf(totals: readonly Total[], { steps, stepSeconds, ceilings }: { steps: number; stepSeconds: number; ceilings: Ceilings | null }): ProfileSummary {
+  const rows = totals.map(({ op, shapes, calls, seconds, flops, bytes }): ProfileRow => {
+    const gflops = flops > 0 ? flops / seconds / 1e9 : null, gbps = flops > 0 ? null : bytes / seconds / 1e9;
+    const fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / ceilings.gflops;
+    return { op, shapes, calls, seconds, share: seconds / stepSeconds, gflops, gbps, fraction };
+  }).sort((a, b) => b.seconds - a.seconds);
+  return { rows, steps, stepSeconds, outside: 1 - rows.reduce((sum, { seconds }) => sum + seconds, 0) / stepSeconds, ceilings };
+}
+
+/** Shapes of the first two inputs that are no tables: enough to tell layers apart. */
+function shapesOf({ inputs, attributes }: OpCall): string {
+  const { rows, cols } = attributes as { rows?: number; cols?: number };
+  const own = Object.values(inputs).filter((view) => view?.dtype === 'f32').slice(0, rows === undefined ? 2 : 1).map((view) => shapeText(view!.shape));
+  return rows === undefined ? own.join(' ') : `${own.join(' ')} × [${rows}, ${cols}]`;
+}
+
+const bytesOf = (arrays: Arrays): number => Object.values(arrays).reduce((sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0), 0);
+
+function traceEvent({ op, shapes, start, end, flops, bytes }: Traced): Record<string, unknown> {
+  const seconds = (end - start) / 1000, rate = flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 };
+  return { name: op, ph: 'X', pid: 1, tid: 1, ts: start * 1000, dur: (end - start) * 1000, args: { shapes, ...rate } };
+}
