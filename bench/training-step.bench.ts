@@ -2,10 +2,11 @@
  * Tokens a second and peak memory of a QLoRA training step: ours, and PEFT + bitsandbytes with the same shapes where a Python is given.
  *
  *     npx tsx --conditions=source bench/training-step.bench.ts --model ../smollm2 [--peer-python .venv/bin/python] [--peer-compute f32|bf16]
- *         [--steps 3] [--micro-batch 4] [--seq 512] [--threads 2] [--compute-dtype f32|bf16]
+ *         [--rounds 3] [--only with|without] [--steps 3] [--micro-batch 4] [--seq 512] [--threads 2] [--compute-dtype f32|bf16]
  *
  * r = 64 on all linear layers, NF4 with double quantization, AdamW, random token ids, with and without gradient checkpointing. Each measurement
- * is a process of its own, so that its peak (VmHWM) is its own; ours and the peer's alternate. Prints one JSON row each, and the ratios.
+ * is a process of its own, so that its peak (VmHWM) is its own; ours and the peer's alternate for some rounds, since cores may be shared.
+ * Prints one JSON row each, then the medians and their ratio.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -20,7 +21,7 @@ import { adamw, trainStep } from '@qdylora/trainer';
 
 const { values } = parseArgs({
   options: {
-    model: { type: 'string' }, 'peer-python': { type: 'string' }, 'peer-compute': { type: 'string', default: 'bf16' }, steps: { type: 'string', default: '3' }, 'micro-batch': { type: 'string', default: '4' },
+    model: { type: 'string' }, 'peer-python': { type: 'string' }, 'peer-compute': { type: 'string', default: 'bf16' }, rounds: { type: 'string', default: '3' }, only: { type: 'string' }, steps: { type: 'string', default: '3' }, 'micro-batch': { type: 'string', default: '4' },
     seq: { type: 'string', default: '512' }, threads: { type: 'string', default: '2' }, 'compute-dtype': { type: 'string', default: 'f32' }, worker: { type: 'boolean', default: false }, checkpointing: { type: 'boolean', default: false },
   },
 });
@@ -65,13 +66,17 @@ function measurePeer(python: string, checkpointing: boolean): Row {
 
 if (values.worker) console.log(JSON.stringify(await ours(values.checkpointing)));
 else {
+  const python = values['peer-python'], print = (row: Row): Row => { console.log(JSON.stringify(row)); return row; };
   for (const checkpointing of [true, false]) {
-    const own = measureOurs(checkpointing), python = values['peer-python'];
-    console.log(JSON.stringify(own));
-    if (!python) continue;
-    const peer = measurePeer(python, checkpointing);
-    console.log(JSON.stringify(peer));
-    console.log(`${checkpointing ? 'with' : 'without'} checkpointing: ${(own.tokens_per_second / peer.tokens_per_second).toFixed(2)}× the speed, ${(own.peak_gb / peer.peak_gb).toFixed(2)}× the memory`);
+    const name = checkpointing ? 'with' : 'without', own: Row[] = [], peers: Row[] = [];
+    if (values.only && values.only !== name) continue;
+    for (let round = 0; round < Number(values.rounds); round++) {
+      own.push(print(measureOurs(checkpointing)));
+      if (python) peers.push(print(measurePeer(python, checkpointing)));
+    }
+    const of = (rows: readonly Row[], key: 'tokens_per_second' | 'peak_gb'): number => median(rows.map((row) => row[key]));
+    console.log(`${name} checkpointing: ${of(own, 'tokens_per_second').toFixed(0)} tokens/s, ${Math.max(...own.map((row) => row.peak_gb)).toFixed(3)} GB${python
+      ? `; ${(of(own, 'tokens_per_second') / of(peers, 'tokens_per_second')).toFixed(2)}× the speed, ${(of(own, 'peak_gb') / of(peers, 'peak_gb')).toFixed(2)}× the memory (rounds: ${own.map((row, i) => (row.tokens_per_second / peers[i]!.tokens_per_second).toFixed(2)).join(', ')})` : ''}`);
   }
   if (!values['peer-python']) console.log('peer skipped: no --peer-python was given (bench/peers/requirements.txt says what it needs)');
 }
