@@ -29,7 +29,7 @@ export interface CpuBackend extends Backend, Disposable {
   dispose(): void;
 }
 
-const REGION_BYTES = 64 * 2 ** 20;
+const REGION_BYTES = 32 * 2 ** 20;
 
 /**
  * Host memory (on huge pages where the system has them) and the C++ kernels.
