@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import type { NativeLevel } from './addon-functions.ts';
 import { loadAddon } from './load-addon.ts';
 
@@ -16,5 +17,11 @@ export function cpuLevels(addonPath?: string): CpuLevels {
   return { available: true, path: loaded.path, levels, best: bestLevel(levels), forced: process.env.QDYLORA_CPU_LEVEL || null };
 }
 
+/** Levels that lose to the one before them on Intel's processors: vdpbf16ps does half of what float32 multiply-adds do there (Sapphire Rapids, 2026), and twice on AMD's. */
+const SLOWER_ON_INTEL: readonly string[] = ['avx512_bf16'];
+
 /** The last (best) level that runs here. */
-export const bestLevel = (levels: readonly NativeLevel[]): string => levels.filter(({ name, missing }) => !missing && !TEST_LEVELS.includes(name)).at(-1)!.name;
+export function bestLevel(levels: readonly NativeLevel[], processor: string = cpus()[0]?.model ?? ''): string {
+  const passedOver = [...TEST_LEVELS, ...(/intel/i.test(processor) ? SLOWER_ON_INTEL : [])];
+  return levels.filter(({ name, missing }) => !missing && !passedOver.includes(name)).at(-1)!.name;
+}

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { expect, test, vi } from 'vitest';
 import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend, loadAddon } from '../src/index.ts';
+import { bestLevel } from '../src/cpu-levels.ts';
 import { reserveRegions } from '../src/reserve-regions.ts';
 
 const binary = fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url));
@@ -20,6 +21,12 @@ test('the best level is one that this machine can run and that is not for tests'
   if (!levels.available) throw new Error(levels.reason);
   expect(levels.levels.find(({ name }) => name === levels.best)!.missing).toBe('');
   expect(levels.best).not.toBe('avx2w16');
+});
+
+test('pairs of bf16 numbers are chosen where they are faster than float32, not on Intel', () => {
+  const levels = ['generic', 'avx2w16', 'avx2', 'avx512', 'avx512_bf16'].map((name) => ({ name, missing: '' }));
+  expect([bestLevel(levels, 'AMD EPYC 9654'), bestLevel(levels, 'Intel(R) Xeon(R) Platinum 8481C')]).toEqual(['avx512_bf16', 'avx512']);
+  expect(bestLevel(levels.map((level) => ({ ...level, missing: level.name === 'avx512_bf16' ? 'AVX-512 BF16' : '' })), 'AMD EPYC 7313')).toBe('avx512');
 });
 
 test('a level that cannot run here is refused with those that can', async () => {
