@@ -9,6 +9,7 @@ export * from './host-memory.ts';
 export * from './kernel.ts';
 export * from './memory.ts';
 export * from './op.ts';
+export * from './packed-weight.ts';
 export * from './rng.ts';
 export * from './run-op.ts';
 export * from './shape.ts';

@@ -1,6 +1,10 @@
 {
   # Built by scripts/build-addon.mjs, which writes build/generated and says which levels the compiler can make.
-  'variables': { 'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1 },
+  'variables': {
+    'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1,
+    'avx2_flags': ['-mavx2', '-mfma', '-mf16c'],
+    'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c']
+  },
   'target_defaults': {
     'cflags_cc!': ['-fno-rtti', '-std=gnu++17', '-std=gnu++20', '-std=gnu++1y'],
     'cflags!': ['-fno-omit-frame-pointer'],
@@ -35,28 +39,28 @@
       {
         'target_name': 'level_avx2', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx2)'],
-        'cflags_cc': ['-mavx2', '-mfma', '-mf16c'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] }
+        'cflags_cc': ['<@(avx2_flags)'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx2_flags)'] }
       },
       {
         'target_name': 'level_avx2w16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx2w16)'],
-        'cflags_cc': ['-mavx2', '-mfma', '-mf16c'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx2', '-mfma', '-mf16c'] }
+        'cflags_cc': ['<@(avx2_flags)'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx2_flags)'] }
       }
     ] }],
     ['with_avx512==1', { 'targets': [
       {
         'target_name': 'level_avx512', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512)'],
-        'cflags_cc': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'] }
+        'cflags_cc': ['<@(avx512_flags)'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)'] }
       }
     ] }],
     ['with_avx512_bf16==1', { 'targets': [
       {
         'target_name': 'level_avx512_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512_bf16)'],
-        'cflags_cc': ['-mavx512bf16', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['-mavx512bf16', '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'] }
+        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16'] }
       }
     ] }]
   ]

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { createHostBackend, elementCount, elementsOf, runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
 import { describeDifference, type Bound } from '@qdylora/testing';
-import { createCpuBackend, type CpuBackend } from '../src/index.ts';
+import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
 
 export interface BenchCase<I, O, A> {
   readonly label: string;
@@ -64,7 +64,7 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(backend: Backend, op: 
 
 function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op: Op<I, O, A>, one: BenchCase<I, O, A>): void {
   backend.memory.scoped(() => {
-    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [], peak = ceiling(backend, one.flops !== undefined);
+    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [], peak = ceilingOf(backend, one.flops === undefined ? 'gbps' : 'gflops');
     for (let spent = 0; seconds.length < 5 || (spent < 0.7 && seconds.length < 400);) {
       if (seconds.length % 16 === 0) peaks.push(peak());
       const start = performance.now();
@@ -77,12 +77,4 @@ function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op:
     console.log(`${op.name.padEnd(28)} ${one.label.padEnd(34)} ${backend.level} ${backend.threads}T  ${(best * 1e3).toFixed(3).padStart(9)} ms (median ${(median * 1e3).toFixed(3)}, ${seconds.length} runs)  ${
       (work / best).toFixed(1).padStart(6)} ${unit} = ${((100 * work) / best / most).toFixed(0)} % of ${most.toFixed(0)} (median ${((100 * work) / median / most).toFixed(0)} %)`);
   });
-}
-
-/** Measures once: FMA GFLOP/s, or GB/s of a copy between two halves of 64 MiB. */
-function ceiling(backend: CpuBackend, flops: boolean): () => number {
-  const sink = backend.memory.allocate('f32', [flops ? backend.threads : 1 << 24]).data, call = backend.native(flops ? 'fmaPeak' : 'copyBandwidth');
-  if (!flops) sink.fill(0);
-  call(sink);
-  return () => call(sink);
 }

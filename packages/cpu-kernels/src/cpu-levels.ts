@@ -14,8 +14,11 @@ export function cpuLevels(addonPath?: string): CpuLevels {
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) return { available: false, reason: loaded.reason, nextStep: loaded.nextStep };
   const levels = loaded.addon.levels();
-  return { available: true, path: loaded.path, levels, best: bestLevel(levels), forced: process.env.QDYLORA_CPU_LEVEL || null };
+  return { available: true, path: loaded.path, levels, best: bestLevel(levels), forced: forcedLevel() };
 }
+
+/** What QDYLORA_CPU_LEVEL names, null where it names nothing. */
+export const forcedLevel = (): string | null => process.env.QDYLORA_CPU_LEVEL || null;
 
 /** Levels that lose to the one before them on Intel's processors: vdpbf16ps does half of what float32 multiply-adds do there (Sapphire Rapids, 2026), and twice on AMD's. */
 const SLOWER_ON_INTEL: readonly string[] = ['avx512_bf16'];

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { CONTRACT_VERSION, createHostMemory, kernelTable, QdyloraError, type Backend, type Kernel, type Memory } from '@qdylora/contract';
 import type { CpuDoor, NativeFunction } from './addon-functions.ts';
-import { bestLevel } from './cpu-levels.ts';
+import { bestLevel, forcedLevel } from './cpu-levels.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { loadAddon } from './load-addon.ts';
 import { reserveRegions } from './reserve-regions.ts';
@@ -42,7 +42,7 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   const { threads = availableParallelism(), regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
-  const levels = loaded.addon.levels(), forced = process.env.QDYLORA_CPU_LEVEL || undefined, level = options.level ?? forced ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
+  const levels = loaded.addon.levels(), level = options.level ?? forcedLevel() ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
   if (!usable.includes(level)) {
     const missing = levels.find(({ name }) => name === level)?.missing;
     throw new QdyloraError('BAD_ARGUMENT', {

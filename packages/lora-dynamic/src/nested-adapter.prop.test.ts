@@ -1,6 +1,6 @@
-import { createHostBackend, elementsOf, f32View, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { createHostBackend, elementsOf, f32View, rowsOf, type ArrayView, type Backend, type PackedWeight } from '@qdylora/contract';
 import { dequantizeNf4, moveToMemory, packedWeight, quantizeNf4, type quantizedInputs } from '@qdylora/quant';
-import { apply, backward, constant, differentiableAdd, differentiableLinear, inferenceContext, leaf, Linear, mapLinears, Parameter, Tape, type ForwardContext, type LinearLike, type PackedWeight, type Tensor } from '@qdylora/tensor';
+import { apply, backward, constant, differentiableAdd, differentiableLinear, inferenceContext, leaf, Linear, mapLinears, Parameter, Tape, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

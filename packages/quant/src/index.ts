@@ -14,7 +14,7 @@ export { dequantizeBlockwise } from './ops/dequantize-blockwise.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
 export { quantizeBlockwise, type QuantizeBlockwiseAttributes } from './ops/quantize-blockwise.ts';
 export { quantizedAttributes, quantizedInputs, type QuantizedAttributes, type QuantizedInputs } from './ops/quantized-inputs.ts';
-export { packedWeight, type PackedMatrix } from './packed-weight.ts';
+export { packedWeight } from './packed-weight.ts';
 export { nibbleAt, packNibbles, unpackNibbles } from './pack-nibbles.ts';
 export { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 export type { SourceDtype } from './quant-state.ts';

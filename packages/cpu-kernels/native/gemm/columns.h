@@ -15,6 +15,10 @@ struct Columns {
   Size stride;           // of the dense matrix
   bool transposed;       // false: B(k, n) = W[k][n]; true: B(k, n) = W[n][k]
   bool round;            // each element is rounded to bf16
+
+  QD_INLINE bool dense() const { return f32 || bf16; }
+  // Its words where they are not pairs: a bf16 number needs no rounding.
+  QD_INLINE Form single() const { return round && !bf16 ? Form::rounded : Form::plain; }
 };
 
 // B = Wᵀ for a weight W: [out, in]: its rows become columns (forward).
@@ -24,10 +28,8 @@ QD_INLINE Columns rowsAsColumns(const Nf4Weight& w, bool round) { return {nullpt
 QD_INLINE Columns columnsOf(const float* f32, const BFloat16* bf16, Size stride, bool round = false) { return {f32, bf16, {}, stride, false, round}; }
 QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, nullptr, w, 0, false, round}; }
 
-// Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · wordsOf(depth) words: floats, or pairs of bf16 numbers.
-void packDensePanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
-void packDensePairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
-void packNf4Panels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
-void packNf4PairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+// Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · wordsOf(depth) words of one form.
+void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
+void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 
 }  // namespace qdylora::QD_LEVEL

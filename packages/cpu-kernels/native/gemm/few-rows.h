@@ -9,8 +9,7 @@ constexpr Size FEW_ROWS = 4;
 
 // True where B can be read so: dense, or 4-bit in rows that begin blocks and stand as columns.
 QD_INLINE bool readsDirectly(const Term& t, Size rows) {
-  const bool dense = t.b.f32 || t.b.bf16;
-  return rows <= FEW_ROWS && (dense || (t.b.transposed && t.b.packed.rowsBeginBlocks() && t.depth % 8 == 0));
+  return rows <= FEW_ROWS && (t.b.dense() || (t.b.transposed && t.b.packed.rowsBeginBlocks() && t.depth % 8 == 0));
 }
 
 // One depth block [k0, k0 + depth) of the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.

@@ -15,6 +15,7 @@ struct Term {
   Size depth;
   // Both operands are bf16 numbers, and the level multiplies those in pairs.
   QD_INLINE bool pairs() const { return BF16_PAIRS && a.bf16 && (b.round || b.bf16); }
+  QD_INLINE Form form() const { return pairs() ? Form::pairs : b.single(); }
 };
 
 struct Destination {

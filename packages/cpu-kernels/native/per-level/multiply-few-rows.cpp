@@ -5,6 +5,8 @@
 // Not done: lanes along the depth with a sum over lanes at the end (fewer instructions for 4-bit words, but other bits than the blocked product).
 #include "../gemm/few-rows.h"
 
+#include "../gemm/read-words.h"
+
 namespace qdylora::QD_LEVEL {
 namespace {
 
@@ -41,13 +43,6 @@ struct Sums {
   }
 };
 
-QD_INLINE I32x wordsAt(const std::uint8_t* p, Size count) {
-  if (count == 4 * WIDTH) return loadI32(p);
-  union { std::uint8_t bytes[4 * WIDTH]; I32x words; } u{};
-  for (Size i = 0; i < count; i++) u.bytes[i] = p[i];
-  return u.words;
-}
-
 // B = Wᵀ, W in 4 bits: words of WIDTH rows of W are transposed, then each nibble is a shift, a lookup and a product.
 template <int ROWS, int VECTORS, Form FORM>
 void fewOfNf4(const Term& t, const FewRows& task) {
@@ -65,7 +60,7 @@ void fewOfNf4(const Term& t, const FewRows& task) {
       for (Size v = 0; v < VECTORS; v++) {
         const std::uint8_t* first = w.codes + (row0 + v * WIDTH) * rowBytes + (task.k0 + from) / 2;
 #pragma GCC unroll 16
-        for (Size r = 0; r < WIDTH; r++) words[v][r] = v * WIDTH + r < exist ? wordsAt(first + r * rowBytes, count / 2) : I32x{};
+        for (Size r = 0; r < WIDTH; r++) words[v][r] = v * WIDTH + r < exist ? loadWords(first + r * rowBytes, count / 2) : I32x{};
         transpose(words[v]);
       }
       for (Size k = 0; k < count;) {
@@ -79,11 +74,8 @@ void fewOfNf4(const Term& t, const FewRows& task) {
             for (int v = 0; v < VECTORS; v++) {
               const I32x word = words[v][k / 8];
               const F32x high = table.at(word >> (8 * byte + 4)) * scales[v], low = table.at(word >> (8 * byte)) * scales[v];
-              if constexpr (PAIRS) sums.template add<true>(a, v, asF32(zipToBf16(high, low)));
-              else {
-                sums.template add<false>(a, v, FORM == Form::rounded ? roundToBf16(high) : high);
-                sums.template add<false>(a + ROWS, v, FORM == Form::rounded ? roundToBf16(low) : low);
-              }
+              sums.template add<PAIRS>(a, v, wordOf<FORM>(high, low));
+              if (!PAIRS) sums.template add<PAIRS>(a + ROWS, v, wordOf<FORM>(low, F32x{}));
             }
             a += PAIRS ? ROWS : 2 * ROWS;
           }
@@ -94,30 +86,19 @@ void fewOfNf4(const Term& t, const FewRows& task) {
   }
 }
 
-QD_INLINE F32x readFirst(const float* p, int n) { return loadFirst(p, n); }
-QD_INLINE F32x readFirst(const BFloat16* p, int n) {
-  if (n >= WIDTH) return loadBf16(p);
-  F32x v{};
-  for (int i = 0; i < n; i++) v[i] = fromBf16(p[i]);
-  return v;
-}
-template <Form FORM> QD_INLINE F32x inForm(F32x v, F32x next) { return FORM == Form::pairs ? asF32(zipToBf16(v, next)) : FORM == Form::rounded ? roundToBf16(v) : v; }
-
 // B = W as it stands: lanes are loaded as they lie.
 template <int ROWS, int VECTORS, Form FORM, class T>
 void fewOfColumns(const Term& t, const FewRows& task, const T* data) {
-  constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
     Sums<ROWS, VECTORS> sums;
     const float* a = task.stripe;
     const T* row = data + task.k0 * t.b.stride + task.column + p;
-    for (Size k = 0; k < task.depth; k += STEP, row += STEP * t.b.stride, a += ROWS) {
+    for (Size k = 0; k < task.depth; k += STEP<FORM>, row += STEP<FORM> * t.b.stride, a += ROWS) {
       for (int v = 0; v < VECTORS; v++) {
         const Size at = p + static_cast<Size>(v) * WIDTH;
         if (at >= task.columns) break;
         const int lanes = static_cast<int>(smaller<Size>(WIDTH, task.columns - at));
-        const T* here = row + v * WIDTH;
-        sums.template add<FORM == Form::pairs>(a, v, inForm<FORM>(readFirst(here, lanes), STEP == 2 && k + 1 < task.depth ? readFirst(here + t.b.stride, lanes) : F32x{}));
+        sums.template add<FORM == Form::pairs>(a, v, wordsAcross<FORM>(row + v * WIDTH, t.b.stride, lanes, k + 1 == task.depth));
       }
     }
     sums.storeAt(task, p);
@@ -128,24 +109,17 @@ void fewOfColumns(const Term& t, const FewRows& task, const T* data) {
 template <int ROWS, int VECTORS, Form FORM, class T>
 void fewOfRows(const Term& t, const FewRows& task, const T* data) {
   constexpr bool PAIRS = FORM == Form::pairs;
-  constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
     const Size exist = task.columns - p;
     const T* first = data + (task.column + p) * t.b.stride + task.k0;
     Sums<ROWS, VECTORS> sums;
     const float* a = task.stripe;
-    for (Size k = 0; k < task.depth; k += STEPS) {
-      const Size count = smaller(STEPS, task.depth - k), words = wordsOf(count, PAIRS);
+    for (Size k = 0; k < task.depth; k += STEPS<FORM>) {
+      const Size count = smaller(STEPS<FORM>, task.depth - k), words = wordsOf(count, PAIRS);
       I32x square[VECTORS][WIDTH];
       for (Size v = 0; v < VECTORS; v++) {
 #pragma GCC unroll 16
-        for (Size r = 0; r < WIDTH; r++) {
-          const T* row = first + (v * WIDTH + r) * t.b.stride + k;
-          const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-          if (v * WIDTH + r >= exist) square[v][r] = I32x{};
-          else if constexpr (PAIRS) square[v][r] = pairsToBf16(readFirst(row, low), high > 0 ? readFirst(row + WIDTH, high) : F32x{});
-          else square[v][r] = asI32(inForm<FORM>(readFirst(row, low), F32x{}));
-        }
+        for (Size r = 0; r < WIDTH; r++) square[v][r] = v * WIDTH + r < exist ? wordsAlong<FORM>(first + (v * WIDTH + r) * t.b.stride + k, count) : I32x{};
         transpose(square[v]);
       }
       for (Size i = 0; i < words; i++, a += ROWS) {
@@ -166,17 +140,11 @@ QD_INLINE void fewOfDense(const Term& t, const FewRows& task, const T* data) {
 template <int ROWS>
 void fewRows(const Term& t, const FewRows& task) {
   constexpr int VECTORS = ROWS == 1 ? 4 : 2;
-  const bool pairs = t.pairs();
-  if (t.b.bf16) {
-    if (BF16_PAIRS && pairs) fewOfDense<ROWS, VECTORS, Form::pairs>(t, task, t.b.bf16);
-    else fewOfDense<ROWS, VECTORS, Form::plain>(t, task, t.b.bf16);
-  } else if (t.b.f32) {
-    if (BF16_PAIRS && pairs) fewOfDense<ROWS, VECTORS, Form::pairs>(t, task, t.b.f32);
-    else if (t.b.round) fewOfDense<ROWS, VECTORS, Form::rounded>(t, task, t.b.f32);
-    else fewOfDense<ROWS, VECTORS, Form::plain>(t, task, t.b.f32);
-  } else if (BF16_PAIRS && pairs) fewOfNf4<ROWS, VECTORS, Form::pairs>(t, task);
-  else if (t.b.round) fewOfNf4<ROWS, VECTORS, Form::rounded>(t, task);
-  else fewOfNf4<ROWS, VECTORS, Form::plain>(t, task);
+  withForm(t.form(), [&](auto known) {
+    if (t.b.bf16) fewOfDense<ROWS, VECTORS, known.value>(t, task, t.b.bf16);
+    else if (t.b.f32) fewOfDense<ROWS, VECTORS, known.value>(t, task, t.b.f32);
+    else fewOfNf4<ROWS, VECTORS, known.value>(t, task);
+  });
 }
 
 }  // namespace

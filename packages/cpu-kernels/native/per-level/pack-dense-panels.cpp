@@ -3,23 +3,10 @@
 // Reads 4 (2) and writes 4 bytes per element, 0.4–0.6 cycles: 7 % of a product with 32 rows, 1 % with 256 (Zen 3, 2026).
 // Assumes nothing about alignment; reads only what exists, except prefetches.
 // Tried and dropped: panel by panel without prefetch (−8 % at 2048², M = 256: rows 8 KiB apart miss the second level one by one); a prefetch of the next rows in the transposed case (no gain).
-#include "../gemm/columns.h"
+#include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
-
-QD_INLINE F32x readFirst(const float* p, int n) { return loadFirst(p, n); }
-QD_INLINE F32x readFirst(const BFloat16* p, int n) {
-  if (n >= WIDTH) return loadBf16(p);
-  F32x v{};
-  for (int i = 0; i < n; i++) v[i] = fromBf16(p[i]);
-  return v;
-}
-
-template <Form FORM> constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
-
-// One word per lane, from a step of the depth and the one after it (0 where there is none).
-template <Form FORM> QD_INLINE F32x wordOf(F32x v, F32x next) { return FORM == Form::pairs ? asF32(zipToBf16(v, next)) : FORM == Form::rounded ? roundToBf16(v) : v; }
 
 // B(k, n) = data[k · stride + n]. T: float or BFloat16.
 template <class T, Form FORM>
@@ -37,18 +24,14 @@ struct DenseColumns {
       const bool last = k + 1 == depth;
       for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T)) __builtin_prefetch(row + AHEAD * stride + ahead);
       for (; n + PANEL <= columns; n += PANEL, to += PANEL * wordsOf(depth, FORM == Form::pairs)) {
-        store(to, word(row + n, WIDTH, last));
-        store(to + WIDTH, word(row + n + WIDTH, WIDTH, last));
+        store(to, wordsAcross<FORM>(row + n, stride, WIDTH, last));
+        store(to + WIDTH, wordsAcross<FORM>(row + n + WIDTH, stride, WIDTH, last));
       }
       if (n == columns) continue;
       const int low = static_cast<int>(smaller<Size>(WIDTH, columns - n)), high = static_cast<int>(columns - n) - low;
-      store(to, word(row + n, low, last));
-      store(to + WIDTH, high ? word(row + n + WIDTH, high, last) : F32x{});
+      store(to, wordsAcross<FORM>(row + n, stride, low, last));
+      store(to + WIDTH, high ? wordsAcross<FORM>(row + n + WIDTH, stride, high, last) : F32x{});
     }
-  }
-
-  QD_INLINE F32x word(const T* at, int lanes, bool last) const {
-    return wordOf<FORM>(readFirst(at, lanes), FORM == Form::pairs && !last ? readFirst(at + stride, lanes) : F32x{});
   }
 };
 
@@ -69,27 +52,18 @@ struct DenseRows {
 
   // WIDTH rows of the weight → WIDTH columns of one panel.
   QD_INLINE void packGroup(const T* first, Size rows, Size depth, float* out) const {
-    constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
-    for (Size k = 0; k < depth; k += STEPS) {
-      const Size count = smaller(STEPS, depth - k);
+    for (Size k = 0; k < depth; k += STEPS<FORM>) {
+      const Size count = smaller(STEPS<FORM>, depth - k);
       I32x square[WIDTH];
 #pragma GCC unroll 16
-      for (Size r = 0; r < WIDTH; r++) square[r] = r < rows ? words(first + r * stride + k, count) : I32x{};
+      for (Size r = 0; r < WIDTH; r++) square[r] = r < rows ? wordsAlong<FORM>(first + r * stride + k, count) : I32x{};
       transpose(square);
       for (Size i = 0; i < wordsOf(count, PAIRS); i++, out += PANEL) store(out, asF32(square[i]));
     }
   }
-
-  // The words of `count` consecutive numbers of a row; the rest 0.
-  QD_INLINE I32x words(const T* row, Size count) const {
-    const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-    if constexpr (!PAIRS) return asI32(wordOf<FORM>(readFirst(row, low), F32x{}));
-    else if (sizeof(T) == 2 && high == WIDTH) return loadI32(row);  // pairs as they lie in memory
-    else return pairsToBf16(readFirst(row, low), high ? readFirst(row + WIDTH, high) : F32x{});
-  }
 };
 
-template <class T, Form FORM>
+template <Form FORM, class T>
 QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
   if (b.transposed) DenseRows<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
   else DenseColumns<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
@@ -97,16 +71,11 @@ QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size column
 
 }  // namespace
 
-void packDensePanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.bf16) packAs<BFloat16, Form::plain>(b.bf16, b, column0, columns, k0, depth, out);  // rounded already
-  else if (b.round) packAs<float, Form::rounded>(b.f32, b, column0, columns, k0, depth, out);
-  else packAs<float, Form::plain>(b.f32, b, column0, columns, k0, depth, out);
-}
-
-void packDensePairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if constexpr (!BF16_PAIRS) return;
-  else if (b.bf16) packAs<BFloat16, Form::pairs>(b.bf16, b, column0, columns, k0, depth, out);
-  else packAs<float, Form::pairs>(b.f32, b, column0, columns, k0, depth, out);
+void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out) {
+  withForm(form, [&](auto known) {
+    if (b.bf16) packAs<known.value>(b.bf16, b, column0, columns, k0, depth, out);
+    else packAs<known.value>(b.f32, b, column0, columns, k0, depth, out);
+  });
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -3,21 +3,13 @@
 // 0.53 bytes read and 4 written per weight; per 8 weights a shift, a lookup in two registers (one in AVX-512) and, forward, a product: 0.6 cycles a weight (Zen 3, 2026).
 // Assumes rows that begin blocks (cols a multiple of the block size); other matrices take the scalar way, element by element.
 // Tried and dropped: the backward without a prefetch of the rows ahead (−10 % at 2048², M = 256, Zen 3, 2026).
-#include "../gemm/columns.h"
+#include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-// The `count` bytes (≤ 4 · WIDTH) at p as words; the rest 0.
-QD_INLINE I32x loadWords(const std::uint8_t* p, Size count) {
-  if (count == 4 * WIDTH) return loadI32(p);
-  union { std::uint8_t bytes[4 * WIDTH]; I32x words; } u{};
-  for (Size i = 0; i < count; i++) u.bytes[i] = p[i];
-  return u.words;
-}
-
 // One word from an element and the one at the next step of the depth (0 where there is none).
-template <Form FORM> QD_INLINE float wordOf(float v, float next) {
+template <Form FORM> QD_INLINE float scalarWord(float v, float next) {
   if (FORM == Form::plain) return v;
   const std::uint32_t second = __builtin_bit_cast(std::uint32_t, roundToBf16(next)), first = __builtin_bit_cast(std::uint32_t, roundToBf16(v));
   return __builtin_bit_cast(float, FORM == Form::pairs ? first >> 16 | second : first);
@@ -62,17 +54,15 @@ struct Nf4Rows {
 #pragma GCC unroll 4
     for (int byte = 0; byte < 4; byte++) {
       const F32x high = table.at(word >> (8 * byte + 4)) * scales, low = table.at(word >> (8 * byte)) * scales;
-      if constexpr (PAIRS) store(out + byte * PANEL, asF32(zipToBf16(high, low)));
-      else {
-        store(out + 2 * byte * PANEL, FORM == Form::rounded ? roundToBf16(high) : high);
-        store(out + (2 * byte + 1) * PANEL, FORM == Form::rounded ? roundToBf16(low) : low);
-      }
+      store(out, wordOf<FORM>(high, low));
+      if (!PAIRS) store(out + PANEL, wordOf<FORM>(low, F32x{}));
+      out += PAIRS ? PANEL : 2 * PANEL;
     }
   }
 
   void packSlowly(Size row0, Size rows, Size k0, Size depth, float* out) const {
-    for (Size k = 0; k < depth; k += PAIRS ? 2 : 1, out += PANEL) {
-      for (Size r = 0; r < WIDTH; r++) out[r] = wordOf<FORM>(r < rows ? w.at(row0 + r, k0 + k) : 0.f, PAIRS && r < rows && k + 1 < depth ? w.at(row0 + r, k0 + k + 1) : 0.f);
+    for (Size k = 0; k < depth; k += STEP<FORM>, out += PANEL) {
+      for (Size r = 0; r < WIDTH; r++) out[r] = scalarWord<FORM>(r < rows ? w.at(row0 + r, k0 + k) : 0.f, PAIRS && r < rows && k + 1 < depth ? w.at(row0 + r, k0 + k + 1) : 0.f);
     }
   }
 };
@@ -106,9 +96,9 @@ struct Nf4Columns {
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const bool fast = w.rowsBeginBlocks() && w.blockSize % PANEL == 0 && column0 % PANEL == 0 && columns % PANEL == 0;
     const Size words = wordsOf(depth, PAIRS);
-    for (Size k = 0; k < depth; k += PAIRS ? 2 : 1, out += PANEL) {
+    for (Size k = 0; k < depth; k += STEP<FORM>, out += PANEL) {
       const bool last = k + 1 == depth;
-      for (Size i = 0; i < (PAIRS ? 2 : 1); i++) __builtin_prefetch(w.codes + ((k0 + k + i + AHEAD) * w.cols + column0) / 2);  // each row is another cache line, out of the hardware's sight
+      for (Size i = 0; i < STEP<FORM>; i++) __builtin_prefetch(w.codes + ((k0 + k + i + AHEAD) * w.cols + column0) / 2);  // each row is another cache line, out of the hardware's sight
       if (fast && !(PAIRS && last)) packRow(k0 + k, column0, columns, words, out);
       else packRowSlowly(k0 + k, column0, columns, words, last, out);
     }
@@ -146,7 +136,7 @@ struct Nf4Columns {
 
   void packRowSlowly(Size row, Size column0, Size columns, Size words, bool last, float* out) const {
     for (Size n = 0; n < roundUp(columns, PANEL); n++) {
-      out[n / PANEL * PANEL * words + n % PANEL] = wordOf<FORM>(n < columns ? w.at(row, column0 + n) : 0.f, PAIRS && !last && n < columns ? w.at(row + 1, column0 + n) : 0.f);
+      out[n / PANEL * PANEL * words + n % PANEL] = scalarWord<FORM>(n < columns ? w.at(row, column0 + n) : 0.f, PAIRS && !last && n < columns ? w.at(row + 1, column0 + n) : 0.f);
     }
   }
 };
@@ -159,13 +149,8 @@ QD_INLINE void packAs(const Columns& b, Size column0, Size columns, Size k0, Siz
 
 }  // namespace
 
-void packNf4Panels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.round) packAs<Form::rounded>(b, column0, columns, k0, depth, out);
-  else packAs<Form::plain>(b, column0, columns, k0, depth, out);
-}
-
-void packNf4PairPanels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if constexpr (BF16_PAIRS) packAs<Form::pairs>(b, column0, columns, k0, depth, out);
+void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out) {
+  withForm(form, [&](auto known) { packAs<known.value>(b, column0, columns, k0, depth, out); });
 }
 
 }  // namespace qdylora::QD_LEVEL

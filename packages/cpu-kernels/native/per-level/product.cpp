@@ -9,11 +9,6 @@ namespace qdylora::QD_LEVEL {
 
 namespace {
 
-void packPanels(const Term& t, Size column0, Size columns, Size k0, Size depth, float* out) {
-  const bool dense = t.b.f32 || t.b.bf16;
-  (t.pairs() ? dense ? packDensePairPanels : packNf4PairPanels : dense ? packDensePanels : packNf4Panels)(t.b, column0, columns, k0, depth, out);
-}
-
 struct RowBlock { Size begin, rows, tiles; };
 
 RowBlock rowBlockAt(Size m, Size depth, Size begin) {
@@ -29,7 +24,7 @@ void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packe
     for (Size i = tiles.begin; i < tiles.end; i++) {
       const Range rows = tileRows(block.rows, block.tiles, i);
       float* stripe = packed + wordsOf(k, pairs) * block.rows + rows.begin * wordsOf(depth, pairs);
-      (pairs ? packStripePairs : packStripe)(t.a, block.begin + rows.begin, rows.end - rows.begin, k, depth, stripe);
+      packStripe(t.a, pairs, block.begin + rows.begin, rows.end - rows.begin, k, depth, stripe);
     }
   }
 }
@@ -46,7 +41,7 @@ void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size colum
       multiplyFewRows(t, {block.rows, column, columns, k, depth, packed + wordsOf(k, pairs) * block.rows, to.data + block.begin * to.stride + column, to.stride, start, to.bias ? to.bias + column : nullptr});
       continue;
     }
-    packPanels(t, column, columns, k, depth, panels);
+    (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), column, columns, k, depth, panels);
     for (Size from = tiles.begin; from < tiles.end; from += GROUP_STRIPES) {
       const Size end = smaller(from + GROUP_STRIPES, tiles.end);
       for (Size p = 0; p < columns; p += PANEL) {

@@ -80,7 +80,7 @@ export const KEYS = {
   saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = only at the end' }),
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),
   saveDtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the weights that full training writes' }),
-  profile: booleanKey(false, { group: 'Evaluation and saving', about: 'Time every op of the first steps: profile.json for chrome://tracing, and the costliest in a table' }),
+  profile: booleanKey(false, { group: 'Evaluation and saving', about: 'Time every op: the first calls go to profile.json for chrome://tracing, the costliest ops into a table' }),
   reportTo: choiceKey(['none', 'tensorboard', 'wandb'], 'none', { group: 'Evaluation and saving', about: 'Other places for metrics; events.jsonl is always written' }),
 } satisfies Record<string, Key>;
 

@@ -26,8 +26,8 @@ export class Tape {
    * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads it, or its own backward does.
    */
   handOver(tensor: Tensor, where: string): ArrayView {
-    const maker = this.nodes.find(({ outputs }) => Object.values(outputs).includes(tensor)), noResult = tensor.needsGradient && !maker;
-    const isReadAgain = maker?.usesOutputs.some((name) => maker.outputs[name] === tensor) || this.nodes.some(({ inputs }) => Object.values(inputs).includes(tensor));
+    const at = this.nodes.findLastIndex(({ outputs }) => Object.values(outputs).includes(tensor)), maker = this.nodes[at], noResult = tensor.needsGradient && !maker;
+    const isReadAgain = maker?.usesOutputs.some((name) => maker.outputs[name] === tensor) || this.nodes.some(({ inputs }, i) => i > at && Object.values(inputs).includes(tensor));
     if (noResult || isReadAgain) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a result that nothing else reads to write over, got ${noResult ? 'a leaf' : 'one that is still read'}` });
     return tensor.view;
   }

@@ -1,4 +1,4 @@
-import type { Arrays, ArrayView, Op } from '@qdylora/contract';
+import type { Arrays, ArrayView, Op, PackedWeight } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { differentiableLinear } from '../ops/linear.ts';
@@ -7,20 +7,6 @@ import { constant, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
 type F32Tensor = Tensor<ArrayView<'f32'>>;
-
-/** A frozen weight in a packed form: the arrays that its product op takes besides x, and the two ops. */
-export interface PackedWeight {
-  readonly kind: string;
-  /** [out, in] */
-  readonly shape: readonly [number, number];
-  readonly byteLength: number;
-  readonly operands: Arrays;
-  readonly attributes: Readonly<Record<string, unknown>>;
-  readonly multiply: Op;
-  readonly multiplyInputGradient: Op;
-  /** operands → values: [out, in] float32, as the products see them */
-  readonly decode: Op;
-}
 
 /** A layer's weight: dense (it can be trained), or packed and frozen. */
 export type LinearWeight = Parameter | PackedWeight;

@@ -58,6 +58,7 @@ export const linearWeightGradient = defineOp({
     assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0]!, -1]);
     return { dWeight: { dtype: 'f32', shape: [i.dy.shape[1]!, i.x.shape[1]!] }, dBias: { dtype: 'f32', shape: [i.dy.shape[1]!] } };
   },
+  flops: ({ x, dy }) => 2 * x.shape[0]! * x.shape[1]! * dy.shape[1]!,
   reference({ x, dy }, { dWeight, dBias }: { dWeight?: ArrayView<'f32'>; dBias?: ArrayView<'f32'> }, { computeDtype }) {
     const [tokens, inFeatures] = x.shape as [number, number], out = dy.shape[1]!, xAt = readElement(x, computeDtype), dyAt = readElement(dy, computeDtype);
     for (let o = 0; o < out; o++) {

@@ -53,11 +53,14 @@ function findCompiler(): string | null {
 }
 
 function linesOf(d: Diagnosis): [string, string][] {
-  const levels: [string, string][] = d.kernels.available
-    ? [['addon', d.kernels.path], ...d.kernels.levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : d.kernels.available && name === (d.kernels.forced ?? d.kernels.best) ? `yes, used${d.kernels.forced ? ' (QDYLORA_CPU_LEVEL says so)' : ''}` : 'yes'])]
-    : [['addon', `none: ${d.kernels.reason}`]];
   return [
     ['qdylora', d.version], ['node', d.node], ['platform', d.platform], ['processor', `${d.cpu}, ${d.threads} threads`], ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
-    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'], ...levels, ['backend', d.backend], ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
+    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'], ...kernelLines(d.kernels), ['backend', d.backend], ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
   ];
+}
+
+function kernelLines(kernels: CpuLevels): [string, string][] {
+  if (!kernels.available) return [['addon', `none: ${kernels.reason}`]];
+  const { path, levels, forced, best } = kernels, used = forced ?? best, why = forced ? ' (QDYLORA_CPU_LEVEL says so)' : '';
+  return [['addon', path], ...levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : name === used ? `yes, used${why}` : 'yes'])];
 }

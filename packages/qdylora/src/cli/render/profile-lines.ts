@@ -15,6 +15,6 @@ export function profileLines({ rows, steps, stepSeconds, outside, ceilings, file
   return [
     `profile of ${steps} steps, ${(stepSeconds / steps).toFixed(2)} s each${ceilings ? `; this machine: ${ceilings.gflops.toFixed(0)} GFLOP/s (float32), ${ceilings.gbps.toFixed(0)} GB/s (copy)` : ''}`,
     ...columns([['of step', 'a step', 'calls', 'reached', 'of ceiling', 'op'], ...lines], ['right', 'right', 'right', 'right', 'right', 'left']),
-    `the other ${Math.max(0, rows.length - SHOWN)} ops ${percent(rest)}, outside of ops ${percent(outside)}; every call: ${file}`,
+    `the other ${Math.max(0, rows.length - SHOWN)} ops ${percent(rest)}, outside of ops ${percent(outside)}; the first calls one by one: ${file}`,
   ];
 }

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
-import { createCpuBackend, type CpuBackend } from '@qdylora/cpu-kernels';
+import { ceilingOf, createCpuBackend, type CpuBackend } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from './attach-adapter.ts';
 import type { Ceilings } from './op-profile.ts';
@@ -59,14 +59,8 @@ async function cpuBackend({ numThreads, warn = () => {} }: ChooseBackendOptions)
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {
-  return backend.memory.scoped(() => {
-    const best = (name: string, floats: number): number => {
-      const { data } = backend.memory.allocate('f32', [floats]), call = backend.native(name);
-      data.fill(0);
-      return Math.max(...Array.from({ length: 8 }, () => call(data)));
-    };
-    return { gflops: best('fmaPeak', backend.threads), gbps: best('copyBandwidth', 1 << 24) };
-  });
+  const best = (what: 'gflops' | 'gbps'): number => backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
+  return { gflops: best('gflops'), gbps: best('gbps') };
 }
 
 interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void }

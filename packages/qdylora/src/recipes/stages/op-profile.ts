@@ -30,7 +30,7 @@ export interface ProfileSummary {
 /** Times ops while steps run. */
 export interface OpProfile {
   readonly aroundCall: (call: OpCall, run: () => void) => void;
-  /** What runs meanwhile is no step's: judging, saving. */
+  /** What runs meanwhile is no step's: judging. */
   without<T>(body: () => Promise<T>): Promise<T>;
   endStep(seconds: number): void;
   summary(ceilings: Ceilings | null): ProfileSummary;
@@ -38,7 +38,7 @@ export interface OpProfile {
   trace(): string;
 }
 
-/** Calls that the trace keeps: some thirty steps of a 30-layer model would be 50 MB of text. */
+/** Calls that the trace keeps: some 3 MB of text. */
 const TRACED_CALLS = 20_000;
 
 /** When it ran, in milliseconds. */
@@ -76,12 +76,15 @@ export function openProfile(): OpProfile {
 
 function summaryOf(totals: readonly Total[], { steps, stepSeconds, ceilings }: { steps: number; stepSeconds: number; ceilings: Ceilings | null }): ProfileSummary {
   const rows = totals.map(({ op, shapes, calls, seconds, flops, bytes }): ProfileRow => {
-    const gflops = flops > 0 ? flops / seconds / 1e9 : null, gbps = flops > 0 ? null : bytes / seconds / 1e9;
-    const fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / ceilings.gflops;
+    const { gflops = null, gbps = null } = rateOf({ flops, bytes, seconds }), fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / ceilings.gflops;
     return { op, shapes, calls, seconds, share: seconds / stepSeconds, gflops, gbps, fraction };
   }).sort((a, b) => b.seconds - a.seconds);
   return { rows, steps, stepSeconds, outside: 1 - rows.reduce((sum, { seconds }) => sum + seconds, 0) / stepSeconds, ceilings };
 }
+
+/** What an op is judged by: its operations where it counts them, else the bytes that it moves. */
+const rateOf = ({ flops, bytes, seconds }: { flops: number; bytes: number; seconds: number }): { gflops?: number; gbps?: number } =>
+  (flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 });
 
 /** Shapes of the first two inputs that are no tables: enough to tell layers apart. */
 function shapesOf({ inputs, attributes }: OpCall): string {
@@ -93,6 +96,5 @@ function shapesOf({ inputs, attributes }: OpCall): string {
 const bytesOf = (arrays: Arrays): number => Object.values(arrays).reduce((sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0), 0);
 
 function traceEvent({ op, shapes, start, end, flops, bytes }: Traced): Record<string, unknown> {
-  const seconds = (end - start) / 1000, rate = flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 };
-  return { name: op, ph: 'X', pid: 1, tid: 1, ts: start * 1000, dur: (end - start) * 1000, args: { shapes, ...rate } };
+  return { name: op, ph: 'X', pid: 1, tid: 1, ts: start * 1000, dur: (end - start) * 1000, args: { shapes, ...rateOf({ flops, bytes, seconds: (end - start) / 1000 }) } };
 }
