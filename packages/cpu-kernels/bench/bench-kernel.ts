@@ -64,7 +64,7 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(backend: Backend, op: 
 
 function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op: Op<I, O, A>, one: BenchCase<I, O, A>): void {
   backend.memory.scoped(() => {
-    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [], peak = ceilingOf(backend, one.flops === undefined ? 'gbps' : 'gflops');
+    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [], peak = ceilingOf(backend, one.flops === undefined ? 'gbps' : (one.attributes as { computeDtype?: 'f32' | 'bf16' }).computeDtype ?? 'f32');
     for (let spent = 0; seconds.length < 5 || (spent < 0.7 && seconds.length < 400);) {
       if (seconds.length % 16 === 0) peaks.push(peak());
       const start = performance.now();

@@ -1,6 +1,6 @@
 // The machine's ceilings, measured with this level's own instructions, so that a bench can report a fraction of what is possible here and now.
 // Each thread runs its own independent chains (fmaPeak) or copies its own share of the array (copyBandwidth).
-// fmaPeak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle. copyBandwidth: 4 bytes read and 4 written per float.
+// fmaPeak, bf16Peak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle. copyBandwidth: 4 bytes read and 4 written per float.
 // Assumes that the caller repeats and takes the best: the cores may be shared.
 // Dropped: deriving the peak from a nominal clock; turbo makes that a guess.
 #include <time.h>
@@ -16,8 +16,9 @@ double seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// GFLOP/s of all threads together: the sum of what each thread reached by itself.
-double fmaPeak(Threads& threads, Out<float> sink) {
+// GFLOP/s of all threads together: the sum of what each thread reached by itself. `flops` of one `step` on a vector, by chains that do not wait for each other.
+template <class Step>
+double peakOf(Threads& threads, Out<float> sink, double flops, const Step& step) {
   constexpr int CHAINS = 12, STEPS = 400000;
   const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
   double rate[1024] = {};
@@ -27,18 +28,28 @@ double fmaPeak(Threads& threads, Out<float> sink) {
     F32x a = all(0.999f), b = all(1e-3f);
     asm volatile("" : "+m"(a), "+m"(b));
     const double start = seconds();
-    for (int step = 0; step < STEPS; step++) {
+    for (int i = 0; i < STEPS; i++) {
 #pragma GCC unroll 12
-      for (int i = 0; i < CHAINS; i++) c[i] = fma(c[i], a, b);
+      for (int chain = 0; chain < CHAINS; chain++) c[chain] = step(c[chain], a, b);
     }
     F32x sum{};
     for (int i = 0; i < CHAINS; i++) sum += c[i];
     if (sink.size) sink.data[part] = sumOf(sum);
-    rate[part] = 2.0 * WIDTH * CHAINS * STEPS / (seconds() - start) / 1e9;
+    rate[part] = flops * WIDTH * CHAINS * STEPS / (seconds() - start) / 1e9;
   });
   double total = 0;
   for (int part = 0; part < parts; part++) total += rate[part];
   return total;
+}
+
+double fmaPeak(Threads& threads, Out<float> sink) {
+  return peakOf(threads, sink, 2, [](F32x c, F32x a, F32x b) { return fma(c, a, b); });
+}
+
+// Products of bf16 numbers in pairs; 0 where the level multiplies bf16 numbers one by one, by the instructions of fmaPeak.
+double bf16Peak(Threads& threads, Out<float> sink) {
+  if constexpr (BF16_PAIRS) return peakOf(threads, sink, 4, [](F32x c, F32x a, F32x b) { return addPairs(c, asI32(a), asI32(b)); });
+  else return 0 * static_cast<double>(threads.count() + static_cast<int>(sink.size));
 }
 
 // GB/s of reading one half of `data` and writing the other.
@@ -56,5 +67,6 @@ double copyBandwidth(Threads& threads, Out<float> data) {
 
 }  // namespace
 QD_EXPORT(fmaPeak)
+QD_EXPORT(bf16Peak)
 QD_EXPORT(copyBandwidth)
 }  // namespace qdylora::QD_LEVEL

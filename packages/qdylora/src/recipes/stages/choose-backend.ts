@@ -59,8 +59,8 @@ async function cpuBackend({ numThreads, warn = () => {} }: ChooseBackendOptions)
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {
-  const best = (what: 'gflops' | 'gbps'): number => backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
-  return { gflops: best('gflops'), gbps: best('gbps') };
+  const best = (what: 'f32' | 'bf16' | 'gbps'): number => backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
+  return { gflops: best('f32'), bf16Gflops: best('bf16'), gbps: best('gbps') };
 }
 
 interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void }

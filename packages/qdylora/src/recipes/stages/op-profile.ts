@@ -1,7 +1,7 @@
 import { DTYPE_BYTES, elementCount, shapeText, type Arrays, type OpCall } from '@qdylora/contract';
 
-/** The fastest that this machine can go, measured just now: GFLOP/s of float32 multiply-adds, GB/s of a copy. */
-export interface Ceilings { readonly gflops: number; readonly gbps: number }
+/** The fastest that this machine can go, measured just now: GFLOP/s of multiply-adds of float32 and of bf16 numbers, GB/s of a copy. */
+export interface Ceilings { readonly gflops: number; readonly bf16Gflops: number; readonly gbps: number }
 
 /** All calls of one op with the same shapes. */
 export interface ProfileRow {
@@ -44,7 +44,7 @@ const TRACED_CALLS = 20_000;
 /** When it ran, in milliseconds. */
 interface Traced { readonly op: string; readonly shapes: string; readonly start: number; readonly end: number; readonly flops: number; readonly bytes: number }
 
-interface Total { readonly op: string; readonly shapes: string; calls: number; seconds: number; flops: number; bytes: number }
+interface Total { readonly op: string; readonly shapes: string; readonly isBf16: boolean; calls: number; seconds: number; flops: number; bytes: number }
 
 export function openProfile(): OpProfile {
   const totals = new Map<string, Total>(), traced: Traced[] = [];
@@ -56,7 +56,7 @@ export function openProfile(): OpProfile {
       const end = performance.now();
       if (!isCounting) return;
       const shapes = shapesOf(call), key = `${call.op.name} ${shapes}`, flops = call.op.flops?.(call.inputs, call.attributes) ?? 0, bytes = bytesOf(call.inputs) + bytesOf(call.outputs);
-      if (!totals.has(key)) totals.set(key, { op: call.op.name, shapes, calls: 0, seconds: 0, flops: 0, bytes: 0 });
+      if (!totals.has(key)) totals.set(key, { op: call.op.name, shapes, isBf16: (call.attributes as { computeDtype?: string }).computeDtype === 'bf16', calls: 0, seconds: 0, flops: 0, bytes: 0 });
       const total = totals.get(key)!;
       total.calls++;
       total.seconds += (end - start) / 1000;
@@ -75,8 +75,8 @@ export function openProfile(): OpProfile {
 }
 
 function summaryOf(totals: readonly Total[], { steps, stepSeconds, ceilings }: { steps: number; stepSeconds: number; ceilings: Ceilings | null }): ProfileSummary {
-  const rows = totals.map(({ op, shapes, calls, seconds, flops, bytes }): ProfileRow => {
-    const { gflops = null, gbps = null } = rateOf({ flops, bytes, seconds }), fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / ceilings.gflops;
+  const rows = totals.map(({ op, shapes, isBf16, calls, seconds, flops, bytes }): ProfileRow => {
+    const { gflops = null, gbps = null } = rateOf({ flops, bytes, seconds }), fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / (isBf16 ? ceilings.bf16Gflops : ceilings.gflops);
     return { op, shapes, calls, seconds, share: seconds / stepSeconds, gflops, gbps, fraction };
   }).sort((a, b) => b.seconds - a.seconds);
   return { rows, steps, stepSeconds, outside: 1 - rows.reduce((sum, { seconds }) => sum + seconds, 0) / stepSeconds, ceilings };
