@@ -1,6 +1,5 @@
 #pragma once
 #include "attention-tiles.h"
-#include "vector-math.h"
 
 // The few-columns form of a softmax over keys: lanes run along headDim and along keys, K and V are streamed row by row, each read once for all columns.
 // For segments with at most 8 columns (decoding), where lanes = columns would leave most of a vector empty and jump between rows.
@@ -52,6 +51,15 @@ QD_INLINE void addValues(const float* v, Size stride, const float* p, Size dim, 
   }
 }
 
+// The rule on the scores of one column along keys; `distance`: first key − the query's own key.
+QD_INLINE void applyRule(float* scores, int keys, const ScoreRule& rule, float slope, int distance) {
+  for (int i = 0; i < keys; i += WIDTH) {
+    F32x at = all(slope), derivative;
+    for (int lane = 0; lane < WIDTH; lane++) at[lane] *= static_cast<float>(distance + i + lane);
+    store(scores + i, rule.capped(load(scores + i), &derivative) + at);
+  }
+}
+
 // scores → p along the keys of one column; masked ones become 0.
 QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, float lowest, float* largest, float* sum) {
   for (int i = 0; i < keys; i++) if (i < firstSeen || i > lastSeen) scores[i] = -__builtin_inff();
@@ -70,7 +78,7 @@ QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, 
 struct FewColumns { const float *k, *v; Size stride, dim, padded; int from, keys; };
 
 // q: [columns][padded], scaled. scores: [8][CHUNK]. o: [columns][padded], scratch. At most CHUNK keys.
-inline void attendFewColumns(const FewColumns& a, const Columns& c, const float* q, float* scores, float* o, float lowest, const Softmax& state) {
+inline void attendFewColumns(const FewColumns& a, const Columns& c, const float* q, float* scores, float* o, float lowest, const ScoreRule& rule, const Softmax& state) {
   for (int key = 0; key < a.keys; key++) {
     const float* k = a.k + static_cast<Size>(key) * a.stride;
     prefetchRow(k + AHEAD * a.stride, a.dim);
@@ -80,6 +88,7 @@ inline void attendFewColumns(const FewColumns& a, const Columns& c, const float*
     if (column < c.count) scoreKey<1>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
   }
   for (int column = 0; column < c.count; column++) {
+    if (rule.changesScores()) applyRule(scores + column * CHUNK, a.keys, rule, c.slope[column], a.from - c.last[column]);
     softmaxRow(scores + column * CHUNK, a.keys, c.first[column] - a.from, c.last[column] - a.from, lowest, state.largest + column, state.sum + column);
     for (Size d = 0; d < a.padded; d++) o[static_cast<Size>(column) * a.padded + d] = 0;
   }

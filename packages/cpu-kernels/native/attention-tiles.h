@@ -1,5 +1,6 @@
 #pragma once
 #include "tile-product.h"
+#include "vector-math.h"
 
 // How the attention kernels cut their work. A *column* is one (query, head) of the heads that share a kv head, queries first; 64 columns are one tile and
 // stand side by side in vector lanes, so a softmax runs down the lanes and K and V are read in place, element by element, without packing.
@@ -34,18 +35,36 @@ struct AttentionShape {
   }
 };
 
+// What becomes of scale · q·k: softCap · tanh(· / softCap) where softCap > 0, then slopes[head] · (key − query's own key) where there are slopes ([heads]).
+struct ScoreRule {
+  float scale, softCap;
+  const float* slopes;
+  bool changesScores() const { return softCap > 0 || slopes; }
+  // Sets `slope` to the derivative of the cap.
+  QD_INLINE F32x capped(F32x score, F32x* slope) const {
+    if (!(softCap > 0)) { *slope = all(1.f); return score; }
+    const F32x t = hyperbolicTangent(score / softCap);
+    *slope = fma(-t, t, all(1.f));
+    return t * softCap;
+  }
+};
+
 // Up to 64 columns of one tile; those past `count` repeat the last one's limits and hold zeros.
 struct Columns {
   int begin, count, width;                  // first column within the segment, how many, rounded up to whole vectors
   std::int32_t first[TILE], last[TILE];     // range of keys that each one sees, inclusive
+  float slope[TILE];                        // ALiBi
   int firstKey() const { return first[0]; }
   int lastKey() const { return last[count - 1]; }
   // True where every column sees all the keys [from, to): then nothing has to be masked.
   bool seeAll(int from, int to) const { return from >= first[count - 1] && to - 1 <= last[0]; }
   QD_INLINE I32x sees(int key, int c) const { return (allI32(key) >= loadI32(first + c)) & (allI32(key) <= loadI32(last + c)); }
+  // What ALiBi adds to the scores of columns [c, c + WIDTH) with a key.
+  QD_INLINE F32x bias(int key, int c) const { return load(slope + c) * toF32(allI32(key) - loadI32(last + c)); }
 };
 
-inline Columns columnsOf(const AttentionShape& shape, const Segment& s, int tile) {
+// `slopes`: ALiBi slopes of all heads, or nullptr.
+inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile, const float* slopes) {
   Columns c;
   const int group = static_cast<int>(shape.group()), window = shape.window > 0 && shape.window < 0x7fffffff ? static_cast<int>(shape.window) : 0x7fffffff;
   c.begin = tile * TILE;
@@ -55,6 +74,7 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, int tile
     const int query = s.q0 + (c.begin + smaller(i, c.count - 1)) / group;
     c.last[i] = s.k1 - (s.q1 - query);
     c.first[i] = c.last[i] - s.k0 >= window ? c.last[i] - window + 1 : s.k0;
+    c.slope[i] = slopes ? slopes[kvHead * shape.group() + static_cast<Size>((c.begin + smaller(i, c.count - 1)) % group)] : 0.f;
   }
   return c;
 }

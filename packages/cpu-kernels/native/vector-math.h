@@ -30,6 +30,18 @@ QD_INLINE F32x exponential(F32x x) {
 // 1 / (1 + e^−x); exact limits 0 and 1.
 QD_INLINE F32x sigmoid(F32x x) { return 1.f / (1.f + exponential(-x)); }
 
+// tanh x within 3 ulp: an odd polynomial near 0 (minimax coefficients as in Cephes tanhf), 1 − 2 / (e^2|x| + 1) elsewhere. NaN stays NaN.
+QD_INLINE F32x hyperbolicTangent(F32x x) {
+  const F32x size = absolute(x), far = 1.f - 2.f / (exponential(size + size) + 1.f), square = x * x;
+  F32x p = all(-5.70498872745e-3f);
+  p = fma(p, square, all(2.06390887954e-2f));
+  p = fma(p, square, all(-5.37397155531e-2f));
+  p = fma(p, square, all(1.33314422036e-1f));
+  p = fma(p, square, all(-3.33332819422e-1f));
+  const F32x near = x * fma(p, square, all(1.f)), signedFar = asF32(asI32(far) | (asI32(x) & INT32_MIN));
+  return select(size < 0.625f, near, signedFar);
+}
+
 // Natural logarithm of one number; within 2 ulp, x > 0 and normal.
 QD_INLINE float logarithm(float x) { return __builtin_logf(x); }
 

@@ -35,3 +35,17 @@ test('the sigmoid is within 3 ulp where it is normal, and 0 and 1 at the ends', 
     expect(Array.from(ends)).toEqual([0, 1]);
   }
 });
+
+test('the hyperbolic tangent is within 3 ulp, odd, and ±1 at the ends', () => {
+  const x = Float32Array.from({ length: 200_001 }, (_, i) => (i - 100_000) * (i % 2 ? 1e-4 : 3e-6)), y = new Float32Array(x.length), negative = new Float32Array(x.length), ends = new Float32Array(5);
+  for (const { backends } of levels) {
+    backends[0]!.native('hyperbolicTangents')(x, y);
+    let worst = 0;
+    for (let i = 0; i < x.length; i++) worst = Math.max(worst, x[i] === 0 ? Math.abs(y[i]!) : ulps(y[i]!, Math.tanh(x[i]!)));
+    expect(worst).toBeLessThanOrEqual(3);
+    backends[0]!.native('hyperbolicTangents')(x.map((number) => -number), negative);
+    expect(negative).toEqual(y.map((number) => -number));
+    backends[0]!.native('hyperbolicTangents')(Float32Array.of(-Infinity, Infinity, 0, -0, NaN), ends);
+    expect(Array.from(ends)).toEqual([-1, 1, 0, -0, NaN]);
+  }
+});

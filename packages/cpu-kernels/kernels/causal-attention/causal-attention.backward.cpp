@@ -5,14 +5,13 @@
 // Assumes y and logSumExp from the forward call; sizes and segments are checked below.
 // Not done: atomics on dk and dv (not repeatable), one scratch copy of dq per block of keys (its memory grows with length squared).
 #include "../../native/attention-tiles.h"
-#include "../../native/vector-math.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
 constexpr int KEY_BLOCK = 4 * TILE;
 
-struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, *dk, *dv; float scale; };
+struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, *dk, *dv; ScoreRule rule; };
 
 // Scratch of one part. Transposed arrays are [headDim][TILE], rows [TILE][paddedDim]; dk, dv: [keys of the longest segment][paddedDim].
 struct Buffers { float *qT, *dyT, *dqT, *qRows, *dyRows, *p, *e, *own, *logSumExp, *dk, *dv; };
@@ -60,12 +59,15 @@ void packColumnNumbers(const Buffers& b, const BackwardArrays& a, const Attentio
 }
 
 // scores → p, dy·v → e. A masked entry is 0 whatever its numbers were.
-template <bool MASK>
-void weigh(const Buffers& b, const Columns& c, int key, int keys, float scale) {
+template <bool MASK, bool RULE>
+void weigh(const Buffers& b, const Columns& c, int key, int keys, const ScoreRule& rule) {
   for (int i = 0; i < keys; i++) {
     for (int j = 0; j < c.width; j += WIDTH) {
       float *pAt = b.p + i * TILE + j, *eAt = b.e + i * TILE + j;
-      F32x p = exponential(load(pAt) - load(b.logSumExp + j)), e = p * (load(eAt) - load(b.own + j)) * scale;
+      F32x score = load(pAt), slope;
+      if constexpr (RULE) score = rule.capped(score, &slope) + c.bias(key + i, j);
+      F32x p = exponential(score - load(b.logSumExp + j)), e = p * (load(eAt) - load(b.own + j)) * rule.scale;
+      if constexpr (RULE) e = e * slope;
       if constexpr (MASK) {
         const I32x sees = c.sees(key + i, j);
         p = select(sees, p, F32x{});
@@ -88,8 +90,9 @@ void addTile(const AttentionShape& shape, const Item& item, const Columns& c, co
     const Size at = static_cast<Size>(key) * stride + item.kvHead * shape.headDim, own = static_cast<Size>(key - item.from) * rows;
     tileProduct<false>({b.p, TILE}, {a.k + at, stride, 1}, {b.qT, TILE}, keys, c.width, dim);
     tileProduct<false>({b.e, TILE}, {a.v + at, stride, 1}, {b.dyT, TILE}, keys, c.width, dim);
-    if (c.seeAll(key, key + keys)) weigh<false>(b, c, key, keys, a.scale);
-    else weigh<true>(b, c, key, keys, a.scale);
+    const bool mask = !c.seeAll(key, key + keys);
+    if (a.rule.changesScores()) mask ? weigh<true, true>(b, c, key, keys, a.rule) : weigh<false, true>(b, c, key, keys, a.rule);
+    else mask ? weigh<true, false>(b, c, key, keys, a.rule) : weigh<false, false>(b, c, key, keys, a.rule);
     if (item.forKeys) {
       tileProduct<true>({b.dv + own, rows}, {b.p, TILE, 1}, {b.dyRows, rows}, keys, padded, c.count);
       tileProduct<true>({b.dk + own, rows}, {b.e, TILE, 1}, {b.qRows, rows}, keys, padded, c.count);
@@ -104,10 +107,10 @@ void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays
   const Size keys = static_cast<Size>(item.to - item.from), padded = shape.paddedDim();
   if (item.forKeys) { clear(b.dk, keys * padded); clear(b.dv, keys * padded); }
   for (int tile = item.tile0; tile < item.tile1; tile++) {
-    const Columns c = columnsOf(shape, item.s, tile);
+    const Columns c = columnsOf(shape, item.s, item.kvHead, tile, a.rule.slopes);
     const bool meets = c.lastKey() >= item.from && c.firstKey() < item.to;
     if (!meets && !item.forQueries) continue;
-    packTransposed(b.qT, a.q, shape, item.s, item.kvHead, c, a.scale);
+    packTransposed(b.qT, a.q, shape, item.s, item.kvHead, c, a.rule.scale);
     packTransposed(b.dyT, a.dy, shape, item.s, item.kvHead, c, 1);
     packColumnNumbers(b, a, shape, item.s, item.kvHead, c);
     if (item.forKeys) {
@@ -183,20 +186,21 @@ Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegm
   return shape.valid() ? static_cast<Size>(threads.count()) * backwardPartFloats(shape) : 0;
 }
 
-Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, In<float> y, In<float> logSumExp, In<float> dy,
-                               Out<float> dq, Out<float> dk, Out<float> dv, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale) {
+Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, In<float> y, In<float> logSumExp, In<float> dy,
+                               Out<float> dq, Out<float> dk, Out<float> dv, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale, float softCap) {
   const Size ofQueries = queries * heads * headDim, ofKeys = keys * kvHeads * headDim;
   const In<float> likeQ[] = {q, y, dy}, likeK[] = {k, v};
   for (const In<float>& array : likeQ) QD_NEED(array, ofQueries);
   for (const In<float>& array : likeK) QD_NEED(array, ofKeys);
   QD_NEED(logSumExp, queries * heads);
+  QD_NEED_IF_GIVEN(alibiSlopes, heads);
   QD_NEED(dq, ofQueries);
   QD_NEED(dk, ofKeys);
   QD_NEED(dv, ofKeys);
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
   QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim));
-  const BackwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, scale};
+  const BackwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, {scale, softCap, alibiSlopes.data}};
   clearOutside(shape, arrays);
   const int parts = threads.partsFor(10.0 * static_cast<double>(ofQueries) * static_cast<double>(keys), ATTENTION_GRAIN);
   const bool twoPasses = twoPassesPay(shape, parts);

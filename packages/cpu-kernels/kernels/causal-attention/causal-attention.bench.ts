@@ -4,7 +4,7 @@ import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
 interface Setting { readonly queries: number; readonly keys: number; readonly heads: number; readonly kvHeads: number; readonly headDim: number }
-const attributesOf = ({ heads, kvHeads, headDim }: Setting) => ({ heads, kvHeads, headDim, window: 0, scale: 1 / Math.sqrt(headDim) });
+const attributesOf = ({ heads, kvHeads, headDim }: Setting) => ({ heads, kvHeads, headDim, window: 0, scale: 1 / Math.sqrt(headDim), softCap: 0, computeDtype: 'f32' as const });
 const labelOf = ({ queries, keys, heads, kvHeads, headDim }: Setting): string => `${queries}/${keys} heads ${heads}/${kvHeads}×${headDim}`;
 const inputsOf = ({ queries, keys, heads, kvHeads, headDim }: Setting) => ({
   q: normalView(1, 'q', [queries, heads * headDim]), k: normalView(1, 'k', [keys, kvHeads * headDim]), v: normalView(1, 'v', [keys, kvHeads * headDim]), querySegments: i32View([2], [0, queries]), keySegments: i32View([2], [0, keys]),

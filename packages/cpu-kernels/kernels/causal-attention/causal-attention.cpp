@@ -37,6 +37,16 @@ Size partialCount(const AttentionShape& shape) {
 // One piece of forward work. `partial`: where its chunk's result goes, counted in partials, or −1.
 struct Item { Segment s; Size kvHead; int tile, from, to, partial, chunk, chunks; };
 
+void applyRule(float* scores, const Columns& c, int key, int keys, const ScoreRule& rule) {
+  for (int i = 0; i < keys; i++) {
+    for (int j = 0; j < c.width; j += WIDTH) {
+      float* at = scores + i * TILE + j;
+      F32x derivative;
+      store(at, rule.capped(load(at), &derivative) + c.bias(key + i, j));
+    }
+  }
+}
+
 void maskScores(float* scores, const Columns& c, int key, int keys) {
   for (int i = 0; i < keys; i++) {
     for (int j = 0; j < c.width; j += WIDTH) {
@@ -66,11 +76,11 @@ void updateSoftmax(const Softmax& state, float* scores, const Columns& c, int ke
   }
 }
 
-struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; float scale; };
+struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; ScoreRule rule; };
 
 // The columns' softmax over the item's keys.
 void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* qT, float* scores, const Softmax& state) {
-  packTransposed(qT, a.q, shape, item.s, item.kvHead, c, a.scale);
+  packTransposed(qT, a.q, shape, item.s, item.kvHead, c, a.rule.scale);
   for (int j = 0; j < c.width; j += WIDTH) { store(state.largest + j, all(LOWEST)); store(state.sum + j, F32x{}); }
   for (Size d = 0; d < shape.headDim; d++) for (int j = 0; j < c.width; j += WIDTH) store(state.o + d * TILE + j, F32x{});
   const int dim = static_cast<int>(shape.headDim), end = smaller(item.to, c.lastKey() + 1);
@@ -78,6 +88,7 @@ void attend(const AttentionShape& shape, const Item& item, const Columns& c, con
     const int keys = smaller(TILE, end - key);
     const Size at = static_cast<Size>(key) * shape.keyStride() + item.kvHead * shape.headDim;
     tileProduct<false>({scores, TILE}, {a.k + at, shape.keyStride(), 1}, {qT, TILE}, keys, c.width, dim);
+    if (a.rule.changesScores()) applyRule(scores, c, key, keys, a.rule);
     if (!c.seeAll(key, key + keys)) maskScores(scores, c, key, keys);
     updateSoftmax(state, scores, c, keys, shape.headDim);
     tileProduct<true>({state.o, TILE}, {a.v + at, 1, shape.keyStride()}, {scores, TILE}, dim, c.width, keys);
@@ -90,9 +101,9 @@ void attendFew(const AttentionShape& shape, const Item& item, const Columns& c, 
   const Size padded = shape.paddedDim(), at = static_cast<Size>(from) * shape.keyStride() + item.kvHead * shape.headDim;
   for (int i = 0; i < c.count; i++) {
     const float* row = a.q + columnOffset(shape, item.s, item.kvHead, c.begin + i);
-    for (Size d = 0; d < padded; d++) q[static_cast<Size>(i) * padded + d] = d < shape.headDim ? row[d] * a.scale : 0.f;
+    for (Size d = 0; d < padded; d++) q[static_cast<Size>(i) * padded + d] = d < shape.headDim ? row[d] * a.rule.scale : 0.f;
   }
-  attendFewColumns({a.k + at, a.v + at, shape.keyStride(), shape.headDim, padded, from, keys}, c, q, scores, q + FEW_COLUMNS * padded, LOWEST, state);
+  attendFewColumns({a.k + at, a.v + at, shape.keyStride(), shape.headDim, padded, from, keys}, c, q, scores, q + FEW_COLUMNS * padded, LOWEST, a.rule, state);
 }
 
 void writeOutput(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const ForwardArrays& a, const Softmax& state) {
@@ -153,24 +164,26 @@ Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In
   return static_cast<Size>(threads.count()) * forwardPartFloats(shape) + partialCount(shape) * partialFloats(shape);
 }
 
-Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Out<float> y, Out<float> logSumExp, Out<float> scratch,
-                       Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale) {
+Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes,
+                       Out<float> y, Out<float> logSumExp, Out<float> scratch,
+                       Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale, float softCap) {
   QD_NEED(q, queries * heads * headDim);
   QD_NEED(k, keys * kvHeads * headDim);
   QD_NEED(v, keys * kvHeads * headDim);
+  QD_NEED_IF_GIVEN(alibiSlopes, heads);
   QD_NEED(y, queries * heads * headDim);
   QD_NEED(logSumExp, queries * heads);
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, window);
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
   QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim));
-  const ForwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, scale};
+  const ForwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, {scale, softCap, alibiSlopes.data}};
   const Size partials = partialCount(shape), perPart = forwardPartFloats(shape);
   float* const firstPartial = scratch.data + static_cast<Size>(threads.count()) * perPart;
   const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
     float *own = scratch.data + static_cast<Size>(part) * perPart, *qT = own, *scores = qT + shape.paddedDim() * TILE, *state = scores + TILE * TILE;
     visitForwardItems(shape, parts, part, [&](const Item& item) {
-      const Columns c = columnsOf(shape, item.s, item.tile);
+      const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, alibiSlopes.data);
       const Softmax result = softmaxAt(item.partial < 0 ? state : firstPartial + static_cast<Size>(item.partial) * partialFloats(shape));
       if (hasFewColumns(shape, item.s)) attendFew(shape, item, c, arrays, qT, scores, result);
       else attend(shape, item, c, arrays, qT, scores, result);
@@ -180,7 +193,7 @@ Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, 
     threads.barrier();
     visitForwardItems(shape, 1, 0, [&](const Item& item) {
       if (item.partial < 0 || item.chunk > 0 || (item.partial / item.chunks) % parts != part) return;
-      const Columns c = columnsOf(shape, item.s, item.tile);
+      const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, alibiSlopes.data);
       float* at = firstPartial + static_cast<Size>(item.partial) * partialFloats(shape);
       joinChunks(shape, c, at, item.chunks);
       writeOutput(shape, item.s, item.kvHead, c, arrays, softmaxAt(at));

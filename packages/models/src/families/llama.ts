@@ -60,7 +60,7 @@ function attention({ selfAttn }: LlamaLayer, config: LlamaConfig, ctx: ForwardCo
   const seen = cache ? cache.append(turnedK.view, v.view) : { k: turnedK, v, segments: batch.segments };
   const { y } = apply(ctx, differentiableCausalAttention, {
     q: turnedQ, k: seen.k, v: seen.v, querySegments: constant(batch.segments), keySegments: constant(seen.segments),
-  } as never, { heads, kvHeads, headDim, scale: 1 / Math.sqrt(headDim), window: 0 }) as { y: Hidden };
+  } as never, { heads, kvHeads, headDim, scale: 1 / Math.sqrt(headDim), softCap: 0, window: 0, computeDtype: ctx.computeDtype }) as { y: Hidden };
   return selfAttn.oProj.forward(ctx, y);
 }
 

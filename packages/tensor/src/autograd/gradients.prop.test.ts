@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   apply, backward, constant, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLinear, differentiableLinearCrossEntropy, differentiableRmsNorm, differentiableRope,
-  differentiableSiluGate, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type ForwardContext, type Recorder, type Tensor,
+  differentiableSiluGate, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
 } from '../index.ts';
 import { runOp } from '@qdylora/contract';
 
@@ -23,7 +23,16 @@ const GRADIENT_BOUND = 2e-3;
 
 const segmentsOf = (tokens: number): ArrayView<'i32'> => i32View([3], [0, Math.floor(tokens / 3), tokens]);
 
-const CASES: Record<string, (backend: Backend, next: () => number, tokens: number) => { inputs: ArrayView<'f32'>[]; run: (r: Recorder, i: readonly F32[]) => F32 }> = {
+type Case = (backend: Backend, next: () => number, tokens: number) => { inputs: ArrayView<'f32'>[]; run: (r: Recorder, i: readonly F32[]) => F32 };
+
+const attentionCase = (options: Partial<AttentionAttributes>, alibiSlopes?: ArrayView<'f32'>): Case => (_, next, tokens) => ({
+  inputs: [randomF32([tokens, 8], next), randomF32([tokens, 4], next), randomF32([tokens, 4], next)],
+  run: (r, [q, k, v]) => apply(r, differentiableCausalAttention, {
+    q: q!, k: k!, v: v!, querySegments: constant(segmentsOf(tokens)), keySegments: constant(segmentsOf(tokens)), alibiSlopes: alibiSlopes && constant(alibiSlopes),
+  } as never, { heads: 4, kvHeads: 2, headDim: 2, scale: 0.7, softCap: 0, window: 0, computeDtype: 'f32', ...options }).y as F32,
+});
+
+const CASES: Record<string, Case> = {
   linear: (_, next, tokens) => ({
     inputs: [randomF32([tokens, 3], next), randomF32([4, 3], next), randomF32([4], next)],
     run: (r, [x]) => apply(r, differentiableLinear, { x: x!, weight: constant(randomF32([4, 3], seededNumbers(5))), bias: undefined }, f32).y,
@@ -42,11 +51,10 @@ const CASES: Record<string, (backend: Backend, next: () => number, tokens: numbe
   'silu-gate': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next, 2), randomF32([tokens, 4], next, 2)], run: (r, [gate, up]) => apply(r, differentiableSiluGate, { gate: gate!, up: up! }, {}).y }),
   dropout: (_, next, tokens) => ({ inputs: [randomF32([tokens, 8], next)], run: (r, [x]) => apply(r, differentiableDropout, { x: x! }, { probability: 0.4, key: 3, counter: 9 }).y }),
   'add of a value to itself': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next)], run: (r, [x]) => apply(r, differentiableAdd, { a: x!, b: x! }, {}).y }),
-  'causal-attention': (_, next, tokens) => ({
-    inputs: [randomF32([tokens, 8], next), randomF32([tokens, 4], next), randomF32([tokens, 4], next)],
-    run: (r, [q, k, v]) => apply(r, differentiableCausalAttention, { q: q!, k: k!, v: v!, querySegments: constant(segmentsOf(tokens)), keySegments: constant(segmentsOf(tokens)) } as never,
-      { heads: 4, kvHeads: 2, headDim: 2, scale: 0.7, window: tokens > 5 ? 3 : 0 }).y as F32,
-  }),
+  'causal-attention': attentionCase({}),
+  'causal-attention with a window': attentionCase({ window: 3 }),
+  'causal-attention with soft-capped scores': attentionCase({ softCap: 0.5 }),
+  'causal-attention with ALiBi': attentionCase({ softCap: 1.5 }, f32View([4], [0.5, 0.25, -0.5, 2])),
 };
 
 describe.each(Object.entries(CASES))('the gradient of %s', (_, make) => {
