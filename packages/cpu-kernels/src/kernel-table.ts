@@ -16,6 +16,7 @@ import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
 import { ropeKernels } from '../kernels/rope/rope.ts';
 import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
 import { siluGateKernels } from '../kernels/silu-gate/silu-gate.ts';
+import { splitColumnsKernels } from '../kernels/split-columns/split-columns.ts';
 import { sumOfSquaresKernels } from '../kernels/sum-of-squares/sum-of-squares.ts';
 import type { CpuDoor } from './addon-functions.ts';
 
@@ -23,7 +24,7 @@ import type { CpuDoor } from './addon-functions.ts';
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
   dropoutKernels, embeddingKernels, fillKernels, linearCrossEntropyKernels, linearKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
-  ropeKernels, scaleByKernels, siluGateKernels, sumOfSquaresKernels,
+  ropeKernels, scaleByKernels, siluGateKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 
 export const cpuKernels = (door: CpuDoor): BoundKernel[] => FOLDERS.flatMap((folder) => folder(door));

@@ -23,6 +23,7 @@ export * from './ops/rms-norm.ts';
 export * from './ops/rope.ts';
 export * from './ops/scale-by.ts';
 export * from './ops/silu-gate.ts';
+export * from './ops/split-columns.ts';
 export * from './ops/sum-of-squares.ts';
 export * from './parameter.ts';
 export * from './tensor.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { test } from 'vitest';
-import { createHostBackend, runOp } from '@qdylora/contract';
+import { expect, test } from 'vitest';
+import { createHostBackend, elementsOf, reshaped, runOp } from '@qdylora/contract';
 import { rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, relativeBound, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -37,4 +37,15 @@ test('many rows: the weight\'s gradient has the same bits for every number of th
   const { inverseRms } = runOp(createHostBackend(), rmsNorm, { x, weight }, { epsilon: 1e-6, weightOffset: 1 });
   const bound: Bound = () => 64 * EPSILON * Math.sqrt(tokens) * 36; // blocks of 32, then 32 blocks: ≤ 64 roundings of sums of mixed sign
   checkKernel(rmsNormBackward, levels, { inputs: { x, weight, inverseRms, dy }, attributes: { epsilon: 1e-6, weightOffset: 1, accumulate: false }, given: { dWeight: normalView(1, 'dw', [hidden]) }, bound });
+});
+
+test('each head of a row is normalized by itself, forward and backward, as if the heads were rows', () => {
+  const [tokens, heads, headDim] = [5, 3, 20], x = normalView(1, 'x', [tokens, heads * headDim]), weight = normalView(1, 'w', [headDim]), dy = normalView(1, 'dy', [tokens, heads * headDim]), attributes = { epsilon: 1e-5, weightOffset: 1 };
+  const asRows = (view: typeof x): typeof x => reshaped(view, [tokens * heads, headDim]), host = createHostBackend(), dWeight = normalView(1, 'dw', [headDim]);
+  const { y, inverseRms } = runOp(host, rmsNorm, { x, weight }, attributes), rows = runOp(host, rmsNorm, { x: asRows(x), weight }, attributes);
+  expect([y.shape, elementsOf(y), elementsOf(inverseRms)]).toEqual([[tokens, heads * headDim], elementsOf(rows.y), elementsOf(rows.inverseRms)]);
+  const relative = relativeBound(forwardRoundings(headDim));
+  checkKernel(rmsNorm, levels, { inputs: { x, weight }, attributes, bound: (name, i, want) => relative(name, i, want) + (name === 'y' ? EPSILON * 2 * Math.abs(x.data[i]!) * Math.sqrt(headDim) : 0) });
+  const largest = inverseRms.data.reduce((most, r) => Math.max(most, r), 0);
+  checkKernel(rmsNormBackward, levels, { inputs: { x, weight, inverseRms, dy }, attributes: { ...attributes, accumulate: false }, given: { dWeight }, bound: () => 40 * EPSILON * (36 * largest + 1296 * largest ** 3 + 6) });
 });

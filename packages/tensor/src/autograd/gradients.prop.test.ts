@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   apply, backward, constant, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLinear, differentiableLinearCrossEntropy, differentiableRmsNorm, differentiableRope,
-  differentiableSiluGate, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
+  differentiableSiluGate, differentiableSplitColumns, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
 } from '../index.ts';
 import { runOp } from '@qdylora/contract';
 
@@ -40,6 +40,22 @@ const CASES: Record<string, Case> = {
   'rms-norm': (_, next, tokens) => ({
     inputs: [randomF32([tokens, 6], next)],
     run: (r, [x]) => apply(r, differentiableRmsNorm, { x: x!, weight: constant(randomF32([6], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 1 }).y,
+  }),
+  'rms-norm of each head': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next)],
+    run: (r, [x]) => apply(r, differentiableRmsNorm, { x: x!, weight: constant(randomF32([3], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 1 }).y,
+  }),
+  'split-columns': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 10], next)],
+    run: (r, [x]) => {
+      const { first, second, third } = apply(r, differentiableSplitColumns, { x: x! }, { groups: 2, widths: [2, 2, 1] });
+      const ofThird = apply(r, differentiableLinear, { x: third, weight: constant(randomF32([4, 2], seededNumbers(7))), bias: undefined }, f32).y;
+      return apply(r, differentiableAdd, { a: apply(r, differentiableSiluGate, { gate: first, up: second }, {}).y, b: ofThird }, {}).y;
+    },
+  }),
+  'split-columns with a part that nothing reads': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 10], next)],
+    run: (r, [x]) => apply(r, differentiableSplitColumns, { x: x! }, { groups: 2, widths: [2, 2, 1] }).second,
   }),
   rope: (backend, next, tokens) => ({
     inputs: [randomF32([tokens, 10], next)],

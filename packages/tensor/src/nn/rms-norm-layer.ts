@@ -5,7 +5,7 @@ import type { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** Root-mean-square normalization with a learned weight.  x: [tokens, hidden] → same */
+/** Root-mean-square normalization with a learned weight, of a row or of each head in it.  x: [tokens, runs · hidden] → same */
 export class RmsNormLayer {
   readonly name: string;
   readonly weight: Parameter;

@@ -5,16 +5,20 @@ type F32 = ArrayView<'f32'>;
 /** `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). */
 export interface RmsNormAttributes { readonly epsilon: number; readonly weightOffset: number }
 
-/** y = x / √(mean(x²) + ε) · (weight + offset).  x: [tokens, hidden]  weight: [hidden]  →  y: [tokens, hidden]  inverseRms: [tokens]  (Zhang & Sennrich 2019) */
+/**
+ * y = x / √(mean(x²) + ε) · (weight + offset) for every run of `hidden` entries: a row, or each head of it (the norms of q and k).
+ * x: [tokens, runs · hidden]  weight: [hidden]  →  y: as x  inverseRms: [tokens · runs]  (Zhang & Sennrich 2019)
+ */
 export const rmsNorm = defineOp({
   name: 'rms-norm',
   shapes(i: { x: F32; weight: F32 }, _: RmsNormAttributes) {
-    assertShape('rms-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
-    return { y: { dtype: 'f32', shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]!] } };
+    const runs = i.x.shape[1]! / i.weight.shape[0]!;
+    assertShape('rms-norm', 'x', i.x.shape, [-1, Math.max(1, Math.floor(runs)) * i.weight.shape[0]!]);
+    return { y: { dtype: 'f32', shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]! * runs] } };
   },
   reference({ x, weight }, { y, inverseRms }: { y: F32; inverseRms: F32 }, { epsilon, weightOffset }) {
-    const [tokens, hidden] = x.shape as [number, number];
-    for (let t = 0; t < tokens; t++) {
+    const hidden = weight.shape[0]!, rows = inverseRms.shape[0]!;
+    for (let t = 0; t < rows; t++) {
       let squares = 0;
       for (let j = 0; j < hidden; j++) squares += x.data[t * hidden + j]! ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
@@ -25,8 +29,8 @@ export const rmsNorm = defineOp({
 });
 
 /**
- * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:  dx = r·w·dy − r³·c·x (added where `accumulate`);  dWeight += Σ dy·x·r over tokens.
- * dy: [tokens, hidden]  →  dx: [tokens, hidden]  dWeight: [hidden]
+ * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:  dx = r·w·dy − r³·c·x (added where `accumulate`);  dWeight += Σ dy·x·r over all runs.
+ * dy: [tokens, runs · hidden]  →  dx: as dy  dWeight: [hidden]
  */
 export const rmsNormBackward = defineOp({
   name: 'rms-norm-backward',
@@ -36,9 +40,9 @@ export const rmsNormBackward = defineOp({
     return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape } };
   },
   reference({ x, weight, inverseRms, dy }, { dx, dWeight }: { dx: F32; dWeight?: F32 }, { weightOffset, accumulate }) {
-    const [tokens, hidden] = x.shape as [number, number];
+    const hidden = weight.shape[0]!, rows = inverseRms.shape[0]!;
     const weightGradient = new Float64Array(hidden);
-    for (let t = 0; t < tokens; t++) {
+    for (let t = 0; t < rows; t++) {
       const r = inverseRms.data[t]!, row = t * hidden;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {

@@ -1,0 +1,66 @@
+// Takes the columns of a fused projection apart, group by group, and puts them together again (the gradient).
+// Each thread owns whole groups (tokens · groups of them); a group's parts are copied one after the other, a vector at a time.
+// 8 bytes per element, no operations: bound by memory.
+// Assumes contiguous arrays that do not overlap; lengths are checked below. A part that is left out of the join is written as zeros.
+// Not done: attention that reads the fused rows with a stride; its kernels then would know one layout per family.
+#include "../../native/simd.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+constexpr double GRAIN = 32768;
+
+QD_INLINE void copyRun(const float* from, float* to, Size n) {
+  Size i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));
+  for (; i < n; i++) to[i] = from[i];
+}
+
+Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> second, OptionalOut<float> third, Size groups, Size a, Size b, Size c) {
+  const Size width = a + b + c;
+  QD_NEED(x, groups * width);
+  QD_NEED(first, groups * a);
+  QD_NEED(second, groups * b);
+  QD_NEED_IF_GIVEN(third, groups * c);
+  if (c > 0 && !third.data) return unsupported("expected a third output for a third width");
+  const int parts = threads.partsFor(static_cast<double>(groups * width), GRAIN);
+  threads.run(parts, [&](int part) {
+    const Range range = shareOf(groups, parts, part);
+    for (Size g = range.begin; g < range.end; g++) {
+      const float* from = x.data + g * width;
+      copyRun(from, first.data + g * a, a);
+      copyRun(from + a, second.data + g * b, b);
+      if (c > 0) copyRun(from + a + b, third.data + g * c, c);
+    }
+  });
+  return ok();
+}
+
+QD_INLINE void copyOrClear(const float* from, float* to, Size n) {
+  if (from) return copyRun(from, to, n);
+  for (Size i = 0; i < n; i++) to[i] = 0.f;
+}
+
+Status joinColumns(Threads& threads, OptionalIn<float> first, OptionalIn<float> second, OptionalIn<float> third, Out<float> x, Size groups, Size a, Size b, Size c) {
+  const Size width = a + b + c;
+  QD_NEED_IF_GIVEN(first, groups * a);
+  QD_NEED_IF_GIVEN(second, groups * b);
+  QD_NEED_IF_GIVEN(third, groups * c);
+  QD_NEED(x, groups * width);
+  const int parts = threads.partsFor(static_cast<double>(groups * width), GRAIN);
+  threads.run(parts, [&](int part) {
+    const Range range = shareOf(groups, parts, part);
+    for (Size g = range.begin; g < range.end; g++) {
+      float* to = x.data + g * width;
+      copyOrClear(first.data ? first.data + g * a : nullptr, to, a);
+      copyOrClear(second.data ? second.data + g * b : nullptr, to + a, b);
+      copyOrClear(third.data ? third.data + g * c : nullptr, to + a + b, c);
+    }
+  });
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(splitColumns)
+QD_EXPORT(joinColumns)
+}  // namespace qdylora::QD_LEVEL
