@@ -16,4 +16,6 @@ export interface TensorEntry {
    * @throws QdyloraError UNSUPPORTED for other types.
    */
   readFloat32(): Float32Array<ArrayBuffer>;
+  /** The same values into memory that is there already. @throws QdyloraError BAD_ARGUMENT where it has another length. */
+  readFloat32Into(target: Float32Array): void;
 }

@@ -1,4 +1,4 @@
-import type { ByteSource } from '../safetensors/byte-source.ts';
+import { allocateBytes, type ByteSource } from '../safetensors/byte-source.ts';
 import { MAX_GGUF_HEADER_BYTES } from './gguf-limits.ts';
 
 /** Reads the numbers and strings of a GGUF header in order, through a window that moves along the file. */
@@ -30,14 +30,14 @@ const WINDOW_BYTES = 2 ** 18;
 export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const end = Math.min(source.byteLength, MAX_GGUF_HEADER_BYTES);
-  let bytes = new Uint8Array(0), view = new DataView(bytes.buffer), start = 0, at = 0;
+  let bytes = Buffer.alloc(0), view = new DataView(bytes.buffer), start = 0, at = 0;
 
   /** Offset in the window of the next `length` bytes. */
   const take = (length: number, what: string): number => {
     const position = start + at;
     if (length > end - position) throw fail(end < source.byteLength ? `expected at most ${MAX_GGUF_HEADER_BYTES} bytes of header, got more at ${what}` : `expected ${length} bytes for ${what} at byte ${position}, got ${end - position}`);
     if (at + length > bytes.length) {
-      bytes = new Uint8Array(Math.min(end - position, Math.max(WINDOW_BYTES, length)));
+      bytes = Buffer.from(allocateBytes(Math.min(end - position, Math.max(WINDOW_BYTES, length))).buffer);
       source.readInto(bytes, position);
       view = new DataView(bytes.buffer);
       start = position;
@@ -74,6 +74,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
       const length = count(`the length of ${what}`, Number.MAX_SAFE_INTEGER);
       if (length > maxBytes) throw fail(`expected at most ${maxBytes} bytes for ${what}, got ${length}`);
       const offset = take(length, what);
+      if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length); // several times faster, and nearly all tokens are
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));
       } catch {
@@ -81,4 +82,9 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
       }
     },
   };
+}
+
+function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (bytes[i]! >= 0x80) return false;
+  return true;
 }

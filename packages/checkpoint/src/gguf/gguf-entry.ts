@@ -1,11 +1,12 @@
 import { assertArgument, elementCount, QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
-import { allocateBytes, type ByteSource } from '../safetensors/byte-source.ts';
+import { allocateBytes, memoryByteSource, type ByteSource } from '../safetensors/byte-source.ts';
 import { FLOAT_DTYPES, readAsFloat32 } from '../safetensors/read-float32.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { DEQUANTIZERS, type Dequantize } from './dequantize/dequantize.ts';
 import type { GgmlType } from './ggml-types.ts';
 import type { GgufTensor } from './read-gguf.ts';
+import type { RowOrder } from './tensor-layout.ts';
 
 /** Packed bytes are unpacked piece by piece, so that only the values lie in memory whole. */
 const PIECE_BLOCKS = 4096;
@@ -16,32 +17,53 @@ type ReadInto = (target: Uint8Array, byteOffset: number) => void;
  * One tensor of a GGUF file under another name and, with `fileRowOf`, with its rows in another order: row r of the entry is row `fileRowOf(r)`
  * of the file. Blocks run along rows, so the order of rows can change without unpacking.
  */
-export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, fileRowOf?: (row: number) => number): TensorEntry {
+export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, fileRowOf?: RowOrder): TensorEntry {
   const { type, shape, byteLength } = tensor, label = `${source.path}: ${printedName(tensor.name)}`;
   const inOrder: ReadInto = (target, byteOffset) => source.readInto(target, tensor.begin + byteOffset);
-  const read = fileRowOf ? rowReader(inOrder, byteLength / shape[0]!, fileRowOf) : inOrder;
+  const rowBytes = byteLength / (shape[0] ?? 1), read = fileRowOf ? rowReader(inOrder, rowBytes, fileRowOf) : inOrder;
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`);
     read(target, byteOffset);
   };
+  const readBytes = (): Uint8Array<ArrayBuffer> => {
+    const bytes = allocateBytes(byteLength);
+    if (fileRowOf) readRows(inOrder, bytes, rowBytes, fileRowOf);
+    else readInto(bytes);
+    return bytes;
+  };
+  const readFloat32Into = (target: Float32Array): void => {
+    assertArgument(target.length === elementCount(shape), 'gguf', `expected room for ${elementCount(shape)} values of ${label}, got ${target.length}`);
+    const whole = fileRowOf ? memoryByteSource(readBytes()) : null, bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto; // packed rows are few bytes; one read instead of one for each
+    const dequantize = DEQUANTIZERS.get(type.name);
+    if (dequantize) unpack(type, target, dequantize, bytesOf);
+    else if ((FLOAT_DTYPES as readonly string[]).includes(type.name)) readAsFloat32(type.name, target, bytesOf, label);
+    else throw unsupportedType(label, type.name);
+  };
   return {
-    name, dtype: type.name, shape, byteLength, readInto,
-    readBytes() {
-      const bytes = allocateBytes(byteLength);
-      readInto(bytes);
-      return bytes;
-    },
+    name, dtype: type.name, shape, byteLength, readInto, readBytes, readFloat32Into,
     readFloat32() {
-      const dequantize = DEQUANTIZERS.get(type.name);
-      if (dequantize) return unpack(type, elementCount(shape), dequantize, readInto);
-      if ((FLOAT_DTYPES as readonly string[]).includes(type.name)) return readAsFloat32(type.name, elementCount(shape), readInto, label);
-      throw unsupportedType(label, type.name);
+      if (!isReadable(type.name)) throw unsupportedType(label, type.name);
+      const values = new Float32Array(allocateBytes(elementCount(shape) * 4).buffer);
+      readFloat32Into(values);
+      return values;
     },
   };
 }
 
+const isReadable = (type: string): boolean => DEQUANTIZERS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
+
+/** All rows, in another order. */
+function readRows(inOrder: ReadInto, target: Uint8Array, rowBytes: number, fileRowOf: RowOrder): void {
+  const bytes = allocateBytes(target.length);
+  inOrder(bytes, 0);
+  for (let row = 0; row * rowBytes < target.length; row++) {
+    const from = fileRowOf(row) * rowBytes;
+    target.set(bytes.subarray(from, from + rowBytes), row * rowBytes);
+  }
+}
+
 /** Reads bytes of rows in another order. */
-function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: (row: number) => number): ReadInto {
+function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: RowOrder): ReadInto {
   return (target, byteOffset) => {
     for (let done = 0; done < target.length;) {
       const row = Math.floor((byteOffset + done) / rowBytes), within = byteOffset + done - row * rowBytes;
@@ -52,15 +74,13 @@ function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: (row: number)
   };
 }
 
-function unpack({ blockLength, blockBytes }: GgmlType, count: number, dequantize: Dequantize, readInto: ReadInto): Float32Array<ArrayBuffer> {
-  const values = new Float32Array(allocateBytes(count * 4).buffer), blocks = count / blockLength;
-  const piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * blockBytes);
+function unpack({ blockLength, blockBytes }: GgmlType, values: Float32Array, dequantize: Dequantize, readInto: ReadInto): void {
+  const blocks = values.length / blockLength, piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * blockBytes);
   for (let block = 0; block < blocks; block += PIECE_BLOCKS) {
     const length = Math.min(PIECE_BLOCKS, blocks - block), packed = piece.subarray(0, length * blockBytes);
     readInto(packed, block * blockBytes);
     dequantize(packed, values.subarray(block * blockLength, (block + length) * blockLength));
   }
-  return values;
 }
 
 function unsupportedType(label: string, got: string): QdyloraError {

@@ -9,7 +9,7 @@ import { f32, f32s, flag, ggufBytes, text, texts, u32, u32s, type GgufKey, type 
 import { temporaryFolder } from '@qdylora/testing/node';
 import { ggufEntry } from './gguf-entry.ts';
 import { readGguf } from './read-gguf.ts';
-import { interleavedRow } from './to-checkpoint.ts';
+import { interleavedRow } from './tensor-layout.ts';
 
 const root = temporaryFolder();
 let files = 0;

@@ -1,21 +1,28 @@
 import { basename, extname } from 'node:path';
-import { checkpointOf, type Checkpoint } from '../checkpoint.ts';
 import { badFile, printedName } from '../bad-file.ts';
-import { hfConfigOf, type CheckpointConfig } from '../hf-config.ts';
+import { checkpointOf, type Checkpoint } from '../checkpoint.ts';
+import { hfConfigOf } from '../hf-config.ts';
 import { openByteSource, type ByteSource } from '../safetensors/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
-import { ggufArchitecture, huggingFaceName, type GgufArchitecture } from './architectures.ts';
-import { ggufConfig, metadataReader } from './gguf-config.ts';
+import { ggufArchitecture, huggingFacePlace, type GgufArchitecture, type HuggingFacePlace } from './architectures.ts';
+import { oneLess, transposedEntry } from './changed-entry.ts';
+import { ggufConfig, ggufFacts, metadataReader } from './gguf-config.ts';
 import { ggufEntry } from './gguf-entry.ts';
-import { readGguf, type GgufFile } from './read-gguf.ts';
+import type { GgufFacts } from './gguf-facts.ts';
+import { readGguf, type GgufFile, type GgufTensor } from './read-gguf.ts';
+import { rowOrder } from './tensor-layout.ts';
 import { ggufTokenizerFiles } from './tokenizer/tokenizer-files.ts';
 
-/** Llama 3's frequency divisors lie in the file as a tensor; in a Hugging Face checkpoint they are part of the config. */
+/** Frequency divisors lie in the file as tensors; in a Hugging Face checkpoint they are part of the config. */
 const ROPE_FACTORS = 'rope_freqs.weight';
+const IN_CONFIG: ReadonlySet<string> = new Set([ROPE_FACTORS, 'rope_factors_long.weight', 'rope_factors_short.weight']);
+
+/** Divisors have half a head's size; a tensor of that name and any other size is an attack on memory. */
+const MAX_ROPE_FACTORS = 4096;
 
 /**
- * Opens a GGUF file as if it were a Hugging Face checkpoint: names, row order of q and k, config and tokenizer are translated; tensors stay packed
- * until they are read.
+ * Opens a GGUF file as if it were a Hugging Face checkpoint: names, row order of fused and rotated matrices, transposition, norms, config and tokenizer are
+ * translated; tensors stay packed until they are read.
  *
  * @throws QdyloraError BAD_FILE, MISSING_FILE, BAD_CONFIG, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED.
  */
@@ -23,9 +30,9 @@ export function openGgufCheckpoint(path: string): Checkpoint {
   const source = openByteSource(path, 'gguf');
   try {
     const file = readGguf(source), architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
-    const factors = file.tensors.get(ROPE_FACTORS);
-    const config = hfConfigOf(path, ggufConfig(path, file, architecture), factors && ggufEntry(source, factors, ROPE_FACTORS).readFloat32());
-    const tensors = translate(source, file, architecture, config);
+    const facts = ggufFacts(path, file, (name) => readFactors(source, file, name));
+    const config = hfConfigOf(path, ggufConfig(facts, architecture), facts.readTensor(ROPE_FACTORS));
+    const tensors = translate(source, file, architecture, facts);
     return checkpointOf({
       name: basename(path, extname(path)), path, format: 'gguf', config: () => config, tensors: () => tensors,
       tokenizerFiles: ggufTokenizerFiles(path, metadataReader(path, file.metadata)), generationConfig: () => null, close: source.close,
@@ -36,27 +43,32 @@ export function openGgufCheckpoint(path: string): Checkpoint {
   }
 }
 
-function translate(source: ByteSource, file: GgufFile, { interleavesQk }: GgufArchitecture, config: CheckpointConfig): Map<string, TensorEntry> {
+function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): Float32Array | undefined {
+  const tensor = tensors.get(name);
+  if (!tensor) return undefined;
+  if (tensor.shape.length !== 1 || tensor.shape[0]! > MAX_ROPE_FACTORS) {
+    throw badFile({ format: 'gguf', path: source.path, problem: `expected at most ${MAX_ROPE_FACTORS} numbers for ${printedName(name)}, got [${tensor.shape.join(', ')}]`, details: { tensor: name } });
+  }
+  return ggufEntry(source, tensor, name).readFloat32();
+}
+
+function translate(source: ByteSource, file: GgufFile, architecture: GgufArchitecture, facts: GgufFacts): Map<string, TensorEntry> {
   const entries = new Map<string, TensorEntry>();
   for (const tensor of file.tensors.values()) {
-    if (tensor.name === ROPE_FACTORS) continue;
-    const heads = !interleavesQk ? 0 : /\.attn_q\./.test(tensor.name) ? config.integer('num_attention_heads') : /\.attn_k\./.test(tensor.name) ? config.integer('num_key_value_heads') : 0;
-    const rows = tensor.shape[0] ?? 0;
-    if (heads > 0 && rows % (2 * heads) !== 0) throw badFile({ format: 'gguf', path: source.path, problem: `expected rows of ${heads} heads of an even size for ${printedName(tensor.name)}, got ${rows}`, details: { tensor: tensor.name } });
-    const name = huggingFaceName(source.path, tensor.name);
-    entries.set(name, ggufEntry(source, tensor, name, heads > 0 && rows > 0 ? interleavedRow(rows / heads) : undefined));
+    if (IN_CONFIG.has(tensor.name)) continue;
+    const place = huggingFacePlace(source.path, architectureOf(architecture, facts), tensor.name);
+    entries.set(place.name, entryAt(source, tensor, place, facts));
   }
   return entries;
 }
 
-/**
- * Where the converter put row r of q or k. Hugging Face rotates row i of a head with row i + headSize / 2; the file has such pairs side by side,
- * as rows 2i and 2i + 1.
- */
-export function interleavedRow(headSize: number): (row: number) => number {
-  const half = headSize / 2;
-  return (row) => {
-    const within = row % headSize;
-    return row - within + (within < half ? 2 * within : 2 * (within - half) + 1);
-  };
+function entryAt(source: ByteSource, tensor: GgufTensor, { name, layout }: HuggingFacePlace, facts: GgufFacts): TensorEntry {
+  const entry = ggufEntry(source, tensor, name, rowOrder(source.path, tensor, layout, facts));
+  if (layout === 'one-more') return oneLess(entry);
+  return layout === 'transposed' ? transposedEntry(entry) : entry;
+}
+
+/** Falcon's first norm has another name where there are two. */
+function architectureOf(architecture: GgufArchitecture, { tensors }: GgufFacts): GgufArchitecture {
+  return tensors.has('blk.0.attn_norm_2.weight') && 'attn_norm_2' in architecture.inner ? { ...architecture, inner: { ...architecture.inner, attn_norm: 'ln_mlp' } } : architecture;
 }

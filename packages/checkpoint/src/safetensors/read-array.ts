@@ -2,12 +2,12 @@ import { assertArgument, elementCount } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { allocateBytes, type ByteSource } from './byte-source.ts';
-import { readAsFloat32 } from './read-float32.ts';
+import { assertFloatDtype, readAsFloat32 } from './read-float32.ts';
 import type { TensorLocation } from './read-header.ts';
 
 /** One tensor of an open safetensors file. */
 export function safetensorsEntry(source: ByteSource, dataStart: number, location: TensorLocation): TensorEntry {
-  const { name, dtype, shape } = location, byteLength = location.end - location.begin, start = dataStart + location.begin;
+  const { name, dtype, shape } = location, byteLength = location.end - location.begin, start = dataStart + location.begin, label = `${source.path}: ${printedName(name)}`;
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'safetensors', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + target.length}`);
     source.readInto(target, start + byteOffset);
@@ -19,6 +19,15 @@ export function safetensorsEntry(source: ByteSource, dataStart: number, location
       readInto(bytes);
       return bytes;
     },
-    readFloat32: () => readAsFloat32(dtype, elementCount(shape), readInto, `${source.path}: ${printedName(name)}`),
+    readFloat32Into(target) {
+      assertArgument(target.length === elementCount(shape), 'safetensors', `expected room for ${elementCount(shape)} values of ${printedName(name)}, got ${target.length}`);
+      readAsFloat32(dtype, target, readInto, label);
+    },
+    readFloat32() {
+      assertFloatDtype(dtype, label);
+      const values = new Float32Array(allocateBytes(elementCount(shape) * 4).buffer);
+      readAsFloat32(dtype, values, readInto, label);
+      return values;
+    },
   };
 }

@@ -2,7 +2,7 @@ import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
 import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { quantizeOn, type Quantization } from './quantization.ts';
+import { quantizeOn, writeFilled, type Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
@@ -36,14 +36,14 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
     read(entry, () => {
       if (view.dtype === 'bf16' && memory.isHost) entry.readInto(new Uint8Array(view.data.buffer as ArrayBuffer, view.data.byteOffset, entry.byteLength));
       else if (view.dtype === 'bf16') memory.write(view, new Uint16Array(entry.readBytes().buffer));
-      else memory.write(view, entry.readFloat32());
+      else writeFilled(memory, view as ArrayView<'f32'>, entry.readFloat32Into);
     });
     return view;
   };
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
     if (quantStateName(name, tensors)) return moveToMemory(storedMatrix(checkpoint, name, shape), memory);
     if (quantization.kind === 'none') return undefined;
-    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry.readFloat32(), shape, quantization));
+    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry.readFloat32Into, shape, quantization));
   };
   return {
     linear(name, shape, bias) {

@@ -1,14 +1,14 @@
-import { viewOf, runOp, f32View, type ArrayView, type Backend } from '@qdylora/contract';
+import { elementCount, viewOf, runOp, f32View, type ArrayView, type Backend, type Memory } from '@qdylora/contract';
 import { doubleQuantize, levelsOf, moveToMemory, NESTED_BLOCK_SIZE, quantizeBlockwise, quantizedMatrix, type QuantizationKind, type QuantizedMatrix } from '@qdylora/quant';
 
 /** How linear layers are stored: `none`, or 4 bits a weight. */
 export interface Quantization { readonly kind: QuantizationKind | 'none'; readonly doubleQuantization?: boolean; readonly blockSize?: number }
 
-/** Quantizes one matrix with the backend's kernel; the result lives in its memory.  values: rows · cols float32 */
-export function quantizeOn(backend: Backend, kind: QuantizationKind, values: Float32Array, shape: readonly [number, number], { doubleQuantization = true, blockSize = 64 }: Quantization): QuantizedMatrix {
+/** Quantizes one matrix with the backend's kernel; the result lives in its memory. `fill` writes its rows · cols values into memory that is given back at once. */
+export function quantizeOn(backend: Backend, kind: QuantizationKind, fill: (values: Float32Array) => void, shape: readonly [number, number], { doubleQuantization = true, blockSize = 64 }: Quantization): QuantizedMatrix {
   return backend.memory.scoped(() => {
-    const staged: ArrayView<'f32'> = backend.memory.allocate('f32', [values.length]);
-    backend.memory.write(staged, values);
+    const staged: ArrayView<'f32'> = backend.memory.allocate('f32', [shape[0] * shape[1]]);
+    writeFilled(backend.memory, staged, fill);
     const { codes, absmax } = runOp(backend, quantizeBlockwise, { values: staged }, { kind, blockSize });
     const nested = doubleQuantization ? doubleQuantize(Float32Array.from(absmax.data)) : null;
     return moveToMemory(quantizedMatrix({
@@ -19,4 +19,12 @@ export function quantizeOn(backend: Backend, kind: QuantizationKind, values: Flo
       },
     }), backend.memory);
   });
+}
+
+/** Lets `fill` write where the values shall lie, where that is host memory; else by way of it. */
+export function writeFilled(memory: Memory, view: ArrayView<'f32'>, fill: (values: Float32Array) => void): void {
+  if (memory.isHost && view.data instanceof Float32Array) return fill(view.data);
+  const values = new Float32Array(elementCount(view.shape));
+  fill(values);
+  memory.write(view, values);
 }

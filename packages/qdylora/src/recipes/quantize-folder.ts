@@ -52,7 +52,7 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 function packedTensors(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, { quantization, doubleQuantization, quantizationBlockSize }: Config): TensorToWrite[] {
   const entry = checkpoint.tensors.get(`${name}.weight`);
   if (!entry || !sameShape(entry.shape, shape)) throw new QdyloraError(entry ? 'BAD_SHAPE' : 'MISSING_TENSOR', { where: checkpoint.name, problem: `expected [${shape.join(', ')}] for ${name}.weight, got ${entry ? `[${entry.shape.join(', ')}]` : 'none'}` });
-  const matrix = quantizeOn(backend, quantization, entry.readFloat32(), shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+  const matrix = quantizeOn(backend, quantization, entry.readFloat32Into, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
   const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16';
   return [...serializeBitsandbytes(`${name}.weight`, matrix, { sourceDtype })].map(([key, { dtype, shape: own, bytes }]: [string, StoredArray]) => ({ name: key, dtype, shape: own, bytes }));
 }

@@ -1,0 +1,43 @@
+import { assertArgument } from '@qdylora/contract';
+import { printedName } from '../bad-file.ts';
+import { allocateBytes } from '../safetensors/byte-source.ts';
+import type { TensorEntry } from '../tensor-entry.ts';
+
+/** Fills `target` with other values than the file has. */
+type Fill = (values: Float32Array, target: Float32Array) => void;
+
+/** A norm's weight without the 1 that the converter added (in float32, rounded there already). */
+export const oneLess = (entry: TensorEntry): TensorEntry => changedEntry(entry, entry.shape, (values, target) => {
+  for (let i = 0; i < values.length; i++) target[i] = values[i]! - 1;
+});
+
+/** [out, in] → [in, out]. Blocks run along the file's rows, so packed values come out as float32. */
+export function transposedEntry(entry: TensorEntry): TensorEntry {
+  const [rows, columns] = entry.shape as readonly [number, number];
+  assertArgument(entry.shape.length === 2, 'gguf', `expected a matrix for ${printedName(entry.name)}, got [${entry.shape.join(', ')}]`);
+  return changedEntry(entry, [columns, rows], (values, target) => {
+    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) target[column * rows + row] = values[row * columns + column]!;
+  });
+}
+
+/** An entry whose values are computed from another's, as float32; bytes are those of the values. */
+function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill): TensorEntry {
+  const { name } = entry, count = shape.reduce((product, size) => product * size, 1), byteLength = 4 * count;
+  const readFloat32Into = (target: Float32Array): void => {
+    assertArgument(target.length === count, 'gguf', `expected room for ${count} values of ${printedName(name)}, got ${target.length}`);
+    fill(entry.readFloat32(), target);
+  };
+  const readFloat32 = (): Float32Array<ArrayBuffer> => {
+    const values = new Float32Array(allocateBytes(byteLength).buffer);
+    readFloat32Into(values);
+    return values;
+  };
+  return {
+    name, dtype: 'F32', shape, byteLength, readFloat32, readFloat32Into,
+    readBytes: () => new Uint8Array(readFloat32().buffer),
+    readInto(target, byteOffset = 0) {
+      assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + target.length}`);
+      target.set(new Uint8Array(readFloat32().buffer, byteOffset, target.length));
+    },
+  };
+}
