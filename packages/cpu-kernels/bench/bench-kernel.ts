@@ -1,7 +1,8 @@
-import { availableParallelism } from 'node:os';
 import { createHostBackend, elementCount, elementsOf, runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
 import { describeDifference, type Bound } from '@qdylora/testing';
 import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
+import { benchOptions } from './bench-options.ts';
+import { benchRow, printRow } from './bench-row.ts';
 
 export interface BenchCase<I, O, A> {
   readonly label: string;
@@ -21,17 +22,15 @@ const REFERENCE_FLOPS = 2e8;
 
 /** Checks each case's answer, then prints its best and median time, rate, and the fraction of a ceiling measured in the same run. */
 export async function benchKernel<I extends Arrays, O extends Arrays, A>(op: Op<I, O, A>, cases: readonly BenchCase<I, O, A>[]): Promise<void> {
-  const level = option('level'), threadCounts = option('threads')?.split(',').map(Number) ?? [1, availableParallelism()], only = option('only');
-  for (const threads of [...new Set(threadCounts)]) {
+  const { level, threads: threadCounts, only, json } = benchOptions();
+  for (const threads of threadCounts) {
     using backend = await createCpuBackend({ threads, level });
     for (const one of cases.filter(({ label }) => !only || label.includes(only))) {
       await checkAnswer(backend, op, one);
-      measure(backend, op, one);
+      measure(backend, op, one, json);
     }
   }
 }
-
-const option = (name: string): string | undefined => process.argv.find((argument) => argument.startsWith(`--${name}=`))?.slice(name.length + 3);
 
 async function checkAnswer<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op: Op<I, O, A>, one: BenchCase<I, O, A>): Promise<void> {
   const small = (one.flops ?? one.bytes ?? 0) < REFERENCE_FLOPS;
@@ -62,9 +61,10 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(backend: Backend, op: 
   return () => (outputs = runOp(backend, op, placed, attributes, outputs));
 }
 
-function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op: Op<I, O, A>, one: BenchCase<I, O, A>): void {
+function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op: Op<I, O, A>, one: BenchCase<I, O, A>, json: boolean): void {
   backend.memory.scoped(() => {
-    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [], peak = ceilingOf(backend, one.flops === undefined ? 'gbps' : (one.attributes as { computeDtype?: 'f32' | 'bf16' }).computeDtype ?? 'f32');
+    const compute = (one.attributes as { computeDtype?: 'f32' | 'bf16' }).computeDtype ?? null, peak = ceilingOf(backend, one.flops === undefined ? 'gbps' : compute ?? 'f32');
+    const run = runPlaced(backend, op, one), seconds: number[] = [], peaks: number[] = [];
     for (let spent = 0; seconds.length < 5 || (spent < 0.7 && seconds.length < 400);) {
       if (seconds.length % 16 === 0) peaks.push(peak());
       const start = performance.now();
@@ -72,9 +72,6 @@ function measure<I extends Arrays, O extends Arrays, A>(backend: CpuBackend, op:
       seconds.push((performance.now() - start) / 1000);
       spent += seconds.at(-1)!;
     }
-    seconds.sort((a, b) => a - b);
-    const work = (one.flops ?? one.bytes ?? 0) / 1e9, best = seconds[0]!, median = seconds[seconds.length >> 1]!, most = Math.max(...peaks), unit = one.flops ? 'GFLOP/s' : 'GB/s';
-    console.log(`${op.name.padEnd(28)} ${one.label.padEnd(34)} ${backend.level} ${backend.threads}T  ${(best * 1e3).toFixed(3).padStart(9)} ms (median ${(median * 1e3).toFixed(3)}, ${seconds.length} runs)  ${
-      (work / best).toFixed(1).padStart(6)} ${unit} = ${((100 * work) / best / most).toFixed(0)} % of ${most.toFixed(0)} (median ${((100 * work) / median / most).toFixed(0)} %)`);
+    printRow(benchRow({ op: op.name, shape: one.label, m: null, compute, threads: backend.threads, level: backend.level }, one, seconds, peaks), json);
   });
 }

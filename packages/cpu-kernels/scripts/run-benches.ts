@@ -1,7 +1,8 @@
 // Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `pnpm bench matmul-nf4 --threads=1,2 --level=avx2 --only=2048`.
 import { readdirSync } from 'node:fs';
+import { benchOptions } from '../bench/bench-options.ts';
 
-const kernels = new URL('../kernels/', import.meta.url), filters = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const kernels = new URL('../kernels/', import.meta.url), { filters } = benchOptions();
 const folders = readdirSync(kernels).filter((op) => !filters.length || filters.some((filter) => op.includes(filter)));
 if (!folders.length) throw new Error(`expected a kernel folder for ${filters.join(', ')}, got none of ${readdirSync(kernels).join(', ')}`);
 for (const op of folders) {

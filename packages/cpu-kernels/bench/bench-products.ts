@@ -1,0 +1,166 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { elementsOf, rowsOf, runOp, viewOf, type ArrayView } from '@qdylora/contract';
+import { adaptedLinear } from '@qdylora/lora-dynamic';
+import { matmulNf4, matmulNf4InputGradient, type QuantizedInputs } from '@qdylora/quant';
+import { normalView } from '@qdylora/testing';
+import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
+import { benchRow, type BenchRow } from './bench-row.ts';
+import { checkProduct, makeProblem, NESTED_OFFSET, shapeName, type ProblemData, type ProductShape } from './product-problem.ts';
+import type { Rivals } from './rivals/find-rivals.ts';
+import { ownContestant, takeTurns, type Contestant } from './take-turns.ts';
+
+export type Direction = 'forward' | 'backward';
+const COMPUTE = ['f32', 'bf16'] as const;
+type Compute = (typeof COMPUTE)[number];
+
+const TURNS = { rounds: 7, turnSeconds: 4e-3, mostSeconds: 6 };
+
+/** A product on the backend's memory: `run` does it, `answer` reads [tokens, all rows] or [tokens, cols]. Layers that share their input are separate calls. */
+interface OwnProduct { run(): void; answer(): Float32Array }
+
+function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
+  const own = memory.allocate(view.dtype, view.shape);
+  memory.write(own, elementsOf(view));
+  return own as V;
+}
+
+const placedWeight = (backend: CpuBackend, weight: QuantizedInputs): QuantizedInputs =>
+  Object.fromEntries(Object.entries(weight).map(([name, view]) => [name, view && placed(backend, view)])) as unknown as QuantizedInputs;
+
+const attributesOf = (rows: number, cols: number, computeDtype: Compute) => ({ rows, cols, blockSize: 64, nestedOffset: NESTED_OFFSET, computeDtype });
+
+function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }: ProblemData, weights: readonly QuantizedInputs[], tokens: number, compute: Compute): OwnProduct {
+  const input = placed(backend, rowsOf(x, 0, tokens)), outputs = rows.map((count) => backend.memory.allocate('f32', [tokens, count]));
+  return {
+    run: () => weights.forEach((weight, i) => runOp(backend, matmulNf4, { x: input, ...weight }, attributesOf(rows[i]!, cols, compute), { y: outputs[i]! })),
+    answer() {
+      const all = new Float32Array(tokens * total);
+      let column = 0;
+      for (const { data, shape: [, width] } of outputs) {
+        for (let token = 0; token < tokens; token++) all.set(data.subarray(token * width!, (token + 1) * width!), token * total + column);
+        column += width!;
+      }
+      return all;
+    },
+  };
+}
+
+function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, dy }: ProblemData, weights: readonly QuantizedInputs[], tokens: number, compute: Compute): OwnProduct {
+  const dx = backend.memory.allocate('f32', [tokens, cols]);
+  let column = 0;
+  const gradients = rows.map((count) => {
+    const part = viewOf('f32', [tokens, count], new Float32Array(tokens * count));
+    for (let token = 0; token < tokens; token++) part.data.set(dy.data.subarray(token * total + column, token * total + column + count), token * count);
+    column += count;
+    return placed(backend, part);
+  });
+  return {
+    run: () => weights.forEach((weight, i) => runOp(backend, matmulNf4InputGradient, { dy: gradients[i]!, ...weight }, { ...attributesOf(rows[i]!, cols, compute), accumulate: i > 0 }, { dx })),
+    answer: () => dx.data.slice(0, tokens * cols),
+  };
+}
+
+/** The rival's methods as contestants on the numbers in `folder`; layers that share an input separately and as one matrix. Each one's answer is checked. */
+async function rivalContestants({ found }: Rivals, data: ProblemData, direction: Direction, tokens: number, folder: string): Promise<Contestant[]> {
+  const contestants: Contestant[] = [], { rows, cols } = data.shape, ways = rows.length > 1 ? [rows.join(','), String(data.total)] : [String(data.total)];
+  const input = direction === 'forward' ? data.x : data.dy;
+  writeFileSync(join(folder, 'in.f32'), input.data.subarray(0, tokens * input.shape[1]!));
+  for (const { process, methods } of found) {
+    await process.ask('clear');
+    for (const method of methods.filter((name) => direction === 'forward' || name !== 'bitsandbytes-inference')) {
+      for (const way of ways) {
+        const [state, slot, ...why] = (await process.ask(`prepare ${method} ${direction} ${tokens} ${cols} ${way} ${folder}`)).split(' ');
+        if (state !== 'ready') throw new Error(`${method} cannot do ${direction} of ${tokens} x ${shapeName(data.shape)}: ${slot} ${why.join(' ')}`);
+        const bytes = readFileSync(join(folder, `${method}.f32`));
+        checkProduct(method, data, direction === 'forward', tokens, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), method.includes('openblas') ? 'f32' : 'bf16 throughout');
+        contestants.push({ name: method, time: async (samples, calls) => (await process.ask(`time ${slot} ${samples} ${calls}`)).trim().split(' ').map(Number) });
+      }
+    }
+  }
+  return contestants;
+}
+
+/** Of several ways or core types of one method the fastest counts, as `openblas` for `openblas(Haswell)`. */
+function bestOfEachMethod(contestants: readonly Contestant[], seconds: readonly (readonly number[])[]): Record<string, readonly number[]> {
+  const best: Record<string, readonly number[]> = {};
+  contestants.forEach(({ name }, i) => {
+    const method = name.replace(/\(.*\)/, ''), times = seconds[i]!;
+    if (!best[method] || Math.min(...times) < Math.min(...best[method])) best[method] = times;
+  });
+  return best;
+}
+
+/** What a bench of products runs on and against. */
+export interface Field { readonly threads: number; readonly level: string | undefined; readonly rivals: Rivals; readonly print: (row: BenchRow) => void }
+
+/** Rows of one shape: for each direction and number of tokens, both compute types against all rivals, in turns. */
+export async function benchShape(shape: ProductShape, tokenCounts: readonly number[], directions: readonly Direction[], field: Field): Promise<void> {
+  const data = makeProblem(shape, Math.max(...tokenCounts)), folder = mkdtempSync(join(tmpdir(), 'qdylora-bench-'));
+  try {
+    writeFileSync(join(folder, 'codes.u8'), data.codes);
+    writeFileSync(join(folder, 'absmax.f32'), data.scales);
+    for (const direction of directions) for (const tokens of tokenCounts) await benchProduct(data, direction, tokens, folder, field);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function benchProduct(data: ProblemData, direction: Direction, tokens: number, folder: string, { threads, level, rivals, print }: Field): Promise<void> {
+  using backend = await createCpuBackend({ threads, level });
+  const isForward = direction === 'forward', op = isForward ? matmulNf4 : matmulNf4InputGradient, weights = data.weights.map((weight) => placedWeight(backend, weight));
+  const own = COMPUTE.map((compute) => {
+    const product = (isForward ? forwardProduct : backwardProduct)(backend, data, weights, tokens, compute);
+    product.run();
+    checkProduct(`${op.name} ${backend.level}`, data, isForward, tokens, product.answer(), compute);
+    return ownContestant(compute, product.run);
+  });
+  const others = await rivalContestants(rivals, data, direction, tokens, folder), ceilings = ceilingsOf(backend);
+  const seconds = await takeTurns([...own, ...others], { ...TURNS, between: ceilings.measure });
+  const best = bestOfEachMethod(others, seconds.slice(own.length)), { cols } = data.shape;
+  const work = { flops: 2 * tokens * data.total * cols, bytes: data.codes.length + data.total * cols / 64 + 4 * tokens * (data.total + cols) };
+  COMPUTE.forEach((compute, i) => print(benchRow({ op: op.name, shape: shapeName(data.shape), m: tokens, compute, threads: backend.threads, level: backend.level }, work, seconds[i]!, ceilings[compute], best, rivals.leftOut)));
+}
+
+/** Peaks that are measured once a round. */
+function ceilingsOf(backend: CpuBackend): Record<Compute, number[]> & { measure(): void } {
+  const peaks = { f32: ceilingOf(backend, 'f32'), bf16: ceilingOf(backend, 'bf16') }, found = { f32: [] as number[], bf16: [] as number[] };
+  return { ...found, measure: () => COMPUTE.forEach((compute) => found[compute].push(peaks[compute]())) };
+}
+
+/** What a nested adapter adds to a layer: its forward at rank r against the plain product, as a rival of the same name (0.98 = 2 % more time). */
+export async function benchAdapter(shape: ProductShape, tokens: number, rank: number, { threads, level, print }: Field): Promise<void> {
+  using backend = await createCpuBackend({ threads, level });
+  const [rows] = shape.rows as [number], { cols } = shape, data = makeProblem(shape, tokens), weight = placedWeight(backend, data.weights[0]!);
+  const x = placed(backend, data.x), a = placed(backend, normalView(1, 'a', [rank, cols])), b = placed(backend, normalView(1, 'b', [rank, rows]));
+  for (const compute of COMPUTE) {
+    const attributes = attributesOf(rows, cols, compute), ceilings = ceilingsOf(backend), y = backend.memory.allocate('f32', [tokens, rows]), u = backend.memory.allocate('f32', [tokens, rank]), plain = backend.memory.allocate('f32', [tokens, rows]);
+    const adapted = ownContestant('adapted', () => runOp(backend, adaptedLinear, { x, a, b, ...weight }, { ...attributes, scale: ADAPTER_SCALE }, { y, u }));
+    const alone = ownContestant('alone', () => runOp(backend, matmulNf4, { x, ...weight }, attributes, { y: plain }));
+    const [own, base] = await takeTurns([adapted, alone], { ...TURNS, rounds: 20, between: ceilings.measure });
+    checkProduct('matmul-nf4', data, true, tokens, plain.data.slice(0, tokens * rows), compute);
+    checkAdapter({ x, a, b, y, plain });
+    print(benchRow({ op: adaptedLinear.name, shape: `${shapeName(shape)} r${rank}`, m: tokens, compute, threads: backend.threads, level: backend.level }, { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) }, own!, ceilings[compute], { 'matmul-nf4': base! }));
+  }
+}
+
+const ADAPTER_SCALE = 0.5;
+
+/** y − plain against scale·(x·Aᵀ)·B in float64, at some elements. @throws where they differ by more than the roundings of y and of two float32 sums. */
+function checkAdapter({ x, a, b, y, plain }: Record<'x' | 'a' | 'b' | 'y' | 'plain', ArrayView<'f32'>>): void {
+  const [rank, cols] = a.shape as [number, number], [tokens, rows] = y.shape as [number, number];
+  for (let i = 0; i < 50; i++) {
+    const at = (i * 7_919_777) % (tokens * rows), token = Math.floor(at / rows);
+    let want = 0, magnitude = Math.abs(y.data[at]!) + Math.abs(plain.data[at]!);
+    for (let k = 0; k < rank; k++) {
+      for (let j = 0; j < cols; j++) {
+        const product = ADAPTER_SCALE * x.data[token * cols + j]! * a.data[k * cols + j]! * b.data[k * rows + (at % rows)]!;
+        want += product;
+        magnitude += Math.abs(product);
+      }
+    }
+    const got = y.data[at]! - plain.data[at]!, limit = 2 ** -24 * (cols + rank + 8) * magnitude + 2 ** -8 * Math.abs(want);
+    if (!(Math.abs(got - want) <= limit)) throw new Error(`adapted-linear: element ${at} is ${got} above the plain product, expected ${want} within ${limit}`);
+  }
+}
