@@ -15,6 +15,8 @@ export interface Backend {
   readonly memory: Memory;
   /** The backend's own body of the op, or undefined: then the reference runs where memory is host memory. */
   kernel(opName: string): Kernel | undefined;
+  /** How its kernels read packed weights fastest; left out = row-major, as files hold them. Both give the same numbers. */
+  readonly packedLayout?: 'tiles';
   /** Told each time that a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
   /** Runs each op in the backend's place, by calling `run` once: for a profile. On a device `run` enqueues. */

@@ -59,8 +59,8 @@
       {
         'target_name': 'level_avx512_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512_bf16)'],
-        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16'] }
+        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi'] }
       }
     ] }]
   ]

@@ -10,7 +10,7 @@ namespace qdylora {
 namespace {
 
 #ifdef QD_X86
-struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, ymmState, zmmState; };
+struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, avx512vbmi, ymmState, zmmState; };
 
 // The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system keeps.
 Processor readProcessor() {
@@ -30,6 +30,7 @@ Processor readProcessor() {
   p.avx512dq = b & (1u << 17);
   p.avx512bw = b & (1u << 30);
   p.avx512vl = b & (1u << 31);
+  p.avx512vbmi = c & (1u << 1);
   p.avx512bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
   return p;
 }
@@ -58,7 +59,9 @@ void missingFeatures(const char* level, char* text) {
   note(text, p.avx512vl, "AVX-512VL");
   note(text, p.avx512dq, "AVX-512DQ");
   note(text, p.zmmState, "512-bit register state");
-  if (!std::strcmp(level, "avx512_bf16")) note(text, p.avx512bf16, "AVX-512 BF16");
+  if (std::strcmp(level, "avx512_bf16")) return;
+  note(text, p.avx512bf16, "AVX-512 BF16");
+  note(text, p.avx512vbmi, "AVX-512 VBMI");
 #else
   note(text, false, "an x86-64 processor");
 #endif

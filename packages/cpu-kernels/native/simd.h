@@ -24,6 +24,7 @@ typedef std::uint8_t U8x __attribute__((vector_size(QD_WIDTH)));
 typedef U8x U8xUnaligned __attribute__((aligned(1), may_alias));
 typedef std::uint16_t U16x __attribute__((vector_size(2 * QD_WIDTH)));
 typedef U16x U16xUnaligned __attribute__((aligned(2), may_alias));
+typedef std::uint16_t U16x2 __attribute__((vector_size(4 * QD_WIDTH)));
 
 template <class T> QD_INLINE T smaller(T a, T b) { return a < b ? a : b; }
 template <class T> QD_INLINE T larger(T a, T b) { return a > b ? a : b; }
@@ -149,8 +150,8 @@ using Lanes = SwapLanes<typename CountTo<WIDTH>::type>;
 // Rounds to bf16: lane i = (first[i], second[i]).
 QD_INLINE I32x zipToBf16(F32x first, F32x second) {
 #if defined(__AVX512BF16__) && QD_WIDTH == 16
-  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)first)), high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)second));
-  return (I32x)_mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+  const U16x2 zipped = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return (I32x)_mm512_permutexvar_epi16((__m512i)zipped, (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
 #else
   return zipRounded(roundToBf16(first), roundToBf16(second));
 #endif
@@ -158,8 +159,7 @@ QD_INLINE I32x zipToBf16(F32x first, F32x second) {
 // Rounds 2·WIDTH consecutive numbers: lane i = numbers 2i and 2i + 1.
 QD_INLINE I32x pairsToBf16(F32x low, F32x high) {
 #if defined(__AVX512BF16__) && QD_WIDTH == 16
-  // Not vcvtne2ps2bf16: it saves one instruction in packing, and the emulator that stands in for such a processor (Bochs 3.0) gets its upper half wrong.
-  return (I32x)_mm512_inserti64x4(_mm512_castsi256_si512((__m256i)_mm512_cvtneps_pbh((__m512)low)), (__m256i)_mm512_cvtneps_pbh((__m512)high), 1);
+  return (I32x)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
 #else
   return zipToBf16(Lanes::everyOther<0>(low, high), Lanes::everyOther<1>(low, high));
 #endif
@@ -191,6 +191,7 @@ struct Table16 {
 #if defined(__AVX512F__) && QD_WIDTH == 16
   __m512 whole;
   explicit QD_INLINE Table16(const float* t) : whole(_mm512_loadu_ps(t)) {}
+  explicit QD_INLINE Table16(F32x t) : whole((__m512)t) {}
   QD_INLINE F32x at(I32x index) const { return (F32x)_mm512_permutexvar_ps((__m512i)index, whole); }
 #elif defined(__AVX2__)
   __m256 low, high;

@@ -19,7 +19,7 @@ const env = { ...process.env };
 /** Flags by level, as in binding.gyp: here only to ask the compiler whether it knows them. */
 const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
 const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
-const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16'] };
+const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16', '-mavx512vbmi'] };
 
 function filesBelow(folder, pattern) {
   return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.name !== 'build').flatMap((entry) => {

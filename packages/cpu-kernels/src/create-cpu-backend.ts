@@ -61,7 +61,7 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
     memory.dispose();
   };
   return {
-    name: 'cpu', contractVersion: CONTRACT_VERSION, memory, level, threads: native.threads, onFallback, dispose, [Symbol.dispose]: dispose,
+    name: 'cpu', contractVersion: CONTRACT_VERSION, memory, level, threads: native.threads, packedLayout: 'tiles', onFallback, dispose, [Symbol.dispose]: dispose,
     kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run,
     native: doorOf(native.functions, memory).native,
   };

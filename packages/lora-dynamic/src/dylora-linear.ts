@@ -38,14 +38,14 @@ export class DyLoraLinear implements LinearLike {
     if (!ctx.active) return this.base.forward(ctx, x);
     const { rank, trainFrom } = ctx.active, { weight, bias } = this.base;
     const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
-    const packed = isPacked(weight) ? weight.attributes as { blockSize: number; nestedOffset: number } : { blockSize: 0, nestedOffset: 0 };
+    const packed = isPacked(weight) ? weight.attributes as { blockSize: number; nestedOffset: number; tiled?: boolean } : { blockSize: 0, nestedOffset: 0 };
     const inputs: Record<string, Tensor | undefined> = {
       x, xAdapter: this.droppedOut(ctx, x), bias: bias ? constant(bias.view) : undefined,
       ...Object.fromEntries(Object.entries(operands).map(([name, view]) => [name, view && constant(view)])),
       a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom),
     };
     const attributes = {
-      blockSize: packed.blockSize, nestedOffset: packed.nestedOffset, rows: this.outFeatures, cols: this.inFeatures,
+      blockSize: packed.blockSize, nestedOffset: packed.nestedOffset, tiled: packed.tiled, rows: this.outFeatures, cols: this.inFeatures,
       computeDtype: ctx.computeDtype, scale: this.scaleAt(rank),
     };
     return apply(ctx, ruleFrom(trainFrom), inputs as never, attributes).y;

@@ -3,6 +3,7 @@ import { blockCount } from './block-size.ts';
 import { NESTED_BLOCK_SIZE } from './double-quantize.ts';
 import { quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
 import { parseQuantState, quantStateBytes, type QuantState, type SourceDtype } from './quant-state.ts';
+import { untileMatrix } from './tile-matrix.ts';
 import { QUANTIZATION_KINDS } from './codebooks/levels-of.ts';
 
 /** An array as a safetensors file holds it: little-endian bytes of `dtype`. */
@@ -24,7 +25,7 @@ const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, 
  * [...arrays.keys()]; // mlp.up_proj.weight, mlp.up_proj.weight.absmax, …
  */
 export function serializeBitsandbytes(name: string, matrix: QuantizedMatrix, options: { sourceDtype?: SourceDtype } = {}): Map<string, StoredArray> {
-  const { kind, shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = matrix;
+  const { kind, shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = untileMatrix(matrix);
   const state = quantStateBytes({ kind, shape, blockSize, sourceDtype: options.sourceDtype ?? 'float32', nestedOffset: nested?.offset ?? null });
   const arrays = new Map([[name, { ...stored(codes), shape: [elementCount(codes.shape), 1] }], [`${name}.absmax`, stored(nested?.codes ?? absmax!)]]);
   arrays.set(`${name}.quant_map`, stored(levels));

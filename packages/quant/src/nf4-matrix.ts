@@ -2,6 +2,7 @@ import { assertShape, DTYPE_BYTES, elementCount, type ArrayView } from '@qdylora
 import { assertBlockSize, blockCount } from './block-size.ts';
 import type { QuantizationKind } from './codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from './double-quantize.ts';
+import { assertTiles } from './tile-order.ts';
 
 /** Block scales in 8 bits each: scale of block b = fl(fl(map[codes[b]] · absmax[b div 256]) + offset). */
 export interface DoubleQuantizedScales {
@@ -28,6 +29,8 @@ export interface QuantizedParts {
   /** [blocks] */
   readonly absmax: ArrayView<'f32'> | null;
   readonly doubleQuantized: DoubleQuantizedScales | null;
+  /** Codes and the scales of blocks (not the scales of scales) stand in tiles, see `tileMatrix`; else in row-major order. */
+  readonly tiled?: boolean;
 }
 
 /**
@@ -52,6 +55,7 @@ export type Nf4Matrix = QuantizedMatrix;
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const { shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = parts, weights = elementCount(shape), blocks = blockCount(weights, blockSize);
   assertBlockSize(blockSize, 'quantized-matrix');
+  if (parts.tiled) assertTiles(shape, blockSize, 'quantized-matrix');
   assertShape('quantized-matrix', 'codes', codes.shape, [Math.ceil(weights / 2)]);
   assertShape('quantized-matrix', 'levels', levels.shape, [16]);
   assertShape('quantized-matrix', nested ? 'the codes of the scales' : 'absmax', (nested?.codes ?? absmax)?.shape ?? [], [blocks]);

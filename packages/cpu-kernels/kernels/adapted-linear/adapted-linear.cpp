@@ -8,10 +8,10 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, cols, blockSize; float nestedOffset; bool bf16; };
+struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, cols, blockSize; bool tiled; float nestedOffset; bool bf16; };
 
 Status checkBase(const Base& base) {
-  if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, base.cols, base.blockSize);
+  if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, base.cols, base.blockSize, base.tiled);
   QD_NEED(base.dense, base.rows * base.cols);
   return ok();
 }
@@ -20,7 +20,7 @@ Columns baseColumns(const Base& base, bool transposed) {
   const bool dense = base.dense.f32 || base.dense.bf16;
   if (dense && transposed) return rowsAsColumns(base.dense.f32, base.dense.bf16, base.cols, base.bf16);
   if (dense) return columnsOf(base.dense.f32, base.dense.bf16, base.cols, base.bf16);
-  const Nf4Weight w = nf4Weight(base.nf4, base.rows, base.cols, base.blockSize, base.nestedOffset);
+  const Nf4Weight w = nf4Weight(base.nf4, base.rows, base.cols, base.blockSize, base.tiled, base.nestedOffset);
   return transposed ? rowsAsColumns(w, base.bf16) : columnsOf(w, base.bf16);
 }
 
@@ -30,8 +30,8 @@ double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r) {
 
 Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, OptionalDense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax,
                             OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax, OptionalIn<float> nestedMap, OptionalIn<float> bias, In<float> a, In<float> b, Out<float> y, Out<float> u,
-                            Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size blockSize, float nestedOffset, float scale, bool bf16) {
-  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, nestedOffset, bf16};
+                            Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size blockSize, bool tiled, float nestedOffset, float scale, bool bf16) {
+  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, tiled, nestedOffset, bf16};
   if (const Status s = checkBase(base); s.code != Status::OK) return s;
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
@@ -66,9 +66,9 @@ double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r) 
 
 Status adaptedLinearBackward(Threads& threads, In<float> dy, In<float> x, OptionalIn<float> xAdapter, In<float> u, OptionalDense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels,
                              OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax, OptionalIn<float> nestedMap, In<float> a, In<float> b, OptionalOut<float> dx,
-                             OptionalOut<float> dxAdapter, OptionalOut<float> da, OptionalOut<float> db, Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size trainFrom, Size blockSize,
+                             OptionalOut<float> dxAdapter, OptionalOut<float> da, OptionalOut<float> db, Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size trainFrom, Size blockSize, bool tiled,
                              float nestedOffset, float scale, bool bf16, bool accumulate) {
-  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, nestedOffset, bf16};
+  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, tiled, nestedOffset, bf16};
   if (const Status s = checkBase(base); s.code != Status::OK) return s;
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
   const Size trained = r - trainFrom;

@@ -8,7 +8,7 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr Size NESTED_BLOCK = 256;
+constexpr Size NESTED_BLOCK = 256, TILE_HEIGHT = 32;
 constexpr double GRAIN = 32768;
 
 typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
@@ -31,12 +31,13 @@ void decodeBlock(const std::uint8_t* packed, const float* levels, float scale, S
 }
 
 Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                           OptionalIn<float> nestedMap, Out<float> values, Size count, Size blockSize, float nestedOffset) {
+                           OptionalIn<float> nestedMap, Out<float> values, Size count, Size blockSize, float nestedOffset, Size tileColumns) {
   QD_NEED(codes, (count + 1) / 2);
   QD_NEED(levels, 16);
   QD_NEED(values, count);
   if (blockSize == 0 || blockSize % 2) return unsupported("expected an even block size");
   const Size blocks = (count + blockSize - 1) / blockSize;
+  if (tileColumns && count % (tileColumns * TILE_HEIGHT * blockSize)) return unsupported("expected whole tiles");
   QD_NEED_IF_GIVEN(absmax, blocks);
   if (!absmax.data) {
     if (!absmaxCodes.data || !nestedAbsmax.data || !nestedMap.data) return unsupported("expected either absmax or the three arrays of double quantization");
@@ -44,13 +45,19 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     QD_NEED(nestedAbsmax, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK);
     QD_NEED(nestedMap, 256);
   }
-  const auto scaleOf = [&](Size block) { return absmax.data ? absmax.data[block] : nestedMap.data[absmaxCodes.data[block]] * nestedAbsmax.data[block / NESTED_BLOCK] + nestedOffset; };
+  // Where a block's codes and scale stand: quant/src/tile-order.ts.
+  const auto placeOf = [&](Size block) {
+    if (tileColumns == 0) return block;
+    const Size row = block / tileColumns;
+    return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
+  };
+  const auto scaleOf = [&](Size block) { return absmax.data ? absmax.data[placeOf(block)] : nestedMap.data[absmaxCodes.data[placeOf(block)]] * nestedAbsmax.data[block / NESTED_BLOCK] + nestedOffset; };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(blocks, parts, part);
     for (Size block = range.begin; block < range.end; block++) {
       const Size from = block * blockSize;
-      decodeBlock(codes.data + from / 2, levels.data, scaleOf(block), smaller(blockSize, count - from), values.data + from);
+      decodeBlock(codes.data + placeOf(block) * blockSize / 2, levels.data, scaleOf(block), smaller(blockSize, count - from), values.data + from);
     }
   });
   return ok();

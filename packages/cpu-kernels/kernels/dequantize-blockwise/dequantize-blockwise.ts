@@ -4,7 +4,7 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const dequantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dequantizeBlockwise');
-  return [bindKernel(dequantizeBlockwise, ({ codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { values }, { rows, cols, blockSize, nestedOffset }) => {
-    call(codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, values.data, rows * cols, blockSize, nestedOffset);
+  return [bindKernel(dequantizeBlockwise, ({ codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { values }, { rows, cols, blockSize, nestedOffset, tiled }) => {
+    call(codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, values.data, rows * cols, blockSize, nestedOffset, tiled ? cols / blockSize : 0);
   })];
 };

@@ -11,26 +11,26 @@ namespace {
 double matmulNf4Scratch(Threads& threads, Size tokens, Size depth) { return static_cast<double>(productScratch(tokens, depth, threads.count())); }
 
 Status matmulNf4Forward(Threads& threads, In<float> x, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                        OptionalIn<float> nestedMap, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, float nestedOffset, bool bf16) {
+                        OptionalIn<float> nestedMap, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16) {
   const Nf4Arrays arrays{codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap};
-  if (const Status s = checkNf4(arrays, rows, cols, blockSize); s.code != Status::OK) return s;
+  if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(bias, rows);
   QD_NEED(y, tokens * rows);
   QD_NEED(scratch, productScratch(tokens, cols, threads.count()));
-  const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, nestedOffset);
+  const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, tiled, nestedOffset);
   multiply(threads, {tokens, rows, {y.data, rows, false, bias.data}}, scratch.data, {rowMajor(x.data, cols, tokens, bf16), rowsAsColumns(w, bf16), cols});
   return ok();
 }
 
 Status matmulNf4InputGradient(Threads& threads, In<float> dy, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                              OptionalIn<float> nestedMap, Out<float> dx, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, float nestedOffset, bool bf16, bool accumulate) {
+                              OptionalIn<float> nestedMap, Out<float> dx, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16, bool accumulate) {
   const Nf4Arrays arrays{codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap};
-  if (const Status s = checkNf4(arrays, rows, cols, blockSize); s.code != Status::OK) return s;
+  if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
   QD_NEED(dy, tokens * rows);
   QD_NEED(dx, tokens * cols);
   QD_NEED(scratch, productScratch(tokens, rows, threads.count()));
-  const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, nestedOffset);
+  const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, tiled, nestedOffset);
   multiply(threads, {tokens, cols, {dx.data, cols, accumulate, nullptr}}, scratch.data, {rowMajor(dy.data, rows, tokens, bf16), columnsOf(w, bf16), rows});
   return ok();
 }

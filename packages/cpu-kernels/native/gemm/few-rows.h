@@ -7,9 +7,9 @@ namespace qdylora::QD_LEVEL {
 
 constexpr Size FEW_ROWS = 4;
 
-// True where B can be read so: dense, or 4-bit in rows that begin blocks and stand as columns.
+// True where B can be read so: dense, or 4-bit in runs whose rows stand as columns.
 QD_INLINE bool readsDirectly(const Term& t, Size rows) {
-  return rows <= FEW_ROWS && (t.b.dense() || (t.b.transposed && t.b.packed.rowsBeginBlocks() && t.depth % 8 == 0));
+  return rows <= FEW_ROWS && (t.b.dense() || (t.b.transposed && t.b.packed.hasRuns() && t.depth % RUN == 0));
 }
 
 // One depth block [k0, k0 + depth) of the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.

@@ -5,6 +5,7 @@
 // Not done: lanes along the depth with a sum over lanes at the end (fewer instructions for 4-bit words, but other bits than the blocked product).
 #include "../gemm/few-rows.h"
 
+#include "../gemm/nf4-runs.h"
 #include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
@@ -49,36 +50,32 @@ void fewOfNf4(const Term& t, const FewRows& task) {
   constexpr bool PAIRS = FORM == Form::pairs;
   const Nf4Weight& w = t.b.packed;
   const Table16 table(w.levels);
-  const Size rowBytes = w.cols / 2, rowBlocks = w.cols / w.blockSize;
+  const Size run0 = task.k0 / RUN, runs = task.depth / RUN;
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
-    const Size row0 = task.column + p, exist = task.columns - p;
+    const Size exist = task.columns - p, vectors = smaller<Size>(VECTORS, divideUp(exist, WIDTH));
+    const auto firstRow = [&](Size v) { return task.column + p + v * WIDTH; };
+    const auto rowCount = [&](Size v) { return smaller<Size>(WIDTH, exist - v * WIDTH); };
+    float scales[VECTORS / 2][MOST_RUNS][PANEL];
+    for (Size v = 0; v < vectors; v += 2) readScales(w, firstRow(v), smaller(PANEL, exist - v * WIDTH), run0, runs, scales[v / 2]);
     Sums<ROWS, VECTORS> sums;
     const float* a = task.stripe;
-    for (Size from = 0; from < task.depth; from += 8 * WIDTH) {
-      const Size count = smaller<Size>(8 * WIDTH, task.depth - from);
-      I32x words[VECTORS][WIDTH];
+    for (Size i = 0; i < runs; i++) {
+      I32x words[VECTORS][8];
       for (Size v = 0; v < VECTORS; v++) {
-        const std::uint8_t* first = w.codes + (row0 + v * WIDTH) * rowBytes + (task.k0 + from) / 2;
-#pragma GCC unroll 16
-        for (Size r = 0; r < WIDTH; r++) words[v][r] = v * WIDTH + r < exist ? loadWords(first + r * rowBytes, count / 2) : I32x{};
-        transpose(words[v]);
+        if (v < vectors) readTransposed(w.runCodes(firstRow(v), run0 + i), w.rowStride(), rowCount(v), words[v]);
+        else for (I32x& word : words[v]) word = I32x{};
       }
-      for (Size k = 0; k < count;) {
-        const Size block = (task.k0 + from + k) / w.blockSize, end = smaller(count, (block + 1) * w.blockSize - task.k0 - from);
-        F32x scales[VECTORS] = {};
-        for (Size v = 0; v < VECTORS; v++) for (Size r = 0; r < WIDTH && v * WIDTH + r < exist; r++) scales[v][r] = w.scale((row0 + v * WIDTH + r) * rowBlocks + block);
-        for (; k < end; k += 8) {
+      for (int word = 0; word < 8; word++) {
 #pragma GCC unroll 4
-          for (int byte = 0; byte < 4; byte++) {
+        for (int byte = 0; byte < 4; byte++) {
 #pragma GCC unroll 4
-            for (int v = 0; v < VECTORS; v++) {
-              const I32x word = words[v][k / 8];
-              const F32x high = table.at(word >> (8 * byte + 4)) * scales[v], low = table.at(word >> (8 * byte)) * scales[v];
-              sums.template add<PAIRS>(a, v, wordOf<FORM>(high, low));
-              if (!PAIRS) sums.template add<PAIRS>(a + ROWS, v, wordOf<FORM>(low, F32x{}));
-            }
-            a += PAIRS ? ROWS : 2 * ROWS;
+          for (Size v = 0; v < VECTORS; v++) {
+            const F32x scale = v < vectors ? load(scales[v / 2][i] + v % 2 * WIDTH) : F32x{};
+            const F32x high = table.at(words[v][word] >> (8 * byte + 4)) * scale, low = table.at(words[v][word] >> (8 * byte)) * scale;
+            sums.template add<PAIRS>(a, static_cast<int>(v), wordOf<FORM>(high, low));
+            if (!PAIRS) sums.template add<PAIRS>(a + ROWS, static_cast<int>(v), wordOf<FORM>(low, F32x{}));
           }
+          a += PAIRS ? ROWS : 2 * ROWS;
         }
       }
     }

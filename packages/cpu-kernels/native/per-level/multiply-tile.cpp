@@ -8,6 +8,8 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
+constexpr Size AHEAD = 16;
+
 template <int ROWS, bool PAIRS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][2];
@@ -16,6 +18,7 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   const float *a = task.stripe, *b = task.panel;
   for (Size k = task.words; k > 0; k--) {
     const F32x b0 = load(b), b1 = load(b + WIDTH);
+    if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
 #pragma GCC unroll 16
     for (int m = 0; m < ROWS; m++) {
       const F32x one = all(a[m]);

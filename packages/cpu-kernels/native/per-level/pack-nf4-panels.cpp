@@ -1,8 +1,9 @@
 // Packs panels of B from a 4-bit matrix: decoded on the way, so that no decoded matrix ever exists.
 // The caller's thread owns the group of panels. Forward (Wᵀ): a lane is a row of W, whose words are transposed in registers; backward: a lane is a column.
-// 0.53 bytes read and 4 written per weight; per 8 weights a shift, a lookup in two registers (one in AVX-512) and, forward, a product: 0.6 cycles a weight (Zen 3, 2026).
-// Assumes rows that begin blocks (cols a multiple of the block size); other matrices take the scalar way, element by element.
+// 0.52 bytes read and 4 (pairs: 2) written per weight. Forward, per 8 weights: shift, look up, scale; backward a run shares one scaled table, so a weight costs a shift and a look-up.
+// Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by element.
 // Tried and dropped: the backward without a prefetch of the rows ahead (−10 % at 2048², M = 256, Zen 3, 2026).
+#include "../gemm/nf4-runs.h"
 #include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
@@ -15,78 +16,106 @@ template <Form FORM> QD_INLINE float scalarWord(float v, float next) {
   return __builtin_bit_cast(float, FORM == Form::pairs ? first >> 16 | second : first);
 }
 
-// B = Wᵀ: rows of W become columns (forward). Lanes are rows of W: words of WIDTH rows are transposed, then each nibble is one shift and one lookup.
+// B = Wᵀ: rows of W become columns (forward).
 template <Form FORM>
 struct Nf4Rows {
   static constexpr bool PAIRS = FORM == Form::pairs;
   Nf4Weight w;
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
-    for (Size p = 0; p < roundUp(columns, PANEL); p += WIDTH) {
-      const Size rows = p < columns ? smaller<Size>(WIDTH, columns - p) : 0;
-      float* group = out + p / PANEL * PANEL * wordsOf(depth, PAIRS) + p % PANEL;
-      if (w.rowsBeginBlocks() && k0 % 8 == 0 && depth % 8 == 0) packGroup(column0 + p, rows, k0, depth, group);
-      else packSlowly(column0 + p, rows, k0, depth, group);
+    const bool fast = w.hasRuns() && k0 % RUN == 0 && depth % RUN == 0;
+    for (Size p = 0; p < columns; p += PANEL, out += PANEL * wordsOf(depth, PAIRS)) {
+      const Size rows = smaller(PANEL, columns - p);
+      if (fast) packPanel(column0 + p, rows, k0 / RUN, depth / RUN, out);
+      else packSlowly(column0 + p, rows, k0, depth, out);
     }
   }
 
-  void packGroup(Size row0, Size rows, Size k0, Size depth, float* out) const {
+  void packPanel(Size row0, Size rows, Size run0, Size runs, float* out) const {
+    float scales[MOST_RUNS][PANEL];
+    readScales(w, row0, rows, run0, runs, scales);
+    const Size second = rows > WIDTH ? WIDTH : 0;  // where there is none, the first half again, with scales of 0
+    packHalf(row0, smaller<Size>(WIDTH, rows), run0, runs, scales[0], out);
+    packHalf(row0 + second, second ? rows - WIDTH : rows, run0, runs, scales[0] + WIDTH, out + WIDTH);
+  }
+
+  // WIDTH columns of a panel. `scales`: PANEL apart.
+  void packHalf(Size row0, Size rows, Size run0, Size runs, const float* scales, float* out) const {
     const Table16 table(w.levels);
-    const Size rowBytes = w.cols / 2, rowBlocks = w.cols / w.blockSize;
-    for (Size from = 0; from < depth; from += 8 * WIDTH) {
-      const Size count = smaller<Size>(8 * WIDTH, depth - from);
-      const std::uint8_t* first = w.codes + row0 * rowBytes + (k0 + from) / 2;
-      I32x words[WIDTH];
-#pragma GCC unroll 16
-      for (Size r = 0; r < WIDTH; r++) words[r] = r < rows ? loadWords(first + r * rowBytes, count / 2) : I32x{};
-      transpose(words);
-      for (Size k = 0; k < count;) {
-        const Size block = (k0 + from + k) / w.blockSize, end = smaller(count, (block + 1) * w.blockSize - k0 - from);
-        F32x scales{};
-        for (Size r = 0; r < rows; r++) scales[r] = w.scale((row0 + r) * rowBlocks + block);
-        for (; k < end; k += 8) decodeWord(table, words[k / 8], scales, out + wordsOf(from + k, PAIRS) * PANEL);
-      }
-    }
-  }
-
-  // Eight consecutive elements of each row.
-  QD_INLINE void decodeWord(const Table16& table, I32x word, F32x scales, float* out) const {
+    for (Size i = 0; i < runs; i++) {
+      I32x words[8];
+      readTransposed(w.runCodes(row0, run0 + i), w.rowStride(), rows, words);
+      const F32x scale = load(scales + i * PANEL);
+#pragma GCC unroll 8
+      for (int word = 0; word < 8; word++) {
 #pragma GCC unroll 4
-    for (int byte = 0; byte < 4; byte++) {
-      const F32x high = table.at(word >> (8 * byte + 4)) * scales, low = table.at(word >> (8 * byte)) * scales;
-      store(out, wordOf<FORM>(high, low));
-      if (!PAIRS) store(out + PANEL, wordOf<FORM>(low, F32x{}));
-      out += PAIRS ? PANEL : 2 * PANEL;
+        for (int byte = 0; byte < 4; byte++) {
+          const F32x high = table.at(words[word] >> (8 * byte + 4)) * scale, low = table.at(words[word] >> (8 * byte)) * scale;
+          store(out, wordOf<FORM>(high, low));
+          if (!PAIRS) store(out + PANEL, wordOf<FORM>(low, F32x{}));
+          out += PAIRS ? PANEL : 2 * PANEL;
+        }
+      }
     }
   }
 
   void packSlowly(Size row0, Size rows, Size k0, Size depth, float* out) const {
     for (Size k = 0; k < depth; k += STEP<FORM>, out += PANEL) {
-      for (Size r = 0; r < WIDTH; r++) out[r] = scalarWord<FORM>(r < rows ? w.at(row0 + r, k0 + k) : 0.f, PAIRS && r < rows && k + 1 < depth ? w.at(row0 + r, k0 + k + 1) : 0.f);
+      for (Size r = 0; r < PANEL; r++) out[r] = scalarWord<FORM>(r < rows ? w.at(row0 + r, k0 + k) : 0.f, PAIRS && r < rows && k + 1 < depth ? w.at(row0 + r, k0 + k + 1) : 0.f);
     }
   }
 };
 
-// The WIDTH nibbles that begin at p, one per lane, in the low 4 bits of each (whatever stands above).
-QD_INLINE I32x loadNibbles(const std::uint8_t* p) {
-#if QD_WIDTH == 4
-  std::uint16_t pair;
-  __builtin_memcpy(&pair, p, 2);
-  return allI32(pair) >> I32x{4, 0, 12, 8};
-#elif QD_WIDTH == 8
-  std::int32_t word;
-  __builtin_memcpy(&word, p, 4);
-  return allI32(word) >> I32x{4, 0, 12, 8, 20, 16, 28, 24};
-#else
-  std::int32_t low, high;
-  __builtin_memcpy(&low, p, 4);
-  __builtin_memcpy(&high, p + 4, 4);
-  const I32x words = {low, low, low, low, low, low, low, low, high, high, high, high, high, high, high, high};
-  return words >> I32x{4, 0, 12, 8, 20, 16, 28, 24, 4, 0, 12, 8, 20, 16, 28, 24};
-#endif
-}
+// Levels times a scale, for the look-up of a run.
+struct ScaledTable {
+  float scaled[16];
+  Table16 table;  // may point at `scaled`
+  QD_INLINE ScaledTable(const float* levels, float scale, bool round) : table(fill(levels, scale, round)) {}
+  ScaledTable(const ScaledTable&) = delete;
+  QD_INLINE const float* fill(const float* levels, float scale, bool round) {
+#pragma GCC unroll 4
+    for (Size i = 0; i < 16; i += WIDTH) {
+      const F32x v = load(levels + i) * scale;
+      store(scaled + i, round ? roundToBf16(v) : v);
+    }
+    return scaled;
+  }
+};
 
-// B = W as it stands (input gradient). Lanes are columns; a block of a row shares one scaled table, so a weight costs a shift and a lookup.
+// Two rows of W that share words: decodes 64 columns of both from one table of 32 bf16 numbers, or from two tables.
+struct PairTable {
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
+  __m512i table;
+  QD_INLINE PairTable(const float* levels, float first, float second)
+      : table((__m512i)_mm512_cvtne2ps_pbh((__m512)(load(levels) * second), (__m512)(load(levels) * first))) {}
+  // Columns 16·PART … of the runs at `a` and `b`: the bytes of both rows side by side, a nibble of each in the low bits of its half, bit 4 set for the second row.
+  template <int PART> static QD_INLINE I32x indices(__m512i rows) {
+    typedef char Bytes __attribute__((vector_size(64)));
+    constexpr char AT = 8 * PART;
+    const Bytes spread = {AT, AT, AT + 32, AT + 32, AT, AT, AT + 32, AT + 32, AT + 1, AT + 1, AT + 33, AT + 33, AT + 1, AT + 1, AT + 33, AT + 33,
+                          AT + 2, AT + 2, AT + 34, AT + 34, AT + 2, AT + 2, AT + 34, AT + 34, AT + 3, AT + 3, AT + 35, AT + 35, AT + 3, AT + 3, AT + 35, AT + 35,
+                          AT + 4, AT + 4, AT + 36, AT + 36, AT + 4, AT + 4, AT + 36, AT + 36, AT + 5, AT + 5, AT + 37, AT + 37, AT + 5, AT + 5, AT + 37, AT + 37,
+                          AT + 6, AT + 6, AT + 38, AT + 38, AT + 6, AT + 6, AT + 38, AT + 38, AT + 7, AT + 7, AT + 39, AT + 39, AT + 7, AT + 7, AT + 39, AT + 39};
+    const __m512i shifted = _mm512_srlv_epi32(_mm512_permutexvar_epi8((__m512i)spread, rows), _mm512_set1_epi64(4));
+    return (I32x)_mm512_ternarylogic_epi32(shifted, _mm512_set1_epi32(0x000f000f), _mm512_set1_epi32(0x00100000), 0xea);  // (shifted & mask) | bit
+  }
+  QD_INLINE void decode(const std::uint8_t* a, const std::uint8_t* b, I32x (&out)[RUN / WIDTH]) const {
+    const __m512i rows = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a))), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)), 1);
+    out[0] = (I32x)_mm512_permutexvar_epi16((__m512i)indices<0>(rows), table);
+    out[1] = (I32x)_mm512_permutexvar_epi16((__m512i)indices<1>(rows), table);
+    out[2] = (I32x)_mm512_permutexvar_epi16((__m512i)indices<2>(rows), table);
+    out[3] = (I32x)_mm512_permutexvar_epi16((__m512i)indices<3>(rows), table);
+  }
+#else
+  ScaledTable one, two;
+  QD_INLINE PairTable(const float* levels, float first, float second) : one(levels, first, true), two(levels, second, true) {}
+  QD_INLINE void decode(const std::uint8_t* a, const std::uint8_t* b, I32x (&out)[RUN / WIDTH]) const {
+    for (Size i = 0; i < RUN / WIDTH; i++) out[i] = zipRounded(decodeAlong(one.table, a + i * WIDTH / 2), decodeAlong(two.table, b + i * WIDTH / 2));
+  }
+#endif
+};
+
+// B = W as it stands (input gradient). Lanes are columns.
 template <Form FORM>
 struct Nf4Columns {
   static constexpr bool PAIRS = FORM == Form::pairs;
@@ -94,49 +123,50 @@ struct Nf4Columns {
   Nf4Weight w;
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
-    const bool fast = w.rowsBeginBlocks() && w.blockSize % PANEL == 0 && column0 % PANEL == 0 && columns % PANEL == 0;
-    const Size words = wordsOf(depth, PAIRS);
-    for (Size k = 0; k < depth; k += STEP<FORM>, out += PANEL) {
-      const bool last = k + 1 == depth;
-      for (Size i = 0; i < STEP<FORM>; i++) __builtin_prefetch(w.codes + ((k0 + k + i + AHEAD) * w.cols + column0) / 2);  // each row is another cache line, out of the hardware's sight
-      if (fast && !(PAIRS && last)) packRow(k0 + k, column0, columns, words, out);
-      else packRowSlowly(k0 + k, column0, columns, words, last, out);
-    }
-  }
-
-  // The levels of a block, scaled: as floats, or as the first or second half of a word.
-  template <bool FIRST> QD_INLINE void scaledLevels(Size block, float* out) const {
-    const float scale = w.scale(block);
-#pragma GCC unroll 4
-    for (Size i = 0; i < 16; i += WIDTH) {
-      const F32x v = load(w.levels + i) * scale, rounded = FORM == Form::plain ? v : roundToBf16(v);
-      store(out + i, PAIRS && FIRST ? asF32((I32x)((U32x)rounded >> 16)) : rounded);
-    }
-  }
-
-  // One row, or two as pairs: then the halves of the words come from two tables.
-  QD_INLINE void packRow(Size row, Size column0, Size columns, Size words, float* out) const {
-    const std::uint8_t *codes = w.codes + (row * w.cols + column0) / 2, *nextCodes = codes + w.cols / 2;
+    const bool fast = w.hasRuns() && column0 % PANEL == 0 && columns % PANEL == 0 && k0 % PANEL == 0;
+    if (!fast) return packSlowly(column0, columns, k0, depth, out);
+    const Size panelWords = PANEL * wordsOf(depth, PAIRS);
     for (Size n = 0; n < columns;) {
-      const Size block = (row * w.cols + column0 + n) / w.blockSize, end = smaller(columns, (block + 1) * w.blockSize - row * w.cols - column0);
-      float scaled[16], next[16]{};
-      scaledLevels<true>(block, scaled);
-      if (PAIRS) scaledLevels<false>(block + w.cols / w.blockSize, next);
-      const Table16 table(scaled), nextTable(next);
-      for (; n < end; n += PANEL, out += PANEL * words) {
-#pragma GCC unroll 2
-        for (Size half = 0; half < PANEL; half += WIDTH) {
-          const F32x v = table.at(loadNibbles(codes + (n + half) / 2));
-          if constexpr (PAIRS) store(out + half, asF32(asI32(v) | asI32(nextTable.at(loadNibbles(nextCodes + (n + half) / 2)))));
-          else store(out + half, v);
+      const Size column = column0 + n, part = column % RUN, count = smaller(RUN - part, columns - n);
+      packRun(column / RUN, part, count, k0, depth, out + n / PANEL * panelWords, panelWords);
+      n += count;
+    }
+  }
+
+  // The columns [part, part + count) of one column of runs.
+  QD_INLINE void packRun(Size run, Size part, Size count, Size k0, Size depth, float* out, Size panelWords) const {
+    for (Size k = 0; k < depth; k += PANEL) {
+      const Size rows = smaller(PANEL, depth - k);
+      float scales[1][PANEL];
+      readScales(w, k0 + k, rows, run, 1, scales);
+      for (Size r = 0; r < rows; r += STEP<FORM>, out += PANEL) {
+        const std::uint8_t* codes = w.runCodes(k0 + k + r, run);
+        __builtin_prefetch(w.runCodes(smaller(k0 + k + r + AHEAD, w.rows - 1), run));  // a row-major one stands on another cache line, out of the hardware's sight
+        I32x decoded[RUN / WIDTH];
+        if constexpr (PAIRS) {
+          const bool last = r + 1 == rows;
+          PairTable(w.levels, scales[0][r], last ? 0.f : scales[0][r + 1]).decode(codes, last ? codes : w.runCodes(k0 + k + r + 1, run), decoded);
+        } else {
+          const ScaledTable own(w.levels, scales[0][r], FORM == Form::rounded);
+#pragma GCC unroll 16
+          for (Size i = 0; i < RUN / WIDTH; i++) decoded[i] = asI32(decodeAlong(own.table, codes + i * WIDTH / 2));
+        }
+#pragma GCC unroll 16
+        for (Size i = 0; i < RUN / WIDTH; i++) {
+          const Size at = i * WIDTH - part;  // wraps, and so is not below count, before the part
+          if (at < count) storeI32(out + at / PANEL * panelWords + at % PANEL, decoded[i]);
         }
       }
     }
   }
 
-  void packRowSlowly(Size row, Size column0, Size columns, Size words, bool last, float* out) const {
-    for (Size n = 0; n < roundUp(columns, PANEL); n++) {
-      out[n / PANEL * PANEL * words + n % PANEL] = scalarWord<FORM>(n < columns ? w.at(row, column0 + n) : 0.f, PAIRS && !last && n < columns ? w.at(row + 1, column0 + n) : 0.f);
+  void packSlowly(Size column0, Size columns, Size k0, Size depth, float* out) const {
+    const Size words = wordsOf(depth, PAIRS);
+    for (Size k = 0; k < depth; k += STEP<FORM>, out += PANEL) {
+      for (Size n = 0; n < roundUp(columns, PANEL); n++) {
+        const bool exists = n < columns;
+        out[n / PANEL * PANEL * words + n % PANEL] = scalarWord<FORM>(exists ? w.at(k0 + k, column0 + n) : 0.f, PAIRS && k + 1 < depth && exists ? w.at(k0 + k + 1, column0 + n) : 0.f);
+      }
     }
   }
 };

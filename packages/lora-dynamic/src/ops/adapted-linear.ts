@@ -13,9 +13,9 @@ export interface BaseOperands {
   readonly codes?: U8; readonly levels?: F32; readonly absmax?: F32; readonly absmaxCodes?: U8; readonly nestedAbsmax?: F32; readonly nestedMap?: F32;
 }
 
-/** `rows` = out, `cols` = in. The last three describe a packed weight (0 for a dense one). `scale`: the factor on B·A. */
+/** `rows` = out, `cols` = in. `blockSize` and `nestedOffset` (0 for a dense weight) and `tiled` describe a packed one. `scale`: the factor on B·A. */
 export interface AdaptedAttributes {
-  readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number;
+  readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number; readonly tiled?: boolean;
   /** Of the base product alone; the adapter's products are float32. */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;

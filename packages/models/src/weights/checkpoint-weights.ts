@@ -2,7 +2,7 @@ import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
 import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { quantizeOn, writeFilled, type Quantization } from './quantization.ts';
+import { arrangedFor, quantizeOn, writeFilled, type Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
@@ -41,7 +41,7 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
     return view;
   };
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
-    if (quantStateName(name, tensors)) return moveToMemory(storedMatrix(checkpoint, name, shape), memory);
+    if (quantStateName(name, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, name, shape)), memory);
     if (quantization.kind === 'none') return undefined;
     return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry.readFloat32Into, shape, quantization));
   };

@@ -1,10 +1,11 @@
 import { decodedScale } from '../double-quantize.ts';
 import { blockCount } from '../block-size.ts';
+import { fromTiles } from '../tile-order.ts';
 import type { QuantizedAttributes, QuantizedInputs } from './quantized-inputs.ts';
 
-/** The float32 scale of every block.  → [blocks] */
-export function decodeScales({ absmax, absmaxCodes, nestedAbsmax, nestedMap }: QuantizedInputs, { rows, cols, blockSize, nestedOffset }: QuantizedAttributes): Float32Array {
-  const blocks = blockCount(rows * cols, blockSize);
+/** The float32 scale of every block, in row-major order.  → [blocks] */
+export function decodeScales(inputs: QuantizedInputs, { rows, cols, blockSize, nestedOffset, tiled }: QuantizedAttributes): Float32Array {
+  const blocks = blockCount(rows * cols, blockSize), { absmax, absmaxCodes, nestedAbsmax, nestedMap } = tiled ? rowMajorInputs(inputs, [rows, cols]) : inputs;
   if (absmax) return absmax.data.slice(0, blocks);
   const nested = { codes: absmaxCodes!.data, absmax: nestedAbsmax!.data, map: nestedMap!.data, offset: nestedOffset };
   return Float32Array.from({ length: blocks }, (_, block) => decodedScale(nested, block));
@@ -12,7 +13,7 @@ export function decodeScales({ absmax, absmaxCodes, nestedAbsmax, nestedMap }: Q
 
 /** Every weight: level · scale, rounded once to float32.  → [rows · cols] */
 export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttributes): Float32Array {
-  const scales = decodeScales(inputs, attributes), packed = inputs.codes.data, levels = inputs.levels.data, { blockSize } = attributes;
+  const scales = decodeScales(inputs, attributes), packed = (attributes.tiled ? rowMajorInputs(inputs, [attributes.rows, attributes.cols]) : inputs).codes.data, levels = inputs.levels.data, { blockSize } = attributes;
   const weights = new Float32Array(attributes.rows * attributes.cols);
   for (let block = 0; block < scales.length; block++) {
     const scale = scales[block]!, end = Math.min((block + 1) * blockSize, weights.length);
@@ -24,3 +25,8 @@ export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttr
   }
   return weights;
 }
+
+/** The arrays of a tiled matrix in row-major order. */
+const rowMajorInputs = (inputs: QuantizedInputs, shape: readonly [number, number]): QuantizedInputs => ({
+  ...inputs, codes: fromTiles(inputs.codes, shape, 'codes'), absmax: inputs.absmax && fromTiles(inputs.absmax, shape, 'scales'), absmaxCodes: inputs.absmaxCodes && fromTiles(inputs.absmaxCodes, shape, 'scales'),
+});

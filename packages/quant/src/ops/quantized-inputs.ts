@@ -2,6 +2,7 @@ import { assertShape, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { assertBlockSize, blockCount } from '../block-size.ts';
 import { NESTED_BLOCK_SIZE } from '../double-quantize.ts';
 import type { QuantizedMatrix } from '../nf4-matrix.ts';
+import { assertTiles } from '../tile-order.ts';
 
 /** The arrays of a quantized weight W: [rows, cols] as ops take them: either `absmax`, or the three of double quantization. */
 export type QuantizedInputs = {
@@ -19,21 +20,22 @@ export type QuantizedInputs = {
   readonly nestedMap?: ArrayView<'f32'>;
 };
 
-/** The numbers that say how the arrays are read. `nestedOffset` is a float32, 0 without double quantization. */
-export interface QuantizedAttributes { readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number }
+/** The numbers that say how the arrays are read. `nestedOffset` is a float32, 0 without double quantization. `tiled`: codes and their scales stand in the order of `tileMatrix`. */
+export interface QuantizedAttributes { readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number; readonly tiled?: boolean }
 
 /** A matrix as inputs of an op: `runOp(backend, matmulNf4, { x, ...quantizedInputs(w) }, { ...quantizedAttributes(w), computeDtype })`. */
 export const quantizedInputs = ({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix): QuantizedInputs =>
   ({ codes, levels, absmax: absmax ?? undefined, absmaxCodes: nested?.codes, nestedAbsmax: nested?.absmax, nestedMap: nested?.map });
 
 /** A matrix as attributes of an op. */
-export const quantizedAttributes = ({ shape, blockSize, doubleQuantized }: QuantizedMatrix): QuantizedAttributes =>
-  ({ rows: shape[0], cols: shape[1], blockSize, nestedOffset: doubleQuantized?.offset ?? 0 });
+export const quantizedAttributes = ({ shape, blockSize, doubleQuantized, tiled }: QuantizedMatrix): QuantizedAttributes =>
+  ({ rows: shape[0], cols: shape[1], blockSize, nestedOffset: doubleQuantized?.offset ?? 0, ...(tiled && { tiled }) });
 
 /** Checks the arrays of a quantized weight against its attributes. @throws QdyloraError BAD_SHAPE, UNSUPPORTED for a block size. */
-export function assertQuantized(where: string, inputs: QuantizedInputs, { rows, cols, blockSize }: QuantizedAttributes): void {
+export function assertQuantized(where: string, inputs: QuantizedInputs, { rows, cols, blockSize, tiled }: QuantizedAttributes): void {
   const weights = rows * cols, blocks = blockCount(weights, blockSize), { absmax, absmaxCodes, nestedAbsmax, nestedMap } = inputs;
   assertBlockSize(blockSize, where);
+  if (tiled) assertTiles([rows, cols], blockSize, where);
   assertShape(where, 'codes', inputs.codes.shape, [Math.ceil(weights / 2)]);
   assertShape(where, 'levels', inputs.levels.shape, [16]);
   if (absmax && !absmaxCodes && !nestedAbsmax && !nestedMap) return assertShape(where, 'absmax', absmax.shape, [blocks]);
