@@ -1,7 +1,7 @@
 // A frozen layer W (dense or 4-bit) and its nested adapter:  u = xa·Aᵀ, y = x·Wᵀ + bias + scale·u·B;  backward g = dy·Bᵀ, dx (+)= dy·W + scale·g·A, dA += scale·gᵀ·xa, dB += scale·uᵀ·dy.
-// Blocked products (native/gemm/product.h) with one more term: the adapter is a longer depth, so y and dx are written once. x (dy) is packed once for W and the adapter where both read it in f32.
+// Blocked products (native/gemm/product.h) with one more term: the adapter is a longer depth, so y and dx are written once. x (dy) is packed once for W and the adapter.
 // 2·tokens·(rows·cols + r·(rows + cols)) operations forward: the adapter costs in proportion to r, and nothing past r is touched.
-// Assumes contiguous row-major arrays; A: [r, cols], B: [r, rows]; lengths are checked here. The adapter's products are f32 whatever the base's dtype.
+// Assumes contiguous row-major arrays; A: [r, cols], B: [r, rows]; lengths are checked here. In bf16 both operands of every product are rounded, and multiplied in pairs where the level has those.
 // Tried and dropped: two more products that add to y (reads and writes y again: 4 % of a 576x576 layer, Zen 3, 2026).
 #include "../../native/gemm/product.h"
 
@@ -43,8 +43,8 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
   QD_NEED(scratch, forwardFloats(tokens, cols, r, threads.count()));
   const float* input = xAdapter.data ? xAdapter.data : x.data;
   const Term w{rowMajor(x.data, cols, tokens, bf16), baseColumns(base, true), cols};
-  const Inner inner{{tokens, r, {u.data, r, false, nullptr}}, {rowMajor(input, cols, tokens), rowsAsColumns(a.data, nullptr, cols), cols}, !xAdapter.data && !bf16 && cols > 0};
-  const Term outer{rowMajor(u.data, r, tokens, false, scale), columnsOf(b.data, nullptr, rows), r};
+  const Inner inner{{tokens, r, {u.data, r, false, nullptr}}, {rowMajor(input, cols, tokens, bf16), rowsAsColumns(a.data, nullptr, cols, bf16), cols}, !xAdapter.data && cols > 0};
+  const Term outer{rowMajor(u.data, r, tokens, bf16, scale), columnsOf(b.data, nullptr, rows, bf16), r};
   const int parts = partsForProduct(threads, tokens, rows, cols);
   threads.run(parts, [&](int part) {
     if (!inner.shared) {
@@ -86,8 +86,8 @@ Status adaptedLinearBackward(Threads& threads, In<float> dy, In<float> x, Option
   float *g = scratch.data, *work = scratch.data + roundUp(tokens * r, 16);  // g: [tokens, r], without the scale
   const float* input = xAdapter.data ? xAdapter.data : x.data;
   const Term w{rowMajor(dy.data, rows, tokens, bf16), baseColumns(base, false), rows};
-  const Inner inner{{tokens, r, {g, r, false, nullptr}}, {rowMajor(dy.data, rows, tokens), rowsAsColumns(b.data, nullptr, rows), rows}, dx.data && !bf16 && rows > 0};
-  const Term outer{rowMajor(g, r, tokens, false, scale), columnsOf(a.data, nullptr, cols), r};
+  const Inner inner{{tokens, r, {g, r, false, nullptr}}, {rowMajor(dy.data, rows, tokens, bf16), rowsAsColumns(b.data, nullptr, rows, bf16), rows}, dx.data && rows > 0};
+  const Term outer{rowMajor(g, r, tokens, bf16, scale), columnsOf(a.data, nullptr, cols, bf16), r};
   if (!inner.shared && (dx.data || dxAdapter.data || da.data)) multiply(threads, inner.product, work, inner.term);
   if (dx.data) {
     const Term own{outer.a, outer.b, dxAdapter.data ? 0 : r};  // g·A belongs to dx where x itself went into the adapter
@@ -95,8 +95,8 @@ Status adaptedLinearBackward(Threads& threads, In<float> dy, In<float> x, Option
     threads.run(parts, [&](int part) { multiplyAdaptedPart(threads, parts, part, {tokens, cols, {dx.data, cols, accumulate, nullptr}}, work, w, inner, own); });
   }
   if (dxAdapter.data) multiply(threads, {tokens, cols, {dxAdapter.data, cols, false, nullptr}}, work, outer);
-  if (da.data) multiply(threads, {trained, cols, {da.data, cols, true, nullptr}}, work, {columnMajor(g + trainFrom, r, trained, false, scale), columnsOf(input, nullptr, cols), tokens});
-  if (db.data) multiply(threads, {trained, rows, {db.data, rows, true, nullptr}}, work, {columnMajor(u.data + trainFrom, r, trained, false, scale), columnsOf(dy.data, nullptr, rows), tokens});
+  if (da.data) multiply(threads, {trained, cols, {da.data, cols, true, nullptr}}, work, {columnMajor(g + trainFrom, r, trained, bf16, scale), columnsOf(input, nullptr, cols, bf16), tokens});
+  if (db.data) multiply(threads, {trained, rows, {db.data, rows, true, nullptr}}, work, {columnMajor(u.data + trainFrom, r, trained, bf16, scale), columnsOf(dy.data, nullptr, rows, bf16), tokens});
   return ok();
 }
 

@@ -9,8 +9,8 @@ struct Rows {
   Size stride;
   bool transposed;    // false: A(m, k) = data[m · stride + k]; true: A(m, k) = data[k · stride + m]
   Size height;        // rows of A that exist
-  bool bf16;          // each element is rounded to bf16 first,
-  float factor;       // or multiplied
+  bool bf16;          // each element is multiplied by `factor`, then rounded to bf16 where asked
+  float factor;
 };
 
 QD_INLINE Rows rowMajor(const float* data, Size stride, Size height, bool bf16 = false, float factor = 1.f) { return {data, stride, false, height, bf16, factor}; }

@@ -8,7 +8,10 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-QD_INLINE F32x readAs(const Rows& a, F32x v) { return a.bf16 ? roundToBf16(v) : a.factor == 1.f ? v : v * a.factor; }
+QD_INLINE F32x readAs(const Rows& a, F32x v) {
+  const F32x scaled = v * a.factor;
+  return a.bf16 ? roundToBf16(scaled) : scaled;
+}
 
 // Writes lanes 0 … count−1 of v at out. A whole vector is stored where the spilled lanes stay inside the stripe and are overwritten later.
 QD_INLINE void spill(float* out, F32x v, Size count, const float* end) {
@@ -22,7 +25,7 @@ template <bool PAIRS> constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
 // The words of `count` ≤ STEPS numbers of a row; the rest 0.
 template <bool PAIRS> QD_INLINE I32x readWords(const Rows& a, const float* row, Size count) {
   const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-  if constexpr (PAIRS) return pairsToBf16(loadFirst(row, low), high ? loadFirst(row + WIDTH, high) : F32x{});
+  if constexpr (PAIRS) return pairsToBf16(loadFirst(row, low) * a.factor, high ? loadFirst(row + WIDTH, high) * a.factor : F32x{});
   else return asI32(readAs(a, loadFirst(row, low)));
 }
 
@@ -65,7 +68,7 @@ void packColumnMajor(const Rows& a, const float* first, bool whole, Size rows, S
     for (Size g = 0; g < rows; g += WIDTH) {
       const Size count = smaller<Size>(WIDTH, rows - g);
       const auto read = [&](const float* at) { return whole ? load(at) : loadFirst(at, static_cast<int>(count)); };
-      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(read(first + g), k + 1 < depth ? read(first + a.stride + g) : F32x{})), count, end);
+      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(read(first + g) * a.factor, k + 1 < depth ? read(first + a.stride + g) * a.factor : F32x{})), count, end);
       else spill(out + g, readAs(a, read(first + g)), count, end);
     }
   }

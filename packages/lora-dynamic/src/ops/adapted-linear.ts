@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, roundToBfloat16, type ArraySpec, type ArrayView } from '@qdylora/contract';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype, type DenseView } from '@qdylora/tensor';
 
@@ -16,7 +16,7 @@ export interface BaseOperands {
 /** `rows` = out, `cols` = in. `blockSize` and `nestedOffset` (0 for a dense weight) and `tiled` describe a packed one. `scale`: the factor on B·A. */
 export interface AdaptedAttributes {
   readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number; readonly tiled?: boolean;
-  /** Of the base product alone; the adapter's products are float32. */
+  /** `'bf16'` rounds both operands of every product to bfloat16, those of the adapter too (of the second one: the scaled u or g); sums are float32. */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
 }
@@ -40,20 +40,20 @@ export const adaptedLinear = defineOp({
   },
   flops: ({ x, a }, { rows, cols }) => 2 * x.shape[0]! * (rows * cols + a.shape[0]! * (rows + cols)),
   reference(inputs, { y, u }: { y: F32; u: F32 }, attributes) {
-    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale } = attributes, [tokens, r] = u.shape as [number, number];
+    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
     if (inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
     else matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
-        for (let j = 0; j < cols; j++) sum += xAdapter.data[t * cols + j]! * a.data[k * cols + j]!;
+        for (let j = 0; j < cols; j++) sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
         return sum;
       });
       for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
       for (let o = 0; o < rows; o++) {
         let sum = 0;
-        for (let k = 0; k < r; k++) sum += inner[k]! * b.data[k * rows + o]!;
-        y.data[t * rows + o] = y.data[t * rows + o]! + scale * sum;
+        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(b.data[k * rows + o]!);
+        y.data[t * rows + o] = y.data[t * rows + o]! + sum;
       }
     }
   },
@@ -84,11 +84,13 @@ export const adaptedLinearBackward = defineOp({
     return 2 * x.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
-    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate } = attributes, [tokens, r] = u.shape as [number, number];
+    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
     const inner = new Float64Array(tokens * r); // g: [tokens, r]
     for (let t = 0; t < tokens; t++) {
       for (let k = 0; k < r; k++) {
-        for (let o = 0; o < rows; o++) inner[t * r + k]! += scale * dy.data[t * rows + o]! * b.data[k * rows + o]!;
+        let sum = 0;
+        for (let o = 0; o < rows; o++) sum += as(dy.data[t * rows + o]!) * as(b.data[k * rows + o]!);
+        inner[t * r + k] = as(scale * sum);
       }
     }
     if (dx && inputs.weight) linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
@@ -97,16 +99,19 @@ export const adaptedLinearBackward = defineOp({
     for (let t = 0; t < tokens && target; t++) {
       for (let j = 0; j < cols; j++) {
         let sum = dxAdapter ? 0 : target.data[t * cols + j]!;
-        for (let k = 0; k < r; k++) sum += inner[t * r + k]! * a.data[k * cols + j]!;
+        for (let k = 0; k < r; k++) sum += inner[t * r + k]! * as(a.data[k * cols + j]!);
         target.data[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * xAdapter.data[t * cols + j]!);
-      addProducts(db, k - trainFrom, tokens, rows, (t, o) => scale * u.data[t * r + k]! * dy.data[t * rows + o]!);
+      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * as(xAdapter.data[t * cols + j]!));
+      addProducts(db, k - trainFrom, tokens, rows, (t, o) => as(scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
     }
   },
 });
+
+/** An operand of a product, as the compute type takes it. */
+const operand = (computeDtype: ComputeDtype): ((value: number) => number) => (computeDtype === 'bf16' ? roundToBfloat16 : (value) => value);
 
 /** row[j] += Σ_t product(t, j). */
 function addProducts(gradient: F32 | undefined, row: number, tokens: number, width: number, product: (t: number, j: number) => number): void {
