@@ -121,10 +121,10 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     for (Size from = 0; dx.data && from < vocabulary; from += SLICE) {
       const Size slice = smaller(SLICE, vocabulary - from);
       const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
-      multiply(threads, {count, hidden, {dRows, hidden, from > 0, nullptr}}, work, {rowMajor(logits + from, vocabulary, count), w, slice});
+      multiply(threads, {count, hidden, {dRows, hidden, from > 0, nullptr}}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
     }
     for (Size i = 0; dx.data && i < count; i++) copyRow(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
-    if (dWeight.data) multiply(threads, {vocabulary, hidden, {dWeight.data, hidden, true, nullptr}}, work, {columnMajor(logits, vocabulary, vocabulary), columnsOf(rows, nullptr, hidden, bf16), count});
+    if (dWeight.data) multiply(threads, {vocabulary, hidden, {dWeight.data, hidden, true, nullptr}}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
   }
   loss.data[0] = static_cast<float>(total);
   return ok();

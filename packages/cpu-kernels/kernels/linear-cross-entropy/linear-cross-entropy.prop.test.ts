@@ -13,10 +13,10 @@ const largest = (view: ArrayView): number => Array.from(numbersOf(view)).reduce(
 
 /**
  * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ relative, the loss by 2δ; each gets some dozens of roundings of its own
- * (exponential, blocks of the sum, scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens.
+ * (exponential, blocks of the sum, scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. In bf16 g may round to the other side: a step, 2^-7 of itself.
  */
-function boundFor({ tokens, hidden, vocabulary }: Sizes, x: ArrayView, weight: ArrayView, factor: number): Bound {
-  const mostX = largest(x), mostW = largest(weight), logit = hidden * mostX * mostW, delta = 1.02 * (hidden + 3) * EPSILON * logit, softmax = 2.2 * delta + 60 * EPSILON;
+function boundFor({ tokens, hidden, vocabulary }: Sizes, x: ArrayView, weight: ArrayView, factor: number, computeDtype: 'f32' | 'bf16' = 'f32'): Bound {
+  const mostX = largest(x), mostW = largest(weight), logit = hidden * mostX * mostW, delta = 1.02 * (hidden + 3) * EPSILON * logit, softmax = 2.2 * delta + 60 * EPSILON + (computeDtype === 'bf16' ? 2 ** -7 : 0);
   return (name, _, want) => {
     switch (name) {
       case 'tokenLosses': return 2 * delta + 8 * EPSILON * (Math.abs(want) + 1) + EPSILON * Math.log(vocabulary + 1) + EPSILON * logit;
@@ -45,7 +45,7 @@ test('loss, token losses and gradients agree with the reference, whatever is ign
       tokenWeights: weighted ? viewOf('f32', [tokens], Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2)) : undefined,
     };
     const given = gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {};
-    checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype, lossScale: 0.125, gradient }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 0.125) });
+    checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype, lossScale: 0.125, gradient }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 0.125, computeDtype) });
   }), { numRuns: 80 });
 });
 

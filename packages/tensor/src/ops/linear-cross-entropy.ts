@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, roundToBfloat16, type ArrayView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import type { ComputeDtype, DenseView } from './linear.ts';
 import { readElement } from './read-element.ts';
@@ -6,7 +6,7 @@ import { scaleBy } from './scale-by.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** `lossScale`: factor on the sum (1 / predicted tokens for a mean). `gradient`: also make dx, and add to dWeight where it is handed in. */
+/** `computeDtype: 'bf16'` rounds both operands of every product, the gradient of the logits too. `lossScale`: factor on the sum (1 / predicted tokens for a mean). `gradient`: also make dx, and add to dWeight where it is handed in. */
 export interface CrossEntropyAttributes { readonly computeDtype: ComputeDtype; readonly lossScale: number; readonly gradient: boolean }
 
 /** Label of a token that is not counted, as in PyTorch. */
@@ -55,7 +55,7 @@ export const linearCrossEntropy = defineOp({
       tokenLosses.data[t] = tokenLoss;
       total += tokenLoss * factor;
       for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
-        const gradient = factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
+        const exact = factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0)), gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
         for (let j = 0; j < hidden; j++) {
           if (dx) dx.data[t * hidden + j]! += gradient * wAt(c * hidden + j);
           if (dWeight) dWeight.data[c * hidden + j]! += gradient * xAt(t * hidden + j);
