@@ -1,19 +1,43 @@
-import { createRng, QdyloraError, shuffledIndices } from '@qdylora/contract';
+import { QdyloraError } from '@qdylora/contract';
 
 /**
- * Sets examples aside for evaluation: `share` of them (a count, or a fraction below 1), those that come last in an order drawn from the seed.
- * Both parts keep the order of the file.
- *
- * @throws QdyloraError BAD_CONFIG for a share that is negative, or leaves nothing to train on.
+ * Decides by hashes which rows are held out: those below a bound. Rows of equal content have equal hashes, so they are never on both sides.
+ * A fraction is the bound itself: it does not depend on the other rows, so nothing changes sides when a file grows. A count is reached by moving the bound
+ * up to the `count`-th smallest hash: it is exact (but for equal rows at the bound), and other rows may move it.
  */
-export function splitHeldOut<T>(examples: readonly T[], share: number, seed: number): { training: T[]; heldOut: T[] } {
-  const isFraction = share > 0 && share < 1;
-  const count = isFraction ? Math.max(1, Math.round(share * examples.length)) : share;
-  if (!Number.isInteger(count) || count < 0 || (count > 0 && count >= examples.length)) {
-    throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a count below ${examples.length} (the examples there are), or a fraction below 1, for held-out rows, got ${share}`, nextStep: 'Lower val_set_size, or name an eval_dataset.' });
-  }
-  const order = shuffledIndices(examples.length, createRng(seed).named('held-out'));
-  const isHeldOut = new Uint8Array(examples.length);
-  for (const index of order.subarray(examples.length - count)) isHeldOut[index] = 1;
-  return { training: examples.filter((_, i) => !isHeldOut[i]), heldOut: examples.filter((_, i) => isHeldOut[i]) };
+export interface HeldOutRule {
+  /** Tells of a row: its number and its hash. */
+  add(row: number, hash: number): void;
+  /** Numbers of the rows that are held out, rising.  @throws QdyloraError BAD_CONFIG where that is none of them, or all. */
+  heldOut(): number[];
 }
+
+export function heldOutRule(share: number): HeldOutRule {
+  if (!Number.isFinite(share) || share < 0 || (share >= 1 && !Number.isInteger(share))) throw badShare(share, 'a whole number, or a fraction below 1', 'Lower val_set_size, or name an eval_dataset.');
+  const isFraction = share < 1;
+  let rows = 0, bound = isFraction ? share : Infinity, below: { row: number; hash: number }[] = [];
+  const keepSmallest = (): void => {
+    if (isFraction || below.length <= share) return;
+    below.sort((a, b) => a.hash - b.hash || a.row - b.row);
+    bound = below[share - 1]!.hash;
+    below = below.filter(({ hash }) => hash <= bound);
+  };
+  return {
+    add(row, hash) {
+      rows++;
+      if (share === 0 || !(isFraction ? hash < bound : hash <= bound)) return;
+      below.push({ row, hash });
+      if (below.length > 2 * share + 1024) keepSmallest();
+    },
+    heldOut() {
+      if (share === 0) return [];
+      keepSmallest();
+      if (below.length >= rows) throw badShare(share, `less than all of the ${rows} rows there are`, 'Lower val_set_size, or name an eval_dataset.');
+      if (below.length === 0) throw badShare(share, `a share that a row of the ${rows} falls into (their hashes decide)`, 'Raise val_set_size, give it as a count, or name an eval_dataset.');
+      return below.map(({ row }) => row).sort((a, b) => a - b);
+    },
+  };
+}
+
+const badShare = (share: number, expected: string, nextStep: string): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', { where: 'val_set_size', problem: `expected ${expected} for held-out rows, got ${share}`, nextStep });

@@ -77,7 +77,7 @@ describe('the report', () => {
     ], { tokenizer: null, maxSeqLength: 4 });
     expect(training.map(({ ids }) => ids.length)).toEqual([3, 4]);
     expect(report).toEqual({
-      format: 'tokens', rows: 5, tokens: 7, predictedTokens: 5, truncated: 2, dropped: 3, notes: [],
+      format: 'tokens', rows: 5, measuredRows: 5, tokens: 7, predictedTokens: 5, truncated: 2, truncatedAnswers: 2, lostTokens: 3, dropped: 3, skipped: 0, skippedMessages: [], notes: [],
       reasons: { 'fewer than two tokens, so none has a token before it': 1, 'every label is masked': 1, 'cut by max_seq_length before the first counted token': 1 },
     });
   });
@@ -105,35 +105,6 @@ describe('plain text', () => {
     const { training, report } = await loadDataset(files.write('plain.txt', text), { tokenizer: llama, maxSeqLength: 16 });
     expect(training.flatMap((window) => Array.from(window.ids))).toEqual(ids);
     expect(report).toMatchObject({ format: 'plain_text', rows: Math.ceil(ids.length / 16), predictedTokens: ids.length - training.length });
-  });
-});
-
-describe('held-out rows', () => {
-  const rows = Array.from({ length: 40 }, (_, i) => ({ input_ids: [i, i] }));
-  const firsts = (examples: Example[]): number[] => examples.map(({ ids }) => ids[0]!);
-
-  it('and training rows are all the rows, each once, in the order of the file', async () => {
-    const { training, heldOut } = await load(rows, { tokenizer: null, heldOut: 10, seed: 3 });
-    expect(heldOut.length).toBe(10);
-    expect([...firsts(training), ...firsts(heldOut)].sort((a, b) => a - b)).toEqual(rows.map((_, i) => i));
-    for (const part of [training, heldOut]) expect(firsts(part)).toEqual(firsts(part).sort((a, b) => a - b));
-  });
-
-  it('are chosen by the seed alone', async () => {
-    const choose = async (seed: number): Promise<number[]> => firsts((await load(rows, { tokenizer: null, heldOut: 0.25, seed })).heldOut);
-    expect(await choose(3)).toEqual(await choose(3));
-    expect(await choose(3)).not.toEqual(await choose(4));
-    expect((await choose(3)).length).toBe(10);
-  });
-
-  it('cannot be all rows, or fewer than none', async () => {
-    for (const heldOut of [40, -1, 1.5]) await expect(load(rows, { tokenizer: null, heldOut })).rejects.toMatchObject({ code: 'BAD_CONFIG' });
-  });
-
-  it('are taken from the first `limit` rows', async () => {
-    const { training, heldOut, report } = await load(rows, { tokenizer: null, limit: 8, heldOut: 2 });
-    expect([training.length, heldOut.length, report.rows]).toEqual([6, 2, 8]);
-    expect(Math.max(...firsts(training), ...firsts(heldOut))).toBeLessThan(8);
   });
 });
 

@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readJsonl, readPlainText } from '../src/index.ts';
-import { MAX_LINE_BYTES, readLines } from '../src/read-lines.ts';
+import { MAX_LINE_BYTES, readLines } from '../src/rows/read-lines.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();
@@ -33,7 +33,7 @@ describe('readJsonl', () => {
   });
 
   it.each<[string, string | Uint8Array, RegExp]>([
-    ['malformed JSON', '{"text":"a"}\n{"text": "b",}\n', /bad\.jsonl:2\] expected one JSON object on the line, got malformed JSON: .*Correct or delete this line/],
+    ['malformed JSON', '{"text":"a"}\n{"text": "b",}\n', /bad\.jsonl:2\] expected a JSON object for a row, got malformed JSON: .*Correct or delete this line/],
     ['a row that is a list', '{"text":"a"}\n[1]\n', /:2\] expected a JSON object for a row, got a list/],
     ['a row that is null', 'null\n', /:1\] expected a JSON object for a row, got null/],
     ['a JSON list instead of lines', '[\n {"text":"a"}\n]\n', /:1\] .*beginning of a JSON list.* jq -c/],
@@ -53,7 +53,7 @@ describe('readJsonl', () => {
 
   it('stops reading a line at its limit, long before the line ends', () => {
     const file = files.write('long.jsonl', `{"text":"a"}\n{"text":"${'x'.repeat(5000)}`);
-    expect(MAX_LINE_BYTES).toBe(64 * 1024 * 1024);
+    expect(MAX_LINE_BYTES).toBe(16 * 1024 * 1024);
     expect(() => [...readLines(file, 4096)]).toThrow(/long\.jsonl:2\] expected at most 4096 bytes for a line/);
   });
 

@@ -4,7 +4,7 @@ import type { Tokenizer } from '../load-tokenizer.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 
 /** A row of a JSON Lines file, with its place for errors: `file:line`. */
-export interface Row { readonly value: Readonly<Record<string, unknown>>; readonly where: string }
+export interface Row { readonly value: Readonly<Record<string, unknown>>; readonly where: string; readonly source?: { readonly file: string; readonly line: number } }
 
 export interface RowSettings {
   readonly tokenizer: Tokenizer | null;

@@ -38,6 +38,9 @@ export const optionalChoiceKey = <const C extends readonly [string, ...string[]]
 export const booleanKey = (otherwise: boolean, parts: Parts): Key<z.ZodDefault<z.ZodBoolean>> =>
   ({ ...parts, flag: 'boolean', expected: 'true or false', schema: z.boolean().default(otherwise) });
 
+export const optionalBooleanKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodBoolean>>> =>
+  ({ ...parts, flag: 'boolean', expected: 'true or false', schema: optional(z.boolean()) });
+
 /** `from` and `to` are both allowed, unless `above` says that the smallest is not. */
 interface Range { readonly from?: number; readonly to?: number; readonly above?: boolean; readonly below?: boolean; readonly whole?: boolean }
 

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { DATASET_FORMATS } from '@qdylora/data';
+import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES } from '@qdylora/quant';
 import { SCHEDULE_NAMES } from '@qdylora/trainer';
-import { booleanKey, bytesKey, choiceKey, filesKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
+import { booleanKey, bytesKey, choiceKey, filesKey, numberKey, optionalBooleanKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 
 export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
 export type Method = (typeof METHODS)[number];
@@ -50,14 +50,18 @@ export const KEYS = {
   loraDropout: numberKey({ from: 0, to: 1, below: true }, 0, { group: 'Adapter', about: 'Share of an adapter\'s input that is dropped in training' }),
   targetModules: { group: 'Adapter', about: 'all-linear, names of layers, or a regular expression for whole names', flag: 'word-or-texts', expected: 'all-linear, a list of names or a regular expression', schema: targetModules.default('all-linear') },
 
-  dataset: filesKey({ group: 'Data', about: 'Training rows: .jsonl files, or .txt as plain text' }),
+  dataset: filesKey({ group: 'Data', about: 'Training rows: .jsonl, .json and .parquet files, .txt as plain text; patterns such as data/*.jsonl' }),
+  datasetWeights: { group: 'Data', about: 'How often the rows of each name in dataset come in an epoch: 2 = twice, 0.5 = half of them', flag: 'numbers', expected: 'a list of numbers ≥ 0, one for each name in dataset,', schema: z.array(z.number().gte(0)).min(1).nullable().default(null) },
   evalDataset: filesKey({ group: 'Data', about: 'Rows for the held-out loss' }),
-  valSetSize: numberKey({ from: 0 }, 0, { group: 'Data', about: 'Rows of dataset that are held out: a count, or a fraction below 1' }),
+  valSetSize: numberKey({ from: 0 }, 0, { group: 'Data', about: 'Rows of dataset that are held out: a count, or a fraction below 1; what they say decides, so equal rows stay together' }),
+  streaming: optionalBooleanKey({ group: 'Data', about: 'Rows stay in their files and are read when they are needed; by default where the files are over 64 MiB' }),
+  onBadRow: choiceKey(BAD_ROW_POLICIES, 'error', { group: 'Data', about: 'A row that cannot be used stops the run, or is skipped and counted' }),
   datasetFormat: optionalChoiceKey(DATASET_FORMATS, { group: 'Data', about: 'Shape of the rows; the first one decides by default' }),
   applyChatTemplate: booleanKey(false, { group: 'Data', about: 'Prompts and answers through the chat template; messages always are' }),
   completionOnlyLoss: booleanKey(true, { group: 'Data', about: 'Loss on answers only' }),
   maxSeqLength: numberKey({ from: 2, to: 2 ** 20, whole: true }, 1024, { group: 'Data', about: 'Tokens of a row; longer ones are cut' }),
   packing: booleanKey(false, { group: 'Data', about: 'Several rows in one sequence; they never see each other' }),
+  groupByLength: booleanKey(false, { group: 'Data', about: 'Steps of rows of like length, for steady times and memory' }),
 
   microBatchSize: numberKey({ from: 1, to: 65536, whole: true }, 4, { group: 'Training', about: 'Rows of one pass' }),
   gradientAccumulationSteps: numberKey({ from: 1, to: 65536, whole: true }, 2, { group: 'Training', about: 'Passes of one step' }),

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { writeFileDurably } from '@qdylora/checkpoint';
+import { firstExample } from '@qdylora/data';
 import { eventQueue, train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
@@ -153,6 +154,8 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
   optimizer.dispose();
   stage.run.model.backend.memory.trim(); // room for what follows: the tokenizer, texts, files
   emit({ type: 'phase', phase: 'writing' });
+  const read = stage.data.readNote();
+  if (read) notes.push(read);
   await writeWeights(stage);
   const samples = await samplesOf(stage, judgement);
   const parts: ReportParts = { config, modelName: source.name, result: training, judgement, samples, notes: [...notes] }, report = runReport(parts);
@@ -170,7 +173,7 @@ async function writeWeights(stage: Stage): Promise<void> {
 
 async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal }: Stage, judgement: Judgement | null): ReturnType<typeof sampleTexts> {
   const ranks = adapted ? sampleRanks(adapted.ranks.ranks, judgement?.ranks?.bestRank ?? null) : [];
-  return sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? data.training[0], ranks, computeDtype, signal });
+  return sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? firstExample(data.training), ranks, computeDtype, signal });
 }
 
 /** What to try next, as a command line. */

@@ -1,5 +1,5 @@
 import type { Tokenizer } from '@qdylora/data';
-import { maskPreview } from '@qdylora/data';
+import { firstExample, maskPreview } from '@qdylora/data';
 import { accumulateGradients, clearGradients, passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
 import type { PreparedRun } from './prepare-run.ts';
@@ -45,7 +45,10 @@ export async function planRun(asked: PreparedRun, { color, signal }: { readonly 
   };
 }
 
-const firstRow = ({ training }: RunData, tokenizer: Tokenizer | null, color: boolean): string => maskPreview(training[0]!, { tokenizer, color, maxTokens: 256 });
+function firstRow({ training }: RunData, tokenizer: Tokenizer | null, color: boolean): string {
+  const example = firstExample(training);
+  return example ? maskPreview(example, { tokenizer, color, maxTokens: 256 }) : '';
+}
 
 interface TimedPass { readonly seconds: number; readonly tokens: number; readonly passesPerStep: number }
 
@@ -61,9 +64,9 @@ async function timePass({ model, training }: AssembledRun, signal?: AbortSignal)
 }
 
 /** Time goes with tokens: those of the training steps, and those of the held-out rows at every rank and without the adapter. */
-function forecast({ totalSteps, batches, adapted }: AssembledRun, { training, heldOut }: RunData, config: RunConfig, { seconds, tokens, passesPerStep }: TimedPass): number {
-  const secondsPerToken = seconds / tokens, mean = (rows: RunData['training']): number => rows.reduce((sum, { ids }) => sum + ids.length, 0) / Math.max(1, rows.length);
-  const microBatches = batches.batchAt(0).length, tokensPerStep = (training.length * mean(training)) / batches.stepsPerEpoch * (passesPerStep / Math.max(1, microBatches));
+function forecast({ totalSteps, batches, adapted }: AssembledRun, { training, heldOut, report }: RunData, config: RunConfig, { seconds, tokens, passesPerStep }: TimedPass): number {
+  const secondsPerToken = seconds / tokens, heldOutTokens = heldOut.reduce((sum, { ids }) => sum + ids.length, 0), rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
+  const microBatches = batches.batchAt(0).length, tokensPerStep = (training.length * rowTokens) / batches.stepsPerEpoch * (passesPerStep / Math.max(1, microBatches));
   const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1, views = adapted ? adapted.ranks.ranks.length + 1 : 1;
-  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOut.length * mean(heldOut) * forwardShare(config.gradientCheckpointing));
+  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing));
 }

@@ -63,6 +63,13 @@ export function readyLines({ backend, model, adapter, data, config }: ReadyEvent
   return [
     `qdylora ${VERSION} · ${backend}, ${config.computeDtype} · ${model.name} (${model.modelType}, ${millions(model.parameterCount)}) · ${stored} ${byteSizeText(model.weightBytes)}`,
     `${adapter ? `adapter: ${adapter.matched.length} layers matched by ${targets}, ranks ${adapter.ranks.join(' ')}` : 'full training'}, ${millions(trained)} trainable · ${byteSizeText(trained * BYTES_PER_TRAINED)} with gradients and optimizer`,
-    `data: ${data.training.toLocaleString('en-US')} rows (${data.report.format}), ${data.heldOut.toLocaleString('en-US')} held out${data.report.dropped > 0 ? `, ${data.report.dropped} dropped` : ''}${data.report.truncated > 0 ? `, ${data.report.truncated} cut to ${config.maxSeqLength} tokens` : ''}`,
+    `data: ${data.training.toLocaleString('en-US')} rows (${data.report.format}), ${data.heldOut.toLocaleString('en-US')} held out${data.report.dropped > 0 ? `, ${data.report.dropped} dropped` : ''}${cutWords(data.report, config.maxSeqLength)}${data.report.skipped > 0 ? `, ${data.report.skipped} bad rows skipped` : ''}`,
   ];
+}
+
+/** How many rows were cut, and what that took from the answers. */
+function cutWords({ rows, measuredRows, truncated, truncatedAnswers, lostTokens }: ReadyEvent['data']['report'], maxSeqLength: number): string {
+  if (truncated === 0) return '';
+  const lost = truncatedAnswers > 0 ? ` (${truncatedAnswers} of them lost ${lostTokens.toLocaleString('en-US')} answer tokens)` : ' (no answer token lost)';
+  return `, ${truncated}${measuredRows < rows ? ` of the first ${measuredRows}` : ''} cut to ${maxSeqLength} tokens${lost}`;
 }

@@ -35,8 +35,8 @@ export async function assembleRun(config: RunConfig, source: ModelSource, data: 
   };
 }
 
-export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength }: RunConfig, { training }: RunData): Batches =>
-  createBatches(training, { microBatchSize, gradientAccumulationSteps, shuffle: true, seed, packing, maxSeqLength });
+export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength, groupByLength }: RunConfig, { training }: RunData): Batches =>
+  createBatches(training, { microBatchSize, gradientAccumulationSteps, shuffle: true, seed, packing, maxSeqLength, groupByLength });
 
 function adaptedOf(model: CausalLm, config: RunConfig, fingerprint: string, warn: Warn): Adapted<CausalLm> {
   const { ranks, loraAlpha: alpha, loraScaling: scaling, targetModules, updateRule, loraDropout: dropout, seed } = config, own = { ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed };

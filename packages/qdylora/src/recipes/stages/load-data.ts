@@ -1,18 +1,23 @@
 import { QdyloraError } from '@qdylora/contract';
-import { loadDataset, type Dataset, type DatasetReport, type Example, type Tokenizer } from '@qdylora/data';
+import { datasetBytes, loadDataset, openDataset, sourceOf, type DatasetOptions, type DatasetReport, type Example, type ExampleSource, type RowCounts, type Tokenizer } from '@qdylora/data';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
-/** Rows as tokens: what is trained on and what is held out. The tokenizer is no part of it, so that its memory can go. */
-export interface RunData {
-  readonly training: readonly Example[];
+/** Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part of it, so that its memory can go. */
+export interface RunData extends Disposable {
+  readonly training: ExampleSource;
   readonly heldOut: readonly Example[];
   readonly report: DatasetReport;
   /** Why nothing is held out; null where something is. */
   readonly heldOutNote: string | null;
+  /** What became of streamed rows up to now; null where the report says it all. */
+  readNote(): string | null;
 }
 
+/** Rows take twice to eight times the bytes of their files as tokens in memory, and a second for every megabyte. */
+const STREAMED_BYTES = 64 * 2 ** 20;
+
 /** The keys that decide how rows become tokens. */
-export type RowOptions = Pick<RunConfig, 'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'>;
+export type RowOptions = Pick<RunConfig, 'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'> & Partial<Pick<RunConfig, 'onBadRow'>>;
 
 /**
  * Reads a run's rows.
@@ -25,20 +30,56 @@ export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null
   if (evalDataset && valSetSize > 0) {
     throw new QdyloraError('BAD_CONFIG', { where: 'val_set_size', problem: `expected either eval_dataset or val_set_size for the held-out rows, got both (${evalDataset.join(', ')} and ${valSetSize})`, nextStep: 'Leave one of them out.' });
   }
-  const { training, heldOut, report } = await loadDataset(dataset, { ...datasetOptions(config, tokenizer, signal), heldOut: valSetSize, seed });
-  const judged = evalDataset ? (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal))).training : heldOut;
-  for (const example of [...training, ...judged]) assertIdsFit(example, vocabularySize);
-  return { training, heldOut: judged, report, heldOutNote: judged.length > 0 ? null : 'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.' };
+  if (config.packing && config.groupByLength) throw new QdyloraError('BAD_CONFIG', { where: 'group_by_length', problem: 'expected packing or group_by_length, got both', nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.' });
+  const opened = await openTraining(dataset, config, { ...datasetOptions(config, tokenizer, signal), weights: config.datasetWeights ?? undefined, heldOut: valSetSize, seed });
+  try {
+    const judged = evalDataset ? (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal))).training : opened.heldOut;
+    for (const example of judged) assertIdsFit(example, vocabularySize);
+    const heldOutNote = judged.length > 0 ? null : 'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.';
+    const training = withFittingIds(opened.training, vocabularySize);
+    if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
+    return { ...opened, training, heldOut: judged, heldOutNote };
+  } catch (error) {
+    opened[Symbol.dispose]();
+    throw error;
+  }
 }
 
-const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
-  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss, applyChatTemplate, signal });
+type OpenedRows = Omit<RunData, 'heldOutNote'> & { readonly isStreamed: boolean };
+
+/** The training rows: in memory, or streamed where they are many. */
+async function openTraining(dataset: readonly string[], { streaming, packing, groupByLength }: RunConfig, options: DatasetOptions): Promise<OpenedRows> {
+  if (streaming ?? datasetBytes(dataset) > STREAMED_BYTES) {
+    const { training, heldOut, report, close, readSoFar } = await openDataset(dataset, { ...options, measure: packing || groupByLength });
+    return { isStreamed: true, training, heldOut, report, readNote: () => (report.measuredRows === report.rows ? null : readNote(readSoFar())), [Symbol.dispose]: close };
+  }
+  const { training, heldOut, report } = await loadDataset(dataset, options);
+  return { isStreamed: false, training: sourceOf(training), heldOut, report, readNote: () => null, [Symbol.dispose]: () => {} };
+}
+
+const readNote = ({ rows, truncated, truncatedAnswers, lostTokens, dropped }: RowCounts): string =>
+  `Of ${rows} rows read while training, ${truncated} were cut to max_seq_length, ${truncatedAnswers} of which lost ${lostTokens} answer tokens; ${dropped} had nothing to predict and were left out.`;
+
+/** Looks at each example as it is read: streamed ones do not exist before. */
+function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleSource {
+  return {
+    length: source.length, lengthAt: source.lengthAt,
+    at(index) {
+      const example = source.at(index);
+      if (example) assertIdsFit(example, vocabularySize);
+      return example;
+    },
+  };
+}
+
+const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
+  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss, applyChatTemplate, onBadRow, signal });
 
 /**
  * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of `maxSeqLength`; of rows, as many whole ones as fit.
  */
 export async function loadEvalExamples(files: readonly string[], options: RowOptions & { readonly limitTokens: number | null; readonly vocabularySize: number; readonly signal?: AbortSignal }, tokenizer: Tokenizer | null): Promise<Example[]> {
-  const { limitTokens, vocabularySize, signal } = options, { training, report }: Dataset = await loadDataset(files, datasetOptions(options, tokenizer, signal));
+  const { limitTokens, vocabularySize, signal } = options, { training, report } = await loadDataset(files, datasetOptions(options, tokenizer, signal));
   const examples = limitTokens === null ? training : firstTokens(training, limitTokens, report.format === 'plain_text');
   for (const example of examples) assertIdsFit(example, vocabularySize);
   return examples;

@@ -30,16 +30,17 @@ export interface OpenRunOptions {
 /** @throws QdyloraError whatever reading, choosing and building throw */
 export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn }: OpenRunOptions): Promise<OpenRun> {
   const data = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
-  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, warn });
+  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, warn }).catch((error: unknown) => { data[Symbol.dispose](); throw error; });
+  const dispose = (): void => { data[Symbol.dispose](); chosen.dispose(); };
   try {
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
     for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
     const run = await assembleRun(config, source, data, { backend, computeDtype, warn }), narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
-    return { config, data, chosen, run, profile, [Symbol.dispose]: chosen.dispose };
+    return { config, data, chosen, run, profile, [Symbol.dispose]: dispose };
   } catch (error) {
-    chosen.dispose();
+    dispose();
     throw error;
   }
 }

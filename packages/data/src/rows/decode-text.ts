@@ -1,4 +1,4 @@
-import { badData } from './bad-data.ts';
+import { badData } from '../bad-data.ts';
 
 /** Strict UTF-8: a wrong byte is an error, never a silent U+FFFD. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

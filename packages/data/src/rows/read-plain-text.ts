@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { badData } from './bad-data.ts';
+import { badData } from '../bad-data.ts';
 import { decodeText } from './decode-text.ts';
 import { assertRegularFile } from './read-lines.ts';
 

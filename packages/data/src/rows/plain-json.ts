@@ -1,4 +1,4 @@
-import { badData } from './bad-data.ts';
+import { badData } from '../bad-data.ts';
 
 /** Deeper rows than this are attacks or accidents: chat rows with tool schemas stay below 20. */
 const MAX_DEPTH = 64;

@@ -1,0 +1,96 @@
+import { statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
+import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
+import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
+import { assertTokenizer } from './formats/row-format.ts';
+import { noRowsYet, type RowCounts } from './keep-example.ts';
+import type { Tokenizer } from './load-tokenizer.ts';
+import { expandGlobs } from './rows/expand-globs.ts';
+import { readPlainText } from './rows/read-plain-text.ts';
+import { textWindows } from './text-windows.ts';
+import type { Example } from './token-batch.ts';
+
+export interface DatasetOptions {
+  /** Null only for rows of `input_ids`. */
+  readonly tokenizer: Tokenizer | null;
+  /** Tokens; longer rows are cut on the right. 1024 */
+  readonly maxSeqLength?: number;
+  /** The shape of rows; by default the first row of each file decides, and a `.txt` file is plain text. */
+  readonly datasetFormat?: DatasetFormat;
+  /** How often the rows of each name in the list come in an epoch: 2 = twice, 0.5 = half of them. 1 for all. */
+  readonly weights?: readonly number[];
+  /** A row that cannot be used is an error that names file and line, or is left out and counted. `error` */
+  readonly onBadRow?: BadRowPolicy;
+  /** Loss on answers only, in formats that tell prompts from answers. True */
+  readonly completionOnlyLoss?: boolean;
+  /** Puts prompts and answers through the tokenizer's chat template; `messages` always are. False */
+  readonly applyChatTemplate?: boolean;
+  /** Rows set aside for evaluation: a count, or a fraction below 1. Their hashes decide. 0 */
+  readonly heldOut?: number;
+  /** Reads at most so many rows (windows, for plain text). */
+  readonly limit?: number;
+  /** Decides which rows are held out. 0 */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A file of the list, and how often its rows come. */
+export interface DatasetFile { readonly file: string; readonly weight: number }
+
+/** Options with their defaults, and what is counted on the way. */
+export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datasetFormat' | 'weights'>> {
+  readonly files: readonly DatasetFile[];
+  readonly datasetFormat: DatasetFormat | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly formats: Set<string>;
+  readonly counts: RowCounts;
+  readonly bad: BadRows;
+  /** Whether the caller said so: a note about it is for those who did. */
+  readonly wasToldCompletionOnly: boolean;
+  /** A labeller for one file. */
+  labeller(): RowLabeller;
+}
+
+/** @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for options that do not fit; MISSING_FILE for patterns without a file. */
+export function resolveReading(names: string | readonly string[], options: DatasetOptions): Reading {
+  const list = typeof names === 'string' ? [names] : names;
+  const { tokenizer, maxSeqLength = 1024, datasetFormat, onBadRow = 'error', completionOnlyLoss = true, applyChatTemplate = false, heldOut = 0, limit = Infinity, seed = 0, signal } = options;
+  assertArgument(list.length > 0, 'data', 'expected at least one file for a dataset, got none');
+  if (!Number.isSafeInteger(maxSeqLength) || maxSeqLength < 2) throw badConfig(`expected a whole number ≥ 2 for max_seq_length, got ${maxSeqLength}`, 'A sequence of one token predicts nothing.');
+  if (!BAD_ROW_POLICIES.includes(onBadRow)) throw badConfig(`expected one of ${BAD_ROW_POLICIES.join(', ')} for on_bad_row, got ${JSON.stringify(onBadRow)}`, 'Leave it out to stop at a bad row.');
+  assertArgument(limit >= 1, 'data', `expected a number ≥ 1 for limit, got ${limit}`);
+  const settings = { tokenizer, completionOnlyLoss, applyChatTemplate };
+  return {
+    tokenizer, maxSeqLength, datasetFormat, onBadRow, completionOnlyLoss, applyChatTemplate, heldOut, limit, seed, signal,
+    files: weighted(list, options.weights), formats: new Set(), counts: noRowsYet(), bad: badRows(onBadRow), wasToldCompletionOnly: options.completionOnlyLoss === true, labeller: () => rowLabeller(settings, { datasetFormat, seed }),
+  };
+}
+
+function weighted(names: readonly string[], weights: readonly number[] = names.map(() => 1)): DatasetFile[] {
+  if (weights.length !== names.length) throw badConfig(`expected as many dataset_weights as names in dataset, ${names.length}, got ${weights.length}`, 'Give one weight for each name; the files of a pattern share one.');
+  if (!weights.every((weight) => Number.isFinite(weight) && weight >= 0) || !weights.some((weight) => weight > 0)) throw badConfig(`expected numbers ≥ 0 for dataset_weights, not all 0, got ${weights.join(', ')}`, '2 brings every row twice in an epoch, 0.5 half of them.');
+  return expandGlobs(names).flatMap((files, i) => files.map((file) => ({ file, weight: weights[i]! })));
+}
+
+/** Bytes of the files that the names stand for.  @throws QdyloraError MISSING_FILE for a pattern without a file */
+export const datasetBytes = (names: readonly string[]): number =>
+  expandGlobs(names).flat().reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+
+/** Whether a file is text from end to end. */
+export const isPlainText = ({ file }: DatasetFile, { datasetFormat }: Reading): boolean => (datasetFormat ?? (file.toLowerCase().endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT;
+
+/** A text file as windows. */
+export function readWindows({ file }: DatasetFile, { tokenizer, maxSeqLength, formats }: Reading): Example[] {
+  formats.add(PLAIN_TEXT);
+  return textWindows(assertTokenizer(tokenizer, PLAIN_TEXT).encode(readPlainText(file)), maxSeqLength);
+}
+
+/** Lets timers and input have their turn.  @throws QdyloraError ABORTED with the signal's reason as cause. */
+export async function turn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'data', problem: 'the signal was aborted while rows were read', cause: signal.reason });
+}
+
+const badConfig = (problem: string, nextStep: string): QdyloraError => new QdyloraError('BAD_CONFIG', { where: 'data', problem, nextStep });

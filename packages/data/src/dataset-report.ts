@@ -1,0 +1,56 @@
+import { QdyloraError } from '@qdylora/contract';
+import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
+import type { Reading } from './dataset-options.ts';
+import type { RowCounts } from './keep-example.ts';
+
+export interface DatasetReport {
+  /** What was decided, by file; several are joined by commas. */
+  readonly format: string;
+  /** Rows that can be used (windows, for plain text), dropped ones included. */
+  readonly rows: number;
+  /** How many of them were made tokens of for this report: all, or the first ones of a streamed dataset. What follows is about these. */
+  readonly measuredRows: number;
+  /** Tokens of the examples kept, and how many of them the loss counts. */
+  readonly tokens: number;
+  readonly predictedTokens: number;
+  /** Rows cut to `maxSeqLength`. */
+  readonly truncated: number;
+  /** Cut rows that lost tokens which the loss would have counted, and how many of these they lost together. */
+  readonly truncatedAnswers: number;
+  readonly lostTokens: number;
+  /** Rows without a token to predict, left out; and why. */
+  readonly dropped: number;
+  readonly reasons: Readonly<Record<string, number>>;
+  /** Rows that could not be used, left out under `onBadRow: 'skip'`; and what was wrong with the first of them. */
+  readonly skipped: number;
+  readonly skippedMessages: readonly string[];
+  /** What a user should know about these settings and this data. */
+  readonly notes: readonly string[];
+}
+
+/** What was read, as a report. `rows` is given where not all rows were measured. */
+export function datasetReport(reading: Reading, counts: RowCounts, rows = counts.rows): DatasetReport {
+  const { rows: measuredRows, reasons, ...rest } = counts, { formats, bad } = reading;
+  return { format: [...formats].join(', '), rows, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], notes: notesOn(reading) };
+}
+
+function notesOn({ formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad }: Reading): string[] {
+  const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
+  const notes: string[] = [];
+  if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens')) notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
+  if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens')) notes.push('The chat template is not applied to text and token rows.');
+  if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text')) notes.push('The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.');
+  if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca')) notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
+  if (bad.count > 0) notes.push(`${bad.count} rows could not be used and were skipped. The first: ${bad.messages[0]!}`);
+  return notes;
+}
+
+/** @throws nothing: the error of a dataset that leaves nothing to train on. */
+export function nothingLeft({ files, maxSeqLength, bad }: Reading, { rows, reasons }: RowCounts): QdyloraError {
+  const why = Object.entries(reasons).map(([reason, count]) => `${count} × ${reason}`).join('; ');
+  const what = rows === 0 && bad.count > 0 ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}` : rows === 0 ? 'got an empty file' : `got ${rows} rows of which all were dropped: ${why}`;
+  return new QdyloraError('BAD_DATA', {
+    where: files.map(({ file }) => file).join(', '), problem: `expected at least one row with a token to predict, ${what}`,
+    nextStep: rows === 0 ? 'Put one JSON object on each line.' : `Look at one with maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
+  });
+}

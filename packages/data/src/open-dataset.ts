@@ -1,0 +1,56 @@
+import { isPlainText, resolveReading, type DatasetOptions } from './dataset-options.ts';
+import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
+import { noRowsYet, type RowCounts } from './keep-example.ts';
+import { heldOutRule } from './split-held-out.ts';
+import type { DatasetPart } from './stream/dataset-part.ts';
+import { mixSources, type ExampleSource } from './stream/example-source.ts';
+import { rowsPart } from './stream/rows-part.ts';
+import { textPart } from './stream/text-part.ts';
+import type { Example } from './token-batch.ts';
+
+export interface OpenDatasetOptions extends DatasetOptions {
+  /** Makes tokens of every row once now, to know all lengths: packing and grouping by length need them, and the report is then about all rows. False */
+  readonly measure?: boolean;
+  /** Told how many rows have been walked over. */
+  readonly onProgress?: (rows: number) => void;
+}
+
+/** A dataset that stays in its files: a row is read and made tokens of when it is asked for. */
+export interface StreamedDataset extends Disposable {
+  readonly training: ExampleSource;
+  /** In memory: evaluation reads them many times. */
+  readonly heldOut: readonly Example[];
+  readonly report: DatasetReport;
+  /** What became of the training rows read so far, in the same words as the report. Rows that were read twice count twice. */
+  readSoFar(): RowCounts;
+  close(): void;
+}
+
+/**
+ * Opens files of rows without reading them into memory: they are walked over once, which finds malformed rows and decides what is held out, and remembers
+ * where every 1,024th row begins and one or two bits of each (with `measure` 4 bytes more). The examples are those of `loadDataset`, in the same order.
+ *
+ * @throws QdyloraError as `loadDataset` does. Without `measure`, what only tokens show (a template that refuses a row) comes when the row is read.
+ * @example
+ * using dataset = await openDataset('crawl/*.jsonl', { tokenizer, heldOut: 0.001 });
+ * const batches = createBatches(dataset.training, { microBatchSize: 4, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 1024 });
+ */
+export async function openDataset(names: string | readonly string[], options: OpenDatasetOptions): Promise<StreamedDataset> {
+  const reading = resolveReading(names, options), { measure = false } = options, rule = heldOutRule(reading.heldOut), parts: DatasetPart[] = [], close = (): void => parts.forEach((part) => { part.close(); });
+  try {
+    let rows = 0;
+    for (const file of reading.files) {
+      if (rows >= reading.limit) break;
+      const part = isPlainText(file, reading) ? textPart(file, reading) : await rowsPart(file, reading, { measure, onProgress: options.onProgress });
+      parts.push(part);
+      rows = await part.walk(rule, rows);
+    }
+    if (rows === 0 || (measure && reading.counts.tokens === 0)) throw nothingLeft(reading, reading.counts);
+    const heldOutRows = rule.heldOut(), heldOut = parts.flatMap((part) => part.take(heldOutRows)), readCounts = noRowsYet();
+    const training = mixSources(parts.map((part) => ({ source: part.training(readCounts), weight: part.weight })), reading.seed);
+    return { training, heldOut, report: datasetReport(reading, reading.counts, measure ? reading.counts.rows : rows), readSoFar: () => readCounts, close, [Symbol.dispose]: close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

@@ -1,0 +1,114 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { QdyloraError } from '@qdylora/contract';
+import { badData } from '../bad-data.ts';
+
+/** The longest line that is read: a 1 M-token context is about 4 MiB of text. It stops a 2 GB line before it fills memory; parsed, such a row is some 60 MB. */
+export const MAX_LINE_BYTES = 16 * 2 ** 20;
+
+/** Bytes asked of the file system at a time. */
+const CHUNK_BYTES = 2 ** 18;
+
+/** Where a line (or a row) begins: a walk can begin anew there. `line` counts from 1. */
+export interface Place { readonly offset: number; readonly line: number }
+
+export const BEGINNING: Place = { offset: 0, line: 1 };
+
+/** A line, or another stretch of a file that is one row. */
+export interface Line extends Place {
+  readonly bytes: Buffer;
+  /** Where the next one begins. */
+  readonly next: Place;
+  /** Why the bytes are not here: the line is over the limit, and the walk was asked to go on. */
+  readonly error?: Error;
+}
+
+export interface LineOptions { readonly maxLineBytes?: number; /** Goes on behind a line over the limit, which then has an error in place of bytes. False */ readonly passesLong?: boolean }
+
+/**
+ * A file's lines as bytes, in memory one at a time; a byte order mark at the start is left out, as is a `\r` before the `\n`.
+ *
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for what is not a regular file, or for a line over `MAX_LINE_BYTES`.
+ */
+export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generator<Line> {
+  const descriptor = openRegularFile(file);
+  try {
+    yield* linesOf(descriptor, file, BEGINNING, { maxLineBytes });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The lines of an open file from `from` on.  @throws QdyloraError BAD_DATA for a line over `maxLineBytes`, unless `passesLong`. */
+export function* linesOf(descriptor: number, file: string, from: Place, { maxLineBytes = MAX_LINE_BYTES, passesLong = false }: LineOptions = {}): Generator<Line> {
+  let { line, offset } = from;
+  const tooLong = (): Error => badData(`${file}:${line}`, `expected at most ${maxLineBytes} bytes for a line, got more`, 'Put one row on each line, or name the file .txt to train on its text.');
+  const isTooLong = (size: number): boolean => {
+    if (size > maxLineBytes && !passesLong) throw tooLong();
+    return size > maxLineBytes;
+  };
+  for (const { bytes, end } of splitLines(chunksOf(descriptor, offset), offset, isTooLong)) {
+    const next = { offset: end, line: line + 1 };
+    yield bytes ? { bytes: trimmed(bytes, offset === 0), line, offset, next } : { bytes: NOTHING, line, offset, next, error: tooLong() };
+    line++;
+    offset = end;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** Opens a file to read it.  @throws QdyloraError MISSING_FILE; BAD_DATA where it is not a regular file. */
+export function openRegularFile(file: string): number {
+  assertRegularFile(file);
+  const descriptor = openSync(file, 'r');
+  if (fstatSync(descriptor).isFile()) return descriptor;
+  closeSync(descriptor);
+  throw badData(file, 'expected a regular file for a dataset, got something else', 'Name the file itself.');
+}
+
+/** A FIFO or a device would block, a folder would fail later with a worse message. */
+export function assertRegularFile(file: string): void {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) throw new QdyloraError('MISSING_FILE', { where: file, problem: 'expected a dataset file, got no such file', nextStep: 'Check the path: it is relative to the working directory.' });
+  if (!stat.isFile()) throw badData(file, `expected a regular file for a dataset, got ${stat.isDirectory() ? 'a folder' : 'something else'}`, 'Name the file itself.');
+}
+
+/** An open file's bytes from `offset` on, each chunk memory of its own. */
+export function* chunksOf(descriptor: number, offset: number): Generator<Buffer> {
+  for (let at = offset; ;) {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    const size = readSync(descriptor, chunk, 0, CHUNK_BYTES, at);
+    if (size === 0) return;
+    yield chunk.subarray(0, size);
+    at += size;
+  }
+}
+
+/** Asks `isTooLong` about the size of each line while it grows; such a line has null for its bytes. `end` is where the next line begins. */
+function* splitLines(chunks: Iterable<Buffer>, offset: number, isTooLong: (size: number) => boolean): Generator<{ bytes: Buffer | null; end: number }> {
+  let parts: Buffer[] = [], size = 0, start = offset, isKept = true;
+  const add = (part: Buffer): void => {
+    size += part.length;
+    isKept &&= !isTooLong(size);
+    if (isKept) parts.push(part);
+    else parts = [];
+  };
+  const taken = (): Buffer | null => (isKept ? (parts.length === 1 ? parts[0]! : Buffer.concat(parts)) : null);
+  for (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
+      add(chunk.subarray(from, end));
+      start += size + 1;
+      yield { bytes: taken(), end: start };
+      parts = []; size = 0; isKept = true; from = end + 1;
+    }
+    if (from < chunk.length) add(chunk.subarray(from));
+  }
+  if (size > 0) yield { bytes: taken(), end: start + size };
+}
+
+function trimmed(bytes: Buffer, isFirst: boolean): Buffer {
+  const from = isFirst && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+  return bytes.subarray(from, bytes.at(-1) === 13 ? -1 : undefined);
+}
+
+export const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);

@@ -1,0 +1,55 @@
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { badData } from '../bad-data.ts';
+import { jsonElements } from './json-elements.ts';
+import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
+import { spoolParquet } from './spool-parquet.ts';
+
+/** A file of rows, open: JSON lines, a JSON list, or Parquet. */
+export interface RowFile {
+  /** As it was named. */
+  readonly file: string;
+  /** The rows' bytes from a place on that an earlier walk named; by default from the beginning. */
+  rows(from?: Place): Generator<Line>;
+  /** How errors name a row. */
+  where(place: Place): string;
+  /** @throws QdyloraError BAD_DATA where the file has another size than when it was opened. */
+  assertUnchanged(): void;
+  close(): void;
+}
+
+/**
+ * Opens a file of rows. Its content decides what it is, not its name: `PAR1` begins a Parquet file, `[` a JSON list, anything else is read as JSON lines.
+ *
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for what is no regular file or a Parquet file that cannot be read.
+ */
+export async function openRowFile(file: string, { signal, passesLong }: { readonly signal?: AbortSignal; readonly passesLong?: boolean } = {}): Promise<RowFile> {
+  const descriptor = openRegularFile(file);
+  try {
+    const head = Buffer.alloc(4096), start = head.subarray(0, readSync(descriptor, head, 0, head.length, 0));
+    if (start.subarray(0, 4).toString('latin1') === 'PAR1') {
+      const spool = await spoolParquet(descriptor, file, signal);
+      closeSync(descriptor);
+      return rowFile(file, spool, { where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
+    }
+    const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, isList = start.subarray(mark).toString('latin1').trimStart().startsWith('[');
+    return rowFile(file, descriptor, {
+      where: ({ line }) => `${file}:${line}`,
+      rows: isList ? (from) => jsonElements(descriptor, file, from ?? { offset: mark, line: 1 }, from !== undefined) : (from = BEGINNING) => linesOf(descriptor, file, from, { passesLong }),
+    });
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
+}
+
+function rowFile(file: string, descriptor: number, reading: Pick<RowFile, 'rows' | 'where'>): RowFile {
+  const { size } = fstatSync(descriptor);
+  return {
+    file, ...reading,
+    assertUnchanged() {
+      const now = fstatSync(descriptor).size;
+      if (now !== size) throw badData(file, `expected a file of ${size} bytes, as when the run began, got ${now}`, 'Leave data files alone while a run reads them, or copy them.');
+    },
+    close: () => closeSync(descriptor),
+  };
+}

@@ -1,0 +1,13 @@
+import { hash } from 'node:crypto';
+
+/** Hashes are fractions of this. */
+const HASHES = 2 ** 48;
+
+/**
+ * What a row says, as a number in [0, 1) that any two rows of the same content share: SHA-256 over the seed and the values that are trained on.
+ * Other keys (an id, a source), the order of keys and white space between them change nothing.
+ */
+export function rowHash(values: readonly unknown[], seed: number): number {
+  const digest = hash('sha256', `${seed}\n${JSON.stringify(values)}`, 'buffer');
+  return digest.readUIntBE(0, 6) / HASHES;
+}

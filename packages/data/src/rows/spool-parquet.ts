@@ -1,0 +1,89 @@
+import { fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { QdyloraError } from '@qdylora/contract';
+import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { badData } from '../bad-data.ts';
+
+/** A row group is decoded at once. Writers make them of 64 MiB to 512 MiB. */
+const MAX_ROW_GROUP_BYTES = 2 ** 30;
+
+/** Text is written when so many bytes have come together. */
+const WRITE_BYTES = 2 ** 20;
+
+/**
+ * Writes a Parquet file's rows as JSON lines into a file that has no name any more, so that it goes away with the process whatever happens, and returns its
+ * descriptor. One row group is in memory at a time, and a row can then be read again at any place, which a Parquet file is not made for.
+ * 64-bit integers become numbers where a number can hold them, else text; dates become ISO 8601.
+ *
+ * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression; BAD_DATA for row groups over 1 GiB.
+ */
+export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
+  const buffer = asyncBuffer(descriptor), spool = openNameless();
+  const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
+  let text = '', rowStart = 0;
+  for (const group of rowGroups(metadata, file)) {
+    const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
+    if (rows.length !== group) throw badData(file, `expected ${group} rows in a row group, got ${rows.length}`, 'The file may be damaged: make or download it again.');
+    for (const row of rows) {
+      text += `${JSON.stringify(row, asJson)}\n`;
+      if (text.length > WRITE_BYTES) { writeSync(spool, text); text = ''; }
+    }
+    rowStart = rowEnd;
+    await setImmediate();
+    if (signal?.aborted) throw new QdyloraError('ABORTED', { where: file, problem: 'the signal was aborted while a Parquet file was read', cause: signal.reason });
+  }
+  writeSync(spool, text);
+  return spool;
+}
+
+function rowGroups(metadata: FileMetaData, file: string): number[] {
+  return metadata.row_groups.map(({ num_rows: rows, total_byte_size: bytes, columns }) => {
+    const claimed = columns.reduce((sum, column) => sum + Number(column.meta_data?.total_uncompressed_size ?? 0n), 0);
+    if (Math.max(Number(bytes), claimed) > MAX_ROW_GROUP_BYTES) throw badData(file, `expected row groups of at most ${MAX_ROW_GROUP_BYTES} bytes, got one of ${Math.max(Number(bytes), claimed)}`, 'Write the file with smaller row groups.');
+    if (rows < 0n || rows > BigInt(MAX_ROW_GROUP_BYTES)) throw badData(file, `expected a number of rows for a row group, got ${rows}`, 'The file may be damaged: make or download it again.');
+    return Number(rows);
+  });
+}
+
+function asyncBuffer(descriptor: number): AsyncBuffer {
+  const byteLength = fstatSync(descriptor).size;
+  return {
+    byteLength,
+    slice(start, end = byteLength) {
+      const length = Math.min(end, byteLength) - start;
+      if (!(start >= 0) || !(length >= 0)) throw new RangeError(`bytes ${start}…${end} of ${byteLength}`);
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length;) {
+        const size = readSync(descriptor, bytes, at, Math.min(length - at, 2 ** 30), start + at);
+        if (size === 0) throw new RangeError('the end of the file');
+        at += size;
+      }
+      return Promise.resolve(bytes.buffer);
+    },
+  };
+}
+
+function openNameless(): number {
+  const folder = mkdtempSync(join(tmpdir(), 'qdylora-rows-'));
+  try {
+    return openSync(join(folder, 'rows.jsonl'), 'wx+', 0o600);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function understood<T>(file: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw badData(file, `expected a Parquet file that can be read, got: ${(cause as Error).message}`, 'It may be cut, or use a compression that is not known: write it again with zstd or snappy.', cause);
+  }
+}
+
+function asJson(_: string, value: unknown): unknown {
+  if (typeof value !== 'bigint') return value;
+  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
+}

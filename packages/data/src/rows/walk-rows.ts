@@ -1,0 +1,31 @@
+import type { BadRows } from '../bad-rows.ts';
+import type { Row } from '../formats/row-format.ts';
+import { parseRow } from './parse-row.ts';
+import { noRows } from './read-jsonl.ts';
+import type { Line, Place } from './read-lines.ts';
+import type { RowFile } from './row-file.ts';
+
+/** One entry of a file: `row` is null where the line is blank or cannot be read. */
+export interface WalkedRow { readonly row: Row | null; readonly place: Place }
+
+/**
+ * All entries of a file in order, one in memory at a time.
+ *
+ * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; BAD_DATA for a file without rows.
+ */
+export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
+  let isEmpty = true;
+  for (const line of file.rows()) {
+    const before = bad.count, row = bad.attempt(() => readRow(file, line));
+    isEmpty &&= row === null && bad.count === before;
+    yield { row, place: line };
+  }
+  if (isEmpty) throw noRows(file.file);
+}
+
+/** A line as a row; null for a blank one.  @throws QdyloraError BAD_DATA */
+export function readRow(file: RowFile, line: Line): Row | null {
+  if (line.error) throw line.error;
+  const where = file.where(line), value = parseRow(line.bytes, where);
+  return value && { value, where, source: { file: file.file, line: line.line } };
+}

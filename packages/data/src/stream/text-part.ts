@@ -1,0 +1,29 @@
+import { readWindows, type DatasetFile, type Reading } from '../dataset-options.ts';
+import { keepExample } from '../keep-example.ts';
+import { rowHash } from '../rows/row-hash.ts';
+import type { Example } from '../token-batch.ts';
+import type { DatasetPart } from './dataset-part.ts';
+import { arraySource } from './example-source.ts';
+
+/** Plain text is in memory: its windows are cut from all its tokens. */
+export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
+  const { seed, counts, limit, maxSeqLength } = reading, windows = readWindows(file, reading), examples: Example[] = [], isHeldOut = new Set<number>();
+  let start = 0;
+  return {
+    weight: file.weight,
+    walk(rule, first) {
+      start = first;
+      for (const window of windows) {
+        if (first + examples.length >= limit) break;
+        const example = keepExample(window, maxSeqLength, counts);
+        if (!example) continue;
+        rule.add(first + examples.length, rowHash([Array.from(window.ids)], seed));
+        examples.push(example);
+      }
+      return Promise.resolve(first + examples.length);
+    },
+    take: (rows) => rows.filter((row) => row >= start && row < start + examples.length).map((row) => { isHeldOut.add(row - start); return examples[row - start]!; }),
+    training: () => arraySource(examples.filter((_, i) => !isHeldOut.has(i))),
+    close: () => {},
+  };
+}
