@@ -5,17 +5,18 @@ import { messagesFormat } from './formats/messages.ts';
 import { promptCompletionFormat } from './formats/prompt-completion.ts';
 import { questionAnswerFormat } from './formats/question-answer.ts';
 import type { Row, RowFormat } from './formats/row-format.ts';
+import { sharegptFormat } from './formats/sharegpt.ts';
 import { textFormat } from './formats/text.ts';
 import { tokensFormat } from './formats/tokens.ts';
 
 /** The shapes of rows, in the order in which a first row is tried. */
-export const ROW_FORMATS: readonly RowFormat[] = [tokensFormat, messagesFormat, promptCompletionFormat, questionAnswerFormat, alpacaFormat, textFormat];
+export const ROW_FORMATS: readonly RowFormat[] = [tokensFormat, messagesFormat, sharegptFormat, promptCompletionFormat, questionAnswerFormat, alpacaFormat, textFormat];
 
 /** A file that is text from end to end, not rows. */
 export const PLAIN_TEXT = 'plain_text';
 
 /** What `dataset_format` may be. */
-export const DATASET_FORMATS = ['tokens', 'messages', 'prompt_completion', 'question_answer', 'alpaca', 'text', PLAIN_TEXT] as const;
+export const DATASET_FORMATS = ['tokens', 'messages', 'sharegpt', 'prompt_completion', 'question_answer', 'alpaca', 'text', PLAIN_TEXT] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**
@@ -27,7 +28,7 @@ export function detectFormat(row: Row): RowFormat {
   const found = ROW_FORMATS.find((format) => hasKeys(row, format));
   if (found) return found;
   const shapes = ROW_FORMATS.map(({ required }) => required.join(' + ')).join(', or ');
-  throw badData(row.where, `expected the keys of a known shape (${shapes}), got ${keysOf(row)}`, 'Rename the keys; rows of "conversations" must be renamed to "messages" with "role" and "content".');
+  throw badData(row.where, `expected the keys of a known shape (${shapes}), got ${keysOf(row)}`, 'Rename the keys, or set dataset_format if the first row is no good example.');
 }
 
 /** @throws QdyloraError BAD_CONFIG that lists the formats. */

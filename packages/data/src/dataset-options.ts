@@ -6,7 +6,7 @@ import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
 import { assertTokenizer } from './formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
-import type { Tokenizer } from './load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
 import { expandGlobs } from './rows/expand-globs.ts';
 import { readPlainText } from './rows/read-plain-text.ts';
 import { textWindows } from './text-windows.ts';

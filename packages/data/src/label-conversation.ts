@@ -1,6 +1,7 @@
-import { answerCharacters, type Conversation, type Span } from './answer-characters.ts';
-import type { ChatTemplate } from './chat-template.ts';
-import type { Tokenizer } from './load-tokenizer.ts';
+import { badData } from './bad-data.ts';
+import { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
+import type { ChatTemplate } from './template/chat-template.ts';
+import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
 import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 
 export interface ConversationOptions {
@@ -8,6 +9,8 @@ export interface ConversationOptions {
   readonly template: ChatTemplate;
   readonly completionOnlyLoss: boolean;
   readonly where: string;
+  /** Numbers of assistant turns that the loss passes over. None */
+  readonly untrained?: readonly number[];
 }
 
 /**
@@ -16,11 +19,19 @@ export interface ConversationOptions {
  *
  * @throws QdyloraError BAD_DATA where the template refuses or rewrites the conversation.
  */
-export function labelConversation(conversation: Conversation, { tokenizer, template, completionOnlyLoss, where }: ConversationOptions): LabelledTokens {
+export function labelConversation(conversation: Conversation, { tokenizer, template, completionOnlyLoss, where, untrained = [] }: ConversationOptions): LabelledTokens {
   if (!completionOnlyLoss) return maskPrompt([{ ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })), isAnswer: true }]);
-  const { text, spans } = answerCharacters(template, conversation, where);
+  const { text, spans: all } = answerCharacters(template, conversation, where), spans = trainedSpans(all, { conversation, untrained, where });
   const ids = tokenizer.encode(text);
   return maskPrompt(piecesOf(ids, answerTokens(tokenizer, text, ids, spans)));
+}
+
+/** Spans of the turns that count. Each assistant turn must have its own span, else nobody can say which one to leave out. */
+function trainedSpans(spans: readonly Span[], { conversation, untrained, where }: { readonly conversation: Conversation; readonly untrained: readonly number[]; readonly where: string }): readonly Span[] {
+  if (untrained.length === 0) return spans;
+  const turns = conversation.messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
+  if (turns.length !== spans.length) throw badData(where, `expected one marked answer for each of ${turns.length} assistant turns, to leave out those of weight 0, got ${spans.length}`, 'Remove the weights, or mark whole turns in the template with {% generation %}.');
+  return spans.filter((_, i) => !untrained.includes(turns[i]!));
 }
 
 function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {

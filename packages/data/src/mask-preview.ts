@@ -1,5 +1,5 @@
 import { commonPrefix } from './common-prefix.ts';
-import type { Tokenizer } from './load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
 import { NOT_COUNTED, type Example } from './token-batch.ts';
 
 export interface PreviewOptions {

@@ -116,10 +116,10 @@ describe('a dataset that cannot be used', () => {
   });
 
   it.each<[string, unknown[], Partial<DatasetOptions>, string, RegExp]>([
-    ['an unknown shape', [{ input: 'a', target: 'b' }], {}, 'BAD_DATA', /rows\.jsonl:1\] expected the keys of a known shape \(input_ids, or messages, or prompt \+ completion.*got "input", "target"/],
+    ['an unknown shape', [{ input: 'a', target: 'b' }], {}, 'BAD_DATA', /rows\.jsonl:1\] expected the keys of a known shape \(input_ids, or messages, or conversations, or prompt \+ completion.*got "input", "target"/],
     ['rows of another shape further down', [{ text: 'a b' }, { prompt: 'a', completion: 'b' }], {}, 'BAD_DATA', /rows\.jsonl:2\] expected the keys text for a row of the format text, got "prompt", "completion"/],
     ['a forced format that does not fit', [{ text: 'a' }], { datasetFormat: 'alpaca' }, 'BAD_DATA', /:1\] expected the keys instruction, output/],
-    ['a format nobody knows', [{ text: 'a' }], { datasetFormat: 'sharegpt' as never }, 'BAD_CONFIG', /expected one of tokens, messages.* for dataset_format, got "sharegpt"/],
+    ['a format nobody knows', [{ text: 'a' }], { datasetFormat: 'shareqpt' as never }, 'BAD_CONFIG', /expected one of tokens, messages.* for dataset_format, got "shareqpt"/],
     ['an answer that is a number', [{ question: 'q', answer: 4 }], {}, 'BAD_DATA', /:1\] expected a string for "answer", got a number/],
     ['no tokenizer', [{ text: 'a' }], { tokenizer: null }, 'BAD_CONFIG', /expected a tokenizer for rows of the format text/],
     ['messages without a template', [{ messages: [{ role: 'user', content: 'x' }] }], { tokenizer: fixtureTokenizer('tiny-llama3-style') }, 'BAD_CONFIG', /expected a tokenizer with a chat template/],

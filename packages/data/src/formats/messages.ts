@@ -1,20 +1,15 @@
 import { badData, kindOf } from '../bad-data.ts';
-import type { ChatMessage } from '../chat-template.ts';
-import { labelConversation } from '../label-conversation.ts';
-import { assertTemplate, assertTokenizer, type Row, type RowFormat } from './row-format.ts';
+import type { ChatMessage } from '../template/chat-template.ts';
+import { labelMessages } from './label-messages.ts';
+import type { Row, RowFormat } from './row-format.ts';
 
 /** Keys of a message that templates know; others are passed over. */
-const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content'] as const;
+const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content', 'weight'] as const;
 
 /** Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`, through the tokenizer's chat template. */
 export const messagesFormat: RowFormat = {
   name: 'messages', required: ['messages'], optional: ['tools'], hasPrompts: true,
-  label(row, { tokenizer: given, completionOnlyLoss }) {
-    const tokenizer = assertTokenizer(given, 'messages'), { tools } = row.value;
-    if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw badData(row.where, `expected a list for "tools", got ${kindOf(tools)}`, 'Correct or delete this line.');
-    const conversation = { messages: readMessages(row), tools: (tools as unknown[] | null) ?? undefined };
-    return labelConversation(conversation, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where });
-  },
+  label: (row, settings) => labelMessages(readMessages(row), row, settings),
 };
 
 function readMessages(row: Row): ChatMessage[] {
@@ -26,7 +21,7 @@ function readMessages(row: Row): ChatMessage[] {
 function readMessage(message: unknown, name: string, where: string): ChatMessage {
   if (typeof message !== 'object' || message === null) throw badData(where, `expected an object for ${name}, got ${kindOf(message)}`, 'Correct or delete this line.');
   const { role, content } = message as { role?: unknown; content?: unknown };
-  if (typeof role !== 'string') throw badData(where, `expected a string for ${name}.role, got ${kindOf(role)}`, 'Rows of {"from", "value"} must be renamed to {"role", "content"}.');
+  if (typeof role !== 'string') throw badData(where, `expected a string for ${name}.role, got ${kindOf(role)}`, 'Turns of {"from", "value"} stand under "conversations".');
   const read: Record<string, unknown> & { role: string; content: string | null } = { role, content: readContent(content, `${name}.content`, where) };
   for (const key of MESSAGE_KEYS) if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
   return read;

@@ -40,7 +40,7 @@ function matchesIn(folder: string, [part, ...rest]: readonly string[], budget: {
     return [...matchesIn(folder, isLast ? ['*'] : rest, budget), ...deeper];
   }
   const matches = wildcard(part), names = entries.map(({ name }) => name).filter((name) => matches.test(name) && (!name.startsWith('.') || part.startsWith('.')));
-  return names.flatMap((name) => (isLast ? ifFile(below(name)) : matchesIn(below(name), rest, budget)));
+  return names.flatMap((name) => (isLast ? ifFile(below(name)) : isFolder(below(name)) ? matchesIn(below(name), rest, budget) : []));
 }
 
 function entriesOf(folder: string, budget: { left: number; pattern: string }) {
@@ -56,5 +56,7 @@ function entriesOf(folder: string, budget: { left: number; pattern: string }) {
 }
 
 const ifFile = (path: string): string[] => (statSync(path, { throwIfNoEntry: false })?.isFile() ? [path] : []);
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 
 const wildcard = (part: string): RegExp => new RegExp(`^${part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '.*').replaceAll('?', '.')}$`, 'su');

@@ -38,7 +38,7 @@ export function* jsonElements(descriptor: number, file: string, from: Place, isI
       if (size > maxBytes) throw badData(where(), `expected at most ${maxBytes} bytes for a row, got more`, 'Correct or delete this row.');
     }
   }
-  if (walk.isInside()) throw badData(where(), 'expected ] at the end of the JSON list, got the end of the file', 'The file may be cut: make or download it again.');
+  if (walk.isInside()) throw badData(`${file}:${line}`, 'expected ] at the end of the JSON list, got the end of the file', 'The file may be cut: make or download it again.');
 }
 
 /** An element begins with its first byte that is no white space, and so does its place. */

@@ -1,7 +1,8 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
 import { QdyloraError } from '@qdylora/contract';
-import { createChatTemplate, type ChatTemplate } from './chat-template.ts';
+import { createChatTemplate, type ChatTemplate } from '../template/chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
+import { guardPatterns, unknownPattern } from './guard-patterns.ts';
 import { matchParts, matchPreTokenizer } from './match-reference.ts';
 import { rememberPieces } from './remember-pieces.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
@@ -47,7 +48,8 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   const ids = specialIds(files.specialTokens ?? {}, config, vocabulary);
   const source = files.chatTemplate ?? templateOf(config);
 
-  const encode: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  const plain: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  const pattern = unknownPattern(json), encode = pattern === null ? plain : guardPatterns(plain, pattern);
   const decode: Tokenizer['decode'] = (tokens, { skipSpecialTokens = false } = {}) => {
     const known = Array.from(tokens).filter((id) => texts[id] !== undefined);
     return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { kindOf } from './bad-data.ts';
+import { kindOf } from '../bad-data.ts';
 
 /** Far above any vocabulary (Gemma has 262,144 tokens); a larger id would only make an array of holes. */
 const MAX_TOKEN_ID = 2 ** 24;

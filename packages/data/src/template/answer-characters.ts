@@ -1,5 +1,5 @@
-import { badData } from './bad-data.ts';
-import { commonPrefix } from './common-prefix.ts';
+import { badData } from '../bad-data.ts';
+import { commonPrefix } from '../common-prefix.ts';
 import type { ChatMessage, ChatTemplate, RenderOptions } from './chat-template.ts';
 
 export interface Conversation { readonly messages: readonly ChatMessage[]; readonly tools?: readonly unknown[] }

@@ -1,0 +1,42 @@
+import { badData, kindOf } from '../bad-data.ts';
+import type { ChatMessage } from '../template/chat-template.ts';
+import { labelConversation } from '../label-conversation.ts';
+import type { LabelledTokens } from '../mask-prompt.ts';
+import { assertPlainJson } from '../rows/plain-json.ts';
+import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
+
+/**
+ * Messages through the tokenizer's chat template, with the row's tools, and loss on every assistant turn but those of weight 0 (OpenAI's key).
+ *
+ * @throws QdyloraError BAD_DATA for tools or weights of another kind, or where the template refuses the conversation; BAD_CONFIG without a template.
+ */
+export function labelMessages(messages: readonly ChatMessage[], row: Row, { tokenizer: given, completionOnlyLoss }: RowSettings): LabelledTokens {
+  const tokenizer = assertTokenizer(given, 'messages'), untrained = messages.flatMap(({ weight, role }, i) => (isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : []));
+  const shown = messages.map(({ weight: _, ...message }): ChatMessage => message as ChatMessage);
+  return labelConversation({ messages: shown, tools: readTools(row) }, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where, untrained });
+}
+
+function isUntrained(weight: unknown, name: string, where: string): boolean {
+  if (weight === undefined || weight === null || weight === 1) return false;
+  if (weight === 0) return true;
+  throw badData(where, `expected 0 or 1 for the weight of ${name}, got ${typeof weight === 'number' ? weight : kindOf(weight)}`, 'A turn counts or does not: correct or delete this line.');
+}
+
+/** A list, or the same as JSON in a string, as Parquet files and some data sets have it. */
+function readTools({ value: { tools }, where }: Row): readonly unknown[] | undefined {
+  if (tools === undefined || tools === null || tools === '') return undefined;
+  const list = typeof tools === 'string' ? parsed(tools, where) : tools;
+  if (!Array.isArray(list)) throw badData(where, `expected a list for "tools", got ${kindOf(list)}`, 'Correct or delete this line.');
+  return list.length > 0 ? list : undefined;
+}
+
+function parsed(text: string, where: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw badData(where, `expected a list, or one as JSON, for "tools", got malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.', cause);
+  }
+  assertPlainJson(value, where);
+  return value;
+}

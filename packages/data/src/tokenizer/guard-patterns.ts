@@ -1,0 +1,49 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { TokenizerJson } from './check-tokenizer-json.ts';
+import type { Tokenizer } from './load-tokenizer.ts';
+import { TimeLimit, withTimeLimit } from './with-time-limit.ts';
+
+/**
+ * Patterns of well-known models, which take time in proportion to the text: every alternative begins with another kind of character, or ends where its class does.
+ * Llama 3 (and tiktoken's cl100k), Qwen 2, GPT-2.
+ */
+const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+]);
+
+/** What a text may take at least; and per character: fifty times what the slowest known tokenizer takes on a busy machine. */
+const LEAST_MS = 500, MS_PER_CHARACTER = 0.05;
+
+/** The first pattern of a tokenizer.json that is not known to be harmless; null where there is none. */
+export function unknownPattern(json: TokenizerJson): string | null {
+  const stack: unknown[] = [json.normalizer, json.pre_tokenizer, json.decoder];
+  for (let part = stack.pop(); stack.length > 0 || part !== undefined; part = stack.pop()) {
+    if (typeof part !== 'object' || part === null) continue;
+    const { Regex: pattern } = part as { Regex?: unknown };
+    if (typeof pattern === 'string' && !KNOWN_PATTERNS.has(pattern)) return pattern;
+    stack.push(...Object.values(part));
+  }
+  return null;
+}
+
+/**
+ * An encoder of which a text cannot take for ever: patterns from a file may go back and forth without an end (`^(a+)+$`).
+ *
+ * @throws QdyloraError BAD_FILE from the encoder, where a text took too long
+ */
+export function guardPatterns(encode: Tokenizer['encode'], pattern: string): Tokenizer['encode'] {
+  return (text, options) => {
+    const limit = Math.ceil(LEAST_MS + MS_PER_CHARACTER * text.length);
+    try {
+      return withTimeLimit(limit, () => encode(text, options));
+    } catch (cause) {
+      if (!(cause instanceof TimeLimit)) throw cause;
+      throw new QdyloraError('BAD_FILE', {
+        where: 'tokenizer.json', problem: `expected patterns that end soon, got ${JSON.stringify(pattern.slice(0, 200))}, with which a text of ${text.length} characters took more than ${limit} ms`,
+        nextStep: 'Take tokenizer.json from where the model comes from, or shorten the row.', cause,
+      });
+    }
+  };
+}

@@ -1,0 +1,128 @@
+import { mkdirSync } from 'node:fs';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, it } from 'vitest';
+import { createBatches, expandGlobs, loadDataset, maskPreview, openDataset, type Example } from '../src/index.ts';
+import { fixtureTokenizer } from './fixtures.ts';
+import { jsonl, temporaryFiles } from './temporary-files.ts';
+
+const files = temporaryFiles(), smol = fixtureTokenizer('smollm2', 'own');
+const first = async (row: object): Promise<string> => maskPreview((await loadDataset(files.write('row.jsonl', jsonl(row)), { tokenizer: smol })).training[0]!, { tokenizer: smol });
+const firsts = (examples: readonly Example[]): number[] => examples.map(({ ids }) => ids[0]!);
+
+describe('rows of ShareGPT', () => {
+  it('are conversations by other names, with a system text of their own', async () => {
+    const conversations = [{ from: 'human', value: '1+1?' }, { from: 'gpt', value: '2' }, { from: 'human', value: '2+2?' }, { from: 'gpt', value: '4' }];
+    const messages = [{ role: 'system', content: 'Count.' }, { role: 'user', content: '1+1?' }, { role: 'assistant', content: '2' }, { role: 'user', content: '2+2?' }, { role: 'assistant', content: '4' }];
+    expect(await first({ conversations, system: 'Count.' })).toBe(await first({ messages }));
+    expect(await first({ conversations })).toMatch(/⟦2<\|im_end\|>\n⟧.*⟦4<\|im_end\|>\n⟧$/s);
+  });
+
+  it.each<[string, object, RegExp]>([
+    ['a speaker nobody knows', { conversations: [{ from: 'narrator', value: 'x' }] }, /expected one of human, user, gpt.* for conversations\[0\]\.from, got "narrator"/],
+    ['a turn without words', { conversations: [{ from: 'human' }] }, /expected a string for conversations\[0\]\.value, got nothing/],
+    ['a call that is no JSON', { conversations: [{ from: 'function_call', value: 'add(1)' }] }, /conversations\[0\]\.value, got malformed JSON/],
+    ['no turns', { conversations: [] }, /at least one turn for "conversations", got an empty one/],
+    ['a system text that is none', { conversations: [{ from: 'human', value: 'x' }], system: 3 }, /expected a string for "system", got a number/],
+  ])('are refused with %s', async (_, row, message) => { await expect(first(row)).rejects.toThrow(message); });
+
+  it('have tool calls and their answers, as a template for tools sees them', async () => {
+    const template = '{% for t in tools or [] %}<{{ t.name }}>{% endfor %}{% for m in messages %}[{{ m.role }}]{{ m.content or "" }}{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments.a }}){% endfor %};{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
+    const tokenizer = { ...smol, chatTemplate: (await import('../src/index.ts')).createChatTemplate(template) };
+    const conversations = [{ from: 'human', value: '3?' }, { from: 'function_call', value: '{"name":"add","arguments":{"a":3}}' }, { from: 'observation', value: '5' }, { from: 'gpt', value: 'five' }];
+    for (const tools of [[{ name: 'add' }], '[{"name":"add"}]']) {
+      const { training } = await loadDataset(files.write('calls.jsonl', jsonl({ conversations, tools })), { tokenizer });
+      expect(maskPreview(training[0]!, { tokenizer })).toBe('<add>[user]3?;[assistant]⟦add(3);⟧[tool]5;[assistant]⟦five;⟧');
+    }
+  });
+});
+
+describe('a weight on a turn', () => {
+  const messages = (weight: unknown) => [{ role: 'user', content: '1+1?' }, { role: 'assistant', content: '3', weight }, { role: 'user', content: 'no' }, { role: 'assistant', content: '2' }];
+
+  it('of 0 leaves it out of the loss, of 1 leaves it in', async () => {
+    expect(await first({ messages: messages(0) })).toMatch(/assistant\n3<\|im_end\|>\n<\|im_start\|>user\nno.*⟦2<\|im_end\|>\n⟧$/s);
+    expect(await first({ messages: messages(1) })).toMatch(/⟦3<\|im_end\|>\n⟧.*⟦2<\|im_end\|>\n⟧$/s);
+  });
+
+  it('of anything else is refused', async () => { await expect(first({ messages: messages(0.5) })).rejects.toThrow(/expected 0 or 1 for the weight of message 1, got 0.5/); });
+});
+
+describe('a Parquet file', () => {
+  const rows = Array.from({ length: 1300 }, (_, i) => ({ question: `What is ${i}?`, answer: `é ${i}`, id: BigInt(i) }));
+  const column = (name: keyof (typeof rows)[number], type: 'STRING' | 'INT64') => ({ name, data: rows.map((row) => row[name]), type });
+  const file = files.write('rows.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [column('question', 'STRING'), column('answer', 'STRING'), column('id', 'INT64')], rowGroupSize: 500 })));
+
+  it('has the examples of the same rows as JSON lines, loaded and streamed', async () => {
+    const tokenizer = fixtureTokenizer('tiny-llama2-style'), lines = files.write('same.jsonl', jsonl(...rows.map(({ question, answer }) => ({ question, answer }))));
+    const numbers = (examples: readonly Example[]): number[][] => examples.map(({ ids, labels }) => [...ids, ...labels]);
+    const { training } = await loadDataset(lines, { tokenizer }), loaded = await loadDataset(file, { tokenizer });
+    using opened = await openDataset(file, { tokenizer });
+    expect(numbers(loaded.training)).toEqual(numbers(training));
+    expect(numbers(Array.from({ length: opened.training.length }, (_, i) => opened.training.at(i)!))).toEqual(numbers(training));
+    expect(opened.training.at(1134)!.source).toEqual({ file, line: 1135 });
+  });
+
+  it('that is damaged anywhere is refused, or gives rows', async () => {
+    const tokenizer = fixtureTokenizer('tiny-llama2-style');
+    const { readFileSync } = await import('node:fs'), bytes = readFileSync(file);
+    for (let cut = 1; cut < 40; cut++) {
+      const broken = Buffer.from(bytes);
+      broken.fill(0xff, Math.floor((cut / 40) * bytes.length), Math.floor((cut / 40) * bytes.length) + 16);
+      const error: unknown = await loadDataset(files.write('broken.parquet', broken), { tokenizer, limit: 50 }).then(() => null, (thrown: unknown) => thrown);
+      if (error !== null) expect(error).toMatchObject({ code: 'BAD_DATA' });
+    }
+    await expect(loadDataset(files.write('short.parquet', bytes.subarray(0, 3000)), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', where: `${files.folder}/short.parquet` });
+  });
+});
+
+describe('names with * and ?', () => {
+  mkdirSync(`${files.folder}/deep/er`, { recursive: true });
+  for (const name of ['part-2.jsonl', 'part-1.jsonl', 'part-10.jsonl', '.hidden.jsonl', 'deep/part-3.jsonl', 'deep/er/part-4.jsonl']) files.write(name, jsonl({ input_ids: [Number(/\d+/.exec(name)?.[0] ?? 0), 1] }));
+  const found = (pattern: string): string[] => expandGlobs([`${files.folder}/${pattern}`])[0]!.map((path) => path.slice(files.folder.length + 1));
+
+  it('are the files that match, by name; ** goes into folders; hidden ones are left out', () => {
+    expect(found('part-*.jsonl')).toEqual(['part-1.jsonl', 'part-10.jsonl', 'part-2.jsonl']);
+    expect(found('part-?.jsonl')).toEqual(['part-1.jsonl', 'part-2.jsonl']);
+    expect(found('**/part-*.jsonl')).toEqual(['deep/er/part-4.jsonl', 'deep/part-3.jsonl', 'part-1.jsonl', 'part-10.jsonl', 'part-2.jsonl']);
+    expect(found('d*p/*/part-4.jsonl')).toEqual(['deep/er/part-4.jsonl']);
+    expect(found('*part-1.jsonl')).toEqual(['part-1.jsonl']);
+  });
+
+  it('that match nothing are an error, and a file with such a name is itself', async () => {
+    expect(() => found('nothing-*.jsonl')).toThrow(expect.objectContaining({ code: 'MISSING_FILE' }));
+    files.write('odd[1]*.jsonl', jsonl({ input_ids: [9, 9] }));
+    expect(firsts((await loadDataset(`${files.folder}/odd[1]*.jsonl`, { tokenizer: null })).training)).toEqual([9]);
+  });
+
+  it('are read one after the other', async () => {
+    expect(firsts((await loadDataset(`${files.folder}/part-*.jsonl`, { tokenizer: null })).training)).toEqual([1, 10, 2]);
+  });
+});
+
+describe('weights', () => {
+  const names = [files.write('a.jsonl', jsonl(...Array.from({ length: 10 }, (_, i) => ({ input_ids: [i, 1] })))), files.write('b.jsonl', jsonl(...Array.from({ length: 6 }, (_, i) => ({ input_ids: [100 + i, 1] }))))];
+  const epoch = async (weights: number[], seed = 0): Promise<number[]> => {
+    const { training } = await loadDataset(names, { tokenizer: null, weights, seed });
+    using opened = await openDataset(names, { tokenizer: null, weights, seed });
+    const batches = createBatches(opened.training, { microBatchSize: 4, gradientAccumulationSteps: 1, shuffle: true, seed, packing: false, maxSeqLength: 16 });
+    const ids = Array.from({ length: batches.stepsPerEpoch }, (_, step) => batches.batchAt(step)).flat().flatMap((batch) => Array.from(batch.segments.subarray(0, -1), (at) => batch.ids[at]!)).sort((a, b) => a - b);
+    expect(ids).toEqual(firsts(training).sort((a, b) => a - b));
+    return ids;
+  };
+
+  it('of 2 and 0.5 bring every row of one file twice, and half the rows of the other, chosen by the seed', async () => {
+    const ids = await epoch([2, 0.5], 1), half = ids.filter((id) => id >= 100);
+    expect(ids.filter((id) => id < 100)).toEqual(Array.from({ length: 20 }, (_, i) => i >> 1));
+    expect([half.length, new Set(half).size]).toEqual([3, 3]);
+    expect((await Promise.all([1, 2, 3, 4, 5, 6].map((seed) => epoch([2, 0.5], seed)))).some((other) => String(other) !== String(ids))).toBe(true);
+  });
+
+  it('of 0 leave a file out, and of 1.5 bring half its rows twice', async () => {
+    expect((await epoch([0, 1])).length).toBe(6);
+    expect((await epoch([1.5, 0])).length).toBe(15);
+  });
+
+  it('must be as many as the names, and numbers ≥ 0', async () => {
+    for (const weights of [[1], [1, -1], [0, 0], [1, Number.NaN]]) await expect(loadDataset(names, { tokenizer: null, weights })).rejects.toMatchObject({ code: 'BAD_CONFIG' });
+  });
+});
