@@ -48,17 +48,18 @@ napi_value closeInstance(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// open(level, threads) → { threads, functions, close }
+// open(level, threads, isBatchInvariant) → { threads, functions, close }
 napi_value open(napi_env env, napi_callback_info info) {
-  size_t count = 2;
-  napi_value values[2], result, functions, threads, close;
+  size_t count = 3;
+  napi_value values[3], result, functions, threads, close;
   void* data = nullptr;
   char name[32] = "", missing[128];
   std::int32_t threadCount = 0;
-  if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 2 ||
+  bool isBatchInvariant = false;
+  if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 3 || napi_get_value_bool(env, values[2], &isBatchInvariant) != napi_ok ||
       napi_get_value_string_utf8(env, values[0], name, sizeof name, nullptr) != napi_ok ||
       napi_get_value_int32(env, values[1], &threadCount) != napi_ok || threadCount < 1 || threadCount > 1024) {
-    throwNative(env, "open: expected a level's name and a number of threads in 1..1024");
+    throwNative(env, "open: expected a level's name, a number of threads in 1..1024 and whether it is batch invariant");
     return nullptr;
   }
   const Level* level = nullptr;
@@ -68,7 +69,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   if (*missing) { throwNative(env, "open: the level %s needs %s, which this machine lacks", name, missing); return nullptr; }
   if (napi_get_instance_data(env, &data) != napi_ok || !data) { throwNative(env, "open: the addon is not initialised"); return nullptr; }
   auto& instances = static_cast<Environment*>(data)->instances;
-  instances.push_back(std::make_unique<Instance>(Instance{new Threads(threadCount)}));
+  instances.push_back(std::make_unique<Instance>(Instance{new Threads(threadCount, isBatchInvariant)}));
   Instance* instance = instances.back().get();
   if (napi_create_object(env, &result) != napi_ok || napi_create_object(env, &functions) != napi_ok ||
       !bindKernels(env, functions, level->kernels, level->kernelCount, instance) ||

@@ -70,7 +70,7 @@ struct Threads::State {
   }
 };
 
-Threads::Threads(int count) : state_(new State), count_(1) {
+Threads::Threads(int count, bool isBatchInvariant) : state_(new State), count_(1), isBatchInvariant_(isBatchInvariant) {
   for (int part = 1; part < count; part++) {
     try { state_->workers.emplace_back([state = state_, part] { state->work(part); }); }
     catch (const std::system_error&) { break; }

@@ -8,12 +8,15 @@ namespace qdylora {
 class Threads {
  public:
   // As many threads as the system grants, at most `count`.
-  explicit Threads(int count);
+  explicit Threads(int count, bool isBatchInvariant = false);
   ~Threads();
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
 
   QD_INLINE int count() const { return count_; }
+
+  // True where a product must have the same bits however many rows come with a row: then no kernel is chosen by the number of rows.
+  QD_INLINE bool isBatchInvariant() const { return isBatchInvariant_; }
 
   // How many parts pay for `work` units when each part should have at least `grain`.
   QD_INLINE int partsFor(double work, double grain) const {
@@ -37,6 +40,7 @@ class Threads {
   void meet();
   State* state_;
   int count_;
+  bool isBatchInvariant_;
   int parts_ = 1;
 };
 

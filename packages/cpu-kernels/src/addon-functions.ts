@@ -19,7 +19,7 @@ export interface NativeLevel { readonly name: string; readonly missing: string }
 export interface NativeAddon {
   /** Best last. */
   levels(): NativeLevel[];
-  open(level: string, threads: number): { readonly threads: number; readonly functions: Readonly<Record<string, NativeFunction>>; close(): void };
+  open(level: string, threads: number, isBatchInvariant: boolean): { readonly threads: number; readonly functions: Readonly<Record<string, NativeFunction>>; close(): void };
   reserve(bytes: number): ArrayBuffer | undefined;
   unreserve(buffer: ArrayBuffer): void;
 }

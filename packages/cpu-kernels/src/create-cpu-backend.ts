@@ -11,6 +11,8 @@ export interface CpuBackendOptions {
   readonly threads?: number;
   /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
   readonly level?: string;
+  /** One kernel per op, whatever the number of rows: a token's result then has the same bits alone and among others. Costs speed in generation. Default: false. */
+  readonly batchInvariant?: boolean;
   /** Smallest region that is taken from the system, in bytes. */
   readonly regionBytes?: number;
   /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
@@ -39,7 +41,7 @@ const REGION_BYTES = 32 * 2 ** 20;
  * const backend = await createCpuBackend({ threads: 2 });
  */
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
-  const { threads = availableParallelism(), regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
+  const { threads = availableParallelism(), batchInvariant = false, regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
   const levels = loaded.addon.levels(), level = options.level ?? forcedLevel() ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
@@ -52,7 +54,7 @@ export async function createCpuBackend(options: CpuBackendOptions = {}): Promise
   }
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new QdyloraError('BAD_ARGUMENT', { where: 'cpu', problem: `expected a whole number in 1…1024 for threads, got ${threads}` });
   const memory = createHostMemory({ name: 'cpu', ...reserveRegions(loaded.addon), regionBytes, poison });
-  const native = loaded.addon.open(level, threads), kernels = kernelTable(cpuKernels(doorOf(native.functions, memory)));
+  const native = loaded.addon.open(level, threads, batchInvariant), kernels = kernelTable(cpuKernels(doorOf(native.functions, memory)));
   let disposed = false;
   const dispose = (): void => {
     if (disposed) return;

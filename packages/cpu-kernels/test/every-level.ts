@@ -1,14 +1,14 @@
-import { createCpuBackend, cpuLevels, type CpuBackend } from '../src/index.ts';
+import { createCpuBackend, cpuLevels, type CpuBackend, type CpuBackendOptions } from '../src/index.ts';
 
 /** One level that this machine can run, at several thread counts: what `checkKernel` of @qdylora/testing takes. */
 export interface LevelGroup { readonly label: string; readonly backends: readonly CpuBackend[] }
 
 /** Every level that runs here, `avx2w16` included, with 1, 2 and 3 threads each; fresh memory is poisoned. @throws where the addon is missing. */
-export async function everyLevel(threadCounts: readonly number[] = [1, 2, 3]): Promise<LevelGroup[]> {
+export async function everyLevel(threadCounts: readonly number[] = [1, 2, 3], options: Pick<CpuBackendOptions, 'batchInvariant'> = {}): Promise<LevelGroup[]> {
   const levels = cpuLevels();
   if (!levels.available) throw new Error(`${levels.reason} ${levels.nextStep}`);
   const runnable = levels.levels.filter(({ missing }) => !missing);
   return Promise.all(runnable.map(async ({ name }) => ({
-    label: name, backends: await Promise.all(threadCounts.map((threads) => createCpuBackend({ level: name, threads, poison: true, regionBytes: 1 << 22 }))),
+    label: name, backends: await Promise.all(threadCounts.map((threads) => createCpuBackend({ ...options, level: name, threads, poison: true, regionBytes: 1 << 22 }))),
   })));
 }

@@ -3,7 +3,7 @@
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block of 384.
 // Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with an adapter.
 // Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
-#include "../gemm/few-rows.h"
+#include "../gemm/tiled-rows.h"
 
 namespace qdylora::QD_LEVEL {
 
@@ -56,15 +56,18 @@ void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size colum
 }
 
 // One thread's part of one row block whose stripes are packed, term after term.
-void multiplyBlock(int parts, int part, const RowBlock& block, const Product& product, const float* packed, float* panels, const Term* terms, int count) {
+void multiplyBlock(const Threads& threads, int parts, int part, const RowBlock& block, const Product& product, const float* packed, float* panels, const Term* terms, int count) {
   const Size panelCount = divideUp(product.n, PANEL);
   const Grid grid = chooseGrid(parts, block.tiles, panelCount);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(panelCount, grid.columns, part % grid.columns);
+  // A tiled first term of few rows comes from memory as it stands, for all columns of the thread; the others are added.
+  const bool isTiled = !threads.isBatchInvariant() && tiles.begin < tiles.end && multipliesTiled(terms[0], block.rows);
+  if (isTiled) multiplyTiledRows(terms[0], {block.begin, block.rows, mine.begin * PANEL, (mine.end - mine.begin) * PANEL, product.to, product.to.add, panels});
   for (Size p = mine.begin; p < mine.end; p += GROUP_PANELS) {
     const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.end) * PANEL, product.n) - column;
-    const float* from = packed;
-    bool first = true;
-    for (int i = 0; i < count; i++) {
+    const float* from = packed + (isTiled ? wordsOf(terms[0].depth, terms[0].pairs()) * block.rows : 0);
+    bool first = !isTiled;
+    for (int i = isTiled ? 1 : 0; i < count; i++) {
       multiplyGroup(terms[i], block, tiles, column, columns, from, panels, product.to, first);
       from += wordsOf(terms[i].depth, terms[i].pairs()) * block.rows;
       first = first && terms[i].depth == 0;
@@ -90,7 +93,7 @@ void multiplyPart(Threads& threads, int parts, int part, const Product& product,
     const RowBlock block = rowBlockAt(product.m, term.depth, begin);
     packStripes(term, block, shareOf(block.tiles, parts, part), scratch);
     threads.barrier();
-    multiplyBlock(parts, part, block, product, scratch, panels, &term, 1);
+    multiplyBlock(threads, parts, part, block, product, scratch, panels, &term, 1);
     begin += block.rows;
     if (begin < product.m) threads.barrier();  // the next row block is packed over this one
   }
@@ -107,12 +110,12 @@ void multiplyAdaptedPart(Threads& threads, int parts, int part, const Product& p
     packStripes(base, block, tiles, scratch);
     if (inner.shared) {
       threads.barrier();
-      multiplyBlock(parts, part, block, inner.product, scratch, panels, &inner.term, 1);
+      multiplyBlock(threads, parts, part, block, inner.product, scratch, panels, &inner.term, 1);
       threads.barrier();
     }
     packStripes(outer, block, tiles, scratch + wordsOf(base.depth, base.pairs()) * block.rows);
     threads.barrier();
-    multiplyBlock(parts, part, block, product, scratch, panels, terms, 2);
+    multiplyBlock(threads, parts, part, block, product, scratch, panels, terms, 2);
     begin += block.rows;
     if (begin < product.m) threads.barrier();
   }

@@ -1,0 +1,133 @@
+// C (+)= A·Wᵀ for at most 4 rows of A and a tiled 4-bit W, in bf16: the decoding of text, where every weight is used once.
+// The caller's thread owns the columns of C (rows of W) and packs A for itself. A register holds the runs of two rows of W: a word is four weights of one row.
+// Per 128 weights: a load, 3 shifts, 4 look-ups, 4·rows products of pairs, and one scaling of each sum by the runs' scales. 0.52 bytes read per weight, once, in order.
+// Assumes whole tiles. The levels are rounded to bf16 in place of level · scale (as far from the exact weight: 2^-9 of it), so results differ from the blocked product's within that.
+// Tried and dropped: a prefetch 4 KiB ahead (slower: the hardware's is better on a sequential stream), lanes that are rows (a transpose for every tile: a third of the speed; Zen 4, 2026).
+#include "../gemm/tiled-rows.h"
+
+#include "../gemm/nf4-runs.h"
+
+namespace qdylora::QD_LEVEL {
+
+#if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
+namespace {
+
+constexpr Size ROW_PAIRS = TILE_HEIGHT / 2, PLANES = 4, PLANE_WORDS = RUN / PLANES;
+// Which of the four weights of a word a shift by 4 · plane brings down: the low nibble of a byte is the odd one.
+constexpr Size WITHIN[PLANES] = {1, 0, 3, 2};
+
+// A row of A as bf16 numbers: [run][plane][word].
+void packPlanes(const Rows& a, Size row, Size depth, BFloat16* out) {
+  const float* from = a.data + row * a.stride;
+  for (Size run = 0; run < depth; run += RUN) {
+    for (Size plane = 0; plane < PLANES; plane++) {
+      const __m512i index = _mm512_add_epi32(_mm512_slli_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 2), _mm512_set1_epi32(static_cast<int>(WITHIN[plane])));
+      const __m512 picked = _mm512_mul_ps(_mm512_i32gather_ps(index, from + run, 4), _mm512_set1_ps(a.factor));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + run + plane * PLANE_WORDS), (__m256i)_mm512_cvtneps_pbh(picked));
+    }
+  }
+}
+
+// Sums of PAIRS pairs of rows of W, from `pair0` on, times ROWS rows of A, over `count` runs.
+template <int ROWS, int PAIRS>
+QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Size count, __m512i levels, const BFloat16* planes, Size depth, const float (*scales)[PANEL], __m512 (&sums)[ROWS][ROW_PAIRS]) {
+  __m512 own[ROWS][PAIRS];
+#pragma GCC unroll 4
+  for (int m = 0; m < ROWS; m++) {
+#pragma GCC unroll 16
+    for (int p = 0; p < PAIRS; p++) own[m][p] = sums[m][pair0 + static_cast<Size>(p)];
+  }
+  for (Size i = 0; i < count; i++) {
+    const std::uint8_t* tile = w.runCodes(row0, run0 + i) + pair0 * RUN;
+    const __m512 half[2] = {_mm512_loadu_ps(scales[i]), _mm512_loadu_ps(scales[i] + 16)};
+#pragma GCC unroll 16
+    for (int p = 0; p < PAIRS; p++) {
+      const __m512i words = _mm512_loadu_si512(tile + p * RUN);
+      const __m512bh at[PLANES] = {(__m512bh)_mm512_permutexvar_epi16(words, levels), (__m512bh)_mm512_permutexvar_epi16(_mm512_srli_epi16(words, 4), levels),
+                                   (__m512bh)_mm512_permutexvar_epi16(_mm512_srli_epi16(words, 8), levels), (__m512bh)_mm512_permutexvar_epi16(_mm512_srli_epi16(words, 12), levels)};
+      const int pair = static_cast<int>(pair0) + p;
+      const __m512i lanes = _mm512_add_epi32(_mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), _mm512_set1_epi32(2 * (pair % 8)));
+      const __m512 scale = _mm512_permutexvar_ps(lanes, half[pair / 8]);
+#pragma GCC unroll 4
+      for (int m = 0; m < ROWS; m++) {
+        const BFloat16* x = planes + static_cast<Size>(m) * depth + (run0 + i) * RUN;
+        __m512 sum = _mm512_setzero_ps();
+#pragma GCC unroll 4
+        for (Size plane = 0; plane < PLANES; plane++) sum = _mm512_dpbf16_ps(sum, (__m512bh)_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + plane * PLANE_WORDS))), at[plane]);
+        own[m][p] = _mm512_fmadd_ps(sum, scale, own[m][p]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int m = 0; m < ROWS; m++) {
+#pragma GCC unroll 16
+    for (int p = 0; p < PAIRS; p++) sums[m][pair0 + static_cast<Size>(p)] = own[m][p];
+  }
+}
+
+// The 32 sums of a panel: those of a pair's first row stand in the lower half of its register.
+QD_INLINE void sumPanel(const __m512 (&pairs)[ROW_PAIRS], float* out) {
+  I32x square[WIDTH];
+  for (Size p = 0; p < ROW_PAIRS; p++) square[p] = (I32x)pairs[p];
+  transpose(square);
+  F32x even = asF32(square[0]), odd = asF32(square[8]);
+  for (int i = 1; i < 8; i++) {
+    even += asF32(square[i]);
+    odd += asF32(square[8 + i]);
+  }
+  for (Size p = 0; p < ROW_PAIRS; p++) {
+    out[2 * p] = even[p];
+    out[2 * p + 1] = odd[p];
+  }
+}
+
+template <int ROWS>
+void multiplyPanels(const Term& t, const TiledRows& task) {
+  // So many pairs of rows that their sums stay in registers.
+  constexpr int PAIRS = ROWS == 1 ? 16 : ROWS == 2 ? 8 : 4;
+  const Nf4Weight& w = t.b.packed;
+  BFloat16* planes = reinterpret_cast<BFloat16*>(task.scratch);
+  for (Size m = 0; m < ROWS; m++) packPlanes(t.a, task.row0 + m, t.depth, planes + m * t.depth);
+  const __m512 exact = _mm512_loadu_ps(w.levels);
+  const __m512i levels = (__m512i)_mm512_cvtne2ps_pbh(exact, exact);
+  for (Size column = task.column; column < task.column + task.columns; column += PANEL) {
+    __m512 sums[ROWS][ROW_PAIRS];
+    for (auto& row : sums) for (__m512& sum : row) sum = _mm512_setzero_ps();
+    for (Size run = 0; run < w.rowRuns(); run += MOST_RUNS) {
+      const Size count = smaller(MOST_RUNS, w.rowRuns() - run);
+      float scales[MOST_RUNS][PANEL];
+      readScales(w, column, PANEL, run, count, scales);
+      for (Size pair = 0; pair < ROW_PAIRS; pair += PAIRS) addRuns<ROWS, PAIRS>(w, column, pair, run, count, levels, planes, t.depth, scales, sums);
+    }
+    for (Size m = 0; m < ROWS; m++) {
+      float values[PANEL], *to = task.to.data + (task.row0 + m) * task.to.stride + column;
+      sumPanel(sums[m], values);
+      for (Size i = 0; i < PANEL; i += WIDTH) {
+        const F32x before = task.add ? load(to + i) : task.to.bias ? load(task.to.bias + column + i) : F32x{};
+        store(to + i, load(values + i) + before);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool multipliesTiled(const Term& t, Size rows) {
+  return rows <= FEW_ROWS && !t.b.dense() && t.b.transposed && t.b.packed.tiled && t.pairs() && !t.a.transposed && t.depth % RUN == 0 && FEW_ROWS * t.depth <= 2 * GROUP_FLOATS;
+}
+
+void multiplyTiledRows(const Term& t, const TiledRows& task) {
+  switch (task.rows) {
+    case 1: multiplyPanels<1>(t, task); break;
+    case 2: multiplyPanels<2>(t, task); break;
+    case 3: multiplyPanels<3>(t, task); break;
+    case 4: multiplyPanels<4>(t, task); break;
+    default: __builtin_unreachable();
+  }
+}
+#else
+bool multipliesTiled(const Term&, Size) { return false; }
+void multiplyTiledRows(const Term&, const TiledRows&) {}
+#endif
+
+}  // namespace qdylora::QD_LEVEL
