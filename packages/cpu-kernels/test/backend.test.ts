@@ -83,7 +83,7 @@ test('memory is 64-byte aligned zeroed pages, and more than the system has is In
   expect(() => reserve(2 ** 33)).toThrow(InsufficientMemoryError);
 });
 
-const USE = `const addon = require(${JSON.stringify(binary)}), x = new Float32Array(200000).fill(2), y = new Float32Array(200000), { functions } = addon.open('generic', 3);
+const USE = `const addon = require(${JSON.stringify(binary)}), x = new Float32Array(200000).fill(2), y = new Float32Array(200000), { functions } = addon.open('generic', 3, false);
 for (let i = 0; i < 20; i++) functions.scaleBy(x, new Float32Array([3]), y, x.length);
 if (y[199999] !== 6) throw new Error('wrong');`;
 

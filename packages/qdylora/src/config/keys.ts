@@ -31,6 +31,7 @@ export const KEYS = {
   backend: choiceKey(BACKENDS, 'auto', { group: 'Model', about: 'cpu = C++ kernels, host = TypeScript only, auto = the best that works here' }),
   computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', { group: 'Model', about: 'Type of the products\' operands; auto = bf16 where the processor has instructions for it' }),
   numThreads: optionalNumberKey({ from: 1, to: 1024, whole: true }, { group: 'Model', about: 'Threads of the kernels; all by default. Results do not depend on it' }),
+  batchInvariant: booleanKey(false, { group: 'Model', about: 'One kernel per op whatever the number of rows: a token gets the same bits alone and among others; generation is slower' }),
   seed: numberKey({ from: 0, to: Number.MAX_SAFE_INTEGER, whole: true }, 0, { group: 'Model', about: 'Of everything random' }),
 
   method: choiceKey(METHODS, 'qdylora', { group: 'Method', about: 'Preset for quantization and ranks; none = full training' }),

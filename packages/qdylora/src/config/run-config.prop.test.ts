@@ -17,7 +17,7 @@ const ranks = fc.uniqueArray(whole(1, 64), { minLength: 1, maxLength: 5 });
 
 /** Any values that fit together, each key perhaps left out. */
 const options = fc.record({
-  model: word, outputDir: word, adapter: word, seed: whole(0, 1e9), backend: fc.constantFrom('auto', 'cpu', 'host'), computeDtype: fc.constantFrom('f32', 'bf16', 'auto'), numThreads: whole(1, 8),
+  model: word, outputDir: word, adapter: word, seed: whole(0, 1e9), backend: fc.constantFrom('auto', 'cpu', 'host'), computeDtype: fc.constantFrom('f32', 'bf16', 'auto'), numThreads: whole(1, 8), batchInvariant: fc.boolean(),
   method: fc.constantFrom('qdylora', 'dylora', 'qlora', 'lora'), preset: fc.constant('paper'), quantization: fc.constantFrom('nf4', 'fp4', 'none'), doubleQuantization: fc.boolean(), quantizationBlockSize: fc.constantFrom(64, 128, 4096),
   ranks, rankDistribution: fc.constantFrom('uniform', 'geometric'), rankSchedule: fc.constantFrom('one', 'sandwich', 'all'), loraAlpha: fc.double({ min: 0.5, max: 64, noNaN: true }), loraScaling: fc.constantFrom('paper', 'sqrt', 'constant'),
   targetModules: fc.oneof(fc.constant('all-linear'), fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 })), loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),

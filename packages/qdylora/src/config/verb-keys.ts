@@ -4,7 +4,7 @@ import { KEYS, QUANTIZATIONS } from './keys.ts';
 
 /** Key sets of the verbs that do not train. What they share with a run has the run's own key, so that a word means one thing everywhere. */
 
-const { model, backend, numThreads, seed, doubleQuantization, quantizationBlockSize, dataset, datasetFormat, applyChatTemplate, completionOnlyLoss, maxSeqLength, outputDir } = KEYS;
+const { model, backend, numThreads, batchInvariant, seed, doubleQuantization, quantizationBlockSize, dataset, datasetFormat, applyChatTemplate, completionOnlyLoss, maxSeqLength, outputDir } = KEYS;
 
 const adapter = textKey({ group: 'Adapter', about: 'Folder of the adapter to use' });
 const quantization = optionalChoiceKey(QUANTIZATIONS, { group: 'Method', about: 'How matrices are stored; by default as the adapter was trained, else nf4' });
@@ -13,7 +13,7 @@ const computeDtype = choiceKey(['auto', 'f32', 'bf16'], 'f32', { group: 'Model',
 const rank = optionalNumberKey({ from: 0, whole: true }, { group: 'Adapter', about: 'Rank to use; the largest by default' });
 
 /** A model, with or without an adapter, ready to compute. */
-const BASE_KEYS = { model, backend, computeDtype, numThreads, quantization, doubleQuantization, quantizationBlockSize, adapter };
+const BASE_KEYS = { model, backend, computeDtype, numThreads, batchInvariant, quantization, doubleQuantization, quantizationBlockSize, adapter };
 
 const rankList = z.array(z.number().int().gte(0)).min(1).transform((list) => [...new Set(list)].sort((a, b) => a - b));
 

@@ -27,6 +27,7 @@ export interface ChosenBackend extends Disposable {
 
 export interface ChooseBackendOptions {
   readonly numThreads?: number | null;
+  readonly batchInvariant?: boolean;
   /** Told in one line where something slower than expected runs: the TypeScript backend, or (once each) an op without a kernel. */
   readonly warn?: Warn;
 }
@@ -51,8 +52,8 @@ export async function chooseBackend(choice: BackendChoice, options: ChooseBacken
 
 const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true });
 
-async function cpuBackend({ numThreads, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
-  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
+async function cpuBackend({ numThreads, batchInvariant, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
+  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), batchInvariant, onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
   return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose });
 }

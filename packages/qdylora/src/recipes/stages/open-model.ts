@@ -11,7 +11,7 @@ import { storedBase, type ReadAdapter } from './read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {
-  readonly model: string | null; readonly backend: 'auto' | 'cpu' | 'host'; readonly numThreads: number | null; readonly computeDtype: 'auto' | ComputeDtype;
+  readonly model: string | null; readonly backend: 'auto' | 'cpu' | 'host'; readonly numThreads: number | null; readonly batchInvariant: boolean; readonly computeDtype: 'auto' | ComputeDtype;
   readonly quantization: 'nf4' | 'fp4' | 'none' | null; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number;
 };
 
@@ -36,7 +36,7 @@ export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readon
 /** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
 export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
   const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 });
-  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn });
+  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, batchInvariant: config.batchInvariant, warn });
   try {
     const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
     const { dispose } = chosen;

@@ -30,7 +30,7 @@ export interface OpenRunOptions {
 /** @throws QdyloraError whatever reading, choosing and building throw */
 export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn }: OpenRunOptions): Promise<OpenRun> {
   const data = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
-  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, warn }).catch((error: unknown) => { data[Symbol.dispose](); throw error; });
+  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn }).catch((error: unknown) => { data[Symbol.dispose](); throw error; });
   const dispose = (): void => { data[Symbol.dispose](); chosen.dispose(); };
   try {
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
