@@ -4,6 +4,10 @@ export { configReader, type ConfigReader } from './config-reader.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
 export { readGguf, type GgufFile, type GgufScalar, type GgufTensor, type GgufValue } from './gguf/read-gguf.ts';
+export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
+export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
+export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
+export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/write-model.ts';
 export { validateFolder, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
@@ -16,6 +20,7 @@ export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetens
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { tensorByteLength, writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
+export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';

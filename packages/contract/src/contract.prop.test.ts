@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32View, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
+  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32View, float16Array, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
 } from './index.ts';
 import { seededNumbers, withStrides, randomF32 } from '@qdylora/testing';
 
@@ -19,6 +19,12 @@ describe('bfloat16 and float16', () => {
         for (const other of [half - 1, half + 1]) if (other >= 0 && other < 65536) expect(Math.abs(from(other) - x) >= error || Number.isNaN(from(other))).toBe(true);
       }
     }));
+  });
+  test('an array of float16 has the bits of each number alone: around every half, on every middle, past the largest, NaN and infinities', () => {
+    const halves = Float32Array.from({ length: 0x7c00 }, (_, h) => fromFloat16(h)), middles = halves.map((x, h) => (x + (halves[h + 1] ?? 65536)) / 2), neighbours = new Uint32Array(middles.slice().buffer);
+    const below = new Float32Array(neighbours.map((bits) => bits - 1).buffer), above = new Float32Array(neighbours.map((bits) => bits + 1).buffer);
+    const all = Float32Array.from([...halves, ...middles, ...below, ...above, 65519, 65520, 1e30, Infinity, NaN, 0, 2 ** -149, 2 ** -25].flatMap((x) => [x, -x]));
+    expect(float16Array(all)).toEqual(Uint16Array.from(all, toFloat16));
   });
 });
 

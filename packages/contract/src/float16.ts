@@ -29,3 +29,24 @@ function roundHalfEven(x: number): number {
   const down = Math.floor(x), rest = x - down;
   return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
 }
+
+/** Float32 values as IEEE half bits: `toFloat16` of each, by whole-number arithmetic on the bits, many times faster. */
+export function float16Array(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length), halves = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) halves[i] = halfBits(bits[i]!, values[i]!);
+  return halves;
+}
+
+/** Bits of float32: 2^16, infinity, and 2^−14, the smallest normal half. */
+const TOO_LARGE = 0x47800000, INFINITE = 0x7f800000, SMALLEST_NORMAL = 0x38800000;
+/** What a half's exponent is smaller by (127 − 15), in place; and the bits of a fraction that it has no room for. */
+const REBIAS = (127 - 15) << 10, LOST_BITS = 13;
+
+function halfBits(bits: number, value: number): number {
+  const sign = (bits >>> 16) & 0x8000, size = bits & 0x7fffffff;
+  if (size > INFINITE) return 0x7e00;
+  if (size >= TOO_LARGE) return sign | 0x7c00;
+  if (size < SMALLEST_NORMAL) return sign | roundHalfEven(Math.abs(value) * 2 ** 24);
+  const rounded = size + (1 << (LOST_BITS - 1)) - 1 + ((size >>> LOST_BITS) & 1); // up past the middle, and on it where the last kept bit is odd
+  return sign | ((rounded >>> LOST_BITS) - REBIAS);
+}

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { booleanKey, choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS, QUANTIZATIONS } from './keys.ts';
+import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
 /** Key sets of the verbs that do not train. What they share with a run has the run's own key, so that a word means one thing everywhere. */
 
@@ -26,13 +27,16 @@ export const EVALUATE_KEYS = {
 
 export const EXPORT_KEYS = {
   adapter, rank, outputDir,
-  format: choiceKey(['peft'], 'peft', { group: 'Adapter', about: 'peft = adapter_config.json and adapter_model.safetensors, for PEFT and vLLM' }),
+  model: textKey({ group: 'Model', about: 'Base model, for format gguf: its heads decide the order of rows. No weight is read' }),
+  format: choiceKey(['peft', 'gguf'], 'peft', { group: 'Adapter', about: 'peft = adapter_config.json and adapter_model.safetensors, for PEFT and vLLM; gguf = adapter.gguf, for llama.cpp' }),
   svd: booleanKey(false, { group: 'Adapter', about: 'Sort the full adapter anew by singular values, and keep the largest ones' }),
 } satisfies Record<string, Key>;
 
 export const MERGE_KEYS = {
   ...BASE_KEYS, rank, outputDir,
-  dtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the merged weights' }),
+  format: choiceKey(MERGE_FORMATS, 'safetensors', { group: 'Evaluation and saving', about: 'safetensors = a Hugging Face folder; gguf = model.gguf, for llama.cpp' }),
+  dtype: optionalChoiceKey(MERGE_DTYPES, { group: 'Evaluation and saving', about: 'Type of the merged weights; bf16 by default, f16 for gguf. q8_0 is for gguf; nf4 and fp4 pack anew, for safetensors' }),
+  check: booleanKey(true, { group: 'Evaluation and saving', about: 'Open the result and say how far its logits are from those of the base with its adapter' }),
 } satisfies Record<string, Key>;
 
 export const QUANTIZE_KEYS = {

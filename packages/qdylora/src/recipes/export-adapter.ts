@@ -1,3 +1,6 @@
+import { join } from 'node:path';
+import { openCheckpoint, writeFolderAtomically, writeGgufAdapter, type CheckpointConfig } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { checkValues, type InputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -11,8 +14,8 @@ export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS>;
 export interface ExportedAdapter { readonly outputDir: string; readonly rank: number; readonly layers: number; readonly loraAlpha: number; readonly useRslora: boolean; readonly bytes: number }
 
 /**
- * Cuts an adapter at one rank and writes it for PEFT: the same numbers that training saw at that rank, or, with `svd`, the best rank-r approximation of the whole.
- * The base model is not needed.
+ * Cuts an adapter at one rank and writes it for PEFT, or as a GGUF file for llama.cpp: the same numbers that training saw at that rank, or, with `svd`, the best rank-r approximation of the whole.
+ * The base model is not needed, but for GGUF the config of it.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest; NOT_EMPTY, WRITE_FAILED
  * @example
@@ -22,14 +25,28 @@ export const exportAdapter = (options: ExportAdapterOptions): Promise<ExportedAd
 
 /** The same for values that stand elsewhere (flags). */
 export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> {
-  const { adapter: folder, outputDir, rank: asked, svd } = checkValues(EXPORT_KEYS, given);
+  const { adapter: folder, outputDir, rank: asked, svd, format, model } = checkValues(EXPORT_KEYS, given);
   if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(folder), { state } = adapter, [rank] = ranksOf(adapter, [asked ?? state.maxRank]) as [number];
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
-  await writeSliced(outputDir, sliced, { baseModel: adapter.baseModel, targetModules: adapter.sidecar?.target_modules ?? targetNames(state.layers.map(({ name }) => name), []), sidecar: sidecarAt(adapter, sliced, svd) });
+  if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
+  else await writeSliced(outputDir, sliced, { baseModel: adapter.baseModel, targetModules: adapter.sidecar?.target_modules ?? targetNames(state.layers.map(({ name }) => name), []), sidecar: sidecarAt(adapter, sliced, svd) });
   const { layers, loraAlpha, useRslora } = sliced;
   return { outputDir, rank, layers: layers.length, loraAlpha, useRslora, bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0) };
+}
+
+/** The config of the base that a GGUF adapter is for; no weight is read.  @throws QdyloraError BAD_CONFIG without one */
+async function baseConfig(model: string | null): Promise<CheckpointConfig> {
+  if (!model) throw missingKey('model', 'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.');
+  using checkpoint = await openCheckpoint(model);
+  return checkpoint.config;
+}
+
+/** `adapter.gguf` in a folder of its own. */
+async function writeGgufSlice(folder: string, { layers, rank, scale }: SlicedAdapter, config: CheckpointConfig, { sidecar, baseModel }: ReadAdapter): Promise<void> {
+  if (sidecar && sidecar.base.model_type !== config.modelType) throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected the ${sidecar.base.model_type} model that the adapter was trained on, got a ${config.modelType} model`, nextStep: `Name ${sidecar.base.name}.` });
+  await writeFolderAtomically(folder, (temporary) => writeGgufAdapter(join(temporary, 'adapter.gguf'), { layers: layers.map((layer) => ({ ...layer, rank })), scale, config, name: sidecar?.base.name ?? baseModel ?? undefined }));
 }
 
 /** What is cut off still serves the smaller ranks; sorted anew, its scale is part of it, so it is the same at every rank. */

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSafetensors } from '@qdylora/checkpoint';
+import { openByteSource, openSafetensors, readGguf } from '@qdylora/checkpoint';
 import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { lockFolder } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
@@ -100,6 +100,31 @@ describe('what a run leaves behind', () => {
     expect(results.map(({ rank }) => rank)).toEqual([2, 4]);
     expect(exported.results[0]!.loss).toBe(results[0]!.loss);
     expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+  });
+
+  it('merges into every type and format, opens the result, and says how far it is from the base with its adapter', async () => {
+    const adapter = folder.in('first/adapter'), merge = (format: 'safetensors' | 'gguf', dtype: 'f32' | 'bf16' | 'f16' | 'q8_0' | 'nf4', name: string) => mergeAdapter({ model, adapter, format, dtype, backend: 'host', outputDir: folder.in(name) });
+    const exact = await merge('gguf', 'f32', 'as-gguf'), half = await merge('safetensors', 'f16', 'as-f16'), eight = await merge('gguf', 'q8_0', 'as-q8'), packed = await merge('safetensors', 'nf4', 'as-nf4');
+    expect([exact.difference!.largest < 1e-5, exact.difference!.tokens, exact.difference!.agreement, exact.packingError]).toEqual([true, 48, 1, null]);
+    expect(half.difference!.largest).toBeGreaterThan(exact.difference!.largest);
+    expect(half.difference!.largest).toBeLessThan(packed.difference!.largest);
+    expect(eight.difference!.largest).toBeLessThan(0.1); // rows of 16 and 24 are no multiples of 32: they are F16
+    expect([packed.packingError! > 0.03, packed.packingError! < 0.15]).toEqual([true, true]); // NF4 of normal weights is off by about 9 %
+    expect(readdirSync(folder.in('as-gguf')).sort()).toEqual(['manifest.json', 'model.gguf']);
+    const merged = await evaluate({ ...judged, model: folder.in('as-gguf') }), { results } = await evaluate({ ...judged, adapter, ranks: [4] });
+    expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+    expect((await rejection(() => merge('gguf', 'nf4', 'never'))).code).toBe('BAD_CONFIG');
+  });
+
+  it('exports as GGUF with the scale of its rank, and needs the base for that', async () => {
+    const adapter = folder.in('first/adapter');
+    await exportAdapter({ adapter, rank: 2, format: 'gguf', model, outputDir: folder.in('r2-gguf') });
+    const source = openByteSource(folder.in('r2-gguf/adapter.gguf'), 'gguf'), { metadata, tensors } = readGguf(source);
+    source.close();
+    expect(Object.fromEntries(metadata)).toMatchObject({ 'general.architecture': 'llama', 'general.type': 'adapter', 'adapter.type': 'lora', 'adapter.lora.alpha': Math.fround((8 / Math.sqrt(2)) * 2) }); // llama.cpp divides by the rank
+    expect(tensors.get('blk.0.attn_q.weight.lora_a')!.shape).toEqual([2, 16]);
+    expect(tensors.get('blk.0.attn_q.weight.lora_b')!.shape).toEqual([16, 2]);
+    expect((await rejection(() => exportAdapter({ adapter, rank: 2, format: 'gguf', outputDir: folder.in('never') }))).code).toBe('BAD_CONFIG');
   });
 
   it('is an ordinary LoRA adapter to a reader that does not know the sidecar', async () => {

@@ -1,7 +1,5 @@
 import { openCheckpoint, tensorByteLength, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
-import { quantizeOn } from '@qdylora/models';
-import { serializeBitsandbytes, type StoredArray } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
@@ -9,6 +7,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { linearLayersOf, type LinearLayer } from './stages/linear-layers.ts';
 import { missingKey } from './stages/load-data.ts';
+import { packedTensors, packMatrix, quantizationConfig } from './stages/packed-tensors.ts';
 import { bytesIn, writeModelFolder } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & RecipeHooks & { readonly backend?: BackendChoice };
@@ -39,22 +38,21 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   const packed = new Map<string, TensorToWrite[]>();
   for (const [i, layer] of layers.entries()) {
     signal?.throwIfAborted();
-    packed.set(`${layer.name}.weight`, packedTensors(chosen.backend, checkpoint, layer, config));
+    packed.set(`${layer.name}.weight`, packLayer(chosen.backend, checkpoint, layer, config));
     onProgress(i + 1, layers.length);
   }
   const tensors = [...checkpoint.tensors].flatMap(([name, entry]) => packed.get(name) ?? [plainTensor(entry)]);
-  await writeModelFolder(outputDir, { tensors, config: quantizedConfig(checkpoint, config), tokenizerFolder: model });
+  await writeModelFolder(outputDir, { tensors, config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config) }, tokenizerFolder: model });
   return { outputDir, layers: layers.length, bytesBefore: sum([...checkpoint.tensors.values()].map(({ byteLength }) => byteLength)), bytesAfter: sum(tensors.map(tensorByteLength)) };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-function packedTensors(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, { quantization, doubleQuantization, quantizationBlockSize }: Config): TensorToWrite[] {
+function packLayer(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, config: Config): TensorToWrite[] {
   const entry = checkpoint.tensors.get(`${name}.weight`);
   if (!entry || !sameShape(entry.shape, shape)) throw new QdyloraError(entry ? 'BAD_SHAPE' : 'MISSING_TENSOR', { where: checkpoint.name, problem: `expected [${shape.join(', ')}] for ${name}.weight, got ${entry ? `[${entry.shape.join(', ')}]` : 'none'}` });
-  const matrix = quantizeOn(backend, quantization, entry.readFloat32Into, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
   const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16';
-  return [...serializeBitsandbytes(`${name}.weight`, matrix, { sourceDtype })].map(([key, { dtype, shape: own, bytes }]: [string, StoredArray]) => ({ name: key, dtype, shape: own, bytes }));
+  return packedTensors(`${name}.weight`, packMatrix(backend, entry.readFloat32Into, shape, config), sourceDtype);
 }
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
@@ -63,13 +61,3 @@ function plainTensor(entry: TensorEntry): TensorToWrite {
   if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => entry.readBytes() };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }
-
-/** `quantization_config` as transformers reads it; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
-const quantizedConfig = ({ config }: Checkpoint, { quantization, doubleQuantization }: Config): Record<string, unknown> => ({
-  ...config.raw,
-  quantization_config: {
-    quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
-    bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'],
-    llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
-  },
-});

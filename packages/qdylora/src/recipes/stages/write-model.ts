@@ -1,11 +1,19 @@
 import { copyFileSync, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, openCheckpoint, writeFileDurably, writeFolderAtomically, writeSafetensors, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
-import { bfloat16Array, elementsOf, type ArrayView } from '@qdylora/contract';
+import { canonicalJson, openCheckpoint, writeFileDurably, writeFolderAtomically, writeShards, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
+import { bfloat16Array, elementsOf, float16Array, QdyloraError } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 
-export type SaveDtype = 'bf16' | 'f32';
-const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = { bf16: 'bfloat16', f32: 'float32' };
+export type SaveDtype = 'bf16' | 'f16' | 'f32';
+const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = { bf16: 'bfloat16', f16: 'float16', f32: 'float32' };
+const FILE_DTYPES = { bf16: 'BF16', f16: 'F16', f32: 'F32' } as const;
+
+/** A weight by name, made when its turn comes. */
+export interface NamedWeight { readonly name: string; readonly shape: readonly number[]; readonly values: () => Float32Array }
+
+/** Weights as tensors of a safetensors file.  @throws QdyloraError NON_FINITE, while it is written, for a value that float16 cannot hold */
+export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToWrite[] =>
+  weights.map(({ name, shape, values }) => ({ name, dtype: FILE_DTYPES[dtype], shape, bytes: () => bytesIn(values(), dtype, name) }));
 
 /** Files beside the weights that a Hugging Face folder may have, and that a copy of the model takes along. */
 const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja', 'generation_config.json'] as const;
@@ -17,12 +25,14 @@ export interface ModelFolder {
   /** Folder or file whose tokenizer belongs to the model; null = none. */
   readonly tokenizerFolder: string | null;
   readonly replace?: boolean;
+  /** Largest file of weights; 5 GB by default. */
+  readonly shardBytes?: number;
 }
 
-/** Writes a Hugging Face folder, all or nothing: `config.json`, `model.safetensors`, the tokenizer's files. */
-export async function writeModelFolder(folder: string, { tensors, config, tokenizerFolder, replace }: ModelFolder): Promise<void> {
+/** Writes a Hugging Face folder, all or nothing: `config.json`, the weights, the tokenizer's files. */
+export async function writeModelFolder(folder: string, { tensors, config, tokenizerFolder, replace, shardBytes }: ModelFolder): Promise<void> {
   await writeFolderAtomically(folder, async (temporary) => {
-    writeSafetensors(join(temporary, 'model.safetensors'), tensors, { metadata: { format: 'pt' } });
+    writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
     writeFileDurably(join(temporary, 'config.json'), [Buffer.from(canonicalJson(config))]);
     if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, temporary);
   }, { replace });
@@ -45,19 +55,25 @@ const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string
 
 /** A model's weights, turned into the wanted type one after the other as the file is written. */
 export const parameterTensors = (parameters: readonly Parameter[], dtype: SaveDtype): TensorToWrite[] =>
-  parameters.map(({ name, view }) => ({ name, dtype: dtype === 'bf16' ? 'BF16' : 'F32', shape: view.shape, bytes: () => bytesIn(float32Of(view), dtype) }));
+  weightTensors(parameters.map(({ name, view }) => ({ name, shape: view.shape, values: () => elementsOf(view) as Float32Array })), dtype);
 
-/** Numbers as the bytes of a safetensors file. */
-export function bytesIn(values: Float32Array, dtype: SaveDtype): Uint8Array {
-  const stored = dtype === 'bf16' ? bfloat16Array(values) : values;
+/** Largest finite number of float16. */
+const LARGEST_HALF = 65504;
+
+/** Numbers as the bytes of a safetensors file.  @throws QdyloraError NON_FINITE for a value that float16 cannot hold */
+export function bytesIn(values: Float32Array, dtype: SaveDtype, name = 'a tensor'): Uint8Array {
+  const stored = dtype === 'bf16' ? bfloat16Array(values) : dtype === 'f16' ? halfArray(values, name) : values;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
-const float32Of = (view: ArrayView): Float32Array => elementsOf(view) as Float32Array;
+function halfArray(values: Float32Array, name: string): Uint16Array {
+  const large = values.find((value) => Math.abs(value) > LARGEST_HALF);
+  if (large !== undefined) throw new QdyloraError('NON_FINITE', { where: 'f16', problem: `expected values up to ${LARGEST_HALF} for ${name} in float16, got ${large}`, nextStep: 'Choose bf16 or f32.', details: { name } });
+  return float16Array(values);
+}
 
 /** The config of a model whose weights are of another type now, and in full precision. */
 export function configWithDtype(config: CheckpointConfig, dtype: SaveDtype): Record<string, unknown> {
   const { quantization_config: _, torch_dtype: __, ...raw } = config.raw;
   return { ...raw, dtype: CONFIG_DTYPES[dtype] };
 }
-

@@ -1,0 +1,24 @@
+import { QdyloraError, UnsupportedArchitectureError } from '@qdylora/contract';
+import { printedName } from '../../bad-file.ts';
+import { GGUF_ARCHITECTURES, type GgufArchitecture } from '../architectures.ts';
+import type { Layout } from '../tensor-layout.ts';
+
+/** The GGUF side of a `model_type`. @throws UnsupportedArchitectureError listing the ones that are written. */
+export function ggufArchitectureOf(modelType: string, where: string): { readonly name: string; readonly architecture: GgufArchitecture } {
+  for (const [name, architecture] of GGUF_ARCHITECTURES) if (architecture.modelType === modelType) return { name, architecture };
+  throw new UnsupportedArchitectureError(where, modelType, [...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType));
+}
+
+/**
+ * `model.layers.3.self_attn.q_proj.weight` → `blk.3.attn_q.weight`: the table of names, backwards.
+ *
+ * @throws QdyloraError UNSUPPORTED for a tensor that the architecture has no place for.
+ */
+export function ggufPlace({ layers, outer, inner, layouts = {} }: GgufArchitecture, name: string): { readonly name: string; readonly layout: Layout | undefined } {
+  const [, stem = '', suffix = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? [], [, index = '', part = ''] = stem.startsWith(`${layers}.`) ? /^(\d+)\.(.+)$/.exec(stem.slice(layers.length + 1)) ?? [] : [];
+  const place = (key: string, at: string) => ({ name: `${at}${key}.${suffix}`, layout: layouts[key] === 'transposed' && suffix === 'bias' ? undefined : layouts[key] });
+  for (const [key, value] of Object.entries(inner)) if (value === part) return place(key, `blk.${index}.`);
+  for (const [key, value] of Object.entries(outer)) if (value === stem) return place(key, '');
+  if (part === 'ln_mlp') return place('attn_norm', `blk.${index}.`); // Falcon with two norms
+  throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected a tensor that a GGUF file has a place for, got ${printedName(name)}`, nextStep: 'Write safetensors instead.', details: { tensor: name } });
+}

@@ -1,0 +1,92 @@
+import { join } from 'node:path';
+import { temporaryFolder } from '@qdylora/testing/node';
+import { describe, expect, it } from 'vitest';
+import { hfConfigOf } from '../../hf-config.ts';
+import { openCheckpoint } from '../../open-checkpoint.ts';
+import { openByteSource, readBytes } from '../../safetensors/byte-source.ts';
+import { openSafetensors } from '../../safetensors/open-safetensors.ts';
+import { errorOf } from '../../test-support/error-of.ts';
+import { fixturePath } from '../../test-support/fixture-path.ts';
+import { ggufEntry } from '../gguf-entry.ts';
+import { readGguf } from '../read-gguf.ts';
+import { encodeValues } from './encode-values.ts';
+import { writeGgufModel } from './write-model.ts';
+
+const root = temporaryFolder();
+const CASES = ['llama-gqa', 'llama-bias', 'qwen2', 'qwen3', 'gemma', 'gemma2', 'falcon-7b', 'falcon-40b', 'falcon-11b', 'gpt2', 'gpt-neox-parallel', 'gpt-neox-sequential', 'phi3'];
+
+/** Writes what `openCheckpoint` reads, under our own name. */
+async function rewritten(fixture: string, type: 'F32' | 'F16' | 'BF16' | 'Q8_0'): Promise<string> {
+  using checkpoint = await openCheckpoint(fixturePath(fixture));
+  const path = join(root, `${fixture.replaceAll('/', '-')}-${type}.gguf`), { config, tensors, tokenizerFiles } = checkpoint;
+  writeGgufModel(path, { name: 'again', config, tokenizer: tokenizerFiles, type, tensors: [...tensors.values()].map((entry) => ({ name: entry.name, shape: entry.shape, values: () => entry.readFloat32() })) });
+  return path;
+}
+
+function contents(path: string) {
+  const source = openByteSource(path, 'gguf'), { metadata, tensors } = readGguf(source);
+  const bytes = new Map([...tensors.values()].map(({ name, type, shape, begin, byteLength }) => [name, { type: type.name, shape, bytes: readBytes(source, begin, byteLength) }]));
+  source.close();
+  return { metadata, bytes };
+}
+
+describe('a model written as GGUF', () => {
+  for (const name of CASES) {
+    it(`${name}: in F32 every tensor has the bytes of llama.cpp's own converter, and every key its value`, async () => {
+      const ours = contents(await rewritten(`gguf-architectures/${name}.gguf`, 'F32')), theirs = contents(fixturePath(`gguf-architectures/${name}.gguf`));
+      expect([...ours.bytes.keys()].sort()).toEqual([...theirs.bytes.keys()].sort());
+      for (const [key, tensor] of theirs.bytes) {
+        if (!name.startsWith('gemma') || !key.endsWith('norm.weight')) expect(ours.bytes.get(key), key).toEqual(tensor); // taking 1 away and adding it again may round
+        else expect(ours.bytes.get(key)!.shape).toEqual(tensor.shape);
+      }
+      for (const [key, value] of theirs.metadata) if (!key.startsWith('general.')) expect(ours.metadata.get(key), key).toEqual(value);
+    });
+  }
+
+  it('in F16, BF16 and Q8_0 vectors stay F32, and what Q8_0 cannot hold becomes F16', async () => {
+    for (const type of ['F16', 'BF16', 'Q8_0'] as const) {
+      const { bytes } = contents(await rewritten('gguf-architectures/llama-gqa.gguf', type));
+      expect(bytes.get('blk.0.attn_norm.weight')!.type).toBe('F32');
+      expect(bytes.get('blk.0.attn_q.weight')!.type).toBe(type); // 32 columns
+      expect(bytes.get('blk.0.ffn_down.weight')!.type).toBe(type === 'Q8_0' ? 'F16' : type); // 36 columns
+    }
+  });
+
+  it('the tokenizer comes back as it was', async () => {
+    const path = await rewritten('gguf/llama-mixed.gguf', 'F16');
+    using ours = await openCheckpoint(path);
+    using original = await openCheckpoint(fixturePath('gguf/llama-mixed.gguf'));
+    expect(ours.tokenizerFiles.tokenizerJson).toEqual(original.tokenizerFiles.tokenizerJson);
+    expect(ours.tokenizerFiles.specialTokens).toEqual(original.tokenizerFiles.specialTokens);
+    expect(ours.tokenizerFiles.chatTemplate).toBe(original.tokenizerFiles.chatTemplate);
+    expect(ours.generation).toEqual(original.generation);
+  });
+
+  it('Llama 3 frequency divisors are written as a tensor, equal to the converter\'s', async () => {
+    const raw = { model_type: 'llama', vocab_size: 4, hidden_size: 32, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, head_dim: 16, rms_norm_eps: 1e-5, max_position_embeddings: 128,
+      rope_parameters: { rope_type: 'llama3', rope_theta: 10000, factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 32 } };
+    writeGgufModel(join(root, 'llama3.gguf'), { name: 'x', config: hfConfigOf('config.json', raw), tokenizer: null, type: 'F32', tensors: [{ name: 'model.embed_tokens.weight', shape: [4, 32], values: () => new Float32Array(128) }] });
+    using ours = await openCheckpoint(join(root, 'llama3.gguf'));
+    using theirs = await openCheckpoint(fixturePath('gguf/llama-rope-freqs.gguf'));
+    ours.config.rope.factors!.forEach((value, i) => expect(Math.abs(value / theirs.config.rope.factors![i]! - 1)).toBeLessThan(2 ** -22));
+  });
+
+  it('what llama.cpp would compute in another way is refused by name', () => {
+    const write = (raw: Record<string, unknown>) => () => writeGgufModel(join(root, 'refused.gguf'), { name: 'x', config: hfConfigOf('config.json', raw), tokenizer: null, type: 'F32', tensors: [] });
+    const base = { model_type: 'gemma2', hidden_size: 48, num_attention_heads: 6, num_hidden_layers: 2, head_dim: 12 };
+    expect(errorOf(write({ ...base, query_pre_attn_scalar: 10 }), 'UNSUPPORTED').message).toMatch(/expected 12, .* got query_pre_attn_scalar 10/);
+    expect(errorOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED').message).toMatch(/use_sliding_window true/);
+    errorOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE');
+  });
+});
+
+describe('Q8_0', () => {
+  it('has the bytes of ggml\'s quantizer, awkward blocks included', () => {
+    const source = openByteSource(fixturePath('gguf/every-type.gguf'), 'gguf'), { tensors } = readGguf(source);
+    using expected = openSafetensors(fixturePath('gguf/every-type.expected.safetensors'));
+    for (const type of ['Q8_0', 'F16', 'BF16'] as const) {
+      expect(encodeValues(expected.tensors.get('source')!.readFloat32(), type), type).toEqual(ggufEntry(source, tensors.get(`quantized.${type}`)!, type).readBytes());
+    }
+    source.close();
+  });
+});

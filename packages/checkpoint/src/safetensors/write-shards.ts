@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import { canonicalJson } from '../write/canonical-json.ts';
+import { writeFileDurably } from '../write/write-file-durably.ts';
+import { tensorByteLength, writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './write-file.ts';
+
+/** What Hugging Face writes per file by default (decimal): a shard stays below, unless one tensor alone is larger. */
+export const SHARD_BYTES = 5_000_000_000;
+
+export interface WriteShardsOptions extends WriteSafetensorsOptions { readonly shardBytes?: number }
+
+/**
+ * Writes a model's tensors into a folder: `model.safetensors`, or `model-00001-of-0000N.safetensors` and their index where they are too large for one file.
+ * Tensors keep their order between shards; each is made when its turn comes.
+ *
+ * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED
+ */
+export function writeShards(folder: string, tensors: Iterable<TensorToWrite>, { shardBytes = SHARD_BYTES, ...options }: WriteShardsOptions = {}): void {
+  const shards = shardsOf(tensors, shardBytes), { fs } = options;
+  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0]!, options);
+  const digits = (n: number): string => String(n).padStart(5, '0'), weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
+  let total = 0;
+  shards.forEach((shard, i) => {
+    const name = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
+    writeSafetensors(join(folder, name), shard, options);
+    for (const tensor of shard) {
+      weightMap[tensor.name] = name;
+      total += tensorByteLength(tensor);
+    }
+  });
+  writeFileDurably(join(folder, 'model.safetensors.index.json'), [Buffer.from(canonicalJson({ metadata: { total_size: total }, weight_map: weightMap }))], fs);
+}
+
+function shardsOf(tensors: Iterable<TensorToWrite>, shardBytes: number): TensorToWrite[][] {
+  const shards: TensorToWrite[][] = [[]];
+  let room = shardBytes;
+  for (const tensor of tensors) {
+    const bytes = tensorByteLength(tensor);
+    if (bytes > room && shards.at(-1)!.length > 0) {
+      shards.push([]);
+      room = shardBytes;
+    }
+    shards.at(-1)!.push(tensor);
+    room -= bytes;
+  }
+  return shards;
+}

@@ -1,0 +1,22 @@
+import type { TensorToWrite } from '@qdylora/checkpoint';
+import type { Backend } from '@qdylora/contract';
+import { quantizeOn } from '@qdylora/models';
+import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
+
+/** How matrices are packed. */
+export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number }
+
+/** A matrix in 4 bits, in the backend's memory. `fill` writes its values. */
+export const packMatrix = (backend: Backend, fill: (values: Float32Array) => void, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize }: Packing): QuantizedMatrix =>
+  quantizeOn(backend, quantization, fill, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+
+/** The arrays of a packed weight, as bitsandbytes names them. */
+export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype): TensorToWrite[] =>
+  [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({ name: key, dtype, shape, bytes }));
+
+/** `quantization_config` as transformers reads it; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
+export const quantizationConfig = ({ quantization, doubleQuantization }: Packing): Record<string, unknown> => ({
+  quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
+  bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'],
+  llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
+});

@@ -1,0 +1,50 @@
+import { elementsOf } from '@qdylora/contract';
+import type { Tokenizer } from '@qdylora/data';
+import { oneSequence, type CausalLm } from '@qdylora/models';
+import { inferenceContext, type ActiveRank } from '@qdylora/tensor';
+
+/** A text on which two models are compared: prose, code, numbers. */
+const PROBE_TEXT = 'The sea was calm that morning, and 27 ships lay at anchor. "Where do we go?" she asked.\nfunction add(a, b) { return a + b; }\nQ: What is 12 * 12? A: 144.';
+
+/** Without a tokenizer, ids spread over the vocabulary. */
+const PROBE_TOKENS = 48;
+
+/** Token ids to compare two models on: the same for the same tokenizer. */
+export function probeIds(tokenizer: Tokenizer | null, vocabularySize: number): number[] {
+  if (tokenizer) return [...tokenizer.encode(PROBE_TEXT, { addSpecialTokens: true })];
+  return Array.from({ length: PROBE_TOKENS }, (_, i) => Math.floor(((i * 0.618034) % 1) * vocabularySize)); // the golden ratio spreads evenly
+}
+
+/** All logits of a few tokens, computed in float32: [tokens, vocabulary]. */
+export function probeLogits({ model, active }: { readonly model: CausalLm; readonly active: ActiveRank | null }, ids: readonly number[]): Float32Array {
+  const { backend } = model;
+  return backend.memory.scoped(() => Float32Array.from(elementsOf(model.logits({ ...inferenceContext(backend, 'f32'), active }, oneSequence(ids)).view)));
+}
+
+/** How far two models are apart on the same tokens. */
+export interface LogitDifference {
+  readonly tokens: number;
+  /** Largest and mean |difference| of a logit. */
+  readonly largest: number;
+  readonly mean: number;
+  /** Share of the tokens after which both find the same one likeliest. */
+  readonly agreement: number;
+}
+
+/** a, b: [tokens, vocabulary] */
+export function logitDifference(a: Float32Array, b: Float32Array, tokens: number): LogitDifference {
+  const width = a.length / tokens;
+  let largest = 0, sum = 0, agreeing = 0;
+  for (let t = 0; t < tokens; t++) {
+    let bestA = t * width, bestB = bestA;
+    for (let i = t * width; i < (t + 1) * width; i++) {
+      const difference = Math.abs(a[i]! - b[i]!);
+      largest = Math.max(largest, difference);
+      sum += difference;
+      if (a[i]! > a[bestA]!) bestA = i;
+      if (b[i]! > b[bestB]!) bestB = i;
+    }
+    if (bestA === bestB) agreeing++;
+  }
+  return { tokens, largest, mean: sum / a.length, agreement: agreeing / tokens };
+}
