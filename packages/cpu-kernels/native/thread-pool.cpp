@@ -11,8 +11,8 @@
 namespace qdylora {
 namespace {
 
-// About 20 µs of pauses on Zen 3 (Milan, 2026): longer than the gap between two kernels of one layer, shorter than a time slice.
-constexpr int SPINS = 2000;
+// About 120 µs of pauses on Zen 4 (2026): longer than the gap between two shared kernels of a layer that writes text (a wake-up costs 40), shorter than a time slice.
+constexpr int SPINS = 10000;
 // Inside a run all parts are at work, so a barrier waits longer before it gives its core away (the core may be shared).
 constexpr int BARRIER_SPINS = 4000;
 

@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
 import { packedWeight } from './packed-weight.ts';
 
-const levels = await everyLevel([2]), ROWS = 83, TOKENS = 20;
+const levels = await everyLevel([2], { batchInvariant: true }), ROWS = 83, TOKENS = 20;
 
 /** y: [tokens, 83] of the same first rows of x, each product in its own way. */
 const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): ArrayView<'f32'> }> = {
@@ -21,7 +21,7 @@ const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayVie
   },
 };
 
-describe.each(levels)('at $label', ({ backends: [backend] }) => {
+describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) => {
   test.each(Object.entries(PRODUCTS))('a token\'s product with %s has the same bits whatever rows come with it', (_, { cols, run }) => {
     for (const computeDtype of ['f32', 'bf16'] as const) {
       const x = normalView(1, 'x', [TOKENS, cols]), all = elementsOf(run(backend!, x, computeDtype));

@@ -3,7 +3,7 @@
 // Per 128 weights: a load, 3 shifts, 4 look-ups, 4·rows products of pairs, and one scaling of each sum by the runs' scales. 0.52 bytes read per weight, once, in order.
 // Assumes whole tiles. The levels are rounded to bf16 in place of level · scale (as far from the exact weight: 2^-9 of it), so results differ from the blocked product's within that.
 // Tried and dropped: a prefetch 4 KiB ahead (slower: the hardware's is better on a sequential stream), lanes that are rows (a transpose for every tile: a third of the speed; Zen 4, 2026).
-#include "../gemm/tiled-rows.h"
+#include "../gemm/whole-depth.h"
 
 #include "../gemm/nf4-runs.h"
 
@@ -82,7 +82,7 @@ QD_INLINE void sumPanel(const __m512 (&pairs)[ROW_PAIRS], float* out) {
 }
 
 template <int ROWS>
-void multiplyPanels(const Term& t, const TiledRows& task) {
+void multiplyPanels(const Term& t, const WholeDepth& task) {
   // So many pairs of rows that their sums stay in registers.
   constexpr int PAIRS = ROWS == 1 ? 16 : ROWS == 2 ? 8 : 4;
   const Nf4Weight& w = t.b.packed;
@@ -116,7 +116,7 @@ bool multipliesTiled(const Term& t, Size rows) {
   return rows <= FEW_ROWS && !t.b.dense() && t.b.transposed && t.b.packed.tiled && t.pairs() && !t.a.transposed && t.depth % RUN == 0 && FEW_ROWS * t.depth <= 2 * GROUP_FLOATS;
 }
 
-void multiplyTiledRows(const Term& t, const TiledRows& task) {
+void multiplyTiledRows(const Term& t, const WholeDepth& task) {
   switch (task.rows) {
     case 1: multiplyPanels<1>(t, task); break;
     case 2: multiplyPanels<2>(t, task); break;
@@ -127,7 +127,7 @@ void multiplyTiledRows(const Term& t, const TiledRows& task) {
 }
 #else
 bool multipliesTiled(const Term&, Size) { return false; }
-void multiplyTiledRows(const Term&, const TiledRows&) {}
+void multiplyTiledRows(const Term&, const WholeDepth&) {}
 #endif
 
 }  // namespace qdylora::QD_LEVEL

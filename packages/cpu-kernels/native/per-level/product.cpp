@@ -3,7 +3,7 @@
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block of 384.
 // Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with an adapter.
 // Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
-#include "../gemm/tiled-rows.h"
+#include "../gemm/whole-depth.h"
 
 namespace qdylora::QD_LEVEL {
 
@@ -60,14 +60,17 @@ void multiplyBlock(const Threads& threads, int parts, int part, const RowBlock& 
   const Size panelCount = divideUp(product.n, PANEL);
   const Grid grid = chooseGrid(parts, block.tiles, panelCount);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(panelCount, grid.columns, part % grid.columns);
-  // A tiled first term of few rows comes from memory as it stands, for all columns of the thread; the others are added.
-  const bool isTiled = !threads.isBatchInvariant() && tiles.begin < tiles.end && multipliesTiled(terms[0], block.rows);
-  if (isTiled) multiplyTiledRows(terms[0], {block.begin, block.rows, mine.begin * PANEL, (mine.end - mine.begin) * PANEL, product.to, product.to.add, panels});
+  // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
+  const bool isDense = multipliesDenseRows(terms[0], block.rows), isDone = !threads.isBatchInvariant() && tiles.begin < tiles.end && mine.begin < mine.end && (isDense || multipliesTiled(terms[0], block.rows));
+  if (isDone) {
+    const Size column = mine.begin * PANEL, columns = smaller(mine.end * PANEL, product.n) - column;
+    (isDense ? multiplyDenseRows : multiplyTiledRows)(terms[0], {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
+  }
   for (Size p = mine.begin; p < mine.end; p += GROUP_PANELS) {
     const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.end) * PANEL, product.n) - column;
-    const float* from = packed + (isTiled ? wordsOf(terms[0].depth, terms[0].pairs()) * block.rows : 0);
-    bool first = !isTiled;
-    for (int i = isTiled ? 1 : 0; i < count; i++) {
+    const float* from = packed + (isDone ? wordsOf(terms[0].depth, terms[0].pairs()) * block.rows : 0);
+    bool first = !isDone;
+    for (int i = isDone ? 1 : 0; i < count; i++) {
       multiplyGroup(terms[i], block, tiles, column, columns, from, panels, product.to, first);
       from += wordsOf(terms[i].depth, terms[i].pairs()) * block.rows;
       first = first && terms[i].depth == 0;

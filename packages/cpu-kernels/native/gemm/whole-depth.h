@@ -1,0 +1,18 @@
+#pragma once
+#include "few-rows.h"
+
+// Products of few rows over the whole depth at once, as fast as memory gives the weight: their sums have an order of their own, so they are not for a batch-invariant backend.
+namespace qdylora::QD_LEVEL {
+
+// The columns [column, column + columns) of the rows [row0, row0 + rows) of C. `add`: to what stands in C. `scratch`: GROUP_FLOATS floats of the thread's own.
+struct WholeDepth { Size row0, rows, column, columns; const Destination& to; bool add; float* scratch; };
+
+// A tiled 4-bit weight (whole panels of columns); true where this level has the product in this form.
+bool multipliesTiled(const Term& t, Size rows);
+void multiplyTiledRows(const Term& t, const WholeDepth& task);
+
+// A dense bf16 weight whose rows are the columns.
+bool multipliesDenseRows(const Term& t, Size rows);
+void multiplyDenseRows(const Term& t, const WholeDepth& task);
+
+}  // namespace qdylora::QD_LEVEL
