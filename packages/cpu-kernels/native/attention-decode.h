@@ -1,38 +1,74 @@
 #pragma once
 #include "attention-tiles.h"
 
-// The few-columns form of a softmax over keys: lanes run along headDim and along keys, K and V are streamed row by row, each read once for all columns.
-// For segments with at most 8 columns (decoding), where lanes = columns would leave most of a vector empty and jump between rows.
+// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding): there lanes = columns would leave most of a vector empty. Lanes run
+// along headDim and along keys, and a chunk of 128 keys is read for all kv heads at once, row after row: one stream through memory, which the hardware prefetches
+// (rows of one kv head alone stand up to a page apart, where nothing follows: 9 GB/s of 29 on one Zen 4 core beyond the cache). K and V are read once.
+// All in float32, whatever the compute type: the time goes into reading.
 namespace qdylora::QD_LEVEL {
 
-constexpr int FEW_COLUMNS = 8;
-// Keys of one piece: the scores of 8 columns fill the scratch of one tile.
-constexpr int CHUNK = TILE * TILE / FEW_COLUMNS;
+constexpr int FEW_COLUMNS = 8, FEW_KEYS = 128;
 
-// Running softmax of one tile of columns: o holds Σ p·v, transposed ([headDim][TILE]), not yet divided by the sum.
-struct Softmax { float *largest, *sum, *o; };
+inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) { return shape.columns(s) <= FEW_COLUMNS; }
 
-// Rows of one kv head stand far apart, often a page, where no hardware prefetcher follows. Asks for the row `AHEAD` keys on; past the end it is only a hint.
-// One core of a busy Zen 3 (2026): 14–17 GB/s for 768-byte steps, 5 GB/s for steps of a page beyond the L3 cache (4.4 without the hint; 17 within the cache).
-constexpr Size AHEAD = 12;
-QD_INLINE void prefetchRow(const float* row, Size dim) {
-  for (Size d = 0; d < dim; d += 16) __builtin_prefetch(row + d);
+// What a chunk leaves behind for every column of every kv head: largest exponent, sum of p, and o = Σ p·v [paddedDim], not yet divided.
+struct FewPartials {
+  float *largest, *sum, *o;
+  static Size floats(const AttentionShape& shape, const Segment& s) { return static_cast<Size>(shape.columns(s)) * shape.kvHeads * (2 + shape.paddedDim()); }
+  static FewPartials at(float* place, const AttentionShape& shape, const Segment& s) {
+    const Size columns = static_cast<Size>(shape.columns(s)) * shape.kvHeads;
+    return {place, place + columns, place + 2 * columns};
+  }
+};
+// Keys of [from, to) that have to be read: all, or none where the window excludes them.
+inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int to) {
+  const std::int64_t lastOfFirstQuery = s.k1 - (s.q1 - s.q0), window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
+  return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
+}
+inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + FEW_KEYS - 1) / FEW_KEYS); }
+// Scratch of one part: q and the scores of all columns.
+inline Size fewScratchFloats(const AttentionShape& shape) { return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS); }
+
+// Lane i = the sum over the lanes of v[i], always in the same order (a tree).
+template <int DISTANCE = WIDTH / 2> QD_INLINE F32x sumsOf(I32x (&v)[WIDTH]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < DISTANCE; i++) {
+    Lanes::exchange<DISTANCE>(v[i], v[i + DISTANCE]);
+    v[i] = asI32(asF32(v[i]) + asF32(v[i + DISTANCE]));
+  }
+  if constexpr (DISTANCE > 1) return sumsOf<DISTANCE / 2>(v);
+  else return asF32(v[0]);
 }
 
-// scores[C][CHUNK] of one key for C columns from rows of q (scaled, padded with zeros).
+struct FewRows { const float* at; Size stride; int count; };  // keys or values of one kv head
+
+// scores[c][key…] of WIDTH / C keys and C columns; rows past the last repeat it. q: [C][padded], zero past headDim.
 template <int C>
-QD_INLINE void scoreKey(const float* k, const float* q, Size dim, Size padded, float* scores) {
-  F32x sum[C] = {};
+QD_INLINE void scoreKeys(const FewRows& k, int key, const float* q, Size dim, Size padded, float* scores) {
+  constexpr int KEYS = WIDTH / C;
+  const float* row[KEYS];
+  for (int i = 0; i < KEYS; i++) row[i] = k.at + static_cast<Size>(smaller(key + i, k.count - 1)) * k.stride;
+  F32x sum[WIDTH] = {};
   Size d = 0;
   for (; d + WIDTH <= dim; d += WIDTH) {
-    const F32x right = load(k + d);
-    for (int c = 0; c < C; c++) sum[c] = fma(load(q + static_cast<Size>(c) * padded + d), right, sum[c]);
+    for (int i = 0; i < KEYS; i++) for (int c = 0; c < C; c++) sum[c * KEYS + i] = fma(load(q + static_cast<Size>(c) * padded + d), load(row[i] + d), sum[c * KEYS + i]);
   }
-  if (d < dim) {
-    const F32x right = loadFirst(k + d, static_cast<int>(dim - d));
-    for (int c = 0; c < C; c++) sum[c] = fma(load(q + static_cast<Size>(c) * padded + d), right, sum[c]);
+  for (int i = 0; d < dim && i < KEYS; i++) {
+    const F32x right = loadFirst(row[i] + d, static_cast<int>(dim - d));
+    for (int c = 0; c < C; c++) sum[c * KEYS + i] = fma(load(q + static_cast<Size>(c) * padded + d), right, sum[c * KEYS + i]);
   }
-  for (int c = 0; c < C; c++) scores[c * CHUNK] = sumOf(sum[c]);
+  I32x bits[WIDTH];
+  for (int i = 0; i < WIDTH; i++) bits[i] = asI32(sum[i]);
+  alignas(64) float result[WIDTH];
+  store(result, sumsOf(bits));
+  for (int c = 0; c < C; c++) for (int i = 0; i < KEYS; i++) scores[c * FEW_KEYS + key + i] = result[c * KEYS + i];
+}
+
+QD_INLINE void scoreColumns(const FewRows& k, int key, int keys, const float* q, Size dim, Size padded, int columns, float* scores) {
+  int c = 0;
+  for (; c + 4 <= columns; c += 4) for (int i = 0; i < keys; i += WIDTH / 4) scoreKeys<4>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
+  for (; c + 2 <= columns; c += 2) for (int i = 0; i < keys; i += WIDTH / 2) scoreKeys<2>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
+  if (c < columns) scoreKeys<1>(k, key, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
 }
 
 // o[c][:] += Σ over KEYS keys of p[c][key] · v[key][:], the keys in rising order.
@@ -45,14 +81,14 @@ QD_INLINE void addValues(const float* v, Size stride, const float* p, Size dim, 
     for (int c = 0; c < columns; c++) {
       float* at = o + static_cast<Size>(c) * padded + d;
       F32x sum = load(at);
-      for (int key = 0; key < KEYS; key++) sum = fma(all(p[c * CHUNK + key]), rows[key], sum);
+      for (int key = 0; key < KEYS; key++) sum = fma(all(p[c * FEW_KEYS + key]), rows[key], sum);
       store(at, sum);
     }
   }
 }
 
-// The rule on the scores of one column along keys; `distance`: first key − the query's own key.
-QD_INLINE void applyRule(float* scores, int keys, const ScoreRule& rule, float slope, int distance) {
+// The rule on the products of one column along keys; `distance`: first key − the query's own key.
+QD_INLINE void applyFewRule(float* scores, int keys, const ScoreRule& rule, float slope, int distance) {
   for (int i = 0; i < keys; i += WIDTH) {
     F32x at = all(slope), derivative;
     for (int lane = 0; lane < WIDTH; lane++) at[lane] *= static_cast<float>(distance + i + lane);
@@ -60,49 +96,84 @@ QD_INLINE void applyRule(float* scores, int keys, const ScoreRule& rule, float s
   }
 }
 
-// scores → p along the keys of one column; masked ones become 0.
-QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, float lowest, float* largest, float* sum) {
-  for (int i = 0; i < keys; i++) if (i < firstSeen || i > lastSeen) scores[i] = -__builtin_inff();
-  for (int i = keys; i % WIDTH; i++) scores[i] = -__builtin_inff();
+// scores → p along the keys of one column; masked ones become 0. Scores have room for whole vectors.
+QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, float factor, float lowest, float* largest, float* sum) {
+  for (int i = 0; i < roundUp(keys, WIDTH); i++) if (i < firstSeen || i > lastSeen || i >= keys) scores[i] = -__builtin_inff();
   F32x most = all(lowest), total{};
-  for (int i = 0; i < keys; i += WIDTH) most = larger(load(scores + i), most);
+  for (int i = 0; i < keys; i += WIDTH) most = larger(load(scores + i) * factor, most);
   *largest = largestOf(most);
   for (int i = 0; i < keys; i += WIDTH) {
-    const F32x p = exponential(load(scores + i) - *largest);
+    const F32x p = exponential2(fma(load(scores + i), all(factor), all(-*largest)));
     store(scores + i, p);
     total = total + p;
   }
   *sum = sumOf(total);
 }
 
-struct FewColumns { const float *k, *v; Size stride, dim, padded; int from, keys; };
+struct FewArrays { const float *q, *k, *v; };
 
-// q: [columns][padded], scaled. scores: [8][CHUNK]. o: [columns][padded], scratch. At most CHUNK keys.
-inline void attendFewColumns(const FewColumns& a, const Columns& c, const float* q, float* scores, float* o, float lowest, const ScoreRule& rule, const Softmax& state) {
-  for (int key = 0; key < a.keys; key++) {
-    const float* k = a.k + static_cast<Size>(key) * a.stride;
-    prefetchRow(k + AHEAD * a.stride, a.dim);
-    int column = 0;
-    for (; column + 4 <= c.count; column += 4) scoreKey<4>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
-    for (; column + 2 <= c.count; column += 2) scoreKey<2>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
-    if (column < c.count) scoreKey<1>(k, q + static_cast<Size>(column) * a.padded, a.dim, a.padded, scores + column * CHUNK + key);
+// Rows of q of every column of every kv head: [columns][padded].
+inline void packFewQueries(float* out, const float* q, const AttentionShape& shape, const Segment& s) {
+  const Size padded = shape.paddedDim();
+  for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+    for (int column = 0; column < shape.columns(s); column++, out += padded) {
+      const float* row = q + columnOffset(shape, s, kvHead, column);
+      for (Size d = 0; d < padded; d++) out[d] = d < shape.headDim ? row[d] : 0.f;
+    }
   }
-  for (int column = 0; column < c.count; column++) {
-    if (rule.changesScores()) applyRule(scores + column * CHUNK, a.keys, rule, c.slope[column], a.from - c.last[column]);
-    softmaxRow(scores + column * CHUNK, a.keys, c.first[column] - a.from, c.last[column] - a.from, lowest, state.largest + column, state.sum + column);
-    for (Size d = 0; d < a.padded; d++) o[static_cast<Size>(column) * a.padded + d] = 0;
+}
+
+// All columns of a segment against the keys [from, to), at most FEW_KEYS of them. `scratch`: fewScratchFloats.
+inline void attendFew(const AttentionShape& shape, const Segment& s, int from, int to, const FewArrays& a, const ScoreRule& rule, float lowest, float* scratch, const FewPartials& out) {
+  const int columns = shape.columns(s), keys = fewKeys(shape, s, from, to);
+  const Size padded = shape.paddedDim(), dim = shape.headDim, stride = shape.keyStride(), total = static_cast<Size>(columns) * shape.kvHeads;
+  float *q = scratch, *scores = q + total * padded;
+  const auto rowsAt = [&](const float* x, Size kvHead) { return FewRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys}; };
+  const auto scoresAt = [&](Size kvHead) { return scores + kvHead * static_cast<Size>(columns) * FEW_KEYS; };
+  packFewQueries(q, a.q, shape, s);
+  for (int key = 0; key < keys; key += WIDTH) {
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+      scoreColumns(rowsAt(a.k, kvHead), key, smaller(WIDTH, keys - key), q + kvHead * static_cast<Size>(columns) * padded, dim, padded, columns, scoresAt(kvHead));
+    }
   }
+  for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+    const Columns c = columnsOf(shape, s, kvHead, 0, FEW_COLUMNS, rule.slopes);
+    for (int column = 0; column < columns; column++) {
+      float* row = scoresAt(kvHead) + column * FEW_KEYS;
+      const Size at = kvHead * static_cast<Size>(columns) + static_cast<Size>(column);
+      if (rule.changesScores()) applyFewRule(row, keys, rule, c.slope[column], from - c.last[column]);
+      softmaxRow(row, keys, c.first[column] - from, c.last[column] - from, rule.toExponent(), lowest, out.largest + at, out.sum + at);
+    }
+  }
+  for (Size i = 0; i < total * padded; i += WIDTH) store(out.o + i, F32x{});
   int key = 0;
-  for (; key + 4 <= a.keys; key += 4) {
-    const float* v = a.v + static_cast<Size>(key) * a.stride;
-    for (Size i = 0; i < 4; i++) prefetchRow(v + (AHEAD + i) * a.stride, a.dim);
-    addValues<4>(v, a.stride, scores + key, a.dim, a.padded, c.count, o);
+  for (; key < keys; key += key + 8 <= keys ? 8 : 1) {
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+      const float *v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride, *p = scoresAt(kvHead) + key;
+      float* o = out.o + kvHead * static_cast<Size>(columns) * padded;
+      if (key + 8 <= keys) addValues<8>(v, stride, p, dim, padded, columns, o);
+      else addValues<1>(v, stride, p, dim, padded, columns, o);
+    }
   }
-  for (; key < a.keys; key++) addValues<1>(a.v + static_cast<Size>(key) * a.stride, a.stride, scores + key, a.dim, a.padded, c.count, o);
-  for (int column = 0; column < c.width; column++) {
-    for (Size d = 0; d < a.dim; d++) state.o[d * TILE + static_cast<Size>(column)] = column < c.count ? o[static_cast<Size>(column) * a.padded + d] : 0.f;
-    if (column >= c.count) { state.largest[column] = lowest; state.sum[column] = 0; }
+}
+
+// Joins the chunks of one column, in order, and writes its y and logSumExp. `place`: the first chunk's partials, `step` floats before the next one's.
+inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, int column, float* place, Size step, int chunks, float lowest, float* y, float* logSumExp) {
+  const Size padded = shape.paddedDim(), at = kvHead * static_cast<Size>(shape.columns(s)) + static_cast<Size>(column);
+  float most = lowest, sum = 0;
+  for (int chunk = 0; chunk < chunks; chunk++) most = larger(most, FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s).largest[at]);
+  float* whole = FewPartials::at(place, shape, s).o + at * padded;
+  for (int chunk = 0; chunk < chunks; chunk++) {
+    const FewPartials part = FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s);
+    const F32x factor = exponential2(all(part.largest[at] - most));
+    sum += part.sum[at] * factor[0];
+    for (Size d = 0; d < padded; d += WIDTH) {
+      const F32x term = load(part.o + at * padded + d) * factor;
+      store(whole + d, chunk == 0 ? term : load(whole + d) + term);
+    }
   }
+  for (Size d = 0; d < shape.headDim; d++) y[columnOffset(shape, s, kvHead, column) + d] = whole[d] / sum;
+  logSumExp[columnNumber(shape, s, kvHead, column)] = sum == 0.f ? -__builtin_inff() : fma(all(most), all(LN_2), all(logarithm(sum)))[0];
 }
 
 }  // namespace qdylora::QD_LEVEL

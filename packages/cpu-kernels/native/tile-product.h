@@ -1,48 +1,49 @@
 #pragma once
 #include "simd.h"
 
-// C[rows][cols] = A·B (or += A·B) on tiles that live in the first caches. A is read by single elements at any two strides; B and C have rows of whole
-// vectors. One block keeps R × C vectors of sums in registers: 6 × 2 of 16 registers (12 FMAs to 2 loads and 6 broadcasts), 12 × 2 of AVX-512's 32.
-// Every sum runs over the depth in rising order, one FMA a term, so a number does not depend on how rows and columns are cut into blocks.
-// 64 × 64 × 64 on one Zen 3 core (Milan, 2026): 80–83 GFLOP/s of 102; one vector wide: 60.
+// C[rows][cols] = A·B (or += A·B) on tiles that live in the first caches. Operands are words: floats, or pairs of bf16 numbers that stand beside each other along the
+// depth (BF16_PAIRS). A is read by single words at any two strides; B and C have rows of whole vectors. One block keeps R × 2 vectors of sums in registers: 6 × 2 of
+// 16 registers (12 FMAs to 2 loads and 6 broadcasts), 8 × 2 of AVX-512's 32: enough for the latency, and a divisor of the tiles' sizes.
+// Every sum runs over the depth in rising order, one operation a word, so a number does not depend on how rows and columns are cut into blocks.
 namespace qdylora::QD_LEVEL {
 
-struct TileLeft { const float* at; Size rowStride, depthStride; };
-struct TileRows { float* at; Size stride; };
+template <class Word> struct TileLeft { const Word* at; Size rowStride, depthStride; };
+template <class Word> struct TileRight { const Word* at; Size stride; };
+struct TileSums { float* at; Size stride; };
 
-template <int R, int C, bool ADD>
-void tileBlock(TileRows c, TileLeft a, const float* b, Size bStride, int depth) {
+QD_INLINE F32x addProduct(F32x sum, float left, const float* right) { return fma(all(left), load(right), sum); }
+QD_INLINE F32x addProduct(F32x sum, std::int32_t left, const std::int32_t* right) { return addPairs(sum, allI32(left), loadI32(right)); }
+
+template <int R, int C, class Word>
+void tileBlock(TileSums c, TileLeft<Word> a, TileRight<Word> b, int depth, bool add, const float* factor) {
   F32x sum[R][C];
-  for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = ADD ? load(c.at + r * c.stride + j * WIDTH) : F32x{};
-  for (int k = 0; k < depth; k++, b += bStride, a.at += a.depthStride) {
-    F32x right[C];
-    for (int j = 0; j < C; j++) right[j] = load(b + j * WIDTH);
-    for (int r = 0; r < R; r++) {
-      const F32x left = all(a.at[r * a.rowStride]);
-      for (int j = 0; j < C; j++) sum[r][j] = fma(left, right[j], sum[r][j]);
-    }
+  for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = add ? load(c.at + r * c.stride + j * WIDTH) : F32x{};
+  if (factor) for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = sum[r][j] * load(factor + j * WIDTH);
+  for (int k = 0; k < depth; k++, b.at += b.stride, a.at += a.depthStride) {
+    for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = addProduct(sum[r][j], a.at[r * a.rowStride], b.at + j * WIDTH);
   }
   for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) store(c.at + r * c.stride + j * WIDTH, sum[r][j]);
 }
 
-template <int R, int C, bool ADD>
-void tileStrip(TileRows c, TileLeft a, const float* b, Size bStride, int rows, int depth) {
-  for (; rows >= R; rows -= R, c.at += R * c.stride, a.at += R * a.rowStride) tileBlock<R, C, ADD>(c, a, b, bStride, depth);
-  if constexpr (R > 1) { if (rows > 0) tileStrip<(R > 4 ? R / 2 : R - 1), C, ADD>(c, a, b, bStride, rows, depth); }
+// Rows that are left over go by 4, 2 and 1.
+template <int R, int C, class Word>
+void tileStrip(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int depth, bool add, const float* factor) {
+  for (; rows >= R; rows -= R, c.at += R * c.stride, a.at += R * a.rowStride) tileBlock<R, C>(c, a, b, depth, add, factor);
+  if constexpr (R > 1) { if (rows > 0) tileStrip<(R > 4 ? 4 : R / 2), C>(c, a, b, rows, depth, add, factor); }
 }
 
 #if defined(__AVX512F__)
-constexpr int TILE_ROWS = 12;
+constexpr int TILE_ROWS = 8;
 #else
 constexpr int TILE_ROWS = 6;
 #endif
 
-// `cols` is a multiple of WIDTH.
-template <bool ADD>
-void tileProduct(TileRows c, TileLeft a, TileRows b, int rows, int cols, int depth) {
+// `cols` is a multiple of WIDTH. `factor`: nullptr, or what each column's old sum is multiplied by before the product is added.
+template <class Word>
+void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int cols, int depth, bool add, const float* factor = nullptr) {
   int j = 0;
-  for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH) tileStrip<TILE_ROWS, 2, ADD>({c.at + j, c.stride}, a, b.at + j, b.stride, rows, depth);
-  if (j < cols) tileStrip<12, 1, ADD>({c.at + j, c.stride}, a, b.at + j, b.stride, rows, depth);
+  for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH) tileStrip<TILE_ROWS, 2>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, add, factor ? factor + j : nullptr);
+  if (j < cols) tileStrip<12, 1>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, add, factor ? factor + j : nullptr);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -1,170 +1,208 @@
-// Gradient of causal attention: p = exp(score − logSumExp), e = scale·p·(dy·v − dy·y);  dv = pᵀ·dy,  dk = eᵀ·q,  dq = e·k, recomputing the scores.
-// A part owns (segment, kv head), so dk and dv have one writer and the heads of a group add up in its scratch. With too few of those for the threads there are
-// two passes: dk and dv by blocks of keys, then dq by tiles of columns; 7 products for 5. Every number is the same sum in the same order either way.
-// 10·headDim operations per visible (query, key) pair (14 in two passes); scratch per thread: 7 tiles, and dk and dv of the longest segment.
+// Gradient of causal attention: p = exp(score − logSumExp), e = p·(dy·v − dy·y)·(slope of the cap);  dv = pᵀ·dy,  dk = scale·eᵀ·q,  dq = scale·e·k, recomputing the scores.
+// A part owns (segment, kv head, chunk of columns): chunks cost alike and their number depends on sizes alone. Each chunk has a dk and dv of its own for the keys it
+// sees (unless it is the only one), which are added up in order; dq has one writer anyway.
+// 10·headDim operations per visible (query, key) pair; scratch: a tile per thread, packed keys in bf16, and dk and dv times about half the number of chunks.
 // Assumes y and logSumExp from the forward call; sizes and segments are checked below.
-// Not done: atomics on dk and dv (not repeatable), one scratch copy of dq per block of keys (its memory grows with length squared).
-#include "../../native/attention-tiles.h"
+// Dropped: two passes, one for dk and dv and one for dq, where kv heads are few: 7 products for 5. Not done: atomics on dk and dv (not repeatable).
+#include "../../native/attention-words.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr int KEY_BLOCK = 4 * TILE;
+constexpr int COLUMNS = 64;
+// Chunks of one segment over all kv heads, and tiles in a chunk, at least: enough to share among many threads, few enough that adding them up costs little.
+constexpr int CHUNKS = 32, TILES_PER_CHUNK = 4;
 
-struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, *dk, *dv; ScoreRule rule; };
+struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, *dk, *dv; ScoreRule rule; PackedKeys packedK, packedV; };
 
-// Scratch of one part. Transposed arrays are [headDim][TILE], rows [TILE][paddedDim]; dk, dv: [keys of the longest segment][paddedDim].
-struct Buffers { float *qT, *dyT, *dqT, *qRows, *dyRows, *p, *e, *own, *logSumExp, *dk, *dv; };
-
-Size longestKeys(const AttentionShape& shape) {
-  int most = 0;
-  for (Size s = 0; s + 1 < shape.segments; s++) most = larger(most, shape.keySegments[s + 1] - shape.keySegments[s]);
-  return static_cast<Size>(most);
-}
+// Scratch of one part, in words: columns along lanes [depthWords][COLUMNS], rows of columns [COLUMNS][paddedDim], scores [KEY_TILE][COLUMNS].
+// p and e: rows of keys for dv and dk; `eKeys`: for dq, pairs of keys along lanes of columns (floats: the same as e).
+template <class Word> struct Buffers { Word *q, *dy, *qRows, *dyRows; float *scores, *products; Word *p, *e, *eKeys; float *dq, *own, *exponent; };
 
 Size backwardPartFloats(const AttentionShape& shape) {
-  return 3 * shape.headDim * TILE + 2 * TILE * shape.paddedDim() + 2 * TILE * TILE + 2 * TILE + 2 * longestKeys(shape) * shape.paddedDim();
+  return roundUp(3 * shape.headDim * COLUMNS + 2 * COLUMNS * shape.paddedDim() + 5 * KEY_TILE * COLUMNS + 2 * COLUMNS, 16);
 }
 
-Buffers buffersAt(float* at, const AttentionShape& shape) {
-  const Size transposed = shape.headDim * TILE, rows = TILE * shape.paddedDim();
+template <class Word>
+Buffers<Word> buffersAt(float* at, const AttentionShape& shape) {
   const auto take = [&](Size floats) { float* here = at; at += floats; return here; };
-  return {take(transposed), take(transposed), take(transposed), take(rows), take(rows), take(TILE * TILE), take(TILE * TILE), take(TILE), take(TILE),
-          take(longestKeys(shape) * shape.paddedDim()), take(longestKeys(shape) * shape.paddedDim())};
+  const auto words = [&](Size count) { return reinterpret_cast<Word*>(take(count)); };
+  const Size lanes = shape.headDim * COLUMNS, rows = COLUMNS * shape.paddedDim(), tile = KEY_TILE * COLUMNS;
+  Buffers<Word> b{words(lanes), words(lanes), words(rows), words(rows), take(tile), take(tile), nullptr, nullptr, nullptr, take(lanes), take(COLUMNS), take(COLUMNS)};
+  if constexpr (IS_PAIR<Word>) { b.p = words(tile); b.e = words(tile); b.eKeys = words(tile); }
+  else { b.p = b.scores; b.e = b.eKeys = b.products; }
+  return b;
 }
 
-// Rows of a tile's columns, zero past headDim.
-void packRows(float* out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
-  const Size padded = shape.paddedDim();
-  for (int i = 0; i < c.count; i++) {
-    const float* row = x + columnOffset(shape, s, kvHead, c.begin + i);
-    for (Size d = 0; d < padded; d++) out[static_cast<Size>(i) * padded + d] = d < shape.headDim ? row[d] : 0.f;
-  }
-}
+// Numbers of p and e between two keys, in words.
+template <class Word> constexpr Size KEY_STEP = COLUMNS / PER_WORD<Word>;
 
-// own = dy·y and logSumExp of each column; 0 past the last, where q and dy are 0 too.
-void packColumnNumbers(const Buffers& b, const BackwardArrays& a, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
-  const int group = static_cast<int>(shape.group());
-  for (int i = 0; i < c.width; i++) b.own[i] = b.logSumExp[i] = 0;
+// own = dy·y and the exponent that stands for logSumExp, of each column; 0 past the last, where q and dy are 0 too.
+template <class Word>
+void packColumnNumbers(const Buffers<Word>& b, const BackwardArrays& a, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+  for (int i = 0; i < COLUMNS; i++) b.own[i] = b.exponent[i] = 0;
   for (int i = 0; i < c.count; i++) {
-    const int column = c.begin + i;
-    const Size at = columnOffset(shape, s, kvHead, column);
+    const Size at = columnOffset(shape, s, kvHead, c.begin + i);
     F32x sum{};
-    Size d = 0;
-    for (; d + WIDTH <= shape.headDim; d += WIDTH) sum = fma(load(a.dy + at + d), load(a.y + at + d), sum);
-    if (d < shape.headDim) sum = fma(loadFirst(a.dy + at + d, static_cast<int>(shape.headDim - d)), loadFirst(a.y + at + d, static_cast<int>(shape.headDim - d)), sum);
+    for (Size d = 0; d < shape.headDim; d += WIDTH) sum = fma(loadUpTo(a.dy + at, d, shape.headDim), loadUpTo(a.y + at, d, shape.headDim), sum);
     b.own[i] = sumOf(sum);
-    b.logSumExp[i] = a.logSumExp[(kvHead * shape.group() + static_cast<Size>(column % group)) * shape.queries + static_cast<Size>(s.q0 + column / group)];
+    b.exponent[i] = a.logSumExp[columnNumber(shape, s, kvHead, c.begin + i)] * LOG2_E;
   }
 }
 
-// scores → p, dy·v → e. A masked entry is 0 whatever its numbers were.
-template <bool MASK, bool RULE>
-void weigh(const Buffers& b, const Columns& c, int key, int keys, const ScoreRule& rule) {
-  for (int i = 0; i < keys; i++) {
-    for (int j = 0; j < c.width; j += WIDTH) {
-      float *pAt = b.p + i * TILE + j, *eAt = b.e + i * TILE + j;
-      F32x score = load(pAt), slope;
-      if constexpr (RULE) score = rule.capped(score, &slope) + c.bias(key + i, j);
-      F32x p = exponential(score - load(b.logSumExp + j)), e = p * (load(eAt) - load(b.own + j)) * rule.scale;
-      if constexpr (RULE) e = e * slope;
-      if constexpr (MASK) {
-        const I32x sees = c.sees(key + i, j);
-        p = select(sees, p, F32x{});
-        e = select(sees, e, F32x{});
+struct Weight { F32x p, e; };
+
+// Score and dy·v of WIDTH columns and one key → p and e. A masked entry is 0 whatever its numbers were.
+template <bool MASK, bool RULE, class Word>
+QD_INLINE Weight weightAt(const Buffers<Word>& b, const Columns& c, int key, int row, int column, const ScoreRule& rule, float factor) {
+  F32x score = load(b.scores + row * COLUMNS + column), slope;
+  if constexpr (RULE) score = rule.capped(score, &slope) + c.bias(key + row, column);
+  F32x p = exponential2(fma(score, all(factor), -load(b.exponent + column))), e = p * (load(b.products + row * COLUMNS + column) - load(b.own + column));
+  if constexpr (RULE) e = e * slope;
+  if constexpr (MASK) {
+    const I32x sees = c.sees(key + row, column);
+    p = select(sees, p, F32x{});
+    e = select(sees, e, F32x{});
+  }
+  return {p, e};
+}
+
+template <bool MASK, bool RULE, class Word>
+void weigh(const Buffers<Word>& b, const Columns& c, int key, int rows, const ScoreRule& rule) {
+  const float factor = rule.toExponent();
+  if constexpr (IS_PAIR<Word>) {
+    for (int j = 0; j < c.width; j += 2 * WIDTH) {
+      for (int i = 0; i < rows; i += 2) {
+        I32x e[2];
+        for (int r = 0; r < 2; r++) {
+          const Weight low = weightAt<MASK, RULE>(b, c, key, i + r, j, rule, factor), high = weightAt<MASK, RULE>(b, c, key, i + r, j + WIDTH, rule, factor);
+          const Size at = static_cast<Size>(i + r) * KEY_STEP<Word> + static_cast<Size>(j / 2);
+          e[r] = pairsToBf16(low.e, high.e);
+          storeI32(b.p + at, pairsToBf16(low.p, high.p));
+          storeI32(b.e + at, e[r]);
+        }
+        // The pairs of columns of two keys → the pairs of keys of the even columns, and of the odd ones.
+        storeI32(b.eKeys + i / 2 * COLUMNS + j, (e[0] & 0xffff) | (e[1] << 16));
+        storeI32(b.eKeys + i / 2 * COLUMNS + j + WIDTH, (I32x)((U32x)e[0] >> 16) | (e[1] & -65536));
       }
-      store(pAt, p);
-      store(eAt, e);
+    }
+  } else {
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < c.width; j += WIDTH) {
+        const Weight weight = weightAt<MASK, RULE>(b, c, key, i, j, rule, factor);
+        store(b.p + i * COLUMNS + j, weight.p);
+        store(b.e + i * COLUMNS + j, weight.e);
+      }
     }
   }
 }
 
-// What one item computes: the tiles [tile0, tile1) of columns against the keys [from, to) of their segment.
-struct Item { Segment s; Size kvHead; int tile0, tile1, from, to; bool forKeys, forQueries; };
+// What one item computes: the tiles [tile0, tile1) of columns, against the keys [from, to) that they see. dk, dv: [rows of to − from][paddedDim], at the place of the first key.
+struct Item { Segment s; Size kvHead; int tile0, tile1, from, to, chunk, chunks; Size partial; };
+int itemRows(const Item& item) { return roundUp(item.to - item.from, 8); }
+struct KeySums { float *dk, *dv; };
+KeySums keySumsAt(float* at, const AttentionShape& shape, const Item& item) { return {at, at + static_cast<Size>(itemRows(item)) * shape.paddedDim()}; }
+Size keySumsFloats(const AttentionShape& shape, const Item& item) { return 2 * static_cast<Size>(itemRows(item)) * shape.paddedDim(); }
 
-void addTile(const AttentionShape& shape, const Item& item, const Columns& c, const BackwardArrays& a, const Buffers& b) {
-  const int dim = static_cast<int>(shape.headDim), padded = static_cast<int>(shape.paddedDim()), end = smaller(item.to, c.lastKey() + 1);
-  const Size rows = shape.paddedDim(), stride = shape.keyStride();
-  for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += TILE) {
-    const int keys = smaller(TILE, end - key);
-    const Size at = static_cast<Size>(key) * stride + item.kvHead * shape.headDim, own = static_cast<Size>(key - item.from) * rows;
-    tileProduct<false>({b.p, TILE}, {a.k + at, stride, 1}, {b.qT, TILE}, keys, c.width, dim);
-    tileProduct<false>({b.e, TILE}, {a.v + at, stride, 1}, {b.dyT, TILE}, keys, c.width, dim);
-    const bool mask = !c.seeAll(key, key + keys);
-    if (a.rule.changesScores()) mask ? weigh<true, true>(b, c, key, keys, a.rule) : weigh<false, true>(b, c, key, keys, a.rule);
-    else mask ? weigh<true, false>(b, c, key, keys, a.rule) : weigh<false, false>(b, c, key, keys, a.rule);
-    if (item.forKeys) {
-      tileProduct<true>({b.dv + own, rows}, {b.p, TILE, 1}, {b.dyRows, rows}, keys, padded, c.count);
-      tileProduct<true>({b.dk + own, rows}, {b.e, TILE, 1}, {b.qRows, rows}, keys, padded, c.count);
-    }
-    if (item.forQueries) tileProduct<true>({b.dqT, TILE}, {a.k + at, 1, stride}, {b.e, TILE}, dim, c.width, keys);
+template <class Word>
+void addTile(const AttentionShape& shape, const Item& item, const Columns& c, const BackwardArrays& a, const Buffers<Word>& b, const KeySums& sums) {
+  const int dim = static_cast<int>(shape.headDim), words = static_cast<int>(depthWords<Word>(shape)), padded = static_cast<int>(shape.paddedDim()), end = c.lastKey() + 1;
+  const int width = IS_PAIR<Word> ? roundUp(c.width, 2 * WIDTH) : c.width, pairs = (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>;
+  const Size stride = shape.paddedDim();
+  bool add = false;
+  for (int key = firstKeyTile(item.s, c.firstKey()); key < end; key += KEY_TILE, add = true) {
+    const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
+    const KeySide<Word> k = keySide<Word>(a.k, a.packedK, shape, item.s, item.kvHead, key), v = keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key);
+    tileProduct<Word>({b.scores, COLUMNS}, k.alongHead, {b.q, COLUMNS}, rows, c.width, words, false);
+    tileProduct<Word>({b.products, COLUMNS}, v.alongHead, {b.dy, COLUMNS}, rows, c.width, words, false);
+    const bool mask = !c.seeAll(key, key + rows);
+    if (a.rule.changesScores()) mask ? weigh<true, true>(b, c, key, rows, a.rule) : weigh<false, true>(b, c, key, rows, a.rule);
+    else mask ? weigh<true, false>(b, c, key, rows, a.rule) : weigh<false, false>(b, c, key, rows, a.rule);
+    const Size own = static_cast<Size>(key - item.from) * stride;
+    tileProduct<Word>({sums.dv + own, stride}, {b.p, KEY_STEP<Word>, 1}, {b.dyRows, stride}, rows, padded, pairs, true);
+    tileProduct<Word>({sums.dk + own, stride}, {b.e, KEY_STEP<Word>, 1}, {b.qRows, stride}, rows, padded, pairs, true);
+    tileProduct<Word>({b.dq, COLUMNS}, k.alongKeys, {b.eKeys, COLUMNS}, dim, width, rows / PER_WORD<Word>, add);
   }
+  for (int d = 0; !add && d < dim; d++) for (int j = 0; j < width; j += WIDTH) store(b.dq + d * COLUMNS + j, F32x{});
 }
 
 void clear(float* at, Size floats) { for (Size i = 0; i < floats; i++) at[i] = 0; }
 
-void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays& a, const Buffers& b) {
-  const Size keys = static_cast<Size>(item.to - item.from), padded = shape.paddedDim();
-  if (item.forKeys) { clear(b.dk, keys * padded); clear(b.dv, keys * padded); }
+template <class Word>
+void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays& a, float* scratch, float* sums) {
+  const Buffers<Word> b = buffersAt<Word>(scratch, shape);
+  const KeySums own = keySumsAt(sums, shape, item);
+  alignas(64) float factor[COLUMNS];
+  for (float& one : factor) one = a.rule.scale;
+  clear(sums, keySumsFloats(shape, item));
   for (int tile = item.tile0; tile < item.tile1; tile++) {
-    const Columns c = columnsOf(shape, item.s, item.kvHead, tile, a.rule.slopes);
-    const bool meets = c.lastKey() >= item.from && c.firstKey() < item.to;
-    if (!meets && !item.forQueries) continue;
-    packTransposed(b.qT, a.q, shape, item.s, item.kvHead, c, a.rule.scale);
-    packTransposed(b.dyT, a.dy, shape, item.s, item.kvHead, c, 1);
+    const Columns c = columnsOf(shape, item.s, item.kvHead, tile, COLUMNS, a.rule.slopes);
+    packColumns(b.q, COLUMNS, a.q, shape, item.s, item.kvHead, c);
+    packColumns(b.dy, COLUMNS, a.dy, shape, item.s, item.kvHead, c);
+    packColumnRows(b.qRows, a.q, shape, item.s, item.kvHead, c);
+    packColumnRows(b.dyRows, a.dy, shape, item.s, item.kvHead, c);
     packColumnNumbers(b, a, shape, item.s, item.kvHead, c);
-    if (item.forKeys) {
-      packRows(b.qRows, a.q, shape, item.s, item.kvHead, c);
-      packRows(b.dyRows, a.dy, shape, item.s, item.kvHead, c);
-    }
-    if (item.forQueries) clear(b.dqT, shape.headDim * TILE);
-    addTile(shape, item, c, a, b);
-    if (!item.forQueries) continue;
-    for (int i = 0; i < c.count; i++) {
-      float* dq = a.dq + columnOffset(shape, item.s, item.kvHead, c.begin + i);
-      for (Size d = 0; d < shape.headDim; d++) dq[d] = b.dqT[d * TILE + static_cast<Size>(i)];
-    }
-  }
-  if (!item.forKeys) return;
-  for (Size i = 0; i < keys; i++) {
-    const Size at = (static_cast<Size>(item.from) + i) * shape.keyStride() + item.kvHead * shape.headDim;
-    for (Size d = 0; d < shape.headDim; d++) { a.dk[at + d] = b.dk[i * padded + d]; a.dv[at + d] = b.dv[i * padded + d]; }
+    addTile(shape, item, c, a, b, own);
+    writeColumns(a.dq, b.dq, COLUMNS, shape, item.s, item.kvHead, c, factor, IS_PAIR<Word>);
   }
 }
 
-enum class Pass { both, keys, queries };
-
+// Visits this part's share of the items. Chunks of a segment cost alike.
 template <class Visit>
-void visitItems(const AttentionShape& shape, Pass pass, int parts, int part, const Visit& visit) {
+void visitItems(const AttentionShape& shape, int parts, int part, const Visit& visit) {
+  const auto costOf = [&](const Segment& s, int tile) { return 8 + keysSeen(shape, s, tile, COLUMNS); };
   const auto walk = [&](const auto& use) {
+    Size partial = 0;
     for (Size seg = 0; seg + 1 < shape.segments; seg++) {
       const Segment s = shape.segment(seg);
-      const int tiles = shape.tiles(s);
+      const int tiles = shape.tiles(s, COLUMNS), wanted = larger(1, CHUNKS / static_cast<int>(shape.kvHeads)), chunks = larger(1, smaller(tiles / TILES_PER_CHUNK, wanted));
+      double total = 0;
+      for (int tile = 0; tile < tiles; tile++) total += costOf(s, tile);
       for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-        if (pass == Pass::both) use(Item{s, kvHead, 0, tiles, s.k0, s.k1, true, true});
-        if (pass == Pass::keys) for (int from = s.k0; from < s.k1; from += KEY_BLOCK) use(Item{s, kvHead, 0, tiles, from, smaller(from + KEY_BLOCK, s.k1), true, false});
-        if (pass == Pass::queries) for (int tile = 0; tile < tiles; tile++) use(Item{s, kvHead, tile, tile + 1, s.k0, s.k1, false, true});
+        double before = 0;
+        for (int chunk = 0, tile = 0; chunk < chunks; chunk++) {
+          const int tile0 = tile;
+          while (tile < tiles && (chunk + 1 == chunks || before + costOf(s, tile) / 2 < total * (chunk + 1) / chunks)) before += costOf(s, tile++);
+          Item item{s, kvHead, tile0, tile, s.k0, s.k0, chunk, chunks, partial};
+          if (tile > tile0) {
+            const Columns first = columnsOf(shape, s, kvHead, tile0, COLUMNS, nullptr), last = columnsOf(shape, s, kvHead, tile - 1, COLUMNS, nullptr);
+            item.from = firstKeyTile(s, first.firstKey());
+            item.to = larger(item.from, last.lastKey() + 1);
+          }
+          partial += keySumsFloats(shape, item);
+          use(item);
+        }
       }
     }
   };
   const auto cost = [&](const Item& item) {
     double sum = 1;
-    for (int tile = item.tile0; tile < item.tile1; tile++) sum += larger(0.0, smaller(keysSeen(shape, item.s, tile) - (item.from - item.s.k0), static_cast<double>(item.to - item.from)));
+    for (int tile = item.tile0; tile < item.tile1; tile++) sum += costOf(item.s, tile);
     return sum;
   };
-  visitShare<Item>(parts, part, walk, cost, [&](const Item& item) { visit(item, cost(item)); });
+  visitShare<Item>(parts, part, walk, cost, visit);
 }
 
-// True where one pass would leave threads idle for longer than two passes need for their 7 products in place of 5.
-bool twoPassesPay(const AttentionShape& shape, int parts) {
-  double most = 0, total = 0;
-  for (int part = 0; part < parts; part++) {
-    double own = 0;
-    visitItems(shape, Pass::both, parts, part, [&](const Item&, double cost) { own += cost; });
-    most = larger(most, own);
-    total += own;
-  }
-  return 5 * most > 7 * 1.05 * total / parts;
+// dk and dv of this part's share of the keys of every (segment, kv head): the sum over its chunks, in order; 0 for keys that no query sees.
+void joinChunks(const AttentionShape& shape, const BackwardArrays& a, float* partials, int parts, int part) {
+  visitItems(shape, 1, 0, [&](const Item& item) {
+    const Range share = shareOf(static_cast<Size>(item.s.keys()), parts, part, 8);
+    const Size padded = shape.paddedDim();
+    const KeySums sums = keySumsAt(partials + item.partial, shape, item);
+    for (Size i = share.begin; i < share.end; i++) {
+      const int key = item.s.k0 + static_cast<int>(i);
+      const Size at = static_cast<Size>(key) * shape.keyStride() + item.kvHead * shape.headDim;
+      const bool sees = key >= item.from && key < item.to;
+      if (!sees && item.chunk > 0) continue;
+      for (Size d = 0; d < shape.headDim; d += WIDTH) {
+        const int n = static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d));
+        const Size from = sees ? static_cast<Size>(key - item.from) * padded + d : 0;
+        const F32x dk = sees ? load(sums.dk + from) * a.rule.scale : F32x{}, dv = sees ? load(sums.dv + from) : F32x{};
+        storeFirst(a.dk + at + d, item.chunk > 0 ? loadFirst(a.dk + at + d, n) + dk : dk, n);
+        storeFirst(a.dv + at + d, item.chunk > 0 ? loadFirst(a.dv + at + d, n) + dv : dv, n);
+      }
+    }
+  });
 }
 
 // dq, dk, dv rows that belong to no segment.
@@ -180,14 +218,34 @@ void clearOutside(const AttentionShape& shape, const BackwardArrays& a) {
   }
 }
 
-// Floats of scratch that causalAttentionBackward needs.
-Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim) {
-  const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, 0};
-  return shape.valid() ? static_cast<Size>(threads.count()) * backwardPartFloats(shape) : 0;
+Size allPartials(const AttentionShape& shape) {
+  Size floats = 0;
+  visitItems(shape, 1, 0, [&](const Item& item) { floats = item.partial + keySumsFloats(shape, item); });
+  return floats;
 }
 
-Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, In<float> y, In<float> logSumExp, In<float> dy,
-                               Out<float> dq, Out<float> dk, Out<float> dv, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale, float softCap) {
+// Rounds this part's share of keys and values.
+void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int parts, int part) {
+  for (Size seg = 0; seg + 1 < shape.segments; seg++) {
+    const Segment s = shape.segment(seg);
+    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), 8)), parts, part, 8);
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+      packKeyRange(a.packedK, a.k, shape, s, kvHead, share.begin, share.end);
+      packKeyRange(a.packedV, a.v, shape, s, kvHead, share.begin, share.end);
+    }
+  }
+}
+
+// Floats of scratch that causalAttentionBackward needs.
+Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window) {
+  const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
+  if (!shape.valid()) return 0;
+  return static_cast<Size>(threads.count()) * backwardPartFloats(shape) + allPartials(shape) + (BF16_PAIRS && bf16 ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0);
+}
+
+Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, In<float> y,
+                               In<float> logSumExp, In<float> dy, Out<float> dq, Out<float> dk, Out<float> dv, Out<float> scratch,
+                               Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
   const Size ofQueries = queries * heads * headDim, ofKeys = keys * kvHeads * headDim;
   const In<float> likeQ[] = {q, y, dy}, likeK[] = {k, v};
   for (const In<float>& array : likeQ) QD_NEED(array, ofQueries);
@@ -199,17 +257,25 @@ Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<fl
   QD_NEED(dv, ofKeys);
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
-  QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim));
-  const BackwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, {scale, softCap, alibiSlopes.data}};
+  QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, window));
+  float *partials = scratch.data + static_cast<Size>(threads.count()) * backwardPartFloats(shape), *packed = partials + allPartials(shape);
+  BackwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, {scale, softCap, alibiSlopes.data}, {}, {}};
+  const bool pairs = BF16_PAIRS && bf16;
+  if (pairs) {
+    arrays.packedK = {reinterpret_cast<std::int32_t*>(packed), reinterpret_cast<std::int32_t*>(packed) + packedRowsWords(shape)};
+    arrays.packedV.rows = arrays.packedK.keyPairs + packedPairsWords(shape);
+  }
   clearOutside(shape, arrays);
   const int parts = threads.partsFor(10.0 * static_cast<double>(ofQueries) * static_cast<double>(keys), ATTENTION_GRAIN);
-  const bool twoPasses = twoPassesPay(shape, parts);
   threads.run(parts, [&](int part) {
-    const Buffers buffers = buffersAt(scratch.data + static_cast<Size>(part) * backwardPartFloats(shape), shape);
-    const auto run = [&](Pass pass) { visitItems(shape, pass, parts, part, [&](const Item& item, double) { runItem(shape, item, arrays, buffers); }); };
-    if (!twoPasses) return run(Pass::both);
-    run(Pass::keys);
-    run(Pass::queries);
+    float* own = scratch.data + static_cast<Size>(part) * backwardPartFloats(shape);
+    if (pairs) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
+    visitItems(shape, parts, part, [&](const Item& item) {
+      if constexpr (BF16_PAIRS) { if (pairs) return runItem<std::int32_t>(shape, item, arrays, own, partials + item.partial); }
+      runItem<float>(shape, item, arrays, own, partials + item.partial);
+    });
+    threads.barrier();
+    joinChunks(shape, arrays, partials, parts, part);
   });
   return ok();
 }

@@ -1,119 +1,156 @@
 // Causal attention over packed segments with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022).
-// A part owns (segment, kv head, 64 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8 columns (decoding) stream K and V row by row,
-// see native/attention-decode.h; a long key range is then cut into chunks of 512 keys, joined in order. The gradient is causal-attention.backward.cpp.
-// 4·headDim operations per visible (query, key) pair, and an exponential; never a T × T matrix. Decoding reads K and V once: bound by memory.
-// Assumes contiguous rows; segments and sizes are checked below.
-// Dropped: decoding by tiles too: lanes are half empty (8/8 heads of 64, 4,096 keys, one core of a busy Zen 3: 6.9 GB/s by tiles, 12.7 by rows).
+// A part owns (segment, kv head, 32 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8 columns (decoding) are items of (segment, 128 keys), see
+// native/attention-decode.h. In bf16 the products go by pairs, K and V being rounded once per call. The gradient is causal-attention.backward.cpp.
+// 4·headDim operations per visible (query, key) pair and an exponential; never a T × T matrix. Decoding reads K and V once: bound by memory.
+// Assumes contiguous rows; segments and sizes are checked below. Dropped: decoding by tiles (lanes half empty), 64 columns a tile (more masked work at the diagonal).
 #include "../../native/attention-decode.h"
+#include "../../native/attention-words.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-// Below any score, and finite: LOWEST − LOWEST is 0, not NaN.
+constexpr int COLUMNS = 32;
+// Keys of one item where a segment has a single tile of columns: then the keys are what threads share.
+constexpr int CHUNK = 8 * KEY_TILE;
+// Below any exponent, and finite: LOWEST − LOWEST is 0, not NaN.
 constexpr float LOWEST = -3.4028235e38f;
+// Exponents of 2 that a score may lie above the number that is subtracted, before everything summed so far is rescaled.
+constexpr float SLACK = 8;
 
-bool hasFewColumns(const AttentionShape& shape, const Segment& s) { return shape.columns(s) <= FEW_COLUMNS; }
+// Running softmax of one tile of columns, exponents in powers of 2: o holds Σ p·v, transposed ([headDim][COLUMNS]), not yet divided by the sum.
+struct Softmax { float *largest, *sum, *o; };
+Softmax softmaxAt(float* at) { return {at, at + COLUMNS, at + 2 * COLUMNS}; }
+Size softmaxFloats(const AttentionShape& shape) { return (shape.headDim + 2) * COLUMNS; }
 
-// Key chunks of a segment: more than one where one tile of columns meets many keys, whatever the number of threads.
 int chunksOf(const AttentionShape& shape, const Segment& s) {
-  const int keys = s.k1 - s.k0;
-  return (shape.tiles(s) == 1 && keys > 2 * CHUNK) || (hasFewColumns(shape, s) && keys > CHUNK) ? (keys + CHUNK - 1) / CHUNK : 1;
+  if (hasFewColumns(shape, s)) return shape.columns(s) > 0 ? fewChunks(s) : 0;
+  return shape.tiles(s, COLUMNS) == 1 && s.keys() > 2 * CHUNK ? (s.keys() + CHUNK - 1) / CHUNK : 1;
 }
 
-// Scratch of one part, and of one partial result of a chunk.
-Size forwardPartFloats(const AttentionShape& shape) { return shape.headDim * TILE + shape.paddedDim() * TILE + TILE * TILE + 2 * TILE; }
-Size partialFloats(const AttentionShape& shape) { return shape.headDim * TILE + 2 * TILE; }
-Softmax softmaxAt(float* at) { return {at, at + TILE, at + 2 * TILE}; }
-
-Size partialCount(const AttentionShape& shape) {
-  Size count = 0;
-  for (Size s = 0; s + 1 < shape.segments; s++) {
-    const int chunks = chunksOf(shape, shape.segment(s));
-    if (chunks > 1) count += static_cast<Size>(chunks) * shape.kvHeads;
-  }
-  return count;
+// Floats that the chunks of a segment leave to be joined, per (kv head, chunk) of a tile, or per chunk of few columns.
+Size partialFloats(const AttentionShape& shape, const Segment& s) { return hasFewColumns(shape, s) ? FewPartials::floats(shape, s) : softmaxFloats(shape); }
+Size partialsOf(const AttentionShape& shape, const Segment& s) {
+  const int chunks = chunksOf(shape, s);
+  if (hasFewColumns(shape, s)) return static_cast<Size>(chunks) * partialFloats(shape, s);
+  return chunks > 1 ? static_cast<Size>(chunks) * shape.kvHeads * partialFloats(shape, s) : 0;
 }
 
-// One piece of forward work. `partial`: where its chunk's result goes, counted in partials, or −1.
-struct Item { Segment s; Size kvHead; int tile, from, to, partial, chunk, chunks; };
+// Scratch: each part's own, then the partial results, then packed keys and values.
+Size partFloats(const AttentionShape& shape) {
+  return larger(shape.headDim * COLUMNS + KEY_TILE * COLUMNS + COLUMNS + softmaxFloats(shape), fewScratchFloats(shape));
+}
+Size allPartials(const AttentionShape& shape) {
+  Size floats = 0;
+  for (Size s = 0; s + 1 < shape.segments; s++) floats += partialsOf(shape, shape.segment(s));
+  return floats;
+}
+bool packs(const AttentionShape& shape, bool bf16) {
+  bool some = false;
+  for (Size s = 0; s + 1 < shape.segments; s++) some = some || !hasFewColumns(shape, shape.segment(s));
+  return BF16_PAIRS && bf16 && some;
+}
 
-void applyRule(float* scores, const Columns& c, int key, int keys, const ScoreRule& rule) {
-  for (int i = 0; i < keys; i++) {
+struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; ScoreRule rule; PackedKeys packedK, packedV; };
+
+// One piece of work: a tile of columns of one kv head, or (kvHead = kvHeads) few columns of all. `partial`: where its result goes, in floats; −1 where it is the whole.
+struct Item { Segment s; Size kvHead; int tile, from, to, chunk, chunks; std::ptrdiff_t partial; };
+
+// Visits this part's share of the items.
+template <class Visit>
+void visitItems(const AttentionShape& shape, int parts, int part, const Visit& visit) {
+  const auto walk = [&](const auto& use) {
+    Size partial = 0;
+    for (Size seg = 0; seg + 1 < shape.segments; seg++) {
+      const Segment s = shape.segment(seg);
+      const bool few = hasFewColumns(shape, s);
+      const int tiles = few ? 1 : shape.tiles(s, COLUMNS), chunks = chunksOf(shape, s), step = few ? FEW_KEYS : CHUNK;
+      for (Size kvHead = few ? shape.kvHeads : 0; kvHead < shape.kvHeads + (few ? 1 : 0); kvHead++) {
+        for (int i = 0; i < tiles * chunks; i++) {
+          const int chunk = i % chunks, from = s.k0 + chunk * step, to = few || chunks > 1 ? smaller(from + step, s.k1) : s.k1;
+          const bool isPart = few || chunks > 1;
+          use(Item{s, kvHead, i / chunks, from, to, chunk, chunks, isPart ? static_cast<std::ptrdiff_t>(partial) : -1});
+          if (isPart) partial += partialFloats(shape, s);
+        }
+      }
+    }
+  };
+  const auto cost = [&](const Item& item) {
+    const double keys = item.to - item.from;
+    return 16 + (item.kvHead == shape.kvHeads ? static_cast<double>(fewKeys(shape, item.s, item.from, item.to)) * static_cast<double>(shape.kvHeads) : smaller(keysSeen(shape, item.s, item.tile, COLUMNS), keys));
+  };
+  visitShare<Item>(parts, part, walk, cost, visit);
+}
+
+// Where a rule does more than scale, or columns don't see all keys.
+void ruleAndMask(float* scores, const Columns& c, int key, int rows, const ScoreRule& rule, bool mask) {
+  for (int i = 0; i < rows; i++) {
     for (int j = 0; j < c.width; j += WIDTH) {
-      float* at = scores + i * TILE + j;
-      F32x derivative;
-      store(at, rule.capped(load(at), &derivative) + c.bias(key + i, j));
+      float* at = scores + i * COLUMNS + j;
+      F32x derivative, score = load(at);
+      if (rule.changesScores()) score = rule.capped(score, &derivative) + c.bias(key + i, j);
+      store(at, mask ? select(c.sees(key + i, j), score, all(-__builtin_inff())) : score);
     }
   }
 }
 
-void maskScores(float* scores, const Columns& c, int key, int keys) {
-  for (int i = 0; i < keys; i++) {
-    for (int j = 0; j < c.width; j += WIDTH) {
-      float* at = scores + i * TILE + j;
-      store(at, select(c.sees(key + i, j), load(at), all(-__builtin_inff())));
-    }
-  }
-}
-
-// scores → p = exp(score − largest) for one tile of keys; rescales what was summed before.
-void updateSoftmax(const Softmax& state, float* scores, const Columns& c, int keys, Size headDim) {
+// scores → p = 2^(factor · score − largest) for one tile of keys, as words; `rescale`: what sums so far have to be multiplied by. False where that is 1 for all.
+template <class Word>
+bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Columns& c, int rows, float factor) {
+  bool rescaled = false;
   for (int j = 0; j < c.width; j += WIDTH) {
+    float* at = scores + j;
     const F32x before = load(state.largest + j);
-    F32x most[2] = {before, before};
-    for (int i = 0; i < keys; i++) most[i & 1] = larger(load(scores + i * TILE + j), most[i & 1]);
-    const F32x now = larger(most[0], most[1]), factor = exponential(before - now);
-    F32x sum = load(state.sum + j) * factor;
-    for (int i = 0; i < keys; i++) {
-      const F32x p = exponential(load(scores + i * TILE + j) - now);
-      store(scores + i * TILE + j, p);
+    F32x most[2] = {load(at), load(at)};
+    for (int i = 0; i < rows; i++) most[i & 1] = larger(load(at + i * COLUMNS), most[i & 1]);
+    const F32x highest = larger(most[0], most[1]) * factor, now = select(highest > before + SLACK, highest, before), change = exponential2(before - now);
+    F32x sum = load(state.sum + j) * change;
+    for (int i = 0; i < rows; i += PER_WORD<Word>) {
+      const F32x p = exponential2(fma(load(at + i * COLUMNS), all(factor), -now));
       sum = sum + p;
+      if constexpr (IS_PAIR<Word>) {
+        const F32x next = exponential2(fma(load(at + (i + 1) * COLUMNS), all(factor), -now));
+        sum = sum + next;
+        storeI32(at + i / 2 * COLUMNS, zipToBf16(p, next));
+      } else {
+        store(at + i * COLUMNS, p);
+      }
     }
     store(state.largest + j, now);
     store(state.sum + j, sum);
-    if (sumOf(absolute(factor - 1.f)) == 0.f) continue;
-    for (Size d = 0; d < headDim; d++) store(state.o + d * TILE + j, load(state.o + d * TILE + j) * factor);
+    store(rescale + j, change);
+    rescaled = rescaled || sumOf(absolute(change - 1.f)) != 0.f;
   }
+  return rescaled;
 }
-
-struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; ScoreRule rule; };
 
 // The columns' softmax over the item's keys.
-void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* qT, float* scores, const Softmax& state) {
-  packTransposed(qT, a.q, shape, item.s, item.kvHead, c, a.rule.scale);
+template <class Word>
+void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* scratch, const Softmax& state) {
+  Word* q = reinterpret_cast<Word*>(scratch);
+  float *scores = scratch + shape.headDim * COLUMNS, *rescale = scores + KEY_TILE * COLUMNS;
+  packColumns(q, COLUMNS, a.q, shape, item.s, item.kvHead, c);
   for (int j = 0; j < c.width; j += WIDTH) { store(state.largest + j, all(LOWEST)); store(state.sum + j, F32x{}); }
-  for (Size d = 0; d < shape.headDim; d++) for (int j = 0; j < c.width; j += WIDTH) store(state.o + d * TILE + j, F32x{});
-  const int dim = static_cast<int>(shape.headDim), end = smaller(item.to, c.lastKey() + 1);
-  for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += TILE) {
-    const int keys = smaller(TILE, end - key);
-    const Size at = static_cast<Size>(key) * shape.keyStride() + item.kvHead * shape.headDim;
-    tileProduct<false>({scores, TILE}, {a.k + at, shape.keyStride(), 1}, {qT, TILE}, keys, c.width, dim);
-    if (a.rule.changesScores()) applyRule(scores, c, key, keys, a.rule);
-    if (!c.seeAll(key, key + keys)) maskScores(scores, c, key, keys);
-    updateSoftmax(state, scores, c, keys, shape.headDim);
-    tileProduct<true>({state.o, TILE}, {a.v + at, 1, shape.keyStride()}, {scores, TILE}, dim, c.width, keys);
+  const int dim = static_cast<int>(shape.headDim), words = static_cast<int>(depthWords<Word>(shape)), end = smaller(item.to, c.lastKey() + 1);
+  bool empty = true;
+  for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += KEY_TILE, empty = false) {
+    const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
+    const TileLeft<Word> k = keySide<Word>(a.k, a.packedK, shape, item.s, item.kvHead, key).alongHead, v = keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key).alongKeys;
+    tileProduct<Word>({scores, COLUMNS}, k, {q, COLUMNS}, rows, c.width, words, false);
+    const bool mask = !c.seeAll(key, key + rows);
+    if (mask || a.rule.changesScores()) ruleAndMask(scores, c, key, rows, a.rule, mask);
+    const bool rescaled = updateSoftmax<Word>(state, scores, rescale, c, rows, a.rule.toExponent());
+    tileProduct<Word>({state.o, COLUMNS}, v, {reinterpret_cast<const Word*>(scores), COLUMNS}, dim, c.width, rows / PER_WORD<Word>, !empty, rescaled && !empty ? rescale : nullptr);
   }
-}
-
-// The same for at most 8 columns and CHUNK keys; `q` has room for the rows of q and of o.
-void attendFew(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* q, float* scores, const Softmax& state) {
-  const int from = larger(item.from, c.firstKey()), keys = larger(0, smaller(item.to, c.lastKey() + 1) - from);
-  const Size padded = shape.paddedDim(), at = static_cast<Size>(from) * shape.keyStride() + item.kvHead * shape.headDim;
-  for (int i = 0; i < c.count; i++) {
-    const float* row = a.q + columnOffset(shape, item.s, item.kvHead, c.begin + i);
-    for (Size d = 0; d < padded; d++) q[static_cast<Size>(i) * padded + d] = d < shape.headDim ? row[d] * a.rule.scale : 0.f;
-  }
-  attendFewColumns({a.k + at, a.v + at, shape.keyStride(), shape.headDim, padded, from, keys}, c, q, scores, q + FEW_COLUMNS * padded, LOWEST, a.rule, state);
+  for (int i = 0; empty && i < dim; i++) for (int j = 0; j < c.width; j += WIDTH) store(state.o + i * COLUMNS + j, F32x{});
 }
 
 void writeOutput(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const ForwardArrays& a, const Softmax& state) {
+  alignas(64) float inverse[COLUMNS];
+  for (int j = 0; j < c.width; j += WIDTH) store(inverse + j, 1.f / load(state.sum + j));
+  writeColumns(a.y, state.o, COLUMNS, shape, s, kvHead, c, inverse, false);
   for (int i = 0; i < c.count; i++) {
-    const int column = c.begin + i, group = static_cast<int>(shape.group());
-    float* y = a.y + columnOffset(shape, s, kvHead, column);
-    for (Size d = 0; d < shape.headDim; d++) y[d] = state.o[d * TILE + static_cast<Size>(i)] / state.sum[i];
     const float none = -__builtin_inff();  // a query that sees no key
-    a.logSumExp[(kvHead * shape.group() + static_cast<Size>(column % group)) * shape.queries + static_cast<Size>(s.q0 + column / group)] =
-        state.sum[i] == 0.f ? none : state.largest[i] + logarithm(state.sum[i]);
+    a.logSumExp[columnNumber(shape, s, kvHead, c.begin + i)] = state.sum[i] == 0.f ? none : fma(all(state.largest[i]), all(LN_2), all(logarithm(state.sum[i])))[0];
   }
 }
 
@@ -121,36 +158,59 @@ void writeOutput(const AttentionShape& shape, const Segment& s, Size kvHead, con
 void joinChunks(const AttentionShape& shape, const Columns& c, float* partials, int chunks) {
   const Softmax whole = softmaxAt(partials);
   for (int chunk = 1; chunk < chunks; chunk++) {
-    const Softmax next = softmaxAt(partials + static_cast<Size>(chunk) * partialFloats(shape));
+    const Softmax next = softmaxAt(partials + static_cast<Size>(chunk) * softmaxFloats(shape));
     for (int j = 0; j < c.width; j += WIDTH) {
-      const F32x a = load(whole.largest + j), b = load(next.largest + j), most = larger(a, b), fa = exponential(a - most), fb = exponential(b - most);
+      const F32x a = load(whole.largest + j), b = load(next.largest + j), most = larger(a, b), fa = exponential2(a - most), fb = exponential2(b - most);
       store(whole.largest + j, most);
       store(whole.sum + j, fma(load(whole.sum + j), fa, load(next.sum + j) * fb));
       for (Size d = 0; d < shape.headDim; d++) {
-        float* at = whole.o + d * TILE + j;
-        store(at, fma(load(at), fa, load(next.o + d * TILE + j) * fb));
+        float* at = whole.o + d * COLUMNS + j;
+        store(at, fma(load(at), fa, load(next.o + d * COLUMNS + j) * fb));
       }
     }
   }
 }
 
-// Visits this part's share of the items.
-template <class Visit>
-void visitForwardItems(const AttentionShape& shape, int parts, int part, const Visit& visit) {
-  const auto walk = [&](const auto& use) {
-    int partial = 0;
-    for (Size seg = 0; seg + 1 < shape.segments; seg++) {
-      const Segment s = shape.segment(seg);
-      const int tiles = shape.tiles(s), chunks = chunksOf(shape, s);
-      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-        for (int i = 0; i < tiles * chunks; i++) {
-          const int chunk = i % chunks, from = s.k0 + chunk * CHUNK, to = chunks > 1 ? smaller(from + CHUNK, s.k1) : s.k1;
-          use(Item{s, kvHead, i / chunks, from, to, chunks > 1 ? partial++ : -1, chunk, chunks});
-        }
-      }
+void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays& a, float* scratch, float* partials) {
+  float* partial = partials + larger<std::ptrdiff_t>(item.partial, 0);
+  if (item.kvHead == shape.kvHeads) return attendFew(shape, item.s, item.from, item.to, {a.q, a.k, a.v}, a.rule, LOWEST, scratch, FewPartials::at(partial, shape, item.s));
+  const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
+  const Softmax state = softmaxAt(item.partial < 0 ? scratch + shape.headDim * COLUMNS + KEY_TILE * COLUMNS + COLUMNS : partial);
+  if constexpr (BF16_PAIRS) {
+    if (a.packedK.rows) attend<std::int32_t>(shape, item, c, a, scratch, state);
+    else attend<float>(shape, item, c, a, scratch, state);
+  } else {
+    attend<float>(shape, item, c, a, scratch, state);
+  }
+  if (item.partial < 0) writeOutput(shape, item.s, item.kvHead, c, a, state);
+}
+
+// Joins what this part has to join: whole kv heads of tiles, columns of few.
+void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays& a, float* partials, int parts, int part) {
+  if (item.partial < 0 || item.chunk > 0) return;
+  float* place = partials + item.partial;
+  if (item.kvHead < shape.kvHeads) {
+    if (static_cast<int>(item.kvHead % static_cast<Size>(parts)) != part) return;
+    const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
+    joinChunks(shape, c, place, item.chunks);
+    return writeOutput(shape, item.s, item.kvHead, c, a, softmaxAt(place));
+  }
+  for (Size kvHead = static_cast<Size>(part); kvHead < shape.kvHeads; kvHead += static_cast<Size>(parts)) {
+    for (int column = 0; column < shape.columns(item.s); column++) joinFew(shape, item.s, kvHead, column, place, partialFloats(shape, item.s), item.chunks, LOWEST, a.y, a.logSumExp);
+  }
+}
+
+// Rounds this part's share of keys and values.
+void packKeysAndValues(const AttentionShape& shape, const ForwardArrays& a, int parts, int part) {
+  for (Size seg = 0; seg + 1 < shape.segments; seg++) {
+    const Segment s = shape.segment(seg);
+    if (hasFewColumns(shape, s)) continue;
+    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), 8)), parts, part, 8);
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
+      packKeyRange(a.packedK, a.k, shape, s, kvHead, share.begin, share.end);
+      packKeyRange(a.packedV, a.v, shape, s, kvHead, share.begin, share.end);
     }
-  };
-  visitShare<Item>(parts, part, walk, [&](const Item& item) { return 16 + smaller(keysSeen(shape, item.s, item.tile), static_cast<double>(item.to - item.from)); }, visit);
+  }
 }
 
 AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window) {
@@ -158,15 +218,14 @@ AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegme
 }
 
 // Floats of scratch that causalAttention needs.
-Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim) {
+Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16) {
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, 0);
   if (!shape.valid()) return 0;
-  return static_cast<Size>(threads.count()) * forwardPartFloats(shape) + partialCount(shape) * partialFloats(shape);
+  return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0);
 }
 
 Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes,
-                       Out<float> y, Out<float> logSumExp, Out<float> scratch,
-                       Size queries, Size keys, Size heads, Size kvHeads, Size headDim, Size window, float scale, float softCap) {
+                       Out<float> y, Out<float> logSumExp, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
   QD_NEED(q, queries * heads * headDim);
   QD_NEED(k, keys * kvHeads * headDim);
   QD_NEED(v, keys * kvHeads * headDim);
@@ -175,29 +234,20 @@ Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, 
   QD_NEED(logSumExp, queries * heads);
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, window);
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
-  QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim));
-  const ForwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, {scale, softCap, alibiSlopes.data}};
-  const Size partials = partialCount(shape), perPart = forwardPartFloats(shape);
-  float* const firstPartial = scratch.data + static_cast<Size>(threads.count()) * perPart;
+  QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16));
+  float *partials = scratch.data + static_cast<Size>(threads.count()) * partFloats(shape), *packed = partials + allPartials(shape);
+  ForwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, {scale, softCap, alibiSlopes.data}, {}, {}};
+  if (packs(shape, bf16)) {
+    arrays.packedK.rows = reinterpret_cast<std::int32_t*>(packed);
+    arrays.packedV.keyPairs = arrays.packedK.rows + packedRowsWords(shape);
+  }
   const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
-    float *own = scratch.data + static_cast<Size>(part) * perPart, *qT = own, *scores = qT + shape.paddedDim() * TILE, *state = scores + TILE * TILE;
-    visitForwardItems(shape, parts, part, [&](const Item& item) {
-      const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, alibiSlopes.data);
-      const Softmax result = softmaxAt(item.partial < 0 ? state : firstPartial + static_cast<Size>(item.partial) * partialFloats(shape));
-      if (hasFewColumns(shape, item.s)) attendFew(shape, item, c, arrays, qT, scores, result);
-      else attend(shape, item, c, arrays, qT, scores, result);
-      if (item.partial < 0) writeOutput(shape, item.s, item.kvHead, c, arrays, result);
-    });
-    if (partials == 0) return;
+    if (arrays.packedK.rows) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
+    visitItems(shape, parts, part, [&](const Item& item) { runItem(shape, item, arrays, scratch.data + static_cast<Size>(part) * partFloats(shape), partials); });
+    if (allPartials(shape) == 0) return;
     threads.barrier();
-    visitForwardItems(shape, 1, 0, [&](const Item& item) {
-      if (item.partial < 0 || item.chunk > 0 || (item.partial / item.chunks) % parts != part) return;
-      const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, alibiSlopes.data);
-      float* at = firstPartial + static_cast<Size>(item.partial) * partialFloats(shape);
-      joinChunks(shape, c, at, item.chunks);
-      writeOutput(shape, item.s, item.kvHead, c, arrays, softmaxAt(at));
-    });
+    visitItems(shape, 1, 0, [&](const Item& item) { joinItem(shape, item, arrays, partials, parts, part); });
   });
   return ok();
 }

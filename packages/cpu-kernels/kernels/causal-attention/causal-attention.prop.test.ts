@@ -6,6 +6,8 @@ import { arbitrarySeed, checkKernel, EPSILON, normalView, type Bound } from '@qd
 import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
+/** The levels that multiply bf16 numbers in pairs; the others compute attention in float32 whatever they are asked for. */
+const pairLevels = levels.filter(({ label }) => label === 'avx512_bf16' || label === 'avx2w16'), otherLevels = levels.filter((level) => !pairLevels.includes(level));
 const prefix = (sizes: readonly number[]): ArrayView<'i32'> => i32View([sizes.length + 1], sizes.reduce<number[]>((ends, size) => [...ends, ends.at(-1)! + size], [0]));
 
 interface Lengths { readonly queries: number; readonly keys: number }
@@ -33,10 +35,14 @@ function scoreError({ k, alibiSlopes }: Inputs, { headDim, scale, softCap }: Att
   return ((headDim + 8) * 6 * Math.max(1, scale * Math.sqrt(headDim)) + 8 * softCap + 4 * steepest * k.shape[0]!) * EPSILON;
 }
 
+/** Half a unit in the last of bf16's 8 bits. Products of rounded q and k are exact in float32, so scores are as good as ever; a weight is rounded by both sides, each on a scale of its own. */
+const BF16_ROUNDING = 2 ** -8;
+const weightError = (inputs: Inputs, attributes: AttentionAttributes): number => 2 * scoreError(inputs, attributes) + (attributes.computeDtype === 'bf16' ? 2 * BF16_ROUNDING : 0);
+
 /** exp turns the error S of a score into a relative one of each weight; y is a mean of v under such weights plus a sum of up to `keys` terms in tiles of 64: ≤ (2·S + (keys + 70)·ε)·max|v|, and logSumExp is off by ≤ S and a few roundings. */
 function forwardBound(inputs: Inputs, attributes: AttentionAttributes): Bound {
   const keys = inputs.k.shape[0]!, largest = inputs.v.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0), score = scoreError(inputs, attributes);
-  return (name, _, want) => (name === 'y' ? (2 * score + (keys + 70) * EPSILON) * largest : score + (keys + 70) * EPSILON + 4 * EPSILON * Math.abs(want));
+  return (name, _, want) => (name === 'y' ? (weightError(inputs, attributes) + (keys + 70) * EPSILON) * largest : score + (keys + 70) * EPSILON + 4 * EPSILON * Math.abs(want));
 }
 
 const arbitraryLengths = fc.array(fc.tuple(fc.oneof(fc.constantFrom(0, 1, 2, 63, 64, 65), fc.integer({ min: 0, max: 90 })), fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 150 })))
@@ -86,27 +92,58 @@ test('a query sees the `window` last keys, its own included', () => {
 test('a query\'s output does not depend on the queries beside it', () => {
   const attributes = attributesOf({ heads: 6, kvHeads: 2, headDim: 20, window: 40, softCap: 3 }), inputs = inputsOf(5, [{ queries: 150, keys: 150 }], attributes, true), width = 120;
   for (const { backends } of levels) {
-    const whole = elementsOf(runOp(backends[0]!, causalAttention, inputs, attributes).y);
-    const keys = 101, few = { ...inputs, q: f32View([3, width], inputs.q.data.slice((keys - 3) * width, keys * width)), querySegments: i32View([2], [0, 3]), keySegments: i32View([2], [0, keys]) };
-    const last = elementsOf(runOp(backends[0]!, causalAttention, few, attributes).y);
-    expect(last).toEqual(whole.slice((keys - 3) * width, keys * width));
+    for (const computeDtype of ['f32', 'bf16'] as const) {
+      const own = { ...attributes, computeDtype }, whole = elementsOf(runOp(backends[0]!, causalAttention, inputs, own).y);
+      const keys = 101, few = { ...inputs, q: f32View([3, width], inputs.q.data.slice((keys - 3) * width, keys * width)), querySegments: i32View([2], [0, 3]), keySegments: i32View([2], [0, keys]) };
+      const last = elementsOf(runOp(backends[0]!, causalAttention, few, own).y);
+      expect(last).toEqual(whole.slice((keys - 3) * width, keys * width));
+    }
   }
 });
 
 /** Backward inputs come from the reference's own forward. Every gradient is a sum of ≤ n terms p·(…); p and the slope of the cap are off by the score's error S (above) relatively, the sums by n roundings of terms. */
 function checkBackward(seed: number, segments: readonly Lengths[], attributes: AttentionAttributes, slopes = false): void {
   const forward = inputsOf(seed, segments, attributes, slopes), { y, logSumExp } = runOp(createHostBackend(), causalAttention, forward, attributes), dy = normalView(seed, 'dy', y.shape);
-  const inputs = { ...forward, y, logSumExp, dy }, n = Math.max(forward.q.shape[0]! * (attributes.heads / attributes.kvHeads), forward.k.shape[0]!), { headDim } = attributes;
-  const relative = 2 * scoreError(forward, attributes) + (2 * headDim + n + 70) * EPSILON, size = 6 * Math.sqrt(headDim); // |dy·v − dy·y|, |q|, |k|, |dy| are within about 6·√headDim and 6
-  checkKernel(causalAttentionBackward, levels, { inputs, attributes, bound: () => relative * size * 4 });
+  const inputs = { ...forward, y, logSumExp, dy }, n = Math.max(forward.q.shape[0]! * (attributes.heads / attributes.kvHeads), forward.k.shape[0]!), { headDim, computeDtype } = attributes;
+  const relative = weightError(forward, attributes) + (2 * headDim + n + 70) * EPSILON, size = 6 * Math.sqrt(headDim); // |dy·v − dy·y|, |q|, |k|, |dy| are within about 6·√headDim and 6
+  checkKernel(causalAttentionBackward, computeDtype === 'bf16' ? pairLevels : levels, { inputs, attributes, bound: () => relative * size * 4 });
 }
 
 test('the gradient agrees with its reference for packed segments, grouped heads, windows, soft caps, ALiBi and odd head sizes', () => {
   fc.assert(fc.property(arbitraryLengths, arbitraryAttributes, fc.boolean(), arbitrarySeed, (segments, attributes, slopes, seed) => checkBackward(seed, segments, attributes, slopes)), { numRuns: 15 });
 });
 
-test('one long segment of one kv head takes two passes on several threads and gives the same bits', () => {
+test('in bf16, levels that multiply pairs agree with the reference that rounds the operands, forward and backward', () => {
+  const arbitraryMany = fc.array(fc.tuple(fc.oneof(fc.constantFrom(0, 9, 31, 64, 65), fc.integer({ min: 9, max: 90 })), fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 150 })))
+    .map(([queries, more]) => ({ queries, keys: queries + more })), { minLength: 1, maxLength: 3 });
+  fc.assert(fc.property(arbitraryMany, arbitraryAttributes, fc.boolean(), arbitrarySeed, (segments, some, slopes, seed) => {
+    const attributes: AttentionAttributes = { ...some, computeDtype: 'bf16' }, inputs = inputsOf(seed, segments, attributes, slopes);
+    checkKernel(causalAttention, pairLevels, { inputs, attributes, bound: forwardBound(inputs, attributes) });
+    checkBackward(seed, segments, attributes, slopes);
+  }), { numRuns: 20 });
+});
+
+test('in bf16, head sizes 32 to 256 and a single tile against many keys agree', () => {
+  for (const headDim of [32, 64, 80, 96, 128, 256]) {
+    const attributes = attributesOf({ heads: 2, kvHeads: 1, headDim, softCap: headDim === 256 ? 50 : 0, computeDtype: 'bf16' }), inputs = inputsOf(headDim, [{ queries: 70, keys: 70 }], attributes, headDim === 64);
+    checkKernel(causalAttention, pairLevels, { inputs, attributes, bound: forwardBound(inputs, attributes) });
+    checkBackward(headDim, [{ queries: 70, keys: 70 }], attributes, headDim === 64);
+  }
+  const attributes = attributesOf({ heads: 10, kvHeads: 1, headDim: 16, computeDtype: 'bf16' }), inputs = inputsOf(1, [{ queries: 1, keys: 1603 }, { queries: 3, keys: 1101 }], attributes);
+  checkKernel(causalAttention, pairLevels, { inputs, attributes, bound: forwardBound(inputs, attributes) });
+});
+
+test('without pairs, and where columns are few, bf16 gives the bits of f32', () => {
+  const attributes = attributesOf({ heads: 4, kvHeads: 2, headDim: 24 }), many = inputsOf(3, [{ queries: 40, keys: 60 }], attributes), few = inputsOf(4, [{ queries: 2, keys: 300 }], attributes);
+  const bits = (level: (typeof levels)[number], inputs: Inputs, computeDtype: 'f32' | 'bf16') => elementsOf(runOp(level.backends[0]!, causalAttention, inputs, { ...attributes, computeDtype }).y);
+  for (const level of levels) expect(bits(level, few, 'bf16')).toEqual(bits(level, few, 'f32'));
+  for (const level of otherLevels) expect(bits(level, many, 'bf16')).toEqual(bits(level, many, 'f32'));
+  for (const level of pairLevels) expect(bits(level, many, 'bf16')).not.toEqual(bits(level, many, 'f32'));
+});
+
+test('a long segment is cut into chunks of columns, whose gradients add up to the same bits on any number of threads', () => {
   checkBackward(7, [{ queries: 300, keys: 300 }], attributesOf({ heads: 2, kvHeads: 1, headDim: 16 }), true);
+  checkBackward(9, [{ queries: 400, keys: 400 }], attributesOf({ heads: 4, kvHeads: 2, headDim: 16, window: 70, computeDtype: 'bf16' }));
   checkBackward(8, [{ queries: 520, keys: 530 }], attributesOf({ heads: 1, kvHeads: 1, headDim: 8, window: 100, softCap: 1 }));
 });
 

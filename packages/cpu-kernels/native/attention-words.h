@@ -1,0 +1,108 @@
+#pragma once
+#include "attention-tiles.h"
+
+// Operands of attention's products as words: floats, read where they stand, or pairs of bf16 numbers, packed once per call (keys and values) or per tile (columns).
+namespace qdylora::QD_LEVEL {
+
+template <class Word> constexpr int PER_WORD = __is_same(Word, float) ? 1 : 2;
+template <class Word> constexpr bool IS_PAIR = PER_WORD<Word> == 2;
+// Words along headDim, and the length of a packed row of them.
+template <class Word> Size depthWords(const AttentionShape& shape) { return (shape.headDim + PER_WORD<Word> - 1) / PER_WORD<Word>; }
+template <class Word> Size rowWords(const AttentionShape& shape) { return roundUp(depthWords<Word>(shape), WIDTH); }
+
+QD_INLINE F32x loadUpTo(const float* row, Size from, Size end) { return from >= end ? F32x{} : loadFirst(row + from, static_cast<int>(smaller<Size>(WIDTH, end - from))); }
+
+// Words [at, at + WIDTH) of a row of `length` numbers, as bits; 0 past its end.
+template <class Word> QD_INLINE I32x wordsOfRow(const float* row, Size at, Size length) {
+  if constexpr (IS_PAIR<Word>) return pairsToBf16(loadUpTo(row, 2 * at, length), loadUpTo(row, 2 * at + WIDTH, length));
+  else return asI32(loadUpTo(row, at, length));
+}
+
+// out[word][column]: the columns' numbers along headDim, lanes = columns, zero past the last.
+template <class Word>
+void packColumns(Word* out, int stride, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+  for (int column = 0; column < c.width; column += WIDTH) {
+    for (Size word = 0; word < depthWords<Word>(shape); word += WIDTH) {
+      I32x rows[WIDTH];
+      for (int i = 0; i < WIDTH; i++) {
+        rows[i] = column + i < c.count ? wordsOfRow<Word>(x + columnOffset(shape, s, kvHead, c.begin + column + i), word, shape.headDim) : I32x{};
+      }
+      transpose(rows);
+      for (int i = 0; i < WIDTH && word + static_cast<Size>(i) < depthWords<Word>(shape); i++) storeI32(out + (word + static_cast<Size>(i)) * static_cast<Size>(stride) + column, rows[i]);
+    }
+  }
+}
+
+// out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim words.
+template <class Word>
+void packColumnRows(Word* out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+  const Size padded = shape.paddedDim();
+  for (int column = 0; column < c.count; column += PER_WORD<Word>, out += padded) {
+    const float* first = x + columnOffset(shape, s, kvHead, c.begin + column);
+    const float* second = column + 1 < c.count ? x + columnOffset(shape, s, kvHead, c.begin + column + 1) : nullptr;
+    for (Size d = 0; d < padded; d += WIDTH) {
+      const F32x low = loadUpTo(first, d, shape.headDim);
+      if constexpr (IS_PAIR<Word>) storeI32(out + d, zipToBf16(low, second ? loadUpTo(second, d, shape.headDim) : F32x{}));
+      else store(out + d, low);
+    }
+  }
+}
+
+// columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block of 2·WIDTH places holds its even columns first.
+inline void writeColumns(float* x, const float* sums, int stride, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const float* factor, bool evenOdd) {
+  const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
+  for (int place = 0; place < width; place += WIDTH) {
+    for (Size d = 0; d < shape.headDim; d += WIDTH) {
+      I32x rows[WIDTH];
+      for (Size i = 0; i < WIDTH; i++) rows[i] = d + i < shape.headDim ? loadI32(sums + (d + i) * static_cast<Size>(stride) + place) : I32x{};
+      transpose(rows);
+      for (int i = 0; i < WIDTH; i++) {
+        const int column = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + 2 * i + place / WIDTH % 2 : place + i;
+        if (column >= c.count) continue;
+        storeFirst(x + columnOffset(shape, s, kvHead, c.begin + column) + d, asF32(rows[i]) * factor[column], static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d)));
+      }
+    }
+  }
+}
+
+// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim, [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim].
+// Rows past a segment's end, up to whole groups of 8, are 0.
+struct PackedKeys { std::int32_t *rows, *keyPairs; };
+
+inline Size packedRowsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() * rowWords<std::int32_t>(shape); }
+inline Size packedPairsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim(); }
+
+// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole pairs; either array may be nullptr.
+inline void packKeyRange(const PackedKeys& out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, Size from, Size to) {
+  const Size words = rowWords<std::int32_t>(shape), padded = shape.paddedDim(), first = kvHead * shape.packedKeys() + s.packedAt, keys = static_cast<Size>(s.keys());
+  for (Size key = from; key < to; key += 2) {
+    const float* row[2];
+    Size length[2];
+    for (Size i = 0; i < 2; i++) {
+      length[i] = key + i < keys ? shape.headDim : 0;
+      row[i] = length[i] ? x + (static_cast<Size>(s.k0) + key + i) * shape.keyStride() + kvHead * shape.headDim : x;
+    }
+    for (Size i = 0; out.rows && i < 2; i++) {
+      for (Size word = 0; word < words; word += WIDTH) storeI32(out.rows + (first + key + i) * words + word, wordsOfRow<std::int32_t>(row[i], word, length[i]));
+    }
+    for (Size d = 0; out.keyPairs && d < padded; d += WIDTH) storeI32(out.keyPairs + (first + key) / 2 * padded + d, zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
+  }
+}
+
+// One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim, depth = keys.
+template <class Word> struct KeySide { TileLeft<Word> alongHead, alongKeys; };
+template <class Word>
+KeySide<Word> keySide(const float* x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s, Size kvHead, int key) {
+  if constexpr (IS_PAIR<Word>) {
+    const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0), words = rowWords<Word>(shape), padded = shape.paddedDim();
+    return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
+  } else {
+    const float* at = x + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
+    return {{at, shape.keyStride(), 1}, {at, 1, shape.keyStride()}};
+  }
+}
+
+// Keys of a tile, with the zero rows that a pair needs.
+template <class Word> QD_INLINE int rowsOf(int keys) { return IS_PAIR<Word> ? roundUp(keys, 8) : keys; }
+
+}  // namespace qdylora::QD_LEVEL
