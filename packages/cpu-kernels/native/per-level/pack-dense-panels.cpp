@@ -22,7 +22,9 @@ struct DenseColumns {
       float* to = out;
       Size n = 0;
       const bool last = k + 1 == depth;
-      for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T)) __builtin_prefetch(row + AHEAD * stride + ahead);
+      for (Size step = 0; step < STEP<FORM>; step++) {
+        for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T)) __builtin_prefetch(row + (AHEAD + step) * stride + ahead);
+      }
       for (; n + PANEL <= columns; n += PANEL, to += PANEL * wordsOf(depth, FORM == Form::pairs)) {
         store(to, wordsAcross<FORM>(row + n, stride, WIDTH, last));
         store(to + WIDTH, wordsAcross<FORM>(row + n + WIDTH, stride, WIDTH, last));
