@@ -8,8 +8,8 @@ export { answerCharacters, type Conversation, type Span } from './template/answe
 export { labelConversation, type ConversationOptions } from './label-conversation.ts';
 export { datasetBytes, type DatasetOptions } from './dataset-options.ts';
 export { type DatasetReport } from './dataset-report.ts';
-export { type RowCounts } from './keep-example.ts';
-export { loadDataset, type Dataset } from './load-dataset.ts';
+export { keepExample, noRowsYet, type LabelledRow, type RowCounts } from './keep-example.ts';
+export { loadDataset, readLabelledRows, type Dataset } from './load-dataset.ts';
 export { openDataset, type OpenDatasetOptions, type StreamedDataset } from './open-dataset.ts';
 export { loadTokenizer, type Tokenizer, type TokenizerFiles } from './tokenizer/load-tokenizer.ts';
 export { maskPreview, type PreviewOptions } from './mask-preview.ts';
@@ -21,5 +21,6 @@ export { readPlainText } from './rows/read-plain-text.ts';
 export { type SpecialTokens } from './tokenizer/special-tokens.ts';
 export { firstExample, mixSources, sourceOf, type ExampleSource, type WeightedSource } from './stream/example-source.ts';
 export { permuteIndex } from './stream/permute-index.ts';
+export { tokenWeights, type TokenWeight } from './token-weights.ts';
 export { textWindows } from './text-windows.ts';
 export { collate, countPredicted, NOT_COUNTED, type Example, type TokenBatch } from './token-batch.ts';

@@ -46,6 +46,19 @@ export async function loadDataset(names: string | readonly string[], options: Da
   return { training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!), heldOut: heldOut.map((index) => examples[index]!), report: datasetReport(reading, counts) };
 }
 
+/**
+ * Rows as tokens with labels, one at a time and not yet cut: what `loadDataset` reads, for looking at.
+ *
+ * @throws QdyloraError as `loadDataset` does
+ */
+export async function* readLabelledRows(names: string | readonly string[], options: DatasetOptions): AsyncGenerator<LabelledRow & { readonly format: string }> {
+  const reading = resolveReading(names, options);
+  for (const file of reading.files) {
+    reading.formats.clear(); // each file has one format: that of its first row
+    for await (const row of labelledRows(file, reading)) yield { ...row, format: [...reading.formats].join(', ') };
+  }
+}
+
 /** A file's rows as tokens, with their hashes. */
 async function* labelledRows(file: DatasetFile, reading: Reading): AsyncGenerator<LabelledRow & { readonly hash: number }> {
   const { formats, bad, onBadRow, seed, signal } = reading;

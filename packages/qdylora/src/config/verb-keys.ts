@@ -58,5 +58,7 @@ export const GENERATE_KEYS = {
 
 export const INSPECT_KEYS = {
   model, dataset, datasetFormat, applyChatTemplate, completionOnlyLoss, maxSeqLength,
-  row: numberKey({ from: 1, whole: true }, 1, { group: 'Data', about: 'Which row of the file to show' }),
+  row: numberKey({ from: 1, whole: true }, 1, { group: 'Data', about: 'The first row to show' }),
+  rows: numberKey({ from: 1, to: 10_000, whole: true }, 1, { group: 'Data', about: 'How many rows to show' }),
+  html: textKey({ group: 'Data', placeholder: 'file', about: 'Writes the rows as a page, every token with its weight' }),
 } satisfies Record<string, Key>;

@@ -1,16 +1,49 @@
-import { loadDataset, maskPreview, type Tokenizer } from '@qdylora/data';
+import { keepExample, noRowsYet, readLabelledRows, tokenWeights, type Example, type LabelledRow, type Tokenizer, type TokenWeight } from '@qdylora/data';
 import { QdyloraError } from '@qdylora/contract';
 import type { RowOptions } from './stages/load-data.ts';
 
-/** One row as the model will see it: which tokens the loss counts. */
-export interface RowPreview { readonly format: string; readonly row: number; readonly tokens: number; readonly countedTokens: number; readonly ids: readonly number[]; readonly labels: readonly number[]; readonly text: string }
+/** One row as the model will see it. */
+export interface RowPreview {
+  readonly format: string;
+  /** From 1, over all files. */
+  readonly row: number;
+  /** `file:line`; null for windows of plain text. */
+  readonly source: string | null;
+  readonly tokens: readonly TokenWeight[];
+  /** How many of them the loss counts. */
+  readonly countedTokens: number;
+  /** Tokens behind max_seq_length, and those of them that the loss would have counted. */
+  readonly cutTokens: number;
+  readonly lostTokens: number;
+  /** Why the row would be left out of training; null where it would not. */
+  readonly dropped: string | null;
+}
 
-/** Row `row` (from 1) of a file, with its mask.  @throws QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE */
-export async function previewRow(files: readonly string[], row: number, { tokenizer, color, ...options }: RowOptions & { readonly tokenizer: Tokenizer | null; readonly color: boolean }): Promise<RowPreview> {
-  const { training, report } = await loadDataset(files, { ...options, tokenizer, datasetFormat: options.datasetFormat ?? undefined, limit: row });
-  if (report.rows < row) throw new QdyloraError('BAD_DATA', { where: files.join(', '), problem: `expected a row ${row}, got ${report.rows} rows`, nextStep: 'Rows are counted from 1.' });
-  const example = training[row - 1 - report.dropped];
-  if (!example || report.dropped > 0) throw new QdyloraError('BAD_DATA', { where: files.join(', '), problem: `expected tokens to learn from in the first ${row} rows, got ${report.dropped} rows without: ${Object.keys(report.reasons).join('; ')}`, nextStep: 'Raise --max-seq-length, or set --completion-only-loss false.' });
-  const { ids, labels } = example;
-  return { format: report.format, row, tokens: ids.length, countedTokens: labels.filter((label, t) => t > 0 && label >= 0).length, ids: [...ids], labels: [...labels], text: maskPreview(example, { tokenizer, color }) };
+export interface PreviewRowsOptions extends RowOptions {
+  readonly tokenizer: Tokenizer | null;
+  /** The first row to show, from 1, and how many. */
+  readonly row: number;
+  readonly rows: number;
+}
+
+/** Rows of files with the weight of every token, also those that training would leave out.  @throws QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE */
+export async function previewRows(files: readonly string[], { row: first, rows: count, ...options }: PreviewRowsOptions): Promise<RowPreview[]> {
+  const previews: RowPreview[] = [];
+  let read = 0;
+  for await (const row of readLabelledRows(files, { ...options, datasetFormat: options.datasetFormat ?? undefined })) {
+    if (++read >= first) previews.push(previewRow(row, read, options));
+    if (previews.length === count) break;
+  }
+  if (previews.length > 0) return previews;
+  throw new QdyloraError('BAD_DATA', { where: files.join(', '), problem: `expected a row ${first}, got ${read} rows`, nextStep: 'Rows are counted from 1.' });
+}
+
+function previewRow(row: LabelledRow & { readonly format: string }, number: number, { tokenizer, maxSeqLength }: Omit<PreviewRowsOptions, 'row' | 'rows'>): RowPreview {
+  const counts = noRowsYet();
+  keepExample(row, maxSeqLength, counts);
+  const cut = Math.max(0, row.ids.length - maxSeqLength), shown: Example = { ids: Int32Array.from(row.ids).slice(0, maxSeqLength), labels: Int32Array.from(row.labels).slice(0, maxSeqLength) };
+  return {
+    format: row.format, row: number, source: row.source ? `${row.source.file}:${row.source.line}` : null, tokens: tokenWeights(shown, tokenizer),
+    countedTokens: counts.predictedTokens, cutTokens: cut, lostTokens: counts.lostTokens, dropped: Object.keys(counts.reasons)[0] ?? null,
+  };
 }

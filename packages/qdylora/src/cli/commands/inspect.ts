@@ -1,4 +1,4 @@
-import { isPeftAdapter } from '@qdylora/checkpoint';
+import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
@@ -7,31 +7,35 @@ import { mergeGiven } from '../../config/given-values.ts';
 import { INSPECT_KEYS } from '../../config/verb-keys.ts';
 import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
 import { inspectCheckpoint, type CheckpointFacts } from '../../recipes/inspect-checkpoint.ts';
-import { previewRow } from '../../recipes/preview-row.ts';
+import { previewRows } from '../../recipes/preview-row.ts';
 import { openTokenizer } from '../../recipes/stages/open-base.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
+import { previewLines } from '../render/token-lines.ts';
+import { maskPage } from '../../report/mask-page.ts';
 
 export function addInspectCommand(program: Command, context: Context): void {
-  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or a row of data').description('Says what a checkpoint or an adapter is; with --data, shows a row with the tokens that the loss counts.');
+  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or rows of data').description('Says what a checkpoint or an adapter is; with --data, shows rows with the tokens that the loss counts.');
   addKeyFlags(command, INSPECT_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
   command.action(async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
     const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
-    if (config.dataset) return showRow(config, context, flags);
+    if (config.dataset) return showRows(config, context, flags);
     if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --data rows.jsonl.' });
     const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model);
     printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));
   });
 }
 
-async function showRow(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
+async function showRows(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
   const tokenizer = config.model ? await openTokenizer(config.model) : null, { terminal } = context;
-  const preview = await previewRow(config.dataset!, config.row, { ...config, tokenizer, color: terminal.hasColor && !flags.json });
-  printResult(context, flags, snakeCased(preview), () => [
-    terminal.paint('dim', `row ${preview.row}, ${preview.format}: ${preview.tokens} tokens, the loss counts ${preview.countedTokens}${terminal.hasColor ? ' (green)' : ' (in ⟦ ⟧)'}`), preview.text,
-  ]);
+  const previews = await previewRows(config.dataset!, { ...config, tokenizer });
+  if (config.html) {
+    writeFileDurably(config.html, [Buffer.from(maskPage(previews, config.model))]);
+    terminal.note(`${previews.length} rows in ${config.html}`);
+  }
+  printResult(context, flags, { rows: previews.map(snakeCased) }, () => (config.html ? [] : previews.flatMap((preview, i) => [...(i > 0 ? [''] : []), ...previewLines(preview, terminal)])));
 }
 
 function checkpointLines(facts: CheckpointFacts): [string, string][] {

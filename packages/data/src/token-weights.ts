@@ -1,0 +1,37 @@
+import { commonPrefix } from './common-prefix.ts';
+import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
+import { NOT_COUNTED, type Example } from './token-batch.ts';
+
+/** A token as the loss sees it. */
+export interface TokenWeight {
+  readonly id: number;
+  /** Its part of the text, '' where its character ends with a later token; the id itself without a tokenizer. */
+  readonly text: string;
+  /** 1 where the loss counts it, 0 where not: prompts, and the first token, which nothing comes before. */
+  readonly weight: 0 | 1;
+}
+
+/** Tokens that are decoded together, and those around them by which a character or a leading space is told. */
+const BLOCK = 64, BEFORE = 1, BEHIND = 4;
+
+/**
+ * Every token of an example with its text and its weight. The texts laid end to end are the decoded example.
+ *
+ * @example
+ * tokenWeights(example, tokenizer).filter(({ weight }) => weight === 1).map(({ text }) => text).join(''); // what the model learns to say
+ */
+export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | null): TokenWeight[] {
+  const weightAt = (t: number): 0 | 1 => (t > 0 && labels[t] !== NOT_COUNTED ? 1 : 0);
+  if (!tokenizer) return Array.from(ids, (id, t) => ({ id, text: String(id), weight: weightAt(t) }));
+  const tokens: TokenWeight[] = [];
+  for (let from = 0; from < ids.length; from += BLOCK) {
+    const start = Math.max(0, from - BEFORE), end = Math.min(ids.length, from + BLOCK), whole = tokenizer.decode(ids.subarray(start, Math.min(ids.length, end + BEHIND)));
+    const upTo = (t: number): number => (t === ids.length ? whole.length : commonPrefix(tokenizer.decode(ids.subarray(start, t)), whole));
+    for (let t = from, at = upTo(from); t < end; t++) {
+      const next = Math.max(at, upTo(t + 1));
+      tokens.push({ id: ids[t]!, text: whole.slice(at, next), weight: weightAt(t) });
+      at = next;
+    }
+  }
+  return tokens;
+}
