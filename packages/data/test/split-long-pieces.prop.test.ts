@@ -11,6 +11,26 @@ const whole = new Library(json, {}), tokenizer = fixtureTokenizer('tiny-llama2-s
 /** Long texts of the vocabulary's own letters, so that merges abound; with runs and strangers. */
 const longText = fc.array(fc.constantFrom('the ', 'e', 't', ' ', '  ', 'ing', 'you', '\n', '\n\n', ',', 'aaaa', 'th', 'he', 'é', '😀', '日'), { minLength: 100, maxLength: 400 }).map((parts) => parts.join(''));
 
+describe.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'])('a word of more than 256 characters under %s', (name) => {
+  const own = new Library(tokenizerJson(name) as object, {}), ours = fixtureTokenizer(name);
+
+  it('has the tokens that the library makes of it, pair by pair', () => {
+    fc.assert(fc.property(fc.array(fc.constantFrom('a', 'e', 't', 'th', 'the', 'ing', 'aaaa', 'xyz', 'é', '日', '😀'), { minLength: 257, maxLength: 700 }), (parts) => {
+      const text = parts.join('');
+      expect(ours.encode(text)).toEqual(own.encode(text, { add_special_tokens: false }).ids);
+    }), { numRuns: 40 });
+  });
+
+  it('takes its time in proportion, also where every pair can be joined', () => {
+    for (const character of [' ', 'a', '=']) {
+      const before = process.cpuUsage();
+      expect(ours.decode(ours.encode(character.repeat(60_000)))).toBe(character.repeat(60_000));
+      const { user, system } = process.cpuUsage(before);
+      expect((user + system) / 1e6, JSON.stringify(character)).toBeLessThan(5);
+    }
+  });
+});
+
 describe('a long text without a pre-tokenizer', () => {
   it('has the tokens of the text taken whole', () => {
     fc.assert(fc.property(longText, (text) => { expect(tokenizer.encode(text)).toEqual(whole.encode(text, { add_special_tokens: false }).ids); }), { numRuns: 60 });

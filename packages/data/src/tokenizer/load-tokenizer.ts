@@ -4,6 +4,7 @@ import { createChatTemplate, type ChatTemplate } from '../template/chat-template
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
 import { matchParts, matchPreTokenizer } from './match-reference.ts';
+import { mergeLongWords } from './merge-long-words.ts';
 import { rememberPieces } from './remember-pieces.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
@@ -70,6 +71,7 @@ function openLibrary(json: TokenizerJson, config: object): Library {
   }
   matchParts(library);
   rememberPieces(library);
+  mergeLongWords(library);
   const split = pieceSplitter(json), own = library.pre_tokenizer;
   // The library calls it as a function; a text without a pre-tokenizer is one piece.
   if (split) library.pre_tokenizer = ((text: string, options?: object) => (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];

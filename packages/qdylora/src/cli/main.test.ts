@@ -98,7 +98,18 @@ describe('the other verbs', () => {
   it('inspect tells a checkpoint from an adapter, and shows a row with its mask', async () => {
     expect((await command('inspect', model)).out).toMatch(/architecture +llama/);
     expect((await command('inspect', folder.in('run/adapter'))).out).toMatch(/ranks +1 2 4/);
-    expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(/row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\)\n10 13⟦ 16 19 22 25⟧/);
+    expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(/row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\) · .*rows\.jsonl:2\n10 13⟦ 16 19 22 25⟧/);
+  });
+
+  it('inspect shows several rows, those that training leaves out too, with the weight of every token: as text, JSON and a page', async () => {
+    const odd = folder.in('odd.jsonl'), page = folder.in('rows.html');
+    writeFileSync(odd, '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n');
+    const { out } = await command('inspect', '--data', odd, '--rows', '2', '--max-seq-length', '3');
+    expect(out).toMatch(/3 tokens, the loss counts 1 \(in ⟦ ⟧\), 1 more cut off \(1 of them answer\).*\n5 6⟦ 7⟧\n\nrow 2, .*counts 0.*\nleft out of training: every label is masked\n5 6/);
+    const { rows: shown } = JSON.parse((await command('inspect', '--data', odd, '--rows', '9', '--json')).out) as { rows: { tokens: { id: number; weight: number }[]; dropped: string | null }[] };
+    expect(shown.map(({ tokens, dropped }) => [tokens.map(({ weight }) => weight), dropped])).toEqual([[[0, 0, 1, 1], null], [[0, 0], 'every label is masked'], [[0, 1], null]]);
+    expect((await command('inspect', '--data', odd, '--html', page)).code).toBe(0);
+    expect(readFileSync(page, 'utf8')).toMatch(/<span title="token 2, id 7, weight 1" class="counted">7<\/span>/);
   });
 
   it('inspect of an unknown architecture lists the known ones', async () => {
