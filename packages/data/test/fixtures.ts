@@ -32,6 +32,6 @@ export function fixtureTokenizer(name: string, chat?: string, folder = FIXTURES)
 
 /** Fixture names with a tokenizer.json at hand, with their folder. */
 export const tokenizerFixtures = (): [string, string][] => [
-  ...['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'].map((name): [string, string] => [name, FIXTURES]),
+  ...['smollm2', 'tiny-llama2-style', 'tiny-llama3-style', 'tiny-unigram'].map((name): [string, string] => [name, FIXTURES]),
   ...['qwen2.5', 'gpt2'].flatMap((name): [string, string][] => (SHARED_TOKENIZERS ? [[name, SHARED_TOKENIZERS]] : [])),
 ];
