@@ -41,7 +41,7 @@ function notesOn({ formats, tokenizer, wasToldCompletionOnly, applyChatTemplate,
   if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens')) notes.push('The chat template is not applied to text and token rows.');
   if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text')) notes.push('The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.');
   if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca')) notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
-  if (bad.count > 0) notes.push(`${bad.count} rows could not be used and were skipped. The first: ${bad.messages[0]!}`);
+  if (bad.count > 0) notes.push(`${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and were skipped`}. The first: ${bad.messages[0]!}`);
   return notes;
 }
 

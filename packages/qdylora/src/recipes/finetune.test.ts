@@ -54,6 +54,26 @@ describe('finetune', () => {
     expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('ends in the same bytes from streamed rows as from rows in memory, plainly, packed and grouped by length, also when it is stopped and resumed', async () => {
+    for (const [name, change] of Object.entries({ plain: {}, packed: { packing: true, maxSeqLength: 32 }, grouped: { groupByLength: true } })) {
+      const streamed = folder.in(`streamed-${name}`), controller = new AbortController(), stopped = finetune({ ...common, ...change, streaming: true, outputDir: streamed, signal: controller.signal });
+      await rejection(async () => { for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort(); });
+      await run({ ...common, ...change, streaming: true, outputDir: streamed, resumeFromCheckpoint: 'auto' });
+      await run({ ...common, ...change, streaming: false, outputDir: folder.in(`in-memory-${name}`) });
+      expect(bytesOf(folder.in(`streamed-${name}/adapter`)), name).toEqual(bytesOf(folder.in(`in-memory-${name}/adapter`)));
+    }
+  });
+
+  it('skips bad rows where asked, says so, and refuses packing together with group_by_length', async () => {
+    const odd = folder.in('odd-rows.jsonl');
+    writeFileSync(odd, `{"input_ids":[1,\n${readFileSync(rows, 'utf8')}`);
+    expect((await rejection(() => run({ ...common, dataset: odd, outputDir: folder.in('odd') })))).toMatchObject({ code: 'BAD_DATA', where: `${odd}:1` });
+    const events = await run({ ...common, dataset: odd, onBadRow: 'skip', outputDir: folder.in('odd') }), ready = events.find(({ type }) => type === 'ready');
+    expect(ready?.type === 'ready' && ready.data.report.skipped).toBe(1);
+    expect(events.flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join('\n')).toMatch(/1 row could not be used and was skipped/);
+    expect((await rejection(() => run({ ...common, packing: true, groupByLength: true, outputDir: folder.in('both') }))).message).toMatch(/\[group_by_length\] expected packing or group_by_length, got both/);
+  });
+
   it('profiles where asked: the same adapter, every op with its rate, and a trace that Chrome reads', async () => {
     const events = await run({ ...common, outputDir: folder.in('profiled'), profile: true }), profile = events.find((event) => event.type === 'profile')!;
     expect(bytesOf(folder.in('profiled/adapter'))).toEqual(bytesOf(folder.in('first/adapter')));
