@@ -4,6 +4,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { checkpointOf, type Checkpoint } from './checkpoint.ts';
 import { readHfConfig } from './hf-config.ts';
 import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
+import { isHubName } from './hub/hub-name.ts';
 import { readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
@@ -91,9 +92,8 @@ const missing = (folder: string, what: string, nextStep: string): QdyloraError =
   new QdyloraError('MISSING_FILE', { where: 'checkpoint', problem: `${folder}: expected ${what}, got a folder without it`, nextStep, details: { folder } });
 
 function nothingAt(source: string): QdyloraError {
-  const isHubName = /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(source);
   return new QdyloraError('MISSING_FILE', {
     where: 'checkpoint', problem: `expected a folder, a .safetensors or a .gguf file at ${source}, got nothing`, details: { source },
-    nextStep: isHubName ? `It looks like a name on the Hugging Face hub; downloading comes in a later version. Until then: huggingface-cli download ${source} --local-dir ${basename(source)}, then use that folder.` : 'Check the path.',
+    nextStep: isHubName(source) ? 'It looks like a name on the Hugging Face hub: fetchModel downloads it and returns a folder.' : 'Check the path.',
   });
 }

@@ -2,7 +2,7 @@
 export type ErrorCode =
   | 'BAD_ARGUMENT' | 'BAD_SHAPE' | 'NON_FINITE' | 'DISPOSED' | 'OUT_OF_MEMORY' | 'MISSING_KERNEL' | 'UNSUPPORTED'
   | 'UNSUPPORTED_ARCHITECTURE' | 'BAD_FILE' | 'MISSING_FILE' | 'MISSING_TENSOR' | 'BAD_CONFIG' | 'BAD_DATA' | 'BAD_ADAPTER'
-  | 'BUSY_FOLDER' | 'NOT_EMPTY' | 'BAD_RESUME' | 'NON_FINITE_LOSS' | 'WRITE_FAILED' | 'ABORTED' | 'NATIVE';
+  | 'BUSY_FOLDER' | 'NOT_EMPTY' | 'BAD_RESUME' | 'NON_FINITE_LOSS' | 'WRITE_FAILED' | 'ABORTED' | 'NATIVE' | 'NETWORK' | 'ACCESS_DENIED';
 
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */

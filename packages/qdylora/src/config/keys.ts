@@ -26,7 +26,7 @@ const targetModules = z.union([
  * Null means left out. Words are the field's (shared vocabulary of transformers, PEFT and axolotl).
  */
 export const KEYS = {
-  model: textKey({ group: 'Model', about: 'Folder, .safetensors or .gguf file of the base model' }),
+  model: textKey({ group: 'Model', about: 'Folder, .safetensors or .gguf file of the base model, or its name on the hub: org/name[@revision]' }),
   init: textKey({ group: 'Model', about: 'config.json to start from random weights with (method none); tokenizer.json lies beside it' }),
   backend: choiceKey(BACKENDS, 'auto', { group: 'Model', about: 'cpu = C++ kernels, host = TypeScript only, auto = the best that works here' }),
   computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', { group: 'Model', about: 'Type of the products\' operands; auto = bf16 where the processor has instructions for it' }),

@@ -6,6 +6,7 @@ import { checkValues, type InputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import { missingKey } from './stages/load-data.ts';
+import { localModel } from './stages/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './stages/read-adapter.ts';
 import { targetNames, writeSliced } from './stages/write-adapter.ts';
 
@@ -39,7 +40,7 @@ export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> 
 /** The config of the base that a GGUF adapter is for; no weight is read.  @throws QdyloraError BAD_CONFIG without one */
 async function baseConfig(model: string | null): Promise<CheckpointConfig> {
   if (!model) throw missingKey('model', 'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.');
-  using checkpoint = await openCheckpoint(model);
+  using checkpoint = await openCheckpoint(await localModel(model));
   return checkpoint.config;
 }
 

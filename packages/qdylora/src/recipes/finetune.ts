@@ -79,7 +79,7 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   hooks.emit({ type: 'phase', phase: 'loading' });
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
-  const source = await openSource(asked);
+  const source = await openSource(asked, { tell: notice, signal: hooks.signal });
   using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice });
   const { config, data, chosen, run, profile } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);

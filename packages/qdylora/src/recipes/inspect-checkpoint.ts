@@ -1,4 +1,6 @@
 import type { TensorEntry } from '@qdylora/checkpoint';
+import type { Warn } from './stages/attach-adapter.ts';
+import { localModel } from './stages/local-model.ts';
 import { openBase } from './stages/open-base.ts';
 
 /** What a checkpoint is, from its headers alone. */
@@ -22,8 +24,8 @@ export interface CheckpointFacts {
 }
 
 /** @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG */
-export async function inspectCheckpoint(path: string): Promise<CheckpointFacts> {
-  using base = await openBase(path);
+export async function inspectCheckpoint(path: string, tell?: Warn): Promise<CheckpointFacts> {
+  using base = await openBase(await localModel(path, { tell }));
   const { checkpoint, name, vocabularySize } = base, { config, tensors, tokenizerFiles } = checkpoint, entries = [...tensors.values()], dtypes: Record<string, number> = {};
   for (const { dtype, byteLength } of entries) dtypes[dtype] = (dtypes[dtype] ?? 0) + byteLength;
   return {

@@ -34,7 +34,7 @@ const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3)
 /** Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.  @throws whatever the run itself would throw up to there */
 export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
-  const source = await openSource(asked), tokenizer = await source.openTokenizer(), notes: string[] = [];
+  const notes: string[] = [], source = await openSource(asked, { tell: (message) => { notes.push(message); }, signal }), tokenizer = await source.openTokenizer();
   using opened = await openRun(asked, source, { openTokenizer: () => Promise.resolve(tokenizer), choice: asked.backend, signal, warn: (message) => { notes.push(message); } });
   const { config, data, chosen, run } = opened;
   const pass = await timePass(run, signal);

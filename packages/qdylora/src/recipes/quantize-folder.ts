@@ -7,6 +7,7 @@ import type { RecipeHooks } from './evaluate.ts';
 import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { linearLayersOf, type LinearLayer } from './stages/linear-layers.ts';
 import { missingKey } from './stages/load-data.ts';
+import { localModel } from './stages/local-model.ts';
 import { packedTensors, packMatrix, quantizationConfig } from './stages/packed-tensors.ts';
 import { bytesIn, writeModelFolder } from './stages/write-model.ts';
 
@@ -28,9 +29,10 @@ export function quantizeFolder({ onNotice, onProgress, signal, ...options }: Qua
 
 /** The same for values that stand elsewhere (flags). */
 export async function quantizeGiven(given: GivenValues, { backend, onNotice = () => {}, onProgress = () => {}, signal }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<QuantizedFolder> {
-  const config = checkValues(QUANTIZE_KEYS, given), { model, outputDir } = config;
-  if (!model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
+  const config = checkValues(QUANTIZE_KEYS, given), { outputDir } = config;
+  if (!config.model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir models/first-nf4.');
+  const model = await localModel(config.model, { tell: onNotice, signal });
   using checkpoint = await openCheckpoint(model);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
   const layers = linearLayersOf(checkpoint);

@@ -8,6 +8,7 @@ import { INSPECT_KEYS } from '../../config/verb-keys.ts';
 import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
 import { inspectCheckpoint, type CheckpointFacts } from '../../recipes/inspect-checkpoint.ts';
 import { previewRows } from '../../recipes/preview-row.ts';
+import { localModel } from '../../recipes/stages/local-model.ts';
 import { openTokenizer } from '../../recipes/stages/open-base.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
@@ -23,13 +24,13 @@ export function addInspectCommand(program: Command, context: Context): void {
     const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
     if (config.dataset) return showRows(config, context, flags);
     if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --data rows.jsonl.' });
-    const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model);
+    const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
     printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));
   });
 }
 
 async function showRows(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
-  const tokenizer = config.model ? await openTokenizer(config.model) : null, { terminal } = context;
+  const tokenizer = config.model ? await openTokenizer(await localModel(config.model, { tell: (text) => context.terminal.note(text) })) : null, { terminal } = context;
   const previews = await previewRows(config.dataset!, { ...config, tokenizer });
   if (config.html) {
     writeFileDurably(config.html, [Buffer.from(maskPage(previews, config.model))]);

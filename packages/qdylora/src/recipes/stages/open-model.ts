@@ -35,7 +35,7 @@ export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readon
 
 /** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
 export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
-  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 });
+  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 }, { tell: warn });
   const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, batchInvariant: config.batchInvariant, warn });
   try {
     const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });

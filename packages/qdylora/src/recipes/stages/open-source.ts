@@ -5,6 +5,7 @@ import type { Tokenizer } from '@qdylora/data';
 import { buildModel, familyOf, initializeModel, type CausalLm } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
+import { localModel, type LocalModelOptions } from './local-model.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /** Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is held. */
@@ -26,13 +27,13 @@ export interface ModelSource {
 type SourceConfig = Pick<RunConfig, 'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'>;
 
 /** Opens what a run starts from.  @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE */
-export async function openSource(config: SourceConfig): Promise<ModelSource> {
-  return config.init ? randomSource(config.init, config) : checkpointSource(config);
+export async function openSource(config: SourceConfig, hub: LocalModelOptions = {}): Promise<ModelSource> {
+  return config.init ? randomSource(config.init, config) : checkpointSource(config, hub);
 }
 
-async function checkpointSource(config: SourceConfig): Promise<ModelSource> {
-  const { model, method } = config;
-  if (!model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
+async function checkpointSource(config: SourceConfig, hub: LocalModelOptions): Promise<ModelSource> {
+  if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
+  const { method } = config, model = await localModel(config.model, hub);
   using base = await openBase(model);
   const { name, vocabularySize } = base, fingerprint = base.checkpoint.fingerprint();
   return {

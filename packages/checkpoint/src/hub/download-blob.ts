@@ -1,0 +1,109 @@
+import { createHash, type Hash } from 'node:crypto';
+import * as nodeFs from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { QdyloraError } from '@qdylora/contract';
+import { badFile } from '../bad-file.ts';
+import { syncFolder } from '../write/write-file-durably.ts';
+import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
+import { hubRequest } from './hub-request.ts';
+import type { HubOptions } from './hub-options.ts';
+
+/** A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's own SHA-1 of a blob: the name that it has in the cache. */
+export interface HubFile { readonly name: string; readonly size: number; readonly hash: string }
+
+/** Tries until a download is given up; each goes on where the last one broke off. */
+const TRIES = 5, FIRST_WAIT_MS = 500;
+
+/** Bytes hashed at a time when a part of a file is there already. */
+const HASH_PIECE_BYTES = 2 ** 20;
+
+/**
+ * Downloads a file to `path` by way of `path.incomplete`, going on where an earlier try stopped; size and hash must be what the hub said.
+ *
+ * @throws QdyloraError BAD_FILE for other bytes than promised (nothing is kept); NETWORK after five broken tries (what came is kept for the next time); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
+ */
+export async function downloadBlob(url: string, path: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
+  const partial = `${path}.incomplete`, { sleep = (ms: number) => setTimeout(ms) } = options;
+  nodeFs.mkdirSync(dirname(path), { recursive: true });
+  for (let tries = 1; ; tries++) {
+    try {
+      await receive(url, partial, file, repository, options);
+      break;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
+      await sleep(FIRST_WAIT_MS * 2 ** (tries - 1));
+    }
+  }
+  nodeFs.renameSync(partial, path);
+  syncFolder(dirname(path), NODE_FILE_SYSTEM);
+}
+
+/** One try: appends to what is there, then checks the whole. */
+async function receive(url: string, partial: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
+  const { name, size } = file, fd = nodeFs.openSync(partial, nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT, 0o644);
+  try {
+    let hash = hashOf(file), done = Math.min(nodeFs.fstatSync(fd).size, size);
+    nodeFs.ftruncateSync(fd, done);
+    hashPart(fd, done, hash);
+    if (done < size || size === 0) {
+      const { response } = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
+      if (done > 0 && !continues(response, done)) { // the server begins anew
+        nodeFs.ftruncateSync(fd, done = 0);
+        hash = hashOf(file);
+      }
+      for await (const piece of bodyOf(response, url)) {
+        if (done + piece.length > size) throw wrong(partial, file, `${size} bytes`, 'more');
+        writeAt(fd, piece, done);
+        hash.update(piece);
+        done += piece.length;
+        options.onProgress?.({ repository, file: name, doneBytes: done, totalBytes: size });
+      }
+    }
+    if (done < size) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected ${size} bytes of ${name}, got ${done} before the connection ended`, nextStep: 'Run it again: it goes on where it stopped.', details: { url, done, size } });
+    const got = hash.digest('hex');
+    if (got !== file.hash) throw wrong(partial, file, `${file.hash.length === 64 ? 'SHA-256' : 'git hash'} ${file.hash}`, got);
+    nodeFs.fsyncSync(fd);
+  } finally {
+    nodeFs.closeSync(fd);
+  }
+}
+
+/** The body, with a broken connection as a typed error. */
+async function* bodyOf(response: Response, url: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of response.body ?? []) yield piece as Uint8Array;
+  } catch (cause) {
+    if (QdyloraError.isInstance(cause)) throw cause;
+    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+  }
+}
+
+/** True where the server sends the rest, and not all from the beginning. */
+const continues = (response: Response, from: number): boolean => response.status === 206 && (response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`);
+
+/** Git hashes a header before the content. */
+const hashOf = ({ hash, size }: HubFile): Hash => (hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`));
+
+function hashPart(fd: number, length: number, hash: Hash): void {
+  const piece = Buffer.alloc(Math.min(HASH_PIECE_BYTES, length));
+  for (let at = 0; at < length;) {
+    const got = nodeFs.readSync(fd, piece, 0, Math.min(piece.length, length - at), at);
+    hash.update(piece.subarray(0, got));
+    at += got;
+  }
+}
+
+function writeAt(fd: number, bytes: Uint8Array, position: number): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += nodeFs.writeSync(fd, bytes, done, bytes.length - done, position + done);
+  } catch (cause) {
+    throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to write a download, got ${(cause as Error).message}`, nextStep: 'Free some space, or choose another cache folder: HF_HOME.', cause });
+  }
+}
+
+function wrong(partial: string, { name }: HubFile, expected: string, got: string): QdyloraError {
+  nodeFs.rmSync(partial, { force: true });
+  return badFile({ format: 'hub', path: name, problem: `expected ${expected}, got ${got}`, nextStep: 'The download is damaged and was removed. Run it again; if it stays so, something between here and the hub changes files.' });
+}

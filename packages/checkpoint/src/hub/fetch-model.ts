@@ -1,0 +1,116 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { printedName } from '../bad-file.ts';
+import { isRecord, readJsonObject } from '../json/read-json-file.ts';
+import { downloadBlob, type HubFile } from './download-blob.ts';
+import { hubCache, isCommit, type HubCache } from './hub-cache.ts';
+import { parseHubName, type HubName } from './hub-name.ts';
+import type { HubOptions } from './hub-options.ts';
+import { hubJson } from './hub-request.ts';
+
+const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors';
+
+/** Files beside the weights that are read, where a repository has them. Nothing else is downloaded, and no code. */
+const COMPANIONS = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'] as const;
+
+/**
+ * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries use. What is there already is not
+ * downloaded again; offline, or where the hub does not answer, the cached snapshot serves.
+ *
+ * @returns the snapshot's folder, for `openCheckpoint`
+ * @throws QdyloraError BAD_ARGUMENT for a bad name; MISSING_FILE where there is no such model, or offline where it is not cached (it says where it looked);
+ * ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED, UNSUPPORTED for a repository without safetensors or a single GGUF file.
+ */
+export async function fetchModel(text: string, options: HubOptions): Promise<string> {
+  const name = parseHubName(text), cache = hubCache(options.cacheFolder, name);
+  if (options.isOffline) return cachedSnapshot(name, cache, null);
+  const cached = isCommit(name.revision) ? cache.commitOf(name.revision) : null;
+  if (cached !== null && isComplete(cache.snapshot(cached))) return cache.snapshot(cached); // a commit never changes
+  let listing: Listing;
+  try {
+    listing = await listFiles(name, options);
+  } catch (error) {
+    if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK') throw error;
+    const folder = cachedSnapshot(name, cache, error);
+    options.onNotice?.(`The hub does not answer (${error.message}); the cached ${name.repository} is used: ${folder}`);
+    return folder;
+  }
+  await downloadAll(name, listing, cache, options);
+  cache.writeRef(name.revision, listing.commit);
+  return cache.snapshot(listing.commit);
+}
+
+function cachedSnapshot({ repository, revision }: HubName, cache: HubCache, cause: QdyloraError | null): string {
+  const commit = cache.commitOf(revision), folder = commit && cache.snapshot(commit);
+  if (folder !== null && isComplete(folder)) return folder;
+  throw new QdyloraError('MISSING_FILE', {
+    where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? 'since the hub does not answer' : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${folder === null ? 'nothing' : 'a part of it'}; looked in ${folder ?? cache.folder}`,
+    nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.', details: { repository, revision, looked: folder ?? cache.folder }, cause: cause ?? undefined,
+  });
+}
+
+/** True where config and all weights are there: a download may have stopped between two files. */
+function isComplete(folder: string): boolean {
+  const has = (file: string): boolean => existsSync(join(folder, file)); // false for a link to nothing
+  if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.gguf') && has(file))) return true;
+  if (!has('config.json')) return false;
+  return has(INDEX) ? shardsIn(folder).every(has) : has(WEIGHTS);
+}
+
+/** Names of the shards of an index. */
+function shardsIn(folder: string): string[] {
+  const map = readJsonObject(join(folder, INDEX), 'shard-index').weight_map;
+  return isRecord(map) ? [...new Set(Object.values(map).filter((file): file is string => typeof file === 'string'))] : [];
+}
+
+interface Listing { readonly commit: string; readonly files: ReadonlyMap<string, HubFile> }
+
+async function listFiles({ repository, revision }: HubName, options: HubOptions): Promise<Listing> {
+  const url = `${options.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`, answer = await hubJson(url, options);
+  const bad = (what: string): QdyloraError => new QdyloraError('NETWORK', { where: 'hub', problem: `expected ${what} from ${url}, got something else`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
+  if (!isRecord(answer) || typeof answer.sha !== 'string' || !isCommit(answer.sha) || !Array.isArray(answer.siblings)) throw bad('a commit and a list of files');
+  const files = new Map<string, HubFile>();
+  for (const entry of answer.siblings as readonly unknown[]) {
+    const file = fileOf(entry);
+    if (!file) throw bad('a name, a size and a hash for every file');
+    files.set(file.name, file);
+  }
+  return { commit: answer.sha, files };
+}
+
+function fileOf(entry: unknown): HubFile | null {
+  if (!isRecord(entry) || typeof entry.rfilename !== 'string') return null;
+  const lfs = isRecord(entry.lfs) ? entry.lfs : null, size = lfs?.size ?? entry.size, hash = lfs?.sha256 ?? entry.blobId;
+  if (!Number.isSafeInteger(size) || (size as number) < 0 || typeof hash !== 'string' || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)) return null;
+  return { name: entry.rfilename, size: size as number, hash };
+}
+
+/** Small files first, so that a wrong model is told early; an index before its shards. */
+async function downloadAll(name: HubName, { commit, files }: Listing, cache: HubCache, options: HubOptions): Promise<void> {
+  const get = async (file: string): Promise<void> => {
+    assertPlainPath(file);
+    const listed = files.get(file);
+    if (!listed) throw new QdyloraError('MISSING_FILE', { where: 'hub', problem: `expected ${printedName(file)} in ${name.repository}, got a repository without it`, nextStep: 'The repository is not complete; choose another revision.', details: { file } });
+    if (!existsSync(cache.blob(listed.hash))) await downloadBlob(`${options.endpoint}/${name.repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`, cache.blob(listed.hash), listed, name.repository, options);
+    cache.link(commit, file, listed.hash);
+  };
+  const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file)), hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
+  if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
+  for (const file of COMPANIONS) if (files.has(file)) await get(file);
+  if (!hasSafetensors) return get(ggufs[0]!);
+  if (files.has(WEIGHTS)) return get(WEIGHTS);
+  await get(INDEX);
+  for (const shard of shardsIn(cache.snapshot(commit))) await get(shard);
+}
+
+/** A name from outside that becomes a path. */
+function assertPlainPath(file: string): void {
+  const isPlain = file.length <= 1024 && !/[\0\\]/.test(file) && file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (!isPlain) throw new QdyloraError('BAD_FILE', { where: 'hub', problem: `expected names inside the repository, got ${printedName(file)}`, nextStep: 'Do not use this repository.', details: { file } });
+}
+
+const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraError => new QdyloraError('UNSUPPORTED', {
+  where: 'hub', problem: `expected ${WEIGHTS}, its index or a single .gguf file in ${repository}, got ${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}`,
+  nextStep: ggufs.length > 0 ? 'Download the one that you mean, and name the file.' : 'Choose a repository with safetensors: a .bin file can run code when it is read.', details: { repository, ggufs },
+});

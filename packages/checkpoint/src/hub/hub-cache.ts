@@ -1,0 +1,51 @@
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { writeFileDurably } from '../write/write-file-durably.ts';
+import type { HubName } from './hub-name.ts';
+
+/** `models--org--name` in the cache: `refs/<revision>` holds a commit, `snapshots/<commit>/<file>` links to `blobs/<hash>`. */
+export interface HubCache {
+  readonly folder: string;
+  blob(hash: string): string;
+  snapshot(commit: string): string;
+  /** The commit of a revision as it was last asked for; null where it never was. */
+  commitOf(revision: string): string | null;
+  writeRef(revision: string, commit: string): void;
+  /** Makes a file of a snapshot a link to its blob. */
+  link(commit: string, file: string, hash: string): void;
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+/** A commit has 40 characters; whatever is far longer is something else. */
+const LARGEST_REF_BYTES = 1024;
+
+export const isCommit = (text: string): boolean => COMMIT.test(text);
+
+export function hubCache(cacheFolder: string, { repository }: HubName): HubCache {
+  const folder = join(cacheFolder, `models--${repository.replaceAll('/', '--')}`), refPath = (revision: string): string => join(folder, 'refs', revision);
+  return {
+    folder,
+    blob: (hash) => join(folder, 'blobs', hash),
+    snapshot: (commit) => join(folder, 'snapshots', commit),
+    commitOf(revision) {
+      if (isCommit(revision)) return existsSync(join(folder, 'snapshots', revision)) ? revision : null;
+      const path = refPath(revision), text = existsSync(path) ? readFileSync(path, 'utf8').slice(0, LARGEST_REF_BYTES).trim() : '';
+      return isCommit(text) ? text : null;
+    },
+    writeRef(revision, commit) {
+      if (isCommit(revision)) return;
+      mkdirSync(dirname(refPath(revision)), { recursive: true });
+      writeFileDurably(refPath(revision), [Buffer.from(commit)]);
+    },
+    link(commit, file, hash) {
+      const path = join(folder, 'snapshots', commit, file);
+      mkdirSync(dirname(path), { recursive: true });
+      try {
+        symlinkSync(relative(dirname(path), join(folder, 'blobs', hash)), path);
+      } catch (cause) {
+        if ((cause as { code?: string }).code !== 'EEXIST') throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`, nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.', cause });
+      }
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs';
+import { fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
+import { byteSizeText } from '../../config/byte-size.ts';
+import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
+import type { Warn } from './attach-adapter.ts';
+
+/** Told at each tenth of a file that is large enough to wait for. */
+const TOLD_FROM_BYTES = 10 * 2 ** 20, TENTHS = 10;
+
+export interface LocalModelOptions {
+  /** Told of downloads: a line when a large file begins and at each tenth of it. */
+  readonly tell?: Warn;
+  readonly signal?: AbortSignal;
+  /** Where the hub, its cache and its token are; the process's own by default. */
+  readonly env?: HubEnvironment;
+}
+
+/**
+ * A model as a path: a folder or file as it is; a name on the hub (`org/name[@revision]`), where nothing of that name lies here, as its folder in the cache.
+ *
+ * @throws QdyloraError as `fetchModel` does
+ */
+export async function localModel(model: string, { tell, signal, env = process.env }: LocalModelOptions = {}): Promise<string> {
+  if (existsSync(model) || !isHubName(model)) return model;
+  return fetchModel(model, { ...hubSettings(env), signal, onNotice: tell, onProgress: tell && tenthsOf(tell) });
+}
+
+/** Progress as a few lines of text. */
+function tenthsOf(tell: Warn): (progress: HubProgress) => void {
+  let last = '';
+  return ({ repository, file, doneBytes, totalBytes }) => {
+    const tenth = Math.floor((TENTHS * doneBytes) / totalBytes), key = `${file} ${tenth}`;
+    if (totalBytes < TOLD_FROM_BYTES || key === last) return;
+    last = key;
+    tell(`${repository} ${file}: ${byteSizeText(doneBytes)} of ${byteSizeText(totalBytes)}`);
+  };
+}
