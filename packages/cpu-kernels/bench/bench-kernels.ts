@@ -4,12 +4,14 @@
  *     pnpm bench:kernels [--json] [--op matmul-nf4] [--threads 2] [--m 32,256] [--shape 2048x2048,576+192+192x576] [--direction forward|backward] [--level avx2]
  *
  * Products with 4-bit weights (matmul-nf4 and its input gradient) meet OpenBLAS, oneDNN and, where QDYLORA_PEERS_PYTHON names a Python that has them, torch and bitsandbytes;
- * `x+y` in a shape are layers that share their input. adapted-linear meets the plain product. All other ops run the benches of their own folders.
+ * `x+y` in a shape are layers that share their input. adapted-linear meets the plain product. empty-run is what it costs to start and end a team of threads.
+ * All other ops run the benches of their own folders.
  */
 import { readdirSync } from 'node:fs';
 import { benchAdapter, benchShape, type Direction } from './bench-products.ts';
+import { benchTeam } from './bench-team.ts';
 import { benchOptions } from './bench-options.ts';
-import { printRow } from './bench-row.ts';
+import { printRow, type PrintRow } from './bench-row.ts';
 import { readShape } from './product-problem.ts';
 import { findRivals } from './rivals/find-rivals.ts';
 
@@ -22,13 +24,14 @@ const ADAPTER = { shapes: ['2048x2048'], tokens: [256], rank: 16 };
 const options = benchOptions(), kernels = new URL('../kernels/', import.meta.url), asks = (op: string): boolean => !options.op || op.startsWith(options.op);
 const directions: Direction[] = (['forward', 'backward'] as const).filter((direction) => (!options.direction || options.direction === direction) && asks(direction === 'forward' ? 'matmul-nf4' : 'matmul-nf4-input-gradient'));
 const folders = readdirSync(kernels).filter((op) => asks(op) && op !== 'matmul-nf4' && op !== 'adapted-linear');
-if (!directions.length && !folders.length && !asks('adapted-linear')) throw new Error(`expected --op to begin like an op, got ${options.op}: there are ${readdirSync(kernels).join(', ')}`);
+if (!directions.length && !folders.length && !asks('adapted-linear') && !asks('empty-run')) throw new Error(`expected --op to begin like an op, got ${options.op}: there are ${readdirSync(kernels).join(', ')}`);
 
-const print = (row: Parameters<typeof printRow>[0]): void => printRow(row, options.json);
+const print: PrintRow = (row) => printRow(row, options.json);
 for (const threads of options.threads) {
   const rivals = await findRivals(threads, process.env.QDYLORA_PEERS_PYTHON), field = { threads, level: options.level, rivals, print };
   try {
     if (!options.json) for (const [name, why] of Object.entries(rivals.leftOut)) console.log(`left out: ${name}: ${why}`);
+    if (asks('empty-run')) await benchTeam(threads, options.level, print);
     if (directions.length) for (const shape of options.shape ?? SHAPES) await benchShape(readShape(shape), options.m ?? TOKENS, directions, field);
     if (asks('adapted-linear')) for (const shape of options.shape ?? ADAPTER.shapes) for (const tokens of options.m ?? ADAPTER.tokens) await benchAdapter(readShape(shape), tokens, ADAPTER.rank, field);
   } finally {

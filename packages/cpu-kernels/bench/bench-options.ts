@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { usableThreads } from '../src/index.ts';
 
 /** What the command lines of the benches say, `--threads 1,2` and `--threads=1,2` alike. */
 export interface BenchOptions {
@@ -26,6 +26,6 @@ export function benchOptions(args: readonly string[] = process.argv.slice(2)): B
   if (values.direction !== undefined && values.direction !== 'forward' && values.direction !== 'backward') throw new TypeError(`expected forward or backward for --direction, got ${values.direction}`);
   return {
     filters: positionals, json: values.json, op: values.op, level: values.level, only: values.only, direction: values.direction,
-    threads: [...new Set(list(values.threads)?.map(Number) ?? [1, availableParallelism()])], m: list(values.m)?.map(Number), shape: list(values.shape),
+    threads: [...new Set(list(values.threads)?.map(Number) ?? [1, usableThreads()])], m: list(values.m)?.map(Number), shape: list(values.shape),
   };
 }

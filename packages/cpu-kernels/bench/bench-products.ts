@@ -6,7 +6,7 @@ import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { matmulNf4, matmulNf4InputGradient, type QuantizedInputs } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
-import { benchRow, type BenchRow } from './bench-row.ts';
+import { benchRow, type PrintRow } from './bench-row.ts';
 import { checkProduct, makeProblem, NESTED_OFFSET, shapeName, type ProblemData, type ProductShape } from './product-problem.ts';
 import type { Rivals } from './rivals/find-rivals.ts';
 import { ownContestant, takeTurns, type Contestant } from './take-turns.ts';
@@ -93,7 +93,7 @@ function bestOfEachMethod(contestants: readonly Contestant[], seconds: readonly 
 }
 
 /** What a bench of products runs on and against. */
-export interface Field { readonly threads: number; readonly level: string | undefined; readonly rivals: Rivals; readonly print: (row: BenchRow) => void }
+export interface Field { readonly threads: number; readonly level: string | undefined; readonly rivals: Rivals; readonly print: PrintRow }
 
 /** Rows of one shape: for each direction and number of tokens, both compute types against all rivals, in turns. */
 export async function benchShape(shape: ProductShape, tokenCounts: readonly number[], directions: readonly Direction[], field: Field): Promise<void> {

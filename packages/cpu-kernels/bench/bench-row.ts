@@ -16,15 +16,17 @@ export interface BenchRow {
   readonly gflops: number | null;
   readonly gbps: number | null;
   /** Measured in the same run, between the repetitions: GFLOP/s where there are operations to count, else GB/s. */
-  readonly ceiling: number;
-  readonly fraction: number;
-  readonly fractionMedian: number;
+  readonly ceiling: number | null;
+  readonly fraction: number | null;
+  readonly fractionMedian: number | null;
   /** How many times faster we are: best against best, and median against median. */
   readonly rivals: Readonly<Record<string, number>>;
   readonly rivalsMedian: Readonly<Record<string, number>>;
   /** Rivals that this machine lacks, with the reason. */
   readonly leftOut: Readonly<Record<string, string>>;
 }
+
+export type PrintRow = (row: BenchRow) => void;
 
 export interface Work { readonly flops?: number; readonly bytes?: number }
 
@@ -43,13 +45,13 @@ export function benchRow(named: Named, work: Work, seconds: readonly number[], c
 
 export const medianOf = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
 const perSecond = (work: number | undefined, seconds: number): number | null => (work === undefined ? null : work / seconds / 1e9);
-const rounded = (value: number): number => Number(value.toPrecision(4));
+export const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** The row as JSON, or as a line for people. */
 export function printRow(row: BenchRow, json: boolean): void {
   if (json) return console.log(JSON.stringify(row));
-  const percent = (fraction: number): string => `${(100 * fraction).toFixed(0)} %`, unit = row.gflops === null ? 'GB/s' : 'GFLOP/s';
-  const rivals = Object.entries(row.rivals).map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name]!.toFixed(2)})`).join('  ');
-  console.log(`${row.op.padEnd(26)} ${(row.m === null ? row.shape : `${row.m} x ${row.shape}`).padEnd(30)} ${(row.compute ?? '').padEnd(4)} ${row.level} ${row.threads}T ${row.ms.toFixed(3).padStart(9)} ms (median ${row.msMedian.toFixed(3)})  ${
-    (row.gflops ?? row.gbps ?? NaN).toFixed(1).padStart(6)} ${unit} = ${percent(row.fraction)} of ${row.ceiling.toFixed(0)} (median ${percent(row.fractionMedian)})${rivals && `  | ${rivals}`}`);
+  const percent = (fraction: number | null): string => `${(100 * (fraction ?? NaN)).toFixed(0)} %`, rivals = Object.entries(row.rivals).map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name]!.toFixed(2)})`).join('  ');
+  const rate = row.ceiling === null ? '' : `${(row.gflops ?? row.gbps ?? NaN).toFixed(1).padStart(6)} ${row.gflops === null ? 'GB/s' : 'GFLOP/s'} = ${percent(row.fraction)} of ${row.ceiling.toFixed(0)} (median ${percent(row.fractionMedian)})`;
+  console.log(`${row.op.padEnd(26)} ${(row.m === null ? row.shape : `${row.m} x ${row.shape}`).padEnd(30)} ${(row.compute ?? '').padEnd(4)} ${row.level} ${row.threads}T ${
+    row.ms.toFixed(4).padStart(10)} ms (median ${row.msMedian.toFixed(4)})  ${rate}${rivals && `  | ${rivals}`}`);
 }

@@ -1,110 +1,126 @@
 #include "thread-pool.h"
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <system_error>
 #include <thread>
 #include <vector>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "wait-word.h"
 
 namespace qdylora {
 namespace {
 
-// About 120 µs of pauses on Zen 4 (2026): longer than the gap between two shared kernels of a layer that writes text (a wake-up costs 40), shorter than a time slice.
-constexpr int SPINS = 10000;
-// Inside a run all parts are at work, so a barrier waits longer before it gives its core away (the core may be shared).
-constexpr int BARRIER_SPINS = 4000;
+// How long a worker looks for its next turn before it sleeps: longer than the gap between two shared kernels of a layer that writes text (a wake-up costs 13 to 40 µs, Zen 4 in a
+// virtual machine, 2026), so short that JavaScript at work does not pay a core for it.
+constexpr std::int64_t IDLE_SPIN = 120'000;
+// Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than yields: on a machine that others use, the core it gives
+// up is the one that the system moves the late part to.
+constexpr std::int64_t RUN_SPIN = 50'000;
+// How often a worker that finds itself on its caller's core moves away at most.
+constexpr std::int64_t MOVE_PAUSE = 2'000'000;
 
-inline void pause() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
+#if defined(__linux__)
+int currentCore() { return sched_getcpu(); }
+
+// Moves the calling thread to another core than `core` if there is one for each of `threads`; afterwards it may run on any again.
+// Without this two threads of a team that were woken on one core stay there for tens of milliseconds when the other cores are not idle: half the speed.
+void leaveCore(int core, int threads) {
+  cpu_set_t allowed, others;
+  if (core < 0 || core >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < threads) return;
+  others = allowed;
+  CPU_CLR(core, &others);
+  if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int currentCore() { return -1; }
+void leaveCore(int, int) {}
 #endif
-}
-
-// Spins while `waiting()`, then gives the core away between looks.
-template <class Waiting>
-void spinThenYield(int spins, const Waiting& waiting) {
-  for (int i = 0; waiting(); i++) {
-    if (i < spins) pause();
-    else std::this_thread::yield();
-  }
-}
 
 }  // namespace
 
 struct Threads::State {
-  std::vector<std::thread> workers;
-  std::mutex mutex;
-  std::condition_variable wake;
-  // (round << 16) | parts: one word, so that a worker that wakes late never pairs one round with another's number of parts.
-  std::atomic<std::uint64_t> order{0};
-  std::atomic<int> unfinished{0};      // other parts that have not ended the current round
-  std::atomic<int> arrived{0};         // parts at the barrier
-  std::atomic<unsigned> crossings{0};  // barriers passed
+  struct Worker {
+    WaitWord turns;  // rounds that this worker was called to
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Worker>> workers;
+  WaitWord unfinished;              // other parts that have not ended the current round
+  WaitWord crossings;               // barriers passed
+  std::atomic<int> arrived{0};      // parts at the barrier
   std::atomic<bool> ending{false};
-  int parts = 1;
+  // The current round. Written before `turns` is raised and read after, and a round cannot end before each of its parts has.
+  int parts = 1, callerCore = -1, count = 1;
   void (*call)(const void*, int) = nullptr;
   const void* body = nullptr;
 
-  void work(int part) {
-    for (std::uint64_t seen = 0;;) {
-      for (int i = 0; i < SPINS && order.load(std::memory_order_acquire) == seen; i++) pause();
-      if (order.load(std::memory_order_acquire) == seen) {
-        std::unique_lock<std::mutex> lock(mutex);
-        wake.wait(lock, [&] { return order.load(std::memory_order_acquire) != seen; });
-      }
-      seen = order.load(std::memory_order_acquire);
+  void work(Worker& own, int part) {
+    std::int64_t moved = 0;
+    for (std::uint32_t seen = 0;; seen++) {
+      own.turns.waitWhile(seen, IDLE_SPIN);
       if (ending.load(std::memory_order_acquire)) return;
-      if (part >= static_cast<int>(seen & 0xffff)) continue;
-      call(body, part);  // the round cannot end before this part has, so call and body are this round's
-      unfinished.fetch_sub(1, std::memory_order_acq_rel);
+      if (callerCore >= 0 && currentCore() == callerCore) {
+        if (const std::int64_t now = nanoseconds(); now - moved >= MOVE_PAUSE) { leaveCore(callerCore, count); moved = now; }
+      }
+      call(body, part);
+      if (unfinished.value.fetch_sub(1) == 1) unfinished.wake();
     }
   }
 
   void begin(int count) {
-    { std::lock_guard<std::mutex> lock(mutex); order.store((((order.load() >> 16) + 1) << 16) | static_cast<unsigned>(count), std::memory_order_release); }
-    wake.notify_all();
+    for (int part = 1; part < count; part++) {
+      WaitWord& turns = workers[static_cast<std::size_t>(part - 1)]->turns;
+      turns.value.fetch_add(1);
+      turns.wake();
+    }
   }
 };
 
 Threads::Threads(int count, bool isBatchInvariant) : state_(new State), count_(1), isBatchInvariant_(isBatchInvariant) {
   for (int part = 1; part < count; part++) {
-    try { state_->workers.emplace_back([state = state_, part] { state->work(part); }); }
+    auto worker = std::make_unique<State::Worker>();
+    State::Worker* own = worker.get();
+    try { worker->thread = std::thread([state = state_, own, part] { state->work(*own, part); }); }
     catch (const std::system_error&) { break; }
+    state_->workers.push_back(std::move(worker));
     count_ = part + 1;
   }
+  state_->count = count_;
 }
 
 Threads::~Threads() {
   state_->ending.store(true, std::memory_order_release);
-  state_->begin(0);
-  for (auto& worker : state_->workers) worker.join();
+  state_->begin(count_);
+  for (auto& worker : state_->workers) worker->thread.join();
   delete state_;
 }
 
 void Threads::dispatch(int parts, void (*call)(const void*, int), const void* body) {
   State& s = *state_;
   parts_ = s.parts = parts;
+  s.callerCore = currentCore();
   s.call = call;
   s.body = body;
   s.arrived.store(0, std::memory_order_relaxed);
-  s.unfinished.store(parts - 1, std::memory_order_release);
+  s.unfinished.value.store(static_cast<std::uint32_t>(parts - 1));
   s.begin(parts);
   call(body, 0);
-  spinThenYield(BARRIER_SPINS, [&] { return s.unfinished.load(std::memory_order_acquire) != 0; });
+  for (std::uint32_t left; (left = s.unfinished.value.load(std::memory_order_acquire)) != 0;) s.unfinished.waitWhile(left, RUN_SPIN);
 }
 
 void Threads::meet() {
   State& s = *state_;
-  const unsigned before = s.crossings.load(std::memory_order_acquire);
+  const std::uint32_t before = s.crossings.value.load(std::memory_order_acquire);
   if (s.arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == s.parts) {
     s.arrived.store(0, std::memory_order_relaxed);
-    s.crossings.fetch_add(1, std::memory_order_acq_rel);
+    s.crossings.value.fetch_add(1);
+    s.crossings.wake();
   } else {
-    spinThenYield(BARRIER_SPINS, [&] { return s.crossings.load(std::memory_order_acquire) == before; });
+    s.crossings.waitWhile(before, RUN_SPIN);
   }
 }
 

@@ -1,13 +1,13 @@
-import { availableParallelism } from 'node:os';
 import { CONTRACT_VERSION, createHostMemory, kernelTable, QdyloraError, type Backend, type Kernel, type Memory } from '@qdylora/contract';
 import type { CpuDoor, NativeFunction } from './addon-functions.ts';
 import { bestLevel, forcedLevel } from './cpu-levels.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { loadAddon } from './load-addon.ts';
 import { reserveRegions } from './reserve-regions.ts';
+import { usableThreads } from './usable-threads.ts';
 
 export interface CpuBackendOptions {
-  /** Threads of the kernels; default: all that this process may use. Results do not depend on it. */
+  /** Threads of the kernels; default: `usableThreads()`. Results do not depend on it. */
   readonly threads?: number;
   /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
   readonly level?: string;
@@ -41,7 +41,7 @@ const REGION_BYTES = 32 * 2 ** 20;
  * const backend = await createCpuBackend({ threads: 2 });
  */
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
-  const { threads = availableParallelism(), batchInvariant = false, regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
+  const { threads = usableThreads(), batchInvariant = false, regionBytes = REGION_BYTES, poison, onFallback, addonPath } = options;
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
   const levels = loaded.addon.levels(), level = options.level ?? forcedLevel() ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);

@@ -65,8 +65,21 @@ double copyBandwidth(Threads& threads, Out<float> data) {
   return 8.0 * static_cast<double>(half) / (seconds() - start) / 1e9;
 }
 
+// Microseconds of an empty run of all threads, the mean of `runs`, each after the caller alone was busy for `pauseMicroseconds`: longer pauses find the others asleep.
+double emptyRun(Threads& threads, Size runs, double pauseMicroseconds) {
+  double total = 0;
+  for (Size i = 0; i < runs; i++) {
+    for (const double end = seconds() + 1e-6 * pauseMicroseconds; seconds() < end;) {}
+    const double start = seconds();
+    threads.run(threads.count(), [](int) {});
+    total += seconds() - start;
+  }
+  return 1e6 * total / static_cast<double>(runs ? runs : 1);
+}
+
 }  // namespace
 QD_EXPORT(fmaPeak)
 QD_EXPORT(bf16Peak)
 QD_EXPORT(copyBandwidth)
+QD_EXPORT(emptyRun)
 }  // namespace qdylora::QD_LEVEL

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { cpuLevels, type CpuLevels } from '@qdylora/cpu-kernels';
+import { cpus, freemem, totalmem } from 'node:os';
+import { cpuLevels, usableThreads, type CpuLevels } from '@qdylora/cpu-kernels';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { chooseBackend } from '../../recipes/stages/choose-backend.ts';
@@ -37,7 +37,7 @@ export function addDoctorCommand(program: Command, context: Context): void {
 async function diagnose(): Promise<Diagnosis> {
   using chosen = await chooseBackend('auto');
   return {
-    version: VERSION, node: process.version, platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', threads: availableParallelism(), memoryBytes: totalmem(), freeBytes: freemem(),
+    version: VERSION, node: process.version, platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', threads: usableThreads(), memoryBytes: totalmem(), freeBytes: freemem(),
     compiler: findCompiler(), kernels: cpuLevels(), backend: chosen.label, computeDtype: chosen.fastestDtype, notice: chosen.reason,
   };
 }

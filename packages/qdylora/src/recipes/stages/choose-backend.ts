@@ -1,6 +1,5 @@
-import { availableParallelism } from 'node:os';
 import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
-import { ceilingOf, createCpuBackend, type CpuBackend } from '@qdylora/cpu-kernels';
+import { ceilingOf, createCpuBackend, usableThreads, type CpuBackend } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from './attach-adapter.ts';
 import type { Ceilings } from './op-profile.ts';
@@ -53,7 +52,7 @@ export async function chooseBackend(choice: BackendChoice, options: ChooseBacken
 const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true });
 
 async function cpuBackend({ numThreads, batchInvariant, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
-  const backend = await createCpuBackend({ threads: numThreads ?? availableParallelism(), batchInvariant, onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
+  const backend = await createCpuBackend({ threads: numThreads ?? usableThreads(), batchInvariant, onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
   return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose });
 }
