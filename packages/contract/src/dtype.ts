@@ -14,6 +14,9 @@ export interface DataOf {
 
 const CONSTRUCTORS = { f32: Float32Array, bf16: Uint16Array, i32: Int32Array, u8: Uint8Array };
 
+/** True where `data` is the typed array that holds elements of `dtype`. */
+export const isElementArray = (dtype: DType, data: unknown): boolean => data instanceof CONSTRUCTORS[dtype];
+
 /** A typed array of `length` elements of `dtype` over `buffer` (or over new zeroed memory). */
 export function typedArray<D extends DType>(dtype: D, buffer: ArrayBufferLike | null, byteOffset: number, length: number): DataOf[D] {
   const Constructor = CONSTRUCTORS[dtype];

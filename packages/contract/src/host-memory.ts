@@ -28,6 +28,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
   const regions: FreeList[] = [];
   const blocks = new Map<ArrayView, Block>();
   const scopes: Set<ArrayView>[] = [];
+  const releasedData = new WeakSet<object>(); // by typed array: reshaped views share it
   let liveBytes = 0, peakBytes = 0, disposed = false;
 
   const find = (bytes: number): { region: FreeList; offset: number } => {
@@ -65,6 +66,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     block.region.give(block.offset, block.bytes);
     block.scope?.delete(view);
     blocks.delete(view);
+    releasedData.add(view.data);
     liveBytes -= block.bytes;
   };
 
@@ -99,6 +101,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
 
   return {
     name, isHost: true, allocate, release, scoped, dispose,
+    isReleased: ({ data }) => releasedData.has(data),
     persist(...views) {
       for (const view of views) {
         const block = view && blocks.get(view);

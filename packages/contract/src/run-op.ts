@@ -1,3 +1,4 @@
+import { assertApart, assertUsable } from './assert-usable.ts';
 import { compacted, isContiguous, type ArrayView } from './array-view.ts';
 import type { Backend } from './backend.ts';
 import { MissingKernelError, QdyloraError } from './errors.ts';
@@ -11,19 +12,24 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
  * Runs one op: checks shapes, makes the outputs that `given` does not hold, calls the backend's kernel or, in host memory, the reference.
  * Strided inputs are made contiguous first, so no kernel sees a stride.
  *
- * @throws QdyloraError BAD_SHAPE where an output handed in does not fit; MissingKernelError where nothing can run the op.
+ * @throws QdyloraError BAD_SHAPE where an output handed in does not fit; DISPOSED, BAD_ARGUMENT or BAD_SHAPE where an array's memory is gone, of another type or too short, or where
+ * an output lies over memory that the op does not let it overwrite; MissingKernelError where nothing can run the op.
  */
 export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, op: Op<I, O, A>, inputs: I, attributes: A, given: Partial<O> = {}): O {
   const specs = op.shapes(inputs, attributes);
   const outputs: Record<string, ArrayView | undefined> = {};
+  const { memory } = backend;
+  if (memory.isHost) for (const [name, view] of Object.entries(inputs)) if (view) assertUsable(op.name, name, view, memory);
   for (const name of Object.keys(specs)) {
     const spec = specs[name as keyof O], own = given[name as keyof O] as ArrayView | undefined;
     if (own && spec && (own.dtype !== spec.dtype || !sameShape(own.shape, spec.shape) || !isContiguous(own))) {
       throw new QdyloraError('BAD_SHAPE', { where: op.name, problem: `expected contiguous ${spec.dtype} ${shapeText(spec.shape)} for the output ${name}, got ${own.dtype} ${shapeText(own.shape)}` });
     }
+    if (own && spec && memory.isHost) assertUsable(op.name, name, own, memory);
     if (spec && !own && op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
     outputs[name] = spec && (own ?? backend.memory.allocate(spec.dtype, spec.shape));
   }
+  if (memory.isHost) assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, given as Arrays);
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);

@@ -1,4 +1,4 @@
-import { assertShape, DTYPE_BYTES, elementCount, type ArrayView } from '@qdylora/contract';
+import { assertShape, DTYPE_BYTES, elementCount, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { assertBlockSize, blockCount } from './block-size.ts';
 import type { QuantizationKind } from './codebooks/levels-of.ts';
 import { NESTED_BLOCK_SIZE } from './double-quantize.ts';
@@ -51,7 +51,10 @@ export interface QuantizedMatrix extends QuantizedParts {
 
 export type Nf4Matrix = QuantizedMatrix;
 
-/** Puts a matrix together. @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size; UNSUPPORTED for a block size that no one reads. */
+/**
+ * Puts a matrix together. Its scales are looked at here, once, so that no kernel has to.
+ * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size; UNSUPPORTED for a block size that no one reads; NON_FINITE for a scale or level that is no number.
+ */
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   const { shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = parts, weights = elementCount(shape), blocks = blockCount(weights, blockSize);
   assertBlockSize(blockSize, 'quantized-matrix');
@@ -61,7 +64,16 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   assertShape('quantized-matrix', nested ? 'the codes of the scales' : 'absmax', (nested?.codes ?? absmax)?.shape ?? [], [blocks]);
   if (nested) assertShape('quantized-matrix', 'the scales of the scales', nested.absmax.shape, [blockCount(blocks, NESTED_BLOCK_SIZE)]);
   if (nested) assertShape('quantized-matrix', 'the map of the scales', nested.map.shape, [256]);
+  for (const [name, view] of Object.entries({ levels, absmax, 'scales of the scales': nested?.absmax, 'map of the scales': nested?.map })) if (view) assertFinite(name, view);
+  if (nested && !Number.isFinite(nested.offset)) throw notFinite('offset of the scales', 0, nested.offset);
   const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
   const byteLength = [codes, ...scales].reduce((sum, view) => sum + elementCount(view.shape) * DTYPE_BYTES[view.dtype], 0);
   return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / weights };
 }
+
+function assertFinite(name: string, { data, shape }: ArrayView<'f32'>): void {
+  for (let i = 0; i < elementCount(shape); i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
+}
+
+const notFinite = (name: string, index: number, got: number): QdyloraError =>
+  new QdyloraError('NON_FINITE', { where: 'quantized-matrix', problem: `expected finite numbers for ${name}, got ${got} at ${index}`, nextStep: 'The file is damaged, or was quantized from weights that are not finite.', details: { index } });

@@ -6,6 +6,7 @@ type F32 = ArrayView<'f32'>;
 /** y = a + b, the residual sum.  a, b: same shape  →  y; it may be the array of a or b */
 export const add = defineOp({
   name: 'add',
+  overwrites: { y: ['a', 'b'] },
   shapes(i: { a: F32; b: F32 }, _: Record<string, never>) {
     assertShape('add', 'b', i.b.shape, i.a.shape);
     return { y: { dtype: 'f32', shape: i.a.shape } };

@@ -31,6 +31,7 @@ export interface RopeAttributes { readonly headDim: number; readonly inverse: bo
  */
 export const rope = defineOp({
   name: 'rope',
+  overwrites: { y: ['x'] },
   shapes(i: { x: F32; cos: F32; sin: F32 }, _: RopeAttributes) {
     assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);

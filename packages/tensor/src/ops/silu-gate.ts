@@ -19,6 +19,7 @@ export const siluGate = defineOp({
 /** With s = sigmoid(gate):  dUp = dy·gate·s,  dGate = dy·up·s·(1 + gate·(1 − s)). dGate may be handed in as the very array of dy. */
 export const siluGateBackward = defineOp({
   name: 'silu-gate-backward',
+  overwrites: { dGate: ['dy'] },
   shapes(i: { gate: F32; up: F32; dy: F32 }, _: Record<string, never>) {
     assertShape('silu-gate-backward', 'dy', i.dy.shape, i.gate.shape);
     return { dGate: { dtype: 'f32', shape: i.gate.shape }, dUp: { dtype: 'f32', shape: i.gate.shape } };

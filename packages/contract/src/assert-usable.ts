@@ -1,0 +1,57 @@
+import type { ArrayView } from './array-view.ts';
+import { isElementArray } from './dtype.ts';
+import { DisposedError, QdyloraError } from './errors.ts';
+import type { Memory } from './memory.ts';
+import type { Arrays, Op } from './op.ts';
+import { shapeText } from './shape.ts';
+
+/** Elements from the first of a view to the one past its last: what its memory must hold. */
+function extentOf({ shape, strides }: ArrayView): number {
+  let last = 0;
+  for (let axis = 0; axis < shape.length; axis++) {
+    if (shape[axis] === 0) return 0;
+    last += (shape[axis]! - 1) * strides[axis]!;
+  }
+  return last + 1;
+}
+
+/**
+ * Checks that an array's memory is there before a kernel reads it: of its element type, long enough for its shape, not disposed, not given back.
+ * Typed arrays are aligned to their elements by JavaScript itself.
+ *
+ * @throws QdyloraError DISPOSED, BAD_ARGUMENT (element type) or BAD_SHAPE (too short).
+ */
+export function assertUsable(where: string, name: string, view: ArrayView, memory: Memory): void {
+  if (!isElementArray(view.dtype, view.data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected the elements of ${view.dtype} for ${name}, got ${view.data?.constructor?.name ?? typeof view.data}` });
+  const extent = extentOf(view);
+  if ((extent > 0 && view.data.buffer.byteLength === 0) || memory.isReleased?.(view)) throw new DisposedError(`array ${name} of ${where}`);
+  if (view.data.length < extent) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected at least ${extent} elements for ${name} ${shapeText(view.shape)}, got ${view.data.length}` });
+}
+
+/**
+ * Refuses outputs handed in that share memory with an input or with each other, except an output that lies exactly over an input which the op lets it overwrite.
+ * Outputs that the backend makes are fresh, so only those in `given` are looked at.
+ *
+ * @throws QdyloraError BAD_ARGUMENT naming both arrays.
+ */
+export function assertApart(op: Pick<Op, 'name' | 'overwrites'>, inputs: Arrays, given: Arrays): void {
+  const own = Object.entries(given).filter((entry): entry is [string, ArrayView] => entry[1] !== undefined);
+  own.forEach(([name, output], i) => {
+    const others = own.slice(0, i);
+    for (const [other, view] of [...Object.entries(inputs), ...others]) {
+      if (!view || !overlaps(output, view)) continue;
+      const mayOverwrite = op.overwrites?.[name]?.includes(other) && output.data.byteOffset === view.data.byteOffset && extentOf(output) === extentOf(view) && output.dtype === view.dtype;
+      if (mayOverwrite && inputs[other] === view) continue;
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where: op.name, problem: `expected memory of its own for the output ${name}, got some of ${other}'s`,
+        nextStep: op.overwrites?.[name] ? `It may lie exactly over ${op.overwrites[name].join(' or ')}.` : 'An op says in `overwrites` which outputs may lie exactly over which inputs.',
+      });
+    }
+  });
+}
+
+function overlaps(a: ArrayView, b: ArrayView): boolean {
+  if (a.data.buffer !== b.data.buffer) return false;
+  const [startA, startB] = [a.data.byteOffset, b.data.byteOffset];
+  return startA < startB + extentOf(b) * b.data.BYTES_PER_ELEMENT && startB < startA + extentOf(a) * a.data.BYTES_PER_ELEMENT;
+}
