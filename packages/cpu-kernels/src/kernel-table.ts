@@ -1,4 +1,5 @@
 import type { BoundKernel } from '@qdylora/contract';
+import { adamw8bitStepKernels } from '../kernels/adamw-8bit-step/adamw-8bit-step.ts';
 import { adamwStepKernels } from '../kernels/adamw-step/adamw-step.ts';
 import { adaptedLinearKernels } from '../kernels/adapted-linear/adapted-linear.ts';
 import { addKernels } from '../kernels/add/add.ts';
@@ -10,6 +11,8 @@ import { embeddingKernels } from '../kernels/embedding/embedding.ts';
 import { fillKernels } from '../kernels/fill/fill.ts';
 import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
+import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts';
+import { lionStepKernels } from '../kernels/lion-step/lion-step.ts';
 import { matmulNf4Kernels } from '../kernels/matmul-nf4/matmul-nf4.ts';
 import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize-blockwise.ts';
 import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
@@ -22,8 +25,8 @@ import type { CpuDoor } from './addon-functions.ts';
 
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
-  adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dropoutKernels, embeddingKernels, fillKernels, linearCrossEntropyKernels, linearKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
+  adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
+  dropoutKernels, embeddingKernels, fillKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, siluGateKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 

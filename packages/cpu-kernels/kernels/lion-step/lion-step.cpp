@@ -1,0 +1,28 @@
+// One Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g), m ← β₂m + (1−β₂)g, with g = gradient · gradientScale and sign(0) = 0.
+// Each thread owns one contiguous share of the elements, each lane one element.
+// Reads 12 and writes 8 bytes per element: bound by memory.
+// Assumes nothing; lengths are checked below. Coefficients are computed in float64 and rounded once.
+// Not done: fused multiply-adds: the step is bound by memory, and the sign of a sum of two products shall not depend on the level.
+#include "../../native/elementwise.h"
+#include "../../native/lion-rule.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Size count, double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
+  QD_NEED(gradient, count);
+  QD_NEED(parameter, count);
+  QD_NEED(m, count);
+  const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
+  elementwise(threads, count, [&](Size i, int n) {
+    F32x p = loadFirst(parameter.data + i, n), first = loadFirst(m.data + i, n);
+    rule.update(loadFirst(gradient.data + i, n), p, first);
+    storeFirst(parameter.data + i, p, n);
+    storeFirst(m.data + i, first, n);
+  });
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(lionStep)
+}  // namespace qdylora::QD_LEVEL
