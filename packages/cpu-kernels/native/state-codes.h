@@ -45,31 +45,35 @@ struct DynamicMap {
     return limitsFrom(levels) && fits(map);
   }
 
-  QD_INLINE F32x decode(I32x codes) const {
-    const I32x fromZero = codes - ZERO, away = SIGNED ? (fromZero < 0 ? -fromZero : fromZero) : fromZero;
-    const F32x q = toF32(SIGNED ? away + away + 1 : away + 1);
-    const I32x exponent = asI32(q) >> 23;
-    const F32x value = fma(Table16(stride).at(exponent), q - asF32(asI32(q) & 0x7f800000), Table16(start).at(exponent));
-    return SIGNED ? asF32(asI32(value) ^ (fromZero & INT32_MIN)) : value;
-  }
-
-  // Codes of numbers in [-1, 1], or [0, 1]. NaN becomes some code.
-  QD_INLINE I32x encode(F32x x) const {
-    const F32x size = larger(SIGNED ? absolute(x) : x, all(0x1p-24f));
-    const I32x pair = asI32(size) >> 24;
-    const I32x s = Table16I(segment).at(pair) - (size > Table16(limit).at(pair));
-    const I32x place = toI32(fma(size, Table16(slope).at(s), Table16(offset).at(s))), most = Table16I(last).at(s), level = place < most ? place : most;
-    return SIGNED ? larger(ZERO + (x < F32x{} ? -level : level), I32x{}) : level;  // there is a level 1, but none at -1
-  }
-
- private:
-  // Table16 takes indices modulo 16. A table of whole numbers is one of floats with those bits.
-  struct Table16I {
-    Table16 bits;
-    explicit QD_INLINE Table16I(const std::int32_t* t) : bits(reinterpret_cast<const float*>(t)) {}
-    QD_INLINE I32x at(I32x index) const { return asI32(bits.at(index)); }
+  // Looks levels up in tables that stay in registers over a loop.
+  struct Decoder {
+    Table16 start, stride;
+    explicit QD_INLINE Decoder(const DynamicMap& map) : start(map.start), stride(map.stride) {}
+    QD_INLINE F32x operator()(I32x codes) const {
+      const I32x fromZero = codes - ZERO, sign = fromZero >> 31, away = SIGNED ? (fromZero ^ sign) - sign : fromZero;
+      const F32x q = toF32(SIGNED ? away + away + 1 : away + 1);
+      const I32x exponent = asI32(q) >> 23;
+      const F32x value = fma(stride.at(exponent), q - asF32(asI32(q) & 0x7f800000), start.at(exponent));
+      return SIGNED ? asF32(asI32(value) | (sign & INT32_MIN)) : value;
+    }
   };
 
+  // Codes of numbers in [-1, 1], or [0, 1]; NaN becomes some code.
+  struct Encoder {
+    Table16 limit, segment, slope, offset, last;
+    explicit QD_INLINE Encoder(const DynamicMap& map) : limit(map.limit), segment(bitsOf(map.segment)), slope(map.slope), offset(map.offset), last(bitsOf(map.last)) {}
+    QD_INLINE I32x operator()(F32x x) const {
+      const F32x size = larger(SIGNED ? absolute(x) : x, all(0x1p-24f));
+      const I32x pair = asI32(size) >> 24;
+      const I32x s = asI32(segment.at(pair)) - (size > limit.at(pair));
+      const I32x place = toI32(fma(size, slope.at(s), offset.at(s))), level = smaller(place, asI32(last.at(s))), sign = asI32(x) >> 31;
+      return SIGNED ? larger(ZERO + ((level ^ sign) - sign), I32x{}) : level;  // there is a level 1, but none at -1
+    }
+    // A table of whole numbers is one of floats with those bits.
+    static const float* bitsOf(const std::int32_t* table) { return reinterpret_cast<const float*>(table); }
+  };
+
+ private:
   bool limitsFrom(const float* levels) {
     for (int i = 0; i < 16; i++) limit[i] = __builtin_inff(), segment[i] = 0;
     for (int s = 0; s + 1 < SEGMENTS; s++) {
@@ -119,7 +123,7 @@ QD_INLINE void storeFirstBytes(std::uint8_t* p, I32x v, int n) {
   for (int i = 0; i < n; i++) p[i] = static_cast<std::uint8_t>(v[i]);
 }
 
-// Codes of values / absmax; a number > 0 never gets a code below `least` (0 or 1). `values` are scratch afterwards.
+// Codes of values / absmax; a number > 0 never gets a code below `LEAST` (0 or 1). `values` are scratch afterwards.
 template <int LEAST, bool SIGNED>
 QD_INLINE void encodeStates(const DynamicMap<SIGNED>& map, float* values, int count, float absmax, std::uint8_t* codes) {
   float scale = 1;
@@ -128,12 +132,16 @@ QD_INLINE void encodeStates(const DynamicMap<SIGNED>& map, float* values, int co
     absmax *= 0x1p64f;
   }
   if (absmax > 0) scale = 1 / absmax;
-  for (int i = 0; i < count; i += WIDTH) {
+  const typename DynamicMap<SIGNED>::Encoder encode(map);
+  const float smallest = map.smallest;
+  const auto codesAt = [&](int i) QD_INLINE_BODY {
     const F32x value = load(values + i), x = value * scale;
-    I32x code = map.encode(LEAST ? larger(x, all(map.smallest)) : x);
-    if (LEAST) code = code & (value > F32x{});
-    storeFirstBytes(codes + i, code, smaller(WIDTH, count - i));
-  }
+    const I32x code = encode(LEAST ? larger(x, all(smallest)) : x);
+    return LEAST ? code & (value > F32x{}) : code;
+  };
+  int i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) storeFirstBytes(codes + i, codesAt(i), WIDTH);
+  if (i < count) storeFirstBytes(codes + i, codesAt(i), count - i);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { eventQueue, type EventQueue } from './event-queue.ts';
 import type { TrainEvent } from './train-events.ts';
 
-const step = (n: number): TrainEvent => ({ type: 'step', step: n, totalSteps: 9, epoch: 0, loss: 1, rank: 1, learningRate: 1, gradNorm: 1, tokens: 1, tokensPerSecond: 1, stepSeconds: 1, residentBytes: 1 });
+const step = (n: number): TrainEvent => ({ type: 'step', step: n, totalSteps: 9, epoch: 0, loss: 1, rank: 1, learningRate: 1, gradNorm: 1, tokens: 1, tokensPerSecond: 1, stepSeconds: 1, residentBytes: 1, optimizerResidentBytes: 1, optimizerPagedBytes: 0, pageIns: 0, pageWaitSeconds: 0 });
 const warning = (n: number): TrainEvent => ({ type: 'warning', code: 'NO_TOKENS', message: '', step: n });
 const queueOf = (mostWaiting?: number): EventQueue<TrainEvent> => eventQueue({ isDroppable: ({ type }) => type === 'step', mostWaiting });
 const drained = async (queue: AsyncIterable<TrainEvent>): Promise<[string, number][]> => {

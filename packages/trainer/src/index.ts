@@ -6,8 +6,12 @@ export { learningRateSchedule, SCHEDULE_NAMES, type LearningRateSchedule, type S
 export { LOCK_FILE, lockFolder, type FolderLock } from './lock-folder.ts';
 export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
-export { createOptimizer, OPTIMIZER_NAMES, type OptimizerOptions } from './optimizers/create-optimizer.ts';
-export type { Optimizer, OptimizerState, OptimizerUpdate, RowRange, SavedArray, SavedOptimizerState, StateArray, StepCounts } from './optimizers/optimizer.ts';
+export { createOptimizer, isPaged, OPTIMIZER_NAMES, type OptimizerOptions } from './optimizers/create-optimizer.ts';
+export { lion, type LionOptions } from './optimizers/lion.ts';
+export type { Optimizer, OptimizerLedger, OptimizerState, OptimizerUpdate, RowRange, SavedArray, SavedOptimizerState, StateArray, StepCounts } from './optimizers/optimizer.ts';
+export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
+export type { PageStore } from './optimizers/paging/page-store.ts';
+export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './passes-of-step.ts';
 export { findCheckpoint, resumeState, type FoundCheckpoint } from './resume-state.ts';

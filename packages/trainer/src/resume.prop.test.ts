@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { numbersOf } from '../test/tiny-model.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../test/tiny-run.ts';
-import { lockFolder, OPTIMIZER_FILE, PARAMETERS_FILE, sgd, train, type TrainEvent } from './index.ts';
+import { lockFolder, OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from './index.ts';
 
 const bytesOf = (folder: string, step: number, file: string): Buffer => readFileSync(join(folder, 'checkpoints', `step-${step}`, file));
 const lossesOf = (events: readonly TrainEvent[]): [number, number, number | null][] => events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.rank]] : []));
@@ -16,14 +16,19 @@ const checkpointsIn = (folder: string): string[] => readdirSync(join(folder, 'ch
 const failureOf = (options: TinyRunOptions): Promise<QdyloraError> => tinyTrain(options).result.then(() => { throw new Error('it did not fail'); }, (error: unknown) => error as QdyloraError);
 const finished = (folder: string, totalSteps: number, every = 2) => tinyTrain({ totalSteps, save: { folder, every, totalLimit: 9 } }).result;
 
+/** Adapters of 64 x 64: 8-bit states for A, and for B. */
+const WIDE = { hidden: 64, adapter: { ranks: [1, 16, 64] } };
+const EVERYTHING_ON = { rankSchedule: 'sandwich', updateRule: 'newest_block', dropout: 0.3, recompute: false, packing: true, microBatchSize: 2, accumulate: 2, total: 5, stop: 3 } as const;
+
 describe('a resumed run', () => {
   it('computes what the uninterrupted one did, bit for bit: losses, weights, moments', async () => {
     const evaluate = { every: 3, run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: (step * 7) % 5 }] }) };
     await fc.assert(fc.asyncProperty(fc.record({
       rankSchedule: fc.constantFrom(...RANK_SCHEDULES), updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const), dropout: fc.constantFrom(0, 0.3), recompute: fc.boolean(),
-      microBatchSize: fc.integer({ min: 1, max: 3 }), accumulate: fc.integer({ min: 1, max: 2 }), total: fc.integer({ min: 2, max: 8 }), stop: fc.integer({ min: 1, max: 8 }),
+      optimizerName: fc.constantFrom(...OPTIMIZER_NAMES), packing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 3 }), accumulate: fc.integer({ min: 1, max: 2 }), total: fc.integer({ min: 2, max: 8 }), stop: fc.integer({ min: 1, max: 8 }),
     }), async ({ updateRule, dropout, total, stop, ...rest }) => {
-      const whole = temporaryFolder(), broken = temporaryFolder(), options = (extra: TinyRunOptions) => tinyOptions({ ...rest, adapter: { updateRule, dropout }, totalSteps: total, evaluate, ...extra });
+      const whole = temporaryFolder(), broken = temporaryFolder(), paging = { budgetBytes: 6000, folder: broken };
+      const options = (extra: TinyRunOptions) => tinyOptions({ ...rest, ...WIDE, paging, adapter: { ...WIDE.adapter, updateRule, dropout }, totalSteps: total, evaluate, ...extra });
       const expected = await eventsOf(train(options({ save: { folder: whole } }))), controller = new AbortController();
       const first = train(options({ save: { folder: broken }, signal: controller.signal })), seen: TrainEvent[] = [];
       try {
@@ -38,7 +43,7 @@ describe('a resumed run', () => {
       for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE]) expect(bytesOf(broken, total, file).equals(bytesOf(whole, total, file)), file).toBe(true);
       const bestOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === 'done' ? [e.result.best] : []));
       expect(bestOf(later)).toEqual(bestOf(expected));
-    }), { numRuns: 12 });
+    }), { numRuns: 12, examples: OPTIMIZER_NAMES.map((optimizerName): [typeof EVERYTHING_ON & { optimizerName: string }] => [{ ...EVERYTHING_ON, optimizerName }]) });
   });
 
   it('starts anew where there is no checkpoint yet', async () => {
@@ -117,6 +122,14 @@ describe('a resumed run', () => {
     const options = tinyOptions({ adapter: { ranks: [1, 2] }, save: { folder }, resume: 'latest' }), before = numbersOf(options.adapted.parameters());
     await expect(train(options).result).rejects.toMatchObject({ code: 'BAD_RESUME' });
     expect(numbersOf(options.adapted.parameters())).toEqual(before);
+  });
+
+  it.each([['adamw_8bit', 'paged_adamw_8bit'], ['paged_adamw_32bit', 'adamw_32bit']])('of %s goes on as %s: the same bits', async (first, second) => {
+    const whole = temporaryFolder(), folder = temporaryFolder(), paging = { budgetBytes: 6000, folder }, options = { ...WIDE, paging, totalSteps: 4 };
+    await tinyTrain({ ...options, optimizerName: first, save: { folder: whole } }).result;
+    await tinyTrain({ ...options, optimizerName: first, totalSteps: 2, save: { folder } }).result;
+    await tinyTrain({ ...options, optimizerName: second, save: { folder }, resume: 'latest' }).result;
+    for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE]) expect(bytesOf(folder, 4, file).equals(bytesOf(whole, 4, file)), file).toBe(true);
   });
 
   it('with another optimizer says so', async () => {

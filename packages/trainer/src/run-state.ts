@@ -65,9 +65,9 @@ export function parseRunState(path: string, json: unknown): RunState {
   };
 }
 
-/** Throws BAD_RESUME, listing every value that differs from the first run's. */
+/** Throws BAD_RESUME, listing every value that differs from the first run's. null is the same as none, so that a key that a later version adds does not end a run of before. */
 export function assertSameRun(path: string, saved: RunIdentity, own: RunIdentity): void {
-  const text = (value: unknown): string => (value === undefined ? 'nothing' : canonicalJson(value));
+  const text = (value: unknown): string => (value === undefined || value === null ? 'nothing' : canonicalJson(value));
   const different = [...new Set([...Object.keys(saved), ...Object.keys(own)])].sort().filter((name) => text(saved[name]) !== text(own[name]));
   if (different.length === 0) return;
   throw new QdyloraError('BAD_RESUME', {

@@ -28,7 +28,7 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = { f32: 'F32', 
  */
 export async function saveState(path: string, { backend, optimizer, progress, identity }: RunParts, { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {}): Promise<void> {
   const { counts, arrays } = optimizer.state();
-  const parameters = await tensorsOf(new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), assertFinite), states = await tensorsOf(arrays);
+  const { isHost } = backend.memory, parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), assertFinite), states = await tensorsOf(isHost, arrays);
   const text = canonicalJson(runStateJson({ progress, counts, identity }));
   await writeFolderAtomically(path, async (folder) => {
     writeSafetensors(join(folder, PARAMETERS_FILE), parameters, { fs });
@@ -38,16 +38,18 @@ export async function saveState(path: string, { backend, optimizer, progress, id
   }, { replace: true, fs });
 }
 
-/** Host memory is written from where it lies; other memory is read out first. */
-async function tensorsOf(arrays: ReadonlyMap<string, StateArray>, check?: (name: string, values: DataOf[DType]) => void): Promise<TensorToWrite[]> {
+/** Host memory is written from where it lies, pages are gathered one array at a time as they are written; other memory is read out first. */
+async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray>, check?: (name: string, values: DataOf[DType]) => void): Promise<TensorToWrite[]> {
   const tensors: TensorToWrite[] = [];
   for (const [name, array] of arrays) {
-    const values = array.peek() ?? await array.read();
-    check?.(name, values);
-    tensors.push({ name, dtype: SAFETENSORS_NAMES[array.dtype], shape: array.shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) });
+    const values = isHost ? null : await array.read();
+    check?.(name, values ?? array.peek()!);
+    tensors.push({ name, dtype: SAFETENSORS_NAMES[array.dtype], shape: array.shape, bytes: () => bytesOf(values ?? array.peek()!) });
   }
   return tensors;
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
 function assertFinite(name: string, values: DataOf[DType]): void {
   const bad = (values as Float32Array).findIndex((value) => !Number.isFinite(value));

@@ -13,8 +13,10 @@ export interface PlanEvent {
   /** Events that the run had emitted when that checkpoint was written: where a log of events is to be cut. */
   readonly eventsOffset: number;
   readonly trainableCount: number;
-  /** Gradients and optimizer state. */
+  /** Gradients and optimizer state in memory. */
   readonly optimizerBytes: number;
+  /** Optimizer state on pages. */
+  readonly optimizerPagedBytes: number;
 }
 
 export interface StepEvent {
@@ -35,6 +37,14 @@ export interface StepEvent {
   readonly stepSeconds: number;
   /** Memory of the whole process, in bytes. */
   readonly residentBytes: number;
+  /** Optimizer state in memory. */
+  readonly optimizerResidentBytes: number;
+  /** Optimizer state on pages; 0 for an optimizer that isn't paged. */
+  readonly optimizerPagedBytes: number;
+  /** Pages that this step brought in. */
+  readonly pageIns: number;
+  /** Part of `stepSeconds` spent on moving pages. */
+  readonly pageWaitSeconds: number;
 }
 
 /** Held-out loss of one rank; rank null: the model without adapters. */

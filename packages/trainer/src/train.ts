@@ -2,6 +2,7 @@ import { createRng, elementCount, QdyloraError, type Rng } from '@qdylora/contra
 import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
 import { nextTurn } from './event-loop.ts';
 import { eventQueue, type EventQueue } from './event-queue.ts';
+import { stateNameOf } from './optimizers/create-optimizer.ts';
 import { passesOfStep } from './passes-of-step.ts';
 import { freshProgress, type RunIdentity, type RunProgress } from './run-state.ts';
 import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
@@ -96,7 +97,7 @@ const isDue = (every: number | null | undefined, step: number, totalSteps: numbe
 
 /** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
 function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Run {
-  const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: optimizer.name };
+  const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   optimizer.prepare(backend);
   const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };
   const emit = (event: TrainEvent): void => {
@@ -105,7 +106,7 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   };
   const warn = (code: WarningCode, message: string): void => emit({ type: 'warning', code, message, step: progress.step });
   const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
-  emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength });
+  emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes });
   for (const { code, message } of warnings) warn(code, message);
   return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, emit, warn };
 }
@@ -113,16 +114,17 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
 /** One optimizer step and what follows from it. */
 async function stepNow(run: Run): Promise<void> {
   const { options, progress, dropout } = run, { batches, model, sampler, optimizer, schedule, maxGradNorm, computeDtype, recompute, signal, clock } = options;
-  const index = progress.step, start = clock(), learningRate = schedule.at(index);
+  const index = progress.step, start = clock(), before = optimizer.ledger(), learningRate = schedule.at(index);
   const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
   const outcome = await runStep(passes, optimizer, { learningRate, maxGradNorm, rows, computeDtype, recompute, signal, dropout: { rng: dropout, step: index } });
-  const stepSeconds = clock() - start, { loss, gradNorm, tokens } = outcome;
+  const stepSeconds = clock() - start, { loss, gradNorm, tokens } = outcome, { residentBytes, pagedBytes, pageIns, waitSeconds } = optimizer.ledger();
   progress.step++;
   progress.epoch = batches.epochAt(index);
   progress.tokens += tokens;
   run.emit({
     type: 'step', step: progress.step, totalSteps: options.totalSteps, epoch: progress.epoch, loss, rank, learningRate, gradNorm, tokens,
     tokensPerSecond: stepSeconds > 0 ? tokens / stepSeconds : 0, stepSeconds, residentBytes: process.memoryUsage.rss(),
+    optimizerResidentBytes: residentBytes, optimizerPagedBytes: pagedBytes, pageIns: pageIns - before.pageIns, pageWaitSeconds: waitSeconds - before.waitSeconds,
   });
   judgeStep(run, outcome);
 }

@@ -16,7 +16,7 @@ interface Modules { readonly embedding: EmbeddingTable; readonly blocks: readonl
 /** The smallest model with everything that training meets: embedding → two blocks x + linear(norm(x)) → head and loss. Frozen unless somebody trains it. */
 export interface TinyModel extends LossModel, AdaptableModel<TinyModel> { readonly modules: Modules }
 
-export function tinyModel(backend: Backend = createHostBackend({ poison: true }), seed = 3): TinyModel {
+export function tinyModel(backend: Backend = createHostBackend({ poison: true }), seed = 3, hidden = HIDDEN): TinyModel {
   const weight = (name: string, shape: readonly number[], scale: number, shift = 0): Parameter => {
     const rng = createRng(seed).named(name), view = backend.memory.allocate('f32', shape);
     backend.memory.persist(view);
@@ -24,12 +24,12 @@ export function tinyModel(backend: Backend = createHostBackend({ poison: true })
     return new Parameter(name, view);
   };
   const block = (i: number) => ({
-    norm: new RmsNormLayer(`blocks.${i}.norm`, weight(`blocks.${i}.norm`, [HIDDEN], 0.1, 1), 1e-6),
-    linear: new Linear(`blocks.${i}.linear`, weight(`blocks.${i}.linear`, [HIDDEN, HIDDEN], 0.4)),
+    norm: new RmsNormLayer(`blocks.${i}.norm`, weight(`blocks.${i}.norm`, [hidden], 0.1, 1), 1e-6),
+    linear: new Linear(`blocks.${i}.linear`, weight(`blocks.${i}.linear`, [hidden, hidden], 0.4)),
   });
   return modelOver(backend, {
-    embedding: new EmbeddingTable('embedding', weight('embedding', [VOCABULARY, HIDDEN], 1)), blocks: [block(0), block(1)],
-    head: new Linear('head', weight('head', [VOCABULARY, HIDDEN], 0.5)),
+    embedding: new EmbeddingTable('embedding', weight('embedding', [VOCABULARY, hidden], 1)), blocks: [block(0), block(1)],
+    head: new Linear('head', weight('head', [VOCABULARY, hidden], 0.5)),
   });
 }
 
@@ -78,8 +78,8 @@ export function tinyExamples(count: number, seed = 1): Example[] {
   });
 }
 
-export const tinyBatches = (count = 24, microBatchSize = 2, gradientAccumulationSteps = 2) =>
-  createBatches(tinyExamples(count), { microBatchSize, gradientAccumulationSteps, shuffle: true, seed: 4, packing: false, maxSeqLength: 16 });
+export const tinyBatches = (count = 24, microBatchSize = 2, gradientAccumulationSteps = 2, packing = false) =>
+  createBatches(tinyExamples(count), { microBatchSize, gradientAccumulationSteps, shuffle: true, seed: 4, packing, maxSeqLength: 16 });
 
 export const tinyBatch = (count = 4, seed = 1) => collate(tinyExamples(count, seed));
 

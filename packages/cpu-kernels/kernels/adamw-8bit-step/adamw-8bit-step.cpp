@@ -17,18 +17,23 @@ using VMap = DynamicMap<false>;
 // `m`, `v`: the new moments in float32, up to whole vectors.
 QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMap, const float* gradient, float* parameter, const std::uint8_t* mCodes, const std::uint8_t* vCodes,
                           int count, float* m, float* v, float& mAbsmax, float& vAbsmax) {
+  const AdamwRates rates = r;
+  const MMap::Decoder decodeM(mMap);
+  const VMap::Decoder decodeV(vMap);
   const F32x mScale = all(r.beta1 * mAbsmax), vScale = all(r.beta2 * vAbsmax);
   F32x mMost{}, vMost{};
-  for (int i = 0; i < count; i += WIDTH) {
-    const int n = smaller(WIDTH, count - i);
-    const F32x g = loadFirst(gradient + i, n) * r.scale;
-    const F32x first = mMap.decode(loadFirstBytes(mCodes + i, n, MMap::ZERO)) * mScale + r.rest1 * g, second = vMap.decode(loadFirstBytes(vCodes + i, n, VMap::ZERO)) * vScale + r.rest2 * g * g;
-    storeFirst(parameter + i, loadFirst(parameter + i, n) * r.keep - (r.stepSize * first) / (squareRoot(second) + r.epsilon), n);
+  const auto update = [&](int i, int n) QD_INLINE_BODY {
+    const F32x g = loadFirst(gradient + i, n) * rates.scale;
+    const F32x first = decodeM(loadFirstBytes(mCodes + i, n, MMap::ZERO)) * mScale + rates.rest1 * g, second = decodeV(loadFirstBytes(vCodes + i, n, VMap::ZERO)) * vScale + rates.rest2 * g * g;
+    storeFirst(parameter + i, loadFirst(parameter + i, n) * rates.keep - (rates.stepSize * first) / (squareRoot(second) + rates.epsilon), n);
     store(m + i, first);
     store(v + i, second);
     mMost = larger(mMost, absolute(first));
     vMost = larger(vMost, second);
-  }
+  };
+  int i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) update(i, WIDTH);
+  if (i < count) update(i, count - i);
   mAbsmax = largestOf(mMost);
   vAbsmax = largestOf(vMost);
 }

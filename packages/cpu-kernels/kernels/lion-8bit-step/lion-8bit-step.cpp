@@ -13,16 +13,20 @@ using MMap = DynamicMap<true>;
 
 // `m`: the new momentum in float32, up to whole vectors. Returns its largest magnitude.
 QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gradient, float* parameter, const std::uint8_t* codes, int count, float* m, float absmax) {
+  const LionRule own = rule;
+  const MMap::Decoder decode(map);
   const F32x scale = all(absmax);
   F32x most{};
-  for (int i = 0; i < count; i += WIDTH) {
-    const int n = smaller(WIDTH, count - i);
-    F32x p = loadFirst(parameter + i, n), first = map.decode(loadFirstBytes(codes + i, n, MMap::ZERO)) * scale;
-    rule.update(loadFirst(gradient + i, n), p, first);
+  const auto update = [&](int i, int n) QD_INLINE_BODY {
+    F32x p = loadFirst(parameter + i, n), first = decode(loadFirstBytes(codes + i, n, MMap::ZERO)) * scale;
+    own.update(loadFirst(gradient + i, n), p, first);
     storeFirst(parameter + i, p, n);
     store(m + i, first);
     most = larger(most, absolute(first));
-  }
+  };
+  int i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) update(i, WIDTH);
+  if (i < count) update(i, count - i);
   return largestOf(most);
 }
 

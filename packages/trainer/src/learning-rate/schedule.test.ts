@@ -5,7 +5,7 @@ import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './sched
 const options = fc.record({ name: fc.constantFrom(...SCHEDULE_NAMES), totalSteps: fc.integer({ min: 1, max: 200 }), warmupRatio: fc.double({ min: 0, max: 1, noNaN: true }), minLearningRateRatio: fc.double({ min: 0, max: 1, noNaN: true }) });
 
 describe('every schedule', () => {
-  it('stays between 0 and the peak, and never rises after the warm-up', () => {
+  it('stays between 0 and the peak, and rises after the warm-up only where it restarts', () => {
     fc.assert(fc.property(options, (chosen) => {
       const { at, warmupSteps } = learningRateSchedule({ ...chosen, learningRate: 2e-4 });
       for (let step = 0; step < chosen.totalSteps; step++) {
@@ -21,6 +21,16 @@ describe('every schedule', () => {
     expect([at(0), at(6), at(7)]).toEqual([0, 6 / 7, 1]);
   });
 
+  it('restarts a cosine as often as asked', () => {
+    const { at } = learningRateSchedule({ name: 'cosine_with_restarts', learningRate: 1, totalSteps: 30, numCycles: 3 }), rates = Array.from({ length: 30 }, (_, step) => at(step));
+    expect(rates.flatMap((rate, step) => (step > 0 && rate > rates[step - 1]! ? [step] : []))).toEqual([10, 20]);
+  });
+
+  it('lets the last tenth of warmup_stable_decay fall, where nobody says how much', () => {
+    const { at } = learningRateSchedule({ name: 'warmup_stable_decay', learningRate: 1, totalSteps: 50, warmupSteps: 5 });
+    expect([at(5), at(45), at(46) < 1, at(50)]).toEqual([1, 1, true, 0]);
+  });
+
   it('lets warmupSteps win over warmupRatio', () => {
     expect(learningRateSchedule({ name: 'linear', learningRate: 1, totalSteps: 50, warmupSteps: 2, warmupRatio: 0.5 }).warmupSteps).toBe(2);
   });
@@ -29,7 +39,10 @@ describe('every schedule', () => {
     expect(learningRateSchedule({ name: 'cosine', learningRate: 1, totalSteps: 40, minLearningRateRatio: 0.1 }).at(40)).toBeCloseTo(0.1, 12);
   });
 
-  it.each([[{ name: 'cosin' as ScheduleName }, /one of constant, constant_with_warmup, linear, cosine, got cosin/], [{ warmupRatio: 1.5 }, /warmup_ratio, got 1\.5/], [{ learningRate: NaN }, /learning_rate, got NaN/], [{ warmupSteps: 2.5 }, /warmup_steps, got 2\.5/]])('refuses %o', (change, message) => {
+  it.each([[{ name: 'cosin' as ScheduleName }, /one of constant, .*, warmup_stable_decay, got cosin/], [{ warmupRatio: 1.5 }, /warmup_ratio, got 1\.5/], [{ learningRate: NaN }, /learning_rate, got NaN/], [{ warmupSteps: 2.5 }, /warmup_steps, got 2\.5/],
+    [{ numCycles: 2 }, /expected lr_scheduler cosine or cosine_with_restarts for lr_num_cycles 2, got linear/], [{ power: 2 }, /lr_scheduler polynomial for lr_power 2, got linear/],
+    [{ name: 'polynomial' as const, power: 0 }, /a number > 0 for lr_power, got 0/], [{ name: 'warmup_stable_decay' as const, numDecaySteps: 11 }, /within 0…10 for lr_num_decay_steps, got 11/],
+  ])('refuses %o', (change, message) => {
     expect(() => learningRateSchedule({ name: 'linear', learningRate: 1, totalSteps: 10, ...change })).toThrow(message);
   });
 });

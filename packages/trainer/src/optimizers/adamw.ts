@@ -1,8 +1,14 @@
-import { assertArgument, runOp } from '@qdylora/contract';
-import { adamwStep, type Parameter } from '@qdylora/tensor';
+import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { adamw8bitStep, adamwStep, type AdamwAttributes, type Parameter } from '@qdylora/tensor';
+import { dynamicMaps, type DynamicMaps } from './dynamic-maps.ts';
 import type { Optimizer } from './optimizer.ts';
-import { parameterStates, partOf } from './parameter-states.ts';
+import type { PagingOptions } from './paging/paged-states.ts';
+import { parameterStates, type StatePart } from './parameter-states.ts';
+import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
 import { stepCounter } from './step-counter.ts';
+
+type F32 = ArrayView<'f32'>;
+type U8 = ArrayView<'u8'>;
 
 export interface AdamwOptions {
   readonly learningRate: number;
@@ -16,39 +22,50 @@ export interface AdamwOptions {
   readonly weightDecay?: number;
   /** Which parameters decay: by default those with at least two axes, so neither norms nor biases. */
   readonly decays?: (parameter: Parameter) => boolean;
+  /** Of m and v; 32 by default. 8: codes in blocks of 256 with a scale each; tensors below 4,096 elements stay in 32 bits. */
+  readonly bits?: 8 | 32;
+  /** Keeps the state within a budget; the rest goes to a file. The result is the same, bit for bit. */
+  readonly paging?: PagingOptions;
 }
 
 export const isMatrix = ({ view }: Parameter): boolean => view.shape.length >= 2;
 
 /**
- * AdamW with float32 moments, in torch's order of operations (Loshchilov & Hutter 2019). A row counts its own updates, so that a block of ranks
- * that trains rarely is bias-corrected by its own age.
+ * AdamW in torch's order of operations (Loshchilov & Hutter 2019), with moments in float32 or in 8 bits (Dettmers et al. 2022). A row counts its own updates, so that a
+ * block of ranks that trains rarely is bias-corrected by its own age.
  *
  * @throws QdyloraError BAD_ARGUMENT for options outside their range; UNSUPPORTED (at the first step) for a parameter that is no float32.
  */
 export function adamw(parameters: readonly Parameter[], options: AdamwOptions): Optimizer {
-  const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decays = isMatrix } = options;
+  const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decays = isMatrix, bits = 32, paging } = options;
   check(options);
-  const states = parameterStates(parameters, ['m', 'v']), counter = stepCounter();
+  const states = parameterStates(parameters, (bits === 8 ? eightBitLayout : float32Layout)(['m', 'v']), paging), counter = stepCounter(), maps = dynamicMaps();
+  const dispose = (): void => {
+    maps.release();
+    states.dispose();
+  };
   return {
-    name: 'adamw_32bit', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
+    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, prepare: states.prepare,
     step(update) {
-      const backend = states.backend();
-      for (const stretch of counter.advance(update.rows)) {
-        for (const { parameter, arrays } of states.all()) {
-          const gradient = partOf(parameter.gradient!, stretch), weight = partOf(parameter.view as typeof arrays.m, stretch);
-          if (!gradient || !weight) continue;
-          const attributes = { learningRate: update.learningRate, gradientScale: update.gradientScale, beta1, beta2, epsilon, weightDecay: decays(parameter) ? weightDecay : 0, step: stretch.step };
-          runOp(backend, adamwStep, { gradient }, attributes, { parameter: weight, m: partOf(arrays.m!, stretch)!, v: partOf(arrays.v!, stretch)! });
-        }
-      }
+      const backend = states.backend(), { learningRate: rate, gradientScale } = update;
+      states.update(counter.advance(update.rows), (part) => {
+        stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, epsilon, weightDecay: decays(part.parameter) ? weightDecay : 0, step: part.step }, maps);
+      });
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {
       states.load(arrays);
       counter.load(counts);
     },
+    dispose, [Symbol.dispose]: dispose,
   };
+}
+
+function stepPart(backend: Backend, { weight: parameter, gradient, arrays }: StatePart, attributes: AdamwAttributes, maps: DynamicMaps): void {
+  const m = arrays.m!, v = arrays.v!, mAbsmax = arrays[absmaxOf('m')], vAbsmax = arrays[absmaxOf('v')];
+  if (!mAbsmax) return void runOp(backend, adamwStep, { gradient }, attributes, { parameter, m: m as F32, v: v as F32 });
+  const { signed: mMap, unsigned: vMap } = maps.on(backend);
+  runOp(backend, adamw8bitStep, { gradient, mMap, vMap }, attributes, { parameter, mCodes: m as U8, mAbsmax: mAbsmax as F32, vCodes: v as U8, vAbsmax: vAbsmax as F32 });
 }
 
 function check({ learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamwOptions): void {

@@ -17,7 +17,7 @@ export interface OptimizerUpdate {
 export interface StateArray<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
-  /** The numbers where they lie, if JavaScript can see them there: valid until the next update. */
+  /** The numbers, if JavaScript can have them without waiting: where they lie, or gathered from their pages. Valid until the next update. */
   peek(): DataOf[D] | null;
   /** A copy. */
   read(): Promise<DataOf[D]>;
@@ -36,6 +36,17 @@ export interface OptimizerState { readonly counts: StepCounts; readonly arrays: 
 /** A state that comes from a file. */
 export interface SavedOptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, SavedArray> }
 
+/** Where an optimizer's state is, and what paging has cost since `prepare`. */
+export interface OptimizerLedger {
+  /** Bytes of state in memory, the slot that pages take turns in included. */
+  readonly residentBytes: number;
+  /** Bytes of state that rest elsewhere between their turns. */
+  readonly pagedBytes: number;
+  readonly pageIns: number;
+  /** Time spent on moving pages. */
+  readonly waitSeconds: number;
+}
+
 /** Turns gradients into changed weights, in place. */
 export interface Optimizer extends Disposable {
   /** As in the config: `adamw_32bit`. */
@@ -43,10 +54,15 @@ export interface Optimizer extends Disposable {
   readonly parameters: readonly Parameter[];
   /** The rate that schedules scale, and that `trainStep` uses as it is. */
   readonly learningRate: number;
-  /** Bytes of gradients and state together. */
+  /** Bytes of gradients and state in memory together. */
   readonly byteLength: number;
-  /** Makes the parameters trainable and room for the state; on the same backend it may be called again. `trainStep` and `train` do it. */
+  ledger(): OptimizerLedger;
+  /**
+   * Makes the parameters trainable and room for the state; on the same backend it may be called again. `trainStep` and `train` do it.
+   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages.
+   */
   prepare(backend: Backend): void;
+  /** @throws QdyloraError WRITE_FAILED where a page could not be moved: the state is lost then. */
   step(update: OptimizerUpdate): void;
   state(): OptimizerState;
   /** @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then. */

@@ -1,76 +1,131 @@
-import { DTYPE_BYTES, elementCount, elementsOf, QdyloraError, rowsOf, runOp, type ArrayView, type Backend, type DType } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, elementsOf, QdyloraError, reshaped, rowsOf, runOp, type ArrayView, type Backend, type DType } from '@qdylora/contract';
 import { fill, type Parameter } from '@qdylora/tensor';
-import type { SavedArray, SavedOptimizerState, StateArray } from './optimizer.ts';
+import type { OptimizerLedger, SavedArray, SavedOptimizerState, StateArray } from './optimizer.ts';
+import { openPagedStates, type PagedStates, type PagingOptions } from './paging/paged-states.ts';
+import { planPages, type Page, type PagePlan } from './paging/plan-pages.ts';
+import type { StateLayout, StateSpec } from './state-layout.ts';
+import { rowsIn, type RowPart } from './rows-in.ts';
 import type { Stretch } from './step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** A parameter with the float32 arrays that an optimizer keeps for it, each of the parameter's shape. */
-export interface ParameterState { readonly parameter: Parameter; readonly arrays: Readonly<Record<string, F32>> }
+/** Some rows of a parameter with the arrays that an optimizer keeps for them, by kind; `step` counts their updates. */
+export interface StatePart { readonly parameter: Parameter; readonly weight: F32; readonly gradient: F32; readonly arrays: Readonly<Record<string, ArrayView>>; readonly step: number }
 
-/** The float32 state of an optimizer: `kinds` (`m`, `v`) of arrays for each parameter, named `<parameter>.<kind>`. */
+/** The state of an optimizer: arrays for each parameter, named `<parameter>.<kind>`, in memory or on pages. */
 export interface ParameterStates {
+  /** Gradients, and state that is in memory. */
   readonly byteLength: number;
   prepare(backend: Backend): void;
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
-  all(): readonly ParameterState[];
+  /** Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in the arrays is kept. */
+  update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
+  ledger(): OptimizerLedger;
   arrays(): ReadonlyMap<string, StateArray>;
   load(arrays: SavedOptimizerState['arrays']): void;
   dispose(): void;
 }
 
-/** @throws QdyloraError BAD_ARGUMENT for no parameters, or two of one name. */
-export function parameterStates(parameters: readonly Parameter[], kinds: readonly string[]): ParameterStates {
+/** A page that is in memory for good has its arrays. */
+interface HeldPage extends Page { readonly arrays: Readonly<Record<string, ArrayView>> | null }
+
+/**
+ * @param paging under which budget, and where the rest goes; without it everything stays in memory
+ * @throws QdyloraError BAD_ARGUMENT for no parameters, two of one name, or a budget below one page; WRITE_FAILED (in `prepare`) where the disk has no room.
+ */
+export function parameterStates(parameters: readonly Parameter[], layoutOf: (parameter: Parameter) => StateLayout, paging?: PagingOptions): ParameterStates {
   checkNames(parameters);
-  let states: readonly ParameterState[] = [], on: Backend | null = null;
+  const layouts = parameters.map(layoutOf), plan = planPages(layouts, paging?.budgetBytes ?? Infinity);
+  let held: readonly HeldPage[] = [], on: Backend | null = null, paged: PagedStates | null = null;
   const backend = (): Backend => {
     if (on) return on;
     throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: 'expected prepare(backend) before the first step, got none', nextStep: 'trainStep and train call it.' });
   };
-  const arrays = (): Map<string, StateArray> => new Map(states.flatMap(({ parameter, arrays: own }) =>
-    Object.entries(own).map(([kind, view]) => [`${parameter.name}.${kind}`, stateArrayOf(backend(), view)] as const)));
+  /** Runs `body` with the page's arrays; `isChanged`: they are written back. */
+  const withPage = (page: HeldPage, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void): void =>
+    (page.arrays ? body(page.arrays) : paged!.withPage(page, layouts[page.owner]!, isChanged, body));
+  const arrays = (): Map<string, StateArray> => new Map(parameters.flatMap(({ name }, owner) => layouts[owner]!.arrays.map((spec) =>
+    [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: held.filter((page) => page.owner === owner), withPage })] as const)));
   return {
-    byteLength: parameters.reduce((sum, { view }) => sum + elementCount(view.shape) * DTYPE_BYTES.f32, 0) * (kinds.length + 1),
-    backend, arrays, all: () => states,
+    byteLength: parameters.reduce((sum, { view }) => sum + elementCount(view.shape) * DTYPE_BYTES.f32, 0) + plan.residentBytes,
+    backend, arrays,
     prepare(next) {
       if (on === next) return;
       if (on) throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: `expected the backend that it began on (${on.name}), got ${next.name}` });
       parameters.forEach(assertFloat32);
-      states = parameters.map((parameter) => {
-        parameter.makeTrainable(next.memory);
-        return { parameter, arrays: Object.fromEntries(kinds.map((kind) => [kind, zeros(next, parameter)])) };
-      });
+      paged = plan.fileBytes > 0 ? openPagedStates(next, plan, paging!) : null; // first: where it fails nothing has changed
+      parameters.forEach((parameter) => { parameter.makeTrainable(next.memory); });
+      held = holdPages(next, plan, layouts);
       on = next;
     },
+    update(stretches, visit) {
+      const step = { parameters, layouts, stretches, visit };
+      for (const page of held) updatePage(page, step, withPage);
+    },
+    ledger: () => ({ residentBytes: on ? plan.residentBytes : 0, pagedBytes: on ? plan.pagedBytes : 0, pageIns: paged?.pageIns ?? 0, waitSeconds: paged?.waitSeconds ?? 0 }),
     load(saved) {
       const own = arrays();
       for (const [name, array] of own) checkSaved(name, array, saved.get(name));
       for (const [name, array] of own) array.write(saved.get(name)!.read() as never);
     },
     dispose() {
-      for (const { parameter, arrays: own } of states) {
-        parameter.freeze(on!.memory);
-        for (const view of Object.values(own)) on!.memory.release(view);
-      }
-      states = [];
-      on = null;
+      if (!on) return;
+      for (const parameter of parameters) parameter.freeze(on.memory);
+      for (const page of held) for (const view of Object.values(page.arrays ?? {})) on.memory.release(view);
+      paged?.dispose();
+      [held, on, paged] = [[], null, null];
     },
   };
 }
 
-/** The rows of a stretch, or undefined where a smaller parameter has none of them. */
-export function partOf(view: F32, { from, to }: Stretch): F32 | undefined {
-  const rows = view.shape[0]!;
-  if (from >= rows) return undefined;
-  return from === 0 && to >= rows ? view : rowsOf(view, from, Math.min(to, rows));
+type WithPage = (page: HeldPage, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void) => void;
+
+interface UpdateOfPages { readonly parameters: readonly Parameter[]; readonly layouts: readonly StateLayout[]; readonly stretches: readonly Stretch[]; readonly visit: (part: StatePart) => void }
+
+/** A page is brought in once, and only where a stretch has rows of it. */
+function updatePage(page: HeldPage, { parameters, layouts, stretches, visit }: UpdateOfPages, withPage: WithPage): void {
+  const parameter = parameters[page.owner]!, layout = layouts[page.owner]!, parts = stretches.flatMap((stretch) => rowsIn(page, stretch, parameter, layout));
+  if (parts.length === 0) return;
+  const shape = [layout.rows, ...layout.row], weight = reshaped(parameter.view as F32, shape), gradient = reshaped(parameter.gradient!, shape);
+  withPage(page, true, (arrays) => {
+    for (const { from, to, step } of parts) {
+      const own = Object.fromEntries(Object.entries(arrays).map(([kind, view]) => [kind, partOf(view, { from: from - page.from, to: to - page.from })]));
+      visit({ parameter, step, weight: partOf(weight, { from, to }), gradient: partOf(gradient, { from, to }), arrays: own });
+    }
+  });
 }
 
-function zeros(backend: Backend, { view: { shape } }: Parameter): F32 {
-  const view = backend.memory.allocate('f32', shape);
+const partOf = <D extends DType>(view: ArrayView<D>, { from, to }: Pick<RowPart, 'from' | 'to'>): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));
+
+const holdPages = (backend: Backend, { pages }: PagePlan, layouts: readonly StateLayout[]): HeldPage[] => pages.map((page) => ({
+  ...page, arrays: page.offset === null ? Object.fromEntries(layouts[page.owner]!.arrays.map((spec) => [spec.kind, zeros(backend, spec, page.to - page.from)])) : null,
+}));
+
+/** Zero bytes are a state of zeros, in 8 bits too: every scale is 0. */
+function zeros(backend: Backend, { dtype, row }: StateSpec, rows: number): ArrayView {
+  const shape = [rows, ...row], view: ArrayView = backend.memory.allocate(dtype, shape);
   backend.memory.persist(view);
-  runOp(backend, fill, {}, { value: 0, shape }, { y: view });
+  if (dtype === 'f32') runOp(backend, fill, {}, { value: 0, shape }, { y: view as F32 });
+  else backend.memory.write(view, new Uint8Array(elementCount(shape)));
   return view;
+}
+
+interface StateArrayParts { readonly backend: Backend; readonly layout: StateLayout; readonly spec: StateSpec; readonly pages: readonly HeldPage[]; readonly withPage: WithPage }
+
+/** One array of one parameter over all of its pages. */
+function stateArray({ backend, layout, spec: { kind, dtype, row }, pages, withPage }: StateArrayParts): StateArray {
+  const { memory } = backend, shape = [layout.rows, ...row], rowElements = elementCount(row), whole = pages.length === 1 ? pages[0]!.arrays?.[kind] : undefined;
+  if (whole) return stateArrayOf(backend, whole);
+  const gathered = (): Float32Array | Uint8Array => {
+    const values = new (dtype === 'f32' ? Float32Array : Uint8Array)(layout.rows * rowElements);
+    for (const page of pages) withPage(page, false, (arrays) => { values.set(elementsOf(arrays[kind]!) as Float32Array, page.from * rowElements); });
+    return values;
+  };
+  return {
+    dtype, shape, peek: () => (memory.isHost ? gathered() : null), read: () => Promise.resolve(gathered()),
+    write(values) { for (const page of pages) withPage(page, true, (arrays) => { memory.write(arrays[kind]!, (values as Float32Array).subarray(page.from * rowElements, page.to * rowElements)); }); },
+  };
 }
 
 /** A view in a backend's memory as a state array. */

@@ -2,7 +2,8 @@ import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/co
 import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import type { Optimizer } from './optimizer.ts';
-import { parameterStates, partOf } from './parameter-states.ts';
+import { parameterStates } from './parameter-states.ts';
+import { float32Layout } from './state-layout.ts';
 import { stepCounter } from './step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -26,24 +27,19 @@ export function sgd(parameters: readonly Parameter[], { learningRate, momentum =
   assertArgument(Number.isFinite(learningRate) && learningRate >= 0, 'sgd', `expected a number ≥ 0 for learning_rate, got ${learningRate}`);
   assertArgument(momentum >= 0 && momentum < 1, 'sgd', `expected a number within 0 ≤ μ < 1 for momentum, got ${momentum}`);
   assertArgument(Number.isFinite(weightDecay) && weightDecay >= 0, 'sgd', `expected a number ≥ 0 for weight_decay, got ${weightDecay}`);
-  const states = parameterStates(parameters, momentum > 0 ? ['velocity'] : []), counter = stepCounter();
+  const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : [])), counter = stepCounter();
   return {
-    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
+    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
-      for (const stretch of counter.advance(rows)) {
-        for (const { parameter, arrays } of states.all()) {
-          const weight = partOf(parameter.view as F32, stretch), gradient = partOf(parameter.gradient!, stretch);
-          if (!weight || !gradient) continue;
-          const velocity = arrays.velocity && partOf(arrays.velocity, stretch);
-          backend.memory.scoped(() => {
-            const direction = scaled(backend, gradient, gradientScale);
-            if (weightDecay > 0 && decays(parameter)) runOp(backend, addInto, { x: scaled(backend, weight, weightDecay) }, {}, { sum: direction });
-            if (velocity) follow(backend, velocity, direction, momentum);
-            runOp(backend, addInto, { x: scaled(backend, direction, -rate) }, {}, { sum: weight });
-          });
-        }
-      }
+      states.update(counter.advance(rows), ({ parameter, weight, gradient, arrays }) => {
+        backend.memory.scoped(() => {
+          const direction = scaled(backend, gradient, gradientScale);
+          if (weightDecay > 0 && decays(parameter)) runOp(backend, addInto, { x: scaled(backend, weight, weightDecay) }, {}, { sum: direction });
+          if (arrays.velocity) follow(backend, arrays.velocity as F32, direction, momentum);
+          runOp(backend, addInto, { x: scaled(backend, direction, -rate) }, {}, { sum: weight });
+        });
+      });
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {

@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
+import { join } from 'node:path';
+import { DisposedError, elementsOf, QdyloraError, type ArrayView } from '@qdylora/contract';
+import type { PageStore } from './page-store.ts';
+
+export interface PageFileOptions {
+  /** On a real disk: a folder in memory (tmpfs, often /tmp) would save nothing. */
+  readonly folder: string;
+  readonly byteLength: number;
+  /** Takes the file's blocks from the disk; @qdylora/cpu-kernels has `reserveFile` (posix_fallocate). By default zeros are written, which does the same more slowly. */
+  readonly reserve?: (fd: number, bytes: number) => void;
+}
+
+/**
+ * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process ends, however it ends. Its blocks are reserved at once, so a full disk
+ * is an error here and not in the middle of a step. pread and pwrite move pages between the system's cache of the file and a fixed slot: the process itself holds only the slot.
+ * (Mapping the file instead counts every touched page as the process's own until madvise drops it, and faults each one in again.)
+ *
+ * @throws QdyloraError WRITE_FAILED where the folder cannot be written or the disk has no room.
+ */
+export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageFileOptions): PageStore {
+  const fd = openUnlinked(folder, byteLength);
+  let isOpen = true;
+  const dispose = (): void => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
+  try {
+    reserve(fd, byteLength);
+  } catch (cause) {
+    dispose();
+    throw noRoom(folder, byteLength, cause);
+  }
+  /** Moves all bytes of the arrays; the system may move fewer at a time. */
+  const transfer = (move: typeof readvSync, arrays: readonly ArrayView[], offset: number): void => {
+    if (!isOpen) throw new DisposedError('page file');
+    let left = arrays.map(bytesOf).filter(({ length }) => length > 0), at = offset;
+    while (left.length > 0) {
+      const moved = move(fd, left, at);
+      if (moved <= 0) throw new Error(`${left.length} arrays at ${at} of ${byteLength} bytes are missing`);
+      at += moved;
+      left = afterBytes(left, moved);
+    }
+  };
+  return {
+    byteLength, dispose, [Symbol.dispose]: dispose,
+    read: (offset, arrays) => { guard(folder, 'read', () => transfer(readvSync, arrays, offset)); },
+    write: (offset, arrays) => { guard(folder, 'written', () => transfer(writevSync, arrays, offset)); },
+  };
+}
+
+function openUnlinked(folder: string, byteLength: number): number {
+  const path = join(folder, `optimizer-pages-${process.pid}-${randomUUID()}.tmp`);
+  try {
+    mkdirSync(folder, { recursive: true });
+    const fd = openSync(path, 'wx+', 0o600);
+    unlinkSync(path);
+    return fd;
+  } catch (cause) {
+    throw noRoom(folder, byteLength, cause);
+  }
+}
+
+const ZEROS = 2 ** 20;
+
+function writeZeros(fd: number, bytes: number): void {
+  const zeros = new Uint8Array(Math.min(bytes, ZEROS));
+  for (let at = 0; at < bytes;) at += writeSync(fd, zeros, 0, Math.min(zeros.length, bytes - at), at);
+}
+
+const bytesOf = (view: ArrayView): Uint8Array => {
+  const { buffer, byteOffset, byteLength } = elementsOf(view);
+  return new Uint8Array(buffer, byteOffset, byteLength);
+};
+
+/** What is left of some arrays when their first bytes are done. */
+function afterBytes(arrays: readonly Uint8Array[], done: number): Uint8Array[] {
+  const left = [...arrays];
+  while (left.length > 0 && done >= left[0]!.length) done -= left.shift()!.length;
+  if (left.length > 0) left[0] = left[0]!.subarray(done);
+  return left;
+}
+
+function guard(folder: string, what: string, move: () => void): void {
+  try {
+    move();
+  } catch (cause) {
+    if (QdyloraError.isInstance(cause)) throw cause;
+    throw new QdyloraError('WRITE_FAILED', {
+      where: 'page_dir', problem: `${folder}: expected a page of optimizer state to be ${what}, got ${(cause as Error).message}`, nextStep: 'The state is lost: go on from the last checkpoint, with another page_dir.', cause,
+    });
+  }
+}
+
+const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraError => new QdyloraError('WRITE_FAILED', {
+  where: 'page_dir', problem: `${folder}: expected room for ${byteLength} bytes of optimizer state, got ${(cause as Error).message}`,
+  nextStep: 'Free some space, choose another page_dir, or raise optimizer_memory_budget.', details: { folder, byteLength, code: (cause as { code?: unknown }).code }, cause,
+});

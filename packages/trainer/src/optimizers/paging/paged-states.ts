@@ -1,0 +1,56 @@
+import { QdyloraError, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import type { StateLayout } from '../state-layout.ts';
+import { openPageFile, type PageFileOptions } from './page-file.ts';
+import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
+
+export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve'> {
+  /** Bytes of optimizer state that may be in memory; gradients do not count. */
+  readonly budgetBytes: number;
+}
+
+/** The pages that are not in memory for good, and the slot in which they take turns. */
+export interface PagedStates {
+  /** Pages brought in so far. */
+  readonly pageIns: number;
+  /** Time spent on reading and writing them so far. */
+  readonly waitSeconds: number;
+  /** Brings a page in, runs `body` on its arrays, and, where they changed, writes them back. */
+  withPage(page: Page, layout: StateLayout, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void): void;
+  dispose(): void;
+}
+
+/**
+ * Reserves the file first, then the slot.
+ *
+ * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file cannot be read into.
+ */
+export function openPagedStates({ memory, name }: Backend, { fileBytes, slot }: PagePlan, { folder, reserve }: PagingOptions): PagedStates {
+  if (!memory.isHost) throw new QdyloraError('UNSUPPORTED', { where: 'optimizer', problem: `expected host memory for a paged optimizer, got the backend ${name}`, nextStep: 'Choose an optimizer that is not paged.' });
+  const store = openPageFile({ folder, byteLength: fileBytes, reserve }), arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
+  for (const [key, { dtype, elements }] of slot) {
+    const view = memory.allocate(dtype, [elements]);
+    memory.persist(view);
+    arrays.set(key, view);
+  }
+  let pageIns = 0, waitSeconds = 0;
+  const timed = (move: () => void): void => {
+    const start = performance.now();
+    move();
+    waitSeconds += (performance.now() - start) / 1000;
+  };
+  return {
+    get pageIns() { return pageIns; },
+    get waitSeconds() { return waitSeconds; },
+    withPage({ from, to, offset }, layout, isChanged, body) {
+      const views = layout.arrays.map((spec) => [spec.kind, viewOf(spec.dtype, [to - from, ...spec.row], arrays.get(slotKey(spec))!.data)] as const), all = views.map(([, view]) => view);
+      timed(() => { store.read(offset!, all); });
+      pageIns++;
+      body(Object.fromEntries(views));
+      if (isChanged) timed(() => { store.write(offset!, all); });
+    },
+    dispose() {
+      store.dispose();
+      for (const view of arrays.values()) memory.release(view);
+    },
+  };
+}
