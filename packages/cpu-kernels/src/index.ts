@@ -3,4 +3,6 @@ export { cpuLevels, type CpuLevels } from './cpu-levels.ts';
 export { createCpuBackend, type CpuBackend, type CpuBackendOptions } from './create-cpu-backend.ts';
 export { ceilingOf } from './measure-ceiling.ts';
 export { loadAddon, type LoadedAddon } from './load-addon.ts';
+export { availableBytes } from './reserve-regions.ts';
+export { fileReserver, type ReserveFile } from './reserve-file.ts';
 export { usableThreads, type ThreadSources } from './usable-threads.ts';

@@ -32,7 +32,8 @@ describe('a run', () => {
     ['preset: paper\nlora_alpha: 32', { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 32 }],
     ['lora_r: 48', { ranks: [1, 2, 4, 8, 16, 32, 48] }],
     ['target_modules: q_proj', { targetModules: ['q_proj'] }],
-    ['optimizer_memory_budget: 64KiB', { optimizerMemoryBudget: 65536 }],
+    ['optimizer: paged_adamw_8bit\noptimizer_memory_budget: 64KiB', { optimizerMemoryBudget: 65536 }],
+    ['adam_beta1: 0.8\nadam_beta2: 0.95\nadam_epsilon: 1.0e-6', { adamBeta1: 0.8, adamBeta2: 0.95, adamEpsilon: 1e-6 }],
   ])('%j resolves to its values', (yaml, expected) => {
     expect(byYaml(yaml)).toMatchObject(expected);
   });
@@ -48,7 +49,10 @@ describe('a run', () => {
     ['method: none\nranks: [1]', 'BAD_CONFIG', /expected no such key for method none for ranks/],
     ['method: none\nquantization: nf4', 'BAD_CONFIG', /expected none for method none for quantization/],
     ['init: config.json', 'BAD_CONFIG', /method none/],
-    ['optimizer: paged_adamw_8bit', 'UNSUPPORTED', /expected one of what is implemented \(adamw_32bit, .*for optimizer, got paged_adamw_8bit/],
+    ['optimizer: paged_adamw_8bit\noptimizer_memory_budget: 3 bananas', 'BAD_CONFIG', /a number of bytes, or one with a unit such as 64KiB or 1GiB, for optimizer_memory_budget, got "3 bananas"/],
+    ['optimizer_memory_budget: 1GiB', 'BAD_CONFIG', /no such key for optimizer adamw_32bit for optimizer_memory_budget, got "1GiB"\. Choose paged_adamw_32bit/],
+    ['optimizer: lion_8bit\npage_dir: pages', 'BAD_CONFIG', /no such key for optimizer lion_8bit for page_dir/],
+    ['adam_beta2: 1', 'BAD_CONFIG', /adam_beta2, got 1/],
     ['optimizer: adam', 'BAD_CONFIG', /expected one of adamw_32bit, adamw_8bit/],
     ['rank_distribution: [1, 2]', 'BAD_CONFIG', /one weight for each of the ranks/],
     ['a: [', 'BAD_CONFIG', /\[run\.yaml:\d\] expected YAML/],

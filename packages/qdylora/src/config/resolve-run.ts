@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { powersOfTwoUpTo, rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
-import { OPTIMIZER_NAMES } from '@qdylora/trainer';
+import { isPaged, OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { checkValues, wrongValue, type InputOf, type OutputOf } from './check-values.ts';
 import type { GivenValues } from './given-values.ts';
 import { KEYS, type KeyName, type Method } from './keys.ts';
@@ -34,6 +34,7 @@ export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfi
   checkAvailable(given);
   const preset = asked.preset ? PRESET_VALUES[asked.preset] : {};
   const config = checkValues(KEYS, given, { ...METHOD_VALUES[asked.method], ...preset, ...inherited });
+  checkPaging(config, given);
   if (asked.method === 'none') return checkFullTraining(config, given);
   if (config.init) throw fault(given, 'init', 'method none for random weights', 'A frozen random base has nothing to teach an adapter: set method: none.');
   return withRanks(config, asked.method, given, inherited);
@@ -51,6 +52,14 @@ function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherit
 
 /** The name for what the values say: `quantization: none` alone makes a dylora run. */
 const methodOf = (isQuantized: boolean, isNested: boolean): Method => (isNested ? (isQuantized ? 'qdylora' : 'dylora') : isQuantized ? 'qlora' : 'lora');
+
+/** Where nothing is paged a budget would hold nothing back. */
+function checkPaging({ optimizer }: RunConfig, given: GivenValues): void {
+  if (isPaged(optimizer)) return;
+  for (const key of ['optimizerMemoryBudget', 'pageDir'] as const) {
+    if (given.get(key)?.value != null) throw fault(given, key, `no such key for optimizer ${optimizer}`, 'Choose paged_adamw_32bit or paged_adamw_8bit, or leave it out.');
+  }
+}
 
 function checkWeights({ rankDistribution }: RunConfig, ranks: readonly number[], given: GivenValues): void {
   try {

@@ -24,7 +24,7 @@ const options = fc.record({
   dataset: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }), valSetSize: whole(0, 100), packing: fc.boolean(), completionOnlyLoss: fc.boolean(), maxSeqLength: whole(2, 4096),
   learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }), lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'), maxSteps: whole(1, 1e6), optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
   gradientCheckpointing: fc.boolean(), saveSteps: whole(0, 1000),
-}, { requiredKeys: [] });
+}, { requiredKeys: [] }).map((chosen) => (chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' }));
 
 type Options = Record<string, unknown>;
 

@@ -38,7 +38,7 @@ describe('finetune', () => {
 
   it('logs each step with the fields of the contract, and no others', () => {
     const step = readFileSync(folder.in('first/events.jsonl'), 'utf8').split('\n').map((line) => (line ? JSON.parse(line) as Record<string, unknown> : {})).find(({ type }) => type === 'step')!;
-    expect(Object.keys(step)).toEqual(['type', 'step', 'epoch', 'loss', 'rank', 'learning_rate', 'grad_norm', 'tokens', 'tokens_per_second', 'step_seconds', 'resident_bytes']);
+    expect(Object.keys(step)).toEqual(['type', 'step', 'epoch', 'loss', 'rank', 'learning_rate', 'grad_norm', 'tokens', 'tokens_per_second', 'step_seconds', 'resident_bytes', 'optimizer_resident_bytes', 'optimizer_paged_bytes', 'page_ins', 'page_wait_seconds']);
   });
 
   it('ends in the same bytes when it is stopped and resumed, and logs each step once', async () => {

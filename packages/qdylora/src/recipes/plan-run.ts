@@ -55,7 +55,7 @@ interface TimedPass { readonly seconds: number; readonly tokens: number; readonl
 /** One micro batch forward and backward: the first pass of the first step. */
 async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
   const { optimizer, batches, sampler, computeDtype, recompute } = training, { backend } = model;
-  optimizer.prepare(backend);
+  for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory); // no state: nothing is updated, and no page file is opened
   clearGradients(model, optimizer.parameters);
   const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler), [first] = passes, losses = backend.memory.allocate('f32', [1]), start = performance.now();
   await accumulateGradients([first!], 1, losses, { computeDtype, recompute, signal });

@@ -12,7 +12,7 @@ type Outputs = { readonly parameter: F32; readonly mCodes: U8; readonly mAbsmax:
 /**
  * `adamw-step` with m and v in 8 bits: value = map[code] · absmax of its block. A block is decoded, updated as in `adamw-step`, and encoded again: absmax ← the block's
  * largest magnitude, code ← the level nearest to value / absmax, the lower one on a limit. The parameter sees m and v before they are rounded.
- * A v that isn't 0 never gets code 0. Squares of gradients must be finite.
+ * A v that isn't 0 in float32 never gets code 0. Squares of gradients must be finite.
  * gradient: [rows, columns]  mMap, vMap: [256]  →  parameter: [rows, columns]  mCodes, vCodes: [rows, columns]  mAbsmax, vAbsmax: [rows, ceil(columns / 256)]
  * Source: Dettmers et al. 2022 (8-bit optimizers); blocks restart at every row.
  */

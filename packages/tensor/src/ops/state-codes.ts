@@ -38,7 +38,7 @@ export function forEachStateBlock([rows, columns]: readonly number[], visit: (bl
 export interface CodedState { readonly codes: Uint8Array; readonly absmax: Float32Array; readonly map: Float32Array; readonly limits: Float32Array }
 
 /**
- * Writes a block's numbers as codes of their largest magnitude. `leastCode` is for numbers that aren't 0: a second moment that is rounded to 0 while its first
+ * Writes a block's numbers as codes of their largest magnitude. `leastCode` is for numbers that aren't 0 in float32: a second moment that is rounded to 0 while its first
  * moment is not would leave the next gradient alone under the root, and move the weight thousands of steps at once.
  */
 export function encodeStateBlock({ codes, absmax, limits }: CodedState, { from, count, block }: StateBlock, values: Float64Array, leastCode = 0): void {
@@ -46,6 +46,6 @@ export function encodeStateBlock({ codes, absmax, limits }: CodedState, { from, 
   const divisor = absmax[block] || 1;
   for (let i = 0; i < count; i++) {
     const code = nearestCode(limits, Math.fround(values[i]! / divisor));
-    codes[from + i] = values[i] === 0 ? code : Math.max(code, leastCode);
+    codes[from + i] = Math.fround(values[i]!) === 0 ? code : Math.max(code, leastCode);
   }
 }

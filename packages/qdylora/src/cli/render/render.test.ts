@@ -16,7 +16,7 @@ function terminalOf(own: Partial<typeof environment> = {}): { terminal: Terminal
   return { terminal: createTerminal({ ...environment, ...own }, { stdout: { write: () => {} }, stderr: { write: (text) => { err += text; } } }), err: () => err };
 }
 
-const step = (n: number): FinetuneEvent => ({ type: 'step', step: n, totalSteps: 200, epoch: 0, loss: 0.912, rank: 16, learningRate: 1.8e-4, gradNorm: 1, tokens: 2140, tokensPerSecond: 2140, stepSeconds: 1, residentBytes: 688e6 });
+const step = (n: number): FinetuneEvent => ({ type: 'step', step: n, totalSteps: 200, epoch: 0, loss: 0.912, rank: 16, learningRate: 1.8e-4, gradNorm: 1, tokens: 2140, tokensPerSecond: 2140, stepSeconds: 1, residentBytes: 688e6, optimizerResidentBytes: 0, optimizerPagedBytes: 0, pageIns: 0, pageWaitSeconds: 0 });
 
 describe('progress', () => {
   it('redraws one line where somebody watches', () => {

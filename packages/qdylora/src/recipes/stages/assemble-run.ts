@@ -1,9 +1,10 @@
 import type { Backend } from '@qdylora/contract';
+import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import { createBatches, type Batches } from '@qdylora/data';
 import { attachDyLora, rankSampler, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Parameter } from '@qdylora/tensor';
-import { createOptimizer, learningRateSchedule, type TrainOptions } from '@qdylora/trainer';
+import { createOptimizer, isPaged, learningRateSchedule, type TrainOptions } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type Warn } from './attach-adapter.ts';
 import type { RunData } from './load-data.ts';
@@ -47,7 +48,21 @@ function adaptedOf(model: CausalLm, config: RunConfig, fingerprint: string, warn
 const samplerOf = ({ ranks }: Adapted<CausalLm>, { rankDistribution: distribution, rankSchedule: schedule, seed }: RunConfig): RankSampler | null =>
   (ranks.ranks.length === 1 ? null : rankSampler(ranks, { distribution, schedule, seed }));
 
-const optimizerOf = (parameters: readonly Parameter[], { optimizer, learningRate, weightDecay }: RunConfig) => createOptimizer(optimizer, parameters, { learningRate, weightDecay });
+/** Undefined where it was left out, so that the default is the optimizer's or the schedule's own. */
+const given = <T>(value: T | null): T | undefined => value ?? undefined;
 
-const scheduleOf = ({ lrScheduler: name, learningRate, warmupSteps, warmupRatio, minLearningRateRatio }: RunConfig, totalSteps: number) =>
-  learningRateSchedule({ name, learningRate, totalSteps, warmupSteps: warmupSteps ?? undefined, warmupRatio, minLearningRateRatio });
+const optimizerOf = (parameters: readonly Parameter[], config: RunConfig) => createOptimizer(config.optimizer, parameters, {
+  learningRate: config.learningRate, weightDecay: config.weightDecay, beta1: given(config.adamBeta1), beta2: given(config.adamBeta2), epsilon: given(config.adamEpsilon), paging: pagingOf(config),
+});
+
+/** Share of the free memory that optimizer states may take where nobody says how much. */
+const BUDGET_SHARE = 1 / 2;
+
+const pagingOf = ({ optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunConfig) => (isPaged(optimizer)
+  ? { budgetBytes: optimizerMemoryBudget ?? Math.floor(availableBytes() * BUDGET_SHARE), folder: pageDir ?? outputDir ?? '.', reserve: fileReserver() }
+  : undefined);
+
+const scheduleOf = ({ lrScheduler: name, learningRate, warmupSteps, warmupRatio, minLearningRateRatio, ...config }: RunConfig, totalSteps: number) => learningRateSchedule({
+  name, learningRate, totalSteps, warmupSteps: given(warmupSteps), warmupRatio, minLearningRateRatio,
+  numCycles: given(config.lrNumCycles), power: given(config.lrPower), timescale: given(config.lrTimescale), numDecaySteps: given(config.lrNumDecaySteps),
+});

@@ -1,0 +1,33 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, fstatSync, openSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '@qdylora/testing/node';
+import { expect, it } from 'vitest';
+import { fileReserver } from '../src/index.ts';
+
+const reserve = fileReserver()!;
+
+function withFile<T>(folder: string, body: (fd: number) => T): T {
+  const path = join(folder, 'file'), fd = openSync(path, 'wx+');
+  try { return body(fd); } finally { closeSync(fd); unlinkSync(path); }
+}
+
+it('reserves real blocks, not only a size', () => {
+  withFile(temporaryFolder(), (fd) => {
+    reserve(fd, 3 * 2 ** 20);
+    expect(fstatSync(fd).size).toBe(3 * 2 ** 20);
+    expect(fstatSync(fd).blocks * 512).toBeGreaterThanOrEqual(3 * 2 ** 20);
+  });
+});
+
+it('says with the system\'s code what it cannot do', (context) => {
+  expect(() => reserve(-1, 4096)).toThrow(expect.objectContaining({ code: 'EBADF' }));
+  const folder = temporaryFolder();
+  try { execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder], { stdio: 'pipe' }); } catch (error) {
+    console.log(`skipped: a small tmpfs cannot be mounted here (${(error as Error).message.trim().split('\n').at(-1)})`);
+    return context.skip();
+  }
+  try {
+    withFile(folder, (fd) => { expect(() => reserve(fd, 2 ** 20)).toThrow(expect.objectContaining({ code: 'ENOSPC' })); });
+  } finally { execFileSync('umount', [folder]); }
+});
