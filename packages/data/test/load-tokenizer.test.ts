@@ -65,6 +65,9 @@ describe('a tokenizer.json', () => {
     ['an id that is text', { ...tiny, added_tokens: [{ id: '3', content: '<x>' }] }, /for the id of "<x>", got 3/],
     ['added tokens without content', { ...tiny, added_tokens: [{ id: 3 }] }, /expected a list of tokens for added_tokens/],
     ['a merge of a token that is missing', withModel({ merges: [...tiny.model.merges, ['zq', 'qz']] }), /expected merges of tokens of the vocabulary, got one of \["zq","qz"\], without "zq"/],
+    ['a merge that is a number', withModel({ merges: [0] }), /expected two tokens for a merge, got 0/],
+    ['a merge of three tokens', withModel({ merges: [['a', 'b', 'c']] }), /expected two tokens for a merge, got \["a","b","c"\]/],
+    ['a prefix that is a number', withModel({ continuing_subword_prefix: 1 }), /expected text for continuing_subword_prefix/],
     ['BPE without merges', withModel({ merges: undefined }), /expected a vocabulary and merges for BPE/],
     ['a normalizer nobody knows', { ...tiny, normalizer: { type: 'Shout' } }, /Unknown Normalizer type: Shout/],
   ])('with %s is refused as BAD_FILE', (_, json, message) => {

@@ -11,10 +11,9 @@ export const oneLess = (entry: TensorEntry): TensorEntry => changedEntry(entry, 
   for (let i = 0; i < values.length; i++) target[i] = values[i]! - 1;
 });
 
-/** [out, in] → [in, out]. Blocks run along the file's rows, so packed values come out as float32. */
+/** [out, in] → [in, out] of a matrix. Blocks run along the file's rows, so packed values come out as float32. */
 export function transposedEntry(entry: TensorEntry): TensorEntry {
   const [rows, columns] = entry.shape as readonly [number, number];
-  assertArgument(entry.shape.length === 2, 'gguf', `expected a matrix for ${printedName(entry.name)}, got [${entry.shape.join(', ')}]`);
   return changedEntry(entry, [columns, rows], (values, target) => {
     for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) target[column * rows + row] = values[row * columns + column]!;
   });

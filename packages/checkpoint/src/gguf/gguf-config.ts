@@ -17,6 +17,7 @@ export function ggufFacts(path: string, { metadata, tensors }: GgufFile, readTen
   const parts = values.integer('split.count', 1);
   if (parts > 1) throw unsupported(path, `expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
   const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = positive(values, key('embedding_length')), kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
+  if (heads % kvHeads !== 0) throw values.wrong(`a divisor of ${heads} heads`, key('attention.head_count_kv'));
   return { path, values, key, tensors, hiddenSize, heads, kvHeads, layers: positive(values, key('block_count')), headDim: positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)), readTensor };
 }
 

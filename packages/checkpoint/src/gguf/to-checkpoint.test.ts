@@ -81,6 +81,7 @@ describe('what a GGUF file says about its model', () => {
     expect((await rejectionOf(openWith([], [{ name: 'blk.0.ffn_gate_exps.weight', sizes: [8], type: 0 }]), 'UNSUPPORTED')).message).toMatch(/got "blk.0.ffn_gate_exps.weight"/);
     await rejectionOf(openWith([], [{ name: '../../x', sizes: [8], type: 0 }]), 'UNSUPPORTED');
     await rejectionOf(openWith([text('llama.block_count', '1')]), 'BAD_CONFIG');
+    expect((await rejectionOf(openWith([u32('llama.attention.head_count', 3), u32('llama.attention.head_count_kv', 2)]), 'BAD_CONFIG')).message).toMatch(/a divisor of 3 heads/); // groups of one and a half heads
     for (const key of ['block_count', 'embedding_length', 'attention.head_count', 'attention.head_count_kv']) expect((await rejectionOf(openWith([u32(`llama.${key}`, 0)]), 'BAD_CONFIG')).message).toMatch(/a whole number ≥ 1 for llama/);
     expect((await rejectionOf(openWith([], [{ name: 'blk.0.attn_q.weight', sizes: [8, 6], type: 0 }]), 'BAD_FILE')).message).toMatch(/rows of 2 heads of an even size for "blk.0.attn_q.weight", got 6/);
   });

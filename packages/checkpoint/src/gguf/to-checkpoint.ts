@@ -65,7 +65,9 @@ function translate(source: ByteSource, file: GgufFile, architecture: GgufArchite
 function entryAt(source: ByteSource, tensor: GgufTensor, { name, layout }: HuggingFacePlace, facts: GgufFacts): TensorEntry {
   const entry = ggufEntry(source, tensor, name, rowOrder(source.path, tensor, layout, facts));
   if (layout === 'one-more') return oneLess(entry);
-  return layout === 'transposed' ? transposedEntry(entry) : entry;
+  if (layout !== 'transposed') return entry;
+  if (tensor.shape.length !== 2) throw badFile({ format: 'gguf', path: source.path, problem: `expected a matrix for ${printedName(tensor.name)}, got [${tensor.shape.join(', ')}]`, details: { tensor: tensor.name } });
+  return transposedEntry(entry);
 }
 
 /** Falcon's first norm has another name where there are two. */

@@ -32,13 +32,17 @@ export const mergePair = (merge: string | readonly string[]): readonly string[] 
 function assertMerges(model: Record<string, unknown>): void {
   const { vocab, merges, continuing_subword_prefix: prefix } = model;
   if (!isRecord(vocab) || !Array.isArray(merges)) throw bad('expected a vocabulary and merges for BPE', `${typeof vocab} and ${typeof merges}`);
-  for (const merge of merges as (string | string[])[]) {
-    const [left, right] = mergePair(merge), joined = `${left}${prefix && right?.startsWith(prefix as string) ? right.slice((prefix as string).length) : right}`;
+  if (prefix !== undefined && prefix !== null && typeof prefix !== 'string') throw bad('expected text for continuing_subword_prefix', kindOf(prefix));
+  for (const merge of merges as readonly unknown[]) {
+    if (!isMerge(merge)) throw bad('expected two tokens for a merge', JSON.stringify(merge)?.slice(0, 200) ?? 'nothing');
+    const [left, right] = mergePair(merge), joined = `${left}${prefix && right?.startsWith(prefix) ? right.slice(prefix.length) : right}`;
     for (const token of [left, right, joined]) {
       if (token === undefined || !Object.hasOwn(vocab, token)) throw bad('expected merges of tokens of the vocabulary', `one of ${JSON.stringify(merge)}, without ${JSON.stringify(token)}`);
     }
   }
 }
+
+const isMerge = (merge: unknown): merge is string | readonly string[] => typeof merge === 'string' || (Array.isArray(merge) && merge.length === 2 && merge.every((side) => typeof side === 'string'));
 
 function assertId(token: string, id: unknown): void {
   if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKEN_ID) throw bad(`expected a whole number in 0…${MAX_TOKEN_ID - 1} for the id of ${JSON.stringify(token)}`, String(id));

@@ -1,4 +1,4 @@
-import { openCheckpoint, tensorByteLength, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
+import { openCheckpoint, writeFolderAtomically, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -8,53 +8,100 @@ import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { linearLayersOf, type LinearLayer } from './stages/linear-layers.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
-import { packedTensors, packMatrix, quantizationConfig } from './stages/packed-tensors.ts';
-import { bytesIn, writeModelFolder } from './stages/write-model.ts';
+import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
+import { filesOf, shardWork } from './stages/shard-work.ts';
+import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
-export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & RecipeHooks & { readonly backend?: BackendChoice };
+export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
+
+/** Beside the hooks of every recipe: where it runs, and the largest file. */
+type QuantizeHooks = RecipeHooks & { readonly backend?: BackendChoice; readonly shardBytes?: number };
 
 type Config = OutputOf<typeof QUANTIZE_KEYS>;
 
 export interface QuantizedFolder { readonly outputDir: string; readonly layers: number; readonly bytesBefore: number; readonly bytesAfter: number }
 
+/** What is held before it is written, and what an interrupted run does again at most (decimal, as files are named). */
+const SHARD_BYTES = 1_000_000_000;
+
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
- * Peak memory is the packed model plus one matrix.
+ *
+ * Tensor after tensor is read once, packed, and written in files of about 1 GB, so that peak memory is one file and one matrix. Finished files wait in
+ * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
  */
-export function quantizeFolder({ onNotice, onProgress, signal, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
-  return quantizeGiven(givenByOptions(options), { backend: options.backend, onNotice, onProgress, signal });
+export function quantizeFolder({ onNotice, onProgress, signal, backend, shardBytes, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
+  return quantizeGiven(givenByOptions(options), { backend, onNotice, onProgress, signal, shardBytes });
 }
 
 /** The same for values that stand elsewhere (flags). */
-export async function quantizeGiven(given: GivenValues, { backend, onNotice = () => {}, onProgress = () => {}, signal }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<QuantizedFolder> {
+export async function quantizeGiven(given: GivenValues, { backend, onNotice = () => {}, onProgress = () => {}, signal, shardBytes = SHARD_BYTES }: QuantizeHooks): Promise<QuantizedFolder> {
   const config = checkValues(QUANTIZE_KEYS, given), { outputDir } = config;
   if (!config.model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir models/first-nf4.');
   const model = await localModel(config.model, { tell: onNotice, signal });
   using checkpoint = await openCheckpoint(model);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
-  const layers = linearLayersOf(checkpoint);
+  const layers = new Map(linearLayersOf(checkpoint).map((layer) => [`${layer.name}.weight`, layer])), entries = [...checkpoint.tensors.values()];
+  for (const layer of layers.values()) assertThere(checkpoint, layer);
+  const shards = shardsOf(entries, layers, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
   using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
-  const packed = new Map<string, TensorToWrite[]>();
-  for (const [i, layer] of layers.entries()) {
-    signal?.throwIfAborted();
-    packed.set(`${layer.name}.weight`, packLayer(chosen.backend, checkpoint, layer, config));
-    onProgress(i + 1, layers.length);
+  let done = 0;
+  for (const [index, shard] of shards.entries()) {
+    const tensors: TensorToWrite[] = [], isDone = work.has(index);
+    for (const entry of shard) {
+      signal?.throwIfAborted();
+      const layer = layers.get(entry.name);
+      if (!isDone) tensors.push(...(layer ? packLayer(chosen.backend, entry, layer, config) : [plainTensor(entry)]));
+      if (layer) onProgress(++done, layers.size);
+    }
+    if (!isDone) work.write(index, tensors);
+    await Promise.resolve();
   }
-  const tensors = [...checkpoint.tensors].flatMap(([name, entry]) => packed.get(name) ?? [plainTensor(entry)]);
-  await writeModelFolder(outputDir, { tensors, config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config) }, tokenizerFolder: model });
-  return { outputDir, layers: layers.length, bytesBefore: sum([...checkpoint.tensors.values()].map(({ byteLength }) => byteLength)), bytesAfter: sum(tensors.map(tensorByteLength)) };
+  let bytesAfter = 0;
+  await writeFolderAtomically(outputDir, async (temporary) => {
+    bytesAfter = work.moveInto(temporary);
+    await writeModelFiles(temporary, { config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config) }, tokenizerFolder: model });
+  });
+  work.remove();
+  return { outputDir, layers: layers.size, bytesBefore: sum(entries.map(({ byteLength }) => byteLength)), bytesAfter };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize });
 
-function packLayer(backend: Backend, checkpoint: Checkpoint, { name, shape }: LinearLayer, config: Config): TensorToWrite[] {
+/** Tensors in the order of the file, cut where the packed bytes reach the limit. */
+function shardsOf(entries: readonly TensorEntry[], layers: ReadonlyMap<string, LinearLayer>, shardBytes: number): TensorEntry[][] {
+  const shards: TensorEntry[][] = [[]];
+  let room = shardBytes;
+  for (const entry of entries) {
+    const layer = layers.get(entry.name), bytes = layer ? (layer.shape[0] * layer.shape[1] * PACKED_BITS) / 8 : entry.byteLength;
+    if (bytes > room && shards.at(-1)!.length > 0) {
+      shards.push([]);
+      room = shardBytes;
+    }
+    shards.at(-1)!.push(entry);
+    room -= bytes;
+  }
+  return shards;
+}
+
+/** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */
+const PACKED_BITS = 4.5;
+
+function assertThere(checkpoint: Checkpoint, { name, shape }: LinearLayer): void {
   const entry = checkpoint.tensors.get(`${name}.weight`);
   if (!entry || !sameShape(entry.shape, shape)) throw new QdyloraError(entry ? 'BAD_SHAPE' : 'MISSING_TENSOR', { where: checkpoint.name, problem: `expected [${shape.join(', ')}] for ${name}.weight, got ${entry ? `[${entry.shape.join(', ')}]` : 'none'}` });
-  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16';
-  return packedTensors(`${name}.weight`, packMatrix(backend, entry.readFloat32Into, shape, config), sourceDtype);
+}
+
+/** The arrays of one matrix, copied out of the backend's memory, which is free again. */
+function packLayer({ memory, ...rest }: Backend, entry: TensorEntry, { shape }: LinearLayer, config: Config): TensorToWrite[] {
+  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry.readFloat32Into, shape, config);
+  const tensors = packedTensors(entry.name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
+  releaseMatrix(matrix, memory);
+  return tensors;
 }
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */

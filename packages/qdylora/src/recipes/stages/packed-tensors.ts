@@ -1,14 +1,19 @@
 import type { TensorToWrite } from '@qdylora/checkpoint';
-import type { Backend } from '@qdylora/contract';
+import type { Backend, Memory } from '@qdylora/contract';
 import { quantizeOn } from '@qdylora/models';
 import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
 
 /** How matrices are packed. */
 export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number }
 
-/** A matrix in 4 bits, in the backend's memory. `fill` writes its values. */
+/** A matrix in 4 bits, in the order of files, in the backend's memory. `fill` writes its values. */
 export const packMatrix = (backend: Backend, fill: (values: Float32Array) => void, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize }: Packing): QuantizedMatrix =>
-  quantizeOn(backend, quantization, fill, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+  quantizeOn({ ...backend, packedLayout: undefined }, quantization, fill, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+
+/** Gives back the arrays of a matrix. */
+export function releaseMatrix({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix, memory: Memory): void {
+  for (const view of [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map]) if (view) memory.release(view);
+}
 
 /** The arrays of a packed weight, as bitsandbytes names them. */
 export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype): TensorToWrite[] =>

@@ -4,7 +4,7 @@ import type { Backend } from '@qdylora/contract';
 import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
 import type { ModelSource } from './open-source.ts';
-import { packedTensors, packMatrix, quantizationConfig, type Packing } from './packed-tensors.ts';
+import { packedTensors, packMatrix, quantizationConfig, releaseMatrix, type Packing } from './packed-tensors.ts';
 import { configWithDtype, weightTensors, writeModelFolder, type NamedWeight, type SaveDtype } from './write-model.ts';
 
 /** A merged weight; `isLinear` where it may be packed. */
@@ -35,7 +35,9 @@ export async function writeMergedPacked(folder: string, weights: readonly Merged
       errors += (decoded[i]! - merged[i]!) ** 2;
       squares += merged[i]! ** 2;
     }
-    return packedTensors(name, matrix, 'bfloat16');
+    const tensors = packedTensors(name, matrix, 'bfloat16').map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
+    releaseMatrix(matrix, backend.memory);
+    return tensors;
   };
   const tensors = weights.flatMap((weight) => (weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16')));
   await writeModelFolder(folder, { tensors, config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing) }, tokenizerFolder });

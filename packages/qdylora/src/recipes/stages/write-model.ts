@@ -33,9 +33,14 @@ export interface ModelFolder {
 export async function writeModelFolder(folder: string, { tensors, config, tokenizerFolder, replace, shardBytes }: ModelFolder): Promise<void> {
   await writeFolderAtomically(folder, async (temporary) => {
     writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
-    writeFileDurably(join(temporary, 'config.json'), [Buffer.from(canonicalJson(config))]);
-    if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, temporary);
+    await writeModelFiles(temporary, { config, tokenizerFolder });
   }, { replace });
+}
+
+/** What stands beside the weights of a Hugging Face folder: `config.json` and the tokenizer's files. */
+export async function writeModelFiles(folder: string, { config, tokenizerFolder }: Pick<ModelFolder, 'config' | 'tokenizerFolder'>): Promise<void> {
+  writeFileDurably(join(folder, 'config.json'), [Buffer.from(canonicalJson(config))]);
+  if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, folder);
 }
 
 /** Copies files as they are; from a file that holds its tokenizer (GGUF), writes what was read out of it. */

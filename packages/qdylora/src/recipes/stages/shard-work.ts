@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensors, type TensorToWrite } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+
+/** Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run goes on with the next one. */
+export interface ShardWork {
+  readonly folder: string;
+  has(index: number): boolean;
+  /** Writes one shard, all or nothing. */
+  write(index: number, tensors: readonly TensorToWrite[]): void;
+  /** Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes of tensors. */
+  moveInto(folder: string): number;
+  remove(): void;
+}
+
+const IDENTITY_FILE = 'work.json', digits = (n: number): string => String(n).padStart(5, '0');
+const shardName = (index: number): string => `shard-${digits(index)}.safetensors`;
+
+/**
+ * Opens or begins the work folder `<outputDir>.partial`. One that belongs to other weights or settings is begun anew.
+ *
+ * @param identity everything that decides the bytes of the shards
+ * @throws QdyloraError NOT_EMPTY where something else lies there; WRITE_FAILED
+ */
+export function shardWork(outputDir: string, identity: unknown, count: number): ShardWork {
+  const folder = `${outputDir}.partial`, hash = createHash('sha256').update(canonicalJson({ identity, count })).digest('hex');
+  if (existsSync(folder) && identityIn(folder) !== hash) {
+    if (readdirSync(folder).length > 0 && identityIn(folder) === null) throw new QdyloraError('NOT_EMPTY', { where: 'output_dir', problem: `expected nothing or an unfinished model at ${folder}, got something else`, nextStep: 'Choose another output_dir, or move that folder away.', details: { path: folder } });
+    rmSync(folder, { recursive: true });
+  }
+  mkdirSync(folder, { recursive: true });
+  writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
+  const path = (index: number): string => join(folder, shardName(index));
+  return {
+    folder,
+    has: (index) => existsSync(path(index)), // it got its name when it was whole
+    write: (index, tensors) => writeSafetensors(path(index), tensors, { metadata: { format: 'pt' } }),
+    moveInto(target) {
+      const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
+      let bytes = 0;
+      for (let index = 0; index < count; index++) {
+        const name = count === 1 ? 'model.safetensors' : `model-${digits(index + 1)}-of-${digits(count)}.safetensors`;
+        linkOrCopy(path(index), join(target, name));
+        using file = openSafetensors(path(index));
+        for (const [tensor, { byteLength }] of file.tensors) {
+          weightMap[tensor] = name;
+          bytes += byteLength;
+        }
+      }
+      if (count > 1) writeFileDurably(join(target, 'model.safetensors.index.json'), [Buffer.from(canonicalJson({ metadata: { total_size: bytes }, weight_map: weightMap }))]);
+      return bytes;
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function identityIn(folder: string): string | null {
+  try {
+    const { identity } = JSON.parse(readFileSync(join(folder, IDENTITY_FILE), 'utf8')) as { identity?: unknown };
+    return typeof identity === 'string' ? identity : null;
+  } catch {
+    return null;
+  }
+}
+
+/** A second name costs nothing; where the file system has none, a copy. */
+function linkOrCopy(from: string, to: string): void {
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
+}
+
+/** Sizes and times of the files that weights come from: enough to see that they are others, without reading them. */
+export function filesOf(path: string): unknown {
+  const names = statSync(path).isDirectory() ? readdirSync(path).filter((name) => /\.(safetensors|gguf)$/.test(name)).sort() : [''];
+  return names.map((name) => {
+    const { size, mtimeMs } = statSync(join(path, name));
+    return [name, size, mtimeMs];
+  });
+}
