@@ -1,6 +1,6 @@
 // One Lion step in place over m in 8 bits: a block is decoded, updated as lion-step.cpp does, and encoded with its new absmax; codes, gradient and parameter pass once.
 // Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first cache only.
-// Reads 9 and writes 5 bytes per element (lion-step: 12 and 8), for about 45 vector instructions.
+// Reads 9 and writes 5 bytes per element (lion-step: 12 and 8), but computes more: 2.2 ms where the 32-bit step takes 0.43 (512x4096, one thread, avx512_bf16, Zen 4, 2026).
 // Assumes bitsandbytes' signed dynamic map (checked below).
 // Not done: see adamw-8bit-step.cpp.
 #include "../../native/lion-rule.h"

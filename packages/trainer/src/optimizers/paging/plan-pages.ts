@@ -18,7 +18,7 @@ export interface PagePlan {
   readonly fileBytes: number;
 }
 
-/** Pages aim at this size: large enough for full disk bandwidth, small beside any budget that pays (Zen 4, NVMe: 256 KiB to 4 MiB are equal, 2026). */
+/** Pages aim at this size: a guess, small beside any budget that pays; other sizes were not measured. */
 const PAGE_BYTES = 2 ** 20;
 /** A page is at most such a part of the budget, so that the slot is small beside what stays resident. */
 const SLOT_SHARE = 8;
