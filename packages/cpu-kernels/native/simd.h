@@ -54,6 +54,12 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
   for (int i = 0; i < n; i++) p[i] = v[i];
 }
 
+QD_INLINE void copyFloats(const float* from, float* to, std::size_t n) {
+  std::size_t i = 0;
+  for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));
+  for (; i < n; i++) to[i] = from[i];
+}
+
 // a·b + c; rounded once where the level has FMA, which is every x86 level but `generic`.
 QD_INLINE F32x fma(F32x a, F32x b, F32x c) {
 #if defined(__AVX512F__) && QD_WIDTH == 16

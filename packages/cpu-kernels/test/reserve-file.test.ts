@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '@qdylora/testing/node';
+import { temporaryFolder, withSmallDisk } from '@qdylora/testing/node';
 import { expect, it } from 'vitest';
 import { fileReserver } from '../src/index.ts';
 
@@ -22,12 +21,7 @@ it('reserves real blocks, not only a size', () => {
 
 it('says with the system\'s code what it cannot do', (context) => {
   expect(() => reserve(-1, 4096)).toThrow(expect.objectContaining({ code: 'EBADF' }));
-  const folder = temporaryFolder();
-  try { execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder], { stdio: 'pipe' }); } catch (error) {
-    console.log(`skipped: a small tmpfs cannot be mounted here (${(error as Error).message.trim().split('\n').at(-1)})`);
-    return context.skip();
-  }
-  try {
+  withSmallDisk(context, (folder) => {
     withFile(folder, (fd) => { expect(() => reserve(fd, 2 ** 20)).toThrow(expect.objectContaining({ code: 'ENOSPC' })); });
-  } finally { execFileSync('umount', [folder]); }
+  });
 });

@@ -1,3 +1,4 @@
 export * from './files/temporary-folder.ts';
+export * from './files/with-small-disk.ts';
 export * from './fixtures/golden-sums.ts';
 export * from './fixtures/shared-path.ts';

@@ -28,6 +28,11 @@ export function rowOrder(path: string, { name, shape }: GgufTensor, layout: Layo
     return rows / parts;
   };
   if (rows === 0) return undefined;
+  return orderOf(layout, heads, kvHeads, headSize);
+}
+
+/** The order of a layout; `headSize(parts, multipleOf)` is the size of one of so many heads, or refuses. */
+export function orderOf(layout: Layout | undefined, heads: number, kvHeads: number, headSize: (parts: number, multipleOf: number) => number): RowOrder | undefined {
   switch (layout) {
     case 'interleaved-q': return interleavedRow(headSize(heads, 2));
     case 'interleaved-k': return interleavedRow(headSize(kvHeads, 2));

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
+import { cutByBytes } from './cut-by-bytes.ts';
 import { tensorByteLength, writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './write-file.ts';
 
 /** What Hugging Face writes per file by default (decimal): a shard stays below, unless one tensor alone is larger. */
@@ -15,7 +16,7 @@ export interface WriteShardsOptions extends WriteSafetensorsOptions { readonly s
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED
  */
 export function writeShards(folder: string, tensors: Iterable<TensorToWrite>, { shardBytes = SHARD_BYTES, ...options }: WriteShardsOptions = {}): void {
-  const shards = shardsOf(tensors, shardBytes), { fs } = options;
+  const shards = cutByBytes(tensors, tensorByteLength, shardBytes), { fs } = options;
   if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0]!, options);
   const digits = (n: number): string => String(n).padStart(5, '0'), weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
   let total = 0;
@@ -28,19 +29,4 @@ export function writeShards(folder: string, tensors: Iterable<TensorToWrite>, { 
     }
   });
   writeFileDurably(join(folder, 'model.safetensors.index.json'), [Buffer.from(canonicalJson({ metadata: { total_size: total }, weight_map: weightMap }))], fs);
-}
-
-function shardsOf(tensors: Iterable<TensorToWrite>, shardBytes: number): TensorToWrite[][] {
-  const shards: TensorToWrite[][] = [[]];
-  let room = shardBytes;
-  for (const tensor of tensors) {
-    const bytes = tensorByteLength(tensor);
-    if (bytes > room && shards.at(-1)!.length > 0) {
-      shards.push([]);
-      room = shardBytes;
-    }
-    shards.at(-1)!.push(tensor);
-    room -= bytes;
-  }
-  return shards;
 }

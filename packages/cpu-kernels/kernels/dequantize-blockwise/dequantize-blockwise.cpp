@@ -3,12 +3,11 @@
 // Reads 0.5 to 0.6 and writes 4 bytes per value: bound by the bandwidth of stores.
 // Assumes an even block size, so that a block begins with a byte; lengths are checked below.
 // Not done: multiplying after the look-up (one more operation per vector; the same bits).
-#include "../../native/simd.h"
+#include "../../native/gemm/nf4-weight.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr Size NESTED_BLOCK = 256, TILE_HEIGHT = 32;
 constexpr double GRAIN = 32768;
 
 typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));

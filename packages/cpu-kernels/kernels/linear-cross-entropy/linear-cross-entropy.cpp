@@ -68,12 +68,6 @@ double softmaxRow(float* z, Size n, std::int32_t target, float factor, bool grad
   return static_cast<double>(largest) - static_cast<double>(ofTarget) + __builtin_log(sum);
 }
 
-void copyRow(const float* from, float* to, Size n) {
-  Size i = 0;
-  for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));
-  for (; i < n; i++) to[i] = from[i];
-}
-
 Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx,
                           OptionalOut<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, bool bf16) {
   const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
@@ -104,7 +98,7 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
         for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
         continue;
       }
-      copyRow(x.data + t * hidden, rows + count * hidden, hidden);
+      copyFloats(x.data + t * hidden, rows + count * hidden, hidden);
       factors[count] = static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0));
       token[count++] = t;
     }
@@ -123,7 +117,7 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
       const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
       multiply(threads, {count, hidden, {dRows, hidden, from > 0, nullptr}}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
     }
-    for (Size i = 0; dx.data && i < count; i++) copyRow(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
+    for (Size i = 0; dx.data && i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
     if (dWeight.data) multiply(threads, {vocabulary, hidden, {dWeight.data, hidden, true, nullptr}}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
   }
   loss.data[0] = static_cast<float>(total);

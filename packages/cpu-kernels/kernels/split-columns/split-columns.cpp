@@ -10,12 +10,6 @@ namespace {
 
 constexpr double GRAIN = 32768;
 
-QD_INLINE void copyRun(const float* from, float* to, Size n) {
-  Size i = 0;
-  for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));
-  for (; i < n; i++) to[i] = from[i];
-}
-
 Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> second, OptionalOut<float> third, Size groups, Size a, Size b, Size c) {
   const Size width = a + b + c;
   QD_NEED(x, groups * width);
@@ -28,16 +22,16 @@ Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> 
     const Range range = shareOf(groups, parts, part);
     for (Size g = range.begin; g < range.end; g++) {
       const float* from = x.data + g * width;
-      copyRun(from, first.data + g * a, a);
-      copyRun(from + a, second.data + g * b, b);
-      if (c > 0) copyRun(from + a + b, third.data + g * c, c);
+      copyFloats(from, first.data + g * a, a);
+      copyFloats(from + a, second.data + g * b, b);
+      if (c > 0) copyFloats(from + a + b, third.data + g * c, c);
     }
   });
   return ok();
 }
 
 QD_INLINE void copyOrClear(const float* from, float* to, Size n) {
-  if (from) return copyRun(from, to, n);
+  if (from) return copyFloats(from, to, n);
   for (Size i = 0; i < n; i++) to[i] = 0.f;
 }
 

@@ -12,6 +12,19 @@ QD_INLINE bool readsDirectly(const Term& t, Size rows) {
   return rows <= FEW_ROWS && (t.b.dense() || (t.b.transposed && t.b.packed.hasRuns() && t.depth % RUN == 0));
 }
 
+// Calls body(RowCount<rows>) with the number of rows, 1 … FEW_ROWS, known at compile time.
+template <int ROWS> struct RowCount { static constexpr int value = ROWS; };
+template <class Body> QD_INLINE void withRowCount(Size rows, const Body& body) {
+  static_assert(FEW_ROWS == 4, "a case for each number of rows");
+  switch (rows) {
+    case 1: body(RowCount<1>{}); break;
+    case 2: body(RowCount<2>{}); break;
+    case 3: body(RowCount<3>{}); break;
+    case 4: body(RowCount<4>{}); break;
+    default: __builtin_unreachable();
+  }
+}
+
 // One depth block [k0, k0 + depth) of the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.
 struct FewRows { Size rows, column, columns, k0, depth; const float* stripe; float* to; Size stride; Start start; const float* bias; };
 void multiplyFewRows(const Term& t, const FewRows& task);

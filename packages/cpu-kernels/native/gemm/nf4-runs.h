@@ -8,8 +8,17 @@ namespace qdylora::QD_LEVEL {
 // Runs in the longest depth block.
 constexpr Size MOST_RUNS = 2 * DEPTH_BLOCK / RUN;
 
-// Scales of PANEL rows (0 from `rows` on) in `count` runs that follow each other: out[run][row].
-void readScales(const Nf4Weight& w, Size row0, Size rows, Size run0, Size count, float (*out)[PANEL]);
+// Reads the scales of one weight; to be made once for many reads, since what it looks codes up in is made ready first.
+class ScaleReader {
+ public:
+  explicit ScaleReader(const Nf4Weight& weight);
+  // Scales of PANEL rows (0 from `rows` on) in `count` runs that follow each other: out[run][row].
+  void read(Size row0, Size rows, Size run0, Size count, float (*out)[PANEL]) const;
+
+ private:
+  const Nf4Weight w;
+  alignas(64) std::uint8_t planes[4][256];  // byte i of every entry of the map, on levels that look up by permutations of bytes
+};
 
 // The 32 bytes of WIDTH rows as 8 words per lane: words[i], lane r = bytes 4i … 4i + 3 of row r. Rows from `rows` on repeat the last one.
 QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows, I32x (&words)[8]) {

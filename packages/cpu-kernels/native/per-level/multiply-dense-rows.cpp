@@ -59,13 +59,7 @@ bool multipliesDenseRows(const Term& t, Size rows) {
 }
 
 void multiplyDenseRows(const Term& t, const WholeDepth& task) {
-  switch (task.rows) {
-    case 1: multiplyColumns<1>(t, task); break;
-    case 2: multiplyColumns<2>(t, task); break;
-    case 3: multiplyColumns<3>(t, task); break;
-    case 4: multiplyColumns<4>(t, task); break;
-    default: __builtin_unreachable();
-  }
+  withRowCount(task.rows, [&](auto rows) { multiplyColumns<rows.value>(t, task); });
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -50,13 +50,14 @@ void fewOfNf4(const Term& t, const FewRows& task) {
   constexpr bool PAIRS = FORM == Form::pairs;
   const Nf4Weight& w = t.b.packed;
   const Table16 table(w.levels);
+  const ScaleReader scaleReader(w);
   const Size run0 = task.k0 / RUN, runs = task.depth / RUN;
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
     const Size exist = task.columns - p, vectors = smaller<Size>(VECTORS, divideUp(exist, WIDTH));
     const auto firstRow = [&](Size v) { return task.column + p + v * WIDTH; };
     const auto rowCount = [&](Size v) { return smaller<Size>(WIDTH, exist - v * WIDTH); };
     float scales[VECTORS / 2][MOST_RUNS][PANEL];
-    for (Size v = 0; v < vectors; v += 2) readScales(w, firstRow(v), smaller(PANEL, exist - v * WIDTH), run0, runs, scales[v / 2]);
+    for (Size v = 0; v < vectors; v += 2) scaleReader.read(firstRow(v), smaller(PANEL, exist - v * WIDTH), run0, runs, scales[v / 2]);
     Sums<ROWS, VECTORS> sums;
     const float* a = task.stripe;
     for (Size i = 0; i < runs; i++) {
@@ -147,13 +148,7 @@ void fewRows(const Term& t, const FewRows& task) {
 }  // namespace
 
 void multiplyFewRows(const Term& t, const FewRows& task) {
-  switch (task.rows) {
-    case 1: fewRows<1>(t, task); break;
-    case 2: fewRows<2>(t, task); break;
-    case 3: fewRows<3>(t, task); break;
-    case 4: fewRows<4>(t, task); break;
-    default: __builtin_unreachable();
-  }
+  withRowCount(task.rows, [&](auto rows) { fewRows<rows.value>(t, task); });
 }
 
 }  // namespace qdylora::QD_LEVEL

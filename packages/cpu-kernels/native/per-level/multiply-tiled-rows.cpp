@@ -88,6 +88,7 @@ void multiplyPanels(const Term& t, const WholeDepth& task) {
   const Nf4Weight& w = t.b.packed;
   BFloat16* planes = reinterpret_cast<BFloat16*>(task.scratch);
   for (Size m = 0; m < ROWS; m++) packPlanes(t.a, task.row0 + m, t.depth, planes + m * t.depth);
+  const ScaleReader scaleReader(w);
   const __m512 exact = _mm512_loadu_ps(w.levels);
   const __m512i levels = (__m512i)_mm512_cvtne2ps_pbh(exact, exact);
   for (Size column = task.column; column < task.column + task.columns; column += PANEL) {
@@ -96,7 +97,7 @@ void multiplyPanels(const Term& t, const WholeDepth& task) {
     for (Size run = 0; run < w.rowRuns(); run += MOST_RUNS) {
       const Size count = smaller(MOST_RUNS, w.rowRuns() - run);
       float scales[MOST_RUNS][PANEL];
-      readScales(w, column, PANEL, run, count, scales);
+      scaleReader.read(column, PANEL, run, count, scales);
       for (Size pair = 0; pair < ROW_PAIRS; pair += PAIRS) addRuns<ROWS, PAIRS>(w, column, pair, run, count, levels, planes, t.depth, scales, sums);
     }
     for (Size m = 0; m < ROWS; m++) {
@@ -117,13 +118,7 @@ bool multipliesTiled(const Term& t, Size rows) {
 }
 
 void multiplyTiledRows(const Term& t, const WholeDepth& task) {
-  switch (task.rows) {
-    case 1: multiplyPanels<1>(t, task); break;
-    case 2: multiplyPanels<2>(t, task); break;
-    case 3: multiplyPanels<3>(t, task); break;
-    case 4: multiplyPanels<4>(t, task); break;
-    default: __builtin_unreachable();
-  }
+  withRowCount(task.rows, [&](auto rows) { multiplyPanels<rows.value>(t, task); });
 }
 #else
 bool multipliesTiled(const Term&, Size) { return false; }

@@ -21,6 +21,7 @@ template <Form FORM>
 struct Nf4Rows {
   static constexpr bool PAIRS = FORM == Form::pairs;
   Nf4Weight w;
+  ScaleReader scaleReader{w};
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const bool fast = w.hasRuns() && k0 % RUN == 0 && depth % RUN == 0;
@@ -33,7 +34,7 @@ struct Nf4Rows {
 
   void packPanel(Size row0, Size rows, Size run0, Size runs, float* out) const {
     float scales[MOST_RUNS][PANEL];
-    readScales(w, row0, rows, run0, runs, scales);
+    scaleReader.read(row0, rows, run0, runs, scales);
     const Size second = rows > WIDTH ? WIDTH : 0;  // where there is none, the first half again, with scales of 0
     packHalf(row0, smaller<Size>(WIDTH, rows), run0, runs, scales[0], out);
     packHalf(row0 + second, second ? rows - WIDTH : rows, run0, runs, scales[0] + WIDTH, out + WIDTH);
@@ -121,6 +122,7 @@ struct Nf4Columns {
   static constexpr bool PAIRS = FORM == Form::pairs;
   static constexpr Size AHEAD = 16;
   Nf4Weight w;
+  ScaleReader scaleReader{w};
 
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const bool fast = w.hasRuns() && column0 % PANEL == 0 && columns % PANEL == 0 && k0 % PANEL == 0;
@@ -138,7 +140,7 @@ struct Nf4Columns {
     for (Size k = 0; k < depth; k += PANEL) {
       const Size rows = smaller(PANEL, depth - k);
       float scales[1][PANEL];
-      readScales(w, k0 + k, rows, run, 1, scales);
+      scaleReader.read(k0 + k, rows, run, 1, scales);
       for (Size r = 0; r < rows; r += STEP<FORM>, out += PANEL) {
         const std::uint8_t* codes = w.runCodes(k0 + k + r, run);
         __builtin_prefetch(w.runCodes(smaller(k0 + k + r + AHEAD, w.rows - 1), run));  // a row-major one stands on another cache line, out of the hardware's sight

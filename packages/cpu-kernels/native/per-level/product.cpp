@@ -55,16 +55,19 @@ void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size colum
   }
 }
 
+// True where a term of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
+bool readsWhole(const Threads& threads, const Term& t, Size rows) { return !threads.isBatchInvariant() && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows)); }
+
 // One thread's part of one row block whose stripes are packed, term after term.
 void multiplyBlock(const Threads& threads, int parts, int part, const RowBlock& block, const Product& product, const float* packed, float* panels, const Term* terms, int count) {
   const Size panelCount = divideUp(product.n, PANEL);
   const Grid grid = chooseGrid(parts, block.tiles, panelCount);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(panelCount, grid.columns, part % grid.columns);
   // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
-  const bool isDense = multipliesDenseRows(terms[0], block.rows), isDone = !threads.isBatchInvariant() && tiles.begin < tiles.end && mine.begin < mine.end && (isDense || multipliesTiled(terms[0], block.rows));
-  if (isDone) {
+  const bool isDone = readsWhole(threads, terms[0], block.rows);
+  if (isDone && tiles.begin < tiles.end && mine.begin < mine.end) {
     const Size column = mine.begin * PANEL, columns = smaller(mine.end * PANEL, product.n) - column;
-    (isDense ? multiplyDenseRows : multiplyTiledRows)(terms[0], {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
+    (terms[0].b.dense() ? multiplyDenseRows : multiplyTiledRows)(terms[0], {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
   }
   for (Size p = mine.begin; p < mine.end; p += GROUP_PANELS) {
     const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.end) * PANEL, product.n) - column;
@@ -94,8 +97,10 @@ void multiplyPart(Threads& threads, int parts, int part, const Product& product,
   float* panels = panelsOf(scratch, product.m, term.depth, part);
   for (Size begin = 0; begin < product.m;) {
     const RowBlock block = rowBlockAt(product.m, term.depth, begin);
-    packStripes(term, block, shareOf(block.tiles, parts, part), scratch);
-    threads.barrier();
+    if (!readsWhole(threads, term, block.rows)) {
+      packStripes(term, block, shareOf(block.tiles, parts, part), scratch);
+      threads.barrier();
+    }
     multiplyBlock(threads, parts, part, block, product, scratch, panels, &term, 1);
     begin += block.rows;
     if (begin < product.m) threads.barrier();  // the next row block is packed over this one
@@ -110,7 +115,7 @@ void multiplyAdaptedPart(Threads& threads, int parts, int part, const Product& p
   for (Size begin = 0; begin < product.m;) {
     const RowBlock block = rowBlockAt(product.m, depth, begin);
     const Range tiles = shareOf(block.tiles, parts, part);
-    packStripes(base, block, tiles, scratch);
+    if (inner.shared || !readsWhole(threads, base, block.rows)) packStripes(base, block, tiles, scratch);
     if (inner.shared) {
       threads.barrier();
       multiplyBlock(threads, parts, part, block, inner.product, scratch, panels, &inner.term, 1);

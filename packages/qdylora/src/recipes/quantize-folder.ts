@@ -1,4 +1,4 @@
-import { openCheckpoint, writeFolderAtomically, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
+import { cutByBytes, openCheckpoint, writeFolderAtomically, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -46,7 +46,7 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
   const layers = new Map(linearLayersOf(checkpoint).map((layer) => [`${layer.name}.weight`, layer])), entries = [...checkpoint.tensors.values()];
   for (const layer of layers.values()) assertThere(checkpoint, layer);
-  const shards = shardsOf(entries, layers, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
+  const shards = cutByBytes(entries, (entry) => writtenBytes(entry, layers), shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
   using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
   let done = 0;
   for (const [index, shard] of shards.entries()) {
@@ -72,20 +72,10 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize });
 
-/** Tensors in the order of the file, cut where the packed bytes reach the limit. */
-function shardsOf(entries: readonly TensorEntry[], layers: ReadonlyMap<string, LinearLayer>, shardBytes: number): TensorEntry[][] {
-  const shards: TensorEntry[][] = [[]];
-  let room = shardBytes;
-  for (const entry of entries) {
-    const layer = layers.get(entry.name), bytes = layer ? (layer.shape[0] * layer.shape[1] * PACKED_BITS) / 8 : entry.byteLength;
-    if (bytes > room && shards.at(-1)!.length > 0) {
-      shards.push([]);
-      room = shardBytes;
-    }
-    shards.at(-1)!.push(entry);
-    room -= bytes;
-  }
-  return shards;
+/** Bytes of a tensor as it is written. */
+function writtenBytes({ name, byteLength }: TensorEntry, layers: ReadonlyMap<string, LinearLayer>): number {
+  const layer = layers.get(name);
+  return layer ? (layer.shape[0] * layer.shape[1] * PACKED_BITS) / 8 : byteLength;
 }
 
 /** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */

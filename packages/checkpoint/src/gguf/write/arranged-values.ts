@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
-import { groupedRow, interleavedRow, type Layout, type RowOrder } from '../tensor-layout.ts';
+import { orderOf, type Layout, type RowOrder } from '../tensor-layout.ts';
 
 /** Heads of the model whose tensors are arranged. */
 export interface Heads { readonly heads: number; readonly kvHeads: number }
@@ -11,13 +11,7 @@ export function fileRowOrder(name: string, rows: number, layout: Layout | undefi
     if (rows % (parts * multipleOf) === 0) return rows / parts;
     throw new QdyloraError('BAD_SHAPE', { where: 'gguf', problem: `expected rows of ${parts} heads for ${printedName(name)}, got ${rows}`, nextStep: 'Does the config belong to these weights?' });
   };
-  switch (layout) {
-    case 'interleaved-q': return interleavedRow(headSize(heads, 2));
-    case 'interleaved-k': return interleavedRow(headSize(kvHeads, 2));
-    case 'falcon-qkv': return groupedRow(headSize(heads + 2 * kvHeads, 1), heads, kvHeads);
-    case 'neox-qkv': return groupedRow(headSize(3 * heads, 1), heads, heads);
-    case 'one-more': case 'transposed': case undefined: return undefined;
-  }
+  return orderOf(layout, heads, kvHeads, headSize);
 }
 
 /** Rows in another order. values: [rows, columns] */

@@ -1,8 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHostBackend, createRng, QdyloraError, viewOf } from '@qdylora/contract';
-import { temporaryFolder } from '@qdylora/testing/node';
+import { temporaryFolder, withSmallDisk } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parameterOf } from '../../../test/tiny-model.ts';
@@ -118,12 +118,7 @@ describe('a page file', () => {
   });
 
   it('on a full disk is an error before anything has changed, whoever reserves', (context) => {
-    const folder = temporaryFolder();
-    try { execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'none', folder], { stdio: 'pipe' }); } catch (error) {
-      console.log(`skipped: a small tmpfs cannot be mounted here (${(error as Error).message.trim().split('\n').at(-1)})`);
-      return context.skip();
-    }
-    try {
+    withSmallDisk(context, (folder) => {
       const own = parameters(1), optimizer = adamw(own, { learningRate: 1, paging: { budgetBytes: 4096, folder } });
       let failure: unknown;
       try { optimizer.prepare(createHostBackend()); } catch (error) { failure = error; }
@@ -131,6 +126,6 @@ describe('a page file', () => {
       expect((failure as Error).message).toMatch(/Free some space, choose another page_dir, or raise optimizer_memory_budget/);
       expect(own.every(({ needsGradient }) => !needsGradient)).toBe(true);
       expect(readFileSync('/proc/mounts', 'utf8')).toContain(folder);
-    } finally { execFileSync('umount', [folder]); }
+    });
   });
 });
