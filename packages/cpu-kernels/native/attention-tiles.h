@@ -68,6 +68,7 @@ struct Columns {
   int begin, count, width;                                  // first column within the segment, how many, rounded up to whole vectors
   std::int32_t first[MOST_COLUMNS], last[MOST_COLUMNS];     // range of keys that each one sees, inclusive
   float slope[MOST_COLUMNS];                                // ALiBi
+  Size offset[MOST_COLUMNS], number[MOST_COLUMNS];          // where its headDim numbers begin in q, y, dq and dy; its place in logSumExp
   int firstKey() const { return first[0]; }
   int lastKey() const { return last[count - 1]; }
   // True where every column sees all the keys [from, to): then nothing has to be masked.
@@ -86,25 +87,18 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
   c.width = roundUp(c.count, WIDTH);
   for (int i = 0; i < roundUp(c.count, 2 * WIDTH); i++) {
     const int column = c.begin + smaller(i, c.count - 1), query = s.q0 + column / group;
+    const Size head = kvHead * shape.group() + static_cast<Size>(column % group);
+    c.offset[i] = (static_cast<Size>(query) * shape.heads + head) * shape.headDim;
+    c.number[i] = head * shape.queries + static_cast<Size>(query);
     c.last[i] = s.k1 - (s.q1 - query);
     c.first[i] = c.last[i] - s.k0 >= window ? c.last[i] - window + 1 : s.k0;
-    c.slope[i] = slopes ? slopes[kvHead * shape.group() + static_cast<Size>(column % group)] : 0.f;
+    c.slope[i] = slopes ? slopes[head] : 0.f;
   }
   return c;
 }
 
 // Tiles of keys stand on a grid that starts at the segment's first key, so where a sum is cut does not depend on the columns beside.
 inline int firstKeyTile(const Segment& s, int key) { return s.k0 + larger(key - s.k0, 0) / KEY_TILE * KEY_TILE; }
-
-// Where the headDim numbers of a column begin in q, y, dq, dy, and its place in logSumExp.
-inline Size columnOffset(const AttentionShape& shape, const Segment& s, Size kvHead, int column) {
-  const int group = static_cast<int>(shape.group());
-  return (static_cast<Size>(s.q0 + column / group) * shape.heads + kvHead * shape.group() + static_cast<Size>(column % group)) * shape.headDim;
-}
-inline Size columnNumber(const AttentionShape& shape, const Segment& s, Size kvHead, int column) {
-  const int group = static_cast<int>(shape.group());
-  return (kvHead * shape.group() + static_cast<Size>(column % group)) * shape.queries + static_cast<Size>(s.q0 + column / group);
-}
 
 // Keys that the last column of a tile sees, roughly: what a tile costs.
 inline double keysSeen(const AttentionShape& shape, const Segment& s, int tile, int width) {

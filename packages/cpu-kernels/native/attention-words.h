@@ -20,26 +20,28 @@ template <class Word> QD_INLINE I32x wordsOfRow(const float* row, Size at, Size 
 
 // out[word][column]: the columns' numbers along headDim, lanes = columns, zero past the last.
 template <class Word>
-void packColumns(Word* out, int stride, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+void packColumns(Word* out, int stride, const float* x, const AttentionShape& shape, const Columns& c) {
   for (int column = 0; column < c.width; column += WIDTH) {
     for (Size word = 0; word < depthWords<Word>(shape); word += WIDTH) {
       I32x rows[WIDTH];
+#pragma GCC unroll 16
       for (int i = 0; i < WIDTH; i++) {
-        rows[i] = column + i < c.count ? wordsOfRow<Word>(x + columnOffset(shape, s, kvHead, c.begin + column + i), word, shape.headDim) : I32x{};
+        rows[i] = column + i < c.count ? wordsOfRow<Word>(x + c.offset[column + i], word, shape.headDim) : I32x{};
       }
       transpose(rows);
-      for (int i = 0; i < WIDTH && word + static_cast<Size>(i) < depthWords<Word>(shape); i++) storeI32(out + (word + static_cast<Size>(i)) * static_cast<Size>(stride) + column, rows[i]);
+#pragma GCC unroll 16
+      for (int i = 0; i < WIDTH; i++) if (word + static_cast<Size>(i) < depthWords<Word>(shape)) storeI32(out + (word + static_cast<Size>(i)) * static_cast<Size>(stride) + column, rows[i]);
     }
   }
 }
 
 // out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim words.
 template <class Word>
-void packColumnRows(Word* out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+void packColumnRows(Word* out, const float* x, const AttentionShape& shape, const Columns& c) {
   const Size padded = shape.paddedDim();
   for (int column = 0; column < c.count; column += PER_WORD<Word>, out += padded) {
-    const float* first = x + columnOffset(shape, s, kvHead, c.begin + column);
-    const float* second = column + 1 < c.count ? x + columnOffset(shape, s, kvHead, c.begin + column + 1) : nullptr;
+    const float* first = x + c.offset[column];
+    const float* second = column + 1 < c.count ? x + c.offset[column + 1] : nullptr;
     for (Size d = 0; d < padded; d += WIDTH) {
       const F32x low = loadUpTo(first, d, shape.headDim);
       if constexpr (IS_PAIR<Word>) storeI32(out + d, zipToBf16(low, second ? loadUpTo(second, d, shape.headDim) : F32x{}));
@@ -49,17 +51,21 @@ void packColumnRows(Word* out, const float* x, const AttentionShape& shape, cons
 }
 
 // columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block of 2·WIDTH places holds its even columns first.
-inline void writeColumns(float* x, const float* sums, int stride, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const float* factor, bool evenOdd) {
+inline void writeColumns(float* x, const float* sums, int stride, const AttentionShape& shape, const Columns& c, const float* factor, bool evenOdd) {
   const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
   for (int place = 0; place < width; place += WIDTH) {
+    const int first = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + place / WIDTH % 2 : place, step = evenOdd ? 2 : 1;
     for (Size d = 0; d < shape.headDim; d += WIDTH) {
+      const int numbers = static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d));
+      const float* at = sums + d * static_cast<Size>(stride) + place;
       I32x rows[WIDTH];
-      for (Size i = 0; i < WIDTH; i++) rows[i] = d + i < shape.headDim ? loadI32(sums + (d + i) * static_cast<Size>(stride) + place) : I32x{};
+#pragma GCC unroll 16
+      for (int i = 0; i < WIDTH; i++) rows[i] = i < numbers ? loadI32(at + i * stride) : I32x{};
       transpose(rows);
+#pragma GCC unroll 16
       for (int i = 0; i < WIDTH; i++) {
-        const int column = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + 2 * i + place / WIDTH % 2 : place + i;
-        if (column >= c.count) continue;
-        storeFirst(x + columnOffset(shape, s, kvHead, c.begin + column) + d, asF32(rows[i]) * factor[column], static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d)));
+        const int column = first + step * i;
+        if (column < c.count) storeFirst(x + c.offset[column] + d, asF32(rows[i]) * factor[column], numbers);
       }
     }
   }

@@ -14,22 +14,42 @@ struct TileSums { float* at; Size stride; };
 QD_INLINE F32x addProduct(F32x sum, float left, const float* right) { return fma(all(left), load(right), sum); }
 QD_INLINE F32x addProduct(F32x sum, std::int32_t left, const std::int32_t* right) { return addPairs(sum, allI32(left), loadI32(right)); }
 
-template <int R, int C, class Word>
-void tileBlock(TileSums c, TileLeft<Word> a, TileRight<Word> b, int depth, bool add, const float* factor) {
+// What becomes of C: replaced, added to, or multiplied by a factor per column and added to.
+enum class Sums { set, add, scale };
+
+// Loops that are unrolled keep the sums in registers: no copy on the stack.
+template <int R, int C, Sums START, class Word>
+void tileBlock(TileSums c, TileLeft<Word> a, TileRight<Word> b, int depth, const float* factor) {
   F32x sum[R][C];
-  for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = add ? load(c.at + r * c.stride + j * WIDTH) : F32x{};
-  if (factor) for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = sum[r][j] * load(factor + j * WIDTH);
-  for (int k = 0; k < depth; k++, b.at += b.stride, a.at += a.depthStride) {
-    for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) sum[r][j] = addProduct(sum[r][j], a.at[r * a.rowStride], b.at + j * WIDTH);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < C; j++) {
+      const float* at = c.at + static_cast<Size>(r) * c.stride + j * WIDTH;
+      if constexpr (START == Sums::set) sum[r][j] = F32x{};
+      else if constexpr (START == Sums::add) sum[r][j] = load(at);
+      else sum[r][j] = load(at) * load(factor + j * WIDTH);
+    }
   }
-  for (int r = 0; r < R; r++) for (int j = 0; j < C; j++) store(c.at + r * c.stride + j * WIDTH, sum[r][j]);
+  for (; depth > 0; depth--, b.at += b.stride, a.at += a.depthStride) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++) {
+#pragma GCC unroll 2
+      for (int j = 0; j < C; j++) sum[r][j] = addProduct(sum[r][j], a.at[static_cast<Size>(r) * a.rowStride], b.at + j * WIDTH);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; r++) {
+#pragma GCC unroll 2
+    for (int j = 0; j < C; j++) store(c.at + static_cast<Size>(r) * c.stride + j * WIDTH, sum[r][j]);
+  }
 }
 
 // Rows that are left over go by 4, 2 and 1.
-template <int R, int C, class Word>
-void tileStrip(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int depth, bool add, const float* factor) {
-  for (; rows >= R; rows -= R, c.at += R * c.stride, a.at += R * a.rowStride) tileBlock<R, C>(c, a, b, depth, add, factor);
-  if constexpr (R > 1) { if (rows > 0) tileStrip<(R > 4 ? 4 : R / 2), C>(c, a, b, rows, depth, add, factor); }
+template <int R, int C, Sums START, class Word>
+void tileStrip(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int depth, const float* factor) {
+  for (; rows >= R; rows -= R, c.at += R * c.stride, a.at += R * a.rowStride) tileBlock<R, C, START>(c, a, b, depth, factor);
+  if constexpr (R > 1) { if (rows > 0) tileStrip<(R > 4 ? 4 : R / 2), C, START>(c, a, b, rows, depth, factor); }
 }
 
 #if defined(__AVX512F__)
@@ -38,12 +58,12 @@ constexpr int TILE_ROWS = 8;
 constexpr int TILE_ROWS = 6;
 #endif
 
-// `cols` is a multiple of WIDTH. `factor`: nullptr, or what each column's old sum is multiplied by before the product is added.
-template <class Word>
-void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int cols, int depth, bool add, const float* factor = nullptr) {
+// `cols` is a multiple of WIDTH. `factor`: what each column's old sum is multiplied by, for Sums::scale.
+template <Sums START, class Word>
+void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int cols, int depth, const float* factor = nullptr) {
   int j = 0;
-  for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH) tileStrip<TILE_ROWS, 2>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, add, factor ? factor + j : nullptr);
-  if (j < cols) tileStrip<12, 1>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, add, factor ? factor + j : nullptr);
+  for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH) tileStrip<TILE_ROWS, 2, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, factor + (START == Sums::scale ? j : 0));
+  if (j < cols) tileStrip<8, 1, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, factor + (START == Sums::scale ? j : 0));
 }
 
 }  // namespace qdylora::QD_LEVEL

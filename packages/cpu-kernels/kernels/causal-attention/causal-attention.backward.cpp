@@ -39,14 +39,14 @@ template <class Word> constexpr Size KEY_STEP = COLUMNS / PER_WORD<Word>;
 
 // own = dy·y and the exponent that stands for logSumExp, of each column; 0 past the last, where q and dy are 0 too.
 template <class Word>
-void packColumnNumbers(const Buffers<Word>& b, const BackwardArrays& a, const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c) {
+void packColumnNumbers(const Buffers<Word>& b, const BackwardArrays& a, const AttentionShape& shape, const Columns& c) {
   for (int i = 0; i < COLUMNS; i++) b.own[i] = b.exponent[i] = 0;
   for (int i = 0; i < c.count; i++) {
-    const Size at = columnOffset(shape, s, kvHead, c.begin + i);
+    const Size at = c.offset[i];
     F32x sum{};
     for (Size d = 0; d < shape.headDim; d += WIDTH) sum = fma(loadUpTo(a.dy + at, d, shape.headDim), loadUpTo(a.y + at, d, shape.headDim), sum);
     b.own[i] = sumOf(sum);
-    b.exponent[i] = a.logSumExp[columnNumber(shape, s, kvHead, c.begin + i)] * LOG2_E;
+    b.exponent[i] = a.logSumExp[c.number[i]] * LOG2_E;
   }
 }
 
@@ -113,15 +113,16 @@ void addTile(const AttentionShape& shape, const Item& item, const Columns& c, co
   for (int key = firstKeyTile(item.s, c.firstKey()); key < end; key += KEY_TILE, add = true) {
     const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
     const KeySide<Word> k = keySide<Word>(a.k, a.packedK, shape, item.s, item.kvHead, key), v = keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key);
-    tileProduct<Word>({b.scores, COLUMNS}, k.alongHead, {b.q, COLUMNS}, rows, c.width, words, false);
-    tileProduct<Word>({b.products, COLUMNS}, v.alongHead, {b.dy, COLUMNS}, rows, c.width, words, false);
+    tileProduct<Sums::set, Word>({b.scores, COLUMNS}, k.alongHead, {b.q, COLUMNS}, rows, c.width, words);
+    tileProduct<Sums::set, Word>({b.products, COLUMNS}, v.alongHead, {b.dy, COLUMNS}, rows, c.width, words);
     const bool mask = !c.seeAll(key, key + rows);
     if (a.rule.changesScores()) mask ? weigh<true, true>(b, c, key, rows, a.rule) : weigh<false, true>(b, c, key, rows, a.rule);
     else mask ? weigh<true, false>(b, c, key, rows, a.rule) : weigh<false, false>(b, c, key, rows, a.rule);
     const Size own = static_cast<Size>(key - item.from) * stride;
-    tileProduct<Word>({sums.dv + own, stride}, {b.p, KEY_STEP<Word>, 1}, {b.dyRows, stride}, rows, padded, pairs, true);
-    tileProduct<Word>({sums.dk + own, stride}, {b.e, KEY_STEP<Word>, 1}, {b.qRows, stride}, rows, padded, pairs, true);
-    tileProduct<Word>({b.dq, COLUMNS}, k.alongKeys, {b.eKeys, COLUMNS}, dim, width, rows / PER_WORD<Word>, add);
+    tileProduct<Sums::add, Word>({sums.dv + own, stride}, {b.p, KEY_STEP<Word>, 1}, {b.dyRows, stride}, rows, padded, pairs);
+    tileProduct<Sums::add, Word>({sums.dk + own, stride}, {b.e, KEY_STEP<Word>, 1}, {b.qRows, stride}, rows, padded, pairs);
+    if (add) tileProduct<Sums::add, Word>({b.dq, COLUMNS}, k.alongKeys, {b.eKeys, COLUMNS}, dim, width, rows / PER_WORD<Word>);
+    else tileProduct<Sums::set, Word>({b.dq, COLUMNS}, k.alongKeys, {b.eKeys, COLUMNS}, dim, width, rows / PER_WORD<Word>);
   }
   for (int d = 0; !add && d < dim; d++) for (int j = 0; j < width; j += WIDTH) store(b.dq + d * COLUMNS + j, F32x{});
 }
@@ -137,13 +138,13 @@ void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays
   clear(sums, keySumsFloats(shape, item));
   for (int tile = item.tile0; tile < item.tile1; tile++) {
     const Columns c = columnsOf(shape, item.s, item.kvHead, tile, COLUMNS, a.rule.slopes);
-    packColumns(b.q, COLUMNS, a.q, shape, item.s, item.kvHead, c);
-    packColumns(b.dy, COLUMNS, a.dy, shape, item.s, item.kvHead, c);
-    packColumnRows(b.qRows, a.q, shape, item.s, item.kvHead, c);
-    packColumnRows(b.dyRows, a.dy, shape, item.s, item.kvHead, c);
-    packColumnNumbers(b, a, shape, item.s, item.kvHead, c);
+    packColumns(b.q, COLUMNS, a.q, shape, c);
+    packColumns(b.dy, COLUMNS, a.dy, shape, c);
+    packColumnRows(b.qRows, a.q, shape, c);
+    packColumnRows(b.dyRows, a.dy, shape, c);
+    packColumnNumbers(b, a, shape, c);
     addTile(shape, item, c, a, b, own);
-    writeColumns(a.dq, b.dq, COLUMNS, shape, item.s, item.kvHead, c, factor, IS_PAIR<Word>);
+    writeColumns(a.dq, b.dq, COLUMNS, shape, c, factor, IS_PAIR<Word>);
   }
 }
 

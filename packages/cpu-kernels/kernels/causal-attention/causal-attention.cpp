@@ -100,9 +100,14 @@ bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Co
   for (int j = 0; j < c.width; j += WIDTH) {
     float* at = scores + j;
     const F32x before = load(state.largest + j);
-    F32x most[2] = {load(at), load(at)};
-    for (int i = 0; i < rows; i++) most[i & 1] = larger(load(at + i * COLUMNS), most[i & 1]);
-    const F32x highest = larger(most[0], most[1]) * factor, now = select(highest > before + SLACK, highest, before), change = exponential2(before - now);
+    F32x even = load(at), odd = even;
+    int row = 0;
+    for (; row + 2 <= rows; row += 2) {
+      even = larger(load(at + row * COLUMNS), even);
+      odd = larger(load(at + (row + 1) * COLUMNS), odd);
+    }
+    if (row < rows) even = larger(load(at + row * COLUMNS), even);
+    const F32x highest = larger(even, odd) * factor, now = select(highest > before + SLACK, highest, before), change = exponential2(before - now);
     F32x sum = load(state.sum + j) * change;
     for (int i = 0; i < rows; i += PER_WORD<Word>) {
       const F32x p = exponential2(fma(load(at + i * COLUMNS), all(factor), -now));
@@ -128,29 +133,32 @@ template <class Word>
 void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* scratch, const Softmax& state) {
   Word* q = reinterpret_cast<Word*>(scratch);
   float *scores = scratch + shape.headDim * COLUMNS, *rescale = scores + KEY_TILE * COLUMNS;
-  packColumns(q, COLUMNS, a.q, shape, item.s, item.kvHead, c);
+  packColumns(q, COLUMNS, a.q, shape, c);
   for (int j = 0; j < c.width; j += WIDTH) { store(state.largest + j, all(LOWEST)); store(state.sum + j, F32x{}); }
   const int dim = static_cast<int>(shape.headDim), words = static_cast<int>(depthWords<Word>(shape)), end = smaller(item.to, c.lastKey() + 1);
   bool empty = true;
   for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += KEY_TILE, empty = false) {
     const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
     const TileLeft<Word> k = keySide<Word>(a.k, a.packedK, shape, item.s, item.kvHead, key).alongHead, v = keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key).alongKeys;
-    tileProduct<Word>({scores, COLUMNS}, k, {q, COLUMNS}, rows, c.width, words, false);
+    tileProduct<Sums::set, Word>({scores, COLUMNS}, k, {q, COLUMNS}, rows, c.width, words);
     const bool mask = !c.seeAll(key, key + rows);
     if (mask || a.rule.changesScores()) ruleAndMask(scores, c, key, rows, a.rule, mask);
     const bool rescaled = updateSoftmax<Word>(state, scores, rescale, c, rows, a.rule.toExponent());
-    tileProduct<Word>({state.o, COLUMNS}, v, {reinterpret_cast<const Word*>(scores), COLUMNS}, dim, c.width, rows / PER_WORD<Word>, !empty, rescaled && !empty ? rescale : nullptr);
+    const TileRight<Word> p{reinterpret_cast<const Word*>(scores), COLUMNS};
+    if (empty) tileProduct<Sums::set, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>);
+    else if (rescaled) tileProduct<Sums::scale, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>, rescale);
+    else tileProduct<Sums::add, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>);
   }
   for (int i = 0; empty && i < dim; i++) for (int j = 0; j < c.width; j += WIDTH) store(state.o + i * COLUMNS + j, F32x{});
 }
 
-void writeOutput(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, const ForwardArrays& a, const Softmax& state) {
+void writeOutput(const AttentionShape& shape, const Columns& c, const ForwardArrays& a, const Softmax& state) {
   alignas(64) float inverse[COLUMNS];
   for (int j = 0; j < c.width; j += WIDTH) store(inverse + j, 1.f / load(state.sum + j));
-  writeColumns(a.y, state.o, COLUMNS, shape, s, kvHead, c, inverse, false);
+  writeColumns(a.y, state.o, COLUMNS, shape, c, inverse, false);
   for (int i = 0; i < c.count; i++) {
     const float none = -__builtin_inff();  // a query that sees no key
-    a.logSumExp[columnNumber(shape, s, kvHead, c.begin + i)] = state.sum[i] == 0.f ? none : fma(all(state.largest[i]), all(LN_2), all(logarithm(state.sum[i])))[0];
+    a.logSumExp[c.number[i]] = state.sum[i] == 0.f ? none : fma(all(state.largest[i]), all(LN_2), all(logarithm(state.sum[i])))[0];
   }
 }
 
@@ -182,7 +190,7 @@ void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays&
   } else {
     attend<float>(shape, item, c, a, scratch, state);
   }
-  if (item.partial < 0) writeOutput(shape, item.s, item.kvHead, c, a, state);
+  if (item.partial < 0) writeOutput(shape, c, a, state);
 }
 
 // Joins what this part has to join: whole kv heads of tiles, columns of few.
@@ -193,10 +201,11 @@ void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays
     if (static_cast<int>(item.kvHead % static_cast<Size>(parts)) != part) return;
     const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
     joinChunks(shape, c, place, item.chunks);
-    return writeOutput(shape, item.s, item.kvHead, c, a, softmaxAt(place));
+    return writeOutput(shape, c, a, softmaxAt(place));
   }
   for (Size kvHead = static_cast<Size>(part); kvHead < shape.kvHeads; kvHead += static_cast<Size>(parts)) {
-    for (int column = 0; column < shape.columns(item.s); column++) joinFew(shape, item.s, kvHead, column, place, partialFloats(shape, item.s), item.chunks, LOWEST, a.y, a.logSumExp);
+    const Columns c = columnsOf(shape, item.s, kvHead, 0, FEW_COLUMNS, nullptr);
+    for (int column = 0; column < c.count; column++) joinFew(shape, item.s, kvHead, c, column, place, partialFloats(shape, item.s), item.chunks, LOWEST, a.y, a.logSumExp);
   }
 }
 
