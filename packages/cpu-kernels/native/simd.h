@@ -148,6 +148,7 @@ template <int... LANE> struct SwapLanes<Positions<LANE...>> {
     a = low;
   }
   template <int DISTANCE> static QD_INLINE F32x rotated(F32x a) { return QD_PICK(a, a, (LANE ^ DISTANCE)...); }
+  template <int DISTANCE> static QD_INLINE I32x rotated(I32x a) { return QD_PICK(a, a, (LANE ^ DISTANCE)...); }
   // Every other one of the 2·WIDTH lanes.
   template <int FIRST> static QD_INLINE F32x everyOther(F32x a, F32x b) { return QD_PICK(a, b, (2 * LANE + FIRST)...); }
 };
@@ -188,6 +189,13 @@ template <int DISTANCE = WIDTH / 2> QD_INLINE float sumOf(F32x v) {
 }
 template <int DISTANCE = WIDTH / 2> QD_INLINE float largestOf(F32x v) {
   v = larger(v, Lanes::rotated<DISTANCE>(v));
+  if constexpr (DISTANCE > 1) return largestOf<DISTANCE / 2>(v);
+  else return v[0];
+}
+
+template <int DISTANCE = WIDTH / 2> QD_INLINE std::int32_t largestOf(I32x v) {
+  const I32x other = Lanes::rotated<DISTANCE>(v);
+  v = v > other ? v : other;
   if constexpr (DISTANCE > 1) return largestOf<DISTANCE / 2>(v);
   else return v[0];
 }

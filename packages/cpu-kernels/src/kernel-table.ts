@@ -1,4 +1,6 @@
 import type { BoundKernel } from '@qdylora/contract';
+import { activationKernels } from '../kernels/activation/activation.ts';
+import { activationGateKernels } from '../kernels/activation-gate/activation-gate.ts';
 import { adamw8bitStepKernels } from '../kernels/adamw-8bit-step/adamw-8bit-step.ts';
 import { adamwStepKernels } from '../kernels/adamw-step/adamw-step.ts';
 import { adaptedLinearKernels } from '../kernels/adapted-linear/adapted-linear.ts';
@@ -9,6 +11,7 @@ import { dequantizeBlockwiseKernels } from '../kernels/dequantize-blockwise/dequ
 import { dropoutKernels } from '../kernels/dropout/dropout.ts';
 import { embeddingKernels } from '../kernels/embedding/embedding.ts';
 import { fillKernels } from '../kernels/fill/fill.ts';
+import { layerNormKernels } from '../kernels/layer-norm/layer-norm.ts';
 import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
 import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts';
@@ -18,16 +21,15 @@ import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize
 import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
 import { ropeKernels } from '../kernels/rope/rope.ts';
 import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
-import { siluGateKernels } from '../kernels/silu-gate/silu-gate.ts';
 import { splitColumnsKernels } from '../kernels/split-columns/split-columns.ts';
 import { sumOfSquaresKernels } from '../kernels/sum-of-squares/sum-of-squares.ts';
 import type { CpuDoor } from './addon-functions.ts';
 
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
-  adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dropoutKernels, embeddingKernels, fillKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
-  ropeKernels, scaleByKernels, siluGateKernels, splitColumnsKernels, sumOfSquaresKernels,
+  activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
+  dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
+  ropeKernels, scaleByKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 
 export const cpuKernels = (door: CpuDoor): BoundKernel[] => FOLDERS.flatMap((folder) => folder(door));

@@ -1,5 +1,5 @@
 import { createHostBackend, runOp } from '@qdylora/contract';
-import { rmsNorm, rmsNormBackward } from '@qdylora/tensor';
+import { residualNorm, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
@@ -8,6 +8,7 @@ for (const [tokens, hidden] of [[2048, 576], [1024, 2048], [1024, 4096]] as cons
   const x = normalView(1, 'x', [tokens, hidden]), weight = normalView(1, 'w', [hidden]), dy = normalView(1, 'dy', [tokens, hidden]), label = `${tokens}×${hidden}`, count = tokens * hidden;
   const { inverseRms } = runOp(createHostBackend(), rmsNorm, { x, weight }, attributes);
   await benchKernel(rmsNorm, [{ label, inputs: { x, weight }, attributes, bytes: 8 * count }]);
+  await benchKernel(residualNorm, [{ label, inputs: { a: x, b: dy, weight }, attributes, bytes: 16 * count }]);
   await benchKernel(rmsNormBackward, [
     { label: `${label} frozen`, inputs: { x, weight, inverseRms, dy }, attributes: { ...attributes, accumulate: false }, bytes: 12 * count },
     { label: `${label} with dWeight`, inputs: { x, weight, inverseRms, dy }, attributes: { ...attributes, accumulate: false }, given: { dWeight: normalView(1, 'dw', [hidden]) }, bytes: 12 * count, bound: () => 1e-2 },

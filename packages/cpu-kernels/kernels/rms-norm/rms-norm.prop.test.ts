@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, elementsOf, reshaped, runOp } from '@qdylora/contract';
-import { rmsNorm, rmsNormBackward } from '@qdylora/tensor';
+import { createHostBackend, elementsOf, f32View, reshaped, runOp, type ArrayView } from '@qdylora/contract';
+import { add, residualNorm, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, relativeBound, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 
@@ -18,6 +18,21 @@ test('rms-norm agrees with its reference at every size, with and without an offs
     const bound: Bound = (name, i, want) => relative(name, i, want) + (name === 'y' ? EPSILON * 2 * Math.abs(inputs.x.data[i]!) * Math.sqrt(hidden) : 0);
     checkKernel(rmsNorm, levels, { inputs, attributes: { epsilon: 1e-5, weightOffset }, bound });
   }), { numRuns: 25 });
+});
+
+test('residual-norm has the bits of add and then rms-norm, in an array of its own or over b, and agrees with its reference', () => {
+  fc.assert(fc.property(sizes, arbitrarySeed, fc.constantFrom(0, 1), ([tokens, hidden], seed, weightOffset) => {
+    const [a, b] = ['a', 'b'].map((name) => normalView(seed, name, [tokens, hidden])) as [ArrayView<'f32'>, ArrayView<'f32'>], weight = normalView(seed, 'w', [hidden]), attributes = { epsilon: 1e-5, weightOffset };
+    for (const { backends: [backend] } of levels) {
+      const sum = runOp(backend!, add, { a, b }, {}).y, apart = runOp(backend!, rmsNorm, { x: sum, weight }, attributes), over = f32View([tokens, hidden], b.data.slice());
+      for (const together of [runOp(backend!, residualNorm, { a, b, weight }, attributes), runOp(backend!, residualNorm, { a, b: over, weight }, attributes, { sum: over })]) {
+        expect([together.sum, together.y, together.inverseRms].map(elementsOf)).toEqual([sum, apart.y, apart.inverseRms].map(elementsOf));
+      }
+    }
+    // |a + b| ≤ 12: its rounding and that of weight + 1 are relative to the terms, not to the sums
+    const relative = relativeBound(forwardRoundings(hidden) + 4), bound: Bound = (name, _, want) => relative(name, 0, want) + (name === 'y' ? 40 * EPSILON * 12 * Math.sqrt(hidden) : 0);
+    checkKernel(residualNorm, levels, { inputs: { a, b, weight }, attributes, bound });
+  }), { numRuns: 12 });
 });
 
 test('its gradient agrees: new, added to dx, with and without the weight\'s', () => {

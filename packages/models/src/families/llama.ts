@@ -1,7 +1,7 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
 import { f32View, QdyloraError, runOp, type ArrayView } from '@qdylora/contract';
 import {
-  apply, constant, differentiableAdd, differentiableCausalAttention, differentiableRope, differentiableSiluGate, EmbeddingTable, projectTogether, recompute, RmsNormLayer, ropeTable,
+  apply, constant, differentiableActivationGate, differentiableAdd, differentiableCausalAttention, differentiableRope, EmbeddingTable, projectTogether, recompute, RmsNormLayer, ropeTable,
   type ForwardContext, type LinearLike, type Parameter, type Tensor,
 } from '@qdylora/tensor';
 import type { BatchArrays } from '../batch-arrays.ts';
@@ -46,10 +46,10 @@ export const llama: Family<LlamaConfig, LlamaModules> = {
 
 function decoderLayer(layer: LlamaLayer, config: LlamaConfig, ctx: ForwardContext, x: Hidden, batch: BatchArrays, angles: Angles, cache?: LayerCache): Hidden {
   const attended = attention(layer, config, ctx, layer.inputLayernorm.forward(ctx, x), batch, angles, cache);
-  const h = apply(ctx, differentiableAdd, { a: x, b: attended }, {}, { y: 'b' }).y;
+  const { sum: h, y: normed } = layer.postAttentionLayernorm.forwardSum(ctx, x, attended);
   const { gateProj, upProj, downProj } = layer.mlp;
-  const [gate, up] = projectTogether(ctx, [gateProj, upProj], layer.postAttentionLayernorm.forward(ctx, h)) as [Hidden, Hidden];   // [tokens, intermediate]
-  const down = downProj.forward(ctx, apply(ctx, differentiableSiluGate, { gate, up }, {}).y);
+  const [gate, up] = projectTogether(ctx, [gateProj, upProj], normed) as [Hidden, Hidden];   // [tokens, intermediate]
+  const down = downProj.forward(ctx, apply(ctx, differentiableActivationGate, { gate, up }, { kind: 'silu' }).y);
   return apply(ctx, differentiableAdd, { a: h, b: down }, {}, { y: 'b' }).y;
 }
 

@@ -3,8 +3,9 @@ import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  apply, backward, constant, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLinear, differentiableLinearCrossEntropy, differentiableRmsNorm, differentiableRope,
-  differentiableSiluGate, differentiableSplitColumns, gradcheck, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
+  ACTIVATION_KINDS, apply, backward, constant, differentiableActivation, differentiableActivationGate, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLayerNorm,
+  differentiableLinear, differentiableLinearCrossEntropy, differentiableResidualNorm, differentiableRmsNorm, differentiableRope, differentiableSplitColumns, gradcheck, inferenceContext, leaf,
+  Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
 } from '../index.ts';
 import { runOp } from '@qdylora/contract';
 
@@ -20,6 +21,9 @@ function scalarOf(recorder: Recorder, y: F32): F32 {
 
 /** Central differences with step 2⁻⁷ in float32: truncation h²·f‴ and rounding ε/h are both about 1e-5 for values near 1; ten times that is a wrong formula. */
 const GRADIENT_BOUND = 2e-3;
+
+/** The same numbers at least 2⁻⁶ from 0, where relu has no derivative. */
+const awayFromZero = (view: ArrayView<'f32'>): ArrayView<'f32'> => f32View(view.shape, elementsOf(view).map((x) => x + (x < 0 ? -1 : 1) / 64));
 
 const segmentsOf = (tokens: number): ArrayView<'i32'> => i32View([3], [0, Math.floor(tokens / 3), tokens]);
 
@@ -50,12 +54,27 @@ const CASES: Record<string, Case> = {
     run: (r, [x]) => {
       const { first, second, third } = apply(r, differentiableSplitColumns, { x: x! }, { groups: 2, widths: [2, 2, 1] });
       const ofThird = apply(r, differentiableLinear, { x: third, weight: constant(randomF32([4, 2], seededNumbers(7))), bias: undefined }, f32).y;
-      return apply(r, differentiableAdd, { a: apply(r, differentiableSiluGate, { gate: first, up: second }, {}).y, b: ofThird }, {}).y;
+      return apply(r, differentiableAdd, { a: apply(r, differentiableActivationGate, { gate: first, up: second }, { kind: 'silu' }).y, b: ofThird }, {}).y;
     },
   }),
   'split-columns with a part that nothing reads': (_, next, tokens) => ({
     inputs: [randomF32([tokens, 10], next)],
     run: (r, [x]) => apply(r, differentiableSplitColumns, { x: x! }, { groups: 2, widths: [2, 2, 1] }).second,
+  }),
+  'residual-norm, the sum and the norm both used': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next), randomF32([tokens, 6], next)],
+    run: (r, [a, b]) => {
+      const { sum, y } = apply(r, differentiableResidualNorm, { a: a!, b: b!, weight: constant(randomF32([6], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 0 });
+      return apply(r, differentiableAdd, { a: sum, b: y }, {}).y;
+    },
+  }),
+  'residual-norm, the norm alone used': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next), randomF32([tokens, 6], next)],
+    run: (r, [a, b]) => apply(r, differentiableResidualNorm, { a: a!, b: b!, weight: constant(randomF32([6], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 1 }).y,
+  }),
+  'residual-norm, the sum alone used': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next), randomF32([tokens, 6], next)],
+    run: (r, [a, b]) => apply(r, differentiableResidualNorm, { a: a!, b: b!, weight: constant(randomF32([6], seededNumbers(6))) }, { epsilon: 0.1, weightOffset: 0 }).sum,
   }),
   rope: (backend, next, tokens) => ({
     inputs: [randomF32([tokens, 10], next)],
@@ -64,7 +83,16 @@ const CASES: Record<string, Case> = {
       return apply(r, differentiableRope, { x: x!, cos: constant(cos), sin: constant(sin) }, { headDim: 5, inverse: false }).y;
     },
   }),
-  'silu-gate': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next, 2), randomF32([tokens, 4], next, 2)], run: (r, [gate, up]) => apply(r, differentiableSiluGate, { gate: gate!, up: up! }, {}).y }),
+  ...Object.fromEntries(ACTIVATION_KINDS.flatMap((kind) => [
+    [`activation (${kind})`, (_: Backend, next: () => number, tokens: number) => ({ inputs: [awayFromZero(randomF32([tokens, 4], next, 2))], run: (r: Recorder, [x]: readonly F32[]) => apply(r, differentiableActivation, { x: x! }, { kind }).y })],
+    [`activation-gate (${kind})`, (_: Backend, next: () => number, tokens: number) => ({
+      inputs: [awayFromZero(randomF32([tokens, 4], next, 2)), randomF32([tokens, 4], next, 2)], run: (r: Recorder, [gate, up]: readonly F32[]) => apply(r, differentiableActivationGate, { gate: gate!, up: up! }, { kind }).y,
+    })],
+  ])),
+  'layer-norm': (_, next, tokens) => ({
+    inputs: [randomF32([tokens, 6], next)],
+    run: (r, [x]) => apply(r, differentiableLayerNorm, { x: x!, weight: constant(randomF32([6], seededNumbers(6))), bias: constant(randomF32([6], seededNumbers(7))) }, { epsilon: 0.1 }).y,
+  }),
   dropout: (_, next, tokens) => ({ inputs: [randomF32([tokens, 8], next)], run: (r, [x]) => apply(r, differentiableDropout, { x: x! }, { probability: 0.4, key: 3, counter: 9 }).y }),
   'add of a value to itself': (_, next, tokens) => ({ inputs: [randomF32([tokens, 4], next)], run: (r, [x]) => apply(r, differentiableAdd, { a: x!, b: x! }, {}).y }),
   'causal-attention': attentionCase({}),
@@ -142,7 +170,7 @@ test('a sum written over its last reader changes no bit, and needs less memory',
 
 test('what backward still reads cannot be written over', () => {
   const backend = createHostBackend(), tape = new Tape(backend), recorder = { backend, tape }, x = leaf(randomF32([2, 4], seededNumbers(1)));
-  const twice = apply(recorder, differentiableAdd, { a: x, b: x }, {}).y, gated = apply(recorder, differentiableSiluGate, { gate: twice, up: x }, {}).y;
+  const twice = apply(recorder, differentiableAdd, { a: x, b: x }, {}).y, gated = apply(recorder, differentiableActivationGate, { gate: twice, up: x }, { kind: 'silu' }).y;
   expect(() => apply(recorder, differentiableAdd, { a: gated, b: x }, {}, { y: 'b' })).toThrow(/nothing else reads.*a leaf/);
   expect(() => apply(recorder, differentiableAdd, { a: gated, b: twice }, {}, { y: 'b' })).toThrow(/one that is still read/);
   expect(apply(recorder, differentiableAdd, { a: x, b: gated }, {}, { y: 'b' }).y.view).toBe(gated.view);

@@ -1,5 +1,6 @@
 import type { ArrayView } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
+import { differentiableResidualNorm } from '../ops/residual-norm.ts';
 import { differentiableRmsNorm } from '../ops/rms-norm.ts';
 import type { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -23,5 +24,10 @@ export class RmsNormLayer {
 
   forward(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>): Tensor<ArrayView<'f32'>> {
     return apply(ctx, differentiableRmsNorm, { x, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset }).y;
+  }
+
+  /** The residual sum of x and what a sublayer made of it, and its norm. The sum is written over `branch`, which nothing else may read.  x, branch: [tokens, hidden] → both the same */
+  forwardSum(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>, branch: Tensor<ArrayView<'f32'>>): { readonly sum: Tensor<ArrayView<'f32'>>; readonly y: Tensor<ArrayView<'f32'>> } {
+    return apply(ctx, differentiableResidualNorm, { a: x, b: branch, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset }, { sum: 'b' });
   }
 }

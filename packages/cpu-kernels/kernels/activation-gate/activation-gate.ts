@@ -1,0 +1,13 @@
+import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
+import { activationGate, activationGateBackward, ACTIVATION_KINDS } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const activationGateKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const forward = native('activationGate'), backward = native('activationGateBackward');
+  return [
+    bindKernel(activationGate, ({ gate, up }, { y }, { kind }) => { forward(gate.data, up.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind)); }),
+    bindKernel(activationGateBackward, ({ gate, up, dy }, { dGate, dUp }, { kind }) => {
+      backward(gate.data, up.data, dy.data, dGate.data, dUp.data, elementCount(dy.shape), ACTIVATION_KINDS.indexOf(kind));
+    }),
+  ];
+};

@@ -1,0 +1,11 @@
+import { bindKernel, elementCount, type BoundKernel } from '@qdylora/contract';
+import { activation, activationBackward, ACTIVATION_KINDS } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const activationKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const forward = native('activation'), backward = native('activationBackward');
+  return [
+    bindKernel(activation, ({ x }, { y }, { kind }) => { forward(x.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind)); }),
+    bindKernel(activationBackward, ({ x, dy }, { dx }, { kind }) => { backward(x.data, dy.data, dx.data, elementCount(dx.shape), ACTIVATION_KINDS.indexOf(kind)); }),
+  ];
+};

@@ -1,0 +1,37 @@
+import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+import { addInto } from './add.ts';
+import { rmsNorm, rmsNormBackward, type RmsNormAttributes } from './rms-norm.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/**
+ * A residual sum and its RMS norm in one walk: sum = a + b, y = rms-norm(sum); the same bits as `add` and then `rms-norm`.
+ * a, b: [tokens, hidden]  weight: [hidden]  →  sum, y: [tokens, hidden]  inverseRms: [tokens]; sum may be the array of a or b
+ */
+export const residualNorm = defineOp({
+  name: 'residual-norm',
+  overwrites: { sum: ['a', 'b'] },
+  shapes(i: { a: F32; b: F32; weight: F32 }, _: RmsNormAttributes) {
+    assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]!]);
+    assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
+    return { sum: { dtype: 'f32', shape: i.a.shape }, y: { dtype: 'f32', shape: i.a.shape }, inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] } };
+  },
+  reference({ a, b, weight }, { sum, y, inverseRms }: { sum: F32; y: F32; inverseRms: F32 }, attributes) {
+    for (let i = 0; i < elementCount(sum.shape); i++) sum.data[i] = a.data[i]! + b.data[i]!;
+    rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
+  },
+});
+
+/** The gradient of a and of b is that of the sum: what came from its later uses, plus what the norm sends back. */
+export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> = {
+  op: residualNorm,
+  usesOutputs: ['sum', 'inverseRms'],
+  backward({ run, inputs: { weight }, outputs: { sum, inverseRms }, gradients, attributes, into, spare }) {
+    const later = gradients.sum as F32 | undefined, dy = gradients.y as F32 | undefined, own = spare('sum');
+    if (!dy) return { a: later, b: later };
+    const { dx } = run(rmsNormBackward, { x: sum, weight, inverseRms, dy }, { ...attributes, accumulate: own !== undefined }, { dx: own, dWeight: into('weight') });
+    if (later && !own) run(addInto, { x: later }, {}, { sum: dx });
+    return { a: dx, b: dx };
+  },
+};
