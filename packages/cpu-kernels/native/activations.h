@@ -13,7 +13,7 @@ struct Normal { F32x cumulative, density; };
 // Φ by its smaller tail, e^(−x²/2) · t · P(t) with t = 1 / (1 + 0.35·|x|): P is a minimax fit on 0 ≤ |x| ≤ 13.4, relative error 3.2e-8.
 // So the lower tail keeps its relative accuracy but for the rounding of x²/2 in the exponent.
 QD_INLINE Normal normalAt(F32x x) {
-  const F32x decay = exponential(x * x * -0.5f), t = 1.f / fma(absolute(x), all(0.35f), all(1.f));
+  const F32x bell = decay(x * x * -0.5f), t = 1.f / fma(absolute(x), all(0.35f), all(1.f));
   F32x p = all(-2.9120771e-2f);
   p = fma(p, t, all(1.4384694e-1f));
   p = fma(p, t, all(-2.5545114e-1f));
@@ -23,8 +23,8 @@ QD_INLINE Normal normalAt(F32x x) {
   p = fma(p, t, all(1.1985747e-1f));
   p = fma(p, t, all(1.3985837e-1f));
   p = fma(p, t, all(1.3962162e-1f));
-  const F32x tail = decay * (t * p);
-  return {select(x < F32x{}, tail, 1.f - tail), decay * 0.39894228f};
+  const F32x tail = bell * (t * p);
+  return {select(x < F32x{}, tail, 1.f - tail), bell * 0.39894228f};
 }
 
 // GELU's tanh form is x · sigmoid(u) with u = √(8/π)·(x + 0.044715·x³).

@@ -18,6 +18,7 @@ import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts
 import { lionStepKernels } from '../kernels/lion-step/lion-step.ts';
 import { matmulNf4Kernels } from '../kernels/matmul-nf4/matmul-nf4.ts';
 import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize-blockwise.ts';
+import { quantizeScalesKernels } from '../kernels/quantize-scales/quantize-scales.ts';
 import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
 import { ropeKernels } from '../kernels/rope/rope.ts';
 import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
@@ -28,7 +29,7 @@ import type { CpuDoor } from './addon-functions.ts';
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, rmsNormKernels,
+  dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeScalesKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 

@@ -9,4 +9,5 @@ export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
 export type { Quantization } from './weights/quantization.ts';
 export { quantizeOn } from './weights/quantization.ts';
+export type { Values } from './weights/read-values.ts';
 export type { WeightSource } from './weights/weight-source.ts';

@@ -13,6 +13,7 @@ export { quantizedMatrix, type DoubleQuantizedScales, type Nf4Matrix, type Quant
 export { dequantizeBlockwise } from './ops/dequantize-blockwise.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
 export { quantizeBlockwise, type QuantizeBlockwiseAttributes } from './ops/quantize-blockwise.ts';
+export { quantizeScales } from './ops/quantize-scales.ts';
 export { quantizedAttributes, quantizedInputs, type QuantizedAttributes, type QuantizedInputs } from './ops/quantized-inputs.ts';
 export { packedWeight } from './packed-weight.ts';
 export { nibbleAt, packNibbles, unpackNibbles } from './pack-nibbles.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { f32View, runOp } from '@qdylora/contract';
+import { elementsOf, f32View, float32FromBfloat16, runOp } from '@qdylora/contract';
 import { BLOCK_SIZES, levelsOf, QUANTIZATION_KINDS, quantizeBlockwise } from '@qdylora/quant';
-import { arbitrarySeed, arbitrarySize, checkKernel, normalView } from '@qdylora/testing';
+import { arbitrarySeed, arbitrarySize, checkKernel, normalBfloat16View, normalView } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
@@ -13,6 +13,15 @@ test('codes and scales are the reference\'s bytes, for every kind, block size an
   fc.assert(fc.property(arbitrarySize(20_000), arbitrarySeed, arbitraryKind, arbitraryBlockSize, fc.constantFrom(1e-39, 1e-20, 1, 1e30), (size, seed, kind, blockSize, scale) => {
     checkKernel(quantizeBlockwise, levels, { inputs: { values: normalView(seed, 'w', [size], scale) }, attributes: { kind, blockSize }, bound: exact });
   }), { numRuns: 40 });
+});
+
+test('bfloat16 values have the bytes of the same values in float32', () => {
+  fc.assert(fc.property(arbitrarySize(5000), arbitrarySeed, arbitraryKind, arbitraryBlockSize, (size, seed, kind, blockSize) => {
+    const values = normalBfloat16View(seed, 'w', [size]), wide = f32View([size], float32FromBfloat16(values.data));
+    checkKernel(quantizeBlockwise, levels, { inputs: { values }, attributes: { kind, blockSize }, bound: exact });
+    const backend = levels.at(-1)!.backends[0]!, [narrow, same] = [values, wide].map((view) => runOp(backend, quantizeBlockwise, { values: view as typeof wide }, { kind, blockSize }));
+    expect([elementsOf(narrow!.codes), elementsOf(narrow!.absmax)]).toEqual([elementsOf(same!.codes), elementsOf(same!.absmax)]);
+  }), { numRuns: 20 });
 });
 
 test('values on and beside a limit between two levels get the reference\'s codes', () => {

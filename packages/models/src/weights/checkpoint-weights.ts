@@ -2,7 +2,8 @@ import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
 import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { arrangedFor, quantizeOn, writeFilled, type Quantization } from './quantization.ts';
+import { arrangedFor, quantizeOn, type Quantization } from './quantization.ts';
+import { readValues } from './read-values.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
@@ -31,19 +32,14 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
     return value;
   };
   const inMemory = (entry: TensorEntry, asFloat32: boolean): ArrayView => {
-    const view = memory.allocate(entry.dtype === 'BF16' && !asFloat32 ? 'bf16' : 'f32', entry.shape);
+    const view = read(entry, () => readValues(memory, entry, entry.shape, asFloat32));
     memory.persist(view);
-    read(entry, () => {
-      if (view.dtype === 'bf16' && memory.isHost) entry.readInto(new Uint8Array(view.data.buffer as ArrayBuffer, view.data.byteOffset, entry.byteLength));
-      else if (view.dtype === 'bf16') memory.write(view, new Uint16Array(entry.readBytes().buffer));
-      else writeFilled(memory, view as ArrayView<'f32'>, entry.readFloat32Into);
-    });
     return view;
   };
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
     if (quantStateName(name, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, name, shape)), memory);
     if (quantization.kind === 'none') return undefined;
-    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry.readFloat32Into, shape, quantization));
+    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry, shape, quantization));
   };
   return {
     linear(name, shape, bias) {

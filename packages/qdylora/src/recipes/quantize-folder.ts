@@ -88,7 +88,7 @@ function assertThere(checkpoint: Checkpoint, { name, shape }: LinearLayer): void
 
 /** The arrays of one matrix, copied out of the backend's memory, which is free again. */
 function packLayer({ memory, ...rest }: Backend, entry: TensorEntry, { shape }: LinearLayer, config: Config): TensorToWrite[] {
-  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry.readFloat32Into, shape, config);
+  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry, shape, config);
   const tensors = packedTensors(entry.name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
   releaseMatrix(matrix, memory);
   return tensors;

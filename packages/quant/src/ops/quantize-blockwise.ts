@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, float32FromBfloat16, type ArrayView } from '@qdylora/contract';
 import { blockAbsmax } from '../block-absmax.ts';
 import { blockCodes } from '../block-codes.ts';
 import { assertBlockSize, blockCount } from '../block-size.ts';
@@ -8,12 +8,12 @@ export interface QuantizeBlockwiseAttributes { readonly kind: QuantizationKind; 
 
 /**
  * absmax[b] = max |values| of block b;  code i = nearest level to values[i] / absmax, the lower one on a limit; two codes a byte, high nibble first.
- * values: [n]  →  codes: [ceil(n / 2)]  absmax: [ceil(n / blockSize)]
+ * values: [n], float32 or bfloat16, which is widened exactly  →  codes: [ceil(n / 2)]  absmax: [ceil(n / blockSize)]
  * @throws QdyloraError NON_FINITE from the reference; a kernel may leave the check to its caller, and then says so.
  */
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',
-  shapes({ values }: { values: ArrayView<'f32'> }, { kind, blockSize }: QuantizeBlockwiseAttributes) {
+  shapes({ values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, { kind, blockSize }: QuantizeBlockwiseAttributes) {
     assertShape('quantize-blockwise', 'values', values.shape, [-1]);
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
@@ -21,7 +21,7 @@ export const quantizeBlockwise = defineOp({
     return { codes: { dtype: 'u8', shape: [Math.ceil(n / 2)] }, absmax: { dtype: 'f32', shape: [blockCount(n, blockSize)] } };
   },
   reference({ values }, { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> }, { kind, blockSize }) {
-    const flat = values.data.subarray(0, values.shape[0]!), scales = blockAbsmax(flat, blockSize);
+    const n = values.shape[0]!, flat = values.dtype === 'bf16' ? float32FromBfloat16(values.data.subarray(0, n)) : values.data.subarray(0, n), scales = blockAbsmax(flat, blockSize);
     absmax.data.set(scales);
     codes.data.set(blockCodes(kind, flat, scales, blockSize));
   },

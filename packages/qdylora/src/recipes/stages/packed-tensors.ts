@@ -1,14 +1,14 @@
 import type { TensorToWrite } from '@qdylora/checkpoint';
 import type { Backend, Memory } from '@qdylora/contract';
-import { quantizeOn } from '@qdylora/models';
+import { quantizeOn, type Values } from '@qdylora/models';
 import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
 
 /** How matrices are packed. */
 export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number }
 
-/** A matrix in 4 bits, in the order of files, in the backend's memory. `fill` writes its values. */
-export const packMatrix = (backend: Backend, fill: (values: Float32Array) => void, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize }: Packing): QuantizedMatrix =>
-  quantizeOn({ ...backend, packedLayout: undefined }, quantization, fill, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+/** A matrix in 4 bits, in the order of files, in the backend's memory. */
+export const packMatrix = (backend: Backend, values: Values, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize }: Packing): QuantizedMatrix =>
+  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
 
 /** Gives back the arrays of a matrix. */
 export function releaseMatrix({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix, memory: Memory): void {

@@ -30,7 +30,7 @@ export const writeMergedFloats = (folder: string, weights: readonly MergedWeight
 export async function writeMergedPacked(folder: string, weights: readonly MergedWeight[], packing: Packing, { config, tokenizerFolder }: ModelSource, backend: Backend): Promise<number> {
   let errors = 0, squares = 0;
   const pack = ({ name, shape, values }: MergedWeight): TensorToWrite[] => {
-    const merged = values(), matrix = packMatrix(backend, (target) => target.set(merged), shape as [number, number], packing), decoded = dequantize4bit(matrix);
+    const merged = values(), matrix = packMatrix(backend, merged, shape as [number, number], packing), decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
       errors += (decoded[i]! - merged[i]!) ** 2;
       squares += merged[i]! ** 2;
