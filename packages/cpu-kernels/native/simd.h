@@ -117,6 +117,9 @@ QD_INLINE float roundToBf16(float x) {
   return __builtin_bit_cast(float, (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000);
 }
 
+// Stores the upper halves of numbers that are rounded already.
+QD_INLINE void storeRounded(BFloat16* p, F32x v) { *reinterpret_cast<U16xUnaligned*>(p) = __builtin_convertvector((U32x)v >> 16, U16x); }
+
 // Two bf16 numbers in a word: the first in the low half. Sums of products of such pairs are one instruction where the level has it (BF16_PAIRS);
 // a width of 16 without AVX-512 emulates it, so that the code around it is tested on every machine. The instruction flushes subnormal numbers.
 #if defined(__AVX512BF16__) && QD_WIDTH == 16
@@ -200,16 +203,23 @@ template <int DISTANCE = WIDTH / 2> QD_INLINE std::int32_t largestOf(I32x v) {
   else return v[0];
 }
 
-// A table of 16 floats in registers; lane i of `at` picks table[index[i] & 15].
+// A table of 16 floats in registers; lane i of `at` picks table[index[i] & 15]. `times` is the table of products; `room` holds it where tables lie in memory.
 struct Table16 {
 #if defined(__AVX512F__) && QD_WIDTH == 16
   __m512 whole;
   explicit QD_INLINE Table16(const float* t) : whole(_mm512_loadu_ps(t)) {}
+  QD_INLINE Table16 times(float factor, float (&)[16]) const { return Table16((F32x)whole * factor); }
   explicit QD_INLINE Table16(F32x t) : whole((__m512)t) {}
   QD_INLINE F32x at(I32x index) const { return (F32x)_mm512_permutexvar_ps((__m512i)index, whole); }
 #elif defined(__AVX2__)
   __m256 low, high;
   explicit QD_INLINE Table16(const float* t) : low(_mm256_loadu_ps(t)), high(_mm256_loadu_ps(t + 8)) {}
+  QD_INLINE Table16 times(float factor, float (&)[16]) const {
+    Table16 scaled = *this;
+    scaled.low = _mm256_mul_ps(low, _mm256_set1_ps(factor));
+    scaled.high = _mm256_mul_ps(high, _mm256_set1_ps(factor));
+    return scaled;
+  }
   QD_INLINE __m256 pick(__m256i index) const {
     const __m256 upper = _mm256_castsi256_ps(_mm256_slli_epi32(index, 28));  // bit 3 into the sign
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, index), _mm256_permutevar8x32_ps(high, index), upper);
@@ -228,6 +238,10 @@ struct Table16 {
 #else
   const float* table;
   explicit QD_INLINE Table16(const float* t) : table(t) {}
+  QD_INLINE Table16 times(float factor, float (&room)[16]) const {
+    for (int i = 0; i < 16; i++) room[i] = table[i] * factor;
+    return Table16(room);
+  }
   QD_INLINE F32x at(I32x index) const {
     F32x v;
     for (int i = 0; i < WIDTH; i++) v[i] = table[index[i] & 15];

@@ -10,7 +10,7 @@ export { doubleQuantize, NESTED_BLOCK_SIZE, type DoubleQuantized } from './doubl
 export { moveToMemory } from './move-to-memory.ts';
 export { levelSearch, nearestLevel, type LevelSearch } from './nearest-level.ts';
 export { quantizedMatrix, type DoubleQuantizedScales, type Nf4Matrix, type QuantizedMatrix, type QuantizedParts } from './nf4-matrix.ts';
-export { dequantizeBlockwise } from './ops/dequantize-blockwise.ts';
+export { dequantizeBlockwise, type DequantizeAttributes } from './ops/dequantize-blockwise.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
 export { quantizeBlockwise, type QuantizeBlockwiseAttributes } from './ops/quantize-blockwise.ts';
 export { quantizeScales } from './ops/quantize-scales.ts';

@@ -1,6 +1,9 @@
-import { defineOp, type ArrayView } from '@qdylora/contract';
+import { bfloat16Array, defineOp, type ArrayView } from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
 import { assertQuantized, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
+
+/** `valuesDtype`: float32 unless it says bfloat16, to which the float32 values are rounded once more. */
+export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?: 'f32' | 'bf16' };
 
 /**
  * values[r, c] = fl(levels[code] · scale), with scale = absmax[b], or fl(fl(nestedMap[absmaxCodes[b]] · nestedAbsmax[b div 256]) + nestedOffset); exact to the bit.
@@ -8,11 +11,13 @@ import { assertQuantized, type QuantizedAttributes, type QuantizedInputs } from 
  */
 export const dequantizeBlockwise = defineOp({
   name: 'dequantize-blockwise',
-  shapes(inputs: QuantizedInputs, attributes: QuantizedAttributes) {
+  shapes(inputs: QuantizedInputs, attributes: DequantizeAttributes) {
     assertQuantized('dequantize-blockwise', inputs, attributes);
-    return { values: { dtype: 'f32', shape: [attributes.rows, attributes.cols] } };
+    return { values: { dtype: attributes.valuesDtype ?? 'f32', shape: [attributes.rows, attributes.cols] } };
   },
-  reference(inputs, { values }: { values: ArrayView<'f32'> }, attributes) {
-    values.data.set(decodeWeights(inputs, attributes));
+  reference(inputs, { values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, attributes) {
+    const weights = decodeWeights(inputs, attributes);
+    if (values.dtype === 'bf16') bfloat16Array(weights, values.data);
+    else values.data.set(weights);
   },
 });
