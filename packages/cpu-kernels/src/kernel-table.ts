@@ -22,6 +22,7 @@ import { quantizeScalesKernels } from '../kernels/quantize-scales/quantize-scale
 import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
 import { ropeKernels } from '../kernels/rope/rope.ts';
 import { scaleByKernels } from '../kernels/scale-by/scale-by.ts';
+import { softCapKernels } from '../kernels/soft-cap/soft-cap.ts';
 import { splitColumnsKernels } from '../kernels/split-columns/split-columns.ts';
 import { sumOfSquaresKernels } from '../kernels/sum-of-squares/sum-of-squares.ts';
 import type { CpuDoor } from './addon-functions.ts';
@@ -30,7 +31,7 @@ import type { CpuDoor } from './addon-functions.ts';
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
   dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeScalesKernels, rmsNormKernels,
-  ropeKernels, scaleByKernels, splitColumnsKernels, sumOfSquaresKernels,
+  ropeKernels, scaleByKernels, softCapKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 
 export const cpuKernels = (door: CpuDoor): BoundKernel[] => FOLDERS.flatMap((folder) => folder(door));

@@ -31,6 +31,7 @@ export * from './ops/residual-norm.ts';
 export * from './ops/rms-norm.ts';
 export * from './ops/rope.ts';
 export * from './ops/scale-by.ts';
+export * from './ops/soft-cap.ts';
 export * from './ops/split-columns.ts';
 export * from './ops/state-codes.ts';
 export * from './ops/sum-of-squares.ts';

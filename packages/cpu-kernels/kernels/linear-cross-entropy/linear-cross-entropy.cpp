@@ -1,4 +1,4 @@
-// Head and loss in one: logits = x·Wᵀ, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
+// Head and loss in one: logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
 // Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products as in native/gemm/product.h; in the softmax a thread owns rows.
 // 2·active·vocabulary·hidden operations, three times that with gradients; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
 // Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3 MiB, whatever the number of tokens.
@@ -54,11 +54,33 @@ double sumOfExponentials(float* z, Size n, float largest, bool keep) {
   return sum;
 }
 
+// z becomes c · tanh(z / c).
+void capRow(float* z, Size n, float cap) {
+  for (Size c = 0; c < n; c += WIDTH) {
+    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
+    storeFirst(z + c, cap * hyperbolicTangent(loadFirst(z + c, lanes) / cap), lanes);
+  }
+}
+
+// The gradient of capped logits: their exponentials are made anew, because the slope 1 − (z / c)² of the cap needs the logits themselves.
+void cappedGradientRow(float* z, Size n, std::int32_t target, float factor, float cap, float largest, double sum) {
+  const float scale = static_cast<float>(static_cast<double>(factor) / sum), ofTarget = z[target] / cap;
+  for (Size c = 0; c < n; c += WIDTH) {
+    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
+    const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
+    storeFirst(z + c, exponential(capped - largest) * scale * fma(-t, t, all(1.f)), lanes);
+  }
+  z[target] -= factor * (1.f - ofTarget * ofTarget);
+}
+
 // One token: its loss; with `gradient`, its logits become factor · (softmax − one-hot).
-double softmaxRow(float* z, Size n, std::int32_t target, float factor, bool gradient) {
+double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap, bool gradient) {
+  if (cap > 0.f) capRow(z, n, cap);
   const float largest = largestOfRow(z, n), ofTarget = z[target];
-  const double sum = sumOfExponentials(z, n, largest, gradient);
-  if (gradient) {
+  const double sum = sumOfExponentials(z, n, largest, gradient && cap == 0.f);
+  if (gradient && cap > 0.f) {
+    cappedGradientRow(z, n, target, factor, cap, largest, sum);
+  } else if (gradient) {
     const float scale = static_cast<float>(static_cast<double>(factor) / sum);
     Size c = 0;
     for (; c + WIDTH <= n; c += WIDTH) store(z + c, load(z + c) * scale);
@@ -69,7 +91,7 @@ double softmaxRow(float* z, Size n, std::int32_t target, float factor, bool grad
 }
 
 Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx,
-                          OptionalOut<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, bool bf16) {
+                          OptionalOut<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
   const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
   QD_NEED(x, tokens * hidden);
   QD_NEED(weight, vocabulary * hidden);
@@ -106,7 +128,7 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
     threads.run(parts, [&](int part) {
       const Range mine = shareOf(count, parts, part);
-      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], gradient);
+      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap, gradient);
     });
     for (Size i = 0; i < count; i++) {
       tokenLosses.data[token[i]] = static_cast<float>(losses[i]);

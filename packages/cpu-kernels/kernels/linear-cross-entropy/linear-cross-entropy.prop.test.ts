@@ -14,9 +14,11 @@ const largest = (view: ArrayView): number => Array.from(numbersOf(view)).reduce(
 /**
  * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ relative, the loss by 2δ; each gets some dozens of roundings of its own
  * (exponential, blocks of the sum, scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. In bf16 g may round to the other side: a step, 2^-7 of itself.
+ * A soft cap moves a logit by no more than it was moved, and adds its own rounding, 8·ε·cap; its slope 1 − t² is off by 2·δ/cap + 4·ε.
  */
-function boundFor({ tokens, hidden, vocabulary }: Sizes, x: ArrayView, weight: ArrayView, factor: number, computeDtype: 'f32' | 'bf16' = 'f32'): Bound {
-  const mostX = largest(x), mostW = largest(weight), logit = hidden * mostX * mostW, delta = 1.02 * (hidden + 3) * EPSILON * logit, softmax = 2.2 * delta + 60 * EPSILON + (computeDtype === 'bf16' ? 2 ** -7 : 0);
+function boundFor({ tokens, hidden, vocabulary }: Sizes, x: ArrayView, weight: ArrayView, { factor, cap = 0, computeDtype = 'f32' }: { factor: number; cap?: number; computeDtype?: 'f32' | 'bf16' }): Bound {
+  const mostX = largest(x), mostW = largest(weight), logit = hidden * mostX * mostW, delta = 1.02 * (hidden + 3) * EPSILON * logit + 8 * EPSILON * cap;
+  const softmax = (2.2 + (cap > 0 ? 2 / cap : 0)) * delta + 64 * EPSILON + (computeDtype === 'bf16' ? 2 ** -7 : 0);
   return (name, _, want) => {
     switch (name) {
       case 'tokenLosses': return 2 * delta + 8 * EPSILON * (Math.abs(want) + 1) + EPSILON * Math.log(vocabulary + 1) + EPSILON * logit;
@@ -34,18 +36,18 @@ function targetsOf({ tokens, vocabulary, seed }: Sizes, ignored: number): ArrayV
 
 const arbitraryCase = fc.record({
   tokens: arbitrarySize(40), hidden: arbitrarySize(80), vocabulary: arbitrarySize(300).map((n) => Math.max(n, 1)), seed: arbitrarySeed, ignored: fc.constantFrom(0, 0.3, 1),
-  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'), half: fc.boolean(), weighted: fc.boolean(), gradient: fc.boolean(), wantsWeight: fc.boolean(),
+  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'), half: fc.boolean(), softCap: fc.constantFrom(0, 0, 1, 30), weighted: fc.boolean(), gradient: fc.boolean(), wantsWeight: fc.boolean(),
 });
 
 test('loss, token losses and gradients agree with the reference, whatever is ignored, weighted or wanted', () => {
-  fc.assert(fc.property(arbitraryCase, ({ ignored, computeDtype, half, weighted, gradient, wantsWeight, ...sizes }) => {
+  fc.assert(fc.property(arbitraryCase, ({ ignored, computeDtype, half, softCap, weighted, gradient, wantsWeight, ...sizes }) => {
     const { tokens, hidden, vocabulary, seed } = sizes;
     const inputs = {
       x: normalView(seed, 'x', [tokens, hidden]), weight: half ? normalBfloat16View(seed, 'w', [vocabulary, hidden]) : normalView(seed, 'w', [vocabulary, hidden], 0.3), targets: targetsOf(sizes, ignored),
       tokenWeights: weighted ? viewOf('f32', [tokens], Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2)) : undefined,
     };
     const given = gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {};
-    checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype, lossScale: 0.125, gradient }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 0.125, computeDtype) });
+    checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype, lossScale: 0.125, softCap, gradient }, given, bound: boundFor(sizes, inputs.x, inputs.weight, { factor: 0.125, cap: softCap, computeDtype }) });
   }), { numRuns: 80 });
 });
 
@@ -54,14 +56,14 @@ test('several chunks of tokens and slices of the vocabulary agree with the refer
     const { tokens, hidden, vocabulary, seed } = sizes, inputs = { x: normalView(seed, 'x', [tokens, hidden]), weight: normalView(seed, 'w', [vocabulary, hidden], 0.3), targets: targetsOf(sizes, 0.2) };
     const given = { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) };
     checkKernel(linearCrossEntropy, levels.filter(({ label }) => label !== 'generic'), {
-      inputs, attributes: { computeDtype: 'f32', lossScale: 1 / tokens, gradient: true }, given, bound: boundFor(sizes, inputs.x, inputs.weight, 1 / tokens) });
+      inputs, attributes: { computeDtype: 'f32', lossScale: 1 / tokens, gradient: true }, given, bound: boundFor(sizes, inputs.x, inputs.weight, { factor: 1 / tokens }) });
   }
 });
 
 test('logits of ±1e4 neither overflow nor lose the loss', () => {
   const sizes = { tokens: 4, hidden: 1, vocabulary: 33, seed: 1 }, x = viewOf('f32', [4, 1], Float32Array.of(1e4, -1e4, 1, 0));
   const inputs = { x, weight: normalView(1, 'w', [33, 1]), targets: targetsOf(sizes, 0) };
-  checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype: 'f32', lossScale: 1, gradient: true }, given: { dWeight: normalView(1, 'dw', [33, 1]) }, bound: boundFor(sizes, x, inputs.weight, 1) });
+  checkKernel(linearCrossEntropy, levels, { inputs, attributes: { computeDtype: 'f32', lossScale: 1, gradient: true }, given: { dWeight: normalView(1, 'dw', [33, 1]) }, bound: boundFor(sizes, x, inputs.weight, { factor: 1 }) });
 });
 
 test('a target outside the vocabulary is refused, and a NaN logit makes its own loss NaN alone', () => {

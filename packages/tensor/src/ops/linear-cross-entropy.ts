@@ -6,15 +6,18 @@ import { scaleBy } from './scale-by.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** `computeDtype: 'bf16'` rounds both operands of every product, the gradient of the logits too. `lossScale`: factor on the sum (1 / predicted tokens for a mean). `gradient`: also make dx, and add to dWeight where it is handed in. */
-export interface CrossEntropyAttributes { readonly computeDtype: ComputeDtype; readonly lossScale: number; readonly gradient: boolean }
+/**
+ * `computeDtype: 'bf16'` rounds both operands of every product, the gradient of the logits too. `lossScale`: factor on the sum (1 / predicted tokens for a mean).
+ * `gradient`: also make dx, and add to dWeight where it is handed in. `softCap`: a logit z becomes c·tanh(z / c) (Gemma 2); 0 or left out: it stays.
+ */
+export interface CrossEntropyAttributes { readonly computeDtype: ComputeDtype; readonly lossScale: number; readonly gradient: boolean; readonly softCap?: number }
 
 /** Label of a token that is not counted, as in PyTorch. */
 export const IGNORED_TARGET = -100;
 
 /**
  * Head and loss in one, so that the logits of all tokens never exist together:
- * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(x_t·Wᵀ) − x_t·W[target_t]) over targets ≠ −100, and in the same pass its gradient.
+ * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(z_t) − z_t[target_t]) with z_t = cap(x_t·Wᵀ), over targets ≠ −100, and in the same pass its gradient.
  * x: [tokens, hidden]  weight: [vocabulary, hidden]  targets: [tokens]  tokenWeights: [tokens]
  * →  loss: [1]  tokenLosses: [tokens] (unscaled and unweighted; 0 where ignored)  dx: [tokens, hidden]  dWeight: [vocabulary, hidden]
  */
@@ -36,7 +39,7 @@ export const linearCrossEntropy = defineOp({
     for (let t = 0; t < targets.shape[0]!; t++) if (targets.data[t] !== IGNORED_TARGET) counted++;
     return 2 * counted * x.shape[1]! * weight.shape[0]! * (gradient ? 2 : 1); // the head's own gradient, where it is trained, comes on top
   },
-  reference({ x, weight, targets, tokenWeights }, outputs: { loss: F32; tokenLosses: F32; dx?: F32; dWeight?: F32 }, { computeDtype, lossScale }) {
+  reference({ x, weight, targets, tokenWeights }, outputs: { loss: F32; tokenLosses: F32; dx?: F32; dWeight?: F32 }, { computeDtype, lossScale, softCap = 0 }) {
     const { loss, tokenLosses, dx, dWeight } = outputs;
     const [tokens, hidden] = x.shape as [number, number], vocabulary = weight.shape[0]!, xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);
     const logits = new Float64Array(vocabulary);
@@ -49,13 +52,15 @@ export const linearCrossEntropy = defineOp({
       for (let c = 0; c < vocabulary; c++) {
         logits[c] = 0;
         for (let j = 0; j < hidden; j++) logits[c]! += xAt(t * hidden + j) * wAt(c * hidden + j);
+        if (softCap > 0) logits[c] = softCap * Math.tanh(logits[c]! / softCap);
       }
       const largest = logits.reduce((a, b) => Math.max(a, b)), sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
       const tokenLoss = largest + Math.log(sum) - logits[target]!;
       tokenLosses.data[t] = tokenLoss;
       total += tokenLoss * factor;
       for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
-        const exact = factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0)), gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
+        const slope = softCap > 0 ? 1 - (logits[c]! / softCap) ** 2 : 1, exact = slope * factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
+        const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
         for (let j = 0; j < hidden; j++) {
           if (dx) dx.data[t * hidden + j]! += gradient * wAt(c * hidden + j);
           if (dWeight) dWeight.data[c * hidden + j]! += gradient * xAt(t * hidden + j);

@@ -1,4 +1,5 @@
 import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -13,3 +14,9 @@ export const scaleBy = defineOp({
     for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = x.data[i]! * factor.data[0]!;
   },
 });
+
+/** The factor is a constant: only x gets a gradient. */
+export const differentiableScaleBy: DifferentiableOp<typeof scaleBy> = {
+  op: scaleBy,
+  backward: ({ run, inputs, gradients, spare }) => ({ x: run(scaleBy, { x: gradients.y, factor: inputs.factor }, {}, { y: spare('y') }).y }),
+};

@@ -1,0 +1,29 @@
+import { defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
+
+type F32 = ArrayView<'f32'>;
+export interface SoftCapAttributes { readonly cap: number }
+
+/** y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2).  x: any shape  →  y: as x; it may be the array of x */
+export const softCap = defineOp({
+  name: 'soft-cap',
+  shapes: (i: { x: F32 }, _: SoftCapAttributes) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
+  reference({ x }, { y }: { y: F32 }, { cap }) {
+    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = cap * Math.tanh(x.data[i]! / cap);
+  },
+});
+
+/** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */
+export const softCapBackward = defineOp({
+  name: 'soft-cap-backward',
+  shapes: (i: { y: F32; dy: F32 }, _: SoftCapAttributes) => ({ dx: { dtype: 'f32', shape: i.dy.shape } }),
+  reference({ y, dy }, { dx }: { dx: F32 }, { cap }) {
+    for (let i = 0; i < elementCount(dx.shape); i++) dx.data[i] = dy.data[i]! * (1 - (y.data[i]! / cap) ** 2);
+  },
+});
+
+export const differentiableSoftCap: DifferentiableOp<typeof softCap> = {
+  op: softCap,
+  usesOutputs: ['y'],
+  backward: ({ run, outputs, gradients, attributes, spare }) => ({ x: run(softCapBackward, { y: outputs.y, dy: gradients.y }, attributes, { dx: spare('y') }).dx }),
+};
