@@ -3,6 +3,7 @@ export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
+export { transposedEntry } from './gguf/changed-entry.ts';
 export { readGguf, type GgufFile, type GgufScalar, type GgufTensor, type GgufValue } from './gguf/read-gguf.ts';
 export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';

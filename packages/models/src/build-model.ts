@@ -1,6 +1,7 @@
 import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
 import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
 import { createCausalLm, type CausalLm } from './causal-lm.ts';
+import { buildDecoder } from './decoder.ts';
 import { familyOf } from './families/index.ts';
 import { checkpointWeights } from './weights/checkpoint-weights.ts';
 import type { Quantization } from './weights/quantization.ts';
@@ -29,11 +30,12 @@ export async function buildModel(checkpoint: Checkpoint, { backend, quantization
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
   }
-  return createCausalLm(family, resolved, family.build(resolved, checkpointWeights(checkpoint, { backend, quantization, trainable, onProgress })), backend, checkpoint.name);
+  const weights = checkpointWeights(checkpoint, { backend, quantization, trainable, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
+  return createCausalLm(family, resolved, buildDecoder(family, resolved, weights), backend, checkpoint.name);
 }
 
 /** A model of random weights from the content of a `config.json`, all float32, for training from nothing. */
 export function initializeModel(config: Readonly<Record<string, unknown>>, { backend, seed = 0, name = 'random' }: { backend: Backend; seed?: number; name?: string }): CausalLm {
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
-  return createCausalLm(family, resolved, family.build(resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
+  return createCausalLm(family, resolved, buildDecoder(family, resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
 }

@@ -1,6 +1,7 @@
-import { DTYPE_BYTES, elementCount, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
-import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, isPacked, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
+import { DTYPE_BYTES, elementCount, QdyloraError, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, differentiableSoftCap, isPacked, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
 import { batchArrays, i32Array, type LossInputs, type TokenInputs } from './batch-arrays.ts';
+import { decoderHidden, type DecoderModules } from './decoder.ts';
 import type { Family, FamilyConfig } from './families/family.ts';
 import { createKvCache, type KvCache } from './generate/kv-cache.ts';
 
@@ -13,6 +14,10 @@ export interface CausalLm {
   readonly config: FamilyConfig;
   readonly backend: Backend;
   readonly modules: unknown;
+  /** Ends of the layers that PEFT adapts in this family where an adapter names none; null where PEFT has no such default. */
+  readonly peftTargets: readonly string[] | null;
+  /** True where checkpoints of this family store linear weights as [in, out] (GPT-2): PEFT's `fan_in_fan_out`. In memory they are [out, in] always. */
+  readonly storesInOut: boolean;
   /** The same model with other layers in place of its linear ones; everything else is shared. */
   withModules(replace: (layer: Linear) => LinearLike): CausalLm;
   parameters(): Parameter[];
@@ -31,11 +36,18 @@ export interface CausalLm {
   nextLogits(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache): Promise<Float32Array>;
 }
 
-export function createCausalLm<C extends FamilyConfig, M>(family: Family<C, M>, config: C, modules: M, backend: Backend, name: string): CausalLm {
-  const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => family.hidden(modules, config, ctx, batchArrays(backend, inputs), cache);
-  const project = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => apply(ctx, differentiableLinear, { x, weight: family.head(modules) as never, bias: undefined }, { computeDtype: ctx.computeDtype }).y;
+export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, config: C, modules: DecoderModules<L>, backend: Backend, name: string): CausalLm {
+  const { logitSoftCap: softCap } = config, weight = modules.head.weight as never;
+  const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => {
+    assertPositions(name, config.positionLimit, inputs.positions);
+    return decoderHidden(family, config, modules, { ctx, batch: batchArrays(backend, inputs), cache });
+  };
+  const project = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
+    const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype: ctx.computeDtype });
+    return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : y;
+  };
   return {
-    name, modelType: family.modelType, config, backend, modules,
+    name, modelType: family.modelType, config, backend, modules, peftTargets: family.peftTargets, storesInOut: family.storesInOut ?? false,
     withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
     parameters: () => parametersOf(modules),
     ...sizesOf(modules),
@@ -43,11 +55,10 @@ export function createCausalLm<C extends FamilyConfig, M>(family: Family<C, M>, 
     logits: (ctx, inputs) => project(ctx, hidden(ctx, inputs)),
     loss(ctx, inputs, { lossScale }) {
       const x = hidden(ctx, inputs), targets = constant(i32Array(backend, inputs.targets));
-      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, { x, weight: family.head(modules) as never, targets, tokenWeights: undefined },
-        { computeDtype: ctx.computeDtype, lossScale, gradient: ctx.tape !== null });
+      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, { x, weight, targets, tokenWeights: undefined }, { computeDtype: ctx.computeDtype, lossScale, softCap, gradient: ctx.tape !== null });
       return { loss, tokenLosses: tokenLosses.view };
     },
-    createCache: (capacity) => createKvCache(backend, config.layers, config.kvWidth, capacity),
+    createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
       const row = backend.memory.scoped(() => {
         const { view } = hidden(ctx, inputs, cache), last = view.shape[0]! - 1;
@@ -58,6 +69,11 @@ export function createCausalLm<C extends FamilyConfig, M>(family: Family<C, M>, 
       return logits;
     },
   };
+}
+
+function assertPositions(name: string, limit: number, positions: Int32Array): void {
+  const tooFar = Number.isFinite(limit) ? positions.find((position) => position >= limit) : undefined;
+  if (tooFar !== undefined) throw new QdyloraError('BAD_ARGUMENT', { where: name, problem: `expected sequences of at most ${limit} tokens, got position ${tooFar}`, nextStep: 'Use shorter sequences: max_seq_length, max_new_tokens.', details: { limit } });
 }
 
 /** Counts what lies in memory, each array once. */

@@ -1,12 +1,15 @@
 export * from './batch-arrays.ts';
 export * from './build-model.ts';
 export * from './causal-lm.ts';
-export type { Family, FamilyConfig } from './families/family.ts';
+export { buildDecoder, type DecoderModules } from './decoder.ts';
+export * from './describe-model.ts';
+export type { AttentionConfig, Family, FamilyConfig } from './families/family.ts';
 export { FAMILIES, familyOf } from './families/index.ts';
 export * from './generate/choose-token.ts';
 export * from './generate/generate.ts';
 export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
+export { shapeWeights } from './weights/shape-weights.ts';
 export type { Quantization } from './weights/quantization.ts';
 export { quantizeOn } from './weights/quantization.ts';
 export type { Values } from './weights/read-values.ts';

@@ -1,10 +1,14 @@
 import type { RopeConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
-/** Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN). */
-export interface RopeFrequencies { readonly frequencies: Float64Array; readonly scale: number }
+/** Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN and LongRoPE). */
+export interface RopeFrequencies {
+  readonly frequencies: Float64Array; readonly scale: number;
+  /** Positions from here on would turn otherwise, which is not implemented; left out: there is no such limit. */
+  readonly positionLimit?: number;
+}
 
-export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'factors'] as const;
+export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
 
 /**
  * θ^(−2p / rotaryDim) for each pair p, stretched as the config's rope type says.
@@ -19,6 +23,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     case 'factors': return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
     case 'llama3': return { frequencies: llama3(plain, rope), scale: 1 };
     case 'yarn': return yarn(plain, rope, rotaryDim, maxPositions);
+    case 'longrope': return longrope(plain, rope, maxPositions);
     default: throw new QdyloraError('UNSUPPORTED', {
       where: 'rope', problem: `expected one of ${ROPE_TYPES.filter((t) => t !== 'factors').join(', ')} for rope_type, got ${rope.type}`, nextStep: 'This rotary embedding is not implemented.',
     });
@@ -52,6 +57,19 @@ function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPosit
   const mscale = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
   const own = rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
   return { frequencies, scale: rope.attentionFactor ?? own };
+}
+
+/**
+ * LongRoPE (Ding et al. 2024) for sequences up to the length of pretraining: every frequency is divided by its short factor, and attention is scaled as if for the full length.
+ * A longer sequence would turn by the long factors from its first token on.
+ */
+function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): RopeFrequencies {
+  const original = needed(rope, 'originalMaxPositionEmbeddings'), factor = rope.factor ?? maxPositions / original, short = rope.raw.short_factor;
+  if (!Array.isArray(short) || short.length !== plain.length || !short.every((value) => Number.isFinite(value) && value > 0)) {
+    throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected ${plain.length} numbers > 0 for short_factor of rope type longrope, got ${Array.isArray(short) ? short.length : typeof short}` });
+  }
+  const scale = rope.attentionFactor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
+  return { frequencies: plain.map((f, p) => f / (short[p] as number)), scale, ...(maxPositions > original && { positionLimit: original }) };
 }
 
 function needed(rope: RopeConfig, key: 'factor' | 'lowFreqFactor' | 'highFreqFactor' | 'originalMaxPositionEmbeddings'): number {

@@ -4,5 +4,6 @@ export * from './conformance/check-kernel.ts';
 export * from './conformance/compare.ts';
 export * from './conformance/tolerance.ts';
 export * from './fixtures/golden-cases.ts';
+export * from './fixtures/model-cases.ts';
 export * from './fixtures/read-safetensors.ts';
 export * from './readme/run-readme.ts';

@@ -1,9 +1,21 @@
 import { UnsupportedArchitectureError } from '@qdylora/contract';
+import { falcon } from './falcon.ts';
 import type { Family } from './family.ts';
+import { gemma } from './gemma.ts';
+import { gemma2 } from './gemma2.ts';
+import { gemma3Text } from './gemma3-text.ts';
+import { gpt2 } from './gpt2.ts';
+import { gptNeox } from './gpt-neox.ts';
 import { llama } from './llama.ts';
+import { mistral } from './mistral.ts';
+import { phi3 } from './phi3.ts';
+import { qwen2 } from './qwen2.ts';
+import { qwen3 } from './qwen3.ts';
 
 /** Every family that has a forward function, by `model_type`. */
-export const FAMILIES: ReadonlyMap<string, Family> = new Map([llama].map((family) => [family.modelType, family as unknown as Family]));
+export const FAMILIES: ReadonlyMap<string, Family> = new Map([
+  llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, falcon, gptNeox, gpt2,
+].map((family) => [family.modelType, family as unknown as Family]));
 
 /** The family of a `model_type`.  @throws UnsupportedArchitectureError that lists the supported ones */
 export function familyOf(modelType: string, where: string): Family {

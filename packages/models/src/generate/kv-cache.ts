@@ -1,12 +1,13 @@
 import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { constant, copy, type Tensor } from '@qdylora/tensor';
 import { i32Array } from '../batch-arrays.ts';
+import type { AttentionConfig } from '../families/family.ts';
 
 type F32 = ArrayView<'f32'>;
 
 /** The keys and values of one layer for all tokens so far. */
 export interface LayerCache {
-  /** Adds the rows of the newest tokens and returns all rows so far, as one segment.  k, v: [new tokens, kvWidth] */
+  /** Adds the rows of the newest tokens and returns all rows so far, as one segment.  k, v: [new tokens, kvHeads · headDim] */
   append(k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
 }
 
@@ -20,17 +21,17 @@ export interface KvCache extends Disposable {
 }
 
 /** @param capacity tokens that fit: prompt and answer */
-export function createKvCache(backend: Backend, layerCount: number, kvWidth: number, capacity: number): KvCache {
+export function createKvCache(backend: Backend, attention: readonly AttentionConfig[], capacity: number): KvCache {
   const { memory } = backend, views: F32[] = [];
-  const lengths = new Array<number>(layerCount).fill(0);
-  const rows = (): F32 => {
-    const view: F32 = memory.allocate('f32', [capacity, kvWidth]);
+  const lengths = attention.map(() => 0);
+  const rows = ({ kvHeads, headDim }: AttentionConfig): F32 => {
+    const view: F32 = memory.allocate('f32', [capacity, kvHeads * headDim]);
     memory.persist(view);
     views.push(view);
     return view;
   };
-  const layers = lengths.map((_, i): LayerCache => {
-    const keys = rows(), values = rows();
+  const layers = attention.map((layer, i): LayerCache => {
+    const keys = rows(layer), values = rows(layer);
     return {
       append(k, v) {
         const start = lengths[i]!, end = start + k.shape[0]!;

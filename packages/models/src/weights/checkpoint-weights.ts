@@ -1,4 +1,4 @@
-import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
+import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
 import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
@@ -11,16 +11,20 @@ export interface CheckpointWeightsOptions {
   readonly quantization: Quantization;
   /** Keep everything in float32, so that it can be trained; else bfloat16 tables and matrices stay bfloat16. */
   readonly trainable: boolean;
+  /** The prefix of names that files saved without a head leave out. */
+  readonly base: string;
+  /** Linear weights are stored as [in, out]; what bitsandbytes packed is turned already. */
+  readonly storesInOut: boolean;
   /** Told after each tensor, with the bytes read so far. */
   readonly onProgress?: (bytesRead: number) => void;
 }
 
 /** Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the checkpoint has in 4 bits already is taken as it is. */
-export function checkpointWeights(checkpoint: Checkpoint, { backend, quantization, trainable, onProgress }: CheckpointWeightsOptions): WeightSource {
+export function checkpointWeights(checkpoint: Checkpoint, { backend, quantization, trainable, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
   const { tensors } = checkpoint, { memory } = backend;
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry => {
-    const entry = tensors.get(name);
+    const entry = tensors.get(storedName(name, base, tensors));
     if (!entry) throw new QdyloraError('MISSING_TENSOR', { where: checkpoint.name, problem: `expected the tensor ${name} ${shapeText(shape)} in the checkpoint, got none`, nextStep: 'Is it complete, and of the architecture that its config names?', details: { name } });
     if (!sameShape(entry.shape, shape)) throw new QdyloraError('BAD_SHAPE', { where: checkpoint.name, problem: `expected ${shapeText(shape)} for ${name}, got ${shapeText(entry.shape)}`, nextStep: 'Does config.json belong to these weights?', details: { name } });
     return entry;
@@ -36,21 +40,27 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
     memory.persist(view);
     return view;
   };
+  const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry => (storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape));
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
-    if (quantStateName(name, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, name, shape)), memory);
+    const stored = storedName(name, base, tensors);
+    if (quantStateName(stored, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
     if (quantization.kind === 'none') return undefined;
-    return read(entryOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry, shape, quantization));
+    return read(matrixOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry, shape, quantization));
   };
   return {
-    linear(name, shape, bias) {
+    linear(name, shape, { bias = false } = {}) {
       const matrix = packed(`${name}.weight`, shape);
-      const weight = matrix ? packedWeight(matrix) : new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable));
+      const weight = matrix ? packedWeight(matrix) : new Parameter(`${name}.weight`, inMemory(matrixOf(`${name}.weight`, shape), trainable));
       return new Linear(name, weight, bias ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true)) : null);
     },
     table: (name, shape) => new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
-    vector: (name, size) => new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, [size]), true)),
+    vector: (name, size) => new Parameter(name, inMemory(entryOf(name, [size]), true)),
   };
 }
+
+/** The name under which the tensors have `name`: as it is, or without the prefix of the model inside the one with a head. */
+const storedName = (name: string, base: string, tensors: ReadonlyMap<string, TensorEntry>): string =>
+  (!tensors.has(name) && name.startsWith(base) && tensors.has(name.slice(base.length)) ? name.slice(base.length) : name);
 
 /** A matrix that bitsandbytes wrote. */
 function storedMatrix(checkpoint: Checkpoint, name: string, shape: readonly [number, number]): QuantizedMatrix {

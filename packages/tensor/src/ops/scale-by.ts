@@ -3,9 +3,10 @@ import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** y = x · factor.  x: any shape  factor: [1]  →  y: as x */
+/** y = x · factor.  x: any shape  factor: [1]  →  y: as x; it may be the array of x */
 export const scaleBy = defineOp({
   name: 'scale-by',
+  overwrites: { y: ['x'] },
   shapes(i: { x: F32; factor: F32 }, _: Record<string, never>) {
     assertShape('scale-by', 'factor', i.factor.shape, [1]);
     return { y: { dtype: 'f32', shape: i.x.shape } };

@@ -7,6 +7,7 @@ export interface SoftCapAttributes { readonly cap: number }
 /** y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2).  x: any shape  →  y: as x; it may be the array of x */
 export const softCap = defineOp({
   name: 'soft-cap',
+  overwrites: { y: ['x'] },
   shapes: (i: { x: F32 }, _: SoftCapAttributes) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
   reference({ x }, { y }: { y: F32 }, { cap }) {
     for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = cap * Math.tanh(x.data[i]! / cap);
@@ -16,6 +17,7 @@ export const softCap = defineOp({
 /** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */
 export const softCapBackward = defineOp({
   name: 'soft-cap-backward',
+  overwrites: { dx: ['dy'] },
   shapes: (i: { y: F32; dy: F32 }, _: SoftCapAttributes) => ({ dx: { dtype: 'f32', shape: i.dy.shape } }),
   reference({ y, dy }, { dx }: { dx: F32 }, { cap }) {
     for (let i = 0; i < elementCount(dx.shape); i++) dx.data[i] = dy.data[i]! * (1 - (y.data[i]! / cap) ** 2);

@@ -1,0 +1,27 @@
+import type { CheckpointConfig } from '@qdylora/checkpoint';
+import { refusedValue } from './refuse-value.ts';
+
+export const LAYER_TYPES = ['full_attention', 'sliding_attention'] as const;
+export type LayerType = (typeof LAYER_TYPES)[number];
+
+/**
+ * The kind of every layer: as `layer_types` lists them, else by the family's rule.
+ *
+ * @throws QdyloraError UNSUPPORTED for another kind, BAD_CONFIG for a list of another length
+ */
+export function readLayerTypes(config: CheckpointConfig, layers: number, isSliding: (i: number) => boolean): LayerType[] {
+  if (!config.has('layer_types')) return Array.from({ length: layers }, (_, i) => (isSliding(i) ? 'sliding_attention' : 'full_attention'));
+  const types = config.strings('layer_types'), unknown = types.find((type) => !(LAYER_TYPES as readonly string[]).includes(type));
+  if (unknown !== undefined) throw refusedValue(config, 'layer_types', LAYER_TYPES.join(' or '), unknown);
+  if (types.length !== layers) throw config.wrong(`a list of ${layers} kinds`, 'layer_types');
+  return types as LayerType[];
+}
+
+/** `sliding_window`: 0 where it is null; `otherwise` where the key is missing.  @throws QdyloraError BAD_CONFIG unless it is null or a whole number ≥ 1 */
+export function readWindow(config: CheckpointConfig, otherwise: number): number {
+  if (!Object.hasOwn(config.raw, 'sliding_window')) return otherwise;
+  if (!config.has('sliding_window')) return 0;
+  const window = config.integer('sliding_window');
+  if (window < 1) throw config.wrong('null or a whole number ≥ 1', 'sliding_window');
+  return window;
+}

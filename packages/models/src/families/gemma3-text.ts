@@ -1,0 +1,17 @@
+import { readRope } from '../config/read-rope.ts';
+import type { Family } from './family.ts';
+import { gemma2, readGemma2Config, type Gemma2Layer } from './gemma2.ts';
+import type { LlamaConfig } from './llama.ts';
+
+/** Gemma 3 without its images: Gemma 2 with norms of q and k in place of soft caps, and angles of their own in layers with a window (Gemma Team 2025). */
+export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
+  ...gemma2, modelType: 'gemma3_text',
+
+  readConfig(config) {
+    const period = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6)), headDim = config.integer('head_dim', 256), maxPositions = config.integer('max_position_embeddings', 131_072);
+    return readGemma2Config(config, {
+      isSliding: (i) => (i + 1) % period !== 0, softCaps: { scores: 0, logits: 0 }, hasHeadNorms: true, defaultMaxPositions: maxPositions,
+      ofType: (layerType) => ({ rope: readRope(config, { headDim, maxPositions, layerType, partial: false, theta: layerType === 'full_attention' ? 1_000_000 : 10_000 }) }),
+    });
+  },
+};

@@ -1,0 +1,10 @@
+import { apply, differentiableActivation, type ActivationKind, type LinearLike } from '@qdylora/tensor';
+import type { Hidden } from './hidden.ts';
+import type { LayerPass } from './layer-pass.ts';
+
+/** down(f(up(x))): the MLP without a gate. */
+export interface PlainMlp { readonly up: LinearLike; readonly down: LinearLike }
+
+/** x: [tokens, hidden] → same */
+export const plainMlp = ({ up, down }: PlainMlp, kind: ActivationKind, { ctx }: LayerPass, x: Hidden): Hidden =>
+  down.forward(ctx, apply(ctx, differentiableActivation, { x: up.forward(ctx, x) }, { kind }).y);
