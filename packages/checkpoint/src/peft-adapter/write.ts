@@ -26,6 +26,8 @@ export interface WritePeftAdapterOptions {
   readonly alpha: number;
   /** Scale alpha / √rank instead of alpha / rank. */
   readonly useRslora?: boolean;
+  /** The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same; PEFT only has to know when it merges. */
+  readonly fanInFanOut?: boolean;
   /** Ends of module names; every layer must end in one of them. */
   readonly targetModules: readonly string[];
   /** Name of the base model, as the hub knows it. A path of this machine would tell others nothing. */
@@ -85,10 +87,10 @@ function* tensorsOf(layers: readonly PeftLayerToWrite[], { rank, rankPattern = {
 }
 
 /** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
-function configOf({ rank, alpha, useRslora = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): Record<string, unknown> {
+function configOf({ rank, alpha, useRslora = false, fanInFanOut = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): Record<string, unknown> {
   const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> => Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
   return {
-    alpha_pattern: pinned(alphaPattern), base_model_name_or_path: baseModel ?? null, bias: 'none', fan_in_fan_out: false, inference_mode: true, init_lora_weights: true,
+    alpha_pattern: pinned(alphaPattern), base_model_name_or_path: baseModel ?? null, bias: 'none', fan_in_fan_out: fanInFanOut, inference_mode: true, init_lora_weights: true,
     lora_alpha: alpha, lora_bias: false, lora_dropout: 0, modules_to_save: null, peft_type: 'LORA', r: rank, rank_pattern: pinned(rankPattern), revision: null,
     target_modules: [...new Set(targetModules)].sort(), task_type: 'CAUSAL_LM', use_dora: false, use_rslora: useRslora,
   };

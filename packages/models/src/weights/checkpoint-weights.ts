@@ -4,6 +4,7 @@ import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, ty
 import { Linear, Parameter } from '@qdylora/tensor';
 import { arrangedFor, quantizeOn, type Quantization } from './quantization.ts';
 import { readValues } from './read-values.ts';
+import { storedName, weightEntry } from './weight-entry.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
@@ -23,12 +24,7 @@ export interface CheckpointWeightsOptions {
 export function checkpointWeights(checkpoint: Checkpoint, { backend, quantization, trainable, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
   const { tensors } = checkpoint, { memory } = backend;
   let bytesRead = 0;
-  const entryOf = (name: string, shape: readonly number[]): TensorEntry => {
-    const entry = tensors.get(storedName(name, base, tensors));
-    if (!entry) throw new QdyloraError('MISSING_TENSOR', { where: checkpoint.name, problem: `expected the tensor ${name} ${shapeText(shape)} in the checkpoint, got none`, nextStep: 'Is it complete, and of the architecture that its config names?', details: { name } });
-    if (!sameShape(entry.shape, shape)) throw new QdyloraError('BAD_SHAPE', { where: checkpoint.name, problem: `expected ${shapeText(shape)} for ${name}, got ${shapeText(entry.shape)}`, nextStep: 'Does config.json belong to these weights?', details: { name } });
-    return entry;
-  };
+  const entryOf = (name: string, shape: readonly number[]): TensorEntry => weightEntry(checkpoint, base, name, shape);
   const read = <T>(entry: TensorEntry, take: (entry: TensorEntry) => T): T => {
     const value = take(entry);
     bytesRead += entry.byteLength;
@@ -42,7 +38,7 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
   };
   const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry => (storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape));
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
-    const stored = storedName(name, base, tensors);
+    const stored = storedName(name, base, checkpoint);
     if (quantStateName(stored, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
     if (quantization.kind === 'none') return undefined;
     return read(matrixOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry, shape, quantization));
@@ -57,10 +53,6 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
     vector: (name, size) => new Parameter(name, inMemory(entryOf(name, [size]), true)),
   };
 }
-
-/** The name under which the tensors have `name`: as it is, or without the prefix of the model inside the one with a head. */
-const storedName = (name: string, base: string, tensors: ReadonlyMap<string, TensorEntry>): string =>
-  (!tensors.has(name) && name.startsWith(base) && tensors.has(name.slice(base.length)) ? name.slice(base.length) : name);
 
 /** A matrix that bitsandbytes wrote. */
 function storedMatrix(checkpoint: Checkpoint, name: string, shape: readonly [number, number]): QuantizedMatrix {

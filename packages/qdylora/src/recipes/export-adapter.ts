@@ -32,7 +32,7 @@ export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> 
   const adapter = readAdapter(folder), { state } = adapter, [rank] = ranksOf(adapter, [asked ?? state.maxRank]) as [number];
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
   if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
-  else await writeSliced(outputDir, sliced, { baseModel: adapter.baseModel, targetModules: adapter.sidecar?.target_modules ?? targetNames(state.layers.map(({ name }) => name), []), sidecar: sidecarAt(adapter, sliced, svd) });
+  else await writeSliced(outputDir, sliced, { ...adapter, targetModules: adapter.sidecar?.target_modules ?? targetNames(state.layers.map(({ name }) => name), []), sidecar: sidecarAt(adapter, sliced, svd) });
   const { layers, loraAlpha, useRslora } = sliced;
   return { outputDir, rank, layers: layers.length, loraAlpha, useRslora, bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0) };
 }

@@ -8,6 +8,7 @@ import type { RunOptions } from '../config/resolve-run.ts';
 import { runYaml } from '../config/write-run-yaml.ts';
 import type { FinetuneEvent, RunFiles } from './finetune-events.ts';
 import { prepareRun, type PreparedRun } from './prepare-run.ts';
+import { asStored, mergedWeights } from './stages/adapted-weights.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
 import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
@@ -21,7 +22,7 @@ import { runIdentity } from './stages/run-identity.ts';
 import { reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
 import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
-import { configWithDtype, parameterTensors, writeModelFolder } from './stages/write-model.ts';
+import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
 
 /** Every key of a run in camelCase, and what only a program can give. */
 export type FinetuneOptions = Omit<RunOptions, 'backend'> & {
@@ -168,7 +169,7 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
 async function writeWeights(stage: Stage): Promise<void> {
   const { config, run: { model, adapted }, source } = stage, paths = runPaths(config.outputDir), { saveDtype } = config;
   if (adapted) return writeAdapted(paths.adapter, adapted, adapterBase(stage));
-  await writeModelFolder(paths.model, { tensors: parameterTensors(model.parameters(), saveDtype), config: configWithDtype(source.config, saveDtype), tokenizerFolder: source.tokenizerFolder, replace: true });
+  await writeModelFolder(paths.model, { tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype), config: configWithDtype(source.config, saveDtype), tokenizerFolder: source.tokenizerFolder, replace: true });
 }
 
 async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal }: Stage, judgement: Judgement | null): ReturnType<typeof sampleTexts> {

@@ -5,7 +5,7 @@ import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { mergedWeights } from './stages/adapted-weights.ts';
+import { asStored, mergedWeights } from './stages/adapted-weights.ts';
 import type { BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { checkModelValues, openModel } from './stages/open-model.ts';
@@ -66,11 +66,11 @@ async function writeMerged(config: Config & { readonly dtype: MergeDtype }, outp
   if (!folder) throw missingKey('adapter', 'Name the adapter to merge: --adapter runs/first/adapter.');
   const adapter = readAdapter(folder), [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
-  const { adapted } = opened.adapter!, { source } = opened, weights = mergedWeights(opened, adapted, rank);
+  const { adapted } = opened.adapter!, { source, model } = opened, weights = mergedWeights(model, adapted, rank), stored = asStored(weights, model);
   let packingError: number | null = null;
-  if (format === 'gguf') await writeMergedGguf(outputDir, weights, dtype, source);
+  if (format === 'gguf') await writeMergedGguf(outputDir, stored, dtype, source);
   else if (dtype === 'nf4' || dtype === 'fp4') packingError = await writeMergedPacked(outputDir, weights, { ...config, quantization: dtype }, source, opened.chosen.backend);
-  else await writeMergedFloats(outputDir, weights, dtype as SaveDtype, source);
+  else await writeMergedFloats(outputDir, stored, dtype as SaveDtype, source);
   const ids = config.check ? probeIds(await source.openTokenizer(), source.vocabularySize) : null;
   return { rank, layers: adapted.layers.length, packingError, probe: ids && { ids, logits: probeLogits(adapted.atRank(rank), ids) } };
 }

@@ -1,11 +1,11 @@
-import { cutByBytes, openCheckpoint, writeFolderAtomically, type Checkpoint, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
-import { QdyloraError, sameShape, type Backend } from '@qdylora/contract';
+import { cutByBytes, openCheckpoint, writeFolderAtomically, type TensorToWrite } from '@qdylora/checkpoint';
+import { QdyloraError, type Backend } from '@qdylora/contract';
+import { locateWeights, type LocatedWeight } from '@qdylora/models';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
-import { linearLayersOf, type LinearLayer } from './stages/linear-layers.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
 import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
@@ -44,18 +44,16 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   const model = await localModel(config.model, { tell: onNotice, signal });
   using checkpoint = await openCheckpoint(model);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
-  const layers = new Map(linearLayersOf(checkpoint).map((layer) => [`${layer.name}.weight`, layer])), entries = [...checkpoint.tensors.values()];
-  for (const layer of layers.values()) assertThere(checkpoint, layer);
-  const shards = cutByBytes(entries, (entry) => writtenBytes(entry, layers), shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
+  const weights = locateWeights(checkpoint), layers = weights.filter(({ isLinear }) => isLinear).length;
+  const shards = cutByBytes(weights, writtenBytes, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
   using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
   let done = 0;
   for (const [index, shard] of shards.entries()) {
     const tensors: TensorToWrite[] = [], isDone = work.has(index);
-    for (const entry of shard) {
+    for (const weight of shard) {
       signal?.throwIfAborted();
-      const layer = layers.get(entry.name);
-      if (!isDone) tensors.push(...(layer ? packLayer(chosen.backend, entry, layer, config) : [plainTensor(entry)]));
-      if (layer) onProgress(++done, layers.size);
+      if (!isDone) tensors.push(...(weight.isLinear ? packLayer(chosen.backend, weight, config) : [plainTensor(weight)]));
+      if (weight.isLinear) onProgress(++done, layers);
     }
     if (!isDone) work.write(index, tensors);
     await Promise.resolve();
@@ -63,40 +61,32 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   let bytesAfter = 0;
   await writeFolderAtomically(outputDir, async (temporary) => {
     bytesAfter = work.moveInto(temporary);
-    await writeModelFiles(temporary, { config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config) }, tokenizerFolder: model });
+    await writeModelFiles(temporary, { config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config, checkpoint.config) }, tokenizerFolder: model });
   });
   work.remove();
-  return { outputDir, layers: layers.size, bytesBefore: sum(entries.map(({ byteLength }) => byteLength)), bytesAfter };
+  return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize });
 
 /** Bytes of a tensor as it is written. */
-function writtenBytes({ name, byteLength }: TensorEntry, layers: ReadonlyMap<string, LinearLayer>): number {
-  const layer = layers.get(name);
-  return layer ? (layer.shape[0] * layer.shape[1] * PACKED_BITS) / 8 : byteLength;
-}
+const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight): number => (isLinear ? (shape[0]! * shape[1]! * PACKED_BITS) / 8 : byteLength);
 
 /** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */
 const PACKED_BITS = 4.5;
 
-function assertThere(checkpoint: Checkpoint, { name, shape }: LinearLayer): void {
-  const entry = checkpoint.tensors.get(`${name}.weight`);
-  if (!entry || !sameShape(entry.shape, shape)) throw new QdyloraError(entry ? 'BAD_SHAPE' : 'MISSING_TENSOR', { where: checkpoint.name, problem: `expected [${shape.join(', ')}] for ${name}.weight, got ${entry ? `[${entry.shape.join(', ')}]` : 'none'}` });
-}
-
 /** The arrays of one matrix, copied out of the backend's memory, which is free again. */
-function packLayer({ memory, ...rest }: Backend, entry: TensorEntry, { shape }: LinearLayer, config: Config): TensorToWrite[] {
-  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry, shape, config);
-  const tensors = packedTensors(entry.name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
+function packLayer({ memory, ...rest }: Backend, { name, entry }: LocatedWeight, config: Config): TensorToWrite[] {
+  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry, entry.shape as [number, number], config);
+  const tensors = packedTensors(name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
   releaseMatrix(matrix, memory);
   return tensors;
 }
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
-function plainTensor(entry: TensorEntry): TensorToWrite {
-  const { name, dtype, shape } = entry;
+function plainTensor({ name, entry }: LocatedWeight): TensorToWrite {
+  const { dtype, shape } = entry;
   if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => entry.readBytes() };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }

@@ -1,17 +1,34 @@
 import { mergedLayer, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import { decodedWeight, isPacked, modulesOf, type Linear } from '@qdylora/tensor';
+import { decodedWeight, isPacked, Linear, modulesOf } from '@qdylora/tensor';
 import type { NamedWeight } from './write-model.ts';
 
-/** All weights of a base model with its adapters folded in at `rank`, made one after the other as the file is written; `isLinear` where they are matrices that may be packed. */
-export function mergedWeights({ model }: { readonly model: CausalLm }, adapted: Adapted<CausalLm>, rank: number): (NamedWeight & { readonly isLinear: boolean })[] {
-  const layers = new Map(adapted.layers.map((layer) => [layer.name, layer])), weights = new Map<string, NamedWeight & { readonly isLinear: boolean }>(), { backend } = model;
+/** A weight of a model as it lies in memory; `isLinear`: a matrix [out, in] that may be packed. */
+export type ModelWeight = NamedWeight & { readonly isLinear: boolean };
+
+/** All weights of a model, those of `adapted` with their adapters folded in at `rank`, each made when its turn comes. */
+export function mergedWeights({ modules, backend }: CausalLm, adapted: Adapted<CausalLm> | null = null, rank = 0): ModelWeight[] {
+  const layers = new Map(adapted?.layers.map((layer) => [layer.name, layer])), weights = new Map<string, ModelWeight>();
   const add = (name: string, shape: readonly number[], isLinear: boolean, values: () => Float32Array): void => { weights.set(name, { name, shape, isLinear, values }); };
-  for (const module of modulesOf(model.modules)) {
-    const own = layers.get(module.name), { weight } = module as Partial<Linear>;
-    for (const parameter of module.parameters()) add(parameter.name, parameter.view.shape, false, () => decodedWeight(parameter, backend));
+  for (const module of modulesOf(modules)) {
+    const own = layers.get(module.name), weight = module instanceof Linear ? module.weight : null;
+    for (const parameter of module.parameters()) add(parameter.name, parameter.view.shape, parameter === weight, () => decodedWeight(parameter, backend));
     if (own) add(`${module.name}.weight`, [own.outFeatures, own.inFeatures], true, () => mergedLayer(own, backend, rank).weight);
     else if (weight && isPacked(weight)) add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));
   }
   return [...weights.values()];
+}
+
+/** The same weights as checkpoints of the family store them: GPT-2's matrices are [in, out]. */
+export const asStored = (weights: readonly ModelWeight[], { storesInOut }: Pick<CausalLm, 'storesInOut'>): readonly ModelWeight[] =>
+  (storesInOut ? weights.map((weight) => (weight.isLinear ? turned(weight) : weight)) : weights);
+
+function turned(weight: ModelWeight): ModelWeight {
+  const [rows, columns] = weight.shape as readonly [number, number];
+  const values = (): Float32Array => {
+    const from = weight.values(), to = new Float32Array(from.length);
+    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
+    return to;
+  };
+  return { ...weight, shape: [columns, rows], values };
 }

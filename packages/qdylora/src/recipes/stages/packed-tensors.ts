@@ -1,6 +1,6 @@
-import type { TensorToWrite } from '@qdylora/checkpoint';
+import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
 import type { Backend, Memory } from '@qdylora/contract';
-import { quantizeOn, type Values } from '@qdylora/models';
+import { familyOf, quantizeOn, type Values } from '@qdylora/models';
 import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
 
 /** How matrices are packed. */
@@ -19,9 +19,9 @@ export function releaseMatrix({ codes, levels, absmax, doubleQuantized: nested }
 export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype): TensorToWrite[] =>
   [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({ name: key, dtype, shape, bytes }));
 
-/** `quantization_config` as transformers reads it; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
-export const quantizationConfig = ({ quantization, doubleQuantization }: Packing): Record<string, unknown> => ({
+/** `quantization_config` as transformers reads it: the head stays as it is, by its name in files and by that in transformers; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
+export const quantizationConfig = ({ quantization, doubleQuantization }: Packing, { modelType }: Pick<CheckpointConfig, 'modelType'>): Record<string, unknown> => ({
   quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
-  bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: ['lm_head'],
+  bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: [...new Set(['lm_head', familyOf(modelType, 'quantization_config').names.head])],
   llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
 });

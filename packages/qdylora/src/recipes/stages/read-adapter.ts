@@ -12,6 +12,8 @@ export interface ReadAdapter {
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
+  /** PEFT's flag for a base that stores its matrices as [in, out]. */
+  readonly fanInFanOut: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export function readAdapter(folder: string): ReadAdapter {
     throw new QdyloraError('MISSING_FILE', { where: 'adapter', problem: `expected a folder with adapter_config.json at ${folder}, got none`, nextStep: 'A run writes it to <output_dir>/adapter.', details: { folder } });
   }
   const adapter = readPeftAdapter(folder), sidecar = readSidecar(folder, adapter.sidecar);
-  return { folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel: adapter.config.baseModel };
+  return { folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel: adapter.config.baseModel, fanInFanOut: adapter.config.fanInFanOut };
 }
 
 /** How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole adapter. Null where that is not known. */

@@ -3,13 +3,14 @@ import type { ArrayView } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { AdapterSidecar } from './adapter-sidecar.ts';
+import type { ReadAdapter } from './read-adapter.ts';
 
 /** The base of an adapter, as its files name it. */
 export type AdapterBase = AdapterSidecar['base'];
 
 /** Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the backend has free between two steps. */
 export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, base: AdapterBase): Promise<void> {
-  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report, model: { backend: { memory } } } = adapted, turned: ArrayView<'f32'>[] = [];
+  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report, model: { backend: { memory }, storesInOut } } = adapted, turned: ArrayView<'f32'>[] = [];
   try {
     const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
       turned.push(memory.allocate('f32', [outFeatures, maxRank]));
@@ -17,7 +18,7 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
     });
     const targetModules = targetNames(report.matched, report.unmatched);
     await writePeftAdapter(folder, {
-      layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, replace: true,
+      layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, fanInFanOut: storesInOut, replace: true,
       sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
     });
   } finally {
@@ -28,8 +29,8 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
 const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
 
 /** Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar` null where its base is not known. */
-export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, targetModules }: { readonly sidecar: AdapterSidecar | null; readonly baseModel: string | null; readonly targetModules: readonly string[] }): Promise<void> {
-  await writePeftAdapter(folder, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
+export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, fanInFanOut, targetModules }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut'> & { readonly targetModules: readonly string[] }): Promise<void> {
+  await writePeftAdapter(folder, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, fanInFanOut, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
 }
 
 /** Ends of names where those mean exactly the matched layers, as in PEFT's own configs; else full names. */

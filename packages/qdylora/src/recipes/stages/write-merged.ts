@@ -3,33 +3,31 @@ import { hfConfigOf, openCheckpoint, writeFolderAtomically, writeGgufModel, type
 import type { Backend } from '@qdylora/contract';
 import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
+import type { ModelWeight } from './adapted-weights.ts';
 import type { ModelSource } from './open-source.ts';
 import { packedTensors, packMatrix, quantizationConfig, releaseMatrix, type Packing } from './packed-tensors.ts';
-import { configWithDtype, weightTensors, writeModelFolder, type NamedWeight, type SaveDtype } from './write-model.ts';
-
-/** A merged weight; `isLinear` where it may be packed. */
-type MergedWeight = NamedWeight & { readonly isLinear: boolean };
+import { configWithDtype, weightTensors, writeModelFolder, type SaveDtype } from './write-model.ts';
 
 const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = { bf16: 'BF16', f16: 'F16', f32: 'F32', q8_0: 'Q8_0' };
 
 /** The file of a GGUF folder. */
 export const GGUF_FILE = 'model.gguf';
 
-/** Writes `model.gguf` into a folder of its own, all or nothing. */
-export async function writeMergedGguf(folder: string, weights: readonly MergedWeight[], dtype: MergeDtype, source: ModelSource): Promise<void> {
+/** Writes `model.gguf` into a folder of its own, all or nothing; weights as checkpoints store them. */
+export async function writeMergedGguf(folder: string, weights: readonly ModelWeight[], dtype: MergeDtype, source: ModelSource): Promise<void> {
   using tokenizerSource = await openCheckpoint(source.tokenizerFolder);
   const { quantization_config: _, ...raw } = source.config.raw, config = hfConfigOf(source.config.path, raw, source.config.rope.factors);
   await writeFolderAtomically(folder, (temporary) => writeGgufModel(join(temporary, GGUF_FILE), { name: source.name, config, tensors: weights, tokenizer: tokenizerSource.tokenizerFiles, type: GGUF_TYPES[dtype]! }));
 }
 
-/** Writes a Hugging Face folder of floats. */
-export const writeMergedFloats = (folder: string, weights: readonly MergedWeight[], dtype: SaveDtype, { config, tokenizerFolder }: ModelSource): Promise<void> =>
+/** Writes a Hugging Face folder of floats; weights as checkpoints store them. */
+export const writeMergedFloats = (folder: string, weights: readonly ModelWeight[], dtype: SaveDtype, { config, tokenizerFolder }: ModelSource): Promise<void> =>
   writeModelFolder(folder, { tensors: weightTensors(weights, dtype), config: configWithDtype(config, dtype), tokenizerFolder });
 
-/** Writes a folder whose matrices are in 4 bits again; returns how far they are from the merged ones: √(Σ error² / Σ weight²). */
-export async function writeMergedPacked(folder: string, weights: readonly MergedWeight[], packing: Packing, { config, tokenizerFolder }: ModelSource, backend: Backend): Promise<number> {
+/** Writes a folder whose matrices, [out, in] in every family, are in 4 bits again; returns how far they are from the merged ones: √(Σ error² / Σ weight²). */
+export async function writeMergedPacked(folder: string, weights: readonly ModelWeight[], packing: Packing, { config, tokenizerFolder }: ModelSource, backend: Backend): Promise<number> {
   let errors = 0, squares = 0;
-  const pack = ({ name, shape, values }: MergedWeight): TensorToWrite[] => {
+  const pack = ({ name, shape, values }: ModelWeight): TensorToWrite[] => {
     const merged = values(), matrix = packMatrix(backend, merged, shape as [number, number], packing), decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
       errors += (decoded[i]! - merged[i]!) ** 2;
@@ -40,6 +38,6 @@ export async function writeMergedPacked(folder: string, weights: readonly Merged
     return tensors;
   };
   const tensors = weights.flatMap((weight) => (weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16')));
-  await writeModelFolder(folder, { tensors, config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing) }, tokenizerFolder });
+  await writeModelFolder(folder, { tensors, config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) }, tokenizerFolder });
   return squares === 0 ? 0 : Math.sqrt(errors / squares);
 }

@@ -1,8 +1,7 @@
 import { copyFileSync, existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalJson, openCheckpoint, writeFileDurably, writeFolderAtomically, writeShards, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
-import { bfloat16Array, elementsOf, float16Array, QdyloraError } from '@qdylora/contract';
-import type { Parameter } from '@qdylora/tensor';
+import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
 
 export type SaveDtype = 'bf16' | 'f16' | 'f32';
 const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = { bf16: 'bfloat16', f16: 'float16', f32: 'float32' };
@@ -57,10 +56,6 @@ const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string
   ['tokenizer.json', tokenizerFiles.tokenizerJson], ['tokenizer_config.json', tokenizerFiles.tokenizerConfig],
   ['chat_template.jinja', tokenizerFiles.chatTemplate], ['generation_config.json', generationConfig],
 ];
-
-/** A model's weights, turned into the wanted type one after the other as the file is written. */
-export const parameterTensors = (parameters: readonly Parameter[], dtype: SaveDtype): TensorToWrite[] =>
-  weightTensors(parameters.map(({ name, view }) => ({ name, shape: view.shape, values: () => elementsOf(view) as Float32Array })), dtype);
 
 /** Largest finite number of float16. */
 const LARGEST_HALF = 65504;

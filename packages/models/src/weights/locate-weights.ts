@@ -1,0 +1,28 @@
+import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
+import { describeModel } from '../describe-model.ts';
+import { familyOf } from '../families/index.ts';
+import { storedName, weightEntry } from './weight-entry.ts';
+
+/** One weight of a model, and where a checkpoint has it. */
+export interface LocatedWeight {
+  /** As the family names it, whatever the file calls it. */
+  readonly name: string;
+  /** A matrix that quantization packs: its entry is [out, in] here, also where the file has it the other way (GPT-2). */
+  readonly isLinear: boolean;
+  readonly entry: TensorEntry;
+}
+
+/**
+ * The weights of a checkpoint's model in the order of its files, so that each is read once. What older files have besides (causal masks, inverse frequencies, a copy of a tied head) is left out.
+ *
+ * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED, MISSING_TENSOR, BAD_SHAPE
+ */
+export function locateWeights(checkpoint: Pick<Checkpoint, 'name' | 'tensors' | 'config'>): LocatedWeight[] {
+  const { config: { modelType, raw }, name: where, tensors } = checkpoint, family = familyOf(modelType, where), { weights, linears } = describeModel(raw, where);
+  const linearNames = new Set(linears.map(({ name }) => `${name}.weight`)), order = new Map([...tensors.keys()].map((name, i) => [name, i]));
+  const located = weights.map(({ name, shape }) => {
+    const entry = weightEntry(checkpoint, family.names.base, name, shape), isLinear = linearNames.has(name);
+    return { at: order.get(storedName(name, family.names.base, checkpoint))!, name, isLinear, entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry };
+  });
+  return located.sort((a, b) => a.at - b.at).map(({ name, isLinear, entry }) => ({ name, isLinear, entry }));
+}
