@@ -1,22 +1,27 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { openCheckpoint, readHfConfig } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf, type ArrayView } from '@qdylora/contract';
-import { goldenNumbers, goldenTokens, modelCases, worstLogitError } from '@qdylora/testing';
+import { openCheckpoint, readHfConfig, type Checkpoint } from '@qdylora/checkpoint';
+import { createHostBackend } from '@qdylora/contract';
+import { goldenNumbers, goldenTokens, gradientsOf, logitsOf, modelCases, worstGradientError, worstLogitError } from '@qdylora/testing';
 import { goldenSums } from '@qdylora/testing/node';
-import { backward, inferenceContext, Linear, modulesOf, Tape, type ForwardContext } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
-import { buildModel, FAMILIES, generate, type CausalLm } from './index.ts';
+import { buildModel, describeModel, FAMILIES, generate, type CausalLm } from './index.ts';
+import { supportTable, type Proof } from './test-support/support-table.ts';
 
 /** Tiny checkpoints of every family and what transformers 5.24 computes with them, in float64 (hashes lie beside them, makers in packages/testing/makers). */
-const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url)), GGUF = fileURLToPath(new URL('../../checkpoint/fixtures/gguf-architectures/', import.meta.url));
 const CASES = modelCases((file) => readFileSync(`${FOLDER}${file}`));
+const json = <T>(file: string): T => JSON.parse(readFileSync(file, 'utf8')) as T;
+
+/** What the tests below have shown, for the table of docs/families.md. */
+const proofs: Proof[] = [];
+
+const build = (checkpoint: Checkpoint, trainable = false): Promise<CausalLm> => buildModel(checkpoint, { backend: createHostBackend(), quantization: { kind: 'none' }, trainable });
 
 /** The model of a case; with `config`, as that file of its folder spells it. */
-async function build(name: string, { trainable = false, config = 'config.json' } = {}): Promise<CausalLm> {
+async function buildCase(name: string, { trainable = false, config = 'config.json' } = {}): Promise<CausalLm> {
   using opened = await openCheckpoint(`${FOLDER}${name}`);
-  const checkpoint = Object.create(opened, { config: { value: readHfConfig(`${FOLDER}${name}/${config}`) } }) as typeof opened;
-  return buildModel(checkpoint, { backend: createHostBackend(), quantization: { kind: 'none' }, trainable });
+  return build(Object.create(opened, { config: { value: readHfConfig(`${FOLDER}${name}/${config}`) } }) as typeof opened, trainable);
 }
 
 test('the golden files have the hashes of SHA256SUMS', () => {
@@ -29,53 +34,71 @@ test('every family has a case', () => {
   expect(new Set(CASES.map(({ modelType }) => modelType))).toEqual(new Set(FAMILIES.keys()));
 });
 
-describe.each(CASES)('transformers and ours agree on $name', ({ name, isPacked, tolerance, gradientNorms, tensors }) => {
-  const expected = tensors(), { rows, ...batch } = goldenTokens(expected);
-  const logitsOf = (model: CausalLm): ArrayLike<number> => elementsOf(model.logits(inferenceContext(model.backend), batch).view);
+describe.each(CASES)('transformers and ours agree on $name', ({ name, modelType, isPacked, tolerance, gradientNorms, tensors }) => {
+  const expected = tensors(), { rows, ...tokens } = goldenTokens(expected), isRenamed = name.endsWith('hub-names'), prove = (what: Proof['what']): void => { proofs.push({ modelType, name, what }); };
 
   test('in every logit, and the config as transformers 4 spells it gives the same bits', async () => {
-    const logits = logitsOf(await build(name));
+    const logits = logitsOf(await buildCase(name), tokens);
     expect(worstLogitError(logits, expected, rows)).toBeLessThanOrEqual(tolerance.logits);
-    if (existsSync(`${FOLDER}${name}/config.legacy.json`)) expect(logitsOf(await build(name, { config: 'config.legacy.json' }))).toEqual(logits);
+    prove(isPacked ? '4 bits' : isRenamed ? 'hub names' : 'logits');
+    if (!existsSync(`${FOLDER}${name}/config.legacy.json`)) return;
+    expect(logitsOf(await buildCase(name, { config: 'config.legacy.json' }), tokens)).toEqual(logits);
+    prove('older config');
   });
 
-  if (!isPacked) test('in the loss and in every gradient, and layers that are run again in backward give the same bits', async () => {
-    const model = await build(name, { trainable: true }), { loss, gradients } = gradientsOf(model, { ...inferenceContext(model.backend), recompute: false }, batch);
+  if (!isPacked && !isRenamed) test('in the loss and in every gradient, and layers that are run again in backward give the same bits', async () => {
+    const model = await buildCase(name, { trainable: true }), { loss, gradients } = gradientsOf(model, tokens, { recompute: false });
     expect(Math.abs(loss - expected.get('loss_f64')!.f64()[0]!)).toBeLessThanOrEqual(tolerance.loss);
-    for (const [key, tensor] of expected) {
-      if (!key.startsWith('grad.')) continue;
-      const want = tensor.f32(), got = gradients.get(key.slice(5))!, largest = want.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
-      expect(want.reduce((m, x, i) => Math.max(m, Math.abs(x - got[i]!)), 0) / largest, key).toBeLessThanOrEqual(tolerance.gradient);
-    }
+    const worst = worstGradientError(gradients, expected);
+    expect(worst.error, worst.name).toBeLessThanOrEqual(tolerance.gradient);
     expect(gradientNorms.size).toBeGreaterThan(10);
     expect([...gradients.keys()].sort()).toEqual([...gradientNorms.keys()].sort());
     for (const [key, l2] of gradientNorms) {
       const own = Math.sqrt(gradients.get(key)!.reduce((sum, x) => sum + x * x, 0));
       expect(Math.abs(own - l2) / l2, key).toBeLessThanOrEqual(1e-4); // only one number stands for the whole gradient here
     }
-    expect(gradientsOf(model, { ...inferenceContext(model.backend), recompute: true }, batch)).toEqual({ loss, gradients });
+    expect(gradientsOf(model, tokens, { recompute: true })).toEqual({ loss, gradients });
+    prove('gradients');
   });
 
-  if (expected.has('greedy_ids')) test('in twelve greedy tokens, with a key-value cache', async () => {
-    const model = await build(name), got: number[] = [];
+  if (!isRenamed) test('in twelve greedy tokens, with a key-value cache', async () => {
+    const model = await buildCase(name), got: number[] = [];
     for await (const id of generate({ model, active: null }, goldenNumbers(expected.get('prompt_ids')), { maxNewTokens: 12 })) got.push(id);
     expect(got).toEqual(goldenNumbers(expected.get('greedy_ids')));
+    prove('generation');
   });
 });
 
-/** The mean loss of a batch, and a copy of the gradient of each weight in the orientation in which checkpoints store it. */
-function gradientsOf(model: CausalLm, ctx: ForwardContext, batch: Parameters<CausalLm['loss']>[1]): { loss: number; gradients: Map<string, Float32Array> } {
-  const tape = new Tape(model.backend), parameters = model.parameters();
-  for (const parameter of parameters) { parameter.makeTrainable(model.backend.memory); parameter.gradient!.data.fill(0); }
-  const matrices = new Set(modulesOf(model.modules).flatMap((layer) => (layer instanceof Linear ? [`${layer.name}.weight`] : [])));
-  const { loss } = model.loss({ ...ctx, tape }, batch, { lossScale: 1 / batch.targets.filter((target) => target !== -100).length }), value = loss.view.data[0]!;
-  backward(tape, loss);
-  const stored = (name: string, gradient: ArrayView<'f32'>): Float32Array => (model.storesInOut && matrices.has(name) ? turned(gradient) : Float32Array.from(elementsOf(gradient)));
-  return { loss: value, gradients: new Map(parameters.map(({ name, gradient }) => [name, stored(name, gradient!)])) };
-}
+describe('files of llama.cpp\'s own converter', () => {
+  const { cases } = json<{ cases: { name: string; file: string; model_type: string }[] }>(`${GGUF}manifest.json`);
 
-/** [out, in] → [in, out] */
-function turned(view: ArrayView<'f32'>): Float32Array {
-  const [rows, cols] = view.shape as [number, number];
-  return Float32Array.from({ length: rows * cols }, (_, i) => view.data[(i % rows) * cols + Math.floor(i / rows)]!);
-}
+  test.each(cases)('$file computes what transformers computes with the original', async ({ name, file, model_type: modelType }) => {
+    using gguf = await openCheckpoint(`${GGUF}${file}`);
+    const { tolerance, tensors } = CASES.find((own) => own.name === name)!, expected = tensors(), { rows, ...tokens } = goldenTokens(expected), logits = logitsOf(await build(gguf), tokens);
+    if (modelType === 'gemma2') { // the file doesn't have query_pre_attn_scalar; llama.cpp takes the head's size
+      using original = await openCheckpoint(`${FOLDER}${name}`);
+      const { raw } = original.config, theirs = await build(Object.create(original, { config: { value: gguf.config } }) as typeof original), own = logitsOf(theirs, tokens);
+      expect(raw.query_pre_attn_scalar).not.toBe(gguf.config.raw.query_pre_attn_scalar);
+      expect(Array.from(logits).reduce((worst, x, i) => Math.max(worst, Math.abs(x - own[i]!)), 0)).toBeLessThanOrEqual(tolerance.logits);
+    } else expect(worstLogitError(logits, expected, rows)).toBeLessThanOrEqual(tolerance.logits);
+    proofs.push({ modelType, name, what: 'GGUF' });
+  });
+});
+
+describe('what PEFT adapts', () => {
+  const { families } = json<{ families: Record<string, { case: string; default: string[] | null; all_linear: string[]; shapes: Record<string, string> }> }>(`${FOLDER}families/peft-targets.json`);
+  test('every family is listed', () => expect(Object.keys(families).sort()).toEqual([...FAMILIES.keys()].sort()));
+
+  test.each(Object.entries(families))('%s: all-linear means the same layers, A and B have the same shapes, and the default targets are known', (modelType, { case: name, default: targets, all_linear: all, shapes }) => {
+    const { linears } = describeModel(json(`${FOLDER}${name}/config.json`)), rank = 2;
+    expect(linears.map((layer) => layer.name).sort()).toEqual([...all].sort());
+    const own = linears.filter((layer) => layer.name.includes('.0.')).flatMap(({ name: layer, shape: [rows, columns] }) => [[`${layer}.lora_A.weight`, `${rank}x${columns}`], [`${layer}.lora_B.weight`, `${rows}x${rank}`]]);
+    expect(Object.fromEntries(own)).toEqual(shapes);
+    expect(FAMILIES.get(modelType)!.peftTargets).toEqual(targets);
+    proofs.push({ modelType, name, what: 'PEFT' });
+  });
+});
+
+test('docs/families.md is the table of what was shown above (write it anew: npx vitest run src/families.golden.test.ts -u)', async () => {
+  await expect(supportTable(proofs, CASES)).toMatchFileSnapshot('../docs/families.md');
+});
