@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "node-binding.h"
@@ -24,11 +26,35 @@ struct Region {
   void* mapping;
   size_t mappedBytes;
   bool mapped;
-  void unmap() {
-    if (mapped) munmap(mapping, mappedBytes);
-    mapped = false;
-  }
+  void* start() const;
+  void unmap();
 };
+
+#ifdef __SANITIZE_ADDRESS__
+// AddressSanitizer guards the ends of what malloc gives; of mappings it knows nothing.
+void* map(size_t wanted, size_t& mappedBytes) {
+  constexpr size_t LINE = 64;
+  mappedBytes = (wanted + LINE - 1) / LINE * LINE;
+  void* memory = std::aligned_alloc(LINE, mappedBytes);
+  return memory ? std::memset(memory, 0, mappedBytes) : nullptr;
+}
+void* Region::start() const { return mapping; }
+void Region::unmap() {
+  if (mapped) std::free(mapping);
+  mapped = false;
+}
+#else
+void* map(size_t wanted, size_t& mappedBytes) {
+  mappedBytes = wanted + HUGE_PAGE;
+  void* mapping = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return mapping == MAP_FAILED ? nullptr : mapping;
+}
+void* Region::start() const { return reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(mapping) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)); }
+void Region::unmap() {
+  if (mapped) munmap(mapping, mappedBytes);
+  mapped = false;
+}
+#endif
 
 void destroyRegion(napi_env, void*, void* hint) {
   auto* region = static_cast<Region*>(hint);
@@ -46,15 +72,15 @@ napi_value reserveRegion(napi_env env, napi_callback_info info) {
     throwNative(env, "reserve: expected a number of bytes > 0");
     return nullptr;
   }
-  const size_t wanted = static_cast<size_t>(bytes), mappedBytes = wanted + HUGE_PAGE;
-  void* mapping = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapping == MAP_FAILED) return nullptr;
-  void* start = reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(mapping) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1));
-#ifdef MADV_HUGEPAGE
+  const size_t wanted = static_cast<size_t>(bytes);
+  auto* region = new (std::nothrow) Region{nullptr, 0, true};
+  if (!region) return nullptr;
+  region->mapping = map(wanted, region->mappedBytes);
+  if (!region->mapping) { delete region; return nullptr; }
+  void* start = region->start();
+#if defined(MADV_HUGEPAGE) && !defined(__SANITIZE_ADDRESS__)
   madvise(start, wanted, MADV_HUGEPAGE);
 #endif
-  auto* region = new (std::nothrow) Region{mapping, mappedBytes, true};
-  if (!region) { munmap(mapping, mappedBytes); return nullptr; }
   // The buffer's finalizer owns the region; the wrap only finds it again.
   if (napi_create_external_arraybuffer(env, start, wanted, destroyRegion, region, &buffer) != napi_ok) { destroyRegion(env, start, region); return nullptr; }
   napi_wrap(env, buffer, region, nullptr, nullptr, nullptr);

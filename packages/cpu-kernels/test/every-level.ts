@@ -1,5 +1,8 @@
 import { createCpuBackend, cpuLevels, type CpuBackend, type CpuBackendOptions } from '../src/index.ts';
 
+/** Under AddressSanitizer every array gets a region of its own, so that a read or write past it is seen. */
+const REGION_BYTES = Number(process.env.QDYLORA_TEST_REGION_BYTES ?? 1 << 22);
+
 /** One level that this machine can run, at several thread counts: what `checkKernel` of @qdylora/testing takes. */
 export interface LevelGroup { readonly label: string; readonly backends: readonly CpuBackend[] }
 
@@ -9,6 +12,6 @@ export async function everyLevel(threadCounts: readonly number[] = [1, 2, 3], op
   if (!levels.available) throw new Error(`${levels.reason} ${levels.nextStep}`);
   const runnable = levels.levels.filter(({ missing }) => !missing);
   return Promise.all(runnable.map(async ({ name }) => ({
-    label: name, backends: await Promise.all(threadCounts.map((threads) => createCpuBackend({ ...options, level: name, threads, poison: true, regionBytes: 1 << 22 }))),
+    label: name, backends: await Promise.all(threadCounts.map((threads) => createCpuBackend({ ...options, level: name, threads, poison: true, regionBytes: REGION_BYTES }))),
   })));
 }
