@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
+import { packPrebuilt } from '../packages/cpu-kernels/scripts/pack-prebuilt.mjs';
 import { listPackages } from './list-packages.mjs';
 import { reportCheck } from './report-check.mjs';
 import { runCommand, runPnpm } from './run-command.mjs';
@@ -45,9 +46,9 @@ async function lookInto({ manifest, tarball }) {
 }
 
 /** All tarballs together in an empty folder, as a user gets them with install scripts off; then each is imported by plain Node. */
-function installAndImport(packs) {
+function installAndImport(packs, prebuilt) {
   const home = mkdtempSync(join(temp, 'home-'));
-  const dependencies = Object.fromEntries(packs.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]));
+  const dependencies = Object.fromEntries([...packs.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]), ...(prebuilt ? [[prebuilt.name, `file:${prebuilt.tarball}`]] : [])]);
   writeFileSync(join(home, 'package.json'), JSON.stringify({ name: 'packed-home', private: true, type: 'module', dependencies, overrides: dependencies }));
   const install = runCommand('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: home, quiet: true });
   if (install.status !== 0) return problems.push(`npm install of the tarballs failed: ${install.stderr}`);
@@ -59,12 +60,40 @@ function installAndImport(packs) {
   }
   const command = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', '--version'], { cwd: home, quiet: true });
   if (command.status !== 0) problems.push(`qdylora --version ends with ${command.status}: ${command.stderr.trim()}`);
+  if (prebuilt) checkPrebuilt(home, prebuilt);
+}
+
+/** What the installed command says of its kernels: `{ backend, notice, kernels }`. */
+function diagnose(home) {
+  const { status, stdout, stderr } = runCommand(process.execPath, ['node_modules/qdylora/bin/qdylora.js', 'doctor', '--json'], { cwd: home, quiet: true });
+  return status === 0 ? JSON.parse(stdout) : { backend: `none: ${stderr}`, notice: '', kernels: {} };
+}
+
+/** The prebuilt kernels load where they fit; where they do not, one line says so and TypeScript does the work. */
+function checkPrebuilt(home, { name, version }) {
+  const wanted = JSON.parse(readFileSync(join(home, 'node_modules', '@qdylora', 'cpu-kernels', 'package.json'), 'utf8')).optionalDependencies?.[name];
+  if (wanted !== version) problems.push(`@qdylora/cpu-kernels asks for ${name} ${wanted}, but that package has version ${version}: make them equal`);
+  const file = join(home, 'node_modules', ...name.split('/'), 'qdylora_cpu.node'), good = readFileSync(file), fits = diagnose(home);
+  if (!fits.backend.startsWith('cpu ') || fits.notice || !fits.kernels.path?.includes(name)) problems.push(`the prebuilt kernels were not chosen: ${JSON.stringify(fits)}`);
+  const newer = Buffer.from(good.toString('latin1').replaceAll('GLIBC_2.27\0', 'GLIBC_2.99\0'), 'latin1'), foreign = Buffer.from(good);
+  foreign.writeUInt16LE(183, 18); // e_machine of ELF: aarch64
+  for (const [what, bytes, reason] of [['for a newer glibc', newer, /newer system library/], ['for another processor', foreign, /another platform/], ['that is missing', null, /no native addon/]]) {
+    rmSync(file); // not written over: the tarball's cache may share the file
+    if (bytes) writeFileSync(file, bytes);
+    const { backend, notice } = diagnose(home);
+    if (!backend.startsWith('host') || !reason.test(notice) || /\n/.test(notice)) problems.push(`an addon ${what} did not lead to TypeScript with one line: ${backend}, ${notice}`);
+    if (!bytes) writeFileSync(file, good);
+    counts.fallbacks++;
+  }
 }
 
 try {
   const packs = packAll(listPackages().filter(({ manifest }) => !manifest.private));
   for (const pack of packs) await lookInto(pack);
-  if (packs.length > 0) installAndImport(packs);
+  const prebuilt = packPrebuilt(temp);
+  if (prebuilt.why) console.log(`  the prebuilt kernels are not checked: ${prebuilt.why}`);
+  else counts.fallbacks = 0;
+  if (packs.length > 0) installAndImport(packs, prebuilt.why ? null : prebuilt);
 } finally {
   rmSync(temp, { recursive: true, force: true });
 }

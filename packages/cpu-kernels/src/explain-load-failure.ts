@@ -7,6 +7,7 @@ export function explainLoadFailure(tried: readonly { readonly path: string; read
   }
   const text = found.join('; ');
   if (/GLIBC_|GLIBCXX_/.test(text)) return { reason: `the addon was built for a newer system library (${text})`, nextStep: 'Rebuild it on this machine with `node scripts/build-addon.mjs --force`.' };
-  if (/invalid ELF header|wrong architecture|incompatible architecture|not a valid Win32/.test(text)) return { reason: `the addon is for another platform than ${process.platform}-${process.arch} (${text})`, nextStep: 'Remove node_modules and install on this machine.' };
+  // The loader passes over a file for another processor, and then says that it is not there.
+  if (/\.node: cannot open shared object file|invalid ELF header|wrong architecture|incompatible architecture|not a valid Win32/.test(text)) return { reason: `the addon is for another platform than ${process.platform}-${process.arch} (${text})`, nextStep: 'Remove node_modules and install on this machine.' };
   return { reason: text, nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.' };
 }
