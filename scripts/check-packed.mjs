@@ -1,5 +1,5 @@
 // What would be published: packs every public package, looks into the tarballs, installs them together without install scripts, and imports them.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publint } from 'publint';
@@ -69,20 +69,41 @@ function diagnose(home) {
   return status === 0 ? JSON.parse(stdout) : { backend: `none: ${stderr}`, notice: '', kernels: {} };
 }
 
-/** The prebuilt kernels load where they fit; where they do not, one line says so and TypeScript does the work. */
+/** Runs a kernel as a program that installed the packages would: where its addon came from and 2 · [1, 2, 3], or why not. */
+const RUN_KERNEL = `import { createCpuBackend, loadAddon } from '@qdylora/cpu-kernels';
+const backend = await createCpuBackend({ threads: 2 }), y = new Float32Array(3);
+backend.native('scaleBy')(new Float32Array([1, 2, 3]), new Float32Array([2]), y, y.length);
+backend.dispose();
+console.log(JSON.stringify({ path: loadAddon().path, y: [...y] }));`;
+
+function runKernel(home) {
+  const { status, stdout, stderr } = runCommand(process.execPath, ['--input-type=module', '-e', RUN_KERNEL], { cwd: home, quiet: true });
+  return status === 0 ? JSON.parse(stdout) : { path: `none: ${stderr}`, y: [] };
+}
+
+/** The prebuilt kernels load where they fit, before a local build; where neither does, one line says so and TypeScript does the work. */
 function checkPrebuilt(home, { name, version }) {
-  const wanted = JSON.parse(readFileSync(join(home, 'node_modules', '@qdylora', 'cpu-kernels', 'package.json'), 'utf8')).optionalDependencies?.[name];
+  const kernels = join(home, 'node_modules', '@qdylora', 'cpu-kernels'), wanted = JSON.parse(readFileSync(join(kernels, 'package.json'), 'utf8')).optionalDependencies?.[name];
   if (wanted !== version) problems.push(`@qdylora/cpu-kernels asks for ${name} ${wanted}, but that package has version ${version}: make them equal`);
-  const file = join(home, 'node_modules', ...name.split('/'), 'qdylora_cpu.node'), good = readFileSync(file), fits = diagnose(home);
-  if (!fits.backend.startsWith('cpu ') || fits.notice || !fits.kernels.path?.includes(name)) problems.push(`the prebuilt kernels were not chosen: ${JSON.stringify(fits)}`);
-  const newer = Buffer.from(good.toString('latin1').replaceAll('GLIBC_2.27\0', 'GLIBC_2.99\0'), 'latin1'), foreign = Buffer.from(good);
+  const file = join(home, 'node_modules', ...name.split('/'), 'qdylora_cpu.node'), good = readFileSync(file), builds = join(kernels, 'addon', 'build', 'Release'), local = join(builds, 'qdylora_cpu.node');
+  const runsFrom = (what, part) => {
+    const { path, y } = runKernel(home), { backend, notice } = diagnose(home);
+    if (!path.includes(part) || y.join() !== '2,4,6' || !backend.startsWith('cpu ') || notice) problems.push(`${what} was not chosen: ${JSON.stringify({ path, y, backend, notice })}`);
+    counts.kernels++;
+  };
+  mkdirSync(builds, { recursive: true });
+  writeFileSync(local, good);
+  runsFrom('the prebuilt addon', name);
+  rmSync(file); // not written over below: the tarball's cache may share the file
+  runsFrom('the local build', join('addon', 'build'));
+  rmSync(local);
+  const newer = Buffer.from(good.toString('latin1').replace(/GLIBC_2\.\d\d\0/g, 'GLIBC_2.99\0'), 'latin1'), foreign = Buffer.from(good);
   foreign.writeUInt16LE(183, 18); // e_machine of ELF: aarch64
-  for (const [what, bytes, reason] of [['for a newer glibc', newer, /newer system library/], ['for another processor', foreign, /another platform/], ['that is missing', null, /no native addon/]]) {
-    rmSync(file); // not written over: the tarball's cache may share the file
+  for (const [what, bytes, reason] of [['that is missing', null, /no native addon/], ['for a newer glibc', newer, /newer system library/], ['for another processor', foreign, /another platform/]]) {
+    rmSync(file, { force: true });
     if (bytes) writeFileSync(file, bytes);
     const { backend, notice } = diagnose(home);
     if (!backend.startsWith('host') || !reason.test(notice) || /\n/.test(notice)) problems.push(`an addon ${what} did not lead to TypeScript with one line: ${backend}, ${notice}`);
-    if (!bytes) writeFileSync(file, good);
     counts.fallbacks++;
   }
 }
@@ -92,7 +113,7 @@ try {
   for (const pack of packs) await lookInto(pack);
   const prebuilt = packPrebuilt(temp);
   if (prebuilt.why) console.log(`  the prebuilt kernels are not checked: ${prebuilt.why}`);
-  else counts.fallbacks = 0;
+  else Object.assign(counts, { kernels: 0, fallbacks: 0 });
   if (packs.length > 0) installAndImport(packs, prebuilt.why ? null : prebuilt);
 } finally {
   rmSync(temp, { recursive: true, force: true });

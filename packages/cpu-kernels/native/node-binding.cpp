@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <memory>
 
+#include "guarded-end.h"
+
 namespace qdylora {
 namespace {
 
@@ -46,11 +48,17 @@ std::uint16_t kindOf(ElementType type) {
   }
 }
 
-bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out) {
+size_t elementBytes(ElementType type) { return type == ElementType::u8 ? 1 : type == ElementType::bf16 ? 2 : 4; }
+
+bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out, GuardedEnd& end) {
   napi_typedarray_type type;
-  if (napi_get_typedarray_info(env, value, &type, &out.length, &out.data, nullptr, nullptr) == napi_ok) {
+  napi_value buffer;
+  size_t offset;
+  if (napi_get_typedarray_info(env, value, &type, &out.length, &out.data, &buffer, &offset) == napi_ok) {
     out.type = elementType(type);
-    return kindOf(out.type) & kind;
+    if (!(kindOf(out.type) & kind)) return false;
+    end.guard(env, buffer, offset, out.length * elementBytes(out.type));
+    return true;
   }
   napi_valuetype valueType;
   if (!(kind & KIND_OPTIONAL) || napi_typeof(env, value, &valueType) != napi_ok || valueType != napi_undefined) return false;
@@ -84,6 +92,7 @@ napi_value report(napi_env env, const Bound& bound, const Argument* arguments, c
 napi_value callKernel(napi_env env, napi_callback_info info) {
   napi_value values[MAX_ARGUMENTS];
   Argument arguments[MAX_ARGUMENTS];
+  GuardedEnd ends[MAX_ARGUMENTS];
   size_t given = MAX_ARGUMENTS;
   void* data;
   if (napi_get_cb_info(env, info, &given, values, nullptr, &data) != napi_ok) return nullptr;
@@ -97,7 +106,7 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   for (int i = 0, at = 0; i < entry.argumentCount; i++) {
     const std::uint16_t kind = entry.kinds[i];
     if (kind == KIND_THREADS) continue;  // not an argument of the JavaScript function
-    const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i]) : readNumber(env, values[at], kind, arguments[i]);
+    const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i], ends[i]) : readNumber(env, values[at], kind, arguments[i]);
     if (!fits) {
       throwNative(env, "%s: expected %s%s for argument %d", entry.name, kindText(kind), kind & KIND_OPTIONAL ? " or undefined" : "", i);
       return nullptr;

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMPILERS, findCompiler } from './find-compiler.mjs';
 import { findNodeHeaders } from './find-node-headers.mjs';
 import { LEVEL_WIDTHS, writeLevelSources } from './write-level-sources.mjs';
 
@@ -64,9 +65,9 @@ function finish(line) {
   process.exit(0);
 }
 
-const compiler = env.CXX || ['g++', 'c++', 'clang++'].find((name) => spawnSync(name, ['--version']).status === 0);
+const compiler = findCompiler(env);
 if (process.platform === 'win32') finish('no native kernels on Windows yet: the TypeScript backend will be used.');
-if (!compiler || refusal(compiler, [])) finish(`no C++17 compiler found (tried ${env.CXX || 'g++, c++, clang++'}): the TypeScript backend will be used.`);
+if (!compiler || refusal(compiler, [])) finish(`no C++17 compiler found (tried ${env.CXX || COMPILERS.join(', ')}): the TypeScript backend will be used.`);
 
 await takeTurn(join(build, 'lock'));
 const version = spawnSync(compiler.split(/\s+/)[0], ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0];

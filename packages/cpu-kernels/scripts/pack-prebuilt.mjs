@@ -5,6 +5,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { findCompiler } from './find-compiler.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url)), npm = join(root, 'npm');
 
@@ -25,8 +26,9 @@ function output(command, args) {
 function linkPortably(binary) {
   const objects = join(root, 'addon', 'build', 'Release', 'obj.target'), archives = readdirSync(objects).filter((name) => /^level_.*\.a$/.test(name)).map((name) => join(objects, name));
   const own = [join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'), ...readdirSync(join(root, 'native')).filter((name) => name.endsWith('.cpp')).map((name) => join(objects, 'native', name.replace(/cpp$/, 'o')))];
-  output(process.env.CXX || 'g++', [
-    '-shared', '-fPIC', '-O2', '-pthread', '-s', '-Wl,--gc-sections', '-Wl,--wrap=log,--wrap=pow', `-Wl,--version-script=${join(npm, 'exports.map')}`, '-Wl,--exclude-libs,ALL',
+  const [compiler, ...words] = findCompiler(process.env).split(/\s+/);
+  output(compiler, [
+    ...words, '-shared', '-fPIC', '-O2', '-pthread', '-s', '-Wl,--gc-sections', '-Wl,--wrap=log,--wrap=pow', `-Wl,--version-script=${join(npm, 'exports.map')}`, '-Wl,--exclude-libs,ALL',
     '-o', binary, join(npm, 'glibc-floor.cpp'), ...own, '-Wl,--start-group', ...archives, '-Wl,--end-group', '-lm',
   ]);
 }
@@ -46,8 +48,8 @@ function checkPortable(binary) {
 
 /** The tarball's path, or `{ why }` where this machine cannot make one. */
 export function packPrebuilt(folder) {
-  const platform = `${process.platform}-${process.arch}-gnu`, template = join(npm, platform);
-  if (!existsSync(template)) return { why: `there is no prebuilt package for ${process.platform}-${process.arch}` };
+  const platform = `${process.platform}-${process.arch}${process.report.getReport().header.glibcVersionRuntime ? '-gnu' : ''}`, template = join(npm, platform);
+  if (!existsSync(template)) return { why: `there is no prebuilt package for ${platform}` };
   if (!existsSync(join(root, 'addon', 'build', 'Release', 'qdylora_cpu.node'))) return { why: 'the addon is not built here (no compiler)' };
   const stage = mkdtempSync(join(tmpdir(), 'qdylora-prebuilt-'));
   try {

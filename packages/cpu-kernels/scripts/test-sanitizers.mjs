@@ -4,8 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { COMPILERS, findCompiler } from './find-compiler.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url)), compiler = process.env.CXX || 'g++';
+const root = fileURLToPath(new URL('..', import.meta.url)), compiler = findCompiler(process.env);
 const COMMON = '-g1 -O1 -fno-omit-frame-pointer';
 
 const SANITIZERS = {
@@ -35,7 +36,7 @@ const run = (command, args, options) => spawnSync(command, args, { stdio: 'inher
 
 /** The library's real file: a linker script or a bare name cannot be preloaded. */
 function libraryPath(name) {
-  const path = spawnSync(compiler, [`-print-file-name=${name}`], { encoding: 'utf8' }).stdout?.trim();
+  const [command, ...words] = compiler.split(/\s+/), path = spawnSync(command, [...words, `-print-file-name=${name}`], { encoding: 'utf8' }).stdout?.trim();
   if (!path?.includes('/')) throw new Error(`[sanitizers] expected ${name} beside ${compiler}, got none: install the compiler's sanitizer libraries.`);
   return path;
 }
@@ -57,6 +58,7 @@ function check(name, { says, flags, libraries, env }, vitestArguments) {
   return [...(status === 0 ? [] : [`${name}: the tests ended with ${status}`]), ...(own.length ? [`${name}: ${own.length} reports about the addon`] : [])];
 }
 
+if (!compiler) throw new Error(`[sanitizers] expected a C++ compiler (${COMPILERS.join(', ')}), got none.`);
 const names = process.argv.slice(2).filter((argument) => argument in SANITIZERS), rest = process.argv.slice(2).filter((argument) => !(argument in SANITIZERS));
 const problems = Object.entries(SANITIZERS).filter(([name]) => !names.length || names.includes(name)).flatMap(([name, sanitizer]) => check(name, sanitizer, rest));
 console.log(problems.length ? `[sanitizers] ${problems.join('; ')}.` : '[sanitizers] clean.');
