@@ -1,4 +1,4 @@
-import { QdyloraError, rowsOf, runOp, type ArrayView } from '@qdylora/contract';
+import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, type Parameter } from '@qdylora/tensor';
 import { nextTurn } from './event-loop.ts';
@@ -14,7 +14,7 @@ export interface PassOptions {
   readonly recompute?: boolean;
   /** null: no dropout. Masks come from (rng, pass, layer, step). */
   readonly dropout?: ForwardContext['dropout'];
-  /** Looked at between passes. */
+  /** Looked at before each op. */
   readonly signal?: AbortSignal;
 }
 
@@ -27,18 +27,33 @@ export function clearGradients({ backend }: TrainingView['model'], parameters: r
  * Runs the passes one after the other; each adds lossScale · dΣ(token losses) to the gradients, and its temporaries die with it.
  * Nothing is read back: the losses are enqueued into `losses: [passes]`.
  *
- * @throws QdyloraError ABORTED where the signal fires between two passes.
+ * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are then of no use, the weights as before.
  */
 export async function accumulateGradients(passes: readonly Pass[], lossScale: number, losses: ArrayView<'f32'>, options: PassOptions = {}): Promise<void> {
+  const { signal } = options;
   for (const [i, pass] of passes.entries()) {
     if (i > 0) await nextTurn();
-    if (options.signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to finish ${passes.length} passes, got an abort after ${i}`, cause: options.signal.reason });
-    runPass(pass, lossScale, rowsOf(losses, i, i + 1), { ...options, dropout: dropoutOfPass(options.dropout, i) });
+    const ask = (): void => {
+      if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to finish ${passes.length} passes, got an abort after ${i}`, cause: signal.reason });
+    };
+    ask();
+    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), { ...options, lossScale, dropout: dropoutOfPass(options.dropout, i) });
   }
 }
 
-function runPass({ view: { model, active }, batch }: Pass, lossScale: number, into: ArrayView<'f32'>, { computeDtype = 'f32', recompute = false, dropout = null }: PassOptions): void {
-  const { backend } = model;
+/** A backend that asks before each op whether to go on: a pass of a large model on few cores may last minutes. */
+const askingFirst = (backend: Backend, ask: () => void): Backend => ({
+  ...backend,
+  aroundCall(call, run) {
+    ask();
+    if (backend.aroundCall) backend.aroundCall(call, run);
+    else run();
+  },
+});
+
+interface OnePass extends PassOptions { readonly lossScale: number }
+
+function runPass({ view: { model, active }, batch }: Pass, backend: Backend, into: ArrayView<'f32'>, { lossScale, computeDtype = 'f32', recompute = false, dropout = null }: OnePass): void {
   backend.memory.scoped(() => {
     const tape = new Tape(backend), { loss } = model.loss({ backend, tape, computeDtype, active, dropout, recompute }, batch, { lossScale });
     runOp(backend, copy, { x: loss.view }, {}, { y: into });

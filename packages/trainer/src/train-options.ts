@@ -47,7 +47,7 @@ export interface TrainOptions {
   readonly resume?: ResumeFrom;
   /** Skipped steps in a row after which the run gives up; 10 by default. */
   readonly maxBadSteps?: number;
-  /** On an abort the pass that runs is finished, a checkpoint is written, and `result` rejects with code ABORTED. */
+  /** On an abort the pass ends before its next op, the last whole step is saved, and `result` rejects with code ABORTED. */
   readonly signal?: AbortSignal;
   /** Seconds since some moment. */
   readonly clock?: () => number;

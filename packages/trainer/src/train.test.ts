@@ -130,6 +130,13 @@ describe('steps without a finite loss', () => {
   });
 });
 
+/** A signal that fires when it is asked for the n-th time, as one does that another thread fires while this one computes. */
+function signalThatFiresAt(n: number): { readonly signal: AbortSignal; count(): number } {
+  const controller = new AbortController();
+  let count = 0;
+  return { signal: Object.defineProperty(controller.signal, 'aborted', { get: () => ++count >= n }), count: () => count };
+}
+
 describe('an abort', () => {
   it('saves the last whole step and rejects with ABORTED, naming it', async () => {
     const folder = temporaryFolder(), controller = new AbortController(), run = tinyTrain({ totalSteps: 100, save: { folder }, signal: controller.signal });
@@ -148,6 +155,21 @@ describe('an abort', () => {
     const failure = await failureOf(train({ ...options, model: adapted })), whole = tinyOptions({ totalSteps: failure.details.step as number });
     await train(whole).result;
     expect(numbersOf(options.adapted.parameters())).toEqual(numbersOf(whole.adapted.parameters()));
+  });
+
+  it('inside a pass ends it before the next op, leaves no memory behind, and the run goes on from the last whole step with the same bits', async () => {
+    const whole = tinyOptions({ totalSteps: 3, save: { folder: temporaryFolder() } }), asked = signalThatFiresAt(Infinity);
+    await train({ ...whole, signal: asked.signal }).result;
+    expect(asked.count()).toBeGreaterThan(3 * 2 * 30); // 3 steps of 2 passes or more, of some thirty ops each
+    for (const part of [0.4, 0.55, 0.71, 0.97]) {
+      const folder = temporaryFolder(), { signal } = signalThatFiresAt(Math.floor(part * asked.count())), stopped = tinyOptions({ totalSteps: 3, save: { folder }, signal });
+      const { memory } = stopped.adapted.model.backend, failure = await failureOf(train(stopped));
+      expect([failure.code, checkpointsIn(folder)]).toEqual(['ABORTED', [`step-${failure.details.step as number}`]]);
+      expect(memory.usage().liveBytes).toBe(whole.adapted.model.backend.memory.usage().liveBytes);
+      const further = tinyOptions({ totalSteps: 3, save: { folder }, resume: 'latest' });
+      await train(further).result;
+      expect(numbersOf(further.adapted.parameters())).toEqual(numbersOf(whole.adapted.parameters()));
+    }
   });
 
   it('before the first step saves nothing', async () => {

@@ -1,23 +1,51 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Terminal } from './terminal.ts';
 
-const INTERRUPTED = 130;
+export interface InterruptOptions {
+  /** After SIGTERM the process ends within so many seconds, saved or not. */
+  readonly deadlineSeconds?: number;
+  /** Ends the process by a signal. */
+  readonly leave?: (signal: 'SIGINT' | 'SIGTERM') => void;
+}
+
+/** `docker stop` waits 10 s before it kills, Kubernetes 30 s, systemd 90 s. */
+const DEADLINE_SECONDS = 8;
 
 const interruption = (signal: string): QdyloraError => new QdyloraError('ABORTED', { where: 'qdylora', problem: `expected to finish, got ${signal}` });
 
-/** Runs work whose signal Ctrl-C and SIGTERM fire; a second Ctrl-C leaves at once. The handlers go with the work. */
-export async function withInterrupts<T>({ note }: Pick<Terminal, 'note'>, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
+/** Dies by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until the training thread's op has ended. */
+function dieBy(signal: 'SIGINT' | 'SIGTERM'): void {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
+/**
+ * Runs work whose signal Ctrl-C and SIGTERM fire, so that it saves and ends; a second Ctrl-C leaves at once, and so does SIGTERM after `deadlineSeconds`.
+ * The handlers go with the work.
+ */
+export async function withInterrupts<T>({ note }: Pick<Terminal, 'note'>, work: (signal: AbortSignal) => Promise<T>, options: InterruptOptions = {}): Promise<T> {
+  const { deadlineSeconds = DEADLINE_SECONDS, leave = dieBy } = options, controller = new AbortController();
+  let deadline: NodeJS.Timeout | undefined;
   const onInterrupt = (): void => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED);
-    note('Stopping after the pass that runs; Ctrl-C again leaves at once.');
+    if (controller.signal.aborted) return leave('SIGINT');
+    note('Stopping and saving what is done; Ctrl-C again leaves at once.');
     controller.abort(interruption('SIGINT'));
   };
-  const onTerminate = (): void => controller.abort(interruption('SIGTERM'));
+  const leaveLate = (): void => {
+    note(`Not done within ${deadlineSeconds} s: leaving. What was saved before stays.`);
+    leave('SIGTERM');
+  };
+  const onTerminate = (): void => {
+    if (deadline) return;
+    note(`Stopping and saving what is done, within ${deadlineSeconds} s.`);
+    deadline = setTimeout(leaveLate, deadlineSeconds * 1000);
+    controller.abort(interruption('SIGTERM'));
+  };
   process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
   try {
     return await work(controller.signal);
   } finally {
+    clearTimeout(deadline);
     process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
   }
 }

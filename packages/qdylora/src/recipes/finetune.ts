@@ -28,7 +28,7 @@ import { configWithDtype, weightTensors, writeModelFolder } from './stages/write
 export type FinetuneOptions = Omit<RunOptions, 'backend'> & {
   /** By name, or one of your own. */
   readonly backend?: BackendChoice;
-  /** On an abort the running pass is finished, a checkpoint is written, and `result` rejects with code ABORTED. */
+  /** On an abort the pass ends before its next op, the last whole step is saved, and `result` rejects with code ABORTED. */
   readonly signal?: AbortSignal;
 };
 

@@ -8,18 +8,22 @@ import { finetune } from '../../index.ts';
 const bin = fileURLToPath(new URL('../../../bin/qdylora.js', import.meta.url)), isBuilt = existsSync(new URL('../../../dist/train-worker.js', import.meta.url));
 const folder = temporaryPlace();
 
-interface Ended { readonly code: number | null; readonly out: string; readonly err: string; readonly seconds: number }
+interface Ended { readonly code: number | null; readonly by: NodeJS.Signals | null; readonly out: string; readonly err: string; readonly seconds: number; readonly secondsAfterSignal: number }
+/** Sent once the standard error matches, and so many seconds later. */
+interface Interrupt { readonly when: RegExp; readonly signal?: NodeJS.Signals; readonly after?: number }
 
-/** Runs the built command; `interrupts` are sent one after the other, each when the standard error first matches. */
-function command(argv: readonly string[], interrupts: readonly RegExp[] = []): Promise<Ended> {
+/** Runs the built command; each interrupt is looked for when the one before it is sent. */
+function command(argv: readonly string[], interrupts: readonly Interrupt[] = []): Promise<Ended> {
   const child = spawn(process.execPath, [bin, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] }), waiting = [...interrupts], start = performance.now();
-  let out = '', err = '';
+  let out = '', err = '', lastSignal = NaN;
   child.stdout.on('data', (text: Buffer) => { out += String(text); });
   child.stderr.on('data', (text: Buffer) => {
     err += String(text);
-    if (waiting[0]?.test(err)) { waiting.shift(); child.kill('SIGINT'); }
+    if (!waiting[0]?.when.test(err)) return;
+    const { signal = 'SIGINT', after = 0 } = waiting.shift()!;
+    setTimeout(() => { lastSignal = performance.now(); child.kill(signal); }, after * 1000);
   });
-  return new Promise((resolve) => { child.on('close', (code) => resolve({ code, out, err, seconds: (performance.now() - start) / 1000 })); });
+  return new Promise((resolve) => { child.on('close', (code, by) => resolve({ code, by, out, err, seconds: (performance.now() - start) / 1000, secondsAfterSignal: (performance.now() - lastSignal) / 1000 })); });
 }
 
 describe('the training thread', () => {
@@ -40,10 +44,38 @@ describe('the training thread', () => {
 
   it('saves on the first Ctrl-C and goes on with resume auto', async ({ skip }) => {
     skip(!isBuilt, 'packages/qdylora/dist is not built');
-    const stopped = await command(words(folder.in('stopped'), 3000), [/step +1\//]);
+    const stopped = await command(words(folder.in('stopped'), 3000), [{ when: /step +1\// }]);
     expect([stopped.code, stopped.err]).toEqual([130, expect.stringMatching(/saved .*step-\d+[\s\S]*resume_from_checkpoint/)]);
     const step = Number(/saved .*step-(\d+)/.exec(stopped.err)![1]);
-    const further = await command([...words(folder.in('stopped'), 3000), '--resume-from-checkpoint', 'auto'], [/step +\d+\//]);
+    const further = await command([...words(folder.in('stopped'), 3000), '--resume-from-checkpoint', 'auto'], [{ when: /step +\d+\// }]);
     expect([further.code, further.err]).toEqual([130, expect.stringContaining(`step ${step} of 3000`)]);
+  });
+
+  it('saves on SIGTERM too', async ({ skip }) => {
+    skip(!isBuilt, 'packages/qdylora/dist is not built');
+    const ended = await command(words(folder.in('terminated'), 3000), [{ when: /step +1\//, signal: 'SIGTERM' }]);
+    expect([ended.code, ended.err]).toEqual([130, expect.stringMatching(/within 8 s[\s\S]*saved .*step-\d+/)]);
+  });
+
+  describe('in the middle of a pass of seconds', () => {
+    const slow = writeTinyModel(folder.in('slow-model'), { config: { hidden_size: 128, intermediate_size: 256, num_hidden_layers: 12, head_dim: 64 } });
+    const run = (outputDir: string): string[] => [...words(outputDir, 50).map((word) => (word === model ? slow : word === '2' ? '12' : word)), '--val-set-size', '0'];
+    const stepSeconds = (outputDir: string): number => Math.min(...readFileSync(`${outputDir}/events.jsonl`, 'utf8').trim().split('\n').flatMap((line) => (JSON.parse(line) as { step_seconds?: number }).step_seconds ?? []));
+
+    it('the first Ctrl-C is answered at once and ends the pass after the op that runs', async ({ skip }) => {
+      skip(!isBuilt, 'packages/qdylora/dist is not built');
+      const ended = await command(run(folder.in('mid')), [{ when: /step +1\//, after: 0.2 }]), pass = stepSeconds(folder.in('mid'));
+      expect([ended.code, ended.err]).toEqual([130, expect.stringMatching(/step-1\b/)]);
+      expect(pass).toBeGreaterThan(1);
+      expect(ended.secondsAfterSignal).toBeLessThan(0.7 * (pass - 0.2));
+    });
+
+    it('the second leaves without waiting for anything, and the run can go on', async ({ skip }) => {
+      skip(!isBuilt, 'packages/qdylora/dist is not built');
+      const ended = await command([...run(folder.in('twice')), '--save-steps', '1'], [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }]);
+      expect([ended.by, ended.secondsAfterSignal < 0.5]).toEqual(['SIGINT', true]);
+      const further = await command([...run(folder.in('twice')), '--save-steps', '1', '--resume-from-checkpoint', 'auto'], [{ when: /goes on from/ }]);
+      expect([further.code, further.err]).toEqual([130, expect.stringContaining('step 1 of 50')]);
+    });
   });
 });
