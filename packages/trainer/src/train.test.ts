@@ -160,7 +160,7 @@ describe('an abort', () => {
   it('inside a pass ends it before the next op, leaves no memory behind, and the run goes on from the last whole step with the same bits', async () => {
     const whole = tinyOptions({ totalSteps: 3, save: { folder: temporaryFolder() } }), asked = signalThatFiresAt(Infinity);
     await train({ ...whole, signal: asked.signal }).result;
-    expect(asked.count()).toBeGreaterThan(3 * 2 * 30); // 3 steps of 2 passes or more, of some thirty ops each
+    expect(asked.count()).toBeGreaterThan(3 * 2 * 10); // 3 steps of 2 passes, of more than ten ops each
     for (const part of [0.4, 0.55, 0.71, 0.97]) {
       const folder = temporaryFolder(), { signal } = signalThatFiresAt(Math.floor(part * asked.count())), stopped = tinyOptions({ totalSteps: 3, save: { folder }, signal });
       const { memory } = stopped.adapted.model.backend, failure = await failureOf(train(stopped));
