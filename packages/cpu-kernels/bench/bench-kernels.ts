@@ -4,7 +4,7 @@
  *     pnpm bench:kernels [--json] [--op matmul-nf4] [--threads 2] [--m 32,256] [--shape 2048x2048,576+192+192x576] [--direction forward|backward] [--level avx2]
  *
  * Products with 4-bit weights (matmul-nf4 and its input gradient) meet OpenBLAS, oneDNN and, where QDYLORA_PEERS_PYTHON names a Python that has them, torch and bitsandbytes;
- * `x+y` in a shape are layers that share their input. adapted-linear meets the plain product. empty-run is what it costs to start and end a team of threads.
+ * `x+y` in a shape are layers that share their input: one op (adapted-linear-group), and for a rival the faster of separate products and of one with the joined matrix. adapted-linear meets the plain product. empty-run is what it costs to start and end a team of threads.
  * All other ops run the benches of their own folders.
  */
 import { readdirSync } from 'node:fs';

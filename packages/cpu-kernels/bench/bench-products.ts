@@ -2,12 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { elementsOf, rowsOf, runOp, viewOf, type ArrayView } from '@qdylora/contract';
-import { adaptedLinear } from '@qdylora/lora-dynamic';
-import { matmulNf4, matmulNf4InputGradient, type QuantizedInputs } from '@qdylora/quant';
+import { adaptedLinear, adaptedLinearGroup, adaptedLinearGroupBackward, numbered } from '@qdylora/lora-dynamic';
+import { matmulNf4, matmulNf4InputGradient, NESTED_BLOCK_SIZE, quantizedAttributes, quantizedInputs, quantizedMatrix, tileMatrix, type QuantizedAttributes, type QuantizedInputs } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
 import { benchRow, type PrintRow } from './bench-row.ts';
-import { checkProduct, makeProblem, NESTED_OFFSET, shapeName, type ProblemData, type ProductShape } from './product-problem.ts';
+import { BLOCK_SIZE, checkProduct, makeProblem, NESTED_OFFSET, shapeName, type ProblemData, type ProductShape } from './product-problem.ts';
 import type { Rivals } from './rivals/find-rivals.ts';
 import { ownContestant, takeTurns, type Contestant } from './take-turns.ts';
 
@@ -17,8 +17,8 @@ type Compute = (typeof COMPUTE)[number];
 
 const TURNS = { rounds: 7, turnSeconds: 4e-3, mostSeconds: 6 };
 
-/** A product on the backend's memory: `run` does it, `answer` reads [tokens, all rows] or [tokens, cols]. Layers that share their input are separate calls. */
-interface OwnProduct { run(): void; answer(): Float32Array }
+/** A product on the backend's memory: `run` does it, `answer` reads [tokens, all rows] or [tokens, cols]. Layers that share their input are one call. */
+interface OwnProduct { readonly op: string; run(): void; answer(): Float32Array }
 
 function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
   const own = memory.allocate(view.dtype, view.shape);
@@ -26,15 +26,27 @@ function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
   return own as V;
 }
 
-const placedWeight = (backend: CpuBackend, weight: QuantizedInputs): QuantizedInputs =>
-  Object.fromEntries(Object.entries(weight).map(([name, view]) => [name, view && placed(backend, view)])) as unknown as QuantizedInputs;
+/** A weight in the backend's memory as a model holds it: in tiles. */
+interface OwnWeight { readonly operands: QuantizedInputs; readonly attributes: QuantizedAttributes }
 
-const attributesOf = (rows: number, cols: number, computeDtype: Compute) => ({ rows, cols, blockSize: 64, nestedOffset: NESTED_OFFSET, computeDtype });
+function placedWeight(backend: CpuBackend, { codes, levels, absmaxCodes, nestedAbsmax, nestedMap }: QuantizedInputs, rows: number, cols: number): OwnWeight {
+  const doubleQuantized = { codes: absmaxCodes!, absmax: nestedAbsmax!, map: nestedMap!, offset: NESTED_OFFSET, blockSize: NESTED_BLOCK_SIZE } as const;
+  const matrix = tileMatrix(quantizedMatrix({ kind: 'nf4', shape: [rows, cols], blockSize: BLOCK_SIZE, codes, levels, absmax: null, doubleQuantized }));
+  const operands = Object.fromEntries(Object.entries(quantizedInputs(matrix)).map(([name, view]) => [name, view && placed(backend, view)])) as unknown as QuantizedInputs;
+  return { operands, attributes: quantizedAttributes(matrix) };
+}
 
-function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }: ProblemData, weights: readonly QuantizedInputs[], tokens: number, compute: Compute): OwnProduct {
-  const input = placed(backend, rowsOf(x, 0, tokens)), outputs = rows.map((count) => backend.memory.allocate('f32', [tokens, count]));
+const placedWeights = (backend: CpuBackend, { weights, shape: { rows, cols } }: ProblemData): OwnWeight[] => weights.map((weight, i) => placedWeight(backend, weight, rows[i]!, cols));
+
+const groupAttributes = (weights: readonly OwnWeight[], cols: number, computeDtype: Compute) => ({ layers: weights.map(({ attributes }) => ({ ...attributes, scale: 1 })), cols, computeDtype });
+const groupOperands = (weights: readonly OwnWeight[]) => weights.map(({ operands }, i) => numbered({ ...operands }, i));
+
+function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }: ProblemData, weights: readonly OwnWeight[], tokens: number, computeDtype: Compute): OwnProduct {
+  const input = placed(backend, rowsOf(x, 0, tokens)), outputs = rows.map((count) => backend.memory.allocate('f32', [tokens, count])), [only] = weights;
+  const inputs = Object.assign({ x: input }, ...groupOperands(weights)), attributes = groupAttributes(weights, cols, computeDtype), given = Object.assign({}, ...outputs.map((y, i) => ({ [`y${i}`]: y })));
   return {
-    run: () => weights.forEach((weight, i) => runOp(backend, matmulNf4, { x: input, ...weight }, attributesOf(rows[i]!, cols, compute), { y: outputs[i]! })),
+    op: weights.length === 1 ? matmulNf4.name : adaptedLinearGroup.name,
+    run: () => weights.length === 1 ? runOp(backend, matmulNf4, { x: input, ...only!.operands }, { ...only!.attributes, computeDtype }, { y: outputs[0]! }) : runOp(backend, adaptedLinearGroup, inputs, attributes, given),
     answer() {
       const all = new Float32Array(tokens * total);
       let column = 0;
@@ -47,8 +59,8 @@ function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }
   };
 }
 
-function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, dy }: ProblemData, weights: readonly QuantizedInputs[], tokens: number, compute: Compute): OwnProduct {
-  const dx = backend.memory.allocate('f32', [tokens, cols]);
+function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x, dy }: ProblemData, weights: readonly OwnWeight[], tokens: number, computeDtype: Compute): OwnProduct {
+  const dx = backend.memory.allocate('f32', [tokens, cols]), [only] = weights;
   let column = 0;
   const gradients = rows.map((count) => {
     const part = viewOf('f32', [tokens, count], new Float32Array(tokens * count));
@@ -56,8 +68,11 @@ function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, dy
     column += count;
     return placed(backend, part);
   });
+  const own = { accumulate: false, trainFrom: 0, wantsDx: true }, attributes = { ...groupAttributes(weights, cols, computeDtype), ...own };
+  const inputs = Object.assign({ x: placed(backend, rowsOf(x, 0, tokens)) }, ...groupOperands(weights), ...gradients.map((part, i) => ({ [`dy${i}`]: part })));
   return {
-    run: () => weights.forEach((weight, i) => runOp(backend, matmulNf4InputGradient, { dy: gradients[i]!, ...weight }, { ...attributesOf(rows[i]!, cols, compute), accumulate: i > 0 }, { dx })),
+    op: weights.length === 1 ? matmulNf4InputGradient.name : adaptedLinearGroupBackward.name,
+    run: () => weights.length === 1 ? runOp(backend, matmulNf4InputGradient, { dy: gradients[0]!, ...only!.operands }, { ...only!.attributes, ...own, computeDtype }, { dx }) : runOp(backend, adaptedLinearGroupBackward, inputs, attributes, { dx }),
     answer: () => dx.data.slice(0, tokens * cols),
   };
 }
@@ -109,18 +124,18 @@ export async function benchShape(shape: ProductShape, tokenCounts: readonly numb
 
 async function benchProduct(data: ProblemData, direction: Direction, tokens: number, folder: string, { threads, level, rivals, print }: Field): Promise<void> {
   using backend = await createCpuBackend({ threads, level });
-  const isForward = direction === 'forward', op = isForward ? matmulNf4 : matmulNf4InputGradient, weights = data.weights.map((weight) => placedWeight(backend, weight));
-  const own = COMPUTE.map((compute) => {
-    const product = (isForward ? forwardProduct : backwardProduct)(backend, data, weights, tokens, compute);
-    product.run();
-    checkProduct(`${op.name} ${backend.level}`, data, isForward, tokens, product.answer(), compute);
-    return ownContestant(compute, product.run);
+  const isForward = direction === 'forward', weights = placedWeights(backend, data);
+  const products = COMPUTE.map((compute) => (isForward ? forwardProduct : backwardProduct)(backend, data, weights, tokens, compute));
+  const own = products.map(({ op, run, answer }, i) => {
+    run();
+    checkProduct(`${op} ${backend.level}`, data, isForward, tokens, answer(), COMPUTE[i]!);
+    return ownContestant(COMPUTE[i]!, run);
   });
   const others = await rivalContestants(rivals, data, direction, tokens, folder), ceilings = ceilingsOf(backend);
   const seconds = await takeTurns([...own, ...others], { ...TURNS, between: ceilings.measure });
   const best = bestOfEachMethod(others, seconds.slice(own.length)), { cols } = data.shape;
   const work = { flops: 2 * tokens * data.total * cols, bytes: data.codes.length + data.total * cols / 64 + 4 * tokens * (data.total + cols) };
-  COMPUTE.forEach((compute, i) => print(benchRow({ op: op.name, shape: shapeName(data.shape), m: tokens, compute, threads: backend.threads, level: backend.level }, work, seconds[i]!, ceilings[compute], best, rivals.leftOut)));
+  COMPUTE.forEach((compute, i) => print(benchRow({ op: products[i]!.op, shape: shapeName(data.shape), m: tokens, compute, threads: backend.threads, level: backend.level }, work, seconds[i]!, ceilings[compute], best, rivals.leftOut)));
 }
 
 /** Peaks that are measured once a round. */
@@ -132,16 +147,16 @@ function ceilingsOf(backend: CpuBackend): Record<Compute, number[]> & { measure(
 /** What a nested adapter adds to a layer: its forward at rank r against the plain product, as a rival of the same name (0.98 = 2 % more time). */
 export async function benchAdapter(shape: ProductShape, tokens: number, rank: number, { threads, level, print }: Field): Promise<void> {
   using backend = await createCpuBackend({ threads, level });
-  const [rows] = shape.rows as [number], { cols } = shape, data = makeProblem(shape, tokens), weight = placedWeight(backend, data.weights[0]!);
+  const [rows] = shape.rows as [number], { cols } = shape, data = makeProblem(shape, tokens), { operands, attributes: own } = placedWeights(backend, data)[0]!;
   const x = placed(backend, data.x), a = placed(backend, normalView(1, 'a', [rank, cols])), b = placed(backend, normalView(1, 'b', [rank, rows]));
   for (const compute of COMPUTE) {
-    const attributes = attributesOf(rows, cols, compute), ceilings = ceilingsOf(backend), y = backend.memory.allocate('f32', [tokens, rows]), u = backend.memory.allocate('f32', [tokens, rank]), plain = backend.memory.allocate('f32', [tokens, rows]);
-    const adapted = ownContestant('adapted', () => runOp(backend, adaptedLinear, { x, a, b, ...weight }, { ...attributes, scale: ADAPTER_SCALE }, { y, u }));
-    const alone = ownContestant('alone', () => runOp(backend, matmulNf4, { x, ...weight }, attributes, { y: plain }));
-    const [own, base] = await takeTurns([adapted, alone], { ...TURNS, rounds: 20, between: ceilings.measure });
+    const attributes = { ...own, computeDtype: compute }, ceilings = ceilingsOf(backend), y = backend.memory.allocate('f32', [tokens, rows]), u = backend.memory.allocate('f32', [tokens, rank]), plain = backend.memory.allocate('f32', [tokens, rows]);
+    const adapted = ownContestant('adapted', () => runOp(backend, adaptedLinear, { x, a, b, ...operands }, { ...attributes, scale: ADAPTER_SCALE }, { y, u }));
+    const alone = ownContestant('alone', () => runOp(backend, matmulNf4, { x, ...operands }, attributes, { y: plain }));
+    const [withAdapter, base] = await takeTurns([adapted, alone], { ...TURNS, rounds: 20, between: ceilings.measure });
     checkProduct('matmul-nf4', data, true, tokens, plain.data.slice(0, tokens * rows), compute);
     checkAdapter({ x, a, b, y, plain });
-    print(benchRow({ op: adaptedLinear.name, shape: `${shapeName(shape)} r${rank}`, m: tokens, compute, threads: backend.threads, level: backend.level }, { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) }, own!, ceilings[compute], { 'matmul-nf4': base! }));
+    print(benchRow({ op: adaptedLinear.name, shape: `${shapeName(shape)} r${rank}`, m: tokens, compute, threads: backend.threads, level: backend.level }, { flops: 2 * tokens * (rows * cols + rank * (rows + cols)) }, withAdapter!, ceilings[compute], { 'matmul-nf4': base! }));
   }
 }
 

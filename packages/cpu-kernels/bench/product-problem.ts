@@ -16,7 +16,7 @@ export function readShape(text: string): ProductShape {
 }
 
 export const NESTED_OFFSET = Math.fround(0.03);
-const BLOCK_SIZE = 64;
+export const BLOCK_SIZE = 64;
 
 /** The weights of a shape, and the rows of numbers that products with them take. */
 export interface ProblemData {

@@ -70,43 +70,50 @@ template <> constexpr std::uint16_t elementKind<BFloat16>() { return KIND_BF16; 
 template <> constexpr std::uint16_t elementKind<std::int32_t>() { return KIND_I32; }
 template <> constexpr std::uint16_t elementKind<std::uint8_t>() { return KIND_U8; }
 
+// How a parameter of type P is made from the arguments that begin at `at`: how many it takes, what they may be, and its value.
 template <class P> struct Parameter;
-template <class T> struct Parameter<In<T>> {
-  static constexpr std::uint16_t kind = elementKind<T>();
-  static QD_INLINE In<T> from(Threads&, const Argument& a, int at) { return {static_cast<const T*>(a.data), a.length, at}; }
+template <std::uint16_t K> struct OneArgument {
+  static constexpr int width = 1;
+  static constexpr void describe(std::uint16_t* kinds) { kinds[0] = K; }
 };
-template <class T> struct Parameter<Out<T>> {
-  static constexpr std::uint16_t kind = elementKind<T>();
-  static QD_INLINE Out<T> from(Threads&, const Argument& a, int at) { return {static_cast<T*>(a.data), a.length, at}; }
+template <class T> struct Parameter<In<T>> : OneArgument<elementKind<T>()> {
+  static QD_INLINE In<T> from(Threads&, const Argument* a, int at) { return {static_cast<const T*>(a[at].data), a[at].length, at}; }
 };
-template <class T> struct Parameter<OptionalIn<T>> {
-  static constexpr std::uint16_t kind = elementKind<T>() | KIND_OPTIONAL;
-  static QD_INLINE OptionalIn<T> from(Threads&, const Argument& a, int at) { return {static_cast<const T*>(a.data), a.length, at}; }
+template <class T> struct Parameter<Out<T>> : OneArgument<elementKind<T>()> {
+  static QD_INLINE Out<T> from(Threads&, const Argument* a, int at) { return {static_cast<T*>(a[at].data), a[at].length, at}; }
 };
-template <class T> struct Parameter<OptionalOut<T>> {
-  static constexpr std::uint16_t kind = elementKind<T>() | KIND_OPTIONAL;
-  static QD_INLINE OptionalOut<T> from(Threads&, const Argument& a, int at) { return {static_cast<T*>(a.data), a.length, at}; }
+template <class T> struct Parameter<OptionalIn<T>> : OneArgument<elementKind<T>() | KIND_OPTIONAL> {
+  static QD_INLINE OptionalIn<T> from(Threads&, const Argument* a, int at) { return {static_cast<const T*>(a[at].data), a[at].length, at}; }
 };
-template <class D> struct DenseParameter {
-  static QD_INLINE D from(Threads&, const Argument& a, int at) {
-    return {a.type == ElementType::f32 ? static_cast<const float*>(a.data) : nullptr,
-            a.type == ElementType::bf16 ? static_cast<const BFloat16*>(a.data) : nullptr, a.length, at};
+template <class T> struct Parameter<OptionalOut<T>> : OneArgument<elementKind<T>() | KIND_OPTIONAL> {
+  static QD_INLINE OptionalOut<T> from(Threads&, const Argument* a, int at) { return {static_cast<T*>(a[at].data), a[at].length, at}; }
+};
+template <class D, std::uint16_t K> struct DenseParameter : OneArgument<K> {
+  static QD_INLINE D from(Threads&, const Argument* a, int at) {
+    return {a[at].type == ElementType::f32 ? static_cast<const float*>(a[at].data) : nullptr,
+            a[at].type == ElementType::bf16 ? static_cast<const BFloat16*>(a[at].data) : nullptr, a[at].length, at};
   }
 };
-template <> struct Parameter<Dense> : DenseParameter<Dense> { static constexpr std::uint16_t kind = KIND_F32 | KIND_BF16; };
-template <> struct Parameter<OptionalDense> : DenseParameter<OptionalDense> { static constexpr std::uint16_t kind = KIND_F32 | KIND_BF16 | KIND_OPTIONAL; };
-template <class T, std::uint16_t K> struct NumberParameter {
-  static constexpr std::uint16_t kind = K;
-  static QD_INLINE T from(Threads&, const Argument& a, int) { return static_cast<T>(a.number); }
+template <> struct Parameter<Dense> : DenseParameter<Dense, KIND_F32 | KIND_BF16> {};
+template <> struct Parameter<OptionalDense> : DenseParameter<OptionalDense, KIND_F32 | KIND_BF16 | KIND_OPTIONAL> {};
+template <class T, std::uint16_t K> struct NumberParameter : OneArgument<K> {
+  static QD_INLINE T from(Threads&, const Argument* a, int at) { return static_cast<T>(a[at].number); }
 };
 template <> struct Parameter<Size> : NumberParameter<Size, KIND_SIZE> {};
 template <> struct Parameter<float> : NumberParameter<float, KIND_NUMBER> {};
 template <> struct Parameter<double> : NumberParameter<double, KIND_NUMBER> {};
 template <> struct Parameter<std::uint32_t> : NumberParameter<std::uint32_t, KIND_U32> {};
 template <> struct Parameter<bool> : NumberParameter<bool, KIND_BOOL> {};
-template <> struct Parameter<Threads&> {
-  static constexpr std::uint16_t kind = KIND_THREADS;
-  static QD_INLINE Threads& from(Threads& threads, const Argument&, int) { return threads; }
+template <> struct Parameter<Threads&> : OneArgument<KIND_THREADS> {
+  static QD_INLINE Threads& from(Threads& threads, const Argument*, int) { return threads; }
+};
+
+// A struct whose fields, of types F in their order, are arguments one after the other: struct Parameter<S> : Fields<S, F…> {}.
+template <class S, class... F> struct Fields {
+  static constexpr int width = (Parameter<F>::width + ...);
+  static constexpr void describe(std::uint16_t* kinds) { ((Parameter<F>::describe(kinds), kinds += Parameter<F>::width), ...); }
+  template <class T> static QD_INLINE T next(Threads& threads, const Argument* a, int& at) { at += Parameter<T>::width; return Parameter<T>::from(threads, a, at - Parameter<T>::width); }
+  static QD_INLINE S from(Threads& threads, const Argument* a, int at) { return {next<F>(threads, a, at)...}; }
 };
 
 template <int... I> struct Positions {};
@@ -118,17 +125,25 @@ template <auto Function> struct Erased;
 template <class Result, class... P, Result (*Function)(P...)>
 struct Erased<Function> {
   static constexpr bool returnsNumber = !__is_same(Result, Status);
-  static constexpr std::uint16_t kinds[] = {Parameter<P>::kind..., 0};
+  static constexpr int width = (Parameter<P>::width + ... + 0);
+  // The kinds of all arguments, and where each parameter's begin.
+  struct Layout { std::uint16_t kinds[width + 1]; int starts[sizeof...(P) + 1]; };
+  static constexpr Layout layout = [] {
+    Layout all{};
+    [[maybe_unused]] int at = 0, i = 0;
+    ((Parameter<P>::describe(all.kinds + at), all.starts[i++] = at, at += Parameter<P>::width), ...);
+    return all;
+  }();
   static Status invoke(Threads& threads, const Argument* arguments, double* number) {
     return call(threads, arguments, number, typename CountTo<sizeof...(P)>::type{});
   }
   template <int... I>
   static QD_INLINE Status call(Threads& threads, const Argument* arguments, double* number, Positions<I...>) {
     (void)threads, (void)arguments, (void)number;
-    if constexpr (returnsNumber) { *number = static_cast<double>(Function(Parameter<P>::from(threads, arguments[I], I)...)); return ok(); }
-    else return Function(Parameter<P>::from(threads, arguments[I], I)...);
+    if constexpr (returnsNumber) { *number = static_cast<double>(Function(Parameter<P>::from(threads, arguments, layout.starts[I])...)); return ok(); }
+    else return Function(Parameter<P>::from(threads, arguments, layout.starts[I])...);
   }
-  static constexpr KernelEntry entry(const char* name) { return {name, kinds, sizeof...(P), returnsNumber, &invoke}; }
+  static constexpr KernelEntry entry(const char* name) { return {name, layout.kinds, width, returnsNumber, &invoke}; }
 };
 
 }  // namespace QD_LEVEL

@@ -10,7 +10,7 @@
 namespace qdylora {
 namespace {
 
-constexpr int MAX_ARGUMENTS = 48;
+constexpr int MAX_ARGUMENTS = 96;
 
 struct Bound { const KernelEntry* entry; Instance* instance; int argumentCount; };
 

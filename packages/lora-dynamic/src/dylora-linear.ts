@@ -1,6 +1,7 @@
 import { rowsOf, type ArrayView, type Rng } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, isPacked, Parameter, type DifferentiableOp, type ForwardContext, type Linear, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type DifferentiableOp, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
+import { adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, layerOperands, numbered, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import { initializeAdapter } from './initialize.ts';
 import { scaleAt } from './scaling.ts';
@@ -36,20 +37,26 @@ export class DyLoraLinear implements LinearLike {
 
   forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
     if (!ctx.active) return this.base.forward(ctx, x);
-    const { rank, trainFrom } = ctx.active, { weight, bias } = this.base;
-    const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
-    const packed = isPacked(weight) ? weight.attributes as { blockSize: number; nestedOffset: number; tiled?: boolean } : { blockSize: 0, nestedOffset: 0 };
-    const inputs: Record<string, Tensor | undefined> = {
-      x, xAdapter: this.droppedOut(ctx, x), bias: bias ? constant(bias.view) : undefined,
-      ...Object.fromEntries(Object.entries(operands).map(([name, view]) => [name, view && constant(view)])),
-      a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom),
-    };
-    const attributes = {
-      blockSize: packed.blockSize, nestedOffset: packed.nestedOffset, tiled: packed.tiled, rows: this.outFeatures, cols: this.inFeatures,
-      computeDtype: ctx.computeDtype, scale: this.scaleAt(rank),
-    };
-    return apply(ctx, ruleFrom(trainFrom), inputs as never, attributes).y;
+    const { rank, trainFrom } = ctx.active, { operands, attributes } = frozen(this.base);
+    const inputs = { x, xAdapter: this.droppedOut(ctx, x), ...operands, ...this.prefixes(rank, trainFrom) };
+    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank) }).y;
   }
+
+  /** In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its own. */
+  forwardTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] | undefined {
+    const { active } = ctx, adapted = layers.map((layer) => (layer instanceof DyLoraLinear ? layer : null)), bases = layers.map((layer, i) => adapted[i]?.base ?? layer);
+    if (layers.length > GROUP_LAYERS || !bases.every((base): base is Linear => base instanceof Linear && base.parameters().every(({ needsGradient }) => !needsGradient))) return undefined;
+    if (active && ctx.dropout && adapted.some((layer) => layer && layer.config.dropout > 0)) return undefined;
+    const members = bases.map((base, i) => {
+      const own = active && adapted[i], { operands, attributes } = frozen(base);
+      return { operands: { ...operands, ...(own && own.prefixes(active.rank, active.trainFrom)) }, layer: { ...attributes, scale: own ? own.scaleAt(active.rank) : 1 } };
+    });
+    const inputs = Object.assign({ x }, ...members.map(({ operands }, i) => numbered(operands, i))) as Record<string, Tensor>;
+    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype });
+    return layers.map((_, i) => results[`y${i}`] as F32Tensor);
+  }
+
+  private prefixes(rank: number, trainFrom: number): { a: Parameter; b: Parameter } { return { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) }; }
 
   private droppedOut(ctx: ForwardContext, x: F32Tensor): F32Tensor | undefined {
     const { dropout } = this.config;
@@ -57,6 +64,16 @@ export class DyLoraLinear implements LinearLike {
     const { rng, step } = ctx.dropout;
     return apply(ctx, differentiableDropout, { x }, { probability: dropout, key: rng.named(this.dropoutName).key, counter: step }).y;
   }
+}
+
+/** A frozen layer's arrays, as constants, and its attributes in the adapted ops. */
+function frozen({ weight, bias, outFeatures }: Linear): { operands: Record<string, Tensor | undefined>; attributes: Omit<GroupLayer, 'scale'> } {
+  const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
+  const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
+  return {
+    operands: { bias: bias ? constant(bias.view) : undefined, ...Object.fromEntries(Object.entries(operands).map(([name, view]) => [name, view && constant(view)])) },
+    attributes: { rows: outFeatures, blockSize, nestedOffset, tiled },
+  };
 }
 
 /** Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be reached through it. */
@@ -75,5 +92,19 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
     const result = run(adaptedLinearBackward, { ...operands, dy: gradients.y, u: outputs.u },
       { ...attributes, trainFrom, accumulate: dx !== undefined, wantsDx: wants('x') }, { dx, da: into('a'), db: into('b') });
     return { x: result.dx, xAdapter: result.dxAdapter };
+  },
+});
+
+/** The backward of a group that trains the rows of its adapters from `trainFrom` on. */
+const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
+  op: adaptedLinearGroup,
+  usesOutputs: Array.from({ length: GROUP_LAYERS }, (_, i) => `u${i}`),
+  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
+    const dx = pending('x'), layers = attributes.layers.map((layer, i) => ({ layer, i })).filter(({ i }) => gradients[`y${i}`]);
+    const operands = layers.map(({ i }, at) => numbered({ ...layerOperands(inputs, i), bias: undefined, dy: gradients[`y${i}`]!, u: outputs[`u${i}`] }, at));
+    const given = layers.map(({ i }, at) => numbered({ da: into(`a${i}`), db: into(`b${i}`) }, at));
+    const result = run(adaptedLinearGroupBackward, Object.assign({ x: inputs.x }, ...operands), { ...attributes, layers: layers.map(({ layer }) => layer), trainFrom, accumulate: dx !== undefined, wantsDx: wants('x') },
+      Object.assign({ dx }, ...given));
+    return { x: result.dx };
   },
 });

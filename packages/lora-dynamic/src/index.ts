@@ -6,6 +6,7 @@ export * from './dylora-linear.ts';
 export * from './initialize.ts';
 export * from './merge-at-rank.ts';
 export * from './ops/adapted-linear.ts';
+export * from './ops/adapted-linear-group.ts';
 export * from './rank-distribution.ts';
 export * from './rank-sampler.ts';
 export * from './rank-set.ts';

@@ -1,102 +1,153 @@
-// A frozen layer W (dense or 4-bit) and its nested adapter:  u = xa·Aᵀ, y = x·Wᵀ + bias + scale·u·B;  backward g = dy·Bᵀ, dx (+)= dy·W + scale·g·A, dA += scale·gᵀ·xa, dB += scale·uᵀ·dy.
-// Blocked products (native/gemm/product.h) with one more term: the adapter is a longer depth, so y and dx are written once. x (dy) is packed once for W and the adapter.
-// 2·tokens·(rows·cols + r·(rows + cols)) operations forward: the adapter costs in proportion to r, and nothing past r is touched.
+// Frozen layers W of one input (dense or 4-bit), each with a nested adapter or without:  u = xa·Aᵀ, y = x·Wᵀ + bias + scale·u·B;  backward g = dy·Bᵀ, dx (+)= Σ dy·W + scale·g·A,
+// dA += scale·gᵀ·xa, dB += scale·uᵀ·dy.
+// Blocked products in stages (native/gemm/product.h). The adapter is a longer depth, and so are the other layers in dx: y and dx are written once. x (each dy) is packed once for all.
+// 2·tokens·Σ(rows·cols + r·(rows + cols)) operations forward: an adapter costs in proportion to r, and nothing past r is touched.
 // Assumes contiguous row-major arrays; A: [r, cols], B: [r, rows]; lengths are checked here. In bf16 both operands of every product are rounded, and multiplied in pairs where the level has those.
 // Tried and dropped: two more products that add to y (reads and writes y again: 4 % of a 576x576 layer, Zen 3, 2026).
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {
+
+// The frozen weight: dense, or the arrays of a 4-bit one.
+struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, blockSize; bool tiled; float nestedOffset; };
+template <> struct Parameter<Base> : Fields<Base, OptionalDense, Nf4Arrays, Size, Size, bool, float> {};
+
+// One layer of a group; `a` and `b` are left out where it has no adapter.
+struct Layer { Base base; OptionalIn<float> bias, a, b; OptionalOut<float> y, u; float scale; };
+template <> struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
+
+struct BackwardLayer { Base base; OptionalIn<float> dy, u, a, b; OptionalOut<float> da, db; float scale; };
+template <> struct Parameter<BackwardLayer> : Fields<BackwardLayer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
+
 namespace {
 
-struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, cols, blockSize; bool tiled; float nestedOffset; bool bf16; };
-
-Status checkBase(const Base& base) {
-  if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, base.cols, base.blockSize, base.tiled);
-  QD_NEED(base.dense, base.rows * base.cols);
+Status checkBase(const Base& base, Size cols) {
+  if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, cols, base.blockSize, base.tiled);
+  QD_NEED(base.dense, base.rows * cols);
   return ok();
 }
 
-Columns baseColumns(const Base& base, bool transposed) {
+Columns baseColumns(const Base& base, Size cols, bool bf16, bool transposed) {
   const bool dense = base.dense.f32 || base.dense.bf16;
-  if (dense && transposed) return rowsAsColumns(base.dense.f32, base.dense.bf16, base.cols, base.bf16);
-  if (dense) return columnsOf(base.dense.f32, base.dense.bf16, base.cols, base.bf16);
-  const Nf4Weight w = nf4Weight(base.nf4, base.rows, base.cols, base.blockSize, base.tiled, base.nestedOffset);
-  return transposed ? rowsAsColumns(w, base.bf16) : columnsOf(w, base.bf16);
+  if (dense && transposed) return rowsAsColumns(base.dense.f32, base.dense.bf16, cols, bf16);
+  if (dense) return columnsOf(base.dense.f32, base.dense.bf16, cols, bf16);
+  const Nf4Weight w = nf4Weight(base.nf4, base.rows, cols, base.blockSize, base.tiled, base.nestedOffset);
+  return transposed ? rowsAsColumns(w, bf16) : columnsOf(w, bf16);
 }
 
-Size forwardFloats(Size tokens, Size cols, Size r, int threads) { return productScratch(tokens, cols + r, threads); }
+template <class L> Size rowsOf(const L* layers, Size count) {
+  Size rows = 0;
+  for (Size i = 0; i < count; i++) rows += layers[i].base.rows;
+  return rows;
+}
 
-double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r) { return static_cast<double>(forwardFloats(tokens, cols, r, threads.count())); }
+Size forwardFloats(Size tokens, Size cols, Size r, Size layers, int threads) { return productScratch(tokens, cols + layers * r, threads); }
 
-Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, OptionalDense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax,
-                            OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax, OptionalIn<float> nestedMap, OptionalIn<float> bias, In<float> a, In<float> b, Out<float> y, Out<float> u,
-                            Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size blockSize, bool tiled, float nestedOffset, float scale, bool bf16) {
-  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, tiled, nestedOffset, bf16};
-  if (const Status s = checkBase(base); s.code != Status::OK) return s;
+double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, Size layers) { return static_cast<double>(forwardFloats(tokens, cols, r, layers, threads.count())); }
+
+// `r`: the rank of the layers that have an adapter; the first `count` layers are meant.
+Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, Layer first, Layer second, Layer third, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
+  const Layer layers[GROUP_LAYERS] = {first, second, third};
+  if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
-  QD_NEED_IF_GIVEN(bias, rows);
-  QD_NEED(a, r * cols);
-  QD_NEED(b, r * rows);
-  QD_NEED(y, tokens * rows);
-  QD_NEED(u, tokens * r);
-  QD_NEED(scratch, forwardFloats(tokens, cols, r, threads.count()));
-  const float* input = xAdapter.data ? xAdapter.data : x.data;
-  const Term w{rowMajor(x.data, cols, tokens, bf16), baseColumns(base, true), cols};
-  const Inner inner{{tokens, r, {u.data, r, false, nullptr}}, {rowMajor(input, cols, tokens, bf16), rowsAsColumns(a.data, nullptr, cols, bf16), cols}, !xAdapter.data && cols > 0};
-  const Term outer{rowMajor(u.data, r, tokens, bf16, scale), columnsOf(b.data, nullptr, rows, bf16), r};
-  const int parts = partsForProduct(threads, tokens, rows, cols);
-  threads.run(parts, [&](int part) {
-    if (!inner.shared) {
-      multiplyPart(threads, parts, part, inner.product, scratch.data, inner.term);
-      threads.barrier();
-    }
-    multiplyAdaptedPart(threads, parts, part, {tokens, rows, {y.data, rows, false, bias.data}}, scratch.data, w, inner, outer);
-  });
+  QD_NEED(scratch, forwardFloats(tokens, cols, r, count, threads.count()));
+  const Rows plain = rowMajor(x.data, cols, tokens, bf16), adapterInput = xAdapter.data ? rowMajor(xAdapter.data, cols, tokens, bf16) : plain;
+  Stage stages[2]{};
+  Stage &inner = stages[0], &outer = stages[1];  // u, then y
+  Size words = 0;
+  for (Size i = 0; i < count; i++) {
+    const Layer& layer = layers[i];
+    const Size rows = layer.base.rows;
+    if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
+    QD_NEED_IF_GIVEN(layer.bias, rows);
+    QD_NEED(layer.y, tokens * rows);
+    const Term w{plain, baseColumns(layer.base, cols, bf16, true), cols};
+    if (i == 0) words = wordsOf(cols, w.pairs());
+    Job& y = outer.make({tokens, rows, {layer.y.data, rows, false, layer.bias.data}});
+    y.add({w, 0});
+    if (!layer.a.data) continue;
+    QD_NEED(layer.a, r * cols);
+    QD_NEED(layer.b, r * rows);
+    QD_NEED(layer.u, tokens * r);
+    inner.make({tokens, r, {layer.u.data, r, false, nullptr}}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
+    const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale), columnsOf(layer.b.data, nullptr, rows, bf16), r}, words};
+    outer.pack(add);
+    y.add(add);
+    words += wordsOf(r, add.term.pairs());
+  }
+  const bool isAdapted = inner.jobCount > 0;
+  if (isAdapted) inner.pack(inner.jobs[0].terms[0]);
+  if (!isAdapted || xAdapter.data) outer.pack(outer.jobs[0].terms[0]);
+  const int parts = partsForProduct(threads, tokens, rowsOf(layers, count), cols);
+  threads.run(parts, [&](int part) { multiplyStages(threads, parts, part, isAdapted ? stages : &outer, isAdapted ? 2 : 1, tokens, words, scratch.data); });
   return ok();
 }
 
-// g, then whatever the largest product of the backward needs.
-Size backwardFloats(Size tokens, Size rows, Size r, int threads) {
-  const Size input = productScratch(tokens, rows + r, threads), adapter = productScratch(tokens, r, threads), gradients = productScratch(r, tokens, threads);
-  return roundUp(tokens * r, 16) + larger(larger(input, adapter), gradients);
+// g of each layer, then whatever the larger stage of the backward needs.
+Size gradientFloats(Size tokens, Size r, Size layers) { return roundUp(tokens * r * layers, 16); }
+Size backwardFloats(Size tokens, Size rows, Size r, Size layers, int threads) {
+  return gradientFloats(tokens, r, layers) + larger(productScratch(tokens, rows + layers * r, threads), productScratch(r, 2 * layers * tokens, threads));
 }
 
-double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r) { return static_cast<double>(backwardFloats(tokens, rows, r, threads.count())); }
+double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, Size layers) { return static_cast<double>(backwardFloats(tokens, rows, r, layers, threads.count())); }
 
-Status adaptedLinearBackward(Threads& threads, In<float> dy, In<float> x, OptionalIn<float> xAdapter, In<float> u, OptionalDense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels,
-                             OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax, OptionalIn<float> nestedMap, In<float> a, In<float> b, OptionalOut<float> dx,
-                             OptionalOut<float> dxAdapter, OptionalOut<float> da, OptionalOut<float> db, Out<float> scratch, Size tokens, Size rows, Size cols, Size r, Size trainFrom, Size blockSize, bool tiled,
-                             float nestedOffset, float scale, bool bf16, bool accumulate) {
-  const Base base{weight, {codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap}, rows, cols, blockSize, tiled, nestedOffset, bf16};
-  if (const Status s = checkBase(base); s.code != Status::OK) return s;
+
+Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, OptionalOut<float> dx, OptionalOut<float> dxAdapter,
+                             Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
+  const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};
+  if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
-  const Size trained = r - trainFrom;
-  QD_NEED(dy, tokens * rows);
+  const Size rows = rowsOf(layers, count), trained = r - trainFrom;
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
-  QD_NEED(u, tokens * r);
-  QD_NEED(a, r * cols);
-  QD_NEED(b, r * rows);
   QD_NEED_IF_GIVEN(dx, tokens * cols);
   QD_NEED_IF_GIVEN(dxAdapter, tokens * cols);
-  QD_NEED_IF_GIVEN(da, trained * cols);
-  QD_NEED_IF_GIVEN(db, trained * rows);
-  QD_NEED(scratch, backwardFloats(tokens, rows, r, threads.count()));
-  float *g = scratch.data, *work = scratch.data + roundUp(tokens * r, 16);  // g: [tokens, r], without the scale
-  const float* input = xAdapter.data ? xAdapter.data : x.data;
-  const Term w{rowMajor(dy.data, rows, tokens, bf16), baseColumns(base, false), rows};
-  const Inner inner{{tokens, r, {g, r, false, nullptr}}, {rowMajor(dy.data, rows, tokens, bf16), rowsAsColumns(b.data, nullptr, rows, bf16), rows}, dx.data && rows > 0};
-  const Term outer{rowMajor(g, r, tokens, bf16, scale), columnsOf(a.data, nullptr, cols, bf16), r};
-  if (!inner.shared && (dx.data || dxAdapter.data || da.data)) multiply(threads, inner.product, work, inner.term);
-  if (dx.data) {
-    const Term own{outer.a, outer.b, dxAdapter.data ? 0 : r};  // g·A belongs to dx where x itself went into the adapter
-    const int parts = partsForProduct(threads, tokens, cols, rows);
-    threads.run(parts, [&](int part) { multiplyAdaptedPart(threads, parts, part, {tokens, cols, {dx.data, cols, accumulate, nullptr}}, work, w, inner, own); });
+  QD_NEED(scratch, backwardFloats(tokens, rows, r, count, threads.count()));
+  float *g = scratch.data, *work = scratch.data + gradientFloats(tokens, r, count);  // g: [tokens, r] per layer, without the scale
+  const Columns input = columnsOf(xAdapter.data ? xAdapter.data : x.data, nullptr, cols, bf16);
+  Stage inner{}, outer{}, gradients{};
+  Size words = 0, gradientWords = 0;
+  Job toInput{{tokens, cols, {dx.data, cols, accumulate, nullptr}}, 0, {}}, toAdapterInput{{tokens, cols, {dxAdapter.data, cols, false, nullptr}}, 0, {}};
+  const auto addGradient = [&](const OptionalOut<float>& to, Size width, const Placed& t) {
+    if (!to.data) return;
+    gradients.pack(t);
+    gradients.make({trained, width, {to.data, width, true, nullptr}}).add(t);
+    gradientWords += wordsOf(tokens, t.term.pairs());
+  };
+  for (Size i = 0; i < count; i++, g += tokens * r) {
+    const BackwardLayer& layer = layers[i];
+    const Size height = layer.base.rows;
+    if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
+    QD_NEED(layer.dy, tokens * height);
+    const Rows dy = rowMajor(layer.dy.data, height, tokens, bf16);
+    const Placed w{{dy, baseColumns(layer.base, cols, bf16, false), height}, words};
+    inner.pack(w);
+    toInput.add(w);
+    words += wordsOf(height, w.term.pairs());
+    if (!layer.a.data) continue;
+    QD_NEED(layer.a, r * cols);
+    QD_NEED(layer.b, r * height);
+    QD_NEED(layer.u, tokens * r);
+    QD_NEED_IF_GIVEN(layer.da, trained * cols);
+    QD_NEED_IF_GIVEN(layer.db, trained * height);
+    if (dx.data || dxAdapter.data || layer.da.data) inner.make({tokens, r, {g, r, false, nullptr}}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
+    const Placed add{{rowMajor(g, r, tokens, bf16, layer.scale), columnsOf(layer.a.data, nullptr, cols, bf16), r}, words};
+    (xAdapter.data ? toAdapterInput : toInput).add(add);  // g·A belongs to dx where x itself went into the adapter
+    if (dx.data || dxAdapter.data) outer.pack(add);
+    words += wordsOf(r, add.term.pairs());
+    addGradient(layer.da, cols, {{columnMajor(g + trainFrom, r, trained, bf16, layer.scale), input, tokens}, gradientWords});
+    addGradient(layer.db, height, {{columnMajor(layer.u.data + trainFrom, r, trained, bf16, layer.scale), columnsOf(layer.dy.data, nullptr, height, bf16), tokens}, gradientWords});
   }
-  if (dxAdapter.data) multiply(threads, {tokens, cols, {dxAdapter.data, cols, false, nullptr}}, work, outer);
-  if (da.data) multiply(threads, {trained, cols, {da.data, cols, true, nullptr}}, work, {columnMajor(g + trainFrom, r, trained, bf16, scale), columnsOf(input, nullptr, cols, bf16), tokens});
-  if (db.data) multiply(threads, {trained, rows, {db.data, rows, true, nullptr}}, work, {columnMajor(u.data + trainFrom, r, trained, bf16, scale), columnsOf(dy.data, nullptr, rows, bf16), tokens});
+  if (dx.data) outer.jobs[outer.jobCount++] = toInput;
+  if (dxAdapter.data) outer.jobs[outer.jobCount++] = toAdapterInput;
+  const Stage stages[] = {inner, outer};
+  const int parts = partsForProduct(threads, tokens, cols, rows);
+  threads.run(parts, [&](int part) {
+    multiplyStages(threads, parts, part, stages, 2, tokens, words, work);
+    threads.barrier();
+    multiplyStages(threads, parts, part, &gradients, 1, trained, gradientWords, work);
+  });
   return ok();
 }
 

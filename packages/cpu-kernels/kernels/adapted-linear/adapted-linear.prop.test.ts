@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
-import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from '@qdylora/lora-dynamic';
+import { adaptedLinear, adaptedLinearBackward, adaptedLinearGroup, adaptedLinearGroupBackward, numbered, type BaseOperands } from '@qdylora/lora-dynamic';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, magnitudeBound, normalBfloat16View, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 import { packedWeight } from '../../test/packed-weight.ts';
@@ -29,13 +29,13 @@ const attributesOf = (base: string, rows: number, cols: number, computeDtype: 'f
  * Sums of `roundings` roundings. In bf16, moreover, the scaled u (g) is rounded to bfloat16 from a float32 sum that need not be the reference's to the last bit: where it
  * falls to the other side of a limit, it is off by one bfloat16 step, 2^-7 of itself at most, so the adapter's share of the result is too.
  */
-function boundOf<I extends Arrays, O extends Arrays, A extends { computeDtype: 'f32' | 'bf16' }>(op: Op<I, O, A>, inputs: I & BaseOperands, attributes: A, roundings: number, given: Partial<O> = {}): Bound {
+function boundOf<I extends Arrays, O extends Arrays, A extends { computeDtype: 'f32' | 'bf16' }>(op: Op<I, O, A>, inputs: I, attributes: A, roundings: number, given: Partial<O> = {}): Bound {
   const sums = magnitudeBound(op, inputs, attributes, roundings, given);
   if (attributes.computeDtype === 'f32') return sums;
-  const withoutBase = { ...inputs, ...(inputs.weight && { weight: zerosLike(inputs.weight) }), ...(inputs.levels && { levels: zerosLike(inputs.levels) }) };
+  const withoutBase = Object.fromEntries(Object.entries(inputs).map(([name, view]) => [name, view && /^(weight|levels)/.test(name) ? zerosLike(view) : view])) as I;
   const zeros = Object.fromEntries(Object.entries(given).map(([name, view]) => [name, zerosLike(view as ArrayView)])) as Partial<O>;
   const steps = magnitudeBound(op, withoutBase, attributes, 2 ** -7 / EPSILON, zeros);
-  return (name, index, want) => sums(name, index, want) + (name === 'u' ? 0 : steps(name, index, want));
+  return (name, index, want) => sums(name, index, want) + (name.startsWith('u') ? 0 : steps(name, index, want));
 }
 
 const zerosLike = (view: ArrayView): ArrayView => viewOf(view.dtype, view.shape, new (view.data.constructor as Float32ArrayConstructor)(view.data.length) as never);
@@ -77,4 +77,29 @@ test('an adapted layer with several row blocks, depth blocks and groups agrees w
   const backward = { ...inputs, dy: normalView(1, 'dy', [tokens, rows]), u: normalView(1, 'u', [tokens, r]) }, backwardAttributes = { ...attributes, accumulate: false, trainFrom: 4, wantsDx: true };
   const given = { da: normalView(1, 'da', [4, cols]), db: normalView(1, 'db', [4, rows]) };
   checkKernel(adaptedLinearBackward, levels, { inputs: backward, attributes: backwardAttributes, given, bound: magnitudeBound(adaptedLinearBackward, backward, backwardAttributes, rows + tokens + r + 6, given) });
+});
+
+const arbitraryGroup = fc.record({
+  tokens: arbitrarySize(40), cols: fc.oneof(fc.constantFrom(0, 64, 128), arbitrarySize(100)), r: arbitrarySize(33), from: fc.integer({ min: 0, max: 33 }), seed: arbitrarySeed,
+  layers: fc.array(fc.record({ rows: arbitrarySize(100), base: fc.constantFrom('f32', 'bf16', 'nf4', 'nested'), isAdapted: fc.boolean(), biased: fc.boolean(), wantsGradients: fc.boolean() }), { minLength: 1, maxLength: 3 }),
+  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'), accumulate: fc.boolean(), wantsDx: fc.boolean(),
+});
+
+test('a group of layers of one input agrees with its reference, each with an adapter or without, and so does its backward', () => {
+  fc.assert(fc.property(arbitraryGroup, ({ tokens, cols, r, from, seed, layers, computeDtype, accumulate, wantsDx }) => {
+    const isAdapted = layers.some((layer) => layer.isAdapted), trainFrom = Math.min(from, r), trained = r - trainFrom, x = normalView(seed, 'x', [tokens, cols]);
+    const operands = layers.map(({ base, rows, isAdapted: own }, i) => ({
+      ...baseOf(base, seed + i, rows, cols), ...(own && { a: normalView(seed + i, 'a', [r, cols]), b: normalView(seed + i, 'b', [r, rows]) }),
+    }));
+    const attributes = { layers: layers.map(({ base, rows, isAdapted: own }) => ({ ...attributesOf(base, rows, cols, computeDtype), scale: own ? 0.7 : 1 })), cols, computeDtype };
+    const inputs = Object.assign({ x }, ...layers.map(({ rows, biased }, i) => numbered({ ...operands[i], bias: biased ? normalView(seed + i, 'bias', [rows]) : undefined }, i)));
+    checkKernel(adaptedLinearGroup, levels, { inputs, attributes, bound: boundOf(adaptedLinearGroup, inputs, attributes, cols + r + 6) });
+
+    const backward = Object.assign({ x }, ...layers.map(({ rows, isAdapted: own }, i) =>
+      numbered({ ...operands[i], dy: normalView(seed + i, 'dy', [tokens, rows]), ...(own && { u: normalView(seed + i, 'u', [tokens, r]) }) }, i)));
+    const given = Object.assign({}, accumulate && wantsDx && { dx: normalView(seed, 'dx', [tokens, cols]) }, ...layers.map(({ rows, isAdapted: own, wantsGradients }, i) =>
+      own && wantsGradients && numbered({ da: normalView(seed + i, 'da', [trained, cols]), db: normalView(seed + i, 'db', [trained, rows]) }, i)));
+    const backwardAttributes = { ...attributes, accumulate, trainFrom: isAdapted ? trainFrom : 0, wantsDx }, terms = layers.reduce((sum, { rows }) => sum + rows + r, tokens + 6);
+    checkKernel(adaptedLinearGroupBackward, levels, { inputs: backward, attributes: backwardAttributes, given, bound: boundOf(adaptedLinearGroupBackward, backward, backwardAttributes, terms, given) });
+  }), { numRuns: 80 });
 });

@@ -1,25 +1,47 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
-import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from '@qdylora/lora-dynamic';
+import {
+  adaptedLinear, adaptedLinearBackward, adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, groupRank, layerOperands, type GroupLayer, type LayerOperands,
+} from '@qdylora/lora-dynamic';
 import type { CpuDoor, NativeArgument } from '../../src/addon-functions.ts';
 
-/** The arrays of the frozen weight, in the order of the C++ signatures. */
-const baseArrays = ({ weight, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }: BaseOperands): NativeArgument[] =>
-  [weight?.data, codes?.data, levels?.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data];
+/** A frozen weight, in the order of C++'s `Base`. */
+const base = ({ weight, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }: LayerOperands, { rows, blockSize, tiled = false, nestedOffset }: GroupLayer): NativeArgument[] =>
+  [weight?.data, codes?.data, levels?.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, rows, blockSize, tiled, nestedOffset];
+
+const forwardLayer = (arrays: LayerOperands, layer: GroupLayer): NativeArgument[] =>
+  [...base(arrays, layer), arrays.bias?.data, arrays.a?.data, arrays.b?.data, arrays.y?.data, arrays.u?.data, layer.scale];
+const backwardLayer = (arrays: LayerOperands, layer: GroupLayer): NativeArgument[] =>
+  [...base(arrays, layer), arrays.dy?.data, arrays.u?.data, arrays.a?.data, arrays.b?.data, arrays.da?.data, arrays.db?.data, layer.scale];
+
+const NO_LAYER: GroupLayer = { rows: 0, blockSize: 0, nestedOffset: 0, scale: 1 };
+
+/** The arguments of as many layers as C++ takes. */
+const filled = (layers: readonly NativeArgument[][], make: typeof forwardLayer): NativeArgument[] =>
+  Array.from({ length: GROUP_LAYERS }, (_, i) => layers[i] ?? make({}, NO_LAYER)).flat();
 
 export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const forwardFloats = native('adaptedForwardScratch'), forward = native('adaptedLinearForward'), backwardFloats = native('adaptedBackwardScratch'), backward = native('adaptedLinearBackward');
   return [
-    bindKernel(adaptedLinear, (inputs, { y, u }, { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype, scale }) => {
-      const { x, xAdapter, bias, a, b } = inputs, [tokens, r] = u.shape as [number, number];
-      withScratch(forwardFloats(tokens, cols, r), (scratch) => {
-        forward(x.data, xAdapter?.data, ...baseArrays(inputs), bias?.data, a.data, b.data, y.data, u.data, scratch, tokens, rows, cols, r, blockSize, tiled, nestedOffset, scale, computeDtype === 'bf16');
+    bindKernel(adaptedLinear, ({ x, xAdapter, ...arrays }, { y, u }, attributes) => {
+      const { cols, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], forwardLayer);
+      withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => { forward(x.data, xAdapter?.data, ...layers, scratch, 1, tokens, cols, r, computeDtype === 'bf16'); });
+    }),
+    bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, ...gradients }, attributes) => {
+      const { rows, cols, computeDtype, trainFrom, accumulate } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], backwardLayer);
+      withScratch(backwardFloats(tokens, rows, r, 1), (scratch) => {
+        backward(x.data, xAdapter?.data, ...layers, dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
-    bindKernel(adaptedLinearBackward, (inputs, { dx, dxAdapter, da, db }, { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype, scale, trainFrom, accumulate }) => {
-      const { dy, x, xAdapter, u, a, b } = inputs, [tokens, r] = u.shape as [number, number];
-      withScratch(backwardFloats(tokens, rows, r), (scratch) => {
-        backward(dy.data, x.data, xAdapter?.data, u.data, ...baseArrays(inputs), a.data, b.data, dx?.data, dxAdapter?.data, da?.data, db?.data, scratch,
-          tokens, rows, cols, r, trainFrom, blockSize, tiled, nestedOffset, scale, computeDtype === 'bf16', accumulate);
+    bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
+      const { layers, cols, computeDtype } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
+      const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(arrays, i), layer)), forwardLayer);
+      withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => { forward(x.data as Float32Array, undefined, ...flat, scratch, layers.length, tokens, cols, r, computeDtype === 'bf16'); });
+    }),
+    bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
+      const { layers, cols, computeDtype, trainFrom, accumulate } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
+      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), backwardLayer);
+      withScratch(backwardFloats(tokens, rows, r, layers.length), (scratch) => {
+        backward(x.data as Float32Array, undefined, ...flat, outputs.dx?.data as Float32Array | undefined, undefined, scratch, layers.length, tokens, cols, r, Math.min(trainFrom, r), computeDtype === 'bf16', accumulate);
       });
     }),
   ];

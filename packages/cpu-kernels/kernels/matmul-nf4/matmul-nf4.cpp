@@ -10,9 +10,8 @@ namespace {
 
 double matmulNf4Scratch(Threads& threads, Size tokens, Size depth) { return static_cast<double>(productScratch(tokens, depth, threads.count())); }
 
-Status matmulNf4Forward(Threads& threads, In<float> x, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                        OptionalIn<float> nestedMap, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16) {
-  const Nf4Arrays arrays{codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap};
+Status matmulNf4Forward(Threads& threads, In<float> x, Nf4Arrays arrays, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled,
+                        float nestedOffset, bool bf16) {
   if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(bias, rows);
@@ -23,9 +22,8 @@ Status matmulNf4Forward(Threads& threads, In<float> x, OptionalIn<std::uint8_t> 
   return ok();
 }
 
-Status matmulNf4InputGradient(Threads& threads, In<float> dy, OptionalIn<std::uint8_t> codes, OptionalIn<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                              OptionalIn<float> nestedMap, Out<float> dx, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16, bool accumulate) {
-  const Nf4Arrays arrays{codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap};
+Status matmulNf4InputGradient(Threads& threads, In<float> dy, Nf4Arrays arrays, Out<float> dx, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16,
+                              bool accumulate) {
   if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
   QD_NEED(dy, tokens * rows);
   QD_NEED(dx, tokens * cols);

@@ -36,9 +36,9 @@ QD_INLINE Range tileRows(Size rows, Size tiles, Size i) {
   return {begin, begin + length + (i < longer)};
 }
 
-// Rows of A that are packed at a time, for a product of total depth `depth`.
-QD_INLINE Size rowBlock(Size m, Size depth) {
-  const Size most = larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(depth, Size{1})));
+// Rows of A that are packed at a time, where a row takes `words`.
+QD_INLINE Size rowBlock(Size m, Size words) {
+  const Size most = larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(words, Size{1})));
   return m <= most ? m : divideUp(m, divideUp(m, most));
 }
 

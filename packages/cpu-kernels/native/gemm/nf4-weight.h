@@ -48,6 +48,7 @@ struct Nf4Weight {
 
 // The arrays of a packed weight as they come from JavaScript; an adapted layer may hold a dense weight instead, so all are optional there.
 struct Nf4Arrays { OptionalIn<std::uint8_t> codes; OptionalIn<float> levels, absmax; OptionalIn<std::uint8_t> absmaxCodes; OptionalIn<float> nestedAbsmax, nestedMap; };
+template <> struct Parameter<Nf4Arrays> : Fields<Nf4Arrays, OptionalIn<std::uint8_t>, OptionalIn<float>, OptionalIn<float>, OptionalIn<std::uint8_t>, OptionalIn<float>, OptionalIn<float>> {};
 
 QD_INLINE Status checkNf4(const Nf4Arrays& a, Size rows, Size cols, Size blockSize, bool tiled) {
   if (blockSize == 0 || blockSize % 8) return unsupported("expected a block size that is a multiple of 8");

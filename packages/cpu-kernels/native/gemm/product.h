@@ -37,12 +37,32 @@ QD_INLINE int partsForProduct(const Threads& threads, Size m, Size n, Size depth
 // The whole product. `scratch` holds productScratch(m, Σ depth, threads.count()) floats.
 void multiply(Threads& threads, const Product& product, float* scratch, const Term& term);
 
-// One thread's work on it; to be called by all `parts` inside threads.run. Ends without a barrier.
-void multiplyPart(Threads& threads, int parts, int part, const Product& product, float* scratch, const Term& term);
+// A term whose left operand, packed into stripes, stands `before` words of the depth behind the first one.
+struct Placed { Term term; Size before; };
 
-// C (+)= base + outer, where outer's left operand is itself a product, `inner` of `innerTerm`, with the same rows: made first, row block by row block.
-// `shared`: innerTerm's left operand is base's, so the packed stripes serve both; else the caller has made it. `scratch`: productScratch(m, base + outer depth, threads).
-struct Inner { Product product; Term term; bool shared; };
-void multiplyAdaptedPart(Threads& threads, int parts, int part, const Product& product, float* scratch, const Term& base, const Inner& inner, const Term& outer);
+// Layers of one input that are multiplied together, and the most terms that make one product: the weight and the adapter of each.
+constexpr int GROUP_LAYERS = 3, MOST_TERMS = 2 * GROUP_LAYERS;
+
+// C (+)= Σ terms.
+struct Job {
+  Product product;
+  int count;
+  Placed terms[MOST_TERMS];
+  QD_INLINE void add(const Placed& t) { terms[count++] = t; }
+};
+
+// What all threads do between two barriers: they pack left operands, meet, and make products of equally many rows from these and from those of earlier stages. The columns of all
+// products are shared out together, so that narrow ones do not leave a thread without work.
+struct Stage {
+  int packCount, jobCount;
+  Placed packs[MOST_TERMS];
+  Job jobs[MOST_TERMS];
+  QD_INLINE void pack(const Placed& t) { packs[packCount++] = t; }
+  QD_INLINE Job& make(const Product& product) { Job& job = jobs[jobCount++]; job.product = product; return job; }
+};
+
+// One thread's work on stages of m rows, row block by row block; to be called by all `parts` inside threads.run. `words`: of the depth of everything that is packed together;
+// `scratch`: productScratch(m, words, threads). Ends without a barrier.
+void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch);
 
 }  // namespace qdylora::QD_LEVEL

@@ -10,73 +10,83 @@ namespace {
 
 constexpr Size AHEAD = 16;
 
-template <int ROWS, bool PAIRS>
+// VECTORS: of the panel's two, those that hold columns of C.
+template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
-  F32x c[ROWS][2];
+  F32x c[ROWS][VECTORS];
 #pragma GCC unroll 16
-  for (int m = 0; m < ROWS; m++) c[m][0] = c[m][1] = F32x{};
+  for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
   const float *a = task.stripe, *b = task.panel;
   for (Size k = task.words; k > 0; k--) {
-    const F32x b0 = load(b), b1 = load(b + WIDTH);
+    F32x columns[VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
     if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
 #pragma GCC unroll 16
     for (int m = 0; m < ROWS; m++) {
       const F32x one = all(a[m]);
-      c[m][0] = PAIRS ? addPairs(c[m][0], asI32(one), asI32(b0)) : fma(one, b0, c[m][0]);
-      c[m][1] = PAIRS ? addPairs(c[m][1], asI32(one), asI32(b1)) : fma(one, b1, c[m][1]);
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
     }
     a += ROWS;
     b += PANEL;
   }
-  if (task.columns == PANEL) {
-    F32x bias0{}, bias1{};
-    if (task.start == Start::bias) { bias0 = load(task.bias); bias1 = load(task.bias + WIDTH); }
+  if (task.columns == VECTORS * WIDTH) {
+    F32x bias[VECTORS] = {};
+    if (task.start == Start::bias) for (int v = 0; v < VECTORS; v++) bias[v] = load(task.bias + v * WIDTH);
 #pragma GCC unroll 16
     for (int m = 0; m < ROWS; m++) {
       float* row = task.c + static_cast<Size>(m) * task.stride;
-      store(row, c[m][0] + (task.start == Start::add ? load(row) : bias0));
-      store(row + WIDTH, c[m][1] + (task.start == Start::add ? load(row + WIDTH) : bias1));
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; v++) store(row + v * WIDTH, c[m][v] + (task.start == Start::add ? load(row + v * WIDTH) : bias[v]));
     }
     return;
   }
 #pragma GCC unroll 16  // indices known at compile time keep c in registers: no copy on the stack
   for (int m = 0; m < ROWS; m++) {
     float* row = task.c + static_cast<Size>(m) * task.stride;
-    float sums[PANEL];
-    store(sums, c[m][0]);
-    store(sums + WIDTH, c[m][1]);
+    float sums[PANEL] = {};
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) store(sums + v * WIDTH, c[m][v]);
     for (Size n = 0; n < task.columns; n++) row[n] = sums[n] + (task.start == Start::add ? row[n] : task.start == Start::bias ? task.bias[n] : 0.f);
   }
 }
 
-template <bool PAIRS>
+template <bool PAIRS, int VECTORS>
 QD_INLINE void multiplyAs(Size rows, const TileTask& task) {
   switch (rows) {
-    case 1: multiplyRows<1, PAIRS>(task); break;
-    case 2: multiplyRows<2, PAIRS>(task); break;
-    case 3: multiplyRows<3, PAIRS>(task); break;
-    case 4: multiplyRows<4, PAIRS>(task); break;
-    case 5: multiplyRows<5, PAIRS>(task); break;
-    case 6: multiplyRows<6, PAIRS>(task); break;
+    case 1: multiplyRows<1, PAIRS, VECTORS>(task); break;
+    case 2: multiplyRows<2, PAIRS, VECTORS>(task); break;
+    case 3: multiplyRows<3, PAIRS, VECTORS>(task); break;
+    case 4: multiplyRows<4, PAIRS, VECTORS>(task); break;
+    case 5: multiplyRows<5, PAIRS, VECTORS>(task); break;
+    case 6: multiplyRows<6, PAIRS, VECTORS>(task); break;
 #if QD_WIDTH == 16
-    case 7: multiplyRows<7, PAIRS>(task); break;
-    case 8: multiplyRows<8, PAIRS>(task); break;
-    case 9: multiplyRows<9, PAIRS>(task); break;
-    case 10: multiplyRows<10, PAIRS>(task); break;
-    case 11: multiplyRows<11, PAIRS>(task); break;
-    case 12: multiplyRows<12, PAIRS>(task); break;
-    case 13: multiplyRows<13, PAIRS>(task); break;
-    case 14: multiplyRows<14, PAIRS>(task); break;
+    case 7: multiplyRows<7, PAIRS, VECTORS>(task); break;
+    case 8: multiplyRows<8, PAIRS, VECTORS>(task); break;
+    case 9: multiplyRows<9, PAIRS, VECTORS>(task); break;
+    case 10: multiplyRows<10, PAIRS, VECTORS>(task); break;
+    case 11: multiplyRows<11, PAIRS, VECTORS>(task); break;
+    case 12: multiplyRows<12, PAIRS, VECTORS>(task); break;
+    case 13: multiplyRows<13, PAIRS, VECTORS>(task); break;
+    case 14: multiplyRows<14, PAIRS, VECTORS>(task); break;
 #endif
     default: __builtin_unreachable();
   }
 }
 
+// Few columns (an adapter of rank 16): half the work.
+template <bool PAIRS>
+QD_INLINE void multiplyColumns(Size rows, const TileTask& task) {
+  if (task.columns <= WIDTH) multiplyAs<PAIRS, 1>(rows, task);
+  else multiplyAs<PAIRS, 2>(rows, task);
+}
+
 }  // namespace
 
 void multiplyTile(Size rows, const TileTask& task) {
-  if (BF16_PAIRS && task.pairs) multiplyAs<true>(rows, task);
-  else multiplyAs<false>(rows, task);
+  if (BF16_PAIRS && task.pairs) multiplyColumns<true>(rows, task);
+  else multiplyColumns<false>(rows, task);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -1,7 +1,7 @@
 // C (+)= Σ A·B + bias, blocked for caches and shared among threads; see gemm/product.h for the picture.
 // A thread owns a rectangle of C and one group of panels; stripes of A are packed together and read by all.
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block of 384.
-// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with an adapter.
+// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with adapters.
 // Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
 #include "../gemm/whole-depth.h"
 
@@ -11,8 +11,8 @@ namespace {
 
 struct RowBlock { Size begin, rows, tiles; };
 
-RowBlock rowBlockAt(Size m, Size depth, Size begin) {
-  const Size rows = smaller(rowBlock(m, depth), m - begin);
+RowBlock rowBlockAt(Size m, Size words, Size begin) {
+  const Size rows = smaller(rowBlock(m, words), m - begin);
   return {begin, rows, divideUp(rows, TILE_ROWS)};
 }
 
@@ -58,80 +58,98 @@ void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size colum
 // True where a term of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
 bool readsWhole(const Threads& threads, const Term& t, Size rows) { return !threads.isBatchInvariant() && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows)); }
 
-// One thread's part of one row block whose stripes are packed, term after term.
-void multiplyBlock(const Threads& threads, int parts, int part, const RowBlock& block, const Product& product, const float* packed, float* panels, const Term* terms, int count) {
-  const Size panelCount = divideUp(product.n, PANEL);
-  const Grid grid = chooseGrid(parts, block.tiles, panelCount);
-  const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(panelCount, grid.columns, part % grid.columns);
+// A thread's tiles of a row block, and its panels of one product.
+struct Rectangle { Range tiles, panels; };
+
+// One thread's part of one product in one row block whose stripes are packed, term after term.
+void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, float* panels) {
+  const Product& product = job.product;
+  if (mine.tiles.begin == mine.tiles.end || mine.panels.begin == mine.panels.end) return;
   // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
-  const bool isDone = readsWhole(threads, terms[0], block.rows);
-  if (isDone && tiles.begin < tiles.end && mine.begin < mine.end) {
-    const Size column = mine.begin * PANEL, columns = smaller(mine.end * PANEL, product.n) - column;
-    (terms[0].b.dense() ? multiplyDenseRows : multiplyTiledRows)(terms[0], {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
+  const bool isDone = readsWhole(threads, job.terms[0].term, block.rows);
+  if (isDone) {
+    const Term& t = job.terms[0].term;
+    const Size column = mine.panels.begin * PANEL, columns = smaller(mine.panels.end * PANEL, product.n) - column;
+    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
   }
-  for (Size p = mine.begin; p < mine.end; p += GROUP_PANELS) {
-    const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.end) * PANEL, product.n) - column;
-    const float* from = packed + (isDone ? wordsOf(terms[0].depth, terms[0].pairs()) * block.rows : 0);
+  for (Size p = mine.panels.begin; p < mine.panels.end; p += GROUP_PANELS) {
+    const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.panels.end) * PANEL, product.n) - column;
     bool first = !isDone;
-    for (int i = isDone ? 1 : 0; i < count; i++) {
-      multiplyGroup(terms[i], block, tiles, column, columns, from, panels, product.to, first);
-      from += wordsOf(terms[i].depth, terms[i].pairs()) * block.rows;
-      first = first && terms[i].depth == 0;
+    for (int i = isDone ? 1 : 0; i < job.count; i++) {
+      const Term& t = job.terms[i].term;
+      multiplyGroup(t, block, mine.tiles, column, columns, packed + job.terms[i].before * block.rows, panels, product.to, first);
+      first = first && t.depth == 0;
     }
   }
 }
 
 // What a product without depth leaves: C = 0, C = bias, or C as it was.
-void multiplyNothing(const Product& p) {
-  for (Size i = 0; i < p.m && !p.to.add; i++) {
+void multiplyNothing(const Product& p, const RowBlock& block) {
+  for (Size i = block.begin; i < block.begin + block.rows && !p.to.add; i++) {
     for (Size j = 0; j < p.n; j++) p.to.data[i * p.to.stride + j] = p.to.bias ? p.to.bias[j] : 0.f;
   }
 }
 
-QD_INLINE float* panelsOf(float* scratch, Size m, Size depth, int part) { return scratch + packedRowsFloats(m, depth) + GROUP_FLOATS * static_cast<Size>(part); }
+bool isEmpty(const Job& job) {
+  for (int i = 0; i < job.count; i++) if (job.terms[i].term.depth > 0) return false;
+  return true;
+}
 
-}  // namespace
-
-void multiplyPart(Threads& threads, int parts, int part, const Product& product, float* scratch, const Term& term) {
-  if (term.depth == 0) { if (part == 0) multiplyNothing(product); return; }
-  float* panels = panelsOf(scratch, product.m, term.depth, part);
-  for (Size begin = 0; begin < product.m;) {
-    const RowBlock block = rowBlockAt(product.m, term.depth, begin);
-    if (!readsWhole(threads, term, block.rows)) {
-      packStripes(term, block, shareOf(block.tiles, parts, part), scratch);
-      threads.barrier();
-    }
-    multiplyBlock(threads, parts, part, block, product, scratch, panels, &term, 1);
-    begin += block.rows;
-    if (begin < product.m) threads.barrier();  // the next row block is packed over this one
+void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, const float* packed, float* panels) {
+  Size total = 0;
+  for (int j = 0; j < stage.jobCount; j++) total += divideUp(stage.jobs[j].product.n, PANEL);
+  const Grid grid = chooseGrid(parts, block.tiles, total);
+  const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(total, grid.columns, part % grid.columns);
+  for (Size j = 0, begin = 0; j < static_cast<Size>(stage.jobCount); j++) {
+    const Job& job = stage.jobs[j];
+    const Size end = begin + divideUp(job.product.n, PANEL), from = larger(mine.begin, begin), to = smaller(mine.end, end);
+    if (isEmpty(job)) { if (part == 0) multiplyNothing(job.product, block); }
+    else if (from < to) multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}}, packed, panels);
+    begin = end;
   }
 }
 
-void multiplyAdaptedPart(Threads& threads, int parts, int part, const Product& product, float* scratch, const Term& base, const Inner& inner, const Term& outer) {
-  const Size depth = base.depth + outer.depth;
-  if (depth == 0) { if (part == 0) multiplyNothing(product); return; }
-  float* panels = panelsOf(scratch, product.m, depth, part);
-  const Term terms[] = {base, outer};
-  for (Size begin = 0; begin < product.m;) {
-    const RowBlock block = rowBlockAt(product.m, depth, begin);
-    const Range tiles = shareOf(block.tiles, parts, part);
-    if (inner.shared || !readsWhole(threads, base, block.rows)) packStripes(base, block, tiles, scratch);
-    if (inner.shared) {
-      threads.barrier();
-      multiplyBlock(threads, parts, part, block, inner.product, scratch, panels, &inner.term, 1);
-      threads.barrier();
+// Whether any product of this stage or a later one reads the stripes that stand at `before`.
+bool areRead(const Threads& threads, const Stage* stages, int count, Size before, Size rows) {
+  for (int s = 0; s < count; s++) {
+    for (int j = 0; j < stages[s].jobCount; j++) {
+      const Job& job = stages[s].jobs[j];
+      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && (i > 0 || !readsWhole(threads, job.terms[0].term, rows))) return true;
     }
-    packStripes(outer, block, tiles, scratch + wordsOf(base.depth, base.pairs()) * block.rows);
-    threads.barrier();
-    multiplyBlock(threads, parts, part, block, product, scratch, panels, terms, 2);
+  }
+  return false;
+}
+
+}  // namespace
+
+void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch) {
+  float* panels = scratch + packedRowsFloats(m, words) + GROUP_FLOATS * static_cast<Size>(part);
+  for (Size begin = 0; begin < m;) {
+    const RowBlock block = rowBlockAt(m, words, begin);
+    const Range tiles = shareOf(block.tiles, parts, part);
     begin += block.rows;
-    if (begin < product.m) threads.barrier();
+    for (int s = 0; s < count; s++) {
+      const Stage& stage = stages[s];
+      bool hasPacked = false;
+      for (int i = 0; i < stage.packCount; i++) {
+        const Placed& pack = stage.packs[i];
+        if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
+        packStripes(pack.term, block, tiles, scratch + pack.before * block.rows);
+        hasPacked = true;
+      }
+      if (hasPacked) threads.barrier();
+      multiplyJobs(threads, parts, part, stage, block, scratch, panels);
+      if (s + 1 < count || begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
+    }
   }
 }
 
 void multiply(Threads& threads, const Product& product, float* scratch, const Term& term) {
+  Stage stage{};
+  stage.pack({term, 0});
+  stage.make(product).add({term, 0});
   const int parts = partsForProduct(threads, product.m, product.n, term.depth);
-  threads.run(parts, [&](int part) { multiplyPart(threads, parts, part, product, scratch, term); });
+  threads.run(parts, [&](int part) { multiplyStages(threads, parts, part, &stage, 1, product.m, wordsOf(term.depth, term.pairs()), scratch); });
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -21,6 +21,8 @@ export interface LinearLike {
   /** x: [tokens, in] → [tokens, out] */
   forward(ctx: ForwardContext, x: F32Tensor): F32Tensor;
   parameters(): Parameter[];
+  /** This layer and others in one op, where there is one for them: the results in their order, or undefined. All read the same x; `this` is one of `layers`. */
+  forwardTogether?(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] | undefined;
 }
 
 /** y = x · Wᵀ + bias, with a dense weight (trainable) or a packed one (frozen). */
@@ -70,5 +72,11 @@ function packedRule({ multiply, multiplyInputGradient }: PackedWeight): Differen
   return rule;
 }
 
-/** Layers that read one input (q, k, v; gate, up). Today one after the other; the place where a backend may share the packed input. */
-export const projectTogether = (ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] => layers.map((layer) => layer.forward(ctx, x));
+/** Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one after the other. x: [tokens, in] → [tokens, outᵢ] each */
+export function projectTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] {
+  for (const layer of layers) {
+    const results = layer.forwardTogether?.(ctx, layers, x);
+    if (results) return results;
+  }
+  return layers.map((layer) => layer.forward(ctx, x));
+}
