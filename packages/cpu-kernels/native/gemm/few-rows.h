@@ -25,8 +25,9 @@ template <class Body> QD_INLINE void withRowCount(Size rows, const Body& body) {
   }
 }
 
-// One depth block [k0, k0 + depth) of the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.
-struct FewRows { Size rows, column, columns, k0, depth; const float* stripe; float* to; Size stride; Start start; const float* bias; };
+// A part [k0, k0 + depth) of a depth block, for the columns [column, column + columns). `stripe`: as packStripe leaves it; `to`: C's first row at `column`.
+// `carry`: [rows][columns] sums of the block's parts, from the last one to the next; the first part finds none there, the last one leaves its sums in C.
+struct FewRows { Size rows, column, columns, k0, depth; const float* stripe; float* to; Size stride; Start start; const float* bias; float* carry; bool isFirst, isLast; };
 void multiplyFewRows(const Term& t, const FewRows& task);
 
 }  // namespace qdylora::QD_LEVEL

@@ -6,7 +6,7 @@
 namespace qdylora::QD_LEVEL {
 
 // Runs in the longest depth block.
-constexpr Size MOST_RUNS = 2 * DEPTH_BLOCK / RUN;
+constexpr Size MOST_RUNS = 2 * MOST_WORDS / RUN;
 
 // Reads the scales of one weight; to be made once for many reads, since what it looks codes up in is made ready first.
 class ScaleReader {

@@ -7,10 +7,16 @@ namespace qdylora::QD_LEVEL {
 // What a tile does with the C that it finds.
 enum class Start { overwrite, bias, add };
 
-struct TileTask {
+// A part of the depth: its stripe and its panel.
+struct Segment {
   const float* stripe;  // [words][rows]
   const float* panel;   // [words][PANEL]
   Size words;
+};
+
+struct TileTask {
+  const Segment* segments;
+  int count;
   bool pairs;           // a word is two bf16 numbers
   float* c;             // first element of the tile
   Size stride;

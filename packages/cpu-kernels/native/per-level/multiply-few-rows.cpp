@@ -16,13 +16,18 @@ template <int ROWS, int VECTORS>
 struct Sums {
   F32x sum[ROWS][VECTORS];
 
-  QD_INLINE Sums() {
-#pragma GCC unroll 4
+  // The sums of the columns from p on.
+  QD_INLINE Sums(const FewRows& t, Size p) {
     for (int m = 0; m < ROWS; m++) {
 #pragma GCC unroll 4
-      for (int v = 0; v < VECTORS; v++) sum[m][v] = F32x{};
+      for (int v = 0; v < VECTORS; v++) {
+        const Size at = p + static_cast<Size>(v) * WIDTH;
+        sum[m][v] = t.isFirst || at >= t.columns ? F32x{} : loadFirst(t.carry + static_cast<Size>(m) * t.columns + at, lanesAt(t, at));
+      }
     }
   }
+
+  static QD_INLINE int lanesAt(const FewRows& t, Size at) { return static_cast<int>(smaller<Size>(WIDTH, t.columns - at)); }
 
   // One word of every column, times the word of every row.
   template <bool PAIRS> QD_INLINE void add(const float* stripe, int v, F32x word) {
@@ -35,7 +40,8 @@ struct Sums {
       for (int v = 0; v < VECTORS; v++) {
         const Size at = p + static_cast<Size>(v) * WIDTH;
         if (at >= t.columns) break;
-        const int lanes = static_cast<int>(smaller<Size>(WIDTH, t.columns - at));
+        const int lanes = lanesAt(t, at);
+        if (!t.isLast) { storeFirst(t.carry + static_cast<Size>(m) * t.columns + at, sum[m][v], lanes); continue; }
         float* row = t.to + static_cast<Size>(m) * t.stride + at;
         const F32x before = t.start == Start::add ? loadFirst(row, lanes) : t.start == Start::bias ? loadFirst(t.bias + at, lanes) : F32x{};
         storeFirst(row, sum[m][v] + before, lanes);
@@ -58,7 +64,7 @@ void fewOfNf4(const Term& t, const FewRows& task) {
     const auto rowCount = [&](Size v) { return smaller<Size>(WIDTH, exist - v * WIDTH); };
     float scales[VECTORS / 2][MOST_RUNS][PANEL];
     for (Size v = 0; v < vectors; v += 2) scaleReader.read(firstRow(v), smaller(PANEL, exist - v * WIDTH), run0, runs, scales[v / 2]);
-    Sums<ROWS, VECTORS> sums;
+    Sums<ROWS, VECTORS> sums(task, p);
     const float* a = task.stripe;
     for (Size i = 0; i < runs; i++) {
       I32x words[VECTORS][8];
@@ -88,7 +94,7 @@ void fewOfNf4(const Term& t, const FewRows& task) {
 template <int ROWS, int VECTORS, Form FORM, class T>
 void fewOfColumns(const Term& t, const FewRows& task, const T* data) {
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
-    Sums<ROWS, VECTORS> sums;
+    Sums<ROWS, VECTORS> sums(task, p);
     const float* a = task.stripe;
     const T* row = data + task.k0 * t.b.stride + task.column + p;
     for (Size k = 0; k < task.depth; k += STEP<FORM>, row += STEP<FORM> * t.b.stride, a += ROWS) {
@@ -110,7 +116,7 @@ void fewOfRows(const Term& t, const FewRows& task, const T* data) {
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {
     const Size exist = task.columns - p;
     const T* first = data + (task.column + p) * t.b.stride + task.k0;
-    Sums<ROWS, VECTORS> sums;
+    Sums<ROWS, VECTORS> sums(task, p);
     const float* a = task.stripe;
     for (Size k = 0; k < task.depth; k += STEPS<FORM>) {
       const Size count = smaller(STEPS<FORM>, task.depth - k), words = wordsOf(count, PAIRS);

@@ -16,20 +16,22 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][VECTORS];
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
-  const float *a = task.stripe, *b = task.panel;
-  for (Size k = task.words; k > 0; k--) {
-    F32x columns[VECTORS];
+  for (int s = 0; s < task.count; s++) {
+    const float *a = task.segments[s].stripe, *b = task.segments[s].panel;
+    for (Size k = task.segments[s].words; k > 0; k--) {
+      F32x columns[VECTORS];
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
-    if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
+      for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
+      if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
 #pragma GCC unroll 16
-    for (int m = 0; m < ROWS; m++) {
-      const F32x one = all(a[m]);
+      for (int m = 0; m < ROWS; m++) {
+        const F32x one = all(a[m]);
 #pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
+        for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
+      }
+      a += ROWS;
+      b += PANEL;
     }
-    a += ROWS;
-    b += PANEL;
   }
   if (task.columns == VECTORS * WIDTH) {
     F32x bias[VECTORS] = {};

@@ -1,6 +1,6 @@
 // C (+)= Σ A·B + bias, blocked for caches and shared among threads; see gemm/product.h for the picture.
 // A thread owns a rectangle of C and one group of panels; stripes of A are packed together and read by all.
-// 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block of 384.
+// 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block, which spans terms.
 // Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with adapters.
 // Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
 #include "../gemm/whole-depth.h"
@@ -17,39 +17,86 @@ RowBlock rowBlockAt(Size m, Size words, Size begin) {
 }
 
 void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packed) {
-  const bool pairs = t.pairs();
-  const Size step = depthBlock(t.depth, pairs);
-  for (Size k = 0; k < t.depth; k += step) {
-    const Size depth = smaller(step, t.depth - k);
-    for (Size i = tiles.begin; i < tiles.end; i++) {
-      const Range rows = tileRows(block.rows, block.tiles, i);
-      float* stripe = packed + wordsOf(k, pairs) * block.rows + rows.begin * wordsOf(depth, pairs);
-      packStripe(t.a, pairs, block.begin + rows.begin, rows.end - rows.begin, k, depth, stripe);
-    }
+  for (Size i = tiles.begin; i < tiles.end; i++) {
+    const Range rows = tileRows(block.rows, block.tiles, i);
+    packStripe(t.a, t.pairs(), block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, packed + rows.begin * wordsOf(t.depth, t.pairs()));
   }
 }
 
-// All of one term into the columns [column, column + columns) of C, for this thread's tiles. `first`: nothing has been written there yet.
-void multiplyGroup(const Term& t, const RowBlock& block, Range tiles, Size column, Size columns, const float* packed, float* panels, const Destination& to, bool first) {
-  if (tiles.begin == tiles.end) return;
-  const bool pairs = t.pairs();
-  const Size step = depthBlock(t.depth, pairs);
-  for (Size k = 0; k < t.depth; k += step) {
-    const Size depth = smaller(step, t.depth - k), words = wordsOf(depth, pairs);
-    const Start start = k > 0 || !first || to.add ? Start::add : to.bias ? Start::bias : Start::overwrite;
-    if (readsDirectly(t, block.rows)) {
-      multiplyFewRows(t, {block.rows, column, columns, k, depth, packed + wordsOf(k, pairs) * block.rows, to.data + block.begin * to.stride + column, to.stride, start, to.bias ? to.bias + column : nullptr});
-      continue;
+// A part of a term's depth in a block of the depth.
+struct Part { const Placed* placed; Size k, depth; };
+
+// The depth of a job's terms, one after the other, cut into blocks of nearly equal length whose panels fit a thread's room. A cut inside a term is on a multiple of 64 steps (the usual
+// quantization block). It depends on the terms alone.
+class DepthBlocks {
+ public:
+  QD_INLINE DepthBlocks(const Job& job, int firstTerm) : job_(job), term_(firstTerm) {
+    for (int i = firstTerm; i < job.count; i++) left_ += wordsOf(job.terms[i].term.depth, job.terms[i].term.pairs());
+    const Size blocks = larger(divideUp(left_, MOST_WORDS), Size{1});
+    target_ = divideUp(left_, blocks);
+  }
+
+  // The next block's parts; 0 where none is left.
+  QD_INLINE int next(Part (&parts)[MOST_TERMS]) {
+    const Size target = left_ <= MOST_WORDS ? left_ : target_;
+    int count = 0;
+    for (Size words = 0; term_ < job_.count && words < target;) {
+      const Placed& placed = job_.terms[term_];
+      const bool pairs = placed.term.pairs();
+      const Size rest = placed.term.depth - k_, step = pairs ? 2 : 1;
+      Size depth = rest;
+      if (wordsOf(rest, pairs) > target - words) depth = roundUp((target - words) * step, CUT);
+      if (wordsOf(depth, pairs) > MOST_WORDS - words) depth = (MOST_WORDS - words) * step / CUT * CUT;
+      depth = smaller(depth, rest);
+      if (depth == 0 && rest > 0) break;
+      if (depth > 0) parts[count++] = {&placed, k_, depth};
+      words += wordsOf(depth, pairs);
+      left_ -= wordsOf(depth, pairs);
+      k_ += depth;
+      if (k_ == placed.term.depth) { term_++; k_ = 0; }
     }
-    (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), column, columns, k, depth, panels);
-    for (Size from = tiles.begin; from < tiles.end; from += GROUP_STRIPES) {
-      const Size end = smaller(from + GROUP_STRIPES, tiles.end);
-      for (Size p = 0; p < columns; p += PANEL) {
-        for (Size i = from; i < end; i++) {
-          const Range rows = tileRows(block.rows, block.tiles, i);
-          multiplyTile(rows.end - rows.begin, {packed + wordsOf(k, pairs) * block.rows + rows.begin * words, panels + p * words, words, pairs,
-                                               to.data + (block.begin + rows.begin) * to.stride + column + p, to.stride, smaller(PANEL, columns - p), start, to.bias ? to.bias + column + p : nullptr});
-        }
+    return count;
+  }
+
+ private:
+  static constexpr Size CUT = 64;
+  const Job& job_;
+  int term_;
+  Size k_ = 0, left_ = 0, target_;
+};
+
+// Some columns [column, column + columns) of a job, at most GROUP_PANELS panels, and where they go in this row block.
+struct Group { Size column, columns; float* c; Size stride; const float* bias; };
+
+void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, const Group& group, const float* packed, float* carry, Start start) {
+  for (int i = 0; i < count; i++) {
+    const Term& t = parts[i].placed->term;
+    const float* stripe = packed + parts[i].placed->before * block.rows + wordsOf(parts[i].k, t.pairs()) * block.rows;
+    multiplyFewRows(t, {block.rows, group.column, group.columns, parts[i].k, parts[i].depth, stripe, group.c, group.stride, start, group.bias, carry, i == 0, i + 1 == count});
+  }
+}
+
+void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start) {
+  // Where a part's stripes begin, how many words a row of them has, and how many of those come before the part.
+  struct Source { const float *stripes, *panels; Size rowWords, before, words; } sources[MOST_TERMS];
+  Size words = 0;
+  for (int i = 0; i < count; i++) {
+    const Term& t = parts[i].placed->term;
+    float* out = panels + GROUP_PANELS * PANEL * words;
+    (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
+    sources[i] = {packed + parts[i].placed->before * block.rows, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
+    words += sources[i].words;
+  }
+  const bool pairs = parts[0].placed->term.pairs();
+  for (Size from = tiles.begin; from < tiles.end; from += GROUP_STRIPES) {
+    const Size end = smaller(from + GROUP_STRIPES, tiles.end);
+    for (Size p = 0; p < group.columns; p += PANEL) {
+      for (Size i = from; i < end; i++) {
+        const Range rows = tileRows(block.rows, block.tiles, i);
+        const Size height = rows.end - rows.begin;
+        Segment segments[MOST_TERMS];
+        for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
+        multiplyTile(height, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
       }
     }
   }
@@ -72,13 +119,17 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
     const Size column = mine.panels.begin * PANEL, columns = smaller(mine.panels.end * PANEL, product.n) - column;
     (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
   }
+  bool isDirect = true;
+  for (int i = isDone ? 1 : 0; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
   for (Size p = mine.panels.begin; p < mine.panels.end; p += GROUP_PANELS) {
     const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.panels.end) * PANEL, product.n) - column;
-    bool first = !isDone;
-    for (int i = isDone ? 1 : 0; i < job.count; i++) {
-      const Term& t = job.terms[i].term;
-      multiplyGroup(t, block, mine.tiles, column, columns, packed + job.terms[i].before * block.rows, panels, product.to, first);
-      first = first && t.depth == 0;
+    const Group group{column, columns, product.to.data + block.begin * product.to.stride + column, product.to.stride, product.to.bias ? product.to.bias + column : nullptr};
+    Start start = isDone || product.to.add ? Start::add : product.to.bias ? Start::bias : Start::overwrite;
+    DepthBlocks blocks(job, isDone ? 1 : 0);
+    Part parts[MOST_TERMS];
+    for (int count = blocks.next(parts); count > 0; count = blocks.next(parts), start = Start::add) {
+      if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, panels, start);
+      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, panels, start);
     }
   }
 }
