@@ -71,7 +71,7 @@ async function writeMerged(config: Config & { readonly dtype: MergeDtype }, outp
   if (format === 'gguf') await writeMergedGguf(outputDir, stored, dtype, source);
   else if (dtype === 'nf4' || dtype === 'fp4') packingError = await writeMergedPacked(outputDir, weights, { ...config, quantization: dtype }, source, opened.chosen.backend);
   else await writeMergedFloats(outputDir, stored, dtype as SaveDtype, source);
-  const ids = config.check ? probeIds(await source.openTokenizer(), source.vocabularySize) : null;
+  const ids = config.check ? probeIds(await source.openTokenizer(), model.config) : null;
   return { rank, layers: adapted.layers.length, packingError, probe: ids && { ids, logits: probeLogits(adapted.atRank(rank), ids) } };
 }
 

@@ -1,6 +1,6 @@
 import { elementsOf } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
-import { oneSequence, type CausalLm } from '@qdylora/models';
+import { oneSequence, type CausalLm, type FamilyConfig } from '@qdylora/models';
 import { inferenceContext, type ActiveRank } from '@qdylora/tensor';
 
 /** A text on which two models are compared: prose, code, numbers. */
@@ -9,9 +9,9 @@ const PROBE_TEXT = 'The sea was calm that morning, and 27 ships lay at anchor. "
 /** Without a tokenizer, ids spread over the vocabulary. */
 const PROBE_TOKENS = 48;
 
-/** Token ids to compare two models on: the same for the same tokenizer. */
-export function probeIds(tokenizer: Tokenizer | null, vocabularySize: number): number[] {
-  if (tokenizer) return [...tokenizer.encode(PROBE_TEXT, { addSpecialTokens: true })];
+/** Token ids to compare two models on: the same for the same tokenizer; as many as the model can see at once. */
+export function probeIds(tokenizer: Tokenizer | null, { vocabularySize, positionLimit }: Pick<FamilyConfig, 'vocabularySize' | 'positionLimit'>): number[] {
+  if (tokenizer) return [...tokenizer.encode(PROBE_TEXT, { addSpecialTokens: true })].slice(0, positionLimit);
   return Array.from({ length: PROBE_TOKENS }, (_, i) => Math.floor(((i * 0.618034) % 1) * vocabularySize)); // the golden ratio spreads evenly
 }
 

@@ -36,9 +36,15 @@ export async function writeModelFolder(folder: string, { tensors, config, tokeni
   }, { replace });
 }
 
+/** Keys of which transformers 5 refuses a whole number: it wants `30.0`, and JavaScript prints `30`. */
+const FLOAT_KEYS = ['attn_logit_softcapping', 'final_logit_softcapping', 'initializer_range', 'layer_norm_eps', 'layer_norm_epsilon', 'rms_norm_eps'] as const;
+const WHOLE_FLOAT = new RegExp(`^(\\s*"(?:${FLOAT_KEYS.join('|')})": -?\\d+)(,?)$`, 'gm');
+
+const configJson = (config: Readonly<Record<string, unknown>>): string => canonicalJson(config).replace(WHOLE_FLOAT, '$1.0$2');
+
 /** What stands beside the weights of a Hugging Face folder: `config.json` and the tokenizer's files. */
 export async function writeModelFiles(folder: string, { config, tokenizerFolder }: Pick<ModelFolder, 'config' | 'tokenizerFolder'>): Promise<void> {
-  writeFileDurably(join(folder, 'config.json'), [Buffer.from(canonicalJson(config))]);
+  writeFileDurably(join(folder, 'config.json'), [Buffer.from(configJson(config))]);
   if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, folder);
 }
 
