@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRng, QdyloraError } from '@qdylora/contract';
-import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
+import { QdyloraError } from '@qdylora/contract';
+import { Crash, MemoryFileSystem, POWER_CUTS } from '@qdylora/testing/node';
+import { cleanOrphans, discardFolder, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
-import { Crash, MemoryFileSystem } from './test-support/memory-file-system.ts';
 import { writeFileDurably } from './write/write-file-durably.ts';
 
 const PARENT = '/runs', TARGET = '/runs/checkpoint';
@@ -32,7 +32,7 @@ async function prepared(old: string | null): Promise<MemoryFileSystem> {
   const memory = new MemoryFileSystem();
   memory.fs.mkdirSync(PARENT, { recursive: true });
   if (old !== null) await save(memory, old, false);
-  memory.restart(() => true);
+  memory.restart('kept');
   return memory;
 }
 
@@ -42,27 +42,21 @@ async function callsToSave(old: string | null): Promise<number> {
   return memory.calls - before;
 }
 
-/** Three power cuts: everything unsynced is lost, everything is kept, and some of each. */
-const SURVIVORS: readonly (readonly [string, (seed: number) => () => boolean])[] = [
-  ['lost', () => () => false], ['kept', () => () => true],
-  ['mixed', (seed) => { const rng = createRng(seed); let i = 0; return () => rng.uniform(i++) < 0.5; }],
-];
-
 describe('a folder that is written atomically', () => {
   it.each([[null], ['old']])('with %s there before: after a power cut at any call it is old, new or absent, and never torn', async (old) => {
     const total = await callsToSave(old);
     let checked = 0;
     for (let call = 1; call <= total; call++) {
-      for (const [name, survivorsOf] of SURVIVORS) {
-        for (let seed = 0; seed < (name === 'mixed' ? 4 : 1); seed++) {
+      for (const cut of POWER_CUTS) {
+        for (let seed = 0; seed < (cut === 'mixed' || cut === 'torn' ? 4 : 1); seed++) {
           const memory = await prepared(old);
           memory.failAt(memory.calls + call, 'crash');
           const end: unknown = await save(memory, 'new', true).then(() => 'in the very last call', (error: unknown) => error);
           expect(end === 'in the very last call' || end instanceof Crash, String(end)).toBe(true);
-          memory.restart(survivorsOf(seed));
-          expect([old ?? 'absent', 'new', 'absent'], `call ${call}, unsynced ${name}`).toContain(contentOf(memory));
+          memory.restart(cut, seed);
+          expect([old ?? 'absent', 'new', 'absent'], `call ${call}, unsynced ${cut}`).toContain(contentOf(memory));
           cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
-          expect([old ?? 'absent', 'new'], `call ${call}, unsynced ${name}, after cleaning`).toContain(contentOf(memory));
+          expect([old ?? 'absent', 'new'], `call ${call}, unsynced ${cut}, after cleaning`).toContain(contentOf(memory));
           expect(memory.fs.readdirSync(PARENT).filter((entry) => entry !== 'checkpoint')).toEqual([]);
           checked++;
         }
@@ -71,11 +65,27 @@ describe('a folder that is written atomically', () => {
     expect(checked).toBeGreaterThan(100);
   });
 
+  it('that is discarded is whole or gone after a power cut at any call, and cleaning leaves nothing of it', async () => {
+    const whole = await prepared('old'), before = whole.calls;
+    discardFolder(TARGET, whole.fs);
+    for (let call = 1; call <= whole.calls - before; call++) {
+      for (const cut of POWER_CUTS) {
+        const memory = await prepared('old');
+        memory.failAt(memory.calls + call, 'crash');
+        expect(() => discardFolder(TARGET, memory.fs)).toThrow(Crash);
+        memory.restart(cut, call);
+        expect(['old', 'absent'], `call ${call}, unsynced ${cut}`).toContain(contentOf(memory));
+        cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
+        expect(memory.fs.readdirSync(PARENT).filter((entry) => entry !== 'checkpoint')).toEqual([]);
+      }
+    }
+  });
+
   it('once it has returned, a power cut takes nothing away', async () => {
     for (const old of [null, 'old']) {
       const memory = await prepared(old);
       await save(memory, 'new', true);
-      memory.restart(() => false);
+      memory.restart('lost');
       cleanOrphans(PARENT, { fs: memory.fs, startedAt: Infinity });
       expect(contentOf(memory)).toBe('new');
     }

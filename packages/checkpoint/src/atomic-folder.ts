@@ -76,6 +76,18 @@ function moveInto(temporary: string, target: string, fs: FileSystem): void {
   removeQuietly(old, fs);
 }
 
+/**
+ * Removes a folder of ours in one step: it is renamed to a temporary name first, so after a crash at any moment it is whole or gone, and `cleanOrphans` clears the rest.
+ *
+ * @throws what the file system throws; the folder is whole then, or gone
+ */
+export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  const target = resolve(path), doomed = temporaryName(target);
+  fs.renameSync(target, doomed);
+  syncFolder(dirname(target), fs);
+  fs.rmSync(doomed, { recursive: true, force: true });
+}
+
 export interface CleanOrphansOptions {
   /** Leftovers of a living process are kept when they changed at or after this time, in milliseconds since 1970. Default: when this process began. */
   readonly startedAt?: number;
@@ -90,9 +102,20 @@ export interface CleanedOrphans { readonly removed: readonly string[]; readonly 
  *
  * A leftover belongs to the process in its name. It is cleared where that process is gone, or where the number is our own and it is older than we are
  * (in a container every run may have the same number).
+ *
+ * @throws QdyloraError WRITE_FAILED where the folder cannot be read or changed
  */
 export function cleanOrphans(parent: string, { startedAt = Date.now() - process.uptime() * 1000, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {}): CleanedOrphans {
   const removed: string[] = [], restored: string[] = [];
+  try {
+    clean(parent, { startedAt, fs }, { removed, restored });
+  } catch (cause) {
+    throw writeFailed(parent, cause);
+  }
+  return { removed, restored };
+}
+
+function clean(parent: string, { startedAt, fs }: Required<CleanOrphansOptions>, { removed, restored }: { readonly removed: string[]; readonly restored: string[] }): void {
   for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
     const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [], path = join(parent, name);
     if (!target || !isAbandoned(Number(pid), path, startedAt, fs)) continue;
@@ -105,7 +128,6 @@ export function cleanOrphans(parent: string, { startedAt = Date.now() - process.
     }
   }
   if (removed.length + restored.length > 0) syncFolder(parent, fs);
-  return { removed, restored };
 }
 
 function isAbandoned(pid: number, path: string, startedAt: number, fs: FileSystem): boolean {

@@ -1,4 +1,4 @@
-export { cleanOrphans, writeFolderAtomically, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
+export { cleanOrphans, discardFolder, writeFolderAtomically, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
 export { fingerprintOf } from './fingerprint.ts';

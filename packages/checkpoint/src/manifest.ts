@@ -58,7 +58,7 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   const text = readText(join(path, MANIFEST_FILE), fs);
   if (text === null) return damaged('no-manifest', `expected ${MANIFEST_FILE} in ${path}, got none`);
   const manifest = parseManifest(text);
-  if (!manifest) return damaged('bad-manifest', `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got something else`, MANIFEST_FILE);
+  if (!manifest) return damaged('bad-manifest', `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got ${versionIn(text)}`, MANIFEST_FILE);
 
   const paths = new Map<string, string>();
   for (const name of Object.keys(manifest.files)) {
@@ -85,6 +85,12 @@ function parseManifest(text: string): Manifest | null {
   if (!isRecord(value) || value.format !== FORMAT || value.version !== MANIFEST_VERSION || !isRecord(value.files)) return null;
   const isRecordOfFile = (file: unknown): boolean => isRecord(file) && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string';
   return Object.values(value.files).every(isRecordOfFile) ? (value as unknown as Manifest) : null;
+}
+
+/** What a manifest that is not ours to read says of itself. */
+function versionIn(text: string): string {
+  const value = tryOr<unknown>(() => JSON.parse(text), null);
+  return isRecord(value) && value.format === FORMAT && value.version !== MANIFEST_VERSION ? `version ${String(value.version)}` : 'something else';
 }
 
 const HASH_PIECE_BYTES = 2 ** 20;

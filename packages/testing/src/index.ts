@@ -3,6 +3,7 @@ export * from './conformance/arbitraries.ts';
 export * from './conformance/check-kernel.ts';
 export * from './conformance/compare.ts';
 export * from './conformance/tolerance.ts';
+export * from './faults/failing-memory.ts';
 export * from './fixtures/golden-cases.ts';
 export * from './fixtures/golden-model.ts';
 export * from './fixtures/model-cases.ts';

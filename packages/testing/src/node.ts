@@ -1,3 +1,4 @@
+export * from './faults/memory-file-system.ts';
 export * from './files/temporary-folder.ts';
 export * from './files/with-small-disk.ts';
 export * from './fixtures/golden-sums.ts';

@@ -20,6 +20,7 @@ export interface SaveOptions {
   readonly write?: (folder: string) => void | Promise<void>;
   /** Fills `adapter-best` each time that an evaluation is the best so far. */
   readonly writeBest?: (folder: string) => void | Promise<void>;
+  /** Every call that writes, finds and removes checkpoints goes through it; Node's by default. */
   readonly fs?: FileSystem;
 }
 
@@ -48,12 +49,12 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
   return {
     get newest() { return newest; },
     begin(parts, resume) {
-      cleanOrphans(folder);
-      cleanOrphans(checkpoints);
+      cleanOrphans(folder, { fs });
+      cleanOrphans(checkpoints, { fs });
       const warnings = lock.tookOver ? [{ code: 'STALE_LOCK' as WarningCode, message: lock.tookOver }] : [];
-      const path = chooseStart(checkpoints, resume, (message) => warnings.push({ code: 'DAMAGED_CHECKPOINT', message }));
+      const path = chooseStart({ checkpoints, resume, fs }, (message) => warnings.push({ code: 'DAMAGED_CHECKPOINT', message }));
       const progress = path ? resumeState(path, parts) : freshProgress();
-      for (const later of listCheckpoints(checkpoints)) if (later.step > progress.step) setCheckpointAside(later.path, 'superseded');
+      for (const later of listCheckpoints(checkpoints, fs)) if (later.step > progress.step) setCheckpointAside(later.path, 'superseded', fs);
       newest = path;
       return { progress, resumedFrom: path, warnings };
     },
@@ -61,7 +62,7 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
       const path = join(checkpoints, `step-${parts.progress.step}`);
       await saveState(path, parts, { write, fs });
       newest = path;
-      pruneCheckpoints(checkpoints, totalLimit);
+      pruneCheckpoints(checkpoints, totalLimit, fs);
       return path;
     },
     async saveBest() {
@@ -74,17 +75,19 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
   };
 }
 
-function chooseStart(checkpoints: string, resume: ResumeFrom, warn: (message: string) => void): string | null {
+interface Start { readonly checkpoints: string; readonly resume: ResumeFrom; readonly fs: FileSystem | undefined }
+
+function chooseStart({ checkpoints, resume, fs }: Start, warn: (message: string) => void): string | null {
   if (resume !== 'latest' && resume !== null) return resume;
   if (resume === null) {
-    const { length } = listCheckpoints(checkpoints);
+    const { length } = listCheckpoints(checkpoints, fs);
     if (length === 0) return null;
     throw new QdyloraError('NOT_EMPTY', { where: 'output_dir', problem: `expected no checkpoints of another run in ${checkpoints}, got ${length}`, nextStep: 'Go on with resume_from_checkpoint: latest, or choose another output_dir.' });
   }
-  const { path, damaged } = findCheckpoint(checkpoints);
+  const { path, damaged } = findCheckpoint(checkpoints, fs);
   if (!path && damaged.length > 0) {
     throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint in ${checkpoints}, got ${damaged.length} damaged: ${damaged[0]!.problem}`, nextStep: 'Restore one from a backup, or choose another output_dir.', details: { damaged } });
   }
-  for (const { path: bad, problem } of damaged) warn(`passed over ${bad}, now ${setCheckpointAside(bad, 'damaged')}: ${problem}`);
+  for (const { path: bad, problem } of damaged) warn(`passed over ${bad}, now ${setCheckpointAside(bad, 'damaged', fs)}: ${problem}`);
   return path;
 }

@@ -1,5 +1,5 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { sumOfSquares, type Parameter } from '@qdylora/tensor';
+import { sumOfSquares } from '@qdylora/tensor';
 
 /** transformers' default for `max_grad_norm`. */
 export const DEFAULT_MAX_GRAD_NORM = 1;
@@ -7,9 +7,9 @@ export const DEFAULT_MAX_GRAD_NORM = 1;
 /** Keeps the coefficient finite at norm 0, as in torch. */
 const NORM_EPSILON = 1e-6;
 
-/** Enqueues Σ g² of every parameter's gradient.  → into: [parameters] */
-export function sumSquares(backend: Backend, parameters: readonly Parameter[], into: ArrayView<'f32'>): void {
-  parameters.forEach((parameter, i) => { runOp(backend, sumOfSquares, { x: parameter.gradient! }, {}, { sum: rowsOf(into, i, i + 1) }); });
+/** Enqueues Σ x² of each array.  → into: [arrays] */
+export function sumSquares(backend: Backend, arrays: readonly ArrayView<'f32'>[], into: ArrayView<'f32'>): void {
+  arrays.forEach((x, i) => { runOp(backend, sumOfSquares, { x }, {}, { sum: rowsOf(into, i, i + 1) }); });
 }
 
 /** The global 2-norm from sums of squares. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openSafetensors, validateFolder, type SafetensorsFile, type TensorEntry } from '@qdylora/checkpoint';
+import { NODE_FILE_SYSTEM, openSafetensors, validateFolder, type FileSystem, type SafetensorsFile, type TensorEntry } from '@qdylora/checkpoint';
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from './optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
@@ -15,10 +15,10 @@ export interface FoundCheckpoint {
 }
 
 /** Looks for the newest checkpoint whose every file has the size and hash of its manifest. The folder's names are never trusted alone. */
-export function findCheckpoint(folder: string): FoundCheckpoint {
+export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): FoundCheckpoint {
   const damaged: { path: string; problem: string }[] = [];
-  for (const { path } of listCheckpoints(folder)) {
-    const state = validateFolder(path);
+  for (const { path } of listCheckpoints(folder, fs)) {
+    const state = validateFolder(path, fs);
     if (state.isValid) return { path, damaged };
     damaged.push({ path, problem: state.problem });
   }

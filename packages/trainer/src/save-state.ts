@@ -1,7 +1,7 @@
-import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, NODE_FILE_SYSTEM, writeFileDurably, writeFolderAtomically, writeSafetensors, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
-import { QdyloraError, type Backend, type DataOf, type DType } from '@qdylora/contract';
+import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileDurably, writeFolderAtomically, writeSafetensors, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
+import { QdyloraError, runOp, viewOf, type Backend, type DataOf, type DType } from '@qdylora/contract';
+import { sumOfSquares } from '@qdylora/tensor';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
 import { stateArrayOf } from './optimizers/parameter-states.ts';
 import { runStateJson, type RunIdentity, type RunProgress } from './run-state.ts';
@@ -24,11 +24,12 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = { f32: 'F32', 
 /**
  * Writes everything that a run needs to go on as if nothing had happened, all or nothing.
  *
- * @throws QdyloraError NON_FINITE for weights that are no numbers, so that a good checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
+ * @throws QdyloraError NON_FINITE for weights or optimizer states that are no numbers, so that a good checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
  */
 export async function saveState(path: string, { backend, optimizer, progress, identity }: RunParts, { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {}): Promise<void> {
   const { counts, arrays } = optimizer.state();
-  const { isHost } = backend.memory, parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), assertFinite), states = await tensorsOf(isHost, arrays);
+  const { isHost } = backend.memory, check = (name: string, values: DataOf[DType]): void => { assertFinite(backend, name, values); };
+  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), check), states = await tensorsOf(isHost, arrays, check);
   const text = canonicalJson(runStateJson({ progress, counts, identity }));
   await writeFolderAtomically(path, async (folder) => {
     writeSafetensors(join(folder, PARAMETERS_FILE), parameters, { fs });
@@ -51,30 +52,45 @@ async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
-function assertFinite(name: string, values: DataOf[DType]): void {
-  const bad = (values as Float32Array).findIndex((value) => !Number.isFinite(value));
+/** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
+function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
+  if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
+  if (backend.memory.isHost) {
+    const { sum } = runOp(backend, sumOfSquares, { x: viewOf('f32', [values.length], values) }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) });
+    if (Number.isFinite(sum.data[0])) return;
+  }
+  const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw new QdyloraError('NON_FINITE', { where: 'save', problem: `expected numbers in ${name}, got ${values[bad]} at ${bad}`, nextStep: 'Resume from the last checkpoint with a smaller learning rate.', details: { name, index: bad } });
 }
 
-/** The checkpoints of a run, newest first. */
-export function listCheckpoints(folder: string): { step: number; path: string }[] {
-  let names: string[] = [];
-  try { names = readdirSync(folder); } catch { /* no checkpoint yet */ }
-  const found = names.flatMap((name) => { const [, step] = /^step-(\d+)$/.exec(name) ?? []; return step ? [{ step: Number(step), path: join(folder, name) }] : []; });
+/**
+ * The checkpoints of a run, newest first; none where there is no such folder.
+ *
+ * @throws QdyloraError BAD_RESUME where the folder cannot be read: a run must not begin anew because of that.
+ */
+export function listCheckpoints(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): { step: number; path: string }[] {
+  const found = namesIn(folder, fs).flatMap((name) => { const [, step] = /^step-(\d+)$/.exec(name) ?? []; return step ? [{ step: Number(step), path: join(folder, name) }] : []; });
   return found.sort((a, b) => b.step - a.step);
 }
 
-/** Removes all but the newest `keep` checkpoints. Called after a new one is whole and durable, so a good one is always left. */
-export function pruneCheckpoints(folder: string, keep: number): void {
-  for (const { path } of listCheckpoints(folder).slice(Math.max(1, keep))) {
-    try { rmSync(path, { recursive: true, force: true }); } catch { /* one checkpoint too many does no harm; the next save tries again */ }
+function namesIn(folder: string, fs: FileSystem): string[] {
+  try { return fs.readdirSync(folder); } catch (cause) {
+    if ((cause as { code?: string }).code === 'ENOENT') return [];
+    throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected to read ${folder}, got ${(cause as Error).message}`, nextStep: 'Make it readable, or choose another output_dir.', details: { path: folder }, cause });
   }
 }
 
+/** Removes all but the newest `keep` checkpoints. Called after a new one is whole and durable, so a good one is always left. */
+export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  try {
+    for (const { path } of listCheckpoints(folder, fs).slice(Math.max(1, keep))) discardFolder(path, fs);
+  } catch { /* one checkpoint too many does no harm; the next save tries again */ }
+}
+
 /** Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one set aside under the same name. */
-export function setCheckpointAside(path: string, why: 'damaged' | 'superseded'): string {
+export function setCheckpointAside(path: string, why: 'damaged' | 'superseded', fs: FileSystem = NODE_FILE_SYSTEM): string {
   const aside = `${path}.${why}`;
-  rmSync(aside, { recursive: true, force: true });
-  renameSync(path, aside);
+  fs.rmSync(aside, { recursive: true, force: true });
+  fs.renameSync(path, aside);
   return aside;
 }

@@ -63,7 +63,7 @@ export interface CheckpointEvent { readonly type: 'checkpoint'; readonly path: s
 
 /**
  * Something went wrong that the run survives:
- * `NON_FINITE_LOSS` a step was skipped; `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
+ * `NON_FINITE_LOSS` a step was skipped, because loss, gradient or optimizer state is infinite or no number; `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
  * `WRITE_FAILED` a checkpoint could not be written; `NON_FINITE_WEIGHTS` weights were not fit to be saved; `STALE_LOCK` a dead process' lock was taken over.
  */
 export type WarningCode = 'NON_FINITE_LOSS' | 'NO_TOKENS' | 'DAMAGED_CHECKPOINT' | 'WRITE_FAILED' | 'NON_FINITE_WEIGHTS' | 'STALE_LOCK';

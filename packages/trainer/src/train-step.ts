@@ -1,4 +1,4 @@
-import { rowsOf, type ArrayView } from '@qdylora/contract';
+import { rowsOf, type ArrayView, type Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
@@ -16,13 +16,15 @@ export interface StepOptions extends PassOptions {
 
 /**
  * - `updated`: weights have changed;
- * - `non_finite`: the loss or a gradient is infinite or no number, so weights and states stay as they are;
+ * - `non_finite`: the loss, a gradient or a number of the optimizer's state is infinite or no number, so weights and states stay as they are;
  * - `no_tokens`: no token is counted, so there is nothing to learn; loss 0.
  */
 export type StepStatus = 'updated' | 'non_finite' | 'no_tokens';
 
 export interface StepOutcome {
   readonly status: StepStatus;
+  /** What is infinite or no number, the first of them; null where nothing is. */
+  readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
   /** Mean over the counted tokens of all passes. */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
@@ -53,26 +55,37 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
   const { learningRate = optimizer.learningRate, maxGradNorm = DEFAULT_MAX_GRAD_NORM, rows = null } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
   const tokens = counted.reduce((sum, { batch }) => sum + batch.ids.length, 0), predictedTokens = counted.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
-  if (predictedTokens === 0) return { status: 'no_tokens', loss: 0, gradNorm: 0, tokens, predictedTokens };
+  if (predictedTokens === 0) return { status: 'no_tokens', nonFinite: null, loss: 0, gradNorm: 0, tokens, predictedTokens };
   const { model } = counted[0]!.view;
   optimizer.prepare(model.backend);
   clearGradients(model, optimizer.parameters);
-  const { loss, gradNorm } = await readReport(counted, optimizer, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
-  const isFinite = Number.isFinite(loss) && Number.isFinite(gradNorm);
-  if (isFinite) optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
-  return { status: isFinite ? 'updated' : 'non_finite', loss, gradNorm, tokens, predictedTokens };
+  const { loss, gradNorm, hasBadState } = await readReport(counted, optimizer, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
+  const nonFinite = !Number.isFinite(loss) ? 'loss' : !Number.isFinite(gradNorm) ? 'gradient' : hasBadState ? 'state' : null;
+  if (!nonFinite) optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
+  return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
 }
 
-/** Runs `passes` and reads losses: [passes] and sums of squares: [parameters] as one array. */
-async function readReport(passes: readonly Pass[], { parameters }: Optimizer, run: (losses: ArrayView<'f32'>) => Promise<void>): Promise<{ loss: number; gradNorm: number }> {
-  const { backend } = passes[0]!.view.model, { memory } = backend, report = memory.allocate('f32', [passes.length + parameters.length]);
+interface Report { readonly loss: number; readonly gradNorm: number; readonly hasBadState: boolean }
+
+/** Runs `passes` and reads losses: [passes] and sums of squares: [parameters], [arrays of state] as one array. */
+async function readReport(passes: readonly Pass[], optimizer: Optimizer, run: (losses: ArrayView<'f32'>) => Promise<void>): Promise<Report> {
+  const { backend } = passes[0]!.view.model, { memory } = backend, gradients = optimizer.parameters.map(({ gradient }) => gradient!), states = optimizer.resident?.() ?? [];
+  const squared = passes.length + gradients.length, report = memory.allocate('f32', [squared + states.length]);
   memory.persist(report);
   try {
     await run(rowsOf(report, 0, passes.length));
-    sumSquares(backend, parameters, rowsOf(report, passes.length, passes.length + parameters.length));
+    sumSquares(backend, gradients, rowsOf(report, passes.length, squared));
+    sumSquares(backend, states, rowsOf(report, squared, squared + states.length));
     const values = await memory.read(report);
-    return { loss: values.subarray(0, passes.length).reduce((sum, loss) => sum + loss, 0), gradNorm: globalNorm(values.subarray(passes.length)) };
+    const loss = values.subarray(0, passes.length).reduce((sum, each) => sum + each, 0), gradNorm = globalNorm(values.subarray(passes.length, squared));
+    return { loss, gradNorm, hasBadState: await holdsNoNumber(memory, states.filter((_, i) => !Number.isFinite(values[squared + i]))) };
   } finally {
     memory.release(report);
   }
+}
+
+/** A sum of squares may overflow where every number is finite (second moments above 1e19), so suspects are looked at one by one. */
+async function holdsNoNumber(memory: Memory, suspects: readonly ArrayView<'f32'>[]): Promise<boolean> {
+  for (const view of suspects) if (!(await memory.read(view)).every(Number.isFinite)) return true;
+  return false;
 }

@@ -120,6 +120,43 @@ describe('steps without a finite loss', () => {
     expect((await train(poisoned((step) => step % 2 === 0, { maxBadSteps: 2 })).result).skippedSteps).toBe(3);
   });
 
+  it.each([['NaN', NaN], ['an infinity', Infinity]])('that meet %s in a moment change nothing, are told, and end the run with the last good checkpoint kept', async (_, bad) => {
+    const folder = temporaryFolder(), options = tinyOptions({ totalSteps: 20, maxBadSteps: 3, save: { folder, every: 1 }, adapter: {} });
+    let weights: Float32Array[] = [];
+    const batches = { ...options.batches, batchAt: (step: number) => {
+      if (step === 2) {
+        weights = numbersOf(options.adapted.parameters());
+        [...options.optimizer.state().arrays.values()].at(-1)!.peek()![1] = bad;
+      }
+      return options.batches.batchAt(step);
+    } };
+    const run = train({ ...options, batches }), warnings: string[] = [], failure = (async () => { for await (const event of run) if (event.type === 'warning') warnings.push(event.message); })();
+    await expect(failure).rejects.toMatchObject({ code: 'NON_FINITE_LOSS', details: { badSteps: 3, checkpoint: join(folder, 'checkpoints', 'step-2') } });
+    expect(warnings[0]).toMatch(/step 3 was skipped: the optimizer's state holds no numbers/);
+    expect(numbersOf(options.adapted.parameters())).toEqual(weights);
+    expect(checkpointsIn(folder)).toEqual(['step-1', 'step-2']);
+  });
+
+  it('whose moments are large but finite go on: a sum of squares that overflows is no verdict', async () => {
+    const options = tinyOptions({ totalSteps: 3, adapter: {} });
+    options.optimizer.prepare(options.adapted.model.backend);
+    [...options.optimizer.state().arrays.values()].at(-1)!.peek()![0] = 1e30;
+    expect((await train(options).result).skippedSteps).toBe(0);
+  });
+
+  it('in a page of a paged optimizer end the run at once, since other pages have changed already', async () => {
+    const folder = temporaryFolder(), options = tinyOptions({ totalSteps: 5, hidden: 64, adapter: { ranks: [1, 16, 64] }, optimizerName: 'paged_adamw_32bit', paging: { budgetBytes: 6000, folder }, save: { folder, every: 1 } });
+    const batches = { ...options.batches, batchAt: (step: number) => {
+      const [name, array] = [...options.optimizer.state().arrays].at(-1)!;
+      if (step === 2) array.write(Float32Array.from(array.peek() as Float32Array).fill(NaN, -1) as never);
+      expect(name).toMatch(/\.v$/);
+      return options.batches.batchAt(step);
+    } };
+    const failure = await failureOf(train({ ...options, batches }));
+    expect([failure.code, failure.message]).toEqual(['NON_FINITE', expect.stringMatching(/page of optimizer state \(v\)[\s\S]*go on from the last checkpoint/)]);
+    expect(checkpointsIn(folder)).toEqual(['step-1', 'step-2']);
+  });
+
   it('whose weights are no numbers are not saved over a good checkpoint', async () => {
     const folder = temporaryFolder(), options = tinyOptions({ totalSteps: 4, save: { folder, every: 1 }, adapter: {} });
     const batches = { ...options.batches, batchAt: (step: number) => { if (step === 2) options.adapted.layers[0]!.a.view.data[0] = NaN; return options.batches.batchAt(step); } };

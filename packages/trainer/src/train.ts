@@ -130,7 +130,7 @@ async function stepNow(run: Run): Promise<void> {
 }
 
 /** Counts a skipped step, and gives up after too many in a row. */
-function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { status, loss, gradNorm }: StepOutcome): void {
+function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { status, nonFinite, loss, gradNorm }: StepOutcome): void {
   if (status === 'updated') {
     progress.finalLoss = loss;
     progress.badInARow = 0;
@@ -139,11 +139,12 @@ function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { 
   progress.skippedSteps++;
   if (status === 'no_tokens') return warn('NO_TOKENS', `step ${progress.step} has no token to learn from and was skipped`);
   progress.badInARow++;
-  warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: loss ${loss}, gradient norm ${gradNorm}`);
+  const seen = nonFinite === 'state' ? 'the optimizer\'s state holds no numbers' : `loss ${loss}, gradient norm ${gradNorm}`;
+  warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${seen}`);
   if (progress.badInARow < maxBadSteps) return;
   throw new QdyloraError('NON_FINITE_LOSS', {
-    where: 'train', problem: `expected a finite loss and gradient, got ${progress.badInARow} steps in a row without (step ${progress.step}: loss ${loss}, gradient norm ${gradNorm})`,
-    nextStep: `Use a smaller learning_rate or max_grad_norm.${keeper?.newest ? ` The last good checkpoint is ${keeper.newest}.` : ''}`,
+    where: 'train', problem: `expected a finite loss, gradient and optimizer state, got ${progress.badInARow} steps in a row without (step ${progress.step}: ${seen})`,
+    nextStep: `${nonFinite === 'state' ? 'Go on from a checkpoint of before.' : 'Use a smaller learning_rate or max_grad_norm.'}${keeper?.newest ? ` The last good checkpoint is ${keeper.newest}.` : ''}`,
     details: { step: progress.step, badSteps: progress.badInARow, checkpoint: keeper?.newest ?? null },
   });
 }

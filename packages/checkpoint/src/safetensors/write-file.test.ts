@@ -2,7 +2,7 @@ import * as nodeFs from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { errorOf } from '../test-support/error-of.ts';
-import { MemoryFileSystem } from '../test-support/memory-file-system.ts';
+import { MemoryFileSystem } from '@qdylora/testing/node';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { memoryByteSource } from './byte-source.ts';
 import { safetensorsOf } from './open-safetensors.ts';

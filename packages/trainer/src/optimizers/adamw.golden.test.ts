@@ -22,7 +22,7 @@ function replay(golden: GoldenCase) {
   for (let step = 0; step < golden.facts.steps; step++) {
     parameters.forEach(({ name, gradient }) => { gradient!.data.set(golden.tensor(`gradients:${name}`).f32().subarray(step * gradient!.data.length, (step + 1) * gradient!.data.length)); });
     const sums = backend.memory.allocate('f32', [parameters.length]);
-    sumSquares(backend, parameters, sums);
+    sumSquares(backend, parameters.map(({ gradient }) => gradient!), sums);
     norms.push(globalNorm(sums.data));
     optimizer.step({ learningRate: rates[step]!, gradientScale: clipCoefficient(norms.at(-1)!, clip), rows: null });
     after.push(parameters.map(({ view }) => Float32Array.from(view.data as Float32Array)));

@@ -45,12 +45,13 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     states.dispose();
   };
   return {
-    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, prepare: states.prepare,
+    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare,
     step(update) {
       const backend = states.backend(), { learningRate: rate, gradientScale } = update;
-      states.update(counter.advance(update.rows), (part) => {
+      if (bits === 8) maps.on(backend); // no allocation between the first part's change and the last one's
+      counter.advance(update.rows, (stretches) => states.update(stretches, (part) => {
         stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, epsilon, weightDecay: decays(part.parameter) ? weightDecay : 0, step: part.step }, maps);
-      });
+      }));
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {

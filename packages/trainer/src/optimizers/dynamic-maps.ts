@@ -13,7 +13,7 @@ export function dynamicMaps(): DynamicMaps {
   let held: { readonly backend: Backend; readonly maps: Maps } | null = null;
   return {
     on(backend) {
-      held ??= { backend, maps: { signed: placed(backend, signedDynamicMap()), unsigned: placed(backend, unsignedDynamicMap()) } };
+      held ??= { backend, maps: bothMaps(backend) };
       return held.maps;
     },
     release() {
@@ -23,9 +23,11 @@ export function dynamicMaps(): DynamicMaps {
   };
 }
 
-function placed({ memory }: Backend, levels: Float32Array): ArrayView<'f32'> {
-  const view = memory.allocate('f32', [levels.length]);
-  memory.persist(view);
-  memory.write(view, levels);
-  return view;
+/** Both or none. */
+function bothMaps({ memory }: Backend): Maps {
+  const maps = memory.scoped(() => ({ signed: memory.allocate('f32', [signedDynamicMap().length]), unsigned: memory.allocate('f32', [unsignedDynamicMap().length]) }), (made) => Object.values(made));
+  memory.persist(maps.signed, maps.unsigned);
+  memory.write(maps.signed, signedDynamicMap());
+  memory.write(maps.unsigned, unsignedDynamicMap());
+  return maps;
 }

@@ -26,10 +26,11 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     states.dispose();
   };
   return {
-    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, prepare: states.prepare,
+    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare,
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
-      states.update(counter.advance(rows), (part) => { stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, weightDecay: decays(part.parameter) ? weightDecay : 0 }, maps); });
+      if (bits === 8) maps.on(backend); // as in AdamW
+      counter.advance(rows, (stretches) => states.update(stretches, (part) => { stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, weightDecay: decays(part.parameter) ? weightDecay : 0 }, maps); }));
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
     load({ counts, arrays }) {

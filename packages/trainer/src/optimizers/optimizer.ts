@@ -1,4 +1,4 @@
-import type { Backend, DataOf, DType, Shape } from '@qdylora/contract';
+import type { ArrayView, Backend, DataOf, DType, Shape } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 
 /** Rows `[from, to)` along the first axis. */
@@ -57,12 +57,17 @@ export interface Optimizer extends Disposable {
   /** Bytes of gradients and state in memory together. */
   readonly byteLength: number;
   ledger(): OptimizerLedger;
+  /** The float32 arrays of state that are in memory between updates: what a step looks at before it trusts them. Without it nobody looks. */
+  resident?(): readonly ArrayView<'f32'>[];
   /**
    * Makes the parameters trainable and room for the state; on the same backend it may be called again. `trainStep` and `train` do it.
-   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages.
+   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages; InsufficientMemoryError. Nothing is held then, so it may be called again.
    */
   prepare(backend: Backend): void;
-  /** @throws QdyloraError WRITE_FAILED where a page could not be moved: the state is lost then. */
+  /**
+   * All of it or nothing: what it refuses, and memory that it does not get, leave weights, state and counters as they were.
+   * @throws QdyloraError WRITE_FAILED where a page could not be moved, NON_FINITE where one holds no numbers: the state is lost then.
+   */
   step(update: OptimizerUpdate): void;
   state(): OptimizerState;
   /** @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then. */

@@ -109,6 +109,14 @@ describe('8-bit states', () => {
     const optimizer = prepared(adamw([parameterOf('bias', [5000], new Float32Array(5000))], { learningRate: 1, bits: 8 }), new Array<number>(5000).fill(1));
     expect(() => optimizer.step({ learningRate: 1, gradientScale: 1, rows: [[0, 7]] })).toThrow(/all 5000 entries of bias, whose 8-bit state is in blocks, got 0…7/);
   });
+
+  it('leave counters, weights and states as they were where a step is refused', () => {
+    const optimizer = prepared(adamw([parameterOf('matrix', [16, 256], new Float32Array(4096).fill(1)), parameterOf('bias', [5000], new Float32Array(5000))], { learningRate: 1, bits: 8 }), []);
+    const all = () => ({ counts: optimizer.state().counts, arrays: [...optimizer.state().arrays.values()].map((array) => array.peek()!.slice()), weights: Float32Array.from(optimizer.parameters[0]!.view.data) }), before = all();
+    for (const { gradient } of optimizer.parameters) gradient!.data.fill(1);
+    expect(codeOf(() => optimizer.step({ learningRate: 1, gradientScale: 1, rows: [[0, 7]] }))).toBe('UNSUPPORTED'); // the matrix comes first, and could have been trained in part
+    expect(all()).toEqual(before);
+  });
 });
 
 describe('lion', () => {

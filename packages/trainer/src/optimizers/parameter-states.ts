@@ -2,7 +2,7 @@ import { DTYPE_BYTES, elementCount, elementsOf, QdyloraError, reshaped, rowsOf, 
 import { fill, type Parameter } from '@qdylora/tensor';
 import type { OptimizerLedger, SavedArray, SavedOptimizerState, StateArray } from './optimizer.ts';
 import { openPagedStates, type PagedStates, type PagingOptions } from './paging/paged-states.ts';
-import { planPages, type Page, type PagePlan } from './paging/plan-pages.ts';
+import { planPages, type Page } from './paging/plan-pages.ts';
 import type { StateLayout, StateSpec } from './state-layout.ts';
 import { rowsIn, type RowPart } from './rows-in.ts';
 import type { Stretch } from './step-counter.ts';
@@ -19,9 +19,10 @@ export interface ParameterStates {
   prepare(backend: Backend): void;
   /** @throws QdyloraError BAD_ARGUMENT before `prepare`. */
   backend(): Backend;
-  /** Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in the arrays is kept. */
+  /** Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in the arrays is kept. What is refused is refused before the first call. */
   update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
+  resident(): readonly ArrayView<'f32'>[];
   arrays(): ReadonlyMap<string, StateArray>;
   load(arrays: SavedOptimizerState['arrays']): void;
   dispose(): void;
@@ -45,6 +46,12 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
   /** Runs `body` with the page's arrays; `isChanged`: they are written back. */
   const withPage = (page: HeldPage, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void): void =>
     (page.arrays ? body(page.arrays) : paged!.withPage(page, layouts[page.owner]!, isChanged, body));
+  const release = ({ memory }: Backend, trained: readonly Parameter[], pages: readonly HeldPage[]): void => {
+    for (const parameter of trained) parameter.freeze(memory);
+    for (const page of pages) for (const view of Object.values(page.arrays ?? {})) memory.release(view);
+    paged?.dispose();
+    paged = null;
+  };
   const arrays = (): Map<string, StateArray> => new Map(parameters.flatMap(({ name }, owner) => layouts[owner]!.arrays.map((spec) =>
     [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: held.filter((page) => page.owner === owner), withPage })] as const)));
   return {
@@ -54,16 +61,23 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
       if (on === next) return;
       if (on) throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: `expected the backend that it began on (${on.name}), got ${next.name}` });
       parameters.forEach(assertFloat32);
-      paged = plan.fileBytes > 0 ? openPagedStates(next, plan, paging!) : null; // first: where it fails nothing has changed
-      parameters.forEach((parameter) => { parameter.makeTrainable(next.memory); });
-      held = holdPages(next, plan, layouts);
-      on = next;
+      const frozen = parameters.filter(({ needsGradient }) => !needsGradient), made: HeldPage[] = [];
+      try {
+        paged = plan.fileBytes > 0 ? openPagedStates(next, plan, paging!) : null;
+        parameters.forEach((parameter) => { parameter.makeTrainable(next.memory); });
+        for (const page of plan.pages) made.push(holdPage(next, page, layouts[page.owner]!));
+      } catch (error) { // all or nothing: a caller may free memory and try again
+        release(next, frozen, made);
+        throw error;
+      }
+      [held, on] = [made, next];
     },
     update(stretches, visit) {
-      const step = { parameters, layouts, stretches, visit };
-      for (const page of held) updatePage(page, step, withPage);
+      const work = held.map((page) => ({ page, parts: stretches.flatMap((stretch) => rowsIn(page, stretch, parameters[page.owner]!, layouts[page.owner]!)) })).filter(({ parts }) => parts.length > 0);
+      for (const { page, parts } of work) updatePage(page, parts, { parameter: parameters[page.owner]!, layout: layouts[page.owner]!, visit, withPage });
     },
     ledger: () => ({ residentBytes: on ? plan.residentBytes : 0, pagedBytes: on ? plan.pagedBytes : 0, pageIns: paged?.pageIns ?? 0, waitSeconds: paged?.waitSeconds ?? 0 }),
+    resident: () => held.flatMap(({ arrays: own }) => Object.values(own ?? {}).filter((view): view is F32 => view.dtype === 'f32')),
     load(saved) {
       const own = arrays();
       for (const [name, array] of own) checkSaved(name, array, saved.get(name));
@@ -71,22 +85,18 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
     },
     dispose() {
       if (!on) return;
-      for (const parameter of parameters) parameter.freeze(on.memory);
-      for (const page of held) for (const view of Object.values(page.arrays ?? {})) on.memory.release(view);
-      paged?.dispose();
-      [held, on, paged] = [[], null, null];
+      release(on, parameters, held);
+      [held, on] = [[], null];
     },
   };
 }
 
 type WithPage = (page: HeldPage, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void) => void;
 
-interface UpdateOfPages { readonly parameters: readonly Parameter[]; readonly layouts: readonly StateLayout[]; readonly stretches: readonly Stretch[]; readonly visit: (part: StatePart) => void }
+interface PageUpdate { readonly parameter: Parameter; readonly layout: StateLayout; readonly visit: (part: StatePart) => void; readonly withPage: WithPage }
 
-/** A page is brought in once, and only where a stretch has rows of it. */
-function updatePage(page: HeldPage, { parameters, layouts, stretches, visit }: UpdateOfPages, withPage: WithPage): void {
-  const parameter = parameters[page.owner]!, layout = layouts[page.owner]!, parts = stretches.flatMap((stretch) => rowsIn(page, stretch, parameter, layout));
-  if (parts.length === 0) return;
+/** Brings a page in once and updates its parts. */
+function updatePage(page: HeldPage, parts: readonly RowPart[], { parameter, layout, visit, withPage }: PageUpdate): void {
   const shape = [layout.rows, ...layout.row], weight = reshaped(parameter.view as F32, shape), gradient = reshaped(parameter.gradient!, shape);
   withPage(page, true, (arrays) => {
     for (const { from, to, step } of parts) {
@@ -98,9 +108,17 @@ function updatePage(page: HeldPage, { parameters, layouts, stretches, visit }: U
 
 const partOf = <D extends DType>(view: ArrayView<D>, { from, to }: Pick<RowPart, 'from' | 'to'>): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));
 
-const holdPages = (backend: Backend, { pages }: PagePlan, layouts: readonly StateLayout[]): HeldPage[] => pages.map((page) => ({
-  ...page, arrays: page.offset === null ? Object.fromEntries(layouts[page.owner]!.arrays.map((spec) => [spec.kind, zeros(backend, spec, page.to - page.from)])) : null,
-}));
+function holdPage(backend: Backend, page: Page, { arrays }: StateLayout): HeldPage {
+  if (page.offset !== null) return { ...page, arrays: null };
+  const made: Record<string, ArrayView> = {};
+  try {
+    for (const spec of arrays) made[spec.kind] = zeros(backend, spec, page.to - page.from);
+  } catch (error) {
+    for (const view of Object.values(made)) backend.memory.release(view);
+    throw error;
+  }
+  return { ...page, arrays: made };
+}
 
 /** Zero bytes are a state of zeros, in 8 bits too: every scale is 0. */
 function zeros(backend: Backend, { dtype, row }: StateSpec, rows: number): ArrayView {

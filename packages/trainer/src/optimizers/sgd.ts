@@ -1,8 +1,8 @@
-import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { assertArgument, elementCount, reshaped, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import type { Optimizer } from './optimizer.ts';
-import { parameterStates } from './parameter-states.ts';
+import { parameterStates, type StatePart } from './parameter-states.ts';
 import { float32Layout } from './state-layout.ts';
 import { stepCounter } from './step-counter.ts';
 
@@ -29,16 +29,12 @@ export function sgd(parameters: readonly Parameter[], { learningRate, momentum =
   assertArgument(Number.isFinite(weightDecay) && weightDecay >= 0, 'sgd', `expected a number ≥ 0 for weight_decay, got ${weightDecay}`);
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : [])), counter = stepCounter();
   return {
-    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
+    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
-      states.update(counter.advance(rows), ({ parameter, weight, gradient, arrays }) => {
-        backend.memory.scoped(() => {
-          const direction = scaled(backend, gradient, gradientScale);
-          if (weightDecay > 0 && decays(parameter)) runOp(backend, addInto, { x: scaled(backend, weight, weightDecay) }, {}, { sum: direction });
-          if (arrays.velocity) follow(backend, arrays.velocity as F32, direction, momentum);
-          runOp(backend, addInto, { x: scaled(backend, direction, -rate) }, {}, { sum: weight });
-        });
+      backend.memory.scoped(() => {
+        const step = { ...room(backend, parameters), scale: factorOf(backend, gradientScale), decay: factorOf(backend, weightDecay), momentum: factorOf(backend, momentum), minusRate: factorOf(backend, -rate) };
+        counter.advance(rows, (stretches) => states.update(stretches, (part) => { stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter)); }));
       });
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
@@ -49,14 +45,31 @@ export function sgd(parameters: readonly Parameter[], { learningRate, momentum =
   };
 }
 
-/** velocity ← momentum · velocity + direction, and direction ← velocity. */
-function follow(backend: Backend, velocity: F32, direction: F32, momentum: number): void {
-  runOp(backend, addInto, { x: scaled(backend, velocity, momentum) }, {}, { sum: direction });
-  runOp(backend, copy, { x: direction }, {}, { y: velocity });
+/** What one step works with; all of it is there before the first weight changes. */
+interface Step { readonly direction: F32; readonly product: F32; readonly scale: F32; readonly decay: F32; readonly momentum: F32; readonly minusRate: F32 }
+
+/** Two arrays of the largest parameter's size. */
+function room({ memory }: Backend, parameters: readonly Parameter[]): Pick<Step, 'direction' | 'product'> {
+  const most = Math.max(...parameters.map(({ view }) => elementCount(view.shape)));
+  return { direction: memory.allocate('f32', [most]), product: memory.allocate('f32', [most]) };
 }
 
-/** factor · x, in the current scope. */
-function scaled(backend: Backend, x: F32, factor: number): F32 {
-  const { y } = runOp(backend, fill, {}, { value: factor, shape: [1] });
-  return runOp(backend, scaleBy, { x, factor: y }, {}).y;
+const factorOf = (backend: Backend, value: number): F32 => runOp(backend, fill, {}, { value, shape: [1] }).y;
+
+function stepPart(backend: Backend, { weight, gradient, arrays }: StatePart, step: Step, hasDecay: boolean): void {
+  const like = (whole: F32): F32 => reshaped(rowsOf(whole, 0, elementCount(weight.shape)), weight.shape), direction = like(step.direction), product = like(step.product);
+  runOp(backend, scaleBy, { x: gradient, factor: step.scale }, {}, { y: direction });
+  if (hasDecay) add(backend, weight, step.decay, { product, sum: direction });
+  if (arrays.velocity) {
+    const velocity = arrays.velocity as F32;
+    add(backend, velocity, step.momentum, { product, sum: direction });
+    runOp(backend, copy, { x: direction }, {}, { y: velocity });
+  }
+  add(backend, direction, step.minusRate, { product, sum: weight });
+}
+
+/** sum ← sum + factor · x */
+function add(backend: Backend, x: F32, factor: F32, { product, sum }: { readonly product: F32; readonly sum: F32 }): void {
+  runOp(backend, scaleBy, { x, factor }, {}, { y: product });
+  runOp(backend, addInto, { x: product }, {}, { sum });
 }

@@ -5,37 +5,46 @@ export interface Stretch { readonly from: number; readonly to: number; readonly 
 
 /** Counts updates by row: under `newest_block` rows are trained at different steps, and Adam's bias correction belongs to each row's own count. */
 export interface StepCounter {
-  /** Counts one update of these rows (null: all) and says where which count holds now. */
-  advance(rows: readonly RowRange[] | null): Stretch[];
+  /** Says where which count holds once these rows (null: all) have had one more update, runs `update`, and counts it. Where `update` throws, nothing was counted. */
+  advance(rows: readonly RowRange[] | null, update: (stretches: readonly Stretch[]) => void): void;
   counts(): StepCounts;
   load(counts: StepCounts): void;
 }
 
 export function stepCounter(): StepCounter {
-  let rowCounts: number[] = [], rest = 0;
-  const stretches = (from: number, to: number): Stretch[] => {
-    const found: Stretch[] = [];
-    for (let row = from; row < to;) {
-      let end = row + 1;
-      while (end < to && rowCounts[end] === rowCounts[row]) end++;
-      found.push({ from: row, to: end, step: rowCounts[row]! });
-      row = end;
-    }
-    return found;
-  };
-  const advanceAll = (): Stretch[] => {
-    rest++;
-    rowCounts = rowCounts.map((count) => count + 1);
-    return [...stretches(0, rowCounts.length), { from: rowCounts.length, to: Infinity, step: rest }];
-  };
-  const advanceRange = ([from, to]: RowRange): Stretch[] => {
-    while (rowCounts.length < to) rowCounts.push(rest);
-    for (let row = from; row < to; row++) rowCounts[row]!++;
-    return stretches(from, to);
-  };
+  let held: StepCounts = { rows: [], rest: 0 };
   return {
-    advance: (rows) => (rows ? rows.flatMap(advanceRange) : advanceAll()),
-    counts: () => ({ rows: [...rowCounts], rest }),
-    load: (counts) => { rowCounts = [...counts.rows]; rest = counts.rest; },
+    advance(rows, update) {
+      const next = { rows: [...held.rows], rest: held.rest }, stretches = rows ? rows.flatMap((range) => advanceRange(next, range)) : advanceAll(next);
+      update(stretches);
+      held = next;
+    },
+    counts: () => ({ rows: [...held.rows], rest: held.rest }),
+    load: (counts) => { held = { rows: [...counts.rows], rest: counts.rest }; },
   };
+}
+
+interface Counts { rows: number[]; rest: number }
+
+function advanceAll(counts: Counts): Stretch[] {
+  counts.rest++;
+  counts.rows = counts.rows.map((count) => count + 1);
+  return [...stretchesOf(counts.rows, 0, counts.rows.length), { from: counts.rows.length, to: Infinity, step: counts.rest }];
+}
+
+function advanceRange({ rows, rest }: Counts, [from, to]: RowRange): Stretch[] {
+  while (rows.length < to) rows.push(rest);
+  for (let row = from; row < to; row++) rows[row]!++;
+  return stretchesOf(rows, from, to);
+}
+
+function stretchesOf(rows: readonly number[], from: number, to: number): Stretch[] {
+  const found: Stretch[] = [];
+  for (let row = from; row < to;) {
+    let end = row + 1;
+    while (end < to && rows[end] === rows[row]) end++;
+    found.push({ from: row, to: end, step: rows[row]! });
+    row = end;
+  }
+  return found;
 }

@@ -1,4 +1,5 @@
-import { QdyloraError, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { elementsOf, QdyloraError, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { sumOfSquares } from '@qdylora/tensor';
 import type { StateLayout } from '../state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
 import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
@@ -24,14 +25,29 @@ export interface PagedStates {
  *
  * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file cannot be read into.
  */
-export function openPagedStates({ memory, name }: Backend, { fileBytes, slot }: PagePlan, { folder, reserve }: PagingOptions): PagedStates {
+export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan, { folder, reserve }: PagingOptions): PagedStates {
+  const { memory, name } = backend, squares = viewOf('f32', [1], new Float32Array(1)); // JavaScript's own memory: a step must not fail to get it
   if (!memory.isHost) throw new QdyloraError('UNSUPPORTED', { where: 'optimizer', problem: `expected host memory for a paged optimizer, got the backend ${name}`, nextStep: 'Choose an optimizer that is not paged.' });
   const store = openPageFile({ folder, byteLength: fileBytes, reserve }), arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
-  for (const [key, { dtype, elements }] of slot) {
-    const view = memory.allocate(dtype, [elements]);
-    memory.persist(view);
-    arrays.set(key, view);
+  const dispose = (): void => {
+    store.dispose();
+    for (const view of arrays.values()) memory.release(view);
+  };
+  try {
+    for (const [key, { dtype, elements }] of slot) {
+      const view = memory.allocate(dtype, [elements]);
+      memory.persist(view);
+      arrays.set(key, view);
+    }
+  } catch (error) {
+    dispose();
+    throw error;
   }
+  const assertNumbers = (view: ArrayView, kind: string): void => {
+    if (view.dtype !== 'f32') return;
+    runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
+    if (!Number.isFinite(squares.data[0]) && !elementsOf(view).every(Number.isFinite)) throw lostState(kind);
+  };
   let pageIns = 0, waitSeconds = 0;
   const timed = (move: () => void): void => {
     const start = performance.now();
@@ -45,12 +61,14 @@ export function openPagedStates({ memory, name }: Backend, { fileBytes, slot }: 
       const views = layout.arrays.map((spec) => [spec.kind, viewOf(spec.dtype, [to - from, ...spec.row], arrays.get(slotKey(spec))!.data)] as const), all = views.map(([, view]) => view);
       timed(() => { store.read(offset!, all); });
       pageIns++;
+      for (const [kind, view] of views) assertNumbers(view, kind);
       body(Object.fromEntries(views));
       if (isChanged) timed(() => { store.write(offset!, all); });
     },
-    dispose() {
-      store.dispose();
-      for (const view of arrays.values()) memory.release(view);
-    },
+    dispose,
   };
 }
+
+const lostState = (kind: string): QdyloraError => new QdyloraError('NON_FINITE', {
+  where: 'optimizer', problem: `expected numbers in a page of optimizer state (${kind}), got others`, nextStep: 'The state is lost: go on from the last checkpoint.', details: { kind },
+});

@@ -1,42 +1,60 @@
+import type * as nodeFs from 'node:fs';
 import { dirname, basename } from 'node:path';
-import type { FileSystem } from '../write/file-system.ts';
+import { createRng } from '@qdylora/contract';
 
 interface FileNode { kind: 'file'; data: Uint8Array; durable: Uint8Array }
-interface FolderNode { kind: 'folder'; entries: Map<string, Node>; durable: Map<string, Node> }
+/** `states`: the entries as they were last synced, and after each change since. */
+interface FolderNode { kind: 'folder'; entries: Map<string, Node>; states: Map<string, Node>[] }
 type Node = FileNode | FolderNode;
+
+/**
+ * What a power cut does to what was not synced: it is all `lost`, or all `kept`; `mixed`: each file is there or not, and each folder has the first so many of its changes (a change
+ * of names is one entry of a journal); `torn`: as mixed, and of a file that is there each sector is new, old, or garbage.
+ */
+export type PowerCut = 'lost' | 'kept' | 'mixed' | 'torn';
+export const POWER_CUTS: readonly PowerCut[] = ['lost', 'kept', 'mixed', 'torn'];
+
+/** Smaller than a disk's, so that small files tear too. */
+const SECTOR_BYTES = 64;
 
 /** Thrown at the moment of a crash, and by every call after it: no clean-up code gets to run. */
 export class Crash extends Error {}
 
 /** A file system that remembers what was synced: a write is lost in a power cut until fsync of the file, and a name until fsync of its folder. */
 export class MemoryFileSystem {
-  /** The calls that `FileSystem` names. */
-  readonly fs = this as unknown as FileSystem;
-  /** Calls so far that changed something or made it durable. */
+  /** The calls that saving a checkpoint needs. */
+  readonly fs = this as unknown as typeof nodeFs;
+  /** Calls so far, those that only look included. */
   calls = 0;
   private readonly root = newFolder();
   private readonly open = new Map<number, { readonly node: Node; readonly path: string }>();
   private nextFd = 3;
   private failing: { readonly call: number; readonly error: string } | null = null;
 
-  /** From now on the call number `call` fails: with a system error, or as a crash. */
+  /** The call number `call` fails: with a system error, as a `crash`, or, where it writes, by taking one byte (`short`). */
   failAt(call: number, error: string): void {
     this.failing = { call, error };
   }
 
-  /** The power comes back: what `survives` says of each file and folder is kept, the rest is as it was when last synced. */
-  restart(survives: () => boolean): void {
+  /** The power comes back, after a cut of this kind; a seed decides what is left to chance. */
+  restart(cut: PowerCut, seed = 0): void {
+    const rng = createRng(seed);
+    let drawn = 0;
     this.failing = null;
     this.open.clear();
-    settle(this.root, survives);
+    settle(this.root, cut, () => rng.uniform(drawn++));
+  }
+
+  /** Every file by its path. */
+  files(node: Node = this.root, path = ''): [string, Uint8Array][] {
+    return node.kind === 'file' ? [[path, node.data]] : [...node.entries].flatMap(([name, inner]) => this.files(inner, `${path}/${name}`));
   }
 
   openSync(path: string, flags: string): number {
-    this.alive();
+    this.step(path);
     if (flags === 'wx') {
-      this.step(path);
       if (this.find(path)) throw fault('EEXIST', path);
-      this.folderAt(dirname(path)).entries.set(basename(path), { kind: 'file', data: new Uint8Array(0), durable: new Uint8Array(0) });
+      this.change(dirname(path), basename(path), { kind: 'file', data: new Uint8Array(0), durable: new Uint8Array(0) });
     }
     this.open.set(this.nextFd, { node: this.get(path), path });
     return this.nextFd++;
@@ -46,14 +64,18 @@ export class MemoryFileSystem {
   writeSync(fd: number, bytes: Uint8Array, offset: number, length: number): number {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
-    const wrote = Math.ceil(length / 2), file = node as FileNode;
-    file.data = Uint8Array.from([...file.data, ...bytes.subarray(offset, offset + wrote)]);
+    const isShort = this.failing?.error === 'short' && this.calls === this.failing.call, wrote = isShort ? Math.min(1, length) : Math.ceil(length / 2), file = node as FileNode;
+    const data = new Uint8Array(file.data.length + wrote);
+    data.set(file.data);
+    data.set(bytes.subarray(offset, offset + wrote), file.data.length);
+    file.data = data;
     return wrote;
   }
 
   readSync(fd: number, target: Uint8Array, offset: number, length: number, position: number): number {
-    this.alive();
-    const piece = (this.open.get(fd)!.node as FileNode).data.subarray(position, position + length);
+    const { node, path } = this.open.get(fd)!;
+    this.step(path);
+    const piece = (node as FileNode).data.subarray(position, position + length);
     target.set(piece, offset);
     return piece.length;
   }
@@ -62,7 +84,7 @@ export class MemoryFileSystem {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
     if (node.kind === 'file') node.durable = node.data;
-    else node.durable = new Map(node.entries);
+    else node.states = [new Map(node.entries)];
   }
 
   closeSync(fd: number): void {
@@ -75,42 +97,45 @@ export class MemoryFileSystem {
     this.step(from);
     const node = this.get(from), there = this.find(to);
     if (there?.kind === 'folder' && there.entries.size > 0) throw fault('ENOTEMPTY', to);
+    if (dirname(from) !== dirname(to)) throw fault('EXDEV', to); // two folders would be two changes
     this.folderAt(dirname(from)).entries.delete(basename(from));
-    this.folderAt(dirname(to)).entries.set(basename(to), node);
+    this.change(dirname(to), basename(to), node);
   }
 
   rmSync(path: string): void {
     this.step(path);
-    const parent = this.find(dirname(path));
-    if (parent?.kind === 'folder') parent.entries.delete(basename(path));
+    if (this.find(path)) this.change(dirname(path), basename(path), null);
   }
 
   mkdirSync(path: string, options?: { recursive?: boolean }): string | undefined {
-    this.alive();
+    this.step(path);
     if (this.find(path) && options?.recursive) return undefined;
     if (this.find(path)) throw fault('EEXIST', path);
     const made = options?.recursive ? this.mkdirSync(dirname(path), options) : undefined;
-    this.step(path);
-    this.folderAt(dirname(path)).entries.set(basename(path), newFolder());
+    this.change(dirname(path), basename(path), newFolder());
     return made ?? path;
   }
 
   readdirSync(path: string, options?: { withFileTypes?: boolean }): unknown {
-    this.alive();
+    this.step(path);
     const entries = [...this.folderAt(path).entries];
     return options?.withFileTypes ? entries.map(([name, node]) => ({ name, ...kindOf(node) })) : entries.map(([name]) => name);
   }
 
+  /** Says false where it cannot tell, as Node's does, so it never fails. */
   existsSync(path: string): boolean {
+    this.alive();
     return this.find(path) !== undefined;
   }
 
   lstatSync(path: string): unknown {
+    this.step(path);
     const node = this.get(path);
     return { ...kindOf(node), size: node.kind === 'file' ? node.data.length : 0, mtimeMs: 0 };
   }
 
   readFileSync(path: string): string {
+    this.step(path);
     return Buffer.from((this.get(path) as FileNode).data).toString('utf8');
   }
 
@@ -118,7 +143,15 @@ export class MemoryFileSystem {
     this.calls++;
     if (!this.failing || this.calls < this.failing.call) return;
     if (this.failing.error === 'crash') throw new Crash(path);
-    if (this.calls === this.failing.call) throw fault(this.failing.error, path);
+    if (this.failing.error !== 'short' && this.calls === this.failing.call) throw fault(this.failing.error, path);
+  }
+
+  /** One entry of a folder's journal; null removes. */
+  private change(folder: string, name: string, node: Node | null): void {
+    const at = this.folderAt(folder);
+    if (node) at.entries.set(name, node);
+    else at.entries.delete(name);
+    at.states.push(new Map(at.entries));
   }
 
   private alive(): void {
@@ -146,15 +179,28 @@ export class MemoryFileSystem {
 
 const fault = (code: string, path: string): Error => Object.assign(new Error(`${code}: simulated, ${path}`), { code });
 const kindOf = (node: Node) => ({ isFile: () => node.kind === 'file', isDirectory: () => node.kind === 'folder' });
-const newFolder = (): FolderNode => ({ kind: 'folder', entries: new Map<string, Node>(), durable: new Map<string, Node>() });
+const newFolder = (): FolderNode => ({ kind: 'folder', entries: new Map<string, Node>(), states: [new Map<string, Node>()] });
 
-function settle(node: Node, survives: () => boolean): void {
+function settle(node: Node, cut: PowerCut, draw: () => number): void {
   if (node.kind === 'file') {
-    if (!survives()) node.data = node.durable;
+    if (node.data !== node.durable) node.data = fileAfter(cut, node, draw);
     node.durable = node.data;
     return;
   }
-  if (!survives()) node.entries = new Map(node.durable);
-  node.durable = new Map(node.entries);
-  for (const inner of node.entries.values()) settle(inner, survives);
+  const { states } = node, last = states.length - 1;
+  node.entries = new Map(states[cut === 'kept' ? last : cut === 'lost' ? 0 : Math.floor(draw() * states.length)]);
+  node.states = [new Map(node.entries)];
+  for (const inner of node.entries.values()) settle(inner, cut, draw);
+}
+
+function fileAfter(cut: PowerCut, { data, durable }: FileNode, draw: () => number): Uint8Array {
+  if (cut === 'kept' || (cut === 'mixed' && draw() < 0.5)) return data;
+  if (cut !== 'torn') return durable;
+  const torn = data.slice();
+  for (let at = 0; at < torn.length; at += SECTOR_BYTES) {
+    const sector = torn.subarray(at, at + SECTOR_BYTES), luck = draw();
+    if (luck < 1 / 3) sector.set(durable.subarray(at, at + sector.length));
+    else if (luck < 2 / 3) sector.forEach((_, i) => { sector[i] = Math.floor(draw() * 256); });
+  }
+  return torn;
 }
