@@ -1,31 +1,30 @@
 /** The free stretches of one region, sorted by offset; neighbours are joined when a block comes back. */
-export class FreeList {
-  readonly buffer: ArrayBufferLike;
+export class FreeList<R> {
+  /** What the system gave. */
+  readonly region: R;
+  readonly byteLength: number;
+  /** End of the furthest block that there ever was: behind it nothing was written. */
+  touchedBytes = 0;
   private readonly offsets: number[] = [0];
   private readonly sizes: number[];
 
-  constructor(buffer: ArrayBufferLike) {
-    this.buffer = buffer;
-    this.sizes = [buffer.byteLength];
+  constructor(region: R, byteLength: number) {
+    this.region = region;
+    this.byteLength = byteLength;
+    this.sizes = [byteLength];
   }
 
   /** True where nothing is taken. */
-  get isEmpty(): boolean { return this.sizes[0] === this.buffer.byteLength; }
+  get isEmpty(): boolean { return this.sizes[0] === this.byteLength; }
 
-  /** Size of the smallest stretch that holds `bytes`, or Infinity. */
-  smallestFor(bytes: number): number {
-    let best = Infinity;
-    for (const size of this.sizes) if (size >= bytes && size < best) best = size;
-    return best;
-  }
-
-  /** Offset of the smallest stretch that holds `bytes`, or −1. */
+  /** Offset of the first stretch that holds `bytes`, or −1. */
   take(bytes: number): number {
-    const i = this.sizes.indexOf(this.smallestFor(bytes));
+    const i = this.sizes.findIndex((size) => size >= bytes);
     if (i < 0) return -1;
     const offset = this.offsets[i]!;
     if (this.sizes[i] === bytes) { this.offsets.splice(i, 1); this.sizes.splice(i, 1); }
     else { this.offsets[i] = offset + bytes; this.sizes[i]! -= bytes; }
+    this.touchedBytes = Math.max(this.touchedBytes, offset + bytes);
     return offset;
   }
 

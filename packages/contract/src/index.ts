@@ -1,6 +1,9 @@
+export * from './arena.ts';
 export * from './array-view.ts';
 export * from './backend.ts';
 export * from './bfloat16.ts';
+export * from './dry-backend.ts';
+export * from './dry-memory.ts';
 export * from './dtype.ts';
 export * from './errors.ts';
 export * from './float16.ts';
@@ -10,6 +13,7 @@ export * from './kernel.ts';
 export * from './memory.ts';
 export * from './op.ts';
 export * from './packed-weight.ts';
+export type { RegionOptions } from './regions.ts';
 export * from './rng.ts';
 export * from './run-op.ts';
 export * from './shape.ts';

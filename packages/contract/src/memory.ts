@@ -2,8 +2,8 @@ import type { ArrayView } from './array-view.ts';
 import type { DataOf, DType } from './dtype.ts';
 import type { Shape } from './shape.ts';
 
-/** Bytes now in use, the most that were in use since the last reset, and what is held from the system. */
-export interface MemoryUsage { readonly liveBytes: number; readonly peakBytes: number; readonly reservedBytes: number }
+/** Bytes now in use, the most that were in use since the last reset, what is held from the system, and how much of that any array has ever lain in: the system counts only those. */
+export interface MemoryUsage { readonly liveBytes: number; readonly peakBytes: number; readonly reservedBytes: number; readonly touchedBytes: number }
 
 /**
  * Where a backend keeps arrays. Allocations belong to the innermost open scope and end with it, so a step's temporaries die with the step;
@@ -25,6 +25,8 @@ export interface Memory extends Disposable {
   /** Copies values out; the one place where a caller waits for enqueued work. */
   read<D extends DType>(view: ArrayView<D>): Promise<DataOf[D]>;
   write<D extends DType>(view: ArrayView<D>, values: ArrayLike<number>): void;
+  /** Lets `body` make a fresh array's values: where they lie, if that is host memory, else on the way there. A memory without bytes never asks for them. */
+  fill<D extends DType>(view: ArrayView<D>, body: (values: DataOf[D]) => void): void;
   usage(): MemoryUsage;
   resetPeak(): void;
   /** Gives what is held and not in use back to the system, as far as it can be given back; views in use stay as they are. */

@@ -6,6 +6,6 @@ import * as contract from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
   const values = await runReadme(readme as string, { '@qdylora/contract': contract });
-  expect(values.length).toBe(4);
+  expect(values.length).toBe(5);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

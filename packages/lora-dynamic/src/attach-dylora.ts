@@ -4,6 +4,7 @@ import { activeAt, type AdaptableModel, type Adapted, type AttachReport } from '
 import { resolveAdapterConfig, type AdapterConfig, type TargetModules } from './adapter-config.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { DyLoraLinear } from './dylora-linear.ts';
+import { initializeAdapter } from './initialize.ts';
 
 /**
  * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank begins as the base model.
@@ -20,7 +21,8 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     if (!matched.includes(layer)) return layer;
     const a = memory.allocate('f32', [ranks.maxRank, layer.inFeatures]), b = memory.allocate('f32', [ranks.maxRank, layer.outFeatures]);
     memory.persist(a, b);
-    layers.push(new DyLoraLinear(layer, a, b, resolved, rng));
+    initializeAdapter(memory, { a, b }, rng.named(`init.${layer.name}`));
+    layers.push(new DyLoraLinear(layer, a, b, resolved));
     return layers.at(-1)!;
   });
   return {

@@ -1,9 +1,8 @@
-import { rowsOf, type ArrayView, type Rng } from '@qdylora/contract';
+import { rowsOf, type ArrayView } from '@qdylora/contract';
 import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type DifferentiableOp, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
 import { adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, layerOperands, numbered, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
-import { initializeAdapter } from './initialize.ts';
 import { scaleAt } from './scaling.ts';
 
 type F32Tensor = Tensor<ArrayView<'f32'>>;
@@ -19,14 +18,13 @@ export class DyLoraLinear implements LinearLike {
   private readonly config: ResolvedAdapterConfig;
   private readonly dropoutName: string;
 
-  constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig, rng: Rng) {
+  constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
     this.name = base.name;
     this.base = base;
     this.a = new Parameter(`${base.name}.lora_A`, a);
     this.b = new Parameter(`${base.name}.lora_B`, b);
     this.config = config;
     this.dropoutName = `dropout.${base.name}`;
-    initializeAdapter(a, b, rng.named(`init.${base.name}`));
   }
 
   get inFeatures(): number { return this.base.inFeatures; }

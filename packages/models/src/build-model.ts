@@ -6,6 +6,7 @@ import { familyOf } from './families/index.ts';
 import { checkpointWeights } from './weights/checkpoint-weights.ts';
 import type { Quantization } from './weights/quantization.ts';
 import { randomWeights } from './weights/random-weights.ts';
+import { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
 
 export interface BuildOptions {
   readonly backend: Backend;
@@ -38,4 +39,14 @@ export async function buildModel(checkpoint: Checkpoint, { backend, quantization
 export function initializeModel(config: Readonly<Record<string, unknown>>, { backend, seed = 0, name = 'random' }: { backend: Backend; seed?: number; name?: string }): CausalLm {
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
   return createCausalLm(family, resolved, buildDecoder(family, resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
+}
+
+/**
+ * The model of a `config.json` as shapes alone, of any size, in the books of a dry backend: everything that a model does runs on it, and computes nothing.
+ *
+ * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED
+ */
+export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', ...options }: ShapeWeightsOptions & { readonly backend: Backend; readonly name?: string }): CausalLm {
+  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
+  return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights(options)), options.backend, name);
 }

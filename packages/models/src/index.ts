@@ -10,7 +10,7 @@ export * from './generate/generate.ts';
 export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
 export { locateWeights, type LocatedWeight } from './weights/locate-weights.ts';
-export { shapeWeights } from './weights/shape-weights.ts';
+export { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
 export type { Quantization } from './weights/quantization.ts';
 export { quantizeOn } from './weights/quantization.ts';
 export type { Values } from './weights/read-values.ts';

@@ -21,4 +21,5 @@ export { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize
 export type { SourceDtype } from './quant-state.ts';
 export { quantizeFp4 } from './quantize-fp4.ts';
 export { quantizeNf4 } from './quantize-nf4.ts';
+export { shapeMatrix, type ShapeMatrixOptions } from './shape-matrix.ts';
 export { tileMatrix, untileMatrix } from './tile-matrix.ts';

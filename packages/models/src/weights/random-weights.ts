@@ -7,7 +7,7 @@ export function randomWeights(backend: Backend, rng: Rng, standardDeviation: num
   const filled = (name: string, shape: readonly number[], value: (i: number) => number): Parameter => {
     const view: ArrayView<'f32'> = backend.memory.allocate('f32', shape);
     backend.memory.persist(view);
-    backend.memory.write(view, Float32Array.from({ length: view.data.length }, (_, i) => value(i)));
+    backend.memory.fill(view, (values) => { for (let i = 0; i < values.length; i++) values[i] = value(i); });
     return new Parameter(name, view);
   };
   const normal = (name: string, shape: readonly number[]): Parameter => {

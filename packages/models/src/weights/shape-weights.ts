@@ -1,16 +1,43 @@
-import { contiguousStrides, typedArray, type ArrayView } from '@qdylora/contract';
+import { elementCount, runOp, shapeOnly, type ArrayView, type Backend, type DType, type Shape } from '@qdylora/contract';
+import { packedWeight, quantizeBlockwise, quantizeScales, shapeMatrix, type QuantizedMatrix } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
+import type { Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
+export interface ShapeWeightsOptions {
+  /** A dry one: its books then hold every array of the weights, and what loading them needs on the way. Without it there is no memory at all. */
+  readonly backend?: Backend;
+  /** How the books count linear layers; `none` by default. */
+  readonly quantization?: Quantization;
+  /** How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by default. */
+  readonly dtype?: 'f32' | 'bf16';
+}
+
 /** Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be computed with them. */
-export function shapeWeights(): WeightSource {
-  const parameter = (name: string, shape: readonly number[]): Parameter => new Parameter(name, shapeOnly(shape));
+export function shapeWeights({ backend, quantization = { kind: 'none' }, dtype = 'f32' }: ShapeWeightsOptions = {}): WeightSource {
+  const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> => (backend ? kept(backend, type, shape) : shapeOnly(type, shape));
+  const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter => new Parameter(name, array(type, shape));
   return {
-    linear: (name, shape, { bias = false } = {}) => new Linear(name, parameter(`${name}.weight`, shape), bias ? parameter(`${name}.bias`, [shape[0]]) : null),
-    table: (name, shape) => parameter(`${name}.weight`, shape),
+    linear(name, shape, { bias = false } = {}) {
+      const weight = backend && quantization.kind !== 'none' ? packedWeight(packed(backend, quantization, { shape, dtype })) : parameter(`${name}.weight`, shape, dtype);
+      return new Linear(name, weight, bias ? parameter(`${name}.bias`, [shape[0]]) : null);
+    },
+    table: (name, shape) => parameter(`${name}.weight`, shape, dtype),
     vector: (name, size) => parameter(name, [size]),
   };
 }
 
-/** A float32 array that is only a shape. */
-const shapeOnly = (shape: readonly number[]): ArrayView<'f32'> => ({ dtype: 'f32', shape, strides: contiguousStrides(shape), data: typedArray('f32', null, 0, 0) });
+function kept<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): ArrayView<D> {
+  const view = memory.allocate(dtype, shape);
+  memory.persist(view);
+  return view;
+}
+
+/** A packed matrix, and the arrays on the way to it, by the ops that `quantizeOn` runs. */
+function packed(backend: Backend, { kind, blockSize = 64, doubleQuantization = true }: Quantization, { shape, dtype }: { readonly shape: readonly [number, number]; readonly dtype: 'f32' | 'bf16' }): QuantizedMatrix {
+  return backend.memory.scoped(() => {
+    const { absmax } = runOp(backend, quantizeBlockwise, { values: backend.memory.allocate(dtype, [elementCount(shape)]) as ArrayView<'f32'> }, { kind: kind as 'nf4', blockSize });
+    if (doubleQuantization) runOp(backend, quantizeScales, { absmax }, {});
+    return shapeMatrix({ kind: kind as 'nf4', shape, blockSize, doubleQuantization, tiled: backend.packedLayout === 'tiles', array: (type, own) => kept(backend, type, own) });
+  });
+}

@@ -13,7 +13,7 @@ import type { AssembledRun } from './stages/assemble-run.ts';
 import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
 import type { OpProfile } from './stages/op-profile.ts';
-import { createJudge, type Judge, type Judgement } from './stages/judge-run.ts';
+import { createJudge, JUDGED_TOKENS, type Judge, type Judgement } from './stages/judge-run.ts';
 import type { RunData } from './stages/load-data.ts';
 import { openRun } from './stages/open-run.ts';
 import { openSource, type ModelSource } from './stages/open-source.ts';
@@ -58,9 +58,6 @@ export function finetune({ signal, ...options }: FinetuneOptions): FinetuneRun {
 const MOST_WAITING_STEPS = 4096;
 
 interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly emit: (event: FinetuneEvent) => void }
-
-/** Tokens of one judging pass: half of what is fastest, so that judging needs no memory beyond a training step's. */
-const JUDGED_TOKENS = 1024;
 
 /** Shared by the stages of a run that is under way. */
 interface Stage extends Hooks {

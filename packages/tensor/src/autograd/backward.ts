@@ -1,4 +1,4 @@
-import { QdyloraError, runOp, type ArrayView } from '@qdylora/contract';
+import { elementCount, QdyloraError, runOp, type ArrayView } from '@qdylora/contract';
 import { fill } from '../ops/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -22,7 +22,7 @@ export interface BackwardOptions {
  */
 export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
   const { backend } = tape, store = new GradientStore(backend);
-  if (!seed && root.view.data.length !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
+  if (!seed && elementCount(root.view.shape) !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
   for (const node of tape.nodes.reverse()) {

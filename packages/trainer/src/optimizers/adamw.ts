@@ -1,6 +1,6 @@
 import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { adamw8bitStep, adamwStep, type AdamwAttributes, type Parameter } from '@qdylora/tensor';
-import { dynamicMaps, type DynamicMaps } from './dynamic-maps.ts';
+import { dynamicMaps, MAPS_BYTES, type DynamicMaps } from './dynamic-maps.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
 import { parameterStates, type StatePart } from './parameter-states.ts';
@@ -45,10 +45,13 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     states.dispose();
   };
   return {
-    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare,
+    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, resident: states.resident,
+    prepare(backend) {
+      states.prepare(backend);
+      if (bits === 8) maps.on(backend); // now: a step must not fail to get them halfway, and every step needs the same
+    },
     step(update) {
       const backend = states.backend(), { learningRate: rate, gradientScale } = update;
-      if (bits === 8) maps.on(backend); // no allocation between the first part's change and the last one's
       counter.advance(update.rows, (stretches) => states.update(stretches, (part) => {
         stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, epsilon, weightDecay: decays(part.parameter) ? weightDecay : 0, step: part.step }, maps);
       }));

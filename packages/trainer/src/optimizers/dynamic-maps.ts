@@ -3,11 +3,14 @@ import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 
 interface Maps { readonly signed: ArrayView<'f32'>; readonly unsigned: ArrayView<'f32'> }
 
-/** bitsandbytes' two maps in a backend's memory, made when a step first needs them. */
+/** bitsandbytes' two maps in a backend's memory, made when they are first asked for. */
 export interface DynamicMaps {
   on(backend: Backend): Maps;
   release(): void;
 }
+
+/** Of both: 256 float32 each. */
+export const MAPS_BYTES = 2 * 256 * 4;
 
 export function dynamicMaps(): DynamicMaps {
   let held: { readonly backend: Backend; readonly maps: Maps } | null = null;

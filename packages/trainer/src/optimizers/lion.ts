@@ -1,7 +1,7 @@
 import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { lion8bitStep, lionStep, type LionAttributes, type Parameter } from '@qdylora/tensor';
 import { isMatrix, type AdamwOptions } from './adamw.ts';
-import { dynamicMaps, type DynamicMaps } from './dynamic-maps.ts';
+import { dynamicMaps, MAPS_BYTES, type DynamicMaps } from './dynamic-maps.ts';
 import type { Optimizer } from './optimizer.ts';
 import { parameterStates, type StatePart } from './parameter-states.ts';
 import { absmaxOf, eightBitLayout, float32Layout } from './state-layout.ts';
@@ -26,10 +26,13 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     states.dispose();
   };
   return {
-    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare,
+    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, resident: states.resident,
+    prepare(backend) {
+      states.prepare(backend);
+      if (bits === 8) maps.on(backend); // now: a step must not fail to get them halfway, and every step needs the same
+    },
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
-      if (bits === 8) maps.on(backend); // as in AdamW
       counter.advance(rows, (stretches) => states.update(stretches, (part) => { stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, weightDecay: decays(part.parameter) ? weightDecay : 0 }, maps); }));
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),

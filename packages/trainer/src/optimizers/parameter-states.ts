@@ -125,7 +125,7 @@ function zeros(backend: Backend, { dtype, row }: StateSpec, rows: number): Array
   const shape = [rows, ...row], view: ArrayView = backend.memory.allocate(dtype, shape);
   backend.memory.persist(view);
   if (dtype === 'f32') runOp(backend, fill, {}, { value: 0, shape }, { y: view as F32 });
-  else backend.memory.write(view, new Uint8Array(elementCount(shape)));
+  else backend.memory.fill(view, (values) => { values.fill(0); });
   return view;
 }
 

@@ -1,10 +1,10 @@
 import type { Backend } from '@qdylora/contract';
 import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import { createBatches, type Batches } from '@qdylora/data';
-import { attachDyLora, rankSampler, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import { attachDyLora, rankSampler, type AdapterConfig, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Parameter } from '@qdylora/tensor';
-import { createOptimizer, isPaged, learningRateSchedule, type TrainOptions } from '@qdylora/trainer';
+import { createOptimizer, isPaged, learningRateSchedule, type Optimizer, type PagingOptions, type TrainOptions } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type Warn } from './attach-adapter.ts';
 import type { RunData } from './load-data.ts';
@@ -40,26 +40,31 @@ export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, pac
   createBatches(training, { microBatchSize, gradientAccumulationSteps, shuffle: true, seed, packing, maxSeqLength, groupByLength });
 
 function adaptedOf(model: CausalLm, config: RunConfig, fingerprint: string, warn: Warn): Adapted<CausalLm> {
-  const { ranks, loraAlpha: alpha, loraScaling: scaling, targetModules, updateRule, loraDropout: dropout, seed } = config, own = { ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed };
+  const own = adapterConfigOf(config);
   return config.adapter ? attachAdapter(model, readAdapter(config.adapter), { fingerprint, warn }, own) : attachDyLora(model, own);
 }
 
+/** What a run says of its adapter. */
+export const adapterConfigOf = ({ ranks, loraAlpha: alpha, loraScaling: scaling, targetModules, updateRule, loraDropout: dropout, seed }: RunConfig): AdapterConfig =>
+  ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
+
 /** One rank alone needs no sampler: the trainer takes the largest. */
-const samplerOf = ({ ranks }: Adapted<CausalLm>, { rankDistribution: distribution, rankSchedule: schedule, seed }: RunConfig): RankSampler | null =>
+export const samplerOf = ({ ranks }: Adapted<CausalLm>, { rankDistribution: distribution, rankSchedule: schedule, seed }: RunConfig): RankSampler | null =>
   (ranks.ranks.length === 1 ? null : rankSampler(ranks, { distribution, schedule, seed }));
 
 /** Undefined where it was left out, so that the default is the optimizer's or the schedule's own. */
 const given = <T>(value: T | null): T | undefined => value ?? undefined;
 
-const optimizerOf = (parameters: readonly Parameter[], config: RunConfig) => createOptimizer(config.optimizer, parameters, {
-  learningRate: config.learningRate, weightDecay: config.weightDecay, beta1: given(config.adamBeta1), beta2: given(config.adamBeta2), epsilon: given(config.adamEpsilon), paging: pagingOf(config),
+/** @param open where pages rest instead of a file: for a plan */
+export const optimizerOf = (parameters: readonly Parameter[], config: RunConfig, open?: PagingOptions['open']): Optimizer => createOptimizer(config.optimizer, parameters, {
+  learningRate: config.learningRate, weightDecay: config.weightDecay, beta1: given(config.adamBeta1), beta2: given(config.adamBeta2), epsilon: given(config.adamEpsilon), paging: pagingOf(config, open),
 });
 
 /** Share of the free memory that optimizer states may take where nobody says how much. */
 const BUDGET_SHARE = 1 / 2;
 
-const pagingOf = ({ optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunConfig) => (isPaged(optimizer)
-  ? { budgetBytes: optimizerMemoryBudget ?? Math.floor(availableBytes() * BUDGET_SHARE), folder: pageDir ?? outputDir ?? '.', reserve: fileReserver() }
+const pagingOf = ({ optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunConfig, open?: PagingOptions['open']): PagingOptions | undefined => (isPaged(optimizer)
+  ? { budgetBytes: optimizerMemoryBudget ?? Math.floor(availableBytes() * BUDGET_SHARE), folder: pageDir ?? outputDir ?? '.', reserve: fileReserver(), open }
   : undefined);
 
 const scheduleOf = ({ lrScheduler: name, learningRate, warmupSteps, warmupRatio, minLearningRateRatio, ...config }: RunConfig, totalSteps: number) => learningRateSchedule({

@@ -1,5 +1,5 @@
-import { createHostBackend, QdyloraError, type Backend } from '@qdylora/contract';
-import { ceilingOf, createCpuBackend, usableThreads, type CpuBackend } from '@qdylora/cpu-kernels';
+import { createDryBackend, createHostBackend, QdyloraError, type Backend, type DryBackend } from '@qdylora/contract';
+import { ceilingOf, createCpuBackend, createDryCpuBackend, usableThreads, type CpuBackend } from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from './attach-adapter.ts';
 import type { Ceilings } from './op-profile.ts';
@@ -20,6 +20,8 @@ export interface ChosenBackend extends Disposable {
   readonly reason: string | null;
   /** Measures how fast this machine is at best, in about a second; null where there is no native code to measure with. */
   ceilings(): Ceilings | null;
+  /** Makes a backend that keeps the books of this one and computes nothing; null for a caller's own, whose needs nobody here knows. */
+  readonly dry: (() => DryBackend & Disposable) | null;
   /** Ends threads and memory; a caller's own backend stays. */
   dispose(): void;
 }
@@ -37,7 +39,7 @@ export interface ChooseBackendOptions {
  * @throws QdyloraError UNSUPPORTED where the kernels are asked for by name and do not load.
  */
 export async function chooseBackend(choice: BackendChoice, options: ChooseBackendOptions = {}): Promise<ChosenBackend> {
-  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32' });
+  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
   if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
   try {
@@ -49,12 +51,12 @@ export async function chooseBackend(choice: BackendChoice, options: ChooseBacken
   }
 }
 
-const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true });
+const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true, dry: dryHostBackend });
 
 async function cpuBackend({ numThreads, batchInvariant, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
   const backend = await createCpuBackend({ threads: numThreads ?? usableThreads(), batchInvariant, onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose });
+  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose, dry: () => createDryCpuBackend({ level: backend.level, threads: backend.threads, batchInvariant }) });
 }
 
 /** The best of several short measurements: the cores may be shared. */
@@ -63,7 +65,10 @@ function measuredCeilings(backend: CpuBackend): Ceilings {
   return { gflops: best('f32'), bf16Gflops: best('bf16'), gbps: best('gbps') };
 }
 
-interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void }
+/** The reference implementations need no workspaces that count. */
+export const dryHostBackend = (): DryBackend & Disposable => ({ ...createDryBackend(), [Symbol.dispose]: () => {} });
+
+interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void; readonly dry: ChosenBackend['dry'] }
 
 function chosen(backend: Backend, { isOwn = false, reason = null, ceilings = (): Ceilings | null => null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
   const dispose = (): void => { if (isOwn) end(); };

@@ -16,6 +16,9 @@ export interface Judge {
   forTrainer(every: number, options: MeasureOptions): EvaluateOptions;
 }
 
+/** Tokens of one judging pass: half of what is fastest, so that judging needs no memory beyond a training step's. */
+export const JUDGED_TOKENS = 1024;
+
 /** @param tokensPerBatch tokens of one pass: no more than a training pass has, so that judging needs no more memory */
 export function createJudge(model: CausalLm, adapted: Adapted<CausalLm> | null, heldOut: readonly Example[], tokensPerBatch: number): Judge {
   let newest: Judge['newest'] = null;

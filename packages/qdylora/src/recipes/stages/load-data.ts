@@ -7,6 +7,8 @@ export interface RunData extends Disposable {
   readonly training: ExampleSource;
   readonly heldOut: readonly Example[];
   readonly report: DatasetReport;
+  /** Rows stay in their files and are read when a step needs them. */
+  readonly isStreamed: boolean;
   /** Why nothing is held out; null where something is. */
   readonly heldOutNote: string | null;
   /** What became of streamed rows up to now; null where the report says it all. */
@@ -45,7 +47,7 @@ export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null
   }
 }
 
-type OpenedRows = Omit<RunData, 'heldOutNote'> & { readonly isStreamed: boolean };
+type OpenedRows = Omit<RunData, 'heldOutNote'>;
 
 /** The training rows: in memory, or streamed where they are many. */
 async function openTraining(dataset: readonly string[], { streaming, packing, groupByLength }: RunConfig, options: DatasetOptions): Promise<OpenedRows> {

@@ -1,12 +1,15 @@
-import { elementsOf, QdyloraError, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { elementCount, elementsOf, QdyloraError, reshaped, rowsOf, runOp, viewOf, type ArrayView, type Backend, type Shape } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
 import type { StateLayout } from '../state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
+import type { PageStore } from './page-store.ts';
 import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
 
 export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve'> {
   /** Bytes of optimizer state that may be in memory; gradients do not count. */
   readonly budgetBytes: number;
+  /** Where pages rest instead of a file in `folder`: beside a device, or, for a plan, nowhere. */
+  readonly open?: (byteLength: number) => PageStore;
 }
 
 /** The pages that are not in memory for good, and the slot in which they take turns. */
@@ -25,10 +28,10 @@ export interface PagedStates {
  *
  * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file cannot be read into.
  */
-export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan, { folder, reserve }: PagingOptions): PagedStates {
+export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan, { folder, reserve, open }: PagingOptions): PagedStates {
   const { memory, name } = backend, squares = viewOf('f32', [1], new Float32Array(1)); // JavaScript's own memory: a step must not fail to get it
-  if (!memory.isHost) throw new QdyloraError('UNSUPPORTED', { where: 'optimizer', problem: `expected host memory for a paged optimizer, got the backend ${name}`, nextStep: 'Choose an optimizer that is not paged.' });
-  const store = openPageFile({ folder, byteLength: fileBytes, reserve }), arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
+  if (!open && !memory.isHost) throw new QdyloraError('UNSUPPORTED', { where: 'optimizer', problem: `expected host memory for a paged optimizer, got the backend ${name}`, nextStep: 'Choose an optimizer that is not paged.' });
+  const store = open?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve }), arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
   const dispose = (): void => {
     store.dispose();
     for (const view of arrays.values()) memory.release(view);
@@ -58,7 +61,7 @@ export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan,
     get pageIns() { return pageIns; },
     get waitSeconds() { return waitSeconds; },
     withPage({ from, to, offset }, layout, isChanged, body) {
-      const views = layout.arrays.map((spec) => [spec.kind, viewOf(spec.dtype, [to - from, ...spec.row], arrays.get(slotKey(spec))!.data)] as const), all = views.map(([, view]) => view);
+      const views = layout.arrays.map((spec) => [spec.kind, partOfSlot(arrays.get(slotKey(spec))!, [to - from, ...spec.row])] as const), all = views.map(([, view]) => view);
       timed(() => { store.read(offset!, all); });
       pageIns++;
       for (const [kind, view] of views) assertNumbers(view, kind);
@@ -72,3 +75,6 @@ export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan,
 const lostState = (kind: string): QdyloraError => new QdyloraError('NON_FINITE', {
   where: 'optimizer', problem: `expected numbers in a page of optimizer state (${kind}), got others`, nextStep: 'The state is lost: go on from the last checkpoint.', details: { kind },
 });
+
+/** The first elements of a slot's array, in the shape of a page's rows. */
+const partOfSlot = (array: ArrayView<'f32' | 'u8'>, shape: Shape): ArrayView<'f32' | 'u8'> => reshaped(rowsOf(array, 0, elementCount(shape)), shape);

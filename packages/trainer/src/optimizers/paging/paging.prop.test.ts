@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createHostBackend, createRng, QdyloraError, viewOf } from '@qdylora/contract';
+import { createHostBackend, createRng, elementsOf, QdyloraError, viewOf, type ArrayView } from '@qdylora/contract';
 import { temporaryFolder, withSmallDisk } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +10,7 @@ import { adamw, type AdamwOptions } from '../adamw.ts';
 import type { Optimizer, RowRange } from '../optimizer.ts';
 import { float32Layout, layoutBytes } from '../state-layout.ts';
 import { openPageFile } from './page-file.ts';
+import type { PageStore } from './page-store.ts';
 import { planPages } from './plan-pages.ts';
 
 const SHAPES = [[64, 96], [7, 300], [5], [64, 64], [3, 2, 5]] as const;
@@ -45,6 +46,16 @@ describe('a paged optimizer', () => {
       expect(paged.ledger.residentBytes).toBeLessThanOrEqual(budgetBytes);
       if (paged.ledger.pagedBytes > 0) expect(paged.ledger.pagedBytes).toBeLessThanOrEqual(plain.ledger.residentBytes);
     }), { numRuns: 40 });
+  });
+
+  it('rests wherever it is told to, with the same bits', () => {
+    const run: Run = { seed: 3, bits: 8, updates: [null, [[0, 9]]] }, kept = new Map<number, Uint8Array[]>(), copies = (arrays: readonly ArrayView[]): Uint8Array[] => arrays.map((view) => new Uint8Array(elementsOf(view).slice().buffer));
+    const store = (byteLength: number): PageStore => ({
+      byteLength, dispose: () => {}, [Symbol.dispose]: () => {}, write: (offset, arrays) => { kept.set(offset, copies(arrays)); },
+      read: (offset, arrays) => { arrays.forEach((view, i) => { const own = kept.get(offset)?.[i]; new Uint8Array(view.data.buffer, view.data.byteOffset, elementsOf(view).byteLength).set(own ?? new Uint8Array(elementsOf(view).byteLength)); }); },
+    });
+    const paged = afterUpdates(run, { budgetBytes: 4096, folder: '/nowhere', open: store }), plain = afterUpdates(run, undefined);
+    expect([paged.weights, paged.state, kept.size > 3]).toEqual([plain.weights, plain.state, true]);
   });
 
   it('opens no file where everything fits', () => {

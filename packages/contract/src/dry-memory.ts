@@ -1,0 +1,79 @@
+import { createArena } from './arena.ts';
+import { contiguousStrides, elementCount, type Shape } from './shape.ts';
+import type { ArrayView } from './array-view.ts';
+import { typedArray, type DataOf, type DType } from './dtype.ts';
+import type { Memory } from './memory.ts';
+
+export interface DryMemoryOptions {
+  readonly name?: string;
+  /** Smallest region, in bytes: that of the memory that is planned for. */
+  readonly regionBytes?: number;
+}
+
+/** Bytes of one part of a plan: now, and at the moment at which all parts together were largest. */
+export interface PartUsage { readonly part: string; readonly liveBytes: number; readonly peakBytes: number }
+
+/** A memory that keeps books and has no bytes. */
+export interface DryMemory extends Memory {
+  /** What is allocated while `body` runs counts as `part`. */
+  within<T>(part: string, body: () => T): T;
+  /** From now on allocations outside `within` count as `part`. */
+  begin(part: string): void;
+  /** Every part, in the order in which they began. The peaks add up to `usage().peakBytes`. */
+  parts(): readonly PartUsage[];
+}
+
+/** Indices decide how much a kernel needs (segments of attention), and are few: they alone are real. */
+const isReal = (dtype: DType): boolean => dtype === 'i32';
+
+/**
+ * Decides like host memory where each array would lie and how long it lives, and hands out arrays that are shapes only. A step that runs in it leaves behind what it would need.
+ *
+ * @example
+ * const memory = createDryMemory();
+ * memory.within('weights', () => memory.allocate('f32', [65_000, 8192]));
+ * memory.parts(); // [{ part: 'weights', liveBytes: 2129920000, peakBytes: 2129920000 }]
+ */
+export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemoryOptions = {}): DryMemory {
+  const live = new Map<string, number>(), partOf = new Map<ArrayView, string>();
+  let part = 'other', total = 0, peak = 0, atPeak: ReadonlyMap<string, number> = new Map();
+  /** The moment before an array goes is where a peak can be. */
+  const notePeak = (): void => { if (total > peak) [peak, atPeak] = [total, new Map(live)]; };
+  const arena = createArena<null>({
+    name, regionBytes, reserve: () => null,
+    place: (dtype, shape, { length }) => shapeOnly(dtype, shape, isReal(dtype) ? length : 0),
+    onChange(view, bytes) {
+      if (bytes < 0) notePeak();
+      const own = partOf.get(view) ?? part;
+      if (bytes > 0) partOf.set(view, own);
+      else partOf.delete(view);
+      live.set(own, (live.get(own) ?? 0) + bytes);
+      total += bytes;
+    },
+  });
+  return {
+    ...arena, isHost: false,
+    within(next, body) {
+      const before = part;
+      part = next;
+      try { return body(); } finally { part = before; }
+    },
+    begin: (next) => { part = next; },
+    parts() {
+      notePeak();
+      return [...live].map(([own, liveBytes]) => ({ part: own, liveBytes, peakBytes: atPeak.get(own) ?? 0 }));
+    },
+    resetPeak() {
+      arena.resetPeak();
+      peak = 0;
+      notePeak();
+    },
+    read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> => Promise.resolve(isReal(view.dtype) ? view.data.slice() as DataOf[D] : typedArray(view.dtype, null, 0, elementCount(view.shape))),
+    write(view, values) { if (isReal(view.dtype)) view.data.set(values as ArrayLike<number>); },
+    fill(view, body) { if (isReal(view.dtype)) body(view.data); },
+    [Symbol.dispose]: arena.dispose,
+  };
+}
+
+/** An array without elements that has a shape. */
+export const shapeOnly = <D extends DType>(dtype: D, shape: Shape, length = 0): ArrayView<D> => ({ dtype, shape, strides: contiguousStrides(shape), data: typedArray(dtype, null, 0, length) });

@@ -1,0 +1,69 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { loadAddon } from '@qdylora/cpu-kernels';
+import { train } from '@qdylora/trainer';
+import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { givenByOptions } from '../../config/given-values.ts';
+import { OPTIMIZERS } from '../../config/keys.ts';
+import type { PreparedRun } from '../prepare-run.ts';
+import { prepareRun } from '../prepare-run.ts';
+import { dryRun } from './dry-run.ts';
+import { largestStep } from './forecast-memory.ts';
+import { createJudge, JUDGED_TOKENS } from './judge-run.ts';
+import { openRun } from './open-run.ts';
+import { openSource } from './open-source.ts';
+
+const folder = temporaryPlace(), rows = writeTinyRows(folder.in('rows.jsonl'), 12);
+
+const shapes = fc.record({
+  hidden: fc.constantFrom(64, 96), kvHeads: fc.constantFrom(1, 2), intermediate: fc.constantFrom(64, 160), layers: fc.integer({ min: 1, max: 3 }), isTied: fc.boolean(), seed: fc.nat(1000),
+});
+const options = fc.record({
+  method: fc.constantFrom('qdylora' as const, 'dylora' as const, 'none' as const), doubleQuantization: fc.boolean(), quantizationBlockSize: fc.constantFrom(64, 128),
+  optimizer: fc.constantFrom(...OPTIMIZERS), gradientCheckpointing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 4 }), gradientAccumulationSteps: fc.integer({ min: 1, max: 3 }),
+  loraDropout: fc.constantFrom(0, 0.1), targetModules: fc.constantFrom<'all-linear' | string[]>('all-linear', ['q_proj', 'down_proj']), packing: fc.boolean(), holdsOut: fc.boolean(),
+  computeDtype: fc.constantFrom('f32' as const, 'bf16' as const),
+});
+type Options = typeof options extends fc.Arbitrary<infer T> ? T : never;
+
+let count = 0;
+
+function tinyRun(shape: { hidden: number; kvHeads: number; intermediate: number; layers: number; isTied: boolean; seed: number }, { holdsOut, method, doubleQuantization, quantizationBlockSize, targetModules, loraDropout, ...own }: Options, backend: 'cpu' | 'host'): PreparedRun {
+  const { hidden, kvHeads, intermediate, layers, isTied, seed } = shape, outputDir = folder.in(`out${count++}`);
+  const config = { ...TINY_CONFIG, hidden_size: hidden, intermediate_size: intermediate, num_hidden_layers: layers, num_attention_heads: 2, num_key_value_heads: kvHeads, head_dim: hidden / 2, tie_word_embeddings: isTied };
+  const adapter = method === 'none' ? {} : { ranks: [4], targetModules, loraDropout }, packed = method === 'qdylora' ? { doubleQuantization, quantizationBlockSize } : {};
+  return prepareRun(givenByOptions({
+    ...own, ...adapter, ...packed, method, model: writeTinyModel(`${outputDir}-model`, { config, seed }), dataset: rows, valSetSize: holdsOut ? 2 : 0, maxSeqLength: 16, maxSteps: 2, backend, outputDir, numThreads: 2,
+    ...(own.optimizer.startsWith('paged') && { optimizerMemoryBudget: '64KiB' }),
+  }));
+}
+
+/** What training really had, and what the dry run says. */
+async function bothBooks(asked: PreparedRun) {
+  const source = await openSource(asked);
+  using opened = await openRun(asked, source, { openTokenizer: source.openTokenizer, choice: asked.backend, warn: () => {} });
+  const { config, data, run, chosen } = opened;
+  await train({ ...run.training, sampler: null }).result;
+  if (data.heldOut.length > 0) await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, { computeDtype: config.computeDtype });
+  using dry = chosen.dry!();
+  const planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', batches: largestStep(config, run, data), heldOut: data.heldOut });
+  return { real: run.model.backend.memory.usage(), planned, isPaged: run.training.optimizer.ledger().pagedBytes > 0, optimizer: run.training.optimizer };
+}
+
+async function lawOn(backend: 'cpu' | 'host', runs: number): Promise<void> {
+  await fc.assert(fc.asyncProperty(shapes, options, async (shape, own) => {
+    const { real, planned, isPaged } = await bothBooks(tinyRun(shape, own, backend));
+    expect(planned.peakBytes).toBe(real.peakBytes);
+    // A paged optimizer's slot comes before the gradients, so that a full disk changes nothing; the plan names gradients first, and gaps may differ.
+    if (!isPaged) expect(planned.touchedBytes).toBe(real.touchedBytes);
+    expect(planned.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(planned.peakBytes);
+  }), { numRuns: runs });
+}
+
+test('a dry run needs, to the byte, what the same run needs in TypeScript: any model, method, optimizer, batch', () => lawOn('host', 12), 120_000);
+
+test('and what it needs with the C++ kernels, workspaces included', async ({ skip }) => {
+  const loaded = loadAddon();
+  skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
+  await lawOn('cpu', 20);
+}, 120_000);

@@ -1,0 +1,97 @@
+import type { DryBackend, PartUsage } from '@qdylora/contract';
+import { collate, type Example, type TokenBatch } from '@qdylora/data';
+import { lossOver, type EvalView } from '@qdylora/eval';
+import { attachDyLora, type RankSampler } from '@qdylora/lora-dynamic';
+import { shapeModel } from '@qdylora/models';
+import type { ComputeDtype } from '@qdylora/tensor';
+import { train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import { adapterConfigOf, optimizerOf, samplerOf } from './assemble-run.ts';
+import { JUDGED_TOKENS } from './judge-run.ts';
+import { quantizationOf } from './open-source.ts';
+import { readAdapter } from './read-adapter.ts';
+
+/** Names of a plan's parts, in the order in which a run needs them. */
+export const PARTS = { base: 'base weights', adapter: 'adapter', gradients: 'gradients', optimizer: 'optimizer states', activations: 'activations', evaluation: 'held-out loss' } as const;
+
+/** What a run is planned from: shapes of a model, and the rows of one step. */
+export interface DryRunOptions {
+  readonly backend: DryBackend;
+  /** Content of the model's `config.json`. */
+  readonly model: Readonly<Record<string, unknown>>;
+  /** How the checkpoint stores its tables and matrices. */
+  readonly dtype: 'f32' | 'bf16';
+  /** The micro batches of the step that needs most. */
+  readonly batches: readonly TokenBatch[];
+  /** Rows that are judged; none: nothing is held out. */
+  readonly heldOut: readonly Example[];
+}
+
+/** The books of a run. */
+export interface DryRun {
+  /** At the moment at which all together were largest. */
+  readonly parts: readonly PartUsage[];
+  readonly peakBytes: number;
+  /** With the gaps between arrays: what the process has of its memory. */
+  readonly touchedBytes: number;
+  readonly parameterCount: number;
+  readonly trainableCount: number;
+  readonly adaptedLayers: number;
+}
+
+/** A page that rests nowhere. */
+const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}, write: () => {}, dispose: () => {}, [Symbol.dispose]: () => {} });
+
+/**
+ * A run's own code on a dry backend: builds the model out of shapes, attaches, prepares, trains one step at the largest rank, judges. What the books say then is the plan; there is no second formula.
+ *
+ * @throws QdyloraError as building, attaching and preparing do
+ */
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, batches, heldOut }: DryRunOptions): Promise<DryRun> {
+  const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
+  memory.begin(PARTS.base);
+  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype });
+  memory.begin(PARTS.adapter);
+  const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
+  const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
+  memory.begin(PARTS.activations);
+  await train({
+    model: adapted ?? model, batches: { stepsPerEpoch: 1, batchAt: () => batches, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: 1,
+    maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute: config.gradientCheckpointing,
+    evaluate: heldOut.length === 0 ? undefined : { every: 1, run: () => {
+      memory.begin(PARTS.evaluation);
+      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, heldOut, computeDtype);
+    } },
+  }).result;
+  const { peakBytes, touchedBytes } = memory.usage(), parts = memory.parts();
+  optimizer.dispose();
+  return { parts, peakBytes, touchedBytes, parameterCount: model.parameterCount, trainableCount: adapted?.report.trainableCount ?? model.parameterCount, adaptedLayers: adapted?.layers.length ?? 0 };
+}
+
+const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };
+
+async function judge(view: EvalView, heldOut: readonly Example[], computeDtype: ComputeDtype) {
+  const { loss } = await lossOver(view, heldOut, { computeDtype, tokensPerBatch: JUDGED_TOKENS });
+  return { byRank: [{ rank: null, loss }] };
+}
+
+function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: Parameters<typeof optimizerOf>[0]): Optimizer {
+  const { memory } = backend, optimizer = optimizerOf(parameters, config, nowhere);
+  memory.begin(PARTS.gradients);
+  for (const parameter of parameters) parameter.makeTrainable(memory);
+  memory.begin(PARTS.optimizer);
+  optimizer.prepare(backend);
+  return optimizer;
+}
+
+/** The same parts of a step, each at the rank that needs most. */
+const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
+
+/** A step whose every token counts, where rows are not read: the largest that the keys allow. */
+export function fullestStep({ microBatchSize, gradientAccumulationSteps, maxSeqLength }: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {
+  const example = fullExample(maxSeqLength), batch = collate(Array.from({ length: microBatchSize }, () => example));
+  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch); // a third pass takes the second's place
+}
+
+/** A row of `length` tokens that are all counted. */
+export const fullExample = (length: number): Example => ({ ids: new Int32Array(length), labels: new Int32Array(length) });

@@ -1,0 +1,87 @@
+import type { DryBackend } from '@qdylora/contract';
+import { WORKSPACES } from '@qdylora/cpu-kernels';
+import type { Example, TokenBatch } from '@qdylora/data';
+import type { ComputeDtype } from '@qdylora/tensor';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import type { AssembledRun } from './assemble-run.ts';
+import { dryRun, fullExample, fullestStep, PARTS, type DryRun } from './dry-run.ts';
+import { JUDGED_TOKENS } from './judge-run.ts';
+import type { RunData } from './load-data.ts';
+import { collectGarbage, residentBytes } from './resident-memory.ts';
+
+/** One named part of what a process needs. */
+export interface MemoryPart { readonly part: string; readonly bytes: number }
+
+/** What a run will need at most, part by part; `totalBytes` is their sum. */
+export interface MemoryForecast { readonly parts: readonly MemoryPart[]; readonly totalBytes: number }
+
+/** Resident memory of the process at moments before its first step, in their order: what it had when `part` was there. */
+export interface ProcessMark { readonly part: string; readonly residentBytes: number }
+
+/** What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the disk. Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026). */
+const JAVASCRIPT_BYTES = 10e6;
+
+export interface ForecastOptions {
+  /** Made when it is needed: for as many threads and for the level of the backend that will run. */
+  readonly dryBackend: () => DryBackend & Disposable;
+  readonly model: Readonly<Record<string, unknown>>;
+  readonly marks: readonly ProcessMark[];
+}
+
+/**
+ * What the whole process will need at most. What is there already is measured; what the run adds comes from its own step on the dry backend, for the largest micro batch of its rows.
+ *
+ * @throws QdyloraError as `dryRun` does
+ */
+export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks }: ForecastOptions): Promise<MemoryForecast> {
+  const dtype = run.model.parameters().some(({ view }) => view.dtype === 'bf16') ? 'bf16' : 'f32';
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, batches: largestStep(config, run, data), heldOut: judgedFirst(data.heldOut) }));
+  collectGarbage();
+  const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
+  return sumOf([...partsOfProcess(marks, own), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
+}
+
+async function disposing<T extends Disposable, R>(resource: T, use: (resource: T) => Promise<R>): Promise<R> {
+  using own = resource;
+  return await use(own);
+}
+
+/** The parts of the books that a person wants to see, and the gaps that arrays leave. */
+export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] => [
+  ...[...Object.values(PARTS), WORKSPACES].flatMap((part) => parts.filter((own) => own.part === part && own.peakBytes > 0).map(({ peakBytes: bytes }) => ({ part, bytes }))),
+  { part: 'gaps between arrays', bytes: touchedBytes - peakBytes },
+];
+
+export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({ parts, totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) });
+
+/** Shares `ownBytes`, what the process has beside its arrays, out among the marks: each gets what was added by it, and is still there. */
+function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number): MemoryPart[] {
+  let before = 0;
+  const parts = marks.map(({ part, residentBytes: then }) => {
+    const until = Math.max(before, Math.min(then, ownBytes)), bytes = until - before;
+    before = until;
+    return { part, bytes };
+  });
+  return [...parts, { part: 'left by loading', bytes: Math.max(0, ownBytes - before) }];
+}
+
+/** Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one. */
+const MOST_STEPS = 4096;
+
+/** The step whose largest micro batch has the most tokens; where rows stay in their files, the largest that the keys allow. */
+export function largestStep(config: RunConfig, { batches, totalSteps }: AssembledRun, { isStreamed }: RunData): readonly TokenBatch[] {
+  if (isStreamed) return fullestStep(config);
+  let most = 0, largest: readonly TokenBatch[] = [];
+  for (let step = 0; step < Math.min(totalSteps, MOST_STEPS); step++) {
+    const own = batches.batchAt(step), tokens = own.reduce((size, { ids }) => Math.max(size, ids.length), 0);
+    if (tokens > most) [most, largest] = [tokens, own];
+  }
+  return largest;
+}
+
+/** One judging pass: a row that fills it, or the longest that there is. */
+function judgedFirst(heldOut: readonly Example[]): Example[] {
+  if (heldOut.length === 0) return [];
+  const total = heldOut.reduce((sum, { ids }) => sum + ids.length, 0), longest = heldOut.reduce((most, { ids }) => Math.max(most, ids.length), 0);
+  return [fullExample(Math.max(longest, Math.min(total, JUDGED_TOKENS)))];
+}

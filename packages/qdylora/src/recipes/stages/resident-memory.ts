@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** Bytes of RAM that this process has now: all threads, the program itself included. */
+export const residentBytes = (): number => process.memoryUsage.rss();
+
+/** The most that it ever had: VmHWM on Linux, elsewhere what getrusage says. */
+export function peakResidentBytes(): number {
+  try {
+    const [, kibibytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    if (kibibytes) return Number(kibibytes) * 1024;
+  } catch { /* no /proc here */ }
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+/** Gives back what loading left in the JavaScript heap (parsed files, rows as text): V8 would keep it until it needs room, beside arrays that it does not know of. */
+export function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
