@@ -11,7 +11,7 @@ struct WholeDepth { Size row0, rows, column, columns; const Destination& to; boo
 bool multipliesTiled(const Term& t, Size rows);
 void multiplyTiledRows(const Term& t, const WholeDepth& task);
 
-// A dense bf16 weight whose rows are the columns.
+// A dense weight whose rows are the columns.
 bool multipliesDenseRows(const Term& t, Size rows);
 void multiplyDenseRows(const Term& t, const WholeDepth& task);
 

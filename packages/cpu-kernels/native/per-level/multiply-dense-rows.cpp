@@ -1,6 +1,6 @@
-// C (+)= A·Wᵀ for at most 4 rows of A and a dense bf16 W, in bf16: the head of a model while it writes text.
+// C (+)= A·Wᵀ for at most 4 rows of A and a dense W, in bf16: the head of a model and its adapters while it writes text.
 // The caller's thread owns the columns of C (rows of W) and packs A for itself. Lanes run along the depth, where pairs stand as the instruction takes them; they are added up at the end.
-// Two bytes read per weight, once, in order; per 2·WIDTH weights a load and `rows` products: bound by memory.
+// Two bytes (four of a float32 W, rounded on the way) read per weight, once, in order; per 2·WIDTH weights a load and `rows` products: bound by memory.
 // Assumes nothing about alignment; reads only what exists.
 // Tried and dropped: lanes that are rows of W (a transpose of every square: a quarter of the bandwidth), four rows of W at a time (half: the streams are short; Zen 4, 2026).
 #include "../gemm/read-words.h"
@@ -15,8 +15,11 @@ constexpr int CHAINS = 4;
 // Weights ahead that are fetched: the rows after this one (4 KiB; 73 GB/s on two Zen 4 cores, 51 without, 2026).
 constexpr Size AHEAD = 2048;
 
-template <int ROWS>
-void multiplyColumns(const Term& t, const WholeDepth& task) {
+QD_INLINE I32x pairsAt(const BFloat16* weights) { return loadI32(weights); }
+QD_INLINE I32x pairsAt(const float* weights) { return pairsToBf16(load(weights), load(weights + WIDTH)); }
+
+template <int ROWS, class T>
+void multiplyColumns(const Term& t, const T* matrix, const WholeDepth& task) {
   const Size steps = divideUp(t.depth, STEP_WEIGHTS), stride = steps * WIDTH;
   float* words = task.scratch;
   for (Size m = 0; m < ROWS; m++) {
@@ -29,7 +32,7 @@ void multiplyColumns(const Term& t, const WholeDepth& task) {
   }
   const Size whole = t.depth / STEP_WEIGHTS;
   for (Size n = task.column; n < task.column + task.columns; n++) {
-    const BFloat16* weights = t.b.bf16 + n * t.b.stride;
+    const T* weights = matrix + n * t.b.stride;
     F32x sums[ROWS][CHAINS];
     for (auto& row : sums) for (F32x& sum : row) sum = F32x{};
     const auto add = [&](Size i, int chain, I32x weight) {
@@ -41,10 +44,10 @@ void multiplyColumns(const Term& t, const WholeDepth& task) {
       __builtin_prefetch(weights + i * STEP_WEIGHTS + AHEAD);
       __builtin_prefetch(weights + i * STEP_WEIGHTS + AHEAD + 2 * STEP_WEIGHTS);
 #pragma GCC unroll 4
-      for (int chain = 0; chain < CHAINS; chain++) add(i + static_cast<Size>(chain), chain, loadI32(weights + (i + static_cast<Size>(chain)) * STEP_WEIGHTS));
+      for (int chain = 0; chain < CHAINS; chain++) add(i + static_cast<Size>(chain), chain, pairsAt(weights + (i + static_cast<Size>(chain)) * STEP_WEIGHTS));
     }
-    for (; i < whole; i++) add(i, 0, loadI32(weights + i * STEP_WEIGHTS));
-    if (whole < steps) add(whole, 1, loadWords(reinterpret_cast<const std::uint8_t*>(weights + whole * STEP_WEIGHTS), 2 * (t.depth - whole * STEP_WEIGHTS)));
+    for (; i < whole; i++) add(i, 0, pairsAt(weights + i * STEP_WEIGHTS));
+    if (whole < steps) add(whole, 1, wordsAlong<Form::pairs>(weights + whole * STEP_WEIGHTS, t.depth - whole * STEP_WEIGHTS));
     for (Size m = 0; m < ROWS; m++) {
       float* to = task.to.data + (task.row0 + m) * task.to.stride + n;
       *to = sumOf((sums[m][0] + sums[m][1]) + (sums[m][2] + sums[m][3])) + (task.add ? *to : task.to.bias ? task.to.bias[n] : 0.f);
@@ -55,11 +58,14 @@ void multiplyColumns(const Term& t, const WholeDepth& task) {
 }  // namespace
 
 bool multipliesDenseRows(const Term& t, Size rows) {
-  return BF16_PAIRS && rows <= FEW_ROWS && t.b.bf16 && t.b.transposed && t.pairs() && !t.a.transposed && t.depth > 0 && FEW_ROWS * (t.depth + STEP_WEIGHTS) <= 2 * GROUP_FLOATS;
+  return BF16_PAIRS && rows <= FEW_ROWS && t.b.dense() && t.b.transposed && t.pairs() && !t.a.transposed && t.depth > 0 && FEW_ROWS * (t.depth + STEP_WEIGHTS) <= 2 * GROUP_FLOATS;
 }
 
 void multiplyDenseRows(const Term& t, const WholeDepth& task) {
-  withRowCount(task.rows, [&](auto rows) { multiplyColumns<rows.value>(t, task); });
+  withRowCount(task.rows, [&](auto rows) {
+    if (t.b.bf16) multiplyColumns<rows.value>(t, t.b.bf16, task);
+    else multiplyColumns<rows.value>(t, t.b.f32, task);
+  });
 }
 
 }  // namespace qdylora::QD_LEVEL
