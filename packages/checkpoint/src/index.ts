@@ -15,7 +15,7 @@ export type { HubOptions, HubProgress } from './hub/hub-options.ts';
 export { validateFolder, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
-export { isPeftAdapter, readPeftAdapter, type PeftAdapter, type PeftLayer } from './peft-adapter/read.ts';
+export { isPeftAdapter, openSavedWeights, readPeftAdapter, type PeftAdapter, type PeftLayer } from './peft-adapter/read.ts';
 export { writePeftAdapter, type PeftLayerToWrite, type WritePeftAdapterOptions } from './peft-adapter/write.ts';
 export type { QuantizationConfig } from './quantization-config.ts';
 export type { RopeConfig } from './rope-config.ts';

@@ -1,4 +1,4 @@
-import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
+import { hfConfigOf } from '@qdylora/checkpoint';
 import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
 import { createCausalLm, type CausalLm } from './causal-lm.ts';
 import { buildDecoder } from './decoder.ts';
@@ -6,6 +6,7 @@ import { familyOf } from './families/index.ts';
 import { checkpointWeights } from './weights/checkpoint-weights.ts';
 import type { Quantization } from './weights/quantization.ts';
 import { randomWeights } from './weights/random-weights.ts';
+import type { WeightFiles } from './weights/with-saved-weights.ts';
 import { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
 
 export interface BuildOptions {
@@ -22,7 +23,7 @@ export interface BuildOptions {
  *
  * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE, BAD_CONFIG, UNSUPPORTED
  */
-export async function buildModel(checkpoint: Checkpoint, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
+export async function buildModel(checkpoint: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
   const { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
   const { quantization: stored } = config;
   if (stored && (stored.method !== 'bitsandbytes' || !stored.loadIn4bit)) {

@@ -18,6 +18,10 @@ export interface PeftAdapterConfig {
   readonly fanInFanOut: boolean;
   readonly taskType: string | null;
   readonly peftVersion: string | null;
+  /** Ends of modules whose weights the adapter holds whole, in place of the base's (a head, an embedding). */
+  readonly modulesToSave: readonly string[];
+  /** A head that the base ties to its embedding is tied to the adapter's embedding too. */
+  readonly ensureWeightTying: boolean;
   /** Keys that PEFT 0.21 does not know. PEFT drops them too. */
   readonly unknownKeys: readonly string[];
   readonly raw: Readonly<Record<string, unknown>>;
@@ -25,12 +29,12 @@ export interface PeftAdapterConfig {
 
 /** Fields that change what an adapter computes, in ways that are not read here. Their off values: null, false, an empty list or record. */
 const VARIANTS = [
-  'use_dora', 'lora_bias', 'modules_to_save', 'layer_replication', 'target_parameters', 'trainable_token_indices', 'alora_invocation_tokens',
+  'use_dora', 'lora_bias', 'layer_replication', 'target_parameters', 'trainable_token_indices', 'alora_invocation_tokens',
   'velora_config', 'kasa_config', 'monteclora_config', 'arrow_config', 'use_bdlora', 'use_qalora',
 ] as const;
 
 const OTHER_KEYS = [
-  'peft_type', 'r', 'lora_alpha', 'target_modules', 'use_rslora', 'rank_pattern', 'alpha_pattern', 'bias', 'fan_in_fan_out', 'layers_to_transform',
+  'peft_type', 'r', 'lora_alpha', 'target_modules', 'modules_to_save', 'use_rslora', 'rank_pattern', 'alpha_pattern', 'bias', 'fan_in_fan_out', 'layers_to_transform',
   'layers_pattern', 'exclude_modules', 'qalora_group_size', 'base_model_name_or_path', 'revision', 'task_type', 'auto_mapping', 'lora_dropout',
   'init_lora_weights', 'loftq_config', 'eva_config', 'corda_config', 'lora_ga_config', 'megatron_config', 'megatron_core', 'ensure_weight_tying',
   'inference_mode', 'peft_version', 'runtime_config',
@@ -51,6 +55,7 @@ export function readAdapterConfig(path: string): PeftAdapterConfig {
     r, loraAlpha: config.number('lora_alpha', 8), useRslora: config.boolean('use_rslora', false),
     targetModules: readTargets(config), rankPattern: readPattern(config, 'rank_pattern'), alphaPattern: readPattern(config, 'alpha_pattern'),
     baseModel: text('base_model_name_or_path'), loraDropout: config.number('lora_dropout', 0), fanInFanOut: config.boolean('fan_in_fan_out', false),
+    modulesToSave: config.has('modules_to_save') ? config.strings('modules_to_save') : [], ensureWeightTying: config.boolean('ensure_weight_tying', false),
     taskType: text('task_type'), peftVersion: text('peft_version'), unknownKeys: Object.keys(raw).filter((key) => !known.has(key)), raw,
   };
 }

@@ -1,12 +1,17 @@
 /** What one tensor of `adapter_model.safetensors` is. */
 export type AdapterKey =
   | { readonly kind: 'a' | 'b'; readonly module: string }
+  /** A weight in place of the base's: `lm_head.weight`. */
+  | { readonly kind: 'saved'; readonly name: string }
   | { readonly kind: 'unsupported'; readonly feature: string };
 
 const PREFIX = 'base_model.model.';
 
 /** `model.layers.0.self_attn.q_proj`, a → `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
 export const adapterKey = (module: string, matrix: 'a' | 'b'): string => `${PREFIX}${module}.lora_${matrix.toUpperCase()}.weight`;
+
+/** `lm_head.weight` → `base_model.model.lm_head.weight`. */
+export const savedKey = (name: string): string => `${PREFIX}${name}`;
 
 /** The same, backwards. State dicts saved by hand keep the adapter's name (`lora_A.default.weight`). */
 export function readAdapterKey(key: string): AdapterKey {
@@ -18,8 +23,14 @@ export function readAdapterKey(key: string): AdapterKey {
     }
   }
   for (const [part, feature] of FEATURES) if (key.includes(part)) return { kind: 'unsupported', feature };
-  return { kind: 'unsupported', feature: 'weights that are no LoRA matrices (modules_to_save?)' };
+  const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length).replace(SAVED_PART, '') : '';
+  if (WHOLE_WEIGHT.test(name) && !/lora_|\.base_layer\./.test(name)) return { kind: 'saved', name };
+  return { kind: 'unsupported', feature: 'weights that are neither LoRA matrices nor whole weights of the base' };
 }
+
+/** In state dicts saved by hand. */
+const SAVED_PART = /\.modules_to_save\.default(?=\.(?:weight|bias)$)/;
+const WHOLE_WEIGHT = /^[^.].*\.(?:weight|bias)$/;
 
 const ENDINGS = [['a', ['.lora_A.weight', '.lora_A.default.weight']], ['b', ['.lora_B.weight', '.lora_B.default.weight']]] as const;
 

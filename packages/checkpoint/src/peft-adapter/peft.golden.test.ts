@@ -2,10 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
-import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { sharedPath, temporaryFolder } from '@qdylora/testing/node';
-import { readPeftAdapter } from './read.ts';
+import { openSavedWeights, readPeftAdapter } from './read.ts';
 import { writePeftAdapter } from './write.ts';
 
 interface AdapterCase { readonly name: string; readonly folder?: string; readonly base?: string; readonly r: number; readonly lora_alpha: number; readonly use_rslora: boolean; readonly changed?: readonly string[]; readonly tensors: Record<string, unknown> }
@@ -36,15 +35,20 @@ describe('adapters saved by PEFT 0.21.2', () => {
     expect(readPeftAdapter(fixturePath('peft/adapters/nested-b1-fractional-alpha')).layers.values().next().value!.scale).toBe(1.25);
   });
 
-  it('modules_to_save is refused by name', () => {
-    expect(errorOf(() => readPeftAdapter(fixturePath('peft/adapters/modules-to-save')), 'UNSUPPORTED').message).toMatch(/expected a plain LoRA adapter of linear layers, got modules_to_save\. Merge it into its base model/);
+  it('modules_to_save are weights by the base\'s names, which are read when they are asked for', () => {
+    const folder = fixturePath('peft/adapters/modules-to-save'), { config, saved, layers } = readPeftAdapter(folder);
+    expect([config.modulesToSave, [...saved].sort(), layers.size]).toEqual([['lm_head', 'embed_tokens'], [['lm_head.weight', [128, 64]], ['model.embed_tokens.weight', [128, 64]]], 4]);
+    using own = openSavedWeights(folder);
+    expect(own.tensors.get('lm_head.weight')!.readFloat32().length).toBe(128 * 64);
   });
 
-  it.each(plain.filter((name) => name !== 'regex'))('%s: written again by us, weights are the same bytes and the config says the same', async (name) => {
+  it.each(names.filter((name) => name !== 'regex'))('%s: written again by us, weights are the same bytes and the config says the same', async (name) => {
     const folder = fixturePath(`peft/adapters/${name}`), out = join(root, name), { config, layers } = readPeftAdapter(folder);
     const differing = <K extends 'rank'>(key: K, usual: number) => Object.fromEntries([...layers].filter(([, layer]) => layer[key] !== usual).map(([module, layer]) => [module, layer[key]]));
     const alphas = Object.fromEntries([...layers].map(([module, { scale, rank }]) => [module, config.useRslora ? scale * Math.sqrt(rank) : scale * rank] as const).filter(([, alpha]) => Math.abs(alpha - config.loraAlpha) > 1e-9));
+    using own = openSavedWeights(folder);
     await writePeftAdapter(out, {
+      modulesToSave: config.modulesToSave, saved: own.tensors,
       layers: [...layers].map(([module, { a, b }]) => ({ name: module, a, b })), rank: config.r, alpha: config.loraAlpha, useRslora: config.useRslora,
       targetModules: config.targetModules as string[], baseModel: config.baseModel!, rankPattern: differing('rank', config.r), alphaPattern: alphas,
     });
@@ -57,7 +61,8 @@ describe('adapters saved by PEFT 0.21.2', () => {
     const theirs = JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>, ours = JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
     for (const key of Object.keys(ours)) {
       expect(Object.keys(theirs), key).toContain(key);
-      if (!key.endsWith('_pattern')) expect(ours[key], key).toEqual(theirs[key]);
+      if (key === 'modules_to_save') expect(ours[key] ?? [], key).toEqual([...(theirs[key] as string[] ?? [])].sort());
+      else if (!key.endsWith('_pattern')) expect(ours[key], key).toEqual(theirs[key]);
     }
   });
 

@@ -93,7 +93,7 @@ describe('writePeftAdapter', () => {
 
 describe('readPeftAdapter', () => {
   it.each([
-    ['use_dora', true], ['lora_bias', true], ['modules_to_save', ['lm_head']], ['layer_replication', [[0, 1]]], ['target_parameters', ['x']], ['trainable_token_indices', [1]], ['alora_invocation_tokens', [1]],
+    ['use_dora', true], ['lora_bias', true], ['layer_replication', [[0, 1]]], ['target_parameters', ['x']], ['trainable_token_indices', [1]], ['alora_invocation_tokens', [1]],
     ['velora_config', { a: 1 }], ['kasa_config', { a: 1 }], ['monteclora_config', { a: 1 }], ['arrow_config', { a: 1 }], ['use_bdlora', { a: 1 }], ['use_qalora', true],
     ['bias', 'all'], ['peft_type', 'LOHA'], ['init_lora_weights', 'pissa_niter_4'], ['init_lora_weights', 'olora'], ['init_lora_weights', 'LoftQ'],
   ])('%s %j is refused by name', (key, value) => {
@@ -123,7 +123,7 @@ describe('readPeftAdapter', () => {
       writeSafetensors(join(folder, 'adapter_model.safetensors'), [a, b, tensorOf(name, shape, new Float32Array(shape.reduce((x, y) => x * y)))]);
       return readPeftAdapter(folder);
     };
-    for (const [name, feature] of [['lora_magnitude_vector', /DoRA/], ['lora_embedding_A', /embedding/], ['lora_B.bias', /lora_bias/], ['weight', /modules_to_save/]] as const) {
+    for (const [name, feature] of [['lora_magnitude_vector', /DoRA/], ['lora_embedding_A', /embedding/], ['lora_B.bias', /lora_bias/], ['lora_C.weight', /neither LoRA matrices nor/], ['running_mean', /neither LoRA matrices nor/]] as const) {
       expect(errorOf(() => readWith(key(name)), 'UNSUPPORTED').message).toMatch(feature);
     }
     errorOf(() => readWith('model.x.lora_A.weight'), 'UNSUPPORTED');
@@ -131,6 +131,18 @@ describe('readPeftAdapter', () => {
     errorOf(() => readWith(key('lora_A.default.weight'), [1, 2]), 'BAD_ADAPTER'); // twice
     writeSafetensors(join(folder, 'adapter_model.safetensors'), [tensorOf(key('lora_A.weight'), [1, 2, 3, 3], new Float32Array(18)), tensorOf(key('lora_B.weight'), [2, 1, 1, 1], new Float32Array(2))]);
     errorOf(() => readPeftAdapter(folder), 'UNSUPPORTED');
+  });
+
+  it('whole weights are those of modules_to_save, also under the names of state dicts saved by hand; one that is named and not there is BAD_ADAPTER', () => {
+    const folder = withConfig({ r: 1, modules_to_save: ['lm_head', 'norm'] }), lora = (end: string, shape: number[]) => tensorOf(`base_model.model.x.${end}`, shape, new Float32Array(2));
+    const write = (...names: string[]) => writeSafetensors(join(folder, 'adapter_model.safetensors'), [lora('lora_A.weight', [1, 2]), lora('lora_B.weight', [2, 1]), ...names.map((name) => tensorOf(`base_model.model.${name}`, [3], new Float32Array(3)))]);
+    write('lm_head.modules_to_save.default.weight', 'model.norm.weight');
+    expect([...readPeftAdapter(folder).saved.keys()].sort()).toEqual(['lm_head.weight', 'model.norm.weight']);
+    write('model.norm.weight');
+    expect(errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER').message).toMatch(/expected the weights of "lm_head", which modules_to_save names, got "model\.norm"/);
+    write('lm_head.weight', 'lm_head.modules_to_save.default.weight', 'model.norm.weight');
+    errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER');
+    errorOf(() => readPeftAdapter(withConfig({ modules_to_save: 'lm_head' })), 'BAD_CONFIG');
   });
 
   it('missing files say what to do', () => {

@@ -28,6 +28,8 @@ export interface PeftAdapter {
   readonly config: PeftAdapterConfig;
   /** By module name (`model.layers.0.self_attn.q_proj`), in the order of the file. */
   readonly layers: ReadonlyMap<string, PeftLayer>;
+  /** Weights that stand in place of the base's, by the base's own names (`lm_head.weight`); `openSavedWeights` reads them. */
+  readonly saved: ReadonlyMap<string, readonly number[]>;
   /** Content of `qdylora.json`, null where there is none. */
   readonly sidecar: unknown;
 }
@@ -35,7 +37,7 @@ export interface PeftAdapter {
 /**
  * Reads a PEFT LoRA adapter folder.
  *
- * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, modules_to_save, …) that would change the model if it were left
+ * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, …) that would change the model if it were left
  * out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
  */
 export function readPeftAdapter(folder: string): PeftAdapter {
@@ -46,7 +48,9 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   const file = openSafetensors(path);
   try {
     const sidecar = join(folder, SIDECAR_FILE);
-    return { config, layers: readLayers(path, config, file.tensors), sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null };
+    const { pairs, saved } = sortTensors(path, file.tensors), shapes = new Map([...saved].map(([name, { shape }]) => [name, shape]));
+    checkModulesToSave(path, config, shapes);
+    return { config, layers: readLayers(path, config, pairs), saved: shapes, sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null };
   } finally {
     file.dispose();
   }
@@ -55,16 +59,41 @@ export function readPeftAdapter(folder: string): PeftAdapter {
 /** True for a folder that holds an adapter. */
 export const isPeftAdapter = (folder: string): boolean => existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
 
-function readLayers(path: string, config: PeftAdapterConfig, tensors: ReadonlyMap<string, TensorEntry>): Map<string, PeftLayer> {
-  const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>();
+/** The weights of an adapter that stand in place of the base's, read when they are asked for. */
+export function openSavedWeights(folder: string): { readonly tensors: ReadonlyMap<string, TensorEntry> } & Disposable {
+  const path = join(folder, ADAPTER_WEIGHTS_FILE), file = openSafetensors(path);
+  return { tensors: sortTensors(path, file.tensors).saved, [Symbol.dispose]: file.dispose };
+}
+
+type Pairs = ReadonlyMap<string, { readonly a?: TensorEntry; readonly b?: TensorEntry }>;
+
+/** LoRA matrices by module, and whole weights by name. */
+function sortTensors(path: string, tensors: ReadonlyMap<string, TensorEntry>): { readonly pairs: Pairs; readonly saved: ReadonlyMap<string, TensorEntry> } {
+  const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>(), saved = new Map<string, TensorEntry>();
   for (const [name, entry] of tensors) {
     const key = readAdapterKey(name);
     if (key.kind === 'unsupported') throw unsupportedAdapter(path, `${key.feature}: ${printedName(name)}`);
+    if (key.kind === 'saved') {
+      if (saved.has(key.name)) throw badAdapter(path, `expected the weight ${printedName(key.name)} once, got it twice`);
+      saved.set(key.name, entry);
+      continue;
+    }
     const pair = pairs.get(key.module) ?? {};
     if (pair[key.kind]) throw badAdapter(path, `expected one matrix ${key.kind.toUpperCase()} for ${printedName(key.module)}, got two`);
     pair[key.kind] = entry;
     pairs.set(key.module, pair);
   }
+  return { pairs, saved };
+}
+
+/** Every module that the config says is stored whole must be there. */
+function checkModulesToSave(path: string, { modulesToSave }: PeftAdapterConfig, saved: ReadonlyMap<string, unknown>): void {
+  const modules = [...saved.keys()].map((name) => name.slice(0, name.lastIndexOf('.')));
+  const missing = modulesToSave.find((end) => !modules.some((module) => module === end || module.endsWith(`.${end}`)));
+  if (missing !== undefined) throw badAdapter(path, `expected the weights of ${printedName(missing)}, which modules_to_save names, got ${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`, { missing });
+}
+
+function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<string, PeftLayer> {
   const rankOf = modulePattern(path, 'rank_pattern', config.rankPattern), alphaOf = modulePattern(path, 'alpha_pattern', config.alphaPattern);
   const layers = new Map<string, PeftLayer>();
   for (const [module, { a, b }] of pairs) {

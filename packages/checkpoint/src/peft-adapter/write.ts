@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { assertArgument } from '@qdylora/contract';
 import { writeFolderAtomically } from '../atomic-folder.ts';
 import { printedName } from '../bad-file.ts';
+import type { TensorEntry } from '../tensor-entry.ts';
 import { tensorOf } from '../safetensors/tensor-of.ts';
 import { writeSafetensors, type TensorToWrite } from '../safetensors/write-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
-import { adapterKey } from './key-names.ts';
+import { adapterKey, savedKey } from './key-names.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
 
 /** One adapted module to write. */
@@ -37,6 +38,11 @@ export interface WritePeftAdapterOptions {
   /** Rank or alpha by full module name, for the layers that differ. */
   readonly rankPattern?: Readonly<Record<string, number>>;
   readonly alphaPattern?: Readonly<Record<string, number>>;
+  /** Weights that stand in place of the base's, by the base's own names, as `openSavedWeights` gives them. */
+  readonly saved?: ReadonlyMap<string, TensorEntry>;
+  /** Ends of the modules of `saved`, as PEFT's config lists them. */
+  readonly modulesToSave?: readonly string[];
+  readonly ensureWeightTying?: boolean;
   /** Replace an adapter that was written here before. */
   readonly replace?: boolean;
   readonly fs?: FileSystem;
@@ -77,21 +83,22 @@ function checkLayers(layers: readonly PeftLayerToWrite[], { rank, alpha, targetM
   }
 }
 
-function* tensorsOf(layers: readonly PeftLayerToWrite[], { rank, rankPattern = {} }: WritePeftAdapterOptions): Generator<TensorToWrite> {
+function* tensorsOf(layers: readonly PeftLayerToWrite[], { rank, rankPattern = {}, saved = new Map() }: WritePeftAdapterOptions): Generator<TensorToWrite> {
   for (const { name, a, b } of layers) {
     const own = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
     assertArgument(a.length > 0 && a.length % own === 0 && b.length > 0 && b.length % own === 0, 'peft-adapter', `expected matrices of rank ${own} for ${printedName(name)}, got ${a.length} and ${b.length} values`);
     yield tensorOf(adapterKey(name, 'a'), [own, a.length / own], a);
     yield tensorOf(adapterKey(name, 'b'), [b.length / own, own], b);
   }
+  for (const [name, { dtype, shape, readBytes }] of saved) yield { name: savedKey(name), dtype, shape, bytes: readBytes };
 }
 
 /** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
-function configOf({ rank, alpha, useRslora = false, fanInFanOut = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): Record<string, unknown> {
+function configOf({ rank, alpha, useRslora = false, fanInFanOut = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {}, modulesToSave = [], ensureWeightTying = false }: WritePeftAdapterOptions): Record<string, unknown> {
   const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> => Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
   return {
     alpha_pattern: pinned(alphaPattern), base_model_name_or_path: baseModel ?? null, bias: 'none', fan_in_fan_out: fanInFanOut, inference_mode: true, init_lora_weights: true,
-    lora_alpha: alpha, lora_bias: false, lora_dropout: 0, modules_to_save: null, peft_type: 'LORA', r: rank, rank_pattern: pinned(rankPattern), revision: null,
+    lora_alpha: alpha, lora_bias: false, lora_dropout: 0, modules_to_save: modulesToSave.length === 0 ? null : [...modulesToSave].sort(), ...(ensureWeightTying && { ensure_weight_tying: true }), peft_type: 'LORA', r: rank, rank_pattern: pinned(rankPattern), revision: null,
     target_modules: [...new Set(targetModules)].sort(), task_type: 'CAUSAL_LM', use_dora: false, use_rslora: useRslora,
   };
 }

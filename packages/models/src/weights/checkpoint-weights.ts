@@ -1,10 +1,11 @@
-import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
+import { transposedEntry, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
 import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
 import { arrangedFor, quantizeOn, type Quantization } from './quantization.ts';
 import { readValues } from './read-values.ts';
 import { storedName, weightEntry } from './weight-entry.ts';
+import type { WeightFiles } from './with-saved-weights.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
@@ -21,7 +22,7 @@ export interface CheckpointWeightsOptions {
 }
 
 /** Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the checkpoint has in 4 bits already is taken as it is. */
-export function checkpointWeights(checkpoint: Checkpoint, { backend, quantization, trainable, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
+export function checkpointWeights(checkpoint: WeightFiles, { backend, quantization, trainable, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
   const { tensors } = checkpoint, { memory } = backend;
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry => weightEntry(checkpoint, base, name, shape);
@@ -55,7 +56,7 @@ export function checkpointWeights(checkpoint: Checkpoint, { backend, quantizatio
 }
 
 /** A matrix that bitsandbytes wrote. */
-function storedMatrix(checkpoint: Checkpoint, name: string, shape: readonly [number, number]): QuantizedMatrix {
+function storedMatrix(checkpoint: WeightFiles, name: string, shape: readonly [number, number]): QuantizedMatrix {
   const arrays = new Map<string, StoredArray>();
   for (const [key, entry] of checkpoint.tensors) if (key === name || key.startsWith(`${name}.`)) arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
   const { matrix } = deserializeBitsandbytes(name, arrays);

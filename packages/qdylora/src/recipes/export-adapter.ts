@@ -45,7 +45,8 @@ async function baseConfig(model: string | null): Promise<CheckpointConfig> {
 }
 
 /** `adapter.gguf` in a folder of its own. */
-async function writeGgufSlice(folder: string, { layers, rank, scale }: SlicedAdapter, config: CheckpointConfig, { sidecar, baseModel }: ReadAdapter): Promise<void> {
+async function writeGgufSlice(folder: string, { layers, rank, scale }: SlicedAdapter, config: CheckpointConfig, { sidecar, baseModel, saved }: ReadAdapter): Promise<void> {
+  if (saved) throw new QdyloraError('UNSUPPORTED', { where: folder, problem: `expected an adapter of LoRA matrices alone for a GGUF file, got one that also holds ${saved.names.join(', ')}`, nextStep: 'Merge it into its base instead: qdylora merge --format gguf.', details: { names: saved.names } });
   if (sidecar && sidecar.base.model_type !== config.modelType) throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected the ${sidecar.base.model_type} model that the adapter was trained on, got a ${config.modelType} model`, nextStep: `Name ${sidecar.base.name}.` });
   await writeFolderAtomically(folder, (temporary) => writeGgufAdapter(join(temporary, 'adapter.gguf'), { layers: layers.map((layer) => ({ ...layer, rank })), scale, config, name: sidecar?.base.name ?? baseModel ?? undefined }));
 }

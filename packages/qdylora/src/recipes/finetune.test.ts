@@ -1,5 +1,6 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { openByteSource, openCheckpoint, openSafetensors, readGguf } from '@qdylora/checkpoint';
 import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { lockFolder } from '@qdylora/trainer';
@@ -112,6 +113,22 @@ describe('finetune', () => {
 });
 
 describe('what a run leaves behind', () => {
+  it('goes on from an adapter of PEFT as it is: where nothing moves, the same bytes come out, with the weights that it holds whole', async () => {
+    const fixture = fileURLToPath(new URL('../../../checkpoint/fixtures/peft/adapters/modules-to-save', import.meta.url)), own = { num_hidden_layers: 2, hidden_size: 64, vocab_size: 128, num_attention_heads: 8, num_key_value_heads: 4, tie_word_embeddings: false };
+    const base = writeTinyModel(folder.in('wider'), { config: own }), still = { ...common, ranks: undefined, model: base, adapter: fixture, learningRate: 1e-30, maxSteps: 1 };
+    const notices = (await run({ ...still, outputDir: folder.in('from-peft') })).filter(({ type }) => type === 'notice');
+    expect(notices).toEqual(expect.arrayContaining([expect.objectContaining({ message: expect.stringMatching(/holds lm_head\.weight, model\.embed_tokens\.weight whole/) as string })]));
+    const bytes = (path: string): string => readFileSync(join(path, 'adapter_model.safetensors')).toString('base64');
+    expect(bytes(folder.in('from-peft/adapter'))).toBe(bytes(fixture));
+    await exportAdapter({ adapter: folder.in('from-peft/adapter'), rank: 8, outputDir: folder.in('from-peft-r8') });
+    expect(bytes(folder.in('from-peft-r8'))).toBe(bytes(fixture));
+    expect((await rejection(() => exportAdapter({ adapter: fixture, format: 'gguf', model: base, outputDir: folder.in('from-peft-gguf') }))).message).toMatch(/also holds lm_head\.weight/);
+    const { difference } = await mergeAdapter({ model: base, adapter: fixture, dtype: 'f32', quantization: 'none', backend: 'host', outputDir: folder.in('from-peft-merged') });
+    expect(difference!.largest).toBeLessThan(1e-4);
+    using merged = await openCheckpoint(folder.in('from-peft-merged')), whole = openSafetensors(join(fixture, 'adapter_model.safetensors'));
+    expect([...merged.tensors.get('lm_head.weight')!.readFloat32()]).toEqual([...whole.tensors.get('base_model.model.lm_head.weight')!.readFloat32()]);
+  });
+
   it('says the same through adapter, export and merge, at the same rank', async () => {
     const adapter = folder.in('first/adapter'), { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });
     await exportAdapter({ adapter, rank: 2, outputDir: folder.in('r2') });

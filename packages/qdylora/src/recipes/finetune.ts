@@ -18,6 +18,7 @@ import type { RunData } from './stages/load-data.ts';
 import { openRun } from './stages/open-run.ts';
 import { openSource, type ModelSource } from './stages/open-source.ts';
 import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
+import { readAdapter, savedNotice, type AdapterSaved } from './stages/read-adapter.ts';
 import { runIdentity } from './stages/run-identity.ts';
 import { reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
@@ -64,6 +65,8 @@ interface Stage extends Hooks {
   readonly config: PreparedRun;
   readonly computeDtype: ComputeDtype;
   readonly source: ModelSource;
+  /** Whole weights of the adapter that the run goes on from; they stay as they are, and are written with the new one. */
+  readonly saved: AdapterSaved | null;
   readonly data: RunData;
   readonly run: AssembledRun;
   readonly judge: Judge | null;
@@ -77,11 +80,13 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   hooks.emit({ type: 'phase', phase: 'loading' });
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
-  const source = await openSource(asked, { tell: notice, signal: hooks.signal });
+  const saved = asked.adapter ? readAdapter(asked.adapter).saved : null;
+  if (saved) notice(savedNotice(saved));
+  const source = await openSource(asked, { tell: notice, signal: hooks.signal, saved });
   using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice });
   const { config, data, chosen, run, profile } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
-  const stage: Stage = { ...hooks, config, computeDtype, source, data, run, judge, chosen, profile, notes };
+  const stage: Stage = { ...hooks, config, computeDtype, source, saved, data, run, judge, chosen, profile, notes };
   sayReady(stage);
   const training = await trainAndLog(stage);
   return await finish(stage, training); // awaited: the backend lives until then
@@ -135,7 +140,7 @@ function trainOptions(stage: Stage): TrainOptions {
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,
       config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),
-      writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage)) : undefined,
+      writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage), stage.saved) : undefined,
     },
   };
 }
@@ -165,7 +170,7 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
 
 async function writeWeights(stage: Stage): Promise<void> {
   const { config, run: { model, adapted }, source } = stage, paths = runPaths(config.outputDir), { saveDtype } = config;
-  if (adapted) return writeAdapted(paths.adapter, adapted, adapterBase(stage));
+  if (adapted) return writeAdapted(paths.adapter, adapted, adapterBase(stage), stage.saved);
   await writeModelFolder(paths.model, { tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype), config: configWithDtype(source.config, saveDtype), tokenizerFolder: source.tokenizerFolder, replace: true });
 }
 

@@ -13,14 +13,16 @@ export interface AdapterFacts {
   /** Factor on B·A, by rank. */
   readonly scales: Readonly<Record<number, number>>;
   readonly layers: number;
+  /** Weights that stand in place of the base's. */
+  readonly saved: readonly string[];
   readonly parameters: number;
 }
 
 /** @throws QdyloraError MISSING_FILE, BAD_ADAPTER, UNSUPPORTED */
 export function inspectAdapter(folder: string): AdapterFacts {
-  const { state, sidecar, baseModel } = readAdapter(folder), { ranks, maxRank, alpha, scaling, layers } = state;
+  const { state, sidecar, baseModel, saved } = readAdapter(folder), { ranks, maxRank, alpha, scaling, layers } = state;
   return {
     kind: 'adapter', baseModel: sidecar?.base.name ?? baseModel, baseFingerprint: sidecar?.base.fingerprint ?? null, ranks: [...rankSet(ranks)], scaling, alpha,
-    scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])), layers: layers.length, parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
+    scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])), layers: layers.length, saved: saved?.names ?? [], parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
   };
 }

@@ -51,5 +51,5 @@ function checkpointLines(facts: CheckpointFacts): [string, string][] {
 const adapterLines = (facts: AdapterFacts): [string, string][] => [
   ['base', facts.baseModel ?? 'not named'], ['base fingerprint', facts.baseFingerprint ?? 'not known: an adapter from elsewhere, used at its full rank only'], ['ranks', facts.ranks.join(' ')],
   ['scale', `${facts.scaling}, alpha ${facts.alpha}: ${Object.entries(facts.scales).map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`).join(' ')}`],
-  ['layers', String(facts.layers)], ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`],
+  ['layers', String(facts.layers)], ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`], ...(facts.saved.length === 0 ? [] : [['in place of the base\'s', facts.saved.join(', ')] as [string, string]]),
 ];

@@ -7,7 +7,7 @@ import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from './attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { openSource, type ModelSource } from './open-source.ts';
-import { storedBase, type ReadAdapter } from './read-adapter.ts';
+import { savedNotice, storedBase, type ReadAdapter } from './read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {
@@ -35,7 +35,8 @@ export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readon
 
 /** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
 export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
-  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 }, { tell: warn });
+  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 }, { tell: warn, saved: read?.saved });
+  if (read?.saved) warn(savedNotice(read.saved));
   const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, batchInvariant: config.batchInvariant, warn });
   try {
     const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson, type CheckpointConfig } from '@qdylora/checkpoint';
+import { canonicalJson, openSavedWeights, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
-import { buildModel, familyOf, initializeModel, type CausalLm } from '@qdylora/models';
+import { buildModel, familyOf, initializeModel, withSavedWeights, type CausalLm, type WeightFiles } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
+import type { AdapterSaved } from './read-adapter.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /** Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is held. */
@@ -26,22 +27,34 @@ export interface ModelSource {
 
 type SourceConfig = Pick<RunConfig, 'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'>;
 
-/** Opens what a run starts from.  @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE */
-export async function openSource(config: SourceConfig, hub: LocalModelOptions = {}): Promise<ModelSource> {
-  return config.init ? randomSource(config.init, config) : checkpointSource(config, hub);
+export interface OpenSourceOptions extends LocalModelOptions {
+  /** Weights of an adapter that stand in place of the model's own. */
+  readonly saved?: AdapterSaved | null;
 }
 
-async function checkpointSource(config: SourceConfig, hub: LocalModelOptions): Promise<ModelSource> {
+/** Opens what a run starts from.  @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE */
+export async function openSource(config: SourceConfig, options: OpenSourceOptions = {}): Promise<ModelSource> {
+  return config.init ? randomSource(config.init, config) : checkpointSource(config, options);
+}
+
+/** Gives `use` the checkpoint with an adapter's weights in it, where there are some. */
+async function withSaved<T>(files: WeightFiles, saved: AdapterSaved | null, use: (files: WeightFiles) => T | Promise<T>): Promise<T> {
+  if (!saved) return await use(files);
+  using own = openSavedWeights(saved.folder);
+  return await use(withSavedWeights(files, { ...saved, tensors: own.tensors }));
+}
+
+async function checkpointSource(config: SourceConfig, { saved = null, ...hub }: OpenSourceOptions): Promise<ModelSource> {
   if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
   const { method } = config, model = await localModel(config.model, hub);
   using base = await openBase(model);
-  const { name, vocabularySize } = base, fingerprint = base.checkpoint.fingerprint();
+  const { name } = base, fingerprint = base.checkpoint.fingerprint(), ownConfig = await withSaved(base.checkpoint, saved, (files) => files.config), { vocabularySize } = familyOf(ownConfig.modelType, name).readConfig(ownConfig);
   return {
-    name, vocabularySize, fingerprint, config: base.checkpoint.config, tokenizerFolder: model, stopIds: base.checkpoint.generation.eosTokenIds,
+    name, vocabularySize, fingerprint, config: ownConfig, tokenizerFolder: model, stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize),
     async build(backend) {
       using again = await openBase(model);
-      return await buildModel(again.checkpoint, { backend, quantization: quantizationOf(config), trainable: method === 'none' });
+      return await withSaved(again.checkpoint, saved, (files) => buildModel(files, { backend, quantization: quantizationOf(config), trainable: method === 'none' }));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isPeftAdapter, readPeftAdapter, type PeftAdapter } from '@qdylora/checkpoint';
+import { isPeftAdapter, readPeftAdapter, type PeftAdapter, type PeftAdapterConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
 import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
@@ -12,9 +12,17 @@ export interface ReadAdapter {
   /** Null for an adapter from elsewhere. */
   readonly sidecar: AdapterSidecar | null;
   readonly baseModel: string | null;
+  /** Weights that it holds whole, in place of the base's; null without. */
+  readonly saved: AdapterSaved | null;
   /** PEFT's flag for a base that stores its matrices as [in, out]. */
   readonly fanInFanOut: boolean;
 }
+
+/** Which weights of the base an adapter replaces; they are read from its folder when a model is built, and when the adapter is written again. */
+export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 'ensureWeightTying'> { readonly folder: string; readonly names: readonly string[] }
+
+/** What a person should know where an adapter holds whole weights. */
+export const savedNotice = ({ names }: AdapterSaved): string => `The adapter holds ${names.join(', ')} whole, in place of the base's. They are the same at every rank; where the base is shown without the adapter, it has them too.`;
 
 /**
  * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.
@@ -26,7 +34,11 @@ export function readAdapter(folder: string): ReadAdapter {
     throw new QdyloraError('MISSING_FILE', { where: 'adapter', problem: `expected a folder with adapter_config.json at ${folder}, got none`, nextStep: 'A run writes it to <output_dir>/adapter.', details: { folder } });
   }
   const adapter = readPeftAdapter(folder), sidecar = readSidecar(folder, adapter.sidecar);
-  return { folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel: adapter.config.baseModel, fanInFanOut: adapter.config.fanInFanOut };
+  const { config: { baseModel, fanInFanOut, modulesToSave, ensureWeightTying }, saved } = adapter;
+  return {
+    folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel, fanInFanOut,
+    saved: saved.size === 0 ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
+  };
 }
 
 /** How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole adapter. Null where that is not known. */
@@ -49,9 +61,11 @@ function nestedState(folder: string, { config, layers }: PeftAdapter, { ranks, l
   return adapterStateOf({ rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: own }, { ranks: set.ranks, alpha, scaling });
 }
 
-/** Layers of smaller rank are filled up with rows of 0; scales that differ by layer are folded into B. */
-function singleRankState({ layers }: PeftAdapter): AdapterState {
+/** As it is where all layers have one rank and scale; else layers of smaller rank are filled up with rows of 0, and scales are folded into B. */
+function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapter): AdapterState {
   const own = [...layers].map(([name, layer]) => ({ name, ...layer })), rank = own.reduce((most, layer) => Math.max(most, layer.rank), 1);
+  const scale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank, isUniform = own.every((layer) => layer.rank === rank && layer.scale === scale);
+  if (isUniform && loraAlpha > 0) return adapterStateOf({ rank, scale, loraAlpha, useRslora, layers: own }, { ranks: [rank], alpha: loraAlpha, scaling: useRslora ? 'sqrt' : 'constant' });
   const filled = own.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
     const wideA = new Float32Array(rank * inFeatures), wideB = new Float32Array(outFeatures * rank);
     wideA.set(a);

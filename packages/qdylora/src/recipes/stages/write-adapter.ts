@@ -1,15 +1,15 @@
-import { writePeftAdapter } from '@qdylora/checkpoint';
+import { openSavedWeights, writePeftAdapter, type WritePeftAdapterOptions } from '@qdylora/checkpoint';
 import type { ArrayView } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { AdapterSidecar } from './adapter-sidecar.ts';
-import type { ReadAdapter } from './read-adapter.ts';
+import type { AdapterSaved, ReadAdapter } from './read-adapter.ts';
 
 /** The base of an adapter, as its files name it. */
 export type AdapterBase = AdapterSidecar['base'];
 
 /** Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the backend has free between two steps. */
-export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, base: AdapterBase): Promise<void> {
+export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, base: AdapterBase, saved: AdapterSaved | null = null): Promise<void> {
   const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report, model: { backend: { memory }, storesInOut } } = adapted, turned: ArrayView<'f32'>[] = [];
   try {
     const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
@@ -17,7 +17,7 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
       return { name, a: a.view.data as Float32Array, b: transposed(b.view.data as Float32Array, maxRank, outFeatures, turned.at(-1)!.data) };
     });
     const targetModules = targetNames(report.matched, report.unmatched);
-    await writePeftAdapter(folder, {
+    await writeWithSaved(folder, saved, {
       layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, fanInFanOut: storesInOut, replace: true,
       sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
     });
@@ -26,11 +26,18 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
   }
 }
 
+/** Whole weights go from file to file. */
+async function writeWithSaved(folder: string, saved: AdapterSaved | null, options: WritePeftAdapterOptions): Promise<void> {
+  if (!saved) return writePeftAdapter(folder, options);
+  using own = openSavedWeights(saved.folder);
+  await writePeftAdapter(folder, { ...options, ...saved, saved: own.tensors });
+}
+
 const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
 
 /** Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar` null where its base is not known. */
-export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, fanInFanOut, targetModules }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut'> & { readonly targetModules: readonly string[] }): Promise<void> {
-  await writePeftAdapter(folder, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, fanInFanOut, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
+export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, fanInFanOut, saved, targetModules }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut' | 'saved'> & { readonly targetModules: readonly string[] }): Promise<void> {
+  await writeWithSaved(folder, saved, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, fanInFanOut, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
 }
 
 /** Ends of names where those mean exactly the matched layers, as in PEFT's own configs; else full names. */

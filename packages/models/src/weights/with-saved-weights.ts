@@ -1,0 +1,51 @@
+import { hfConfigOf, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
+import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
+import { describeModel } from '../describe-model.ts';
+import { familyOf } from '../families/index.ts';
+import { storedName } from './weight-entry.ts';
+
+/** What a model is built from. */
+export type WeightFiles = Pick<Checkpoint, 'name' | 'tensors' | 'config'>;
+
+/** Weights that an adapter holds whole, in place of the base's. */
+export interface SavedWeights {
+  /** By the base's own names: `lm_head.weight`. */
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Ends of the modules that were copied for training; a weight outside of them changed where it lay, and a tied head with it. */
+  readonly modulesToSave: readonly string[];
+  /** A head that the base ties to its embedding stays tied to the adapter's. */
+  readonly ensureWeightTying: boolean;
+}
+
+/**
+ * A checkpoint with weights of an adapter in place of its own, as PEFT loads them: a copied head or embedding is no longer tied, and a vocabulary that has grown is grown.
+ *
+ * @throws QdyloraError UNSUPPORTED for a linear layer, which would have to be packed; BAD_ADAPTER for weights that the model does not have, or of other shapes
+ */
+export function withSavedWeights<F extends WeightFiles>(files: F, saved: SavedWeights): Pick<F, 'name' | 'tensors' | 'config'> {
+  const { name: where, config } = files, { names } = familyOf(config.modelType, where), head = `${names.head}.weight`, embedding = `${names.embedding}.weight`;
+  const wasTied = familyOf(config.modelType, where).readConfig(config).tiedHead, isTied = wasTied && !unties(saved, [head, embedding]);
+  const rows = saved.tensors.get(embedding)?.shape[0] ?? saved.tensors.get(head)?.shape[0];
+  const raw = { ...config.raw, tie_word_embeddings: isTied, ...(rows !== undefined && { vocab_size: rows }) };
+  checkSaved(where, raw, saved, isTied ? head : null);
+  const tensors = new Map([...files.tensors, ...saved.tensors]);
+  if (isTied) tensors.delete(head);
+  else if (wasTied && !tensors.has(head)) tensors.set(head, files.tensors.get(storedName(embedding, names.base, files))!);
+  return { name: where, tensors, config: hfConfigOf(config.path, raw, config.rope.factors) };
+}
+
+/** PEFT trains a copy of a listed module, and the other end of the tie keeps the base's weight. */
+const unties = ({ tensors, modulesToSave, ensureWeightTying }: SavedWeights, ends: readonly string[]): boolean =>
+  !ensureWeightTying && ends.some((name) => tensors.has(name) && modulesToSave.some((end) => `.${name}`.endsWith(`.${end}.weight`)));
+
+function checkSaved(where: string, raw: Readonly<Record<string, unknown>>, { tensors }: SavedWeights, tiedHead: string | null): void {
+  const { weights, linears } = describeModel(raw, where), shapes = new Map(weights.map(({ name, shape }) => [name, shape])), packed = new Set(linears.map(({ name }) => `${name}.weight`));
+  for (const [name, { shape }] of tensors) {
+    const own = shapes.get(name);
+    if (packed.has(name)) {
+      throw new QdyloraError('UNSUPPORTED', { where, problem: `expected a head, an embedding or norms among the weights that an adapter stores whole, got the linear layer ${name}`, nextStep: 'Merge the adapter into its base model with PEFT, and open the result.', details: { name } });
+    }
+    if (name === tiedHead || (own && sameShape(own, shape))) continue;
+    throw new QdyloraError('BAD_ADAPTER', { where, problem: `expected ${own ? shapeText(own) : 'a model with this weight'} for ${name} of the adapter, got ${shapeText(shape)}`, nextStep: 'Use the base model that the adapter was trained on.', details: { name, shape } });
+  }
+}
