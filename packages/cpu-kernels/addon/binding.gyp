@@ -1,7 +1,7 @@
 {
   # Built by scripts/build-addon.mjs, which writes build/generated and says which levels the compiler can make.
   'variables': {
-    'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1,
+    'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1, 'with_amx_bf16%': 1,
     'avx2_flags': ['-mavx2', '-mfma', '-mf16c'],
     'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c']
   },
@@ -26,7 +26,8 @@
       'conditions': [
         ['with_avx2==1', { 'dependencies': ['level_avx2', 'level_avx2w16'] }],
         ['with_avx512==1', { 'dependencies': ['level_avx512'] }],
-        ['with_avx512_bf16==1', { 'dependencies': ['level_avx512_bf16'] }]
+        ['with_avx512_bf16==1', { 'dependencies': ['level_avx512_bf16'] }],
+        ['with_amx_bf16==1', { 'dependencies': ['level_amx_bf16'] }]
       ]
     },
     {
@@ -53,6 +54,14 @@
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512)'],
         'cflags_cc': ['<@(avx512_flags)'],
         'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)'] }
+      }
+    ] }],
+    ['with_amx_bf16==1', { 'targets': [
+      {
+        'target_name': 'level_amx_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
+        'sources': ['<!@(node ../scripts/list-level-sources.mjs amx_bf16)'],
+        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16'] }
       }
     ] }],
     ['with_avx512_bf16==1', { 'targets': [

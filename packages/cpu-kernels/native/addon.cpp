@@ -30,7 +30,7 @@ napi_value levels(napi_env env, napi_callback_info) {
   if (napi_create_array(env, &list) != napi_ok) return nullptr;
   for (int i = 0; i < LEVEL_COUNT; i++) {
     napi_value item;
-    char missing[128];
+    char missing[256];
     missingFeatures(LEVELS[i].name, missing);
     if (napi_create_object(env, &item) != napi_ok) return nullptr;
     napi_set_named_property(env, item, "name", text(env, LEVELS[i].name));
@@ -54,7 +54,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   size_t count = 3;
   napi_value values[3], result, functions, threads, close;
   void* data = nullptr;
-  char name[32] = "", missing[128];
+  char name[32] = "", missing[256];
   std::int32_t threadCount = 0;
   bool isBatchInvariant = false;
   if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 3 || napi_get_value_bool(env, values[2], &isBatchInvariant) != napi_ok ||

@@ -15,7 +15,7 @@ extern const Level LEVELS[];
 extern const int LEVEL_COUNT;
 
 // What this machine lacks for a level, as text ("AVX-512F, AVX-512BW"), or "" where it can run it.
-// `text` has room for 128 characters.
+// `text` has room for 256 characters.
 void missingFeatures(const char* level, char* text);
 
 }  // namespace qdylora

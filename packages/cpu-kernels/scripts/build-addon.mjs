@@ -20,7 +20,8 @@ const env = { ...process.env };
 /** Flags by level, as in binding.gyp: here only to ask the compiler whether it knows them. */
 const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
 const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
-const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16', '-mavx512vbmi'] };
+const AVX512_BF16 = [...AVX512, '-mavx512bf16', '-mavx512vbmi'];
+const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: AVX512_BF16, amx_bf16: [...AVX512_BF16, '-mamx-tile', '-mamx-bf16'] };
 
 function filesBelow(folder, pattern) {
   return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.name !== 'build').flatMap((entry) => {
@@ -88,7 +89,7 @@ if (!env.npm_config_nodedir) delete env.npm_config_nodedir; // an empty value wo
 env.CXX = compiler;
 const gyp = (...args) => spawnSync(process.execPath, [require.resolve('node-gyp/bin/node-gyp.js'), ...args], { cwd: addon, env, encoding: 'utf8', stdio: verbose ? 'inherit' : 'pipe' });
 const flag = (level) => `-Dwith_${level}=${levels.includes(level) ? 1 : 0}`;
-for (const result of [() => gyp('configure', '--release', '--', flag('avx2'), flag('avx512'), flag('avx512_bf16')), () => gyp('build', '--release', `--jobs=${availableParallelism()}`)].map((step) => step())) {
+for (const result of [() => gyp('configure', '--release', '--', flag('avx2'), flag('avx512'), flag('avx512_bf16'), flag('amx_bf16')), () => gyp('build', '--release', `--jobs=${availableParallelism()}`)].map((step) => step())) {
   if (result.status === 0) continue;
   console.error(`${result.stdout ?? ''}\n${(result.stderr ?? '').split('\n').filter((line) => !line.startsWith('gyp info')).join('\n')}`);
   console.error('[build-addon] the compiler failed on the kernels (above).');

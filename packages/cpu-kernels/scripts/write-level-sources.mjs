@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, relative } from 'node:path';
 
 /** Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16, and of pairs of bf16 numbers, with AVX2 instructions. Best last. */
-export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2: 8, avx512: 16, avx512_bf16: 16 };
+export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2: 8, avx512: 16, avx512_bf16: 16, amx_bf16: 16 };
 
 /** The sources that are compiled per level: kernels/<op>/*.cpp and native/per-level/*.cpp. */
 export function kernelSources(root) {

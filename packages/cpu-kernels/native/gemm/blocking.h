@@ -1,14 +1,19 @@
 #pragma once
-#include "../simd.h"
+#include "amx.h"
 
 // Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in registers; a panel = PANEL columns of B,
 // packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows]: all of a term's depth, one stripe after the other. A packed word is one float or, in a product of bf16 numbers on a level
-// that multiplies pairs, two steps of the depth: `wordsOf` counts words, everything else counts steps.
+// that multiplies pairs, two steps of the depth: `wordsOf` counts words, everything else counts steps. On a level with AMX a product of pairs is cut for its registers: stripes of 32 rows
+// [words / 16][rows][16 words], filled up with zeros to 16 rows and to 16 words a term.
 namespace qdylora::QD_LEVEL {
 
 // Registers: 2 per row for C, 2 for B, 1 broadcast. 6 × 2 + 3 of 16 (AVX2, SSE2), 14 × 2 + 3 of 32 (AVX-512).
 constexpr Size TILE_ROWS = WIDTH == 16 ? 14 : 6;
 constexpr Size PANEL = 2 * WIDTH;
+// Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
+QD_INLINE constexpr bool fillsTiles(bool pairs) { return AMX_TILES && pairs; }
+QD_INLINE constexpr Size stripeRows(bool pairs) { return fillsTiles(pairs) ? 2 * AMX_ROWS : TILE_ROWS; }
+QD_INLINE constexpr Size rowUnit(bool pairs) { return fillsTiles(pairs) ? AMX_ROWS : 1; }
 // One panel of one depth block stays in the first-level cache (24 KiB of 32) while all stripes pass by; 384 beats 256 and 512 by 2 % (Zen 3, 2026).
 // 14 rows per load bear a panel from the second level (512: Zen 4, 2026, on the prototype).
 constexpr Size DEPTH_BLOCK = WIDTH == 16 ? 512 : 384;
@@ -16,26 +21,29 @@ constexpr Size DEPTH_BLOCK = WIDTH == 16 ? 512 : 384;
 constexpr Size GROUP_PANELS = 4;
 // Stripes that pass together over one group, so that they come from the second-level cache for every panel but the first: 216 KiB (AVX2). 42 stripes of half a depth block were slower (−1 %, Zen 4, 2026).
 constexpr Size GROUP_STRIPES = 24;
-// What a panel may hold at most of a depth that would leave a small rest: a block of the depth costs another walk over C.
+QD_INLINE constexpr Size groupStripes(bool pairs) { return fillsTiles(pairs) ? 16 : GROUP_STRIPES; }
+// What a panel may hold at most of a depth that would leave a small rest: a block of the depth costs another walk over C. In tiles a panel of 32 KiB leaves the first level room for C.
 constexpr Size MOST_WORDS = DEPTH_BLOCK + 64;
+QD_INLINE constexpr Size mostWords(bool pairs) { return fillsTiles(pairs) ? 320 : MOST_WORDS; }
 // Packed rows of A: at most so many floats at a time (they stand in the third-level cache), and rows.
-constexpr Size PACKED_FLOATS = Size{4} << 20, MOST_ROWS = 1024, LEAST_ROWS = 8 * TILE_ROWS;
+constexpr Size ROW_UNIT = AMX_TILES ? 2 * AMX_ROWS : 1, PACKED_FLOATS = Size{4} << 20, MOST_ROWS = 1024, LEAST_ROWS = AMX_TILES ? 128 : 8 * TILE_ROWS;
 
 QD_INLINE constexpr Size divideUp(Size a, Size b) { return (a + b - 1) / b; }
 QD_INLINE constexpr Size roundUp(Size a, Size b) { return divideUp(a, b) * b; }
 
-QD_INLINE constexpr Size wordsOf(Size depth, bool pairs) { return pairs ? divideUp(depth, 2) : depth; }
+QD_INLINE constexpr Size wordsOf(Size depth, bool pairs) { return fillsTiles(pairs) ? roundUp(divideUp(depth, 2), AMX_WORDS) : pairs ? divideUp(depth, 2) : depth; }
 
-// Tile i of `tiles` over `rows` rows: lengths differ by at most one (32 rows = 6 6 5 5 5 5).
-QD_INLINE Range tileRows(Size rows, Size tiles, Size i) {
+// Stripe i of `tiles` over `rows` rows: lengths differ by at most one (32 rows = 6 6 5 5 5 5), but all except the last fill tiles.
+QD_INLINE Range tileRows(Size rows, Size tiles, Size i, bool pairs) {
+  if (fillsTiles(pairs)) return {i * stripeRows(pairs), smaller(rows, (i + 1) * stripeRows(pairs))};
   const Size length = rows / tiles, longer = rows % tiles, begin = i * length + smaller(i, longer);
   return {begin, begin + length + (i < longer)};
 }
 
 // Rows of A that are packed at a time, where a row takes `words`.
 QD_INLINE Size rowBlock(Size m, Size words) {
-  const Size most = larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(words, Size{1})));
-  return m <= most ? m : divideUp(m, divideUp(m, most));
+  const Size most = larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(words, Size{1}) / ROW_UNIT * ROW_UNIT));
+  return m <= most ? m : roundUp(divideUp(m, divideUp(m, most)), ROW_UNIT);
 }
 
 // How the threads stand on C: gridRows × gridColumns of them, each with its share of tiles and panels.
@@ -54,12 +62,15 @@ QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
   return best;
 }
 
-// Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread.
-// Grows with m and with depth, so the scratch of a product holds any smaller one.
-QD_INLINE Size packedRowsFloats(Size m, Size depth) {
-  return roundUp(smaller(smaller(m, MOST_ROWS) * depth, larger(PACKED_FLOATS, LEAST_ROWS * depth)) + WIDTH, 16);
+// What filling up the depth of every term of a product to whole tiles adds at most.
+constexpr Size MOST_TERMS = 6, FILLED_WORDS = AMX_TILES ? MOST_TERMS * AMX_WORDS : 0;
+
+// Floats of the packed rows of a product, where a row takes `words`. Grows with m and with the words.
+QD_INLINE Size stripesFloats(Size m, Size words) {
+  return roundUp(smaller(smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * words, larger(PACKED_FLOATS, LEAST_ROWS * words)) + WIDTH, 16);
 }
 constexpr Size GROUP_FLOATS = GROUP_PANELS * PANEL * MOST_WORDS;
-QD_INLINE Size productScratch(Size m, Size depth, int threads) { return packedRowsFloats(m, depth) + GROUP_FLOATS * static_cast<Size>(threads); }
+// Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread. The scratch of a product holds any smaller one.
+QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + GROUP_FLOATS * static_cast<Size>(threads); }
 
 }  // namespace qdylora::QD_LEVEL

@@ -32,4 +32,13 @@ QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, n
 void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 
+// Zeros behind the words of a depth that does not fill its tiles.
+QD_INLINE void fillPanels(Form form, Size columns, Size depth, float* out) {
+  const Size written = divideUp(depth, 2), words = wordsOf(depth, true);
+  if (!fillsTiles(form == Form::pairs) || written == words) return;
+  for (Size p = 0; p < columns; p += PANEL, out += PANEL * words) {
+    for (Size i = written * PANEL; i < words * PANEL; i += WIDTH) store(out + i, F32x{});
+  }
+}
+
 }  // namespace qdylora::QD_LEVEL

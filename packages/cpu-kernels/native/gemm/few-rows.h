@@ -7,9 +7,9 @@ namespace qdylora::QD_LEVEL {
 
 constexpr Size FEW_ROWS = 4;
 
-// True where B can be read so: dense, or 4-bit in runs whose rows stand as columns.
+// True where B can be read so: dense, or 4-bit in runs whose rows stand as columns; not where tiles sum up in an order of their own.
 QD_INLINE bool readsDirectly(const Term& t, Size rows) {
-  return rows <= FEW_ROWS && (t.b.dense() || (t.b.transposed && t.b.packed.hasRuns() && t.depth % RUN == 0));
+  return rows <= FEW_ROWS && !fillsTiles(t.pairs()) && (t.b.dense() || (t.b.transposed && t.b.packed.hasRuns() && t.depth % RUN == 0));
 }
 
 // Calls body(RowCount<rows>) with the number of rows, 1 … FEW_ROWS, known at compile time.

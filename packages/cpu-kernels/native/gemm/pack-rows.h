@@ -16,7 +16,8 @@ struct Rows {
 QD_INLINE Rows rowMajor(const float* data, Size stride, Size height, bool bf16 = false, float factor = 1.f) { return {data, stride, false, height, bf16, factor}; }
 QD_INLINE Rows columnMajor(const float* data, Size stride, Size height, bool bf16 = false, float factor = 1.f) { return {data, stride, true, height, bf16, factor}; }
 
-// One stripe: rows [row0, row0 + rows), depth [k0, k0 + depth); where `pairs`, as pairs of bf16 numbers: wordsOf(depth) words of `rows`, an odd last step filled up with 0.
+// One stripe: rows [row0, row0 + rows), depth [k0, k0 + depth); where `pairs`, as pairs of bf16 numbers: wordsOf(depth) words of `rows` (or filled-up tiles, blocking.h), missing steps being 0.
+void packTileRows(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out);
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out);
 
 }  // namespace qdylora::QD_LEVEL

@@ -40,8 +40,9 @@ void multiply(Threads& threads, const Product& product, float* scratch, const Te
 // A term whose left operand, packed into stripes, stands `before` words of the depth behind the first one.
 struct Placed { Term term; Size before; };
 
-// Layers of one input that are multiplied together, and the most terms that make one product: the weight and the adapter of each.
-constexpr int GROUP_LAYERS = 3, MOST_TERMS = 2 * GROUP_LAYERS;
+// Layers of one input that are multiplied together, at most.
+constexpr int GROUP_LAYERS = 3;
+static_assert(MOST_TERMS == 2 * GROUP_LAYERS, "the weight and the adapter of each layer");
 
 // C (+)= Σ terms.
 struct Job {

@@ -9,7 +9,7 @@ enum class Start { overwrite, bias, add };
 
 // A part of the depth: its stripe and its panel.
 struct Segment {
-  const float* stripe;  // [words][rows]
+  const float* stripe;  // [words][rows], or tiles
   const float* panel;   // [words][PANEL]
   Size words;
 };
@@ -25,7 +25,8 @@ struct TileTask {
   const float* bias;    // of the tile's first column
 };
 
-// 1 ≤ rows ≤ TILE_ROWS.
+// 1 ≤ rows ≤ stripeRows(pairs). In tiles inside the life of a TileRegisters.
 void multiplyTile(Size rows, const TileTask& task);
+void multiplyAmxTiles(Size rows, const TileTask& task);
 
 }  // namespace qdylora::QD_LEVEL

@@ -87,6 +87,7 @@ QD_INLINE void multiplyColumns(Size rows, const TileTask& task) {
 }  // namespace
 
 void multiplyTile(Size rows, const TileTask& task) {
+  if (fillsTiles(task.pairs)) return multiplyAmxTiles(rows, task);
   if (BF16_PAIRS && task.pairs) multiplyColumns<true>(rows, task);
   else multiplyColumns<false>(rows, task);
 }

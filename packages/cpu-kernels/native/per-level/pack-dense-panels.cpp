@@ -78,6 +78,7 @@ void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Si
     if (b.bf16) packAs<known.value>(b.bf16, b, column0, columns, k0, depth, out);
     else packAs<known.value>(b.f32, b, column0, columns, k0, depth, out);
   });
+  fillPanels(form, columns, depth, out);
 }
 
 }  // namespace qdylora::QD_LEVEL

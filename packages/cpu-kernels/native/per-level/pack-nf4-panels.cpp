@@ -183,6 +183,7 @@ QD_INLINE void packAs(const Columns& b, Size column0, Size columns, Size k0, Siz
 
 void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out) {
   withForm(form, [&](auto known) { packAs<known.value>(b, column0, columns, k0, depth, out); });
+  fillPanels(form, columns, depth, out);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -86,6 +86,7 @@ QD_INLINE void packAs(const Rows& a, Size row0, Size rows, Size k0, Size depth, 
 }  // namespace
 
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out) {
+  if (fillsTiles(pairs)) return packTileRows(a, row0, rows, k0, depth, out);
   if constexpr (BF16_PAIRS) if (pairs) return packAs<true>(a, row0, rows, k0, depth, out);
   packAs<false>(a, row0, rows, k0, depth, out);
 }

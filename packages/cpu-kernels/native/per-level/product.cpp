@@ -9,16 +9,17 @@ namespace qdylora::QD_LEVEL {
 
 namespace {
 
-struct RowBlock { Size begin, rows, tiles; };
+// `height`: rows, filled up to whole tiles.
+struct RowBlock { Size begin, rows, tiles, height; bool pairs; };
 
-RowBlock rowBlockAt(Size m, Size words, Size begin) {
+RowBlock rowBlockAt(Size m, Size words, Size begin, bool pairs) {
   const Size rows = smaller(rowBlock(m, words), m - begin);
-  return {begin, rows, divideUp(rows, TILE_ROWS)};
+  return {begin, rows, divideUp(rows, stripeRows(pairs)), roundUp(rows, rowUnit(pairs)), pairs};
 }
 
 void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packed) {
   for (Size i = tiles.begin; i < tiles.end; i++) {
-    const Range rows = tileRows(block.rows, block.tiles, i);
+    const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
     packStripe(t.a, t.pairs(), block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, packed + rows.begin * wordsOf(t.depth, t.pairs()));
   }
 }
@@ -32,13 +33,14 @@ class DepthBlocks {
  public:
   QD_INLINE DepthBlocks(const Job& job, int firstTerm) : job_(job), term_(firstTerm) {
     for (int i = firstTerm; i < job.count; i++) left_ += wordsOf(job.terms[i].term.depth, job.terms[i].term.pairs());
-    const Size blocks = larger(divideUp(left_, MOST_WORDS), Size{1});
+    most_ = mostWords(job.terms[firstTerm].term.pairs());
+    const Size blocks = larger(divideUp(left_, most_), Size{1});
     target_ = divideUp(left_, blocks);
   }
 
   // The next block's parts; 0 where none is left.
   QD_INLINE int next(Part (&parts)[MOST_TERMS]) {
-    const Size target = left_ <= MOST_WORDS ? left_ : target_;
+    const Size target = left_ <= most_ ? left_ : target_;
     int count = 0;
     for (Size words = 0; term_ < job_.count && words < target;) {
       const Placed& placed = job_.terms[term_];
@@ -46,7 +48,7 @@ class DepthBlocks {
       const Size rest = placed.term.depth - k_, step = pairs ? 2 : 1;
       Size depth = rest;
       if (wordsOf(rest, pairs) > target - words) depth = roundUp((target - words) * step, CUT);
-      if (wordsOf(depth, pairs) > MOST_WORDS - words) depth = (MOST_WORDS - words) * step / CUT * CUT;
+      if (wordsOf(depth, pairs) > most_ - words) depth = (most_ - words) * step / CUT * CUT;
       depth = smaller(depth, rest);
       if (depth == 0 && rest > 0) break;
       if (depth > 0) parts[count++] = {&placed, k_, depth};
@@ -62,7 +64,7 @@ class DepthBlocks {
   static constexpr Size CUT = 64;
   const Job& job_;
   int term_;
-  Size k_ = 0, left_ = 0, target_;
+  Size k_ = 0, left_ = 0, most_, target_;
 };
 
 // Some columns [column, column + columns) of a job, at most GROUP_PANELS panels, and where they go in this row block.
@@ -84,19 +86,19 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
     const Term& t = parts[i].placed->term;
     float* out = panels + GROUP_PANELS * PANEL * words;
     (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
-    sources[i] = {packed + parts[i].placed->before * block.rows, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
+    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
     words += sources[i].words;
   }
   const bool pairs = parts[0].placed->term.pairs();
-  for (Size from = tiles.begin; from < tiles.end; from += GROUP_STRIPES) {
-    const Size end = smaller(from + GROUP_STRIPES, tiles.end);
+  for (Size from = tiles.begin; from < tiles.end; from += groupStripes(pairs)) {
+    const Size end = smaller(from + groupStripes(pairs), tiles.end);
     for (Size p = 0; p < group.columns; p += PANEL) {
       for (Size i = from; i < end; i++) {
-        const Range rows = tileRows(block.rows, block.tiles, i);
-        const Size height = rows.end - rows.begin;
+        const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
+        const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs));
         Segment segments[MOST_TERMS];
         for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
-        multiplyTile(height, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
+        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
       }
     }
   }
@@ -174,9 +176,11 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
 }  // namespace
 
 void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch) {
-  float* panels = scratch + packedRowsFloats(m, words) + GROUP_FLOATS * static_cast<Size>(part);
+  float* panels = scratch + stripesFloats(m, words) + GROUP_FLOATS * static_cast<Size>(part);
+  const bool pairs = stages[0].packs[0].term.pairs();
+  [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
-    const RowBlock block = rowBlockAt(m, words, begin);
+    const RowBlock block = rowBlockAt(m, words, begin, pairs);
     const Range tiles = shareOf(block.tiles, parts, part);
     begin += block.rows;
     for (int s = 0; s < count; s++) {
@@ -185,7 +189,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       for (int i = 0; i < stage.packCount; i++) {
         const Placed& pack = stage.packs[i];
         if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
-        packStripes(pack.term, block, tiles, scratch + pack.before * block.rows);
+        packStripes(pack.term, block, tiles, scratch + pack.before * block.height);
         hasPacked = true;
       }
       if (hasPacked) threads.barrier();

@@ -1,0 +1,103 @@
+// Up to 32 × 32 floats of C (+)= stripe · panel in the tile registers of AMX: 2 × 2 tiles of sums, two of A, two of B.
+// The caller's thread owns this part of C and has set its tile registers up. A panel's two tiles stand side by side, 128 bytes a row; a stripe's one after the other.
+// A step of 32 numbers of the depth: 4 products in 64 cycles, 4 loads of 1 KiB (10 cycles each from the first level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level,
+// so that the panel stays there.
+// C is read and written as it lies where the tiles are whole; else through 4 KiB of the thread's stack. Sums run over the depth in the order of the instruction, tile by tile.
+#include "../gemm/tile.h"
+
+namespace qdylora::QD_LEVEL {
+
+#if defined(__AMX_BF16__)
+namespace {
+
+constexpr Size PANEL_BYTES = PANEL * 4, A_TILE = AMX_ROWS * AMX_WORDS, B_TILE = AMX_WORDS * PANEL;
+
+// Tiles 0 … 3: C by rows; 4, 5: A; 6, 7: B.
+template <int HIGH, int WIDE>
+QD_INLINE void beginTiles(const float* c, Size strideBytes) {
+  _tile_loadd(0, c, strideBytes);
+  if (WIDE == 2) _tile_loadd(1, c + 16, strideBytes);
+  if (HIGH == 2) _tile_loadd(2, reinterpret_cast<const char*>(c) + 16 * strideBytes, strideBytes);
+  if (HIGH == 2 && WIDE == 2) _tile_loadd(3, reinterpret_cast<const char*>(c + 16) + 16 * strideBytes, strideBytes);
+}
+
+template <int HIGH, int WIDE>
+QD_INLINE void endTiles(float* c, Size strideBytes) {
+  _tile_stored(0, c, strideBytes);
+  if (WIDE == 2) _tile_stored(1, c + 16, strideBytes);
+  if (HIGH == 2) _tile_stored(2, reinterpret_cast<char*>(c) + 16 * strideBytes, strideBytes);
+  if (HIGH == 2 && WIDE == 2) _tile_stored(3, reinterpret_cast<char*>(c + 16) + 16 * strideBytes, strideBytes);
+}
+
+template <int HIGH, int WIDE>
+QD_INLINE void addSegment(const Segment& segment) {
+  const float *a = segment.stripe, *b = segment.panel;
+  for (Size words = segment.words; words > 0; words -= AMX_WORDS, a += HIGH * A_TILE, b += B_TILE) {
+    _tile_loadd(6, b, PANEL_BYTES);
+    if (WIDE == 2) _tile_loadd(7, b + 16, PANEL_BYTES);
+    _tile_stream_loadd(4, a, 64);
+    _tile_dpbf16ps(0, 4, 6);
+    if (WIDE == 2) _tile_dpbf16ps(1, 4, 7);
+    if (HIGH == 2) {
+      _tile_stream_loadd(5, a + A_TILE, 64);
+      _tile_dpbf16ps(2, 5, 6);
+      if (WIDE == 2) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+}
+
+// Part of a whole set of tiles, [rows][32] at `sums`, on its way into C.
+void addPart(const float* sums, Size rows, const TileTask& t) {
+  for (Size n = 0; n < t.columns; n += WIDTH) {
+    const __mmask16 exist = t.columns - n >= WIDTH ? 0xffff : static_cast<__mmask16>((1u << (t.columns - n)) - 1);
+    const __m512 bias = t.start == Start::bias ? _mm512_maskz_loadu_ps(exist, t.bias + n) : _mm512_setzero_ps();
+    for (Size r = 0; r < rows; r++) {
+      float* to = t.c + r * t.stride + n;
+      const __m512 before = t.start == Start::add ? _mm512_maskz_loadu_ps(exist, to) : bias;
+      _mm512_mask_storeu_ps(to, exist, (__m512)load(sums + r * PANEL + n) + before);
+    }
+  }
+}
+
+template <int HIGH, int WIDE>
+void multiplyTiles(Size rows, const TileTask& t) {
+  const bool whole = rows == HIGH * AMX_ROWS && t.columns == WIDE * AMX_ROWS;
+  QD_TILE_FENCE;
+  if (whole && t.start == Start::add) beginTiles<HIGH, WIDE>(t.c, t.stride * 4);
+  else if (whole && t.start == Start::bias) {
+    _tile_loadd(0, t.bias, 0);
+    if (WIDE == 2) _tile_loadd(1, t.bias + 16, 0);
+    if (HIGH == 2) _tile_loadd(2, t.bias, 0);
+    if (HIGH == 2 && WIDE == 2) _tile_loadd(3, t.bias + 16, 0);
+  } else {
+    _tile_zero(0);
+    if (WIDE == 2) _tile_zero(1);
+    if (HIGH == 2) _tile_zero(2);
+    if (HIGH == 2 && WIDE == 2) _tile_zero(3);
+  }
+  for (int i = 0; i < t.count; i++) addSegment<HIGH, WIDE>(t.segments[i]);
+  if (whole) {
+    endTiles<HIGH, WIDE>(t.c, t.stride * 4);
+    QD_TILE_FENCE;
+    return;
+  }
+  alignas(64) float sums[2 * AMX_ROWS * PANEL];
+  endTiles<HIGH, WIDE>(sums, PANEL_BYTES);
+  QD_TILE_FENCE;
+  addPart(sums, rows, t);
+}
+
+}  // namespace
+
+void multiplyAmxTiles(Size rows, const TileTask& t) {
+  const bool high = rows > AMX_ROWS, wide = t.columns > AMX_ROWS;
+  if (high && wide) multiplyTiles<2, 2>(rows, t);
+  else if (high) multiplyTiles<2, 1>(rows, t);
+  else if (wide) multiplyTiles<1, 2>(rows, t);
+  else multiplyTiles<1, 1>(rows, t);
+}
+#else
+void multiplyAmxTiles(Size, const TileTask&) {}
+#endif
+
+}  // namespace qdylora::QD_LEVEL

@@ -1,0 +1,57 @@
+// Packs one stripe of A for tiles: [words / 16][rows, filled up to 16][16 words], pairs of bf16 numbers, from row-major memory (as they lie) or column-major (transposed in registers).
+// The caller's thread owns the stripe. Lanes are words along the depth.
+// 4 bytes read and 2 written per element: no shuffles but the rounding where rows stand as rows.
+// Reads only rows and depths that exist; the rest are zeros.
+#include "../gemm/pack-rows.h"
+
+namespace qdylora::QD_LEVEL {
+
+#if defined(__AMX_BF16__)
+namespace {
+
+constexpr Size TILE_WORDS = AMX_ROWS * AMX_WORDS, STEPS = 2 * AMX_WORDS;
+
+// Pairs of `count` ≤ 32 numbers of a row; the rest 0.
+QD_INLINE I32x readPairs(const float* row, Size count, float factor) {
+  if (count == STEPS) return pairsToBf16(load(row) * factor, load(row + WIDTH) * factor);
+  const Size low = smaller<Size>(WIDTH, count), high = count - low;
+  const auto first = [](Size n) { return static_cast<__mmask16>((1u << n) - 1); };
+  return pairsToBf16((F32x)_mm512_maskz_loadu_ps(first(low), row) * factor, (F32x)_mm512_maskz_loadu_ps(first(high), row + (high ? WIDTH : 0)) * factor);
+}
+
+void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
+  const Size height = roundUp(rows, AMX_ROWS);
+  for (Size r = 0; r < height; r++, first += a.stride, out += AMX_WORDS) {
+    float* to = out;
+    for (Size k = 0; k < depth; k += STEPS, to += height * AMX_WORDS) storeI32(to, r < rows ? readPairs(first + k, smaller(STEPS, depth - k), a.factor) : I32x{});
+  }
+}
+
+// `first`: the element of row 0 at depth 0.
+void packColumnMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
+  const Size height = roundUp(rows, AMX_ROWS);
+  for (Size k = 0; k < depth; k += STEPS) {
+    for (Size g = 0; g < height; g += AMX_ROWS, out += TILE_WORDS) {
+      const __mmask16 exist = rows - g >= AMX_ROWS ? 0xffff : static_cast<__mmask16>((1u << (rows - g)) - 1);
+      const auto read = [&](Size step) { return step < depth ? (F32x)_mm512_maskz_loadu_ps(exist, first + step * a.stride + g) * a.factor : F32x{}; };
+      I32x square[WIDTH];
+#pragma GCC unroll 16
+      for (Size i = 0; i < AMX_WORDS; i++) square[i] = zipToBf16(read(k + 2 * i), read(k + 2 * i + 1));
+      transpose(square);
+#pragma GCC unroll 16
+      for (Size i = 0; i < AMX_ROWS; i++) storeI32(out + i * AMX_WORDS, square[i]);
+    }
+  }
+}
+
+}  // namespace
+
+void packTileRows(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
+  if (a.transposed) packColumnMajor(a, a.data + k0 * a.stride + row0, rows, depth, out);
+  else packRowMajor(a, a.data + row0 * a.stride + k0, rows, depth, out);
+}
+#else
+void packTileRows(const Rows&, Size, Size, Size, Size, float*) {}
+#endif
+
+}  // namespace qdylora::QD_LEVEL
