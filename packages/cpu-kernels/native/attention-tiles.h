@@ -7,6 +7,8 @@
 namespace qdylora::QD_LEVEL {
 
 constexpr int KEY_TILE = 64, MOST_COLUMNS = 64;
+// What products in pairs ask of their operands, which are filled up with zeros: packed keys of a segment go in groups, keys and columns of a tile in units.
+constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8, KEY_UNIT = AMX_TILES ? 2 * static_cast<int>(AMX_WORDS) : 8, COLUMN_UNIT = AMX_TILES ? 2 * WIDTH : WIDTH;
 // Operations that pay for waking a thread: about 5 µs of one core (Zen 3, 2026).
 constexpr double ATTENTION_GRAIN = 3e5;
 constexpr const char* ATTENTION_SIZES = "expected rising segments within the arrays and heads that divide by kvHeads";
@@ -14,7 +16,7 @@ constexpr float LOG2_E = 1.44269504088896341f, LN_2 = 0.693147180559945309f;
 
 template <class T> QD_INLINE T roundUp(T n, int unit) { return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit); }
 
-// One segment: queries [q0, q1), keys [k0, k1), and where its keys begin in packed arrays, which give every segment whole groups of 8 rows.
+// One segment: queries [q0, q1), keys [k0, k1), and where its keys begin in packed arrays, which give every segment whole groups of rows.
 struct Segment {
   int q0, q1, k0, k1;
   Size packedAt;
@@ -28,9 +30,11 @@ struct AttentionShape {
   Size queryStride() const { return heads * headDim; }
   Size keyStride() const { return kvHeads * headDim; }
   Size paddedDim() const { return roundUp(headDim, WIDTH); }
-  Size packedKeys() const { return keys + 8 + 16 * segments; }
+  // Rows of what stands [headDim][columns], be it numbers or words.
+  Size laneRows() const { return AMX_TILES ? roundUp(headDim, 2 * static_cast<int>(AMX_WORDS)) : headDim; }
+  Size packedKeys() const { return keys + KEY_GROUP * (1 + 2 * segments); }
   Segment segment(Size s) const {
-    return {querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], roundUp(static_cast<Size>(keySegments[s]), 8) + 16 * s};
+    return {querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], roundUp(static_cast<Size>(keySegments[s]), KEY_GROUP) + 2 * KEY_GROUP * s};
   }
   int columns(const Segment& s) const { return static_cast<int>(static_cast<Size>(s.q1 - s.q0) * group()); }
   int tiles(const Segment& s, int width) const { return (columns(s) + width - 1) / width; }
@@ -65,7 +69,7 @@ struct ScoreRule {
 
 // The columns of one tile; those past `count`, up to whole pairs of vectors, repeat the last one's limits and hold zeros.
 struct Columns {
-  int begin, count, width;                                  // first column within the segment, how many, rounded up to whole vectors
+  int begin, count, width;                                  // first column within the segment, how many, rounded up to whole units
   std::int32_t first[MOST_COLUMNS], last[MOST_COLUMNS];     // range of keys that each one sees, inclusive
   float slope[MOST_COLUMNS];                                // ALiBi
   Size offset[MOST_COLUMNS], number[MOST_COLUMNS];          // where its headDim numbers begin in q, y, dq and dy; its place in logSumExp
@@ -84,7 +88,7 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
   const int group = static_cast<int>(shape.group()), window = shape.window > 0 && shape.window < 0x7fffffff ? static_cast<int>(shape.window) : 0x7fffffff;
   c.begin = tile * width;
   c.count = smaller(width, shape.columns(s) - c.begin);
-  c.width = roundUp(c.count, WIDTH);
+  c.width = roundUp(c.count, COLUMN_UNIT);
   for (int i = 0; i < roundUp(c.count, 2 * WIDTH); i++) {
     const int column = c.begin + smaller(i, c.count - 1), query = s.q0 + column / group;
     const Size head = kvHead * shape.group() + static_cast<Size>(column % group);

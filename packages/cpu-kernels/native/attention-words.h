@@ -7,7 +7,10 @@ namespace qdylora::QD_LEVEL {
 template <class Word> constexpr int PER_WORD = __is_same(Word, float) ? 1 : 2;
 template <class Word> constexpr bool IS_PAIR = PER_WORD<Word> == 2;
 // Words along headDim, and the length of a packed row of them.
-template <class Word> Size depthWords(const AttentionShape& shape) { return (shape.headDim + PER_WORD<Word> - 1) / PER_WORD<Word>; }
+template <class Word> Size depthWords(const AttentionShape& shape) {
+  if constexpr (AMX_TILES && IS_PAIR<Word>) return roundUp((shape.headDim + 1) / 2, static_cast<int>(AMX_WORDS));
+  return (shape.headDim + PER_WORD<Word> - 1) / PER_WORD<Word>;
+}
 template <class Word> Size rowWords(const AttentionShape& shape) { return roundUp(depthWords<Word>(shape), WIDTH); }
 
 QD_INLINE F32x loadUpTo(const float* row, Size from, Size end) { return from >= end ? F32x{} : loadFirst(row + from, static_cast<int>(smaller<Size>(WIDTH, end - from))); }
@@ -35,11 +38,15 @@ void packColumns(Word* out, int stride, const float* x, const AttentionShape& sh
   }
 }
 
+// Columns that are a product's depth, in words.
+template <class Word> int columnWords(const Columns& c) { return AMX_TILES && IS_PAIR<Word> ? c.width / 2 : (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>; }
+
 // out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim words.
 template <class Word>
 void packColumnRows(Word* out, const float* x, const AttentionShape& shape, const Columns& c) {
   const Size padded = shape.paddedDim();
-  for (int column = 0; column < c.count; column += PER_WORD<Word>, out += padded) {
+  for (int column = 0; column < columnWords<Word>(c) * PER_WORD<Word>; column += PER_WORD<Word>, out += padded) {
+    if (AMX_TILES && column >= c.count) { for (Size d = 0; d < padded; d += WIDTH) storeI32(out + d, I32x{}); continue; }
     const float* first = x + c.offset[column];
     const float* second = column + 1 < c.count ? x + c.offset[column + 1] : nullptr;
     for (Size d = 0; d < padded; d += WIDTH) {
@@ -71,14 +78,31 @@ inline void writeColumns(float* x, const float* sums, int stride, const Attentio
   }
 }
 
-// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim, [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim].
-// Rows past a segment's end, up to whole groups of 8, are 0.
+// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim, [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim], or, for tile registers,
+// [kvHeads][packedKeys / 64][paddedDim][32]. Rows past a segment's end, up to whole groups, are 0.
 struct PackedKeys { std::int32_t *rows, *keyPairs; };
 
 inline Size packedRowsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() * rowWords<std::int32_t>(shape); }
 inline Size packedPairsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim(); }
 
-// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole pairs; either array may be nullptr.
+// Keys [from, to), whole tiles, of a segment of `keys`: a word is a pair of keys, transposed in registers so that those of one number stand side by side.
+inline void packKeyTiles(std::int32_t* out, const float* x, const AttentionShape& shape, Size keys, Size from, Size to) {
+  const Size padded = shape.paddedDim();
+  const auto read = [&](Size key, Size d) { return key < keys ? loadUpTo(x + key * shape.keyStride(), d, shape.headDim) : F32x{}; };
+  for (Size key = from; key < to; key += 2 * WIDTH) {
+    std::int32_t* tile = out + key / KEY_TILE * KEY_TILE / 2 * padded + key % KEY_TILE / 2;
+    for (Size d = 0; d < padded; d += WIDTH) {
+      I32x square[WIDTH];
+#pragma GCC unroll 16
+      for (Size i = 0; i < WIDTH; i++) square[i] = zipToBf16(read(key + 2 * i, d), read(key + 2 * i + 1, d));
+      transpose(square);
+#pragma GCC unroll 16
+      for (Size i = 0; i < WIDTH; i++) storeI32(tile + (d + i) * (KEY_TILE / 2), square[i]);
+    }
+  }
+}
+
+// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole groups; either array may be nullptr.
 inline void packKeyRange(const PackedKeys& out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, Size from, Size to) {
   const Size words = rowWords<std::int32_t>(shape), padded = shape.paddedDim(), first = kvHead * shape.packedKeys() + s.packedAt, keys = static_cast<Size>(s.keys());
   for (Size key = from; key < to; key += 2) {
@@ -91,8 +115,9 @@ inline void packKeyRange(const PackedKeys& out, const float* x, const AttentionS
     for (Size i = 0; out.rows && i < 2; i++) {
       for (Size word = 0; word < words; word += WIDTH) storeI32(out.rows + (first + key + i) * words + word, wordsOfRow<std::int32_t>(row[i], word, length[i]));
     }
-    for (Size d = 0; out.keyPairs && d < padded; d += WIDTH) storeI32(out.keyPairs + (first + key) / 2 * padded + d, zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
+    for (Size d = 0; out.keyPairs && !AMX_TILES && d < padded; d += WIDTH) storeI32(out.keyPairs + (first + key) / 2 * padded + d, zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
   }
+  if (out.keyPairs && AMX_TILES) packKeyTiles(out.keyPairs + first / 2 * padded, x + static_cast<Size>(s.k0) * shape.keyStride() + kvHead * shape.headDim, shape, keys, from, to);
 }
 
 // One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim, depth = keys.
@@ -101,6 +126,7 @@ template <class Word>
 KeySide<Word> keySide(const float* x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s, Size kvHead, int key) {
   if constexpr (IS_PAIR<Word>) {
     const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0), words = rowWords<Word>(shape), padded = shape.paddedDim();
+    if (AMX_TILES) return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, KEY_TILE / 2, 1}};
     return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
   } else {
     const float* at = x + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
@@ -109,6 +135,8 @@ KeySide<Word> keySide(const float* x, const PackedKeys& packed, const AttentionS
 }
 
 // Keys of a tile, with the zero rows that a pair needs.
-template <class Word> QD_INLINE int rowsOf(int keys) { return IS_PAIR<Word> ? roundUp(keys, 8) : keys; }
+template <class Word> QD_INLINE int rowsOf(int keys) { return IS_PAIR<Word> ? roundUp(keys, KEY_UNIT) : keys; }
+// Rows of a product that has one per number of a head.
+template <class Word> QD_INLINE int dimRows(const AttentionShape& shape) { return static_cast<int>(AMX_TILES && IS_PAIR<Word> ? shape.paddedDim() : shape.headDim); }
 
 }  // namespace qdylora::QD_LEVEL

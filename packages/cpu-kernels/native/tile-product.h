@@ -1,5 +1,5 @@
 #pragma once
-#include "simd.h"
+#include "amx.h"
 
 // C[rows][cols] = A·B (or += A·B) on tiles that live in the first caches. Operands are words: floats, or pairs of bf16 numbers that stand beside each other along the
 // depth (BF16_PAIRS). A is read by single words at any two strides; B and C have rows of whole vectors. One block keeps R × 2 vectors of sums in registers: 6 × 2 of
@@ -58,9 +58,47 @@ constexpr int TILE_ROWS = 8;
 constexpr int TILE_ROWS = 6;
 #endif
 
+#if defined(__AMX_BF16__)
+template <int HIGH, int WIDE, Sums START>
+__attribute__((noinline)) void amxBlock(TileSums c, const TileOperand& a, const TileOperand& b, Size words) {
+  QD_TILE_FENCE;
+  if (START == Sums::set) clearTiles<HIGH, WIDE>();
+  else loadTiles<HIGH, WIDE>(c.at, c.stride * 4, AMX_ROWS * c.stride * 4);
+  addTileProducts<HIGH, WIDE, false>(a, b, words);
+  storeTiles<HIGH, WIDE>(c.at, c.stride * 4);
+  QD_TILE_FENCE;
+}
+
+// In tile registers, inside the life of a TileRegisters: rows, columns and depth are multiples of 16, and the left operand's words stand side by side along the depth.
+template <Sums START>
+void amxProduct(TileSums c, TileLeft<std::int32_t> a, TileRight<std::int32_t> b, int rows, int cols, int depth, const float* factor) {
+  constexpr Size ROWS = 2 * AMX_ROWS, STEP = 4 * AMX_WORDS;
+  for (int r = 0; START == Sums::scale && r < rows; r++) {
+    for (int j = 0; j < cols; j += WIDTH) store(c.at + static_cast<Size>(r) * c.stride + j, load(c.at + static_cast<Size>(r) * c.stride + j) * load(factor + j));
+  }
+  constexpr Sums FROM = START == Sums::set ? Sums::set : Sums::add;
+  const Size row = a.rowStride * 4, step = b.stride * STEP;
+  for (int j = 0; j < cols; j += 2 * WIDTH) {
+    for (Size r = 0; r < static_cast<Size>(rows); r += ROWS) {
+      const TileSums to{c.at + r * c.stride + j, c.stride};
+      const TileOperand left{a.at + r * a.rowStride, row, AMX_ROWS * row, STEP}, right{b.at + j, b.stride * 4, 64, step};
+      const bool high = r + AMX_ROWS < static_cast<Size>(rows), wide = j + WIDTH < cols;
+      const Size words = static_cast<Size>(depth);
+      if (high && wide) amxBlock<2, 2, FROM>(to, left, right, words);
+      else if (high) amxBlock<2, 1, FROM>(to, left, right, words);
+      else if (wide) amxBlock<1, 2, FROM>(to, left, right, words);
+      else amxBlock<1, 1, FROM>(to, left, right, words);
+    }
+  }
+}
+#endif
+
 // `cols` is a multiple of WIDTH. `factor`: what each column's old sum is multiplied by, for Sums::scale.
 template <Sums START, class Word>
 void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int cols, int depth, const float* factor = nullptr) {
+#if defined(__AMX_BF16__)
+  if constexpr (!__is_same(Word, float)) return amxProduct<START>(c, a, b, rows, cols, depth, factor);
+#endif
   int j = 0;
   for (; j + 2 * WIDTH <= cols; j += 2 * WIDTH) tileStrip<TILE_ROWS, 2, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, factor + (START == Sums::scale ? j : 0));
   if (j < cols) tileStrip<8, 1, START>({c.at + j, c.stride}, a, {b.at + j, b.stride}, rows, depth, factor + (START == Sums::scale ? j : 0));

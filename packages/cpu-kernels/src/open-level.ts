@@ -7,7 +7,7 @@ import { usableThreads } from './usable-threads.ts';
 export interface OpenLevelOptions {
   /** Threads of the kernels; default: `usableThreads()`. Results do not depend on it. */
   readonly threads?: number;
-  /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
+  /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`, `amx_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
   readonly level?: string;
   /** One kernel per op, whatever the number of rows: a token's result then has the same bits alone and among others. Costs speed in generation. Default: false. */
   readonly batchInvariant?: boolean;

@@ -20,14 +20,14 @@ struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, 
 template <class Word> struct Buffers { Word *q, *dy, *qRows, *dyRows; float *scores, *products; Word *p, *e, *eKeys; float *dq, *own, *exponent; };
 
 Size backwardPartFloats(const AttentionShape& shape) {
-  return roundUp(3 * shape.headDim * COLUMNS + 2 * COLUMNS * shape.paddedDim() + 5 * KEY_TILE * COLUMNS + 2 * COLUMNS, 16);
+  return roundUp(3 * shape.laneRows() * COLUMNS + 2 * COLUMNS * shape.paddedDim() + 5 * KEY_TILE * COLUMNS + 2 * COLUMNS, 16);
 }
 
 template <class Word>
 Buffers<Word> buffersAt(float* at, const AttentionShape& shape) {
   const auto take = [&](Size floats) { float* here = at; at += floats; return here; };
   const auto words = [&](Size count) { return reinterpret_cast<Word*>(take(count)); };
-  const Size lanes = shape.headDim * COLUMNS, rows = COLUMNS * shape.paddedDim(), tile = KEY_TILE * COLUMNS;
+  const Size lanes = shape.laneRows() * COLUMNS, rows = COLUMNS * shape.paddedDim(), tile = KEY_TILE * COLUMNS;
   Buffers<Word> b{words(lanes), words(lanes), words(rows), words(rows), take(tile), take(tile), nullptr, nullptr, nullptr, take(lanes), take(COLUMNS), take(COLUMNS)};
   if constexpr (IS_PAIR<Word>) { b.p = words(tile); b.e = words(tile); b.eKeys = words(tile); }
   else { b.p = b.scores; b.e = b.eKeys = b.products; }
@@ -99,15 +99,15 @@ void weigh(const Buffers<Word>& b, const Columns& c, int key, int rows, const Sc
 
 // What one item computes: the tiles [tile0, tile1) of columns, against the keys [from, to) that they see. dk, dv: [rows of to − from][paddedDim], at the place of the first key.
 struct Item { Segment s; Size kvHead; int tile0, tile1, from, to, chunk, chunks; Size partial; };
-int itemRows(const Item& item) { return roundUp(item.to - item.from, 8); }
+int itemRows(const Item& item) { return roundUp(item.to - item.from, KEY_UNIT); }
 struct KeySums { float *dk, *dv; };
 KeySums keySumsAt(float* at, const AttentionShape& shape, const Item& item) { return {at, at + static_cast<Size>(itemRows(item)) * shape.paddedDim()}; }
 Size keySumsFloats(const AttentionShape& shape, const Item& item) { return 2 * static_cast<Size>(itemRows(item)) * shape.paddedDim(); }
 
 template <class Word>
 void addTile(const AttentionShape& shape, const Item& item, const Columns& c, const BackwardArrays& a, const Buffers<Word>& b, const KeySums& sums) {
-  const int dim = static_cast<int>(shape.headDim), words = static_cast<int>(depthWords<Word>(shape)), padded = static_cast<int>(shape.paddedDim()), end = c.lastKey() + 1;
-  const int width = IS_PAIR<Word> ? roundUp(c.width, 2 * WIDTH) : c.width, pairs = (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>;
+  const int dim = dimRows<Word>(shape), words = static_cast<int>(depthWords<Word>(shape)), padded = static_cast<int>(shape.paddedDim()), end = c.lastKey() + 1;
+  const int width = IS_PAIR<Word> ? roundUp(c.width, 2 * WIDTH) : c.width, pairs = columnWords<Word>(c);
   const Size stride = shape.paddedDim();
   bool add = false;
   for (int key = firstKeyTile(item.s, c.firstKey()); key < end; key += KEY_TILE, add = true) {
@@ -229,7 +229,7 @@ Size allPartials(const AttentionShape& shape) {
 void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int parts, int part) {
   for (Size seg = 0; seg + 1 < shape.segments; seg++) {
     const Segment s = shape.segment(seg);
-    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), 8)), parts, part, 8);
+    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
       packKeyRange(a.packedK, a.k, shape, s, kvHead, share.begin, share.end);
       packKeyRange(a.packedV, a.v, shape, s, kvHead, share.begin, share.end);
@@ -269,6 +269,7 @@ Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<fl
   clearOutside(shape, arrays);
   const int parts = threads.partsFor(10.0 * static_cast<double>(ofQueries) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
+    [[maybe_unused]] const TileRegisters registers;
     float* own = scratch.data + static_cast<Size>(part) * backwardPartFloats(shape);
     if (pairs) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
     visitItems(shape, parts, part, [&](const Item& item) {

@@ -20,7 +20,7 @@ constexpr float SLACK = 8;
 // Running softmax of one tile of columns, exponents in powers of 2: o holds Σ p·v, transposed ([headDim][COLUMNS]), not yet divided by the sum.
 struct Softmax { float *largest, *sum, *o; };
 Softmax softmaxAt(float* at) { return {at, at + COLUMNS, at + 2 * COLUMNS}; }
-Size softmaxFloats(const AttentionShape& shape) { return (shape.headDim + 2) * COLUMNS; }
+Size softmaxFloats(const AttentionShape& shape) { return (shape.laneRows() + 2) * COLUMNS; }
 
 int chunksOf(const AttentionShape& shape, const Segment& s) {
   if (hasFewColumns(shape, s)) return shape.columns(s) > 0 ? fewChunks(s) : 0;
@@ -37,7 +37,7 @@ Size partialsOf(const AttentionShape& shape, const Segment& s) {
 
 // Scratch: each part's own, then the partial results, then packed keys and values.
 Size partFloats(const AttentionShape& shape) {
-  return larger(shape.headDim * COLUMNS + KEY_TILE * COLUMNS + COLUMNS + softmaxFloats(shape), fewScratchFloats(shape));
+  return larger(shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS + softmaxFloats(shape), fewScratchFloats(shape));
 }
 Size allPartials(const AttentionShape& shape) {
   Size floats = 0;
@@ -132,10 +132,10 @@ bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Co
 template <class Word>
 void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a, float* scratch, const Softmax& state) {
   Word* q = reinterpret_cast<Word*>(scratch);
-  float *scores = scratch + shape.headDim * COLUMNS, *rescale = scores + KEY_TILE * COLUMNS;
+  float *scores = scratch + shape.laneRows() * COLUMNS, *rescale = scores + KEY_TILE * COLUMNS;
   packColumns(q, COLUMNS, a.q, shape, c);
   for (int j = 0; j < c.width; j += WIDTH) { store(state.largest + j, all(LOWEST)); store(state.sum + j, F32x{}); }
-  const int dim = static_cast<int>(shape.headDim), words = static_cast<int>(depthWords<Word>(shape)), end = smaller(item.to, c.lastKey() + 1);
+  const int dim = dimRows<Word>(shape), words = static_cast<int>(depthWords<Word>(shape)), end = smaller(item.to, c.lastKey() + 1);
   bool empty = true;
   for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end; key += KEY_TILE, empty = false) {
     const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
@@ -183,7 +183,7 @@ void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays&
   float* partial = partials + larger<std::ptrdiff_t>(item.partial, 0);
   if (item.kvHead == shape.kvHeads) return attendFew(shape, item.s, item.from, item.to, {a.q, a.k, a.v}, a.rule, LOWEST, scratch, FewPartials::at(partial, shape, item.s));
   const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
-  const Softmax state = softmaxAt(item.partial < 0 ? scratch + shape.headDim * COLUMNS + KEY_TILE * COLUMNS + COLUMNS : partial);
+  const Softmax state = softmaxAt(item.partial < 0 ? scratch + shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS : partial);
   if constexpr (BF16_PAIRS) {
     if (a.packedK.rows) attend<std::int32_t>(shape, item, c, a, scratch, state);
     else attend<float>(shape, item, c, a, scratch, state);
@@ -214,7 +214,7 @@ void packKeysAndValues(const AttentionShape& shape, const ForwardArrays& a, int 
   for (Size seg = 0; seg + 1 < shape.segments; seg++) {
     const Segment s = shape.segment(seg);
     if (hasFewColumns(shape, s)) continue;
-    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), 8)), parts, part, 8);
+    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
       packKeyRange(a.packedK, a.k, shape, s, kvHead, share.begin, share.end);
       packKeyRange(a.packedV, a.v, shape, s, kvHead, share.begin, share.end);
@@ -252,6 +252,7 @@ Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, 
   }
   const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
+    [[maybe_unused]] const TileRegisters registers;
     if (arrays.packedK.rows) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
     visitItems(shape, parts, part, [&](const Item& item) { runItem(shape, item, arrays, scratch.data + static_cast<Size>(part) * partFloats(shape), partials); });
     if (allPartials(shape) == 0) return;

@@ -1,5 +1,5 @@
 #pragma once
-#include "amx.h"
+#include "../amx.h"
 
 // Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in registers; a panel = PANEL columns of B,
 // packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows]: all of a term's depth, one stripe after the other. A packed word is one float or, in a product of bf16 numbers on a level

@@ -5,7 +5,7 @@
 // Dropped: deriving the peak from a nominal clock; turbo makes that a guess.
 #include <time.h>
 
-#include "../gemm/amx.h"
+#include "../amx.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {

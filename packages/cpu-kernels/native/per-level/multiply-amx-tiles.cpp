@@ -10,41 +10,7 @@ namespace qdylora::QD_LEVEL {
 #if defined(__AMX_BF16__)
 namespace {
 
-constexpr Size PANEL_BYTES = PANEL * 4, A_TILE = AMX_ROWS * AMX_WORDS, B_TILE = AMX_WORDS * PANEL;
-
-// Tiles 0 … 3: C by rows; 4, 5: A; 6, 7: B.
-template <int HIGH, int WIDE>
-QD_INLINE void beginTiles(const float* c, Size strideBytes) {
-  _tile_loadd(0, c, strideBytes);
-  if (WIDE == 2) _tile_loadd(1, c + 16, strideBytes);
-  if (HIGH == 2) _tile_loadd(2, reinterpret_cast<const char*>(c) + 16 * strideBytes, strideBytes);
-  if (HIGH == 2 && WIDE == 2) _tile_loadd(3, reinterpret_cast<const char*>(c + 16) + 16 * strideBytes, strideBytes);
-}
-
-template <int HIGH, int WIDE>
-QD_INLINE void endTiles(float* c, Size strideBytes) {
-  _tile_stored(0, c, strideBytes);
-  if (WIDE == 2) _tile_stored(1, c + 16, strideBytes);
-  if (HIGH == 2) _tile_stored(2, reinterpret_cast<char*>(c) + 16 * strideBytes, strideBytes);
-  if (HIGH == 2 && WIDE == 2) _tile_stored(3, reinterpret_cast<char*>(c + 16) + 16 * strideBytes, strideBytes);
-}
-
-template <int HIGH, int WIDE>
-QD_INLINE void addSegment(const Segment& segment) {
-  const float *a = segment.stripe, *b = segment.panel;
-  for (Size words = segment.words; words > 0; words -= AMX_WORDS, a += HIGH * A_TILE, b += B_TILE) {
-    _tile_loadd(6, b, PANEL_BYTES);
-    if (WIDE == 2) _tile_loadd(7, b + 16, PANEL_BYTES);
-    _tile_stream_loadd(4, a, 64);
-    _tile_dpbf16ps(0, 4, 6);
-    if (WIDE == 2) _tile_dpbf16ps(1, 4, 7);
-    if (HIGH == 2) {
-      _tile_stream_loadd(5, a + A_TILE, 64);
-      _tile_dpbf16ps(2, 5, 6);
-      if (WIDE == 2) _tile_dpbf16ps(3, 5, 7);
-    }
-  }
-}
+constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 
 // Part of a whole set of tiles, [rows][32] at `sums`, on its way into C.
 void addPart(const float* sums, Size rows, const TileTask& t) {
@@ -63,26 +29,19 @@ template <int HIGH, int WIDE>
 void multiplyTiles(Size rows, const TileTask& t) {
   const bool whole = rows == HIGH * AMX_ROWS && t.columns == WIDE * AMX_ROWS;
   QD_TILE_FENCE;
-  if (whole && t.start == Start::add) beginTiles<HIGH, WIDE>(t.c, t.stride * 4);
-  else if (whole && t.start == Start::bias) {
-    _tile_loadd(0, t.bias, 0);
-    if (WIDE == 2) _tile_loadd(1, t.bias + 16, 0);
-    if (HIGH == 2) _tile_loadd(2, t.bias, 0);
-    if (HIGH == 2 && WIDE == 2) _tile_loadd(3, t.bias + 16, 0);
-  } else {
-    _tile_zero(0);
-    if (WIDE == 2) _tile_zero(1);
-    if (HIGH == 2) _tile_zero(2);
-    if (HIGH == 2 && WIDE == 2) _tile_zero(3);
+  if (whole && t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
+  else if (whole && t.start == Start::bias) loadTiles<HIGH, WIDE>(t.bias, 0, 0);
+  else clearTiles<HIGH, WIDE>();
+  for (int i = 0; i < t.count; i++) {
+    addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words);
   }
-  for (int i = 0; i < t.count; i++) addSegment<HIGH, WIDE>(t.segments[i]);
   if (whole) {
-    endTiles<HIGH, WIDE>(t.c, t.stride * 4);
+    storeTiles<HIGH, WIDE>(t.c, t.stride * 4);
     QD_TILE_FENCE;
     return;
   }
   alignas(64) float sums[2 * AMX_ROWS * PANEL];
-  endTiles<HIGH, WIDE>(sums, PANEL_BYTES);
+  storeTiles<HIGH, WIDE>(sums, PANEL_BYTES);
   QD_TILE_FENCE;
   addPart(sums, rows, t);
 }

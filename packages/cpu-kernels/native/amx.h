@@ -1,0 +1,79 @@
+#pragma once
+#include "simd.h"
+
+// Tiles of Intel AMX: 16 rows of 64 bytes in eight registers of their own. A product of bf16 numbers takes 16 rows × 32 steps of A as they lie and 16 words × 16 columns of B, a word
+// being two steps, and adds to 16 × 16 floats of C.
+namespace qdylora::QD_LEVEL {
+
+// Rows of a tile of A, words of its depth.
+constexpr Size AMX_ROWS = 16, AMX_WORDS = 16;
+
+#if defined(__AMX_BF16__)
+constexpr bool AMX_TILES = true;
+
+// A thread's tiles are its own: they are set up when it begins a product and given back when it ends, so that a switch of threads has nothing to save.
+class TileRegisters {
+ public:
+  QD_INLINE TileRegisters() {
+    struct { std::uint8_t palette, startRow, reserved[14]; std::uint16_t rowBytes[16]; std::uint8_t rows[16]; } setting = {};
+    setting.palette = 1;
+    for (int i = 0; i < 8; i++) { setting.rowBytes[i] = 64; setting.rows[i] = 16; }
+    asm volatile("" : : "m"(setting));
+    _tile_loadconfig(&setting);
+  }
+  QD_INLINE ~TileRegisters() { _tile_release(); }
+  TileRegisters(const TileRegisters&) = delete;
+};
+
+// The intrinsics do not say that they read or write memory.
+#define QD_TILE_FENCE asm volatile("" ::: "memory")
+
+// One or two tiles of an operand, in bytes: how far apart its rows, the two tiles, and the next 32 steps of the depth are.
+struct TileOperand { const void* at; Size row, second, step; };
+QD_INLINE const char* bytesFrom(const void* at, Size bytes) { return static_cast<const char*>(at) + bytes; }
+
+// Tiles 0 … 3 hold HIGH × WIDE sums by rows, 4 and 5 the left operand, 6 and 7 the right one.
+template <int HIGH, int WIDE> QD_INLINE void clearTiles() {
+  _tile_zero(0);
+  if (WIDE == 2) _tile_zero(1);
+  if (HIGH == 2) _tile_zero(2);
+  if (HIGH == 2 && WIDE == 2) _tile_zero(3);
+}
+// `below`: bytes between the rows 0 and 16, `row`: between two rows. All 0 repeats one row.
+template <int HIGH, int WIDE> QD_INLINE void loadTiles(const float* c, Size row, Size below) {
+  _tile_loadd(0, c, row);
+  if (WIDE == 2) _tile_loadd(1, c + 16, row);
+  if (HIGH == 2) _tile_loadd(2, bytesFrom(c, below), row);
+  if (HIGH == 2 && WIDE == 2) _tile_loadd(3, bytesFrom(c + 16, below), row);
+}
+template <int HIGH, int WIDE> QD_INLINE void storeTiles(float* c, Size row) {
+  char *low = reinterpret_cast<char*>(c) + AMX_ROWS * row;
+  _tile_stored(0, c, row);
+  if (WIDE == 2) _tile_stored(1, c + 16, row);
+  if (HIGH == 2) _tile_stored(2, low, row);
+  if (HIGH == 2 && WIDE == 2) _tile_stored(3, low + 64, row);
+}
+// `words`: of the depth, a multiple of 16. The left operand is read past the first level where `STREAM`, so that the right one stays there.
+template <int HIGH, int WIDE, bool STREAM> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words) {
+  const char *a = bytesFrom(left.at, 0), *b = bytesFrom(right.at, 0);
+  for (; words > 0; words -= AMX_WORDS, a += left.step, b += right.step) {
+    _tile_loadd(6, b, right.row);
+    if (WIDE == 2) _tile_loadd(7, b + right.second, right.row);
+    if (STREAM) _tile_stream_loadd(4, a, left.row);
+    else _tile_loadd(4, a, left.row);
+    _tile_dpbf16ps(0, 4, 6);
+    if (WIDE == 2) _tile_dpbf16ps(1, 4, 7);
+    if (HIGH == 2) {
+      if (STREAM) _tile_stream_loadd(5, a + left.second, left.row);
+      else _tile_loadd(5, a + left.second, left.row);
+      _tile_dpbf16ps(2, 5, 6);
+      if (WIDE == 2) _tile_dpbf16ps(3, 5, 7);
+    }
+  }
+}
+#else
+constexpr bool AMX_TILES = false;
+class TileRegisters {};
+#endif
+
+}  // namespace qdylora::QD_LEVEL
