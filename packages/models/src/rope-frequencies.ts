@@ -16,6 +16,7 @@ export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'f
  * @throws QdyloraError UNSUPPORTED for another rope type, BAD_CONFIG for a missing parameter.
  */
 export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
+  if (!(rope.theta > 0)) throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected a number > 0 for rope_theta, got ${rope.theta}` });
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
     case 'default': return { frequencies: plain, scale: 1 };
@@ -44,7 +45,7 @@ function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
 
 /** YaRN (Peng et al. 2023): interpolates slow pairs, keeps fast ones, ramps between, and scales attention. */
 function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
-  const original = rope.originalMaxPositionEmbeddings ?? maxPositions, factor = needed(rope, 'factor');
+  const original = rope.originalMaxPositionEmbeddings === undefined ? maxPositions : needed(rope, 'originalMaxPositionEmbeddings'), factor = needed(rope, 'factor');
   const pairOf = (rotations: number): number => (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
   const truncate = rope.raw.truncate !== false;
   const first = pairOf(rope.betaFast ?? 32), last = pairOf(rope.betaSlow ?? 1);

@@ -3,6 +3,7 @@ import { configReader, type ConfigReader } from '../config-reader.ts';
 import { kindOf } from '../json/read-json-file.ts';
 import type { GgufArchitecture } from './architectures.ts';
 import type { GgufFacts } from './gguf-facts.ts';
+import { MAX_LAYERS } from './gguf-limits.ts';
 import type { GgufFile, GgufValue } from './read-gguf.ts';
 
 /** GGUF metadata as a checked record. */
@@ -17,8 +18,10 @@ export function ggufFacts(path: string, { metadata, tensors }: GgufFile, readTen
   const parts = values.integer('split.count', 1);
   if (parts > 1) throw unsupported(path, `expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
   const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = positive(values, key('embedding_length')), kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
+  const layers = positive(values, key('block_count'));
+  if (layers > MAX_LAYERS) throw values.wrong(`at most ${MAX_LAYERS} layers`, key('block_count'));
   if (heads % kvHeads !== 0) throw values.wrong(`a divisor of ${heads} heads`, key('attention.head_count_kv'));
-  return { path, values, key, tensors, hiddenSize, heads, kvHeads, layers: positive(values, key('block_count')), headDim: positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)), readTensor };
+  return { path, values, key, tensors, hiddenSize, heads, kvHeads, layers, headDim: positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)), readTensor };
 }
 
 /** What `config.json` of the same model would say. @throws QdyloraError BAD_CONFIG, UNSUPPORTED. */

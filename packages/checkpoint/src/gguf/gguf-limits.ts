@@ -27,3 +27,6 @@ export const DEFAULT_ALIGNMENT = 32;
 
 /** Real files use 32 or 64; a huge alignment would put tensors far apart for nothing. */
 export const MAX_ALIGNMENT = 65_536;
+
+/** Layers of a model, before a config lists them: the deepest known have 126. */
+export const MAX_LAYERS = 4096;

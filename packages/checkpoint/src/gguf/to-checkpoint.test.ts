@@ -76,6 +76,7 @@ describe('what a GGUF file says about its model', () => {
   it('what cannot be read is refused by name', async () => {
     expect((await rejectionOf(openWith([text('general.architecture', 'mamba')]), 'UNSUPPORTED_ARCHITECTURE')).message).toMatch(/llama, qwen2, qwen3.*got "mamba"/);
     await rejectionOf(openWith([u32('general.architecture', 1)]), 'UNSUPPORTED_ARCHITECTURE');
+    expect((await rejectionOf(openWith([u32('llama.block_count', 2 ** 31)]), 'BAD_CONFIG')).message).toMatch(/at most 4096 layers for llama\.block_count/);
     expect((await rejectionOf(openWith([u32('llama.expert_count', 8)]), 'UNSUPPORTED')).message).toMatch(/dense model, got 8 experts/);
     expect((await rejectionOf(openWith([u32('split.count', 3)]), 'UNSUPPORTED')).message).toMatch(/llama-gguf-split --merge/);
     expect((await rejectionOf(openWith([], [{ name: 'blk.0.ffn_gate_exps.weight', sizes: [8], type: 0 }]), 'UNSUPPORTED')).message).toMatch(/got "blk.0.ffn_gate_exps.weight"/);

@@ -1,4 +1,5 @@
 import { UnsupportedArchitectureError } from '@qdylora/contract';
+import { assertComputable, assertSizes } from '../config/assert-sizes.ts';
 import { falcon } from './falcon.ts';
 import type { Family } from './family.ts';
 import { gemma } from './gemma.ts';
@@ -15,7 +16,20 @@ import { qwen3 } from './qwen3.ts';
 /** Every family that has a forward function, by `model_type`. */
 export const FAMILIES: ReadonlyMap<string, Family> = new Map([
   llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, falcon, gptNeox, gpt2,
-].map((family) => [family.modelType, family as unknown as Family]));
+].map((family) => [family.modelType, withCheckedSizes(family as unknown as Family)]));
+
+/** The same family, which refuses sizes that no model has, and values with which nothing can be computed. */
+function withCheckedSizes(family: Family): Family {
+  return {
+    ...family,
+    readConfig(config) {
+      assertSizes(config);
+      const resolved = family.readConfig(config);
+      assertComputable(config, resolved);
+      return resolved;
+    },
+  };
+}
 
 /** The family of a `model_type`.  @throws UnsupportedArchitectureError that lists the supported ones */
 export function familyOf(modelType: string, where: string): Family {
