@@ -9,7 +9,7 @@ export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
 export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
 export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/write-model.ts';
-export { fetchModel } from './hub/fetch-model.ts';
+export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
 export { validateFolder, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';

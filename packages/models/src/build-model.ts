@@ -1,4 +1,4 @@
-import { hfConfigOf } from '@qdylora/checkpoint';
+import { hfConfigOf, type CheckpointConfig, type QuantizationConfig } from '@qdylora/checkpoint';
 import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
 import { createCausalLm, type CausalLm } from './causal-lm.ts';
 import { buildDecoder } from './decoder.ts';
@@ -25,15 +25,18 @@ export interface BuildOptions {
  */
 export async function buildModel(checkpoint: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
   const { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
-  const { quantization: stored } = config;
-  if (stored && (stored.method !== 'bitsandbytes' || !stored.loadIn4bit)) {
-    throw new QdyloraError('UNSUPPORTED', { where: checkpoint.name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${stored.method}`, nextStep: 'Start from the unquantized checkpoint.' });
-  }
+  const stored = storedQuantization(config, checkpoint.name);
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
   }
   const weights = checkpointWeights(checkpoint, { backend, quantization, trainable, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
   return createCausalLm(family, resolved, buildDecoder(family, resolved, weights), backend, checkpoint.name);
+}
+
+/** How a checkpoint is packed already; null for a plain one.  @throws QdyloraError UNSUPPORTED for what is neither */
+function storedQuantization({ quantization: stored }: CheckpointConfig, name: string): QuantizationConfig | null {
+  if (!stored || (stored.method === 'bitsandbytes' && stored.loadIn4bit)) return stored;
+  throw new QdyloraError('UNSUPPORTED', { where: name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${stored.method}`, nextStep: 'Start from the unquantized checkpoint.' });
 }
 
 /** A model of random weights from the content of a `config.json`, all float32, for training from nothing. */
@@ -44,10 +47,12 @@ export function initializeModel(config: Readonly<Record<string, unknown>>, { bac
 
 /**
  * The model of a `config.json` as shapes alone, of any size, in the books of a dry backend: everything that a model does runs on it, and computes nothing.
+ * One that is 4-bit already is counted as it is stored.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED
  */
-export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', ...options }: ShapeWeightsOptions & { readonly backend: Backend; readonly name?: string }): CausalLm {
-  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
-  return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights(options)), options.backend, name);
+export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, ...options }: ShapeWeightsOptions & { readonly backend: Backend; readonly name?: string }): CausalLm {
+  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed), stored = storedQuantization(parsed, name);
+  const own = stored ? { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization } : quantization;
+  return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, quantization: own })), options.backend, name);
 }

@@ -6,7 +6,7 @@ import { openCheckpoint } from '../open-checkpoint.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
 import { COMMIT, gitHash, hubServer, sha256, type HubServer } from '../test-support/hub-server.ts';
 import { safetensorsBytes } from '../test-support/safetensors-bytes.ts';
-import { fetchModel } from './fetch-model.ts';
+import { fetchConfig, fetchModel } from './fetch-model.ts';
 import { isHubName, parseHubName } from './hub-name.ts';
 import type { HubOptions, HubProgress } from './hub-options.ts';
 
@@ -70,6 +70,22 @@ describe('a model that is not there yet', () => {
     const storage = server.requests.filter(({ host }) => host.startsWith('localhost'));
     expect(storage.map(({ authorization }) => authorization)).toEqual([undefined]);
     expect(server.requests.filter(({ host }) => host.startsWith('127')).every(({ authorization }) => authorization === 'Bearer hf_secret')).toBe(true);
+  });
+});
+
+describe('the config of a model alone', () => {
+  it('is one small file, which does not pass for the model', async () => {
+    const path = await fetchConfig('org/small', options());
+    expect([readFileSync(path), blobs()]).toEqual([config, [gitHash(config)]]);
+    expect((await rejectionOf(fetchModel('org/small', options({ isOffline: true })))).code).toBe('MISSING_FILE');
+    const folder = await fetchModel('org/small', options());
+    server.requests.length = 0;
+    expect([await fetchConfig('org/small', options({ isOffline: true })), await fetchConfig(`org/small@${COMMIT}`, options()), server.requests.length]).toEqual([join(folder, 'config.json'), join(folder, 'config.json'), 0]);
+  });
+
+  it('is missing where the repository has none, and offline where nothing is cached', async () => {
+    expect((await rejectionOf(fetchConfig('org/ggufs', options()))).message).toMatch(/expected "config.json" in org\/ggufs/);
+    expect((await rejectionOf(fetchConfig('org/small', options({ isOffline: true })))).message).toMatch(/expected org\/small at main in the cache, since downloads are off.*got nothing/);
   });
 });
 

@@ -9,10 +9,10 @@ import { parseHubName, type HubName } from './hub-name.ts';
 import type { HubOptions } from './hub-options.ts';
 import { hubJson } from './hub-request.ts';
 
-const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CONFIG = 'config.json';
 
 /** Files beside the weights that are read, where a repository has them. Nothing else is downloaded, and no code. */
-const COMPANIONS = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'] as const;
+const COMPANIONS = [CONFIG, 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'] as const;
 
 /**
  * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries use. What is there already is not
@@ -41,20 +41,37 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
   return cache.snapshot(listing.commit);
 }
 
-function cachedSnapshot({ repository, revision }: HubName, cache: HubCache, cause: QdyloraError | null): string {
-  const commit = cache.commitOf(revision), folder = commit && cache.snapshot(commit);
+/**
+ * The `config.json` of a model of the hub, without its weights: what is needed to plan for it.
+ *
+ * @returns path of the file in the cache
+ * @throws QdyloraError as `fetchModel` does; MISSING_FILE for a repository without config.json
+ */
+export async function fetchConfig(text: string, options: HubOptions): Promise<string> {
+  const name = parseHubName(text), cache = hubCache(options.cacheFolder, name), cached = cache.commitOf(name.revision), known = cached && join(cache.snapshot(cached), CONFIG);
+  if (known !== null && existsSync(known) && (options.isOffline || isCommit(name.revision))) return known;
+  if (options.isOffline) throw notCached(name, known ?? cache.folder, 'nothing');
+  const listing = await listFiles(name, options);
+  await getterOf(name, listing, cache, options)(CONFIG);
+  return join(cache.snapshot(listing.commit), CONFIG);
+}
+
+const notCached = ({ repository, revision }: HubName, looked: string, got: string, cause?: QdyloraError): QdyloraError => new QdyloraError('MISSING_FILE', {
+  where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? 'since the hub does not answer' : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${got}; looked in ${looked}`,
+  nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.', details: { repository, revision, looked }, cause,
+});
+
+function cachedSnapshot(name: HubName, cache: HubCache, cause: QdyloraError | null): string {
+  const commit = cache.commitOf(name.revision), folder = commit && cache.snapshot(commit);
   if (folder !== null && isComplete(folder)) return folder;
-  throw new QdyloraError('MISSING_FILE', {
-    where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? 'since the hub does not answer' : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${folder === null ? 'nothing' : 'a part of it'}; looked in ${folder ?? cache.folder}`,
-    nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.', details: { repository, revision, looked: folder ?? cache.folder }, cause: cause ?? undefined,
-  });
+  throw notCached(name, folder ?? cache.folder, folder === null ? 'nothing' : 'a part of it', cause ?? undefined);
 }
 
 /** True where config and all weights are there: a download may have stopped between two files. */
 function isComplete(folder: string): boolean {
   const has = (file: string): boolean => existsSync(join(folder, file)); // false for a link to nothing
   if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.gguf') && has(file))) return true;
-  if (!has('config.json')) return false;
+  if (!has(CONFIG)) return false;
   return has(INDEX) ? shardsIn(folder).every(has) : has(WEIGHTS);
 }
 
@@ -86,15 +103,20 @@ function fileOf(entry: unknown): HubFile | null {
   return { name: entry.rfilename, size: size as number, hash };
 }
 
-/** Small files first, so that a wrong model is told early; an index before its shards. */
-async function downloadAll(name: HubName, { commit, files }: Listing, cache: HubCache, options: HubOptions): Promise<void> {
-  const get = async (file: string): Promise<void> => {
+/** Downloads one file of a listing into the cache, unless it is there. */
+function getterOf(name: HubName, { commit, files }: Listing, cache: HubCache, options: HubOptions): (file: string) => Promise<void> {
+  return async (file) => {
     assertPlainPath(file);
     const listed = files.get(file);
     if (!listed) throw new QdyloraError('MISSING_FILE', { where: 'hub', problem: `expected ${printedName(file)} in ${name.repository}, got a repository without it`, nextStep: 'The repository is not complete; choose another revision.', details: { file } });
     if (!existsSync(cache.blob(listed.hash))) await downloadBlob(`${options.endpoint}/${name.repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`, cache.blob(listed.hash), listed, name.repository, options);
     cache.link(commit, file, listed.hash);
   };
+}
+
+/** Small files first, so that a wrong model is told early; an index before its shards. */
+async function downloadAll(name: HubName, listing: Listing, cache: HubCache, options: HubOptions): Promise<void> {
+  const { commit, files } = listing, get = getterOf(name, listing, cache, options);
   const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file)), hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
   if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
   for (const file of COMPANIONS) if (files.has(file)) await get(file);

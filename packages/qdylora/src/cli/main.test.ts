@@ -40,7 +40,7 @@ describe('train', () => {
   it('shows everything and writes nothing with --dry-run', async () => {
     const { code, out } = await command(...train, '--output-dir', folder.in('dry'), '--dry-run');
     expect([code, existsSync(folder.in('dry'))]).toEqual([0, false]);
-    expect(out).toMatch(/learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d/);
+    expect(out).toMatch(/learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d[\s\S]*memory: will need \d+ MB at most: Node and the program [\s\S]*gradients/);
   });
 
   it('saves and leaves with 130 on Ctrl-C, and goes on from there', async () => {
@@ -73,6 +73,23 @@ describe('eval', () => {
     writeFileSync(folder.in('text.txt'), 'the cat sat on the mat, and the dog did not. '.repeat(3));
     const { out } = await command('eval', ...host, '--data', folder.in('text.txt'), '--max-seq-length', '16', '--limit-tokens', '37', '--json');
     expect((JSON.parse(out) as { results: { tokens: number }[] }).results[0]!.tokens).toBe(37 - 3);
+  });
+});
+
+describe('plan', () => {
+  it('says part by part what a run needs, from config.json alone, and whether it fits', async () => {
+    const config = `${model}/config.json`, asked = ['plan', '--model', config, '--backend', 'host', '--ranks', '1,4'];
+    const { code, out } = await command(...asked, '--memory', '1GiB');
+    expect([code, out]).toEqual([0, expect.stringMatching(/^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ MiB[\s\S]*together, at most +\d+ MiB\n\nIt fits into 1\.00 GiB, with \d+ MiB to spare\.\n$/)]);
+    const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as { total_bytes: number; parts: { bytes: number }[]; limit: object };
+    expect(document.parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(document.total_bytes);
+    expect(document.limit).toEqual({ memory_bytes: 2 ** 20, fits: false, fit: null });
+    expect((await command(...asked, '--memory', '1MiB')).out).toMatch(/It does not fit into 1\.0 MiB: \d+ MiB too much\.\nNo change of keys/);
+  });
+
+  it('reads the run.yaml of a run, and refuses a size that is none', async () => {
+    expect((await command('plan', folder.in('run/run.yaml'))).out).toMatch(/not quantized; 7 layers adapted, ranks 1 2 4/);
+    expect((await command('plan', folder.in('run/run.yaml'), '--memory', 'much')).err).toMatch(/expected a number of bytes.*for --memory, got "much"/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { EVALUATE_KEYS, EXPORT_KEYS, GENERATE_KEYS, INSPECT_KEYS, MERGE_KEYS, QUANTIZE_KEYS } from '../config/verb-keys.ts';
+import { EVALUATE_KEYS, EXPORT_KEYS, GENERATE_KEYS, INSPECT_KEYS, MERGE_KEYS, PLAN_KEYS, QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { VERSION } from '../version.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -8,6 +8,7 @@ import { addExportCommand } from './commands/export.ts';
 import { addGenerateCommand } from './commands/generate.ts';
 import { addInspectCommand } from './commands/inspect.ts';
 import { addMergeCommand } from './commands/merge.ts';
+import { addPlanCommand } from './commands/plan.ts';
 import { addQuantizeCommand } from './commands/quantize.ts';
 import { addRanksCommand } from './commands/ranks.ts';
 import { addTrainCommand } from './commands/train.ts';
@@ -17,10 +18,10 @@ import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
 import { errorJson, errorText } from './render/errors.ts';
 
-const ALL_KEYS = { ...GENERATE_KEYS, ...EVALUATE_KEYS, ...EXPORT_KEYS, ...MERGE_KEYS, ...QUANTIZE_KEYS, ...INSPECT_KEYS, ...KEYS };
+const ALL_KEYS = { ...GENERATE_KEYS, ...EVALUATE_KEYS, ...EXPORT_KEYS, ...MERGE_KEYS, ...QUANTIZE_KEYS, ...INSPECT_KEYS, ...PLAN_KEYS, ...KEYS };
 
 /** The verbs, in the order in which one needs them. */
-const COMMANDS = [addTrainCommand, addEvalCommand, addRanksCommand, addExportCommand, addMergeCommand, addQuantizeCommand, addGenerateCommand, addInspectCommand, addDoctorCommand];
+const COMMANDS = [addPlanCommand, addTrainCommand, addEvalCommand, addRanksCommand, addExportCommand, addMergeCommand, addQuantizeCommand, addGenerateCommand, addInspectCommand, addDoctorCommand];
 
 /** Runs one command line (without `node` and the script) and says how it ended. Nothing is thrown. */
 export async function main(argv: readonly string[], { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>): Promise<ExitCode> {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { booleanKey, choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
+import { booleanKey, bytesKey, choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS, QUANTIZATIONS } from './keys.ts';
 import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
@@ -42,6 +42,11 @@ export const MERGE_KEYS = {
 export const QUANTIZE_KEYS = {
   model, backend, numThreads, doubleQuantization, quantizationBlockSize, outputDir,
   quantization: choiceKey(['nf4', 'fp4'], 'nf4', { group: 'Method', about: KEYS.quantization.about }),
+} satisfies Record<string, Key>;
+
+/** What `plan` takes beside the keys of a run. */
+export const PLAN_KEYS = {
+  memory: bytesKey({ group: 'Training', about: 'Memory that there is (32GiB): says whether the run fits, and what to change where it does not' }),
 } satisfies Record<string, Key>;
 
 export const GENERATE_KEYS = {

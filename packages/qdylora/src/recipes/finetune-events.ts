@@ -2,6 +2,7 @@ import type { AttachReport } from '@qdylora/lora-dynamic';
 import type { DatasetReport } from '@qdylora/data';
 import type { TrainEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
+import type { MemoryForecast } from './stages/forecast-memory.ts';
 import type { ProfileSummary } from './stages/op-profile.ts';
 import type { RunReport } from './stages/run-report.ts';
 
@@ -25,6 +26,12 @@ export interface PhaseEvent { readonly type: 'phase'; readonly phase: 'loading' 
 /** Where the steps' time went, costliest first; `file` is for chrome://tracing. */
 export interface ProfileEvent extends ProfileSummary { readonly type: 'profile'; readonly file: string }
 
+/** What the whole process will need at most, part by part: from the run's own step in the books of a dry backend. Said before the first step. */
+export interface ForecastEvent extends MemoryForecast { readonly type: 'forecast' }
+
+/** What the process has needed at most, from its start to the last file; `forecastBytes` is null where nothing could be said before. */
+export interface MemoryEvent extends MemoryForecast { readonly type: 'memory'; readonly forecastBytes: number | null }
+
 /** Everything is written. */
 export interface ReportEvent { readonly type: 'report'; readonly report: RunReport; readonly files: RunFiles }
 
@@ -32,4 +39,4 @@ export interface ReportEvent { readonly type: 'report'; readonly report: RunRepo
 export interface RunFiles { readonly outputDir: string; readonly adapter: string | null; readonly model: string | null; readonly reportJson: string; readonly reportHtml: string }
 
 /** The trainer's events, and what comes before and after them. */
-export type FinetuneEvent = TrainEvent | ReadyEvent | NoticeEvent | PhaseEvent | ProfileEvent | ReportEvent;
+export type FinetuneEvent = TrainEvent | ReadyEvent | ForecastEvent | NoticeEvent | PhaseEvent | ProfileEvent | MemoryEvent | ReportEvent;

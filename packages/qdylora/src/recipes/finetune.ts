@@ -12,6 +12,7 @@ import { asStored, mergedWeights } from './stages/adapted-weights.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
 import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
+import { forecastMemory, usedMemory } from './stages/forecast-memory.ts';
 import type { OpProfile } from './stages/op-profile.ts';
 import { createJudge, JUDGED_TOKENS, type Judge, type Judgement } from './stages/judge-run.ts';
 import type { RunData } from './stages/load-data.ts';
@@ -19,6 +20,7 @@ import { openRun } from './stages/open-run.ts';
 import { openSource, type ModelSource } from './stages/open-source.ts';
 import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from './stages/read-adapter.ts';
+import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
 import { runIdentity } from './stages/run-identity.ts';
 import { reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
@@ -73,21 +75,28 @@ interface Stage extends Hooks {
   readonly chosen: ChosenBackend;
   readonly profile: OpProfile | null;
   readonly notes: string[];
+  readonly memory: MemoryBooks;
 }
+
+/** What the process had before its first step, and what was said of its needs. */
+interface MemoryBooks { readonly marks: ProcessMark[]; forecastBytes: number | null }
 
 async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneResult> {
   await Promise.resolve(); // the caller gets the run before it begins
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   hooks.emit({ type: 'phase', phase: 'loading' });
+  const memory: MemoryBooks = { marks: [], forecastBytes: null };
+  markProcess(memory.marks, 'Node and the program');
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
   const saved = asked.adapter ? readAdapter(asked.adapter).saved : null;
   if (saved) notice(savedNotice(saved));
   const source = await openSource(asked, { tell: notice, signal: hooks.signal, saved });
-  using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice });
+  using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice, onPart: (part) => markProcess(memory.marks, part) });
   const { config, data, chosen, run, profile } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
-  const stage: Stage = { ...hooks, config, computeDtype, source, saved, data, run, judge, chosen, profile, notes };
+  const stage: Stage = { ...hooks, config, computeDtype, source, saved, data, run, judge, chosen, profile, notes, memory };
   sayReady(stage);
+  await sayForecast(stage);
   const training = await trainAndLog(stage);
   return await finish(stage, training); // awaited: the backend lives until then
 }
@@ -97,6 +106,14 @@ function sayReady({ emit, config, source, data, chosen, run: { model, adapted } 
     type: 'ready', config, backend: chosen.label, model: { name: source.name, modelType: model.modelType, parameterCount: model.parameterCount, weightBytes: model.weightBytes },
     adapter: adapted && { ...adapted.report, ranks: adapted.ranks.ranks }, data: { report: data.report, training: data.training.length, heldOut: data.heldOut.length },
   });
+}
+
+/** A caller's own backend has no dry twin: of it nothing is known. */
+async function sayForecast({ emit, config, computeDtype, source, data, run, chosen, memory }: Stage): Promise<void> {
+  if (!chosen.dry) return;
+  const forecast = await forecastMemory({ ...config, computeDtype }, { run, data }, { dryBackend: chosen.dry, model: source.config.raw, marks: memory.marks });
+  memory.forecastBytes = forecast.totalBytes;
+  emit({ type: 'forecast', ...forecast });
 }
 
 /** Trains; the run's folder is touched only once its lock is ours. */
@@ -154,8 +171,9 @@ const adapterBase = ({ source, config: { quantization, doubleQuantization, quant
 async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResult> {
   const { config, run: { adapted, training: { optimizer } }, source, judge, emit, signal, computeDtype, notes } = stage, paths = runPaths(config.outputDir);
   const judgement: Judgement | null = judge && await judge.at(training.step, { computeDtype, signal });
+  const arrays = stage.run.model.backend.memory, arraysBytes = arrays.usage().touchedBytes;
   optimizer.dispose();
-  stage.run.model.backend.memory.trim(); // room for what follows: the tokenizer, texts, files
+  arrays.trim(); // room for what follows: the tokenizer, texts, files
   emit({ type: 'phase', phase: 'writing' });
   const read = stage.data.readNote();
   if (read) notes.push(read);
@@ -164,6 +182,7 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
   const parts: ReportParts = { config, modelName: source.name, result: training, judgement, samples, notes: [...notes] }, report = runReport(parts);
   writeReports(paths, report, reportPage(parts, stepsOf(paths.events), nextCommand(config, report)));
   const files: RunFiles = { outputDir: config.outputDir, adapter: adapted ? paths.adapter : null, model: adapted ? null : paths.model, reportJson: paths.reportJson, reportHtml: paths.reportHtml };
+  emit({ type: 'memory', ...usedMemory(stage.memory.marks, arraysBytes), forecastBytes: stage.memory.forecastBytes });
   emit({ type: 'report', report, files });
   return { report, files, training };
 }

@@ -5,9 +5,11 @@ import type { RunConfig } from '../config/resolve-run.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
 import type { RunData } from './stages/load-data.ts';
+import { forecastMemory, type MemoryForecast } from './stages/forecast-memory.ts';
 import { openRun } from './stages/open-run.ts';
 import { openSource } from './stages/open-source.ts';
 import { checkOutputFolder } from './stages/output-folder.ts';
+import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
 
 /** What a run would do. */
 export interface RunPlan {
@@ -25,6 +27,8 @@ export interface RunPlan {
   readonly passSeconds: number;
   readonly passTokens: number;
   readonly forecastSeconds: number;
+  /** What the whole process will need at most; null on a caller's own backend. */
+  readonly memory: MemoryForecast | null;
   readonly notes: readonly string[];
 }
 
@@ -34,14 +38,16 @@ const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3)
 /** Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.  @throws whatever the run itself would throw up to there */
 export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
+  const marks: ProcessMark[] = [];
+  markProcess(marks, 'Node and the program');
   const notes: string[] = [], source = await openSource(asked, { tell: (message) => { notes.push(message); }, signal }), tokenizer = await source.openTokenizer();
-  using opened = await openRun(asked, source, { openTokenizer: () => Promise.resolve(tokenizer), choice: asked.backend, signal, warn: (message) => { notes.push(message); } });
-  const { config, data, chosen, run } = opened;
+  using opened = await openRun(asked, source, { openTokenizer: () => Promise.resolve(tokenizer), choice: asked.backend, signal, warn: (message) => { notes.push(message); }, onPart: (part) => markProcess(marks, part) });
+  const { config, data, chosen, run } = opened, memory = chosen.dry && await forecastMemory(config, { run, data }, { dryBackend: chosen.dry, model: source.config.raw, marks });
   const pass = await timePass(run, signal);
   return {
     config, backend: chosen.label, totalSteps: run.totalSteps, stepsPerEpoch: run.batches.stepsPerEpoch, trainingRows: data.training.length, heldOutRows: data.heldOut.length,
     layers: run.adapted?.layers.length ?? 0, trainableCount: run.adapted?.report.trainableCount ?? run.model.parameterCount, row: firstRow(data, tokenizer, color),
-    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: forecast(run, data, config, pass), notes,
+    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: forecast(run, data, config, pass), memory, notes,
   };
 }
 

@@ -11,6 +11,7 @@ import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { lossText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { forecastLines } from '../render/memory-lines.ts';
 import { clockText } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
 import { showTraining } from '../render/train-progress.ts';
@@ -48,6 +49,6 @@ function planLines(plan: RunPlan, { terminal: { paint } }: Context): string[] {
     `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ${plan.heldOutRows} held out`,
     `${plan.layers > 0 ? `${plan.layers} layers adapted, ` : ''}${(plan.trainableCount / 1e6).toFixed(2)} M trainable, on ${plan.backend}`,
     `about ${clockText(plan.forecastSeconds)} (one micro batch of ${plan.passTokens} tokens took ${plan.passSeconds.toFixed(2)} s: ${rate.toLocaleString('en-US')} tok/s)`,
-    ...plan.notes.map((note) => paint('yellow', note)), paint('dim', 'Nothing was written. Without --dry-run it begins.'),
+    ...(plan.memory ? forecastLines(plan.memory) : []), ...plan.notes.map((note) => paint('yellow', note)), paint('dim', 'Nothing was written. Without --dry-run it begins.'),
   ];
 }

@@ -42,6 +42,22 @@ describe('progress', () => {
   it.each([[0, '00:00'], [118, '01:58'], [7390, '2:03:10'], [NaN, '--:--']])('%s seconds read %s', (seconds, text) => { expect(clockText(seconds)).toBe(text); });
 });
 
+describe('memory', () => {
+  const parts = [{ part: 'Node and the program', bytes: 95.7e6 }, { part: 'kernels', bytes: 0 }, { part: 'base weights', bytes: 112e6 }];
+
+  it('is told part by part before the first step and at the end, with how far the forecast was off', () => {
+    const { terminal, err } = terminalOf(), show = showTraining(terminal);
+    show({ type: 'forecast', parts, totalBytes: 207.7e6 });
+    show({ type: 'memory', parts, totalBytes: 210e6, forecastBytes: 207.7e6 });
+    show({ type: 'memory', parts, totalBytes: 200e6, forecastBytes: 207.7e6 });
+    show({ type: 'memory', parts: [], totalBytes: 210e6, forecastBytes: null });
+    expect(err().trim().split('\n')).toEqual([
+      'memory: will need 208 MB at most: Node and the program 95.7 MB, base weights 112 MB', 'memory: needed 210 MB at most (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights 112 MB',
+      expect.stringContaining('(forecast 208 MB, +3.8 %)'), 'memory: needed 210 MB at most',
+    ]);
+  });
+});
+
 describe('a table', () => {
   it('is as wide as its widest cells', () => {
     expect(columns([['a', 'bb'], ['ccc', 'd']], ['right', 'left'])).toEqual(['  a   bb', 'ccc   d']);

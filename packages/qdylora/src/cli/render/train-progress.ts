@@ -2,6 +2,7 @@ import { byteSizeText } from '../../config/byte-size.ts';
 import type { FinetuneEvent, ReadyEvent } from '../../recipes/finetune-events.ts';
 import { lossText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
+import { forecastLines, memoryLines } from './memory-lines.ts';
 import type { Terminal } from '../terminal.ts';
 import { profileLines } from './profile-lines.ts';
 import { bar, clockText } from './progress.ts';
@@ -26,6 +27,7 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
     switch (event.type) {
       case 'notice': return terminal.note(terminal.paint('yellow', event.message));
       case 'ready': return readyLines(event).forEach((line) => terminal.note(line));
+      case 'forecast': return forecastLines(event).forEach((line) => terminal.note(line));
       case 'plan': return event.resumedFrom ? terminal.note(`goes on from ${event.resumedFrom}, step ${event.startStep} of ${event.totalSteps}`) : undefined;
       case 'step': return showStep(event);
       case 'phase': return terminal.status(phaseText(event));
@@ -33,6 +35,7 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
       case 'warning': return terminal.note(terminal.paint('yellow', event.message));
       case 'checkpoint': return event.kind === 'step' ? terminal.note(terminal.paint('dim', `saved ${event.path}`)) : undefined;
       case 'profile': return profileLines(event).forEach((line) => terminal.note(line));
+      case 'memory': return memoryLines(event).forEach((line) => terminal.note(line));
       case 'done': case 'report': return terminal.status('');
     }
   };

@@ -7,7 +7,7 @@ import type { AssembledRun } from './assemble-run.ts';
 import { dryRun, fullExample, fullestStep, PARTS, type DryRun } from './dry-run.ts';
 import { JUDGED_TOKENS } from './judge-run.ts';
 import type { RunData } from './load-data.ts';
-import { collectGarbage, residentBytes } from './resident-memory.ts';
+import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
 /** One named part of what a process needs. */
 export interface MemoryPart { readonly part: string; readonly bytes: number }
@@ -15,11 +15,8 @@ export interface MemoryPart { readonly part: string; readonly bytes: number }
 /** What a run will need at most, part by part; `totalBytes` is their sum. */
 export interface MemoryForecast { readonly parts: readonly MemoryPart[]; readonly totalBytes: number }
 
-/** Resident memory of the process at moments before its first step, in their order: what it had when `part` was there. */
-export interface ProcessMark { readonly part: string; readonly residentBytes: number }
-
 /** What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the disk. Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026). */
-const JAVASCRIPT_BYTES = 10e6;
+export const JAVASCRIPT_BYTES = 10e6;
 
 export interface ForecastOptions {
   /** Made when it is needed: for as many threads and for the level of the backend that will run. */
@@ -38,7 +35,7 @@ export async function forecastMemory(config: RunConfig & { readonly computeDtype
   const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, batches: largestStep(config, run, data), heldOut: judgedFirst(data.heldOut) }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
-  return sumOf([...partsOfProcess(marks, own), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
+  return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
 }
 
 async function disposing<T extends Disposable, R>(resource: T, use: (resource: T) => Promise<R>): Promise<R> {
@@ -55,14 +52,14 @@ export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPa
 export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({ parts, totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) });
 
 /** Shares `ownBytes`, what the process has beside its arrays, out among the marks: each gets what was added by it, and is still there. */
-function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number): MemoryPart[] {
+function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: string): MemoryPart[] {
   let before = 0;
   const parts = marks.map(({ part, residentBytes: then }) => {
     const until = Math.max(before, Math.min(then, ownBytes)), bytes = until - before;
     before = until;
     return { part, bytes };
   });
-  return [...parts, { part: 'left by loading', bytes: Math.max(0, ownBytes - before) }];
+  return [...parts, { part: rest, bytes: Math.max(0, ownBytes - before) }];
 }
 
 /** Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one. */
@@ -77,6 +74,12 @@ export function largestStep(config: RunConfig, { batches, totalSteps }: Assemble
     if (tokens > most) [most, largest] = [tokens, own];
   }
   return largest;
+}
+
+/** What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the backend's memory, at its largest. */
+export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
+  const totalBytes = peakResidentBytes(), parts = partsOfProcess(marks, totalBytes - arraysBytes, 'JavaScript of the steps');
+  return { parts: [...parts, { part: 'arrays and workspaces', bytes: arraysBytes }], totalBytes };
 }
 
 /** One judging pass: a row that fills it, or the longest that there is. */

@@ -1,5 +1,6 @@
-import { existsSync } from 'node:fs';
-import { fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fetchConfig, fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
 import type { Warn } from './attach-adapter.ts';
@@ -23,6 +24,12 @@ export interface LocalModelOptions {
 export async function localModel(model: string, { tell, signal, env = process.env }: LocalModelOptions = {}): Promise<string> {
   if (existsSync(model) || !isHubName(model)) return model;
   return fetchModel(model, { ...hubSettings(env), signal, onNotice: tell, onProgress: tell && tenthsOf(tell) });
+}
+
+/** Where a model says what it is: the `config.json` of a folder, or of a name on the hub, whose weights are not downloaded; a file as it is.  @throws QdyloraError as `fetchConfig` does */
+export async function localConfig(model: string, { tell, signal, env = process.env }: LocalModelOptions = {}): Promise<string> {
+  if (!existsSync(model) && isHubName(model)) return fetchConfig(model, { ...hubSettings(env), signal, onNotice: tell });
+  return existsSync(model) && statSync(model).isDirectory() ? join(model, 'config.json') : model;
 }
 
 /** Progress as a few lines of text. */

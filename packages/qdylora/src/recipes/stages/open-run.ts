@@ -25,14 +25,19 @@ export interface OpenRunOptions {
   readonly signal?: AbortSignal;
   /** Told everything that the user should know before the run begins. */
   readonly warn: Warn;
+  /** Told when something that stays is there, for the books of the process's memory. */
+  readonly onPart?: (part: string) => void;
 }
 
 /** @throws QdyloraError whatever reading, choosing and building throw */
-export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn }: OpenRunOptions): Promise<OpenRun> {
-  const data = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
-  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn }).catch((error: unknown) => { data[Symbol.dispose](); throw error; });
-  const dispose = (): void => { data[Symbol.dispose](); chosen.dispose(); };
+export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn, onPart }: OpenRunOptions): Promise<OpenRun> {
+  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn });
+  let opened: RunData | null = null;
+  const dispose = (): void => { opened?.[Symbol.dispose](); chosen.dispose(); };
   try {
+    onPart?.('kernels');
+    const data = opened = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
+    onPart?.('tokenizer and rows');
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
     for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;

@@ -19,3 +19,12 @@ export function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
 }
+
+/** Resident memory of the process at moments before its first step, in their order: what it had when `part` was there. */
+export interface ProcessMark { readonly part: string; readonly residentBytes: number }
+
+/** Notes what the process has now, garbage aside, as the moment at which `part` was there. */
+export function markProcess(marks: ProcessMark[], part: string): void {
+  collectGarbage();
+  marks.push({ part, residentBytes: residentBytes() });
+}
