@@ -85,10 +85,15 @@ function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parame
 const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
   op: adaptedLinear,
   usesOutputs: ['u'],
-  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
-    const { bias: _, ...operands } = inputs, dx = pending('x');
-    const result = run(adaptedLinearBackward, { ...operands, dy: gradients.y, u: outputs.u },
-      { ...attributes, trainFrom, accumulate: dx !== undefined, wantsDx: wants('x') }, { dx, da: into('a'), db: into('b') });
+  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
+    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { ...operands, dy: gradients.y, u: outputs.u }, own = { ...attributes, trainFrom, accumulate: dx !== undefined };
+    const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !operands.xAdapter ? take('x') : undefined;
+    if (over) {
+      // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
+      run(adaptedLinearBackward, call, { ...own, wantsDx: false }, given);
+      return { x: run(adaptedLinearBackward, { ...call, x: undefined }, { ...own, wantsDx }, { dx: over }).dx };
+    }
+    const result = run(adaptedLinearBackward, call, { ...own, wantsDx }, { dx, ...given });
     return { x: result.dx, xAdapter: result.dxAdapter };
   },
 });

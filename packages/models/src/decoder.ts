@@ -33,13 +33,13 @@ export function buildDecoder<C extends FamilyConfig, L>(family: Family<C, L>, co
 /** The forward pass up to the last norm: [tokens, hidden] */
 export function decoderHidden<C extends FamilyConfig, L>(family: Family<C, L>, config: C, modules: DecoderModules<L>, { ctx, batch, cache }: DecoderPass): Hidden {
   const angles = anglesByRope(ctx, batch, config.attention);
-  let x = embedded(config, modules, ctx, batch);
+  let x: Hidden | null = null;
   modules.layers.forEach((layer, i) => {
     const attention = config.attention[i]!, own = { batch, attention, angles: attention.rope && angles.get(attention.rope)!, cache: cache?.layers[i] };
-    const block = (inner: ForwardContext, input: Hidden): Hidden => family.block(layer, config, { ...own, ctx: inner }, input);
+    const block = (inner: ForwardContext, input: Hidden | null): Hidden => family.block(layer, config, { ...own, ctx: inner }, input ?? embedded(config, modules, inner, batch));
     x = ctx.recompute || !ctx.tape ? recompute(ctx, x, block) : block(ctx, x);
   });
-  return modules.norm.forward(ctx, x);
+  return modules.norm.forward(ctx, x ?? embedded(config, modules, ctx, batch));
 }
 
 export interface DecoderPass { readonly ctx: ForwardContext; readonly batch: BatchArrays; readonly cache?: KvCache | undefined }

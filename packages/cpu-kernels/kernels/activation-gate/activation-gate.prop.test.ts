@@ -32,13 +32,13 @@ test('extreme gates and NaN behave as in the reference', () => {
   for (const kind of ACTIVATION_KINDS) checkKernel(activationGate, levels, { inputs: { gate, up }, attributes: { kind }, bound: (_, i) => activationBounds(kind, gate.data[i]!).value });
 });
 
-test('its gradient is the same bits when it is written over dy', () => {
+test('its gradients are the same bits when they are written over dy and up', () => {
   for (const size of [1, 7, 64, 5001]) {
     const gate = normalView(1, 'gate', [size], 3), up = normalView(1, 'up', [size]), dy = normalView(1, 'dy', [size]);
     for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
       for (const kind of ACTIVATION_KINDS) {
-        const apart = runOp(backend, activationGateBackward, { gate, up, dy }, { kind }), over = f32View([size], dy.data.slice());
-        const { dGate, dUp } = runOp(backend, activationGateBackward, { gate, up, dy: over }, { kind }, { dGate: over });
+        const apart = runOp(backend, activationGateBackward, { gate, up, dy }, { kind }), over = f32View([size], dy.data.slice()), overUp = f32View([size], up.data.slice());
+        const { dGate, dUp } = runOp(backend, activationGateBackward, { gate, up: overUp, dy: over }, { kind }, { dGate: over, dUp: overUp });
         expect([elementsOf(dGate), elementsOf(dUp)]).toEqual([elementsOf(apart.dGate), elementsOf(apart.dUp)]);
       }
     }

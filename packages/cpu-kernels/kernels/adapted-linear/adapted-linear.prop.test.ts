@@ -1,6 +1,6 @@
 import fc from 'fast-check';
-import { test } from 'vitest';
-import { viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
+import { expect, test } from 'vitest';
+import { elementsOf, runOp, viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
 import { adaptedLinear, adaptedLinearBackward, adaptedLinearGroup, adaptedLinearGroupBackward, numbered, type BaseOperands } from '@qdylora/lora-dynamic';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, magnitudeBound, normalBfloat16View, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -56,7 +56,7 @@ test('the backward of an adapted layer agrees with its reference, output by outp
   fc.assert(fc.property(arbitraryCase, ({ tokens, rows, cols, r, from, base, seed, computeDtype, dropped, accumulate, wantsDx, wantsGradients }) => {
     const trainFrom = Math.min(from, r), trained = r - trainFrom;
     const inputs = {
-      ...baseOf(base, seed, rows, cols), dy: normalView(seed, 'dy', [tokens, rows]), x: normalView(seed, 'x', [tokens, cols]), xAdapter: dropped ? normalView(seed, 'xa', [tokens, cols]) : undefined,
+      ...baseOf(base, seed, rows, cols), dy: normalView(seed, 'dy', [tokens, rows]), x: wantsDx && !wantsGradients ? undefined : normalView(seed, 'x', [tokens, cols]), xAdapter: dropped ? normalView(seed, 'xa', [tokens, cols]) : undefined,
       u: normalView(seed, 'u', [tokens, r]), a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]),
     };
     const attributes = { ...attributesOf(base, rows, cols, computeDtype), accumulate, trainFrom, wantsDx };
@@ -66,6 +66,22 @@ test('the backward of an adapted layer agrees with its reference, output by outp
     };
     checkKernel(adaptedLinearBackward, levels, { inputs, attributes, given, bound: boundOf(adaptedLinearBackward, inputs, attributes, rows + r + tokens + 6, given) });
   }), { numRuns: 80 });
+});
+
+test('dx and the gradients of the adapter, asked for one after the other, are the same bits as together', () => {
+  fc.assert(fc.property(arbitraryCase, ({ tokens, rows, cols, r, base, seed, computeDtype }) => {
+    fc.pre(tokens * rows * cols > 0); // of an empty weight nobody can say how it is packed
+    const inputs = { ...baseOf(base, seed, rows, cols), dy: normalView(seed, 'dy', [tokens, rows]), u: normalView(seed, 'u', [tokens, r]), a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]) };
+    const x = normalView(seed, 'x', [tokens, cols]), attributes = { ...attributesOf(base, rows, cols, computeDtype), accumulate: false, trainFrom: 0 };
+    const fresh = () => ({ da: normalView(seed, 'da', [r, cols]), db: normalView(seed, 'db', [r, rows]) });
+    for (const { backends } of levels) {
+      for (const backend of backends) {
+        const together = runOp(backend, adaptedLinearBackward, { ...inputs, x }, { ...attributes, wantsDx: true }, fresh());
+        const gradients = runOp(backend, adaptedLinearBackward, { ...inputs, x }, { ...attributes, wantsDx: false }, fresh()), { dx } = runOp(backend, adaptedLinearBackward, inputs, { ...attributes, wantsDx: true });
+        for (const [got, want] of [[dx, together.dx], [gradients.da, together.da], [gradients.db, together.db]] as const) expect(elementsOf(got!)).toEqual(elementsOf(want!));
+      }
+    }
+  }), { numRuns: 40 });
 });
 
 test('an adapted layer with several row blocks, depth blocks and groups agrees with its reference', () => {

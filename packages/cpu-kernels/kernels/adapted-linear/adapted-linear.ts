@@ -28,8 +28,8 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
     }),
     bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, ...gradients }, attributes) => {
       const { rows, cols, computeDtype, trainFrom, accumulate } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], backwardLayer);
-      withScratch(backwardFloats(tokens, rows, r, 1), (scratch) => {
-        backward(x.data, xAdapter?.data, ...layers, dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
+      withScratch(backwardFloats(tokens, rows, r, 1), (scratch) => { // without da nobody reads x, so anything of its size may stand for it
+        backward((x ?? dx!).data, xAdapter?.data, ...layers, dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, roundToBfloat16, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, QdyloraError, roundToBfloat16, type ArraySpec, type ArrayView } from '@qdylora/contract';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype, type DenseView } from '@qdylora/tensor';
 
@@ -62,7 +62,8 @@ export const adaptedLinear = defineOp({
 /** `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`: make dx (and dxAdapter) at all. */
 export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean }
 
-type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x: F32; readonly xAdapter?: F32; readonly u: F32; readonly a: F32; readonly b: F32 };
+/** `x` may be left out where dx is wanted and da is not. */
+type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x?: F32; readonly xAdapter?: F32; readonly u: F32; readonly a: F32; readonly b: F32 };
 
 /**
  * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient.
@@ -73,15 +74,17 @@ export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',
   accumulates: ['da', 'db'],
   shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx }: AdaptedBackwardAttributes) {
-    const r = i.a.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: 'f32', shape: i.x.shape } : undefined;
-    assertShape('adapted-linear-backward', 'dy', i.dy.shape, [i.x.shape[0]!, rows]);
-    assertShape('adapted-linear-backward', 'u', i.u.shape, [i.x.shape[0]!, r]);
+    const r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: 'f32', shape: [tokens, cols] } : undefined;
+    if (!i.x && !wantsDx) throw new QdyloraError('BAD_ARGUMENT', { where: 'adapted-linear-backward', problem: 'expected x for gradients of the adapter alone, got none' });
+    if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
+    assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
+    assertShape('adapted-linear-backward', 'u', i.u.shape, [tokens, r]);
     const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
     return { dx, dxAdapter: i.xAdapter && dx, da, db };
   },
-  flops({ x, a }, { rows, cols, trainFrom, wantsDx }) {
+  flops({ dy, a }, { rows, cols, trainFrom, wantsDx }) {
     const r = a.shape[0]!, inner = r * rows, gradients = (r - trainFrom) * (rows + cols);
-    return 2 * x.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
+    return 2 * dy.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
     const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
@@ -104,7 +107,7 @@ export const adaptedLinearBackward = defineOp({
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * as(xAdapter.data[t * cols + j]!));
+      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * as(xAdapter!.data[t * cols + j]!));
       addProducts(db, k - trainFrom, tokens, rows, (t, o) => as(scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
     }
   },

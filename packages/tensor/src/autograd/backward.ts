@@ -3,13 +3,15 @@ import { fill } from '../ops/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { GradientStore } from './gradient-store.ts';
-import type { Tape } from './tape.ts';
+import type { Tape, TapeNode } from './tape.ts';
 
 export interface BackwardOptions {
   /** Gradient of the root; by default 1, for a root of shape [1]. It stays the caller's. */
   readonly seed?: ArrayView<'f32'>;
   /** True where backward may add to the seed in place: nobody else reads it. */
   readonly ownsSeed?: boolean;
+  /** True where nobody reads the root's values any more: its memory is given back before anything else runs. */
+  readonly ownsRoot?: boolean;
   /** Tensors whose gradients are handed back (leaves); all others are released as soon as they are used up. */
   readonly wanted?: readonly Tensor[];
 }
@@ -20,22 +22,24 @@ export interface BackwardOptions {
  *
  * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and no seed is given.
  */
-export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
+export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, ownsRoot = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
   const { backend } = tape, store = new GradientStore(backend);
   if (!seed && elementCount(root.view.shape) !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
-  for (const node of tape.nodes.reverse()) {
+  const kept = ownsRoot ? wanted : [root, ...wanted], nodes = tape.nodes.reverse();
+  for (const [at, node] of nodes.entries()) {
     const gradients: Record<string, ArrayView<'f32'>> = {};
     for (const [name, tensor] of Object.entries(node.outputs)) {
       const gradient = tensor && store.get(tensor);
       if (gradient) gradients[name] = gradient;
-      if (tensor && tensor !== root && !wanted.includes(tensor) && !node.usesOutputs.includes(name)) backend.memory.release(tensor.view); // every later use is behind us
+      if (tensor && !kept.includes(tensor) && !node.usesOutputs.includes(name) && !store.holds(tensor.view)) backend.memory.release(tensor.view); // every later use is behind us
     }
     if (Object.keys(gradients).length > 0) {
       const isRoot = !seed && Object.values(node.outputs).includes(root);
       const before = new Map(Object.entries(node.inputs).map(([name, tensor]) => [name, tensor && store.get(tensor)]));
-      const contributions = node.backward(gradients, isRoot, tape, store);
+      const take = (name: string): ArrayView | undefined => (isReadAgain(node.inputs[name], nodes.slice(at + 1), kept) ? undefined : node.inputs[name]!.view);
+      const contributions = node.backward(gradients, { isRoot, tape, store, take });
       for (const [name, contribution] of Object.entries(contributions)) {
         const tensor = node.inputs[name];
         if (!contribution || !tensor || contribution === before.get(name)) continue; // the same array: the rule added in place
@@ -43,14 +47,20 @@ export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, wan
         else if (!Object.values(gradients).includes(contribution as ArrayView<'f32'>)) backend.memory.release(contribution);
       }
     }
-    const returned = new Set(Object.values(node.inputs).map((tensor) => tensor && store.get(tensor)));
     for (const tensor of Object.values(node.outputs)) {
       if (!tensor || wanted.includes(tensor)) continue;
       store.drop(tensor);
-      if (tensor !== root && !returned.has(tensor.view as ArrayView<'f32'>)) backend.memory.release(tensor.view);
+      if (!kept.includes(tensor) && !store.holds(tensor.view)) backend.memory.release(tensor.view);
     }
   }
-  tape.nodes.length = 0;
+  nodes.length = 0;
   if (!seed) backend.memory.release(one);
   return wanted.map((tensor) => store.get(tensor));
+}
+
+/** False for a result that the call that asks is the last to read; true where its maker or a call before it still reads it, and for what is no result. */
+function isReadAgain(tensor: Tensor | undefined, earlier: readonly TapeNode[], kept: readonly Tensor[]): boolean {
+  const maker = tensor && earlier.find(({ outputs }) => Object.values(outputs).includes(tensor));
+  if (!maker || kept.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor)) return true;
+  return earlier.some(({ inputs }) => Object.values(inputs).some((input) => input?.view === tensor.view));
 }

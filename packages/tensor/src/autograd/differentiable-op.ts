@@ -26,6 +26,8 @@ export interface BackwardCall<I, O, A> {
   pending(name: keyof I & string): ArrayView<'f32'> | undefined;
   /** The gradient of this output, where nobody else reads it: the rule may overwrite it and return it as the gradient of an input. */
   spare(name: keyof O & string): ArrayView<'f32'> | undefined;
+  /** The array of this input, where nothing else reads it any more: the rule may write over it, and return it as the input's gradient. */
+  take<K extends keyof I & string>(name: K): NonNullable<I[K]> | undefined;
 }
 
 /** An op with its backward in terms of other ops. */

@@ -23,6 +23,9 @@ export class GradientStore {
 
   get(tensor: Tensor): F32 | undefined { return this.byTensor.get(tensor); }
 
+  /** True where the array is somebody's gradient: a rule may have written it over a result. */
+  holds(view: ArrayView): boolean { return this.users.has(view as F32); }
+
   /** The gradient of `tensor` if nobody else reads that array. */
   ownedBy(tensor: Tensor): F32 | undefined {
     const gradient = this.byTensor.get(tensor);

@@ -183,3 +183,44 @@ test('what backward still reads cannot be written over', () => {
   expect(() => apply(recorder, differentiableAdd, { a: gated, b: twice }, {}, { y: 'b' })).toThrow(/one that is still read/);
   expect(apply(recorder, differentiableAdd, { a: x, b: gated }, {}, { y: 'b' }).y.view).toBe(gated.view);
 });
+
+/** down(silu(gate(x)) · up(x)); where `readsAgain`, somebody wants the gradient of up(x), so that it stays. `live`: bytes while the gate goes backward, and at the end. */
+function gated(seed: number, readsAgain: boolean): { gradient: Float32Array; live: readonly [inGate: number, after: number] } {
+  const host = createHostBackend({ poison: true }), { memory } = host, next = seededNumbers(seed), linear = (name: string, out: number, inner: number): Linear => new Linear(name, new Parameter(name, randomF32([out, inner], next)));
+  let inGate = 0;
+  const backend: Backend = { ...host, aroundCall({ op }, run) { if (op.name === 'activation-gate-backward') inGate = memory.usage().liveBytes; run(); } };
+  const tape = new Tape(backend), ctx: ForwardContext = { ...inferenceContext(backend), tape }, gate = linear('gate', 64, 6), up = linear('up', 64, 6), down = linear('down', 6, 64), x = leaf(randomF32([33, 6], next));
+  const gradient = memory.scoped(() => {
+    const g = gate.forward(ctx, x), u = up.forward(ctx, x), y = apply(ctx, differentiableActivationGate, { gate: g, up: u }, { kind: 'silu' }).y;
+    const [dx] = backward(tape, scalarOf(ctx, down.forward(ctx, y)), { wanted: readsAgain ? [x, u] : [x] });
+    return elementsOf(dx!).slice();
+  });
+  return { gradient, live: [inGate, memory.usage().liveBytes] };
+}
+
+test('a gradient is written over a result that nobody reads again: the same bits, without memory of its own', () => {
+  fc.assert(fc.property(fc.nat(), (seed) => {
+    const over = gated(seed, false), apart = gated(seed, true);
+    expect(over.gradient).toEqual(apart.gradient);
+    expect(over.live).toEqual([apart.live[0] - 33 * 64 * 4, 0]);
+  }), { numRuns: 20 });
+});
+
+test('a block without an input makes its own again: the same bits as without recomputation', () => {
+  const run = (useRecompute: boolean): { loss: number; gradient: Float32Array; live: number } => {
+    const backend = createHostBackend({ poison: true }), next = seededNumbers(5), tape = new Tape(backend), ctx: ForwardContext = { ...inferenceContext(backend), tape, recompute: useRecompute };
+    const first = new Parameter('first', randomF32([6, 6], next)), layer = new Linear('up', new Parameter('up', randomF32([6, 6], next))), source = constant(randomF32([9, 6], next));
+    first.makeTrainable(backend.memory);
+    first.gradient!.data.fill(0);
+    const before = backend.memory.usage().liveBytes;
+    const loss = backend.memory.scoped(() => {
+      const body = (own: ForwardContext): F32 => layer.forward(own, new Linear('first', first).forward(own, source));
+      const root = scalarOf(ctx, useRecompute ? recompute(ctx, null, body) : body(ctx));
+      backward(tape, root);
+      return root.view.data[0]!;
+    });
+    return { loss, gradient: elementsOf(first.gradient!).slice(), live: backend.memory.usage().liveBytes - before };
+  };
+  expect(run(true)).toEqual(run(false));
+  expect(run(true).live).toBe(0);
+});

@@ -6,13 +6,22 @@ import { GradientStore } from './gradient-store.ts';
 
 type Tensors = Readonly<Record<string, Tensor | undefined>>;
 
+/** What a node sees of the walk that it is part of. */
+export interface BackwardWalk {
+  readonly isRoot: boolean;
+  readonly tape: Tape;
+  readonly store: GradientStore;
+  /** The array of an input; undefined where something still reads it. */
+  take(name: string): ArrayView | undefined;
+}
+
 /** One recorded call: what went in and out, and how gradients go back. */
 export interface TapeNode {
   readonly inputs: Tensors;
   readonly outputs: Tensors;
   /** Outputs whose values `backward` reads. */
   readonly usesOutputs: readonly string[];
-  backward(gradients: Record<string, ArrayView<'f32'>>, isRoot: boolean, tape: Tape, store: GradientStore): Readonly<Record<string, ArrayView | undefined>>;
+  backward(gradients: Record<string, ArrayView<'f32'>>, walk: BackwardWalk): Readonly<Record<string, ArrayView | undefined>>;
 }
 
 /** The order of the calls of one forward pass, read backwards once. */
@@ -72,9 +81,9 @@ function nodeOf<I extends Arrays, O extends Arrays, A>(
   const usesOutputs = rule.usesOutputs ?? [], kept = Object.fromEntries(usesOutputs.map((name) => [name, arrays[name]])) as unknown as O;
   return {
     inputs, outputs, usesOutputs,
-    backward: (gradients, isRoot, tape, store) => rule.backward({
+    backward: (gradients, { isRoot, tape, store, take }) => rule.backward({
       run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
-      inputs: views, outputs: kept, attributes, gradients: gradients as never, isRoot,
+      inputs: views, outputs: kept, attributes, gradients: gradients as never, isRoot, take: take as never,
       wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
       into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
       pending: (name) => inputs[name] && store.ownedBy(inputs[name]),

@@ -19,10 +19,10 @@ export const activationGate = defineOp({
   },
 });
 
-/** dUp = dy · f(gate),  dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy. */
+/** dUp = dy · f(gate),  dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy, dUp as that of up. */
 export const activationGateBackward = defineOp({
   name: 'activation-gate-backward',
-  overwrites: { dGate: ['dy'] },
+  overwrites: { dGate: ['dy'], dUp: ['up'] },
   shapes(i: { gate: F32; up: F32; dy: F32 }, { kind }: ActivationAttributes) {
     assertShape('activation-gate-backward', 'dy', i.dy.shape, i.gate.shape);
     activationFunction(kind);
@@ -40,8 +40,8 @@ export const activationGateBackward = defineOp({
 
 export const differentiableActivationGate: DifferentiableOp<typeof activationGate> = {
   op: activationGate,
-  backward({ run, inputs, gradients, attributes, spare }) {
-    const { dGate, dUp } = run(activationGateBackward, { ...inputs, dy: gradients.y }, attributes, { dGate: spare('y') });
+  backward({ run, inputs, gradients, attributes, spare, take }) {
+    const { dGate, dUp } = run(activationGateBackward, { ...inputs, dy: gradients.y }, attributes, { dGate: spare('y'), dUp: take('up') });
     return { gate: dGate, up: dUp };
   },
 };

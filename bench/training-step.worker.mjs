@@ -1,0 +1,26 @@
+// One measurement of training-step.bench.ts: the order comes as JSON, one row of JSON goes to standard output.
+import { readFileSync } from 'node:fs';
+import { openCheckpoint } from '@qdylora/checkpoint';
+import { createCpuBackend } from '@qdylora/cpu-kernels';
+import { collate } from '@qdylora/data';
+import { attachDyLora } from '@qdylora/lora-dynamic';
+import { buildModel } from '@qdylora/models';
+import { adamw, trainStep } from '@qdylora/trainer';
+
+const { model: folder, steps, rows, length, threads, computeDtype, checkpointing } = JSON.parse(process.argv[2]);
+
+const backend = await createCpuBackend({ threads }), checkpoint = await openCheckpoint(folder), model = await buildModel(checkpoint, { backend });
+checkpoint.dispose();
+const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 }), optimizer = adamw(adapted.parameters(), { learningRate: 2e-4 }), seconds = [];
+
+/** Token ids of one row, which change from step to step. */
+const example = (step, row) => Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % model.config.vocabularySize);
+
+let loss = NaN;
+for (let step = 0; step <= steps; step++) {
+  const batch = collate(Array.from({ length: rows }, (_, row) => ({ ids: example(step, row), labels: example(step, row) }))), start = performance.now();
+  ({ loss } = await trainStep(adapted.atRank(64), batch, optimizer, { recompute: checkpointing, computeDtype }));
+  if (step > 0) seconds.push((performance.now() - start) / 1000); // the first step makes room
+}
+const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)], [, peak] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
+console.log(JSON.stringify({ who: `qdylora ${backend.level}`, checkpointing, tokens_per_second: (rows * length) / median, peak_gb: Number(peak) / 1e6, loss }));
