@@ -60,8 +60,8 @@
       {
         'target_name': 'level_amx_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs amx_bf16)'],
-        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16'] }
+        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16', '-mprfchw'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16', '-mprfchw'] }
       }
     ] }],
     ['with_avx512_bf16==1', { 'targets': [

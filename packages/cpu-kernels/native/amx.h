@@ -53,10 +53,11 @@ template <int HIGH, int WIDE> QD_INLINE void storeTiles(float* c, Size row) {
   if (HIGH == 2) _tile_stored(2, low, row);
   if (HIGH == 2 && WIDE == 2) _tile_stored(3, low + 64, row);
 }
-// `words`: of the depth, a multiple of 16. The left operand is read past the first level where `STREAM`, so that the right one stays there.
-template <int HIGH, int WIDE, bool STREAM> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words) {
+// `words`: of the depth, a multiple of 16. The left operand is read past the first level where `STREAM`, so that the right one stays there. `each` is called before every 32 steps.
+template <int HIGH, int WIDE, bool STREAM, class Each> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words, const Each& each) {
   const char *a = bytesFrom(left.at, 0), *b = bytesFrom(right.at, 0);
   for (; words > 0; words -= AMX_WORDS, a += left.step, b += right.step) {
+    each();
     _tile_loadd(6, b, right.row);
     if (WIDE == 2) _tile_loadd(7, b + right.second, right.row);
     if (STREAM) _tile_stream_loadd(4, a, left.row);

@@ -26,8 +26,8 @@ typedef std::uint16_t U16x __attribute__((vector_size(2 * QD_WIDTH)));
 typedef U16x U16xUnaligned __attribute__((aligned(2), may_alias));
 typedef std::uint16_t U16x2 __attribute__((vector_size(4 * QD_WIDTH)));
 
-template <class T> QD_INLINE T smaller(T a, T b) { return a < b ? a : b; }
-template <class T> QD_INLINE T larger(T a, T b) { return a > b ? a : b; }
+template <class T> QD_INLINE constexpr T smaller(T a, T b) { return a < b ? a : b; }
+template <class T> QD_INLINE constexpr T larger(T a, T b) { return a > b ? a : b; }
 
 QD_INLINE F32x load(const float* p) { return *reinterpret_cast<const F32xUnaligned*>(p); }
 QD_INLINE void store(float* p, F32x v) { *reinterpret_cast<F32xUnaligned*>(p) = v; }

@@ -21,7 +21,8 @@ constexpr Size DEPTH_BLOCK = WIDTH == 16 ? 512 : 384;
 constexpr Size GROUP_PANELS = 4;
 // Stripes that pass together over one group, so that they come from the second-level cache for every panel but the first: 216 KiB (AVX2). 42 stripes of half a depth block were slower (−1 %, Zen 4, 2026).
 constexpr Size GROUP_STRIPES = 24;
-QD_INLINE constexpr Size groupStripes(bool pairs) { return fillsTiles(pairs) ? 16 : GROUP_STRIPES; }
+QD_INLINE constexpr Size groupStripes(bool pairs) { return fillsTiles(pairs) ? 8 : GROUP_STRIPES; }
+QD_INLINE constexpr Size groupPanels(bool pairs) { return fillsTiles(pairs) ? 8 : GROUP_PANELS; }
 // What a panel may hold at most of a depth that would leave a small rest: a block of the depth costs another walk over C. In tiles a panel of 32 KiB leaves the first level room for C.
 constexpr Size MOST_WORDS = DEPTH_BLOCK + 64;
 QD_INLINE constexpr Size mostWords(bool pairs) { return fillsTiles(pairs) ? 320 : MOST_WORDS; }
@@ -51,6 +52,7 @@ struct Grid { int rows, columns; };
 
 // The grid with the least work for its busiest thread. Packing a panel costs about as much as one tile's products.
 QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
+  if (AMX_TILES && tiles >= static_cast<Size>(4 * parts)) return {parts, 1};
   Grid best{1, parts};
   Size least = ~Size{0};
   for (int rows = 1; rows <= parts; rows++) {
@@ -69,7 +71,7 @@ constexpr Size MOST_TERMS = 6, FILLED_WORDS = AMX_TILES ? MOST_TERMS * AMX_WORDS
 QD_INLINE Size stripesFloats(Size m, Size words) {
   return roundUp(smaller(smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * words, larger(PACKED_FLOATS, LEAST_ROWS * words)) + WIDTH, 16);
 }
-constexpr Size GROUP_FLOATS = GROUP_PANELS * PANEL * MOST_WORDS;
+constexpr Size GROUP_FLOATS = PANEL * larger(GROUP_PANELS * MOST_WORDS, groupPanels(true) * mostWords(true));
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread. The scratch of a product holds any smaller one.
 QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + GROUP_FLOATS * static_cast<Size>(threads); }
 

@@ -32,8 +32,19 @@ void multiplyTiles(Size rows, const TileTask& t) {
   if (whole && t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
   else if (whole && t.start == Start::bias) loadTiles<HIGH, WIDE>(t.bias, 0, 0);
   else clearTiles<HIGH, WIDE>();
+  const float* row = t.c;
+  const float* const end = t.start == Start::add ? row : row + rows * t.stride;
+  const auto fetch = [&] {
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; r++) {
+      if (row == end) return;
+      __builtin_prefetch(row, 1);
+      __builtin_prefetch(row + 16, 1);
+      row += t.stride;
+    }
+  };
   for (int i = 0; i < t.count; i++) {
-    addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words);
+    addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, fetch);
   }
   if (whole) {
     storeTiles<HIGH, WIDE>(t.c, t.stride * 4);

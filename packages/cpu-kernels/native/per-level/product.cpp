@@ -67,7 +67,7 @@ class DepthBlocks {
   Size k_ = 0, left_ = 0, most_, target_;
 };
 
-// Some columns [column, column + columns) of a job, at most GROUP_PANELS panels, and where they go in this row block.
+// Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block.
 struct Group { Size column, columns; float* c; Size stride; const float* bias; };
 
 void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, const Group& group, const float* packed, float* carry, Start start) {
@@ -84,7 +84,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
   Size words = 0;
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
-    float* out = panels + GROUP_PANELS * PANEL * words;
+    float* out = panels + groupPanels(t.pairs()) * PANEL * words;
     (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
     sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
     words += sources[i].words;
@@ -123,8 +123,9 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
   }
   bool isDirect = true;
   for (int i = isDone ? 1 : 0; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
-  for (Size p = mine.panels.begin; p < mine.panels.end; p += GROUP_PANELS) {
-    const Size column = p * PANEL, columns = smaller(smaller(p + GROUP_PANELS, mine.panels.end) * PANEL, product.n) - column;
+  const Size together = groupPanels(block.pairs);
+  for (Size p = mine.panels.begin; p < mine.panels.end; p += together) {
+    const Size column = p * PANEL, columns = smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - column;
     const Group group{column, columns, product.to.data + block.begin * product.to.stride + column, product.to.stride, product.to.bias ? product.to.bias + column : nullptr};
     Start start = isDone || product.to.add ? Start::add : product.to.bias ? Start::bias : Start::overwrite;
     DepthBlocks blocks(job, isDone ? 1 : 0);
