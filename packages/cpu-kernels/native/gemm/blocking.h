@@ -52,7 +52,7 @@ struct Grid { int rows, columns; };
 
 // The grid with the least work for its busiest thread. Packing a panel costs about as much as one tile's products.
 QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
-  if (AMX_TILES && tiles >= static_cast<Size>(4 * parts)) return {parts, 1};
+  if (AMX_TILES && tiles >= static_cast<Size>(12 * parts)) return {parts, 1};
   Grid best{1, parts};
   Size least = ~Size{0};
   for (int rows = 1; rows <= parts; rows++) {
