@@ -152,7 +152,7 @@ bool isEmpty(const Job& job) {
 void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, const float* packed, float* panels) {
   Size total = 0;
   for (int j = 0; j < stage.jobCount; j++) total += divideUp(stage.jobs[j].product.n, PANEL);
-  const Grid grid = chooseGrid(parts, block.tiles, total);
+  const Grid grid = chooseGrid(parts, block.tiles, total, block.pairs);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(total, grid.columns, part % grid.columns);
   for (Size j = 0, begin = 0; j < static_cast<Size>(stage.jobCount); j++) {
     const Job& job = stage.jobs[j];
@@ -183,6 +183,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
   for (Size begin = 0; begin < m;) {
     const RowBlock block = rowBlockAt(m, words, begin, pairs);
     const Range tiles = shareOf(block.tiles, parts, part);
+    const bool waits = !keepsRows(parts, block.tiles, pairs);
     begin += block.rows;
     for (int s = 0; s < count; s++) {
       const Stage& stage = stages[s];
@@ -193,9 +194,9 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
         packStripes(pack.term, block, tiles, scratch + pack.before * block.height);
         hasPacked = true;
       }
-      if (hasPacked) threads.barrier();
+      if (hasPacked && waits) threads.barrier();
       multiplyJobs(threads, parts, part, stage, block, scratch, panels);
-      if (s + 1 < count || begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
+      if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
     }
   }
 }
