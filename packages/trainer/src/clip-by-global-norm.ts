@@ -1,5 +1,5 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { sumOfSquares } from '@qdylora/tensor';
+import { sumOfSquares, type Parameter } from '@qdylora/tensor';
 
 /** transformers' default for `max_grad_norm`. */
 export const DEFAULT_MAX_GRAD_NORM = 1;
@@ -14,6 +14,18 @@ export function sumSquares(backend: Backend, arrays: readonly ArrayView<'f32'>[]
 
 /** The global 2-norm from sums of squares. */
 export const globalNorm = (sums: Float32Array): number => Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
+
+/** The global 2-norm of the parameters' gradients: what a step of one's own waits for before it clips. */
+export async function gradientNorm(backend: Backend, parameters: readonly Parameter[]): Promise<number> {
+  const { memory } = backend, sums = memory.allocate('f32', [parameters.length]);
+  memory.persist(sums);
+  try {
+    sumSquares(backend, parameters.map(({ gradient }) => gradient!), sums);
+    return globalNorm(await memory.read(sums));
+  } finally {
+    memory.release(sums);
+  }
+}
 
 /** The factor that brings a gradient of this norm down to `maxNorm`, and never up: min(1, maxNorm / (norm + 1e-6)). null or 0 for `maxNorm`: no clipping. */
 export const clipCoefficient = (norm: number, maxNorm: number | null): number => (maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1);

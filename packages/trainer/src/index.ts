@@ -1,6 +1,7 @@
 export { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
-export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm } from './clip-by-global-norm.ts';
+export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from './clip-by-global-norm.ts';
+export { DEFAULT_PATIENCE, type EarlyStoppingOptions, type EarlyStoppingState } from './early-stopping.ts';
 export { eventQueue, type EventQueue, type EventQueueOptions } from './event-queue.ts';
 export { learningRateSchedule, SCHEDULE_NAMES, type LearningRateSchedule, type ScheduleName, type ScheduleOptions } from './learning-rate/schedule.ts';
 export { LOCK_FILE, lockFolder, type FolderLock } from './lock-folder.ts';
@@ -18,7 +19,9 @@ export { findCheckpoint, resumeState, type FoundCheckpoint } from './resume-stat
 export type { RunIdentity, RunProgress } from './run-state.ts';
 export { listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, saveState, STATE_FILE, type RunParts, type SaveStateOptions } from './save-state.ts';
 export { splitBatch } from './split-batch.ts';
+export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';
+export { openTensorboard, type TensorboardLog, type TensorboardOptions } from './tensorboard/tensorboard-log.ts';
 export * from './train-events.ts';
-export type { EvaluateOptions, StepBatches, TrainOptions } from './train-options.ts';
+export type { CallbackResult, EvaluateOptions, StepBatches, TrainCallbacks, TrainOptions } from './train-options.ts';
 export { runStep, trainStep, type StepOptions, type StepOutcome, type StepStatus } from './train-step.ts';
 export { train, type TrainRun } from './train.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { freshProgress, parseRunState, runStateJson, type RunState } from './run-state.ts';
 
 const state: RunState = {
-  progress: { ...freshProgress(), step: 12, epoch: 1, tokens: 345, finalLoss: 1 / 3, skippedSteps: 2, badInARow: 1, evaluatedAt: 10, best: { step: 10, score: 0.1 + 0.2 }, events: 17 },
+  progress: { ...freshProgress(), step: 12, epoch: 1, tokens: 345, finalLoss: 1 / 3, skippedSteps: 2, badInARow: 1, evaluatedAt: 10, best: { step: 10, score: 0.1 + 0.2 }, earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 }, events: 17 },
   counts: { rows: [1, 1, 3], rest: 0 }, identity: { seed: 7, nested: { a: [1, 2] } },
 };
 const throughJson = (value: unknown): Record<string, unknown> => JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
@@ -14,8 +14,14 @@ describe('the state of a run as JSON', () => {
     expect(parseRunState('at', throughJson(runStateJson(fresh)))).toEqual(fresh);
   });
 
+  it('comes back without early stopping from a state of before it was there, and with a best value that was no number', () => {
+    const { early_stopping: _, ...older } = throughJson(runStateJson(state)), nothing = { ...state, progress: { ...state.progress, earlyStopping: { on: 4, best: NaN, bestStep: 5, waited: 2 } } };
+    expect(parseRunState('at', older).progress.earlyStopping).toBe(null);
+    expect(parseRunState('at', throughJson(runStateJson(nothing)))).toEqual(nothing);
+  });
+
   it.each([
-    ['format', 'else'], ['version', 2], ['step', -1], ['step', 1.5], ['step', '12'], ['tokens', undefined], ['final_loss', 'x'], ['best', 3], ['best', { step: 1 }], ['optimizer_steps', []],
+    ['format', 'else'], ['version', 2], ['step', -1], ['step', 1.5], ['step', '12'], ['tokens', undefined], ['final_loss', 'x'], ['best', 3], ['best', { step: 1 }], ['early_stopping', 3], ['early_stopping', { on: 'loss', best: 1, best_step: 1, waited: 0 }], ['early_stopping', { on: 4, best: 1, best_step: 1, waited: -1 }], ['optimizer_steps', []],
     ['optimizer_steps', { rows: [-1], rest: 0 }], ['optimizer_steps', { rows: {}, rest: 0 }], ['config', null],
   ])('is refused with %s %j, by name', (field, value) => {
     expect(() => parseRunState('the/path', { ...throughJson(runStateJson(state)), [field]: value })).toThrow(new RegExp(`the/path: expected .* ${field.split('_')[0]}`));

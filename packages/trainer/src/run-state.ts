@@ -1,5 +1,6 @@
 import { canonicalJson } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import type { EarlyStoppingState } from './early-stopping.ts';
 import type { StepCounts } from './optimizers/optimizer.ts';
 
 /** Where a run stands, besides weights and optimizer arrays. Everything random derives from (seed, step), so nothing else is needed to go on. */
@@ -16,12 +17,14 @@ export interface RunProgress {
   /** Step of the last evaluation. */
   evaluatedAt: number;
   best: { step: number; score: number } | null;
+  /** null where nothing is watched. */
+  earlyStopping: EarlyStoppingState | null;
   /** Events emitted so far. */
   events: number;
 }
 
 export const freshProgress = (): RunProgress =>
-  ({ step: 0, epoch: 0, tokens: 0, finalLoss: NaN, skippedSteps: 0, badInARow: 0, evaluatedAt: 0, best: null, events: 0 });
+  ({ step: 0, epoch: 0, tokens: 0, finalLoss: NaN, skippedSteps: 0, badInARow: 0, evaluatedAt: 0, best: null, earlyStopping: null, events: 0 });
 
 /** Values of the run that a resumed one must share. */
 export type RunIdentity = Readonly<Record<string, unknown>>;
@@ -34,12 +37,14 @@ const FORMAT = 'qdylora-training';
 
 /** A run's state as JSON values. */
 export function runStateJson({ progress, counts, identity }: RunState): Record<string, unknown> {
-  const { finalLoss, skippedSteps, badInARow, evaluatedAt, events, ...rest } = progress;
+  const { finalLoss, skippedSteps, badInARow, evaluatedAt, earlyStopping, events, ...rest } = progress;
   return {
     format: FORMAT, version: STATE_VERSION, ...rest, final_loss: Number.isFinite(finalLoss) ? finalLoss : null, skipped_steps: skippedSteps, bad_in_a_row: badInARow,
-    evaluated_at: evaluatedAt, events_offset: events, optimizer_steps: { rows: counts.rows, rest: counts.rest }, config: identity,
+    evaluated_at: evaluatedAt, ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }), events_offset: events, optimizer_steps: { rows: counts.rows, rest: counts.rest }, config: identity,
   };
 }
+
+const earlyStoppingJson = ({ on, best, bestStep, waited }: EarlyStoppingState): Record<string, unknown> => ({ on, best: Number.isFinite(best) ? best : null, best_step: bestStep, waited });
 
 /** Reads it back.  @throws QdyloraError BAD_RESUME naming the field that does not fit. */
 export function parseRunState(path: string, json: unknown): RunState {
@@ -58,11 +63,19 @@ export function parseRunState(path: string, json: unknown): RunState {
   return {
     progress: {
       step: count('step'), epoch: count('epoch'), tokens: count('tokens'), skippedSteps: count('skipped_steps'), badInARow: count('bad_in_a_row'), evaluatedAt: count('evaluated_at'), events: count('events_offset'),
-      finalLoss: record.final_loss === null ? NaN : number('final_loss', record.final_loss), best: best && { step: count('best.step', best.step), score: number('best.score', best.score) },
+      earlyStopping: parseEarlyStopping(path, record.early_stopping), finalLoss: record.final_loss === null ? NaN : number('final_loss', record.final_loss), best: best && { step: count('best.step', best.step), score: number('best.score', best.score) },
     },
     counts: { rows: steps.rows.map((value: unknown) => count('optimizer_steps.rows', value)), rest: count('optimizer_steps.rest', steps.rest) },
     identity: objectOf(path, 'config', record.config),
   };
+}
+
+/** Nothing in a state of before early stopping was there. */
+function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | null {
+  if (json === undefined || json === null) return null;
+  const { on, best, best_step: bestStep, waited } = objectOf(path, 'early_stopping', json), isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  if ((on !== 'aurac' && !isCount(on)) || (best !== null && typeof best !== 'number') || !isCount(bestStep) || !isCount(waited)) throw unfit(path, 'early_stopping', 'on, best, best_step and waited', json);
+  return { on, best: best ?? NaN, bestStep, waited };
 }
 
 /** Throws BAD_RESUME, listing every value that differs from the first run's. null is the same as none, so that a key that a later version adds does not end a run of before. */

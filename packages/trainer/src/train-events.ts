@@ -54,6 +54,10 @@ export interface EvalEvent {
   readonly type: 'eval';
   readonly step: number;
   readonly byRank: readonly RankLoss[];
+  /** The rank of the lowest loss, the smallest of equals; null without adapters, or where no loss is a number. */
+  readonly bestRank: number | null;
+  /** Area under the rank curve: mean gain over the base, over log2 of the rank; null where the base was not judged. */
+  readonly aurac: number | null;
   /** What "best" is judged by; lower is better. */
   readonly score: number;
   readonly isBest: boolean;
@@ -82,6 +86,8 @@ export interface TrainResult {
   /** Wall time of this process. */
   readonly seconds: number;
   readonly best: { readonly step: number; readonly score: number } | null;
+  /** What ended the run before its last step; null where nothing did. */
+  readonly stoppedBy: 'early_stopping' | 'callback' | null;
   /** The newest checkpoint; null where none was asked for. */
   readonly checkpoint: string | null;
 }

@@ -3,11 +3,12 @@ import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
+import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from './learning-rate/schedule.ts';
 import type { LossModel } from './loss-model.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import { isAdapted } from './passes-of-step.ts';
-import type { RankLoss } from './train-events.ts';
+import type { CheckpointEvent, EvalEvent, RankLoss, StepEvent } from './train-events.ts';
 
 /** The data of a run as optimizer steps; @qdylora/data's `createBatches` makes them. */
 export interface StepBatches {
@@ -20,11 +21,25 @@ export interface StepBatches {
 export interface EvaluateOptions {
   /** Steps between two evaluations; there is always one after the last step. */
   readonly every: number;
-  /** `score` (lower is better) decides what is best; by default the mean of the losses. Throws when `signal` fires. */
-  run(at: { readonly step: number; readonly signal: AbortSignal | undefined }): Promise<{ readonly byRank: readonly RankLoss[]; readonly score?: number }>;
+  /** `score` (lower is better) decides what is best; by default the mean of the losses. `aurac`: area under the rank curve. Throws when `signal` fires. */
+  run(at: { readonly step: number; readonly signal: AbortSignal | undefined }): Promise<{ readonly byRank: readonly RankLoss[]; readonly score?: number; readonly aurac?: number | null }>;
 }
 
-export interface TrainOptions {
+/** What a callback says: `'stop'` makes the step that was just done the last one; it is evaluated and saved as a last step is. */
+export type CallbackResult = 'stop' | void | Promise<'stop' | void>;
+
+/**
+ * Called in the run's own order, each waited for before the run goes on: what a callback changes (a learning rate, a file) the next step sees.
+ * An error that one throws ends the run with that error. Reading the events by `for await` is the other way, and goes its own pace.
+ */
+export interface TrainCallbacks {
+  readonly onStep?: (event: StepEvent) => CallbackResult;
+  readonly onEvaluate?: (event: EvalEvent) => CallbackResult;
+  /** After a checkpoint is durable, and after a new best adapter is. */
+  readonly onSave?: (event: CheckpointEvent) => CallbackResult;
+}
+
+export interface TrainOptions extends TrainCallbacks {
   /** An adapted model trains its adapters, a bare one its own weights (`method: none`). What is trained is what the optimizer was given. */
   readonly model: Adapted<LossModel> | LossModel;
   readonly batches: StepBatches;
@@ -42,6 +57,8 @@ export interface TrainOptions {
   /** Gradient checkpointing: less memory, one more forward pass; the same bits. */
   readonly recompute?: boolean;
   readonly evaluate?: EvaluateOptions;
+  /** Needs `evaluate`. */
+  readonly earlyStopping?: EarlyStoppingOptions;
   readonly save?: SaveOptions;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
@@ -70,6 +87,8 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   whole('max_bad_steps', maxBadSteps, 1);
   if (evaluate) whole('eval_steps', evaluate.every, 1);
   if (typeof save?.every === 'number') whole('save_steps', save.every, 1);
+  if (options.earlyStopping) checkEarlyStopping(options.earlyStopping);
+  assertArgument(!options.earlyStopping || evaluate, 'early_stopping', 'expected evaluations to watch, got none');
   assertArgument(resume === null || save, 'resume_from_checkpoint', 'expected an output folder to resume in, got none');
   return { ...options, backend: isAdapted(model) ? model.model.backend : model.backend, seed, maxBadSteps, resume, clock };
 }

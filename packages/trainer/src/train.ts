@@ -1,12 +1,13 @@
 import { createRng, elementCount, QdyloraError, type Rng } from '@qdylora/contract';
 import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
+import { DEFAULT_PATIENCE, watchEvaluation } from './early-stopping.ts';
 import { nextTurn } from './event-loop.ts';
 import { eventQueue, type EventQueue } from './event-queue.ts';
 import { stateNameOf } from './optimizers/create-optimizer.ts';
 import { passesOfStep } from './passes-of-step.ts';
 import { freshProgress, type RunIdentity, type RunProgress } from './run-state.ts';
-import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
-import { resolveTrainOptions, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
+import type { CheckpointEvent, EvalEvent, RankLoss, StepEvent, TrainEvent, TrainResult, WarningCode } from './train-events.ts';
+import { resolveTrainOptions, type CallbackResult, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
 import { runStep, type StepOutcome } from './train-step.ts';
 
 /** A run that has begun. Reading its events is optional: nobody has to. */
@@ -68,18 +69,22 @@ interface Run {
   readonly dropout: Rng;
   /** Step of the newest checkpoint. */
   savedAt: number;
+  /** What made the newest step the last one. */
+  stoppedBy: TrainResult['stoppedBy'];
   emit(event: TrainEvent): void;
   warn(code: WarningCode, message: string): void;
 }
 
 async function runTraining(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Promise<TrainResult> {
-  const { totalSteps, evaluate, save, clock } = options, start = clock(), run = begin(options, events, keeper), { progress } = run;
+  const { evaluate, save, clock } = options, start = clock(), run = begin(options, events, keeper), { progress } = run;
+  const isEvaluationDue = (): boolean => evaluate !== undefined && progress.evaluatedAt < progress.step && isDue(run, evaluate.every);
   try {
     for (;;) {
       throwIfAborted(run);
-      if (evaluate && progress.evaluatedAt < progress.step && isDue(evaluate.every, progress.step, totalSteps)) await evaluateNow(run);
-      if (save && run.savedAt < progress.step && isDue(save.every, progress.step, totalSteps)) await saveNow(run, progress.step < totalSteps);
-      if (progress.step >= totalSteps) break;
+      if (isEvaluationDue()) await evaluateNow(run);
+      if (save && run.savedAt < progress.step && isDue(run, save.every)) await saveNow(run, !isLast(run));
+      if (isEvaluationDue()) continue; // a callback of the save has made this step the last one
+      if (isLast(run)) break;
       await stepNow(run);
       await nextTurn();
     }
@@ -88,12 +93,19 @@ async function runTraining(options: ResolvedTrainOptions, events: EventQueue<Tra
     throw await abortedAfterSaving(run, error);
   }
   const { step, finalLoss, tokens, skippedSteps, best } = progress;
-  const result: TrainResult = { step, finalLoss, tokens, skippedSteps, seconds: clock() - start, best, checkpoint: keeper?.newest ?? null };
+  const result: TrainResult = { step, finalLoss, tokens, skippedSteps, seconds: clock() - start, best, stoppedBy: run.stoppedBy, checkpoint: keeper?.newest ?? null };
   run.emit({ type: 'done', result });
   return result;
 }
 
-const isDue = (every: number | null | undefined, step: number, totalSteps: number): boolean => step === totalSteps || (typeof every === 'number' && step % every === 0);
+const isLast = ({ progress: { step }, options: { totalSteps }, stoppedBy }: Run): boolean => step >= totalSteps || stoppedBy !== null;
+
+const isDue = (run: Run, every: number | null | undefined): boolean => isLast(run) || (typeof every === 'number' && run.progress.step % every === 0);
+
+/** Waits for a callback, and does what it says. */
+async function heed(run: Run, said: CallbackResult): Promise<void> {
+  if (await said === 'stop') run.stoppedBy ??= 'callback';
+}
 
 /** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
 function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Run {
@@ -108,7 +120,7 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
   emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes });
   for (const { code, message } of warnings) warn(code, message);
-  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, emit, warn };
+  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
 }
 
 /** One optimizer step and what follows from it. */
@@ -121,12 +133,14 @@ async function stepNow(run: Run): Promise<void> {
   progress.step++;
   progress.epoch = batches.epochAt(index);
   progress.tokens += tokens;
-  run.emit({
+  const event: StepEvent = {
     type: 'step', step: progress.step, totalSteps: options.totalSteps, epoch: progress.epoch, loss, rank, learningRate, gradNorm, tokens,
     tokensPerSecond: stepSeconds > 0 ? tokens / stepSeconds : 0, stepSeconds, residentBytes: process.memoryUsage.rss(),
     optimizerResidentBytes: residentBytes, optimizerPagedBytes: pagedBytes, pageIns: pageIns - before.pageIns, pageWaitSeconds: waitSeconds - before.waitSeconds,
-  });
+  };
+  run.emit(event);
   judgeStep(run, outcome);
+  await heed(run, options.onStep?.(event));
 }
 
 /** Counts a skipped step, and gives up after too many in a row. */
@@ -149,32 +163,49 @@ function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { 
   });
 }
 
-async function evaluateNow({ options, progress, keeper, emit, warn }: Run): Promise<void> {
-  const { step } = progress, { byRank, score = mean(byRank.map(({ loss }) => loss)) } = await options.evaluate!.run({ step, signal: options.signal });
-  const isBest = score < (progress.best?.score ?? Infinity);
+async function evaluateNow(run: Run): Promise<void> {
+  const { options: { evaluate, earlyStopping, onEvaluate, signal }, progress, keeper, emit, warn } = run, { step } = progress;
+  const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = await evaluate!.run({ step, signal });
+  const isBest = score < (progress.best?.score ?? Infinity), event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestOf(byRank), aurac, score, isBest };
+  if (earlyStopping) progress.earlyStopping = watchEvaluation(earlyStopping, progress.earlyStopping, event);
   progress.evaluatedAt = step;
   if (isBest) progress.best = { step, score };
-  emit({ type: 'eval', step, byRank, score, isBest });
+  emit(event);
+  if (hasWaitedEnough(run.options, progress) && !isLast(run)) run.stoppedBy = 'early_stopping';
+  await heed(run, onEvaluate?.(event));
   if (!isBest || !keeper) return;
+  let path: string | null;
   try {
-    const path = await keeper.saveBest();
-    if (path) emit({ type: 'checkpoint', path, step, kind: 'best' });
+    path = await keeper.saveBest();
   } catch (error) {
-    warnOrThrow(error, warn);
+    return warnOrThrow(error, warn);
   }
+  if (path) await tellSaved(run, { type: 'checkpoint', path, step, kind: 'best' });
+}
+
+const bestOf = (byRank: readonly RankLoss[]): number | null =>
+  byRank.reduce<RankLoss>((best, one) => (one.loss < best.loss ? one : best), { rank: null, loss: Infinity }).rank;
+
+const hasWaitedEnough = ({ earlyStopping }: ResolvedTrainOptions, { earlyStopping: state }: RunProgress): boolean =>
+  earlyStopping !== undefined && state !== null && state.on === earlyStopping.on && state.waited >= (earlyStopping.patience ?? DEFAULT_PATIENCE);
+
+async function tellSaved(run: Run, event: CheckpointEvent): Promise<void> {
+  run.emit(event);
+  await heed(run, run.options.onSave?.(event));
 }
 
 /** `goesOn`: a failed write is a warning, since there will be another checkpoint. */
 async function saveNow(run: Run, goesOn: boolean): Promise<void> {
   const { keeper, options: { backend, optimizer }, progress, identity } = run;
+  let path: string;
   try {
-    const path = await keeper!.save({ backend, optimizer, progress, identity });
-    run.savedAt = progress.step;
-    run.emit({ type: 'checkpoint', path, step: progress.step, kind: 'step' });
+    path = await keeper!.save({ backend, optimizer, progress, identity });
   } catch (error) {
     if (!goesOn) throw error;
-    warnOrThrow(error, run.warn);
+    return warnOrThrow(error, run.warn);
   }
+  run.savedAt = progress.step;
+  await tellSaved(run, { type: 'checkpoint', path, step: progress.step, kind: 'step' });
 }
 
 function warnOrThrow(error: unknown, warn: Run['warn']): void {

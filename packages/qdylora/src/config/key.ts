@@ -32,6 +32,12 @@ export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodStrin
 export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(choices: C, otherwise: D, parts: Parts): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> =>
   ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: z.enum(choices).default(otherwise as never) as never });
 
+/** Any of some words, none of them by default: `none`, one word, or a list. */
+export const choicesKey = <const C extends readonly [string, ...string[]]>(choices: C, parts: Parts): Key<z.ZodDefault<z.ZodPipe<z.ZodUnion<readonly [z.ZodLiteral<'none'>, z.ZodEnum<{ [V in C[number]]: V }>, z.ZodArray<z.ZodEnum<{ [V in C[number] | 'none']: V }>>]>, z.ZodTransform<C[number][], unknown>>>> => {
+  const schema = z.union([z.literal('none'), z.enum(choices), z.array(z.enum([...choices, 'none']))]).transform((given) => [...new Set([given].flat())].filter((word) => word !== 'none'));
+  return { ...parts, flag: 'texts', expected: `none, or a list of ${choices.join(', ')},`, schema: schema.default([] as never) as never };
+};
+
 export const optionalChoiceKey = <const C extends readonly [string, ...string[]]>(choices: C, parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodEnum<{ [V in C[number]]: V }>>>> =>
   ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: optional(z.enum(choices)) as never });
 

@@ -3,7 +3,7 @@ import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES } from '@qdylora/quant';
 import { SCHEDULE_NAMES } from '@qdylora/trainer';
-import { booleanKey, bytesKey, choiceKey, filesKey, numberKey, optionalBooleanKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
+import { booleanKey, bytesKey, choiceKey, choicesKey, filesKey, numberKey, optionalBooleanKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 
 export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
 export type Method = (typeof METHODS)[number];
@@ -94,7 +94,7 @@ export const KEYS = {
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),
   saveDtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the weights that full training writes' }),
   profile: booleanKey(false, { group: 'Evaluation and saving', about: 'Time every op: the first calls go to profile.json for chrome://tracing, the costliest ops into a table' }),
-  reportTo: choiceKey(['none', 'tensorboard', 'wandb'], 'none', { group: 'Evaluation and saving', about: 'Other places for metrics; events.jsonl is always written' }),
+  reportTo: choicesKey(['tensorboard', 'wandb'], { group: 'Evaluation and saving', about: 'Other places for metrics: tensorboard writes output_dir/tensorboard; events.jsonl is always written' }),
 } satisfies Record<string, Key>;
 
 export type KeyName = keyof typeof KEYS;

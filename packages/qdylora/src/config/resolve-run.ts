@@ -22,7 +22,7 @@ const HAS_ONE_RANK: readonly Method[] = ['qlora', 'lora'];
 const PRESET_VALUES = { paper: { rankSchedule: 'one', loraScaling: 'paper', loraAlpha: 16 } } as const satisfies Record<string, Values>;
 
 /** What runs today, for keys whose other values are names of things to come. */
-export const AVAILABLE: Readonly<Partial<Record<KeyName, readonly string[]>>> = { optimizer: OPTIMIZER_NAMES, reportTo: ['none'] };
+export const AVAILABLE: Readonly<Partial<Record<KeyName, readonly string[]>>> = { optimizer: OPTIMIZER_NAMES, reportTo: ['none', 'tensorboard'] };
 
 /**
  * Resolves presets and defaults: given values win over `inherited` ones (an adapter that the run starts from), those over presets, those over defaults.
@@ -81,10 +81,11 @@ function checkFullTraining(config: RunConfig, given: GivenValues): RunConfig {
 function checkAvailable(given: GivenValues): void {
   for (const [key, list] of Object.entries(AVAILABLE) as [KeyName, readonly string[]][]) {
     const own = given.get(key);
-    if (!own || list.includes(own.value as string)) continue;
+    const missing = own && [own.value].flat().find((value) => !list.includes(value as string));
+    if (!own || missing === undefined) continue;
     throw new QdyloraError('UNSUPPORTED', {
-      where: own.where, problem: `expected one of what is implemented (${list.join(', ')}) for ${own.spell(key)}, got ${String(own.value)}`,
-      nextStep: 'It comes in a later version.', details: { key, got: own.value, available: list },
+      where: own.where, problem: `expected one of what is implemented (${list.join(', ')}) for ${own.spell(key)}, got ${String(missing)}`,
+      nextStep: 'It comes in a later version.', details: { key, got: missing, available: list },
     });
   }
 }

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { writeFileDurably } from '@qdylora/checkpoint';
 import { firstExample } from '@qdylora/data';
-import { eventQueue, train, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
+import { eventQueue, train, type TrainCallbacks, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
@@ -14,6 +14,7 @@ import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
 import { forecastMemory, usedMemory } from './stages/forecast-memory.ts';
 import type { OpProfile } from './stages/op-profile.ts';
+import { metricSinks } from './stages/metric-sinks.ts';
 import { createJudge, JUDGED_TOKENS, type Judge, type Judgement } from './stages/judge-run.ts';
 import type { RunData } from './stages/load-data.ts';
 import { openRun } from './stages/open-run.ts';
@@ -27,8 +28,8 @@ import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
 import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
 import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
 
-/** Every key of a run in camelCase, and what only a program can give. */
-export type FinetuneOptions = Omit<RunOptions, 'backend'> & {
+/** Every key of a run in camelCase, and what only a program can give: among it callbacks, which the run waits for. */
+export type FinetuneOptions = Omit<RunOptions, 'backend'> & TrainCallbacks & {
   /** By name, or one of your own. */
   readonly backend?: BackendChoice;
   /** On an abort the pass ends before its next op, the last whole step is saved, and `result` rejects with code ABORTED. */
@@ -49,10 +50,10 @@ export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly res
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
  * const { report } = await run.result;
  */
-export function finetune({ signal, ...options }: FinetuneOptions): FinetuneRun {
+export function finetune({ signal, onStep, onEvaluate, onSave, ...options }: FinetuneOptions): FinetuneRun {
   const config = prepareRun(givenByOptions(options));
   const events = eventQueue<FinetuneEvent>({ isDroppable: ({ type }) => type === 'step', mostWaiting: MOST_WAITING_STEPS });
-  const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, emit: events.push });
+  const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, callbacks: { onStep, onEvaluate, onSave }, emit: events.push });
   result.then(() => events.close(), (error: unknown) => events.close(error));
   return { result, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() };
 }
@@ -60,7 +61,7 @@ export function finetune({ signal, ...options }: FinetuneOptions): FinetuneRun {
 /** Steps that wait for a reader; one that keeps up never has more than a few. */
 const MOST_WAITING_STEPS = 4096;
 
-interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly emit: (event: FinetuneEvent) => void }
+interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly callbacks: TrainCallbacks; readonly emit: (event: FinetuneEvent) => void }
 
 /** Shared by the stages of a run that is under way. */
 interface Stage extends Hooks {
@@ -120,6 +121,7 @@ async function sayForecast({ emit, config, computeDtype, source, data, run, chos
 async function trainAndLog(stage: Stage): Promise<TrainResult> {
   const { config, emit } = stage, paths = runPaths(config.outputDir), run = train(trainOptions(stage));
   let log: EventLog | null = null;
+  using sinks = metricSinks(config.reportTo, paths, (message) => { stage.notes.push(message); emit({ type: 'notice', message }); });
   for await (const event of run) {
     if (event.type === 'plan') {
       mkdirSync(config.outputDir, { recursive: true });
@@ -127,6 +129,7 @@ async function trainAndLog(stage: Stage): Promise<TrainResult> {
       log = openEventLog(paths.events, event.startStep);
     }
     log?.write(event);
+    sinks.write(event);
     emit(event);
     noteWarning(event, stage.notes);
     if (event.type === 'step') stage.profile?.endStep(event.stepSeconds);
@@ -148,11 +151,11 @@ function noteWarning(event: TrainEvent, notes: string[]): void {
 }
 
 function trainOptions(stage: Stage): TrainOptions {
-  const { config, source, data, run, judge, profile, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
+  const { config, source, data, run, judge, profile, callbacks, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
   const onProgress = (done: number, total: number): void => emit({ type: 'phase', phase: 'judging', done, total });
   const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress });
   return {
-    ...run.training, signal, resume: resumeFrom(config.resumeFromCheckpoint),
+    ...run.training, ...callbacks, signal, resume: resumeFrom(config.resumeFromCheckpoint),
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,

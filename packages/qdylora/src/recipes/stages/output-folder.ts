@@ -6,7 +6,7 @@ import { LOCK_FILE, lockFolder, type ResumeFrom } from '@qdylora/trainer';
 /** Files and folders of a run. */
 export const runPaths = (outputDir: string) => ({
   adapter: join(outputDir, 'adapter'), model: join(outputDir, 'model'), events: join(outputDir, 'events.jsonl'),
-  run: join(outputDir, 'run.yaml'), reportJson: join(outputDir, 'report.json'), reportHtml: join(outputDir, 'report.html'), profile: join(outputDir, 'profile.json'),
+  run: join(outputDir, 'run.yaml'), reportJson: join(outputDir, 'report.json'), reportHtml: join(outputDir, 'report.html'), profile: join(outputDir, 'profile.json'), tensorboard: join(outputDir, 'tensorboard'),
 });
 
 /** `auto` in the words of the trainer. */

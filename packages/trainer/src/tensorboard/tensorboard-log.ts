@@ -1,0 +1,67 @@
+import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { DisposedError, QdyloraError } from '@qdylora/contract';
+import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
+
+export interface TensorboardOptions {
+  /** Steps that were done before; what earlier files of the folder say of later ones, readers forget. 0 by default. */
+  readonly startStep?: number;
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number;
+}
+
+/** A file of scalars that TensorBoard shows. */
+export interface TensorboardLog extends Disposable {
+  readonly path: string;
+  /** Appends numbers by tag at a step; each call is one record, whole once the call returns.  @throws QdyloraError WRITE_FAILED, DISPOSED */
+  write(step: number, scalars: Readonly<Record<string, number>>): void;
+}
+
+/**
+ * Begins a new event file in `folder` (which may hold those of earlier processes) for `tensorboard --logdir`.
+ *
+ * @throws QdyloraError WRITE_FAILED
+ * @example
+ * using log = openTensorboard('runs/mine/tensorboard');
+ * log.write(1, { 'train/loss': 2.5, 'train/rank': 8 });
+ */
+export function openTensorboard(folder: string, { startStep = 0, clock = Date.now }: TensorboardOptions = {}): TensorboardLog {
+  const { path, file } = writing(folder, () => createFile(folder, Math.floor(clock() / 1000)));
+  let isOpen = true;
+  const append = (step: number, content: EventContent): void => {
+    if (!isOpen) throw new DisposedError('TensorBoard log');
+    writing(path, () => appendFileSync(file, eventRecord({ wallSeconds: clock() / 1000, step }, content)));
+  };
+  append(0, { version: FILE_VERSION });
+  append(startStep + 1, { start: true });
+  return {
+    path,
+    write: (step, scalars) => append(step, { scalars }),
+    [Symbol.dispose]() {
+      if (isOpen) closeSync(file);
+      isOpen = false;
+    },
+  };
+}
+
+/** A new file. Readers take those of a folder in the order of their names, so the time comes first; a second one of this process and this second gets a number of its own. */
+function createFile(folder: string, seconds: number): { path: string; file: number } {
+  mkdirSync(folder, { recursive: true });
+  for (let count = 0; ; count++) {
+    const path = join(folder, `events.out.tfevents.${String(seconds).padStart(10, '0')}.${hostname()}.${process.pid}.${count}`);
+    try {
+      return { path, file: openSync(path, 'ax') };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+}
+
+function writing<T>(path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (cause) {
+    throw new QdyloraError('WRITE_FAILED', { where: 'tensorboard', problem: `expected to write ${path}, got ${(cause as Error).message}`, nextStep: 'Make room, or check the permissions of the folder.', details: { path }, cause });
+  }
+}
