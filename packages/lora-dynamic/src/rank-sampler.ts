@@ -5,44 +5,72 @@ import type { RankSet } from './rank-set.ts';
 /**
  * Which ranks the parts of one optimizer step see:
  * - `one`: a single drawn rank (Valipour et al. 2023, as in QDyLoRA);
+ * - `each`: every part draws for itself;
  * - `stratified`: the parts' draws are spread evenly over the distribution, so a step rarely sees one rank only;
  * - `sandwich`: every other part sees the largest rank, the rest one drawn rank;
  * - `all`: the whole batch once at every rank.
+ *
+ * A part is a micro batch, or some of its examples (`segments`). Except for `all` every token is seen once, whatever the schedule.
  */
-export type RankSchedule = 'one' | 'stratified' | 'sandwich' | 'all';
-export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'stratified', 'sandwich', 'all'];
+export type RankSchedule = 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
+export const RANK_SCHEDULES: readonly RankSchedule[] = ['one', 'each', 'stratified', 'sandwich', 'all'];
 
-export interface RankSamplerOptions { readonly distribution?: RankDistribution; readonly seed: number; readonly schedule?: RankSchedule }
+export interface RankSamplerOptions {
+  readonly distribution?: RankDistribution;
+  readonly seed: number;
+  readonly schedule?: RankSchedule;
+  /** Parts that each micro batch is cut into, between its examples. By default 2 where a step has one micro batch and its parts see different ranks, else 1. */
+  readonly segments?: number | null;
+  /** Factor on the loss of each rank, in the set's order; 1 by default. */
+  readonly lossWeights?: readonly number[] | null;
+}
 
 export interface RankSampler {
   readonly schedule: RankSchedule;
   /** The drawn rank of a step: a pure function of (seed, step), the same on every machine and after every resume. */
   rankAt(step: number): number;
-  /** Into how many parts the step's batch should be cut (at least): 2 for `sandwich` and `stratified`, else 1. */
-  readonly parts: 1 | 2;
+  /** Into how many parts each micro batch of a step is cut (at most: no example is). */
+  segmentsOf(microBatches: number): number;
   /** The ranks that part `part` of `parts` runs at, in order. */
   ranksOfPart(step: number, part: number, parts: number): readonly number[];
+  /** Factor on the loss of a pass at `rank`. */
+  lossWeightOf(rank: number): number;
 }
 
-/** @throws QdyloraError BAD_ARGUMENT for a schedule or distribution that does not exist. */
-export function rankSampler(set: RankSet, { distribution = 'uniform', seed, schedule = 'one' }: RankSamplerOptions): RankSampler {
+/** @throws QdyloraError BAD_ARGUMENT for a schedule or distribution that does not exist, or weights that do not fit. */
+export function rankSampler(set: RankSet, { distribution = 'uniform', seed, schedule = 'one', segments = null, lossWeights = null }: RankSamplerOptions): RankSampler {
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'rank_schedule', problem: `expected one of ${RANK_SCHEDULES.join(', ')}, got ${String(schedule)}` });
   }
-  const probabilities = rankProbabilities(set, distribution), rng = createRng(seed).named('rank');
+  if (segments !== null && !(Number.isSafeInteger(segments) && segments >= 1)) throw new QdyloraError('BAD_ARGUMENT', { where: 'rank_segments', problem: `expected a whole number ≥ 1, got ${segments}` });
+  checkLossWeights(set, lossWeights);
+  const probabilities = rankProbabilities(set, distribution), rng = createRng(seed).named('rank'), own = rng.named('part');
   const rankOf = (u: number): number => {
     let above = u;
     for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i]!;
     return set.ranks[probabilities.findLastIndex((p) => p > 0)]!; // u within rounding of 1
   };
-  const rankAt = (step: number): number => rankOf(rng.uniform(step));
+  const rankAt = (step: number): number => rankOf(rng.uniform(step)), hasUnlikeParts = schedule !== 'one' && schedule !== 'all';
   return {
-    schedule, rankAt, parts: schedule === 'sandwich' || schedule === 'stratified' ? 2 : 1,
+    schedule, rankAt,
+    segmentsOf: (microBatches) => (hasUnlikeParts ? segments ?? (microBatches === 1 ? 2 : 1) : 1),
+    lossWeightOf: (rank) => lossWeights?.[set.ranks.indexOf(rank)] ?? 1,
     ranksOfPart(step, part, parts) {
-      if (schedule === 'all') return set.ranks;
-      if (schedule === 'sandwich') return [parts === 1 || part % 2 === 1 ? rankAt(step) : set.maxRank];
-      if (schedule === 'stratified') return [rankOf((rng.uniform(step) + part / parts) % 1)];
-      return [rankAt(step)];
+      switch (schedule) {
+        case 'all': return set.ranks;
+        case 'sandwich': return [parts === 1 || part % 2 === 1 ? rankAt(step) : set.maxRank];
+        case 'stratified': return [rankOf((rng.uniform(step) + part / parts) % 1)];
+        case 'each': return [part === 0 ? rankAt(step) : rankOf(own.uniform(step, part))];
+        case 'one': return [rankAt(step)];
+      }
     },
   };
+}
+
+function checkLossWeights({ ranks }: RankSet, weights: readonly number[] | null): void {
+  if (weights === null || (weights.length === ranks.length && weights.every((weight) => Number.isFinite(weight) && weight > 0))) return;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'rank_loss_weights', problem: `expected one factor > 0 for each of the ranks ${ranks.join(', ')}, got ${JSON.stringify(weights)}`,
+    nextStep: 'A rank that should not be trained gets weight 0 in rank_distribution.',
+  });
 }

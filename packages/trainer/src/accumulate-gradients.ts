@@ -4,8 +4,8 @@ import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, typ
 import { nextTurn } from './event-loop.ts';
 import type { TrainingView } from './loss-model.ts';
 
-/** One forward and backward pass: a batch, and the model at the rank that it trains. */
-export interface Pass { readonly view: TrainingView; readonly batch: TokenBatch }
+/** One forward and backward pass: a batch, and the model at the rank that it trains. `weight`: a factor on its loss, 1 by default. */
+export interface Pass { readonly view: TrainingView; readonly batch: TokenBatch; readonly weight?: number }
 
 export interface PassOptions {
   /** `f32` by default. */
@@ -24,8 +24,8 @@ export function clearGradients({ backend }: TrainingView['model'], parameters: r
 }
 
 /**
- * Runs the passes one after the other; each adds lossScale · dΣ(token losses) to the gradients, and its temporaries die with it.
- * Nothing is read back: the losses are enqueued into `losses: [passes]`.
+ * Runs the passes one after the other; each adds lossScale · weight · dΣ(token losses) to the gradients, and its temporaries die with it.
+ * Nothing is read back: lossScale · weight · Σ(token losses) are enqueued into `losses: [passes]`.
  *
  * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are then of no use, the weights as before.
  */
@@ -37,7 +37,7 @@ export async function accumulateGradients(passes: readonly Pass[], lossScale: nu
       if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to finish ${passes.length} passes, got an abort after ${i}`, cause: signal.reason });
     };
     ask();
-    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), { ...options, lossScale, dropout: dropoutOfPass(options.dropout, i) });
+    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), { ...options, lossScale: lossScale * (pass.weight ?? 1), dropout: dropoutOfPass(options.dropout, i) });
   }
 }
 

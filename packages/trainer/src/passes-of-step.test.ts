@@ -1,11 +1,12 @@
 import { collate } from '@qdylora/data';
 import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, tinyModel } from '../test/tiny-model.ts';
 import { passesOfStep } from './index.ts';
 
 const adapted = tinyAdapted(), batchOf = (examples: number) => collate(tinyExamples(examples));
-const sampler = (schedule: RankSchedule) => rankSampler(adapted.ranks, { seed: 1, schedule });
+const sampler = (schedule: RankSchedule, segments?: number) => rankSampler(adapted.ranks, { seed: 1, schedule, segments });
 /** A step whose drawn rank is `rank`. */
 const stepOf = (rank: number) => Array.from({ length: 100 }, (_, step) => step).find((step) => sampler('one').rankAt(step) === rank)!;
 const shape = (schedule: RankSchedule, step: number, sizes: readonly number[]) =>
@@ -15,8 +16,12 @@ describe('passes of a step', () => {
   it('one: every micro batch at the drawn rank', () => { expect(shape('one', stepOf(2), [3, 3, 1])).toEqual([[2, 3], [2, 3], [2, 1]]); });
   it('sandwich: micro batches take turns between the largest and the drawn rank', () => { expect(shape('sandwich', stepOf(1), [2, 2, 2])).toEqual([[4, 2], [1, 2], [4, 2]]); });
   it('sandwich with one micro batch: its halves', () => { expect(shape('sandwich', stepOf(1), [5])).toEqual([[4, 2], [1, 3]]); });
-  it('sandwich with one example: both ranks on it', () => { expect(shape('sandwich', stepOf(1), [1])).toEqual([[4, 1], [1, 1]]); });
-  it('sandwich with one example and the largest rank drawn: once', () => { expect(shape('sandwich', stepOf(4), [1])).toEqual([[4, 1]]); });
+  it('sandwich with one example, which cannot be cut: largest and drawn rank take turns over the steps, and the plan says which', () => {
+    for (let step = 0; step < 20; step++) {
+      const { passes, rank } = passesOfStep(step, [batchOf(1)], adapted, sampler('sandwich')), want = step % 2 === 0 ? 4 : sampler('one').rankAt(step);
+      expect([passes.map(({ view, batch }) => [view.active!.rank, batch.segments.length - 1]), rank]).toEqual([[[want, 1]], want]);
+    }
+  });
   it('all: every micro batch at every rank', () => { expect(shape('all', 0, [2, 1])).toEqual([[1, 2], [2, 2], [4, 2], [1, 1], [2, 1], [4, 1]]); });
   it('stratified with one micro batch: two halves', () => { expect(shape('stratified', 0, [4]).map(([, size]) => size)).toEqual([2, 2]); });
 
@@ -33,5 +38,24 @@ describe('passes of a step', () => {
   it('names the rows of all ranks that the step saw under newest_block', () => {
     const frozen = tinyAdapted({ updateRule: 'newest_block' });
     expect(passesOfStep(stepOf(1), [batchOf(2)], frozen, sampler('sandwich')).rows).toEqual([[0, 1], [2, 4]]);
+  });
+
+  it('see every example once, in its order, for any sizes and any segments; all: once at each rank, and so at the cost of as many steps', () => {
+    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }), fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }), fc.constantFrom<RankSchedule>('one', 'each', 'stratified', 'sandwich', 'all'), fc.nat(500), (sizes, segments, schedule, step) => {
+      const batches = sizes.map(batchOf), { passes } = passesOfStep(step, batches, adapted, sampler(schedule, segments)), times = schedule === 'all' ? adapted.ranks.ranks.length : 1;
+      const ids = (all: readonly { ids: Int32Array }[]): number[] => all.flatMap(({ ids: own }) => [...own]);
+      if (times === 1) expect(ids(passes.map(({ batch }) => batch))).toEqual(ids(batches));
+      expect(passes.reduce((sum, { batch }) => sum + batch.ids.length, 0)).toBe(times * ids(batches).length);
+      expect(passes.reduce((sum, { batch }) => sum + batch.predictedTokens, 0)).toBe(times * batches.reduce((sum, batch) => sum + batch.predictedTokens, 0));
+    }));
+  });
+
+  it('cut each micro batch into the asked segments, or into its examples where there are fewer', () => {
+    expect(passesOfStep(0, [4, 3, 1].map(batchOf), adapted, sampler('stratified', 3)).passes.map(({ batch }) => batch.segments.length - 1)).toEqual([1, 1, 2, 1, 1, 1, 1]);
+  });
+
+  it('carry the weight of their rank', () => {
+    const { passes } = passesOfStep(stepOf(1), [batchOf(2)], adapted, rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }));
+    expect(passes.map(({ view, weight }) => [view.active!.rank, weight])).toEqual([[4, 0.5], [1, 3]]);
   });
 });

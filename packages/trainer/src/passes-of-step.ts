@@ -10,28 +10,30 @@ export interface StepPlan {
   readonly passes: readonly Pass[];
   /** Rows that the optimizer may touch; null: all of every parameter. */
   readonly rows: readonly RowRange[] | null;
-  /** The step's drawn rank (the only one, or the one beside the largest); null without adapters. */
+  /** The rank of all passes; where they differ, the step's drawn rank (the one beside the largest); null without adapters. */
   readonly rank: number | null;
 }
 
-/** Which parts of a step run at which ranks. `adapted` null: the bare model; `sampler` null: always the largest rank, as ordinary LoRA does. */
+/** Which parts of a step run at which ranks. A bare model has none; `sampler` null: always the largest rank, as ordinary LoRA does. */
 export function passesOfStep(step: number, batches: readonly TokenBatch[], model: Adapted<LossModel> | LossModel, sampler: RankSampler | null): StepPlan {
   if (!isAdapted(model)) return { passes: batches.map((batch) => ({ view: { model, active: null }, batch })), rows: null, rank: null };
-  const { ranks, config } = model, parts = partsOf(batches, sampler?.parts ?? 1);
-  const runs = parts.flatMap((batch, part) => (sampler?.ranksOfPart(step, part, parts.length) ?? [ranks.maxRank]).map((rank) => ({ rank, batch })));
-  const distinct = runs.filter(({ rank, batch }, i) => runs.findIndex((other) => other.rank === rank && other.batch === batch) === i);
+  const { ranks, config } = model, runs = sampler ? runsOfStep(step, batches, sampler) : batches.map((batch) => ({ rank: ranks.maxRank, batch }));
+  const [first] = runs, isOneRank = runs.every(({ rank }) => rank === first?.rank);
   return {
-    passes: distinct.map(({ rank, batch }) => ({ view: model.atRank(rank), batch })),
-    rows: updatedRows(config.updateRule, ranks, distinct.map(({ rank }) => rank)),
-    rank: sampler?.rankAt(step) ?? ranks.maxRank,
+    passes: runs.map(({ rank, batch }) => ({ view: model.atRank(rank), batch, weight: sampler?.lossWeightOf(rank) })),
+    rows: updatedRows(config.updateRule, ranks, runs.map(({ rank }) => rank)),
+    rank: isOneRank && first ? first.rank : sampler?.rankAt(step) ?? ranks.maxRank,
   };
 }
 
 export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapted<LossModel> => 'atRank' in model;
 
-/** The micro batches; where two parts are needed and there is one, its two halves; a single example is both parts. */
-function partsOf(batches: readonly TokenBatch[], parts: number): readonly TokenBatch[] {
-  const [only] = batches;
-  if (batches.length !== 1 || parts === 1 || !only) return batches;
-  return only.segments.length - 1 >= 2 ? splitBatch(only) : [only, only];
+/**
+ * The parts of all micro batches, each at its ranks. A step that is a single example cannot be cut, and running it at several ranks would cost as much again for each:
+ * there the parts take turns over the steps.
+ */
+function runsOfStep(step: number, batches: readonly TokenBatch[], sampler: RankSampler): { rank: number; batch: TokenBatch }[] {
+  const segments = sampler.segmentsOf(batches.length), parts = batches.flatMap((batch) => splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))));
+  const isWhole = parts.length === 1 && segments > 1;
+  return parts.flatMap((batch, part) => sampler.ranksOfPart(step, isWhole ? step % segments : part, isWhole ? segments : parts.length).map((rank) => ({ rank, batch })));
 }

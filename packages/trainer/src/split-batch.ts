@@ -2,14 +2,14 @@ import { assertArgument } from '@qdylora/contract';
 import { NOT_COUNTED, type TokenBatch } from '@qdylora/data';
 
 /**
- * The segments of a batch as two batches, the first half and the rest; nothing is copied. Each has at least one segment.
+ * A batch as `parts` batches of whole segments, in order and of like many; nothing is copied. Each has at least one segment.
  *
- * @throws QdyloraError BAD_ARGUMENT for a batch of fewer than two segments.
+ * @throws QdyloraError BAD_ARGUMENT for a batch of fewer segments than parts.
  */
-export function splitBatch(batch: TokenBatch): [TokenBatch, TokenBatch] {
-  const segments = batch.segments.length - 1, half = segments >> 1;
-  assertArgument(segments >= 2, 'split-batch', `expected at least two segments to split, got ${segments}`);
-  return [segmentsOf(batch, 0, half), segmentsOf(batch, half, segments)];
+export function splitBatch(batch: TokenBatch, parts = 2): TokenBatch[] {
+  const segments = batch.segments.length - 1, cut = (part: number): number => Math.floor((part * segments) / parts);
+  assertArgument(Number.isSafeInteger(parts) && parts >= 1 && segments >= parts, 'split-batch', `expected at least ${parts} segments for ${parts} parts, got ${segments}`);
+  return Array.from({ length: parts }, (_, part) => segmentsOf(batch, cut(part), cut(part + 1)));
 }
 
 /** Segments `[from, to)`. */

@@ -1,6 +1,6 @@
 import { createRng, f32View } from '@qdylora/contract';
 import { collate, splitIntoMicroBatches } from '@qdylora/data';
-import { rankSampler } from '@qdylora/lora-dynamic';
+import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../test/tiny-model.ts';
@@ -38,6 +38,32 @@ describe('accumulation', () => {
       losses.push((await trainStep(adapted.atRank(2), splitIntoMicroBatches(examples, size), adamw(adapted.parameters(), { learningRate: 0 }))).loss);
     }
     for (const loss of losses) expect(Math.abs(loss - losses[0]!)).toBeLessThan(7 * 2 ** -23 * losses[0]!);
+  });
+});
+
+describe('ranks of segments and weights of ranks', () => {
+  it('add up: a step whose parts see different ranks has the sum of the gradients of each part alone, times its weight', async () => {
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 7 }), fc.integer({ min: 1, max: 4 }), fc.nat(1000), fc.constantFrom<RankSchedule>('each', 'stratified', 'sandwich', 'all'), fc.array(fc.constantFrom(0.25, 1, 2, 3), { minLength: 3, maxLength: 3 }), async (count, segments, step, schedule, lossWeights) => {
+      const adapted = tinyAdapted(), batch = collate(tinyExamples(count, step)), scale = 1 / batch.predictedTokens;
+      const { passes } = passesOfStep(step, [batch], adapted, rankSampler(adapted.ranks, { seed: 1, schedule, segments, lossWeights })), apart: Float32Array[][] = [];
+      const together = await gradientsAfter(adapted, passes, scale);
+      for (const { view, batch: part } of passes) apart.push(await gradientsAfter(adapted, [{ view, batch: part }], scale * lossWeights[adapted.ranks.ranks.indexOf(view.active!.rank)]!));
+      together.forEach((gradient, p) => gradient.forEach((value, i) => {
+        const terms = apart.map((each) => each[p]![i]!), bound = (passes.length + 1) * 2 ** -24 * terms.reduce((sum, term) => sum + Math.abs(term), 0); // one float32 rounding a pass
+        expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(bound);
+      }));
+    }), { numRuns: 20 });
+  });
+
+  it('of 1 change no bit, and leave the reported loss the plain mean whatever they are', async () => {
+    const run = async (lossWeights: number[] | null) => {
+      const adapted = tinyAdapted(), { passes } = passesOfStep(3, [tinyBatch(4, 1)], adapted, rankSampler(adapted.ranks, { seed: 1, schedule: 'all', lossWeights }));
+      return { ...await runStep(passes, sgd(adapted.parameters(), { learningRate: 0.1 }), { maxGradNorm: null }), numbers: numbersOf(adapted.parameters()) };
+    };
+    const plain = await run(null), ones = await run([1, 1, 1]), doubled = await run([2, 2, 2]);
+    expect(ones).toEqual(plain);
+    expect([doubled.loss, doubled.gradNorm]).toEqual([plain.loss, 2 * plain.gradNorm]); // powers of two round nothing
+    expect((await run([3, 1, 0.3])).loss).toBeCloseTo(plain.loss, 6);
   });
 });
 

@@ -25,7 +25,7 @@ export interface StepOutcome {
   readonly status: StepStatus;
   /** What is infinite or no number, the first of them; null where nothing is. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
-  /** Mean over the counted tokens of all passes. */
+  /** Mean over the counted tokens of all passes, each alike: their weights are for the gradient. */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
@@ -48,7 +48,7 @@ export function trainStep(view: TrainingView, batch: TokenBatch | readonly Token
 }
 
 /**
- * One optimizer step over any passes, at any ranks. Every counted token of every pass weighs the same: lossScale = 1 / Σ counted tokens.
+ * One optimizer step over any passes, at any ranks. Every counted token of every pass weighs the same (or the pass's weight times as much): lossScale = 1 / Σ counted tokens.
  * Waits for the device once, for loss, norm and finiteness together.
  */
 export async function runStep(passes: readonly Pass[], optimizer: Optimizer, options: StepOptions = {}): Promise<StepOutcome> {
@@ -77,7 +77,7 @@ async function readReport(passes: readonly Pass[], optimizer: Optimizer, run: (l
     sumSquares(backend, gradients, rowsOf(report, passes.length, squared));
     sumSquares(backend, states, rowsOf(report, squared, squared + states.length));
     const values = await memory.read(report);
-    const loss = values.subarray(0, passes.length).reduce((sum, each) => sum + each, 0), gradNorm = globalNorm(values.subarray(passes.length, squared));
+    const loss = passes.reduce((sum, { weight = 1 }, i) => sum + values[i]! / weight, 0), gradNorm = globalNorm(values.subarray(passes.length, squared));
     return { loss, gradNorm, hasBadState: await holdsNoNumber(memory, states.filter((_, i) => !Number.isFinite(values[squared + i]))) };
   } finally {
     memory.release(report);

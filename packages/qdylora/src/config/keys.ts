@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { BLOCK_SIZES } from '@qdylora/quant';
-import { SCHEDULE_NAMES } from '@qdylora/trainer';
+import { DEFAULT_PATIENCE, SCHEDULE_NAMES } from '@qdylora/trainer';
 import { booleanKey, bytesKey, choiceKey, choicesKey, filesKey, numberKey, optionalBooleanKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 
 export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
@@ -43,8 +43,10 @@ export const KEYS = {
   adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
   loraR: numberKey({ from: 1, to: 4096, whole: true }, 64, { group: 'Adapter', about: 'The largest rank' }),
   ranks: { group: 'Adapter', about: 'Ranks that come out of the run; powers of two up to lora_r by default', flag: 'numbers', expected: 'a list of whole numbers ≥ 1, each once,', schema: z.array(z.number().int().gte(1).lte(4096)).min(1).refine((list) => new Set(list).size === list.length).transform((list) => [...list].sort((a, b) => a - b)).nullable().default(null) },
-  rankDistribution: { group: 'Adapter', about: 'How often each rank is drawn: uniform, geometric, or one weight per rank', flag: 'word-or-numbers', expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`, schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform') },
-  rankSchedule: choiceKey<readonly [RankSchedule, ...RankSchedule[]], RankSchedule>(asTuple(RANK_SCHEDULES), 'sandwich', { group: 'Adapter', about: 'Ranks of one step: one drawn, several stratified, half at the largest (sandwich), or all' }),
+  rankDistribution: { group: 'Adapter', about: 'How often each rank is drawn: uniform, geometric (small ranks often), tail_heavy (as often as it adds rows), or one weight per rank', flag: 'word-or-numbers', expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`, schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform') },
+  rankSchedule: choiceKey<readonly [RankSchedule, ...RankSchedule[]], RankSchedule>(asTuple(RANK_SCHEDULES), 'sandwich', { group: 'Adapter', about: 'Ranks of one step: one drawn, one for each part, several stratified, half of the parts at the largest (sandwich), or the whole step at all' }),
+  rankSegments: optionalNumberKey({ from: 1, to: 4096, whole: true }, { group: 'Adapter', about: 'Parts of a micro batch that see ranks of their own, cut between rows; 2 where a step has one micro batch, else 1' }),
+  rankLossWeights: { group: 'Adapter', about: 'Factor on the loss of each rank', flag: 'numbers', expected: 'one number > 0 for each rank', schema: z.array(z.number().gt(0)).min(1).nullable().default(null) },
   loraAlpha: numberKey({ from: 0, above: true }, 8, { group: 'Adapter', about: 'Numerator of the scale' }),
   loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(asTuple(RANK_SCALINGS), 'sqrt', { group: 'Adapter', about: 'Scale at rank b of R: paper alpha/b, sqrt alpha/√b, constant alpha/R' }),
   updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', { group: 'Adapter', about: 'What a step at rank b trains: all rows up to b, or only the newest block' }),
@@ -90,6 +92,10 @@ export const KEYS = {
   outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
   resumeFromCheckpoint: textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
   evalSteps: numberKey({ from: 0, whole: true }, 0, { group: 'Evaluation and saving', about: 'Steps between evaluations; 0 = only at the end' }),
+  evalRanks: { group: 'Evaluation and saving', about: 'Ranks that evaluations between steps judge; all by default. The report at the end has all', flag: 'numbers', expected: 'a list of whole numbers ≥ 1', schema: z.array(z.number().int().gte(1).lte(4096)).min(1).transform((list) => [...new Set(list)].sort((a, b) => a - b)).nullable().default(null) },
+  earlyStopping: { group: 'Evaluation and saving', about: 'Ends the run where evaluations no longer get better: a rank (its held-out loss) or aurac (the gain over all judged ranks)', flag: 'number', placeholder: 'rank|aurac', expected: 'a rank or aurac', schema: z.union([z.literal('aurac'), z.number().int().gte(1)]).nullable().default(null) },
+  earlyStoppingPatience: numberKey({ from: 1, whole: true }, DEFAULT_PATIENCE, { group: 'Evaluation and saving', about: 'Evaluations in a row without an improvement after which it ends' }),
+  earlyStoppingMinDelta: numberKey({ from: 0 }, 0, { group: 'Evaluation and saving', about: 'An improvement has to be more than this' }),
   saveSteps: numberKey({ from: 0, whole: true }, 100, { group: 'Evaluation and saving', about: 'Steps between checkpoints; 0 = only at the end' }),
   saveTotalLimit: numberKey({ from: 1, whole: true }, 2, { group: 'Evaluation and saving', about: 'Checkpoints that are kept' }),
   saveDtype: choiceKey(['bf16', 'f32'], 'bf16', { group: 'Evaluation and saving', about: 'Type of the weights that full training writes' }),

@@ -47,6 +47,7 @@ function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherit
   if (inherited.ranks && loraR !== (inherited.ranks as number[]).at(-1)) throw fault(given, given.has('loraR') ? 'loraR' : 'ranks', `the adapter's own largest rank, ${(inherited.ranks as number[]).at(-1)}`, 'An adapter cannot grow or shrink: leave it out.');
   const ranks = listed ?? (HAS_ONE_RANK.includes(asked) ? [loraR] : [...powersOfTwoUpTo(loraR).ranks]);
   checkWeights(config, ranks, given);
+  checkEvaluation(config, ranks, given);
   return { ...config, loraR, ranks, method: methodOf(config.quantization !== 'none', ranks.length > 1) };
 }
 
@@ -61,16 +62,27 @@ function checkPaging({ optimizer }: RunConfig, given: GivenValues): void {
   }
 }
 
-function checkWeights({ rankDistribution }: RunConfig, ranks: readonly number[], given: GivenValues): void {
+function checkWeights({ rankDistribution, rankLossWeights }: RunConfig, ranks: readonly number[], given: GivenValues): void {
   try {
     rankProbabilities(rankSet(ranks), rankDistribution);
   } catch {
     throw fault(given, 'rankDistribution', `one weight for each of the ranks ${ranks.join(', ')}, with a positive sum,`);
   }
+  if (rankLossWeights && rankLossWeights.length !== ranks.length) throw fault(given, 'rankLossWeights', `one number > 0 for each of the ranks ${ranks.join(', ')}`);
+}
+
+/** What is judged must be there to be judged, and what is watched must be judged. */
+function checkEvaluation({ evalRanks, earlyStopping, evalSteps, evalDataset, valSetSize }: RunConfig, ranks: readonly number[], given: GivenValues): void {
+  const largest = ranks.at(-1)!, judged = evalRanks ?? ranks;
+  if (judged.at(-1)! > largest) throw fault(given, 'evalRanks', `ranks up to lora_r = ${largest}`);
+  if (earlyStopping === null) return;
+  if (typeof earlyStopping === 'number' && !judged.includes(earlyStopping)) throw fault(given, 'earlyStopping', `aurac or one of the judged ranks ${judged.join(', ')}`, 'Add it to eval_ranks, or watch another one.');
+  if (evalSteps === 0) throw fault(given, 'earlyStopping', 'eval_steps > 0', 'Set eval_steps: how many steps lie between two evaluations.');
+  if (!evalDataset && valSetSize === 0) throw fault(given, 'earlyStopping', 'held-out rows', 'Set val_set_size or eval_dataset.');
 }
 
 /** Keys that say something about an adapter have nothing to say where there is none. */
-const ADAPTER_KEYS: readonly KeyName[] = ['adapter', 'ranks', 'preset'];
+const ADAPTER_KEYS: readonly KeyName[] = ['adapter', 'ranks', 'preset', 'evalRanks', 'earlyStopping', 'rankSegments', 'rankLossWeights'];
 
 function checkFullTraining(config: RunConfig, given: GivenValues): RunConfig {
   if (config.quantization !== 'none') throw fault(given, 'quantization', 'none for method none', 'Four-bit weights cannot be trained: leave quantization out, or choose method: qdylora.');

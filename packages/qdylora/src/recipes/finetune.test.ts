@@ -55,6 +55,32 @@ describe('finetune', () => {
     expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('judges a chosen few ranks between steps and all at the end, and keeps the curve of the best rank in the report, also over a resume', async () => {
+    const few = { ...common, evalRanks: [1, 4], evalSteps: 2, outputDir: folder.in('few') } as const, controller = new AbortController(), stopped = finetune({ ...few, signal: controller.signal });
+    await rejection(async () => { for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort(); });
+    const events = await run({ ...few, resumeFromCheckpoint: 'auto' }), all = await run({ ...common, evalSteps: 2, outputDir: folder.in('few-all') }), last = events.at(-1)!;
+    const curve = (of: FinetuneEvent[]) => of.flatMap((event) => (event.type === 'eval' ? [event] : []));
+    expect(curve(events).map(({ step, byRank }) => [step, byRank.map(({ rank }) => rank)])).toEqual([[4, [1, 4]], [6, [1, 4]]]);
+    if (last.type !== 'report') throw new Error('expected a report');
+    expect(last.report.ranks.map(({ rank }) => rank)).toEqual([1, 2, 4]);
+    expect(last.report.evaluations.map(({ step }) => step)).toEqual([2, 4, 6]);
+    for (const [i, { byRank, bestRank, aurac }] of last.report.evaluations.entries()) {
+      const whole = curve(all)[i]!.byRank, [one, four] = [whole[0]!.loss, whole[2]!.loss];
+      expect([byRank, bestRank]).toEqual([[{ rank: 1, loss: one }, { rank: 4, loss: four }], one <= four ? 1 : 4]); // the same losses as among all ranks
+      expect(aurac).toBeCloseTo(last.report.base!.loss - (one + four) / 2, 12); // two ranks: the mean of their gains
+    }
+    expect(JSON.parse(readFileSync(folder.in('few/report.json'), 'utf8'))).toMatchObject({ evaluations: [{ step: 2 }, { step: 4 }, { step: 6 }], stopped_by: null });
+    expect(readFileSync(folder.in('few/report.html'), 'utf8')).toContain('Best rank:');
+  });
+
+  it('stops early on one rank or on AURAC, and says so', async () => {
+    for (const [name, earlyStopping] of [['by-rank', 4], ['by-area', 'aurac']] as const) {
+      const last = (await run({ ...common, maxSteps: 40, evalSteps: 1, saveSteps: 0, learningRate: 1e-9, earlyStopping, earlyStoppingPatience: 2, earlyStoppingMinDelta: 0.1, outputDir: folder.in(name) })).at(-1)!;
+      expect(last.type === 'report' && [last.report.steps, last.report.stoppedBy, last.report.evaluations.length]).toEqual([3, 'early_stopping', 3]);
+      expect(readdirSync(folder.in(`${name}/checkpoints`))).toEqual(['step-3']);
+    }
+  });
+
   it('ends in the same bytes from streamed rows as from rows in memory, plainly, packed and grouped by length, also when it is stopped and resumed', async () => {
     for (const [name, change] of Object.entries({ plain: {}, packed: { packing: true, maxSeqLength: 32 }, grouped: { groupByLength: true } })) {
       const streamed = folder.in(`streamed-${name}`), controller = new AbortController(), stopped = finetune({ ...common, ...change, streaming: true, outputDir: streamed, signal: controller.signal });

@@ -23,7 +23,7 @@ import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.
 import { readAdapter, savedNotice, type AdapterSaved } from './stages/read-adapter.ts';
 import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
 import { runIdentity } from './stages/run-identity.ts';
-import { reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
+import { evaluationsOf, reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
 import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
 import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
@@ -153,9 +153,10 @@ function noteWarning(event: TrainEvent, notes: string[]): void {
 function trainOptions(stage: Stage): TrainOptions {
   const { config, source, data, run, judge, profile, callbacks, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
   const onProgress = (done: number, total: number): void => emit({ type: 'phase', phase: 'judging', done, total });
-  const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress });
+  const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress, ranks: config.evalRanks });
   return {
     ...run.training, ...callbacks, signal, resume: resumeFrom(config.resumeFromCheckpoint),
+    earlyStopping: config.earlyStopping === null ? undefined : { on: config.earlyStopping, patience: config.earlyStoppingPatience, minDelta: config.earlyStoppingMinDelta },
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,
@@ -182,7 +183,7 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
   if (read) notes.push(read);
   await writeWeights(stage);
   const samples = await samplesOf(stage, judgement);
-  const parts: ReportParts = { config, modelName: source.name, result: training, judgement, samples, notes: [...notes] }, report = runReport(parts);
+  const parts: ReportParts = { config, modelName: source.name, result: training, judgement, evaluations: evaluationsOf(paths.events), samples, notes: [...notes] }, report = runReport(parts);
   writeReports(paths, report, reportPage(parts, stepsOf(paths.events), nextCommand(config, report)));
   const files: RunFiles = { outputDir: config.outputDir, adapter: adapted ? paths.adapter : null, model: adapted ? null : paths.model, reportJson: paths.reportJson, reportHtml: paths.reportHtml };
   emit({ type: 'memory', ...usedMemory(stage.memory.marks, arraysBytes), forecastBytes: stage.memory.forecastBytes });

@@ -1,6 +1,6 @@
 import { createRng } from '@qdylora/contract';
 import { rankReport, type ExampleLosses, type RankReport } from '@qdylora/eval';
-import type { ReportData, ReportStep } from './report-data.ts';
+import type { ReportData, ReportEvaluation, ReportStep } from './report-data.ts';
 
 /** Losses of seven ranks and of the base as a run on SmolLM2-135M and GSM8K has given them. */
 const LOSSES: Readonly<Record<number, number>> = { 1: 0.94, 2: 0.9, 4: 0.876, 8: 0.86, 16: 0.842, 32: 0.824, 64: 0.809 };
@@ -18,7 +18,7 @@ export interface ExampleOptions {
 export function exampleReport({ steps = 150, ...options }: ExampleOptions = {}): ReportData {
   const ranks = exampleRanks(options), chosen = ranks.smallestGoodRank;
   return {
-    model: 'SmolLM2-135M-Instruct', dataset: 'gsm8k.jsonl', ranks, steps: exampleSteps(steps), notes: [],
+    model: 'SmolLM2-135M-Instruct', dataset: 'gsm8k.jsonl', ranks, steps: exampleSteps(steps), evaluations: exampleEvaluations(steps, Object.keys(options.losses ?? LOSSES).map(Number)), notes: [],
     settings: Object.entries({
       Method: 'qdylora, sandwich', Ranks: '1 2 4 8 16 32 64', Scaling: 'sqrt, alpha 8', 'Base weights': 'nf4, double quantization', 'Adapted layers': '210 (all-linear)', Trainable: '19.5 M parameters',
       Steps: String(steps), Tokens: '184,320', 'Rows a step': '8', 'Learning rate': '2e-4, cosine, 5 % warm-up', Optimizer: 'adamw_32bit', 'Held out': '200 rows', Backend: 'cpu amx_bf16, 2 threads', Seed: '0',
@@ -56,5 +56,14 @@ function exampleSteps(count: number): ReportStep[] {
   return Array.from({ length: count }, (_, i) => {
     const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)]!, fall = Math.exp((-18 * i) / Math.max(count, 100));
     return { step: i + 1, rank, loss: 0.83 + 0.9 * fall + 0.02 * (6 - Math.log2(rank)) + 0.16 * (rng.uniform(i, 1) - 0.5), learningRate: 2e-4 };
+  });
+}
+
+/** An evaluation every tenth of the run: larger ranks start slower and end lower. */
+function exampleEvaluations(steps: number, ranks: readonly number[]): ReportEvaluation[] {
+  const at = [...new Set(Array.from({ length: 10 }, (_, i) => Math.ceil(((i + 1) * steps) / 10)))];
+  return at.map((step) => {
+    const byRank = ranks.map((rank) => ({ rank, loss: 0.8 + 0.15 / Math.sqrt(rank) + (0.25 + 0.05 * Math.log2(rank)) * Math.exp((-4 * step) / Math.max(steps, 1)) }));
+    return { step, byRank, bestRank: byRank.reduce((best, one) => (one.loss < best.loss ? one : best)).rank, aurac: 1.93 - byRank.reduce((sum, { loss }) => sum + loss, 0) / byRank.length };
   });
 }

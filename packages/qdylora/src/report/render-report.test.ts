@@ -20,12 +20,17 @@ const ODD: Readonly<Record<string, ReportData>> = {
   'a huge loss': exampleReport({ losses: { 1: 1e9, 2: 12_345.678 }, base: 1e12 }),
   'every rank up to 64': exampleReport({ losses: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [i + 1, 1 - i / 100])), steps: 3000 }),
   'no sizes': { ...example, ranks: { ...example.ranks!, ranks: example.ranks!.ranks.map((row) => ({ ...row, adapterBytes: null })) } },
-  'nothing held out': { ...example, ranks: null },
+  'nothing held out': { ...example, ranks: null, evaluations: [] },
   'full training': { ...example, ranks: null, heldOut: { loss: 2.5, standardError: NaN, perplexity: 12.18 }, steps: example.steps.map((step) => ({ ...step, rank: null })) },
   'no steps': { ...example, steps: [] },
   'only skipped steps': { ...example, steps: [{ step: 1, loss: NaN, rank: 1 }, { step: 2, loss: Infinity, rank: 2 }] },
   'a skipped step among others': { ...example, steps: example.steps.map((step, i) => (i === 40 ? { ...step, loss: NaN } : step)) },
   'equal losses': { ...example, steps: [1, 2, 3].map((step) => ({ step, loss: 0, rank: 1 })) },
+  'one evaluation': { ...example, evaluations: example.evaluations!.slice(0, 1) },
+  'evaluations of full training': { ...example, evaluations: [1, 2, 3].map((step) => ({ step, byRank: [{ rank: null, loss: 3 / step }], bestRank: null, aurac: null })) },
+  'evaluations that diverged': { ...example, evaluations: [1, 2, 3].map((step) => ({ step, byRank: [{ rank: 1, loss: step === 2 ? NaN : 1 }, { rank: 2, loss: NaN }], bestRank: step === 2 ? null : 1, aurac: NaN })) },
+  'no finite evaluation': { ...example, evaluations: [1, 2].map((step) => ({ step, byRank: [{ rank: 1, loss: Infinity }], bestRank: null, aurac: null })) },
+  'other ranks in a later process': { ...example, evaluations: [{ step: 1, byRank: [{ rank: 1, loss: 2 }], bestRank: 1, aurac: 0.1 }, { step: 2, byRank: [{ rank: 2, loss: 1 }, { rank: 4, loss: 1 }], bestRank: 2, aurac: 0.2 }] },
   'long texts': { ...example, model: 'm'.repeat(500), samples: { prompts: [{ prompt: 'word '.repeat(5000), byRank: [{ rank: 1, text: '' }, { rank: null, text: 'x'.repeat(5000) }] }] } },
   'nothing at all': { model: '', dataset: null, settings: [], steps: [], ranks: null, samples: { prompts: [] }, notes: [], nextCommand: null },
 };
@@ -88,6 +93,15 @@ describe('the report', () => {
     const page = documentOf(renderReport(ODD['nothing held out']!));
     expect(page.querySelectorAll('table')).toHaveLength(0);
     expect([...page.querySelectorAll('.wide svg')].map((chart) => chart.getAttribute('aria-label'))).toEqual(['Training loss over the steps']);
+  });
+
+  it('shows how the best rank moved over the steps, and has no such drawing where the run was judged less than twice', () => {
+    const page = documentOf(renderReport(example)), drawing = [...page.querySelectorAll('.wide svg')].find((svg) => /best rank at each/.test(svg.getAttribute('aria-label') ?? ''))!;
+    const moved = example.evaluations!.map(({ bestRank }) => bestRank).filter((rank, i, all) => rank !== all[i - 1]);
+    expect(moved.length).toBeGreaterThan(1);
+    expect(textOf(page.body)).toContain(`Best rank: ${moved.join(' → ')}.`);
+    expect(drawing.querySelectorAll('.evaluated')).toHaveLength(7 + 1);
+    expect(renderReport(ODD['one evaluation']!)).not.toContain('Ranks over the steps');
   });
 
   it('gives the reason for samples that are missing', () => {

@@ -2,6 +2,7 @@ import { html } from './html.ts';
 import { readRanks } from './read-ranks.ts';
 import type { ReportData } from './report-data.ts';
 import { REPORT_STYLE } from './report-style.ts';
+import { evaluationsSection } from './sections/evaluations-section.ts';
 import { headlineSection } from './sections/headline-section.ts';
 import { nextSection } from './sections/next-section.ts';
 import { ranksSection } from './sections/ranks-section.ts';
@@ -11,7 +12,7 @@ import { samplesSection } from './sections/samples-section.ts';
 import { tableSection } from './sections/table-section.ts';
 import { trainingSection } from './sections/training-section.ts';
 
-export type { ReportData, ReportSamples, ReportSetting, ReportStep, SamplePrompt } from './report-data.ts';
+export type { ReportData, ReportEvaluation, ReportSamples, ReportSetting, ReportStep, SamplePrompt } from './report-data.ts';
 
 /** Forbids what the page does not need: scripts, and anything from elsewhere. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
@@ -40,6 +41,7 @@ ${headlineSection(data, reading)}
 ${reading && ranksSection(reading)}
 ${reading && tableSection(reading)}
 ${reading && nextSection(data.nextCommand)}
+${evaluationsSection(data.evaluations ?? [])}
 ${trainingSection(data.steps)}
 ${samplesSection(data.samples, reading)}
 ${runSection(data)}

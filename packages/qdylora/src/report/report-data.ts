@@ -10,6 +10,8 @@ export interface ReportData {
   readonly settings: readonly ReportSetting[];
   /** Optimizer steps in rising order; none where only an adapter was judged. */
   readonly steps: readonly ReportStep[];
+  /** Evaluations between steps, in rising order; none where only an adapter was judged. */
+  readonly evaluations?: readonly ReportEvaluation[];
   /** The sweep over the ranks; null where nothing was held out, or there are no ranks. */
   readonly ranks: RankReport | null;
   /** Held-out loss of a run without ranks (`method: none`). */
@@ -25,6 +27,9 @@ export interface ReportSetting { readonly name: string; readonly value: string }
 
 /** One optimizer step; `rank` null: no adapter. A loss that is no finite number marks a skipped step. */
 export interface ReportStep { readonly step: number; readonly loss: number; readonly rank: number | null; readonly learningRate?: number }
+
+/** Held-out losses after a step; `bestRank` null: no adapter, or no finite loss. `aurac` null: the base was not judged. */
+export interface ReportEvaluation { readonly step: number; readonly byRank: readonly { readonly rank: number | null; readonly loss: number }[]; readonly bestRank: number | null; readonly aurac: number | null }
 
 /** Texts, or the reason why there are none, as a sentence. */
 export type ReportSamples = { readonly prompts: readonly SamplePrompt[] } | { readonly missing: string };

@@ -67,6 +67,9 @@ svg .smooth{stroke:var(--good);stroke-width:2.5;stroke-linejoin:round;stroke-lin
 svg .dot{fill:var(--raw)}
 .alone .raw{stroke:var(--good);stroke-width:2}
 .alone .dot{fill:var(--good)}
+.evaluated path{stroke:var(--mark,var(--raw));stroke-width:1.4;stroke-linejoin:round}
+.evaluated.best path{stroke-width:2.2}
+.evaluated circle{fill:var(--mark,var(--raw))}
 .strip .drawn{stroke:var(--data);stroke-width:1.3}
 `;
 

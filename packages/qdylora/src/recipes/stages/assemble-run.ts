@@ -49,8 +49,8 @@ export const adapterConfigOf = ({ ranks, loraAlpha: alpha, loraScaling: scaling,
   ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
 
 /** One rank alone needs no sampler: the trainer takes the largest. */
-export const samplerOf = ({ ranks }: Adapted<CausalLm>, { rankDistribution: distribution, rankSchedule: schedule, seed }: RunConfig): RankSampler | null =>
-  (ranks.ranks.length === 1 ? null : rankSampler(ranks, { distribution, schedule, seed }));
+export const samplerOf = ({ ranks }: Adapted<CausalLm>, { rankDistribution: distribution, rankSchedule: schedule, rankSegments: segments, rankLossWeights: lossWeights, seed }: RunConfig): RankSampler | null =>
+  (ranks.ranks.length === 1 ? null : rankSampler(ranks, { distribution, schedule, segments, lossWeights, seed }));
 
 /** Undefined where it was left out, so that the default is the optimizer's or the schedule's own. */
 const given = <T>(value: T | null): T | undefined => value ?? undefined;

@@ -1,5 +1,5 @@
 import type { Example } from '@qdylora/data';
-import { lossOver, perplexity, sweepRanks, type MeasureOptions, type MeasuredLoss, type RankReport } from '@qdylora/eval';
+import { aurac, lossOver, perplexity, sweepRanks, type MeasureOptions, type MeasuredLoss, type RankReport } from '@qdylora/eval';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { EvaluateOptions } from '@qdylora/trainer';
@@ -12,8 +12,8 @@ export interface Judge {
   readonly newest: { readonly step: number; readonly judgement: Judgement } | null;
   /** Judges now, or takes what it knows of `step`. */
   at(step: number, options: MeasureOptions): Promise<Judgement>;
-  /** The same as the trainer asks for it. */
-  forTrainer(every: number, options: MeasureOptions): EvaluateOptions;
+  /** The same as the trainer asks for it: at all ranks, or at a chosen few, of which nothing is remembered but the base's loss. */
+  forTrainer(every: number, options: MeasureOptions & { readonly ranks?: readonly number[] | null }): EvaluateOptions;
 }
 
 /** Tokens of one judging pass: half of what is fastest, so that judging needs no memory beyond a training step's. */
@@ -30,14 +30,21 @@ export function createJudge(model: CausalLm, adapted: Adapted<CausalLm> | null, 
     if (newest?.step !== step) newest = { step, judgement: await judge(options) };
     return newest.judgement;
   };
+  let baseLoss: number | null = null; // the base is frozen: once is enough
+  const atFew = async (few: Adapted<CausalLm>, ranks: readonly number[], options: MeasureOptions): ReturnType<EvaluateOptions['run']> => {
+    baseLoss ??= (await lossOver({ model, active: null }, heldOut, { ...options, tokensPerBatch })).loss;
+    const report = await sweepRanks((rank) => few.atRank(rank), ranks, perplexity(heldOut, { tokensPerBatch }), { ...options, base: null }), byRank = report.ranks.map(({ rank, loss }) => ({ rank, loss }));
+    return { byRank, aurac: aurac(ranks, byRank.map(({ loss }) => baseLoss! - loss), 'log2') };
+  };
   return {
     get newest() { return newest; },
     at,
-    forTrainer: (every, options) => ({
+    forTrainer: (every, { ranks: few, ...options }) => ({
       every,
       async run({ step, signal }) {
+        if (adapted && few) return atFew(adapted, few, { ...options, signal });
         const { ranks, whole } = await at(step, { ...options, signal });
-        return { byRank: ranks?.ranks.map(({ rank, loss }) => ({ rank, loss })) ?? [{ rank: null, loss: whole!.loss }] };
+        return { byRank: ranks?.ranks.map(({ rank, loss }) => ({ rank, loss })) ?? [{ rank: null, loss: whole!.loss }], aurac: ranks?.aurac ?? null };
       },
     }),
   };

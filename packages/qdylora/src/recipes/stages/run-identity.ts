@@ -5,7 +5,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 /** Keys that may change between two parts of one run: where things lie, how fast it goes, and how often it looks around. */
 const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'model', 'init', 'adapter', 'dataset', 'evalDataset', 'streaming', 'outputDir', 'resumeFromCheckpoint', 'backend', 'numThreads', 'preset', 'numEpochs', 'maxSteps',
-  'gradientCheckpointing', 'evalSteps', 'saveSteps', 'saveTotalLimit', 'saveDtype', 'reportTo', 'optimizerMemoryBudget', 'pageDir',
+  'gradientCheckpointing', 'evalSteps', 'evalRanks', 'earlyStopping', 'earlyStoppingPatience', 'earlyStoppingMinDelta', 'saveSteps', 'saveTotalLimit', 'saveDtype', 'reportTo', 'optimizerMemoryBudget', 'pageDir',
 ]);
 
 /** What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint, and how many rows and steps there are. */

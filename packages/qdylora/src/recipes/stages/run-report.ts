@@ -3,7 +3,7 @@ import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import type { MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
 import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { ReportData, ReportSamples, ReportStep } from '../../report/report-data.ts';
+import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
 import type { Judgement } from './judge-run.ts';
 import { snakeCased } from './snake-cased.ts';
@@ -17,6 +17,10 @@ export interface RunReport {
   readonly finalLoss: number;
   readonly seconds: number;
   readonly skippedSteps: number;
+  /** What ended the run before its last step; null where nothing did. */
+  readonly stoppedBy: TrainResult['stoppedBy'];
+  /** The evaluations between steps, over all processes of the run: the curve of the best rank. */
+  readonly evaluations: readonly ReportEvaluation[];
   /** Held-out loss without the adapter; null where nothing is held out. */
   readonly base: MeasuredLoss | null;
   /** Held-out loss of a model that was trained as a whole. */
@@ -36,12 +40,12 @@ export interface RunReport {
   readonly notes: readonly string[];
 }
 
-export interface ReportParts { readonly config: RunConfig; readonly modelName: string; readonly result: TrainResult; readonly judgement: Judgement | null; readonly samples: ReportSamples; readonly notes: readonly string[] }
+export interface ReportParts { readonly config: RunConfig; readonly modelName: string; readonly result: TrainResult; readonly judgement: Judgement | null; readonly evaluations: readonly ReportEvaluation[]; readonly samples: ReportSamples; readonly notes: readonly string[] }
 
-export function runReport({ config, modelName, result, judgement, samples, notes }: ReportParts): RunReport {
-  const ranks: RankReport | null = judgement?.ranks ?? null, { step: steps, tokens, finalLoss, seconds, skippedSteps } = result;
+export function runReport({ config, modelName, result, judgement, evaluations, samples, notes }: ReportParts): RunReport {
+  const ranks: RankReport | null = judgement?.ranks ?? null, { step: steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy } = result;
   return {
-    model: modelName, method: config.method, steps, tokens, finalLoss, seconds, skippedSteps,
+    model: modelName, method: config.method, steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy, evaluations,
     base: ranks?.base ?? null, heldOut: judgement?.whole ?? null, ranks: ranks?.ranks ?? [], bestRank: ranks?.bestRank ?? null, smallestGoodRank: ranks?.smallestGoodRank ?? null,
     confidenceSet: ranks?.confidenceSet ?? [], aurac: ranks?.aurac ?? null, auracLinear: ranks?.auracLinear ?? null, detectableDifference: ranks?.detectableDifference ?? null,
     heldOutExamples: ranks?.examples ?? 0, heldOutTokens: ranks?.tokens ?? 0, samples, notes,
@@ -56,9 +60,9 @@ export function writeReports(paths: { readonly reportJson: string; readonly repo
 
 /** The data of `report.html`. */
 export function reportPage(parts: ReportParts, steps: readonly ReportStep[], nextCommand: string | null): ReportData {
-  const { config, modelName, judgement, samples, notes } = parts;
+  const { config, modelName, judgement, evaluations, samples, notes } = parts;
   return {
-    model: modelName, dataset: config.dataset?.join(', ') ?? null, settings: settingsOf(parts), steps, ranks: judgement?.ranks ?? null, heldOut: judgement?.whole ?? null,
+    model: modelName, dataset: config.dataset?.join(', ') ?? null, settings: settingsOf(parts), steps, evaluations, ranks: judgement?.ranks ?? null, heldOut: judgement?.whole ?? null,
     samples, notes, nextCommand,
   };
 }
@@ -72,6 +76,15 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     ['Learning rate', `${learningRate}, ${lrScheduler}`], ['Compute', computeDtype], ['Seed', seed],
   ];
   return own.map(([name, value]) => ({ name, value: String(value) }));
+}
+
+/** The evaluations of a run, from its event log: also those of an earlier process. */
+export function evaluationsOf(eventsPath: string): ReportEvaluation[] {
+  return readFileSync(eventsPath, 'utf8').split('\n').flatMap((line) => {
+    if (!line.startsWith('{"type":"eval"')) return [];
+    const { step, by_rank: byRank, best_rank: bestRank = null, aurac = null } = JSON.parse(line) as { step: number; by_rank: { rank: number | null; loss: number | null }[]; best_rank?: number | null; aurac?: number | null };
+    return [{ step, byRank: byRank.map(({ rank, loss }) => ({ rank, loss: loss ?? NaN })), bestRank, aurac }];
+  });
 }
 
 /** The steps of a run, from its event log: also those that an earlier process did. */
