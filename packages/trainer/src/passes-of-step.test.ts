@@ -16,6 +16,10 @@ describe('passes of a step', () => {
   it('one: every micro batch at the drawn rank', () => { expect(shape('one', stepOf(2), [3, 3, 1])).toEqual([[2, 3], [2, 3], [2, 1]]); });
   it('sandwich: micro batches take turns between the largest and the drawn rank', () => { expect(shape('sandwich', stepOf(1), [2, 2, 2])).toEqual([[4, 2], [1, 2], [4, 2]]); });
   it('sandwich with one micro batch: its halves', () => { expect(shape('sandwich', stepOf(1), [5])).toEqual([[4, 2], [1, 3]]); });
+  it('sandwich with one micro batch that is not to be cut: largest and drawn rank take turns over the steps', () => {
+    const rankOf = (step: number): number[] => passesOfStep(step, [batchOf(3)], adapted, sampler('sandwich', 1)).passes.map(({ view }) => view.active!.rank);
+    for (let step = 0; step < 20; step++) expect(rankOf(step)).toEqual([step % 2 === 0 ? 4 : sampler('one').rankAt(step)]);
+  });
   it('sandwich with one example, which cannot be cut: largest and drawn rank take turns over the steps, and the plan says which', () => {
     for (let step = 0; step < 20; step++) {
       const { passes, rank } = passesOfStep(step, [batchOf(1)], adapted, sampler('sandwich')), want = step % 2 === 0 ? 4 : sampler('one').rankAt(step);

@@ -28,12 +28,15 @@ export function passesOfStep(step: number, batches: readonly TokenBatch[], model
 
 export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapted<LossModel> => 'atRank' in model;
 
+/** Parts that take turns where a step is one part: in a sandwich, the largest and the drawn rank. */
+const FEWEST_TURNS = 2;
+
 /**
- * The parts of all micro batches, each at its ranks. A step that is a single example cannot be cut, and running it at several ranks would cost as much again for each:
- * there the parts take turns over the steps.
+ * The parts of all micro batches, each at its ranks. A step of one part (a single example, which cannot be cut, or one micro batch that is not to be) would cost as much again for
+ * each rank that it runs at: there the parts take turns over the steps.
  */
 function runsOfStep(step: number, batches: readonly TokenBatch[], sampler: RankSampler): { rank: number; batch: TokenBatch }[] {
   const segments = sampler.segmentsOf(batches.length), parts = batches.flatMap((batch) => splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))));
-  const isWhole = parts.length === 1 && segments > 1;
-  return parts.flatMap((batch, part) => sampler.ranksOfPart(step, isWhole ? step % segments : part, isWhole ? segments : parts.length).map((rank) => ({ rank, batch })));
+  const turns = parts.length === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
+  return parts.flatMap((batch, part) => sampler.ranksOfPart(step, turns ? step % turns : part, turns || parts.length).map((rank) => ({ rank, batch })));
 }
