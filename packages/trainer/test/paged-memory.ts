@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { createHostBackend } from '@qdylora/contract';
+import { Parameter } from '@qdylora/tensor';
+import { adamw } from '../src/index.ts';
+
+// How much resident memory an optimizer takes besides gradients, in a process of its own: node … paged-memory.ts <folder> <budget in bytes, 0: not paged>. Prints growth, states and pages in bytes.
+const [folder, budget] = process.argv.slice(2), ROWS = 4096, COLUMNS = 4096;
+
+/** Anonymous memory, swapped out or not, without JavaScript's heap: pages of Node's own files come and go as the system likes, and the heap grows by megabytes at once. */
+function residentBytes(): number {
+  globalThis.gc!();
+  const status = readFileSync('/proc/self/status', 'utf8'), field = (name: string): number => 1024 * Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1] ?? 0);
+  return field('RssAnon') + field('VmSwap') - process.memoryUsage().heapTotal;
+}
+
+function optimizerOver(rows: number): { step(): void; residentBytes: number; pagedBytes: number } {
+  const backend = createHostBackend(), view = backend.memory.allocate('f32', [rows, COLUMNS]);
+  backend.memory.persist(view);
+  view.data.fill(1);
+  const parameter = new Parameter('w', view), optimizer = adamw([parameter], { learningRate: 1e-3, paging: Number(budget) > 0 ? { budgetBytes: Number(budget), folder: folder! } : undefined });
+  optimizer.prepare(backend);
+  parameter.gradient!.data.fill(1);
+  return { step: () => optimizer.step({ learningRate: 1e-3, gradientScale: 1, rows: null }), get residentBytes() { return optimizer.ledger().residentBytes; }, get pagedBytes() { return optimizer.ledger().pagedBytes; } };
+}
+
+optimizerOver(4).step(); // what is loaded once is loaded
+const before = residentBytes(), large = optimizerOver(ROWS);
+large.step();
+large.step();
+const weightsAndGradients = 2 * 4 * ROWS * COLUMNS;
+process.stdout.write(JSON.stringify({ grown: residentBytes() - before - weightsAndGradients, states: large.residentBytes, paged: large.pagedBytes }));
