@@ -1,10 +1,10 @@
 import { dirname, join, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { filesBelow, makeManifest, MANIFEST_FILE, validateFolder } from './manifest.ts';
+import { MANIFEST_FILE, syncAndMakeManifest, validateFolder } from './manifest.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 import { writeFailed } from './write/write-failed.ts';
-import { removeQuietly, syncFolder, syncPath, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
+import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
   /** Replace a folder that was written by this function before. Any other non-empty folder is never touched. */
@@ -26,7 +26,7 @@ export async function writeFolderAtomically(path: string, write: (temporary: str
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
     await write(temporary);
-    seal(temporary, fs);
+    await seal(temporary, fs);
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) { // up to where the first new folder got its name
       syncFolder(at, fs);
@@ -50,15 +50,13 @@ function checkTarget(target: string, replace: boolean, fs: FileSystem): void {
   });
 }
 
-/** Syncs what is there, then writes the manifest, then syncs the folders. */
-function seal(folder: string, fs: FileSystem): void {
-  const names = filesBelow(folder, fs);
-  for (const name of names) syncPath(join(folder, name), fs);
-  const folders = new Set<string>();
-  for (const name of names) for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
+/** Syncs and hashes the files, syncs the folders, then writes the manifest. */
+async function seal(folder: string, fs: FileSystem): Promise<void> {
+  const manifest = await syncAndMakeManifest(folder, fs), folders = new Set<string>();
+  for (const name of Object.keys(manifest.files)) for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
   for (const inner of [...folders].sort().reverse()) syncFolder(join(folder, inner), fs);
   syncFolder(folder, fs);
-  writeFileDurably(join(folder, MANIFEST_FILE), [Buffer.from(canonicalJson(makeManifest(folder, fs)))], fs);
+  writeFileDurably(join(folder, MANIFEST_FILE), [Buffer.from(canonicalJson(manifest))], fs);
 }
 
 function moveInto(temporary: string, target: string, fs: FileSystem): void {

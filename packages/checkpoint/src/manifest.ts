@@ -4,6 +4,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { isRecord } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
+import { syncPathInBackground } from './write/write-file-durably.ts';
 
 /** Written last into a folder: whoever finds it knows that everything else was there before. */
 export const MANIFEST_FILE = 'manifest.json';
@@ -29,10 +30,15 @@ export type FolderState =
   | { readonly isValid: true; readonly manifest: Manifest }
   | { readonly isValid: false; readonly reason: FolderDamage; readonly file?: string; readonly problem: string };
 
-/** The manifest of a folder as it is now. Links and devices are refused: a checkpoint is files. */
-export function makeManifest(folder: string, fs: FileSystem): Manifest {
+/** The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it is hashed. Links and devices are refused: a checkpoint is files. */
+export async function syncAndMakeManifest(folder: string, fs: FileSystem): Promise<Manifest> {
   const files: Record<string, FileRecord> = Object.create(null) as Record<string, FileRecord>;
-  for (const name of filesBelow(folder, fs)) if (name !== MANIFEST_FILE) files[name] = hashFile(join(folder, name), fs);
+  for (const name of filesBelow(folder, fs)) {
+    const path = join(folder, name), [synced, record] = await Promise.allSettled([syncPathInBackground(path, fs), Promise.resolve().then(() => hashFile(path, fs))]);
+    if (synced.status === 'rejected') throw synced.reason;
+    if (record.status === 'rejected') throw record.reason;
+    if (name !== MANIFEST_FILE) files[name] = record.value;
+  }
   return { format: FORMAT, version: MANIFEST_VERSION, files };
 }
 

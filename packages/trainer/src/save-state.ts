@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileDurably, writeFolderAtomically, writeSafetensors, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
+import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileUnsynced, writeFolderAtomically, writeSafetensors, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, runOp, viewOf, type Backend, type DataOf, type DType } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
@@ -32,9 +32,9 @@ export async function saveState(path: string, { backend, optimizer, progress, id
   const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), check), states = await tensorsOf(isHost, arrays, check);
   const text = canonicalJson(runStateJson({ progress, counts, identity }));
   await writeFolderAtomically(path, async (folder) => {
-    writeSafetensors(join(folder, PARAMETERS_FILE), parameters, { fs });
-    writeSafetensors(join(folder, OPTIMIZER_FILE), states, { fs });
-    writeFileDurably(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
+    writeSafetensors(join(folder, PARAMETERS_FILE), parameters, { fs, isSynced: false });
+    writeSafetensors(join(folder, OPTIMIZER_FILE), states, { fs, isSynced: false });
+    writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
     await write?.(folder);
   }, { replace: true, fs });
 }

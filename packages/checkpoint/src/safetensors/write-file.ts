@@ -1,7 +1,7 @@
 import { assertArgument } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { FileSystem } from '../write/file-system.ts';
-import { writeFileDurably } from '../write/write-file-durably.ts';
+import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
@@ -18,6 +18,8 @@ export interface TensorToWrite {
 export interface WriteSafetensorsOptions {
   /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** true by default; false inside a folder that `writeFolderAtomically` fills, which syncs all its files together. */
+  readonly isSynced?: boolean;
   readonly fs?: FileSystem;
 }
 
@@ -30,9 +32,9 @@ export interface WriteSafetensorsOptions {
  * @example
  * writeSafetensors('out.safetensors', [tensorOf('w', [2, 2], Float32Array.of(1, 2, 3, 4))]);
  */
-export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, fs }: WriteSafetensorsOptions = {}): void {
+export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, isSynced = true, fs }: WriteSafetensorsOptions = {}): void {
   const ordered = inFileOrder(tensors);
-  writeFileDurably(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
+  (isSynced ? writeFileDurably : writeFileUnsynced)(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
 }
 
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {

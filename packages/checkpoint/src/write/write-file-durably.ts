@@ -15,23 +15,34 @@ export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string
  * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, an older file of the name stays.
  */
 export function writeFileDurably(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  writeWhole(path, pieces, { fs, isSynced: true });
+}
+
+/** The same without fsync, inside a folder that `writeFolderAtomically` fills: there all files are synced together, while they are hashed, before the folder gets its name. */
+export function writeFileUnsynced(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  writeWhole(path, pieces, { fs, isSynced: false });
+}
+
+interface WriteOptions { readonly fs: FileSystem; readonly isSynced: boolean }
+
+function writeWhole(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
   const temporary = temporaryName(path);
   try {
-    writeNewFile(temporary, pieces, fs);
+    writeNewFile(temporary, pieces, { fs, isSynced });
     fs.renameSync(temporary, path);
-    syncFolder(dirname(path), fs);
+    if (isSynced) syncFolder(dirname(path), fs);
   } catch (cause) {
     removeQuietly(temporary, fs);
     throw writeFailed(path, cause);
   }
 }
 
-function writeNewFile(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem): void {
+function writeNewFile(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
   const fd = fs.openSync(path, 'wx');
   let isClosed = false;
   try {
     for (const piece of pieces) writeAll(fd, piece, fs);
-    fs.fsyncSync(fd);
+    if (isSynced) fs.fsyncSync(fd);
     isClosed = true; // a failed close has closed it too
     fs.closeSync(fd);
   } finally {
@@ -61,6 +72,18 @@ export function syncPath(path: string, fs: FileSystem): void {
   } finally {
     closeQuietly(fd, fs);
   }
+}
+
+/** The same in the background: the system's threads wait for the disk. A failure comes with the promise, never before. */
+export function syncPathInBackground(path: string, fs: FileSystem): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fd = fs.openSync(path, 'r');
+    fs.fsync(fd, (error) => {
+      closeQuietly(fd, fs);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
 }
 
 function closeQuietly(fd: number, fs: FileSystem): void {

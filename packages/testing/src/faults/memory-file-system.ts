@@ -87,6 +87,24 @@ export class MemoryFileSystem {
     else node.states = [new Map(node.entries)];
   }
 
+  /** Durable when it says so, not when it is called. */
+  fsync(fd: number, callback: (error: Error | null) => void): void {
+    const { node, path } = this.open.get(fd)!, data = node.kind === 'file' ? node.data : null;
+    let failure: Error | null = null;
+    try { this.step(path); } catch (error) { failure = error as Error; }
+    queueMicrotask(() => {
+      try {
+        if (failure) throw failure;
+        this.alive();
+        if (node.kind === 'file') node.durable = data!;
+        else node.states = [new Map(node.entries)];
+        callback(null);
+      } catch (error) {
+        callback(error as Error);
+      }
+    });
+  }
+
   closeSync(fd: number): void {
     const { path } = this.open.get(fd)!;
     this.open.delete(fd);
