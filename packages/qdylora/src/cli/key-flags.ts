@@ -22,7 +22,7 @@ export function addKeyFlags(command: Command, keys: Keys): Command {
 function flagOf(name: string, { flag, group, about, schema, expected, placeholder }: Key): Option {
   const otherwise = schema.safeParse(undefined), choices = /^one of (.*)$/.exec(expected)?.[1]?.replaceAll(', ', '|');
   const isShort = choices !== undefined && choices.length <= LONGEST_PLACEHOLDER, shown = isShort ? choices : placeholder ?? (choices && flag === 'text' ? 'name' : PLACEHOLDERS[flag]);
-  const standard = otherwise.success && otherwise.data !== null && otherwise.data !== undefined ? ` (${String(otherwise.data)})` : '';
+  const standard = otherwise.success && otherwise.data !== null && otherwise.data !== undefined ? ` (${Array.isArray(otherwise.data) && otherwise.data.length === 0 ? 'none' : String(otherwise.data)})` : '';
   const text = `${about}${choices && !isShort ? `: ${choices.replaceAll('|', ', ')}` : ''}${standard}`;
   return new Option(`--${kebabCase(name)} ${flag === 'boolean' ? `[${shown}]` : `<${shown}>`}`, text).helpGroup(`${group}:`);
 }

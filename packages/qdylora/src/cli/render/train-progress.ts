@@ -36,7 +36,7 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
       case 'checkpoint': return event.kind === 'step' ? terminal.note(terminal.paint('dim', `saved ${event.path}`)) : undefined;
       case 'profile': return profileLines(event).forEach((line) => terminal.note(line));
       case 'memory': return memoryLines(event).forEach((line) => terminal.note(line));
-      case 'done': return event.result.stoppedBy === 'early_stopping' ? terminal.note(`stopped early after step ${event.result.step}: no better evaluation since step ${event.result.best?.step ?? 0}`) : terminal.status('');
+      case 'done': return event.result.stoppedBy === 'early_stopping' ? terminal.note(`stopped early after step ${event.result.step}; adapter-best is from step ${event.result.best?.step ?? 0}`) : terminal.status('');
       case 'report': return terminal.status('');
     }
   };
