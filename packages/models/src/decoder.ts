@@ -32,14 +32,31 @@ export function buildDecoder<C extends FamilyConfig, L>(family: Family<C, L>, co
 
 /** The forward pass up to the last norm: [tokens, hidden] */
 export function decoderHidden<C extends FamilyConfig, L>(family: Family<C, L>, config: C, modules: DecoderModules<L>, { ctx, batch, cache }: DecoderPass): Hidden {
-  const angles = anglesByRope(ctx, batch, config.attention);
+  const angles = anglesByRope(ctx, batch, config.attention), { layers } = modules;
+  const block = (inner: ForwardContext, input: Hidden | null, i: number): Hidden => {
+    const attention = config.attention[i]!, pass = { ctx: inner, batch, attention, angles: attention.rope && angles.get(attention.rope)!, cache: cache?.layers[i] };
+    return family.block(layers[i]!, config, pass, input ?? embedded(config, modules, inner, batch));
+  };
   let x: Hidden | null = null;
-  modules.layers.forEach((layer, i) => {
-    const attention = config.attention[i]!, own = { batch, attention, angles: attention.rope && angles.get(attention.rope)!, cache: cache?.layers[i] };
-    const block = (inner: ForwardContext, input: Hidden | null): Hidden => family.block(layer, config, { ...own, ctx: inner }, input ?? embedded(config, modules, inner, batch));
-    x = ctx.recompute || !ctx.tape ? recompute(ctx, x, block) : block(ctx, x);
-  });
+  for (const { from, to, runsAgain } of spansOf(ctx, layers.length)) {
+    const span = (inner: ForwardContext, input: Hidden | null): Hidden | null => {
+      let own = input;
+      for (let i = from; i < to; i++) own = inner.tape ? block(inner, own, i) : recompute(inner, own, (bare, it) => block(bare, it, i));
+      return own;
+    };
+    x = runsAgain ? recompute(ctx, x, span as (inner: ForwardContext, input: Hidden | null) => Hidden) : span(ctx, x);
+  }
   return modules.norm.forward(ctx, x ?? embedded(config, modules, ctx, batch));
+}
+
+/** Blocks from … to − 1, which are run again together, or keep what backward needs. */
+interface Span { readonly from: number; readonly to: number; readonly runsAgain: boolean }
+
+function spansOf({ recompute: asked, tape }: ForwardContext, layers: number): Span[] {
+  if (!tape || asked === false) return [{ from: 0, to: layers, runsAgain: false }];
+  const [size, until] = asked === true ? [1, layers] : 'every' in asked ? [asked.every, layers] : [1, Math.min(asked.first, layers)];
+  const again = Array.from({ length: Math.ceil(until / size) }, (_, i): Span => ({ from: i * size, to: Math.min((i + 1) * size, until), runsAgain: true }));
+  return until < layers ? [...again, { from: until, to: layers, runsAgain: false }] : again;
 }
 
 export interface DecoderPass { readonly ctx: ForwardContext; readonly batch: BatchArrays; readonly cache?: KvCache | undefined }

@@ -1,6 +1,6 @@
 import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
-import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, type Parameter } from '@qdylora/tensor';
+import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, type Parameter, type Recompute } from '@qdylora/tensor';
 import { nextTurn } from './event-loop.ts';
 import type { TrainingView } from './loss-model.ts';
 
@@ -10,8 +10,8 @@ export interface Pass { readonly view: TrainingView; readonly batch: TokenBatch;
 export interface PassOptions {
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
-  /** Gradient checkpointing: keep only each block's input. */
-  readonly recompute?: boolean;
+  /** Gradient checkpointing: which blocks keep only their input. */
+  readonly recompute?: Recompute;
   /** null: no dropout. Masks come from (rng, pass, layer, step). */
   readonly dropout?: ForwardContext['dropout'];
   /** Looked at before each op. */

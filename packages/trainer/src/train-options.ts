@@ -1,7 +1,7 @@
 import { assertArgument, type Backend } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
-import type { ComputeDtype } from '@qdylora/tensor';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from './learning-rate/schedule.ts';
@@ -54,8 +54,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly seed?: number;
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
-  /** Gradient checkpointing: less memory, one more forward pass; the same bits. */
-  readonly recompute?: boolean;
+  /** Gradient checkpointing, of every block or of some: less memory, up to one more forward pass; the same bits. */
+  readonly recompute?: Recompute;
   readonly evaluate?: EvaluateOptions;
   /** Needs `evaluate`. */
   readonly earlyStopping?: EarlyStoppingOptions;

@@ -6,6 +6,7 @@ export function flagValue(kind: FlagKind, text: string): unknown {
     case 'text': return text;
     case 'number': return numberOr(text);
     case 'boolean': return text === 'true' ? true : text === 'false' ? false : text;
+    case 'boolean-or-size': return text === 'true' ? true : text === 'false' ? false : numberOr(text);
     case 'numbers': return listOf(text).map(numberOr);
     case 'texts': return listOf(text);
     case 'word-or-numbers': return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);

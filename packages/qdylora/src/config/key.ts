@@ -6,7 +6,7 @@ export const KEY_GROUPS = ['Model', 'Method', 'Adapter', 'Data', 'Text', 'Traini
 export type KeyGroup = (typeof KEY_GROUPS)[number];
 
 /** How the text of a flag becomes the value that YAML would have held. */
-export type FlagKind = 'text' | 'number' | 'boolean' | 'numbers' | 'texts' | 'word-or-numbers' | 'word-or-texts';
+export type FlagKind = 'text' | 'number' | 'boolean' | 'boolean-or-size' | 'numbers' | 'texts' | 'word-or-numbers' | 'word-or-texts';
 
 /** One key of a run: its check, its default, and what help and errors say about it. */
 export interface Key<S extends z.ZodType = z.ZodType> {

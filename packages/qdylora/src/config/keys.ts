@@ -1,3 +1,4 @@
+import { readByteSize } from './byte-size.ts';
 import * as z from 'zod';
 import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
 import { RANK_DISTRIBUTIONS, RANK_SCALINGS, RANK_SCHEDULES, UPDATE_RULES, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
@@ -20,6 +21,9 @@ const targetModules = z.union([
   z.string().min(1).transform((text) => (text !== 'all-linear' && /^[\w.]+$/.test(text) ? [text] : text)),
   z.array(z.string().min(1)).min(1),
 ]);
+
+/** All or none, so many layers at a time, or the memory that the whole run may take. */
+const gradientCheckpointing = z.union([z.boolean(), z.number().int().gte(1).lte(1024), z.string().refine((text) => /[A-Za-z]/.test(text) && readByteSize(text) !== null)]);
 
 /**
  * Every key of a run, once: from here come the YAML keys, the flags, the TypeScript options, their defaults, the help and the messages.
@@ -87,7 +91,7 @@ export const KEYS = {
   adamEpsilon: optionalNumberKey({ from: 0, above: true }, { group: 'Training', about: 'Added to the root of the second moment; 1e-8 by default' }),
   optimizerMemoryBudget: bytesKey({ group: 'Training', about: 'Memory for the states of a paged optimizer (64KiB, 1GiB); half of what is free by default' }),
   pageDir: textKey({ group: 'Training', about: 'Folder on a disk for the pages beyond the budget; output_dir by default' }),
-  gradientCheckpointing: booleanKey(true, { group: 'Training', about: 'Recompute activations in backward instead of keeping them' }),
+  gradientCheckpointing: { group: 'Training', about: 'Run layers again in backward instead of keeping what they compute: each, n at a time, or as few as the run then fits with into so many bytes (8GiB). The same bits', flag: 'boolean-or-size', expected: 'true, false, a number of layers from 1 to 1024, or bytes with a unit such as 8GiB,', schema: gradientCheckpointing.default(true) },
 
   outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
   resumeFromCheckpoint: textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),

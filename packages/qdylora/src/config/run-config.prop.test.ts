@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { flagText } from './flag-value.ts';
 import { givenByOptions } from './given-values.ts';
-import { KEY_NAMES, KEYS, type KeyName } from './keys.ts';
+import { KEY_NAMES, KEYS } from './keys.ts';
 import { camelCase, kebabCase, snakeCase } from './names.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun, type RunConfig } from './resolve-run.ts';
@@ -23,7 +23,7 @@ const options = fc.record({
   targetModules: fc.oneof(fc.constant('all-linear'), fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 })), loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),
   dataset: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }), valSetSize: whole(0, 100), packing: fc.boolean(), completionOnlyLoss: fc.boolean(), maxSeqLength: whole(2, 4096),
   learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }), lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'), maxSteps: whole(1, 1e6), optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
-  gradientCheckpointing: fc.boolean(), saveSteps: whole(0, 1000),
+  gradientCheckpointing: fc.oneof(fc.boolean(), whole(1, 1024), fc.constantFrom('8GiB', '1.5 GB', '64KiB')), saveSteps: whole(0, 1000),
 }, { requiredKeys: [] }).map((chosen) => (chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' }));
 
 type Options = Record<string, unknown>;
@@ -31,7 +31,7 @@ type Options = Record<string, unknown>;
 const byOptions = (given: Options): RunConfig => resolveRun(givenByOptions(given));
 const byYaml = (given: Options): RunConfig => resolveRun(parseRunYaml(stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))), 'run.yaml'));
 function byFlags(given: Options): RunConfig {
-  const argv = Object.entries(given).flatMap(([key, value]) => (KEYS[key as KeyName].flag === 'boolean' ? [`--${value ? '' : 'no-'}${kebabCase(key)}`] : [`--${kebabCase(key)}`, flagText(value)]));
+  const argv = Object.entries(given).flatMap(([key, value]) => (typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${kebabCase(key)}`] : [`--${kebabCase(key)}`, flagText(value)]));
   const command = addKeyFlags(new Command().exitOverride(), KEYS).parse(writeOutBooleans(argv, KEYS), { from: 'user' });
   return resolveRun(givenFlags(KEYS, command.opts()));
 }

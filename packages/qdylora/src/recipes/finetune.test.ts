@@ -37,6 +37,18 @@ describe('finetune', () => {
     expect(last.type === 'report' && [last.report.ranks.map(({ rank }) => rank), last.report.base!.loss > 0, last.report.samples]).toEqual([[1, 2, 4], true, { missing: expect.stringMatching(/no tokenizer/) }]);
   });
 
+  it('ends in the same bytes whichever layers run again in backward: all, none, two at a time, or as few as some memory needs', async () => {
+    const adapters = [];
+    for (const [i, gradientCheckpointing] of [true, false, 2, '100GiB'].entries()) {
+      const outputDir = folder.in(`again-${i}`), events = await run({ ...common, gradientCheckpointing, outputDir });
+      if (gradientCheckpointing === '100GiB') expect(events).toContainEqual({ type: 'notice', message: expect.stringMatching(/gradient_checkpointing 100GiB: the first 0 of \d+ layers run again/) as string });
+      adapters.push(bytesOf(folder.in(`again-${i}/adapter`)));
+    }
+    for (const adapter of adapters) expect(adapter).toEqual(adapters[0]);
+    expect((await rejection(() => run({ ...common, gradientCheckpointing: '1MiB', outputDir: folder.in('again-none') }))).message).toMatch(/gradient_checkpointing\] expected at least \d+ MiB/);
+    expect((await rejection(() => run({ ...common, gradientCheckpointing: 'most' as never, outputDir: folder.in('again-most') }))).message).toMatch(/expected true, false, a number of layers/);
+  });
+
   it('logs each step with the fields of the contract, and no others', () => {
     const step = readFileSync(folder.in('first/events.jsonl'), 'utf8').split('\n').map((line) => (line ? JSON.parse(line) as Record<string, unknown> : {})).find(({ type }) => type === 'step')!;
     expect(Object.keys(step)).toEqual(['type', 'step', 'epoch', 'loss', 'rank', 'learning_rate', 'grad_norm', 'tokens', 'tokens_per_second', 'step_seconds', 'resident_bytes', 'optimizer_resident_bytes', 'optimizer_paged_bytes', 'page_ins', 'page_wait_seconds']);

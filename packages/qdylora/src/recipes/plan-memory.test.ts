@@ -63,6 +63,16 @@ describe('a plan from config.json alone', () => {
     expect((await planMemory({ ...asked, memoryBytes: 2 * GIB })).limit).toEqual({ memoryBytes: 2 * GIB, fits: false, fit: null });
   });
 
+  it('runs as few layers again as fit into the memory that gradient_checkpointing names, and says how much it needs at least', async () => {
+    const asked = { model: configFile('llama-7b'), backend: 'host', microBatchSize: 1, maxSeqLength: 512 } as const, most = await planMemory({ ...asked, gradientCheckpointing: false }), least = await planMemory(asked);
+    const between = Math.round((most.totalBytes + least.totalBytes) / 2), plan = await planMemory({ ...asked, gradientCheckpointing: `${between}B` }), { first } = plan.recompute as { first: number };
+    expect([plan.totalBytes <= between, first > 0, first < 32]).toEqual([true, true, true]);
+    const layerBytes = (most.totalBytes - least.totalBytes) / 32;
+    expect(plan.totalBytes).toBeGreaterThan(between - 2 * layerBytes); // one layer less would not fit
+    expect((await planMemory({ ...asked, gradientCheckpointing: '1000GiB' })).recompute).toEqual({ first: 0 });
+    await expect(planMemory({ ...asked, gradientCheckpointing: '2GiB' })).rejects.toThrow(/expected at least [67]\.\d+ GiB.*every layer runs again, got 2GiB/);
+  });
+
   it('needs less with recomputation, fewer rows, shorter rows, smaller ranks, 8-bit states and packed weights: for any model', async () => {
     const shapes = fc.record({ hidden: fc.constantFrom(64, 128), layers: fc.integer({ min: 2, max: 4 }), intermediate: fc.constantFrom(128, 256) });
     await fc.assert(fc.asyncProperty(shapes, async ({ hidden, layers, intermediate }) => {

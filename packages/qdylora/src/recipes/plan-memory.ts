@@ -1,15 +1,17 @@
-import type { ComputeDtype } from '@qdylora/tensor';
+import { familyOf } from '@qdylora/models';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { GivenValues } from '../config/given-values.ts';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './prepare-run.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
 import { dryRun, fullestStep, fullExample, PARTS, type DryRun } from './stages/dry-run.ts';
-import { fitMemory, type Fit } from './stages/fit-memory.ts';
+import { fitMemory, type Fit, type Needed } from './stages/fit-memory.ts';
 import { JAVASCRIPT_BYTES, partsOfRun, sumOf, type MemoryForecast, type MemoryPart } from './stages/forecast-memory.ts';
 import { JUDGED_TOKENS } from './stages/judge-run.ts';
 import type { LocalModelOptions } from './stages/local-model.ts';
 import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
+import { resolveRecompute } from './stages/resolve-recompute.ts';
 import { collectGarbage, residentBytes } from './stages/resident-memory.ts';
 
 /** What a run of some model would need, before any of its weights are there. */
@@ -20,6 +22,9 @@ export interface MemoryPlan extends MemoryForecast {
   readonly parameterCount: number;
   readonly trainableCount: number;
   readonly adaptedLayers: number;
+  readonly layers: number;
+  /** Which layers run again in backward. */
+  readonly recompute: Recompute;
   /** Null where nobody asked. `fit`: what to change, null where it fits or nothing helps. */
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
@@ -42,11 +47,10 @@ export async function planMemoryGiven(given: GivenValues, { memoryBytes = null, 
   const asked = resolveShape(given), model = await plannedModel(asked, hub);
   using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn: hub.tell });
   const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) }, own = partsOfThisProcess();
-  const planned = await dryStep(config, model, chosen), forecast = sumOf([...own, ...partsOfRun(planned)]), { parameterCount, trainableCount, adaptedLayers } = planned;
-  const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
-  const need = async (changed: RunConfig) => neededBy(await dryStep(changed as typeof config, model, chosen), own);
+  const step = await dryStep(config, model, { chosen, own }), { forecast, recompute, layers, planned: { parameterCount, trainableCount, adaptedLayers } } = step;
+  const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes, need = async (changed: RunConfig): Promise<Needed> => neededBy(await dryStep(changed as typeof config, model, { chosen, own }));
   return {
-    ...forecast, config, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers,
+    ...forecast, config, recompute, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers, layers,
     limit: memoryBytes === null ? null : { memoryBytes, fits, fit: fits ? null : await fitMemory(config, memoryBytes, need) },
   };
 }
@@ -61,12 +65,17 @@ function partsOfThisProcess(): MemoryPart[] {
 }
 
 /** The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are held out. */
-async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype }: PlannedModel, { dry }: ChosenBackend): Promise<DryRun> {
-  using backend = dry!();
-  const judges = config.valSetSize > 0 || config.evalDataset !== null;
-  return await dryRun(config, { backend, model: model.raw, dtype, batches: fullestStep(config), heldOut: judges ? [fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))] : [] });
+async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype }: PlannedModel, { chosen: { dry }, own }: { readonly chosen: ChosenBackend; readonly own: readonly MemoryPart[] }): Promise<DryStep> {
+  const { layers } = familyOf(model.modelType, model.path).readConfig(model);
+  const judges = config.valSetSize > 0 || config.evalDataset !== null, heldOut = judges ? [fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))] : [];
+  const runWith = async (recompute: Recompute): Promise<DryStep> => {
+    using backend = dry!();
+    const planned = await dryRun(config, { backend, model: model.raw, dtype, batches: fullestStep(config), heldOut, recompute });
+    return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
+  };
+  return await runWith(await resolveRecompute(config.gradientCheckpointing, layers, async (recompute) => (await runWith(recompute)).forecast.totalBytes));
 }
 
-const neededBy = (planned: DryRun, own: readonly MemoryPart[]) => ({
-  totalBytes: sumOf([...own, ...partsOfRun(planned)]).totalBytes, stateBytes: planned.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0,
-});
+interface DryStep { readonly planned: DryRun; readonly layers: number; readonly recompute: Recompute; readonly forecast: MemoryForecast }
+
+const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({ totalBytes, stateBytes: planned.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0 });

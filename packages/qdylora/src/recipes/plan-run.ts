@@ -74,5 +74,5 @@ function forecast({ totalSteps, batches, adapted }: AssembledRun, { training, he
   const secondsPerToken = seconds / tokens, heldOutTokens = heldOut.reduce((sum, { ids }) => sum + ids.length, 0), rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
   const microBatches = batches.batchAt(0).length, tokensPerStep = (training.length * rowTokens) / batches.stepsPerEpoch * (passesPerStep / Math.max(1, microBatches));
   const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1, views = adapted ? adapted.ranks.ranks.length + 1 : 1;
-  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing));
+  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false));
 }

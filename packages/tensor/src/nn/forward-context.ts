@@ -10,6 +10,12 @@ export interface ActiveRank {
   readonly trainFrom: number;
 }
 
+/**
+ * Which blocks run again in backward instead of keeping what they compute: `true` = each by itself, so that one input a block is kept; `every: n` = n of them at a time, one input for
+ * n blocks; `first: k` = each of the first k, while the others keep theirs. The same bits for all.
+ */
+export type Recompute = boolean | { readonly every: number } | { readonly first: number };
+
 /** Everything that a forward pass depends on besides weights and tokens. */
 export interface ForwardContext extends Recorder {
   readonly computeDtype: ComputeDtype;
@@ -17,8 +23,8 @@ export interface ForwardContext extends Recorder {
   readonly active: ActiveRank | null;
   /** Present while training: dropout masks come from (rng, layer name, step). */
   readonly dropout: { readonly rng: Rng; readonly step: number } | null;
-  /** Keep only each block's input and run the block again in backward. */
-  readonly recompute: boolean;
+  /** Gradient checkpointing. */
+  readonly recompute: Recompute;
 }
 
 /** A pass without gradients and adapters. */

@@ -6,6 +6,7 @@ import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
 import { planMemoryGiven, type MemoryPlan } from '../../recipes/plan-memory.ts';
+import { recomputeText } from '../../recipes/stages/resolve-recompute.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
@@ -26,7 +27,7 @@ function planLines(plan: MemoryPlan): string[] {
   const stored = config.quantization === 'none' ? 'not quantized' : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
   return [
     `${plan.modelType}, ${plan.parameterCount.toLocaleString('en-US')} parameters, ${stored}; ${trainedText(plan)}`,
-    `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ${config.gradientCheckpointing ? 'recomputed in backward' : 'activations kept'}; ${config.optimizer}; ${plan.backend}, ${config.computeDtype}`,
+    `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ${recomputeText(plan.recompute, plan.layers)}; ${config.optimizer}; ${plan.backend}, ${config.computeDtype}`,
     '', ...columns([...shown, ['together, at most', memorySizeText(totalBytes)]], ['left', 'right']), ...limitLines(plan),
   ];
 }

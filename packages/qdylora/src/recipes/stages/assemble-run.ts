@@ -3,13 +3,14 @@ import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import { createBatches, type Batches } from '@qdylora/data';
 import { attachDyLora, rankSampler, type AdapterConfig, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import type { ComputeDtype, Parameter } from '@qdylora/tensor';
+import type { ComputeDtype, Parameter, Recompute } from '@qdylora/tensor';
 import { createOptimizer, isPaged, learningRateSchedule, type Optimizer, type PagingOptions, type TrainOptions } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type Warn } from './attach-adapter.ts';
 import type { RunData } from './load-data.ts';
 import type { ModelSource } from './open-source.ts';
 import { readAdapter } from './read-adapter.ts';
+import { recomputeText, resolveRecompute } from './resolve-recompute.ts';
 
 /** Everything that `train` takes but events, evaluation and saving. */
 export interface AssembledRun {
@@ -21,19 +22,28 @@ export interface AssembledRun {
   readonly training: Pick<TrainOptions, 'model' | 'batches' | 'sampler' | 'optimizer' | 'schedule' | 'totalSteps' | 'maxGradNorm' | 'seed' | 'computeDtype' | 'recompute'>;
 }
 
-export interface AssembleOptions { readonly backend: Backend; readonly computeDtype: ComputeDtype; readonly warn: Warn }
+export interface AssembleOptions {
+  readonly backend: Backend;
+  readonly computeDtype: ComputeDtype;
+  readonly warn: Warn;
+  /** What the whole process would need; null where nobody can say. */
+  readonly needOf: ((run: AssembledRun, recompute: Recompute) => Promise<number>) | null;
+}
 
 /** Builds the model, puts the adapters around it, and lays out batches, optimizer and schedule. */
-export async function assembleRun(config: RunConfig, source: ModelSource, data: RunData, { backend, computeDtype, warn }: AssembleOptions): Promise<AssembledRun> {
+export async function assembleRun(config: RunConfig, source: ModelSource, data: RunData, { backend, computeDtype, warn, needOf }: AssembleOptions): Promise<AssembledRun> {
   const batches = batchesOf(config, data), totalSteps = config.maxSteps ?? Math.ceil(config.numEpochs * batches.stepsPerEpoch);
   const model = await source.build(backend), adapted = config.method === 'none' ? null : adaptedOf(model, config, source.fingerprint, warn);
-  return {
+  const run: AssembledRun = {
     model, adapted, batches, totalSteps,
     training: {
       model: adapted ?? model, batches, totalSteps, sampler: adapted && samplerOf(adapted, config), optimizer: optimizerOf(adapted?.parameters() ?? model.parameters(), config),
-      schedule: scheduleOf(config, totalSteps), maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute: config.gradientCheckpointing,
+      schedule: scheduleOf(config, totalSteps), maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype,
     },
   };
+  const recompute = await resolveRecompute(config.gradientCheckpointing, model.config.layers, needOf && ((own) => needOf(run, own)));
+  if (typeof config.gradientCheckpointing === 'string') warn(`gradient_checkpointing ${config.gradientCheckpointing}: ${recomputeText(recompute, model.config.layers)}.`);
+  return { ...run, training: { ...run.training, recompute } };
 }
 
 export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength, groupByLength }: RunConfig, { training }: RunData): Batches =>

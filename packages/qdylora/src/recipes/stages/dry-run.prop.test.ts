@@ -20,7 +20,7 @@ const shapes = fc.record({
 });
 const options = fc.record({
   method: fc.constantFrom('qdylora' as const, 'dylora' as const, 'none' as const), doubleQuantization: fc.boolean(), quantizationBlockSize: fc.constantFrom(64, 128),
-  optimizer: fc.constantFrom(...OPTIMIZERS), gradientCheckpointing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 4 }), gradientAccumulationSteps: fc.integer({ min: 1, max: 3 }),
+  optimizer: fc.constantFrom(...OPTIMIZERS), gradientCheckpointing: fc.oneof(fc.boolean(), fc.integer({ min: 1, max: 3 })), microBatchSize: fc.integer({ min: 1, max: 4 }), gradientAccumulationSteps: fc.integer({ min: 1, max: 3 }),
   loraDropout: fc.constantFrom(0, 0.1), targetModules: fc.constantFrom<'all-linear' | string[]>('all-linear', ['q_proj', 'down_proj']), packing: fc.boolean(), holdsOut: fc.boolean(),
   computeDtype: fc.constantFrom('f32' as const, 'bf16' as const),
 });
@@ -46,7 +46,7 @@ async function bothBooks(asked: PreparedRun) {
   await train({ ...run.training, sampler: null }).result;
   if (data.heldOut.length > 0) await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, { computeDtype: config.computeDtype });
   using dry = chosen.dry!();
-  const planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', batches: largestStep(config, run, data), heldOut: data.heldOut });
+  const planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', batches: largestStep(config, run, data), heldOut: data.heldOut, recompute: run.training.recompute ?? false });
   return { real: run.model.backend.memory.usage(), planned, isPaged: run.training.optimizer.ledger().pagedBytes > 0, optimizer: run.training.optimizer };
 }
 

@@ -3,7 +3,7 @@ import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel } from '@qdylora/models';
-import type { ComputeDtype } from '@qdylora/tensor';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from './assemble-run.ts';
@@ -25,6 +25,8 @@ export interface DryRunOptions {
   readonly batches: readonly TokenBatch[];
   /** Rows that are judged; none: nothing is held out. */
   readonly heldOut: readonly Example[];
+  /** Which layers run again in backward. */
+  readonly recompute: Recompute;
 }
 
 /** The books of a run. */
@@ -47,7 +49,7 @@ const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, batches, heldOut }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, batches, heldOut, recompute }: DryRunOptions): Promise<DryRun> {
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
   const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype });
@@ -57,7 +59,7 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   memory.begin(PARTS.activations);
   await train({
     model: adapted ?? model, batches: { stepsPerEpoch: 1, batchAt: () => batches, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: 1,
-    maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute: config.gradientCheckpointing,
+    maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute,
     evaluate: heldOut.length === 0 ? undefined : { every: 1, run: () => {
       memory.begin(PARTS.evaluation);
       return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, heldOut, computeDtype);

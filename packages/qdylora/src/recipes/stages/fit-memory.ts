@@ -20,7 +20,7 @@ const half = (value: number): number => Math.floor(value / 2);
 
 /** From what costs least to what costs most: first those that leave every number of the run as it is. */
 const CHANGES: readonly Change[] = [
-  ({ gradientCheckpointing }) => (gradientCheckpointing ? null : { gradientCheckpointing: true }),
+  ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
   ({ microBatchSize, gradientAccumulationSteps: steps }) => (microBatchSize < 2 ? null : { microBatchSize: half(microBatchSize), gradientAccumulationSteps: 2 * steps }),
   ({ optimizer }, { excessBytes, stateBytes }) => {
     if (optimizer !== 'adamw_32bit' && optimizer !== 'adamw_8bit') return null;

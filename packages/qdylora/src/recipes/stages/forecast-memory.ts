@@ -1,7 +1,7 @@
 import type { DryBackend } from '@qdylora/contract';
 import { WORKSPACES } from '@qdylora/cpu-kernels';
 import type { Example, TokenBatch } from '@qdylora/data';
-import type { ComputeDtype } from '@qdylora/tensor';
+import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from './assemble-run.ts';
 import { dryRun, fullExample, fullestStep, PARTS, type DryRun } from './dry-run.ts';
@@ -23,6 +23,8 @@ export interface ForecastOptions {
   readonly dryBackend: () => DryBackend & Disposable;
   readonly model: Readonly<Record<string, unknown>>;
   readonly marks: readonly ProcessMark[];
+  /** Which layers run again in backward; as the run was assembled by default. */
+  readonly recompute?: Recompute;
 }
 
 /**
@@ -30,9 +32,9 @@ export interface ForecastOptions {
  *
  * @throws QdyloraError as `dryRun` does
  */
-export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks }: ForecastOptions): Promise<MemoryForecast> {
+export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
   const dtype = run.model.parameters().some(({ view }) => view.dtype === 'bf16') ? 'bf16' : 'f32';
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, batches: largestStep(config, run, data), heldOut: judgedFirst(data.heldOut) }));
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, batches: largestStep(config, run, data), heldOut: judgedFirst(data.heldOut), recompute }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);

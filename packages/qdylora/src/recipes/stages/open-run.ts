@@ -1,8 +1,10 @@
 import type { Tokenizer } from '@qdylora/data';
+import type { Recompute } from '@qdylora/tensor';
 import type { PreparedRun } from '../prepare-run.ts';
 import { assembleRun, type AssembledRun } from './assemble-run.ts';
 import type { Warn } from './attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
+import { forecastMemory } from './forecast-memory.ts';
 import { loadRunData, type RunData } from './load-data.ts';
 import { openProfile, type OpProfile } from './op-profile.ts';
 import type { ModelSource } from './open-source.ts';
@@ -40,8 +42,9 @@ export async function openRun(asked: PreparedRun, source: ModelSource, { openTok
     onPart?.('tokenizer and rows');
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
     for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
+    const { dry: dryBackend } = chosen, needOf = dryBackend && (async (own: AssembledRun, recompute: Recompute) => (await forecastMemory(config, { run: own, data }, { dryBackend, model: source.config.raw, marks: [], recompute })).totalBytes);
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
-    const run = await assembleRun(config, source, data, { backend, computeDtype, warn }), narrow = run.adapted?.report.widerThanLayer ?? [];
+    const run = await assembleRun(config, source, data, { backend, computeDtype, warn, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
     return { config, data, chosen, run, profile, [Symbol.dispose]: () => { run.training.optimizer.dispose(); dispose(); } }; // the optimizer closes its page file
   } catch (error) {
