@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badFile, printedName } from './bad-file.ts';
+import { INDEX_LIMITS } from './json/json-limits.ts';
 import { isRecord, kindOf, readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { MAX_TENSORS } from './safetensors/header-limits.ts';
@@ -42,7 +43,7 @@ export function openShards(folder: string, indexPath: string, followLinks = fals
 
 function readWeightMap(path: string): ReadonlyMap<string, string> {
   const bad = (problem: string) => badFile({ format: 'shard-index', path, problem });
-  const weightMap = readJsonObject(path, 'shard-index').weight_map;
+  const weightMap = readJsonObject(path, 'shard-index', INDEX_LIMITS).weight_map;
   if (!isRecord(weightMap)) throw bad(`expected an object for weight_map, got ${kindOf(weightMap)}`);
   const names = Object.keys(weightMap);
   if (names.length > MAX_TENSORS) throw bad(`expected at most ${MAX_TENSORS} tensors, got ${names.length}`);

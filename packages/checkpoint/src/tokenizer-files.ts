@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { TOKENIZER_LIMITS } from './json/json-limits.ts';
 import { isRecord, readJson, readJsonObject, readTextFile } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 
@@ -15,9 +16,6 @@ export interface TokenizerFiles {
   readonly specialTokens: SpecialTokens;
 }
 
-/** Largest `tokenizer.json`: Gemma 3's, with 262,144 tokens, has 33 MB. */
-const MAX_TOKENIZER_BYTES = 256 * 2 ** 20;
-
 /** The tokenizer files of a Hugging Face folder. @throws QdyloraError BAD_FILE, when a damaged file is asked for. */
 export function folderTokenizerFiles(folder: string, followLinks = false): TokenizerFiles {
   const find = (name: string): string | null => {
@@ -26,13 +24,13 @@ export function folderTokenizerFiles(folder: string, followLinks = false): Token
   };
   const optionalRecord = (name: string): Record<string, unknown> | null => {
     const path = find(name);
-    return path === null ? null : readJsonObject(path, 'tokenizer', MAX_TOKENIZER_BYTES);
+    return path === null ? null : readJsonObject(path, 'tokenizer', TOKENIZER_LIMITS);
   };
   const tokenizerConfig = once(() => optionalRecord('tokenizer_config.json'));
   return lazyTokenizerFiles({
     tokenizerJson: () => {
       const path = find('tokenizer.json');
-      return path === null ? null : readJson(path, 'tokenizer', MAX_TOKENIZER_BYTES);
+      return path === null ? null : readJson(path, 'tokenizer', TOKENIZER_LIMITS);
     },
     tokenizerConfig,
     chatTemplate: () => {

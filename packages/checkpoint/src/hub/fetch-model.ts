@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
+import { INDEX_LIMITS } from '../json/json-limits.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';
 import { hubCache, isCommit, type HubCache } from './hub-cache.ts';
@@ -77,7 +78,7 @@ function isComplete(folder: string): boolean {
 
 /** Names of the shards of an index. */
 function shardsIn(folder: string): string[] {
-  const map = readJsonObject(join(folder, INDEX), 'shard-index').weight_map;
+  const map = readJsonObject(join(folder, INDEX), 'shard-index', INDEX_LIMITS).weight_map;
   return isRecord(map) ? [...new Set(Object.values(map).filter((file): file is string => typeof file === 'string'))] : [];
 }
 

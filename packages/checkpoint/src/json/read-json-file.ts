@@ -1,11 +1,9 @@
 import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
 import { badFile } from '../bad-file.ts';
-
-/** Largest config, index or adapter config that is read: the index of a million tensors has about 100 MB, a config a few KiB. */
-export const MAX_JSON_BYTES = 128 * 2 ** 20;
+import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
 
 /** Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE, BAD_FILE. */
-export function readTextFile(path: string, format: string, maxBytes: number = MAX_JSON_BYTES): string {
+export function readTextFile(path: string, format: string, maxBytes: number = CONFIG_LIMITS.bytes): string {
   const source = openByteSource(path, format);
   try {
     if (source.byteLength > maxBytes) throw badFile({ format, path, problem: `expected at most ${maxBytes} bytes, got ${source.byteLength}` });
@@ -23,15 +21,16 @@ export function readTextFile(path: string, format: string, maxBytes: number = MA
  *
  * @throws QdyloraError MISSING_FILE, BAD_FILE.
  */
-export function readJsonObject(path: string, format: string, maxBytes?: number): Record<string, unknown> {
-  const value = readJson(path, format, maxBytes);
+export function readJsonObject(path: string, format: string, limits: JsonLimits = CONFIG_LIMITS): Record<string, unknown> {
+  const value = readJson(path, format, limits);
   if (!isRecord(value)) throw badFile({ format, path, problem: `expected a JSON object, got ${kindOf(value)}` });
   return value;
 }
 
 /** Any JSON file. @throws QdyloraError MISSING_FILE, BAD_FILE. */
-export function readJson(path: string, format: string, maxBytes?: number): unknown {
-  const text = readTextFile(path, format, maxBytes);
+export function readJson(path: string, format: string, limits: JsonLimits = CONFIG_LIMITS): unknown {
+  const text = readTextFile(path, format, limits.bytes);
+  assertJsonLimits(path, format, text, limits);
   try {
     return JSON.parse(text);
   } catch (cause) {

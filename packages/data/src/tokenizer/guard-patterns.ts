@@ -5,11 +5,15 @@ import { TimeLimit, withTimeLimit } from './with-time-limit.ts';
 
 /**
  * Patterns of well-known models, which take time in proportion to the text: every alternative begins with another kind of character, or ends where its class does.
- * Llama 3 (and tiktoken's cl100k), Qwen 2, GPT-2.
+ * Llama 3 (and tiktoken's cl100k), Qwen 2, Tekken and o200k, DeepSeek Coder, Falcon, GPT-2, and what a Unigram vocabulary in a GGUF file asks for.
  */
 const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  ...['', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"].flatMap((contraction) => ['', '{1,3}'].map((digits) =>
+    `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}`
+    + `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`)),
+  '[\\r\\n]', '\\s?\\p{L}+', '\\s?\\p{P}+', '[一-龥ࠀ-一가-퟿]+', '[0-9][0-9][0-9]', '\u2581', '(?<![\\s\\S]) +| +(?![\\s\\S])', ' {2,}',
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
 ]);
 

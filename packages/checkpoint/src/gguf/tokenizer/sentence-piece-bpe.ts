@@ -1,6 +1,6 @@
-import { badFile } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config-reader.ts';
 import { bosTemplate } from './bos-template.ts';
+import { readScores } from './read-scores.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 const SPACE = '\u2581'; // ▁, SentencePiece's visible space
@@ -24,14 +24,6 @@ export function sentencePieceBpe(path: string, metadata: ConfigReader, vocabular
       ignore_merges: false, vocab: vocabulary.vocab, merges: mergesFromScores(vocabulary, readScores(path, metadata, vocabulary)),
     },
   };
-}
-
-function readScores(path: string, metadata: ConfigReader, { tokens }: GgufVocabulary): readonly number[] {
-  const scores = metadata.raw['tokenizer.ggml.scores'];
-  if (!Array.isArray(scores) || scores.length !== tokens.length || !scores.every((score) => typeof score === 'number' && !Number.isNaN(score))) {
-    throw badFile({ format: 'gguf', path, problem: `expected ${tokens.length} numbers for tokenizer.ggml.scores, got ${Array.isArray(scores) ? `${scores.length} values` : 'none'}` });
-  }
-  return scores as number[];
 }
 
 /** Longer tokens are never joined from two: the longest known useful one has 48 characters, and splits grow with length. */

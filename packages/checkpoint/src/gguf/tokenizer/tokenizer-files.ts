@@ -4,10 +4,11 @@ import type { ConfigReader } from '../../config-reader.ts';
 import { lazyTokenizerFiles, once, type SpecialTokens, type TokenizerFiles } from '../../tokenizer-files.ts';
 import { byteLevelBpe } from './byte-level-bpe.ts';
 import { sentencePieceBpe } from './sentence-piece-bpe.ts';
+import { sentencePieceUnigram } from './sentence-piece-unigram.ts';
 import { readVocabulary } from './vocabulary.ts';
 
 /** By the word in `tokenizer.ggml.model`. */
-const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe } as const;
+const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;
 
 /**
  * The tokenizer of a GGUF file in the shape of Hugging Face's files.

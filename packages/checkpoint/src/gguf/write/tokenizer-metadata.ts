@@ -11,7 +11,7 @@ type Entries = [string, MetadataToWrite][];
 const NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6;
 
 interface TokenizerJson {
-  readonly model: { readonly type?: unknown; readonly vocab: Readonly<Record<string, number>>; readonly merges: readonly (string | readonly [string, string])[]; readonly byte_fallback?: unknown; readonly unk_token?: unknown };
+  readonly model: { readonly type?: unknown; readonly vocab: Readonly<Record<string, number>>; readonly merges: readonly (string | readonly [string, string])[]; readonly byte_fallback?: unknown; readonly ignore_merges?: unknown; readonly unk_token?: unknown };
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
   readonly normalizer?: unknown;
   readonly pre_tokenizer?: unknown;
@@ -61,7 +61,7 @@ const pairOf = (merge: string | readonly [string, string]): readonly [string, st
 
 function byteLevelEntries(json: TokenizerJson): Entries {
   return [
-    ['tokenizer.ggml.model', { text: 'gpt2' }], ['tokenizer.ggml.pre', { text: preTokenizerName(json.normalizer ?? null, json.pre_tokenizer ?? null) }],
+    ['tokenizer.ggml.model', { text: 'gpt2' }], ['tokenizer.ggml.pre', { text: preTokenizerName(json.normalizer ?? null, json.pre_tokenizer ?? null, json.model.ignore_merges === true) }],
     ['tokenizer.ggml.merges', { texts: json.model.merges.map((merge) => pairOf(merge).join(' ')) }],
   ];
 }

@@ -9,6 +9,7 @@ import { errorOf } from '../../test-support/error-of.ts';
 import { fixturePath } from '../../test-support/fixture-path.ts';
 import { ggufEntry } from '../gguf-entry.ts';
 import { readGguf } from '../read-gguf.ts';
+import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
 import { encodeValues } from './encode-values.ts';
 import { writeGgufModel } from './write-model.ts';
 
@@ -50,6 +51,16 @@ describe('a model written as GGUF', () => {
       expect(bytes.get('blk.0.attn_q.weight')!.type).toBe(type); // 32 columns
       expect(bytes.get('blk.0.ffn_down.weight')!.type).toBe(type === 'Q8_0' ? 'F16' : type); // 36 columns
     }
+  });
+
+  it('the kind of text splitting is known by what decides ids: not by offsets, and by whether whole pieces are taken as they are', () => {
+    const level = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false }, splitBy = (digits: string) => ({
+      type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+` }, behavior: 'Isolated' }, level],
+    });
+    expect(preTokenizerName({ type: 'NFC' }, splitBy(''), false)).toBe('qwen2'); // as Qwen's own tokenizer.json has it
+    expect([true, false].map((ignoreMerges) => preTokenizerName(null, splitBy('{1,3}'), ignoreMerges))).toEqual(['llama-bpe', 'dbrx']);
+    expect(preTokenizerName(null, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true }, false)).toBe('gpt-2');
+    expect(errorOf(() => preTokenizerName(null, { type: 'Whitespace' }, false), 'UNSUPPORTED').message).toMatch(/gpt-2, .*tekken/);
   });
 
   it('the tokenizer comes back as it was', async () => {
