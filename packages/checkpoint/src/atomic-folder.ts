@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { MANIFEST_FILE, syncAndMakeManifest, validateFolder } from './manifest.ts';
+import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 import { writeFailed } from './write/write-failed.ts';
@@ -9,6 +9,8 @@ import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './wr
 export interface WriteFolderOptions {
   /** Replace a folder that was written by this function before. Any other non-empty folder is never touched. */
   readonly replace?: boolean;
+  /** Size and hash of files that were hashed when they were written; filled by `write`. */
+  readonly known?: ReadonlyMap<string, FileRecord>;
   readonly fs?: FileSystem;
 }
 
@@ -19,14 +21,14 @@ export interface WriteFolderOptions {
  *
  * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses (nothing has changed then); whatever `write` throws.
  */
-export async function writeFolderAtomically(path: string, write: (temporary: string) => Promise<void> | void, { replace = false, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
+export async function writeFolderAtomically(path: string, write: (temporary: string) => Promise<void> | void, { replace = false, known, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
   const target = resolve(path), parent = dirname(target), temporary = temporaryName(target);
   try {
     checkTarget(target, replace, fs);
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
     await write(temporary);
-    await seal(temporary, fs);
+    await seal(temporary, fs, known);
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) { // up to where the first new folder got its name
       syncFolder(at, fs);
@@ -51,8 +53,8 @@ function checkTarget(target: string, replace: boolean, fs: FileSystem): void {
 }
 
 /** Syncs and hashes the files, syncs the folders, then writes the manifest. */
-async function seal(folder: string, fs: FileSystem): Promise<void> {
-  const manifest = await syncAndMakeManifest(folder, fs), folders = new Set<string>();
+async function seal(folder: string, fs: FileSystem, known?: ReadonlyMap<string, FileRecord>): Promise<void> {
+  const manifest = await syncAndMakeManifest(folder, fs, known), folders = new Set<string>();
   for (const name of Object.keys(manifest.files)) for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
   for (const inner of [...folders].sort().reverse()) syncFolder(join(folder, inner), fs);
   syncFolder(folder, fs);

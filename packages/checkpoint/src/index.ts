@@ -12,7 +12,7 @@ export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/w
 export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
-export { validateFolder, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';
+export { validateFolder, type FileRecord, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
 export { isPeftAdapter, openSavedWeights, readPeftAdapter, type PeftAdapter, type PeftLayer } from './peft-adapter/read.ts';
@@ -23,7 +23,7 @@ export { memoryByteSource, openByteSource, type ByteSource } from './safetensors
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
-export { tensorByteLength, writeSafetensors, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
+export { tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';

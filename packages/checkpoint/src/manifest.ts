@@ -30,17 +30,20 @@ export type FolderState =
   | { readonly isValid: true; readonly manifest: Manifest }
   | { readonly isValid: false; readonly reason: FolderDamage; readonly file?: string; readonly problem: string };
 
-/** The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it is hashed. Links and devices are refused: a checkpoint is files. */
-export async function syncAndMakeManifest(folder: string, fs: FileSystem): Promise<Manifest> {
+/** The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it is hashed. `known`: files that were hashed when they were written. Links and devices are refused: a checkpoint is files. */
+export async function syncAndMakeManifest(folder: string, fs: FileSystem, known: ReadonlyMap<string, FileRecord> = new Map()): Promise<Manifest> {
   const files: Record<string, FileRecord> = Object.create(null) as Record<string, FileRecord>;
   for (const name of filesBelow(folder, fs)) {
-    const path = join(folder, name), [synced, record] = await Promise.allSettled([syncPathInBackground(path, fs), Promise.resolve().then(() => hashFile(path, fs))]);
+    const path = join(folder, name), [synced, record] = await Promise.allSettled([syncPathInBackground(path, fs), Promise.resolve().then(() => knownRecord(path, known.get(name), fs) ?? hashFile(path, fs))]);
     if (synced.status === 'rejected') throw synced.reason;
     if (record.status === 'rejected') throw record.reason;
     if (name !== MANIFEST_FILE) files[name] = record.value;
   }
   return { format: FORMAT, version: MANIFEST_VERSION, files };
 }
+
+/** What is known of a file from when it was written, if it has that size still. */
+const knownRecord = (path: string, known: FileRecord | undefined, fs: FileSystem): FileRecord | undefined => (known && fs.lstatSync(path).size === known.size ? known : undefined);
 
 /** Paths of all files below `folder`, with `/`, sorted. @throws QdyloraError BAD_ARGUMENT for anything but files and folders. */
 export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[] {

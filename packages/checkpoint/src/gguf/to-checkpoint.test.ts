@@ -127,8 +127,10 @@ describe('a tokenizer made from a GGUF vocabulary', () => {
       const checkpoint = await openWith(keys);
       return errorOf(() => checkpoint.tokenizerFiles.tokenizerJson, code).message;
     };
-    expect(await failing([...kind('gpt2', 'tekken'), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt-2, smollm, .* for tokenizer.ggml.pre, got "tekken"/);
-    expect(await failing([...kind('t5', ''), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt2, llama for tokenizer.ggml.model, got "t5"/);
+    expect(await failing([...kind('gpt2', 'whistle'), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt-2, .*smollm, .* for tokenizer.ggml.pre, got "whistle"/);
+    expect(await failing([...kind('bert', ''), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt2, llama, t5 for tokenizer.ggml.model, got "bert"/);
+    expect(await failing([...kind('t5', ''), ...BYTES, u32s('tokenizer.ggml.precompiled_charsmap', [1])], 'UNSUPPORTED')).toMatch(/got one with a map of characters/);
+    await failing([...kind('t5', ''), ...BYTES], 'BAD_FILE'); // no scores
     const without = (key: string, ...more: GgufKey[]) => [...kind('gpt2', 'gpt-2'), ...BYTES.filter(([name]) => name !== key), ...more];
     await failing(without('tokenizer.ggml.merges', texts('tokenizer.ggml.merges', ['a c'])), 'BAD_FILE');
     await failing(without('tokenizer.ggml.merges', texts('tokenizer.ggml.merges', ['ab'])), 'BAD_FILE');

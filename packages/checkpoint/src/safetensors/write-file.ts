@@ -1,6 +1,8 @@
 import { assertArgument } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
+import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
+import { writeFileBehind } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
@@ -35,6 +37,16 @@ export interface WriteSafetensorsOptions {
 export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, isSynced = true, fs }: WriteSafetensorsOptions = {}): void {
   const ordered = inFileOrder(tensors);
   (isSynced ? writeFileDurably : writeFileUnsynced)(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
+}
+
+/**
+ * The same while the caller goes on, with size and hash of what was written; see `writeFileBehind`.
+ *
+ * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
+ */
+export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWrite>, { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {}): Promise<FileRecord> {
+  const ordered = inFileOrder(tensors);
+  return writeFileBehind(path, piecesOf(ordered, headerBytes(ordered, metadata)));
 }
 
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {

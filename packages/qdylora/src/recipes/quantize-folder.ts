@@ -1,4 +1,5 @@
-import { cutByBytes, openCheckpoint, writeFolderAtomically, type TensorToWrite } from '@qdylora/checkpoint';
+import { setImmediate } from 'node:timers/promises';
+import { cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend } from '@qdylora/contract';
 import { locateWeights, type LocatedWeight } from '@qdylora/models';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
@@ -9,7 +10,7 @@ import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
 import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
-import { filesOf, shardWork } from './stages/shard-work.ts';
+import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -21,13 +22,13 @@ type Config = OutputOf<typeof QUANTIZE_KEYS>;
 
 export interface QuantizedFolder { readonly outputDir: string; readonly layers: number; readonly bytesBefore: number; readonly bytesAfter: number }
 
-/** What is held before it is written, and what an interrupted run does again at most (decimal, as files are named). */
-const SHARD_BYTES = 1_000_000_000;
+/** Largest file (decimal, as files are named). Two of them are held: one is written while the next is packed; and an interrupted run does two again at most. */
+const SHARD_BYTES = 500_000_000;
 
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, packed, and written in files of about 1 GB, so that peak memory is one file and one matrix. Finished files wait in
+ * Tensor after tensor is read once, packed, and written in files of about 0.5 GB, each while the next is packed, so that peak memory is two files and one matrix. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
@@ -47,24 +48,38 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   const weights = locateWeights(checkpoint), layers = weights.filter(({ isLinear }) => isLinear).length;
   const shards = cutByBytes(weights, writtenBytes, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
   using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
-  let done = 0;
-  for (const [index, shard] of shards.entries()) {
-    const tensors: TensorToWrite[] = [], isDone = work.has(index);
-    for (const weight of shard) {
-      signal?.throwIfAborted();
-      if (!isDone) tensors.push(...(weight.isLinear ? packLayer(chosen.backend, weight, config) : [plainTensor(weight)]));
-      if (weight.isLinear) onProgress(++done, layers);
-    }
-    if (!isDone) work.write(index, tensors);
-    await Promise.resolve();
-  }
+  await packShards(chosen.backend, shards, work, { config, layers, onProgress, signal });
+  const known = new Map<string, FileRecord>();
   let bytesAfter = 0;
   await writeFolderAtomically(outputDir, async (temporary) => {
-    bytesAfter = work.moveInto(temporary);
+    bytesAfter = work.moveInto(temporary, known);
     await writeModelFiles(temporary, { config: { ...checkpoint.config.raw, quantization_config: quantizationConfig(config, checkpoint.config) }, tokenizerFolder: model });
-  });
+  }, { known });
   work.remove();
   return { outputDir, layers, bytesBefore: sum(weights.map(({ entry }) => entry.byteLength)), bytesAfter };
+}
+
+interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config; readonly layers: number; readonly onProgress: NonNullable<RecipeHooks['onProgress']> }
+
+/** Packs shard after shard; one at most is on its way to the disk meanwhile. */
+async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
+  let done = 0, writing = Promise.resolve();
+  try {
+    for (const [index, shard] of shards.entries()) {
+      const tensors: TensorToWrite[] = [], isDone = work.has(index);
+      for (const weight of shard) {
+        signal?.throwIfAborted();
+        if (!isDone) tensors.push(...(weight.isLinear ? packLayer(backend, weight, config) : [plainTensor(weight)]));
+        if (weight.isLinear) onProgress(++done, layers);
+        await setImmediate(); // the writer's turn
+      }
+      await writing;
+      if (!isDone) writing = work.write(index, tensors);
+      writing.catch(() => {}); // told where it is awaited
+    }
+  } finally {
+    await writing;
+  }
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
@@ -79,7 +94,7 @@ const PACKED_BITS = 4.5;
 /** The arrays of one matrix, copied out of the backend's memory, which is free again. */
 function packLayer({ memory, ...rest }: Backend, { name, entry }: LocatedWeight, config: Config): TensorToWrite[] {
   const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry, entry.shape as [number, number], config);
-  const tensors = packedTensors(name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
+  const tensors = packedTensors(name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: (tensor.bytes as Uint8Array).slice() }));
   releaseMatrix(matrix, memory);
   return tensors;
 }

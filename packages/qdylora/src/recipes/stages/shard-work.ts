@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensors, type TensorToWrite } from '@qdylora/checkpoint';
+import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensorsBehind, type FileRecord, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 /** Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run goes on with the next one. */
 export interface ShardWork {
   readonly folder: string;
   has(index: number): boolean;
-  /** Writes one shard, all or nothing. */
-  write(index: number, tensors: readonly TensorToWrite[]): void;
-  /** Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes of tensors. */
-  moveInto(folder: string): number;
+  /** Writes one shard, all or nothing, while the caller goes on. */
+  write(index: number, tensors: readonly TensorToWrite[]): Promise<void>;
+  /** Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes of tensors, and fills `known` with what was hashed as it was written. */
+  moveInto(folder: string, known: Map<string, FileRecord>): number;
   remove(): void;
 }
 
@@ -32,17 +32,18 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
   }
   mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
-  const path = (index: number): string => join(folder, shardName(index));
+  const written = new Map<number, FileRecord>(), path = (index: number): string => join(folder, shardName(index));
   return {
     folder,
     has: (index) => existsSync(path(index)), // it got its name when it was whole
-    write: (index, tensors) => writeSafetensors(path(index), tensors, { metadata: { format: 'pt' } }),
-    moveInto(target) {
+    async write(index, tensors) { written.set(index, await writeSafetensorsBehind(path(index), tensors, { metadata: { format: 'pt' } })); },
+    moveInto(target, known) {
       const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
       let bytes = 0;
       for (let index = 0; index < count; index++) {
         const name = count === 1 ? 'model.safetensors' : `model-${digits(index + 1)}-of-${digits(count)}.safetensors`;
         linkOrCopy(path(index), join(target, name));
+        if (written.has(index)) known.set(name, written.get(index)!);
         using file = openSafetensors(path(index));
         for (const [tensor, { byteLength }] of file.tensors) {
           weightMap[tensor] = name;

@@ -33,7 +33,7 @@ export async function writeMergedPacked(folder: string, weights: readonly ModelW
       errors += (decoded[i]! - merged[i]!) ** 2;
       squares += merged[i]! ** 2;
     }
-    const tensors = packedTensors(name, matrix, 'bfloat16').map((tensor) => ({ ...tensor, bytes: Uint8Array.from(tensor.bytes as Uint8Array) }));
+    const tensors = packedTensors(name, matrix, 'bfloat16').map((tensor) => ({ ...tensor, bytes: (tensor.bytes as Uint8Array).slice() }));
     releaseMatrix(matrix, backend.memory);
     return tensors;
   };
