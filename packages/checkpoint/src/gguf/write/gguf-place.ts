@@ -3,10 +3,14 @@ import { printedName } from '../../bad-file.ts';
 import { GGUF_ARCHITECTURES, type GgufArchitecture } from '../architectures.ts';
 import type { Layout } from '../tensor-layout.ts';
 
+/** Families that llama.cpp computes under another's name: Mistral is Llama up to the length of its window. */
+const UNDER_ANOTHER_NAME: Readonly<Record<string, string>> = { mistral: 'llama' };
+
 /** The GGUF side of a `model_type`. @throws UnsupportedArchitectureError listing the ones that are written. */
 export function ggufArchitectureOf(modelType: string, where: string): { readonly name: string; readonly architecture: GgufArchitecture } {
-  for (const [name, architecture] of GGUF_ARCHITECTURES) if (architecture.modelType === modelType) return { name, architecture };
-  throw new UnsupportedArchitectureError(where, modelType, [...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType));
+  const own = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType]! : modelType;
+  for (const [name, architecture] of GGUF_ARCHITECTURES) if (architecture.modelType === own) return { name, architecture };
+  throw new UnsupportedArchitectureError(where, modelType, [...[...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType), ...Object.keys(UNDER_ANOTHER_NAME)]);
 }
 
 /**

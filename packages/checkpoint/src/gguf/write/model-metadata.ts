@@ -21,7 +21,11 @@ export function headsOf(config: CheckpointConfig, { sizes }: GgufArchitecture): 
 export function modelMetadata(name: string, architecture: GgufArchitecture, config: CheckpointConfig): Entries {
   const { sizes, epsilon, modelType } = architecture, { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture), at = (key: string): string => `${name}.${key}`;
   refuseUnspoken(config, headDim, hiddenSize / heads);
-  const size = (key: string, gguf: string): number => (gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key)); // GPT-2 and Falcon may leave it out
+  if (architecture.fixed.hidden_act === 'silu' && !['silu', 'swish'].includes(config.string('hidden_act', 'silu'))) throw unspoken(config.path, `hidden_act ${config.string('hidden_act')}`, 'silu');
+  const size = (key: string, gguf: string): number => {
+    if (gguf === 'context_length' && config.modelType === 'mistral') return Math.min(config.integer(key), mistralWindow(config));
+    return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key); // GPT-2 and Falcon may leave it out
+  };
   const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [at(gguf), { u32: size(key, gguf) }]);
   entries.push([at(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'), { f32: config.number(epsilon) }]);
   if (modelType !== 'gpt2' && modelType !== 'gpt_neox') entries.push([at('attention.head_count_kv'), { u32: kvHeads }]);
@@ -29,6 +33,9 @@ export function modelMetadata(name: string, architecture: GgufArchitecture, conf
   entries.push(...ropeEntries(config, modelType, at, headDim), ...ownEntries(config, modelType, at));
   return entries;
 }
+
+/** What a token of Mistral sees: as Llama it would see more, so longer texts are not promised.  `sliding_window` left out is 4,096 in transformers, null is none. */
+const mistralWindow = (config: CheckpointConfig): number => (config.has('sliding_window') ? config.integer('sliding_window') : Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096);
 
 function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {
   switch (modelType) {
@@ -74,6 +81,7 @@ function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead
   const { modelType, path } = config;
   const scalar = config.number('query_pre_attn_scalar', headDim), assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
   if (modelType === 'gemma2' && scalar !== assumed) throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
+  if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true)) throw unspoken(path, 'a head of its own', 'a head that is the embedding');
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false)) throw unspoken(path, 'use_sliding_window true', 'false');
   if (modelType === 'falcon' && (config.boolean('alibi', false) || config.boolean('bias', false) || !config.boolean('parallel_attn', true))) throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
 }

@@ -82,12 +82,24 @@ describe('a model written as GGUF', () => {
     ours.config.rope.factors!.forEach((value, i) => expect(Math.abs(value / theirs.config.rope.factors![i]! - 1)).toBeLessThan(2 ** -22));
   });
 
+  it('Mistral is written as Llama, and promises no longer texts than its window sees', async () => {
+    const raw = { model_type: 'mistral', vocab_size: 4, hidden_size: 32, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, rms_norm_eps: 1e-5, max_position_embeddings: 32768, rope_theta: 10000 };
+    for (const [window, length] of [[{ sliding_window: 128 }, 128], [{ sliding_window: null }, 32768], [{}, 4096]] as const) {
+      const path = join(root, `mistral-${length}.gguf`);
+      writeGgufModel(path, { name: 'x', config: hfConfigOf('config.json', { ...raw, ...window }), tokenizer: null, type: 'F32', tensors: [{ name: 'model.embed_tokens.weight', shape: [4, 32], values: () => new Float32Array(128) }] });
+      using again = await openCheckpoint(path);
+      expect([again.config.modelType, again.config.integer('max_position_embeddings'), again.config.integer('num_key_value_heads')]).toEqual(['llama', length, 1]);
+    }
+  });
+
   it('what llama.cpp would compute in another way is refused by name', () => {
     const write = (raw: Record<string, unknown>) => () => writeGgufModel(join(root, 'refused.gguf'), { name: 'x', config: hfConfigOf('config.json', raw), tokenizer: null, type: 'F32', tensors: [] });
     const base = { model_type: 'gemma2', hidden_size: 48, num_attention_heads: 6, num_hidden_layers: 2, head_dim: 12 };
     expect(errorOf(write({ ...base, query_pre_attn_scalar: 10 }), 'UNSUPPORTED').message).toMatch(/expected 12, .* got query_pre_attn_scalar 10/);
     expect(errorOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED').message).toMatch(/use_sliding_window true/);
-    errorOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE');
+    expect(errorOf(write({ ...base, query_pre_attn_scalar: 12, tie_word_embeddings: false }), 'UNSUPPORTED').message).toMatch(/got a head of its own/);
+    expect(errorOf(write({ ...base, model_type: 'llama', hidden_act: 'gelu' }), 'UNSUPPORTED').message).toMatch(/expected silu, .* got hidden_act gelu/);
+    expect(errorOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE').message).toMatch(/llama, .*mistral/);
   });
 });
 
