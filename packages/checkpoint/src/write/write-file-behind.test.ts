@@ -20,9 +20,12 @@ describe('a file that is written behind', () => {
       expect(await writeFileBehind(path, pieces)).toEqual({ size: whole.length, sha256: sha256(whole) });
       expect(readFileSync(path).equals(whole)).toBe(true);
     }), { numRuns: 30 });
+    const many = Array.from({ length: 1500 }, (_, i) => Uint8Array.of(i % 256, 7));
+    expect(await writeFileBehind(join(root, 'many'), many)).toEqual({ size: 3000, sha256: sha256(Buffer.concat(many)) });
+    expect(readFileSync(join(root, 'many')).equals(Buffer.concat(many))).toBe(true);
     const large = new Uint8Array(2 ** 24 + 5).map((_, i) => i % 251);
     expect(await writeFileBehind(join(root, 'large'), [large])).toEqual({ size: large.length, sha256: sha256(large) });
-    expect(readdirSync(root).sort()).toEqual(['any', 'large']);
+    expect(readdirSync(root).sort()).toEqual(['any', 'large', 'many']);
   });
 
   it('is not there, and an older one is as it was, where a piece or the disk fails', async () => {

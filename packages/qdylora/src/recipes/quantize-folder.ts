@@ -23,12 +23,12 @@ type Config = OutputOf<typeof QUANTIZE_KEYS>;
 export interface QuantizedFolder { readonly outputDir: string; readonly layers: number; readonly bytesBefore: number; readonly bytesAfter: number }
 
 /** Largest file (decimal, as files are named). Two of them are held: one is written while the next is packed; and an interrupted run does two again at most. */
-const SHARD_BYTES = 500_000_000;
+const SHARD_BYTES = 250_000_000;
 
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, packed, and written in files of about 0.5 GB, each while the next is packed, so that peak memory is two files and one matrix. Finished files wait in
+ * Tensor after tensor is read once, packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and one matrix. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
