@@ -14,10 +14,10 @@ class GuardedEnd {
 #ifdef __SANITIZE_ADDRESS__
   // `buffer`: the array's ArrayBuffer; `offset`, `bytes`: where in it the array lies.
   void guard(napi_env env, napi_value buffer, size_t offset, size_t bytes) {
-    constexpr size_t PADDING = 64;
+    constexpr size_t LINE = 64;  // a whole one behind the end may be another array
     void* start;
     size_t whole;
-    if (offset != 0 || napi_get_arraybuffer_info(env, buffer, &start, &whole) != napi_ok || whole <= bytes || whole - bytes > PADDING) return;
+    if (offset != 0 || napi_get_arraybuffer_info(env, buffer, &start, &whole) != napi_ok || whole <= bytes || whole - bytes >= LINE) return;
     start_ = static_cast<char*>(start) + bytes;
     bytes_ = whole - bytes;
     ASAN_POISON_MEMORY_REGION(start_, bytes_);
