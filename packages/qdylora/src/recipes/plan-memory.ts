@@ -70,7 +70,7 @@ async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype
   const judges = config.valSetSize > 0 || config.evalDataset !== null, heldOut = judges ? [fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))] : [];
   const runWith = async (recompute: Recompute): Promise<DryStep> => {
     using backend = dry!();
-    const planned = await dryRun(config, { backend, model: model.raw, dtype, batches: fullestStep(config), heldOut, recompute });
+    const planned = await dryRun(config, { backend, model: model.raw, dtype, steps: [fullestStep(config)], heldOut, recompute });
     return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
   };
   return await runWith(await resolveRecompute(config.gradientCheckpointing, layers, async (recompute) => (await runWith(recompute)).forecast.totalBytes));

@@ -8,7 +8,7 @@ import { OPTIMIZERS } from '../../config/keys.ts';
 import type { PreparedRun } from '../prepare-run.ts';
 import { prepareRun } from '../prepare-run.ts';
 import { dryRun } from './dry-run.ts';
-import { largestStep } from './forecast-memory.ts';
+import { largestSteps } from './forecast-memory.ts';
 import { createJudge, JUDGED_TOKENS } from './judge-run.ts';
 import { openRun } from './open-run.ts';
 import { openSource } from './open-source.ts';
@@ -46,7 +46,7 @@ async function bothBooks(asked: PreparedRun) {
   await train({ ...run.training, sampler: null }).result;
   if (data.heldOut.length > 0) await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, { computeDtype: config.computeDtype });
   using dry = chosen.dry!();
-  const planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', batches: largestStep(config, run, data), heldOut: data.heldOut, recompute: run.training.recompute ?? false });
+  const planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', steps: largestSteps(config, run, data), heldOut: data.heldOut, recompute: run.training.recompute ?? false });
   return { real: run.model.backend.memory.usage(), planned, isPaged: run.training.optimizer.ledger().pagedBytes > 0, optimizer: run.training.optimizer };
 }
 

@@ -14,15 +14,15 @@ import { readAdapter } from './read-adapter.ts';
 /** Names of a plan's parts, in the order in which a run needs them. */
 export const PARTS = { base: 'base weights', adapter: 'adapter', gradients: 'gradients', optimizer: 'optimizer states', activations: 'activations', evaluation: 'held-out loss' } as const;
 
-/** What a run is planned from: shapes of a model, and the rows of one step. */
+/** What a run is planned from: shapes of a model, and the rows of its largest steps. */
 export interface DryRunOptions {
   readonly backend: DryBackend;
   /** Content of the model's `config.json`. */
   readonly model: Readonly<Record<string, unknown>>;
   /** How the checkpoint stores its tables and matrices. */
   readonly dtype: 'f32' | 'bf16';
-  /** The micro batches of the step that needs most. */
-  readonly batches: readonly TokenBatch[];
+  /** The micro batches of each step of which no other is known to need more. */
+  readonly steps: readonly (readonly TokenBatch[])[];
   /** Rows that are judged; none: nothing is held out. */
   readonly heldOut: readonly Example[];
   /** Which layers run again in backward. */
@@ -49,7 +49,7 @@ const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, batches, heldOut, recompute }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, steps, heldOut, recompute }: DryRunOptions): Promise<DryRun> {
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
   const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype });
@@ -58,9 +58,9 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
   await train({
-    model: adapted ?? model, batches: { stepsPerEpoch: 1, batchAt: () => batches, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: 1,
+    model: adapted ?? model, batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: steps.length,
     maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute,
-    evaluate: heldOut.length === 0 ? undefined : { every: 1, run: () => {
+    evaluate: heldOut.length === 0 ? undefined : { every: steps.length, run: () => {
       memory.begin(PARTS.evaluation);
       return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, heldOut, computeDtype);
     } },

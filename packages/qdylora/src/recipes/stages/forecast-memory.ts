@@ -28,13 +28,13 @@ export interface ForecastOptions {
 }
 
 /**
- * What the whole process will need at most. What is there already is measured; what the run adds comes from its own step on the dry backend, for the largest micro batch of its rows.
+ * What the whole process will need at most. What is there already is measured; what the run adds comes from its own steps on the dry backend, those with the largest micro batches of its rows.
  *
  * @throws QdyloraError as `dryRun` does
  */
 export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
   const dtype = run.model.parameters().some(({ view }) => view.dtype === 'bf16') ? 'bf16' : 'f32';
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, batches: largestStep(config, run, data), heldOut: judgedFirst(data.heldOut), recompute }));
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, steps: largestSteps(config, run, data), heldOut: judgedFirst(data.heldOut), recompute }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
@@ -67,16 +67,25 @@ function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: s
 /** Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one. */
 const MOST_STEPS = 4096;
 
-/** The step whose largest micro batch has the most tokens; where rows stay in their files, the largest that the keys allow. */
-export function largestStep(config: RunConfig, { batches, totalSteps }: AssembledRun, { isStreamed }: RunData): readonly TokenBatch[] {
-  if (isStreamed) return fullestStep(config);
-  let most = 0, largest: readonly TokenBatch[] = [];
+/** A step with a micro batch of so many tokens in so many segments: attention packs keys segment by segment, so that many short ones can need more than a few long ones. */
+interface Candidate { readonly tokens: number; readonly segments: number; readonly step: readonly TokenBatch[] }
+
+/** The steps with a micro batch that no other one has both more tokens and more segments than; where rows stay in their files, the largest that the keys allow. */
+export function largestSteps(config: RunConfig, { batches, totalSteps }: AssembledRun, { isStreamed }: RunData): readonly (readonly TokenBatch[])[] {
+  if (isStreamed) return [fullestStep(config)];
+  let largest: Candidate[] = [];
   for (let step = 0; step < Math.min(totalSteps, MOST_STEPS); step++) {
-    const own = batches.batchAt(step), tokens = own.reduce((size, { ids }) => Math.max(size, ids.length), 0);
-    if (tokens > most) [most, largest] = [tokens, own];
+    const own = batches.batchAt(step);
+    for (const { ids, segments } of own) {
+      const one: Candidate = { tokens: ids.length, segments: segments.length - 1, step: own };
+      if (largest.some((other) => isWithin(one, other))) continue;
+      largest = [...largest.filter((other) => !isWithin(other, one)), one];
+    }
   }
-  return largest;
+  return [...new Set(largest.map(({ step }) => step))];
 }
+
+const isWithin = (one: Candidate, other: Candidate): boolean => one.tokens <= other.tokens && one.segments <= other.segments;
 
 /** What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the backend's memory, at its largest. */
 export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
