@@ -3,7 +3,9 @@
   'variables': {
     'with_avx2%': 1, 'with_avx512%': 1, 'with_avx512_bf16%': 1, 'with_amx_bf16%': 1,
     'avx2_flags': ['-mavx2', '-mfma', '-mf16c'],
-    'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c']
+    'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
+    'bf16_flags': ['-mavx512bf16', '-mavx512vbmi'],
+    'amx_flags': ['-mamx-tile', '-mamx-bf16', '-mprfchw']
   },
   'target_defaults': {
     'cflags_cc!': ['-fno-rtti', '-std=gnu++17', '-std=gnu++20', '-std=gnu++1y'],
@@ -60,16 +62,16 @@
       {
         'target_name': 'level_amx_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs amx_bf16)'],
-        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16', '-mprfchw'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi', '-mamx-tile', '-mamx-bf16', '-mprfchw'] }
+        'cflags_cc': ['<@(avx512_flags)', '<@(bf16_flags)', '<@(amx_flags)'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '<@(bf16_flags)', '<@(amx_flags)'] }
       }
     ] }],
     ['with_avx512_bf16==1', { 'targets': [
       {
         'target_name': 'level_avx512_bf16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx512_bf16)'],
-        'cflags_cc': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi'],
-        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '-mavx512bf16', '-mavx512vbmi'] }
+        'cflags_cc': ['<@(avx512_flags)', '<@(bf16_flags)'],
+        'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx512_flags)', '<@(bf16_flags)'] }
       }
     ] }]
   ]

@@ -54,6 +54,11 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
   for (int i = 0; i < n; i++) p[i] = v[i];
 }
 
+#if defined(__AVX512F__) && QD_WIDTH == 16
+// The mask of the first n lanes; of all where n ≥ WIDTH.
+QD_INLINE __mmask16 firstLanes(std::size_t n) { return n >= WIDTH ? 0xffff : static_cast<__mmask16>((1u << n) - 1); }
+#endif
+
 QD_INLINE void copyFloats(const float* from, float* to, std::size_t n) {
   std::size_t i = 0;
   for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));

@@ -52,7 +52,7 @@ function check(name, { says, flags, libraries, env }, vitestArguments) {
   const preload = libraries.map(libraryPath).join(':');
   console.log(`[sanitizers] ${says}: vitest run ${vitestArguments.join(' ')} with LD_PRELOAD=${preload}`);
   const status = run(process.execPath, [join(root, '..', '..', 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--pool=forks', '--testTimeout=1200000', '--hookTimeout=600000', ...vitestArguments], { cwd: folder, env: { ...process.env, ...env(join(logs, 'report')), LD_PRELOAD: preload } });
-  const reports = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8')), own = reports.filter((report) => report.includes('qdylora_cpu.node'));
+  const reports = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8')), own = reports.filter((report) => /qdylora_cpu\.node|qdylora::/.test(report)); // a frame has the addon's name, or one of its functions'
   for (const report of own) console.log(report.slice(0, 8000));
   console.log(`[sanitizers] ${says}: tests ended with ${status}; ${own.length} reports about the addon${reports.length > own.length ? `, ${reports.length - own.length} about Node alone` : ''}.`);
   return [...(status === 0 ? [] : [`${name}: the tests ended with ${status}`]), ...(own.length ? [`${name}: ${own.length} reports about the addon`] : [])];

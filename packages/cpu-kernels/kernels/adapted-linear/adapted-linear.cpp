@@ -92,7 +92,6 @@ Size backwardFloats(Size tokens, Size rows, Size r, Size layers, int threads) {
 
 double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, Size layers) { return static_cast<double>(backwardFloats(tokens, rows, r, layers, threads.count())); }
 
-
 Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, OptionalOut<float> dx, OptionalOut<float> dxAdapter,
                              Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
   const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};

@@ -13,14 +13,6 @@ QD_INLINE F32x readFirst(const BFloat16* p, int n) {
   return v;
 }
 
-// The `count` bytes (≤ 4 · WIDTH) at p as words; the rest 0.
-QD_INLINE I32x loadWords(const std::uint8_t* p, Size count) {
-  if (count == 4 * WIDTH) return loadI32(p);
-  union { std::uint8_t bytes[4 * WIDTH]; I32x words; } u{};
-  for (Size i = 0; i < count; i++) u.bytes[i] = p[i];
-  return u.words;
-}
-
 // Steps of the depth in one word, and in a vector of words along the depth.
 template <Form FORM> constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
 template <Form FORM> constexpr Size STEPS = STEP<FORM> * WIDTH;

@@ -16,13 +16,25 @@ double seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// GFLOP/s of all threads together: the sum of what each thread reached by itself. `flops` of one `step` on a vector, by chains that do not wait for each other.
+// GFLOP/s of all threads together: the sum of what each thread reached by itself. `work(sum)` computes for a while, leaves a number that depends on it, and gives operations a second.
+template <class Work>
+double rateOf(Threads& threads, Out<float> sink, const Work& work) {
+  const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
+  double rate[1024] = {}, total = 0;
+  threads.run(parts, [&](int part) {
+    float sum;
+    rate[part] = work(sum);
+    if (sink.size) sink.data[part] = sum;
+  });
+  for (int part = 0; part < parts; part++) total += rate[part];
+  return total / 1e9;
+}
+
+// `flops` of one `step` on a vector, by chains that do not wait for each other.
 template <class Step>
 double peakOf(Threads& threads, Out<float> sink, double flops, const Step& step) {
-  constexpr int CHAINS = 12, STEPS = 400000;
-  const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
-  double rate[1024] = {};
-  threads.run(parts, [&](int part) {
+  return rateOf(threads, sink, [&](float& result) {
+    constexpr int CHAINS = 12, STEPS = 400000;
     F32x c[CHAINS];
     for (int i = 0; i < CHAINS; i++) c[i] = all(static_cast<float>(i));
     F32x a = all(0.999f), b = all(1e-3f);
@@ -34,12 +46,9 @@ double peakOf(Threads& threads, Out<float> sink, double flops, const Step& step)
     }
     F32x sum{};
     for (int i = 0; i < CHAINS; i++) sum += c[i];
-    if (sink.size) sink.data[part] = sumOf(sum);
-    rate[part] = flops * WIDTH * CHAINS * STEPS / (seconds() - start) / 1e9;
+    result = sumOf(sum);
+    return flops * WIDTH * CHAINS * STEPS / (seconds() - start);
   });
-  double total = 0;
-  for (int part = 0; part < parts; part++) total += rate[part];
-  return total;
 }
 
 double fmaPeak(Threads& threads, Out<float> sink) {
@@ -49,27 +58,23 @@ double fmaPeak(Threads& threads, Out<float> sink) {
 #if defined(__AMX_BF16__)
 // Numbers like weights: zeros would run 15 % faster (Sapphire Rapids, 2026).
 double tilePeak(Threads& threads, Out<float> sink) {
-  constexpr int STEPS = 20000, PRODUCTS = 4;
-  const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
-  double rate[1024] = {};
-  threads.run(parts, [&](int part) {
+  return rateOf(threads, sink, [](float& result) {
+    constexpr int STEPS = 20000, PRODUCTS = 4;
     const TileRegisters registers;
     alignas(64) BFloat16 operands[2][512];
     for (int i = 0; i < 1024; i++) operands[i / 512][i % 512] = static_cast<BFloat16>(0x3f00 + (i * 37 & 0x80ff));
     alignas(64) float sums[256];
     QD_TILE_FENCE;
-    _tile_zero(0); _tile_zero(1); _tile_zero(2); _tile_zero(3);
+    clearTiles<2, 2>();
     _tile_loadd(4, operands[0], 64); _tile_loadd(5, operands[1], 64); _tile_loadd(6, operands[1], 64); _tile_loadd(7, operands[0], 64);
     const double start = seconds();
     for (int i = 0; i < STEPS; i++) { _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(1, 4, 7); _tile_dpbf16ps(2, 5, 6); _tile_dpbf16ps(3, 5, 7); }
-    rate[part] = 2.0 * 16 * 16 * 32 * PRODUCTS * STEPS / (seconds() - start) / 1e9;
+    const double rate = 2.0 * 16 * 16 * 32 * PRODUCTS * STEPS / (seconds() - start);
     _tile_stored(0, sums, 64);
     QD_TILE_FENCE;
-    if (sink.size) sink.data[part] = sums[0];
+    result = sums[0];
+    return rate;
   });
-  double total = 0;
-  for (int part = 0; part < parts; part++) total += rate[part];
-  return total;
 }
 #endif
 

@@ -15,7 +15,7 @@ constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 // Part of a whole set of tiles, [rows][32] at `sums`, on its way into C.
 void addPart(const float* sums, Size rows, const TileTask& t) {
   for (Size n = 0; n < t.columns; n += WIDTH) {
-    const __mmask16 exist = t.columns - n >= WIDTH ? 0xffff : static_cast<__mmask16>((1u << (t.columns - n)) - 1);
+    const __mmask16 exist = firstLanes(t.columns - n);
     const __m512 bias = t.start == Start::bias ? _mm512_maskz_loadu_ps(exist, t.bias + n) : _mm512_setzero_ps();
     for (Size r = 0; r < rows; r++) {
       float* to = t.c + r * t.stride + n;

@@ -15,8 +15,7 @@ constexpr Size TILE_WORDS = AMX_ROWS * AMX_WORDS, STEPS = 2 * AMX_WORDS;
 QD_INLINE I32x readPairs(const float* row, Size count, float factor) {
   if (count == STEPS) return pairsToBf16(load(row) * factor, load(row + WIDTH) * factor);
   const Size low = smaller<Size>(WIDTH, count), high = count - low;
-  const auto first = [](Size n) { return static_cast<__mmask16>((1u << n) - 1); };
-  return pairsToBf16((F32x)_mm512_maskz_loadu_ps(first(low), row) * factor, (F32x)_mm512_maskz_loadu_ps(first(high), row + (high ? WIDTH : 0)) * factor);
+  return pairsToBf16((F32x)_mm512_maskz_loadu_ps(firstLanes(low), row) * factor, (F32x)_mm512_maskz_loadu_ps(firstLanes(high), row + (high ? WIDTH : 0)) * factor);
 }
 
 void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
@@ -37,7 +36,7 @@ void packColumnMajor(const Rows& a, const float* first, Size rows, Size depth, f
   const Size height = roundUp(rows, AMX_ROWS);
   for (Size k = 0; k < depth; k += STEPS) {
     for (Size g = 0; g < height; g += AMX_ROWS, out += TILE_WORDS) {
-      const __mmask16 exist = rows - g >= AMX_ROWS ? 0xffff : static_cast<__mmask16>((1u << (rows - g)) - 1);
+      const __mmask16 exist = firstLanes(rows - g);
       const auto read = [&](Size step) { return step < depth ? (F32x)_mm512_maskz_loadu_ps(exist, first + step * a.stride + g) * a.factor : F32x{}; };
       I32x square[WIDTH];
 #pragma GCC unroll 16

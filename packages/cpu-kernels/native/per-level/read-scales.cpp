@@ -46,10 +46,7 @@ QD_INLINE F32x nestedOf(const Nf4Weight& w, Size row0, Size run) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i index = _mm512_srli_epi32(_mm512_add_epi32(_mm512_set1_epi32(within), _mm512_mullo_epi32(lanes, _mm512_set1_epi32(step))), 8);
   const Size left = all - first;
-  if (w.rowRuns() < NESTED_BLOCK) {
-    const __mmask16 exist = left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1);
-    return (F32x)_mm512_permutexvar_ps(index, _mm512_maskz_loadu_ps(exist, w.nestedAbsmax + first));
-  }
+  if (w.rowRuns() < NESTED_BLOCK) return (F32x)_mm512_permutexvar_ps(index, _mm512_maskz_loadu_ps(firstLanes(left), w.nestedAbsmax + first));
   return (F32x)_mm512_i32gather_ps(_mm512_min_epi32(index, _mm512_set1_epi32(static_cast<int>(left - 1))), w.nestedAbsmax + first, 4);
 }
 #else
