@@ -30,4 +30,4 @@ export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
-export { writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';
+export { writeFileAt, writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';

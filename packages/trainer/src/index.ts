@@ -4,7 +4,7 @@ export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from
 export { DEFAULT_PATIENCE, type EarlyStoppingOptions, type EarlyStoppingState } from './early-stopping.ts';
 export { eventQueue, type EventQueue, type EventQueueOptions } from './event-queue.ts';
 export { learningRateSchedule, SCHEDULE_NAMES, type LearningRateSchedule, type ScheduleName, type ScheduleOptions } from './learning-rate/schedule.ts';
-export { LOCK_FILE, lockFolder, type FolderLock } from './lock-folder.ts';
+export { assertFolderFree, LOCK_FILE, lockFolder, thisProcess, type FolderLock, type ProcessIdentity } from './lock-folder.ts';
 export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export { createOptimizer, isPaged, OPTIMIZER_NAMES, type OptimizerOptions } from './optimizers/create-optimizer.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
+import { assertFolderFree, LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
 
 const held = (folder: string, holder: object): void => writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
 const asJson = ({ pid, host, bootId, startTime } = thisProcess()) => ({ pid, host, boot_id: bootId, start_time: startTime });
@@ -41,6 +41,16 @@ describe('a folder lock', () => {
     expect(lockFolder(folder).tookOver).toBe(`took over the lock of process ${pid}, which is gone`);
     expect(readdirSync(folder)).toEqual([LOCK_FILE]);
     expect(JSON.parse(readFileSync(join(folder, LOCK_FILE), 'utf8'))).toMatchObject({ pid: process.pid });
+  });
+
+  it('is seen by who only looks, and a dead one is left for who locks, who is then told of it', async () => {
+    const folder = temporaryFolder(), pid = await deadPid();
+    expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
+    expect(readdirSync(folder)).toEqual([]);
+    held(folder, { ...asJson(), pid });
+    expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
+    expect(lockFolder(folder).tookOver).toContain(`process ${pid}`);
+    expect(codeOf(() => assertFolderFree(folder))).toBe('BUSY_FOLDER');
   });
 
   it('of another boot is taken over, even if a process of that number lives', () => {

@@ -40,6 +40,16 @@ export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()
   throw busy(path, identityOf(readText(path) ?? ''));
 }
 
+/**
+ * Looks whether this process could lock `folder`; touches nothing, so that whoever locks it is told of a lock that was left.
+ *
+ * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
+ */
+export function assertFolderFree(folder: string, self: ProcessIdentity = thisProcess()): void {
+  const path = join(folder, LOCK_FILE), holder = identityOf(readText(path) ?? '');
+  if (holder && mayLive(holder, self)) throw busy(path, holder);
+}
+
 export const thisProcess = (): ProcessIdentity => ({ pid: process.pid, host: hostname(), bootId: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null, startTime: startTimeOf(process.pid) });
 
 /** Clock ticks between boot and the start of a process (field 22 of /proc/<pid>/stat), which tells two processes of one number apart. */

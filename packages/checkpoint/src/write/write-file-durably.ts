@@ -23,6 +23,25 @@ export function writeFileUnsynced(path: string, pieces: Iterable<Uint8Array>, fs
   writeWhole(path, pieces, { fs, isSynced: false });
 }
 
+/**
+ * Writes bytes at a place of a file that is there: for one that grows, as a log does. Nothing is synced, and a failure may leave a part of them.
+ *
+ * @param position bytes from the file's start; what lies there is overwritten
+ * @throws QdyloraError WRITE_FAILED with the system's error as cause
+ */
+export function writeFileAt(path: string, bytes: Uint8Array, position: number, fs: FileSystem = NODE_FILE_SYSTEM): void {
+  try {
+    const fd = fs.openSync(path, 'r+');
+    try {
+      writeAll(fd, bytes, fs, position);
+    } finally {
+      closeQuietly(fd, fs);
+    }
+  } catch (cause) {
+    throw writeFailed(path, cause);
+  }
+}
+
 interface WriteOptions { readonly fs: FileSystem; readonly isSynced: boolean }
 
 function writeWhole(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
@@ -51,9 +70,9 @@ function writeNewFile(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced
 }
 
 /** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
-function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem): void {
+function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem, position: number | null = null): void {
   for (let done = 0; done < bytes.length;) {
-    const wrote = fs.writeSync(fd, bytes, done, Math.min(WRITE_PIECE_BYTES, bytes.length - done));
+    const wrote = fs.writeSync(fd, bytes, done, Math.min(WRITE_PIECE_BYTES, bytes.length - done), position === null ? null : position + done);
     if (wrote <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
     done += wrote;
   }

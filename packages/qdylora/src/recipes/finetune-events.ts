@@ -1,6 +1,6 @@
 import type { AttachReport } from '@qdylora/lora-dynamic';
 import type { DatasetReport } from '@qdylora/data';
-import type { TrainEvent } from '@qdylora/trainer';
+import type { TrainEvent, WarningEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
 import type { MemoryForecast } from './stages/forecast-memory.ts';
 import type { ProfileSummary } from './stages/op-profile.ts';
@@ -19,6 +19,16 @@ export interface ReadyEvent {
 
 /** Something that the user should read once. */
 export interface NoticeEvent { readonly type: 'notice'; readonly message: string }
+
+/** `events.jsonl` cannot be written or read: said at the first failure, and at the end with how many events the file lacks. Training goes on. */
+export interface LogWarningEvent extends Omit<WarningEvent, 'code'> {
+  readonly code: 'LOG_NOT_WRITTEN';
+  readonly path: string;
+  /** The system's own words. */
+  readonly reason: string;
+  /** Events of this process that are not in the file now; at the end: that never came into it. */
+  readonly unwrittenEvents: number;
+}
 
 /** Work that takes a while and has no steps. */
 export interface PhaseEvent { readonly type: 'phase'; readonly phase: 'loading' | 'judging' | 'writing'; readonly done?: number; readonly total?: number }
@@ -39,4 +49,4 @@ export interface ReportEvent { readonly type: 'report'; readonly report: RunRepo
 export interface RunFiles { readonly outputDir: string; readonly adapter: string | null; readonly model: string | null; readonly reportJson: string; readonly reportHtml: string }
 
 /** The trainer's events, and what comes before and after them. */
-export type FinetuneEvent = TrainEvent | ReadyEvent | ForecastEvent | NoticeEvent | PhaseEvent | ProfileEvent | MemoryEvent | ReportEvent;
+export type FinetuneEvent = TrainEvent | LogWarningEvent | ReadyEvent | ForecastEvent | NoticeEvent | PhaseEvent | ProfileEvent | MemoryEvent | ReportEvent;

@@ -1,12 +1,11 @@
-import { mkdirSync } from 'node:fs';
-import { writeFileDurably } from '@qdylora/checkpoint';
+import { writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
 import { firstExample } from '@qdylora/data';
 import { eventQueue, train, type TrainCallbacks, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { runYaml } from '../config/write-run-yaml.ts';
-import type { FinetuneEvent, RunFiles } from './finetune-events.ts';
+import type { FinetuneEvent, LogWarningEvent, RunFiles } from './finetune-events.ts';
 import { prepareRun, type PreparedRun } from './prepare-run.ts';
 import { asStored, mergedWeights } from './stages/adapted-weights.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
@@ -34,6 +33,8 @@ export type FinetuneOptions = Omit<RunOptions, 'backend'> & TrainCallbacks & {
   readonly backend?: BackendChoice;
   /** On an abort the pass ends before its next op, the last whole step is saved, and `result` rejects with code ABORTED. */
   readonly signal?: AbortSignal;
+  /** Checkpoints and `events.jsonl` go through it; Node's by default. */
+  readonly fs?: FileSystem;
 };
 
 export interface FinetuneResult { readonly report: RunReport; readonly files: RunFiles; readonly training: TrainResult }
@@ -50,10 +51,10 @@ export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly res
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
  * const { report } = await run.result;
  */
-export function finetune({ signal, onStep, onEvaluate, onSave, ...options }: FinetuneOptions): FinetuneRun {
+export function finetune({ signal, fs, onStep, onEvaluate, onSave, ...options }: FinetuneOptions): FinetuneRun {
   const config = prepareRun(givenByOptions(options));
   const events = eventQueue<FinetuneEvent>({ isDroppable: ({ type }) => type === 'step', mostWaiting: MOST_WAITING_STEPS });
-  const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, callbacks: { onStep, onEvaluate, onSave }, emit: events.push });
+  const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, fs, callbacks: { onStep, onEvaluate, onSave }, emit: events.push });
   result.then(() => events.close(), (error: unknown) => events.close(error));
   return { result, [Symbol.asyncIterator]: () => events[Symbol.asyncIterator]() };
 }
@@ -61,7 +62,7 @@ export function finetune({ signal, onStep, onEvaluate, onSave, ...options }: Fin
 /** Steps that wait for a reader; one that keeps up never has more than a few. */
 const MOST_WAITING_STEPS = 4096;
 
-interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly callbacks: TrainCallbacks; readonly emit: (event: FinetuneEvent) => void }
+interface Hooks { readonly choice: BackendChoice; readonly signal?: AbortSignal; readonly fs?: FileSystem; readonly callbacks: TrainCallbacks; readonly emit: (event: FinetuneEvent) => void }
 
 /** Shared by the stages of a run that is under way. */
 interface Stage extends Hooks {
@@ -98,8 +99,7 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   const stage: Stage = { ...hooks, config, computeDtype, source, saved, data, run, judge, chosen, profile, notes, memory };
   sayReady(stage);
   await sayForecast(stage);
-  const training = await trainAndLog(stage);
-  return await finish(stage, training); // awaited: the backend lives until then
+  return await finish(stage, await trainAndLog(stage)); // awaited: the backend lives until then
 }
 
 function sayReady({ emit, config, source, data, chosen, run: { model, adapted } }: Stage): void {
@@ -117,26 +117,41 @@ async function sayForecast({ emit, config, computeDtype, source, data, run, chos
   emit({ type: 'forecast', ...forecast });
 }
 
+interface Trained { readonly training: TrainResult; readonly log: EventLog }
+
 /** Trains; the run's folder is touched only once its lock is ours. */
-async function trainAndLog(stage: Stage): Promise<TrainResult> {
-  const { config, emit } = stage, paths = runPaths(config.outputDir), run = train(trainOptions(stage));
-  let log: EventLog | null = null;
-  using sinks = metricSinks(config.reportTo, paths, (message) => { stage.notes.push(message); emit({ type: 'notice', message }); });
-  for await (const event of run) {
-    if (event.type === 'plan') {
-      mkdirSync(config.outputDir, { recursive: true });
-      writeFileDurably(paths.run, [Buffer.from(runYaml(config))]);
-      log = openEventLog(paths.events, event.startStep);
+async function trainAndLog(stage: Stage): Promise<Trained> {
+  const { config, emit, fs, notes, callbacks } = stage, paths = runPaths(config.outputDir);
+  const warn = (event: LogWarningEvent): void => { notes.push(event.message); emit(event); };
+  let log: EventLog | null = null, failure: { readonly error: unknown } | null = null;
+  const onStep: TrainCallbacks['onStep'] = (event) => {
+    if (failure) throw failure.error; // what is around the run has failed: no further step
+    return callbacks.onStep?.(event);
+  };
+  const run = train({ ...trainOptions(stage), onStep });
+  using sinks = metricSinks(config.reportTo, paths, (message) => { notes.push(message); emit({ type: 'notice', message }); });
+  try {
+    for await (const event of run) {
+      if (event.type === 'plan') {
+        writeFileDurably(paths.run, [Buffer.from(runYaml(config))]);
+        log = openEventLog(paths.events, { startStep: event.startStep, warn, fs });
+      }
+      log?.write(event);
+      sinks.write(event);
+      emit(event);
+      noteWarning(event, notes);
+      if (event.type === 'step') stage.profile?.endStep(event.stepSeconds);
     }
-    log?.write(event);
-    sinks.write(event);
-    emit(event);
-    noteWarning(event, stage.notes);
-    if (event.type === 'step') stage.profile?.endStep(event.stepSeconds);
+  } catch (error) {
+    failure = { error };
+    log?.close();
+    await run.result.catch(() => { /* the same error, or one that came of it */ });
+    throw error;
   }
-  const result = await run.result;
+  const training = await run.result;
+  log!.close();
   writeProfile(stage);
-  return result;
+  return { training, log: log! };
 }
 
 function writeProfile({ profile, chosen, config, emit }: Stage): void {
@@ -151,7 +166,7 @@ function noteWarning(event: TrainEvent, notes: string[]): void {
 }
 
 function trainOptions(stage: Stage): TrainOptions {
-  const { config, source, data, run, judge, profile, callbacks, emit, signal, computeDtype } = stage, { adapted, totalSteps } = run;
+  const { config, source, data, run, judge, profile, callbacks, emit, signal, fs, computeDtype } = stage, { adapted, totalSteps } = run;
   const onProgress = (done: number, total: number): void => emit({ type: 'phase', phase: 'judging', done, total });
   const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, { computeDtype, onProgress, ranks: config.evalRanks });
   return {
@@ -159,7 +174,7 @@ function trainOptions(stage: Stage): TrainOptions {
     earlyStopping: config.earlyStopping === null ? undefined : { on: config.earlyStopping, patience: config.earlyStoppingPatience, minDelta: config.earlyStoppingMinDelta },
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
-      folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit,
+      folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs,
       config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),
       writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage), stage.saved) : undefined,
     },
@@ -172,7 +187,7 @@ const adapterBase = ({ source, config: { quantization, doubleQuantization, quant
 });
 
 /** Writes what the run has come to. */
-async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResult> {
+async function finish(stage: Stage, { training, log }: Trained): Promise<FinetuneResult> {
   const { config, run: { adapted, training: { optimizer } }, source, judge, emit, signal, computeDtype, notes } = stage, paths = runPaths(config.outputDir);
   const judgement: Judgement | null = judge && await judge.at(training.step, { computeDtype, signal });
   const arrays = stage.run.model.backend.memory, arraysBytes = arrays.usage().touchedBytes;
@@ -182,9 +197,9 @@ async function finish(stage: Stage, training: TrainResult): Promise<FinetuneResu
   const read = stage.data.readNote();
   if (read) notes.push(read);
   await writeWeights(stage);
-  const samples = await samplesOf(stage, judgement);
-  const parts: ReportParts = { config, modelName: source.name, result: training, judgement, evaluations: evaluationsOf(paths.events), samples, notes: [...notes] }, report = runReport(parts);
-  writeReports(paths, report, reportPage(parts, stepsOf(paths.events), nextCommand(config, report)));
+  const samples = await samplesOf(stage, judgement), events = log.text();
+  const parts: ReportParts = { config, modelName: source.name, result: training, judgement, evaluations: evaluationsOf(events), samples, notes: [...notes] }, report = runReport(parts);
+  writeReports(paths, report, reportPage(parts, stepsOf(events), nextCommand(config, report)));
   const files: RunFiles = { outputDir: config.outputDir, adapter: adapted ? paths.adapter : null, model: adapted ? null : paths.model, reportJson: paths.reportJson, reportHtml: paths.reportHtml };
   emit({ type: 'memory', ...usedMemory(stage.memory.marks, arraysBytes), forecastBytes: stage.memory.forecastBytes });
   emit({ type: 'report', report, files });

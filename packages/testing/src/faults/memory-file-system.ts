@@ -61,13 +61,13 @@ export class MemoryFileSystem {
   }
 
   /** Always takes half, as a nearly full disk does. */
-  writeSync(fd: number, bytes: Uint8Array, offset: number, length: number): number {
+  writeSync(fd: number, bytes: Uint8Array, offset: number, length: number, position: number | null = null): number {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
     const isShort = this.failing?.error === 'short' && this.calls === this.failing.call, wrote = isShort ? Math.min(1, length) : Math.ceil(length / 2), file = node as FileNode;
-    const data = new Uint8Array(file.data.length + wrote);
+    const at = position ?? file.data.length, data = new Uint8Array(Math.max(file.data.length, at + wrote));
     data.set(file.data);
-    data.set(bytes.subarray(offset, offset + wrote), file.data.length);
+    data.set(bytes.subarray(offset, offset + wrote), at);
     file.data = data;
     return wrote;
   }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { LOCK_FILE, lockFolder, type ResumeFrom } from '@qdylora/trainer';
+import { assertFolderFree, LOCK_FILE, type ResumeFrom } from '@qdylora/trainer';
 
 /** Files and folders of a run. */
 export const runPaths = (outputDir: string) => ({
@@ -20,7 +20,7 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
 export function checkOutputFolder(outputDir: string, resume: string | null): void {
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
-  if (entries.includes(LOCK_FILE)) lockFolder(outputDir).release(); // throws where its process lives
+  if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
   const left = entries.filter((name) => name !== LOCK_FILE);
   if (left.length === 0 || (resume !== null && left.includes('run.yaml'))) return;
   throw new QdyloraError('NOT_EMPTY', {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import type { MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
 import type { TrainResult } from '@qdylora/trainer';
@@ -79,8 +78,8 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
 }
 
 /** The evaluations of a run, from its event log: also those of an earlier process. */
-export function evaluationsOf(eventsPath: string): ReportEvaluation[] {
-  return readFileSync(eventsPath, 'utf8').split('\n').flatMap((line) => {
+export function evaluationsOf(eventLines: string): ReportEvaluation[] {
+  return eventLines.split('\n').flatMap((line) => {
     if (!line.startsWith('{"type":"eval"')) return [];
     const { step, by_rank: byRank, best_rank: bestRank = null, aurac = null } = JSON.parse(line) as { step: number; by_rank: { rank: number | null; loss: number | null }[]; best_rank?: number | null; aurac?: number | null };
     return [{ step, byRank: byRank.map(({ rank, loss }) => ({ rank, loss: loss ?? NaN })), bestRank, aurac }];
@@ -88,8 +87,8 @@ export function evaluationsOf(eventsPath: string): ReportEvaluation[] {
 }
 
 /** The steps of a run, from its event log: also those that an earlier process did. */
-export function stepsOf(eventsPath: string): ReportStep[] {
-  return readFileSync(eventsPath, 'utf8').split('\n').flatMap((line) => {
+export function stepsOf(eventLines: string): ReportStep[] {
+  return eventLines.split('\n').flatMap((line) => {
     if (!line.startsWith('{"type":"step"')) return [];
     const { step, loss, rank, learning_rate: learningRate } = JSON.parse(line) as { step: number; loss: number | null; rank: number | null; learning_rate: number };
     return [{ step, loss: loss ?? NaN, rank, learningRate }];
