@@ -1,5 +1,5 @@
 // Coverage-guided fuzzing of one reader by Jazzer.js (libFuzzer), with the fixtures as its corpus and their words as its dictionary.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { spawn } from 'node:child_process';
@@ -26,9 +26,9 @@ export async function fuzzWithJazzer(name, { corpus, isText = false }, { bundle,
   inputs.forEach((bytes, i) => writeFileSync(join(seeds, String(i)), bytes));
   writeFileSync(dictionary, wordsOf(inputs, isText).map((word) => `"${[...Buffer.from(word)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}"\n`).join(''));
   const longest = inputs.reduce((most, { length }) => Math.max(most, length), 4096);
-  const text = await run([BIN, bundle, found, seeds, '--timeout', String(TIMEOUT_MS), '--', `-max_total_time=${seconds}`, `-seed=${seed}`, `-dict=${dictionary}`, `-max_len=${longest}`, `-rss_limit_mb=${MOST_MEGABYTES}`, `-artifact_prefix=${folder}/${name}-`, '-print_final_stats=1'],
-    { ...process.env, QDYLORA_FUZZ_READER: name, QDYLORA_FUZZ_FIXTURES: fixtures, QDYLORA_FUZZ_SCRATCH: folder });
-  return report(name, text, { files: inputs.length, seconds, seed, folder });
+  const ended = await run([BIN, bundle, found, seeds, '--timeout', String(TIMEOUT_MS), '--', `-max_total_time=${seconds}`, `-seed=${seed}`, `-dict=${dictionary}`, `-max_len=${longest}`, `-rss_limit_mb=${MOST_MEGABYTES}`, `-artifact_prefix=${folder}/${name}-`, '-print_final_stats=1'],
+    { ...process.env, QDYLORA_FUZZ_READER: name, QDYLORA_FUZZ_FIXTURES: fixtures, QDYLORA_FUZZ_SCRATCH: folder }, join(folder, `${name}.log`));
+  return report(name, ended, { files: inputs.length, seconds, seed, folder });
 }
 
 function report(name, { output, status }, { files, seconds, seed, folder }) {
@@ -48,8 +48,9 @@ function wordsOf(inputs, isText) {
   return [...words];
 }
 
-const run = (args, env) => new Promise((resolve, reject) => {
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }), chunks = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => chunks.push(chunk));
-  child.on('error', reject).on('close', (status) => resolve({ status, output: Buffer.concat(chunks).toString('utf8') }));
+/** Output goes to a file: libFuzzer loses what a pipe has no room for, its last lines among it. */
+const run = (args, env, log) => new Promise((resolve, reject) => {
+  const fd = openSync(log, 'w'), child = spawn(process.execPath, args, { env, stdio: ['ignore', fd, fd] });
+  closeSync(fd);
+  child.on('error', reject).on('close', (status) => resolve({ status, output: readFileSync(log, 'utf8') }));
 });
