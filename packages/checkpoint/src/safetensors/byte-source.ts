@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly byteLength: number;
   /** Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are not there. */
   readInto(target: Uint8Array, offset: number): void;
+  /** The same by the system's threads, while the caller goes on. `target` must stay where it is, and the source open, until then. */
+  readIntoBehind(target: Uint8Array, offset: number): Promise<void>;
   close(): void;
 }
 
@@ -52,7 +54,15 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
       let done = 0;
       while (done < target.length) {
         const got = readPiece(fd, target, done, offset + done, path, format);
-        if (got === 0) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${done}`, nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.' });
+        if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
+        done += got;
+      }
+    },
+    async readIntoBehind(target, offset) {
+      if (!isOpen) throw new DisposedError('checkpoint');
+      for (let done = 0; done < target.length;) {
+        const got = await readPieceBehind(fd, target, done, offset + done, path, format);
+        if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
         done += got;
       }
     },
@@ -67,18 +77,29 @@ function readPiece(fd: number, target: Uint8Array, at: number, position: number,
   try {
     return nodeFs.readSync(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position);
   } catch (cause) {
-    throw badFile({ format, path, problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`, nextStep: 'Check the disk.', cause });
+    throw unreadable(format, path, position, cause);
   }
 }
 
+const readPieceBehind = (fd: number, target: Uint8Array, at: number, position: number, path: string, format: string): Promise<number> => new Promise((resolve, reject) => {
+  nodeFs.read(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position, (cause, got) => (cause ? reject(unreadable(format, path, position, cause)) : resolve(got)));
+});
+
+const unreadable = (format: string, path: string, position: number, cause: unknown): QdyloraError =>
+  badFile({ format, path, problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`, nextStep: 'Check the disk.', cause });
+
+const shrunkFile = (format: string, path: string, { offset, wanted, got }: { readonly offset: number; readonly wanted: number; readonly got: number }): QdyloraError =>
+  badFile({ format, path, problem: `expected ${wanted} bytes at ${offset}, got ${got}`, nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.' });
+
 /** The same interface over bytes in memory. */
 export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'memory'): ByteSource {
+  const readInto = (target: Uint8Array, offset: number): void => {
+    if (offset + target.length > bytes.length) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}` });
+    target.set(bytes.subarray(offset, offset + target.length));
+  };
   return {
-    path, name: basename(path), byteLength: bytes.length,
-    readInto(target, offset) {
-      if (offset + target.length > bytes.length) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}` });
-      target.set(bytes.subarray(offset, offset + target.length));
-    },
+    path, name: basename(path), byteLength: bytes.length, readInto,
+    readIntoBehind: async (target, offset) => readInto(target, offset),
     close() { /* nothing is held */ },
   };
 }

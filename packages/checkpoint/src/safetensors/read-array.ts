@@ -14,6 +14,10 @@ export function safetensorsEntry(source: ByteSource, dataStart: number, location
   };
   return {
     name, dtype, shape, byteLength, readInto,
+    async readIntoBehind(target) {
+      assertArgument(target.length === byteLength, 'safetensors', `expected room for the ${byteLength} bytes of ${printedName(name)}, got ${target.length}`);
+      await source.readIntoBehind(target, start);
+    },
     readBytes() {
       const bytes = allocateBytes(byteLength);
       readInto(bytes);

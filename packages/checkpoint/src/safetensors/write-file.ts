@@ -2,19 +2,19 @@ import { assertArgument } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
-import { writeFileBehind } from '../write/write-file-behind.ts';
+import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
-/** One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need to be in memory. */
+/** One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need to be in memory, or one piece of them: a piece is done with when the next is asked for. */
 export interface TensorToWrite {
   readonly name: string;
   /** A dtype of the format: `F32`, `BF16`, `U8`, … */
   readonly dtype: string;
   readonly shape: readonly number[];
   /** Row-major, little-endian. */
-  readonly bytes: Uint8Array | (() => Uint8Array);
+  readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array>);
 }
 
 export interface WriteSafetensorsOptions {
@@ -44,17 +44,22 @@ export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>,
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
-export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWrite>, { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {}): Promise<FileRecord> {
+export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {}): Promise<FileRecord> {
   const ordered = inFileOrder(tensors);
-  return writeFileBehind(path, piecesOf(ordered, headerBytes(ordered, metadata)));
+  return writeFileBehind(path, piecesOf(ordered, headerBytes(ordered, metadata)), { blocks });
 }
 
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {
     const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes, expected = tensorByteLength(tensor);
-    assertArgument(bytes.length === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${bytes.length}`);
-    yield bytes;
+    let count = 0;
+    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
+      count += piece.length;
+      assertArgument(count <= expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`);
+      yield piece;
+    }
+    assertArgument(count === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`);
   }
 }
 

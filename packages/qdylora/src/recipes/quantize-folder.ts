@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-import { cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorToWrite } from '@qdylora/checkpoint';
+import { cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend } from '@qdylora/contract';
 import { locateWeights, type LocatedWeight } from '@qdylora/models';
+import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
@@ -10,7 +11,9 @@ import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
 import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
+import { readAhead } from './stages/read-ahead.ts';
 import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
+import { writeBlocks } from './stages/write-blocks.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -28,7 +31,7 @@ const SHARD_BYTES = 250_000_000;
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and one matrix. Finished files wait in
+ * Tensor after tensor is read once, while the one before it is packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and two matrices. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
@@ -63,21 +66,30 @@ interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config;
 
 /** Packs shard after shard; one at most is on its way to the disk meanwhile. */
 async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
+  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = writeBlocks(memory);
+  const coming = readAhead(memory, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear }) => isLinear).map(({ entry }) => entry))));
   let done = 0, writing = Promise.resolve();
   try {
     for (const [index, shard] of shards.entries()) {
-      const tensors: TensorToWrite[] = [], isDone = work.has(index);
+      const tensors: TensorToWrite[] = [], packed: QuantizedMatrix[] = [];
       for (const weight of shard) {
         signal?.throwIfAborted();
-        if (!isDone) tensors.push(...(weight.isLinear ? packLayer(backend, weight, config) : [plainTensor(weight)]));
+        if (!isDone[index] && weight.isLinear) {
+          const matrix = packMatrix(backend, (await coming.next()).value!, weight.entry.shape as [number, number], config);
+          packed.push(matrix);
+          tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
+        } else if (!isDone[index]) {
+          tensors.push(plainTensor(weight));
+        }
         if (weight.isLinear) onProgress(++done, layers);
         await setImmediate(); // the writer's turn
       }
       await writing;
-      if (!isDone) writing = work.write(index, tensors);
+      if (!isDone[index]) writing = work.write(index, tensors, blocks).then(() => packed.forEach((matrix) => releaseMatrix(matrix, memory)));
       writing.catch(() => {}); // told where it is awaited
     }
   } finally {
+    await coming.return();
     await writing;
   }
 }
@@ -91,17 +103,25 @@ const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight)
 /** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */
 const PACKED_BITS = 4.5;
 
-/** The arrays of one matrix, copied out of the backend's memory, which is free again. */
-function packLayer({ memory, ...rest }: Backend, { name, entry }: LocatedWeight, config: Config): TensorToWrite[] {
-  const sourceDtype = ({ F16: 'float16', F32: 'float32' } as const)[entry.dtype as 'F16' | 'F32'] ?? 'bfloat16', matrix = packMatrix({ memory, ...rest }, entry, entry.shape as [number, number], config);
-  const tensors = packedTensors(name, matrix, sourceDtype).map((tensor) => ({ ...tensor, bytes: (tensor.bytes as Uint8Array).slice() }));
-  releaseMatrix(matrix, memory);
-  return tensors;
-}
+/** What a reader decodes to by default: the dtype that the weight had. */
+const sourceDtypeOf = ({ entry: { dtype } }: LocatedWeight): SourceDtype => ({ F16: 'float16', F32: 'float32' } as const)[dtype as 'F16' | 'F32'] ?? 'bfloat16';
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
 function plainTensor({ name, entry }: LocatedWeight): TensorToWrite {
   const { dtype, shape } = entry;
-  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => entry.readBytes() };
+  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => piecesOf(entry) };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
+}
+
+/** Stays in the second-level cache, and is one read of a file's usual stretch. */
+const PIECE_BYTES = 2 ** 20;
+
+/** The bytes of a tensor, in one piece of memory again and again. */
+function* piecesOf({ byteLength, readInto }: TensorEntry): Generator<Uint8Array> {
+  const piece = new Uint8Array(Math.min(PIECE_BYTES, byteLength));
+  for (let at = 0; at < byteLength; at += PIECE_BYTES) {
+    const part = piece.subarray(0, byteLength - at);
+    readInto(part, at);
+    yield part;
+  }
 }

@@ -1,5 +1,5 @@
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
-import type { Backend, Memory } from '@qdylora/contract';
+import type { ArrayView, Backend, Memory } from '@qdylora/contract';
 import { familyOf, quantizeOn, type Values } from '@qdylora/models';
 import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
 
@@ -11,13 +11,21 @@ export const packMatrix = (backend: Backend, values: Values, shape: readonly [nu
   quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
 
 /** Gives back the arrays of a matrix. */
-export function releaseMatrix({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix, memory: Memory): void {
-  for (const view of [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map]) if (view) memory.release(view);
+export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
+  for (const view of arraysOf(matrix)) memory.release(view);
 }
 
-/** The arrays of a packed weight, as bitsandbytes names them. */
-export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype): TensorToWrite[] =>
-  [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({ name: key, dtype, shape, bytes }));
+const arraysOf = ({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix): ArrayView[] => [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map].filter((view) => view != null);
+
+/** The arrays of a packed weight, as bitsandbytes names them. Those in `memory` are given back as soon as they are written. */
+export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype, memory: Memory): TensorToWrite[] =>
+  [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({ name: key, dtype, shape, bytes: () => writtenOnce(bytes, matrix, memory) }));
+
+function* writtenOnce(bytes: Uint8Array, matrix: QuantizedMatrix, memory: Memory): Generator<Uint8Array> {
+  yield bytes;
+  const written = arraysOf(matrix).find(({ data }) => data.buffer === bytes.buffer && data.byteOffset === bytes.byteOffset);
+  if (written) memory.release(written);
+}
 
 /** `quantization_config` as transformers reads it: the head stays as it is, by its name in files and by that in transformers; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
 export const quantizationConfig = ({ quantization, doubleQuantization }: Packing, { modelType }: Pick<CheckpointConfig, 'modelType'>): Record<string, unknown> => ({

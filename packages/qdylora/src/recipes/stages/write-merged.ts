@@ -5,7 +5,7 @@ import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
 import type { ModelWeight } from './adapted-weights.ts';
 import type { ModelSource } from './open-source.ts';
-import { packedTensors, packMatrix, quantizationConfig, releaseMatrix, type Packing } from './packed-tensors.ts';
+import { packedTensors, packMatrix, quantizationConfig, type Packing } from './packed-tensors.ts';
 import { configWithDtype, weightTensors, writeModelFolder, type SaveDtype } from './write-model.ts';
 
 const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = { bf16: 'BF16', f16: 'F16', f32: 'F32', q8_0: 'Q8_0' };
@@ -33,9 +33,7 @@ export async function writeMergedPacked(folder: string, weights: readonly ModelW
       errors += (decoded[i]! - merged[i]!) ** 2;
       squares += merged[i]! ** 2;
     }
-    const tensors = packedTensors(name, matrix, 'bfloat16').map((tensor) => ({ ...tensor, bytes: (tensor.bytes as Uint8Array).slice() }));
-    releaseMatrix(matrix, backend.memory);
-    return tensors;
+    return packedTensors(name, matrix, 'bfloat16', backend.memory);
   };
   const tensors = weights.flatMap((weight) => (weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16')));
   await writeModelFolder(folder, { tensors, config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) }, tokenizerFolder });
