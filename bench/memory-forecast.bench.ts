@@ -1,5 +1,5 @@
 /**
- * What `qdylora train` says that it will need, against what its process then had at most (VmHWM, from start to last file), in three unlike configurations.
+ * What `qdylora train` says that it will need, against what its process then had at most (VmHWM, from start to last file), in unlike configurations.
  *
  *     npx tsx --conditions=source bench/memory-forecast.bench.ts --model ../smollm2 [--within 5] [--steps 3]
  *
@@ -19,6 +19,7 @@ const CONFIGURATIONS = {
   'bf16, recomputed, r 64, 4 × 512, AdamW 32-bit': ['--compute-dtype', 'bf16', '--max-seq-length', '512', '--micro-batch-size', '4', '--lora-r', '64'],
   'f32, activations kept, r 8, 2 × 128, AdamW 32-bit, rows held out': ['--compute-dtype', 'f32', '--max-seq-length', '128', '--micro-batch-size', '2', '--lora-r', '8', '--gradient-checkpointing', 'false', '--val-set-size', '4'],
   'bf16, recomputed, r 16, 2 × 256, paged AdamW 8-bit of 4 MiB': ['--compute-dtype', 'bf16', '--max-seq-length', '256', '--micro-batch-size', '2', '--lora-r', '16', '--optimizer', 'paged_adamw_8bit', '--optimizer-memory-budget', '4MiB'],
+  'f32, recomputed, r 16, packed to 2 × 1024, each step cut in two': ['--compute-dtype', 'f32', '--max-seq-length', '1024', '--micro-batch-size', '2', '--gradient-accumulation-steps', '1', '--lora-r', '16', '--packing'],
 };
 
 /** The two numbers as the command tells a person, to three digits. */

@@ -45,3 +45,9 @@ export function writeTinyRows(path: string, rows = 16): string {
   writeFileSync(path, `${lines.join('\n')}\n`);
   return path;
 }
+
+/** Rows of so many tokens each, all counted. */
+export function writeRowsOf(path: string, lengths: readonly number[]): string {
+  writeFileSync(path, lengths.map((length, i) => `${JSON.stringify({ input_ids: Array.from({ length }, (_, t) => 3 + ((i * 7 + t * 3) % 90)) })}\n`).join(''));
+  return path;
+}

@@ -87,7 +87,7 @@ function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: P
 }
 
 /** The same parts of a step, each at the rank that needs most. */
-const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
+export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
 
 /** A step whose every token counts, where rows are not read: the largest that the keys allow. */
 export function fullestStep({ microBatchSize, gradientAccumulationSteps, maxSeqLength }: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {

@@ -1,11 +1,12 @@
 import type { DryBackend } from '@qdylora/contract';
 import { WORKSPACES } from '@qdylora/cpu-kernels';
-import type { Example, TokenBatch } from '@qdylora/data';
+import type { Example } from '@qdylora/data';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from './assemble-run.ts';
-import { dryRun, fullExample, fullestStep, PARTS, type DryRun } from './dry-run.ts';
+import { dryRun, fullExample, PARTS, type DryRun } from './dry-run.ts';
 import { JUDGED_TOKENS } from './judge-run.ts';
+import { largestSteps } from './largest-steps.ts';
 import type { RunData } from './load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
@@ -34,13 +35,14 @@ export interface ForecastOptions {
  */
 export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
   const dtype = run.model.parameters().some(({ view }) => view.dtype === 'bf16') ? 'bf16' : 'f32';
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, steps: largestSteps(config, run, data), heldOut: judgedFirst(data.heldOut), recompute }));
+  const steps = await disposing(dryBackend(), (backend) => largestSteps(config, { run, data }, backend));
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, steps, heldOut: judgedFirst(data.heldOut), recompute }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
 }
 
-async function disposing<T extends Disposable, R>(resource: T, use: (resource: T) => Promise<R>): Promise<R> {
+async function disposing<T extends Disposable, R>(resource: T, use: (resource: T) => R | Promise<R>): Promise<R> {
   using own = resource;
   return await use(own);
 }
@@ -63,29 +65,6 @@ function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: s
   });
   return [...parts, { part: rest, bytes: Math.max(0, ownBytes - before) }];
 }
-
-/** Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one. */
-const MOST_STEPS = 4096;
-
-/** A step with a micro batch of so many tokens in so many segments: attention packs keys segment by segment, so that many short ones can need more than a few long ones. */
-interface Candidate { readonly tokens: number; readonly segments: number; readonly step: readonly TokenBatch[] }
-
-/** The steps with a micro batch that no other one has both more tokens and more segments than; where rows stay in their files, the largest that the keys allow. */
-export function largestSteps(config: RunConfig, { batches, totalSteps }: AssembledRun, { isStreamed }: RunData): readonly (readonly TokenBatch[])[] {
-  if (isStreamed) return [fullestStep(config)];
-  let largest: Candidate[] = [];
-  for (let step = 0; step < Math.min(totalSteps, MOST_STEPS); step++) {
-    const own = batches.batchAt(step);
-    for (const { ids, segments } of own) {
-      const one: Candidate = { tokens: ids.length, segments: segments.length - 1, step: own };
-      if (largest.some((other) => isWithin(one, other))) continue;
-      largest = [...largest.filter((other) => !isWithin(other, one)), one];
-    }
-  }
-  return [...new Set(largest.map(({ step }) => step))];
-}
-
-const isWithin = (one: Candidate, other: Candidate): boolean => one.tokens <= other.tokens && one.segments <= other.segments;
 
 /** What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the backend's memory, at its largest. */
 export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
