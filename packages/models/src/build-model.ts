@@ -45,14 +45,22 @@ export function initializeModel(config: Readonly<Record<string, unknown>>, { bac
   return createCausalLm(family, resolved, buildDecoder(family, resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
 }
 
+export interface ShapeModelOptions extends ShapeWeightsOptions {
+  readonly backend: Backend;
+  readonly name?: string;
+  /** Only the first so many layers: enough to see what one more would need. */
+  readonly mostLayers?: number;
+}
+
 /**
  * The model of a `config.json` as shapes alone, of any size, in the books of a dry backend: everything that a model does runs on it, and computes nothing.
  * One that is 4-bit already is counted as it is stored.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED
  */
-export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, ...options }: ShapeWeightsOptions & { readonly backend: Backend; readonly name?: string }): CausalLm {
-  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed), stored = storedQuantization(parsed, name);
+export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, mostLayers = Infinity, ...options }: ShapeModelOptions): CausalLm {
+  const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), whole = family.readConfig(parsed), stored = storedQuantization(parsed, name);
+  const attention = whole.attention.slice(0, mostLayers), resolved = { ...whole, attention, layers: attention.length };
   const own = stored ? { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization } : quantization;
   return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, quantization: own })), options.backend, name);
 }

@@ -1,15 +1,17 @@
 import { familyOf } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
+import { isPaged } from '@qdylora/trainer';
 import type { GivenValues } from '../config/given-values.ts';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './prepare-run.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
 import { dryRun, fullestStep, fullExample, PARTS, type DryRun } from './stages/dry-run.ts';
-import { fitMemory, type Fit, type Needed } from './stages/fit-memory.ts';
+import { fitMemory, type Fit } from './stages/fit-memory.ts';
 import { JAVASCRIPT_BYTES, partsOfRun, sumOf, type MemoryForecast, type MemoryPart } from './stages/forecast-memory.ts';
 import { JUDGED_TOKENS } from './stages/judge-run.ts';
 import type { LocalModelOptions } from './stages/local-model.ts';
+import { needsOfRuns, once, type Needed, type NeedsOfRuns, type RoughlyNeeded } from './stages/needs-of-runs.ts';
 import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
 import { resolveRecompute } from './stages/resolve-recompute.ts';
 import { collectGarbage, residentBytes } from './stages/resident-memory.ts';
@@ -48,10 +50,10 @@ export async function planMemoryGiven(given: GivenValues, { memoryBytes = null, 
   using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn: hub.tell });
   const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) }, own = partsOfThisProcess();
   const step = await dryStep(config, model, { chosen, own }), { forecast, recompute, layers, planned: { parameterCount, trainableCount, adaptedLayers } } = step;
-  const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes, need = async (changed: RunConfig): Promise<Needed> => neededBy(await dryStep(changed as typeof config, model, { chosen, own }));
+  const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
   return {
     ...forecast, config, recompute, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers, layers,
-    limit: memoryBytes === null ? null : { memoryBytes, fits, fit: fits ? null : await fitMemory(config, memoryBytes, need) },
+    limit: memoryBytes === null ? null : { memoryBytes, fits, fit: fits ? null : await fitMemory(config, memoryBytes, await needsOf(config, step, (changed, mostLayers) => dryStep(changed as typeof config, model, { chosen, own, mostLayers }))) },
   };
 }
 
@@ -64,13 +66,15 @@ function partsOfThisProcess(): MemoryPart[] {
   return [{ part: 'Node, program and kernels', bytes: residentBytes() }, { part: 'training thread, tokenizer and rows', bytes: TRAINING_BYTES }, { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }];
 }
 
+interface DryStepOptions { readonly chosen: ChosenBackend; readonly own: readonly MemoryPart[]; readonly mostLayers?: number }
+
 /** The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are held out. */
-async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype }: PlannedModel, { chosen: { dry }, own }: { readonly chosen: ChosenBackend; readonly own: readonly MemoryPart[] }): Promise<DryStep> {
+async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype }: PlannedModel, { chosen: { dry }, own, mostLayers }: DryStepOptions): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
   const judges = config.valSetSize > 0 || config.evalDataset !== null, heldOut = judges ? [fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))] : [];
   const runWith = async (recompute: Recompute): Promise<DryStep> => {
     using backend = dry!();
-    const planned = await dryRun(config, { backend, model: model.raw, dtype, steps: [fullestStep(config)], heldOut, recompute });
+    const planned = await dryRun(config, { backend, model: model.raw, dtype, steps: [fullestStep(config)], heldOut, recompute, mostLayers });
     return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
   };
   return await runWith(await resolveRecompute(config.gradientCheckpointing, layers, async (recompute) => (await runWith(recompute)).forecast.totalBytes));
@@ -79,3 +83,33 @@ async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype
 interface DryStep { readonly planned: DryRun; readonly layers: number; readonly recompute: Recompute; readonly forecast: MemoryForecast }
 
 const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({ totalBytes, stateBytes: planned.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0 });
+
+/** Two models of so few layers show what one layer more needs: from the second on the fullest moment of a step is one inside a layer, as in the whole model. */
+const FEW_LAYERS = 2;
+
+/** `known`: the step of `config` itself, which has been run. */
+async function needsOf(config: RunConfig, known: DryStep, run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>): Promise<NeedsOfRuns> {
+  const { layers } = known;
+  const unpaged = once(async (changed: RunConfig): Promise<RoughlyNeeded | null> => {
+    const { gradientCheckpointing } = changed, together = typeof gradientCheckpointing === 'number' ? gradientCheckpointing : 1, few = FEW_LAYERS * together, more = few + together;
+    if (typeof gradientCheckpointing === 'string' || more >= layers) return null; // how many layers run again depends on all of them
+    const [one, two] = [arraysOf(await run(changed, few)), arraysOf(await run(changed, more))], at = (of: keyof RoughlyNeeded): number => two[of] + ((layers - more) / together) * (two[of] - one[of]);
+    return { leastBytes: at('leastBytes'), stateBytes: at('stateBytes') };
+  });
+  const rough = async (changed: RunConfig): Promise<RoughlyNeeded | null> => {
+    const { optimizer, optimizerMemoryBudget: budget } = changed;
+    if (!isPaged(optimizer)) return unpaged(changed);
+    const whole = budget === null ? null : await unpaged({ ...changed, optimizer: optimizer.replace('paged_', '') as RunConfig['optimizer'], optimizerMemoryBudget: null });
+    const stateBytes = whole && Math.min(whole.stateBytes, budget!); // a budget is of all layers together
+    return whole && { leastBytes: whole.leastBytes - whole.stateBytes + stateBytes!, stateBytes: stateBytes! };
+  };
+  const needs = needsOfRuns({ exact: async (changed) => neededBy(changed === config ? known : await run(changed)), rough });
+  await needs.exact(config);
+  return needs;
+}
+
+/** Without the gaps between arrays, which follow no rule. */
+function arraysOf(step: DryStep): RoughlyNeeded {
+  const { totalBytes, stateBytes } = neededBy(step);
+  return { leastBytes: totalBytes - (step.planned.touchedBytes - step.planned.peakBytes), stateBytes };
+}

@@ -27,6 +27,8 @@ export interface DryRunOptions {
   readonly heldOut: readonly Example[];
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
+  /** Only the first so many layers of the model; all by default. */
+  readonly mostLayers?: number;
 }
 
 /** The books of a run. */
@@ -49,10 +51,10 @@ const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, steps, heldOut, recompute }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, steps, heldOut, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
-  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype });
+  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, mostLayers });
   memory.begin(PARTS.adapter);
   const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());

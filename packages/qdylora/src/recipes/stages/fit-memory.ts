@@ -1,14 +1,12 @@
 import { snakeCase } from '../../config/names.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 
 /** Keys that make a run fit, with the values that they should have, and what it then needs. */
 export interface Fit { readonly values: Readonly<Record<string, unknown>>; readonly totalBytes: number }
 
-/** What one change is told: bytes that are too many now, and how many optimizer states have. */
-interface Need { readonly excessBytes: number; readonly stateBytes: number }
-
-/** Other values for some keys; null where they change nothing. */
-type Change = (config: RunConfig, need: Need) => Partial<RunConfig> | null;
+/** Other values for some keys; null where they change nothing. `roomForStates`: bytes that optimizer states may have, if that is `least` at least. */
+type Change = (config: RunConfig, roomForStates: (least: number) => Promise<number>) => Partial<RunConfig> | null | Promise<Partial<RunConfig> | null>;
 
 const MEBIBYTE = 2 ** 20;
 /** Smallest budget that is proposed: pages of 1 MiB, of which a slot takes an eighth at most. */
@@ -22,9 +20,10 @@ const half = (value: number): number => Math.floor(value / 2);
 const CHANGES: readonly Change[] = [
   ({ gradientCheckpointing }) => (gradientCheckpointing === true ? null : { gradientCheckpointing: true }),
   ({ microBatchSize, gradientAccumulationSteps: steps }) => (microBatchSize < 2 ? null : { microBatchSize: half(microBatchSize), gradientAccumulationSteps: 2 * steps }),
-  ({ optimizer }, { excessBytes, stateBytes }) => {
+  async ({ optimizer }, roomForStates) => {
     if (optimizer !== 'adamw_32bit' && optimizer !== 'adamw_8bit') return null;
-    return { optimizer: `paged_${optimizer}`, optimizerMemoryBudget: Math.max(LEAST_BUDGET, Math.floor((stateBytes - excessBytes - BUDGET_ROUNDING) / MEBIBYTE) * MEBIBYTE) };
+    const room = await roomForStates(LEAST_BUDGET + BUDGET_ROUNDING);
+    return { optimizer: `paged_${optimizer}`, optimizerMemoryBudget: Math.max(LEAST_BUDGET, Math.floor((room - BUDGET_ROUNDING) / MEBIBYTE) * MEBIBYTE) };
   },
   ({ quantization, doubleQuantization }) => (quantization === 'none' || doubleQuantization ? null : { doubleQuantization: true }),
   ({ quantization, method }) => (quantization !== 'none' || method === 'none' ? null : { quantization: 'nf4', method: method === 'lora' ? 'qlora' : 'qdylora' }),
@@ -32,46 +31,44 @@ const CHANGES: readonly Change[] = [
   ({ loraR, ranks }) => (!ranks || loraR < 2 ? null : { loraR: half(loraR), ranks: ranks.filter((rank) => rank <= half(loraR)) }),
 ];
 
-/** Books of a run at their fullest. */
-export interface Needed { readonly totalBytes: number; readonly stateBytes: number }
-
 /**
- * The mildest changes with which a run fits into `memoryBytes`: taken in their order until it does, then those that turn out not to be needed are dropped. `need` runs the dry step of a changed run.
- * Null where no change helps.
+ * The mildest changes with which a run fits into `memoryBytes`: taken in their order until it does, then those that turn out not to be needed are dropped. Null where no change helps.
  */
-export async function fitMemory(config: RunConfig, memoryBytes: number, need: (config: RunConfig) => Promise<Needed>): Promise<Fit | null> {
-  let own = config, needed = await need(config);
+export async function fitMemory(config: RunConfig, memoryBytes: number, needs: NeedsOfRuns): Promise<Fit | null> {
+  let own = config, fits = await needs.fits(own, memoryBytes);
   const taken: Partial<RunConfig>[] = [];
   for (const change of CHANGES) {
-    for (let values = change(own, excessOf(needed, memoryBytes)); needed.totalBytes > memoryBytes && values; values = change(own, excessOf(needed, memoryBytes))) {
-      const next = { ...own, ...values }, then = await need(next);
-      if (then.totalBytes >= needed.totalBytes) break;
-      [own, needed] = [next, then];
+    while (!fits) {
+      const values = await change(own, (least) => needs.roomForStates(own, memoryBytes, least)), next = { ...own, ...values };
+      if (!values || !await needs.isLess(next, own)) break;
+      own = next;
       taken.push(values);
+      fits = await needs.fits(own, memoryBytes);
     }
   }
-  return needed.totalBytes > memoryBytes ? null : withoutIdle(config, taken, memoryBytes, need);
+  if (!fits) return null;
+  const fit = await withoutIdle(config, taken, memoryBytes, needs);
+  if (fit.totalBytes <= memoryBytes) return fit;
+  return fitMemory(config, memoryBytes, needsOfRuns({ exact: needs.exact, rough: () => Promise.resolve(null) })); // rough numbers were too low: do without them
 }
 
-const excessOf = ({ totalBytes, stateBytes }: Needed, memoryBytes: number): Need => ({ excessBytes: totalBytes - memoryBytes, stateBytes });
-
 /** Drops each change, the last and hardest first, without which it fits too, and gives a page budget what is left over. */
-async function withoutIdle(config: RunConfig, taken: readonly Partial<RunConfig>[], memoryBytes: number, need: (config: RunConfig) => Promise<Needed>): Promise<Fit> {
+async function withoutIdle(config: RunConfig, taken: readonly Partial<RunConfig>[], memoryBytes: number, needs: NeedsOfRuns): Promise<Fit> {
   let kept = taken;
   for (const one of taken.slice(0, -1).reverse()) {
     const others = kept.filter((other) => other !== one);
-    if ((await need(changed(config, others))).totalBytes <= memoryBytes) kept = others;
+    if (await needs.fits(changed(config, others), memoryBytes)) kept = others;
   }
-  const { values, totalBytes } = await raisedBudget(Object.assign({}, ...kept) as Partial<RunConfig>, memoryBytes, (own) => need(changed(config, [own])));
+  const { values, totalBytes } = await raisedBudget(Object.assign({}, ...kept) as Partial<RunConfig>, memoryBytes, async (own) => (await needs.exact(changed(config, [own]))).totalBytes);
   return { values: Object.fromEntries(Object.entries(values).filter(([key]) => key !== 'ranks' && key !== 'method').map(([key, value]) => [snakeCase(key), value])), totalBytes };
 }
 
 /** Fewer pages to wait for. */
-async function raisedBudget(values: Partial<RunConfig>, memoryBytes: number, need: (values: Partial<RunConfig>) => Promise<Needed>): Promise<{ readonly values: Partial<RunConfig>; readonly totalBytes: number }> {
-  const { totalBytes } = await need(values), { optimizerMemoryBudget: budget } = values, spare = memoryBytes - totalBytes - BUDGET_ROUNDING;
+async function raisedBudget(values: Partial<RunConfig>, memoryBytes: number, need: (values: Partial<RunConfig>) => Promise<number>): Promise<{ readonly values: Partial<RunConfig>; readonly totalBytes: number }> {
+  const totalBytes = await need(values), { optimizerMemoryBudget: budget } = values, spare = memoryBytes - totalBytes - BUDGET_ROUNDING;
   if (!budget || spare < MEBIBYTE) return { values, totalBytes };
   const raised = { ...values, optimizerMemoryBudget: budget + Math.floor(spare / MEBIBYTE) * MEBIBYTE }, then = await need(raised);
-  return then.totalBytes <= memoryBytes ? { values: raised, totalBytes: then.totalBytes } : { values, totalBytes };
+  return then <= memoryBytes ? { values: raised, totalBytes: then } : { values, totalBytes };
 }
 
 const changed = (config: RunConfig, changes: readonly Partial<RunConfig>[]): RunConfig => Object.assign({}, config, ...changes) as RunConfig;
