@@ -6,7 +6,7 @@ import { goldenCases, readSafetensors, type GoldenCase } from '@qdylora/testing'
 import { goldenSums, sharedPath } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import {
-  decodedAbsmax, dequantize4bit, deserializeBitsandbytes, doubleQuantize, FP4_LEVELS, levelSearch, levelsOf, matmulNf4, matmulNf4InputGradient, NF4_LEVELS,
+  decodedAbsmax, dequantize4bit, deserializeBitsandbytes, doubleQuantize, doubleQuantizeAsBitsandbytes, FP4_LEVELS, levelSearch, levelsOf, matmulNf4, matmulNf4InputGradient, NF4_LEVELS,
   quantize4bit, quantizedAttributes, quantizedInputs, quantizedMatrix, serializeBitsandbytes, signedDynamicMap, unsignedDynamicMap,
 } from './index.ts';
 
@@ -102,6 +102,13 @@ describe('double quantization', () => {
     expect(nested.absmax).toEqual(c.tensor('nested_absmax').f32());
     expect(nested.codes).toEqual(c.tensor('absmax_codes_nearest').u8());
     expect(bitsOf(nested.map)).toEqual(bitsOf(named('nested-map').tensor('map').f32()));
+  });
+
+  it.each(all.map((c) => [c.name, c] as const))('%s: asked for its bytes, offset, nested scales and codes are those of bitsandbytes', (_, c) => {
+    const nested = doubleQuantizeAsBitsandbytes(c.tensor('absmax').f32());
+    expect(bitsOf(Float32Array.of(nested.offset))).toEqual(bitsOf(c.tensor('offset').f32()));
+    expect(bitsOf(nested.absmax)).toEqual(bitsOf(c.tensor('nested_absmax').f32()));
+    expect(nested.codes).toEqual(c.tensor('absmax_codes').u8());
   });
 
   it.each(all.map((c) => [c.name, c] as const))('%s: recorded codes decode to the recorded scales and weights', (_, c) => {

@@ -38,7 +38,7 @@ export const decodedScale = ({ codes, absmax, map, offset }: DoubleQuantized, i:
   Math.fround(Math.fround(map[codes[i]!]! * absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!) + offset);
 
 /**
- * The mean, summed in float64 and rounded once to float32. torch sums in float32 in an order that depends on the processor and the number of threads,
+ * The mean, summed in float64 and rounded once to float32. torch sums in float32 in an order that depends on the kind of processor and the number of threads (`torchMean`),
  * so its mean may differ in the last bits (by 0 or 1 unit in the last place in every golden case); the offset is stored, so every reader decodes the same scales.
  */
 export function float32Mean(values: Float32Array): number {

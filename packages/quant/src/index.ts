@@ -1,5 +1,6 @@
 export { BLOCK_SIZES } from './block-size.ts';
 export { deserializeBitsandbytes, quantStateName, serializeBitsandbytes, type BitsandbytesWeight, type StoredArray } from './bitsandbytes-layout.ts';
+export { doubleQuantizeAsBitsandbytes, SCALE_ROUNDINGS, type ScaleRounding } from './bitsandbytes-scales.ts';
 export { deriveNormalFloat } from './codebooks/derive-normal-float.ts';
 export { signedDynamicMap, unsignedDynamicMap } from './codebooks/dynamic-8bit.ts';
 export { FP4_LEVELS } from './codebooks/fp4.ts';

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { SCALE_ROUNDINGS } from '@qdylora/quant';
 import { booleanKey, bytesKey, choiceKey, numberKey, optionalChoiceKey, optionalNumberKey, textKey, type Key } from './key.ts';
 import { KEYS, QUANTIZATIONS } from './keys.ts';
 import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
@@ -42,6 +43,7 @@ export const MERGE_KEYS = {
 export const QUANTIZE_KEYS = {
   model, backend, numThreads, doubleQuantization, quantizationBlockSize, outputDir,
   quantization: choiceKey(['nf4', 'fp4'], 'nf4', { group: 'Method', about: KEYS.quantization.about }),
+  scaleRounding: choiceKey(SCALE_ROUNDINGS, 'nearest', { group: 'Method', about: "How double quantization rounds: nearest, as when a model is quantized as it is loaded, or to the very bytes of bitsandbytes' CPU library" }),
 } satisfies Record<string, Key>;
 
 /** What `plan` takes beside the keys of a run. */

@@ -95,7 +95,7 @@ async function packShards(backend: Backend, shards: readonly (readonly LocatedWe
 }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize });
+const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding });
 
 /** Bytes of a tensor as it is written. */
 const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight): number => (isLinear ? (shape[0]! * shape[1]! * PACKED_BITS) / 8 : byteLength);

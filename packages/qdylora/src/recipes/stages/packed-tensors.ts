@@ -1,14 +1,14 @@
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
 import type { ArrayView, Backend, Memory } from '@qdylora/contract';
 import { familyOf, quantizeOn, type Values } from '@qdylora/models';
-import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type SourceDtype } from '@qdylora/quant';
+import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type ScaleRounding, type SourceDtype } from '@qdylora/quant';
 
 /** How matrices are packed. */
-export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number }
+export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number; readonly scaleRounding?: ScaleRounding }
 
 /** A matrix in 4 bits, in the order of files, in the backend's memory. */
-export const packMatrix = (backend: Backend, values: Values, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize }: Packing): QuantizedMatrix =>
-  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+export const packMatrix = (backend: Backend, values: Values, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing): QuantizedMatrix =>
+  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding });
 
 /** Gives back the arrays of a matrix. */
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
