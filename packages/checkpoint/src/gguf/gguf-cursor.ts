@@ -71,7 +71,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     u64: (what) => narrow(view64(what)), i64: (what) => narrow(BigInt.asIntN(64, view64(what))),
     count,
     string(what, maxBytes) {
-      const length = count(`the length of ${what}`, Number.MAX_SAFE_INTEGER);
+      const prefix = take(8, `the length of ${what}`), length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32; // no bigint: there are hundreds of thousands of tokens and merges
       if (length > maxBytes) throw fail(`expected at most ${maxBytes} bytes for ${what}, got ${length}`);
       const offset = take(length, what);
       if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length); // several times faster, and nearly all tokens are

@@ -73,8 +73,8 @@ function readMetadata(cursor: GgufCursor, keyCount: number, fail: Fail): Map<str
     const bytes = length * smallestBytes(elementType, what, fail);
     if (bytes > cursor.remaining) throw fail(`expected at least ${bytes} bytes for ${what}, got ${cursor.remaining}`, { key, length });
     if ((elements += length) > MAX_ARRAY_ELEMENTS) throw fail(`expected at most ${MAX_ARRAY_ELEMENTS} elements in all metadata arrays, got more at ${printedName(key)}`);
-    const values: GgufScalar[] = [];
-    for (let j = 0; j < length; j++) values.push(readScalar(cursor, elementType, what, fail));
+    const values: GgufScalar[] = [], [, read] = scalarType(elementType, what, fail);
+    for (let j = 0; j < length; j++) values.push(read(cursor, what, fail));
     metadata.set(key, values);
   }
   return metadata;

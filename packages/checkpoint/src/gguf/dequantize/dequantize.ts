@@ -12,7 +12,7 @@ import { dequantizeQ6_K } from './q6-k.ts';
 import { dequantizeQ8_0 } from './q8-0.ts';
 import { dequantizeQ8_K } from './q8-k.ts';
 
-/** Fills `values` (whole blocks) from as many packed blocks, bit for bit as ggml's reference does. */
+/** Fills `values` (whole blocks) from as many packed blocks, bit for bit as ggml's reference does. The blocks begin at a multiple of four bytes of their buffer, and the machine is little-endian. */
 export type Dequantize = (blocks: Uint8Array, values: Float32Array) => void;
 
 /** The packed types whose values can be read. */
