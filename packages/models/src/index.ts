@@ -15,4 +15,4 @@ export type { Quantization } from './weights/quantization.ts';
 export { quantizeOn } from './weights/quantization.ts';
 export type { Values } from './weights/read-values.ts';
 export type { WeightSource } from './weights/weight-source.ts';
-export { withSavedWeights, type SavedWeights, type WeightFiles } from './weights/with-saved-weights.ts';
+export { configWithSavedWeights, withSavedWeights, type SavedWeights, type WeightFiles } from './weights/with-saved-weights.ts';

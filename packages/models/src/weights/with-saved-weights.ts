@@ -1,4 +1,4 @@
-import { hfConfigOf, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
+import { hfConfigOf, type Checkpoint, type CheckpointConfig, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
 import { describeModel } from '../describe-model.ts';
 import { familyOf } from '../families/index.ts';
@@ -23,15 +23,25 @@ export interface SavedWeights {
  * @throws QdyloraError UNSUPPORTED for a linear layer, which would have to be packed; BAD_ADAPTER for weights that the model does not have, or of other shapes
  */
 export function withSavedWeights<F extends WeightFiles>(files: F, saved: SavedWeights): Pick<F, 'name' | 'tensors' | 'config'> {
-  const { name: where, config } = files, { names } = familyOf(config.modelType, where), head = `${names.head}.weight`, embedding = `${names.embedding}.weight`;
-  const wasTied = familyOf(config.modelType, where).readConfig(config).tiedHead, isTied = wasTied && !unties(saved, [head, embedding]);
+  const { name, config } = files, { names } = familyOf(config.modelType, name), head = `${names.head}.weight`, own = configWithSavedWeights(files, saved);
+  const isTied = (of: CheckpointConfig): boolean => familyOf(of.modelType, name).readConfig(of).tiedHead, tensors = new Map([...files.tensors, ...saved.tensors]);
+  if (isTied(own)) tensors.delete(head);
+  else if (isTied(config) && !tensors.has(head)) tensors.set(head, files.tensors.get(storedName(`${names.embedding}.weight`, names.base, files))!);
+  return { name, tensors, config: own };
+}
+
+/**
+ * What such a model's config says, for who has no weights: the tie and the vocabulary.
+ *
+ * @throws QdyloraError as `withSavedWeights` does
+ */
+export function configWithSavedWeights({ name: where, config }: Pick<WeightFiles, 'name' | 'config'>, saved: SavedWeights): CheckpointConfig {
+  const family = familyOf(config.modelType, where), head = `${family.names.head}.weight`, embedding = `${family.names.embedding}.weight`;
+  const isTied = family.readConfig(config).tiedHead && !unties(saved, [head, embedding]);
   const rows = saved.tensors.get(embedding)?.shape[0] ?? saved.tensors.get(head)?.shape[0];
   const raw = { ...config.raw, tie_word_embeddings: isTied, ...(rows !== undefined && { vocab_size: rows }) };
   checkSaved(where, raw, saved, isTied ? head : null);
-  const tensors = new Map([...files.tensors, ...saved.tensors]);
-  if (isTied) tensors.delete(head);
-  else if (wasTied && !tensors.has(head)) tensors.set(head, files.tensors.get(storedName(embedding, names.base, files))!);
-  return { name: where, tensors, config: hfConfigOf(config.path, raw, config.rope.factors) };
+  return hfConfigOf(config.path, raw, config.rope.factors);
 }
 
 /** PEFT trains a copy of a listed module, and the other end of the tie keeps the base's weight. */

@@ -1,10 +1,17 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { openSafetensors, writePeftAdapter, writeSafetensors } from '@qdylora/checkpoint';
 import { loadAddon } from '@qdylora/cpu-kernels';
 import { describeModel } from '@qdylora/models';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { temporaryPlace, TINY_CONFIG } from '../../test/tiny-model.ts';
+import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
+import { givenByOptions } from '../config/given-values.ts';
+import { prepareRun } from './prepare-run.ts';
+import { forecastMemory } from './stages/forecast-memory.ts';
+import { openRun } from './stages/open-run.ts';
+import { openSource } from './stages/open-source.ts';
+import { readAdapter } from './stages/read-adapter.ts';
 import { planMemory, type MemoryPlan, type PlanMemoryOptions } from '../index.ts';
 
 const folder = temporaryPlace(), GIB = 2 ** 30;
@@ -25,6 +32,20 @@ const nf4Bytes = ([rows, columns]: readonly number[]): number => {
   const blocks = Math.ceil((rows! * columns!) / 64);
   return Math.ceil((rows! * columns!) / 2) + blocks + 4 * Math.ceil(blocks / 256);
 };
+
+/** An adapter of one layer that holds a bfloat16 embedding and a float32 head of `rows` rows whole, for the tiny model, which ties them. */
+async function adapterWithTables(path: string, rows: number): Promise<string> {
+  const file = `${path}.safetensors`, { hidden_size: hidden } = TINY_CONFIG;
+  writeSafetensors(file, [
+    { name: 'model.embed_tokens.weight', dtype: 'BF16', shape: [rows, hidden], bytes: new Uint8Array(2 * rows * hidden) }, { name: 'lm_head.weight', dtype: 'F32', shape: [rows, hidden], bytes: new Uint8Array(4 * rows * hidden) },
+  ]);
+  using tables = openSafetensors(file);
+  await writePeftAdapter(path, {
+    layers: [{ name: 'model.layers.0.self_attn.q_proj', a: new Float32Array(4 * hidden).fill(0.1), b: new Float32Array(hidden * 4) }], rank: 4, alpha: 8, targetModules: ['q_proj'],
+    saved: tables.tensors, modulesToSave: ['embed_tokens', 'lm_head'],
+  });
+  return path;
+}
 
 describe('a plan from config.json alone', () => {
   it.each(Object.keys(PAPER))('of %s has weights, adapter, gradients and states that the formulas give', async (name) => {
@@ -87,6 +108,20 @@ describe('a plan from config.json alone', () => {
     const loaded = loadAddon();
     skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
     expect(partOf(await planMemory({ model: configFile('llama-7b'), backend: 'cpu', numThreads: 2 }), 'workspaces of kernels')).toBeGreaterThan(2 ** 20);
+  });
+
+  it.each([{ quantization: 'none' }, { quantization: 'nf4' }] as const)('counts weights that an adapter holds whole as the run has them: untied, of a grown vocabulary, each in the type that it is stored in (%o)', async ({ quantization }) => {
+    const place = folder.in(`whole-${quantization}`), model = writeTinyModel(`${place}-model`), adapter = await adapterWithTables(`${place}-adapter`, 120), plain = await planMemory({ model, backend: 'host', quantization });
+    const options = { model, adapter, backend: 'host', quantization, dataset: writeTinyRows(`${place}.jsonl`), outputDir: `${place}-run` } as const, plan = await planMemory(options), asked = prepareRun(givenByOptions(options));
+    const source = await openSource(asked, { saved: readAdapter(adapter).saved });
+    using opened = await openRun(asked, source, { openTokenizer: source.openTokenizer, choice: 'host', warn: () => {} });
+    const { model: own, adapted } = opened.run, tables = (120 - 104) * 16 + 120 * 16;
+    expect([plan.parameterCount, plan.trainableCount]).toEqual([own.parameterCount, adapted!.report.trainableCount]);
+    expect(plan.parameterCount).toBe(plain.parameterCount + tables);
+    expect(partOf(plan, 'base weights') + partOf(plan, 'adapter')).toBe(own.backend.memory.usage().liveBytes);
+    const forecast = await forecastMemory(opened.config, opened, { dryBackend: opened.chosen.dry!, model: source.config.raw, marks: [] });
+    expect(forecast.parts.find(({ part }) => part === 'base weights')!.bytes).toBe(partOf(plan, 'base weights'));
+    await expect(planMemory({ ...options, model: configFile('llama-7b') })).rejects.toThrow(/of the adapter, got/);
   });
 
   it('refuses what training would refuse: a family that is not known, a packing that is not read, a key that is not one', async () => {

@@ -21,6 +21,8 @@ export interface DryRunOptions {
   readonly model: Readonly<Record<string, unknown>>;
   /** How the checkpoint stores its tables and matrices. */
   readonly dtype: 'f32' | 'bf16';
+  /** Those of another type, by name. */
+  readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
   /** The micro batches of each step of which no other is known to need more. */
   readonly steps: readonly (readonly TokenBatch[])[];
   /** Rows that are judged; none: nothing is held out. */
@@ -51,10 +53,10 @@ const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, steps, heldOut, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, dtypes, steps, heldOut, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
-  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, mostLayers });
+  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, ...(!isFull && { dtypes }), mostLayers });
   memory.begin(PARTS.adapter);
   const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());

@@ -34,9 +34,9 @@ export interface ForecastOptions {
  * @throws QdyloraError as `dryRun` does
  */
 export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
-  const dtype = run.model.parameters().some(({ view }) => view.dtype === 'bf16') ? 'bf16' : 'f32';
+  const dtypes = new Map(run.model.parameters().map(({ name, view }) => [name, view.dtype === 'bf16' ? 'bf16' as const : 'f32' as const])), dtype = [...dtypes.values()].includes('bf16') ? 'bf16' : 'f32';
   const steps = await disposing(dryBackend(), (backend) => largestSteps(config, { run, data }, backend));
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, steps, heldOut: judgedFirst(data.heldOut), recompute }));
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, dtypes, steps, heldOut: judgedFirst(data.heldOut), recompute }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);

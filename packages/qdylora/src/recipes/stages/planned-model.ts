@@ -1,29 +1,45 @@
-import { openCheckpoint, readHfConfig, type CheckpointConfig } from '@qdylora/checkpoint';
-import { familyOf } from '@qdylora/models';
+import { openCheckpoint, openSavedWeights, readHfConfig, type CheckpointConfig } from '@qdylora/checkpoint';
+import { configWithSavedWeights, familyOf } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
 import { localConfig, type LocalModelOptions } from './local-model.ts';
+import { readAdapter, type AdapterSaved } from './read-adapter.ts';
 
 /** A model that is planned for: what its config says, and how its tables will lie in memory. */
-export interface PlannedModel { readonly config: CheckpointConfig; readonly dtype: 'f32' | 'bf16' }
+export interface PlannedModel {
+  readonly config: CheckpointConfig;
+  readonly dtype: 'f32' | 'bf16';
+  /** Of weights that the adapter holds whole, by name. */
+  readonly dtypes: ReadonlyMap<string, 'f32' | 'bf16'>;
+}
 
 /**
- * Reads what a plan needs of a model: `config.json` alone, be it of a folder, a file of its own, or one of the hub; of a .safetensors or .gguf file its header.
+ * Reads what a plan needs of a model: `config.json` alone, be it of a folder, a file of its own, or one of the hub; of a .safetensors or .gguf file its header. An adapter that the run
+ * starts from is looked at for weights that stand in place of the base's.
  *
- * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG
+ * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG, BAD_ADAPTER
  */
-export async function plannedModel({ model, init }: Pick<RunConfig, 'model' | 'init'>, hub: LocalModelOptions = {}): Promise<PlannedModel> {
+export async function plannedModel({ model, init, adapter }: Pick<RunConfig, 'model' | 'init' | 'adapter'>, hub: LocalModelOptions = {}): Promise<PlannedModel> {
   const path = init ?? (model && await localConfig(model, hub));
   if (!path) throw missingKey('model', 'Name the base model: --model path/to/config.json.');
   const planned = path.endsWith('.json') ? ofConfig(readHfConfig(path)) : await ofWeights(path);
   familyOf(planned.config.modelType, path).readConfig(planned.config);
-  return planned;
+  const saved = adapter ? readAdapter(adapter).saved : null;
+  return saved ? withSaved(planned, saved) : planned;
 }
 
+function withSaved({ config, dtype }: PlannedModel, saved: AdapterSaved): PlannedModel {
+  using own = openSavedWeights(saved.folder);
+  const { tensors } = own, dtypes = new Map([...tensors].map(([name, tensor]) => [name, tensor.dtype === 'BF16' ? 'bf16' as const : 'f32' as const]));
+  return { config: configWithSavedWeights({ name: config.path, config }, { ...saved, tensors }), dtype, dtypes };
+}
+
+const NONE: PlannedModel['dtypes'] = new Map();
+
 /** bfloat16 stays as it is stored; everything else becomes float32 when it is loaded. */
-const ofConfig = (config: CheckpointConfig): PlannedModel => ({ config, dtype: config.dtype === 'bfloat16' ? 'bf16' : 'f32' });
+const ofConfig = (config: CheckpointConfig): PlannedModel => ({ config, dtype: config.dtype === 'bfloat16' ? 'bf16' : 'f32', dtypes: NONE });
 
 async function ofWeights(path: string): Promise<PlannedModel> {
   using checkpoint = await openCheckpoint(path);
-  return { config: checkpoint.config, dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2) ? 'bf16' : 'f32' };
+  return { config: checkpoint.config, dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2) ? 'bf16' : 'f32', dtypes: NONE };
 }
