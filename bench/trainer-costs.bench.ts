@@ -1,9 +1,9 @@
 /**
  * What the trainer's promises cost, against a plain QLoRA step (r = 64, all linear layers, NF4 with double quantization) of the same model in the same run.
  *
- *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--scratch folder]
+ *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|states|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--scratch folder]
  *
- * ranks: every way to draw ranks (`--all`: also schedule `all`), the same tokens in turn, step by step; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
+ * ranks: every way to draw ranks (`--all`: also schedule `all`), the same tokens in turn, step by step; states: AdamW with 8-bit states against 32-bit ones; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
  * events: log, TensorBoard and a reader, as the share of a run's wall time that lies outside of its steps. Each part checks first that what it times is right.
  */
 import { closeSync, fsyncSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -80,6 +80,21 @@ async function benchRanks(model: CausalLm): Promise<void> {
   modes.forEach(([name, microBatches], i) => { console.log(ratioLine(`${microBatches === 1 ? '1 micro batch, ' : '2 micro batches, '}${name}`, seconds[i]!, seconds[microBatches - 1]!)); });
 }
 
+async function benchStates(model: CausalLm): Promise<void> {
+  const plain = runner(model, adamw), small = runner(model, (parameters) => createOptimizer('adamw_8bit', parameters, { learningRate: 1e-4 })), own: number[] = [], other: number[] = [];
+  for (let at = -1; at < STEPS; at++) {
+    const batch = batchOf(model, at), took: number[] = [];
+    for (const { step } of [plain, small]) took.push(await timed(async () => { if (!Number.isFinite(await step(at + 1, [batch], null))) throw new Error('expected a finite loss'); }));
+    if (at >= 0) { other.push(took[0]!); own.push(took[1]!); }
+  }
+  const [wide, narrow] = [plain, small].map(({ optimizer }) => optimizer.ledger().residentBytes) as [number, number];
+  if (narrow > 0.3 * wide) throw new Error(`expected states of about a quarter, got ${narrow} of ${wide} bytes`);
+  console.log(`\nstates: ${(narrow / 1e6).toFixed(0)} MB in 8 bits, ${(wide / 1e6).toFixed(0)} MB in 32`);
+  console.log(ratioLine('adamw_8bit against adamw_32bit', own, other));
+  plain.optimizer.dispose();
+  small.optimizer.dispose();
+}
+
 async function benchPaging(model: CausalLm): Promise<void> {
   const plain = runner(model, adamw), stateBytes = 2 * 4 * plain.adapted.report.trainableCount;
   const paged = runner(model, (parameters) => createOptimizer('paged_adamw_32bit', parameters, { learningRate: 1e-4, paging: { budgetBytes: stateBytes / 2, folder: values.scratch!, reserve: fileReserver() } }));
@@ -153,6 +168,7 @@ console.log(`${values.model}, ${backend.name} ${backend.level}, ${values.threads
   using checkpoint = await openCheckpoint(values.model!);
   const model = await buildModel(checkpoint, { backend }), wants = (part: string): boolean => !values.only || values.only === part;
   if (wants('ranks')) await benchRanks(model);
+  if (wants('states')) await benchStates(model);
   if (wants('paging')) await benchPaging(model);
   if (wants('save')) await benchSave(model);
 }
