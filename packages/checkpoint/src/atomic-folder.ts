@@ -91,6 +91,8 @@ export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): 
 export interface CleanOrphansOptions {
   /** Leftovers of a living process are kept when they changed at or after this time, in milliseconds since 1970. Default: when this process began. */
   readonly startedAt?: number;
+  /** Nobody else writes here, by a lock that the caller holds: every leftover goes, also where its process' number has been given to another one since. */
+  readonly isAlone?: boolean;
   readonly fs?: FileSystem;
 }
 
@@ -105,20 +107,20 @@ export interface CleanedOrphans { readonly removed: readonly string[]; readonly 
  *
  * @throws QdyloraError WRITE_FAILED where the folder cannot be read or changed
  */
-export function cleanOrphans(parent: string, { startedAt = Date.now() - process.uptime() * 1000, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {}): CleanedOrphans {
+export function cleanOrphans(parent: string, { startedAt = Date.now() - process.uptime() * 1000, isAlone = false, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {}): CleanedOrphans {
   const removed: string[] = [], restored: string[] = [];
   try {
-    clean(parent, { startedAt, fs }, { removed, restored });
+    clean(parent, { startedAt, isAlone, fs }, { removed, restored });
   } catch (cause) {
     throw writeFailed(parent, cause);
   }
   return { removed, restored };
 }
 
-function clean(parent: string, { startedAt, fs }: Required<CleanOrphansOptions>, { removed, restored }: { readonly removed: string[]; readonly restored: string[] }): void {
+function clean(parent: string, { startedAt, isAlone, fs }: Required<CleanOrphansOptions>, { removed, restored }: { readonly removed: string[]; readonly restored: string[] }): void {
   for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
     const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [], path = join(parent, name);
-    if (!target || !isAbandoned(Number(pid), path, startedAt, fs)) continue;
+    if (!target || !(isAlone || isAbandoned(Number(pid), path, startedAt, fs))) continue;
     if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
       fs.renameSync(path, join(parent, target));
       restored.push(target);

@@ -49,8 +49,8 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
   return {
     get newest() { return newest; },
     begin(parts, resume) {
-      cleanOrphans(folder, { fs });
-      cleanOrphans(checkpoints, { fs });
+      cleanOrphans(folder, { isAlone: true, fs });
+      cleanOrphans(checkpoints, { isAlone: true, fs });
       const warnings = lock.tookOver ? [{ code: 'STALE_LOCK' as WarningCode, message: lock.tookOver }] : [];
       const path = chooseStart({ checkpoints, resume, fs }, (message) => warnings.push({ code: 'DAMAGED_CHECKPOINT', message }));
       const progress = path ? resumeState(path, parts) : freshProgress();

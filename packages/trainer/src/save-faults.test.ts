@@ -126,6 +126,15 @@ describe('saves that are disturbed', () => {
     }
   });
 
+  it('by a kill leave nothing for good, also where another process has the number of the killed one by now: the lock says that nobody else writes there', () => {
+    const memory = disk(), living = process.ppid, left = [`${checkpoints}/step-9.tmp-${living}-0123456789ab`, `${folder}/adapter.tmp-${living}-0123456789ab`];
+    for (const path of left) memory.fs.mkdirSync(path, { recursive: true });
+    const keeper = openKeeper({ folder, fs: memory.fs });
+    keeper.begin({ backend, optimizer, identity: {} }, 'latest');
+    keeper.close();
+    expect(left.map((path) => memory.fs.existsSync(path))).toEqual([false, false]);
+  });
+
   it('in a folder that cannot be read do not begin anew', async () => {
     const memory = disk();
     await saveAll(memory);
