@@ -1,9 +1,9 @@
 /**
  * What the trainer's promises cost, against a plain QLoRA step (r = 64, all linear layers, NF4 with double quantization) of the same model in the same run.
  *
- *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|states|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--scratch folder]
+ *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|states|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--modes regexp] [--scratch folder]
  *
- * ranks: every way to draw ranks (`--all`: also schedule `all`), the same tokens in turn, step by step; states: AdamW with 8-bit states against 32-bit ones; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
+ * ranks: every way to draw ranks (`--all`: also schedule `all`; `--modes`: those whose names fit), the same tokens in turn, step by step; states: AdamW with 8-bit states against 32-bit ones; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
  * events: log, TensorBoard and a reader, as the share of a run's wall time that lies outside of its steps. Each part checks first that what it times is right.
  */
 import { closeSync, fsyncSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -21,7 +21,7 @@ import { finetune } from 'qdylora';
 const { values } = parseArgs({
   options: {
     model: { type: 'string' }, only: { type: 'string' }, steps: { type: 'string', default: '7' }, 'micro-batch': { type: 'string', default: '4' }, seq: { type: 'string', default: '256' }, threads: { type: 'string', default: '2' },
-    all: { type: 'boolean', default: false }, 'compute-dtype': { type: 'string', default: 'bf16' }, scratch: { type: 'string', default: tmpdir() },
+    all: { type: 'boolean', default: false }, modes: { type: 'string', default: '' }, 'compute-dtype': { type: 'string', default: 'bf16' }, scratch: { type: 'string', default: tmpdir() },
   },
 });
 const RANKS = [1, 2, 4, 8, 16, 32, 64], STEPS = Number(values.steps), ROWS = Number(values['micro-batch']), LENGTH = Number(values.seq), computeDtype = values['compute-dtype'] as 'f32' | 'bf16';
@@ -61,13 +61,13 @@ const QLORA = 'QLoRA at r = 64';
 
 async function benchRanks(model: CausalLm): Promise<void> {
   const { adapted, step } = runner(model, adamw), of = (options: Omit<RankSamplerOptions, 'seed'>): RankSampler => rankSampler(adapted.ranks, { seed: 3, ...options });
-  const modes: readonly (readonly [name: string, microBatches: 1 | 2, sampler: RankSampler | null])[] = [
+  const every: readonly (readonly [name: string, microBatches: 1 | 2, sampler: RankSampler | null])[] = [
     [QLORA, 1, null], [QLORA, 2, null], ['one, uniform', 1, of({ schedule: 'one' })], ['one, geometric', 1, of({ schedule: 'one', distribution: 'geometric' })], ['one, tail_heavy', 1, of({ schedule: 'one', distribution: 'tail_heavy' })],
     ['each, 2 segments', 1, of({ schedule: 'each' })], ['stratified, 2 segments', 1, of({ schedule: 'stratified' })], [`stratified, ${ROWS} segments`, 1, of({ schedule: 'stratified', segments: ROWS })],
     ['sandwich, 2 segments', 1, of({ schedule: 'sandwich' })], ['sandwich, weights by rank', 1, of({ schedule: 'sandwich', lossWeights: RANKS.map((rank) => 1 / rank) })],
     ['sandwich, uncut: in turns', 1, of({ schedule: 'sandwich', segments: 1 })], ['each', 2, of({ schedule: 'each' })], ['stratified', 2, of({ schedule: 'stratified' })], ['sandwich (the default)', 2, of({ schedule: 'sandwich' })],
     ...(values.all ? [['all: every rank on every token', 1, of({ schedule: 'all' })] as const] : []),
-  ];
+  ], modes = every.filter(([name]) => name === QLORA || new RegExp(values.modes!).test(name));
   const seconds = modes.map((): number[] => []);
   for (let at = -1; at < STEPS; at++) { // the first round makes room
     for (const [i, [, microBatches, sampler]] of modes.entries()) {
