@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32View, float16Array, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
+  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32View, float16Array, float32FromFloat16, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
 } from './index.ts';
 import { seededNumbers, withStrides, randomF32 } from '@qdylora/testing';
 
@@ -11,6 +11,7 @@ describe('bfloat16 and float16', () => {
   });
   test('every float16 survives the way to float32 and back', () => {
     for (let h = 0; h < 65536; h++) if (!Number.isNaN(fromFloat16(h))) expect(toFloat16(fromFloat16(h))).toBe(h);
+    expect(float32FromFloat16(Uint16Array.from({ length: 65536 }, (_, h) => h))).toEqual(Float32Array.from({ length: 65536 }, (_, h) => fromFloat16(h)));
   });
   test('no other float16 or bfloat16 is nearer than the chosen one', () => {
     fc.assert(fc.property(fc.float({ noNaN: true, noDefaultInfinity: true, min: -60000, max: 60000 }), (x) => {

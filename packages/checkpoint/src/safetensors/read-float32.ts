@@ -1,4 +1,4 @@
-import { fromFloat16, QdyloraError } from '@qdylora/contract';
+import { float32FromFloat16, QdyloraError } from '@qdylora/contract';
 
 /** Dtypes that `readFloat32` takes. */
 export const FLOAT_DTYPES = ['F32', 'F16', 'BF16', 'F64'] as const;
@@ -28,8 +28,7 @@ interface Widening { readonly bytes: number; convert(piece: ArrayBuffer, length:
 
 const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
   ['F16', { bytes: 2, convert(piece, length, values, at) {
-    const halves = new Uint16Array(piece, 0, length);
-    for (let i = 0; i < length; i++) values[at + i] = fromFloat16(halves[i]!);
+    float32FromFloat16(new Uint16Array(piece, 0, length), values.subarray(at, at + length));
   } }],
   ['BF16', { bytes: 2, convert(piece, length, values, at) {
     const halves = new Uint16Array(piece, 0, length), bits = new Uint32Array(values.buffer, values.byteOffset + at * 4, length);
