@@ -26,7 +26,7 @@
       ],
       'dependencies': ['level_generic'],
       'conditions': [
-        ['with_avx2==1', { 'dependencies': ['level_avx2', 'level_avx2w16'] }],
+        ['with_avx2==1', { 'dependencies': ['level_avx2', 'level_avx2w16', 'level_avx2_tiles'] }],
         ['with_avx512==1', { 'dependencies': ['level_avx512'] }],
         ['with_avx512_bf16==1', { 'dependencies': ['level_avx512_bf16'] }],
         ['with_amx_bf16==1', { 'dependencies': ['level_amx_bf16'] }]
@@ -47,6 +47,11 @@
       {
         'target_name': 'level_avx2w16', 'type': 'static_library', 'includes': ['level.gypi'],
         'sources': ['<!@(node ../scripts/list-level-sources.mjs avx2w16)'],
+        'cflags_cc': ['<@(avx2_flags)'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx2_flags)'] }
+      },
+      {
+        'target_name': 'level_avx2_tiles', 'type': 'static_library', 'includes': ['level.gypi'],
+        'sources': ['<!@(node ../scripts/list-level-sources.mjs avx2_tiles)'],
         'cflags_cc': ['<@(avx2_flags)'], 'xcode_settings': { 'OTHER_CPLUSPLUSFLAGS': ['<@(avx2_flags)'] }
       }
     ] }],

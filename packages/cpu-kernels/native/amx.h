@@ -9,8 +9,7 @@ namespace qdylora::QD_LEVEL {
 constexpr Size AMX_ROWS = 16, AMX_WORDS = 16;
 
 #if defined(__AMX_BF16__)
-constexpr bool AMX_TILES = true;
-
+#define QD_TILES
 // A thread's tiles are its own: they are set up when it begins a product and given back when it ends, so that a switch of threads has nothing to save.
 class TileRegisters {
  public:
@@ -27,6 +26,52 @@ class TileRegisters {
 
 // The intrinsics do not say that they read or write memory.
 #define QD_TILE_FENCE asm volatile("" ::: "memory")
+#define QD_TILE(name) _tile_##name
+#elif defined(QD_EMULATES_TILES)
+#define QD_TILES
+// The same in memory, for tests on machines without tiles. What would be a fault there is one here: tiles that no TileRegisters has set up.
+struct EmulatedTiles { bool areSetUp; float tile[8][AMX_ROWS][AMX_WORDS]; };
+inline thread_local EmulatedTiles emulated{};
+
+class TileRegisters {
+ public:
+  QD_INLINE TileRegisters() { emulated.areSetUp = true; }
+  QD_INLINE ~TileRegisters() { emulated.areSetUp = false; }
+  TileRegisters(const TileRegisters&) = delete;
+};
+
+QD_INLINE float* emulatedRow(int tile, Size row) {
+  if (!emulated.areSetUp) __builtin_trap();
+  return emulated.tile[tile][row];
+}
+QD_INLINE void emulated_zero(int tile) {
+  for (Size r = 0; r < AMX_ROWS; r++) store(emulatedRow(tile, r), F32x{});
+}
+QD_INLINE void emulated_loadd(int tile, const void* from, Size stride) {
+  for (Size r = 0; r < AMX_ROWS; r++) __builtin_memcpy(emulatedRow(tile, r), static_cast<const char*>(from) + r * stride, 64);
+}
+QD_INLINE void emulated_stream_loadd(int tile, const void* from, Size stride) { emulated_loadd(tile, from, stride); }
+QD_INLINE void emulated_stored(int tile, void* to, Size stride) {
+  for (Size r = 0; r < AMX_ROWS; r++) __builtin_memcpy(static_cast<char*>(to) + r * stride, emulatedRow(tile, r), 64);
+}
+// The even and the odd steps of the depth are summed apart, then together, then added to C (Intel's manual, TDPBF16PS).
+QD_INLINE void emulated_dpbf16ps(int c, int a, int b) {
+  for (Size r = 0; r < AMX_ROWS; r++) {
+    F32x even{}, odd{};
+    for (Size k = 0; k < AMX_WORDS; k++) {
+      const I32x left = allI32(__builtin_bit_cast(std::int32_t, emulatedRow(a, r)[k])), right = loadI32(emulatedRow(b, k));
+      even = fma(asF32(left << 16), asF32(right << 16), even);
+      odd = fma(asF32(left & -65536), asF32(right & -65536), odd);
+    }
+    store(emulatedRow(c, r), load(emulatedRow(c, r)) + (even + odd));
+  }
+}
+#define QD_TILE_FENCE
+#define QD_TILE(name) emulated_##name
+#endif
+
+#if defined(QD_TILES)
+constexpr bool AMX_TILES = true;
 
 // One or two tiles of an operand, in bytes: how far apart its rows, the two tiles, and the next 32 steps of the depth are.
 struct TileOperand { const void* at; Size row, second, step; };
@@ -34,41 +79,41 @@ QD_INLINE const char* bytesFrom(const void* at, Size bytes) { return static_cast
 
 // Tiles 0 … 3 hold HIGH × WIDE sums by rows, 4 and 5 the left operand, 6 and 7 the right one.
 template <int HIGH, int WIDE> QD_INLINE void clearTiles() {
-  _tile_zero(0);
-  if (WIDE == 2) _tile_zero(1);
-  if (HIGH == 2) _tile_zero(2);
-  if (HIGH == 2 && WIDE == 2) _tile_zero(3);
+  QD_TILE(zero)(0);
+  if (WIDE == 2) QD_TILE(zero)(1);
+  if (HIGH == 2) QD_TILE(zero)(2);
+  if (HIGH == 2 && WIDE == 2) QD_TILE(zero)(3);
 }
 // `below`: bytes between the rows 0 and 16, `row`: between two rows. All 0 repeats one row.
 template <int HIGH, int WIDE> QD_INLINE void loadTiles(const float* c, Size row, Size below) {
-  _tile_loadd(0, c, row);
-  if (WIDE == 2) _tile_loadd(1, c + 16, row);
-  if (HIGH == 2) _tile_loadd(2, bytesFrom(c, below), row);
-  if (HIGH == 2 && WIDE == 2) _tile_loadd(3, bytesFrom(c + 16, below), row);
+  QD_TILE(loadd)(0, c, row);
+  if (WIDE == 2) QD_TILE(loadd)(1, c + 16, row);
+  if (HIGH == 2) QD_TILE(loadd)(2, bytesFrom(c, below), row);
+  if (HIGH == 2 && WIDE == 2) QD_TILE(loadd)(3, bytesFrom(c + 16, below), row);
 }
 template <int HIGH, int WIDE> QD_INLINE void storeTiles(float* c, Size row) {
   char *low = reinterpret_cast<char*>(c) + AMX_ROWS * row;
-  _tile_stored(0, c, row);
-  if (WIDE == 2) _tile_stored(1, c + 16, row);
-  if (HIGH == 2) _tile_stored(2, low, row);
-  if (HIGH == 2 && WIDE == 2) _tile_stored(3, low + 64, row);
+  QD_TILE(stored)(0, c, row);
+  if (WIDE == 2) QD_TILE(stored)(1, c + 16, row);
+  if (HIGH == 2) QD_TILE(stored)(2, low, row);
+  if (HIGH == 2 && WIDE == 2) QD_TILE(stored)(3, low + 64, row);
 }
 // `words`: of the depth, a multiple of 16. The left operand is read past the first level where `STREAM`, so that the right one stays there. `each` is called before every 32 steps.
 template <int HIGH, int WIDE, bool STREAM, class Each> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words, const Each& each) {
   const char *a = bytesFrom(left.at, 0), *b = bytesFrom(right.at, 0);
   for (; words > 0; words -= AMX_WORDS, a += left.step, b += right.step) {
     each();
-    _tile_loadd(6, b, right.row);
-    if (WIDE == 2) _tile_loadd(7, b + right.second, right.row);
-    if (STREAM) _tile_stream_loadd(4, a, left.row);
-    else _tile_loadd(4, a, left.row);
-    _tile_dpbf16ps(0, 4, 6);
-    if (WIDE == 2) _tile_dpbf16ps(1, 4, 7);
+    QD_TILE(loadd)(6, b, right.row);
+    if (WIDE == 2) QD_TILE(loadd)(7, b + right.second, right.row);
+    if (STREAM) QD_TILE(stream_loadd)(4, a, left.row);
+    else QD_TILE(loadd)(4, a, left.row);
+    QD_TILE(dpbf16ps)(0, 4, 6);
+    if (WIDE == 2) QD_TILE(dpbf16ps)(1, 4, 7);
     if (HIGH == 2) {
-      if (STREAM) _tile_stream_loadd(5, a + left.second, left.row);
-      else _tile_loadd(5, a + left.second, left.row);
-      _tile_dpbf16ps(2, 5, 6);
-      if (WIDE == 2) _tile_dpbf16ps(3, 5, 7);
+      if (STREAM) QD_TILE(stream_loadd)(5, a + left.second, left.row);
+      else QD_TILE(loadd)(5, a + left.second, left.row);
+      QD_TILE(dpbf16ps)(2, 5, 6);
+      if (WIDE == 2) QD_TILE(dpbf16ps)(3, 5, 7);
     }
   }
 }

@@ -69,7 +69,7 @@ void missingFeatures(const char* level, char* text) {
   note(text, p.fma, "FMA");
   note(text, p.f16c, "F16C");
   note(text, p.ymmState, "256-bit register state");
-  if (std::strncmp(level, "avx512", 6) && std::strcmp(level, "amx_bf16")) return;  // avx2, and avx2w16 = the same instructions at twice the width
+  if (std::strncmp(level, "avx512", 6) && std::strcmp(level, "amx_bf16")) return;  // avx2, and those of tests: the same instructions
   note(text, p.avx512f, "AVX-512F");
   note(text, p.avx512bw, "AVX-512BW");
   note(text, p.avx512vl, "AVX-512VL");

@@ -43,6 +43,12 @@ QD_INLINE F32x all(float x) {
 QD_INLINE I32x allI32(std::int32_t x) { return x - I32x{}; }
 
 // The first n lanes (0 ≤ n ≤ WIDTH) from memory, the others 0; nothing past them is read.
+#if defined(__AVX512F__) && QD_WIDTH == 16
+// The mask of the first n lanes; of all where n ≥ WIDTH.
+QD_INLINE __mmask16 firstLanes(std::size_t n) { return n >= WIDTH ? 0xffff : static_cast<__mmask16>((1u << n) - 1); }
+QD_INLINE F32x loadFirst(const float* p, int n) { return (F32x)_mm512_maskz_loadu_ps(firstLanes(static_cast<std::size_t>(n)), p); }
+QD_INLINE void storeFirst(float* p, F32x v, int n) { _mm512_mask_storeu_ps(p, firstLanes(static_cast<std::size_t>(n)), (__m512)v); }
+#else
 QD_INLINE F32x loadFirst(const float* p, int n) {
   if (n >= WIDTH) return load(p);
   F32x v{};
@@ -53,10 +59,6 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
   if (n >= WIDTH) { store(p, v); return; }
   for (int i = 0; i < n; i++) p[i] = v[i];
 }
-
-#if defined(__AVX512F__) && QD_WIDTH == 16
-// The mask of the first n lanes; of all where n ≥ WIDTH.
-QD_INLINE __mmask16 firstLanes(std::size_t n) { return n >= WIDTH ? 0xffff : static_cast<__mmask16>((1u << n) - 1); }
 #endif
 
 QD_INLINE void copyFloats(const float* from, float* to, std::size_t n) {

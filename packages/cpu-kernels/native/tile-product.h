@@ -58,7 +58,7 @@ constexpr int TILE_ROWS = 8;
 constexpr int TILE_ROWS = 6;
 #endif
 
-#if defined(__AMX_BF16__)
+#if defined(QD_TILES)
 template <int HIGH, int WIDE, Sums START>
 __attribute__((noinline)) void amxBlock(TileSums c, const TileOperand& a, const TileOperand& b, Size words) {
   QD_TILE_FENCE;
@@ -96,7 +96,7 @@ void amxProduct(TileSums c, TileLeft<std::int32_t> a, TileRight<std::int32_t> b,
 // `cols` is a multiple of WIDTH. `factor`: what each column's old sum is multiplied by, for Sums::scale.
 template <Sums START, class Word>
 void tileProduct(TileSums c, TileLeft<Word> a, TileRight<Word> b, int rows, int cols, int depth, const float* factor = nullptr) {
-#if defined(__AMX_BF16__)
+#if defined(QD_TILES)
   if constexpr (!__is_same(Word, float)) return amxProduct<START>(c, a, b, rows, cols, depth, factor);
 #endif
   int j = 0;

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-/** Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16, and of pairs of bf16 numbers, with AVX2 instructions. Best last. */
-export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2: 8, avx512: 16, avx512_bf16: 16, amx_bf16: 16 };
+/** Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16, and of pairs of bf16 numbers, with AVX2 instructions, `avx2_tiles` the code of tiles. Best last. */
+export const LEVEL_WIDTHS = { generic: 4, avx2w16: 16, avx2_tiles: 16, avx2: 8, avx512: 16, avx512_bf16: 16, amx_bf16: 16 };
 
 /** The sources that are compiled per level: kernels/<op>/*.cpp and native/per-level/*.cpp. */
 export function kernelSources(root) {
@@ -25,7 +25,7 @@ export function writeLevelSources(root, levels) {
   for (const level of levels) {
     const folder = join(generated, level);
     mkdirSync(folder, { recursive: true });
-    const head = `#define QD_LEVEL ${level}\n#define QD_WIDTH ${LEVEL_WIDTHS[level]}\n`;
+    const head = `#define QD_LEVEL ${level}\n#define QD_WIDTH ${LEVEL_WIDTHS[level]}\n${level === 'avx2_tiles' ? '#define QD_EMULATES_TILES\n' : ''}`;
     for (const source of sources) write(join(folder, source.split(/[\\/]/).pop()), `${head}#include "${relative(folder, source)}"\n`);
     write(join(folder, 'kernel-table.cpp'), `${head}#include "../../../../native/kernel.h"\nnamespace qdylora::${level} {\n${
       names.map((name) => `extern const KernelEntry ${name}Entry;`).join('\n')}\nextern const KernelEntry* const KERNELS[] = {${names.map((name) => `&${name}Entry`).join(', ')}};\n}\n`);

@@ -7,7 +7,7 @@ import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
 /** The levels that multiply bf16 numbers in pairs; the others compute attention in float32 whatever they are asked for. */
-const pairLevels = levels.filter(({ label }) => ['avx512_bf16', 'amx_bf16', 'avx2w16'].includes(label)), otherLevels = levels.filter((level) => !pairLevels.includes(level));
+const pairLevels = levels.filter(({ label }) => ['avx512_bf16', 'amx_bf16', 'avx2w16', 'avx2_tiles'].includes(label)), otherLevels = levels.filter((level) => !pairLevels.includes(level));
 const prefix = (sizes: readonly number[]): ArrayView<'i32'> => i32View([sizes.length + 1], sizes.reduce<number[]>((ends, size) => [...ends, ends.at(-1)! + size], [0]));
 
 interface Lengths { readonly queries: number; readonly keys: number }

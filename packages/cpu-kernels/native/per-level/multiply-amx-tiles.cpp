@@ -7,7 +7,7 @@
 
 namespace qdylora::QD_LEVEL {
 
-#if defined(__AMX_BF16__)
+#if defined(QD_TILES)
 namespace {
 
 constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
@@ -15,12 +15,11 @@ constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 // Part of a whole set of tiles, [rows][32] at `sums`, on its way into C.
 void addPart(const float* sums, Size rows, const TileTask& t) {
   for (Size n = 0; n < t.columns; n += WIDTH) {
-    const __mmask16 exist = firstLanes(t.columns - n);
-    const __m512 bias = t.start == Start::bias ? _mm512_maskz_loadu_ps(exist, t.bias + n) : _mm512_setzero_ps();
+    const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
+    const F32x bias = t.start == Start::bias ? loadFirst(t.bias + n, exist) : F32x{};
     for (Size r = 0; r < rows; r++) {
       float* to = t.c + r * t.stride + n;
-      const __m512 before = t.start == Start::add ? _mm512_maskz_loadu_ps(exist, to) : bias;
-      _mm512_mask_storeu_ps(to, exist, (__m512)load(sums + r * PANEL + n) + before);
+      storeFirst(to, load(sums + r * PANEL + n) + (t.start == Start::add ? loadFirst(to, exist) : bias), exist);
     }
   }
 }

@@ -6,7 +6,7 @@
 
 namespace qdylora::QD_LEVEL {
 
-#if defined(__AMX_BF16__)
+#if defined(QD_TILES)
 namespace {
 
 constexpr Size TILE_WORDS = AMX_ROWS * AMX_WORDS, STEPS = 2 * AMX_WORDS;
@@ -15,7 +15,7 @@ constexpr Size TILE_WORDS = AMX_ROWS * AMX_WORDS, STEPS = 2 * AMX_WORDS;
 QD_INLINE I32x readPairs(const float* row, Size count, float factor) {
   if (count == STEPS) return pairsToBf16(load(row) * factor, load(row + WIDTH) * factor);
   const Size low = smaller<Size>(WIDTH, count), high = count - low;
-  return pairsToBf16((F32x)_mm512_maskz_loadu_ps(firstLanes(low), row) * factor, (F32x)_mm512_maskz_loadu_ps(firstLanes(high), row + (high ? WIDTH : 0)) * factor);
+  return pairsToBf16(loadFirst(row, static_cast<int>(low)) * factor, loadFirst(row + (high ? WIDTH : 0), static_cast<int>(high)) * factor);
 }
 
 void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
@@ -36,8 +36,8 @@ void packColumnMajor(const Rows& a, const float* first, Size rows, Size depth, f
   const Size height = roundUp(rows, AMX_ROWS);
   for (Size k = 0; k < depth; k += STEPS) {
     for (Size g = 0; g < height; g += AMX_ROWS, out += TILE_WORDS) {
-      const __mmask16 exist = firstLanes(rows - g);
-      const auto read = [&](Size step) { return step < depth ? (F32x)_mm512_maskz_loadu_ps(exist, first + step * a.stride + g) * a.factor : F32x{}; };
+      const int exist = static_cast<int>(smaller<Size>(WIDTH, rows - g));
+      const auto read = [&](Size step) { return step < depth ? loadFirst(first + step * a.stride + g, exist) * a.factor : F32x{}; };
       I32x square[WIDTH];
 #pragma GCC unroll 16
       for (Size i = 0; i < AMX_WORDS; i++) square[i] = zipToBf16(read(k + 2 * i), read(k + 2 * i + 1));
