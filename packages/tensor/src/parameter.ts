@@ -15,13 +15,14 @@ export class Parameter implements Tensor {
 
   get needsGradient(): boolean { return this.gradient !== null; }
 
-  /** Makes room for the gradient in `memory` (contents undefined: clear it before use). */
-  makeTrainable(memory: Memory): void {
+  /** Makes room for the gradient in `memory` (contents undefined: clear it before use), unless `gradient` is to hold it, which stays the caller's to release. */
+  makeTrainable(memory: Memory, gradient?: ArrayView<'f32'>): void {
     if (this.gradient) return;
-    this.gradient = memory.allocate('f32', this.view.shape);
+    this.gradient = gradient ?? memory.allocate('f32', this.view.shape);
     memory.persist(this.gradient);
   }
 
+  /** Gives the gradient back, where its memory is its own. */
   freeze(memory: Memory): void {
     if (this.gradient) memory.release(this.gradient);
     this.gradient = null;

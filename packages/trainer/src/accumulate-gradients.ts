@@ -20,7 +20,12 @@ export interface PassOptions {
 
 /** Clears the gradients that the next passes add to. */
 export function clearGradients({ backend }: TrainingView['model'], parameters: readonly Parameter[]): void {
-  for (const { gradient } of parameters) runOp(backend, fill, {}, { value: 0, shape: gradient!.shape }, { y: gradient! });
+  clearArrays(backend, parameters.map(({ gradient }) => gradient!));
+}
+
+/** Fills arrays with 0. */
+export function clearArrays(backend: Backend, arrays: readonly ArrayView<'f32'>[]): void {
+  for (const y of arrays) runOp(backend, fill, {}, { value: 0, shape: y.shape }, { y });
 }
 
 /**

@@ -1,6 +1,6 @@
 import { rowsOf, type ArrayView, type Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
-import { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
+import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
 import type { Optimizer, RowRange } from './optimizers/optimizer.ts';
@@ -58,8 +58,9 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
   if (predictedTokens === 0) return { status: 'no_tokens', nonFinite: null, loss: 0, gradNorm: 0, tokens, predictedTokens };
   const { model } = counted[0]!.view;
   optimizer.prepare(model.backend);
-  clearGradients(model, optimizer.parameters);
-  const { loss, gradNorm, hasBadState } = await readReport(counted, optimizer, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
+  const gradients = optimizer.gradients?.() ?? optimizer.parameters.map(({ gradient }) => gradient!);
+  clearArrays(model.backend, gradients);
+  const { loss, gradNorm, hasBadState } = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
   const nonFinite = !Number.isFinite(loss) ? 'loss' : !Number.isFinite(gradNorm) ? 'gradient' : hasBadState ? 'state' : null;
   if (!nonFinite) optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
   return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
@@ -67,9 +68,12 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
 
 interface Report { readonly loss: number; readonly gradNorm: number; readonly hasBadState: boolean }
 
-/** Runs `passes` and reads losses: [passes] and sums of squares: [parameters], [arrays of state] as one array. */
-async function readReport(passes: readonly Pass[], optimizer: Optimizer, run: (losses: ArrayView<'f32'>) => Promise<void>): Promise<Report> {
-  const { backend } = passes[0]!.view.model, { memory } = backend, gradients = optimizer.parameters.map(({ gradient }) => gradient!), states = optimizer.resident?.() ?? [];
+/** The arrays whose numbers are looked at. */
+interface Watched { readonly gradients: readonly ArrayView<'f32'>[]; readonly states: readonly ArrayView<'f32'>[] }
+
+/** Runs `passes` and reads losses: [passes] and sums of squares: [arrays of gradients], [arrays of state] as one array. */
+async function readReport(passes: readonly Pass[], { gradients, states }: Watched, run: (losses: ArrayView<'f32'>) => Promise<void>): Promise<Report> {
+  const { backend } = passes[0]!.view.model, { memory } = backend;
   const squared = passes.length + gradients.length, report = memory.allocate('f32', [squared + states.length]);
   memory.persist(report);
   try {

@@ -45,7 +45,7 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
     states.dispose();
   };
   return {
-    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, resident: states.resident,
+    name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, gradients: states.gradients, resident: states.resident,
     prepare(backend) {
       states.prepare(backend);
       if (bits === 8) maps.on(backend); // now: a step must not fail to get them halfway, and every step needs the same

@@ -26,7 +26,7 @@ export function lion(parameters: readonly Parameter[], options: LionOptions): Op
     states.dispose();
   };
   return {
-    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, resident: states.resident,
+    name: `lion_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, gradients: states.gradients, resident: states.resident,
     prepare(backend) {
       states.prepare(backend);
       if (bits === 8) maps.on(backend); // now: a step must not fail to get them halfway, and every step needs the same

@@ -57,6 +57,8 @@ export interface Optimizer extends Disposable {
   /** Bytes of gradients and state in memory together. */
   readonly byteLength: number;
   ledger(): OptimizerLedger;
+  /** Arrays that together hold the gradients of all parameters and nothing else that is not 0: fewer than parameters, if they lie side by side. Without it each parameter's is one. */
+  gradients?(): readonly ArrayView<'f32'>[];
   /** The float32 arrays of state that are in memory between updates: what a step looks at before it trusts them. Without it nobody looks. */
   resident?(): readonly ArrayView<'f32'>[];
   /**

@@ -1,10 +1,11 @@
-import { DTYPE_BYTES, elementCount, elementsOf, QdyloraError, reshaped, rowsOf, runOp, type ArrayView, type Backend, type DType } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, elementsOf, QdyloraError, reshaped, rowsOf, runOp, type ArrayView, type Backend, type DType, type Shape } from '@qdylora/contract';
 import { fill, type Parameter } from '@qdylora/tensor';
 import type { OptimizerLedger, SavedArray, SavedOptimizerState, StateArray } from './optimizer.ts';
 import { openPagedStates, type PagedStates, type PagingOptions } from './paging/paged-states.ts';
-import { planPages, type Page } from './paging/plan-pages.ts';
+import { planPages, type Page, type PagePlan } from './paging/plan-pages.ts';
 import type { StateLayout, StateSpec } from './state-layout.ts';
 import { rowsIn, type RowPart } from './rows-in.ts';
+import { allocateSlabs, releaseSlabs, type Slabs } from './slabs.ts';
 import type { Stretch } from './step-counter.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -22,6 +23,7 @@ export interface ParameterStates {
   /** Calls `visit` for the rows of each stretch, parameter by parameter and page by page; what it changes in the arrays is kept. What is refused is refused before the first call. */
   update(stretches: readonly Stretch[], visit: (part: StatePart) => void): void;
   ledger(): OptimizerLedger;
+  gradients(): readonly ArrayView<'f32'>[];
   resident(): readonly ArrayView<'f32'>[];
   arrays(): ReadonlyMap<string, StateArray>;
   load(arrays: SavedOptimizerState['arrays']): void;
@@ -31,6 +33,10 @@ export interface ParameterStates {
 /** A page that is in memory for good has its arrays. */
 interface HeldPage extends Page { readonly arrays: Readonly<Record<string, ArrayView>> | null }
 
+/** What there is after `prepare`: pages, what all of it lies in, and the arrays that hold all gradients, and all resident states in float32. */
+interface Held { readonly pages: readonly HeldPage[]; readonly slabs: readonly Slabs<DType>[]; readonly gradients: readonly F32[]; readonly states: readonly F32[] }
+const NOTHING: Held = { pages: [], slabs: [], gradients: [], states: [] };
+
 /**
  * @param paging under which budget, and where the rest goes; without it everything stays in memory
  * @throws QdyloraError BAD_ARGUMENT for no parameters, two of one name, or a budget below one page; WRITE_FAILED (in `prepare`) where the disk has no room.
@@ -38,7 +44,7 @@ interface HeldPage extends Page { readonly arrays: Readonly<Record<string, Array
 export function parameterStates(parameters: readonly Parameter[], layoutOf: (parameter: Parameter) => StateLayout, paging?: PagingOptions): ParameterStates {
   checkNames(parameters);
   const layouts = parameters.map(layoutOf), plan = planPages(layouts, paging?.budgetBytes ?? Infinity);
-  let held: readonly HeldPage[] = [], on: Backend | null = null, paged: PagedStates | null = null;
+  let held: Held = NOTHING, on: Backend | null = null, paged: PagedStates | null = null;
   const backend = (): Backend => {
     if (on) return on;
     throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: 'expected prepare(backend) before the first step, got none', nextStep: 'trainStep and train call it.' });
@@ -46,14 +52,14 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
   /** Runs `body` with the page's arrays; `isChanged`: they are written back. */
   const withPage = (page: HeldPage, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void): void =>
     (page.arrays ? body(page.arrays) : paged!.withPage(page, layouts[page.owner]!, isChanged, body));
-  const release = ({ memory }: Backend, trained: readonly Parameter[], pages: readonly HeldPage[]): void => {
+  const release = ({ memory }: Backend, trained: readonly Parameter[], slabs: readonly Slabs<DType>[]): void => {
     for (const parameter of trained) parameter.freeze(memory);
-    for (const page of pages) for (const view of Object.values(page.arrays ?? {})) memory.release(view);
+    for (const own of slabs) releaseSlabs(memory, own);
     paged?.dispose();
     paged = null;
   };
   const arrays = (): Map<string, StateArray> => new Map(parameters.flatMap(({ name }, owner) => layouts[owner]!.arrays.map((spec) =>
-    [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: held.filter((page) => page.owner === owner), withPage })] as const)));
+    [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: held.pages.filter((page) => page.owner === owner), withPage })] as const)));
   return {
     byteLength: parameters.reduce((sum, { view }) => sum + elementCount(view.shape) * DTYPE_BYTES.f32, 0) + plan.residentBytes,
     backend, arrays,
@@ -61,23 +67,23 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
       if (on === next) return;
       if (on) throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: `expected the backend that it began on (${on.name}), got ${next.name}` });
       parameters.forEach(assertFloat32);
-      const frozen = parameters.filter(({ needsGradient }) => !needsGradient), made: HeldPage[] = [];
+      const frozen = parameters.filter(({ needsGradient }) => !needsGradient), made: Slabs<DType>[] = [];
       try {
         paged = plan.fileBytes > 0 ? openPagedStates(next, plan, paging!) : null;
-        parameters.forEach((parameter) => { parameter.makeTrainable(next.memory); });
-        for (const page of plan.pages) made.push(holdPage(next, page, layouts[page.owner]!));
+        held = holdAll(next, { parameters, layouts, plan }, made);
       } catch (error) { // all or nothing: a caller may free memory and try again
         release(next, frozen, made);
         throw error;
       }
-      [held, on] = [made, next];
+      on = next;
     },
     update(stretches, visit) {
-      const work = held.map((page) => ({ page, parts: stretches.flatMap((stretch) => rowsIn(page, stretch, parameters[page.owner]!, layouts[page.owner]!)) })).filter(({ parts }) => parts.length > 0);
+      const work = held.pages.map((page) => ({ page, parts: stretches.flatMap((stretch) => rowsIn(page, stretch, parameters[page.owner]!, layouts[page.owner]!)) })).filter(({ parts }) => parts.length > 0);
       for (const { page, parts } of work) updatePage(page, parts, { parameter: parameters[page.owner]!, layout: layouts[page.owner]!, visit, withPage });
     },
     ledger: () => ({ residentBytes: on ? plan.residentBytes : 0, pagedBytes: on ? plan.pagedBytes : 0, pageIns: paged?.pageIns ?? 0, waitSeconds: paged?.waitSeconds ?? 0 }),
-    resident: () => held.flatMap(({ arrays: own }) => Object.values(own ?? {}).filter((view): view is F32 => view.dtype === 'f32')),
+    gradients: () => held.gradients,
+    resident: () => held.states,
     load(saved) {
       const own = arrays();
       for (const [name, array] of own) checkSaved(name, array, saved.get(name));
@@ -85,8 +91,8 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
     },
     dispose() {
       if (!on) return;
-      release(on, parameters, held);
-      [held, on] = [[], null];
+      release(on, parameters, held.slabs);
+      [held, on] = [NOTHING, null];
     },
   };
 }
@@ -108,25 +114,29 @@ function updatePage(page: HeldPage, parts: readonly RowPart[], { parameter, layo
 
 const partOf = <D extends DType>(view: ArrayView<D>, { from, to }: Pick<RowPart, 'from' | 'to'>): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));
 
-function holdPage(backend: Backend, page: Page, { arrays }: StateLayout): HeldPage {
-  if (page.offset !== null) return { ...page, arrays: null };
-  const made: Record<string, ArrayView> = {};
-  try {
-    for (const spec of arrays) made[spec.kind] = zeros(backend, spec, page.to - page.from);
-  } catch (error) {
-    for (const view of Object.values(made)) backend.memory.release(view);
-    throw error;
-  }
-  return { ...page, arrays: made };
+/** Makes room for gradients and resident states. `made` gets each piece as soon as it is there. */
+function holdAll(backend: Backend, { parameters, layouts, plan }: { readonly parameters: readonly Parameter[]; readonly layouts: readonly StateLayout[]; readonly plan: PagePlan }, made: Slabs<DType>[]): Held {
+  const room = <D extends DType>(dtype: D, shapes: readonly Shape[]): Slabs<D> => {
+    const slabs = allocateSlabs(backend.memory, dtype, shapes);
+    made.push(slabs);
+    return slabs;
+  };
+  const own = parameters.filter(({ gradient }) => gradient).map(({ gradient }) => gradient!), frozen = parameters.filter(({ gradient }) => !gradient), gradients = room('f32', frozen.map(({ view }) => view.shape));
+  frozen.forEach((parameter, i) => { parameter.makeTrainable(backend.memory, gradients.arrays[i]); });
+  const specs = plan.pages.flatMap((page) => (page.offset === null ? layouts[page.owner]!.arrays.map((spec) => ({ ...spec, rows: page.to - page.from })) : []));
+  const ofType = <D extends StateSpec['dtype']>(dtype: D): Slabs<D> => zeros(backend, room(dtype, specs.filter((spec) => spec.dtype === dtype).map(({ rows, row }) => [rows, ...row])));
+  const floats = ofType('f32'), codes = ofType('u8'), next = { f32: floats.arrays.values(), u8: codes.arrays.values() };
+  const arraysOf = ({ owner }: Page): HeldPage['arrays'] => Object.fromEntries(layouts[owner]!.arrays.map(({ kind, dtype }) => [kind, next[dtype].next().value!]));
+  return { pages: plan.pages.map((page) => ({ ...page, arrays: page.offset === null ? arraysOf(page) : null })), slabs: made, gradients: [...gradients.slabs, ...own], states: floats.slabs };
 }
 
 /** Zero bytes are a state of zeros, in 8 bits too: every scale is 0. */
-function zeros(backend: Backend, { dtype, row }: StateSpec, rows: number): ArrayView {
-  const shape = [rows, ...row], view: ArrayView = backend.memory.allocate(dtype, shape);
-  backend.memory.persist(view);
-  if (dtype === 'f32') runOp(backend, fill, {}, { value: 0, shape }, { y: view as F32 });
-  else backend.memory.fill(view, (values) => { values.fill(0); });
-  return view;
+function zeros<D extends DType>(backend: Backend, slabs: Slabs<D>): Slabs<D> {
+  for (const slab of slabs.slabs) {
+    if (slab.dtype === 'f32') runOp(backend, fill, {}, { value: 0, shape: slab.shape }, { y: slab as unknown as F32 });
+    else backend.memory.fill(slab, (values) => { values.fill(0); });
+  }
+  return slabs;
 }
 
 interface StateArrayParts { readonly backend: Backend; readonly layout: StateLayout; readonly spec: StateSpec; readonly pages: readonly HeldPage[]; readonly withPage: WithPage }

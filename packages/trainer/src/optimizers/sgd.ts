@@ -29,7 +29,7 @@ export function sgd(parameters: readonly Parameter[], { learningRate, momentum =
   assertArgument(Number.isFinite(weightDecay) && weightDecay >= 0, 'sgd', `expected a number ≥ 0 for weight_decay, got ${weightDecay}`);
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : [])), counter = stepCounter();
   return {
-    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, resident: states.resident, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
+    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, gradients: states.gradients, resident: states.resident, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
     step({ learningRate: rate, gradientScale, rows }) {
       const backend = states.backend();
       backend.memory.scoped(() => {

@@ -1,0 +1,44 @@
+import { DTYPE_BYTES, elementCount, viewOf, type ArrayView, type DataOf, type DType, type Memory, type Shape } from '@qdylora/contract';
+
+/** Arrays that lie side by side in a few large ones. */
+export interface Slabs<D extends DType> {
+  /** In the order that was asked for. Each begins on a cache line. */
+  readonly arrays: readonly ArrayView<D>[];
+  /** What holds them, gaps included: [elements]. One op on these is one on all arrays. */
+  readonly slabs: readonly ArrayView<D>[];
+}
+
+/** Arrays are gathered up to this size: large enough that calls do not count (420 small sums take ten times as long as three large ones), small enough to leave no gaps in memory. */
+const SLAB_BYTES = 16 * 2 ** 20;
+const CACHE_LINE = 64;
+
+/**
+ * Room for arrays of these shapes, outside of any scope; contents undefined.
+ *
+ * @throws InsufficientMemoryError; nothing is held then.
+ */
+export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes: readonly Shape[]): Slabs<D> {
+  const unit = CACHE_LINE / DTYPE_BYTES[dtype], most = SLAB_BYTES / DTYPE_BYTES[dtype], sizes: number[] = [];
+  const places = shapes.map((shape) => {
+    const length = Math.ceil(elementCount(shape) / unit) * unit;
+    if (sizes.length === 0 || sizes.at(-1)! + length > most) sizes.push(0); // the next slab; an array that is larger has one of its own
+    const place = { shape, slab: sizes.length - 1, from: sizes.at(-1)! };
+    sizes[place.slab]! += length;
+    return place;
+  });
+  const slabs: ArrayView<D>[] = [];
+  try {
+    for (const size of sizes) {
+      slabs.push(memory.allocate(dtype, [size]));
+      memory.persist(slabs.at(-1));
+    }
+  } catch (error) {
+    releaseSlabs(memory, { slabs });
+    throw error;
+  }
+  return { slabs, arrays: places.map(({ shape, slab, from }) => viewOf(dtype, shape, slabs[slab]!.data.subarray(from, from + elementCount(shape)) as DataOf[D])) };
+}
+
+export function releaseSlabs(memory: Memory, { slabs }: Pick<Slabs<DType>, 'slabs'>): void {
+  for (const slab of slabs) memory.release(slab);
+}
