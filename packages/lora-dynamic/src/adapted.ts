@@ -36,6 +36,8 @@ export interface Adapted<M> {
   readonly layers: readonly DyLoraLinear[];
   /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
   atRank(rank: number): RankView<M>;
+  /** Tokens of one pass at ranks of their own, part by part, each up to the token `until`: nothing is computed twice.  @throws as `atRank`; the pass, unless the last part ends with its tokens */
+  atRanks(parts: readonly { readonly until: number; readonly rank: number }[]): RankView<M>;
   /** The same memory without the adapter. */
   base(): RankView<M>;
   /** The adapters' matrices, A and B of each layer in the model's order; not the frozen base. */
@@ -44,6 +46,13 @@ export interface Adapted<M> {
   state(): AdapterState;
   /** Puts the numbers of `state` into the adapters.  @throws QdyloraError BAD_ADAPTER where layers or shapes differ */
   load(state: AdapterState): void;
+}
+
+/** Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are at one. */
+export function activeParts(config: ResolvedAdapterConfig, parts: readonly { readonly until: number; readonly rank: number }[]): ActiveRank {
+  const own = parts.map(({ until, rank }) => ({ ...activeAt(config, rank), until })), rank = Math.max(...own.map((part) => part.rank));
+  if (own.every((part) => part.rank === rank)) return activeAt(config, rank);
+  return { rank, trainFrom: Math.min(...own.map((part) => part.trainFrom)), parts: own };
 }
 
 export const activeAt = ({ ranks, updateRule }: ResolvedAdapterConfig, rank: number): ActiveRank => {

@@ -1,6 +1,6 @@
 import { createRng, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { Linear, modulesOf, type Module } from '@qdylora/tensor';
-import { activeAt, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
+import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import { resolveAdapterConfig, type AdapterConfig, type TargetModules } from './adapter-config.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { DyLoraLinear } from './dylora-linear.ts';
@@ -28,6 +28,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
   return {
     model: adaptedModel, ranks, config: resolved, layers, report: reportOf(linears, layers, ranks.maxRank),
     atRank: (rank) => ({ model: adaptedModel, active: activeAt(resolved, rank) }),
+    atRanks: (parts) => ({ model: adaptedModel, active: activeParts(resolved, parts) }),
     base: () => ({ model: adaptedModel, active: null }),
     parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
     state: () => ({

@@ -1,8 +1,9 @@
 import { rowsOf, type ArrayView } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type DifferentiableOp, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type ActiveRank, type DifferentiableOp, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
 import { adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, layerOperands, numbered, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
+import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
 
 type F32Tensor = Tensor<ArrayView<'f32'>>;
@@ -37,7 +38,7 @@ export class DyLoraLinear implements LinearLike {
     if (!ctx.active) return this.base.forward(ctx, x);
     const { rank, trainFrom } = ctx.active, { operands, attributes } = frozen(this.base);
     const inputs = { x, xAdapter: this.droppedOut(ctx, x), ...operands, ...this.prefixes(rank, trainFrom) };
-    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank) }).y;
+    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active) }).y;
   }
 
   /** In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its own. */
@@ -50,8 +51,13 @@ export class DyLoraLinear implements LinearLike {
       return { operands: { ...operands, ...(own && own.prefixes(active.rank, active.trainFrom)) }, layer: { ...attributes, scale: own ? own.scaleAt(active.rank) : 1 } };
     });
     const inputs = Object.assign({ x }, ...members.map(({ operands }, i) => numbered(operands, i))) as Record<string, Tensor>;
-    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype });
+    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active) });
     return layers.map((_, i) => results[`y${i}`] as F32Tensor);
+  }
+
+  /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
+  private partsOf(active: ActiveRank | null): RankPart[] | undefined {
+    return active?.parts?.map((part) => ({ ...part, factor: this.scaleAt(part.rank) / this.scaleAt(active.rank) }));
   }
 
   private prefixes(rank: number, trainFrom: number): { a: Parameter; b: Parameter } { return { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) }; }

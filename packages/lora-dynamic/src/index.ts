@@ -7,6 +7,7 @@ export * from './initialize.ts';
 export * from './merge-at-rank.ts';
 export * from './ops/adapted-linear.ts';
 export * from './ops/adapted-linear-group.ts';
+export * from './ops/rank-parts.ts';
 export * from './rank-distribution.ts';
 export * from './rank-sampler.ts';
 export * from './rank-set.ts';

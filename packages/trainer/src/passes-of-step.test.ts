@@ -3,19 +3,23 @@ import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, tinyModel } from '../test/tiny-model.ts';
-import { passesOfStep } from './index.ts';
+import { passesOfStep, type Pass } from './index.ts';
 
 const adapted = tinyAdapted(), batchOf = (examples: number) => collate(tinyExamples(examples));
 const sampler = (schedule: RankSchedule, segments?: number) => rankSampler(adapted.ranks, { seed: 1, schedule, segments });
 /** A step whose drawn rank is `rank`. */
 const stepOf = (rank: number) => Array.from({ length: 100 }, (_, step) => step).find((step) => sampler('one').rankAt(step) === rank)!;
-const shape = (schedule: RankSchedule, step: number, sizes: readonly number[]) =>
-  passesOfStep(step, sizes.map(batchOf), adapted, sampler(schedule)).passes.map(({ view, batch }) => [view.active!.rank, batch.segments.length - 1]);
+/** Ranks of a pass with how many examples each has, in order. */
+const partsOf = ({ view: { active }, batch: { segments } }: Pass): (readonly [rank: number, examples: number])[] =>
+  (active!.parts ?? [{ until: segments.at(-1)!, rank: active!.rank }]).map(({ until, rank }, i, parts) => [rank, segments.indexOf(until) - (i === 0 ? 0 : segments.indexOf(parts[i - 1]!.until))] as const);
+const shape = (schedule: RankSchedule, step: number, sizes: readonly number[]) => passesOfStep(step, sizes.map(batchOf), adapted, sampler(schedule)).passes.flatMap(partsOf);
 
 describe('passes of a step', () => {
   it('one: every micro batch at the drawn rank', () => { expect(shape('one', stepOf(2), [3, 3, 1])).toEqual([[2, 3], [2, 3], [2, 1]]); });
   it('sandwich: micro batches take turns between the largest and the drawn rank', () => { expect(shape('sandwich', stepOf(1), [2, 2, 2])).toEqual([[4, 2], [1, 2], [4, 2]]); });
-  it('sandwich with one micro batch: its halves', () => { expect(shape('sandwich', stepOf(1), [5])).toEqual([[4, 2], [1, 3]]); });
+  it('sandwich with one micro batch: its halves, in one pass', () => {
+    expect(passesOfStep(stepOf(1), [batchOf(5)], adapted, sampler('sandwich')).passes.map(partsOf)).toEqual([[[4, 2], [1, 3]]]);
+  });
   it('sandwich with one micro batch that is not to be cut: largest and drawn rank take turns over the steps', () => {
     const rankOf = (step: number): number[] => passesOfStep(step, [batchOf(3)], adapted, sampler('sandwich', 1)).passes.map(({ view }) => view.active!.rank);
     for (let step = 0; step < 20; step++) expect(rankOf(step)).toEqual([step % 2 === 0 ? 4 : sampler('one').rankAt(step)]);
@@ -54,8 +58,9 @@ describe('passes of a step', () => {
     }));
   });
 
-  it('cut each micro batch into the asked segments, or into its examples where there are fewer', () => {
-    expect(passesOfStep(0, [4, 3, 1].map(batchOf), adapted, sampler('stratified', 3)).passes.map(({ batch }) => batch.segments.length - 1)).toEqual([1, 1, 2, 1, 1, 1, 1]);
+  it('cut each micro batch into the asked segments, or into its examples where there are fewer, and take it through the model once', () => {
+    const step = Array.from({ length: 100 }, (_, i) => i).find((i) => passesOfStep(i, [4, 3, 1].map(batchOf), adapted, sampler('each', 3)).passes.flatMap(partsOf).length === 7)!;
+    expect(passesOfStep(step, [4, 3, 1].map(batchOf), adapted, sampler('each', 3)).passes.map((pass) => partsOf(pass).map(([, examples]) => examples))).toEqual([[1, 1, 2], [1, 1, 1], [1]]);
   });
 
   it('carry the weight of their rank', () => {

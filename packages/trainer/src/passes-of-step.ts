@@ -14,15 +14,22 @@ export interface StepPlan {
   readonly rank: number | null;
 }
 
-/** Which parts of a step run at which ranks. A bare model has none; `sampler` null: always the largest rank, as ordinary LoRA does. */
+/**
+ * Which parts of a step run at which ranks: a micro batch goes through the model once, its parts at ranks of their own, unless their ranks' losses weigh differently or they run more than
+ * once. A bare model has none; `sampler` null: always the largest rank, as ordinary LoRA does.
+ */
 export function passesOfStep(step: number, batches: readonly TokenBatch[], model: Adapted<LossModel> | LossModel, sampler: RankSampler | null): StepPlan {
   if (!isAdapted(model)) return { passes: batches.map((batch) => ({ view: { model, active: null }, batch })), rows: null, rank: null };
-  const { ranks, config } = model, runs = sampler ? runsOfStep(step, batches, sampler) : batches.map((batch) => ({ rank: ranks.maxRank, batch }));
-  const [first] = runs, isOneRank = runs.every(({ rank }) => rank === first?.rank);
+  const { ranks, config } = model, turns = sampler ? turnsOfStep(step, batches, sampler) : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank }] }));
+  const seen = turns.flatMap(({ parts }) => parts.map(({ rank }) => rank)), [first] = seen, weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
+  const passes = turns.flatMap(({ batch, parts }): Pass[] => {
+    const weight = weightOf(parts[0]!.rank), tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
+    const areTogether = tokens === batch.ids.length && parts.every(({ rank }) => weightOf(rank) === weight);
+    return areTogether ? [{ view: model.atRanks(endsOf(parts)), batch, weight }] : parts.map((part) => ({ view: model.atRank(part.rank), batch: part.batch, weight: weightOf(part.rank) }));
+  });
   return {
-    passes: runs.map(({ rank, batch }) => ({ view: model.atRank(rank), batch, weight: sampler?.lossWeightOf(rank) })),
-    rows: updatedRows(config.updateRule, ranks, runs.map(({ rank }) => rank)),
-    rank: isOneRank && first ? first.rank : sampler?.rankAt(step) ?? ranks.maxRank,
+    passes, rows: updatedRows(config.updateRule, ranks, seen),
+    rank: first !== undefined && seen.every((rank) => rank === first) ? first : sampler?.rankAt(step) ?? ranks.maxRank,
   };
 }
 
@@ -31,12 +38,28 @@ export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapt
 /** Parts that take turns where a step is one part: in a sandwich, the largest and the drawn rank. */
 const FEWEST_TURNS = 2;
 
+/** Some examples of a micro batch at a rank. */
+interface Part { readonly batch: TokenBatch; readonly rank: number }
+
 /**
- * The parts of all micro batches, each at its ranks. A step of one part (a single example, which cannot be cut, or one micro batch that is not to be) would cost as much again for
- * each rank that it runs at: there the parts take turns over the steps.
+ * The parts of each micro batch. A step of one part (a single example, which cannot be cut, or one micro batch that is not to be) would cost as much again for each rank that it runs at:
+ * there the parts take turns over the steps.
  */
-function runsOfStep(step: number, batches: readonly TokenBatch[], sampler: RankSampler): { rank: number; batch: TokenBatch }[] {
-  const segments = sampler.segmentsOf(batches.length), parts = batches.flatMap((batch) => splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))));
-  const turns = parts.length === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
-  return parts.flatMap((batch, part) => sampler.ranksOfPart(step, turns ? step % turns : part, turns || parts.length).map((rank) => ({ rank, batch })));
+function turnsOfStep(step: number, batches: readonly TokenBatch[], sampler: RankSampler): { readonly batch: TokenBatch; readonly parts: readonly Part[] }[] {
+  const segments = sampler.segmentsOf(batches.length), cut = batches.map((batch) => splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))));
+  const count = cut.reduce((sum, { length }) => sum + length, 0), turns = count === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
+  let part = 0;
+  return cut.map((own, i) => ({
+    batch: batches[i]!,
+    parts: own.flatMap((batch) => {
+      const at = part++;
+      return sampler.ranksOfPart(step, turns ? step % turns : at, turns || count).map((rank) => ({ batch, rank }));
+    }),
+  }));
+}
+
+/** Up to which token of their micro batch each part goes. */
+function endsOf(parts: readonly Part[]): { until: number; rank: number }[] {
+  let until = 0;
+  return parts.map(({ batch, rank }) => ({ until: until += batch.ids.length, rank }));
 }

@@ -1,18 +1,19 @@
 import { createRng, f32View } from '@qdylora/contract';
 import { collate, splitIntoMicroBatches } from '@qdylora/data';
-import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
+import { rankSampler, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
+import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../test/tiny-model.ts';
-import { accumulateGradients, adamw, clearGradients, passesOfStep, runStep, sgd, trainStep, type Pass } from './index.ts';
+import { accumulateGradients, adamw, clearGradients, passesOfStep, runStep, sgd, splitBatch, trainStep, type Pass, type PassOptions } from './index.ts';
 
 const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] => adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data));
 
 /** Gradients of the passes, each loss scaled by `lossScale`. */
-async function gradientsAfter(adapted: ReturnType<typeof tinyAdapted>, passes: readonly Pass[], lossScale: number): Promise<Float32Array[]> {
+async function gradientsAfter(adapted: ReturnType<typeof tinyAdapted>, passes: readonly Pass[], lossScale: number, options: PassOptions = {}): Promise<Float32Array[]> {
   adapted.parameters().forEach((parameter) => { parameter.makeTrainable(adapted.model.backend.memory); });
   clearGradients(adapted.model, adapted.parameters());
-  await accumulateGradients(passes, lossScale, f32View([passes.length]));
+  await accumulateGradients(passes, lossScale, f32View([passes.length]), options);
   return gradientsOf(adapted);
 }
 
@@ -53,6 +54,40 @@ describe('ranks of segments and weights of ranks', () => {
         expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(bound);
       }));
     }), { numRuns: 20 });
+  });
+
+  it('in one pass give each token the loss that it has at its rank alone, and the sum of the gradients, also when blocks run again', async () => {
+    await fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 6 }), fc.nat(1000), fc.array(fc.constantFrom(1, 2, 4), { minLength: 2, maxLength: 3 }), fc.constantFrom<UpdateRule>('prefix', 'newest_block'), fc.constantFrom<RankScaling>('paper', 'sqrt', 'constant'), fc.boolean(), async (count, seed, ranks, updateRule, lora, recompute) => {
+      const adapted = tinyAdapted({ updateRule, scaling: lora }), batch = collate(tinyExamples(count, seed)), parts = splitBatch(batch, Math.min(count, ranks.length)), scale = 1 / batch.predictedTokens;
+      let until = 0;
+      const view = adapted.atRanks(parts.map(({ ids }, i) => ({ until: until += ids.length, rank: ranks[i]! })));
+      const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]!), batch: part })), apart: Float32Array[][] = [];
+      const tokenLosses = (pass: Pass): number[] => [...pass.view.model.loss({ ...inferenceContext(pass.view.model.backend), active: pass.view.active }, pass.batch, { lossScale: 1 }).tokenLosses.data];
+      const alone = own.flatMap(tokenLosses);
+      tokenLosses({ view, batch }).forEach((loss, t) => { expect(Math.abs(loss - alone[t]!)).toBeLessThanOrEqual(1e-5 * (1 + alone[t]!)); });
+      const together = await gradientsAfter(adapted, [{ view, batch }], scale, { recompute });
+      for (const pass of own) apart.push(await gradientsAfter(adapted, [pass], scale));
+      const largest = Math.max(...apart.flatMap((each) => each.flatMap((gradient) => [...gradient].map(Math.abs))));
+      together.forEach((gradient, p) => gradient.forEach((value, i) => {
+        const terms = apart.map((each) => each[p]![i]!); // rows that no part trains have 0 exactly
+        if (terms.every((term) => term === 0)) expect(value).toBe(0);
+        else expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(1e-5 * largest);
+      }));
+    }), { numRuns: 30 });
+  });
+
+  it('in one pass that has more or fewer tokens than the parts are refused', async () => {
+    const adapted = tinyAdapted(), batch = tinyBatch(3, 1), view = adapted.atRanks([{ until: 2, rank: 1 }, { until: batch.ids.length + 1, rank: 4 }]);
+    await expect(trainStep(view, batch, adamw(adapted.parameters(), { learningRate: 0 }))).rejects.toThrow(new RegExp(`expected parts that rise to ${batch.ids.length} rows, at ranks within 0…4, got 0…1 up to row 2, 0…4 up to row ${batch.ids.length + 1}`));
+  });
+
+  it('in one pass move no row that none of its ranks trains', async () => {
+    const adapted = tinyAdapted({ updateRule: 'newest_block' }), batch = tinyBatch(4, 1), until = batch.segments[2]!, optimizer = adamw(adapted.parameters(), { learningRate: 0.1, weightDecay: 0.1 }), before = numbersOf(adapted.parameters());
+    await trainStep(adapted.atRanks([{ until, rank: 1 }, { until: batch.ids.length, rank: 4 }]), batch, optimizer);
+    numbersOf(adapted.parameters()).forEach((values, p) => {
+      const width = values.length / 4, moved = (row: number): boolean => values.subarray(row * width, (row + 1) * width).some((value, i) => value !== before[p]![row * width + i]);
+      expect([0, 1, 2, 3].map(moved)).toEqual([true, false, true, true]);
+    });
   });
 
   it('of 1 change no bit, and leave the reported loss the plain mean whatever they are', async () => {

@@ -1,5 +1,6 @@
 import { rowsOf, type ArrayView, type Memory } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
+import { trainedRows } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
@@ -43,7 +44,7 @@ export interface StepOutcome {
  * const { loss } = await trainStep(adapted.atRank(8), batches.batchAt(step), optimizer);
  */
 export function trainStep(view: TrainingView, batch: TokenBatch | readonly TokenBatch[], optimizer: Optimizer, options: StepOptions = {}): Promise<StepOutcome> {
-  const batches = 'ids' in batch ? [batch] : batch, own = view.active && [[view.active.trainFrom, view.active.rank] as const];
+  const batches = 'ids' in batch ? [batch] : batch, own = view.active && trainedRows(view.active);
   return runStep(batches.map((each) => ({ view, batch: each })), optimizer, { rows: own, ...options });
 }
 

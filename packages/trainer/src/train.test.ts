@@ -188,7 +188,7 @@ describe('an abort', () => {
     const controller = new AbortController(), options = tinyOptions({ totalSteps: 5, signal: controller.signal }), { model } = options.adapted;
     let passes = 0;
     const aborting = { ...model, loss: (...args: Parameters<typeof model.loss>) => { if (++passes === 4) controller.abort(); return model.loss(...args); } }; // the second pass of step 2 has a third turn to come
-    const adapted = { ...options.adapted, atRank: (rank: number) => ({ ...options.adapted.atRank(rank), model: aborting }) };
+    const adapted = { ...options.adapted, atRanks: (parts: Parameters<typeof options.adapted.atRanks>[0]) => ({ ...options.adapted.atRanks(parts), model: aborting }) };
     const failure = await failureOf(train({ ...options, model: adapted })), whole = tinyOptions({ totalSteps: failure.details.step as number });
     await train(whole).result;
     expect(numbersOf(options.adapted.parameters())).toEqual(numbersOf(whole.adapted.parameters()));

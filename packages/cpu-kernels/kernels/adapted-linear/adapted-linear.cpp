@@ -19,7 +19,61 @@ template <> struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, Opt
 struct BackwardLayer { Base base; OptionalIn<float> dy, u, a, b; OptionalOut<float> da, db; float scale; };
 template <> struct Parameter<BackwardLayer> : Fields<BackwardLayer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
 
+// Rows at ranks of their own: rows up to `at[3·i]` (from the end of part i − 1) are at rank at[3·i + 1], and give gradients from row at[3·i + 2] of A and B on.
+struct RankParts {
+  OptionalIn<std::int32_t> at;
+  OptionalIn<float> factors;
+  Size r;
+  QD_INLINE Size count() const { return factors.data ? factors.size : 0; }
+};
+template <> struct Parameter<RankParts> : Fields<RankParts, OptionalIn<std::int32_t>, OptionalIn<float>, Size> {};
+
 namespace {
+
+// Calls visit(row, part) for the rows of [begin, end).
+template <class Visit> QD_INLINE void eachRow(const RankParts& parts, Size begin, Size end, const Visit& visit) {
+  Size row = begin;
+  for (Size i = 0; i < parts.count(); i++) {
+    for (const Size until = smaller(static_cast<Size>(parts.at.data[3 * i]), end); row < until; row++) visit(row, i);
+  }
+}
+
+// u (or g) of rows at ranks of their own: times the part's factor, and 0 past its rank.
+void limitToRank(const void* context, float* data, Size begin, Size end) {
+  const RankParts& parts = *static_cast<const RankParts*>(context);
+  eachRow(parts, begin, end, [&](Size row, Size i) {
+    float* at = data + row * parts.r;
+    const Size rank = static_cast<Size>(parts.at.data[3 * i + 1]);
+    for (Size k = 0; k < parts.r; k++) at[k] = k < rank ? at[k] * parts.factors.data[i] : 0.f;
+  });
+}
+
+// Rows of u (or g) without what gives no gradient.
+void copyTrained(const RankParts& parts, const float* from, float* to, Range rows) {
+  eachRow(parts, rows.begin, rows.end, [&](Size row, Size i) {
+    const Size trainFrom = static_cast<Size>(parts.at.data[3 * i + 2]);
+    for (Size k = 0; k < parts.r; k++) to[row * parts.r + k] = k < trainFrom ? 0.f : from[row * parts.r + k];
+  });
+}
+
+// True where a part gives no gradient to rows that another one trains.
+bool cutsGradients(const RankParts& parts, Size trainFrom) {
+  for (Size i = 0; i < parts.count(); i++) if (static_cast<Size>(parts.at.data[3 * i + 2]) > trainFrom) return true;
+  return false;
+}
+
+Status checkParts(const RankParts& parts, Size tokens, Size r) {
+  if (!parts.count()) return ok();
+  if (parts.r != r) return unsupported("expected the rank of the layers for the parts");
+  QD_NEED(parts.at, 3 * parts.count());
+  Size before = 0;
+  for (Size i = 0; i < parts.count(); i++) {
+    const std::int32_t *p = parts.at.data + 3 * i;
+    if (p[0] < 0 || static_cast<Size>(p[0]) < before || p[2] < 0 || p[1] < p[2] || static_cast<Size>(p[1]) > r) return unsupported("expected parts that rise, with ranks within the adapter");
+    before = static_cast<Size>(p[0]);
+  }
+  return before == tokens ? ok() : unsupported("expected parts that end with the tokens");
+}
 
 Status checkBase(const Base& base, Size cols) {
   if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, cols, base.blockSize, base.tiled);
@@ -46,12 +100,13 @@ Size forwardFloats(Size tokens, Size cols, Size r, Size layers, int threads) { r
 double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, Size layers) { return static_cast<double>(forwardFloats(tokens, cols, r, layers, threads.count())); }
 
 // `r`: the rank of the layers that have an adapter; the first `count` layers are meant.
-Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, Layer first, Layer second, Layer third, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
+Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, Layer first, Layer second, Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
   const Layer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   QD_NEED(x, tokens * cols);
   QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
   QD_NEED(scratch, forwardFloats(tokens, cols, r, count, threads.count()));
+  if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const Rows plain = rowMajor(x.data, cols, tokens, bf16), adapterInput = xAdapter.data ? rowMajor(xAdapter.data, cols, tokens, bf16) : plain;
   Stage stages[2]{};
   Stage &inner = stages[0], &outer = stages[1];  // u, then y
@@ -72,6 +127,7 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
     QD_NEED(layer.u, tokens * r);
     inner.make({tokens, r, {layer.u.data, r, false, nullptr}}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
     const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale), columnsOf(layer.b.data, nullptr, rows, bf16), r}, words};
+    if (rankParts.count()) outer.change({layer.u.data, limitToRank, &rankParts});
     outer.pack(add);
     y.add(add);
     words += wordsOf(r, add.term.pairs());
@@ -84,16 +140,16 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
   return ok();
 }
 
-// g of each layer, then whatever the larger stage of the backward needs.
+// g of each layer (and u, where parts of the rows train other rows of A and B), then whatever the larger stage of the backward needs.
 Size gradientFloats(Size tokens, Size r, Size layers) { return roundUp(tokens * r * layers, 16); }
-Size backwardFloats(Size tokens, Size rows, Size r, Size layers, int threads) {
-  return gradientFloats(tokens, r, layers) + larger(productScratch(tokens, rows + layers * r, threads), productScratch(r, 2 * layers * tokens, threads));
+Size backwardFloats(Size tokens, Size rows, Size r, Size layers, bool cuts, int threads) {
+  return (cuts ? 2 : 1) * gradientFloats(tokens, r, layers) + larger(productScratch(tokens, rows + layers * r, threads), productScratch(r, 2 * layers * tokens, threads));
 }
 
-double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, Size layers) { return static_cast<double>(backwardFloats(tokens, rows, r, layers, threads.count())); }
+double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, Size layers, bool cuts) { return static_cast<double>(backwardFloats(tokens, rows, r, layers, cuts, threads.count())); }
 
-Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, OptionalOut<float> dx, OptionalOut<float> dxAdapter,
-                             Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
+Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, RankParts rankParts, OptionalOut<float> dx,
+                             OptionalOut<float> dxAdapter, Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
   const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
@@ -102,8 +158,10 @@ Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xA
   QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
   QD_NEED_IF_GIVEN(dx, tokens * cols);
   QD_NEED_IF_GIVEN(dxAdapter, tokens * cols);
-  QD_NEED(scratch, backwardFloats(tokens, rows, r, count, threads.count()));
-  float *g = scratch.data, *work = scratch.data + gradientFloats(tokens, r, count);  // g: [tokens, r] per layer, without the scale
+  if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
+  const bool cuts = cutsGradients(rankParts, trainFrom);
+  QD_NEED(scratch, backwardFloats(tokens, rows, r, count, cuts, threads.count()));
+  float *g = scratch.data, *work = scratch.data + (cuts ? 2 : 1) * gradientFloats(tokens, r, count);  // g: [tokens, r] per layer, without the scale
   const Columns input = columnsOf(xAdapter.data ? xAdapter.data : x.data, nullptr, cols, bf16);
   Stage inner{}, outer{}, gradients{};
   Size words = 0, gradientWords = 0;
@@ -130,13 +188,16 @@ Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xA
     QD_NEED(layer.u, tokens * r);
     QD_NEED_IF_GIVEN(layer.da, trained * cols);
     QD_NEED_IF_GIVEN(layer.db, trained * height);
-    if (dx.data || dxAdapter.data || layer.da.data) inner.make({tokens, r, {g, r, false, nullptr}}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
+    const bool makesG = dx.data || dxAdapter.data || layer.da.data;
+    if (makesG) inner.make({tokens, r, {g, r, false, nullptr}}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
     const Placed add{{rowMajor(g, r, tokens, bf16, layer.scale), columnsOf(layer.a.data, nullptr, cols, bf16), r}, words};
+    if (makesG && rankParts.count()) outer.change({g, limitToRank, &rankParts});
     (xAdapter.data ? toAdapterInput : toInput).add(add);  // g·A belongs to dx where x itself went into the adapter
     if (dx.data || dxAdapter.data) outer.pack(add);
     words += wordsOf(r, add.term.pairs());
     addGradient(layer.da, cols, {{columnMajor(g + trainFrom, r, trained, bf16, layer.scale), input, tokens}, gradientWords});
-    addGradient(layer.db, height, {{columnMajor(layer.u.data + trainFrom, r, trained, bf16, layer.scale), columnsOf(layer.dy.data, nullptr, height, bf16), tokens}, gradientWords});
+    const float* u = cuts ? scratch.data + gradientFloats(tokens, r, count) + i * tokens * r : layer.u.data;
+    addGradient(layer.db, height, {{columnMajor(u + trainFrom, r, trained, bf16, layer.scale), columnsOf(layer.dy.data, nullptr, height, bf16), tokens}, gradientWords});
   }
   if (dx.data) outer.jobs[outer.jobCount++] = toInput;
   if (dxAdapter.data) outer.jobs[outer.jobCount++] = toAdapterInput;
@@ -145,6 +206,16 @@ Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xA
   threads.run(parts, [&](int part) {
     multiplyStages(threads, parts, part, stages, 2, tokens, words, work);
     threads.barrier();
+    if (cuts) {
+      const Range own = shareOf(tokens, parts, part);
+      for (Size i = 0; i < count; i++) {
+        if (!layers[i].a.data) continue;
+        float *const ofLayer = scratch.data + i * tokens * r;
+        copyTrained(rankParts, ofLayer, ofLayer, own);
+        copyTrained(rankParts, layers[i].u.data, ofLayer + gradientFloats(tokens, r, count), own);
+      }
+      threads.barrier();
+    }
     multiplyStages(threads, parts, part, &gradients, 1, trained, gradientWords, work);
   });
   return ok();

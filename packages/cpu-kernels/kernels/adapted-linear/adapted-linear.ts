@@ -1,6 +1,6 @@
 import { bindKernel, type BoundKernel } from '@qdylora/contract';
 import {
-  adaptedLinear, adaptedLinearBackward, adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, groupRank, layerOperands, type GroupLayer, type LayerOperands,
+  adaptedLinear, adaptedLinearBackward, adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, groupRank, layerOperands, type GroupLayer, type LayerOperands, type RankPart,
 } from '@qdylora/lora-dynamic';
 import type { CpuDoor, NativeArgument } from '../../src/addon-functions.ts';
 
@@ -19,29 +19,38 @@ const NO_LAYER: GroupLayer = { rows: 0, blockSize: 0, nestedOffset: 0, scale: 1 
 const filled = (layers: readonly NativeArgument[][], make: typeof forwardLayer): NativeArgument[] =>
   Array.from({ length: GROUP_LAYERS }, (_, i) => layers[i] ?? make({}, NO_LAYER)).flat();
 
+/** Rows at ranks of their own, in the order of C++'s `RankParts`; a group without adapters has none. */
+const ranksOf = (given: readonly RankPart[] | undefined, r: number): NativeArgument[] => {
+  const parts = r > 0 ? given : undefined;
+  return [parts && Int32Array.from(parts.flatMap(({ until, rank, trainFrom }) => [until, rank, trainFrom])), parts && Float32Array.from(parts, ({ factor }) => factor), r];
+};
+
+/** True where a part gives no gradient to rows of A and B that another one trains. */
+const cutsGradients = (parts: readonly RankPart[] | undefined, from: number): boolean => parts?.some(({ trainFrom }) => trainFrom > from) ?? false;
+
 export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const forwardFloats = native('adaptedForwardScratch'), forward = native('adaptedLinearForward'), backwardFloats = native('adaptedBackwardScratch'), backward = native('adaptedLinearBackward');
   return [
     bindKernel(adaptedLinear, ({ x, xAdapter, ...arrays }, { y, u }, attributes) => {
-      const { cols, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], forwardLayer);
-      withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => { forward(x.data, xAdapter?.data, ...layers, scratch, 1, tokens, cols, r, computeDtype === 'bf16'); });
+      const { cols, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], forwardLayer);
+      withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => { forward(x.data, xAdapter?.data, ...layers, ...ranksOf(parts, r), scratch, 1, tokens, cols, r, computeDtype === 'bf16'); });
     }),
     bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, ...gradients }, attributes) => {
-      const { rows, cols, computeDtype, trainFrom, accumulate } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], backwardLayer);
-      withScratch(backwardFloats(tokens, rows, r, 1), (scratch) => { // without da nobody reads x, so anything of its size may stand for it
-        backward((x ?? dx!).data, xAdapter?.data, ...layers, dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
+      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], backwardLayer);
+      withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => { // without da nobody reads x, so anything of its size may stand for it
+        backward((x ?? dx!).data, xAdapter?.data, ...layers, ...ranksOf(parts, r), dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
-      const { layers, cols, computeDtype } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
+      const { layers, cols, computeDtype, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
       const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(arrays, i), layer)), forwardLayer);
-      withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => { forward(x.data as Float32Array, undefined, ...flat, scratch, layers.length, tokens, cols, r, computeDtype === 'bf16'); });
+      withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => { forward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), scratch, layers.length, tokens, cols, r, computeDtype === 'bf16'); });
     }),
     bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
-      const { layers, cols, computeDtype, trainFrom, accumulate } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
-      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), backwardLayer);
-      withScratch(backwardFloats(tokens, rows, r, layers.length), (scratch) => {
-        backward(x.data as Float32Array, undefined, ...flat, outputs.dx?.data as Float32Array | undefined, undefined, scratch, layers.length, tokens, cols, r, Math.min(trainFrom, r), computeDtype === 'bf16', accumulate);
+      const { layers, cols, computeDtype, accumulate, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
+      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), trainFrom = Math.min(attributes.trainFrom, r), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), backwardLayer);
+      withScratch(backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)), (scratch) => {
+        backward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), outputs.dx?.data as Float32Array | undefined, undefined, scratch, layers.length, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
   ];

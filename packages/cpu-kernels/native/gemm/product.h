@@ -52,12 +52,21 @@ struct Job {
   QD_INLINE void add(const Placed& t) { terms[count++] = t; }
 };
 
-// What all threads do between two barriers: they pack left operands, meet, and make products of equally many rows from these and from those of earlier stages. The columns of all
+// Rows of a stage's results that are changed where they stand before the stage after it reads them: `apply(data, begin, end)` for rows [begin, end), each row by one thread.
+struct RowChange {
+  float* data;
+  void (*apply)(const void* context, float* data, Size begin, Size end);
+  const void* context;
+};
+
+// What all threads do between two barriers: they change rows, pack left operands, meet, and make products of equally many rows from these and from those of earlier stages. The columns of all
 // products are shared out together, so that narrow ones do not leave a thread without work.
 struct Stage {
-  int packCount, jobCount;
+  int changeCount, packCount, jobCount;
+  RowChange changes[GROUP_LAYERS];
   Placed packs[MOST_TERMS];
   Job jobs[MOST_TERMS];
+  QD_INLINE void change(const RowChange& c) { changes[changeCount++] = c; }
   QD_INLINE void pack(const Placed& t) { packs[packCount++] = t; }
   QD_INLINE Job& make(const Product& product) { Job& job = jobs[jobCount++]; job.product = product; return job; }
 };

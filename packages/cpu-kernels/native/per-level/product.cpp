@@ -187,7 +187,11 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
     begin += block.rows;
     for (int s = 0; s < count; s++) {
       const Stage& stage = stages[s];
-      bool hasPacked = false;
+      bool hasPacked = stage.changeCount > 0;
+      for (int i = 0; i < stage.changeCount && tiles.begin < tiles.end; i++) {
+        const Size first = tileRows(block.rows, block.tiles, tiles.begin, pairs).begin, last = tileRows(block.rows, block.tiles, tiles.end - 1, pairs).end;
+        stage.changes[i].apply(stage.changes[i].context, stage.changes[i].data, block.begin + first, block.begin + last);
+      }
       for (int i = 0; i < stage.packCount; i++) {
         const Placed& pack = stage.packs[i];
         if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;

@@ -1,6 +1,7 @@
 import { assertShape, defineOp, f32View, QdyloraError, type Arrays, type ArraySpec, type ArrayView } from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type AdaptedAttributes, type BaseOperands } from './adapted-linear.ts';
+import { assertParts, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -10,7 +11,7 @@ export const GROUP_LAYERS = 3;
 /** What is a layer's own: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 where it has no adapter). */
 export type GroupLayer = Pick<AdaptedAttributes, 'rows' | 'blockSize' | 'nestedOffset' | 'tiled' | 'scale'>;
 
-export interface GroupAttributes { readonly layers: readonly GroupLayer[]; readonly cols: number; readonly computeDtype: ComputeDtype }
+export interface GroupAttributes { readonly layers: readonly GroupLayer[]; readonly cols: number; readonly computeDtype: ComputeDtype; readonly parts?: readonly RankPart[] }
 
 /** One layer's arrays. In a group's inputs and outputs their names end with the layer's number: `codes0`, `a0`, `y0`, `codes1` … */
 export interface LayerOperands extends BaseOperands { readonly bias?: F32; readonly a?: F32; readonly b?: F32; readonly y?: F32; readonly u?: F32; readonly dy?: F32; readonly da?: F32; readonly db?: F32 }
@@ -46,7 +47,7 @@ export const adaptedLinearGroup = defineOp({
   reference(inputs, outputs: Arrays, attributes) {
     attributes.layers.forEach((_, i) => {
       const { y, u, ...own } = alone({ ...layerOperands(inputs, i), ...pick(outputs, i, ['y', 'u']) }, inputs.x as F32, attributes, i);
-      adaptedLinear.reference({ ...own, x: inputs.x as F32 } as never, { y: y!, u: u! }, { ...attributes, ...attributes.layers[i]! });
+      adaptedLinear.reference({ ...own, x: inputs.x as F32 } as never, { y: y!, u: u! }, { ...attributes, ...attributes.layers[i]!, parts: inputs[`a${i}`] && attributes.parts });
     });
   },
 });
@@ -80,7 +81,7 @@ export const adaptedLinearGroupBackward = defineOp({
     const x = inputs.x as F32, dx = outputs.dx as F32 | undefined;
     attributes.layers.forEach((layer, i) => {
       const { da, db, ...own } = alone({ ...layerOperands(inputs, i), ...pick(outputs, i, ['da', 'db']) }, x, attributes, i), trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
-      adaptedLinearBackward.reference({ ...own, x } as never, { dx, da, db }, { ...attributes, ...layer, trainFrom, accumulate: attributes.accumulate || i > 0 });
+      adaptedLinearBackward.reference({ ...own, x } as never, { dx, da, db }, { ...attributes, ...layer, trainFrom, parts: inputs[`a${i}`] && attributes.parts, accumulate: attributes.accumulate || i > 0 });
     });
   },
 });
@@ -95,11 +96,12 @@ function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttribute
 }
 
 function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes): void {
-  const { layers, cols } = attributes, r = groupRank(inputs, attributes);
+  const { layers, cols, parts } = attributes, r = groupRank(inputs, attributes);
   if (layers.length < 1 || layers.length > GROUP_LAYERS) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}` });
   layers.forEach(({ rows }, i) => {
     const { a, b } = layerOperands(inputs, i);
     if (!a) return;
+    assertParts(where, parts, inputs.x!.shape[0]!, r);
     assertShape(where, `a${i}`, a.shape, [r, cols]);
     assertShape(where, `b${i}`, b!.shape, [r, rows]);
   });

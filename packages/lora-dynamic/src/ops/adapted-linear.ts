@@ -1,6 +1,7 @@
 import { assertShape, defineOp, QdyloraError, roundToBfloat16, type ArraySpec, type ArrayView } from '@qdylora/contract';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype, type DenseView } from '@qdylora/tensor';
+import { assertParts, partAt, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
@@ -19,6 +20,8 @@ export interface AdaptedAttributes {
   /** `'bf16'` rounds both operands of every product to bfloat16, those of the adapter too (of the second one: the scaled u or g); sums are float32. */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
+  /** Rows at ranks of their own: their u and g are times the part's factor, and 0 past its rank. Left out: all rows use all of `a` and `b`. */
+  readonly parts?: readonly RankPart[];
 }
 
 type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; readonly bias?: F32; readonly a: F32; readonly b: F32 };
@@ -30,24 +33,26 @@ type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; 
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
-  shapes(i: ForwardInputs, { rows, cols }: AdaptedAttributes): { y: ArraySpec; u: ArraySpec } {
+  shapes(i: ForwardInputs, { rows, cols, parts }: AdaptedAttributes): { y: ArraySpec; u: ArraySpec } {
     const tokens = i.x.shape[0]!, r = i.a.shape[0]!;
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
     assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
+    assertParts('adapted-linear', parts, tokens, r);
     return { y: { dtype: 'f32', shape: [tokens, rows] }, u: { dtype: 'f32', shape: [tokens, r] } };
   },
   flops: ({ x, a }, { rows, cols }) => 2 * x.shape[0]! * (rows * cols + a.shape[0]! * (rows + cols)),
   reference(inputs, { y, u }: { y: F32; u: F32 }, attributes) {
-    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
+    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
     if (inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
     else matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
+      const { rank, factor } = partAt(parts, t, { rank: r, trainFrom: 0 });
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
-        for (let j = 0; j < cols; j++) sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
-        return sum;
+        for (let j = 0; j < cols && k < rank; j++) sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
+        return factor * sum;
       });
       for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
       for (let o = 0; o < rows; o++) {
@@ -66,19 +71,21 @@ export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly 
 type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x?: F32; readonly xAdapter?: F32; readonly u: F32; readonly a: F32; readonly b: F32 };
 
 /**
- * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient.
+ * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient, and from the rows of a part only those from its own
+ * `trainFrom` on. u: as the forward made it, with the same parts.
  * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
  * dy: [tokens, out]  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
  */
 export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',
   accumulates: ['da', 'db'],
-  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx }: AdaptedBackwardAttributes) {
+  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx, parts }: AdaptedBackwardAttributes) {
     const r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: 'f32', shape: [tokens, cols] } : undefined;
     if (!i.x && !wantsDx) throw new QdyloraError('BAD_ARGUMENT', { where: 'adapted-linear-backward', problem: 'expected x for gradients of the adapter alone, got none' });
     if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
     assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
     assertShape('adapted-linear-backward', 'u', i.u.shape, [tokens, r]);
+    assertParts('adapted-linear-backward', parts, tokens, r);
     const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
     return { dx, dxAdapter: i.xAdapter && dx, da, db };
   },
@@ -87,13 +94,14 @@ export const adaptedLinearBackward = defineOp({
     return 2 * dy.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
-    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
-    const inner = new Float64Array(tokens * r); // g: [tokens, r]
+    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
+    const inner = new Float64Array(tokens * r), partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom })); // inner = g: [tokens, r]
     for (let t = 0; t < tokens; t++) {
-      for (let k = 0; k < r; k++) {
+      const { rank, factor } = partOf[t]!;
+      for (let k = 0; k < rank; k++) {
         let sum = 0;
         for (let o = 0; o < rows; o++) sum += as(dy.data[t * rows + o]!) * as(b.data[k * rows + o]!);
-        inner[t * r + k] = as(scale * sum);
+        inner[t * r + k] = as(scale * factor * sum);
       }
     }
     if (dx && inputs.weight) linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
@@ -107,8 +115,9 @@ export const adaptedLinearBackward = defineOp({
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      addProducts(da, k - trainFrom, tokens, cols, (t, j) => inner[t * r + k]! * as(xAdapter!.data[t * cols + j]!));
-      addProducts(db, k - trainFrom, tokens, rows, (t, o) => as(scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
+      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? 1 : 0);
+      addProducts(da, k - trainFrom, tokens, cols, (t, j) => trains(t) * inner[t * r + k]! * as(xAdapter!.data[t * cols + j]!));
+      addProducts(db, k - trainFrom, tokens, rows, (t, o) => trains(t) * as(scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
     }
   },
 });

@@ -2,12 +2,17 @@ import type { Rng } from '@qdylora/contract';
 import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/linear.ts';
 
+/** Rows of a pass (tokens) at a rank of their own: those from the end of the part before up to `until`. */
+export interface ActivePart { readonly until: number; readonly rank: number; readonly trainFrom: number }
+
 /** Which part of the nested adapters this pass uses. A value, not a state: two passes with two ranks never meet. */
 export interface ActiveRank {
   /** Rows in use: 1 … maxRank. */
   readonly rank: number;
   /** First row whose gradient is made: 0 (the whole prefix), or the start of the newest block. */
   readonly trainFrom: number;
+  /** Where tokens of one pass run at several ranks: which. `rank` is then their largest, `trainFrom` their smallest. */
+  readonly parts?: readonly ActivePart[];
 }
 
 /**
