@@ -27,7 +27,7 @@ export async function researchLoop(adapted: Adapted<CausalLm>, batches: Batches,
       if (weight > 0) log.write(step + 1, { [`loss/${rank === maxRank ? 'largest' : rank}`]: (await backend.memory.read(losses)).reduce((sum, loss) => sum + loss, 0) / weight });
     }
     backend.memory.release(losses);
-    const norm = await gradientNorm(backend, optimizer.parameters);
+    const norm = await gradientNorm(backend, optimizer);
     if (norm > largestJump * usualNorm) left.push(step);
     else optimizer.step({ learningRate: rate, gradientScale: clipCoefficient(norm, 1), rows: null });
     usualNorm = 0.9 * usualNorm + 0.1 * Math.min(norm, largestJump * usualNorm);

@@ -1,5 +1,6 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { sumOfSquares, type Parameter } from '@qdylora/tensor';
+import { sumOfSquares } from '@qdylora/tensor';
+import { gradientArrays, type Optimizer } from './optimizers/optimizer.ts';
 
 /** transformers' default for `max_grad_norm`. */
 export const DEFAULT_MAX_GRAD_NORM = 1;
@@ -15,12 +16,12 @@ export function sumSquares(backend: Backend, arrays: readonly ArrayView<'f32'>[]
 /** The global 2-norm from sums of squares. */
 export const globalNorm = (sums: Float32Array): number => Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
 
-/** The global 2-norm of the parameters' gradients: what a step of one's own waits for before it clips. */
-export async function gradientNorm(backend: Backend, parameters: readonly Parameter[]): Promise<number> {
-  const { memory } = backend, sums = memory.allocate('f32', [parameters.length]);
+/** The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`: what a step of one's own waits for before it clips. */
+export async function gradientNorm(backend: Backend, optimizer: Pick<Optimizer, 'parameters' | 'gradients'>): Promise<number> {
+  const { memory } = backend, gradients = gradientArrays(optimizer), sums = memory.allocate('f32', [gradients.length]);
   memory.persist(sums);
   try {
-    sumSquares(backend, parameters.map(({ gradient }) => gradient!), sums);
+    sumSquares(backend, gradients, sums);
     return globalNorm(await memory.read(sums));
   } finally {
     memory.release(sums);

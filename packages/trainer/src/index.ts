@@ -9,6 +9,7 @@ export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export { createOptimizer, isPaged, OPTIMIZER_NAMES, type OptimizerOptions } from './optimizers/create-optimizer.ts';
 export { lion, type LionOptions } from './optimizers/lion.ts';
+export { gradientArrays } from './optimizers/optimizer.ts';
 export type { Optimizer, OptimizerLedger, OptimizerState, OptimizerUpdate, RowRange, SavedArray, SavedOptimizerState, StateArray, StepCounts } from './optimizers/optimizer.ts';
 export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
 export type { PageStore } from './optimizers/paging/page-store.ts';

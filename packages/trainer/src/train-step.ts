@@ -4,7 +4,7 @@ import { trainedRows } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
-import type { Optimizer, RowRange } from './optimizers/optimizer.ts';
+import { gradientArrays, type Optimizer, type RowRange } from './optimizers/optimizer.ts';
 
 export interface StepOptions extends PassOptions {
   /** The optimizer's own by default. */
@@ -59,7 +59,7 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
   if (predictedTokens === 0) return { status: 'no_tokens', nonFinite: null, loss: 0, gradNorm: 0, tokens, predictedTokens };
   const { model } = counted[0]!.view;
   optimizer.prepare(model.backend);
-  const gradients = optimizer.gradients?.() ?? optimizer.parameters.map(({ gradient }) => gradient!);
+  const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
   const { loss, gradNorm, hasBadState } = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
   const nonFinite = !Number.isFinite(loss) ? 'loss' : !Number.isFinite(gradNorm) ? 'gradient' : hasBadState ? 'state' : null;

@@ -77,3 +77,6 @@ export interface Optimizer extends Disposable {
   /** Gives gradients and state back; the parameters are frozen again. */
   dispose(): void;
 }
+
+/** Arrays that together hold the gradients of an optimizer's parameters. */
+export const gradientArrays = ({ gradients, parameters }: Pick<Optimizer, 'parameters' | 'gradients'>): readonly ArrayView<'f32'>[] => gradients?.() ?? parameters.map(({ gradient }) => gradient!);

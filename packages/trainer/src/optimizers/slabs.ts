@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, elementCount, viewOf, type ArrayView, type DataOf, type DType, type Memory, type Shape } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, reshaped, rowsOf, type ArrayView, type DataOf, type DType, type Memory, type Shape } from '@qdylora/contract';
 
 /** Arrays that lie side by side in a few large ones. */
 export interface Slabs<D extends DType> {
@@ -36,7 +36,13 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
     releaseSlabs(memory, { slabs });
     throw error;
   }
-  return { slabs, arrays: places.map(({ shape, slab, from }) => viewOf(dtype, shape, slabs[slab]!.data.subarray(from, from + elementCount(shape)) as DataOf[D])) };
+  return { slabs, arrays: places.map(({ shape, slab, from }) => partOf(slabs[slab]!, from, shape)) };
+}
+
+/** The array of `shape` from the element `from` on, without what comes after it. */
+function partOf<D extends DType>(slab: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
+  const length = elementCount(shape), part = reshaped(rowsOf(slab, from, from + length), shape);
+  return { ...part, data: part.data.subarray(0, length) as DataOf[D] };
 }
 
 export function releaseSlabs(memory: Memory, { slabs }: Pick<Slabs<DType>, 'slabs'>): void {

@@ -1,10 +1,10 @@
-import type { DryBackend, PartUsage } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, type DryBackend, type PartUsage } from '@qdylora/contract';
 import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import { train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
+import { gradientArrays, train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from './assemble-run.ts';
 import { JUDGED_TOKENS } from './judge-run.ts';
@@ -69,7 +69,7 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
       return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, heldOut, computeDtype);
     } },
   }).result;
-  const { peakBytes, touchedBytes } = memory.usage(), parts = memory.parts();
+  const { peakBytes, touchedBytes } = memory.usage(), parts = withGradients(memory.parts(), optimizer);
   optimizer.dispose();
   return { parts, peakBytes, touchedBytes, parameterCount: model.parameterCount, trainableCount: adapted?.report.trainableCount ?? model.parameterCount, adaptedLayers: adapted?.layers.length ?? 0 };
 }
@@ -82,13 +82,22 @@ async function judge(view: EvalView, heldOut: readonly Example[], computeDtype: 
 }
 
 function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: Parameters<typeof optimizerOf>[0]): Optimizer {
-  const { memory } = backend, optimizer = optimizerOf(parameters, config, nowhere);
-  memory.begin(PARTS.gradients);
-  for (const parameter of parameters) parameter.makeTrainable(memory);
-  memory.begin(PARTS.optimizer);
+  const optimizer = optimizerOf(parameters, config, nowhere);
+  backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
   return optimizer;
 }
+
+/** Gradients as a part of their own: an optimizer makes room for them and for its states together, and both stay. */
+function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartUsage[] {
+  const bytes = gradientArrays(optimizer).reduce((sum, { shape }) => sum + Math.ceil((elementCount(shape) * DTYPE_BYTES.f32) / ALIGNMENT) * ALIGNMENT, 0);
+  return parts.flatMap((own) => (own.part === PARTS.optimizer ? [
+    { part: PARTS.gradients, liveBytes: bytes, peakBytes: bytes }, { part: PARTS.optimizer, liveBytes: own.liveBytes - bytes, peakBytes: own.peakBytes - bytes },
+  ] : [own]));
+}
+
+/** Memory is handed out in cache lines. */
+const ALIGNMENT = 64;
 
 /** The same parts of a step, each at the rank that needs most. */
 export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
