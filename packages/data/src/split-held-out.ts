@@ -32,6 +32,7 @@ export function heldOutRule(share: number): HeldOutRule {
     heldOut() {
       if (share === 0) return [];
       keepSmallest();
+      if (below.length >= rows && !isFraction && share < rows) throw allAlike(share, rows);
       if (below.length >= rows) throw badShare(share, `less than all of the ${rows} rows there are`, 'Lower val_set_size, or name an eval_dataset.');
       if (below.length === 0) throw badShare(share, `a share that a row of the ${rows} falls into (their hashes decide)`, 'Raise val_set_size, give it as a count, or name an eval_dataset.');
       return below.map(({ row }) => row).sort((a, b) => a - b);
@@ -41,3 +42,8 @@ export function heldOutRule(share: number): HeldOutRule {
 
 const badShare = (share: number, expected: string, nextStep: string): QdyloraError =>
   new QdyloraError('BAD_CONFIG', { where: 'val_set_size', problem: `expected ${expected} for held-out rows, got ${share}`, nextStep });
+
+const allAlike = (share: number, rows: number): QdyloraError => new QdyloraError('BAD_CONFIG', {
+  where: 'val_set_size', problem: `expected rows left for training beside ${share} held-out ones, got ${rows} of which too many are equal: equal rows are never on both sides`,
+  nextStep: 'Remove rows that occur many times, or name an eval_dataset.', details: { rows },
+});
