@@ -95,5 +95,8 @@ function guard(folder: string, what: string, move: () => void): void {
 
 const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraError => new QdyloraError('WRITE_FAILED', {
   where: 'page_dir', problem: `${folder}: expected room for ${byteLength} bytes of optimizer state, got ${(cause as Error).message}`,
-  nextStep: 'Free some space, choose another page_dir, or raise optimizer_memory_budget.', details: { folder, byteLength, code: (cause as { code?: unknown }).code }, cause,
+  nextStep: `${isFull(cause) ? 'Free some space' : 'Make the folder writable'}, choose another page_dir, or raise optimizer_memory_budget.`, details: { folder, byteLength, code: (cause as { code?: unknown }).code }, cause,
 });
+
+/** A full disk or quota, or a limit of the size of files; else the folder itself takes nothing. */
+const isFull = (cause: unknown): boolean => ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((cause as { code?: unknown }).code));
