@@ -85,6 +85,13 @@ describe('finetune', () => {
     expect(readFileSync(folder.in('few/report.html'), 'utf8')).toContain('Best rank:');
   });
 
+  it('says where every step has learning rate 0, as the only step of a warm-up has', async () => {
+    const noticesOf = async (options: Partial<FinetuneOptions>): Promise<string> => (await run({ ...common, ...options } as FinetuneOptions)).flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join();
+    expect(await noticesOf({ maxSteps: 1, outputDir: folder.in('no-rate') })).toMatch(/Every one of the 1 step has learning rate 0.*warmup_steps: 0/);
+    expect(await noticesOf({ maxSteps: 1, warmupSteps: 0, outputDir: folder.in('some-rate') })).not.toMatch(/learning rate 0/);
+    expect(await noticesOf({ maxSteps: 2, outputDir: folder.in('late-rate') })).not.toMatch(/learning rate 0/);
+  });
+
   it('stops early on one rank or on AURAC, and says so', async () => {
     for (const [name, earlyStopping] of [['by-rank', 4], ['by-area', 'aurac']] as const) {
       const last = (await run({ ...common, maxSteps: 40, evalSteps: 1, saveSteps: 0, learningRate: 1e-9, earlyStopping, earlyStoppingPatience: 2, earlyStoppingMinDelta: 0.1, outputDir: folder.in(name) })).at(-1)!;

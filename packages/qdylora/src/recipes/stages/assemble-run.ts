@@ -4,7 +4,7 @@ import { createBatches, type Batches } from '@qdylora/data';
 import { attachDyLora, rankSampler, type AdapterConfig, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Parameter, Recompute } from '@qdylora/tensor';
-import { createOptimizer, isPaged, learningRateSchedule, type Optimizer, type PagingOptions, type TrainOptions } from '@qdylora/trainer';
+import { createOptimizer, isPaged, learningRateSchedule, type LearningRateSchedule, type Optimizer, type PagingOptions, type TrainOptions } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { attachAdapter, type Warn } from './attach-adapter.ts';
 import type { RunData } from './load-data.ts';
@@ -41,9 +41,21 @@ export async function assembleRun(config: RunConfig, source: ModelSource, data: 
       schedule: scheduleOf(config, totalSteps), maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype,
     },
   };
+  warnOfNoRate(run, warn);
   const recompute = await resolveRecompute(config.gradientCheckpointing, model.config.layers, needOf && ((own) => needOf(run, own)));
   if (typeof config.gradientCheckpointing === 'string') warn(`gradient_checkpointing ${config.gradientCheckpointing}: ${recomputeText(recompute, model.config.layers)}.`);
   return { ...run, training: { ...run.training, recompute } };
+}
+
+/** The first step of a warm-up has rate 0, as in transformers: a run of that step alone would learn nothing, and look as if it had. */
+function warnOfNoRate({ totalSteps, training: { schedule } }: AssembledRun, warn: Warn): void {
+  if (totalSteps === 0 || hasRate(schedule, totalSteps)) return;
+  warn(`Every one of the ${totalSteps} step${totalSteps === 1 ? '' : 's'} has learning rate 0, so nothing will be learned: the warm-up begins at 0. Train for more steps, or set warmup_steps: 0.`);
+}
+
+function hasRate(schedule: LearningRateSchedule, totalSteps: number): boolean {
+  for (let step = 0; step < totalSteps; step++) if (schedule.at(step) > 0) return true;
+  return false;
 }
 
 export const batchesOf = ({ microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength, groupByLength }: RunConfig, { training }: RunData): Batches =>
