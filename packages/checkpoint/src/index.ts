@@ -31,4 +31,4 @@ export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 export { BLOCK_BYTES, PAGE_BYTES, type WriteBlocks } from './write/write-file-behind.ts';
-export { writeFileAt, writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';
+export { temporaryName, writeFileAt, writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';

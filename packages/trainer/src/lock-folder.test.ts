@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cleanOrphans } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -51,6 +52,18 @@ describe('a folder lock', () => {
     expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
     expect(lockFolder(folder).tookOver).toContain(`process ${pid}`);
     expect(codeOf(() => assertFolderFree(folder))).toBe('BUSY_FOLDER');
+  });
+
+  it('writes on the way only under names that the next run clears, should its process be killed there', async () => {
+    const folder = temporaryFolder(), seen = new Set<string>();
+    held(folder, { ...asJson(), boot_id: 'another boot' });
+    const watcher = watch(folder, (_, name) => { seen.add(String(name)); });
+    lockFolder(folder);
+    await expect.poll(() => seen.size).toBeGreaterThan(2); // the lock itself, its first name, and the name that the dead one went by
+    watcher.close();
+    for (const name of seen) if (name !== LOCK_FILE) mkdirSync(join(folder, name));
+    expect(cleanOrphans(folder, { isAlone: true }).removed.length).toBe(seen.size - 1);
+    expect(readdirSync(folder)).toEqual([LOCK_FILE]);
   });
 
   it('of another boot is taken over, even if a process of that number lives', () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 export const LOCK_FILE = 'lock.json';
@@ -77,14 +78,14 @@ function isRunning(pid: number): boolean {
 
 /** Creates a file that is whole from its first moment on; false where there is one. */
 function createWhole(path: string, text: string): boolean {
-  const temporary = `${path}.${process.pid}-${randomUUID()}`;
+  const temporary = temporaryName(path);
   try {
     fs.writeFileSync(temporary, text, { flag: 'wx' });
     fs.linkSync(temporary, path);
     return true;
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === 'EEXIST') return false;
+    if (code === 'EEXIST' || code === 'ENOENT') return false; // there is one, or its holder has cleared what it took for a leftover
     if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text); // a file system without hard links
     throw writeFailed(path, error);
   } finally {
@@ -107,7 +108,7 @@ function createPlainly(path: string, text: string): boolean {
 
 /** Removes a dead lock, unless another process has put its own there meanwhile. */
 function setAside(path: string, dead: string): void {
-  const aside = `${path}.dead-${randomUUID()}`;
+  const aside = temporaryName(path);
   try {
     fs.renameSync(path, aside);
     if (readText(aside) !== dead) fs.linkSync(aside, path);
