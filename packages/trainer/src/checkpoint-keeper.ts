@@ -55,6 +55,7 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
       const path = chooseStart({ checkpoints, resume, fs }, (message) => warnings.push({ code: 'DAMAGED_CHECKPOINT', message }));
       const progress = path ? resumeState(path, parts) : freshProgress();
       for (const later of listCheckpoints(checkpoints, fs)) if (later.step > progress.step) setCheckpointAside(later.path, 'superseded', fs);
+      if (path) pruneCheckpoints(checkpoints, totalLimit, fs); // a run that was killed between its last save and what that would have removed saves no more
       newest = path;
       return { progress, resumedFrom: path, warnings };
     },

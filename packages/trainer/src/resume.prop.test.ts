@@ -141,6 +141,14 @@ describe('a resumed run', () => {
 });
 
 describe('checkpoints', () => {
+  it('at the last step removes what a kill between its save and the removal left over', async () => {
+    const folder = temporaryFolder();
+    await finished(folder, 6);
+    expect(checkpointsIn(folder)).toEqual(['step-2', 'step-4', 'step-6']);
+    await tinyTrain({ totalSteps: 6, save: { folder, every: 2, totalLimit: 2 }, resume: 'latest' }).result;
+    expect(checkpointsIn(folder)).toEqual(['step-4', 'step-6']);
+  });
+
   it('are kept up to the limit, the newest ones', async () => {
     const folder = temporaryFolder();
     await tinyTrain({ totalSteps: 7, save: { folder, every: 2, totalLimit: 2 } }).result;
