@@ -90,14 +90,11 @@ function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: P
 
 /** Gradients as a part of their own: an optimizer makes room for them and for its states together, and both stay. */
 function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartUsage[] {
-  const bytes = gradientArrays(optimizer).reduce((sum, { shape }) => sum + Math.ceil((elementCount(shape) * DTYPE_BYTES.f32) / ALIGNMENT) * ALIGNMENT, 0);
+  const bytes = gradientArrays(optimizer).reduce((sum, { shape }) => sum + elementCount(shape) * DTYPE_BYTES.f32, 0); // in whole cache lines already
   return parts.flatMap((own) => (own.part === PARTS.optimizer ? [
     { part: PARTS.gradients, liveBytes: bytes, peakBytes: bytes }, { part: PARTS.optimizer, liveBytes: own.liveBytes - bytes, peakBytes: own.peakBytes - bytes },
   ] : [own]));
 }
-
-/** Memory is handed out in cache lines. */
-const ALIGNMENT = 64;
 
 /** The same parts of a step, each at the rank that needs most. */
 export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
