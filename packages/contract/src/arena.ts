@@ -27,8 +27,8 @@ const ALIGNMENT = 64;
  * Blocks inside large regions, so that a warmed-up step asks the system for nothing. Each takes the first place where it fits: what lives long moves to the front and
  * gaps stay few (a training step of SmolLM2-135M: 1 % more than its arrays in regions of 64 MiB, where the smallest gap that fits left 6 %).
  */
-export function createArena<R>({ name, regionBytes, reserve, unreserve, place, onChange }: ArenaOptions<R>): Arena {
-  const regions = new Regions({ regionBytes, reserve, unreserve });
+export function createArena<R>({ name, regionBytes, reserve, unreserve, discard, place, onChange }: ArenaOptions<R>): Arena {
+  const regions = new Regions({ regionBytes, reserve, unreserve, discard });
   const blocks = new Map<ArrayView, Block<R>>();
   const scopes: Set<ArrayView>[] = [];
   const releasedData = new WeakSet<object>(); // by typed array: reshaped views share it

@@ -78,6 +78,19 @@ describe('host memory', () => {
     memory.trim();
     expect([given.length, memory.usage().reservedBytes, kept.data.every((x) => x === 7), memory.allocate('f32', [1000]).shape]).toEqual([1, 4096, true, [1000]]);
   });
+  test('trim shows every gap in a region that something lies in, once, and no byte of what lives', () => {
+    fc.assert(fc.property(fc.array(fc.record({ length: fc.integer({ min: 1, max: 200 }), kept: fc.boolean() }), { minLength: 1, maxLength: 20 }), (wanted) => {
+      const memory = createHostMemory({ regionBytes: 4096, discard: (buffer, offset, bytes) => new Uint8Array(buffer, offset, bytes).fill(0) });
+      const arrays = wanted.map(({ length, kept }) => ({ kept, length, view: memory.allocate('f32', [length]) }));
+      const buffers = new Set(arrays.map(({ view }) => view.data.buffer));
+      for (const { view } of arrays) view.data.fill(7);
+      for (const { kept, view } of arrays) if (!kept) memory.release(view);
+      memory.trim();
+      const held = [...buffers].filter((buffer) => arrays.some(({ kept, view }) => kept && view.data.buffer === buffer));
+      const sevens = held.reduce((sum, buffer) => sum + new Float32Array(buffer).filter((x) => x === 7).length, 0);
+      expect(sevens).toBe(arrays.reduce((sum, { kept, length }) => sum + (kept ? length : 0), 0));
+    }));
+  });
   test('refuses work after dispose', () => {
     const memory = createHostMemory();
     memory.dispose();

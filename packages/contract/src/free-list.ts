@@ -3,7 +3,7 @@ export class FreeList<R> {
   /** What the system gave. */
   readonly region: R;
   readonly byteLength: number;
-  /** End of the furthest block that there ever was: behind it nothing was written. */
+  /** End of the furthest block that there was since the last `discard`: behind it nothing was written. */
   touchedBytes = 0;
   private readonly offsets: number[] = [0];
   private readonly sizes: number[];
@@ -35,6 +35,13 @@ export class FreeList<R> {
     this.sizes.splice(i, 0, bytes);
     this.joinWithNext(i);
     if (i > 0) this.joinWithNext(i - 1);
+  }
+
+  /** Shows every free stretch that may have been written to; what lies behind the last block then counts as untouched. */
+  discard(show: (offset: number, bytes: number) => void): void {
+    this.offsets.forEach((offset, i) => { if (offset < this.touchedBytes) show(offset, Math.min(this.sizes[i]!, this.touchedBytes - offset)); });
+    const last = this.offsets.length - 1;
+    if (last >= 0 && this.offsets[last]! + this.sizes[last]! === this.byteLength) this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]!);
   }
 
   private joinWithNext(i: number): void {

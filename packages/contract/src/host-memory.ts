@@ -9,6 +9,8 @@ export interface HostMemoryOptions {
   readonly reserve?: (bytes: number) => ArrayBufferLike;
   /** Gives a region back to the system. */
   readonly unreserve?: (buffer: ArrayBufferLike) => void;
+  /** Lets the system take back the RAM of `bytes` at `offset`, where no array lies. */
+  readonly discard?: (buffer: ArrayBufferLike, offset: number, bytes: number) => void;
   /** Smallest region, in bytes. */
   readonly regionBytes?: number;
   /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
@@ -17,9 +19,9 @@ export interface HostMemoryOptions {
 
 /** Memory in typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
-  const { name = 'host', reserve = (bytes: number) => new ArrayBuffer(bytes), unreserve, regionBytes = 1 << 20, poison = false } = options;
+  const { name = 'host', reserve = (bytes: number) => new ArrayBuffer(bytes), unreserve, discard, regionBytes = 1 << 20, poison = false } = options;
   const arena = createArena<ArrayBufferLike>({
-    name, regionBytes, reserve, unreserve,
+    name, regionBytes, reserve, unreserve, discard,
     place(dtype, shape, { region, offset, length }) {
       const view = viewOf(dtype, shape, typedArray(dtype, region, offset, length));
       if (poison && dtype === 'f32') (view.data as Float32Array).fill(NaN);

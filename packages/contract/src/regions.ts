@@ -7,6 +7,8 @@ export interface RegionOptions<R> {
   reserve(bytes: number): R;
   /** Gives one back to the system. */
   unreserve?(region: R): void;
+  /** Lets the system take back the RAM of a stretch in which nothing lies; it stays reserved, its contents undefined. */
+  discard?(region: R, offset: number, bytes: number): void;
 }
 
 /** What a memory holds from the system, and where in it a block lies: in the first place where it fits. */
@@ -17,7 +19,7 @@ export class Regions<R> {
   constructor(options: RegionOptions<R>) { this.options = options; }
 
   get reservedBytes(): number { return this.held.reduce((sum, { byteLength }) => sum + byteLength, 0); }
-  /** Bytes that blocks have ever covered. */
+  /** Bytes that blocks have covered since the last `trim`. */
   get touchedBytes(): number { return this.held.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0); }
 
   take(bytes: number): { readonly region: FreeList<R>; readonly offset: number } {
@@ -30,8 +32,11 @@ export class Regions<R> {
     return { region, offset: region.take(bytes) };
   }
 
-  /** Gives back regions in which nothing lies. */
-  trim(): void { this.giveBack(this.held.filter(({ isEmpty }) => isEmpty)); }
+  /** Gives back regions in which nothing lies, and the RAM of the gaps in the others. */
+  trim(): void {
+    this.giveBack(this.held.filter(({ isEmpty }) => isEmpty));
+    for (const held of this.held) held.discard((offset, bytes) => this.options.discard?.(held.region, offset, bytes));
+  }
 
   dispose(): void { this.giveBack([...this.held]); }
 

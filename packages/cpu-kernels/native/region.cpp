@@ -1,6 +1,7 @@
 #include "region.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
@@ -56,6 +57,12 @@ void Region::unmap() {
 }
 #endif
 
+void discard(char* from, size_t bytes) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE)), first = (reinterpret_cast<std::uintptr_t>(from) + page - 1) & ~(page - 1),
+             end = (reinterpret_cast<std::uintptr_t>(from) + bytes) & ~(page - 1);
+  if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
 void destroyRegion(napi_env, void*, void* hint) {
   auto* region = static_cast<Region*>(hint);
   region->unmap();
@@ -99,6 +106,23 @@ napi_value unreserveRegion(napi_env env, napi_callback_info info) {
   // Already detached = handed to another thread: whoever holds it now also frees it.
   if (napi_is_detached_arraybuffer(env, buffer, &detached) != napi_ok || detached) return nullptr;
   if (napi_detach_arraybuffer(env, buffer) == napi_ok) static_cast<Region*>(data)->unmap();
+  return nullptr;
+}
+
+napi_value discardPages(napi_env env, napi_callback_info info) {
+  size_t count = 3, length = 0;
+  napi_value values[3];
+  void* region = nullptr;
+  void* start = nullptr;
+  double offset = 0, bytes = 0;
+  const bool understood = napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok && count == 3 && napi_unwrap(env, values[0], &region) == napi_ok &&
+                          napi_get_arraybuffer_info(env, values[0], &start, &length) == napi_ok && napi_get_value_double(env, values[1], &offset) == napi_ok &&
+                          napi_get_value_double(env, values[2], &bytes) == napi_ok;
+  if (!understood || !(offset >= 0 && bytes >= 0 && offset + bytes <= static_cast<double>(length))) {
+    throwNative(env, "discard: expected a buffer that reserve made, an offset and a number of bytes inside it");
+    return nullptr;
+  }
+  discard(static_cast<char*>(start) + static_cast<size_t>(offset), static_cast<size_t>(bytes));
   return nullptr;
 }
 

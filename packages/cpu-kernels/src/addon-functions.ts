@@ -22,6 +22,7 @@ export interface NativeAddon {
   open(level: string, threads: number, isBatchInvariant: boolean): { readonly threads: number; readonly functions: Readonly<Record<string, NativeFunction>>; close(): void };
   reserve(bytes: number): ArrayBuffer | undefined;
   unreserve(buffer: ArrayBuffer): void;
+  discard(buffer: ArrayBuffer, offset: number, bytes: number): void;
   /** 0, or the system's error number. */
   reserveFile(fd: number, bytes: number): number;
 }

@@ -16,4 +16,5 @@ export const reserveRegions = (addon: NativeAddon, available: () => number = ava
     return buffer;
   },
   unreserve(buffer: ArrayBufferLike): void { addon.unreserve(buffer as ArrayBuffer); },
+  discard(buffer: ArrayBufferLike, offset: number, bytes: number): void { addon.discard(buffer as ArrayBuffer, offset, bytes); },
 });

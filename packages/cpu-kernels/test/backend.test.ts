@@ -83,6 +83,20 @@ test('memory is 64-byte aligned zeroed pages, and more than the system has is In
   expect(() => reserve(2 ** 33)).toThrow(InsufficientMemoryError);
 });
 
+test('discard gives the RAM of whole pages back, and touches nothing beside them', () => {
+  const loaded = loadAddon();
+  if (!loaded.addon) throw new Error(loaded.reason);
+  const { reserve, unreserve, discard } = reserveRegions(loaded.addon), buffer = reserve(64 << 20), bytes = new Uint8Array(buffer).fill(1), before = process.memoryUsage.rss();
+  discard(buffer, 100, (48 << 20) - 100);
+  const given = before - process.memoryUsage.rss(), at = [0, 99, 48 << 20, (64 << 20) - 1].map((i) => bytes[i]);
+  expect(at).toEqual([1, 1, 1, 1]);
+  expect(given).toBeGreaterThan(40 << 20);
+  for (const [offset, size] of [[-1, 8], [0, 2 ** 27], [64 << 20, 1], [NaN, 1]] as const) expect(() => discard(buffer, offset, size)).toThrow(/discard: expected/);
+  expect(() => discard(new ArrayBuffer(8), 0, 8)).toThrow(/discard: expected/);
+  unreserve(buffer);
+  expect(() => discard(buffer, 0, 1)).toThrow(/discard: expected/);
+});
+
 const USE = `const addon = require(${JSON.stringify(binary)}), x = new Float32Array(200000).fill(2), y = new Float32Array(200000), { functions } = addon.open('generic', 3, false);
 for (let i = 0; i < 20; i++) functions.scaleBy(x, new Float32Array([3]), y, x.length);
 if (y[199999] !== 6) throw new Error('wrong');`;
