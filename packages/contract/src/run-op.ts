@@ -16,6 +16,16 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
  * an output lies over memory that the op does not let it overwrite; MissingKernelError where nothing can run the op.
  */
 export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, op: Op<I, O, A>, inputs: I, attributes: A, given: Partial<O> = {}): O {
+  const { outputs, run } = prepareOp(backend, op, inputs, attributes, given);
+  run();
+  return outputs;
+}
+
+/** A call that waits: its outputs are there, their contents come with `run`. */
+export interface PreparedCall<O> { readonly outputs: O; run(): void }
+
+/** `runOp` up to the moment at which the kernel would run.  @throws as `runOp` */
+export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backend, op: Op<I, O, A>, inputs: I, attributes: A, given: Partial<O> = {}): PreparedCall<O> {
   const specs = op.shapes(inputs, attributes);
   const outputs: Record<string, ArrayView | undefined> = {};
   const { memory } = backend;
@@ -33,10 +43,9 @@ export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, o
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
-  const run = (): void => (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
-  if (backend.aroundCall) backend.aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, run);
-  else run();
-  return outputs as O;
+  const compute = (): void => (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
+  const { aroundCall } = backend, run = aroundCall ? (): void => aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, compute) : compute;
+  return { outputs: outputs as O, run };
 }
 
 function contiguousInputs<I extends Arrays>(inputs: I): I {

@@ -17,7 +17,7 @@ const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayVie
   'a bfloat16 weight': { cols: 1031, run: (backend, x, computeDtype) => runOp(backend, linear, { x, weight: normalBfloat16View(1, 'w', [ROWS, 1031]), bias: undefined }, { computeDtype }).y },
   'an adapted 4-bit weight': {
     cols: 576, run: (backend, x, computeDtype) => runOp(backend, adaptedLinear, { x, ...packedWeight(1, ROWS, 576, 64, true), a: normalView(1, 'a', [11, 576]), b: normalView(1, 'b', [11, ROWS]) } as never,
-      { rows: ROWS, cols: 576, blockSize: 64, nestedOffset: 0.03, computeDtype, scale: 0.5 }).y,
+      { rows: ROWS, cols: 576, blockSize: 64, nestedOffset: 0.03, computeDtype, scale: 0.5 }).y!,
   },
 };
 

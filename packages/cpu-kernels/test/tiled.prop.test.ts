@@ -17,7 +17,7 @@ test('products and decodes of a tiled matrix have the bits of the row-major one,
       const weight = quantizedInputs(one), attributes = { ...quantizedAttributes(one), computeDtype, accumulate: false, scale: 0.5, trainFrom: 0, wantsDx: true };
       return [
         runOp(backend, dequantizeBlockwise, weight, attributes).values, runOp(backend, matmulNf4, { x, ...weight }, attributes).y, runOp(backend, matmulNf4InputGradient, { dy, ...weight }, attributes).dx,
-        runOp(backend, adaptedLinear, { x, a, b, ...weight } as never, attributes).y, runOp(backend, adaptedLinearBackward, { dy, x, u, a, b, ...weight } as never, attributes).dx!,
+        runOp(backend, adaptedLinear, { x, a, b, ...weight } as never, attributes).y!, runOp(backend, adaptedLinearBackward, { dy, x, u, a, b, ...weight } as never, attributes).dx!,
       ].map(({ dtype, shape, data }) => ({ dtype, shape, data: data.slice() }) as ArrayView);
     };
     for (const backend of backends) backend.memory.scoped(() => expect(results(tiled, backend)).toEqual(results(matrix, backend)));

@@ -91,6 +91,7 @@ function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parame
 const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
   op: adaptedLinear,
   usesOutputs: ['u'],
+  withoutResult: (attributes) => ({ ...attributes, wantsY: false }),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
     const { bias: _, ...operands } = inputs, dx = pending('x'), call = { ...operands, dy: gradients.y, u: outputs.u }, own = { ...attributes, trainFrom, accumulate: dx !== undefined };
     const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !operands.xAdapter ? take('x') : undefined;

@@ -12,7 +12,7 @@ namespace qdylora::QD_LEVEL {
 struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, blockSize; bool tiled; float nestedOffset; };
 template <> struct Parameter<Base> : Fields<Base, OptionalDense, Nf4Arrays, Size, Size, bool, float> {};
 
-// One layer of a group; `a` and `b` are left out where it has no adapter.
+// One layer of a group; `a` and `b` are left out where it has no adapter, `y` where nobody reads it.
 struct Layer { Base base; OptionalIn<float> bias, a, b; OptionalOut<float> y, u; float scale; };
 template <> struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
 
@@ -116,11 +116,11 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
     const Size rows = layer.base.rows;
     if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
     QD_NEED_IF_GIVEN(layer.bias, rows);
-    QD_NEED(layer.y, tokens * rows);
+    QD_NEED_IF_GIVEN(layer.y, tokens * rows);
     const Term w{plain, baseColumns(layer.base, cols, bf16, true), cols};
     if (i == 0) words = wordsOf(cols, w.pairs());
-    Job& y = outer.make({tokens, rows, {layer.y.data, rows, false, layer.bias.data}});
-    y.add({w, 0});
+    Job* const y = layer.y.data ? &outer.make({tokens, rows, {layer.y.data, rows, false, layer.bias.data}}) : nullptr;
+    if (y) y->add({w, 0});
     if (!layer.a.data) continue;
     QD_NEED(layer.a, r * cols);
     QD_NEED(layer.b, r * rows);
@@ -128,14 +128,16 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
     inner.make({tokens, r, {layer.u.data, r, false, nullptr}}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
     const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale), columnsOf(layer.b.data, nullptr, rows, bf16), r}, words};
     if (rankParts.count()) outer.change({layer.u.data, limitToRank, &rankParts});
+    if (!y) continue;
     outer.pack(add);
-    y.add(add);
+    y->add(add);
     words += wordsOf(r, add.term.pairs());
   }
   const bool isAdapted = inner.jobCount > 0;
   if (isAdapted) inner.pack(inner.jobs[0].terms[0]);
-  if (!isAdapted || xAdapter.data) outer.pack(outer.jobs[0].terms[0]);
-  const int parts = partsForProduct(threads, tokens, rowsOf(layers, count), cols);
+  const bool makesY = outer.jobCount > 0;
+  if (makesY && (!isAdapted || xAdapter.data)) outer.pack(outer.jobs[0].terms[0]);
+  const int parts = partsForProduct(threads, tokens, makesY ? rowsOf(layers, count) : count * r, cols);
   threads.run(parts, [&](int part) { multiplyStages(threads, parts, part, isAdapted ? stages : &outer, isAdapted ? 2 : 1, tokens, words, scratch.data); });
   return ok();
 }

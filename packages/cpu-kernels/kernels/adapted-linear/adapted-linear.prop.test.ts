@@ -68,6 +68,15 @@ test('an adapted layer agrees with its reference: dense or packed base, with or 
     const attributes = { ...attributesOf(base, rows, cols, computeDtype), parts: partsOf(cuts, tokens, r) };
     // u is a sum of `cols` products, and y one more of r products of it, each also scaled.
     checkKernel(adaptedLinear, levels, { inputs, attributes, bound: boundOf(adaptedLinear, inputs, attributes, cols + r + 6) });
+    checkKernel(adaptedLinear, levels, { inputs, attributes: { ...attributes, wantsY: false }, bound: boundOf(adaptedLinear, inputs, attributes, cols + 6) });
+    for (const { label, backends } of rows * cols > 0 ? levels : []) {
+      for (const backend of backends) {
+        backend.memory.scoped(() => { // without y: u has the same bits
+          const whole = runOp(backend, adaptedLinear, inputs as never, attributes).u, alone = runOp(backend, adaptedLinear, inputs as never, { ...attributes, wantsY: false });
+          expect([alone.y, Array.from(alone.u.data)], label).toEqual([undefined, Array.from(whole.data)]);
+        });
+      }
+    }
   }), { numRuns: 80 });
 });
 

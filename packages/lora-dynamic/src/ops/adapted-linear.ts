@@ -22,6 +22,8 @@ export interface AdaptedAttributes {
   readonly scale: number;
   /** Rows at ranks of their own: their u and g are times the part's factor, and 0 past its rank. Left out: all rows use all of `a` and `b`. */
   readonly parts?: readonly RankPart[];
+  /** False: u alone, where nobody reads y. */
+  readonly wantsY?: boolean;
 }
 
 type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; readonly bias?: F32; readonly a: F32; readonly b: F32 };
@@ -33,20 +35,20 @@ type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; 
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
-  shapes(i: ForwardInputs, { rows, cols, parts }: AdaptedAttributes): { y: ArraySpec; u: ArraySpec } {
+  shapes(i: ForwardInputs, { rows, cols, parts, wantsY = true }: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
     const tokens = i.x.shape[0]!, r = i.a.shape[0]!;
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
     assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
     assertParts('adapted-linear', parts, tokens, r);
-    return { y: { dtype: 'f32', shape: [tokens, rows] }, u: { dtype: 'f32', shape: [tokens, r] } };
+    return { y: wantsY ? { dtype: 'f32', shape: [tokens, rows] } : undefined, u: { dtype: 'f32', shape: [tokens, r] } };
   },
-  flops: ({ x, a }, { rows, cols }) => 2 * x.shape[0]! * (rows * cols + a.shape[0]! * (rows + cols)),
-  reference(inputs, { y, u }: { y: F32; u: F32 }, attributes) {
+  flops: ({ x, a }, { rows, cols, wantsY = true }) => 2 * x.shape[0]! * (a.shape[0]! * cols + (wantsY ? rows * cols + a.shape[0]! * rows : 0)),
+  reference(inputs, { y, u }: { y?: F32; u: F32 }, attributes) {
     const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
-    if (inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
-    else matmulNf4.reference(inputs as never, { y }, attributes);
+    if (y && inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
+    else if (y) matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
       const { rank, factor } = partAt(parts, t, { rank: r, trainFrom: 0 });
       const inner = Float64Array.from({ length: r }, (_, k) => {
@@ -55,7 +57,7 @@ export const adaptedLinear = defineOp({
         return factor * sum;
       });
       for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
-      for (let o = 0; o < rows; o++) {
+      for (let o = 0; o < rows && y; o++) {
         let sum = 0;
         for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(b.data[k * rows + o]!);
         y.data[t * rows + o] = y.data[t * rows + o]! + sum;

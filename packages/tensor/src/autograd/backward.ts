@@ -59,7 +59,7 @@ export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, own
 }
 
 /**
- * Asks, of an input of the node at `at` (last call first), whether something still reads it after that node: its maker, a call before, or whoever asked to keep it. True for what is no result.
+ * Asks, of an input of the node at `at` (last call first), whether something still reads it after that node, or under another name in it: its maker, a call before, or whoever asked to keep it. True for what is no result.
  * The tape is looked through once, at the first question: once a question it would be half of what JavaScript does in a step.
  */
 function readersOf(nodes: readonly TapeNode[], kept: readonly Tensor[]): (tensor: Tensor | undefined, at: number) => boolean {
@@ -74,6 +74,7 @@ function readersOf(nodes: readonly TapeNode[], kept: readonly Tensor[]): (tensor
     if (makers.size === 0) index();
     const maker = tensor && makers.get(tensor);
     if (!maker || kept.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor)) return true;
-    return lastReader.get(tensor.view)! > at;
+    const timesHere = Object.values(nodes[at]!.inputs).filter((input) => input?.view === tensor.view).length;
+    return timesHere > 1 || lastReader.get(tensor.view)! > at;
   };
 }

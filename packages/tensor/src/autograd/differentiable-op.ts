@@ -35,6 +35,10 @@ export interface DifferentiableOp<T = unknown, I = InputsOf<T>, O = OutputsOf<T>
   readonly op: T;
   /** Outputs whose values backward reads; the memory of all others is given back before it runs. */
   readonly usesOutputs?: readonly (keyof O & string)[];
+  /** True where backward reads the values of no input: of a sum, for one. */
+  readonly readsNoInput?: boolean;
+  /** The attributes of a call that makes only what `usesOutputs` names, where the op has those: for a pass whose results are known. */
+  withoutResult?(attributes: A): A;
   /** Gradients that the forward pass itself adds up: input (a parameter) → accumulated output. */
   readonly gradientInForward?: Partial<Record<keyof I & string, keyof O & string>>;
   /** Gradients of the inputs that are no parameters, by name. */

@@ -2,13 +2,14 @@ import type { ArrayView } from '@qdylora/contract';
 import type { ForwardContext } from '../nn/forward-context.ts';
 import { leaf, type Tensor } from '../tensor.ts';
 import { backward } from './backward.ts';
+import { LazyCalls } from './lazy-calls.ts';
 import { Tape, type TapeNode } from './tape.ts';
 
 type F32Tensor = Tensor<ArrayView<'f32'>>;
 type Body<X> = (ctx: ForwardContext, x: X) => F32Tensor;
 
 /**
- * Gradient checkpointing of one block: only its input and output are kept; backward runs the block again with a tape of its own.
+ * Gradient checkpointing of one block: only its input and output are kept; backward runs the block again with a tape of its own, without what only the output needs.
  * The same ops run in the same order on the same numbers, so the result is the same bit for bit. Without a tape it just scopes the block's temporaries.
  * A block without an input (null) makes its own, and makes it again.
  */
@@ -20,7 +21,8 @@ export function recompute<X extends F32Tensor | null>(ctx: ForwardContext, x: X,
   const node: TapeNode = {
     inputs: x ? { x } : {}, outputs: { output }, usesOutputs: [],
     backward: (gradients, { store }) => memory.scoped(() => {
-      const tape = new Tape(ctx.backend), start = x && leaf(x.view), end = body({ ...ctx, tape }, start as X);
+      const lazy = new LazyCalls(ctx.backend), tape = new Tape(ctx.backend, lazy), start = x && leaf(x.view), end = body({ ...ctx, backend: lazy.backend, tape }, start as X);
+      lazy.end();
       const [dx] = backward(tape, end, { seed: gradients.output!, ownsSeed: store.ownedBy(output) !== undefined, ownsRoot: end.view !== x?.view, wanted: start ? [start] : [] });
       return { x: dx };
     }, (result) => [result.x]),

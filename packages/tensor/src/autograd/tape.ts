@@ -3,6 +3,7 @@ import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { DifferentiableOp, Run } from './differentiable-op.ts';
 import { GradientStore } from './gradient-store.ts';
+import type { LazyCalls } from './lazy-calls.ts';
 
 type Tensors = Readonly<Record<string, Tensor | undefined>>;
 
@@ -28,7 +29,12 @@ export interface TapeNode {
 export class Tape {
   readonly nodes: TapeNode[] = [];
   readonly backend: Backend;
-  constructor(backend: Backend) { this.backend = backend; }
+  /** Where only the gradients of the pass matter. */
+  readonly lazy: LazyCalls | null;
+  constructor(backend: Backend, lazy: LazyCalls | null = null) {
+    this.backend = backend;
+    this.lazy = lazy;
+  }
 
   /**
    * Gives up the memory of a result to the op that reads it last.
@@ -68,7 +74,8 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     const tensor = (inputs as Tensors)[input]!;
     taken[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
   }
-  const arrays = runOp(recorder.backend, rule.op, views, attributes, { ...given, ...taken } as Partial<O>);
+  const outs = { ...given, ...taken } as Partial<O>, lazy = recorder.tape?.lazy;
+  const arrays = lazy ? lazy.call(rule, views, attributes, outs) : runOp(recorder.backend, rule.op, views, attributes, outs);
   const own = Object.entries(arrays).filter(([name]) => !(name in given)); // a parameter's gradient is not the tape's to release
   const outputs = Object.fromEntries(own.map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
   if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views, outputs, arrays, attributes));
