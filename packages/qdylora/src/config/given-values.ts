@@ -36,5 +36,9 @@ export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenVa
   return new Map(given.filter(([, { value }]) => value !== undefined));
 }
 
-/** Later values win over earlier ones. */
-export const mergeGiven = (...all: readonly GivenValues[]): GivenValues => new Map(all.flatMap((given) => [...given]));
+/** Keys that set one thing in two ways. */
+const TWO_WAYS: Readonly<Record<string, string>> = { warmupRatio: 'warmupSteps', warmupSteps: 'warmupRatio', numEpochs: 'maxSteps', maxSteps: 'numEpochs' };
+
+/** Later values win over earlier ones, also over those of a key that sets the same thing in another way. */
+export const mergeGiven = (...all: readonly GivenValues[]): GivenValues =>
+  all.reduce((merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key]!)), ...later]), new Map());

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { givenByOptions } from './given-values.ts';
+import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
 import { editDistance, nearestName } from './nearest-name.ts';
 import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
@@ -41,6 +41,9 @@ describe('a run', () => {
     ['eval_ranks: [64, 1, 1]', { evalRanks: [1, 64] }],
     ['eval_ranks: [3]\nearly_stopping: 3\neval_steps: 1\nval_set_size: 9', { earlyStopping: 3, earlyStoppingPatience: 3, earlyStoppingMinDelta: 0 }],
     ['early_stopping: aurac\neval_steps: 1\nval_set_size: 9\nearly_stopping_patience: 5', { earlyStopping: 'aurac', earlyStoppingPatience: 5 }],
+    ['warmup_steps: 0', { warmupSteps: 0, warmupRatio: null }],
+    ['warmup_ratio: 0.1\nwarmup_steps: null', { warmupSteps: null, warmupRatio: 0.1 }],
+    ['max_steps: 9', { warmupSteps: null, warmupRatio: 0.05 }],
     ['adam_beta1: 0.8\nadam_beta2: 0.95\nadam_epsilon: 1.0e-6', { adamBeta1: 0.8, adamBeta2: 0.95, adamEpsilon: 1e-6 }],
   ])('%j resolves to its values', (yaml, expected) => {
     expect(byYaml(yaml)).toMatchObject(expected);
@@ -60,6 +63,7 @@ describe('a run', () => {
     ['optimizer: paged_adamw_8bit\noptimizer_memory_budget: 3 bananas', 'BAD_CONFIG', /a number of bytes, or one with a unit such as 64KiB or 1GiB, for optimizer_memory_budget, got "3 bananas"/],
     ['optimizer_memory_budget: 1GiB', 'BAD_CONFIG', /no such key for optimizer adamw_32bit for optimizer_memory_budget, got "1GiB"\. Choose paged_adamw_32bit/],
     ['optimizer: lion_8bit\npage_dir: pages', 'BAD_CONFIG', /no such key for optimizer lion_8bit for page_dir/],
+    ['warmup_ratio: 0.05\nwarmup_steps: 5', 'BAD_CONFIG', /\[run\.yaml:1\] expected either it or warmup_steps \(5\) for warmup_ratio, got 0\.05\. Leave one of them out\.$/],
     ['adam_beta2: 1', 'BAD_CONFIG', /adam_beta2, got 1/],
     ['optimizer: adam', 'BAD_CONFIG', /expected one of adamw_32bit, adamw_8bit/],
     ['rank_distribution: [1, 2]', 'BAD_CONFIG', /one weight for each of the ranks/],
@@ -80,6 +84,15 @@ describe('a run', () => {
     const error = errorOf(() => byYaml(yaml));
     expect(QdyloraError.isInstance(error)).toBe(true);
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+  });
+
+  it.each([
+    ['warmup_steps: 5', { warmupRatio: 0.1 }, { warmupRatio: 0.1, warmupSteps: null }],
+    ['warmup_ratio: 0.1', { warmupSteps: 5 }, { warmupRatio: null, warmupSteps: 5 }],
+    ['max_steps: 100\nnum_epochs: 1', { numEpochs: 3 }, { numEpochs: 3, maxSteps: null }],
+    ['max_steps: 100\nnum_epochs: 2', { seed: 1 }, { numEpochs: 2, maxSteps: 100 }],
+  ])('of %j and the flags %j takes what the flags say, also where the file says it by another key', (yaml, flags, expected) => {
+    expect(resolveRun(mergeGiven(parseRunYaml(yaml, 'run.yaml'), givenByFlags(flags)))).toMatchObject(expected);
   });
 
   it('takes the ranks and the scale of an adapter that it starts from, and none that the adapter lacks', () => {

@@ -33,7 +33,7 @@ export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfi
   const asked = checkValues(KEYS, given);
   checkAvailable(given);
   const preset = asked.preset ? PRESET_VALUES[asked.preset] : {};
-  const config = checkValues(KEYS, given, { ...METHOD_VALUES[asked.method], ...preset, ...inherited });
+  const config = withWarmup(checkValues(KEYS, given, { ...METHOD_VALUES[asked.method], ...preset, ...inherited }), given);
   checkPaging(config, given);
   if (asked.method === 'none') return checkFullTraining(config, given);
   if (config.init) throw fault(given, 'init', 'method none for random weights', 'A frozen random base has nothing to teach an adapter: set method: none.');
@@ -53,6 +53,17 @@ function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherit
 
 /** The name for what the values say: `quantization: none` alone makes a dylora run. */
 const methodOf = (isQuantized: boolean, isNested: boolean): Method => (isNested ? (isQuantized ? 'qdylora' : 'dylora') : isQuantized ? 'qlora' : 'lora');
+
+/** Of the steps, where neither key is given. */
+export const WARMUP_RATIO = 0.05;
+
+/** Two lengths of one warm-up leave nobody to say which is meant. */
+function withWarmup(config: RunConfig, given: GivenValues): RunConfig {
+  const { warmupRatio, warmupSteps } = config;
+  if (warmupSteps === null) return { ...config, warmupRatio: warmupRatio ?? WARMUP_RATIO };
+  if (warmupRatio !== null) throw fault(given, 'warmupRatio', `either it or ${given.get('warmupSteps')!.spell('warmupSteps')} (${warmupSteps})`, 'Leave one of them out.');
+  return config;
+}
 
 /** Where nothing is paged a budget would hold nothing back. */
 function checkPaging({ optimizer }: RunConfig, given: GivenValues): void {

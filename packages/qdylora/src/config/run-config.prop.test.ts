@@ -23,8 +23,8 @@ const options = fc.record({
   targetModules: fc.oneof(fc.constant('all-linear'), fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 })), loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),
   dataset: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }), valSetSize: whole(0, 100), packing: fc.boolean(), completionOnlyLoss: fc.boolean(), maxSeqLength: whole(2, 4096),
   learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }), lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'), maxSteps: whole(1, 1e6), optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
-  gradientCheckpointing: fc.oneof(fc.boolean(), whole(1, 1024), fc.constantFrom('8GiB', '1.5 GB', '64KiB')), saveSteps: whole(0, 1000),
-}, { requiredKeys: [] }).map((chosen) => (chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' }));
+  gradientCheckpointing: fc.oneof(fc.boolean(), whole(1, 1024), fc.constantFrom('8GiB', '1.5 GB', '64KiB')), saveSteps: whole(0, 1000), warmupSteps: whole(0, 99), warmupRatio: fc.double({ min: 0, max: 0.9, noNaN: true }),
+}, { requiredKeys: [] }).map(({ warmupRatio, ...chosen }) => (warmupRatio === undefined || chosen.warmupSteps !== undefined ? chosen : { ...chosen, warmupRatio })).map((chosen) => (chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' }));
 
 type Options = Record<string, unknown>;
 

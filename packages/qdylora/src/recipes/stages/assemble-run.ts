@@ -90,6 +90,6 @@ const pagingOf = ({ optimizer, optimizerMemoryBudget, pageDir, outputDir }: RunC
   : undefined);
 
 const scheduleOf = ({ lrScheduler: name, learningRate, warmupSteps, warmupRatio, minLearningRateRatio, ...config }: RunConfig, totalSteps: number) => learningRateSchedule({
-  name, learningRate, totalSteps, warmupSteps: given(warmupSteps), warmupRatio, minLearningRateRatio,
+  name, learningRate, totalSteps, warmupSteps: given(warmupSteps), warmupRatio: given(warmupRatio), minLearningRateRatio,
   numCycles: given(config.lrNumCycles), power: given(config.lrPower), timescale: given(config.lrTimescale), numDecaySteps: given(config.lrNumDecaySteps),
 });

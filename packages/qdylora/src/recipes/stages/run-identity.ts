@@ -1,6 +1,6 @@
 import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
 import { snakeCase } from '../../config/names.ts';
-import type { RunConfig } from '../../config/resolve-run.ts';
+import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
 /** Keys that may change between two parts of one run: where things lie, how fast it goes, and how often it looks around. */
 const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
@@ -11,5 +11,6 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
 /** What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint, and how many rows and steps there are. */
 export function runIdentity(config: RunConfig, facts: { readonly fingerprint: string; readonly rows: number; readonly totalSteps: number }): Record<string, unknown> {
   const { fingerprint, rows, totalSteps } = facts, named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map((name) => [snakeCase(name), config[name]] as const);
-  return { ...Object.fromEntries(named), base_fingerprint: fingerprint, training_rows: rows, total_steps: totalSteps };
+  // A run of before wrote the default ratio beside warmup_steps: it can go on.
+  return { ...Object.fromEntries(named), warmup_ratio: config.warmupRatio ?? WARMUP_RATIO, base_fingerprint: fingerprint, training_rows: rows, total_steps: totalSteps };
 }
