@@ -230,9 +230,11 @@ async function abortedAfterSaving(run: Run, cause: unknown): Promise<QdyloraErro
     problem += `; its checkpoint could not be written: ${(error as Error).message}`;
   }
   return new QdyloraError('ABORTED', {
-    where: 'train', problem, nextStep: keeper?.newest ? `Go on from ${keeper.newest} with resume_from_checkpoint.` : undefined,
+    where: 'train', problem, nextStep: keeper ? howToGoOn(keeper) : undefined,
     details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure }, cause: run.options.signal?.reason ?? cause,
   });
 }
+
+const howToGoOn = ({ newest }: CheckpointKeeper): string => (newest ? `Go on from ${newest} with resume_from_checkpoint.` : 'No checkpoint was written: begin again with resume_from_checkpoint auto, or in another output_dir.');
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -67,6 +67,22 @@ describe('finetune', () => {
     expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  it('says, wherever it is stopped, what is written by then and how to go on, and that leads to the same bytes', async () => {
+    const own = { ...common, evalRanks: [1] } as const; // so that the other ranks are judged after the last step
+    const stopped = async (outputDir: string, at: string): Promise<QdyloraError> => {
+      const controller = new AbortController(), onSave = ({ step }: { step: number }): void => { if (at === 'last save' && step === 6) controller.abort(); };
+      const started = finetune({ ...own, outputDir, onSave, signal: controller.signal });
+      return rejection(async () => { for await (const event of started) if (event.type === at) controller.abort(); });
+    };
+    await run({ ...own, outputDir: folder.in('never stopped') });
+    for (const [at, says, isThere] of [['phase', 'Nothing was written: begin again with the same command.', false], ['plan', 'No checkpoint was written: ', true], ['step', 'Go on from ', true], ['last save', 'What it learned is in ', true]] as const) {
+      const outputDir = folder.in(`stopped at ${at}`), { code, nextStep } = await stopped(outputDir, at);
+      expect([at, code, nextStep, existsSync(outputDir)]).toEqual([at, 'ABORTED', expect.stringContaining(says), isThere]);
+      await run({ ...own, outputDir, resumeFromCheckpoint: isThere ? 'auto' : undefined });
+      expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('never stopped/adapter')));
+    }
+  });
+
   it('judges a chosen few ranks between steps and all at the end, and keeps the curve of the best rank in the report, also over a resume', async () => {
     const few = { ...common, evalRanks: [1, 4], evalSteps: 2, outputDir: folder.in('few') } as const, controller = new AbortController(), stopped = finetune({ ...few, signal: controller.signal });
     await rejection(async () => { for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort(); });

@@ -24,6 +24,7 @@ import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
 import { runIdentity } from './stages/run-identity.ts';
 import { evaluationsOf, reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
+import { afterSteps, assertNotAborted, beforeSteps, tellingAbort } from './stages/tell-abort.ts';
 import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
 import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
 
@@ -92,14 +93,15 @@ async function runFinetune(asked: PreparedRun, hooks: Hooks): Promise<FinetuneRe
   const notes: string[] = [], notice = (message: string): void => { notes.push(message); hooks.emit({ type: 'notice', message }); };
   const saved = asked.adapter ? readAdapter(asked.adapter).saved : null;
   if (saved) notice(savedNotice(saved));
-  const source = await openSource(asked, { tell: notice, signal: hooks.signal, saved });
-  using opened = await openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice, onPart: (part) => markProcess(memory.marks, part) });
+  const before = beforeSteps(asked.resumeFromCheckpoint), source = await tellingAbort(before, () => openSource(asked, { tell: notice, signal: hooks.signal, saved }));
+  using opened = await tellingAbort(before, () => openRun(asked, source, { ...hooks, openTokenizer: source.openTokenizer, warn: notice, onPart: (part) => markProcess(memory.marks, part) }));
   const { config, data, chosen, run, profile } = opened, { computeDtype } = config;
   const judge = data.heldOut.length === 0 ? null : createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS);
   const stage: Stage = { ...hooks, config, computeDtype, source, saved, data, run, judge, chosen, profile, notes, memory };
   sayReady(stage);
-  await sayForecast(stage);
-  return await finish(stage, await trainAndLog(stage)); // awaited: the backend lives until then
+  await tellingAbort(before, () => sayForecast(stage));
+  const trained = await trainAndLog(stage);
+  return await tellingAbort(afterSteps(trained.training.checkpoint), () => finish(stage, trained)); // awaited: the backend lives until then
 }
 
 function sayReady({ emit, config, source, data, chosen, run: { model, adapted } }: Stage): void {
@@ -110,7 +112,8 @@ function sayReady({ emit, config, source, data, chosen, run: { model, adapted } 
 }
 
 /** A caller's own backend has no dry twin: of it nothing is known. */
-async function sayForecast({ emit, config, computeDtype, source, data, run, chosen, memory }: Stage): Promise<void> {
+async function sayForecast({ emit, config, computeDtype, source, data, run, chosen, memory, signal }: Stage): Promise<void> {
+  assertNotAborted(signal, 'forecast');
   if (!chosen.dry) return;
   const forecast = await forecastMemory({ ...config, computeDtype }, { run, data }, { dryBackend: chosen.dry, model: source.config.raw, marks: memory.marks });
   memory.forecastBytes = forecast.totalBytes;

@@ -26,14 +26,15 @@ export interface AssembleOptions {
   readonly backend: Backend;
   readonly computeDtype: ComputeDtype;
   readonly warn: Warn;
+  readonly signal?: AbortSignal;
   /** What the whole process would need; null where nobody can say. */
   readonly needOf: ((run: AssembledRun, recompute: Recompute) => Promise<number>) | null;
 }
 
 /** Builds the model, puts the adapters around it, and lays out batches, optimizer and schedule. */
-export async function assembleRun(config: RunConfig, source: ModelSource, data: RunData, { backend, computeDtype, warn, needOf }: AssembleOptions): Promise<AssembledRun> {
+export async function assembleRun(config: RunConfig, source: ModelSource, data: RunData, { backend, computeDtype, warn, signal, needOf }: AssembleOptions): Promise<AssembledRun> {
   const batches = batchesOf(config, data), totalSteps = config.maxSteps ?? Math.ceil(config.numEpochs * batches.stepsPerEpoch);
-  const model = await source.build(backend), adapted = config.method === 'none' ? null : adaptedOf(model, config, source.fingerprint, warn);
+  const model = await source.build(backend, signal), adapted = config.method === 'none' ? null : adaptedOf(model, config, source.fingerprint, warn);
   const run: AssembledRun = {
     model, adapted, batches, totalSteps,
     training: {

@@ -44,7 +44,7 @@ export async function openRun(asked: PreparedRun, source: ModelSource, { openTok
     for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
     const { dry: dryBackend } = chosen, needOf = dryBackend && (async (own: AssembledRun, recompute: Recompute) => (await forecastMemory(config, { run: own, data }, { dryBackend, model: source.config.raw, marks: [], recompute })).totalBytes);
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
-    const run = await assembleRun(config, source, data, { backend, computeDtype, warn, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
+    const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
     return { config, data, chosen, run, profile, [Symbol.dispose]: () => { run.training.optimizer.dispose(); dispose(); } }; // the optimizer closes its page file
   } catch (error) {

@@ -7,6 +7,7 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
 import type { AdapterSaved } from './read-adapter.ts';
+import { assertNotAborted } from './tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /** Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is held. */
@@ -22,7 +23,8 @@ export interface ModelSource {
   readonly tokenizerFolder: string;
   /** Reads the tokenizer anew: who does not keep it, frees it. */
   openTokenizer(): Promise<Tokenizer | null>;
-  build(backend: Backend): Promise<CausalLm>;
+  /** @throws QdyloraError ABORTED after the array during which `signal` fires, where the weights are read from files */
+  build(backend: Backend, signal?: AbortSignal): Promise<CausalLm>;
 }
 
 type SourceConfig = Pick<RunConfig, 'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'>;
@@ -52,9 +54,9 @@ async function checkpointSource(config: SourceConfig, { saved = null, ...hub }: 
   return {
     name, vocabularySize, fingerprint, config: ownConfig, tokenizerFolder: model, stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize),
-    async build(backend) {
+    async build(backend, signal) {
       using again = await openBase(model);
-      return await withSaved(again.checkpoint, saved, (files) => buildModel(files, { backend, quantization: quantizationOf(config), trainable: method === 'none' }));
+      return await withSaved(again.checkpoint, saved, (files) => buildModel(files, { backend, quantization: quantizationOf(config), trainable: method === 'none', onProgress: () => assertNotAborted(signal, 'build-model') }));
     },
   };
 }
