@@ -13,11 +13,14 @@ const forwardLayer = (arrays: LayerOperands, layer: GroupLayer): NativeArgument[
 const backwardLayer = (arrays: LayerOperands, layer: GroupLayer): NativeArgument[] =>
   [...base(arrays, layer), arrays.dy?.data, arrays.u?.data, arrays.a?.data, arrays.b?.data, arrays.da?.data, arrays.db?.data, layer.scale];
 
-const NO_LAYER: GroupLayer = { rows: 0, blockSize: 0, nestedOffset: 0, scale: 1 };
+const NO_LAYER: GroupLayer = { rows: 0, blockSize: 0, nestedOffset: 0, scale: 1 }, NO_FORWARD = forwardLayer({}, NO_LAYER), NO_BACKWARD = backwardLayer({}, NO_LAYER);
 
 /** The arguments of as many layers as C++ takes. */
-const filled = (layers: readonly NativeArgument[][], make: typeof forwardLayer): NativeArgument[] =>
-  Array.from({ length: GROUP_LAYERS }, (_, i) => layers[i] ?? make({}, NO_LAYER)).flat();
+function filled(layers: readonly NativeArgument[][], noLayer: readonly NativeArgument[]): NativeArgument[] {
+  const flat: NativeArgument[] = [];
+  for (let i = 0; i < GROUP_LAYERS; i++) flat.push(...(layers[i] ?? noLayer));
+  return flat;
+}
 
 /** Rows at ranks of their own, in the order of C++'s `RankParts`; a group without adapters has none. */
 const ranksOf = (given: readonly RankPart[] | undefined, r: number): NativeArgument[] => {
@@ -32,23 +35,23 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
   const forwardFloats = native('adaptedForwardScratch'), forward = native('adaptedLinearForward'), backwardFloats = native('adaptedBackwardScratch'), backward = native('adaptedLinearBackward');
   return [
     bindKernel(adaptedLinear, ({ x, xAdapter, ...arrays }, { y, u }, attributes) => {
-      const { cols, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], forwardLayer);
+      const { cols, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], NO_FORWARD);
       withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => { forward(x.data, xAdapter?.data, ...layers, ...ranksOf(parts, r), scratch, 1, tokens, cols, r, computeDtype === 'bf16'); });
     }),
     bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, ...gradients }, attributes) => {
-      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], backwardLayer);
+      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], NO_BACKWARD);
       withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => { // without da nobody reads x, so anything of its size may stand for it
         backward((x ?? dx!).data, xAdapter?.data, ...layers, ...ranksOf(parts, r), dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
       const { layers, cols, computeDtype, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
-      const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(arrays, i), layer)), forwardLayer);
+      const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(arrays, i), layer)), NO_FORWARD);
       withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => { forward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), scratch, layers.length, tokens, cols, r, computeDtype === 'bf16'); });
     }),
     bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
       const { layers, cols, computeDtype, accumulate, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
-      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), trainFrom = Math.min(attributes.trainFrom, r), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), backwardLayer);
+      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), trainFrom = Math.min(attributes.trainFrom, r), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), NO_BACKWARD);
       withScratch(backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)), (scratch) => {
         backward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), outputs.dx?.data as Float32Array | undefined, undefined, scratch, layers.length, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });

@@ -18,11 +18,22 @@ export interface LayerOperands extends BaseOperands { readonly bias?: F32; reado
 
 const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsmax', 'nestedMap', 'bias', 'a', 'b', 'y', 'u', 'dy', 'da', 'db'] as const;
 
+/** Each name with the one that it has in a group, layer by layer. */
+const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
+
 /** The arrays of layer i. */
-export const layerOperands = (arrays: Arrays, i: number): LayerOperands => Object.fromEntries(NAMES.map((name) => [name, arrays[name + i]]));
+export function layerOperands(arrays: Arrays, i: number): LayerOperands {
+  const own: Record<string, ArrayView | undefined> = {};
+  for (const [name, numberedName] of NUMBERED[i]!) own[name] = arrays[numberedName];
+  return own;
+}
 
 /** One layer's record under its names in the group. */
-export const numbered = <T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> => Object.fromEntries(Object.entries(record).map(([name, value]) => [name + i, value]));
+export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
+  const own: Record<string, T> = {};
+  for (const name in record) own[name + i] = record[name]!;
+  return own;
+}
 
 /** The rank of the layers that have an adapter; 0 where none has. */
 export const groupRank = (arrays: Arrays, { layers }: GroupAttributes): number => Math.max(0, ...layers.map((_, i) => arrays[`a${i}`]?.shape[0] ?? 0));
@@ -99,7 +110,7 @@ function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes
   const { layers, cols, parts } = attributes, r = groupRank(inputs, attributes);
   if (layers.length < 1 || layers.length > GROUP_LAYERS) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}` });
   layers.forEach(({ rows }, i) => {
-    const { a, b } = layerOperands(inputs, i);
+    const a = inputs[`a${i}`], b = inputs[`b${i}`];
     if (!a) return;
     assertParts(where, parts, inputs.x!.shape[0]!, r);
     assertShape(where, `a${i}`, a.shape, [r, cols]);

@@ -62,8 +62,12 @@ export interface Recorder { readonly backend: Backend; readonly tape: Tape | nul
 export function apply<I extends Arrays, O extends Arrays, A>(
   recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A, over: { readonly [K in keyof O]?: keyof I & string } = {},
 ): TensorsFrom<O> {
-  const views = Object.fromEntries(Object.entries(inputs as Tensors).map(([name, tensor]) => [name, tensor?.view])) as unknown as I;
-  const needsGradient = recorder.tape !== null && Object.values(inputs as Tensors).some((tensor) => tensor?.needsGradient);
+  const views: Record<string, ArrayView | undefined> = {};
+  let needsGradient = false;
+  for (const [name, tensor] of Object.entries(inputs as Tensors)) {
+    views[name] = tensor?.view;
+    needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
+  }
   const given: Record<string, ArrayView> = {};
   for (const [input, output] of Object.entries(rule.gradientInForward ?? {})) {
     const tensor = (inputs as Tensors)[input];
@@ -75,10 +79,10 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     taken[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
   }
   const outs = { ...given, ...taken } as Partial<O>, lazy = recorder.tape?.lazy;
-  const arrays = lazy ? lazy.call(rule, views, attributes, outs) : runOp(recorder.backend, rule.op, views, attributes, outs);
-  const own = Object.entries(arrays).filter(([name]) => !(name in given)); // a parameter's gradient is not the tape's to release
-  const outputs = Object.fromEntries(own.map(([name, view]) => [name, view && { view, needsGradient }])) as Tensors;
-  if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views, outputs, arrays, attributes));
+  const arrays = lazy ? lazy.call(rule, views as I, attributes, outs) : runOp(recorder.backend, rule.op, views as I, attributes, outs);
+  const outputs: Record<string, Tensors[string]> = {};
+  for (const [name, view] of Object.entries(arrays)) if (!(name in given)) outputs[name] = view && { view, needsGradient }; // a parameter's gradient is not the tape's to release
+  if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
   return outputs as unknown as TensorsFrom<O>;
 }
 

@@ -38,18 +38,42 @@ export async function fitMemory(config: RunConfig, memoryBytes: number, needs: N
   let own = config, fits = await needs.fits(own, memoryBytes);
   const taken: Partial<RunConfig>[] = [];
   for (const change of CHANGES) {
-    while (!fits) {
-      const values = await change(own, (least) => needs.roomForStates(own, memoryBytes, least)), next = { ...own, ...values };
-      if (!values || !await needs.isLess(next, own)) break;
-      own = next;
-      taken.push(values);
-      fits = await needs.fits(own, memoryBytes);
-    }
+    if (fits) break;
+    const more = await moreAndMore(change, own, memoryBytes, needs), enough = await firstThatFits(more, memoryBytes, needs), used = more.slice(0, enough + 1);
+    fits = enough < more.length;
+    own = used.at(-1)?.config ?? own;
+    taken.push(...used.map(({ values }) => values));
   }
   if (!fits) return null;
   const fit = await withoutIdle(config, taken, memoryBytes, needs);
   if (fit.totalBytes <= memoryBytes) return fit;
   return fitMemory(config, memoryBytes, needsOfRuns({ exact: needs.exact, rough: () => Promise.resolve(null) })); // rough numbers were too low: do without them
+}
+
+/** A run after a change. */
+interface Changed { readonly values: Partial<RunConfig>; readonly config: RunConfig }
+
+/** A change, and again and again as long as the run needs less for it, up to where it fits for sure. */
+async function moreAndMore(change: Change, from: RunConfig, memoryBytes: number, needs: NeedsOfRuns): Promise<Changed[]> {
+  const more: Changed[] = [];
+  for (let own = from; ;) {
+    const before = own, values = await change(before, (least) => needs.roomForStates(before, memoryBytes, least)), next = { ...before, ...values };
+    if (!values || !await needs.isLess(next, before)) return more;
+    more.push({ values, config: next });
+    if (await needs.surelyFits(next, memoryBytes)) return more;
+    own = next;
+  }
+}
+
+/** The place of the first of ever smaller runs that fits; behind the last where none does. */
+async function firstThatFits(runs: readonly Changed[], memoryBytes: number, needs: NeedsOfRuns): Promise<number> {
+  let [fits, tooMuch] = [runs.length, -1];
+  while (fits - tooMuch > 1) {
+    const middle = Math.floor((fits + tooMuch) / 2);
+    if (await needs.fits(runs[middle]!.config, memoryBytes)) fits = middle;
+    else tooMuch = middle;
+  }
+  return fits;
 }
 
 /** Drops each change, the last and hardest first, without which it fits too, and gives a page budget what is left over. */
