@@ -3,6 +3,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
+import { folderFiles, type FolderFiles } from './write/folder-files.ts';
 import { writeFailed } from './write/write-failed.ts';
 import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
 
@@ -14,6 +15,9 @@ export interface WriteFolderOptions {
   readonly fs?: FileSystem;
 }
 
+/** Fills the folder `temporary`, by itself or, for large files, by `files`, which hashes them on their way to the disk. */
+export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void> | void;
+
 /**
  * Lets `write` fill a temporary folder, then makes it `path` in one step: every file and folder is synced, `manifest.json` with sizes and SHA-256 comes
  * last, then the rename, then the parent is synced. After a crash at any moment `path` is absent, the old one, or the new one, and never half;
@@ -21,20 +25,22 @@ export interface WriteFolderOptions {
  *
  * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses (nothing has changed then); whatever `write` throws.
  */
-export async function writeFolderAtomically(path: string, write: (temporary: string) => Promise<void> | void, { replace = false, known, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
-  const target = resolve(path), parent = dirname(target), temporary = temporaryName(target);
+export async function writeFolderAtomically(path: string, write: FillFolder, { replace = false, known, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
+  const target = resolve(path), parent = dirname(target), temporary = temporaryName(target), files = folderFiles(temporary, fs);
   try {
     checkTarget(target, replace, fs);
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
-    await write(temporary);
-    await seal(temporary, fs, known);
+    await write(temporary, files);
+    await files.settled();
+    await seal(temporary, fs, new Map([...known ?? [], ...files.records]));
     moveInto(temporary, target, fs);
     for (let at = parent; ; at = dirname(at)) { // up to where the first new folder got its name
       syncFolder(at, fs);
       if (firstMade === undefined || at === dirname(firstMade) || at === dirname(at)) break;
     }
   } catch (cause) {
+    await files.settled().catch(() => {}); // the first error is the one to tell
     removeQuietly(temporary, fs);
     throw writeFailed(path, cause);
   }

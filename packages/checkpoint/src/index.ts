@@ -1,4 +1,5 @@
-export { cleanOrphans, discardFolder, writeFolderAtomically, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
+export { cleanOrphans, discardFolder, writeFolderAtomically, type FillFolder, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
+export type { FolderFiles } from './write/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
 export { fingerprintOf } from './fingerprint.ts';
@@ -23,7 +24,7 @@ export { memoryByteSource, openByteSource, type ByteSource } from './safetensors
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
-export { tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
+export { safetensorsPieces, tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileUnsynced, writeFolderAtomically, writeSafetensors, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
-import { QdyloraError, runOp, viewOf, type Backend, type DataOf, type DType } from '@qdylora/contract';
+import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileUnsynced, safetensorsPieces, writeFolderAtomically, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
+import { elementCount, QdyloraError, runOp, viewOf, type ArrayView, type Backend, type DataOf, type DType } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
 import { stateArrayOf } from './optimizers/parameter-states.ts';
@@ -29,11 +29,11 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = { f32: 'F32', 
 export async function saveState(path: string, { backend, optimizer, progress, identity }: RunParts, { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {}): Promise<void> {
   const { counts, arrays } = optimizer.state();
   const { isHost } = backend.memory, check = (name: string, values: DataOf[DType]): void => { assertFinite(backend, name, values); };
-  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), check), states = await tensorsOf(isHost, arrays, check);
+  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), check), states = await tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
   const text = canonicalJson(runStateJson({ progress, counts, identity }));
-  await writeFolderAtomically(path, async (folder) => {
-    writeSafetensors(join(folder, PARAMETERS_FILE), parameters, { fs, isSynced: false });
-    writeSafetensors(join(folder, OPTIMIZER_FILE), states, { fs, isSynced: false });
+  await writeFolderAtomically(path, async (folder, files) => {
+    await files.write(OPTIMIZER_FILE, safetensorsPieces(states)); // the larger one first: the disk takes it while the other one is hashed
+    await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
     writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
     await write?.(folder);
   }, { replace: true, fs });
@@ -52,13 +52,19 @@ async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
 
+/** True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead of one for each. */
+function areStatesFinite(backend: Backend, optimizer: Optimizer, arrays: ReadonlyMap<string, StateArray>): boolean {
+  const resident = optimizer.resident?.() ?? [], elements = (list: Iterable<Pick<StateArray, 'dtype' | 'shape'>>): number => [...list].reduce((sum, { dtype, shape }) => sum + (dtype === 'f32' ? elementCount(shape) : 0), 0);
+  return backend.memory.isHost && elements(resident) >= elements(arrays.values()) && resident.every((x) => hasFiniteSquares(backend, x));
+}
+
+const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
+  Number.isFinite(runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum.data[0]);
+
 /** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
 function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
   if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
-  if (backend.memory.isHost) {
-    const { sum } = runOp(backend, sumOfSquares, { x: viewOf('f32', [values.length], values) }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) });
-    if (Number.isFinite(sum.data[0])) return;
-  }
+  if (backend.memory.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values))) return;
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) throw new QdyloraError('NON_FINITE', { where: 'save', problem: `expected numbers in ${name}, got ${values[bad]} at ${bad}`, nextStep: 'Resume from the last checkpoint with a smaller learning rate.', details: { name, index: bad } });
 }

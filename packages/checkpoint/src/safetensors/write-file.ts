@@ -49,6 +49,16 @@ export async function writeSafetensorsBehind(path: string, tensors: Iterable<Ten
   return writeFileBehind(path, piecesOf(ordered, headerBytes(ordered, metadata)), { blocks });
 }
 
+/**
+ * The bytes of such a file, piece by piece, for whoever writes them.
+ *
+ * @throws QdyloraError BAD_ARGUMENT, at once or when a tensor's turn comes
+ */
+export function safetensorsPieces(tensors: Iterable<TensorToWrite>, { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {}): Iterable<Uint8Array> {
+  const ordered = inFileOrder(tensors);
+  return piecesOf(ordered, headerBytes(ordered, metadata));
+}
+
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {

@@ -105,7 +105,7 @@ export function syncPathInBackground(path: string, fs: FileSystem): Promise<void
   });
 }
 
-function closeQuietly(fd: number, fs: FileSystem): void {
+export function closeQuietly(fd: number, fs: FileSystem): void {
   try { fs.closeSync(fd); } catch { /* the first error is the one to tell */ }
 }
 

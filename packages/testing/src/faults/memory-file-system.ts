@@ -72,6 +72,15 @@ export class MemoryFileSystem {
     return wrote;
   }
 
+  /** Takes half too. The bytes are there when it says so. */
+  writev(fd: number, pieces: readonly Uint8Array[], position: number, callback: (error: Error | null, count: number) => void): void {
+    const bytes = Buffer.concat(pieces);
+    inTurn(() => {
+      const count = this.writeSync(fd, bytes, 0, bytes.length, position);
+      return () => callback(null, count);
+    }, (error) => callback(error, 0));
+  }
+
   readSync(fd: number, target: Uint8Array, offset: number, length: number, position: number): number {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
@@ -193,6 +202,15 @@ export class MemoryFileSystem {
     if (node.kind !== 'folder') throw fault('ENOTDIR', path);
     return node;
   }
+}
+
+/** As a thread of the system's would: after the call, and once. */
+function inTurn(work: () => () => void, fail: (error: Error) => void): void {
+  queueMicrotask(() => {
+    let tell: () => void;
+    try { tell = work(); } catch (error) { return fail(error as Error); }
+    tell();
+  });
 }
 
 const fault = (code: string, path: string): Error => Object.assign(new Error(`${code}: simulated, ${path}`), { code });

@@ -58,8 +58,12 @@ export function parameterStates(parameters: readonly Parameter[], layoutOf: (par
     paged?.dispose();
     paged = null;
   };
-  const arrays = (): Map<string, StateArray> => new Map(parameters.flatMap(({ name }, owner) => layouts[owner]!.arrays.map((spec) =>
-    [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: held.pages.filter((page) => page.owner === owner), withPage })] as const)));
+  const arrays = (): Map<string, StateArray> => {
+    const pagesOf: HeldPage[][] = parameters.map(() => []);
+    for (const page of held.pages) pagesOf[page.owner]!.push(page);
+    return new Map(parameters.flatMap(({ name }, owner) => layouts[owner]!.arrays.map((spec) =>
+      [`${name}.${spec.kind}`, stateArray({ backend: backend(), layout: layouts[owner]!, spec, pages: pagesOf[owner]!, withPage })] as const)));
+  };
   return {
     byteLength: parameters.reduce((sum, { view }) => sum + elementCount(view.shape) * DTYPE_BYTES.f32, 0) + plan.residentBytes,
     backend, arrays,
