@@ -21,31 +21,61 @@ export interface GgufCursor {
   count(what: string, most: number): number;
   /** A 64-bit length and that many bytes of valid UTF-8. */
   string(what: string, maxBytes: number): string;
+  /** Moves past a string without looking at it. */
+  skipString(what: string, maxBytes: number): void;
+  skip(bytes: number, what: string): void;
 }
 
 /** Bytes fetched at a time: a token list is read in a few dozen system calls. */
 const WINDOW_BYTES = 2 ** 18;
 
-/** `fail` makes the error that is thrown. */
-export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** The part of a header that is in memory; `take` and `skip` move it along. */
+interface Window {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  readonly position: number;
+  readonly remaining: number;
+  /** Where the window begins in the file. */
+  readonly start: number;
+  /** Offset in the window of the next `length` bytes. */
+  take(length: number, what: string): number;
+  skip(length: number, what: string): void;
+}
+
+function headerWindow(source: ByteSource, fail: (problem: string) => Error): Window {
   const end = Math.min(source.byteLength, MAX_GGUF_HEADER_BYTES);
   let bytes = Buffer.alloc(0), view = new DataView(bytes.buffer), start = 0, at = 0;
-
-  /** Offset in the window of the next `length` bytes. */
-  const take = (length: number, what: string): number => {
+  /** Where the next `length` bytes stand in the file; they are there. */
+  const placeOf = (length: number, what: string): number => {
     const position = start + at;
     if (length > end - position) throw fail(end < source.byteLength ? `expected at most ${MAX_GGUF_HEADER_BYTES} bytes of header, got more at ${what}` : `expected ${length} bytes for ${what} at byte ${position}, got ${end - position}`);
-    if (at + length > bytes.length) {
-      bytes = Buffer.from(allocateBytes(Math.min(end - position, Math.max(WINDOW_BYTES, length))).buffer);
-      source.readInto(bytes, position);
-      view = new DataView(bytes.buffer);
-      start = position;
-      at = 0;
-    }
-    at += length;
-    return at - length;
+    return position;
   };
+  return {
+    get bytes() { return bytes; }, get view() { return view; }, get position() { return start + at; }, get remaining() { return end - start - at; }, get start() { return start; },
+    take(length, what) {
+      const position = placeOf(length, what);
+      if (at + length > bytes.length) {
+        bytes = Buffer.from(allocateBytes(Math.min(end - position, Math.max(WINDOW_BYTES, length))).buffer);
+        source.readInto(bytes, position);
+        view = new DataView(bytes.buffer);
+        start = position;
+        at = 0;
+      }
+      at += length;
+      return at - length;
+    },
+    skip(length, what) {
+      const position = placeOf(length, what);
+      if (at + length <= bytes.length) at += length;
+      else [bytes, start, at] = [Buffer.alloc(0), position + length, 0];
+    },
+  };
+}
+
+/** `fail` makes the error that is thrown. */
+export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }), window = headerWindow(source, fail), { take, skip } = window;
   const narrow = (value: bigint): number | bigint => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
   const count = (what: string, most: number): number => {
     const value = view64(what);
@@ -54,26 +84,30 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
   };
   const view64 = (what: string): bigint => {
     const offset = take(8, what);
-    return view.getBigUint64(offset, true);
+    return window.view.getBigUint64(offset, true);
   };
-  const number = (width: number, read: (offset: number) => number) => (what: string): number => {
+  const stringBytes = (what: string, most: number): number => {
+    const prefix = take(8, `the length of ${what}`), { view } = window, length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32; // no bigint: there are hundreds of thousands of tokens and merges
+    if (length > most) throw fail(`expected at most ${most} bytes for ${what}, got ${length}`);
+    return length;
+  };
+  const number = (width: number, read: (view: DataView, offset: number) => number) => (what: string): number => {
     const offset = take(width, what);
-    return read(offset);
+    return read(window.view, offset);
   };
 
   return {
-    get position() { return start + at; },
-    get remaining() { return end - start - at; },
-    u8: number(1, (o) => view.getUint8(o)), i8: number(1, (o) => view.getInt8(o)),
-    u16: number(2, (o) => view.getUint16(o, true)), i16: number(2, (o) => view.getInt16(o, true)),
-    u32: number(4, (o) => view.getUint32(o, true)), i32: number(4, (o) => view.getInt32(o, true)),
-    f32: number(4, (o) => view.getFloat32(o, true)), f64: number(8, (o) => view.getFloat64(o, true)),
+    get position() { return window.position; },
+    get remaining() { return window.remaining; },
+    u8: number(1, (v, o) => v.getUint8(o)), i8: number(1, (v, o) => v.getInt8(o)),
+    u16: number(2, (v, o) => v.getUint16(o, true)), i16: number(2, (v, o) => v.getInt16(o, true)),
+    u32: number(4, (v, o) => v.getUint32(o, true)), i32: number(4, (v, o) => v.getInt32(o, true)),
+    f32: number(4, (v, o) => v.getFloat32(o, true)), f64: number(8, (v, o) => v.getFloat64(o, true)),
     u64: (what) => narrow(view64(what)), i64: (what) => narrow(BigInt.asIntN(64, view64(what))),
-    count,
+    count, skip,
+    skipString: (what, maxBytes) => skip(stringBytes(what, maxBytes), what),
     string(what, maxBytes) {
-      const prefix = take(8, `the length of ${what}`), length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32; // no bigint: there are hundreds of thousands of tokens and merges
-      if (length > maxBytes) throw fail(`expected at most ${maxBytes} bytes for ${what}, got ${length}`);
-      const offset = take(length, what);
+      const length = stringBytes(what, maxBytes), offset = take(length, what), { bytes, start } = window;
       if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length); // several times faster, and nearly all tokens are
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));

@@ -7,7 +7,7 @@ import { memoryByteSource, openByteSource } from '../safetensors/byte-source.ts'
 import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
-import { ggufBytes, text, u32, type GgufKey, type GgufParts, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
+import { ggufBytes, text, texts, u32, u32s, type GgufKey, type GgufParts, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { readGguf } from './read-gguf.ts';
 
@@ -60,6 +60,18 @@ const ATTACKS: readonly (readonly [string, GgufParts, RegExp])[] = [
   ['a tensor past the end', { tensors: [tensor({ sizes: [9] })], data: 32 }, /expected 36 bytes for "w" \(F32 \[9\]\), got 32/],
   ['no data at all', { tensors: [tensor()] }, /expected 32 bytes for "w"/],
 ];
+
+it('arrays that are left out hide nothing that stands after them', () => {
+  const keys = [text('x', 'y'), texts('t.words', ['', 'a', 'b'.repeat(2 ** 18 + 5), 'ü']), u32s('t.many', Array.from({ length: 70_000 }, (_, i) => i)), u32s('kept', [7]), u32('t.number', 3)];
+  const bytes = ggufBytes({ keys, tensors: [tensor()], data: 32 }), whole = parse(bytes), walked = readGguf(memoryByteSource(bytes), { leavesOut: (key) => key.startsWith('t.') });
+  expect(walked.tensors).toEqual(whole.tensors);
+  expect([...walked.metadata]).toEqual([...whole.metadata].filter(([key]) => !['t.words', 't.many'].includes(key)));
+});
+
+it.each([['a string', [{ u64: 5 }, { text: '' }]], ['strings', [{ u64: 2 ** 40 }, { u64: 0 }]]] as const)('an array of %s that the file is too short for is a BAD_FILE error, left out or not', (_, value) => {
+  const bytes = ggufBytes({ keys: [['a', 9, [{ u32: 8 }, { u64: 2 }, ...value]]] });
+  for (const leavesOut of [() => true, () => false]) expect(errorOf(() => readGguf(memoryByteSource(bytes), { leavesOut }), 'BAD_FILE').message).toMatch(/the value of "a"/);
+});
 
 describe('a hostile GGUF file', () => {
   it.each(ATTACKS)('%s is a BAD_FILE error', (_, parts, message) => {

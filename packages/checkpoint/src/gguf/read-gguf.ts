@@ -27,17 +27,22 @@ export interface GgufFile {
 
 type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
+export interface ReadGgufOptions {
+  /** Arrays of these keys are walked over and not kept: a vocabulary takes ten times as long as the rest of the header. Their strings are not looked at. */
+  readonly leavesOut?: (key: string) => boolean;
+}
+
 /**
  * Reads and checks header, metadata and tensor list of a GGUF file; no tensor byte is read.
  *
  * @throws QdyloraError BAD_FILE for anything that a correct writer would not write: see `gguf-limits.ts` for the limits.
  */
-export function readGguf(source: ByteSource): GgufFile {
+export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGgufOptions = {}): GgufFile {
   const fail: Fail = (problem, details) => badFile({ format: 'gguf', path: source.path, problem, details });
   const cursor = ggufCursor(source, fail);
   const version = readMagic(source, cursor, fail);
   const tensorCount = cursor.count('the number of tensors', MAX_GGUF_TENSORS), keyCount = cursor.count('the number of metadata keys', MAX_METADATA_KEYS);
-  const metadata = readMetadata(cursor, keyCount, fail);
+  const metadata = readMetadata(cursor, keyCount, leavesOut, fail);
   const alignment = readAlignment(metadata, fail);
   const relative: GgufTensor[] = [], names = new Set<string>();
   for (let i = 0; i < tensorCount; i++) {
@@ -61,7 +66,7 @@ function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
   throw fail(`expected version ${GGUF_VERSIONS.join(' or ')}, got ${isSwapped ? 'a big-endian file' : version}`, { supported: GGUF_VERSIONS });
 }
 
-function readMetadata(cursor: GgufCursor, keyCount: number, fail: Fail): Map<string, GgufValue> {
+function readMetadata(cursor: GgufCursor, keyCount: number, leavesOut: (key: string) => boolean, fail: Fail): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>();
   let elements = 0;
   for (let i = 0; i < keyCount; i++) {
@@ -73,11 +78,18 @@ function readMetadata(cursor: GgufCursor, keyCount: number, fail: Fail): Map<str
     const bytes = length * smallestBytes(elementType, what, fail);
     if (bytes > cursor.remaining) throw fail(`expected at least ${bytes} bytes for ${what}, got ${cursor.remaining}`, { key, length });
     if ((elements += length) > MAX_ARRAY_ELEMENTS) throw fail(`expected at most ${MAX_ARRAY_ELEMENTS} elements in all metadata arrays, got more at ${printedName(key)}`);
+    if (leavesOut(key)) { walkOver(cursor, elementType, length, what, fail); continue; }
     const values: GgufScalar[] = [], [, read] = scalarType(elementType, what, fail);
     for (let j = 0; j < length; j++) values.push(read(cursor, what, fail));
     metadata.set(key, values);
   }
   return metadata;
+}
+
+/** Moves past an array; the same bounds hold as for one that is read. */
+function walkOver(cursor: GgufCursor, elementType: number, length: number, what: string, fail: Fail): void {
+  if (elementType === STRING_TYPE) for (let i = 0; i < length; i++) cursor.skipString(what, MAX_GGUF_HEADER_BYTES);
+  else cursor.skip(length * smallestBytes(elementType, what, fail), what);
 }
 
 const ARRAY_TYPE = 9, STRING_TYPE = 8;

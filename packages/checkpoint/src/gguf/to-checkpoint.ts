@@ -29,13 +29,13 @@ const MAX_ROPE_FACTORS = 4096;
 export function openGgufCheckpoint(path: string): Checkpoint {
   const source = openByteSource(path, 'gguf');
   try {
-    const file = readGguf(source), architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
+    const file = readGguf(source, { leavesOut: (key) => key.startsWith('tokenizer.') }), architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
     const facts = ggufFacts(path, file, (name) => readFactors(source, file, name));
     const config = hfConfigOf(path, ggufConfig(facts, architecture), facts.readTensor(ROPE_FACTORS));
     const tensors = translate(source, file, architecture, facts);
     return checkpointOf({
       name: basename(path, extname(path)), path, format: 'gguf', config: () => config, tensors: () => tensors,
-      tokenizerFiles: ggufTokenizerFiles(path, metadataReader(path, file.metadata)), generationConfig: () => null, close: source.close,
+      tokenizerFiles: ggufTokenizerFiles(path, () => metadataReader(path, readGguf(source).metadata)), generationConfig: () => null, close: source.close,
     });
   } catch (error) {
     source.close();

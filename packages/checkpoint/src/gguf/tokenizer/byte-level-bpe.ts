@@ -20,12 +20,12 @@ export function byteLevelBpe(path: string, metadata: ConfigReader, vocabulary: G
 }
 
 /** `"Ġ t"` → `["Ġ", "t"]`; all three tokens must exist. */
-function readMerges(path: string, metadata: ConfigReader, { vocab }: GgufVocabulary): [string, string][] {
+function readMerges(path: string, metadata: ConfigReader, vocabulary: GgufVocabulary): [string, string][] {
   return metadata.strings('tokenizer.ggml.merges').map((merge) => {
-    const space = merge.indexOf(' ', 1), pair: [string, string] = [merge.slice(0, space), merge.slice(space + 1)];
-    if (space < 0 || !(pair[0] in vocab) || !(pair[1] in vocab) || !(pair.join('') in vocab)) {
+    const space = merge.indexOf(' ', 1), left = merge.slice(0, space), right = merge.slice(space + 1);
+    if (space < 0 || !vocabulary.has(left) || !vocabulary.has(right) || !vocabulary.has(left + right)) {
       throw badFile({ format: 'gguf', path, problem: `expected two tokens whose joint is a token for each of tokenizer.ggml.merges, got ${printedName(merge)}` });
     }
-    return pair;
+    return [left, right];
   });
 }

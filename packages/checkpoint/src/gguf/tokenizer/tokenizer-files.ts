@@ -11,21 +11,21 @@ import { readVocabulary } from './vocabulary.ts';
 const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;
 
 /**
- * The tokenizer of a GGUF file in the shape of Hugging Face's files.
+ * The tokenizer of a GGUF file in the shape of Hugging Face's files. Metadata with all arrays is read when the first of them is asked for.
  *
  * @throws QdyloraError UNSUPPORTED, when `tokenizerJson` is asked for and the kind of tokenizer or of text splitting is not known.
  */
-export function ggufTokenizerFiles(path: string, metadata: ConfigReader): TokenizerFiles {
-  const hasTokens = metadata.has('tokenizer.ggml.tokens'), vocabulary = once(() => readVocabulary(path, metadata));
-  const chatTemplate = once(() => (metadata.has('tokenizer.chat_template') ? metadata.string('tokenizer.chat_template') : null));
+export function ggufTokenizerFiles(path: string, readMetadata: () => ConfigReader): TokenizerFiles {
+  const metadata = once(readMetadata), hasTokens = (): boolean => metadata().has('tokenizer.ggml.tokens'), vocabulary = once(() => readVocabulary(path, metadata()));
+  const chatTemplate = once(() => (metadata().has('tokenizer.chat_template') ? metadata().string('tokenizer.chat_template') : null));
   const specialTokens = once((): SpecialTokens => {
-    if (!hasTokens) return { bos: null, eos: null, pad: null };
+    if (!hasTokens()) return { bos: null, eos: null, pad: null };
     const { special } = vocabulary();
     return { bos: special('tokenizer.ggml.bos_token_id'), eos: special('tokenizer.ggml.eos_token_id'), pad: special('tokenizer.ggml.padding_token_id') };
   });
   return lazyTokenizerFiles({
     chatTemplate, specialTokens,
-    tokenizerJson: () => (hasTokens ? builderOf(path, metadata)(path, metadata, vocabulary()) : null),
+    tokenizerJson: () => (hasTokens() ? builderOf(path, metadata())(path, metadata(), vocabulary()) : null),
     tokenizerConfig: () => {
       const { bos, eos, pad } = specialTokens();
       return { bos_token: bos, eos_token: eos, pad_token: pad, chat_template: chatTemplate() };

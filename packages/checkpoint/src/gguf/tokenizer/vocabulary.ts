@@ -9,6 +9,8 @@ export interface GgufVocabulary {
   readonly tokens: readonly string[];
   /** `tokenizer.json`'s own shape. */
   readonly vocab: Readonly<Record<string, number>>;
+  /** True for a token; several times as fast as looking in `vocab`. */
+  has(token: string): boolean;
   readonly addedTokens: readonly Readonly<Record<string, unknown>>[];
   /** Content of the token of an id key (`tokenizer.ggml.bos_token_id`), null where the file names none. */
   special(key: string): string | null;
@@ -21,9 +23,9 @@ export function readVocabulary(path: string, metadata: ConfigReader): GgufVocabu
   if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length)) throw bad(`expected ${tokens.length} entries for tokenizer.ggml.token_type, got ${Array.isArray(types) ? types.length : 'no list'}`);
 
   const vocab: Record<string, number> = Object.create(null) as Record<string, number>; // a token may be called __proto__
-  const addedTokens: Record<string, unknown>[] = [];
+  const addedTokens: Record<string, unknown>[] = [], known = new Set<string>();
   tokens.forEach((content, id) => {
-    if (content in vocab) throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
+    if (known.size === known.add(content).size) throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
     vocab[content] = id;
     const type: unknown = types?.[id];
     if (type === CONTROL || type === USER_DEFINED) addedTokens.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL });
@@ -34,5 +36,5 @@ export function readVocabulary(path: string, metadata: ConfigReader): GgufVocabu
     if (id < 0 || id >= tokens.length) throw bad(`expected an id from 0 to ${tokens.length - 1} for ${key}, got ${id}`);
     return tokens[id]!;
   };
-  return { tokens, vocab, addedTokens, special };
+  return { tokens, vocab, addedTokens, special, has: (token) => known.has(token) };
 }
