@@ -8,6 +8,7 @@ import { addKernels } from '../kernels/add/add.ts';
 import { causalAttentionKernels } from '../kernels/causal-attention/causal-attention.ts';
 import { copyKernels } from '../kernels/copy/copy.ts';
 import { dequantizeBlockwiseKernels } from '../kernels/dequantize-blockwise/dequantize-blockwise.ts';
+import { dequantizeGgmlKernels } from '../kernels/dequantize-ggml/dequantize-ggml.ts';
 import { dropoutKernels } from '../kernels/dropout/dropout.ts';
 import { embeddingKernels } from '../kernels/embedding/embedding.ts';
 import { fillKernels } from '../kernels/fill/fill.ts';
@@ -30,7 +31,7 @@ import type { CpuDoor } from './addon-functions.ts';
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeScalesKernels, rmsNormKernels,
+  dequantizeGgmlKernels, dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeScalesKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, softCapKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 

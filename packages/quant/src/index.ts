@@ -8,10 +8,12 @@ export { levelsOf, QUANTIZATION_KINDS, type QuantizationKind } from './codebooks
 export { NF4_LEVELS } from './codebooks/nf4.ts';
 export { decodedAbsmax, dequantize4bit, dequantizeNf4 } from './dequantize-nf4.ts';
 export { doubleQuantize, NESTED_BLOCK_SIZE, type DoubleQuantized } from './double-quantize.ts';
+export { GGML_BLOCKS, type GgmlBlock } from './ggml/ggml-blocks.ts';
 export { moveToMemory } from './move-to-memory.ts';
 export { levelSearch, nearestLevel, type LevelSearch } from './nearest-level.ts';
 export { quantizedMatrix, type DoubleQuantizedScales, type Nf4Matrix, type QuantizedMatrix, type QuantizedParts } from './nf4-matrix.ts';
 export { dequantizeBlockwise, type DequantizeAttributes } from './ops/dequantize-blockwise.ts';
+export { dequantizeGgml, type DequantizeGgmlAttributes } from './ops/dequantize-ggml.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
 export { quantizeBlockwise, type QuantizeBlockwiseAttributes } from './ops/quantize-blockwise.ts';
 export { quantizeScales } from './ops/quantize-scales.ts';

@@ -1,10 +1,9 @@
 import { assertArgument, elementCount, QdyloraError } from '@qdylora/contract';
+import { GGML_BLOCKS, type GgmlBlock } from '@qdylora/quant';
 import { printedName } from '../bad-file.ts';
 import { allocateBytes, memoryByteSource, type ByteSource } from '../safetensors/byte-source.ts';
 import { FLOAT_DTYPES, readAsFloat32 } from '../safetensors/read-float32.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
-import { DEQUANTIZERS, type Dequantize } from './dequantize/dequantize.ts';
-import type { GgmlType } from './ggml-types.ts';
 import type { GgufTensor } from './read-gguf.ts';
 import type { RowOrder } from './tensor-layout.ts';
 
@@ -23,19 +22,19 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
   const rowBytes = byteLength / (shape[0] ?? 1), read = fileRowOf ? rowReader(inOrder, rowBytes, fileRowOf) : inOrder;
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`);
-    read(target, byteOffset);
+    if (fileRowOf && target.length === byteLength) readRows(inOrder, target, rowBytes, fileRowOf); // one read instead of one for each row
+    else read(target, byteOffset);
   };
   const readBytes = (): Uint8Array<ArrayBuffer> => {
     const bytes = allocateBytes(byteLength);
-    if (fileRowOf) readRows(inOrder, bytes, rowBytes, fileRowOf);
-    else readInto(bytes);
+    readInto(bytes);
     return bytes;
   };
   const readFloat32Into = (target: Float32Array): void => {
     assertArgument(target.length === elementCount(shape), 'gguf', `expected room for ${elementCount(shape)} values of ${label}, got ${target.length}`);
-    const whole = fileRowOf ? memoryByteSource(readBytes()) : null, bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto; // packed rows are few bytes; one read instead of one for each
-    const dequantize = DEQUANTIZERS.get(type.name);
-    if (dequantize) unpack(type, target, dequantize, bytesOf);
+    const whole = fileRowOf ? memoryByteSource(readBytes()) : null, bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto; // packed rows are few bytes
+    const block = GGML_BLOCKS.get(type.name);
+    if (block) unpack(block, target, bytesOf);
     else if ((FLOAT_DTYPES as readonly string[]).includes(type.name)) readAsFloat32(type.name, target, bytesOf, label);
     else throw unsupportedType(label, type.name);
   };
@@ -50,7 +49,7 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
   };
 }
 
-const isReadable = (type: string): boolean => DEQUANTIZERS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
+const isReadable = (type: string): boolean => GGML_BLOCKS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
 
 /** All rows, in another order. */
 function readRows(inOrder: ReadInto, target: Uint8Array, rowBytes: number, fileRowOf: RowOrder): void {
@@ -74,17 +73,17 @@ function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: RowOrder): Re
   };
 }
 
-function unpack({ blockLength, blockBytes }: GgmlType, values: Float32Array, dequantize: Dequantize, readInto: ReadInto): void {
-  const blocks = values.length / blockLength, piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * blockBytes);
+function unpack({ length: blockLength, bytes, dequantize }: GgmlBlock, values: Float32Array, readInto: ReadInto): void {
+  const blocks = values.length / blockLength, piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * bytes);
   for (let block = 0; block < blocks; block += PIECE_BLOCKS) {
-    const length = Math.min(PIECE_BLOCKS, blocks - block), packed = piece.subarray(0, length * blockBytes);
-    readInto(packed, block * blockBytes);
+    const length = Math.min(PIECE_BLOCKS, blocks - block), packed = piece.subarray(0, length * bytes);
+    readInto(packed, block * bytes);
     dequantize(packed, values.subarray(block * blockLength, (block + length) * blockLength));
   }
 }
 
 function unsupportedType(label: string, got: string): QdyloraError {
-  const supported = [...FLOAT_DTYPES, ...DEQUANTIZERS.keys()];
+  const supported = [...FLOAT_DTYPES, ...GGML_BLOCKS.keys()];
   return new QdyloraError('UNSUPPORTED', {
     where: 'gguf', problem: `expected one of ${supported.join(', ')} to read ${label}, got ${got}`,
     nextStep: 'Take a file of another type, such as Q8_0 or Q4_K_M, or the safetensors folder of the same model.', details: { type: got, supported },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { GGML_BLOCKS } from '@qdylora/quant';
 import { sharedPath } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
@@ -8,7 +9,6 @@ import { openByteSource } from '../safetensors/byte-source.ts';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
-import { DEQUANTIZERS } from './dequantize/dequantize.ts';
 import { ggufEntry } from './gguf-entry.ts';
 import { readGguf } from './read-gguf.ts';
 
@@ -31,7 +31,7 @@ function countEqual(path: string, tensors: readonly ManifestTensor[]): number {
     const tensor = file.tensors.get(name)!;
     expect([tensor.type.name, tensor.shape], name).toEqual([type, shape]);
     const entry = ggufEntry(source, tensor, name);
-    if (!DEQUANTIZERS.has(type) && !['F32', 'F16', 'BF16', 'F64'].includes(type)) {
+    if (!GGML_BLOCKS.has(type) && !['F32', 'F16', 'BF16', 'F64'].includes(type)) {
       expect(errorOf(() => entry.readFloat32(), 'UNSUPPORTED').message).toMatch(new RegExp(`expected one of F32, .*Q8_0.* to read .*${name}", got ${type}`));
       continue;
     }
@@ -48,7 +48,7 @@ describe('every-type.gguf, by the gguf package and checked against ggml in C', (
 
   it('values of the supported types are equal bit for bit, the others are refused by name', () => {
     expect(countEqual(path, tensorsOf(everyType!))).toBe(21);
-    for (const type of DEQUANTIZERS.keys()) if (type !== 'Q8_K') expect(tensorsOf(everyType!).map((t) => t.type)).toContain(type); // that one is in architectures.golden.test.ts
+    for (const type of GGML_BLOCKS.keys()) if (type !== 'Q8_K') expect(tensorsOf(everyType!).map((t) => t.type)).toContain(type); // that one is in architectures.golden.test.ts
   });
 
   it('values of each type lie where the stranger has them', () => {

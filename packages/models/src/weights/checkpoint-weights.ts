@@ -33,7 +33,7 @@ export function checkpointWeights(checkpoint: WeightFiles, { backend, quantizati
     return value;
   };
   const inMemory = (entry: TensorEntry, asFloat32: boolean): ArrayView => {
-    const view = read(entry, () => readValues(memory, entry, entry.shape, asFloat32));
+    const view = read(entry, () => readValues(backend, entry, entry.shape, asFloat32));
     memory.persist(view);
     return view;
   };

@@ -18,7 +18,7 @@ export const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix):
 export function quantizeOn(backend: Backend, kind: QuantizationKind, values: Values, shape: readonly [number, number], { doubleQuantization = true, blockSize = 64, scaleRounding = 'nearest' }: Quantization): QuantizedMatrix {
   const { memory } = backend;
   return memory.scoped(() => {
-    const staged = readValues(memory, values, [shape[0] * shape[1]]);
+    const staged = readValues(backend, values, [shape[0] * shape[1]]);
     const { codes, absmax } = runOp(backend, quantizeBlockwise, { values: staged }, { kind, blockSize });
     const nested = doubleQuantization ? nestedScales(backend, absmax, scaleRounding) : null;
     return moveToMemory(arrangedFor(backend, quantizedMatrix({
