@@ -6,8 +6,10 @@ import { QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/write-file-durably.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
-import { hubRequest } from './hub-request.ts';
+import { writeFailed } from '../write/write-failed.ts';
+import { bodyOf, hubRequest, waitAsked } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
+import { claimPartial } from './partial-file.ts';
 
 /** A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's own SHA-1 of a blob: the name that it has in the cache. */
 export interface HubFile { readonly name: string; readonly size: number; readonly hash: string }
@@ -19,25 +21,39 @@ const TRIES = 5, FIRST_WAIT_MS = 500;
 const HASH_PIECE_BYTES = 2 ** 20;
 
 /**
- * Downloads a file to `path` by way of `path.incomplete`, going on where an earlier try stopped; size and hash must be what the hub said.
+ * Downloads a file to `path` by way of one beside it, going on where an earlier try stopped; size and hash must be what the hub said. A second process that downloads the same file has its own.
  *
  * @throws QdyloraError BAD_FILE for other bytes than promised (nothing is kept); NETWORK after five broken tries (what came is kept for the next time); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
  */
 export async function downloadBlob(url: string, path: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
-  const partial = `${path}.incomplete`, { sleep = (ms: number) => setTimeout(ms) } = options;
-  nodeFs.mkdirSync(dirname(path), { recursive: true });
+  try {
+    nodeFs.mkdirSync(dirname(path), { recursive: true });
+    const partial = claimPartial(path);
+    try {
+      await receiveAll(url, partial.path, file, repository, options);
+    } catch (cause) {
+      partial.leave();
+      throw cause;
+    }
+    nodeFs.renameSync(partial.path, path);
+    syncFolder(dirname(path), NODE_FILE_SYSTEM);
+  } catch (cause) {
+    throw writeFailed(path, cause);
+  }
+}
+
+/** Tries again where the connection broke; longer waits where the server asks for them. */
+async function receiveAll(url: string, partial: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
+  const { sleep = (ms: number) => setTimeout(ms) } = options;
   for (let tries = 1; ; tries++) {
     try {
-      await receive(url, partial, file, repository, options);
-      break;
+      return await receive(url, partial, file, repository, options);
     } catch (error) {
       options.signal?.throwIfAborted();
       if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK' || tries === TRIES) throw error;
-      await sleep(FIRST_WAIT_MS * 2 ** (tries - 1));
+      await sleep(Math.max(FIRST_WAIT_MS * 2 ** (tries - 1), waitAsked(error)));
     }
   }
-  nodeFs.renameSync(partial, path);
-  syncFolder(dirname(path), NODE_FILE_SYSTEM);
 }
 
 /** One try: appends to what is there, then checks the whole. */
@@ -48,8 +64,8 @@ async function receive(url: string, partial: string, file: HubFile, repository: 
     nodeFs.ftruncateSync(fd, done);
     hashPart(fd, done, hash);
     if (done < size || size === 0) {
-      const { response } = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
-      if (done > 0 && !continues(response, done)) { // the server begins anew
+      const response = await requestRest(url, fd, done, file, options);
+      if (done > 0 && response.status !== 206) { // the server begins anew
         nodeFs.ftruncateSync(fd, done = 0);
         hash = hashOf(file);
       }
@@ -70,18 +86,21 @@ async function receive(url: string, partial: string, file: HubFile, repository: 
   }
 }
 
-/** The body, with a broken connection as a typed error. */
-async function* bodyOf(response: Response, url: string): AsyncGenerator<Uint8Array> {
+/** Asks for the bytes from `done` on. A server that refuses, or sends another part, does not know what is here: the next try begins anew. */
+async function requestRest(url: string, fd: number, done: number, { name }: HubFile, options: HubOptions): Promise<Response> {
   try {
-    for await (const piece of response.body ?? []) yield piece as Uint8Array;
-  } catch (cause) {
-    if (QdyloraError.isInstance(cause)) throw cause;
-    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+    const { response } = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {}), part = response.headers.get('content-range') ?? 'none';
+    if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return response;
+    await response.body?.cancel();
+    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the bytes from ${done} on of ${name}, got the part ${part.slice(0, 80)}`, nextStep: 'Run it again: it begins anew.', details: { url, status: RANGE_REFUSED } });
+  } catch (error) {
+    if (QdyloraError.isInstance(error) && error.details.status === RANGE_REFUSED) nodeFs.ftruncateSync(fd, 0);
+    throw error;
   }
 }
 
-/** True where the server sends the rest, and not all from the beginning. */
-const continues = (response: Response, from: number): boolean => response.status === 206 && (response.headers.get('content-range') ?? '').startsWith(`bytes ${from}-`);
+/** HTTP's word for a range that a file does not have. */
+const RANGE_REFUSED = 416;
 
 /** Git hashes a header before the content. */
 const hashOf = ({ hash, size }: HubFile): Hash => (hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`));

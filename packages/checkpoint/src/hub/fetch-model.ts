@@ -58,7 +58,7 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
 }
 
 const notCached = ({ repository, revision }: HubName, looked: string, got: string, cause?: QdyloraError): QdyloraError => new QdyloraError('MISSING_FILE', {
-  where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? 'since the hub does not answer' : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${got}; looked in ${looked}`,
+  where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? `since the hub does not answer (${cause.message})` : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${got}; looked in ${looked}`,
   nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.', details: { repository, revision, looked }, cause,
 });
 

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { writeFailed } from '../write/write-failed.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import type { HubName } from './hub-name.ts';
 
@@ -35,16 +36,20 @@ export function hubCache(cacheFolder: string, { repository }: HubName): HubCache
     },
     writeRef(revision, commit) {
       if (isCommit(revision)) return;
-      mkdirSync(dirname(refPath(revision)), { recursive: true });
-      writeFileDurably(refPath(revision), [Buffer.from(commit)]);
+      try {
+        mkdirSync(dirname(refPath(revision)), { recursive: true });
+        writeFileDurably(refPath(revision), [Buffer.from(commit)]);
+      } catch (cause) {
+        throw writeFailed(refPath(revision), cause);
+      }
     },
     link(commit, file, hash) {
       const path = join(folder, 'snapshots', commit, file);
-      mkdirSync(dirname(path), { recursive: true });
       try {
+        mkdirSync(dirname(path), { recursive: true });
         symlinkSync(relative(dirname(path), join(folder, 'blobs', hash)), path);
       } catch (cause) {
-        if ((cause as { code?: string }).code !== 'EEXIST') throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`, nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.', cause });
+        if ((cause as { code?: string }).code !== 'EEXIST' || !existsSync(path)) throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`, nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.', cause });
       }
     },
   };

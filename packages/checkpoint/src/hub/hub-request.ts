@@ -1,4 +1,6 @@
+import { setTimeout } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
+import { assertJsonLimits, type JsonLimits } from '../json/json-limits.ts';
 import type { HubOptions } from './hub-options.ts';
 
 /** Redirects within one request: the hub needs one for a moved repository and one to its storage. */
@@ -10,10 +12,11 @@ export interface HubResponse { readonly response: Response; /** Headers of every
 /**
  * One request, redirects followed by hand: the token goes to the endpoint's own host and to no other.
  *
- * @throws QdyloraError NETWORK where no server answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
+ * @throws QdyloraError BAD_ARGUMENT for an endpoint or a token that cannot be one; NETWORK where no server answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
  */
 export async function hubRequest(url: string, { endpoint, token, signal, fetch = globalThis.fetch }: HubOptions, init: { readonly headers?: Record<string, string> } = {}): Promise<HubResponse> {
-  const home = new URL(endpoint).host, headers: Headers[] = [];
+  const home = hostOf(endpoint), headers: Headers[] = [];
+  assertToken(token);
   for (let at = new URL(url), hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const own = { 'user-agent': 'qdylora', 'accept-encoding': 'identity', ...init.headers, ...(token !== null && at.host === home ? { authorization: `Bearer ${token}` } : {}) };
     let response: Response;
@@ -27,39 +30,94 @@ export async function hubRequest(url: string, { endpoint, token, signal, fetch =
     const location = response.headers.get('location');
     if (!REDIRECTS.includes(response.status) || location === null) return { response: checked(response, url), headers };
     await response.body?.cancel();
-    at = new URL(location, at);
+    at = addressOf(location, at, url);
     if (at.protocol !== 'https:' && at.protocol !== new URL(endpoint).protocol) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected a redirect to https, got ${at.protocol}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
   }
   throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected at most ${MAX_REDIRECTS} redirects for ${url}, got more`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
 }
 
+function hostOf(endpoint: string): string {
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
+  if (url && /^https?:$/.test(url.protocol)) return url.host;
+  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: `expected an address such as https://huggingface.co for the hub, got ${JSON.stringify(endpoint.slice(0, 200))}`, nextStep: 'Correct HF_ENDPOINT, or leave it out.', details: { endpoint } });
+}
+
+/** What a header may hold; the token itself is never told. */
+function assertToken(token: string | null): void {
+  if (token === null || /^[\x21-\x7e]+$/.test(token)) return;
+  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: 'expected a token of visible ASCII characters without spaces, got one with others', nextStep: 'Correct HF_TOKEN: was it copied whole, and nothing else?' });
+}
+
+function addressOf(location: string, from: URL, url: string): URL {
+  if (URL.canParse(location, from.href)) return new URL(location, from);
+  throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected an address to go on to from ${url}, got ${JSON.stringify(location.slice(0, 200))}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
+}
+
 function checked(response: Response, url: string): Response {
   if (response.ok) return response;
-  const { status } = response, details = { url, status };
+  const { status } = response, details = { url, status, ...waitOf(response) };
   void response.body?.cancel();
   if (status === 401 || status === 403) throw new QdyloraError('ACCESS_DENIED', { where: 'hub', problem: `expected to be let in at ${url}, got status ${status}`, nextStep: 'The model is private, gated or not there. Accept its terms on its page, and give a token: HF_TOKEN=hf_….', details });
   if (status === 404) throw new QdyloraError('MISSING_FILE', { where: 'hub', problem: `expected something at ${url}, got status 404`, nextStep: 'Check the name and the revision; a private model needs HF_TOKEN.', details });
   throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected status 200 from ${url}, got ${status}`, nextStep: 'Try again later.', details });
 }
 
+/** Longest wait that a server can ask for. */
+const MAX_WAIT_MS = 60_000;
+
+/** How long the server asks to wait, as it does where there are too many requests. */
+function waitOf({ headers }: Response): { readonly waitMs?: number } {
+  const seconds = Number(headers.get('retry-after') ?? NaN);
+  return seconds >= 0 ? { waitMs: Math.min(1000 * seconds, MAX_WAIT_MS) } : {};
+}
+
+/** Milliseconds that the server behind an error asked to wait; 0 where it did not. */
+export const waitAsked = ({ details: { waitMs } }: QdyloraError): number => (typeof waitMs === 'number' ? waitMs : 0);
+
 function reasonOf(cause: unknown): string {
   const inner = (cause as { cause?: { code?: string; message?: string } }).cause;
   return inner?.code ?? inner?.message ?? (cause as Error).message;
 }
 
-/** Largest listing of a repository: 10,000 files have about 2 MB. */
-const MAX_LISTING_BYTES = 64 * 2 ** 20;
+/** Largest listing of a repository: 10,000 files have about 2 MB, and seven keys each. */
+const MAX_LISTING_BYTES = 64 * 2 ** 20, LISTING_LIMITS: JsonLimits = { bytes: MAX_LISTING_BYTES, depth: 64, objects: 262_144, lists: 65_536, keys: 1_048_576, values: 1_048_576 };
+
+/** The body, with a broken connection as a typed error. */
+export async function* bodyOf(response: Response, url: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of response.body ?? []) yield piece as Uint8Array;
+  } catch (cause) {
+    if (QdyloraError.isInstance(cause)) throw cause;
+    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+  }
+}
+
+/** One request, and a second one where the server asks to wait. */
+async function patientRequest(url: string, options: HubOptions): Promise<HubResponse> {
+  const { sleep = (ms: number) => setTimeout(ms), signal } = options;
+  try {
+    return await hubRequest(url, options);
+  } catch (error) {
+    const wait = QdyloraError.isInstance(error) ? waitAsked(error) : 0;
+    if (wait === 0) throw error;
+    await sleep(wait);
+    signal?.throwIfAborted();
+    return await hubRequest(url, options);
+  }
+}
 
 /** JSON of one request. */
 export async function hubJson(url: string, options: HubOptions): Promise<unknown> {
-  const { response } = await hubRequest(url, options), pieces: Uint8Array[] = [];
+  const { response } = await patientRequest(url, options), pieces: Uint8Array[] = [];
   let length = 0;
-  for await (const piece of response.body ?? []) {
+  for await (const piece of bodyOf(response, url)) {
     if ((length += piece.length) > MAX_LISTING_BYTES) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected at most ${MAX_LISTING_BYTES} bytes from ${url}, got more`, details: { url } });
-    pieces.push(piece as Uint8Array);
+    pieces.push(piece);
   }
   try {
-    return JSON.parse(Buffer.concat(pieces).toString('utf8'));
+    const text = Buffer.concat(pieces).toString('utf8');
+    assertJsonLimits(url, 'hub', text, LISTING_LIMITS);
+    return JSON.parse(text);
   } catch (cause) {
     throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected JSON from ${url}, got something else`, nextStep: 'Something between here and the hub answers in its place (a log-in page?).', details: { url }, cause });
   }

@@ -22,6 +22,7 @@ export async function hubServer(repositories: Readonly<Record<string, HubReposit
   const requests: HubServer['requests'] = [], faults = new Map<string, HubFaults>();
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, 'http://x').pathname), { range, authorization, host } = request.headers;
+    response.shouldKeepAlive = false; // else a process that stood still for seconds finds its connection closed
     requests.push({ line: `${request.method} ${path}${range ? ` ${range}` : ''}`, host: host!, authorization });
     answer(path, request, response);
   });

@@ -11,7 +11,7 @@ const isTrue = (value: string | undefined): boolean => /^(1|true|yes|on)$/i.test
 export function hubSettings(env: HubEnvironment): Pick<HubOptions, 'cacheFolder' | 'endpoint' | 'token' | 'isOffline'> {
   const home = env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface');
   return {
-    cacheFolder: env.HF_HUB_CACHE || join(home, 'hub'), endpoint: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, ''), token: env.HF_TOKEN || null,
+    cacheFolder: env.HF_HUB_CACHE || join(home, 'hub'), endpoint: (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, ''), token: env.HF_TOKEN?.trim() || null, // one read from a file ends with a line break
     isOffline: isTrue(env.HF_HUB_OFFLINE),
   };
 }

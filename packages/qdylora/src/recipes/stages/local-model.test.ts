@@ -37,7 +37,7 @@ describe('localModel', () => {
 
 describe('hubSettings', () => {
   it('mean what Hugging Face\'s own libraries mean by them', () => {
-    expect(hubSettings({ HF_HOME: '/h', HF_TOKEN: 't', HF_ENDPOINT: 'https://mirror/', HF_HUB_OFFLINE: 'TRUE' })).toEqual({ cacheFolder: '/h/hub', endpoint: 'https://mirror', token: 't', isOffline: true });
+    expect(hubSettings({ HF_HOME: '/h', HF_TOKEN: ' t\n', HF_ENDPOINT: 'https://mirror/', HF_HUB_OFFLINE: 'TRUE' })).toEqual({ cacheFolder: '/h/hub', endpoint: 'https://mirror', token: 't', isOffline: true });
     expect(hubSettings({ HF_HOME: '/h', HF_HUB_CACHE: '/c', HF_HUB_OFFLINE: '0' })).toEqual({ cacheFolder: '/c', endpoint: 'https://huggingface.co', token: null, isOffline: false });
     expect(hubSettings({ XDG_CACHE_HOME: '/x' }).cacheFolder).toBe('/x/huggingface/hub');
   });
