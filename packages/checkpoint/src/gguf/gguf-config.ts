@@ -9,14 +9,12 @@ import type { GgufFile, GgufValue } from './read-gguf.ts';
 /** GGUF metadata as a checked record. */
 export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader => configReader(path, Object.fromEntries(metadata));
 
-/** What the config is made from. @throws QdyloraError BAD_CONFIG; UNSUPPORTED for experts and for files in parts. */
+/** What the config is made from. @throws QdyloraError BAD_CONFIG; UNSUPPORTED for experts. */
 export function ggufFacts(path: string, { metadata, tensors }: GgufFile, readTensor: GgufFacts['readTensor']): GgufFacts {
   const values = metadataReader(path, metadata), prefix = values.string('general.architecture');
   const key = (name: string): string => `${prefix}.${name}`;
   const experts = values.integer(key('expert_count'), 0);
   if (experts > 0) throw unsupported(path, `expected a dense model, got ${experts} experts`, 'Choose a dense model.');
-  const parts = values.integer('split.count', 1);
-  if (parts > 1) throw unsupported(path, `expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
   const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = positive(values, key('embedding_length')), kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
   const layers = positive(values, key('block_count'));
   if (layers > MAX_LAYERS) throw values.wrong(`at most ${MAX_LAYERS} layers`, key('block_count'));

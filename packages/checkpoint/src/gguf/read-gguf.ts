@@ -63,7 +63,8 @@ function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
   const version = cursor.u32('the version');
   if (GGUF_VERSIONS.includes(version)) return version;
   const isSwapped = version !== 0 && (version & 0xffff) === 0;
-  throw fail(`expected version ${GGUF_VERSIONS.join(' or ')}, got ${isSwapped ? 'a big-endian file' : version}`, { supported: GGUF_VERSIONS });
+  const problem = `expected version ${GGUF_VERSIONS.join(' or ')}, got ${isSwapped ? 'a big-endian file' : version}`;
+  throw isSwapped ? badFile({ format: 'gguf', path: source.path, problem, nextStep: 'Turn its bytes round with gguf-convert-endian of the Python package gguf.' }) : fail(problem, { supported: GGUF_VERSIONS });
 }
 
 function readMetadata(cursor: GgufCursor, keyCount: number, leavesOut: (key: string) => boolean, fail: Fail): Map<string, GgufValue> {

@@ -79,6 +79,15 @@ describe('what a GGUF file says about its model', () => {
     expect((await rejectionOf(openWith([u32('llama.block_count', 2 ** 31)]), 'BAD_CONFIG')).message).toMatch(/at most 4096 layers for llama\.block_count/);
     expect((await rejectionOf(openWith([u32('llama.expert_count', 8)]), 'UNSUPPORTED')).message).toMatch(/dense model, got 8 experts/);
     expect((await rejectionOf(openWith([u32('split.count', 3)]), 'UNSUPPORTED')).message).toMatch(/llama-gguf-split --merge/);
+    expect((await rejectionOf(openWith([text('general.type', 'adapter'), text('adapter.type', 'lora')]), 'UNSUPPORTED')).message).toMatch(/expected a model, got a file of the kind "adapter".*--adapter/);
+    expect((await rejectionOf(openWith([text('general.type', 'mmproj')]), 'UNSUPPORTED')).message).toMatch(/kind "mmproj".*language model/);
+    await expect(openWith([text('general.type', 'model')])).resolves.toBeDefined();
+  });
+
+  it('the second part of a model that was cut has no architecture, and is named a part all the same', async () => {
+    const path = join(root, 'm-00002-of-00003.gguf');
+    writeFileSync(path, ggufBytes({ keys: [['split.no', 2, [{ raw: Uint8Array.of(1, 0) }]], ['split.count', 2, [{ raw: Uint8Array.of(3, 0) }]]], tensors: [{ name: 'blk.0.attn_norm.weight', sizes: [8], type: 0, offset: 0 }], data: 32 }));
+    expect((await rejectionOf(openCheckpoint(path), 'UNSUPPORTED')).message).toMatch(/got one of 3 parts/);
     expect((await rejectionOf(openWith([], [{ name: 'blk.0.ffn_gate_exps.weight', sizes: [8], type: 0 }]), 'UNSUPPORTED')).message).toMatch(/got "blk.0.ffn_gate_exps.weight"/);
     await rejectionOf(openWith([], [{ name: '../../x', sizes: [8], type: 0 }]), 'UNSUPPORTED');
     await rejectionOf(openWith([text('llama.block_count', '1')]), 'BAD_CONFIG');

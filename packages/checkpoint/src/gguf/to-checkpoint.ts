@@ -4,6 +4,7 @@ import { checkpointOf, type Checkpoint } from '../checkpoint.ts';
 import { hfConfigOf } from '../hf-config.ts';
 import { openByteSource, type ByteSource } from '../safetensors/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
+import { assertWholeModel } from './assert-whole-model.ts';
 import { ggufArchitecture, huggingFacePlace, type GgufArchitecture, type HuggingFacePlace } from './architectures.ts';
 import { oneLess, transposedEntry } from './changed-entry.ts';
 import { ggufConfig, ggufFacts, metadataReader } from './gguf-config.ts';
@@ -29,7 +30,9 @@ const MAX_ROPE_FACTORS = 4096;
 export function openGgufCheckpoint(path: string): Checkpoint {
   const source = openByteSource(path, 'gguf');
   try {
-    const file = readGguf(source, { leavesOut: (key) => key.startsWith('tokenizer.') }), architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
+    const file = readGguf(source, { leavesOut: (key) => key.startsWith('tokenizer.') });
+    assertWholeModel(path, file);
+    const architecture = ggufArchitecture(path, file.metadata.get('general.architecture'));
     const facts = ggufFacts(path, file, (name) => readFactors(source, file, name));
     const config = hfConfigOf(path, ggufConfig(facts, architecture), facts.readTensor(ROPE_FACTORS));
     const tensors = translate(source, file, architecture, facts);
