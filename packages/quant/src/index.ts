@@ -1,3 +1,4 @@
+export { arraysOf } from './arrays-of.ts';
 export { BLOCK_SIZES } from './block-size.ts';
 export { deserializeBitsandbytes, quantStateName, serializeBitsandbytes, type BitsandbytesWeight, type StoredArray } from './bitsandbytes-layout.ts';
 export { doubleQuantizeAsBitsandbytes, SCALE_ROUNDINGS, type ScaleRounding } from './bitsandbytes-scales.ts';
@@ -26,3 +27,4 @@ export { quantizeFp4 } from './quantize-fp4.ts';
 export { quantizeNf4 } from './quantize-nf4.ts';
 export { shapeMatrix, type ShapeMatrixOptions } from './shape-matrix.ts';
 export { tileMatrix, untileMatrix } from './tile-matrix.ts';
+export { toTiles } from './tile-order.ts';

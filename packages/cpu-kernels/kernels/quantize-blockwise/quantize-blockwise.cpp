@@ -1,9 +1,10 @@
 // absmax[b] = max |values| of block b; code = nearest level to value / absmax, the lower one on a limit; two codes a byte, high nibble first. Equal bytes to the reference.
 // Each thread owns whole blocks, each lane one value: the place among the 15 sorted limits is a binary search by four comparisons, whose limits are looked up in registers.
 // Reads a block twice (the second time from the first cache); 2.6 (bf16) or 4.6 bytes moved per value for about 18 operations on a vector: bound by memory.
-// Assumes levels: [16] in any order and an even block size that is a multiple of 32; the binding reads quantizeBlockwiseBadBlock, which finds NaN and ∞.
-// Dropped: a sum over all 15 limits (45 operations). Not done: a table of 32 equal buckets with one limit each (5 operations fewer; FP4 has three limits within 1/192).
-#include "../../native/simd.h"
+// AVX2 has no table of sixteen in a register, but the steps choose among 1, 2, 4 and 8 limits: three tables of eight do, counted downwards, since a comparison that holds is −1.
+// Assumes levels: [16] in any order and an even block size that is a multiple of 32; the binding reads quantizeBlockwiseBadBlock, which finds NaN and ∞. In tiles, rows of `tileColumns` blocks.
+// Dropped: a sum over all 15 limits (45 operations); AVX2 tables of sixteen from two registers each and a scalar store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each (5 operations fewer; FP4 has three limits within 1/192).
+#include "../../native/gemm/nf4-weight.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
@@ -38,6 +39,43 @@ Sorted sorted(const float* levels) {
   return s;
 }
 
+#if defined(__AVX2__) && QD_WIDTH == 8
+struct Search {
+  // [−place & 7]: the limits of the second, third and fourth step by the place so far, which counts the comparisons that held.
+  __m256 middle, second, third, fourth;
+  Table16 codes;
+  bool inOrder;  // codes rise with the levels, as NF4's do
+  explicit QD_INLINE Search(const Sorted& s) : middle(_mm256_set1_ps(s.limits[7])), codes(s.codes), inOrder(true) {
+    float steps[3][8] = {};
+    for (int place = 0; place < 8; place++) {
+      if (place < 2) steps[0][-place & 7] = s.limits[8 * place + 3];
+      if (place < 4) steps[1][-place & 7] = s.limits[4 * place + 1];
+      steps[2][-place & 7] = s.limits[2 * place];
+    }
+    second = _mm256_loadu_ps(steps[0]), third = _mm256_loadu_ps(steps[1]), fourth = _mm256_loadu_ps(steps[2]);
+    for (int i = 0; i < 16; i++) inOrder = inOrder && __builtin_bit_cast(std::int32_t, s.codes[i]) == i;
+  }
+
+  // The place is the number of limits below x; NaN, which callers find by its absmax, gets any.
+  QD_INLINE I32x codesOf(F32x x) const {
+    const auto above = [&](__m256 limit) { return x > (F32x)limit; };
+    I32x place = above(middle);
+    place = place + place + above(_mm256_permutevar8x32_ps(second, (__m256i)place));
+    place = place + place + above(_mm256_permutevar8x32_ps(third, (__m256i)place));
+    place = place + place + above(_mm256_permutevar8x32_ps(fourth, (__m256i)place));
+    return inOrder ? -place : asI32(codes.at(-place));
+  }
+};
+
+// CHUNK codes → CHUNK / 2 bytes, the first of a pair in the high nibble. Byte k of each even word is that of vector k, until the words are turned.
+QD_INLINE void packCodes(const I32x (&codes)[CHUNK / WIDTH], std::uint8_t* packed) {
+  U64x bytes{};
+  for (int k = 0; k < CHUNK / WIDTH; k++) bytes = bytes | (((U64x)codes[k] << 4 | (U64x)codes[k] >> 32) & 0xff) << 8 * k;
+  const __m256i even = _mm256_permutevar8x32_epi32((__m256i)bytes, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+  const __m128i turned = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(packed), _mm_shuffle_epi8(_mm256_castsi256_si128(even), turned));
+}
+#else
 struct Search {
   Table16 limits, after1, after3, codes;
   float middle;
@@ -53,11 +91,14 @@ struct Search {
   }
 };
 
-// WIDTH codes → WIDTH / 2 bytes, the first of a pair in the high nibble.
-QD_INLINE void packCodes(I32x codes, std::uint8_t* packed) {
-  const U64x pairs = (U64x)codes;
-  *reinterpret_cast<U8HalfUnaligned*>(packed) = __builtin_convertvector((pairs << 4 | pairs >> 32) & 0xff, U8Half);
+// CHUNK codes → CHUNK / 2 bytes, the first of a pair in the high nibble.
+QD_INLINE void packCodes(const I32x (&codes)[CHUNK / WIDTH], std::uint8_t* packed) {
+  for (int k = 0; k < CHUNK / WIDTH; k++) {
+    const U64x pairs = (U64x)codes[k];
+    *reinterpret_cast<U8HalfUnaligned*>(packed + k * WIDTH / 2) = __builtin_convertvector((pairs << 4 | pairs >> 32) & 0xff, U8Half);
+  }
 }
+#endif
 
 QD_INLINE F32x loadValues(const float* p) { return load(p); }
 QD_INLINE F32x loadValues(const BFloat16* p) { return loadBf16(p); }
@@ -82,8 +123,12 @@ QD_INLINE std::int32_t largestBits(const T* values, Size count) {
 template <class T>
 QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size blockSize, float absmax, std::uint8_t* packed) {
   const float divisor = larger(absmax, SMALLEST_DIVISOR), reciprocal = 1.f / divisor;
+  I32x some[CHUNK / WIDTH];
   if (count == blockSize) {
-    for (Size i = 0; i < count; i += WIDTH) packCodes(search.codesOf(loadValues(values + i) * reciprocal), packed + i / 2);
+    for (Size i = 0; i < count; i += CHUNK) {
+      for (int k = 0; k < CHUNK / WIDTH; k++) some[k] = search.codesOf(loadValues(values + i + static_cast<Size>(k) * WIDTH) * reciprocal);
+      packCodes(some, packed + i / 2);
+    }
     return;
   }
   for (Size i = 0; i < count; i += CHUNK) {  // the rest of the last chunk is zeros, whose code is the padding of an odd count
@@ -91,15 +136,22 @@ QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size
     std::uint8_t bytes[CHUNK / 2];
     const Size n = smaller<Size>(CHUNK, count - i);
     for (Size j = 0; j < n; j++) padded[j] = valueAt(values + i + j);
-    for (int j = 0; j < CHUNK; j += WIDTH) packCodes(search.codesOf(load(padded + j) / divisor), bytes + j / 2);
+    for (int k = 0; k < CHUNK / WIDTH; k++) some[k] = search.codesOf(load(padded + k * WIDTH) / divisor);
+    packCodes(some, bytes);
     for (Size j = 0; j < (n + 1) / 2; j++) packed[i / 2 + j] = bytes[j];
   }
 }
 
 template <class T>
-void quantize(Threads& threads, const T* values, const float* levels, std::uint8_t* codes, float* absmax, Size count, Size blockSize) {
+void quantize(Threads& threads, const T* values, const float* levels, std::uint8_t* codes, float* absmax, Size count, Size blockSize, Size tileColumns) {
   const Sorted table = sorted(levels);
   const Size blocks = (count + blockSize - 1) / blockSize;
+  // Where a block's codes stand: quant/src/tile-order.ts.
+  const auto placeOf = [&](Size block) {
+    if (tileColumns == 0) return block;
+    const Size row = block / tileColumns;
+    return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
+  };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(blocks, parts, part);
@@ -108,19 +160,20 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
       const Size from = block * blockSize, n = smaller(blockSize, count - from);
       const float largest = __builtin_bit_cast(float, largestBits(values + from, n));
       absmax[block] = largest;
-      packBlock(search, values + from, n, blockSize, largest, codes + from / 2);
+      packBlock(search, values + from, n, blockSize, largest, codes + placeOf(block) * blockSize / 2);
     }
   });
 }
 
-Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<std::uint8_t> codes, Out<float> absmax, Size count, Size blockSize) {
+Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<std::uint8_t> codes, Out<float> absmax, Size count, Size blockSize, Size tileColumns) {
   QD_NEED(values, count);
   QD_NEED(levels, 16);
   QD_NEED(codes, (count + 1) / 2);
   if (blockSize == 0 || blockSize % CHUNK) return unsupported("expected a multiple of 32 for the block size");
+  if (tileColumns && count % (tileColumns * TILE_HEIGHT * blockSize)) return unsupported("expected whole tiles");
   QD_NEED(absmax, (count + blockSize - 1) / blockSize);
-  if (values.f32) quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize);
-  else quantize(threads, values.bf16, levels.data, codes.data, absmax.data, count, blockSize);
+  if (values.f32) quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
+  else quantize(threads, values.bf16, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
   return ok();
 }
 

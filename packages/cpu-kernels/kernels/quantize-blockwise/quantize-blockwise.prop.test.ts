@@ -24,6 +24,13 @@ test('bfloat16 values have the bytes of the same values in float32', () => {
   }), { numRuns: 20 });
 });
 
+test('codes in tiles are the reference\'s bytes, and scales stay in row-major order', () => {
+  fc.assert(fc.property(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 9 }), arbitrarySeed, arbitraryKind, fc.boolean(), (bands, tileColumns, seed, kind, isNarrow) => {
+    const count = bands * 32 * tileColumns * 64, values = isNarrow ? normalBfloat16View(seed, 'w', [count]) : normalView(seed, 'w', [count]);
+    checkKernel(quantizeBlockwise, levels, { inputs: { values }, attributes: { kind, blockSize: 64, tileColumns }, bound: exact });
+  }), { numRuns: 20 });
+});
+
 test('values on and beside a limit between two levels get the reference\'s codes', () => {
   for (const kind of QUANTIZATION_KINDS) {
     const sorted = [...levelsOf(kind)].sort((a, b) => a - b), middles = sorted.slice(1).map((level, i) => Math.fround((level + sorted[i]!) / 2));

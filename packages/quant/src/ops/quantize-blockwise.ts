@@ -3,8 +3,14 @@ import { blockAbsmax } from '../block-absmax.ts';
 import { blockCodes } from '../block-codes.ts';
 import { assertBlockSize, blockCount } from '../block-size.ts';
 import { levelsOf, type QuantizationKind } from '../codebooks/levels-of.ts';
+import { assertTiles, toTiles } from '../tile-order.ts';
 
-export interface QuantizeBlockwiseAttributes { readonly kind: QuantizationKind; readonly blockSize: number }
+export interface QuantizeBlockwiseAttributes {
+  readonly kind: QuantizationKind;
+  readonly blockSize: number;
+  /** Codes in the order of `tileMatrix`, for a matrix of so many blocks a row. Scales stay in row-major order, in which they are quantized themselves. */
+  readonly tileColumns?: number;
+}
 
 /**
  * absmax[b] = max |values| of block b;  code i = nearest level to values[i] / absmax, the lower one on a limit; two codes a byte, high nibble first.
@@ -13,16 +19,20 @@ export interface QuantizeBlockwiseAttributes { readonly kind: QuantizationKind; 
  */
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',
-  shapes({ values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, { kind, blockSize }: QuantizeBlockwiseAttributes) {
+  shapes({ values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes) {
     assertShape('quantize-blockwise', 'values', values.shape, [-1]);
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
     const n = values.shape[0]!;
+    if (tileColumns) assertTiles(matrixShape(n, tileColumns, blockSize), blockSize, 'quantize-blockwise');
     return { codes: { dtype: 'u8', shape: [Math.ceil(n / 2)] }, absmax: { dtype: 'f32', shape: [blockCount(n, blockSize)] } };
   },
-  reference({ values }, { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> }, { kind, blockSize }) {
+  reference({ values }, { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> }, { kind, blockSize, tileColumns }) {
     const n = values.shape[0]!, flat = values.dtype === 'bf16' ? float32FromBfloat16(values.data.subarray(0, n)) : values.data.subarray(0, n), scales = blockAbsmax(flat, blockSize);
     absmax.data.set(scales);
     codes.data.set(blockCodes(kind, flat, scales, blockSize));
+    if (tileColumns) toTiles(codes, matrixShape(n, tileColumns, blockSize), 'codes', codes);
   },
 });
+
+const matrixShape = (count: number, tileColumns: number, blockSize: number): [number, number] => [count / (tileColumns * blockSize), tileColumns * blockSize];

@@ -1,7 +1,7 @@
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
-import type { ArrayView, Backend, Memory } from '@qdylora/contract';
+import type { Backend, Memory } from '@qdylora/contract';
 import { familyOf, quantizeOn, type Values } from '@qdylora/models';
-import { serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type ScaleRounding, type SourceDtype } from '@qdylora/quant';
+import { arraysOf, serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type ScaleRounding, type SourceDtype } from '@qdylora/quant';
 
 /** How matrices are packed. */
 export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number; readonly scaleRounding?: ScaleRounding }
@@ -14,8 +14,6 @@ export const packMatrix = (backend: Backend, values: Values, shape: readonly [nu
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
   for (const view of arraysOf(matrix)) memory.release(view);
 }
-
-const arraysOf = ({ codes, levels, absmax, doubleQuantized: nested }: QuantizedMatrix): ArrayView[] => [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map].filter((view) => view != null);
 
 /** The arrays of a packed weight, as bitsandbytes names them. Those in `memory` are given back as soon as they are written. */
 export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype, memory: Memory): TensorToWrite[] =>
