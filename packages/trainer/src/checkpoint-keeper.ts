@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { cleanOrphans, writeFolderAtomically, type FileSystem } from '@qdylora/checkpoint';
 import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { checkpointBytes, freeBytes, isFullDisk, noRoom } from './disk-room.ts';
 import { lockFolder } from './lock-folder.ts';
 import { findCheckpoint, resumeState } from './resume-state.ts';
 import { freshProgress, type RunProgress } from './run-state.ts';
@@ -20,6 +21,10 @@ export interface SaveOptions {
   readonly write?: (folder: string) => void | Promise<void>;
   /** Fills `adapter-best` each time that an evaluation is the best so far. */
   readonly writeBest?: (folder: string) => void | Promise<void>;
+  /** What a run writes beside checkpoints, in bytes: with one checkpoint there must be room for it before the first step. 0 by default. */
+  readonly otherBytes?: number;
+  /** For so long the last save waits where the disk is full, trying again; 0 by default. Nothing that was learned is lost where somebody frees some space by then. */
+  readonly waitForRoomSeconds?: number;
   /** Every call that writes, finds and removes checkpoints goes through it; Node's by default. */
   readonly fs?: FileSystem;
 }
@@ -34,7 +39,15 @@ export interface CheckpointKeeper {
   readonly newest: string | null;
   /** @throws QdyloraError NOT_EMPTY for a new run over old checkpoints; BAD_RESUME where none can be used. */
   begin(parts: Omit<RunParts, 'progress'>, resume: ResumeFrom): Began;
-  /** @returns the checkpoint's path */
+  /** @throws QdyloraError WRITE_FAILED where the disk has no room for a checkpoint and what else the run writes. */
+  assertRoom(parts: Pick<RunParts, 'optimizer'>): void;
+  /** How many bytes the next checkpoint will lack, as the disk is now; 0 where it has room. */
+  missingBytes(parts: Pick<RunParts, 'optimizer'>): number;
+  /**
+   * On a full disk all checkpoints but the newest go first: they would have gone after it.
+   * @returns the checkpoint's path
+   * @throws QdyloraError WRITE_FAILED; of a full disk it says how much is missing
+   */
   save(parts: RunParts): Promise<string>;
   /** @returns the path, or null where nothing is to be written */
   saveBest(): Promise<string | null>;
@@ -42,10 +55,15 @@ export interface CheckpointKeeper {
 }
 
 /** @throws QdyloraError BUSY_FOLDER where another run writes there. */
-export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: SaveOptions): CheckpointKeeper {
+export function openKeeper({ folder, totalLimit = 2, write, writeBest, otherBytes = 0, fs }: SaveOptions): CheckpointKeeper {
   assertArgument(Number.isSafeInteger(totalLimit) && totalLimit >= 1, 'save_total_limit', `expected a whole number ≥ 1, got ${totalLimit}`);
   const checkpoints = join(folder, 'checkpoints'), lock = lockFolder(folder);
   let newest: string | null = null;
+  /** Bytes that are free, or will be when older checkpoints have gone; null where nobody knows. */
+  const roomFor = (bytes: number): number | null => {
+    const free = freeBytes(folder, fs);
+    return free === null ? null : free + Math.max(0, listCheckpoints(checkpoints, fs).length - 1) * bytes;
+  };
   return {
     get newest() { return newest; },
     begin(parts, resume) {
@@ -59,9 +77,25 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, fs }: Sav
       newest = path;
       return { progress, resumedFrom: path, warnings };
     },
+    assertRoom({ optimizer }) {
+      const own = checkpointBytes(optimizer), room = roomFor(own);
+      if (room !== null && room < own + otherBytes) throw noRoom({ folder, what: otherBytes > 0 ? 'a checkpoint and what else the run writes,' : 'a checkpoint', neededBytes: own + otherBytes, freeBytes: room, checkpoint: newest });
+    },
+    missingBytes({ optimizer }) {
+      const own = checkpointBytes(optimizer);
+      return Math.max(0, own - (roomFor(own) ?? own));
+    },
     async save(parts) {
-      const path = join(checkpoints, `step-${parts.progress.step}`);
-      await saveState(path, parts, { write, fs });
+      const path = join(checkpoints, `step-${parts.progress.step}`), save = (): Promise<void> => saveState(path, parts, { write, fs });
+      try {
+        await save().catch((error: unknown) => {
+          if (!isFullDisk(error) || !pruneCheckpoints(checkpoints, 1, fs)) throw error;
+          return save();
+        });
+      } catch (error) {
+        if (!isFullDisk(error)) throw error;
+        throw noRoom({ folder, what: 'a checkpoint', neededBytes: checkpointBytes(parts.optimizer), freeBytes: freeBytes(folder, fs), checkpoint: newest, cause: (error as QdyloraError).cause });
+      }
       newest = path;
       pruneCheckpoints(checkpoints, totalLimit, fs);
       return path;

@@ -86,11 +86,16 @@ function namesIn(folder: string, fs: FileSystem): string[] {
   }
 }
 
-/** Removes all but the newest `keep` checkpoints. Called after a new one is whole and durable, so a good one is always left. */
-export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): void {
+/** Removes all but the newest `keep` checkpoints, 1 at least; says whether any went. Called where the newest is whole and durable, so a good one is always left. */
+export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): boolean {
+  let isAnyGone = false;
   try {
-    for (const { path } of listCheckpoints(folder, fs).slice(Math.max(1, keep))) discardFolder(path, fs);
+    for (const { path } of listCheckpoints(folder, fs).slice(Math.max(1, keep))) {
+      discardFolder(path, fs);
+      isAnyGone = true;
+    }
   } catch { /* one checkpoint too many does no harm; the next save tries again */ }
+  return isAnyGone;
 }
 
 /** Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one set aside under the same name. */

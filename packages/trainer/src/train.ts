@@ -1,5 +1,6 @@
 import { createRng, elementCount, QdyloraError, type Rng } from '@qdylora/contract';
 import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
+import { isFullDisk, megabytes } from './disk-room.ts';
 import { DEFAULT_PATIENCE, watchEvaluation } from './early-stopping.ts';
 import { nextTurn } from './event-loop.ts';
 import { eventQueue, type EventQueue } from './event-queue.ts';
@@ -69,6 +70,8 @@ interface Run {
   readonly dropout: Rng;
   /** Step of the newest checkpoint. */
   savedAt: number;
+  /** The disk has been said to be nearly full. */
+  isDiskLow: boolean;
   /** What made the newest step the last one. */
   stoppedBy: TrainResult['stoppedBy'];
   emit(event: TrainEvent): void;
@@ -112,6 +115,7 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   optimizer.prepare(backend);
   const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };
+  if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
   const emit = (event: TrainEvent): void => {
     progress.events++;
     events.push(event);
@@ -120,7 +124,7 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
   emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes });
   for (const { code, message } of warnings) warn(code, message);
-  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
+  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, isDiskLow: false, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
 }
 
 /** One optimizer step and what follows from it. */
@@ -197,15 +201,41 @@ async function tellSaved(run: Run, event: CheckpointEvent): Promise<void> {
 /** `goesOn`: a failed write is a warning, since there will be another checkpoint. */
 async function saveNow(run: Run, goesOn: boolean): Promise<void> {
   const { keeper, options: { backend, optimizer }, progress, identity } = run;
+  const save = (): Promise<string> => keeper!.save({ backend, optimizer, progress, identity });
   let path: string;
   try {
-    path = await keeper!.save({ backend, optimizer, progress, identity });
+    path = await (goesOn ? save() : savedWithPatience(run, save));
   } catch (error) {
     if (!goesOn) throw error;
     return warnOrThrow(error, run.warn);
   }
   run.savedAt = progress.step;
+  if (goesOn) warnOfLowDisk(run);
   await tellSaved(run, { type: 'checkpoint', path, step: progress.step, kind: 'step' });
+}
+
+/** Milliseconds before the second try to save on a full disk, and at most. */
+const FIRST_WAIT = 250, LONGEST_WAIT = 10_000;
+
+/** Tries again while the disk is full, as long as the run may wait: what is in memory only is worth it. */
+async function savedWithPatience({ options: { save: options, signal, clock }, warn }: Run, save: () => Promise<string>): Promise<string> {
+  const seconds = options?.waitForRoomSeconds ?? 0, until = clock() + seconds;
+  for (let wait = FIRST_WAIT; ; wait = Math.min(2 * wait, LONGEST_WAIT)) {
+    try {
+      return await save();
+    } catch (error) {
+      if (!isFullDisk(error) || signal?.aborted || clock() >= until) throw error;
+      if (wait === FIRST_WAIT) warn('DISK_FULL', `${(error as Error).message} The run waits up to ${Math.ceil(seconds / 60)} min for that, since what it learned since then is in memory only; Ctrl-C ends it.`);
+    }
+    for (let left = wait; left > 0 && !signal?.aborted; left -= FIRST_WAIT) await new Promise((resolve) => { setTimeout(resolve, FIRST_WAIT); });
+  }
+}
+
+/** Once each time that it becomes so: a run that will find no room for its next checkpoint is told while there is time. */
+function warnOfLowDisk(run: Run): void {
+  const missing = run.keeper!.missingBytes({ optimizer: run.options.optimizer });
+  if (missing > 0 && !run.isDiskLow) run.warn('DISK_FULL', `The disk of ${run.options.save!.folder} has no room for the next checkpoint: free ${megabytes(missing)} there.`);
+  run.isDiskLow = missing > 0;
 }
 
 function warnOrThrow(error: unknown, warn: Run['warn']): void {

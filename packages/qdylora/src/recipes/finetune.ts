@@ -1,4 +1,5 @@
 import { writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
+import { elementCount } from '@qdylora/contract';
 import { firstExample } from '@qdylora/data';
 import { eventQueue, train, type TrainCallbacks, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
@@ -177,11 +178,20 @@ function trainOptions(stage: Stage): TrainOptions {
     earlyStopping: config.earlyStopping === null ? undefined : { on: config.earlyStopping, patience: config.earlyStoppingPatience, minDelta: config.earlyStoppingMinDelta },
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
-      folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs,
+      folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs, otherBytes: resultBytes(stage), waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
       config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),
       writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage), stage.saved) : undefined,
     },
   };
+}
+
+/** A last save on a full disk waits for somebody to free some: training that was paid for is lost otherwise. */
+const WAIT_FOR_ROOM_SECONDS = 600;
+
+/** What a run writes beside its checkpoints: the adapter and, where rows are held out, the best one; or the whole model. */
+function resultBytes({ run: { model, adapted, training: { optimizer } }, judge, config: { saveDtype } }: Stage): number {
+  const elements = (adapted ? optimizer.parameters : model.parameters()).reduce((sum, { view }) => sum + elementCount(view.shape), 0);
+  return adapted ? 4 * elements * (judge ? 2 : 1) : (saveDtype === 'bf16' ? 2 : 4) * elements;
 }
 
 const adapterBase = ({ source, config: { quantization, doubleQuantization, quantizationBlockSize } }: Stage): AdapterBase => ({

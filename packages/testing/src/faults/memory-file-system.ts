@@ -26,6 +26,8 @@ export class MemoryFileSystem {
   readonly fs = this as unknown as typeof nodeFs;
   /** Calls so far, those that only look included. */
   calls = 0;
+  /** How much the disk holds. */
+  capacityBytes = Infinity;
   private readonly root = newFolder();
   private readonly open = new Map<number, { readonly node: Node; readonly path: string }>();
   private nextFd = 3;
@@ -65,6 +67,7 @@ export class MemoryFileSystem {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
     const isShort = this.failing?.error === 'short' && this.calls === this.failing.call, wrote = isShort ? Math.min(1, length) : Math.ceil(length / 2), file = node as FileNode;
+    if (this.usedBytes() + wrote > this.capacityBytes) throw fault('ENOSPC', path);
     const at = position ?? file.data.length, data = new Uint8Array(Math.max(file.data.length, at + wrote));
     data.set(file.data);
     data.set(bytes.subarray(offset, offset + wrote), at);
@@ -161,9 +164,17 @@ export class MemoryFileSystem {
     return { ...kindOf(node), size: node.kind === 'file' ? node.data.length : 0, mtimeMs: 0 };
   }
 
+  statfsSync(): unknown {
+    return { bsize: 1, bavail: this.capacityBytes - this.usedBytes() };
+  }
+
   readFileSync(path: string): string {
     this.step(path);
     return Buffer.from((this.get(path) as FileNode).data).toString('utf8');
+  }
+
+  private usedBytes(): number {
+    return this.capacityBytes === Infinity ? 0 : this.files().reduce((sum, [, bytes]) => sum + bytes.length, 0);
   }
 
   private step(path: string): void {
