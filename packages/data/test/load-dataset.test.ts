@@ -33,6 +33,18 @@ describe('a row', () => {
     expect(shown(await only(row))).toBe('Hi⟦Hello<|im_end|>⟧');
   });
 
+  it('of prompt and completion as lists of messages is one conversation, of which the turns of the completion count', async () => {
+    const turn = (role: string, content: string) => ({ role, content }), prompt = [turn('system', 'Be brief.'), turn('user', '1+1?'), turn('assistant', '2'), turn('user', '2+2?')];
+    expect(shown(await only({ prompt, completion: [turn('assistant', '4')] }))).toMatch(/system\nBe brief\..*assistant\n2<\|im_end\|>\n<\|im_start\|>user\n2\+2\?.*assistant\n⟦4<\|im_end\|>\n⟧$/s);
+    await expect(only({ prompt, completion: '4' })).rejects.toThrow(/expected a list of at least one message for "completion", got a string/);
+    await expect(only({ prompt: 'Hi', completion: [turn('assistant', '4')] })).rejects.toThrow(/expected a string for "completion", got a list/);
+    await expect(only({ prompt: [], completion: [turn('assistant', '4')] })).rejects.toThrow(/at least one message for "prompt", got an empty one/);
+  });
+
+  it('over several lines is refused with the two ways to write it', async () => {
+    await expect(loadDataset(files.write('pretty.json', JSON.stringify({ question: 'q', answer: 'a' }, null, 2)), { tokenizer: smol })).rejects.toThrow(/pretty\.json:1\] expected a JSON object for a row, got only its beginning\. Write each object on one line .*or all of them as a list/);
+  });
+
   it('of Alpaca has the words of the Alpaca project, with and without an input', async () => {
     expect(shown(await only({ instruction: 'Add.', input: '2 2', output: '4' }))).toMatch(/paired with an input.*\n\n### Instruction:\nAdd\.\n\n### Input:\n2 2\n\n### Response:\n⟦4<\|im_end\|>⟧$/s);
     for (const row of [{ instruction: 'Say hi.', output: 'hi' }, { instruction: 'Say hi.', input: '', output: 'hi' }, { instruction: 'Say hi.', input: null, output: 'hi' }]) {

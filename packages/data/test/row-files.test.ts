@@ -62,6 +62,13 @@ describe('a Parquet file', () => {
     expect(opened.training.at(1134)!.source).toEqual({ file, line: 1135 });
   });
 
+  it('that finds no room for its rows says where it needs some', async ({ onTestFinished }) => {
+    const { TMPDIR: before } = process.env;
+    onTestFinished(() => { if (before === undefined) delete process.env.TMPDIR; else process.env.TMPDIR = before; });
+    process.env.TMPDIR = `${files.folder}/nowhere`;
+    await expect(loadDataset(file, { tokenizer: null })).rejects.toMatchObject({ code: 'WRITE_FAILED', where: file, message: expect.stringMatching(/expected room in .*nowhere for the rows of a Parquet file.*TMPDIR/) as string });
+  });
+
   it('that is damaged anywhere is refused, or gives rows', async () => {
     const tokenizer = fixtureTokenizer('tiny-llama2-style');
     const { readFileSync } = await import('node:fs'), bytes = readFileSync(file);

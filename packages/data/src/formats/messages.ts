@@ -9,13 +9,14 @@ const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content',
 /** Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`, through the tokenizer's chat template. */
 export const messagesFormat: RowFormat = {
   name: 'messages', required: ['messages'], optional: ['tools'], hasPrompts: true,
-  label: (row, settings) => labelMessages(readMessages(row), row, settings),
+  label: (row, settings) => labelMessages(readMessages(row, 'messages'), row, settings),
 };
 
-function readMessages(row: Row): ChatMessage[] {
-  const { messages } = row.value;
-  if (!Array.isArray(messages) || messages.length === 0) throw badData(row.where, `expected a list of at least one message for "messages", got ${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`, 'Correct or delete this line.');
-  return messages.map((message: unknown, i) => readMessage(message, `messages[${i}]`, row.where));
+/** The messages under a key.  @throws QdyloraError BAD_DATA where there are none, or what is there is something else */
+export function readMessages(row: Row, key: string): ChatMessage[] {
+  const messages = row.value[key];
+  if (!Array.isArray(messages) || messages.length === 0) throw badData(row.where, `expected a list of at least one message for "${key}", got ${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`, 'Correct or delete this line.');
+  return messages.map((message: unknown, i) => readMessage(message, `${key}[${i}]`, row.where));
 }
 
 function readMessage(message: unknown, name: string, where: string): ChatMessage {

@@ -1,4 +1,4 @@
-import { fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -18,25 +18,48 @@ const WRITE_BYTES = 2 ** 20;
  * descriptor. One row group is in memory at a time, and a row can then be read again at any place, which a Parquet file is not made for.
  * 64-bit integers become numbers where a number can hold them, else text; dates become ISO 8601.
  *
- * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression; BAD_DATA for row groups over 1 GiB.
+ * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression; BAD_DATA for row groups over 1 GiB; WRITE_FAILED where the folder for temporary files
+ * has no room; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
-  const buffer = asyncBuffer(descriptor), spool = openNameless();
-  const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
-  let text = '', rowStart = 0;
-  for (const group of rowGroups(metadata, file)) {
-    const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
-    if (rows.length !== group) throw badData(file, `expected ${group} rows in a row group, got ${rows.length}`, 'The file may be damaged: make or download it again.');
-    for (const row of rows) {
-      text += `${JSON.stringify(row, asJson)}\n`;
-      if (text.length > WRITE_BYTES) { writeSync(spool, text); text = ''; }
+  const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), spool = spooling(file, openNameless);
+  try {
+    let rowStart = 0;
+    for (const group of rowGroups(metadata, file)) {
+      const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
+      if (rows.length !== group) throw badData(file, `expected ${group} rows in a row group, got ${rows.length}`, 'The file may be damaged: make or download it again.');
+      spooling(file, () => { writeRows(spool, rows); });
+      rowStart = rowEnd;
+      await setImmediate();
+      if (signal?.aborted) throw new QdyloraError('ABORTED', { where: file, problem: 'the signal was aborted while a Parquet file was read', cause: signal.reason });
     }
-    rowStart = rowEnd;
-    await setImmediate();
-    if (signal?.aborted) throw new QdyloraError('ABORTED', { where: file, problem: 'the signal was aborted while a Parquet file was read', cause: signal.reason });
+    return spool;
+  } catch (error) {
+    closeSync(spool);
+    throw error;
   }
-  writeSync(spool, text);
-  return spool;
+}
+
+function writeRows(spool: number, rows: readonly unknown[]): void {
+  let text = '';
+  for (const [i, row] of rows.entries()) {
+    text += `${JSON.stringify(row, asJson)}\n`;
+    if (text.length < WRITE_BYTES && i < rows.length - 1) continue;
+    for (let bytes = Buffer.from(text); bytes.length > 0;) bytes = bytes.subarray(writeSync(spool, bytes));
+    text = '';
+  }
+}
+
+/** A copy of the rows needs room beside the file itself. */
+function spooling<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    throw new QdyloraError('WRITE_FAILED', {
+      where: file, problem: `expected room in ${tmpdir()} for the rows of a Parquet file, as JSON, got ${(cause as Error).message}`,
+      nextStep: 'Free some space there, or name another folder in the environment variable TMPDIR.', details: { folder: tmpdir(), code: (cause as { code?: unknown }).code }, cause,
+    });
+  }
 }
 
 function rowGroups(metadata: FileMetaData, file: string): number[] {
