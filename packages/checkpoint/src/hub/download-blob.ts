@@ -7,7 +7,7 @@ import { badFile } from '../bad-file.ts';
 import { syncFolder } from '../write/write-file-durably.ts';
 import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 import { writeFailed } from '../write/write-failed.ts';
-import { bodyOf, hubRequest, waitAsked } from './hub-request.ts';
+import { bodyOf, hubRequest, waitAsked, type HubResponse } from './hub-request.ts';
 import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
@@ -64,12 +64,12 @@ async function receive(url: string, partial: string, file: HubFile, repository: 
     nodeFs.ftruncateSync(fd, done);
     hashPart(fd, done, hash);
     if (done < size || size === 0) {
-      const response = await requestRest(url, fd, done, file, options);
-      if (done > 0 && response.status !== 206) { // the server begins anew
+      const answer = await requestRest(url, fd, done, file, options);
+      if (done > 0 && answer.response.status !== 206) { // the server begins anew
         nodeFs.ftruncateSync(fd, done = 0);
         hash = hashOf(file);
       }
-      for await (const piece of bodyOf(response, url)) {
+      for await (const piece of bodyOf(answer, url)) {
         if (done + piece.length > size) throw wrong(partial, file, `${size} bytes`, 'more');
         writeAt(fd, piece, done);
         hash.update(piece);
@@ -87,10 +87,11 @@ async function receive(url: string, partial: string, file: HubFile, repository: 
 }
 
 /** Asks for the bytes from `done` on. A server that refuses, or sends another part, does not know what is here: the next try begins anew. */
-async function requestRest(url: string, fd: number, done: number, { name }: HubFile, options: HubOptions): Promise<Response> {
+async function requestRest(url: string, fd: number, done: number, { name }: HubFile, options: HubOptions): Promise<HubResponse> {
   try {
-    const { response } = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {}), part = response.headers.get('content-range') ?? 'none';
-    if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return response;
+    const answer = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {}), { response, listening } = answer, part = response.headers.get('content-range') ?? 'none';
+    if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return answer;
+    listening.end();
     await response.body?.cancel();
     throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the bytes from ${done} on of ${name}, got the part ${part.slice(0, 80)}`, nextStep: 'Run it again: it begins anew.', details: { url, status: RANGE_REFUSED } });
   } catch (error) {

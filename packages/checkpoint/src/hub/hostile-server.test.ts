@@ -90,6 +90,25 @@ describe('the file of the weights', () => {
     expect([isWhole(blob()), readdirSync(blobs()).length]).toEqual([true, 2]);
   });
 
+  it.each<[string, number | null]>([['before its answer', null], ['in the middle of it', 100_000]])('is asked for again where the server falls silent %s', async (_, firstBytes) => {
+    const froms: number[] = [];
+    // No server and no connection: where this process stands still, nothing but the silent answer is late.
+    const fetch = (async (url: URL, { headers, signal }: { headers: Record<string, string>; signal: AbortSignal }) => {
+      if (url.pathname.startsWith('/api')) return new Response(listing());
+      if (url.pathname.endsWith('config.json')) return new Response(config);
+      const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0);
+      froms.push(from);
+      if (froms.length > 1) return new Response(weights.subarray(from), from > 0 ? { status: 206, headers: { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}` } } : {});
+      if (firstBytes === null) return await new Promise((__, reject) => { signal.addEventListener('abort', () => reject(signal.reason as Error)); });
+      return new Response(new ReadableStream({ start(stream) {
+        stream.enqueue(weights.subarray(0, firstBytes));
+        signal.addEventListener('abort', () => stream.error(signal.reason));
+      } }));
+    }) as unknown as typeof globalThis.fetch;
+    await fetchModel('org/name', options({ fetch, longestSilenceMs: 20 }));
+    expect([froms, isWhole(blob())]).toEqual([[0, firstBytes ?? 0], true]);
+  });
+
   it('other content in the second part is found by its hash, and nothing of it is kept', async () => {
     const other = Buffer.alloc(weights.length, 6);
     const given = wellBut((request, response) => {

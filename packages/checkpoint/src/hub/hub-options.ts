@@ -17,6 +17,8 @@ export interface HubOptions {
   readonly signal?: AbortSignal;
   /** Default: the global one. */
   readonly fetch?: typeof globalThis.fetch;
+  /** How long a server may send nothing until it counts as gone: a minute by default. */
+  readonly longestSilenceMs?: number;
   /** Waits between two tries; a test needs no waiting. */
   readonly sleep?: (milliseconds: number) => Promise<void>;
 }

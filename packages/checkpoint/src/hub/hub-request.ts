@@ -2,33 +2,40 @@ import { setTimeout } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import { assertJsonLimits, type JsonLimits } from '../json/json-limits.ts';
 import type { HubOptions } from './hub-options.ts';
+import { listenFor, type Listening } from './listen-for.ts';
 
 /** Redirects within one request: the hub needs one for a moved repository and one to its storage. */
 const MAX_REDIRECTS = 8;
+/** A server that sends nothing for so long has gone, whatever its connection says. */
+const LONGEST_SILENCE_MS = 60_000;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
-export interface HubResponse { readonly response: Response; /** Headers of every answer on the way, first to last: the hub's own come before those of its storage. */ readonly headers: readonly Headers[] }
+export interface HubResponse { readonly response: Response; /** To be ended by who does not read the body. */ readonly listening: Listening; /** Headers of every answer on the way, first to last: the hub's own come before those of its storage. */ readonly headers: readonly Headers[] }
 
 /**
  * One request, redirects followed by hand: the token goes to the endpoint's own host and to no other.
  *
  * @throws QdyloraError BAD_ARGUMENT for an endpoint or a token that cannot be one; NETWORK where no server answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
  */
-export async function hubRequest(url: string, { endpoint, token, signal, fetch = globalThis.fetch }: HubOptions, init: { readonly headers?: Record<string, string> } = {}): Promise<HubResponse> {
+export async function hubRequest(url: string, { endpoint, token, signal, fetch = globalThis.fetch, longestSilenceMs = LONGEST_SILENCE_MS }: HubOptions, init: { readonly headers?: Record<string, string> } = {}): Promise<HubResponse> {
   const home = hostOf(endpoint), headers: Headers[] = [];
   assertToken(token);
   for (let at = new URL(url), hop = 0; hop <= MAX_REDIRECTS; hop++) {
     const own = { 'user-agent': 'qdylora', 'accept-encoding': 'identity', ...init.headers, ...(token !== null && at.host === home ? { authorization: `Bearer ${token}` } : {}) };
+    const listening = listenFor(longestSilenceMs, signal);
     let response: Response;
     try {
-      response = await fetch(at, { headers: own, redirect: 'manual', signal });
+      response = await fetch(at, { headers: own, redirect: 'manual', signal: listening.signal });
+      listening.heard();
     } catch (cause) {
+      listening.end();
       signal?.throwIfAborted();
       throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected an answer from ${at.host}, got ${reasonOf(cause)}`, nextStep: 'Check the connection (HF_ENDPOINT names another server), or work offline with what is cached: HF_HUB_OFFLINE=1.', details: { url: String(at) }, cause });
     }
     headers.push(response.headers);
     const location = response.headers.get('location');
-    if (!REDIRECTS.includes(response.status) || location === null) return { response: checked(response, url), headers };
+    if (!REDIRECTS.includes(response.status) || location === null) return { response: checked(response, url, listening), headers, listening };
+    listening.end();
     await response.body?.cancel();
     at = addressOf(location, at, url);
     if (at.protocol !== 'https:' && at.protocol !== new URL(endpoint).protocol) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected a redirect to https, got ${at.protocol}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
@@ -53,8 +60,9 @@ function addressOf(location: string, from: URL, url: string): URL {
   throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected an address to go on to from ${url}, got ${JSON.stringify(location.slice(0, 200))}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
 }
 
-function checked(response: Response, url: string): Response {
+function checked(response: Response, url: string, { end }: Listening): Response {
   if (response.ok) return response;
+  end();
   const { status } = response, details = { url, status, ...waitOf(response) };
   void response.body?.cancel();
   if (status === 401 || status === 403) throw new QdyloraError('ACCESS_DENIED', { where: 'hub', problem: `expected to be let in at ${url}, got status ${status}`, nextStep: 'The model is private, gated or not there. Accept its terms on its page, and give a token: HF_TOKEN=hf_….', details });
@@ -83,12 +91,17 @@ function reasonOf(cause: unknown): string {
 const MAX_LISTING_BYTES = 64 * 2 ** 20, LISTING_LIMITS: JsonLimits = { bytes: MAX_LISTING_BYTES, depth: 64, objects: 262_144, lists: 65_536, keys: 1_048_576, values: 1_048_576 };
 
 /** The body, with a broken connection as a typed error. */
-export async function* bodyOf(response: Response, url: string): AsyncGenerator<Uint8Array> {
+export async function* bodyOf({ response, listening }: HubResponse, url: string): AsyncGenerator<Uint8Array> {
   try {
-    for await (const piece of response.body ?? []) yield piece as Uint8Array;
+    for await (const piece of response.body ?? []) {
+      yield piece as Uint8Array;
+      listening.heard();
+    }
   } catch (cause) {
     if (QdyloraError.isInstance(cause)) throw cause;
-    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection (${reasonOf(cause)})`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+  } finally {
+    listening.end();
   }
 }
 
@@ -108,9 +121,9 @@ async function patientRequest(url: string, options: HubOptions): Promise<HubResp
 
 /** JSON of one request. */
 export async function hubJson(url: string, options: HubOptions): Promise<unknown> {
-  const { response } = await patientRequest(url, options), pieces: Uint8Array[] = [];
+  const answer = await patientRequest(url, options), pieces: Uint8Array[] = [];
   let length = 0;
-  for await (const piece of bodyOf(response, url)) {
+  for await (const piece of bodyOf(answer, url)) {
     if ((length += piece.length) > MAX_LISTING_BYTES) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected at most ${MAX_LISTING_BYTES} bytes from ${url}, got more`, details: { url } });
     pieces.push(piece);
   }
