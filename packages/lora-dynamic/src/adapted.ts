@@ -27,6 +27,9 @@ export interface AttachReport {
   readonly trainableCount: number;
 }
 
+/** Tokens of a pass, from the end of the part before up to the token `until`, at a rank of their own. `weight`: what the adapters' gradients from them are multiplied by; 1 by default. */
+export interface TokensAtRank { readonly until: number; readonly rank: number; readonly weight?: number }
+
 /** A model with nested adapters. The base's memory is shared, never changed. */
 export interface Adapted<M> {
   readonly model: M;
@@ -36,8 +39,8 @@ export interface Adapted<M> {
   readonly layers: readonly DyLoraLinear[];
   /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
   atRank(rank: number): RankView<M>;
-  /** Tokens of one pass at ranks of their own, part by part, each up to the token `until`: nothing is computed twice.  @throws as `atRank`; the pass, unless the last part ends with its tokens */
-  atRanks(parts: readonly { readonly until: number; readonly rank: number }[]): RankView<M>;
+  /** Tokens of one pass at ranks of their own, part by part: nothing is computed twice.  @throws as `atRank`; the pass, unless the last part ends with its tokens */
+  atRanks(parts: readonly TokensAtRank[]): RankView<M>;
   /** The same memory without the adapter. */
   base(): RankView<M>;
   /** The adapters' matrices, A and B of each layer in the model's order; not the frozen base. */
@@ -49,9 +52,9 @@ export interface Adapted<M> {
 }
 
 /** Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are at one. */
-export function activeParts(config: ResolvedAdapterConfig, parts: readonly { readonly until: number; readonly rank: number }[]): ActiveRank {
-  const own = parts.map(({ until, rank }) => ({ ...activeAt(config, rank), until })), rank = Math.max(...own.map((part) => part.rank));
-  if (own.every((part) => part.rank === rank)) return activeAt(config, rank);
+export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
+  const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight })), rank = Math.max(...own.map((part) => part.rank));
+  if (own.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
   return { rank, trainFrom: Math.min(...own.map((part) => part.trainFrom)), parts: own };
 }
 

@@ -65,6 +65,8 @@ describe('passes of a step', () => {
 
   it('carry the weight of their rank', () => {
     const { passes } = passesOfStep(stepOf(1), [batchOf(2)], adapted, rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] }));
-    expect(passes.map(({ view, weight }) => [view.active!.rank, weight])).toEqual([[4, 0.5], [1, 3]]);
+    expect(passes.map(({ view, weight }) => [view.active!.parts!.map((part) => [part.rank, part.weight]), weight])).toEqual([[[[4, 0.5], [1, 3]], undefined]]);
+    const apart = passesOfStep(stepOf(1), [batchOf(2), batchOf(2)], adapted, rankSampler(adapted.ranks, { seed: 1, schedule: 'sandwich', lossWeights: [3, 1, 0.5] })).passes;
+    expect(apart.map(({ view, weight }) => [view.active!.rank, view.active!.parts, weight])).toEqual([[4, undefined, 0.5], [1, undefined, 3]]);
   });
 });

@@ -15,17 +15,18 @@ export interface StepPlan {
 }
 
 /**
- * Which parts of a step run at which ranks: a micro batch goes through the model once, its parts at ranks of their own, unless their ranks' losses weigh differently or they run more than
- * once. A bare model has none; `sampler` null: always the largest rank, as ordinary LoRA does.
+ * Which parts of a step run at which ranks: a micro batch goes through the model once, its parts at ranks and weights of their own, unless they run more than once.
+ * A bare model has none; `sampler` null: always the largest rank, as ordinary LoRA does.
  */
 export function passesOfStep(step: number, batches: readonly TokenBatch[], model: Adapted<LossModel> | LossModel, sampler: RankSampler | null): StepPlan {
   if (!isAdapted(model)) return { passes: batches.map((batch) => ({ view: { model, active: null }, batch })), rows: null, rank: null };
   const { ranks, config } = model, turns = sampler ? turnsOfStep(step, batches, sampler) : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank }] }));
   const seen = turns.flatMap(({ parts }) => parts.map(({ rank }) => rank)), [first] = seen, weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
   const passes = turns.flatMap(({ batch, parts }): Pass[] => {
-    const weight = weightOf(parts[0]!.rank), tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
-    const areTogether = tokens === batch.ids.length && parts.every(({ rank }) => weightOf(rank) === weight);
-    return areTogether ? [{ view: model.atRanks(endsOf(parts)), batch, weight }] : parts.map((part) => ({ view: model.atRank(part.rank), batch: part.batch, weight: weightOf(part.rank) }));
+    const tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
+    if (tokens > batch.ids.length) return parts.map((part) => ({ view: model.atRank(part.rank), batch: part.batch, weight: weightOf(part.rank) }));
+    const weight = weightOf(parts[0]!.rank), isAlike = parts.every(({ rank }) => weightOf(rank) === weight), ends = endsOf(parts);
+    return [isAlike ? { view: model.atRanks(ends), batch, weight } : { view: model.atRanks(ends.map((part) => ({ ...part, weight: weightOf(part.rank) }))), batch }];
   });
   return {
     passes, rows: updatedRows(config.updateRule, ranks, seen),

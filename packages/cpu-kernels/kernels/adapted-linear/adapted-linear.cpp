@@ -20,11 +20,14 @@ struct BackwardLayer { Base base; OptionalIn<float> dy, u, a, b; OptionalOut<flo
 template <> struct Parameter<BackwardLayer> : Fields<BackwardLayer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
 
 // Rows at ranks of their own: rows up to `at[3·i]` (from the end of part i − 1) are at rank at[3·i + 1], and give gradients from row at[3·i + 2] of A and B on.
+// factors[2·i]: what their scale is multiplied by; factors[2·i + 1]: what the gradients that they give to A and B are.
 struct RankParts {
   OptionalIn<std::int32_t> at;
   OptionalIn<float> factors;
   Size r;
-  QD_INLINE Size count() const { return factors.data ? factors.size : 0; }
+  QD_INLINE Size count() const { return factors.data ? factors.size / 2 : 0; }
+  QD_INLINE float factor(Size i) const { return factors.data[2 * i]; }
+  QD_INLINE float weight(Size i) const { return factors.data[2 * i + 1]; }
 };
 template <> struct Parameter<RankParts> : Fields<RankParts, OptionalIn<std::int32_t>, OptionalIn<float>, Size> {};
 
@@ -44,21 +47,22 @@ void limitToRank(const void* context, float* data, Size begin, Size end) {
   eachRow(parts, begin, end, [&](Size row, Size i) {
     float* at = data + row * parts.r;
     const Size rank = static_cast<Size>(parts.at.data[3 * i + 1]);
-    for (Size k = 0; k < parts.r; k++) at[k] = k < rank ? at[k] * parts.factors.data[i] : 0.f;
+    for (Size k = 0; k < parts.r; k++) at[k] = k < rank ? at[k] * parts.factor(i) : 0.f;
   });
 }
 
-// Rows of u (or g) without what gives no gradient.
+// Rows of u (or g) as they count for gradients: times the part's weight, and without what gives none.
 void copyTrained(const RankParts& parts, const float* from, float* to, Range rows) {
   eachRow(parts, rows.begin, rows.end, [&](Size row, Size i) {
     const Size trainFrom = static_cast<Size>(parts.at.data[3 * i + 2]);
-    for (Size k = 0; k < parts.r; k++) to[row * parts.r + k] = k < trainFrom ? 0.f : from[row * parts.r + k];
+    const float weight = parts.weight(i);
+    for (Size k = 0; k < parts.r; k++) to[row * parts.r + k] = k < trainFrom ? 0.f : weight * from[row * parts.r + k];
   });
 }
 
-// True where a part gives no gradient to rows that another one trains.
+// True where a part gives no gradient to rows that another one trains, or gives one that counts more or less.
 bool cutsGradients(const RankParts& parts, Size trainFrom) {
-  for (Size i = 0; i < parts.count(); i++) if (static_cast<Size>(parts.at.data[3 * i + 2]) > trainFrom) return true;
+  for (Size i = 0; i < parts.count(); i++) if (static_cast<Size>(parts.at.data[3 * i + 2]) > trainFrom || parts.weight(i) != 1.f) return true;
   return false;
 }
 

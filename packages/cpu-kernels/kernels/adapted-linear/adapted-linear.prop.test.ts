@@ -22,7 +22,7 @@ function partsOf(cuts: readonly (readonly [number, number, number])[] | null, to
   const ends = [...cuts.map(([at]) => Math.floor((at * tokens) / 10)).sort((a, b) => a - b), tokens];
   return ends.map((until, i) => {
     const [, high, low] = cuts[i] ?? [0, 9, 0], rank = Math.max(least, Math.ceil((high * r) / 9));
-    return { until, rank, trainFrom: Math.max(least, Math.floor((low * rank) / 10)), factor: 1 + i / 2 };
+    return { until, rank, trainFrom: Math.max(least, Math.floor((low * rank) / 10)), factor: 1 + i / 2, ...(high % 2 === 0 && { weight: 0.3 + i }) };
   });
 }
 

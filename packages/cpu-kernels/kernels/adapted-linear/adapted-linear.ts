@@ -25,11 +25,11 @@ function filled(layers: readonly NativeArgument[][], noLayer: readonly NativeArg
 /** Rows at ranks of their own, in the order of C++'s `RankParts`; a group without adapters has none. */
 const ranksOf = (given: readonly RankPart[] | undefined, r: number): NativeArgument[] => {
   const parts = r > 0 ? given : undefined;
-  return [parts && Int32Array.from(parts.flatMap(({ until, rank, trainFrom }) => [until, rank, trainFrom])), parts && Float32Array.from(parts, ({ factor }) => factor), r];
+  return [parts && Int32Array.from(parts.flatMap(({ until, rank, trainFrom }) => [until, rank, trainFrom])), parts && Float32Array.from(parts.flatMap(({ factor, weight = 1 }) => [factor, weight])), r];
 };
 
-/** True where a part gives no gradient to rows of A and B that another one trains. */
-const cutsGradients = (parts: readonly RankPart[] | undefined, from: number): boolean => parts?.some(({ trainFrom }) => trainFrom > from) ?? false;
+/** True where a part gives no gradient to rows of A and B that another one trains, or gives one that counts more or less. */
+const cutsGradients = (parts: readonly RankPart[] | undefined, from: number): boolean => parts?.some(({ trainFrom, weight = 1 }) => trainFrom > from || Math.fround(weight) !== 1) ?? false;
 
 export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
   const forwardFloats = native('adaptedForwardScratch'), forward = native('adaptedLinearForward'), backwardFloats = native('adaptedBackwardScratch'), backward = native('adaptedLinearBackward');

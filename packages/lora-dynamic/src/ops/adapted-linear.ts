@@ -74,7 +74,7 @@ type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x?: F32; reado
 
 /**
  * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient, and from the rows of a part only those from its own
- * `trainFrom` on. u: as the forward made it, with the same parts.
+ * `trainFrom` on, times its `weight`. u: as the forward made it, with the same parts.
  * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
  * dy: [tokens, out]  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
  */
@@ -103,7 +103,7 @@ export const adaptedLinearBackward = defineOp({
       for (let k = 0; k < rank; k++) {
         let sum = 0;
         for (let o = 0; o < rows; o++) sum += as(dy.data[t * rows + o]!) * as(b.data[k * rows + o]!);
-        inner[t * r + k] = as(scale * factor * sum);
+        inner[t * r + k] = scale * factor * sum;
       }
     }
     if (dx && inputs.weight) linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
@@ -112,14 +112,14 @@ export const adaptedLinearBackward = defineOp({
     for (let t = 0; t < tokens && target; t++) {
       for (let j = 0; j < cols; j++) {
         let sum = dxAdapter ? 0 : target.data[t * cols + j]!;
-        for (let k = 0; k < r; k++) sum += inner[t * r + k]! * as(a.data[k * cols + j]!);
+        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(a.data[k * cols + j]!);
         target.data[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? 1 : 0);
-      addProducts(da, k - trainFrom, tokens, cols, (t, j) => trains(t) * inner[t * r + k]! * as(xAdapter!.data[t * cols + j]!));
-      addProducts(db, k - trainFrom, tokens, rows, (t, o) => trains(t) * as(scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
+      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? partOf[t]!.weight ?? 1 : 0);
+      addProducts(da, k - trainFrom, tokens, cols, (t, j) => as(trains(t) * inner[t * r + k]!) * as(xAdapter!.data[t * cols + j]!));
+      addProducts(db, k - trainFrom, tokens, rows, (t, o) => as(trains(t) * scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
     }
   },
 });

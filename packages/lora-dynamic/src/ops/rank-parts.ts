@@ -9,6 +9,8 @@ export interface RankPart {
   readonly trainFrom: number;
   /** What `scale` is multiplied by. */
   readonly factor: number;
+  /** What the gradients that these rows give to A and B are multiplied by; 1 by default. That of x is not: other layers weigh for themselves. */
+  readonly weight?: number;
 }
 
 /** @throws QdyloraError BAD_ARGUMENT where parts do not cover `tokens` rows in order, or a rank lies past `r`, the rows that the adapters have. */

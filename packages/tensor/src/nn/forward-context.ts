@@ -2,8 +2,8 @@ import type { Rng } from '@qdylora/contract';
 import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/linear.ts';
 
-/** Rows of a pass (tokens) at a rank of their own: those from the end of the part before up to `until`. */
-export interface ActivePart { readonly until: number; readonly rank: number; readonly trainFrom: number }
+/** Rows of a pass (tokens) at a rank of their own: those from the end of the part before up to `until`. `weight`: of the gradients that they give to the adapters; 1 by default. */
+export interface ActivePart { readonly until: number; readonly rank: number; readonly trainFrom: number; readonly weight?: number }
 
 /** Which part of the nested adapters this pass uses. A value, not a state: two passes with two ranks never meet. */
 export interface ActiveRank {
