@@ -42,7 +42,7 @@ function baseOf(kind: string, seed: number, rows: number, cols: number): BaseOpe
 }
 
 const attributesOf = (base: string, rows: number, cols: number, computeDtype: 'f32' | 'bf16') =>
-  ({ rows, cols, blockSize: base === 'f32' || base === 'bf16' ? 0 : 64, nestedOffset: base === 'nested' ? 0.03 : 0, computeDtype, scale: 0.7 });
+  ({ rows, cols, blockSize: base === 'f32' || base === 'bf16' ? 0 : 64, nestedOffset: base === 'nested' ? Math.fround(0.03) : 0, computeDtype, scale: 0.7 }); // an offset is a float32: kernels take no other
 
 /**
  * Sums of `roundings` roundings. In bf16, moreover, the scaled u (g) is rounded to bfloat16 from a float32 sum that need not be the reference's to the last bit: where it
