@@ -71,10 +71,10 @@ interface DryStepOptions { readonly chosen: ChosenBackend; readonly own: readonl
 /** The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are held out. */
 async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype, dtypes }: PlannedModel, { chosen: { dry }, own, mostLayers }: DryStepOptions): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
-  const judges = config.valSetSize > 0 || config.evalDataset !== null, heldOut = judges ? [fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))] : [];
+  const judges = config.valSetSize > 0 || config.evalDataset !== null, judged = judges ? [[fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))]] : [];
   const runWith = async (recompute: Recompute): Promise<DryStep> => {
     using backend = dry!();
-    const planned = await dryRun(config, { backend, model: model.raw, dtype, dtypes, steps: [fullestStep(config)], heldOut, recompute, mostLayers });
+    const planned = await dryRun(config, { backend, model: model.raw, dtype, dtypes, steps: [fullestStep(config)], judged, recompute, mostLayers });
     return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
   };
   return await runWith(await resolveRecompute(config.gradientCheckpointing, layers, async (recompute) => (await runWith(recompute)).forecast.totalBytes));

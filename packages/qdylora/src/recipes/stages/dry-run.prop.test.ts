@@ -8,7 +8,7 @@ import { OPTIMIZERS } from '../../config/keys.ts';
 import type { PreparedRun } from '../prepare-run.ts';
 import { prepareRun } from '../prepare-run.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
-import { largestSteps } from './largest-steps.ts';
+import { largestJudged, largestSteps } from './largest-steps.ts';
 import { createJudge, JUDGED_TOKENS } from './judge-run.ts';
 import { openRun } from './open-run.ts';
 import { openSource } from './open-source.ts';
@@ -47,7 +47,7 @@ async function bothBooks(prepared: PreparedRun) {
   if (data.heldOut.length > 0) await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, { computeDtype: config.computeDtype });
   using asked = chosen.dry!();
   using dry = chosen.dry!();
-  const steps = largestSteps(config, { run, data }, asked), planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', steps, heldOut: data.heldOut, recompute: run.training.recompute ?? false });
+  const steps = largestSteps(config, { run, data }, asked), judged = largestJudged(config, { run, data }, asked), planned = await dryRun(config, { backend: dry, model: source.config.raw, dtype: 'f32', steps, judged, recompute: run.training.recompute ?? false });
   return { real: run.model.backend.memory.usage(), planned, steps: steps.length, isPaged: run.training.optimizer.ledger().pagedBytes > 0, optimizer: run.training.optimizer };
 }
 
@@ -75,7 +75,7 @@ test('and what it needs with the C++ kernels, workspaces included', async ({ ski
 /** Rows that fill a pack of 512 tokens nearly alone, and rows of which `pieces` fill one exactly: packs of most tokens are not those whose attention needs most, and a cut between rows may leave most of a step in one part. */
 const unlikeRows = fc.record({
   seed: fc.nat(1000), long: fc.integer({ min: 440, max: 508 }), pieces: fc.constantFrom(2, 4, 64), kvHeads: fc.constantFrom(1, 2), method: fc.constantFrom('qdylora' as const, 'none' as const),
-  gradientCheckpointing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 3 }), ranks: fc.constantFrom([4], [1, 4]),
+  gradientCheckpointing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 3 }), ranks: fc.constantFrom([4], [1, 4]), valSetSize: fc.constantFrom(0, 4, 9),
 });
 
 test('and where rows that differ much in length are packed, whichever pass of whichever step needs most', async ({ skip }) => {

@@ -25,8 +25,8 @@ export interface DryRunOptions {
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
   /** The micro batches of each step of which no other is known to need more. */
   readonly steps: readonly (readonly TokenBatch[])[];
-  /** Rows that are judged; none: nothing is held out. */
-  readonly heldOut: readonly Example[];
+  /** The rows of each pass of judging of which no other is known to need more; none: nothing is held out. */
+  readonly judged: readonly (readonly Example[])[];
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
   /** Only the first so many layers of the model; all by default. */
@@ -53,7 +53,7 @@ const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, dtypes, steps, heldOut, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, dtypes, steps, judged, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
   const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, ...(!isFull && { dtypes }), mostLayers });
@@ -64,9 +64,9 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   await train({
     model: adapted ?? model, batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: steps.length,
     maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute,
-    evaluate: heldOut.length === 0 ? undefined : { every: steps.length, run: () => {
+    evaluate: judged.length === 0 ? undefined : { every: steps.length, run: () => {
       memory.begin(PARTS.evaluation);
-      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, heldOut, computeDtype);
+      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, judged, computeDtype);
     } },
   }).result;
   const { peakBytes, touchedBytes } = memory.usage(), parts = withGradients(memory.parts(), optimizer);
@@ -76,9 +76,9 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
 
 const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };
 
-async function judge(view: EvalView, heldOut: readonly Example[], computeDtype: ComputeDtype) {
-  const { loss } = await lossOver(view, heldOut, { computeDtype, tokensPerBatch: JUDGED_TOKENS });
-  return { byRank: [{ rank: null, loss }] };
+async function judge(view: EvalView, passes: readonly (readonly Example[])[], computeDtype: ComputeDtype) {
+  for (const examples of passes) await lossOver(view, examples, { computeDtype, tokensPerBatch: JUDGED_TOKENS });
+  return { byRank: [{ rank: null, loss: 0 }] };
 }
 
 function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: Parameters<typeof optimizerOf>[0]): Optimizer {

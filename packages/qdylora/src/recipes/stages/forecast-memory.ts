@@ -1,12 +1,10 @@
 import type { DryBackend } from '@qdylora/contract';
 import { WORKSPACES } from '@qdylora/cpu-kernels';
-import type { Example } from '@qdylora/data';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun } from './assemble-run.ts';
-import { dryRun, fullExample, PARTS, type DryRun } from './dry-run.ts';
-import { JUDGED_TOKENS } from './judge-run.ts';
-import { largestSteps } from './largest-steps.ts';
+import { dryRun, PARTS, type DryRun } from './dry-run.ts';
+import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from './load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
@@ -35,8 +33,8 @@ export interface ForecastOptions {
  */
 export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
   const dtypes = new Map(run.model.parameters().map(({ name, view }) => [name, view.dtype === 'bf16' ? 'bf16' as const : 'f32' as const])), dtype = [...dtypes.values()].includes('bf16') ? 'bf16' : 'f32';
-  const steps = await disposing(dryBackend(), (backend) => largestSteps(config, { run, data }, backend));
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, dtypes, steps, heldOut: judgedFirst(data.heldOut), recompute }));
+  const { steps, judged } = await disposing(dryBackend(), (backend) => ({ steps: largestSteps(config, { run, data }, backend), judged: largestJudged(config, { run, data }, backend) }));
+  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }));
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
   return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
@@ -70,11 +68,4 @@ function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: s
 export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
   const totalBytes = peakResidentBytes(), parts = partsOfProcess(marks, totalBytes - arraysBytes, 'JavaScript of the steps');
   return { parts: [...parts, { part: 'arrays and workspaces', bytes: arraysBytes }], totalBytes };
-}
-
-/** One judging pass: a row that fills it, or the longest that there is. */
-function judgedFirst(heldOut: readonly Example[]): Example[] {
-  if (heldOut.length === 0) return [];
-  const total = heldOut.reduce((sum, { ids }) => sum + ids.length, 0), longest = heldOut.reduce((most, { ids }) => Math.max(most, ids.length), 0);
-  return [fullExample(Math.max(longest, Math.min(total, JUDGED_TOKENS)))];
 }
