@@ -39,9 +39,11 @@ export async function fitMemory(config: RunConfig, memoryBytes: number, needs: N
   const taken: Partial<RunConfig>[] = [];
   for (const change of CHANGES) {
     if (fits) break;
-    const more = await moreAndMore(change, own, memoryBytes, needs), enough = await firstThatFits(more, memoryBytes, needs), used = more.slice(0, enough + 1);
-    fits = enough < more.length;
-    own = used.at(-1)?.config ?? own;
+    const before = own, more = await moreAndMore(change, before, (least) => needs.roomForStates(before, memoryBytes, least)), most = more.at(-1);
+    if (!most || !await needs.isLess(most.config, before)) continue;
+    fits = await needs.fits(most.config, memoryBytes);
+    const used = fits ? more.slice(0, 1 + await firstThatFits(more, memoryBytes, needs)) : more;
+    own = used.at(-1)!.config;
     taken.push(...used.map(({ values }) => values));
   }
   if (!fits) return null;
@@ -53,21 +55,20 @@ export async function fitMemory(config: RunConfig, memoryBytes: number, needs: N
 /** A run after a change. */
 interface Changed { readonly values: Partial<RunConfig>; readonly config: RunConfig }
 
-/** A change, and again and again as long as the run needs less for it, up to where it fits for sure. */
-async function moreAndMore(change: Change, from: RunConfig, memoryBytes: number, needs: NeedsOfRuns): Promise<Changed[]> {
+/** A change, and again and again as long as there is more of it. */
+async function moreAndMore(change: Change, from: RunConfig, roomForStates: (least: number) => Promise<number>): Promise<Changed[]> {
   const more: Changed[] = [];
-  for (let own = from; ;) {
-    const before = own, values = await change(before, (least) => needs.roomForStates(before, memoryBytes, least)), next = { ...before, ...values };
-    if (!values || !await needs.isLess(next, before)) return more;
-    more.push({ values, config: next });
-    if (await needs.surelyFits(next, memoryBytes)) return more;
-    own = next;
+  for (let config = from; ;) {
+    const values = await change(config, roomForStates);
+    if (!values) return more;
+    config = { ...config, ...values };
+    more.push({ values, config });
   }
 }
 
-/** The place of the first of ever smaller runs that fits; behind the last where none does. */
+/** The place of the first that fits of ever smaller runs, of which the last one does. */
 async function firstThatFits(runs: readonly Changed[], memoryBytes: number, needs: NeedsOfRuns): Promise<number> {
-  let [fits, tooMuch] = [runs.length, -1];
+  let [fits, tooMuch] = [runs.length - 1, -1];
   while (fits - tooMuch > 1) {
     const middle = Math.floor((fits + tooMuch) / 2);
     if (await needs.fits(runs[middle]!.config, memoryBytes)) fits = middle;

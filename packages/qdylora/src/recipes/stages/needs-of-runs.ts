@@ -13,8 +13,6 @@ export interface NeedFinders { readonly exact: (config: RunConfig) => Promise<Ne
 export interface NeedsOfRuns {
   exact(config: RunConfig): Promise<Needed>;
   fits(config: RunConfig, memoryBytes: number): Promise<boolean>;
-  /** As `fits`, but false where only the whole dry step would tell. */
-  surelyFits(config: RunConfig, memoryBytes: number): Promise<boolean>;
   /** Whether `config` needs less than `other`. */
   isLess(config: RunConfig, other: RunConfig): Promise<boolean>;
   /** At most so many bytes of optimizer state have room beside everything else in `memoryBytes`; negative: none has. */
@@ -35,10 +33,6 @@ export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
       if (about && about.leastBytes > memoryBytes) return false;
       if (about && mostBytes(about) <= memoryBytes) return true;
       return (await exact(config)).totalBytes <= memoryBytes;
-    },
-    async surelyFits(config, memoryBytes) {
-      const about = await rough(config);
-      return (about ? mostBytes(about) : (await exact(config)).totalBytes) <= memoryBytes;
     },
     async isLess(config, other) {
       const [one, two] = [await rough(config), await rough(other)];
