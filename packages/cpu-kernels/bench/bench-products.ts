@@ -77,9 +77,9 @@ function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x,
   };
 }
 
-/** The rival's methods as contestants on the numbers in `folder`; layers that share an input separately and as one matrix. Each one's answer is checked. */
-async function rivalContestants({ found }: Rivals, data: ProblemData, direction: Direction, tokens: number, folder: string): Promise<Contestant[]> {
-  const contestants: Contestant[] = [], { rows, cols } = data.shape, ways = rows.length > 1 ? [rows.join(','), String(data.total)] : [String(data.total)];
+/** The rival's methods as contestants on the numbers in `folder`; layers that share an input separately and as one matrix. Each one's answer is checked. `leftOut`: why others are missing, those too that cannot do it on this machine (oneDNN in bf16 without AVX-512). */
+async function rivalContestants({ found, leftOut }: Rivals, data: ProblemData, direction: Direction, tokens: number, folder: string): Promise<{ contestants: Contestant[]; leftOut: Record<string, string> }> {
+  const contestants: Contestant[] = [], missing = { ...leftOut }, { rows, cols } = data.shape, ways = rows.length > 1 ? [rows.join(','), String(data.total)] : [String(data.total)];
   const input = direction === 'forward' ? data.x : data.dy;
   writeFileSync(join(folder, 'in.f32'), input.data.subarray(0, tokens * input.shape[1]!));
   for (const { process, methods } of found) {
@@ -87,14 +87,17 @@ async function rivalContestants({ found }: Rivals, data: ProblemData, direction:
     for (const method of methods.filter((name) => direction === 'forward' || name !== 'bitsandbytes-inference')) {
       for (const way of ways) {
         const [state, slot, ...why] = (await process.ask(`prepare ${method} ${direction} ${tokens} ${cols} ${way} ${folder}`)).split(' ');
-        if (state !== 'ready') throw new Error(`${method} cannot do ${direction} of ${tokens} x ${shapeName(data.shape)}: ${slot} ${why.join(' ')}`);
+        if (state !== 'ready') {
+          missing[method] = `${slot} ${why.join(' ')}`;
+          continue;
+        }
         const bytes = readFileSync(join(folder, `${method}.f32`));
         checkProduct(method, data, direction === 'forward', tokens, new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4), method.includes('openblas') ? 'f32' : 'bf16 throughout');
         contestants.push({ name: method, time: async (samples, calls) => (await process.ask(`time ${slot} ${samples} ${calls}`)).trim().split(' ').map(Number) });
       }
     }
   }
-  return contestants;
+  return { contestants, leftOut: missing };
 }
 
 /** Of several ways or core types of one method the fastest counts, as `openblas` for `openblas(Haswell)`. */
@@ -131,11 +134,11 @@ async function benchProduct(data: ProblemData, direction: Direction, tokens: num
     checkProduct(`${op} ${backend.level}`, data, isForward, tokens, answer(), COMPUTE[i]!);
     return ownContestant(COMPUTE[i]!, run);
   });
-  const others = await rivalContestants(rivals, data, direction, tokens, folder), ceilings = ceilingsOf(backend);
+  const { contestants: others, leftOut } = await rivalContestants(rivals, data, direction, tokens, folder), ceilings = ceilingsOf(backend);
   const seconds = await takeTurns([...own, ...others], { ...TURNS, between: ceilings.measure });
   const best = bestOfEachMethod(others, seconds.slice(own.length)), { cols } = data.shape;
   const work = { flops: 2 * tokens * data.total * cols, bytes: data.codes.length + data.total * cols / 64 + 4 * tokens * (data.total + cols) };
-  COMPUTE.forEach((compute, i) => print(benchRow({ op: products[i]!.op, shape: shapeName(data.shape), m: tokens, compute, threads: backend.threads, level: backend.level }, work, seconds[i]!, ceilings[compute], best, rivals.leftOut)));
+  COMPUTE.forEach((compute, i) => print(benchRow({ op: products[i]!.op, shape: shapeName(data.shape), m: tokens, compute, threads: backend.threads, level: backend.level }, work, seconds[i]!, ceilings[compute], best, leftOut)));
 }
 
 /** Peaks that are measured once a round. */
