@@ -36,11 +36,11 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
     releaseSlabs(memory, { slabs });
     throw error;
   }
-  return { slabs, arrays: places.map(({ shape, slab, from }) => partOf(slabs[slab]!, from, shape)) };
+  return { slabs, arrays: places.map(({ shape, slab, from }) => arrayWithin(slabs[slab]!, from, shape)) };
 }
 
 /** The array of `shape` from the element `from` on, without what comes after it. */
-function partOf<D extends DType>(slab: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
+export function arrayWithin<D extends DType>(slab: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
   const length = elementCount(shape), part = reshaped(rowsOf(slab, from, from + length), shape);
   return { ...part, data: part.data.subarray(0, length) as DataOf[D] };
 }

@@ -1,5 +1,6 @@
-import { elementCount, elementsOf, QdyloraError, reshaped, rowsOf, runOp, viewOf, type ArrayView, type Backend, type Shape } from '@qdylora/contract';
+import { elementsOf, QdyloraError, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
+import { arrayWithin } from '../slabs.ts';
 import type { StateLayout } from '../state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
 import type { PageStore } from './page-store.ts';
@@ -61,7 +62,7 @@ export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan,
     get pageIns() { return pageIns; },
     get waitSeconds() { return waitSeconds; },
     withPage({ from, to, offset }, layout, isChanged, body) {
-      const views = layout.arrays.map((spec) => [spec.kind, partOfSlot(arrays.get(slotKey(spec))!, [to - from, ...spec.row])] as const), all = views.map(([, view]) => view);
+      const views = layout.arrays.map((spec) => [spec.kind, arrayWithin(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const), all = views.map(([, view]) => view);
       timed(() => { store.read(offset!, all); });
       pageIns++;
       for (const [kind, view] of views) assertNumbers(view, kind);
@@ -76,5 +77,3 @@ const lostState = (kind: string): QdyloraError => new QdyloraError('NON_FINITE',
   where: 'optimizer', problem: `expected numbers in a page of optimizer state (${kind}), got others`, nextStep: 'The state is lost: go on from the last checkpoint.', details: { kind },
 });
 
-/** The first elements of a slot's array, in the shape of a page's rows. */
-const partOfSlot = (array: ArrayView<'f32' | 'u8'>, shape: Shape): ArrayView<'f32' | 'u8'> => reshaped(rowsOf(array, 0, elementCount(shape)), shape);
