@@ -91,6 +91,14 @@ describe('host memory', () => {
       expect(sevens).toBe(arrays.reduce((sum, { kept, length }) => sum + (kept ? length : 0), 0));
     }));
   });
+  test('after trim what lies behind the last block counts as untouched only where its RAM went back', () => {
+    for (const discard of [undefined, () => {}]) {
+      const memory = createHostMemory({ regionBytes: 4096, discard }), [, second] = [memory.allocate('f32', [16]), memory.allocate('f32', [512])];
+      memory.release(second);
+      memory.trim();
+      expect(memory.usage().touchedBytes).toBe(64 + (discard ? 0 : 2048));
+    }
+  });
   test('refuses work after dispose', () => {
     const memory = createHostMemory();
     memory.dispose();

@@ -19,7 +19,7 @@ export class Regions<R> {
   constructor(options: RegionOptions<R>) { this.options = options; }
 
   get reservedBytes(): number { return this.held.reduce((sum, { byteLength }) => sum + byteLength, 0); }
-  /** Bytes that blocks have covered since the last `trim`. */
+  /** Bytes that blocks have covered, since the last `trim` where that gives RAM back. */
   get touchedBytes(): number { return this.held.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0); }
 
   take(bytes: number): { readonly region: FreeList<R>; readonly offset: number } {
@@ -35,7 +35,8 @@ export class Regions<R> {
   /** Gives back regions in which nothing lies, and the RAM of the gaps in the others. */
   trim(): void {
     this.giveBack(this.held.filter(({ isEmpty }) => isEmpty));
-    for (const held of this.held) held.discard((offset, bytes) => this.options.discard?.(held.region, offset, bytes));
+    const { discard } = this.options;
+    if (discard) for (const held of this.held) held.discard((offset, bytes) => { discard(held.region, offset, bytes); });
   }
 
   dispose(): void { this.giveBack([...this.held]); }
