@@ -107,32 +107,27 @@ QD_INLINE SixBits sixBits(Bytes p, int j) {
   if (j < 4) return {p[j] & 63, p[j + 4] & 63};
   return {(p[j + 4] & 15) | p[j - 4] >> 6 << 4, p[j + 4] >> 4 | p[j] >> 6 << 4};
 }
+// Eight groups of 32 values with a scale and a minimum each; `codes(group, i)` gives WIDTH codes of a group from place i on.
+template <class Codes> QD_INLINE void eightGroups(Bytes b, float* v, Codes codes) {
+  const float d = halfAt(b), dmin = halfAt(b + 2);
+  for (int group = 0; group < 8; group++) {
+    const SixBits pair = sixBits(b + 4, group);
+    const float step = d * static_cast<float>(pair.scale), offset = -(dmin * static_cast<float>(pair.minimum));
+    for (int run = 0; run < 32; run += HALF) scaledAndMoved(v + group * 32 + run, step, offset, [&](int i) { return codes(group, run + i); });
+  }
+}
+// Two groups share 32 bytes: the low nibbles are the even group's.
+QD_INLINE I32x nibblesOf(Bytes codes, int group, int i) { return loadBytes(codes + (group >> 1) * 32 + i) >> (group & 1) * 4 & 15; }
 struct Q4_K {
   static constexpr Size LENGTH = 256, BYTES = 144;
   static QD_INLINE void unpack(Bytes b, float* v) {
-    const float d = halfAt(b), dmin = halfAt(b + 2);
-    for (int group = 0; group < 8; group++) {
-      const SixBits pair = sixBits(b + 4, group);
-      const float step = d * static_cast<float>(pair.scale), offset = -(dmin * static_cast<float>(pair.minimum));
-      for (int run = 0; run < 32; run += HALF) {
-        const Bytes codes = b + 16 + (group >> 1) * 32 + run;
-        scaledAndMoved(v + group * 32 + run, step, offset, [&](int i) { return loadBytes(codes + i) >> (group & 1) * 4 & 15; });
-      }
-    }
+    eightGroups(b, v, [&](int group, int i) { return nibblesOf(b + 16, group, i); });
   }
 };
 struct Q5_K {
   static constexpr Size LENGTH = 256, BYTES = 176;
   static QD_INLINE void unpack(Bytes b, float* v) {
-    const float d = halfAt(b), dmin = halfAt(b + 2);
-    for (int group = 0; group < 8; group++) {
-      const SixBits pair = sixBits(b + 4, group);
-      const float step = d * static_cast<float>(pair.scale), offset = -(dmin * static_cast<float>(pair.minimum));
-      for (int run = 0; run < 32; run += HALF) {
-        const Bytes codes = b + 48 + (group >> 1) * 32 + run, fifth = b + 16 + run;
-        scaledAndMoved(v + group * 32 + run, step, offset, [&](int i) { return (loadBytes(codes + i) >> (group & 1) * 4 & 15) | (loadBytes(fifth + i) >> group & 1) << 4; });
-      }
-    }
+    eightGroups(b, v, [&](int group, int i) { return nibblesOf(b + 48, group, i) | (loadBytes(b + 16 + i) >> group & 1) << 4; });
   }
 };
 struct Q6_K {
