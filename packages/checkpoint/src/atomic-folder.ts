@@ -4,6 +4,7 @@ import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } f
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 import { folderFiles, type FolderFiles } from './write/folder-files.ts';
+import { isRunning } from './write/is-running.ts';
 import { writeFailed } from './write/write-failed.ts';
 import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
 
@@ -139,11 +140,5 @@ function clean(parent: string, { startedAt, isAlone, fs }: Required<CleanOrphans
 }
 
 function isAbandoned(pid: number, path: string, startedAt: number, fs: FileSystem): boolean {
-  if (pid === process.pid) return fs.lstatSync(path).mtimeMs < startedAt;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return (error as { code?: string }).code === 'ESRCH'; // EPERM: alive, and somebody else's
-  }
+  return pid === process.pid ? fs.lstatSync(path).mtimeMs < startedAt : !isRunning(pid);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { temporaryName } from '@qdylora/checkpoint';
+import { isRunning, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 export const LOCK_FILE = 'lock.json';
@@ -65,15 +65,6 @@ function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   if (!isRunning(holder.pid)) return false;
   const now = startTimeOf(holder.pid);
   return holder.startTime === null || now === null || holder.startTime === now;
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code !== 'ESRCH'; // EPERM: somebody else's, but alive
-  }
 }
 
 /** Creates a file that is whole from its first moment on; false where there is one. */

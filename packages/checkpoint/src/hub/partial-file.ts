@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { isRunning } from '../write/is-running.ts';
 
 /** What a download grows in: `<path>.incomplete` between two runs, and a name of its own while a process writes to it, so that no two ever write to one file. */
 export interface PartialFile {
@@ -42,12 +43,4 @@ function abandoned(left: string): string[] {
 }
 
 /** True also for what is no number of a process: such a file is somebody else's. */
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid < 1) return true;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (cause) {
-    return (cause as { code?: string }).code !== 'ESRCH';
-  }
-}
+const isAlive = (pid: number): boolean => !Number.isSafeInteger(pid) || pid < 1 || isRunning(pid);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from './file-system.ts';
-import { closeQuietly } from './write-file-durably.ts';
+import { closeQuietly, syncInBackground } from './write-file-durably.ts';
 
 /** What goes to the system in one call, and is hashed meanwhile. */
 const BATCH_BYTES = 2 ** 22;
@@ -41,7 +41,7 @@ export function folderFiles(folder: string, fs: FileSystem, { batchBytes = BATCH
       let size = 0, synced = 0, isSyncing = false;
       const sync = (): void => {
         [synced, isSyncing] = [size, true];
-        syncs.push(inBackground((done) => { fs.fsync(fd, done); }).finally(() => { isSyncing = false; }));
+        syncs.push(syncInBackground(fd, fs).finally(() => { isSyncing = false; }));
       };
       try {
         for (const batch of batchesOf(pieces, batchBytes)) {
@@ -66,9 +66,6 @@ export function folderFiles(folder: string, fs: FileSystem, { batchBytes = BATCH
     },
   };
 }
-
-/** A call of the file system that tells by a callback; also one that throws at once. */
-const inBackground = (call: (done: (error: Error | null) => void) => void): Promise<void> => new Promise((resolve, reject) => { call((error) => (error ? reject(error) : resolve())); });
 
 /** All bytes in their order, in lists of `batchBytes` at most; a large piece is cut, nothing is copied. */
 function* batchesOf(pieces: Iterable<Uint8Array>, batchBytes: number): Generator<Uint8Array[]> {

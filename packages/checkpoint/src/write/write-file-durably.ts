@@ -94,16 +94,17 @@ export function syncPath(path: string, fs: FileSystem): void {
 }
 
 /** The same in the background: the system's threads wait for the disk. A failure comes with the promise, never before. */
-export function syncPathInBackground(path: string, fs: FileSystem): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fd = fs.openSync(path, 'r');
-    fs.fsync(fd, (error) => {
-      closeQuietly(fd, fs);
-      if (error) reject(error);
-      else resolve();
-    });
-  });
+export async function syncPathInBackground(path: string, fs: FileSystem): Promise<void> {
+  const fd = fs.openSync(path, 'r');
+  try {
+    await syncInBackground(fd, fs);
+  } finally {
+    closeQuietly(fd, fs);
+  }
 }
+
+/** fsync of an open file in the background. */
+export const syncInBackground = (fd: number, fs: FileSystem): Promise<void> => new Promise((resolve, reject) => { fs.fsync(fd, (error) => (error ? reject(error) : resolve())); });
 
 export function closeQuietly(fd: number, fs: FileSystem): void {
   try { fs.closeSync(fd); } catch { /* the first error is the one to tell */ }
