@@ -4,6 +4,7 @@ import { createCausalLm, type CausalLm } from './causal-lm.ts';
 import { buildDecoder } from './decoder.ts';
 import { familyOf } from './families/index.ts';
 import { checkpointWeights } from './weights/checkpoint-weights.ts';
+import { pieceFor } from './weights/read-values.ts';
 import type { Quantization } from './weights/quantization.ts';
 import { randomWeights } from './weights/random-weights.ts';
 import type { WeightFiles } from './weights/with-saved-weights.ts';
@@ -29,8 +30,11 @@ export async function buildModel(checkpoint: WeightFiles, { backend, quantizatio
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
   }
-  const weights = checkpointWeights(checkpoint, { backend, quantization, trainable, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
-  return createCausalLm(family, resolved, buildDecoder(family, resolved, weights), backend, checkpoint.name);
+  const decoder = backend.memory.scoped(() => {
+    const piece = pieceFor(backend, checkpoint.tensors.values()), weights = checkpointWeights(checkpoint, { backend, quantization, trainable, piece, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
+    return buildDecoder(family, resolved, weights);
+  });
+  return createCausalLm(family, resolved, decoder, backend, checkpoint.name);
 }
 
 /** How a checkpoint is packed already; null for a plain one.  @throws QdyloraError UNSUPPORTED for what is neither */

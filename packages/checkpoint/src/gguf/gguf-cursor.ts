@@ -21,8 +21,8 @@ export interface GgufCursor {
   count(what: string, most: number): number;
   /** A 64-bit length and that many bytes of valid UTF-8. */
   string(what: string, maxBytes: number): string;
-  /** Moves past a string without looking at it. */
-  skipString(what: string, maxBytes: number): void;
+  /** Moves past so many strings without looking at them. */
+  skipStrings(count: number, what: string, maxBytes: number): void;
   skip(bytes: number, what: string): void;
 }
 
@@ -40,6 +40,8 @@ interface Window {
   /** Offset in the window of the next `length` bytes. */
   take(length: number, what: string): number;
   skip(length: number, what: string): void;
+  /** Moves past at most so many strings of less than 4 GiB that lie in the window whole; how many those were. */
+  skipWhole(most: number): number;
 }
 
 function headerWindow(source: ByteSource, fail: (problem: string) => Error): Window {
@@ -69,6 +71,17 @@ function headerWindow(source: ByteSource, fail: (problem: string) => Error): Win
       const position = placeOf(length, what);
       if (at + length <= bytes.length) at += length;
       else [bytes, start, at] = [Buffer.alloc(0), position + length, 0];
+    },
+    skipWhole(most) { // a loop of its own, over what does not change: a vocabulary and its merges are hundreds of thousands of strings
+      const within = view, until = bytes.length - 8;
+      let next = at, skipped = 0;
+      for (; skipped < most && next <= until && within.getUint32(next + 4, true) === 0; skipped++) {
+        const behind = next + 8 + within.getUint32(next, true);
+        if (behind > until + 8) break;
+        next = behind;
+      }
+      at = next;
+      return skipped;
     },
   };
 }
@@ -105,7 +118,12 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     f32: number(4, (v, o) => v.getFloat32(o, true)), f64: number(8, (v, o) => v.getFloat64(o, true)),
     u64: (what) => narrow(view64(what)), i64: (what) => narrow(BigInt.asIntN(64, view64(what))),
     count, skip,
-    skipString: (what, maxBytes) => skip(stringBytes(what, maxBytes), what),
+    skipStrings(count, what, maxBytes) {
+      for (let left = count; left > 0; left--) {
+        left -= window.skipWhole(left - 1);
+        skip(stringBytes(what, maxBytes), what);
+      }
+    },
     string(what, maxBytes) {
       const length = stringBytes(what, maxBytes), offset = take(length, what), { bytes, start } = window;
       if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length); // several times faster, and nearly all tokens are

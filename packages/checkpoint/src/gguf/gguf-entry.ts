@@ -22,8 +22,7 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
   const rowBytes = byteLength / (shape[0] ?? 1), read = fileRowOf ? rowReader(inOrder, rowBytes, fileRowOf) : inOrder;
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`);
-    if (fileRowOf && target.length === byteLength) readRows(inOrder, target, rowBytes, fileRowOf); // one read instead of one for each row
-    else read(target, byteOffset);
+    read(target, byteOffset);
   };
   const readBytes = (): Uint8Array<ArrayBuffer> => {
     const bytes = allocateBytes(byteLength);
@@ -51,26 +50,30 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
 
 const isReadable = (type: string): boolean => GGML_BLOCKS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
 
-/** All rows, in another order. */
-function readRows(inOrder: ReadInto, target: Uint8Array, rowBytes: number, fileRowOf: RowOrder): void {
-  const bytes = allocateBytes(target.length);
-  inOrder(bytes, 0);
-  for (let row = 0; row * rowBytes < target.length; row++) {
-    const from = fileRowOf(row) * rowBytes;
-    target.set(bytes.subarray(from, from + rowBytes), row * rowBytes);
-  }
-}
+/** A stretch of the file that holds rows wanted is read at once where so many times its rows are wanted: rotated heads lie together. */
+const MOST_ROWS_READ = 2;
 
 /** Reads bytes of rows in another order. */
 function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: RowOrder): ReadInto {
   return (target, byteOffset) => {
-    for (let done = 0; done < target.length;) {
-      const row = Math.floor((byteOffset + done) / rowBytes), within = byteOffset + done - row * rowBytes;
-      const length = Math.min(rowBytes - within, target.length - done);
-      inOrder(target.subarray(done, done + length), fileRowOf(row) * rowBytes + within);
-      done += length;
-    }
+    if (target.length === 0) return;
+    const first = Math.floor(byteOffset / rowBytes), rows = Array.from({ length: Math.ceil((byteOffset + target.length) / rowBytes) - first }, (_, i) => fileRowOf(first + i));
+    const { from, bytes } = stretchOf(inOrder, rowBytes, rows);
+    rows.forEach((row, i) => {
+      const begin = Math.max(0, byteOffset - (first + i) * rowBytes), end = Math.min(rowBytes, byteOffset + target.length - (first + i) * rowBytes), at = (first + i) * rowBytes + begin - byteOffset;
+      if (bytes) target.set(bytes.subarray((row - from) * rowBytes + begin, (row - from) * rowBytes + end), at);
+      else inOrder(target.subarray(at, at + end - begin), row * rowBytes + begin);
+    });
   };
+}
+
+/** The bytes from the first of some rows of the file to the last, where they lie close together. */
+function stretchOf(inOrder: ReadInto, rowBytes: number, rows: readonly number[]): { readonly from: number; readonly bytes: Uint8Array | null } {
+  const from = rows.reduce((least, row) => Math.min(least, row)), stretch = rows.reduce((most, row) => Math.max(most, row)) + 1 - from;
+  if (stretch > MOST_ROWS_READ * rows.length) return { from, bytes: null };
+  const bytes = allocateBytes(stretch * rowBytes);
+  inOrder(bytes, from * rowBytes);
+  return { from, bytes };
 }
 
 function unpack({ length: blockLength, bytes, dequantize }: GgmlBlock, values: Float32Array, readInto: ReadInto): void {

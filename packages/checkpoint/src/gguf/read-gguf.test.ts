@@ -69,6 +69,14 @@ it('arrays that are left out hide nothing that stands after them', () => {
   expect([...walked.metadata]).toEqual([...whole.metadata].filter(([key]) => !['t.words', 't.many'].includes(key)));
 });
 
+it('as many strings as a vocabulary has are left out like few, wherever a string falls in what is read at a time', () => {
+  for (const longest of [1, 37, 2 ** 16]) {
+    const words = Array.from({ length: Math.ceil(2 ** 21 / (longest + 9)) }, (_, i) => 'w'.repeat((i * i) % (longest + 1)));
+    const bytes = ggufBytes({ keys: [texts('t.words', words), u32('kept', 7), texts('t.merges', words), text('last', 'ü')], tensors: [tensor()], data: 32 });
+    expect([...readGguf(memoryByteSource(bytes), { leavesOut: (key) => key.startsWith('t.') }).metadata]).toEqual([['kept', 7], ['last', 'ü']]);
+  }
+});
+
 it.each([['a string', [{ u64: 5 }, { text: '' }]], ['strings', [{ u64: 2 ** 40 }, { u64: 0 }]]] as const)('an array of %s that the file is too short for is a BAD_FILE error, left out or not', (_, value) => {
   const bytes = ggufBytes({ keys: [['a', 9, [{ u32: 8 }, { u64: 2 }, ...value]]] });
   for (const leavesOut of [() => true, () => false]) expect(errorOf(() => readGguf(memoryByteSource(bytes), { leavesOut }), 'BAD_FILE').message).toMatch(/the value of "a"/);

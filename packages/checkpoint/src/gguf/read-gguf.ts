@@ -89,7 +89,7 @@ function readMetadata(cursor: GgufCursor, keyCount: number, leavesOut: (key: str
 
 /** Moves past an array; the same bounds hold as for one that is read. */
 function walkOver(cursor: GgufCursor, elementType: number, length: number, what: string, fail: Fail): void {
-  if (elementType === STRING_TYPE) for (let i = 0; i < length; i++) cursor.skipString(what, MAX_GGUF_HEADER_BYTES);
+  if (elementType === STRING_TYPE) cursor.skipStrings(length, what, MAX_GGUF_HEADER_BYTES);
   else cursor.skip(length * smallestBytes(elementType, what, fail), what);
 }
 

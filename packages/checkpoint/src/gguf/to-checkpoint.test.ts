@@ -1,12 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
-import { openByteSource } from '../safetensors/byte-source.ts';
+import { memoryByteSource, openByteSource } from '../safetensors/byte-source.ts';
 import { errorOf, rejectionOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { f32, f32s, flag, ggufBytes, text, texts, u32, u32s, type GgufKey, type GgufTensorInfo } from '../test-support/gguf-bytes.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
+import { GGML_TYPES } from './ggml-types.ts';
 import { ggufEntry } from './gguf-entry.ts';
 import { readGguf } from './read-gguf.ts';
 import { interleavedRow } from './tensor-layout.ts';
@@ -53,6 +55,16 @@ describe('rows of q and k', () => {
     source.close();
     checkpoint.dispose();
   });
+});
+
+it.each([['as they lie', (row: number) => row], ['far apart', (row: number) => (row * 37) % 100], ['backwards', (row: number) => 99 - row]] as const)('rows %s are the same bytes read whole and in pieces of any length and place', (_, order) => {
+  const file = Uint8Array.from({ length: 100 * 36 + 7 }, (_, i) => (i * 31) % 251), source = memoryByteSource(file), entry = ggufEntry(source, { name: 'w', type: GGML_TYPES.get(0)!, shape: [100, 9], begin: 7, byteLength: 3600 }, 'w', order);
+  const want = Uint8Array.from({ length: 3600 }, (_, i) => file[7 + order(Math.floor(i / 36)) * 36 + (i % 36)]!);
+  fc.assert(fc.property(fc.nat(3600), fc.nat(3600), (a, b) => {
+    const [from, to] = [Math.min(a, b), Math.max(a, b)], piece = new Uint8Array(to - from);
+    entry.readInto(piece, from);
+    expect(piece).toEqual(want.subarray(from, to));
+  }), { examples: [[0, 3600], [35, 37], [0, 0], [3600, 3600]] });
 });
 
 describe('what a GGUF file says about its model', () => {

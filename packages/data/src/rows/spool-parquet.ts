@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
-import { parquetMetadataAsync, parquetReadObjects, type AsyncBuffer, type FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import type { AsyncBuffer, FileMetaData } from 'hyparquet';
 import { badData } from '../bad-data.ts';
 
 /** A row group is decoded at once. Writers make them of 64 MiB to 512 MiB. */
@@ -22,6 +21,7 @@ const WRITE_BYTES = 2 ** 20;
  * has no room; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
+  const [{ parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')]); // 20 ms for who has such a file
   const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), spool = spooling(file, openNameless);
   try {
     let rowStart = 0;

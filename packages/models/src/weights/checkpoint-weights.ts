@@ -17,12 +17,14 @@ export interface CheckpointWeightsOptions {
   readonly base: string;
   /** Linear weights are stored as [in, out]; what bitsandbytes packed is turned already. */
   readonly storesInOut: boolean;
+  /** Where packed blocks may lie in turn while they are unpacked (`pieceFor`). */
+  readonly piece?: ArrayView<'u8'>;
   /** Told after each tensor, with the bytes read so far. */
   readonly onProgress?: (bytesRead: number) => void;
 }
 
 /** Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the checkpoint has in 4 bits already is taken as it is. */
-export function checkpointWeights(checkpoint: WeightFiles, { backend, quantization, trainable, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
+export function checkpointWeights(checkpoint: WeightFiles, { backend, quantization, trainable, piece, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
   const { tensors } = checkpoint, { memory } = backend;
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry => weightEntry(checkpoint, base, name, shape);
@@ -33,7 +35,7 @@ export function checkpointWeights(checkpoint: WeightFiles, { backend, quantizati
     return value;
   };
   const inMemory = (entry: TensorEntry, asFloat32: boolean): ArrayView => {
-    const view = read(entry, () => readValues(backend, entry, entry.shape, asFloat32));
+    const view = read(entry, () => readValues(backend, { ...entry, piece }, entry.shape, asFloat32));
     memory.persist(view);
     return view;
   };
@@ -42,7 +44,7 @@ export function checkpointWeights(checkpoint: WeightFiles, { backend, quantizati
     const stored = storedName(name, base, checkpoint);
     if (quantStateName(stored, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
     if (quantization.kind === 'none') return undefined;
-    return read(matrixOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', entry, shape, quantization));
+    return read(matrixOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', { ...entry, piece }, shape, quantization));
   };
   return {
     linear(name, shape, { bias = false } = {}) {

@@ -6,16 +6,16 @@ import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
 
-const byYaml = (text: string) => resolveRun(parseRunYaml(text, 'run.yaml'));
+const byYaml = async (text: string) => resolveRun(await parseRunYaml(text, 'run.yaml'));
 
-function errorOf(run: () => unknown): QdyloraError {
-  try { run(); } catch (error) { return error as QdyloraError; }
+async function errorOf(run: () => unknown): Promise<QdyloraError> {
+  try { await run(); } catch (error) { return error as QdyloraError; }
   throw new Error('expected an error, got none');
 }
 
 describe('a run', () => {
-  it('is qdylora with powers of two up to 64, sandwich and alpha/√b where nothing is said', () => {
-    expect(byYaml('model: m')).toMatchObject({
+  it('is qdylora with powers of two up to 64, sandwich and alpha/√b where nothing is said', async () => {
+    expect(await byYaml('model: m')).toMatchObject({
       method: 'qdylora', quantization: 'nf4', doubleQuantization: true, quantizationBlockSize: 64, ranks: [1, 2, 4, 8, 16, 32, 64], loraR: 64,
       rankSchedule: 'sandwich', loraScaling: 'sqrt', loraAlpha: 8, updateRule: 'prefix', targetModules: 'all-linear',
     });
@@ -45,8 +45,8 @@ describe('a run', () => {
     ['warmup_ratio: 0.1\nwarmup_steps: null', { warmupSteps: null, warmupRatio: 0.1 }],
     ['max_steps: 9', { warmupSteps: null, warmupRatio: 0.05 }],
     ['adam_beta1: 0.8\nadam_beta2: 0.95\nadam_epsilon: 1.0e-6', { adamBeta1: 0.8, adamBeta2: 0.95, adamEpsilon: 1e-6 }],
-  ])('%j resolves to its values', (yaml, expected) => {
-    expect(byYaml(yaml)).toMatchObject(expected);
+  ])('%j resolves to its values', async (yaml, expected) => {
+    expect(await byYaml(yaml)).toMatchObject(expected);
   });
 
   it.each([
@@ -80,8 +80,8 @@ describe('a run', () => {
     ['a: [', 'BAD_CONFIG', /\[run\.yaml:\d\] expected YAML/],
     ['- a', 'BAD_CONFIG', /expected keys with values/],
     ['seed: 1\nseed: 2', 'BAD_CONFIG', /\[run\.yaml:2\].*unique/],
-  ])('%j is refused', (yaml, code, message) => {
-    const error = errorOf(() => byYaml(yaml));
+  ])('%j is refused', async (yaml, code, message) => {
+    const error = await errorOf(() => byYaml(yaml));
     expect(QdyloraError.isInstance(error)).toBe(true);
     expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
   });
@@ -91,14 +91,14 @@ describe('a run', () => {
     ['warmup_ratio: 0.1', { warmupSteps: 5 }, { warmupRatio: null, warmupSteps: 5 }],
     ['max_steps: 100\nnum_epochs: 1', { numEpochs: 3 }, { numEpochs: 3, maxSteps: null }],
     ['max_steps: 100\nnum_epochs: 2', { seed: 1 }, { numEpochs: 2, maxSteps: 100 }],
-  ])('of %j and the flags %j takes what the flags say, also where the file says it by another key', (yaml, flags, expected) => {
-    expect(resolveRun(mergeGiven(parseRunYaml(yaml, 'run.yaml'), givenByFlags(flags)))).toMatchObject(expected);
+  ])('of %j and the flags %j takes what the flags say, also where the file says it by another key', async (yaml, flags, expected) => {
+    expect(resolveRun(mergeGiven(await parseRunYaml(yaml, 'run.yaml'), givenByFlags(flags)))).toMatchObject(expected);
   });
 
-  it('takes the ranks and the scale of an adapter that it starts from, and none that the adapter lacks', () => {
+  it('takes the ranks and the scale of an adapter that it starts from, and none that the adapter lacks', async () => {
     const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' };
     expect(resolveRun(givenByOptions({ adapter: 'a' }), inherited)).toMatchObject({ ranks: [1, 4], loraR: 4, loraAlpha: 3, loraScaling: 'paper' });
-    expect(errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited)).message).toMatch(/largest rank, 4|up to lora_r/);
+    expect((await errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited))).message).toMatch(/largest rank, 4|up to lora_r/);
   });
 });
 

@@ -29,7 +29,7 @@ const options = fc.record({
 type Options = Record<string, unknown>;
 
 const byOptions = (given: Options): RunConfig => resolveRun(givenByOptions(given));
-const byYaml = (given: Options): RunConfig => resolveRun(parseRunYaml(stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))), 'run.yaml'));
+const byYaml = async (given: Options): Promise<RunConfig> => resolveRun(await parseRunYaml(stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))), 'run.yaml'));
 function byFlags(given: Options): RunConfig {
   const argv = Object.entries(given).flatMap(([key, value]) => (typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${kebabCase(key)}`] : [`--${kebabCase(key)}`, flagText(value)]));
   const command = addKeyFlags(new Command().exitOverride(), KEYS).parse(writeOutBooleans(argv, KEYS), { from: 'user' });
@@ -41,18 +41,18 @@ describe('the keys of a run', () => {
     expect([camelCase(snakeCase(name)), camelCase(kebabCase(name)), snakeCase(camelCase(snakeCase(name)))]).toEqual([name, name, snakeCase(name)]);
   });
 
-  it('mean the same as YAML, as flags and as options', () => {
-    fc.assert(fc.property(options, (given) => {
+  it('mean the same as YAML, as flags and as options', async () => {
+    await fc.assert(fc.asyncProperty(options, async (given) => {
       const resolved = byOptions(given);
-      expect(byYaml(given)).toEqual(resolved);
+      expect(await byYaml(given)).toEqual(resolved);
       expect(byFlags(given)).toEqual(resolved);
     }), { numRuns: 150 });
   });
 
-  it('are the same again when run.yaml is read back', () => {
-    fc.assert(fc.property(options, (given) => {
+  it('are the same again when run.yaml is read back', async () => {
+    await fc.assert(fc.asyncProperty(options, async (given) => {
       const resolved = byOptions(given);
-      expect(resolveRun(parseRunYaml(runYaml(resolved), 'run.yaml'))).toEqual(resolved);
+      expect(resolveRun(await parseRunYaml(await runYaml(resolved), 'run.yaml'))).toEqual(resolved);
     }), { numRuns: 150 });
   });
 

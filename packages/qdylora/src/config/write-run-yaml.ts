@@ -1,17 +1,16 @@
-import { stringify } from 'yaml';
 import { KEY_GROUPS, type Key } from './key.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
 import { snakeCase } from './names.ts';
 import type { RunConfig } from './resolve-run.ts';
 
 /** A resolved run as YAML, one group of keys after the other; `train` accepts it again. */
-export function runYaml(config: RunConfig): string {
+export async function runYaml(config: RunConfig): Promise<string> {
+  const { stringify } = await import('yaml'), text = (value: unknown): string => stringify(value, { ...ON_ONE_LINE, defaultStringType: typeof value === 'string' && value.includes('\n') ? 'QUOTE_DOUBLE' : 'PLAIN' }).trimEnd();
   const groups = KEY_GROUPS.filter((group) => KEY_NAMES.some((name) => (KEYS[name] as Key).group === group)).map((group) => {
     const names = KEY_NAMES.filter((name) => (KEYS[name] as Key).group === group);
-    return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${yamlValue(config[name])}`), ''].join('\n');
+    return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${text(config[name])}`), ''].join('\n');
   });
   return `# Every value of this run, defaults included. \`npx qdylora train\` reads it again.\n\n${groups.join('\n')}`;
 }
 
-/** A value on one line. */
-const yamlValue = (value: unknown): string => stringify(value, { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false, defaultStringType: typeof value === 'string' && value.includes('\n') ? 'QUOTE_DOUBLE' : 'PLAIN' }).trimEnd();
+const ON_ONE_LINE = { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false } as const;

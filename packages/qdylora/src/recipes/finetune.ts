@@ -137,7 +137,7 @@ async function trainAndLog(stage: Stage): Promise<Trained> {
   try {
     for await (const event of run) {
       if (event.type === 'plan') {
-        writeFileDurably(paths.run, [Buffer.from(runYaml(config))]);
+        writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
         log = openEventLog(paths.events, { startStep: event.startStep, warn, fs });
       }
       log?.write(event);

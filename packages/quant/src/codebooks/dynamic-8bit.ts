@@ -13,19 +13,23 @@ export const unsignedDynamicMap = (): Float32Array => dynamicMap([1], 2);
  * Source: Dettmers et al. 2022 (8-bit optimizers), section 2.1.
  */
 function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Float32Array {
-  const levels = [0, 1];
+  const levels = new Float32Array(256); // two of them stay: 0 and 1
+  let made = 1;
+  levels[0] = 1;
   for (let decade = 0; decade < DECADES; decade++) {
-    const cells = cellsOfSmallestDecade * 2 ** decade, scale = Math.fround(1 / 10 ** (DECADES - 1 - decade)), edges = cellEdges(cells);
+    const cells = cellsOfSmallestDecade * 2 ** decade, scale = Math.fround(1 / 10 ** (DECADES - 1 - decade));
     for (let cell = 0; cell < cells; cell++) {
-      const middle = Math.fround((edges[cell]! + edges[cell + 1]!) / 2);
-      for (const sign of signs) levels.push(sign * Math.fround(middle * scale));
+      const middle = Math.fround((cellEdge(cell, cells) + cellEdge(cell + 1, cells)) / 2);
+      for (const sign of signs) levels[made++] = sign * Math.fround(middle * scale);
     }
   }
-  return Float32Array.from(levels).sort();
+  return levels.sort();
 }
 
-/** The `cells + 1` edges of equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded once, is float32's fused multiply-add. */
-function cellEdges(cells: number): number[] {
-  const first = Math.fround(0.1), step = Math.fround(Math.fround(1 - first) / cells), middle = Math.floor((cells + 1) / 2);
-  return Array.from({ length: cells + 1 }, (_, i) => Math.fround(i < middle ? first + step * i : 1 - step * (cells - i)));
+const FIRST_EDGE = Math.fround(0.1), WIDTH = Math.fround(1 - FIRST_EDGE);
+
+/** Edge i of the `cells + 1` of equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded once, is float32's fused multiply-add. */
+function cellEdge(i: number, cells: number): number {
+  const step = Math.fround(WIDTH / cells);
+  return Math.fround(i < Math.floor((cells + 1) / 2) ? FIRST_EDGE + step * i : 1 - step * (cells - i));
 }

@@ -16,7 +16,7 @@ export function addPlanCommand(program: Command, context: Context): void {
   const command = program.command('plan').argument('[run.yaml]', 'Keys and values; flags win over it').summary('how much memory a run would need').description('Says what training a model would need at most, part by part, from its config.json alone: the run\'s own step, on a backend that keeps books and computes nothing. With --memory, says whether it fits, and what to change where it does not.');
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(async (file: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
-    const { memory: memoryBytes } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags)), given = mergeGiven(file === undefined ? new Map() : readRunYaml(file), givenFlags(KEYS, flags));
+    const { memory: memoryBytes } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags)), given = mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags));
     const plan = await context.interruptible((signal) => planMemoryGiven(given, { memoryBytes, signal, tell: (text) => context.terminal.note(text) }));
     printResult(context, flags, snakeCased(plan), () => planLines(plan));
   });
