@@ -7,11 +7,14 @@ export class FreeList<R> {
   touchedBytes = 0;
   private readonly offsets: number[] = [0];
   private readonly sizes: number[];
+  /** No stretch is larger: full regions, of which a large model has hundreds, need no look. */
+  private mostBytes: number;
 
   constructor(region: R, byteLength: number) {
     this.region = region;
     this.byteLength = byteLength;
     this.sizes = [byteLength];
+    this.mostBytes = byteLength;
   }
 
   /** True where nothing is taken. */
@@ -19,8 +22,12 @@ export class FreeList<R> {
 
   /** Offset of the first stretch that holds `bytes`, or −1. */
   take(bytes: number): number {
+    if (bytes > this.mostBytes) return -1;
     const i = this.sizes.findIndex((size) => size >= bytes);
-    if (i < 0) return -1;
+    if (i < 0) {
+      this.mostBytes = bytes - 1;
+      return -1;
+    }
     const offset = this.offsets[i]!;
     if (this.sizes[i] === bytes) { this.offsets.splice(i, 1); this.sizes.splice(i, 1); }
     else { this.offsets[i] = offset + bytes; this.sizes[i]! -= bytes; }
@@ -35,6 +42,7 @@ export class FreeList<R> {
     this.sizes.splice(i, 0, bytes);
     this.joinWithNext(i);
     if (i > 0) this.joinWithNext(i - 1);
+    this.mostBytes = Math.max(this.mostBytes, this.sizes[i] ?? 0, this.sizes[i - 1] ?? 0);
   }
 
   /** Shows every free stretch that may have been written to; what lies behind the last block then counts as untouched. */

@@ -1,19 +1,19 @@
 import { familyOf } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import { isPaged } from '@qdylora/trainer';
 import type { GivenValues } from '../config/given-values.ts';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './prepare-run.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
-import { dryRun, fullestStep, fullExample, PARTS, type DryRun } from './stages/dry-run.ts';
+import { dryRun, fullestStep, fullExample, phaseBytes, type DryRun } from './stages/dry-run.ts';
 import { fitMemory, type Fit } from './stages/fit-memory.ts';
 import { JAVASCRIPT_BYTES, partsOfRun, sumOf, type MemoryForecast, type MemoryPart } from './stages/forecast-memory.ts';
 import { JUDGED_TOKENS } from './stages/judge-run.ts';
 import type { LocalModelOptions } from './stages/local-model.ts';
-import { needsOfRuns, once, type Needed, type NeedsOfRuns, type RoughlyNeeded } from './stages/needs-of-runs.ts';
+import { needsOfRuns, type Needed, type NeedsOfRuns } from './stages/needs-of-runs.ts';
 import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
 import { resolveRecompute } from './stages/resolve-recompute.ts';
+import { roughNeeds } from './stages/rough-needs.ts';
 import { collectGarbage, residentBytes } from './stages/resident-memory.ts';
 
 /** What a run of some model would need, before any of its weights are there. */
@@ -82,34 +82,15 @@ async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype
 
 interface DryStep { readonly planned: DryRun; readonly layers: number; readonly recompute: Recompute; readonly forecast: MemoryForecast }
 
-const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({ totalBytes, stateBytes: planned.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0 });
-
-/** Two models of so few layers show what one layer more needs: from the second on the fullest moment of a step is one inside a layer, as in the whole model. */
-const FEW_LAYERS = 2;
+const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({ totalBytes, stateBytes: phaseBytes(planned).states });
 
 /** `known`: the step of `config` itself, which has been run. */
 async function needsOf(config: RunConfig, known: DryStep, run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>): Promise<NeedsOfRuns> {
-  const { layers } = known;
-  const unpaged = once(async (changed: RunConfig): Promise<RoughlyNeeded | null> => {
-    const { gradientCheckpointing } = changed, together = typeof gradientCheckpointing === 'number' ? gradientCheckpointing : 1, few = FEW_LAYERS * together, more = few + together;
-    if (typeof gradientCheckpointing === 'string' || more >= layers) return null; // how many layers run again depends on all of them
-    const [one, two] = [arraysOf(await run(changed, few)), arraysOf(await run(changed, more))], at = (of: keyof RoughlyNeeded): number => two[of] + ((layers - more) / together) * (two[of] - one[of]);
-    return { leastBytes: at('leastBytes'), stateBytes: at('stateBytes') };
+  const ownBytes = known.forecast.totalBytes - known.planned.touchedBytes;
+  const needs = needsOfRuns({
+    exact: async (changed) => neededBy(changed === config ? known : await run(changed)),
+    rough: roughNeeds(known.layers, ownBytes, async (changed, mostLayers) => phaseBytes((await run(changed, mostLayers)).planned)),
   });
-  const rough = async (changed: RunConfig): Promise<RoughlyNeeded | null> => {
-    const { optimizer, optimizerMemoryBudget: budget } = changed;
-    if (!isPaged(optimizer)) return unpaged(changed);
-    const whole = budget === null ? null : await unpaged({ ...changed, optimizer: optimizer.replace('paged_', '') as RunConfig['optimizer'], optimizerMemoryBudget: null });
-    const stateBytes = whole && Math.min(whole.stateBytes, budget!); // a budget is of all layers together
-    return whole && { leastBytes: whole.leastBytes - whole.stateBytes + stateBytes!, stateBytes: stateBytes! };
-  };
-  const needs = needsOfRuns({ exact: async (changed) => neededBy(changed === config ? known : await run(changed)), rough });
   await needs.exact(config);
   return needs;
-}
-
-/** Without the gaps between arrays, which follow no rule. */
-function arraysOf(step: DryStep): RoughlyNeeded {
-  const { totalBytes, stateBytes } = neededBy(step);
-  return { leastBytes: totalBytes - (step.planned.touchedBytes - step.planned.peakBytes), stateBytes };
 }

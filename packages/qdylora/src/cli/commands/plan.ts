@@ -7,6 +7,7 @@ import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { PLAN_KEYS } from '../../config/verb-keys.ts';
 import { planMemoryGiven, type MemoryPlan } from '../../recipes/plan-memory.ts';
 import { recomputeText } from '../../recipes/stages/resolve-recompute.ts';
+import { countText } from '../../report/number-text.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
@@ -26,14 +27,14 @@ function planLines(plan: MemoryPlan): string[] {
   const { config, parts, totalBytes } = plan, shown = parts.filter(({ bytes }) => bytes > 0).map(({ part, bytes }) => [part, memorySizeText(bytes)]);
   const stored = config.quantization === 'none' ? 'not quantized' : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
   return [
-    `${plan.modelType}, ${plan.parameterCount.toLocaleString('en-US')} parameters, ${stored}; ${trainedText(plan)}`,
+    `${plan.modelType}, ${countText(plan.parameterCount)} parameters, ${stored}; ${trainedText(plan)}`,
     `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ${recomputeText(plan.recompute, plan.layers)}; ${config.optimizer}; ${plan.backend}, ${config.computeDtype}`,
     '', ...columns([...shown, ['together, at most', memorySizeText(totalBytes)]], ['left', 'right']), ...limitLines(plan),
   ];
 }
 
 const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): string =>
-  (adaptedLayers === 0 ? 'all of them trained' : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${trainableCount.toLocaleString('en-US')} trainable`);
+  (adaptedLayers === 0 ? 'all of them trained' : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} trainable`);
 
 function limitLines({ limit, totalBytes }: MemoryPlan): string[] {
   if (!limit) return [];

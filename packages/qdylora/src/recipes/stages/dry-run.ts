@@ -38,12 +38,17 @@ export interface DryRun {
   /** At the moment at which all together were largest. */
   readonly parts: readonly PartUsage[];
   readonly peakBytes: number;
+  /** `peakBytes` is the larger of both. Each grows evenly with the layers, whichever is the larger in the end. */
+  readonly phases: { readonly building: DryPhase; readonly training: DryPhase };
   /** With the gaps between arrays: what the process has of its memory. */
   readonly touchedBytes: number;
   readonly parameterCount: number;
   readonly trainableCount: number;
   readonly adaptedLayers: number;
 }
+
+/** Books of one phase of a run: building and attaching, or preparing, training and judging. */
+export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
 /** A page that rests nowhere. */
 const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}, write: () => {}, dispose: () => {}, [Symbol.dispose]: () => {} });
@@ -59,6 +64,8 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, ...(!isFull && { dtypes }), mostLayers });
   memory.begin(PARTS.adapter);
   const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
+  const building = { peakBytes: memory.usage().peakBytes, parts: memory.parts() };
+  memory.resetPeak();
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
   await train({
@@ -69,9 +76,9 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
       return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, judged, computeDtype);
     } },
   }).result;
-  const { peakBytes, touchedBytes } = memory.usage(), parts = withGradients(memory.parts(), optimizer);
+  const { peakBytes, touchedBytes } = memory.usage(), training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
   optimizer.dispose();
-  return { parts, peakBytes, touchedBytes, parameterCount: model.parameterCount, trainableCount: adapted?.report.trainableCount ?? model.parameterCount, adaptedLayers: adapted?.layers.length ?? 0 };
+  return { ...(building.peakBytes > peakBytes ? building : training), phases: { building, training }, touchedBytes, parameterCount: model.parameterCount, trainableCount: adapted?.report.trainableCount ?? model.parameterCount, adaptedLayers: adapted?.layers.length ?? 0 };
 }
 
 const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };
@@ -87,6 +94,9 @@ function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: P
   optimizer.prepare(backend);
   return optimizer;
 }
+
+/** Arrays of each phase, and the optimizer's states among those of training. */
+export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({ building: building.peakBytes, training: training.peakBytes, states: training.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0 });
 
 /** Gradients as a part of their own: an optimizer makes room for them and for its states together, and both stay. */
 function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartUsage[] {

@@ -88,10 +88,10 @@ async function withoutIdle(config: RunConfig, taken: readonly Partial<RunConfig>
   return { values: Object.fromEntries(Object.entries(values).filter(([key]) => key !== 'ranks' && key !== 'method').map(([key, value]) => [snakeCase(key), value])), totalBytes };
 }
 
-/** Fewer pages to wait for. */
+/** Fewer pages to wait for: looked at where the budget grows by a quarter at least. */
 async function raisedBudget(values: Partial<RunConfig>, memoryBytes: number, need: (values: Partial<RunConfig>) => Promise<number>): Promise<{ readonly values: Partial<RunConfig>; readonly totalBytes: number }> {
   const totalBytes = await need(values), { optimizerMemoryBudget: budget } = values, spare = memoryBytes - totalBytes - BUDGET_ROUNDING;
-  if (!budget || spare < MEBIBYTE) return { values, totalBytes };
+  if (!budget || spare < budget / 4) return { values, totalBytes };
   const raised = { ...values, optimizerMemoryBudget: budget + Math.floor(spare / MEBIBYTE) * MEBIBYTE }, then = await need(raised);
   return then <= memoryBytes ? { values: raised, totalBytes: then } : { values, totalBytes };
 }
