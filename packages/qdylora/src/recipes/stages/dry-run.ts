@@ -47,7 +47,7 @@ export interface DryRun {
   readonly adaptedLayers: number;
 }
 
-/** Books of one phase of a run: building and attaching, or preparing, training and judging. */
+/** Books of one phase of a run: building the model, or attaching, preparing, training and judging. */
 export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
 /** A page that rests nowhere. */
@@ -62,10 +62,10 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
   memory.begin(PARTS.base);
   const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, ...(!isFull && { dtypes }), mostLayers });
-  memory.begin(PARTS.adapter);
-  const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
   const building = { peakBytes: memory.usage().peakBytes, parts: memory.parts() };
   memory.resetPeak();
+  memory.begin(PARTS.adapter);
+  const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
   await train({

@@ -13,9 +13,12 @@ const LAYERS = 12;
 /** Wide rows on few tokens and large matrices on many: in some a matrix on its way into 4 bits is the fullest moment of a few layers, in others a step is. */
 const shapes = fc.record({ hidden: fc.constantFrom(64, 128), intermediate: fc.constantFrom(128, 4096), vocab: fc.constantFrom(128, 2048), dtype: fc.constantFrom('f32' as const, 'bf16' as const), holdsOut: fc.boolean() });
 const options = fc.record({
-  quantization: fc.constantFrom('nf4' as const, 'none' as const), loraR: fc.constantFrom(1, 16), maxSeqLength: fc.constantFrom(2, 256), microBatchSize: fc.constantFrom(1, 3), gradientCheckpointing: fc.constantFrom(true, false, 2),
+  quantization: fc.constantFrom('nf4' as const, 'none' as const), loraR: fc.constantFrom(1, 16), maxSeqLength: fc.constantFrom(8, 256), microBatchSize: fc.constantFrom(1, 3), gradientCheckpointing: fc.constantFrom(true, false, 2),
   optimizer: fc.constantFrom('adamw_32bit' as const, 'adamw_8bit' as const, 'sgd' as const, 'paged_adamw_32bit' as const),
 });
+
+/** Of two layers, packing is the fullest moment; of twelve, training. */
+const WIDE = { hidden: 64, intermediate: 4096, vocab: 128, dtype: 'f32', holdsOut: false } as const, FEW_TOKENS = { quantization: 'nf4', loraR: 1, maxSeqLength: 8, microBatchSize: 1, gradientCheckpointing: true, optimizer: 'adamw_32bit' } as const;
 
 test('two models of a few layers say what a run of all layers needs, whichever of its phases is the fullest', async () => {
   await fc.assert(fc.asyncProperty(shapes, options, async ({ hidden, intermediate, vocab, dtype, holdsOut }, own) => {
@@ -28,5 +31,5 @@ test('two models of a few layers say what a run of all layers needs, whichever o
     expect(Math.abs(rough!.leastBytes / (1000 + whole.peakBytes) - 1)).toBeLessThan(0.01);
     expect(whole.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(whole.peakBytes);
     expect(whole.parts.every(({ peakBytes }) => peakBytes >= 0)).toBe(true);
-  }), { numRuns: 100 });
+  }), { numRuns: 60, examples: [[WIDE, FEW_TOKENS]] });
 });
