@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileUnsynced, safetensorsPieces, writeFolderAtomically, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
 import { elementCount, QdyloraError, runOp, viewOf, type ArrayView, type Backend, type DataOf, type DType } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
+import { joinNeighbours } from './join-neighbours.ts';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
 import { stateArrayOf } from './optimizers/parameter-states.ts';
 import { runStateJson, type RunIdentity, type RunProgress } from './run-state.ts';
@@ -29,7 +30,7 @@ export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = { f32: 'F32', 
 export async function saveState(path: string, { backend, optimizer, progress, identity }: RunParts, { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {}): Promise<void> {
   const { counts, arrays } = optimizer.state();
   const { isHost } = backend.memory, check = (name: string, values: DataOf[DType]): void => { assertFinite(backend, name, values); };
-  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), check), states = await tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
+  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), areWeightsFinite(backend, optimizer) ? undefined : check), states = await tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
   const text = canonicalJson(runStateJson({ progress, counts, identity }));
   await writeFolderAtomically(path, async (folder, files) => {
     await files.write(OPTIMIZER_FILE, safetensorsPieces(states)); // the larger one first: the disk takes it while the other one is hashed
@@ -51,6 +52,12 @@ async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+
+/** True where all weights are numbers. They are asked in a few sums: arrays that were made one after the other lie so. */
+function areWeightsFinite(backend: Backend, { parameters }: Optimizer): boolean {
+  const weights = backend.memory.isHost ? parameters.map(({ view }) => view.data).filter((data) => data instanceof Float32Array) : [];
+  return weights.length === parameters.length && joinNeighbours(weights).every((data) => hasFiniteSquares(backend, viewOf('f32', [data.length], data)));
+}
 
 /** True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead of one for each. */
 function areStatesFinite(backend: Backend, optimizer: Optimizer, arrays: ReadonlyMap<string, StateArray>): boolean {
