@@ -6,6 +6,7 @@ import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { runYaml } from '../config/write-run-yaml.ts';
+import type { ReportSamples } from '../report/report-data.ts';
 import type { FinetuneEvent, LogWarningEvent, RunFiles } from './finetune-events.ts';
 import { prepareRun, type PreparedRun } from './prepare-run.ts';
 import { asStored, mergedWeights } from './stages/adapted-weights.ts';
@@ -225,10 +226,17 @@ async function writeWeights(stage: Stage): Promise<void> {
   await writeModelFolder(paths.model, { tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype), config: configWithDtype(source.config, saveDtype), tokenizerFolder: source.tokenizerFolder, replace: true });
 }
 
-async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal }: Stage, judgement: Judgement | null): ReturnType<typeof sampleTexts> {
+async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal, notes, emit }: Stage, judgement: Judgement | null): Promise<ReportSamples> {
   const ranks = adapted ? sampleRanks(adapted.ranks.ranks, judgement?.ranks?.bestRank ?? null) : [];
-  return sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? firstExample(data.training), ranks, computeDtype, signal });
+  const { samples, isCut } = await sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? firstExample(data.training), ranks, computeDtype, signal });
+  if (isCut) {
+    notes.push(SAMPLES_CUT);
+    emit({ type: 'notice', message: SAMPLES_CUT });
+  }
+  return samples;
 }
+
+const SAMPLES_CUT = 'The run was stopped while it wrote its sample texts, so some or all of them are missing; what it learned, and the rest of the report, is whole.';
 
 /** What to try next, as a command line. */
 export function nextCommand({ outputDir, ranks, model }: PreparedRun, { smallestGoodRank }: RunReport): string {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { NOT_COUNTED, type Example, type Tokenizer } from '@qdylora/data';
 import type { Adapted } from '@qdylora/lora-dynamic';
 import { generate, type CausalLm } from '@qdylora/models';
@@ -10,21 +11,38 @@ const NEW_TOKENS = 64;
 /** Of a row that is all answer (plain text), so much is told. */
 const PROMPT_TOKENS = 24;
 
+/** A report's texts; `isCut`: an abort came before the last of them, and those that were not whole are left out. */
+export interface Samples { readonly samples: ReportSamples; readonly isCut: boolean }
+
 export interface SampleOptions { readonly tokenizer: Tokenizer | null; readonly stopIds: readonly number[]; readonly example: Example | undefined; readonly ranks: readonly number[]; readonly computeDtype: ComputeDtype; readonly signal?: AbortSignal }
 
-/** Greedy answers to one held-out (else training) prompt at a small, a middle and the largest rank; or the reason why there are none. */
-export async function sampleTexts(model: CausalLm, adapted: Adapted<CausalLm> | null, { tokenizer, stopIds, example, ranks, computeDtype, signal }: SampleOptions): Promise<ReportSamples> {
-  if (!tokenizer) return { missing: 'The model has no tokenizer, so its tokens cannot be shown as text.' };
-  if (!example) return { missing: 'There is no row to take a prompt from.' };
+/** Greedy answers to one held-out (else training) prompt at a small, a middle and the largest rank; or the reason why there are none. An abort ends them, and nothing else: they are the last part of a run, and the least. */
+export async function sampleTexts(model: CausalLm, adapted: Adapted<CausalLm> | null, { tokenizer, stopIds, example, ranks, computeDtype, signal }: SampleOptions): Promise<Samples> {
+  const none = (missing: string, isCut = false): Samples => ({ samples: { missing }, isCut });
+  if (!tokenizer) return none('The model has no tokenizer, so its tokens cannot be shown as text.');
+  if (!example) return none('There is no row to take a prompt from.');
   const { prompt, answer } = cutAtAnswer(example);
-  if (prompt.length === 0) return { missing: 'The row has no tokens before its answer.' };
-  const ends = stopIdsOf(stopIds, tokenizer), byRank: { rank: number | null; text: string }[] = [];
-  for (const view of adapted ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank) })) : [{ rank: null, model, active: null }]) {
-    const ids: number[] = [];
-    for await (const id of generate(view, prompt, { maxNewTokens: NEW_TOKENS, stopIds: ends, computeDtype, signal })) ids.push(id);
+  if (prompt.length === 0) return none('The row has no tokens before its answer.');
+  const views = adapted ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank) })) : [{ rank: null, model, active: null }], byRank: { rank: number | null; text: string }[] = [];
+  for (const view of views) {
+    const ids = await answerOf(generate(view, prompt, { maxNewTokens: NEW_TOKENS, stopIds: stopIdsOf(stopIds, tokenizer), computeDtype }), signal);
+    if (!ids) break;
     byRank.push({ rank: view.rank, text: tokenizer.decode(ids) });
   }
-  return { prompts: [{ prompt: tokenizer.decode(prompt), expected: tokenizer.decode(answer, { skipSpecialTokens: true }), byRank }] };
+  if (byRank.length === 0) return none('The run was stopped before the first of them was written.', true);
+  return { samples: { prompts: [{ prompt: tokenizer.decode(prompt), expected: tokenizer.decode(answer, { skipSpecialTokens: true }), byRank }] }, isCut: byRank.length < views.length };
+}
+
+/** A whole answer; null after an abort. */
+async function answerOf(tokens: AsyncIterable<number>, signal: AbortSignal | undefined): Promise<number[] | null> {
+  const ids: number[] = [];
+  if (signal?.aborted) return null;
+  for await (const id of tokens) {
+    ids.push(id);
+    await setImmediate(); // lets an abort through
+    if (signal?.aborted) return null;
+  }
+  return ids;
 }
 
 /** What the model is told, and what should follow. */

@@ -11,16 +11,24 @@ interface Part {
   readonly problem: string;
   /** What is written by then, and how to go on. */
   readonly nextStep: string;
+  /** True where an error loses nothing that `nextStep` does not bring back: then it says so too. */
+  readonly isKept?: boolean;
 }
 
-/** @throws QdyloraError ABORTED in the words of `part` where `work` throws one; whatever else it throws */
-export async function tellingAbort<T>(part: Part, work: () => T | Promise<T>): Promise<T> {
+/** @throws QdyloraError ABORTED in the words of `part` where `work` throws one; whatever else it throws, with the next step of `part` beside its own where that still holds */
+export async function tellingAbort<T>({ isKept = false, ...part }: Part, work: () => T | Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (QdyloraError.isInstance(error) && error.code === 'ABORTED') throw new QdyloraError('ABORTED', { where: 'train', ...part, cause: error.cause });
-    throw error;
+    if (!QdyloraError.isInstance(error)) throw error;
+    if (error.code === 'ABORTED') throw new QdyloraError('ABORTED', { where: 'train', ...part, cause: error.cause });
+    throw isKept ? withNextStep(error, part.nextStep) : error;
   }
+}
+
+function withNextStep(error: QdyloraError, further: string): QdyloraError {
+  const { code, where, nextStep, details, message } = error, problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
+  return new QdyloraError(code, { where, problem, nextStep: nextStep ? `${nextStep} ${further}` : further, details, cause: error });
 }
 
 /** Reading rows, building the model, forecasting. */
@@ -32,5 +40,5 @@ export const beforeSteps = (resume: string | null): Part => ({
 /** Judging, sample texts, adapter and report. */
 export const afterSteps = (checkpoint: string | null): Part => ({
   problem: 'the run was stopped after its last step, before its adapter and report were written',
-  nextStep: `What it learned is in ${checkpoint}: --resume-from-checkpoint auto writes the rest without a further step.`,
+  nextStep: `What it learned is in ${checkpoint}: the same command with --resume-from-checkpoint auto writes adapter and report without a further step.`, isKept: true,
 });
