@@ -31,6 +31,6 @@ export type { TensorEntry } from './tensor-entry.ts';
 export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
-export { BLOCK_BYTES, PAGE_BYTES, type WriteBlocks } from './write/write-file-behind.ts';
+export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
 export { isRunning } from './write/is-running.ts';
 export { temporaryName, writeFileAt, writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';

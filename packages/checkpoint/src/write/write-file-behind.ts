@@ -1,24 +1,15 @@
-import { createHash } from 'node:crypto';
 import { constants, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileRecord } from '../manifest.ts';
 import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { writeFailed } from './write-failed.ts';
+import { PAGE_BYTES, plainBlocks, type WriteBlocks } from './write-blocks.ts';
 import { syncFolder, temporaryName } from './write-file-durably.ts';
-
-/** Two places in memory that take turns: one is filled and hashed while the other is on its way to the disk. */
-export type WriteBlocks = readonly [Uint8Array, Uint8Array];
 
 export interface WriteBehindOptions {
   /** Reused from file to file, they cost no new memory. Whole pages of PAGE_BYTES that begin on one go past the system's cache where the file system has it so. */
   readonly blocks?: WriteBlocks;
 }
-
-/** A block goes to the disk in one call, and each call waits for a turn of the event loop: a caller that computes has few. */
-export const BLOCK_BYTES = 2 ** 25;
-
-/** What a write past the cache must begin and end on: the largest block of usual disks, and a page. */
-export const PAGE_BYTES = 4096;
 
 /**
  * `writeFileDurably` while the caller goes on: the system's own threads write and sync, and the bytes are hashed as they go. A caller that computes must let the event loop have turns.
@@ -27,29 +18,32 @@ export const PAGE_BYTES = 4096;
  *
  * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, an older file of the name stays.
  */
-export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>, { blocks = [new Uint8Array(BLOCK_BYTES), new Uint8Array(BLOCK_BYTES)] }: WriteBehindOptions = {}): Promise<FileRecord> {
-  const temporary = temporaryName(path), hash = createHash('sha256');
-  let size = 0;
+export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>, { blocks = plainBlocks() }: WriteBehindOptions = {}): Promise<FileRecord> {
+  const temporary = temporaryName(path);
+  let size = 0, sha256 = '';
   try {
     const file = await createFile(temporary);
-    let writing = Promise.resolve();
+    let writing: Promise<unknown> = Promise.resolve();
     try {
-      for (const filled of filledBlocks(pieces, blocks)) {
-        hash.update(filled); // while the disk is at work
+      blocks.beginHash();
+      for (const filled of filledBlocks(pieces, blocks.places)) {
+        const hashing = blocks.hash(filled); // while the disk is at work
+        hashing.catch(() => {}); // told with the write
         await writing;
-        writing = file.write(filled, size);
+        writing = Promise.all([file.write(filled, size), hashing]);
         writing.catch(() => {}); // told where it is awaited
         size += filled.length;
       }
       await writing;
       await file.finish(size);
+      sha256 = await blocks.digest();
     } finally {
       await writing.catch(() => {}); // the blocks are the caller's again
       await file.close();
     }
     await rename(temporary, path);
     syncFolder(dirname(path), NODE_FILE_SYSTEM);
-    return { size, sha256: hash.digest('hex') };
+    return { size, sha256 };
   } catch (cause) {
     await rm(temporary, { force: true });
     throw writeFailed(path, cause);
@@ -57,7 +51,7 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
 }
 
 /** All bytes in their order, as many at a time as a block holds; a block is filled again when the next one has been taken. */
-function* filledBlocks(pieces: Iterable<Uint8Array>, blocks: WriteBlocks): Generator<Uint8Array> {
+function* filledBlocks(pieces: Iterable<Uint8Array>, blocks: WriteBlocks['places']): Generator<Uint8Array> {
   let turn = 0, used = 0;
   for (const piece of pieces) {
     for (let done = 0; done < piece.length;) {

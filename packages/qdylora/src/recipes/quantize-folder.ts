@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
+import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend } from '@qdylora/contract';
 import { locateWeights, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
@@ -13,7 +13,6 @@ import { localModel } from './stages/local-model.ts';
 import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
 import { readAhead } from './stages/read-ahead.ts';
 import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
-import { writeBlocks } from './stages/write-blocks.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -66,7 +65,7 @@ interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config;
 
 /** Packs shard after shard; one at most is on its way to the disk meanwhile. */
 async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
-  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = writeBlocks(memory);
+  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = createHashedBlocks();
   const coming = readAhead(memory, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear }) => isLinear).map(({ entry }) => entry))));
   let done = 0, writing = Promise.resolve();
   try {
@@ -90,7 +89,7 @@ async function packShards(backend: Backend, shards: readonly (readonly LocatedWe
     }
   } finally {
     await coming.return();
-    await writing;
+    await writing.finally(blocks.close);
   }
 }
 
