@@ -1,10 +1,12 @@
 // Quantizes a 7b-shaped model that is made on the spot, and says how fast, with how much memory and how many bytes read. `npm run bench quantize-7b [-- --layers 32 --folder DIR]`.
 // 32 layers are 13.5 GB on disk for the time of the run. Results stand in bench/README.md.
 import { constants, fsyncSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statfsSync, writeFileSync, closeSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { PAGE_BYTES, writeShards, type TensorToWrite } from '@qdylora/checkpoint';
+import type { Memory } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
@@ -48,32 +50,43 @@ const seconds = async (work: () => unknown): Promise<number> => {
   return (performance.now() - start) / 1000;
 };
 
-/** Reads every byte of a folder once, and does nothing with it. */
-function readThrough(folder: string): void {
-  const piece = new Uint8Array(2 ** 24);
-  for (const name of readdirSync(folder)) {
-    const fd = openSync(join(folder, name), 'r');
-    while (readSync(fd, piece) > 0);
-    closeSync(fd);
-  }
+/** Memory that begins on a page, which reads and writes past the system's cache need. */
+function pages(memory: Memory, bytes: number): Uint8Array {
+  const { data: { buffer, byteOffset } } = memory.allocate('u8', [bytes + PAGE_BYTES]);
+  return new Uint8Array(buffer, Math.ceil(byteOffset / PAGE_BYTES) * PAGE_BYTES, bytes);
 }
 
-/** Writes so many bytes in one file, past the system's cache where it lets us, and waits until the disk has them. */
-async function writeThrough(path: string, bytes: number): Promise<void> {
-  using backend = await createCpuBackend({});
-  const { data: { buffer, byteOffset } } = backend.memory.allocate('u8', [2 ** 25]), start = Math.ceil(byteOffset / PAGE_BYTES) * PAGE_BYTES, piece = new Uint8Array(buffer, start, 2 ** 24), through = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC;
-  piece.set(pattern(piece.length));
-  for (const flags of [through | (constants.O_DIRECT ?? 0), through]) {
+/** Opens a file past the system's cache, or through it where the file system has no other way, and gives it to `work`. */
+function withFile(path: string, flags: number, work: (fd: number) => void): void {
+  for (const own of [flags | (constants.O_DIRECT ?? 0), flags]) {
     try {
-      const fd = openSync(path, flags);
-      for (let done = 0; done < bytes; done += piece.length) writeSync(fd, piece);
-      fsyncSync(fd);
-      return closeSync(fd);
+      const fd = openSync(path, own);
+      try { return work(fd); } finally { closeSync(fd); }
     } catch (cause) {
-      if (flags === through) throw cause;
+      if (own === flags) throw cause;
     }
   }
 }
+
+/** Reads every byte of a folder once, and does nothing with it. */
+function readThrough(folder: string, piece: Uint8Array): void {
+  for (const name of readdirSync(folder)) withFile(join(folder, name), constants.O_RDONLY, (fd) => { for (let at = 0, got = 1; got > 0; at += got) got = readSync(fd, piece, 0, piece.length, at); });
+}
+
+/** Writes so many bytes in one file, and waits until the disk has them. */
+function writeThrough(path: string, bytes: number, piece: Uint8Array): void {
+  piece.set(pattern(piece.length));
+  withFile(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, (fd) => {
+    for (let done = 0; done < bytes; done += piece.length) writeSync(fd, piece);
+    fsyncSync(fd);
+  });
+}
+
+/** Takes a folder's files out of the system's cache; true where it could. */
+const isEvicted = (folder: string): boolean => readdirSync(folder).every((name) => spawnSync('dd', [`if=${join(folder, name)}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' }).status === 0);
+
+/** About what is left of a model of bfloat16. */
+const PACKED_SHARE = 0.3;
 
 /** Matrices that the quantizer alone is timed on: 0.8 GB. */
 const MATRICES = 24;
@@ -85,8 +98,8 @@ try {
   mkdirSync(source);
   writeFileSync(join(source, 'config.json'), JSON.stringify(config));
   writeShards(source, tensors(), { metadata: { format: 'pt' } });
-  const size = sizeOf(source), readSeconds = await seconds(() => readThrough(source));
-  const backend = await createCpuBackend({}), plain = { ...backend, packedLayout: undefined }, halves = pattern(HIDDEN * HIDDEN * 2);
+  const size = sizeOf(source), backend = await createCpuBackend({}), piece = pages(backend.memory, 2 ** 24), readSeconds = await seconds(() => readThrough(source, piece)), writeSeconds = await seconds(() => writeThrough(join(root, 'raw'), size * PACKED_SHARE, piece));
+  const plain = { ...backend, packedLayout: undefined }, halves = pattern(HIDDEN * HIDDEN * 2);
   const matrix: Values = { dtype: 'BF16', byteLength: halves.length, readInto: (target) => target.set(halves), readFloat32Into: () => { throw new Error('expected bfloat16 to stay as it is'); } };
   const pack = (): void => {
     const { codes, levels, absmax, doubleQuantized: nested } = quantizeOn(plain, 'nf4', matrix, [HIDDEN, HIDDEN], { kind: 'nf4' });
@@ -95,11 +108,11 @@ try {
   pack(); // memory and threads are there
   const quantizerSeconds = (await seconds(() => { for (let i = 0; i < MATRICES; i++) pack(); })) * ((size - 2 * 2 * VOCABULARY * HIDDEN) / (MATRICES * halves.length));
   backend.dispose();
-  const before = bytesRead(), baseline = process.memoryUsage().rss;
+  const wasEvicted = isEvicted(source), before = bytesRead(), baseline = process.memoryUsage().rss;
   const took = await seconds(() => quantizeFolder({ model: source, outputDir: output })), packed = sizeOf(output), peak = process.resourceUsage().maxRSS * 1024, read = bytesRead() - before;
-  const diskSeconds = readSeconds + await seconds(() => writeThrough(join(root, 'raw'), packed)), slower = Math.max(diskSeconds, quantizerSeconds);
+  const diskSeconds = readSeconds + writeSeconds * (packed / (size * PACKED_SHARE)), slower = Math.max(diskSeconds, quantizerSeconds);
   console.log(JSON.stringify({
-    layers: LAYERS, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, of_it_reading: readSeconds, quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
+    layers: LAYERS, source_was_in_cache: !wasEvicted, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, of_it_reading: readSeconds, quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
     peak_rss_gb: peak / 1e9, rss_before_gb: baseline / 1e9, peak_is_within_packed_and_1_gb: peak <= packed + 1e9, bytes_read_over_source: read / size,
   }, null, 2));
 } finally {

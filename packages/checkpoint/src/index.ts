@@ -24,6 +24,7 @@ export { memoryByteSource, openByteSource, type ByteSource } from './safetensors
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
+export { PAGES_AROUND } from './safetensors/page-reader.ts';
 export { safetensorsPieces, tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';

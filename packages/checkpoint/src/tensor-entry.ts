@@ -11,8 +11,11 @@ export interface TensorEntry {
   readBytes(): Uint8Array<ArrayBuffer>;
   /** Fills `target` with the bytes from `byteOffset` of this tensor on. @throws QdyloraError BAD_ARGUMENT where that is outside. */
   readInto(target: Uint8Array, byteOffset?: number): void;
-  /** Fills `target` with all bytes while the caller goes on; only where they lie in a file as they are asked for. `target` must stay, and the checkpoint open, until then. */
-  readIntoBehind?(target: Uint8Array): Promise<void>;
+  /**
+   * Reads all bytes while the caller goes on, into some part of `place`, which has room for PAGES_AROUND more; returns that part. Only where they lie in a file as they are asked for.
+   * `place` must stay, and the checkpoint open, until then. One that begins on a page may be read into past the system's cache.
+   */
+  readBehind?(place: Uint8Array): Promise<Uint8Array>;
   /**
    * The values as float32, row-major; exact for F16, BF16 and F32, rounded to nearest for F64, dequantized for GGUF's packed types.
    * @throws QdyloraError UNSUPPORTED for other types.

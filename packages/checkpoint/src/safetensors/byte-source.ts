@@ -2,6 +2,7 @@ import * as nodeFs from 'node:fs';
 import { basename } from 'node:path';
 import { DisposedError, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
+import { pageReader, type PageReader } from './page-reader.ts';
 
 /** Bytes that can be read at any place, from one open file or from memory. */
 export interface ByteSource {
@@ -11,8 +12,11 @@ export interface ByteSource {
   readonly byteLength: number;
   /** Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are not there. */
   readInto(target: Uint8Array, offset: number): void;
-  /** The same by the system's threads, while the caller goes on. `target` must stay where it is, and the source open, until then. */
-  readIntoBehind(target: Uint8Array, offset: number): Promise<void>;
+  /**
+   * Reads by the system's threads, while the caller goes on, into some part of `place`, which is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is
+   * faster and `place` begins on a page. `place` must stay, and the source open, until then.
+   */
+  readPagesBehind(place: Uint8Array, offset: number, length: number): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -46,11 +50,20 @@ export function openByteSource(path: string, format: string): ByteSource {
 }
 
 function fileSource(fd: number, path: string, format: string, byteLength: number): ByteSource {
-  let isOpen = true;
+  let isOpen = true, pages: PageReader | null = null;
+  const assertOpen = (): void => { if (!isOpen) throw new DisposedError('checkpoint'); };
+  const readIntoBehind = async (target: Uint8Array, offset: number): Promise<void> => {
+    assertOpen();
+    for (let done = 0; done < target.length;) {
+      const got = await readPieceBehind(fd, target, done, offset + done, path, format);
+      if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
+      done += got;
+    }
+  };
   return {
     path, name: basename(path), byteLength,
     readInto(target, offset) {
-      if (!isOpen) throw new DisposedError('checkpoint');
+      assertOpen();
       let done = 0;
       while (done < target.length) {
         const got = readPiece(fd, target, done, offset + done, path, format);
@@ -58,15 +71,12 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
         done += got;
       }
     },
-    async readIntoBehind(target, offset) {
-      if (!isOpen) throw new DisposedError('checkpoint');
-      for (let done = 0; done < target.length;) {
-        const got = await readPieceBehind(fd, target, done, offset + done, path, format);
-        if (got === 0) throw shrunkFile(format, path, { offset, wanted: target.length, got: done });
-        done += got;
-      }
+    async readPagesBehind(place, offset, length) {
+      assertOpen();
+      return await (pages ??= pageReader(fd, readIntoBehind)).read(place, offset, length);
     },
     close() {
+      pages?.close();
       if (isOpen) nodeFs.closeSync(fd);
       isOpen = false;
     },
@@ -99,7 +109,11 @@ export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'm
   };
   return {
     path, name: basename(path), byteLength: bytes.length, readInto,
-    readIntoBehind: async (target, offset) => readInto(target, offset),
+    async readPagesBehind(place, offset, length) {
+      const part = place.subarray(0, length);
+      readInto(part, offset);
+      return part;
+    },
     close() { /* nothing is held */ },
   };
 }

@@ -2,6 +2,7 @@ import { assertArgument, elementCount } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { allocateBytes, type ByteSource } from './byte-source.ts';
+import { PAGES_AROUND } from './page-reader.ts';
 import { assertFloatDtype, readAsFloat32 } from './read-float32.ts';
 import type { TensorLocation } from './read-header.ts';
 
@@ -14,9 +15,9 @@ export function safetensorsEntry(source: ByteSource, dataStart: number, location
   };
   return {
     name, dtype, shape, byteLength, readInto,
-    async readIntoBehind(target) {
-      assertArgument(target.length === byteLength, 'safetensors', `expected room for the ${byteLength} bytes of ${printedName(name)}, got ${target.length}`);
-      await source.readIntoBehind(target, start);
+    async readBehind(place) {
+      assertArgument(place.length >= byteLength + PAGES_AROUND, 'safetensors', `expected room for the ${byteLength} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ${place.length}`);
+      return await source.readPagesBehind(place, start, byteLength);
     },
     readBytes() {
       const bytes = allocateBytes(byteLength);

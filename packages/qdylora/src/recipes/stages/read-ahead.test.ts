@@ -1,4 +1,4 @@
-import { statSync, truncateSync } from 'node:fs';
+import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSafetensors, tensorOf, writeSafetensors, type TensorEntry } from '@qdylora/checkpoint';
 import { createHostBackend, elementsOf, type ArrayView } from '@qdylora/contract';
@@ -23,6 +23,17 @@ it('gives the values of one tensor after another, each still there while the nex
   }
   expect(seen).toEqual([['f32', 3, 4, 5, 6], ['f32', 1, 2], ['bf16', 0x3f80, 0x4000, 0xc040], entries[3], ['f32', 1, 2]]);
   expect(memory.usage().liveBytes).toBe(live);
+});
+
+it('gives values that begin at any byte of a file', async () => {
+  const path = join(root, 'odd'), json = Buffer.from(JSON.stringify({ u: { dtype: 'U8', shape: [1], data_offsets: [0, 1] }, f: { dtype: 'F32', shape: [3], data_offsets: [1, 13] }, h: { dtype: 'BF16', shape: [2], data_offsets: [13, 17] } }));
+  const length = Buffer.alloc(8), header = Buffer.concat([json, Buffer.alloc(-json.length & 7, ' ')]);
+  length.writeBigUInt64LE(BigInt(header.length));
+  writeFileSync(path, Buffer.concat([length, header, Uint8Array.of(9), Buffer.from(Float32Array.of(1, -2, 3.5).buffer), Buffer.from(Uint16Array.of(0x3f80, 0x4000).buffer)]));
+  using file = openSafetensors(path);
+  const seen: number[][] = [];
+  for await (const values of readAhead(memory, ['f', 'h'].map((name) => file.tensors.get(name)!))) seen.push(Array.from(elementsOf(values as ArrayView)));
+  expect(seen).toEqual([[1, -2, 3.5], [0x3f80, 0x4000]]);
 });
 
 it('waits for the system and gives its memory back where the caller stops, and where a file has shrunk', async () => {

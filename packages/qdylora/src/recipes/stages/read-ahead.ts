@@ -1,4 +1,4 @@
-import type { TensorEntry } from '@qdylora/checkpoint';
+import { PAGE_BYTES, PAGES_AROUND, type TensorEntry } from '@qdylora/checkpoint';
 import { elementCount, viewOf, type ArrayView, type Memory } from '@qdylora/contract';
 import type { Values } from '@qdylora/models';
 
@@ -14,7 +14,7 @@ type Staged = ArrayView<'bf16'> | ArrayView<'f32'>;
  * @throws QdyloraError BAD_FILE where the bytes are not there
  */
 export async function* readAhead(memory: Memory, entries: readonly TensorEntry[]): AsyncGenerator<Values, void, void> {
-  const largest = entries.reduce((most, entry) => (isStaged(memory, entry) ? Math.max(most, entry.byteLength) : most), 0), places = [0, 1].map(() => persistent(memory, largest));
+  const largest = entries.reduce((most, entry) => (isStaged(memory, entry) ? Math.max(most, entry.byteLength) : most), 0), places = [0, 1].map(() => persistent(memory, largest + PAGES_AROUND + PAGE_BYTES));
   const begin = (index: number): Promise<Values> | undefined => {
     const entry = entries[index];
     return entry && (isStaged(memory, entry) ? readInto(places[index % 2]!, entry) : Promise.resolve(entry));
@@ -33,7 +33,7 @@ export async function* readAhead(memory: Memory, entries: readonly TensorEntry[]
   }
 }
 
-const isStaged = ({ isHost }: Memory, { dtype, readIntoBehind }: TensorEntry): boolean => isHost && readIntoBehind !== undefined && Object.hasOwn(STAGED, dtype);
+const isStaged = ({ isHost }: Memory, { dtype, readBehind }: TensorEntry): boolean => isHost && readBehind !== undefined && Object.hasOwn(STAGED, dtype);
 
 function persistent(memory: Memory, bytes: number): ArrayView<'u8'> {
   const view = memory.allocate('u8', [bytes]);
@@ -41,8 +41,9 @@ function persistent(memory: Memory, bytes: number): ArrayView<'u8'> {
   return view;
 }
 
-async function readInto({ data: { buffer, byteOffset } }: ArrayView<'u8'>, entry: TensorEntry): Promise<Staged> {
-  const { dtype, Words } = STAGED[entry.dtype as keyof typeof STAGED], count = elementCount(entry.shape);
-  await entry.readIntoBehind!(new Uint8Array(buffer, byteOffset, entry.byteLength));
-  return viewOf(dtype, [count], new Words(buffer as ArrayBuffer, byteOffset, count)) as Staged;
+async function readInto({ data: { buffer, byteOffset, length } }: ArrayView<'u8'>, entry: TensorEntry): Promise<Staged> {
+  const { dtype, Words } = STAGED[entry.dtype as keyof typeof STAGED], start = Math.ceil(byteOffset / PAGE_BYTES) * PAGE_BYTES, place = new Uint8Array(buffer, start, length - (start - byteOffset)); // regions of kernels begin on pages
+  const read = await entry.readBehind!(place), isAligned = read.byteOffset % Words.BYTES_PER_ELEMENT === 0, count = elementCount(entry.shape);
+  if (!isAligned) place.set(read); // a file may have any number of bytes before a tensor
+  return viewOf(dtype, [count], new Words(buffer as ArrayBuffer, isAligned ? read.byteOffset : start, count)) as Staged;
 }
