@@ -38,12 +38,12 @@ function tinyRun(shape: { hidden: number; kvHeads: number; intermediate: number;
   }));
 }
 
-/** What training really had, and what the dry run says. */
-async function bothBooks(prepared: PreparedRun) {
+/** What training really had, and what the dry run says. `samplerOf`: ranks of which none needs more; by default the largest everywhere. */
+async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank = atLargestRank) {
   const source = await openSource(prepared);
   using opened = await openRun(prepared, source, { openTokenizer: source.openTokenizer, choice: prepared.backend, warn: () => {} });
   const { config, data, run, chosen } = opened;
-  await train({ ...run.training, sampler: atLargestRank(run.training.sampler, run.adapted?.ranks.maxRank ?? 0) }).result;
+  await train({ ...run.training, sampler: samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0) }).result;
   if (data.heldOut.length > 0) await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, { computeDtype: config.computeDtype });
   using asked = chosen.dry!();
   using dry = chosen.dry!();
@@ -90,4 +90,29 @@ test('and where rows that differ much in length are packed, whichever pass of wh
     })));
     expect(planned.peakBytes).toBe(real.peakBytes);
   }), { numRuns: 12 });
+}, 240_000);
+
+/** Adapters that are large beside their layers, so that what their parts need is the fullest moment. */
+const unlikeParts = fc.record({
+  seed: fc.nat(1000), updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const), rankLossWeights: fc.constantFrom([1, 1, 1], [2, 2, 2], [1, 2, 1], [4, 2, 1], [1, 1, 3]), rankSegments: fc.integer({ min: 1, max: 4 }),
+  rankSchedule: fc.constantFrom('each' as const, 'stratified' as const, 'sandwich' as const), microBatchSize: fc.integer({ min: 1, max: 4 }), gradientAccumulationSteps: fc.integer({ min: 1, max: 2 }),
+  gradientCheckpointing: fc.boolean(), loraDropout: fc.constantFrom(0, 0.1), computeDtype: fc.constantFrom('f32' as const, 'bf16' as const),
+});
+
+/** The largest rank, and beside it in a micro batch one that trains other rows, or counts differently, if any does. */
+const besideLargest = (updateRule: string, weights: readonly number[]): typeof atLargestRank => (sampler, maxRank) => sampler && {
+  ...sampler, ranksOfPart: (_, part) => [part % 2 === 0 ? maxRank : updateRule === 'newest_block' || weights[0] !== weights[2] ? 2 : 8],
+};
+
+test('and where parts of a pass train other rows than those beside them, or count more or less: whatever rank_segments and rank_loss_weights say', async ({ skip }) => {
+  const loaded = loadAddon();
+  skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
+  const config = { ...TINY_CONFIG, hidden_size: 64, intermediate_size: 64, num_attention_heads: 2, num_key_value_heads: 2, head_dim: 32, max_position_embeddings: 512 };
+  const dataset = writeRowsOf(folder.in('alike.jsonl'), Array<number>(8).fill(256));
+  await fc.assert(fc.asyncProperty(unlikeParts, async ({ rankLossWeights, updateRule, ...own }) => {
+    const outputDir = folder.in(`parts${count++}`), { real, planned } = await bothBooks(prepareRun(givenByOptions({
+      ...own, rankLossWeights, updateRule, ranks: [2, 8, 64], method: 'qdylora', model: writeTinyModel(`${outputDir}-model`, { config, seed: own.seed }), dataset, maxSeqLength: 256, maxSteps: 1, backend: 'cpu', outputDir, numThreads: 2,
+    })), besideLargest(updateRule, rankLossWeights));
+    expect(planned.peakBytes).toBe(real.peakBytes);
+  }), { numRuns: 25 });
 }, 240_000);

@@ -1,8 +1,8 @@
 import { DTYPE_BYTES, elementCount, type DryBackend, type PartUsage } from '@qdylora/contract';
 import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
-import { attachDyLora, type RankSampler } from '@qdylora/lora-dynamic';
-import { shapeModel } from '@qdylora/models';
+import { attachDyLora, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import { gradientArrays, train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -69,7 +69,7 @@ export async function dryRun(config: RunConfig & { readonly computeDtype: Comput
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
   await train({
-    model: adapted ?? model, batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: steps.length,
+    model: adapted ? withUnlikeParts(adapted, config) : model, batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: steps.length,
     maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute,
     evaluate: judged.length === 0 ? undefined : { every: steps.length, run: () => {
       memory.begin(PARTS.evaluation);
@@ -108,6 +108,15 @@ function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartU
 
 /** The same parts of a step, each at the rank that needs most. */
 export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
+
+/**
+ * The same adapters, where the parts of a pass weigh differently if any of the run's may: a part that trains other rows than the one beside it, or counts more or less, takes a workspace that
+ * parts alike do not. All are at the largest rank, which needs most.
+ */
+function withUnlikeParts(adapted: Adapted<CausalLm>, { updateRule, rankLossWeights }: RunConfig): Adapted<CausalLm> {
+  const mayDiffer = updateRule === 'newest_block' || new Set(rankLossWeights ?? [1]).size > 1;
+  return mayDiffer ? { ...adapted, atRanks: (parts) => adapted.atRanks(parts.length > 1 ? parts.map((part, i) => ({ ...part, weight: 1 + (i % 2) })) : parts) } : adapted;
+}
 
 /** A step whose every token counts, where rows are not read: the largest that the keys allow. */
 export function fullestStep({ microBatchSize, gradientAccumulationSteps, maxSeqLength }: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {
