@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { assertArgument, QdyloraError } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
@@ -8,6 +7,7 @@ import { assertTokenizer } from './formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
 import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
 import { expandGlobs } from './rows/expand-globs.ts';
+import { statOf } from './rows/stat-of.ts';
 import { readPlainText } from './rows/read-plain-text.ts';
 import { textWindows } from './text-windows.ts';
 import type { Example } from './token-batch.ts';
@@ -19,7 +19,7 @@ export interface DatasetOptions {
   readonly maxSeqLength?: number;
   /** The shape of rows; by default the first row of each file decides, and a `.txt` file is plain text. */
   readonly datasetFormat?: DatasetFormat;
-  /** How often the rows of each name in the list come in an epoch: 2 = twice, 0.5 = half of them. 1 for all. */
+  /** How often the rows of each name in the list (of all files of a pattern together) come in an epoch: 2 = twice, 0.5 = half of them, 0 = not at all, neither held out. 1 for all. */
   readonly weights?: readonly number[];
   /** A row that cannot be used is an error that names file and line, or is left out and counted. `error` */
   readonly onBadRow?: BadRowPolicy;
@@ -36,11 +36,16 @@ export interface DatasetOptions {
   readonly signal?: AbortSignal;
 }
 
-/** A file of the list, and how often its rows come. */
-export interface DatasetFile { readonly file: string; readonly weight: number }
+/** A file of the list; `name`: the place in the list of the name that it goes by, whose weight it shares. */
+export interface DatasetFile { readonly file: string; readonly name: number }
+
+/** A name of the list, and how often its rows come in an epoch. */
+export interface DatasetName { readonly name: string; readonly weight: number }
 
 /** Options with their defaults, and what is counted on the way. */
 export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datasetFormat' | 'weights'>> {
+  readonly names: readonly DatasetName[];
+  /** Those of names whose weight is not 0. */
   readonly files: readonly DatasetFile[];
   readonly datasetFormat: DatasetFormat | undefined;
   readonly signal: AbortSignal | undefined;
@@ -61,22 +66,25 @@ export function resolveReading(names: string | readonly string[], options: Datas
   if (!Number.isSafeInteger(maxSeqLength) || maxSeqLength < 2) throw badConfig(`expected a whole number ≥ 2 for max_seq_length, got ${maxSeqLength}`, 'A sequence of one token predicts nothing.');
   if (!BAD_ROW_POLICIES.includes(onBadRow)) throw badConfig(`expected one of ${BAD_ROW_POLICIES.join(', ')} for on_bad_row, got ${JSON.stringify(onBadRow)}`, 'Leave it out to stop at a bad row.');
   assertArgument(limit >= 1, 'data', `expected a number ≥ 1 for limit, got ${limit}`);
-  const settings = { tokenizer, completionOnlyLoss, applyChatTemplate };
+  const weighted = withWeights(list, options.weights), settings = { tokenizer, completionOnlyLoss, applyChatTemplate };
   return {
     tokenizer, maxSeqLength, datasetFormat, onBadRow, completionOnlyLoss, applyChatTemplate, heldOut, limit, seed, signal,
-    files: weighted(list, options.weights), formats: new Set(), counts: noRowsYet(), bad: badRows(onBadRow), wasToldCompletionOnly: options.completionOnlyLoss === true, labeller: () => rowLabeller(settings, { datasetFormat, seed }),
+    names: weighted, files: filesOf(weighted), formats: new Set(), counts: noRowsYet(), bad: badRows(onBadRow), wasToldCompletionOnly: options.completionOnlyLoss === true, labeller: () => rowLabeller(settings, { datasetFormat, seed }),
   };
 }
 
-function weighted(names: readonly string[], weights: readonly number[] = names.map(() => 1)): DatasetFile[] {
+function withWeights(names: readonly string[], weights: readonly number[] = names.map(() => 1)): DatasetName[] {
   if (weights.length !== names.length) throw badConfig(`expected as many dataset_weights as names in dataset, ${names.length}, got ${weights.length}`, 'Give one weight for each name; the files of a pattern share one.');
   if (!weights.every((weight) => Number.isFinite(weight) && weight >= 0) || !weights.some((weight) => weight > 0)) throw badConfig(`expected numbers ≥ 0 for dataset_weights, not all 0, got ${weights.join(', ')}`, '2 brings every row twice in an epoch, 0.5 half of them.');
-  return expandGlobs(names).flatMap((files, i) => files.map((file) => ({ file, weight: weights[i]! })));
+  return names.map((name, i) => ({ name, weight: weights[i]! }));
 }
+
+/** Rows of weight 0 are neither trained on nor held out, so nobody reads them. */
+const filesOf = (names: readonly DatasetName[]): DatasetFile[] => expandGlobs(names.map(({ name }) => name)).flatMap((files, name) => (names[name]!.weight > 0 ? files.map((file) => ({ file, name })) : []));
 
 /** Bytes of the files that the names stand for.  @throws QdyloraError MISSING_FILE for a pattern without a file */
 export const datasetBytes = (names: readonly string[]): number =>
-  expandGlobs(names).flat().reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+  expandGlobs(names).flat().reduce((sum, file) => sum + (statOf(file)?.size ?? 0), 0);
 
 /** Whether a file is text from end to end. */
 export const isPlainText = ({ file }: DatasetFile, { datasetFormat }: Reading): boolean => (datasetFormat ?? (file.toLowerCase().endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT;

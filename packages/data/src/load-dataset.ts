@@ -1,3 +1,4 @@
+import { QdyloraError } from '@qdylora/contract';
 import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
 import { isPlainText, readWindows, resolveReading, turn, type DatasetFile, type DatasetOptions, type Reading } from './dataset-options.ts';
 import { keepExample, type LabelledRow } from './keep-example.ts';
@@ -5,7 +6,8 @@ import { openRowFile } from './rows/row-file.ts';
 import { rowHash } from './rows/row-hash.ts';
 import { walkRows } from './rows/walk-rows.ts';
 import { heldOutRule } from './split-held-out.ts';
-import { arraySource, mixSources } from './stream/example-source.ts';
+import { arraySource } from './stream/example-source.ts';
+import { mixFiles } from './stream/mix-files.ts';
 import type { Example } from './token-batch.ts';
 
 export interface Dataset { readonly training: Example[]; readonly heldOut: Example[]; readonly report: DatasetReport }
@@ -23,8 +25,8 @@ const ROWS_PER_TURN = 64;
  * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', { tokenizer, maxSeqLength: 512, heldOut: 200 });
  */
 export async function loadDataset(names: string | readonly string[], options: DatasetOptions): Promise<Dataset> {
-  const reading = resolveReading(names, options), { files, counts, limit, maxSeqLength, seed, signal } = reading;
-  const examples: Example[] = [], rule = heldOutRule(reading.heldOut), parts: { from: number; to: number; weight: number }[] = [];
+  const reading = resolveReading(names, options), { files, counts, limit, maxSeqLength, signal } = reading;
+  const examples: Example[] = [], rule = heldOutRule(reading.heldOut), parts: { from: number; to: number; file: DatasetFile }[] = [];
   for (const file of files) {
     const from = examples.length;
     for await (const row of labelledRows(file, reading)) {
@@ -35,15 +37,23 @@ export async function loadDataset(names: string | readonly string[], options: Da
       }
       if (counts.rows >= limit) break;
     }
-    parts.push({ from, to: examples.length, weight: file.weight });
+    parts.push({ from, to: examples.length, file });
     await turn(signal);
     if (counts.rows >= limit) break;
   }
   if (examples.length === 0) throw nothingLeft(reading, counts);
   const heldOut = rule.heldOut(), isHeldOut = new Set(heldOut);
-  const sources = parts.map(({ from, to, weight }) => ({ source: arraySource(examples.slice(from, to).filter((_, i) => !isHeldOut.has(from + i))), weight }));
-  const mixture = mixSources(sources, seed);
+  const mixture = mixFiles(parts.map(({ from, to, file }) => ({ file, source: arraySource(examples.slice(from, to).filter((_, i) => !isHeldOut.has(from + i))) })), reading);
+  assertInMemory(mixture.length);
   return { training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!), heldOut: heldOut.map((index) => examples[index]!), report: datasetReport(reading, counts) };
+}
+
+/** As many references take half a gigabyte. */
+const MOST_IN_MEMORY = 2 ** 26;
+
+function assertInMemory(length: number): void {
+  if (length <= MOST_IN_MEMORY) return;
+  throw new QdyloraError('BAD_CONFIG', { where: 'dataset_weights', problem: `expected at most ${MOST_IN_MEMORY} rows in an epoch for rows in memory, got ${length}`, nextStep: 'Lower the weights: how they compare to each other makes the mixture; or set streaming: true.', details: { length } });
 }
 
 /**

@@ -3,7 +3,8 @@ import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report
 import { noRowsYet, type RowCounts } from './keep-example.ts';
 import { heldOutRule } from './split-held-out.ts';
 import type { DatasetPart } from './stream/dataset-part.ts';
-import { mixSources, type ExampleSource } from './stream/example-source.ts';
+import type { ExampleSource } from './stream/example-source.ts';
+import { mixFiles } from './stream/mix-files.ts';
 import { rowsPart } from './stream/rows-part.ts';
 import { textPart } from './stream/text-part.ts';
 import type { Example } from './token-batch.ts';
@@ -26,6 +27,9 @@ export interface StreamedDataset extends Disposable {
   close(): void;
 }
 
+/** Files beyond these are opened anew for each row: a process may have 1,024 of them open, or 256. What is open can be read on even where its name goes. */
+const MOST_OPEN_FILES = 64;
+
 /**
  * Opens files of rows without reading them into memory: they are walked over once, which finds malformed rows and decides what is held out, and remembers
  * where every 1,024th row begins and one or two bits of each (with `measure` 4 bytes more). The examples are those of `loadDataset`, in the same order.
@@ -41,13 +45,13 @@ export async function openDataset(names: string | readonly string[], options: Op
     let rows = 0;
     for (const file of reading.files) {
       if (rows >= reading.limit) break;
-      const part = isPlainText(file, reading) ? textPart(file, reading) : await rowsPart(file, reading, { measure, onProgress: options.onProgress });
+      const part = isPlainText(file, reading) ? textPart(file, reading) : await rowsPart(file, reading, { measure, keepsOpen: parts.length < MOST_OPEN_FILES, onProgress: options.onProgress });
       parts.push(part);
       rows = await part.walk(rule, rows);
     }
     if (rows === 0 || (measure && reading.counts.tokens === 0)) throw nothingLeft(reading, reading.counts);
     const heldOutRows = rule.heldOut(), heldOut = parts.flatMap((part) => part.take(heldOutRows)), readCounts = noRowsYet();
-    const training = mixSources(parts.map((part) => ({ source: part.training(readCounts), weight: part.weight })), reading.seed);
+    const training = mixFiles(parts.map((part, i) => ({ file: reading.files[i]!, source: part.training(readCounts) })), reading);
     return { training, heldOut, report: datasetReport(reading, reading.counts, measure ? reading.counts.rows : rows), readSoFar: () => readCounts, close, [Symbol.dispose]: close };
   } catch (error) {
     close();

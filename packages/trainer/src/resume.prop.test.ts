@@ -109,11 +109,11 @@ describe('a resumed run', () => {
 
   it('lists what differs from the first run', async () => {
     const folder = temporaryFolder();
-    await tinyTrain({ totalSteps: 1, save: { folder, config: { lora_r: 4, dataset: 'a.jsonl', target_modules: ['q', 'v'] } } }).result;
-    const failure = await failureOf({ totalSteps: 2, seed: 4, save: { folder, config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'] } }, resume: 'latest' });
+    await tinyTrain({ totalSteps: 1, save: { folder, config: { lora_r: 4, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 0.5] } } }).result;
+    const failure = await failureOf({ totalSteps: 2, seed: 4, save: { folder, config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 2] } }, resume: 'latest' });
     expect(failure.code).toBe('BAD_RESUME');
-    expect(failure.details.different).toEqual(['lora_r', 'seed']);
-    expect(failure.message).toMatch(/lora_r 8 instead of 4, seed 4 instead of 3/);
+    expect(failure.details.different).toEqual(['dataset_weights', 'lora_r', 'seed']);
+    expect(failure.message).toMatch(/dataset_weights \[1,2\] instead of \[1,0\.5\], lora_r 8 instead of 4, seed 4 instead of 3/);
   });
 
   it('with another shape of adapter changes no weight', async () => {

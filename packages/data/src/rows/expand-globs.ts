@@ -1,9 +1,15 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
+import { statOf } from './stat-of.ts';
 
 /** Entries of folders that one pattern may look at: `/**` on a whole disk is a slip of the hand. */
 const MAX_ENTRIES = 1_000_000;
+
+const OTHER_PATTERNS = /[[{]/;
+
+/** What else to do about a name that is not there, where it has other signs of a shell's patterns; '' elsewhere. */
+export const patternHint = (name: string): string => (OTHER_PATTERNS.test(name) ? ' Patterns have *, ? and **, no brackets and braces: give several names instead.' : '');
 
 const hasWildcard = (text: string): boolean => /[*?]/.test(text);
 
@@ -17,10 +23,10 @@ const hasWildcard = (text: string): boolean => /[*?]/.test(text);
  */
 export function expandGlobs(names: readonly string[]): string[][] {
   return names.map((name) => {
-    if (!hasWildcard(name) || statSync(name, { throwIfNoEntry: false })) return [name];
+    if (!hasWildcard(name) || statOf(name)) return [name];
     const found = matchesOf(name);
     if (found.length > 0) return found;
-    throw new QdyloraError('MISSING_FILE', { where: name, problem: 'expected at least one file for the pattern, got none', nextStep: 'Check the path: it is relative to the working directory; quote it, so that the shell leaves it alone.' });
+    throw new QdyloraError('MISSING_FILE', { where: name, problem: 'expected at least one file for the pattern, got none', nextStep: `Check the path: it is relative to the working directory; quote it, so that the shell leaves it alone.${patternHint(name)}` });
   });
 }
 
@@ -55,8 +61,8 @@ function entriesOf(folder: string, budget: { left: number; pattern: string }) {
   return entries;
 }
 
-const ifFile = (path: string): string[] => (statSync(path, { throwIfNoEntry: false })?.isFile() ? [path] : []);
+const ifFile = (path: string): string[] => (statOf(path)?.isFile() ? [path] : []);
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+const isFolder = (path: string): boolean => statOf(path)?.isDirectory() ?? false;
 
 const wildcard = (part: string): RegExp => new RegExp(`^${part.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '.*').replaceAll('?', '.')}$`, 'su');

@@ -1,6 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
+import { patternHint } from './expand-globs.ts';
+import { statOf } from './stat-of.ts';
 
 /** The longest line that is read: a 1 M-token context is about 4 MiB of text. It stops a 2 GB line before it fills memory; parsed, such a row is some 60 MB. */
 export const MAX_LINE_BYTES = 16 * 2 ** 20;
@@ -59,16 +61,25 @@ const NOTHING = Buffer.alloc(0);
 /** Opens a file to read it.  @throws QdyloraError MISSING_FILE; BAD_DATA where it is not a regular file. */
 export function openRegularFile(file: string): number {
   assertRegularFile(file);
-  const descriptor = openSync(file, 'r');
+  const descriptor = openToRead(file);
   if (fstatSync(descriptor).isFile()) return descriptor;
   closeSync(descriptor);
   throw badData(file, 'expected a regular file for a dataset, got something else', 'Name the file itself.');
 }
 
+function openToRead(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (cause) {
+    const isTooMany = ['EMFILE', 'ENFILE'].includes((cause as { code?: string }).code ?? '');
+    throw badData(file, `expected to open the file, got ${(cause as Error).message}`, isTooMany ? 'Raise the limit of open files (ulimit -n), or put the rows into fewer files.' : 'Make it readable.', cause);
+  }
+}
+
 /** A FIFO or a device would block, a folder would fail later with a worse message. */
 export function assertRegularFile(file: string): void {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat) throw new QdyloraError('MISSING_FILE', { where: file, problem: 'expected a dataset file, got no such file', nextStep: 'Check the path: it is relative to the working directory.' });
+  const stat = statOf(file);
+  if (!stat) throw new QdyloraError('MISSING_FILE', { where: file, problem: 'expected a dataset file, got no such file', nextStep: `Check the path: it is relative to the working directory.${patternHint(file)}` });
   if (!stat.isFile()) throw badData(file, `expected a regular file for a dataset, got ${stat.isDirectory() ? 'a folder' : 'something else'}`, 'Name the file itself.');
 }
 

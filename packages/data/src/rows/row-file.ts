@@ -14,6 +14,8 @@ export interface RowFile {
   where(place: Place): string;
   /** @throws QdyloraError BAD_DATA where the file has another size than when it was opened. */
   assertUnchanged(): void;
+  /** Lets go of the file until rows are asked for again. What stands for a Parquet file has no name, and stays. */
+  rest(): void;
   close(): void;
 }
 
@@ -29,12 +31,12 @@ export async function openRowFile(file: string, { signal, passesLong }: { readon
     if (start.subarray(0, 4).toString('latin1') === 'PAR1') {
       const spool = await spoolParquet(descriptor, file, signal);
       closeSync(descriptor);
-      return rowFile(file, spool, { where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
+      return rowFile(file, keptOpen(spool), { where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
     }
-    const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, isList = start.subarray(mark).toString('latin1').trimStart().startsWith('[');
-    return rowFile(file, descriptor, {
+    const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, isList = start.subarray(mark).toString('latin1').trimStart().startsWith('['), opened = reopened(file, descriptor);
+    return rowFile(file, opened, {
       where: ({ line }) => `${file}:${line}`,
-      rows: isList ? (from) => jsonElements(descriptor, file, from ?? { offset: mark, line: 1 }, from !== undefined) : (from = BEGINNING) => linesOf(descriptor, file, from, { passesLong }),
+      rows: isList ? (from) => jsonElements(opened.descriptor(), file, from ?? { offset: mark, line: 1 }, from !== undefined) : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
     });
   } catch (error) {
     closeSync(descriptor);
@@ -42,14 +44,39 @@ export async function openRowFile(file: string, { signal, passesLong }: { readon
   }
 }
 
-function rowFile(file: string, descriptor: number, reading: Pick<RowFile, 'rows' | 'where'>): RowFile {
-  const { size } = fstatSync(descriptor);
+/** An open file that may be let go of in between. */
+interface OpenFile { descriptor(): number; rest(): void; close(): void }
+
+const keptOpen = (descriptor: number): OpenFile => ({ descriptor: () => descriptor, rest: () => {}, close: () => closeSync(descriptor) });
+
+function reopened(file: string, first: number): OpenFile {
+  const { dev, ino } = fstatSync(first);
+  let open: number | null = first;
+  const close = (): void => {
+    if (open !== null) closeSync(open);
+    open = null;
+  };
   return {
-    file, ...reading,
-    assertUnchanged() {
-      const now = fstatSync(descriptor).size;
-      if (now !== size) throw badData(file, `expected a file of ${size} bytes, as when the run began, got ${now}`, 'Leave data files alone while a run reads them, or copy them.');
+    descriptor() {
+      if (open !== null) return open;
+      open = openRegularFile(file);
+      const now = fstatSync(open);
+      if (now.dev !== dev || now.ino !== ino) throw changed(file, 'the file that was there when the run began', 'another one of that name');
+      return open;
     },
-    close: () => closeSync(descriptor),
+    rest: close, close,
+  };
+}
+
+const changed = (file: string, expected: string, got: string): Error => badData(file, `expected ${expected}, got ${got}`, 'Leave data files alone while a run reads them, or copy them.');
+
+function rowFile(file: string, { descriptor, rest, close }: OpenFile, reading: Pick<RowFile, 'rows' | 'where'>): RowFile {
+  const { size } = fstatSync(descriptor());
+  return {
+    file, ...reading, rest, close,
+    assertUnchanged() {
+      const now = fstatSync(descriptor()).size;
+      if (now !== size) throw changed(file, `a file of ${size} bytes, as when the run began`, String(now));
+    },
   };
 }

@@ -5,7 +5,6 @@ import type { ExampleSource } from './example-source.ts';
 
 /** One file of a dataset. Its usable rows are numbered on from those of the files before it. */
 export interface DatasetPart {
-  readonly weight: number;
   /** Walks over the rows, telling the rule of each; returns the first number of the next file. */
   walk(rule: HeldOutRule, first: number): Promise<number>;
   /** Takes rows out of training, by their numbers (rising), and returns them. */

@@ -1,4 +1,4 @@
-import { assertArgument, createRng } from '@qdylora/contract';
+import { assertArgument, createRng, QdyloraError } from '@qdylora/contract';
 import type { Example } from '../token-batch.ts';
 import { permuteIndex } from './permute-index.ts';
 
@@ -32,29 +32,44 @@ export function firstExample(examples: readonly Example[] | ExampleSource, from 
 
 export interface WeightedSource { readonly source: ExampleSource; /** How often its examples come in an epoch. */ readonly weight: number }
 
+/** As many as a permutation can order. */
+const MOST_EXAMPLES = 2 ** 48;
+
 /**
  * Several sources as one, each as often as its weight says: 2 brings every example twice, 0.5 half of them, chosen by the seed and the same in each epoch.
  * The order is that of the sources: shuffling is for `createBatches`.
  *
- * @throws QdyloraError BAD_ARGUMENT for a weight that is no number ≥ 0.
+ * @throws QdyloraError BAD_ARGUMENT for a weight that is no number ≥ 0; BAD_CONFIG for one that brings nothing of a source, though it is not 0, and for more than 2^48 examples.
  */
 export function mixSources(parts: readonly WeightedSource[], seed: number): ExampleSource {
-  const starts = [0], chosen = parts.map(({ source, weight }, part) => {
+  return joinSources(parts.map(({ source, weight }, part) => {
     assertArgument(Number.isFinite(weight) && weight >= 0, 'dataset_weights', `expected numbers ≥ 0, got ${weight}`);
-    const count = Math.round(weight * source.length), whole = Math.floor(count / Math.max(1, source.length)) * source.length;
-    starts.push(starts.at(-1)! + count);
-    const share = permuteIndex(source.length, createRng(seed).named(`mixture ${part}`));
-    return (slot: number): number => (slot < whole ? slot % source.length : share(slot % source.length));
-  });
-  const length = starts.at(-1)!, locate = (index: number): [ExampleSource, number] => {
-    let part = 0;
-    while (starts[part + 1]! <= index) part++;
-    return [parts[part]!.source, chosen[part]!(index - starts[part]!)];
+    const { length, lengthAt } = source, count = Math.round(weight * length), whole = Math.floor(count / Math.max(1, length)) * length;
+    if (count === 0 && weight > 0 && length > 0) throw badWeights(`expected 0, or enough to bring one of the ${length} rows there are, got ${weight}`, 'Raise it, or leave the rows out with 0.');
+    if (count > MOST_EXAMPLES) throw badWeights(`expected at most 2^48 rows in an epoch, got ${weight} times ${length}`, 'Lower the weights: how they compare to each other makes the mixture.');
+    const share = permuteIndex(length, createRng(seed).named(`mixture ${part}`)), chosen = (slot: number): number => (slot < whole ? slot % length : share(slot % length));
+    return { length: count, at: (slot) => source.at(chosen(slot)), lengthAt: lengthAt && ((slot) => lengthAt(chosen(slot))) };
+  }));
+}
+
+/** Several sources one after the other. */
+export function joinSources(sources: readonly ExampleSource[]): ExampleSource {
+  const starts = [0];
+  for (const { length } of sources) starts.push(starts.at(-1)! + length);
+  const locate = (index: number): [ExampleSource, number] => {
+    let [first, behind] = [0, sources.length]; // a pattern may stand for thousands of files
+    while (behind - first > 1) {
+      const middle = (first + behind) >> 1;
+      if (starts[middle]! <= index) first = middle;
+      else behind = middle;
+    }
+    return [sources[first]!, index - starts[first]!];
   };
   return {
-    length,
+    length: starts.at(-1)!,
     at(index) { const [source, at] = locate(index); return source.at(at); },
-    lengthAt: parts.some(({ source }) => !source.lengthAt) ? null : (index) => { const [source, at] = locate(index); return source.lengthAt!(at); },
+    lengthAt: sources.some(({ lengthAt }) => !lengthAt) ? null : (index) => { const [source, at] = locate(index); return source.lengthAt!(at); },
   };
 }
 
+const badWeights = (problem: string, nextStep: string): QdyloraError => new QdyloraError('BAD_CONFIG', { where: 'dataset_weights', problem, nextStep });

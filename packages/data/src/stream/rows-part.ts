@@ -18,12 +18,14 @@ const ROWS_PER_TURN = 64;
 export interface RowsPartOptions {
   /** Makes tokens of every row while walking. */
   readonly measure: boolean;
+  /** Whether the file stays open between two rows. */
+  readonly keepsOpen: boolean;
   /** Told how many rows have been walked over. */
   readonly onProgress?: (rows: number) => void;
 }
 
 /** A file whose rows are read when they are asked for. One bit of each says whether it can be used, one whether it is trained on. */
-export async function rowsPart(file: DatasetFile, reading: Reading, { measure, onProgress }: RowsPartOptions): Promise<DatasetPart> {
+export async function rowsPart(file: DatasetFile, reading: Reading, { measure, keepsOpen, onProgress }: RowsPartOptions): Promise<DatasetPart> {
   const { bad, counts, maxSeqLength, signal, limit, formats } = reading, labeller = reading.labeller();
   const rows = await openRowFile(file.file, { signal, passesLong: reading.onBadRow === 'skip' }), index = rowIndex(rows);
   const isUsable = createBitSet(), isTraining = createBitSet(), lengths = measure ? growingNumbers() : null;
@@ -31,6 +33,7 @@ export async function rowsPart(file: DatasetFile, reading: Reading, { measure, o
   const keep = (row: Row, into: RowCounts): Example | null => keepExample({ ...labeller.label(row), source: row.source }, maxSeqLength, into);
   const read = (entry: number, into: RowCounts): Example | null => {
     const row = index.read(entry);
+    if (!keepsOpen) rows.rest();
     return row && bad.attempt(() => keep(row, into));
   };
   /** What the walk has to know of a row; null where it is not used. */
@@ -43,7 +46,6 @@ export async function rowsPart(file: DatasetFile, reading: Reading, { measure, o
     return example || !measure ? { hash: labeller.hash(row), length: example?.ids.length ?? 0 } : null;
   };
   return {
-    weight: file.weight,
     async walk(rule, first) {
       start = first;
       for (const { row, place } of walkRows(rows, bad)) {
@@ -58,6 +60,7 @@ export async function rowsPart(file: DatasetFile, reading: Reading, { measure, o
         if (first + usable >= limit) break;
         if (isUsable.length % 65536 === 0) onProgress?.(first + usable);
       }
+      if (!keepsOpen) rows.rest();
       return first + usable;
     },
     take(numbers) {

@@ -10,7 +10,6 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
   const { seed, counts, limit, maxSeqLength } = reading, windows = readWindows(file, reading), examples: Example[] = [], isHeldOut = new Set<number>();
   let start = 0;
   return {
-    weight: file.weight,
     walk(rule, first) {
       start = first;
       for (const window of windows) {
