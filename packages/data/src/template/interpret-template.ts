@@ -1,4 +1,5 @@
 import { Environment, Interpreter, type parse } from '@huggingface/jinja';
+import { asPython, withPythonMethods } from './as-python.ts';
 
 type Program = ReturnType<typeof parse>;
 type Evaluate = Interpreter['evaluate'];
@@ -26,13 +27,14 @@ export interface TemplateFailure { readonly error: unknown; readonly node: Node 
  * @throws TemplateFailure whatever the template throws, with the place
  */
 export function interpretTemplate(program: Program, environment: Environment, givenLength: number): string {
-  const interpreter = new Interpreter(environment), evaluate: Evaluate = interpreter.evaluate.bind(interpreter), maxLength = ROOM + GROWTH * givenLength;
+  const interpreter = new Interpreter(environment), evaluate: Evaluate = interpreter.evaluate.bind(interpreter), methods = new WeakSet<object>(), maxLength = ROOM + GROWTH * givenLength;
   const walked = new WeakSet<object>(); // what a loop goes over: each turn counts, also where the loop's body is empty
   let steps = 0, failure: TemplateFailure = { error: null, node: null };
   const step = (count: number): void => {
     steps += count;
     if (steps > MAX_STEPS) throw new TemplateLimit(`more than ${MAX_STEPS} steps`);
   };
+  asPython(interpreter);
   interpreter.evaluate = (node, scope) => {
     step(1);
     try {
@@ -41,7 +43,11 @@ export function interpretTemplate(program: Program, environment: Environment, gi
       if (node && walked.has(node)) step(STEPS_PER_TURN * turnsOver(value));
       if (typeof value === 'string' || Array.isArray(value)) {
         if (value.length > maxLength) throw new TemplateLimit(`a ${typeof value === 'string' ? 'text' : 'list'} of more than ${maxLength} elements`);
-        if (typeof value === 'string') limitReplace(result, value, maxLength);
+        if (typeof value === 'string' && !methods.has(result)) {
+          methods.add(result);
+          withPythonMethods(result as unknown as Parameters<typeof withPythonMethods>[0]);
+          limitReplace(result, value, maxLength);
+        }
       }
       return result;
     } catch (error) {
@@ -69,10 +75,9 @@ interface Callable { value: (args: readonly { value?: unknown }[], scope: unknow
 
 /** `replace` is the one step that can multiply a text by a text: it is measured before it is done. */
 function limitReplace(result: unknown, text: string, maxLength: number): void {
-  const { builtins } = result as { builtins: Builtins }, replace = builtins.get('replace') as (Callable & { isLimited?: boolean }) | undefined;
-  if (!replace || replace.isLimited) return;
+  const { builtins } = result as { builtins: Builtins }, replace = builtins.get('replace') as Callable | undefined;
+  if (!replace) return;
   const run = replace.value;
-  replace.isLimited = true;
   replace.value = (args, scope) => {
     const [old, fresh] = args.map(({ value }) => value);
     if (typeof old === 'string' && typeof fresh === 'string' && fresh.length > old.length) {

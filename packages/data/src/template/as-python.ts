@@ -1,0 +1,179 @@
+import { Environment, type Interpreter } from '@huggingface/jinja';
+import { capitalized, pythonText, stripped, wordsOf, type RuntimeValue } from './python-text.ts';
+
+type Scope = Environment;
+interface Node { readonly type: string }
+interface Operation extends Node { readonly left: Node; readonly right: Node; readonly operator: { readonly value: string } }
+interface Filter extends Node { readonly value?: string; readonly callee?: { readonly value: string }; readonly args?: readonly Node[] }
+interface Test extends Node { readonly operand: Node; readonly negate: boolean; readonly test: { readonly value: string } }
+interface Method { value: (args: readonly RuntimeValue[], scope: unknown) => RuntimeValue }
+interface TextValue extends RuntimeValue { readonly value: string; readonly builtins: Map<string, Method> }
+
+/** The parts of the library's interpreter that are replaced. */
+interface Parts {
+  evaluate(node: Node, scope: Scope): RuntimeValue;
+  evaluateBlock(nodes: readonly Node[], scope: Scope): RuntimeValue;
+  evaluateBinaryExpression(node: Operation, scope: Scope): RuntimeValue;
+  evaluateTestExpression(node: Test, scope: Scope): RuntimeValue;
+  evaluateArguments(args: readonly Node[], scope: Scope): [RuntimeValue[], Map<string, RuntimeValue>];
+  applyFilter(operand: RuntimeValue, filter: Filter, scope: Scope): RuntimeValue;
+}
+
+/** What is there for its effect, and prints nothing. */
+const STATEMENTS: ReadonlySet<string> = new Set(['Set', 'If', 'For', 'Macro', 'CallStatement', 'FilterStatement', 'Comment', 'Break', 'Continue']);
+
+const valueOf = (value: unknown): RuntimeValue => new Environment().set('value', value) as unknown as RuntimeValue;
+
+/**
+ * Makes an interpreter of @huggingface/jinja 0.5.11 compute what Python's Jinja computes, where it silently does something else: what is printed (`None`, `True`, lists), `==` between unlike
+ * values, `in` with lists inside, `+` of a text and what is none, `~`, `%` below zero, `strip` and its kin with characters and with Python's white space, `capitalize`, `trim`, `string`, `join`,
+ * `length`, and the tests `iterable` and `number`.
+ */
+export function asPython(interpreter: Interpreter): void {
+  const parts = interpreter as unknown as Parts, { applyFilter, evaluateTestExpression } = { applyFilter: parts.applyFilter.bind(parts), evaluateTestExpression: parts.evaluateTestExpression.bind(parts) };
+  parts.evaluateBlock = (nodes, scope) => {
+    let text = '';
+    for (const node of nodes) {
+      const value = parts.evaluate(node, scope);
+      text += STATEMENTS.has(node.type) ? (value.type === 'StringValue' ? (value.value as string) : '') : pythonText(value);
+    }
+    return valueOf(text);
+  };
+  parts.evaluateBinaryExpression = (node, scope) => {
+    const left = parts.evaluate(node.left, scope), operator = node.operator.value;
+    if (operator === 'and') return isTrue(left) ? parts.evaluate(node.right, scope) : left;
+    if (operator === 'or') return isTrue(left) ? left : parts.evaluate(node.right, scope);
+    return operated(operator, left, parts.evaluate(node.right, scope));
+  };
+  parts.evaluateTestExpression = (node, scope) => {
+    const types = TESTS.get(node.test.value);
+    return types ? valueOf(types.has(parts.evaluate(node.operand, scope).type) !== node.negate) : evaluateTestExpression(node, scope);
+  };
+  parts.applyFilter = (operand, filter, scope) => {
+    const name = filter.value ?? filter.callee?.value ?? '', own = FILTERS.get(name);
+    if (!own) return applyFilter(operand, filter, scope);
+    const [args, named] = filter.args ? parts.evaluateArguments(filter.args, scope) : [[], new Map<string, RuntimeValue>()];
+    return own(operand, args, named) ?? applyFilter(operand, filter, scope);
+  };
+}
+
+/** Gives a text that was computed Python's methods; done once for each. */
+export function withPythonMethods(text: TextValue): void {
+  const { builtins, value } = text;
+  for (const side of ['strip', 'lstrip', 'rstrip'] as const) builtins.get(side)!.value = ([characters]) => valueOf(stripped(value, side, characters ? textOf(characters, `${side}()`) : null));
+  builtins.get('capitalize')!.value = () => valueOf(capitalized(value));
+  const split = builtins.get('split')!, bySeparator = split.value;
+  split.value = (args, scope) => (args[0] && args[0].type !== 'NullValue' ? bySeparator(args, scope) : valueOf(wordsOf(value, (args[1]?.value as number | undefined) ?? -1)));
+}
+
+/** Types of values that pass a test. */
+const TESTS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
+  ['iterable', new Set(['ArrayValue', 'TupleValue', 'StringValue', 'ObjectValue', 'UndefinedValue'])],
+  ['number', new Set(['IntegerValue', 'FloatValue', 'BooleanValue'])],
+]);
+
+/** Undefined: the library knows better. */
+const FILTERS: ReadonlyMap<string, (operand: RuntimeValue, args: readonly RuntimeValue[], named: ReadonlyMap<string, RuntimeValue>) => RuntimeValue | undefined> = new Map([
+  ['trim', (operand, [characters], named) => {
+    const given = characters ?? named.get('chars');
+    return valueOf(stripped(pythonText(operand), 'strip', given && given.type !== 'NullValue' ? textOf(given, 'trim') : null));
+  }],
+  ['string', (operand) => valueOf(pythonText(operand))],
+  ['capitalize', (operand) => valueOf(capitalized(pythonText(operand)))],
+  ['length', ({ type, value }) => (type === 'StringValue' ? valueOf(Array.from(value as string).length) : undefined)],
+  ['join', (operand, [separator], named) => {
+    if (named.has('attribute')) throw new Error('Unknown argument of the filter join: attribute');
+    const given = separator ?? named.get('d') ?? named.get('separator'), between = given ? pythonText(given) : '';
+    if (operand.type === 'UndefinedValue') return valueOf('');
+    if (operand.type === 'StringValue') return valueOf(Array.from(operand.value as string).join(between));
+    return isList(operand) ? valueOf(operand.value.map(pythonText).join(between)) : undefined;
+  }],
+]);
+
+interface List extends RuntimeValue { readonly value: RuntimeValue[] }
+
+const isList = (value: RuntimeValue): value is List => value.type === 'ArrayValue' || value.type === 'TupleValue';
+const isTrue = (value: RuntimeValue): boolean => (value as unknown as { __bool__(): { value: boolean } }).__bool__().value;
+const isNumeric = ({ type }: RuntimeValue): boolean => type === 'IntegerValue' || type === 'FloatValue' || type === 'BooleanValue';
+
+function textOf({ type, value }: RuntimeValue, where: string): string {
+  if (type === 'StringValue') return value as string;
+  throw new Error(`${where} takes text, not ${NAMES[type] ?? type}`);
+}
+
+/** How Python calls them. */
+const NAMES: Readonly<Record<string, string>> = { StringValue: 'text', NullValue: 'None', UndefinedValue: 'what is not defined', BooleanValue: 'a boolean', IntegerValue: 'a number', FloatValue: 'a number', ArrayValue: 'a list', TupleValue: 'a tuple', ObjectValue: 'a mapping' };
+
+function operated(operator: string, left: RuntimeValue, right: RuntimeValue): RuntimeValue {
+  switch (operator) {
+    case '==': return valueOf(areEqual(left, right));
+    case '!=': return valueOf(!areEqual(left, right));
+    case 'in': return valueOf(isIn(left, right));
+    case 'not in': return valueOf(!isIn(left, right));
+    case '~': return valueOf(pythonText(left) + pythonText(right));
+    default:
+  }
+  if (isNumeric(left) && isNumeric(right)) return calculated(operator, left, right);
+  if (left.type === 'StringValue' && right.type === 'StringValue') {
+    const order = operator === '+' ? 0 : compareTexts(left.value as string, right.value as string);
+    switch (operator) {
+      case '+': return valueOf((left.value as string) + (right.value as string));
+      case '<': return valueOf(order < 0);
+      case '<=': return valueOf(order <= 0);
+      case '>': return valueOf(order > 0);
+      case '>=': return valueOf(order >= 0);
+      default:
+    }
+  }
+  if (operator === '+' && isList(left) && left.type === right.type) return new (left.constructor as new (value: unknown) => RuntimeValue)([...left.value, ...(right as List).value]);
+  throw new Error(`cannot compute ${NAMES[left.type] ?? left.type} ${operator} ${NAMES[right.type] ?? right.type}`);
+}
+
+function calculated(operator: string, left: RuntimeValue, right: RuntimeValue): RuntimeValue {
+  const a = Number(left.value), b = Number(right.value), isFloat = left.type === 'FloatValue' || right.type === 'FloatValue', number = (value: number, float = isFloat): RuntimeValue => {
+    const whole = valueOf(Math.trunc(value)), Float = valueOf(0.5).constructor as new (value: number) => RuntimeValue;
+    return float ? new Float(value) : whole;
+  };
+  if (b === 0 && ['/', '//', '%'].includes(operator)) throw new Error('division by zero');
+  switch (operator) {
+    case '+': return number(a + b);
+    case '-': return number(a - b);
+    case '*': return number(a * b);
+    case '/': return number(a / b, true);
+    case '//': return number(Math.floor(a / b));
+    case '%': return number(a - b * Math.floor(a / b));
+    case '**':
+      if (!Number.isFinite(a ** b)) throw new Error(`cannot compute ${a} ** ${b}`);
+      return number(a ** b, isFloat || b < 0);
+    case '<': return valueOf(a < b);
+    case '<=': return valueOf(a <= b);
+    case '>': return valueOf(a > b);
+    case '>=': return valueOf(a >= b);
+    default: throw new Error(`Unknown operator "${operator}" between numbers`);
+  }
+}
+
+/** Python orders texts by code points. */
+function compareTexts(a: string, b: string): number {
+  const left = Array.from(a, (character) => character.codePointAt(0)!), right = Array.from(b, (character) => character.codePointAt(0)!), differs = left.findIndex((code, i) => code !== right[i]);
+  return differs < 0 ? left.length - right.length : left[differs]! - (right[differs] ?? -1);
+}
+
+function areEqual(a: RuntimeValue, b: RuntimeValue): boolean {
+  if (isNumeric(a) && isNumeric(b)) return Number(a.value) === Number(b.value);
+  if (a.type !== b.type) return false;
+  if (isList(a)) return a.value.length === (b as List).value.length && a.value.every((item, i) => areEqual(item, (b as List).value[i]!));
+  if (a.type !== 'ObjectValue') return a.value === b.value;
+  const left = a.value as Map<string, RuntimeValue>, right = b.value as Map<string, RuntimeValue>;
+  return left.size === right.size && [...left].every(([key, item]) => right.has(key) && areEqual(item, right.get(key)!));
+}
+
+function isIn(item: RuntimeValue, container: RuntimeValue): boolean {
+  if (isList(container)) return container.value.some((own) => areEqual(item, own));
+  switch (container.type) {
+    case 'StringValue': return (container.value as string).includes(textOf(item, 'in'));
+    case 'ObjectValue': case 'NamespaceValue': return item.type === 'StringValue' && (container.value as Map<string, unknown>).has(item.value as string);
+    case 'UndefinedValue': return false;
+    default: throw new Error(`cannot look for something in ${NAMES[container.type] ?? container.type}`);
+  }
+}
