@@ -29,6 +29,11 @@ describe('train', () => {
     expect(err).toMatch(/host \(TypeScript\)[\s\S]*adapter: 7 layers matched by all-linear, ranks 1 2 4[\s\S]*step 3\/3/);
   });
 
+  it('says to quote patterns where a shell has put the second of their files in the place of run.yaml', async () => {
+    const { code, err } = await command('train', '--model', model, '--dataset', rows, rows, '--output-dir', folder.in('unquoted'));
+    expect([code, err]).toEqual([2, expect.stringMatching(/expected one run file of keys, got a file of rows\.\nQuote patterns, so that the shell leaves them alone: --dataset "data\/\*\.jsonl"/)]);
+  });
+
   it('accepts the run.yaml that it wrote, and refuses its folder without resume', async () => {
     const { code, err } = await command('train', folder.in('run/run.yaml'));
     expect([code, err]).toEqual([2, expect.stringMatching(/expected an empty folder.*\nGo on with that run: --resume-from-checkpoint auto/)]);

@@ -5,8 +5,12 @@ import { givenByYaml, type GivenValues } from './given-values.ts';
 /** A run file is a page of keys; anything longer is another file. */
 const MAX_YAML_BYTES = 2 ** 20;
 
+/** What a shell puts in a run file's place where a pattern of rows is not quoted. */
+const ROWS = /\.(jsonl|parquet|txt)$/i;
+
 /** Reads a run file.  @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the form `key: value`. */
 export async function readRunYaml(path: string): Promise<GivenValues> {
+  if (ROWS.test(path)) throw new QdyloraError('BAD_CONFIG', { where: path, problem: 'expected one run file of keys, got a file of rows', nextStep: 'Quote patterns, so that the shell leaves them alone: --dataset "data/*.jsonl"; several names go with commas.', details: { path } });
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
