@@ -16,17 +16,30 @@ export interface TokenizerJson {
 /**
  * A parsed tokenizer.json, with the parts that may be left out as null.
  *
- * @throws QdyloraError BAD_FILE for another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
+ * @throws QdyloraError UNSUPPORTED for a kind of tokenizer that would give other tokens here; BAD_FILE for another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
  */
 export function checkTokenizerJson(json: unknown): TokenizerJson {
   if (!isRecord(json) || !isRecord(json.model)) throw bad('expected an object with a `model`', kindOf(isRecord(json) ? json.model : json));
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string')) throw bad('expected a list of tokens for added_tokens', typeof added);
   assertAdded(added);
+  assertKind(json.model, added);
   const { vocab } = json.model;
   if (isRecord(vocab)) assertVocabulary(vocab);
   if (json.model.type === 'BPE') assertMerges(json.model);
   return { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json, added_tokens: added } as unknown as TokenizerJson;
+}
+
+/** Kinds of models that give the Rust library's tokens; a file of old leaves the word out. */
+const MODELS: readonly unknown[] = ['BPE', 'Unigram', 'WordPiece', undefined];
+
+/** What the library that computes tokens would pass over in silence is refused by name. */
+function assertKind({ type, continuing_subword_prefix: prefix }: Readonly<Record<string, unknown>>, added: readonly Readonly<Record<string, unknown>>[]): void {
+  const refuse = (expected: string, got: string): never => { throw new QdyloraError('UNSUPPORTED', { where: 'tokenizer.json', problem: `${expected}, got ${got}`, nextStep: 'Use a model with another tokenizer.' }); };
+  if (!MODELS.includes(type)) refuse(`expected one of ${MODELS.slice(0, -1).join(', ')} for the type of its model`, JSON.stringify(type)?.slice(0, 200) ?? 'nothing');
+  if (type === 'BPE' && typeof prefix === 'string' && prefix !== '') refuse('expected BPE without continuing_subword_prefix', JSON.stringify(prefix.slice(0, 200)));
+  const whole = added.find((token) => token.single_word === true);
+  if (whole) refuse('expected added tokens that count wherever they stand', `single_word for ${JSON.stringify((whole.content as string).slice(0, 200))}`);
 }
 
 function assertAdded(added: readonly Readonly<Record<string, unknown>>[]): void {

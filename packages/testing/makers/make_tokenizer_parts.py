@@ -1,0 +1,61 @@
+"""Small tokenizers, each with another part, and what tokenizers 0.23.3 makes of texts: python make_tokenizer_parts.py OUT.json.gz (seedless; training is deterministic on this corpus)."""
+import gzip
+import json
+import sys
+
+import tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+CORPUS = ["the quick brown fox jumps over the lazy dog", "It's 1234.5 km² — don't!", "naïve café, Grüße und Äpfel", "foo_bar-baz/qux 12 123", "hello hello world world the the a b c"] * 4
+TEXTS = ["Hello world", "  leading and trailing  ", "It's 1234.5 km² — don't!", "naïve café ½ ﬁ", "日本語 🙂", "tabs\t\tand\nlines\r\n", "foo_bar-baz/qux--x", "a\u0085b\u00a0c\u200bd", "e\u0301 combining", "", "   ", "the <left> x<right> y", "aeiou 12 123", "<s>the</s>"]
+ADDED = [AddedToken("<left>", lstrip=True), AddedToken("<right>", rstrip=True)]
+SPECIAL = ["<unk>", "<s>", "</s>"]
+P, D = pre_tokenizers, decoders
+PRE_TOKENIZERS = {
+    "Whitespace": P.Whitespace(), "WhitespaceSplit": P.WhitespaceSplit(), "BertPreTokenizer": P.BertPreTokenizer(), "Punctuation": P.Punctuation(),
+    "Punctuation, merged with previous": P.Punctuation("merged_with_previous"), "Punctuation, merged with next": P.Punctuation("merged_with_next"), "Punctuation, contiguous": P.Punctuation("contiguous"), "Punctuation, removed": P.Punctuation("removed"),
+    "Split at vowels": P.Split(Regex("[aeiou]"), "isolated"), "Split, merged with previous": P.Split(Regex(" "), "merged_with_previous"), "Split at text, merged with previous": P.Split(" ", "merged_with_previous"),
+    "Split at text, merged with next": P.Split(" ", "merged_with_next"), "Split at two characters, merged with next": P.Split("12", "merged_with_next"), "Split, contiguous": P.Split(Regex("\\d"), "contiguous"), "Split, what does not match": P.Split(Regex("\\w+|[^\\w\\s]+"), "removed", invert=True),
+    "Digits": P.Sequence([P.Digits(individual_digits=True), P.ByteLevel(add_prefix_space=False)]), "Metaspace": P.Metaspace(), "Metaspace, first": P.Metaspace(prepend_scheme="first"), "Metaspace, never": P.Metaspace(prepend_scheme="never"), "Metaspace, whole": P.Metaspace(split=False),
+}
+
+
+def trained(model, trainer, pre_tokenizer, decoder=None, normalizer=None):
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizer
+    if decoder:
+        tokenizer.decoder = decoder
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer.add_tokens(ADDED)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
+    return tokenizer
+
+
+def bpe(pre_tokenizer, decoder=None, **more):
+    return trained(models.BPE(unk_token="<unk>"), trainers.BpeTrainer(vocab_size=120, special_tokens=SPECIAL, show_progress=False), pre_tokenizer, decoder, **more)
+
+
+def decoder_for(name):
+    if name.startswith("Metaspace"):
+        return D.Metaspace(prepend_scheme="never" if "never" in name else "always", split="whole" not in name)
+    return D.ByteLevel() if name == "Digits" else None
+
+
+def main(path):
+    made = {name: bpe(part, decoder_for(name)) for name, part in PRE_TOKENIZERS.items()}
+    made["WordPiece"] = trained(models.WordPiece(unk_token="<unk>"), trainers.WordPieceTrainer(vocab_size=150, special_tokens=SPECIAL, show_progress=False), P.BertPreTokenizer(), D.WordPiece(), normalizers.BertNormalizer())
+    made["Unigram"] = trained(models.Unigram(), trainers.UnigramTrainer(vocab_size=120, special_tokens=SPECIAL, unk_token="<unk>", show_progress=False), P.Metaspace(), D.Metaspace())
+    cases = {}
+    for name, tokenizer in made.items():
+        rows = []
+        for text in TEXTS:
+            ids, whole = tokenizer.encode(text, add_special_tokens=False).ids, tokenizer.encode(text).ids
+            rows.append({"text": text, "ids": ids, "ids_with_special_tokens": whole, "decoded": tokenizer.decode(whole, skip_special_tokens=False), "decoded_without_special_tokens": tokenizer.decode(whole)})
+        cases[name] = {"tokenizer": json.loads(tokenizer.to_str()), "texts": rows}
+    with open(path, "wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0, filename="") as out:
+        out.write(json.dumps({"tokenizers": tokenizers.__version__, "cases": cases}, ensure_ascii=True, indent=1).encode())
+
+
+main(sys.argv[1])
