@@ -7,6 +7,7 @@ import { checkpointWeights } from './weights/checkpoint-weights.ts';
 import { pieceFor } from './weights/read-values.ts';
 import type { Quantization } from './weights/quantization.ts';
 import { randomWeights } from './weights/random-weights.ts';
+import { withOwnHead } from './weights/with-own-head.ts';
 import type { WeightFiles } from './weights/with-saved-weights.ts';
 import { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
 
@@ -24,8 +25,8 @@ export interface BuildOptions {
  *
  * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE, BAD_CONFIG, UNSUPPORTED
  */
-export async function buildModel(checkpoint: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
-  const { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
+export async function buildModel(files: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
+  const checkpoint = withOwnHead(files), { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
   const stored = storedQuantization(config, checkpoint.name);
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });

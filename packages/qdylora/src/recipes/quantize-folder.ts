@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend } from '@qdylora/contract';
-import { locateWeights, type LocatedWeight } from '@qdylora/models';
+import { locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -45,7 +45,8 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   if (!config.model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir models/first-nf4.');
   const model = await localModel(config.model, { tell: onNotice, signal });
-  using checkpoint = await openCheckpoint(model);
+  using opened = await openCheckpoint(model);
+  const checkpoint = withOwnHead(opened);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
   const weights = locateWeights(checkpoint), layers = weights.filter(({ isLinear }) => isLinear).length;
   const shards = cutByBytes(weights, writtenBytes, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { hfConfigOf, openCheckpoint, readHfConfig, type Checkpoint, type CheckpointConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { loadTokenizer, type Tokenizer } from '@qdylora/data';
-import { familyOf } from '@qdylora/models';
+import { familyOf, withOwnHead } from '@qdylora/models';
 
 /** A base model on disk: opened and understood, nothing loaded. */
 export interface Base extends Disposable {
@@ -19,12 +19,12 @@ export interface Base extends Disposable {
  * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG
  */
 export async function openBase(model: string): Promise<Base> {
-  const checkpoint = await openCheckpoint(model);
+  const opened = await openCheckpoint(model);
   try {
-    const { config } = checkpoint, { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
+    const checkpoint = withOwnHead(opened), { config } = checkpoint, { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
     return { checkpoint, name: checkpoint.name, vocabularySize, dispose: checkpoint.dispose, [Symbol.dispose]: checkpoint.dispose };
   } catch (error) {
-    checkpoint.dispose();
+    opened.dispose();
     throw error;
   }
 }

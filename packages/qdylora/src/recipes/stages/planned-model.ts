@@ -1,5 +1,5 @@
 import { openCheckpoint, openSavedWeights, readHfConfig, type CheckpointConfig } from '@qdylora/checkpoint';
-import { configWithSavedWeights, familyOf } from '@qdylora/models';
+import { configWithSavedWeights, familyOf, withOwnHead } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
 import { localConfig, type LocalModelOptions } from './local-model.ts';
@@ -41,5 +41,5 @@ const ofConfig = (config: CheckpointConfig): PlannedModel => ({ config, dtype: c
 
 async function ofWeights(path: string): Promise<PlannedModel> {
   using checkpoint = await openCheckpoint(path);
-  return { config: checkpoint.config, dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2) ? 'bf16' : 'f32', dtypes: NONE };
+  return { config: withOwnHead(checkpoint).config, dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2) ? 'bf16' : 'f32', dtypes: NONE };
 }
