@@ -1,4 +1,4 @@
-import { typedArray, type DataOf, type DType } from './dtype.ts';
+import { typedArray, type DataOf, type DType, type FloatDType } from './dtype.ts';
 import { contiguousStrides, elementCount, sameShape, shapeText, type Shape } from './shape.ts';
 import { assertArgument } from './errors.ts';
 
@@ -10,8 +10,14 @@ export interface ArrayView<D extends DType = DType> {
   readonly data: DataOf[D];
 }
 
+/** Numbers of either float type. */
+export type FloatView = ArrayView<FloatDType>;
+
 /** Element type and shape of an array that does not exist yet. */
 export interface ArraySpec { readonly dtype: DType; readonly shape: Shape }
+
+/** Throws `BAD_ARGUMENT` unless the array has this element type. */
+export const assertDtype = (where: string, name: string, got: ArrayView, expected: DType): void => assertArgument(got.dtype === expected, where, `expected ${expected} for ${name}, got ${got.dtype}`);
 
 /** A view of `data` as a contiguous row-major array. `data` may be longer than the shape needs. */
 export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D]): ArrayView<D> {

@@ -1,6 +1,9 @@
 /** Element types that kernels compute with; file formats know more (see @qdylora/checkpoint). */
 export type DType = 'f32' | 'bf16' | 'i32' | 'u8';
 
+/** The two types of real numbers: of weights as they are stored, and of rows between products. */
+export type FloatDType = 'f32' | 'bf16';
+
 /** Bytes of one element. */
 export const DTYPE_BYTES: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, i32: 4, u8: 1 };
 

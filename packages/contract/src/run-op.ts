@@ -3,6 +3,7 @@ import { compacted, isContiguous, type ArrayView } from './array-view.ts';
 import type { Backend } from './backend.ts';
 import { MissingKernelError, QdyloraError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
+import { runReference } from './run-reference.ts';
 import type { Arrays, Op } from './op.ts';
 import { sameShape, shapeText } from './shape.ts';
 
@@ -43,7 +44,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backen
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
-  const compute = (): void => (kernel ?? op.reference)(contiguousInputs(inputs), outputs as O, attributes);
+  const compute = (): void => { kernel ? kernel(contiguousInputs(inputs), outputs as O, attributes) : runReference(op, contiguousInputs(inputs), outputs as O, attributes); };
   const { aroundCall } = backend, run = aroundCall ? (): void => aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, compute) : compute;
   return { outputs: outputs as O, run };
 }

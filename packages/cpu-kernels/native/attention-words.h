@@ -13,17 +13,30 @@ template <class Word> Size depthWords(const AttentionShape& shape) {
 }
 template <class Word> Size rowWords(const AttentionShape& shape) { return roundUp(depthWords<Word>(shape), WIDTH); }
 
-QD_INLINE F32x loadUpTo(const float* row, Size from, Size end) { return from >= end ? F32x{} : loadFirst(row + from, static_cast<int>(smaller<Size>(WIDTH, end - from))); }
+// Numbers of either type: one pointer is set.
+struct Numbers {
+  const float* f32;
+  const BFloat16* half;
+  QD_INLINE Numbers operator+(Size n) const { return f32 ? Numbers{f32 + n, nullptr} : Numbers{nullptr, half + n}; }
+};
+struct Results { float* f32; BFloat16* half; };
+QD_INLINE void storeFirst(const Results& to, Size at, F32x v, int n) { to.f32 ? storeFirst(to.f32 + at, v, n) : storeFirst(to.half + at, v, n); }
+
+QD_INLINE F32x loadUpTo(Numbers row, Size from, Size end) {
+  const int n = static_cast<int>(smaller<Size>(WIDTH, end - from));
+  return from >= end ? F32x{} : row.f32 ? loadFirst(row.f32 + from, n) : loadFirst(row.half + from, n);
+}
 
 // Words [at, at + WIDTH) of a row of `length` numbers, as bits; 0 past its end.
-template <class Word> QD_INLINE I32x wordsOfRow(const float* row, Size at, Size length) {
+template <class Word> QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
+  if (IS_PAIR<Word> && row.half && 2 * (at + WIDTH) <= length) return loadI32(row.half + 2 * at);  // pairs as they lie
   if constexpr (IS_PAIR<Word>) return pairsToBf16(loadUpTo(row, 2 * at, length), loadUpTo(row, 2 * at + WIDTH, length));
   else return asI32(loadUpTo(row, at, length));
 }
 
 // out[word][column]: the columns' numbers along headDim, lanes = columns, zero past the last.
 template <class Word>
-void packColumns(Word* out, int stride, const float* x, const AttentionShape& shape, const Columns& c) {
+void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, const Columns& c) {
   for (int column = 0; column < c.width; column += WIDTH) {
     for (Size word = 0; word < depthWords<Word>(shape); word += WIDTH) {
       I32x rows[WIDTH];
@@ -43,22 +56,22 @@ template <class Word> int columnWords(const Columns& c) { return AMX_TILES && IS
 
 // out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim words.
 template <class Word>
-void packColumnRows(Word* out, const float* x, const AttentionShape& shape, const Columns& c) {
+void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Columns& c) {
   const Size padded = shape.paddedDim();
   for (int column = 0; column < columnWords<Word>(c) * PER_WORD<Word>; column += PER_WORD<Word>, out += padded) {
     if (AMX_TILES && column >= c.count) { for (Size d = 0; d < padded; d += WIDTH) storeI32(out + d, I32x{}); continue; }
-    const float* first = x + c.offset[column];
-    const float* second = column + 1 < c.count ? x + c.offset[column + 1] : nullptr;
+    const Numbers first = x + c.offset[column], second = x + c.offset[column + 1 < c.count ? column + 1 : column];
+    const bool isLast = column + 1 >= c.count;
     for (Size d = 0; d < padded; d += WIDTH) {
       const F32x low = loadUpTo(first, d, shape.headDim);
-      if constexpr (IS_PAIR<Word>) storeI32(out + d, zipToBf16(low, second ? loadUpTo(second, d, shape.headDim) : F32x{}));
+      if constexpr (IS_PAIR<Word>) storeI32(out + d, zipToBf16(low, isLast ? F32x{} : loadUpTo(second, d, shape.headDim)));
       else store(out + d, low);
     }
   }
 }
 
 // columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block of 2·WIDTH places holds its even columns first.
-inline void writeColumns(float* x, const float* sums, int stride, const AttentionShape& shape, const Columns& c, const float* factor, bool evenOdd) {
+inline void writeColumns(const Results& x, const float* sums, int stride, const AttentionShape& shape, const Columns& c, const float* factor, bool evenOdd) {
   const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
   for (int place = 0; place < width; place += WIDTH) {
     const int first = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + place / WIDTH % 2 : place, step = evenOdd ? 2 : 1;
@@ -72,7 +85,7 @@ inline void writeColumns(float* x, const float* sums, int stride, const Attentio
 #pragma GCC unroll 16
       for (int i = 0; i < WIDTH; i++) {
         const int column = first + step * i;
-        if (column < c.count) storeFirst(x + c.offset[column] + d, asF32(rows[i]) * factor[column], numbers);
+        if (column < c.count) storeFirst(x, c.offset[column] + d, asF32(rows[i]) * factor[column], numbers);
       }
     }
   }
@@ -86,7 +99,7 @@ inline Size packedRowsWords(const AttentionShape& shape) { return shape.kvHeads 
 inline Size packedPairsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim(); }
 
 // Keys [from, to), whole tiles, of a segment of `keys`: a word is a pair of keys, transposed in registers so that those of one number stand side by side.
-inline void packKeyTiles(std::int32_t* out, const float* x, const AttentionShape& shape, Size keys, Size from, Size to) {
+inline void packKeyTiles(std::int32_t* out, Numbers x, const AttentionShape& shape, Size keys, Size from, Size to) {
   const Size padded = shape.paddedDim();
   const auto read = [&](Size key, Size d) { return key < keys ? loadUpTo(x + key * shape.keyStride(), d, shape.headDim) : F32x{}; };
   for (Size key = from; key < to; key += 2 * WIDTH) {
@@ -103,10 +116,10 @@ inline void packKeyTiles(std::int32_t* out, const float* x, const AttentionShape
 }
 
 // Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole groups; either array may be nullptr.
-inline void packKeyRange(const PackedKeys& out, const float* x, const AttentionShape& shape, const Segment& s, Size kvHead, Size from, Size to) {
+inline void packKeyRange(const PackedKeys& out, Numbers x, const AttentionShape& shape, const Segment& s, Size kvHead, Size from, Size to) {
   const Size words = rowWords<std::int32_t>(shape), padded = shape.paddedDim(), first = kvHead * shape.packedKeys() + s.packedAt, keys = static_cast<Size>(s.keys());
   for (Size key = from; key < to; key += 2) {
-    const float* row[2];
+    Numbers row[2];
     Size length[2];
     for (Size i = 0; i < 2; i++) {
       length[i] = key + i < keys ? shape.headDim : 0;
@@ -123,15 +136,25 @@ inline void packKeyRange(const PackedKeys& out, const float* x, const AttentionS
 // One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim, depth = keys.
 template <class Word> struct KeySide { TileLeft<Word> alongHead, alongKeys; };
 template <class Word>
-KeySide<Word> keySide(const float* x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s, Size kvHead, int key) {
+KeySide<Word> keySide(Numbers x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s, Size kvHead, int key) {
   if constexpr (IS_PAIR<Word>) {
     const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0), words = rowWords<Word>(shape), padded = shape.paddedDim();
     if (AMX_TILES) return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, KEY_TILE / 2, 1}};
     return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
   } else {
-    const float* at = x + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
+    const float* at = x.f32 + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
     return {{at, shape.keyStride(), 1}, {at, 1, shape.keyStride()}};
   }
+}
+
+// Attention works on floats where a level has no pairs, or a segment few columns: arrays of bf16 numbers are then widened on the way in and rounded on the way out, each part its share.
+QD_INLINE void widenShare(const BFloat16* from, float* to, Size count, int parts, int part) {
+  const Range share = shareOf(count, parts, part, 64);
+  for (Size i = share.begin; i < share.end; i += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i)); storeFirst(to + i, loadFirst(from + i, n), n); }
+}
+QD_INLINE void roundShare(const float* from, BFloat16* to, Size count, int parts, int part) {
+  const Range share = shareOf(count, parts, part, 64);
+  for (Size i = share.begin; i < share.end; i += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i)); storeFirst(to + i, loadFirst(from + i, n), n); }
 }
 
 // Keys of a tile, with the zero rows that a pair needs.

@@ -43,15 +43,20 @@ template <class T> struct In { const T* data; Size size; int position; };
 template <class T> struct Out { T* data; Size size; int position; };
 template <class T> struct OptionalIn { const T* data; Size size; int position; };
 template <class T> struct OptionalOut { T* data; Size size; int position; };
-// A weight in its stored type: exactly one pointer is set (none where an optional one is left out).
+// Numbers of either float type (a weight as it is stored, rows between products): exactly one pointer is set, none where an optional one is left out.
 struct Dense { const float* f32; const BFloat16* bf16; Size size; int position; };
-struct OptionalDense { const float* f32; const BFloat16* bf16; Size size; int position; };
+struct OptionalDense : Dense {};
+struct OutDense { float* f32; BFloat16* bf16; Size size; int position; };
+struct OptionalOutDense : OutDense {};
+template <class D> QD_INLINE bool isGiven(const D& array) { return array.f32 || array.bf16; }
 
 // First lines of a kernel: arrays must be long enough for the sizes that came with them.
 #define QD_NEED(array, elements) \
   do { if ((array).size < static_cast<::qdylora::Size>(elements)) return ::qdylora::tooShort((array).position, (elements)); } while (0)
 #define QD_NEED_IF_GIVEN(array, elements) \
   do { if ((array).data) QD_NEED(array, elements); } while (0)
+#define QD_NEED_DENSE_IF_GIVEN(array, elements) \
+  do { if (::qdylora::isGiven(array)) QD_NEED(array, elements); } while (0)
 
 // A kernel with its signature erased: what the door needs to check the arguments and to call it.
 struct KernelEntry {
@@ -90,12 +95,18 @@ template <class T> struct Parameter<OptionalOut<T>> : OneArgument<elementKind<T>
 };
 template <class D, std::uint16_t K> struct DenseParameter : OneArgument<K> {
   static QD_INLINE D from(Threads&, const Argument* a, int at) {
-    return {a[at].type == ElementType::f32 ? static_cast<const float*>(a[at].data) : nullptr,
-            a[at].type == ElementType::bf16 ? static_cast<const BFloat16*>(a[at].data) : nullptr, a[at].length, at};
+    D dense{};
+    if (a[at].type == ElementType::f32) dense.f32 = static_cast<float*>(a[at].data);
+    if (a[at].type == ElementType::bf16) dense.bf16 = static_cast<BFloat16*>(a[at].data);
+    dense.size = a[at].length;
+    dense.position = at;
+    return dense;
   }
 };
 template <> struct Parameter<Dense> : DenseParameter<Dense, KIND_F32 | KIND_BF16> {};
 template <> struct Parameter<OptionalDense> : DenseParameter<OptionalDense, KIND_F32 | KIND_BF16 | KIND_OPTIONAL> {};
+template <> struct Parameter<OutDense> : DenseParameter<OutDense, KIND_F32 | KIND_BF16> {};
+template <> struct Parameter<OptionalOutDense> : DenseParameter<OptionalOutDense, KIND_F32 | KIND_BF16 | KIND_OPTIONAL> {};
 template <class T, std::uint16_t K> struct NumberParameter : OneArgument<K> {
   static QD_INLINE T from(Threads&, const Argument* a, int at) { return static_cast<T>(a[at].number); }
 };

@@ -127,6 +127,32 @@ QD_INLINE float roundToBf16(float x) {
 // Stores the upper halves of numbers that are rounded already.
 QD_INLINE void storeRounded(BFloat16* p, F32x v) { *reinterpret_cast<U16xUnaligned*>(p) = __builtin_convertvector((U32x)v >> 16, U16x); }
 
+// As of floats: the first n lanes, widened and rounded on the way.
+QD_INLINE F32x loadFirst(const BFloat16* p, int n) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  return (F32x)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(firstLanes(static_cast<std::size_t>(n)), p)), 16);
+#else
+  if (n >= WIDTH) return loadBf16(p);
+  F32x v{};
+  for (int i = 0; i < n; i++) v[i] = fromBf16(p[i]);
+  return v;
+#endif
+}
+QD_INLINE void storeFirst(BFloat16* p, F32x v, int n) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+#if defined(__AVX512BF16__)
+  const __m256i halves = (__m256i)_mm512_cvtneps_pbh((__m512)v);
+#else
+  const __m256i halves = _mm512_cvtepi32_epi16((__m512i)((U32x)roundToBf16(v) >> 16));
+#endif
+  _mm256_mask_storeu_epi16(p, firstLanes(static_cast<std::size_t>(n)), halves);
+#else
+  const F32x rounded = roundToBf16(v);
+  if (n >= WIDTH) return storeRounded(p, rounded);
+  for (int i = 0; i < n; i++) p[i] = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, rounded[i]) >> 16);
+#endif
+}
+
 // Two bf16 numbers in a word: the first in the low half. Sums of products of such pairs are one instruction where the level has it (BF16_PAIRS);
 // a width of 16 without AVX-512 emulates it, so that the code around it is tested on every machine. The instruction flushes subnormal numbers.
 #if defined(__AVX512BF16__) && QD_WIDTH == 16

@@ -1,4 +1,4 @@
-import { elementsOf, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { elementsOf, rowsOf, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { matmulNf4 } from '@qdylora/quant';
 import { linear } from '@qdylora/tensor';
@@ -10,7 +10,7 @@ import { packedWeight } from './packed-weight.ts';
 const levels = await everyLevel([2], { batchInvariant: true }), ROWS = 83, TOKENS = 20;
 
 /** y: [tokens, 83] of the same first rows of x, each product in its own way. */
-const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): ArrayView<'f32'> }> = {
+const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): FloatView }> = {
   'a 4-bit weight': { cols: 1088, run: (backend, x, computeDtype) => runOp(backend, matmulNf4, { x, bias: normalView(1, 'bias', [ROWS]), ...packedWeight(1, ROWS, 1088, 64, true) }, { rows: ROWS, cols: 1088, blockSize: 64, nestedOffset: 0.03, computeDtype }).y },
   'a 4-bit weight whose blocks straddle rows': { cols: 104, run: (backend, x, computeDtype) => runOp(backend, matmulNf4, { x, ...packedWeight(1, ROWS, 104, 64, false) }, { rows: ROWS, cols: 104, blockSize: 64, nestedOffset: 0, computeDtype }).y },
   'a float32 weight': { cols: 1031, run: (backend, x, computeDtype) => runOp(backend, linear, { x, weight: normalView(1, 'w', [ROWS, 1031]), bias: undefined }, { computeDtype }).y },

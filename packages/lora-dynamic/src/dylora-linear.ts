@@ -1,12 +1,10 @@
-import { rowsOf, type ArrayView } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type ActiveRank, type DifferentiableOp, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
+import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
 import { adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, layerOperands, numbered, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
-
-type F32Tensor = Tensor<ArrayView<'f32'>>;
 
 /** A frozen linear layer with a nested adapter around it. The rank of a pass stands in the forward context; the layer itself has none. */
 export class DyLoraLinear implements LinearLike {
@@ -34,15 +32,15 @@ export class DyLoraLinear implements LinearLike {
 
   scaleAt(rank: number): number { return scaleAt(this.config.scaling, this.config.alpha, rank, this.config.ranks.maxRank); }
 
-  forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
-    if (!ctx.active) return this.base.forward(ctx, x);
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
+    if (!ctx.active) return this.base.forward(ctx, x, outDtype);
     const { rank, trainFrom } = ctx.active, { operands, attributes } = frozen(this.base);
     const inputs = { x, xAdapter: this.droppedOut(ctx, x), ...operands, ...this.prefixes(rank, trainFrom) };
-    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active) }).y;
+    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active), outDtype }).y;
   }
 
   /** In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its own. */
-  forwardTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] | undefined {
+  forwardTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] | undefined {
     const { active } = ctx, adapted = layers.map((layer) => (layer instanceof DyLoraLinear ? layer : null)), bases = layers.map((layer, i) => adapted[i]?.base ?? layer);
     if (layers.length > GROUP_LAYERS || !bases.every((base): base is Linear => base instanceof Linear && base.parameters().every(({ needsGradient }) => !needsGradient))) return undefined;
     if (active && ctx.dropout && adapted.some((layer) => layer && layer.config.dropout > 0)) return undefined;
@@ -51,8 +49,8 @@ export class DyLoraLinear implements LinearLike {
       return { operands: { ...operands, ...(own && own.prefixes(active.rank, active.trainFrom)) }, layer: { ...attributes, scale: own ? own.scaleAt(active.rank) : 1 } };
     });
     const inputs = Object.assign({ x }, ...members.map(({ operands }, i) => numbered(operands, i))) as Record<string, Tensor>;
-    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active) });
-    return layers.map((_, i) => results[`y${i}`] as F32Tensor);
+    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active), outDtype });
+    return layers.map((_, i) => results[`y${i}`] as FloatTensor);
   }
 
   /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
@@ -62,7 +60,7 @@ export class DyLoraLinear implements LinearLike {
 
   private prefixes(rank: number, trainFrom: number): { a: Parameter; b: Parameter } { return { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) }; }
 
-  private droppedOut(ctx: ForwardContext, x: F32Tensor): F32Tensor | undefined {
+  private droppedOut(ctx: ForwardContext, x: FloatTensor): FloatTensor | undefined {
     const { dropout } = this.config;
     if (!ctx.dropout || dropout === 0) return undefined;
     const { rng, step } = ctx.dropout;
@@ -93,7 +91,7 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
   usesOutputs: ['u'],
   withoutResult: (attributes) => ({ ...attributes, wantsY: false }),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
-    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { ...operands, dy: gradients.y, u: outputs.u }, own = { ...attributes, trainFrom, accumulate: dx !== undefined };
+    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { ...operands, dy: gradients.y, u: outputs.u }, own = { ...attributes, trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype };
     const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !operands.xAdapter ? take('x') : undefined;
     if (over) {
       // The adapter's gradients first: then nobody needs x, and its gradient takes the place.

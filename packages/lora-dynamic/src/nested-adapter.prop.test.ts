@@ -1,6 +1,6 @@
 import { createHostBackend, elementsOf, f32View, rowsOf, type ArrayView, type Backend, type PackedWeight } from '@qdylora/contract';
 import { dequantizeNf4, moveToMemory, packedWeight, quantizeNf4, type quantizedInputs } from '@qdylora/quant';
-import { apply, backward, constant, differentiableAdd, differentiableLinear, inferenceContext, leaf, Linear, mapLinears, Parameter, Tape, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { apply, backward, constant, differentiableAdd, differentiableLinear, inferenceContext, leaf, Linear, mapLinears, Parameter, Tape, type ForwardContext, type LinearLike, type FloatTensor } from '@qdylora/tensor';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -34,7 +34,7 @@ function passAt(adapted: Adapted<Toy>, rank: number | null, x: ArrayView<'f32'>,
   for (const p of adapted.parameters()) { p.makeTrainable(backend.memory); p.gradient!.data.fill(0); }
   const { start, y } = run(view.model, { ...inferenceContext(backend), tape, active: view.active }, x);
   const [dx] = backward(tape, y, { seed: dy, wanted: [start] });
-  return { y: elementsOf(y.view).slice(), dx: elementsOf(dx!).slice(), gradients: adapted.parameters().map((p) => ({ name: p.name, rows: p.view.shape[0]!, width: p.view.shape[1]!, data: elementsOf(p.gradient!).slice() })) };
+  return { y: elementsOf(y.view).slice(), dx: elementsOf(dx as ArrayView<'f32'>).slice(), gradients: adapted.parameters().map((p) => ({ name: p.name, rows: p.view.shape[0]!, width: p.view.shape[1]!, data: elementsOf(p.gradient!).slice() })) };
 }
 
 const arbitrary = fc.record({ seed: fc.nat(), rank: fc.integer({ min: 1, max: 8 }), tokens: fc.integer({ min: 1, max: 4 }), scaling: fc.constantFrom(...RANK_SCALINGS) });
@@ -49,7 +49,7 @@ describe('a nested adapter at rank b', () => {
       const adapted = adaptedToy(seed, { scaling }), next = seededNumbers(seed + 1), x = randomF32([tokens, 6], next), dy = randomF32([tokens, 4], next);
       const own = passAt(adapted, rank, x, dy), slice = sliceRank(adapted.state(), rank), backend = createHostBackend(), tape = new Tape(backend);
       const start = leaf(x);
-      let h: Tensor<ArrayView<'f32'>> = start;
+      let h: FloatTensor = start;
       const leaves = slice.layers.map((layer, i) => {
         const base = adapted.layers[i]!.base, weight = 'view' in base.weight ? elementsOf(base.weight.view as ArrayView<'f32'>) : dequantizedOf(adapted, i);
         const a = new Parameter('a', f32View([rank, layer.inFeatures], layer.a)), b = new Parameter('b', f32View([layer.outFeatures, rank], layer.b.map((v) => v * slice.scale)));
@@ -62,8 +62,8 @@ describe('a nested adapter at rank b', () => {
       });
       const [dx] = backward(tape, h, { seed: dy, wanted: [start] });
       const size = 1 + Math.max(...Array.from(own.dx, Math.abs), ...Array.from(own.y, Math.abs), ...own.gradients.flatMap((g) => Array.from(g.data, Math.abs)));
-      close(own.y, elementsOf(h.view), BOUND * size);
-      close(own.dx, elementsOf(dx!), BOUND * size);
+      close(own.y as Float32Array, elementsOf(h.view as ArrayView<'f32'>), BOUND * size);
+      close(own.dx, elementsOf(dx as ArrayView<'f32'>), BOUND * size);
       leaves.forEach(({ a, b }, i) => {
         const [ga, gb] = own.gradients.slice(2 * i, 2 * i + 2) as [typeof own.gradients[0], typeof own.gradients[0]];
         close(ga!.data.subarray(0, rank * ga!.width), elementsOf(a.gradient!), BOUND * size);
@@ -106,7 +106,7 @@ const dequantizedOf = (adapted: Adapted<Toy>, i: number): Float32Array => {
 };
 
 
-const addOf = (backend: Backend, tape: Tape, a: Tensor<ArrayView<'f32'>>, b: Tensor<ArrayView<'f32'>>) => apply({ backend, tape }, differentiableAdd, { a, b }, {}).y;
+const addOf = (backend: Backend, tape: Tape, a: FloatTensor, b: FloatTensor) => apply({ backend, tape }, differentiableAdd, { a, b }, {}).y;
 
 describe('cutting and merging', () => {
   test('mergeAtRank gives, bit for bit, the merge of what sliceRank gives', () => {

@@ -40,11 +40,11 @@ export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, 
   const { logitSoftCap: softCap } = config, weight = modules.head.weight as never;
   const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => {
     assertPositions(name, config.positionLimit, inputs.positions);
-    return decoderHidden(family, config, modules, { ctx, batch: batchArrays(backend, inputs), cache });
+    return decoderHidden(family, config, modules, { ctx, batch: batchArrays(backend, inputs), cache }) as Tensor<F32>; // the last norm makes float32
   };
   const project = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
     const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype: ctx.computeDtype });
-    return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : y;
+    return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : y as Tensor<F32>;
   };
   return {
     name, modelType: family.modelType, config, backend, modules, peftTargets: family.peftTargets, storesInOut: family.storesInOut ?? false,

@@ -60,7 +60,7 @@ interface OnePass extends PassOptions { readonly lossScale: number }
 
 function runPass({ view: { model, active }, batch }: Pass, backend: Backend, into: ArrayView<'f32'>, { lossScale, computeDtype = 'f32', recompute = false, dropout = null }: OnePass): void {
   backend.memory.scoped(() => {
-    const tape = new Tape(backend), { loss } = model.loss({ backend, tape, computeDtype, active, dropout, recompute }, batch, { lossScale });
+    const tape = new Tape(backend), { loss } = model.loss({ backend, tape, computeDtype, activationDtype: computeDtype, active, dropout, recompute }, batch, { lossScale });
     runOp(backend, copy, { x: loss.view }, {}, { y: into });
     backward(tape, loss);
   });

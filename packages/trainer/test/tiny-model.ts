@@ -3,11 +3,10 @@ import { collate, createBatches, type Example } from '@qdylora/data';
 import { attachDyLora, type AdaptableModel, type AdapterConfig, type Adapted } from '@qdylora/lora-dynamic';
 import {
   apply, constant, differentiableAdd, differentiableLinearCrossEntropy, EmbeddingTable, Linear, mapLinears, Parameter, parametersOf, recompute, RmsNormLayer,
-  type ForwardContext, type LinearLike, type Tensor,
+  type FloatTensor, type ForwardContext, type LinearLike,
 } from '@qdylora/tensor';
 import type { LossBatch, LossModel } from '../src/index.ts';
 
-type F32Tensor = Tensor<ArrayView<'f32'>>;
 
 export const VOCABULARY = 11, HIDDEN = 6;
 
@@ -40,9 +39,9 @@ function modelOver(backend: Backend, modules: Modules): TinyModel {
     parameters: () => parametersOf(modules),
     loss(ctx, batch, { lossScale }) {
       const ids = i32(backend, batch.ids), targets = i32(backend, batch.targets);
-      let x = modules.embedding.forward(ctx, ids);
+      let x: FloatTensor = modules.embedding.forward(ctx, ids);
       for (const { norm, linear } of modules.blocks) {
-        const body = (inner: ForwardContext, input: F32Tensor): F32Tensor => apply(inner, differentiableAdd, { a: input, b: linear.forward(inner, norm.forward(inner, input)) }, {}).y;
+        const body = (inner: ForwardContext, input: FloatTensor): FloatTensor => apply(inner, differentiableAdd, { a: input, b: linear.forward(inner, norm.forward(inner, input)) }, {}).y;
         x = ctx.recompute ? recompute(ctx, x, body) : body(ctx, x);
       }
       const inputs = { x, weight: modules.head.weight as never, targets: constant(targets), tokenWeights: undefined };

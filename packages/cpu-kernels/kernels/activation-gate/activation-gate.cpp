@@ -1,6 +1,6 @@
 // y = f(gate) · up, and its gradient dUp = dy · f(gate), dGate = dy · up · f′(gate); f is SiLU, GELU (exact or by tanh) or ReLU. One pass each.
 // Each thread owns one contiguous share of the elements, each lane one element.
-// 12 bytes per element forward, 20 backward; 20 to 35 operations for an exponential and a division, so one core is near its memory bandwidth, several are bound by it.
+// 12 bytes per element forward, 20 backward, half of it where all arrays are bf16; 20 to 35 operations for an exponential and a division, so one core is near its memory bandwidth, several are bound by it.
 // Assumes nothing about alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives exactly 0.
 // Not done: saving f(gate) for the backward pass: it would be 4 more bytes per element to write, keep and read.
 #include "../../native/activations.h"
@@ -9,29 +9,43 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status activationGate(Threads& threads, In<float> gate, In<float> up, Out<float> y, Size count, Size kind) {
-  QD_NEED(gate, count);
-  QD_NEED(up, count);
-  QD_NEED(y, count);
+constexpr Status unlike() { return unsupported("expected arrays of one type"); }
+
+template <class T>
+Status gateOf(Threads& threads, const T* gate, const T* up, T* y, Size count, Size kind) {
+  if (!gate || !up || !y) return unlike();
   return withActivation(kind, [&](auto f) {
-    elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, valueAt<decltype(f)::kind>(loadFirst(gate.data + i, n)) * loadFirst(up.data + i, n), n); });
+    elementwise(threads, count, [&](Size i, int n) { storeFirst(y + i, valueAt<decltype(f)::kind>(loadFirst(gate + i, n)) * loadFirst(up + i, n), n); });
   });
 }
 
-Status activationGateBackward(Threads& threads, In<float> gate, In<float> up, In<float> dy, Out<float> dGate, Out<float> dUp, Size count, Size kind) {
+Status activationGate(Threads& threads, Dense gate, Dense up, OutDense y, Size count, Size kind) {
+  QD_NEED(gate, count);
+  QD_NEED(up, count);
+  QD_NEED(y, count);
+  return gate.f32 ? gateOf(threads, gate.f32, up.f32, y.f32, count, kind) : gateOf(threads, gate.bf16, up.bf16, y.bf16, count, kind);
+}
+
+template <class T>
+Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T* dGate, T* dUp, Size count, Size kind) {
+  if (!gate || !up || !dy || !dGate || !dUp) return unlike();
+  return withActivation(kind, [&](auto f) {
+    elementwise(threads, count, [&](Size i, int n) {
+      const F32x d = loadFirst(dy + i, n);
+      const Curve curve = curveAt<decltype(f)::kind>(loadFirst(gate + i, n));
+      storeFirst(dGate + i, d * loadFirst(up + i, n) * curve.slope, n);
+      storeFirst(dUp + i, d * curve.value, n);
+    });
+  });
+}
+
+Status activationGateBackward(Threads& threads, Dense gate, Dense up, Dense dy, OutDense dGate, OutDense dUp, Size count, Size kind) {
   QD_NEED(gate, count);
   QD_NEED(up, count);
   QD_NEED(dy, count);
   QD_NEED(dGate, count);
   QD_NEED(dUp, count);
-  return withActivation(kind, [&](auto f) {
-    elementwise(threads, count, [&](Size i, int n) {
-      const F32x d = loadFirst(dy.data + i, n);
-      const Curve curve = curveAt<decltype(f)::kind>(loadFirst(gate.data + i, n));
-      storeFirst(dGate.data + i, d * loadFirst(up.data + i, n) * curve.slope, n);
-      storeFirst(dUp.data + i, d * curve.value, n);
-    });
-  });
+  return gate.f32 ? gradientsOf(threads, gate.f32, up.f32, dy.f32, dGate.f32, dUp.f32, count, kind) : gradientsOf(threads, gate.bf16, up.bf16, dy.bf16, dGate.bf16, dUp.bf16, count, kind);
 }
 
 }  // namespace

@@ -13,11 +13,11 @@ struct Base { OptionalDense dense; Nf4Arrays nf4; Size rows, blockSize; bool til
 template <> struct Parameter<Base> : Fields<Base, OptionalDense, Nf4Arrays, Size, Size, bool, float> {};
 
 // One layer of a group; `a` and `b` are left out where it has no adapter, `y` where nobody reads it.
-struct Layer { Base base; OptionalIn<float> bias, a, b; OptionalOut<float> y, u; float scale; };
-template <> struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
+struct Layer { Base base; OptionalIn<float> bias, a, b; OptionalOutDense y; OptionalOut<float> u; float scale; };
+template <> struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOutDense, OptionalOut<float>, float> {};
 
-struct BackwardLayer { Base base; OptionalIn<float> dy, u, a, b; OptionalOut<float> da, db; float scale; };
-template <> struct Parameter<BackwardLayer> : Fields<BackwardLayer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
+struct BackwardLayer { Base base; OptionalDense dy; OptionalIn<float> u, a, b; OptionalOut<float> da, db; float scale; };
+template <> struct Parameter<BackwardLayer> : Fields<BackwardLayer, Base, OptionalDense, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>, OptionalOut<float>, OptionalOut<float>, float> {};
 
 // Rows at ranks of their own: rows up to `at[3·i]` (from the end of part i − 1) are at rank at[3·i + 1], and give gradients from row at[3·i + 2] of A and B on.
 // factors[2·i]: what their scale is multiplied by; factors[2·i + 1]: what the gradients that they give to A and B are.
@@ -80,13 +80,13 @@ Status checkParts(const RankParts& parts, Size tokens, Size r) {
 }
 
 Status checkBase(const Base& base, Size cols) {
-  if (!base.dense.f32 && !base.dense.bf16) return checkNf4(base.nf4, base.rows, cols, base.blockSize, base.tiled);
+  if (!isGiven(base.dense)) return checkNf4(base.nf4, base.rows, cols, base.blockSize, base.tiled);
   QD_NEED(base.dense, base.rows * cols);
   return ok();
 }
 
 Columns baseColumns(const Base& base, Size cols, bool bf16, bool transposed) {
-  const bool dense = base.dense.f32 || base.dense.bf16;
+  const bool dense = isGiven(base.dense);
   if (dense && transposed) return rowsAsColumns(base.dense.f32, base.dense.bf16, cols, bf16);
   if (dense) return columnsOf(base.dense.f32, base.dense.bf16, cols, bf16);
   const Nf4Weight w = nf4Weight(base.nf4, base.rows, cols, base.blockSize, base.tiled, base.nestedOffset);
@@ -104,14 +104,14 @@ Size forwardFloats(Size tokens, Size cols, Size r, Size layers, int threads) { r
 double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, Size layers) { return static_cast<double>(forwardFloats(tokens, cols, r, layers, threads.count())); }
 
 // `r`: the rank of the layers that have an adapter; the first `count` layers are meant.
-Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, Layer first, Layer second, Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
+Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, Layer first, Layer second, Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
   const Layer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   QD_NEED(x, tokens * cols);
-  QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
+  QD_NEED_DENSE_IF_GIVEN(xAdapter, tokens * cols);
   QD_NEED(scratch, forwardFloats(tokens, cols, r, count, threads.count()));
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
-  const Rows plain = rowMajor(x.data, cols, tokens, bf16), adapterInput = xAdapter.data ? rowMajor(xAdapter.data, cols, tokens, bf16) : plain;
+  const Rows plain = rowMajor(x, cols, tokens, bf16), adapterInput = isGiven(xAdapter) ? rowMajor(xAdapter, cols, tokens, bf16) : plain;
   Stage stages[2]{};
   Stage &inner = stages[0], &outer = stages[1];  // u, then y
   Size words = 0;
@@ -120,16 +120,16 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
     const Size rows = layer.base.rows;
     if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
     QD_NEED_IF_GIVEN(layer.bias, rows);
-    QD_NEED_IF_GIVEN(layer.y, tokens * rows);
+    QD_NEED_DENSE_IF_GIVEN(layer.y, tokens * rows);
     const Term w{plain, baseColumns(layer.base, cols, bf16, true), cols};
     if (i == 0) words = wordsOf(cols, w.pairs());
-    Job* const y = layer.y.data ? &outer.make({tokens, rows, {layer.y.data, rows, false, layer.bias.data}}) : nullptr;
+    Job* const y = isGiven(layer.y) ? &outer.make({tokens, rows, toDense(layer.y, rows, false, layer.bias.data)}) : nullptr;
     if (y) y->add({w, 0});
     if (!layer.a.data) continue;
     QD_NEED(layer.a, r * cols);
     QD_NEED(layer.b, r * rows);
     QD_NEED(layer.u, tokens * r);
-    inner.make({tokens, r, {layer.u.data, r, false, nullptr}}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
+    inner.make({tokens, r, toFloats(layer.u.data, r)}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
     const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale), columnsOf(layer.b.data, nullptr, rows, bf16), r}, words};
     if (rankParts.count()) outer.change({layer.u.data, limitToRank, &rankParts});
     if (!y) continue;
@@ -140,7 +140,7 @@ Status adaptedLinearForward(Threads& threads, In<float> x, OptionalIn<float> xAd
   const bool isAdapted = inner.jobCount > 0;
   if (isAdapted) inner.pack(inner.jobs[0].terms[0]);
   const bool makesY = outer.jobCount > 0;
-  if (makesY && (!isAdapted || xAdapter.data)) outer.pack(outer.jobs[0].terms[0]);
+  if (makesY && (!isAdapted || isGiven(xAdapter))) outer.pack(outer.jobs[0].terms[0]);
   const int parts = partsForProduct(threads, tokens, makesY ? rowsOf(layers, count) : count * r, cols);
   threads.run(parts, [&](int part) { multiplyStages(threads, parts, part, isAdapted ? stages : &outer, isAdapted ? 2 : 1, tokens, words, scratch.data); });
   return ok();
@@ -154,28 +154,29 @@ Size backwardFloats(Size tokens, Size rows, Size r, Size layers, bool cuts, int 
 
 double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, Size layers, bool cuts) { return static_cast<double>(backwardFloats(tokens, rows, r, layers, cuts, threads.count())); }
 
-Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, RankParts rankParts, OptionalOut<float> dx,
-                             OptionalOut<float> dxAdapter, Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
+Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, BackwardLayer first, BackwardLayer second, BackwardLayer third, RankParts rankParts, OptionalOutDense dx,
+                             OptionalOutDense dxAdapter, Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
   const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
   const Size rows = rowsOf(layers, count), trained = r - trainFrom;
   QD_NEED(x, tokens * cols);
-  QD_NEED_IF_GIVEN(xAdapter, tokens * cols);
-  QD_NEED_IF_GIVEN(dx, tokens * cols);
-  QD_NEED_IF_GIVEN(dxAdapter, tokens * cols);
+  QD_NEED_DENSE_IF_GIVEN(xAdapter, tokens * cols);
+  QD_NEED_DENSE_IF_GIVEN(dx, tokens * cols);
+  QD_NEED_DENSE_IF_GIVEN(dxAdapter, tokens * cols);
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const bool cuts = cutsGradients(rankParts, trainFrom);
   QD_NEED(scratch, backwardFloats(tokens, rows, r, count, cuts, threads.count()));
   float *g = scratch.data, *work = scratch.data + (cuts ? 2 : 1) * gradientFloats(tokens, r, count);  // g: [tokens, r] per layer, without the scale
-  const Columns input = columnsOf(xAdapter.data ? xAdapter.data : x.data, nullptr, cols, bf16);
+  const Dense& adapterInput = isGiven(xAdapter) ? xAdapter : x;
+  const Columns input = columnsOf(adapterInput.f32, adapterInput.bf16, cols, bf16);
   Stage inner{}, outer{}, gradients{};
   Size words = 0, gradientWords = 0;
-  Job toInput{{tokens, cols, {dx.data, cols, accumulate, nullptr}}, 0, {}}, toAdapterInput{{tokens, cols, {dxAdapter.data, cols, false, nullptr}}, 0, {}};
+  Job toInput{{tokens, cols, toDense(dx, cols, accumulate)}, 0, {}}, toAdapterInput{{tokens, cols, toDense(dxAdapter, cols)}, 0, {}};
   const auto addGradient = [&](const OptionalOut<float>& to, Size width, const Placed& t) {
     if (!to.data) return;
     gradients.pack(t);
-    gradients.make({trained, width, {to.data, width, true, nullptr}}).add(t);
+    gradients.make({trained, width, toFloats(to.data, width, true)}).add(t);
     gradientWords += wordsOf(tokens, t.term.pairs());
   };
   for (Size i = 0; i < count; i++, g += tokens * r) {
@@ -183,7 +184,7 @@ Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xA
     const Size height = layer.base.rows;
     if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
     QD_NEED(layer.dy, tokens * height);
-    const Rows dy = rowMajor(layer.dy.data, height, tokens, bf16);
+    const Rows dy = rowMajor(layer.dy, height, tokens, bf16);
     const Placed w{{dy, baseColumns(layer.base, cols, bf16, false), height}, words};
     inner.pack(w);
     toInput.add(w);
@@ -194,19 +195,19 @@ Status adaptedLinearBackward(Threads& threads, In<float> x, OptionalIn<float> xA
     QD_NEED(layer.u, tokens * r);
     QD_NEED_IF_GIVEN(layer.da, trained * cols);
     QD_NEED_IF_GIVEN(layer.db, trained * height);
-    const bool makesG = dx.data || dxAdapter.data || layer.da.data;
-    if (makesG) inner.make({tokens, r, {g, r, false, nullptr}}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
+    const bool makesDx = isGiven(dx) || isGiven(dxAdapter), makesG = makesDx || layer.da.data;
+    if (makesG) inner.make({tokens, r, toFloats(g, r)}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
     const Placed add{{rowMajor(g, r, tokens, bf16, layer.scale), columnsOf(layer.a.data, nullptr, cols, bf16), r}, words};
     if (makesG && rankParts.count()) outer.change({g, limitToRank, &rankParts});
-    (xAdapter.data ? toAdapterInput : toInput).add(add);  // g·A belongs to dx where x itself went into the adapter
-    if (dx.data || dxAdapter.data) outer.pack(add);
+    (isGiven(xAdapter) ? toAdapterInput : toInput).add(add);  // g·A belongs to dx where x itself went into the adapter
+    if (makesDx) outer.pack(add);
     words += wordsOf(r, add.term.pairs());
     addGradient(layer.da, cols, {{columnMajor(g + trainFrom, r, trained, bf16, layer.scale), input, tokens}, gradientWords});
     const float* u = cuts ? scratch.data + gradientFloats(tokens, r, count) + i * tokens * r : layer.u.data;
-    addGradient(layer.db, height, {{columnMajor(u + trainFrom, r, trained, bf16, layer.scale), columnsOf(layer.dy.data, nullptr, height, bf16), tokens}, gradientWords});
+    addGradient(layer.db, height, {{columnMajor(u + trainFrom, r, trained, bf16, layer.scale), columnsOf(layer.dy.f32, layer.dy.bf16, height, bf16), tokens}, gradientWords});
   }
-  if (dx.data) outer.jobs[outer.jobCount++] = toInput;
-  if (dxAdapter.data) outer.jobs[outer.jobCount++] = toAdapterInput;
+  if (isGiven(dx)) outer.jobs[outer.jobCount++] = toInput;
+  if (isGiven(dxAdapter)) outer.jobs[outer.jobCount++] = toAdapterInput;
   const Stage stages[] = {inner, outer};
   const int parts = partsForProduct(threads, tokens, cols, rows);
   threads.run(parts, [&](int part) {

@@ -1,6 +1,6 @@
 // add: y = a + b.  add-into: sum += x.
 // Each thread owns one contiguous share of the elements, each lane one element.
-// add moves 12 bytes per element, add-into 12 as well, for one addition: bound by memory bandwidth.
+// add moves 12 bytes per element, add-into 12 as well (6 of bf16), for one addition: bound by memory bandwidth.
 // Assumes nothing about alignment; lengths are checked below.
 // Not done: non-temporal stores, because the next op reads the sum at once.
 #include "../../native/elementwise.h"
@@ -16,11 +16,17 @@ Status add(Threads& threads, In<float> a, In<float> b, Out<float> y, Size count)
   return ok();
 }
 
-Status addInto(Threads& threads, In<float> x, Out<float> sum, Size count) {
+template <class T>
+Status addAs(Threads& threads, const T* x, T* sum, Size count) {
+  if (!x || !sum) return unsupported("expected x and sum of one type");
+  elementwise(threads, count, [&](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
+  return ok();
+}
+
+Status addInto(Threads& threads, Dense x, OutDense sum, Size count) {
   QD_NEED(x, count);
   QD_NEED(sum, count);
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(sum.data + i, loadFirst(sum.data + i, n) + loadFirst(x.data + i, n), n); });
-  return ok();
+  return x.f32 ? addAs(threads, x.f32, sum.f32, count) : addAs(threads, x.bf16, sum.bf16, count);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ constexpr int COLUMNS = 64;
 // Chunks of one segment over all kv heads, and tiles in a chunk, at least: enough to share among many threads, few enough that adding them up costs little.
 constexpr int CHUNKS = 32, TILES_PER_CHUNK = 4;
 
-struct BackwardArrays { const float *q, *k, *v, *y, *logSumExp, *dy; float *dq, *dk, *dv; ScoreRule rule; PackedKeys packedK, packedV; };
+struct BackwardArrays { Numbers q, k, v, y; const float* logSumExp; Numbers dy; Results dq; float *dk, *dv; ScoreRule rule; PackedKeys packedK, packedV; };
 
 // Scratch of one part, in words: columns along lanes [depthWords][COLUMNS], rows of columns [COLUMNS][paddedDim], scores [KEY_TILE][COLUMNS].
 // p and e: rows of keys for dv and dk; `eKeys`: for dq, pairs of keys along lanes of columns (floats: the same as e).
@@ -127,7 +127,7 @@ void addTile(const AttentionShape& shape, const Item& item, const Columns& c, co
   for (int d = 0; !add && d < dim; d++) for (int j = 0; j < width; j += WIDTH) store(b.dq + d * COLUMNS + j, F32x{});
 }
 
-void clear(float* at, Size floats) { for (Size i = 0; i < floats; i++) at[i] = 0; }
+template <class T> void clear(T* at, Size count) { for (Size i = 0; i < count; i++) at[i] = 0; }
 
 template <class Word>
 void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays& a, float* scratch, float* sums) {
@@ -210,8 +210,9 @@ void joinChunks(const AttentionShape& shape, const BackwardArrays& a, float* par
 void clearOutside(const AttentionShape& shape, const BackwardArrays& a) {
   const Size last = shape.segments - 1, q0 = static_cast<Size>(shape.querySegments[0]), q1 = static_cast<Size>(shape.querySegments[last]);
   const Size k0 = static_cast<Size>(shape.keySegments[0]), k1 = static_cast<Size>(shape.keySegments[last]);
-  clear(a.dq, q0 * shape.queryStride());
-  clear(a.dq + q1 * shape.queryStride(), (shape.queries - q1) * shape.queryStride());
+  const Size before = q0 * shape.queryStride(), from = q1 * shape.queryStride(), rest = (shape.queries - q1) * shape.queryStride();
+  if (a.dq.f32) { clear(a.dq.f32, before); clear(a.dq.f32 + from, rest); }
+  else { clear(a.dq.half, before); clear(a.dq.half + from, rest); }
   float* const ofKeys[] = {a.dk, a.dv};
   for (float* d : ofKeys) {
     clear(d, k0 * shape.keyStride());
@@ -237,20 +238,30 @@ void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int
   }
 }
 
-// Floats of scratch that causalAttentionBackward needs.
-Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window) {
-  const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
-  if (!shape.valid()) return 0;
-  return static_cast<Size>(threads.count()) * backwardPartFloats(shape) + allPartials(shape) + (BF16_PAIRS && bf16 ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0);
+// Floats of dk and dv where these are bf16, which are summed as floats; and of q, k, v, y, dy and dq where a level has no pairs, and works on floats.
+Size widenedFloats(const AttentionShape& shape, bool pairs) {
+  const Size ofQueries = shape.queries * shape.queryStride(), ofKeys = shape.keys * shape.keyStride();
+  return 2 * ofKeys + (pairs ? 0 : 4 * ofQueries + 2 * ofKeys);
 }
 
-Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, In<float> y,
-                               In<float> logSumExp, In<float> dy, Out<float> dq, Out<float> dk, Out<float> dv, Out<float> scratch,
+// Floats of scratch that causalAttentionBackward needs.
+Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half, Size window) {
+  const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
+  if (!shape.valid()) return 0;
+  return static_cast<Size>(threads.count()) * backwardPartFloats(shape) + allPartials(shape) + (BF16_PAIRS && bf16 ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0) +
+         (half ? widenedFloats(shape, BF16_PAIRS && bf16) : 0);
+}
+
+Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, Dense y,
+                               In<float> logSumExp, Dense dy, OutDense dq, OutDense dk, OutDense dv, Out<float> scratch,
                                Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
   const Size ofQueries = queries * heads * headDim, ofKeys = keys * kvHeads * headDim;
-  const In<float> likeQ[] = {q, y, dy}, likeK[] = {k, v};
-  for (const In<float>& array : likeQ) QD_NEED(array, ofQueries);
-  for (const In<float>& array : likeK) QD_NEED(array, ofKeys);
+  const Dense likeQ[] = {q, y, dy}, likeK[] = {k, v};
+  const bool half = q.bf16 != nullptr;
+  bool alike = !dq.bf16 != half && !dk.bf16 != half && !dv.bf16 != half;
+  for (const Dense& array : likeQ) { QD_NEED(array, ofQueries); alike = alike && !array.bf16 != half; }
+  for (const Dense& array : likeK) { QD_NEED(array, ofKeys); alike = alike && !array.bf16 != half; }
+  if (!alike) return unsupported("expected arrays of one type");
   QD_NEED(logSumExp, queries * heads);
   QD_NEED_IF_GIVEN(alibiSlopes, heads);
   QD_NEED(dq, ofQueries);
@@ -258,26 +269,47 @@ Status causalAttentionBackward(Threads& threads, In<float> q, In<float> k, In<fl
   QD_NEED(dv, ofKeys);
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
-  QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, window));
+  QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half, window));
   float *partials = scratch.data + static_cast<Size>(threads.count()) * backwardPartFloats(shape), *packed = partials + allPartials(shape);
-  BackwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, {scale, softCap, alibiSlopes.data}, {}, {}};
-  const bool pairs = BF16_PAIRS && bf16;
+  BackwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {dy.f32, dy.bf16}, {dq.f32, dq.bf16}, dk.f32, dv.f32, {scale, softCap, alibiSlopes.data}, {}, {}};
+  const bool pairs = BF16_PAIRS && bf16, widens = half && !pairs;
+  float* const floats = packed + (pairs ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0);
+  auto take = [at = floats](Size count) mutable { float* here = at; at += count; return here; };
   if (pairs) {
     arrays.packedK = {reinterpret_cast<std::int32_t*>(packed), reinterpret_cast<std::int32_t*>(packed) + packedRowsWords(shape)};
     arrays.packedV.rows = arrays.packedK.keyPairs + packedPairsWords(shape);
+  }
+  if (half) { arrays.dk = take(ofKeys); arrays.dv = take(ofKeys); }
+  float *wide[6] = {};  // q, y, dy, k, v, dq
+  if (widens) {
+    for (int i = 0; i < 6; i++) wide[i] = take(i == 3 || i == 4 ? ofKeys : ofQueries);
+    arrays.q = {wide[0], nullptr};
+    arrays.y = {wide[1], nullptr};
+    arrays.dy = {wide[2], nullptr};
+    arrays.k = {wide[3], nullptr};
+    arrays.v = {wide[4], nullptr};
+    arrays.dq = {wide[5], nullptr};
   }
   clearOutside(shape, arrays);
   const int parts = threads.partsFor(10.0 * static_cast<double>(ofQueries) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     float* own = scratch.data + static_cast<Size>(part) * backwardPartFloats(shape);
-    if (pairs) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
+    for (int i = 0; widens && i < 3; i++) widenShare(likeQ[i].bf16, wide[i], ofQueries, parts, part);
+    for (int i = 0; widens && i < 2; i++) widenShare(likeK[i].bf16, wide[3 + i], ofKeys, parts, part);
+    if (pairs) packKeysAndValues(shape, arrays, parts, part);
+    if (pairs || widens) threads.barrier();
     visitItems(shape, parts, part, [&](const Item& item) {
       if constexpr (BF16_PAIRS) { if (pairs) return runItem<std::int32_t>(shape, item, arrays, own, partials + item.partial); }
       runItem<float>(shape, item, arrays, own, partials + item.partial);
     });
     threads.barrier();
     joinChunks(shape, arrays, partials, parts, part);
+    if (!half) return;
+    threads.barrier();
+    roundShare(arrays.dk, dk.bf16, ofKeys, parts, part);
+    roundShare(arrays.dv, dv.bf16, ofKeys, parts, part);
+    if (widens) roundShare(wide[5], dq.bf16, ofQueries, parts, part);
   });
   return ok();
 }

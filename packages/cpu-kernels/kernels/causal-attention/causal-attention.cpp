@@ -49,8 +49,16 @@ bool packs(const AttentionShape& shape, bool bf16) {
   for (Size s = 0; s + 1 < shape.segments; s++) some = some || !hasFewColumns(shape, shape.segment(s));
   return BF16_PAIRS && bf16 && some;
 }
+// True where something reads q, k and v as floats.
+bool readsFloats(const AttentionShape& shape, bool bf16) {
+  bool few = false;
+  for (Size s = 0; s + 1 < shape.segments; s++) few = few || hasFewColumns(shape, shape.segment(s));
+  return few || !packs(shape, bf16);
+}
+// Floats of q, y, k and v, where they are bf16 and have to be widened.
+Size widenedFloats(const AttentionShape& shape) { return 2 * (shape.queries * shape.queryStride() + shape.keys * shape.keyStride()); }
 
-struct ForwardArrays { const float *q, *k, *v; float *y, *logSumExp; ScoreRule rule; PackedKeys packedK, packedV; };
+struct ForwardArrays { Numbers q, k, v; Results y; float* logSumExp; ScoreRule rule; PackedKeys packedK, packedV; };
 
 // One piece of work: a tile of columns of one kv head, or (kvHead = kvHeads) few columns of all. `partial`: where its result goes, in floats; −1 where it is the whole.
 struct Item { Segment s; Size kvHead; int tile, from, to, chunk, chunks; std::ptrdiff_t partial; };
@@ -181,7 +189,7 @@ void joinChunks(const AttentionShape& shape, const Columns& c, float* partials, 
 
 void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays& a, float* scratch, float* partials) {
   float* partial = partials + larger<std::ptrdiff_t>(item.partial, 0);
-  if (item.kvHead == shape.kvHeads) return attendFew(shape, item.s, item.from, item.to, {a.q, a.k, a.v}, a.rule, LOWEST, scratch, FewPartials::at(partial, shape, item.s));
+  if (item.kvHead == shape.kvHeads) return attendFew(shape, item.s, item.from, item.to, {a.q.f32, a.k.f32, a.v.f32}, a.rule, LOWEST, scratch, FewPartials::at(partial, shape, item.s));
   const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
   const Softmax state = softmaxAt(item.partial < 0 ? scratch + shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS : partial);
   if constexpr (BF16_PAIRS) {
@@ -205,7 +213,7 @@ void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays
   }
   for (Size kvHead = static_cast<Size>(part); kvHead < shape.kvHeads; kvHead += static_cast<Size>(parts)) {
     const Columns c = columnsOf(shape, item.s, kvHead, 0, FEW_COLUMNS, nullptr);
-    for (int column = 0; column < c.count; column++) joinFew(shape, item.s, kvHead, c, column, place, partialFloats(shape, item.s), item.chunks, LOWEST, a.y, a.logSumExp);
+    for (int column = 0; column < c.count; column++) joinFew(shape, item.s, kvHead, c, column, place, partialFloats(shape, item.s), item.chunks, LOWEST, a.y.f32, a.logSumExp);
   }
 }
 
@@ -227,14 +235,15 @@ AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegme
 }
 
 // Floats of scratch that causalAttention needs.
-Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16) {
+Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half) {
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, 0);
   if (!shape.valid()) return 0;
-  return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0);
+  return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0) +
+         (half && readsFloats(shape, bf16) ? widenedFloats(shape) : 0);
 }
 
-Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes,
-                       Out<float> y, Out<float> logSumExp, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
+Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes,
+                       OutDense y, Out<float> logSumExp, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
   QD_NEED(q, queries * heads * headDim);
   QD_NEED(k, keys * kvHeads * headDim);
   QD_NEED(v, keys * kvHeads * headDim);
@@ -243,21 +252,45 @@ Status causalAttention(Threads& threads, In<float> q, In<float> k, In<float> v, 
   QD_NEED(logSumExp, queries * heads);
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, window);
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
-  QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16));
+  const bool half = q.bf16 != nullptr;
+  if (!k.bf16 == half || !v.bf16 == half || !y.bf16 == half) return unsupported("expected q, k, v and y of one type");
+  QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half));
   float *partials = scratch.data + static_cast<Size>(threads.count()) * partFloats(shape), *packed = partials + allPartials(shape);
-  ForwardArrays arrays{q.data, k.data, v.data, y.data, logSumExp.data, {scale, softCap, alibiSlopes.data}, {}, {}};
+  ForwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {scale, softCap, alibiSlopes.data}, {}, {}};
+  float* widened = packed;
   if (packs(shape, bf16)) {
     arrays.packedK.rows = reinterpret_cast<std::int32_t*>(packed);
     arrays.packedV.keyPairs = arrays.packedK.rows + packedRowsWords(shape);
+    widened += packedRowsWords(shape) + packedPairsWords(shape);
+  }
+  const bool widens = half && readsFloats(shape, bf16);
+  const Size ofQueries = queries * heads * headDim, ofKeys = keys * kvHeads * headDim;
+  float *const qFloats = widened, *const yFloats = qFloats + ofQueries, *const kFloats = yFloats + ofQueries, *const vFloats = kFloats + ofKeys;
+  if (widens) {
+    arrays.q = {qFloats, nullptr};
+    arrays.k = {kFloats, nullptr};
+    arrays.v = {vFloats, nullptr};
+    arrays.y = {yFloats, nullptr};
   }
   const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * static_cast<double>(keys), ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
+    if (widens) {
+      widenShare(q.bf16, qFloats, ofQueries, parts, part);
+      widenShare(y.bf16, yFloats, ofQueries, parts, part);  // rows that belong to no segment stay
+      widenShare(k.bf16, kFloats, ofKeys, parts, part);
+      widenShare(v.bf16, vFloats, ofKeys, parts, part);
+      threads.barrier();
+    }
     if (arrays.packedK.rows) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
     visitItems(shape, parts, part, [&](const Item& item) { runItem(shape, item, arrays, scratch.data + static_cast<Size>(part) * partFloats(shape), partials); });
-    if (allPartials(shape) == 0) return;
+    if (allPartials(shape) > 0) {
+      threads.barrier();
+      visitItems(shape, 1, 0, [&](const Item& item) { joinItem(shape, item, arrays, partials, parts, part); });
+    }
+    if (!widens) return;
     threads.barrier();
-    visitItems(shape, 1, 0, [&](const Item& item) { joinItem(shape, item, arrays, partials, parts, part); });
+    roundShare(yFloats, y.bf16, ofQueries, parts, part);
   });
   return ok();
 }

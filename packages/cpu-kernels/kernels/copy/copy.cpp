@@ -1,6 +1,6 @@
 // y = x.
 // Each thread owns one contiguous share of the elements, each lane one element.
-// Moves 8 bytes per element: bound by memory bandwidth.
+// Moves 8 bytes per element, 4 of bf16: bound by memory bandwidth.
 // Assumes that x and y do not overlap; lengths are checked below.
 // Not done: non-temporal stores, because a copied cache row is read at once.
 #include "../../native/elementwise.h"
@@ -8,11 +8,17 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status copy(Threads& threads, In<float> x, Out<float> y, Size count) {
+template <class T>
+Status copyAs(Threads& threads, const T* x, T* y, Size count) {
+  if (!x || !y) return unsupported("expected x and y of one type");
+  elementwise(threads, count, [&](Size i, int n) { storeFirst(y + i, loadFirst(x + i, n), n); });
+  return ok();
+}
+
+Status copy(Threads& threads, Dense x, OutDense y, Size count) {
   QD_NEED(x, count);
   QD_NEED(y, count);
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, loadFirst(x.data + i, n), n); });
-  return ok();
+  return x.f32 ? copyAs(threads, x.f32, y.f32, count) : copyAs(threads, x.bf16, y.bf16, count);
 }
 
 }  // namespace

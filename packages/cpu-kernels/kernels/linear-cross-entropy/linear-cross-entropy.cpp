@@ -124,7 +124,7 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
       factors[count] = static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0));
       token[count++] = t;
     }
-    multiply(threads, {count, vocabulary, {logits, vocabulary, false, nullptr}}, work, {rowMajor(rows, hidden, count, bf16), forward, hidden});
+    multiply(threads, {count, vocabulary, toFloats(logits, vocabulary)}, work, {rowMajor(rows, hidden, count, bf16), forward, hidden});
     const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
     threads.run(parts, [&](int part) {
       const Range mine = shareOf(count, parts, part);
@@ -137,10 +137,10 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     for (Size from = 0; dx.data && from < vocabulary; from += SLICE) {
       const Size slice = smaller(SLICE, vocabulary - from);
       const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
-      multiply(threads, {count, hidden, {dRows, hidden, from > 0, nullptr}}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
+      multiply(threads, {count, hidden, toFloats(dRows, hidden, from > 0)}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
     }
     for (Size i = 0; dx.data && i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
-    if (dWeight.data) multiply(threads, {vocabulary, hidden, {dWeight.data, hidden, true, nullptr}}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
+    if (dWeight.data) multiply(threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
   }
   loss.data[0] = static_cast<float>(total);
   return ok();

@@ -1,4 +1,4 @@
-// y = x·Wᵀ + bias;  dx (+)= dy·W;  dW += dyᵀ·x, db += Σ dy.  W: [out, in], f32 or bf16; operands rounded to bf16 where asked; sums in f32.
+// y = x·Wᵀ + bias;  dx (+)= dy·W;  dW += dyᵀ·x, db += Σ dy.  W: [out, in], f32 or bf16, as x, y and their gradients; operands rounded to bf16 where asked; sums in f32.
 // One blocked product (native/gemm/product.h): a thread owns a rectangle of C, a register lane one column.
 // 2·tokens·out·in operations over 4·(tokens·in + out·in + tokens·out) bytes: bound by FMA from about 16 tokens on, by memory below.
 // Assumes row-major contiguous arrays; lengths are checked here, shapes by the op.
@@ -10,27 +10,28 @@ namespace {
 
 double linearScratch(Threads& threads, Size rows, Size depth) { return static_cast<double>(productScratch(rows, depth, threads.count())); }
 
-Status linearForward(Threads& threads, In<float> x, Dense weight, OptionalIn<float> bias, Out<float> y, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
+Status linearForward(Threads& threads, Dense x, Dense weight, OptionalIn<float> bias, OutDense y, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
   QD_NEED(x, tokens * in);
   QD_NEED(weight, out * in);
   QD_NEED_IF_GIVEN(bias, out);
   QD_NEED(y, tokens * out);
   QD_NEED(scratch, productScratch(tokens, in, threads.count()));
-  multiply(threads, {tokens, out, {y.data, out, false, bias.data}}, scratch.data, {rowMajor(x.data, in, tokens, bf16), rowsAsColumns(weight.f32, weight.bf16, in, bf16), in});
+  multiply(threads, {tokens, out, toDense(y, out, false, bias.data)}, scratch.data, {rowMajor(x, in, tokens, bf16), rowsAsColumns(weight.f32, weight.bf16, in, bf16), in});
   return ok();
 }
 
-Status linearInputGradient(Threads& threads, In<float> dy, Dense weight, Out<float> dx, Out<float> scratch, Size tokens, Size out, Size in, bool bf16, bool accumulate) {
+Status linearInputGradient(Threads& threads, Dense dy, Dense weight, OutDense dx, Out<float> scratch, Size tokens, Size out, Size in, bool bf16, bool accumulate) {
   QD_NEED(dy, tokens * out);
   QD_NEED(weight, out * in);
   QD_NEED(dx, tokens * in);
   QD_NEED(scratch, productScratch(tokens, out, threads.count()));
-  multiply(threads, {tokens, in, {dx.data, in, accumulate, nullptr}}, scratch.data, {rowMajor(dy.data, out, tokens, bf16), columnsOf(weight.f32, weight.bf16, in, bf16), out});
+  multiply(threads, {tokens, in, toDense(dx, in, accumulate)}, scratch.data, {rowMajor(dy, out, tokens, bf16), columnsOf(weight.f32, weight.bf16, in, bf16), out});
   return ok();
 }
 
 // Adds the column sums of dy: blocks of rows first, so that the rounding error grows with their number and not with the tokens.
-void addColumnSums(Threads& threads, const float* dy, Size tokens, Size out, float* sums) {
+template <class T>
+void addColumnSums(Threads& threads, const T* dy, Size tokens, Size out, float* sums) {
   constexpr Size BLOCK = 64;
   const int parts = threads.partsFor(static_cast<double>(tokens) * static_cast<double>(out), 65536);
   threads.run(parts, [&](int part) {
@@ -48,16 +49,17 @@ void addColumnSums(Threads& threads, const float* dy, Size tokens, Size out, flo
   });
 }
 
-Status linearWeightGradient(Threads& threads, In<float> x, In<float> dy, OptionalOut<float> dWeight, OptionalOut<float> dBias, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
+Status linearWeightGradient(Threads& threads, Dense x, Dense dy, OptionalOut<float> dWeight, OptionalOut<float> dBias, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
   QD_NEED(x, tokens * in);
   QD_NEED(dy, tokens * out);
   QD_NEED_IF_GIVEN(dWeight, out * in);
   QD_NEED_IF_GIVEN(dBias, out);
   QD_NEED(scratch, productScratch(out, tokens, threads.count()));
   if (dWeight.data) {
-    multiply(threads, {out, in, {dWeight.data, in, true, nullptr}}, scratch.data, {columnMajor(dy.data, out, out, bf16), columnsOf(x.data, nullptr, in, bf16), tokens});
+    multiply(threads, {out, in, toFloats(dWeight.data, in, true)}, scratch.data, {columnMajor(dy, out, out, bf16), columnsOf(x.f32, x.bf16, in, bf16), tokens});
   }
-  if (dBias.data) addColumnSums(threads, dy.data, tokens, out, dBias.data);
+  if (dBias.data && dy.f32) addColumnSums(threads, dy.f32, tokens, out, dBias.data);
+  if (dBias.data && dy.bf16) addColumnSums(threads, dy.bf16, tokens, out, dBias.data);
   return ok();
 }
 

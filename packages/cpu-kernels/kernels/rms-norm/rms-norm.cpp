@@ -1,7 +1,7 @@
 // y = x · r · w with r = 1 / √(mean(x²) + ε), w = weight + offset; residual-norm: the same of x = a + b; backward dx = r·w·dy − r³·c·x with c = Σ dy·w·x / hidden, dWeight += Σ dy·x·r.
 // Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. dWeight: one partial row per block, added up in block order.
 // Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
-// Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
+// y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
 // Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
 #include "../../native/rows.h"
 
@@ -9,14 +9,18 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // Returns r of the row.
-QD_INLINE float normalizeRow(const float* row, const float* weight, float* y, Size hidden, float epsilon, float weightOffset) {
+template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, T* y, Size hidden, float epsilon, float weightOffset) {
   const float squares = rowSum(hidden, [&](Size i, int n) { const F32x v = loadFirst(row + i, n); return v * v; });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) { storeFirst(y + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n); });
   return inverse;
 }
 
-Status rmsNorm(Threads& threads, In<float> x, In<float> weight, Out<float> y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
+QD_INLINE float normalizeInto(const float* row, const float* weight, const OutDense& y, Size at, Size hidden, float epsilon, float weightOffset) {
+  return y.f32 ? normalizeRow(row, weight, y.f32 + at, hidden, epsilon, weightOffset) : normalizeRow(row, weight, y.bf16 + at, hidden, epsilon, weightOffset);
+}
+
+Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
   QD_NEED(x, tokens * hidden);
   QD_NEED(weight, hidden);
   QD_NEED(y, tokens * hidden);
@@ -25,13 +29,13 @@ Status rmsNorm(Threads& threads, In<float> x, In<float> weight, Out<float> y, Ou
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
-      inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, y.data + t * hidden, hidden, epsilon, weightOffset);
+      inverseRms.data[t] = normalizeInto(x.data + t * hidden, weight.data, y, t * hidden, hidden, epsilon, weightOffset);
     }
   });
   return ok();
 }
 
-Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight, Out<float> sum, Out<float> y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
+Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight, Out<float> sum, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
   QD_NEED(a, tokens * hidden);
   QD_NEED(b, tokens * hidden);
   QD_NEED(weight, hidden);
@@ -44,7 +48,7 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
     for (Size t = range.begin; t < range.end; t++) {
       const Size row = t * hidden;
       alongRow(hidden, [&](Size i, int n) { storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n); });
-      inverseRms.data[t] = normalizeRow(sum.data + row, weight.data, y.data + row, hidden, epsilon, weightOffset);
+      inverseRms.data[t] = normalizeInto(sum.data + row, weight.data, y, row, hidden, epsilon, weightOffset);
     }
   });
   return ok();
@@ -53,20 +57,20 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
 // Floats of scratch that rmsNormBackward needs.
 Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) { return withWeight ? rowBlocks(tokens) * hidden : 0; }
 
-struct BackwardRow { const float *x, *weight, *dy; float *dx, *partial; float r, weightOffset; bool accumulate; };
+struct BackwardRow { const float *x, *weight; float *dx, *partial; float r, weightOffset; bool accumulate; };
 
-QD_INLINE void backwardRow(const BackwardRow& a, Size hidden) {
-  const float projection = rowSum(hidden, [&](Size i, int n) { return loadFirst(a.dy + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
+template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Size hidden) {
+  const float projection = rowSum(hidden, [&](Size i, int n) { return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
-    const F32x x = loadFirst(a.x + i, n), dy = loadFirst(a.dy + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
+    const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
     const F32x gradient = a.r * w * dy - factor * x;
     storeFirst(a.dx + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.partial) storeFirst(a.partial + i, fma(dy * x, all(a.r), loadFirst(a.partial + i, n)), n);
   });
 }
 
-Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> inverseRms, In<float> dy, Out<float> dx, OptionalOut<float> dWeight, Out<float> scratch,
+Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> inverseRms, Dense dy, Out<float> dx, OptionalOut<float> dWeight, Out<float> scratch,
                        Size tokens, Size hidden, float weightOffset, bool accumulate) {
   QD_NEED(x, tokens * hidden);
   QD_NEED(weight, hidden);
@@ -82,7 +86,9 @@ Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float
     for (Size t = range.begin; t < range.end; t++) {
       float* partial = dWeight.data ? scratch.data + t / ROW_BLOCK * hidden : nullptr;
       if (partial && t % ROW_BLOCK == 0) for (Size i = 0; i < hidden; i++) partial[i] = 0;
-      backwardRow({x.data + t * hidden, weight.data, dy.data + t * hidden, dx.data + t * hidden, partial, inverseRms.data[t], weightOffset, accumulate}, hidden);
+      const BackwardRow row{x.data + t * hidden, weight.data, dx.data + t * hidden, partial, inverseRms.data[t], weightOffset, accumulate};
+      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, hidden);
+      else backwardRow(row, dy.bf16 + t * hidden, hidden);
     }
     if (!dWeight.data) return;
     threads.barrier();

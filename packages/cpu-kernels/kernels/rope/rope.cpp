@@ -1,6 +1,6 @@
 // rope: in every head, entries p and p + pairs turn by the angle of (token, p): y = a·c − b·s, b·c + a·s; the rest passes. rope-table: cos and sin of position · frequency.
 // Each thread owns whole tokens; lanes are pairs.
-// rope moves 8 bytes per element and 8·pairs per token of tables: bound by memory. The table costs two libm calls in float64 per pair, once per batch for all layers.
+// rope moves 8 bytes per element (4 in bf16) and 8·pairs per token of tables: bound by memory. The table costs two libm calls in float64 per pair, once per batch for all layers.
 // Assumes contiguous rows, 2·pairs ≤ headDim, and heads that fill the row; checked below.
 // Not done: computing angles in float32 (position 100,000 leaves only 7 bits of the fraction of a turn).
 #include "../../native/simd.h"
@@ -10,31 +10,38 @@ namespace {
 
 constexpr double GRAIN = 16384, TABLE_GRAIN = 256;
 
-Status rope(Threads& threads, In<float> x, In<float> cosines, In<float> sines, Out<float> y, Size tokens, Size width, Size headDim, Size pairs, bool inverse) {
-  QD_NEED(x, tokens * width);
-  QD_NEED(cosines, tokens * pairs);
-  QD_NEED(sines, tokens * pairs);
-  QD_NEED(y, tokens * width);
-  if (headDim == 0 || width % headDim || 2 * pairs > headDim) return unsupported("expected rows of whole heads and at most headDim / 2 pairs");
-  const float sign = inverse ? -1.f : 1.f;
+template <class T>
+void turnTokens(Threads& threads, const T* x, const float* cosines, const float* sines, T* y, Size tokens, Size width, Size headDim, Size pairs, float sign) {
   const int parts = threads.partsFor(static_cast<double>(tokens * width), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       for (Size head = t * width; head < (t + 1) * width; head += headDim) {
         const auto turn = [&](Size p, int n) {
-          const F32x c = loadFirst(cosines.data + t * pairs + p, n), s = loadFirst(sines.data + t * pairs + p, n) * sign;
-          const F32x a = loadFirst(x.data + head + p, n), b = loadFirst(x.data + head + p + pairs, n);
-          storeFirst(y.data + head + p, a * c - b * s, n);
-          storeFirst(y.data + head + p + pairs, b * c + a * s, n);
+          const F32x c = loadFirst(cosines + t * pairs + p, n), s = loadFirst(sines + t * pairs + p, n) * sign;
+          const F32x a = loadFirst(x + head + p, n), b = loadFirst(x + head + p + pairs, n);
+          storeFirst(y + head + p, a * c - b * s, n);
+          storeFirst(y + head + p + pairs, b * c + a * s, n);
         };
         Size p = 0;
         for (; p + WIDTH <= pairs; p += WIDTH) turn(p, WIDTH);
         if (p < pairs) turn(p, static_cast<int>(pairs - p));
-        for (Size j = 2 * pairs; j < headDim; j++) y.data[head + j] = x.data[head + j];
+        for (Size j = 2 * pairs; j < headDim; j++) y[head + j] = x[head + j];
       }
     }
   });
+}
+
+Status rope(Threads& threads, Dense x, In<float> cosines, In<float> sines, OutDense y, Size tokens, Size width, Size headDim, Size pairs, bool inverse) {
+  QD_NEED(x, tokens * width);
+  QD_NEED(cosines, tokens * pairs);
+  QD_NEED(sines, tokens * pairs);
+  QD_NEED(y, tokens * width);
+  if (headDim == 0 || width % headDim || 2 * pairs > headDim) return unsupported("expected rows of whole heads and at most headDim / 2 pairs");
+  const float sign = inverse ? -1.f : 1.f;
+  if (!x.f32 != !y.f32) return unsupported("expected x and y of one type");
+  if (x.f32) turnTokens(threads, x.f32, cosines.data, sines.data, y.f32, tokens, width, headDim, pairs, sign);
+  else turnTokens(threads, x.bf16, cosines.data, sines.data, y.bf16, tokens, width, headDim, pairs, sign);
   return ok();
 }
 

@@ -76,7 +76,10 @@ QD_INLINE Size stripesFloats(Size m, Size words) {
   return roundUp(smaller(smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * words, larger(PACKED_FLOATS, LEAST_ROWS * words)) + WIDTH, 16);
 }
 constexpr Size GROUP_FLOATS = PANEL * larger(GROUP_PANELS * MOST_WORDS, groupPanels(true) * mostWords(true));
-// Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread. The scratch of a product holds any smaller one.
-QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + GROUP_FLOATS * static_cast<Size>(threads); }
+// Sums that are not whole yet, of a C in bf16: the columns of a group of panels.
+constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
+QD_INLINE Size sumsFloats(Size m) { return smaller(m, MOST_ROWS) * GROUP_COLUMNS; }
+// Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and its sums where C is in bf16. The scratch of a product holds any smaller one.
+QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(threads); }
 
 }  // namespace qdylora::QD_LEVEL

@@ -23,7 +23,10 @@ struct Destination {
   Size stride;
   bool add;           // C += instead of C =
   const float* bias;  // per column, or nullptr; not together with `add`
+  BFloat16* half;     // C in bf16, instead of `data`: sums are float32 until they are whole, and rounded once
 };
+QD_INLINE Destination toFloats(float* data, Size stride, bool add = false, const float* bias = nullptr) { return {data, stride, add, bias, nullptr}; }
+QD_INLINE Destination toDense(const OutDense& c, Size stride, bool add = false, const float* bias = nullptr) { return {c.f32, stride, add, bias, c.bf16}; }
 
 // A product's sizes and where its result goes.
 struct Product { Size m, n; Destination to; };

@@ -4,15 +4,6 @@
 // Elements of B as packed words, on the way into a panel or straight into a sum.
 namespace qdylora::QD_LEVEL {
 
-// The first n lanes as floats, the others 0; nothing past them is read.
-QD_INLINE F32x readFirst(const float* p, int n) { return loadFirst(p, n); }
-QD_INLINE F32x readFirst(const BFloat16* p, int n) {
-  if (n >= WIDTH) return loadBf16(p);
-  F32x v{};
-  for (int i = 0; i < n; i++) v[i] = fromBf16(p[i]);
-  return v;
-}
-
 // Steps of the depth in one word, and in a vector of words along the depth.
 template <Form FORM> constexpr Size STEP = FORM == Form::pairs ? 2 : 1;
 template <Form FORM> constexpr Size STEPS = STEP<FORM> * WIDTH;
@@ -22,15 +13,15 @@ template <Form FORM> QD_INLINE F32x wordOf(F32x v, F32x next) { return FORM == F
 
 // Lanes of the row at p and, in pairs, of the row `stride` further (not where p's is the `last`).
 template <Form FORM, class T> QD_INLINE F32x wordsAcross(const T* p, Size stride, int lanes, bool last) {
-  return wordOf<FORM>(readFirst(p, lanes), FORM == Form::pairs && !last ? readFirst(p + stride, lanes) : F32x{});
+  return wordOf<FORM>(loadFirst(p, lanes), FORM == Form::pairs && !last ? loadFirst(p + stride, lanes) : F32x{});
 }
 
 // The words of `count` ≤ STEPS consecutive numbers at p; the rest 0.
 template <Form FORM, class T> QD_INLINE I32x wordsAlong(const T* p, Size count) {
   const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-  if constexpr (FORM != Form::pairs) return asI32(wordOf<FORM>(readFirst(p, low), F32x{}));
+  if constexpr (FORM != Form::pairs) return asI32(wordOf<FORM>(loadFirst(p, low), F32x{}));
   else if (sizeof(T) == 2 && high == WIDTH) return loadI32(p);  // pairs as they lie in memory
-  else return pairsToBf16(readFirst(p, low), high > 0 ? readFirst(p + WIDTH, high) : F32x{});
+  else return pairsToBf16(loadFirst(p, low), high > 0 ? loadFirst(p + WIDTH, high) : F32x{});
 }
 
 // Calls body(FormTag<form>) with the form known at compile time; pairs only where the level has them.

@@ -20,6 +20,9 @@ struct TileTask {
   bool pairs;           // a word is two bf16 numbers
   float* c;             // first element of the tile
   Size stride;
+  BFloat16* half;       // where the sums go instead, rounded: to C itself, once they are whole; else nullptr
+  Size halfStride;
+  bool addsHalf;        // to what stands there
   Size columns;         // ≤ PANEL that exist in C
   Start start;
   const float* bias;    // of the tile's first column

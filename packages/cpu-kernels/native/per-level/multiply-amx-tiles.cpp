@@ -2,7 +2,7 @@
 // The caller's thread owns this part of C and has set its tile registers up. A panel's two tiles stand side by side, 128 bytes a row; a stripe's one after the other.
 // A step of 32 numbers of the depth: 4 products in 64 cycles, 4 loads of 1 KiB (10 cycles each from the first level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level,
 // so that the panel stays there.
-// C is read and written as it lies where the tiles are whole; else through 4 KiB of the thread's stack. Sums run over the depth in the order of the instruction, tile by tile.
+// C is read and written as it lies where the tiles are whole and it is float32; else through 4 KiB of the thread's stack. Sums run over the depth in the order of the instruction, tile by tile.
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {
@@ -12,14 +12,26 @@ namespace {
 
 constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 
-// Part of a whole set of tiles, [rows][32] at `sums`, on its way into C.
-void addPart(const float* sums, Size rows, const TileTask& t) {
+// A set of tiles, [rows][32] at `sums`, rounded on its way into C.
+QD_INLINE void storeHalves(const float* sums, Size rows, const TileTask& t) {
+  for (Size r = 0; r < rows; r++, sums += PANEL) {
+    BFloat16* to = t.half + r * t.halfStride;
+    if (t.columns == PANEL && !t.addsHalf) { storeI32(to, pairsToBf16(load(sums), load(sums + WIDTH))); continue; }
+    for (Size n = 0; n < t.columns; n += WIDTH) {
+      const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
+      storeFirst(to + n, t.addsHalf ? load(sums + n) + loadFirst(to + n, exist) : load(sums + n), exist);
+    }
+  }
+}
+
+// Part of a whole set of tiles, [rows][32] at `sums`, on its way into C, or, where C is rounded, through the sums.
+void addPart(float* sums, Size rows, const TileTask& t) {
   for (Size n = 0; n < t.columns; n += WIDTH) {
     const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
     const F32x bias = t.start == Start::bias ? loadFirst(t.bias + n, exist) : F32x{};
     for (Size r = 0; r < rows; r++) {
-      float* to = t.c + r * t.stride + n;
-      storeFirst(to, load(sums + r * PANEL + n) + (t.start == Start::add ? loadFirst(to, exist) : bias), exist);
+      float *to = t.half ? sums + r * PANEL + n : t.c + r * t.stride + n, *from = t.c + r * t.stride + n;
+      storeFirst(to, load(sums + r * PANEL + n) + (t.start == Start::add ? loadFirst(from, exist) : bias), exist);
     }
   }
 }
@@ -31,21 +43,24 @@ void multiplyTiles(Size rows, const TileTask& t) {
   if (whole && t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
   else if (whole && t.start == Start::bias) loadTiles<HIGH, WIDE>(t.bias, 0, 0);
   else clearTiles<HIGH, WIDE>();
-  const float* row = t.c;
-  const float* const end = t.start == Start::add ? row : row + rows * t.stride;
+  // The rows of C that will be written.
+  const char* row = t.half ? bytesFrom(t.half, 0) : bytesFrom(t.c, 0);
+  const Size stride = t.half ? t.halfStride * 2 : t.stride * 4;
+  Size left = t.half || t.start != Start::add ? rows : 0;
   const auto fetch = [&] {
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++) {
-      if (row == end) return;
+      if (left == 0) return;
       __builtin_prefetch(row, 1);
-      __builtin_prefetch(row + 16, 1);
-      row += t.stride;
+      __builtin_prefetch(row + 64, 1);
+      row += stride;
+      left--;
     }
   };
   for (int i = 0; i < t.count; i++) {
     addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, fetch);
   }
-  if (whole) {
+  if (whole && !t.half) {
     storeTiles<HIGH, WIDE>(t.c, t.stride * 4);
     QD_TILE_FENCE;
     return;
@@ -53,7 +68,8 @@ void multiplyTiles(Size rows, const TileTask& t) {
   alignas(64) float sums[2 * AMX_ROWS * PANEL];
   storeTiles<HIGH, WIDE>(sums, PANEL_BYTES);
   QD_TILE_FENCE;
-  addPart(sums, rows, t);
+  if (!whole) addPart(sums, rows, t);
+  if (t.half) storeHalves(sums, rows, t);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ void multiplyColumns(const Term& t, const T* matrix, const WholeDepth& task) {
   const Size steps = divideUp(t.depth, STEP_WEIGHTS), stride = steps * WIDTH;
   float* words = task.scratch;
   for (Size m = 0; m < ROWS; m++) {
-    const float* row = t.a.data + (task.row0 + m) * t.a.stride;
+    const float* row = t.a.f32 + (task.row0 + m) * t.a.stride;
     for (Size i = 0; i < steps; i++) {
       const int count = static_cast<int>(smaller(STEP_WEIGHTS, t.depth - i * STEP_WEIGHTS)), low = smaller(WIDTH, count);
       const F32x first = loadFirst(row + i * STEP_WEIGHTS, low) * t.a.factor, second = count > WIDTH ? loadFirst(row + i * STEP_WEIGHTS + WIDTH, count - WIDTH) * t.a.factor : F32x{};
@@ -58,7 +58,7 @@ void multiplyColumns(const Term& t, const T* matrix, const WholeDepth& task) {
 }  // namespace
 
 bool multipliesDenseRows(const Term& t, Size rows) {
-  return BF16_PAIRS && rows <= FEW_ROWS && t.b.dense() && t.b.transposed && t.pairs() && !t.a.transposed && t.depth > 0 && FEW_ROWS * (t.depth + STEP_WEIGHTS) <= 2 * GROUP_FLOATS;
+  return BF16_PAIRS && rows <= FEW_ROWS && t.b.dense() && t.b.transposed && t.pairs() && !t.a.half && !t.a.transposed && t.depth > 0 && FEW_ROWS * (t.depth + STEP_WEIGHTS) <= 2 * GROUP_FLOATS;
 }
 
 void multiplyDenseRows(const Term& t, const WholeDepth& task) {

@@ -18,7 +18,7 @@ constexpr Size WITHIN[PLANES] = {1, 0, 3, 2};
 
 // A row of A as bf16 numbers: [run][plane][word].
 void packPlanes(const Rows& a, Size row, Size depth, BFloat16* out) {
-  const float* from = a.data + row * a.stride;
+  const float* from = a.f32 + row * a.stride;
   for (Size run = 0; run < depth; run += RUN) {
     for (Size plane = 0; plane < PLANES; plane++) {
       const __m512i index = _mm512_add_epi32(_mm512_slli_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), 2), _mm512_set1_epi32(static_cast<int>(WITHIN[plane])));
@@ -114,7 +114,7 @@ void multiplyPanels(const Term& t, const WholeDepth& task) {
 }  // namespace
 
 bool multipliesTiled(const Term& t, Size rows) {
-  return rows <= FEW_ROWS && !t.b.dense() && t.b.transposed && t.b.packed.tiled && t.pairs() && !t.a.transposed && t.depth % RUN == 0 && FEW_ROWS * t.depth <= 2 * GROUP_FLOATS;
+  return rows <= FEW_ROWS && !t.b.dense() && t.b.transposed && t.b.packed.tiled && t.pairs() && !t.a.half && !t.a.transposed && t.depth % RUN == 0 && FEW_ROWS * t.depth <= 2 * GROUP_FLOATS;
 }
 
 void multiplyTiledRows(const Term& t, const WholeDepth& task) {

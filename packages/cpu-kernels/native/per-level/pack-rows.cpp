@@ -8,10 +8,16 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-QD_INLINE F32x readAs(const Rows& a, F32x v) {
-  const F32x scaled = v * a.factor;
+// n numbers at p as A has them; bf16 numbers pass as they are.
+QD_INLINE F32x readAs(const Rows& a, const float* p, int n) {
+  const F32x scaled = loadFirst(p, n) * a.factor;
   return a.bf16 ? roundToBf16(scaled) : scaled;
 }
+QD_INLINE F32x readAs(const Rows&, const BFloat16* p, int n) { return loadFirst(p, n); }
+
+// The same, to be rounded by what makes pairs of them.
+QD_INLINE F32x readScaled(const Rows& a, const float* p, int n) { return loadFirst(p, n) * a.factor; }
+QD_INLINE F32x readScaled(const Rows&, const BFloat16* p, int n) { return loadFirst(p, n); }
 
 // Writes lanes 0 … count−1 of v at out. A whole vector is stored where the spilled lanes stay inside the stripe and are overwritten later.
 QD_INLINE void spill(float* out, F32x v, Size count, const float* end) {
@@ -19,26 +25,29 @@ QD_INLINE void spill(float* out, F32x v, Size count, const float* end) {
   else storeFirst(out, v, static_cast<int>(count));
 }
 
+template <bool B> struct Known { static constexpr bool value = B; };
+
 // Steps of the depth that one vector of words holds.
 template <bool PAIRS> constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
 
 // The words of `count` ≤ STEPS numbers of a row; the rest 0.
-template <bool PAIRS> QD_INLINE I32x readWords(const Rows& a, const float* row, Size count) {
+template <bool PAIRS, class T> QD_INLINE I32x readWords(const Rows& a, const T* row, Size count) {
   const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-  if constexpr (PAIRS) return pairsToBf16(loadFirst(row, low) * a.factor, high ? loadFirst(row + WIDTH, high) * a.factor : F32x{});
-  else return asI32(readAs(a, loadFirst(row, low)));
+  if constexpr (!PAIRS) return asI32(readAs(a, row, low));
+  else if (sizeof(T) == 2 && high == WIDTH) return loadI32(row);  // pairs as they lie in memory
+  else return pairsToBf16(readScaled(a, row, low), high ? readScaled(a, row + WIDTH, high) : F32x{});
 }
 
-template <bool PAIRS>
-void packOneRow(const Rows& a, const float* row, Size depth, float* out) {
+template <bool PAIRS, class T>
+void packOneRow(const Rows& a, const T* row, Size depth, float* out) {
   for (Size k = 0; k < depth; k += STEPS<PAIRS>, out += WIDTH) {
     const Size count = smaller(STEPS<PAIRS>, depth - k);
     storeFirst(out, asF32(readWords<PAIRS>(a, row + k, count)), static_cast<int>(wordsOf(count, PAIRS)));
   }
 }
 
-template <bool PAIRS>
-void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
+template <bool PAIRS, class T>
+void packRowMajor(const Rows& a, const T* first, Size rows, Size depth, float* out) {
   constexpr Size GROUPS = divideUp(TILE_ROWS, WIDTH);
   const float* end = out + rows * wordsOf(depth, PAIRS);
   for (Size k = 0; k < depth; k += STEPS<PAIRS>) {
@@ -60,25 +69,25 @@ void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, floa
   }
 }
 
-template <bool PAIRS>
-void packColumnMajor(const Rows& a, const float* first, bool whole, Size rows, Size depth, float* out) {
+template <bool PAIRS, class T>
+void packColumnMajor(const Rows& a, const T* first, bool whole, Size rows, Size depth, float* out) {
   constexpr Size STEP = PAIRS ? 2 : 1;
   const float* end = out + rows * wordsOf(depth, PAIRS);
   for (Size k = 0; k < depth; k += STEP, out += rows, first += STEP * a.stride) {
     for (Size g = 0; g < rows; g += WIDTH) {
       const Size count = smaller<Size>(WIDTH, rows - g);
-      const auto read = [&](const float* at) { return whole ? load(at) : loadFirst(at, static_cast<int>(count)); };
-      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(read(first + g) * a.factor, k + 1 < depth ? read(first + a.stride + g) * a.factor : F32x{})), count, end);
-      else spill(out + g, readAs(a, read(first + g)), count, end);
+      const int exist = whole ? WIDTH : static_cast<int>(count);
+      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(readScaled(a, first + g, exist), k + 1 < depth ? readScaled(a, first + a.stride + g, exist) : F32x{})), count, end);
+      else spill(out + g, readAs(a, first + g, exist), count, end);
     }
   }
 }
 
-template <bool PAIRS>
-QD_INLINE void packAs(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
+template <bool PAIRS, class T>
+QD_INLINE void packAs(const Rows& a, const T* data, Size row0, Size rows, Size k0, Size depth, float* out) {
   // A vector may be read past the stripe where the rows after it exist.
-  if (a.transposed) return packColumnMajor<PAIRS>(a, a.data + k0 * a.stride + row0, row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
-  const float* first = a.data + row0 * a.stride + k0;
+  if (a.transposed) return packColumnMajor<PAIRS>(a, data + k0 * a.stride + row0, row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
+  const T* first = data + row0 * a.stride + k0;
   if (rows == 1) packOneRow<PAIRS>(a, first, depth, out);
   else packRowMajor<PAIRS>(a, first, rows, depth, out);
 }
@@ -87,8 +96,9 @@ QD_INLINE void packAs(const Rows& a, Size row0, Size rows, Size k0, Size depth, 
 
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out) {
   if (fillsTiles(pairs)) return packTileRows(a, row0, rows, k0, depth, out);
-  if constexpr (BF16_PAIRS) if (pairs) return packAs<true>(a, row0, rows, k0, depth, out);
-  packAs<false>(a, row0, rows, k0, depth, out);
+  const auto pack = [&](auto known, const auto* data) { packAs<known.value>(a, data, row0, rows, k0, depth, out); };
+  if constexpr (BF16_PAIRS) if (pairs) return a.half ? pack(Known<true>{}, a.half) : pack(Known<true>{}, a.f32);
+  a.half ? pack(Known<false>{}, a.half) : pack(Known<false>{}, a.f32);
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -11,14 +11,20 @@ namespace {
 
 constexpr Size TILE_WORDS = AMX_ROWS * AMX_WORDS, STEPS = 2 * AMX_WORDS;
 
-// Pairs of `count` ≤ 32 numbers of a row; the rest 0.
+// Pairs of `count` ≤ 32 numbers of a row; the rest 0. bf16 numbers pass as they are.
+QD_INLINE I32x readPairs(const BFloat16* row, Size count, float) {
+  if (count == STEPS) return loadI32(row);
+  const Size low = smaller<Size>(WIDTH, count), high = count - low;
+  return pairsToBf16(loadFirst(row, static_cast<int>(low)), loadFirst(row + (high ? WIDTH : 0), static_cast<int>(high)));
+}
 QD_INLINE I32x readPairs(const float* row, Size count, float factor) {
   if (count == STEPS) return pairsToBf16(load(row) * factor, load(row + WIDTH) * factor);
   const Size low = smaller<Size>(WIDTH, count), high = count - low;
   return pairsToBf16(loadFirst(row, static_cast<int>(low)) * factor, loadFirst(row + (high ? WIDTH : 0), static_cast<int>(high)) * factor);
 }
 
-void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
+template <class T>
+void packRowMajor(const Rows& a, const T* first, Size rows, Size depth, float* out) {
   constexpr Size TOGETHER = 8;
   const Size height = roundUp(rows, AMX_ROWS);
   for (Size row = 0; row < height; row += TOGETHER) {
@@ -32,7 +38,8 @@ void packRowMajor(const Rows& a, const float* first, Size rows, Size depth, floa
 }
 
 // `first`: the element of row 0 at depth 0.
-void packColumnMajor(const Rows& a, const float* first, Size rows, Size depth, float* out) {
+template <class T>
+void packColumnMajor(const Rows& a, const T* first, Size rows, Size depth, float* out) {
   const Size height = roundUp(rows, AMX_ROWS);
   for (Size k = 0; k < depth; k += STEPS) {
     for (Size g = 0; g < height; g += AMX_ROWS, out += TILE_WORDS) {
@@ -48,11 +55,17 @@ void packColumnMajor(const Rows& a, const float* first, Size rows, Size depth, f
   }
 }
 
+template <class T>
+void packAs(const Rows& a, const T* data, Size row0, Size rows, Size k0, Size depth, float* out) {
+  if (a.transposed) packColumnMajor(a, data + k0 * a.stride + row0, rows, depth, out);
+  else packRowMajor(a, data + row0 * a.stride + k0, rows, depth, out);
+}
+
 }  // namespace
 
 void packTileRows(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
-  if (a.transposed) packColumnMajor(a, a.data + k0 * a.stride + row0, rows, depth, out);
-  else packRowMajor(a, a.data + row0 * a.stride + k0, rows, depth, out);
+  if (a.half) packAs(a, a.half, row0, rows, k0, depth, out);
+  else packAs(a, a.f32, row0, rows, k0, depth, out);
 }
 #else
 void packTileRows(const Rows&, Size, Size, Size, Size, float*) {}

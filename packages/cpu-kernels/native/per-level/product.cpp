@@ -60,6 +60,9 @@ class DepthBlocks {
     return count;
   }
 
+  // True once the last block has been handed out.
+  QD_INLINE bool isAtEnd() const { return left_ == 0; }
+
  private:
   static constexpr Size CUT = 64;
   const Job& job_;
@@ -67,8 +70,21 @@ class DepthBlocks {
   Size k_ = 0, left_ = 0, most_, target_;
 };
 
-// Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block.
-struct Group { Size column, columns; float* c; Size stride; const float* bias; };
+// Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block. Where C is in bf16 (`half`), `c` are the thread's sums.
+struct Group { Size column, columns; float* c; Size stride; const float* bias; BFloat16* half; Size halfStride; bool addsHalf; };
+
+// The sums of the tiles of a thread, rounded into C.
+void roundSums(const RowBlock& block, Range tiles, const Group& group) {
+  const Size end = tileRows(block.rows, block.tiles, tiles.end - 1, block.pairs).end;
+  for (Size m = tileRows(block.rows, block.tiles, tiles.begin, block.pairs).begin; m < end; m++) {
+    const float* from = group.c + m * group.stride;
+    BFloat16* to = group.half + m * group.halfStride;
+    for (Size n = 0; n < group.columns; n += WIDTH) {
+      const int exist = static_cast<int>(smaller<Size>(WIDTH, group.columns - n));
+      storeFirst(to + n, group.addsHalf ? loadFirst(from + n, exist) + loadFirst(to + n, exist) : loadFirst(from + n, exist), exist);
+    }
+  }
+}
 
 void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, const Group& group, const float* packed, float* carry, Start start) {
   for (int i = 0; i < count; i++) {
@@ -78,7 +94,7 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
   }
 }
 
-void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start) {
+void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start, bool isLast) {
   // Where a part's stripes begin, how many words a row of them has, and how many of those come before the part.
   struct Source { const float *stripes, *panels; Size rowWords, before, words; } sources[MOST_TERMS];
   Size words = 0;
@@ -98,41 +114,52 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
         const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs));
         Segment segments[MOST_TERMS];
         for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
-        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
+        BFloat16* half = group.half && isLast && fillsTiles(pairs) ? group.half + rows.begin * group.halfStride + p : nullptr;
+        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, half, group.halfStride, group.addsHalf, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
       }
     }
   }
+  if (group.half && isLast && !fillsTiles(pairs)) roundSums(block, tiles, group);
 }
 
-// True where a term of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
-bool readsWhole(const Threads& threads, const Term& t, Size rows) { return !threads.isBatchInvariant() && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows)); }
+// True where the first term of a job of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
+bool readsWhole(const Threads& threads, const Job& job, Size rows) {
+  const Term& t = job.terms[0].term;
+  return !threads.isBatchInvariant() && !job.product.to.half && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows));
+}
 
 // A thread's tiles of a row block, and its panels of one product.
 struct Rectangle { Range tiles, panels; };
 
+// A thread's own scratch: a group of packed panels, and its sums.
+struct Room { float *panels, *sums; };
+
 // One thread's part of one product in one row block whose stripes are packed, term after term.
-void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, float* panels) {
+void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, Room room) {
   const Product& product = job.product;
   if (mine.tiles.begin == mine.tiles.end || mine.panels.begin == mine.panels.end) return;
   // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
-  const bool isDone = readsWhole(threads, job.terms[0].term, block.rows);
+  const bool isDone = readsWhole(threads, job, block.rows);
   if (isDone) {
     const Term& t = job.terms[0].term;
     const Size column = mine.panels.begin * PANEL, columns = smaller(mine.panels.end * PANEL, product.n) - column;
-    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, panels});
+    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, room.panels});
   }
-  bool isDirect = true;
+  const Destination& to = product.to;
+  bool isDirect = !to.half;
   for (int i = isDone ? 1 : 0; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
   const Size together = groupPanels(block.pairs);
   for (Size p = mine.panels.begin; p < mine.panels.end; p += together) {
     const Size column = p * PANEL, columns = smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - column;
-    const Group group{column, columns, product.to.data + block.begin * product.to.stride + column, product.to.stride, product.to.bias ? product.to.bias + column : nullptr};
-    Start start = isDone || product.to.add ? Start::add : product.to.bias ? Start::bias : Start::overwrite;
+    const float* bias = to.bias ? to.bias + column : nullptr;
+    const Size first = block.begin * to.stride + column;
+    const Group group = to.half ? Group{column, columns, room.sums, GROUP_COLUMNS, bias, to.half + first, to.stride, to.add} : Group{column, columns, to.data + first, to.stride, bias, nullptr, 0, false};
+    Start start = isDone || (to.add && !to.half) ? Start::add : to.bias ? Start::bias : Start::overwrite;
     DepthBlocks blocks(job, isDone ? 1 : 0);
     Part parts[MOST_TERMS];
     for (int count = blocks.next(parts); count > 0; count = blocks.next(parts), start = Start::add) {
-      if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, panels, start);
-      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, panels, start);
+      if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, room.panels, start);
+      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, room.panels, start, blocks.isAtEnd());
     }
   }
 }
@@ -140,7 +167,11 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
 // What a product without depth leaves: C = 0, C = bias, or C as it was.
 void multiplyNothing(const Product& p, const RowBlock& block) {
   for (Size i = block.begin; i < block.begin + block.rows && !p.to.add; i++) {
-    for (Size j = 0; j < p.n; j++) p.to.data[i * p.to.stride + j] = p.to.bias ? p.to.bias[j] : 0.f;
+    for (Size j = 0; j < p.n; j++) {
+      const float c = p.to.bias ? p.to.bias[j] : 0.f;
+      if (p.to.half) p.to.half[i * p.to.stride + j] = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, roundToBf16(c)) >> 16);
+      else p.to.data[i * p.to.stride + j] = c;
+    }
   }
 }
 
@@ -149,7 +180,7 @@ bool isEmpty(const Job& job) {
   return true;
 }
 
-void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, const float* packed, float* panels) {
+void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, const float* packed, Room room) {
   Size total = 0;
   for (int j = 0; j < stage.jobCount; j++) total += divideUp(stage.jobs[j].product.n, PANEL);
   const Grid grid = chooseGrid(parts, block.tiles, total, block.pairs);
@@ -158,7 +189,7 @@ void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stag
     const Job& job = stage.jobs[j];
     const Size end = begin + divideUp(job.product.n, PANEL), from = larger(mine.begin, begin), to = smaller(mine.end, end);
     if (isEmpty(job)) { if (part == 0) multiplyNothing(job.product, block); }
-    else if (from < to) multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}}, packed, panels);
+    else if (from < to) multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}}, packed, room);
     begin = end;
   }
 }
@@ -168,7 +199,7 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
   for (int s = 0; s < count; s++) {
     for (int j = 0; j < stages[s].jobCount; j++) {
       const Job& job = stages[s].jobs[j];
-      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && (i > 0 || !readsWhole(threads, job.terms[0].term, rows))) return true;
+      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && (i > 0 || !readsWhole(threads, job, rows))) return true;
     }
   }
   return false;
@@ -177,7 +208,8 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
 }  // namespace
 
 void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch) {
-  float* panels = scratch + stripesFloats(m, words) + GROUP_FLOATS * static_cast<Size>(part);
+  float* own = scratch + stripesFloats(m, words) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(part);
+  const Room room{own, own + GROUP_FLOATS};
   const bool pairs = stages[0].packs[0].term.pairs();
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
@@ -199,7 +231,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
         hasPacked = true;
       }
       if (hasPacked && waits) threads.barrier();
-      multiplyJobs(threads, parts, part, stage, block, scratch, panels);
+      multiplyJobs(threads, parts, part, stage, block, scratch, room);
       if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
     }
   }

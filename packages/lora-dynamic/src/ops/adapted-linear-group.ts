@@ -1,4 +1,4 @@
-import { assertShape, defineOp, f32View, QdyloraError, type Arrays, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, f32View, QdyloraError, type Arrays, type ArraySpec, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward, type AdaptedAttributes, type BaseOperands } from './adapted-linear.ts';
 import { assertParts, type RankPart } from './rank-parts.ts';
@@ -11,12 +11,19 @@ export const GROUP_LAYERS = 3;
 /** What is a layer's own: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 where it has no adapter). */
 export type GroupLayer = Pick<AdaptedAttributes, 'rows' | 'blockSize' | 'nestedOffset' | 'tiled' | 'scale'>;
 
-export interface GroupAttributes { readonly layers: readonly GroupLayer[]; readonly cols: number; readonly computeDtype: ComputeDtype; readonly parts?: readonly RankPart[] }
+export interface GroupAttributes {
+  readonly layers: readonly GroupLayer[]; readonly cols: number; readonly computeDtype: ComputeDtype;
+  readonly parts?: readonly RankPart[];
+  /** Of every y; f32 where left out. */
+  readonly outDtype?: FloatDType;
+}
 
 /** One layer's arrays. In a group's inputs and outputs their names end with the layer's number: `codes0`, `a0`, `y0`, `codes1` … */
-export interface LayerOperands extends BaseOperands { readonly bias?: F32; readonly a?: F32; readonly b?: F32; readonly y?: F32; readonly u?: F32; readonly dy?: F32; readonly da?: F32; readonly db?: F32 }
+export interface LayerOperands extends BaseOperands { readonly bias?: F32; readonly a?: F32; readonly b?: F32; readonly y?: FloatView; readonly u?: F32; readonly dy?: FloatView; readonly da?: F32; readonly db?: F32 }
 
 const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsmax', 'nestedMap', 'bias', 'a', 'b', 'y', 'u', 'dy', 'da', 'db'] as const;
+
+const numberedNames = (...names: string[]): string[] => Array.from({ length: GROUP_LAYERS }, (_, i) => names.map((name) => name + i)).flat();
 
 /** Each name with the one that it has in a group, layer by layer. */
 const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
@@ -45,11 +52,12 @@ export const groupRank = (arrays: Arrays, { layers }: GroupAttributes): number =
  */
 export const adaptedLinearGroup = defineOp({
   name: 'adapted-linear-group',
+  halves: ['x', ...numberedNames('y')],
   shapes(inputs: Arrays, attributes: GroupAttributes): Record<string, ArraySpec | undefined> {
-    const { layers, cols } = attributes, x = inputs.x!, r = groupRank(inputs, attributes), tokens = x.shape[0]!;
+    const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, r = groupRank(inputs, attributes), tokens = x.shape[0]!;
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
     assertLayers('adapted-linear-group', inputs, attributes);
-    return Object.assign({}, ...layers.map(({ rows }, i) => ({ [`y${i}`]: { dtype: 'f32', shape: [tokens, rows] }, [`u${i}`]: inputs[`a${i}`] && { dtype: 'f32', shape: [tokens, r] } })));
+    return Object.assign({}, ...layers.map(({ rows }, i) => ({ [`y${i}`]: { dtype: outDtype, shape: [tokens, rows] }, [`u${i}`]: inputs[`a${i}`] && { dtype: 'f32', shape: [tokens, r] } })));
   },
   flops: ({ x, ...arrays }, attributes) => {
     const r = groupRank(arrays, attributes);
@@ -73,7 +81,8 @@ export interface GroupBackwardAttributes extends GroupAttributes { readonly accu
  */
 export const adaptedLinearGroupBackward = defineOp({
   name: 'adapted-linear-group-backward',
-  accumulates: Array.from({ length: GROUP_LAYERS }, (_, i) => [`da${i}`, `db${i}`]).flat(),
+  accumulates: numberedNames('da', 'db'),
+  halves: ['x', 'dx', ...numberedNames('dy')],
   shapes(inputs: Arrays, attributes: GroupBackwardAttributes): Record<string, ArraySpec | undefined> {
     const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = groupRank(inputs, attributes);
     assertLayers('adapted-linear-group-backward', inputs, attributes);
@@ -82,7 +91,7 @@ export const adaptedLinearGroupBackward = defineOp({
       if (inputs[`a${i}`]) assertShape('adapted-linear-group-backward', `u${i}`, inputs[`u${i}`]!.shape, [x.shape[0]!, r]);
     });
     const gradients = layers.map(({ rows }, i) => inputs[`a${i}`] && { [`da${i}`]: { dtype: 'f32', shape: [r - trainFrom, cols] }, [`db${i}`]: { dtype: 'f32', shape: [r - trainFrom, rows] } });
-    return Object.assign({ dx: wantsDx ? { dtype: 'f32', shape: x.shape } : undefined }, ...gradients);
+    return Object.assign({ dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined }, ...gradients);
   },
   flops({ x, ...arrays }, attributes) {
     const { layers, cols, trainFrom, wantsDx } = attributes, r = groupRank(arrays, attributes);

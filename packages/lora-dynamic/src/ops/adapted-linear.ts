@@ -1,6 +1,6 @@
-import { assertShape, defineOp, QdyloraError, roundToBfloat16, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, QdyloraError, roundToBfloat16, type ArraySpec, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
-import { linear, linearInputGradient, type ComputeDtype, type DenseView } from '@qdylora/tensor';
+import { linear, linearInputGradient, type ComputeDtype } from '@qdylora/tensor';
 import { assertParts, partAt, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -10,7 +10,7 @@ type U8 = ArrayView<'u8'>;
 export interface BaseOperands {
   [name: string]: ArrayView | undefined;
   /** [out, in] */
-  readonly weight?: DenseView;
+  readonly weight?: FloatView;
   readonly codes?: U8; readonly levels?: F32; readonly absmax?: F32; readonly absmaxCodes?: U8; readonly nestedAbsmax?: F32; readonly nestedMap?: F32;
 }
 
@@ -24,28 +24,31 @@ export interface AdaptedAttributes {
   readonly parts?: readonly RankPart[];
   /** False: u alone, where nobody reads y. */
   readonly wantsY?: boolean;
+  /** Of y; f32 where left out. */
+  readonly outDtype?: FloatDType;
 }
 
-type ForwardInputs = BaseOperands & { readonly x: F32; readonly xAdapter?: F32; readonly bias?: F32; readonly a: F32; readonly b: F32 };
+type ForwardInputs = BaseOperands & { readonly x: FloatView; readonly xAdapter?: FloatView; readonly bias?: F32; readonly a: F32; readonly b: F32 };
 
 /**
  * A frozen layer and its nested adapter at rank r, in one:  u = xAdapter·Aᵀ,  y = x·Wᵀ + bias + scale·u·B.
  * `a` and `b` are the first r rows of the adapter, so nothing past r exists for a kernel. `xAdapter` (x after dropout) is x where it is left out.
- * x, xAdapter: [tokens, in]  a: [r, in]  b: [r, out]  bias: [out]  →  y: [tokens, out]  u: [tokens, r]  (Rajabzadeh et al. 2024, with B stored transposed)
+ * x, xAdapter: [tokens, in], f32 or bf16  a: [r, in]  b: [r, out]  bias: [out]  →  y: [tokens, out]  u: [tokens, r]  (Rajabzadeh et al. 2024, with B stored transposed)
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
-  shapes(i: ForwardInputs, { rows, cols, parts, wantsY = true }: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
+  halves: ['x', 'xAdapter', 'y'],
+  shapes(i: ForwardInputs, { rows, cols, parts, wantsY = true, outDtype = 'f32' }: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
     const tokens = i.x.shape[0]!, r = i.a.shape[0]!;
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
     assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
     assertParts('adapted-linear', parts, tokens, r);
-    return { y: wantsY ? { dtype: 'f32', shape: [tokens, rows] } : undefined, u: { dtype: 'f32', shape: [tokens, r] } };
+    return { y: wantsY ? { dtype: outDtype, shape: [tokens, rows] } : undefined, u: { dtype: 'f32', shape: [tokens, r] } };
   },
   flops: ({ x, a }, { rows, cols, wantsY = true }) => 2 * x.shape[0]! * (a.shape[0]! * cols + (wantsY ? rows * cols + a.shape[0]! * rows : 0)),
-  reference(inputs, { y, u }: { y?: F32; u: F32 }, attributes) {
+  reference(inputs, { y, u }: { y?: FloatView; u: F32 }, attributes) {
     const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
     if (y && inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
     else if (y) matmulNf4.reference(inputs as never, { y }, attributes);
@@ -66,23 +69,24 @@ export const adaptedLinear = defineOp({
   },
 });
 
-/** `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`: make dx (and dxAdapter) at all. */
-export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean }
+/** `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`: make dx (and dxAdapter) at all. `dxDtype`: theirs, f32 where left out. */
+export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean; readonly dxDtype?: FloatDType }
 
 /** `x` may be left out where dx is wanted and da is not. */
-type BackwardInputs = BaseOperands & { readonly dy: F32; readonly x?: F32; readonly xAdapter?: F32; readonly u: F32; readonly a: F32; readonly b: F32 };
+type BackwardInputs = BaseOperands & { readonly dy: FloatView; readonly x?: FloatView; readonly xAdapter?: FloatView; readonly u: F32; readonly a: F32; readonly b: F32 };
 
 /**
  * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient, and from the rows of a part only those from its own
  * `trainFrom` on, times its `weight`. u: as the forward made it, with the same parts.
  * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
- * dy: [tokens, out]  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
+ * dy: [tokens, out], f32 or bf16  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
  */
 export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',
   accumulates: ['da', 'db'],
-  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx, parts }: AdaptedBackwardAttributes) {
-    const r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: 'f32', shape: [tokens, cols] } : undefined;
+  halves: ['dy', 'x', 'xAdapter', 'dx', 'dxAdapter'],
+  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts }: AdaptedBackwardAttributes) {
+    const r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
     if (!i.x && !wantsDx) throw new QdyloraError('BAD_ARGUMENT', { where: 'adapted-linear-backward', problem: 'expected x for gradients of the adapter alone, got none' });
     if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
     assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
@@ -95,7 +99,7 @@ export const adaptedLinearBackward = defineOp({
     const r = a.shape[0]!, inner = r * rows, gradients = (r - trainFrom) * (rows + cols);
     return 2 * dy.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
-  reference(inputs, { dx, dxAdapter, da, db }: { dx?: F32; dxAdapter?: F32; da?: F32; db?: F32 }, attributes) {
+  reference(inputs, { dx, dxAdapter, da, db }: { dx?: FloatView; dxAdapter?: FloatView; da?: F32; db?: F32 }, attributes) {
     const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
     const inner = new Float64Array(tokens * r), partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom })); // inner = g: [tokens, r]
     for (let t = 0; t < tokens; t++) {

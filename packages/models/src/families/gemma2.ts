@@ -26,8 +26,8 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
   },
 
   block(layer, { activation }, pass, x) {
-    const { ctx } = pass, attended = separateAttention(layer.attention, pass, layer.inputNorm.forward(ctx, x));
-    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, layer.attentionOutNorm.forward(ctx, attended));
+    const { ctx } = pass, attended = separateAttention(layer.attention, pass, layer.inputNorm.forward(ctx, x, ctx.activationDtype));
+    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, layer.attentionOutNorm.forward(ctx, attended), ctx.activationDtype);
     return residualSum(pass, h, layer.mlpOutNorm.forward(ctx, gatedMlp(layer.mlp, activation, pass, normed)));
   },
 };

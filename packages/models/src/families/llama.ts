@@ -44,7 +44,7 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
   }),
 
   block(layer, { activation }, pass, x) {
-    const attended = separateAttention(layer.attention, pass, layer.inputNorm.forward(pass.ctx, x)), { sum: h, y: normed } = layer.mlpNorm.forwardSum(pass.ctx, x, attended);
+    const { ctx } = pass, attended = separateAttention(layer.attention, pass, layer.inputNorm.forward(ctx, x, ctx.activationDtype)), { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, attended, ctx.activationDtype);
     return residualSum(pass, h, gatedMlp(layer.mlp, activation, pass, normed));
   },
 };

@@ -17,6 +17,6 @@ export function buildGatedMlp(weights: WeightSource, at: string, { hiddenSize, i
 
 /** x: [tokens, hidden] → same */
 export function gatedMlp({ gateProj, upProj, downProj }: GatedMlp, kind: ActivationKind, { ctx }: LayerPass, x: Hidden): Hidden {
-  const [gate, up] = projectTogether(ctx, [gateProj, upProj], x) as [Hidden, Hidden];   // [tokens, intermediate]
+  const [gate, up] = projectTogether(ctx, [gateProj, upProj], x, ctx.activationDtype) as [Hidden, Hidden];   // [tokens, intermediate]
   return downProj.forward(ctx, apply(ctx, differentiableActivationGate, { gate, up }, { kind }).y);
 }

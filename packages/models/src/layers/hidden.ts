@@ -1,5 +1,4 @@
-import type { ArrayView } from '@qdylora/contract';
-import type { Tensor } from '@qdylora/tensor';
+import type { FloatTensor } from '@qdylora/tensor';
 
-/** Rows of float32, one a token. */
-export type Hidden = Tensor<ArrayView<'f32'>>;
+/** Rows of numbers, one a token: float32, or bf16 between the products of a branch where the pass asks for that (`activationDtype`). */
+export type Hidden = FloatTensor;

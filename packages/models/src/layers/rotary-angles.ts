@@ -1,11 +1,10 @@
-import { f32View, runOp } from '@qdylora/contract';
-import { constant, ropeTable, type ForwardContext } from '@qdylora/tensor';
+import { f32View, runOp, type ArrayView } from '@qdylora/contract';
+import { constant, ropeTable, type ForwardContext, type Tensor } from '@qdylora/tensor';
 import type { BatchArrays } from '../batch-arrays.ts';
 import type { RopeFrequencies } from '../rope-frequencies.ts';
-import type { Hidden } from './hidden.ts';
 
 /** cos and sin of every token's angles: [tokens, rotary dimensions / 2] */
-export interface RotaryAngles { readonly cos: Hidden; readonly sin: Hidden }
+export interface RotaryAngles { readonly cos: Tensor<ArrayView<'f32'>>; readonly sin: Tensor<ArrayView<'f32'>> }
 
 /** The angles of a batch, for all layers that turn alike. */
 export function rotaryAngles(ctx: ForwardContext, { positions }: BatchArrays, { frequencies, scale }: RopeFrequencies): RotaryAngles {

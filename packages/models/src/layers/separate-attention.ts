@@ -31,6 +31,7 @@ export function buildSeparateAttention(weights: WeightSource, at: string, { head
 
 /** x: [tokens, hidden] → same */
 export function separateAttention({ qProj, kProj, vProj, oProj, qNorm, kNorm }: SeparateAttention, pass: LayerPass, x: Hidden): Hidden {
-  const { ctx } = pass, [q, k, v] = projectTogether(ctx, [qProj, kProj, vProj], x) as [Hidden, Hidden, Hidden];   // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
+  const { ctx } = pass, rowDtype = qNorm || kNorm ? 'f32' : ctx.activationDtype;   // norms of heads read float32
+  const [q, k, v] = projectTogether(ctx, [qProj, kProj, vProj], x, rowDtype) as [Hidden, Hidden, Hidden];   // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
   return oProj.forward(ctx, attend(pass, qNorm ? qNorm.forward(ctx, q) : q, kNorm ? kNorm.forward(ctx, k) : k, v));
 }

@@ -1,27 +1,28 @@
-import { assertShape, defineOp, roundToBfloat16, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
 import { assertQuantized, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the products, as matrix units take them; `'f32'` rounds neither. */
-export interface MatmulNf4Attributes extends QuantizedAttributes { readonly computeDtype: 'f32' | 'bf16' }
+/** `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the products, as matrix units take them; `'f32'` rounds neither. `outDtype`: of y (or dx), f32 where left out. */
+export interface MatmulNf4Attributes extends QuantizedAttributes { readonly computeDtype: FloatDType; readonly outDtype?: FloatDType }
 
 /**
  * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of either kind. Kernels sum in float32, the reference in float64.
- * x: [tokens, cols]  bias: [rows]  →  y: [tokens, rows]
+ * x: [tokens, cols], f32 or bf16  bias: [rows]  →  y: [tokens, rows]
  */
 export const matmulNf4 = defineOp({
   name: 'matmul-nf4',
-  shapes(i: { x: F32; bias?: F32 } & QuantizedInputs, attributes: MatmulNf4Attributes) {
+  halves: ['x', 'y'],
+  shapes(i: { x: FloatView; bias?: F32 } & QuantizedInputs, attributes: MatmulNf4Attributes) {
     assertQuantized('matmul-nf4', i, attributes);
     assertShape('matmul-nf4', 'x', i.x.shape, [-1, attributes.cols]);
     if (i.bias) assertShape('matmul-nf4', 'bias', i.bias.shape, [attributes.rows]);
-    return { y: { dtype: 'f32', shape: [i.x.shape[0]!, attributes.rows] } };
+    return { y: { dtype: attributes.outDtype ?? 'f32', shape: [i.x.shape[0]!, attributes.rows] } };
   },
   flops: ({ x }, { rows, cols }) => 2 * x.shape[0]! * rows * cols,
-  reference({ x, bias, ...weight }, { y }: { y: F32 }, attributes) {
-    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(x.data, computeDtype);
+  reference({ x, bias, ...weight }, { y }: { y: FloatView }, attributes) {
+    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(x.data as Float32Array, computeDtype);
     for (let token = 0; token < x.shape[0]!; token++) {
       for (let row = 0; row < rows; row++) {
         let sum = bias ? bias.data[row]! : 0;
@@ -38,14 +39,15 @@ export const matmulNf4 = defineOp({
  */
 export const matmulNf4InputGradient = defineOp({
   name: 'matmul-nf4-input-gradient',
-  shapes(i: { dy: F32 } & QuantizedInputs, attributes: MatmulNf4Attributes & { accumulate: boolean }) {
+  halves: ['dy', 'dx'],
+  shapes(i: { dy: FloatView } & QuantizedInputs, attributes: MatmulNf4Attributes & { accumulate: boolean }) {
     assertQuantized('matmul-nf4-input-gradient', i, attributes);
     assertShape('matmul-nf4-input-gradient', 'dy', i.dy.shape, [-1, attributes.rows]);
-    return { dx: { dtype: 'f32', shape: [i.dy.shape[0]!, attributes.cols] } };
+    return { dx: { dtype: attributes.outDtype ?? 'f32', shape: [i.dy.shape[0]!, attributes.cols] } };
   },
   flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0]! * rows * cols,
-  reference({ dy, ...weight }, { dx }: { dx: F32 }, { accumulate, ...attributes }) {
-    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(dy.data, computeDtype);
+  reference({ dy, ...weight }, { dx }: { dx: FloatView }, { accumulate, ...attributes }) {
+    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(dy.data as Float32Array, computeDtype);
     for (let token = 0; token < dy.shape[0]!; token++) {
       for (let col = 0; col < cols; col++) {
         let sum = accumulate ? dx.data[token * cols + col]! : 0;

@@ -1,4 +1,4 @@
-import { createHostBackend, createRng, elementCount, f32View, roundToBfloat16, runOp, viewOf } from '@qdylora/contract';
+import { createHostBackend, createRng, elementCount, f32View, roundToBfloat16, runOp, viewOf, type ArrayView } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arbitraryMatrix } from '../../test/arbitrary-matrix.ts';
@@ -76,8 +76,8 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
 describe('the two products', () => {
   it('are each other\'s adjoint: ⟨dy, x·Wᵀ⟩ = ⟨dy·W, x⟩, up to one rounding of each entry', () => {
     fc.assert(fc.property(arbitraryProduct(), ({ x, dy, weight, attributes }) => {
-      const { y } = runOp(backend, matmulNf4, { x, ...weight }, { ...attributes, computeDtype: 'f32' });
-      const { dx } = runOp(backend, matmulNf4InputGradient, { dy, ...weight }, { ...attributes, computeDtype: 'f32', accumulate: false });
+      const y = runOp(backend, matmulNf4, { x, ...weight }, { ...attributes, computeDtype: 'f32' }).y as ArrayView<'f32'>;
+      const dx = runOp(backend, matmulNf4InputGradient, { dy, ...weight }, { ...attributes, computeDtype: 'f32', accumulate: false }).dx as ArrayView<'f32'>;
       const left = dot(dy.data, y.data), right = dot(dx.data, x.data), sizes = dot(dy.data.map(Math.abs), y.data.map(Math.abs)) + dot(dx.data.map(Math.abs), x.data.map(Math.abs));
       expect(Math.abs(left - right)).toBeLessThanOrEqual(2 ** -23 * sizes);
     }), { numRuns: 40 });

@@ -1,19 +1,19 @@
-import { elementCount, QdyloraError, runOp, type ArrayView } from '@qdylora/contract';
+import { elementCount, QdyloraError, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import { fill } from '../ops/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { GradientStore } from './gradient-store.ts';
 import type { Tape, TapeNode } from './tape.ts';
 
-export interface BackwardOptions {
-  /** Gradient of the root; by default 1, for a root of shape [1]. It stays the caller's. */
-  readonly seed?: ArrayView<'f32'>;
+export interface BackwardOptions<V extends ArrayView = FloatView> {
+  /** Gradient of the root, of its element type; by default 1, for a root of shape [1]. It stays the caller's. */
+  readonly seed?: FloatView;
   /** True where backward may add to the seed in place: nobody else reads it. */
   readonly ownsSeed?: boolean;
   /** True where nobody reads the root's values any more: its memory is given back before anything else runs. */
   readonly ownsRoot?: boolean;
   /** Tensors whose gradients are handed back (leaves); all others are released as soon as they are used up. */
-  readonly wanted?: readonly Tensor[];
+  readonly wanted?: readonly Tensor<V>[];
 }
 
 /**
@@ -22,14 +22,14 @@ export interface BackwardOptions {
  *
  * @throws QdyloraError BAD_ARGUMENT where the root is no scalar and no seed is given.
  */
-export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, ownsRoot = false, wanted = [] }: BackwardOptions = {}): (ArrayView<'f32'> | undefined)[] {
+export function backward<V extends ArrayView = FloatView>(tape: Tape, root: Tensor, { seed, ownsSeed = false, ownsRoot = false, wanted = [] }: BackwardOptions<V> = {}): (V | undefined)[] {
   const { backend } = tape, store = new GradientStore(backend);
   if (!seed && elementCount(root.view.shape) !== 1) throw new QdyloraError('BAD_ARGUMENT', { where: 'backward', problem: `expected a scalar root or a seed, got shape [${root.view.shape.join(', ')}]` });
   const one = seed ?? runOp(backend, fill, {}, { value: 1, shape: root.view.shape }).y;
   store.seed(root, one, ownsSeed);
-  const kept = ownsRoot ? wanted : [root, ...wanted], nodes = tape.nodes.reverse(), isReadAgain = readersOf(nodes, kept);
+  const kept: readonly Tensor[] = ownsRoot ? wanted : [root, ...wanted], nodes = tape.nodes.reverse(), isReadAgain = readersOf(nodes, kept);
   for (const [at, node] of nodes.entries()) {
-    const gradients: Record<string, ArrayView<'f32'>> = {};
+    const gradients: Record<string, FloatView> = {};
     for (const [name, tensor] of Object.entries(node.outputs)) {
       const gradient = tensor && store.get(tensor);
       if (gradient) gradients[name] = gradient;
@@ -43,19 +43,19 @@ export function backward(tape: Tape, root: Tensor, { seed, ownsSeed = false, own
       for (const [name, contribution] of Object.entries(contributions)) {
         const tensor = node.inputs[name];
         if (!contribution || !tensor || contribution === before.get(name)) continue; // the same array: the rule added in place
-        if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as ArrayView<'f32'>);
-        else if (!Object.values(gradients).includes(contribution as ArrayView<'f32'>)) backend.memory.release(contribution);
+        if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as FloatView);
+        else if (!Object.values(gradients).includes(contribution as FloatView)) backend.memory.release(contribution);
       }
     }
     for (const tensor of Object.values(node.outputs)) {
-      if (!tensor || wanted.includes(tensor)) continue;
+      if (!tensor || wanted.includes(tensor as Tensor<V>)) continue;
       store.drop(tensor);
       if (!kept.includes(tensor) && !store.holds(tensor.view)) backend.memory.release(tensor.view);
     }
   }
   nodes.length = 0;
   if (!seed) backend.memory.release(one);
-  return wanted.map((tensor) => store.get(tensor));
+  return wanted.map((tensor) => store.get(tensor) as V | undefined);
 }
 
 /**

@@ -14,8 +14,8 @@ export interface BackwardCall<I, O, A> {
   /** The outputs that `usesOutputs` names; the others are gone by now. */
   readonly outputs: O;
   readonly attributes: A;
-  /** Gradient of each output that has one; outputs that nothing used are absent. */
-  readonly gradients: { readonly [K in keyof O]-?: ArrayView<'f32'> };
+  /** Gradient of each output that has one, of the output's element type; outputs that nothing used are absent. */
+  readonly gradients: { readonly [K in keyof O]-?: NonNullable<O[K]> };
   /** True where the output gradient is the 1 that backward starts from. */
   readonly isRoot: boolean;
   /** Does this input want a gradient? */
@@ -23,9 +23,9 @@ export interface BackwardCall<I, O, A> {
   /** The gradient buffer of a trainable parameter, to add to; undefined for everything else. */
   into(name: keyof I & string): ArrayView<'f32'> | undefined;
   /** The gradient that this input already has from a later use and that the rule may add to in place; return the same view then. */
-  pending(name: keyof I & string): ArrayView<'f32'> | undefined;
+  pending<K extends keyof I & string>(name: K): NonNullable<I[K]> | undefined;
   /** The gradient of this output, where nobody else reads it: the rule may overwrite it and return it as the gradient of an input. */
-  spare(name: keyof O & string): ArrayView<'f32'> | undefined;
+  spare<K extends keyof O & string>(name: K): NonNullable<O[K]> | undefined;
   /** The array of this input, where nothing else reads it any more: the rule may write over it, and return it as the input's gradient. */
   take<K extends keyof I & string>(name: K): NonNullable<I[K]> | undefined;
 }

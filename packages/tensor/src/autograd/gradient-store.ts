@@ -1,39 +1,37 @@
-import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import { addInto } from '../ops/add.ts';
 import { copy } from '../ops/copy.ts';
 import type { Tensor } from '../tensor.ts';
 
-type F32 = ArrayView<'f32'>;
-
 /** The gradients of one backward pass. One array may serve several tensors (both sides of a sum); only an array with one user is added to in place. */
 export class GradientStore {
-  private readonly byTensor = new Map<Tensor, F32>();
-  private readonly users = new Map<F32, number>();
+  private readonly byTensor = new Map<Tensor, FloatView>();
+  private readonly users = new Map<FloatView, number>();
   private readonly backend: Backend;
   /** Arrays that are not the store's to release: what backward was started with. */
-  private readonly foreign = new Set<F32>();
+  private readonly foreign = new Set<FloatView>();
 
   constructor(backend: Backend) { this.backend = backend; }
 
   /** Starts the pass; unless it is `owned`, the gradient stays as it is. */
-  seed(tensor: Tensor, gradient: F32, owned: boolean): void {
+  seed(tensor: Tensor, gradient: FloatView, owned: boolean): void {
     if (!owned) this.foreign.add(gradient);
     this.put(tensor, gradient);
   }
 
-  get(tensor: Tensor): F32 | undefined { return this.byTensor.get(tensor); }
+  get(tensor: Tensor): FloatView | undefined { return this.byTensor.get(tensor); }
 
   /** True where the array is somebody's gradient: a rule may have written it over a result. */
-  holds(view: ArrayView): boolean { return this.users.has(view as F32); }
+  holds(view: ArrayView): boolean { return this.users.has(view as FloatView); }
 
   /** The gradient of `tensor` if nobody else reads that array. */
-  ownedBy(tensor: Tensor): F32 | undefined {
+  ownedBy(tensor: Tensor): FloatView | undefined {
     const gradient = this.byTensor.get(tensor);
     return gradient && this.users.get(gradient) === 1 && !this.foreign.has(gradient) ? gradient : undefined;
   }
 
   /** Adds a contribution; the array becomes the store's. */
-  add(tensor: Tensor, contribution: F32): void {
+  add(tensor: Tensor, contribution: FloatView): void {
     const present = this.byTensor.get(tensor);
     if (!present) return this.put(tensor, contribution);
     const own = this.ownedBy(tensor) ?? this.copyFor(tensor, present);
@@ -52,12 +50,12 @@ export class GradientStore {
     if (!this.foreign.has(gradient)) this.backend.memory.release(gradient);
   }
 
-  private put(tensor: Tensor, gradient: F32): void {
+  private put(tensor: Tensor, gradient: FloatView): void {
     this.byTensor.set(tensor, gradient);
     this.users.set(gradient, (this.users.get(gradient) ?? 0) + 1);
   }
 
-  private copyFor(tensor: Tensor, present: F32): F32 {
+  private copyFor(tensor: Tensor, present: FloatView): FloatView {
     const own = runOp(this.backend, copy, { x: present }, {}).y;
     this.drop(tensor);
     this.put(tensor, own);

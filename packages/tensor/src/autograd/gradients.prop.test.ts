@@ -5,11 +5,11 @@ import { describe, expect, test } from 'vitest';
 import {
   ACTIVATION_KINDS, apply, backward, constant, differentiableActivation, differentiableActivationGate, differentiableAdd, differentiableCausalAttention, differentiableDropout, differentiableLayerNorm,
   differentiableLinear, differentiableLinearCrossEntropy, differentiableResidualNorm, differentiableRmsNorm, differentiableRope, differentiableScaleBy, differentiableSoftCap, differentiableSplitColumns, gradcheck, inferenceContext, leaf,
-  Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type Tensor,
+  Linear, Parameter, recompute, RmsNormLayer, ropeTable, Tape, type AttentionAttributes, type ForwardContext, type Recorder, type FloatTensor, type Tensor,
 } from '../index.ts';
 import { runOp } from '@qdylora/contract';
 
-type F32 = Tensor<ArrayView<'f32'>>;
+type F32 = FloatTensor;
 const f32 = { computeDtype: 'f32' as const };
 
 /** A scalar that depends on every entry with another weight: mean cross-entropy of fixed targets under a fixed head. */
@@ -113,7 +113,7 @@ describe.each(Object.entries(CASES))('the gradient of %s', (_, make) => {
   test('is that of central differences', () => {
     fc.assert(fc.property(fc.nat(), fc.integer({ min: 1, max: 7 }), (seed, tokens) => {
       const backend = createHostBackend({ poison: true }), { inputs, run } = make(backend, seededNumbers(seed), tokens);
-      const result = gradcheck(backend, (recorder, leaves) => scalarOf(recorder, run(recorder, leaves)), inputs);
+      const result = gradcheck(backend, (recorder, leaves) => scalarOf(recorder, run(recorder, leaves)) as Tensor<ArrayView<'f32'>>, inputs);
       expect(result.worst, JSON.stringify(result)).toBeLessThan(GRADIENT_BOUND);
     }), { numRuns: 8 });
   });
@@ -193,7 +193,7 @@ function gated(seed: number, readsAgain: boolean): { gradient: Float32Array; liv
   const gradient = memory.scoped(() => {
     const g = gate.forward(ctx, x), u = up.forward(ctx, x), y = apply(ctx, differentiableActivationGate, { gate: g, up: u }, { kind: 'silu' }).y;
     const [dx] = backward(tape, scalarOf(ctx, down.forward(ctx, y)), { wanted: readsAgain ? [x, u] : [x] });
-    return elementsOf(dx!).slice();
+    return elementsOf(dx as ArrayView<'f32'>).slice();
   });
   return { gradient, live: [inGate, memory.usage().liveBytes] };
 }

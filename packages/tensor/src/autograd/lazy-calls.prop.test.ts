@@ -1,12 +1,12 @@
-import { createHostBackend, elementsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { createHostBackend, elementsOf, runOp, type Backend } from '@qdylora/contract';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  apply, backward, constant, copy, differentiableActivationGate, differentiableAdd, differentiableSoftCap, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, Tape, type ForwardContext, type Tensor,
+  apply, backward, constant, copy, differentiableActivationGate, differentiableAdd, differentiableSoftCap, inferenceContext, leaf, Linear, Parameter, recompute, RmsNormLayer, Tape, type FloatTensor, type ForwardContext,
 } from '../index.ts';
 
-type F32 = Tensor<ArrayView<'f32'>>;
+type F32 = FloatTensor;
 const TOKENS = 5, WIDTH = 6;
 
 /** One call of a block: what it is, and which of the values so far it reads. */

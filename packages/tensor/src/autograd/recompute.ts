@@ -1,19 +1,17 @@
-import type { ArrayView } from '@qdylora/contract';
 import type { ForwardContext } from '../nn/forward-context.ts';
-import { leaf, type Tensor } from '../tensor.ts';
+import { leaf, type FloatTensor } from '../tensor.ts';
 import { backward } from './backward.ts';
 import { LazyCalls } from './lazy-calls.ts';
 import { Tape, type TapeNode } from './tape.ts';
 
-type F32Tensor = Tensor<ArrayView<'f32'>>;
-type Body<X> = (ctx: ForwardContext, x: X) => F32Tensor;
+type Body<X> = (ctx: ForwardContext, x: X) => FloatTensor;
 
 /**
  * Gradient checkpointing of one block: only its input and output are kept; backward runs the block again with a tape of its own, without what only the output needs.
  * The same ops run in the same order on the same numbers, so the result is the same bit for bit. Without a tape it just scopes the block's temporaries.
  * A block without an input (null) makes its own, and makes it again.
  */
-export function recompute<X extends F32Tensor | null>(ctx: ForwardContext, x: X, body: Body<X>): F32Tensor {
+export function recompute<X extends FloatTensor | null>(ctx: ForwardContext, x: X, body: Body<X>): FloatTensor {
   const { memory } = ctx.backend;
   const { view } = memory.scoped(() => body({ ...ctx, tape: null }, x), (result) => [result.view]);
   if (!ctx.tape) return { view, needsGradient: false };

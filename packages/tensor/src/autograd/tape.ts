@@ -1,4 +1,4 @@
-import { QdyloraError, runOp, type Arrays, type ArrayView, type Backend, type Op } from '@qdylora/contract';
+import { QdyloraError, runOp, type Arrays, type ArrayView, type Backend, type FloatView, type Op } from '@qdylora/contract';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { DifferentiableOp, Run } from './differentiable-op.ts';
@@ -22,7 +22,7 @@ export interface TapeNode {
   readonly outputs: Tensors;
   /** Outputs whose values `backward` reads. */
   readonly usesOutputs: readonly string[];
-  backward(gradients: Record<string, ArrayView<'f32'>>, walk: BackwardWalk): Readonly<Record<string, ArrayView | undefined>>;
+  backward(gradients: Record<string, FloatView>, walk: BackwardWalk): Readonly<Record<string, ArrayView | undefined>>;
 }
 
 /** The order of the calls of one forward pass, read backwards once. */
@@ -97,8 +97,8 @@ function nodeOf<I extends Arrays, O extends Arrays, A>(
       inputs: views, outputs: kept, attributes, gradients: gradients as never, isRoot, take: take as never,
       wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
       into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
-      pending: (name) => inputs[name] && store.ownedBy(inputs[name]),
-      spare: (name) => outputs[name] && store.ownedBy(outputs[name]),
+      pending: ((name: string) => inputs[name] && store.ownedBy(inputs[name])) as never,
+      spare: ((name: string) => outputs[name] && store.ownedBy(outputs[name])) as never,
     }) as Readonly<Record<string, ArrayView | undefined>>,
   };
 }

@@ -1,4 +1,4 @@
-import type { Rng } from '@qdylora/contract';
+import type { FloatDType, Rng } from '@qdylora/contract';
 import type { Recorder } from '../autograd/tape.ts';
 import type { ComputeDtype } from '../ops/linear.ts';
 
@@ -24,6 +24,8 @@ export type Recompute = boolean | { readonly every: number } | { readonly first:
 /** Everything that a forward pass depends on besides weights and tokens. */
 export interface ForwardContext extends Recorder {
   readonly computeDtype: ComputeDtype;
+  /** Of rows on their way from one product to the next inside a branch, and of their gradients: bf16 takes half the memory, and half the time on the way there. The residual sum stays float32. f32 where left out. */
+  readonly activationDtype?: FloatDType;
   /** null: the base model alone, as if there were no adapters. */
   readonly active: ActiveRank | null;
   /** Present while training: dropout masks come from (rng, layer name, step). */

@@ -1,8 +1,7 @@
-import type { ArrayView } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import { differentiableLayerNorm } from '../ops/layer-norm.ts';
 import type { Parameter } from '../parameter.ts';
-import type { Tensor } from '../tensor.ts';
+import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
 /** Layer normalization with a learned weight and, in most families, a bias.  x: [tokens, hidden] → same */
@@ -21,7 +20,7 @@ export class LayerNormLayer {
 
   parameters(): Parameter[] { return this.bias ? [this.weight, this.bias] : [this.weight]; }
 
-  forward(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>): Tensor<ArrayView<'f32'>> {
+  forward(ctx: ForwardContext, x: FloatTensor): FloatTensor {
     return apply(ctx, differentiableLayerNorm, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { epsilon: this.epsilon }).y;
   }
 }

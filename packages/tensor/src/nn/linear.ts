@@ -1,12 +1,10 @@
-import type { Arrays, ArrayView, Op, PackedWeight } from '@qdylora/contract';
+import type { Arrays, FloatDType, Op, PackedWeight } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { differentiableLinear } from '../ops/linear.ts';
 import type { Parameter } from '../parameter.ts';
-import { constant, type Tensor } from '../tensor.ts';
+import { constant, type FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
-
-type F32Tensor = Tensor<ArrayView<'f32'>>;
 
 /** A layer's weight: dense (it can be trained), or packed and frozen. */
 export type LinearWeight = Parameter | PackedWeight;
@@ -18,11 +16,11 @@ export interface LinearLike {
   readonly name: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
-  /** x: [tokens, in] → [tokens, out] */
-  forward(ctx: ForwardContext, x: F32Tensor): F32Tensor;
+  /** x: [tokens, in] → [tokens, out], f32 unless `outDtype` says otherwise */
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor;
   parameters(): Parameter[];
   /** This layer and others in one op, where there is one for them: the results in their order, or undefined. All read the same x; `this` is one of `layers`. */
-  forwardTogether?(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] | undefined;
+  forwardTogether?(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] | undefined;
 }
 
 /** y = x · Wᵀ + bias, with a dense weight (trainable) or a packed one (frozen). */
@@ -43,14 +41,14 @@ export class Linear implements LinearLike {
 
   parameters(): Parameter[] { return [...(isPacked(this.weight) ? [] : [this.weight]), ...(this.bias ? [this.bias] : [])]; }
 
-  forward(ctx: ForwardContext, x: F32Tensor): F32Tensor {
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
     const { computeDtype } = ctx;
     if (!isPacked(this.weight)) {
-      return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype }).y;
+      return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype, outDtype }).y;
     }
     const operands = Object.fromEntries(Object.entries(this.weight.operands).map(([name, view]) => [name, view && constant(view)]));
     const inputs = { x, ...operands, bias: this.bias ?? undefined };
-    return apply(ctx, packedRule(this.weight), inputs as never, { ...this.weight.attributes, computeDtype } as never).y as F32Tensor;
+    return apply(ctx, packedRule(this.weight), inputs as never, { ...this.weight.attributes, computeDtype, outDtype } as never).y as FloatTensor;
   }
 }
 
@@ -64,19 +62,19 @@ function packedRule({ multiply, multiplyInputGradient }: PackedWeight): Differen
     op: multiply,
     backward({ run, inputs, gradients, attributes, wants, pending }) {
       if (!wants('x')) return {};
-      const { x: _, bias: __, ...weight } = inputs, dx = pending('x');
-      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { ...(attributes as object), accumulate: dx !== undefined }, { dx }).dx };
+      const { x, bias: _, ...weight } = inputs, dx = pending('x');
+      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { ...(attributes as object), outDtype: x!.dtype, accumulate: dx !== undefined }, { dx }).dx };
     },
   };
   rules.set(multiply, rule);
   return rule;
 }
 
-/** Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one after the other. x: [tokens, in] → [tokens, outᵢ] each */
-export function projectTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: F32Tensor): F32Tensor[] {
+/** Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one after the other. x: [tokens, in] → [tokens, outᵢ] each, f32 unless `outDtype` says otherwise */
+export function projectTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] {
   for (const layer of layers) {
-    const results = layer.forwardTogether?.(ctx, layers, x);
+    const results = layer.forwardTogether?.(ctx, layers, x, outDtype);
     if (results) return results;
   }
-  return layers.map((layer) => layer.forward(ctx, x));
+  return layers.map((layer) => layer.forward(ctx, x, outDtype));
 }

@@ -1,12 +1,12 @@
-import type { ArrayView } from '@qdylora/contract';
+import type { FloatDType } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import { differentiableResidualNorm } from '../ops/residual-norm.ts';
 import { differentiableRmsNorm } from '../ops/rms-norm.ts';
 import type { Parameter } from '../parameter.ts';
-import type { Tensor } from '../tensor.ts';
+import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** Root-mean-square normalization with a learned weight, of a row or of each head in it.  x: [tokens, runs · hidden] → same */
+/** Root-mean-square normalization with a learned weight, of a row or of each head in it.  x: [tokens, runs · hidden] → same; the norm in f32 unless `outDtype` says otherwise */
 export class RmsNormLayer {
   readonly name: string;
   readonly weight: Parameter;
@@ -22,12 +22,12 @@ export class RmsNormLayer {
 
   parameters(): Parameter[] { return [this.weight]; }
 
-  forward(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>): Tensor<ArrayView<'f32'>> {
-    return apply(ctx, differentiableRmsNorm, { x, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset }).y;
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
+    return apply(ctx, differentiableRmsNorm, { x, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype }).y;
   }
 
   /** The residual sum of x and what a sublayer made of it, and its norm. The sum is written over `branch`, which nothing else may read.  x, branch: [tokens, hidden] → both the same */
-  forwardSum(ctx: ForwardContext, x: Tensor<ArrayView<'f32'>>, branch: Tensor<ArrayView<'f32'>>): { readonly sum: Tensor<ArrayView<'f32'>>; readonly y: Tensor<ArrayView<'f32'>> } {
-    return apply(ctx, differentiableResidualNorm, { a: x, b: branch, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset }, { sum: 'b' });
+  forwardSum(ctx: ForwardContext, x: FloatTensor, branch: FloatTensor, outDtype?: FloatDType): { readonly sum: FloatTensor; readonly y: FloatTensor } {
+    return apply(ctx, differentiableResidualNorm, { a: x, b: branch, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype }, { sum: 'b' });
   }
 }

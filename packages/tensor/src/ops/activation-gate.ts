@@ -1,19 +1,19 @@
-import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { activationFunction } from './activation-function.ts';
 import type { ActivationAttributes } from './activation.ts';
 
-type F32 = ArrayView<'f32'>;
-
-/** y = f(gate) · up, f named by `kind`: SwiGLU with `silu`, GeGLU with `gelu`.  gate, up: [tokens, width]  →  y: [tokens, width]  (Shazeer 2020) */
+/** y = f(gate) · up, f named by `kind`: SwiGLU with `silu`, GeGLU with `gelu`.  gate, up: [tokens, width], both f32 or both bf16  →  y: as gate  (Shazeer 2020) */
 export const activationGate = defineOp({
   name: 'activation-gate',
-  shapes(i: { gate: F32; up: F32 }, { kind }: ActivationAttributes) {
+  halves: ['gate', 'up', 'y'],
+  shapes(i: { gate: FloatView; up: FloatView }, { kind }: ActivationAttributes) {
     assertShape('activation-gate', 'up', i.up.shape, i.gate.shape);
+    assertDtype('activation-gate', 'up', i.up, i.gate.dtype);
     activationFunction(kind);
-    return { y: { dtype: 'f32', shape: i.gate.shape } };
+    return { y: { dtype: i.gate.dtype, shape: i.gate.shape } };
   },
-  reference({ gate, up }, { y }: { y: F32 }, { kind }) {
+  reference({ gate, up }, { y }: { y: FloatView }, { kind }) {
     const { value } = activationFunction(kind);
     for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = value(gate.data[i]!) * up.data[i]!;
   },
@@ -22,13 +22,15 @@ export const activationGate = defineOp({
 /** dUp = dy · f(gate),  dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy, dUp as that of up. */
 export const activationGateBackward = defineOp({
   name: 'activation-gate-backward',
+  halves: ['gate', 'up', 'dy', 'dGate', 'dUp'],
   overwrites: { dGate: ['dy'], dUp: ['up'] },
-  shapes(i: { gate: F32; up: F32; dy: F32 }, { kind }: ActivationAttributes) {
+  shapes(i: { gate: FloatView; up: FloatView; dy: FloatView }, { kind }: ActivationAttributes) {
     assertShape('activation-gate-backward', 'dy', i.dy.shape, i.gate.shape);
+    for (const name of ['up', 'dy'] as const) assertDtype('activation-gate-backward', name, i[name], i.gate.dtype);
     activationFunction(kind);
-    return { dGate: { dtype: 'f32', shape: i.gate.shape }, dUp: { dtype: 'f32', shape: i.gate.shape } };
+    return { dGate: { dtype: i.gate.dtype, shape: i.gate.shape }, dUp: { dtype: i.gate.dtype, shape: i.gate.shape } };
   },
-  reference({ gate, up, dy }, { dGate, dUp }: { dGate: F32; dUp: F32 }, { kind }) {
+  reference({ gate, up, dy }, { dGate, dUp }: { dGate: FloatView; dUp: FloatView }, { kind }) {
     const { value, slope } = activationFunction(kind);
     for (let i = 0; i < elementCount(dGate.shape); i++) {
       const g = gate.data[i]!, d = dy.data[i]!;

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { activationFunction, type ActivationKind } from './activation-function.ts';
 
@@ -8,7 +8,8 @@ export interface ActivationAttributes { readonly kind: ActivationKind }
 /** y = f(x), f named by `kind`: the nonlinearity of an MLP without a gate.  x: any shape  →  y: as x */
 export const activation = defineOp({
   name: 'activation',
-  shapes(i: { x: F32 }, { kind }: ActivationAttributes) {
+  shapes(i: { x: FloatView }, { kind }: ActivationAttributes) {
+    assertDtype('activation', 'x', i.x, 'f32');
     activationFunction(kind);
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
@@ -22,7 +23,7 @@ export const activation = defineOp({
 export const activationBackward = defineOp({
   name: 'activation-backward',
   overwrites: { dx: ['dy'] },
-  shapes(i: { x: F32; dy: F32 }, { kind }: ActivationAttributes) {
+  shapes(i: { x: FloatView; dy: F32 }, { kind }: ActivationAttributes) {
     assertShape('activation-backward', 'dy', i.dy.shape, i.x.shape);
     activationFunction(kind);
     return { dx: { dtype: 'f32', shape: i.x.shape } };

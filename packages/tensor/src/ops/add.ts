@@ -1,4 +1,4 @@
-import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -7,7 +7,9 @@ type F32 = ArrayView<'f32'>;
 export const add = defineOp({
   name: 'add',
   overwrites: { y: ['a', 'b'] },
-  shapes(i: { a: F32; b: F32 }, _: Record<string, never>) {
+  shapes(i: { a: FloatView; b: FloatView }, _: Record<string, never>) {
+    assertDtype('add', 'a', i.a, 'f32');
+    assertDtype('add', 'b', i.b, 'f32');
     assertShape('add', 'b', i.b.shape, i.a.shape);
     return { y: { dtype: 'f32', shape: i.a.shape } };
   },
@@ -16,12 +18,13 @@ export const add = defineOp({
   },
 });
 
-/** sum += x: how gradients of a value with several users come together.  x: any shape  →  sum: as x */
+/** sum += x: how gradients of a value with several users come together.  x: any shape, f32 or bf16  →  sum: as x */
 export const addInto = defineOp({
   name: 'add-into',
   accumulates: ['sum'],
-  shapes: (i: { x: F32 }, _: Record<string, never>) => ({ sum: { dtype: 'f32', shape: i.x.shape } }),
-  reference({ x }, { sum }: { sum: F32 }) {
+  halves: ['x', 'sum'],
+  shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ sum: { dtype: i.x.dtype, shape: i.x.shape } }),
+  reference({ x }, { sum }: { sum: FloatView }) {
     for (let i = 0; i < elementCount(x.shape); i++) sum.data[i]! += x.data[i]!;
   },
 });

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, roundToBfloat16, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import type { ComputeDtype } from './linear.ts';
 import { readElement } from './read-element.ts';
@@ -16,23 +16,24 @@ export interface AttentionAttributes {
 }
 
 /** `alibiSlopes`: [heads]. */
-interface AttentionInputs { [name: string]: ArrayView | undefined; q: F32; k: F32; v: F32; querySegments: Ids; keySegments: Ids; alibiSlopes?: F32 }
+interface AttentionInputs { [name: string]: ArrayView | undefined; q: FloatView; k: FloatView; v: FloatView; querySegments: Ids; keySegments: Ids; alibiSlopes?: F32 }
 
 /**
  * Causal attention over packed sequences. Segment s has the queries querySegments[s]…querySegments[s+1] and the keys keySegments[s]…keySegments[s+1];
  * its last query lines up with its last key, so query i stands at position i + (keys − queries), sees the keys up to that one of its own segment and nothing of another.
  * Query head h reads kv head floor(h / (heads / kvHeads)).
  * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position)  (ALiBi: Press et al. 2022; Falcon scales its slopes too: hand them in scaled).
- * q: [queries, heads · headDim]  k, v: [keys, kvHeads · headDim]  segments: [segments + 1]  alibiSlopes: [heads]  →  y: [queries, heads · headDim]  logSumExp: [heads, queries]
+ * q: [queries, heads · headDim]  k, v: [keys, kvHeads · headDim], all f32 or all bf16  segments: [segments + 1]  alibiSlopes: [heads]  →  y: as q  logSumExp: [heads, queries]
  */
 export const causalAttention = defineOp({
   name: 'causal-attention',
+  halves: ['q', 'k', 'v', 'y'],
   shapes(i: AttentionInputs, attributes: AttentionAttributes) {
     assertInputs('causal-attention', i, attributes);
-    return { y: { dtype: 'f32', shape: i.q.shape }, logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]!] } };
+    return { y: { dtype: i.q.dtype, shape: i.q.shape }, logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]!] } };
   },
   flops: (inputs, attributes) => 4 * attributes.headDim * countScores(inputs, attributes),
-  reference(inputs, { y, logSumExp }: { y: F32; logSumExp: F32 }, attributes) {
+  reference(inputs, { y, logSumExp }: { y: FloatView; logSumExp: F32 }, attributes) {
     const { headDim, computeDtype } = attributes, queries = inputs.q.shape[0]!, v = readElement(inputs.v, computeDtype), round = rounding(attributes);
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
       const scores = Array.from({ length: lastKey - firstKey + 1 }, (_, j) => score(firstKey + j).value);
@@ -51,13 +52,16 @@ export const causalAttention = defineOp({
  */
 export const causalAttentionBackward = defineOp({
   name: 'causal-attention-backward',
-  shapes(i: AttentionInputs & { y: F32; logSumExp: F32; dy: F32 }, attributes: AttentionAttributes) {
+  halves: ['q', 'k', 'v', 'y', 'dy', 'dq', 'dk', 'dv'],
+  shapes(i: AttentionInputs & { y: FloatView; logSumExp: F32; dy: FloatView }, attributes: AttentionAttributes) {
     assertInputs('causal-attention-backward', i, attributes);
     assertShape('causal-attention-backward', 'dy', i.dy.shape, i.q.shape);
-    return { dq: { dtype: 'f32', shape: i.q.shape }, dk: { dtype: 'f32', shape: i.k.shape }, dv: { dtype: 'f32', shape: i.v.shape } };
+    for (const name of ['y', 'dy'] as const) assertDtype('causal-attention-backward', name, i[name], i.q.dtype);
+    const { dtype } = i.q;
+    return { dq: { dtype, shape: i.q.shape }, dk: { dtype, shape: i.k.shape }, dv: { dtype, shape: i.v.shape } };
   },
   flops: (inputs, attributes) => 10 * attributes.headDim * countScores(inputs, attributes),
-  reference(inputs, { dq, dk, dv }: { dq: F32; dk: F32; dv: F32 }, attributes) {
+  reference(inputs, { dq, dk, dv }: { dq: FloatView; dk: FloatView; dv: FloatView }, attributes) {
     const { y, logSumExp } = inputs, { headDim, scale, computeDtype } = attributes, queries = inputs.q.shape[0]!, round = rounding(attributes);
     const [q, k, v, dy] = [inputs.q, inputs.k, inputs.v, inputs.dy].map((array) => readElement(array, computeDtype)) as [Read, Read, Read, Read];
     const sums = { dq: new Float64Array(dq.data.length), dk: new Float64Array(dk.data.length), dv: new Float64Array(dv.data.length) };
@@ -94,6 +98,7 @@ function assertInputs(op: string, i: AttentionInputs, { heads, kvHeads, headDim 
   assertShape(op, 'q', i.q.shape, [-1, heads * headDim]);
   assertShape(op, 'k', i.k.shape, [-1, kvHeads * headDim]);
   assertShape(op, 'v', i.v.shape, i.k.shape);
+  for (const name of ['k', 'v'] as const) assertDtype(op, name, i[name], i.q.dtype);
   assertShape(op, 'keySegments', i.keySegments.shape, i.querySegments.shape);
   if (i.alibiSlopes) assertShape(op, 'alibiSlopes', i.alibiSlopes.shape, [heads]);
 }

@@ -1,12 +1,11 @@
-import { assertShape, defineOp, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, QdyloraError, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
-import type { DenseView } from './linear.ts';
 import { readElement } from './read-element.ts';
 
 /** Rows of a table.  weight: [rows, hidden]  ids: [tokens]  →  y: [tokens, hidden].  @throws QdyloraError BAD_DATA for an id outside the table. */
 export const embedding = defineOp({
   name: 'embedding',
-  shapes(i: { weight: DenseView; ids: ArrayView<'i32'> }, _: Record<string, never>) {
+  shapes(i: { weight: FloatView; ids: ArrayView<'i32'> }, _: Record<string, never>) {
     return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
   },
   reference({ weight, ids }, { y }: { y: ArrayView<'f32'> }) {

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -10,7 +10,8 @@ export interface LayerNormAttributes { readonly epsilon: number }
  */
 export const layerNorm = defineOp({
   name: 'layer-norm',
-  shapes(i: { x: F32; weight: F32; bias?: F32 | undefined }, _: LayerNormAttributes) {
+  shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, _: LayerNormAttributes) {
+    assertDtype('layer-norm', 'x', i.x, 'f32');
     assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
     if (i.bias) assertShape('layer-norm', 'bias', i.bias.shape, i.weight.shape);
     const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]!] };
@@ -39,7 +40,7 @@ export const layerNorm = defineOp({
 export const layerNormBackward = defineOp({
   name: 'layer-norm-backward',
   accumulates: ['dWeight', 'dBias'],
-  shapes(i: { x: F32; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 }, _: { accumulate: boolean }) {
+  shapes(i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 }, _: { accumulate: boolean }) {
     assertShape('layer-norm-backward', 'dy', i.dy.shape, i.x.shape);
     return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape }, dBias: { dtype: 'f32', shape: i.weight.shape } };
   },
@@ -69,7 +70,7 @@ export const differentiableLayerNorm: DifferentiableOp<typeof layerNorm> = {
   op: layerNorm,
   usesOutputs: ['mean', 'inverseDeviation'],
   backward({ run, inputs: { x, weight }, outputs: { mean, inverseDeviation }, gradients, into, pending }) {
-    const dx = pending('x'), made = run(layerNormBackward, { x, weight, mean, inverseDeviation, dy: gradients.y }, { accumulate: dx !== undefined }, { dx, dWeight: into('weight'), dBias: into('bias') });
+    const dx = pending('x') as F32 | undefined, made = run(layerNormBackward, { x, weight, mean, inverseDeviation, dy: gradients.y }, { accumulate: dx !== undefined }, { dx, dWeight: into('weight'), dBias: into('bias') });
     return { x: made.dx };
   },
 };

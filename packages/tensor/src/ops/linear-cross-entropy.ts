@@ -1,6 +1,6 @@
-import { assertShape, defineOp, roundToBfloat16, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
-import type { ComputeDtype, DenseView } from './linear.ts';
+import type { ComputeDtype } from './linear.ts';
 import { readElement } from './read-element.ts';
 import { scaleBy } from './scale-by.ts';
 
@@ -24,7 +24,8 @@ export const IGNORED_TARGET = -100;
 export const linearCrossEntropy = defineOp({
   name: 'linear-cross-entropy',
   accumulates: ['dWeight'],
-  shapes(i: { x: F32; weight: DenseView; targets: ArrayView<'i32'>; tokenWeights?: F32 }, { gradient }: CrossEntropyAttributes) {
+  shapes(i: { x: FloatView; weight: FloatView; targets: ArrayView<'i32'>; tokenWeights?: F32 }, { gradient }: CrossEntropyAttributes) {
+    assertDtype('linear-cross-entropy', 'x', i.x, 'f32');
     const tokens = i.x.shape[0]!;
     assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]!]);
     assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);

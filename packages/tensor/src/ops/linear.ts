@@ -1,24 +1,25 @@
-import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { readElement } from './read-element.ts';
 
 /** Element type of a product's operands: `bf16` rounds both to bfloat16 first (as matrix units do); sums are float32 either way. */
-export type ComputeDtype = 'f32' | 'bf16';
+export type ComputeDtype = FloatDType;
 
-/** A weight in its stored type. */
-export type DenseView = ArrayView<'f32'> | ArrayView<'bf16'>;
+/** `outDtype`: of the result, f32 where left out. */
+export interface LinearAttributes { readonly computeDtype: ComputeDtype; readonly outDtype?: FloatDType }
 
-/** y = x · Wᵀ + bias.  x: [tokens, in]  weight: [out, in]  bias: [out]  →  y: [tokens, out] */
+/** y = x · Wᵀ + bias.  x, y, their gradients and the weight: f32 or bf16.  x: [tokens, in]  weight: [out, in]  bias: [out]  →  y: [tokens, out] */
 export const linear = defineOp({
   name: 'linear',
-  shapes(i: { x: ArrayView<'f32'>; weight: DenseView; bias?: ArrayView<'f32'> }, _: { computeDtype: ComputeDtype }) {
+  halves: ['x', 'y'],
+  shapes(i: { x: FloatView; weight: FloatView; bias?: ArrayView<'f32'> }, { outDtype = 'f32' }: LinearAttributes) {
     const [out, inFeatures] = i.weight.shape as [number, number];
     assertShape('linear', 'x', i.x.shape, [-1, inFeatures]);
     if (i.bias) assertShape('linear', 'bias', i.bias.shape, [out]);
-    return { y: { dtype: 'f32', shape: [i.x.shape[0]!, out] } };
+    return { y: { dtype: outDtype, shape: [i.x.shape[0]!, out] } };
   },
   flops: ({ x, weight }) => 2 * x.shape[0]! * elementCount(weight.shape),
-  reference({ x, weight, bias }, { y }: { y: ArrayView<'f32'> }, { computeDtype }) {
+  reference({ x, weight, bias }, { y }: { y: FloatView }, { computeDtype }) {
     const [out, inFeatures] = weight.shape as [number, number], xAt = readElement(x, computeDtype), wAt = readElement(weight, computeDtype);
     for (let t = 0; t < x.shape[0]!; t++) {
       for (let o = 0; o < out; o++) {
@@ -33,12 +34,13 @@ export const linear = defineOp({
 /** dx = dy · W (added to dx where `accumulate`).  dy: [tokens, out]  weight: [out, in]  →  dx: [tokens, in] */
 export const linearInputGradient = defineOp({
   name: 'linear-input-gradient',
-  shapes(i: { dy: ArrayView<'f32'>; weight: DenseView }, _: { computeDtype: ComputeDtype; accumulate: boolean }) {
+  halves: ['dy', 'dx'],
+  shapes(i: { dy: FloatView; weight: FloatView }, { outDtype = 'f32' }: LinearAttributes & { accumulate: boolean }) {
     assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
-    return { dx: { dtype: 'f32', shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
+    return { dx: { dtype: outDtype, shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
   },
   flops: ({ dy, weight }) => 2 * dy.shape[0]! * elementCount(weight.shape),
-  reference({ dy, weight }, { dx }: { dx: ArrayView<'f32'> }, { computeDtype, accumulate }) {
+  reference({ dy, weight }, { dx }: { dx: FloatView }, { computeDtype, accumulate }) {
     const [out, inFeatures] = weight.shape as [number, number], dyAt = readElement(dy, computeDtype), wAt = readElement(weight, computeDtype);
     for (let t = 0; t < dy.shape[0]!; t++) {
       for (let k = 0; k < inFeatures; k++) {
@@ -54,7 +56,8 @@ export const linearInputGradient = defineOp({
 export const linearWeightGradient = defineOp({
   name: 'linear-weight-gradient',
   accumulates: ['dWeight', 'dBias'],
-  shapes(i: { x: ArrayView<'f32'>; dy: ArrayView<'f32'> }, _: { computeDtype: ComputeDtype }) {
+  halves: ['x', 'dy'],
+  shapes(i: { x: FloatView; dy: FloatView }, _: { computeDtype: ComputeDtype }) {
     assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0]!, -1]);
     return { dWeight: { dtype: 'f32', shape: [i.dy.shape[1]!, i.x.shape[1]!] }, dBias: { dtype: 'f32', shape: [i.dy.shape[1]!] } };
   },
@@ -82,6 +85,6 @@ export const differentiableLinear: DifferentiableOp<typeof linear> = {
     if (dWeight || dBias) run(linearWeightGradient, { x: inputs.x, dy: gradients.y }, { computeDtype }, { dWeight, dBias });
     if (!wants('x')) return {};
     const dx = pending('x');
-    return { x: run(linearInputGradient, { dy: gradients.y, weight: inputs.weight }, { computeDtype, accumulate: dx !== undefined }, { dx }).dx };
+    return { x: run(linearInputGradient, { dy: gradients.y, weight: inputs.weight }, { computeDtype, outDtype: inputs.x.dtype, accumulate: dx !== undefined }, { dx }).dx };
   },
 };

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { addInto } from './add.ts';
 import { rmsNorm, rmsNormBackward, type RmsNormAttributes } from './rms-norm.ts';
@@ -11,13 +11,16 @@ type F32 = ArrayView<'f32'>;
  */
 export const residualNorm = defineOp({
   name: 'residual-norm',
+  halves: ['y'],
   overwrites: { sum: ['a', 'b'] },
-  shapes(i: { a: F32; b: F32; weight: F32 }, _: RmsNormAttributes) {
+  shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32' }: RmsNormAttributes) {
+    assertDtype('residual-norm', 'a', i.a, 'f32');
+    assertDtype('residual-norm', 'b', i.b, 'f32');
     assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]!]);
     assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
-    return { sum: { dtype: 'f32', shape: i.a.shape }, y: { dtype: 'f32', shape: i.a.shape }, inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] } };
+    return { sum: { dtype: 'f32', shape: i.a.shape }, y: { dtype: outDtype, shape: i.a.shape }, inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] } };
   },
-  reference({ a, b, weight }, { sum, y, inverseRms }: { sum: F32; y: F32; inverseRms: F32 }, attributes) {
+  reference({ a, b, weight }, { sum, y, inverseRms }: { sum: F32; y: FloatView; inverseRms: F32 }, attributes) {
     for (let i = 0; i < elementCount(sum.shape); i++) sum.data[i] = a.data[i]! + b.data[i]!;
     rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
   },
@@ -28,7 +31,7 @@ export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> =
   op: residualNorm,
   usesOutputs: ['sum', 'inverseRms'],
   backward({ run, inputs: { weight }, outputs: { sum, inverseRms }, gradients, attributes, into, spare }) {
-    const later = gradients.sum as F32 | undefined, dy = gradients.y as F32 | undefined, own = spare('sum');
+    const later = gradients.sum as F32 | undefined, dy = gradients.y as FloatView | undefined, own = spare('sum');
     if (!dy) return { a: later, b: later };
     const { dx } = run(rmsNormBackward, { x: sum, weight, inverseRms, dy }, { ...attributes, accumulate: own !== undefined }, { dx: own, dWeight: into('weight') });
     if (later && !own) run(addInto, { x: later }, {}, { sum: dx });

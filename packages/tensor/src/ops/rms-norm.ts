@@ -1,9 +1,9 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
-/** `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). */
-export interface RmsNormAttributes { readonly epsilon: number; readonly weightOffset: number }
+/** `weightOffset`: 0, or 1 where a checkpoint stores the weight minus one (Gemma). `outDtype`: of y, f32 where left out. */
+export interface RmsNormAttributes { readonly epsilon: number; readonly weightOffset: number; readonly outDtype?: FloatDType }
 
 /**
  * y = x / √(mean(x²) + ε) · (weight + offset) for every run of `hidden` entries: a row, or each head of it (the norms of q and k).
@@ -11,12 +11,14 @@ export interface RmsNormAttributes { readonly epsilon: number; readonly weightOf
  */
 export const rmsNorm = defineOp({
   name: 'rms-norm',
-  shapes(i: { x: F32; weight: F32 }, _: RmsNormAttributes) {
+  halves: ['y'],
+  shapes(i: { x: FloatView; weight: F32 }, { outDtype = 'f32' }: RmsNormAttributes) {
+    assertDtype('rms-norm', 'x', i.x, 'f32');
     const runs = i.x.shape[1]! / i.weight.shape[0]!;
     assertShape('rms-norm', 'x', i.x.shape, [-1, Math.max(1, Math.floor(runs)) * i.weight.shape[0]!]);
-    return { y: { dtype: 'f32', shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]! * runs] } };
+    return { y: { dtype: outDtype, shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]! * runs] } };
   },
-  reference({ x, weight }, { y, inverseRms }: { y: F32; inverseRms: F32 }, { epsilon, weightOffset }) {
+  reference({ x, weight }, { y, inverseRms }: { y: FloatView; inverseRms: F32 }, { epsilon, weightOffset }) {
     const hidden = weight.shape[0]!, rows = inverseRms.shape[0]!;
     for (let t = 0; t < rows; t++) {
       let squares = 0;
@@ -30,12 +32,13 @@ export const rmsNorm = defineOp({
 
 /**
  * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:  dx = r·w·dy − r³·c·x (added where `accumulate`);  dWeight += Σ dy·x·r over all runs.
- * dy: [tokens, runs · hidden]  →  dx: as dy  dWeight: [hidden]
+ * dy: [tokens, runs · hidden], f32 or bf16  →  dx: f32, as dy  dWeight: [hidden]
  */
 export const rmsNormBackward = defineOp({
   name: 'rms-norm-backward',
   accumulates: ['dWeight'],
-  shapes(i: { x: F32; weight: F32; inverseRms: F32; dy: F32 }, _: RmsNormAttributes & { accumulate: boolean }) {
+  halves: ['dy'],
+  shapes(i: { x: FloatView; weight: F32; inverseRms: F32; dy: FloatView }, _: RmsNormAttributes & { accumulate: boolean }) {
     assertShape('rms-norm-backward', 'dy', i.dy.shape, i.x.shape);
     return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape } };
   },
@@ -62,7 +65,7 @@ export const differentiableRmsNorm: DifferentiableOp<typeof rmsNorm> = {
   op: rmsNorm,
   usesOutputs: ['inverseRms'],
   backward({ run, inputs, outputs, gradients, attributes, into, pending }) {
-    const dx = pending('x');
+    const dx = pending('x') as F32 | undefined; // as x, which is float32
     return { x: run(rmsNormBackward, { ...inputs, inverseRms: outputs.inverseRms, dy: gradients.y }, { ...attributes, accumulate: dx !== undefined }, { dx, dWeight: into('weight') }).dx };
   },
 };

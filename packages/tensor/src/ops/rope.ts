@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -27,17 +27,18 @@ export interface RopeAttributes { readonly headDim: number; readonly inverse: bo
 
 /**
  * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by the angle of (token, p).
- * x: [tokens, heads · headDim]  cos, sin: [tokens, pairs]  →  y: [tokens, heads · headDim]; it may be the array of x.  (Su et al. 2021)
+ * x: [tokens, heads · headDim], f32 or bf16  cos, sin: [tokens, pairs]  →  y: as x; it may be the array of x.  (Su et al. 2021)
  */
 export const rope = defineOp({
   name: 'rope',
+  halves: ['x', 'y'],
   overwrites: { y: ['x'] },
-  shapes(i: { x: F32; cos: F32; sin: F32 }, _: RopeAttributes) {
+  shapes(i: { x: FloatView; cos: F32; sin: F32 }, _: RopeAttributes) {
     assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);
-    return { y: { dtype: 'f32', shape: i.x.shape } };
+    return { y: { dtype: i.x.dtype, shape: i.x.shape } };
   },
-  reference({ x, cos, sin }, { y }: { y: F32 }, { headDim, inverse }) {
+  reference({ x, cos, sin }, { y }: { y: FloatView }, { headDim, inverse }) {
     const [tokens, width] = x.shape as [number, number], pairs = cos.shape[1]!, sign = inverse ? -1 : 1;
     for (let t = 0; t < tokens; t++) {
       for (let head = t * width; head < (t + 1) * width; head += headDim) {

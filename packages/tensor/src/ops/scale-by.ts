@@ -1,4 +1,4 @@
-import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -7,7 +7,8 @@ type F32 = ArrayView<'f32'>;
 export const scaleBy = defineOp({
   name: 'scale-by',
   overwrites: { y: ['x'] },
-  shapes(i: { x: F32; factor: F32 }, _: Record<string, never>) {
+  shapes(i: { x: FloatView; factor: F32 }, _: Record<string, never>) {
+    assertDtype('scale-by', 'x', i.x, 'f32');
     assertShape('scale-by', 'factor', i.factor.shape, [1]);
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },

@@ -1,4 +1,4 @@
-import { defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import { assertDtype, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -8,7 +8,10 @@ export interface SoftCapAttributes { readonly cap: number }
 export const softCap = defineOp({
   name: 'soft-cap',
   overwrites: { y: ['x'] },
-  shapes: (i: { x: F32 }, _: SoftCapAttributes) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
+  shapes(i: { x: FloatView }, _: SoftCapAttributes) {
+    assertDtype('soft-cap', 'x', i.x, 'f32');
+    return { y: { dtype: 'f32', shape: i.x.shape } };
+  },
   reference({ x }, { y }: { y: F32 }, { cap }) {
     for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = cap * Math.tanh(x.data[i]! / cap);
   },

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArraySpec, type ArrayView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, type ArraySpec, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -13,7 +13,8 @@ export interface SplitAttributes { readonly groups: number; readonly widths: rea
  */
 export const splitColumns = defineOp({
   name: 'split-columns',
-  shapes(i: { x: F32 }, { groups, widths }: SplitAttributes): { first: ArraySpec; second: ArraySpec; third: ArraySpec | undefined } {
+  shapes(i: { x: FloatView }, { groups, widths }: SplitAttributes): { first: ArraySpec; second: ArraySpec; third: ArraySpec | undefined } {
+    assertDtype('split-columns', 'x', i.x, 'f32');
     assertShape('split-columns', 'x', i.x.shape, [-1, groups * rowWidth(widths)]);
     const part = (width: number): ArraySpec => ({ dtype: 'f32', shape: [i.x.shape[0]!, groups * width] });
     return { first: part(widths[0]), second: part(widths[1]), third: widths.length === 3 ? part(widths[2]) : undefined };
