@@ -44,7 +44,7 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backen
   const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
   if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
   if (!kernel) backend.onFallback?.(op.name);
-  const compute = (): void => { kernel ? kernel(contiguousInputs(inputs), outputs as O, attributes) : runReference(op, contiguousInputs(inputs), outputs as O, attributes); };
+  const body: Kernel<I, O, A> = kernel ?? ((own, made, given) => { runReference(op, own, made, given); }), compute = (): void => { body(contiguousInputs(inputs), outputs as O, attributes); };
   const { aroundCall } = backend, run = aroundCall ? (): void => aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, compute) : compute;
   return { outputs: outputs as O, run };
 }

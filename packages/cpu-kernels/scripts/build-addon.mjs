@@ -80,7 +80,7 @@ for (const level of Object.keys(LEVEL_WIDTHS)) {
   const why = level === 'generic' ? '' : process.arch === 'x64' ? refusal(compiler, LEVEL_FLAGS[level]) : `not for ${process.arch}`;
   if (why) leftOut[level] = why;
 }
-const levels = Object.keys(LEVEL_WIDTHS).filter((level) => !(level in leftOut) && (!env.QD_DEV || env.QD_DEV.split(',').includes(level)));
+const levels = Object.keys(LEVEL_WIDTHS).filter((level) => !(level in leftOut));
 rmSync(record, { force: true });
 const { sources, kernels } = writeLevelSources(root, levels);
 

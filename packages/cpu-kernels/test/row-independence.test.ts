@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
 import { packedWeight } from './packed-weight.ts';
 
-const levels = await everyLevel([2], { batchInvariant: true }), ROWS = 83, TOKENS = 20;
+const levels = await everyLevel([2], { batchInvariant: true }), ROWS = 83, TOKENS = 47;
 
 /** y: [tokens, 83] of the same first rows of x, each product in its own way. */
 const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): FloatView }> = {

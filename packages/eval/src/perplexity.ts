@@ -67,7 +67,7 @@ export function perplexity(examples: readonly Example[], { tokensPerBatch = DEFA
 /** One forward pass without gradients; the summed loss of each segment. */
 async function segmentSums({ model, active }: EvalView, batch: TokenBatch, { computeDtype }: MeasureOptions): Promise<Float64Array> {
   const { backend } = model, { memory } = backend;
-  const tokenLosses = memory.scoped(() => model.loss({ ...inferenceContext(backend, computeDtype), active }, batch, { lossScale: 1 }).tokenLosses, (kept) => [kept]);
+  const tokenLosses = memory.scoped(() => model.loss({ ...inferenceContext(backend, computeDtype), activationDtype: computeDtype, active }, batch, { lossScale: 1 }).tokenLosses, (kept) => [kept]);
   const losses = await memory.read(tokenLosses), { segments } = batch;
   memory.release(tokenLosses);
   return Float64Array.from({ length: segments.length - 1 }, (_, s) => losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0));

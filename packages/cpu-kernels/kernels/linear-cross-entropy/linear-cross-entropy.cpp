@@ -3,13 +3,12 @@
 // 2·active·vocabulary·hidden operations, three times that with gradients; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
 // Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3 MiB, whatever the number of tokens.
 // Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third more operations).
+#include "linear-cross-entropy.logit-rows.h"
 #include "../../native/gemm/product.h"
-#include "../../native/vector-math.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr std::int32_t IGNORED_TARGET = -100;
 constexpr Size LOGITS = Size{6} << 20, MOST_TOKENS = 256;
 // dx = G·W goes over the vocabulary in slices, so that the packed gradient stays small.
 constexpr Size SLICE = 4096;
@@ -25,42 +24,6 @@ Plan planFor(Size tokens, Size hidden, Size vocabulary, int threads) {
 }
 
 double linearCrossEntropyScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary) { return static_cast<double>(planFor(tokens, hidden, vocabulary, threads.count()).total); }
-
-float largestOfRow(const float* z, Size n) {
-  F32x most = all(-__builtin_inff());
-  Size c = 0;
-  for (; c + WIDTH <= n; c += WIDTH) most = larger(most, load(z + c));
-  float largest = largestOf(most);
-  for (; c < n; c++) largest = larger(largest, z[c]);
-  return largest;
-}
-
-// Σ e^(z − largest); the terms replace z where `keep`. Blocks of 1,024 are summed in f32, then in double.
-double sumOfExponentials(float* z, Size n, float largest, bool keep) {
-  constexpr Size BLOCK = 1024;
-  double sum = 0;
-  for (Size from = 0; from < n; from += BLOCK) {
-    const Size end = smaller(from + BLOCK, n);
-    F32x block{};
-    for (Size c = from; c < end; c += WIDTH) {
-      const int lanes = static_cast<int>(smaller<Size>(WIDTH, end - c));
-      F32x e = exponential(loadFirst(z + c, lanes) - largest);
-      for (int i = lanes; i < WIDTH; i++) e[i] = 0.f;
-      block += e;
-      if (keep) storeFirst(z + c, e, lanes);
-    }
-    sum += static_cast<double>(sumOf(block));
-  }
-  return sum;
-}
-
-// z becomes c · tanh(z / c).
-void capRow(float* z, Size n, float cap) {
-  for (Size c = 0; c < n; c += WIDTH) {
-    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
-    storeFirst(z + c, cap * hyperbolicTangent(loadFirst(z + c, lanes) / cap), lanes);
-  }
-}
 
 // The gradient of capped logits: their exponentials are made anew, because the slope 1 − (z / c)² of the cap needs the logits themselves.
 void cappedGradientRow(float* z, Size n, std::int32_t target, float factor, float cap, float largest, double sum) {

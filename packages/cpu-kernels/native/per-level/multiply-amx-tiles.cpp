@@ -24,25 +24,32 @@ QD_INLINE void storeHalves(const float* sums, Size rows, const TileTask& t) {
   }
 }
 
-// Part of a whole set of tiles, [rows][32] at `sums`, on its way into C, or, where C is rounded, through the sums.
-void addPart(float* sums, Size rows, const TileTask& t) {
+// What part of a whole set of tiles, [rows][32] at `sums`, starts from: C or the bias. So a sum has one order, be its tiles whole or not.
+void readPart(float* sums, Size rows, Size height, const TileTask& t) {
+  for (Size n = 0; n < PANEL; n += WIDTH) {
+    const int exist = t.columns > n ? static_cast<int>(smaller<Size>(WIDTH, t.columns - n)) : 0;
+    const F32x bias = t.start == Start::bias ? loadFirst(t.bias + (exist ? n : 0), exist) : F32x{};
+    for (Size r = 0; r < height; r++) store(sums + r * PANEL + n, r < rows && t.start == Start::add ? loadFirst(t.c + r * t.stride + (exist ? n : 0), exist) : bias);
+  }
+}
+
+void writePart(const float* sums, Size rows, const TileTask& t) {
   for (Size n = 0; n < t.columns; n += WIDTH) {
     const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
-    const F32x bias = t.start == Start::bias ? loadFirst(t.bias + n, exist) : F32x{};
-    for (Size r = 0; r < rows; r++) {
-      float *to = t.half ? sums + r * PANEL + n : t.c + r * t.stride + n, *from = t.c + r * t.stride + n;
-      storeFirst(to, load(sums + r * PANEL + n) + (t.start == Start::add ? loadFirst(from, exist) : bias), exist);
-    }
+    for (Size r = 0; r < rows; r++) storeFirst(t.c + r * t.stride + n, load(sums + r * PANEL + n), exist);
   }
 }
 
 template <int HIGH, int WIDE>
 void multiplyTiles(Size rows, const TileTask& t) {
   const bool whole = rows == HIGH * AMX_ROWS && t.columns == WIDE * AMX_ROWS;
+  alignas(64) float sums[2 * AMX_ROWS * PANEL];
+  if (!whole && t.start != Start::overwrite) readPart(sums, rows, HIGH * AMX_ROWS, t);
   QD_TILE_FENCE;
-  if (whole && t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
-  else if (whole && t.start == Start::bias) loadTiles<HIGH, WIDE>(t.bias, 0, 0);
-  else clearTiles<HIGH, WIDE>();
+  if (t.start == Start::overwrite) clearTiles<HIGH, WIDE>();
+  else if (!whole) loadTiles<HIGH, WIDE>(sums, PANEL_BYTES, AMX_ROWS * PANEL_BYTES);
+  else if (t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
+  else loadTiles<HIGH, WIDE>(t.bias, 0, 0);
   // The rows of C that will be written.
   const char* row = t.half ? bytesFrom(t.half, 0) : bytesFrom(t.c, 0);
   const Size stride = t.half ? t.halfStride * 2 : t.stride * 4;
@@ -65,11 +72,10 @@ void multiplyTiles(Size rows, const TileTask& t) {
     QD_TILE_FENCE;
     return;
   }
-  alignas(64) float sums[2 * AMX_ROWS * PANEL];
   storeTiles<HIGH, WIDE>(sums, PANEL_BYTES);
   QD_TILE_FENCE;
-  if (!whole) addPart(sums, rows, t);
   if (t.half) storeHalves(sums, rows, t);
+  else writePart(sums, rows, t);
 }
 
 }  // namespace

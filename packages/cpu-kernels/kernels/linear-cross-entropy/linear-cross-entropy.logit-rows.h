@@ -1,0 +1,45 @@
+#pragma once
+#include "../../native/vector-math.h"
+
+// Rows of logits on the way to a loss.
+namespace qdylora::QD_LEVEL {
+
+constexpr std::int32_t IGNORED_TARGET = -100;
+
+inline float largestOfRow(const float* z, Size n) {
+  F32x most = all(-__builtin_inff());
+  Size c = 0;
+  for (; c + WIDTH <= n; c += WIDTH) most = larger(most, load(z + c));
+  float largest = largestOf(most);
+  for (; c < n; c++) largest = larger(largest, z[c]);
+  return largest;
+}
+
+// Σ e^(z − largest); the terms replace z where `keep`. Blocks of 1,024 are summed in f32, then in double.
+inline double sumOfExponentials(float* z, Size n, float largest, bool keep) {
+  constexpr Size BLOCK = 1024;
+  double sum = 0;
+  for (Size from = 0; from < n; from += BLOCK) {
+    const Size end = smaller(from + BLOCK, n);
+    F32x block{};
+    for (Size c = from; c < end; c += WIDTH) {
+      const int lanes = static_cast<int>(smaller<Size>(WIDTH, end - c));
+      F32x e = exponential(loadFirst(z + c, lanes) - largest);
+      for (int i = lanes; i < WIDTH; i++) e[i] = 0.f;
+      block += e;
+      if (keep) storeFirst(z + c, e, lanes);
+    }
+    sum += static_cast<double>(sumOf(block));
+  }
+  return sum;
+}
+
+// z becomes c · tanh(z / c).
+inline void capRow(float* z, Size n, float cap) {
+  for (Size c = 0; c < n; c += WIDTH) {
+    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
+    storeFirst(z + c, cap * hyperbolicTangent(loadFirst(z + c, lanes) / cap), lanes);
+  }
+}
+
+}  // namespace qdylora::QD_LEVEL

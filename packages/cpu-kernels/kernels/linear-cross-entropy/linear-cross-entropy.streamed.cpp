@@ -1,0 +1,234 @@
+// Head and loss in one, for a head that is not trained: logits never exist as a whole. A block of the vocabulary gives logits of some rows, these become unnormalized weights of a running softmax
+// (as in attention), and the weights times the same block of W are added to dx; at the end dx = factor · (dx / Σ − W[target]).
+// A part owns rows; a round's blocks of W are packed by all parts together, once for logits and once for dx, between two barriers.
+// 2·active·vocabulary·hidden operations, twice that with dx; W is read twice per 1,024 rows of a part, logits stay in the second-level cache.
+// Assumes contiguous arrays; lengths and targets are checked here. Workspace: about 4 MiB of packed W, and 5 MiB a thread, whatever the number of tokens.
+// Dropped: whole chunks of logits in memory (twice the time with tile registers: bound by memory; still what a trained head takes, linear-cross-entropy.cpp).
+#include "linear-cross-entropy.logit-rows.h"
+#include "../../native/gemm/product.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+// Columns of a block; rows that pass over it together; rows that a part holds at a time; floats of packed W, roughly.
+constexpr Size BLOCK_COLUMNS = 512, BLOCK_ROWS = 128, MOST_PART_ROWS = 1024, PACKED_WEIGHT = Size{1} << 20;
+// Exponents that a logit may lie above the number that is subtracted, before everything summed so far is rescaled.
+constexpr float SLACK = 8.f;
+
+struct Sizes {
+  Size hidden, vocabulary;
+  bool pairs;
+  Size words() const { return wordsOf(hidden, pairs); }
+  Size blockWords() const { return wordsOf(BLOCK_COLUMNS, pairs); }
+  Size paddedHidden() const { return roundUp(hidden, PANEL); }
+  // Floats of a block of W, packed for logits and for dx.
+  Size forLogits() const { return BLOCK_COLUMNS * words(); }
+  Size forGradient() const { return paddedHidden() * blockWords(); }
+  Size blocks() const { return divideUp(vocabulary, BLOCK_COLUMNS); }
+  // Blocks of a round.
+  Size together() const { return larger<Size>(1, smaller(blocks(), PACKED_WEIGHT / larger<Size>(forLogits() + forGradient(), 1))); }
+  // The depth of a product's logits is cut where its panels would leave the first-level cache.
+  Size depthStep() const { return words() <= mostWords(pairs) ? larger<Size>(hidden, 1) : roundUp(divideUp(hidden, divideUp(words(), mostWords(pairs))), 64); }
+};
+
+// A part's own scratch, in floats. `rows`: the most that it holds.
+struct Own { float *x, *dx, *logits, *weights, *largest, *ofTarget; double* sum; };
+Size ownFloats(const Sizes& s, Size rows) { return roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16) + roundUp(rows * s.hidden, 16) + BLOCK_ROWS * (BLOCK_COLUMNS + s.blockWords()) + roundUp(4 * rows, 16) + 16; }
+Own ownAt(float* at, const Sizes& s, Size rows) {
+  const auto take = [&](Size floats) { float* here = at; at += roundUp(floats, 16); return here; };
+  float *x = take(roundUp(rows, ROW_UNIT) * s.words() + WIDTH), *dx = take(rows * s.hidden), *logits = take(BLOCK_ROWS * BLOCK_COLUMNS), *weights = take(BLOCK_ROWS * s.blockWords());
+  double* sum = reinterpret_cast<double*>(take(2 * rows));
+  return {x, dx, logits, weights, take(rows), take(rows), sum};
+}
+Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
+
+Size scratchFloats(const Sizes& s, Size tokens, int threads) { return s.together() * (s.forLogits() + s.forGradient()) + static_cast<Size>(threads) * ownFloats(s, partRows(tokens)); }
+
+double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary, bool bf16) {
+  return static_cast<double>(scratchFloats({hidden, vocabulary, BF16_PAIRS && bf16}, tokens, threads.count()));
+}
+
+// A block of the vocabulary: its first column and how many there are, and its packed panels.
+struct Block { Size begin, columns; float *forLogits, *forGradient; };
+
+struct Head {
+  Dense weight;
+  Sizes sizes;
+  bool bf16;
+  Columns asRows() const { return rowsAsColumns(weight.f32, weight.bf16, sizes.hidden, bf16); }
+  Columns from(Size row) const { return columnsOf(weight.f32 ? weight.f32 + row * sizes.hidden : nullptr, weight.bf16 ? weight.bf16 + row * sizes.hidden : nullptr, sizes.hidden, bf16); }
+  Form form() const { return sizes.pairs ? Form::pairs : asRows().single(); }
+  float at(Size row, Size j) const {
+    const float v = weight.f32 ? weight.f32[row * sizes.hidden + j] : fromBf16(weight.bf16[row * sizes.hidden + j]);
+    return bf16 ? roundToBf16(v) : v;
+  }
+};
+
+// This part's share of a block's panels.
+void packBlock(const Head& head, const Block& block, bool gradient, int parts, int part) {
+  const Sizes& s = head.sizes;
+  const Range panels = shareOf(divideUp(block.columns, PANEL), parts, part);
+  for (Size k = 0, before = 0; k < s.hidden && panels.begin < panels.end; k += s.depthStep()) {
+    const Size depth = smaller(s.depthStep(), s.hidden - k), words = wordsOf(depth, s.pairs), column = panels.begin * PANEL;
+    packDensePanels(head.asRows(), head.form(), block.begin + column, smaller(panels.end * PANEL, block.columns) - column, k, depth, block.forLogits + BLOCK_COLUMNS * before + column * words);
+    before += words;
+  }
+  const Range columns = shareOf(s.hidden, parts, part, PANEL);
+  if (!gradient || columns.begin >= columns.end) return;
+  packDensePanels(head.from(block.begin), head.form(), columns.begin, columns.end - columns.begin, 0, block.columns, block.forGradient + columns.begin * wordsOf(block.columns, s.pairs));
+}
+
+// Rows [begin, begin + count) of a part, at most BLOCK_ROWS, and the stripes that they are cut into.
+struct RowGroup { Size begin, count, tiles; };
+
+template <class Visit> void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
+  for (Size i = 0; i < group.tiles; i++) {
+    const Range rows = tileRows(group.count, group.tiles, i, pairs);
+    visit(rows.begin, rows.end - rows.begin, roundUp(rows.end - rows.begin, rowUnit(pairs)));
+  }
+}
+
+// logits[count][BLOCK_COLUMNS] = x · Wᵀ of a block.
+void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const Own& own) {
+  for (Size k = 0, before = 0; k < s.hidden; k += s.depthStep()) {
+    const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
+    for (Size p = 0; p < block.columns; p += PANEL) {
+      eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
+        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words};
+        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nullptr, 0, false, PANEL, k == 0 ? Start::overwrite : Start::add, nullptr});
+      });
+    }
+    before += words;
+  }
+  for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) own.logits[i] = 0.f;
+}
+
+// e^(z − largest) in place of capped logits, times the cap's slope.
+void weighCapped(float* z, Size n, float cap, float largest) {
+  for (Size c = 0; c < n; c += WIDTH) {
+    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
+    const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
+    storeFirst(z + c, exponential(capped - largest) * fma(-t, t, all(1.f)), lanes);
+  }
+}
+
+// One row's logits of a block → its weights, and what the row has summed so far.
+void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t target, float cap, bool isFirst, bool gradient, const Own& own) {
+  if (cap > 0.f) capRow(z, block.columns, cap);
+  const Size at = static_cast<Size>(target) - block.begin;
+  if (static_cast<Size>(target) >= block.begin && at < block.columns) own.ofTarget[row] = z[at];
+  const float highest = largestOfRow(z, block.columns), before = own.largest[row];
+  if (isFirst) {
+    own.largest[row] = highest;
+    own.sum[row] = 0;
+  } else if (highest > before + SLACK) {
+    const float change = exponential(all(before - highest))[0];
+    own.largest[row] = highest;
+    own.sum[row] *= static_cast<double>(change);
+    float* dx = own.dx + row * hidden;
+    for (Size j = 0; gradient && j < hidden; j += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j)); storeFirst(dx + j, loadFirst(dx + j, n) * change, n); }
+  }
+  own.sum[row] += sumOfExponentials(z, block.columns, own.largest[row], gradient && cap == 0.f);
+  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, own.largest[row]);
+}
+
+// dx[count][hidden] (+)= weights · W of a block.
+void addGradients(const Head& head, const Block& block, const RowGroup& group, bool isFirst, const Own& own) {
+  const Sizes& s = head.sizes;
+  const Size words = wordsOf(block.columns, s.pairs);
+  const Rows weights = rowMajor(own.logits, BLOCK_COLUMNS, group.count, head.bf16);
+  eachStripe(group, s.pairs, [&](Size first, Size rows, Size) { packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words); });
+  for (Size p = 0; p < s.hidden; p += PANEL) {
+    eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
+      const Segment segment{own.weights + first * words, block.forGradient + p * words, words};
+      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden, nullptr, 0, false, smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add, nullptr});
+    });
+  }
+}
+
+Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx, Out<float> scratch,
+                                  Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+  const Head head{weight, {hidden, vocabulary, BF16_PAIRS && bf16}, bf16};
+  const Sizes& s = head.sizes;
+  QD_NEED(x, tokens * hidden);
+  QD_NEED(weight, vocabulary * hidden);
+  QD_NEED(targets, tokens);
+  QD_NEED_IF_GIVEN(tokenWeights, tokens);
+  QD_NEED(loss, 1);
+  QD_NEED(tokenLosses, tokens);
+  QD_NEED_IF_GIVEN(dx, tokens * hidden);
+  QD_NEED(scratch, scratchFloats(s, tokens, threads.count()));
+  Size active = 0;
+  for (Size t = 0; t < tokens; t++) {
+    const std::int32_t target = targets.data[t];
+    tokenLosses.data[t] = 0.f;
+    if (target == IGNORED_TARGET) { for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f; continue; }
+    if (target < 0 || static_cast<Size>(target) >= vocabulary) return unsupported("expected targets within the vocabulary or -100");
+    active++;
+  }
+  const auto factorOf = [&](Size t) { return static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0)); };
+  const int parts = partsForProduct(threads, active, vocabulary, hidden);
+  const Size room = partRows(tokens), together = s.together(), rounds = divideUp(active, room * static_cast<Size>(parts));
+  float* const packed = scratch.data;
+  threads.run(parts, [&](int part) {
+    [[maybe_unused]] const TileRegisters registers;
+    const Own own = ownAt(scratch.data + together * (s.forLogits() + s.forGradient()) + static_cast<Size>(part) * ownFloats(s, room), s, room);
+    Size token[MOST_PART_ROWS], next = 0, passed = 0;  // the next token to look at, and how many that count lie before it
+    for (Size round = 0; round < rounds; round++) {
+      const Size from = active * round / rounds;
+      const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part), mine{from + inRound.begin, from + inRound.end};
+      const Size count = mine.end - mine.begin;
+      for (; passed < mine.end; next++) {
+        if (targets.data[next] == IGNORED_TARGET) continue;
+        if (passed >= mine.begin) token[passed - mine.begin] = next;
+        passed++;
+      }
+      const auto eachGroup = [&](const auto& visit) {
+        for (Size begin = 0; begin < count; begin += BLOCK_ROWS) {
+          const Size rows = smaller(BLOCK_ROWS, count - begin);
+          visit(RowGroup{begin, rows, divideUp(rows, stripeRows(s.pairs))});
+        }
+      };
+      eachGroup([&](const RowGroup& group) {
+        // Rows that count need not stand side by side: they pass through where dx will be.
+        for (Size i = 0; i < group.count; i++) copyFloats(x.data + token[group.begin + i] * hidden, own.dx + i * hidden, hidden);
+        const Rows rows = rowMajor(own.dx, hidden, group.count, bf16);
+        eachStripe(group, s.pairs, [&](Size first, Size height, Size) { packStripe(rows, s.pairs, first, height, 0, hidden, own.x + (group.begin + first) * s.words()); });
+      });
+      for (Size b = 0; b < s.blocks(); b += together) {
+        const auto blockAt = [&](Size i) {
+          const Size begin = (b + i) * BLOCK_COLUMNS;
+          return Block{begin, smaller(BLOCK_COLUMNS, vocabulary - begin), packed + i * s.forLogits(), packed + together * s.forLogits() + i * s.forGradient()};
+        };
+        const Size blocks = smaller(together, s.blocks() - b);
+        for (Size i = 0; i < blocks; i++) packBlock(head, blockAt(i), dx.data, parts, part);
+        threads.barrier();
+        for (Size i = 0; i < blocks; i++) {
+          const Block block = blockAt(i);
+          const bool isFirst = b + i == 0;
+          eachGroup([&](const RowGroup& group) {
+            makeLogits(s, block, group, own);
+            for (Size r = 0; r < group.count; r++) updateRow(own.logits + r * BLOCK_COLUMNS, block, group.begin + r, hidden, targets.data[token[group.begin + r]], softCap, isFirst, dx.data, own);
+            if (dx.data) addGradients(head, block, group, isFirst, own);
+          });
+        }
+        threads.barrier();
+      }
+      for (Size i = 0; i < count; i++) {
+        const Size t = token[i], target = static_cast<Size>(targets.data[t]);
+        tokenLosses.data[t] = static_cast<float>(static_cast<double>(own.largest[i]) - static_cast<double>(own.ofTarget[i]) + __builtin_log(own.sum[i]));
+        const float factor = factorOf(t), slope = softCap > 0.f ? 1.f - (own.ofTarget[i] / softCap) * (own.ofTarget[i] / softCap) : 1.f, scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
+        for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = own.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
+      }
+    }
+  });
+  double total = 0;
+  for (Size t = 0; t < tokens; t++) total += static_cast<double>(tokenLosses.data[t]) * static_cast<double>(factorOf(t));
+  loss.data[0] = static_cast<float>(total);
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(linearCrossEntropyStreamedScratch)
+QD_EXPORT(linearCrossEntropyStreamed)
+}  // namespace qdylora::QD_LEVEL
