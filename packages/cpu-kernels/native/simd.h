@@ -61,6 +61,20 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
 }
 #endif
 
+// 64 bytes at a cache line of its own, past the caches where the level can; others see them after `streamFence`.
+QD_INLINE void streamLine(void* to, const void* from) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_loadu_si512(from));
+#else
+  __builtin_memcpy(to, from, 64);
+#endif
+}
+QD_INLINE void streamFence() {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  _mm_sfence();
+#endif
+}
+
 QD_INLINE void copyFloats(const float* from, float* to, std::size_t n) {
   std::size_t i = 0;
   for (; i + WIDTH <= n; i += WIDTH) store(to + i, load(from + i));

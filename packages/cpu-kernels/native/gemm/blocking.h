@@ -22,7 +22,7 @@ constexpr Size GROUP_PANELS = 4;
 // Stripes that pass together over one group, so that they come from the second-level cache for every panel but the first: 216 KiB (AVX2). 42 stripes of half a depth block were slower (−1 %, Zen 4, 2026).
 constexpr Size GROUP_STRIPES = 24;
 QD_INLINE constexpr Size groupStripes(bool pairs) { return fillsTiles(pairs) ? 8 : GROUP_STRIPES; }
-QD_INLINE constexpr Size groupPanels(bool pairs) { return fillsTiles(pairs) ? 8 : GROUP_PANELS; }
+QD_INLINE constexpr Size groupPanels(bool pairs) { return fillsTiles(pairs) ? 9 : GROUP_PANELS; }
 // What a panel may hold at most of a depth that would leave a small rest: a block of the depth costs another walk over C. In tiles a panel of 32 KiB leaves the first level room for C.
 constexpr Size MOST_WORDS = DEPTH_BLOCK + 64;
 QD_INLINE constexpr Size mostWords(bool pairs) { return fillsTiles(pairs) ? 320 : MOST_WORDS; }

@@ -12,16 +12,25 @@ namespace {
 
 constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 
-// A set of tiles, [rows][32] at `sums`, rounded on its way into C.
-QD_INLINE void storeHalves(const float* sums, Size rows, const TileTask& t) {
+// A set of tiles, [rows][32] at `sums`, on its way into C.
+QD_INLINE void finish(const float* sums, Size rows, const TileTask& t) {
   for (Size r = 0; r < rows; r++, sums += PANEL) {
-    BFloat16* to = t.half + r * t.halfStride;
-    if (t.columns == PANEL && !t.addsHalf) { storeI32(to, pairsToBf16(load(sums), load(sums + WIDTH))); continue; }
     for (Size n = 0; n < t.columns; n += WIDTH) {
       const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
-      storeFirst(to + n, t.addsHalf ? load(sums + n) + loadFirst(to + n, exist) : load(sums + n), exist);
+      const Size at = r * t.to.stride + n;
+      if (t.to.half) storeFirst(t.to.half + at, t.to.add ? load(sums + n) + loadFirst(t.to.half + at, exist) : load(sums + n), exist);
+      else storeFirst(t.to.f32 + at, t.to.add ? load(sums + n) + loadFirst(t.to.f32 + at, exist) : load(sums + n), exist);
     }
   }
+}
+
+// Whole rows of `sums` rounded where C is, and handed over.
+QD_INLINE void finishLate(const float* sums, Size rows, const TileTask& t) {
+  LateRows& late = *t.to.late;
+  if (t.to.f32) return late.hand(t.to.f32, t.to.stride * 4, 2, rows);  // the sums stand in its room
+  float* to = late.room();
+  for (Size r = 0; r < rows; r++, sums += PANEL, to += WIDTH) storeI32(to, pairsToBf16(load(sums), load(sums + WIDTH)));
+  late.hand(t.to.half, t.to.stride * 2, 1, rows);
 }
 
 // What part of a whole set of tiles, [rows][32] at `sums`, starts from: C or the bias. So a sum has one order, be its tiles whole or not.
@@ -50,32 +59,38 @@ void multiplyTiles(Size rows, const TileTask& t) {
   else if (!whole) loadTiles<HIGH, WIDE>(sums, PANEL_BYTES, AMX_ROWS * PANEL_BYTES);
   else if (t.start == Start::add) loadTiles<HIGH, WIDE>(t.c, t.stride * 4, AMX_ROWS * t.stride * 4);
   else loadTiles<HIGH, WIDE>(t.bias, 0, 0);
-  // The rows of C that will be written.
-  const char* row = t.half ? bytesFrom(t.half, 0) : bytesFrom(t.c, 0);
-  const Size stride = t.half ? t.halfStride * 2 : t.stride * 4;
-  Size left = t.half || t.start != Start::add ? rows : 0;
-  const auto fetch = [&] {
+  // Rows that were left over go out, and those of C that will be written come in.
+  const bool isApart = t.to.f32 || t.to.half;
+  const float* row = t.c;
+  Size left = isApart || t.start == Start::add ? 0 : rows;
+  const auto each = [&] {
 #pragma GCC unroll 2
     for (int r = 0; r < 2; r++) {
-      if (left == 0) return;
+      if (t.to.late) t.to.late->step();
+      if (left == 0) continue;
       __builtin_prefetch(row, 1);
-      __builtin_prefetch(row + 64, 1);
-      row += stride;
+      __builtin_prefetch(row + 16, 1);
+      row += t.stride;
       left--;
     }
   };
   for (int i = 0; i < t.count; i++) {
-    addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, fetch);
+    const Segment& s = t.segments[i];
+    const TileOperand left = s.rowBytes ? TileOperand{s.stripe, s.rowBytes, AMX_ROWS * s.rowBytes, 64} : TileOperand{s.stripe, 64, TILE_BYTES, HIGH * TILE_BYTES};
+    addTileProducts<HIGH, WIDE, true>(left, {s.panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, s.words, each);
   }
-  if (whole && !t.half) {
+  if (whole && !isApart) {
     storeTiles<HIGH, WIDE>(t.c, t.stride * 4);
     QD_TILE_FENCE;
     return;
   }
-  storeTiles<HIGH, WIDE>(sums, PANEL_BYTES);
+  const bool isLate = t.to.late && t.columns == PANEL && !t.to.add;
+  float* const at = isLate && t.to.f32 ? t.to.late->room() : sums;
+  storeTiles<HIGH, WIDE>(at, PANEL_BYTES);
   QD_TILE_FENCE;
-  if (t.half) storeHalves(sums, rows, t);
-  else writePart(sums, rows, t);
+  if (isLate) finishLate(at, rows, t);
+  else if (isApart) finish(at, rows, t);
+  else writePart(at, rows, t);
 }
 
 }  // namespace

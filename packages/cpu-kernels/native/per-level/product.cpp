@@ -24,6 +24,12 @@ void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packe
   }
 }
 
+// True where tiles read the rows of a term as they lie: whole tiles of bf16 numbers on whole cache lines. Rows a multiple of 2 KiB apart would share a few sets of the cache.
+bool readsInPlace(const Term& t, const RowBlock& block) {
+  const Size bytes = t.a.stride * 2;
+  return fillsTiles(t.pairs()) && t.a.half && !t.a.transposed && t.depth % (2 * AMX_WORDS) == 0 && block.rows % AMX_ROWS == 0 && bytes % 64 == 0 && bytes % 2048 != 0 && reinterpret_cast<std::uintptr_t>(t.a.half) % 64 == 0;
+}
+
 // A part of a term's depth in a block of the depth.
 struct Part { const Placed* placed; Size k, depth; };
 
@@ -70,18 +76,18 @@ class DepthBlocks {
   Size k_ = 0, left_ = 0, most_, target_;
 };
 
-// Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block. Where C is in bf16 (`half`), `c` are the thread's sums.
-struct Group { Size column, columns; float* c; Size stride; const float* bias; BFloat16* half; Size halfStride; bool addsHalf; };
+// Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block: `c`, or, from `c`, the thread's sums, to `to`.
+struct Group { Size column, columns; float* c; Size stride; const float* bias; Finished to; };
 
 // The sums of the tiles of a thread, rounded into C.
 void roundSums(const RowBlock& block, Range tiles, const Group& group) {
   const Size end = tileRows(block.rows, block.tiles, tiles.end - 1, block.pairs).end;
   for (Size m = tileRows(block.rows, block.tiles, tiles.begin, block.pairs).begin; m < end; m++) {
     const float* from = group.c + m * group.stride;
-    BFloat16* to = group.half + m * group.halfStride;
+    BFloat16* to = group.to.half + m * group.to.stride;
     for (Size n = 0; n < group.columns; n += WIDTH) {
       const int exist = static_cast<int>(smaller<Size>(WIDTH, group.columns - n));
-      storeFirst(to + n, group.addsHalf ? loadFirst(from + n, exist) + loadFirst(to + n, exist) : loadFirst(from + n, exist), exist);
+      storeFirst(to + n, group.to.add ? loadFirst(from + n, exist) + loadFirst(to + n, exist) : loadFirst(from + n, exist), exist);
     }
   }
 }
@@ -96,13 +102,14 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
 
 void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start, bool isLast) {
   // Where a part's stripes begin, how many words a row of them has, and how many of those come before the part.
-  struct Source { const float *stripes, *panels; Size rowWords, before, words; } sources[MOST_TERMS];
+  struct Source { const float *stripes, *panels; Size rowWords, before, words; const BFloat16* rows; Size rowBytes; } sources[MOST_TERMS];
   Size words = 0;
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
     float* out = panels + groupPanels(t.pairs()) * PANEL * words;
     (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
-    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
+    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs()), nullptr, 0};
+    if (readsInPlace(t, block)) { sources[i].rows = t.a.half + block.begin * t.a.stride + parts[i].k; sources[i].rowBytes = t.a.stride * 2; }
     words += sources[i].words;
   }
   const bool pairs = parts[0].placed->term.pairs();
@@ -113,13 +120,23 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
         const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
         const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs));
         Segment segments[MOST_TERMS];
-        for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
-        BFloat16* half = group.half && isLast && fillsTiles(pairs) ? group.half + rows.begin * group.halfStride + p : nullptr;
-        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, half, group.halfStride, group.addsHalf, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
+        for (int s = 0; s < count; s++) {
+          const Source& from = sources[s];
+          const float* stripe = from.rows ? reinterpret_cast<const float*>(from.rows + rows.begin * from.rowBytes / 2) : from.stripes + rows.begin * from.rowWords + from.before * height;
+          segments[s] = {stripe, from.panels + p * from.words, from.words, from.rowBytes};
+        }
+        Finished to = nowhere();
+        if (isLast && fillsTiles(pairs)) {
+          const Size at = rows.begin * group.to.stride + p;
+          to = group.to;
+          if (to.f32) to.f32 += at;
+          if (to.half) to.half += at;
+        }
+        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, to, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
       }
     }
   }
-  if (group.half && isLast && !fillsTiles(pairs)) roundSums(block, tiles, group);
+  if (group.to.half && isLast && !fillsTiles(pairs)) roundSums(block, tiles, group);
 }
 
 // True where the first term of a job of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
@@ -131,8 +148,16 @@ bool readsWhole(const Threads& threads, const Job& job, Size rows) {
 // A thread's tiles of a row block, and its panels of one product.
 struct Rectangle { Range tiles, panels; };
 
-// A thread's own scratch: a group of packed panels, and its sums.
-struct Room { float *panels, *sums; };
+// A thread's own scratch: a group of packed panels, its sums, and rows that wait.
+struct Room { float *panels, *sums; LateRows* late; };
+
+// A C that is too large for the caches until it is read goes past them, where its rows are whole cache lines.
+constexpr Size LARGE_BYTES = Size{1} << 20;
+bool goesPast(const Product& p) {
+  const Size element = p.to.half ? 2 : 4;
+  const void* at = p.to.half ? static_cast<const void*>(p.to.half) : p.to.data;
+  return !p.to.add && p.m * p.n * element >= LARGE_BYTES && p.to.stride * element % 64 == 0 && reinterpret_cast<std::uintptr_t>(at) % 64 == 0;
+}
 
 // One thread's part of one product in one row block whose stripes are packed, term after term.
 void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, Room room) {
@@ -148,12 +173,15 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
   const Destination& to = product.to;
   bool isDirect = !to.half;
   for (int i = isDone ? 1 : 0; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
-  const Size together = groupPanels(block.pairs);
+  // Groups of nearly equal length: each is another walk over A.
+  const Size panels = mine.panels.end - mine.panels.begin, together = divideUp(panels, divideUp(panels, groupPanels(block.pairs)));
   for (Size p = mine.panels.begin; p < mine.panels.end; p += together) {
     const Size column = p * PANEL, columns = smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - column;
     const float* bias = to.bias ? to.bias + column : nullptr;
     const Size first = block.begin * to.stride + column;
-    const Group group = to.half ? Group{column, columns, room.sums, GROUP_COLUMNS, bias, to.half + first, to.stride, to.add} : Group{column, columns, to.data + first, to.stride, bias, nullptr, 0, false};
+    const bool past = fillsTiles(block.pairs) && !isDone && goesPast(product);
+    const Finished apart{to.half ? nullptr : to.data + first, to.half ? to.half + first : nullptr, to.stride, to.add, past ? room.late : nullptr};
+    const Group group = to.half || past ? Group{column, columns, room.sums, GROUP_COLUMNS, bias, apart} : Group{column, columns, to.data + first, to.stride, bias, nowhere()};
     Start start = isDone || (to.add && !to.half) ? Start::add : to.bias ? Start::bias : Start::overwrite;
     DepthBlocks blocks(job, isDone ? 1 : 0);
     Part parts[MOST_TERMS];
@@ -209,7 +237,8 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
 
 void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch) {
   float* own = scratch + stripesFloats(m, words) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(part);
-  const Room room{own, own + GROUP_FLOATS};
+  LateRows late;
+  const Room room{own, own + GROUP_FLOATS, &late};
   const bool pairs = stages[0].packs[0].term.pairs();
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
@@ -226,7 +255,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       }
       for (int i = 0; i < stage.packCount; i++) {
         const Placed& pack = stage.packs[i];
-        if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
+        if (readsInPlace(pack.term, block) || !areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
         packStripes(pack.term, block, tiles, scratch + pack.before * block.height);
         hasPacked = true;
       }
@@ -235,6 +264,8 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
     }
   }
+  late.finish();
+  streamFence();
 }
 
 void multiply(Threads& threads, const Product& product, float* scratch, const Term& term) {
