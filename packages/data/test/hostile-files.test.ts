@@ -21,6 +21,9 @@ async function timed(body: () => unknown): Promise<{ seconds: number; error: unk
 describe('a hostile template ends within a second of work, with an error that names the template and the place', () => {
   it.each<[string, string, RegExp]>([
     ['a range of a billion', '{% for i in range(10 ** 9) %}x{% endfor %}', /\[chat template\] expected a template that ends soon, got one that asks for a range of 1000000000 numbers/],
+    ['a list of twice itself, again and again, printed', '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}{{ ns.v }}', /more than 1000000 steps/],
+    ['a list of twice itself, as JSON', '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}{{ ns.v | tojson }}', /more than 1000000 steps/],
+    ['a list of twice itself, compared', '{% set ns = namespace(v=[1], w=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% set ns.w = [ns.w, ns.w] %}{% endfor %}{{ ns.v == ns.w }}', /more than 1000000 steps/],
     ['loops inside loops', '{% for i in range(50000) %}{% for j in range(50000) %}{% endfor %}{% endfor %}', /more than 1000000 steps/],
     ['loops inside loops that write', '{% for i in range(50000) %}{% for j in range(50000) %}{{ messages }}{% endfor %}{% endfor %}', /more than 1000000 steps|a text of more than/],
     ['a text that doubles', `{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x }}`, /a text of more than \d+ elements/],

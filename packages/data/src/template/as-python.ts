@@ -1,5 +1,5 @@
 import { Environment, type Interpreter } from '@huggingface/jinja';
-import { capitalized, pythonText, stripped, wordsOf, type RuntimeValue } from './python-text.ts';
+import { capitalized, pythonText, stripped, titled, titledWords, wholeNumber, wordsOf, type RuntimeValue } from './python-text.ts';
 
 type Scope = Environment;
 interface Node { readonly type: string }
@@ -22,20 +22,24 @@ interface Parts {
 /** What is there for its effect, and prints nothing. */
 const STATEMENTS: ReadonlySet<string> = new Set(['Set', 'If', 'For', 'Macro', 'CallStatement', 'FilterStatement', 'Comment', 'Break', 'Continue']);
 
+type Step = (count: number) => void;
+
 const valueOf = (value: unknown): RuntimeValue => new Environment().set('value', value) as unknown as RuntimeValue;
 
 /**
  * Makes an interpreter of @huggingface/jinja 0.5.11 compute what Python's Jinja computes, where it silently does something else: what is printed (`None`, `True`, lists), `==` between unlike
- * values, `in` with lists inside, `+` of a text and what is none, `~`, `%` below zero, `strip` and its kin with characters and with Python's white space, `capitalize`, `trim`, `string`, `join`,
- * `length`, and the tests `iterable` and `number`.
+ * values, `in` with lists inside, `+` of a text and what is none, `~`, `%` below zero, `strip` and its kin with characters and with Python's white space, `capitalize`, `title`, `trim`,
+ * `string`, `int`, `join`, `length`, `unique`, and the tests `iterable` and `number`.
+ *
+ * @param step told of what comparisons look at
  */
-export function asPython(interpreter: Interpreter): void {
+export function asPython(interpreter: Interpreter, step: Step): void {
   const parts = interpreter as unknown as Parts, { applyFilter, evaluateTestExpression } = { applyFilter: parts.applyFilter.bind(parts), evaluateTestExpression: parts.evaluateTestExpression.bind(parts) };
   parts.evaluateBlock = (nodes, scope) => {
     let text = '';
     for (const node of nodes) {
       const value = parts.evaluate(node, scope);
-      text += STATEMENTS.has(node.type) ? (value.type === 'StringValue' ? (value.value as string) : '') : pythonText(value);
+      text += STATEMENTS.has(node.type) ? (value.type === 'StringValue' ? (value.value as string) : '') : pythonText(value, step);
     }
     return valueOf(text);
   };
@@ -43,7 +47,7 @@ export function asPython(interpreter: Interpreter): void {
     const left = parts.evaluate(node.left, scope), operator = node.operator.value;
     if (operator === 'and') return isTrue(left) ? parts.evaluate(node.right, scope) : left;
     if (operator === 'or') return isTrue(left) ? left : parts.evaluate(node.right, scope);
-    return operated(operator, left, parts.evaluate(node.right, scope));
+    return operated(operator, left, parts.evaluate(node.right, scope), step);
   };
   parts.evaluateTestExpression = (node, scope) => {
     const types = TESTS.get(node.test.value);
@@ -51,9 +55,10 @@ export function asPython(interpreter: Interpreter): void {
   };
   parts.applyFilter = (operand, filter, scope) => {
     const name = filter.value ?? filter.callee?.value ?? '', own = FILTERS.get(name);
+    if (name === 'tojson') walk(operand, step);
     if (!own) return applyFilter(operand, filter, scope);
     const [args, named] = filter.args ? parts.evaluateArguments(filter.args, scope) : [[], new Map<string, RuntimeValue>()];
-    return own(operand, args, named) ?? applyFilter(operand, filter, scope);
+    return own(operand, args, named, step) ?? applyFilter(operand, filter, scope);
   };
 }
 
@@ -62,6 +67,7 @@ export function withPythonMethods(text: TextValue): void {
   const { builtins, value } = text;
   for (const side of ['strip', 'lstrip', 'rstrip'] as const) builtins.get(side)!.value = ([characters]) => valueOf(stripped(value, side, characters ? textOf(characters, `${side}()`) : null));
   builtins.get('capitalize')!.value = () => valueOf(capitalized(value));
+  builtins.get('title')!.value = () => valueOf(titled(value));
   const split = builtins.get('split')!, bySeparator = split.value;
   split.value = (args, scope) => (args[0] && args[0].type !== 'NullValue' ? bySeparator(args, scope) : valueOf(wordsOf(value, (args[1]?.value as number | undefined) ?? -1)));
 }
@@ -73,20 +79,35 @@ const TESTS: ReadonlyMap<string, ReadonlySet<string>> = new Map([
 ]);
 
 /** Undefined: the library knows better. */
-const FILTERS: ReadonlyMap<string, (operand: RuntimeValue, args: readonly RuntimeValue[], named: ReadonlyMap<string, RuntimeValue>) => RuntimeValue | undefined> = new Map([
-  ['trim', (operand, [characters], named) => {
+const FILTERS: ReadonlyMap<string, (operand: RuntimeValue, args: readonly RuntimeValue[], named: ReadonlyMap<string, RuntimeValue>, step: Step) => RuntimeValue | undefined> = new Map([
+  ['trim', (operand, [characters], named, step) => {
     const given = characters ?? named.get('chars');
-    return valueOf(stripped(pythonText(operand), 'strip', given && given.type !== 'NullValue' ? textOf(given, 'trim') : null));
+    return valueOf(stripped(pythonText(operand, step), 'strip', given && given.type !== 'NullValue' ? textOf(given, 'trim') : null));
   }],
-  ['string', (operand) => valueOf(pythonText(operand))],
-  ['capitalize', (operand) => valueOf(capitalized(pythonText(operand)))],
+  ['string', (operand, _args, _named, step) => valueOf(pythonText(operand, step))],
+  ['capitalize', (operand, _args, _named, step) => valueOf(capitalized(pythonText(operand, step)))],
+  ['title', (operand, _args, _named, step) => valueOf(titledWords(pythonText(operand, step)))],
+  ['int', (operand, args, named) => {
+    if (isNumeric(operand)) return valueOf(Math.trunc(Number(operand.value)));
+    return operand.type === 'StringValue' ? valueOf(wholeNumber(operand.value as string) ?? (args[0] ?? named.get('default'))?.value ?? 0) : undefined;
+  }],
+  ['unique', (operand, [sensitive], named, step) => {
+    if (!isList(operand) || named.has('attribute')) return undefined;
+    const isSensitive = isTrue(sensitive ?? named.get('case_sensitive') ?? valueOf(false)), seen = new Set<string>();
+    const kept = operand.value.filter((item) => {
+      const key = item.type === 'StringValue' && !isSensitive ? valueOf((item.value as string).toLowerCase()) : item;
+      const word = isNumeric(key) ? `number ${Number(key.value)}` : `${key.type} ${pythonText(key, step)}`;
+      return seen.size < seen.add(word).size;
+    });
+    return new (operand.constructor as new (value: unknown) => RuntimeValue)(kept);
+  }],
   ['length', ({ type, value }) => (type === 'StringValue' ? valueOf(Array.from(value as string).length) : undefined)],
-  ['join', (operand, [separator], named) => {
+  ['join', (operand, [separator], named, step) => {
     if (named.has('attribute')) throw new Error('Unknown argument of the filter join: attribute');
-    const given = separator ?? named.get('d') ?? named.get('separator'), between = given ? pythonText(given) : '';
+    const given = separator ?? named.get('d') ?? named.get('separator'), between = given ? pythonText(given, step) : '';
     if (operand.type === 'UndefinedValue') return valueOf('');
     if (operand.type === 'StringValue') return valueOf(Array.from(operand.value as string).join(between));
-    return isList(operand) ? valueOf(operand.value.map(pythonText).join(between)) : undefined;
+    return isList(operand) ? valueOf(operand.value.map((item) => pythonText(item, step)).join(between)) : undefined;
   }],
 ]);
 
@@ -104,13 +125,13 @@ function textOf({ type, value }: RuntimeValue, where: string): string {
 /** How Python calls them. */
 const NAMES: Readonly<Record<string, string>> = { StringValue: 'text', NullValue: 'None', UndefinedValue: 'what is not defined', BooleanValue: 'a boolean', IntegerValue: 'a number', FloatValue: 'a number', ArrayValue: 'a list', TupleValue: 'a tuple', ObjectValue: 'a mapping' };
 
-function operated(operator: string, left: RuntimeValue, right: RuntimeValue): RuntimeValue {
+function operated(operator: string, left: RuntimeValue, right: RuntimeValue, step: Step): RuntimeValue {
   switch (operator) {
-    case '==': return valueOf(areEqual(left, right));
-    case '!=': return valueOf(!areEqual(left, right));
-    case 'in': return valueOf(isIn(left, right));
-    case 'not in': return valueOf(!isIn(left, right));
-    case '~': return valueOf(pythonText(left) + pythonText(right));
+    case '==': return valueOf(areEqual(left, right, step));
+    case '!=': return valueOf(!areEqual(left, right, step));
+    case 'in': return valueOf(isIn(left, right, step));
+    case 'not in': return valueOf(!isIn(left, right, step));
+    case '~': return valueOf(pythonText(left, step) + pythonText(right, step));
     default:
   }
   if (isNumeric(left) && isNumeric(right)) return calculated(operator, left, right);
@@ -159,17 +180,25 @@ function compareTexts(a: string, b: string): number {
   return differs < 0 ? left.length - right.length : left[differs]! - (right[differs] ?? -1);
 }
 
-function areEqual(a: RuntimeValue, b: RuntimeValue): boolean {
-  if (isNumeric(a) && isNumeric(b)) return Number(a.value) === Number(b.value);
-  if (a.type !== b.type) return false;
-  if (isList(a)) return a.value.length === (b as List).value.length && a.value.every((item, i) => areEqual(item, (b as List).value[i]!));
-  if (a.type !== 'ObjectValue') return a.value === b.value;
-  const left = a.value as Map<string, RuntimeValue>, right = b.value as Map<string, RuntimeValue>;
-  return left.size === right.size && [...left].every(([key, item]) => right.has(key) && areEqual(item, right.get(key)!));
+/** Tells of every part of a value. */
+function walk(value: RuntimeValue, step: Step): void {
+  step(1);
+  if (isList(value)) for (const item of value.value) walk(item, step);
+  else if (value.type === 'ObjectValue') for (const item of (value.value as Map<string, RuntimeValue>).values()) walk(item, step);
 }
 
-function isIn(item: RuntimeValue, container: RuntimeValue): boolean {
-  if (isList(container)) return container.value.some((own) => areEqual(item, own));
+function areEqual(a: RuntimeValue, b: RuntimeValue, step: Step): boolean {
+  step(1);
+  if (isNumeric(a) && isNumeric(b)) return Number(a.value) === Number(b.value);
+  if (a.type !== b.type) return false;
+  if (isList(a)) return a.value.length === (b as List).value.length && a.value.every((item, i) => areEqual(item, (b as List).value[i]!, step));
+  if (a.type !== 'ObjectValue') return a.value === b.value;
+  const left = a.value as Map<string, RuntimeValue>, right = b.value as Map<string, RuntimeValue>;
+  return left.size === right.size && [...left].every(([key, item]) => right.has(key) && areEqual(item, right.get(key)!, step));
+}
+
+function isIn(item: RuntimeValue, container: RuntimeValue, step: Step): boolean {
+  if (isList(container)) return container.value.some((own) => areEqual(item, own, step));
   switch (container.type) {
     case 'StringValue': return (container.value as string).includes(textOf(item, 'in'));
     case 'ObjectValue': case 'NamespaceValue': return item.type === 'StringValue' && (container.value as Map<string, unknown>).has(item.value as string);

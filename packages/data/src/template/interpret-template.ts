@@ -34,7 +34,7 @@ export function interpretTemplate(program: Program, environment: Environment, gi
     steps += count;
     if (steps > MAX_STEPS) throw new TemplateLimit(`more than ${MAX_STEPS} steps`);
   };
-  asPython(interpreter);
+  asPython(interpreter, step);
   interpreter.evaluate = (node, scope) => {
     step(1);
     try {

@@ -34,17 +34,30 @@ export const capitalized = (text: string): string => {
   return first.toUpperCase() + text.slice(first.length).toLowerCase();
 };
 
-/** `str(value)`, which is what Jinja prints: `None`, `True`, `1.0`, `['a', 1]`; nothing for what is not defined. */
-export function pythonText(value: RuntimeValue): string {
+/** `str.title`: every run of letters begins with a large one. */
+export const titled = (text: string): string => text.replace(/\p{L}+/gu, capitalized);
+
+/** Jinja's filter `title`: words begin behind white space, hyphens and opening brackets. */
+export const titledWords = (text: string): string => text.split(new RegExp(`([-${SPACE}({[<]+)`)).map(capitalized).join('');
+
+/** `int(text)`, or of what `float` reads; null where neither reads it. */
+export function wholeNumber(text: string): number | null {
+  const digits = stripped(text, 'strip').replace(/(?<=\d)_(?=\d)/g, '');
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(digits) ? Math.trunc(Number(digits)) : null;
+}
+
+/** `str(value)`, which is what Jinja prints: `None`, `True`, `1.0`, `['a', 1]`; nothing for what is not defined. `step` is told of every part: a list of twice itself, again and again, has no end. */
+export function pythonText(value: RuntimeValue, step: (count: number) => void): string {
   switch (value.type) {
     case 'StringValue': return value.value as string;
     case 'UndefinedValue': return '';
-    default: return pythonRepr(value);
+    default: return pythonRepr(value, step);
   }
 }
 
-function pythonRepr(value: RuntimeValue): string {
-  const { type, value: own } = value, all = (list: readonly RuntimeValue[]): string => list.map(pythonRepr).join(', ');
+function pythonRepr(value: RuntimeValue, step: (count: number) => void): string {
+  const { type, value: own } = value, all = (list: readonly RuntimeValue[]): string => list.map((item) => pythonRepr(item, step)).join(', ');
+  step(1);
   switch (type) {
     case 'StringValue': return quoted(own as string);
     case 'NullValue': return 'None';
@@ -53,7 +66,7 @@ function pythonRepr(value: RuntimeValue): string {
     case 'FloatValue': return floatText(own as number);
     case 'ArrayValue': return `[${all(own as RuntimeValue[])}]`;
     case 'TupleValue': return `(${all(own as RuntimeValue[])}${(own as unknown[]).length === 1 ? ',' : ''})`;
-    case 'ObjectValue': return `{${[...(own as Map<string, RuntimeValue>)].map(([key, inner]) => `${quoted(key)}: ${pythonRepr(inner)}`).join(', ')}}`;
+    case 'ObjectValue': return `{${[...(own as Map<string, RuntimeValue>)].map(([key, inner]) => `${quoted(key)}: ${pythonRepr(inner, step)}`).join(', ')}}`;
     default: return value.toString();
   }
 }
