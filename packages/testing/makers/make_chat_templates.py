@@ -125,6 +125,7 @@ TEMPLATES = {
     "hermes": """{%- macro type_of(spec) %}{%- set names = {"string": "str", "integer": "int"} %}{%- if names[spec.type] is defined %}{{- names[spec.type] }}{%- elif spec.type is iterable %}{{- "Union[" }}{%- for t in spec.type %}{{- type_of({"type": t}) }}{%- if not loop.last %}{{- "," }}{%- endif %}{%- endfor %}{{- "]" }}{%- else %}{{- "Any" }}{%- endif %}{%- endmacro %}
 {%- if tools is iterable and tools | length > 0 %}{%- for tool in tools %}{%- for name, fields in tool.function.parameters.properties|items %}{{- name + ": " + type_of(fields) + " " + fields.description|trim }}{%- if not loop.last %}{{- ", " }}{%- endif %}{%- endfor %}{%- endfor %}{%- endif %}
 {%- for message in messages %}{{- loop.previtem.role if loop.previtem }}{{- message.role }}{{- loop.nextitem.role if loop.nextitem }}{%- endfor %}""",
+    "loops": """{% for m in messages %}{{ loop.index }}{% if m.role == 'assistant' %}a{% continue %}{% endif %}{% for i in range(4) %}{{ i }}{% if i == 2 %}!{% break %}{% endif %},{% endfor %}{{ m.role }}{% if loop.index == 4 %}end{% break %}{% endif %};{% endfor %}{% for m in [] %}x{% else %}nothing{% endfor %}""",
     "values": r"""{{ 7 // 2 }} {{ 7 / 2 }} {{ 6 / 2 }} {{ 2 ** 3 }} {{ -7 % 3 }} {{ -7 // 2 }} {{ 1.0 }} {{ 0.00001 }} {{ 0.0001 }} {{ 1.5 * 2 }} {{ true + 1 }} {{ true }} {{ none }} {{ (1, 2) }}
 {{ [1, 'a', none, true, 1.5, "it's", 'q"', "\n\t\\", 'é', []] }} {{ {'k': 'v', 'n': [1]} }} {{ [1, none, true] | join('+') }} {{ true | string }} {{ 'a' ~ none ~ true ~ 1.0 ~ [1] }} {{ "\x1c\x85a\ufeff" | string | length }}
 {{ 'x' in ['x'] }} {{ 'x' not in 'abc' }} {{ [1] in [[1], [2]] }} {{ true in [1] }} {{ '1' == 1 }} {{ '' == false }} {{ 0 == false }} {{ none == missing }} {{ [] == [] }} {{ [1, 'a'] == [1, 'a'] }} {{ {'a': 1} == {'a': 1} }} {{ 1 == 1.0 }} {{ 'a' != none }} {{ 'b' > 'a' }} {{ 'Z' < 'a' }} {{ messages[0] == messages[-1] }}
@@ -147,6 +148,7 @@ CONVERSATIONS = {
     "a tool": [user("w?"), CALL, {"role": "tool", "name": "weather", "content": "{\"t\": 3}"}, assistant("3 °C")],
     "two answers of tools": [user("w?"), dict(CALL, content="calling…"), {"role": "tool", "content": "sun"}, {"role": "tool", "content": "rain"}, user("ok")],
     "reasoning": [user("q"), assistant("a", reasoning_content="\nbecause\n")],
+    "reasoning by another name": [user("q"), assistant("a", reasoning="why"), user("r"), assistant("b", thinking="how", reasoning=None)],
     "nothing said": [user(""), assistant("")],
     "white space of others": [user("é 日本 🙂 \u0085 \u2028 \x1c x\u00a0"), assistant("\u00a0y\ufeff")],
     "parts": [user([{"type": "text", "text": " hello "}, {"type": "image"}, {"type": "text", "text": "world"}])],

@@ -13,6 +13,7 @@ interface TextValue extends RuntimeValue { readonly value: string; readonly buil
 interface Parts {
   evaluate(node: Node, scope: Scope): RuntimeValue;
   evaluateBlock(nodes: readonly Node[], scope: Scope): RuntimeValue;
+  evaluateFor(node: Node & { readonly body: readonly Node[] }, scope: Scope): RuntimeValue;
   evaluateBinaryExpression(node: Operation, scope: Scope): RuntimeValue;
   evaluateTestExpression(node: Test, scope: Scope): RuntimeValue;
   evaluateArguments(args: readonly Node[], scope: Scope): [RuntimeValue[], Map<string, RuntimeValue>];
@@ -35,14 +36,7 @@ const valueOf = (value: unknown): RuntimeValue => new Environment().set('value',
  */
 export function asPython(interpreter: Interpreter, step: Step): void {
   const parts = interpreter as unknown as Parts, { applyFilter, evaluateTestExpression } = { applyFilter: parts.applyFilter.bind(parts), evaluateTestExpression: parts.evaluateTestExpression.bind(parts) };
-  parts.evaluateBlock = (nodes, scope) => {
-    let text = '';
-    for (const node of nodes) {
-      const value = parts.evaluate(node, scope);
-      text += STATEMENTS.has(node.type) ? (value.type === 'StringValue' ? (value.value as string) : '') : pythonText(value, step);
-    }
-    return valueOf(text);
-  };
+  printAsPython(parts, step);
   parts.evaluateBinaryExpression = (node, scope) => {
     const left = parts.evaluate(node.left, scope), operator = node.operator.value;
     if (operator === 'and') return isTrue(left) ? parts.evaluate(node.right, scope) : left;
@@ -60,6 +54,45 @@ export function asPython(interpreter: Interpreter, step: Step): void {
     const [args, named] = filter.args ? parts.evaluateArguments(filter.args, scope) : [[], new Map<string, RuntimeValue>()];
     return own(operand, args, named, step) ?? applyFilter(operand, filter, scope);
   };
+}
+
+/** Blocks print what Python prints, also what stands before a `continue` or a `break`, which the library drops. */
+function printAsPython(parts: Parts, step: Step): void {
+  const bodies = new Set<readonly Node[]>(), leaving = new Set<readonly Node[]>(), evaluateFor = parts.evaluateFor.bind(parts);
+  parts.evaluateFor = (node, scope) => {
+    bodies.add(node.body);
+    try { return evaluateFor(node, scope); } finally { leaving.delete(node.body); }
+  };
+  parts.evaluateBlock = (nodes, scope) => {
+    if (leaving.has(nodes)) parts.evaluate({ type: 'Break' }, scope); // the turn before this one has ended the loop
+    let text = '';
+    try {
+      for (const node of nodes) {
+        if (node.type === 'Break' || node.type === 'Continue') throw new LoopControl(node.type);
+        const value = parts.evaluate(node, scope);
+        text += STATEMENTS.has(node.type) ? (value.type === 'StringValue' ? (value.value as string) : '') : pythonText(value, step);
+      }
+    } catch (error) {
+      if (!(error instanceof LoopControl)) throw error;
+      error.text = text + error.text;
+      if (!bodies.has(nodes)) throw error;
+      if (error.kind === 'Break') leaving.add(nodes);
+      return valueOf(error.text);
+    }
+    return valueOf(text);
+  };
+}
+
+/** Ends a turn of the innermost loop, or the loop. */
+class LoopControl extends Error {
+  readonly kind: 'Break' | 'Continue';
+  /** What the turn has printed. */
+  text = '';
+
+  constructor(kind: 'Break' | 'Continue') {
+    super(`${kind.toLowerCase()} outside of a loop`);
+    this.kind = kind;
+  }
 }
 
 /** Gives a text that was computed Python's methods; done once for each. */

@@ -61,7 +61,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   const marksAnswers = hasGenerationMarks(source);
   const plain = compiled(source), marked = compiled(writeMarks(source));
   const run = (program: () => ReturnType<typeof parse>, messages: readonly ChatMessage[], { addGenerationPrompt = false, tools, where = 'chat template' }: RenderOptions): string => {
-    const refused = refusals(), environment = globals(date, refused.refuse), given = { ...variables, messages, tools: tools ?? null, add_generation_prompt: addGenerationPrompt };
+    const refused = refusals(), environment = globals(date, refused.refuse), given = { ...variables, messages: messages.map(withReasoning), tools: tools ?? null, add_generation_prompt: addGenerationPrompt };
     for (const [name, value] of Object.entries(given)) environment.set(name, value);
     const parsed = program();
     try {
@@ -76,6 +76,15 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     render: (messages, render = {}) => run(plain, messages, render),
     renderMarked: (messages, render = {}) => readMarks(run(marked, messages, render)),
   };
+}
+
+/** What a message's reasoning is called; the first one that is there counts. */
+const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
+
+/** A message with its reasoning under the names that templates read, as transformers 5 gives it. */
+function withReasoning(message: ChatMessage): ChatMessage {
+  const reasoning = REASONING.map((name) => message[name]).find((text) => text !== undefined && text !== null);
+  return reasoning === undefined ? message : { thinking: reasoning, ...message, reasoning_content: reasoning };
 }
 
 /** Parses on first use: a model whose template nobody needs may have a bad one. */
