@@ -68,8 +68,20 @@ export class DyLoraLinear implements LinearLike {
   }
 }
 
-/** A frozen layer's arrays, as constants, and its attributes in the adapted ops. */
-function frozen({ weight, bias, outFeatures }: Linear): { operands: Record<string, Tensor | undefined>; attributes: Omit<GroupLayer, 'scale'> } {
+interface Frozen { readonly operands: Readonly<Record<string, Tensor | undefined>>; readonly attributes: Omit<GroupLayer, 'scale'> }
+
+const frozenLayers = new WeakMap<Linear, Frozen>();
+
+/** A frozen layer's arrays, as constants, and its attributes in the adapted ops: the same in every pass. */
+function frozen(layer: Linear): Frozen {
+  const known = frozenLayers.get(layer);
+  if (known) return known;
+  const made = frozenOf(layer);
+  frozenLayers.set(layer, made);
+  return made;
+}
+
+function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
   const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
   const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
   return {

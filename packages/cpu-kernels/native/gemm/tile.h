@@ -41,10 +41,9 @@ class LateRows {
 
 // A part of the depth: its stripe and its panel.
 struct Segment {
-  const float* stripe;  // [words][rows], or tiles; or A itself, where it lies as tiles read it
+  const float* stripe;  // [words][rows], or tiles
   const float* panel;   // [words][PANEL]
   Size words;
-  Size rowBytes;        // between two rows of A itself; 0: a packed stripe
 };
 
 // C apart from the sums: neither set (the sums are C), or as floats or rounded. `late`: its rows may be written while the next tile is made.

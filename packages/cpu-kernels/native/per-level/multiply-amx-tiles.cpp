@@ -75,9 +75,7 @@ void multiplyTiles(Size rows, const TileTask& t) {
     }
   };
   for (int i = 0; i < t.count; i++) {
-    const Segment& s = t.segments[i];
-    const TileOperand left = s.rowBytes ? TileOperand{s.stripe, s.rowBytes, AMX_ROWS * s.rowBytes, 64} : TileOperand{s.stripe, 64, TILE_BYTES, HIGH * TILE_BYTES};
-    addTileProducts<HIGH, WIDE, true>(left, {s.panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, s.words, each);
+    addTileProducts<HIGH, WIDE, true>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, each);
   }
   if (whole && !isApart) {
     storeTiles<HIGH, WIDE>(t.c, t.stride * 4);

@@ -2,7 +2,7 @@
 // A thread owns a rectangle of C and one group of panels; stripes of A are packed together and read by all.
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block, which spans terms.
 // Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with adapters.
-// Tried and dropped (Zen 3, 2026): splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache).
+// Tried and dropped: bf16 rows read as tiles where they lie (the same: what packing took, the first walk over them then takes; Granite Rapids, 2026), splitting by columns only (a narrow C, as of an adapter, starves threads); depth as the outer loop (C leaves the cache; both Zen 3, 2026).
 #include "../gemm/whole-depth.h"
 
 namespace qdylora::QD_LEVEL {
@@ -22,12 +22,6 @@ void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packe
     const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
     packStripe(t.a, t.pairs(), block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, packed + rows.begin * wordsOf(t.depth, t.pairs()));
   }
-}
-
-// True where tiles read the rows of a term as they lie: whole tiles of bf16 numbers on whole cache lines. Rows a multiple of 2 KiB apart would share a few sets of the cache.
-bool readsInPlace(const Term& t, const RowBlock& block) {
-  const Size bytes = t.a.stride * 2;
-  return fillsTiles(t.pairs()) && t.a.half && !t.a.transposed && t.depth % (2 * AMX_WORDS) == 0 && block.rows % AMX_ROWS == 0 && bytes % 64 == 0 && bytes % 2048 != 0 && reinterpret_cast<std::uintptr_t>(t.a.half) % 64 == 0;
 }
 
 // A part of a term's depth in a block of the depth.
@@ -102,14 +96,13 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
 
 void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start, bool isLast) {
   // Where a part's stripes begin, how many words a row of them has, and how many of those come before the part.
-  struct Source { const float *stripes, *panels; Size rowWords, before, words; const BFloat16* rows; Size rowBytes; } sources[MOST_TERMS];
+  struct Source { const float *stripes, *panels; Size rowWords, before, words; } sources[MOST_TERMS];
   Size words = 0;
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
     float* out = panels + groupPanels(t.pairs()) * PANEL * words;
     (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
-    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs()), nullptr, 0};
-    if (readsInPlace(t, block)) { sources[i].rows = t.a.half + block.begin * t.a.stride + parts[i].k; sources[i].rowBytes = t.a.stride * 2; }
+    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
     words += sources[i].words;
   }
   const bool pairs = parts[0].placed->term.pairs();
@@ -120,11 +113,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
         const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
         const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs));
         Segment segments[MOST_TERMS];
-        for (int s = 0; s < count; s++) {
-          const Source& from = sources[s];
-          const float* stripe = from.rows ? reinterpret_cast<const float*>(from.rows + rows.begin * from.rowBytes / 2) : from.stripes + rows.begin * from.rowWords + from.before * height;
-          segments[s] = {stripe, from.panels + p * from.words, from.words, from.rowBytes};
-        }
+        for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
         Finished to = nowhere();
         if (isLast && fillsTiles(pairs)) {
           const Size at = rows.begin * group.to.stride + p;
@@ -255,7 +244,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       }
       for (int i = 0; i < stage.packCount; i++) {
         const Placed& pack = stage.packs[i];
-        if (readsInPlace(pack.term, block) || !areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
+        if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
         packStripes(pack.term, block, tiles, scratch + pack.before * block.height);
         hasPacked = true;
       }

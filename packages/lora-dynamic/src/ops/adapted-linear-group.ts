@@ -25,7 +25,7 @@ const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsm
 
 const numberedNames = (...names: string[]): string[] => Array.from({ length: GROUP_LAYERS }, (_, i) => names.map((name) => name + i)).flat();
 
-/** Each name with the one that it has in a group, layer by layer. */
+/** Each name with the one that it has in a group, layer by layer: made once, since a name that is put together anew has to be looked up anew, too. */
 const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
 
 /** The arrays of layer i. */
@@ -35,10 +35,12 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
   return own;
 }
 
+const IN_GROUP = NUMBERED.map((names) => new Map<string, string>(names));
+
 /** One layer's record under its names in the group. */
 export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
   const own: Record<string, T> = {};
-  for (const name in record) own[name + i] = record[name]!;
+  for (const name in record) own[IN_GROUP[i]!.get(name)!] = record[name]!;
   return own;
 }
 
