@@ -116,8 +116,9 @@ describe('finetune', () => {
     }
   });
 
-  it('ends in the same bytes from streamed rows as from rows in memory, plainly, packed and grouped by length, also when it is stopped and resumed', async () => {
-    for (const [name, change] of Object.entries({ plain: {}, packed: { packing: true, maxSeqLength: 32 }, grouped: { groupByLength: true } })) {
+  it('ends in the same bytes from streamed rows as from rows in memory, plainly, mixed by weights, packed and grouped by length, also when it is stopped and resumed', async () => {
+    const mixed = { dataset: [rows, writeTinyRows(folder.in('more-rows.jsonl'), 5)], datasetWeights: [0.5, 2] };
+    for (const [name, change] of Object.entries({ plain: {}, mixed, packed: { packing: true, maxSeqLength: 32 }, grouped: { groupByLength: true } })) {
       const streamed = folder.in(`streamed-${name}`), controller = new AbortController(), stopped = finetune({ ...common, ...change, streaming: true, outputDir: streamed, signal: controller.signal });
       await rejection(async () => { for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort(); });
       await run({ ...common, ...change, streaming: true, outputDir: streamed, resumeFromCheckpoint: 'auto' });
