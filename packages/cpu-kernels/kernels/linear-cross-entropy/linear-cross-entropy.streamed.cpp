@@ -31,18 +31,23 @@ struct Sizes {
   Size depthStep() const { return words() <= mostWords(pairs) ? larger<Size>(hidden, 1) : roundUp(divideUp(hidden, divideUp(words(), mostWords(pairs))), 64); }
 };
 
-// A part's own scratch, in floats. `rows`: the most that it holds.
+// A part's own scratch, and the floats of each of its arrays, on cache lines. `rows`: the most that it holds.
 struct Own { float *x, *dx, *logits, *weights, *largest, *ofTarget; double* sum; };
-Size ownFloats(const Sizes& s, Size rows) { return roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16) + roundUp(rows * s.hidden, 16) + BLOCK_ROWS * (BLOCK_COLUMNS + s.blockWords()) + roundUp(4 * rows, 16) + 16; }
-Own ownAt(float* at, const Sizes& s, Size rows) {
-  const auto take = [&](Size floats) { float* here = at; at += roundUp(floats, 16); return here; };
-  float *x = take(roundUp(rows, ROW_UNIT) * s.words() + WIDTH), *dx = take(rows * s.hidden), *logits = take(BLOCK_ROWS * BLOCK_COLUMNS), *weights = take(BLOCK_ROWS * s.blockWords());
-  double* sum = reinterpret_cast<double*>(take(2 * rows));
-  return {x, dx, logits, weights, take(rows), take(rows), sum};
+struct OwnSizes {
+  Size x, dx, logits, weights, row, sums;
+  OwnSizes(const Sizes& s, Size rows)
+      : x(roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16)), dx(roundUp(rows * s.hidden, 16)), logits(BLOCK_ROWS * BLOCK_COLUMNS), weights(BLOCK_ROWS * s.blockWords()),
+        row(roundUp(rows, 16)), sums(roundUp(2 * rows, 16)) {}
+  Size floats() const { return x + dx + logits + weights + 2 * row + sums; }
+};
+Own ownAt(float* at, const OwnSizes& sizes) {
+  const auto take = [&](Size floats) { float* here = at; at += floats; return here; };
+  float *x = take(sizes.x), *dx = take(sizes.dx), *logits = take(sizes.logits), *weights = take(sizes.weights), *largest = take(sizes.row), *ofTarget = take(sizes.row);
+  return {x, dx, logits, weights, largest, ofTarget, reinterpret_cast<double*>(take(sizes.sums))};
 }
 Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
 
-Size scratchFloats(const Sizes& s, Size tokens, int threads) { return s.together() * (s.forLogits() + s.forGradient()) + static_cast<Size>(threads) * ownFloats(s, partRows(tokens)); }
+Size scratchFloats(const Sizes& s, Size tokens, int threads) { return roundUp(s.together() * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(threads) * OwnSizes(s, partRows(tokens)).floats(); }
 
 double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary, bool bf16) {
   return static_cast<double>(scratchFloats({hidden, vocabulary, BF16_PAIRS && bf16}, tokens, threads.count()));
@@ -172,7 +177,8 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
   float* const packed = scratch.data;
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
-    const Own own = ownAt(scratch.data + together * (s.forLogits() + s.forGradient()) + static_cast<Size>(part) * ownFloats(s, room), s, room);
+    const OwnSizes sizes(s, room);
+    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(part) * sizes.floats(), sizes);
     Size token[MOST_PART_ROWS], next = 0, passed = 0;  // the next token to look at, and how many that count lie before it
     for (Size round = 0; round < rounds; round++) {
       const Size from = active * round / rounds;
