@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { elementsOf, rowsOf, runOp, viewOf, type ArrayView } from '@qdylora/contract';
+import { bfloat16Array, elementsOf, rowsOf, runOp, viewOf, type ArrayView, type FloatView } from '@qdylora/contract';
 import { adaptedLinear, adaptedLinearGroup, adaptedLinearGroupBackward, numbered } from '@qdylora/lora-dynamic';
 import { matmulNf4, matmulNf4InputGradient, NESTED_BLOCK_SIZE, quantizedAttributes, quantizedInputs, quantizedMatrix, tileMatrix, type QuantizedAttributes, type QuantizedInputs } from '@qdylora/quant';
-import { normalView } from '@qdylora/testing';
+import { normalView, numbersOf } from '@qdylora/testing';
 import { ceilingOf, createCpuBackend, type CpuBackend } from '../src/index.ts';
 import { benchRow, type PrintRow } from './bench-row.ts';
 import { BLOCK_SIZE, checkProduct, makeProblem, NESTED_OFFSET, shapeName, type ProblemData, type ProductShape } from './product-problem.ts';
@@ -26,6 +26,9 @@ function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
   return own as V;
 }
 
+/** Rows in the backend's memory as a pass of this compute type holds them. */
+const placedRows = (backend: CpuBackend, view: ArrayView<'f32'>, dtype: Compute): FloatView => placed<FloatView>(backend, dtype === 'bf16' ? viewOf('bf16', view.shape, bfloat16Array(elementsOf(view))) : view);
+
 /** A weight in the backend's memory as a model holds it: in tiles. */
 interface OwnWeight { readonly operands: QuantizedInputs; readonly attributes: QuantizedAttributes }
 
@@ -38,21 +41,22 @@ function placedWeight(backend: CpuBackend, { codes, levels, absmaxCodes, nestedA
 
 const placedWeights = (backend: CpuBackend, { weights, shape: { rows, cols } }: ProblemData): OwnWeight[] => weights.map((weight, i) => placedWeight(backend, weight, rows[i]!, cols));
 
-const groupAttributes = (weights: readonly OwnWeight[], cols: number, computeDtype: Compute) => ({ layers: weights.map(({ attributes }) => ({ ...attributes, scale: 1 })), cols, computeDtype });
+const groupAttributes = (weights: readonly OwnWeight[], cols: number, computeDtype: Compute) => ({ layers: weights.map(({ attributes }) => ({ ...attributes, scale: 1 })), cols, computeDtype, outDtype: computeDtype });
 const groupOperands = (weights: readonly OwnWeight[]) => weights.map(({ operands }, i) => numbered({ ...operands }, i));
 
 function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }: ProblemData, weights: readonly OwnWeight[], tokens: number, computeDtype: Compute): OwnProduct {
-  const input = placed(backend, rowsOf(x, 0, tokens)), outputs = rows.map((count) => backend.memory.allocate('f32', [tokens, count])), [only] = weights;
+  const input = placedRows(backend, rowsOf(x, 0, tokens), computeDtype), outputs = rows.map((count) => backend.memory.allocate(computeDtype, [tokens, count])), [only] = weights;
   const inputs = Object.assign({ x: input }, ...groupOperands(weights)), attributes = groupAttributes(weights, cols, computeDtype), given = Object.assign({}, ...outputs.map((y, i) => ({ [`y${i}`]: y })));
   return {
     op: weights.length === 1 ? matmulNf4.name : adaptedLinearGroup.name,
-    run: () => weights.length === 1 ? runOp(backend, matmulNf4, { x: input, ...only!.operands }, { ...only!.attributes, computeDtype }, { y: outputs[0]! }) : runOp(backend, adaptedLinearGroup, inputs, attributes, given),
+    run: () => weights.length === 1 ? runOp(backend, matmulNf4, { x: input, ...only!.operands }, { ...only!.attributes, computeDtype, outDtype: computeDtype }, { y: outputs[0]! }) : runOp(backend, adaptedLinearGroup, inputs, attributes, given),
     answer() {
       const all = new Float32Array(tokens * total);
       let column = 0;
-      for (const { data, shape: [, width] } of outputs) {
-        for (let token = 0; token < tokens; token++) all.set(data.subarray(token * width!, (token + 1) * width!), token * total + column);
-        column += width!;
+      for (const output of outputs) {
+        const values = Float32Array.from(numbersOf(output)), width = output.shape[1]!;
+        for (let token = 0; token < tokens; token++) all.set(values.subarray(token * width, (token + 1) * width), token * total + column);
+        column += width;
       }
       return all;
     },
@@ -60,20 +64,20 @@ function forwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x }
 }
 
 function backwardProduct(backend: CpuBackend, { shape: { rows, cols }, total, x, dy }: ProblemData, weights: readonly OwnWeight[], tokens: number, computeDtype: Compute): OwnProduct {
-  const dx = backend.memory.allocate('f32', [tokens, cols]), [only] = weights;
+  const dx = backend.memory.allocate(computeDtype, [tokens, cols]), [only] = weights;
   let column = 0;
   const gradients = rows.map((count) => {
     const part = viewOf('f32', [tokens, count], new Float32Array(tokens * count));
     for (let token = 0; token < tokens; token++) part.data.set(dy.data.subarray(token * total + column, token * total + column + count), token * count);
     column += count;
-    return placed(backend, part);
+    return placedRows(backend, part, computeDtype);
   });
   const own = { accumulate: false, trainFrom: 0, wantsDx: true }, attributes = { ...groupAttributes(weights, cols, computeDtype), ...own };
-  const inputs = Object.assign({ x: placed(backend, rowsOf(x, 0, tokens)) }, ...groupOperands(weights), ...gradients.map((part, i) => ({ [`dy${i}`]: part })));
+  const inputs = Object.assign({ x: placedRows(backend, rowsOf(x, 0, tokens), computeDtype) }, ...groupOperands(weights), ...gradients.map((part, i) => ({ [`dy${i}`]: part })));
   return {
     op: weights.length === 1 ? matmulNf4InputGradient.name : adaptedLinearGroupBackward.name,
-    run: () => weights.length === 1 ? runOp(backend, matmulNf4InputGradient, { dy: gradients[0]!, ...only!.operands }, { ...only!.attributes, ...own, computeDtype }, { dx }) : runOp(backend, adaptedLinearGroupBackward, inputs, attributes, { dx }),
-    answer: () => dx.data.slice(0, tokens * cols),
+    run: () => weights.length === 1 ? runOp(backend, matmulNf4InputGradient, { dy: gradients[0]!, ...only!.operands }, { ...only!.attributes, ...own, computeDtype, outDtype: computeDtype }, { dx }) : runOp(backend, adaptedLinearGroupBackward, inputs, attributes, { dx }),
+    answer: () => Float32Array.from(numbersOf(dx)),
   };
 }
 
@@ -131,7 +135,7 @@ async function benchProduct(data: ProblemData, direction: Direction, tokens: num
   const products = COMPUTE.map((compute) => (isForward ? forwardProduct : backwardProduct)(backend, data, weights, tokens, compute));
   const own = products.map(({ op, run, answer }, i) => {
     run();
-    checkProduct(`${op} ${backend.level}`, data, isForward, tokens, answer(), COMPUTE[i]!);
+    checkProduct(`${op} ${backend.level}`, data, isForward, tokens, answer(), COMPUTE[i] === 'bf16' ? 'bf16 throughout' : 'f32');
     return ownContestant(COMPUTE[i]!, run);
   });
   const { contestants: others, leftOut } = await rivalContestants(rivals, data, direction, tokens, folder), ceilings = ceilingsOf(backend);
