@@ -124,6 +124,14 @@ test.each([['f32', 1100, 150], ['bf16', 1100, 150], ['bf16', 1700, 70]] as const
   checkKernel(adaptedLinearBackward, levels, { inputs: backward, attributes: backwardAttributes, given, bound: boundOf(adaptedLinearBackward, backward, backwardAttributes, rows + tokens + r + 6, given) });
 });
 
+test('an adapter whose u is as large as a C that goes past the caches agrees with its reference', () => {
+  const [tokens, rows, cols, r] = [4200, 40, 64, 64], inputs = { ...packedWeight(1, rows, cols, 64, true), x: normalView(1, 'x', [tokens, cols]), a: normalView(1, 'a', [r, cols]), b: normalView(1, 'b', [r, rows]) };
+  const attributes = attributesOf('nested', rows, cols, 'bf16'), tiles = levels.filter(({ label }) => label !== 'generic');
+  checkKernel(adaptedLinear, tiles, { inputs, attributes, bound: boundOf(adaptedLinear, inputs, attributes, cols + r + 6) });
+  const backward = { ...inputs, dy: normalView(1, 'dy', [tokens, rows]), u: normalView(1, 'u', [tokens, r]) }, backwardAttributes = { ...attributes, accumulate: false, trainFrom: 0, wantsDx: true };
+  checkKernel(adaptedLinearBackward, tiles, { inputs: backward, attributes: backwardAttributes, bound: boundOf(adaptedLinearBackward, backward, backwardAttributes, rows + tokens + r + 6) });
+});
+
 const arbitraryGroup = fc.record({
   tokens: arbitrarySize(40), cols: fc.oneof(fc.constantFrom(0, 64, 128), arbitrarySize(100)), r: arbitrarySize(33), from: fc.integer({ min: 0, max: 33 }), seed: arbitrarySeed,
   layers: fc.array(fc.record({ rows: arbitrarySize(100), base: fc.constantFrom('f32', 'bf16', 'nf4', 'nested'), isAdapted: fc.boolean(), biased: fc.boolean(), wantsGradients: fc.boolean() }), { minLength: 1, maxLength: 3 }),

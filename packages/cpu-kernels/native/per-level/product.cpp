@@ -250,11 +250,11 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       }
       if (hasPacked && waits) threads.barrier();
       multiplyJobs(threads, parts, part, stage, block, scratch, room);
+      late.finish();
+      streamFence();
       if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
     }
   }
-  late.finish();
-  streamFence();
 }
 
 void multiply(Threads& threads, const Product& product, float* scratch, const Term& term) {
