@@ -1,6 +1,6 @@
-// Head and loss in one: logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
+// Head and loss in one, for a head that is trained (linear-cross-entropy.streamed.cpp: for one that is not): logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
 // Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products as in native/gemm/product.h; in the softmax a thread owns rows.
-// 2·active·vocabulary·hidden operations, three times that with gradients; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
+// 2·active·vocabulary·hidden operations, three times that in all; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
 // Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3 MiB, whatever the number of tokens.
 // Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third more operations).
 #include "linear-cross-entropy.logit-rows.h"
@@ -25,36 +25,25 @@ Plan planFor(Size tokens, Size hidden, Size vocabulary, int threads) {
 
 double linearCrossEntropyScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary) { return static_cast<double>(planFor(tokens, hidden, vocabulary, threads.count()).total); }
 
-// The gradient of capped logits: their exponentials are made anew, because the slope 1 − (z / c)² of the cap needs the logits themselves.
-void cappedGradientRow(float* z, Size n, std::int32_t target, float factor, float cap, float largest, double sum) {
-  const float scale = static_cast<float>(static_cast<double>(factor) / sum), ofTarget = z[target] / cap;
-  for (Size c = 0; c < n; c += WIDTH) {
-    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
-    const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
-    storeFirst(z + c, exponential(capped - largest) * scale * fma(-t, t, all(1.f)), lanes);
-  }
-  z[target] -= factor * (1.f - ofTarget * ofTarget);
-}
-
-// One token: its loss; with `gradient`, its logits become factor · (softmax − one-hot).
-double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap, bool gradient) {
+// One token: its loss; its logits become factor · (softmax − one-hot), times the slope of the cap.
+double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap) {
   if (cap > 0.f) capRow(z, n, cap);
   const float largest = largestOfRow(z, n), ofTarget = z[target];
-  const double sum = sumOfExponentials(z, n, largest, gradient && cap == 0.f);
-  if (gradient && cap > 0.f) {
-    cappedGradientRow(z, n, target, factor, cap, largest, sum);
-  } else if (gradient) {
-    const float scale = static_cast<float>(static_cast<double>(factor) / sum);
+  const double sum = sumOfExponentials(z, n, largest, cap == 0.f);
+  const float scale = static_cast<float>(static_cast<double>(factor) / sum);
+  if (cap > 0.f) {
+    weighCapped(z, n, cap, largest, scale);
+  } else {
     Size c = 0;
     for (; c + WIDTH <= n; c += WIDTH) store(z + c, load(z + c) * scale);
     for (; c < n; c++) z[c] *= scale;
-    z[target] -= factor;
   }
+  z[target] -= factor * slopeOfCap(ofTarget, cap);
   return static_cast<double>(largest) - static_cast<double>(ofTarget) + __builtin_log(sum);
 }
 
-Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx,
-                          OptionalOut<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, Out<float> dx,
+                          Out<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
   const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
   QD_NEED(x, tokens * hidden);
   QD_NEED(weight, vocabulary * hidden);
@@ -62,8 +51,8 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
   QD_NEED_IF_GIVEN(tokenWeights, tokens);
   QD_NEED(loss, 1);
   QD_NEED(tokenLosses, tokens);
-  QD_NEED_IF_GIVEN(dx, tokens * hidden);
-  QD_NEED_IF_GIVEN(dWeight, vocabulary * hidden);
+  QD_NEED(dx, tokens * hidden);
+  QD_NEED(dWeight, vocabulary * hidden);
   QD_NEED(scratch, plan.total);
   for (Size t = 0; t < tokens; t++) {
     const std::int32_t target = targets.data[t];
@@ -71,7 +60,6 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
   }
   float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx, *work = scratch.data + plan.work;
   const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);
-  const bool gradient = dx.data || dWeight.data;
   double total = 0, losses[MOST_TOKENS];
   float factors[MOST_TOKENS];
   Size token[MOST_TOKENS];
@@ -80,30 +68,30 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     for (; t < tokens && count < plan.chunk; t++) {
       tokenLosses.data[t] = 0.f;
       if (targets.data[t] == IGNORED_TARGET) {
-        for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
+        for (Size j = 0; j < hidden; j++) dx.data[t * hidden + j] = 0.f;
         continue;
       }
       copyFloats(x.data + t * hidden, rows + count * hidden, hidden);
-      factors[count] = static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0));
+      factors[count] = factorOf(t, lossScale, tokenWeights);
       token[count++] = t;
     }
     multiply(threads, {count, vocabulary, toFloats(logits, vocabulary)}, work, {rowMajor(rows, hidden, count, bf16), forward, hidden});
     const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
     threads.run(parts, [&](int part) {
       const Range mine = shareOf(count, parts, part);
-      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap, gradient);
+      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap);
     });
     for (Size i = 0; i < count; i++) {
       tokenLosses.data[token[i]] = static_cast<float>(losses[i]);
       total += losses[i] * static_cast<double>(factors[i]);
     }
-    for (Size from = 0; dx.data && from < vocabulary; from += SLICE) {
+    for (Size from = 0; from < vocabulary; from += SLICE) {
       const Size slice = smaller(SLICE, vocabulary - from);
       const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
       multiply(threads, {count, hidden, toFloats(dRows, hidden, from > 0)}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
     }
-    for (Size i = 0; dx.data && i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
-    if (dWeight.data) multiply(threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
+    for (Size i = 0; i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
+    multiply(threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
   }
   loss.data[0] = static_cast<float>(total);
   return ok();

@@ -108,15 +108,6 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
   for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) own.logits[i] = 0.f;
 }
 
-// e^(z − largest) in place of capped logits, times the cap's slope.
-void weighCapped(float* z, Size n, float cap, float largest) {
-  for (Size c = 0; c < n; c += WIDTH) {
-    const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
-    const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
-    storeFirst(z + c, exponential(capped - largest) * fma(-t, t, all(1.f)), lanes);
-  }
-}
-
 // One row's logits of a block → its weights, and what the row has summed so far.
 void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t target, float cap, bool isFirst, bool gradient, const Own& own) {
   if (cap > 0.f) capRow(z, block.columns, cap);
@@ -134,7 +125,7 @@ void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t
     for (Size j = 0; gradient && j < hidden; j += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j)); storeFirst(dx + j, loadFirst(dx + j, n) * change, n); }
   }
   own.sum[row] += sumOfExponentials(z, block.columns, own.largest[row], gradient && cap == 0.f);
-  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, own.largest[row]);
+  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, own.largest[row], 1.f);
 }
 
 // dx[count][hidden] (+)= weights · W of a block.
@@ -171,7 +162,6 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
     if (target < 0 || static_cast<Size>(target) >= vocabulary) return unsupported("expected targets within the vocabulary or -100");
     active++;
   }
-  const auto factorOf = [&](Size t) { return static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0)); };
   const int parts = partsForProduct(threads, active, vocabulary, hidden);
   const Size room = partRows(tokens), together = s.together(), rounds = divideUp(active, room * static_cast<Size>(parts));
   float* const packed = scratch.data;
@@ -223,13 +213,13 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
       for (Size i = 0; i < count; i++) {
         const Size t = token[i], target = static_cast<Size>(targets.data[t]);
         tokenLosses.data[t] = static_cast<float>(static_cast<double>(own.largest[i]) - static_cast<double>(own.ofTarget[i]) + __builtin_log(own.sum[i]));
-        const float factor = factorOf(t), slope = softCap > 0.f ? 1.f - (own.ofTarget[i] / softCap) * (own.ofTarget[i] / softCap) : 1.f, scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
+        const float factor = factorOf(t, lossScale, tokenWeights), slope = slopeOfCap(own.ofTarget[i], softCap), scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
         for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = own.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
       }
     }
   });
   double total = 0;
-  for (Size t = 0; t < tokens; t++) total += static_cast<double>(tokenLosses.data[t]) * static_cast<double>(factorOf(t));
+  for (Size t = 0; t < tokens; t++) total += static_cast<double>(tokenLosses.data[t]) * static_cast<double>(factorOf(t, lossScale, tokenWeights));
   loss.data[0] = static_cast<float>(total);
   return ok();
 }
