@@ -148,11 +148,7 @@ KeySide<Word> keySide(Numbers x, const PackedKeys& packed, const AttentionShape&
 }
 
 // Attention works on floats where a level has no pairs, or a segment few columns: arrays of bf16 numbers are then widened on the way in and rounded on the way out, each part its share.
-QD_INLINE void widenShare(const BFloat16* from, float* to, Size count, int parts, int part) {
-  const Range share = shareOf(count, parts, part, 64);
-  for (Size i = share.begin; i < share.end; i += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i)); storeFirst(to + i, loadFirst(from + i, n), n); }
-}
-QD_INLINE void roundShare(const float* from, BFloat16* to, Size count, int parts, int part) {
+template <class From, class To> QD_INLINE void convertShare(const From* from, To* to, Size count, int parts, int part) {
   const Range share = shareOf(count, parts, part, 64);
   for (Size i = share.begin; i < share.end; i += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i)); storeFirst(to + i, loadFirst(from + i, n), n); }
 }

@@ -295,8 +295,8 @@ Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<s
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     float* own = scratch.data + static_cast<Size>(part) * backwardPartFloats(shape);
-    for (int i = 0; widens && i < 3; i++) widenShare(likeQ[i].bf16, wide[i], ofQueries, parts, part);
-    for (int i = 0; widens && i < 2; i++) widenShare(likeK[i].bf16, wide[3 + i], ofKeys, parts, part);
+    for (int i = 0; widens && i < 3; i++) convertShare(likeQ[i].bf16, wide[i], ofQueries, parts, part);
+    for (int i = 0; widens && i < 2; i++) convertShare(likeK[i].bf16, wide[3 + i], ofKeys, parts, part);
     if (pairs) packKeysAndValues(shape, arrays, parts, part);
     if (pairs || widens) threads.barrier();
     visitItems(shape, parts, part, [&](const Item& item) {
@@ -307,9 +307,9 @@ Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<s
     joinChunks(shape, arrays, partials, parts, part);
     if (!half) return;
     threads.barrier();
-    roundShare(arrays.dk, dk.bf16, ofKeys, parts, part);
-    roundShare(arrays.dv, dv.bf16, ofKeys, parts, part);
-    if (widens) roundShare(wide[5], dq.bf16, ofQueries, parts, part);
+    convertShare(arrays.dk, dk.bf16, ofKeys, parts, part);
+    convertShare(arrays.dv, dv.bf16, ofKeys, parts, part);
+    if (widens) convertShare(wide[5], dq.bf16, ofQueries, parts, part);
   });
   return ok();
 }

@@ -276,10 +276,10 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     if (widens) {
-      widenShare(q.bf16, qFloats, ofQueries, parts, part);
-      widenShare(y.bf16, yFloats, ofQueries, parts, part);  // rows that belong to no segment stay
-      widenShare(k.bf16, kFloats, ofKeys, parts, part);
-      widenShare(v.bf16, vFloats, ofKeys, parts, part);
+      convertShare(q.bf16, qFloats, ofQueries, parts, part);
+      convertShare(y.bf16, yFloats, ofQueries, parts, part);  // rows that belong to no segment stay
+      convertShare(k.bf16, kFloats, ofKeys, parts, part);
+      convertShare(v.bf16, vFloats, ofKeys, parts, part);
       threads.barrier();
     }
     if (arrays.packedK.rows) { packKeysAndValues(shape, arrays, parts, part); threads.barrier(); }
@@ -290,7 +290,7 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
     }
     if (!widens) return;
     threads.barrier();
-    roundShare(yFloats, y.bf16, ofQueries, parts, part);
+    convertShare(yFloats, y.bf16, ofQueries, parts, part);
   });
   return ok();
 }
