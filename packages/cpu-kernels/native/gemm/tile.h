@@ -54,6 +54,15 @@ struct Finished {
   bool add;             // to what stands there
   LateRows* late;
 };
+// Some whole sums of one row, on their way to `at` elements from where C begins.
+QD_INLINE void finishRow(const Finished& to, Size at, const float* sums, Size columns) {
+  for (Size n = 0; n < columns; n += WIDTH) {
+    const int exist = static_cast<int>(smaller<Size>(WIDTH, columns - n));
+    const F32x sum = loadFirst(sums + n, exist);
+    if (to.half) storeFirst(to.half + at + n, to.add ? sum + loadFirst(to.half + at + n, exist) : sum, exist);
+    else storeFirst(to.f32 + at + n, to.add ? sum + loadFirst(to.f32 + at + n, exist) : sum, exist);
+  }
+}
 QD_INLINE Finished nowhere() { return {nullptr, nullptr, 0, false, nullptr}; }
 
 struct TileTask {

@@ -12,18 +12,6 @@ namespace {
 
 constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
 
-// A set of tiles, [rows][32] at `sums`, on its way into C.
-QD_INLINE void finish(const float* sums, Size rows, const TileTask& t) {
-  for (Size r = 0; r < rows; r++, sums += PANEL) {
-    for (Size n = 0; n < t.columns; n += WIDTH) {
-      const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
-      const Size at = r * t.to.stride + n;
-      if (t.to.half) storeFirst(t.to.half + at, t.to.add ? load(sums + n) + loadFirst(t.to.half + at, exist) : load(sums + n), exist);
-      else storeFirst(t.to.f32 + at, t.to.add ? load(sums + n) + loadFirst(t.to.f32 + at, exist) : load(sums + n), exist);
-    }
-  }
-}
-
 // Whole rows of `sums` rounded where C is, and handed over.
 QD_INLINE void finishLate(const float* sums, Size rows, const TileTask& t) {
   LateRows& late = *t.to.late;
@@ -87,7 +75,7 @@ void multiplyTiles(Size rows, const TileTask& t) {
   storeTiles<HIGH, WIDE>(at, PANEL_BYTES);
   QD_TILE_FENCE;
   if (isLate) finishLate(at, rows, t);
-  else if (isApart) finish(at, rows, t);
+  else if (isApart) for (Size r = 0; r < rows; r++) finishRow(t.to, r * t.to.stride, at + r * PANEL, t.columns);
   else writePart(at, rows, t);
 }
 

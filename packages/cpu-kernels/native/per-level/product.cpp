@@ -76,14 +76,7 @@ struct Group { Size column, columns; float* c; Size stride; const float* bias; F
 // The sums of the tiles of a thread, rounded into C.
 void roundSums(const RowBlock& block, Range tiles, const Group& group) {
   const Size end = tileRows(block.rows, block.tiles, tiles.end - 1, block.pairs).end;
-  for (Size m = tileRows(block.rows, block.tiles, tiles.begin, block.pairs).begin; m < end; m++) {
-    const float* from = group.c + m * group.stride;
-    BFloat16* to = group.to.half + m * group.to.stride;
-    for (Size n = 0; n < group.columns; n += WIDTH) {
-      const int exist = static_cast<int>(smaller<Size>(WIDTH, group.columns - n));
-      storeFirst(to + n, group.to.add ? loadFirst(from + n, exist) + loadFirst(to + n, exist) : loadFirst(from + n, exist), exist);
-    }
-  }
+  for (Size m = tileRows(block.rows, block.tiles, tiles.begin, block.pairs).begin; m < end; m++) finishRow(group.to, m * group.to.stride, group.c + m * group.stride, group.columns);
 }
 
 void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, const Group& group, const float* packed, float* carry, Start start) {
