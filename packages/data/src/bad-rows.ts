@@ -11,16 +11,24 @@ export interface BadRows {
   readonly count: number;
   /** The first few, each naming file and line. */
   readonly messages: readonly string[];
+  /** Files without a row that were passed over. */
+  readonly emptyFiles: readonly string[];
+  /** Passes over a file without a row.  @throws `error` unless bad rows are skipped */
+  passEmpty(file: string, error: Error): void;
   /** The value of `body`; null where it throws BAD_DATA and bad rows are skipped: then the row is counted. */
   attempt<T>(body: () => T): T | null;
 }
 
 export function badRows(policy: BadRowPolicy): BadRows {
-  const messages: string[] = [];
+  const messages: string[] = [], emptyFiles: string[] = [];
   let count = 0;
   return {
-    messages,
+    messages, emptyFiles,
     get count() { return count; },
+    passEmpty(file, error) {
+      if (policy !== 'skip') throw error;
+      emptyFiles.push(file);
+    },
     attempt(body) {
       try {
         return body();

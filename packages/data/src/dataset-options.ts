@@ -90,9 +90,9 @@ export const datasetBytes = (names: readonly string[]): number =>
 export const isPlainText = ({ file }: DatasetFile, { datasetFormat }: Reading): boolean => (datasetFormat ?? (file.toLowerCase().endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT;
 
 /** A text file as windows. */
-export function readWindows({ file }: DatasetFile, { tokenizer, maxSeqLength, formats }: Reading): Example[] {
+export function readWindows({ file }: DatasetFile, { tokenizer, maxSeqLength, formats, bad }: Reading): Example[] {
   formats.add(PLAIN_TEXT);
-  return textWindows(assertTokenizer(tokenizer, PLAIN_TEXT).encode(readPlainText(file)), maxSeqLength);
+  return textWindows(assertTokenizer(tokenizer, PLAIN_TEXT).encode(readPlainText(file, (error) => { bad.passEmpty(file, error); })), maxSeqLength);
 }
 
 /** Lets timers and input have their turn.  @throws QdyloraError ABORTED with the signal's reason as cause. */

@@ -1,7 +1,8 @@
 import { QdyloraError } from '@qdylora/contract';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
-import type { Reading } from './dataset-options.ts';
+import type { DatasetFile, Reading } from './dataset-options.ts';
 import type { RowCounts } from './keep-example.ts';
+import { fileIdentity } from './rows/file-identity.ts';
 
 export interface DatasetReport {
   /** What was decided, by file; several are joined by commas. */
@@ -24,6 +25,8 @@ export interface DatasetReport {
   /** Rows that could not be used, left out under `onBadRow: 'skip'`; and what was wrong with the first of them. */
   readonly skipped: number;
   readonly skippedMessages: readonly string[];
+  /** Files without a row, passed over under `onBadRow: 'skip'`. */
+  readonly emptyFiles: number;
   /** What a user should know about these settings and this data. */
   readonly notes: readonly string[];
 }
@@ -31,10 +34,10 @@ export interface DatasetReport {
 /** What was read, as a report. `rows` is given where not all rows were measured. */
 export function datasetReport(reading: Reading, counts: RowCounts, rows = counts.rows): DatasetReport {
   const { rows: measuredRows, reasons, ...rest } = counts, { formats, bad } = reading;
-  return { format: [...formats].join(', '), rows, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], notes: notesOn(reading) };
+  return { format: [...formats].join(', '), rows, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], emptyFiles: bad.emptyFiles.length, notes: notesOn(reading) };
 }
 
-function notesOn({ formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad }: Reading): string[] {
+function notesOn({ files, formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad }: Reading): string[] {
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
   if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens')) notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
@@ -42,7 +45,26 @@ function notesOn({ formats, tokenizer, wasToldCompletionOnly, applyChatTemplate,
   if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text')) notes.push('The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.');
   if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca')) notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
   if (bad.count > 0) notes.push(`${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and were skipped`}. The first: ${bad.messages[0]!}`);
+  if (bad.emptyFiles.length > 0) notes.push(`${bad.emptyFiles.length === 1 ? '1 file has no rows and was' : `${bad.emptyFiles.length} files have no rows and were`} passed over: ${listed(bad.emptyFiles)}`);
+  const repeated = repeatedFiles(files);
+  if (repeated.length > 0) notes.push(`Named more than once, so that each time its rows come again in an epoch: ${listed(repeated)}. Name a file once; dataset_weights says how often its rows come.`);
   return notes;
+}
+
+/** Names that a note lists. */
+const MOST_LISTED = 3;
+
+const listed = (names: readonly string[]): string => `${names.slice(0, MOST_LISTED).join(', ')}${names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : ''}`;
+
+/** Files that are in the list twice, by one name or several. */
+function repeatedFiles(files: readonly DatasetFile[]): string[] {
+  const times = new Map<string, { readonly file: string; count: number }>();
+  for (const { file } of files) {
+    const identity = fileIdentity(file), known = times.get(identity);
+    if (known) known.count++;
+    else times.set(identity, { file, count: 1 });
+  }
+  return [...times.values()].filter(({ count }) => count > 1).map(({ file, count }) => `${file} (${count} times)`);
 }
 
 /** @throws nothing: the error of a dataset that leaves nothing to train on. */

@@ -18,6 +18,7 @@ export { packSequences } from './batching/pack-sequences.ts';
 export { readJsonl, type JsonlRow } from './rows/read-jsonl.ts';
 export { expandGlobs } from './rows/expand-globs.ts';
 export { readPlainText } from './rows/read-plain-text.ts';
+export { sharedFiles } from './rows/shared-files.ts';
 export { type SpecialTokens } from './tokenizer/special-tokens.ts';
 export { firstExample, mixSources, sourceOf, type ExampleSource, type WeightedSource } from './stream/example-source.ts';
 export { permuteIndex } from './stream/permute-index.ts';

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createBatches, loadDataset, openDataset, sourceOf, type Example, type ExampleSource } from '../src/index.ts';
+import { fixtureTokenizer } from './fixtures.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();
@@ -77,6 +78,32 @@ describe('a mixture', () => {
     await expect(loadDataset(list, { tokenizer: null, weights: [1e9, 1] })).rejects.toMatchObject({ code: 'BAD_CONFIG', message: expect.stringMatching(/expected at most 67108864 rows in an epoch for rows in memory, got 10000000001.*streaming: true/) as string });
     using opened = await openDataset(list, { tokenizer: null, weights: [1e9, 1] });
     expect([opened.training.length, opened.training.at(9_999_999_999)!.ids[0], opened.training.at(1e10)!.ids[0]]).toEqual([10_000_000_001, 0, 1]);
+  });
+});
+
+describe('a file of a mixture', () => {
+  const emptyFiles = { 'empty.jsonl': '', 'blank.jsonl': '\n \r\n', 'list.json': '[]', 'nothing.txt': '\ufeff' } as const, tokenizer = fixtureTokenizer('smollm2');
+
+  it.each(Object.entries(emptyFiles))('without a row (%s) is an error that names it, or is passed over and counted where bad rows are skipped', async (name, content) => {
+    const full = files.write('full.jsonl', jsonl({ input_ids: [1, 2] })), empty = files.write(name, content);
+    for (const read of [loadDataset, openDataset]) await expect(read([full, empty], { tokenizer })).rejects.toMatchObject({ code: 'BAD_DATA', where: empty, message: expect.stringMatching(/got an empty file/) as string });
+    const { training, report } = await loadDataset([full, empty], { tokenizer, onBadRow: 'skip' });
+    using opened = await openDataset([empty, full], { tokenizer, onBadRow: 'skip' });
+    expect([training, examplesOf(opened.training)]).toEqual([[expect.objectContaining({ ids: Int32Array.of(1, 2) })], training]);
+    for (const { emptyFiles: count, skipped, notes } of [report, opened.report]) expect([count, skipped, notes]).toEqual([1, 0, [`1 file has no rows and was passed over: ${empty}`]]);
+    for (const read of [loadDataset, openDataset]) await expect(read(empty, { tokenizer, onBadRow: 'skip' })).rejects.toMatchObject({ code: 'BAD_DATA', where: empty, message: expect.stringMatching(/got an empty file/) as string });
+  });
+
+  it('that is named twice, by one name, a pattern or a link, comes twice, and the report says so', async () => {
+    const pattern = writeName(0, [2, 3]), folder = pattern.slice(0, pattern.lastIndexOf('/')), first = `${folder}/0000.jsonl`;
+    symlinkSync(first, `${folder}/link`);
+    for (const [list, times] of [[[first, first], 2], [[pattern, first], 2], [[`${folder}/link`, pattern, first], 3]] as const) {
+      const { training, report } = await loadDataset(list, { tokenizer: null });
+      using opened = await openDataset(list, { tokenizer: null });
+      expect(training.filter(({ ids }) => ids[1] === 0)).toHaveLength(times);
+      for (const { notes } of [report, opened.report]) expect(notes).toEqual([expect.stringMatching(new RegExp(`Named more than once.*: .*/(0000.jsonl|link) \\(${times} times\\)\\. Name a file once; dataset_weights`))]);
+    }
+    expect((await loadDataset([first, pattern], { tokenizer: null, weights: [0, 1] })).report.notes).toEqual([]); // nobody reads what has no weight
   });
 });
 

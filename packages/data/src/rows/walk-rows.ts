@@ -11,7 +11,7 @@ export interface WalkedRow { readonly row: Row | null; readonly place: Place }
 /**
  * All entries of a file in order, one in memory at a time.
  *
- * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; BAD_DATA for a file without rows.
+ * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; for a file without rows the same.
  */
 export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
   let isEmpty = true;
@@ -20,7 +20,7 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
     isEmpty &&= row === null && bad.count === before;
     yield { row, place: line };
   }
-  if (isEmpty) throw noRows(file.file);
+  if (isEmpty) bad.passEmpty(file.file, noRows(file.file));
 }
 
 /** A line as a row; null for a blank one.  @throws QdyloraError BAD_DATA */

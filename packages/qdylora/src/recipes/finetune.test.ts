@@ -134,6 +134,12 @@ describe('finetune', () => {
     const events = await run({ ...common, dataset: odd, onBadRow: 'skip', outputDir: folder.in('odd') }), ready = events.find(({ type }) => type === 'ready');
     expect(ready?.type === 'ready' && ready.data.report.skipped).toBe(1);
     expect(events.flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join('\n')).toMatch(/1 row could not be used and was skipped/);
+    const empty = folder.in('no-rows.jsonl'), noticesOf = (all: typeof events): string[] => all.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+    writeFileSync(empty, '');
+    const { valSetSize: _, ...judged } = common, also = await run({ ...judged, dataset: [rows, rows, empty], evalDataset: [odd, rows], onBadRow: 'skip', outputDir: folder.in('told') });
+    expect(noticesOf(also)).toEqual(expect.arrayContaining([
+      expect.stringMatching(/^eval_dataset: .* is also in dataset/), `1 file has no rows and was passed over: ${empty}`, expect.stringMatching(/^Named more than once.*\(2 times\)/), expect.stringMatching(/^eval_dataset: 1 row could not be used and was skipped/),
+    ]));
     expect((await rejection(() => run({ ...common, packing: true, groupByLength: true, outputDir: folder.in('both') }))).message).toMatch(/\[group_by_length\] expected packing or group_by_length, got both/);
   });
 

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { datasetBytes, loadDataset, openDataset, sourceOf, type DatasetOptions, type DatasetReport, type Example, type ExampleSource, type RowCounts, type Tokenizer } from '@qdylora/data';
+import { datasetBytes, loadDataset, openDataset, sharedFiles, sourceOf, type Dataset, type DatasetOptions, type DatasetReport, type Example, type ExampleSource, type RowCounts, type Tokenizer } from '@qdylora/data';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /** Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part of it, so that its memory can go. */
@@ -9,8 +9,8 @@ export interface RunData extends Disposable {
   readonly report: DatasetReport;
   /** Rows stay in their files and are read when a step needs them. */
   readonly isStreamed: boolean;
-  /** Why nothing is held out; null where something is. */
-  readonly heldOutNote: string | null;
+  /** What a user should know of the rows. */
+  readonly notes: readonly string[];
   /** What became of streamed rows up to now; null where the report says it all. */
   readNote(): string | null;
 }
@@ -35,19 +35,31 @@ export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null
   if (config.packing && config.groupByLength) throw new QdyloraError('BAD_CONFIG', { where: 'group_by_length', problem: 'expected packing or group_by_length, got both', nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.' });
   const opened = await openTraining(dataset, config, { ...datasetOptions(config, tokenizer, signal), weights: config.datasetWeights ?? undefined, heldOut: valSetSize, seed });
   try {
-    const judged = evalDataset ? (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal))).training : opened.heldOut;
+    const judging = evalDataset && await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)), judged = judging ? judging.training : opened.heldOut;
     for (const example of judged) assertIdsFit(example, vocabularySize);
-    const heldOutNote = judged.length > 0 ? null : 'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.';
     const training = withFittingIds(opened.training, vocabularySize);
     if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
-    return { ...opened, training, heldOut: judged, heldOutNote };
+    return { ...opened, training, heldOut: judged, notes: [...heldOutNotes(config, judged.length), ...opened.report.notes, ...furtherNotes(judging, opened.report)] };
   } catch (error) {
     opened[Symbol.dispose]();
     throw error;
   }
 }
 
-type OpenedRows = Omit<RunData, 'heldOutNote'>;
+/** What a user should know of the rows that the model is judged by. */
+function heldOutNotes({ dataset, datasetWeights, evalDataset }: RunConfig, judged: number): string[] {
+  if (judged === 0) return ['Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.'];
+  if (!evalDataset) return [];
+  const trainedOn = dataset!.filter((_, i) => (datasetWeights?.[i] ?? 1) > 0), shared = sharedFiles(evalDataset, trainedOn);
+  if (shared.length === 0) return [];
+  return [`eval_dataset: ${shared[0]!} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} also in dataset, so the held-out loss is that of rows that are trained on. val_set_size holds out rows of dataset.`];
+}
+
+/** Notes on eval_dataset that those on dataset do not say already. */
+const furtherNotes = (judging: Dataset | null, { notes }: DatasetReport): string[] =>
+  (judging?.report.notes ?? []).filter((note) => !notes.includes(note)).map((note) => `eval_dataset: ${note}`);
+
+type OpenedRows = Omit<RunData, 'notes'>;
 
 /** The training rows: in memory, or streamed where they are many. */
 async function openTraining(dataset: readonly string[], { streaming, packing, groupByLength }: RunConfig, options: DatasetOptions): Promise<OpenedRows> {

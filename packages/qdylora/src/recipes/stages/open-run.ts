@@ -41,7 +41,7 @@ export async function openRun(asked: PreparedRun, source: ModelSource, { openTok
     const data = opened = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
     onPart?.('tokenizer and rows');
     const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
-    for (const message of [data.heldOutNote, ...data.report.notes]) if (message) warn(message);
+    data.notes.forEach((note) => { warn(note); });
     const { dry: dryBackend } = chosen, needOf = dryBackend && (async (own: AssembledRun, recompute: Recompute) => (await forecastMemory(config, { run: own, data }, { dryBackend, model: source.config.raw, marks: [], recompute })).totalBytes);
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
     const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
