@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
-import { createBatches, expandGlobs, loadDataset, maskPreview, openDataset, type Example } from '../src/index.ts';
+import { createBatches, createChatTemplate, expandGlobs, loadDataset, maskPreview, openDataset, type Example } from '../src/index.ts';
 import { fixtureTokenizer } from './fixtures.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
@@ -33,6 +33,33 @@ describe('rows of ShareGPT', () => {
       const { training } = await loadDataset(files.write('calls.jsonl', jsonl({ conversations, tools })), { tokenizer });
       expect(maskPreview(training[0]!, { tokenizer })).toBe('<add>[user]3?;[assistant]⟦add(3);⟧[tool]5;[assistant]⟦five;⟧');
     }
+  });
+});
+
+describe('tool calls and tools', () => {
+  const template = '{{ tools | tojson }}{% for m in messages %}{{ m.role }}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}{{ c.function.arguments }}{% endfor %}{{ m.content or "" }};{% endfor %}{% if add_generation_prompt %}assistant{% endif %}';
+  const tokenizer = { ...smol, chatTemplate: createChatTemplate(template) }, given = '{"share": 1.0, "10": -0.0, "2": 12345678901234567890, "list": [1E5, 3, 0.5], "no": {}}';
+  const json = '{"share": 1.0, "10": -0.0, "2": 12345678901234567890, "list": [100000.0, 3, 0.5], "no": {}}', printed = json.replaceAll('"', "'"); // of json.dumps and of str in Python 3.13
+  const call = `{"role":"assistant","content":null,"weight":1.0,"tool_calls":[{"function":{"name":"f","arguments":${given}}}]}`, user = '{"role":"user","content":"q"}';
+
+  it.each([
+    ['messages', `{"messages":[${user},${call}],"tools":[${given}]}`], ['messages with tools as text', `{"messages":[${user},${call}],"tools":${JSON.stringify(`[${given}]`)}}`],
+    ['lists of messages', `{"prompt":[${user}],"completion":[${call}],"tools":[${given}]}`],
+    ['sharegpt', `{"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":${JSON.stringify(`{"name":"f","arguments":${given}}`)}}],"tools":[${given}]}`],
+  ])('of %s have the numbers and the order of keys of the file, as in Python', async (_, row) => {
+    const lines = files.write('numbers.jsonl', `${row}\n`), list = files.write('numbers.json', `[\n${row},${row}]`), says = `[${json}]userq;assistant⟦${json}${printed};⟧`;
+    for (const file of [lines, list]) {
+      using opened = await openDataset(file, { tokenizer });
+      for (const example of [(await loadDataset(file, { tokenizer })).training.at(-1)!, opened.training.at(0)!]) expect(maskPreview(example, { tokenizer })).toBe(says);
+    }
+  });
+
+  it('that are JSON as text may not be nested without end, or name __proto__', async () => {
+    const deep = '['.repeat(1e5) + ']'.repeat(1e5), ofCall = (value: string) => ({ conversations: [{ from: 'human', value: 'q' }, { from: 'function_call', value }] });
+    await expect(first(ofCall(`{"name":"f","arguments":${deep}}`))).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/at most 64 levels of nesting/) as string });
+    await expect(first(ofCall('{"name":"f","arguments":{"__proto__":1}}'))).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/got __proto__/) as string });
+    await expect(first(ofCall('1.0'))).rejects.toThrow(/expected a string for "name" in conversations\[1\]\.value, got nothing/);
+    await expect(first({ messages: [{ role: 'user', content: 'q' }], tools: '1.0' })).rejects.toThrow(/expected a list for "tools", got a number/);
   });
 });
 

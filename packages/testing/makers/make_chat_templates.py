@@ -133,8 +133,15 @@ TEMPLATES = {
 {{ "heLLo wORLD it's a-b (c" | title }} {{ "heLLo it's a1b".title() }} {{ '5' | int }} {{ '5.7' | int }} {{ '3abc' | int }} {{ ' 7 ' | int }} {{ 'x' | int(9) }} {{ -2.7 | int }} {{ true | int }} {{ ['a', 'A', 'b', 1, 1.0] | unique | list }}
 {{ messages is iterable }} {{ messages[0] is iterable }} {{ none is iterable }} {{ true is number }} {{ 1 is number }} {{ messages[0] is mapping }} {{ missing is defined }}|{{ missing }}|{{ messages[0].nothing }}|{{ 'a' if false }}|""",
 }
+TEMPLATES["json"] = r"""{%- for m in messages %}{%- set given = m.tool_calls[0].function.arguments if m.tool_calls else m %}
+{{ given }}
+{{ given | tojson }} {{ given | tojson(indent=2) }} {{ given | tojson(indent=0) }} {{ given | tojson(indent='\t') }} {{ given | tojson(true) }} {{ given | tojson(separators=(',', ':'), sort_keys=true) }} {{ given | tojson(false, 1, ('; ', '=')) }}
+{%- endfor %}
+{{ [] | tojson(indent=1) }} {{ {} | tojson }} {{ (1, 'a') | tojson }} {{ [1.0, 1.0 * 2, 7 / 7, 10 ** 15 * 10.0, 0.1 + 0.2, -1.5, true, none] | tojson }} {{ {'b': 1, 'B': 2, 'a': 3, 'é': '🙂\u007f'} | tojson(sort_keys=true, ensure_ascii=true) }} {{ '"\\\n\x1f' | tojson }}"""
+TEMPLATES["not json"] = "{{ messages[0].nothing | tojson }}"
 TOOL = {"type": "function", "function": {"name": "weather", "description": "Says it <now> & 'then'", "parameters": {"type": "object", "properties": {"city": {"type": "string", "description": " Which? é "}, "days": {"type": "integer", "description": "how many"}, "unit": {"type": ["string", "null"], "description": "x"}}}}}
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {"name": "weather", "arguments": {"city": "Zürich \"x\" <b>", "days": 3, "share": 1.5, "unit": None, "now": True}}}]}
+calling = lambda arguments: {"role": "assistant", "content": None, "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {"name": "count", "arguments": arguments}}]}
 user = lambda content, **more: {"role": "user", "content": content, **more}
 assistant = lambda content, **more: {"role": "assistant", "content": content, **more}
 system = lambda content: {"role": "system", "content": content}
@@ -154,6 +161,7 @@ CONVERSATIONS = {
     "parts": [user([{"type": "text", "text": " hello "}, {"type": "image"}, {"type": "text", "text": "world"}])],
     "null": [user("x"), assistant(None)],
     "other kinds": [user(True), assistant(7)],
+    "numbers": [user("n?"), calling({"whole": 1.0, "zero": -0.0, "large": 1e5, "huge": 1e16, "small": 1e-7, "many": [100.0, 2.5, 7], "id": 12345678901234567890, "past": 2**53 + 1, "10": "ten", "2": {"b": 0, "1": 1e300}, "no": 0})],
     "a name": [user("🙂" * 9, name="ÉCOLE heLLo")],
 }
 

@@ -2,7 +2,7 @@ import { badData, kindOf } from '../bad-data.ts';
 import type { ChatMessage } from '../template/chat-template.ts';
 import { labelConversation } from '../label-conversation.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
-import { assertPlainJson } from '../rows/plain-json.ts';
+import { parseJsonText } from '../rows/parse-json-text.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
 /**
@@ -23,20 +23,10 @@ function isUntrained(weight: unknown, name: string, where: string): boolean {
 }
 
 /** A list, or the same as JSON in a string, as Parquet files and some data sets have it. */
-function readTools({ value: { tools }, where }: Row): readonly unknown[] | undefined {
+function readTools(row: Row): readonly unknown[] | undefined {
+  const { value: { tools }, where } = row;
   if (tools === undefined || tools === null || tools === '') return undefined;
-  const list = typeof tools === 'string' ? parsed(tools, where) : tools;
+  const list = typeof tools === 'string' ? parseJsonText(tools, { where, expected: 'a list, or one as JSON, for "tools"' }) : row.exact('tools');
   if (!Array.isArray(list)) throw badData(where, `expected a list for "tools", got ${kindOf(list)}`, 'Correct or delete this line.');
   return list.length > 0 ? list : undefined;
-}
-
-function parsed(text: string, where: string): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw badData(where, `expected a list, or one as JSON, for "tools", got malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.', cause);
-  }
-  assertPlainJson(value, where);
-  return value;
 }

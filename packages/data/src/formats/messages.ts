@@ -16,7 +16,8 @@ export const messagesFormat: RowFormat = {
 export function readMessages(row: Row, key: string): ChatMessage[] {
   const messages = row.value[key];
   if (!Array.isArray(messages) || messages.length === 0) throw badData(row.where, `expected a list of at least one message for "${key}", got ${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`, 'Correct or delete this line.');
-  return messages.map((message: unknown, i) => readMessage(message, `${key}[${i}]`, row.where));
+  const read = messages.map((message: unknown, i) => readMessage(message, `${key}[${i}]`, row.where));
+  return read.some(hasParts) ? withExactParts(read, row.exact(key) as readonly ReadonlyMap<string, unknown>[]) : read;
 }
 
 function readMessage(message: unknown, name: string, where: string): ChatMessage {
@@ -27,6 +28,14 @@ function readMessage(message: unknown, name: string, where: string): ChatMessage
   for (const key of MESSAGE_KEYS) if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
   return read;
 }
+
+const isPart = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+const hasParts = (message: ChatMessage): boolean => Object.values(message).some(isPart);
+
+/** Calls of tools show their numbers and the order of their keys. */
+const withExactParts = (messages: readonly ChatMessage[], exact: readonly ReadonlyMap<string, unknown>[]): ChatMessage[] =>
+  messages.map((message, i) => Object.fromEntries(Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i]!.get(key) : value])) as ChatMessage);
 
 /** A string, nothing (a turn of tool calls), or parts of text, which are joined. */
 function readContent(content: unknown, name: string, where: string): string | null {

@@ -4,7 +4,13 @@ import type { Tokenizer } from '../tokenizer/load-tokenizer.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 
 /** A row of a JSON Lines file, with its place for errors: `file:line`. */
-export interface Row { readonly value: Readonly<Record<string, unknown>>; readonly where: string; readonly source?: { readonly file: string; readonly line: number } }
+export interface Row {
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly where: string;
+  readonly source?: { readonly file: string; readonly line: number };
+  /** A key's value as `parseExactJson` reads it, for what is shown as it is written. */
+  exact(key: string): unknown;
+}
 
 export interface RowSettings {
   readonly tokenizer: Tokenizer | null;

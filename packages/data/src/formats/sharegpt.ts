@@ -1,4 +1,5 @@
 import { badData, kindOf } from '../bad-data.ts';
+import { parseJsonText } from '../rows/parse-json-text.ts';
 import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
@@ -37,13 +38,8 @@ function readTurn(turn: unknown, name: string, where: string): ChatMessage {
 }
 
 function readCall(value: string, name: string, where: string): object {
-  let call: unknown;
-  try {
-    call = JSON.parse(value);
-  } catch (cause) {
-    throw badData(where, `expected JSON of a function's name and arguments for ${name}.value, got malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.', cause);
-  }
-  const { name: called, arguments: given } = (call ?? {}) as { name?: unknown; arguments?: unknown };
+  const call = parseJsonText(value, { where, expected: `JSON of a function's name and arguments for ${name}.value` }), entries = call instanceof Map ? call as ReadonlyMap<string, unknown> : new Map<string, unknown>();
+  const called = entries.get('name'), given = entries.get('arguments');
   if (typeof called !== 'string') throw badData(where, `expected a string for "name" in ${name}.value, got ${kindOf(called)}`, 'Correct or delete this line.');
   return { type: 'function', function: { name: called, arguments: given ?? {} } };
 }

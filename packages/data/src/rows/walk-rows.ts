@@ -1,5 +1,7 @@
 import type { BadRows } from '../bad-rows.ts';
 import type { Row } from '../formats/row-format.ts';
+import { decodeText } from './decode-text.ts';
+import { parseExactJson } from './parse-exact-json.ts';
 import { parseRow } from './parse-row.ts';
 import { noRows } from './read-jsonl.ts';
 import type { Line, Place } from './read-lines.ts';
@@ -27,5 +29,5 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
 export function readRow(file: RowFile, line: Line): Row | null {
   if (line.error) throw line.error;
   const where = file.where(line), value = parseRow(line.bytes, where);
-  return value && { value, where, source: { file: file.file, line: line.line } };
+  return value && { value, where, source: { file: file.file, line: line.line }, exact: (key) => (parseExactJson(decodeText(line.bytes, where)) as ReadonlyMap<string, unknown>).get(key) };
 }

@@ -1,5 +1,8 @@
-import { Environment, type Interpreter } from '@huggingface/jinja';
+import type { Environment, Interpreter } from '@huggingface/jinja';
+import { compareTexts } from './compare-texts.ts';
+import { jsonText } from './json-text.ts';
 import { capitalized, pythonText, stripped, titled, titledWords, wholeNumber, wordsOf, type RuntimeValue } from './python-text.ts';
+import { floatValue, runtimeValue as valueOf } from './runtime-value.ts';
 
 type Scope = Environment;
 interface Node { readonly type: string }
@@ -25,12 +28,10 @@ const STATEMENTS: ReadonlySet<string> = new Set(['Set', 'If', 'For', 'Macro', 'C
 
 type Step = (count: number) => void;
 
-const valueOf = (value: unknown): RuntimeValue => new Environment().set('value', value) as unknown as RuntimeValue;
-
 /**
  * Makes an interpreter of @huggingface/jinja 0.5.11 compute what Python's Jinja computes, where it silently does something else: what is printed (`None`, `True`, lists), `==` between unlike
  * values, `in` with lists inside, `+` of a text and what is none, `~`, `%` below zero, `strip` and its kin with characters and with Python's white space, `capitalize`, `title`, `trim`,
- * `string`, `int`, `join`, `length`, `unique`, and the tests `iterable` and `number`.
+ * `string`, `int`, `join`, `length`, `unique`, `tojson`, and the tests `iterable` and `number`.
  *
  * @param step told of what comparisons look at
  */
@@ -49,7 +50,6 @@ export function asPython(interpreter: Interpreter, step: Step): void {
   };
   parts.applyFilter = (operand, filter, scope) => {
     const name = filter.value ?? filter.callee?.value ?? '', own = FILTERS.get(name);
-    if (name === 'tojson') walk(operand, step);
     if (!own) return applyFilter(operand, filter, scope);
     const [args, named] = filter.args ? parts.evaluateArguments(filter.args, scope) : [[], new Map<string, RuntimeValue>()];
     return own(operand, args, named, step) ?? applyFilter(operand, filter, scope);
@@ -117,6 +117,10 @@ const FILTERS: ReadonlyMap<string, (operand: RuntimeValue, args: readonly Runtim
     const given = characters ?? named.get('chars');
     return valueOf(stripped(pythonText(operand, step), 'strip', given && given.type !== 'NullValue' ? textOf(given, 'trim') : null));
   }],
+  ['tojson', (operand, args, named, step) => {
+    const [ensureAscii, indent, separators, sortKeys] = ['ensure_ascii', 'indent', 'separators', 'sort_keys'].map((name, i) => args[i] ?? named.get(name));
+    return valueOf(jsonText(operand, { ensureAscii: ensureAscii && isTrue(ensureAscii), indent: indentOf(indent), separators: separatorsOf(separators), sortKeys: sortKeys && isTrue(sortKeys) }, step));
+  }],
   ['string', (operand, _args, _named, step) => valueOf(pythonText(operand, step))],
   ['capitalize', (operand, _args, _named, step) => valueOf(capitalized(pythonText(operand, step)))],
   ['title', (operand, _args, _named, step) => valueOf(titledWords(pythonText(operand, step)))],
@@ -155,6 +159,17 @@ function textOf({ type, value }: RuntimeValue, where: string): string {
   throw new Error(`${where} takes text, not ${NAMES[type] ?? type}`);
 }
 
+function indentOf(given: RuntimeValue | undefined): number | string | null {
+  if (!given || given.type === 'NullValue') return null;
+  return given.type === 'StringValue' ? (given.value as string) : isNumeric(given) ? Number(given.value) : textOf(given, 'tojson(indent)');
+}
+
+function separatorsOf(given: RuntimeValue | undefined): [string, string] | null {
+  if (!given || given.type === 'NullValue') return null;
+  if (!isList(given) || given.value.length !== 2) throw new Error('tojson(separators) takes two texts');
+  return given.value.map((one) => textOf(one, 'tojson(separators)')) as [string, string];
+}
+
 /** How Python calls them. */
 const NAMES: Readonly<Record<string, string>> = { StringValue: 'text', NullValue: 'None', UndefinedValue: 'what is not defined', BooleanValue: 'a boolean', IntegerValue: 'a number', FloatValue: 'a number', ArrayValue: 'a list', TupleValue: 'a tuple', ObjectValue: 'a mapping' };
 
@@ -184,10 +199,7 @@ function operated(operator: string, left: RuntimeValue, right: RuntimeValue, ste
 }
 
 function calculated(operator: string, left: RuntimeValue, right: RuntimeValue): RuntimeValue {
-  const a = Number(left.value), b = Number(right.value), isFloat = left.type === 'FloatValue' || right.type === 'FloatValue', number = (value: number, float = isFloat): RuntimeValue => {
-    const whole = valueOf(Math.trunc(value)), Float = valueOf(0.5).constructor as new (value: number) => RuntimeValue;
-    return float ? new Float(value) : whole;
-  };
+  const a = Number(left.value), b = Number(right.value), isFloat = left.type === 'FloatValue' || right.type === 'FloatValue', number = (value: number, float = isFloat): RuntimeValue => (float ? floatValue(value) : valueOf(Math.trunc(value)));
   if (b === 0 && ['/', '//', '%'].includes(operator)) throw new Error('division by zero');
   switch (operator) {
     case '+': return number(a + b);
@@ -205,19 +217,6 @@ function calculated(operator: string, left: RuntimeValue, right: RuntimeValue): 
     case '>=': return valueOf(a >= b);
     default: throw new Error(`Unknown operator "${operator}" between numbers`);
   }
-}
-
-/** Python orders texts by code points. */
-function compareTexts(a: string, b: string): number {
-  const left = Array.from(a, (character) => character.codePointAt(0)!), right = Array.from(b, (character) => character.codePointAt(0)!), differs = left.findIndex((code, i) => code !== right[i]);
-  return differs < 0 ? left.length - right.length : left[differs]! - (right[differs] ?? -1);
-}
-
-/** Tells of every part of a value. */
-function walk(value: RuntimeValue, step: Step): void {
-  step(1);
-  if (isList(value)) for (const item of value.value) walk(item, step);
-  else if (value.type === 'ObjectValue') for (const item of (value.value as Map<string, RuntimeValue>).values()) walk(item, step);
 }
 
 function areEqual(a: RuntimeValue, b: RuntimeValue, step: Step): boolean {

@@ -3,6 +3,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { hasGenerationMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
 import { interpretTemplate, TemplateLimit, type TemplateFailure } from './interpret-template.ts';
+import { runtimeValue } from './runtime-value.ts';
 import { strftime } from './strftime.ts';
 import { firstBadTag, tagPlace, wordPlace } from './template-place.ts';
 
@@ -62,10 +63,10 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   const plain = compiled(source), marked = compiled(writeMarks(source));
   const run = (program: () => ReturnType<typeof parse>, messages: readonly ChatMessage[], { addGenerationPrompt = false, tools, where = 'chat template' }: RenderOptions): string => {
     const refused = refusals(), environment = globals(date, refused.refuse), given = { ...variables, messages: messages.map(withReasoning), tools: tools ?? null, add_generation_prompt: addGenerationPrompt };
-    for (const [name, value] of Object.entries(given)) environment.set(name, value);
+    for (const [name, value] of Object.entries(given)) environment.setVariable(name, runtimeValue(value) as never);
     const parsed = program();
     try {
-      return interpretTemplate(parsed, environment, source.length + JSON.stringify(given).length);
+      return interpretTemplate(parsed, environment, source.length + JSON.stringify(given, withoutMaps).length);
     } catch (failure) {
       const { error, node } = failure as TemplateFailure;
       throw templateError(error, { node, source, where, isRefusal: refused.has(error) });
@@ -86,6 +87,9 @@ function withReasoning(message: ChatMessage): ChatMessage {
   const reasoning = REASONING.map((name) => message[name]).find((text) => text !== undefined && text !== null);
   return reasoning === undefined ? message : { thinking: reasoning, ...message, reasoning_content: reasoning };
 }
+
+/** Records of exact JSON are Maps, which `JSON.stringify` takes for empty ones. */
+const withoutMaps = (_: string, value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
 
 /** Parses on first use: a model whose template nobody needs may have a bad one. */
 function compiled(source: string): () => ReturnType<typeof parse> {

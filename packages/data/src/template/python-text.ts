@@ -64,6 +64,7 @@ function pythonRepr(value: RuntimeValue, step: (count: number) => void): string 
     case 'UndefinedValue': return 'Undefined';
     case 'BooleanValue': return own ? 'True' : 'False';
     case 'FloatValue': return floatText(own as number);
+    case 'IntegerValue': return wholeText(value);
     case 'ArrayValue': return `[${all(own as RuntimeValue[])}]`;
     case 'TupleValue': return `(${all(own as RuntimeValue[])}${(own as unknown[]).length === 1 ? ',' : ''})`;
     case 'ObjectValue': return `{${[...(own as Map<string, RuntimeValue>)].map(([key, inner]) => `${quoted(key)}: ${pythonRepr(inner, step)}`).join(', ')}}`;
@@ -88,8 +89,11 @@ function codeEscape(code: number): string {
   return code < 0x100 ? `\\x${digits.padStart(2, '0')}` : code < 0x10000 ? `\\u${digits.padStart(4, '0')}` : `\\U${digits.padStart(8, '0')}`;
 }
 
+/** A whole number; one beyond 2^53 has the digits that it was written with. */
+export const wholeText = (value: RuntimeValue): string => (value as { digits?: string }).digits ?? String(value.value);
+
 /** The shortest digits that read back as the number, with an exponent below 1e-4 and from 1e16 on. */
-function floatText(value: number): string {
+export function floatText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   const [digits, exponent] = value.toExponential().split('e') as [string, string], power = Number(exponent);
   if (power < -4 || power >= 16) return `${digits}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;

@@ -1,0 +1,20 @@
+import { badData } from '../bad-data.ts';
+import { parseExactJson } from './parse-exact-json.ts';
+import { assertPlainJson } from './plain-json.ts';
+
+/**
+ * JSON that stands as text inside a row, as `parseExactJson` reads it.
+ *
+ * @param expected what it should be, for the error
+ * @throws QdyloraError BAD_DATA for malformed JSON, a `__proto__` key or absurd nesting.
+ */
+export function parseJsonText(text: string, { where, expected }: { readonly where: string; readonly expected: string }): unknown {
+  let plain: unknown;
+  try {
+    plain = JSON.parse(text);
+  } catch (cause) {
+    throw badData(where, `expected ${expected}, got malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.', cause);
+  }
+  assertPlainJson(plain, where);
+  return parseExactJson(text);
+}

@@ -1,0 +1,42 @@
+import { compareTexts } from './compare-texts.ts';
+import { floatText, wholeText, type RuntimeValue } from './python-text.ts';
+
+/** The options of `json.dumps` that chat templates have. */
+export interface JsonTextOptions {
+  readonly ensureAscii?: boolean;
+  /** Spaces, or what stands for them, before each part of a level; null: all on one line. */
+  readonly indent?: number | string | null;
+  readonly separators?: readonly [item: string, key: string] | null;
+  readonly sortKeys?: boolean;
+}
+
+/** `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. `step` is told of every part. */
+export function jsonText(value: RuntimeValue, options: JsonTextOptions, step: (count: number) => void, depth = 0): string {
+  const { indent = null, separators } = options, [comma, colon] = separators ?? [indent === null ? ', ' : ',', ': '], inner = (part: RuntimeValue): string => jsonText(part, options, step, depth + 1);
+  const lines = (open: string, parts: readonly string[], close: string): string => {
+    if (indent === null || parts.length === 0) return open + parts.join(comma) + close;
+    const unit = typeof indent === 'number' ? ' '.repeat(Math.max(0, indent)) : indent, newLine = `\n${unit.repeat(depth + 1)}`;
+    return `${open}${newLine}${parts.join(comma + newLine)}\n${unit.repeat(depth)}${close}`;
+  };
+  step(1);
+  switch (value.type) {
+    case 'NullValue': return 'null';
+    case 'BooleanValue': return String(value.value);
+    case 'IntegerValue': return wholeText(value);
+    case 'FloatValue': return jsonFloat(value.value as number);
+    case 'StringValue': return jsonString(value.value as string, options);
+    case 'ArrayValue': case 'TupleValue': return lines('[', (value.value as RuntimeValue[]).map(inner), ']');
+    case 'ObjectValue': {
+      const entries = [...(value.value as Map<string, RuntimeValue>)], sorted = options.sortKeys ? entries.sort(([a], [b]) => compareTexts(a, b)) : entries;
+      return lines('{', sorted.map(([key, part]) => jsonString(key, options) + colon + inner(part)), '}');
+    }
+    default: throw new Error(`Object of type ${value.type.replace(/Value$/, '')} is not JSON serializable`);
+  }
+}
+
+const jsonFloat = (value: number): string => (Number.isFinite(value) ? floatText(value) : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity');
+
+function jsonString(text: string, { ensureAscii = false }: JsonTextOptions): string {
+  const quoted = JSON.stringify(text);
+  return ensureAscii ? quoted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`) : quoted;
+}
