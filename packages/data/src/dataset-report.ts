@@ -9,6 +9,8 @@ export interface DatasetReport {
   readonly format: string;
   /** Rows that can be used (windows, for plain text), dropped ones included. */
   readonly rows: number;
+  /** SHA-256 of what the rows say, in their order, and of the seed: tells a file that was changed, or whose rows were put in another order. */
+  readonly fingerprint: string;
   /** How many of them were made tokens of for this report: all, or the first ones of a streamed dataset. What follows is about these. */
   readonly measuredRows: number;
   /** Tokens of the examples kept, and how many of them the loss counts. */
@@ -32,9 +34,9 @@ export interface DatasetReport {
 }
 
 /** What was read, as a report. `rows` is given where not all rows were measured. */
-export function datasetReport(reading: Reading, counts: RowCounts, rows = counts.rows): DatasetReport {
+export function datasetReport(reading: Reading, counts: RowCounts, { rows = counts.rows, fingerprint }: { readonly rows?: number; readonly fingerprint: string }): DatasetReport {
   const { rows: measuredRows, reasons, ...rest } = counts, { formats, bad } = reading;
-  return { format: [...formats].join(', '), rows, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], emptyFiles: bad.emptyFiles.length, notes: notesOn(reading) };
+  return { format: [...formats].join(', '), rows, fingerprint, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], emptyFiles: bad.emptyFiles.length, notes: notesOn(reading) };
 }
 
 function notesOn({ files, formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad }: Reading): string[] {
@@ -73,6 +75,6 @@ export function nothingLeft({ files, maxSeqLength, bad }: Reading, { rows, reaso
   const what = rows === 0 && bad.count > 0 ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}` : rows === 0 ? 'got an empty file' : `got ${rows} rows of which all were dropped: ${why}`;
   return new QdyloraError('BAD_DATA', {
     where: files.map(({ file }) => file).join(', '), problem: `expected at least one row with a token to predict, ${what}`,
-    nextStep: rows === 0 ? 'Put one JSON object on each line.' : `Look at one with maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
+    nextStep: rows === 0 ? 'Put one JSON object on each line.' : `Look at some with qdylora inspect, or maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
   });
 }

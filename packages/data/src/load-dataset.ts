@@ -45,7 +45,7 @@ export async function loadDataset(names: string | readonly string[], options: Da
   const heldOut = rule.heldOut(), isHeldOut = new Set(heldOut);
   const mixture = mixFiles(parts.map(({ from, to, file }) => ({ file, source: arraySource(examples.slice(from, to).filter((_, i) => !isHeldOut.has(from + i))) })), reading);
   assertInMemory(mixture.length);
-  return { training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!), heldOut: heldOut.map((index) => examples[index]!), report: datasetReport(reading, counts) };
+  return { training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!), heldOut: heldOut.map((index) => examples[index]!), report: datasetReport(reading, counts, { fingerprint: rule.fingerprint() }) };
 }
 
 /** As many references take half a gigabyte. */

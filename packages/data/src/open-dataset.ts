@@ -52,7 +52,7 @@ export async function openDataset(names: string | readonly string[], options: Op
     if (rows === 0 || (measure && reading.counts.tokens === 0)) throw nothingLeft(reading, reading.counts);
     const heldOutRows = rule.heldOut(), heldOut = parts.flatMap((part) => part.take(heldOutRows)), readCounts = noRowsYet();
     const training = mixFiles(parts.map((part, i) => ({ file: reading.files[i]!, source: part.training(readCounts) })), reading);
-    return { training, heldOut, report: datasetReport(reading, reading.counts, measure ? reading.counts.rows : rows), readSoFar: () => readCounts, close, [Symbol.dispose]: close };
+    return { training, heldOut, report: datasetReport(reading, reading.counts, { rows: measure ? undefined : rows, fingerprint: rule.fingerprint() }), readSoFar: () => readCounts, close, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;

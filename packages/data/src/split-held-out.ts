@@ -1,4 +1,9 @@
+import { createHash } from 'node:crypto';
 import { QdyloraError } from '@qdylora/contract';
+import { BYTES_OF_HASH, HASHES } from './rows/row-hash.ts';
+
+/** Hashes that are gathered before they are digested: each by itself would take as long as reading its row. */
+const WAITING = 1024;
 
 /**
  * Decides by hashes which rows are held out: those below a bound. Rows of equal content have equal hashes, so they are never on both sides.
@@ -8,6 +13,8 @@ import { QdyloraError } from '@qdylora/contract';
 export interface HeldOutRule {
   /** Tells of a row: its number and its hash. */
   add(row: number, hash: number): void;
+  /** SHA-256 over the hashes of all rows, in their order: other rows, or the same in another order, have another one. */
+  fingerprint(): string;
   /** Numbers of the rows that are held out, rising.  @throws QdyloraError BAD_CONFIG where that is none of them, or all. */
   heldOut(): number[];
 }
@@ -15,6 +22,7 @@ export interface HeldOutRule {
 export function heldOutRule(share: number): HeldOutRule {
   if (!Number.isFinite(share) || share < 0 || (share >= 1 && !Number.isInteger(share))) throw badShare(share, 'a whole number, or a fraction below 1', 'Lower val_set_size, or name an eval_dataset.');
   const isFraction = share < 1;
+  const digest = createHash('sha256'), waiting = Buffer.alloc(WAITING * BYTES_OF_HASH);
   let rows = 0, bound = isFraction ? share : Infinity, below: { row: number; hash: number }[] = [];
   const keepSmallest = (): void => {
     if (isFraction || below.length <= share) return;
@@ -24,11 +32,13 @@ export function heldOutRule(share: number): HeldOutRule {
   };
   return {
     add(row, hash) {
-      rows++;
+      waiting.writeUIntBE(hash * HASHES, (rows++ % WAITING) * BYTES_OF_HASH, BYTES_OF_HASH);
+      if (rows % WAITING === 0) digest.update(waiting);
       if (share === 0 || !(isFraction ? hash < bound : hash <= bound)) return;
       below.push({ row, hash });
       if (below.length > 2 * share + 1024) keepSmallest();
     },
+    fingerprint: () => digest.copy().update(waiting.subarray(0, (rows % WAITING) * BYTES_OF_HASH)).digest('hex'),
     heldOut() {
       if (share === 0) return [];
       keepSmallest();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { loadDataset, type Example } from '../src/index.ts';
+import { loadDataset, openDataset, type Example } from '../src/index.ts';
 import { rowHash } from '../src/rows/row-hash.ts';
 import { heldOutRule } from '../src/split-held-out.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
@@ -80,5 +80,30 @@ describe('held-out rows', () => {
     await expect(load(equal, 4)).rejects.toThrow(/\[val_set_size\] expected rows left for training beside 4 held-out ones, got 40 of which too many are equal.*Remove rows that occur many times/);
     await expect(load(equal, 40)).rejects.toThrow(/expected less than all of the 40 rows there are/);
     expect((await load([...equal, { input_ids: [4, 5] }], 1)).heldOut.length).toBeGreaterThan(0);
+  });
+});
+
+describe('the fingerprint of rows', () => {
+  const fingerprintOf = (hashes: readonly number[]): string => {
+    const rule = heldOutRule(0);
+    hashes.forEach((hash, row) => { rule.add(row, hash); });
+    expect(rule.fingerprint()).toBe(rule.fingerprint());
+    return rule.fingerprint();
+  };
+
+  it('is that of the same rows in the same order alone', () => {
+    const hashes = fc.integer({ min: 1, max: 2500 }).map((count) => Array.from({ length: count }, (_, i) => rowHash([i], 0)));
+    fc.assert(fc.property(hashes, fc.nat(), fc.nat(), (rows, one, other) => {
+      const changed = [...rows], [i, j] = [one % rows.length, other % rows.length];
+      [changed[i], changed[j]] = [changed[j]!, changed[i]!];
+      expect(fingerprintOf(changed) === fingerprintOf(rows)).toBe(i === j);
+      expect(new Set([rows, [...rows, rows[i]!], rows.slice(1), rows.with(i, rowHash(['other'], 0))].map(fingerprintOf)).size).toBe(4);
+    }), { numRuns: 50 });
+  });
+
+  it('of a dataset does not depend on whether it is streamed', async () => {
+    const file = files.write('print.jsonl', jsonl(...rowsOf(1500))), { report } = await loadDataset(file, { tokenizer: null });
+    using opened = await openDataset(file, { tokenizer: null });
+    expect(opened.report.fingerprint).toBe(report.fingerprint);
   });
 });

@@ -89,7 +89,7 @@ describe('the report', () => {
     ], { tokenizer: null, maxSeqLength: 4 });
     expect(training.map(({ ids }) => ids.length)).toEqual([3, 4]);
     expect(report).toEqual({
-      format: 'tokens', rows: 5, measuredRows: 5, tokens: 7, predictedTokens: 5, truncated: 2, truncatedAnswers: 2, lostTokens: 3, dropped: 3, skipped: 0, skippedMessages: [], emptyFiles: 0, notes: [],
+      format: 'tokens', rows: 5, fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) as string, measuredRows: 5, tokens: 7, predictedTokens: 5, truncated: 2, truncatedAnswers: 2, lostTokens: 3, dropped: 3, skipped: 0, skippedMessages: [], emptyFiles: 0, notes: [],
       reasons: { 'fewer than two tokens, so none has a token before it': 1, 'every label is masked': 1, 'cut by max_seq_length before the first counted token': 1 },
     });
   });

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readJsonl, readPlainText } from '../src/index.ts';
+import { loadDataset, readJsonl, readPlainText } from '../src/index.ts';
 import { MAX_LINE_BYTES, readLines } from '../src/rows/read-lines.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
@@ -41,7 +41,7 @@ describe('readJsonl', () => {
     ['nothing but blank lines', '\n \r\n\n', /got an empty file/],
     ['bytes that are not UTF-8', Buffer.from('{"text":"caf\xe9"}\n', 'latin1'), /:1\] expected UTF-8 text, got bytes of another encoding.* iconv/],
     ['UTF-16', Buffer.from('\ufeff{"text":"a"}\n', 'utf16le'), /:1\] expected UTF-8 text, got what looks like UTF-16/],
-    ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file \(decompress it first/],
+    ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file\. Unpack it first: gunzip/],
     ['__proto__ at the top', '{"text":"a","__proto__":{"isAdmin":true}}\n', /:1\] expected ordinary keys in a row, got __proto__/],
     ['__proto__ deep inside, escaped', '{"messages":[{"role":"user","\\u005f_proto__":1}]}\n', /got __proto__/],
     ['nesting a million deep', `{"text":${'['.repeat(1e6)}${']'.repeat(1e6)}}\n`, /at most 64 levels of nesting/],
@@ -73,5 +73,14 @@ describe('readPlainText', () => {
   it('refuses an empty file and other encodings', () => {
     expect(() => readPlainText(files.write('empty.txt', ''))).toThrow(/got an empty file/);
     expect(() => readPlainText(files.write('latin.txt', Buffer.from('caf\xe9', 'latin1')))).toThrow(/latin\.txt\] expected UTF-8 text/);
+  });
+
+  it.each<[string, Buffer, RegExp]>([
+    ['UTF-16', Buffer.from('\ufeff{"text":"a"}', 'utf16le'), /got what looks like UTF-16\. Convert it, for instance: iconv -f UTF-16 -t UTF-8/],
+    ['UTF-16 without a mark', Buffer.from('{"text":"a"}', 'utf16le'), /got what looks like UTF-16, or no text/], ['UTF-16, high bytes first', Buffer.from('{"text":"a"}', 'utf16le').swap16(), /got what looks like UTF-16, or no text/],
+    ['Latin-1', Buffer.from('{"text":"caf\xe9"}', 'latin1'), /got bytes of another encoding\. Convert it, for instance: iconv -f WINDOWS-1252/],
+    ['gzip', gzipSync('{"text":"a"}'), /got a gzip file\. Unpack it first: gunzip\./], ['zip', Buffer.from('PK\x03\x04\x14\0\xff\xfe', 'latin1'), /got a zip file\. Unpack it first: unzip\./],
+  ])('says of %s what it is and what to do', async (_, bytes, says) => {
+    await expect(loadDataset(files.write('packed.jsonl', bytes), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(says) as string });
   });
 });

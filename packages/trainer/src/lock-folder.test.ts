@@ -36,6 +36,14 @@ describe('a folder lock', () => {
     expect(readdirSync(folder)).toEqual([LOCK_FILE]);
   });
 
+  it('of a folder that takes no entry is an error, and no endless loop', ({ skip }) => {
+    skip(!existsSync('/proc/self'), 'only Linux has a folder that is there and says ENOENT');
+    for (const folder of ['/proc/qdylora', '/proc/qdylora/below']) expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    for (const folder of [file, join(file, 'below')]) expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
+  });
+
   it('of a process that is gone is taken over', async () => {
     const folder = temporaryFolder(), pid = await deadPid();
     held(folder, { ...asJson(), pid });

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isRunning, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
+import { makeFolder } from './make-folder.ts';
 
 export const LOCK_FILE = 'lock.json';
 
@@ -26,7 +27,7 @@ const MOST_ROUNDS = 3;
  * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
  */
 export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
-  makeFolder(folder);
+  makeWritable(folder);
   const path = join(folder, LOCK_FILE), own = JSON.stringify({ pid: self.pid, host: self.host, boot_id: self.bootId, start_time: self.startTime, nonce: randomUUID() });
   let tookOver: string | null = null;
   for (let round = 0; round < MOST_ROUNDS; round++) {
@@ -84,8 +85,8 @@ function createWhole(path: string, text: string): boolean {
   }
 }
 
-function makeFolder(folder: string): void {
-  try { fs.mkdirSync(folder, { recursive: true }); } catch (error) { throw writeFailed(folder, error); }
+function makeWritable(folder: string): void {
+  try { makeFolder(folder); } catch (error) { throw writeFailed(folder, error); }
 }
 
 function createPlainly(path: string, text: string): boolean {

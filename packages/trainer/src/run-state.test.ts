@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { freshProgress, parseRunState, runStateJson, type RunState } from './run-state.ts';
+import { assertSameRun, freshProgress, parseRunState, runStateJson, type RunState } from './run-state.ts';
 
 const state: RunState = {
   progress: { ...freshProgress(), step: 12, epoch: 1, tokens: 345, finalLoss: 1 / 3, skippedSteps: 2, badInARow: 1, evaluatedAt: 10, best: { step: 10, score: 0.1 + 0.2 }, earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 }, events: 17 },
@@ -27,4 +27,16 @@ describe('the state of a run as JSON', () => {
     expect(() => parseRunState('the/path', { ...throughJson(runStateJson(state)), [field]: value })).toThrow(new RegExp(`the/path: expected .* ${field.split('_')[0]}`));
   });
   it.each([null, 3, [], 'text'])('is refused as a whole where it is %j', (value) => { expect(() => parseRunState('at', value)).toThrow(/expected an object for the state/); });
+});
+
+describe('the values of two parts of a run', () => {
+  const first = { seed: 7, rows_hash: 'a'.repeat(64), packing: null };
+
+  it('are the same where a later version adds a key that says nothing, or a hash', () => {
+    for (const own of [first, { ...first, more: null }, { seed: 7, rows_hash: 'a'.repeat(64) }, { seed: 7, packing: null }, { ...first, other_hash: 'b' }]) expect(() => { assertSameRun('at', first, own); }).not.toThrow();
+  });
+
+  it('are refused one by one where they differ, hashes in short', () => {
+    expect(() => { assertSameRun('at', first, { seed: 8, rows_hash: `${'a'.repeat(63)}b`, more: 1 }); }).toThrow('more 1 instead of nothing, rows_hash "aaaaaaaaaaaa…" instead of "aaaaaaaaaaaa…", seed 8 instead of 7.');
+  });
 });

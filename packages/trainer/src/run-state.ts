@@ -78,15 +78,18 @@ function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | n
   return { on, best: best ?? NaN, bestStep, waited };
 }
 
-/** Throws BAD_RESUME, listing every value that differs from the first run's. null is the same as none, so that a key that a later version adds does not end a run of before. */
+/**
+ * Throws BAD_RESUME, listing every value that differs from the first run's. null is the same as none, so that a key that a later version adds does not end a run of before; nor does a hash
+ * (`…_hash`) that only one of them has.
+ */
 export function assertSameRun(path: string, saved: RunIdentity, own: RunIdentity): void {
   const isNothing = (value: unknown): boolean => value === undefined || value === null, text = (value: unknown): string => (isNothing(value) ? 'nothing' : canonicalJson(value));
-  const shown = (value: unknown): string => (isNothing(value) ? 'nothing' : JSON.stringify(value)); // in one line
-  const different = [...new Set([...Object.keys(saved), ...Object.keys(own)])].sort().filter((name) => text(saved[name]) !== text(own[name]));
+  const shown = (value: unknown): string => (isNothing(value) ? 'nothing' : JSON.stringify(value).replace(/(?<=^"[0-9a-f]{12})[0-9a-f]{20,}(?="$)/, '…')); // in one line
+  const different = [...new Set([...Object.keys(saved), ...Object.keys(own)])].sort().filter((name) => text(saved[name]) !== text(own[name]) && !(name.endsWith('_hash') && (isNothing(saved[name]) || isNothing(own[name]))));
   if (different.length === 0) return;
   throw new QdyloraError('BAD_RESUME', {
     where: 'resume', problem: `expected the values of the first run (${path}), got ${different.map((name) => `${name} ${shown(own[name])} instead of ${shown(saved[name])}`).join(', ')}`,
-    nextStep: 'Set them back, or start a new run in another output_dir.', details: { different },
+    nextStep: 'Set them back, or start a new run in another output_dir: from the adapter of this one, to train it further.', details: { different },
   });
 }
 

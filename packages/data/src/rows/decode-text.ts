@@ -12,12 +12,22 @@ export function decodeText(bytes: Uint8Array, where: string): string {
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw badData(where, `expected UTF-8 text, got ${guess(bytes)}`, 'Convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 in > out.', cause);
+    throw badData(where, `expected UTF-8 text, got ${guess(bytes).what}`, guess(bytes).nextStep, cause);
   }
 }
 
-function guess(bytes: Uint8Array): string {
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'a gzip file (decompress it first: gunzip)';
-  if ((bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)) return 'what looks like UTF-16';
-  return 'bytes of another encoding';
-}
+interface Guess { readonly what: string; readonly nextStep: string }
+
+const packed = (kind: string, tool: string): Guess => ({ what: `a ${kind} file`, nextStep: `Unpack it first: ${tool}.` });
+const encoded = (what: string, name: string): Guess => ({ what, nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.` });
+
+/** What files begin with that people take for text. */
+const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
+  ['\x1f\x8b', packed('gzip', 'gunzip')], ['PK\x03\x04', packed('zip', 'unzip')], ['\x28\xb5\x2f\xfd', packed('zstd', 'unzstd')], ['BZh', packed('bzip2', 'bunzip2')], ['\xfd7zXZ', packed('xz', 'unxz')],
+  ['\xff\xfe', encoded('what looks like UTF-16', 'UTF-16')], ['\xfe\xff', encoded('what looks like UTF-16', 'UTF-16')],
+];
+
+const guess = (bytes: Uint8Array): Guess => {
+  const start = String.fromCharCode(...bytes.subarray(0, 8));
+  return BEGINNINGS.find(([beginning]) => start.startsWith(beginning))?.[1] ?? encoded('bytes of another encoding', 'WINDOWS-1252');
+};

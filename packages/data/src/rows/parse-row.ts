@@ -15,7 +15,7 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
     value = JSON.parse(text);
   } catch (cause) {
     const isOpen = text.trim() === '{'; // the first line of a file for people to read
-    throw badData(where, `expected a JSON object for a row, got ${isOpen ? 'only its beginning' : `malformed JSON: ${(cause as Error).message}`}`, isOpen ? 'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].' : 'Correct or delete this line.', cause);
+    throw badData(where, `expected a JSON object for a row, got ${isOpen ? 'only its beginning' : text.startsWith('\0') || text[1] === '\0' ? 'what looks like UTF-16, or no text' : `malformed JSON: ${(cause as Error).message}`}`, isOpen ? 'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].' : 'Correct or delete this line.', cause);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badData(where, `expected a JSON object for a row, got ${kindOf(value)}`, 'Write {"text": "…"} or another known shape.');
   assertPlainJson(value, where);

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
-/** Hashes are fractions of this. */
-const HASHES = 2 ** 48;
+/** Hashes are fractions of `HASHES`. */
+export const BYTES_OF_HASH = 6, HASHES = 2 ** (8 * BYTES_OF_HASH);
 
 /**
  * What a row says, as a number in [0, 1) that any two rows of the same content share: SHA-256 over the seed and the values that are trained on.
@@ -9,5 +9,5 @@ const HASHES = 2 ** 48;
  */
 export function rowHash(values: readonly unknown[], seed: number): number {
   const digest = hash('sha256', `${seed}\n${JSON.stringify(values)}`, 'buffer');
-  return digest.readUIntBE(0, 6) / HASHES;
+  return digest.readUIntBE(0, BYTES_OF_HASH) / HASHES;
 }

@@ -2,7 +2,9 @@ import { QdyloraError } from '@qdylora/contract';
 import * as z from 'zod';
 import type { Given, GivenValues } from './given-values.ts';
 import type { Key } from './key.ts';
+import { camelCase, snakeCase } from './names.ts';
 import { nearestName } from './nearest-name.ts';
+import { OTHER_NAMES } from './other-names.ts';
 
 type Keys = Readonly<Record<string, Key>>;
 type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };
@@ -40,10 +42,10 @@ export const wrongValue = (name: string, { value, where, spell }: Pick<Given, 'v
 });
 
 function unknownKey({ where, written, spell }: Given, known: readonly string[]): QdyloraError {
-  const near = nearestName(written, known.map(spell));
+  const other = camelCase(OTHER_NAMES.get(snakeCase(camelCase(written.replace(/^--/, '')))) ?? ''), isOther = known.includes(other), near = isOther ? spell(other) : nearestName(written, known.map(spell));
   return new QdyloraError('BAD_CONFIG', {
     where, problem: `expected a known key, got ${written}`, details: { key: written, nearest: near },
-    nextStep: near ? `Did you mean ${near}?` : `The keys are: ${known.map(spell).join(', ')}.`,
+    nextStep: isOther ? `It is called ${near!} here.` : near ? `Did you mean ${near}?` : `The keys are: ${known.map(spell).join(', ')}.`,
   });
 }
 
@@ -51,6 +53,6 @@ const LONGEST_SHOWN = 80;
 
 /** A value as a message shows it. */
 function shown(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value) ?? String(value);
+  const text = value === undefined ? 'nothing' : typeof value === 'number' ? String(value) : JSON.stringify(value, (_, part: unknown) => (typeof part === 'number' && !Number.isFinite(part) ? String(part) : part)) ?? String(value);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }

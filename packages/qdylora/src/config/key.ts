@@ -25,8 +25,11 @@ type Parts = { readonly group: KeyGroup; readonly about: string; readonly placeh
 /** A value that may be left out: null. */
 const optional = <S extends z.ZodType>(schema: S) => schema.nullable().default(null);
 
+/** No path and no word has a NUL, and the system takes none. */
+const line = z.string().min(1).refine((text) => !text.includes('\0'));
+
 export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodString>>> =>
-  ({ placeholder: 'path', ...parts, flag: 'text', expected: 'text', schema: optional(z.string().min(1)) });
+  ({ placeholder: 'path', ...parts, flag: 'text', expected: 'text', schema: optional(line) });
 
 /** One of some words; the help lists them where they are too long for the flag's own column. */
 export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(choices: C, otherwise: D, parts: Parts): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> =>
@@ -70,7 +73,7 @@ export const optionalNumberKey = (range: Range, parts: Parts): Key<z.ZodDefault<
   ({ ...parts, flag: 'number', expected: rangeText(range), schema: optional(rangeSchema(range)) });
 
 /** One path or several; always a list afterwards. */
-const oneOrMore = z.union([z.string().min(1).transform((one) => [one]), z.array(z.string().min(1)).min(1)]);
+const oneOrMore = z.union([line.transform((one) => [one]), z.array(line).min(1)]);
 
 export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> =>
   ({ placeholder: 'path,…', ...parts, flag: 'texts', expected: 'a file or a list of files', schema: optional(oneOrMore) });

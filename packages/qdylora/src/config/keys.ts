@@ -16,9 +16,17 @@ export const OPTIMIZERS = ['adamw_32bit', 'adamw_8bit', 'paged_adamw_32bit', 'pa
 
 const asTuple = <T extends string>(list: readonly T[]): readonly [T, ...T[]] => list as unknown as readonly [T, ...T[]];
 
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 /** Plain names are ends of names, also when there is only one; anything else that is text is a regular expression for the whole name. */
 const targetModules = z.union([
-  z.string().min(1).transform((text) => (text !== 'all-linear' && /^[\w.]+$/.test(text) ? [text] : text)),
+  z.string().min(1).refine(isPattern).transform((text) => (text !== 'all-linear' && /^[\w.]+$/.test(text) ? [text] : text)),
   z.array(z.string().min(1)).min(1),
 ]);
 
@@ -94,7 +102,7 @@ export const KEYS = {
   gradientCheckpointing: { group: 'Training', about: 'Run layers again in backward instead of keeping what they compute: each, n at a time, or as few as the run then fits with into so many bytes (8GiB). The same bits', flag: 'boolean-or-size', expected: 'true, false, a number of layers from 1 to 1024, or bytes with a unit such as 8GiB,', schema: gradientCheckpointing.default(true) },
 
   outputDir: textKey({ group: 'Evaluation and saving', about: 'Folder for everything that the run writes' }),
-  resumeFromCheckpoint: textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }),
+  resumeFromCheckpoint: { ...textKey({ placeholder: 'auto|path', group: 'Evaluation and saving', about: 'auto = go on where output_dir stopped, or start; or a folder of checkpoints/' }), expected: 'auto or the folder of a checkpoint' },
   evalSteps: numberKey({ from: 0, whole: true }, 0, { group: 'Evaluation and saving', about: 'Steps between evaluations; 0 = only at the end' }),
   evalRanks: { group: 'Evaluation and saving', about: 'Ranks that evaluations between steps judge; all by default. The report at the end has all', flag: 'numbers', expected: 'a list of whole numbers ≥ 1', schema: z.array(z.number().int().gte(1).lte(4096)).min(1).transform((list) => [...new Set(list)].sort((a, b) => a - b)).nullable().default(null) },
   earlyStopping: { group: 'Evaluation and saving', about: 'Ends the run where evaluations no longer get better: a rank (its held-out loss) or aurac (the gain over all judged ranks)', flag: 'number', placeholder: 'rank|aurac', expected: 'a rank or aurac', schema: z.union([z.literal('aurac'), z.number().int().gte(1)]).nullable().default(null) },

@@ -22,7 +22,7 @@ export async function readRunYaml(path: string): Promise<GivenValues> {
 
 /** The same from text; `path` is for messages. */
 export async function parseRunYaml(text: string, path: string): Promise<GivenValues> {
-  const bad = (where: string, problem: string, nextStep = 'A run file holds lines of the form `learning_rate: 2e-4`.'): QdyloraError => new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
+  const bad = (where: string, problem: string, nextStep = 'A run file holds lines of the form `learning_rate: 2e-4`, with a space behind the colon.'): QdyloraError => new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
   if (text.length > MAX_YAML_BYTES) throw bad(path, `expected at most ${MAX_YAML_BYTES} bytes for a run file, got ${text.length}`);
   const { isMap, isNode, isScalar, LineCounter, parseDocument } = await import('yaml'); // 16 ms, and other verbs do without
   const lines = new LineCounter(), document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: 'core' });

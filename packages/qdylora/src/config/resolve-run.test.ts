@@ -1,6 +1,9 @@
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
+import { KEY_NAMES } from './keys.ts';
+import { snakeCase } from './names.ts';
+import { OTHER_NAMES } from './other-names.ts';
 import { editDistance, nearestName } from './nearest-name.ts';
 import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
@@ -54,6 +57,18 @@ describe('a run', () => {
     ['learningRate: 1', 'BAD_CONFIG', /got learningRate\. Did you mean learning_rate\?/],
     ['__proto__: 1', 'BAD_CONFIG', /expected a known key, got __proto__/],
     ['learning_rate: fast', 'BAD_CONFIG', /\[run\.yaml:1\] expected a number > 0 for learning_rate, got "fast"/],
+    ['learning_rate: .nan', 'BAD_CONFIG', /expected a number > 0 for learning_rate, got NaN/],
+    ['rank_distribution: [1, .inf]', 'BAD_CONFIG', /for rank_distribution, got \[1,"Infinity"\]/],
+    ['lr: 1e-4', 'BAD_CONFIG', /expected a known key, got lr\. It is called learning_rate here\.$/],
+    ['per_device_train_batch_size: 4', 'BAD_CONFIG', /It is called micro_batch_size here\.$/],
+    ['seed:3', 'BAD_CONFIG', /with a space behind the colon/],
+    ['target_modules: "(("', 'BAD_CONFIG', /expected all-linear, a list of names or a regular expression for target_modules, got "\(\("/],
+    ['target_modules: ")("', 'BAD_CONFIG', /for target_modules, got "\)\("/],
+    ['model: "a\\0b"', 'BAD_CONFIG', /expected text for model, got "a\\u0000b"/],
+    ['dataset: [a, "b\\0"]', 'BAD_CONFIG', /expected a file or a list of files for dataset/],
+    ['resume_from_checkpoint: true', 'BAD_CONFIG', /expected auto or the folder of a checkpoint for resume_from_checkpoint, got true/],
+    ['optimizer: sgd\nadam_beta1: 0.9', 'BAD_CONFIG', /\[run\.yaml:2\] expected no such key for optimizer sgd for adam_beta1, got 0\.9/],
+    ['optimizer: lion_8bit\nadam_epsilon: 1.0e-6', 'BAD_CONFIG', /no such key for optimizer lion_8bit for adam_epsilon/],
     ['lora_r: 0', 'BAD_CONFIG', /expected a whole number within 1 ≤ x ≤ 4096 for lora_r, got 0/],
     ['ranks: [1, 1]', 'BAD_CONFIG', /each once, for ranks, got \[1,1\]/],
     ['ranks: [1, 2]\nlora_r: 4', 'BAD_CONFIG', /expected ranks up to lora_r = 4 for ranks, got \[1,2\]/],
@@ -99,6 +114,13 @@ describe('a run', () => {
     const inherited = { ranks: [1, 4], loraAlpha: 3, loraScaling: 'paper' };
     expect(resolveRun(givenByOptions({ adapter: 'a' }), inherited)).toMatchObject({ ranks: [1, 4], loraR: 4, loraAlpha: 3, loraScaling: 'paper' });
     expect((await errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited))).message).toMatch(/largest rank, 4|up to lora_r/);
+  });
+});
+
+describe('a name of another trainer', () => {
+  it('is never one of ours, and stands for one of ours', () => {
+    const own = new Set<string>(KEY_NAMES.map(snakeCase));
+    for (const [other, name] of OTHER_NAMES) expect([other, own.has(other), own.has(name)]).toEqual([other, false, true]);
   });
 });
 

@@ -35,6 +35,7 @@ export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfi
   const preset = asked.preset ? PRESET_VALUES[asked.preset] : {};
   const config = withWarmup(checkValues(KEYS, given, { ...METHOD_VALUES[asked.method], ...preset, ...inherited }), given);
   checkPaging(config, given);
+  checkMoments(config, given);
   if (asked.method === 'none') return checkFullTraining(config, given);
   if (config.init) throw fault(given, 'init', 'method none for random weights', 'A frozen random base has nothing to teach an adapter: set method: none.');
   return withRanks(config, asked.method, given, inherited);
@@ -71,6 +72,13 @@ function checkPaging({ optimizer }: RunConfig, given: GivenValues): void {
   for (const key of ['optimizerMemoryBudget', 'pageDir'] as const) {
     if (given.get(key)?.value != null) throw fault(given, key, `no such key for optimizer ${optimizer}`, 'Choose paged_adamw_32bit or paged_adamw_8bit, or leave it out.');
   }
+}
+
+/** Numbers that an optimizer does not have would say nothing. */
+const WITHOUT: Readonly<Record<string, readonly KeyName[]>> = { sgd: ['adamBeta1', 'adamBeta2', 'adamEpsilon'], lion_8bit: ['adamEpsilon'] };
+
+function checkMoments({ optimizer }: RunConfig, given: GivenValues): void {
+  for (const key of WITHOUT[optimizer] ?? []) if (given.get(key)?.value != null) throw fault(given, key, `no such key for optimizer ${optimizer}`, 'Leave it out, or choose one of the adamw optimizers.');
 }
 
 function checkWeights({ rankDistribution, rankLossWeights }: RunConfig, ranks: readonly number[], given: GivenValues): void {

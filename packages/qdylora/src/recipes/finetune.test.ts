@@ -105,7 +105,23 @@ describe('finetune', () => {
     const noticesOf = async (options: Partial<FinetuneOptions>): Promise<string> => (await run({ ...common, ...options } as FinetuneOptions)).flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join();
     expect(await noticesOf({ maxSteps: 1, outputDir: folder.in('no-rate') })).toMatch(/Every one of the 1 step has learning rate 0.*warmup_steps: 0/);
     expect(await noticesOf({ maxSteps: 1, warmupSteps: 0, outputDir: folder.in('some-rate') })).not.toMatch(/learning rate 0/);
-    expect(await noticesOf({ maxSteps: 2, outputDir: folder.in('late-rate') })).not.toMatch(/learning rate 0/);
+    expect(await noticesOf({ maxSteps: 2, outputDir: folder.in('late-rate') })).not.toMatch(/learning rate 0|warm-up/);
+    expect(await noticesOf({ maxSteps: 2, warmupSteps: 100, outputDir: folder.in('slow-rate') })).toMatch(/warm-up of 100 steps is not over when the run of 2 steps ends/);
+    expect(await noticesOf({ maxSteps: 2, warmupSteps: 1, lrScheduler: 'constant', outputDir: folder.in('flat-rate') })).toMatch(/lr_scheduler constant has no warm-up, so warmup_steps 1 does nothing/);
+    expect(await rejection(() => noticesOf({ maxSteps: undefined, numEpochs: 1e300, outputDir: folder.in('no-end') }))).toMatchObject({ code: 'BAD_CONFIG', where: 'num_epochs', message: expect.stringMatching(/expected at most 2\^53 steps, got 1e\+300 times/) as string });
+  });
+
+  it('refuses to go on over other rows, or the same in another order, and a checkpoint that is not there before it loads anything', async () => {
+    const outputDir = folder.in('other-rows'), lines = readFileSync(rows, 'utf8').trim().split('\n'), other = folder.in('other-order.jsonl');
+    await run({ ...common, maxSteps: 2, outputDir });
+    writeFileSync(other, [...lines].reverse().join('\n'));
+    const again = { ...common, maxSteps: 2, outputDir, resumeFromCheckpoint: 'auto' } as const;
+    for (const streaming of [false, true]) {
+      expect(await rejection(() => run({ ...again, dataset: other, streaming }))).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/got training_rows_hash "[0-9a-f]{12}…" instead of "[0-9a-f]{12}…"/) as string });
+      await run({ ...again, streaming });
+    }
+    for (const where of [folder.in('nowhere'), other]) expect(await rejection(() => run({ ...again, model: folder.in('no-model'), resumeFromCheckpoint: where }))).toMatchObject({ code: 'MISSING_FILE', where: 'resume_from_checkpoint', details: { path: where } });
+    expect(await rejection(() => run({ ...common, model: folder.in('no-model'), outputDir: `${other}/run` }))).toMatchObject({ code: 'WRITE_FAILED', where: 'output_dir', details: { code: 'ENOTDIR' } });
   });
 
   it('stops early on one rank or on AURAC, and says so', async () => {
@@ -305,7 +321,7 @@ describe('bad input', () => {
     ['a model that is not there', { model: 'nowhere' }, 'MISSING_FILE'],
     ['a data set that is not there', { dataset: 'nowhere.jsonl' }, 'MISSING_FILE'],
     ['both kinds of held-out rows', { evalDataset: rows }, 'BAD_CONFIG'],
-    ['a checkpoint that is not there', { resumeFromCheckpoint: 'nowhere' }, 'BAD_RESUME'],
+    ['a checkpoint that is not there', { resumeFromCheckpoint: 'nowhere' }, 'MISSING_FILE'],
   ] as const)('%s is an error, and nothing is written', async (_, options, code) => {
     expect((await rejection(() => run({ ...common, ...options, outputDir: folder.in('bad') }))).code).toBe(code);
     expect(existsSync(folder.in('bad')) ? readdirSync(folder.in('bad')) : []).toEqual([]);

@@ -180,7 +180,7 @@ function trainOptions(stage: Stage): TrainOptions {
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs, otherBytes: resultBytes(stage), waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
-      config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, totalSteps }),
+      config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, rowsHash: data.report.fingerprint, totalSteps }),
       writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage), stage.saved) : undefined,
     },
   };

@@ -80,6 +80,15 @@ describe('an error', () => {
     expect(errorText(error, terminalOf().terminal, true)).toMatch(/\n +at /);
   });
 
+  it('and a notice show control characters of what they quote, and send none to the terminal', () => {
+    const evil = 'a\x1b]0;b\x07\x9b\0', { terminal, err } = terminalOf();
+    showTraining(terminal)({ type: 'notice', message: evil });
+    for (const shown of [errorText(new QdyloraError('BAD_DATA', { where: evil, problem: evil, nextStep: evil }), terminal, false), errorText(new TypeError(evil), terminal, false), err()]) {
+      expect(shown).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
+      expect(shown).toContain('a␛]0;b␇␡␀');
+    }
+  });
+
   it('keeps its name, code, message and details on the way from thread to thread', () => {
     const back = unpackError(structuredClone(packError(error))) as QdyloraError;
     expect([back.name, back.code, back.message, back.where, back.nextStep, back.details]).toEqual([error.name, 'BAD_FILE', error.message, 'safetensors', 'Download it again.', { path: 'm' }]);

@@ -1,6 +1,7 @@
 import type { TokenWeight } from '@qdylora/data';
 import type { RowPreview } from '../../recipes/preview-row.ts';
 import type { Terminal } from '../terminal.ts';
+import { visibleText } from './visible-text.ts';
 
 /** Grounds of neighbouring tokens, so that one sees where each begins: of those that the loss counts (greens), and of the others (greys). 256-colour codes. */
 const GROUNDS = [[236, 240], [22, 28]] as const, INK = [250, 231] as const;
@@ -10,7 +11,7 @@ export function previewLines(preview: RowPreview, { hasColor, paint }: Pick<Term
   const { row, format, tokens, countedTokens, cutTokens, lostTokens, dropped, source } = preview;
   const cut = cutTokens > 0 ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}` : '';
   return [
-    paint('dim', `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ${countedTokens}${hasColor ? ' (green)' : ' (in ⟦ ⟧)'}${cut}${source ? ` · ${source}` : ''}`),
+    paint('dim', `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ${countedTokens}${hasColor ? ' (green)' : ' (in ⟦ ⟧)'}${cut}${source ? ` · ${visibleText(source)}` : ''}`),
     ...(dropped ? [paint('yellow', `left out of training: ${dropped}`)] : []),
     hasColor ? shaded(tokens) : bracketed(tokens),
   ];
@@ -20,7 +21,7 @@ export function previewLines(preview: RowPreview, { hasColor, paint }: Pick<Term
 const shaded = (tokens: readonly TokenWeight[]): string =>
   tokens.map(({ text, weight }, t) => {
     const open = `\x1b[48;5;${GROUNDS[weight][t % 2]};38;5;${INK[weight]}m`;
-    return `${open}${visible(text === '' ? '·' : text).replaceAll('\n', `↵\x1b[0m\n${open}`)}\x1b[0m`;
+    return `${open}${visibleText(text === '' ? '·' : text).replaceAll('\n', `↵\x1b[0m\n${open}`)}\x1b[0m`;
   }).join('');
 
 /** Neighbours that count stand in brackets together. Tokens without a tokenizer are numbers, with spaces between. */
@@ -28,11 +29,7 @@ function bracketed(tokens: readonly TokenWeight[]): string {
   let text = '';
   tokens.forEach((token, t) => {
     const before = tokens[t - 1]?.weight ?? 0, next = tokens[t + 1]?.weight ?? 0, isNumber = token.text === String(token.id), space = isNumber && t > 0 ? ' ' : '';
-    text += `${token.weight === 1 && before === 0 ? '⟦' : ''}${space}${visible(token.text)}${token.weight === 1 && next === 0 ? '⟧' : ''}`;
+    text += `${token.weight === 1 && before === 0 ? '⟦' : ''}${space}${visibleText(token.text)}${token.weight === 1 && next === 0 ? '⟧' : ''}`;
   });
   return text;
 }
-
-/** C0 and C1 controls but newline and tab, as Unicode's control pictures, so that a row cannot write to the terminal. */
-const visible = (text: string): string =>
-  text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) => (c.charCodeAt(0) < 0x20 ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '␡'));

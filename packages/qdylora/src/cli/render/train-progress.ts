@@ -6,6 +6,7 @@ import { forecastLines, memoryLines } from './memory-lines.ts';
 import type { Terminal } from '../terminal.ts';
 import { profileLines } from './profile-lines.ts';
 import { bar, clockText } from './progress.ts';
+import { visibleText } from './visible-text.ts';
 
 type StepEvent = Extract<FinetuneEvent, { type: 'step' }>;
 
@@ -25,14 +26,14 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
   };
   return (event) => {
     switch (event.type) {
-      case 'notice': return terminal.note(terminal.paint('yellow', event.message));
+      case 'notice': return terminal.note(terminal.paint('yellow', visibleText(event.message)));
       case 'ready': return readyLines(event).forEach((line) => terminal.note(line));
       case 'forecast': return forecastLines(event).forEach((line) => terminal.note(line));
       case 'plan': return event.resumedFrom ? terminal.note(`goes on from ${event.resumedFrom}, step ${event.startStep} of ${event.totalSteps}`) : undefined;
       case 'step': return showStep(event);
       case 'phase': return terminal.status(phaseText(event));
       case 'eval': return terminal.note(`step ${event.step}: held-out loss ${event.byRank.map(({ rank, loss }) => `${rank === null ? '' : `${rank}: `}${lossText(loss)}`).join('  ')}${event.isBest ? '  (best so far)' : ''}`);
-      case 'warning': return terminal.note(terminal.paint('yellow', event.message));
+      case 'warning': return terminal.note(terminal.paint('yellow', visibleText(event.message)));
       case 'checkpoint': return event.kind === 'step' ? terminal.note(terminal.paint('dim', `saved ${event.path}`)) : undefined;
       case 'profile': return profileLines(event).forEach((line) => terminal.note(line));
       case 'memory': return memoryLines(event).forEach((line) => terminal.note(line));
@@ -55,6 +56,8 @@ const fitted = (line: string, columns: number): string => (line.length < columns
 
 const phaseText = ({ phase, done, total }: Extract<FinetuneEvent, { type: 'phase' }>): string => (done === undefined || total === undefined ? `${phase} …` : `${phase} ${bar(done / total)} ${done}/${total}`);
 
+const counted = (count: number, what: string): string => `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;
+
 const millions = (count: number): string => (count < 1e5 ? count.toLocaleString('en-US') : `${(count / 1e6).toFixed(1)} M`);
 
 /** Weights, gradients and the two moments of AdamW, all float32. */
@@ -67,7 +70,7 @@ export function readyLines({ backend, model, adapter, data, config }: ReadyEvent
   return [
     `qdylora ${VERSION} · ${backend}, ${config.computeDtype} · ${model.name} (${model.modelType}, ${millions(model.parameterCount)}) · ${stored} ${byteSizeText(model.weightBytes)}`,
     `${adapter ? `adapter: ${adapter.matched.length} layers matched by ${targets}, ranks ${adapter.ranks.join(' ')}` : 'full training'}, ${millions(trained)} trainable · ${byteSizeText(trained * BYTES_PER_TRAINED)} with gradients and optimizer`,
-    `data: ${data.training.toLocaleString('en-US')} rows (${data.report.format}), ${data.heldOut.toLocaleString('en-US')} held out${data.report.dropped > 0 ? `, ${data.report.dropped} dropped` : ''}${cutWords(data.report, config.maxSeqLength)}${data.report.skipped > 0 ? `, ${data.report.skipped} bad rows skipped` : ''}`,
+    `data: ${counted(data.training, 'row')} (${data.report.format}), ${data.heldOut.toLocaleString('en-US')} held out${data.report.dropped > 0 ? `, ${data.report.dropped} dropped` : ''}${cutWords(data.report, config.maxSeqLength)}${data.report.skipped > 0 ? `, ${counted(data.report.skipped, 'bad row')} skipped` : ''}`,
   ];
 }
 

@@ -1,4 +1,4 @@
-import type { Backend } from '@qdylora/contract';
+import { QdyloraError, type Backend } from '@qdylora/contract';
 import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
 import { createBatches, type Batches } from '@qdylora/data';
 import { attachDyLora, rankSampler, type AdapterConfig, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
@@ -33,19 +33,35 @@ export interface AssembleOptions {
 
 /** Builds the model, puts the adapters around it, and lays out batches, optimizer and schedule. */
 export async function assembleRun(config: RunConfig, source: ModelSource, data: RunData, { backend, computeDtype, warn, signal, needOf }: AssembleOptions): Promise<AssembledRun> {
-  const batches = batchesOf(config, data), totalSteps = config.maxSteps ?? Math.ceil(config.numEpochs * batches.stepsPerEpoch);
+  const batches = batchesOf(config, data), totalSteps = stepsOf(config, batches), schedule = scheduleOf(config, totalSteps); // the schedule refuses settings of another one: before a model is built
   const model = await source.build(backend, signal), adapted = config.method === 'none' ? null : adaptedOf(model, config, source.fingerprint, warn);
   const run: AssembledRun = {
     model, adapted, batches, totalSteps,
     training: {
       model: adapted ?? model, batches, totalSteps, sampler: adapted && samplerOf(adapted, config), optimizer: optimizerOf(adapted?.parameters() ?? model.parameters(), config),
-      schedule: scheduleOf(config, totalSteps), maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype,
+      schedule, maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype,
     },
   };
   warnOfNoRate(run, warn);
+  warnOfWarmup(config, { totalSteps, warmupSteps: schedule.warmupSteps }, warn);
   const recompute = await resolveRecompute(config.gradientCheckpointing, model.config.layers, needOf && ((own) => needOf(run, own)));
   if (typeof config.gradientCheckpointing === 'string') warn(`gradient_checkpointing ${config.gradientCheckpointing}: ${recomputeText(recompute, model.config.layers)}.`);
   return { ...run, training: { ...run.training, recompute } };
+}
+
+function stepsOf({ maxSteps, numEpochs }: RunConfig, { stepsPerEpoch }: Batches): number {
+  const steps = maxSteps ?? Math.ceil(numEpochs * stepsPerEpoch);
+  if (Number.isSafeInteger(steps)) return steps;
+  throw new QdyloraError('BAD_CONFIG', { where: 'num_epochs', problem: `expected at most 2^53 steps, got ${numEpochs} times ${stepsPerEpoch}`, nextStep: 'Lower it, or say how many steps with max_steps.', details: { numEpochs, stepsPerEpoch } });
+}
+
+/** A warm-up that the run does not have, or that is not over when it ends. */
+function warnOfWarmup({ lrScheduler, warmupSteps: asked }: RunConfig, { totalSteps, warmupSteps }: { readonly totalSteps: number; readonly warmupSteps: number }, warn: Warn): void {
+  if (lrScheduler === 'constant') {
+    if (asked) warn(`lr_scheduler constant has no warm-up, so warmup_steps ${asked} does nothing: constant_with_warmup has one.`);
+  } else if (warmupSteps >= totalSteps && totalSteps > 1) {
+    warn(`The warm-up of ${warmupSteps} steps is not over when the run of ${totalSteps} steps ends: the learning rate never reaches learning_rate. Lower warmup_steps or warmup_ratio, or train for more steps.`);
+  }
 }
 
 /** The first step of a warm-up has rate 0, as in transformers: a run of that step alone would learn nothing, and look as if it had. */

@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { assertFolderFree, LOCK_FILE, type ResumeFrom } from '@qdylora/trainer';
 
@@ -13,11 +13,13 @@ export const runPaths = (outputDir: string) => ({
 export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto' ? 'latest' : value);
 
 /**
- * Refuses a folder that is in use or holds something else, before anything costly happens. Nothing is written.
+ * Refuses a folder that is in use, holds something else or cannot be made, and a checkpoint that is not there, before anything costly happens. Nothing is written.
  *
- * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY
+ * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
 export function checkOutputFolder(outputDir: string, resume: string | null): void {
+  if (resume !== null && resume !== 'auto') assertIsFolder(resume);
+  assertCanWrite(outputDir);
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
   if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
@@ -27,4 +29,21 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
     where: 'output_dir', problem: `expected an empty folder or none at ${outputDir}, got ${left[0] === null ? 'a file' : `${left.length} entries`}`, details: { path: outputDir },
     nextStep: left.includes('run.yaml') ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.' : 'Choose another output_dir: this one is not a run of ours and is left alone.',
   });
+}
+
+function assertIsFolder(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  throw new QdyloraError('MISSING_FILE', { where: 'resume_from_checkpoint', problem: `expected auto, or the folder of a checkpoint, got ${path}, which is none`, nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.', details: { path } });
+}
+
+/** The folder, or the nearest one above it that is there, must take new entries. What only the first write shows, an error then says. */
+function assertCanWrite(outputDir: string): void {
+  let nearest = resolve(outputDir);
+  while (!existsSync(nearest)) nearest = dirname(nearest);
+  if (nearest === resolve(outputDir) && !statSync(nearest).isDirectory()) return; // a file: refused as what is not empty
+  try {
+    accessSync(`${nearest}/.`, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new QdyloraError('WRITE_FAILED', { where: 'output_dir', problem: `expected a folder that can be written for ${outputDir}, got ${(cause as Error).message}`, nextStep: 'Choose another output_dir, or make that folder writable.', details: { path: outputDir, code: (cause as { code?: unknown }).code }, cause });
+  }
 }

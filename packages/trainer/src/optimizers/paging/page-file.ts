@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
+import { closeSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
 import { DisposedError, elementsOf, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { makeFolder } from '../../make-folder.ts';
 import type { PageStore } from './page-store.ts';
 
 export interface PageFileOptions {
@@ -53,7 +54,7 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
 function openUnlinked(folder: string, byteLength: number): number {
   const path = join(folder, `optimizer-pages-${process.pid}-${randomUUID()}.tmp`);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     const fd = openSync(path, 'wx+', 0o600);
     unlinkSync(path);
     return fd;
