@@ -11,9 +11,9 @@ namespace {
 
 constexpr int COLUMNS = 64;
 // Chunks of one segment over all kv heads, and tiles in a chunk, at least: enough to share among many threads, few enough that adding them up costs little.
-constexpr int CHUNKS = 32, TILES_PER_CHUNK = 4;
+constexpr int CHUNKS = 32, TILES_PER_CHUNK = 8;
 
-struct BackwardArrays { Numbers q, k, v, y; const float* logSumExp; Numbers dy; Results dq; float *dk, *dv; ScoreRule rule; PackedKeys packedK, packedV; };
+struct BackwardArrays { Numbers q, k, v, y; const float* logSumExp; Numbers dy; Results dq, dk, dv; ScoreRule rule; PackedKeys packedK, packedV; };
 
 // Scratch of one part, in words: columns along lanes [depthWords][COLUMNS], rows of columns [COLUMNS][paddedDim], scores [KEY_TILE][COLUMNS].
 // p and e: rows of keys for dv and dk; `eKeys`: for dq, pairs of keys along lanes of columns (floats: the same as e).
@@ -127,7 +127,10 @@ void addTile(const AttentionShape& shape, const Item& item, const Columns& c, co
   for (int d = 0; !add && d < dim; d++) for (int j = 0; j < width; j += WIDTH) store(b.dq + d * COLUMNS + j, F32x{});
 }
 
-template <class T> void clear(T* at, Size count) { for (Size i = 0; i < count; i++) at[i] = 0; }
+// Zeros for the rows [begin, end) of a chunk's sums.
+void clearRows(const KeySums& sums, Size padded, int begin, int end) {
+  for (Size i = static_cast<Size>(begin) * padded; i < static_cast<Size>(end) * padded; i += WIDTH) { store(sums.dk + i, F32x{}); store(sums.dv + i, F32x{}); }
+}
 
 template <class Word>
 void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays& a, float* scratch, float* sums) {
@@ -135,9 +138,12 @@ void runItem(const AttentionShape& shape, const Item& item, const BackwardArrays
   const KeySums own = keySumsAt(sums, shape, item);
   alignas(64) float factor[COLUMNS];
   for (float& one : factor) one = a.rule.scale;
-  clear(sums, keySumsFloats(shape, item));
+  int cleared = 0;
   for (int tile = item.tile0; tile < item.tile1; tile++) {
     const Columns c = columnsOf(shape, item.s, item.kvHead, tile, COLUMNS, a.rule.slopes);
+    const int seen = larger(cleared, roundUp(c.lastKey() + 1 - item.from, KEY_UNIT));
+    clearRows(own, shape.paddedDim(), cleared, seen);  // just before they are added to, while they are in the caches
+    cleared = seen;
     packColumns(b.q, COLUMNS, a.q, shape, c);
     packColumns(b.dy, COLUMNS, a.dy, shape, c);
     packColumnRows(b.qRows, a.q, shape, c);
@@ -184,39 +190,50 @@ void visitItems(const AttentionShape& shape, int parts, int part, const Visit& v
   visitShare<Item>(parts, part, walk, cost, visit);
 }
 
-// dk and dv of this part's share of the keys of every (segment, kv head): the sum over its chunks, in order; 0 for keys that no query sees.
-void joinChunks(const AttentionShape& shape, const BackwardArrays& a, float* partials, int parts, int part) {
-  visitItems(shape, 1, 0, [&](const Item& item) {
-    const Range share = shareOf(static_cast<Size>(item.s.keys()), parts, part, 8);
-    const Size padded = shape.paddedDim();
-    const KeySums sums = keySumsAt(partials + item.partial, shape, item);
-    for (Size i = share.begin; i < share.end; i++) {
-      const int key = item.s.k0 + static_cast<int>(i);
-      const Size at = static_cast<Size>(key) * shape.keyStride() + item.kvHead * shape.headDim;
-      const bool sees = key >= item.from && key < item.to;
-      if (!sees && item.chunk > 0) continue;
-      for (Size d = 0; d < shape.headDim; d += WIDTH) {
-        const int n = static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d));
-        const Size from = sees ? static_cast<Size>(key - item.from) * padded + d : 0;
-        const F32x dk = sees ? load(sums.dk + from) * a.rule.scale : F32x{}, dv = sees ? load(sums.dv + from) : F32x{};
-        storeFirst(a.dk + at + d, item.chunk > 0 ? loadFirst(a.dk + at + d, n) + dk : dk, n);
-        storeFirst(a.dv + at + d, item.chunk > 0 ? loadFirst(a.dv + at + d, n) + dv : dv, n);
+// dk and dv of this part's share of the keys of one (segment, kv head): the sum over its chunks, in order; 0 for keys that no query sees.
+void joinChunks(const AttentionShape& shape, const BackwardArrays& a, const Item* chunks, const float* partials, int parts, int part) {
+  const Segment& s = chunks->s;
+  const Range share = shareOf(static_cast<Size>(s.keys()), parts, part, 8);
+  const Size padded = shape.paddedDim();
+  for (Size i = share.begin; i < share.end; i++) {
+    const int key = s.k0 + static_cast<int>(i);
+    const Size at = static_cast<Size>(key) * shape.keyStride() + chunks->kvHead * shape.headDim;
+    for (Size d = 0; d < shape.headDim; d += WIDTH) {
+      F32x dk{}, dv{};
+      for (int c = 0; c < chunks->chunks; c++) {
+        if (key < chunks[c].from || key >= chunks[c].to) continue;
+        const float* sums = partials + chunks[c].partial + static_cast<Size>(key - chunks[c].from) * padded + d;
+        dk = dk + load(sums);
+        dv = dv + load(sums + static_cast<Size>(itemRows(chunks[c])) * padded);
       }
+      const int n = static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d));
+      storeFirst(a.dk, at + d, dk * a.rule.scale, n);
+      storeFirst(a.dv, at + d, dv, n);
     }
+  }
+}
+
+void joinAll(const AttentionShape& shape, const BackwardArrays& a, const float* partials, int parts, int part) {
+  Item chunks[CHUNKS];
+  visitItems(shape, 1, 0, [&](const Item& item) {
+    chunks[item.chunk] = item;
+    if (item.chunk + 1 == item.chunks) joinChunks(shape, a, chunks, partials, parts, part);
   });
+}
+
+void clear(const Results& x, Size begin, Size end) {
+  for (Size i = begin; i < end; i++) { if (x.f32) x.f32[i] = 0; else x.half[i] = 0; }
 }
 
 // dq, dk, dv rows that belong to no segment.
 void clearOutside(const AttentionShape& shape, const BackwardArrays& a) {
-  const Size last = shape.segments - 1, q0 = static_cast<Size>(shape.querySegments[0]), q1 = static_cast<Size>(shape.querySegments[last]);
-  const Size k0 = static_cast<Size>(shape.keySegments[0]), k1 = static_cast<Size>(shape.keySegments[last]);
-  const Size before = q0 * shape.queryStride(), from = q1 * shape.queryStride(), rest = (shape.queries - q1) * shape.queryStride();
-  if (a.dq.f32) { clear(a.dq.f32, before); clear(a.dq.f32 + from, rest); }
-  else { clear(a.dq.half, before); clear(a.dq.half + from, rest); }
-  float* const ofKeys[] = {a.dk, a.dv};
-  for (float* d : ofKeys) {
-    clear(d, k0 * shape.keyStride());
-    clear(d + k1 * shape.keyStride(), (shape.keys - k1) * shape.keyStride());
+  const Size last = shape.segments - 1, q = shape.queryStride(), k = shape.keyStride();
+  clear(a.dq, 0, static_cast<Size>(shape.querySegments[0]) * q);
+  clear(a.dq, static_cast<Size>(shape.querySegments[last]) * q, shape.queries * q);
+  const Results ofKeys[] = {a.dk, a.dv};
+  for (const Results& x : ofKeys) {
+    clear(x, 0, static_cast<Size>(shape.keySegments[0]) * k);
+    clear(x, static_cast<Size>(shape.keySegments[last]) * k, shape.keys * k);
   }
 }
 
@@ -238,18 +255,15 @@ void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int
   }
 }
 
-// Floats of dk and dv where these are bf16, which are summed as floats; and of q, k, v, y, dy and dq where a level has no pairs, and works on floats.
-Size widenedFloats(const AttentionShape& shape, bool pairs) {
-  const Size ofQueries = shape.queries * shape.queryStride(), ofKeys = shape.keys * shape.keyStride();
-  return 2 * ofKeys + (pairs ? 0 : 4 * ofQueries + 2 * ofKeys);
-}
+// Floats of q, k, v, y, dy and dq where they are bf16 and a level has no pairs, and works on floats.
+Size widenedFloats(const AttentionShape& shape) { return 4 * shape.queries * shape.queryStride() + 2 * shape.keys * shape.keyStride(); }
 
 // Floats of scratch that causalAttentionBackward needs.
 Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half, Size window) {
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
   if (!shape.valid()) return 0;
   return static_cast<Size>(threads.count()) * backwardPartFloats(shape) + allPartials(shape) + (BF16_PAIRS && bf16 ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0) +
-         (half ? widenedFloats(shape, BF16_PAIRS && bf16) : 0);
+         (half && !(BF16_PAIRS && bf16) ? widenedFloats(shape) : 0);
 }
 
 Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, Dense y,
@@ -271,7 +285,7 @@ Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<s
   if (!shape.valid()) return unsupported(ATTENTION_SIZES);
   QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half, window));
   float *partials = scratch.data + static_cast<Size>(threads.count()) * backwardPartFloats(shape), *packed = partials + allPartials(shape);
-  BackwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {dy.f32, dy.bf16}, {dq.f32, dq.bf16}, dk.f32, dv.f32, {scale, softCap, alibiSlopes.data}, {}, {}};
+  BackwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {dy.f32, dy.bf16}, {dq.f32, dq.bf16}, {dk.f32, dk.bf16}, {dv.f32, dv.bf16}, {scale, softCap, alibiSlopes.data}, {}, {}};
   const bool pairs = BF16_PAIRS && bf16, widens = half && !pairs;
   float* const floats = packed + (pairs ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0);
   auto take = [at = floats](Size count) mutable { float* here = at; at += count; return here; };
@@ -279,7 +293,6 @@ Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<s
     arrays.packedK = {reinterpret_cast<std::int32_t*>(packed), reinterpret_cast<std::int32_t*>(packed) + packedRowsWords(shape)};
     arrays.packedV.rows = arrays.packedK.keyPairs + packedPairsWords(shape);
   }
-  if (half) { arrays.dk = take(ofKeys); arrays.dv = take(ofKeys); }
   float *wide[6] = {};  // q, y, dy, k, v, dq
   if (widens) {
     for (int i = 0; i < 6; i++) wide[i] = take(i == 3 || i == 4 ? ofKeys : ofQueries);
@@ -304,11 +317,7 @@ Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<s
       runItem<float>(shape, item, arrays, own, partials + item.partial);
     });
     threads.barrier();
-    joinChunks(shape, arrays, partials, parts, part);
-    if (!half) return;
-    threads.barrier();
-    convertShare(arrays.dk, dk.bf16, ofKeys, parts, part);
-    convertShare(arrays.dv, dv.bf16, ofKeys, parts, part);
+    joinAll(shape, arrays, partials, parts, part);
     if (widens) convertShare(wide[5], dq.bf16, ofQueries, parts, part);
   });
   return ok();
