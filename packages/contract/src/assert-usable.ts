@@ -35,23 +35,36 @@ export function assertUsable(where: string, name: string, view: ArrayView, memor
  * @throws QdyloraError BAD_ARGUMENT naming both arrays.
  */
 export function assertApart(op: Pick<Op, 'name' | 'overwrites'>, inputs: Arrays, given: Arrays): void {
-  const own = Object.entries(given).filter((entry): entry is [string, ArrayView] => entry[1] !== undefined);
-  own.forEach(([name, output], i) => {
-    const others = own.slice(0, i);
-    for (const [other, view] of [...Object.entries(inputs), ...others]) {
-      if (!view || !overlaps(output, view)) continue;
-      const mayOverwrite = op.overwrites?.[name]?.includes(other) && output.data.byteOffset === view.data.byteOffset && extentOf(output) === extentOf(view) && output.dtype === view.dtype;
-      if (mayOverwrite && inputs[other] === view) continue;
-      throw new QdyloraError('BAD_ARGUMENT', {
-        where: op.name, problem: `expected memory of its own for the output ${name}, got some of ${other}'s`,
-        nextStep: op.overwrites?.[name] ? `It may lie exactly over ${op.overwrites[name].join(' or ')}.` : 'An op says in `overwrites` which outputs may lie exactly over which inputs.',
-      });
+  for (const name in given) {
+    const output = given[name];
+    if (!output) continue;
+    const place = placeOf(output);
+    for (const other in inputs) {
+      const input = inputs[other];
+      if (!input || !overlaps(place, input)) continue;
+      const liesOver = input.data.byteOffset === place.begin && placeOf(input).end === place.end && input.dtype === output.dtype;
+      if (!liesOver || !op.overwrites?.[name]?.includes(other)) refuseOverlap(op, name, other);
     }
-  });
+    for (const other in given) {
+      if (other === name) break;
+      if (given[other] && overlaps(place, given[other])) refuseOverlap(op, name, other);
+    }
+  }
 }
 
-function overlaps(a: ArrayView, b: ArrayView): boolean {
-  if (a.data.buffer !== b.data.buffer) return false;
-  const [startA, startB] = [a.data.byteOffset, b.data.byteOffset];
-  return startA < startB + extentOf(b) * b.data.BYTES_PER_ELEMENT && startB < startA + extentOf(a) * a.data.BYTES_PER_ELEMENT;
+interface Place { readonly buffer: ArrayBufferLike; readonly begin: number; readonly end: number }
+
+const placeOf = (view: ArrayView): Place => ({ buffer: view.data.buffer, begin: view.data.byteOffset, end: view.data.byteOffset + extentOf(view) * view.data.BYTES_PER_ELEMENT });
+
+function overlaps({ buffer, begin, end }: Place, view: ArrayView): boolean {
+  if (view.data.buffer !== buffer) return false;
+  const start = view.data.byteOffset;
+  return start < end && begin < start + extentOf(view) * view.data.BYTES_PER_ELEMENT;
+}
+
+function refuseOverlap({ name: where, overwrites }: Pick<Op, 'name' | 'overwrites'>, output: string, other: string): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where, problem: `expected memory of its own for the output ${output}, got some of ${other}'s`,
+    nextStep: overwrites?.[output] ? `It may lie exactly over ${overwrites[output].join(' or ')}.` : 'An op says in `overwrites` which outputs may lie exactly over which inputs.',
+  });
 }

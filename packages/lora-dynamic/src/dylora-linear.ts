@@ -16,6 +16,7 @@ export class DyLoraLinear implements LinearLike {
   readonly b: Parameter;
   private readonly config: ResolvedAdapterConfig;
   private readonly dropoutName: string;
+  private readonly knownPrefixes = new Map<number, { readonly prefixes: Prefixes; readonly ofGradients: readonly (ArrayView<'f32'> | null)[] }>();
 
   constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
     this.name = base.name;
@@ -58,7 +59,14 @@ export class DyLoraLinear implements LinearLike {
     return active?.parts?.map((part) => ({ ...part, factor: this.scaleAt(part.rank) / this.scaleAt(active.rank) }));
   }
 
-  private prefixes(rank: number, trainFrom: number): { a: Parameter; b: Parameter } { return { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) }; }
+  /** Made once for each rank and start, as long as the gradients stand where they stood. */
+  private prefixes(rank: number, trainFrom: number): Prefixes {
+    const key = rank * (this.config.ranks.maxRank + 1) + trainFrom, known = this.knownPrefixes.get(key), ofGradients = [this.a.gradient, this.b.gradient] as const;
+    if (known?.ofGradients.every((gradient, i) => gradient === ofGradients[i])) return known.prefixes;
+    const prefixes = { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) };
+    this.knownPrefixes.set(key, { prefixes, ofGradients });
+    return prefixes;
+  }
 
   private droppedOut(ctx: ForwardContext, x: FloatTensor): FloatTensor | undefined {
     const { dropout } = this.config;
@@ -68,7 +76,9 @@ export class DyLoraLinear implements LinearLike {
   }
 }
 
-interface Frozen { readonly operands: Readonly<Record<string, Tensor | undefined>>; readonly attributes: Omit<GroupLayer, 'scale'> }
+interface Prefixes { readonly a: Parameter; readonly b: Parameter }
+
+interface Frozen { readonly operands: Readonly<Record<string, Tensor>>; readonly attributes: Omit<GroupLayer, 'scale'> }
 
 const frozenLayers = new WeakMap<Linear, Frozen>();
 
@@ -85,7 +95,7 @@ function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
   const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
   const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
   return {
-    operands: { bias: bias ? constant(bias.view) : undefined, ...Object.fromEntries(Object.entries(operands).map(([name, view]) => [name, view && constant(view)])) },
+    operands: Object.fromEntries(Object.entries({ ...operands, bias: bias?.view }).flatMap(([name, view]) => (view ? [[name, constant(view)]] : []))),
     attributes: { rows: outFeatures, blockSize, nestedOffset, tiled },
   };
 }

@@ -141,10 +141,10 @@ test('without pairs, and where columns are few, bf16 gives the bits of f32', () 
   for (const level of pairLevels) expect(bits(level, many, 'bf16')).not.toEqual(bits(level, many, 'f32'));
 });
 
-test('a long segment is cut into chunks of columns, whose gradients add up to the same bits on any number of threads', () => {
-  checkBackward(7, [{ queries: 300, keys: 300 }], attributesOf({ heads: 2, kvHeads: 1, headDim: 16 }), true);
-  checkBackward(9, [{ queries: 400, keys: 400 }], attributesOf({ heads: 4, kvHeads: 2, headDim: 16, window: 70, computeDtype: 'bf16' }));
-  checkBackward(8, [{ queries: 520, keys: 530 }], attributesOf({ heads: 1, kvHeads: 1, headDim: 8, window: 100, softCap: 1 }));
+test('a long segment is cut into chunks of columns (16 tiles and more of 64), whose gradients add up to the same bits on any number of threads', () => {
+  checkBackward(7, [{ queries: 300, keys: 300 }], attributesOf({ heads: 4, kvHeads: 1, headDim: 16 }), true);
+  checkBackward(9, [{ queries: 400, keys: 400 }], attributesOf({ heads: 8, kvHeads: 2, headDim: 16, window: 70, computeDtype: 'bf16' }));
+  checkBackward(8, [{ queries: 520, keys: 530 }], attributesOf({ heads: 2, kvHeads: 1, headDim: 8, window: 100, softCap: 1 }));
 });
 
 test('segments that leave the arrays are refused', () => {

@@ -28,19 +28,25 @@ const numberedNames = (...names: string[]): string[] => Array.from({ length: GRO
 /** Each name with the one that it has in a group, layer by layer: made once, since a name that is put together anew has to be looked up anew, too. */
 const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
 
-/** The arrays of layer i. */
+/** The arrays of layer i, those that there are. */
 export function layerOperands(arrays: Arrays, i: number): LayerOperands {
-  const own: Record<string, ArrayView | undefined> = {};
-  for (const [name, numberedName] of NUMBERED[i]!) own[name] = arrays[numberedName];
+  const own: Record<string, ArrayView> = {};
+  for (const [name, numberedName] of NUMBERED[i]!) {
+    const array = arrays[numberedName];
+    if (array) own[name] = array;
+  }
   return own;
 }
 
 const IN_GROUP = NUMBERED.map((names) => new Map<string, string>(names));
 
-/** One layer's record under its names in the group. */
-export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
+/** What one layer's record has, under its names in the group. */
+export function numbered<T>(record: Readonly<Record<string, T | undefined>>, i: number): Record<string, T> {
   const own: Record<string, T> = {};
-  for (const name in record) own[IN_GROUP[i]!.get(name)!] = record[name]!;
+  for (const name in record) {
+    const value = record[name];
+    if (value !== undefined) own[IN_GROUP[i]!.get(name)!] = value;
+  }
   return own;
 }
 

@@ -37,12 +37,13 @@ export function backward<V extends ArrayView = FloatView>(tape: Tape, root: Tens
     }
     if (Object.keys(gradients).length > 0) {
       const isRoot = !seed && Object.values(node.outputs).includes(root);
-      const before = new Map(Object.entries(node.inputs).map(([name, tensor]) => [name, tensor && store.get(tensor)]));
+      const before: Record<string, FloatView | undefined> = {};
+      for (const name in node.inputs) if (node.inputs[name]?.needsGradient) before[name] = store.get(node.inputs[name]);
       const take = (name: string): ArrayView | undefined => (isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view);
       const contributions = node.backward(gradients, { isRoot, tape, store, take });
       for (const [name, contribution] of Object.entries(contributions)) {
         const tensor = node.inputs[name];
-        if (!contribution || !tensor || contribution === before.get(name)) continue; // the same array: the rule added in place
+        if (!contribution || !tensor || contribution === before[name]) continue; // the same array: the rule added in place
         if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as FloatView);
         else if (!Object.values(gradients).includes(contribution as FloatView)) backend.memory.release(contribution);
       }
