@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { withInterrupts } from './interrupts.ts';
 
 /** Work that ends `after` an abort has asked it to, and what is said and done meanwhile. */
-async function interrupted(signals: readonly ('SIGINT' | 'SIGTERM')[], { savingSeconds, deadlineSeconds = 8 }: { savingSeconds: number; deadlineSeconds?: number }) {
+async function interrupted(signals: readonly ('SIGINT' | 'SIGTERM' | 'SIGHUP')[], { savingSeconds, deadlineSeconds = 8, outlivesTerminal = false, endsBy }: { savingSeconds: number; deadlineSeconds?: number; outlivesTerminal?: boolean; endsBy?: number }) {
   const notes: string[] = [], left: string[] = [];
-  const work = (signal: AbortSignal): Promise<string> => new Promise((resolve) => { signal.addEventListener('abort', () => setTimeout(resolve, savingSeconds * 1000, `saved: ${(signal.reason as Error).message}`)); });
-  const running = withInterrupts({ note: (line) => notes.push(line) }, work, { deadlineSeconds, leave: (signal) => left.push(signal) });
+  const work = (signal: AbortSignal): Promise<string> => new Promise((resolve) => { if (endsBy !== undefined) setTimeout(resolve, endsBy * 1000, 'done'); signal.addEventListener('abort', () => setTimeout(resolve, savingSeconds * 1000, `saved: ${(signal.reason as Error).message}`)); });
+  const running = withInterrupts({ note: (line) => notes.push(line), outlivesTerminal }, work, { deadlineSeconds, leave: (signal) => left.push(signal) });
   for (const signal of signals) process.emit(signal);
   return { ended: await running, notes, left };
 }
@@ -27,10 +27,16 @@ describe('interrupts', () => {
     expect((await interrupted(['SIGTERM', 'SIGTERM'], { savingSeconds: 0.3, deadlineSeconds: 0.05 })).left).toEqual(['SIGTERM']);
   });
 
+  it('SIGHUP, of a terminal that was closed, saves as SIGTERM does, but nothing that nohup started', async () => {
+    expect(await interrupted(['SIGHUP'], { savingSeconds: 0 })).toMatchObject({ ended: expect.stringMatching(/SIGHUP/) as string, left: [] });
+    expect(await interrupted(['SIGHUP', 'SIGTERM'], { savingSeconds: 0.3, deadlineSeconds: 0.05 })).toMatchObject({ ended: expect.stringMatching(/SIGHUP/) as string, left: ['SIGTERM'] });
+    expect(await interrupted(['SIGHUP'], { savingSeconds: 0, outlivesTerminal: true, endsBy: 0.05 })).toEqual({ ended: 'done', notes: [], left: [] });
+  });
+
   it('leaves no handler behind, whether the work ends well or not', async () => {
-    const before = [process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')];
+    const handlers = (): number[] => (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => process.listenerCount(signal)), before = handlers();
     await interrupted(['SIGTERM'], { savingSeconds: 0 });
-    await withInterrupts({ note: () => {} }, () => Promise.reject(new Error('no'))).catch(() => {});
-    expect([process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')]).toEqual(before);
+    await withInterrupts({ note: () => {}, outlivesTerminal: false }, () => Promise.reject(new Error('no'))).catch(() => {});
+    expect(handlers()).toEqual(before);
   });
 });

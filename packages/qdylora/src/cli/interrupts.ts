@@ -2,7 +2,7 @@ import { QdyloraError } from '@qdylora/contract';
 import type { Terminal } from './terminal.ts';
 
 export interface InterruptOptions {
-  /** After SIGTERM the process ends within so many seconds, saved or not. */
+  /** After SIGTERM and SIGHUP the process ends within so many seconds, saved or not. */
   readonly deadlineSeconds?: number;
   /** Ends the process by a signal. */
   readonly leave?: (signal: 'SIGINT' | 'SIGTERM') => void;
@@ -20,10 +20,11 @@ function dieBy(signal: 'SIGINT' | 'SIGTERM'): void {
 }
 
 /**
- * Runs work whose signal Ctrl-C and SIGTERM fire, so that it saves and ends; a second Ctrl-C leaves at once, and so does SIGTERM after `deadlineSeconds`.
+ * Runs work whose signal Ctrl-C, SIGTERM and SIGHUP (the terminal has gone) fire, so that it saves and ends; a second Ctrl-C leaves at once, and so do SIGTERM and SIGHUP after `deadlineSeconds`.
+ * A command that outlives its terminal goes on: Node undoes what nohup does.
  * The handlers go with the work.
  */
-export async function withInterrupts<T>({ note }: Pick<Terminal, 'note'>, work: (signal: AbortSignal) => Promise<T>, options: InterruptOptions = {}): Promise<T> {
+export async function withInterrupts<T>({ note, outlivesTerminal }: Pick<Terminal, 'note' | 'outlivesTerminal'>, work: (signal: AbortSignal) => Promise<T>, options: InterruptOptions = {}): Promise<T> {
   const { deadlineSeconds = DEADLINE_SECONDS, leave = dieBy } = options, controller = new AbortController();
   let deadline: NodeJS.Timeout | undefined;
   const onInterrupt = (): void => {
@@ -35,17 +36,18 @@ export async function withInterrupts<T>({ note }: Pick<Terminal, 'note'>, work: 
     note(`Not done within ${deadlineSeconds} s: leaving. What was saved before stays.`);
     leave('SIGTERM');
   };
-  const onTerminate = (): void => {
+  const stopSoon = (by: 'SIGTERM' | 'SIGHUP') => (): void => {
     if (deadline) return;
     note(`Stopping and saving what is done, within ${deadlineSeconds} s.`);
     deadline = setTimeout(leaveLate, deadlineSeconds * 1000);
-    controller.abort(interruption('SIGTERM'));
+    controller.abort(interruption(by));
   };
-  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate);
+  const onTerminate = stopSoon('SIGTERM'), onHangup = outlivesTerminal ? () => {} : stopSoon('SIGHUP');
+  process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate).on('SIGHUP', onHangup);
   try {
     return await work(controller.signal);
   } finally {
     clearTimeout(deadline);
-    process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate);
+    process.off('SIGINT', onInterrupt).off('SIGTERM', onTerminate).off('SIGHUP', onHangup);
   }
 }

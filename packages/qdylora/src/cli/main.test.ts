@@ -9,7 +9,7 @@ import { createTerminal } from './terminal.ts';
 
 const folder = temporaryPlace(), model = writeTinyModel(folder.in('model'), { tokenizer: true }), rows = writeTinyRows(folder.in('rows.jsonl'));
 
-const plain = { isTty: false, hasColor: false, columns: 80, canAsk: false };
+const plain = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
 
 /** Runs a command line in this process. */
 async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {

@@ -6,12 +6,14 @@ export interface Environment {
   readonly columns: number;
   /** Somebody can type. */
   readonly canAsk: boolean;
+  /** nohup started it: that the terminal goes is no reason to stop. */
+  readonly outlivesTerminal: boolean;
 }
 
 const DEFAULT_COLUMNS = 80;
 
 export function readEnvironment(): Environment {
-  const { NO_COLOR, FORCE_COLOR, TERM } = process.env, isTty = process.stderr.isTTY === true && TERM !== 'dumb';
+  const { NO_COLOR, FORCE_COLOR, TERM, _: startedBy = '' } = process.env, isTty = process.stderr.isTTY === true && TERM !== 'dumb';
   const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  return { isTty, hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'), columns: process.stdout.columns ?? DEFAULT_COLUMNS, canAsk: process.stdin.isTTY === true };
+  return { isTty, hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'), columns: process.stdout.columns ?? DEFAULT_COLUMNS, canAsk: process.stdin.isTTY === true, outlivesTerminal: /(^|\/)nohup$/.test(startedBy) };
 }

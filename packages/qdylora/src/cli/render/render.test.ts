@@ -9,7 +9,7 @@ import { bar, clockText } from './progress.ts';
 import { columns, rankTable } from './table.ts';
 import { showTraining } from './train-progress.ts';
 
-const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false };
+const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
 
 function terminalOf(own: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
   let err = '';

@@ -13,8 +13,8 @@ interface Ended { readonly code: number | null; readonly by: NodeJS.Signals | nu
 interface Interrupt { readonly when: RegExp; readonly signal?: NodeJS.Signals; readonly after?: number }
 
 /** Runs the built command; each interrupt is looked for when the one before it is sent. */
-function command(argv: readonly string[], interrupts: readonly Interrupt[] = []): Promise<Ended> {
-  const child = spawn(process.execPath, [bin, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] }), waiting = [...interrupts], start = performance.now();
+function command(argv: readonly string[], interrupts: readonly Interrupt[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [bin, ...argv], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } }), waiting = [...interrupts], start = performance.now();
   let out = '', err = '', lastSignal = NaN;
   child.stdout.on('data', (text: Buffer) => { out += String(text); });
   child.stderr.on('data', (text: Buffer) => {
@@ -49,6 +49,28 @@ describe('the training thread', () => {
     const step = Number(/saved .*step-(\d+)/.exec(stopped.err)![1]);
     const further = await command([...words(folder.in('stopped'), 3000), '--resume-from-checkpoint', 'auto'], [{ when: /step +\d+\// }]);
     expect([further.code, further.err]).toEqual([130, expect.stringContaining(`step ${step} of 3000`)]);
+  });
+
+  it('goes on where nobody reads its notes any more, and ends without a word where nobody reads its result', async ({ skip }) => {
+    skip(!isBuilt, 'packages/qdylora/dist is not built');
+    for (const closed of ['stderr', 'stdout'] as const) {
+      const outputDir = folder.in(`closed-${closed}`), child = spawn(process.execPath, [bin, ...words(outputDir, 4)], { stdio: ['ignore', 'pipe', 'pipe'] });
+      let err = '';
+      child[closed].destroy();
+      if (closed === 'stdout') child.stderr.on('data', (text: Buffer) => { err += String(text); });
+      else child.stdout.resume();
+      const code = await new Promise((resolve) => { child.on('close', resolve); });
+      expect([closed, code, existsSync(`${outputDir}/report.html`)]).toEqual([closed, closed === 'stderr' ? 0 : 141, true]);
+      expect(err).not.toMatch(/EPIPE|\n +at /);
+    }
+  });
+
+  it('saves where its terminal goes, unless nohup has started it', async ({ skip }) => {
+    skip(!isBuilt, 'packages/qdylora/dist is not built');
+    const ended = await command(words(folder.in('hung-up'), 3000), [{ when: /step +1\//, signal: 'SIGHUP' }]);
+    expect([ended.code, ended.err]).toEqual([130, expect.stringMatching(/within 8 s[\s\S]*saved .*step-\d+/)]);
+    const further = await command(words(folder.in('nohup'), 6), [{ when: /step +1\//, signal: 'SIGHUP' }], { _: '/usr/bin/nohup' });
+    expect([further.code, further.err]).toEqual([0, expect.stringMatching(/step 6\/6/)]);
   });
 
   it('saves on SIGTERM too', async ({ skip }) => {
