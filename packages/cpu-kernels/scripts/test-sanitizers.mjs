@@ -1,9 +1,10 @@
 // `pnpm test:sanitizers [address|thread] [vitest arguments]`: builds the addon with AddressSanitizer and UndefinedBehaviorSanitizer, then with ThreadSanitizer, and runs the addon's
 // tests under each. The sources are copied to build/sanitizers/<name>, so that the ordinary build stays as it is. Ends with 1 where a test fails or a sanitizer reports anything.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { copyChanged } from './copy-changed.mjs';
 import { COMPILERS, findCompiler } from './find-compiler.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url)), compiler = findCompiler(process.env);
@@ -23,11 +24,8 @@ const SANITIZERS = {
 
 /** The package as it stands, without what a build made; its own dependencies are found above it. */
 function copyPackage(folder) {
-  for (const name of ['addon', 'kernels', 'native', 'scripts', 'src', 'test']) {
-    rmSync(join(folder, name === 'addon' ? 'addon/binding.gyp' : name), { recursive: true, force: true });
-    cpSync(join(root, name), join(folder, name), { recursive: true, preserveTimestamps: true, filter: (path) => path !== join(root, 'addon', 'build') });
-  }
-  cpSync(join(root, 'package.json'), join(folder, 'package.json'));
+  for (const name of ['addon', 'kernels', 'native', 'scripts', 'src', 'test']) copyChanged(join(root, name), join(folder, name));
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
   writeFileSync(join(folder, 'vitest.config.ts'), "export { default } from '../../../vitest.config.ts';\n");
   if (!existsSync(join(folder, 'node_modules'))) symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
 }
