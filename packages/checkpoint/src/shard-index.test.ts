@@ -25,10 +25,20 @@ const openMap = (weight_map: Record<string, unknown>) => openWith({ weight_map }
 describe('a shard index', () => {
   it('finds each tensor in its shard, each file opened once', () => {
     const { tensors, files } = openMap({ b: 'two.safetensors', a: 'one.safetensors' });
-    expect([...tensors].map(([name, entry]) => [name, entry.readFloat32()[0]])).toEqual([['b', 2], ['a', 1]]);
+    expect([...tensors].map(([name, entry]) => [name, entry.readFloat32()[0]])).toEqual([['a', 1], ['b', 2], ['extra', 3]]);
     expect(files.length).toBe(2);
     files.forEach((file) => file.dispose());
     errorOf(() => tensors.get('a')!.readBytes(), 'DISPOSED');
+  });
+
+  it('that leaves out a tensor of a shard, and shards that hold one twice, are read as transformers does', () => {
+    writeSafetensors(join(folder, 'ten.safetensors'), [tensorOf('b', [1], Float32Array.of(5)), tensorOf('c', [1], Float32Array.of(6))]);
+    writeSafetensors(join(folder, 'z.safetensors'), [tensorOf('b', [1], Float32Array.of(7))]); // not in the index
+    for (const shard of ['two', 'ten']) { // wherever the map puts b
+      const { tensors, files } = openMap({ b: `${shard}.safetensors`, c: 'ten.safetensors', a: 'one.safetensors', extra: 'two.safetensors' });
+      expect([...tensors].map(([name, entry]) => [name, entry.readFloat32()[0]]).sort()).toEqual([['a', 1], ['b', 2], ['c', 6], ['extra', 3]]);
+      files.forEach((file) => file.dispose());
+    }
   });
 
   it('that transformers wrote opens', () => {

@@ -17,7 +17,8 @@ export interface Shards {
 const MAX_SHARDS = 4096;
 
 /**
- * Opens the shards that `model.safetensors.index.json` names, and finds every tensor of its `weight_map`.
+ * Opens the shards that `model.safetensors.index.json` names, and takes every tensor that they hold, also one that its `weight_map` leaves out; one that several hold is that of the last of them
+ * by name. So transformers (5.24) reads them, which takes from the index no more than the files' names. A tensor that the index puts where it is not is refused all the same.
  *
  * @throws QdyloraError MISSING_FILE for a shard that is not there; MISSING_TENSOR for a tensor that its shard lacks;
  * BAD_FILE for a damaged index or a shard outside the folder.
@@ -26,20 +27,19 @@ export function openShards(folder: string, indexPath: string, followLinks = fals
   const weightMap = readWeightMap(indexPath);
   const files = new Map<string, SafetensorsFile>();
   try {
+    for (const shard of [...new Set(weightMap.values())].sort(byCodePoints)) files.set(shard, openSafetensors(pathInside(folder, shard, 'shard-index', followLinks)));
+    for (const [name, shard] of weightMap) if (!files.get(shard)!.tensors.has(name)) throw missingTensor(indexPath, name, shard);
     const tensors = new Map<string, TensorEntry>();
-    for (const [name, shard] of weightMap) {
-      let file = files.get(shard);
-      if (!file) files.set(shard, file = openSafetensors(pathInside(folder, shard, 'shard-index', followLinks)));
-      const entry = file.tensors.get(name);
-      if (!entry) throw missingTensor(indexPath, name, shard);
-      tensors.set(name, entry);
-    }
+    for (const file of files.values()) for (const [name, entry] of file.tensors) tensors.set(name, entry);
     return { tensors, files: [...files.values()] };
   } catch (error) {
     for (const file of files.values()) file.dispose();
     throw error;
   }
 }
+
+/** Python's order of strings. */
+const byCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 function readWeightMap(path: string): ReadonlyMap<string, string> {
   const bad = (problem: string) => badFile({ format: 'shard-index', path, problem });
