@@ -11,6 +11,7 @@ export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
 export { locateWeights, type LocatedWeight } from './weights/locate-weights.ts';
 export { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
+export { matrixQuantizer, type MatrixQuantizer } from './weights/matrix-quantizer.ts';
 export type { Quantization } from './weights/quantization.ts';
 export { quantizeOn } from './weights/quantization.ts';
 export type { Values } from './weights/read-values.ts';

@@ -19,16 +19,16 @@ export interface PageReader {
  * @param through reads through the cache; all of it or an error
  */
 export function pageReader(fd: number, through: (target: Uint8Array, offset: number) => Promise<void>, now: () => number = () => performance.now()): PageReader {
-  let direct = openDirect(fd);
+  let direct = openDirect(fd), isRefused = false;
   const ways = fasterWay(['through', 'past'] as const);
   return {
     async read(place, offset, length) {
-      const shift = offset % PAGE_BYTES, part = place.subarray(shift, shift + length), way = direct === null ? 'through' : ways.next(), start = now();
-      if (way === 'past' && !(await readPages(direct!, place.subarray(0, Math.ceil((shift + length) / PAGE_BYTES) * PAGE_BYTES), offset - shift, shift + length))) {
-        nodeFs.closeSync(direct!);
-        direct = null;
+      const shift = offset % PAGE_BYTES, part = place.subarray(shift, shift + length), way = direct === null || isRefused ? 'through' : ways.next(), start = now();
+      const isRead = way === 'past' && await readPages(direct!, place.subarray(0, Math.ceil((shift + length) / PAGE_BYTES) * PAGE_BYTES), offset - shift, shift + length);
+      if (!isRead) {
+        isRefused ||= way === 'past'; // the descriptor stays: other reads may be under way
+        await through(part, offset);
       }
-      if (way === 'through' || direct === null) await through(part, offset);
       ways.took(way, length, now() - start);
       return part;
     },

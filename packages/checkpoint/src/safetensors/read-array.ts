@@ -9,15 +9,17 @@ import type { TensorLocation } from './read-header.ts';
 /** One tensor of an open safetensors file. */
 export function safetensorsEntry(source: ByteSource, dataStart: number, location: TensorLocation): TensorEntry {
   const { name, dtype, shape } = location, byteLength = location.end - location.begin, start = dataStart + location.begin, label = `${source.path}: ${printedName(name)}`;
+  const assertInside = (byteOffset: number, length: number): void => assertArgument(byteOffset >= 0 && length >= 0 && byteOffset + length <= byteLength, 'safetensors', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + length}`);
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
-    assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'safetensors', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + target.length}`);
+    assertInside(byteOffset, target.length);
     source.readInto(target, start + byteOffset);
   };
   return {
     name, dtype, shape, byteLength, readInto,
-    async readBehind(place) {
-      assertArgument(place.length >= byteLength + PAGES_AROUND, 'safetensors', `expected room for the ${byteLength} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ${place.length}`);
-      return await source.readPagesBehind(place, start, byteLength);
+    async readBehind(place, byteOffset = 0, length = byteLength - byteOffset) {
+      assertInside(byteOffset, length);
+      assertArgument(place.length >= length + PAGES_AROUND, 'safetensors', `expected room for ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ${place.length}`);
+      return await source.readPagesBehind(place, start + byteOffset, length);
     },
     readBytes() {
       const bytes = allocateBytes(byteLength);

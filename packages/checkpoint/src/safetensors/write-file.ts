@@ -17,6 +17,9 @@ export interface TensorToWrite {
   readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array>);
 }
 
+/** The same where the bytes may come while the caller goes on, as those of another file do. */
+export type TensorToWriteBehind = Omit<TensorToWrite, 'bytes'> & { readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>) };
+
 export interface WriteSafetensorsOptions {
   /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -44,9 +47,9 @@ export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>,
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
-export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {}): Promise<FileRecord> {
+export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWriteBehind>, { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {}): Promise<FileRecord> {
   const ordered = inFileOrder(tensors);
-  return writeFileBehind(path, piecesOf(ordered, headerBytes(ordered, metadata)), { blocks });
+  return writeFileBehind(path, piecesBehind(ordered, headerBytes(ordered, metadata)), { blocks });
 }
 
 /**
@@ -62,19 +65,46 @@ export function safetensorsPieces(tensors: Iterable<TensorToWrite>, { metadata =
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {
-    const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes, expected = tensorByteLength(tensor);
-    let count = 0;
-    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
-      count += piece.length;
-      assertArgument(count <= expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`);
-      yield piece;
-    }
-    assertArgument(count === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`);
+    const count = countBytes(tensor);
+    for (const piece of inPieces(tensor)) yield count.add(piece);
+    count.end();
   }
 }
 
+async function* piecesBehind(ordered: readonly TensorToWriteBehind[], header: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield header;
+  for (const tensor of ordered) {
+    const count = countBytes(tensor);
+    for await (const piece of inPieces(tensor)) yield count.add(piece);
+    count.end();
+  }
+}
+
+/** The bytes of a tensor, piece by piece. */
+function inPieces<P>({ bytes }: { readonly bytes: Uint8Array | (() => Uint8Array | P) }): readonly Uint8Array[] | P {
+  const made = typeof bytes === 'function' ? bytes() : bytes;
+  return made instanceof Uint8Array ? [made] : made;
+}
+
+/** Sees to it that a tensor gets as many bytes as its dtype and shape say. */
+function countBytes(tensor: TensorShape): { add(piece: Uint8Array): Uint8Array; end(): void } {
+  const expected = tensorByteLength(tensor);
+  let count = 0;
+  return {
+    add(piece) {
+      count += piece.length;
+      assertArgument(count <= expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`);
+      return piece;
+    },
+    end() { assertArgument(count === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`); },
+  };
+}
+
+/** What the header says of a tensor. */
+type TensorShape = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;
+
 /** Dtypes from the last of the format's list to the first, then names in order of their UTF-8 bytes. */
-function inFileOrder(tensors: Iterable<TensorToWrite>): TensorToWrite[] {
+function inFileOrder<T extends TensorShape>(tensors: Iterable<T>): T[] {
   const keyed = [...tensors].map((tensor) => ({ tensor, width: SAFETENSORS_DTYPES.indexOf(tensor.dtype), name: Buffer.from(tensor.name) }));
   assertArgument(keyed.length <= MAX_TENSORS, 'safetensors', `expected at most ${MAX_TENSORS} tensors, got ${keyed.length}`);
   const names = new Set<string>();
@@ -86,7 +116,7 @@ function inFileOrder(tensors: Iterable<TensorToWrite>): TensorToWrite[] {
   return keyed.sort((a, b) => b.width - a.width || Buffer.compare(a.name, b.name)).map(({ tensor }) => tensor);
 }
 
-function checkTensor(tensor: TensorToWrite, nameBytes: number): void {
+function checkTensor(tensor: TensorShape, nameBytes: number): void {
   const label = labelOf(tensor), bits = SAFETENSORS_DTYPE_BITS[tensor.dtype];
   assertArgument(bits !== undefined, 'safetensors', `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`);
   assertArgument(tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name), 'safetensors', `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`);
@@ -96,10 +126,10 @@ function checkTensor(tensor: TensorToWrite, nameBytes: number): void {
 }
 
 /** Bytes of a tensor in the file, whether they are there yet or not. */
-export const tensorByteLength = ({ dtype, shape }: TensorToWrite): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
-const labelOf = ({ name, dtype, shape }: TensorToWrite): string => `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
+export const tensorByteLength = ({ dtype, shape }: TensorShape): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
+const labelOf = ({ name, dtype, shape }: TensorShape): string => `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
 
-function headerBytes(ordered: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Uint8Array {
+function headerBytes(ordered: readonly TensorShape[], metadata: Readonly<Record<string, string>>): Uint8Array {
   const keys = Object.keys(metadata).sort(), parts: string[] = [];
   for (const key of keys) assertArgument(typeof metadata[key] === 'string', 'safetensors', `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`);
   if (keys.length > 0) parts.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`);

@@ -42,7 +42,10 @@ describe('a file that is written behind', () => {
     const tensors = [tensorOf('b', [2], Float32Array.of(1, 2)), tensorOf('a', [3], Uint8Array.of(1, 2, 3))];
     writeSafetensors(join(root, 'one.safetensors'), tensors, { metadata: { format: 'pt' } });
     await writeSafetensorsBehind(join(root, 'two.safetensors'), tensors, { metadata: { format: 'pt' } });
-    expect(readFileSync(join(root, 'one.safetensors')).equals(readFileSync(join(root, 'two.safetensors')))).toBe(true);
+    const arriving = tensors.map(({ bytes, ...tensor }) => ({ ...tensor, bytes: async function* () { for (const byte of bytes as Uint8Array) yield Uint8Array.of(byte); } }));
+    await writeSafetensorsBehind(join(root, 'three.safetensors'), arriving, { metadata: { format: 'pt' } });
+    for (const other of ['two', 'three']) expect(readFileSync(join(root, 'one.safetensors')).equals(readFileSync(join(root, `${other}.safetensors`)))).toBe(true);
+    await rejectionOf(writeSafetensorsBehind(join(root, 'short.safetensors'), [{ ...arriving[0]!, shape: [3] }]), 'BAD_ARGUMENT');
   });
 
   it('is in the manifest as it was hashed, unless it has another size by then', async () => {

@@ -18,7 +18,7 @@ export interface WriteBehindOptions {
  *
  * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, an older file of the name stays.
  */
-export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>, { blocks = plainBlocks() }: WriteBehindOptions = {}): Promise<FileRecord> {
+export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, { blocks = plainBlocks() }: WriteBehindOptions = {}): Promise<FileRecord> {
   const temporary = temporaryName(path);
   let size = 0, sha256 = '';
   try {
@@ -26,7 +26,7 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
     let writing: Promise<unknown> = Promise.resolve();
     try {
       blocks.beginHash();
-      for (const filled of filledBlocks(pieces, blocks.places)) {
+      for await (const filled of filledBlocks(pieces, blocks.places)) {
         const hashing = blocks.hash(filled); // while the disk is at work
         hashing.catch(() => {}); // told with the write
         await writing;
@@ -51,9 +51,9 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
 }
 
 /** All bytes in their order, as many at a time as a block holds; a block is filled again when the next one has been taken. */
-function* filledBlocks(pieces: Iterable<Uint8Array>, blocks: WriteBlocks['places']): Generator<Uint8Array> {
+async function* filledBlocks(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, blocks: WriteBlocks['places']): AsyncGenerator<Uint8Array> {
   let turn = 0, used = 0;
-  for (const piece of pieces) {
+  for await (const piece of pieces) {
     for (let done = 0; done < piece.length;) {
       const block = blocks[turn]!, count = Math.min(block.length - used, piece.length - done);
       block.set(piece.subarray(done, done + count), used);

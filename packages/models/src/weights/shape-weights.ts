@@ -36,12 +36,12 @@ function kept<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): Arr
   return view;
 }
 
-/** A packed matrix, and the arrays on the way to it, in the order in which `quantizeOn` makes them. */
+/** A packed matrix, and the arrays on the way to it, in the order in which `matrixQuantizer` makes them. */
 function packed(backend: Backend, { kind, blockSize = 64, doubleQuantization = true }: Quantization, { shape, dtype }: { readonly shape: readonly [number, number]; readonly dtype: 'f32' | 'bf16' }): QuantizedMatrix {
   return backend.memory.scoped(() => {
     const matrix = shapeMatrix({ kind: kind as 'nf4', shape, blockSize, doubleQuantization, tiled: backend.packedLayout === 'tiles', array: (type, own) => kept(backend, type, own) });
-    const { codes, absmax: plain, doubleQuantized: nested } = matrix;
-    const { absmax } = runOp(backend, quantizeBlockwise, { values: backend.memory.allocate(dtype, [elementCount(shape)]) as ArrayView<'f32'> }, { kind: kind as 'nf4', blockSize }, { codes, ...(plain && { absmax: plain }) });
+    const { codes, absmax: plain, doubleQuantized: nested } = matrix, absmax = plain ?? backend.memory.allocate('f32', nested!.codes.shape);
+    backend.memory.scoped(() => runOp(backend, quantizeBlockwise, { values: backend.memory.allocate(dtype, [elementCount(shape)]) as ArrayView<'f32'> }, { kind: kind as 'nf4', blockSize }, { codes, absmax }));
     if (nested) runOp(backend, quantizeScales, { absmax }, {}, { codes: nested.codes, nestedAbsmax: nested.absmax });
     return matrix;
   });

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWrite } from '@qdylora/checkpoint';
-import { QdyloraError, type Backend } from '@qdylora/contract';
+import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWriteBehind } from '@qdylora/checkpoint';
+import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
 import { locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
@@ -10,9 +10,10 @@ import type { RecipeHooks } from './evaluate.ts';
 import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
-import { packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
-import { readAhead } from './stages/read-ahead.ts';
+import { packArriving, packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
+import { isReadAhead, readAhead } from './stages/read-ahead.ts';
 import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
+import { isAsStored, type StoredDtype } from './stages/values-of-bytes.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -64,35 +65,42 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
 
 interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config; readonly layers: number; readonly onProgress: NonNullable<RecipeHooks['onProgress']> }
 
-/** Packs shard after shard; one at most is on its way to the disk meanwhile. */
+/** Packs shard after shard, each written in its turn meanwhile; one at most waits packed. Those of tensors that are only copied hold no memory, and nothing waits for them. */
 async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
   const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = createHashedBlocks();
-  const coming = readAhead(memory, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear }) => isLinear).map(({ entry }) => entry))));
-  let done = 0, writing = Promise.resolve();
+  const coming = readAhead(memory, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear, entry }) => isLinear && arrivingDtype(memory, entry)).map(({ entry }) => entry))));
+  let done = 0, writing = Promise.resolve(), packedBefore = writing;
   try {
     for (const [index, shard] of shards.entries()) {
-      const tensors: TensorToWrite[] = [], packed: QuantizedMatrix[] = [];
+      const tensors: TensorToWriteBehind[] = [], packed: QuantizedMatrix[] = [];
       for (const weight of shard) {
         signal?.throwIfAborted();
         if (!isDone[index] && weight.isLinear) {
-          const matrix = packMatrix(backend, (await coming.next()).value!, weight.entry.shape as [number, number], config);
+          const { entry } = weight, shape = entry.shape as [number, number], dtype = arrivingDtype(memory, entry);
+          const matrix = dtype ? await packArriving(backend, coming, dtype, shape, config) : packMatrix(backend, entry, shape, config);
           packed.push(matrix);
           tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
         } else if (!isDone[index]) {
-          tensors.push(plainTensor(weight));
+          tensors.push(plainTensor(weight, memory));
         }
         if (weight.isLinear) onProgress(++done, layers);
         await setImmediate(); // the writer's turn
       }
-      await writing;
-      if (!isDone[index]) writing = work.write(index, tensors, blocks).then(() => packed.forEach((matrix) => releaseMatrix(matrix, memory)));
+      if (isDone[index]) continue;
+      if (packed.length > 0) await packedBefore;
+      writing = writing.then(() => work.write(index, tensors, blocks)).then(() => packed.forEach((matrix) => releaseMatrix(matrix, memory)));
       writing.catch(() => {}); // told where it is awaited
+      if (packed.length > 0) packedBefore = writing;
     }
+    await writing;
   } finally {
     await coming.return();
     await writing.finally(blocks.close);
   }
 }
+
+/** The dtype of a matrix that is packed as its bytes arrive; null for one that must be converted on the way, or lies in memory of another kind. */
+const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null => (isReadAhead(memory, entry) && isAsStored(entry.dtype) ? entry.dtype : null);
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding });
@@ -107,9 +115,9 @@ const PACKED_BITS = 4.5;
 const sourceDtypeOf = ({ entry: { dtype } }: LocatedWeight): SourceDtype => ({ F16: 'float16', F32: 'float32' } as const)[dtype as 'F16' | 'F32'] ?? 'bfloat16';
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
-function plainTensor({ name, entry }: LocatedWeight): TensorToWrite {
+function plainTensor({ name, entry }: LocatedWeight, memory: Memory): TensorToWriteBehind {
   const { dtype, shape } = entry;
-  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => piecesOf(entry) };
+  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => (isReadAhead(memory, entry) ? readAhead(memory, [entry]) : piecesOf(entry)) };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }
 

@@ -1,7 +1,9 @@
+import { setImmediate } from 'node:timers/promises';
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
 import type { Backend, Memory } from '@qdylora/contract';
-import { familyOf, quantizeOn, type Values } from '@qdylora/models';
+import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
 import { arraysOf, serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type ScaleRounding, type SourceDtype } from '@qdylora/quant';
+import { valuesOfBytes, type StoredDtype } from './values-of-bytes.ts';
 
 /** How matrices are packed. */
 export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number; readonly scaleRounding?: ScaleRounding }
@@ -9,6 +11,21 @@ export interface Packing { readonly quantization: QuantizationKind; readonly dou
 /** A matrix in 4 bits, in the order of files, in the backend's memory. */
 export const packMatrix = (backend: Backend, values: Values, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing): QuantizedMatrix =>
   quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding });
+
+/** The same for values whose bytes arrive stretch after stretch: takes those of one matrix. The event loop has a turn after each. */
+export async function packArriving(backend: Backend, coming: AsyncIterator<Uint8Array>, dtype: StoredDtype, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing): Promise<QuantizedMatrix> {
+  const quantizer = matrixQuantizer({ ...backend, packedLayout: undefined }, quantization, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding });
+  try {
+    while (!quantizer.isFull) {
+      quantizer.add(valuesOfBytes(dtype, (await coming.next()).value!));
+      await setImmediate();
+    }
+    return quantizer.finish();
+  } catch (cause) {
+    quantizer.cancel();
+    throw cause;
+  }
+}
 
 /** Gives back the arrays of a matrix. */
 export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {

@@ -1,10 +1,10 @@
-import { statSync, truncateSync, writeFileSync } from 'node:fs';
+import { statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { openSafetensors, tensorOf, writeSafetensors, type TensorEntry } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf, type ArrayView } from '@qdylora/contract';
+import { createHostBackend } from '@qdylora/contract';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { expect, it } from 'vitest';
-import { readAhead } from './read-ahead.ts';
+import { readAhead, STRETCH_BYTES } from './read-ahead.ts';
 
 const root = temporaryFolder(), { memory } = createHostBackend();
 
@@ -14,26 +14,29 @@ function written(name: string): ReturnType<typeof openSafetensors> {
   return openSafetensors(path);
 }
 
-it('gives the values of one tensor after another, each still there while the next is on its way', async () => {
+it('gives the bytes of one tensor after another, each still there while the next are on their way', async () => {
   using file = written('all');
-  const entries = ['b', 'a', 'c', 'd', 'a'].map((name) => file.tensors.get(name)!), seen: unknown[] = [], live = memory.usage().liveBytes;
-  for await (const values of readAhead(memory, entries)) {
-    await new Promise((resolve) => setTimeout(resolve, 5)); // the next one has arrived meanwhile
-    seen.push('strides' in values ? [values.dtype, ...elementsOf(values as ArrayView)] : values);
+  const entries = ['b', 'a', 'c', 'd', 'a'].map((name) => file.tensors.get(name)!), seen: Uint8Array[] = [], live = memory.usage().liveBytes;
+  for await (const bytes of readAhead(memory, entries)) {
+    await new Promise((resolve) => setTimeout(resolve, 5)); // the next ones have arrived meanwhile
+    seen.push(bytes.slice());
   }
-  expect(seen).toEqual([['f32', 3, 4, 5, 6], ['f32', 1, 2], ['bf16', 0x3f80, 0x4000, 0xc040], entries[3], ['f32', 1, 2]]);
+  expect(seen).toEqual(entries.map((entry) => entry.readBytes()));
   expect(memory.usage().liveBytes).toBe(live);
 });
 
-it('gives values that begin at any byte of a file', async () => {
-  const path = join(root, 'odd'), json = Buffer.from(JSON.stringify({ u: { dtype: 'U8', shape: [1], data_offsets: [0, 1] }, f: { dtype: 'F32', shape: [3], data_offsets: [1, 13] }, h: { dtype: 'BF16', shape: [2], data_offsets: [13, 17] } }));
-  const length = Buffer.alloc(8), header = Buffer.concat([json, Buffer.alloc(-json.length & 7, ' ')]);
-  length.writeBigUInt64LE(BigInt(header.length));
-  writeFileSync(path, Buffer.concat([length, header, Uint8Array.of(9), Buffer.from(Float32Array.of(1, -2, 3.5).buffer), Buffer.from(Uint16Array.of(0x3f80, 0x4000).buffer)]));
+it('gives a large tensor in stretches that are its bytes when put together', async () => {
+  const path = join(root, 'large'), bytes = new Uint8Array(4 * STRETCH_BYTES + 4098);
+  for (let i = 0; i < bytes.length; i += 1021) bytes[i] = (i * 31 + (i >> 8)) % 251;
+  writeSafetensors(path, [tensorOf('x', [bytes.length], bytes), tensorOf('y', [3], Uint8Array.of(1, 2, 3))]);
   using file = openSafetensors(path);
-  const seen: number[][] = [];
-  for await (const values of readAhead(memory, ['f', 'h'].map((name) => file.tensors.get(name)!))) seen.push(Array.from(elementsOf(values as ArrayView)));
-  expect(seen).toEqual([[1, -2, 3.5], [0x3f80, 0x4000]]);
+  const lengths: number[] = [];
+  let at = 0;
+  for await (const part of readAhead(memory, ['x', 'y'].map((name) => file.tensors.get(name)!))) {
+    if (lengths.push(part.length) < 6) expect(Buffer.compare(part, bytes.subarray(at, at += part.length))).toBe(0);
+    else expect(part).toEqual(Uint8Array.of(1, 2, 3));
+  }
+  expect(lengths).toEqual([STRETCH_BYTES, STRETCH_BYTES, STRETCH_BYTES, STRETCH_BYTES, 4098, 3]);
 });
 
 it('waits for the system and gives its memory back where the caller stops, and where a file has shrunk', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensorsBehind, type FileRecord, type TensorToWrite, type WriteBlocks } from '@qdylora/checkpoint';
+import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensorsBehind, type FileRecord, type TensorToWriteBehind, type WriteBlocks } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 /** Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run goes on with the next one. */
@@ -9,7 +9,7 @@ export interface ShardWork {
   readonly folder: string;
   has(index: number): boolean;
   /** Writes one shard, all or nothing, while the caller goes on. */
-  write(index: number, tensors: readonly TensorToWrite[], blocks: WriteBlocks): Promise<void>;
+  write(index: number, tensors: readonly TensorToWriteBehind[], blocks: WriteBlocks): Promise<void>;
   /** Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes of tensors, and fills `known` with what was hashed as it was written. */
   moveInto(folder: string, known: Map<string, FileRecord>): number;
   remove(): void;
