@@ -12,12 +12,15 @@ export interface Terminal extends Environment {
   write(text: string): void;
   /** One line beside the result: progress, warnings, errors. */
   note(line: string): void;
-  /** Redraws the last line of notes; only where `isTty`. An empty text takes it away. */
+  /** Redraws the last line of notes, cut to the terminal's width; only where `isTty`. An empty text takes it away. */
   status(text: string): void;
   paint(color: Color, text: string): string;
 }
 
 export interface Streams { readonly stdout: { write(text: string): unknown }; readonly stderr: { write(text: string): unknown } }
+
+/** A line that wraps could not be redrawn. */
+const fitted = (line: string, columns: number): string => (line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`);
 
 export function createTerminal(environment: Environment, { stdout, stderr }: Streams): Terminal {
   let hasStatus = false;
@@ -27,6 +30,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
   };
   return {
     ...environment,
+    get columns() { return environment.columns; }, // a window changes its size
     out: (line) => { clear(); stdout.write(`${line}\n`); },
     write: (text) => { clear(); stdout.write(text); },
     note: (line) => { clear(); stderr.write(`${line}\n`); },
@@ -34,7 +38,7 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
       if (!environment.isTty) return;
       clear();
       if (text === '') return;
-      stderr.write(text);
+      stderr.write(fitted(text, environment.columns));
       hasStatus = true;
     },
     paint(color, text) {

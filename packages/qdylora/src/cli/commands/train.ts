@@ -38,7 +38,7 @@ function resultLines(config: PreparedRun, { report, files }: FinetuneResult, { t
 }
 
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
-  const { terminal } = context, plan = await context.interruptible((signal) => planRun(config, { color: terminal.hasColor && !flags.json, signal }));
+  const { terminal } = context, plan = await context.interruptible((signal) => planRun(config, { color: terminal.hasColor && !flags.json, hasThread: context.trainWorker !== null, signal }));
   const values = await runYaml(plan.config);
   printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
 }

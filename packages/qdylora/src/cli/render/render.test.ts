@@ -26,10 +26,16 @@ describe('progress', () => {
     expect(err()).toBe('step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 left\r\x1b[2Kstep  85/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:55 left');
   });
 
-  it('never fills the last column, so the line cannot wrap', () => {
-    const { terminal, err } = terminalOf({ isTty: true, columns: 40 });
-    showTraining(terminal)(step(84));
-    expect([err().length, err().endsWith('…')]).toEqual([39, true]);
+  it('never fills the last column, so that no line wraps, and leaves out what is least needed where a terminal is narrow', () => {
+    const shownIn = (columns: number, event: FinetuneEvent): string => {
+      const { terminal, err } = terminalOf({ isTty: true, columns });
+      showTraining(terminal)(event);
+      return err();
+    };
+    for (let columns = 2; columns < 120; columns++) for (const event of [step(84), { type: 'phase', phase: 'judging', done: 4, total: 5 } as const]) expect(shownIn(columns, event).length).toBeLessThan(columns);
+    expect([80, 60, 40, 20].map((columns) => shownIn(columns, step(84)))).toEqual([
+      'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  01:56 left', 'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  01:56 left', 'step  84/200  loss 0.912  01:56 left', 'step  84/200  loss…',
+    ]);
   });
 
   it('is plain lines elsewhere, the first, the last and some between', () => {

@@ -21,8 +21,8 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
   const showStep = (event: StepEvent): void => {
     secondsPerStep = Number.isNaN(secondsPerStep) ? event.stepSeconds : (1 - NEWEST_WEIGHT) * secondsPerStep + NEWEST_WEIGHT * event.stepSeconds;
     const { step, totalSteps } = event, left = secondsPerStep * (totalSteps - step);
-    if (terminal.isTty) return terminal.status(fitted(`${stepText(event, bar(step / totalSteps))}  ${clockText(left)} left`, terminal.columns));
-    if (step === 1 || step === totalSteps || step % Math.max(1, Math.round(totalSteps / PLAIN_LINES)) === 0) terminal.note(`${stepText(event, '')}  ${clockText(left)} left`);
+    if (terminal.isTty) return terminal.status(stepLine(event, left, terminal.columns));
+    if (step === 1 || step === totalSteps || step % Math.max(1, Math.round(totalSteps / PLAIN_LINES)) === 0) terminal.note(stepLine(event, left, Infinity));
   };
   return (event) => {
     switch (event.type) {
@@ -43,16 +43,21 @@ export function showTraining(terminal: Terminal): (event: FinetuneEvent) => void
   };
 }
 
-/** `step  84/200 ▕████▏ loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB` */
-export function stepText({ step, totalSteps, loss, rank, learningRate, tokensPerSecond, residentBytes }: StepEvent, drawnBar: string): string {
-  const count = `step ${String(step).padStart(String(totalSteps).length)}/${totalSteps}`;
-  return [count, ...(drawnBar ? [drawnBar] : []), `loss ${lossText(loss)}`, ...(rank === null ? [] : [`rank ${rank}`]), `lr ${learningRate.toExponential(1)}`, `${rateText(tokensPerSecond)} tok/s`, byteSizeText(residentBytes)].join('  ');
+/** What a narrow terminal does without, first to last. */
+const LESS_NEEDED = ['memory', 'rate', 'lr', 'rank', 'bar'] as const;
+
+/** `step  84/200  ▕████▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 left`, or as much of it as there is room for. */
+function stepLine({ step, totalSteps, loss, rank, learningRate, tokensPerSecond, residentBytes }: StepEvent, left: number, columns: number): string {
+  const parts = new Map<string, string>(Object.entries({
+    count: `step ${String(step).padStart(String(totalSteps).length)}/${totalSteps}`, ...(columns < Infinity && { bar: bar(step / totalSteps) }), loss: `loss ${lossText(loss)}`, ...(rank !== null && { rank: `rank ${rank}` }),
+    lr: `lr ${learningRate.toExponential(1)}`, rate: `${rateText(tokensPerSecond)} tok/s`, memory: byteSizeText(residentBytes), left: `${clockText(left)} left`,
+  }));
+  const line = (): string => [...parts.values()].join('  ');
+  for (const name of LESS_NEEDED) if (line().length >= columns) parts.delete(name);
+  return line();
 }
 
 const rateText = (rate: number): string => (rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-US'));
-
-/** A line that wraps could not be redrawn. */
-const fitted = (line: string, columns: number): string => (line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`);
 
 const phaseText = ({ phase, done, total }: Extract<FinetuneEvent, { type: 'phase' }>): string => (done === undefined || total === undefined ? `${phase} …` : `${phase} ${bar(done / total)} ${done}/${total}`);
 
