@@ -46,7 +46,7 @@ export function textOf(row: Row, key: string): string {
 /** @throws QdyloraError BAD_CONFIG where a format needs a tokenizer and there is none. */
 export function assertTokenizer(tokenizer: Tokenizer | null, format: string): Tokenizer {
   if (tokenizer) return tokenizer;
-  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a tokenizer for rows of the format ${format}, got none`, nextStep: 'Put tokenizer.json into the model folder, or use rows of input_ids.' });
+  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a tokenizer for rows of the format ${format}, got none`, nextStep: 'Name a model whose folder has tokenizer.json, or use rows of input_ids.' });
 }
 
 /** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */

@@ -123,6 +123,12 @@ describe('the other verbs', () => {
     expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(/row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\) · .*rows\.jsonl:2\n10 13⟦ 16 19 22 25⟧/);
   });
 
+  it('inspect and train say what was meant where they are given rows, or the folder of a run', async () => {
+    expect(await command('inspect', rows)).toMatchObject({ code: 2, err: expect.stringMatching(/expected a checkpoint or an adapter, got a file of rows .*\nRows are shown by --dataset .*rows\.jsonl, with --model/) as string });
+    expect(await command('inspect', folder.in('run'))).toMatchObject({ code: 2, err: expect.stringMatching(/got the folder of a run .*\nName what it holds: .*run\/adapter\./) as string });
+    expect(await command('train', folder.in('run'))).toMatchObject({ code: 2, err: expect.stringMatching(/expected a run file of keys, got a folder\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/) as string });
+  });
+
   it('inspect shows several rows, those that training leaves out too, with the weight of every token: as text, JSON and a page', async () => {
     const odd = folder.in('odd.jsonl'), page = folder.in('rows.html');
     writeFileSync(odd, '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n');

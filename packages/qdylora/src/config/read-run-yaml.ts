@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { givenByYaml, type GivenValues } from './given-values.ts';
 
@@ -6,11 +7,12 @@ import { givenByYaml, type GivenValues } from './given-values.ts';
 const MAX_YAML_BYTES = 2 ** 20;
 
 /** What a shell puts in a run file's place where a pattern of rows is not quoted. */
-const ROWS = /\.(jsonl|parquet|txt)$/i;
+export const ROWS = /\.(jsonl|parquet|txt)$/i;
 
 /** Reads a run file.  @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the form `key: value`. */
 export async function readRunYaml(path: string): Promise<GivenValues> {
   if (ROWS.test(path)) throw new QdyloraError('BAD_CONFIG', { where: path, problem: 'expected one run file of keys, got a file of rows', nextStep: 'Quote patterns, so that the shell leaves them alone: --dataset "data/*.jsonl"; several names go with commas.', details: { path } });
+  if (existsSync(path) && statSync(path).isDirectory()) throw new QdyloraError('BAD_CONFIG', { where: path, problem: 'expected a run file of keys, got a folder', nextStep: existsSync(join(path, 'run.yaml')) ? `It is the folder of a run: name ${join(path, 'run.yaml')}, with --resume-from-checkpoint auto to go on with it.` : 'Name the file.', details: { path } });
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

@@ -7,7 +7,11 @@ import { parseArgs } from 'node:util';
 import { writeTinyModel, writeTinyRows } from '../tiny-files.ts';
 import { FAULT_MODEL, killLine, killRuns } from './kill-runs.ts';
 
-const { values } = parseArgs({ options: { kills: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, scratch: { type: 'string', default: tmpdir() } } });
+const { values } = parseArgs({ options: { kills: { type: 'string', default: '1000' }, seed: { type: 'string', default: '1' }, scratch: { type: 'string', default: tmpdir() }, help: { type: 'boolean', short: 'h', default: false } } });
+if (values.help) {
+  console.log('pnpm test:faults [--kills 1000] [--seed 1] [--scratch folder]: kills real trainings with SIGKILL at random instants, resumes them, and says what that broke. Needs a build.');
+  process.exit(0);
+}
 const scratch = mkdtempSync(join(values.scratch, 'qdylora-faults-')), start = performance.now();
 let shown = 0;
 try {

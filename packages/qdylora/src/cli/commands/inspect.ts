@@ -1,13 +1,16 @@
+import { existsSync } from 'node:fs';
 import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/check-values.ts';
 import { mergeGiven } from '../../config/given-values.ts';
+import { ROWS } from '../../config/read-run-yaml.ts';
 import { INSPECT_KEYS } from '../../config/verb-keys.ts';
 import { inspectAdapter, type AdapterFacts } from '../../recipes/inspect-adapter.ts';
 import { inspectCheckpoint, type CheckpointFacts } from '../../recipes/inspect-checkpoint.ts';
 import { previewRows } from '../../recipes/preview-row.ts';
+import { runPaths } from '../../recipes/stages/output-folder.ts';
 import { localModel } from '../../recipes/stages/local-model.ts';
 import { openTokenizer } from '../../recipes/stages/open-base.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
@@ -24,9 +27,18 @@ export function addInspectCommand(program: Command, context: Context): void {
     const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
     if (config.dataset) return showRows(config, context, flags);
     if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --data rows.jsonl.' });
+    assertNotElse(config.model);
     const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
     printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));
   });
+}
+
+/** What people name where a checkpoint or an adapter is meant. */
+function assertNotElse(path: string): void {
+  const refuse = (got: string, nextStep: string): never => { throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: `expected a checkpoint or an adapter, got ${got} (${path})`, nextStep, details: { path } }); };
+  if (ROWS.test(path)) refuse('a file of rows', `Rows are shown by --dataset ${path}, with --model for its tokenizer.`);
+  const { adapter, model, run } = runPaths(path);
+  if (existsSync(run)) refuse('the folder of a run', `Name what it holds: ${[adapter, model].filter((own) => existsSync(own)).join(' or ') || 'nothing is finished there yet'}.`);
 }
 
 async function showRows(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
@@ -34,7 +46,7 @@ async function showRows(config: OutputOf<typeof INSPECT_KEYS>, context: Context,
   const previews = await previewRows(config.dataset!, { ...config, tokenizer });
   if (config.html) {
     writeFileDurably(config.html, [Buffer.from(maskPage(previews, config.model))]);
-    terminal.note(`${previews.length} rows in ${config.html}`);
+    terminal.note(`${previews.length} row${previews.length === 1 ? '' : 's'} in ${config.html}`);
   }
   printResult(context, flags, { rows: previews.map(snakeCased) }, () => (config.html ? [] : previews.flatMap((preview, i) => [...(i > 0 ? [''] : []), ...previewLines(preview, terminal)])));
 }
