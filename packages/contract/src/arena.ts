@@ -20,6 +20,10 @@ export type Arena = Pick<Memory, 'name' | 'allocate' | 'release' | 'scoped' | 'p
 
 interface Block<R> { readonly region: FreeList<R>; readonly offset: number; readonly bytes: number; scope: Set<ArrayView> | null }
 
+/** A mark on what was given back. A weak set of all arrays of a step costs the garbage collector more than the arrays. */
+const RELEASED = Symbol('released');
+interface MaybeReleased { [RELEASED]?: true }
+
 /** Every allocation starts on such a boundary: one cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
@@ -31,7 +35,6 @@ export function createArena<R>({ name, regionBytes, reserve, unreserve, discard,
   const regions = new Regions({ regionBytes, reserve, unreserve, discard });
   const blocks = new Map<ArrayView, Block<R>>();
   const scopes: Set<ArrayView>[] = [];
-  const releasedData = new WeakSet<object>(); // by typed array: reshaped views share it
   let liveBytes = 0, peakBytes = 0, disposed = false;
 
   const allocate = <D extends DType>(dtype: D, shape: Shape): ArrayView<D> => {
@@ -54,7 +57,7 @@ export function createArena<R>({ name, regionBytes, reserve, unreserve, discard,
     block.region.give(block.offset, block.bytes);
     block.scope?.delete(view);
     blocks.delete(view);
-    releasedData.add(view.data);
+    (view.data as MaybeReleased)[RELEASED] = true; // of the typed array: reshaped views share it
     liveBytes -= block.bytes;
     onChange?.(view, -block.bytes);
   };
@@ -89,7 +92,7 @@ export function createArena<R>({ name, regionBytes, reserve, unreserve, discard,
 
   return {
     name, allocate, release, scoped, persist,
-    isReleased: ({ data }) => releasedData.has(data),
+    isReleased: ({ data }) => (data as MaybeReleased)[RELEASED] === true,
     usage: (): MemoryUsage => ({ liveBytes, peakBytes, touchedBytes: regions.touchedBytes, reservedBytes: regions.reservedBytes }),
     resetPeak: () => { peakBytes = liveBytes; },
     trim: () => { regions.trim(); },

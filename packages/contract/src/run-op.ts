@@ -30,9 +30,15 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backen
   const specs = op.shapes(inputs, attributes);
   const outputs: Record<string, ArrayView | undefined> = {};
   const { memory } = backend;
-  if (memory.isHost) for (const [name, view] of Object.entries(inputs)) if (view) assertUsable(op.name, name, view, memory);
-  for (const name of Object.keys(specs)) {
-    const spec = specs[name as keyof O], own = given[name as keyof O] as ArrayView | undefined;
+  // Loops over names and no lists of entries: of a kernel of a few microseconds the call would be half.
+  if (memory.isHost) {
+    for (const name in inputs) {
+      const view = inputs[name];
+      if (view) assertUsable(op.name, name, view, memory);
+    }
+  }
+  for (const name in specs) {
+    const spec = specs[name], own = given[name] as ArrayView | undefined;
     if (own && spec && (own.dtype !== spec.dtype || !sameShape(own.shape, spec.shape) || !isContiguous(own))) {
       throw new QdyloraError('BAD_SHAPE', { where: op.name, problem: `expected contiguous ${spec.dtype} ${shapeText(spec.shape)} for the output ${name}, got ${own.dtype} ${shapeText(own.shape)}` });
     }
@@ -50,7 +56,9 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backen
 }
 
 function contiguousInputs<I extends Arrays>(inputs: I): I {
-  if (Object.values(inputs).every((view) => !view || isContiguous(view))) return inputs;
+  let areContiguous = true;
+  for (const name in inputs) areContiguous &&= !inputs[name] || isContiguous(inputs[name]);
+  if (areContiguous) return inputs;
   const copy: Mutable<Record<string, ArrayView | undefined>> = {};
   for (const [name, view] of Object.entries(inputs)) copy[name] = view && !isContiguous(view) ? compacted(view) : view;
   return copy as I;

@@ -15,9 +15,9 @@
 namespace qdylora {
 namespace {
 
-// How long a worker looks for its next turn before it sleeps: longer than the gap between two shared kernels of a layer that writes text (a wake-up costs 13 to 40 µs, Zen 4 in a
-// virtual machine, 2026), so short that JavaScript at work does not pay a core for it.
-constexpr std::int64_t IDLE_SPIN = 120'000;
+// How long a worker looks for its next turn before it sleeps: longer than what one thread does alone between two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs
+// 13 to 40 µs on Zen 4 and 20 to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript at work does not pay a core for it.
+constexpr std::int64_t IDLE_SPIN = 250'000;
 // Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than yields: on a machine that others use, the core it gives
 // up is the one that the system moves the late part to.
 constexpr std::int64_t RUN_SPIN = 50'000;

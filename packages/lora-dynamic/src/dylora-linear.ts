@@ -1,7 +1,7 @@
 import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, isPacked, Linear, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
-import { adaptedLinear, adaptedLinearBackward, type BaseOperands } from './ops/adapted-linear.ts';
-import { adaptedLinearGroup, adaptedLinearGroupBackward, GROUP_LAYERS, layerOperands, numbered, type GroupLayer } from './ops/adapted-linear-group.ts';
+import { apply, constant, differentiableDropout, isPacked, Linear, packedOperands, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { adaptedLinear, adaptedLinearBackward } from './ops/adapted-linear.ts';
+import { adaptedLinearGroup, adaptedLinearGroupBackward, addNumbered, GROUP_LAYERS, layerOperands, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
@@ -37,7 +37,7 @@ export class DyLoraLinear implements LinearLike {
     if (!ctx.active) return this.base.forward(ctx, x, outDtype);
     const { rank, trainFrom } = ctx.active, { operands, attributes } = frozen(this.base);
     const inputs = { x, xAdapter: this.droppedOut(ctx, x), ...operands, ...this.prefixes(rank, trainFrom) };
-    return apply(ctx, ruleFrom(trainFrom), inputs as never, { ...attributes, cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active), outDtype }).y;
+    return apply(ctx, ruleFrom(trainFrom), inputs as never, { cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active), outDtype, ...attributes }).y;
   }
 
   /** In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its own. */
@@ -45,12 +45,14 @@ export class DyLoraLinear implements LinearLike {
     const { active } = ctx, adapted = layers.map((layer) => (layer instanceof DyLoraLinear ? layer : null)), bases = layers.map((layer, i) => adapted[i]?.base ?? layer);
     if (layers.length > GROUP_LAYERS || !bases.every((base): base is Linear => base instanceof Linear && base.parameters().every(({ needsGradient }) => !needsGradient))) return undefined;
     if (active && ctx.dropout && adapted.some((layer) => layer && layer.config.dropout > 0)) return undefined;
+    const inputs: Record<string, Tensor> = { x };
     const members = bases.map((base, i) => {
       const own = active && adapted[i], { operands, attributes } = frozen(base);
-      return { operands: { ...operands, ...(own && own.prefixes(active.rank, active.trainFrom)) }, layer: { ...attributes, scale: own ? own.scaleAt(active.rank) : 1 } };
+      addNumbered(inputs, operands, i);
+      if (own) addNumbered(inputs, own.prefixes(active.rank, active.trainFrom), i);
+      return { scale: own ? own.scaleAt(active.rank) : 1, ...attributes };
     });
-    const inputs = Object.assign({ x }, ...members.map(({ operands }, i) => numbered(operands, i))) as Record<string, Tensor>;
-    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members.map(({ layer }) => layer), cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active), outDtype });
+    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members, cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active), outDtype });
     return layers.map((_, i) => results[`y${i}`] as FloatTensor);
   }
 
@@ -76,7 +78,7 @@ export class DyLoraLinear implements LinearLike {
   }
 }
 
-interface Prefixes { readonly a: Parameter; readonly b: Parameter }
+type Prefixes = Readonly<Record<'a' | 'b', Parameter>>;
 
 interface Frozen { readonly operands: Readonly<Record<string, Tensor>>; readonly attributes: Omit<GroupLayer, 'scale'> }
 
@@ -92,12 +94,9 @@ function frozen(layer: Linear): Frozen {
 }
 
 function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
-  const operands: BaseOperands = isPacked(weight) ? weight.operands as BaseOperands : { weight: weight.view as ArrayView<'f32'> };
+  const operands = isPacked(weight) ? packedOperands(weight) : { weight: constant(weight.view) };
   const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
-  return {
-    operands: Object.fromEntries(Object.entries({ ...operands, bias: bias?.view }).flatMap(([name, view]) => (view ? [[name, constant(view)]] : []))),
-    attributes: { rows: outFeatures, blockSize, nestedOffset, tiled },
-  };
+  return { operands: bias ? { ...operands, bias: constant(bias.view) } : operands, attributes: { rows: outFeatures, blockSize, nestedOffset, tiled } };
 }
 
 /** Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be reached through it. */
@@ -111,16 +110,16 @@ function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parame
 const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
   op: adaptedLinear,
   usesOutputs: ['u'],
-  withoutResult: (attributes) => ({ ...attributes, wantsY: false }),
+  withoutResult: (attributes) => ({ wantsY: false, ...attributes }),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
-    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { ...operands, dy: gradients.y, u: outputs.u }, own = { ...attributes, trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype };
+    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { dy: gradients.y, u: outputs.u, ...operands }, own = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
     const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !operands.xAdapter ? take('x') : undefined;
     if (over) {
       // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
-      run(adaptedLinearBackward, call, { ...own, wantsDx: false }, given);
-      return { x: run(adaptedLinearBackward, { ...call, x: undefined }, { ...own, wantsDx }, { dx: over }).dx };
+      run(adaptedLinearBackward, call, { wantsDx: false, ...own }, given);
+      return { x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...own }, { dx: over }).dx };
     }
-    const result = run(adaptedLinearBackward, call, { ...own, wantsDx }, { dx, ...given });
+    const result = run(adaptedLinearBackward, call, { wantsDx, ...own }, { dx, ...given });
     return { x: result.dx, xAdapter: result.dxAdapter };
   },
 });
@@ -131,10 +130,14 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
   usesOutputs: Array.from({ length: GROUP_LAYERS }, (_, i) => `u${i}`),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
     const dx = pending('x'), layers = attributes.layers.map((layer, i) => ({ layer, i })).filter(({ i }) => gradients[`y${i}`]);
-    const operands = layers.map(({ i }, at) => numbered({ ...layerOperands(inputs, i), bias: undefined, dy: gradients[`y${i}`]!, u: outputs[`u${i}`] }, at));
-    const given = layers.map(({ i }, at) => numbered({ da: into(`a${i}`), db: into(`b${i}`) }, at));
-    const result = run(adaptedLinearGroupBackward, Object.assign({ x: inputs.x }, ...operands), { ...attributes, layers: layers.map(({ layer }) => layer), trainFrom, accumulate: dx !== undefined, wantsDx: wants('x') },
-      Object.assign({ dx }, ...given));
+    const operands: Record<string, ArrayView> = { x: inputs.x! }, given: Record<string, ArrayView> = dx ? { dx } : {};
+    layers.forEach(({ i }, at) => {
+      const { bias: _, ...own } = layerOperands(inputs, i);
+      addNumbered(operands, own, at);
+      addNumbered(operands, { dy: gradients[`y${i}`], u: outputs[`u${i}`] }, at);
+      addNumbered(given, { da: into(`a${i}`), db: into(`b${i}`) }, at);
+    });
+    const result = run(adaptedLinearGroupBackward, operands as never, { trainFrom, accumulate: dx !== undefined, wantsDx: wants('x'), ...attributes, layers: layers.map(({ layer }) => layer) }, given);
     return { x: result.dx };
   },
 });

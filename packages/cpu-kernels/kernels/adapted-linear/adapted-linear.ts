@@ -35,23 +35,23 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
   const forwardFloats = native('adaptedForwardScratch'), forward = native('adaptedLinearForward'), backwardFloats = native('adaptedBackwardScratch'), backward = native('adaptedLinearBackward');
   return [
     bindKernel(adaptedLinear, ({ x, xAdapter, ...arrays }, { y, u }, attributes) => {
-      const { cols, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ ...arrays, y, u }, attributes)], NO_FORWARD);
+      const { cols, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], layers = filled([forwardLayer({ y, u, ...arrays }, attributes)], NO_FORWARD);
       withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => { forward(x.data, xAdapter?.data, ...layers, ...ranksOf(parts, r), scratch, 1, tokens, cols, r, computeDtype === 'bf16'); });
     }),
-    bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, ...gradients }, attributes) => {
-      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ ...arrays, ...gradients }, attributes)], NO_BACKWARD);
+    bindKernel(adaptedLinearBackward, ({ x, xAdapter, ...arrays }, { dx, dxAdapter, da, db }, attributes) => {
+      const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes, [tokens, r] = arrays.u.shape as [number, number], layers = filled([backwardLayer({ da, db, ...arrays }, attributes)], NO_BACKWARD);
       withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => { // without da nobody reads x, so anything of its size may stand for it
         backward((x ?? dx!).data, xAdapter?.data, ...layers, ...ranksOf(parts, r), dx?.data, dxAdapter?.data, scratch, 1, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });
     }),
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
-      const { layers, cols, computeDtype, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
-      const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(arrays, i), layer)), NO_FORWARD);
+      const { layers, cols, computeDtype, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes);
+      const flat = filled(layers.map((layer, i) => forwardLayer(layerOperands(inputs, i, outputs), layer)), NO_FORWARD);
       withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => { forward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), scratch, layers.length, tokens, cols, r, computeDtype === 'bf16'); });
     }),
     bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
-      const { layers, cols, computeDtype, accumulate, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes), arrays = { ...inputs, ...outputs };
-      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), trainFrom = Math.min(attributes.trainFrom, r), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(arrays, i), layer)), NO_BACKWARD);
+      const { layers, cols, computeDtype, accumulate, parts } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = groupRank(inputs, attributes);
+      const rows = layers.reduce((sum, layer) => sum + layer.rows, 0), trainFrom = Math.min(attributes.trainFrom, r), flat = filled(layers.map((layer, i) => backwardLayer(layerOperands(inputs, i, outputs), layer)), NO_BACKWARD);
       withScratch(backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)), (scratch) => {
         backward(x.data as Float32Array, undefined, ...flat, ...ranksOf(parts, r), outputs.dx?.data as Float32Array | undefined, undefined, scratch, layers.length, tokens, cols, r, trainFrom, computeDtype === 'bf16', accumulate);
       });

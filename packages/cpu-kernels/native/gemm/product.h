@@ -33,8 +33,10 @@ struct Product { Size m, n; Destination to; };
 
 // Below this many operations per thread, waking it costs more than it saves (Zen 3, 2026).
 constexpr double PRODUCT_GRAIN = 4e5;
+// Fewer rows cost as much as so many: B has to be read and decoded all the same (576² at one row, from memory: 25 µs on one thread, 14 on two; Granite Rapids, 2026).
+constexpr Size LEAST_ROWS_OF_WORK = 3;
 QD_INLINE int partsForProduct(const Threads& threads, Size m, Size n, Size depth) {
-  return threads.partsFor(2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(depth), PRODUCT_GRAIN);
+  return threads.partsFor(2.0 * static_cast<double>(larger(m, LEAST_ROWS_OF_WORK)) * static_cast<double>(n) * static_cast<double>(depth), PRODUCT_GRAIN);
 }
 
 // The whole product. `scratch` holds productScratch(m, Σ depth, threads.count()) floats.

@@ -28,11 +28,11 @@ const numberedNames = (...names: string[]): string[] => Array.from({ length: GRO
 /** Each name with the one that it has in a group, layer by layer: made once, since a name that is put together anew has to be looked up anew, too. */
 const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
 
-/** The arrays of layer i, those that there are. */
-export function layerOperands(arrays: Arrays, i: number): LayerOperands {
+/** The arrays of layer i that stand in `arrays` or `more`. */
+export function layerOperands(arrays: Arrays, i: number, more: Arrays = {}): LayerOperands {
   const own: Record<string, ArrayView> = {};
   for (const [name, numberedName] of NUMBERED[i]!) {
-    const array = arrays[numberedName];
+    const array = arrays[numberedName] ?? more[numberedName];
     if (array) own[name] = array;
   }
   return own;
@@ -40,13 +40,18 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
 
 const IN_GROUP = NUMBERED.map((names) => new Map<string, string>(names));
 
+/** Adds what one layer's record has to the group's, under its names there. */
+export function addNumbered<T>(group: Record<string, T>, record: Readonly<Record<string, T | undefined>>, i: number): void {
+  for (const name in record) {
+    const value = record[name];
+    if (value !== undefined) group[IN_GROUP[i]!.get(name)!] = value;
+  }
+}
+
 /** What one layer's record has, under its names in the group. */
 export function numbered<T>(record: Readonly<Record<string, T | undefined>>, i: number): Record<string, T> {
   const own: Record<string, T> = {};
-  for (const name in record) {
-    const value = record[name];
-    if (value !== undefined) own[IN_GROUP[i]!.get(name)!] = value;
-  }
+  addNumbered(own, record, i);
   return own;
 }
 

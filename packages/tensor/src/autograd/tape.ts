@@ -64,7 +64,8 @@ export function apply<I extends Arrays, O extends Arrays, A>(
 ): TensorsFrom<O> {
   const views: Record<string, ArrayView | undefined> = {};
   let needsGradient = false;
-  for (const [name, tensor] of Object.entries(inputs as Tensors)) {
+  for (const name in inputs) {
+    const tensor = (inputs as Tensors)[name];
     views[name] = tensor?.view;
     needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
   }
@@ -81,7 +82,10 @@ export function apply<I extends Arrays, O extends Arrays, A>(
   const outs = { ...given, ...taken } as Partial<O>, lazy = recorder.tape?.lazy;
   const arrays = lazy ? lazy.call(rule, views as I, attributes, outs) : runOp(recorder.backend, rule.op, views as I, attributes, outs);
   const outputs: Record<string, Tensors[string]> = {};
-  for (const [name, view] of Object.entries(arrays)) if (!(name in given)) outputs[name] = view && { view, needsGradient }; // a parameter's gradient is not the tape's to release
+  for (const name in arrays) {
+    const view = arrays[name];
+    if (!(name in given)) outputs[name] = view && { view, needsGradient }; // a parameter's gradient is not the tape's to release
+  }
   if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
   return outputs as unknown as TensorsFrom<O>;
 }

@@ -3,7 +3,7 @@ import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { differentiableLinear } from '../ops/linear.ts';
 import type { Parameter } from '../parameter.ts';
-import { constant, type FloatTensor } from '../tensor.ts';
+import { constant, type FloatTensor, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
 /** A layer's weight: dense (it can be trained), or packed and frozen. */
@@ -46,10 +46,20 @@ export class Linear implements LinearLike {
     if (!isPacked(this.weight)) {
       return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype, outDtype }).y;
     }
-    const operands = Object.fromEntries(Object.entries(this.weight.operands).map(([name, view]) => [name, view && constant(view)]));
-    const inputs = { x, ...operands, bias: this.bias ?? undefined };
-    return apply(ctx, packedRule(this.weight), inputs as never, { ...this.weight.attributes, computeDtype, outDtype } as never).y as FloatTensor;
+    const inputs = { x, bias: this.bias ?? undefined, ...packedOperands(this.weight) };
+    return apply(ctx, packedRule(this.weight), inputs as never, { computeDtype, outDtype, ...this.weight.attributes } as never).y as FloatTensor;
   }
+}
+
+const operandsOf = new WeakMap<PackedWeight, Readonly<Record<string, Tensor>>>();
+
+/** A packed weight's arrays, those that there are, as constants: the same in every pass. */
+export function packedOperands(weight: PackedWeight): Readonly<Record<string, Tensor>> {
+  const known = operandsOf.get(weight);
+  if (known) return known;
+  const made = Object.fromEntries(Object.entries(weight.operands).flatMap(([name, view]) => (view ? [[name, constant(view)]] : [])));
+  operandsOf.set(weight, made);
+  return made;
 }
 
 const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
@@ -63,7 +73,7 @@ function packedRule({ multiply, multiplyInputGradient }: PackedWeight): Differen
     backward({ run, inputs, gradients, attributes, wants, pending }) {
       if (!wants('x')) return {};
       const { x, bias: _, ...weight } = inputs, dx = pending('x');
-      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { ...(attributes as object), outDtype: x!.dtype, accumulate: dx !== undefined }, { dx }).dx };
+      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { accumulate: dx !== undefined, ...(attributes as object), outDtype: x!.dtype }, { dx }).dx };
     },
   };
   rules.set(multiply, rule);

@@ -43,7 +43,7 @@ export const activationGateBackward = defineOp({
 export const differentiableActivationGate: DifferentiableOp<typeof activationGate> = {
   op: activationGate,
   backward({ run, inputs, gradients, attributes, spare, take }) {
-    const { dGate, dUp } = run(activationGateBackward, { ...inputs, dy: gradients.y }, attributes, { dGate: spare('y'), dUp: take('up') });
+    const { dGate, dUp } = run(activationGateBackward, { dy: gradients.y, ...inputs }, attributes, { dGate: spare('y'), dUp: take('up') });
     return { gate: dGate, up: dUp };
   },
 };

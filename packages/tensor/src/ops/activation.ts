@@ -36,5 +36,5 @@ export const activationBackward = defineOp({
 
 export const differentiableActivation: DifferentiableOp<typeof activation> = {
   op: activation,
-  backward: ({ run, inputs, gradients, attributes, spare }) => ({ x: run(activationBackward, { ...inputs, dy: gradients.y }, attributes, { dx: spare('y') }).dx }),
+  backward: ({ run, inputs, gradients, attributes, spare }) => ({ x: run(activationBackward, { dy: gradients.y, ...inputs }, attributes, { dx: spare('y') }).dx }),
 };

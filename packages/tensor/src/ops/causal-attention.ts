@@ -135,7 +135,7 @@ export const differentiableCausalAttention: DifferentiableOp<typeof causalAttent
   op: causalAttention,
   usesOutputs: ['y', 'logSumExp'],
   backward({ run, inputs, outputs, gradients, attributes }) {
-    const { dq, dk, dv } = run(causalAttentionBackward, { ...inputs, ...outputs, dy: gradients.y }, attributes);
+    const { dq, dk, dv } = run(causalAttentionBackward, { dy: gradients.y, ...inputs, ...outputs }, attributes);
     return { q: dq, k: dk, v: dv };
   },
 };

@@ -33,7 +33,7 @@ export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> =
   backward({ run, inputs: { weight }, outputs: { sum, inverseRms }, gradients, attributes, into, spare }) {
     const later = gradients.sum as F32 | undefined, dy = gradients.y as FloatView | undefined, own = spare('sum');
     if (!dy) return { a: later, b: later };
-    const { dx } = run(rmsNormBackward, { x: sum, weight, inverseRms, dy }, { ...attributes, accumulate: own !== undefined }, { dx: own, dWeight: into('weight') });
+    const { dx } = run(rmsNormBackward, { x: sum, weight, inverseRms, dy }, { accumulate: own !== undefined, ...attributes }, { dx: own, dWeight: into('weight') });
     if (later && !own) run(addInto, { x: later }, {}, { sum: dx });
     return { a: dx, b: dx };
   },

@@ -66,6 +66,6 @@ export const differentiableRmsNorm: DifferentiableOp<typeof rmsNorm> = {
   usesOutputs: ['inverseRms'],
   backward({ run, inputs, outputs, gradients, attributes, into, pending }) {
     const dx = pending('x') as F32 | undefined; // as x, which is float32
-    return { x: run(rmsNormBackward, { ...inputs, inverseRms: outputs.inverseRms, dy: gradients.y }, { ...attributes, accumulate: dx !== undefined }, { dx, dWeight: into('weight') }).dx };
+    return { x: run(rmsNormBackward, { inverseRms: outputs.inverseRms, dy: gradients.y, ...inputs }, { accumulate: dx !== undefined, ...attributes }, { dx, dWeight: into('weight') }).dx };
   },
 };

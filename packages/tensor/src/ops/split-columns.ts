@@ -51,5 +51,5 @@ function forEachRun(tokens: number, { groups, widths }: SplitAttributes, visit: 
 
 export const differentiableSplitColumns: DifferentiableOp<typeof splitColumns> = {
   op: splitColumns,
-  backward: ({ run, inputs, gradients: { first, second, third }, attributes }) => ({ x: run(joinColumns, { first, second, third }, { ...attributes, tokens: inputs.x.shape[0]! }).x }),
+  backward: ({ run, inputs, gradients: { first, second, third }, attributes }) => ({ x: run(joinColumns, { first, second, third }, { tokens: inputs.x.shape[0]!, ...attributes }).x }),
 };

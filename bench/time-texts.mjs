@@ -1,0 +1,21 @@
+/**
+ * Writes one text after the other and returns the best speeds after the first. `write(ids)` hands out new ids as they come.
+ * @throws Error where two texts differ, or one is too short to be timed
+ */
+export async function timeTexts(write, { prompt, vocabularySize, repeats }) {
+  const ids = Array.from({ length: prompt }, (_, t) => (t * 31 + 7) % vocabularySize);
+  let text = null, reading = Infinity, writing = Infinity;
+  for (let repeat = 0; repeat <= repeats; repeat++) {
+    const start = performance.now(), own = [];
+    let first = start;
+    for await (const id of write(ids)) if (own.push(id) === 1) first = performance.now();
+    const end = performance.now();
+    if (own.length < 2) throw new Error(`expected at least 2 new tokens, got ${own.length}`);
+    if (text && text.join() !== own.join()) throw new Error('expected the same text each time, got another');
+    text = own;
+    if (repeat === 0) continue;
+    reading = Math.min(reading, first - start);
+    writing = Math.min(writing, (end - first) / (own.length - 1));
+  }
+  return { prompt_tokens_per_second: (prompt / reading) * 1000, new_tokens_per_second: 1000 / writing };
+}
