@@ -44,8 +44,8 @@ export function resolveRun(given: GivenValues, inherited: Values = {}): RunConfi
 function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherited: Values): RunConfig {
   const listed = config.ranks, isGiven = given.has('loraR');
   const loraR = listed && !isGiven ? listed.at(-1)! : config.loraR;
-  if (listed && listed.at(-1) !== loraR) throw fault(given, 'ranks', `ranks up to lora_r = ${loraR}`, 'Leave lora_r out: it is the largest of the ranks.');
   if (inherited.ranks && loraR !== (inherited.ranks as number[]).at(-1)) throw fault(given, given.has('loraR') ? 'loraR' : 'ranks', `the adapter's own largest rank, ${(inherited.ranks as number[]).at(-1)}`, 'An adapter cannot grow or shrink: leave it out.');
+  if (listed && listed.at(-1) !== loraR) throw fault(given, 'ranks', `ranks up to lora_r = ${loraR}`, 'Leave lora_r out: it is the largest of the ranks.');
   const ranks = listed ?? (HAS_ONE_RANK.includes(asked) ? [loraR] : [...powersOfTwoUpTo(loraR).ranks]);
   checkWeights(config, ranks, given);
   checkEvaluation(config, ranks, given);

@@ -22,7 +22,7 @@ export interface ScheduleOptions {
   readonly warmupSteps?: number;
   /** Share of all steps, rounded up; 0 by default. */
   readonly warmupRatio?: number;
-  /** Where cosine, polynomial and warmup_stable_decay end, as a share of the peak. 0 by default; polynomial: a rate of 1e-7, as in transformers. */
+  /** Where cosine, polynomial and warmup_stable_decay end, as a share of the peak; no other schedule takes more than 0. 0 by default; polynomial: a rate of 1e-7, as in transformers. */
   readonly minLearningRateRatio?: number;
   /** Waves of a cosine (0.5 by default), or how often one with restarts begins (1). */
   readonly numCycles?: number;
@@ -40,7 +40,7 @@ const POLYNOMIAL_END = 1e-7;
 /** Settings that only some schedules have; elsewhere they would do nothing, and are refused. Their names are the config's. */
 const SETTINGS = {
   numCycles: { key: 'lr_num_cycles', of: ['cosine', 'cosine_with_restarts'] }, power: { key: 'lr_power', of: ['polynomial'] },
-  timescale: { key: 'lr_timescale', of: ['inverse_sqrt'] }, numDecaySteps: { key: 'lr_num_decay_steps', of: ['warmup_stable_decay'] },
+  timescale: { key: 'lr_timescale', of: ['inverse_sqrt'] }, minLearningRateRatio: { key: 'min_learning_rate_ratio', of: ['cosine', 'polynomial', 'warmup_stable_decay'] }, numDecaySteps: { key: 'lr_num_decay_steps', of: ['warmup_stable_decay'] },
 } as const satisfies Partial<Record<keyof ScheduleOptions, { key: string; of: readonly ScheduleName[] }>>;
 
 /** The learning rate of each optimizer step (0 = the first). A pure function, so a resumed run needs nothing saved. */
@@ -91,6 +91,6 @@ function check(options: ScheduleOptions): void {
   if (!(SCHEDULE_NAMES as readonly string[]).includes(name)) return; // shapeOf refuses it
   for (const [setting, { key, of }] of Object.entries(SETTINGS)) {
     const own = options[setting as keyof typeof SETTINGS];
-    need(own === undefined || (of as readonly string[]).includes(name), `lr_scheduler ${of.join(' or ')}`, `${key} ${String(own)}`, name);
+    need(own === undefined || (setting === 'minLearningRateRatio' && own === 0) || (of as readonly string[]).includes(name), `lr_scheduler ${of.join(' or ')}`, `${key} ${String(own)}`, name);
   }
 }

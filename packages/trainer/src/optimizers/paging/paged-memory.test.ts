@@ -21,5 +21,5 @@ describe('the resident memory of a process', () => {
     expect(unpaged.grown).toBeGreaterThan(0.8 * 128 * 2 ** 20);
     expect(states + paged).toBeGreaterThan(128 * 2 ** 20);
     expect(grown).toBeLessThanOrEqual(1.1 * BUDGET);
-  }, 120_000);
+  }, 600_000); // two processes of 2 s each, on a machine that may have other things to do
 });
