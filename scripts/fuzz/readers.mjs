@@ -28,6 +28,12 @@ export function readersOf({ fixtures, scratch }) {
     const checkpoint = await openCheckpoint(path);
     try { use(checkpoint); } finally { checkpoint.dispose(); }
   };
+  const withTokenizerFile = async (name, bytes) => {
+    const place = folder(name);
+    writeFileSync(join(place, 'config.json'), '{"model_type":"llama"}');
+    writeFileSync(join(place, name), bytes);
+    await opened(place, ({ tokenizerFiles: { tokenizerJson } }) => { loadTokenizer({ tokenizerJson, tokenizerConfig: null, chatTemplate: null, specialTokens: {} }).encode('ab <s> aab 12', { addSpecialTokens: true }); });
+  };
   const small = () => loadTokenizer({ tokenizerJson: JSON.parse(TOKENIZER), tokenizerConfig: null, chatTemplate: "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}", specialTokens: {} });
 
   return {
@@ -54,12 +60,8 @@ export function readersOf({ fixtures, scratch }) {
       writeFileSync(join(place, 'model.safetensors.index.json'), bytes);
       await opened(place, ({ tensors }) => readAll(tensors));
     } },
-    tokenizer: { isText: true, corpus: () => [TOKENIZER, UNIGRAM].map((text) => Buffer.from(text)), async run(bytes) {
-      const place = folder('tokenizer');
-      writeFileSync(join(place, 'config.json'), '{"model_type":"llama"}');
-      writeFileSync(join(place, 'tokenizer.json'), bytes);
-      await opened(place, ({ tokenizerFiles: { tokenizerJson } }) => loadTokenizer({ tokenizerJson, tokenizerConfig: null, chatTemplate: null, specialTokens: {} }).encode('ab <s> aab 12', { addSpecialTokens: true }));
-    } },
+    sentencepiece: { corpus: () => contents('sentencepiece', ['.model']), run: (bytes) => withTokenizerFile('tokenizer.model', bytes) },
+    tokenizer: { isText: true, corpus: () => [TOKENIZER, UNIGRAM].map((text) => Buffer.from(text)), run: (bytes) => withTokenizerFile('tokenizer.json', bytes) },
     template: { isText: true, corpus: () => templatesOf(fixtures).map((text) => Buffer.from(text)), run: (bytes) => void createChatTemplate(bytes.toString('utf8'), { variables: { bos_token: '<s>', eos_token: '</s>' } }).render(TALK, { addGenerationPrompt: true }) },
     rows: { isText: true, corpus: () => ROWS.map((text) => Buffer.from(text)), async run(bytes) {
       const path = join(folder('rows'), 'x.jsonl');

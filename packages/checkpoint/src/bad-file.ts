@@ -21,6 +21,16 @@ export function badFile({ format, path, problem, nextStep, details, cause }: Bad
   });
 }
 
+/** What a file is instead where a download went wrong in one of the usual ways; null for anything else. `start`: its first bytes. */
+export function mistakenFile(start: Uint8Array): { readonly got: string; readonly nextStep: string } | null {
+  const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, MISTAKEN_START)).toString('latin1');
+  if (text.startsWith('version https://git-lfs')) return { got: "Git LFS's pointer to it", nextStep: 'Fetch the file itself: git lfs pull.' };
+  if (/^\s*<(!doctype|html)/i.test(text)) return { got: 'a web page', nextStep: 'Download the file itself, not the page that shows it.' };
+  return null;
+}
+
+const MISTAKEN_START = 64;
+
 const PRINTED_NAME_LENGTH = 200; // a hostile name may be 64 KiB; a message stays readable
 
 /** A name from a file as a message shows it: quoted, control characters escaped, cut when long. */

@@ -13,7 +13,7 @@ describe('both spellings of a config', () => {
 
   it.each(cases)('%s: transformers 4 and 5 say the same', (name) => {
     const now = readHfConfig(fixturePath(`models/${name}/config.json`)), before = readHfConfig(fixturePath(`models/${name}/config.legacy.json`));
-    const withoutRaw = ({ raw: _, ...rope }: object & { raw: unknown }): object => rope;
+    const withoutRaw = (of: { raw: unknown } | undefined): object => ({ ...of, raw: null });
     for (const layerType of ['full_attention', 'sliding_attention']) expect(withoutRaw(before.ropeOf(layerType))).toEqual(withoutRaw(now.ropeOf(layerType)));
     expect([before.dtype, before.modelType, before.quantization]).toEqual([now.dtype, now.modelType, now.quantization]);
   });
@@ -38,6 +38,15 @@ describe('what is read', () => {
     expect(gemma.ropeOf('sliding_attention')).toMatchObject({ type: 'default', theta: 100 });
     expect(gemma.ropeOf('full_attention')).toMatchObject({ type: 'linear', theta: 10_000, factor: 4 });
     expect(gemma.rope).toBe(gemma.ropeOf('full_attention'));
+  });
+
+  it('rope scaling beside rope_parameters only where it says the same, as a file for transformers 4 and 5 has it', () => {
+    const both = { rope_theta: 5e5, rope_parameters: { rope_type: 'linear', rope_theta: 5e5, factor: 2 } };
+    expect(config({ ...both, rope_scaling: { type: 'linear', factor: 2 } }).rope).toMatchObject({ type: 'linear', theta: 5e5, factor: 2 });
+    for (const nothing of [null, {}]) expect(config({ ...both, rope_scaling: nothing }).rope.factor).toBe(2);
+    for (const other of [{ type: 'linear', factor: 4 }, { type: 'yarn', factor: 2 }]) expect(errorOf(() => config({ ...both, rope_scaling: other }), 'BAD_CONFIG').message).toMatch(/the same as in rope_parameters.* for rope_scaling/);
+    expect(errorOf(() => config({ ...both, rope_theta: 1e4, rope_scaling: { type: 'linear', factor: 2 } }), 'BAD_CONFIG').message).toMatch(/rope_scaling/); // another base
+    errorOf(() => config({ rope_parameters: { full_attention: { rope_type: 'default' } }, rope_scaling: { type: 'linear', factor: 2 } }), 'BAD_CONFIG');
   });
 
   it('bitsandbytes quantization, and null without', () => {

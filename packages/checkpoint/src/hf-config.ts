@@ -15,8 +15,8 @@ export interface CheckpointConfig extends ConfigReader {
   readonly dtype: string | null;
   /** Rotary parameters; of layers with full attention where kinds of layers differ. */
   readonly rope: RopeConfig;
-  /** Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`). */
-  ropeOf(layerType: string): RopeConfig;
+  /** Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`); undefined where the config says nothing of it. */
+  ropeOf(layerType: string): RopeConfig | undefined;
   /** Null for a plain checkpoint. */
   readonly quantization: QuantizationConfig | null;
 }
@@ -31,6 +31,6 @@ export function hfConfigOf(path: string, raw: Readonly<Record<string, unknown>>,
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
   return {
     ...reader, path, modelType: reader.string('model_type'), dtype: dtype.replace(/^torch\./, '') || null,
-    rope: own, ropeOf: (layerType) => byLayerType.get(layerType) ?? own, quantization: readQuantization(reader),
+    rope: own, ropeOf: (layerType) => byLayerType.get(layerType), quantization: readQuantization(reader),
   };
 }

@@ -39,6 +39,29 @@ describe('openCheckpoint', () => {
     checkpoint.dispose();
   });
 
+  it('names the weights of other programs, and what to do with them', async () => {
+    const messageFor = async (...names: string[]): Promise<string> => {
+      const folder = join(root, `other${folders++}`);
+      mkdirSync(folder);
+      for (const name of ['config.json', ...names]) writeFileSync(join(folder, name), name === 'config.json' ? '{"model_type":"llama"}' : 'x');
+      const checkpoint = await openCheckpoint(folder);
+      return errorOf(() => checkpoint.tensors, 'MISSING_FILE').message;
+    };
+    expect(await messageFor('pytorch_model.bin', 'training_args.bin')).toMatch(/got pytorch_model\.bin\. Such a file can run code when it is read.*save_pretrained/);
+    expect(await messageFor('pytorch_model-00001-of-00002.bin', 'pytorch_model-00002-of-00002.bin', 'pytorch_model.bin.index.json')).toMatch(/got pytorch_model-00001-of-00002\.bin, pytorch_model-00002-of-00002\.bin\./);
+    expect(await messageFor('consolidated.00.pth')).toMatch(/got consolidated\.00\.pth/);
+    expect(await messageFor('training_args.bin')).toMatch(/got a folder without it\. Download the weights/);
+  });
+
+  it('tells a pointer of Git LFS and a web page from a file that was cut short', async () => {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n', page = '<!DOCTYPE html><html>not found</html>';
+    for (const [text, said] of [[pointer, /expected a safetensors file, got Git LFS's pointer to it\. .*git lfs pull/], [page, /got a web page/]] as const) {
+      expect((await rejectionOf(openCheckpoint(folderWith({ 'model.safetensors': text })), 'BAD_FILE')).message).toMatch(said);
+    }
+    const { tokenizerFiles } = await openCheckpoint(folderWith({ 'tokenizer.json': pointer }));
+    expect(errorOf(() => tokenizerFiles.tokenizerJson, 'BAD_FILE').message).toMatch(/expected JSON, got Git LFS's pointer/);
+  });
+
   it('says what to do where there is nothing', async () => {
     expect((await rejectionOf(openCheckpoint('HuggingFaceTB/SmolLM2-135M'), 'MISSING_FILE')).message).toMatch(/name on the Hugging Face hub: fetchModel/);
     expect((await rejectionOf(openCheckpoint(join(root, 'nowhere')), 'MISSING_FILE')).message).toMatch(/Check the path/);
@@ -87,6 +110,17 @@ describe('tokenizer and generation files', () => {
     expect(await templateOf({ 'tokenizer_config.json': { chat_template: 'one' } })).toBe('one');
     expect(await templateOf({ 'tokenizer_config.json': { chat_template: [{ name: 'tool_use', template: 'two' }, { name: 'default', template: 'three' }] } })).toBe('three');
     expect(await templateOf({ 'tokenizer_config.json': { chat_template: 'one' }, 'chat_template.jinja': 'four\n' })).toBe('four\n');
+  });
+
+  it('several templates have one for tools, and without a default there is none, whatever comes first', async () => {
+    const of = async (files: Record<string, unknown>) => { const { tokenizerFiles } = await openCheckpoint(folderWith(files)); return [tokenizerFiles.chatTemplate, tokenizerFiles.toolTemplate]; };
+    const named = (...names: string[]) => ({ 'tokenizer_config.json': { chat_template: names.map((name) => ({ name, template: `of ${name}` })) } });
+    expect(await of(named('tool_use', 'default'))).toEqual(['of default', 'of tool_use']);
+    expect(await of(named('rag'))).toEqual([null, null]);
+    expect(await of(named('rag', 'tool_use'))).toEqual([null, 'of tool_use']);
+    expect(await of({ 'tokenizer_config.json': { chat_template: { default: 'a', tool_use: 'b' } } })).toEqual(['a', 'b']);
+    expect(await of({ ...named('tool_use', 'default'), 'chat_template.jinja': 'own' })).toEqual(['own', null]);
+    expect(await of({ 'tokenizer_config.json': { chat_template: 'one' } })).toEqual(['one', null]);
   });
 
   it('special tokens are text or records, here or in the map; ids are one or a list', async () => {

@@ -45,7 +45,7 @@ function openFolder(folder: string, { followLinks = false }: OpenCheckpointOptio
   const exists = (name: string): boolean => nodeFs.existsSync(inside(name));
   const weightFile = file ?? weightFileOf(folder, exists), hasConfig = exists(CONFIG_FILE);
   if (weightFile?.endsWith('.gguf')) return openGgufCheckpoint(inside(weightFile));
-  if (!hasConfig && !file) throw missing(folder, 'config.json', exists(ADAPTER_CONFIG_FILE) ? 'This is a PEFT adapter: open it with readPeftAdapter, and its base model here.' : 'Name the folder that holds config.json and the weights.');
+  if (!hasConfig && !file) throw missing(folder, 'config.json', withoutConfig(exists));
 
   const config = once(() => readHfConfig(inside(CONFIG_FILE)));
   if (hasConfig) config(); // a bad config is told at once
@@ -53,7 +53,7 @@ function openFolder(folder: string, { followLinks = false }: OpenCheckpointOptio
   return checkpointOf({
     name: file ? basename(file, extname(file)) : folderName(folder), path: file ? join(folder, file) : folder, format: 'safetensors', config,
     tensors: () => {
-      if (!shards) throw missing(folder, `${MODEL_FILE} or ${INDEX_FILE}`, exists('pytorch_model.bin') ? 'pytorch_model.bin can run code when it is read; convert it to safetensors first.' : 'Download the weights.');
+      if (!shards) throw withoutWeights(folder);
       return shards.tensors;
     },
     tokenizerFiles: folderTokenizerFiles(folder, followLinks),
@@ -80,6 +80,23 @@ function openWeights(folder: string, name: string, followLinks: boolean): Shards
   if (name === INDEX_FILE) return openShards(folder, path, followLinks);
   const file = openSafetensors(path);
   return { tensors: file.tensors, files: [file] };
+}
+
+function withoutConfig(exists: (name: string) => boolean): string {
+  if (exists(ADAPTER_CONFIG_FILE)) return 'This is a PEFT adapter: open it with readPeftAdapter, and its base model here.';
+  if (exists('params.json')) return "params.json is Meta's or Mistral's own format: take the folder of the same model in Hugging Face's, which has config.json.";
+  return 'Name the folder that holds config.json and the weights.';
+}
+
+/** Weights of other programs: PyTorch's, TensorFlow's, Flax's, ONNX's. */
+const OTHER_WEIGHTS = /\.(bin|pth|pt|ckpt|h5|msgpack|onnx)$/;
+
+function withoutWeights(folder: string): QdyloraError {
+  const other = nodeFs.readdirSync(folder).filter((name) => OTHER_WEIGHTS.test(name) && !/^(training_args|optimizer|scheduler)\./.test(name)).sort();
+  return new QdyloraError('MISSING_FILE', {
+    where: 'checkpoint', problem: `${folder}: expected ${MODEL_FILE} or ${INDEX_FILE}, got ${other.length === 0 ? 'a folder without it' : `${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}`}`, details: { folder, found: other },
+    nextStep: other.length === 0 ? 'Download the weights.' : 'Such a file can run code when it is read, and is not read here. Convert it with transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder).',
+  });
 }
 
 /** The folder's own name; `org/name` for a snapshot in the Hugging Face cache (`models--org--name/snapshots/<revision>`). */

@@ -1,5 +1,6 @@
 import type { ConfigReader } from './config-reader.ts';
 import { isRecord } from './json/read-json-file.ts';
+import { canonicalJson } from './write/canonical-json.ts';
 
 /**
  * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`, `yarn`, `dynamic`, `longrope`, …),
@@ -45,29 +46,29 @@ export interface RopeConfigs {
  * @throws QdyloraError BAD_CONFIG for a parameter that is not a number.
  */
 export function readRope(config: ConfigReader): RopeConfigs {
-  const parameters = recordAt(config, 'rope_parameters'), scaling = recordAt(config, 'rope_scaling');
+  const parameters = recordAt(config, 'rope_parameters'), scaling = recordAt(config, 'rope_scaling'), local = config.number('rope_local_base_freq', 0); // Gemma 3: layers with a window have their own base and no scaling
   const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
   const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
   const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig => ropeOf(config.nested(key, values), base, partial);
+  const ofWindows: [string, RopeConfig][] = local > 0 ? [['sliding_attention', one('rope_local_base_freq', {}, local)]] : [];
 
   if (parameters && Object.values(parameters).some(isRecord)) {
-    const byLayerType = new Map<string, RopeConfig>();
-    for (const [layerType, values] of Object.entries(parameters)) if (isRecord(values)) byLayerType.set(layerType, one(`rope_parameters.${layerType}`, values, theta));
+    if (scaling) throw config.wrong('nothing beside rope_parameters', 'rope_scaling');
+    const byLayerType = new Map(ofWindows);
+    for (const [layerType, values] of Object.entries(parameters)) if (isRecord(values)) byLayerType.set(layerType, one(`rope_parameters.${layerType}`, values, layerType === 'sliding_attention' ? local || DEFAULT_THETA : theta));
     return { rope: byLayerType.get('full_attention') ?? byLayerType.values().next().value!, byLayerType };
   }
-  if (parameters) return { rope: one('rope_parameters', parameters, theta), byLayerType: new Map<string, RopeConfig>() };
-
-  const rope = one('rope_scaling', scaling ?? {}, theta);
-  const local = config.number('rope_local_base_freq', 0); // Gemma 3: layers with a window have their own base and no scaling
-  const byLayerType = new Map<string, RopeConfig>();
-  if (local > 0) byLayerType.set('full_attention', rope).set('sliding_attention', one('rope_local_base_freq', {}, local));
-  return { rope, byLayerType };
+  const rope = parameters ? one('rope_parameters', parameters, theta) : one('rope_scaling', scaling ?? {}, theta);
+  if (parameters && scaling && !isSame(rope, one('rope_scaling', scaling, theta))) throw config.wrong('the same as in rope_parameters, or nothing,', 'rope_scaling'); // transformers takes it, and its own base with it
+  return { rope, byLayerType: new Map([['full_attention', rope], ...ofWindows]) };
 }
+
+const isSame = ({ raw: _, ...a }: RopeConfig, { raw: __, ...b }: RopeConfig): boolean => canonicalJson(a) === canonicalJson(b);
 
 function recordAt(config: ConfigReader, key: string): Record<string, unknown> | undefined {
   const value = config.raw[key];
   if (config.has(key) && !isRecord(value)) throw config.wrong('an object', key);
-  return isRecord(value) ? value : undefined;
+  return isRecord(value) && Object.keys(value).length > 0 ? value : undefined; // {} says nothing
 }
 
 function ropeOf(values: ConfigReader, theta: number, partial: number): RopeConfig {

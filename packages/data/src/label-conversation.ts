@@ -19,7 +19,8 @@ export interface ConversationOptions {
  *
  * @throws QdyloraError BAD_DATA where the template refuses or rewrites the conversation.
  */
-export function labelConversation(conversation: Conversation, { tokenizer, template, completionOnlyLoss, where, untrained = [] }: ConversationOptions): LabelledTokens {
+export function labelConversation(conversation: Conversation, { tokenizer, template: given, completionOnlyLoss, where, untrained = [] }: ConversationOptions): LabelledTokens {
+  const template = conversation.tools ? given.forTools ?? given : given;
   if (!completionOnlyLoss) return maskPrompt([{ ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })), isAnswer: true }]);
   const { text, spans: all } = answerCharacters(template, conversation, where), spans = trainedSpans(all, { conversation, untrained, where });
   const ids = tokenizer.encode(text);

@@ -51,6 +51,7 @@ describe('a tokenizer', () => {
     expect(load({ tokenizerConfig: { chat_template: named } }).chatTemplate?.source).toBe('D');
     expect(load({ tokenizerConfig: { chat_template: named }, chatTemplate: 'J' }).chatTemplate?.source).toBe('J');
     expect(load({}).chatTemplate).toBeNull();
+    expect([load({ chatTemplate: 'J', toolTemplate: 'T' }).chatTemplate?.forTools?.source, load({ chatTemplate: 'J', toolTemplate: null }).chatTemplate?.forTools]).toEqual(['T', undefined]);
   });
 });
 

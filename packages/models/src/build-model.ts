@@ -41,7 +41,8 @@ export async function buildModel(files: WeightFiles, { backend, quantization = {
 /** How a checkpoint is packed already; null for a plain one.  @throws QdyloraError UNSUPPORTED for what is neither */
 function storedQuantization({ quantization: stored }: CheckpointConfig, name: string): QuantizationConfig | null {
   if (!stored || (stored.method === 'bitsandbytes' && stored.loadIn4bit)) return stored;
-  throw new QdyloraError('UNSUPPORTED', { where: name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${stored.method}`, nextStep: 'Start from the unquantized checkpoint.' });
+  const got = stored.method === 'bitsandbytes' ? `bitsandbytes ${stored.loadIn8bit ? 'in 8 bits (load_in_8bit)' : 'without load_in_4bit'}` : stored.method;
+  throw new QdyloraError('UNSUPPORTED', { where: name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${got}`, nextStep: 'Start from the unquantized checkpoint.' });
 }
 
 /** A model of random weights from the content of a `config.json`, all float32, for training from nothing. */

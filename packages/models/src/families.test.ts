@@ -37,6 +37,9 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['qwen2', { layer_types: ['full_attention'] }, /a list of 2 kinds for layer_types/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
+  ['gemma', { hidden_act: 'gelu', hidden_activation: 'gelu' }, /what hidden_act says for hidden_activation/],
+  ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping/],
+  ['gemma3_text', { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } }, /those of each kind of layer for rope_parameters/],
   ['gemma2', { hidden_activation: 'quick_gelu' }, /hidden_activation/],
   ['gemma2', { attn_logit_softcapping: 0 }, /attn_logit_softcapping/],
   ['gemma3_text', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
@@ -74,6 +77,40 @@ test('a config that says nothing reads as transformers reads it, in every family
     const family = familyOf(modelType, 'test'), bare = Object.fromEntries(Object.entries(full).filter(([key]) => key === 'model_type' || sizes.includes(key)));
     expect(family.readConfig(hfConfigOf('config.json', bare)), modelType).toEqual(family.readConfig(hfConfigOf('config.json', full)));
   }
+});
+
+describe('what transformers 5.24 makes of a config that says it in part, or twice', () => {
+  /** By how much the second pair of a head of 12 turns, in a layer with a window and in one without. */
+  const ropesOf = (changes: Record<string, unknown>): string[] => {
+    const { attention } = read('gemma3_text', { rope_parameters: undefined, rope_theta: undefined, rope_local_base_freq: undefined, rope_scaling: undefined, ...changes });
+    return [attention.find(({ window }) => window > 0)!, attention.find(({ window }) => window === 0)!].map(({ rope }) => rope!.frequencies[1]!.toPrecision(9));
+  };
+  const turned = (theta: number, factor = 1): string => (theta ** (-2 / 12) / factor).toPrecision(9);
+  const linear = { rope_type: 'linear', factor: 8 }, plain = { rope_type: 'default' };
+  test.each([
+    [{}, turned(1e4), turned(1e6)],
+    [{ rope_theta: 5e5 }, turned(1e4), turned(5e5)],
+    [{ rope_local_base_freq: 5e3 }, turned(5e3), turned(1e6)],
+    [{ rope_theta: 4e5, rope_scaling: linear }, turned(1e4), turned(4e5, 8)],
+    [{ rope_parameters: { full_attention: linear, sliding_attention: plain } }, turned(1e4), turned(1e6, 8)],
+    [{ rope_theta: 3e5, rope_local_base_freq: 7e3, rope_parameters: { full_attention: linear, sliding_attention: plain } }, turned(7e3), turned(3e5, 8)],
+    [{ rope_theta: 3e5, rope_parameters: { sliding_attention: { ...plain, rope_theta: 5e3 } } }, turned(5e3), turned(3e5)],
+    [{ rope_theta: 3e5, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } }, turned(1e4), turned(7e4, 8)],
+    [{ rope_local_base_freq: 7e3, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } }, turned(7e3), turned(7e4, 8)],
+  ])('gemma3_text: %j', (changes, sliding, full) => {
+    expect(ropesOf(changes)).toEqual([sliding, full]);
+  });
+
+  test('gemma2 and gemma3_text look at hidden_activation alone, and phi3 at the positions of pretraining outside its rope parameters', () => {
+    for (const family of ['gemma2', 'gemma3_text']) expect(read(family, { hidden_act: 'relu', hidden_activation: undefined })).toMatchObject({ activation: 'gelu_tanh' });
+    const factors = Array.from({ length: configOf('phi3').hidden_size as number }, () => 1), scaleOf = (changes: Record<string, unknown>): number => {
+      const changed = { rope_scaling: undefined, max_position_embeddings: 8192, partial_rotary_factor: 1, ...changes };
+      const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0]!.headDim, short = factors.slice(0, headDim / 2);
+      return read('phi3', { ...changed, rope_parameters: { rope_type: 'longrope', rope_theta: 1e4, short_factor: short, long_factor: short, original_max_position_embeddings: 32 } }).attention[0]!.rope!.scale;
+    };
+    expect(scaleOf({ original_max_position_embeddings: undefined })).toBeCloseTo(Math.sqrt(1 + Math.log(2) / Math.log(4096)), 12); // Phi3Config's own
+    expect(scaleOf({ original_max_position_embeddings: 64 })).toBeCloseTo(Math.sqrt(1 + Math.log(128) / Math.log(64)), 12);
+  });
 });
 
 describe('frequencies', () => {

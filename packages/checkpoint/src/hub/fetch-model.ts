@@ -13,7 +13,7 @@ import { hubJson } from './hub-request.ts';
 const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CONFIG = 'config.json';
 
 /** Files beside the weights that are read, where a repository has them. Nothing else is downloaded, and no code. */
-const COMPANIONS = [CONFIG, 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'] as const;
+const COMPANIONS = [CONFIG, 'generation_config.json', 'tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja'] as const;
 
 /**
  * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries use. What is there already is not

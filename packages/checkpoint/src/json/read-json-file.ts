@@ -1,5 +1,5 @@
 import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
-import { badFile } from '../bad-file.ts';
+import { badFile, mistakenFile } from '../bad-file.ts';
 import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
 
 /** Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE, BAD_FILE. */
@@ -34,6 +34,8 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
   try {
     return JSON.parse(text);
   } catch (cause) {
+    const mistaken = mistakenFile(Buffer.from(text.slice(0, 64)));
+    if (mistaken) throw badFile({ format, path, problem: `expected JSON, got ${mistaken.got}`, nextStep: mistaken.nextStep, cause });
     throw badFile({ format, path, problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`, cause });
   }
 }

@@ -1,4 +1,4 @@
-import { badFile, printedName } from '../bad-file.ts';
+import { badFile, mistakenFile, printedName } from '../bad-file.ts';
 import { jsonCursor, type JsonCursor } from '../json/json-cursor.ts';
 import { readBytes, type ByteSource } from './byte-source.ts';
 import { LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_METADATA_ENTRIES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
@@ -51,7 +51,8 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
 function headerLength(source: ByteSource, fail: Fail): number {
   if (source.byteLength < LENGTH_FIELD_BYTES) throw fail(`expected at least ${LENGTH_FIELD_BYTES} bytes for the length of the header, got ${source.byteLength}`);
   const field = readBytes(source, 0, LENGTH_FIELD_BYTES);
-  const length = new DataView(field.buffer).getBigUint64(0, true);
+  const length = new DataView(field.buffer).getBigUint64(0, true), mistaken = mistakenFile(readBytes(source, 0, Math.min(64, source.byteLength)));
+  if (mistaken) throw badFile({ format: 'safetensors', path: source.path, problem: `expected a safetensors file, got ${mistaken.got}`, nextStep: mistaken.nextStep });
   if (length > BigInt(MAX_HEADER_BYTES)) throw fail(`expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`);
   const room = source.byteLength - LENGTH_FIELD_BYTES;
   if (Number(length) > room) throw fail(`expected ${length} bytes for the header, got ${room}`, { expected: Number(length), got: room });

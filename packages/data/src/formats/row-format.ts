@@ -52,5 +52,5 @@ export function assertTokenizer(tokenizer: Tokenizer | null, format: string): To
 /** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */
 export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['chatTemplate']> {
   if (tokenizer.chatTemplate) return tokenizer.chatTemplate;
-  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: 'expected a tokenizer with a chat template for conversations, got one without', nextStep: 'Use an instruction-tuned model, add chat_template.jinja to its folder, or write rows of prompt and completion.' });
+  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: 'expected a tokenizer with a chat template for conversations, got one without', nextStep: 'Use an instruction-tuned model, add chat_template.jinja to its folder (several named templates without a default are none), or write rows of prompt and completion.' });
 }

@@ -27,6 +27,8 @@ export interface ChatTemplate {
   readonly source: string;
   /** Whether its author marked the assistant's words with `{% generation %}`. */
   readonly marksAnswers: boolean;
+  /** The one that the model has for conversations with tools, where it is another. */
+  readonly forTools?: ChatTemplate;
   /** A conversation as the text that a model reads. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
   /** The same, with the spans between generation marks. */
@@ -36,6 +38,8 @@ export interface ChatTemplate {
 export interface ChatTemplateOptions {
   /** `bos_token` and the like. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** The Jinja text of the template for conversations with tools; null: the same. */
+  readonly toolSource?: string | null;
   /** What a template that writes today's date gets. Fixed, so that a resumed run reads the same tokens; the default is the one Llama's templates fall back to. */
   readonly date?: Date;
 }
@@ -58,7 +62,7 @@ const refusals = (): { refuse: (message: string) => never; has: (error: unknown)
  * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, BAD_DATA where it refuses a conversation (with its own words).
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
-  const { variables = {}, date = new Date(Date.UTC(2024, 6, 26)) } = options;
+  const { variables = {}, toolSource = null, date = new Date(Date.UTC(2024, 6, 26)) } = options;
   const marksAnswers = hasGenerationMarks(source);
   const plain = compiled(source), marked = compiled(writeMarks(source));
   const run = (program: () => ReturnType<typeof parse>, messages: readonly ChatMessage[], { addGenerationPrompt = false, tools, where = 'chat template' }: RenderOptions): string => {
@@ -73,7 +77,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
     }
   };
   return {
-    source, marksAnswers,
+    source, marksAnswers, ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
     render: (messages, render = {}) => run(plain, messages, render),
     renderMarked: (messages, render = {}) => readMarks(run(marked, messages, render)),
   };

@@ -17,6 +17,8 @@ export interface TokenizerFiles {
   readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
   /** chat_template.jinja; null = the one in tokenizer_config.json, if any. */
   readonly chatTemplate: string | null;
+  /** The template named `tool_use`; null or left out = the same for all conversations. */
+  readonly toolTemplate?: string | null;
   /** Texts or ids that win over the config, as a GGUF file gives them. */
   readonly specialTokens?: SpecialTokens;
 }
@@ -57,7 +59,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   };
   return {
     ...ids, encode, decode, vocabularySize: texts.length,
-    chatTemplate: source === null ? null : createChatTemplate(source, { variables: templateTokens(config, ids, vocabulary) }),
+    chatTemplate: source === null ? null : createChatTemplate(source, { variables: templateTokens(config, ids, vocabulary), toolSource: files.toolTemplate }),
     tokenText: behindALetter(encode, decode),
   };
 }

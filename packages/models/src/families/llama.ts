@@ -57,7 +57,7 @@ export function llamaNorm({ hiddenSize: size, epsilon, isOffset }: LlamaConfig, 
 export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>> {
   readonly defaultKvHeads?: number; readonly defaultHeadDim?: number; readonly defaultMaxPositions?: number; readonly isTiedByDefault?: boolean;
   /** Where only a share of each head may turn. */
-  readonly rope?: Pick<RopeOptions, 'partial' | 'typeNames'>;
+  readonly rope?: Pick<RopeOptions, 'partial' | 'originalMaxPositions' | 'typeNames'>;
   /** Window of layer i; 0 = none. */
   readonly windowOf?: (i: number) => number;
 }

@@ -7,6 +7,8 @@ import { sentencePieceBpe } from './sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from './sentence-piece-unigram.ts';
 import { readVocabulary } from './vocabulary.ts';
 
+const TOOL_TEMPLATE = 'tokenizer.chat_template.tool_use';
+
 /** By the word in `tokenizer.ggml.model`. */
 const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;
 
@@ -25,6 +27,7 @@ export function ggufTokenizerFiles(path: string, readMetadata: () => ConfigReade
   });
   return lazyTokenizerFiles({
     chatTemplate, specialTokens,
+    toolTemplate: () => (metadata().has(TOOL_TEMPLATE) ? metadata().string(TOOL_TEMPLATE) : null),
     tokenizerJson: () => (hasTokens() ? builderOf(path, metadata())(path, metadata(), vocabulary()) : null),
     tokenizerConfig: () => {
       const { bos, eos, pad } = specialTokens();

@@ -17,8 +17,8 @@ export interface GgufVocabulary {
 }
 
 /** @throws QdyloraError BAD_CONFIG for lists of other kinds; BAD_FILE for lists of other lengths, tokens given twice, or ids outside. */
-export function readVocabulary(path: string, metadata: ConfigReader): GgufVocabulary {
-  const bad = (problem: string) => badFile({ format: 'gguf', path, problem });
+export function readVocabulary(path: string, metadata: ConfigReader, format = 'gguf'): GgufVocabulary {
+  const bad = (problem: string) => badFile({ format, path, problem });
   const tokens = metadata.strings('tokenizer.ggml.tokens'), types = metadata.raw['tokenizer.ggml.token_type'];
   if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length)) throw bad(`expected ${tokens.length} entries for tokenizer.ggml.token_type, got ${Array.isArray(types) ? types.length : 'no list'}`);
 

@@ -39,7 +39,7 @@ function tokenizerOf({ tokenizerFiles }: Checkpoint): Tokenizer | null {
   if (tokenizerFiles.tokenizerJson === null) return null;
   const { bos, eos, pad } = tokenizerFiles.specialTokens;
   return loadTokenizer({
-    tokenizerJson: tokenizerFiles.tokenizerJson, tokenizerConfig: tokenizerFiles.tokenizerConfig, chatTemplate: tokenizerFiles.chatTemplate,
+    tokenizerJson: tokenizerFiles.tokenizerJson, tokenizerConfig: tokenizerFiles.tokenizerConfig, chatTemplate: tokenizerFiles.chatTemplate, toolTemplate: tokenizerFiles.toolTemplate,
     specialTokens: { bos: bos ?? undefined, eos: eos ?? undefined, pad: pad ?? undefined },
   });
 }

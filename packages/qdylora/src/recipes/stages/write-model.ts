@@ -15,7 +15,7 @@ export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype)
   weights.map(({ name, shape, values }) => ({ name, dtype: FILE_DTYPES[dtype], shape, bytes: () => bytesIn(values(), dtype, name) }));
 
 /** Files beside the weights that a Hugging Face folder may have, and that a copy of the model takes along. */
-const COMPANIONS = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja', 'generation_config.json'] as const;
+const COMPANIONS = ['tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja', 'generation_config.json'] as const;
 
 export interface ModelFolder {
   readonly tensors: Iterable<TensorToWrite>;
