@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openByteSource, openCheckpoint, openSafetensors, readGguf } from '@qdylora/checkpoint';
@@ -115,6 +115,7 @@ describe('finetune', () => {
     const outputDir = folder.in('other-rows'), lines = readFileSync(rows, 'utf8').trim().split('\n'), other = folder.in('other-order.jsonl');
     await run({ ...common, maxSteps: 2, outputDir });
     writeFileSync(other, [...lines].reverse().join('\n'));
+    rmSync(join(outputDir, 'run.yaml')); // it is written again
     const again = { ...common, maxSteps: 2, outputDir, resumeFromCheckpoint: 'auto' } as const;
     for (const streaming of [false, true]) {
       expect(await rejection(() => run({ ...again, dataset: other, streaming }))).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/got training_rows_hash "[0-9a-f]{12}…" instead of "[0-9a-f]{12}…"/) as string });

@@ -23,11 +23,11 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
   if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
-  const left = entries.filter((name) => name !== LOCK_FILE);
-  if (left.length === 0 || (resume !== null && left.includes('run.yaml'))) return;
+  const left = entries.filter((name) => name !== LOCK_FILE), isRun = left.includes('run.yaml') || left.includes('checkpoints'); // somebody may have moved the file away
+  if (left.length === 0 || (resume !== null && isRun)) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir', problem: `expected an empty folder or none at ${outputDir}, got ${left[0] === null ? 'a file' : `${left.length} entries`}`, details: { path: outputDir },
-    nextStep: left.includes('run.yaml') ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.' : 'Choose another output_dir: this one is not a run of ours and is left alone.',
+    nextStep: isRun ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.' : 'Choose another output_dir: this one is not a run of ours and is left alone.',
   });
 }
 
