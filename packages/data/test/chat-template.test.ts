@@ -33,6 +33,11 @@ describe('render', () => {
     expect(() => render('range(1000000000)')).toThrow(/range of 1000000000 numbers/);
   });
 
+  it.each(['indent=10 ** 8', 'indent=10 ** 15', 'indent=big', "separators=(big, ':')"])('ends a template that asks for a text without end by tojson(%s)', (option) => {
+    const big = "{% set ns = namespace(big='0123456789abcdef') %}{% for i in range(11) %}{% set ns.big = ns.big ~ ns.big %}{% endfor %}{% set big = ns.big %}";
+    expect(() => createChatTemplate(`${big}{{ range(9000) | list | tojson(${option}) }}`).render([user('x')])).toThrow(expect.objectContaining({ code: 'BAD_CONFIG', message: expect.stringMatching(/ends soon, got one that asks for more than 1000000 steps/) as string }));
+  });
+
   it('names the row and the words of the template that refuses it', () => {
     const template = createChatTemplate("{{ raise_exception('roles must alternate') }}");
     expect(() => template.render([user('x')], { where: 'chat.jsonl:3' })).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringMatching(/^\[chat\.jsonl:3\] .*roles must alternate\. Correct/) as string }));
