@@ -98,7 +98,10 @@ try {
   mkdirSync(source);
   writeFileSync(join(source, 'config.json'), JSON.stringify(config));
   writeShards(source, tensors(), { metadata: { format: 'pt' } });
-  const size = sizeOf(source), backend = await createCpuBackend({}), piece = pages(backend.memory, 2 ** 24), readSeconds = await seconds(() => readThrough(source, piece)), writeSeconds = await seconds(() => writeThrough(join(root, 'raw'), size * PACKED_SHARE, piece));
+  const size = sizeOf(source), backend = await createCpuBackend({}), piece = pages(backend.memory, 2 ** 24), disk = async (): Promise<{ reading: number; writing: number }> => ({
+    reading: await seconds(() => readThrough(source, piece)), writing: await seconds(() => writeThrough(join(root, 'raw'), size * PACKED_SHARE, piece)),
+  });
+  const before = await disk();
   const plain = { ...backend, packedLayout: undefined }, halves = pattern(HIDDEN * HIDDEN * 2);
   const matrix: Values = { dtype: 'BF16', byteLength: halves.length, readInto: (target) => target.set(halves), readFloat32Into: () => { throw new Error('expected bfloat16 to stay as it is'); } };
   const pack = (): void => {
@@ -107,12 +110,12 @@ try {
   };
   pack(); // memory and threads are there
   const quantizerSeconds = (await seconds(() => { for (let i = 0; i < MATRICES; i++) pack(); })) * ((size - 2 * 2 * VOCABULARY * HIDDEN) / (MATRICES * halves.length));
+  const wasEvicted = isEvicted(source), readBefore = bytesRead(), baseline = process.memoryUsage().rss;
+  const took = await seconds(() => quantizeFolder({ model: source, outputDir: output })), packed = sizeOf(output), peak = process.resourceUsage().maxRSS * 1024, read = bytesRead() - readBefore;
+  const after = await disk(), diskOf = ({ reading, writing }: typeof before): number => reading + writing * (packed / (size * PACKED_SHARE)), diskSeconds = (diskOf(before) + diskOf(after)) / 2, slower = Math.max(diskSeconds, quantizerSeconds);
   backend.dispose();
-  const wasEvicted = isEvicted(source), before = bytesRead(), baseline = process.memoryUsage().rss;
-  const took = await seconds(() => quantizeFolder({ model: source, outputDir: output })), packed = sizeOf(output), peak = process.resourceUsage().maxRSS * 1024, read = bytesRead() - before;
-  const diskSeconds = readSeconds + writeSeconds * (packed / (size * PACKED_SHARE)), slower = Math.max(diskSeconds, quantizerSeconds);
   console.log(JSON.stringify({
-    layers: LAYERS, source_was_in_cache: !wasEvicted, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, of_it_reading: readSeconds, quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
+    layers: LAYERS, source_was_in_cache: !wasEvicted, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, disk_before: diskOf(before), disk_after: diskOf(after), quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
     peak_rss_gb: peak / 1e9, rss_before_gb: baseline / 1e9, peak_is_within_packed_and_1_gb: peak <= packed + 1e9, bytes_read_over_source: read / size,
   }, null, 2));
 } finally {

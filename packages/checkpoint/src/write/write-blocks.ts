@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 
-/** Two places in memory that take turns: one is filled while the other is hashed and on its way to the disk. */
+/** Places in memory that take turns: one is filled while the others are hashed and on their way to the disk. */
 export interface WriteBlocks {
-  readonly places: readonly [Uint8Array, Uint8Array];
+  readonly places: readonly Uint8Array[];
   /** Begins the hash of another file. */
   beginHash(): void;
   /** Hashes the next bytes, which lie in one of the places; done when they may change. */
@@ -12,8 +12,10 @@ export interface WriteBlocks {
   digest(): Promise<string>;
 }
 
-/** A block goes to the disk in one call, and each call waits for a turn of the event loop: a caller that computes has few. */
-export const BLOCK_BYTES = 2 ** 25;
+/** A block goes to the disk in one call, and each call waits for a turn of the event loop, of which a caller that computes has few: so several are on their way at once. */
+export const BLOCK_BYTES = 2 ** 24;
+
+const BLOCKS = 4;
 
 /** What a write past the cache must begin and end on: the largest block of usual disks, and a page. */
 export const PAGE_BYTES = 4096;
@@ -22,7 +24,7 @@ export const PAGE_BYTES = 4096;
 export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
   let hash = createHash('sha256');
   return {
-    places: [new Uint8Array(blockBytes), new Uint8Array(blockBytes)],
+    places: Array.from({ length: BLOCKS }, () => new Uint8Array(blockBytes)),
     beginHash() { hash = createHash('sha256'); },
     hash(filled) { hash.update(filled); return Promise.resolve(); },
     digest: () => Promise.resolve(hash.digest('hex')),
@@ -53,7 +55,7 @@ const WASM_PAGE_BYTES = 65_536;
 
 /** Blocks in memory that a thread of their own hashes too, while the caller computes. `blockBytes`: whole pages. */
 export function createHashedBlocks(blockBytes = BLOCK_BYTES): HashedBehind {
-  const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: WasmMemory } }).WebAssembly, pages = Math.ceil((2 * blockBytes) / WASM_PAGE_BYTES);
+  const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: WasmMemory } }).WebAssembly, pages = Math.ceil((BLOCKS * blockBytes) / WASM_PAGE_BYTES);
   const { buffer } = new Memory({ initial: pages, maximum: pages, shared: true }), worker = new Worker(HASHER, { eval: true, workerData: buffer });
   const waiting: { readonly resolve: (answer: string) => void; readonly reject: (error: Error) => void }[] = [];
   let failure: Error | null = null;
@@ -70,7 +72,7 @@ export function createHashedBlocks(blockBytes = BLOCK_BYTES): HashedBehind {
     worker.postMessage(request);
   });
   return {
-    places: [new Uint8Array(buffer, 0, blockBytes), new Uint8Array(buffer, blockBytes, blockBytes)],
+    places: Array.from({ length: BLOCKS }, (_, i) => new Uint8Array(buffer, i * blockBytes, blockBytes)),
     beginHash() { worker.postMessage('begin'); },
     hash: async (filled) => { await ask([filled.byteOffset, filled.length]); },
     digest: () => ask('digest'),

@@ -23,22 +23,19 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
   let size = 0, sha256 = '';
   try {
     const file = await createFile(temporary);
-    let writing: Promise<unknown> = Promise.resolve();
+    const uses: Promise<unknown>[] = blocks.places.map(() => Promise.resolve());
     try {
       blocks.beginHash();
-      for await (const filled of filledBlocks(pieces, blocks.places)) {
-        const hashing = blocks.hash(filled); // while the disk is at work
-        hashing.catch(() => {}); // told with the write
-        await writing;
-        writing = Promise.all([file.write(filled, size), hashing]);
-        writing.catch(() => {}); // told where it is awaited
+      for await (const { filled, turn } of filledBlocks(pieces, blocks.places, uses)) {
+        uses[turn] = Promise.all([file.write(filled, size), blocks.hash(filled)]);
+        uses[turn].catch(() => {}); // told where it is awaited
         size += filled.length;
       }
-      await writing;
+      await Promise.all(uses);
       await file.finish(size);
       sha256 = await blocks.digest();
     } finally {
-      await writing.catch(() => {}); // the blocks are the caller's again
+      await Promise.allSettled(uses); // the blocks are the caller's again
       await file.close();
     }
     await rename(temporary, path);
@@ -50,22 +47,25 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
   }
 }
 
-/** All bytes in their order, as many at a time as a block holds; a block is filled again when the next one has been taken. */
-async function* filledBlocks(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, blocks: WriteBlocks['places']): AsyncGenerator<Uint8Array> {
+interface FilledBlock { readonly filled: Uint8Array; readonly turn: number }
+
+/** All bytes in their order, as many at a time as a block holds; the blocks take turns, and each is filled again when its last use has ended. */
+async function* filledBlocks(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, blocks: WriteBlocks['places'], uses: readonly Promise<unknown>[]): AsyncGenerator<FilledBlock> {
   let turn = 0, used = 0;
   for await (const piece of pieces) {
     for (let done = 0; done < piece.length;) {
+      if (used === 0) await uses[turn];
       const block = blocks[turn]!, count = Math.min(block.length - used, piece.length - done);
       block.set(piece.subarray(done, done + count), used);
       done += count;
       used += count;
       if (used < block.length) continue;
-      yield block;
-      turn = 1 - turn;
+      yield { filled: block, turn };
+      turn = (turn + 1) % blocks.length;
       used = 0;
     }
   }
-  if (used > 0) yield blocks[turn]!.subarray(0, used);
+  if (used > 0) yield { filled: blocks[turn]!.subarray(0, used), turn };
 }
 
 interface WritableFile {
@@ -79,7 +79,8 @@ interface WritableFile {
 /** Opens a new file past the cache, or through it where the system, its file system or the memory does not allow that. */
 async function createFile(path: string): Promise<WritableFile> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, direct = constants.O_DIRECT as number | undefined;
-  let isDirect = direct !== undefined, handle = await open(path, flags | (direct ?? 0)).catch((cause: unknown) => {
+  let isDirect = direct !== undefined, through: Promise<FileHandle> | null = null;
+  const handle = await open(path, flags | (direct ?? 0)).catch((cause: unknown) => {
     if (!isRefused(cause)) throw cause;
     isDirect = false;
     return open(path, flags & ~constants.O_EXCL); // it may have been made before it was refused
@@ -93,17 +94,19 @@ async function createFile(path: string): Promise<WritableFile> {
         } catch (cause) {
           if (!isRefused(cause)) throw cause;
           isDirect = false;
-          await handle.close();
-          handle = await open(path, 'r+');
+          through ??= open(path, 'r+'); // other writes may be under way by the first descriptor
         }
       }
-      await writeAll(handle, filled, position);
+      await writeAll(await (through ?? handle), filled, position);
     },
     async finish(size) {
       await handle.truncate(size);
       await handle.sync();
     },
-    close: () => handle.close(),
+    async close() {
+      await handle.close();
+      if (through) await (await through).close();
+    },
   };
 }
 

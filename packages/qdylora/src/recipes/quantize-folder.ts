@@ -31,7 +31,7 @@ const SHARD_BYTES = 250_000_000;
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, while the one before it is packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and two matrices. Finished files wait in
+ * Tensor after tensor is read once, a stretch ahead of what is packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and some stretches. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED

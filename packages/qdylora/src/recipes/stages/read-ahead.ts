@@ -1,10 +1,10 @@
 import { PAGE_BYTES, PAGES_AROUND, type TensorEntry } from '@qdylora/checkpoint';
 import type { ArrayView, Memory } from '@qdylora/contract';
 
-/** So many bytes of a tensor are read at a time. Two such reads at once keep a disk busy (1.7 GB/s of one that gives 1.4 to single reads and 1.8 to four times longer ones; 2026). */
+/** So many bytes of a tensor are read at a time. Two such reads at once keep a disk busy: 1.7 GB/s of one that gives 1.4 to single reads, and 1.8 to four times longer ones (2026). */
 export const STRETCH_BYTES = 2 ** 24;
 
-/** One stretch is the caller's while two are on their way. */
+/** One stretch is the caller's while two are on their way. Node has four threads for files: two are left to write. */
 const PLACES = 3;
 
 /** True where a tensor's bytes can be read ahead. */
