@@ -50,13 +50,16 @@ QD_INLINE Size rowBlock(Size m, Size words) {
 // How the threads stand on C: gridRows × gridColumns of them, each with its share of tiles and panels.
 struct Grid { int rows, columns; };
 
-// True where every thread keeps to the rows that it has packed itself: in tiles, where it has so many that decoding all panels is a small part of its work, and packed rows stay in its own
-// second-level cache (2048² with 2,048 rows: +25 %, Granite Rapids, 2026). It then waits for no other between stages.
-QD_INLINE bool keepsRows(int parts, Size tiles, bool pairs) { return fillsTiles(pairs) && tiles >= static_cast<Size>(12 * parts); }
+// True where every thread keeps to the rows that it has packed itself, and decodes all panels: it then waits for no other between stages, and packed rows stay in its own second-level cache. In tiles,
+// where it has so many rows that the panels are a small part of its work (2048² with 2,048 rows: +25 %), or so few panels that they cost less than rows which come from another core. `panels`: of the
+// stage with the most (Granite Rapids, 2026).
+QD_INLINE bool keepsRows(int parts, Size tiles, Size panels, bool pairs) {
+  const Size count = static_cast<Size>(parts);
+  return fillsTiles(pairs) && (tiles >= 12 * count || (tiles >= 2 * count && panels <= 5 * tiles));
+}
 
 // The grid with the least work for its busiest thread. Packing a panel costs about as much as one tile's products.
-QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels, bool pairs) {
-  if (keepsRows(parts, tiles, pairs)) return {parts, 1};
+QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
   Grid best{1, parts};
   Size least = ~Size{0};
   for (int rows = 1; rows <= parts; rows++) {

@@ -190,10 +190,17 @@ bool isEmpty(const Job& job) {
   return true;
 }
 
-void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, const float* packed, Room room) {
+// Panels of all products of a stage.
+Size panelsOf(const Stage& stage) {
   Size total = 0;
   for (int j = 0; j < stage.jobCount; j++) total += divideUp(stage.jobs[j].product.n, PANEL);
-  const Grid grid = chooseGrid(parts, block.tiles, total, block.pairs);
+  return total;
+}
+
+// `keeps`: each thread makes all columns of its own rows.
+void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, bool keeps, const float* packed, Room room) {
+  const Size total = panelsOf(stage);
+  const Grid grid = keeps ? Grid{parts, 1} : chooseGrid(parts, block.tiles, total);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(total, grid.columns, part % grid.columns);
   for (Size j = 0, begin = 0; j < static_cast<Size>(stage.jobCount); j++) {
     const Job& job = stage.jobs[j];
@@ -222,11 +229,13 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
   LateRows late;
   const Room room{own, own + GROUP_FLOATS, &late};
   const bool pairs = stages[0].packs[0].term.pairs();
+  Size panels = 0;
+  for (int s = 0; s < count; s++) panels = larger(panels, panelsOf(stages[s]));
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
     const RowBlock block = rowBlockAt(m, words, begin, pairs);
     const Range tiles = shareOf(block.tiles, parts, part);
-    const bool waits = !keepsRows(parts, block.tiles, pairs);
+    const bool waits = !keepsRows(parts, block.tiles, panels, pairs);
     begin += block.rows;
     for (int s = 0; s < count; s++) {
       const Stage& stage = stages[s];
@@ -242,7 +251,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
         hasPacked = true;
       }
       if (hasPacked && waits) threads.barrier();
-      multiplyJobs(threads, parts, part, stage, block, scratch, room);
+      multiplyJobs(threads, parts, part, stage, block, !waits, scratch, room);
       late.finish();
       streamFence();
       if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
