@@ -8,9 +8,10 @@
  * and llama.cpp's alternate for some rounds, since cores may be shared. A process writes the same text again and again: its first text warms up, its best of the others counts, and all must be equal.
  * Prints one JSON row each (`megabytes_per_token`: of weights that a new token reads; of a GGUF file: all of it), then medians and their ratio.
  */
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from './median.ts';
+import { rowOfProcess } from './row-of-process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,12 +22,9 @@ const { values } = parseArgs({
 
 interface Row { readonly who: string; readonly prompt: number; readonly prompt_tokens_per_second: number; readonly new_tokens_per_second: number; readonly megabytes_per_token: number }
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-
 function measure(script: string, prompt: number): Row {
   const order = { model: values.model, llamaCpp: values['llama-cpp'], gguf: values.gguf, prompt, count: Number(values.new), repeats: Number(values.repeats), threads: Number(values.threads) };
-  const output = execFileSync(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), JSON.stringify(order)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  const row = JSON.parse(output.trim().split('\n').at(-1)!) as Row;
+  const row = rowOfProcess<Row>(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), JSON.stringify(order)]);
   console.log(JSON.stringify(row));
   return row;
 }

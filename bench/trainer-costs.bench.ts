@@ -17,6 +17,7 @@ import { attachDyLora, rankSampler, type RankSampler, type RankSamplerOptions } 
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { createOptimizer, passesOfStep, runStep, saveState, type Optimizer } from '@qdylora/trainer';
 import { finetune } from 'qdylora';
+import { median } from './median.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,7 +26,6 @@ const { values } = parseArgs({
   },
 });
 const RANKS = [1, 2, 4, 8, 16, 32, 64], STEPS = Number(values.steps), ROWS = Number(values['micro-batch']), LENGTH = Number(values.seq), computeDtype = values['compute-dtype'] as 'f32' | 'bf16';
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
 const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`;
 
 /** Ratios of each round, so that what others do on the machine hits both sides of one; the spread says how much it did. */

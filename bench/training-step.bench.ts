@@ -8,9 +8,10 @@
  * is a process of its own that runs the built packages (`node scripts/set-up.mjs` first), so that its peak (VmHWM, in 10⁶ kB) is its own; ours and the peer's alternate for some rounds, since cores may be shared.
  * Prints one JSON row each, then the medians and their ratio.
  */
-import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { median } from './median.ts';
+import { rowOfProcess } from './row-of-process.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,25 +22,21 @@ const { values } = parseArgs({
 
 interface Row { readonly who: string; readonly checkpointing: boolean; readonly tokens_per_second: number; readonly peak_gb: number; readonly loss?: number }
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]!;
-
 /** The young heap that the command's training thread has: three such spaces are 6 MB. */
 const YOUNG_HEAP = '--max-semi-space-size=2';
 
 /** One measurement of ours: a process that runs what was built, as users do (from source, the compiler's 45 MB would count). */
 function measureOurs(checkpointing: boolean): Row {
   const { model, steps, 'micro-batch': rows, seq, threads, 'compute-dtype': computeDtype } = values, order = JSON.stringify({ model, steps: Number(steps), rows: Number(rows), length: Number(seq), threads: Number(threads), computeDtype, checkpointing });
-  const output = execFileSync(process.execPath, [YOUNG_HEAP, fileURLToPath(new URL('training-step.worker.mjs', import.meta.url)), order], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  return JSON.parse(output.trim().split('\n').at(-1)!) as Row;
+  return rowOfProcess<Row>(process.execPath, [YOUNG_HEAP, fileURLToPath(new URL('training-step.worker.mjs', import.meta.url)), order]);
 }
 
 function measurePeer(python: string, checkpointing: boolean): Row {
   const script = fileURLToPath(new URL('peers/peft-step.py', import.meta.url));
-  const output = execFileSync(python, [
+  const row = rowOfProcess<{ tokensPerSecond: number; peakGb: number }>(python, [
     script, '--model', values.model!, '--steps', values.steps, '--micro-batch', values['micro-batch'], '--seq', values.seq, '--threads', values.threads, '--compute', values['peer-compute'],
     ...(checkpointing ? ['--gradient-checkpointing'] : []),
-  ], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-  const row = JSON.parse(output.trim().split('\n').at(-1)!) as { tokensPerSecond: number; peakGb: number };
+  ]);
   return { who: `PEFT + bitsandbytes, ${values['peer-compute']}`, checkpointing, tokens_per_second: row.tokensPerSecond, peak_gb: row.peakGb };
 }
 

@@ -12,7 +12,8 @@ export function decodeText(bytes: Uint8Array, where: string): string {
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw badData(where, `expected UTF-8 text, got ${guess(bytes).what}`, guess(bytes).nextStep, cause);
+    const { what, nextStep } = guess(bytes);
+    throw badData(where, `expected UTF-8 text, got ${what}`, nextStep, cause);
   }
 }
 

@@ -49,7 +49,7 @@ export function parseExactJson(text: string): unknown {
     const start = at;
     while (at < text.length && !ENDS.has(text[at]!)) at++;
     const written = text.slice(start, at), plain = JSON.parse(written) as unknown;
-    return typeof plain === 'number' && isLost(plain, written) ? new ExactNumber(written) : plain;
+    return typeof plain === 'number' ? ExactNumber.of(written) : plain;
   };
   const value = (): unknown => {
     switch (next()) {
@@ -63,5 +63,3 @@ export function parseExactJson(text: string): unknown {
 }
 
 const WHITE_SPACE: ReadonlySet<string> = new Set(' \t\n\r'), ENDS: ReadonlySet<string> = new Set(' \t\n\r,]}');
-
-const isLost = (number: number, written: string): boolean => (/[.eE]/.test(written) ? Number.isInteger(number) : !Number.isSafeInteger(number));

@@ -7,6 +7,12 @@ export class ExactNumber {
     this.digits = digits;
   }
 
+  /** A number of JSON: as JavaScript holds it, or exactly where that is another one. */
+  static of(digits: string): number | ExactNumber {
+    const exact = new ExactNumber(digits), plain = exact.toJSON();
+    return (exact.isFloat ? Number.isInteger(plain) : !Number.isSafeInteger(plain)) ? exact : plain;
+  }
+
   /** Whether Python reads it as a float. */
   get isFloat(): boolean {
     return /[.eE]/.test(this.digits);
