@@ -1,4 +1,5 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { createBatches, createChatTemplate, expandGlobs, loadDataset, maskPreview, openDataset, type Example } from '../src/index.ts';
@@ -89,6 +90,13 @@ describe('a Parquet file', () => {
     expect(opened.training.at(1134)!.source).toEqual({ file, line: 1135 });
   });
 
+  it('has numbers that a template writes as Python does', async () => {
+    const chatTemplate = createChatTemplate('{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}{{ "|" }}{{ c.function.arguments }}{% endfor %}{{ m.content or "" }};{% endfor %}{% if add_generation_prompt %}assistant{% endif %}');
+    const { rows: expected } = JSON.parse(readFileSync(new URL('../fixtures/parquet-rows.expected.json', import.meta.url), 'utf8')) as { readonly rows: readonly { readonly json: string; readonly str: string }[] };
+    const { training } = await loadDataset(fileURLToPath(new URL('../fixtures/parquet-rows.parquet', import.meta.url)), { tokenizer: { ...smol, chatTemplate }, maxSeqLength: 2048 });
+    expect(training.map((example) => smol.decode(example.ids))).toEqual(expected.map(({ json, str }) => `q;${json}|${str};`));
+  });
+
   it('that finds no room for its rows says where it needs some', async ({ onTestFinished }) => {
     const { TMPDIR: before } = process.env;
     onTestFinished(() => { if (before === undefined) delete process.env.TMPDIR; else process.env.TMPDIR = before; });
@@ -98,7 +106,7 @@ describe('a Parquet file', () => {
 
   it('that is damaged anywhere is refused, or gives rows', async () => {
     const tokenizer = fixtureTokenizer('tiny-llama2-style');
-    const { readFileSync } = await import('node:fs'), bytes = readFileSync(file);
+    const bytes = readFileSync(file);
     for (let cut = 1; cut < 40; cut++) {
       const broken = Buffer.from(bytes);
       broken.fill(0xff, Math.floor((cut / 40) * bytes.length), Math.floor((cut / 40) * bytes.length) + 16);

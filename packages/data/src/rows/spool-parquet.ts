@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
-import type { AsyncBuffer, FileMetaData } from 'hyparquet';
+import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
 import { badData } from '../bad-data.ts';
+import { parquetJson } from './parquet-json.ts';
 
 /** A row group is decoded at once. Writers make them of 64 MiB to 512 MiB. */
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
@@ -15,20 +16,20 @@ const WRITE_BYTES = 2 ** 20;
 /**
  * Writes a Parquet file's rows as JSON lines into a file that has no name any more, so that it goes away with the process whatever happens, and returns its
  * descriptor. One row group is in memory at a time, and a row can then be read again at any place, which a Parquet file is not made for.
- * 64-bit integers become numbers where a number can hold them, else text; dates become ISO 8601.
+ * Numbers are written as Python would (`parquetJson`).
  *
  * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression; BAD_DATA for row groups over 1 GiB; WRITE_FAILED where the folder for temporary files
  * has no room; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
-  const [{ parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')]); // 20 ms for who has such a file
-  const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), spool = spooling(file, openNameless);
+  const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')]); // 20 ms for who has such a file
+  const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), schema = await understood(file, () => Promise.resolve(parquetSchema(metadata))), spool = spooling(file, openNameless);
   try {
     let rowStart = 0;
     for (const group of rowGroups(metadata, file)) {
       const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
       if (rows.length !== group) throw badData(file, `expected ${group} rows in a row group, got ${rows.length}`, 'The file may be damaged: make or download it again.');
-      spooling(file, () => { writeRows(spool, rows); });
+      spooling(file, () => { writeRows(spool, rows, schema); });
       rowStart = rowEnd;
       await setImmediate();
       if (signal?.aborted) throw new QdyloraError('ABORTED', { where: file, problem: 'the signal was aborted while a Parquet file was read', cause: signal.reason });
@@ -40,10 +41,10 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
   }
 }
 
-function writeRows(spool: number, rows: readonly unknown[]): void {
+function writeRows(spool: number, rows: readonly unknown[], schema: SchemaTree): void {
   let text = '';
   for (const [i, row] of rows.entries()) {
-    text += `${JSON.stringify(row, asJson)}\n`;
+    text += `${parquetJson(row, schema)}\n`;
     if (text.length < WRITE_BYTES && i < rows.length - 1) continue;
     for (let bytes = Buffer.from(text); bytes.length > 0;) bytes = bytes.subarray(writeSync(spool, bytes));
     text = '';
@@ -104,9 +105,4 @@ async function understood<T>(file: string, read: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw badData(file, `expected a Parquet file that can be read, got: ${(cause as Error).message}`, 'It may be cut, or use a compression that is not known: write it again with zstd or snappy.', cause);
   }
-}
-
-function asJson(_: string, value: unknown): unknown {
-  if (typeof value !== 'bigint') return value;
-  return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
 }

@@ -55,13 +55,13 @@ function withRanks(config: RunConfig, asked: Method, given: GivenValues, inherit
 /** The name for what the values say: `quantization: none` alone makes a dylora run. */
 const methodOf = (isQuantized: boolean, isNested: boolean): Method => (isNested ? (isQuantized ? 'qdylora' : 'dylora') : isQuantized ? 'qlora' : 'lora');
 
-/** Of the steps, where neither key is given. */
+/** Of the steps, where neither key is given and the schedule has a warm-up. */
 export const WARMUP_RATIO = 0.05;
 
 /** Two lengths of one warm-up leave nobody to say which is meant. */
 function withWarmup(config: RunConfig, given: GivenValues): RunConfig {
-  const { warmupRatio, warmupSteps } = config;
-  if (warmupSteps === null) return { ...config, warmupRatio: warmupRatio ?? WARMUP_RATIO };
+  const { lrScheduler, warmupRatio, warmupSteps } = config;
+  if (warmupSteps === null) return { ...config, warmupRatio: warmupRatio ?? (lrScheduler === 'constant' ? null : WARMUP_RATIO) };
   if (warmupRatio !== null) throw fault(given, 'warmupRatio', `either it or ${given.get('warmupSteps')!.spell('warmupSteps')} (${warmupSteps})`, 'Leave one of them out.');
   return config;
 }

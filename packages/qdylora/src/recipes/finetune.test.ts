@@ -108,6 +108,8 @@ describe('finetune', () => {
     expect(await noticesOf({ maxSteps: 2, outputDir: folder.in('late-rate') })).not.toMatch(/learning rate 0|warm-up/);
     expect(await noticesOf({ maxSteps: 2, warmupSteps: 100, outputDir: folder.in('slow-rate') })).toMatch(/warm-up of 100 steps is not over when the run of 2 steps ends/);
     expect(await noticesOf({ maxSteps: 2, warmupSteps: 1, lrScheduler: 'constant', outputDir: folder.in('flat-rate') })).toMatch(/lr_scheduler constant has no warm-up, so warmup_steps 1 does nothing/);
+    expect(await noticesOf({ maxSteps: 2, warmupRatio: 0.5, lrScheduler: 'constant', outputDir: folder.in('flat-share') })).toMatch(/lr_scheduler constant has no warm-up, so warmup_ratio 0\.5 does nothing/);
+    expect(await noticesOf({ maxSteps: 2, lrScheduler: 'constant', outputDir: folder.in('flat-default') })).not.toMatch(/warm-up/);
     expect(await rejection(() => noticesOf({ maxSteps: undefined, numEpochs: 1e300, outputDir: folder.in('no-end') }))).toMatchObject({ code: 'BAD_CONFIG', where: 'num_epochs', message: expect.stringMatching(/expected at most 2\^53 steps, got 1e\+300 times/) as string });
   });
 

@@ -56,9 +56,9 @@ function stepsOf({ maxSteps, numEpochs }: RunConfig, { stepsPerEpoch }: Batches)
 }
 
 /** A warm-up that the run does not have, or that is not over when it ends. */
-function warnOfWarmup({ lrScheduler, warmupSteps: asked }: RunConfig, { totalSteps, warmupSteps }: { readonly totalSteps: number; readonly warmupSteps: number }, warn: Warn): void {
+function warnOfWarmup({ lrScheduler, warmupSteps: asked, warmupRatio }: RunConfig, { totalSteps, warmupSteps }: { readonly totalSteps: number; readonly warmupSteps: number }, warn: Warn): void {
   if (lrScheduler === 'constant') {
-    if (asked) warn(`lr_scheduler constant has no warm-up, so warmup_steps ${asked} does nothing: constant_with_warmup has one.`);
+    if (asked || warmupRatio) warn(`lr_scheduler constant has no warm-up, so ${asked ? `warmup_steps ${asked}` : `warmup_ratio ${warmupRatio}`} does nothing: constant_with_warmup has one.`);
   } else if (warmupSteps >= totalSteps && totalSteps > 1) {
     warn(`The warm-up of ${warmupSteps} steps is not over when the run of ${totalSteps} steps ends: the learning rate never reaches learning_rate. Lower warmup_steps or warmup_ratio, or train for more steps.`);
   }

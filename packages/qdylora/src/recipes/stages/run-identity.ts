@@ -11,6 +11,6 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
 /** What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint, and which rows and how many steps there are. */
 export function runIdentity(config: RunConfig, facts: { readonly fingerprint: string; readonly rows: number; readonly rowsHash: string; readonly totalSteps: number }): Record<string, unknown> {
   const { fingerprint, rows, rowsHash, totalSteps } = facts, named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map((name) => [snakeCase(name), config[name]] as const);
-  // A run of before wrote the default ratio beside warmup_steps: it can go on.
+  // A run of before wrote the default ratio beside warmup_steps, and where the schedule has no warm-up: it can go on.
   return { ...Object.fromEntries(named), warmup_ratio: config.warmupRatio ?? WARMUP_RATIO, base_fingerprint: fingerprint, training_rows: rows, training_rows_hash: rowsHash, total_steps: totalSteps };
 }
