@@ -98,22 +98,31 @@ template <int HIGH, int WIDE> QD_INLINE void storeTiles(float* c, Size row) {
   if (HIGH == 2) QD_TILE(stored)(2, low, row);
   if (HIGH == 2 && WIDE == 2) QD_TILE(stored)(3, low + 64, row);
 }
-// `words`: of the depth, a multiple of 16. The left operand is read past the first level where `STREAM`, so that the right one stays there. `each` is called before every 32 steps.
-template <int HIGH, int WIDE, bool STREAM, class Each> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words, const Each& each) {
+// A macro, since the intrinsics want the tile's number as it is written.
+#define QD_LOAD_TILE(past, tile, at, row)            \
+  do {                                               \
+    if (past) QD_TILE(stream_loadd)(tile, at, row);  \
+    else QD_TILE(loadd)(tile, at, row);              \
+  } while (0)
+// Which operand is read past the first level, so that the other one stays there.
+enum class Stream { none, left, right };
+// `words`: of the depth, a multiple of 16. `each` is called before every 32 steps.
+// Loads stand between the products that wait for them: one after the other took 6 cycles more of 70 (Granite Rapids, 2026).
+template <int HIGH, int WIDE, Stream STREAM, class Each> QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words, const Each& each) {
   const char *a = bytesFrom(left.at, 0), *b = bytesFrom(right.at, 0);
   for (; words > 0; words -= AMX_WORDS, a += left.step, b += right.step) {
     each();
-    QD_TILE(loadd)(6, b, right.row);
-    if (WIDE == 2) QD_TILE(loadd)(7, b + right.second, right.row);
-    if (STREAM) QD_TILE(stream_loadd)(4, a, left.row);
-    else QD_TILE(loadd)(4, a, left.row);
+    QD_LOAD_TILE(STREAM == Stream::left, 4, a, left.row);
+    QD_LOAD_TILE(STREAM == Stream::right, 6, b, right.row);
     QD_TILE(dpbf16ps)(0, 4, 6);
-    if (WIDE == 2) QD_TILE(dpbf16ps)(1, 4, 7);
     if (HIGH == 2) {
-      if (STREAM) QD_TILE(stream_loadd)(5, a + left.second, left.row);
-      else QD_TILE(loadd)(5, a + left.second, left.row);
+      QD_LOAD_TILE(STREAM == Stream::left, 5, a + left.second, left.row);
       QD_TILE(dpbf16ps)(2, 5, 6);
-      if (WIDE == 2) QD_TILE(dpbf16ps)(3, 5, 7);
+    }
+    if (WIDE == 2) {
+      QD_LOAD_TILE(STREAM == Stream::right, 7, b + right.second, right.row);
+      QD_TILE(dpbf16ps)(1, 4, 7);
+      if (HIGH == 2) QD_TILE(dpbf16ps)(3, 5, 7);
     }
   }
 }

@@ -61,12 +61,12 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
 }
 #endif
 
-// 64 bytes at a cache line of its own, past the caches where the level can; others see them after `streamFence`.
-QD_INLINE void streamLine(void* to, const void* from) {
+// A vector at a cache line of its own, past the caches where the level can; others see them after `streamFence`.
+QD_INLINE void streamLine(void* to, I32x line) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-  _mm512_stream_si512(static_cast<__m512i*>(to), _mm512_loadu_si512(from));
+  _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)line);
 #else
-  __builtin_memcpy(to, from, 64);
+  storeI32(to, line);
 #endif
 }
 QD_INLINE void streamFence() {

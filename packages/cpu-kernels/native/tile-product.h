@@ -64,7 +64,7 @@ __attribute__((noinline)) void amxBlock(TileSums c, const TileOperand& a, const 
   QD_TILE_FENCE;
   if (START == Sums::set) clearTiles<HIGH, WIDE>();
   else loadTiles<HIGH, WIDE>(c.at, c.stride * 4, AMX_ROWS * c.stride * 4);
-  addTileProducts<HIGH, WIDE, false>(a, b, words, [] {});
+  addTileProducts<HIGH, WIDE, Stream::none>(a, b, words, [] {});
   storeTiles<HIGH, WIDE>(c.at, c.stride * 4);
   QD_TILE_FENCE;
 }

@@ -32,7 +32,7 @@ struct Sizes {
 };
 
 // A part's own scratch, and the floats of each of its arrays, on cache lines. `rows`: the most that it holds.
-struct Own { float *x, *dx, *logits, *weights, *largest, *ofTarget; double* sum; };
+struct Own { float *x, *dx, *logits, *weights, *largest, *ofTarget; double* sum; LateRows* late; };
 struct OwnSizes {
   Size x, dx, logits, weights, row, sums;
   OwnSizes(const Sizes& s, Size rows)
@@ -40,10 +40,10 @@ struct OwnSizes {
         row(roundUp(rows, 16)), sums(roundUp(2 * rows, 16)) {}
   Size floats() const { return x + dx + logits + weights + 2 * row + sums; }
 };
-Own ownAt(float* at, const OwnSizes& sizes) {
+Own ownAt(float* at, const OwnSizes& sizes, LateRows& late) {
   const auto take = [&](Size floats) { float* here = at; at += floats; return here; };
   float *x = take(sizes.x), *dx = take(sizes.dx), *logits = take(sizes.logits), *weights = take(sizes.weights), *largest = take(sizes.row), *ofTarget = take(sizes.row);
-  return {x, dx, logits, weights, largest, ofTarget, reinterpret_cast<double*>(take(sizes.sums))};
+  return {x, dx, logits, weights, largest, ofTarget, reinterpret_cast<double*>(take(sizes.sums)), &late};
 }
 Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
 
@@ -89,7 +89,7 @@ struct RowGroup { Size begin, count, tiles; };
 template <class Visit> void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
   for (Size i = 0; i < group.tiles; i++) {
     const Range rows = tileRows(group.count, group.tiles, i, pairs);
-    visit(rows.begin, rows.end - rows.begin, roundUp(rows.end - rows.begin, rowUnit(pairs)));
+    visit(rows.begin, rows.end - rows.begin, roundUp(rows.end - rows.begin, rowUnit(pairs, false)));
   }
 }
 
@@ -99,12 +99,13 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
     const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
     for (Size p = 0; p < block.columns; p += PANEL) {
       eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
-        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words};
-        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr});
+        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words, nullptr};
+        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, own.late, 0});
       });
     }
     before += words;
   }
+  own.late->finish();
   for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) own.logits[i] = 0.f;
 }
 
@@ -136,10 +137,11 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
   eachStripe(group, s.pairs, [&](Size first, Size rows, Size) { packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words); });
   for (Size p = 0; p < s.hidden; p += PANEL) {
     eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
-      const Segment segment{own.weights + first * words, block.forGradient + p * words, words};
-      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden, nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add, nullptr});
+      const Segment segment{own.weights + first * words, block.forGradient + p * words, words, nullptr};
+      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden, nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add, nullptr, own.late, 0});
     });
   }
+  own.late->finish();
 }
 
 Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx, Out<float> scratch,
@@ -168,7 +170,8 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     const OwnSizes sizes(s, room);
-    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(part) * sizes.floats(), sizes);
+    LateRows late;
+    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(part) * sizes.floats(), sizes, late);
     Size token[MOST_PART_ROWS], next = 0, passed = 0;  // the next token to look at, and how many that count lie before it
     for (Size round = 0; round < rounds; round++) {
       const Size from = active * round / rounds;

@@ -13,7 +13,7 @@ constexpr Size PANEL = 2 * WIDTH;
 // Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
 QD_INLINE constexpr bool fillsTiles(bool pairs) { return AMX_TILES && pairs; }
 QD_INLINE constexpr Size stripeRows(bool pairs) { return fillsTiles(pairs) ? 2 * AMX_ROWS : TILE_ROWS; }
-QD_INLINE constexpr Size rowUnit(bool pairs) { return fillsTiles(pairs) ? AMX_ROWS : 1; }
+QD_INLINE constexpr Size rowUnit(bool pairs, bool across) { return !fillsTiles(pairs) ? 1 : across ? PANEL : AMX_ROWS; }
 // One panel of one depth block stays in the first-level cache (24 KiB of 32) while all stripes pass by; 384 beats 256 and 512 by 2 % (Zen 3, 2026).
 // 14 rows per load bear a panel from the second level (512: Zen 4, 2026, on the prototype).
 constexpr Size DEPTH_BLOCK = WIDTH == 16 ? 512 : 384;
@@ -28,6 +28,9 @@ constexpr Size MOST_WORDS = DEPTH_BLOCK + 64;
 QD_INLINE constexpr Size mostWords(bool pairs) { return fillsTiles(pairs) ? 320 : MOST_WORDS; }
 // Packed rows of A: at most so many floats at a time (they stand in the third-level cache), and rows.
 constexpr Size ROW_UNIT = AMX_TILES ? 2 * AMX_ROWS : 1, PACKED_FLOATS = Size{4} << 20, MOST_ROWS = 1024, LEAST_ROWS = AMX_TILES ? 128 : 8 * TILE_ROWS;
+
+// Packed rows of a thread that take more than this do not stay in its second level (2 MiB), and the third gives 29 GB/s: they are asked for early (Granite Rapids, 2026).
+constexpr Size ASKED_FLOATS = Size{1} << 18;
 
 QD_INLINE constexpr Size divideUp(Size a, Size b) { return (a + b - 1) / b; }
 QD_INLINE constexpr Size roundUp(Size a, Size b) { return divideUp(a, b) * b; }
@@ -81,7 +84,7 @@ QD_INLINE Size stripesFloats(Size m, Size words) {
 constexpr Size GROUP_FLOATS = PANEL * larger(GROUP_PANELS * MOST_WORDS, groupPanels(true) * mostWords(true));
 // Sums that are not whole yet, of a C in bf16: the columns of a group of panels.
 constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
-QD_INLINE Size sumsFloats(Size m) { return smaller(m, MOST_ROWS) * GROUP_COLUMNS; }
+QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * GROUP_COLUMNS; }
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and its sums where C is in bf16. The scratch of a product holds any smaller one.
 QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(threads); }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include "blocking.h"
 #include "nf4-weight.h"
+#include "pack-rows.h"
 
 // The B operand: packed into panels [depth][PANEL], from a dense matrix or a 4-bit one that is decoded on the way; columns that do not exist are zeros.
 namespace qdylora::QD_LEVEL {
@@ -31,6 +32,14 @@ QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, n
 // Columns [column0, column0 + columns), depth [k0, k0 + depth), as panels of PANEL · wordsOf(depth) words of one form.
 void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
+
+// The same columns as the rows of stripes, one of PANEL columns after the other, each of PANEL · wordsOf(depth) words as packTileRows leaves them: for products with the operands in each other's place.
+// A 4-bit matrix is transposed (its rows are the columns); the level has tiles.
+void packNf4Stripes(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);
+QD_INLINE void packDenseStripes(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
+  const Rows rows{b.f32, b.bf16, b.stride, !b.transposed, column0 + columns, b.round, 1.f};
+  for (Size p = 0; p < columns; p += PANEL) packTileRows(rows, column0 + p, smaller(PANEL, columns - p), k0, depth, out + p * wordsOf(depth, true));
+}
 
 // Zeros behind the words of a depth that does not fill its tiles.
 QD_INLINE void fillPanels(Form form, Size columns, Size depth, float* out) {

@@ -1,4 +1,5 @@
-// Packs one stripe of A for tiles: [words / 16][rows, filled up to 16][16 words], pairs of bf16 numbers, from row-major memory (as they lie) or column-major (transposed in registers).
+// Packs one stripe of A for tiles: [words / 16][rows, filled up to 16][16 words], pairs of bf16 numbers, from row-major memory (as they lie) or column-major (transposed in registers); or its rows as
+// the columns of a panel, transposed in registers too.
 // The caller's thread owns the stripe. Lanes are words along the depth.
 // 4 bytes read and 2 written per element: no shuffles but the rounding where rows stand as rows. Eight rows at a time read 20 % faster from memory than one (14.4 GB/s a core, Granite Rapids, 2026).
 // Reads only rows and depths that exist; the rest are zeros.
@@ -56,6 +57,22 @@ void packColumnMajor(const Rows& a, const T* first, Size rows, Size depth, float
 }
 
 template <class T>
+void packPanel(const Rows& a, const T* first, Size rows, Size depth, float* out) {
+  for (Size k = 0; k < depth; k += STEPS) {
+    const Size count = smaller(STEPS, depth - k);
+    for (Size g = 0; g < PANEL; g += WIDTH) {
+      float* to = out + k / 2 * PANEL + g * AMX_WORDS;
+      I32x square[WIDTH];
+#pragma GCC unroll 16
+      for (Size i = 0; i < WIDTH; i++) square[i] = g + i < rows ? readPairs(first + (g + i) * a.stride + k, count, a.factor) : I32x{};
+      transpose(square);
+#pragma GCC unroll 16
+      for (Size i = 0; i < AMX_WORDS; i++) storeI32(to + i * AMX_WORDS, square[i]);
+    }
+  }
+}
+
+template <class T>
 void packAs(const Rows& a, const T* data, Size row0, Size rows, Size k0, Size depth, float* out) {
   if (a.transposed) packColumnMajor(a, data + k0 * a.stride + row0, rows, depth, out);
   else packRowMajor(a, data + row0 * a.stride + k0, rows, depth, out);
@@ -67,8 +84,14 @@ void packTileRows(const Rows& a, Size row0, Size rows, Size k0, Size depth, floa
   if (a.half) packAs(a, a.half, row0, rows, k0, depth, out);
   else packAs(a, a.f32, row0, rows, k0, depth, out);
 }
+
+void packTilePanel(const Rows& a, Size row0, Size rows, Size k0, Size depth, float* out) {
+  if (a.half) packPanel(a, a.half + row0 * a.stride + k0, rows, depth, out);
+  else packPanel(a, a.f32 + row0 * a.stride + k0, rows, depth, out);
+}
 #else
 void packTileRows(const Rows&, Size, Size, Size, Size, float*) {}
+void packTilePanel(const Rows&, Size, Size, Size, Size, float*) {}
 #endif
 
 }  // namespace qdylora::QD_LEVEL

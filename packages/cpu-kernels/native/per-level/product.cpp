@@ -10,17 +10,20 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // `height`: rows, filled up to whole tiles.
-struct RowBlock { Size begin, rows, tiles, height; bool pairs; };
+// `across`: the operands stand in each other's place (see multiplyAcross).
+struct RowBlock { Size begin, rows, tiles, height; bool pairs, across; };
 
-RowBlock rowBlockAt(Size m, Size words, Size begin, bool pairs) {
+RowBlock rowBlockAt(Size m, Size words, Size begin, bool pairs, bool across) {
   const Size rows = smaller(rowBlock(m, words), m - begin);
-  return {begin, rows, divideUp(rows, stripeRows(pairs)), roundUp(rows, rowUnit(pairs)), pairs};
+  return {begin, rows, divideUp(rows, stripeRows(pairs)), roundUp(rows, rowUnit(pairs, across)), pairs, across};
 }
 
 void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packed) {
   for (Size i = tiles.begin; i < tiles.end; i++) {
     const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
-    packStripe(t.a, t.pairs(), block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, packed + rows.begin * wordsOf(t.depth, t.pairs()));
+    float* out = packed + rows.begin * wordsOf(t.depth, t.pairs());
+    if (block.across) packTilePanel(t.a, block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, out);
+    else packStripe(t.a, t.pairs(), block.begin + rows.begin, rows.end - rows.begin, 0, t.depth, out);
   }
 }
 
@@ -70,6 +73,9 @@ class DepthBlocks {
   Size k_ = 0, left_ = 0, most_, target_;
 };
 
+// A thread's own scratch: a group of packed panels, its sums, and rows that wait.
+struct Room { float *panels, *sums; LateRows* late; };
+
 // Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block: `c`, or, from `c`, the thread's sums, to `to`.
 struct Group { Size column, columns; float* c; Size stride; const float* bias; Finished to; };
 
@@ -87,26 +93,47 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
   }
 }
 
-void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, float* panels, Start start, bool isLast) {
-  // Where a part's stripes begin, how many words a row of them has, and how many of those come before the part.
-  struct Source { const float *stripes, *panels; Size rowWords, before, words; } sources[MOST_TERMS];
+// Where a part's rows begin as they are packed, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns.
+struct Source {
+  const float *rows, *columns;
+  Size rowWords, before, words;
+  // The stripe (or panel) that begins at `row`, from `before` words on. `height`: its rows, filled up.
+  QD_INLINE const float* at(Size row, Size height, Size from) const { return rows + row * rowWords + from * height; }
+};
+
+void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, const Room& room, Start start, bool isLast) {
+  const bool pairs = block.pairs;
+  Source sources[MOST_TERMS];
   Size words = 0;
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
-    float* out = panels + groupPanels(t.pairs()) * PANEL * words;
-    (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
-    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, t.pairs()), wordsOf(parts[i].k, t.pairs()), wordsOf(parts[i].depth, t.pairs())};
+    float* out = room.panels + groupPanels(pairs) * PANEL * words;
+    if (block.across) (t.b.dense() ? packDenseStripes : packNf4Stripes)(t.b, group.column, group.columns, parts[i].k, parts[i].depth, out);
+    else (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
+    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, pairs), wordsOf(parts[i].k, pairs), wordsOf(parts[i].depth, pairs)};
     words += sources[i].words;
   }
-  const bool pairs = parts[0].placed->term.pairs();
+  // What the next stripes will read, of this block or of the one after it, is asked for while these are multiplied, a share with each panel.
+  const bool asks = fillsTiles(pairs) && (tiles.end - tiles.begin) * stripeRows(pairs) * sources[0].rowWords >= ASKED_FLOATS;
+  const Size aheadLines = divideUp(stripeRows(pairs), divideUp(group.columns, PANEL));
   for (Size from = tiles.begin; from < tiles.end; from += groupStripes(pairs)) {
     const Size end = smaller(from + groupStripes(pairs), tiles.end);
+    const bool isTurn = end == tiles.end;
+    const Size next = isTurn ? tiles.begin : end;
     for (Size p = 0; p < group.columns; p += PANEL) {
       for (Size i = from; i < end; i++) {
-        const Range rows = tileRows(block.rows, block.tiles, i, block.pairs);
-        const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs));
+        const Range rows = tileRows(block.rows, block.tiles, i, pairs);
+        const Size height = roundUp(rows.end - rows.begin, rowUnit(pairs, block.across));
         Segment segments[MOST_TERMS];
-        for (int s = 0; s < count; s++) segments[s] = {sources[s].stripes + rows.begin * sources[s].rowWords + sources[s].before * height, sources[s].panels + p * sources[s].words, sources[s].words};
+        for (int s = 0; s < count; s++) {
+          const Source& source = sources[s];
+          const float *left = source.at(rows.begin, height, source.before), *right = source.columns + p * source.words, *ahead = nullptr;
+          if (asks) {
+            const Size row = tileRows(block.rows, block.tiles, smaller(next + i - from, tiles.end - 1), pairs).begin, after = source.before + source.words;
+            ahead = source.at(row, stripeRows(pairs), !isTurn ? source.before : after < source.rowWords ? after : 0) + p / PANEL * aheadLines * source.words;
+          }
+          segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead};
+        }
         Finished to = nowhere();
         if (isLast && fillsTiles(pairs)) {
           const Size at = rows.begin * group.to.stride + p;
@@ -114,7 +141,9 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
           if (to.f32) to.f32 += at;
           if (to.half) to.half += at;
         }
-        multiplyTile(rows.end - rows.begin, {segments, count, pairs, group.c + rows.begin * group.stride + p, group.stride, to, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr});
+        float* const c = block.across ? group.c + (i - tiles.begin) * GROUP_COLUMNS * PANEL + p * PANEL : group.c + rows.begin * group.stride + p;
+        const TileTask task{segments, count, pairs, c, group.stride, to, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr, room.late, aheadLines};
+        (block.across ? multiplyAcross : multiplyTile)(rows.end - rows.begin, task);
       }
     }
   }
@@ -130,9 +159,6 @@ bool readsWhole(const Threads& threads, const Job& job, Size rows) {
 // A thread's tiles of a row block, and its panels of one product.
 struct Rectangle { Range tiles, panels; };
 
-// A thread's own scratch: a group of packed panels, its sums, and rows that wait.
-struct Room { float *panels, *sums; LateRows* late; };
-
 // A C that is too large for the caches until it is read goes past them, where its rows are whole cache lines.
 constexpr Size LARGE_BYTES = Size{1} << 20;
 bool goesPast(const Product& p) {
@@ -142,7 +168,7 @@ bool goesPast(const Product& p) {
 }
 
 // One thread's part of one product in one row block whose stripes are packed, term after term.
-void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, Room room) {
+void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, const Room& room) {
   const Product& product = job.product;
   if (mine.tiles.begin == mine.tiles.end || mine.panels.begin == mine.panels.end) return;
   // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
@@ -162,14 +188,15 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
     const float* bias = to.bias ? to.bias + column : nullptr;
     const Size first = block.begin * to.stride + column;
     const bool past = fillsTiles(block.pairs) && !isDone && goesPast(product);
-    const Finished apart{to.half ? nullptr : to.data + first, to.half ? to.half + first : nullptr, to.stride, to.add, past ? room.late : nullptr};
-    const Group group = to.half || past ? Group{column, columns, room.sums, GROUP_COLUMNS, bias, apart} : Group{column, columns, to.data + first, to.stride, bias, nowhere()};
-    Start start = isDone || (to.add && !to.half) ? Start::add : to.bias ? Start::bias : Start::overwrite;
+    // Across, sums stand apart until they are whole, and what they are added to, C and the bias, comes last.
+    const Finished apart{to.half ? nullptr : to.data + first, to.half ? to.half + first : nullptr, to.stride, to.add || isDone, past};
+    const Group group = to.half || past || block.across ? Group{column, columns, room.sums, GROUP_COLUMNS, isDone ? nullptr : bias, apart} : Group{column, columns, to.data + first, to.stride, bias, nowhere()};
+    Start start = block.across ? Start::overwrite : isDone || (to.add && !to.half) ? Start::add : to.bias ? Start::bias : Start::overwrite;
     DepthBlocks blocks(job, isDone ? 1 : 0);
     Part parts[MOST_TERMS];
     for (int count = blocks.next(parts); count > 0; count = blocks.next(parts), start = Start::add) {
       if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, room.panels, start);
-      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, room.panels, start, blocks.isAtEnd());
+      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, room, start, blocks.isAtEnd());
     }
   }
 }
@@ -197,8 +224,19 @@ Size panelsOf(const Stage& stage) {
   return total;
 }
 
+// True where the operands change places: where the weights' rows are the columns of the products, a row of a 4-bit weight is decoded into a row of a tile for two thirds of what a column takes. The sums
+// then have to be transposed, so it pays while few rows share what is decoded (2048²: 32 rows −22 %, 64 −12 %, 256 0; 576 deep: −5, −6, +10 %; Granite Rapids, 2026).
+constexpr Size MOST_TILES_ACROSS = 2;
+bool goesAcross(const Threads& threads, const Stage* stages, int count, Size rows) {
+  if (threads.isBatchInvariant() || !fillsTiles(stages[0].packs[0].term.pairs()) || rows > MOST_TILES_ACROSS * PANEL || !stages[count - 1].jobs[0].terms[0].term.b.transposed) return false;
+  for (int s = 0; s < count; s++) {
+    for (int i = 0; i < stages[s].packCount; i++) if (stages[s].packs[i].term.a.transposed) return false;
+  }
+  return true;
+}
+
 // `keeps`: each thread makes all columns of its own rows.
-void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, bool keeps, const float* packed, Room room) {
+void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, bool keeps, const float* packed, const Room& room) {
   const Size total = panelsOf(stage);
   const Grid grid = keeps ? Grid{parts, 1} : chooseGrid(parts, block.tiles, total);
   const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(total, grid.columns, part % grid.columns);
@@ -228,12 +266,12 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
   float* own = scratch + stripesFloats(m, words) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(part);
   LateRows late;
   const Room room{own, own + GROUP_FLOATS, &late};
-  const bool pairs = stages[0].packs[0].term.pairs();
+  const bool pairs = stages[0].packs[0].term.pairs(), across = goesAcross(threads, stages, count, m);
   Size panels = 0;
   for (int s = 0; s < count; s++) panels = larger(panels, panelsOf(stages[s]));
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
-    const RowBlock block = rowBlockAt(m, words, begin, pairs);
+    const RowBlock block = rowBlockAt(m, words, begin, pairs, across);
     const Range tiles = shareOf(block.tiles, parts, part);
     const bool waits = !keepsRows(parts, block.tiles, panels, pairs);
     begin += block.rows;
