@@ -1,6 +1,7 @@
 // values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where that is wanted; scale = absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). Equal bits to the reference.
-// Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a lane per value.
-// Reads 0.5 to 0.6 and writes 4 (2) bytes per value: bound by the bandwidth of stores.
+// Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a lane per value (to bf16 with AVX-512, 64 values at a time in lanes of 16 bits).
+// Reads 0.5 to 0.6 and writes 4 (2) bytes per value: bound by the bandwidth of stores. Arrays that leave the second-level cache are written past it: 25 GB/s a core to memory instead of 10 (Granite
+// Rapids, 2026).
 // Assumes an even block size, so that a block begins with a byte; lengths are checked below.
 // Dropped: the table of products by way of memory (13 cycles per vector of 16 on Zen 4, half of it waiting for what was stored). Not done: multiplying after the look-up (one more operation per vector; the same bits).
 #include "../../native/gemm/nf4-weight.h"
@@ -20,19 +21,45 @@ QD_INLINE I32x indicesAt(const std::uint8_t* packed) {
   return (I32x)((bytes >> 4) | (bytes << 32));
 }
 
-QD_INLINE void storeValues(float* values, F32x v) { store(values, v); }
-QD_INLINE void storeValues(BFloat16* values, F32x v) { storeRounded(values, roundToBf16(v)); }
+// Writes whole cache lines past the caches where `PAST`.
+template <bool PAST> QD_INLINE void storeLine(void* to, I32x line) {
+  if (PAST) streamLine(to, line);
+  else storeI32(to, line);
+}
+
+template <bool PAST> QD_INLINE void storeValues(float* values, F32x v) { storeLine<PAST>(values, asI32(v)); }
+template <bool PAST> QD_INLINE void storeValues(BFloat16* values, F32x v) { storeRounded(values, roundToBf16(v)); }
 QD_INLINE void storeValue(float* value, float v) { *value = v; }
 QD_INLINE void storeValue(BFloat16* value, float v) { *value = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, roundToBf16(v)) >> 16); }
 
-template <class T>
+#if defined(__AVX512BW__) && QD_WIDTH == 16
+// 64 values from 32 bytes. Every bf16 number stands twice in its 32 bits of the table, so bit 0 of an index does not matter.
+template <bool PAST> QD_INLINE void decodeRun(const std::uint8_t* packed, const float* levels, float scale, BFloat16* values) {
+  const __m512i rounded = (__m512i)roundToBf16(load(levels) * scale), table = _mm512_or_si512(rounded, _mm512_srli_epi32(rounded, 16));
+  // Bytes in such an order that the even and the odd values, side by side in every quarter, come out in theirs.
+  const __m256i ordered = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m512i bytes = _mm512_cvtepu8_epi16(ordered);
+  const __m512i even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 3), table), odd = _mm512_permutexvar_epi16(_mm512_slli_epi16(bytes, 1), table);
+  storeLine<PAST>(values, (I32x)_mm512_unpacklo_epi16(even, odd));
+  storeLine<PAST>(values + 32, (I32x)_mm512_unpackhi_epi16(even, odd));
+}
+#endif
+
+template <bool PAST, class T>
 QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, const Table16& table, float scale, Size count, T* values) {
+  Size i = 0;
+#if defined(__AVX512BW__) && QD_WIDTH == 16
+  if constexpr (sizeof(T) == 2) for (; i + RUN <= count; i += RUN) decodeRun<PAST>(packed + i / 2, levels, scale, values + i);
+#endif
   float room[16];
   const Table16 scaled = table.times(scale, room);
-  Size i = 0;
-  for (; i + WIDTH <= count; i += WIDTH) storeValues(values + i, scaled.at(indicesAt(packed + i / 2)));
+  for (; i + WIDTH <= count; i += WIDTH) storeValues<PAST>(values + i, scaled.at(indicesAt(packed + i / 2)));
   for (; i < count; i++) storeValue(values + i, levels[packed[i / 2] >> (i & 1 ? 0 : 4) & 15] * scale);
 }
+
+// True where the values of blocks are whole cache lines, of an array that leaves the caches anyway.
+constexpr Size LARGE_BYTES = Size{1} << 20;
+template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return count * sizeof(T) >= LARGE_BYTES && blockSize % 64 == 0 && reinterpret_cast<std::uintptr_t>(values) % 64 == 0; }
 
 Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
                            OptionalIn<float> nestedMap, OptionalOut<float> values, OptionalOut<BFloat16> halves, Size count, Size blockSize, float nestedOffset, Size tileColumns) {
@@ -58,6 +85,7 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
   };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
+  const bool past = values.data ? goesPast(values.data, count, blockSize) : goesPast(halves.data, count, blockSize);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(blocks, parts, part);
     const Table16 table(levels.data);
@@ -65,9 +93,10 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
       const Size from = block * blockSize, place = placeOf(block), n = smaller(blockSize, count - from);
       const float scale = absmax.data ? absmax.data[place] : nestedMap.data[absmaxCodes.data[place]] * nestedAbsmax.data[block / NESTED_BLOCK] + nestedOffset;
       const std::uint8_t* packed = codes.data + place * blockSize / 2;
-      if (values.data) decodeBlock(packed, levels.data, table, scale, n, values.data + from);
-      else decodeBlock(packed, levels.data, table, scale, n, halves.data + from);
+      const auto decode = [&](auto* to) { past ? decodeBlock<true>(packed, levels.data, table, scale, n, to) : decodeBlock<false>(packed, levels.data, table, scale, n, to); };
+      values.data ? decode(values.data + from) : decode(halves.data + from);
     }
+    if (past) streamFence();
   });
   return ok();
 }

@@ -14,3 +14,13 @@ test('weights are the reference\'s bits, plain and doubly quantized, in float32 
     checkKernel(dequantizeBlockwise, levels, { inputs: quantizedInputs(matrix), attributes: { ...quantizedAttributes(matrix), valuesDtype }, bound: () => 0 });
   }), { numRuns: 40 });
 });
+
+test('so are those of an array that is written past the caches, its tail included', () => {
+  for (const valuesDtype of ['f32', 'bf16'] as const) {
+    for (const doubleQuantization of [false, true]) {
+      const [rows, cols] = [1025, 611];  // 1.25 MB of bf16, and a last block of 35 values
+      const matrix = quantize4bit('nf4', { data: normalView(7, 'w', [rows, cols], 0.02).data, shape: [rows, cols] }, { blockSize: 64, doubleQuantization });
+      checkKernel(dequantizeBlockwise, levels, { inputs: quantizedInputs(matrix), attributes: { ...quantizedAttributes(matrix), valuesDtype }, bound: () => 0 });
+    }
+  }
+});
