@@ -2,16 +2,22 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { packError, unpackError } from './cli/worker/error-transfer.ts';
 import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
-import { finetune } from './recipes/finetune.ts';
+import { finetune, type FinetuneResult } from './recipes/finetune.ts';
+import { planRun } from './recipes/plan-run.ts';
+import type { RunOptions } from './config/resolve-run.ts';
 
-/** The training thread: runs `finetune` and posts its events, so that the command's own thread stays free for progress and Ctrl-C. */
-const port = parentPort!, post = (message: FromWorker): void => port.postMessage(message);
+/** The training thread: runs `finetune` and posts its events, or plans, so that the command's own thread stays free for progress and Ctrl-C. */
+const port = parentPort!, post = (message: FromWorker): void => port.postMessage(message), order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
-try {
-  const run = finetune({ ...(workerData as TrainOrder).options, signal });
+async function train(options: RunOptions): Promise<FinetuneResult> {
+  const run = finetune({ ...options, signal });
   for await (const event of run) post({ type: 'event', event });
-  post({ type: 'result', result: await run.result });
+  return run.result;
+}
+
+try {
+  post({ type: 'result', result: order.task === 'train' ? await train(order.options) : await planRun(order.config, { color: order.color, signal }) });
 } catch (error) {
   post({ type: 'error', error: packError(error) });
 } finally {

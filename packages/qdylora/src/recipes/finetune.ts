@@ -22,7 +22,7 @@ import { openRun } from './stages/open-run.ts';
 import { openSource, type ModelSource } from './stages/open-source.ts';
 import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from './stages/read-adapter.ts';
-import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
+import { collectGarbage, markProcess, type ProcessMark } from './stages/resident-memory.ts';
 import { runIdentity } from './stages/run-identity.ts';
 import { evaluationsOf, reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
@@ -207,6 +207,7 @@ async function finish(stage: Stage, { training, log }: Trained): Promise<Finetun
   const arrays = stage.run.model.backend.memory, arraysBytes = arrays.usage().touchedBytes;
   optimizer.dispose();
   arrays.trim(); // room for what follows: the tokenizer, texts, files
+  collectGarbage();
   emit({ type: 'phase', phase: 'writing' });
   const read = stage.data.readNote();
   if (read) notes.push(read);
@@ -228,7 +229,9 @@ async function writeWeights(stage: Stage): Promise<void> {
 
 async function samplesOf({ run: { model, adapted }, data, source, computeDtype, signal, notes, emit }: Stage, judgement: Judgement | null): Promise<ReportSamples> {
   const ranks = adapted ? sampleRanks(adapted.ranks.ranks, judgement?.ranks?.bestRank ?? null) : [];
-  const { samples, isCut } = await sampleTexts(model, adapted, { tokenizer: await source.openTokenizer(), stopIds: source.stopIds, example: data.heldOut[0] ?? firstExample(data.training), ranks, computeDtype, signal });
+  const tokenizer = await source.openTokenizer();
+  collectGarbage(); // what it was read from
+  const { samples, isCut } = await sampleTexts(model, adapted, { tokenizer, stopIds: source.stopIds, example: data.heldOut[0] ?? firstExample(data.training), ranks, computeDtype, signal });
   if (isCut) {
     notes.push(SAMPLES_CUT);
     emit({ type: 'notice', message: SAMPLES_CUT });

@@ -5,7 +5,7 @@ import type { RunConfig } from '../config/resolve-run.ts';
 import type { PreparedRun } from './prepare-run.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
 import type { RunData } from './stages/load-data.ts';
-import { forecastMemory, sumOf, type MemoryForecast } from './stages/forecast-memory.ts';
+import { forecastMemory, type MemoryForecast } from './stages/forecast-memory.ts';
 import { openRun } from './stages/open-run.ts';
 import { openSource } from './stages/open-source.ts';
 import { checkOutputFolder } from './stages/output-folder.ts';
@@ -35,16 +35,12 @@ export interface RunPlan {
 /** Share of a training pass that a forward pass alone costs: backward is twice a forward, and recompute one more. */
 const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3);
 
-/** Of a thread besides what it works on: its own JavaScript and code. Measured: 21 to 26 MB (Node 20, 2026). */
-const THREAD_BYTES = 23e6;
-
 /**
  * Loads everything, runs one micro batch, and says what the whole run would be. Nothing is written.
  *
- * @param hasThread whether the run will have a thread of its own, as the command's has
  * @throws whatever the run itself would throw up to there
  */
-export async function planRun(asked: PreparedRun, { color, hasThread, signal }: { readonly color: boolean; readonly hasThread: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
+export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   const marks: ProcessMark[] = [];
   markProcess(marks, 'Node and the program');
@@ -55,7 +51,7 @@ export async function planRun(asked: PreparedRun, { color, hasThread, signal }: 
   return {
     config, backend: chosen.label, totalSteps: run.totalSteps, stepsPerEpoch: run.batches.stepsPerEpoch, trainingRows: data.training.length, heldOutRows: data.heldOut.length,
     layers: run.adapted?.layers.length ?? 0, trainableCount: run.adapted?.report.trainableCount ?? run.model.parameterCount, row: firstRow(data, await source.openTokenizer(), color), // opened again: a run does not hold it, so the forecast must not either
-    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: secondsOf(run, data, config, pass), memory: forecast && (hasThread ? sumOf([...forecast.parts, { part: 'training thread', bytes: THREAD_BYTES }]) : forecast), notes,
+    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: secondsOf(run, data, config, pass), memory: forecast, notes,
   };
 }
 

@@ -5,7 +5,7 @@ import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { runYaml } from '../../config/write-run-yaml.ts';
 import type { FinetuneResult } from '../../recipes/finetune.ts';
 import { nextCommand } from '../../recipes/finetune.ts';
-import { planRun, type RunPlan } from '../../recipes/plan-run.ts';
+import type { RunPlan } from '../../recipes/plan-run.ts';
 import { prepareRun, type PreparedRun } from '../../recipes/prepare-run.ts';
 import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { lossText } from '../../report/number-text.ts';
@@ -15,6 +15,7 @@ import { forecastLines } from '../render/memory-lines.ts';
 import { clockText } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
 import { showTraining } from '../render/train-progress.ts';
+import { planTraining } from '../worker/plan-training.ts';
 import { runTraining } from '../worker/run-training.ts';
 
 type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, string | undefined>;
@@ -38,7 +39,7 @@ function resultLines(config: PreparedRun, { report, files }: FinetuneResult, { t
 }
 
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
-  const { terminal } = context, plan = await context.interruptible((signal) => planRun(config, { color: terminal.hasColor && !flags.json, hasThread: context.trainWorker !== null, signal }));
+  const { terminal } = context, plan = await context.interruptible((signal) => planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }));
   const values = await runYaml(plan.config);
   printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
 }

@@ -1,15 +1,22 @@
 import type { RunOptions } from '../../config/resolve-run.ts';
 import type { FinetuneResult } from '../../recipes/finetune.ts';
 import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import type { RunPlan } from '../../recipes/plan-run.ts';
+import type { PreparedRun } from '../../recipes/prepare-run.ts';
 import type { PackedError } from './error-transfer.ts';
 
-/** What the training thread is started with. */
-export interface TrainOrder { readonly options: RunOptions }
+/** What the training thread is started with: fine-tune, or say what that would be. */
+export type TrainOrder =
+  | { readonly task: 'train'; readonly options: RunOptions }
+  | { readonly task: 'plan'; readonly config: PreparedRun; readonly color: boolean };
+
+/** What comes of an order. */
+export type ResultOf<O extends TrainOrder> = O extends { readonly task: 'train' } ? FinetuneResult : RunPlan;
 
 /** From the command to the training thread: finish the pass, save, end. */
 export type ToWorker = { readonly type: 'stop'; readonly reason: PackedError };
 
 export type FromWorker =
   | { readonly type: 'event'; readonly event: FinetuneEvent }
-  | { readonly type: 'result'; readonly result: FinetuneResult }
+  | { readonly type: 'result'; readonly result: ResultOf<TrainOrder> }
   | { readonly type: 'error'; readonly error: PackedError };
