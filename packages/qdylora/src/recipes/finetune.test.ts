@@ -113,6 +113,17 @@ describe('finetune', () => {
     expect(await rejection(() => noticesOf({ maxSteps: undefined, numEpochs: 1e300, outputDir: folder.in('no-end') }))).toMatchObject({ code: 'BAD_CONFIG', where: 'num_epochs', message: expect.stringMatching(/expected at most 2\^53 steps, got 1e\+300 times/) as string });
   });
 
+  it('refuses to go on with another chat template, whose tokens are others, though rows and weights are the same', async () => {
+    const outputDir = folder.in('other-template'), model = writeTinyModel(folder.in('templated'), { tokenizer: true }), chats = folder.in('chats.jsonl'), config = join(model, 'tokenizer_config.json'), was = readFileSync(config, 'utf8');
+    writeFileSync(chats, Array.from({ length: 8 }, (_, i) => JSON.stringify({ messages: [{ role: 'user', content: `q${i}` }, { role: 'assistant', content: `answer ${i}` }] })).join('\n'));
+    const again = { ...common, model, dataset: chats, valSetSize: 0, maxSteps: 2, outputDir, resumeFromCheckpoint: 'auto' } as const;
+    await run(again);
+    writeFileSync(config, was.replace('m.role[0]', 'm.role[1]'));
+    for (const streaming of [false, true]) expect(await rejection(() => run({ ...again, streaming }))).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/got training_tokens_hash "[0-9a-f]{12}…" instead of/) as string });
+    writeFileSync(config, was);
+    for (const streaming of [false, true]) await run({ ...again, streaming });
+  });
+
   it('refuses to go on over other rows, or the same in another order, and a checkpoint that is not there before it loads anything', async () => {
     const outputDir = folder.in('other-rows'), lines = readFileSync(rows, 'utf8').trim().split('\n'), other = folder.in('other-order.jsonl');
     await run({ ...common, maxSteps: 2, outputDir });

@@ -27,6 +27,7 @@ import { runIdentity } from './stages/run-identity.ts';
 import { evaluationsOf, reportPage, runReport, stepsOf, writeReports, type ReportParts, type RunReport } from './stages/run-report.ts';
 import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
 import { afterSteps, assertNotAborted, beforeSteps, tellingAbort } from './stages/tell-abort.ts';
+import { tokensHash } from './stages/tokens-hash.ts';
 import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
 import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
 
@@ -180,7 +181,7 @@ function trainOptions(stage: Stage): TrainOptions {
     evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs, otherBytes: resultBytes(stage), waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
-      config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, rowsHash: data.report.fingerprint, totalSteps }),
+      config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, rowsHash: data.report.fingerprint, tokensHash: tokensHash(data.training), totalSteps }),
       writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterBase(stage), stage.saved) : undefined,
     },
   };
