@@ -104,9 +104,17 @@ QD_INLINE I32x asI32(F32x v) { return (I32x)v; }
 QD_INLINE F32x toF32(I32x v) { return __builtin_convertvector(v, F32x); }
 // Towards zero.
 QD_INLINE I32x toI32(F32x v) { return __builtin_convertvector(v, I32x); }
-QD_INLINE I32x widen(U8x v) { return __builtin_convertvector(v, I32x); }
 QD_INLINE I32x widen(U16x v) { return __builtin_convertvector(v, I32x); }
-QD_INLINE I32x loadBytes(const std::uint8_t* p) { return widen(*reinterpret_cast<const U8xUnaligned*>(p)); }
+// GCC 12 makes of a conversion of WIDTH bytes as many loads and inserts.
+QD_INLINE I32x loadBytes(const std::uint8_t* p) {
+#if defined(__AVX512F__) && QD_WIDTH == 16
+  return (I32x)_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#elif defined(__AVX2__) && QD_WIDTH == 8
+  return (I32x)_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+#else
+  return __builtin_convertvector(*reinterpret_cast<const U8xUnaligned*>(p), I32x);
+#endif
+}
 
 // NaN in a gives b, as the machine's min and max do.
 QD_INLINE F32x smaller(F32x a, F32x b) { return a < b ? a : b; }
