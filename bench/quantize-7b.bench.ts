@@ -1,17 +1,20 @@
-// Quantizes a 7b-shaped model that is made on the spot, and says how fast, with how much memory and how many bytes read. `npm run bench quantize-7b [-- --layers 32 --folder DIR]`.
-// 32 layers are 13.5 GB on disk for the time of the run. Results stand in bench/README.md.
+// Quantizes a 7b-shaped model that is made on the spot, and says how fast, with how much memory and how many bytes read. `npm run bench quantize-7b [-- --layers 32 --rounds 3 --folder DIR]`.
+// Each round is a process of its own; 32 layers are 13.5 GB on disk for the time of the run. Results stand in bench/README.md.
 import { constants, fsyncSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, statfsSync, writeFileSync, closeSync, readdirSync, statSync, writeSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PAGE_BYTES, writeShards, type TensorToWrite } from '@qdylora/checkpoint';
-import type { Memory } from '@qdylora/contract';
+import type { Backend, Memory } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
+import { median } from './median.ts';
+import { rowOfProcess } from './row-of-process.ts';
 
-const { values } = parseArgs({ options: { layers: { type: 'string', default: '32' }, folder: { type: 'string' } } });
+const { values } = parseArgs({ options: { layers: { type: 'string', default: '32' }, rounds: { type: 'string', default: '3' }, folder: { type: 'string' }, round: { type: 'string' } } });
 const LAYERS = Number(values.layers), HIDDEN = 4096, WIDE = 11008, VOCABULARY = 32000; // LLaMA-7b
 const config = { model_type: 'llama', architectures: ['LlamaForCausalLM'], hidden_size: HIDDEN, intermediate_size: WIDE, num_hidden_layers: LAYERS, num_attention_heads: 32, num_key_value_heads: 32, vocab_size: VOCABULARY, rms_norm_eps: 1e-6, hidden_act: 'silu', max_position_embeddings: 2048, rope_theta: 10000, tie_word_embeddings: false, dtype: 'bfloat16' };
 
@@ -91,17 +94,24 @@ const PACKED_SHARE = 0.3;
 /** Matrices that the quantizer alone is timed on: 0.8 GB. */
 const MATRICES = 24;
 
-const root = mkdtempSync(join(values.folder ?? tmpdir(), 'qdylora-7b-')), source = join(root, 'source'), output = join(root, 'nf4');
-try {
-  const need = 2 * (LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * WIDE) + 2 * VOCABULARY * HIDDEN) * 1.4, free = statfsSync(root);
-  if (free.bavail * free.bsize < need) throw new Error(`expected ${Math.ceil(need / 1e9)} GB free in ${root}, got ${Math.floor((free.bavail * free.bsize) / 1e9)}`);
-  mkdirSync(source);
-  writeFileSync(join(source, 'config.json'), JSON.stringify(config));
-  writeShards(source, tensors(), { metadata: { format: 'pt' } });
-  const size = sizeOf(source), backend = await createCpuBackend({}), piece = pages(backend.memory, 2 ** 24), disk = async (): Promise<{ reading: number; writing: number }> => ({
-    reading: await seconds(() => readThrough(source, piece)), writing: await seconds(() => writeThrough(join(root, 'raw'), size * PACKED_SHARE, piece)),
-  });
-  const before = await disk();
+/** One round: the disk alone, the quantizer alone, the command, the disk once more. */
+async function measureRound(root: string): Promise<object> {
+  const source = join(root, 'source'), output = join(root, 'nf4'), raw = join(root, 'raw'), size = sizeOf(source), backend = await createCpuBackend({}), piece = pages(backend.memory, 2 ** 24);
+  const disk = async (): Promise<{ reading: number; writing: number }> => ({ reading: await seconds(() => readThrough(source, piece)), writing: await seconds(() => writeThrough(raw, size * PACKED_SHARE, piece)) });
+  const before = await disk(), quantizerSeconds = await quantizeAlone(backend, size - 2 * 2 * VOCABULARY * HIDDEN);
+  const wasEvicted = isEvicted(source), readBefore = bytesRead(), baseline = process.memoryUsage().rss;
+  const took = await seconds(() => quantizeFolder({ model: source, outputDir: output })), packed = sizeOf(output), peak = process.resourceUsage().maxRSS * 1024, read = bytesRead() - readBefore;
+  const after = await disk(), diskOf = ({ reading, writing }: typeof before): number => reading + writing * (packed / (size * PACKED_SHARE)), diskSeconds = (diskOf(before) + diskOf(after)) / 2, slower = Math.max(diskSeconds, quantizerSeconds);
+  backend.dispose();
+  for (const made of [output, raw]) rmSync(made, { recursive: true });
+  return {
+    layers: LAYERS, source_was_in_cache: !wasEvicted, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, disk_before: diskOf(before), disk_after: diskOf(after), quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
+    peak_rss_gb: peak / 1e9, rss_before_gb: baseline / 1e9, peak_is_within_packed_and_1_gb: peak <= packed + 1e9, bytes_read_over_source: read / size,
+  };
+}
+
+/** Seconds for so many bytes of bfloat16, with nothing to read or write. */
+async function quantizeAlone(backend: Backend, bytes: number): Promise<number> {
   const plain = { ...backend, packedLayout: undefined }, halves = pattern(HIDDEN * HIDDEN * 2);
   const matrix: Values = { dtype: 'BF16', byteLength: halves.length, readInto: (target) => target.set(halves), readFloat32Into: () => { throw new Error('expected bfloat16 to stay as it is'); } };
   const pack = (): void => {
@@ -109,15 +119,31 @@ try {
     for (const view of [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map]) if (view) backend.memory.release(view); // else each takes fresh memory, and that is timed
   };
   pack(); // memory and threads are there
-  const quantizerSeconds = (await seconds(() => { for (let i = 0; i < MATRICES; i++) pack(); })) * ((size - 2 * 2 * VOCABULARY * HIDDEN) / (MATRICES * halves.length));
-  const wasEvicted = isEvicted(source), readBefore = bytesRead(), baseline = process.memoryUsage().rss;
-  const took = await seconds(() => quantizeFolder({ model: source, outputDir: output })), packed = sizeOf(output), peak = process.resourceUsage().maxRSS * 1024, read = bytesRead() - readBefore;
-  const after = await disk(), diskOf = ({ reading, writing }: typeof before): number => reading + writing * (packed / (size * PACKED_SHARE)), diskSeconds = (diskOf(before) + diskOf(after)) / 2, slower = Math.max(diskSeconds, quantizerSeconds);
-  backend.dispose();
-  console.log(JSON.stringify({
-    layers: LAYERS, source_was_in_cache: !wasEvicted, source_gb: size / 1e9, packed_gb: packed / 1e9, seconds: took, gb_per_second: size / took / 1e9, disk_seconds: diskSeconds, disk_before: diskOf(before), disk_after: diskOf(after), quantizer_seconds: quantizerSeconds, share_of_slower: slower / took,
-    peak_rss_gb: peak / 1e9, rss_before_gb: baseline / 1e9, peak_is_within_packed_and_1_gb: peak <= packed + 1e9, bytes_read_over_source: read / size,
-  }, null, 2));
-} finally {
-  rmSync(root, { recursive: true, force: true });
+  return (await seconds(() => { for (let i = 0; i < MATRICES; i++) pack(); })) * (bytes / (MATRICES * halves.length));
 }
+
+function makeSource(root: string): void {
+  const source = join(root, 'source'), need = 2 * (LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * WIDE) + 2 * VOCABULARY * HIDDEN) * 1.4, free = statfsSync(root);
+  if (free.bavail * free.bsize < need) throw new Error(`expected ${Math.ceil(need / 1e9)} GB free in ${root}, got ${Math.floor((free.bavail * free.bsize) / 1e9)}`);
+  mkdirSync(source);
+  writeFileSync(join(source, 'config.json'), JSON.stringify(config));
+  writeShards(source, tensors(), { metadata: { format: 'pt' } });
+}
+
+function measureAll(): void {
+  const root = mkdtempSync(join(values.folder ?? tmpdir(), 'qdylora-7b-')), self = ['--import', 'tsx', '--conditions=source', fileURLToPath(import.meta.url), '--layers', values.layers, '--round', root];
+  try {
+    makeSource(root);
+    const rows = Array.from({ length: Number(values.rounds) }, () => {
+      const row = rowOfProcess<{ readonly seconds: number; readonly disk_seconds: number; readonly share_of_slower: number }>(process.execPath, self);
+      console.log(JSON.stringify(row));
+      return row;
+    });
+    console.log(JSON.stringify({ median_seconds: median(rows.map((row) => row.seconds)), median_disk_seconds: median(rows.map((row) => row.disk_seconds)), median_share_of_slower: median(rows.map((row) => row.share_of_slower)) }));
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+if (values.round === undefined) measureAll();
+else console.log(JSON.stringify(await measureRound(values.round)));

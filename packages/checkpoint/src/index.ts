@@ -25,6 +25,7 @@ export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetens
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { PAGES_AROUND } from './safetensors/page-reader.ts';
+export { createReadingThread, type FileRead, type ReadFile, type ReadingThread, type ReadingThreadOptions } from './safetensors/reading-thread.ts';
 export { safetensorsPieces, tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type TensorToWriteBehind, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "large-pages.h"
 #include "levels.h"
 #include "node-binding.h"
 #include "region.h"
@@ -86,7 +87,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
   if (napi_set_instance_data(env, new Environment, destroy, nullptr) != napi_ok) return nullptr;
   const struct { const char* name; napi_callback call; } FUNCTIONS[] = {
-      {"levels", levels}, {"open", open}, {"reserve", reserveRegion}, {"unreserve", unreserveRegion}, {"discard", discardPages}, {"reserveFile", reserveFile}};
+      {"levels", levels}, {"open", open}, {"reserve", reserveRegion}, {"unreserve", unreserveRegion}, {"discard", discardPages}, {"reserveFile", reserveFile}, {"preferLargePages", preferLargePages}};
   for (const auto& f : FUNCTIONS) {
     napi_value function;
     if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &function) != napi_ok) return nullptr;

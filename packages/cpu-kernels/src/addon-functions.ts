@@ -25,4 +25,5 @@ export interface NativeAddon {
   discard(buffer: ArrayBuffer, offset: number, bytes: number): void;
   /** 0, or the system's error number. */
   reserveFile(fd: number, bytes: number): number;
+  preferLargePages(bytes: Uint8Array): void;
 }

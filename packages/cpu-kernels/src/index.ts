@@ -4,6 +4,7 @@ export { createCpuBackend, type CpuBackend, type CpuBackendOptions } from './cre
 export { createDryCpuBackend, WORKSPACES, type DryCpuBackend } from './create-dry-cpu-backend.ts';
 export { ceilingOf } from './measure-ceiling.ts';
 export { loadAddon, type LoadedAddon } from './load-addon.ts';
+export { preferLargePages } from './prefer-large-pages.ts';
 export { availableBytes } from './reserve-regions.ts';
 export { fileReserver, type ReserveFile } from './reserve-file.ts';
 export { usableThreads, type ThreadSources } from './usable-threads.ts';

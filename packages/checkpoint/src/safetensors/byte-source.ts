@@ -2,7 +2,7 @@ import * as nodeFs from 'node:fs';
 import { basename } from 'node:path';
 import { DisposedError, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
-import { pageReader, type PageReader } from './page-reader.ts';
+import { pageReader, type PageReader, type PagesToRead } from './page-reader.ts';
 
 /** Bytes that can be read at any place, from one open file or from memory. */
 export interface ByteSource {
@@ -13,10 +13,10 @@ export interface ByteSource {
   /** Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are not there. */
   readInto(target: Uint8Array, offset: number): void;
   /**
-   * Reads by the system's threads, while the caller goes on, into some part of `place`, which is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is
+   * Reads by the system's threads, or by `read`, while the caller goes on, into some part of `place`, which is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is
    * faster and `place` begins on a page. `place` must stay, and the source open, until then.
    */
-  readPagesBehind(place: Uint8Array, offset: number, length: number): Promise<Uint8Array>;
+  readPagesBehind(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -71,9 +71,9 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
         done += got;
       }
     },
-    async readPagesBehind(place, offset, length) {
+    async readPagesBehind(place, bytes) {
       assertOpen();
-      return await (pages ??= pageReader(fd, readIntoBehind)).read(place, offset, length);
+      return await (pages ??= pageReader(fd, readIntoBehind)).read(place, bytes);
     },
     close() {
       pages?.close();
@@ -109,7 +109,7 @@ export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'm
   };
   return {
     path, name: basename(path), byteLength: bytes.length, readInto,
-    async readPagesBehind(place, offset, length) {
+    async readPagesBehind(place, { offset, length }) {
       const part = place.subarray(0, length);
       readInto(part, offset);
       return part;

@@ -2,8 +2,8 @@ import { expect, it } from 'vitest';
 import { fasterWay } from './faster-way.ts';
 
 /** The ways of so many turns, at `rate(way, turn)` bytes a millisecond. */
-function waysOf(turns: number, rate: (way: 'a' | 'b', turn: number) => number): string {
-  const ways = fasterWay(['a', 'b'] as const), BYTES = 2 ** 21;
+function waysOf(turns: number, rate: (way: 'a' | 'b', turn: number) => number, handicap?: number): string {
+  const ways = fasterWay(['a', 'b'] as const, handicap), BYTES = 2 ** 21;
   return Array.from({ length: turns }, (_, turn) => {
     const way = ways.next();
     ways.took(way, BYTES, BYTES / rate(way, turn));
@@ -20,6 +20,11 @@ it('one slow time says nothing, four do; what becomes faster is found', () => {
   expect(waysOf(12, (way, turn) => (way === 'a' ? (turn === 4 ? 0.1 : 3) : 2))).toBe(`ab${'a'.repeat(7)}baa`);
   expect(waysOf(8, (way, turn) => (way === 'a' ? (turn < 2 ? 3 : 1) : 2))).toBe('abaaaabb');
   expect(waysOf(14, (way, turn) => (way === 'a' ? 2 : turn < 5 ? 1 : 3))).toBe(`ab${'a'.repeat(7)}bbbbb`);
+});
+
+it('a handicapped first way is taken where it is that much faster, and both are tried all the same', () => {
+  expect(waysOf(12, (way) => (way === 'a' ? 3 : 2), 1.4)).toBe(`ab${'a'.repeat(7)}baa`);
+  expect(waysOf(12, (way) => (way === 'a' ? 3 : 2), 1.6)).toBe(`ab${'b'.repeat(7)}abb`);
 });
 
 it('small things say nothing', () => {

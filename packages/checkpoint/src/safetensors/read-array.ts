@@ -16,10 +16,10 @@ export function safetensorsEntry(source: ByteSource, dataStart: number, location
   };
   return {
     name, dtype, shape, byteLength, readInto,
-    async readBehind(place, byteOffset = 0, length = byteLength - byteOffset) {
+    async readBehind(place, { byteOffset = 0, length = byteLength - byteOffset, read } = {}) {
       assertInside(byteOffset, length);
       assertArgument(place.length >= length + PAGES_AROUND, 'safetensors', `expected room for ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ${place.length}`);
-      return await source.readPagesBehind(place, start + byteOffset, length);
+      return await source.readPagesBehind(place, { offset: start + byteOffset, length, read });
     },
     readBytes() {
       const bytes = allocateBytes(byteLength);

@@ -10,7 +10,7 @@ import { writeFileBehind } from './write-file-behind.ts';
 const root = temporaryFolder(), sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 it('files from blocks that a thread hashes, and from plain ones, have the bytes that were given and their hash, one file after another', async () => {
-  const hashed = createHashedBlocks(2 * PAGE_BYTES), plain = plainBlocks(2 * PAGE_BYTES), path = join(root, 'any'); // small ones: files have many, and end anywhere in them
+  const hashed = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES }), plain = plainBlocks(2 * PAGE_BYTES), path = join(root, 'any'); // small ones: files have many, and end anywhere in them
   expect(hashed.places.map(({ byteOffset, length }) => [byteOffset, length])).toEqual([0, 1, 2, 3].map((i) => [2 * i * PAGE_BYTES, 2 * PAGE_BYTES]));
   try {
     await fc.assert(fc.asyncProperty(fc.array(fc.nat(20_000), { maxLength: 4 }), async (sizes) => {
@@ -27,7 +27,7 @@ it('files from blocks that a thread hashes, and from plain ones, have the bytes 
 });
 
 it('a file that failed leaves nothing in the hash of the next one; after the thread has ended none is written', async () => {
-  const blocks = createHashedBlocks(PAGE_BYTES), path = join(root, 'next'), bytes = new Uint8Array(9000).fill(7), failing = function* (): Generator<Uint8Array> { yield bytes; throw new Error('no more'); };
+  const blocks = createHashedBlocks({ blockBytes: PAGE_BYTES }), path = join(root, 'next'), bytes = new Uint8Array(9000).fill(7), failing = function* (): Generator<Uint8Array> { yield bytes; throw new Error('no more'); };
   await expect(writeFileBehind(path, failing(), { blocks })).rejects.toThrow('no more');
   expect(await writeFileBehind(path, [bytes], { blocks })).toEqual({ size: 9000, sha256: sha256(bytes) });
   rmSync(path);

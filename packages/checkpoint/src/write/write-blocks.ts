@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Worker } from 'node:worker_threads';
+import { sharedThread } from '../shared-thread.ts';
 
 /** Places in memory that take turns: one is filled while the others are hashed and on their way to the disk. */
 export interface WriteBlocks {
@@ -37,7 +37,6 @@ export interface HashedBehind extends WriteBlocks {
   close(): Promise<void>;
 }
 
-/** One request after another, each with one answer. A file of its own would have to be found from sources and from every bundle. */
 const HASHER = `
 const { createHash } = require('node:crypto'), { parentPort, workerData } = require('node:worker_threads');
 let hash = createHash('sha256');
@@ -48,34 +47,21 @@ parentPort.on('message', (request) => {
 });
 `;
 
-/** Memory of WebAssembly is all that JavaScript can get on page boundaries; a page of its own has 64 KiB. */
-type WasmMemory = new (size: { readonly initial: number; readonly maximum: number; readonly shared: true }) => { readonly buffer: SharedArrayBuffer };
+export interface HashedBlocksOptions {
+  /** Whole pages. */
+  readonly blockBytes?: number;
+  /** Told of the fresh memory before anyone touches it: whoever can have it backed by large pages, for fewer requests to the disk. */
+  readonly prepare?: (memory: Uint8Array) => void;
+}
 
-const WASM_PAGE_BYTES = 65_536;
-
-/** Blocks in memory that a thread of their own hashes too, while the caller computes. `blockBytes`: whole pages. */
-export function createHashedBlocks(blockBytes = BLOCK_BYTES): HashedBehind {
-  const { Memory } = (globalThis as unknown as { WebAssembly: { Memory: WasmMemory } }).WebAssembly, pages = Math.ceil((BLOCKS * blockBytes) / WASM_PAGE_BYTES);
-  const { buffer } = new Memory({ initial: pages, maximum: pages, shared: true }), worker = new Worker(HASHER, { eval: true, workerData: buffer });
-  const waiting: { readonly resolve: (answer: string) => void; readonly reject: (error: Error) => void }[] = [];
-  let failure: Error | null = null;
-  const fail = (error: Error): void => {
-    failure ??= error;
-    for (const { reject } of waiting.splice(0)) reject(failure);
-  };
-  worker.on('message', (answer: string) => { waiting.shift()!.resolve(answer); });
-  worker.on('error', fail);
-  worker.on('exit', () => { fail(new Error('the thread that hashes files has ended')); });
-  const ask = (request: 'digest' | readonly [number, number]): Promise<string> => new Promise((resolve, reject) => {
-    if (failure) return reject(failure);
-    waiting.push({ resolve, reject });
-    worker.postMessage(request);
-  });
+/** Blocks in memory that a thread of their own hashes too, while the caller computes. */
+export function createHashedBlocks({ blockBytes = BLOCK_BYTES, prepare }: HashedBlocksOptions = {}): HashedBehind {
+  const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASHER, { bytes: BLOCKS * blockBytes, prepare });
   return {
-    places: Array.from({ length: BLOCKS }, (_, i) => new Uint8Array(buffer, i * blockBytes, blockBytes)),
-    beginHash() { worker.postMessage('begin'); },
-    hash: async (filled) => { await ask([filled.byteOffset, filled.length]); },
-    digest: () => ask('digest'),
-    async close() { await worker.terminate(); },
+    places: Array.from({ length: BLOCKS }, (_, i) => new Uint8Array(thread.memory, i * blockBytes, blockBytes)),
+    beginHash() { thread.tell('begin'); },
+    hash: async (filled) => { await thread.ask([filled.byteOffset, filled.length]); },
+    digest: () => thread.ask('digest'),
+    close: thread.close,
   };
 }

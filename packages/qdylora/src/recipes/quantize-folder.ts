@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWriteBehind } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
+import { preferLargePages } from '@qdylora/cpu-kernels';
 import { locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
@@ -11,7 +12,7 @@ import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
 import { packArriving, packedTensors, packMatrix, quantizationConfig, releaseMatrix } from './stages/packed-tensors.ts';
-import { isReadAhead, readAhead } from './stages/read-ahead.ts';
+import { createReadingRings, readAhead, type ReadingRing } from './stages/read-ahead.ts';
 import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
 import { isAsStored, type StoredDtype } from './stages/values-of-bytes.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
@@ -25,13 +26,16 @@ type Config = OutputOf<typeof QUANTIZE_KEYS>;
 
 export interface QuantizedFolder { readonly outputDir: string; readonly layers: number; readonly bytesBefore: number; readonly bytesAfter: number }
 
-/** Largest file (decimal, as files are named). Two of them are held: one is written while the next is packed; and an interrupted run does two again at most. */
-const SHARD_BYTES = 250_000_000;
+/**
+ * Largest file (decimal, as files are named). Two of them are held: one is written while the next is packed; and an interrupted run does two again at most. The smaller they are the less memory is
+ * fresh, which costs 2 core-seconds a GB where a hypervisor has to find it (2026).
+ */
+const SHARD_BYTES = 125_000_000;
 
 /**
  * Quantizes a model's linear layers to 4 bits and writes the folder that transformers + bitsandbytes load. Head, embedding and norms stay as they are.
  *
- * Tensor after tensor is read once, a stretch ahead of what is packed, and written in files of about 0.25 GB, each while the next is packed, so that peak memory is two files and some stretches. Finished files wait in
+ * Tensor after tensor is read once, a stretch ahead of what is packed, and written in files of about 0.13 GB, each while the next is packed, so that peak memory is two files and some stretches. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
@@ -65,13 +69,13 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
 
 interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config; readonly layers: number; readonly onProgress: NonNullable<RecipeHooks['onProgress']> }
 
-/** Packs shard after shard, each written in its turn meanwhile; one at most waits packed. Those of tensors that are only copied hold no memory, and nothing waits for them. */
+/** Packs shard after shard, each written in its turn meanwhile; one at most waits packed. Those of tensors that are only copied hold no memory, and come first: they are written while the first others are packed. */
 async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
-  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = createHashedBlocks();
-  const coming = readAhead(memory, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear, entry }) => isLinear && arrivingDtype(memory, entry)).map(({ entry }) => entry))));
+  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = createHashedBlocks({ prepare: preferLargePages }), { rings: [ring, copyRing], close } = createReadingRings(preferLargePages);
+  const coming = readAhead(ring, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear, entry }) => isLinear && arrivingDtype(memory, entry)).map(({ entry }) => entry))));
   let done = 0, writing = Promise.resolve(), packedBefore = writing;
   try {
-    for (const [index, shard] of shards.entries()) {
+    for (const [index, shard] of copiedFirst([...shards.entries()])) {
       const tensors: TensorToWriteBehind[] = [], packed: QuantizedMatrix[] = [];
       for (const weight of shard) {
         signal?.throwIfAborted();
@@ -81,7 +85,7 @@ async function packShards(backend: Backend, shards: readonly (readonly LocatedWe
           packed.push(matrix);
           tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
         } else if (!isDone[index]) {
-          tensors.push(plainTensor(weight, memory));
+          tensors.push(plainTensor(weight, copyRing));
         }
         if (weight.isLinear) onProgress(++done, layers);
         await setImmediate(); // the writer's turn
@@ -95,12 +99,18 @@ async function packShards(backend: Backend, shards: readonly (readonly LocatedWe
     await writing;
   } finally {
     await coming.return();
-    await writing.finally(blocks.close);
+    await writing.finally(() => Promise.all([blocks.close(), close()]));
   }
 }
 
+/** Files with nothing to pack before the others. */
+function copiedFirst(shards: readonly (readonly [number, readonly LocatedWeight[]])[]): readonly (readonly [number, readonly LocatedWeight[]])[] {
+  const isPacked = ([, shard]: (typeof shards)[number]): boolean => shard.some(({ isLinear }) => isLinear);
+  return [...shards.filter((shard) => !isPacked(shard)), ...shards.filter(isPacked)];
+}
+
 /** The dtype of a matrix that is packed as its bytes arrive; null for one that must be converted on the way, or lies in memory of another kind. */
-const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null => (isReadAhead(memory, entry) && isAsStored(entry.dtype) ? entry.dtype : null);
+const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null => (memory.isHost && entry.readBehind && isAsStored(entry.dtype) ? entry.dtype : null);
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Config): object => ({ quantization, doubleQuantization, quantizationBlockSize, scaleRounding });
@@ -115,9 +125,9 @@ const PACKED_BITS = 4.5;
 const sourceDtypeOf = ({ entry: { dtype } }: LocatedWeight): SourceDtype => ({ F16: 'float16', F32: 'float32' } as const)[dtype as 'F16' | 'F32'] ?? 'bfloat16';
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
-function plainTensor({ name, entry }: LocatedWeight, memory: Memory): TensorToWriteBehind {
+function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorToWriteBehind {
   const { dtype, shape } = entry;
-  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => (isReadAhead(memory, entry) ? readAhead(memory, [entry]) : piecesOf(entry)) };
+  if (['F32', 'F16', 'BF16'].includes(dtype)) return { name, dtype, shape, bytes: () => (entry.readBehind ? readAhead(ring, [entry]) : piecesOf(entry)) };
   return { name, dtype: 'BF16', shape, bytes: () => bytesIn(entry.readFloat32(), 'bf16') };
 }
 
