@@ -25,6 +25,15 @@ describe('both spellings of a config', () => {
   }
 });
 
+describe('GPT-2 with the names of other families', () => {
+  it('is the same model (AutoConfig of transformers 5.24: the other name wins)', () => {
+    const given = { model_type: 'gpt2', hidden_size: 32, num_hidden_layers: 2, num_attention_heads: 4, max_position_embeddings: 64, n_embd: 48, n_layer: null }, c = hfConfigOf('config.json', given);
+    expect(['n_embd', 'n_layer', 'n_head', 'n_positions'].map((key) => c.integer(key))).toEqual([32, 2, 4, 64]);
+    expect(hfConfigOf('config.json', { model_type: 'gpt2', n_embd: 48, hidden_size: null }).integer('n_embd')).toBe(48);
+    expect(config({ hidden_size: 8 }).has('n_embd')).toBe(false);
+  });
+});
+
 describe('what is read', () => {
   it('rope scaling by type, with its parameters', () => {
     const { rope } = readHfConfig(fixturePath('models/llama-rope-llama3/config.json'));

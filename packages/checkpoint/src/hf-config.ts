@@ -24,9 +24,17 @@ export interface CheckpointConfig extends ConfigReader {
 /** Reads `config.json`. @throws QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG. */
 export const readHfConfig = (path: string): CheckpointConfig => hfConfigOf(path, readJsonObject(path, 'config'));
 
+/** Other names that transformers takes for keys of a config (`attribute_map`), by `model_type`; where both are there, the other name wins, as it does there. */
+const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map([['gpt2', { hidden_size: 'n_embd', max_position_embeddings: 'n_positions', num_attention_heads: 'n_head', num_hidden_layers: 'n_layer' }]]);
+
+function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const given = Object.entries(OTHER_NAMES.get(raw.model_type) ?? {}).filter(([other]) => Object.hasOwn(raw, other) && raw[other] !== null);
+  return given.length === 0 ? raw : { ...raw, ...Object.fromEntries(given.map(([other, own]) => [own, raw[other]])) };
+}
+
 /** The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
 export function hfConfigOf(path: string, raw: Readonly<Record<string, unknown>>, ropeFactors?: Float32Array): CheckpointConfig {
-  const reader = configReader(path, raw), { rope, byLayerType } = readRope(reader);
+  const reader = configReader(path, withOwnNames(raw)), { rope, byLayerType } = readRope(reader);
   const own: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
   return {

@@ -2,6 +2,8 @@ export { cleanOrphans, discardFolder, writeFolderAtomically, type FillFolder, ty
 export type { FolderFiles } from './write/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
+export { isCompanionFile } from './companion-file.ts';
+export { TEMPLATE_FOLDER } from './folder-templates.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';

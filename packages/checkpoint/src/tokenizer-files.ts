@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
+import { folderTemplates } from './folder-templates.ts';
 import { TOKENIZER_LIMITS } from './json/json-limits.ts';
-import { isRecord, readJson, readJsonObject, readTextFile } from './json/read-json-file.ts';
+import { isRecord, readJson, readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { sentencePieceTokenizer } from './sentence-piece/sentence-piece-tokenizer.ts';
-import { withDeclaredTokens } from './with-declared-tokens.ts';
+import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
+import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';
 
 /** Content of the tokens with a special meaning; null where the checkpoint names none. */
 export interface SpecialTokens { readonly bos: string | null; readonly eos: string | null; readonly pad: string | null }
@@ -20,37 +22,55 @@ export interface TokenizerFiles {
   readonly specialTokens: SpecialTokens;
 }
 
+/** Tokens with a name, in the order in which transformers gives ids to those that have none. */
+const NAMED_TOKENS = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'] as const;
+
 /** The tokenizer files of a Hugging Face folder. @throws QdyloraError BAD_FILE, when a damaged file is asked for. */
 export function folderTokenizerFiles(folder: string, followLinks = false): TokenizerFiles {
-  const find = (name: string): string | null => {
-    const path = pathInside(folder, name, 'tokenizer', followLinks);
-    return existsSync(path) ? path : null;
-  };
+  const inside = (name: string): string => pathInside(folder, name, 'tokenizer', followLinks);
+  const find = (name: string): string | null => (existsSync(inside(name)) ? inside(name) : null);
   const optionalRecord = (name: string): Record<string, unknown> | null => {
     const path = find(name);
     return path === null ? null : readJsonObject(path, 'tokenizer', TOKENIZER_LIMITS);
   };
-  const tokenizerConfig = once(() => optionalRecord('tokenizer_config.json'));
-  const templates = once(() => {
-    const path = find('chat_template.jinja'), tools = find('additional_chat_templates/tool_use.jinja'), text = (of: string | null): string | null => (of === null ? null : readTextFile(of, 'tokenizer'));
-    return path === null ? namedTemplates(tokenizerConfig()?.chat_template) : { default: text(path), tool_use: text(tools) };
+  const tokenizerConfig = once(() => optionalRecord('tokenizer_config.json')), map = once(() => optionalRecord('special_tokens_map.json') ?? {});
+  const templates = once(() => folderTemplates(inside, () => tokenizerConfig()?.chat_template));
+  const kind: TokenizerKind = { get tokenizerConfig() { return tokenizerConfig() ?? {}; }, modelType: () => (find('config.json') === null ? undefined : readJsonObject(inside('config.json'), 'config').model_type) };
+  const ownJson = once((): unknown => {
+    const path = find('tokenizer.json'), pieces = find('tokenizer.model'), vocab = find('vocab.json'), merges = find('merges.txt');
+    if (path !== null) return readJson(path, 'tokenizer', TOKENIZER_LIMITS);
+    if (pieces !== null) return sentencePieceTokenizer(pieces, kind.tokenizerConfig.add_bos_token !== false);
+    return vocab !== null && merges !== null ? vocabularyTokenizer({ tokenizerConfig: kind.tokenizerConfig, modelType: kind.modelType, vocab, merges }) : null;
   });
+  const special = once((): Record<string, unknown> => ({
+    ...Object.fromEntries(Object.entries(classTokens(kind)).filter(([, content]) => hasToken(ownJson(), content))),
+    ...Object.fromEntries(Object.entries({ ...kind.tokenizerConfig, ...withoutRead(map(), kind.tokenizerConfig) }).filter(([key]) => key.endsWith('_token'))),
+  }));
   return lazyTokenizerFiles({
     tokenizerJson: () => {
-      const path = find('tokenizer.json'), pieces = find('tokenizer.model'), config = tokenizerConfig() ?? {};
-      if (path === null && pieces === null) return null;
-      const json = path === null ? sentencePieceTokenizer(pieces!, config.add_bos_token !== false) : readJson(path, 'tokenizer', TOKENIZER_LIMITS);
-      return withDeclaredTokens(json, config.added_tokens_decoder, optionalRecord('added_tokens.json'));
+      const json = ownJson();
+      if (json === null) return null;
+      const { named, additional } = declaredSpecial(special(), kind.tokenizerConfig, map());
+      return withDeclaredTokens(json, { byId: kind.tokenizerConfig.added_tokens_decoder, byContent: optionalRecord('added_tokens.json'), named, additional });
     },
     tokenizerConfig,
     chatTemplate: () => templates().default,
     toolTemplate: () => templates().tool_use,
     specialTokens: () => {
-      const config = tokenizerConfig() ?? {}, map = optionalRecord('special_tokens_map.json') ?? {};
-      const token = (key: string): string | null => tokenContent(config[key]) ?? tokenContent(map[key]);
+      const token = (key: string): string | null => tokenContent(special()[key]);
       return { bos: token('bos_token'), eos: token('eos_token'), pad: token('pad_token') };
     },
   });
+}
+
+/** What a map of special tokens says that the config does not. */
+const withoutRead = (map: Readonly<Record<string, unknown>>, config: Readonly<Record<string, unknown>>): Record<string, unknown> => Object.fromEntries(Object.entries(map).filter(([key]) => tokenContent(config[key]) === null));
+
+/** Special tokens with names, the usual ones first, and those without: a record of `extra_special_tokens` names its own. */
+function declaredSpecial(special: Readonly<Record<string, unknown>>, config: Readonly<Record<string, unknown>>, map: Readonly<Record<string, unknown>>): { readonly named: readonly unknown[]; readonly additional: readonly unknown[] } {
+  const rest = Object.keys(special).filter((key) => !(NAMED_TOKENS as readonly string[]).includes(key)), lists = [config.extra_special_tokens, config.additional_special_tokens, map.extra_special_tokens, map.additional_special_tokens];
+  const records = lists.filter(isRecord).flatMap(Object.values);
+  return { named: [...NAMED_TOKENS, ...rest].map((key) => special[key]), additional: [...records, ...(lists.find((list): list is unknown[] => Array.isArray(list) && list.length > 0) ?? [])] };
 }
 
 /** Turns functions into properties that are computed once, when first read. */
@@ -63,13 +83,6 @@ export function lazyTokenizerFiles(read: { readonly [K in keyof TokenizerFiles]:
     get toolTemplate() { return toolTemplate(); },
     get specialTokens() { return specialTokens(); },
   };
-}
-
-/** One template as text, or several by name, in a list or a record: without a `default`, transformers takes none of them either. */
-function namedTemplates(value: unknown): { readonly default: string | null; readonly tool_use: string | null } {
-  const all = typeof value === 'string' ? { default: value } : Array.isArray(value) ? Object.fromEntries(value.filter(isRecord).map(({ name, template }) => [String(name), template])) : isRecord(value) ? value : {};
-  const named = (name: string): string | null => (Object.hasOwn(all, name) && typeof all[name] === 'string' ? all[name] : null);
-  return { default: named('default'), tool_use: named('tool_use') };
 }
 
 /** A special token is written as text, or as a record with `content`. */

@@ -1,27 +1,68 @@
 import { isRecord } from './json/read-json-file.ts';
 
+/** What files beside `tokenizer.json` say of tokens; anything of another shape says nothing. */
+export interface DeclaredTokens {
+  /** `added_tokens_decoder` of `tokenizer_config.json`. */
+  readonly byId?: unknown;
+  /** The older `added_tokens.json`. */
+  readonly byContent?: unknown;
+  /** Those with a name (`bos_token`, …) in transformers' order, as text or as records with `content`. */
+  readonly named?: readonly unknown[];
+  /** `additional_special_tokens`, or `extra_special_tokens`. */
+  readonly additional?: readonly unknown[];
+}
+
 /**
- * A `tokenizer.json` with the tokens that only other files of its folder name, under the ids that they give: `added_tokens_decoder` of `tokenizer_config.json`, by id, and the older `added_tokens.json`, by
- * content. So transformers reads them. What `tokenizer.json` has, by content or by id, stays as it is.
+ * A `tokenizer.json` with the tokens that only other files of its folder name: those that have an id under that id; special ones that the vocabulary has too, so that they are never split; and where
+ * additional ones are in no vocabulary, all special tokens of which that is so, behind the last id. So transformers reads them, but for a named one that is alone without an id: nothing is padded
+ * here, and a model has no row for it. What `tokenizer.json` has, by content or by id, stays as it is.
  */
-export function withDeclaredTokens(json: unknown, byId: unknown, byContent: unknown): unknown {
+export function withDeclaredTokens(json: unknown, { byId, byContent, named = [], additional = [] }: DeclaredTokens): unknown {
   if (!isRecord(json) || !isRecord(json.model)) return json;
-  const { vocab } = json.model, added: readonly unknown[] = Array.isArray(json.added_tokens) ? json.added_tokens : [];
-  const contents = new Set<unknown>(isRecord(vocab) ? Object.keys(vocab) : Array.isArray(vocab) ? vocab.map((entry: unknown) => (Array.isArray(entry) ? entry[0] : entry)) : []), ids = new Set<unknown>(isRecord(vocab) ? Object.values(vocab) : Array.isArray(vocab) ? vocab.keys() : []);
-  for (const token of added) if (isRecord(token)) { contents.add(token.content); ids.add(token.id); }
-  const missing: Record<string, unknown>[] = [];
-  for (const token of declared(byId, byContent)) {
-    if (contents.has(token.content) || ids.has(token.id)) continue;
+  const { vocab } = json.model, added: readonly unknown[] = Array.isArray(json.added_tokens) ? json.added_tokens : [], idOf = vocabularyIds(vocab);
+  const contents = new Set(added.map((token) => (isRecord(token) ? token.content : undefined))), ids = new Set<unknown>(added.map((token) => (isRecord(token) ? token.id : undefined)));
+  for (const id of idOf.values()) ids.add(id);
+  const missing: Record<string, unknown>[] = [], add = (token: Record<string, unknown>): void => {
     contents.add(token.content);
     ids.add(token.id);
     missing.push(token);
+  };
+  for (const token of declared(byId, byContent)) if (!contents.has(token.content) && !ids.has(token.id) && !idOf.has(token.content as string)) add(token);
+  const special = [...named, ...additional].flatMap(specialToken), isNew = ({ content }: Record<string, unknown>): boolean => !contents.has(content) && !idOf.has(content as string), hasNew = additional.flatMap(specialToken).some(isNew);
+  let last = -1;
+  for (const id of ids) if (typeof id === 'number' && id > last) last = id;
+  for (const token of special) {
+    if (contents.has(token.content)) continue;
+    if (!isNew(token)) add({ ...token, id: idOf.get(token.content as string) });
+    else if (hasNew) add({ ...token, id: ++last });
   }
   return missing.length === 0 ? json : { ...json, added_tokens: [...added, ...missing] };
 }
 
+/** True where a tokenizer.json has a token, in its vocabulary or added to it. */
+export function hasToken(json: unknown, content: string): boolean {
+  if (!isRecord(json)) return false;
+  return (Array.isArray(json.added_tokens) && json.added_tokens.some((token) => isRecord(token) && token.content === content)) || (isRecord(json.model) && vocabularyIds(json.model.vocab).has(content));
+}
+
+/** Ids by content, of a record (BPE) or a list of pieces (Unigram). */
+function vocabularyIds(vocab: unknown): Map<string, unknown> {
+  if (Array.isArray(vocab)) return new Map(vocab.map((entry: unknown, id) => [String(Array.isArray(entry) ? entry[0] : entry), id]));
+  return new Map(isRecord(vocab) ? Object.entries(vocab) : []);
+}
+
+const PLAIN = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
+
+/** A special token as `added_tokens` has it, without its id. */
+function specialToken(token: unknown): Record<string, unknown>[] {
+  if (typeof token === 'string') return token === '' ? [] : [{ ...PLAIN, special: true, content: token }];
+  if (!isRecord(token) || typeof token.content !== 'string' || token.content === '') return [];
+  const { single_word, lstrip, rstrip, normalized } = { ...PLAIN, ...token };
+  return [{ content: token.content, single_word, lstrip, rstrip, normalized, special: true }];
+}
+
 function declared(byId: unknown, byContent: unknown): Record<string, unknown>[] {
-  const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
-  const decoder = isRecord(byId) ? Object.entries(byId).flatMap(([id, token]) => (isRecord(token) && typeof token.content === 'string' ? [{ ...plain, ...token, id: Number(id) }] : [])) : [];
-  const older = isRecord(byContent) ? Object.entries(byContent).map(([content, id]) => ({ ...plain, id, content })) : [];
+  const decoder = isRecord(byId) ? Object.entries(byId).flatMap(([id, token]) => (isRecord(token) && typeof token.content === 'string' ? [{ ...PLAIN, ...token, id: Number(id) }] : [])) : [];
+  const older = isRecord(byContent) ? Object.entries(byContent).map(([content, id]) => ({ ...PLAIN, id, content })) : [];
   return [...decoder, ...older].sort((a, b) => Number(a.id) - Number(b.id));
 }

@@ -15,6 +15,7 @@ const weights = tensor('w', 50_000), index = Buffer.from(JSON.stringify({ weight
 const repositories = {
   'org/small': { files: { 'config.json': config, 'model.safetensors': weights, 'README.md': Buffer.from('# hi'), 'modeling.py': Buffer.from('print("never")') }, lfs: ['model.safetensors'] },
   'org/sharded': { files: { 'config.json': config, 'model.safetensors.index.json': index, 'model-1.safetensors': tensor('a', 4), 'sub/model-2.safetensors': tensor('b', 4), 'model-3.safetensors': tensor('c', 4) } },
+  'org/words': { files: { 'config.json': config, 'model.safetensors': weights, 'vocab.json': Buffer.from('{"a":0}'), 'merges.txt': Buffer.from('#version: 0.2\n'), 'chat_template.jinja': Buffer.from('x'), 'additional_chat_templates/tool_use.jinja': Buffer.from('y'), 'additional_chat_templates/run.py': Buffer.from('no'), 'other/z.jinja': Buffer.from('no') } },
   'org/gated': { files: { 'config.json': config, 'model.safetensors': weights }, lfs: ['model.safetensors'], needsToken: 'hf_secret' },
   'org/evil': { files: { 'config.json': config, 'model.safetensors.index.json': Buffer.from('{"weight_map":{"a":"../../../../escaped"}}'), '../../../../escaped': Buffer.from('x') } },
   'org/pickle': { files: { 'config.json': config, 'pytorch_model.bin': Buffer.from('x') } },
@@ -52,6 +53,14 @@ describe('a model that is not there yet', () => {
     using checkpoint = await openCheckpoint(folder);
     expect([checkpoint.name, checkpoint.tensors.get('w')!.shape]).toEqual(['org/small', [50_000]]);
     expect(seen.at(-1)).toEqual({ repository: 'org/small', file: 'model.safetensors', doneBytes: weights.length, totalBytes: weights.length });
+  });
+
+  it('comes with its tokenizer of two files and with the templates of a folder, which are read', async () => {
+    const folder = await fetchModel('org/words', options());
+    expect(readdirSync(folder).sort()).toEqual(['additional_chat_templates', 'chat_template.jinja', 'config.json', 'merges.txt', 'model.safetensors', 'vocab.json']);
+    expect(readdirSync(join(folder, 'additional_chat_templates'))).toEqual(['tool_use.jinja']);
+    using checkpoint = await openCheckpoint(folder);
+    expect([checkpoint.tokenizerFiles.chatTemplate, checkpoint.tokenizerFiles.toolTemplate]).toEqual(['x', 'y']);
   });
 
   it('is asked for by revision, at a moved address, and in shards (only those that the index names)', async () => {

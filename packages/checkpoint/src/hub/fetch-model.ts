@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
+import { isCompanionFile } from '../companion-file.ts';
 import { INDEX_LIMITS } from '../json/json-limits.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';
@@ -11,9 +12,6 @@ import type { HubOptions } from './hub-options.ts';
 import { hubJson } from './hub-request.ts';
 
 const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CONFIG = 'config.json';
-
-/** Files beside the weights that are read, where a repository has them. Nothing else is downloaded, and no code. */
-const COMPANIONS = [CONFIG, 'generation_config.json', 'tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja'] as const;
 
 /**
  * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries use. What is there already is not
@@ -120,7 +118,7 @@ async function downloadAll(name: HubName, listing: Listing, cache: HubCache, opt
   const { commit, files } = listing, get = getterOf(name, listing, cache, options);
   const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file)), hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
   if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
-  for (const file of COMPANIONS) if (files.has(file)) await get(file);
+  for (const file of [...(files.has(CONFIG) ? [CONFIG] : []), ...[...files.keys()].filter(isCompanionFile)]) await get(file); // no code
   if (!hasSafetensors) return get(ggufs[0]!);
   if (files.has(WEIGHTS)) return get(WEIGHTS);
   await get(INDEX);

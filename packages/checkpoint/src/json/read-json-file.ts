@@ -1,6 +1,7 @@
 import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
 import { badFile, mistakenFile } from '../bad-file.ts';
 import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
+import { parsePythonJson } from './parse-python-json.ts';
 
 /** Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE, BAD_FILE. */
 export function readTextFile(path: string, format: string, maxBytes: number = CONFIG_LIMITS.bytes): string {
@@ -32,8 +33,9 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
   const text = readTextFile(path, format, limits.bytes);
   assertJsonLimits(path, format, text, limits);
   try {
-    return JSON.parse(text);
+    return parsePythonJson(text);
   } catch (cause) {
+    if (text.startsWith('\uFEFF')) throw badFile({ format, path, problem: 'expected JSON, got a byte-order mark before it', nextStep: 'Write the file without it (in UTF-8, without BOM): transformers does not read it either.', cause });
     const mistaken = mistakenFile(Buffer.from(text.slice(0, 64)));
     if (mistaken) throw badFile({ format, path, problem: `expected JSON, got ${mistaken.got}`, nextStep: mistaken.nextStep, cause });
     throw badFile({ format, path, problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`, cause });
@@ -44,4 +46,4 @@ export const isRecord = (value: unknown): value is Record<string, unknown> => ty
 
 /** What a value from JSON is, as a message says it. */
 export const kindOf = (value: unknown): string =>
-  value === null ? 'null' : value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${typeof value} ${JSON.stringify(value).slice(0, 80)}`;
+  value === null ? 'null' : value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${typeof value} ${typeof value === 'number' ? value : JSON.stringify(value).slice(0, 80)}`;

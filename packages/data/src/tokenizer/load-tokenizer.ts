@@ -8,6 +8,7 @@ import { mergeLongWords } from './merge-long-words.ts';
 import { rememberPieces } from './remember-pieces.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
+import { withPrefixSpace } from './with-prefix-space.ts';
 
 /** What a model folder holds, parsed. */
 export interface TokenizerFiles {
@@ -44,7 +45,7 @@ export interface Tokenizer {
  * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens outside the vocabulary.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
-  const json = checkTokenizerJson(files.tokenizerJson), config = files.tokenizerConfig ?? {};
+  const config = files.tokenizerConfig ?? {}, json = withPrefixSpace(checkTokenizerJson(files.tokenizerJson), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
   const vocabulary: Vocabulary = { idOf: (token) => library.token_to_id(token), textOf: (id) => texts[id] };

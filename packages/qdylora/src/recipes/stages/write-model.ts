@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { canonicalJson, openCheckpoint, writeFileDurably, writeFolderAtomically, writeShards, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { canonicalJson, isCompanionFile, openCheckpoint, TEMPLATE_FOLDER, writeFileDurably, writeFolderAtomically, writeShards, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
 import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
 
 export type SaveDtype = 'bf16' | 'f16' | 'f32';
@@ -13,9 +13,6 @@ export interface NamedWeight { readonly name: string; readonly shape: readonly n
 /** Weights as tensors of a safetensors file.  @throws QdyloraError NON_FINITE, while it is written, for a value that float16 cannot hold */
 export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToWrite[] =>
   weights.map(({ name, shape, values }) => ({ name, dtype: FILE_DTYPES[dtype], shape, bytes: () => bytesIn(values(), dtype, name) }));
-
-/** Files beside the weights that a Hugging Face folder may have, and that a copy of the model takes along. */
-const COMPANIONS = ['tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'chat_template.jinja', 'generation_config.json'] as const;
 
 export interface ModelFolder {
   readonly tensors: Iterable<TensorToWrite>;
@@ -51,12 +48,18 @@ export async function writeModelFiles(folder: string, { config, tokenizerFolder 
 /** Copies files as they are; from a file that holds its tokenizer (GGUF), writes what was read out of it. */
 async function copyCompanions(from: string, to: string): Promise<void> {
   if (statSync(from).isDirectory() && existsSync(join(from, 'config.json'))) {
-    for (const name of COMPANIONS) if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+    for (const name of companionsIn(from)) {
+      mkdirSync(dirname(join(to, name)), { recursive: true });
+      copyFileSync(join(from, name), join(to, name));
+    }
     return;
   }
   using checkpoint = await openCheckpoint(from);
   for (const [name, content] of companionsOf(checkpoint)) if (content !== null) writeFileDurably(join(to, name), [Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))]);
 }
+
+/** Names of a folder's files beside config and weights. */
+const companionsIn = (folder: string): string[] => [...readdirSync(folder), ...(existsSync(join(folder, TEMPLATE_FOLDER)) ? readdirSync(join(folder, TEMPLATE_FOLDER)).map((name) => `${TEMPLATE_FOLDER}/${name}`) : [])].filter(isCompanionFile);
 
 const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string, unknown][] => [
   ['tokenizer.json', tokenizerFiles.tokenizerJson], ['tokenizer_config.json', tokenizerFiles.tokenizerConfig],
