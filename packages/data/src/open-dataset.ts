@@ -30,6 +30,15 @@ export interface StreamedDataset extends Disposable {
 /** Files beyond these are opened anew for each row: a process may have 1,024 of them open, or 256. What is open can be read on even where its name goes. */
 const MOST_OPEN_FILES = 64;
 
+/** Rows from all over that are looked at where the first ones leave nothing to train on. */
+const LOOKED_AT = 256;
+
+function hasExample({ length, at }: ExampleSource): boolean {
+  const stride = Math.max(1, length / LOOKED_AT);
+  for (let i = 0; i < length; i += stride) if (at(Math.floor(i))) return true;
+  return false;
+}
+
 /**
  * Opens files of rows without reading them into memory: they are walked over once, which finds malformed rows and decides what is held out, and remembers
  * where every 1,024th row begins and one or two bits of each (with `measure` 4 bytes more). The examples are those of `loadDataset`, in the same order.
@@ -52,6 +61,7 @@ export async function openDataset(names: string | readonly string[], options: Op
     if (rows === 0 || (measure && reading.counts.tokens === 0)) throw nothingLeft(reading, reading.counts);
     const heldOutRows = rule.heldOut(), heldOut = parts.flatMap((part) => part.take(heldOutRows)), readCounts = noRowsYet();
     const training = mixFiles(parts.map((part, i) => ({ file: reading.files[i]!, source: part.training(readCounts) })), reading);
+    if (reading.counts.tokens === 0 && !hasExample(training)) throw nothingLeft(reading, reading.counts, { rows });
     return { training, heldOut, report: datasetReport(reading, reading.counts, { rows: measure ? undefined : rows, fingerprint: rule.fingerprint() }), readSoFar: () => readCounts, close, [Symbol.dispose]: close };
   } catch (error) {
     close();

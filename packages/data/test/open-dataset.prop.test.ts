@@ -62,6 +62,13 @@ describe('a streamed dataset', () => {
     expect(dataset.report).toMatchObject({ rows: 2500, measuredRows: 1000, truncated: 1000, lostTokens: 1000, tokens: 3000 });
   });
 
+  it('is refused where neither the first rows nor any of those from all over leave something to predict, and not where later ones do', async () => {
+    const empty = Array.from({ length: 1500 }, () => ({ input_ids: [1, 2, 3], labels: [-100, -100, -100] })), good = Array.from({ length: 300 }, () => ({ input_ids: [1, 2, 3] }));
+    await expect(openDataset(files.write('hollow.jsonl', jsonl(...empty)), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/got 1500 rows of which all that were looked at were dropped: 1000 × every label is masked/) as string });
+    using dataset = await openDataset(files.write('late.jsonl', jsonl(...empty, ...good)), { tokenizer: null });
+    expect(examplesOf(dataset).filter((example) => example !== null)).toHaveLength(300);
+  });
+
   it('needs to be measured for packing and for groups of like length', async () => {
     using dataset = await openDataset(files.write('one.jsonl', jsonl({ input_ids: [1, 2] })), { tokenizer: null });
     for (const change of [{ packing: true }, { groupByLength: true }]) expect(() => createBatches(dataset.training, { ...batching, ...change })).toThrow(/expected examples of known length.*measure: true/);

@@ -113,6 +113,13 @@ describe('finetune', () => {
     expect(await rejection(() => noticesOf({ maxSteps: undefined, numEpochs: 1e300, outputDir: folder.in('no-end') }))).toMatchObject({ code: 'BAD_CONFIG', where: 'num_epochs', message: expect.stringMatching(/expected at most 2\^53 steps, got 1e\+300 times/) as string });
   });
 
+  it('says where val_set_size chooses only rows with nothing to predict', async () => {
+    const dataset = folder.in('mostly-hollow.jsonl'), hollow = Array.from({ length: 60 }, (_, i) => ({ input_ids: [3 + i, 4, 5], labels: [-100, -100, -100] }));
+    writeFileSync(dataset, [...hollow, { input_ids: [3, 4, 5] }, { input_ids: [6, 7, 8] }].map((row) => JSON.stringify(row)).join('\n'));
+    const notices = (await run({ ...common, dataset, streaming: true, valSetSize: 1, maxSteps: 1, outputDir: folder.in('hollow-held-out') })).flatMap((event) => (event.type === 'notice' ? [event.message] : [])).join();
+    expect(notices).toMatch(/Nothing is held out: val_set_size 1 chooses no row here that has something to predict/);
+  });
+
   it('refuses to go on with another chat template, whose tokens are others, though rows and weights are the same', async () => {
     const outputDir = folder.in('other-template'), model = writeTinyModel(folder.in('templated'), { tokenizer: true }), chats = folder.in('chats.jsonl'), config = join(model, 'tokenizer_config.json'), was = readFileSync(config, 'utf8');
     writeFileSync(chats, Array.from({ length: 8 }, (_, i) => JSON.stringify({ messages: [{ role: 'user', content: `q${i}` }, { role: 'assistant', content: `answer ${i}` }] })).join('\n'));

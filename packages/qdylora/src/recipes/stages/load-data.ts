@@ -47,7 +47,8 @@ export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null
 }
 
 /** What a user should know of the rows that the model is judged by. */
-function heldOutNotes({ dataset, datasetWeights, evalDataset }: RunConfig, judged: number): string[] {
+function heldOutNotes({ dataset, datasetWeights, evalDataset, valSetSize }: RunConfig, judged: number): string[] {
+  if (judged === 0 && valSetSize > 0) return [`Nothing is held out: val_set_size ${valSetSize} chooses no row here that has something to predict, so no loss per rank can be shown. Raise it, or name an eval_dataset.`];
   if (judged === 0) return ['Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.'];
   if (!evalDataset) return [];
   const trainedOn = dataset!.filter((_, i) => (datasetWeights?.[i] ?? 1) > 0), shared = sharedFiles(evalDataset, trainedOn);
