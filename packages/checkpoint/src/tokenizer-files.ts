@@ -4,6 +4,7 @@ import { TOKENIZER_LIMITS } from './json/json-limits.ts';
 import { isRecord, readJson, readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { sentencePieceTokenizer } from './sentence-piece/sentence-piece-tokenizer.ts';
+import { tokenContent } from './token-content.ts';
 import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
 import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';
 
@@ -83,12 +84,6 @@ export function lazyTokenizerFiles(read: { readonly [K in keyof TokenizerFiles]:
     get toolTemplate() { return toolTemplate(); },
     get specialTokens() { return specialTokens(); },
   };
-}
-
-/** A special token is written as text, or as a record with `content`. */
-function tokenContent(value: unknown): string | null {
-  if (typeof value === 'string') return value;
-  return isRecord(value) && typeof value.content === 'string' ? value.content : null;
 }
 
 /** A function that runs `make` the first time and remembers its result. */

@@ -3,7 +3,8 @@ import { badFile, printedName } from './bad-file.ts';
 import { bosTemplate } from './gguf/tokenizer/bos-template.ts';
 import { preTokenizer } from './gguf/tokenizer/pre-tokenizers.ts';
 import { TOKENIZER_LIMITS } from './json/json-limits.ts';
-import { isRecord, readJsonObject, readTextFile } from './json/read-json-file.ts';
+import { readJsonObject, readTextFile } from './json/read-json-file.ts';
+import { tokenContent } from './token-content.ts';
 
 /** How a class of tokenizers cuts words, as GGUF calls it, and its special tokens where the files name none. */
 interface TokenizerClass { readonly pre: string; readonly special: Readonly<Record<string, string>> }
@@ -44,7 +45,7 @@ export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string
  */
 export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unknown> {
   const { pre, special } = knownClass(files), { normalizer, preTokenizer: pieces } = preTokenizer(files.vocab, pre), { bos_token: own, add_bos_token: addsBos } = files.tokenizerConfig;
-  const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>, bos = typeof own === 'string' ? own : isRecord(own) && typeof own.content === 'string' ? own.content : special.bos_token;
+  const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>, bos = tokenContent(own) ?? special.bos_token;
   return {
     version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer, pre_tokenizer: pieces,
     post_processor: bosTemplate({ vocab, special: () => bos ?? null }, addsBos === true && bos !== undefined && vocab[bos] !== undefined),

@@ -42,12 +42,16 @@ export function withDeclaredTokens(json: unknown, { byId, byContent, named = [],
 /** True where a tokenizer.json has a token, in its vocabulary or added to it. */
 export function hasToken(json: unknown, content: string): boolean {
   if (!isRecord(json)) return false;
-  return (Array.isArray(json.added_tokens) && json.added_tokens.some((token) => isRecord(token) && token.content === content)) || (isRecord(json.model) && vocabularyIds(json.model.vocab).has(content));
+  return (Array.isArray(json.added_tokens) && json.added_tokens.some((token) => isRecord(token) && token.content === content)) || (isRecord(json.model) && hasPiece(json.model.vocab, content));
 }
+
+const contentOf = (piece: unknown): string => String(Array.isArray(piece) ? piece[0] : piece);
+
+const hasPiece = (vocab: unknown, content: string): boolean => (Array.isArray(vocab) ? vocab.some((piece) => contentOf(piece) === content) : isRecord(vocab) && Object.hasOwn(vocab, content));
 
 /** Ids by content, of a record (BPE) or a list of pieces (Unigram). */
 function vocabularyIds(vocab: unknown): Map<string, unknown> {
-  if (Array.isArray(vocab)) return new Map(vocab.map((entry: unknown, id) => [String(Array.isArray(entry) ? entry[0] : entry), id]));
+  if (Array.isArray(vocab)) return new Map(vocab.map((piece: unknown, id) => [contentOf(piece), id]));
   return new Map(isRecord(vocab) ? Object.entries(vocab) : []);
 }
 

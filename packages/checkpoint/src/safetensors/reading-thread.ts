@@ -1,4 +1,4 @@
-import { sharedThread } from '../shared-thread.ts';
+import { sharedThread, type SharedThreadOptions } from '../shared-thread.ts';
 
 /** How many bytes came, 0 at the end of the file and where the system refuses; and how long that took, without the time in which others were read. */
 export interface FileRead { readonly count: number; readonly milliseconds: number }
@@ -15,12 +15,10 @@ export interface ReadingThread {
   close(): Promise<void>;
 }
 
-export interface ReadingThreadOptions {
+export interface ReadingThreadOptions extends Pick<SharedThreadOptions, 'prepare'> {
   readonly places: number;
   /** Whole pages. */
   readonly placeBytes: number;
-  /** As of `createHashedBlocks`. */
-  readonly prepare?: (memory: Uint8Array) => void;
 }
 
 const READER = `

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { sharedThread } from '../shared-thread.ts';
+import { sharedThread, type SharedThreadOptions } from '../shared-thread.ts';
 
 /** Places in memory that take turns: one is filled while the others are hashed and on their way to the disk. */
 export interface WriteBlocks {
@@ -47,11 +47,9 @@ parentPort.on('message', (request) => {
 });
 `;
 
-export interface HashedBlocksOptions {
+export interface HashedBlocksOptions extends Pick<SharedThreadOptions, 'prepare'> {
   /** Whole pages. */
   readonly blockBytes?: number;
-  /** Told of the fresh memory before anyone touches it: whoever can have it backed by large pages, for fewer requests to the disk. */
-  readonly prepare?: (memory: Uint8Array) => void;
 }
 
 /** Blocks in memory that a thread of their own hashes too, while the caller computes. */
