@@ -61,13 +61,16 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
 }
 #endif
 
-// A vector at a cache line of its own, past the caches where the level can; others see them after `streamFence`.
-QD_INLINE void streamLine(void* to, I32x line) {
+// What leaves the caches before it is read again, in bytes: better written past them.
+constexpr std::size_t LARGE_BYTES = std::size_t{1} << 20;
+QD_INLINE bool isLine(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
+// A vector; where `past`, at a cache line of its own and past the caches, if the level can: others see it after `streamFence`.
+QD_INLINE void storeLine(void* to, I32x line, bool past) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-  _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)line);
-#else
-  storeI32(to, line);
+  if (past) return _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)line);
 #endif
+  (void)past;
+  storeI32(to, line);
 }
 QD_INLINE void streamFence() {
 #if defined(__AVX512F__) && QD_WIDTH == 16

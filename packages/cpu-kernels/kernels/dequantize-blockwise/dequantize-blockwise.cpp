@@ -4,7 +4,7 @@
 // Rapids, 2026).
 // Assumes an even block size, so that a block begins with a byte; lengths are checked below.
 // Dropped: the table of products by way of memory (13 cycles per vector of 16 on Zen 4, half of it waiting for what was stored). Not done: multiplying after the look-up (one more operation per vector; the same bits).
-#include "../../native/gemm/nf4-weight.h"
+#include "../../native/gemm/nf4-runs.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
@@ -21,27 +21,19 @@ QD_INLINE I32x indicesAt(const std::uint8_t* packed) {
   return (I32x)((bytes >> 4) | (bytes << 32));
 }
 
-// Writes whole cache lines past the caches where `PAST`.
-template <bool PAST> QD_INLINE void storeLine(void* to, I32x line) {
-  if (PAST) streamLine(to, line);
-  else storeI32(to, line);
-}
-
-template <bool PAST> QD_INLINE void storeValues(float* values, F32x v) { storeLine<PAST>(values, asI32(v)); }
+template <bool PAST> QD_INLINE void storeValues(float* values, F32x v) { storeLine(values, asI32(v), PAST); }
 template <bool PAST> QD_INLINE void storeValues(BFloat16* values, F32x v) { storeRounded(values, roundToBf16(v)); }
 QD_INLINE void storeValue(float* value, float v) { *value = v; }
 QD_INLINE void storeValue(BFloat16* value, float v) { *value = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, roundToBf16(v)) >> 16); }
 
 #if defined(__AVX512BW__) && QD_WIDTH == 16
-// 64 values from 32 bytes. Every bf16 number stands twice in its 32 bits of the table, so bit 0 of an index does not matter.
+// 64 values from 32 bytes.
 template <bool PAST> QD_INLINE void decodeRun(const std::uint8_t* packed, const float* levels, float scale, BFloat16* values) {
-  const __m512i rounded = (__m512i)roundToBf16(load(levels) * scale), table = _mm512_or_si512(rounded, _mm512_srli_epi32(rounded, 16));
-  // Bytes in such an order that the even and the odd values, side by side in every quarter, come out in theirs.
-  const __m256i ordered = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  const __m512i bytes = _mm512_cvtepu8_epi16(ordered);
-  const __m512i even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 3), table), odd = _mm512_permutexvar_epi16(_mm512_slli_epi16(bytes, 1), table);
-  storeLine<PAST>(values, (I32x)_mm512_unpacklo_epi16(even, odd));
-  storeLine<PAST>(values + 32, (I32x)_mm512_unpackhi_epi16(even, odd));
+  const __m512i rounded = (__m512i)roundToBf16(load(levels) * scale);
+  I32x low, high;
+  lookUpRun(packed, _mm512_broadcast_i64x4(_mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16))), low, high);
+  storeLine(values, low, PAST);
+  storeLine(values + 32, high, PAST);
 }
 #endif
 
@@ -58,8 +50,7 @@ QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, cons
 }
 
 // True where the values of blocks are whole cache lines, of an array that leaves the caches anyway.
-constexpr Size LARGE_BYTES = Size{1} << 20;
-template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return count * sizeof(T) >= LARGE_BYTES && blockSize % 64 == 0 && reinterpret_cast<std::uintptr_t>(values) % 64 == 0; }
+template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return count * sizeof(T) >= LARGE_BYTES && blockSize % 64 == 0 && isLine(values); }
 
 Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
                            OptionalIn<float> nestedMap, OptionalOut<float> values, OptionalOut<BFloat16> halves, Size count, Size blockSize, float nestedOffset, Size tileColumns) {

@@ -89,4 +89,15 @@ QD_INLINE F32x decodeAlong(const Table16& table, const std::uint8_t* p) {
 #endif
 }
 
+#if defined(__AVX512BW__) && QD_WIDTH == 16
+// 64 consecutive weights from 32 bytes of codes, as the bf16 numbers of `table`: all 16 of them twice, since bit 4 of an index is another weight's.
+QD_INLINE void lookUpRun(const std::uint8_t* codes, __m512i table, I32x& low, I32x& high) {
+  // Bytes in such an order that the even and the odd weights, side by side in every quarter, come out in theirs.
+  const __m256i ordered = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m512i bytes = _mm512_cvtepu8_epi16(ordered), even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 4), table), odd = _mm512_permutexvar_epi16(bytes, table);
+  low = (I32x)_mm512_unpacklo_epi16(even, odd);
+  high = (I32x)_mm512_unpackhi_epi16(even, odd);
+}
+#endif
+
 }  // namespace qdylora::QD_LEVEL

@@ -32,8 +32,8 @@ void writeNow(const float* sums, Size rows, const TileTask& t) {
 LateTile lateTile(const TileTask& t) {
   const bool adds = t.start == Start::add;
   const float* before = adds ? t.c : nullptr;
-  if (t.to.f32 || t.to.half) return {before, t.stride, t.to.f32, t.to.half, t.to.stride, t.to.past, false, false, nullptr, 0};
-  return {before, t.stride, t.c, nullptr, t.stride, false, false, false, nullptr, 0};
+  if (t.to.f32 || t.to.half) return {before, t.stride, t.to.f32, t.to.half, t.to.stride, t.to.past};
+  return {before, t.stride, t.c, nullptr, t.stride};
 }
 
 // Asks for what another tile will read, as its segment says.
@@ -115,7 +115,7 @@ void multiplyTilesAcross(Size rows, const TileTask& t) {
   storeTiles<HIGH, WIDE>(late.room(), PANEL_BYTES);
   QD_TILE_FENCE;
   if (isLast) late.hand({adds ? t.c : nullptr, PANEL, t.to.f32, t.to.half, t.to.stride, t.to.past, true, t.to.add, t.bias, t.columns}, rows);
-  else late.hand({t.c, PANEL, t.c, nullptr, PANEL, false, false, false, nullptr, 0}, HIGH * AMX_ROWS);
+  else late.hand({t.c, PANEL, t.c, nullptr, PANEL}, HIGH * AMX_ROWS);
 }
 
 }  // namespace

@@ -16,32 +16,22 @@ constexpr Size RUN_TILES = RUN / (2 * AMX_WORDS);
 static_assert(RUN_TILES == 2, "a run fills a row of two tiles");
 
 // A run of a row, 32 bytes of codes: columns 0 … 31 to `low`, the others to `high`.
-#if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
-typedef char Bytes __attribute__((vector_size(64)));
-// A byte to each 16 bits, so that the even and the odd columns, side by side in every quarter, come out in order.
-constexpr Bytes SPREAD = {0,  0, 1,  0, 2,  0, 3,  0, 16, 0, 17, 0, 18, 0, 19, 0, 4,  0, 5,  0, 6,  0, 7,  0, 20, 0, 21, 0, 22, 0, 23, 0,
-                          8,  0, 9,  0, 10, 0, 11, 0, 24, 0, 25, 0, 26, 0, 27, 0, 12, 0, 13, 0, 14, 0, 15, 0, 28, 0, 29, 0, 30, 0, 31, 0};
-
-QD_INLINE void decodeRun(const std::uint8_t* codes, F32x levels, const float* scale, float* low, float* high) {
-  __m512 factor;
-  asm("vbroadcastss %1, %0" : "=v"(factor) : "m"(*scale));  // from memory: a register's would take the port of the shuffles
-  const __m512 scaled = (__m512)levels * factor;
-  const __m512i table = (__m512i)_mm512_cvtne2ps_pbh(scaled, scaled);  // twice, since bit 4 of an index is another column's
-  const __m512i bytes = _mm512_permutexvar_epi8((__m512i)SPREAD, _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
-  const __m512i even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 4), table), odd = _mm512_permutexvar_epi16(bytes, table);
-  _mm512_storeu_si512(low, _mm512_unpacklo_epi16(even, odd));
-  _mm512_storeu_si512(high, _mm512_unpackhi_epi16(even, odd));
-}
+QD_INLINE void decodeRun(const std::uint8_t* codes, F32x levels, float scale, float* low, float* high) {
+#if defined(__AVX512BF16__) && QD_WIDTH == 16
+  const __m512 scaled = (__m512)levels * _mm512_set1_ps(scale);
+  I32x first, second;
+  lookUpRun(codes, (__m512i)_mm512_cvtne2ps_pbh(scaled, scaled), first, second);
+  storeI32(low, first);
+  storeI32(high, second);
 #else
-QD_INLINE void decodeRun(const std::uint8_t* codes, F32x levels, const float* scale, float* low, float* high) {
   float scaled[WIDTH];
-  store(scaled, levels * *scale);
+  store(scaled, levels * scale);
   const Table16 table(scaled);
-  const auto pairs = [&](Size first) { return pairsToBf16(decodeAlong(table, codes + first / 2), decodeAlong(table, codes + (first + WIDTH) / 2)); };
+  const auto pairs = [&](Size from) { return pairsToBf16(decodeAlong(table, codes + from / 2), decodeAlong(table, codes + (from + WIDTH) / 2)); };
   storeI32(low, pairs(0));
   storeI32(high, pairs(2 * WIDTH));
-}
 #endif
+}
 
 void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size rows, Size run0, Size runs, float* out) {
   const Size height = roundUp(rows, AMX_ROWS), tile = height * AMX_WORDS, stride = w.rowStride();
@@ -52,7 +42,7 @@ void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size row
     const std::uint8_t* codes = w.runCodes(row0, run0 + i);
     float *low = out + i * RUN_TILES * tile, *high = low + tile;
 #pragma GCC unroll 4
-    for (Size r = 0; r < rows; r++, codes += stride, low += AMX_WORDS, high += AMX_WORDS) decodeRun(codes, levels, scales[i] + r, low, high);
+    for (Size r = 0; r < rows; r++, codes += stride, low += AMX_WORDS, high += AMX_WORDS) decodeRun(codes, levels, scales[i][r], low, high);
     for (Size r = rows; r < height; r++, low += AMX_WORDS, high += AMX_WORDS) {
       store(low, F32x{});
       store(high, F32x{});

@@ -160,11 +160,10 @@ bool readsWhole(const Threads& threads, const Job& job, Size rows) {
 struct Rectangle { Range tiles, panels; };
 
 // A C that is too large for the caches until it is read goes past them, where its rows are whole cache lines.
-constexpr Size LARGE_BYTES = Size{1} << 20;
 bool goesPast(const Product& p) {
   const Size element = p.to.half ? 2 : 4;
   const void* at = p.to.half ? static_cast<const void*>(p.to.half) : p.to.data;
-  return !p.to.add && p.m * p.n * element >= LARGE_BYTES && p.to.stride * element % 64 == 0 && reinterpret_cast<std::uintptr_t>(at) % 64 == 0;
+  return !p.to.add && p.m * p.n * element >= LARGE_BYTES && p.to.stride * element % 64 == 0 && isLine(at);
 }
 
 // One thread's part of one product in one row block whose stripes are packed, term after term.
