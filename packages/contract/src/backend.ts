@@ -11,6 +11,8 @@ export interface OpCall { readonly op: Op; readonly inputs: Arrays; readonly out
 /** A backend is memory + kernels, handed down as an argument. */
 export interface Backend {
   readonly name: string;
+  /** Which of several sets of kernels runs, where these round differently: `avx512`. Equal names and levels give equal bits. */
+  readonly level?: string;
   readonly contractVersion: number;
   readonly memory: Memory;
   /** The backend's own body of the op, or undefined: then the reference runs where memory is host memory. */

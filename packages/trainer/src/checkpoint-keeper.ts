@@ -71,7 +71,8 @@ export function openKeeper({ folder, totalLimit = 2, write, writeBest, otherByte
       cleanOrphans(checkpoints, { isAlone: true, fs });
       const warnings = lock.tookOver ? [{ code: 'STALE_LOCK' as WarningCode, message: lock.tookOver }] : [];
       const path = chooseStart({ checkpoints, resume, fs }, (message) => warnings.push({ code: 'DAMAGED_CHECKPOINT', message }));
-      const progress = path ? resumeState(path, parts) : freshProgress();
+      const { progress, otherKernels } = path ? resumeState(path, parts) : { progress: freshProgress(), otherKernels: null };
+      if (otherKernels) warnings.push({ code: 'OTHER_KERNELS', message: otherKernels });
       for (const later of listCheckpoints(checkpoints, fs)) if (later.step > progress.step) setCheckpointAside(later.path, 'superseded', fs);
       if (path) pruneCheckpoints(checkpoints, totalLimit, fs); // a run that was killed between its last save and what that would have removed saves no more
       newest = path;

@@ -16,7 +16,7 @@ export type { PageStore } from './optimizers/paging/page-store.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './passes-of-step.ts';
-export { findCheckpoint, resumeState, type FoundCheckpoint } from './resume-state.ts';
+export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
 export type { RunIdentity, RunProgress } from './run-state.ts';
 export { listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, saveState, STATE_FILE, type RunParts, type SaveStateOptions } from './save-state.ts';
 export { splitBatch } from './split-batch.ts';

@@ -4,8 +4,8 @@ import { NODE_FILE_SYSTEM, openSafetensors, validateFolder, type FileSystem, typ
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from './optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
-import { assertSameRun, parseRunState, type RunProgress } from './run-state.ts';
-import { listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, SAFETENSORS_NAMES, STATE_FILE, type RunParts } from './save-state.ts';
+import { assertSameRun, otherKernels, parseRunState, type RunProgress } from './run-state.ts';
+import { kernelsOf, listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, SAFETENSORS_NAMES, STATE_FILE, type RunParts } from './save-state.ts';
 
 export interface FoundCheckpoint {
   /** The newest whole checkpoint; null where there is none. */
@@ -25,12 +25,15 @@ export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM
   return { path: null, damaged };
 }
 
+/** `otherKernels`: a sentence where the checkpoint's steps were computed by kernels that round differently; else null. */
+export interface Resumed { readonly progress: RunProgress; readonly otherKernels: string | null }
+
 /**
  * Puts weights, optimizer state and progress of a checkpoint back; the optimizer must be prepared. Everything is checked before anything changes.
  *
  * @throws QdyloraError BAD_RESUME where the checkpoint is not whole or belongs to another run.
  */
-export function resumeState(path: string, { backend, optimizer, identity }: Omit<RunParts, 'progress'>): RunProgress {
+export function resumeState(path: string, { backend, optimizer, identity }: Omit<RunParts, 'progress'>): Resumed {
   const folder = validateFolder(path);
   if (!folder.isValid) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint, got: ${folder.problem}`, nextStep: 'Resume from another checkpoint.', details: { path } });
   const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
@@ -45,7 +48,7 @@ export function resumeState(path: string, { backend, optimizer, identity }: Omit
     parameterFile.dispose();
     optimizerFile.dispose();
   }
-  return saved.progress;
+  return { progress: saved.progress, otherKernels: otherKernels(saved.computedOn, kernelsOf(backend)) };
 }
 
 const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> => new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));

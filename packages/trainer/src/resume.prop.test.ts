@@ -1,10 +1,10 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { QdyloraError } from '@qdylora/contract';
+import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numbersOf } from '../test/tiny-model.ts';
+import { numbersOf, tinyAdapted, tinyModel } from '../test/tiny-model.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../test/tiny-run.ts';
 import { lockFolder, OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from './index.ts';
@@ -69,6 +69,19 @@ describe('a resumed run', () => {
     const folder = temporaryFolder();
     await finished(folder, 4);
     expect(await tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }).result).toMatchObject({ step: 4, tokens: expect.any(Number) });
+  });
+
+  it('says once that other kernels go on, which round otherwise, and says nothing on the same ones', async () => {
+    const folder = temporaryFolder();
+    const warningsOn = async (level: string | undefined, totalSteps: number): Promise<string[]> => {
+      const adapted = tinyAdapted({ dropout: 0.2 }, tinyModel({ ...createHostBackend(), level })), optimizer = sgd(adapted.parameters(), { learningRate: 1e-2 });
+      return (await eventsOf(tinyTrain({ model: adapted, optimizer, totalSteps, save: { folder }, resume: 'latest' }))).flatMap((e) => (e.type === 'warning' ? [`${e.code}: ${e.message}`] : []));
+    };
+    expect([await warningsOn('avx512', 2), await warningsOn('avx512', 4)]).toEqual([[], []]);
+    expect(await warningsOn('avx2', 6)).toEqual([expect.stringMatching(/^OTHER_KERNELS: The steps so far were computed by the kernels of host avx512, and host avx2 goes on/)]);
+    expect(await warningsOn('avx2', 8)).toEqual([]);
+    expect(await warningsOn(undefined, 10)).toEqual([expect.stringMatching(/of host avx2, and host goes on/)]);
+    expect(await warningsOn('avx512', 10)).toEqual([]); // nothing is left to do
   });
 
   it('passes over a damaged newest checkpoint, loudly, and still ends the same', async () => {

@@ -3,7 +3,7 @@ import { assertSameRun, freshProgress, parseRunState, runStateJson, type RunStat
 
 const state: RunState = {
   progress: { ...freshProgress(), step: 12, epoch: 1, tokens: 345, finalLoss: 1 / 3, skippedSteps: 2, badInARow: 1, evaluatedAt: 10, best: { step: 10, score: 0.1 + 0.2 }, earlyStopping: { on: 'aurac', best: 1 / 7, bestStep: 5, waited: 2 }, events: 17 },
-  counts: { rows: [1, 1, 3], rest: 0 }, identity: { seed: 7, nested: { a: [1, 2] } },
+  counts: { rows: [1, 1, 3], rest: 0 }, identity: { seed: 7, nested: { a: [1, 2] } }, computedOn: { backend: 'cpu', level: 'avx2' },
 };
 const throughJson = (value: unknown): Record<string, unknown> => JSON.parse(JSON.stringify(value)) as Record<string, unknown>;
 
@@ -20,9 +20,15 @@ describe('the state of a run as JSON', () => {
     expect(parseRunState('at', throughJson(runStateJson(nothing)))).toEqual(nothing);
   });
 
+  it('comes back without a word on its kernels from a state of before they were told, and with kernels of one level only', () => {
+    const { computed_on: _, ...older } = throughJson(runStateJson(state)), host = { ...state, computedOn: { backend: 'host', level: null } };
+    expect(parseRunState('at', older)).toEqual({ ...state, computedOn: null });
+    expect(parseRunState('at', throughJson(runStateJson(host)))).toEqual(host);
+  });
+
   it.each([
     ['format', 'else'], ['version', 2], ['step', -1], ['step', 1.5], ['step', '12'], ['tokens', undefined], ['final_loss', 'x'], ['best', 3], ['best', { step: 1 }], ['early_stopping', 3], ['early_stopping', { on: 'loss', best: 1, best_step: 1, waited: 0 }], ['early_stopping', { on: 4, best: 1, best_step: 1, waited: -1 }], ['optimizer_steps', []],
-    ['optimizer_steps', { rows: [-1], rest: 0 }], ['optimizer_steps', { rows: {}, rest: 0 }], ['config', null],
+    ['optimizer_steps', { rows: [-1], rest: 0 }], ['optimizer_steps', { rows: {}, rest: 0 }], ['computed_on', 'cpu'], ['computed_on', { backend: 'cpu' }], ['config', null],
   ])('is refused with %s %j, by name', (field, value) => {
     expect(() => parseRunState('the/path', { ...throughJson(runStateJson(state)), [field]: value })).toThrow(new RegExp(`the/path: expected .* ${field.split('_')[0]}`));
   });

@@ -29,18 +29,21 @@ export const freshProgress = (): RunProgress =>
 /** Values of the run that a resumed one must share. */
 export type RunIdentity = Readonly<Record<string, unknown>>;
 
-/** Content of a checkpoint's `state.json`. */
-export interface RunState { readonly progress: RunProgress; readonly counts: StepCounts; readonly identity: RunIdentity }
+/** The kernels that computed the last steps: on others the same run has other roundings. */
+export interface ComputedOn { readonly backend: string; readonly level: string | null }
+
+/** Content of a checkpoint's `state.json`. `computedOn`: null in one of before it was there. */
+export interface RunState { readonly progress: RunProgress; readonly counts: StepCounts; readonly identity: RunIdentity; readonly computedOn: ComputedOn | null }
 
 export const STATE_VERSION = 1;
 const FORMAT = 'qdylora-training';
 
 /** A run's state as JSON values. */
-export function runStateJson({ progress, counts, identity }: RunState): Record<string, unknown> {
+export function runStateJson({ progress, counts, identity, computedOn }: RunState): Record<string, unknown> {
   const { finalLoss, skippedSteps, badInARow, evaluatedAt, earlyStopping, events, ...rest } = progress;
   return {
     format: FORMAT, version: STATE_VERSION, ...rest, final_loss: Number.isFinite(finalLoss) ? finalLoss : null, skipped_steps: skippedSteps, bad_in_a_row: badInARow,
-    evaluated_at: evaluatedAt, ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }), events_offset: events, optimizer_steps: { rows: counts.rows, rest: counts.rest }, config: identity,
+    evaluated_at: evaluatedAt, ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }), events_offset: events, optimizer_steps: { rows: counts.rows, rest: counts.rest }, ...(computedOn && { computed_on: computedOn }), config: identity,
   };
 }
 
@@ -66,7 +69,7 @@ export function parseRunState(path: string, json: unknown): RunState {
       earlyStopping: parseEarlyStopping(path, record.early_stopping), finalLoss: record.final_loss === null ? NaN : number('final_loss', record.final_loss), best: best && { step: count('best.step', best.step), score: number('best.score', best.score) },
     },
     counts: { rows: steps.rows.map((value: unknown) => count('optimizer_steps.rows', value)), rest: count('optimizer_steps.rest', steps.rest) },
-    identity: objectOf(path, 'config', record.config),
+    identity: objectOf(path, 'config', record.config), computedOn: parseComputedOn(path, record.computed_on),
   };
 }
 
@@ -76,6 +79,20 @@ function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | n
   const { on, best, best_step: bestStep, waited } = objectOf(path, 'early_stopping', json), isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if ((on !== 'aurac' && !isCount(on)) || (best !== null && typeof best !== 'number') || !isCount(bestStep) || !isCount(waited)) throw unfit(path, 'early_stopping', 'on, best, best_step and waited', json);
   return { on, best: best ?? NaN, bestStep, waited };
+}
+
+function parseComputedOn(path: string, json: unknown): ComputedOn | null {
+  if (json === undefined || json === null) return null;
+  const { backend, level } = objectOf(path, 'computed_on', json);
+  if (typeof backend !== 'string' || (level !== null && typeof level !== 'string')) throw unfit(path, 'computed_on', 'backend and level', json);
+  return { backend, level };
+}
+
+/** The warning of a run that goes on with kernels of other roundings; null where they are the same, or where the checkpoint does not say. */
+export function otherKernels(saved: ComputedOn | null, own: ComputedOn): string | null {
+  if (!saved || (saved.backend === own.backend && saved.level === own.level)) return null;
+  const text = ({ backend, level }: ComputedOn): string => (level === null ? backend : `${backend} ${level}`);
+  return `The steps so far were computed by the kernels of ${text(saved)}, and ${text(own)} goes on: the run is as good, but it rounds otherwise, so its bits will not be those of an uninterrupted one. For those, go on with ${text(saved)}.`;
 }
 
 /**

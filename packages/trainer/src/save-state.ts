@@ -5,7 +5,7 @@ import { sumOfSquares } from '@qdylora/tensor';
 import { joinNeighbours } from './join-neighbours.ts';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
 import { stateArrayOf } from './optimizers/parameter-states.ts';
-import { runStateJson, type RunIdentity, type RunProgress } from './run-state.ts';
+import { runStateJson, type ComputedOn, type RunIdentity, type RunProgress } from './run-state.ts';
 
 /** Files of one checkpoint folder, `checkpoints/step-<n>`. */
 export const STATE_FILE = 'state.json', PARAMETERS_FILE = 'parameters.safetensors', OPTIMIZER_FILE = 'optimizer.safetensors';
@@ -31,7 +31,7 @@ export async function saveState(path: string, { backend, optimizer, progress, id
   const { counts, arrays } = optimizer.state();
   const { isHost } = backend.memory, check = (name: string, values: DataOf[DType]): void => { assertFinite(backend, name, values); };
   const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), areWeightsFinite(backend, optimizer) ? undefined : check), states = await tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
-  const text = canonicalJson(runStateJson({ progress, counts, identity }));
+  const text = canonicalJson(runStateJson({ progress, counts, identity, computedOn: kernelsOf(backend) }));
   await writeFolderAtomically(path, async (folder, files) => {
     await files.write(OPTIMIZER_FILE, safetensorsPieces(states)); // the larger one first: the disk takes it while the other one is hashed
     await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
@@ -39,6 +39,9 @@ export async function saveState(path: string, { backend, optimizer, progress, id
     await write?.(folder);
   }, { replace: true, fs });
 }
+
+/** What a checkpoint says of the kernels behind it. */
+export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
 /** Host memory is written from where it lies, pages are gathered one array at a time as they are written; other memory is read out first. */
 async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray>, check?: (name: string, values: DataOf[DType]) => void): Promise<TensorToWrite[]> {

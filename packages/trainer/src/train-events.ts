@@ -69,9 +69,9 @@ export interface CheckpointEvent { readonly type: 'checkpoint'; readonly path: s
  * Something went wrong that the run survives:
  * `NON_FINITE_LOSS` a step was skipped, because loss, gradient or optimizer state is infinite or no number; `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
  * `WRITE_FAILED` a checkpoint could not be written; `NON_FINITE_WEIGHTS` weights were not fit to be saved; `STALE_LOCK` a dead process' lock was taken over;
- * `DISK_FULL` the next checkpoint will find no room, or the last one waits for some.
+ * `DISK_FULL` the next checkpoint will find no room, or the last one waits for some; `OTHER_KERNELS` a run goes on with kernels that round differently (another processor, level or backend).
  */
-export type WarningCode = 'NON_FINITE_LOSS' | 'NO_TOKENS' | 'DAMAGED_CHECKPOINT' | 'WRITE_FAILED' | 'NON_FINITE_WEIGHTS' | 'STALE_LOCK' | 'DISK_FULL';
+export type WarningCode = 'NON_FINITE_LOSS' | 'NO_TOKENS' | 'DAMAGED_CHECKPOINT' | 'WRITE_FAILED' | 'NON_FINITE_WEIGHTS' | 'STALE_LOCK' | 'DISK_FULL' | 'OTHER_KERNELS';
 export interface WarningEvent { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly step: number }
 
 export interface DoneEvent { readonly type: 'done'; readonly result: TrainResult }

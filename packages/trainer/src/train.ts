@@ -123,7 +123,7 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   const warn = (code: WarningCode, message: string): void => emit({ type: 'warning', code, message, step: progress.step });
   const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
   emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes });
-  for (const { code, message } of warnings) warn(code, message);
+  for (const { code, message } of warnings) if (code !== 'OTHER_KERNELS' || progress.step < totalSteps) warn(code, message); // a run that is over computes nothing
   return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, isDiskLow: false, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createHostBackend } from '@qdylora/contract';
 import type { TrainEvent } from '@qdylora/trainer';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, describe, it } from 'vitest';
@@ -43,6 +44,13 @@ describe('events.schema.json', () => {
     expect(new Set([...first, ...resumed].map(({ type }) => type))).toEqual(new Set(shipped.oneOf.map(({ properties }) => properties.type!.const)));
     expect(resumed.filter(({ type }) => type === 'warning').map(({ code }) => code)).toEqual(['DAMAGED_CHECKPOINT']);
     expect(whole.find(({ type }) => type === 'eval')).toMatchObject({ by_rank: [{ rank: null }], best_rank: null, aurac: null });
+  });
+
+  it('holds for a run that goes on with other kernels, which the log says once', async () => {
+    await logOf('moved', { onStep: ({ step }) => (step === 2 ? 'stop' : undefined) });
+    const lines = await logOf('moved', { backend: { ...createHostBackend(), level: 'avx2' }, resumeFromCheckpoint: 'auto' });
+    expectFits(lines);
+    expect(lines.filter(({ type }) => type === 'warning').map(({ code, message }) => [code, message])).toEqual([['OTHER_KERNELS', expect.stringMatching(/kernels of host, and host avx2 goes on/)]]);
   });
 
   it('holds for a run without a finite loss, which ends it', async () => {

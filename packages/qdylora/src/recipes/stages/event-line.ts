@@ -41,7 +41,7 @@ const checkpoint = z.object({
 }).describe('A checkpoint is durable');
 
 const warning = z.object({
-  type: z.literal('warning'), code: z.enum(['NON_FINITE_LOSS', 'NO_TOKENS', 'DAMAGED_CHECKPOINT', 'WRITE_FAILED', 'NON_FINITE_WEIGHTS', 'STALE_LOCK', 'DISK_FULL']).describe('What went wrong, for programs'),
+  type: z.literal('warning'), code: z.enum(['NON_FINITE_LOSS', 'NO_TOKENS', 'DAMAGED_CHECKPOINT', 'WRITE_FAILED', 'NON_FINITE_WEIGHTS', 'STALE_LOCK', 'DISK_FULL', 'OTHER_KERNELS']).describe('What went wrong, for programs'),
   message: z.string().describe('The same as a sentence'), step,
 }).describe('Something went wrong that the run survives');
 
