@@ -6,6 +6,8 @@ export interface RopeFrequencies {
   readonly frequencies: Float64Array; readonly scale: number;
   /** Positions from here on would turn otherwise, which is not implemented; left out: there is no such limit. */
   readonly positionLimit?: number;
+  /** Positions whose angles the model knows, where scaling makes them more than max_position_embeddings says. */
+  readonly reach?: number;
 }
 
 export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
@@ -20,7 +22,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
     case 'default': return { frequencies: plain, scale: 1 };
-    case 'linear': return { frequencies: plain.map((f) => f / needed(rope, 'factor')), scale: 1 };
+    case 'linear': return { frequencies: plain.map((f) => f / needed(rope, 'factor')), scale: 1, ...reaching(maxPositions, needed(rope, 'factor')) };
     case 'factors': return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
     case 'llama3': return { frequencies: llama3(plain, rope), scale: 1 };
     case 'yarn': return yarn(plain, rope, rotaryDim, maxPositions);
@@ -30,6 +32,8 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     });
   }
 }
+
+const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> => (factor > 1 ? { reach: Math.floor(positions * factor) } : {});
 
 /** Llama 3.1: long waves are divided by the factor, short ones stay, those between are blended. */
 function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
@@ -57,7 +61,7 @@ function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPosit
   });
   const mscale = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
   const own = rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
-  return { frequencies, scale: rope.attentionFactor ?? own };
+  return { frequencies, scale: rope.attentionFactor ?? own, ...(original * factor > maxPositions && reaching(original, factor)) };
 }
 
 /**

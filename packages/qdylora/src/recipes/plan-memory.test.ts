@@ -124,6 +124,22 @@ describe('a plan from config.json alone', () => {
     await expect(planMemory({ ...options, model: configFile('llama-7b') })).rejects.toThrow(/of the adapter, got/);
   });
 
+  it('says that rows may be longer than the positions that a model knows, as training does: scaled angles reach further, ALiBi not', async () => {
+    const llama = { ...PAPER['llama-7b']!.config, num_hidden_layers: 1 }, falcon = { ...PAPER['falcon-40b']!.config, num_hidden_layers: 1, alibi: true, new_decoder_architecture: false };
+    const notesOf = async (config: Readonly<Record<string, unknown>>, maxSeqLength: number): Promise<readonly string[]> => (await planMemory({ model: configFile('positions', config), maxSeqLength, microBatchSize: 1, backend: 'host' })).notes;
+    const linear = { rope_scaling: { type: 'linear', factor: 2 } }, yarn = { rope_scaling: { type: 'yarn', factor: 4, original_max_position_embeddings: 1024 } };
+    for (const [config, known] of [[llama, 2048], [{ ...llama, ...linear }, 4096], [{ ...llama, ...yarn }, 4096], [falcon, 2048]] as const) {
+      expect(await notesOf(config, known)).toEqual([]);
+      expect(await notesOf(config, known + 1)).toEqual([expect.stringMatching(`^Rows may have up to ${known + 1} tokens, and the model was trained with ${known} positions`)]);
+    }
+  });
+
+  it('of a model whose positions end judges rows of the length that the keys allow, and refuses longer ones as training does', async () => {
+    const asked = { model: configFile('gpt2', { model_type: 'gpt2', n_positions: 96, vocab_size: 100, n_embd: 16, n_layer: 1, n_head: 2 }), backend: 'host', quantization: 'none', valSetSize: 4 } as const;
+    for (const maxSeqLength of [40, 96]) expect((await planMemory({ ...asked, maxSeqLength })).notes).toEqual([]);
+    await expect(planMemory({ ...asked, maxSeqLength: 97 })).rejects.toThrow(/at most 96 tokens, got position 96/);
+  });
+
   it('refuses what training would refuse: a family that is not known, a packing that is not read, a key that is not one', async () => {
     await expect(planMemory({ model: configFile('bert', { model_type: 'bert' }) })).rejects.toThrow(/bert[\s\S]*llama/);
     await expect(planMemory({ model: configFile('gptq', { ...PAPER['llama-7b']!.config, quantization_config: { quant_method: 'gptq' } }) })).rejects.toThrow(/got gptq/);

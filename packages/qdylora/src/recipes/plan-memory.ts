@@ -5,16 +5,16 @@ import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './prepare-run.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
-import { dryRun, fullestStep, fullExample, phaseBytes, type DryRun } from './stages/dry-run.ts';
+import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './stages/dry-run.ts';
 import { fitMemory, type Fit } from './stages/fit-memory.ts';
 import { JAVASCRIPT_BYTES, partsOfRun, sumOf, type MemoryForecast, type MemoryPart } from './stages/forecast-memory.ts';
-import { JUDGED_TOKENS } from './stages/judge-run.ts';
 import type { LocalModelOptions } from './stages/local-model.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './stages/needs-of-runs.ts';
 import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
 import { resolveRecompute } from './stages/resolve-recompute.ts';
 import { roughNeeds } from './stages/rough-needs.ts';
 import { collectGarbage, residentBytes } from './stages/resident-memory.ts';
+import { NO_ROWS, warnOfPositions } from './stages/warn-of-positions.ts';
 
 /** What a run of some model would need, before any of its weights are there. */
 export interface MemoryPlan extends MemoryForecast {
@@ -27,6 +27,8 @@ export interface MemoryPlan extends MemoryForecast {
   readonly layers: number;
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
+  /** What the user should know before such a run. */
+  readonly notes: readonly string[];
   /** Null where nobody asked. `fit`: what to change, null where it fits or nothing helps. */
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
@@ -50,9 +52,11 @@ export async function planMemoryGiven(given: GivenValues, { memoryBytes = null, 
   using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn: hub.tell });
   const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) }, own = partsOfThisProcess();
   const step = await dryStep(config, model, { chosen, own }), { forecast, recompute, layers, planned: { parameterCount, trainableCount, adaptedLayers } } = step;
+  const notes: string[] = [];
+  warnOfPositions(familyOf(model.config.modelType, model.config.path).readConfig(model.config), NO_ROWS, config.maxSeqLength, (note) => { notes.push(note); });
   const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
   return {
-    ...forecast, config, recompute, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers, layers,
+    ...forecast, config, recompute, notes, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers, layers,
     limit: memoryBytes === null ? null : { memoryBytes, fits, fit: fits ? null : await fitMemory(config, memoryBytes, await needsOf(config, step, (changed, mostLayers) => dryStep(changed as typeof config, model, { chosen, own, mostLayers }))) },
   };
 }
@@ -71,7 +75,7 @@ interface DryStepOptions { readonly chosen: ChosenBackend; readonly own: readonl
 /** The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are held out. */
 async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype, dtypes }: PlannedModel, { chosen: { dry }, own, mostLayers }: DryStepOptions): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
-  const judges = config.valSetSize > 0 || config.evalDataset !== null, judged = judges ? [[fullExample(Math.max(JUDGED_TOKENS, config.maxSeqLength))]] : [];
+  const judges = config.valSetSize > 0 || config.evalDataset !== null, judged = judges ? [fullestJudged(config)] : [];
   const runWith = async (recompute: Recompute): Promise<DryStep> => {
     using backend = dry!();
     const planned = await dryRun(config, { backend, model: model.raw, dtype, dtypes, steps: [fullestStep(config)], judged, recompute, mostLayers });

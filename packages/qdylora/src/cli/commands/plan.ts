@@ -12,6 +12,7 @@ import { snakeCased } from '../../recipes/stages/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';
+import type { Terminal } from '../terminal.ts';
 
 export function addPlanCommand(program: Command, context: Context): void {
   const command = program.command('plan').argument('[run.yaml]', 'Keys and values; flags win over it').summary('how much memory a run would need').description('Says what training a model would need at most, part by part, from its config.json alone: the run\'s own step, on a backend that keeps books and computes nothing. With --memory, says whether it fits, and what to change where it does not.');
@@ -19,17 +20,17 @@ export function addPlanCommand(program: Command, context: Context): void {
   command.action(async (file: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
     const { memory: memoryBytes } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags)), given = mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags));
     const plan = await context.interruptible((signal) => planMemoryGiven(given, { memoryBytes, signal, tell: (text) => context.terminal.note(text) }));
-    printResult(context, flags, snakeCased(plan), () => planLines(plan));
+    printResult(context, flags, snakeCased(plan), () => planLines(plan, context.terminal.paint));
   });
 }
 
-function planLines(plan: MemoryPlan): string[] {
+function planLines(plan: MemoryPlan, paint: Terminal['paint']): string[] {
   const { config, parts, totalBytes } = plan, shown = parts.filter(({ bytes }) => bytes > 0).map(({ part, bytes }) => [part, memorySizeText(bytes)]);
   const stored = config.quantization === 'none' ? 'not quantized' : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
   return [
     `${plan.modelType}, ${countText(plan.parameterCount)} parameters, ${stored}; ${trainedText(plan)}`,
     `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ${recomputeText(plan.recompute, plan.layers)}; ${config.optimizer}; ${plan.backend}, ${config.computeDtype}`,
-    '', ...columns([...shown, ['together, at most', memorySizeText(totalBytes)]], ['left', 'right']), ...limitLines(plan),
+    '', ...columns([...shown, ['together, at most', memorySizeText(totalBytes)]], ['left', 'right']), ...limitLines(plan), ...plan.notes.map((note) => paint('yellow', note)),
   ];
 }
 

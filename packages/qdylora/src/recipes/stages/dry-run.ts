@@ -124,5 +124,11 @@ export function fullestStep({ microBatchSize, gradientAccumulationSteps, maxSeqL
   return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch); // a third pass takes the second's place
 }
 
+/** A judging pass of as many tokens as one may have, in rows as long as the keys allow. */
+export function fullestJudged({ maxSeqLength }: Pick<RunConfig, 'maxSeqLength'>): Example[] {
+  const full = Array.from({ length: Math.max(1, Math.floor(JUDGED_TOKENS / maxSeqLength)) }, () => fullExample(maxSeqLength)), rest = JUDGED_TOKENS - full.length * maxSeqLength;
+  return rest > 0 ? [...full, fullExample(rest)] : full;
+}
+
 /** A row of `length` tokens that are all counted. */
 export const fullExample = (length: number): Example => ({ ids: new Int32Array(length), labels: new Int32Array(length) });

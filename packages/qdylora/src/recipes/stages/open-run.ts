@@ -47,7 +47,7 @@ export async function openRun(asked: PreparedRun, source: ModelSource, { openTok
     const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
     const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
-    warnOfPositions(run.model.config.maxPositions, data, config.maxSeqLength, warn);
+    warnOfPositions(run.model.config, data, config.maxSeqLength, warn);
     return { config, data, chosen, run, profile, [Symbol.dispose]: () => { run.training.optimizer.dispose(); dispose(); } }; // the optimizer closes its page file
   } catch (error) {
     dispose();

@@ -5,7 +5,7 @@ import { warnOfPositions } from './warn-of-positions.ts';
 const example = (length: number): Example => ({ ids: new Int32Array(length), labels: new Int32Array(length) });
 const notesOn = (training: ExampleSource, heldOut: Example[], maxSeqLength: number): string[] => {
   const notes: string[] = [];
-  warnOfPositions(8, { training, heldOut }, maxSeqLength, (note) => { notes.push(note); });
+  warnOfPositions({ maxPositions: 8, attention: [{ rope: null }] }, { training, heldOut }, maxSeqLength, (note) => { notes.push(note); });
   return notes;
 };
 
