@@ -29,7 +29,7 @@ export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void
 export async function writeFolderAtomically(path: string, write: FillFolder, { replace = false, known, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
   const target = resolve(path), parent = dirname(target), temporary = temporaryName(target), files = folderFiles(temporary, fs);
   try {
-    checkTarget(target, replace, fs);
+    assertNewFolder(target, { replace, fs });
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
     await write(temporary, files);
@@ -47,7 +47,13 @@ export async function writeFolderAtomically(path: string, write: FillFolder, { r
   }
 }
 
-function checkTarget(target: string, replace: boolean, fs: FileSystem): void {
+/**
+ * What `writeFolderAtomically` asks first, for whoever works long before that.
+ *
+ * @throws QdyloraError NOT_EMPTY where `path` holds something else
+ */
+export function assertNewFolder(path: string, { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {}): void {
+  const target = resolve(path);
   if (!fs.existsSync(target)) return;
   const isFolder = fs.lstatSync(target).isDirectory(), entries = isFolder ? fs.readdirSync(target) : [];
   if (isFolder && entries.length === 0) return;

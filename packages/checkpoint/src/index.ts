@@ -1,4 +1,4 @@
-export { cleanOrphans, discardFolder, writeFolderAtomically, type FillFolder, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
+export { assertNewFolder, cleanOrphans, discardFolder, writeFolderAtomically, type FillFolder, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
 export type { FolderFiles } from './write/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';

@@ -5,7 +5,7 @@ import { fasterWay } from './faster-way.ts';
 function waysOf(turns: number, rate: (way: 'a' | 'b', turn: number) => number, handicap?: number): string {
   const ways = fasterWay(['a', 'b'] as const, handicap), BYTES = 2 ** 21;
   return Array.from({ length: turns }, (_, turn) => {
-    const way = ways.next();
+    const { way } = ways.next();
     ways.took(way, BYTES, BYTES / rate(way, turn));
     return way;
   }).join('');
@@ -27,9 +27,20 @@ it('a handicapped first way is taken where it is that much faster, and both are 
   expect(waysOf(12, (way) => (way === 'a' ? 3 : 2), 1.6)).toBe(`ab${'b'.repeat(7)}abb`);
 });
 
+it('a way is on trial until it has a time, and whenever the slower one is taken', () => {
+  const ways = fasterWay(['a', 'b'] as const), BYTES = 2 ** 21;
+  const trials = Array.from({ length: 11 }, () => {
+    const { way, other, isTrial } = ways.next();
+    expect(other).not.toBe(way);
+    ways.took(way, BYTES, way === 'a' ? 1 : 2);
+    return isTrial ? way.toUpperCase() : way;
+  });
+  expect(trials.join('')).toBe('ABaaaaaaaBa');
+});
+
 it('small things say nothing', () => {
   const ways = fasterWay(['a', 'b'] as const);
   for (let i = 0; i < 5; i++) ways.took('a', 100, 1);
   ways.took('a', 2 ** 20, 1);
-  expect(ways.next()).toBe('b');
+  expect(ways.next().way).toBe('b');
 });

@@ -1,12 +1,12 @@
 /** Which of two ways to do the same was the faster, as far as it was tried. */
 export interface FasterWay<W> {
-  /** The way to take now. */
-  next(): W;
+  /** The way to take now. On trial where it is not known to be the faster one: a part of the work shows as much. */
+  next(): { readonly way: W; readonly other: W; readonly isTrial: boolean };
   took(way: W, bytes: number, milliseconds: number): void;
 }
 
 /** What takes no time to speak of says nothing. */
-const LEAST_BYTES = 2 ** 20;
+export const LEAST_BYTES = 2 ** 20;
 
 /** After so many the slower way is tried once more, then after twice as many, and so on: part of a file may lie in a cache. */
 const FIRST_RETRY = 8;
@@ -21,7 +21,8 @@ export function fasterWay<W>([first, second]: readonly [W, W], handicap = 1): Fa
   return {
     next() {
       const [fast, slow] = rateOf(second) > rateOf(first) / handicap ? [second, first] : [first, second];
-      return since >= until ? slow : fast;
+      if (since >= until) return { way: slow, other: fast, isTrial: true };
+      return { way: fast, other: slow, isTrial: rates.get(fast)!.length === 0 };
     },
     took(way, bytes, milliseconds) {
       if (bytes < LEAST_BYTES) return;

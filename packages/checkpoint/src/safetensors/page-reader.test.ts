@@ -67,3 +67,27 @@ it('a caller\'s own reads are asked for whole pages, and the time that they say 
   expect(through).toBe(asked.length === 0 ? 5 : 1); // where the file system has no way past its cache, all go through it
   for (const one of asked) expect(one).toEqual([0, 2 ** 20 + PAGE_BYTES]);
 });
+
+it('a long read tries a way on its first megabyte, and takes the other one for the rest', async () => {
+  const large = join(root, 'larger'), length = 3 * 2 ** 20, bytes = Uint8Array.from({ length: length + 99 }, (_, i) => (i * 5 + (i >> 10)) % 249), reads: [string, number, number][] = [];
+  writeFileSync(large, bytes);
+  const fd = openSync(large, 'r'), blocks = createHashedBlocks({ blockBytes: 2 ** 22 }), [place] = blocks.places;
+  let clock = 0;
+  const reader = pageReader(fd, async (target, offset) => {
+    reads.push(['through', offset, offset + target.length]);
+    clock += target.length / 2 ** 20; // 1 MB a millisecond
+    target.set(bytes.subarray(offset, offset + target.length));
+  }, () => clock);
+  const read = async (_: number, target: Uint8Array, position: number): Promise<FileRead> => {
+    reads.push(['past', position, position + target.length]);
+    target.set(bytes.subarray(position, position + target.length));
+    return { count: Math.min(target.length, bytes.length - position), milliseconds: target.length / 2 ** 21 };
+  };
+  for (let i = 0; i < 11; i++) expect(Buffer.compare(await reader.read(place!, { offset: 70, length, read }), bytes.subarray(70, 70 + length))).toBe(0);
+  reader.close();
+  closeSync(fd);
+  await blocks.close();
+  const border = 2 ** 20 + PAGE_BYTES, trial = [['through', 70, border], ['past', border, length + PAGE_BYTES]], whole = [['past', 0, length + PAGE_BYTES]];
+  if (reads.some(([way]) => way === 'past')) expect(reads).toEqual([...trial, ...Array<typeof whole>(7).fill(whole).flat(), ...trial, ...whole, ...whole]); // else the file system has no way past its cache
+  else expect(reads.every(([, from, to]) => from === 70 && to === 70 + length)).toBe(true);
+});

@@ -256,6 +256,7 @@ describe('what a run leaves behind', () => {
     const merged = await evaluate({ ...judged, model: folder.in('as-gguf') }), { results } = await evaluate({ ...judged, adapter, ranks: [4] });
     expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
     expect((await rejection(() => merge('gguf', 'nf4', 'never'))).code).toBe('BAD_CONFIG');
+    expect((await rejection(() => mergeAdapter({ model: 'nowhere', adapter, outputDir: folder.in('as-f16') }))).code).toBe('NOT_EMPTY'); // said first
   });
 
   it('exports as GGUF with the scale of its rank, and needs the base for that', async () => {
@@ -330,6 +331,15 @@ describe('quantizeFolder', () => {
     mkdirSync(`${folder.in('taken')}.partial`);
     writeFileSync(`${folder.in('taken')}.partial/notes.txt`, 'mine');
     expect((await rejection(() => quantizeFolder({ ...options, outputDir: folder.in('taken') }))).code).toBe('NOT_EMPTY');
+  });
+
+  it('a folder that is there is refused before anything is packed', async () => {
+    const outputDir = folder.in('nf4-there');
+    mkdirSync(outputDir);
+    writeFileSync(join(outputDir, 'notes.txt'), 'mine');
+    let packed = 0;
+    expect((await rejection(() => quantizeFolder({ model, backend: 'host', outputDir, onProgress: () => { packed++; } }))).code).toBe('NOT_EMPTY');
+    expect([packed, existsSync(`${outputDir}.partial`), readdirSync(outputDir)]).toEqual([0, false, ['notes.txt']]);
   });
 
   it('refuses a model that is quantized already', async () => {

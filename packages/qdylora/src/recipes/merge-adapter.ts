@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { assertNewFolder } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import type { InputOf, OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -45,6 +46,7 @@ export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Pro
 export async function mergeGivenValues(given: GivenValues, hooks: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice }): Promise<MergedModel> {
   const config = checkModelValues(MERGE_KEYS, given), { outputDir, format } = config, dtype = dtypeOf(config);
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the merged model: --output-dir models/first.');
+  assertNewFolder(outputDir);
   const { probe, ...merged } = await writeMerged({ ...config, dtype }, outputDir, hooks);
   const difference = probe && logitDifference(probe.logits, await logitsOf(join(outputDir, format === 'gguf' ? GGUF_FILE : ''), probe.ids, config, hooks), probe.ids.length);
   return { outputDir, format, dtype, difference, ...merged };

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWriteBehind } from '@qdylora/checkpoint';
+import { assertNewFolder, createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWriteBehind } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
 import { preferLargePages } from '@qdylora/cpu-kernels';
 import { locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
@@ -49,6 +49,7 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   const config = checkValues(QUANTIZE_KEYS, given), { outputDir } = config;
   if (!config.model) throw missingKey('model', 'Name the model to quantize: --model path/to/folder.');
   if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir models/first-nf4.');
+  assertNewFolder(outputDir);
   const model = await localModel(config.model, { tell: onNotice, signal });
   using opened = await openCheckpoint(model);
   const checkpoint = withOwnHead(opened);
