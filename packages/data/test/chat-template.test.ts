@@ -64,6 +64,16 @@ describe('answers', () => {
     expect(answersOf(OPENS_THOUGHTS, exchange)).toEqual(['2<|end|>', '4<|end|>']);
   });
 
+  it('of a first turn have neither its header nor what the template says of its own accord, however it writes turns', () => {
+    const opened = [assistant('Ask me.'), ...exchange], system = "{% if messages[0].role != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n{% endif %}";
+    expect(answersOf(system + CHATML, opened)).toEqual(['Ask me.<|im_end|>\n', '2<|im_end|>\n', '4<|im_end|>\n']);
+    expect(answersOf(system + THINKS_LAST, [opened[0]!])).toEqual(['<think>\n\n</think>\n\nAsk me.<|im_end|>\n']); // as generation would write them
+    expect(answersOf(`{{ '<s>' }}${OPENS_THOUGHTS}`, opened)).toEqual(['Ask me.<|end|>', '2<|end|>', '4<|end|>']);
+    expect(answersOf(`{{ '<s>' }}${CHATML.replace('assistant\n{% endif', '{% endif').replace('{{ m.content }}', '{{ m.content | trim }}')}`, [assistant('  Ask me. '), user('1')])).toEqual(['assistant\nAsk me.<|im_end|>\n']);
+    expect(answersOf("<s>{% for m in messages %}[{{ m.role }}] {{ m.content | trim }} {% endfor %}", [assistant(' Ask me.'), user('1')])).toEqual(['Ask me. ']); // no generation prompt at all
+    expect(answersOf(CHATML.replace('{{ m.content }}', '{% if m.tool_calls %}CALL{% else %}{{ m.content }}{% endif %}'), [{ role: 'assistant', content: null, tool_calls: [{}] }, user('1')])).toEqual(['CALL<|im_end|>\n']);
+  });
+
   it('are what stands between generation marks, which change no character of the text', () => {
     const dash = fc.constantFrom('', '-'), space = fc.constantFrom('', ' ', '\n', ' \n  ', 'x');
     fc.assert(fc.property(fc.array(dash, { minLength: 4, maxLength: 4 }), fc.array(space, { minLength: 4, maxLength: 4 }), ([a, b, c, d], [e, f, g, h]) => {

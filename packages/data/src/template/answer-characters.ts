@@ -20,7 +20,7 @@ export function answerCharacters(template: ChatTemplate, conversation: Conversat
   const text = render(messages.length), spans: Span[] = [];
   messages.forEach((message, turn) => {
     if (message.role !== 'assistant') return;
-    const start = turnStart(text, render, turn);
+    const start = turn === 0 ? firstStart(text, message, (own, options) => template.render([own], { ...options, tools, where })) : turnStart(text, render, turn);
     const end = start === null ? null : turnEnd(text, turn + 1 === messages.length ? text : render(turn + 1), start, message);
     if (start === null || end === null) throw rewritten(where, turn);
     spans.push([start, end]);
@@ -33,6 +33,20 @@ function turnStart(text: string, render: (count: number, options?: RenderOptions
   const prompt = render(turn, { addGenerationPrompt: true });
   const start = commonPrefix(text, prompt);
   return start === prompt.length || start >= render(turn).length ? start : null;
+}
+
+/** A noncharacter: it has no meaning in any text. */
+const WORDS = '\ufdd0';
+
+/**
+ * Where the words of a first turn begin, before which nothing was said that could be rendered alone: behind the header that a question's generation prompt adds, where the text has it; else behind
+ * what stands before any words. What the template says of its own accord (a system prompt by default) is the prompt's.
+ */
+function firstStart(text: string, message: ChatMessage, render: (own: ChatMessage, options?: RenderOptions) => string): number | null {
+  const other = render({ ...message, content: WORDS }), place = other.indexOf(WORDS), words = place >= 0 && commonPrefix(text, other) >= place ? place : null;
+  const question = { role: 'user', content: WORDS }, asked = render(question), prompt = render(question, { addGenerationPrompt: true }), header = prompt.startsWith(asked) ? prompt.slice(asked.length) : '';
+  const at = header.trim() === '' ? -1 : text.slice(0, words ?? undefined).indexOf(header);
+  return at < 0 ? words : at + header.length;
 }
 
 /** Where the turn ends. If the template writes a last turn otherwise than an earlier one (Qwen 3 adds empty thoughts): behind its words and what closes them. */
