@@ -149,6 +149,7 @@ describe('a tokenizer made from a GGUF vocabulary', () => {
       return errorOf(() => checkpoint.tokenizerFiles.tokenizerJson, code).message;
     };
     expect(await failing([...kind('gpt2', 'whistle'), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt-2, .*smollm, .* for tokenizer.ggml.pre, got "whistle"/);
+    expect(await failing([text('tokenizer.ggml.model', 'gpt2'), ...BYTES], 'UNSUPPORTED')).toMatch(/expected tokenizer.ggml.pre, .* got none; llama models have several ways/);
     expect(await failing([...kind('bert', ''), ...BYTES], 'UNSUPPORTED')).toMatch(/gpt2, llama, t5 for tokenizer.ggml.model, got "bert"/);
     expect(await failing([...kind('t5', ''), ...BYTES, u32s('tokenizer.ggml.precompiled_charsmap', [1])], 'UNSUPPORTED')).toMatch(/got one with a map of characters/);
     await failing([...kind('t5', ''), ...BYTES], 'BAD_FILE'); // no scores

@@ -1,12 +1,12 @@
 import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config-reader.ts';
 import { bosTemplate } from './bos-template.ts';
-import { preTokenizer } from './pre-tokenizers.ts';
+import { preTokenizer, usualPreTokenizer } from './pre-tokenizers.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 /** `tokenizer.json` of a byte-level BPE vocabulary (`tokenizer.ggml.model = gpt2`). @throws QdyloraError UNSUPPORTED, BAD_FILE, BAD_CONFIG. */
 export function byteLevelBpe(path: string, metadata: ConfigReader, vocabulary: GgufVocabulary): Record<string, unknown> {
-  const pre = preTokenizer(path, metadata.string('tokenizer.ggml.pre', 'gpt-2'));
+  const pre = metadata.has('tokenizer.ggml.pre') ? preTokenizer(path, metadata.string('tokenizer.ggml.pre')) : usualPreTokenizer(path, metadata.string('general.architecture'));
   const addsBos = metadata.boolean('tokenizer.ggml.add_bos_token', pre.addsBos);
   return {
     version: '1.0', truncation: null, padding: null, added_tokens: vocabulary.addedTokens, normalizer: pre.normalizer, pre_tokenizer: pre.preTokenizer,

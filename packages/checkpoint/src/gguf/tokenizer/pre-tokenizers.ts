@@ -81,11 +81,27 @@ function essential(part: unknown): unknown {
 /** The word for a tokenizer's own parts. @throws QdyloraError UNSUPPORTED where llama.cpp has none, or none that is known here. */
 export function preTokenizerName(normalizer: unknown, parts: unknown, ignoreMerges: boolean): string {
   const same = (a: unknown, b: unknown): boolean => canonicalJson(essential(a)) === canonicalJson(essential(b));
-  const named = [...PRE_TOKENIZERS].filter(([, pre]) => same(pre.normalizer, normalizer) && same(pre.preTokenizer, parts)), [name] = named.find(([, pre]) => pre.ignoreMerges === ignoreMerges) ?? named[0] ?? [];
+  const named = [...PRE_TOKENIZERS].filter(([, pre]) => same(pre.normalizer, normalizer) && same(pre.preTokenizer, parts)), [name] = named.find(([, pre]) => pre.ignoreMerges === ignoreMerges) ?? [];
   if (name !== undefined) return name;
+  if (named.length > 0) throw new QdyloraError('UNSUPPORTED', {
+    where: 'gguf', problem: `expected ignore_merges ${!ignoreMerges} for a tokenizer that splits text as ${named.map(([kind]) => kind).join(', ')}, which is what llama.cpp does there, got ${ignoreMerges}`,
+    nextStep: 'Write safetensors instead, and convert that with llama.cpp.', details: { ignoreMerges, named: named.map(([kind]) => kind) },
+  });
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf', problem: `expected the text splitting of ${[...PRE_TOKENIZERS.keys()].join(', ')} for a tokenizer in a GGUF file, got ${printedName(JSON.stringify(parts))}`,
     nextStep: 'Write safetensors instead, and convert that with llama.cpp.', details: { normalizer, preTokenizer: parts },
+  });
+}
+
+/** Files from before the word was written (spring of 2024) leave it out; these architectures have had one tokenizer each. */
+const USUAL_WORDS: Readonly<Record<string, string>> = { gpt2: 'gpt-2', gptneox: 'olmo', falcon: 'falcon', qwen2: 'qwen2', qwen3: 'qwen2' };
+
+/** What a file without the word means. @throws QdyloraError UNSUPPORTED where models of the architecture split text in different ways: a guess would give other ids, and say nothing. */
+export function usualPreTokenizer(path: string, architecture: string): PreTokenizer {
+  if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]!);
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'gguf', problem: `${path}: expected tokenizer.ggml.pre, which says how text is split before merges, got none; ${architecture} models have several ways`,
+    nextStep: 'Convert the original model anew, or put its tokenizer.json in a safetensors folder and open that.', details: { path, architecture },
   });
 }
 

@@ -2,7 +2,7 @@ import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config-reader.ts';
 
 /** Kinds of tokens in a GGUF vocabulary. */
-const CONTROL = 3, USER_DEFINED = 4;
+const UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4;
 
 /** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before any splitting. */
 export interface GgufVocabulary {
@@ -28,7 +28,8 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
     if (known.size === known.add(content).size) throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
     vocab[content] = id;
     const type: unknown = types?.[id];
-    if (type === CONTROL || type === USER_DEFINED) addedTokens.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: type === CONTROL });
+    const isSpecial = type === CONTROL || (type === UNKNOWN && format === 'gguf'); // llama.cpp and transformers match <unk> in a text, SentencePiece does not
+    if (isSpecial || type === USER_DEFINED) addedTokens.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: isSpecial });
   });
   const special = (key: string): string | null => {
     if (!metadata.has(key)) return null;

@@ -60,6 +60,7 @@ describe('a model written as GGUF', () => {
     expect(preTokenizerName({ type: 'NFC' }, splitBy(''), false)).toBe('qwen2'); // as Qwen's own tokenizer.json has it
     expect([true, false].map((ignoreMerges) => preTokenizerName(null, splitBy('{1,3}'), ignoreMerges))).toEqual(['llama-bpe', 'dbrx']);
     expect(preTokenizerName(null, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true }, false)).toBe('gpt-2');
+    expect(errorOf(() => preTokenizerName({ type: 'NFC' }, splitBy(''), true), 'UNSUPPORTED').message).toMatch(/ignore_merges false for a tokenizer that splits text as qwen2, .*, got true/);
     expect(errorOf(() => preTokenizerName(null, { type: 'Whitespace' }, false), 'UNSUPPORTED').message).toMatch(/gpt-2, .*tekken/);
   });
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { openCheckpoint, writeGguf, type GgufToWrite } from '@qdylora/checkpoint';
+import { hfConfigOf, openCheckpoint, openByteSource, readGguf, writeGguf, writeGgufModel, type GgufToWrite } from '@qdylora/checkpoint';
 import { loadTokenizer } from '@qdylora/data';
-import { goldenSums } from '@qdylora/testing/node';
+import { goldenSums, sharedPath } from '@qdylora/testing/node';
 import { describe, expect, test } from 'vitest';
 import { temporaryPlace } from '../../../test/tiny-model.ts';
 
@@ -79,5 +79,30 @@ describe('byte-level BPE, split as tokenizer.ggml.pre says', () => {
     const { encode, eosId } = await tokenizerOf('unigram', 't5', unigram);
     expect(differing(encode, golden.sentencepiece.unigram)).toEqual([]);
     expect(encode('a', { addSpecialTokens: true }).at(-1)).toBe(eosId);
+  });
+});
+
+describe('a tokenizer.json written into a GGUF file', () => {
+  const own = fileURLToPath(new URL('../../../../data/fixtures/', import.meta.url)), shared = sharedPath('fixtures/tokenizers/');
+  const CASES: readonly (readonly [string, string | null, string, string])[] = [
+    ['smollm2', own, 'gpt2', 'smollm'], ['tiny-llama3-style', own, 'gpt2', 'llama-bpe'], ['tiny-llama2-style', own, 'llama', 'default'], ['gpt2', shared, 'gpt2', 'gpt-2'], ['qwen2.5', shared, 'gpt2', 'qwen2'],
+  ];
+
+  test.each(CASES)('%s: has the words of llama.cpp\'s converter, and comes back with the ids of Hugging Face\'s tokenizers', async (name, from, model, pre) => {
+    if (from === null) return expect(name).toMatch(/gpt2|qwen2.5/); // a checkout without ../shared
+    const tokenizerJson = JSON.parse(gunzipSync(readFileSync(`${from}${name}.tokenizer.json.gz`)).toString('utf8')) as { model: { vocab: Record<string, number> }; added_tokens: { id: number }[] };
+    const { texts } = JSON.parse(readFileSync(`${from}${name}.expected.json`, 'utf8')) as { texts: { text: string; ids: number[] }[] };
+    const vocabularySize = 1 + [...Object.values(tokenizerJson.model.vocab), ...tokenizerJson.added_tokens.map(({ id }) => id)].reduce((most, id) => Math.max(most, id), 0), path = folder.in(`written-${name}.gguf`);
+    const config = hfConfigOf('config.json', { model_type: 'llama', vocab_size: vocabularySize, hidden_size: 2, intermediate_size: 2, num_hidden_layers: 1, num_attention_heads: 1, rms_norm_eps: 1e-5, max_position_embeddings: 64 });
+    writeGgufModel(path, {
+      name, config, type: 'F32', tensors: [{ name: 'model.embed_tokens.weight', shape: [vocabularySize, 2], values: () => new Float32Array(2 * vocabularySize) }],
+      tokenizer: { tokenizerJson, tokenizerConfig: {}, chatTemplate: null, toolTemplate: null, specialTokens: { bos: null, eos: null, pad: null } },
+    });
+    const source = openByteSource(path, 'gguf'), { metadata } = readGguf(source);
+    source.close();
+    expect([metadata.get('tokenizer.ggml.model'), metadata.get('tokenizer.ggml.pre')]).toEqual([model, pre]);
+    using checkpoint = await openCheckpoint(path);
+    const { encode } = loadTokenizer({ tokenizerJson: checkpoint.tokenizerFiles.tokenizerJson, tokenizerConfig: {}, chatTemplate: null });
+    for (const { text, ids } of texts) expect(encode(text), text).toEqual(ids);
   });
 });
