@@ -34,6 +34,8 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['llama', { num_key_value_heads: 3 }, /num_key_value_heads/],
   ['mistral', { sliding_window: 0 }, /sliding_window/],
   ['qwen2', { layer_types: ['full_attention', 'chunked_attention'] }, /layer_types.*"chunked_attention"/],
+  ['qwen2', { use_sliding_window: false, sliding_window: 4, layer_types: ['full_attention', 'sliding_attention'] }, /a window, which its layer types ask for/], // transformers fails in its first pass
+  ['gemma2', { sliding_window: null }, /a window, which its layer types ask for/],
   ['qwen2', { layer_types: ['full_attention'] }, /a list of 2 kinds for layer_types/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],

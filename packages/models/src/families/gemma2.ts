@@ -43,7 +43,7 @@ export interface Gemma2Options extends LlamaDifferences {
 /** The keys of Gemma 2 and 3.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED */
 export function readGemma2Config(config: CheckpointConfig, { isSliding, softCaps, ofType = () => ({}), ...own }: Gemma2Options): LlamaConfig {
   const read = readGemmaConfig(config, { defaultKvHeads: 4, logitSoftCap: readSoftCap(config, 'final_logit_softcapping', softCaps.logits), ...own });
-  const window = readWindow(config, 4096), types = readLayerTypes(config, read.layers, isSliding), softCap = readSoftCap(config, 'attn_logit_softcapping', softCaps.scores);
+  const window = readWindow(config, 4096), types = readLayerTypes(config, { layers: read.layers, window, isSliding }), softCap = readSoftCap(config, 'attn_logit_softcapping', softCaps.scores);
   const scale = 1 / Math.sqrt(config.number('query_pre_attn_scalar', 256)), byType = { full_attention: ofType('full_attention'), sliding_attention: ofType('sliding_attention') };
   return { ...read, attention: read.attention.map((layer, i) => ({ ...layer, scale, softCap, window: types[i] === 'sliding_attention' ? window : 0, ...byType[types[i]!] })) };
 }

@@ -12,6 +12,6 @@ export const qwen2: Family<LlamaConfig, LlamaLayer> = {
 /** Windows of Qwen's layers. */
 export function qwenWindows(config: CheckpointConfig): (i: number) => number {
   const window = config.boolean('use_sliding_window', false) ? readWindow(config, 4096) : 0, firstWindowed = config.integer('max_window_layers', 28);
-  const types = readLayerTypes(config, config.integer('num_hidden_layers'), (i) => window > 0 && i >= firstWindowed);
+  const types = readLayerTypes(config, { layers: config.integer('num_hidden_layers'), window, isSliding: (i) => window > 0 && i >= firstWindowed });
   return (i) => (types[i] === 'sliding_attention' ? window : 0);
 }
