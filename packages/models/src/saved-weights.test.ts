@@ -52,6 +52,15 @@ describe('weights of an adapter in place of the base\'s', () => {
     for (const { model } of [tied, apart]) expect([model.config.vocabularySize, elementsOf(model.logits(inferenceContext(model.backend), oneSequence([1, rows + 2])).view).length]).toEqual([rows + 3, 2 * (rows + 3)]);
   });
 
+  test('GPT-NeoX\'s head has its name in files, and the one that transformers 5 gives every head', async () => {
+    using checkpoint = await openCheckpoint(`${FOLDER}gpt-neox-parallel`);
+    const shape = [checkpoint.config.integer('vocab_size'), checkpoint.config.integer('hidden_size')] as const;
+    for (const name of ['embed_out', 'lm_head']) {
+      const { isTied, head } = await built(savedOf([entryOf(`${name}.weight`, shape, 3)], [name]), 'gpt-neox-parallel');
+      expect([isTied, head[0], head[1]]).toEqual([false, 1, 3]);
+    }
+  });
+
   test('of other shapes or names are BAD_ADAPTER, and a linear layer is UNSUPPORTED by name', async () => {
     await expect(built(savedOf([entryOf(EMBEDDING, [rows, width + 1], 2)]))).rejects.toMatchObject({ code: 'BAD_ADAPTER', message: expect.stringContaining(EMBEDDING) as string });
     await expect(built(savedOf([entryOf('score.weight', [2, width], 2)]))).rejects.toMatchObject({ code: 'BAD_ADAPTER', message: expect.stringContaining('a model with this weight') as string });

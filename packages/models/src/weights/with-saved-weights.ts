@@ -22,8 +22,8 @@ export interface SavedWeights {
  *
  * @throws QdyloraError UNSUPPORTED for a linear layer, which would have to be packed; BAD_ADAPTER for weights that the model does not have, or of other shapes
  */
-export function withSavedWeights<F extends WeightFiles>(files: F, saved: SavedWeights): Pick<F, 'name' | 'tensors' | 'config'> {
-  const { name, config } = files, { names } = familyOf(config.modelType, name), head = `${names.head}.weight`, own = configWithSavedWeights(files, saved);
+export function withSavedWeights<F extends WeightFiles>(files: F, given: SavedWeights): Pick<F, 'name' | 'tensors' | 'config'> {
+  const { name, config } = files, { names } = familyOf(config.modelType, name), head = `${names.head}.weight`, own = configWithSavedWeights(files, given), saved = byOwnNames(given, names.head);
   const isTied = (of: CheckpointConfig): boolean => familyOf(of.modelType, name).readConfig(of).tiedHead, tensors = new Map([...files.tensors, ...saved.tensors]);
   if (isTied(own)) tensors.delete(head);
   else if (isTied(config) && !tensors.has(head)) tensors.set(head, files.tensors.get(storedName(`${names.embedding}.weight`, names.base, files))!);
@@ -35,13 +35,22 @@ export function withSavedWeights<F extends WeightFiles>(files: F, saved: SavedWe
  *
  * @throws QdyloraError as `withSavedWeights` does
  */
-export function configWithSavedWeights({ name: where, config }: Pick<WeightFiles, 'name' | 'config'>, saved: SavedWeights): CheckpointConfig {
-  const family = familyOf(config.modelType, where), head = `${family.names.head}.weight`, embedding = `${family.names.embedding}.weight`;
+export function configWithSavedWeights({ name: where, config }: Pick<WeightFiles, 'name' | 'config'>, given: SavedWeights): CheckpointConfig {
+  const family = familyOf(config.modelType, where), head = `${family.names.head}.weight`, embedding = `${family.names.embedding}.weight`, saved = byOwnNames(given, family.names.head);
   const isTied = family.readConfig(config).tiedHead && !unties(saved, [head, embedding]);
   const rows = saved.tensors.get(embedding)?.shape[0] ?? saved.tensors.get(head)?.shape[0];
   const raw = { ...config.raw, tie_word_embeddings: isTied, ...(rows !== undefined && { vocab_size: rows }) };
   checkSaved(where, raw, saved, isTied ? head : null);
   return hfConfigOf(config.path, raw, config.rope.factors);
+}
+
+/** What transformers 5 calls every head, whatever files call it (`embed_out` of GPT-NeoX); adapters have the names of modules. */
+const HEAD_MODULE = 'lm_head';
+
+function byOwnNames(saved: SavedWeights, head: string): SavedWeights {
+  if (head === HEAD_MODULE) return saved;
+  const tensors = new Map([...saved.tensors].map(([name, entry]) => [name === `${HEAD_MODULE}.weight` ? `${head}.weight` : name, entry]));
+  return { ...saved, tensors, modulesToSave: saved.modulesToSave.map((name) => (name === HEAD_MODULE ? head : name)) };
 }
 
 /** PEFT trains a copy of a listed module, and the other end of the tie keeps the base's weight. */
