@@ -13,7 +13,7 @@ import { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.
 
 export interface BuildOptions {
   readonly backend: Backend;
-  /** `{ kind: 'nf4', doubleQuantization: true }` by default; a checkpoint that is 4-bit already is used as it is. */
+  /** `{ kind: 'nf4', doubleQuantization: true }` by default; a checkpoint that is 4-bit already is used as it is, and what it left in more bits stays so. */
   readonly quantization?: Quantization;
   /** Everything in float32, for full training; with it `quantization` must be none. */
   readonly trainable?: boolean;
@@ -32,7 +32,7 @@ export async function buildModel(files: WeightFiles, { backend, quantization = {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
   }
   const decoder = backend.memory.scoped(() => {
-    const piece = pieceFor(backend, checkpoint.tensors.values()), weights = checkpointWeights(checkpoint, { backend, quantization, trainable, piece, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
+    const piece = pieceFor(backend, checkpoint.tensors.values()), weights = checkpointWeights(checkpoint, { backend, quantization: stored ? { kind: 'none' } : quantization, trainable, piece, onProgress, base: family.names.base, storesInOut: family.storesInOut ?? false });
     return buildDecoder(family, resolved, weights);
   });
   return createCausalLm(family, resolved, decoder, backend, checkpoint.name);
@@ -67,6 +67,9 @@ export interface ShapeModelOptions extends ShapeWeightsOptions {
 export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, mostLayers = Infinity, ...options }: ShapeModelOptions): CausalLm {
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), whole = family.readConfig(parsed), stored = storedQuantization(parsed, name);
   const attention = whole.attention.slice(0, mostLayers), resolved = { ...whole, attention, layers: attention.length };
-  const own = stored ? { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization } : quantization;
-  return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, quantization: own })), options.backend, name);
+  const own = stored ? { quantization: { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization }, isPlain: isSkipped(stored.skipModules) } : { quantization };
+  return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, ...own })), options.backend, name);
 }
+
+/** Whether transformers leaves a layer in more bits: one that a skipped name is the beginning or the end of. */
+const isSkipped = (skipModules: readonly string[]) => (name: string): boolean => skipModules.some((skipped) => name === skipped || name.startsWith(`${skipped}.`) || name.endsWith(skipped));

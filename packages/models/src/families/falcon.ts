@@ -22,6 +22,7 @@ export interface FalconLayer { readonly attentionNorm: Norm; readonly mlpNorm: N
 /** Falcon: attention and MLP side by side, queries in groups over few keys and values, one matrix for all three (Almazrouei et al. 2023). */
 export const falcon: Family<FalconConfig, FalconLayer> = {
   modelType: 'falcon', peftTargets: ['query_key_value'], readConfig: readFalconConfig,
+  packedNotice: 'transformers 5.24 packs no layer of Falcon (they are a class of its own there), and does not load a folder in which they are packed; qdylora does.',
   names: { base: 'transformer.', embedding: 'transformer.word_embeddings', layers: 'transformer.h', norm: 'transformer.ln_f', head: 'lm_head' },
   norm: (config, weights, name) => layerNorm(weights, name, config),
 

@@ -48,6 +48,8 @@ export interface Family<C extends FamilyConfig = FamilyConfig, L = unknown> {
   readonly names: DecoderNames;
   /** Ends of the layers that PEFT adapts where an adapter names none; null where PEFT has no such default. */
   readonly peftTargets: readonly string[] | null;
+  /** What somebody should know who packs such a model into 4 bits for others. */
+  readonly packedNotice?: string;
   /** True where a checkpoint stores linear weights as [in, out] (GPT-2's Conv1D); PEFT calls it `fan_in_fan_out`. */
   readonly storesInOut?: boolean;
   /** @throws QdyloraError BAD_CONFIG, UNSUPPORTED for a value that this family does not implement */

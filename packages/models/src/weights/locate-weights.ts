@@ -10,6 +10,8 @@ export interface LocatedWeight {
   /** A matrix that quantization packs: its entry is [out, in] here, also where the file has it the other way (GPT-2). */
   readonly isLinear: boolean;
   readonly entry: TensorEntry;
+  /** What the file has: a matrix that was turned has come out as float32. */
+  readonly storedDtype: string;
 }
 
 /**
@@ -22,7 +24,7 @@ export function locateWeights(checkpoint: Pick<Checkpoint, 'name' | 'tensors' | 
   const linearNames = new Set(linears.map(({ name }) => `${name}.weight`)), order = new Map([...tensors.keys()].map((name, i) => [name, i]));
   const located = weights.map(({ name, shape }) => {
     const entry = weightEntry(checkpoint, family.names.base, name, shape), isLinear = linearNames.has(name);
-    return { at: order.get(storedName(name, family.names.base, checkpoint))!, name, isLinear, entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry };
+    return { at: order.get(storedName(name, family.names.base, checkpoint))!, name, isLinear, storedDtype: entry.dtype, entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry };
   });
-  return located.sort((a, b) => a.at - b.at).map(({ name, isLinear, entry }) => ({ name, isLinear, entry }));
+  return located.sort((a, b) => a.at - b.at).map(({ at: _, ...weight }) => weight);
 }

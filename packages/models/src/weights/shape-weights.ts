@@ -9,6 +9,8 @@ export interface ShapeWeightsOptions {
   readonly backend?: Backend;
   /** How the books count linear layers; `none` by default. */
   readonly quantization?: Quantization;
+  /** Linear layers that are not quantized all the same, by name. */
+  readonly isPlain?: (name: string) => boolean;
   /** How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by default. */
   readonly dtype?: 'f32' | 'bf16';
   /** Tables and matrices that are stored in another type than `dtype`, by name: those that an adapter holds whole. */
@@ -16,13 +18,13 @@ export interface ShapeWeightsOptions {
 }
 
 /** Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be computed with them. */
-export function shapeWeights({ backend, quantization = { kind: 'none' }, dtype = 'f32', dtypes }: ShapeWeightsOptions = {}): WeightSource {
+export function shapeWeights({ backend, quantization = { kind: 'none' }, isPlain = () => false, dtype = 'f32', dtypes }: ShapeWeightsOptions = {}): WeightSource {
   const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> => (backend ? kept(backend, type, shape) : shapeOnly(type, shape));
   const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter => new Parameter(name, array(type, shape));
   const typeOf = (name: string): 'f32' | 'bf16' => dtypes?.get(name) ?? dtype;
   return {
     linear(name, shape, { bias = false } = {}) {
-      const weight = backend && quantization.kind !== 'none' ? packedWeight(packed(backend, quantization, { shape, dtype })) : parameter(`${name}.weight`, shape, typeOf(`${name}.weight`));
+      const weight = backend && quantization.kind !== 'none' && !isPlain(name) ? packedWeight(packed(backend, quantization, { shape, dtype })) : parameter(`${name}.weight`, shape, typeOf(`${name}.weight`));
       return new Linear(name, weight, bias ? parameter(`${name}.bias`, [shape[0]]) : null);
     },
     table: (name, shape) => parameter(`${name}.weight`, shape, typeOf(`${name}.weight`)),

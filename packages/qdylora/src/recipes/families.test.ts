@@ -34,13 +34,23 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
   });
 
   test('quantized into a folder, it is what quantizing at load gives', async () => {
-    const outputDir = folder.in(`${name}-nf4`), written = await quantizeFolder({ model, backend: 'host', outputDir });
+    const outputDir = folder.in(`${name}-nf4`), notices: string[] = [], written = await quantizeFolder({ model, backend: 'host', outputDir, onNotice: (notice) => { notices.push(notice); } });
+    expect(notices.some((notice) => notice.includes('transformers'))).toBe(family === 'falcon');
     expect(written.layers).toBe(describeModel(JSON.parse(readFileSync(`${model}/config.json`, 'utf8')) as Record<string, unknown>).linears.length);
     const [again, loaded] = [await evaluate({ ...judged, model: outputDir }), await evaluate({ ...judged, model })];
     expect(again.results[0]!.loss).toBe(loaded.results[0]!.loss);
     const merged = folder.in(`${name}-merged-nf4`), { packingError, difference } = await mergeAdapter({ model, adapter, rank: 2, dtype: 'nf4', quantization: 'none', backend: 'host', outputDir: merged });
     expect([packingError! > 0.01 && packingError! < 0.2, Number.isFinite(difference!.largest)]).toEqual([true, true]);
   });
+});
+
+test('a matrix that files store as [in, out] keeps their dtype in its state', async () => {
+  const bf16 = folder.in('gpt2-bf16'), outputDir = folder.in('gpt2-bf16-nf4');
+  await mergeAdapter({ model: `${MODELS}gpt2`, adapter: folder.in('gpt2/adapter'), rank: 1, dtype: 'bf16', quantization: 'none', backend: 'host', check: false, outputDir: bf16 });
+  await quantizeFolder({ model: bf16, backend: 'host', outputDir });
+  using written = openSafetensors(`${outputDir}/model.safetensors`);
+  const states = [...written.tensors.values()].filter((entry) => entry.name.includes('.quant_state.')).map((entry) => (JSON.parse(Buffer.from(entry.readBytes()).toString('utf8')) as { dtype: string }).dtype);
+  expect([states.length, new Set(states)]).toEqual([8, new Set(['bfloat16'])]);
 });
 
 test.each(['gpt2-hub-names', 'falcon-7b-hub-names', 'llama-mha-hub-names', 'gpt-neox-parallel-hub-names'])('%s: left-over buffers are left behind, and every weight has its full name', async (name) => {

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { assertNewFolder, createHashedBlocks, cutByBytes, openCheckpoint, writeFolderAtomically, type FileRecord, type TensorEntry, type TensorToWriteBehind } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
 import { preferLargePages } from '@qdylora/cpu-kernels';
-import { locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
+import { familyOf, locateWeights, withOwnHead, type LocatedWeight } from '@qdylora/models';
 import type { QuantizedMatrix, SourceDtype } from '@qdylora/quant';
 import { checkValues, type InputOf, type OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
@@ -54,6 +54,8 @@ export async function quantizeGiven(given: GivenValues, { backend, onNotice = ()
   using opened = await openCheckpoint(model);
   const checkpoint = withOwnHead(opened);
   if (checkpoint.config.quantization) throw new QdyloraError('UNSUPPORTED', { where: model, problem: `expected a model in full precision, got one that ${checkpoint.config.quantization.method} has quantized`, nextStep: 'Start from the original.' });
+  const { packedNotice } = familyOf(checkpoint.config.modelType, model);
+  if (packedNotice) onNotice(packedNotice);
   const weights = locateWeights(checkpoint), layers = weights.filter(({ isLinear }) => isLinear).length;
   const shards = cutByBytes(weights, writtenBytes, shardBytes), work = shardWork(outputDir, { files: filesOf(model), ...packingOf(config), shardBytes }, shards.length);
   using chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, warn: onNotice });
@@ -123,7 +125,7 @@ const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight)
 const PACKED_BITS = 4.5;
 
 /** What a reader decodes to by default: the dtype that the weight had. */
-const sourceDtypeOf = ({ entry: { dtype } }: LocatedWeight): SourceDtype => ({ F16: 'float16', F32: 'float32' } as const)[dtype as 'F16' | 'F32'] ?? 'bfloat16';
+const sourceDtypeOf = ({ storedDtype }: LocatedWeight): SourceDtype => ({ F16: 'float16', F32: 'float32' } as const)[storedDtype as 'F16' | 'F32'] ?? 'bfloat16';
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
 function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorToWriteBehind {
