@@ -30,7 +30,8 @@ export function falconConfig(facts: GgufFacts): Derived {
 }
 
 export const gptNeoXConfig = (facts: GgufFacts): Derived => ({
-  use_parallel_residual: facts.values.boolean(facts.key('use_parallel_residual'), true), attention_bias: facts.tensors.has('blk.0.attn_qkv.bias'), rope_parameters: ropeParameters(facts, facts.headDim),
+  use_parallel_residual: facts.values.boolean(facts.key('use_parallel_residual'), true), attention_bias: facts.tensors.has('blk.0.attn_qkv.bias'),
+  rope_parameters: { partial_rotary_factor: 1, ...ropeParameters(facts, facts.headDim) }, // left out, it would be a quarter
 });
 
 export function phi3Config(facts: GgufFacts): Derived {

@@ -21,7 +21,7 @@ export function headsOf(config: CheckpointConfig, { sizes }: GgufArchitecture): 
 export function modelMetadata(name: string, architecture: GgufArchitecture, config: CheckpointConfig): Entries {
   const { sizes, epsilon, modelType } = architecture, { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture), at = (key: string): string => `${name}.${key}`;
   refuseUnspoken(config, headDim, hiddenSize / heads);
-  if (architecture.fixed.hidden_act === 'silu' && !['silu', 'swish'].includes(config.string('hidden_act', 'silu'))) throw unspoken(config.path, `hidden_act ${config.string('hidden_act')}`, 'silu');
+  refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
     if (gguf === 'context_length' && config.modelType === 'mistral') return Math.min(config.integer(key), mistralWindow(config));
     return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key); // GPT-2 and Falcon may leave it out
@@ -40,7 +40,7 @@ const mistralWindow = (config: CheckpointConfig): number => (config.has('sliding
 function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {
   switch (modelType) {
     case 'gemma2': return [
-      [at('attn_logit_softcapping'), { f32: config.number('attn_logit_softcapping') }], [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping') }], [at('attention.sliding_window'), { u32: config.integer('sliding_window') }],
+      [at('attn_logit_softcapping'), { f32: config.number('attn_logit_softcapping', 50) }], [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping', 30) }], [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
     ];
     case 'falcon': return [[at('tensor_data_layout'), { text: 'jploski' }]];
     case 'gpt_neox': return [[at('use_parallel_residual'), { bool: config.boolean('use_parallel_residual', true) }]];
@@ -76,14 +76,34 @@ export function ropeFactors({ rope }: CheckpointConfig, headDim: number): Float3
   });
 }
 
+const GELU = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'], SILU = ['silu', 'swish'];
+
+/** Each architecture has one activation in llama.cpp, and its GELU is always the tanh form; the exact one is written all the same, as by its own converter, but for GPT-2, which has the tanh form. */
+function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitecture): void {
+  const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((own) => Object.hasOwn(fixed, own)), usual = key === undefined ? '' : String(fixed[key]);
+  if (key === undefined || !config.has(key)) return;
+  const got = config.string(key), accepted = usual === 'silu' ? SILU : config.modelType === 'gpt2' ? GELU.slice(1) : GELU;
+  if (!accepted.includes(got)) throw unspoken(config.path, `${key} ${got}`, usual);
+}
+
 /** Values that GGUF has no word for, and that change the model. */
 function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
   const { modelType, path } = config;
-  const scalar = config.number('query_pre_attn_scalar', headDim), assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
+  const scalar = config.number('query_pre_attn_scalar', 256), assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
   if (modelType === 'gemma2' && scalar !== assumed) throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
+  if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false)) throw unspoken(path, 'attention_bias true', 'false');
+  if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true)) throw unspoken(path, 'attention_bias false', 'true');
+  if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true)) throw unspoken(path, 'scale_attn_weights false', 'true');
+  if (modelType === 'gemma2') refuseOtherLayers(config);
   if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true)) throw unspoken(path, 'a head of its own', 'a head that is the embedding');
   if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false)) throw unspoken(path, 'use_sliding_window true', 'false');
   if (modelType === 'falcon' && (config.boolean('alibi', false) || config.boolean('bias', false) || !config.boolean('parallel_attn', true))) throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
+}
+
+/** llama.cpp gives every other layer of Gemma 2 a window, and caps scores and logits. */
+function refuseOtherLayers(config: CheckpointConfig): void {
+  if (config.has('layer_types') && config.strings('layer_types').some((type, i) => type !== (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))) throw unspoken(config.path, 'other layer_types', 'sliding_attention and full_attention in turn');
+  for (const key of ['attn_logit_softcapping', 'final_logit_softcapping']) if (Object.hasOwn(config.raw, key) && !config.has(key)) throw unspoken(config.path, `${key} null`, 'a number');
 }
 
 const unspoken = (path: string, got: string, expected: string): QdyloraError =>

@@ -83,6 +83,15 @@ describe('a model written as GGUF', () => {
     ours.config.rope.factors!.forEach((value, i) => expect(Math.abs(value / theirs.config.rope.factors![i]! - 1)).toBeLessThan(2 ** -22));
   });
 
+  it('GPT-NeoX with heads that turn whole is read so, though a config that says nothing means a quarter', async () => {
+    for (const share of [1, 0.5]) {
+      const raw = { model_type: 'gpt_neox', vocab_size: 4, hidden_size: 32, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 2, layer_norm_eps: 1e-5, max_position_embeddings: 128, rotary_pct: share }, path = join(root, `neox-${share}.gguf`);
+      writeGgufModel(path, { name: 'x', config: hfConfigOf('config.json', raw), tokenizer: null, type: 'F32', tensors: [{ name: 'gpt_neox.embed_in.weight', shape: [4, 32], values: () => new Float32Array(128) }] });
+      using again = await openCheckpoint(path);
+      expect((again.config.raw.rope_parameters as Record<string, unknown>).partial_rotary_factor).toBe(share);
+    }
+  });
+
   it('Mistral is written as Llama, and promises no longer texts than its window sees', async () => {
     const raw = { model_type: 'mistral', vocab_size: 4, hidden_size: 32, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, rms_norm_eps: 1e-5, max_position_embeddings: 32768, rope_theta: 10000 };
     for (const [window, length] of [[{ sliding_window: 128 }, 128], [{ sliding_window: null }, 32768], [{}, 4096]] as const) {
@@ -100,6 +109,15 @@ describe('a model written as GGUF', () => {
     expect(errorOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED').message).toMatch(/use_sliding_window true/);
     expect(errorOf(write({ ...base, query_pre_attn_scalar: 12, tie_word_embeddings: false }), 'UNSUPPORTED').message).toMatch(/got a head of its own/);
     expect(errorOf(write({ ...base, model_type: 'llama', hidden_act: 'gelu' }), 'UNSUPPORTED').message).toMatch(/expected silu, .* got hidden_act gelu/);
+    const others: readonly [Record<string, unknown>, RegExp][] = [
+      [{}, /expected 12, .* got query_pre_attn_scalar 256/], // what transformers takes where nothing is said
+      [{ query_pre_attn_scalar: 12, attention_bias: true }, /attention_bias true/], [{ query_pre_attn_scalar: 12, attn_logit_softcapping: null }, /attn_logit_softcapping null/],
+      [{ query_pre_attn_scalar: 12, layer_types: ['full_attention', 'sliding_attention'] }, /other layer_types/], [{ query_pre_attn_scalar: 12, hidden_activation: 'silu' }, /hidden_activation silu/],
+      [{ model_type: 'qwen3', attention_bias: true }, /attention_bias true/], [{ model_type: 'falcon', activation: 'relu' }, /expected gelu, .* got activation relu/],
+      [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/], [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/],
+      [{ model_type: 'gpt2', n_embd: 48, n_head: 6, activation_function: 'gelu' }, /expected gelu_new, .* got activation_function gelu/], [{ model_type: 'gpt2', n_embd: 48, n_head: 6, scale_attn_weights: false }, /scale_attn_weights false/],
+    ];
+    for (const [raw, message] of others) expect(errorOf(write({ ...base, ...raw }), 'UNSUPPORTED').message).toMatch(message);
     expect(errorOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE').message).toMatch(/llama, .*mistral/);
   });
 });

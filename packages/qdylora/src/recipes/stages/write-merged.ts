@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { hfConfigOf, openCheckpoint, writeFolderAtomically, writeGgufModel, type GgufWriteType, type TensorToWrite } from '@qdylora/checkpoint';
+import { hfConfigOf, openCheckpoint, writeFolderAtomically, writeGgufModel, type CheckpointConfig, type GgufWriteType, type TensorToWrite } from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
+import { familyOf } from '@qdylora/models';
 import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
 import type { ModelWeight } from './adapted-weights.ts';
@@ -16,8 +17,19 @@ export const GGUF_FILE = 'model.gguf';
 /** Writes `model.gguf` into a folder of its own, all or nothing; weights as checkpoints store them. */
 export async function writeMergedGguf(folder: string, weights: readonly ModelWeight[], dtype: MergeDtype, source: ModelSource): Promise<void> {
   using tokenizerSource = await openCheckpoint(source.tokenizerFolder);
-  const { quantization_config: _, ...raw } = source.config.raw, config = hfConfigOf(source.config.path, raw, source.config.rope.factors);
+  const { quantization_config: _, ...raw } = source.config.raw, config = statedConfig(hfConfigOf(source.config.path, raw, source.config.rope.factors));
   await writeFolderAtomically(folder, (temporary) => writeGgufModel(join(temporary, GGUF_FILE), { name: source.name, config, tensors: weights, tokenizer: tokenizerSource.tokenizerFiles, type: GGUF_TYPES[dtype]! }));
+}
+
+/** A config in which sizes stand that it leaves to its family: a GGUF file leaves out none of them. */
+export function statedConfig(config: CheckpointConfig): CheckpointConfig {
+  const { raw, path, modelType } = config, { epsilon, maxPositions, attention: [first] } = familyOf(modelType, path).readConfig(config);
+  const { kvHeads, headDim, rope } = first!;
+  const own = modelType === 'gpt2' ? { n_positions: maxPositions, layer_norm_epsilon: epsilon } : {
+    max_position_embeddings: maxPositions, ...(modelType === 'falcon' ? { layer_norm_epsilon: epsilon } : modelType === 'gpt_neox' ? { layer_norm_eps: epsilon, rotary_pct: (2 * rope!.frequencies.length) / headDim } : { rms_norm_eps: epsilon, num_key_value_heads: kvHeads, head_dim: headDim }),
+  };
+  const missing = Object.fromEntries(Object.entries(own).filter(([key]) => !config.has(key)));
+  return hfConfigOf(path, { ...raw, ...missing }, config.rope.factors);
 }
 
 /** Writes a Hugging Face folder of floats; weights as checkpoints store them. */
