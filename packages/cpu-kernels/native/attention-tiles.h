@@ -89,14 +89,15 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
   c.begin = tile * width;
   c.count = smaller(width, shape.columns(s) - c.begin);
   c.width = roundUp(c.count, COLUMN_UNIT);
+  int query = s.q0 + c.begin / group, inGroup = c.begin % group;
   for (int i = 0; i < roundUp(c.count, 2 * WIDTH); i++) {
-    const int column = c.begin + smaller(i, c.count - 1), query = s.q0 + column / group;
-    const Size head = kvHead * shape.group() + static_cast<Size>(column % group);
+    const Size head = kvHead * shape.group() + static_cast<Size>(inGroup);
     c.offset[i] = (static_cast<Size>(query) * shape.heads + head) * shape.headDim;
     c.number[i] = head * shape.queries + static_cast<Size>(query);
     c.last[i] = s.k1 - (s.q1 - query);
     c.first[i] = c.last[i] - s.k0 >= window ? c.last[i] - window + 1 : s.k0;
     c.slope[i] = slopes ? slopes[head] : 0.f;
+    if (i + 1 < c.count && ++inGroup == group) { inGroup = 0; query++; }
   }
   return c;
 }

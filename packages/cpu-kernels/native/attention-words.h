@@ -27,6 +27,29 @@ QD_INLINE F32x loadUpTo(Numbers row, Size from, Size end) {
   return from >= end ? F32x{} : row.f32 ? loadFirst(row.f32 + from, n) : loadFirst(row.half + from, n);
 }
 
+// Asks for the rows of columns, which stand far apart, a few cache lines at a time while something else is computed.
+class AskedColumns {
+ public:
+  AskedColumns(const AttentionShape& shape, const Columns* c, bool half) : columns_(c), headDim_(shape.headDim), line_(half ? 32 : 16) {}
+  // The next `lines` lines of each array, if so many are left.
+  template <class... A> QD_INLINE void step(int lines, const A&... arrays) {
+    if (!columns_) return;
+    for (; lines > 0 && column_ < columns_->count; lines--) {
+      const Size at = columns_->offset[column_] + at_;
+      (ask(arrays, at), ...);
+      at_ += line_;
+      if (at_ >= headDim_) { at_ = 0; column_++; }
+    }
+  }
+
+ private:
+  static QD_INLINE void ask(const Numbers& x, Size at) { __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 0, 2); }
+  static QD_INLINE void ask(const Results& x, Size at) { __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 1, 2); }
+  const Columns* columns_;
+  Size headDim_, line_, at_ = 0;
+  int column_ = 0;
+};
+
 // Words [at, at + WIDTH) of a row of `length` numbers, as bits; 0 past its end.
 template <class Word> QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
   if (IS_PAIR<Word> && row.half && 2 * (at + WIDTH) <= length) return loadI32(row.half + 2 * at);  // pairs as they lie

@@ -223,9 +223,9 @@ void packKeysAndValues(const AttentionShape& shape, const ForwardArrays& a, int 
     const Segment s = shape.segment(seg);
     if (hasFewColumns(shape, s)) continue;
     const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
-    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-      packKeyRange(a.packedK, a.k, shape, s, kvHead, share.begin, share.end);
-      packKeyRange(a.packedV, a.v, shape, s, kvHead, share.begin, share.end);
+    for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
+      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedK, a.k, shape, s, kvHead, key, key + KEY_GROUP);
+      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedV, a.v, shape, s, kvHead, key, key + KEY_GROUP);
     }
   }
 }
