@@ -15,6 +15,9 @@ inline float largestOfRow(const float* z, Size n) {
   return largest;
 }
 
+// e^x for x of at most some exponents of 2 above 0: relative error 6e-8 · (3 + |x|).
+QD_INLINE F32x weightOf(F32x x) { return exponential2(x * 1.44269504088896341f); }
+
 // Σ e^(z − largest); the terms replace z where `keep`. Blocks of 1,024 are summed in f32, then in double.
 inline double sumOfExponentials(float* z, Size n, float largest, bool keep) {
   constexpr Size BLOCK = 1024;
@@ -22,9 +25,15 @@ inline double sumOfExponentials(float* z, Size n, float largest, bool keep) {
   for (Size from = 0; from < n; from += BLOCK) {
     const Size end = smaller(from + BLOCK, n);
     F32x block{};
-    for (Size c = from; c < end; c += WIDTH) {
-      const int lanes = static_cast<int>(smaller<Size>(WIDTH, end - c));
-      F32x e = exponential(loadFirst(z + c, lanes) - largest);
+    Size c = from;
+    for (; c + WIDTH <= end; c += WIDTH) {
+      const F32x e = weightOf(load(z + c) - largest);
+      block += e;
+      if (keep) store(z + c, e);
+    }
+    if (c < end) {
+      const int lanes = static_cast<int>(end - c);
+      F32x e = weightOf(loadFirst(z + c, lanes) - largest);
       for (int i = lanes; i < WIDTH; i++) e[i] = 0.f;
       block += e;
       if (keep) storeFirst(z + c, e, lanes);
@@ -50,7 +59,7 @@ inline void weighCapped(float* z, Size n, float cap, float largest, float scale)
   for (Size c = 0; c < n; c += WIDTH) {
     const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
     const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
-    storeFirst(z + c, exponential(capped - largest) * scale * fma(-t, t, all(1.f)), lanes);
+    storeFirst(z + c, weightOf(capped - largest) * scale * fma(-t, t, all(1.f)), lanes);
   }
 }
 
