@@ -4,6 +4,7 @@
 // Assumes nothing about alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives exactly 0.
 // Not done: saving f(gate) for the backward pass: it would be 4 more bytes per element to write, keep and read.
 #include "../../native/activations.h"
+#include "../../native/ahead.h"
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {
@@ -15,7 +16,11 @@ template <class T>
 Status gateOf(Threads& threads, const T* gate, const T* up, T* y, Size count, Size kind) {
   if (!gate || !up || !y) return unlike();
   return withActivation(kind, [&](auto f) {
-    elementwise(threads, count, [&](Size i, int n) { storeFirst(y + i, valueAt<decltype(f)::kind>(loadFirst(gate + i, n)) * loadFirst(up + i, n), n); });
+    elementwise(threads, count, [&](Size i, int n) {
+      readsAhead(gate + i, up + i);
+      writesAhead(y + i);
+      storeFirst(y + i, valueAt<decltype(f)::kind>(loadFirst(gate + i, n)) * loadFirst(up + i, n), n);
+    });
   });
 }
 
@@ -31,6 +36,8 @@ Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T*
   if (!gate || !up || !dy || !dGate || !dUp) return unlike();
   return withActivation(kind, [&](auto f) {
     elementwise(threads, count, [&](Size i, int n) {
+      readsAhead(gate + i, up + i, dy + i);
+      writesAhead(dGate + i, dUp + i);
       const F32x d = loadFirst(dy + i, n);
       const Curve curve = curveAt<decltype(f)::kind>(loadFirst(gate + i, n));
       storeFirst(dGate + i, d * loadFirst(up + i, n) * curve.slope, n);

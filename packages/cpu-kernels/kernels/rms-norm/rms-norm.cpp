@@ -3,6 +3,7 @@
 // Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
 // y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
 // Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
+#include "../../native/ahead.h"
 #include "../../native/rows.h"
 
 namespace qdylora::QD_LEVEL {
@@ -10,9 +11,12 @@ namespace {
 
 // Returns r of the row.
 template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, T* y, Size hidden, float epsilon, float weightOffset) {
-  const float squares = rowSum(hidden, [&](Size i, int n) { const F32x v = loadFirst(row + i, n); return v * v; });
+  const float squares = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); const F32x v = loadFirst(row + i, n); return v * v; });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
-  alongRow(hidden, [&](Size i, int n) { storeFirst(y + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n); });
+  alongRow(hidden, [&](Size i, int n) {
+    writesAhead(y + i);
+    storeFirst(y + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
+  });
   return inverse;
 }
 
@@ -47,7 +51,11 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       const Size row = t * hidden;
-      alongRow(hidden, [&](Size i, int n) { storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n); });
+      alongRow(hidden, [&](Size i, int n) {
+        readsAhead(a.data + row + i, b.data + row + i);
+        writesAhead(sum.data + row + i);
+        storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
+      });
       inverseRms.data[t] = normalizeInto(sum.data + row, weight.data, y, row, hidden, epsilon, weightOffset);
     }
   });
@@ -60,7 +68,7 @@ Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) { return 
 struct BackwardRow { const float *x, *weight; float *dx, *partial; float r, weightOffset; bool accumulate; };
 
 template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Size hidden) {
-  const float projection = rowSum(hidden, [&](Size i, int n) { return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
+  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); writesAhead(a.dx + i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
     const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
