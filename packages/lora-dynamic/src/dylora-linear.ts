@@ -1,7 +1,7 @@
 import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
 import { apply, constant, differentiableDropout, isPacked, Linear, packedOperands, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward } from './ops/adapted-linear.ts';
-import { adaptedLinearGroup, adaptedLinearGroupBackward, addNumbered, GROUP_LAYERS, layerOperands, type GroupLayer } from './ops/adapted-linear-group.ts';
+import { adaptedLinearGroup, adaptedLinearGroupBackward, addNumbered, GROUP_LAYERS, GROUP_NAMES, layerOperands, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
@@ -53,7 +53,7 @@ export class DyLoraLinear implements LinearLike {
       return { scale: own ? own.scaleAt(active.rank) : 1, ...attributes };
     });
     const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members, cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active), outDtype });
-    return layers.map((_, i) => results[`y${i}`] as FloatTensor);
+    return layers.map((_, i) => results[GROUP_NAMES[i]!.y] as FloatTensor);
   }
 
   /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
@@ -127,15 +127,15 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
 /** The backward of a group that trains the rows of its adapters from `trainFrom` on. */
 const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
   op: adaptedLinearGroup,
-  usesOutputs: Array.from({ length: GROUP_LAYERS }, (_, i) => `u${i}`),
+  usesOutputs: GROUP_NAMES.map(({ u }) => u),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
-    const dx = pending('x'), layers = attributes.layers.map((layer, i) => ({ layer, i })).filter(({ i }) => gradients[`y${i}`]);
+    const dx = pending('x'), layers = attributes.layers.map((layer, i) => ({ layer, i })).filter(({ i }) => gradients[GROUP_NAMES[i]!.y]);
     const operands: Record<string, ArrayView> = { x: inputs.x! }, given: Record<string, ArrayView> = dx ? { dx } : {};
     layers.forEach(({ i }, at) => {
-      const { bias: _, ...own } = layerOperands(inputs, i);
+      const { bias: _, ...own } = layerOperands(inputs, i), { y, u, a, b } = GROUP_NAMES[i]!;
       addNumbered(operands, own, at);
-      addNumbered(operands, { dy: gradients[`y${i}`], u: outputs[`u${i}`] }, at);
-      addNumbered(given, { da: into(`a${i}`), db: into(`b${i}`) }, at);
+      addNumbered(operands, { dy: gradients[y], u: outputs[u] }, at);
+      addNumbered(given, { da: into(a), db: into(b) }, at);
     });
     const result = run(adaptedLinearGroupBackward, operands as never, { trainFrom, accumulate: dx !== undefined, wantsDx: wants('x'), ...attributes, layers: layers.map(({ layer }) => layer) }, given);
     return { x: result.dx };

@@ -25,26 +25,30 @@ const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsm
 
 const numberedNames = (...names: string[]): string[] => Array.from({ length: GROUP_LAYERS }, (_, i) => names.map((name) => name + i)).flat();
 
-/** Each name with the one that it has in a group, layer by layer: made once, since a name that is put together anew has to be looked up anew, too. */
-const NUMBERED = Array.from({ length: GROUP_LAYERS }, (_, i) => NAMES.map((name) => [name, `${name}${i}`] as const));
+/** The names of one layer's arrays, by what they are. */
+export type LayerNames = Readonly<Record<(typeof NAMES)[number], string>>;
 
-/** The arrays of layer i that stand in `arrays` or `more`. */
-export function layerOperands(arrays: Arrays, i: number, more: Arrays = {}): LayerOperands {
-  const own: Record<string, ArrayView> = {};
-  for (const [name, numberedName] of NUMBERED[i]!) {
-    const array = arrays[numberedName] ?? more[numberedName];
+const namesWith = (suffix: string | number): LayerNames => Object.fromEntries(NAMES.map((name) => [name, `${name}${suffix}`])) as LayerNames;
+
+/** Of a layer by itself, and of the layers of a group: made once, since a name that is put together anew has to be looked up anew, too. */
+export const LAYER_NAMES = namesWith(''), GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) => namesWith(i));
+
+/** The arrays of layer i that stand in `arrays`. */
+export function layerOperands(arrays: Arrays, i: number): LayerOperands {
+  const own: Record<string, ArrayView> = {}, names = GROUP_NAMES[i]!;
+  for (const name of NAMES) {
+    const array = arrays[names[name]];
     if (array) own[name] = array;
   }
   return own;
 }
 
-const IN_GROUP = NUMBERED.map((names) => new Map<string, string>(names));
-
 /** Adds what one layer's record has to the group's, under its names there. */
 export function addNumbered<T>(group: Record<string, T>, record: Readonly<Record<string, T | undefined>>, i: number): void {
+  const names = GROUP_NAMES[i]!;
   for (const name in record) {
     const value = record[name];
-    if (value !== undefined) group[IN_GROUP[i]!.get(name)!] = value;
+    if (value !== undefined) group[names[name as keyof LayerNames]] = value;
   }
 }
 
@@ -56,7 +60,11 @@ export function numbered<T>(record: Readonly<Record<string, T | undefined>>, i: 
 }
 
 /** The rank of the layers that have an adapter; 0 where none has. */
-export const groupRank = (arrays: Arrays, { layers }: GroupAttributes): number => Math.max(0, ...layers.map((_, i) => arrays[`a${i}`]?.shape[0] ?? 0));
+export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
+  let rank = 0;
+  for (let i = 0; i < layers.length; i++) rank = Math.max(rank, arrays[GROUP_NAMES[i]!.a]?.shape[0] ?? 0);
+  return rank;
+}
 
 /**
  * One to three frozen layers that read one x, with a nested adapter (`adapted-linear`) or without; all adapters have one rank.
@@ -70,7 +78,12 @@ export const adaptedLinearGroup = defineOp({
     const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, r = groupRank(inputs, attributes), tokens = x.shape[0]!;
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
     assertLayers('adapted-linear-group', inputs, attributes);
-    return Object.assign({}, ...layers.map(({ rows }, i) => ({ [`y${i}`]: { dtype: outDtype, shape: [tokens, rows] }, [`u${i}`]: inputs[`a${i}`] && { dtype: 'f32', shape: [tokens, r] } })));
+    const specs: Record<string, ArraySpec | undefined> = {};
+    for (let i = 0; i < layers.length; i++) {
+      specs[GROUP_NAMES[i]!.y] = { dtype: outDtype, shape: [tokens, layers[i]!.rows] };
+      specs[GROUP_NAMES[i]!.u] = inputs[GROUP_NAMES[i]!.a] && { dtype: 'f32', shape: [tokens, r] };
+    }
+    return specs;
   },
   flops: ({ x, ...arrays }, attributes) => {
     const r = groupRank(arrays, attributes);
@@ -100,11 +113,16 @@ export const adaptedLinearGroupBackward = defineOp({
     const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = groupRank(inputs, attributes);
     assertLayers('adapted-linear-group-backward', inputs, attributes);
     layers.forEach(({ rows }, i) => {
-      assertShape('adapted-linear-group-backward', `dy${i}`, inputs[`dy${i}`]!.shape, [x.shape[0]!, rows]);
-      if (inputs[`a${i}`]) assertShape('adapted-linear-group-backward', `u${i}`, inputs[`u${i}`]!.shape, [x.shape[0]!, r]);
+      assertShape('adapted-linear-group-backward', GROUP_NAMES[i]!.dy, inputs[GROUP_NAMES[i]!.dy]!.shape, [x.shape[0]!, rows]);
+      if (inputs[GROUP_NAMES[i]!.a]) assertShape('adapted-linear-group-backward', GROUP_NAMES[i]!.u, inputs[GROUP_NAMES[i]!.u]!.shape, [x.shape[0]!, r]);
     });
-    const gradients = layers.map(({ rows }, i) => inputs[`a${i}`] && { [`da${i}`]: { dtype: 'f32', shape: [r - trainFrom, cols] }, [`db${i}`]: { dtype: 'f32', shape: [r - trainFrom, rows] } });
-    return Object.assign({ dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined }, ...gradients);
+    const specs: Record<string, ArraySpec | undefined> = { dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined };
+    for (let i = 0; i < layers.length; i++) {
+      if (!inputs[GROUP_NAMES[i]!.a]) continue;
+      specs[GROUP_NAMES[i]!.da] = { dtype: 'f32', shape: [r - trainFrom, cols] };
+      specs[GROUP_NAMES[i]!.db] = { dtype: 'f32', shape: [r - trainFrom, layers[i]!.rows] };
+    }
+    return specs;
   },
   flops({ x, ...arrays }, attributes) {
     const { layers, cols, trainFrom, wantsDx } = attributes, r = groupRank(arrays, attributes);
@@ -132,10 +150,10 @@ function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes
   const { layers, cols, parts } = attributes, r = groupRank(inputs, attributes);
   if (layers.length < 1 || layers.length > GROUP_LAYERS) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}` });
   layers.forEach(({ rows }, i) => {
-    const a = inputs[`a${i}`], b = inputs[`b${i}`];
+    const a = inputs[GROUP_NAMES[i]!.a], b = inputs[GROUP_NAMES[i]!.b];
     if (!a) return;
     assertParts(where, parts, inputs.x!.shape[0]!, r);
-    assertShape(where, `a${i}`, a.shape, [r, cols]);
-    assertShape(where, `b${i}`, b!.shape, [r, rows]);
+    assertShape(where, GROUP_NAMES[i]!.a, a.shape, [r, cols]);
+    assertShape(where, GROUP_NAMES[i]!.b, b!.shape, [r, rows]);
   });
 }
