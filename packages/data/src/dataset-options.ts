@@ -51,6 +51,7 @@ export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datas
   readonly signal: AbortSignal | undefined;
   readonly formats: Set<string>;
   readonly counts: RowCounts;
+  readonly unshown: Set<string>;
   readonly bad: BadRows;
   /** Whether the caller said so: a note about it is for those who did. */
   readonly wasToldCompletionOnly: boolean;
@@ -66,10 +67,10 @@ export function resolveReading(names: string | readonly string[], options: Datas
   if (!Number.isSafeInteger(maxSeqLength) || maxSeqLength < 2) throw badConfig(`expected a whole number ≥ 2 for max_seq_length, got ${maxSeqLength}`, 'A sequence of one token predicts nothing.');
   if (!BAD_ROW_POLICIES.includes(onBadRow)) throw badConfig(`expected one of ${BAD_ROW_POLICIES.join(', ')} for on_bad_row, got ${JSON.stringify(onBadRow)}`, 'Leave it out to stop at a bad row.');
   assertArgument(limit >= 1, 'data', `expected a number ≥ 1 for limit, got ${limit}`);
-  const weighted = withWeights(list, options.weights), settings = { tokenizer, completionOnlyLoss, applyChatTemplate };
+  const weighted = withWeights(list, options.weights), unshown = new Set<string>(), settings = { tokenizer, completionOnlyLoss, applyChatTemplate, unshown };
   return {
     tokenizer, maxSeqLength, datasetFormat, onBadRow, completionOnlyLoss, applyChatTemplate, heldOut, limit, seed, signal,
-    names: weighted, files: filesOf(weighted), formats: new Set(), counts: noRowsYet(), bad: badRows(onBadRow), wasToldCompletionOnly: options.completionOnlyLoss === true, labeller: () => rowLabeller(settings, { datasetFormat, seed }),
+    names: weighted, files: filesOf(weighted), formats: new Set(), counts: noRowsYet(), unshown, bad: badRows(onBadRow), wasToldCompletionOnly: options.completionOnlyLoss === true, labeller: () => rowLabeller(settings, { datasetFormat, seed }),
   };
 }
 

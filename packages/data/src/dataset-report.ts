@@ -39,13 +39,14 @@ export function datasetReport(reading: Reading, counts: RowCounts, { rows = coun
   return { format: [...formats].join(', '), rows, fingerprint, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], emptyFiles: bad.emptyFiles.length, notes: notesOn(reading) };
 }
 
-function notesOn({ files, formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad }: Reading): string[] {
+function notesOn({ files, formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad, unshown }: Reading): string[] {
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
   if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens')) notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
   if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens')) notes.push('The chat template is not applied to text and token rows.');
   if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text')) notes.push('The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.');
   if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca')) notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
+  if (unshown.size > 0) notes.push(`Rows have ${[...unshown].sort().join(' and ')}, of which the chat template writes nothing: the model does not see them. Use a model whose template does, or write them into the messages.`);
   if (bad.count > 0) notes.push(`${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and were skipped`}. The first: ${bad.messages[0]!}`);
   if (bad.emptyFiles.length > 0) notes.push(`${bad.emptyFiles.length === 1 ? '1 file has no rows and was' : `${bad.emptyFiles.length} files have no rows and were`} passed over: ${listed(bad.emptyFiles)}`);
   const repeated = repeatedFiles(files);

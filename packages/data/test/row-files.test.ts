@@ -75,6 +75,15 @@ describe('a weight on a turn', () => {
   it('of anything else is refused', async () => { await expect(first({ messages: messages(0.5) })).rejects.toThrow(/expected 0 or 1 for the weight of message 1, got 0.5/); });
 });
 
+it('says once what rows have and the chat template never writes, and nothing where it does', async () => {
+  const call = { role: 'assistant', content: '', tool_calls: [{ type: 'function', function: { name: 'f', arguments: {} } }] }, row = { messages: [{ role: 'user', content: 'q' }, call], tools: [{ name: 'f' }] };
+  const file = files.write('unshown.jsonl', jsonl(row, { messages: [{ role: 'user', content: 'q' }, { role: 'assistant', content: 'a' }] }, row)), plain = '{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}';
+  const notesWith = async (source: string): Promise<readonly string[]> => (await loadDataset(file, { tokenizer: { ...smol, chatTemplate: createChatTemplate(source) } })).report.notes;
+  expect(await notesWith(plain)).toEqual([expect.stringMatching(/^Rows have tool_calls and tools, of which the chat template writes nothing/)]);
+  expect(await notesWith(`{{ tools | tojson }}${plain}`)).toEqual([expect.stringMatching(/^Rows have tool_calls, of/)]);
+  expect(await notesWith(`{{ tools | tojson }}${plain.replace('{{ m.content }}', '{{ m.content }}{{ m.tool_calls | tojson if m.tool_calls }}')}`)).toEqual([]);
+});
+
 describe('a Parquet file', () => {
   const rows = Array.from({ length: 1300 }, (_, i) => ({ question: `What is ${i}?`, answer: `é ${i}`, id: BigInt(i) }));
   const column = (name: keyof (typeof rows)[number], type: 'STRING' | 'INT64') => ({ name, data: rows.map((row) => row[name]), type });

@@ -1,5 +1,5 @@
 import { badData, kindOf } from '../bad-data.ts';
-import type { ChatMessage } from '../template/chat-template.ts';
+import type { ChatMessage, ChatTemplate } from '../template/chat-template.ts';
 import { labelConversation } from '../label-conversation.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 import { parseJsonText } from '../rows/parse-json-text.ts';
@@ -10,10 +10,19 @@ import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './r
  *
  * @throws QdyloraError BAD_DATA for tools or weights of another kind, or where the template refuses the conversation; BAD_CONFIG without a template.
  */
-export function labelMessages(messages: readonly ChatMessage[], row: Row, { tokenizer: given, completionOnlyLoss }: RowSettings): LabelledTokens {
+export function labelMessages(messages: readonly ChatMessage[], row: Row, { tokenizer: given, completionOnlyLoss, unshown }: RowSettings): LabelledTokens {
   const tokenizer = assertTokenizer(given, 'messages'), untrained = messages.flatMap(({ weight, role }, i) => (isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : []));
+  const template = assertTemplate(tokenizer), tools = readTools(row);
+  noteUnshown(messages, tools, template, unshown);
   const shown = messages.map(({ weight: _, ...message }): ChatMessage => message as ChatMessage);
-  return labelConversation({ messages: shown, tools: readTools(row) }, { tokenizer, template: assertTemplate(tokenizer), completionOnlyLoss, where: row.where, untrained });
+  return labelConversation({ messages: shown, tools }, { tokenizer, template, completionOnlyLoss, where: row.where, untrained });
+}
+
+/** A template that never says their names cannot write them. */
+function noteUnshown(messages: readonly ChatMessage[], tools: readonly unknown[] | undefined, given: ChatTemplate, unshown: Set<string>): void {
+  const { source } = tools ? given.forTools ?? given : given, calls = (message: ChatMessage): boolean => Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
+  if (tools && !source.includes('tools')) unshown.add('tools');
+  if (messages.some(calls) && !source.includes('tool_calls')) unshown.add('tool_calls');
 }
 
 function isUntrained(weight: unknown, name: string, where: string): boolean {

@@ -18,6 +18,8 @@ export interface RowSettings {
   readonly completionOnlyLoss: boolean;
   /** Puts prompts and answers through the tokenizer's chat template. */
   readonly applyChatTemplate: boolean;
+  /** Gets the names of what rows have and the chat template never writes. */
+  readonly unshown: Set<string>;
 }
 
 /** One shape of rows. */
