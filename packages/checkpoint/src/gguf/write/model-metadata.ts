@@ -23,7 +23,7 @@ export function modelMetadata(name: string, architecture: GgufArchitecture, conf
   refuseUnspoken(config, headDim, hiddenSize / heads);
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
-    if (gguf === 'context_length' && config.modelType === 'mistral') return Math.min(config.integer(key), mistralWindow(config));
+    if (gguf === 'context_length') return Math.min(config.integer(key), unseenWindow(config));
     return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key); // GPT-2 and Falcon may leave it out
   };
   const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [at(gguf), { u32: size(key, gguf) }]);
@@ -34,8 +34,12 @@ export function modelMetadata(name: string, architecture: GgufArchitecture, conf
   return entries;
 }
 
-/** What a token of Mistral sees: as Llama it would see more, so longer texts are not promised.  `sliding_window` left out is 4,096 in transformers, null is none. */
-const mistralWindow = (config: CheckpointConfig): number => (config.has('sliding_window') ? config.integer('sliding_window') : Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096);
+/** What a token of Mistral or Phi-3 sees: llama.cpp lets it see more, so longer texts are not promised.  `sliding_window` left out is 4,096 for Mistral in transformers, null is none. */
+function unseenWindow(config: CheckpointConfig): number {
+  if (!['mistral', 'phi3'].includes(config.modelType)) return Infinity;
+  if (config.has('sliding_window')) return config.integer('sliding_window');
+  return config.modelType === 'phi3' || Object.hasOwn(config.raw, 'sliding_window') ? Infinity : 4096;
+}
 
 function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {
   switch (modelType) {
@@ -54,7 +58,10 @@ function ropeEntries({ rope, path }: CheckpointConfig, modelType: string, at: (k
   if (modelType === 'gpt2') return [];
   const entries: Entries = [[at('rope.freq_base'), { f32: rope.theta }], [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }]];
   switch (rope.type) {
-    case 'default': case 'llama3': case 'factors': return entries;
+    case 'llama3': case 'factors':
+      if (modelType !== 'llama') throw unspoken(path, `rope type ${rope.type}`, 'default, linear or yarn'); // its loader knows the tensor of divisors for Llama alone
+      return entries;
+    case 'default': return entries;
     case 'linear': return [...entries, [at('rope.scaling.type'), { text: 'linear' }], [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }]];
     case 'yarn': {
       if ([rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some((value) => value !== undefined)) throw unspoken(path, 'attention_factor, beta_fast, beta_slow or mscale of yarn', 'none');
@@ -93,6 +100,7 @@ function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead
   if (modelType === 'gemma2' && scalar !== assumed) throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
   if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false)) throw unspoken(path, 'attention_bias true', 'false');
   if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true)) throw unspoken(path, 'attention_bias false', 'true');
+  if (modelType === 'gpt_neox' && config.boolean('tie_word_embeddings', false)) throw unspoken(path, 'tie_word_embeddings true', 'false');
   if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true)) throw unspoken(path, 'scale_attn_weights false', 'true');
   if (modelType === 'gemma2') refuseOtherLayers(config);
   if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true)) throw unspoken(path, 'a head of its own', 'a head that is the embedding');

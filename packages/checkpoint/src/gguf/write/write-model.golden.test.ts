@@ -102,6 +102,16 @@ describe('a model written as GGUF', () => {
     }
   });
 
+  it('Phi-3, whose window llama.cpp leaves out, promises no longer texts than that', async () => {
+    const raw = { model_type: 'phi3', vocab_size: 4, hidden_size: 32, intermediate_size: 4, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1, rms_norm_eps: 1e-5, max_position_embeddings: 4096 };
+    for (const [window, length] of [[{ sliding_window: 2047 }, 2047], [{ sliding_window: 262144 }, 4096], [{ sliding_window: null }, 4096], [{}, 4096]] as const) {
+      const path = join(root, 'phi3.gguf');
+      writeGgufModel(path, { name: 'x', config: hfConfigOf('config.json', { ...raw, ...window }), tokenizer: null, type: 'F32', tensors: [{ name: 'model.embed_tokens.weight', shape: [4, 32], values: () => new Float32Array(128) }] });
+      using again = await openCheckpoint(path);
+      expect(again.config.integer('max_position_embeddings')).toBe(length);
+    }
+  });
+
   it('what llama.cpp would compute in another way is refused by name', () => {
     const write = (raw: Record<string, unknown>) => () => writeGgufModel(join(root, 'refused.gguf'), { name: 'x', config: hfConfigOf('config.json', raw), tokenizer: null, type: 'F32', tensors: [] });
     const base = { model_type: 'gemma2', hidden_size: 48, num_attention_heads: 6, num_hidden_layers: 2, head_dim: 12 };
@@ -114,7 +124,8 @@ describe('a model written as GGUF', () => {
       [{ query_pre_attn_scalar: 12, attention_bias: true }, /attention_bias true/], [{ query_pre_attn_scalar: 12, attn_logit_softcapping: null }, /attn_logit_softcapping null/],
       [{ query_pre_attn_scalar: 12, layer_types: ['full_attention', 'sliding_attention'] }, /other layer_types/], [{ query_pre_attn_scalar: 12, hidden_activation: 'silu' }, /hidden_activation silu/],
       [{ model_type: 'qwen3', attention_bias: true }, /attention_bias true/], [{ model_type: 'falcon', activation: 'relu' }, /expected gelu, .* got activation relu/],
-      [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/], [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/],
+      [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/], [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/], [{ model_type: 'gpt_neox', tie_word_embeddings: true }, /tie_word_embeddings true/],
+      [{ model_type: 'qwen2', intermediate_size: 4, max_position_embeddings: 64, rms_norm_eps: 1e-6, rope_scaling: { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 32 } }, /expected default, linear or yarn, .* got rope type llama3/],
       [{ model_type: 'gpt2', n_embd: 48, n_head: 6, activation_function: 'gelu' }, /expected gelu_new, .* got activation_function gelu/], [{ model_type: 'gpt2', n_embd: 48, n_head: 6, scale_attn_weights: false }, /scale_attn_weights false/],
     ];
     for (const [raw, message] of others) expect(errorOf(write({ ...base, ...raw }), 'UNSUPPORTED').message).toMatch(message);
