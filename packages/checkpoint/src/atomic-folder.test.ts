@@ -25,7 +25,7 @@ describe('writeFolderAtomically', () => {
     mkdirSync(path);
     await writeFolderAtomically(path, writeHello);
     const error = await rejectionOf(writeFolderAtomically(path, writeHello), 'NOT_EMPTY');
-    expect(error.message).toMatch(/expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or allow it to be replaced\./);
+    expect(error.message).toMatch(/expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or remove that one first\./);
     await writeFolderAtomically(path, (temporary) => writeFileSync(join(temporary, 'bye.txt'), 'bye'), { replace: true });
     expect(readdirSync(path).sort()).toEqual(['bye.txt', 'manifest.json']);
   });

@@ -61,7 +61,7 @@ export function assertNewFolder(path: string, { replace = false, fs = NODE_FILE_
   if (replace && isOurs) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'folder', problem: `expected no folder yet at ${target}, got ${isFolder ? `one with ${entries.length} entries` : 'a file'}`, details: { path: target },
-    nextStep: isOurs ? 'Choose another one, or allow it to be replaced.' : 'Choose another one: this was not written by qdylora and is left alone.',
+    nextStep: isOurs ? 'Choose another one, or remove that one first.' : 'Choose another one: this was not written by qdylora and is left alone.',
   });
 }
 

@@ -65,7 +65,7 @@ describe('openCheckpoint', () => {
   it('says what to do where there is nothing', async () => {
     expect((await rejectionOf(openCheckpoint('HuggingFaceTB/SmolLM2-135M'), 'MISSING_FILE')).message).toMatch(/name on the Hugging Face hub: fetchModel/);
     expect((await rejectionOf(openCheckpoint(join(root, 'nowhere')), 'MISSING_FILE')).message).toMatch(/Check the path/);
-    expect((await rejectionOf(openCheckpoint(fixturePath('peft/adapters/qv')), 'MISSING_FILE')).message).toMatch(/expected config\.json.*PEFT adapter: open it with readPeftAdapter/);
+    expect((await rejectionOf(openCheckpoint(fixturePath('peft/adapters/qv')), 'MISSING_FILE')).message).toMatch(/expected config\.json.*PEFT adapter: name its base as the model, and this folder as the adapter/);
     expect((await rejectionOf(openCheckpoint(fixturePath('SHA256SUMS')), 'BAD_FILE')).message).toMatch(/expected a folder, a \.safetensors or a \.gguf file/);
     expect((await rejectionOf(openCheckpoint(fixturePath('gguf')), 'MISSING_FILE')).message).toMatch(/a single .gguf file, got 4|a single .safetensors file, got 2/);
   });

@@ -83,7 +83,7 @@ function openWeights(folder: string, name: string, followLinks: boolean): Shards
 }
 
 function withoutConfig(exists: (name: string) => boolean): string {
-  if (exists(ADAPTER_CONFIG_FILE)) return 'This is a PEFT adapter: open it with readPeftAdapter, and its base model here.';
+  if (exists(ADAPTER_CONFIG_FILE)) return 'This is a PEFT adapter: name its base as the model, and this folder as the adapter (--adapter).';
   if (exists('params.json')) return "params.json is Meta's or Mistral's own format: take the folder of the same model in Hugging Face's, which has config.json.";
   return 'Name the folder that holds config.json and the weights.';
 }
