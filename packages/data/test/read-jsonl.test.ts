@@ -70,6 +70,10 @@ describe('readPlainText', () => {
     expect(readPlainText(files.write('a.txt', '\ufeffline\r\nline\n'))).toBe('line\r\nline\n');
   });
 
+  it('says of a table how to convert it', () => {
+    expect(() => [...readJsonl(files.write('rows.csv', 'prompt,completion\nhi,there\n'))]).toThrow(/rows\.csv:1\] expected a JSON object for a row, got a line of a table\. Convert it: python -c/);
+  });
+
   it('refuses an empty file and other encodings', () => {
     expect(() => readPlainText(files.write('empty.txt', ''))).toThrow(/got an empty file/);
     expect(() => readPlainText(files.write('latin.txt', Buffer.from('caf\xe9', 'latin1')))).toThrow(/latin\.txt\] expected UTF-8 text/);

@@ -14,10 +14,18 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    const isOpen = text.trim() === '{'; // the first line of a file for people to read
-    throw badData(where, `expected a JSON object for a row, got ${isOpen ? 'only its beginning' : text.startsWith('\0') || text[1] === '\0' ? 'what looks like UTF-16, or no text' : `malformed JSON: ${(cause as Error).message}`}`, isOpen ? 'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].' : 'Correct or delete this line.', cause);
+    const [got, nextStep] = misread(text, where) ?? [`malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.'];
+    throw badData(where, `expected a JSON object for a row, got ${got}`, nextStep, cause);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badData(where, `expected a JSON object for a row, got ${kindOf(value)}`, 'Write {"text": "…"} or another known shape.');
   assertPlainJson(value, where);
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
+}
+
+/** What people hand over instead of a row, and what to do about it. */
+function misread(text: string, where: string): readonly [got: string, nextStep: string] | undefined {
+  if (/\.[ct]sv:\d+$/i.test(where)) return ['a line of a table', `Convert it: python -c "import pandas; pandas.read_csv('in.csv').to_json('out.jsonl', orient='records', lines=True)"`];
+  if (text.trim() === '{') return ['only its beginning', 'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].']; // the first line of a file for people to read
+  if (text.startsWith('\0') || text[1] === '\0') return ['what looks like UTF-16, or no text', 'Convert it, for instance: iconv -f UTF-16 -t UTF-8 in.jsonl > out.jsonl'];
+  return undefined;
 }

@@ -88,8 +88,8 @@ describe('a tokenizer.json written into a GGUF file', () => {
     ['smollm2', own, 'gpt2', 'smollm'], ['tiny-llama3-style', own, 'gpt2', 'llama-bpe'], ['tiny-llama2-style', own, 'llama', 'default'], ['gpt2', shared, 'gpt2', 'gpt-2'], ['qwen2.5', shared, 'gpt2', 'qwen2'],
   ];
 
-  test.each(CASES)('%s: has the words of llama.cpp\'s converter, and comes back with the ids of Hugging Face\'s tokenizers', async (name, from, model, pre) => {
-    if (from === null) return expect(name).toMatch(/gpt2|qwen2.5/); // a checkout without ../shared
+  test.for(CASES)('%s: has the words of llama.cpp\'s converter, and comes back with the ids of Hugging Face\'s tokenizers', async ([name, from, model, pre], { skip }) => {
+    skip(from === null, 'shared/fixtures is not beside the checkout');
     const tokenizerJson = JSON.parse(gunzipSync(readFileSync(`${from}${name}.tokenizer.json.gz`)).toString('utf8')) as { model: { vocab: Record<string, number> }; added_tokens: { id: number }[] };
     const { texts } = JSON.parse(readFileSync(`${from}${name}.expected.json`, 'utf8')) as { texts: { text: string; ids: number[] }[] };
     const vocabularySize = 1 + [...Object.values(tokenizerJson.model.vocab), ...tokenizerJson.added_tokens.map(({ id }) => id)].reduce((most, id) => Math.max(most, id), 0), path = folder.in(`written-${name}.gguf`);
