@@ -83,7 +83,7 @@ describe('eval', () => {
 
 describe('plan', () => {
   it('says part by part what a run needs, from config.json alone, and whether it fits', async () => {
-    const config = `${model}/config.json`, asked = ['plan', '--model', config, '--backend', 'host', '--ranks', '1,4'];
+    const config = `${model}/config.json`, asked = ['plan', '--model', config, '--backend', 'host', '--ranks', '1,4', '--max-seq-length', '128'];
     const { code, out } = await command(...asked, '--memory', '1GiB');
     expect([code, out]).toEqual([0, expect.stringMatching(/^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ MiB[\s\S]*together, at most +\d+ MiB\n\nIt fits into 1\.00 GiB, with \d+ MiB to spare\.\n$/)]);
     const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as { total_bytes: number; parts: { bytes: number }[]; limit: object };
