@@ -12,7 +12,7 @@ constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8, KEY_UNIT = AMX_TILES ? 2 * s
 // Operations that pay for waking a thread: about 5 µs of one core (Zen 3, 2026).
 constexpr double ATTENTION_GRAIN = 3e5;
 constexpr const char* ATTENTION_SIZES = "expected rising segments within the arrays and heads that divide by kvHeads";
-constexpr float LOG2_E = 1.44269504088896341f, LN_2 = 0.693147180559945309f;
+constexpr float LN_2 = 0.693147180559945309f;
 
 template <class T> QD_INLINE T roundUp(T n, int unit) { return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit); }
 

@@ -156,6 +156,15 @@ inline void packKeyRange(const PackedKeys& out, Numbers x, const AttentionShape&
   if (out.keyPairs && AMX_TILES) packKeyTiles(out.keyPairs + first / 2 * padded, x + static_cast<Size>(s.k0) * shape.keyStride() + kvHead * shape.headDim, shape, keys, from, to);
 }
 
+// Rounds a part's share of a segment's keys and values, in the order in which they lie.
+inline void packKeysAndValues(const PackedKeys& packedK, Numbers k, const PackedKeys& packedV, Numbers v, const AttentionShape& shape, const Segment& s, int parts, int part) {
+  const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
+  for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(packedK, k, shape, s, kvHead, key, key + KEY_GROUP);
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(packedV, v, shape, s, kvHead, key, key + KEY_GROUP);
+  }
+}
+
 // One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim, depth = keys.
 template <class Word> struct KeySide { TileLeft<Word> alongHead, alongKeys; };
 template <class Word>

@@ -4,10 +4,12 @@
 // Elementary functions on vectors, by polynomials: the same bits on every level that has FMA.
 namespace qdylora::QD_LEVEL {
 
+constexpr float LOG2_E = 1.44269504088896341f;
+
 // e^x = 2^n · power, n = round(x / ln 2), for x within the range of `exponential`.
 struct ReducedExponential { F32x n, power; };
 QD_INLINE ReducedExponential reduced(F32x x) {
-  constexpr float LOG2_E = 1.44269504088896341f, LN2_HIGH = 0.693145751953125f, LN2_LOW = 1.42860677e-6f, ROUND = 12582912.f;  // 1.5 · 2^23
+  constexpr float LN2_HIGH = 0.693145751953125f, LN2_LOW = 1.42860677e-6f, ROUND = 12582912.f;  // 1.5 · 2^23
   const F32x shifted = fma(x, all(LOG2_E), all(ROUND)), n = shifted - ROUND;
   const F32x r = fma(n, all(-LN2_LOW), fma(n, all(-LN2_HIGH), x));
   F32x p = all(1.9875691e-4f);  // minimax coefficients as in Cephes expf

@@ -277,15 +277,10 @@ Size allPartials(const AttentionShape& shape) {
   return floats;
 }
 
-// Rounds this part's share of keys and values.
 void packKeysAndValues(const AttentionShape& shape, const BackwardArrays& a, int parts, int part) {
   for (Size seg = 0; seg + 1 < shape.segments; seg++) {
     const Segment s = shape.segment(seg);
-    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
-    for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
-      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedK, a.k, shape, s, kvHead, key, key + KEY_GROUP);
-      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedV, a.v, shape, s, kvHead, key, key + KEY_GROUP);
-    }
+    packKeysAndValues(a.packedK, a.k, a.packedV, a.v, shape, s, parts, part);
   }
 }
 

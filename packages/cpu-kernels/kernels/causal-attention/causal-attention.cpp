@@ -217,16 +217,10 @@ void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays
   }
 }
 
-// Rounds this part's share of keys and values.
 void packKeysAndValues(const AttentionShape& shape, const ForwardArrays& a, int parts, int part) {
   for (Size seg = 0; seg + 1 < shape.segments; seg++) {
     const Segment s = shape.segment(seg);
-    if (hasFewColumns(shape, s)) continue;
-    const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
-    for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
-      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedK, a.k, shape, s, kvHead, key, key + KEY_GROUP);
-      for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(a.packedV, a.v, shape, s, kvHead, key, key + KEY_GROUP);
-    }
+    if (!hasFewColumns(shape, s)) packKeysAndValues(a.packedK, a.k, a.packedV, a.v, shape, s, parts, part);
   }
 }
 

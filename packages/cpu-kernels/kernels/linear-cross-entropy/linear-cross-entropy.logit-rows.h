@@ -16,7 +16,7 @@ inline float largestOfRow(const float* z, Size n) {
 }
 
 // e^x for x of at most some exponents of 2 above 0: relative error 6e-8 · (3 + |x|).
-QD_INLINE F32x weightOf(F32x x) { return exponential2(x * 1.44269504088896341f); }
+QD_INLINE F32x weightOf(F32x x) { return exponential2(x * LOG2_E); }
 
 // Σ e^(z − largest); the terms replace z where `keep`. Blocks of 1,024 are summed in f32, then in double.
 inline double sumOfExponentials(float* z, Size n, float largest, bool keep) {

@@ -23,8 +23,6 @@ export interface LayerOperands extends BaseOperands { readonly bias?: F32; reado
 
 const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsmax', 'nestedMap', 'bias', 'a', 'b', 'y', 'u', 'dy', 'da', 'db'] as const;
 
-const numberedNames = (...names: string[]): string[] => Array.from({ length: GROUP_LAYERS }, (_, i) => names.map((name) => name + i)).flat();
-
 /** The names of one layer's arrays, by what they are. */
 export type LayerNames = Readonly<Record<(typeof NAMES)[number], string>>;
 
@@ -73,7 +71,7 @@ export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
  */
 export const adaptedLinearGroup = defineOp({
   name: 'adapted-linear-group',
-  halves: ['x', ...numberedNames('y')],
+  halves: ['x', ...GROUP_NAMES.map(({ y }) => y)],
   shapes(inputs: Arrays, attributes: GroupAttributes): Record<string, ArraySpec | undefined> {
     const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, r = groupRank(inputs, attributes), tokens = x.shape[0]!;
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
@@ -87,12 +85,12 @@ export const adaptedLinearGroup = defineOp({
   },
   flops: ({ x, ...arrays }, attributes) => {
     const r = groupRank(arrays, attributes);
-    return 2 * x!.shape[0]! * attributes.layers.reduce((sum, { rows }, i) => sum + rows * attributes.cols + (arrays[`a${i}`] ? r * (rows + attributes.cols) : 0), 0);
+    return 2 * x!.shape[0]! * attributes.layers.reduce((sum, { rows }, i) => sum + rows * attributes.cols + (arrays[GROUP_NAMES[i]!.a] ? r * (rows + attributes.cols) : 0), 0);
   },
   reference(inputs, outputs: Arrays, attributes) {
     attributes.layers.forEach((_, i) => {
-      const { y, u, ...own } = alone({ ...layerOperands(inputs, i), ...pick(outputs, i, ['y', 'u']) }, inputs.x as F32, attributes, i);
-      adaptedLinear.reference({ ...own, x: inputs.x as F32 } as never, { y: y!, u: u! }, { ...attributes, ...attributes.layers[i]!, parts: inputs[`a${i}`] && attributes.parts });
+      const { y, u, ...own } = alone({ ...layerOperands(inputs, i), ...layerOperands(outputs, i) }, inputs.x as F32, attributes, i);
+      adaptedLinear.reference({ ...own, x: inputs.x as F32 } as never, { y: y!, u: u! }, { ...attributes, ...attributes.layers[i]!, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts });
     });
   },
 });
@@ -107,8 +105,8 @@ export interface GroupBackwardAttributes extends GroupAttributes { readonly accu
  */
 export const adaptedLinearGroupBackward = defineOp({
   name: 'adapted-linear-group-backward',
-  accumulates: numberedNames('da', 'db'),
-  halves: ['x', 'dx', ...numberedNames('dy')],
+  accumulates: GROUP_NAMES.flatMap(({ da, db }) => [da, db]),
+  halves: ['x', 'dx', ...GROUP_NAMES.map(({ dy }) => dy)],
   shapes(inputs: Arrays, attributes: GroupBackwardAttributes): Record<string, ArraySpec | undefined> {
     const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = groupRank(inputs, attributes);
     assertLayers('adapted-linear-group-backward', inputs, attributes);
@@ -126,18 +124,16 @@ export const adaptedLinearGroupBackward = defineOp({
   },
   flops({ x, ...arrays }, attributes) {
     const { layers, cols, trainFrom, wantsDx } = attributes, r = groupRank(arrays, attributes);
-    return 2 * x!.shape[0]! * layers.reduce((sum, { rows }, i) => sum + (wantsDx ? rows * cols : 0) + (arrays[`a${i}`] ? r * rows + (r - trainFrom) * (rows + cols) + (wantsDx ? r * cols : 0) : 0), 0);
+    return 2 * x!.shape[0]! * layers.reduce((sum, { rows }, i) => sum + (wantsDx ? rows * cols : 0) + (arrays[GROUP_NAMES[i]!.a] ? r * rows + (r - trainFrom) * (rows + cols) + (wantsDx ? r * cols : 0) : 0), 0);
   },
   reference(inputs, outputs: Arrays, attributes) {
     const x = inputs.x as F32, dx = outputs.dx as F32 | undefined;
     attributes.layers.forEach((layer, i) => {
-      const { da, db, ...own } = alone({ ...layerOperands(inputs, i), ...pick(outputs, i, ['da', 'db']) }, x, attributes, i), trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
-      adaptedLinearBackward.reference({ ...own, x } as never, { dx, da, db }, { ...attributes, ...layer, trainFrom, parts: inputs[`a${i}`] && attributes.parts, accumulate: attributes.accumulate || i > 0 });
+      const { da, db, ...own } = alone({ ...layerOperands(inputs, i), ...layerOperands(outputs, i) }, x, attributes, i), trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
+      adaptedLinearBackward.reference({ ...own, x } as never, { dx, da, db }, { ...attributes, ...layer, trainFrom, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts, accumulate: attributes.accumulate || i > 0 });
     });
   },
 });
-
-const pick = (arrays: Arrays, i: number, names: readonly string[]): LayerOperands => Object.fromEntries(names.map((name) => [name, arrays[name + i]]));
 
 /** A layer without adapter is one of rank 0. */
 function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttributes, i: number): LayerOperands {
