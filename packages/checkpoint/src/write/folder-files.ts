@@ -9,7 +9,7 @@ const BATCH_BYTES = 2 ** 22;
 /** Systems take 1,024 arrays in one call (IOV_MAX). */
 const BATCH_PIECES = 1024;
 /** After so many bytes the disk is told to begin, so that at the end little is left to wait for. */
-const SYNC_BYTES = 2 ** 25;
+const SYNC_BYTES = 2 ** 23;
 
 /** New files of a folder that gets its name later: each is hashed while the system's threads write and sync it. */
 export interface FolderFiles {
