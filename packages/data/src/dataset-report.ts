@@ -73,9 +73,9 @@ function repeatedFiles(files: readonly DatasetFile[]): string[] {
 /** @throws nothing: the error of a dataset that leaves nothing to train on. `rows`: how many there are, where only the first ones and some from all over were looked at. */
 export function nothingLeft({ files, maxSeqLength, bad }: Reading, { rows: measured, reasons }: RowCounts, { rows = measured }: { readonly rows?: number } = {}): QdyloraError {
   const why = Object.entries(reasons).map(([reason, count]) => `${count} × ${reason}`).join('; ');
-  const what = rows === 0 && bad.count > 0 ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}` : rows === 0 ? 'got an empty file' : `got ${rows} rows of which all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
+  const what = rows === 0 && bad.count > 0 ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}` : rows === 0 ? 'got no rows' : `got ${rows} rows of which all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
   return new QdyloraError('BAD_DATA', {
     where: files.map(({ file }) => file).join(', '), problem: `expected at least one row with a token to predict, ${what}`,
-    nextStep: rows === 0 ? 'Put one JSON object on each line.' : `Look at some with qdylora inspect, or maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
+    nextStep: rows === 0 ? 'Put rows into it: one JSON object on each line.' : `Look at some with qdylora inspect, or maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
   });
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { openSync, closeSync, ftruncateSync, writeFileSync, writeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, it } from 'vitest';
 import { createChatTemplate, loadDataset, loadTokenizer, openDataset } from '../src/index.ts';
 import { unknownPattern } from '../src/tokenizer/guard-patterns.ts';
@@ -105,13 +106,18 @@ describe('a hostile dataset', () => {
     ['a JSON list with a hole', '[{"input_ids":[1,2]},\n,\n{"input_ids":[1,2]}]', /list\.json:2\] expected a JSON object between commas, got nothing/],
     ['a JSON list with a comma at the end', '[{"input_ids":[1,2]},\n]', /list\.json:2\] expected a JSON object between commas/],
     ['words behind a JSON list', '[{"input_ids":[1,2]}]\n\nmore', /list\.json:3\] expected the end of the file behind the JSON list/],
-    ['an empty JSON list', ' [ ] ', /got an empty file/],
+    ['an empty JSON list', ' [ ] ', /got an empty JSON list/],
     ['a JSON list of lists', '[[1,2]]', /:1\] expected a JSON object for a row, got a list/],
     ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] expected \] at the end/],
     ['a file that says it is Parquet', 'PAR1 and no more', /expected a Parquet file that can be read/],
   ])('that is %s is refused, naming the line', async (_, content, message) => {
     const file = files.write('list.json', content);
     for (const read of [loadDataset, openDataset]) await expect(read(file, { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(message) as string });
+  });
+
+  it('that is Parquet without a row is refused in those words', async () => {
+    const file = files.write('none.parquet', new Uint8Array(parquetWriteBuffer({ columnData: [{ name: 'text', data: [], type: 'STRING' }] })));
+    for (const read of [loadDataset, openDataset]) await expect(read(file, { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/got a Parquet file without rows/) as string });
   });
 
   it('with bad rows of every kind gives the good ones under on_bad_row: skip, and says how many were bad and why', async () => {

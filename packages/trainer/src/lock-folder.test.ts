@@ -36,6 +36,19 @@ describe('a folder lock', () => {
     expect(readdirSync(folder)).toEqual([LOCK_FILE]);
   });
 
+  it('takes back the folders that it made where nothing has come into them, and no others', () => {
+    const parent = temporaryFolder();
+    lockFolder(join(parent, 'a', 'b')).release();
+    expect(readdirSync(parent)).toEqual([]);
+    mkdirSync(join(parent, 'empty'));
+    lockFolder(join(parent, 'empty')).release();
+    const lock = lockFolder(join(parent, 'used', 'run'));
+    writeFileSync(join(parent, 'used', 'run', 'file'), 'x');
+    lock.release();
+    expect(readdirSync(parent).sort()).toEqual(['empty', 'used']);
+    expect(readdirSync(join(parent, 'used', 'run'))).toEqual(['file']);
+  });
+
   it('of a folder that takes no entry is an error, and no endless loop', ({ skip }) => {
     skip(!existsSync('/proc/self'), 'only Linux has a folder that is there and says ENOENT');
     for (const folder of ['/proc/qdylora', '/proc/qdylora/below']) expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');

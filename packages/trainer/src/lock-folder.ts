@@ -14,7 +14,7 @@ export interface ProcessIdentity { readonly pid: number; readonly host: string; 
 export interface FolderLock {
   /** What became of an older lock: a sentence, or null. */
   readonly tookOver: string | null;
-  /** Removes the lock if it is still ours. */
+  /** Removes the lock if it is still ours, and the folder where the lock had to make it and nothing has come into it: a run that is refused leaves no trace. */
   release(): void;
 }
 
@@ -27,11 +27,20 @@ const MOST_ROUNDS = 3;
  * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
  */
 export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
-  makeWritable(folder);
+  const unmake = makeWritable(folder);
+  try {
+    return takeLock(folder, self, unmake);
+  } catch (error) {
+    unmake();
+    throw error;
+  }
+}
+
+function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): FolderLock {
   const path = join(folder, LOCK_FILE), own = JSON.stringify({ pid: self.pid, host: self.host, boot_id: self.bootId, start_time: self.startTime, nonce: randomUUID() });
   let tookOver: string | null = null;
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (createWhole(path, own)) return { tookOver, release: () => { if (readText(path) === own) fs.rmSync(path, { force: true }); } };
+    if (createWhole(path, own)) return { tookOver, release: () => { if (readText(path) === own) fs.rmSync(path, { force: true }); unmake(); } };
     const held = readText(path);
     if (held === null) continue;
     const holder = identityOf(held);
@@ -85,8 +94,8 @@ function createWhole(path: string, text: string): boolean {
   }
 }
 
-function makeWritable(folder: string): void {
-  try { makeFolder(folder); } catch (error) { throw writeFailed(folder, error); }
+function makeWritable(folder: string): () => void {
+  try { return makeFolder(folder); } catch (error) { throw writeFailed(folder, error); }
 }
 
 function createPlainly(path: string, text: string): boolean {

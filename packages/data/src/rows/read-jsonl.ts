@@ -32,4 +32,4 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
   if (rows === 0) throw noRows(file);
 }
 
-export const noRows = (file: string): Error => badData(file, 'expected at least one row for a dataset, got an empty file', 'Put one JSON object on each line.');
+export const noRows = (file: string, got = 'an empty file'): Error => badData(file, `expected at least one row for a dataset, got ${got}`, 'Put rows into it: one JSON object on each line.');

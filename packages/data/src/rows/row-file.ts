@@ -8,6 +8,8 @@ import { spoolParquet } from './spool-parquet.ts';
 export interface RowFile {
   /** As it was named. */
   readonly file: string;
+  /** What it is where it holds no row. */
+  readonly empty: string;
   /** The rows' bytes from a place on that an earlier walk named; by default from the beginning. */
   rows(from?: Place): Generator<Line>;
   /** How errors name a row. */
@@ -31,10 +33,11 @@ export async function openRowFile(file: string, { signal, passesLong }: { readon
     if (start.subarray(0, 4).toString('latin1') === 'PAR1') {
       const spool = await spoolParquet(descriptor, file, signal);
       closeSync(descriptor);
-      return rowFile(file, keptOpen(spool), { where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
+      return rowFile(file, keptOpen(spool), { empty: 'a Parquet file without rows', where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
     }
     const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, isList = start.subarray(mark).toString('latin1').trimStart().startsWith('['), opened = reopened(file, descriptor);
     return rowFile(file, opened, {
+      empty: isList ? 'an empty JSON list' : 'an empty file',
       where: ({ line }) => `${file}:${line}`,
       rows: isList ? (from) => jsonElements(opened.descriptor(), file, from ?? { offset: mark, line: 1 }, from !== undefined) : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
     });
@@ -70,7 +73,7 @@ function reopened(file: string, first: number): OpenFile {
 
 const changed = (file: string, expected: string, got: string): Error => badData(file, `expected ${expected}, got ${got}`, 'Leave data files alone while a run reads them, or copy them.');
 
-function rowFile(file: string, { descriptor, rest, close }: OpenFile, reading: Pick<RowFile, 'rows' | 'where'>): RowFile {
+function rowFile(file: string, { descriptor, rest, close }: OpenFile, reading: Pick<RowFile, 'empty' | 'rows' | 'where'>): RowFile {
   const { size } = fstatSync(descriptor());
   return {
     file, ...reading, rest, close,

@@ -22,7 +22,7 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
     isEmpty &&= row === null && bad.count === before;
     yield { row, place: line };
   }
-  if (isEmpty) bad.passEmpty(file.file, noRows(file.file));
+  if (isEmpty) bad.passEmpty(file.file, noRows(file.file, file.empty));
 }
 
 /** A line as a row; null for a blank one.  @throws QdyloraError BAD_DATA */

@@ -48,6 +48,15 @@ describe('train', () => {
     expect(out).toMatch(/learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d[\s\S]*memory: will need \d+ MB at most: Node and the program [\s\S]*gradients/);
   });
 
+  it('leaves nothing behind where it is refused before the first step', async () => {
+    const file = folder.in('no-folder'), paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];
+    writeFileSync(file, '');
+    for (const [words, message] of [
+      [['--page-dir', `${file}/pages`], /page_dir\] .*no-folder\/pages: expected room for/], [['--page-dir', folder.in('refused-pages/below'), '--optimizer-memory-budget', '1B'], /optimizer_memory_budget/],
+    ] as const) expect(await command(...paged, ...words, '--output-dir', folder.in('refused/run'))).toMatchObject({ code: expect.not.stringMatching('0') as number, err: expect.stringMatching(message) as string });
+    expect([existsSync(folder.in('refused')), existsSync(folder.in('refused-pages'))]).toEqual([false, false]);
+  });
+
   it('saves and leaves with 130 on Ctrl-C, and goes on from there', async () => {
     const long = [...train.map((word) => (word === '3' ? '400' : word)), '--output-dir', folder.in('long')];
     const child = spawn(process.execPath, [...fromSource, ...long], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -120,6 +129,7 @@ describe('the other verbs', () => {
   it('inspect tells a checkpoint from an adapter, and shows a row with its mask', async () => {
     expect((await command('inspect', model)).out).toMatch(/architecture +llama/);
     expect((await command('inspect', folder.in('run/adapter'))).out).toMatch(/ranks +1 2 4/);
+    expect(await command('inspect')).toMatchObject({ code: 2, err: expect.stringMatching(/Name a checkpoint, an adapter, or --dataset rows\.jsonl\./) as string });
     expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(/row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\) · .*rows\.jsonl:2\n10 13⟦ 16 19 22 25⟧/);
   });
 

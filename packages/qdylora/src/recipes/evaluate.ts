@@ -41,7 +41,7 @@ export async function evaluate({ signal, onNotice, onProgress, ...options }: Eva
 /** The same for values that stand elsewhere (flags). */
 export async function evaluateGiven(given: GivenValues, { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<Evaluation> {
   const config = checkModelValues(EVALUATE_KEYS, given);
-  if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --data rows.jsonl.');
+  if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
   if (!config.adapter && Array.isArray(config.ranks)) onNotice('There is no adapter, so there is one row: the base, as rank 0.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter), ranks = adapter && ranksOf(adapter, config.ranks);
   using opened = await openModel(config, { adapter, backend, warn: onNotice });

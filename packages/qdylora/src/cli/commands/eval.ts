@@ -13,7 +13,7 @@ export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
 
 export function addEvalCommand(program: Command, context: Context): void {
   const command = program.command('eval').summary('loss and perplexity, at any ranks').description('Loss and perplexity over text or answers: of a base model, or of every rank of an adapter.');
-  addKeyFlags(command, EVALUATE_KEYS).option('--data <names,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
+  addKeyFlags(command, EVALUATE_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
     const { results } = await context.interruptible((signal) => evaluateGiven(judgeGiven(flags), {
       signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'judging'),

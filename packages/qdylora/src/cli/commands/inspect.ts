@@ -21,12 +21,12 @@ import { previewLines } from '../render/token-lines.ts';
 import { maskPage } from '../../report/mask-page.ts';
 
 export function addInspectCommand(program: Command, context: Context): void {
-  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or rows of data').description('Says what a checkpoint or an adapter is; with --data, shows rows with the tokens that the loss counts.');
+  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or rows of data').description('Says what a checkpoint or an adapter is; with --dataset, shows rows with the tokens that the loss counts.');
   addKeyFlags(command, INSPECT_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
   command.action(async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
     const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
     if (config.dataset) return showRows(config, context, flags);
-    if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --data rows.jsonl.' });
+    if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --dataset rows.jsonl.' });
     assertNotElse(config.model);
     const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
     printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));

@@ -15,7 +15,7 @@ export interface PageFileOptions {
 
 /**
  * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process ends, however it ends. Its blocks are reserved at once, so a full disk
- * is an error here and not in the middle of a step. pread and pwrite move pages between the system's cache of the file and a fixed slot: the process itself holds only the slot.
+ * is an error here and not in the middle of a step. A folder that had to be made for it goes with its name. pread and pwrite move pages between the system's cache of the file and a fixed slot: the process itself holds only the slot.
  * (Mapping the file instead counts every touched page as the process's own until madvise drops it, and faults each one in again.)
  *
  * @throws QdyloraError WRITE_FAILED where the folder cannot be written or the disk has no room.
@@ -54,10 +54,14 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
 function openUnlinked(folder: string, byteLength: number): number {
   const path = join(folder, `optimizer-pages-${process.pid}-${randomUUID()}.tmp`);
   try {
-    makeFolder(folder);
-    const fd = openSync(path, 'wx+', 0o600);
-    unlinkSync(path);
-    return fd;
+    const unmake = makeFolder(folder);
+    try {
+      const fd = openSync(path, 'wx+', 0o600);
+      unlinkSync(path);
+      return fd;
+    } finally {
+      unmake();
+    }
   } catch (cause) {
     throw noRoom(folder, byteLength, cause);
   }

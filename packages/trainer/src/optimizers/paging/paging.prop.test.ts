@@ -122,6 +122,17 @@ describe('a page file', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  it('leaves no folder that it had to make, and works without its name', () => {
+    const parent = temporaryFolder(), store = openPageFile({ folder: join(parent, 'some', 'pages'), byteLength: 8 }), view = viewOf('f32', [2], Float32Array.of(1, 2)), back = viewOf('f32', [2], new Float32Array(2));
+    expect(readdirSync(parent)).toEqual([]);
+    store.write(0, [view]);
+    store.read(0, [back]);
+    expect([...back.data]).toEqual([1, 2]);
+    store.dispose();
+    expect(() => openPageFile({ folder: join(parent, 'other', 'pages'), byteLength: 8, reserve: () => { throw Object.assign(new Error('full'), { code: 'ENOSPC' }); } })).toThrow(/Free some space/);
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
   it('says which folder cannot be written', () => {
     const file = join(temporaryFolder(), 'not-a-folder');
     writeFileSync(file, '');
