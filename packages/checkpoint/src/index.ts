@@ -4,6 +4,7 @@ export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
 export { isCompanionFile } from './companion-file.ts';
 export { TEMPLATE_FOLDER } from './folder-templates.ts';
+export { createFileThread, type FileRead, type FileThread, type FileThreadOptions, type ReadFile, type WriteFile } from './file-thread.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';
@@ -27,7 +28,6 @@ export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetens
 export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { PAGES_AROUND } from './safetensors/page-reader.ts';
-export { createReadingThread, type FileRead, type ReadFile, type ReadingThread, type ReadingThreadOptions } from './safetensors/reading-thread.ts';
 export { safetensorsPieces, tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type TensorToWriteBehind, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';

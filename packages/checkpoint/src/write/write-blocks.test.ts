@@ -1,28 +1,29 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { createFileThread } from '../file-thread.ts';
 import { createHashedBlocks, PAGE_BYTES, plainBlocks } from './write-blocks.ts';
 import { writeFileBehind } from './write-file-behind.ts';
 
 const root = temporaryFolder(), sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-it('files from blocks that a thread hashes, and from plain ones, have the bytes that were given and their hash, one file after another', async () => {
-  const hashed = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES }), plain = plainBlocks(2 * PAGE_BYTES), path = join(root, 'any'); // small ones: files have many, and end anywhere in them
+it('files from blocks that one thread hashes and another writes, or the system, and from plain ones, have the bytes that were given and their hash, one file after another', async () => {
+  const hashed = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES }), plain = plainBlocks(2 * PAGE_BYTES), thread = createFileThread({ places: 1, placeBytes: PAGE_BYTES }), written = createHashedBlocks({ blockBytes: 2 * PAGE_BYTES, write: thread.write }), path = join(root, 'any'); // small ones: files have many, and end anywhere in them
   expect(hashed.places.map(({ byteOffset, length }) => [byteOffset, length])).toEqual([0, 1, 2, 3].map((i) => [2 * i * PAGE_BYTES, 2 * PAGE_BYTES]));
   try {
     await fc.assert(fc.asyncProperty(fc.array(fc.nat(20_000), { maxLength: 4 }), async (sizes) => {
       const pieces = sizes.map((size, k) => Uint8Array.from({ length: size }, (_, i) => (i * 31 + k) % 256)), whole = Buffer.concat(pieces);
-      for (const blocks of [hashed, plain]) {
+      for (const blocks of [hashed, plain, written]) {
         expect(await writeFileBehind(path, pieces, { blocks })).toEqual({ size: whole.length, sha256: sha256(whole) });
         expect(readFileSync(path).equals(whole)).toBe(true);
         rmSync(path);
       }
     }), { numRuns: 30, examples: [[[]], [[2 * PAGE_BYTES]], [[4 * PAGE_BYTES + 1, 0, 3]], [[8 * PAGE_BYTES, 9 * PAGE_BYTES]]] });
   } finally {
-    await hashed.close();
+    await Promise.all([hashed.close(), written.close(), thread.close()]);
   }
 });
 
@@ -34,4 +35,22 @@ it('a file that failed leaves nothing in the hash of the next one; after the thr
   await blocks.close();
   await expect(writeFileBehind(path, [bytes], { blocks })).rejects.toThrow(/hash/);
   expect(readdirSync(root)).toEqual([]);
+});
+
+it("a thread that the system refuses to write for says why, by the system's code, and goes on", async () => {
+  const path = join(root, 'read-only'), thread = createFileThread({ places: 2, placeBytes: PAGE_BYTES }), [bytes, back] = thread.places;
+  writeFileSync(path, '');
+  const reading = openSync(path, 'r'), both = openSync(path, 'r+');
+  try {
+    bytes!.fill(7);
+    await expect(thread.write(reading, bytes!, 0)).rejects.toMatchObject({ code: 'EBADF' });
+    expect(await thread.write(both, bytes!, 3)).toBe(PAGE_BYTES);
+    expect(await thread.read(both, back!, 3)).toMatchObject({ count: PAGE_BYTES });
+    expect(back).toEqual(bytes);
+    expect(await thread.read(both, back!, PAGE_BYTES + 3)).toMatchObject({ count: 0 });
+  } finally {
+    await thread.close();
+    [reading, both].forEach(closeSync);
+    rmSync(path);
+  }
 });

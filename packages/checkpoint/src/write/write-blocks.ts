@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { WriteFile } from '../file-thread.ts';
 import { sharedThread, type SharedThreadOptions } from '../shared-thread.ts';
 
 /** Places in memory that take turns: one is filled while the others are hashed and on their way to the disk. */
 export interface WriteBlocks {
   readonly places: readonly Uint8Array[];
+  /** Writes from the places; left out where the system's threads do. */
+  readonly write?: WriteFile;
   /** Begins the hash of another file. */
   beginHash(): void;
   /** Hashes the next bytes, which lie in one of the places; done when they may change. */
@@ -13,7 +16,7 @@ export interface WriteBlocks {
 }
 
 /** A block goes to the disk in one call, and each call waits for a turn of the event loop, of which a caller that computes has few: so several are on their way at once. */
-export const BLOCK_BYTES = 2 ** 24;
+export const BLOCK_BYTES = 2 ** 22;
 
 const BLOCKS = 4;
 
@@ -50,13 +53,15 @@ parentPort.on('message', (request) => {
 export interface HashedBlocksOptions extends Pick<SharedThreadOptions, 'prepare'> {
   /** Whole pages. */
   readonly blockBytes?: number;
+  readonly write?: WriteFile;
 }
 
 /** Blocks in memory that a thread of their own hashes too, while the caller computes. */
-export function createHashedBlocks({ blockBytes = BLOCK_BYTES, prepare }: HashedBlocksOptions = {}): HashedBehind {
+export function createHashedBlocks({ blockBytes = BLOCK_BYTES, write, prepare }: HashedBlocksOptions = {}): HashedBehind {
   const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASHER, { bytes: BLOCKS * blockBytes, prepare });
   return {
     places: Array.from({ length: BLOCKS }, (_, i) => new Uint8Array(thread.memory, i * blockBytes, blockBytes)),
+    write,
     beginHash() { thread.tell('begin'); },
     hash: async (filled) => { await thread.ask([filled.byteOffset, filled.length]); },
     digest: () => thread.ask('digest'),

@@ -1,5 +1,7 @@
 import { constants, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { write as writeByCallback } from 'node:fs';
+import type { WriteFile } from '../file-thread.ts';
 import type { FileRecord } from '../manifest.ts';
 import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { writeFailed } from './write-failed.ts';
@@ -22,7 +24,7 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
   const temporary = temporaryName(path);
   let size = 0, sha256 = '';
   try {
-    const file = await createFile(temporary);
+    const file = await createFile(temporary, blocks.write);
     const uses: Promise<unknown>[] = blocks.places.map(() => Promise.resolve()), writes: Promise<void>[] = [];
     try {
       blocks.beginHash();
@@ -85,7 +87,7 @@ interface WritableFile {
 }
 
 /** Opens a new file past the cache, or through it where the system, its file system or the memory does not allow that. */
-async function createFile(path: string): Promise<WritableFile> {
+async function createFile(path: string, write: WriteFile = writeBySystem): Promise<WritableFile> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, direct = constants.O_DIRECT as number | undefined;
   let isDirect = direct !== undefined, through: Promise<FileHandle> | null = null;
   const handle = await open(path, flags | (direct ?? 0)).catch((cause: unknown) => {
@@ -98,14 +100,14 @@ async function createFile(path: string): Promise<WritableFile> {
       if (isDirect) {
         const whole = new Uint8Array(filled.buffer, filled.byteOffset, Math.ceil(filled.length / PAGE_BYTES) * PAGE_BYTES); // what follows in the block is cut off at the end
         try {
-          return await writeAll(handle, whole, position);
+          return await writeAll(handle, whole, { position, write });
         } catch (cause) {
           if (!isRefused(cause)) throw cause;
           isDirect = false;
           through ??= open(path, 'r+'); // other writes may be under way by the first descriptor
         }
       }
-      await writeAll(await (through ?? handle), filled, position);
+      await writeAll(await (through ?? handle), filled, { position, write });
     },
     async finish(size) {
       await handle.truncate(size);
@@ -121,11 +123,14 @@ async function createFile(path: string): Promise<WritableFile> {
 /** How systems refuse to write past the cache. */
 const isRefused = (cause: unknown): boolean => ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((cause as { code?: string }).code!);
 
+/** By one of Node's threads for files. */
+const writeBySystem: WriteFile = (fd, bytes, position) => new Promise((resolve, reject) => { writeByCallback(fd, bytes, 0, bytes.length, position, (error, count) => (error ? reject(error) : resolve(count))); });
+
 /** A write may take fewer bytes than it was given. */
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Uint8Array, { position, write }: { readonly position: number; readonly write: WriteFile }): Promise<void> {
   for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    if (bytesWritten <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
-    done += bytesWritten;
+    const count = await write(file.fd, bytes.subarray(done), position + done);
+    if (count <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
+    done += count;
   }
 }

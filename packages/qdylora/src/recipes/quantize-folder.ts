@@ -74,7 +74,7 @@ interface Packing extends Pick<RecipeHooks, 'signal'> { readonly config: Config;
 
 /** Packs shard after shard, each written in its turn meanwhile; one at most waits packed. Those of tensors that are only copied hold no memory, and come first: they are written while the first others are packed. */
 async function packShards(backend: Backend, shards: readonly (readonly LocatedWeight[])[], work: ShardWork, { config, layers, onProgress, signal }: Packing): Promise<void> {
-  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), blocks = createHashedBlocks({ prepare: preferLargePages }), { rings: [ring, copyRing], close } = createReadingRings(preferLargePages);
+  const { memory } = backend, isDone = shards.map((_, index) => work.has(index)), { rings: [ring, copyRing], write, close } = createReadingRings(preferLargePages), blocks = createHashedBlocks({ write, prepare: preferLargePages });
   const coming = readAhead(ring, shards.flatMap((shard, index) => (isDone[index] ? [] : shard.filter(({ isLinear, entry }) => isLinear && arrivingDtype(memory, entry)).map(({ entry }) => entry))));
   let done = 0, writing = Promise.resolve(), packedBefore = writing;
   try {
