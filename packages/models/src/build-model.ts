@@ -60,16 +60,18 @@ export interface ShapeModelOptions extends ShapeWeightsOptions {
 
 /**
  * The model of a `config.json` as shapes alone, of any size, in the books of a dry backend: everything that a model does runs on it, and computes nothing.
- * One that is 4-bit already is counted as it is stored.
+ * One that is 4-bit already is counted as it is stored, without what it says to skip and what `dtypes` names.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED
  */
 export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, mostLayers = Infinity, ...options }: ShapeModelOptions): CausalLm {
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), whole = family.readConfig(parsed), stored = storedQuantization(parsed, name);
   const attention = whole.attention.slice(0, mostLayers), resolved = { ...whole, attention, layers: attention.length };
-  const own = stored ? { quantization: { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization }, isPlain: isSkipped(stored.skipModules) } : { quantization };
+  const own = stored ? { quantization: { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization }, isPlain: either(isSkipped(stored.skipModules), (layer) => options.dtypes?.has(`${layer}.weight`) ?? false) } : { quantization };
   return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, ...own })), options.backend, name);
 }
+
+const either = (one: (name: string) => boolean, other: (name: string) => boolean) => (name: string): boolean => one(name) || other(name);
 
 /** Whether transformers leaves a layer in more bits: one that a skipped name is the beginning or the end of. */
 const isSkipped = (skipModules: readonly string[]) => (name: string): boolean => skipModules.some((skipped) => name === skipped || name.startsWith(`${skipped}.`) || name.endsWith(skipped));

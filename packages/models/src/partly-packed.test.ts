@@ -19,8 +19,14 @@ test('a matrix that a 4-bit checkpoint left in more bits is not packed, as trans
   expect(logitsOf(await buildModel(checkpoint, { backend }), tokens)).not.toEqual(exact); // packed, where nothing says that the checkpoint has been
 });
 
+const plainOf = (modules: Parameters<typeof modulesOf>[0]): string[] => modulesOf(modules).flatMap((layer) => (layer instanceof Linear && layer.weight instanceof Parameter && layer.name !== 'lm_head' ? [layer.name] : [])).sort();
+
 test('a plan counts the skipped layers of a 4-bit checkpoint as they are', () => {
   const { modules } = shapeModel(fourBit, { backend: createDryBackend({}), dtype: 'bf16' });
-  const plain = modulesOf(modules).flatMap((layer) => (layer instanceof Linear && layer.weight instanceof Parameter ? [layer.name] : []));
-  expect(plain.filter((name) => name !== 'lm_head').sort()).toEqual([...['k', 'o', 'q', 'v'].map((name) => `model.layers.1.self_attn.${name}_proj`), ...[0, 1].map((i) => `model.layers.${i}.mlp.down_proj`)].sort());
+  expect(plainOf(modules)).toEqual([...['k', 'o', 'q', 'v'].map((name) => `model.layers.1.self_attn.${name}_proj`), ...[0, 1].map((i) => `model.layers.${i}.mlp.down_proj`)].sort());
+});
+
+test('and layers that its files have in more bits, where nothing says that they are skipped', () => {
+  const { modules } = shapeModel({ ...fourBit, quantization_config: { ...fourBit.quantization_config, llm_int8_skip_modules: ['lm_head'] } }, { backend: createDryBackend({}), dtype: 'bf16', dtypes: new Map([['model.layers.0.mlp.up_proj.weight', 'f32']]) });
+  expect(plainOf(modules)).toEqual(['model.layers.0.mlp.up_proj']);
 });

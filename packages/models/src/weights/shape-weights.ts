@@ -13,7 +13,7 @@ export interface ShapeWeightsOptions {
   readonly isPlain?: (name: string) => boolean;
   /** How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by default. */
   readonly dtype?: 'f32' | 'bf16';
-  /** Tables and matrices that are stored in another type than `dtype`, by name: those that an adapter holds whole. */
+  /** Tables and matrices by name: those that an adapter holds whole, in whichever type, and those that a 4-bit checkpoint left in more bits. */
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
 

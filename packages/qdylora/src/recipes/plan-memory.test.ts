@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openSafetensors, writePeftAdapter, writeSafetensors } from '@qdylora/checkpoint';
 import { loadAddon } from '@qdylora/cpu-kernels';
@@ -46,6 +47,22 @@ async function adapterWithTables(path: string, rows: number): Promise<string> {
   });
   return path;
 }
+
+/** A folder that says it is 4-bit and skips nothing, with one matrix in its files that is in bfloat16 all the same, under a name of files saved without a head. */
+function partlyPacked(path: string, plain: string | null): string {
+  const { hidden_size: hidden } = TINY_CONFIG;
+  mkdirSync(path);
+  writeFileSync(join(path, 'config.json'), JSON.stringify({ ...TINY_CONFIG, quantization_config: { quant_method: 'bitsandbytes', load_in_4bit: true, bnb_4bit_quant_type: 'nf4' } }));
+  if (plain) writeSafetensors(join(path, 'model-00001-of-00002.safetensors'), [{ name: plain, dtype: 'BF16', shape: [hidden, hidden], bytes: new Uint8Array(2 * hidden * hidden) }]);
+  return path;
+}
+
+it('a plan counts a matrix as it is that the files of a 4-bit model have in more bits, though nothing says that it is skipped', async () => {
+  const planOf = (name: string, plain: string | null): Promise<MemoryPlan> => planMemory({ model: partlyPacked(folder.in(name), plain), maxSeqLength: 8, loraR: 2, backend: 'host' });
+  const [packed, plain] = [await planOf('all-packed', null), await planOf('one-plain', 'layers.0.self_attn.q_proj.weight')], { hidden_size: hidden } = TINY_CONFIG, grows = partOf(plain, 'base weights') - partOf(packed, 'base weights');
+  expect(grows).toBeGreaterThan(2 * hidden * hidden - nf4Bytes([hidden, hidden]) - 4 * (16 + 256 + 1) - 64 * 6);
+  expect(grows).toBeLessThanOrEqual(2 * hidden * hidden);
+});
 
 describe('a plan from config.json alone', () => {
   it.each(Object.keys(PAPER))('of %s has weights, adapter, gradients and states that the formulas give', async (name) => {
