@@ -3,6 +3,8 @@ import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
 import { createCausalLm, type CausalLm } from './causal-lm.ts';
 import { buildDecoder } from './decoder.ts';
 import { familyOf } from './families/index.ts';
+import { describeModel } from './describe-model.ts';
+import { assertNoOtherWeights } from './weights/assert-no-other-weights.ts';
 import { checkpointWeights } from './weights/checkpoint-weights.ts';
 import { pieceFor } from './weights/read-values.ts';
 import type { Quantization } from './weights/quantization.ts';
@@ -28,6 +30,7 @@ export interface BuildOptions {
 export async function buildModel(files: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
   const checkpoint = withOwnHead(files), { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
   const stored = storedQuantization(config, checkpoint.name);
+  assertNoOtherWeights(checkpoint, describeModel(config.raw, checkpoint.name).weights.map(({ name }) => name), family.names.base);
   if (trainable && (stored || quantization.kind !== 'none')) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'build-model', problem: 'expected quantization none for a model that is trained in full, got 4 bits', nextStep: 'Set quantization: none, or choose method: qdylora.' });
   }

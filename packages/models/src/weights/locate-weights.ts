@@ -1,6 +1,7 @@
 import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
 import { describeModel } from '../describe-model.ts';
 import { familyOf } from '../families/index.ts';
+import { assertNoOtherWeights } from './assert-no-other-weights.ts';
 import { storedName, weightEntry } from './weight-entry.ts';
 
 /** One weight of a model, and where a checkpoint has it. */
@@ -22,6 +23,7 @@ export interface LocatedWeight {
 export function locateWeights(checkpoint: Pick<Checkpoint, 'name' | 'tensors' | 'config'>): LocatedWeight[] {
   const { config: { modelType, raw }, name: where, tensors } = checkpoint, family = familyOf(modelType, where), { weights, linears } = describeModel(raw, where);
   const linearNames = new Set(linears.map(({ name }) => `${name}.weight`)), order = new Map([...tensors.keys()].map((name, i) => [name, i]));
+  assertNoOtherWeights(checkpoint, weights.map(({ name }) => name), family.names.base);
   const located = weights.map(({ name, shape }) => {
     const entry = weightEntry(checkpoint, family.names.base, name, shape), isLinear = linearNames.has(name);
     return { at: order.get(storedName(name, family.names.base, checkpoint))!, name, isLinear, storedDtype: entry.dtype, entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry };
