@@ -5,7 +5,7 @@
     'avx2_flags': ['-mavx2', '-mfma', '-mf16c'],
     'avx512_flags': ['-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq', '-mavx2', '-mfma', '-mf16c'],
     'bf16_flags': ['-mavx512bf16', '-mavx512vbmi'],
-    'amx_flags': ['-mamx-tile', '-mamx-bf16', '-mprfchw']
+    'amx_flags': ['-mamx-tile', '-mamx-bf16', '-mavx512vnni', '-mprfchw']
   },
   'target_defaults': {
     'cflags_cc!': ['-fno-rtti', '-std=gnu++17', '-std=gnu++20', '-std=gnu++1y'],

@@ -14,7 +14,7 @@ namespace qdylora {
 namespace {
 
 #ifdef QD_X86
-struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, avx512vbmi, amxTile, amxBf16, ymmState, zmmState, tileState; };
+struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, avx512vbmi, avx512vnni, amxTile, amxBf16, ymmState, zmmState, tileState; };
 
 // The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system keeps.
 Processor readProcessor() {
@@ -36,6 +36,7 @@ Processor readProcessor() {
   p.avx512bw = b & (1u << 30);
   p.avx512vl = b & (1u << 31);
   p.avx512vbmi = c & (1u << 1);
+  p.avx512vnni = c & (1u << 11);
   p.amxBf16 = d & (1u << 22);
   p.amxTile = d & (1u << 24);
   p.avx512bf16 = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & (1u << 5));
@@ -79,6 +80,7 @@ void missingFeatures(const char* level, char* text) {
   note(text, p.avx512bf16, "AVX-512 BF16");
   note(text, p.avx512vbmi, "AVX-512 VBMI");
   if (std::strcmp(level, "amx_bf16")) return;
+  note(text, p.avx512vnni, "AVX-512 VNNI");
   note(text, p.amxTile, "AMX-TILE");
   note(text, p.amxBf16, "AMX-BF16");
   const bool saved = p.amxTile && p.amxBf16 && p.tileState;

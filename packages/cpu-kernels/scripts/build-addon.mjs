@@ -21,7 +21,7 @@ const env = { ...process.env };
 const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
 const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
 const AVX512_BF16 = [...AVX512, '-mavx512bf16', '-mavx512vbmi'];
-const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2_tiles: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: AVX512_BF16, amx_bf16: [...AVX512_BF16, '-mamx-tile', '-mamx-bf16', '-mprfchw'] };
+const LEVEL_FLAGS = { generic: [], avx2w16: AVX2, avx2_tiles: AVX2, avx2: AVX2, avx512: AVX512, avx512_bf16: AVX512_BF16, amx_bf16: [...AVX512_BF16, '-mamx-tile', '-mamx-bf16', '-mavx512vnni', '-mprfchw'] };
 
 function filesBelow(folder, pattern) {
   return readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.name !== 'build').flatMap((entry) => {
