@@ -95,7 +95,8 @@ describe('the training thread', () => {
     it('the second leaves without waiting for anything, and the run can go on', async ({ skip }) => {
       skip(!isBuilt, 'packages/qdylora/dist is not built');
       const ended = await command([...run(folder.in('twice')), '--save-steps', '1'], [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }]);
-      expect([ended.by, ended.secondsAfterSignal < 0.5]).toEqual(['SIGINT', true]);
+      expect(ended.by).toBe('SIGINT');
+      expect(ended.secondsAfterSignal).toBeLessThan(0.5 * stepSeconds(folder.in('twice'))); // most of the second pass is still to come
       const further = await command([...run(folder.in('twice')), '--save-steps', '1', '--resume-from-checkpoint', 'auto'], [{ when: /goes on from/ }]);
       expect([further.code, further.err]).toEqual([130, expect.stringContaining('step 1 of 50')]);
     });
