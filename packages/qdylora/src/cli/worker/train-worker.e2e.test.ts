@@ -94,10 +94,14 @@ describe('the training thread', () => {
 
     it('the second leaves without waiting for anything, and the run can go on', async ({ skip }) => {
       skip(!isBuilt, 'packages/qdylora/dist is not built');
-      const ended = await command([...run(folder.in('twice')), '--save-steps', '1'], [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }]);
-      expect(ended.by).toBe('SIGINT');
-      expect(ended.secondsAfterSignal).toBeLessThan(0.5 * stepSeconds(folder.in('twice'))); // most of the second pass is still to come
-      const further = await command([...run(folder.in('twice')), '--save-steps', '1', '--resume-from-checkpoint', 'auto'], [{ when: /goes on from/ }]);
+      let outputDir = '', ended: Ended | undefined;
+      for (let i = 0; i < 5 && !ended?.by; i++) { // on a machine with much else to do the first has ended the run before the second comes
+        outputDir = folder.in(`twice-${i}`);
+        ended = await command([...run(outputDir), '--save-steps', '1'], [{ when: /saved .*step-1\b/, after: 0.2 }, { when: /leaves at once/ }]);
+      }
+      expect(ended!.by).toBe('SIGINT');
+      expect(ended!.secondsAfterSignal).toBeLessThan(0.5 * stepSeconds(outputDir)); // most of the second pass is still to come
+      const further = await command([...run(outputDir), '--save-steps', '1', '--resume-from-checkpoint', 'auto'], [{ when: /goes on from/ }]);
       expect([further.code, further.err]).toEqual([130, expect.stringContaining('step 1 of 50')]);
     });
   });
