@@ -39,11 +39,52 @@ describe('the event queue', () => {
     expect(seen.length).toBe(1);
   });
 
-  it('shares the events between two readers, and ends both', async () => {
-    const queue = queueOf(), both = Promise.all([drained(queue), drained(queue)]);
-    for (let n = 1; n <= 5; n++) { queue.push(step(n)); await Promise.resolve(); }
+  it('gives each of two readers all events from when it begins, the first one those of before too, and ends both', async () => {
+    const queue = queueOf();
+    queue.push(step(1));
+    const first = drained(queue);
+    queue.push(step(2));
+    const second = drained(queue);
+    for (let n = 3; n <= 5; n++) { queue.push(step(n)); await Promise.resolve(); }
+    queue.push(warning(5));
     queue.close();
-    expect((await both).flat().map(([, n]) => n).sort()).toEqual([1, 2, 3, 4, 5]);
+    expect((await first).map(([, n]) => n)).toEqual([1, 2, 3, 4, 5, 5]);
+    expect((await second).map(([, n]) => n)).toEqual([3, 4, 5, 5]);
+  });
+
+  it('throws the error it was closed with at each reader, also at one that begins later', async () => {
+    const queue = queueOf(), both = [drained(queue), drained(queue)];
+    queue.push(step(1));
+    queue.close(new Error('over'));
+    for (const reading of [...both, drained(queue)]) await expect(reading).rejects.toThrow('over');
+  });
+
+  it('loses nothing of what a reader that keeps up gets where another one stands still, of which it drops the oldest steps only', async () => {
+    const queue = queueOf(3), still = queue[Symbol.asyncIterator](), reading = drained(queue);
+    for (let n = 1; n <= 10; n++) { queue.push(step(n)); if (n === 5) queue.push(warning(n)); await Promise.resolve(); await Promise.resolve(); }
+    queue.close();
+    expect((await reading).map(([, n]) => n)).toEqual([1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10]);
+    expect((await drained({ [Symbol.asyncIterator]: () => still })).map(([, n]) => n)).toEqual([5, 8, 9, 10]);
+  });
+
+  it('keeps what the last reader had not read when it left for the next one, and nothing for one that leaves beside others', async () => {
+    const queue = queueOf(), left = queue[Symbol.asyncIterator](), stays = queue[Symbol.asyncIterator]();
+    for (let n = 1; n <= 3; n++) queue.push(step(n));
+    await left.return!();
+    expect(await left.next()).toEqual({ done: true, value: undefined });
+    expect(await stays.next()).toMatchObject({ value: { step: 1 } });
+    await stays.return!();
+    queue.push(step(4));
+    queue.close();
+    expect((await drained(queue)).map(([, n]) => n)).toEqual([2, 3, 4]);
+  });
+
+  it('answers calls that were made before there was an event in their order, and those of a reader that leaves with the end', async () => {
+    const queue = queueOf(), reader = queue[Symbol.asyncIterator](), calls = [reader.next(), reader.next(), reader.next()];
+    queue.push(step(1));
+    queue.push(step(2));
+    await reader.return!();
+    expect(await Promise.all(calls)).toEqual([{ done: false, value: step(1) }, { done: false, value: step(2) }, { done: true, value: undefined }]);
   });
 
   it('keeps the first way in which it was closed', async () => {

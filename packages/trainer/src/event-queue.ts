@@ -1,4 +1,9 @@
-/** Events between work that must not stall and readers that may never come. */
+/**
+ * Events between work that must not stall and readers that may never come.
+ *
+ * Each reader gets every event from when it begins, whatever others read; one that begins where nobody reads gets those that wait, too. What it has not read yet waits for it: of
+ * droppable events the newest `mostWaiting`, of others all. One that leaves (`break`) holds nothing back any more: what it had not read waits for the next one if nobody else reads.
+ */
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
   /** No more events; readers end once they have them all, with `error` if there is one. */
@@ -8,55 +13,71 @@ export interface EventQueue<T> extends AsyncIterable<T> {
 }
 
 export interface EventQueueOptions<T> {
-  /** Events that may be lost when nobody reads; all others wait as long as it takes. */
+  /** Events that may be lost where a reader does not keep up, or where there is none; all others wait as long as it takes. */
   readonly isDroppable: (event: T) => boolean;
-  /** Waiting droppable events beyond this many push out the oldest of them. */
+  /** Droppable events beyond this many that wait for one reader push out the oldest of them. */
   readonly mostWaiting?: number;
 }
 
 /** About 300 KB of steps; a reader that keeps up never has more than a few. */
 const MOST_WAITING = 1024;
 
+type Result<T> = IteratorResult<T, undefined>;
+
+/** Events that wait to be read, oldest first. */
+interface Waiting<T> { readonly events: T[]; droppable: number }
+
+/** Either events wait for a call of `next`, or calls wait for an event: `answers` are theirs. */
+interface Reader<T> { readonly waiting: Waiting<T>; readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[] }
+
 export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: EventQueueOptions<T>): EventQueue<T> {
-  const waiting: T[] = [];
-  let pushed = 0, waitingDroppable = 0, closed: { error?: unknown } | null = null, wake = (): void => {};
-  const next = async (): Promise<IteratorResult<T, undefined>> => {
-    for (;;) {
-      if (waiting.length > 0) {
-        const event = waiting.shift()!;
-        if (isDroppable(event)) waitingDroppable--;
-        return { done: false, value: event };
-      }
-      if (closed) {
-        if (closed.error !== undefined) throw closed.error;
-        return { done: true, value: undefined };
-      }
-      await new Promise<void>((resolve) => {
-        const others = wake;
-        wake = () => { others(); resolve(); };
-      });
-    }
+  const readers = new Set<Reader<T>>(), noneWaiting = (): Waiting<T> => ({ events: [], droppable: 0 });
+  let unread = noneWaiting() /* without a reader; else empty */, pushed = 0, closed: { readonly error?: unknown } | null = null;
+  const keep = (waiting: Waiting<T>, event: T): void => {
+    waiting.events.push(event);
+    if (!isDroppable(event) || ++waiting.droppable <= mostWaiting) return;
+    waiting.events.splice(waiting.events.findIndex(isDroppable), 1);
+    waiting.droppable--;
   };
-  const wakeAll = (): void => {
-    const all = wake;
-    wake = () => {};
-    all();
+  const take = (waiting: Waiting<T>): T => {
+    const event = waiting.events.shift()!;
+    if (isDroppable(event)) waiting.droppable--;
+    return event;
+  };
+  const end = async (): Promise<Result<T>> => {
+    if (closed?.error !== undefined) throw closed.error;
+    return { done: true, value: undefined };
+  };
+  const next = (reader: Reader<T>): Promise<Result<T>> => {
+    if (!readers.has(reader)) return Promise.resolve({ done: true, value: undefined });
+    if (reader.waiting.events.length > 0) return Promise.resolve({ done: false, value: take(reader.waiting) });
+    return closed ? end() : new Promise((resolve) => { reader.answers.push(resolve); });
+  };
+  const leave = (reader: Reader<T>): Promise<Result<T>> => {
+    if (readers.delete(reader) && readers.size === 0) unread = reader.waiting;
+    for (const answer of reader.answers.splice(0)) answer({ done: true, value: undefined });
+    return Promise.resolve({ done: true, value: undefined });
   };
   return {
     get pushed() { return pushed; },
     push(event) {
       pushed++;
-      waiting.push(event);
-      if (isDroppable(event) && ++waitingDroppable > mostWaiting) {
-        waiting.splice(waiting.findIndex(isDroppable), 1);
-        waitingDroppable--;
+      if (readers.size === 0) keep(unread, event);
+      for (const { waiting, answers } of readers) {
+        const answer = answers.shift();
+        if (answer) answer({ done: false, value: event });
+        else keep(waiting, event);
       }
-      wakeAll();
     },
     close(error) {
       closed ??= { error };
-      wakeAll();
+      for (const { answers } of readers) for (const answer of answers.splice(0)) answer(end());
     },
-    [Symbol.asyncIterator]: () => ({ next, return: () => Promise.resolve({ done: true, value: undefined }) }),
+    [Symbol.asyncIterator]() {
+      const reader: Reader<T> = { waiting: unread, answers: [] };
+      unread = noneWaiting();
+      readers.add(reader);
+      return { next: () => next(reader), return: () => leave(reader) };
+    },
   };
 }

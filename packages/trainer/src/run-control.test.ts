@@ -52,6 +52,21 @@ describe('callbacks', () => {
   });
 });
 
+describe('the events of a run', () => {
+  it('come whole to each of two readers', async () => {
+    const run = tinyTrain({ totalSteps: 4 }), [one, other] = await Promise.all([eventsOf(run), eventsOf(run)]);
+    expect(typesOf(one)).toEqual(['plan', 'step 1', 'step 2', 'step 3', 'step 4', 'done']);
+    expect(other).toEqual(one);
+  });
+
+  it('wait for the next reader where the only one has left', async () => {
+    const run = tinyTrain({ totalSteps: 4 });
+    for await (const event of run) if (event.type === 'step' && event.step === 2) break;
+    await run.result;
+    expect(typesOf(await eventsOf(run))).toEqual(['step 3', 'step 4', 'done']);
+  });
+});
+
 describe('early stopping', () => {
   const curve = [5, 4, 4.5, 4.25, 3, 2], stopping = (options: EarlyStoppingOptions, change: Parameters<typeof tinyOptions>[0] = {}) => tinyTrain({ totalSteps: 6, evaluate: losses(curve), earlyStopping: options, ...change });
 

@@ -11,7 +11,7 @@ import type { CheckpointEvent, EvalEvent, RankLoss, StepEvent, TrainEvent, Train
 import { resolveTrainOptions, type CallbackResult, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
 import { runStep, type StepOutcome } from './train-step.ts';
 
-/** A run that has begun. Reading its events is optional: nobody has to. */
+/** A run that has begun. Nobody has to read its events; each reader gets all of them from when it begins, the first one those of before too (`EventQueue` says what waits for it). */
 export interface TrainRun extends AsyncIterable<TrainEvent> {
   /** @throws QdyloraError ABORTED, NON_FINITE_LOSS, BUSY_FOLDER, NOT_EMPTY, BAD_RESUME, … */
   readonly result: Promise<TrainResult>;

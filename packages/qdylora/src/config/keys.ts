@@ -73,7 +73,7 @@ export const KEYS = {
   onBadRow: choiceKey(BAD_ROW_POLICIES, 'error', { group: 'Data', about: 'A row that cannot be used stops the run, or is skipped and counted' }),
   datasetFormat: optionalChoiceKey(DATASET_FORMATS, { group: 'Data', about: 'Shape of the rows; the first one decides by default' }),
   applyChatTemplate: booleanKey(false, { group: 'Data', about: 'Prompts and answers through the chat template; messages always are' }),
-  completionOnlyLoss: booleanKey(true, { group: 'Data', about: 'Loss on answers only' }),
+  completionOnlyLoss: optionalBooleanKey({ group: 'Data', about: 'Loss on answers only, in rows that tell them from prompts; true by default' }),
   maxSeqLength: numberKey({ from: 2, to: 2 ** 20, whole: true }, 1024, { group: 'Data', about: 'Tokens of a row; longer ones are cut' }),
   packing: booleanKey(false, { group: 'Data', about: 'Several rows in one sequence; they never see each other' }),
   groupByLength: booleanKey(false, { group: 'Data', about: 'Steps of rows of like length, for steady times and memory' }),

@@ -113,6 +113,14 @@ describe('finetune', () => {
     expect(await rejection(() => noticesOf({ maxSteps: undefined, numEpochs: 1e300, outputDir: folder.in('no-end') }))).toMatchObject({ code: 'BAD_CONFIG', where: 'num_epochs', message: expect.stringMatching(/expected at most 2\^53 steps, got 1e\+300 times/) as string });
   });
 
+  it('says that completion_only_loss has no say in rows of tokens to those who set it only, and goes on whether it was set or left out', async () => {
+    const outputDir = folder.in('completions'), again = { ...common, outputDir, resumeFromCheckpoint: 'auto' } as const, said = 'completion_only_loss has no say';
+    const noticesOf = async (options: FinetuneOptions): Promise<string> => (await run(options)).flatMap((event) => (event.type === 'ready' ? event.data.report.notes : event.type === 'notice' ? [event.message] : [])).join();
+    expect(await noticesOf({ ...again, maxSteps: 2 })).not.toContain(said);
+    expect(await noticesOf({ ...again, completionOnlyLoss: true, maxSteps: 2 })).toContain(said);
+    expect(await rejection(() => run({ ...again, completionOnlyLoss: false, maxSteps: 2 }))).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/got completion_only_loss false instead of true/) as string });
+  });
+
   it('says where val_set_size chooses only rows with nothing to predict', async () => {
     const dataset = folder.in('mostly-hollow.jsonl'), hollow = Array.from({ length: 60 }, (_, i) => ({ input_ids: [3 + i, 4, 5], labels: [-100, -100, -100] }));
     writeFileSync(dataset, [...hollow, { input_ids: [3, 4, 5] }, { input_ids: [6, 7, 8] }].map((row) => JSON.stringify(row)).join('\n'));

@@ -43,7 +43,7 @@ export type FinetuneOptions = Omit<RunOptions, 'backend'> & TrainCallbacks & {
 
 export interface FinetuneResult { readonly report: RunReport; readonly files: RunFiles; readonly training: TrainResult }
 
-/** A run that has begun. Reading its events is optional. */
+/** A run that has begun. Nobody has to read its events; each reader gets all of them from when it begins, the first one those of before too. */
 export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly result: Promise<FinetuneResult> }
 
 /**

@@ -1,6 +1,6 @@
 import { keepExample, noRowsYet, readLabelledRows, tokenWeights, type Example, type LabelledRow, type Tokenizer, type TokenWeight } from '@qdylora/data';
 import { QdyloraError } from '@qdylora/contract';
-import type { RowOptions } from './stages/load-data.ts';
+import { datasetOptions, type RowOptions } from './stages/load-data.ts';
 
 /** One row as the model will see it. */
 export interface RowPreview {
@@ -30,7 +30,7 @@ export interface PreviewRowsOptions extends RowOptions {
 export async function previewRows(files: readonly string[], { row: first, rows: count, ...options }: PreviewRowsOptions): Promise<RowPreview[]> {
   const previews: RowPreview[] = [];
   let read = 0;
-  for await (const row of readLabelledRows(files, { ...options, datasetFormat: options.datasetFormat ?? undefined })) {
+  for await (const row of readLabelledRows(files, datasetOptions(options, options.tokenizer))) {
     if (++read >= first) previews.push(previewRow(row, read, options));
     if (previews.length === count) break;
   }

@@ -87,8 +87,9 @@ function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleS
   };
 }
 
-const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
-  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss, applyChatTemplate, onBadRow, signal });
+/** The same for readers of rows, who take what is left out as their own defaults. */
+export const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
+  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss: completionOnlyLoss ?? undefined, applyChatTemplate, onBadRow, signal });
 
 /**
  * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of `maxSeqLength`; of rows, as many whole ones as fit.
