@@ -1,9 +1,9 @@
 /**
  * What the trainer's promises cost, against a plain QLoRA step (r = 64, all linear layers, NF4 with double quantization) of the same model in the same run.
  *
- *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|states|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--modes regexp] [--scratch folder]
+ *     npx tsx --conditions=source bench/trainer-costs.bench.ts --model ../smollm2 [--only ranks|states|paging|save|events] [--steps 7] [--micro-batch 4] [--seq 256] [--threads 2] [--all] [--each-rank] [--modes regexp] [--scratch folder]
  *
- * ranks: every way to draw ranks (`--all`: also schedule `all`; `--modes`: those whose names fit), the same tokens in turn, step by step; states: AdamW with 8-bit states against 32-bit ones; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
+ * ranks: every way to draw ranks (`--all`: also schedule `all`; `--each-rank`: each rank by itself, and the mean over the draws of each distribution instead of them; `--modes`: those whose names fit), the same tokens in turn, step by step; states: AdamW with 8-bit states against 32-bit ones; paging: half of the states on pages; save: a checkpoint against its own bytes in one file with one fsync;
  * events: log, TensorBoard and a reader, as the share of a run's wall time that lies outside of its steps. Each part checks first that what it times is right.
  */
 import { closeSync, fsyncSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 import { openCheckpoint, validateFolder } from '@qdylora/checkpoint';
 import { createCpuBackend, fileReserver } from '@qdylora/cpu-kernels';
 import { collate, type TokenBatch } from '@qdylora/data';
-import { attachDyLora, rankSampler, type RankSampler, type RankSamplerOptions } from '@qdylora/lora-dynamic';
+import { attachDyLora, RANK_DISTRIBUTIONS, rankProbabilities, rankSampler, type RankSampler, type RankSamplerOptions } from '@qdylora/lora-dynamic';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { createOptimizer, passesOfStep, runStep, saveState, type Optimizer } from '@qdylora/trainer';
 import { finetune } from 'qdylora';
@@ -22,15 +22,18 @@ import { median } from './median.ts';
 const { values } = parseArgs({
   options: {
     model: { type: 'string' }, only: { type: 'string' }, steps: { type: 'string', default: '7' }, 'micro-batch': { type: 'string', default: '4' }, seq: { type: 'string', default: '256' }, threads: { type: 'string', default: '2' },
-    all: { type: 'boolean', default: false }, modes: { type: 'string', default: '' }, 'compute-dtype': { type: 'string', default: 'bf16' }, scratch: { type: 'string', default: tmpdir() },
+    all: { type: 'boolean', default: false }, 'each-rank': { type: 'boolean', default: false }, modes: { type: 'string', default: '' }, 'compute-dtype': { type: 'string', default: 'bf16' }, scratch: { type: 'string', default: tmpdir() },
   },
 });
 const RANKS = [1, 2, 4, 8, 16, 32, 64], STEPS = Number(values.steps), ROWS = Number(values['micro-batch']), LENGTH = Number(values.seq), computeDtype = values['compute-dtype'] as 'f32' | 'bf16';
 const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`;
 
+const ratiosOf = (own: readonly number[], plain: readonly number[]): number[] => own.map((seconds, i) => seconds / plain[i]!);
+const medianRatio = (own: readonly number[], plain: readonly number[]): number => median(ratiosOf(own, plain));
+
 /** Ratios of each round, so that what others do on the machine hits both sides of one; the spread says how much it did. */
 function ratioLine(name: string, own: readonly number[], plain: readonly number[]): string {
-  const ratios = own.map((seconds, i) => seconds / plain[i]!).sort((a, b) => a - b);
+  const ratios = ratiosOf(own, plain).sort((a, b) => a - b);
   return `${name.padEnd(44)} ${milliseconds(median(own)).padStart(10)}  ${median(ratios).toFixed(3)}×  (${ratios[0]!.toFixed(2)}–${ratios.at(-1)!.toFixed(2)})`;
 }
 
@@ -59,16 +62,22 @@ const adamw = (parameters: Parameters<typeof createOptimizer>[1]): Optimizer => 
 
 const QLORA = 'QLoRA at r = 64';
 
+type Mode = readonly [name: string, microBatches: 1 | 2, sampler: RankSampler | null];
+
+const nameOfRank = (rank: number): string => `rank ${rank} alone`;
+
 async function benchRanks(model: CausalLm): Promise<void> {
   const { adapted, step } = runner(model, adamw), of = (options: Omit<RankSamplerOptions, 'seed'>): RankSampler => rankSampler(adapted.ranks, { seed: 3, ...options });
-  const every: readonly (readonly [name: string, microBatches: 1 | 2, sampler: RankSampler | null])[] = [
+  const every: readonly Mode[] = values['each-rank'] ? [
+    [QLORA, 1, null], ...RANKS.map((rank): Mode => [nameOfRank(rank), 1, of({ schedule: 'one', distribution: RANKS.map((other) => (other === rank ? 1 : 0)) })]),
+  ] : [
     [QLORA, 1, null], [QLORA, 2, null], ['one, uniform', 1, of({ schedule: 'one' })], ['one, geometric', 1, of({ schedule: 'one', distribution: 'geometric' })], ['one, tail_heavy', 1, of({ schedule: 'one', distribution: 'tail_heavy' })],
     ['each, 2 segments', 1, of({ schedule: 'each' })], ['stratified, 2 segments', 1, of({ schedule: 'stratified' })], [`stratified, ${ROWS} segments`, 1, of({ schedule: 'stratified', segments: ROWS })],
     ['sandwich, 2 segments', 1, of({ schedule: 'sandwich' })], ['sandwich, weights by rank', 1, of({ schedule: 'sandwich', lossWeights: RANKS.map((rank) => 1 / rank) })],
     ['sandwich, uncut: in turns', 1, of({ schedule: 'sandwich', segments: 1 })], ['each', 2, of({ schedule: 'each' })], ['stratified', 2, of({ schedule: 'stratified' })], ['sandwich (the default)', 2, of({ schedule: 'sandwich' })],
     ...(values.all ? [['all: every rank on every token', 1, of({ schedule: 'all' })] as const] : []),
-  ], modes = every.filter(([name]) => name === QLORA || new RegExp(values.modes!).test(name));
-  const seconds = modes.map((): number[] => []);
+  ];
+  const modes = every.filter(([name]) => name === QLORA || new RegExp(values.modes!).test(name)), seconds = modes.map((): number[] => []);
   for (let at = -1; at < STEPS; at++) { // the first round makes room
     for (const [i, [, microBatches, sampler]] of modes.entries()) {
       const batches = microBatches === 1 ? [batchOf(model, at)] : [0, 1].map((half) => batchOf(model, 2 * at + half, ROWS / 2));
@@ -78,6 +87,15 @@ async function benchRanks(model: CausalLm): Promise<void> {
   }
   console.log(`\nranks: ${ROWS} × ${LENGTH} tokens a step, ${STEPS} steps in turn; ratio to ${QLORA}, on the same micro batches of the same step`);
   modes.forEach(([name, microBatches], i) => { console.log(ratioLine(`${microBatches === 1 ? '1 micro batch, ' : '2 micro batches, '}${name}`, seconds[i]!, seconds[microBatches - 1]!)); });
+  if (values['each-rank'] && !values.modes) for (const line of meanLines(RANKS.map((_, i) => medianRatio(seconds[i + 1]!, seconds[0]!)), adapted.ranks)) console.log(line);
+}
+
+/** What the steps of one random rank cost in the mean: the median step of `tail_heavy`, whose every other draw is the largest rank, says nothing of its cheap ones. */
+function meanLines(ratios: readonly number[], ranks: Parameters<typeof rankProbabilities>[0]): string[] {
+  return RANK_DISTRIBUTIONS.map((distribution) => {
+    const shares = rankProbabilities(ranks, distribution), meanOf = (values: readonly number[]): number => values.reduce((sum, value, i) => sum + shares[i]! * value, 0);
+    return `${distribution}: mean rank ${meanOf(RANKS).toFixed(1)}, ${meanOf(ratios).toFixed(3)}× in the mean`;
+  });
 }
 
 async function benchStates(model: CausalLm): Promise<void> {

@@ -18,11 +18,19 @@ export interface FoundCheckpoint {
 export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): FoundCheckpoint {
   const damaged: { path: string; problem: string }[] = [];
   for (const { path } of listCheckpoints(folder, fs)) {
-    const state = validateFolder(path, fs);
-    if (state.isValid) return { path, damaged };
-    damaged.push({ path, problem: state.problem });
+    const problem = problemOf(path, fs);
+    if (problem === null) return { path, damaged };
+    damaged.push({ path, problem });
   }
   return { path: null, damaged };
+}
+
+/** Why nothing can go on from a folder; null where it is a whole checkpoint. */
+function problemOf(path: string, fs: FileSystem): string | null {
+  const folder = validateFolder(path, fs);
+  if (!folder.isValid) return folder.problem;
+  const missing = [STATE_FILE, PARAMETERS_FILE, OPTIMIZER_FILE].find((name) => !fs.existsSync(join(path, name)));
+  return missing === undefined ? null : `expected ${missing} in ${path}, got none`; // whole, but another thing of ours: an adapter
 }
 
 /** `otherKernels`: a sentence where the checkpoint's steps were computed by kernels that round differently; else null. */
@@ -34,8 +42,8 @@ export interface Resumed { readonly progress: RunProgress; readonly otherKernels
  * @throws QdyloraError BAD_RESUME where the checkpoint is not whole or belongs to another run.
  */
 export function resumeState(path: string, { backend, optimizer, identity }: Omit<RunParts, 'progress'>): Resumed {
-  const folder = validateFolder(path);
-  if (!folder.isValid) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint, got: ${folder.problem}`, nextStep: 'Resume from another checkpoint.', details: { path } });
+  const problem = problemOf(path, NODE_FILE_SYSTEM);
+  if (problem !== null) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint, got: ${problem}`, nextStep: 'Resume from another checkpoint.', details: { path } });
   const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
   assertSameRun(path, saved.identity, identity);
   const parameterFile = openSafetensors(join(path, PARAMETERS_FILE)), optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));

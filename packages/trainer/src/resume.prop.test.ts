@@ -1,5 +1,6 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeFolderAtomically } from '@qdylora/checkpoint';
 import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
@@ -103,6 +104,16 @@ describe('a resumed run', () => {
     bytes[bytes.length >> 1]! ^= 1;
     writeFileSync(path, bytes);
     expect((await eventsOf(tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }))).find(({ type }) => type === 'plan')).toMatchObject({ startStep: 2 });
+  });
+
+  it('takes a whole folder of another kind for no checkpoint, under whatever name', async () => {
+    const folder = temporaryFolder(), other = join(folder, 'checkpoints', 'step-9');
+    await finished(folder, 2);
+    await writeFolderAtomically(other, (at) => { writeFileSync(join(at, 'adapter.json'), '{}'); }, {});
+    expect(await failureOf({ save: { folder }, resume: other })).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/expected state\.json in .*step-9, got none/) as string });
+    const events = await eventsOf(tinyTrain({ totalSteps: 2, save: { folder }, resume: 'latest' }));
+    expect(events.flatMap((event) => (event.type === 'warning' ? [event.code] : []))).toEqual(['DAMAGED_CHECKPOINT']);
+    expect(checkpointsIn(folder)).toEqual(['step-2', 'step-9.damaged']);
   });
 
   it('refuses where every checkpoint is damaged', async () => {

@@ -26,6 +26,7 @@ export async function readRunYaml(path: string): Promise<GivenValues> {
 export async function parseRunYaml(text: string, path: string): Promise<GivenValues> {
   const bad = (where: string, problem: string, nextStep = 'A run file holds lines of the form `learning_rate: 2e-4`, with a space behind the colon.'): QdyloraError => new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
   if (text.length > MAX_YAML_BYTES) throw bad(path, `expected at most ${MAX_YAML_BYTES} bytes for a run file, got ${text.length}`);
+  if (text.includes('\0')) throw bad(path, 'expected text in UTF-8 for a run file, got zero bytes among it, as other encodings have', 'Save it as UTF-8.');
   const { isMap, isNode, isScalar, LineCounter, parseDocument } = await import('yaml'); // 16 ms, and other verbs do without
   const lines = new LineCounter(), document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: 'core' });
   const [error] = document.errors;
@@ -34,7 +35,11 @@ export async function parseRunYaml(text: string, path: string): Promise<GivenVal
   if (!isMap(document.contents)) throw bad(`${path}:1`, 'expected keys with values, got something else');
   const { items } = document.contents;
   return givenByYaml(items.map(({ key, value }) => {
-    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1;
-    return [String(isScalar(key) ? key.value : key), isNode(value) ? value.toJS(document) as unknown : null, `${path}:${line}`];
+    const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1, where = `${path}:${line}`;
+    try {
+      return [String(isScalar(key) ? key.value : key), isNode(value) ? value.toJS(document) as unknown : null, where];
+    } catch (cause) { // an alias of nothing, or too many of them
+      throw bad(where, `expected a value, got one that YAML cannot read: ${(cause as Error).message}`, 'Write the value out.');
+    }
   }));
 }

@@ -96,6 +96,9 @@ describe('a run', () => {
     ['a: [', 'BAD_CONFIG', /\[run\.yaml:\d\] expected YAML/],
     ['- a', 'BAD_CONFIG', /expected keys with values/],
     ['seed: 1\nseed: 2', 'BAD_CONFIG', /\[run\.yaml:2\].*unique/],
+    ['seed: 1\nranks: *some', 'BAD_CONFIG', /\[run\.yaml:2\] expected a value, got one that YAML cannot read: Unresolved alias.*some\. Write the value out\.$/],
+    [`a: &a [${'x,'.repeat(99)}]\nb: &b [${'*a,'.repeat(99)}]\nc: [${'*b,'.repeat(99)}]`, 'BAD_CONFIG', /\[run\.yaml:3\] expected a value, got one that YAML cannot read: Excessive alias count/],
+    [Buffer.from('seed: 1', 'utf16le').toString('utf8'), 'BAD_CONFIG', /\[run\.yaml\] expected text in UTF-8 for a run file, got zero bytes among it/],
   ])('%j is refused', async (yaml, code, message) => {
     const error = await errorOf(() => byYaml(yaml));
     expect(QdyloraError.isInstance(error)).toBe(true);

@@ -149,7 +149,7 @@ describe('finetune', () => {
       expect(await rejection(() => run({ ...again, dataset: other, streaming }))).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/got training_rows_hash "[0-9a-f]{12}…" instead of "[0-9a-f]{12}…"/) as string });
       await run({ ...again, streaming });
     }
-    for (const where of [folder.in('nowhere'), other]) expect(await rejection(() => run({ ...again, model: folder.in('no-model'), resumeFromCheckpoint: where }))).toMatchObject({ code: 'MISSING_FILE', where: 'resume_from_checkpoint', details: { path: where } });
+    for (const where of [folder.in('nowhere'), other, folder.in('first'), folder.in('first/checkpoints'), folder.in('first/adapter')]) expect(await rejection(() => run({ ...again, model: folder.in('no-model'), resumeFromCheckpoint: where }))).toMatchObject({ code: 'MISSING_FILE', where: 'resume_from_checkpoint', details: { path: where } });
     expect(await rejection(() => run({ ...common, model: folder.in('no-model'), outputDir: `${other}/run` }))).toMatchObject({ code: 'WRITE_FAILED', where: 'output_dir', details: { code: 'ENOTDIR' } });
   });
 

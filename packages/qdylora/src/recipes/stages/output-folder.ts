@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { assertFolderFree, LOCK_FILE, type ResumeFrom } from '@qdylora/trainer';
+import { assertFolderFree, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylora/trainer';
 
 /** Files and folders of a run. */
 export const runPaths = (outputDir: string) => ({
@@ -18,7 +18,7 @@ export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
 export function checkOutputFolder(outputDir: string, resume: string | null): void {
-  if (resume !== null && resume !== 'auto') assertIsFolder(resume);
+  if (resume !== null && resume !== 'auto') assertIsCheckpoint(resume);
   assertCanWrite(outputDir);
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
@@ -31,8 +31,9 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   });
 }
 
-function assertIsFolder(path: string): void {
-  if (existsSync(path) && statSync(path).isDirectory()) return;
+/** Whether it is whole is seen when it is read: of a large one that takes a while. */
+function assertIsCheckpoint(path: string): void {
+  if (existsSync(join(path, STATE_FILE))) return;
   throw new QdyloraError('MISSING_FILE', { where: 'resume_from_checkpoint', problem: `expected auto, or the folder of a checkpoint, got ${path}, which is none`, nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.', details: { path } });
 }
 
