@@ -13,12 +13,14 @@ import { dropoutKernels } from '../kernels/dropout/dropout.ts';
 import { embeddingKernels } from '../kernels/embedding/embedding.ts';
 import { fillKernels } from '../kernels/fill/fill.ts';
 import { layerNormKernels } from '../kernels/layer-norm/layer-norm.ts';
+import { linearArgmaxKernels } from '../kernels/linear-argmax/linear-argmax.ts';
 import { linearCrossEntropyKernels } from '../kernels/linear-cross-entropy/linear-cross-entropy.ts';
 import { linearKernels } from '../kernels/linear/linear.ts';
 import { lion8bitStepKernels } from '../kernels/lion-8bit-step/lion-8bit-step.ts';
 import { lionStepKernels } from '../kernels/lion-step/lion-step.ts';
 import { matmulNf4Kernels } from '../kernels/matmul-nf4/matmul-nf4.ts';
 import { quantizeBlockwiseKernels } from '../kernels/quantize-blockwise/quantize-blockwise.ts';
+import { quantizeRowsKernels } from '../kernels/quantize-rows/quantize-rows.ts';
 import { quantizeScalesKernels } from '../kernels/quantize-scales/quantize-scales.ts';
 import { rmsNormKernels } from '../kernels/rms-norm/rms-norm.ts';
 import { ropeKernels } from '../kernels/rope/rope.ts';
@@ -31,7 +33,7 @@ import type { CpuDoor } from './addon-functions.ts';
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
   activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
-  dequantizeGgmlKernels, dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeScalesKernels, rmsNormKernels,
+  dequantizeGgmlKernels, dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearArgmaxKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeRowsKernels, quantizeScalesKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, softCapKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];
 

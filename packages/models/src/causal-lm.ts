@@ -1,8 +1,9 @@
-import { DTYPE_BYTES, elementCount, QdyloraError, rowsOf, type ArrayView, type Backend } from '@qdylora/contract';
-import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, differentiableSoftCap, isPacked, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
+import { DTYPE_BYTES, elementCount, QdyloraError, rowsOf, runOp, type ArrayView, type Backend, type DataOf, type FloatView } from '@qdylora/contract';
+import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, differentiableSoftCap, isPacked, linearArgmax, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
 import { batchArrays, i32Array, type LossInputs, type TokenInputs } from './batch-arrays.ts';
 import { decoderHidden, type DecoderModules } from './decoder.ts';
 import type { Family, FamilyConfig } from './families/family.ts';
+import { createHeadCodes, type HeadCodes } from './generate/head-codes.ts';
 import { createKvCache, type KvCache } from './generate/kv-cache.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -34,10 +35,14 @@ export interface CausalLm {
   createCache(capacity: number): KvCache;
   /** Logits after the last token: [vocabulary], copied out. */
   nextLogits(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache): Promise<Float32Array>;
+  /** The likeliest token after the last one (of equals the first). The same with `codes` of the head, which then are read in its place. */
+  nextLikeliest(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache, codes?: HeadCodes): Promise<number>;
+  /** 8-bit codes of the head as it is now, for texts of many tokens: [vocabulary, hidden] bytes, to be disposed. */
+  createHeadCodes(): HeadCodes;
 }
 
 export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, config: C, modules: DecoderModules<L>, backend: Backend, name: string): CausalLm {
-  const { logitSoftCap: softCap } = config, weight = modules.head.weight as never;
+  const { logitSoftCap: softCap } = config, { weight: headWeight } = modules.head, weight = headWeight as never;
   const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => {
     assertPositions(name, config.positionLimit, inputs.positions);
     return decoderHidden(family, config, modules, { ctx, batch: batchArrays(backend, inputs), cache }) as Tensor<F32>; // the last norm makes float32
@@ -60,15 +65,23 @@ export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, 
     },
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
-      const row = backend.memory.scoped(() => {
-        const { view } = hidden(ctx, inputs, cache), last = view.shape[0]! - 1;
-        return project(ctx, constant(rowsOf(view, last, last + 1))).view;
-      }, (view) => [view]);
-      const logits = await backend.memory.read(row);
-      backend.memory.release(row);
-      return logits;
+      return readOnce(backend, () => project(ctx, constant(lastRow(hidden(ctx, inputs, cache)))).view);
     },
+    async nextLikeliest(ctx, inputs, cache, codes) { // a soft cap keeps the order
+      const [id] = await readOnce(backend, () => runOp(backend, linearArgmax, { x: lastRow(hidden(ctx, inputs, cache)), weight: headWeight.view as FloatView, ...codes?.operands }, { computeDtype: ctx.computeDtype }).ids);
+      return id!;
+    },
+    createHeadCodes: () => createHeadCodes(backend, headWeight.view as FloatView),
   };
+}
+
+const lastRow = ({ view }: Tensor<F32>): F32 => rowsOf(view, view.shape[0]! - 1, view.shape[0]!);
+
+/** What `compute` makes, copied out; everything that it took is given back. */
+async function readOnce<D extends 'f32' | 'i32'>(backend: Backend, compute: () => ArrayView<D>): Promise<DataOf[D]> {
+  const view = backend.memory.scoped(compute, (kept) => [kept]), values = await backend.memory.read(view);
+  backend.memory.release(view);
+  return values;
 }
 
 function assertPositions(name: string, limit: number, positions: Int32Array): void {

@@ -1,0 +1,8 @@
+import { bindKernel, type BoundKernel } from '@qdylora/contract';
+import { quantizeRows } from '@qdylora/tensor';
+import type { CpuDoor } from '../../src/addon-functions.ts';
+
+export const quantizeRowsKernels = ({ native }: CpuDoor): BoundKernel[] => {
+  const call = native('quantizeRows');
+  return [bindKernel(quantizeRows, ({ weight }, { codes, scales }) => { call(weight.data, codes.data, scales.data, weight.shape[0]!, weight.shape[1]!); })];
+};
