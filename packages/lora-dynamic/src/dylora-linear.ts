@@ -1,8 +1,9 @@
 import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
-import { apply, constant, differentiableDropout, isPacked, Linear, packedOperands, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type LinearLike, type Tensor } from '@qdylora/tensor';
+import { apply, differentiableDropout, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type Linear, type LinearLike } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward } from './ops/adapted-linear.ts';
-import { adaptedLinearGroup, adaptedLinearGroupBackward, addNumbered, GROUP_LAYERS, GROUP_NAMES, layerOperands, type GroupLayer } from './ops/adapted-linear-group.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
+import { forwardGroup } from './forward-group.ts';
+import { frozen } from './frozen-layer.ts';
 import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
 
@@ -42,18 +43,10 @@ export class DyLoraLinear implements LinearLike {
 
   /** In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its own. */
   forwardTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] | undefined {
-    const { active } = ctx, adapted = layers.map((layer) => (layer instanceof DyLoraLinear ? layer : null)), bases = layers.map((layer, i) => adapted[i]?.base ?? layer);
-    if (layers.length > GROUP_LAYERS || !bases.every((base): base is Linear => base instanceof Linear && base.parameters().every(({ needsGradient }) => !needsGradient))) return undefined;
-    if (active && ctx.dropout && adapted.some((layer) => layer && layer.config.dropout > 0)) return undefined;
-    const inputs: Record<string, Tensor> = { x };
-    const members = bases.map((base, i) => {
-      const own = active && adapted[i], { operands, attributes } = frozen(base);
-      addNumbered(inputs, operands, i);
-      if (own) addNumbered(inputs, own.prefixes(active.rank, active.trainFrom), i);
-      return { scale: own ? own.scaleAt(active.rank) : 1, ...attributes };
-    });
-    const results = apply(ctx, groupRuleFrom(active?.trainFrom ?? 0), inputs as never, { layers: members, cols: this.inFeatures, computeDtype: ctx.computeDtype, parts: this.partsOf(active), outDtype });
-    return layers.map((_, i) => results[GROUP_NAMES[i]!.y] as FloatTensor);
+    const { active } = ctx;
+    if (active && ctx.dropout && layers.some((layer) => layer instanceof DyLoraLinear && layer.config.dropout > 0)) return undefined;
+    const members = layers.map((layer) => (layer instanceof DyLoraLinear ? { base: layer.base, adapter: active ? { ...layer.prefixes(active.rank, active.trainFrom), scale: layer.scaleAt(active.rank) } : undefined } : { base: layer }));
+    return forwardGroup(ctx, members, x, { outDtype, trainFrom: active?.trainFrom, parts: this.partsOf(active) });
   }
 
   /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
@@ -80,25 +73,6 @@ export class DyLoraLinear implements LinearLike {
 
 type Prefixes = Readonly<Record<'a' | 'b', Parameter>>;
 
-interface Frozen { readonly operands: Readonly<Record<string, Tensor>>; readonly attributes: Omit<GroupLayer, 'scale'> }
-
-const frozenLayers = new WeakMap<Linear, Frozen>();
-
-/** A frozen layer's arrays, as constants, and its attributes in the adapted ops: the same in every pass. */
-function frozen(layer: Linear): Frozen {
-  const known = frozenLayers.get(layer);
-  if (known) return known;
-  const made = frozenOf(layer);
-  frozenLayers.set(layer, made);
-  return made;
-}
-
-function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
-  const operands = isPacked(weight) ? packedOperands(weight) : { weight: constant(weight.view) };
-  const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
-  return { operands: bias ? { ...operands, bias: constant(bias.view) } : operands, attributes: { rows: outFeatures, blockSize, nestedOffset, tiled } };
-}
-
 /** Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be reached through it. */
 function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parameter {
   const prefix = new Parameter(parameter.name, rowsOf(parameter.view, 0, rank));
@@ -121,23 +95,5 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
     }
     const result = run(adaptedLinearBackward, call, { wantsDx, ...own }, { dx, ...given });
     return { x: result.dx, xAdapter: result.dxAdapter };
-  },
-});
-
-/** The backward of a group that trains the rows of its adapters from `trainFrom` on. */
-const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
-  op: adaptedLinearGroup,
-  usesOutputs: GROUP_NAMES.map(({ u }) => u),
-  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
-    const dx = pending('x'), layers = attributes.layers.map((layer, i) => ({ layer, i })).filter(({ i }) => gradients[GROUP_NAMES[i]!.y]);
-    const operands: Record<string, ArrayView> = { x: inputs.x! }, given: Record<string, ArrayView> = dx ? { dx } : {};
-    layers.forEach(({ i }, at) => {
-      const { bias: _, ...own } = layerOperands(inputs, i), { y, u, a, b } = GROUP_NAMES[i]!;
-      addNumbered(operands, own, at);
-      addNumbered(operands, { dy: gradients[y], u: outputs[u] }, at);
-      addNumbered(given, { da: into(a), db: into(b) }, at);
-    });
-    const result = run(adaptedLinearGroupBackward, operands as never, { trainFrom, accumulate: dx !== undefined, wantsDx: wants('x'), ...attributes, layers: layers.map(({ layer }) => layer) }, given);
-    return { x: result.dx };
   },
 });

@@ -3,6 +3,7 @@ export * from './adapter-config.ts';
 export * from './adapter-state.ts';
 export * from './attach-dylora.ts';
 export * from './dylora-linear.ts';
+export * from './grouped-linear.ts';
 export * from './initialize.ts';
 export * from './merge-at-rank.ts';
 export * from './ops/adapted-linear.ts';

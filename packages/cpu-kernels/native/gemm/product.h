@@ -68,6 +68,7 @@ struct RowChange {
 // products are shared out together, so that narrow ones do not leave a thread without work.
 struct Stage {
   int changeCount, packCount, jobCount;
+  mutable Size taken;  // panels that threads have taken, where these are dealt out
   RowChange changes[GROUP_LAYERS];
   Placed packs[MOST_TERMS];
   Job jobs[MOST_TERMS];

@@ -4,8 +4,9 @@
 // Products of few rows over the whole depth at once, as fast as memory gives the weight: their sums have an order of their own, so they are not for a batch-invariant backend.
 namespace qdylora::QD_LEVEL {
 
-// The columns [column, column + columns) of the rows [row0, row0 + rows) of C. `add`: to what stands in C. `scratch`: GROUP_FLOATS floats of the thread's own.
-struct WholeDepth { Size row0, rows, column, columns; const Destination& to; bool add; float* scratch; };
+// The columns [column, column + columns) of the rows [row0, row0 + rows) of C. `add`: to what stands in C. `scratch`: GROUP_FLOATS floats of the thread's own; `isPacked`: they still hold what they held
+// after the same term's columns before.
+struct WholeDepth { Size row0, rows, column, columns; const Destination& to; bool add; float* scratch; bool isPacked; };
 
 // A tiled 4-bit weight (whole panels of columns); true where this level has the product in this form.
 bool multipliesTiled(const Term& t, Size rows);

@@ -22,7 +22,7 @@ template <int ROWS, class T>
 void multiplyColumns(const Term& t, const T* matrix, const WholeDepth& task) {
   const Size steps = divideUp(t.depth, STEP_WEIGHTS), stride = steps * WIDTH;
   float* words = task.scratch;
-  for (Size m = 0; m < ROWS; m++) {
+  for (Size m = 0; m < ROWS && !task.isPacked; m++) {
     const float* row = t.a.f32 + (task.row0 + m) * t.a.stride;
     for (Size i = 0; i < steps; i++) {
       const int count = static_cast<int>(smaller(STEP_WEIGHTS, t.depth - i * STEP_WEIGHTS)), low = smaller(WIDTH, count);

@@ -14,7 +14,7 @@ namespace qdylora::QD_LEVEL {
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
 namespace {
 
-constexpr Size AHEAD = 4096, ROW_PAIRS = TILE_HEIGHT / 2, PLANES = 4, PLANE_WORDS = RUN / PLANES;
+constexpr Size AHEAD = 8192, ROW_PAIRS = TILE_HEIGHT / 2, PLANES = 4, PLANE_WORDS = RUN / PLANES;
 // Which of the four weights of a word a shift by 4 · plane brings down: the low nibble of a byte is the odd one.
 constexpr Size WITHIN[PLANES] = {1, 0, 3, 2};
 
@@ -91,11 +91,14 @@ QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Siz
   }
   for (Size i = 0; i < count; i++) {
     const std::uint8_t* tile = w.runCodes(row0, run0 + i) + pair0 * RUN;
-    const __m512 half[2] = {_mm512_loadu_ps(scales[i]), _mm512_loadu_ps(scales[i] + 16)};
+    const auto unit = [&](Size row) { return _mm512_set1_ps(inputs.units[row * (inputs.depth / RUN) + run0 + i]); };
+    __m512 half[2] = {_mm512_loadu_ps(scales[i]), _mm512_loadu_ps(scales[i] + 16)};
+    constexpr bool SCALES_UNITS = INTEGERS && ROWS == 1;  // the row's unit once for all pairs
+    if constexpr (SCALES_UNITS) for (__m512& scale : half) scale = _mm512_mul_ps(scale, unit(0));
 #pragma GCC unroll 16
     for (int p = 0; p < PAIRS; p++) {
       const __m512i words = _mm512_loadu_si512(tile + p * RUN);
-      if constexpr (AMX_TILES) __builtin_prefetch(tile + p * RUN + AHEAD);
+      if constexpr (AMX_TILES) __builtin_prefetch(tile + p * RUN + AHEAD, 0, 2);
       const __m512i at[PLANES] = {_mm512_permutexvar_epi16(words, levels), _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 4), levels), _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 8), levels),
                                   _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 12), levels)};
       const int pair = static_cast<int>(pair0) + p;
@@ -105,7 +108,7 @@ QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Siz
       for (int m = 0; m < ROWS; m++) {
         const Size row = static_cast<Size>(m), run = run0 + i;
         const __m512 sum = multiplyPlanes(inputs.planes + row * inputs.depth + run * RUN, at);
-        own[m][p] = _mm512_fmadd_ps(sum, INTEGERS ? _mm512_mul_ps(scale, _mm512_set1_ps(inputs.units[row * (inputs.depth / RUN) + run])) : scale, own[m][p]);
+        own[m][p] = _mm512_fmadd_ps(sum, INTEGERS && !SCALES_UNITS ? _mm512_mul_ps(scale, unit(row)) : scale, own[m][p]);
       }
     }
   }
@@ -140,8 +143,10 @@ void multiplyPanels(const Term& t, const WholeDepth& task) {
   std::uint16_t* planes = reinterpret_cast<std::uint16_t*>(task.scratch);
   float* units = task.scratch + FEW_ROWS * t.depth / 2;  // behind the words of all rows
   const Levels levels = levelsOf(w.levels);
-  for (Size m = 0; m < ROWS; m++) packPlanes(t.a, task.row0 + m, t.depth, planes + m * t.depth, units + m * w.rowRuns());
-  for (Size i = 0; INTEGERS && i < ROWS * w.rowRuns(); i++) units[i] *= levels.unit;
+  if (!task.isPacked) {
+    for (Size m = 0; m < ROWS; m++) packPlanes(t.a, task.row0 + m, t.depth, planes + m * t.depth, units + m * w.rowRuns());
+    for (Size i = 0; INTEGERS && i < ROWS * w.rowRuns(); i++) units[i] *= levels.unit;
+  }
   const ScaleReader scaleReader(w);
   for (Size column = task.column; column < task.column + task.columns; column += PANEL) {
     __m512 sums[ROWS][ROW_PAIRS];

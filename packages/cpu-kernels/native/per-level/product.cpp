@@ -156,8 +156,8 @@ bool readsWhole(const Threads& threads, const Job& job, Size rows) {
   return !threads.isBatchInvariant() && !job.product.to.half && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows));
 }
 
-// A thread's tiles of a row block, and its panels of one product.
-struct Rectangle { Range tiles, panels; };
+// A thread's tiles of a row block, and its panels of one product. `continues`: the thread's last panels were of the same product, and its scratch is as they left it.
+struct Rectangle { Range tiles, panels; bool continues; };
 
 // A C that is too large for the caches until it is read goes past them, where its rows are whole cache lines.
 bool goesPast(const Product& p) {
@@ -175,7 +175,7 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
   if (isDone) {
     const Term& t = job.terms[0].term;
     const Size column = mine.panels.begin * PANEL, columns = smaller(mine.panels.end * PANEL, product.n) - column;
-    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, room.panels});
+    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, room.panels, mine.continues});
   }
   const Destination& to = product.to;
   bool isDirect = !to.half;
@@ -234,18 +234,44 @@ bool goesAcross(const Threads& threads, const Stage* stages, int count, Size row
   return true;
 }
 
+// True where the columns of a stage are taken by whichever thread comes for them: weights of few rows come from memory, for so short a time that a thread which has to be woken, or whose core has others to
+// serve, would keep the rest waiting (a text of SmolLM2-135M, two threads: see bench/README.md).
+bool dealsOut(const Threads& threads, const Stage& stage, Size rows) {
+  for (int j = 0; j < stage.jobCount; j++) if (!readsWhole(threads, stage.jobs[j], rows)) return false;
+  return true;
+}
+
+// Calls body with ranges of [0, total) until all are taken: long ones first, then ever shorter ones, so that all threads end together.
+template <class Body>
+void takeTurns(Size& taken, Size total, int parts, const Body& body) {
+  for (Size from = __atomic_load_n(&taken, __ATOMIC_RELAXED); from < total;) {
+    const Size to = from + larger<Size>(1, (total - from) / static_cast<Size>(2 * parts));
+    if (!__atomic_compare_exchange_n(&taken, &from, to, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) continue;
+    body(Range{from, to});
+    from = __atomic_load_n(&taken, __ATOMIC_RELAXED);
+  }
+}
+
 // `keeps`: each thread makes all columns of its own rows.
 void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stage, const RowBlock& block, bool keeps, const float* packed, const Room& room) {
   const Size total = panelsOf(stage);
   const Grid grid = keeps ? Grid{parts, 1} : chooseGrid(parts, block.tiles, total);
-  const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns), mine = shareOf(total, grid.columns, part % grid.columns);
-  for (Size j = 0, begin = 0; j < static_cast<Size>(stage.jobCount); j++) {
-    const Job& job = stage.jobs[j];
-    const Size end = begin + divideUp(job.product.n, PANEL), from = larger(mine.begin, begin), to = smaller(mine.end, end);
-    if (isEmpty(job)) { if (part == 0) multiplyNothing(job.product, block); }
-    else if (from < to) multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}}, packed, room);
-    begin = end;
-  }
+  const Range tiles = shareOf(block.tiles, grid.rows, part / grid.columns);
+  const Job* last = nullptr;
+  const auto multiplyRange = [&](Range mine) {
+    for (Size j = 0, begin = 0; j < static_cast<Size>(stage.jobCount); j++) {
+      const Job& job = stage.jobs[j];
+      const Size end = begin + divideUp(job.product.n, PANEL), from = larger(mine.begin, begin), to = smaller(mine.end, end);
+      if (from < to && !isEmpty(job)) {
+        multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}, last == &job && job.count == 1}, packed, room);
+        last = &job;
+      }
+      begin = end;
+    }
+  };
+  for (int j = 0; j < stage.jobCount && part == 0; j++) if (isEmpty(stage.jobs[j])) multiplyNothing(stage.jobs[j].product, block);
+  if (parts > 1 && dealsOut(threads, stage, block.rows)) takeTurns(stage.taken, total, parts, multiplyRange);
+  else multiplyRange(shareOf(total, grid.columns, part % grid.columns));
 }
 
 // Whether any product of this stage or a later one reads the stripes that stand at `before`.

@@ -1,6 +1,5 @@
 import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { constant, copy, type Tensor } from '@qdylora/tensor';
-import { i32Array } from '../batch-arrays.ts';
 import type { AttentionConfig } from '../families/family.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -22,8 +21,9 @@ export interface KvCache extends Disposable {
 
 /** @param capacity tokens that fit: prompt and answer */
 export function createKvCache(backend: Backend, attention: readonly AttentionConfig[], capacity: number): KvCache {
-  const { memory } = backend, views: F32[] = [];
-  const lengths = attention.map(() => 0);
+  const { memory } = backend, views: ArrayView[] = [], segments = memory.allocate('i32', [2]), lengths = attention.map(() => 0);
+  memory.persist(segments);
+  views.push(segments);
   const rows = ({ kvHeads, headDim }: AttentionConfig): F32 => {
     const view: F32 = memory.allocate('f32', [capacity, kvHeads * headDim]);
     memory.persist(view);
@@ -39,7 +39,8 @@ export function createKvCache(backend: Backend, attention: readonly AttentionCon
         runOp(backend, copy, { x: k }, {}, { y: rowsOf(keys, start, end) });
         runOp(backend, copy, { x: v }, {}, { y: rowsOf(values, start, end) });
         lengths[i] = end;
-        return { k: constant(rowsOf(keys, 0, end)), v: constant(rowsOf(values, 0, end)), segments: i32Array(backend, Int32Array.of(0, end)) };
+        memory.write(segments, [0, end]); // all layers of a pass say the same
+        return { k: constant(rowsOf(keys, 0, end)), v: constant(rowsOf(values, 0, end)), segments };
       },
     };
   });

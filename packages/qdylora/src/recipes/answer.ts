@@ -1,5 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { ChatMessage, Tokenizer } from '@qdylora/data';
+import { groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { generate } from '@qdylora/models';
 import type { OutputOf } from '../config/check-values.ts';
 import type { GivenValues } from '../config/given-values.ts';
@@ -39,7 +40,7 @@ export async function openAnswerer(given: GivenValues, { onNotice = () => {} }: 
 }
 
 function answererOf(opened: OpenModel, config: GenerateConfig, rank: number | null, tokenizer: Tokenizer | null): Answerer {
-  const { model, adapter, source, computeDtype } = opened, view = adapter && rank !== null ? adapter.adapted.atRank(rank) : { model, active: null };
+  const { model, adapter, source, computeDtype } = opened, view = adapter && rank !== null ? adapter.adapted.atRank(rank) : { model: groupFrozenLayers(model), active: null };
   const { maxNewTokens, seed, temperature, topK, topP, raw } = config, template = raw ? null : tokenizer?.chatTemplate ?? null, stopIds = stopIdsOf(source.stopIds, tokenizer);
   const ids: Answerer['ids'] = (prompt, signal) => generate(view, prompt, { maxNewTokens, seed, temperature, topK, topP, stopIds, computeDtype, signal });
   return {
