@@ -12,12 +12,12 @@ interface Head { readonly x: ArrayView<'f32'>; readonly weight: FloatView; reado
 /** What every level and thread count says, with and without codes: equal bits within a level; its product within the bound of float32 sums of the reference's greatest. */
 function checkHead({ x, weight, computeDtype }: Head): void {
   const exact = runOp(host, linearArgmax, { x, weight }, { computeDtype }), products = numbersOf(runOp(host, linear, { x, weight }, { computeDtype }).y), codes = runOp(host, quantizeRows, { weight }, {});
-  const [out, inFeatures] = weight.shape as [number, number], magnitude = (view: ArrayView, from: number): number => numbersOf(view).slice(from, from + inFeatures).reduce((sum, v) => Math.max(sum, Math.abs(v)), 0);
+  const [out, inFeatures] = weight.shape as [number, number], largest = (view: ArrayView, from: number): number => Array.from(numbersOf(view)).slice(from, from + inFeatures).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   for (const { label, backend } of backends) {
     const plain = runOp(backend, linearArgmax, { x, weight }, { computeDtype }), screened = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype });
     expect([...screened.ids.data, ...screened.logits.data], label).toEqual([...plain.ids.data, ...plain.logits.data]);
     for (let t = 0; t < x.shape[0]!; t++) {
-      const id = plain.ids.data[t]!, bound = 1.01 * (inFeatures + 3) * EPSILON * inFeatures * magnitude(x, t * inFeatures) * magnitude(weight, id * inFeatures), own = products[t * out + id]!;
+      const id = plain.ids.data[t]!, bound = 1.01 * (inFeatures + 3) * EPSILON * inFeatures * largest(x, t * inFeatures) * largest(weight, id * inFeatures), own = products[t * out + id]!;
       expect(Math.abs(plain.logits.data[t]! - own), `${label}: product`).toBeLessThanOrEqual(bound);
       expect(own, `${label}: row`).toBeGreaterThanOrEqual(exact.logits.data[t]! - 2 * bound - 2 * EPSILON * Math.abs(own));
     }
@@ -45,15 +45,15 @@ test('rows that nearly tie, far below what a code can tell apart: the exact grea
 
 test('outliers in x and in a row, which make bounds wide', () => {
   fc.assert(fc.property(arbitrarySeed, fc.constantFrom(30, 1e4), (seed, outlier) => {
-    const x = normalView(seed, 'x', [2, 96]), weight = normalBfloat16View(seed, 'w', [500, 96], 0.1);
+    const x = normalView(seed, 'x', [2, 96]), weight = normalBfloat16View(seed, 'w', [300, 96]);
     x.data[5] = outlier;
     weight.data[7 * 96 + 9] = weight.data[7 * 96 + 9]! + 0x300; // 64 times as large
     for (const computeDtype of ['f32', 'bf16'] as const) checkHead({ x, weight, computeDtype });
-  }), { numRuns: 20 });
+  }), { numRuns: 8 });
 });
 
 test('several threads share a head', () => {
-  checkHead({ x: normalView(9, 'x', [1, 576]), weight: normalBfloat16View(9, 'w', [3001, 576]), computeDtype: 'bf16' });
+  checkHead({ x: normalView(9, 'x', [1, 576]), weight: normalBfloat16View(9, 'w', [1501, 576]), computeDtype: 'bf16' });
 });
 
 test('NaN is never the greatest, an infinite product may be; where no product is a number the answer is row 0', () => {

@@ -16,4 +16,8 @@ void multiplyTiledRows(const Term& t, const WholeDepth& task);
 bool multipliesDenseRows(const Term& t, Size rows);
 void multiplyDenseRows(const Term& t, const WholeDepth& task);
 
+// A further term whose dense matrix has the columns as its own (the second half of an adapter): added to what stands in C.
+bool addsDenseColumns(const Term& t, Size rows);
+void addDenseColumns(const Term& t, const WholeDepth& task);
+
 }  // namespace qdylora::QD_LEVEL

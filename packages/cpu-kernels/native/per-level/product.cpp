@@ -150,10 +150,13 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
   if (group.to.half && isLast && !fillsTiles(pairs)) roundSums(block, tiles, group);
 }
 
-// True where the first term of a job of so few rows is made over its whole depth at once, from A as it stands: its stripes are not read.
-bool readsWhole(const Threads& threads, const Job& job, Size rows) {
+// How many of the first terms of a job of so few rows are made over their whole depth at once, from A as it stands: their stripes are not read.
+int wholeTerms(const Threads& threads, const Job& job, Size rows) {
   const Term& t = job.terms[0].term;
-  return !threads.isBatchInvariant() && !job.product.to.half && (multipliesDenseRows(t, rows) || multipliesTiled(t, rows));
+  if (threads.isBatchInvariant() || job.product.to.half || !(multipliesDenseRows(t, rows) || multipliesTiled(t, rows))) return 0;
+  int count = 1;
+  while (count < job.count && addsDenseColumns(job.terms[count].term, rows)) count++;
+  return count;
 }
 
 // A thread's tiles of a row block, and its panels of one product. `continues`: the thread's last panels were of the same product, and its scratch is as they left it.
@@ -170,16 +173,20 @@ bool goesPast(const Product& p) {
 void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, const Rectangle& mine, const float* packed, const Room& room) {
   const Product& product = job.product;
   if (mine.tiles.begin == mine.tiles.end || mine.panels.begin == mine.panels.end) return;
-  // The weight of a first term of few rows comes from memory as it stands, for all columns of the thread; the other terms are added.
-  const bool isDone = readsWhole(threads, job, block.rows);
+  // The matrices of the first terms of few rows come from memory as they stand, for all columns of the thread; the other terms are added.
+  const int done = wholeTerms(threads, job, block.rows);
+  const bool isDone = done > 0;
   if (isDone) {
-    const Term& t = job.terms[0].term;
     const Size column = mine.panels.begin * PANEL, columns = smaller(mine.panels.end * PANEL, product.n) - column;
-    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, {block.begin, block.rows, column, columns, product.to, product.to.add, room.panels, mine.continues});
+    const WholeDepth task{block.begin, block.rows, column, columns, product.to, product.to.add, room.panels, mine.continues};
+    const Term& t = job.terms[0].term;
+    (t.b.dense() ? multiplyDenseRows : multiplyTiledRows)(t, task);
+    for (int i = 1; i < done; i++) addDenseColumns(job.terms[i].term, task);
+    if (done == job.count) return;
   }
   const Destination& to = product.to;
   bool isDirect = !to.half;
-  for (int i = isDone ? 1 : 0; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
+  for (int i = done; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
   // Groups of nearly equal length: each is another walk over A.
   const Size panels = mine.panels.end - mine.panels.begin, together = divideUp(panels, divideUp(panels, groupPanels(block.pairs)));
   for (Size p = mine.panels.begin; p < mine.panels.end; p += together) {
@@ -191,7 +198,7 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
     const Finished apart{to.half ? nullptr : to.data + first, to.half ? to.half + first : nullptr, to.stride, to.add || isDone, past};
     const Group group = to.half || past || block.across ? Group{column, columns, room.sums, GROUP_COLUMNS, isDone ? nullptr : bias, apart} : Group{column, columns, to.data + first, to.stride, bias, nowhere()};
     Start start = block.across ? Start::overwrite : isDone || (to.add && !to.half) ? Start::add : to.bias ? Start::bias : Start::overwrite;
-    DepthBlocks blocks(job, isDone ? 1 : 0);
+    DepthBlocks blocks(job, done);
     Part parts[MOST_TERMS];
     for (int count = blocks.next(parts); count > 0; count = blocks.next(parts), start = Start::add) {
       if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, room.panels, start);
@@ -237,7 +244,7 @@ bool goesAcross(const Threads& threads, const Stage* stages, int count, Size row
 // True where the columns of a stage are taken by whichever thread comes for them: weights of few rows come from memory, for so short a time that a thread which has to be woken, or whose core has others to
 // serve, would keep the rest waiting (a text of SmolLM2-135M, two threads: see bench/README.md).
 bool dealsOut(const Threads& threads, const Stage& stage, Size rows) {
-  for (int j = 0; j < stage.jobCount; j++) if (!readsWhole(threads, stage.jobs[j], rows)) return false;
+  for (int j = 0; j < stage.jobCount; j++) if (wholeTerms(threads, stage.jobs[j], rows) == 0) return false;
   return true;
 }
 
@@ -263,7 +270,7 @@ void multiplyJobs(const Threads& threads, int parts, int part, const Stage& stag
       const Job& job = stage.jobs[j];
       const Size end = begin + divideUp(job.product.n, PANEL), from = larger(mine.begin, begin), to = smaller(mine.end, end);
       if (from < to && !isEmpty(job)) {
-        multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}, last == &job && job.count == 1}, packed, room);
+        multiplyJob(threads, job, block, {tiles, {from - begin, to - begin}, last == &job && wholeTerms(threads, job, block.rows) == job.count}, packed, room);
         last = &job;
       }
       begin = end;
@@ -279,7 +286,7 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
   for (int s = 0; s < count; s++) {
     for (int j = 0; j < stages[s].jobCount; j++) {
       const Job& job = stages[s].jobs[j];
-      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && (i > 0 || !readsWhole(threads, job, rows))) return true;
+      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && i >= wholeTerms(threads, job, rows)) return true;
     }
   }
   return false;
