@@ -1,5 +1,5 @@
 // The readers of files from strangers: for each, valid files to begin with, and what is done with one input.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { hfConfigOf, memoryByteSource, openCheckpoint, openSavedWeights, readGguf, readPeftAdapter, safetensorsOf } from '../../packages/checkpoint/dist/index.js';
@@ -55,8 +55,10 @@ export function readersOf({ fixtures, scratch }) {
     } },
     index: { isText: true, corpus: () => contents('models', ['index.json']), async run(bytes) {
       const place = folder('sharded');
-      for (const path of files('models', ['-of-00005.safetensors'])) copyFileSync(path, join(place, basename(path)));
-      writeFileSync(join(place, 'config.json'), '{"model_type":"llama"}');
+      if (!existsSync(join(place, 'config.json'))) { // the shards stay as they are
+        for (const path of files('models', ['-of-00005.safetensors'])) copyFileSync(path, join(place, basename(path)));
+        writeFileSync(join(place, 'config.json'), '{"model_type":"llama"}');
+      }
       writeFileSync(join(place, 'model.safetensors.index.json'), bytes);
       await opened(place, ({ tensors }) => readAll(tensors));
     } },
