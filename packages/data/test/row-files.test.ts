@@ -126,6 +126,24 @@ describe('a Parquet file', () => {
   });
 });
 
+describe('a Parquet file whose columns lie', () => {
+  const bytes = readFileSync(files.write('two.parquet', new Uint8Array(parquetWriteBuffer({ columnData: ['question', 'answer'].map((name) => ({ name, data: Array.from({ length: 50 }, (_, i) => `${name} ${i}`), type: 'STRING' as const })) })))), text = bytes.toString('latin1');
+  const refused = async (broken: Buffer, message: RegExp): Promise<void> => {
+    broken.fill(0xff, text.indexOf('question 0'), text.indexOf('question 0') + 40); // the first column cannot be read: what the reader begins before it meets the other fault must not end the process
+    await expect(loadDataset(files.write('lying.parquet', broken), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(message) as string });
+    await new Promise((resolve) => { setImmediate(resolve); });
+  };
+
+  it('is refused before any is read: a chunk of no column, a column without its chunk, one name twice', async () => {
+    const name = '\x06answer', path = text.lastIndexOf(name), inSchema = text.lastIndexOf(name, path - 1), written = (at: number, own: string): Buffer => { const broken = Buffer.from(bytes); broken.write(own, at, 'latin1'); return broken; };
+    expect([text.indexOf('question 0') + 40 < inSchema, inSchema < path]).toEqual([true, true]);
+    await refused(written(path, '\x06answeR'), /expected one chunk for every column of the schema in each row group in a Parquet file, got others/);
+    await refused(written(inSchema, '\x06answeR'), /expected one chunk for every column of the schema/);
+    const twice = parquetWriteBuffer({ columnData: ['a', 'a'].map((own) => ({ name: own, data: ['x'], type: 'STRING' as const })) });
+    await expect(loadDataset(files.write('twice.parquet', new Uint8Array(twice)), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/a name of its own for every column/) as string });
+  });
+});
+
 describe('names with * and ?', () => {
   mkdirSync(`${files.folder}/deep/er`, { recursive: true });
   for (const name of ['part-2.jsonl', 'part-1.jsonl', 'part-10.jsonl', '.hidden.jsonl', 'deep/part-3.jsonl', 'deep/er/part-4.jsonl']) files.write(name, jsonl({ input_ids: [Number(/\d+/.exec(name)?.[0] ?? 0), 1] }));

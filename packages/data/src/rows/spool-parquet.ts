@@ -25,6 +25,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')]); // 20 ms for who has such a file
   const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), schema = await understood(file, () => Promise.resolve(parquetSchema(metadata))), spool = spooling(file, openNameless);
   try {
+    assertColumns(file, metadata, schema, buffer.byteLength);
     let rowStart = 0;
     for (const group of rowGroups(metadata, file)) {
       const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
@@ -62,6 +63,26 @@ function spooling<T>(file: string, work: () => T): T {
     });
   }
 }
+
+/**
+ * Sees to it that every row group has one chunk for every column of the schema, within the file. The reader begins all chunks at once and waits for those that the schema names: what fails elsewhere, or after one that
+ * could not begin, would end the process.
+ */
+function assertColumns(file: string, { row_groups: groups }: FileMetaData, schema: SchemaTree, byteLength: number): void {
+  const expected = leavesOf(schema).map(namedBy).sort().join(), names = schema.children.map(({ element }) => element.name), damaged = (wanted: string, got: string): Error => badData(file, `expected ${wanted} in a Parquet file, got ${got}`, 'The file may be damaged: make or download it again.');
+  if (new Set(names).size < names.length) throw damaged('a name of its own for every column', 'one name twice');
+  for (const { columns } of groups) {
+    if (columns.map(({ meta_data: meta }) => namedBy(meta?.path_in_schema ?? [])).sort().join() !== expected) throw damaged('one chunk for every column of the schema in each row group', 'others');
+    for (const { meta_data: meta } of columns) {
+      const start = Number(meta!.dictionary_page_offset || meta!.data_page_offset), end = start + Number(meta!.total_compressed_size);
+      if (!(start >= 0 && start <= end && end <= byteLength)) throw damaged(`columns within ${byteLength} bytes`, `one from ${start} to ${end}`);
+    }
+  }
+}
+
+const leavesOf = ({ children, path }: SchemaTree): (readonly string[])[] => (children.length === 0 ? [path] : children.flatMap(leavesOf));
+
+const namedBy = (path: readonly string[]): string => JSON.stringify(path);
 
 function rowGroups(metadata: FileMetaData, file: string): number[] {
   return metadata.row_groups.map(({ num_rows: rows, total_byte_size: bytes, columns }) => {
