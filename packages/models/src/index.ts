@@ -5,7 +5,7 @@ export { buildDecoder, type DecoderModules } from './decoder.ts';
 export * from './describe-model.ts';
 export type { AttentionConfig, Family, FamilyConfig } from './families/family.ts';
 export { FAMILIES, familyOf } from './families/index.ts';
-export * from './generate/choose-token.ts';
+export type { SamplingOptions } from './generate/choose-token.ts';
 export * from './generate/generate.ts';
 export * from './generate/kv-cache.ts';
 export * from './rope-frequencies.ts';
