@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, it, vi } from 'vitest';
 import { isRunning } from './is-running.ts';
 
@@ -16,6 +16,7 @@ it('is false of one that was killed and that its parent has not asked for yet', 
   try {
     const [text] = await once(parent.stdout, 'data') as [Buffer], pid = Number(text);
     expect(isRunning(pid)).toBe(true);
+    await vi.waitFor(() => { expect(readFileSync(`/proc/${parent.pid!}/comm`, 'utf8')).toBe('sleep\n'); }, { timeout: 60_000 }); // until then it is a shell, which does ask
     process.kill(pid, 'SIGKILL');
     await vi.waitFor(() => { expect(isRunning(pid)).toBe(false); }, { timeout: 60_000 });
     expect(() => process.kill(pid, 0)).not.toThrow(); // its number is still taken
