@@ -1,3 +1,5 @@
+import { roundHalfEven } from './round-half-even.ts';
+
 /** All 65,536 half floats as float32; built on first use, 256 KiB. */
 let table: Float32Array | undefined;
 
@@ -29,11 +31,6 @@ export function toFloat16(value: number): number {
   if (size < 2 ** -14) return sign | roundHalfEven(size * 2 ** 24);
   const exponent = Math.floor(Math.log2(size)), power = 2 ** exponent <= size ? (2 ** (exponent + 1) <= size ? exponent + 1 : exponent) : exponent - 1;
   return sign | (((power + 15) << 10) + roundHalfEven((size / 2 ** power - 1) * 1024));
-}
-
-function roundHalfEven(x: number): number {
-  const down = Math.floor(x), rest = x - down;
-  return rest > 0.5 || (rest === 0.5 && down % 2 === 1) ? down + 1 : down;
 }
 
 /** Float32 values as IEEE half bits: `toFloat16` of each, by whole-number arithmetic on the bits, many times faster. */

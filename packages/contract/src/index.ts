@@ -15,5 +15,6 @@ export * from './op.ts';
 export * from './packed-weight.ts';
 export type { RegionOptions } from './regions.ts';
 export * from './rng.ts';
+export * from './round-half-even.ts';
 export * from './run-op.ts';
 export * from './shape.ts';

@@ -1,8 +1,8 @@
-import { defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import { defineOp, roundHalfEven, type ArrayView, type FloatView } from '@qdylora/contract';
 import { readElement } from './read-element.ts';
 
 /** The least scale that a row may have; the scale of a smaller row, or of one that is not finite, is NaN. */
-export const LEAST_ROW_SCALE = 2 ** -100;
+const LEAST_ROW_SCALE = 2 ** -100;
 
 const LARGEST_CODE = 127;
 
@@ -21,7 +21,7 @@ export const quantizeRows = defineOp({
     for (let row = 0; row < rows; row++) {
       const scale = scaleOfRow(at, row * cols, cols), inverse = scale > 0 ? Math.fround(1 / scale) : 0;
       scales.data[row] = scale;
-      for (let col = 0; col < cols; col++) codes.data[row * cols + col] = inverse === 0 ? 0 : roundEven(Math.fround(at(row * cols + col) * inverse));
+      for (let col = 0; col < cols; col++) codes.data[row * cols + col] = inverse === 0 ? 0 : roundHalfEven(Math.fround(at(row * cols + col) * inverse));
     }
   },
 });
@@ -35,9 +35,4 @@ function scaleOfRow(at: (i: number) => number, from: number, count: number): num
   }
   const scale = Math.fround(largest / LARGEST_CODE);
   return largest === 0 || scale >= LEAST_ROW_SCALE ? scale : NaN;
-}
-
-function roundEven(x: number): number {
-  const floor = Math.floor(x), rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
 }
