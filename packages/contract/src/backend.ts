@@ -1,6 +1,7 @@
 import type { Kernel } from './kernel.ts';
 import type { Arrays, Op } from './op.ts';
 import type { Memory } from './memory.ts';
+import type { Recording } from './repeated-call.ts';
 
 /** Version of this contract; a backend built for another one is refused. */
 export const CONTRACT_VERSION = 1;
@@ -23,4 +24,6 @@ export interface Backend {
   readonly onFallback?: (opName: string) => void;
   /** Runs each op in the backend's place, by calling `run` once: for a profile. On a device `run` enqueues. */
   readonly aroundCall?: (call: OpCall, run: () => void) => void;
+  /** Begins a recording, where the backend can repeat calls faster than they are made; `repeatedCall` uses it. `aroundCall` is not told of replays. */
+  readonly record?: () => Recording;
 }

@@ -14,6 +14,7 @@ export * from './memory.ts';
 export * from './op.ts';
 export * from './packed-weight.ts';
 export type { RegionOptions } from './regions.ts';
+export * from './repeated-call.ts';
 export * from './rng.ts';
 export * from './round-half-even.ts';
 export * from './run-op.ts';

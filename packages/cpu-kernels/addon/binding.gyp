@@ -21,7 +21,7 @@
       'cflags_cc!': ['-fno-exceptions'],
       'xcode_settings': { 'GCC_ENABLE_CPP_EXCEPTIONS': 'YES' },
       'sources': [
-        '../native/addon.cpp', '../native/large-pages.cpp', '../native/levels.cpp', '../native/node-binding.cpp', '../native/region.cpp', '../native/reserve-file.cpp', '../native/thread-pool.cpp',
+        '../native/addon.cpp', '../native/large-pages.cpp', '../native/levels.cpp', '../native/node-binding.cpp', '../native/program.cpp', '../native/region.cpp', '../native/reserve-file.cpp', '../native/thread-pool.cpp',
         'build/generated/levels.cpp'
       ],
       'dependencies': ['level_generic'],

@@ -47,10 +47,12 @@ napi_value closeInstance(napi_env env, napi_callback_info info) {
   auto* instance = static_cast<Instance*>(data);
   delete instance->threads;
   instance->threads = nullptr;
+  instance->recording = nullptr;
+  instance->programs.clear();
   return nullptr;
 }
 
-// open(level, threads, isBatchInvariant) → { threads, functions, close }
+// open(level, threads, isBatchInvariant) → { threads, functions, close } and what records kernels
 napi_value open(napi_env env, napi_callback_info info) {
   size_t count = 3;
   napi_value values[3], result, functions, threads, close;
@@ -74,7 +76,7 @@ napi_value open(napi_env env, napi_callback_info info) {
   instances.push_back(std::make_unique<Instance>(Instance{new Threads(threadCount, isBatchInvariant)}));
   Instance* instance = instances.back().get();
   if (napi_create_object(env, &result) != napi_ok || napi_create_object(env, &functions) != napi_ok ||
-      !bindKernels(env, functions, level->kernels, level->kernelCount, instance) ||
+      !bindKernels(env, functions, level->kernels, level->kernelCount, instance) || !bindPrograms(env, result, instance) ||
       napi_create_int32(env, instance->threads->count(), &threads) != napi_ok ||
       napi_create_function(env, "close", NAPI_AUTO_LENGTH, closeInstance, instance, &close) != napi_ok) return nullptr;
   napi_set_named_property(env, result, "threads", threads);

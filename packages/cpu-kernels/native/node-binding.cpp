@@ -80,11 +80,11 @@ bool readNumber(napi_env env, napi_value value, std::uint16_t kind, Argument& ou
   return out.number >= 0 && out.number <= most && std::floor(out.number) == out.number;
 }
 
-napi_value report(napi_env env, const Bound& bound, const Argument* arguments, const Status& status) {
+napi_value report(napi_env env, const KernelEntry& entry, const Argument* arguments, const Status& status) {
   if (status.code == Status::TOO_SHORT) {
-    throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", bound.entry->name, status.expected, status.argument, arguments[status.argument].length);
+    throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", entry.name, status.expected, status.argument, arguments[status.argument].length);
   } else {
-    throwNative(env, "%s: %s", bound.entry->name, status.problem);
+    throwNative(env, "%s: %s", entry.name, status.problem);
   }
   return nullptr;
 }
@@ -115,10 +115,93 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   }
   double number = 0;
   const Status status = entry.invoke(*bound.instance->threads, arguments, &number);
-  if (status.code != Status::OK) return report(env, bound, arguments, status);
+  if (status.code != Status::OK) return report(env, entry, arguments, status);
+  if (bound.instance->recording && !entry.returnsNumber) bound.instance->recording->add(entry, arguments);
   napi_value result = nullptr;
   if (entry.returnsNumber) napi_create_double(env, number, &result);
   return result;
+}
+
+// The instance of a function that got `count` numbers; null where it did not (an exception is then pending).
+Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, size_t count, std::size_t* numbers) {
+  napi_value values[3];
+  size_t given = 3;
+  void* data = nullptr;
+  bool fits = napi_get_cb_info(env, info, &given, values, nullptr, &data) == napi_ok && given == count;
+  for (size_t i = 0; fits && i < count; i++) {
+    Argument number;
+    fits = readNumber(env, values[i], KIND_SIZE, number);
+    numbers[i] = static_cast<std::size_t>(number.number);
+  }
+  if (!fits) throwNative(env, "%s: expected %zu whole numbers >= 0", name, count);
+  return fits ? static_cast<Instance*>(data) : nullptr;
+}
+
+// The same where the backend has to be live.
+Instance* liveInstance(napi_env env, napi_callback_info info, const char* name, size_t count, std::size_t* numbers) {
+  Instance* instance = instanceOf(env, info, name, count, numbers);
+  if (!instance || instance->threads) return instance;
+  throwNative(env, "%s: expected a live backend, got a disposed one", name);
+  return nullptr;
+}
+
+Program* programOf(napi_env env, const Instance& instance, const char* name, std::size_t number) {
+  Program* program = number < instance.programs.size() ? instance.programs[number].get() : nullptr;
+  if (!program) throwNative(env, "%s: expected the number of a program, got %zu", name, number);
+  return program;
+}
+
+// createProgram() → its number
+napi_value createProgram(napi_env env, napi_callback_info info) {
+  Instance* instance = liveInstance(env, info, "createProgram", 0, nullptr);
+  napi_value number = nullptr;
+  if (!instance) return nullptr;
+  std::size_t at = 0;
+  while (at < instance->programs.size() && instance->programs[at]) at++;
+  if (at == instance->programs.size()) instance->programs.emplace_back();
+  instance->programs[at] = std::make_unique<Program>();
+  napi_create_double(env, static_cast<double>(at), &number);
+  return number;
+}
+
+// startRecording(program): kernels are added to it until stopRecording.
+napi_value startRecording(napi_env env, napi_callback_info info) {
+  std::size_t number;
+  Instance* instance = liveInstance(env, info, "startRecording", 1, &number);
+  if (Program* program = instance ? programOf(env, *instance, "startRecording", number) : nullptr) instance->recording = program;
+  return nullptr;
+}
+
+// stopRecording() → calls of the program so far
+napi_value stopRecording(napi_env env, napi_callback_info info) {
+  Instance* instance = liveInstance(env, info, "stopRecording", 0, nullptr);
+  napi_value calls = nullptr;
+  if (!instance) return nullptr;
+  napi_create_double(env, instance->recording ? static_cast<double>(instance->recording->calls()) : 0, &calls);
+  instance->recording = nullptr;
+  return calls;
+}
+
+// replay(program, from, to)
+napi_value replay(napi_env env, napi_callback_info info) {
+  std::size_t numbers[3];
+  Instance* instance = liveInstance(env, info, "replay", 3, numbers);
+  Program* program = instance ? programOf(env, *instance, "replay", numbers[0]) : nullptr;
+  if (!program) return nullptr;
+  if (numbers[1] > numbers[2] || numbers[2] > program->calls()) { throwNative(env, "replay: expected calls within 0..%zu, got %zu..%zu", program->calls(), numbers[1], numbers[2]); return nullptr; }
+  Program::Failure failed;
+  const Status status = program->run(*instance->threads, numbers[1], numbers[2], &failed);
+  return status.code == Status::OK ? nullptr : report(env, *failed.entry, failed.arguments, status);
+}
+
+// dropProgram(program); one that is gone already, with its backend, is ignored.
+napi_value dropProgram(napi_env env, napi_callback_info info) {
+  std::size_t number;
+  Instance* instance = instanceOf(env, info, "dropProgram", 1, &number);
+  if (!instance || number >= instance->programs.size()) return nullptr;
+  if (instance->recording == instance->programs[number].get()) instance->recording = nullptr;
+  instance->programs[number] = nullptr;
+  return nullptr;
 }
 
 }  // namespace
@@ -142,6 +225,16 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
         napi_add_finalizer(env, function, bound.get(), destroy, nullptr, nullptr) != napi_ok) return false;
     bound.release();
     if (napi_set_named_property(env, target, kernels[i]->name, function) != napi_ok) return false;
+  }
+  return true;
+}
+
+bool bindPrograms(napi_env env, napi_value target, Instance* instance) {
+  const struct { const char* name; napi_callback call; } FUNCTIONS[] = {
+      {"createProgram", createProgram}, {"startRecording", startRecording}, {"stopRecording", stopRecording}, {"replay", replay}, {"dropProgram", dropProgram}};
+  for (const auto& f : FUNCTIONS) {
+    napi_value function;
+    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, instance, &function) != napi_ok || napi_set_named_property(env, target, f.name, function) != napi_ok) return false;
   }
   return true;
 }

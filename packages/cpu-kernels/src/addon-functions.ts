@@ -15,11 +15,28 @@ export interface CpuDoor {
 /** One instruction set that is compiled in; `missing` lists what this machine lacks for it ('' = it runs here). */
 export interface NativeLevel { readonly name: string; readonly missing: string }
 
+/** One level's functions on a team of threads, and what records their calls. */
+export interface NativeInstance {
+  readonly threads: number;
+  readonly functions: Readonly<Record<string, NativeFunction>>;
+  close(): void;
+  /** A new program without calls, by its number. */
+  createProgram(): number;
+  /** Kernels are added to the program, with their arguments, until `stopRecording`. */
+  startRecording(program: number): void;
+  /** The program's calls so far. */
+  stopRecording(): number;
+  /** Runs the calls [from, to) of the program; it reads and writes where their arrays were when they were recorded. Throws as the kernel that fails does. */
+  replay(program: number, from: number, to: number): void;
+  /** Forgets a program; one that is gone already is ignored. */
+  dropProgram(program: number): void;
+}
+
 /** The addon's own exports: native/addon.cpp. */
 export interface NativeAddon {
   /** Best last. */
   levels(): NativeLevel[];
-  open(level: string, threads: number, isBatchInvariant: boolean): { readonly threads: number; readonly functions: Readonly<Record<string, NativeFunction>>; close(): void };
+  open(level: string, threads: number, isBatchInvariant: boolean): NativeInstance;
   reserve(bytes: number): ArrayBuffer | undefined;
   unreserve(buffer: ArrayBuffer): void;
   discard(buffer: ArrayBuffer, offset: number, bytes: number): void;

@@ -1,8 +1,10 @@
 import { CONTRACT_VERSION, createHostMemory, kernelTable, type Backend, type Kernel } from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
+import { createRecording } from './create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { functionOf, openLevel, type OpenLevelOptions } from './open-level.ts';
 import { reserveRegions } from './reserve-regions.ts';
+import { scratchIn } from './scratch-in.ts';
 
 export interface CpuBackendOptions extends OpenLevelOptions {
   /** Smallest region that is taken from the system, in bytes. */
@@ -33,13 +35,7 @@ export const REGION_BYTES = 64 * 2 ** 20;
  */
 export async function createCpuBackend({ regionBytes = REGION_BYTES, poison, onFallback, ...options }: CpuBackendOptions = {}): Promise<CpuBackend> {
   const open = openLevel(options), memory = createHostMemory({ name: 'cpu', ...reserveRegions(open.addon), regionBytes, poison }), native = (name: string): NativeFunction => functionOf(open, name);
-  const kernels = kernelTable(cpuKernels({
-    native,
-    withScratch(floats, body) {
-      const scratch = memory.allocate('f32', [floats]);
-      try { body(scratch.data); } finally { memory.release(scratch); }
-    },
-  }));
+  const kernels = kernelTable(cpuKernels({ native, withScratch: scratchIn(memory) }));
   let disposed = false;
   const dispose = (): void => {
     if (disposed) return;
@@ -47,8 +43,10 @@ export async function createCpuBackend({ regionBytes = REGION_BYTES, poison, onF
     open.native.close();
     memory.dispose();
   };
-  return {
+  const backend: CpuBackend = {
     name: 'cpu', contractVersion: CONTRACT_VERSION, memory, level: open.level, threads: open.native.threads, packedLayout: 'tiles', onFallback, dispose, [Symbol.dispose]: dispose,
     kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run, native,
+    record: () => createRecording(backend, open, poison),
   };
+  return backend;
 }

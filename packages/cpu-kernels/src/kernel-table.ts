@@ -5,6 +5,7 @@ import { adamw8bitStepKernels } from '../kernels/adamw-8bit-step/adamw-8bit-step
 import { adamwStepKernels } from '../kernels/adamw-step/adamw-step.ts';
 import { adaptedLinearKernels } from '../kernels/adapted-linear/adapted-linear.ts';
 import { addKernels } from '../kernels/add/add.ts';
+import { appendRowsKernels } from '../kernels/append-rows/append-rows.ts';
 import { causalAttentionKernels } from '../kernels/causal-attention/causal-attention.ts';
 import { copyKernels } from '../kernels/copy/copy.ts';
 import { dequantizeBlockwiseKernels } from '../kernels/dequantize-blockwise/dequantize-blockwise.ts';
@@ -32,7 +33,7 @@ import type { CpuDoor } from './addon-functions.ts';
 
 /** Every kernel folder, once. */
 const FOLDERS: readonly ((door: CpuDoor) => BoundKernel[])[] = [
-  activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
+  activationKernels, activationGateKernels, adamw8bitStepKernels, adamwStepKernels, adaptedLinearKernels, addKernels, appendRowsKernels, causalAttentionKernels, copyKernels, dequantizeBlockwiseKernels,
   dequantizeGgmlKernels, dropoutKernels, embeddingKernels, fillKernels, layerNormKernels, linearArgmaxKernels, linearCrossEntropyKernels, linearKernels, lion8bitStepKernels, lionStepKernels, matmulNf4Kernels, quantizeBlockwiseKernels, quantizeRowsKernels, quantizeScalesKernels, rmsNormKernels,
   ropeKernels, scaleByKernels, softCapKernels, splitColumnsKernels, sumOfSquaresKernels,
 ];

@@ -1,10 +1,11 @@
 import { DTYPE_BYTES, elementCount, QdyloraError, rowsOf, runOp, type ArrayView, type Backend, type DataOf, type FloatView } from '@qdylora/contract';
 import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, differentiableSoftCap, isPacked, linearArgmax, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
-import { batchArrays, i32Array, type LossInputs, type TokenInputs } from './batch-arrays.ts';
+import { batchArrays, i32Array, type BatchArrays, type LossInputs, type TokenInputs } from './batch-arrays.ts';
 import { decoderHidden, type DecoderModules } from './decoder.ts';
 import type { Family, FamilyConfig } from './families/family.ts';
 import { createHeadCodes, type HeadCodes } from './generate/head-codes.ts';
 import { createKvCache, type KvCache } from './generate/kv-cache.ts';
+import { createTokenStep, type TokenStep } from './generate/token-step.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -35,22 +36,36 @@ export interface CausalLm {
   createCache(capacity: number): KvCache;
   /** Logits after the last token: [vocabulary], copied out. */
   nextLogits(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache): Promise<Float32Array>;
-  /** The likeliest token after the last one (of equals the first). The same with `codes` of the head, which then are read in its place. */
-  nextLikeliest(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache, codes?: HeadCodes): Promise<number>;
-  /** 8-bit codes of the head as it is now, for texts of many tokens: [vocabulary, hidden] bytes, to be disposed. */
-  createHeadCodes(): HeadCodes;
+  /** The likeliest token after the last one (of equals the first). */
+  nextLikeliest(ctx: ForwardContext, inputs: TokenInputs, cache: KvCache): Promise<number>;
+  /** `nextLogits` of one token after another; to be disposed. */
+  createLogitsStep(ctx: ForwardContext, cache: KvCache): TokenStep<Float32Array>;
+  /** `nextLikeliest` of one token after another; to be disposed. With `hasCodes` it reads 8-bit codes of the head as it is now ([vocabulary, hidden] bytes), and of the head itself what can win: the same tokens. */
+  createLikeliestStep(ctx: ForwardContext, cache: KvCache, options?: { readonly hasCodes?: boolean }): TokenStep<number>;
 }
 
 export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, config: C, modules: DecoderModules<L>, backend: Backend, name: string): CausalLm {
   const { logitSoftCap: softCap } = config, { weight: headWeight } = modules.head, weight = headWeight as never;
+  const rows = (ctx: ForwardContext, batch: BatchArrays, cache?: KvCache): Tensor<F32> => decoderHidden(family, config, modules, { ctx, batch, cache }) as Tensor<F32>; // the last norm makes float32
   const hidden = (ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32> => {
     assertPositions(name, config.positionLimit, inputs.positions);
-    return decoderHidden(family, config, modules, { ctx, batch: batchArrays(backend, inputs), cache }) as Tensor<F32>; // the last norm makes float32
+    const pass = (): Tensor<F32> => rows(ctx, batchArrays(backend, inputs), cache);
+    return cache ? cache.extend(inputs.ids.length, pass) : pass();
   };
   const project = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
     const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype: ctx.computeDtype });
     return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : y as Tensor<F32>;
   };
+  const lastLogits = (ctx: ForwardContext, x: Tensor<F32>): F32 => project(ctx, constant(lastRow(x))).view;
+  const likeliest = (ctx: ForwardContext, x: Tensor<F32>, codes?: HeadCodes): ArrayView<'i32'> => // a soft cap keeps the order
+    runOp(ctx.backend, linearArgmax, { x: lastRow(x), weight: headWeight.view as FloatView, ...codes?.operands }, { computeDtype: ctx.computeDtype }).ids;
+  const stepOf = <D extends 'f32' | 'i32'>(ctx: ForwardContext, cache: KvCache, answer: (ctx: ForwardContext, x: Tensor<F32>) => ArrayView<D>): TokenStep<DataOf[D]> => createTokenStep(backend, {
+    cache, assertPosition: (position) => { assertPositions(name, config.positionLimit, Int32Array.of(position)); },
+    pass(own, batch) {
+      const inner = { ...ctx, backend: own };
+      return answer(inner, rows(inner, batch, cache));
+    },
+  });
   return {
     name, modelType: family.modelType, config, backend, modules, peftTargets: family.peftTargets, storesInOut: family.storesInOut ?? false,
     withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
@@ -65,13 +80,23 @@ export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, 
     },
     createCache: (capacity) => createKvCache(backend, config.attention, capacity),
     async nextLogits(ctx, inputs, cache) {
-      return readOnce(backend, () => project(ctx, constant(lastRow(hidden(ctx, inputs, cache)))).view);
+      return readOnce(backend, () => lastLogits(ctx, hidden(ctx, inputs, cache)));
     },
-    async nextLikeliest(ctx, inputs, cache, codes) { // a soft cap keeps the order
-      const [id] = await readOnce(backend, () => runOp(backend, linearArgmax, { x: lastRow(hidden(ctx, inputs, cache)), weight: headWeight.view as FloatView, ...codes?.operands }, { computeDtype: ctx.computeDtype }).ids);
+    async nextLikeliest(ctx, inputs, cache) {
+      const [id] = await readOnce(backend, () => likeliest(ctx, hidden(ctx, inputs, cache)));
       return id!;
     },
-    createHeadCodes: () => createHeadCodes(backend, headWeight.view as FloatView),
+    createLogitsStep: (ctx, cache) => stepOf(ctx, cache, lastLogits),
+    createLikeliestStep(ctx, cache, { hasCodes = false } = {}) {
+      const codes = hasCodes ? createHeadCodes(backend, headWeight.view as FloatView) : undefined, step = stepOf(ctx, cache, (own, x) => likeliest(own, x, codes));
+      return {
+        next: async (id) => (await step.next(id))[0]!,
+        [Symbol.dispose]() {
+          step[Symbol.dispose]();
+          codes?.[Symbol.dispose]();
+        },
+      };
+    },
   };
 }
 

@@ -16,6 +16,7 @@ export * from './ops/activation-gate.ts';
 export * from './ops/adamw-8bit-step.ts';
 export * from './ops/adamw-step.ts';
 export * from './ops/add.ts';
+export * from './ops/append-rows.ts';
 export * from './ops/causal-attention.ts';
 export * from './ops/copy.ts';
 export * from './ops/dropout.ts';

@@ -1,9 +1,9 @@
 import { createRng, QdyloraError } from '@qdylora/contract';
-import { inferenceContext, type ActiveRank, type ComputeDtype } from '@qdylora/tensor';
-import { oneSequence } from '../batch-arrays.ts';
+import { inferenceContext, type ActiveRank, type ComputeDtype, type ForwardContext } from '@qdylora/tensor';
+import { oneSequence, type TokenInputs } from '../batch-arrays.ts';
 import type { CausalLm } from '../causal-lm.ts';
 import { chooseToken, type SamplingOptions } from './choose-token.ts';
-import type { HeadCodes } from './head-codes.ts';
+import type { KvCache } from './kv-cache.ts';
 
 export interface GenerateOptions extends SamplingOptions {
   readonly maxNewTokens?: number;
@@ -24,22 +24,37 @@ const CODES_PAY = 8;
  * @throws QdyloraError BAD_ARGUMENT for an empty prompt; the signal's reason when aborted
  */
 export async function* generate(view: { readonly model: CausalLm; readonly active: ActiveRank | null }, prompt: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<number> {
-  const { maxNewTokens = 128, seed = 0, stopIds = [], computeDtype = 'f32', temperature = 0, topK = 0, topP = 1, signal } = options, { model, active } = view;
+  const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options, { model, active } = view;
   if (prompt.length === 0) throw new QdyloraError('BAD_ARGUMENT', { where: 'generate', problem: 'expected at least one token for the prompt, got none' });
-  const rng = createRng(seed).named('generate'), ctx = { ...inferenceContext(model.backend, computeDtype), active }, isGreedy = temperature <= 0;
   using cache = model.createCache(prompt.length + maxNewTokens);
-  let next: ArrayLike<number> = prompt, codes: HeadCodes | undefined;
+  const writer: Writer = { model, ctx: { ...inferenceContext(model.backend, computeDtype), active }, cache, prompt: oneSequence(prompt) };
+  const ids = temperature <= 0 ? likeliestIds(writer, maxNewTokens >= CODES_PAY) : sampledIds(writer, options);
   try {
     for (let step = 0; step < maxNewTokens; step++) {
       signal?.throwIfAborted();
-      if (step === 1 && isGreedy && maxNewTokens >= CODES_PAY) codes = model.createHeadCodes();
-      const inputs = oneSequence(next, cache.length);
-      const id = isGreedy ? await model.nextLikeliest(ctx, inputs, cache, codes) : chooseToken(await model.nextLogits(ctx, inputs, cache), { temperature, topK, topP }, rng, step);
+      const id = (await ids.next()).value as number;
       if (stopIds.includes(id)) return;
       yield id;
-      next = [id];
     }
   } finally {
-    codes?.[Symbol.dispose]();
+    await ids.return(undefined);
   }
+}
+
+interface Writer { readonly model: CausalLm; readonly ctx: ForwardContext; readonly cache: KvCache; readonly prompt: TokenInputs }
+
+/** Endless; what it keeps for further tokens is made when the second one is asked for. */
+async function* likeliestIds({ model, ctx, cache, prompt }: Writer, hasCodes: boolean): AsyncGenerator<number> {
+  let id = await model.nextLikeliest(ctx, prompt, cache);
+  yield id;
+  using step = model.createLikeliestStep(ctx, cache, { hasCodes });
+  for (;;) yield id = await step.next(id);
+}
+
+async function* sampledIds({ model, ctx, cache, prompt }: Writer, { temperature = 0, topK = 0, topP = 1, seed = 0 }: GenerateOptions): AsyncGenerator<number> {
+  const rng = createRng(seed).named('generate'), choose = (logits: Float32Array, at: number): number => chooseToken(logits, { temperature, topK, topP }, rng, at);
+  let id = choose(await model.nextLogits(ctx, prompt, cache), 0);
+  yield id;
+  using step = model.createLogitsStep(ctx, cache);
+  for (let at = 1; ; at++) yield id = choose(await step.next(id), at);
 }

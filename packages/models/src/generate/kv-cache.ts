@@ -1,49 +1,57 @@
-import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { constant, copy, type Tensor } from '@qdylora/tensor';
+import { QdyloraError, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { appendRows, constant, type Tensor } from '@qdylora/tensor';
 import type { AttentionConfig } from '../families/family.ts';
 
 type F32 = ArrayView<'f32'>;
 
 /** The keys and values of one layer for all tokens so far. */
 export interface LayerCache {
-  /** Adds the rows of the newest tokens and returns all rows so far, as one segment.  k, v: [new tokens, kvHeads · headDim] */
-  append(k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
+  /** Puts the rows of the newest tokens in their place and returns all rows, of which `segments` says how many count.  k, v: [new tokens, kvHeads · headDim]  →  [capacity, same] */
+  append(backend: Backend, k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
 }
 
-/** Keys and values of one sequence, so that each new token costs one row. Each layer appends once a pass. */
+/** Keys and values of one sequence, so that each new token costs one row. */
 export interface KvCache extends Disposable {
   readonly layers: readonly LayerCache[];
   /** Tokens that every layer has seen. */
   readonly length: number;
   readonly capacity: number;
+  /** A pass over so many tokens more, to which each layer appends once; they count where it succeeds.  @throws QdyloraError BAD_ARGUMENT where they do not fit */
+  extend<T>(tokens: number, pass: () => T): T;
   dispose(): void;
 }
 
 /** @param capacity tokens that fit: prompt and answer */
-export function createKvCache(backend: Backend, attention: readonly AttentionConfig[], capacity: number): KvCache {
-  const { memory } = backend, views: ArrayView[] = [], segments = memory.allocate('i32', [2]), lengths = attention.map(() => 0);
-  memory.persist(segments);
-  views.push(segments);
-  const rows = ({ kvHeads, headDim }: AttentionConfig): F32 => {
-    const view: F32 = memory.allocate('f32', [capacity, kvHeads * headDim]);
+export function createKvCache({ memory }: Backend, attention: readonly AttentionConfig[], capacity: number): KvCache {
+  const views: ArrayView[] = [];
+  const lasting = <D extends 'f32' | 'i32'>(dtype: D, shape: readonly number[]): ArrayView<D> => {
+    const view = memory.allocate(dtype, shape);
     memory.persist(view);
     views.push(view);
     return view;
   };
-  const layers = attention.map((layer, i): LayerCache => {
-    const keys = rows(layer), values = rows(layer);
+  const segments = lasting('i32', [2]); // all layers of a pass say the same
+  const layers = attention.map(({ kvHeads, headDim }): LayerCache => {
+    const keys = lasting('f32', [capacity, kvHeads * headDim]), values = lasting('f32', [capacity, kvHeads * headDim]);
     return {
-      append(k, v) {
-        const start = lengths[i]!, end = start + k.shape[0]!;
-        if (end > capacity) throw new QdyloraError('BAD_ARGUMENT', { where: 'kv-cache', problem: `expected at most ${capacity} tokens, got ${end}`, nextStep: 'Make a cache with a larger capacity.' });
-        runOp(backend, copy, { x: k }, {}, { y: rowsOf(keys, start, end) });
-        runOp(backend, copy, { x: v }, {}, { y: rowsOf(values, start, end) });
-        lengths[i] = end;
-        memory.write(segments, [0, end]); // all layers of a pass say the same
-        return { k: constant(rowsOf(keys, 0, end)), v: constant(rowsOf(values, 0, end)), segments };
+      append(backend, k, v) {
+        for (const [x, y] of [[k, keys], [v, values]] as const) runOp(backend, appendRows, { x, segments }, { rows: capacity }, { y });
+        return { k: constant(keys), v: constant(values), segments };
       },
     };
   });
+  let length = 0;
   const dispose = (): void => { for (const view of views.splice(0)) memory.release(view); };
-  return { layers, capacity, get length() { return Math.min(...lengths); }, dispose, [Symbol.dispose]: dispose };
+  return {
+    layers, capacity, get length() { return length; },
+    extend(tokens, pass) {
+      const end = length + tokens;
+      if (end > capacity) throw new QdyloraError('BAD_ARGUMENT', { where: 'kv-cache', problem: `expected at most ${capacity} tokens, got ${end}`, nextStep: 'Make a cache with a larger capacity.' });
+      memory.write(segments, [0, end]);
+      const result = pass();
+      length = end;
+      return result;
+    },
+    dispose, [Symbol.dispose]: dispose,
+  };
 }

@@ -10,7 +10,7 @@ import type { LayerPass } from './layer-pass.ts';
 export function attend(pass: LayerPass, q: Hidden, k: Hidden, v: Hidden): Hidden {
   const { ctx, batch, cache, attention: { heads, kvHeads, headDim, scale, window, softCap, alibiSlopes } } = pass;
   const turnedQ = turned(pass, q), turnedK = turned(pass, k);
-  const seen = cache ? cache.append(turnedK.view as ArrayView<'f32'>, v.view as ArrayView<'f32'>) : { k: turnedK, v, segments: batch.segments };
+  const seen = cache ? cache.append(ctx.backend, turnedK.view as ArrayView<'f32'>, v.view as ArrayView<'f32'>) : { k: turnedK, v, segments: batch.segments };
   return apply(ctx, differentiableCausalAttention, {
     q: turnedQ, k: seen.k, v: seen.v, querySegments: constant(batch.segments), keySegments: constant(seen.segments), alibiSlopes: alibiSlopes ? constant(f32View([heads], alibiSlopes)) : undefined,
   } as never, { heads, kvHeads, headDim, scale, window, softCap, computeDtype: ctx.computeDtype } as never).y as Hidden;

@@ -21,6 +21,7 @@ interface AttentionInputs { [name: string]: ArrayView | undefined; q: FloatView;
 /**
  * Causal attention over packed sequences. Segment s has the queries querySegments[s]…querySegments[s+1] and the keys keySegments[s]…keySegments[s+1];
  * its last query lines up with its last key, so query i stands at position i + (keys − queries), sees the keys up to that one of its own segment and nothing of another.
+ * k and v may have rows past the last segment's end, which nothing reads (the rest of a cache).
  * Query head h reads kv head floor(h / (heads / kvHeads)).
  * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position)  (ALiBi: Press et al. 2022; Falcon scales its slopes too: hand them in scaled).
  * q: [queries, heads · headDim]  k, v: [keys, kvHeads · headDim], all f32 or all bf16  segments: [segments + 1]  alibiSlopes: [heads]  →  y: as q  logSumExp: [heads, queries]

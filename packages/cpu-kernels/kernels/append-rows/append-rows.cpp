@@ -1,0 +1,24 @@
+// y[end − tokens + i] = x[i]: the newest rows of a key-value cache, at the place that the last segment's end says.
+// Each thread owns one contiguous share of the elements, each lane one element. Moves 8 bytes per element.
+// Assumes that x and y do not overlap; lengths and the place are checked below.
+// Not done: non-temporal stores, because attention reads the rows at once.
+#include "../../native/elementwise.h"
+
+namespace qdylora::QD_LEVEL {
+namespace {
+
+Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<float> y, Size tokens, Size entries, Size rows, Size width) {
+  QD_NEED(x, tokens * width);
+  QD_NEED(segments, entries);
+  QD_NEED(y, rows * width);
+  const std::int64_t end = entries > 0 ? segments.data[entries - 1] : -1, from = end - static_cast<std::int64_t>(tokens);
+  if (from < 0 || end > static_cast<std::int64_t>(rows)) return unsupported("expected rows that end within y");
+  const float* source = x.data;
+  float* target = y.data + static_cast<Size>(from) * width;
+  elementwise(threads, tokens * width, [&](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });
+  return ok();
+}
+
+}  // namespace
+QD_EXPORT(appendRows)
+}  // namespace qdylora::QD_LEVEL
