@@ -1,7 +1,7 @@
 import { writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
 import { elementCount } from '@qdylora/contract';
 import { firstExample } from '@qdylora/data';
-import { eventQueue, train, type TrainCallbacks, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
+import { eventQueue, train, type StepBatches, type TrainCallbacks, type TrainEvent, type TrainOptions, type TrainResult } from '@qdylora/trainer';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
@@ -131,6 +131,7 @@ async function trainAndLog(stage: Stage): Promise<Trained> {
   const warn = (event: LogWarningEvent): void => { notes.push(event.message); emit(event); };
   let log: EventLog | null = null, failure: { readonly error: unknown } | null = null;
   const onStep: TrainCallbacks['onStep'] = (event) => {
+    stage.profile?.endStep(event.stepSeconds);
     if (failure) throw failure.error; // what is around the run has failed: no further step
     return callbacks.onStep?.(event);
   };
@@ -146,7 +147,6 @@ async function trainAndLog(stage: Stage): Promise<Trained> {
       sinks.write(event);
       emit(event);
       noteWarning(event, notes);
-      if (event.type === 'step') stage.profile?.endStep(event.stepSeconds);
     }
   } catch (error) {
     failure = { error };
@@ -178,7 +178,7 @@ function trainOptions(stage: Stage): TrainOptions {
   return {
     ...run.training, ...callbacks, signal, resume: resumeFrom(config.resumeFromCheckpoint),
     earlyStopping: config.earlyStopping === null ? undefined : { on: config.earlyStopping, patience: config.earlyStoppingPatience, minDelta: config.earlyStoppingMinDelta },
-    evaluate: evaluate && profile ? { ...evaluate, run: (at) => profile.without(() => evaluate.run(at)) } : evaluate,
+    evaluate, batches: profile ? beginningSteps(run.training.batches, profile) : run.training.batches,
     save: {
       folder: config.outputDir, every: config.saveSteps || null, totalLimit: config.saveTotalLimit, fs, otherBytes: resultBytes(stage), waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
       config: runIdentity(config, { fingerprint: source.fingerprint, rows: data.training.length, rowsHash: data.report.fingerprint, tokensHash: tokensHash(data.training), totalSteps }),
@@ -186,6 +186,15 @@ function trainOptions(stage: Stage): TrainOptions {
     },
   };
 }
+
+/** A step begins when it asks for its batches. */
+const beginningSteps = (batches: StepBatches, profile: OpProfile): StepBatches => ({
+  stepsPerEpoch: batches.stepsPerEpoch, epochAt: (step) => batches.epochAt(step),
+  batchAt(step) {
+    profile.beginStep();
+    return batches.batchAt(step);
+  },
+});
 
 /** A last save on a full disk waits for somebody to free some: training that was paid for is lost otherwise. */
 const WAIT_FOR_ROOM_SECONDS = 600;

@@ -30,8 +30,9 @@ export interface ProfileSummary {
 /** Times ops while steps run. */
 export interface OpProfile {
   readonly aroundCall: (call: OpCall, run: () => void) => void;
-  /** What runs meanwhile is no step's: judging. */
-  without<T>(body: () => Promise<T>): Promise<T>;
+  /** Ops from here to `endStep` are the step's; those of loading and judging are nobody's. */
+  beginStep(): void;
+  /** Counts what ran since `beginStep`: only now, since a step without a profile would not wait for that. `seconds`: what the step took. */
   endStep(seconds: number): void;
   summary(ceilings: Ceilings | null): ProfileSummary;
   /** The first calls, as Chrome's trace format has them. */
@@ -41,6 +42,9 @@ export interface OpProfile {
 /** Calls that the trace keeps: some 3 MB of text. */
 const TRACED_CALLS = 20_000;
 
+/** A call of the step that runs, which waits to be counted. */
+interface Noted { readonly call: OpCall; readonly start: number; readonly end: number }
+
 /** When it ran, in milliseconds. */
 interface Traced { readonly op: string; readonly shapes: string; readonly start: number; readonly end: number; readonly flops: number; readonly bytes: number }
 
@@ -48,27 +52,30 @@ interface Total { readonly op: string; readonly shapes: string; readonly isBf16:
 
 export function openProfile(): OpProfile {
   const totals = new Map<string, Total>(), traced: Traced[] = [];
-  let steps = 0, stepSeconds = 0, isCounting = true;
+  let steps = 0, stepSeconds = 0, noted: Noted[] | null = null;
+  const count = ({ call, start, end }: Noted): void => {
+    const { op, inputs, outputs, attributes } = call, shapes = shapesOf(call), key = `${op.name} ${shapes}`, flops = op.flops?.(inputs, attributes) ?? 0, bytes = bytesOf(inputs) + bytesOf(outputs);
+    if (!totals.has(key)) totals.set(key, { op: op.name, shapes, isBf16: (attributes as { computeDtype?: string }).computeDtype === 'bf16', calls: 0, seconds: 0, flops: 0, bytes: 0 });
+    const total = totals.get(key)!;
+    total.calls++;
+    total.seconds += (end - start) / 1000;
+    total.flops += flops;
+    total.bytes += bytes;
+    if (traced.length < TRACED_CALLS) traced.push({ op: op.name, shapes, start, end, flops, bytes });
+  };
   return {
     aroundCall(call, run) {
       const start = performance.now();
       run();
-      const end = performance.now();
-      if (!isCounting) return;
-      const shapes = shapesOf(call), key = `${call.op.name} ${shapes}`, flops = call.op.flops?.(call.inputs, call.attributes) ?? 0, bytes = bytesOf(call.inputs) + bytesOf(call.outputs);
-      if (!totals.has(key)) totals.set(key, { op: call.op.name, shapes, isBf16: (call.attributes as { computeDtype?: string }).computeDtype === 'bf16', calls: 0, seconds: 0, flops: 0, bytes: 0 });
-      const total = totals.get(key)!;
-      total.calls++;
-      total.seconds += (end - start) / 1000;
-      total.flops += flops;
-      total.bytes += bytes;
-      if (traced.length < TRACED_CALLS) traced.push({ op: call.op.name, shapes, start, end, flops, bytes });
+      noted?.push({ call, start, end: performance.now() });
     },
-    async without(body) {
-      isCounting = false;
-      try { return await body(); } finally { isCounting = true; }
+    beginStep() { noted = []; },
+    endStep(seconds) {
+      noted?.forEach(count);
+      noted = null;
+      steps++;
+      stepSeconds += seconds;
     },
-    endStep(seconds) { steps++; stepSeconds += seconds; },
     summary: (ceilings) => summaryOf([...totals.values()], { steps, stepSeconds, ceilings }),
     trace: () => JSON.stringify({ displayTimeUnit: 'ms', traceEvents: traced.map(traceEvent) }),
   };
