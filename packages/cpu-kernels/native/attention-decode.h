@@ -2,12 +2,14 @@
 #include "attention-tiles.h"
 
 // The few-columns form of attention, for segments with at most 8 columns per kv head (decoding): there lanes = columns would leave most of a vector empty. Lanes run
-// along headDim and along keys, and a chunk of 128 keys is read for all kv heads at once, row after row: one stream through memory
+// along headDim and along keys, and a chunk of up to 128 keys is read for all kv heads at once, row after row: one stream through memory
 // (rows of one kv head alone stand up to a page apart: 9 GB/s of 29 on one Zen 4 core beyond the cache). K and V are read once.
 // All in float32, whatever the compute type: the time goes into reading.
 namespace qdylora::QD_LEVEL {
 
 constexpr int FEW_COLUMNS = 8, FEW_KEYS = 128;
+// Operations that pay for a second thread: fewer than elsewhere, since the time goes into reading, and while a text is written the other thread is awake.
+constexpr double FEW_GRAIN = 4e4;
 
 inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) { return shape.columns(s) <= FEW_COLUMNS; }
 
@@ -25,7 +27,10 @@ inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int 
   const std::int64_t lastOfFirstQuery = s.k1 - (s.q1 - s.q0), window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
   return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
 }
-inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + FEW_KEYS - 1) / FEW_KEYS); }
+// A segment's keys are cut into chunks of one length, an even number of them where they are more than a few, so that two threads have as much to do.
+inline int mostFewChunks(const Segment& s) { return s.keys() <= FEW_KEYS / 4 ? 1 : 2 * ((s.keys() + 2 * FEW_KEYS - 1) / (2 * FEW_KEYS)); }
+inline int fewStep(const Segment& s) { return roundUp(larger(1, (s.keys() + mostFewChunks(s) - 1) / mostFewChunks(s)), 16); }
+inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + fewStep(s) - 1) / fewStep(s)); }
 // Scratch of one part: q and the scores of all columns.
 inline Size fewScratchFloats(const AttentionShape& shape) { return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS); }
 
@@ -42,14 +47,24 @@ template <int DISTANCE = WIDTH / 2> QD_INLINE F32x sumsOf(I32x (&v)[WIDTH]) {
 
 struct FewRows { const float* at; Size stride; int count; };  // keys or values of one kv head
 
-// Keys that are asked for ahead, into the second cache and in the order of memory: heads take turns within a few rows, which the hardware's prefetcher does not follow far.
-// One core of a busy Zen 4 (2026) from memory, 768 bytes a key: 18 GB/s of the 31 that a plain read has, 8 without; into the first cache 9; 128 or 256 keys ahead 16 and 14.
-constexpr int AHEAD = 64;
-// Asks for part `part` of `parts` of the `floats` numbers at `at`; past the end it is only a hint.
-QD_INLINE void prefetchPart(const float* at, Size floats, Size part, Size parts) {
-  const Size lines = floats / 16;
-  for (Size i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(at + 16 * i, 0, 2);
-}
+// Rows that are asked for ahead, into the second cache and in the order of memory: heads take turns within a few rows, which the hardware's prefetcher does not follow far.
+// One core of a busy Zen 4 (2026) from memory, 768 bytes a key, 64 rows ahead: 18 GB/s of the 31 that a plain read has, 8 without; into the first cache 9; 128 or 256 ahead 16 and 14.
+// On an Emerald Rapids 8 to 16 rows ahead are best (100 keys, from the third cache: 37 µs without values asked for while keys are read, 28 with them; 64 ahead 31).
+constexpr int AHEAD = 16;
+// A chunk's rows in the order in which they are read: its keys, its values, then the next chunk's keys.
+struct FewStream {
+  const float *k, *v;
+  Size stride;
+  int keys;
+  // Asks for part `part` of `parts` of each of the rows [from, to); past the end it is only a hint.
+  QD_INLINE void ask(int from, int to, Size part, Size parts) const {
+    const Size lines = (stride + 15) / 16;
+    for (int row = from; row < to; row++) {
+      const float* at = row >= keys && row < 2 * keys ? v + static_cast<Size>(row - keys) * stride : k + static_cast<Size>(row < keys ? row : row - keys) * stride;
+      for (Size i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(at + 16 * i, 0, 2);
+    }
+  }
+};
 
 // scores[c][key…] of WIDTH / C keys and C columns; rows past the last repeat it. q: [C][padded], zero past headDim.
 template <int C>
@@ -140,10 +155,12 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   float *q = scratch, *scores = q + total * padded;
   const auto rowsAt = [&](const float* x, Size kvHead) { return FewRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys}; };
   const auto scoresAt = [&](Size kvHead) { return scores + kvHead * static_cast<Size>(columns) * FEW_KEYS; };
+  const FewStream stream{rowsAt(a.k, 0).at, rowsAt(a.v, 0).at, stride, keys};
+  if (keys > 0) stream.ask(0, AHEAD, 0, 1);  // none where the window excludes them
   packFewQueries(q, a.q, shape, s);
   for (int key = 0; key < keys; key += WIDTH) {
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-      prefetchPart(rowsAt(a.k, 0).at + static_cast<Size>(key + AHEAD) * stride, WIDTH * stride, kvHead, shape.kvHeads);
+      stream.ask(key + AHEAD, key + AHEAD + WIDTH, kvHead, shape.kvHeads);
       scoreColumns(rowsAt(a.k, kvHead), key, smaller(WIDTH, keys - key), q + kvHead * static_cast<Size>(columns) * padded, dim, padded, columns, scoresAt(kvHead));
     }
   }
@@ -161,7 +178,7 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   for (; key < keys; key += key + 8 <= keys ? 8 : 1) {
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
       const float *v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride, *p = scoresAt(kvHead) + key;
-      prefetchPart(rowsAt(a.v, 0).at + static_cast<Size>(key + AHEAD) * stride, 8 * stride, kvHead, shape.kvHeads);
+      stream.ask(keys + key + AHEAD, keys + key + AHEAD + 8, kvHead, shape.kvHeads);
       float* o = out.o + kvHead * static_cast<Size>(columns) * padded;
       if (key + 8 <= keys) addValues<8>(v, stride, p, dim, padded, columns, o);
       else addValues<1>(v, stride, p, dim, padded, columns, o);

@@ -1,5 +1,5 @@
 // Causal attention over packed segments with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022).
-// A part owns (segment, kv head, 32 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8 columns (decoding) are items of (segment, 128 keys), see
+// A part owns (segment, kv head, 32 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8 columns (decoding) are items of (segment, up to 128 keys), see
 // native/attention-decode.h. In bf16 the products go by pairs, K and V being rounded once per call. The gradient is causal-attention.backward.cpp.
 // 4·headDim operations per visible (query, key) pair and an exponential; never a T × T matrix. Decoding reads K and V once: bound by memory.
 // Assumes contiguous rows; segments and sizes are checked below. Dropped: decoding by tiles (lanes half empty), 64 columns a tile (more masked work at the diagonal).
@@ -30,8 +30,8 @@ int chunksOf(const AttentionShape& shape, const Segment& s) {
 // Floats that the chunks of a segment leave to be joined, per (kv head, chunk) of a tile, or per chunk of few columns.
 Size partialFloats(const AttentionShape& shape, const Segment& s) { return hasFewColumns(shape, s) ? FewPartials::floats(shape, s) : softmaxFloats(shape); }
 Size partialsOf(const AttentionShape& shape, const Segment& s) {
+  if (hasFewColumns(shape, s)) return static_cast<Size>(shape.columns(s) > 0 ? mostFewChunks(s) : 0) * partialFloats(shape, s);
   const int chunks = chunksOf(shape, s);
-  if (hasFewColumns(shape, s)) return static_cast<Size>(chunks) * partialFloats(shape, s);
   return chunks > 1 ? static_cast<Size>(chunks) * shape.kvHeads * partialFloats(shape, s) : 0;
 }
 
@@ -81,7 +81,7 @@ void visitItems(const AttentionShape& shape, int parts, int part, const Visit& v
     for (Size seg = 0; seg + 1 < shape.segments; seg++) {
       const Segment s = shape.segment(seg);
       const bool few = hasFewColumns(shape, s);
-      const int tiles = few ? 1 : shape.tiles(s, COLUMNS), chunks = chunksOf(shape, s), step = few ? FEW_KEYS : CHUNK;
+      const int tiles = few ? 1 : shape.tiles(s, COLUMNS), chunks = chunksOf(shape, s), step = few ? fewStep(s) : CHUNK;
       for (Size kvHead = few ? shape.kvHeads : 0; kvHead < shape.kvHeads + (few ? 1 : 0); kvHead++) {
         for (int i = 0; i < tiles * chunks; i++) {
           const int chunk = i % chunks, from = s.k0 + chunk * step, to = few || chunks > 1 ? smaller(from + step, s.k1) : s.k1;
@@ -277,7 +277,7 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
     arrays.y = {yFloats, nullptr};
   }
   const double keysInUse = keySegments.data[shape.segments - 1] - keySegments.data[0];
-  const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * keysInUse, ATTENTION_GRAIN);
+  const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * keysInUse, queries * shape.group() <= FEW_COLUMNS ? FEW_GRAIN : ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     if (widens) {
