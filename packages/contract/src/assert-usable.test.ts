@@ -50,6 +50,17 @@ describe('an array is refused before the op runs', () => {
     expect(runOp(host, sum, { a: { ...strided, data: new Float32Array(10) }, b: f32View([4]) }, {}).y.shape).toEqual([4]);
   });
 
+  test('a memory knows the arrays that it made as long as they live, and no others: no parts, no other shapes, no other memory\'s', () => {
+    const memory = createHostMemory(), other = createHostMemory(), view = memory.allocate('f32', [8]), foreign = other.allocate('f32', [8]);
+    expect([view, rowsOf(view, 0, 8), reshaped(view, [2, 4]), foreign, x()].map((each) => memory.isOwn!(each))).toEqual([true, false, false, false, false]);
+    memory.release(foreign);
+    memory.persist(foreign);
+    expect([other.isOwn!(foreign), other.isReleased!(foreign)]).toEqual([true, false]);
+    memory.release(view);
+    other.dispose();
+    expect([memory.isOwn!(view), other.isOwn!(foreign)]).toEqual([false, false]);
+  });
+
   test('that was released, or whose scope or memory has ended, also under another shape', () => {
     const memory = createHostMemory({ unreserve: detach }), backend: Backend = { ...host, memory };
     const released = memory.allocate('f32', [8]), scoped = memory.scoped(() => memory.allocate('f32', [8])), kept = memory.allocate('f32', [8]);

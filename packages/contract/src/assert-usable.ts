@@ -17,11 +17,12 @@ function extentOf({ shape, strides }: ArrayView): number {
 
 /**
  * Checks that an array's memory is there before a kernel reads it: of its element type, long enough for its shape, not disposed, not given back.
- * Typed arrays are aligned to their elements by JavaScript itself.
+ * Typed arrays are aligned to their elements by JavaScript itself. Of what the memory itself has made and still holds all that is known, and nothing is looked at.
  *
  * @throws QdyloraError DISPOSED, BAD_ARGUMENT (element type) or BAD_SHAPE (too short).
  */
 export function assertUsable(where: string, name: string, view: ArrayView, memory: Memory): void {
+  if (memory.isOwn?.(view)) return;
   if (!isElementArray(view.dtype, view.data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected the elements of ${view.dtype} for ${name}, got ${view.data?.constructor?.name ?? typeof view.data}` });
   const extent = extentOf(view), isShort = view.data.length < extent;
   if ((isShort && view.data.buffer.byteLength === 0) || memory.isReleased?.(view)) throw new DisposedError(`array ${name} of ${where}`);
@@ -47,8 +48,10 @@ export function assertApart(op: Pick<Op, 'name' | 'overwrites'>, inputs: Arrays,
   for (const other in inputs) {
     const input = inputs[other];
     if (!input) continue;
-    const begin = input.data.byteOffset, end = begin + extentOf(input) * input.data.BYTES_PER_ELEMENT;
+    const begin = input.data.byteOffset, most = begin + input.data.byteLength;
     for (const place of places) {
+      if (!overlaps(place, begin, most, input)) continue;
+      const end = begin + extentOf(input) * input.data.BYTES_PER_ELEMENT;
       if (!overlaps(place, begin, end, input)) continue;
       const liesOver = begin === place.begin && end === place.end && input.dtype === place.view.dtype;
       if (!liesOver || !op.overwrites?.[place.name]?.includes(other)) refuseOverlap(op, place.name, other);

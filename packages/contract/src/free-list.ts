@@ -41,8 +41,8 @@ export class FreeList<R> {
     this.offsets.splice(i, 0, offset);
     this.sizes.splice(i, 0, bytes);
     this.joinWithNext(i);
-    if (i > 0) this.joinWithNext(i - 1);
-    this.mostBytes = Math.max(this.mostBytes, this.sizes[i] ?? 0, this.sizes[i - 1] ?? 0);
+    const joined = i > 0 && this.joinWithNext(i - 1) ? i - 1 : i;
+    this.mostBytes = Math.max(this.mostBytes, this.sizes[joined]!);
   }
 
   /** Shows every free stretch that may have been written to; what lies behind the last block then counts as untouched. */
@@ -52,10 +52,12 @@ export class FreeList<R> {
     if (last >= 0 && this.offsets[last]! + this.sizes[last]! === this.byteLength) this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]!);
   }
 
-  private joinWithNext(i: number): void {
-    if (this.offsets[i]! + this.sizes[i]! !== this.offsets[i + 1]) return;
+  /** True where they were neighbours. */
+  private joinWithNext(i: number): boolean {
+    if (i + 1 === this.offsets.length || this.offsets[i]! + this.sizes[i]! !== this.offsets[i + 1]) return false;
     this.sizes[i]! += this.sizes[i + 1]!;
     this.offsets.splice(i + 1, 1);
     this.sizes.splice(i + 1, 1);
+    return true;
   }
 }

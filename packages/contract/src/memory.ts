@@ -18,6 +18,8 @@ export interface Memory extends Disposable {
   release(view: ArrayView): void;
   /** True where this memory has given the array back: by `release`, at the end of its scope, or by `dispose`. Parts of an array (`rowsOf`) are not known by it. */
   isReleased?(view: ArrayView): boolean;
+  /** True of the very object that `allocate` returned, as long as it lives. */
+  isOwn?(view: ArrayView): boolean;
   /** Runs `body` in a new scope; what it allocated is released at the end, except the views that `keep` picks out of the result, which pass to the outer scope. */
   scoped<T>(body: () => T, keep?: (result: T) => Iterable<ArrayView | undefined>): T;
   /** Moves allocations out of all scopes: they live until `release`. */

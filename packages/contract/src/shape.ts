@@ -2,8 +2,14 @@ import { QdyloraError } from './errors.ts';
 
 export type Shape = readonly number[];
 
+// Plain loops: an op asks these a dozen times, and a step has a thousand ops.
+
 /** Number of elements. */
-export const elementCount = (shape: Shape): number => shape.reduce((product, size) => product * size, 1);
+export function elementCount(shape: Shape): number {
+  let product = 1;
+  for (let i = 0; i < shape.length; i++) product *= shape[i]!;
+  return product;
+}
 
 /** Row-major strides, in elements. */
 export function contiguousStrides(shape: Shape): number[] {
@@ -13,13 +19,20 @@ export function contiguousStrides(shape: Shape): number[] {
   return strides;
 }
 
-export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((size, i) => size === b[i]);
+export const sameShape = (a: Shape, b: Shape): boolean => fits(a, b, false);
 
 /** `[2, 3]` as a person reads it. */
 export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
 
 /** Throws `BAD_SHAPE` unless the shapes agree; −1 in `expected` allows any size. */
 export function assertShape(where: string, name: string, got: Shape, expected: Shape): void {
-  if (got.length === expected.length && expected.every((size, i) => size === -1 || size === got[i])) return;
+  if (fits(got, expected, true)) return;
   throw new QdyloraError('BAD_SHAPE', { where, problem: `expected ${shapeText(expected)} for ${name}, got ${shapeText(got)}`, details: { name, expected, got } });
+}
+
+/** `allowsAny`: −1 in `expected` fits every size. */
+function fits(got: Shape, expected: Shape, allowsAny: boolean): boolean {
+  if (got.length !== expected.length) return false;
+  for (let i = 0; i < got.length; i++) if (got[i] !== expected[i] && !(allowsAny && expected[i] === -1)) return false;
+  return true;
 }
