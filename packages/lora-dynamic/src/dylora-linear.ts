@@ -1,8 +1,8 @@
 import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
-import { apply, differentiableDropout, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type Linear, type LinearLike } from '@qdylora/tensor';
+import { apply, differentiableDropout, Parameter, type ActiveRank, type DifferentiableOp, type FloatTensor, type ForwardContext, type Linear, type LinearLike, type Tensor } from '@qdylora/tensor';
 import { adaptedLinear, adaptedLinearBackward } from './ops/adapted-linear.ts';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
-import { forwardGroup } from './forward-group.ts';
+import { forwardGroup, type GroupMember } from './forward-group.ts';
 import { frozen } from './frozen-layer.ts';
 import type { RankPart } from './ops/rank-parts.ts';
 import { scaleAt } from './scaling.ts';
@@ -17,7 +17,7 @@ export class DyLoraLinear implements LinearLike {
   readonly b: Parameter;
   private readonly config: ResolvedAdapterConfig;
   private readonly dropoutName: string;
-  private readonly knownPrefixes = new Map<number, { readonly prefixes: Prefixes; readonly ofGradients: readonly (ArrayView<'f32'> | null)[] }>();
+  private readonly knownPrefixes = new Map<number, Prefixes>();
 
   constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
     this.name = base.name;
@@ -36,8 +36,7 @@ export class DyLoraLinear implements LinearLike {
 
   forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
     if (!ctx.active) return this.base.forward(ctx, x, outDtype);
-    const { rank, trainFrom } = ctx.active, { operands, attributes } = frozen(this.base);
-    const inputs = { x, xAdapter: this.droppedOut(ctx, x), ...operands, ...this.prefixes(rank, trainFrom) };
+    const { rank, trainFrom } = ctx.active, { attributes } = frozen(this.base), inputs = { ...this.prefixes(rank, trainFrom).operands, x, xAdapter: this.droppedOut(ctx, x) };
     return apply(ctx, ruleFrom(trainFrom), inputs as never, { cols: this.inFeatures, computeDtype: ctx.computeDtype, scale: this.scaleAt(rank), parts: this.partsOf(ctx.active), outDtype, ...attributes }).y;
   }
 
@@ -45,8 +44,13 @@ export class DyLoraLinear implements LinearLike {
   forwardTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] | undefined {
     const { active } = ctx;
     if (active && ctx.dropout && layers.some((layer) => layer instanceof DyLoraLinear && layer.config.dropout > 0)) return undefined;
-    const members = layers.map((layer) => (layer instanceof DyLoraLinear ? { base: layer.base, adapter: active ? { ...layer.prefixes(active.rank, active.trainFrom), scale: layer.scaleAt(active.rank) } : undefined } : { base: layer }));
+    const members = layers.map((layer) => (layer instanceof DyLoraLinear ? { base: layer.base, adapter: active ? layer.adapterAt(active) : undefined } : { base: layer }));
     return forwardGroup(ctx, members, x, { outDtype, trainFrom: active?.trainFrom, parts: this.partsOf(active) });
+  }
+
+  private adapterAt({ rank, trainFrom }: ActiveRank): GroupMember['adapter'] {
+    const { a, b } = this.prefixes(rank, trainFrom);
+    return { a, b, scale: this.scaleAt(rank) };
   }
 
   /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
@@ -56,10 +60,11 @@ export class DyLoraLinear implements LinearLike {
 
   /** Made once for each rank and start, as long as the gradients stand where they stood. */
   private prefixes(rank: number, trainFrom: number): Prefixes {
-    const key = rank * (this.config.ranks.maxRank + 1) + trainFrom, known = this.knownPrefixes.get(key), ofGradients = [this.a.gradient, this.b.gradient] as const;
-    if (known?.ofGradients.every((gradient, i) => gradient === ofGradients[i])) return known.prefixes;
-    const prefixes = { a: prefixOf(this.a, rank, trainFrom), b: prefixOf(this.b, rank, trainFrom) };
-    this.knownPrefixes.set(key, { prefixes, ofGradients });
+    const key = rank * (this.config.ranks.maxRank + 1) + trainFrom, known = this.knownPrefixes.get(key);
+    if (known && known.ofA === this.a.gradient && known.ofB === this.b.gradient) return known;
+    const a = prefixOf(this.a, rank, trainFrom), b = prefixOf(this.b, rank, trainFrom);
+    const prefixes: Prefixes = { a, b, operands: { x: undefined, xAdapter: undefined, bias: undefined, ...frozen(this.base).operands, a, b, dy: undefined, u: undefined }, ofA: this.a.gradient, ofB: this.b.gradient };
+    this.knownPrefixes.set(key, prefixes);
     return prefixes;
   }
 
@@ -71,7 +76,8 @@ export class DyLoraLinear implements LinearLike {
   }
 }
 
-type Prefixes = Readonly<Record<'a' | 'b', Parameter>>;
+/** The adapter's rows for a rank, and with them all that the op takes but x (its names, and those that backward adds, are there already); `ofA`, `ofB`: the gradients that they were cut from. */
+interface Prefixes { readonly a: Parameter; readonly b: Parameter; readonly operands: Readonly<Record<string, Tensor | undefined>>; readonly ofA: ArrayView<'f32'> | null; readonly ofB: ArrayView<'f32'> | null }
 
 /** Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be reached through it. */
 function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parameter {
@@ -86,8 +92,8 @@ const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => 
   usesOutputs: ['u'],
   withoutResult: (attributes) => ({ wantsY: false, ...attributes }),
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
-    const { bias: _, ...operands } = inputs, dx = pending('x'), call = { dy: gradients.y, u: outputs.u, ...operands }, own = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
-    const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !operands.xAdapter ? take('x') : undefined;
+    const dx = pending('x'), call = { ...inputs, bias: undefined, dy: gradients.y, u: outputs.u }, own = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
+    const given = { da: into('a'), db: into('b') }, wantsDx = wants('x'), over = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
     if (over) {
       // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
       run(adaptedLinearBackward, call, { wantsDx: false, ...own }, given);

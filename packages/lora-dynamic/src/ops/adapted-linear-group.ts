@@ -41,19 +41,10 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
   return own;
 }
 
-/** Adds what one layer's record has to the group's, under its names there. */
-export function addNumbered<T>(group: Record<string, T>, record: Readonly<Record<string, T | undefined>>, i: number): void {
-  const names = GROUP_NAMES[i]!;
-  for (const name in record) {
-    const value = record[name];
-    if (value !== undefined) group[names[name as keyof LayerNames]] = value;
-  }
-}
-
 /** What one layer's record has, under its names in the group. */
-export function numbered<T>(record: Readonly<Record<string, T | undefined>>, i: number): Record<string, T> {
-  const own: Record<string, T> = {};
-  addNumbered(own, record, i);
+export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
+  const own: Record<string, T> = {}, names = GROUP_NAMES[i]!;
+  for (const name in record) own[names[name as keyof LayerNames]] = record[name]!;
   return own;
 }
 

@@ -30,25 +30,31 @@ export function backward<V extends ArrayView = FloatView>(tape: Tape, root: Tens
   const kept: readonly Tensor[] = ownsRoot ? wanted : [root, ...wanted], nodes = tape.nodes.reverse(), isReadAgain = readersOf(nodes, kept);
   for (const [at, node] of nodes.entries()) {
     const gradients: Record<string, FloatView> = {};
-    for (const [name, tensor] of Object.entries(node.outputs)) {
+    let hasGradient = false, isRoot = false;
+    for (const name in node.outputs) {
+      const tensor = node.outputs[name];
+      if (tensor === root) isRoot = !seed;
       const gradient = tensor && store.get(tensor);
-      if (gradient) gradients[name] = gradient;
+      if (gradient) {
+        gradients[name] = gradient;
+        hasGradient = true;
+      }
       if (tensor && !kept.includes(tensor) && !node.usesOutputs.includes(name) && !store.holds(tensor.view)) backend.memory.release(tensor.view); // every later use is behind us
     }
-    if (Object.keys(gradients).length > 0) {
-      const isRoot = !seed && Object.values(node.outputs).includes(root);
+    if (hasGradient) {
       const before: Record<string, FloatView | undefined> = {};
       for (const name in node.inputs) if (node.inputs[name]?.needsGradient) before[name] = store.get(node.inputs[name]);
       const take = (name: string): ArrayView | undefined => (isReadAgain(node.inputs[name], at) ? undefined : node.inputs[name]!.view);
       const contributions = node.backward(gradients, { isRoot, tape, store, take });
-      for (const [name, contribution] of Object.entries(contributions)) {
-        const tensor = node.inputs[name];
+      for (const name in contributions) {
+        const contribution = contributions[name], tensor = node.inputs[name];
         if (!contribution || !tensor || contribution === before[name]) continue; // the same array: the rule added in place
         if (tensor.needsGradient && !(tensor instanceof Parameter)) store.add(tensor, contribution as FloatView);
         else if (!Object.values(gradients).includes(contribution as FloatView)) backend.memory.release(contribution);
       }
     }
-    for (const tensor of Object.values(node.outputs)) {
+    for (const name in node.outputs) {
+      const tensor = node.outputs[name];
       if (!tensor || wanted.includes(tensor as Tensor<V>)) continue;
       store.drop(tensor);
       if (!kept.includes(tensor) && !store.holds(tensor.view)) backend.memory.release(tensor.view);

@@ -69,7 +69,7 @@ function settling(backend: Backend, settle: () => void): Backend {
     return body(...given);
   };
   const settled: Memory = {
-    name: memory.name, isHost: memory.isHost, allocate: (dtype, shape) => memory.allocate(dtype, shape), isReleased: memory.isReleased && ((view) => memory.isReleased!(view)),
+    name: memory.name, isHost: memory.isHost, allocate: (dtype, shape) => memory.allocate(dtype, shape), isReleased: memory.isReleased && ((view) => memory.isReleased!(view)), isOwn: memory.isOwn && ((view) => memory.isOwn!(view)),
     release: first((view) => { memory.release(view); }),
     scoped: (body, keep) => memory.scoped(() => { const result = body(); settle(); return result; }, keep),
     persist: (...views) => { memory.persist(...views); },

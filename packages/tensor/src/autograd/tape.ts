@@ -41,11 +41,18 @@ export class Tape {
    * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads it, or its own backward does.
    */
   handOver(tensor: Tensor, where: string): ArrayView {
-    const at = this.nodes.findLastIndex(({ outputs }) => Object.values(outputs).includes(tensor)), maker = this.nodes[at], noResult = tensor.needsGradient && !maker;
-    const isReadAgain = maker?.usesOutputs.some((name) => maker.outputs[name] === tensor) || this.nodes.some(({ inputs }, i) => i > at && Object.values(inputs).includes(tensor));
-    if (noResult || isReadAgain) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a result that nothing else reads to write over, got ${noResult ? 'a leaf' : 'one that is still read'}` });
+    // From the last call back to the maker, which is near: a look at every call of the pass for each of them would be cold memory, again and again.
+    let at = this.nodes.length - 1, isReadAgain = false;
+    for (; at >= 0 && !holds(this.nodes[at]!.outputs, tensor); at--) isReadAgain ||= holds(this.nodes[at]!.inputs, tensor);
+    const maker = this.nodes[at], noResult = tensor.needsGradient && !maker;
+    if (noResult || isReadAgain || maker?.usesOutputs.some((name) => maker.outputs[name] === tensor)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a result that nothing else reads to write over, got ${noResult ? 'a leaf' : 'one that is still read'}` });
     return tensor.view;
   }
+}
+
+function holds(tensors: Tensors, tensor: Tensor): boolean {
+  for (const name in tensors) if (tensors[name] === tensor) return true;
+  return false;
 }
 
 /** The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result. */
@@ -62,7 +69,7 @@ export interface Recorder { readonly backend: Backend; readonly tape: Tape | nul
 export function apply<I extends Arrays, O extends Arrays, A>(
   recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A, over: { readonly [K in keyof O]?: keyof I & string } = {},
 ): TensorsFrom<O> {
-  const views: Record<string, ArrayView | undefined> = {};
+  const views: Record<string, ArrayView | undefined> = { ...inputs as object }; // all names at once: one by one, more than a dozen make V8 keep them in a hash table
   let needsGradient = false;
   for (const name in inputs) {
     const tensor = (inputs as Tensors)[name];
