@@ -72,16 +72,19 @@ export function backward<V extends ArrayView = FloatView>(tape: Tape, root: Tens
 function readersOf(nodes: readonly TapeNode[], kept: readonly Tensor[]): (tensor: Tensor | undefined, at: number) => boolean {
   const makers = new Map<Tensor, TapeNode>(), lastReader = new Map<ArrayView, number>();
   const index = (): void => {
-    for (const [i, { inputs, outputs }] of nodes.entries()) {
-      for (const input of Object.values(inputs)) if (input) lastReader.set(input.view, i);
-      for (const output of Object.values(outputs)) if (output) makers.set(output, nodes[i]!);
+    for (let i = 0; i < nodes.length; i++) {
+      const { inputs, outputs } = nodes[i]!;
+      for (const name in inputs) if (inputs[name]) lastReader.set(inputs[name].view, i);
+      for (const name in outputs) if (outputs[name]) makers.set(outputs[name], nodes[i]!);
     }
   };
   return (tensor, at) => {
     if (makers.size === 0) index();
     const maker = tensor && makers.get(tensor);
     if (!maker || kept.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor)) return true;
-    const timesHere = Object.values(nodes[at]!.inputs).filter((input) => input?.view === tensor.view).length;
+    const { inputs } = nodes[at]!;
+    let timesHere = 0;
+    for (const name in inputs) if (inputs[name]?.view === tensor.view) timesHere++;
     return timesHere > 1 || lastReader.get(tensor.view)! > at;
   };
 }

@@ -23,12 +23,16 @@ export class LazyCalls {
 
   /** As `runOp`, but its outputs may have no contents yet. */
   call<I extends Arrays, O extends Arrays, A>(rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: I, attributes: A, given: Partial<O>): O {
-    const after = Object.values(inputs).flatMap((view) => (view && this.makers.get(view)) ?? []);
+    const after: Waiting[] = [];
+    for (const name in inputs) {
+      const view = inputs[name], maker = view && this.makers.get(view);
+      if (maker) after.push(maker);
+    }
     if (!rule.readsNoInput) after.forEach(settleOne);
     const { outputs, run } = prepareOp(this.own, rule.op, inputs, attributes, given), used = rule.usesOutputs ?? [];
     const forBackward = (): void => { runOp(this.own, rule.op, inputs, rule.withoutResult!(attributes), Object.fromEntries(used.map((name) => [name, outputs[name]])) as unknown as Partial<O>); };
     const call: Waiting = { after, run, runForBackward: used.length === 0 && !rule.gradientInForward ? null : rule.withoutResult ? forBackward : run, isDone: false };
-    for (const view of Object.values(outputs)) if (view) this.makers.set(view, call);
+    for (const name in outputs) if (outputs[name]) this.makers.set(outputs[name], call);
     this.waiting.push(call);
     return outputs;
   }

@@ -76,18 +76,17 @@ export function apply<I extends Arrays, O extends Arrays, A>(
     views[name] = tensor?.view;
     needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
   }
-  const given: Record<string, ArrayView> = {};
-  for (const [input, output] of Object.entries(rule.gradientInForward ?? {})) {
-    const tensor = (inputs as Tensors)[input];
-    if (recorder.tape && tensor instanceof Parameter && tensor.gradient) given[output as string] = tensor.gradient;
+  const given: Record<string, ArrayView> = {}, outs: Record<string, ArrayView> = {};
+  for (const input in rule.gradientInForward) {
+    const tensor = (inputs as Tensors)[input], output = rule.gradientInForward[input] as string;
+    if (recorder.tape && tensor instanceof Parameter && tensor.gradient) outs[output] = given[output] = tensor.gradient;
   }
-  const taken: Record<string, ArrayView> = {};
-  for (const [output, input] of Object.entries(over as Record<string, string>)) {
-    const tensor = (inputs as Tensors)[input]!;
-    taken[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
+  for (const output in over) {
+    const tensor = (inputs as Tensors)[over[output]!]!;
+    outs[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
   }
-  const outs = { ...given, ...taken } as Partial<O>, lazy = recorder.tape?.lazy;
-  const arrays = lazy ? lazy.call(rule, views as I, attributes, outs) : runOp(recorder.backend, rule.op, views as I, attributes, outs);
+  const lazy = recorder.tape?.lazy;
+  const arrays = lazy ? lazy.call(rule, views as I, attributes, outs as Partial<O>) : runOp(recorder.backend, rule.op, views as I, attributes, outs as Partial<O>);
   const outputs: Record<string, Tensors[string]> = {};
   for (const name in arrays) {
     const view = arrays[name];
@@ -100,12 +99,13 @@ export function apply<I extends Arrays, O extends Arrays, A>(
 function nodeOf<I extends Arrays, O extends Arrays, A>(
   rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: Tensors, views: I, outputs: Tensors, arrays: O, attributes: A,
 ): TapeNode {
-  const usesOutputs = rule.usesOutputs ?? [], kept = Object.fromEntries(usesOutputs.map((name) => [name, arrays[name]])) as unknown as O;
+  const usesOutputs = rule.usesOutputs ?? [], kept: Record<string, ArrayView | undefined> = {};
+  for (const name of usesOutputs) kept[name] = arrays[name];
   return {
     inputs, outputs, usesOutputs,
     backward: (gradients, { isRoot, tape, store, take }) => rule.backward({
       run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
-      inputs: views, outputs: kept, attributes, gradients: gradients as never, isRoot, take: take as never,
+      inputs: views, outputs: kept as unknown as O, attributes, gradients: gradients as never, isRoot, take: take as never,
       wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
       into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
       pending: ((name: string) => inputs[name] && store.ownedBy(inputs[name])) as never,
