@@ -45,8 +45,8 @@ export async function findRivals(threads: number, peersPython: string | undefine
 
 /** Compiles library-rivals.cpp for this machine, with oneDNN where that works. */
 function buildLibraryRivals(): { readonly path: string; readonly why: '' } | { readonly path: null; readonly why: string } {
-  const path = here('../build/library-rivals'), compile = (...more: string[]): ReturnType<typeof spawnSync> =>
-    spawnSync(process.env.CXX || 'g++', ['-std=c++20', '-O3', '-march=native', '-fopenmp', here('library-rivals.cpp'), '-o', path, ...more, '-ldl'], { encoding: 'utf8' });
+  const path = here('../build/library-rivals'), [compiler, ...own] = (process.env.CXX || 'g++').split(/\s+/), compile = (...more: string[]): ReturnType<typeof spawnSync> =>
+    spawnSync(compiler!, [...own, '-std=c++20', '-O3', '-march=native', '-fopenmp', here('library-rivals.cpp'), '-o', path, ...more, '-ldl'], { encoding: 'utf8' });
   mkdirSync(here('../build'), { recursive: true });
   if (compile('-DWITH_ONEDNN', '-ldnnl').status === 0) return { path, why: '' };
   const { status, stderr, error } = compile();
