@@ -41,3 +41,11 @@ test('several depth blocks and panel groups agree with the reference, also where
     checkKernel(matmulNf4InputGradient, levels, { inputs: backward, attributes, bound: magnitudeBound(matmulNf4InputGradient, backward, attributes, sumRoundings(rows)) });
   }
 });
+
+test.each([192, 704])('in bf16, up to a few hundred rows, over a depth of %i: the reference\'s product, whether rows or weights stand as the columns of a tile', (cols) => {
+  const rows = 70, weight = packedWeight(4, rows, cols, 64, true), bias = normalView(2, 'bias', [rows]);
+  for (const tokens of [65, 96, 127, 128, 129, 200, 256, 257]) {
+    const attributes = { rows, cols, blockSize: 64, nestedOffset: 0.03, computeDtype: 'bf16' as const }, inputs = { x: normalView(1, 'x', [tokens, cols]), bias, ...weight };
+    checkKernel(matmulNf4, levels, { inputs, attributes, bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)) });
+  }
+});

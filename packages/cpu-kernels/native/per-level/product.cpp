@@ -231,10 +231,13 @@ Size panelsOf(const Stage& stage) {
 }
 
 // True where the operands change places: where the weights' rows are the columns of the products, a row of a 4-bit weight is decoded into a row of a tile for two thirds of what a column takes. The sums
-// then have to be transposed, so it pays while few rows share what is decoded (2048²: 32 rows −22 %, 64 −12 %, 256 0; 576 deep: −5, −6, +10 %; Granite Rapids, 2026).
-constexpr Size MOST_TILES_ACROSS = 2;
+// then have to be transposed, so it pays while few rows share what is decoded; longer where the depth takes several blocks, in which they go on as they stand (2048²: 32 rows −22 %, 64 −12 %, 128 −12 %,
+// 192 −10 %, 256 −4 %, 1,024 +5 %; 1536 deep: 192 −7, 256 −8, 1,024 +7 %; 576 deep: 128 −5, 192 −1, 256 0 to +10 %; Granite Rapids up to 64 rows, Emerald Rapids, 2026).
+constexpr Size MOST_TILES_ACROSS = 4, MOST_TILES_ACROSS_DEEP = 8;
 bool goesAcross(const Threads& threads, const Stage* stages, int count, Size rows) {
-  if (threads.isBatchInvariant() || !fillsTiles(stages[0].packs[0].term.pairs()) || rows > MOST_TILES_ACROSS * PANEL || !stages[count - 1].jobs[0].terms[0].term.b.transposed) return false;
+  const Term& weight = stages[count - 1].jobs[0].terms[0].term;
+  const bool pairs = stages[0].packs[0].term.pairs(), isDeep = wordsOf(weight.depth, pairs) > mostWords(pairs);
+  if (threads.isBatchInvariant() || !fillsTiles(pairs) || rows > (isDeep ? MOST_TILES_ACROSS_DEEP : MOST_TILES_ACROSS) * PANEL || !weight.b.transposed) return false;
   for (int s = 0; s < count; s++) {
     for (int i = 0; i < stages[s].packCount; i++) if (stages[s].packs[i].term.a.transposed) return false;
   }
