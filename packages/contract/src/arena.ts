@@ -26,7 +26,7 @@ class Elements { constructor(elements: object) { return elements; } }
 
 /**
  * Hangs a block on its array's elements, as a private field of an object that this class did not make: nobody else sees it, and reshaped views find it too.
- * A map of all arrays would be looked up where the caches hold what the last kernel read; a hidden property takes 290 ns to define, this 10 (Node 20, 2026).
+ * A map of all arrays would be looked up where the caches hold what the last kernel read; a hidden property takes 460 to 900 ns to define, this 130 to 220 (200,000 arrays in turn, Node 20, 2026).
  */
 class Placed extends Elements {
   readonly #block: Block<unknown>;

@@ -23,7 +23,7 @@ export function createRecording(backend: Backend, open: OpenLevel, poison?: bool
     return buffer;
   };
   const memory = createHostMemory({ ...regions, reserve, name: 'cpu recording', regionBytes: REGION_BYTES, poison });
-  const program = native.createProgram(), between: Between[] = [], lent = new Set<DataOf[DType]>(), held = new Set<object>();
+  const program = native.createProgram(), between: Between[] = [], lent = new Map<DataOf[DType], ArrayView>(), held = new Set<object>();
   let calls = 0, disposed = false;
   // C++ keeps addresses: whatever crosses the door has to stay alive as long as the program.
   const holding = (call: NativeFunction): NativeFunction => (...parameters) => {
@@ -33,8 +33,8 @@ export function createRecording(backend: Backend, open: OpenLevel, poison?: bool
   const kernels = kernelTable(cpuKernels({ native: (wanted) => holding(functionOf(open, wanted)), withScratch: scratchIn(memory) }));
   const lend = (views: Readonly<Record<string, ArrayView | undefined>>): void => {
     for (const array in views) {
-      const data = views[array]?.data;
-      if (data && data.length > 0 && !ownBuffers.has(data.buffer)) lent.add(data);
+      const view = views[array];
+      if (view && view.data.length > 0 && !ownBuffers.has(view.data.buffer)) lent.set(view.data, view);
     }
   };
   const replayCalls = (from: number, to: number): void => {
@@ -62,7 +62,7 @@ export function createRecording(backend: Backend, open: OpenLevel, poison?: bool
     },
     replay() {
       if (disposed) throw new DisposedError('recording');
-      for (const data of lent) if (data.length === 0 || backend.memory.isReleased?.({ data } as ArrayView)) throw new DisposedError('array of a recording');
+      for (const view of lent.values()) if (view.data.length === 0 || backend.memory.isReleased?.(view)) throw new DisposedError('array of a recording');
       let from = 0;
       for (const { at, run } of between) {
         replayCalls(from, at);

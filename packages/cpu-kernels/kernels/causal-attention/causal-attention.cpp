@@ -39,13 +39,8 @@ Size partialsOf(const AttentionShape& shape, const Segment& s) {
 Size partFloats(const AttentionShape& shape) {
   return larger(shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS + softmaxFloats(shape), fewScratchFloats(shape));
 }
+// Those of all segments, the last one grown to the end of k: a cache fills up, and scratch that was asked for once is enough until it is full.
 Size allPartials(const AttentionShape& shape) {
-  Size floats = 0;
-  for (Size s = 0; s + 1 < shape.segments; s++) floats += partialsOf(shape, shape.segment(s));
-  return floats;
-}
-// The same with the last segment grown to the end of k: a cache fills up, and scratch that was asked for once is enough until it is full.
-Size mostPartials(const AttentionShape& shape) {
   Size floats = 0;
   for (Size s = 0; s + 1 < shape.segments; s++) {
     Segment segment = shape.segment(s);
@@ -242,7 +237,7 @@ AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegme
 Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half) {
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, 0);
   if (!shape.valid()) return 0;
-  return static_cast<Size>(threads.count()) * partFloats(shape) + mostPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0) +
+  return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0) +
          (half && readsFloats(shape, bf16) ? widenedFloats(shape) : 0);
 }
 
@@ -259,7 +254,7 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
   const bool half = q.bf16 != nullptr;
   if (!k.bf16 == half || !v.bf16 == half || !y.bf16 == half) return unsupported("expected q, k, v and y of one type");
   QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half));
-  float *partials = scratch.data + static_cast<Size>(threads.count()) * partFloats(shape), *packed = partials + mostPartials(shape);
+  float *partials = scratch.data + static_cast<Size>(threads.count()) * partFloats(shape), *packed = partials + allPartials(shape);
   ForwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {scale, softCap, alibiSlopes.data}, {}, {}};
   float* widened = packed;
   if (packs(shape, bf16)) {

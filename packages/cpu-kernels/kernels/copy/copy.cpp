@@ -2,7 +2,7 @@
 // Each thread owns one contiguous share of the elements, each lane one element.
 // Moves 8 bytes per element, 4 of bf16: bound by memory bandwidth.
 // Assumes that x and y do not overlap; lengths are checked below.
-// Not done: non-temporal stores, because a copied cache row is read at once.
+// Not done: non-temporal stores, because what is copied is read at once.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

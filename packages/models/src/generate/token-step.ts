@@ -1,5 +1,5 @@
 import { repeatedCall, type ArrayView, type Backend, type DataOf } from '@qdylora/contract';
-import type { BatchArrays } from '../batch-arrays.ts';
+import { batchArrays, oneSequence, type BatchArrays } from '../batch-arrays.ts';
 import type { KvCache } from './kv-cache.ts';
 
 /** The pass that follows a prompt, again and again: one token in, what comes after it out. */
@@ -18,10 +18,9 @@ export interface TokenStepOptions<D extends 'f32' | 'i32'> {
 
 /** A step whose arrays stay where they are, so that a backend that records calls repeats them without JavaScript. */
 export function createTokenStep<D extends 'f32' | 'i32'>(backend: Backend, { cache, pass, assertPosition }: TokenStepOptions<D>): TokenStep<DataOf[D]> {
-  const { memory } = backend, [ids, positions, segments] = [1, 1, 2].map((length) => memory.allocate('i32', [length])) as [ArrayView<'i32'>, ArrayView<'i32'>, ArrayView<'i32'>];
-  memory.persist(ids, positions, segments);
-  memory.write(segments, [0, 1]);
-  const call = repeatedCall(backend, (own) => pass(own, { ids, positions, segments }));
+  const { memory } = backend, batch = batchArrays(backend, oneSequence([0])), { ids, positions } = batch;
+  memory.persist(...Object.values(batch));
+  const call = repeatedCall(backend, (own) => pass(own, batch));
   return {
     async next(id) {
       assertPosition(cache.length);
@@ -31,7 +30,7 @@ export function createTokenStep<D extends 'f32' | 'i32'>(backend: Backend, { cac
     },
     [Symbol.dispose]() {
       call.dispose();
-      for (const view of [ids, positions, segments]) memory.release(view);
+      for (const view of Object.values(batch)) memory.release(view);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { elementCount, defineOp, type FloatView } from '@qdylora/contract';
 
-/** y = x; with `y` handed in, it writes there (rows of a key-value cache).  x: any shape  →  y: as x */
+/** y = x; with `y` handed in, it writes there.  x: any shape  →  y: as x */
 export const copy = defineOp({
   name: 'copy',
   halves: ['x', 'y'],
