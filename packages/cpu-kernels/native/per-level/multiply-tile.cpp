@@ -2,7 +2,9 @@
 // The caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one, the panel's two vectors are loaded once per step; a step is one number, or a pair of bf16 numbers.
 // Per step: 2·rows FMA, rows broadcasts, 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the FMA peak with operands in the first-level cache (Zen 3, 2026).
 // Assumes stripes and panels packed as blocking.h says; sums run over the depth in order, one accumulator per element, so tiles of any height give the same bits.
-// Tried and dropped: prefetching the C tile first (no gain, −1 % at 2048²); depth blocks of 192, 256, 512 (−2…−4 %) (Zen 3, 2026).
+// What a tile is added to may stand in the third level: it is asked for first (a head and its loss −6 %, a gradient 2,048 deep −2 %; −1 % to 0 elsewhere, Zen 4, 2026).
+// A C in bf16 is rounded from the registers and, where it is large, goes past the caches: gate and up together −5 %, a step of SmolLM2-135M −4 % (Zen 4, 2026; before, sums of a group of panels were walked over once more).
+// Tried and dropped: depth blocks of 192, 256, 512 (−2…−4 %, Zen 3, 2026); 8, 12, 16 stripes together instead of 24 (0, Zen 4, 2026).
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {
@@ -10,12 +12,38 @@ namespace {
 
 constexpr Size AHEAD = 16;
 
+// Whole sums, rounded once: what stands in the registers and, of the sums of earlier blocks of the depth or of the bias, what the tile starts from.
+template <int ROWS, int VECTORS>
+QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
+  const bool isWhole = VECTORS == 2 && task.columns == PANEL;
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; m++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) {
+      const int exist = static_cast<int>(task.columns) - v * WIDTH;
+      if (task.start == Start::add) c[m][v] += load(task.c + static_cast<Size>(m) * task.stride + v * WIDTH);
+      else if (task.start == Start::bias && exist > 0) c[m][v] += loadFirst(task.bias + v * WIDTH, smaller(WIDTH, exist));
+    }
+    BFloat16* to = task.to.half + static_cast<Size>(m) * task.to.stride;
+    if (isWhole && !task.to.add) {
+      storeLine(to, pairsToBf16(c[m][0], c[m][VECTORS - 1]), task.to.past);
+      continue;
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) {
+      const int exist = smaller(WIDTH, static_cast<int>(task.columns) - v * WIDTH);
+      if (exist > 0) storeFirst(to + v * WIDTH, task.to.add ? c[m][v] + loadFirst(to + v * WIDTH, exist) : c[m][v], exist);
+    }
+  }
+}
+
 // VECTORS: of the panel's two, those that hold columns of C.
 template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][VECTORS];
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
+  for (int m = 0; m < ROWS && task.start == Start::add; m++) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
     const float *a = task.segments[s].stripe, *b = task.segments[s].panel;
     for (Size k = task.segments[s].words; k > 0; k--) {
@@ -33,6 +61,7 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
       b += PANEL;
     }
   }
+  if (task.to.half) return finishTile<ROWS, VECTORS>(task, c);
   if (task.columns == VECTORS * WIDTH) {
     F32x bias[VECTORS] = {};
     if (task.start == Start::bias) for (int v = 0; v < VECTORS; v++) bias[v] = load(task.bias + v * WIDTH);

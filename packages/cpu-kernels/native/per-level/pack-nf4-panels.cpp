@@ -2,7 +2,8 @@
 // The caller's thread owns the group of panels. Forward (Wᵀ): a lane is a row of W, whose words are transposed in registers; backward: a lane is a column.
 // 0.52 bytes read and 4 (pairs: 2) written per weight. Forward, per 8 weights: shift, look up, scale; backward a run shares one scaled table, so a weight costs a shift and a look-up.
 // Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by element.
-// Tried and dropped: the backward without a prefetch of the rows ahead (−10 % at 2048², M = 256, Zen 3, 2026).
+// From the third level 15 G weights/s a core forward (7 with neither prefetch nor tiles in their order), 19 to 26 backward (15 with its stores' places worked out at each of them): 2048², 32 rows, −5 and −10 % (Zen 4, 2026).
+// Tried and dropped: the backward without a prefetch of the rows ahead (−10 % at 2048², M = 256, Zen 3, 2026); forward, lanes in pairs of columns so that nothing has to be zipped (0, Zen 4, 2026).
 #include "../gemm/nf4-runs.h"
 #include "../gemm/read-words.h"
 
@@ -20,6 +21,7 @@ template <Form FORM> QD_INLINE float scalarWord(float v, float next) {
 template <Form FORM>
 struct Nf4Rows {
   static constexpr bool PAIRS = FORM == Form::pairs;
+  static constexpr Size AHEAD = 2;  // tiles
   Nf4Weight w;
   ScaleReader scaleReader{w};
 
@@ -33,29 +35,35 @@ struct Nf4Rows {
   }
 
   void packPanel(Size row0, Size rows, Size run0, Size runs, float* out) const {
+    constexpr Size RUN_WORDS = PANEL * (PAIRS ? RUN / 2 : RUN);
+    const Table16 table(w.levels);
+    const Size second = rows > WIDTH ? WIDTH : 0;  // where there is none, the first half again, with scales of 0
     float scales[MOST_RUNS][PANEL];
     scaleReader.read(row0, rows, run0, runs, scales);
-    const Size second = rows > WIDTH ? WIDTH : 0;  // where there is none, the first half again, with scales of 0
-    packHalf(row0, smaller<Size>(WIDTH, rows), run0, runs, scales[0], out);
-    packHalf(row0 + second, second ? rows - WIDTH : rows, run0, runs, scales[0] + WIDTH, out + WIDTH);
+    for (Size i = 0; i < runs; i++, out += RUN_WORDS) {
+      if (w.tiled) prefetchTile(i + AHEAD < runs ? w.runCodes(row0, run0 + i + AHEAD) : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs));
+      packHalf(table, w.runCodes(row0, run0 + i), smaller<Size>(WIDTH, rows), load(scales[i]), out);
+      packHalf(table, w.runCodes(row0 + second, run0 + i), second ? rows - WIDTH : rows, load(scales[i] + WIDTH), out + WIDTH);
+    }
   }
 
-  // WIDTH columns of a panel. `scales`: PANEL apart.
-  void packHalf(Size row0, Size rows, Size run0, Size runs, const float* scales, float* out) const {
-    const Table16 table(w.levels);
-    for (Size i = 0; i < runs; i++) {
-      I32x words[8];
-      readTransposed(w.runCodes(row0, run0 + i), w.rowStride(), rows, words);
-      const F32x scale = load(scales + i * PANEL);
+  // The hardware sees too late that one tile follows another, and not at all where the next panel begins.
+  static QD_INLINE void prefetchTile(const std::uint8_t* tile) {
+    for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(tile + line);
+  }
+
+  // A run of `rows` ≤ WIDTH rows: that many columns of a panel.
+  QD_INLINE void packHalf(const Table16& table, const std::uint8_t* codes, Size rows, F32x scale, float* out) const {
+    I32x words[8];
+    readTransposed(codes, w.rowStride(), rows, words);
 #pragma GCC unroll 8
-      for (int word = 0; word < 8; word++) {
+    for (int word = 0; word < 8; word++) {
 #pragma GCC unroll 4
-        for (int byte = 0; byte < 4; byte++) {
-          const F32x high = table.at(words[word] >> (8 * byte + 4)) * scale, low = table.at(words[word] >> (8 * byte)) * scale;
-          store(out, wordOf<FORM>(high, low));
-          if (!PAIRS) store(out + PANEL, wordOf<FORM>(low, F32x{}));
-          out += PAIRS ? PANEL : 2 * PANEL;
-        }
+      for (int byte = 0; byte < 4; byte++) {
+        const F32x high = table.at(words[word] >> (8 * byte + 4)) * scale, low = table.at(words[word] >> (8 * byte)) * scale;
+        store(out, wordOf<FORM>(high, low));
+        if (!PAIRS) store(out + PANEL, wordOf<FORM>(low, F32x{}));
+        out += PAIRS ? PANEL : 2 * PANEL;
       }
     }
   }
@@ -120,7 +128,6 @@ struct PairTable {
 template <Form FORM>
 struct Nf4Columns {
   static constexpr bool PAIRS = FORM == Form::pairs;
-  static constexpr Size AHEAD = 16;
   Nf4Weight w;
   ScaleReader scaleReader{w};
 
@@ -137,27 +144,35 @@ struct Nf4Columns {
 
   // The columns [part, part + count) of one column of runs.
   QD_INLINE void packRun(Size run, Size part, Size count, Size k0, Size depth, float* out, Size panelWords) const {
+    if (count == RUN) return packRows(run, k0, depth, out, [panelWords](float* at, Size i, I32x words) { storeI32(at + i * WIDTH / PANEL * panelWords + i * WIDTH % PANEL, words); });
+    packRows(run, k0, depth, out, [part, count, panelWords](float* to, Size i, I32x words) {
+      const Size at = i * WIDTH - part;  // wraps, and so is not below count, before the part
+      if (at < count) storeI32(to + at / PANEL * panelWords + at % PANEL, words);
+    });
+  }
+
+  // Calls put(out, i, words) with the words of WIDTH columns each, from i · WIDTH on; `out` moves by a row of a panel with each word of the depth.
+  template <class Put> QD_INLINE void packRows(Size run, Size k0, Size depth, float* out, const Put& put) const {
+    const Size stride = w.rowStride();
     for (Size k = 0; k < depth; k += PANEL) {
       const Size rows = smaller(PANEL, depth - k);
+      const std::uint8_t *codes = w.runCodes(k0 + k, run), *ahead = w.runCodes(smaller(k0 + k + PANEL, w.rows - 1) / PANEL * PANEL, run);  // out of the hardware's sight
       float scales[1][PANEL];
       scaleReader.read(k0 + k, rows, run, 1, scales);
-      for (Size r = 0; r < rows; r += STEP<FORM>, out += PANEL) {
-        const std::uint8_t* codes = w.runCodes(k0 + k + r, run);
-        __builtin_prefetch(w.runCodes(smaller(k0 + k + r + AHEAD, w.rows - 1), run));  // a row-major one stands on another cache line, out of the hardware's sight
+      for (Size r = 0; r < rows; r += STEP<FORM>, out += PANEL, codes += STEP<FORM> * stride, ahead += STEP<FORM> * stride) {
+        __builtin_prefetch(ahead);
         I32x decoded[RUN / WIDTH];
         if constexpr (PAIRS) {
           const bool last = r + 1 == rows;
-          PairTable(w.levels, scales[0][r], last ? 0.f : scales[0][r + 1]).decode(codes, last ? codes : w.runCodes(k0 + k + r + 1, run), decoded);
+          if (!w.tiled) __builtin_prefetch(ahead + stride);
+          PairTable(w.levels, scales[0][r], last ? 0.f : scales[0][r + 1]).decode(codes, last ? codes : codes + stride, decoded);
         } else {
           const ScaledTable own(w.levels, scales[0][r], FORM == Form::rounded);
 #pragma GCC unroll 16
           for (Size i = 0; i < RUN / WIDTH; i++) decoded[i] = asI32(decodeAlong(own.table, codes + i * WIDTH / 2));
         }
 #pragma GCC unroll 16
-        for (Size i = 0; i < RUN / WIDTH; i++) {
-          const Size at = i * WIDTH - part;  // wraps, and so is not below count, before the part
-          if (at < count) storeI32(out + at / PANEL * panelWords + at % PANEL, decoded[i]);
-        }
+        for (Size i = 0; i < RUN / WIDTH; i++) put(out, i, decoded[i]);
       }
     }
   }

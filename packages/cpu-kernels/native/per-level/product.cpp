@@ -79,12 +79,6 @@ struct Room { float *panels, *sums; LateRows* late; };
 // Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block: `c`, or, from `c`, the thread's sums, to `to`.
 struct Group { Size column, columns; float* c; Size stride; const float* bias; Finished to; };
 
-// The sums of the tiles of a thread, rounded into C.
-void roundSums(const RowBlock& block, Range tiles, const Group& group) {
-  const Size end = tileRows(block.rows, block.tiles, tiles.end - 1, block.pairs).end;
-  for (Size m = tileRows(block.rows, block.tiles, tiles.begin, block.pairs).begin; m < end; m++) finishRow(group.to, m * group.to.stride, group.c + m * group.stride, group.columns);
-}
-
 void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, const Group& group, const float* packed, float* carry, Start start) {
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
@@ -135,7 +129,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
           segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead};
         }
         Finished to = nowhere();
-        if (isLast && fillsTiles(pairs)) {
+        if (isLast && (fillsTiles(pairs) || group.to.half)) {
           const Size at = rows.begin * group.to.stride + p;
           to = group.to;
           if (to.f32) to.f32 += at;
@@ -147,7 +141,6 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
       }
     }
   }
-  if (group.to.half && isLast && !fillsTiles(pairs)) roundSums(block, tiles, group);
 }
 
 // How many of the first terms of a job of so few rows are made over their whole depth at once, from A as it stands: their stripes are not read.
@@ -193,7 +186,7 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
     const Size column = p * PANEL, columns = smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - column;
     const float* bias = to.bias ? to.bias + column : nullptr;
     const Size first = block.begin * to.stride + column;
-    const bool past = fillsTiles(block.pairs) && !isDone && goesPast(product);
+    const bool past = (fillsTiles(block.pairs) || to.half) && !isDone && goesPast(product);
     // Across, sums stand apart until they are whole, and what they are added to, C and the bias, comes last.
     const Finished apart{to.half ? nullptr : to.data + first, to.half ? to.half + first : nullptr, to.stride, to.add || isDone, past};
     const Group group = to.half || past || block.across ? Group{column, columns, room.sums, GROUP_COLUMNS, isDone ? nullptr : bias, apart} : Group{column, columns, to.data + first, to.stride, bias, nowhere()};
