@@ -1,7 +1,7 @@
 // One measurement of training-step.bench.ts: the order comes as JSON, one row of JSON goes to standard output.
 import { readFileSync } from 'node:fs';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { createCpuBackend } from '@qdylora/cpu-kernels';
+import { ceilingOf, createCpuBackend } from '@qdylora/cpu-kernels';
 import { collate } from '@qdylora/data';
 import { attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel } from '@qdylora/models';
@@ -9,7 +9,10 @@ import { adamw, trainStep } from '@qdylora/trainer';
 
 const { model: folder, steps, rows, length, threads, computeDtype, checkpointing } = JSON.parse(process.argv[2]);
 
-const backend = await createCpuBackend({ threads }), checkpoint = await openCheckpoint(folder), model = await buildModel(checkpoint, { backend });
+/** Operations that the ops of a step count, and the fastest that this machine multiplied meanwhile, in GFLOP/s. */
+const counted = { isOn: true, operations: 0, peak: 0 };
+const cpu = await createCpuBackend({ threads }), backend = { ...cpu, aroundCall: ({ op, inputs, attributes }, run) => { if (counted.isOn) counted.operations += op.flops?.(inputs, attributes) ?? 0; run(); } };
+const checkpoint = await openCheckpoint(folder), model = await buildModel(checkpoint, { backend }), peakNow = ceilingOf(cpu, computeDtype);
 checkpoint.dispose();
 const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 }), optimizer = adamw(adapted.parameters(), { learningRate: 2e-4 }), seconds = [];
 
@@ -17,10 +20,13 @@ const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 }
 const example = (step, row) => Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % model.config.vocabularySize);
 
 let loss = NaN;
+counted.operations = 0;
 for (let step = 0; step <= steps; step++) {
   const batch = collate(Array.from({ length: rows }, (_, row) => ({ ids: example(step, row), labels: example(step, row) }))), start = performance.now();
   ({ loss } = await trainStep(adapted.atRank(64), batch, optimizer, { recompute: checkpointing, computeDtype }));
-  if (step > 0) seconds.push((performance.now() - start) / 1000); // the first step makes room
+  if (step > 0) seconds.push((performance.now() - start) / 1000); // the first step makes room, and counts
+  counted.isOn = false;
+  for (let i = 0; i < 20; i++) counted.peak = Math.max(counted.peak, peakNow());
 }
 const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)], [, peak] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));
-console.log(JSON.stringify({ who: `qdylora ${backend.level}`, checkpointing, tokens_per_second: (rows * length) / median, peak_gb: Number(peak) / 1e6, loss }));
+console.log(JSON.stringify({ who: `qdylora ${backend.level}`, checkpointing, tokens_per_second: (rows * length) / median, of_ceiling: counted.operations / median / 1e9 / counted.peak, mflop_per_token: counted.operations / (rows * length) / 1e6, peak_gb: Number(peak) / 1e6, loss }));

@@ -12,6 +12,11 @@ template <int WRITES, class T> QD_INLINE void askAhead(const T* at) {
   if (reinterpret_cast<std::uintptr_t>(at) % 64 < WIDTH * sizeof(T)) __builtin_prefetch(reinterpret_cast<const char*>(at) + AHEAD_BYTES, WRITES);
 }
 template <class... T> QD_INLINE void readsAhead(const T*... at) { (askAhead<0>(at), ...); }
+// What a second walk over this row asks for of the next one, `hidden` elements on, into the second cache: it reads nothing from memory itself.
+template <class T> QD_INLINE void askNext(Size hidden, const T* at) {
+  if (reinterpret_cast<std::uintptr_t>(at) % 64 < WIDTH * sizeof(T)) __builtin_prefetch(at + hidden, 0, 2);
+}
+template <class... T> QD_INLINE void readsNext(Size hidden, const T*... at) { (askNext(hidden, at), ...); }
 template <class... T> QD_INLINE void writesAhead(const T*... at) { (askAhead<1>(at), ...); }
 
 }  // namespace qdylora::QD_LEVEL

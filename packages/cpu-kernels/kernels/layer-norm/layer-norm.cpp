@@ -3,6 +3,7 @@
 // Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
 // Assumes contiguous rows; sizes are checked below, the scratch size comes from layerNormBackwardScratch.
 // Not done: mean and variance in one pass (E[x²] − mean² cancels where the mean is large).
+#include "../../native/ahead.h"
 #include "../../native/rows.h"
 
 namespace qdylora::QD_LEVEL {
@@ -20,12 +21,14 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       const float *row = x.data + t * hidden, length = static_cast<float>(hidden);
-      const float center = rowSum(hidden, [&](Size i, int n) { return loadFirst(row + i, n); }) / length;
+      const float center = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); return loadFirst(row + i, n); }) / length;
       const float squares = rowSum(hidden, [&](Size i, int n) { const F32x d = firstOf(loadFirst(row + i, n) - center, n); return d * d; });
       const float inverse = 1.f / __builtin_sqrtf(squares / length + epsilon);
       mean.data[t] = center;
       inverseDeviation.data[t] = inverse;
       alongRow(hidden, [&](Size i, int n) {
+        writesAhead(y.data + t * hidden + i);
+        readsNext(hidden, row + i);
         const F32x scaled = (loadFirst(row + i, n) - center) * inverse * loadFirst(weight.data + i, n);
         storeFirst(y.data + t * hidden + i, bias.data ? scaled + loadFirst(bias.data + i, n) : scaled, n);
       });
@@ -42,9 +45,10 @@ struct BackwardRow { const float *x, *weight, *dy; float *dx, *weightPartial, *b
 QD_INLINE void backwardRow(const BackwardRow& a, Size hidden) {
   const auto normalized = [&](Size i, int n) { return (loadFirst(a.x + i, n) - a.mean) * a.r; };
   const auto scaled = [&](Size i, int n) { return loadFirst(a.dy + i, n) * loadFirst(a.weight + i, n); };
-  const float length = static_cast<float>(hidden), sum = rowSum(hidden, scaled) / length;
-  const float projection = rowSum(hidden, [&](Size i, int n) { return scaled(i, n) * normalized(i, n); }) / length;
+  const float length = static_cast<float>(hidden), sum = rowSum(hidden, [&](Size i, int n) { readsAhead(a.dy + i); return scaled(i, n); }) / length;
+  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(a.x + i); writesAhead(a.dx + i); return scaled(i, n) * normalized(i, n); }) / length;
   alongRow(hidden, [&](Size i, int n) {
+    readsNext(hidden, a.dy + i, a.x + i);
     const F32x dy = loadFirst(a.dy + i, n), x = normalized(i, n), gradient = a.r * (scaled(i, n) - sum - x * projection);
     storeFirst(a.dx + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.weightPartial) storeFirst(a.weightPartial + i, fma(dy, x, loadFirst(a.weightPartial + i, n)), n);

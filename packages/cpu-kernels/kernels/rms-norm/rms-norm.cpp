@@ -15,6 +15,7 @@ template <class T> QD_INLINE float normalizeRow(const float* row, const float* w
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) {
     writesAhead(y + i);
+    readsNext(hidden, row + i);
     storeFirst(y + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
   });
   return inverse;
@@ -71,6 +72,7 @@ template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gra
   const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); writesAhead(a.dx + i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
+    readsNext(hidden, a.x + i, gradients + i);
     const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
     const F32x gradient = a.r * w * dy - factor * x;
     storeFirst(a.dx + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
