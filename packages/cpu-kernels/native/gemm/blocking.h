@@ -10,6 +10,8 @@ namespace qdylora::QD_LEVEL {
 // Registers: 2 per row for C, 2 for B, 1 broadcast. 6 × 2 + 3 of 16 (AVX2, SSE2), 14 × 2 + 3 of 32 (AVX-512).
 constexpr Size TILE_ROWS = WIDTH == 16 ? 14 : 6;
 constexpr Size PANEL = 2 * WIDTH;
+// Up to so many rows a product reads B without panels.
+constexpr Size FEW_ROWS = 4;
 // Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
 QD_INLINE constexpr bool fillsTiles(bool pairs) { return AMX_TILES && pairs; }
 QD_INLINE constexpr Size stripeRows(bool pairs) { return fillsTiles(pairs) ? 2 * AMX_ROWS : TILE_ROWS; }

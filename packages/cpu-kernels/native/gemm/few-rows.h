@@ -5,7 +5,6 @@
 // Sums run as in the blocked product, element for element, so a row's result has the same bits however many rows come with it.
 namespace qdylora::QD_LEVEL {
 
-constexpr Size FEW_ROWS = 4;
 
 // True where B can be read so: dense, or 4-bit in runs whose rows stand as columns; not where tiles sum up in an order of their own.
 QD_INLINE bool readsDirectly(const Term& t, Size rows) {

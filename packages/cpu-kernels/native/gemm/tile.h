@@ -9,10 +9,11 @@ enum class Start { overwrite, bias, add };
 
 // A part of the depth: its stripe and its panel.
 struct Segment {
-  const float* stripe;  // [words][rows], or tiles
+  const float* stripe;  // [words][rows], or tiles; where `rowWords`, the first of the rows as they lie
   const float* panel;   // [words][PANEL]
   Size words;
   const float* ahead;   // `aheadLines` cache lines for each step that another tile will read, or nullptr
+  Size rowWords;        // how far apart rows are that were not packed; else 0
 };
 
 // C apart from the sums: neither set (the sums are C), or as floats or rounded.

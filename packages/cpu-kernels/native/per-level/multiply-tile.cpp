@@ -1,9 +1,10 @@
 // One tile of C (+)= stripe · panel: `rows` × PANEL sums in registers over one depth block.
 // The caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one, the panel's two vectors are loaded once per step; a step is one number, or a pair of bf16 numbers.
 // Per step: 2·rows FMA, rows broadcasts, 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the FMA peak with operands in the first-level cache (Zen 3, 2026).
-// Assumes stripes and panels packed as blocking.h says; sums run over the depth in order, one accumulator per element, so tiles of any height give the same bits.
+// Assumes stripes (if any) and panels packed as blocking.h says; sums run over the depth in order, one accumulator per element, so tiles of any height give the same bits.
 // What a tile is added to may stand in the third level: it is asked for first (a head and its loss −6 %, a gradient 2,048 deep −2 %; −1 % to 0 elsewhere, Zen 4, 2026).
 // A C in bf16 is rounded from the registers and, where it is large, goes past the caches: gate and up together −5 %, a step of SmolLM2-135M −4 % (Zen 4, 2026; before, sums of a group of panels were walked over once more).
+// bf16 rows that are not packed cost nothing here as long as they stay out of each other's cache sets: groups of SmolLM2 with 512 and 2,048 rows −1 to −5 %, its down projection −4 to −12 %, q, k and v with 32 rows −7 to −10 % (Zen 4, 2026).
 // Tried and dropped: depth blocks of 192, 256, 512 (−2…−4 %, Zen 3, 2026); 8, 12, 16 stripes together instead of 24 (0, Zen 4, 2026).
 #include "../gemm/tile.h"
 
@@ -37,6 +38,49 @@ QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
   }
 }
 
+template <int VECTORS> QD_INLINE void readPanel(const float* b, F32x (&columns)[VECTORS]) {
+#pragma GCC unroll 2
+  for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
+  if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
+}
+
+template <int ROWS, bool PAIRS, int VECTORS>
+QD_INLINE void addPacked(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
+  const float *a = segment.stripe, *b = segment.panel;
+  for (Size k = segment.words; k > 0; k--, a += ROWS, b += PANEL) {
+    F32x columns[VECTORS];
+    readPanel(b, columns);
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; m++) {
+      const F32x one = all(a[m]);
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
+    }
+  }
+}
+
+// Rows as they lie: a pointer for each three of them, since an address may add a distance once or twice.
+template <int ROWS, int VECTORS>
+QD_INLINE void addLying(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
+  constexpr int POINTERS = (ROWS + 2) / 3;
+  const float *rows[POINTERS], *b = segment.panel;
+  const Size apart = segment.rowWords;
+#pragma GCC unroll 5
+  for (int i = 0; i < POINTERS; i++) rows[i] = segment.stripe + static_cast<Size>(3 * i) * apart;
+  for (Size k = segment.words; k > 0; k--, b += PANEL) {
+    F32x columns[VECTORS];
+    readPanel(b, columns);
+#pragma GCC unroll 16
+    for (int m = 0; m < ROWS; m++) {
+      const F32x one = all(rows[m / 3][static_cast<Size>(m % 3) * apart]);
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; v++) c[m][v] = addPairs(c[m][v], asI32(one), asI32(columns[v]));
+    }
+#pragma GCC unroll 5
+    for (int i = 0; i < POINTERS; i++) rows[i]++;
+  }
+}
+
 // VECTORS: of the panel's two, those that hold columns of C.
 template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
@@ -45,21 +89,9 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
   for (int m = 0; m < ROWS && task.start == Start::add; m++) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
-    const float *a = task.segments[s].stripe, *b = task.segments[s].panel;
-    for (Size k = task.segments[s].words; k > 0; k--) {
-      F32x columns[VECTORS];
-#pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
-      if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
-#pragma GCC unroll 16
-      for (int m = 0; m < ROWS; m++) {
-        const F32x one = all(a[m]);
-#pragma GCC unroll 2
-        for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
-      }
-      a += ROWS;
-      b += PANEL;
-    }
+    const Segment& segment = task.segments[s];
+    if (PAIRS && segment.rowWords) addLying<ROWS, VECTORS>(c, segment);
+    else addPacked<ROWS, PAIRS, VECTORS>(c, segment);
   }
   if (task.to.half) return finishTile<ROWS, VECTORS>(task, c);
   if (task.columns == VECTORS * WIDTH) {

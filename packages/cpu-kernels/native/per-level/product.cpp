@@ -87,12 +87,13 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
   }
 }
 
-// Where a part's rows begin as they are packed, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns.
+// Where a part's rows begin as they are packed or, `lying`, in memory, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns.
 struct Source {
   const float *rows, *columns;
   Size rowWords, before, words;
+  bool lying;
   // The stripe (or panel) that begins at `row`, from `before` words on. `height`: its rows, filled up.
-  QD_INLINE const float* at(Size row, Size height, Size from) const { return rows + row * rowWords + from * height; }
+  QD_INLINE const float* at(Size row, Size height, Size from) const { return rows + row * rowWords + from * (lying ? 1 : height); }
 };
 
 void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, const Room& room, Start start, bool isLast) {
@@ -104,7 +105,9 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
     float* out = room.panels + groupPanels(pairs) * PANEL * words;
     if (block.across) (t.b.dense() ? packDenseStripes : packNf4Stripes)(t.b, group.column, group.columns, parts[i].k, parts[i].depth, out);
     else (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
-    sources[i] = {packed + parts[i].placed->before * block.height, out, wordsOf(t.depth, pairs), wordsOf(parts[i].k, pairs), wordsOf(parts[i].depth, pairs)};
+    const bool lying = t.lies(block.rows);
+    const float* rows = lying ? reinterpret_cast<const float*>(t.a.half + block.begin * t.a.stride) : packed + parts[i].placed->before * block.height;
+    sources[i] = {rows, out, lying ? t.a.stride / 2 : wordsOf(t.depth, pairs), wordsOf(parts[i].k, pairs), wordsOf(parts[i].depth, pairs), lying};
     words += sources[i].words;
   }
   // What the next stripes will read, of this block or of the one after it, is asked for while these are multiplied, a share with each panel.
@@ -126,7 +129,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
             const Size row = tileRows(block.rows, block.tiles, smaller(next + i - from, tiles.end - 1), pairs).begin, after = source.before + source.words;
             ahead = source.at(row, stripeRows(pairs), !isTurn ? source.before : after < source.rowWords ? after : 0) + p / PANEL * aheadLines * source.words;
           }
-          segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead};
+          segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead, source.lying ? source.rowWords : 0};
         }
         Finished to = nowhere();
         if (isLast && (fillsTiles(pairs) || group.to.half)) {
@@ -282,7 +285,7 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
   for (int s = 0; s < count; s++) {
     for (int j = 0; j < stages[s].jobCount; j++) {
       const Job& job = stages[s].jobs[j];
-      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && i >= wholeTerms(threads, job, rows)) return true;
+      for (int i = 0; i < job.count; i++) if (job.terms[i].before == before && !job.terms[i].term.lies(rows) && i >= wholeTerms(threads, job, rows)) return true;
     }
   }
   return false;
