@@ -10,7 +10,7 @@ import { adamw, trainStep } from '@qdylora/trainer';
 const { model: folder, steps, rows, length, threads, computeDtype, checkpointing } = JSON.parse(process.argv[2]);
 
 /** Operations that the ops of a step count, and the fastest that this machine multiplied meanwhile, in GFLOP/s. */
-const counted = { isOn: true, operations: 0, peak: 0 };
+const counted = { isOn: false, operations: 0, peak: 0 };
 const cpu = await createCpuBackend({ threads }), backend = { ...cpu, aroundCall: ({ op, inputs, attributes }, run) => { if (counted.isOn) counted.operations += op.flops?.(inputs, attributes) ?? 0; run(); } };
 const checkpoint = await openCheckpoint(folder), model = await buildModel(checkpoint, { backend }), peakNow = ceilingOf(cpu, computeDtype);
 checkpoint.dispose();
@@ -20,12 +20,11 @@ const adapted = attachDyLora(model, { ranks: [1, 2, 4, 8, 16, 32, 64], seed: 7 }
 const example = (step, row) => Int32Array.from({ length }, (_, t) => (step * 7919 + row * 104729 + t * 31) % model.config.vocabularySize);
 
 let loss = NaN;
-counted.operations = 0;
 for (let step = 0; step <= steps; step++) {
+  counted.isOn = step === 0; // the first step makes room, and counts
   const batch = collate(Array.from({ length: rows }, (_, row) => ({ ids: example(step, row), labels: example(step, row) }))), start = performance.now();
   ({ loss } = await trainStep(adapted.atRank(64), batch, optimizer, { recompute: checkpointing, computeDtype }));
-  if (step > 0) seconds.push((performance.now() - start) / 1000); // the first step makes room, and counts
-  counted.isOn = false;
+  if (step > 0) seconds.push((performance.now() - start) / 1000);
   for (let i = 0; i < 20; i++) counted.peak = Math.max(counted.peak, peakNow());
 }
 const median = seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)], [, peak] = /VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'));

@@ -13,75 +13,69 @@ namespace {
 
 constexpr Size AHEAD = 16;
 
-// Whole sums, rounded once: what stands in the registers and, of the sums of earlier blocks of the depth or of the bias, what the tile starts from.
-template <int ROWS, int VECTORS>
-QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
-  const bool isWhole = VECTORS == 2 && task.columns == PANEL;
+// VECTORS: of the panel's two, those that hold columns of C.
+
+// One step of the depth; at(m): the word of row m.
+template <bool PAIRS, int ROWS, int VECTORS, class At>
+QD_INLINE void addStep(F32x (&c)[ROWS][VECTORS], const float* panel, const At& at) {
+  F32x columns[VECTORS];
+#pragma GCC unroll 2
+  for (int v = 0; v < VECTORS; v++) columns[v] = load(panel + v * WIDTH);
+  if (WIDTH == 16) { __builtin_prefetch(panel + AHEAD * PANEL); __builtin_prefetch(panel + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; m++) {
+    const F32x one = all(at(m));
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) {
-      const int exist = static_cast<int>(task.columns) - v * WIDTH;
-      if (task.start == Start::add) c[m][v] += load(task.c + static_cast<Size>(m) * task.stride + v * WIDTH);
-      else if (task.start == Start::bias && exist > 0) c[m][v] += loadFirst(task.bias + v * WIDTH, smaller(WIDTH, exist));
-    }
-    BFloat16* to = task.to.half + static_cast<Size>(m) * task.to.stride;
-    if (isWhole && !task.to.add) {
-      storeLine(to, pairsToBf16(c[m][0], c[m][VECTORS - 1]), task.to.past);
-      continue;
-    }
-#pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) {
-      const int exist = smaller(WIDTH, static_cast<int>(task.columns) - v * WIDTH);
-      if (exist > 0) storeFirst(to + v * WIDTH, task.to.add ? c[m][v] + loadFirst(to + v * WIDTH, exist) : c[m][v], exist);
-    }
+    for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
   }
 }
 
-template <int VECTORS> QD_INLINE void readPanel(const float* b, F32x (&columns)[VECTORS]) {
-#pragma GCC unroll 2
-  for (int v = 0; v < VECTORS; v++) columns[v] = load(b + v * WIDTH);
-  if (WIDTH == 16) { __builtin_prefetch(b + AHEAD * PANEL); __builtin_prefetch(b + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
-}
-
-template <int ROWS, bool PAIRS, int VECTORS>
+template <bool PAIRS, int ROWS, int VECTORS>
 QD_INLINE void addPacked(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
-  const float *a = segment.stripe, *b = segment.panel;
-  for (Size k = segment.words; k > 0; k--, a += ROWS, b += PANEL) {
-    F32x columns[VECTORS];
-    readPanel(b, columns);
-#pragma GCC unroll 16
-    for (int m = 0; m < ROWS; m++) {
-      const F32x one = all(a[m]);
-#pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
-    }
-  }
+  const float *stripe = segment.stripe, *panel = segment.panel;
+  for (Size k = segment.words; k > 0; k--, stripe += ROWS, panel += PANEL) addStep<PAIRS>(c, panel, [stripe](int m) { return stripe[m]; });
 }
 
 // Rows as they lie: a pointer for each three of them, since an address may add a distance once or twice.
 template <int ROWS, int VECTORS>
 QD_INLINE void addLying(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
   constexpr int POINTERS = (ROWS + 2) / 3;
-  const float *rows[POINTERS], *b = segment.panel;
+  const float *rows[POINTERS], *panel = segment.panel;
   const Size apart = segment.rowWords;
 #pragma GCC unroll 5
   for (int i = 0; i < POINTERS; i++) rows[i] = segment.stripe + static_cast<Size>(3 * i) * apart;
-  for (Size k = segment.words; k > 0; k--, b += PANEL) {
-    F32x columns[VECTORS];
-    readPanel(b, columns);
-#pragma GCC unroll 16
-    for (int m = 0; m < ROWS; m++) {
-      const F32x one = all(rows[m / 3][static_cast<Size>(m % 3) * apart]);
-#pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) c[m][v] = addPairs(c[m][v], asI32(one), asI32(columns[v]));
-    }
+  for (Size k = segment.words; k > 0; k--, panel += PANEL) {
+    addStep<true>(c, panel, [&rows, apart](int m) { return rows[m / 3][static_cast<Size>(m % 3) * apart]; });
 #pragma GCC unroll 5
     for (int i = 0; i < POINTERS; i++) rows[i]++;
   }
 }
 
-// VECTORS: of the panel's two, those that hold columns of C.
+// Adds what the tile starts from, then writes the sums, or, where they are whole and C is in bf16, rounds them into it. WHOLE: all lanes are columns of C.
+template <bool WHOLE, int ROWS, int VECTORS>
+QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
+  const auto existing = [&task](int v) { return WHOLE ? WIDTH : smaller(WIDTH, static_cast<int>(task.columns) - v * WIDTH); };
+  const Finished& to = task.to;
+#pragma GCC unroll 16  // indices known at compile time keep c in registers: no copy on the stack
+  for (int m = 0; m < ROWS; m++) {
+    float* const row = task.c + static_cast<Size>(m) * task.stride;
+    const float* const from = task.start == Start::add ? row : task.bias;
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) {
+      if (task.start != Start::overwrite) c[m][v] += loadFirst(from + v * WIDTH, existing(v));
+      if (!to.half) storeFirst(row + v * WIDTH, c[m][v], existing(v));
+    }
+    if (!to.half) continue;
+    BFloat16* const half = to.half + static_cast<Size>(m) * to.stride;
+    if (WHOLE && VECTORS == 2 && !to.add) {
+      storeLine(half, pairsToBf16(c[m][0], c[m][VECTORS - 1]), to.past);
+      continue;
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) storeFirst(half + v * WIDTH, to.add ? c[m][v] + loadFirst(half + v * WIDTH, existing(v)) : c[m][v], existing(v));
+  }
+}
+
 template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][VECTORS];
@@ -89,30 +83,11 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
   for (int m = 0; m < ROWS && task.start == Start::add; m++) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
-    const Segment& segment = task.segments[s];
-    if (PAIRS && segment.rowWords) addLying<ROWS, VECTORS>(c, segment);
-    else addPacked<ROWS, PAIRS, VECTORS>(c, segment);
+    if (PAIRS && task.segments[s].rowWords) addLying(c, task.segments[s]);
+    else addPacked<PAIRS>(c, task.segments[s]);
   }
-  if (task.to.half) return finishTile<ROWS, VECTORS>(task, c);
-  if (task.columns == VECTORS * WIDTH) {
-    F32x bias[VECTORS] = {};
-    if (task.start == Start::bias) for (int v = 0; v < VECTORS; v++) bias[v] = load(task.bias + v * WIDTH);
-#pragma GCC unroll 16
-    for (int m = 0; m < ROWS; m++) {
-      float* row = task.c + static_cast<Size>(m) * task.stride;
-#pragma GCC unroll 2
-      for (int v = 0; v < VECTORS; v++) store(row + v * WIDTH, c[m][v] + (task.start == Start::add ? load(row + v * WIDTH) : bias[v]));
-    }
-    return;
-  }
-#pragma GCC unroll 16  // indices known at compile time keep c in registers: no copy on the stack
-  for (int m = 0; m < ROWS; m++) {
-    float* row = task.c + static_cast<Size>(m) * task.stride;
-    float sums[PANEL] = {};
-#pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) store(sums + v * WIDTH, c[m][v]);
-    for (Size n = 0; n < task.columns; n++) row[n] = sums[n] + (task.start == Start::add ? row[n] : task.start == Start::bias ? task.bias[n] : 0.f);
-  }
+  if (task.columns == VECTORS * WIDTH) finishTile<true>(task, c);
+  else finishTile<false>(task, c);
 }
 
 template <bool PAIRS, int VECTORS>

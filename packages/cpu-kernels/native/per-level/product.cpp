@@ -1,7 +1,7 @@
 // C (+)= Σ A·B + bias, blocked for caches and shared among threads; see gemm/product.h for the picture.
 // A thread owns a rectangle of C and one group of panels; stripes of A are packed together and read by all.
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block, which spans terms.
-// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows), three with adapters.
+// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows) whose rows are packed, three with adapters.
 // Tried and dropped: bf16 rows read as tiles where they lie (the same: what packing took, the first walk over them then takes; Granite Rapids, 2026), splitting by columns only (a narrow C, as of an adapter, starves threads); operands in each other's place without tiles, 4-bit rows as stripes (32 rows −3 to −5 %, 64 rows −5 to +2, fewer than a panel +20 %; Zen 4, 2026); depth as the outer loop (C leaves the cache; both Zen 3, 2026).
 #include "../gemm/whole-depth.h"
 
@@ -132,7 +132,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
           segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead, source.lying ? source.rowWords : 0};
         }
         Finished to = nowhere();
-        if (isLast && (fillsTiles(pairs) || group.to.half)) {
+        if (isLast) {
           const Size at = rows.begin * group.to.stride + p;
           to = group.to;
           if (to.f32) to.f32 += at;
