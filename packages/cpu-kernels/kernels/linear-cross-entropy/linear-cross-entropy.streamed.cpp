@@ -99,7 +99,7 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
     const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
     for (Size p = 0; p < block.columns; p += PANEL) {
       eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
-        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words, nullptr, 0};
+        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words, nullptr, 0, nullptr};
         multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, own.late, 0});
       });
     }
@@ -137,7 +137,7 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
   eachStripe(group, s.pairs, [&](Size first, Size rows, Size) { packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words); });
   for (Size p = 0; p < s.hidden; p += PANEL) {
     eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
-      const Segment segment{own.weights + first * words, block.forGradient + p * words, words, nullptr, 0};
+      const Segment segment{own.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
       multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden, nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add, nullptr, own.late, 0});
     });
   }

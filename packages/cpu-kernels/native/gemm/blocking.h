@@ -12,6 +12,9 @@ constexpr Size TILE_ROWS = WIDTH == 16 ? 14 : 6;
 constexpr Size PANEL = 2 * WIDTH;
 // Up to so many rows a product reads B without panels.
 constexpr Size FEW_ROWS = 4;
+// So few rows share a 4-bit matrix that it is decoded to levels and the sums of its runs are scaled (2048², 5 rows −24 %, 8 −17 %, 16 −9 %, 24 −5 %, 32 −3 %, 40 0; Zen 4, 2026): stripes of so many rows,
+// since their sums and those of a run stand in registers.
+constexpr Size SCALED_ROWS = 7, MOST_SCALED_ROWS = 32;
 // Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
 QD_INLINE constexpr bool fillsTiles(bool pairs) { return AMX_TILES && pairs; }
 QD_INLINE constexpr Size stripeRows(bool pairs) { return fillsTiles(pairs) ? 2 * AMX_ROWS : TILE_ROWS; }
@@ -84,10 +87,19 @@ QD_INLINE Size stripesFloats(Size m, Size words) {
   return roundUp(smaller(smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * words, larger(PACKED_FLOATS, LEAST_ROWS * words)) + WIDTH, 16);
 }
 constexpr Size GROUP_FLOATS = PANEL * larger(GROUP_PANELS * MOST_WORDS, groupPanels(true) * mostWords(true));
+// Panels of levels have a vector of scales for every run, a number of words.
+constexpr Size RUN_WORDS = 32, SCALES_FLOATS = GROUP_FLOATS / RUN_WORDS;
 // Sums that are not whole yet, of a C in bf16: the columns of a group of panels.
 constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
 QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * GROUP_COLUMNS; }
+// Few rows are packed by every thread for itself: it waits for no other, and its stores meet no line that another core has read (2048² with 32 rows, two threads: −6 to −8 %, 128: −1 to −6 %; Zen 4,
+// 2026). So many floats at most are packed more than once; not on levels with tiles, where it has not been measured.
+constexpr Size COPIED_FLOATS = AMX_TILES ? 0 : Size{1} << 17;
+QD_INLINE bool packsApart(Size m, Size words, int parts) { return static_cast<Size>(parts - 1) * stripesFloats(m, words) <= COPIED_FLOATS; }
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and its sums where C is in bf16. The scratch of a product holds any smaller one.
-QD_INLINE Size productScratch(Size m, Size depth, int threads) { return stripesFloats(m, depth + FILLED_WORDS) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(threads); }
+QD_INLINE Size productScratch(Size m, Size depth, int threads) {
+  const Size stripes = stripesFloats(m, depth + FILLED_WORDS), count = static_cast<Size>(threads);
+  return stripes + smaller((count - 1) * stripes, COPIED_FLOATS) + (GROUP_FLOATS + SCALES_FLOATS + sumsFloats(m)) * count;
+}
 
 }  // namespace qdylora::QD_LEVEL

@@ -33,6 +33,9 @@ QD_INLINE Columns columnsOf(const Nf4Weight& w, bool round) { return {nullptr, n
 void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out);
 
+// The same panels in pairs of the levels alone, of a tiled matrix whose rows are the columns, and what the sums of each run are to be multiplied by: scales[panel][run][PANEL]. Whole panels and runs.
+void packNf4Levels(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out, float* scales);
+
 // The same columns as the rows of stripes, one of PANEL columns after the other, each of PANEL · wordsOf(depth) words as packTileRows leaves them: for products with the operands in each other's place.
 // A 4-bit matrix is transposed (its rows are the columns); the level has tiles.
 void packNf4Stripes(const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out);

@@ -66,6 +66,14 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
 #endif
 }
 
+// Asks for the tile two runs after run i of a panel's `runs`, or of the panel below: the hardware sees too late that one tile follows another, and not at all where the next panel begins.
+QD_INLINE void prefetchAhead(const Nf4Weight& w, Size row0, Size run0, Size i, Size runs) {
+  constexpr Size AHEAD = 2;
+  if (!w.tiled) return;
+  const std::uint8_t* tile = i + AHEAD < runs ? w.runCodes(row0, run0 + i + AHEAD) : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs);
+  for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(tile + line);
+}
+
 // WIDTH consecutive weights at p, decoded: their table already holds the scale.
 QD_INLINE F32x decodeAlong(const Table16& table, const std::uint8_t* p) {
 #if defined(__AVX512F__) && QD_WIDTH == 16

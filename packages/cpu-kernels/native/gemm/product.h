@@ -16,6 +16,8 @@ struct Term {
   // Both operands are bf16 numbers, and the level multiplies those in pairs.
   QD_INLINE bool pairs() const { return BF16_PAIRS && a.bf16 && (b.round || b.bf16); }
   QD_INLINE Form form() const { return pairs() ? Form::pairs : b.single(); }
+  // Whether the columns can be packed as levels and scales.
+  QD_INLINE bool hasLevels() const { return pairs() && !fillsTiles(true) && !b.dense() && b.transposed && b.packed.tiled; }
   // Rows of pairs as they lie in memory are read there, not packed (`rows`: of the block). Not where they stand a multiple of 2 KiB apart: they would share a few sets of the first-level cache.
   QD_INLINE bool lies(Size rows) const {
     if (rows <= FEW_ROWS || !pairs() || fillsTiles(true) || !a.half || a.transposed) return false;

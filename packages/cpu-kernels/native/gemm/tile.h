@@ -14,6 +14,7 @@ struct Segment {
   Size words;
   const float* ahead;   // `aheadLines` cache lines for each step that another tile will read, or nullptr
   Size rowWords;        // how far apart rows are that were not packed; else 0
+  const float* scales;  // [runs][PANEL] of a panel of levels, or nullptr
 };
 
 // C apart from the sums: neither set (the sums are C), or as floats or rounded.

@@ -30,25 +30,64 @@ QD_INLINE void addStep(F32x (&c)[ROWS][VECTORS], const float* panel, const At& a
   }
 }
 
-template <bool PAIRS, int ROWS, int VECTORS>
-QD_INLINE void addPacked(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
-  const float *stripe = segment.stripe, *panel = segment.panel;
-  for (Size k = segment.words; k > 0; k--, stripe += ROWS, panel += PANEL) addStep<PAIRS>(c, panel, [stripe](int m) { return stripe[m]; });
+// The rows of a segment, step by step: packed,
+template <int ROWS> struct PackedRows {
+  const float* at;
+  QD_INLINE explicit PackedRows(const Segment& s) : at(s.stripe) {}
+  QD_INLINE float operator()(int m) const { return at[m]; }
+  QD_INLINE void next() { at += ROWS; }
+};
+// or as they lie: a pointer for each three of them, since an address may add a distance once or twice.
+template <int ROWS> struct LyingRows {
+  static constexpr int POINTERS = (ROWS + 2) / 3;
+  const float* at[POINTERS];
+  Size apart;
+  QD_INLINE explicit LyingRows(const Segment& s) : apart(s.rowWords) {
+#pragma GCC unroll 5
+    for (int i = 0; i < POINTERS; i++) at[i] = s.stripe + static_cast<Size>(3 * i) * apart;
+  }
+  QD_INLINE float operator()(int m) const { return at[m / 3][static_cast<Size>(m % 3) * apart]; }
+  QD_INLINE void next() {
+#pragma GCC unroll 5
+    for (int i = 0; i < POINTERS; i++) at[i]++;
+  }
+};
+
+template <int ROWS, int VECTORS>
+QD_INLINE void clear(F32x (&c)[ROWS][VECTORS]) {
+#pragma GCC unroll 16
+  for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
 }
 
-// Rows as they lie: a pointer for each three of them, since an address may add a distance once or twice.
-template <int ROWS, int VECTORS>
-QD_INLINE void addLying(F32x (&c)[ROWS][VECTORS], const Segment& segment) {
-  constexpr int POINTERS = (ROWS + 2) / 3;
-  const float *rows[POINTERS], *panel = segment.panel;
-  const Size apart = segment.rowWords;
-#pragma GCC unroll 5
-  for (int i = 0; i < POINTERS; i++) rows[i] = segment.stripe + static_cast<Size>(3 * i) * apart;
-  for (Size k = segment.words; k > 0; k--, panel += PANEL) {
-    addStep<true>(c, panel, [&rows, apart](int m) { return rows[m / 3][static_cast<Size>(m % 3) * apart]; });
-#pragma GCC unroll 5
-    for (int i = 0; i < POINTERS; i++) rows[i]++;
+template <bool PAIRS, int ROWS, int VECTORS, class Rows>
+QD_INLINE void addSteps(F32x (&c)[ROWS][VECTORS], Rows& rows, const float* panel, Size words) {
+  for (; words > 0; words--, panel += PANEL) {
+    addStep<PAIRS>(c, panel, rows);
+    rows.next();
   }
+}
+
+// A panel of levels: the sums of every run times the run's scales.
+template <bool PAIRS, int ROWS, int VECTORS, class Rows>
+QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment& segment) {
+  const float *panel = segment.panel, *scales = segment.scales;
+  for (Size left = segment.words; left > 0; left -= RUN_WORDS, panel += RUN_WORDS * PANEL, scales += PANEL) {
+    F32x ofRun[ROWS][VECTORS];
+    clear(ofRun);
+    addSteps<PAIRS>(ofRun, rows, panel, RUN_WORDS);
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) {
+      const F32x scale = load(scales + v * WIDTH);
+#pragma GCC unroll 16
+      for (int m = 0; m < ROWS; m++) c[m][v] = fma(ofRun[m][v], scale, c[m][v]);
+    }
+  }
+}
+
+template <bool PAIRS, int ROWS, int VECTORS, class Rows>
+QD_INLINE void addSegment(F32x (&c)[ROWS][VECTORS], Rows rows, const Segment& segment) {
+  if constexpr (PAIRS && ROWS <= static_cast<int>(SCALED_ROWS)) if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
+  addSteps<PAIRS>(c, rows, segment.panel, segment.words);
 }
 
 // Adds what the tile starts from, then writes the sums, or, where they are whole and C is in bf16, rounds them into it. WHOLE: all lanes are columns of C.
@@ -79,12 +118,12 @@ QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
 template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][VECTORS];
-#pragma GCC unroll 16
-  for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
+  clear(c);
   for (int m = 0; m < ROWS && task.start == Start::add; m++) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
-    if (PAIRS && task.segments[s].rowWords) addLying(c, task.segments[s]);
-    else addPacked<PAIRS>(c, task.segments[s]);
+    const Segment& segment = task.segments[s];
+    if (PAIRS && segment.rowWords) addSegment<PAIRS>(c, LyingRows<ROWS>(segment), segment);
+    else addSegment<PAIRS>(c, PackedRows<ROWS>(segment), segment);
   }
   if (task.columns == VECTORS * WIDTH) finishTile<true>(task, c);
   else finishTile<false>(task, c);

@@ -21,7 +21,6 @@ template <Form FORM> QD_INLINE float scalarWord(float v, float next) {
 template <Form FORM>
 struct Nf4Rows {
   static constexpr bool PAIRS = FORM == Form::pairs;
-  static constexpr Size AHEAD = 2;  // tiles
   Nf4Weight w;
   ScaleReader scaleReader{w};
 
@@ -41,15 +40,10 @@ struct Nf4Rows {
     float scales[MOST_RUNS][PANEL];
     scaleReader.read(row0, rows, run0, runs, scales);
     for (Size i = 0; i < runs; i++, out += RUN_WORDS) {
-      if (w.tiled) prefetchTile(i + AHEAD < runs ? w.runCodes(row0, run0 + i + AHEAD) : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs));
+      prefetchAhead(w, row0, run0, i, runs);
       packHalf(table, w.runCodes(row0, run0 + i), smaller<Size>(WIDTH, rows), load(scales[i]), out);
       packHalf(table, w.runCodes(row0 + second, run0 + i), second ? rows - WIDTH : rows, load(scales[i] + WIDTH), out + WIDTH);
     }
-  }
-
-  // The hardware sees too late that one tile follows another, and not at all where the next panel begins.
-  static QD_INLINE void prefetchTile(const std::uint8_t* tile) {
-    for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(tile + line);
   }
 
   // A run of `rows` ≤ WIDTH rows: that many columns of a panel.

@@ -1,7 +1,7 @@
 // C (+)= Σ A·B + bias, blocked for caches and shared among threads; see gemm/product.h for the picture.
 // A thread owns a rectangle of C and one group of panels; stripes of A are packed together and read by all.
 // 2·m·n·depth operations. Reads A and B once per row block, writes C once per depth block, which spans terms.
-// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows) whose rows are packed, three with adapters.
+// Assumes arrays that do not overlap; kernels check lengths. One barrier per row block (1,024 rows) whose rows are packed, three with adapters; none or one where few rows are packed.
 // Tried and dropped: bf16 rows read as tiles where they lie (the same: what packing took, the first walk over them then takes; Granite Rapids, 2026), splitting by columns only (a narrow C, as of an adapter, starves threads); operands in each other's place without tiles, 4-bit rows as stripes (32 rows −3 to −5 %, 64 rows −5 to +2, fewer than a panel +20 %; Zen 4, 2026); depth as the outer loop (C leaves the cache; both Zen 3, 2026).
 #include "../gemm/whole-depth.h"
 
@@ -10,12 +10,12 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // `height`: rows, filled up to whole tiles.
-// `across`: the operands stand in each other's place (see multiplyAcross).
-struct RowBlock { Size begin, rows, tiles, height; bool pairs, across; };
+// `across`: the operands stand in each other's place (see multiplyAcross). `scaled`: 4-bit matrices whose rows are the columns are panels of levels.
+struct RowBlock { Size begin, rows, tiles, height; bool pairs, across, scaled; };
 
-RowBlock rowBlockAt(Size m, Size words, Size begin, bool pairs, bool across) {
+RowBlock rowBlockAt(Size m, Size words, Size begin, bool pairs, bool across, bool scaled) {
   const Size rows = smaller(rowBlock(m, words), m - begin);
-  return {begin, rows, divideUp(rows, stripeRows(pairs)), roundUp(rows, rowUnit(pairs, across)), pairs, across};
+  return {begin, rows, divideUp(rows, scaled ? SCALED_ROWS : stripeRows(pairs)), roundUp(rows, rowUnit(pairs, across)), pairs, across, scaled};
 }
 
 void packStripes(const Term& t, const RowBlock& block, Range tiles, float* packed) {
@@ -74,7 +74,7 @@ class DepthBlocks {
 };
 
 // A thread's own scratch: a group of packed panels, its sums, and rows that wait.
-struct Room { float *panels, *sums; LateRows* late; };
+struct Room { float *panels, *scales, *sums; LateRows* late; };
 
 // Some columns [column, column + columns) of a job, at most groupPanels of them, and where they go in this row block: `c`, or, from `c`, the thread's sums, to `to`.
 struct Group { Size column, columns; float* c; Size stride; const float* bias; Finished to; };
@@ -87,11 +87,13 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
   }
 }
 
-// Where a part's rows begin as they are packed or, `lying`, in memory, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns.
+// Where a part's rows begin as they are packed or, `lying`, in memory, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns, with
+// scales where they are levels.
 struct Source {
   const float *rows, *columns;
   Size rowWords, before, words;
   bool lying;
+  const float* scales;
   // The stripe (or panel) that begins at `row`, from `before` words on. `height`: its rows, filled up.
   QD_INLINE const float* at(Size row, Size height, Size from) const { return rows + row * rowWords + from * (lying ? 1 : height); }
 };
@@ -103,11 +105,13 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
   for (int i = 0; i < count; i++) {
     const Term& t = parts[i].placed->term;
     float* out = room.panels + groupPanels(pairs) * PANEL * words;
-    if (block.across) (t.b.dense() ? packDenseStripes : packNf4Stripes)(t.b, group.column, group.columns, parts[i].k, parts[i].depth, out);
+    float* const scales = block.scaled && t.hasLevels() ? room.scales + groupPanels(pairs) * PANEL * words / RUN_WORDS : nullptr;
+    if (scales) packNf4Levels(t.b, group.column, group.columns, parts[i].k, parts[i].depth, out, scales);
+    else if (block.across) (t.b.dense() ? packDenseStripes : packNf4Stripes)(t.b, group.column, group.columns, parts[i].k, parts[i].depth, out);
     else (t.b.dense() ? packDensePanels : packNf4Panels)(t.b, t.form(), group.column, group.columns, parts[i].k, parts[i].depth, out);
     const bool lying = t.lies(block.rows);
     const float* rows = lying ? reinterpret_cast<const float*>(t.a.half + block.begin * t.a.stride) : packed + parts[i].placed->before * block.height;
-    sources[i] = {rows, out, lying ? t.a.stride / 2 : wordsOf(t.depth, pairs), wordsOf(parts[i].k, pairs), wordsOf(parts[i].depth, pairs), lying};
+    sources[i] = {rows, out, lying ? t.a.stride / 2 : wordsOf(t.depth, pairs), wordsOf(parts[i].k, pairs), wordsOf(parts[i].depth, pairs), lying, scales};
     words += sources[i].words;
   }
   // What the next stripes will read, of this block or of the one after it, is asked for while these are multiplied, a share with each panel.
@@ -129,7 +133,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
             const Size row = tileRows(block.rows, block.tiles, smaller(next + i - from, tiles.end - 1), pairs).begin, after = source.before + source.words;
             ahead = source.at(row, stripeRows(pairs), !isTurn ? source.before : after < source.rowWords ? after : 0) + p / PANEL * aheadLines * source.words;
           }
-          segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead, source.lying ? source.rowWords : 0};
+          segments[s] = {block.across ? right : left, block.across ? left : right, source.words, ahead, source.lying ? source.rowWords : 0, source.scales ? source.scales + p * source.words / RUN_WORDS : nullptr};
         }
         Finished to = nowhere();
         if (isLast) {
@@ -240,6 +244,13 @@ bool goesAcross(const Threads& threads, const Stage* stages, int count, Size row
   return true;
 }
 
+// True where sums are scaled instead of weights.
+bool scalesSums(const Threads& threads, const Stage& last, Size rows) {
+  if (threads.isBatchInvariant() || rows > MOST_SCALED_ROWS) return false;
+  for (int j = 0; j < last.jobCount; j++) if (last.jobs[j].terms[0].term.hasLevels()) return true;
+  return false;
+}
+
 // True where the columns of a stage are taken by whichever thread comes for them: weights of few rows come from memory, for so short a time that a thread which has to be woken, or whose core has others to
 // serve, would keep the rest waiting (a text of SmolLM2-135M, two threads: see bench/README.md).
 bool dealsOut(const Threads& threads, const Stage& stage, Size rows) {
@@ -291,18 +302,26 @@ bool areRead(const Threads& threads, const Stage* stages, int count, Size before
   return false;
 }
 
+// Rows that are changed where they stand are to be seen by all threads before these pack them.
+bool changesRows(const Stage* stages, int count) {
+  for (int s = 0; s < count; s++) if (stages[s].changeCount > 0) return true;
+  return false;
+}
+
 }  // namespace
 
 void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, int count, Size m, Size words, float* scratch) {
-  float* own = scratch + stripesFloats(m, words) + (GROUP_FLOATS + sumsFloats(m)) * static_cast<Size>(part);
+  const bool apart = packsApart(m, words, parts) && !changesRows(stages, count);
+  const Size stripes = stripesFloats(m, words), copies = apart ? static_cast<Size>(parts) : 1;
+  float *packed = scratch + (apart ? stripes * static_cast<Size>(part) : 0), *own = scratch + stripes * copies + (GROUP_FLOATS + SCALES_FLOATS + sumsFloats(m)) * static_cast<Size>(part);
   LateRows late;
-  const Room room{own, own + GROUP_FLOATS, &late};
-  const bool pairs = stages[0].packs[0].term.pairs(), across = goesAcross(threads, stages, count, m);
+  const Room room{own, own + GROUP_FLOATS, own + GROUP_FLOATS + SCALES_FLOATS, &late};
+  const bool pairs = stages[0].packs[0].term.pairs(), across = goesAcross(threads, stages, count, m), scaled = scalesSums(threads, stages[count - 1], m);
   Size panels = 0;
   for (int s = 0; s < count; s++) panels = larger(panels, panelsOf(stages[s]));
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
-    const RowBlock block = rowBlockAt(m, words, begin, pairs, across);
+    const RowBlock block = rowBlockAt(m, words, begin, pairs, across, scaled);
     const Range tiles = shareOf(block.tiles, parts, part);
     const bool waits = !keepsRows(parts, block.tiles, panels, pairs);
     begin += block.rows;
@@ -316,11 +335,11 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
       for (int i = 0; i < stage.packCount; i++) {
         const Placed& pack = stage.packs[i];
         if (!areRead(threads, stages + s, count - s, pack.before, block.rows)) continue;
-        packStripes(pack.term, block, tiles, scratch + pack.before * block.height);
+        packStripes(pack.term, block, apart ? Range{0, block.tiles} : tiles, packed + pack.before * block.height);
         hasPacked = true;
       }
-      if (hasPacked && waits) threads.barrier();
-      multiplyJobs(threads, parts, part, stage, block, !waits, scratch, room);
+      if (hasPacked && waits && !apart) threads.barrier();
+      multiplyJobs(threads, parts, part, stage, block, !waits, packed, room);
       late.finish();
       streamFence();
       if (s + 1 < count ? waits : begin < m) threads.barrier();  // the next stage reads these products; the next row block is packed over this one
