@@ -87,6 +87,19 @@ void multiplyFewRowsOf(const Part* parts, int count, const RowBlock& block, cons
   }
 }
 
+// Parts of the depth that will be packed after those at hand, and for which columns: levels of a 4-bit matrix are asked for meanwhile.
+struct NextParts {
+  Part parts[MOST_TERMS];
+  int count;
+  Size column, columns;
+  QD_INLINE void ask(Size share, Size shares) const {
+    for (int i = 0; i < count; i++) {
+      const Term& t = parts[i].placed->term;
+      if (t.hasLevels()) askForLevels(t.b.packed, column, columns, parts[i].k, parts[i].depth, share, shares);
+    }
+  }
+};
+
 // Where a part's rows begin as they are packed or, `lying`, in memory, how many words a row of them has, how many of those come before the part, and how many it has itself; and its packed columns, with
 // scales where they are levels.
 struct Source {
@@ -98,7 +111,7 @@ struct Source {
   QD_INLINE const float* at(Size row, Size height, Size from) const { return rows + row * rowWords + from * (lying ? 1 : height); }
 };
 
-void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, const Room& room, Start start, bool isLast) {
+void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range tiles, const Group& group, const float* packed, const Room& room, Start start, bool isLast, const NextParts& after) {
   const bool pairs = block.pairs;
   Source sources[MOST_TERMS];
   Size words = 0;
@@ -117,6 +130,8 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
   // What the next stripes will read, of this block or of the one after it, is asked for while these are multiplied, a share with each panel.
   const bool asks = fillsTiles(pairs) && (tiles.end - tiles.begin) * stripeRows(pairs) * sources[0].rowWords >= ASKED_FLOATS;
   const Size aheadLines = divideUp(stripeRows(pairs), divideUp(group.columns, PANEL));
+  const Size calls = (tiles.end - tiles.begin) * divideUp(group.columns, PANEL);
+  Size made = 0;
   for (Size from = tiles.begin; from < tiles.end; from += groupStripes(pairs)) {
     const Size end = smaller(from + groupStripes(pairs), tiles.end);
     const bool isTurn = end == tiles.end;
@@ -144,6 +159,7 @@ void multiplyTilesOf(const Part* parts, int count, const RowBlock& block, Range 
         }
         float* const c = block.across ? group.c + (i - tiles.begin) * GROUP_COLUMNS * PANEL + p * PANEL : group.c + rows.begin * group.stride + p;
         const TileTask task{segments, count, pairs, c, group.stride, to, smaller(PANEL, group.columns - p), start, group.bias ? group.bias + p : nullptr, room.late, aheadLines};
+        after.ask(made++, calls);
         (block.across ? multiplyAcross : multiplyTile)(rows.end - rows.begin, task);
       }
     }
@@ -189,8 +205,22 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
   for (int i = done; i < job.count; i++) isDirect = isDirect && readsDirectly(job.terms[i].term, block.rows);
   // Groups of nearly equal length: each is another walk over A.
   const Size panels = mine.panels.end - mine.panels.begin, together = divideUp(panels, divideUp(panels, groupPanels(block.pairs)));
+  const auto columnsFrom = [&](Size p) { return smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - p * PANEL; };
+  // Of the next block of this group's depth, or of the first one of the next group.
+  const auto nextParts = [&](Size p, DepthBlocks blocks) {
+    NextParts next{};
+    if (!block.scaled) return next;
+    next.count = blocks.next(next.parts);
+    if (next.count == 0 && p + together < mine.panels.end) {
+      p += together;
+      next.count = DepthBlocks(job, done).next(next.parts);
+    }
+    next.column = p * PANEL;
+    next.columns = columnsFrom(p);
+    return next;
+  };
   for (Size p = mine.panels.begin; p < mine.panels.end; p += together) {
-    const Size column = p * PANEL, columns = smaller(smaller(p + together, mine.panels.end) * PANEL, product.n) - column;
+    const Size column = p * PANEL, columns = columnsFrom(p);
     const float* bias = to.bias ? to.bias + column : nullptr;
     const Size first = block.begin * to.stride + column;
     const bool past = (fillsTiles(block.pairs) || to.half) && !isDone && goesPast(product);
@@ -202,7 +232,7 @@ void multiplyJob(const Threads& threads, const Job& job, const RowBlock& block, 
     Part parts[MOST_TERMS];
     for (int count = blocks.next(parts); count > 0; count = blocks.next(parts), start = Start::add) {
       if (isDirect) multiplyFewRowsOf(parts, count, block, group, packed, room.panels, start);
-      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, room, start, blocks.isAtEnd());
+      else multiplyTilesOf(parts, count, block, mine.tiles, group, packed, room, start, blocks.isAtEnd(), nextParts(p, blocks));
     }
   }
 }
