@@ -14,16 +14,16 @@ struct Normal { F32x cumulative, density; };
 // So the lower tail keeps its relative accuracy but for the rounding of x²/2 in the exponent.
 QD_INLINE Normal normalAt(F32x x) {
   const F32x bell = decay(x * x * -0.5f), t = 1.f / fma(absolute(x), all(0.35f), all(1.f));
-  F32x p = all(-2.9120771e-2f);
-  p = fma(p, t, all(1.4384694e-1f));
-  p = fma(p, t, all(-2.5545114e-1f));
-  p = fma(p, t, all(1.588668e-1f));
-  p = fma(p, t, all(-2.2892969e-2f));
-  p = fma(p, t, all(1.0541369e-1f));
-  p = fma(p, t, all(1.1985747e-1f));
-  p = fma(p, t, all(1.3985837e-1f));
-  p = fma(p, t, all(1.3962162e-1f));
-  const F32x tail = bell * (t * p);
+  const F32x square = t * t;  // even and odd powers apart wait for each other half as long
+  F32x even = all(-2.9120771e-2f), odd = all(1.4384694e-1f);
+  even = fma(even, square, all(-2.5545114e-1f));
+  odd = fma(odd, square, all(1.588668e-1f));
+  even = fma(even, square, all(-2.2892969e-2f));
+  odd = fma(odd, square, all(1.0541369e-1f));
+  even = fma(even, square, all(1.1985747e-1f));
+  odd = fma(odd, square, all(1.3985837e-1f));
+  even = fma(even, square, all(1.3962162e-1f));
+  const F32x tail = bell * (t * fma(odd, t, even));
   return {select(x < F32x{}, tail, 1.f - tail), bell * 0.39894228f};
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "simd.h"
+#include "outgoing.h"
 
 namespace qdylora::QD_LEVEL {
 
@@ -7,15 +7,17 @@ namespace qdylora::QD_LEVEL {
 constexpr double ELEMENTWISE_GRAIN = 32768;
 
 // Calls body(i, n) for consecutive runs of n elements from i on: n = WIDTH, and fewer once at the end of the array. Each thread has one contiguous share.
-// Bodies read with loadFirst(p, n) and write with storeFirst(p, v, n), which are plain loads and stores where n is WIDTH.
+// Bodies read with loadFirst(p, n) and write with storeFirst(p, v, n), which are plain loads and stores where n is WIDTH, or through an Outgoing. They capture by value.
 template <class Body>
 QD_INLINE void elementwise(Threads& threads, Size count, const Body& body) {
   const int parts = threads.partsFor(static_cast<double>(count), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(count, parts, part, 64);
+    const Body own(body);  // what it holds stays in registers: no store can change it
     Size i = range.begin;
-    for (; i + WIDTH <= range.end; i += WIDTH) body(i, WIDTH);
-    if (i < range.end) body(i, static_cast<int>(range.end - i));
+    for (; i + WIDTH <= range.end; i += WIDTH) own(i, WIDTH);
+    if (i < range.end) own(i, static_cast<int>(range.end - i));
+    streamFence();
   });
 }
 

@@ -19,6 +19,19 @@ QD_INLINE float rowSum(Size hidden, const Term& term) {
   return sumOf((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+// Two such sums of one walk.
+struct Two { F32x first, second; };
+struct Sums { float first, second; };
+template <class Term>
+QD_INLINE Sums rowSums(Size hidden, const Term& term) {
+  F32x first[4] = {}, second[4] = {};
+  const auto add = [&](int j, const Two& two) { first[j] += two.first; second[j] += two.second; };
+  Size i = 0;
+  for (; i + 4 * WIDTH <= hidden; i += 4 * WIDTH) for (int j = 0; j < 4; j++) add(j, term(i + static_cast<Size>(j) * WIDTH, WIDTH));
+  for (; i < hidden; i += WIDTH) add(0, term(i, static_cast<int>(smaller<Size>(WIDTH, hidden - i))));
+  return {sumOf((first[0] + first[1]) + (first[2] + first[3])), sumOf((second[0] + second[1]) + (second[2] + second[3]))};
+}
+
 template <class Body>
 QD_INLINE void alongRow(Size hidden, const Body& body) {
   Size i = 0;

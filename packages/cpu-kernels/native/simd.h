@@ -73,7 +73,7 @@ QD_INLINE void storeLine(void* to, I32x line, bool past) {
   storeI32(to, line);
 }
 QD_INLINE void streamFence() {
-#if defined(__AVX512F__) && QD_WIDTH == 16
+#if defined(__AVX2__)
   _mm_sfence();
 #endif
 }
@@ -119,9 +119,17 @@ QD_INLINE I32x loadBytes(const std::uint8_t* p) {
 #endif
 }
 
-// NaN in a gives b, as the machine's min and max do.
+// NaN in a gives b, as the machine's min and max do; GCC 12 makes two instructions of a ? b : c.
+#if defined(__AVX512F__) && QD_WIDTH == 16
+QD_INLINE F32x smaller(F32x a, F32x b) { return (F32x)_mm512_min_ps((__m512)a, (__m512)b); }
+QD_INLINE F32x larger(F32x a, F32x b) { return (F32x)_mm512_max_ps((__m512)a, (__m512)b); }
+#elif defined(__AVX2__) && QD_WIDTH == 8
+QD_INLINE F32x smaller(F32x a, F32x b) { return (F32x)_mm256_min_ps((__m256)a, (__m256)b); }
+QD_INLINE F32x larger(F32x a, F32x b) { return (F32x)_mm256_max_ps((__m256)a, (__m256)b); }
+#else
 QD_INLINE F32x smaller(F32x a, F32x b) { return a < b ? a : b; }
 QD_INLINE F32x larger(F32x a, F32x b) { return a > b ? a : b; }
+#endif
 QD_INLINE F32x absolute(F32x v) { return asF32(asI32(v) & 0x7fffffff); }
 QD_INLINE F32x select(I32x mask, F32x yes, F32x no) { return mask ? yes : no; }
 
@@ -163,14 +171,18 @@ QD_INLINE F32x loadFirst(const BFloat16* p, int n) {
   return v;
 #endif
 }
+#if defined(__AVX512F__) && QD_WIDTH == 16
+QD_INLINE __m256i halvesOf(F32x v) {
+#if defined(__AVX512BF16__)
+  return (__m256i)_mm512_cvtneps_pbh((__m512)v);
+#else
+  return _mm512_cvtepi32_epi16((__m512i)((U32x)roundToBf16(v) >> 16));
+#endif
+}
+#endif
 QD_INLINE void storeFirst(BFloat16* p, F32x v, int n) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-#if defined(__AVX512BF16__)
-  const __m256i halves = (__m256i)_mm512_cvtneps_pbh((__m512)v);
-#else
-  const __m256i halves = _mm512_cvtepi32_epi16((__m512i)((U32x)roundToBf16(v) >> 16));
-#endif
-  _mm256_mask_storeu_epi16(p, firstLanes(static_cast<std::size_t>(n)), halves);
+  _mm256_mask_storeu_epi16(p, firstLanes(static_cast<std::size_t>(n)), halvesOf(v));
 #else
   const F32x rounded = roundToBf16(v);
   if (n >= WIDTH) return storeRounded(p, rounded);

@@ -13,7 +13,12 @@ Status activation(Threads& threads, In<float> x, Out<float> y, Size count, Size 
   QD_NEED(x, count);
   QD_NEED(y, count);
   return withActivation(kind, [&](auto f) {
-    elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, valueAt<decltype(f)::kind>(loadFirst(x.data + i, n)), n); });
+    const Outgoing<float> out(y.data, count, 64, y.data == x.data);
+    elementwise(threads, count, [=](Size i, int n) {
+      readsAhead(x.data + i);
+      out.ask(i);
+      out.put(i, valueAt<decltype(f)::kind>(loadFirst(x.data + i, n)), n);
+    });
   });
 }
 
@@ -22,7 +27,12 @@ Status activationBackward(Threads& threads, In<float> x, In<float> dy, Out<float
   QD_NEED(dy, count);
   QD_NEED(dx, count);
   return withActivation(kind, [&](auto f) {
-    elementwise(threads, count, [&](Size i, int n) { storeFirst(dx.data + i, loadFirst(dy.data + i, n) * curveAt<decltype(f)::kind>(loadFirst(x.data + i, n)).slope, n); });
+    const Outgoing<float> out(dx.data, count, 64, dx.data == dy.data);
+    elementwise(threads, count, [=](Size i, int n) {
+      readsAhead(x.data + i, dy.data + i);
+      out.ask(i);
+      out.put(i, loadFirst(dy.data + i, n) * curveAt<decltype(f)::kind>(loadFirst(x.data + i, n)).slope, n);
+    });
   });
 }
 

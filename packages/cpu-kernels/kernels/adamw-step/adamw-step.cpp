@@ -18,7 +18,7 @@ Status adamwStep(Threads& threads, In<float> gradient, Out<float> parameter, Out
   const float stepSize = static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step))), rootCorrection = static_cast<float>(__builtin_sqrt(1 - __builtin_pow(beta2, step)));
   const float b1 = static_cast<float>(beta1), b2 = static_cast<float>(beta2), rest1 = static_cast<float>(1 - beta1), rest2 = static_cast<float>(1 - beta2);
   const float keep = static_cast<float>(1 - learningRate * weightDecay), least = static_cast<float>(epsilon), scale = static_cast<float>(gradientScale);
-  elementwise(threads, count, [&](Size i, int n) {
+  elementwise(threads, count, [=](Size i, int n) {
     const F32x g = loadFirst(gradient.data + i, n) * scale;
     const F32x first = b1 * loadFirst(m.data + i, n) + rest1 * g, second = b2 * loadFirst(v.data + i, n) + rest2 * g * g;
     storeFirst(parameter.data + i, loadFirst(parameter.data + i, n) * keep - (stepSize * first) / (squareRoot(second) / rootCorrection + least), n);

@@ -12,14 +12,15 @@ Status add(Threads& threads, In<float> a, In<float> b, Out<float> y, Size count)
   QD_NEED(a, count);
   QD_NEED(b, count);
   QD_NEED(y, count);
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, loadFirst(a.data + i, n) + loadFirst(b.data + i, n), n); });
+  const Outgoing<float> out(y.data, count, 64, y.data == a.data || y.data == b.data);
+  elementwise(threads, count, [=](Size i, int n) { out.put(i, loadFirst(a.data + i, n) + loadFirst(b.data + i, n), n); });
   return ok();
 }
 
 template <class T>
 Status addAs(Threads& threads, const T* x, T* sum, Size count) {
   if (!x || !sum) return unsupported("expected x and sum of one type");
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
+  elementwise(threads, count, [=](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
   return ok();
 }
 

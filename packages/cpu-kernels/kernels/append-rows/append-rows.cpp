@@ -15,7 +15,7 @@ Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<
   if (from < 0 || end > static_cast<std::int64_t>(rows)) return unsupported("expected rows that end within y");
   const float* source = x.data;
   float* target = y.data + static_cast<Size>(from) * width;
-  elementwise(threads, tokens * width, [&](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });
+  elementwise(threads, tokens * width, [=](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });
   return ok();
 }
 

@@ -51,6 +51,7 @@ Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability
   if (!(probability >= 0 && probability <= 1)) return unsupported("expected a probability within 0…1");
   const I32x threshold = allI32(static_cast<std::int32_t>(probability * 16777216.0 + 0.5));
   const float factor = static_cast<float>(1 / (1 - probability));
+  const Outgoing<T> out(y, count, 64, y == x);
   const int parts = threads.partsFor(static_cast<double>(count), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(count, parts, part, ABREAST * WIDTH);
@@ -61,9 +62,10 @@ Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability
         const Size at = i + static_cast<Size>(j) * WIDTH;
         if (at >= range.end) break;
         const int n = static_cast<int>(smaller<Size>(WIDTH, range.end - at));
-        storeFirst(y + at, select((I32x)(words[j] >> 8) >= threshold, loadFirst(x + at, n) * factor, F32x{}), n);
+        out.put(at, select((I32x)(words[j] >> 8) >= threshold, loadFirst(x + at, n) * factor, F32x{}), n);
       }
     }
+    streamFence();
   });
   return ok();
 }

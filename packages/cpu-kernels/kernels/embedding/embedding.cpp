@@ -4,6 +4,7 @@
 // Assumes nothing: ids outside the table are refused here (the binding has already thrown BAD_DATA with the position).
 // Not done: backward by tokens with a lock per row (its order depends on the threads).
 #include "../../native/elementwise.h"
+#include "../../native/rows.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
@@ -19,16 +20,15 @@ Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float
   QD_NEED(ids, tokens);
   QD_NEED(y, tokens * hidden);
   if (!idsWithin(ids, tokens, rows)) return unsupported(BAD_ID);
+  const Outgoing<float> out(y.data, tokens * hidden, hidden);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       const Size row = static_cast<Size>(ids.data[t]) * hidden;
-      float* out = y.data + t * hidden;
-      Size j = 0;
-      for (; j + WIDTH <= hidden; j += WIDTH) store(out + j, weight.f32 ? load(weight.f32 + row + j) : loadBf16(weight.bf16 + row + j));
-      for (; j < hidden; j++) out[j] = weight.f32 ? weight.f32[row + j] : fromBf16(weight.bf16[row + j]);
+      alongRow(hidden, [&](Size i, int n) { out.put(t * hidden + i, weight.f32 ? loadFirst(weight.f32 + row + i, n) : loadFirst(weight.bf16 + row + i, n), n); });
     }
+    streamFence();
   });
   return ok();
 }

@@ -10,7 +10,7 @@ namespace {
 
 Status fill(Threads& threads, Out<float> y, Size count, float value) {
   QD_NEED(y, count);
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, all(value), n); });
+  elementwise(threads, count, [=](Size i, int n) { storeFirst(y.data + i, all(value), n); });
   return ok();
 }
 

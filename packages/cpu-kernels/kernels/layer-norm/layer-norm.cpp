@@ -3,7 +3,7 @@
 // Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
 // Assumes contiguous rows; sizes are checked below, the scratch size comes from layerNormBackwardScratch.
 // Not done: mean and variance in one pass (E[x²] − mean² cancels where the mean is large).
-#include "../../native/ahead.h"
+#include "../../native/outgoing.h"
 #include "../../native/rows.h"
 
 namespace qdylora::QD_LEVEL {
@@ -16,6 +16,7 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
   QD_NEED(y, tokens * hidden);
   QD_NEED(mean, tokens);
   QD_NEED(inverseDeviation, tokens);
+  const Outgoing<float> out(y.data, tokens * hidden, hidden);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);
@@ -27,12 +28,13 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
       mean.data[t] = center;
       inverseDeviation.data[t] = inverse;
       alongRow(hidden, [&](Size i, int n) {
-        writesAhead(y.data + t * hidden + i);
+        out.ask(t * hidden + i);
         readsNext(hidden, row + i);
         const F32x scaled = (loadFirst(row + i, n) - center) * inverse * loadFirst(weight.data + i, n);
-        storeFirst(y.data + t * hidden + i, bias.data ? scaled + loadFirst(bias.data + i, n) : scaled, n);
+        out.put(t * hidden + i, bias.data ? scaled + loadFirst(bias.data + i, n) : scaled, n);
       });
     }
+    streamFence();
   });
   return ok();
 }
@@ -42,15 +44,20 @@ Size layerNormBackwardScratch(Size tokens, Size hidden, bool withWeight, bool wi
 
 struct BackwardRow { const float *x, *weight, *dy; float *dx, *weightPartial, *biasPartial, mean, r; bool accumulate; };
 
-QD_INLINE void backwardRow(const BackwardRow& a, Size hidden) {
+QD_INLINE void backwardRow(BackwardRow a, Outgoing<float> out, Size at, Size hidden) {
   const auto normalized = [&](Size i, int n) { return (loadFirst(a.x + i, n) - a.mean) * a.r; };
   const auto scaled = [&](Size i, int n) { return loadFirst(a.dy + i, n) * loadFirst(a.weight + i, n); };
-  const float length = static_cast<float>(hidden), sum = rowSum(hidden, [&](Size i, int n) { readsAhead(a.dy + i); return scaled(i, n); }) / length;
-  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(a.x + i); writesAhead(a.dx + i); return scaled(i, n) * normalized(i, n); }) / length;
+  const auto sums = rowSums(hidden, [&](Size i, int n) {
+    readsAhead(a.dy + i, a.x + i);
+    out.ask(at + i);
+    const F32x g = scaled(i, n);
+    return Two{g, g * normalized(i, n)};
+  });
+  const float length = static_cast<float>(hidden), sum = sums.first / length, projection = sums.second / length;
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.dy + i, a.x + i);
     const F32x dy = loadFirst(a.dy + i, n), x = normalized(i, n), gradient = a.r * (scaled(i, n) - sum - x * projection);
-    storeFirst(a.dx + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
+    out.put(at + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.weightPartial) storeFirst(a.weightPartial + i, fma(dy, x, loadFirst(a.weightPartial + i, n)), n);
     if (a.biasPartial) storeFirst(a.biasPartial + i, loadFirst(a.biasPartial + i, n) + dy, n);
   });
@@ -68,6 +75,7 @@ Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<flo
   QD_NEED_IF_GIVEN(dBias, hidden);
   QD_NEED(scratch, layerNormBackwardScratch(tokens, hidden, dWeight.data, dBias.data));
   const Size blocks = rowBlocks(tokens);
+  const Outgoing<float> out(dx.data, tokens * hidden, hidden, accumulate);
   float* const weightPartials = dWeight.data ? scratch.data : nullptr;
   float* const biasPartials = dBias.data ? scratch.data + (dWeight.data ? blocks * hidden : 0) : nullptr;
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
@@ -80,8 +88,9 @@ Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<flo
         return partial;
       };
       const Size row = t * hidden;
-      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials), partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate}, hidden);
+      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials), partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate}, out, row, hidden);
     }
+    streamFence();
     if (!weightPartials && !biasPartials) return;
     threads.barrier();
     const Range columns = shareOf(hidden, parts, part, 16);

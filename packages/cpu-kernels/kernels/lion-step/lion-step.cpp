@@ -14,7 +14,7 @@ Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<
   QD_NEED(parameter, count);
   QD_NEED(m, count);
   const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
-  elementwise(threads, count, [&](Size i, int n) {
+  elementwise(threads, count, [=](Size i, int n) {
     F32x p = loadFirst(parameter.data + i, n), first = loadFirst(m.data + i, n);
     rule.update(loadFirst(gradient.data + i, n), p, first);
     storeFirst(parameter.data + i, p, n);

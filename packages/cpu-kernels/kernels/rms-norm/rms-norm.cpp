@@ -3,26 +3,28 @@
 // Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
 // y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
 // Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
-#include "../../native/ahead.h"
+#include "../../native/outgoing.h"
 #include "../../native/rows.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
 // Returns r of the row.
-template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, T* y, Size hidden, float epsilon, float weightOffset) {
+template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size at, Size hidden, float epsilon, float weightOffset) {
   const float squares = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); const F32x v = loadFirst(row + i, n); return v * v; });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) {
-    writesAhead(y + i);
+    y.ask(at + i);
     readsNext(hidden, row + i);
-    storeFirst(y + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
+    y.put(at + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
   });
   return inverse;
 }
 
-QD_INLINE float normalizeInto(const float* row, const float* weight, const OutDense& y, Size at, Size hidden, float epsilon, float weightOffset) {
-  return y.f32 ? normalizeRow(row, weight, y.f32 + at, hidden, epsilon, weightOffset) : normalizeRow(row, weight, y.bf16 + at, hidden, epsilon, weightOffset);
+// Calls body(y) with y of its type.
+template <class Body> QD_INLINE void withRows(const OutDense& y, Size tokens, Size hidden, const Body& body) {
+  if (y.f32) body(Outgoing<float>(y.f32, tokens * hidden, hidden));
+  else body(Outgoing<BFloat16>(y.bf16, tokens * hidden, hidden));
 }
 
 Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
@@ -31,11 +33,12 @@ Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<
   QD_NEED(y, tokens * hidden);
   QD_NEED(inverseRms, tokens);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
-  threads.run(parts, [&](int part) {
-    const Range range = shareOf(tokens, parts, part);
-    for (Size t = range.begin; t < range.end; t++) {
-      inverseRms.data[t] = normalizeInto(x.data + t * hidden, weight.data, y, t * hidden, hidden, epsilon, weightOffset);
-    }
+  withRows(y, tokens, hidden, [&](const auto& rows) {
+    threads.run(parts, [&](int part) {
+      const Range range = shareOf(tokens, parts, part);
+      for (Size t = range.begin; t < range.end; t++) inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, rows, t * hidden, hidden, epsilon, weightOffset);
+      streamFence();
+    });
   });
   return ok();
 }
@@ -48,17 +51,20 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
   QD_NEED(y, tokens * hidden);
   QD_NEED(inverseRms, tokens);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
-  threads.run(parts, [&](int part) {
-    const Range range = shareOf(tokens, parts, part);
-    for (Size t = range.begin; t < range.end; t++) {
-      const Size row = t * hidden;
-      alongRow(hidden, [&](Size i, int n) {
-        readsAhead(a.data + row + i, b.data + row + i);
-        writesAhead(sum.data + row + i);
-        storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
-      });
-      inverseRms.data[t] = normalizeInto(sum.data + row, weight.data, y, row, hidden, epsilon, weightOffset);
-    }
+  withRows(y, tokens, hidden, [&](const auto& rows) {
+    threads.run(parts, [&](int part) {
+      const Range range = shareOf(tokens, parts, part);
+      for (Size t = range.begin; t < range.end; t++) {
+        const Size row = t * hidden;
+        alongRow(hidden, [&](Size i, int n) {
+          readsAhead(a.data + row + i, b.data + row + i);
+          writesAhead(sum.data + row + i);
+          storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
+        });
+        inverseRms.data[t] = normalizeRow(sum.data + row, weight.data, rows, row, hidden, epsilon, weightOffset);
+      }
+      streamFence();
+    });
   });
   return ok();
 }
@@ -68,14 +74,14 @@ Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) { return 
 
 struct BackwardRow { const float *x, *weight; float *dx, *partial; float r, weightOffset; bool accumulate; };
 
-template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Size hidden) {
-  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); writesAhead(a.dx + i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
+template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size at, Size hidden) {
+  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); out.ask(at + i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.x + i, gradients + i);
     const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
     const F32x gradient = a.r * w * dy - factor * x;
-    storeFirst(a.dx + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
+    out.put(at + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.partial) storeFirst(a.partial + i, fma(dy * x, all(a.r), loadFirst(a.partial + i, n)), n);
   });
 }
@@ -90,6 +96,7 @@ Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float
   QD_NEED_IF_GIVEN(dWeight, hidden);
   QD_NEED(scratch, rmsNormBackwardScratch(tokens, hidden, dWeight.data));
   const Size blocks = rowBlocks(tokens);
+  const Outgoing<float> out(dx.data, tokens * hidden, hidden, accumulate);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part, ROW_BLOCK);
@@ -97,9 +104,10 @@ Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float
       float* partial = dWeight.data ? scratch.data + t / ROW_BLOCK * hidden : nullptr;
       if (partial && t % ROW_BLOCK == 0) for (Size i = 0; i < hidden; i++) partial[i] = 0;
       const BackwardRow row{x.data + t * hidden, weight.data, dx.data + t * hidden, partial, inverseRms.data[t], weightOffset, accumulate};
-      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, hidden);
-      else backwardRow(row, dy.bf16 + t * hidden, hidden);
+      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, out, t * hidden, hidden);
+      else backwardRow(row, dy.bf16 + t * hidden, out, t * hidden, hidden);
     }
+    streamFence();
     if (!dWeight.data) return;
     threads.barrier();
     const Range columns = shareOf(hidden, parts, part, 16);

@@ -12,7 +12,8 @@ namespace {
 Status softCap(Threads& threads, In<float> x, Out<float> y, Size count, float cap) {
   QD_NEED(x, count);
   QD_NEED(y, count);
-  elementwise(threads, count, [&](Size i, int n) { storeFirst(y.data + i, cap * hyperbolicTangent(loadFirst(x.data + i, n) / cap), n); });
+  const Outgoing<float> out(y.data, count, 64, y.data == x.data);
+  elementwise(threads, count, [=](Size i, int n) { out.put(i, cap * hyperbolicTangent(loadFirst(x.data + i, n) / cap), n); });
   return ok();
 }
 
@@ -20,7 +21,7 @@ Status softCapBackward(Threads& threads, In<float> y, In<float> dy, Out<float> d
   QD_NEED(y, count);
   QD_NEED(dy, count);
   QD_NEED(dx, count);
-  elementwise(threads, count, [&](Size i, int n) {
+  elementwise(threads, count, [=](Size i, int n) {
     const F32x t = loadFirst(y.data + i, n) / cap;
     storeFirst(dx.data + i, loadFirst(dy.data + i, n) * fma(-t, t, all(1.f)), n);
   });
