@@ -17,7 +17,7 @@ const RUNS: Record<string, { readonly results: Record<string, 'f32' | 'bf16'>; r
   'rms-norm': { results: { y: 'f32' }, run: (backend, results) => runOp(backend, rmsNorm, { x, weight }, { epsilon: 1e-5, weightOffset: 0 }, results) },
   'rms-norm to bf16': { results: { y: 'bf16' }, run: (backend, results) => runOp(backend, rmsNorm, { x, weight }, { epsilon: 1e-5, weightOffset: 1, outDtype: 'bf16' }, results) },
   'residual-norm': { results: { sum: 'f32', y: 'f32' }, run: (backend, results) => runOp(backend, residualNorm, { a: x, b: other, weight }, { epsilon: 1e-5, weightOffset: 0 }, results) },
-  'rms-norm-backward': { results: { dx: 'f32' }, run: (backend, results) => runOp(backend, rmsNormBackward, { x, weight, inverseRms: ofRow, dy: other }, { weightOffset: 0, accumulate: false }, results) },
+  'rms-norm-backward': { results: { dx: 'f32' }, run: (backend, results) => runOp(backend, rmsNormBackward, { x, weight, inverseRms: ofRow, dy: other }, { epsilon: 1e-5, weightOffset: 0, accumulate: false }, results) },
   'layer-norm': { results: { y: 'f32' }, run: (backend, results) => runOp(backend, layerNorm, { x, weight, bias: weight }, { epsilon: 1e-5 }, results) },
   'layer-norm-backward': { results: { dx: 'f32' }, run: (backend, results) => runOp(backend, layerNormBackward, { x, weight, mean: ofRow, inverseDeviation: ofRow, dy: other }, { accumulate: false }, results) },
   'activation': { results: { y: 'f32' }, run: (backend, results) => runOp(backend, activation, { x }, { kind: 'gelu' }, results) },

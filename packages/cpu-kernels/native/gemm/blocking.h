@@ -12,8 +12,8 @@ constexpr Size TILE_ROWS = WIDTH == 16 ? 14 : 6;
 constexpr Size PANEL = 2 * WIDTH;
 // Up to so many rows a product reads B without panels.
 constexpr Size FEW_ROWS = 4;
-// So few rows share a 4-bit matrix that it is decoded to levels and the sums of its runs are scaled (2048² in caches, one thread: 5 rows −24 %, 8 −17 %, 16 −9 %, 32 −3 %, 40 0; prompts of SmolLM2-135M, all products: 8 tokens −10 %, 16 −6 %, 32 −3 %; Zen 4, 2026): stripes of so many rows,
-// since their sums and those of a run stand in registers.
+// So few rows share a 4-bit matrix that it is decoded to levels and the sums of its runs are scaled (2048² in caches, one thread: 5 rows −24 %, 8 −17 %, 16 −9 %, 32 −3 %, 40 0; all products of prompts of
+// SmolLM2-135M: 8 tokens −10 %, 16 −6 %, 32 −3 %; Zen 4, 2026). Stripes of so many rows, since their sums and those of a run stand in registers.
 constexpr Size SCALED_ROWS = 7, MOST_SCALED_ROWS = 32;
 // Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
 QD_INLINE constexpr bool fillsTiles(bool pairs) { return AMX_TILES && pairs; }
