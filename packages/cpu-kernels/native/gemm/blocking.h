@@ -92,9 +92,9 @@ constexpr Size RUN_WORDS = 32, SCALES_FLOATS = GROUP_FLOATS / RUN_WORDS;
 // Sums that are not whole yet, of a C in bf16: the columns of a group of panels.
 constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
 QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * GROUP_COLUMNS; }
-// Few rows are packed by every thread for itself: it waits for no other, and its stores meet no line that another core has read (2048² with 32 rows, two threads: −6 to −8 %, 128: −1 to −6 %; Zen 4,
+// Few rows are packed by every thread for itself: it waits for no other, and its stores meet no line that another core has read (2048² on two threads: 32 rows −2 to −8 %, 128 −1 to −6 %; Zen 4,
 // 2026). So many floats at most are packed more than once; not on levels with tiles, where it has not been measured.
-constexpr Size COPIED_FLOATS = AMX_TILES ? 0 : Size{1} << 17;
+constexpr Size COPIED_FLOATS = AMX_TILES ? 0 : Size{9} << 14;
 QD_INLINE bool packsApart(Size m, Size words, int parts) { return static_cast<Size>(parts - 1) * stripesFloats(m, words) <= COPIED_FLOATS; }
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and its sums where C is in bf16. The scratch of a product holds any smaller one.
 QD_INLINE Size productScratch(Size m, Size depth, int threads) {

@@ -21,7 +21,7 @@ QD_INLINE void addStep(F32x (&c)[ROWS][VECTORS], const float* panel, const At& a
   F32x columns[VECTORS];
 #pragma GCC unroll 2
   for (int v = 0; v < VECTORS; v++) columns[v] = load(panel + v * WIDTH);
-  if (WIDTH == 16) { __builtin_prefetch(panel + AHEAD * PANEL); __builtin_prefetch(panel + AHEAD * PANEL + WIDTH); }  // a panel of 64 KiB comes from the second level
+  if (WIDTH == 16) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(panel + AHEAD * PANEL + v * WIDTH);  // a panel of 64 KiB comes from the second level
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; m++) {
     const F32x one = all(at(m));
