@@ -90,7 +90,8 @@ function countScores({ querySegments, keySegments }: AttentionInputs, { heads, w
   let scores = 0;
   for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
     const queries = querySegments.data[s + 1]! - querySegments.data[s]!, keys = keySegments.data[s + 1]! - keySegments.data[s]!;
-    for (let i = 0; i < queries; i++) scores += Math.min(i + keys - queries + 1, window || Infinity);
+    const earlier = keys - queries, unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;  // queries that no window holds back
+    scores += unbounded * (earlier + 1) + (unbounded * (unbounded - 1)) / 2 + (queries - unbounded) * window;
   }
   return heads * scores;
 }

@@ -1,5 +1,5 @@
-import { f32View, type OpCall } from '@qdylora/contract';
-import { add } from '@qdylora/tensor';
+import { f32View, i32View, type OpCall } from '@qdylora/contract';
+import { add, causalAttention } from '@qdylora/tensor';
 import { describe, expect, it } from 'vitest';
 import { openProfile } from './op-profile.ts';
 
@@ -22,5 +22,16 @@ describe('a profile', () => {
     expect(rows[0]).toMatchObject({ op: 'add', shapes: '[2, 3] [2, 3]', calls: 5, gflops: null });
     expect(rows[0]!.share + outside).toBeCloseTo(1, 12);
     expect((JSON.parse(trace()) as { traceEvents: unknown[] }).traceEvents).toHaveLength(5);
+  });
+
+  it('counts the operations of a call by what its arrays hold while it runs, whatever becomes of them later', () => {
+    const { aroundCall, beginStep, endStep, summary } = openProfile(), segments = i32View([2], Int32Array.of(0, 4)), rows = f32View([4, 2]);
+    const attributes = { heads: 1, kvHeads: 1, headDim: 2, scale: 1, softCap: 0, window: 0, computeDtype: 'f32' };
+    beginStep();
+    aroundCall({ op: causalAttention as never, inputs: { q: rows, k: rows, v: rows, querySegments: segments, keySegments: segments }, outputs: { y: rows }, attributes }, () => {});
+    segments.data.set([0, 1_000_000]);
+    endStep(1);
+    const [row] = summary(null).rows;
+    expect(row!.gflops! * row!.seconds * 1e9).toBeCloseTo(4 * 2 * (1 + 2 + 3 + 4), 6);
   });
 });

@@ -32,7 +32,7 @@ export interface OpProfile {
   readonly aroundCall: (call: OpCall, run: () => void) => void;
   /** Ops from here to `endStep` are the step's; those of loading and judging are nobody's. */
   beginStep(): void;
-  /** Counts what ran since `beginStep`: only now, since a step without a profile would not wait for that. `seconds`: what the step took. */
+  /** Adds up what ran since `beginStep`: only now, since a step without a profile would not wait for that. `seconds`: what the step took. */
   endStep(seconds: number): void;
   summary(ceilings: Ceilings | null): ProfileSummary;
   /** The first calls, as Chrome's trace format has them. */
@@ -42,8 +42,8 @@ export interface OpProfile {
 /** Calls that the trace keeps: some 3 MB of text. */
 const TRACED_CALLS = 20_000;
 
-/** A call of the step that runs, which waits to be counted. */
-interface Noted { readonly call: OpCall; readonly start: number; readonly end: number }
+/** A call of the step that runs, which waits to be added up; its operations are counted at once, since they may depend on what its arrays hold. */
+interface Noted { readonly call: OpCall; readonly flops: number; readonly start: number; readonly end: number }
 
 /** When it ran, in milliseconds. */
 interface Traced { readonly op: string; readonly shapes: string; readonly start: number; readonly end: number; readonly flops: number; readonly bytes: number }
@@ -53,8 +53,8 @@ interface Total { readonly op: string; readonly shapes: string; readonly isBf16:
 export function openProfile(): OpProfile {
   const totals = new Map<string, Total>(), traced: Traced[] = [];
   let steps = 0, stepSeconds = 0, noted: Noted[] | null = null;
-  const count = ({ call, start, end }: Noted): void => {
-    const { op, inputs, outputs, attributes } = call, shapes = shapesOf(call), key = `${op.name} ${shapes}`, flops = op.flops?.(inputs, attributes) ?? 0, bytes = bytesOf(inputs) + bytesOf(outputs);
+  const addUp = ({ call, flops, start, end }: Noted): void => {
+    const { op, inputs, outputs, attributes } = call, shapes = shapesOf(call), key = `${op.name} ${shapes}`, bytes = bytesOf(inputs) + bytesOf(outputs);
     if (!totals.has(key)) totals.set(key, { op: op.name, shapes, isBf16: (attributes as { computeDtype?: string }).computeDtype === 'bf16', calls: 0, seconds: 0, flops: 0, bytes: 0 });
     const total = totals.get(key)!;
     total.calls++;
@@ -65,13 +65,13 @@ export function openProfile(): OpProfile {
   };
   return {
     aroundCall(call, run) {
-      const start = performance.now();
+      const flops = noted ? call.op.flops?.(call.inputs, call.attributes) ?? 0 : 0, start = performance.now();
       run();
-      noted?.push({ call, start, end: performance.now() });
+      noted?.push({ call, flops, start, end: performance.now() });
     },
     beginStep() { noted = []; },
     endStep(seconds) {
-      noted?.forEach(count);
+      noted?.forEach(addUp);
       noted = null;
       steps++;
       stepSeconds += seconds;
@@ -93,11 +93,12 @@ function summaryOf(totals: readonly Total[], { steps, stepSeconds, ceilings }: {
 const rateOf = ({ flops, bytes, seconds }: { flops: number; bytes: number; seconds: number }): { gflops?: number; gbps?: number } =>
   (flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 });
 
-/** Shapes of the first two inputs that are no tables: enough to tell layers apart. */
+/** What tells layers apart whatever the number of tokens: the rows and columns of their weights; of other ops the shapes of the first two inputs in float32. */
 function shapesOf({ inputs, attributes }: OpCall): string {
-  const { rows, cols } = attributes as { rows?: number; cols?: number };
-  const own = Object.values(inputs).filter((view) => view?.dtype === 'f32').slice(0, rows === undefined ? 2 : 1).map((view) => shapeText(view!.shape));
-  return rows === undefined ? own.join(' ') : `${own.join(' ')} × [${rows}, ${cols}]`;
+  const { rows, cols, layers } = attributes as { rows?: number; cols?: number; layers?: readonly { readonly rows: number }[] };
+  if (layers) return `[${layers.map((layer) => layer.rows).join(' + ')}, ${cols}]`;
+  if (rows !== undefined) return `[${rows}, ${cols}]`;
+  return Object.values(inputs).filter((view) => view?.dtype === 'f32').slice(0, 2).map((view) => shapeText(view!.shape)).join(' ');
 }
 
 const bytesOf = (arrays: Arrays): number => Object.values(arrays).reduce((sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0), 0);
