@@ -24,7 +24,9 @@ template <class T> class Outgoing {
  public:
   // `isKept`: it stays in the caches, since what stands there was read, or is read again at once.
   QD_INLINE Outgoing(T* to, std::size_t count, std::size_t row = 64, bool isKept = false)
-      : to_(to), past_(GOES_PAST && !isKept && count * sizeof(T) >= LARGE_BYTES && row * sizeof(T) % 64 == 0 && isLine(to)) {}
+      : to_(to), past_(GOES_PAST && !isKept && leavesCaches(to, count, row)) {}
+  // The part from element i on.
+  QD_INLINE Outgoing from(std::size_t i) const { Outgoing part = *this; part.to_ += i; return part; }
   // Asks for the line of element i, if it will be needed.
   QD_INLINE void ask(std::size_t i) const { if (!past_) writesAhead(to_ + i); }
   // The first n lanes of v, from element i on, a multiple of WIDTH from the begin of a part.

@@ -9,27 +9,20 @@ constexpr double ROWS_GRAIN = 16384;
 constexpr Size ROW_BLOCK = 32;
 constexpr Size rowBlocks(Size tokens) { return (tokens + ROW_BLOCK - 1) / ROW_BLOCK; }
 
-// Σ term(i, n) over a row, term giving WIDTH numbers of which the first n count; the others must be 0. Four vectors, joined as a tree.
+// Two terms of one walk, and their sums.
+struct Two { F32x first, second; };
+struct TwoSums { float first, second; };
+QD_INLINE Two operator+(const Two& a, const Two& b) { return {a.first + b.first, a.second + b.second}; }
+QD_INLINE TwoSums sumOf(const Two& v) { return {sumOf(v.first), sumOf(v.second)}; }
+
+// Σ term(i, n) over a row, term giving WIDTH numbers (or Two) of which the first n count; the others must be 0. Four vectors, joined as a tree.
 template <class Term>
-QD_INLINE float rowSum(Size hidden, const Term& term) {
-  F32x sum[4] = {};
+QD_INLINE auto rowSum(Size hidden, const Term& term) {
+  decltype(term(Size{}, WIDTH)) sum[4] = {};
   Size i = 0;
   for (; i + 4 * WIDTH <= hidden; i += 4 * WIDTH) for (int j = 0; j < 4; j++) sum[j] = sum[j] + term(i + static_cast<Size>(j) * WIDTH, WIDTH);
   for (; i < hidden; i += WIDTH) sum[0] = sum[0] + term(i, static_cast<int>(smaller<Size>(WIDTH, hidden - i)));
   return sumOf((sum[0] + sum[1]) + (sum[2] + sum[3]));
-}
-
-// Two such sums of one walk.
-struct Two { F32x first, second; };
-struct Sums { float first, second; };
-template <class Term>
-QD_INLINE Sums rowSums(Size hidden, const Term& term) {
-  F32x first[4] = {}, second[4] = {};
-  const auto add = [&](int j, const Two& two) { first[j] += two.first; second[j] += two.second; };
-  Size i = 0;
-  for (; i + 4 * WIDTH <= hidden; i += 4 * WIDTH) for (int j = 0; j < 4; j++) add(j, term(i + static_cast<Size>(j) * WIDTH, WIDTH));
-  for (; i < hidden; i += WIDTH) add(0, term(i, static_cast<int>(smaller<Size>(WIDTH, hidden - i))));
-  return {sumOf((first[0] + first[1]) + (first[2] + first[3])), sumOf((second[0] + second[1]) + (second[2] + second[3]))};
 }
 
 template <class Body>

@@ -64,6 +64,8 @@ QD_INLINE void storeFirst(float* p, F32x v, int n) {
 // What leaves the caches before it is read again, in bytes: better written past them.
 constexpr std::size_t LARGE_BYTES = std::size_t{1} << 20;
 QD_INLINE bool isLine(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 64 == 0; }
+// True where `count` elements at p are that large, and rows of `row` of them whole cache lines.
+template <class T> QD_INLINE bool leavesCaches(const T* p, std::size_t count, std::size_t row) { return count * sizeof(T) >= LARGE_BYTES && row * sizeof(T) % 64 == 0 && isLine(p); }
 // A vector; where `past`, at a cache line of its own and past the caches, if the level can: others see it after `streamFence`.
 QD_INLINE void storeLine(void* to, I32x line, bool past) {
 #if defined(__AVX512F__) && QD_WIDTH == 16

@@ -49,8 +49,8 @@ QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, cons
   for (; i < count; i++) storeValue(values + i, levels[packed[i / 2] >> (i & 1 ? 0 : 4) & 15] * scale);
 }
 
-// True where the values of blocks are whole cache lines, of an array that leaves the caches anyway.
-template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return count * sizeof(T) >= LARGE_BYTES && blockSize % 64 == 0 && isLine(values); }
+// Blocks are whole runs where values go past the caches.
+template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return blockSize % RUN == 0 && leavesCaches(values, count, blockSize); }
 
 Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
                            OptionalIn<float> nestedMap, OptionalOut<float> values, OptionalOut<BFloat16> halves, Size count, Size blockSize, float nestedOffset, Size tileColumns) {

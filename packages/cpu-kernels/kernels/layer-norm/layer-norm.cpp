@@ -44,12 +44,12 @@ Size layerNormBackwardScratch(Size tokens, Size hidden, bool withWeight, bool wi
 
 struct BackwardRow { const float *x, *weight, *dy; float *dx, *weightPartial, *biasPartial, mean, r; bool accumulate; };
 
-QD_INLINE void backwardRow(BackwardRow a, Outgoing<float> out, Size at, Size hidden) {
+QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidden) {
   const auto normalized = [&](Size i, int n) { return (loadFirst(a.x + i, n) - a.mean) * a.r; };
   const auto scaled = [&](Size i, int n) { return loadFirst(a.dy + i, n) * loadFirst(a.weight + i, n); };
-  const auto sums = rowSums(hidden, [&](Size i, int n) {
+  const TwoSums sums = rowSum(hidden, [&](Size i, int n) {
     readsAhead(a.dy + i, a.x + i);
-    out.ask(at + i);
+    out.ask(i);
     const F32x g = scaled(i, n);
     return Two{g, g * normalized(i, n)};
   });
@@ -57,7 +57,7 @@ QD_INLINE void backwardRow(BackwardRow a, Outgoing<float> out, Size at, Size hid
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.dy + i, a.x + i);
     const F32x dy = loadFirst(a.dy + i, n), x = normalized(i, n), gradient = a.r * (scaled(i, n) - sum - x * projection);
-    out.put(at + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
+    out.put(i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.weightPartial) storeFirst(a.weightPartial + i, fma(dy, x, loadFirst(a.weightPartial + i, n)), n);
     if (a.biasPartial) storeFirst(a.biasPartial + i, loadFirst(a.biasPartial + i, n) + dy, n);
   });
@@ -88,7 +88,7 @@ Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<flo
         return partial;
       };
       const Size row = t * hidden;
-      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials), partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate}, out, row, hidden);
+      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials), partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate}, out.from(row), hidden);
     }
     streamFence();
     if (!weightPartials && !biasPartials) return;

@@ -10,13 +10,13 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // Returns r of the row.
-template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size at, Size hidden, float epsilon, float weightOffset) {
+template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size hidden, float epsilon, float weightOffset) {
   const float squares = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); const F32x v = loadFirst(row + i, n); return v * v; });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) {
-    y.ask(at + i);
+    y.ask(i);
     readsNext(hidden, row + i);
-    y.put(at + i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
+    y.put(i, loadFirst(row + i, n) * inverse * (loadFirst(weight + i, n) + weightOffset), n);
   });
   return inverse;
 }
@@ -36,7 +36,7 @@ Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<
   withRows(y, tokens, hidden, [&](const auto& rows) {
     threads.run(parts, [&](int part) {
       const Range range = shareOf(tokens, parts, part);
-      for (Size t = range.begin; t < range.end; t++) inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, rows, t * hidden, hidden, epsilon, weightOffset);
+      for (Size t = range.begin; t < range.end; t++) inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, rows.from(t * hidden), hidden, epsilon, weightOffset);
       streamFence();
     });
   });
@@ -61,7 +61,7 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
           writesAhead(sum.data + row + i);
           storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
         });
-        inverseRms.data[t] = normalizeRow(sum.data + row, weight.data, rows, row, hidden, epsilon, weightOffset);
+        inverseRms.data[t] = normalizeRow(sum.data + row, weight.data, rows.from(row), hidden, epsilon, weightOffset);
       }
       streamFence();
     });
@@ -74,14 +74,14 @@ Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) { return 
 
 struct BackwardRow { const float *x, *weight; float *dx, *partial; float r, weightOffset; bool accumulate; };
 
-template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size at, Size hidden) {
-  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); out.ask(at + i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
+template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size hidden) {
+  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); out.ask(i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.x + i, gradients + i);
     const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
     const F32x gradient = a.r * w * dy - factor * x;
-    out.put(at + i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
+    out.put(i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.partial) storeFirst(a.partial + i, fma(dy * x, all(a.r), loadFirst(a.partial + i, n)), n);
   });
 }
@@ -104,8 +104,8 @@ Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float
       float* partial = dWeight.data ? scratch.data + t / ROW_BLOCK * hidden : nullptr;
       if (partial && t % ROW_BLOCK == 0) for (Size i = 0; i < hidden; i++) partial[i] = 0;
       const BackwardRow row{x.data + t * hidden, weight.data, dx.data + t * hidden, partial, inverseRms.data[t], weightOffset, accumulate};
-      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, out, t * hidden, hidden);
-      else backwardRow(row, dy.bf16 + t * hidden, out, t * hidden, hidden);
+      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, out.from(t * hidden), hidden);
+      else backwardRow(row, dy.bf16 + t * hidden, out.from(t * hidden), hidden);
     }
     streamFence();
     if (!dWeight.data) return;

@@ -1,5 +1,6 @@
 #pragma once
 #include "../amx.h"
+#include "nf4-weight.h"
 
 // Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in registers; a panel = PANEL columns of B,
 // packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows]: all of a term's depth, one stripe after the other. A packed word is one float or, in a product of bf16 numbers on a level
@@ -87,8 +88,8 @@ QD_INLINE Size stripesFloats(Size m, Size words) {
   return roundUp(smaller(smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * words, larger(PACKED_FLOATS, LEAST_ROWS * words)) + WIDTH, 16);
 }
 constexpr Size GROUP_FLOATS = PANEL * larger(GROUP_PANELS * MOST_WORDS, groupPanels(true) * mostWords(true));
-// Panels of levels have a vector of scales for every run, a number of words.
-constexpr Size RUN_WORDS = 32, SCALES_FLOATS = GROUP_FLOATS / RUN_WORDS;
+// Panels of levels have a vector of scales for every run; its words are two weights each.
+constexpr Size RUN_WORDS = RUN / 2, SCALES_FLOATS = GROUP_FLOATS / RUN_WORDS;
 // Sums that are not whole yet, of a C in bf16: the columns of a group of panels.
 constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
 QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * GROUP_COLUMNS; }

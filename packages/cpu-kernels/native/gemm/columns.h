@@ -42,8 +42,7 @@ QD_INLINE void askForLevels(const Nf4Weight& w, Size column0, Size columns, Size
   const Size runs = depth / RUN, tiles = divideUp(columns, TILE_HEIGHT) * runs;
   for (Size i = tiles * share / shares; i < tiles * (share + 1) / shares; i++) {
     const Size row = column0 + i / runs * TILE_HEIGHT, run = k0 / RUN + i % runs;
-    const std::uint8_t* codes = w.runCodes(row, run);
-    for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(codes + line, 0, 2);
+    askForTile<2>(w.runCodes(row, run));
     if (!w.absmax) __builtin_prefetch(w.absmaxCodes + w.scalePlace(row, run), 0, 2);
   }
 }

@@ -1,6 +1,5 @@
 #pragma once
 #include "blocking.h"
-#include "nf4-weight.h"
 
 // Runs of RUN columns of a 4-bit matrix in registers, whatever the arrangement of its bytes.
 namespace qdylora::QD_LEVEL {
@@ -71,7 +70,7 @@ QD_INLINE void prefetchAhead(const Nf4Weight& w, Size row0, Size run0, Size i, S
   constexpr Size AHEAD = 2;
   if (!w.tiled) return;
   const std::uint8_t* tile = i + AHEAD < runs ? w.runCodes(row0, run0 + i + AHEAD) : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs);
-  for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(tile + line);
+  askForTile<3>(tile);
 }
 
 // WIDTH consecutive weights at p, decoded: their table already holds the scale.

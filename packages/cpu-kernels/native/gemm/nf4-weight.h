@@ -9,6 +9,11 @@ constexpr Size NESTED_BLOCK = 256;
 // Columns that are decoded together, and the tiles that codes may be arranged in; quant/src/tile-matrix.ts.
 constexpr Size RUN = 64, TILE_HEIGHT = 32, TILE_BYTES = TILE_HEIGHT * RUN / 2;
 
+// Into the first cache (LOCALITY 3) or the second (2).
+template <int LOCALITY> QD_INLINE void askForTile(const std::uint8_t* codes) {
+  for (Size line = 0; line < TILE_BYTES; line += 64) __builtin_prefetch(codes + line, 0, LOCALITY);
+}
+
 struct Nf4Weight {
   const std::uint8_t* codes;
   const float* levels;              // [16]

@@ -86,7 +86,7 @@ QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment
 
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
 QD_INLINE void addSegment(F32x (&c)[ROWS][VECTORS], Rows rows, const Segment& segment) {
-  if constexpr (PAIRS && ROWS <= static_cast<int>(SCALED_ROWS)) if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
+  if constexpr (PAIRS && VECTORS == 2 && ROWS <= static_cast<int>(SCALED_ROWS)) if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
   addSteps<PAIRS>(c, rows, segment.panel, segment.words);
 }
 

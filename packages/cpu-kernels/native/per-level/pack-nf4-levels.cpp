@@ -10,14 +10,13 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-static_assert(RUN_WORDS == RUN / 2, "a word is two weights");
 static_assert(TILE_HEIGHT % PANEL == 0, "a panel's rows stand in one tile");
 
 // The levels as bf16 numbers, for two weights at once: those of byte BYTE of each lane.
 struct LevelPairs {
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__) && QD_WIDTH == 16
   __m512i table;  // twice, since bit 4 of an index is another weight's
-  explicit QD_INLINE LevelPairs(const float* levels) : table((__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(levels), _mm512_loadu_ps(levels))) {}
+  explicit QD_INLINE LevelPairs(const float* levels) : table((__m512i)pairsToBf16(load(levels), load(levels))) {}
   template <int BYTE> QD_INLINE I32x at(I32x words) const {
     constexpr long long HIGH = 8 * BYTE + 4, LOW = 8 * BYTE, INDICES = HIGH | LOW << 16 | (HIGH + 32) << 32 | (LOW + 32) << 48;  // bits from which the bytes of two lanes are read
     return (I32x)_mm512_permutexvar_epi16(_mm512_multishift_epi64_epi8(_mm512_set1_epi64(INDICES), (__m512i)words), table);

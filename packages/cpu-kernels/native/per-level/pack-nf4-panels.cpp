@@ -34,12 +34,11 @@ struct Nf4Rows {
   }
 
   void packPanel(Size row0, Size rows, Size run0, Size runs, float* out) const {
-    constexpr Size RUN_WORDS = PANEL * (PAIRS ? RUN / 2 : RUN);
     const Table16 table(w.levels);
     const Size second = rows > WIDTH ? WIDTH : 0;  // where there is none, the first half again, with scales of 0
     float scales[MOST_RUNS][PANEL];
     scaleReader.read(row0, rows, run0, runs, scales);
-    for (Size i = 0; i < runs; i++, out += RUN_WORDS) {
+    for (Size i = 0; i < runs; i++, out += PANEL * (PAIRS ? RUN_WORDS : RUN)) {
       prefetchAhead(w, row0, run0, i, runs);
       packHalf(table, w.runCodes(row0, run0 + i), smaller<Size>(WIDTH, rows), load(scales[i]), out);
       packHalf(table, w.runCodes(row0 + second, run0 + i), second ? rows - WIDTH : rows, load(scales[i] + WIDTH), out + WIDTH);

@@ -180,9 +180,8 @@ struct Rectangle { Range tiles, panels; bool continues; };
 
 // A C that is too large for the caches until it is read goes past them, where its rows are whole cache lines.
 bool goesPast(const Product& p) {
-  const Size element = p.to.half ? 2 : 4;
-  const void* at = p.to.half ? static_cast<const void*>(p.to.half) : p.to.data;
-  return !p.to.add && p.m * p.n * element >= LARGE_BYTES && p.to.stride * element % 64 == 0 && isLine(at);
+  if (p.to.add) return false;
+  return p.to.half ? leavesCaches(p.to.half, p.m * p.n, p.to.stride) : leavesCaches(p.to.data, p.m * p.n, p.to.stride);
 }
 
 // One thread's part of one product in one row block whose stripes are packed, term after term.
