@@ -53,6 +53,12 @@ export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
   return `[${where}] ${sentence}${nextStep ? ` ${nextStep}` : ''}`;
 }
 
+/** The same error with `further` behind its own next step; of the base class, and caused by the first one. */
+export function withNextStep(error: QdyloraError, further: string): QdyloraError {
+  const { code, where, nextStep, details, message } = error, problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
+  return new QdyloraError(code, { where, problem, nextStep: nextStep ? `${nextStep} ${further}` : further, details, cause: error });
+}
+
 /** Memory that could not be had: `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
 export class InsufficientMemoryError extends QdyloraError {
   constructor(requiredBytes: number, availableBytes: number, where = 'memory') {

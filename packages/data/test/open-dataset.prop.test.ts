@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createBatches, loadDataset, openDataset, type BatchOptions, type Example, type OpenDatasetOptions, type StreamedDataset } from '../src/index.ts';
@@ -82,11 +82,16 @@ describe('a streamed dataset', () => {
     expect(dataset.heldOut).toEqual(loaded.heldOut);
   });
 
-  it('stops where its file changes under it', async () => {
+  it.each([
+    ['grows', (file: string) => appendFileSync(file, jsonl({ input_ids: [5, 6] })), /expected a file of \d+ bytes, as when the run began, got \d+/],
+    ['is written anew, with as many bytes', (file: string) => writeFileSync(file, jsonl({ input_ids: [7, 2] }, { input_ids: [3, 4] })), /expected the file to be as it was when the run began, got one that was written to at 20/],
+  ])('stops where its file %s under it', async (_, change, says) => {
     const file = files.write('changing.jsonl', jsonl({ input_ids: [1, 2] }, { input_ids: [3, 4] }));
+    utimesSync(file, 1e9, 1e9); // else a clock that has not ticked would hide the change
     using dataset = await openDataset(file, { tokenizer: null });
-    appendFileSync(file, jsonl({ input_ids: [5, 6] }));
-    expect(() => dataset.training.at(0)).toThrow(/expected a file of \d+ bytes, as when the run began, got \d+/);
+    expect(dataset.training.at(0)?.ids).toEqual(Int32Array.of(1, 2));
+    change(file);
+    expect(() => dataset.training.at(0)).toThrow(says);
   });
 
   it('refuses what a loaded one refuses, when it is opened: malformed rows further down, no rows, no file', async () => {

@@ -11,7 +11,7 @@ import type { WarningCode } from './train-events.ts';
 export interface SaveOptions {
   /** The run's folder: `checkpoints/step-<n>`, `adapter-best` and `lock.json` lie in it. */
   readonly folder: string;
-  /** Steps between two checkpoints; there is always one at the end. null: only there, and on an abort. */
+  /** Steps between two checkpoints; there is always one at the end. null: only there, and where a run ends early. */
   readonly every?: number | null;
   /** How many checkpoints to keep; 2 by default, at least 1. */
   readonly totalLimit?: number;

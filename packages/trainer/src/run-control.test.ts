@@ -44,6 +44,15 @@ describe('callbacks', () => {
     expect(typesOf(events).slice(-4)).toEqual(['step 3', 'checkpoint step 3', 'eval 3', 'done']);
   });
 
+  it('of the plan is waited for before anybody is told of it and before the first step; where it throws, nothing was done', async () => {
+    const folder = temporaryFolder(), order: string[] = [], note = async (): Promise<void> => { await new Promise((resolve) => { setTimeout(resolve, 5); }); order.push('noted'); };
+    for await (const event of tinyTrain({ totalSteps: 1, onPlan: note })) order.push(event.type);
+    expect(order).toEqual(['noted', 'plan', 'step', 'done']);
+    const problem = new Error('mine'), options = tinyOptions({ save: { folder, every: 1 }, onPlan: () => { throw problem; } }), before = numbersOf(options.adapted.parameters());
+    await expect(train(options).result).rejects.toBe(problem);
+    expect([readdirSync(folder), numbersOf(options.adapted.parameters())]).toEqual([[], before]);
+  });
+
   it('that throw end the run with their error, whatever it is called', async () => {
     const problem = Object.assign(new Error('mine'), { code: 'WRITE_FAILED' });
     for (const name of ['onStep', 'onEvaluate', 'onSave'] as const) {

@@ -8,7 +8,7 @@ import type { LearningRateSchedule } from './learning-rate/schedule.ts';
 import type { LossModel } from './loss-model.ts';
 import type { Optimizer } from './optimizers/optimizer.ts';
 import { isAdapted } from './passes-of-step.ts';
-import type { CheckpointEvent, EvalEvent, RankLoss, StepEvent } from './train-events.ts';
+import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent } from './train-events.ts';
 
 /** The data of a run as optimizer steps; @qdylora/data's `createBatches` makes them. */
 export interface StepBatches {
@@ -57,6 +57,8 @@ export interface TrainOptions extends TrainCallbacks {
   /** Gradient checkpointing, of every block or of some: less memory, up to one more forward pass; the same bits. */
   readonly recompute?: Recompute;
   readonly evaluate?: EvaluateOptions;
+  /** Waited for before the event is told and the first step is done, in a folder that is the run's by now: an error here ends the run before it has learned anything. */
+  readonly onPlan?: (event: PlanEvent) => void | Promise<void>;
   /** Needs `evaluate`. */
   readonly earlyStopping?: EarlyStoppingOptions;
   readonly save?: SaveOptions;

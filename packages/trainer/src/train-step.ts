@@ -13,6 +13,8 @@ export interface StepOptions extends PassOptions {
   readonly maxGradNorm?: number | null;
   /** Rows of the adapters that the optimizer may touch; null: all. */
   readonly rows?: readonly RowRange[] | null;
+  /** Told right before weights and states change: whatever fails earlier has left them as they were. */
+  readonly beforeUpdate?: () => void;
 }
 
 /**
@@ -53,7 +55,7 @@ export function trainStep(view: TrainingView, batch: TokenBatch | readonly Token
  * Waits for the device once, for loss, norm and finiteness together.
  */
 export async function runStep(passes: readonly Pass[], optimizer: Optimizer, options: StepOptions = {}): Promise<StepOutcome> {
-  const { learningRate = optimizer.learningRate, maxGradNorm = DEFAULT_MAX_GRAD_NORM, rows = null } = options;
+  const { learningRate = optimizer.learningRate, maxGradNorm = DEFAULT_MAX_GRAD_NORM, rows = null, beforeUpdate } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
   const tokens = counted.reduce((sum, { batch }) => sum + batch.ids.length, 0), predictedTokens = counted.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
   if (predictedTokens === 0) return { status: 'no_tokens', nonFinite: null, loss: 0, gradNorm: 0, tokens, predictedTokens };
@@ -63,7 +65,10 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
   clearArrays(model.backend, gradients);
   const { loss, gradNorm, hasBadState } = await readReport(counted, { gradients, states: optimizer.resident?.() ?? [] }, (losses) => accumulateGradients(counted, 1 / predictedTokens, losses, options));
   const nonFinite = !Number.isFinite(loss) ? 'loss' : !Number.isFinite(gradNorm) ? 'gradient' : hasBadState ? 'state' : null;
-  if (!nonFinite) optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
+  if (!nonFinite) {
+    beforeUpdate?.();
+    optimizer.step({ learningRate, gradientScale: clipCoefficient(gradNorm, maxGradNorm), rows });
+  }
   return { status: nonFinite ? 'non_finite' : 'updated', nonFinite, loss, gradNorm, tokens, predictedTokens };
 }
 

@@ -1,4 +1,4 @@
-import { createRng, elementCount, QdyloraError, type Rng } from '@qdylora/contract';
+import { createRng, elementCount, QdyloraError, withNextStep, type Rng } from '@qdylora/contract';
 import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
 import { isFullDisk, megabytes } from './disk-room.ts';
 import { DEFAULT_PATIENCE, watchEvaluation } from './early-stopping.ts';
@@ -7,7 +7,7 @@ import { eventQueue, type EventQueue } from './event-queue.ts';
 import { stateNameOf } from './optimizers/create-optimizer.ts';
 import { passesOfStep } from './passes-of-step.ts';
 import { freshProgress, type RunIdentity, type RunProgress } from './run-state.ts';
-import type { CheckpointEvent, EvalEvent, RankLoss, StepEvent, TrainEvent, TrainResult, WarningCode } from './train-events.ts';
+import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent, TrainEvent, TrainResult, WarningCode } from './train-events.ts';
 import { resolveTrainOptions, type CallbackResult, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
 import { runStep, type StepOutcome } from './train-step.ts';
 
@@ -72,6 +72,10 @@ interface Run {
   savedAt: number;
   /** The disk has been said to be nearly full. */
   isDiskLow: boolean;
+  /** Weights and states are those of a whole step and worth a checkpoint: not between the start of an update and its end, nor after the last of too many bad steps. */
+  isKeepable: boolean;
+  /** What the last save has thrown; null where it has not. */
+  failedSave: unknown;
   /** What made the newest step the last one. */
   stoppedBy: TrainResult['stoppedBy'];
   emit(event: TrainEvent): void;
@@ -79,7 +83,7 @@ interface Run {
 }
 
 async function runTraining(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Promise<TrainResult> {
-  const { evaluate, save, clock } = options, start = clock(), run = begin(options, events, keeper), { progress } = run;
+  const { evaluate, save, clock } = options, start = clock(), run = await begin(options, events, keeper), { progress } = run;
   const isEvaluationDue = (): boolean => evaluate !== undefined && progress.evaluatedAt < progress.step && isDue(run, evaluate.every);
   try {
     for (;;) {
@@ -92,8 +96,7 @@ async function runTraining(options: ResolvedTrainOptions, events: EventQueue<Tra
       await nextTurn();
     }
   } catch (error) {
-    if (!options.signal?.aborted) throw error;
-    throw await abortedAfterSaving(run, error);
+    throw await endedAfterSaving(run, error);
   }
   const { step, finalLoss, tokens, skippedSteps, best } = progress;
   const result: TrainResult = { step, finalLoss, tokens, skippedSteps, seconds: clock() - start, best, stoppedBy: run.stoppedBy, checkpoint: keeper?.newest ?? null };
@@ -111,7 +114,7 @@ async function heed(run: Run, said: CallbackResult): Promise<void> {
 }
 
 /** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
-function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Run {
+async function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Promise<Run> {
   const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   optimizer.prepare(backend);
   const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };
@@ -122,9 +125,11 @@ function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, ke
   };
   const warn = (code: WarningCode, message: string): void => emit({ type: 'warning', code, message, step: progress.step });
   const trainableCount = optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
-  emit({ type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes });
+  const plan: PlanEvent = { type: 'plan', totalSteps, stepsPerEpoch: batches.stepsPerEpoch, startStep: progress.step, resumedFrom, eventsOffset: progress.events, trainableCount, optimizerBytes: optimizer.byteLength, optimizerPagedBytes: optimizer.ledger().pagedBytes };
+  await options.onPlan?.(plan);
+  emit(plan);
   for (const { code, message } of warnings) if (code !== 'OTHER_KERNELS' || progress.step < totalSteps) warn(code, message); // a run that is over computes nothing
-  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, isDiskLow: false, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
+  return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, isDiskLow: false, isKeepable: true, failedSave: null, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
 }
 
 /** One optimizer step and what follows from it. */
@@ -132,7 +137,8 @@ async function stepNow(run: Run): Promise<void> {
   const { options, progress, dropout } = run, { batches, model, sampler, optimizer, schedule, maxGradNorm, computeDtype, recompute, signal, clock } = options;
   const index = progress.step, start = clock(), before = optimizer.ledger(), learningRate = schedule.at(index);
   const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
-  const outcome = await runStep(passes, optimizer, { learningRate, maxGradNorm, rows, computeDtype, recompute, signal, dropout: { rng: dropout, step: index } });
+  const outcome = await runStep(passes, optimizer, { learningRate, maxGradNorm, rows, computeDtype, recompute, signal, dropout: { rng: dropout, step: index }, beforeUpdate: () => { run.isKeepable = false; } });
+  run.isKeepable = true;
   const stepSeconds = clock() - start, { loss, gradNorm, tokens } = outcome, { residentBytes, pagedBytes, pageIns, waitSeconds } = optimizer.ledger();
   progress.step++;
   progress.epoch = batches.epochAt(index);
@@ -148,7 +154,8 @@ async function stepNow(run: Run): Promise<void> {
 }
 
 /** Counts a skipped step, and gives up after too many in a row. */
-function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { status, nonFinite, loss, gradNorm }: StepOutcome): void {
+function judgeStep(run: Run, { status, nonFinite, loss, gradNorm }: StepOutcome): void {
+  const { progress, warn, options: { maxBadSteps }, keeper } = run;
   if (status === 'updated') {
     progress.finalLoss = loss;
     progress.badInARow = 0;
@@ -160,6 +167,7 @@ function judgeStep({ progress, warn, options: { maxBadSteps }, keeper }: Run, { 
   const seen = nonFinite === 'state' ? 'the optimizer\'s state holds no numbers' : `loss ${loss}, gradient norm ${gradNorm}`;
   warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${seen}`);
   if (progress.badInARow < maxBadSteps) return;
+  run.isKeepable = false;
   throw new QdyloraError('NON_FINITE_LOSS', {
     where: 'train', problem: `expected a finite loss, gradient and optimizer state, got ${progress.badInARow} steps in a row without (step ${progress.step}: ${seen})`,
     nextStep: `${nonFinite === 'state' ? 'Go on from a checkpoint of before.' : 'Use a smaller learning_rate or max_grad_norm.'}${keeper?.newest ? ` The last good checkpoint is ${keeper.newest}.` : ''}`,
@@ -206,8 +214,9 @@ async function saveNow(run: Run, goesOn: boolean): Promise<void> {
   try {
     path = await (goesOn ? save() : savedWithPatience(run, save));
   } catch (error) {
-    if (!goesOn) throw error;
-    return warnOrThrow(error, run.warn);
+    if (goesOn) return warnOrThrow(error, run.warn);
+    run.failedSave = error;
+    throw error;
   }
   run.savedAt = progress.step;
   if (goesOn) warnOfLowDisk(run);
@@ -249,20 +258,25 @@ function throwIfAborted({ options: { signal }, progress }: Run): void {
   if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to go on, got an abort after step ${progress.step}`, cause: signal.reason });
 }
 
-/** The last whole step is saved, so nothing that was learnt is lost. */
-async function abortedAfterSaving(run: Run, cause: unknown): Promise<QdyloraError> {
-  const { keeper, progress } = run;
-  let problem = `the run was aborted after step ${progress.step}`, failure: unknown = null;
-  try {
-    if (keeper && run.savedAt < progress.step) await saveNow(run, false);
-  } catch (error) {
-    failure = error;
-    problem += `; its checkpoint could not be written: ${(error as Error).message}`;
-  }
+/** Whatever ends a run early, its last whole step is saved, so nothing that was learnt is lost. @returns what `result` rejects with */
+async function endedAfterSaving(run: Run, cause: unknown): Promise<unknown> {
+  const { keeper, progress, options: { signal } } = run, isAborted = signal?.aborted === true;
+  if (!isAborted && run.failedSave === cause) return cause;
+  let failure: unknown = null;
+  if (keeper && run.isKeepable && run.savedAt < progress.step) await saveNow(run, false).catch((error: unknown) => { failure = error; });
+  const unsaved = failure && run.savedAt < progress.step ? `its checkpoint could not be written: ${(failure as Error).message}` : null;
+  if (!isAborted) return withProgress(run, cause, unsaved);
   return new QdyloraError('ABORTED', {
-    where: 'train', problem, nextStep: keeper ? howToGoOn(keeper) : undefined,
-    details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure }, cause: run.options.signal?.reason ?? cause,
+    where: 'train', problem: `the run was aborted after step ${progress.step}${unsaved ? `; ${unsaved}` : ''}`, nextStep: keeper ? howToGoOn(keeper) : undefined,
+    details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure }, cause: signal.reason ?? cause,
   });
+}
+
+/** An error of ours says what is kept of the run; one of a callback stays the very object that was thrown. */
+function withProgress({ keeper, progress, savedAt, isKeepable }: Run, error: unknown, unsaved: string | null): unknown {
+  if (!QdyloraError.isInstance(error) || !keeper) return error;
+  if (unsaved) return withNextStep(error, `The run ended after step ${progress.step}; ${unsaved}`);
+  return isKeepable && savedAt === progress.step && keeper.newest ? withNextStep(error, `What was learned up to step ${progress.step} is kept. ${howToGoOn(keeper)}`) : error;
 }
 
 const howToGoOn = ({ newest }: CheckpointKeeper): string => (newest ? `Go on from ${newest} with resume_from_checkpoint.` : 'No checkpoint was written: begin again with resume_from_checkpoint auto, or in another output_dir.');

@@ -14,7 +14,7 @@ export interface RowFile {
   rows(from?: Place): Generator<Line>;
   /** How errors name a row. */
   where(place: Place): string;
-  /** @throws QdyloraError BAD_DATA where the file has another size than when it was opened. */
+  /** @throws QdyloraError BAD_DATA where the file has been written to since it was opened: it has another size, or another time of change. */
   assertUnchanged(): void;
   /** Lets go of the file until rows are asked for again. What stands for a Parquet file has no name, and stays. */
   rest(): void;
@@ -74,12 +74,13 @@ function reopened(file: string, first: number): OpenFile {
 const changed = (file: string, expected: string, got: string): Error => badData(file, `expected ${expected}, got ${got}`, 'Leave data files alone while a run reads them, or copy them.');
 
 function rowFile(file: string, { descriptor, rest, close }: OpenFile, reading: Pick<RowFile, 'empty' | 'rows' | 'where'>): RowFile {
-  const { size } = fstatSync(descriptor());
+  const { size, mtimeNs } = fstatSync(descriptor(), { bigint: true });
   return {
     file, ...reading, rest, close,
     assertUnchanged() {
-      const now = fstatSync(descriptor()).size;
-      if (now !== size) throw changed(file, `a file of ${size} bytes, as when the run began`, String(now));
+      const now = fstatSync(descriptor(), { bigint: true });
+      if (now.size !== size) throw changed(file, `a file of ${size} bytes, as when the run began`, String(now.size));
+      if (now.mtimeNs !== mtimeNs) throw changed(file, 'the file to be as it was when the run began', `one that was written to at ${now.mtime.toISOString()}`);
     },
   };
 }

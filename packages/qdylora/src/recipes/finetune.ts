@@ -127,37 +127,30 @@ interface Trained { readonly training: TrainResult; readonly log: EventLog }
 
 /** Trains; the run's folder is touched only once its lock is ours. */
 async function trainAndLog(stage: Stage): Promise<Trained> {
-  const { config, emit, fs, notes, callbacks } = stage, paths = runPaths(config.outputDir);
+  const { config, emit, fs, notes, callbacks } = stage, paths = runPaths(config.outputDir), books: { log: EventLog | null } = { log: null };
   const warn = (event: LogWarningEvent): void => { notes.push(event.message); emit(event); };
-  let log: EventLog | null = null, failure: { readonly error: unknown } | null = null;
+  const onPlan: TrainOptions['onPlan'] = async ({ startStep }) => {
+    writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
+    books.log = openEventLog(paths.events, { startStep, warn, fs });
+  };
   const onStep: TrainCallbacks['onStep'] = (event) => {
     stage.profile?.endStep(event.stepSeconds);
-    if (failure) throw failure.error; // what is around the run has failed: no further step
     return callbacks.onStep?.(event);
   };
-  const run = train({ ...trainOptions(stage), onStep });
+  const run = train({ ...trainOptions(stage), onPlan, onStep });
   using sinks = metricSinks(config.reportTo, paths, (message) => { notes.push(message); emit({ type: 'notice', message }); });
   try {
     for await (const event of run) {
-      if (event.type === 'plan') {
-        writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
-        log = openEventLog(paths.events, { startStep: event.startStep, warn, fs });
-      }
-      log?.write(event);
+      books.log!.write(event);
       sinks.write(event);
       emit(event);
       noteWarning(event, notes);
     }
-  } catch (error) {
-    failure = { error };
-    log?.close();
-    await run.result.catch(() => { /* the same error, or one that came of it */ });
-    throw error;
+  } finally {
+    books.log?.close();
   }
-  const training = await run.result;
-  log!.close();
   writeProfile(stage);
-  return { training, log: log! };
+  return { training: await run.result, log: books.log! };
 }
 
 function writeProfile({ profile, chosen, config, emit }: Stage): void {

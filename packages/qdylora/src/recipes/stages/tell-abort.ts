@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { QdyloraError, withNextStep } from '@qdylora/contract';
 
 /** @throws QdyloraError ABORTED where the signal has fired; `where`: the part of the run that does not begin or go on */
 export function assertNotAborted(signal: AbortSignal | undefined, where: string): void {
@@ -24,11 +24,6 @@ export async function tellingAbort<T>({ isKept = false, ...part }: Part, work: (
     if (error.code === 'ABORTED') throw new QdyloraError('ABORTED', { where: 'train', ...part, cause: error.cause });
     throw isKept ? withNextStep(error, part.nextStep) : error;
   }
-}
-
-function withNextStep(error: QdyloraError, further: string): QdyloraError {
-  const { code, where, nextStep, details, message } = error, problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
-  return new QdyloraError(code, { where, problem, nextStep: nextStep ? `${nextStep} ${further}` : further, details, cause: error });
 }
 
 /** Reading rows, building the model, forecasting. */
