@@ -1,5 +1,5 @@
 import type { ArrayView } from './array-view.ts';
-import { DTYPE_BYTES, type DType } from './dtype.ts';
+import { DTYPE_BYTES, isDType, type DType } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { FreeList } from './free-list.ts';
 import type { Memory, MemoryUsage } from './memory.ts';
@@ -39,6 +39,8 @@ class Placed extends Elements {
   static blockOf(elements: object | undefined): Block<unknown> | undefined { return elements && #block in elements ? elements.#block : undefined; }
 }
 
+const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
+
 /** Every allocation starts on such a boundary: one cache line, and the widest vector register. */
 const ALIGNMENT = 64;
 
@@ -53,8 +55,9 @@ export function createArena<R>({ name, regionBytes, reserve, unreserve, discard,
 
   const allocate = <D extends DType>(dtype: D, shape: Shape): ArrayView<D> => {
     if (disposed) throw new DisposedError('memory');
+    if (!isDType(dtype)) throw new QdyloraError('BAD_ARGUMENT', { where: name, problem: `expected ${Object.keys(DTYPE_BYTES).join(', ')} for the elements of an array, got ${String(dtype)}` });
     const length = elementCount(shape);
-    if (!Number.isSafeInteger(length) || length < 0) throw new QdyloraError('BAD_SHAPE', { where: name, problem: `expected sizes ≥ 0 for an array, got [${shape.join(', ')}]` });
+    if (!Number.isSafeInteger(length) || !shape.every(isSize)) throw new QdyloraError('BAD_SHAPE', { where: name, problem: `expected whole sizes ≥ 0 for an array, got [${shape.join(', ')}]` });
     const bytes = Math.max(ALIGNMENT, Math.ceil((length * DTYPE_BYTES[dtype]) / ALIGNMENT) * ALIGNMENT);
     const { region, offset } = regions.take(bytes), view = place(dtype, shape, { region: region.region, offset, length });
     const block: Block<R> = { owner: regions, view, region, offset, bytes, scope: null, place: 0, isReleased: false };

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { createHostBackend, createHostMemory, defineOp, f32View, QdyloraError, reshaped, rowsOf, runOp, viewOf, type ArrayView, type Backend, type ErrorCode } from './index.ts';
+import { createHostBackend, createHostMemory, defineOp, f32Array, f32View, QdyloraError, reshaped, rowsOf, runOp, viewOf, type ArrayView, type Backend, type ErrorCode } from './index.ts';
 
 type F32 = ArrayView<'f32'>;
 
 let calls = 0;
 /** y = a + b, where y may lie over a. */
 const sum = defineOp({
-  name: 'sum', overwrites: { y: ['a'] },
+  name: 'sum', takes: { a: f32Array(null), b: f32Array(null) }, overwrites: { y: ['a'] },
   shapes: ({ a }: { a: F32; b: F32 }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: a.shape } }),
   reference({ a, b }, { y }: { y: F32 }) {
     calls++;
@@ -15,7 +15,7 @@ const sum = defineOp({
 });
 /** low = high = a. */
 const both = defineOp({
-  name: 'both',
+  name: 'both', takes: { a: f32Array(null) },
   shapes: ({ a }: { a: F32 }, _: Record<string, never>) => ({ low: { dtype: 'f32', shape: a.shape }, high: { dtype: 'f32', shape: a.shape } }),
   reference: ({ a }, { low, high }: { low: F32; high: F32 }) => { for (const out of [low, high]) out.data.set(a.data.subarray(0, out.data.length)); },
 });

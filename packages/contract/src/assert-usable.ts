@@ -1,5 +1,5 @@
 import type { ArrayView } from './array-view.ts';
-import { isElementArray } from './dtype.ts';
+import { DTYPE_BYTES, isDType, isElementArray } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
 import type { Arrays, Op } from './op.ts';
@@ -15,17 +15,35 @@ function extentOf({ shape, strides }: ArrayView): number {
   return last + 1;
 }
 
+const isWhole = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
+
+/** Most of an axis of an array without elements: a kernel may walk over its empty rows. */
+const MOST_EMPTY = 2 ** 31;
+
+/** Refuses what is no array view, or one whose sizes and strides are none. */
+function assertView(where: string, name: string, view: ArrayView): void {
+  if (!isDType(view.dtype) || !Array.isArray(view.shape) || !Array.isArray(view.strides)) {
+    const got = isDType(view.dtype) ? 'one without shape and strides' : view.dtype === undefined ? `${(view as object).constructor?.name ?? typeof view}` : `element type ${String(view.dtype)}`;
+    throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected an array view of ${Object.keys(DTYPE_BYTES).join(', ')} for ${name}, got ${got}`, nextStep: 'viewOf, f32View and i32View make one.' });
+  }
+  const { shape, strides } = view, fit = shape.length === strides.length && shape.every(isWhole) && strides.every(isWhole);
+  if (!fit) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected whole sizes ≥ 0 and as many strides for ${name}, got the shape ${shapeText(shape)} and the strides ${shapeText(strides)}` });
+  if (shape.includes(0) && shape.some((size) => size > MOST_EMPTY)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected sizes up to ${MOST_EMPTY} for ${name}, which is empty, got ${shapeText(shape)}` });
+}
+
 /**
- * Checks that an array's memory is there before a kernel reads it: of its element type, long enough for its shape, not disposed, not given back.
+ * Checks that an array is one, and its memory there, before a kernel reads it: of whole sizes, of its element type, long enough for its shape, not disposed, not given back.
+ * Without a memory, outside of an op, what was given back is seen only where its bytes are gone.
  * Typed arrays are aligned to their elements by JavaScript itself. Of what the memory itself has made and still holds all that is known, and nothing is looked at.
  *
- * @throws QdyloraError DISPOSED, BAD_ARGUMENT (element type) or BAD_SHAPE (too short).
+ * @throws QdyloraError DISPOSED, BAD_ARGUMENT (no array view, element type) or BAD_SHAPE (sizes, too short).
  */
-export function assertUsable(where: string, name: string, view: ArrayView, memory: Memory): void {
-  if (memory.isOwn?.(view)) return;
-  if (!isElementArray(view.dtype, view.data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected the elements of ${view.dtype} for ${name}, got ${view.data?.constructor?.name ?? typeof view.data}` });
+export function assertUsable(where: string, name: string, view: ArrayView, memory?: Memory): void {
+  if (memory?.isOwn?.(view)) return;
+  assertView(where, name, view);
+  if (!isElementArray(view.dtype, view.data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected the elements of ${view.dtype} for ${name}, got ${(view.data as object | undefined)?.constructor?.name ?? typeof view.data}` });
   const extent = extentOf(view), isShort = view.data.length < extent;
-  if ((isShort && view.data.buffer.byteLength === 0) || memory.isReleased?.(view)) throw new DisposedError(`array ${name} of ${where}`);
+  if ((isShort && view.data.buffer.byteLength === 0) || memory?.isReleased?.(view)) throw new DisposedError(`array ${name} of ${where}`);
   if (isShort) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected at least ${extent} elements for ${name} ${shapeText(view.shape)}, got ${view.data.length}` });
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32View, float16Array, float32FromFloat16, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
+  compacted, createHostBackend, createHostMemory, createRng, defineOp, elementsOf, f32Array, f32View, float16Array, float32FromFloat16, fromBfloat16, fromFloat16, philox2x32, QdyloraError, rowsOf, runOp, shuffledIndices, toBfloat16, toFloat16, type ArrayView,
 } from './index.ts';
 import { seededNumbers, withStrides, randomF32 } from '@qdylora/testing';
 
@@ -108,7 +108,7 @@ describe('host memory', () => {
 
 describe('running an op', () => {
   const double = defineOp({
-    name: 'double', shapes: (i: { x: ArrayView<'f32'> }, _: object) => ({ y: { dtype: 'f32' as const, shape: i.x.shape } }),
+    name: 'double', takes: { x: f32Array(null) }, shapes: (i: { x: ArrayView<'f32'> }, _: object) => ({ y: { dtype: 'f32' as const, shape: i.x.shape } }),
     reference({ x }, { y }: { y: ArrayView<'f32'> }) { for (let i = 0; i < y.data.length; i++) y.data[i] = 2 * x.data[i]!; },
   });
   test('gives the same for a strided view as for its compact copy', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createDryBackend, createDryMemory, createHostBackend, createHostMemory, defineOp, runOp, rowsOf, type ArrayView, type DType, type Memory } from './index.ts';
+import { createDryBackend, createDryMemory, createHostBackend, createHostMemory, defineOp, f32Array, runOp, rowsOf, type ArrayView, type DType, type Memory } from './index.ts';
 
 type Action =
   | { readonly kind: 'allocate'; readonly dtype: DType; readonly length: number; readonly persists: boolean }
@@ -81,6 +81,7 @@ describe('dry memory', () => {
 describe('a dry backend', () => {
   const pair = defineOp({
     name: 'no-backend-knows-this-op',
+    takes: { x: f32Array(1) },
     shapes: ({ x }: { x: ArrayView<'f32'> }, { wide }: { wide: number }) => ({ y: { dtype: 'f32' as const, shape: [wide] }, z: { dtype: 'bf16' as const, shape: x.shape } }),
     reference: () => { throw new Error('arithmetic'); },
   });

@@ -93,6 +93,9 @@ export class UnsupportedArchitectureError extends QdyloraError {
   }
 }
 
+/** For the places that are asked a thousand times a step: the message is made only where it is thrown. */
+export const badArgument = (where: string, problem: string): QdyloraError => new QdyloraError('BAD_ARGUMENT', { where, problem });
+
 /** Throws `BAD_ARGUMENT` unless `condition` holds. */
 export function assertArgument(condition: unknown, where: string, problem: string, nextStep?: string): asserts condition {
   if (!condition) throw new QdyloraError('BAD_ARGUMENT', { where, problem, nextStep });

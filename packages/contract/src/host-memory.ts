@@ -1,7 +1,9 @@
 import { createArena } from './arena.ts';
 import { elementsOf, viewOf, type ArrayView } from './array-view.ts';
 import { typedArray, type DataOf, type DType } from './dtype.ts';
+import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
+import { elementCount, shapeText } from './shape.ts';
 
 export interface HostMemoryOptions {
   readonly name?: string;
@@ -29,11 +31,19 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
       return view;
     },
   });
+  const alive = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
+    if (!arena.isOwn!(view) && (arena.isReleased!(view) || (view.data.length === 0 && elementCount(view.shape) > 0))) throw new DisposedError('array');
+    return view;
+  };
   return {
     ...arena, isHost: true,
-    read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> => Promise.resolve(elementsOf(view).slice() as DataOf[D]),
-    write: (view, values) => { view.data.set(values as ArrayLike<number>); },
-    fill: (view, body) => { body(view.data); },
+    read: async <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> => elementsOf(alive(view)).slice() as DataOf[D],
+    write(view, values) {
+      const { data } = alive(view);
+      if (values.length > data.length) throw new QdyloraError('BAD_SHAPE', { where: name, problem: `expected at most ${data.length} values for an array of ${shapeText(view.shape)}, got ${values.length}` });
+      data.set(values as ArrayLike<number>);
+    },
+    fill: (view, body) => { body(alive(view).data); },
     [Symbol.dispose]: arena.dispose,
   };
 }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { createHostBackend, defineOp, f32View, repeatedCall, runOp, type ArrayView, type Backend, type Recording } from './index.ts';
+import { createHostBackend, defineOp, f32Array, f32View, repeatedCall, runOp, type ArrayView, type Backend, type Recording } from './index.ts';
 
 const doubled = defineOp({
   name: 'doubled',
+  takes: { x: f32Array(null) },
   shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
   reference({ x }, { y }: { y: ArrayView<'f32'> }) { x.data.forEach((value, i) => { y.data[i] = 2 * value; }); },
 });

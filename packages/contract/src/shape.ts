@@ -27,7 +27,7 @@ export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
 /** Throws `BAD_SHAPE` unless the shapes agree; −1 in `expected` allows any size. */
 export function assertShape(where: string, name: string, got: Shape, expected: Shape): void {
   if (fits(got, expected, true)) return;
-  throw new QdyloraError('BAD_SHAPE', { where, problem: `expected ${shapeText(expected)} for ${name}, got ${shapeText(got)}`, details: { name, expected, got } });
+  throw new QdyloraError('BAD_SHAPE', { where, problem: `expected [${expected.map((size) => (size === -1 ? 'any' : size)).join(', ')}] for ${name}, got ${shapeText(got)}`, details: { name, expected, got } });
 }
 
 /** `allowsAny`: −1 in `expected` fits every size. */

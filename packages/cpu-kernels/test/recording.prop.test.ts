@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { defineOp, f32View, i32View, repeatedCall, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
+import { defineOp, f32Array, f32View, i32View, repeatedCall, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import { appendRows, causalAttention, embedding, linear, linearArgmax, quantizeRows, rmsNorm, rope, ropeTable, type ComputeDtype } from '@qdylora/tensor';
 import { arbitrarySeed, normalBfloat16View, normalView } from '@qdylora/testing';
 import { expect, test } from 'vitest';
@@ -13,6 +13,7 @@ interface Sizes { readonly heads: number; readonly kvHeads: number; readonly hea
 
 const halved = defineOp({
   name: 'halved-by-the-test',
+  takes: { x: f32Array(null) },
   shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
   reference({ x }, { y }: { y: ArrayView<'f32'> }) { x.data.forEach((value, i) => { y.data[i] = value / 2; }); },
 });

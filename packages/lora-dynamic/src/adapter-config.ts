@@ -31,6 +31,9 @@ export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConf
   check(RANK_SCALINGS.includes(scaling), 'lora_scaling', `one of ${RANK_SCALINGS.join(', ')}`, scaling);
   check(UPDATE_RULES.includes(updateRule), 'update_rule', `one of ${UPDATE_RULES.join(', ')}`, updateRule);
   check(dropout >= 0 && dropout < 1, 'lora_dropout', 'a number within 0 ≤ p < 1', dropout);
+  const { ranks } = config as { readonly ranks: unknown };
+  check(typeof ranks === 'object' && ranks !== null && Symbol.iterator in ranks, 'ranks', 'a list of ranks, as [1, 2, 4, 8]', ranks);
+  check(typeof targetModules === 'string' || (Array.isArray(targetModules) && targetModules.every((name) => typeof name === 'string')), 'target_modules', 'all-linear, a regular expression or a list of names', targetModules);
   return { ranks: 'blockStart' in config.ranks ? config.ranks : rankSet(config.ranks), alpha, scaling, targetModules, updateRule, dropout, seed };
 }
 

@@ -1,5 +1,5 @@
-import { createRng, QdyloraError, type ArrayView } from '@qdylora/contract';
-import { Linear, modulesOf, type Module } from '@qdylora/tensor';
+import { assertUsable, createRng, QdyloraError } from '@qdylora/contract';
+import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import { resolveAdapterConfig, type AdapterConfig, type TargetModules } from './adapter-config.ts';
 import type { AdapterState } from './adapter-state.ts';
@@ -33,7 +33,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
     state: () => ({
       ranks: ranks.ranks, maxRank: ranks.maxRank, alpha: resolved.alpha, scaling: resolved.scaling,
-      layers: layers.map(({ name, inFeatures, outFeatures, a, b }) => ({ name, inFeatures, outFeatures, a: Float32Array.from(a.view.data), b: Float32Array.from(b.view.data) })),
+      layers: layers.map(({ name, inFeatures, outFeatures, a, b }) => ({ name, inFeatures, outFeatures, a: Float32Array.from(numbersOf(a)), b: Float32Array.from(numbersOf(b)) })),
     }),
     load: (state) => loadState(layers, ranks.maxRank, state),
   };
@@ -68,6 +68,12 @@ function reportOf(linears: readonly Linear[], layers: readonly DyLoraLinear[], m
   };
 }
 
+/** @throws QdyloraError DISPOSED where the backend is gone */
+function numbersOf({ name, view }: Parameter): Float32Array {
+  assertUsable('adapter', name, view);
+  return view.data as Float32Array;
+}
+
 function loadState(layers: readonly DyLoraLinear[], maxRank: number, state: AdapterState): void {
   const byName = new Map(state.layers.map((layer) => [layer.name, layer]));
   const problem = (text: string): QdyloraError => new QdyloraError('BAD_ADAPTER', { where: 'adapter', problem: text, nextStep: 'Was the adapter trained on this base model, with these target_modules?' });
@@ -77,8 +83,9 @@ function loadState(layers: readonly DyLoraLinear[], maxRank: number, state: Adap
   for (const layer of layers) {
     const from = byName.get(layer.name);
     if (!from) throw problem(`expected an adapter for ${layer.name}, got none`);
-    for (const [view, values, name] of [[layer.a.view, from.a, 'A'], [layer.b.view, from.b, 'B']] as [ArrayView<'f32'>, Float32Array, string][]) {
-      if (values.length !== view.data.length) throw problem(`expected ${view.data.length} numbers [${view.shape.join(', ')}] for ${name} of ${layer.name}, got ${values.length}`);
+    for (const [parameter, values, name] of [[layer.a, from.a, 'A'], [layer.b, from.b, 'B']] as const) {
+      const { length } = numbersOf(parameter);
+      if (values.length !== length) throw problem(`expected ${length} numbers [${parameter.view.shape.join(', ')}] for ${name} of ${layer.name}, got ${values.length}`);
     }
   }
   for (const layer of layers) {

@@ -2,6 +2,7 @@ import { elementCount, elementsOf, f32View, QdyloraError, sameShape, shapeText, 
 import { blockCount } from './block-size.ts';
 import { NESTED_BLOCK_SIZE } from './double-quantize.ts';
 import { quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
+import { assertArrays, quantizedInputs } from './ops/quantized-inputs.ts';
 import { parseQuantState, quantStateBytes, type QuantState, type SourceDtype } from './quant-state.ts';
 import { untileMatrix } from './tile-matrix.ts';
 import { QUANTIZATION_KINDS } from './codebooks/levels-of.ts';
@@ -25,6 +26,7 @@ const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, 
  * [...arrays.keys()]; // mlp.up_proj.weight, mlp.up_proj.weight.absmax, …
  */
 export function serializeBitsandbytes(name: string, matrix: QuantizedMatrix, options: { sourceDtype?: SourceDtype } = {}): Map<string, StoredArray> {
+  assertArrays('serialize', quantizedInputs(matrix));
   const { kind, shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = untileMatrix(matrix);
   const state = quantStateBytes({ kind, shape, blockSize, sourceDtype: options.sourceDtype ?? 'float32', nestedOffset: nested?.offset ?? null });
   const arrays = new Map([[name, { ...stored(codes), shape: [elementCount(codes.shape), 1] }], [`${name}.absmax`, stored(nested?.codes ?? absmax!)]]);

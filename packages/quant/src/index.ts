@@ -18,7 +18,7 @@ export { dequantizeGgml, type DequantizeGgmlAttributes } from './ops/dequantize-
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';
 export { quantizeBlockwise, type QuantizeBlockwiseAttributes } from './ops/quantize-blockwise.ts';
 export { quantizeScales } from './ops/quantize-scales.ts';
-export { quantizedAttributes, quantizedInputs, type QuantizedAttributes, type QuantizedInputs } from './ops/quantized-inputs.ts';
+export { assertQuantized, QUANTIZED_INPUTS, quantizedAttributes, quantizedInputs, type QuantizedAttributes, type QuantizedInputs } from './ops/quantized-inputs.ts';
 export { packedWeight } from './packed-weight.ts';
 export { nibbleAt, packNibbles, unpackNibbles } from './pack-nibbles.ts';
 export { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';

@@ -17,4 +17,6 @@ test('scales, levels and offsets that are no finite numbers are refused when a m
   expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, absmax: f32View([1], Float32Array.of(-Infinity)) } }))).toMatch(/^NON_FINITE.*scales of the scales, got -Infinity at 0/);
   expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, map: f32View([256], withBad(double.map.data, 255, NaN)) } }))).toMatch(/^NON_FINITE.*map of the scales, got NaN at 255/);
   expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, offset: NaN } }))).toMatch(/^NON_FINITE.*offset/);
+  expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, offset: 1e300 } }))).toMatch(/^NON_FINITE.*offset of the scales, got 1e\+300/);
+  expect(codeOf(() => quantizedMatrix({ ...nested, doubleQuantized: { ...double, map: f32View([256], new Float32Array(256).fill(3e38)), absmax: f32View([1], Float32Array.of(3e38)) } }))).toMatch(/^NON_FINITE.*decoded scales, got Infinity at 0/);
 });

@@ -1,8 +1,8 @@
-import { assertShape, DTYPE_BYTES, elementCount, QdyloraError, type ArrayView } from '@qdylora/contract';
-import { assertBlockSize, blockCount } from './block-size.ts';
-import type { QuantizationKind } from './codebooks/levels-of.ts';
-import { NESTED_BLOCK_SIZE } from './double-quantize.ts';
-import { assertTiles } from './tile-order.ts';
+import { DTYPE_BYTES, elementCount, f32View, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
+import type { NESTED_BLOCK_SIZE } from './double-quantize.ts';
+import { decodeScales } from './ops/decode-weights.ts';
+import { assertArrays, assertQuantized, quantizedAttributes, quantizedInputs } from './ops/quantized-inputs.ts';
 
 /** Block scales in 8 bits each: scale of block b = fl(fl(map[codes[b]] · absmax[b div 256]) + offset). */
 export interface DoubleQuantizedScales {
@@ -53,23 +53,27 @@ export type Nf4Matrix = QuantizedMatrix;
 
 /**
  * Puts a matrix together. Its scales are looked at here, once, so that no kernel has to.
- * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size; UNSUPPORTED for a block size that no one reads; NON_FINITE for a scale or level that is no number.
+ * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size, or both forms of the scales are there; BAD_ARGUMENT for an element type; UNSUPPORTED for a kind or a block size that no one reads;
+ * NON_FINITE for a scale or level that is no number, or would be none as a float32; DISPOSED.
  */
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
-  const { shape, blockSize, codes, levels, absmax, doubleQuantized: nested } = parts, weights = elementCount(shape), blocks = blockCount(weights, blockSize);
-  assertBlockSize(blockSize, 'quantized-matrix');
-  if (parts.tiled) assertTiles(shape, blockSize, 'quantized-matrix');
-  assertShape('quantized-matrix', 'codes', codes.shape, [Math.ceil(weights / 2)]);
-  assertShape('quantized-matrix', 'levels', levels.shape, [16]);
-  assertShape('quantized-matrix', nested ? 'the codes of the scales' : 'absmax', (nested?.codes ?? absmax)?.shape ?? [], [blocks]);
-  if (nested) assertShape('quantized-matrix', 'the scales of the scales', nested.absmax.shape, [blockCount(blocks, NESTED_BLOCK_SIZE)]);
-  if (nested) assertShape('quantized-matrix', 'the map of the scales', nested.map.shape, [256]);
+  const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts, where = 'quantized-matrix', inputs = quantizedInputs(parts);
+  if (!isMatrixShape(shape)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got ${String(shape)}` });
+  levelsOf(kind);
+  assertArrays(where, inputs);
+  assertQuantized(where, inputs, quantizedAttributes(parts));
   for (const [name, view] of Object.entries({ levels, absmax, 'scales of the scales': nested?.absmax, 'map of the scales': nested?.map })) if (view) assertFinite(name, view);
-  if (nested && !Number.isFinite(nested.offset)) throw notFinite('offset of the scales', 0, nested.offset);
+  if (nested && !Number.isFinite(Math.fround(nested.offset))) throw notFinite('offset of the scales', 0, nested.offset);
+  if (nested && !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))) assertFinite('decoded scales', f32View([inputs.absmaxCodes!.shape[0]!], decodeScales(inputs, quantizedAttributes(parts))));
   const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
   const byteLength = [codes, ...scales].reduce((sum, view) => sum + elementCount(view.shape) * DTYPE_BYTES[view.dtype], 0);
-  return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / weights };
+  return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / elementCount(shape) };
 }
+
+/** True of rows and columns of a matrix that has weights. */
+export const isMatrixShape = (shape: unknown): shape is readonly [number, number] => Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
+
+const largestOf = ({ data, shape }: ArrayView<'f32'>): number => data.subarray(0, elementCount(shape)).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 function assertFinite(name: string, { data, shape }: ArrayView<'f32'>): void {
   for (let i = 0; i < elementCount(shape); i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);

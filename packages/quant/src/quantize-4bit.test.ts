@@ -1,5 +1,6 @@
-import { createHostMemory } from '@qdylora/contract';
+import { createHostMemory, f32View, viewOf } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
+import { serializeBitsandbytes } from './bitsandbytes-layout.ts';
 import { decodedAbsmax, dequantizeNf4 } from './dequantize-nf4.ts';
 import { moveToMemory } from './move-to-memory.ts';
 import { quantizedMatrix } from './nf4-matrix.ts';
@@ -62,7 +63,22 @@ describe('refusals', () => {
   it('parts that do not fit each other', () => {
     const matrix = quantizeNf4(filled(64, 1));
     expect(() => quantizedMatrix({ ...matrix, shape: [1, 66] })).toThrow('expected [33] for codes, got [32]');
-    expect(() => quantizedMatrix({ ...matrix, doubleQuantized: null })).toThrow('expected [1] for absmax, got []');
+    expect(() => quantizedMatrix({ ...matrix, doubleQuantized: null })).toThrow('expected either absmax, or absmaxCodes, nestedAbsmax and nestedMap for the scales, got none');
+    expect(() => quantizedMatrix({ ...matrix, absmax: f32View([1], [1]) })).toThrow(/expected either absmax, or .* got absmax, absmaxCodes, nestedAbsmax, nestedMap/);
+    expect(() => quantizedMatrix({ ...matrix, kind: 'int4' as never })).toThrow('expected nf4 or fp4');
+    for (const shape of [[-1, -64], [0.5, 128], [64], null]) expect(() => quantizedMatrix({ ...matrix, shape: shape as never }), String(shape)).toThrow('expected two whole numbers ≥ 1 for the shape of a matrix');
+    expect(() => quantizedMatrix({ ...matrix, codes: { ...matrix.codes, data: new Uint8Array(31) } })).toThrow('expected at least 32 elements for codes [32], got 31');
+    expect(() => quantizedMatrix({ ...matrix, doubleQuantized: null, absmax: viewOf('u8', [1], Uint8Array.of(1)) as never })).toThrow('expected f32 for absmax, got u8');
+  });
+
+  it.each([['Array', Array.from({ length: 64 }, Math.sin)], ['Float64Array', new Float64Array(64).fill(0.1)], ['Int32Array', new Int32Array(64).fill(7)], ['Uint16Array', new Uint16Array(64)], ['undefined', undefined]])('weights in an %s, by its name', (name, data) => {
+    expect(() => quantizeNf4({ data: data as never, shape: [1, 64] })).toThrow(`[quantize] expected a Float32Array for the weights of a matrix, got ${name}. Convert it`);
+  });
+
+  it('a matrix whose memory is gone', () => {
+    const memory = createHostMemory({ unreserve: (buffer) => { (globalThis as unknown as { structuredClone(value: unknown, options: object): void }).structuredClone(buffer, { transfer: [buffer] }); } }), moved = moveToMemory(quantizeNf4(filled(200, 0.3)), memory);
+    memory.dispose();
+    for (const use of [dequantizeNf4, decodedAbsmax, (matrix: typeof moved) => serializeBitsandbytes('w', matrix)]) expect(() => use(moved)).toThrow(expect.objectContaining({ code: 'DISPOSED' }));
   });
 });
 

@@ -1,10 +1,10 @@
-import { elementCount, f32View, QdyloraError, shapeText, viewOf } from '@qdylora/contract';
+import { elementCount, f32View, isElementArray, QdyloraError, shapeText, viewOf } from '@qdylora/contract';
 import { blockAbsmax } from './block-absmax.ts';
 import { blockCodes } from './block-codes.ts';
 import { assertBlockSize } from './block-size.ts';
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
-import { quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
+import { isMatrixShape, quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
 
 /** A dense matrix: `data` holds rows · cols numbers, row-major. */
 export interface DenseMatrix { readonly data: Float32Array; readonly shape: readonly [number, number] }
@@ -19,7 +19,7 @@ export interface QuantizeOptions {
 /**
  * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest magnitude, each weight takes the nearest level.
  *
- * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; UNSUPPORTED for another kind or block size.
+ * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for other arrays than Float32Array; UNSUPPORTED for another kind or block size.
  * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  */
 export function quantize4bit(kind: QuantizationKind, { data, shape }: DenseMatrix, options: QuantizeOptions = {}): QuantizedMatrix {
@@ -35,10 +35,10 @@ export function quantize4bit(kind: QuantizationKind, { data, shape }: DenseMatri
 }
 
 function assertMatrix({ data, shape }: DenseMatrix): void {
-  const isMatrix = shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
-  if (isMatrix && elementCount(shape) === data.length) return;
-  const expected = isMatrix ? `${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}` : 'two whole numbers ≥ 1 for the shape of a matrix';
-  throw new QdyloraError('BAD_SHAPE', { where: 'quantize', problem: `expected ${expected}, got ${isMatrix ? data.length : shapeText(shape)}`, details: { shape, length: data.length } });
+  const where = 'quantize', got = (data as object | undefined)?.constructor?.name ?? typeof data;
+  if (!isElementArray('f32', data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a Float32Array for the weights of a matrix, got ${got}`, nextStep: 'Convert it: Float32Array.from(numbers), or float32FromBfloat16(bits).' });
+  if (!isMatrixShape(shape)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got [${String(shape)}]`, details: { shape } });
+  if (elementCount(shape) !== data.length) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected ${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}, got ${data.length}`, details: { shape, length: data.length } });
 }
 
 function doubleQuantizedViews(scales: Float32Array): DoubleQuantizedScales {

@@ -1,6 +1,6 @@
-import { assertShape, defineOp, f32View, QdyloraError, type Arrays, type ArraySpec, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, f32View, floatArray, optional, type Arrays, type ArraySpec, type ArrayView, type FloatDType, type FloatView, type ArrayRule } from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { adaptedLinear, adaptedLinearBackward, type AdaptedAttributes, type BaseOperands } from './adapted-linear.ts';
+import { adaptedLinear, adaptedLinearBackward, assertBase, BASE_INPUTS, type AdaptedAttributes, type BaseOperands } from './adapted-linear.ts';
 import { assertParts, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -48,6 +48,10 @@ export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Rec
   return own;
 }
 
+/** What a group takes: a layer's rules once for each layer that it may have, each of them optional, since there may be fewer. */
+const ofEachLayer = (rules: Readonly<Record<string, ArrayRule>>): Record<string, ArrayRule> =>
+  Object.assign({}, ...GROUP_NAMES.map((_, i) => numbered(rules, i))) as Record<string, ArrayRule>;
+
 /** The rank of the layers that have an adapter; 0 where none has. */
 export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
   let rank = 0;
@@ -62,11 +66,11 @@ export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
  */
 export const adaptedLinearGroup = defineOp({
   name: 'adapted-linear-group',
+  takes: { x: floatArray(2), ...ofEachLayer({ ...BASE_INPUTS, bias: optional(f32Array(1)), a: optional(f32Array(2)), b: optional(f32Array(2)) }) },
   halves: ['x', ...GROUP_NAMES.map(({ y }) => y)],
   shapes(inputs: Arrays, attributes: GroupAttributes): Record<string, ArraySpec | undefined> {
-    const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, r = groupRank(inputs, attributes), tokens = x.shape[0]!;
+    const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = assertLayers('adapted-linear-group', inputs, attributes, { needsWeights: true });
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
-    assertLayers('adapted-linear-group', inputs, attributes);
     const specs: Record<string, ArraySpec | undefined> = {};
     for (let i = 0; i < layers.length; i++) {
       specs[GROUP_NAMES[i]!.y] = { dtype: outDtype, shape: [tokens, layers[i]!.rows] };
@@ -96,14 +100,17 @@ export interface GroupBackwardAttributes extends GroupAttributes { readonly accu
  */
 export const adaptedLinearGroupBackward = defineOp({
   name: 'adapted-linear-group-backward',
+  takes: { x: floatArray(2), ...ofEachLayer({ ...BASE_INPUTS, dy: optional(floatArray(2)), u: optional(f32Array(2)), a: optional(f32Array(2)), b: optional(f32Array(2)) }) },
+  addsWhereAsked: 'dx',
   accumulates: GROUP_NAMES.flatMap(({ da, db }) => [da, db]),
   halves: ['x', 'dx', ...GROUP_NAMES.map(({ dy }) => dy)],
   shapes(inputs: Arrays, attributes: GroupBackwardAttributes): Record<string, ArraySpec | undefined> {
-    const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = groupRank(inputs, attributes);
-    assertLayers('adapted-linear-group-backward', inputs, attributes);
+    const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = assertLayers('adapted-linear-group-backward', inputs, attributes, { needsWeights: wantsDx });
+    assertShape('adapted-linear-group-backward', 'x', x.shape, [-1, cols]);
     layers.forEach(({ rows }, i) => {
-      assertShape('adapted-linear-group-backward', GROUP_NAMES[i]!.dy, inputs[GROUP_NAMES[i]!.dy]!.shape, [x.shape[0]!, rows]);
-      if (inputs[GROUP_NAMES[i]!.a]) assertShape('adapted-linear-group-backward', GROUP_NAMES[i]!.u, inputs[GROUP_NAMES[i]!.u]!.shape, [x.shape[0]!, r]);
+      const { dy, u, a } = GROUP_NAMES[i]!;
+      assertShape('adapted-linear-group-backward', dy, inputs[dy]?.shape ?? [], [x.shape[0]!, rows]);
+      if (inputs[a]) assertShape('adapted-linear-group-backward', u, inputs[u]?.shape ?? [], [x.shape[0]!, r]);
     });
     const specs: Record<string, ArraySpec | undefined> = { dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined };
     for (let i = 0; i < layers.length; i++) {
@@ -133,14 +140,21 @@ function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttribute
   return { ...operands, a: nothing([0, cols]), b: nothing([0, layers[i]!.rows]), u: nothing([x.shape[0]!, 0]) };
 }
 
-function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes): void {
-  const { layers, cols, parts } = attributes, r = groupRank(inputs, attributes);
-  if (layers.length < 1 || layers.length > GROUP_LAYERS) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}` });
-  layers.forEach(({ rows }, i) => {
-    const a = inputs[GROUP_NAMES[i]!.a], b = inputs[GROUP_NAMES[i]!.b];
-    if (!a) return;
+/** Checks the layers of a group, of one after the other its weight, its bias and its adapter.  @returns the rank of their adapters, 0 where none has one */
+function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes, { needsWeights }: { readonly needsWeights: boolean }): number {
+  const { layers, cols, parts } = attributes;
+  if (layers.length < 1 || layers.length > GROUP_LAYERS) throw badArgument(where, `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}`);
+  const r = groupRank(inputs, attributes);
+  for (let i = 0; i < layers.length; i++) {
+    const names = GROUP_NAMES[i]!, { rows } = layers[i]!, a = inputs[names.a], b = inputs[names.b], bias = inputs[names.bias];
+    if (needsWeights) assertBase(where, inputs, { ...layers[i]!, cols }, names);
+    if (bias) assertShape(where, names.bias, bias.shape, [rows]);
+    if (!a !== !b) throw badArgument(where, `expected both or neither of ${names.a} and ${names.b}, got one`);
+    if (!a) continue;
+    if (a.shape[0] !== r) throw badArgument(where, `expected adapters of one rank, got ${layers.map((_, j) => inputs[GROUP_NAMES[j]!.a]?.shape[0] ?? 'none').join(', ')}`);
     assertParts(where, parts, inputs.x!.shape[0]!, r);
-    assertShape(where, GROUP_NAMES[i]!.a, a.shape, [r, cols]);
-    assertShape(where, GROUP_NAMES[i]!.b, b!.shape, [r, rows]);
-  });
+    assertShape(where, names.a, a.shape, [r, cols]);
+    assertShape(where, names.b, b!.shape, [r, rows]);
+  }
+  return r;
 }

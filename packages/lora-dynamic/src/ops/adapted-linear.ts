@@ -1,5 +1,5 @@
-import { assertShape, defineOp, QdyloraError, roundToBfloat16, type ArraySpec, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
-import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
+import { assertShape, badArgument, defineOp, f32Array, floatArray, optional, roundToBfloat16, u8Array, type ArraySpec, type ArrayView, type FloatDType, type FloatView, type Arrays } from '@qdylora/contract';
+import { assertQuantized, matmulNf4, matmulNf4InputGradient, QUANTIZED_INPUTS } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype } from '@qdylora/tensor';
 import { assertParts, partAt, type RankPart } from './rank-parts.ts';
 
@@ -28,6 +28,25 @@ export interface AdaptedAttributes {
   readonly outDtype?: FloatDType;
 }
 
+/** What an op takes for it. */
+export const BASE_INPUTS = { weight: optional(floatArray(2)), ...QUANTIZED_INPUTS, codes: optional(u8Array(1)), levels: optional(f32Array(1)) };
+
+/** The names of the arrays of a frozen weight. */
+export type BaseNames = Readonly<Record<keyof typeof BASE_INPUTS, string>>;
+
+const OWN_NAMES = Object.fromEntries(Object.keys(BASE_INPUTS).map((name) => [name, name])) as BaseNames;
+
+/** What a packed weight is described by, and the columns of any. */
+type BaseAttributes = Pick<AdaptedAttributes, 'rows' | 'cols' | 'blockSize' | 'nestedOffset' | 'tiled'>;
+
+/** @throws QdyloraError BAD_ARGUMENT unless there is a dense weight or a packed one, and not both; BAD_SHAPE */
+export function assertBase(where: string, inputs: Arrays, attributes: BaseAttributes, names: BaseNames = OWN_NAMES): void {
+  const weight = inputs[names.weight], codes = inputs[names.codes], levels = inputs[names.levels], { rows, cols } = attributes;
+  if (!weight === !codes || !codes !== !levels) throw badArgument(where, `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed matrix, got ${Object.keys(inputs).filter((name) => inputs[name]).join(', ')}`);
+  if (weight) assertShape(where, names.weight, weight.shape, [rows, cols]);
+  else assertQuantized(where, inputs, attributes, names);
+}
+
 type ForwardInputs = BaseOperands & { readonly x: FloatView; readonly xAdapter?: FloatView; readonly bias?: F32; readonly a: F32; readonly b: F32 };
 
 /**
@@ -37,11 +56,14 @@ type ForwardInputs = BaseOperands & { readonly x: FloatView; readonly xAdapter?:
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
+  takes: { x: floatArray(2), xAdapter: optional(floatArray(2)), bias: optional(f32Array(1)), a: f32Array(2), b: f32Array(2), ...BASE_INPUTS },
   halves: ['x', 'xAdapter', 'y'],
-  shapes(i: ForwardInputs, { rows, cols, parts, wantsY = true, outDtype = 'f32' }: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
-    const tokens = i.x.shape[0]!, r = i.a.shape[0]!;
+  shapes(i: ForwardInputs, attributes: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
+    const { rows, cols, parts, wantsY = true, outDtype = 'f32' } = attributes, tokens = i.x.shape[0]!, r = i.a.shape[0]!;
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
+    if (i.bias) assertShape('adapted-linear', 'bias', i.bias.shape, [rows]);
+    if (wantsY) assertBase('adapted-linear', i, attributes);
     assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
     assertParts('adapted-linear', parts, tokens, r);
@@ -83,14 +105,20 @@ type BackwardInputs = BaseOperands & { readonly dy: FloatView; readonly x?: Floa
  */
 export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',
+  takes: { dy: floatArray(2), x: optional(floatArray(2)), xAdapter: optional(floatArray(2)), u: f32Array(2), a: f32Array(2), b: f32Array(2), ...BASE_INPUTS },
+  addsWhereAsked: 'dx',
   accumulates: ['da', 'db'],
   halves: ['dy', 'x', 'xAdapter', 'dx', 'dxAdapter'],
-  shapes(i: BackwardInputs, { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts }: AdaptedBackwardAttributes) {
-    const r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
-    if (!i.x && !wantsDx) throw new QdyloraError('BAD_ARGUMENT', { where: 'adapted-linear-backward', problem: 'expected x for gradients of the adapter alone, got none' });
+  shapes(i: BackwardInputs, attributes: AdaptedBackwardAttributes) {
+    const { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts } = attributes, r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
+    if (!i.x && !wantsDx) throw badArgument('adapted-linear-backward', 'expected x for gradients of the adapter alone, got none');
     if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
     assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
     assertShape('adapted-linear-backward', 'u', i.u.shape, [tokens, r]);
+    assertShape('adapted-linear-backward', 'a', i.a.shape, [r, cols]);
+    assertShape('adapted-linear-backward', 'b', i.b.shape, [r, rows]);
+    if (i.xAdapter) assertShape('adapted-linear-backward', 'xAdapter', i.xAdapter.shape, [tokens, cols]);
+    if (wantsDx) assertBase('adapted-linear-backward', i, attributes);
     assertParts('adapted-linear-backward', parts, tokens, r);
     const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
     return { dx, dxAdapter: i.xAdapter && dx, da, db };

@@ -1,6 +1,6 @@
 import { bfloat16Array, defineOp, type ArrayView } from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
-import { assertQuantized, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
+import { assertQuantized, QUANTIZED_INPUTS, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
 
 /** `valuesDtype`: float32 unless it says bfloat16, to which the float32 values are rounded once more. */
 export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?: 'f32' | 'bf16' };
@@ -11,6 +11,7 @@ export type DequantizeAttributes = QuantizedAttributes & { readonly valuesDtype?
  */
 export const dequantizeBlockwise = defineOp({
   name: 'dequantize-blockwise',
+  takes: QUANTIZED_INPUTS,
   shapes(inputs: QuantizedInputs, attributes: DequantizeAttributes) {
     assertQuantized('dequantize-blockwise', inputs, attributes);
     return { values: { dtype: attributes.valuesDtype ?? 'f32', shape: [attributes.rows, attributes.cols] } };

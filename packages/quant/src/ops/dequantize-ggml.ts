@@ -1,4 +1,4 @@
-import { assertArgument, assertShape, defineOp, elementCount, QdyloraError, type ArrayView, type Shape } from '@qdylora/contract';
+import { assertArgument, assertShape, defineOp, elementCount, QdyloraError, u8Array, type ArrayView, type Shape } from '@qdylora/contract';
 import { GGML_BLOCKS } from '../ggml/ggml-blocks.ts';
 
 export interface DequantizeGgmlAttributes {
@@ -14,6 +14,7 @@ export interface DequantizeGgmlAttributes {
  */
 export const dequantizeGgml = defineOp({
   name: 'dequantize-ggml',
+  takes: { blocks: u8Array(1) },
   shapes({ blocks }: { blocks: ArrayView<'u8'> }, { type, shape }: DequantizeGgmlAttributes) {
     const { length, bytes } = ggmlBlock(type), row = shape.at(-1) ?? 1;
     assertArgument(row % length === 0, 'dequantize-ggml', `expected rows of a multiple of ${length} for ${type}, got ${row}`);

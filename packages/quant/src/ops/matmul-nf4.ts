@@ -1,6 +1,6 @@
-import { assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, f32Array, floatArray, optional, roundToBfloat16, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
-import { assertQuantized, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
+import { assertQuantized, QUANTIZED_INPUTS, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
 
 type F32 = ArrayView<'f32'>;
 
@@ -13,6 +13,7 @@ export interface MatmulNf4Attributes extends QuantizedAttributes { readonly comp
  */
 export const matmulNf4 = defineOp({
   name: 'matmul-nf4',
+  takes: { x: floatArray(2), bias: optional(f32Array(1)), ...QUANTIZED_INPUTS },
   halves: ['x', 'y'],
   shapes(i: { x: FloatView; bias?: F32 } & QuantizedInputs, attributes: MatmulNf4Attributes) {
     assertQuantized('matmul-nf4', i, attributes);
@@ -39,6 +40,8 @@ export const matmulNf4 = defineOp({
  */
 export const matmulNf4InputGradient = defineOp({
   name: 'matmul-nf4-input-gradient',
+  takes: { dy: floatArray(2), ...QUANTIZED_INPUTS },
+  addsWhereAsked: 'dx',
   halves: ['dy', 'dx'],
   shapes(i: { dy: FloatView } & QuantizedInputs, attributes: MatmulNf4Attributes & { accumulate: boolean }) {
     assertQuantized('matmul-nf4-input-gradient', i, attributes);

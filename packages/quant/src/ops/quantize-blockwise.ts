@@ -1,4 +1,4 @@
-import { assertShape, defineOp, float32FromBfloat16, type ArrayView } from '@qdylora/contract';
+import { defineOp, float32FromBfloat16, floatArray, type ArrayView } from '@qdylora/contract';
 import { blockAbsmax } from '../block-absmax.ts';
 import { blockCodes } from '../block-codes.ts';
 import { assertBlockSize, blockCount } from '../block-size.ts';
@@ -19,8 +19,8 @@ export interface QuantizeBlockwiseAttributes {
  */
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',
+  takes: { values: floatArray(1) },
   shapes({ values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes) {
-    assertShape('quantize-blockwise', 'values', values.shape, [-1]);
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
     const n = values.shape[0]!;

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { blockCount } from '../block-size.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from '../double-quantize.ts';
 
@@ -9,8 +9,8 @@ import { doubleQuantize, NESTED_BLOCK_SIZE } from '../double-quantize.ts';
  */
 export const quantizeScales = defineOp({
   name: 'quantize-scales',
+  takes: { absmax: f32Array(1) },
   shapes({ absmax }: { absmax: ArrayView<'f32'> }, _: Record<string, never>) {
-    assertShape('quantize-scales', 'absmax', absmax.shape, [-1]);
     const blocks = absmax.shape[0]!;
     return { codes: { dtype: 'u8', shape: [blocks] }, nestedAbsmax: { dtype: 'f32', shape: [blockCount(blocks, NESTED_BLOCK_SIZE)] }, offset: { dtype: 'f32', shape: [1] } };
   },

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, elementCount, type FloatView } from '@qdylora/contract';
+import { assertDtype, assertShape, defineOp, elementCount, floatArray, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { activationFunction } from './activation-function.ts';
 import type { ActivationAttributes } from './activation.ts';
@@ -6,6 +6,7 @@ import type { ActivationAttributes } from './activation.ts';
 /** y = f(gate) · up, f named by `kind`: SwiGLU with `silu`, GeGLU with `gelu`.  gate, up: [tokens, width], both f32 or both bf16  →  y: as gate  (Shazeer 2020) */
 export const activationGate = defineOp({
   name: 'activation-gate',
+  takes: { gate: floatArray(null), up: floatArray(null) },
   halves: ['gate', 'up', 'y'],
   shapes(i: { gate: FloatView; up: FloatView }, { kind }: ActivationAttributes) {
     assertShape('activation-gate', 'up', i.up.shape, i.gate.shape);
@@ -22,6 +23,7 @@ export const activationGate = defineOp({
 /** dUp = dy · f(gate),  dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy, dUp as that of up. */
 export const activationGateBackward = defineOp({
   name: 'activation-gate-backward',
+  takes: { gate: floatArray(null), up: floatArray(null), dy: floatArray(null) },
   halves: ['gate', 'up', 'dy', 'dGate', 'dUp'],
   overwrites: { dGate: ['dy'], dUp: ['up'] },
   shapes(i: { gate: FloatView; up: FloatView; dy: FloatView }, { kind }: ActivationAttributes) {

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { activationFunction, type ActivationKind } from './activation-function.ts';
 
@@ -8,8 +8,8 @@ export interface ActivationAttributes { readonly kind: ActivationKind }
 /** y = f(x), f named by `kind`: the nonlinearity of an MLP without a gate.  x: any shape  →  y: as x */
 export const activation = defineOp({
   name: 'activation',
+  takes: { x: f32Array(null) },
   shapes(i: { x: FloatView }, { kind }: ActivationAttributes) {
-    assertDtype('activation', 'x', i.x, 'f32');
     activationFunction(kind);
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
@@ -22,6 +22,7 @@ export const activation = defineOp({
 /** dx = dy · f′(x). dx may be handed in as the very array of dy. */
 export const activationBackward = defineOp({
   name: 'activation-backward',
+  takes: { x: f32Array(null), dy: f32Array(null) },
   overwrites: { dx: ['dy'] },
   shapes(i: { x: FloatView; dy: F32 }, { kind }: ActivationAttributes) {
     assertShape('activation-backward', 'dy', i.dy.shape, i.x.shape);

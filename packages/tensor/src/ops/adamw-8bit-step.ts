@@ -1,5 +1,5 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
-import type { AdamwAttributes } from './adamw-step.ts';
+import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
+import { assertAdamwRates, type AdamwAttributes } from './adamw-step.ts';
 import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE, stateBlocks } from './state-codes.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -18,9 +18,10 @@ type Outputs = { readonly parameter: F32; readonly mCodes: U8; readonly mAbsmax:
  */
 export const adamw8bitStep = defineOp({
   name: 'adamw-8bit-step',
-  accumulates: ['parameter', 'mCodes', 'mAbsmax', 'vCodes', 'vAbsmax'],
-  shapes(i: Inputs, _: AdamwAttributes) {
-    assertShape('adamw-8bit-step', 'gradient', i.gradient.shape, [-1, -1]);
+  takes: { gradient: f32Array(2), mMap: f32Array(1), vMap: f32Array(1) },
+  updates: ['parameter', 'mCodes', 'mAbsmax', 'vCodes', 'vAbsmax'],
+  shapes(i: Inputs, attributes: AdamwAttributes) {
+    assertAdamwRates('adamw-8bit-step', attributes);
     for (const name of ['mMap', 'vMap'] as const) assertShape('adamw-8bit-step', name, i[name].shape, [256]);
     const { shape } = i.gradient, codes = { dtype: 'u8' as const, shape }, absmax = { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] };
     return { parameter: { dtype: 'f32' as const, shape }, mCodes: codes, mAbsmax: absmax, vCodes: codes, vAbsmax: absmax };

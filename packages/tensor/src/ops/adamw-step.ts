@@ -1,4 +1,4 @@
-import { elementCount, assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { badArgument, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -15,13 +15,14 @@ export interface AdamwAttributes {
  */
 export const adamwStep = defineOp({
   name: 'adamw-step',
-  accumulates: ['parameter', 'm', 'v'],
-  shapes(i: { gradient: F32 }, _: AdamwAttributes) {
+  takes: { gradient: f32Array(null) },
+  updates: ['parameter', 'm', 'v'],
+  shapes(i: { gradient: F32 }, attributes: AdamwAttributes) {
+    assertAdamwRates('adamw-step', attributes);
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec, v: spec };
   },
   reference({ gradient }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
-    assertShape('adamw-step', 'm', m.shape, parameter.shape);
     const stepSize = a.learningRate / (1 - a.beta1 ** a.step), rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
       const g = gradient.data[i]! * a.gradientScale;
@@ -33,3 +34,10 @@ export const adamwStep = defineOp({
     }
   },
 });
+
+/** @throws QdyloraError BAD_ARGUMENT where the step would divide by 0 or take the root of a negative number */
+export function assertAdamwRates(where: string, { beta1, beta2, epsilon, step }: AdamwAttributes): void {
+  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) throw badArgument(where, `expected 0 ≤ β < 1 for beta1 and beta2, got ${beta1} and ${beta2}`);
+  if (!(epsilon >= 0)) throw badArgument(where, `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+  if (!(step >= 1)) throw badArgument(where, `expected a step that counts from 1, got ${step}`);
+}

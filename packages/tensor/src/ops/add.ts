@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, f32Array, floatArray, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -6,10 +6,9 @@ type F32 = ArrayView<'f32'>;
 /** y = a + b, the residual sum.  a, b: same shape  →  y; it may be the array of a or b */
 export const add = defineOp({
   name: 'add',
+  takes: { a: f32Array(null), b: f32Array(null) },
   overwrites: { y: ['a', 'b'] },
   shapes(i: { a: FloatView; b: FloatView }, _: Record<string, never>) {
-    assertDtype('add', 'a', i.a, 'f32');
-    assertDtype('add', 'b', i.b, 'f32');
     assertShape('add', 'b', i.b.shape, i.a.shape);
     return { y: { dtype: 'f32', shape: i.a.shape } };
   },
@@ -21,7 +20,8 @@ export const add = defineOp({
 /** sum += x: how gradients of a value with several users come together.  x: any shape, f32 or bf16  →  sum: as x */
 export const addInto = defineOp({
   name: 'add-into',
-  accumulates: ['sum'],
+  takes: { x: floatArray(null) },
+  updates: ['sum'],
   halves: ['x', 'sum'],
   shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ sum: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { sum }: { sum: FloatView }) {

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { defineOp, f32Array, i32Array, QdyloraError, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -9,9 +9,9 @@ type F32 = ArrayView<'f32'>;
  */
 export const appendRows = defineOp({
   name: 'append-rows',
-  accumulates: ['y'],
+  takes: { x: f32Array(2), segments: i32Array(1) },
+  updates: ['y'],
   shapes(i: { x: F32; segments: ArrayView<'i32'> }, { rows }: { rows: number }) {
-    assertShape('append-rows', 'x', i.x.shape, [-1, -1]);
     if (!(i.segments.shape[0]! >= 1)) throw new QdyloraError('BAD_SHAPE', { where: 'append-rows', problem: `expected at least one entry for segments, got [${i.segments.shape.join(', ')}]` });
     return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]!] } };
   },

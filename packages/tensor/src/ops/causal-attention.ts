@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertDtype, assertShape, badArgument, defineOp, f32Array, floatArray, i32Array, optional, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import type { ComputeDtype } from './linear.ts';
 import { readElement } from './read-element.ts';
@@ -18,16 +18,19 @@ export interface AttentionAttributes {
 /** `alibiSlopes`: [heads]. */
 interface AttentionInputs { [name: string]: ArrayView | undefined; q: FloatView; k: FloatView; v: FloatView; querySegments: Ids; keySegments: Ids; alibiSlopes?: F32 }
 
+const ATTENTION_INPUTS = { q: floatArray(2), k: floatArray(2), v: floatArray(2), querySegments: i32Array(1), keySegments: i32Array(1), alibiSlopes: optional(f32Array(1)) };
+
 /**
  * Causal attention over packed sequences. Segment s has the queries querySegments[s]…querySegments[s+1] and the keys keySegments[s]…keySegments[s+1];
  * its last query lines up with its last key, so query i stands at position i + (keys − queries), sees the keys up to that one of its own segment and nothing of another.
- * k and v may have rows past the last segment's end, which nothing reads (the rest of a cache).
+ * Segments begin at 0 and rise; each has at least as many keys as queries. k and v may have rows past the last segment's end, which nothing reads (the rest of a cache); rows of q there get no y and no logSumExp.
  * Query head h reads kv head floor(h / (heads / kvHeads)).
  * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position)  (ALiBi: Press et al. 2022; Falcon scales its slopes too: hand them in scaled).
  * q: [queries, heads · headDim]  k, v: [keys, kvHeads · headDim], all f32 or all bf16  segments: [segments + 1]  alibiSlopes: [heads]  →  y: as q  logSumExp: [heads, queries]
  */
 export const causalAttention = defineOp({
   name: 'causal-attention',
+  takes: ATTENTION_INPUTS,
   halves: ['q', 'k', 'v', 'y'],
   shapes(i: AttentionInputs, attributes: AttentionAttributes) {
     assertInputs('causal-attention', i, attributes);
@@ -53,10 +56,12 @@ export const causalAttention = defineOp({
  */
 export const causalAttentionBackward = defineOp({
   name: 'causal-attention-backward',
+  takes: { ...ATTENTION_INPUTS, y: floatArray(2), logSumExp: f32Array(2), dy: floatArray(2) },
   halves: ['q', 'k', 'v', 'y', 'dy', 'dq', 'dk', 'dv'],
   shapes(i: AttentionInputs & { y: FloatView; logSumExp: F32; dy: FloatView }, attributes: AttentionAttributes) {
     assertInputs('causal-attention-backward', i, attributes);
-    assertShape('causal-attention-backward', 'dy', i.dy.shape, i.q.shape);
+    for (const name of ['y', 'dy'] as const) assertShape('causal-attention-backward', name, i[name].shape, i.q.shape);
+    assertShape('causal-attention-backward', 'logSumExp', i.logSumExp.shape, [attributes.heads, i.q.shape[0]!]);
     for (const name of ['y', 'dy'] as const) assertDtype('causal-attention-backward', name, i[name], i.q.dtype);
     const { dtype } = i.q;
     return { dq: { dtype, shape: i.q.shape }, dk: { dtype, shape: i.k.shape }, dv: { dtype, shape: i.v.shape } };
@@ -96,7 +101,10 @@ function countScores({ querySegments, keySegments }: AttentionInputs, { heads, w
   return heads * scores;
 }
 
-function assertInputs(op: string, i: AttentionInputs, { heads, kvHeads, headDim }: AttentionAttributes): void {
+function assertInputs(op: string, i: AttentionInputs, { heads, kvHeads, headDim, softCap, window }: AttentionAttributes): void {
+  const areHeads = isCount(heads) && isCount(kvHeads) && isCount(headDim) && heads % kvHeads === 0;
+  if (!areHeads) throw badArgument(op, `expected whole numbers ≥ 1 for heads, kvHeads and headDim, and kvHeads to divide heads, got ${heads}, ${kvHeads} and ${headDim}`);
+  if (!(softCap >= 0 && Number.isInteger(window) && window >= 0)) throw badArgument(op, `expected 0 or more for softCap and for window, which is a whole number, got ${softCap} and ${window}`);
   assertShape(op, 'q', i.q.shape, [-1, heads * headDim]);
   assertShape(op, 'k', i.k.shape, [-1, kvHeads * headDim]);
   assertShape(op, 'v', i.v.shape, i.k.shape);
@@ -104,6 +112,8 @@ function assertInputs(op: string, i: AttentionInputs, { heads, kvHeads, headDim 
   assertShape(op, 'keySegments', i.keySegments.shape, i.querySegments.shape);
   if (i.alibiSlopes) assertShape(op, 'alibiSlopes', i.alibiSlopes.shape, [heads]);
 }
+
+const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1;
 
 type Read = (i: number) => number;
 const rounding = ({ computeDtype }: AttentionAttributes): Read => (computeDtype === 'bf16' ? roundToBfloat16 : (x) => x);

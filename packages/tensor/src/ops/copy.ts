@@ -1,8 +1,9 @@
-import { elementCount, defineOp, type FloatView } from '@qdylora/contract';
+import { defineOp, elementCount, floatArray, type FloatView } from '@qdylora/contract';
 
 /** y = x; with `y` handed in, it writes there.  x: any shape  →  y: as x */
 export const copy = defineOp({
   name: 'copy',
+  takes: { x: floatArray(null) },
   halves: ['x', 'y'],
   shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ y: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { y }: { y: FloatView }) {

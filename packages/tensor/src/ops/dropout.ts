@@ -1,4 +1,4 @@
-import { elementCount, defineOp, philox2x32, type FloatView } from '@qdylora/contract';
+import { defineOp, elementCount, floatArray, philox2x32, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 /** `key` and `counter` (uint32): the generator's key for this layer, and the step. Entry i is kept where the top 24 bits of word i & 1 of philox(⌊i / 2⌋, counter, key) are ≥ probability · 2²⁴. */
@@ -7,6 +7,7 @@ export interface DropoutAttributes { readonly probability: number; readonly key:
 /** y = kept ? x / (1 − probability) : 0, the same mask for the same key and counter, so its gradient is the op itself.  x: any shape, f32 or bf16  →  y: as x */
 export const dropout = defineOp({
   name: 'dropout',
+  takes: { x: floatArray(null) },
   halves: ['x', 'y'],
   shapes: (i: { x: FloatView }, _: DropoutAttributes) => ({ y: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { y }: { y: FloatView }, { probability, key, counter }) {

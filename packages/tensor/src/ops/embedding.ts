@@ -1,10 +1,11 @@
-import { assertShape, defineOp, QdyloraError, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, f32Array, floatArray, i32Array, QdyloraError, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { readElement } from './read-element.ts';
 
 /** Rows of a table.  weight: [rows, hidden]  ids: [tokens]  →  y: [tokens, hidden].  @throws QdyloraError BAD_DATA for an id outside the table. */
 export const embedding = defineOp({
   name: 'embedding',
+  takes: { weight: floatArray(2), ids: i32Array(1) },
   shapes(i: { weight: FloatView; ids: ArrayView<'i32'> }, _: Record<string, never>) {
     return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
   },
@@ -20,6 +21,7 @@ export const embedding = defineOp({
 /** dWeight[id] += dy for every token, in token order.  ids: [tokens]  dy: [tokens, hidden]  →  dWeight: [rows, hidden] */
 export const embeddingBackward = defineOp({
   name: 'embedding-backward',
+  takes: { ids: i32Array(1), dy: f32Array(2) },
   accumulates: ['dWeight'],
   shapes(i: { ids: ArrayView<'i32'>; dy: ArrayView<'f32'> }, { rows }: { rows: number }) {
     assertShape('embedding-backward', 'dy', i.dy.shape, [i.ids.shape[0]!, -1]);
@@ -27,6 +29,7 @@ export const embeddingBackward = defineOp({
   },
   reference({ ids, dy }, { dWeight }: { dWeight: ArrayView<'f32'> }) {
     const hidden = dy.shape[1]!;
+    assertIdsWithin(ids, dWeight.shape[0]!);
     for (let t = 0; t < ids.shape[0]!; t++) {
       for (let j = 0; j < hidden; j++) dWeight.data[ids.data[t]! * hidden + j]! += dy.data[t * hidden + j]!;
     }

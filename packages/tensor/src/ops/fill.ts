@@ -5,6 +5,8 @@ type F32 = ArrayView<'f32'>;
 /** Sets every entry of `y`, which the caller hands in, to `value`. */
 export const fill = defineOp({
   name: 'fill',
+  takes: {},
+  acceptsNaN: true,
   shapes: (_: Record<string, never>, { shape }: { value: number; shape: readonly number[] }) => ({ y: { dtype: 'f32', shape } }),
   reference(_, { y }: { y: F32 }, { value }) { y.data.fill(value); },
 });

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, optional, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -10,8 +10,9 @@ export interface LayerNormAttributes { readonly epsilon: number }
  */
 export const layerNorm = defineOp({
   name: 'layer-norm',
-  shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, _: LayerNormAttributes) {
-    assertDtype('layer-norm', 'x', i.x, 'f32');
+  takes: { x: f32Array(2), weight: f32Array(1), bias: optional(f32Array(1)) },
+  shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, { epsilon }: LayerNormAttributes) {
+    if (!(epsilon >= 0)) throw badArgument('layer-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
     assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
     if (i.bias) assertShape('layer-norm', 'bias', i.bias.shape, i.weight.shape);
     const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]!] };
@@ -39,9 +40,13 @@ export const layerNorm = defineOp({
  */
 export const layerNormBackward = defineOp({
   name: 'layer-norm-backward',
+  takes: { x: f32Array(2), weight: f32Array(1), mean: f32Array(1), inverseDeviation: f32Array(1), dy: f32Array(2) },
+  addsWhereAsked: 'dx',
   accumulates: ['dWeight', 'dBias'],
   shapes(i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 }, _: { accumulate: boolean }) {
+    assertShape('layer-norm-backward', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
     assertShape('layer-norm-backward', 'dy', i.dy.shape, i.x.shape);
+    for (const name of ['mean', 'inverseDeviation'] as const) assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]!]);
     return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape }, dBias: { dtype: 'f32', shape: i.weight.shape } };
   },
   reference({ x, weight, mean, inverseDeviation, dy }, { dx, dWeight, dBias }: { dx: F32; dWeight?: F32; dBias?: F32 }, { accumulate }) {

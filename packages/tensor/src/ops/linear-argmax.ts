@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, f32Array, floatArray, optional, u8Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { ComputeDtype } from './linear.ts';
 import { readElement } from './read-element.ts';
 
@@ -12,6 +12,7 @@ type F32 = ArrayView<'f32'>;
  */
 export const linearArgmax = defineOp({
   name: 'linear-argmax',
+  takes: { x: f32Array(2), weight: floatArray(2), codes: optional(u8Array(2)), scales: optional(f32Array(1)) },
   shapes(i: { x: F32; weight: FloatView; codes?: ArrayView<'u8'>; scales?: F32 }, _: { computeDtype: ComputeDtype }) {
     const [out, inFeatures] = i.weight.shape as [number, number], tokens = i.x.shape[0]!;
     assertShape('linear-argmax', 'weight', i.weight.shape, [Math.max(out, 1), -1]);

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, floatArray, i32Array, optional, QdyloraError, roundToBfloat16, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import type { ComputeDtype } from './linear.ts';
 import { readElement } from './read-element.ts';
@@ -23,12 +23,14 @@ export const IGNORED_TARGET = -100;
  */
 export const linearCrossEntropy = defineOp({
   name: 'linear-cross-entropy',
+  takes: { x: f32Array(2), weight: floatArray(2), targets: i32Array(1), tokenWeights: optional(f32Array(1)) },
   accumulates: ['dWeight'],
-  shapes(i: { x: FloatView; weight: FloatView; targets: ArrayView<'i32'>; tokenWeights?: F32 }, { gradient }: CrossEntropyAttributes) {
-    assertDtype('linear-cross-entropy', 'x', i.x, 'f32');
+  shapes(i: { x: FloatView; weight: FloatView; targets: ArrayView<'i32'>; tokenWeights?: F32 }, { gradient, softCap = 0 }: CrossEntropyAttributes) {
     const tokens = i.x.shape[0]!;
     assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]!]);
     assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
+    if (i.tokenWeights) assertShape('linear-cross-entropy', 'tokenWeights', i.tokenWeights.shape, [tokens]);
+    if (!(softCap >= 0)) throw badArgument('linear-cross-entropy', `expected a number ≥ 0 for softCap, got ${softCap}`);
     return {
       loss: { dtype: 'f32', shape: [1] }, tokenLosses: { dtype: 'f32', shape: [tokens] },
       dx: gradient ? { dtype: 'f32', shape: i.x.shape } : undefined,
@@ -50,6 +52,7 @@ export const linearCrossEntropy = defineOp({
       tokenLosses.data[t] = 0;
       dx?.data.fill(0, t * hidden, (t + 1) * hidden);
       if (target === IGNORED_TARGET) continue;
+      assertTarget(target, t, vocabulary);
       for (let c = 0; c < vocabulary; c++) {
         logits[c] = 0;
         for (let j = 0; j < hidden; j++) logits[c]! += xAt(t * hidden + j) * wAt(c * hidden + j);
@@ -71,6 +74,14 @@ export const linearCrossEntropy = defineOp({
     loss.data[0] = total;
   },
 });
+
+function assertTarget(target: number, position: number, vocabulary: number): void {
+  if (target >= 0 && target < vocabulary) return;
+  throw new QdyloraError('BAD_DATA', {
+    where: 'linear-cross-entropy', problem: `expected a target within 0…${vocabulary - 1} or ${IGNORED_TARGET} at position ${position}, got ${target}`,
+    nextStep: 'Does the tokenizer belong to the model?', details: { position, target, vocabulary },
+  });
+}
 
 /** The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on untouched. */
 export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {

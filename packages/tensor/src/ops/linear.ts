@@ -1,4 +1,4 @@
-import { assertShape, defineOp, elementCount, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, f32Array, floatArray, optional, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { readElement } from './read-element.ts';
 
@@ -11,6 +11,7 @@ export interface LinearAttributes { readonly computeDtype: ComputeDtype; readonl
 /** y = x · Wᵀ + bias.  x, y, their gradients and the weight: f32 or bf16.  x: [tokens, in]  weight: [out, in]  bias: [out]  →  y: [tokens, out] */
 export const linear = defineOp({
   name: 'linear',
+  takes: { x: floatArray(2), weight: floatArray(2), bias: optional(f32Array(1)) },
   halves: ['x', 'y'],
   shapes(i: { x: FloatView; weight: FloatView; bias?: ArrayView<'f32'> }, { outDtype = 'f32' }: LinearAttributes) {
     const [out, inFeatures] = i.weight.shape as [number, number];
@@ -34,6 +35,8 @@ export const linear = defineOp({
 /** dx = dy · W (added to dx where `accumulate`).  dy: [tokens, out]  weight: [out, in]  →  dx: [tokens, in] */
 export const linearInputGradient = defineOp({
   name: 'linear-input-gradient',
+  takes: { dy: floatArray(2), weight: floatArray(2) },
+  addsWhereAsked: 'dx',
   halves: ['dy', 'dx'],
   shapes(i: { dy: FloatView; weight: FloatView }, { outDtype = 'f32' }: LinearAttributes & { accumulate: boolean }) {
     assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
@@ -55,6 +58,7 @@ export const linearInputGradient = defineOp({
 /** dWeight += dyᵀ · x and dBias += Σ dy over tokens.  x: [tokens, in]  dy: [tokens, out]  →  dWeight: [out, in]  dBias: [out] */
 export const linearWeightGradient = defineOp({
   name: 'linear-weight-gradient',
+  takes: { x: floatArray(2), dy: floatArray(2) },
   accumulates: ['dWeight', 'dBias'],
   halves: ['x', 'dy'],
   shapes(i: { x: FloatView; dy: FloatView }, _: { computeDtype: ComputeDtype }) {

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView } from '@qdylora/contract';
+import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { lionUpdate, type LionAttributes } from './lion-step.ts';
 import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE, stateBlocks } from './state-codes.ts';
 
@@ -11,9 +11,9 @@ type U8 = ArrayView<'u8'>;
  */
 export const lion8bitStep = defineOp({
   name: 'lion-8bit-step',
-  accumulates: ['parameter', 'mCodes', 'mAbsmax'],
+  takes: { gradient: f32Array(2), mMap: f32Array(1) },
+  updates: ['parameter', 'mCodes', 'mAbsmax'],
   shapes(i: { gradient: F32; mMap: F32 }, _: LionAttributes) {
-    assertShape('lion-8bit-step', 'gradient', i.gradient.shape, [-1, -1]);
     assertShape('lion-8bit-step', 'mMap', i.mMap.shape, [256]);
     const { shape } = i.gradient;
     return { parameter: { dtype: 'f32' as const, shape }, mCodes: { dtype: 'u8' as const, shape }, mAbsmax: { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] } };

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, elementCount, type ArrayView } from '@qdylora/contract';
+import { defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -11,13 +11,13 @@ export interface LionAttributes { readonly learningRate: number; readonly beta1:
  */
 export const lionStep = defineOp({
   name: 'lion-step',
-  accumulates: ['parameter', 'm'],
+  takes: { gradient: f32Array(null) },
+  updates: ['parameter', 'm'],
   shapes(i: { gradient: F32 }, _: LionAttributes) {
     const spec = { dtype: 'f32' as const, shape: i.gradient.shape };
     return { parameter: spec, m: spec };
   },
   reference({ gradient }, { parameter, m }: { parameter: F32; m: F32 }, a) {
-    assertShape('lion-step', 'm', m.shape, parameter.shape);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
       const { moved, first } = lionUpdate(a, parameter.data[i]!, m.data[i]!, gradient.data[i]!);
       parameter.data[i] = moved;

@@ -1,4 +1,4 @@
-import { defineOp, roundHalfEven, type ArrayView, type FloatView } from '@qdylora/contract';
+import { defineOp, floatArray, roundHalfEven, type ArrayView, type FloatView } from '@qdylora/contract';
 import { readElement } from './read-element.ts';
 
 /** The least scale that a row may have; the scale of a smaller row, or of one that is not finite, is NaN. */
@@ -13,6 +13,7 @@ const LARGEST_CODE = 127;
  */
 export const quantizeRows = defineOp({
   name: 'quantize-rows',
+  takes: { weight: floatArray(2) },
   shapes({ weight: { shape } }: { weight: FloatView }, _: Record<string, never>) {
     return { codes: { dtype: 'u8', shape }, scales: { dtype: 'f32', shape: [shape[0]!] } };
   },

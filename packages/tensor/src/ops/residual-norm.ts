@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { addInto } from './add.ts';
 import { rmsNorm, rmsNormBackward, type RmsNormAttributes } from './rms-norm.ts';
@@ -11,11 +11,11 @@ type F32 = ArrayView<'f32'>;
  */
 export const residualNorm = defineOp({
   name: 'residual-norm',
+  takes: { a: f32Array(2), b: f32Array(2), weight: f32Array(1) },
   halves: ['y'],
   overwrites: { sum: ['a', 'b'] },
-  shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32' }: RmsNormAttributes) {
-    assertDtype('residual-norm', 'a', i.a, 'f32');
-    assertDtype('residual-norm', 'b', i.b, 'f32');
+  shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
+    if (!(epsilon >= 0)) throw badArgument('residual-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
     assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]!]);
     assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
     return { sum: { dtype: 'f32', shape: i.a.shape }, y: { dtype: outDtype, shape: i.a.shape }, inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] } };

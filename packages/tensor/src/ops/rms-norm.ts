@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, floatArray, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -11,12 +11,12 @@ export interface RmsNormAttributes { readonly epsilon: number; readonly weightOf
  */
 export const rmsNorm = defineOp({
   name: 'rms-norm',
+  takes: { x: f32Array(2), weight: f32Array(1) },
   halves: ['y'],
-  shapes(i: { x: FloatView; weight: F32 }, { outDtype = 'f32' }: RmsNormAttributes) {
-    assertDtype('rms-norm', 'x', i.x, 'f32');
-    const runs = i.x.shape[1]! / i.weight.shape[0]!;
-    assertShape('rms-norm', 'x', i.x.shape, [-1, Math.max(1, Math.floor(runs)) * i.weight.shape[0]!]);
-    return { y: { dtype: outDtype, shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [i.x.shape[0]! * runs] } };
+  shapes(i: { x: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
+    const runs = runsOf('rms-norm', i);
+    if (!(epsilon >= 0)) throw badArgument('rms-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    return { y: { dtype: outDtype, shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [runs] } };
   },
   reference({ x, weight }, { y, inverseRms }: { y: FloatView; inverseRms: F32 }, { epsilon, weightOffset }) {
     const hidden = weight.shape[0]!, rows = inverseRms.shape[0]!;
@@ -30,15 +30,25 @@ export const rmsNorm = defineOp({
   },
 });
 
+/** Runs of all rows of x.  @throws QdyloraError BAD_SHAPE where a row is no whole number of runs */
+function runsOf(where: string, { x, weight }: { readonly x: FloatView; readonly weight: F32 }): number {
+  const [tokens, width] = x.shape as [number, number], hidden = weight.shape[0]!, runs = Math.max(1, Math.floor(width / hidden));
+  assertShape(where, 'x', x.shape, [-1, runs * hidden]);
+  return tokens * runs;
+}
+
 /**
  * With r = inverseRms, w = weight + offset, c = Σ dy·w·x / hidden:  dx = r·w·dy − r³·c·x (added where `accumulate`);  dWeight += Σ dy·x·r over all runs.
  * dy: [tokens, runs · hidden], f32 or bf16  →  dx: f32, as dy  dWeight: [hidden]
  */
 export const rmsNormBackward = defineOp({
   name: 'rms-norm-backward',
+  takes: { x: f32Array(2), weight: f32Array(1), inverseRms: f32Array(1), dy: floatArray(2) },
+  addsWhereAsked: 'dx',
   accumulates: ['dWeight'],
   halves: ['dy'],
   shapes(i: { x: FloatView; weight: F32; inverseRms: F32; dy: FloatView }, _: RmsNormAttributes & { accumulate: boolean }) {
+    assertShape('rms-norm-backward', 'inverseRms', i.inverseRms.shape, [runsOf('rms-norm-backward', i)]);
     assertShape('rms-norm-backward', 'dy', i.dy.shape, i.x.shape);
     return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape } };
   },

@@ -1,4 +1,4 @@
-import { assertShape, defineOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, floatArray, i32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -6,6 +6,7 @@ type F32 = ArrayView<'f32'>;
 /** The angles of a batch, once for all layers: cos and sin of position · inverseFrequency, times `scale` (YaRN's attention factor).  positions: [tokens]  inverseFrequencies: [pairs]  →  cos, sin: [tokens, pairs] */
 export const ropeTable = defineOp({
   name: 'rope-table',
+  takes: { positions: i32Array(1), inverseFrequencies: f32Array(1) },
   shapes(i: { positions: ArrayView<'i32'>; inverseFrequencies: F32 }, _: { scale: number }) {
     const shape = [i.positions.shape[0]!, i.inverseFrequencies.shape[0]!];
     return { cos: { dtype: 'f32', shape }, sin: { dtype: 'f32', shape } };
@@ -31,9 +32,11 @@ export interface RopeAttributes { readonly headDim: number; readonly inverse: bo
  */
 export const rope = defineOp({
   name: 'rope',
+  takes: { x: floatArray(2), cos: f32Array(2), sin: f32Array(2) },
   halves: ['x', 'y'],
   overwrites: { y: ['x'] },
-  shapes(i: { x: FloatView; cos: F32; sin: F32 }, _: RopeAttributes) {
+  shapes(i: { x: FloatView; cos: F32; sin: F32 }, { headDim }: RopeAttributes) {
+    if (!(Number.isInteger(headDim) && headDim >= 1 && i.x.shape[1]! % headDim === 0 && 2 * i.cos.shape[1]! <= headDim)) throw badArgument('rope', `expected a width of heads within the ${i.x.shape[1]} columns of x, with ${i.cos.shape[1]} pairs to turn, for headDim, got ${headDim}`);
     assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);
     return { y: { dtype: i.x.dtype, shape: i.x.shape } };

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -6,9 +6,9 @@ type F32 = ArrayView<'f32'>;
 /** y = x · factor.  x: any shape  factor: [1]  →  y: as x; it may be the array of x */
 export const scaleBy = defineOp({
   name: 'scale-by',
+  takes: { x: f32Array(null), factor: f32Array(1) },
   overwrites: { y: ['x'] },
   shapes(i: { x: FloatView; factor: F32 }, _: Record<string, never>) {
-    assertDtype('scale-by', 'x', i.x, 'f32');
     assertShape('scale-by', 'factor', i.factor.shape, [1]);
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },

@@ -1,4 +1,4 @@
-import { assertDtype, defineOp, elementCount, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -7,9 +7,10 @@ export interface SoftCapAttributes { readonly cap: number }
 /** y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2).  x: any shape  →  y: as x; it may be the array of x */
 export const softCap = defineOp({
   name: 'soft-cap',
+  takes: { x: f32Array(null) },
   overwrites: { y: ['x'] },
-  shapes(i: { x: FloatView }, _: SoftCapAttributes) {
-    assertDtype('soft-cap', 'x', i.x, 'f32');
+  shapes(i: { x: FloatView }, { cap }: SoftCapAttributes) {
+    assertCap('soft-cap', cap);
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x }, { y }: { y: F32 }, { cap }) {
@@ -17,11 +18,18 @@ export const softCap = defineOp({
   },
 });
 
+function assertCap(where: string, cap: number): void { if (!(cap > 0)) throw badArgument(where, `expected a number > 0 for cap, got ${cap}`); }
+
 /** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */
 export const softCapBackward = defineOp({
   name: 'soft-cap-backward',
+  takes: { y: f32Array(null), dy: f32Array(null) },
   overwrites: { dx: ['dy'] },
-  shapes: (i: { y: F32; dy: F32 }, _: SoftCapAttributes) => ({ dx: { dtype: 'f32', shape: i.dy.shape } }),
+  shapes(i: { y: F32; dy: F32 }, { cap }: SoftCapAttributes) {
+    assertCap('soft-cap-backward', cap);
+    assertShape('soft-cap-backward', 'y', i.y.shape, i.dy.shape);
+    return { dx: { dtype: 'f32', shape: i.dy.shape } };
+  },
   reference({ y, dy }, { dx }: { dx: F32 }, { cap }) {
     for (let i = 0; i < elementCount(dx.shape); i++) dx.data[i] = dy.data[i]! * (1 - (y.data[i]! / cap) ** 2);
   },

@@ -1,4 +1,4 @@
-import { assertDtype, assertShape, defineOp, type ArraySpec, type ArrayView, type FloatView } from '@qdylora/contract';
+import { assertShape, badArgument, defineOp, f32Array, optional, type ArraySpec, type ArrayView, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -13,8 +13,9 @@ export interface SplitAttributes { readonly groups: number; readonly widths: rea
  */
 export const splitColumns = defineOp({
   name: 'split-columns',
+  takes: { x: f32Array(2) },
   shapes(i: { x: FloatView }, { groups, widths }: SplitAttributes): { first: ArraySpec; second: ArraySpec; third: ArraySpec | undefined } {
-    assertDtype('split-columns', 'x', i.x, 'f32');
+    assertWidths('split-columns', groups, widths);
     assertShape('split-columns', 'x', i.x.shape, [-1, groups * rowWidth(widths)]);
     const part = (width: number): ArraySpec => ({ dtype: 'f32', shape: [i.x.shape[0]!, groups * width] });
     return { first: part(widths[0]), second: part(widths[1]), third: widths.length === 3 ? part(widths[2]) : undefined };
@@ -27,7 +28,10 @@ export const splitColumns = defineOp({
 /** The inverse, and so the gradient of `split-columns`; a part that is left out counts as zeros.  first, second, third: [tokens, groups · its width]  →  x: [tokens, groups · Σ widths] */
 export const joinColumns = defineOp({
   name: 'join-columns',
+  takes: { first: optional(f32Array(2)), second: optional(f32Array(2)), third: optional(f32Array(2)) },
   shapes(i: { first?: F32 | undefined; second?: F32 | undefined; third?: F32 | undefined }, { groups, widths, tokens }: SplitAttributes & { readonly tokens: number }): { x: ArraySpec } {
+    assertWidths('join-columns', groups, widths);
+    if (!(isCount(tokens))) throw badArgument('join-columns', `expected a whole number of tokens, got ${tokens}`);
     PARTS.forEach((name, p) => { if (i[name]) assertShape('join-columns', name, i[name].shape, [tokens, groups * (widths[p] ?? 0)]); });
     return { x: { dtype: 'f32', shape: [tokens, groups * rowWidth(widths)] } };
   },
@@ -35,6 +39,13 @@ export const joinColumns = defineOp({
     forEachRun(attributes.tokens, attributes, (part, at, to, width) => { for (let j = 0; j < width; j++) x.data[to + j] = parts[part]?.data[at + j] ?? 0; });
   },
 });
+
+const isCount = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 2 ** 31;
+
+function assertWidths(where: string, groups: number, widths: readonly number[]): void {
+  if (!(isCount(groups) && widths.every(isCount))) throw badArgument(where, `expected whole numbers for groups and widths, got ${groups} and ${widths.join(', ')}`);
+  if (!(widths.length === 2 || widths.length === 3)) throw badArgument(where, `expected two or three widths, got ${widths.length}`);
+}
 
 const PARTS = ['first', 'second', 'third'] as const;
 const rowWidth = (widths: readonly number[]): number => widths.reduce((sum, width) => sum + width, 0);

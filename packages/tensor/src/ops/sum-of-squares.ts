@@ -1,10 +1,11 @@
-import { elementCount, defineOp, type ArrayView } from '@qdylora/contract';
+import { defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
 /** sum = Σ x², summed in float64 before the one rounding; infinite or NaN as soon as an entry is.  x: any shape  →  sum: [1] */
 export const sumOfSquares = defineOp({
   name: 'sum-of-squares',
+  takes: { x: f32Array(null) },
   shapes: (_: { x: F32 }, __: Record<string, never>) => ({ sum: { dtype: 'f32', shape: [1] } }),
   reference({ x }, { sum }: { sum: F32 }) {
     let total = 0;
