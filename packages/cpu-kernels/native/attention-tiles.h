@@ -11,7 +11,6 @@ constexpr int KEY_TILE = 64, MOST_COLUMNS = 64;
 constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8, KEY_UNIT = AMX_TILES ? 2 * static_cast<int>(AMX_WORDS) : 8, COLUMN_UNIT = AMX_TILES ? 2 * WIDTH : WIDTH;
 // Operations that pay for waking a thread: about 5 µs of one core (Zen 3, 2026).
 constexpr double ATTENTION_GRAIN = 3e5;
-constexpr const char* ATTENTION_SIZES = "expected rising segments within the arrays and heads that divide by kvHeads";
 constexpr float LN_2 = 0.693147180559945309f;
 
 template <class T> QD_INLINE T roundUp(T n, int unit) { return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit); }
@@ -38,14 +37,19 @@ struct AttentionShape {
   }
   int columns(const Segment& s) const { return static_cast<int>(static_cast<Size>(s.q1 - s.q0) * group()); }
   int tiles(const Segment& s, int width) const { return (columns(s) + width - 1) / width; }
-  // What the reference takes for granted and memory safety needs: rising segments within the arrays, whole groups.
-  bool valid() const {
-    if (kvHeads == 0 || heads % kvHeads || segments < 1) return false;
-    if (querySegments[0] < 0 || keySegments[0] < 0 || queries > 0x7fffffff / heads || keys > 0x7fffffff) return false;
+  // What the reference takes for granted and memory safety needs, in words where it is not so: nullptr where all is well. Everything else here divides by these sizes and makes ints of them.
+  const char* problem() const {
+    constexpr Size MOST = 0x7fffffff;
+    constexpr const char* SEGMENTS = "expected rising segments within the arrays";
+    if (heads == 0 || heads > MOST || kvHeads == 0 || heads % kvHeads || headDim == 0 || headDim > MOST) return "expected at least one head, heads that divide by kvHeads, and headDim of at least 1";
+    if (queries > MOST / heads || keys > MOST) return "expected fewer than 2^31 keys and columns (queries times heads)";
+    if (segments < 1 || querySegments[0] < 0 || keySegments[0] < 0) return SEGMENTS;
     for (Size s = 0; s + 1 < segments; s++) {
-      if (querySegments[s + 1] < querySegments[s] || keySegments[s + 1] < keySegments[s]) return false;
+      const Segment own{querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], 0};
+      if (own.q1 < own.q0 || own.k1 < own.k0) return SEGMENTS;
+      if (own.q1 - own.q0 > own.keys()) return "expected no more queries than keys in a segment: the first ones would see no key";
     }
-    return static_cast<Size>(querySegments[segments - 1]) <= queries && static_cast<Size>(keySegments[segments - 1]) <= keys;
+    return static_cast<Size>(querySegments[segments - 1]) <= queries && static_cast<Size>(keySegments[segments - 1]) <= keys ? nullptr : SEGMENTS;
   }
 };
 

@@ -29,16 +29,19 @@ enum Kind : std::uint16_t {
 };
 
 struct Status {
-  enum Code : std::uint8_t { OK, TOO_SHORT, UNSUPPORTED } code;
+  enum Code : std::uint8_t { OK, TOO_SHORT, UNSUPPORTED, BAD_DATA } code;
   int argument;          // position of the array that is too short
   Size expected;         // elements that it should have
-  const char* problem;   // for UNSUPPORTED
+  const char* problem;   // for UNSUPPORTED and BAD_DATA
+  Size place;            // for BAD_DATA: the entry of an array of whole numbers that cannot be
+  std::int32_t entry;
 };
-constexpr Status ok() { return {Status::OK, 0, 0, nullptr}; }
-constexpr Status tooShort(int argument, Size expected) { return {Status::TOO_SHORT, argument, expected, nullptr}; }
-constexpr Status unsupported(const char* problem) { return {Status::UNSUPPORTED, 0, 0, problem}; }
+constexpr Status ok() { return {Status::OK, 0, 0, nullptr, 0, 0}; }
+constexpr Status tooShort(int argument, Size expected) { return {Status::TOO_SHORT, argument, expected, nullptr, 0, 0}; }
+constexpr Status unsupported(const char* problem) { return {Status::UNSUPPORTED, 0, 0, problem, 0, 0}; }
+constexpr Status badData(const char* problem, Size place, std::int32_t entry) { return {Status::BAD_DATA, 0, 0, problem, place, entry}; }
 
-// Arrays as parameters of a kernel; `position` serves the error message. `Optional…` have data == nullptr where they are left out.
+// Arrays as parameters of a kernel; `position` serves the error message. `Optional…` have data == nullptr where they are left out, and only there: an empty array has an address too.
 template <class T> struct In { const T* data; Size size; int position; };
 template <class T> struct Out { T* data; Size size; int position; };
 template <class T> struct OptionalIn { const T* data; Size size; int position; };
@@ -49,6 +52,14 @@ struct OptionalDense : Dense {};
 struct OutDense { float* f32; BFloat16* bf16; Size size; int position; };
 struct OptionalOutDense : OutDense {};
 template <class D> QD_INLINE bool isGiven(const D& array) { return array.f32 || array.bf16; }
+
+// The elements of an array of sizes a × b × …; MORE_THAN_ANY where that passes 64 bits. Sizes come from JavaScript, up to 2^53 each, and a product that wraps around would let through any array.
+constexpr Size MORE_THAN_ANY = ~Size{0};
+QD_INLINE constexpr Size times(Size a, Size b) {
+  Size product = 0;
+  return __builtin_mul_overflow(a, b, &product) ? MORE_THAN_ANY : product;
+}
+template <class... More> QD_INLINE constexpr Size times(Size a, Size b, Size c, More... more) { return times(times(a, b), c, more...); }
 
 // First lines of a kernel: arrays must be long enough for the sizes that came with them.
 #define QD_NEED(array, elements) \

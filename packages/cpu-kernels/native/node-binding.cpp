@@ -48,6 +48,9 @@ std::uint16_t kindOf(ElementType type) {
   }
 }
 
+// Where an empty array stands, for which JavaScript has no address: a kernel tells by its address what is left out, and by which pointer is set what its elements are.
+alignas(64) char nowhere[1];
+
 size_t elementBytes(ElementType type) { return type == ElementType::u8 ? 1 : type == ElementType::bf16 ? 2 : 4; }
 
 bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out, GuardedEnd& end) {
@@ -57,6 +60,7 @@ bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out
   if (napi_get_typedarray_info(env, value, &type, &out.length, &out.data, &buffer, &offset) == napi_ok) {
     out.type = elementType(type);
     if (!(kindOf(out.type) & kind)) return false;
+    if (!out.data) out.data = nowhere;
     end.guard(env, buffer, offset, out.length * elementBytes(out.type));
     return true;
   }
@@ -81,8 +85,14 @@ bool readNumber(napi_env env, napi_value value, std::uint16_t kind, Argument& ou
 }
 
 napi_value report(napi_env env, const KernelEntry& entry, const Argument* arguments, const Status& status) {
-  if (status.code == Status::TOO_SHORT) {
+  if (status.code == Status::TOO_SHORT && status.expected == MORE_THAN_ANY) {
+    throwNative(env, "%s: expected sizes of an array that memory can hold for argument %d, got more", entry.name, status.argument);
+  } else if (status.code == Status::TOO_SHORT) {
     throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", entry.name, status.expected, status.argument, arguments[status.argument].length);
+  } else if (status.code == Status::BAD_DATA) {
+    char message[512];
+    std::snprintf(message, sizeof message, "%s: %s, got %d at position %zu", entry.name, status.problem, status.entry, status.place);
+    napi_throw_type_error(env, "BAD_DATA", message);
   } else {
     throwNative(env, "%s: %s", entry.name, status.problem);
   }

@@ -34,12 +34,16 @@ export function openLevel({ threads = usableThreads(), batchInvariant = false, a
   return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
 }
 
-/** The C++ function of a name. @throws QdyloraError NATIVE where the addon has none, and, at the call, where its arguments do not fit */
+/** What C++ threw, as an error of ours: BAD_DATA where the contents of an array cannot be, else NATIVE. */
+export const nativeError = (where: string, cause: unknown): QdyloraError =>
+  new QdyloraError((cause as { code?: string }).code === 'BAD_DATA' ? 'BAD_DATA' : 'NATIVE', { where, problem: (cause as Error).message, cause });
+
+/** The C++ function of a name. @throws QdyloraError NATIVE where the addon has none; and at the call, where its arguments do not fit, that or BAD_DATA */
 export const functionOf = ({ native: { functions } }: OpenLevel, name: string): OpenLevel['native']['functions'][string] => {
   const call = functions[name];
   if (!call) throw new QdyloraError('NATIVE', { where: 'cpu', problem: `expected the function ${name} in the addon, got none`, nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.' });
   return (...parameters) => {
     try { return call(...parameters); }
-    catch (cause) { throw new QdyloraError('NATIVE', { where: name, problem: (cause as Error).message, cause }); }
+    catch (cause) { throw nativeError(name, cause); }
   };
 };

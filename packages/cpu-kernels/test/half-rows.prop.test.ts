@@ -108,6 +108,15 @@ describe.each(Object.entries(CALLS))('%s', (_, make) => {
       for (const { label, backends } of levels) for (const backend of backends) assertSameBits(label, backend, made);
     }), { numRuns: 12 });
   });
+
+  test('does so without tokens and without columns, for arrays to which JavaScript gives no address', () => {
+    for (const [tokens, rows] of [[0, 6], [3, 0], [0, 0]] as const) {
+      for (const flag of [false, true]) {
+        const made = make({ tokens, rows, cols: 64, r: 2, seed: 1, computeDtype: 'bf16', flag });
+        for (const { label, backends } of levels) for (const backend of backends) assertSameBits(label, backend, made);
+      }
+    }
+  });
 });
 
 test.each([[1100, 150], [1700, 70]])('several row blocks, depth blocks and groups do too (%i rows)', (tokens, rows) => {

@@ -40,7 +40,7 @@ QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMa
 
 Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<float> vMap, Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax, Out<std::uint8_t> vCodes,
                      Out<float> vAbsmax, Size rows, Size columns, double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double step, double gradientScale) {
-  const Size count = rows * columns, blocks = rows * ((columns + STATE_BLOCK - 1) / STATE_BLOCK);
+  const Size count = times(rows, columns), blocks = times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK);
   QD_NEED(gradient, count);
   QD_NEED(mMap, 256);
   QD_NEED(vMap, 256);

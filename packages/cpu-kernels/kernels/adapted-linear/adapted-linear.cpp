@@ -81,7 +81,7 @@ Status checkParts(const RankParts& parts, Size tokens, Size r) {
 
 Status checkBase(const Base& base, Size cols) {
   if (!isGiven(base.dense)) return checkNf4(base.nf4, base.rows, cols, base.blockSize, base.tiled);
-  QD_NEED(base.dense, base.rows * cols);
+  QD_NEED(base.dense, times(base.rows, cols));
   return ok();
 }
 
@@ -99,6 +99,13 @@ template <class L> Size rowsOf(const L* layers, Size count) {
   return rows;
 }
 
+// `r` counts in the size of the scratch, and only the arrays of an adapter bound it.
+template <class L> bool hasRankOfItsOwn(const L* layers, Size count, Size r) {
+  for (Size i = 0; i < count; i++) if (layers[i].a.data) return true;
+  return r == 0;
+}
+constexpr const char* RANK_OF_NOTHING = "expected rank 0 for layers without adapters";
+
 Size forwardFloats(Size tokens, Size cols, Size r, Size layers, int threads) { return productScratch(tokens, cols + layers * r, threads); }
 
 double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, Size layers) { return static_cast<double>(forwardFloats(tokens, cols, r, layers, threads.count())); }
@@ -107,8 +114,9 @@ double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, S
 Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, Layer first, Layer second, Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens, Size cols, Size r, bool bf16) {
   const Layer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
-  QD_NEED(x, tokens * cols);
-  QD_NEED_DENSE_IF_GIVEN(xAdapter, tokens * cols);
+  if (!hasRankOfItsOwn(layers, count, r)) return unsupported(RANK_OF_NOTHING);
+  QD_NEED(x, times(tokens, cols));
+  QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));
   QD_NEED(scratch, forwardFloats(tokens, cols, r, count, threads.count()));
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const Rows plain = rowMajor(x, cols, tokens, bf16), adapterInput = isGiven(xAdapter) ? rowMajor(xAdapter, cols, tokens, bf16) : plain;
@@ -120,15 +128,15 @@ Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, L
     const Size rows = layer.base.rows;
     if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
     QD_NEED_IF_GIVEN(layer.bias, rows);
-    QD_NEED_DENSE_IF_GIVEN(layer.y, tokens * rows);
+    QD_NEED_DENSE_IF_GIVEN(layer.y, times(tokens, rows));
     const Term w{plain, baseColumns(layer.base, cols, bf16, true), cols};
     if (i == 0) words = wordsOf(cols, w.pairs());
     Job* const y = isGiven(layer.y) ? &outer.make({tokens, rows, toDense(layer.y, rows, false, layer.bias.data)}) : nullptr;
     if (y) y->add({w, 0});
     if (!layer.a.data) continue;
-    QD_NEED(layer.a, r * cols);
-    QD_NEED(layer.b, r * rows);
-    QD_NEED(layer.u, tokens * r);
+    QD_NEED(layer.a, times(r, cols));
+    QD_NEED(layer.b, times(r, rows));
+    QD_NEED(layer.u, times(tokens, r));
     inner.make({tokens, r, toFloats(layer.u.data, r)}).add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
     const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale), columnsOf(layer.b.data, nullptr, rows, bf16), r}, words};
     if (rankParts.count()) outer.change({layer.u.data, limitToRank, &rankParts});
@@ -158,12 +166,13 @@ Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, 
                              OptionalOutDense dxAdapter, Out<float> scratch, Size count, Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
   const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};
   if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
+  if (!hasRankOfItsOwn(layers, count, r)) return unsupported(RANK_OF_NOTHING);
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
   const Size rows = rowsOf(layers, count), trained = r - trainFrom;
-  QD_NEED(x, tokens * cols);
-  QD_NEED_DENSE_IF_GIVEN(xAdapter, tokens * cols);
-  QD_NEED_DENSE_IF_GIVEN(dx, tokens * cols);
-  QD_NEED_DENSE_IF_GIVEN(dxAdapter, tokens * cols);
+  QD_NEED(x, times(tokens, cols));
+  QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));
+  QD_NEED_DENSE_IF_GIVEN(dx, times(tokens, cols));
+  QD_NEED_DENSE_IF_GIVEN(dxAdapter, times(tokens, cols));
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const bool cuts = cutsGradients(rankParts, trainFrom);
   QD_NEED(scratch, backwardFloats(tokens, rows, r, count, cuts, threads.count()));
@@ -183,18 +192,18 @@ Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, 
     const BackwardLayer& layer = layers[i];
     const Size height = layer.base.rows;
     if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
-    QD_NEED(layer.dy, tokens * height);
+    QD_NEED(layer.dy, times(tokens, height));
     const Rows dy = rowMajor(layer.dy, height, tokens, bf16);
     const Placed w{{dy, baseColumns(layer.base, cols, bf16, false), height}, words};
     inner.pack(w);
     toInput.add(w);
     words += wordsOf(height, w.term.pairs());
     if (!layer.a.data) continue;
-    QD_NEED(layer.a, r * cols);
-    QD_NEED(layer.b, r * height);
-    QD_NEED(layer.u, tokens * r);
-    QD_NEED_IF_GIVEN(layer.da, trained * cols);
-    QD_NEED_IF_GIVEN(layer.db, trained * height);
+    QD_NEED(layer.a, times(r, cols));
+    QD_NEED(layer.b, times(r, height));
+    QD_NEED(layer.u, times(tokens, r));
+    QD_NEED_IF_GIVEN(layer.da, times(trained, cols));
+    QD_NEED_IF_GIVEN(layer.db, times(trained, height));
     const bool makesDx = isGiven(dx) || isGiven(dxAdapter), makesG = makesDx || layer.da.data;
     if (makesG) inner.make({tokens, r, toFloats(g, r)}).add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
     const Placed add{{rowMajor(g, r, tokens, bf16, layer.scale), columnsOf(layer.a.data, nullptr, cols, bf16), r}, words};

@@ -8,11 +8,12 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<float> y, Size tokens, Size entries, Size rows, Size width) {
-  QD_NEED(x, tokens * width);
+  QD_NEED(x, times(tokens, width));
   QD_NEED(segments, entries);
-  QD_NEED(y, rows * width);
-  const std::int64_t end = entries > 0 ? segments.data[entries - 1] : -1, from = end - static_cast<std::int64_t>(tokens);
-  if (from < 0 || end > static_cast<std::int64_t>(rows)) return unsupported("expected rows that end within y");
+  QD_NEED(y, times(rows, width));
+  if (entries == 0) return unsupported("expected at least one entry of segments");
+  const std::int64_t end = segments.data[entries - 1], from = end - static_cast<std::int64_t>(tokens);
+  if (from < 0 || end > static_cast<std::int64_t>(rows)) return badData("expected rows that end within y", entries - 1, segments.data[entries - 1]);
   const float* source = x.data;
   float* target = y.data + static_cast<Size>(from) * width;
   elementwise(threads, tokens * width, [=](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });

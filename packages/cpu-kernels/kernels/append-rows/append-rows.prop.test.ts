@@ -20,6 +20,7 @@ test('a place outside y is refused before anything is written', () => {
       const y = normalView(1, 'y', [4, 3]), before = [...y.data];
       expect(() => runOp(backend, appendRows, { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) }, { rows: 4 }, { y }), `${backend.level}, ${end}`).toThrow(/end within/);
       expect([...y.data]).toEqual(before);
+      expect(() => runOp(backend, appendRows, { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) }, { rows: 4 }, { y })).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringContaining(`got ${backend.name === 'cpu' ? '' : 'the end '}${end}`) as string }));
     }
   }
 });

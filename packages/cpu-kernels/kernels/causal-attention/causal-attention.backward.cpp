@@ -290,7 +290,7 @@ Size widenedFloats(const AttentionShape& shape) { return 4 * shape.queries * sha
 // Floats of scratch that causalAttentionBackward needs.
 Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half, Size window) {
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
-  if (!shape.valid()) return 0;
+  if (shape.problem()) return 0;
   return static_cast<Size>(threads.count()) * backwardPartFloats(shape) + allPartials(shape) + (BF16_PAIRS && bf16 ? 2 * packedRowsWords(shape) + packedPairsWords(shape) : 0) +
          (half && !(BF16_PAIRS && bf16) ? widenedFloats(shape) : 0);
 }
@@ -298,20 +298,20 @@ Size causalAttentionBackwardScratch(Threads& threads, In<std::int32_t> querySegm
 Status causalAttentionBackward(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes, Dense y,
                                In<float> logSumExp, Dense dy, OutDense dq, OutDense dk, OutDense dv, Out<float> scratch,
                                Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
-  const Size ofQueries = queries * heads * headDim, ofKeys = keys * kvHeads * headDim;
+  const Size ofQueries = times(queries, heads, headDim), ofKeys = times(keys, kvHeads, headDim);
   const Dense likeQ[] = {q, y, dy}, likeK[] = {k, v};
   const bool half = q.bf16 != nullptr;
   bool alike = !dq.bf16 != half && !dk.bf16 != half && !dv.bf16 != half;
   for (const Dense& array : likeQ) { QD_NEED(array, ofQueries); alike = alike && !array.bf16 != half; }
   for (const Dense& array : likeK) { QD_NEED(array, ofKeys); alike = alike && !array.bf16 != half; }
   if (!alike) return unsupported("expected arrays of one type");
-  QD_NEED(logSumExp, queries * heads);
+  QD_NEED(logSumExp, times(queries, heads));
   QD_NEED_IF_GIVEN(alibiSlopes, heads);
   QD_NEED(dq, ofQueries);
   QD_NEED(dk, ofKeys);
   QD_NEED(dv, ofKeys);
   const AttentionShape shape{querySegments.data, keySegments.data, smaller(querySegments.size, keySegments.size), queries, keys, heads, kvHeads, headDim, window};
-  if (!shape.valid()) return unsupported(ATTENTION_SIZES);
+  if (const char* problem = shape.problem()) return unsupported(problem);
   QD_NEED(scratch, causalAttentionBackwardScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half, window));
   float *partials = scratch.data + static_cast<Size>(threads.count()) * backwardPartFloats(shape), *packed = partials + allPartials(shape);
   BackwardArrays arrays{{q.f32, q.bf16}, {k.f32, k.bf16}, {v.f32, v.bf16}, {y.f32, y.bf16}, logSumExp.data, {dy.f32, dy.bf16}, {dq.f32, dq.bf16}, {dk.f32, dk.bf16}, {dv.f32, dv.bf16}, {scale, softCap, alibiSlopes.data}, {}, {}};

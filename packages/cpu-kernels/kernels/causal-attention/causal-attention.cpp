@@ -236,21 +236,21 @@ AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegme
 // Floats of scratch that causalAttention needs.
 Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, bool half) {
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, 0);
-  if (!shape.valid()) return 0;
+  if (shape.problem()) return 0;
   return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) + (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0) +
          (half && readsFloats(shape, bf16) ? widenedFloats(shape) : 0);
 }
 
 Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments, In<std::int32_t> keySegments, OptionalIn<float> alibiSlopes,
                        OutDense y, Out<float> logSumExp, Out<float> scratch, Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16, Size window, float scale, float softCap) {
-  QD_NEED(q, queries * heads * headDim);
-  QD_NEED(k, keys * kvHeads * headDim);
-  QD_NEED(v, keys * kvHeads * headDim);
+  QD_NEED(q, times(queries, heads, headDim));
+  QD_NEED(k, times(keys, kvHeads, headDim));
+  QD_NEED(v, times(keys, kvHeads, headDim));
   QD_NEED_IF_GIVEN(alibiSlopes, heads);
-  QD_NEED(y, queries * heads * headDim);
-  QD_NEED(logSumExp, queries * heads);
+  QD_NEED(y, times(queries, heads, headDim));
+  QD_NEED(logSumExp, times(queries, heads));
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, window);
-  if (!shape.valid()) return unsupported(ATTENTION_SIZES);
+  if (const char* problem = shape.problem()) return unsupported(problem);
   const bool half = q.bf16 != nullptr;
   if (!k.bf16 == half || !v.bf16 == half || !y.bf16 == half) return unsupported("expected q, k, v and y of one type");
   QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads, headDim, bf16, half));

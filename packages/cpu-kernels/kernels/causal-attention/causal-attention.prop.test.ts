@@ -147,6 +147,15 @@ test('a long segment is cut into chunks of columns (16 tiles and more of 64), wh
   checkBackward(8, [{ queries: 520, keys: 530 }], attributesOf({ heads: 2, kvHeads: 1, headDim: 8, window: 100, softCap: 1 }));
 });
 
+test('a segment with more queries than keys is refused, forward and backward: its first queries would see no key', () => {
+  const attributes = attributesOf({ heads: 2, kvHeads: 1, headDim: 8 }), inputs = inputsOf(1, [{ queries: 4, keys: 4 }], attributes), keySegments = i32View([3], [0, 3, 4]), querySegments = i32View([3], [0, 2, 4]);
+  for (const { backends: [backend] } of levels) {
+    expect(() => runOp(backend!, causalAttention, { ...inputs, querySegments, keySegments }, attributes)).toThrow(/no more queries than keys/);
+    const { y, logSumExp } = runOp(backend!, causalAttention, inputs, attributes);
+    expect(() => runOp(backend!, causalAttentionBackward, { ...inputs, querySegments, keySegments, y, logSumExp, dy: normalView(1, 'dy', y.shape) }, attributes)).toThrow(/no more queries than keys/);
+  }
+});
+
 test('segments that leave the arrays are refused', () => {
   const attributes = attributesOf({ heads: 1, kvHeads: 1, headDim: 8 }), inputs = inputsOf(1, [{ queries: 4, keys: 4 }], attributes);
   const wrong = [[0, 5], [-1, 4], [3, 2]];

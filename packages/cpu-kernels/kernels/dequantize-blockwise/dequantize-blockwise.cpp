@@ -61,7 +61,7 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
   if (!values.data == !halves.data) return unsupported("expected either float32 or bfloat16 values");
   if (blockSize == 0 || blockSize % 2) return unsupported("expected an even block size");
   const Size blocks = (count + blockSize - 1) / blockSize;
-  if (tileColumns && count % (tileColumns * TILE_HEIGHT * blockSize)) return unsupported("expected whole tiles");
+  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize)) return unsupported("expected whole tiles");
   QD_NEED_IF_GIVEN(absmax, blocks);
   if (!absmax.data) {
     if (!absmaxCodes.data || !nestedAbsmax.data || !nestedMap.data) return unsupported("expected either absmax or the three arrays of double quantization");

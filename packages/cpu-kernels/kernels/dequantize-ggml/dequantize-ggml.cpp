@@ -176,8 +176,8 @@ struct IQ4_XS {
 };
 
 template <class Type> Status unpackAll(Threads& threads, In<std::uint8_t> blocks, Out<float> values, Size count) {
-  QD_NEED(blocks, count * Type::BYTES);
-  QD_NEED(values, count * Type::LENGTH);
+  QD_NEED(blocks, times(count, Type::BYTES));
+  QD_NEED(values, times(count, Type::LENGTH));
   const int parts = threads.partsFor(static_cast<double>(count * Type::LENGTH), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(count, parts, part);

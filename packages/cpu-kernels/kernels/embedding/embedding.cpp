@@ -1,7 +1,7 @@
 // y[t] = weight[ids[t]], and the gradient dWeight[ids[t]] += dy[t] in token order.
 // Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that each sum has one writer and the tokens' order.
 // Forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
-// Assumes nothing: ids outside the table are refused here (the binding has already thrown BAD_DATA with the position).
+// Assumes nothing: ids outside the table are refused here (the binding has done so already, except where a call is replayed).
 // Not done: backward by tokens with a lock per row (its order depends on the threads).
 #include "../../native/elementwise.h"
 #include "../../native/rows.h"
@@ -9,17 +9,16 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-bool idsWithin(In<std::int32_t> ids, Size tokens, Size rows) {
-  for (Size t = 0; t < tokens; t++) if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows) return false;
-  return true;
+Status checkIds(In<std::int32_t> ids, Size tokens, Size rows) {
+  for (Size t = 0; t < tokens; t++) if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows) return badData("expected ids within the table", t, ids.data[t]);
+  return ok();
 }
-constexpr const char* BAD_ID = "expected ids within the table";
 
 Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float> y, Size rows, Size tokens, Size hidden) {
-  QD_NEED(weight, rows * hidden);
+  QD_NEED(weight, times(rows, hidden));
   QD_NEED(ids, tokens);
-  QD_NEED(y, tokens * hidden);
-  if (!idsWithin(ids, tokens, rows)) return unsupported(BAD_ID);
+  QD_NEED(y, times(tokens, hidden));
+  if (const Status s = checkIds(ids, tokens, rows); s.code != Status::OK) return s;
   const Outgoing<float> out(y.data, tokens * hidden, hidden);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
@@ -35,9 +34,9 @@ Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float
 
 Status embeddingBackward(Threads& threads, In<std::int32_t> ids, In<float> dy, Out<float> dWeight, Size rows, Size tokens, Size hidden) {
   QD_NEED(ids, tokens);
-  QD_NEED(dy, tokens * hidden);
-  QD_NEED(dWeight, rows * hidden);
-  if (!idsWithin(ids, tokens, rows)) return unsupported(BAD_ID);
+  QD_NEED(dy, times(tokens, hidden));
+  QD_NEED(dWeight, times(rows, hidden));
+  if (const Status s = checkIds(ids, tokens, rows); s.code != Status::OK) return s;
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range columns = shareOf(hidden, parts, part, 16);

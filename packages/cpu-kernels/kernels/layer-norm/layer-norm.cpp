@@ -10,10 +10,10 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<float> bias, Out<float> y, Out<float> mean, Out<float> inverseDeviation, Size tokens, Size hidden, float epsilon) {
-  QD_NEED(x, tokens * hidden);
+  QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED_IF_GIVEN(bias, hidden);
-  QD_NEED(y, tokens * hidden);
+  QD_NEED(y, times(tokens, hidden));
   QD_NEED(mean, tokens);
   QD_NEED(inverseDeviation, tokens);
   const Outgoing<float> out(y.data, tokens * hidden, hidden);
@@ -65,12 +65,12 @@ QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidde
 
 Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> mean, In<float> inverseDeviation, In<float> dy, Out<float> dx, OptionalOut<float> dWeight, OptionalOut<float> dBias,
                          Out<float> scratch, Size tokens, Size hidden, bool accumulate) {
-  QD_NEED(x, tokens * hidden);
+  QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED(mean, tokens);
   QD_NEED(inverseDeviation, tokens);
-  QD_NEED(dy, tokens * hidden);
-  QD_NEED(dx, tokens * hidden);
+  QD_NEED(dy, times(tokens, hidden));
+  QD_NEED(dx, times(tokens, hidden));
   QD_NEED_IF_GIVEN(dWeight, hidden);
   QD_NEED_IF_GIVEN(dBias, hidden);
   QD_NEED(scratch, layerNormBackwardScratch(tokens, hidden, dWeight.data, dBias.data));

@@ -98,7 +98,7 @@ float stage(const float* x, const Head& head, float* out) {
   return sumOf(sum);
 }
 
-// How far the product with a row's codes may be from that with the row, in units of its scale: half a unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings
+// How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings
 // of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a unit for every element of the row.
 float errorPerScale(const Head& head, float sumOfX) {
   if (!(sumOfX < 1e36f)) return __builtin_inff();
@@ -109,7 +109,7 @@ float errorPerScale(const Head& head, float sumOfX) {
 float multiplyCodes(const Head& head, Range rows, const float* x, float perScale, float* products) {
   float most = -__builtin_inff();
   for (Size n = rows.begin; n < rows.end; n++) {
-    const float scale = head.scales[n], product = scale * dot(x, Codes{head.codes}, n * head.in, head.in), low = product - scale * perScale;
+    const float scale = head.scales[n], product = scale * dot(x, Codes{head.codes}, n * head.in, head.in), low = product - __builtin_fabsf(scale) * perScale;
     products[n] = product;
     if (low > most) most = low;
   }
@@ -120,7 +120,7 @@ template <class W>
 Best bestOf(const Head& head, const W& w, Range rows, const float* x, float perScale, float least, const float* products) {
   Best best;
   for (Size n = rows.begin; n < rows.end; n++) {
-    if (products && products[n] + head.scales[n] * perScale < least) continue;
+    if (products && products[n] + __builtin_fabsf(head.scales[n]) * perScale < least) continue;
     best.meet(n, dot(x, w, n * head.in, head.in));
   }
   return best;
@@ -160,10 +160,10 @@ double linearArgmaxScratch(Threads& threads, Size out, Size in) {
 
 Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> scales, Out<std::int32_t> ids, Out<float> logits, Out<float> scratch,
                     Size tokens, Size out, Size in, bool bf16) {
-  if (out == 0) return unsupported("expected at least one row of the weight");
-  QD_NEED(x, tokens * in);
-  QD_NEED(weight, out * in);
-  QD_NEED_IF_GIVEN(codes, out * in);
+  if (out == 0 || out > 0x7fffffff) return unsupported("expected at least one row of the weight, and fewer than 2^31");
+  QD_NEED(x, times(tokens, in));
+  QD_NEED(weight, times(out, in));
+  QD_NEED_IF_GIVEN(codes, times(out, in));
   QD_NEED_IF_GIVEN(scales, out);
   QD_NEED(ids, tokens);
   QD_NEED(logits, tokens);

@@ -52,6 +52,29 @@ test('outliers in x and in a row, which make bounds wide', () => {
   }), { numRuns: 8 });
 });
 
+test('scales below 0, which are not ours, stand for codes of the other sign: the answer is a row, and the same', () => {
+  for (const flipped of [(row: number) => row % 2 === 0, () => true]) {
+    const weight = normalView(3, 'w', [300, 40]), x = normalView(3, 'x', [2, 40]), { codes, scales } = runOp(host, quantizeRows, { weight }, {});
+    for (let row = 0; row < 300; row++) {
+      if (!flipped(row)) continue;
+      scales.data[row] = -scales.data[row]!;
+      for (let i = row * 40; i < (row + 1) * 40; i++) codes.data[i] = -codes.data[i]!;
+    }
+    const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
+    for (const { label, backend } of backends) expect([...runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' }).ids.data], label).toEqual(want);
+    // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
+    codes.data.fill(1);
+    for (const { label, backend } of backends) {
+      const { ids, logits } = runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' });
+      for (let t = 0; t < 2; t++) {
+        const id = ids.data[t]!, exact = weight.data.subarray(id * 40, id * 40 + 40).reduce((sum, w, i) => sum + w * x.data[t * 40 + i]!, 0);
+        expect(id, label).toBeGreaterThanOrEqual(0);
+        expect(logits.data[t], label).toBeCloseTo(exact, 4);
+      }
+    }
+  }
+});
+
 test('several threads share a head', () => {
   checkHead({ x: normalView(9, 'x', [1, 576]), weight: normalBfloat16View(9, 'w', [1501, 576]), computeDtype: 'bf16' });
 });

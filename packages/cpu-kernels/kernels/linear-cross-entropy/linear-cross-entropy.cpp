@@ -44,19 +44,20 @@ double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap
 
 Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, Out<float> dx,
                           Out<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+  if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
   const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
-  QD_NEED(x, tokens * hidden);
-  QD_NEED(weight, vocabulary * hidden);
+  QD_NEED(x, times(tokens, hidden));
+  QD_NEED(weight, times(vocabulary, hidden));
   QD_NEED(targets, tokens);
   QD_NEED_IF_GIVEN(tokenWeights, tokens);
   QD_NEED(loss, 1);
   QD_NEED(tokenLosses, tokens);
-  QD_NEED(dx, tokens * hidden);
-  QD_NEED(dWeight, vocabulary * hidden);
+  QD_NEED(dx, times(tokens, hidden));
+  QD_NEED(dWeight, times(vocabulary, hidden));
   QD_NEED(scratch, plan.total);
   for (Size t = 0; t < tokens; t++) {
     const std::int32_t target = targets.data[t];
-    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary)) return unsupported("expected targets within the vocabulary or -100");
+    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary)) return badData(BAD_TARGET, t, target);
   }
   float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx, *work = scratch.data + plan.work;
   const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);

@@ -5,6 +5,10 @@
 namespace qdylora::QD_LEVEL {
 
 constexpr std::int32_t IGNORED_TARGET = -100;
+constexpr const char* BAD_TARGET = "expected targets within the vocabulary or -100";
+// No target names a logit past these, and where hidden is 0 no array bounds their number.
+constexpr Size MOST_VOCABULARY = 0x7fffffff;
+constexpr const char* TOO_MANY_LOGITS = "expected fewer than 2^31 rows of the weight";
 
 inline float largestOfRow(const float* z, Size n) {
   F32x most = all(-__builtin_inff());

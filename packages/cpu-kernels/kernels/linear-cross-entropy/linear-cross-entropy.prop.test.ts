@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createRng, elementsOf, i32View, QdyloraError, runOp, viewOf, type ArrayView } from '@qdylora/contract';
+import { createRng, elementsOf, i32View, runOp, viewOf, type ArrayView } from '@qdylora/contract';
 import { IGNORED_TARGET, linearCrossEntropy } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalBfloat16View, normalView, numbersOf, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -79,7 +79,12 @@ test('logits of ±1e4 neither overflow nor lose the loss', () => {
 
 test('a target outside the vocabulary is refused, and a NaN logit makes its own loss NaN alone', () => {
   const { backends: [backend] } = levels[0]!, x = normalView(1, 'x', [3, 4]), weight = normalView(1, 'w', [5, 4]), attributes = { computeDtype: 'f32' as const, lossScale: 1, gradient: false };
-  expect(() => runOp(backend!, linearCrossEntropy, { x, weight, targets: i32View([3], [0, 5, 1]) }, attributes)).toThrow(QdyloraError);
+  for (const { backends } of levels) {
+    for (const given of [{}, { dWeight: normalView(1, 'dw', [5, 4]) }]) { // two kernels
+      const refused = expect.objectContaining({ code: 'BAD_DATA', message: expect.stringMatching(/expected targets within the vocabulary or -100, got 5 at position 1/) as string });
+      expect(() => runOp(backends[0]!, linearCrossEntropy, { x, weight, targets: i32View([3], [-100, 5, -1]) }, { ...attributes, gradient: true }, given)).toThrow(refused);
+    }
+  }
   x.data[5] = NaN;
   const { tokenLosses } = runOp(backend!, linearCrossEntropy, { x, weight, targets: i32View([3], [0, 4, 1]) }, attributes);
   expect(Array.from(elementsOf(tokenLosses), Number.isNaN)).toEqual([false, true, false]);

@@ -146,22 +146,23 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
 
 Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx, Out<float> scratch,
                                   Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+  if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
   const Head head{weight, {hidden, vocabulary, BF16_PAIRS && bf16}, bf16};
   const Sizes& s = head.sizes;
-  QD_NEED(x, tokens * hidden);
-  QD_NEED(weight, vocabulary * hidden);
+  QD_NEED(x, times(tokens, hidden));
+  QD_NEED(weight, times(vocabulary, hidden));
   QD_NEED(targets, tokens);
   QD_NEED_IF_GIVEN(tokenWeights, tokens);
   QD_NEED(loss, 1);
   QD_NEED(tokenLosses, tokens);
-  QD_NEED_IF_GIVEN(dx, tokens * hidden);
+  QD_NEED_IF_GIVEN(dx, times(tokens, hidden));
   QD_NEED(scratch, scratchFloats(s, tokens, threads.count()));
   Size active = 0;
   for (Size t = 0; t < tokens; t++) {
     const std::int32_t target = targets.data[t];
     tokenLosses.data[t] = 0.f;
     if (target == IGNORED_TARGET) { for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f; continue; }
-    if (target < 0 || static_cast<Size>(target) >= vocabulary) return unsupported("expected targets within the vocabulary or -100");
+    if (target < 0 || static_cast<Size>(target) >= vocabulary) return badData(BAD_TARGET, t, target);
     active++;
   }
   const int parts = partsForProduct(threads, active, vocabulary, hidden);

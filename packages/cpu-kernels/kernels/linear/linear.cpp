@@ -11,19 +11,19 @@ namespace {
 double linearScratch(Threads& threads, Size rows, Size depth) { return static_cast<double>(productScratch(rows, depth, threads.count())); }
 
 Status linearForward(Threads& threads, Dense x, Dense weight, OptionalIn<float> bias, OutDense y, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
-  QD_NEED(x, tokens * in);
-  QD_NEED(weight, out * in);
+  QD_NEED(x, times(tokens, in));
+  QD_NEED(weight, times(out, in));
   QD_NEED_IF_GIVEN(bias, out);
-  QD_NEED(y, tokens * out);
+  QD_NEED(y, times(tokens, out));
   QD_NEED(scratch, productScratch(tokens, in, threads.count()));
   multiply(threads, {tokens, out, toDense(y, out, false, bias.data)}, scratch.data, {rowMajor(x, in, tokens, bf16), rowsAsColumns(weight.f32, weight.bf16, in, bf16), in});
   return ok();
 }
 
 Status linearInputGradient(Threads& threads, Dense dy, Dense weight, OutDense dx, Out<float> scratch, Size tokens, Size out, Size in, bool bf16, bool accumulate) {
-  QD_NEED(dy, tokens * out);
-  QD_NEED(weight, out * in);
-  QD_NEED(dx, tokens * in);
+  QD_NEED(dy, times(tokens, out));
+  QD_NEED(weight, times(out, in));
+  QD_NEED(dx, times(tokens, in));
   QD_NEED(scratch, productScratch(tokens, out, threads.count()));
   multiply(threads, {tokens, in, toDense(dx, in, accumulate)}, scratch.data, {rowMajor(dy, out, tokens, bf16), columnsOf(weight.f32, weight.bf16, in, bf16), out});
   return ok();
@@ -50,9 +50,9 @@ void addColumnSums(Threads& threads, const T* dy, Size tokens, Size out, float* 
 }
 
 Status linearWeightGradient(Threads& threads, Dense x, Dense dy, OptionalOut<float> dWeight, OptionalOut<float> dBias, Out<float> scratch, Size tokens, Size out, Size in, bool bf16) {
-  QD_NEED(x, tokens * in);
-  QD_NEED(dy, tokens * out);
-  QD_NEED_IF_GIVEN(dWeight, out * in);
+  QD_NEED(x, times(tokens, in));
+  QD_NEED(dy, times(tokens, out));
+  QD_NEED_IF_GIVEN(dWeight, times(out, in));
   QD_NEED_IF_GIVEN(dBias, out);
   QD_NEED(scratch, productScratch(out, tokens, threads.count()));
   if (dWeight.data) {

@@ -32,12 +32,12 @@ QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gr
 
 Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax, Size rows, Size columns,
                     double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
-  const Size count = rows * columns;
+  const Size count = times(rows, columns);
   QD_NEED(gradient, count);
   QD_NEED(mMap, 256);
   QD_NEED(parameter, count);
   QD_NEED(mCodes, count);
-  QD_NEED(mAbsmax, rows * ((columns + STATE_BLOCK - 1) / STATE_BLOCK));
+  QD_NEED(mAbsmax, times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK));
   MMap map;
   if (!map.build(mMap.data)) return unsupported("expected the signed dynamic map of 8-bit optimizers");
   const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);

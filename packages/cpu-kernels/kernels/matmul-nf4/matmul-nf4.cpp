@@ -13,9 +13,9 @@ double matmulNf4Scratch(Threads& threads, Size tokens, Size depth) { return stat
 Status matmulNf4Forward(Threads& threads, Dense x, Nf4Arrays arrays, OptionalIn<float> bias, OutDense y, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled,
                         float nestedOffset, bool bf16) {
   if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
-  QD_NEED(x, tokens * cols);
+  QD_NEED(x, times(tokens, cols));
   QD_NEED_IF_GIVEN(bias, rows);
-  QD_NEED(y, tokens * rows);
+  QD_NEED(y, times(tokens, rows));
   QD_NEED(scratch, productScratch(tokens, cols, threads.count()));
   const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, tiled, nestedOffset);
   multiply(threads, {tokens, rows, toDense(y, rows, false, bias.data)}, scratch.data, {rowMajor(x, cols, tokens, bf16), rowsAsColumns(w, bf16), cols});
@@ -25,8 +25,8 @@ Status matmulNf4Forward(Threads& threads, Dense x, Nf4Arrays arrays, OptionalIn<
 Status matmulNf4InputGradient(Threads& threads, Dense dy, Nf4Arrays arrays, OutDense dx, Out<float> scratch, Size tokens, Size rows, Size cols, Size blockSize, bool tiled, float nestedOffset, bool bf16,
                               bool accumulate) {
   if (const Status s = checkNf4(arrays, rows, cols, blockSize, tiled); s.code != Status::OK) return s;
-  QD_NEED(dy, tokens * rows);
-  QD_NEED(dx, tokens * cols);
+  QD_NEED(dy, times(tokens, rows));
+  QD_NEED(dx, times(tokens, cols));
   QD_NEED(scratch, productScratch(tokens, rows, threads.count()));
   const Nf4Weight w = nf4Weight(arrays, rows, cols, blockSize, tiled, nestedOffset);
   multiply(threads, {tokens, cols, toDense(dx, cols, accumulate)}, scratch.data, {rowMajor(dy, rows, tokens, bf16), columnsOf(w, bf16), rows});

@@ -170,7 +170,7 @@ Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<s
   QD_NEED(levels, 16);
   QD_NEED(codes, (count + 1) / 2);
   if (blockSize == 0 || blockSize % CHUNK) return unsupported("expected a multiple of 32 for the block size");
-  if (tileColumns && count % (tileColumns * TILE_HEIGHT * blockSize)) return unsupported("expected whole tiles");
+  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize)) return unsupported("expected whole tiles");
   QD_NEED(absmax, (count + blockSize - 1) / blockSize);
   if (values.f32) quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
   else quantize(threads, values.bf16, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);

@@ -41,8 +41,8 @@ void quantizeRow(const T* row, Size cols, std::uint8_t* codes, float& scale) {
 }
 
 Status quantizeRows(Threads& threads, Dense weight, Out<std::uint8_t> codes, Out<float> scales, Size rows, Size cols) {
-  QD_NEED(weight, rows * cols);
-  QD_NEED(codes, rows * cols);
+  QD_NEED(weight, times(rows, cols));
+  QD_NEED(codes, times(rows, cols));
   QD_NEED(scales, rows);
   const int parts = threads.partsFor(static_cast<double>(rows * cols), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {

@@ -28,9 +28,9 @@ template <class Body> QD_INLINE void withRows(const OutDense& y, Size tokens, Si
 }
 
 Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
-  QD_NEED(x, tokens * hidden);
+  QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
-  QD_NEED(y, tokens * hidden);
+  QD_NEED(y, times(tokens, hidden));
   QD_NEED(inverseRms, tokens);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
   withRows(y, tokens, hidden, [&](const auto& rows) {
@@ -44,11 +44,11 @@ Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<
 }
 
 Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight, Out<float> sum, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
-  QD_NEED(a, tokens * hidden);
-  QD_NEED(b, tokens * hidden);
+  QD_NEED(a, times(tokens, hidden));
+  QD_NEED(b, times(tokens, hidden));
   QD_NEED(weight, hidden);
-  QD_NEED(sum, tokens * hidden);
-  QD_NEED(y, tokens * hidden);
+  QD_NEED(sum, times(tokens, hidden));
+  QD_NEED(y, times(tokens, hidden));
   QD_NEED(inverseRms, tokens);
   const int parts = threads.partsFor(static_cast<double>(tokens * hidden), ROWS_GRAIN);
   withRows(y, tokens, hidden, [&](const auto& rows) {
@@ -88,11 +88,11 @@ template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gra
 
 Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> inverseRms, Dense dy, Out<float> dx, OptionalOut<float> dWeight, Out<float> scratch,
                        Size tokens, Size hidden, float weightOffset, bool accumulate) {
-  QD_NEED(x, tokens * hidden);
+  QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED(inverseRms, tokens);
-  QD_NEED(dy, tokens * hidden);
-  QD_NEED(dx, tokens * hidden);
+  QD_NEED(dy, times(tokens, hidden));
+  QD_NEED(dx, times(tokens, hidden));
   QD_NEED_IF_GIVEN(dWeight, hidden);
   QD_NEED(scratch, rmsNormBackwardScratch(tokens, hidden, dWeight.data));
   const Size blocks = rowBlocks(tokens);

@@ -33,13 +33,14 @@ void turnTokens(Threads& threads, const T* x, const float* cosines, const float*
 }
 
 Status rope(Threads& threads, Dense x, In<float> cosines, In<float> sines, OutDense y, Size tokens, Size width, Size headDim, Size pairs, bool inverse) {
-  QD_NEED(x, tokens * width);
-  QD_NEED(cosines, tokens * pairs);
-  QD_NEED(sines, tokens * pairs);
-  QD_NEED(y, tokens * width);
+  QD_NEED(x, times(tokens, width));
+  QD_NEED(cosines, times(tokens, pairs));
+  QD_NEED(sines, times(tokens, pairs));
+  QD_NEED(y, times(tokens, width));
   if (headDim == 0 || width % headDim || 2 * pairs > headDim) return unsupported("expected rows of whole heads and at most headDim / 2 pairs");
   const float sign = inverse ? -1.f : 1.f;
   if (!x.f32 != !y.f32) return unsupported("expected x and y of one type");
+  if (width == 0) return ok();  // nothing bounds the number of tokens
   if (x.f32) turnTokens(threads, x.f32, cosines.data, sines.data, y.f32, tokens, width, headDim, pairs, sign);
   else turnTokens(threads, x.bf16, cosines.data, sines.data, y.bf16, tokens, width, headDim, pairs, sign);
   return ok();
@@ -48,8 +49,8 @@ Status rope(Threads& threads, Dense x, In<float> cosines, In<float> sines, OutDe
 Status ropeTable(Threads& threads, In<std::int32_t> positions, In<float> inverseFrequencies, Out<float> cosines, Out<float> sines, Size tokens, Size pairs, double scale) {
   QD_NEED(positions, tokens);
   QD_NEED(inverseFrequencies, pairs);
-  QD_NEED(cosines, tokens * pairs);
-  QD_NEED(sines, tokens * pairs);
+  QD_NEED(cosines, times(tokens, pairs));
+  QD_NEED(sines, times(tokens, pairs));
   const int parts = threads.partsFor(static_cast<double>(tokens * pairs), TABLE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);

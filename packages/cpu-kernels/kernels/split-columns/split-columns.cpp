@@ -12,11 +12,12 @@ constexpr double GRAIN = 32768;
 
 Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> second, OptionalOut<float> third, Size groups, Size a, Size b, Size c) {
   const Size width = a + b + c;
-  QD_NEED(x, groups * width);
-  QD_NEED(first, groups * a);
-  QD_NEED(second, groups * b);
-  QD_NEED_IF_GIVEN(third, groups * c);
+  QD_NEED(x, times(groups, width));
+  QD_NEED(first, times(groups, a));
+  QD_NEED(second, times(groups, b));
+  QD_NEED_IF_GIVEN(third, times(groups, c));
   if (c > 0 && !third.data) return unsupported("expected a third output for a third width");
+  if (width == 0) return ok();  // nothing bounds the number of groups
   const int parts = threads.partsFor(static_cast<double>(groups * width), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(groups, parts, part);
@@ -37,10 +38,11 @@ QD_INLINE void copyOrClear(const float* from, float* to, Size n) {
 
 Status joinColumns(Threads& threads, OptionalIn<float> first, OptionalIn<float> second, OptionalIn<float> third, Out<float> x, Size groups, Size a, Size b, Size c) {
   const Size width = a + b + c;
-  QD_NEED_IF_GIVEN(first, groups * a);
-  QD_NEED_IF_GIVEN(second, groups * b);
-  QD_NEED_IF_GIVEN(third, groups * c);
-  QD_NEED(x, groups * width);
+  QD_NEED_IF_GIVEN(first, times(groups, a));
+  QD_NEED_IF_GIVEN(second, times(groups, b));
+  QD_NEED_IF_GIVEN(third, times(groups, c));
+  QD_NEED(x, times(groups, width));
+  if (width == 0) return ok();
   const int parts = threads.partsFor(static_cast<double>(groups * width), GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(groups, parts, part);

@@ -58,8 +58,8 @@ template <> struct Parameter<Nf4Arrays> : Fields<Nf4Arrays, OptionalIn<std::uint
 QD_INLINE Status checkNf4(const Nf4Arrays& a, Size rows, Size cols, Size blockSize, bool tiled) {
   if (blockSize == 0 || blockSize % 8) return unsupported("expected a block size that is a multiple of 8");
   if (tiled && (blockSize != RUN || cols % RUN || rows % TILE_HEIGHT)) return unsupported("expected whole tiles of 32 rows x 64 columns and blocks of 64 in a tiled matrix");
-  const Size blocks = (rows * cols + blockSize - 1) / blockSize;
-  QD_NEED(a.codes, (rows * cols + 1) / 2);
+  const Size count = times(rows, cols), blocks = count / blockSize + (count % blockSize != 0);
+  QD_NEED(a.codes, count / 2 + count % 2);
   QD_NEED(a.levels, 16);
   if (a.absmax.data) { QD_NEED(a.absmax, blocks); return ok(); }
   QD_NEED(a.absmaxCodes, blocks);

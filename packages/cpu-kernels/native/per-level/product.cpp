@@ -348,6 +348,7 @@ void multiplyStages(Threads& threads, int parts, int part, const Stage* stages, 
   const bool pairs = stages[0].packs[0].term.pairs(), across = goesAcross(threads, stages, count, m), scaled = scalesSums(threads, stages[count - 1], m);
   Size panels = 0;
   for (int s = 0; s < count; s++) panels = larger(panels, panelsOf(stages[s]));
+  if (panels == 0) return;  // no column: nothing bounds the number of rows
   [[maybe_unused]] const TileRegisters registers;
   for (Size begin = 0; begin < m;) {
     const RowBlock block = rowBlockAt(m, words, begin, pairs, across, scaled);
