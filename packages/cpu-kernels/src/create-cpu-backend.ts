@@ -1,4 +1,4 @@
-import { CONTRACT_VERSION, createHostMemory, kernelTable, type Backend, type Kernel } from '@qdylora/contract';
+import { CONTRACT_VERSION, createHostMemory, DisposedError, kernelTable, type Backend, type Kernel } from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
 import { createRecording } from './create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
@@ -43,10 +43,11 @@ export async function createCpuBackend({ regionBytes = REGION_BYTES, poison, onF
     open.native.close();
     memory.dispose();
   };
+  const assertLive = (): void => { if (disposed) throw new DisposedError('backend'); };
   const backend: CpuBackend = {
     name: 'cpu', contractVersion: CONTRACT_VERSION, memory, level: open.level, threads: open.native.threads, packedLayout: 'tiles', onFallback, dispose, [Symbol.dispose]: dispose,
     kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run, native,
-    record: () => createRecording(backend, open, poison),
+    record: () => createRecording(backend, open, { poison, assertLive }),
   };
   return backend;
 }
