@@ -3,7 +3,7 @@ import type { NativeLevel } from './addon-functions.ts';
 import { loadAddon } from './load-addon.ts';
 
 /** Levels that only tests ask for: code of one width run with another's instructions. Never chosen by itself. */
-const TEST_LEVELS: readonly string[] = ['avx2w16', 'avx2_tiles'];
+export const TEST_LEVELS: readonly string[] = ['avx2w16', 'avx2_tiles'];
 
 export type CpuLevels =
   | { readonly available: true; readonly path: string; readonly levels: readonly NativeLevel[]; readonly best: string; readonly forced: string | null }

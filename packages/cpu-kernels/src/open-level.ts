@@ -1,6 +1,6 @@
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
 import type { NativeAddon } from './addon-functions.ts';
-import { bestLevel, forcedLevel } from './cpu-levels.ts';
+import { bestLevel, forcedLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { loadAddon } from './load-addon.ts';
 import { usableThreads } from './usable-threads.ts';
 
@@ -18,7 +18,7 @@ export interface OpenLevelOptions {
 /** The addon with its functions at one level, on a team of threads of their own. */
 export interface OpenLevel { readonly addon: NativeAddon; readonly level: string; readonly native: ReturnType<NativeAddon['open']> }
 
-/** @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level cannot run here (with those that can). */
+/** @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level cannot run here (with those that can), or another option is none. */
 export function openLevel({ threads = usableThreads(), batchInvariant = false, addonPath, ...options }: OpenLevelOptions): OpenLevel {
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
@@ -26,11 +26,12 @@ export function openLevel({ threads = usableThreads(), batchInvariant = false, a
   if (!usable.includes(level)) {
     const missing = levels.find(({ name }) => name === level)?.missing;
     throw new QdyloraError('BAD_ARGUMENT', {
-      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu', problem: `expected one of ${usable.join(', ')} for the CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
+      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu', problem: `expected one of ${usable.filter((name) => !TEST_LEVELS.includes(name)).join(', ')} for the CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
       nextStep: 'Leave it out to get the best one.', details: { level, usable },
     });
   }
-  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) throw new QdyloraError('BAD_ARGUMENT', { where: 'cpu', problem: `expected a whole number in 1…1024 for threads, got ${threads}` });
+  assertArgument(Number.isInteger(threads) && threads >= 1 && threads <= 1024, 'cpu', `expected a whole number in 1…1024 for threads, got ${String(threads)}`, 'Leave it out to use the cores that this process may run on.');
+  assertArgument(typeof batchInvariant === 'boolean', 'cpu', `expected true or false for batchInvariant, got ${String(batchInvariant)}`, 'Leave it out for the fastest kernels.');
   return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
 }
 
@@ -40,7 +41,7 @@ export const nativeError = (where: string, cause: unknown): QdyloraError =>
 
 /** The C++ function of a name. @throws QdyloraError NATIVE where the addon has none; and at the call, where its arguments do not fit, that or BAD_DATA */
 export const functionOf = ({ native: { functions } }: OpenLevel, name: string): OpenLevel['native']['functions'][string] => {
-  const call = functions[name];
+  const call = Object.hasOwn(functions, name) ? functions[name] : undefined; // not what every object has, such as toString
   if (!call) throw new QdyloraError('NATIVE', { where: 'cpu', problem: `expected the function ${name} in the addon, got none`, nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.' });
   return (...parameters) => {
     try { return call(...parameters); }

@@ -46,10 +46,17 @@ test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', 
   vi.unstubAllEnvs();
 });
 
+test('an option of another kind is refused by its name, and a level of tests is not offered', async () => {
+  for (const batchInvariant of ['yes', null, 1]) expect(await refusal(createCpuBackend({ batchInvariant: batchInvariant as never }))).toMatchObject({ code: 'BAD_ARGUMENT', message: expect.stringContaining('batchInvariant') as string });
+  for (const threads of [0, 1.5, 1025, '2', null]) expect(await refusal(createCpuBackend({ threads: threads as never }))).toMatchObject({ code: 'BAD_ARGUMENT', nextStep: expect.stringContaining('Leave it out') as string });
+  expect((await refusal(createCpuBackend({ level: 'avx4096' }))).message).not.toMatch(/avx2w16|avx2_tiles/);
+});
+
 test('a missing or broken addon is explained, not thrown by the loader', async () => {
   expect(loadAddon('/nowhere/addon.node')).toMatchObject({ addon: null });
   expect(loadAddon(fileURLToPath(import.meta.url)).addon).toBeNull();
   expect((await refusal(createCpuBackend({ addonPath: '/nowhere/addon.node' }))).nextStep ?? '').toBeDefined();
+  expect(await refusal(createCpuBackend({ addonPath: 'node:path' }))).toMatchObject({ code: 'UNSUPPORTED', message: expect.stringMatching(/expected the addon of this package, got a module without levels/) as string });
 });
 
 test('a wrong call is a typed error that names the argument: kind, length, count', async () => {
@@ -60,7 +67,7 @@ test('a wrong call is a typed error that names the argument: kind, length, count
   expect(() => scaleBy(x, x, x, 9)).toThrow(/at least 9 elements for argument 1, got 8/);
   expect(() => scaleBy(x, x, x, -1)).toThrow(/whole number/);
   expect(() => scaleBy(x, x, x, 1.5)).toThrow(QdyloraError);
-  expect(() => backend.native('nothing')).toThrow(QdyloraError);
+  for (const name of ['nothing', 'toString', '__proto__', 'constructor']) expect(() => backend.native(name), name).toThrow(QdyloraError);
 });
 
 test('after dispose functions refuse, and memory is gone', async () => {

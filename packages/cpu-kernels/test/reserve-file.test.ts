@@ -21,6 +21,7 @@ it('reserves real blocks, not only a size', () => {
 
 it('says with the system\'s code what it cannot do', (context) => {
   expect(() => reserve(-1, 4096)).toThrow(expect.objectContaining({ code: 'EBADF' }));
+  for (const [fd, bytes] of [['abc', 10], [1.5, 10], [3, 0], [3, NaN], [3, 'x']]) expect(() => reserve(fd as number, bytes as number)).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }));
   withSmallDisk(context, (folder) => {
     withFile(folder, (fd) => { expect(() => reserve(fd, 2 ** 20)).toThrow(expect.objectContaining({ code: 'ENOSPC' })); });
   });
