@@ -36,6 +36,7 @@ export function assertTaken(where: string, rules: readonly NamedRule[], inputs: 
       if (!isOptional) refuseMissing(where, name, rules, inputs);
       continue;
     }
+    if (view === null) refuseNull(where, name, isOptional);
     if (view.dtype !== dtypes[0] && !dtypes.includes(view.dtype)) refuseType(where, rule, view);
     if (axes !== null && view.shape.length !== axes) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected ${axesText(axes)} for ${name}, got [${view.shape.join(', ')}]` });
   }
@@ -44,6 +45,10 @@ export function assertTaken(where: string, rules: readonly NamedRule[], inputs: 
 function refuseMissing(where: string, name: string, rules: readonly NamedRule[], inputs: Arrays): never {
   const got = Object.keys(inputs).filter((key) => inputs[key]), needed = rules.filter(({ isOptional }) => !isOptional).map((rule) => rule.name);
   throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected the input ${name}, got ${got.join(', ') || 'none'}`, nextStep: `A call needs ${needed.join(', ')}.` });
+}
+
+function refuseNull(where: string, name: string, isOptional: boolean): never {
+  throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected an array view for ${name}, got null`, nextStep: isOptional ? 'undefined leaves it out.' : undefined });
 }
 
 function refuseType(where: string, { name, dtypes }: NamedRule, view: ArrayView): never {

@@ -49,7 +49,7 @@ export function assertUsable(where: string, name: string, view: ArrayView, memor
 
 /**
  * Refuses outputs handed in that share memory with an input or with each other, except an output that lies exactly over an input which the op lets it overwrite.
- * Outputs that the backend makes are fresh, so only those in `given` are looked at.
+ * Outputs that the backend makes are fresh, so only those in `given` are looked at. Memory is told by its buffer object: that two objects share one (a SharedArrayBuffer that was sent to and fro) nobody can see.
  *
  * @throws QdyloraError BAD_ARGUMENT naming both arrays.
  */

@@ -38,6 +38,8 @@ describe.each([['in host memory', createHostBackend()], ['on a dry backend', cre
 
   test('without an input that it needs names it and all that it needs', () => {
     expect(call({ ids: undefined })).toBe('BAD_ARGUMENT [step] expected the input ids, got x. A call needs x, ids.');
+    expect(call({ ids: null })).toBe('BAD_ARGUMENT [step] expected an array view for ids, got null.');
+    expect(call({ bias: null })).toBe('BAD_ARGUMENT [step] expected an array view for bias, got null. undefined leaves it out.');
   });
 
   test('with another element type or another number of axes names the input', () => {
@@ -64,6 +66,7 @@ describe('an array is refused', () => {
   const host = createHostBackend(), call = (view: unknown): string => refusal(() => runOp(host, step, { x: view as F32, ids }, attributes, { state }));
 
   test('that is no array view, by what it is', () => {
+    expect(refusal(() => runOp(host, step, { x, ids }, attributes, { state: new Float32Array(6) as never }))).toMatch(/expected an array view of f32, bf16, i32, u8 for state, got Float32Array/);
     expect(call(new Float32Array(6))).toBe('BAD_ARGUMENT [step] expected an array view of f32, bf16, i32, u8 for x, got Float32Array. viewOf, f32View and i32View make one.');
     expect(call({ ...x, dtype: 'f64' })).toMatch(/got element type f64/);
     expect(call({ dtype: 'f32', data: x.data })).toMatch(/got one without shape and strides/);

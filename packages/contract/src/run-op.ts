@@ -26,7 +26,7 @@ export function runOp<I extends Arrays, O extends Arrays, A>(backend: Backend, o
 /** A call that waits: its outputs are there, their contents come with `run`. */
 export interface PreparedCall<O> { readonly outputs: O; run(): void }
 
-/** `runOp` up to the moment at which the kernel would run.  @throws as `runOp` */
+/** `runOp` up to the moment at which the kernel would run; until then its arrays have to live.  @throws as `runOp` */
 export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backend, op: Op<I, O, A>, inputs: I, attributes: A, given: Partial<O> = {}): PreparedCall<O> {
   const { memory } = backend;
   // Loops over names and no lists of entries: of a kernel of a few microseconds the call would be half.
@@ -42,10 +42,10 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(backend: Backen
   const outputs: Record<string, ArrayView | undefined> = {};
   for (const name in specs) {
     const spec = specs[name], own = given[name] as ArrayView | undefined;
+    if (own && spec && memory.isHost) assertUsable(op.name, name, own, memory);
     if (own && spec && (own.dtype !== spec.dtype || !sameShape(own.shape, spec.shape) || !isContiguous(own))) {
       throw new QdyloraError('BAD_SHAPE', { where: op.name, problem: `expected contiguous ${spec.dtype} ${shapeText(spec.shape)} for the output ${name}, got ${own.dtype} ${shapeText(own.shape)}` });
     }
-    if (own && spec && memory.isHost) assertUsable(op.name, name, own, memory);
     if (spec && !own) {
       if (name === adds || op.updates?.includes(name as never)) refuseMissing(op.name, name);
       if (op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
