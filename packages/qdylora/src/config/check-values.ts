@@ -1,9 +1,8 @@
-import { QdyloraError } from '@qdylora/contract';
+import { nearestName, QdyloraError, shownValue } from '@qdylora/contract';
 import * as z from 'zod';
 import type { Given, GivenValues } from './given-values.ts';
 import type { Key } from './key.ts';
 import { camelCase, snakeCase } from './names.ts';
-import { nearestName } from './nearest-name.ts';
 import { OTHER_NAMES } from './other-names.ts';
 
 type Keys = Readonly<Record<string, Key>>;
@@ -38,7 +37,7 @@ export function checkValues<K extends Keys>(keys: K, given: GivenValues, default
 
 /** The error for a value that cannot stand where it does. */
 export const wrongValue = (name: string, { value, where, spell }: Pick<Given, 'value' | 'where' | 'spell'>, expected: string, nextStep?: string): QdyloraError => new QdyloraError('BAD_CONFIG', {
-  where, problem: `expected ${expected} for ${spell(name)}, got ${shown(value)}`, nextStep: nextStep ?? 'Correct it, or leave it out to get the default.', details: { key: name, got: value },
+  where, problem: `expected ${expected} for ${spell(name)}, got ${shownValue(value)}`, nextStep: nextStep ?? 'Correct it, or leave it out to get the default.', details: { key: name, got: value },
 });
 
 function unknownKey({ where, written, spell }: Given, known: readonly string[]): QdyloraError {
@@ -47,12 +46,4 @@ function unknownKey({ where, written, spell }: Given, known: readonly string[]):
     where, problem: `expected a known key, got ${written}`, details: { key: written, nearest: near },
     nextStep: isOther ? `It is called ${near!} here.` : near ? `Did you mean ${near}?` : `The keys are: ${known.map(spell).join(', ')}.`,
   });
-}
-
-const LONGEST_SHOWN = 80;
-
-/** A value as a message shows it. */
-function shown(value: unknown): string {
-  const text = value === undefined ? 'nothing' : typeof value === 'number' ? String(value) : JSON.stringify(value, (_, part: unknown) => (typeof part === 'number' && !Number.isFinite(part) ? String(part) : part)) ?? String(value);
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }

@@ -4,7 +4,6 @@ import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
 import { KEY_NAMES } from './keys.ts';
 import { snakeCase } from './names.ts';
 import { OTHER_NAMES } from './other-names.ts';
-import { editDistance, nearestName } from './nearest-name.ts';
 import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
@@ -125,16 +124,6 @@ describe('a name of another trainer', () => {
   it('is never one of ours, and stands for one of ours', () => {
     const own = new Set<string>(KEY_NAMES.map(snakeCase));
     for (const [other, name] of OTHER_NAMES) expect([other, own.has(other), own.has(name)]).toEqual([other, false, true]);
-  });
-});
-
-describe('a name', () => {
-  it.each([['learning_rat', 'learning_rate'], ['lora_rank', 'lora_r'], ['max_step', 'max_steps'], ['qqqqqqq', null]])('%s is nearest to %s', (name, near) => {
-    expect(nearestName(name, ['learning_rate', 'lora_r', 'max_steps', 'ranks'])).toBe(near);
-  });
-
-  it('is as far from another as the letters that must change', () => {
-    expect([editDistance('kitten', 'sitting'), editDistance('', 'abc'), editDistance('abc', 'abc')]).toEqual([3, 3, 0]);
   });
 });
 
