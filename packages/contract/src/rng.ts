@@ -1,3 +1,6 @@
+import { badArgument } from './errors.ts';
+import { shownValue } from './shown-value.ts';
+
 /**
  * A counter-based generator: numbers are a pure function of (seed, name, counters), so nothing needs to be saved to resume.
  * Philox 2x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -42,7 +45,9 @@ function hashName(name: string, start: number): number {
   return h;
 }
 
+/** @throws QdyloraError BAD_ARGUMENT for a seed that is no whole number ≥ 0: others would all give the same numbers */
 export function createRng(seed: number): Rng {
+  if (!Number.isSafeInteger(seed) || seed < 0) throw badArgument('seed', `expected a whole number within 0…2⁵³ − 1 for the seed, got ${shownValue(seed)}`);
   return withKey(philox2x32(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, 0x5eed)[0]);
 }
 

@@ -1,4 +1,4 @@
-import type { Backend } from '@qdylora/contract';
+import { QdyloraError, shownValue, type Backend } from '@qdylora/contract';
 import type { ActiveRank, Linear, LinearLike, Parameter } from '@qdylora/tensor';
 import type { ResolvedAdapterConfig } from './adapter-config.ts';
 import type { AdapterState } from './adapter-state.ts';
@@ -53,6 +53,8 @@ export interface Adapted<M> {
 
 /** Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are at one. */
 export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
+  const fit = parts.length > 0 && parts.every(({ until, weight = 1 }, i) => Number.isInteger(until) && until > (parts[i - 1]?.until ?? 0) && Number.isFinite(weight) && weight > 0);
+  if (!fit) throw new QdyloraError('BAD_ARGUMENT', { where: 'atRanks', problem: `expected parts whose ends rise, with weights > 0, got ${shownValue(parts)}` });
   const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight })), rank = Math.max(...own.map((part) => part.rank));
   if (own.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
   return { rank, trainFrom: Math.min(...own.map((part) => part.trainFrom)), parts: own };

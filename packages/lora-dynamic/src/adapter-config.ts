@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { anyValue, checkOptions, numberWithin, QdyloraError, required, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { rankSet, type RankSet } from './rank-set.ts';
 import { RANK_SCALINGS, type RankScaling } from './scaling.ts';
 import { UPDATE_RULES, type UpdateRule } from './update-rule.ts';
@@ -24,19 +24,26 @@ export interface ResolvedAdapterConfig {
   readonly updateRule: UpdateRule; readonly dropout: number; readonly seed: number;
 }
 
+const isRanks = (value: unknown): boolean => typeof value === 'object' && value !== null && Symbol.iterator in value;
+const isTargets = (value: unknown): boolean => typeof value === 'string' || (Array.isArray(value) && value.every((name) => typeof name === 'string'));
+
+/** Numbers and names are looked at below. */
+const OPTIONS: OptionRules<AdapterConfig> = {
+  ranks: required({ ...anyValue, expected: 'a list of ranks, as [1, 2, 4, 8],', holds: isRanks }), alpha: anyValue, scaling: anyValue,
+  targetModules: { ...anyValue, expected: "'all-linear', a regular expression or a list of names", holds: isTargets }, updateRule: anyValue, dropout: numberWithin({ least: 0, below: 1 }), seed: wholeNumber(),
+};
+
 /** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT that names the value that does not fit. */
 export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConfig {
+  checkOptions('attachDyLora', config, OPTIONS);
   const { alpha = 8, scaling = 'sqrt', targetModules = 'all-linear', updateRule = 'prefix', dropout = 0, seed = 0 } = config;
   check(Number.isFinite(alpha) && alpha > 0, 'lora_alpha', 'a number > 0', alpha);
   check(RANK_SCALINGS.includes(scaling), 'lora_scaling', `one of ${RANK_SCALINGS.join(', ')}`, scaling);
   check(UPDATE_RULES.includes(updateRule), 'update_rule', `one of ${UPDATE_RULES.join(', ')}`, updateRule);
   check(dropout >= 0 && dropout < 1, 'lora_dropout', 'a number within 0 ≤ p < 1', dropout);
-  const { ranks } = config as { readonly ranks: unknown };
-  check(typeof ranks === 'object' && ranks !== null && Symbol.iterator in ranks, 'ranks', 'a list of ranks, as [1, 2, 4, 8]', ranks);
-  check(typeof targetModules === 'string' || (Array.isArray(targetModules) && targetModules.every((name) => typeof name === 'string')), 'target_modules', 'all-linear, a regular expression or a list of names', targetModules);
   return { ranks: 'blockStart' in config.ranks ? config.ranks : rankSet(config.ranks), alpha, scaling, targetModules, updateRule, dropout, seed };
 }
 
 function check(holds: boolean, where: string, expected: string, got: unknown): void {
-  if (!holds) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected ${expected}, got ${String(got)}` });
+  if (!holds) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected ${expected}, got ${shownValue(got)}` });
 }

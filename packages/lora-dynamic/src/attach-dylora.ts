@@ -1,7 +1,7 @@
 import { assertUsable, createRng, QdyloraError } from '@qdylora/contract';
 import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
-import { resolveAdapterConfig, type AdapterConfig, type TargetModules } from './adapter-config.ts';
+import { resolveAdapterConfig, type AdapterConfig, type ResolvedAdapterConfig, type TargetModules } from './adapter-config.ts';
 import type { AdapterState } from './adapter-state.ts';
 import { DyLoraLinear } from './dylora-linear.ts';
 import { initializeAdapter } from './initialize.ts';
@@ -15,7 +15,8 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
   const resolved = resolveAdapterConfig(config), { ranks, targetModules, seed } = resolved;
   const linears = modulesOf(model.modules).filter((layer): layer is Linear => layer instanceof Linear);
   const matches = matcherOf(targetModules), matched = linears.filter((layer) => matches(layer.name));
-  if (matched.length === 0) throw nothingMatched(targetModules, linears);
+  const idle = Array.isArray(targetModules) ? targetModules.filter((target) => !linears.some(({ name }) => matcherOf([target])(name))) : [];
+  if (matched.length === 0 || idle.length > 0) throw nothingMatched(idle.length > 0 ? idle : targetModules, linears);
   const rng = createRng(seed).named('adapter'), { memory } = model.backend, layers: DyLoraLinear[] = [];
   const adaptedModel = model.withModules((layer) => {
     if (!matched.includes(layer)) return layer;
@@ -25,6 +26,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     layers.push(new DyLoraLinear(layer, a, b, resolved));
     return layers.at(-1)!;
   });
+  if (layers.length !== matched.length) throw new QdyloraError('BAD_ARGUMENT', { where: 'attachDyLora', problem: `expected to reach ${matched.length} layers, got ${layers.length}`, nextStep: 'Attach adapters first, then group layers.' });
   return {
     model: adaptedModel, ranks, config: resolved, layers, report: reportOf(linears, layers, ranks.maxRank),
     atRank: (rank) => ({ model: adaptedModel, active: activeAt(resolved, rank) }),
@@ -35,7 +37,7 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
       ranks: ranks.ranks, maxRank: ranks.maxRank, alpha: resolved.alpha, scaling: resolved.scaling,
       layers: layers.map(({ name, inFeatures, outFeatures, a, b }) => ({ name, inFeatures, outFeatures, a: Float32Array.from(numbersOf(a)), b: Float32Array.from(numbersOf(b)) })),
     }),
-    load: (state) => loadState(layers, ranks.maxRank, state),
+    load: (state) => loadState(layers, resolved, state),
   };
 }
 
@@ -74,10 +76,11 @@ function numbersOf({ name, view }: Parameter): Float32Array {
   return view.data as Float32Array;
 }
 
-function loadState(layers: readonly DyLoraLinear[], maxRank: number, state: AdapterState): void {
+function loadState(layers: readonly DyLoraLinear[], { ranks: { maxRank }, alpha, scaling }: ResolvedAdapterConfig, state: AdapterState): void {
   const byName = new Map(state.layers.map((layer) => [layer.name, layer]));
   const problem = (text: string): QdyloraError => new QdyloraError('BAD_ADAPTER', { where: 'adapter', problem: text, nextStep: 'Was the adapter trained on this base model, with these target_modules?' });
   if (state.maxRank !== maxRank) throw problem(`expected rank ${maxRank} for the adapter, got ${state.maxRank}`);
+  if (state.alpha !== alpha || state.scaling !== scaling) throw problem(`expected alpha ${alpha} and scaling ${scaling} for the adapter, got ${state.alpha} and ${state.scaling}: it would not compute what it did`);
   const unknown = state.layers.find(({ name }) => !layers.some((layer) => layer.name === name));
   if (unknown) throw problem(`expected a layer of this model, got ${unknown.name}`);
   for (const layer of layers) {
@@ -85,6 +88,7 @@ function loadState(layers: readonly DyLoraLinear[], maxRank: number, state: Adap
     if (!from) throw problem(`expected an adapter for ${layer.name}, got none`);
     for (const [parameter, values, name] of [[layer.a, from.a, 'A'], [layer.b, from.b, 'B']] as const) {
       const { length } = numbersOf(parameter);
+      if (!values.every(Number.isFinite)) throw problem(`expected finite numbers for ${name} of ${layer.name}, got others`);
       if (values.length !== length) throw problem(`expected ${length} numbers [${parameter.view.shape.join(', ')}] for ${name} of ${layer.name}, got ${values.length}`);
     }
   }

@@ -1,4 +1,4 @@
-import { createRng, QdyloraError } from '@qdylora/contract';
+import { anyValue, checkOptions, createRng, QdyloraError, required, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { rankProbabilities, type RankDistribution } from './rank-distribution.ts';
 import type { RankSet } from './rank-set.ts';
 
@@ -37,12 +37,16 @@ export interface RankSampler {
   lossWeightOf(rank: number): number;
 }
 
+const OPTIONS: OptionRules<RankSamplerOptions> = { distribution: anyValue, seed: required(wholeNumber()), schedule: anyValue, segments: anyValue, lossWeights: anyValue };
+
 /** @throws QdyloraError BAD_ARGUMENT for a schedule or distribution that does not exist, or weights that do not fit. */
-export function rankSampler(set: RankSet, { distribution = 'uniform', seed, schedule = 'one', segments = null, lossWeights = null }: RankSamplerOptions): RankSampler {
+export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSampler {
+  checkOptions('rankSampler', options, OPTIONS);
+  const { distribution = 'uniform', seed, schedule = 'one', segments = null, lossWeights = null } = options;
   if (!RANK_SCHEDULES.includes(schedule)) {
     throw new QdyloraError('BAD_ARGUMENT', { where: 'rank_schedule', problem: `expected one of ${RANK_SCHEDULES.join(', ')}, got ${String(schedule)}` });
   }
-  if (segments !== null && !(Number.isSafeInteger(segments) && segments >= 1)) throw new QdyloraError('BAD_ARGUMENT', { where: 'rank_segments', problem: `expected a whole number ≥ 1, got ${segments}` });
+  if (segments !== null && !(Number.isSafeInteger(segments) && segments >= 1)) throw new QdyloraError('BAD_ARGUMENT', { where: 'rank_segments', problem: `expected a whole number ≥ 1, got ${shownValue(segments)}` });
   checkLossWeights(set, lossWeights);
   const probabilities = rankProbabilities(set, distribution), rng = createRng(seed).named('rank'), own = rng.named('part');
   const rankOf = (u: number): number => {

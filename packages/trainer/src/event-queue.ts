@@ -45,7 +45,7 @@ export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: Event
     return event;
   };
   const end = async (): Promise<Result<T>> => {
-    if (closed?.error !== undefined) throw closed.error;
+    if (closed && 'error' in closed) throw closed.error;
     return { done: true, value: undefined };
   };
   const next = (reader: Reader<T>): Promise<Result<T>> => {
@@ -69,8 +69,8 @@ export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: Event
         else keep(waiting, event);
       }
     },
-    close(error) {
-      closed ??= { error };
+    close(...failure) {
+      closed ??= failure.length > 0 ? { error: failure[0] } : {}; // somebody may throw undefined
       for (const { answers } of readers) for (const answer of answers.splice(0)) answer(end());
     },
     [Symbol.asyncIterator]() {

@@ -1,4 +1,4 @@
-import { assertArgument, type Backend } from '@qdylora/contract';
+import { abortSignal, anyValue, assertArgument, checkOptions, numberWithin, objectWith, oneOf, orNull, required, shownValue, someFunction, someText, type Backend, type OptionRules } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
@@ -80,17 +80,45 @@ export interface ResolvedTrainOptions extends TrainOptions {
   readonly clock: () => number;
 }
 
+/** Numbers that have a name in the config are looked at below. */
+const OPTIONS: OptionRules<TrainOptions> = {
+  model: required(objectWith()), batches: required(objectWith('batchAt', 'epochAt')), sampler: required(orNull(objectWith('ranksOfPart', 'segmentsOf'))), optimizer: required(objectWith('prepare', 'step')), schedule: required(objectWith('at')),
+  totalSteps: required(anyValue), maxGradNorm: orNull(numberWithin({ above: 0 })), seed: anyValue, computeDtype: oneOf(['f32', 'bf16']), recompute: anyValue, evaluate: objectWith('run'), onPlan: someFunction, earlyStopping: objectWith(),
+  save: objectWith(), resume: orNull(someText), maxBadSteps: anyValue, signal: abortSignal, clock: someFunction, onStep: someFunction, onEvaluate: someFunction, onSave: someFunction,
+};
+const EVALUATE: OptionRules<EvaluateOptions> = { every: required(anyValue), run: required(someFunction) };
+const EARLY_STOPPING: OptionRules<EarlyStoppingOptions> = { on: required(anyValue), patience: anyValue, minDelta: anyValue };
+const SAVE: OptionRules<SaveOptions> = {
+  folder: required(someText), every: orNull(anyValue), totalLimit: anyValue, config: objectWith(), write: someFunction, writeBest: someFunction, otherBytes: numberWithin({ least: 0 }), waitForRoomSeconds: numberWithin({ least: 0 }), fs: objectWith(),
+};
+
 /** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT naming the option that does not fit. */
 export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions {
+  checkOptions('train', options, OPTIONS);
+  if (options.evaluate) checkOptions('train, evaluate', options.evaluate, EVALUATE);
+  if (options.earlyStopping) checkOptions('train, earlyStopping', options.earlyStopping, EARLY_STOPPING);
+  if (options.save) checkOptions('train, save', options.save, SAVE);
+  if (options.save?.config) assertJson(options.save.config);
   const { model, totalSteps, evaluate, save, seed = 0, maxBadSteps = 10, resume = null, clock = () => performance.now() / 1000 } = options;
-  const whole = (name: string, value: number, least: number): void => assertArgument(Number.isSafeInteger(value) && value >= least, name, `expected a whole number ≥ ${least}, got ${value}`);
+  const whole = (name: string, value: number, least: number): void => assertArgument(Number.isSafeInteger(value) && value >= least, name, `expected a whole number ≥ ${least}, got ${shownValue(value)}`);
   whole('max_steps', totalSteps, 0);
   whole('seed', seed, 0);
   whole('max_bad_steps', maxBadSteps, 1);
   if (evaluate) whole('eval_steps', evaluate.every, 1);
-  if (typeof save?.every === 'number') whole('save_steps', save.every, 1);
+  if (save?.every !== undefined && save.every !== null) whole('save_steps', save.every, 1);
   if (options.earlyStopping) checkEarlyStopping(options.earlyStopping);
   assertArgument(!options.earlyStopping || evaluate, 'early_stopping', 'expected evaluations to watch, got none');
   assertArgument(resume === null || save, 'resume_from_checkpoint', 'expected an output folder to resume in, got none');
   return { ...options, backend: isAdapted(model) ? model.model.backend : model.backend, seed, maxBadSteps, resume, clock };
+}
+
+/** How deep a config may lie in itself: more is a cycle. */
+const DEEPEST = 50;
+
+/** What cannot be written into a checkpoint, or would come back as something else, is refused before the first step.  @throws QdyloraError BAD_ARGUMENT */
+function assertJson(value: unknown, path = 'config', depth = 0): void {
+  if (value === undefined || value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return;
+  const isPlain = typeof value === 'object' && depth < DEEPEST && (Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null));
+  assertArgument(isPlain, 'train, save', `expected values that JSON has for config, got ${depth < DEEPEST ? shownValue(value) : 'one inside itself'} at ${path.slice(0, 80)}`, 'A resumed run compares them: write it as text or as finite numbers.');
+  for (const [name, part] of Object.entries(value as object)) assertJson(part, `${path}.${name}`, depth + 1);
 }

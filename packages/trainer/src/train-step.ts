@@ -1,4 +1,4 @@
-import { rowsOf, type ArrayView, type Memory } from '@qdylora/contract';
+import { abortSignal, anyValue, assertArgument, checkOptions, numberWithin, objectWith, oneOf, orNull, QdyloraError, rowsOf, shownValue, someFunction, type ArrayView, type Memory, type OptionRules } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
 import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
@@ -46,15 +46,43 @@ export interface StepOutcome {
  * const { loss } = await trainStep(adapted.atRank(8), batches.batchAt(step), optimizer);
  */
 export function trainStep(view: TrainingView, batch: TokenBatch | readonly TokenBatch[], optimizer: Optimizer, options: StepOptions = {}): Promise<StepOutcome> {
-  const batches = 'ids' in batch ? [batch] : batch, own = view.active && trainedRows(view.active);
+  const batches = 'ids' in batch ? [batch] : batch, own = view.active ? trainedRows(view.active) : null;
   return runStep(batches.map((each) => ({ view, batch: each })), optimizer, { rows: own, ...options });
 }
+
+const OPTIONS: OptionRules<StepOptions> = {
+  learningRate: numberWithin({ least: 0 }), maxGradNorm: orNull(numberWithin({ above: 0 })), rows: orNull(anyValue), beforeUpdate: someFunction, computeDtype: oneOf(['f32', 'bf16']), recompute: anyValue, dropout: orNull(objectWith()), signal: abortSignal,
+};
+
+/** Optimizers in the middle of a step: a second one would add to the gradients of the first. */
+const BUSY = new WeakSet<Optimizer>();
 
 /**
  * One optimizer step over any passes, at any ranks. Every counted token of every pass weighs the same (or the pass's weight times as much): lossScale = 1 / Σ counted tokens.
  * Waits for the device once, for loss, norm and finiteness together.
+ * @throws QdyloraError BAD_ARGUMENT for options, views or batches that are none, and while the optimizer's step before is not done
  */
 export async function runStep(passes: readonly Pass[], optimizer: Optimizer, options: StepOptions = {}): Promise<StepOutcome> {
+  checkOptions('trainStep', options, OPTIONS);
+  passes.forEach(assertPass);
+  assertArgument(!BUSY.has(optimizer), 'trainStep', 'expected the optimizer\'s step before to be done, got a second one beside it', 'await each step.');
+  BUSY.add(optimizer);
+  try {
+    return await stepOver(passes, optimizer, options);
+  } finally {
+    BUSY.delete(optimizer);
+  }
+}
+
+/** @throws QdyloraError BAD_ARGUMENT */
+function assertPass({ view, batch, weight = 1 }: Pass): void {
+  const { model, active } = view as { readonly model?: unknown; readonly active?: unknown };
+  if (typeof model !== 'object' || active === undefined) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a model at a rank, got ${typeof model === 'object' ? 'an adapter without one' : shownValue(view)}`, nextStep: 'Pass adapted.atRank(r), or adapted.base(), or { model, active: null } for a bare model.' });
+  if (!Number.isInteger(batch.predictedTokens)) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a batch with a whole number of predictedTokens, got ${shownValue(batch.predictedTokens)}`, nextStep: 'collate and createBatches make batches.' });
+  if (!(Number.isFinite(weight) && weight > 0)) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a number > 0 for the weight of a pass, got ${shownValue(weight)}` });
+}
+
+async function stepOver(passes: readonly Pass[], optimizer: Optimizer, options: StepOptions): Promise<StepOutcome> {
   const { learningRate = optimizer.learningRate, maxGradNorm = DEFAULT_MAX_GRAD_NORM, rows = null, beforeUpdate } = options;
   const counted = passes.filter(({ batch }) => batch.predictedTokens > 0);
   const tokens = counted.reduce((sum, { batch }) => sum + batch.ids.length, 0), predictedTokens = counted.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);

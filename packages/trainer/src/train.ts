@@ -1,11 +1,12 @@
-import { createRng, elementCount, QdyloraError, withNextStep, type Rng } from '@qdylora/contract';
+import { createRng, elementCount, QdyloraError, shownValue, withNextStep, type Rng } from '@qdylora/contract';
 import { openKeeper, type CheckpointKeeper } from './checkpoint-keeper.ts';
 import { isFullDisk, megabytes } from './disk-room.ts';
 import { DEFAULT_PATIENCE, watchEvaluation } from './early-stopping.ts';
 import { nextTurn } from './event-loop.ts';
 import { eventQueue, type EventQueue } from './event-queue.ts';
+import type { LearningRateSchedule } from './learning-rate/schedule.ts';
 import { stateNameOf } from './optimizers/create-optimizer.ts';
-import { passesOfStep } from './passes-of-step.ts';
+import { isAdapted, passesOfStep } from './passes-of-step.ts';
 import { freshProgress, type RunIdentity, type RunProgress } from './run-state.ts';
 import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent, TrainEvent, TrainResult, WarningCode } from './train-events.ts';
 import { resolveTrainOptions, type CallbackResult, type ResolvedTrainOptions, type TrainOptions } from './train-options.ts';
@@ -116,6 +117,7 @@ async function heed(run: Run, said: CallbackResult): Promise<void> {
 /** Prepares the optimizer, goes back to a checkpoint if there is one to resume from, and says what will be done. */
 async function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEvent>, keeper: CheckpointKeeper | null): Promise<Run> {
   const { optimizer, backend, seed, totalSteps, batches, save } = options, identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
+  assertOwnParameters(options);
   optimizer.prepare(backend);
   const { progress, resumedFrom, warnings } = keeper?.begin({ backend, optimizer, identity }, options.resume) ?? { progress: freshProgress(), resumedFrom: null, warnings: [] };
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
@@ -132,10 +134,17 @@ async function begin(options: ResolvedTrainOptions, events: EventQueue<TrainEven
   return { options, keeper, progress, identity, dropout: createRng(seed).named('dropout'), savedAt: progress.step, isDiskLow: false, isKeepable: true, failedSave: null, stoppedBy: hasWaitedEnough(options, progress) ? 'early_stopping' : null, emit, warn };
 }
 
+/** An optimizer over another model's weights would run to the end and train nothing. */
+function assertOwnParameters({ model, optimizer }: ResolvedTrainOptions): void {
+  const own = new Set(isAdapted(model) ? [...model.parameters(), ...model.model.parameters()] : model.parameters()), stranger = optimizer.parameters.find((parameter) => !own.has(parameter));
+  if (!stranger) return;
+  throw new QdyloraError('BAD_ARGUMENT', { where: 'train', problem: `expected an optimizer over parameters of the model, got ${stranger.name} of another`, nextStep: 'Make it from adapted.parameters() of the very adapter that is trained.' });
+}
+
 /** One optimizer step and what follows from it. */
 async function stepNow(run: Run): Promise<void> {
   const { options, progress, dropout } = run, { batches, model, sampler, optimizer, schedule, maxGradNorm, computeDtype, recompute, signal, clock } = options;
-  const index = progress.step, start = clock(), before = optimizer.ledger(), learningRate = schedule.at(index);
+  const index = progress.step, start = clock(), before = optimizer.ledger(), learningRate = rateAt(schedule, index);
   const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
   const outcome = await runStep(passes, optimizer, { learningRate, maxGradNorm, rows, computeDtype, recompute, signal, dropout: { rng: dropout, step: index }, beforeUpdate: () => { run.isKeepable = false; } });
   run.isKeepable = true;
@@ -153,6 +162,12 @@ async function stepNow(run: Run): Promise<void> {
   await heed(run, options.onStep?.(event));
 }
 
+function rateAt(schedule: LearningRateSchedule, step: number): number {
+  const rate = schedule.at(step);
+  if (Number.isFinite(rate) && rate >= 0) return rate;
+  throw new QdyloraError('BAD_ARGUMENT', { where: 'schedule', problem: `expected a rate ≥ 0 at step ${step}, got ${shownValue(rate)}` });
+}
+
 /** Counts a skipped step, and gives up after too many in a row. */
 function judgeStep(run: Run, { status, nonFinite, loss, gradNorm }: StepOutcome): void {
   const { progress, warn, options: { maxBadSteps }, keeper } = run;
@@ -162,7 +177,11 @@ function judgeStep(run: Run, { status, nonFinite, loss, gradNorm }: StepOutcome)
     return;
   }
   progress.skippedSteps++;
-  if (status === 'no_tokens') return warn('NO_TOKENS', `step ${progress.step} has no token to learn from and was skipped`);
+  if (status === 'no_tokens') {
+    warn('NO_TOKENS', `step ${progress.step} has no token to learn from and was skipped`);
+    if (progress.step < maxBadSteps || progress.skippedSteps < progress.step) return;
+    throw new QdyloraError('BAD_DATA', { where: 'train', problem: `expected tokens to learn from, got ${progress.step} steps without any`, nextStep: 'Look at the rows with `qdylora inspect --dataset`: which tokens count, and whether max_seq_length leaves any.' });
+  }
   progress.badInARow++;
   const seen = nonFinite === 'state' ? 'the optimizer\'s state holds no numbers' : `loss ${loss}, gradient norm ${gradNorm}`;
   warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${seen}`);

@@ -1,4 +1,4 @@
-import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { anyValue, assertArgument, checkOptions, numberWithin, QdyloraError, required, type OptionRules } from '@qdylora/contract';
 import { constant, constantWithWarmup } from './constant.ts';
 import { cosine, cosineWithRestarts } from './cosine.ts';
 import { inverseSqrt } from './inverse-sqrt.ts';
@@ -34,6 +34,12 @@ export interface ScheduleOptions {
   readonly numDecaySteps?: number;
 }
 
+/** Names and ranges are looked at below. */
+const OPTIONS: OptionRules<ScheduleOptions> = {
+  name: anyValue, learningRate: required(anyValue), totalSteps: anyValue, warmupSteps: anyValue, warmupRatio: numberWithin(), minLearningRateRatio: numberWithin(), numCycles: numberWithin(), power: numberWithin(), timescale: numberWithin(),
+  numDecaySteps: numberWithin(),
+};
+
 /** Where transformers' polynomial ends. */
 const POLYNOMIAL_END = 1e-7;
 
@@ -54,8 +60,9 @@ export interface LearningRateSchedule { readonly warmupSteps: number; at(step: n
  * learningRateSchedule({ name: 'cosine', learningRate: 2e-4, totalSteps: 100, warmupRatio: 0.03 }).at(3); // 2e-4
  */
 export function learningRateSchedule(options: ScheduleOptions): LearningRateSchedule {
-  const { learningRate, totalSteps, warmupRatio = 0 } = options;
+  checkOptions('lr_scheduler', options, OPTIONS);
   check(options);
+  const { learningRate, totalSteps, warmupRatio = 0 } = options;
   const warmupSteps = options.warmupSteps ?? Math.ceil(totalSteps * warmupRatio), shape = shapeOf(options);
   return { warmupSteps, at: (step) => learningRate * shape(step, { warmupSteps, totalSteps }) };
 }

@@ -1,6 +1,7 @@
-import { assertArgument, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { checkOptions, numberWithin, objectWith, oneOf, required, runOp, someFunction, someText, type ArrayView, type Backend, type OptionRules } from '@qdylora/contract';
 import { adamw8bitStep, adamwStep, type AdamwAttributes, type Parameter } from '@qdylora/tensor';
 import { dynamicMaps, MAPS_BYTES, type DynamicMaps } from './dynamic-maps.ts';
+import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { PagingOptions } from './paging/paged-states.ts';
 import { parameterStates, type StatePart } from './parameter-states.ts';
@@ -28,6 +29,12 @@ export interface AdamwOptions {
   readonly paging?: PagingOptions;
 }
 
+const OPTIONS: OptionRules<AdamwOptions> = {
+  learningRate: required(numberWithin({ least: 0 })), beta1: numberWithin({ least: 0, below: 1 }), beta2: numberWithin({ least: 0, below: 1 }), epsilon: numberWithin({ above: 0 }), weightDecay: numberWithin({ least: 0 }),
+  decays: someFunction, bits: oneOf([8, 32]), paging: objectWith(),
+};
+const PAGING: OptionRules<PagingOptions> = { budgetBytes: required(numberWithin({ above: 0 })), folder: someText, reserve: someFunction, open: someFunction };
+
 export const isMatrix = ({ view }: Parameter): boolean => view.shape.length >= 2;
 
 /**
@@ -37,12 +44,14 @@ export const isMatrix = ({ view }: Parameter): boolean => view.shape.length >= 2
  * @throws QdyloraError BAD_ARGUMENT for options outside their range; UNSUPPORTED (at the first step) for a parameter that is no float32.
  */
 export function adamw(parameters: readonly Parameter[], options: AdamwOptions): Optimizer {
+  checkOptions('adamw', options, OPTIONS);
+  if (options.paging) checkOptions('adamw, paging', options.paging, PAGING);
   const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, decays = isMatrix, bits = 32, paging } = options;
-  check(options);
   const states = parameterStates(parameters, (bits === 8 ? eightBitLayout : float32Layout)(['m', 'v']), paging), counter = stepCounter(), maps = dynamicMaps();
   const dispose = (): void => {
     maps.release();
     states.dispose();
+    counter.load({ rows: [], rest: 0 }); // a state that begins anew is bias-corrected anew
   };
   return {
     name: `${paging ? 'paged_' : ''}adamw_${bits}bit`, parameters, learningRate, byteLength: states.byteLength + (bits === 8 ? MAPS_BYTES : 0), ledger: states.ledger, gradients: states.gradients, resident: states.resident,
@@ -51,6 +60,7 @@ export function adamw(parameters: readonly Parameter[], options: AdamwOptions): 
       if (bits === 8) maps.on(backend); // now: a step must not fail to get them halfway, and every step needs the same
     },
     step(update) {
+      checkUpdate(parameters, update);
       const backend = states.backend(), { learningRate: rate, gradientScale } = update;
       counter.advance(update.rows, (stretches) => states.update(stretches, (part) => {
         stepPart(backend, part, { learningRate: rate, gradientScale, beta1, beta2, epsilon, weightDecay: decays(part.parameter) ? weightDecay : 0, step: part.step }, maps);
@@ -70,13 +80,4 @@ function stepPart(backend: Backend, { weight: parameter, gradient, arrays }: Sta
   if (!mAbsmax) return void runOp(backend, adamwStep, { gradient }, attributes, { parameter, m: m as F32, v: v as F32 });
   const { signed: mMap, unsigned: vMap } = maps.on(backend);
   runOp(backend, adamw8bitStep, { gradient, mMap, vMap }, attributes, { parameter, mCodes: m as U8, mAbsmax: mAbsmax as F32, vCodes: v as U8, vAbsmax: vAbsmax as F32 });
-}
-
-function check({ learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamwOptions): void {
-  const need = (holds: boolean, expected: string, name: string, got: number): void => assertArgument(holds, 'adamw', `expected ${expected} for ${name}, got ${got}`);
-  need(Number.isFinite(learningRate) && learningRate >= 0, 'a number ≥ 0', 'learning_rate', learningRate);
-  need(beta1 >= 0 && beta1 < 1, 'a number within 0 ≤ β < 1', 'beta1', beta1);
-  need(beta2 >= 0 && beta2 < 1, 'a number within 0 ≤ β < 1', 'beta2', beta2);
-  need(epsilon > 0, 'a number > 0', 'epsilon', epsilon);
-  need(Number.isFinite(weightDecay) && weightDecay >= 0, 'a number ≥ 0', 'weight_decay', weightDecay);
 }

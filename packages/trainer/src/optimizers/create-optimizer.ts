@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { anyValue, checkOptions, QdyloraError, type OptionRules } from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import { adamw } from './adamw.ts';
 import { lion } from './lion.ts';
@@ -20,13 +20,19 @@ export interface OptimizerOptions {
 
 type Maker = (parameters: readonly Parameter[], options: OptimizerOptions) => Optimizer;
 
+const OPTIONS: OptionRules<OptimizerOptions> = { learningRate: anyValue, weightDecay: anyValue, beta1: anyValue, beta2: anyValue, epsilon: anyValue, momentum: anyValue, paging: anyValue };
+
+/** `bits`-bit AdamW; a name that begins with `paged_` needs paging, and only such a one takes it. */
+const adamwOf = (bits: 8 | 32, pagedName?: string): Maker => (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, paging }) =>
+  adamw(parameters, { learningRate, weightDecay, beta1, beta2, epsilon, bits, paging: pagedName === undefined ? undefined : pagingOf(pagedName, paging) });
+
 const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
-  ['adamw_32bit', (parameters, options) => adamw(parameters, { ...options, bits: 32, paging: undefined })],
-  ['adamw_8bit', (parameters, options) => adamw(parameters, { ...options, bits: 8, paging: undefined })],
-  ['paged_adamw_32bit', (parameters, options) => adamw(parameters, { ...options, bits: 32, paging: pagingOf('paged_adamw_32bit', options) })],
-  ['paged_adamw_8bit', (parameters, options) => adamw(parameters, { ...options, bits: 8, paging: pagingOf('paged_adamw_8bit', options) })],
-  ['lion_8bit', (parameters, options) => lion(parameters, { ...options, bits: 8 })],
-  ['sgd', sgd],
+  ['adamw_32bit', adamwOf(32)],
+  ['adamw_8bit', adamwOf(8)],
+  ['paged_adamw_32bit', adamwOf(32, 'paged_adamw_32bit')],
+  ['paged_adamw_8bit', adamwOf(8, 'paged_adamw_8bit')],
+  ['lion_8bit', (parameters, { learningRate, weightDecay, beta1, beta2 }) => lion(parameters, { learningRate, weightDecay, beta1, beta2, bits: 8 })],
+  ['sgd', (parameters, { learningRate, weightDecay, momentum }) => sgd(parameters, { learningRate, weightDecay, momentum })],
 ]);
 
 /** Names that `createOptimizer` takes: those of transformers and bitsandbytes. */
@@ -47,13 +53,14 @@ export const stateNameOf = (name: string): string => (isPaged(name) ? name.slice
  */
 export function createOptimizer(name: string, parameters: readonly Parameter[], options: OptimizerOptions): Optimizer {
   const make = MAKERS.get(name);
+  checkOptions('createOptimizer', options, OPTIONS);
   if (make) return make(parameters, options);
   throw new QdyloraError('UNSUPPORTED', {
     where: 'optimizer', problem: `expected one of ${OPTIMIZER_NAMES.join(', ')} for optimizer, got ${name}`, nextStep: 'adamw_32bit is the plain one.', details: { got: name, supported: OPTIMIZER_NAMES },
   });
 }
 
-function pagingOf(name: string, { paging }: OptimizerOptions): PagingOptions {
+function pagingOf(name: string, paging: PagingOptions | undefined): PagingOptions {
   if (paging) return paging;
   throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: `expected a budget and a folder for pages (paging) for ${name}, got none`, nextStep: `Give paging, or choose ${stateNameOf(name)}.` });
 }

@@ -1,6 +1,7 @@
-import { assertArgument, elementCount, reshaped, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { checkOptions, elementCount, numberWithin, required, reshaped, rowsOf, runOp, someFunction, type ArrayView, type Backend, type OptionRules } from '@qdylora/contract';
 import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
+import { checkUpdate } from './check-update.ts';
 import type { Optimizer } from './optimizer.ts';
 import { parameterStates, type StatePart } from './parameter-states.ts';
 import { float32Layout } from './state-layout.ts';
@@ -18,20 +19,22 @@ export interface SgdOptions {
   readonly decays?: (parameter: Parameter) => boolean;
 }
 
+const OPTIONS: OptionRules<SgdOptions> = { learningRate: required(numberWithin({ least: 0 })), momentum: numberWithin({ least: 0, below: 1 }), weightDecay: numberWithin({ least: 0 }), decays: someFunction };
+
 /**
  * Stochastic gradient descent: g ← s·g + λ·p,  u ← μ·u + g,  p ← p − lr·u, with s the gradient scale (torch's SGD, no dampening).
  *
  * @throws QdyloraError BAD_ARGUMENT for options outside their range.
  */
-export function sgd(parameters: readonly Parameter[], { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix }: SgdOptions): Optimizer {
-  assertArgument(Number.isFinite(learningRate) && learningRate >= 0, 'sgd', `expected a number ≥ 0 for learning_rate, got ${learningRate}`);
-  assertArgument(momentum >= 0 && momentum < 1, 'sgd', `expected a number within 0 ≤ μ < 1 for momentum, got ${momentum}`);
-  assertArgument(Number.isFinite(weightDecay) && weightDecay >= 0, 'sgd', `expected a number ≥ 0 for weight_decay, got ${weightDecay}`);
+export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
+  checkOptions('sgd', options, OPTIONS);
+  const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix } = options;
   const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : [])), counter = stepCounter();
   return {
     name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, gradients: states.gradients, resident: states.resident, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
-    step({ learningRate: rate, gradientScale, rows }) {
-      const backend = states.backend();
+    step(update) {
+      checkUpdate(parameters, update);
+      const { learningRate: rate, gradientScale, rows } = update, backend = states.backend();
       backend.memory.scoped(() => {
         const step = { ...room(backend, parameters), scale: factorOf(backend, gradientScale), decay: factorOf(backend, weightDecay), momentum: factorOf(backend, momentum), minusRate: factorOf(backend, -rate) };
         counter.advance(rows, (stretches) => states.update(stretches, (part) => { stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter)); }));

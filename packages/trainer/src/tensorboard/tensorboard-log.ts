@@ -1,7 +1,7 @@
 import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { DisposedError, QdyloraError } from '@qdylora/contract';
+import { assertArgument, checkOptions, DisposedError, QdyloraError, shownValue, someFunction, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
 
 export interface TensorboardOptions {
@@ -14,19 +14,24 @@ export interface TensorboardOptions {
 /** A file of scalars that TensorBoard shows. */
 export interface TensorboardLog extends Disposable {
   readonly path: string;
-  /** Appends numbers by tag at a step; each call is one record, whole once the call returns.  @throws QdyloraError WRITE_FAILED, DISPOSED */
+  /** Appends numbers by tag at a step; each call is one record, whole once the call returns.  @throws QdyloraError WRITE_FAILED, DISPOSED, BAD_ARGUMENT */
   write(step: number, scalars: Readonly<Record<string, number>>): void;
 }
+
+const OPTIONS: OptionRules<TensorboardOptions> = { startStep: wholeNumber(), clock: someFunction };
 
 /**
  * Begins a new event file in `folder` (which may hold those of earlier processes) for `tensorboard --logdir`.
  *
- * @throws QdyloraError WRITE_FAILED
+ * @throws QdyloraError WRITE_FAILED, BAD_ARGUMENT
  * @example
  * using log = openTensorboard('runs/mine/tensorboard');
  * log.write(1, { 'train/loss': 2.5, 'train/rank': 8 });
  */
-export function openTensorboard(folder: string, { startStep = 0, clock = Date.now }: TensorboardOptions = {}): TensorboardLog {
+export function openTensorboard(folder: string, options: TensorboardOptions = {}): TensorboardLog {
+  assertArgument(typeof folder === 'string', 'tensorboard', `expected a folder, got ${shownValue(folder)}`);
+  checkOptions('tensorboard', options, OPTIONS);
+  const { startStep = 0, clock = Date.now } = options;
   const { path, file } = writing(folder, () => createFile(folder, Math.floor(clock() / 1000)));
   let isOpen = true;
   const append = (step: number, content: EventContent): void => {
@@ -37,7 +42,11 @@ export function openTensorboard(folder: string, { startStep = 0, clock = Date.no
   append(startStep + 1, { start: true });
   return {
     path,
-    write: (step, scalars) => append(step, { scalars }),
+    write(step, scalars) {
+      assertArgument(Number.isSafeInteger(step) && step >= 0, 'tensorboard', `expected a whole number ≥ 0 for the step, got ${shownValue(step)}`);
+      assertArgument(typeof scalars === 'object' && scalars !== null && Object.values(scalars).every((value) => typeof value === 'number'), 'tensorboard', `expected numbers by tag, got ${shownValue(scalars)}`);
+      append(step, { scalars });
+    },
     [Symbol.dispose]() {
       if (isOpen) closeSync(file);
       isOpen = false;

@@ -14,7 +14,7 @@ export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: Base
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
   const adapted = attachDyLora(model, { ranks: state.ranks, alpha: state.alpha, scaling: state.scaling, ...own, targetModules: state.layers.map(({ name }) => name) });
-  adapted.load(state);
+  adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling }); // `own` may scale it anew
   return adapted;
 }
 
