@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { abortSignal, assertArgument, checkOptions, either, numberWithin, objectWith, oneOf, orNull, QdyloraError, required, shownValue, someText, trueOrFalse, wholeNumber, type OptionRule, type OptionRules } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
@@ -34,6 +34,22 @@ export interface DatasetOptions {
   /** Decides which rows are held out. 0 */
   readonly seed?: number;
   readonly signal?: AbortSignal;
+}
+
+/** Also NaN: which numbers fit is said where they are used. */
+const anyNumber: OptionRule = { expected: 'a number', isRequired: false, holds: (value) => typeof value === 'number' };
+const numbers: OptionRule = { expected: 'an array of numbers', isRequired: false, holds: (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'number') };
+
+/** Of which kind each is; `resolveReading` says which of these values fit. */
+export const DATASET_RULES: OptionRules<DatasetOptions> = {
+  tokenizer: required(orNull(objectWith('encode'))), maxSeqLength: anyNumber, datasetFormat: someText, weights: numbers, onBadRow: someText, completionOnlyLoss: trueOrFalse, applyChatTemplate: trueOrFalse,
+  heldOut: anyNumber, limit: either(numberWithin({ least: 1 }), oneOf([Infinity])), seed: wholeNumber(), signal: abortSignal,
+};
+
+/** @throws QdyloraError BAD_ARGUMENT for names of files that are no texts, and options that are none or of another kind */
+export function checkAsked(where: string, names: unknown, options: unknown, rules: Readonly<Record<string, OptionRule>> = DATASET_RULES): void {
+  assertArgument(typeof names === 'string' || (Array.isArray(names) && names.every((name) => typeof name === 'string')), where, `expected the name of a file or an array of names, got ${shownValue(names)}`, "Give a path or a pattern: 'data/*.jsonl'.");
+  checkOptions(where, options, rules);
 }
 
 /** A file of the list; `name`: the place in the list of the name that it goes by, whose weight it shares. */

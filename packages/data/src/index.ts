@@ -24,4 +24,4 @@ export { firstExample, mixSources, sourceOf, type ExampleSource, type WeightedSo
 export { permuteIndex } from './stream/permute-index.ts';
 export { tokenWeights, type TokenWeight } from './token-weights.ts';
 export { textWindows } from './text-windows.ts';
-export { collate, countPredicted, NOT_COUNTED, type Example, type TokenBatch } from './token-batch.ts';
+export { assertExamples, collate, countPredicted, NOT_COUNTED, type Example, type TokenBatch } from './token-batch.ts';

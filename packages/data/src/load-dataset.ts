@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
-import { isPlainText, readWindows, resolveReading, turn, type DatasetFile, type DatasetOptions, type Reading } from './dataset-options.ts';
+import { checkAsked, isPlainText, readWindows, resolveReading, turn, type DatasetFile, type DatasetOptions, type Reading } from './dataset-options.ts';
 import { keepExample, type LabelledRow } from './keep-example.ts';
 import { openRowFile } from './rows/row-file.ts';
 import { rowHash } from './rows/row-hash.ts';
@@ -20,11 +20,12 @@ const ROWS_PER_TURN = 64;
  * counted. Plain text becomes consecutive windows of `maxSeqLength`, every token counted. Names may be patterns (`data/*.jsonl`).
  *
  * @throws QdyloraError MISSING_FILE; BAD_DATA naming file and line, or saying why no row is left; BAD_CONFIG for settings that do not fit the data;
- * ABORTED with the signal's reason as cause.
+ * BAD_ARGUMENT for unknown options and those of another kind; ABORTED with the signal's reason as cause.
  * @example
  * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', { tokenizer, maxSeqLength: 512, heldOut: 200 });
  */
 export async function loadDataset(names: string | readonly string[], options: DatasetOptions): Promise<Dataset> {
+  checkAsked('load-dataset', names, options);
   const reading = resolveReading(names, options), { files, counts, limit, maxSeqLength, signal } = reading;
   const examples: Example[] = [], rule = heldOutRule(reading.heldOut), parts: { from: number; to: number; file: DatasetFile }[] = [];
   for (const file of files) {
@@ -62,6 +63,7 @@ function assertInMemory(length: number): void {
  * @throws QdyloraError as `loadDataset` does
  */
 export async function* readLabelledRows(names: string | readonly string[], options: DatasetOptions): AsyncGenerator<LabelledRow & { readonly format: string }> {
+  checkAsked('read-labelled-rows', names, options);
   const reading = resolveReading(names, options);
   for (const file of reading.files) {
     reading.formats.clear(); // each file has one format: that of its first row

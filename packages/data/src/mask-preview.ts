@@ -1,6 +1,7 @@
+import { checkOptions, either, objectWith, oneOf, orNull, required, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { commonPrefix } from './common-prefix.ts';
 import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
-import { NOT_COUNTED, type Example } from './token-batch.ts';
+import { assertExamples, NOT_COUNTED, type Example } from './token-batch.ts';
 
 export interface PreviewOptions {
   /** Null shows ids. */
@@ -11,14 +12,20 @@ export interface PreviewOptions {
   readonly maxTokens?: number;
 }
 
+const RULES: OptionRules<PreviewOptions> = { tokenizer: required(orNull(objectWith('decode'))), color: trueOrFalse, maxTokens: either(wholeNumber(), oneOf([Infinity])) };
+
 /**
  * One example as text that shows which tokens the loss counts: what masking mistakes look like before a run, not after it.
  * Control characters of the data are shown as pictures (␛), so a row cannot write to the terminal.
  *
+ * @throws QdyloraError BAD_ARGUMENT for options that are unknown or of another kind
  * @example
  * maskPreview(example, { tokenizer }); // Question: 2 + 2?\nAnswer: ⟦4<|im_end|>⟧
  */
-export function maskPreview(example: Example, { tokenizer, color = false, maxTokens = Infinity }: PreviewOptions): string {
+export function maskPreview(example: Example, options: PreviewOptions): string {
+  checkOptions('mask-preview', options, RULES);
+  assertExamples('mask-preview', [example]);
+  const { tokenizer, color = false, maxTokens = Infinity } = options;
   const [open, close] = color ? ['\x1b[32m', '\x1b[39m'] : ['⟦', '⟧'];
   const length = Math.min(example.ids.length, maxTokens), left = example.ids.length - length;
   const textUpTo = (end: number): string => (tokenizer ? tokenizer.decode(example.ids.subarray(0, end)) : Array.from(example.ids.subarray(0, end)).join(' '));

@@ -1,4 +1,5 @@
-import { isPlainText, resolveReading, type DatasetOptions } from './dataset-options.ts';
+import { someFunction, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import { checkAsked, DATASET_RULES, isPlainText, resolveReading, type DatasetOptions } from './dataset-options.ts';
 import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
 import { heldOutRule } from './split-held-out.ts';
@@ -15,6 +16,8 @@ export interface OpenDatasetOptions extends DatasetOptions {
   /** Told how many rows have been walked over. */
   readonly onProgress?: (rows: number) => void;
 }
+
+const RULES: OptionRules<OpenDatasetOptions> = { ...DATASET_RULES, measure: trueOrFalse, onProgress: someFunction };
 
 /** A dataset that stays in its files: a row is read and made tokens of when it is asked for. */
 export interface StreamedDataset extends Disposable {
@@ -49,6 +52,7 @@ function hasExample({ length, at }: ExampleSource): boolean {
  * const batches = createBatches(dataset.training, { microBatchSize: 4, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 1024 });
  */
 export async function openDataset(names: string | readonly string[], options: OpenDatasetOptions): Promise<StreamedDataset> {
+  checkAsked('open-dataset', names, options, RULES);
   const reading = resolveReading(names, options), { measure = false } = options, rule = heldOutRule(reading.heldOut), parts: DatasetPart[] = [], close = (): void => parts.forEach((part) => { part.close(); });
   try {
     let rows = 0;

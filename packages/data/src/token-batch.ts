@@ -1,4 +1,4 @@
-import { assertArgument } from '@qdylora/contract';
+import { assertArgument, shownValue } from '@qdylora/contract';
 
 /** The label of a token that the loss does not count, as in transformers. */
 export const NOT_COUNTED = -100;
@@ -38,11 +38,12 @@ export function countPredicted(labels: Int32Array): number {
 /**
  * Examples as one batch: `ids: [tokens]` is their concatenation, in order.
  *
- * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, or labels that do not lie on the ids.
+ * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, ids or labels that are no Int32Array, or labels that do not lie on the ids.
  * @example
  * collate([{ ids: Int32Array.of(5, 6, 7), labels: Int32Array.of(-100, 6, 7) }]).targets; // 6, 7, −100
  */
 export function collate(examples: readonly Example[]): TokenBatch {
+  assertExamples('collate', examples);
   assertArgument(examples.length > 0, 'collate', 'expected at least one example for a batch, got none');
   const tokens = examples.reduce((sum, example) => sum + example.ids.length, 0);
   const batch = {
@@ -59,4 +60,15 @@ export function collate(examples: readonly Example[]): TokenBatch {
     batch.predictedTokens += countPredicted(labels);
   });
   return batch;
+}
+
+/** @throws QdyloraError BAD_ARGUMENT unless they are an array of ids with labels, both Int32Array */
+export function assertExamples(where: string, examples: unknown): asserts examples is readonly Example[] {
+  assertArgument(Array.isArray(examples), where, `expected an array of examples, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`, examples instanceof Promise ? 'Await it first.' : undefined);
+  examples.forEach((example: Partial<Example> | null | undefined, index) => {
+    for (const part of ['ids', 'labels'] as const) {
+      const values: unknown = example?.[part]; // by its tag, which arrays of another realm have too
+      assertArgument((values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array', where, `expected an Int32Array for ${part} of example ${index}, got ${shownValue(values)}`, `Make one of numbers: Int32Array.from(${part}).`);
+    }
+  });
 }

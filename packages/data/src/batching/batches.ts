@@ -1,4 +1,4 @@
-import { assertArgument, createRng, QdyloraError } from '@qdylora/contract';
+import { assertArgument, checkOptions, createRng, QdyloraError, required, shownValue, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { sourceOf, type ExampleSource } from '../stream/example-source.ts';
 import { permuteIndex } from '../stream/permute-index.ts';
 import { collate, type Example, type TokenBatch } from '../token-batch.ts';
@@ -23,6 +23,11 @@ export interface BatchOptions {
   readonly workers?: number;
 }
 
+const RULES: OptionRules<BatchOptions> = {
+  microBatchSize: required(wholeNumber(1)), gradientAccumulationSteps: required(wholeNumber(1)), shuffle: required(trueOrFalse), seed: required(wholeNumber()), packing: required(trueOrFalse), maxSeqLength: required(wholeNumber(1)),
+  groupByLength: trueOrFalse, worker: wholeNumber(), workers: wholeNumber(1),
+};
+
 export interface Batches {
   readonly stepsPerEpoch: number;
   /** Sequences of a full step over all workers; the last step of an epoch may hold fewer. */
@@ -44,10 +49,11 @@ export interface Sequences { readonly length: number; at(index: number): readonl
  * The examples as optimizer steps, going round for as long as one asks. Each epoch visits each example once; epoch e is ordered by (seed, e). No order is kept in
  * memory: it is computed place by place.
  *
- * @throws QdyloraError BAD_DATA without examples; BAD_ARGUMENT for sizes that are not whole numbers ≥ 1, an example longer than a pack, packing and groupByLength
+ * @throws QdyloraError BAD_DATA without examples; BAD_ARGUMENT for examples that are neither an array nor a source, options that are unknown or of another kind, an example longer than a pack, packing and groupByLength
  * together, or either of them for a source without lengths.
  */
 export function createBatches(examples: readonly Example[] | ExampleSource, options: BatchOptions): Batches {
+  checkOptions('batches', options, RULES);
   const { microBatchSize, gradientAccumulationSteps, worker = 0, workers = 1 } = options, source = sourceOf(examples);
   check(source, options);
   const sequences = options.packing ? packSource(source, options) : single(source);
@@ -69,7 +75,8 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
 
 /** Consecutive groups of `microBatchSize` sequences (an example, or several packed ones), each as one batch; the last may be smaller. */
 export function splitIntoMicroBatches(sequences: readonly (Example | readonly Example[])[], microBatchSize: number): TokenBatch[] {
-  assertWhole('microBatchSize', microBatchSize);
+  assertArgument(Array.isArray(sequences), 'batches', `expected an array of examples, got ${shownValue(sequences)}`);
+  assertArgument(Number.isSafeInteger(microBatchSize) && microBatchSize >= 1, 'batches', `expected a whole number ≥ 1 for microBatchSize, got ${shownValue(microBatchSize)}`);
   const batches: TokenBatch[] = [];
   for (let from = 0; from < sequences.length; from += microBatchSize) batches.push(collate(sequences.slice(from, from + microBatchSize).flat()));
   return batches;
@@ -96,15 +103,8 @@ export function lengthsOf({ lengthAt }: ExampleSource, what: string): (index: nu
   return lengthAt;
 }
 
-function check({ length }: ExampleSource, { microBatchSize, gradientAccumulationSteps, packing, groupByLength: grouped = false, worker = 0, workers = 1 }: BatchOptions): void {
+function check({ length }: ExampleSource, { packing, groupByLength: grouped = false, worker = 0, workers = 1 }: BatchOptions): void {
   if (length === 0) throw new QdyloraError('BAD_DATA', { where: 'batches', problem: 'expected at least one example for training, got none', nextStep: 'Read the report of loadDataset: it says what became of the rows.' });
   assertArgument(!(packing && grouped), 'batches', 'expected packing or group_by_length, got both', 'Packing fills every sequence, so there is nothing left to group.');
-  assertWhole('microBatchSize', microBatchSize);
-  assertWhole('gradientAccumulationSteps', gradientAccumulationSteps);
-  assertWhole('workers', workers);
-  assertArgument(Number.isInteger(worker) && worker >= 0 && worker < workers, 'batches', `expected 0…${workers - 1} for worker, got ${worker}`);
-}
-
-function assertWhole(name: string, value: number): void {
-  assertArgument(Number.isSafeInteger(value) && value >= 1, 'batches', `expected a whole number ≥ 1 for ${name}, got ${value}`);
+  assertArgument(worker < workers, 'batches', `expected 0…${workers - 1} for worker, got ${worker}`);
 }

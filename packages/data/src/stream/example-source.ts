@@ -1,4 +1,4 @@
-import { assertArgument, createRng, QdyloraError } from '@qdylora/contract';
+import { assertArgument, createRng, QdyloraError, shownValue } from '@qdylora/contract';
 import type { Example } from '../token-batch.ts';
 import { permuteIndex } from './permute-index.ts';
 
@@ -17,8 +17,23 @@ export function arraySource(examples: readonly Example[]): ExampleSource {
 
 export const isExampleArray = (examples: readonly Example[] | ExampleSource): examples is readonly Example[] => Array.isArray(examples);
 
-/** Any examples as a source. */
-export const sourceOf = (examples: readonly Example[] | ExampleSource): ExampleSource => (isExampleArray(examples) ? arraySource(examples) : examples);
+/** Any examples as a source.  @throws QdyloraError BAD_ARGUMENT for what is neither an array nor a source, as a whole dataset or a promise of one */
+export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleSource {
+  if (isExampleArray(examples)) return arraySource(examples);
+  assertArgument(isSource(examples), 'examples', `expected an array of examples, or a source with length and at, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`, adviceFor(examples));
+  return examples;
+}
+
+const isSource = (given: unknown): given is ExampleSource => {
+  const { length, at } = (typeof given === 'object' && given !== null && !ArrayBuffer.isView(given) ? given : {}) as Partial<ExampleSource>;
+  return Number.isSafeInteger(length) && length! >= 0 && typeof at === 'function';
+};
+
+function adviceFor(given: unknown): string {
+  if (given instanceof Promise) return 'Await it first: const { training } = await loadDataset(…).';
+  if (typeof given === 'object' && given !== null && 'training' in given) return 'Give its training examples: dataset.training.';
+  return 'loadDataset and openDataset return such examples as training.';
+}
 
 /** The first example with a token to predict, at or after `from`; undefined where there is none among the next thousand. */
 export function firstExample(examples: readonly Example[] | ExampleSource, from = 0): Example | undefined {

@@ -1,5 +1,5 @@
 import { Environment, parse, tokenize } from '@huggingface/jinja';
-import { QdyloraError } from '@qdylora/contract';
+import { anyValue, assertArgument, checkOptions, objectWith, orNull, QdyloraError, shownValue, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
 import { hasGenerationMarks, readMarks, writeMarks, type MarkedText } from './generation-marks.ts';
 import { interpretTemplate, TemplateLimit, type TemplateFailure } from './interpret-template.ts';
@@ -21,6 +21,8 @@ export interface RenderOptions {
   /** Where the conversation comes from, for errors. */
   readonly where?: string;
 }
+
+const RENDER_RULES: OptionRules<RenderOptions> = { addGenerationPrompt: trueOrFalse, tools: anyValue, where: someText };
 
 export interface ChatTemplate {
   /** The Jinja text. */
@@ -44,6 +46,8 @@ export interface ChatTemplateOptions {
   readonly date?: Date;
 }
 
+const RULES: OptionRules<ChatTemplateOptions> = { variables: objectWith(), toolSource: orNull(someText), date: objectWith('getTime') };
+
 /** `range(10 ** 9)` in a template would fill memory; no conversation has so many turns. */
 const MAX_RANGE = 100_000;
 
@@ -59,9 +63,12 @@ const refusals = (): { refuse: (message: string) => never; has: (error: unknown)
 /**
  * A model's chat template, in the dialect of transformers: trimmed blocks, `raise_exception`, `strftime_now`, `{% generation %}`.
  *
- * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, BAD_DATA where it refuses a conversation (with its own words).
+ * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, BAD_DATA where it refuses a conversation (with its own words); both throw BAD_ARGUMENT for
+ * options that are unknown or of another kind, and for messages that are no array.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
+  assertArgument(typeof source === 'string', 'chat template', `expected its Jinja text, got ${shownValue(source)}`);
+  checkOptions('chat template', options, RULES);
   const { variables = {}, toolSource = null, date = new Date(Date.UTC(2024, 6, 26)) } = options;
   const marksAnswers = hasGenerationMarks(source);
   const plain = compiled(source), marked = compiled(writeMarks(source));
@@ -78,9 +85,15 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   };
   return {
     source, marksAnswers, ...(toolSource !== null && { forTools: createChatTemplate(toolSource, { variables, date }) }),
-    render: (messages, render = {}) => run(plain, messages, render),
-    renderMarked: (messages, render = {}) => readMarks(run(marked, messages, render)),
+    render: (messages, render = {}) => run(plain, messages, checked(messages, render)),
+    renderMarked: (messages, render = {}) => readMarks(run(marked, messages, checked(messages, render))),
   };
+}
+
+function checked(messages: unknown, options: RenderOptions): RenderOptions {
+  assertArgument(Array.isArray(messages), 'chat template', `expected an array of messages, got ${shownValue(messages)}`, "Give [{ role: 'user', content: '…' }].");
+  checkOptions('chat template', options, RENDER_RULES);
+  return options;
 }
 
 /** What a message's reasoning is called; the first one that is there counts. */

@@ -1,5 +1,5 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
-import { QdyloraError } from '@qdylora/contract';
+import { anyValue, assertArgument, checkOptions, objectWith, orNull, QdyloraError, required, shownValue, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { createChatTemplate, type ChatTemplate } from '../template/chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
@@ -24,6 +24,8 @@ export interface TokenizerFiles {
   readonly specialTokens?: SpecialTokens;
 }
 
+const RULES: OptionRules<TokenizerFiles> = { tokenizerJson: required(anyValue), tokenizerConfig: required(orNull(objectWith())), chatTemplate: required(orNull(someText)), toolTemplate: orNull(someText), specialTokens: objectWith() };
+
 export interface Tokenizer {
   /** Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2); no rule of our own. */
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
@@ -42,9 +44,11 @@ export interface Tokenizer {
 /**
  * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on every text of the golden files.
  *
- * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens outside the vocabulary.
+ * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens outside the vocabulary; BAD_ARGUMENT for files of another kind,
+ * from `encode` for what is no text, from `decode` for what are no ids, and from both for options that they do not have.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  checkOptions('tokenizer', files, RULES);
   const config = files.tokenizerConfig ?? {}, json = withPrefixSpace(checkTokenizerJson(files.tokenizerJson), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
@@ -53,8 +57,16 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   const source = files.chatTemplate ?? templateOf(config);
 
   const plain: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
-  const pattern = unknownPattern(json), encode = pattern === null ? plain : guardPatterns(plain, pattern);
-  const decode: Tokenizer['decode'] = (tokens, { skipSpecialTokens = false } = {}) => {
+  const pattern = unknownPattern(json), guarded = pattern === null ? plain : guardPatterns(plain, pattern);
+  const encode: Tokenizer['encode'] = (text, options) => {
+    assertArgument(typeof text === 'string', 'encode', `expected a text to encode, got ${shownValue(text)}`, Array.isArray(text) ? 'Encode one text at a time.' : undefined);
+    if (typeof options?.addSpecialTokens !== 'boolean') checkOptions('encode', options ?? {}, { addSpecialTokens: trueOrFalse });
+    return guarded(text, options);
+  };
+  const decode: Tokenizer['decode'] = (tokens, options = {}) => {
+    const { skipSpecialTokens = false } = options;
+    if (typeof options.skipSpecialTokens !== 'boolean') checkOptions('decode', options, { skipSpecialTokens: trueOrFalse });
+    assertArgument(typeof tokens === 'object' && Number.isSafeInteger((tokens as ArrayLike<number> | null)?.length), 'decode', `expected an array of ids to decode, got ${shownValue(tokens)}`, 'One id stands in an array too: [id].');
     const known = Array.from(tokens).filter((id) => texts[id] !== undefined);
     return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
   };
