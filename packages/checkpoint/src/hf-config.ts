@@ -1,3 +1,4 @@
+import { assertArgument, shownValue } from '@qdylora/contract';
 import { configReader, type ConfigReader } from './config-reader.ts';
 import { readJsonObject } from './json/read-json-file.ts';
 import { readQuantization, type QuantizationConfig } from './quantization-config.ts';
@@ -34,6 +35,8 @@ function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<s
 
 /** The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
 export function hfConfigOf(path: string, raw: Readonly<Record<string, unknown>>, ropeFactors?: Float32Array): CheckpointConfig {
+  assertArgument(typeof raw === 'object' && raw !== null && !Array.isArray(raw), 'config', `expected the content of a config.json, an object, got ${shownValue(raw)}`, typeof raw === 'string' ? 'Parse it first: JSON.parse(text).' : undefined);
+  assertArgument(!('raw' in raw && 'modelType' in raw), 'config', 'expected the content of a config.json, got what was read from one', 'Give its raw: checkpoint.config.raw.');
   const reader = configReader(path, withOwnNames(raw)), { rope, byLayerType } = readRope(reader);
   const own: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));

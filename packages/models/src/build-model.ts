@@ -1,5 +1,6 @@
 import { hfConfigOf, type CheckpointConfig, type QuantizationConfig } from '@qdylora/checkpoint';
-import { createRng, QdyloraError, type Backend } from '@qdylora/contract';
+import { createRng, either, oneOf, QdyloraError, required, someFunction, someText, trueOrFalse, wholeNumber, type Backend, type OptionRules } from '@qdylora/contract';
+import { assertWeightFiles, checkBuildOptions, someBackend, someQuantization } from './check-build-options.ts';
 import { createCausalLm, type CausalLm } from './causal-lm.ts';
 import { buildDecoder } from './decoder.ts';
 import { familyOf } from './families/index.ts';
@@ -11,7 +12,7 @@ import type { Quantization } from './weights/quantization.ts';
 import { randomWeights } from './weights/random-weights.ts';
 import { withOwnHead } from './weights/with-own-head.ts';
 import type { WeightFiles } from './weights/with-saved-weights.ts';
-import { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
+import { SHAPE_RULES, shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
 
 export interface BuildOptions {
   readonly backend: Backend;
@@ -22,12 +23,18 @@ export interface BuildOptions {
   readonly onProgress?: (bytesRead: number) => void;
 }
 
+const BUILD_RULES: OptionRules<BuildOptions> = { backend: required(someBackend), quantization: someQuantization, trainable: trueOrFalse, onProgress: someFunction };
+
 /**
  * Builds the model of a checkpoint in a backend's memory, one matrix after the other.
  *
- * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE, BAD_CONFIG, UNSUPPORTED
+ * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE, BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for what is no open
+ * checkpoint, and for options that are unknown or of another kind
  */
-export async function buildModel(files: WeightFiles, { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress }: BuildOptions): Promise<CausalLm> {
+export async function buildModel(files: WeightFiles, options: BuildOptions): Promise<CausalLm> {
+  assertWeightFiles('build-model', files);
+  checkBuildOptions('build-model', options, BUILD_RULES);
+  const { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress } = options;
   const checkpoint = withOwnHead(files), { config } = checkpoint, family = familyOf(config.modelType, checkpoint.name), resolved = family.readConfig(config);
   const stored = storedQuantization(config, checkpoint.name);
   assertNoOtherWeights(checkpoint, describeModel(config.raw, checkpoint.name).weights.map(({ name }) => name), family.names.base);
@@ -48,8 +55,19 @@ function storedQuantization({ quantization: stored }: CheckpointConfig, name: st
   throw new QdyloraError('UNSUPPORTED', { where: name, problem: `expected bitsandbytes 4-bit or no quantization for quant_method, got ${got}`, nextStep: 'Start from the unquantized checkpoint.' });
 }
 
-/** A model of random weights from the content of a `config.json`, all float32, for training from nothing. */
-export function initializeModel(config: Readonly<Record<string, unknown>>, { backend, seed = 0, name = 'random' }: { backend: Backend; seed?: number; name?: string }): CausalLm {
+export interface InitializeOptions {
+  readonly backend: Backend;
+  /** Decides the weights. 0 */
+  readonly seed?: number;
+  readonly name?: string;
+}
+
+const INITIALIZE_RULES: OptionRules<InitializeOptions> = { backend: required(someBackend), seed: wholeNumber(), name: someText };
+
+/** A model of random weights from the content of a `config.json`, all float32, for training from nothing.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for options that are unknown or of another kind */
+export function initializeModel(config: Readonly<Record<string, unknown>>, options: InitializeOptions): CausalLm {
+  checkBuildOptions('initialize-model', options, INITIALIZE_RULES);
+  const { backend, seed = 0, name = 'random' } = options;
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), resolved = family.readConfig(parsed);
   return createCausalLm(family, resolved, buildDecoder(family, resolved, randomWeights(backend, createRng(seed).named('weights'), resolved.initializerRange)), backend, name);
 }
@@ -61,20 +79,24 @@ export interface ShapeModelOptions extends ShapeWeightsOptions {
   readonly mostLayers?: number;
 }
 
+const SHAPE_MODEL_RULES: OptionRules<ShapeModelOptions> = { ...SHAPE_RULES, backend: required(someBackend), name: someText, mostLayers: either(wholeNumber(), oneOf([Infinity])) };
+
 /**
  * The model of a `config.json` as shapes alone, of any size, in the books of a dry backend: everything that a model does runs on it, and computes nothing.
  * One that is 4-bit already is counted as it is stored, without what it says to skip and what `dtypes` names.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED
  */
-export function shapeModel(config: Readonly<Record<string, unknown>>, { name = 'config.json', quantization, mostLayers = Infinity, ...options }: ShapeModelOptions): CausalLm {
+export function shapeModel(config: Readonly<Record<string, unknown>>, given: ShapeModelOptions): CausalLm {
+  checkBuildOptions('shape-model', given, SHAPE_MODEL_RULES);
+  const { name = 'config.json', quantization, mostLayers = Infinity, ...options } = given;
   const parsed = hfConfigOf(name, config), family = familyOf(parsed.modelType, name), whole = family.readConfig(parsed), stored = storedQuantization(parsed, name);
   const attention = whole.attention.slice(0, mostLayers), resolved = { ...whole, attention, layers: attention.length };
-  const own = stored ? { quantization: { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization }, isPlain: either(isSkipped(stored.skipModules), (layer) => options.dtypes?.has(`${layer}.weight`) ?? false) } : { quantization };
+  const own = stored ? { quantization: { kind: stored.quantType as 'nf4', doubleQuantization: stored.doubleQuantization }, isPlain: eitherHolds(isSkipped(stored.skipModules), (layer) => options.dtypes?.has(`${layer}.weight`) ?? false) } : { quantization };
   return createCausalLm(family, resolved, buildDecoder(family, resolved, shapeWeights({ ...options, ...own })), options.backend, name);
 }
 
-const either = (one: (name: string) => boolean, other: (name: string) => boolean) => (name: string): boolean => one(name) || other(name);
+const eitherHolds = (one: (name: string) => boolean, other: (name: string) => boolean) => (name: string): boolean => one(name) || other(name);
 
 /** Whether transformers leaves a layer in more bits: one that a skipped name is the beginning or the end of. */
 const isSkipped = (skipModules: readonly string[]) => (name: string): boolean => skipModules.some((skipped) => name === skipped || name.startsWith(`${skipped}.`) || name.endsWith(skipped));

@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, elementCount, QdyloraError, rowsOf, runOp, type ArrayView, type Backend, type DataOf, type FloatView } from '@qdylora/contract';
+import { checkOptions, DTYPE_BYTES, elementCount, QdyloraError, rowsOf, runOp, trueOrFalse, type ArrayView, type Backend, type DataOf, type FloatView } from '@qdylora/contract';
 import { apply, constant, differentiableLinear, differentiableLinearCrossEntropy, differentiableSoftCap, isPacked, linearArgmax, mapLinears, modulesOf, parametersOf, type ForwardContext, type Linear, type LinearLike, type Parameter, type Tensor } from '@qdylora/tensor';
 import { batchArrays, i32Array, type BatchArrays, type LossInputs, type TokenInputs } from './batch-arrays.ts';
 import { decoderHidden, type DecoderModules } from './decoder.ts';
@@ -87,7 +87,9 @@ export function createCausalLm<C extends FamilyConfig, L>(family: Family<C, L>, 
       return id!;
     },
     createLogitsStep: (ctx, cache) => stepOf(ctx, cache, lastLogits),
-    createLikeliestStep(ctx, cache, { hasCodes = false } = {}) {
+    createLikeliestStep(ctx, cache, options = {}) {
+      checkOptions('likeliest-step', options, { hasCodes: trueOrFalse });
+      const { hasCodes = false } = options;
       const codes = hasCodes ? createHeadCodes(backend, headWeight.view as FloatView) : undefined, step = stepOf(ctx, cache, (own, x) => likeliest(own, x, codes));
       return {
         next: async (id) => (await step.next(id))[0]!,

@@ -3,6 +3,7 @@ export * from './autograd/differentiable-op.ts';
 export * from './autograd/gradcheck.ts';
 export * from './autograd/recompute.ts';
 export { apply, Tape, type Recorder, type TapeNode } from './autograd/tape.ts';
+export { assertView } from './nn/assert-view.ts';
 export * from './nn/decoded-weight.ts';
 export * from './nn/embedding-table.ts';
 export * from './nn/forward-context.ts';

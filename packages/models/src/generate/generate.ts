@@ -1,5 +1,5 @@
-import { createRng, QdyloraError } from '@qdylora/contract';
-import { inferenceContext, type ActiveRank, type ComputeDtype, type ForwardContext } from '@qdylora/tensor';
+import { abortSignal, assertArgument, checkOptions, createRng, numberWithin, oneOf, shownValue, wholeNumber, type OptionRule, type OptionRules } from '@qdylora/contract';
+import { assertView, inferenceContext, type ActiveRank, type ComputeDtype, type ForwardContext } from '@qdylora/tensor';
 import { oneSequence, type TokenInputs } from '../batch-arrays.ts';
 import type { CausalLm } from '../causal-lm.ts';
 import { chooseToken, type SamplingOptions } from './choose-token.ts';
@@ -14,6 +14,11 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
+const someIds: OptionRule = { expected: 'an array of ids', isRequired: false, holds: (value) => Array.isArray(value) && value.every((id) => Number.isSafeInteger(id)) };
+const RULES: OptionRules<GenerateOptions> = {
+  maxNewTokens: wholeNumber(), temperature: numberWithin({ least: 0 }), topK: wholeNumber(), topP: numberWithin({ least: 0, most: 1 }), seed: wholeNumber(), stopIds: someIds, computeDtype: oneOf(['f32', 'bf16']), signal: abortSignal,
+};
+
 /** From so many tokens on, codes of the head save more than they cost: they take as long as two tokens' heads, and save half of each (SmolLM2-135M; Emerald Rapids, 2026). */
 const CODES_PAY = 8;
 
@@ -21,11 +26,14 @@ const CODES_PAY = 8;
  * Streams new token ids after a prompt, with a key-value cache. The rank comes with the view: `adapted.atRank(8)`.
  * Greedy texts of 8 tokens and more keep 8-bit codes of the head beside it while they last ([vocabulary, hidden] bytes), which change no token.
  *
- * @throws QdyloraError BAD_ARGUMENT for an empty prompt; the signal's reason when aborted
+ * @throws QdyloraError BAD_ARGUMENT for a prompt that is empty or no array of ids of the vocabulary, a view that does not say its rank, and options that are unknown or of
+ * another kind; the signal's reason when aborted
  */
 export async function* generate(view: { readonly model: CausalLm; readonly active: ActiveRank | null }, prompt: ArrayLike<number>, options: GenerateOptions = {}): AsyncGenerator<number> {
+  assertView('generate', view);
+  checkOptions('generate', options, RULES);
+  assertPrompt(prompt, view.model.config.vocabularySize);
   const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options, { model, active } = view;
-  if (prompt.length === 0) throw new QdyloraError('BAD_ARGUMENT', { where: 'generate', problem: 'expected at least one token for the prompt, got none' });
   using cache = model.createCache(prompt.length + maxNewTokens);
   const writer: Writer = { model, ctx: { ...inferenceContext(model.backend, computeDtype), active }, cache, prompt: oneSequence(prompt) };
   const ids = temperature <= 0 ? likeliestIds(writer, maxNewTokens >= CODES_PAY) : sampledIds(writer, options);
@@ -38,6 +46,16 @@ export async function* generate(view: { readonly model: CausalLm; readonly activ
     }
   } finally {
     await ids.return(undefined);
+  }
+}
+
+function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt is ArrayLike<number> {
+  assertArgument(Array.isArray(prompt) || ArrayBuffer.isView(prompt), 'generate', `expected an array of ids for the prompt, got ${shownValue(prompt)}`, typeof prompt === 'string' ? 'Give tokenizer.encode(text).' : undefined);
+  const ids = prompt as ArrayLike<unknown>;
+  assertArgument(ids.length > 0, 'generate', 'expected at least one token for the prompt, got none');
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i];
+    assertArgument(Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize, 'generate', `expected ids below ${vocabularySize} for the prompt, got ${shownValue(id)} at ${i}`, 'Encode it with the tokenizer of this model.');
   }
 }
 

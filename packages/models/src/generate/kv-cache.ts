@@ -1,4 +1,4 @@
-import { QdyloraError, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { assertArgument, QdyloraError, runOp, shownValue, type ArrayView, type Backend } from '@qdylora/contract';
 import { appendRows, constant, type Tensor } from '@qdylora/tensor';
 import type { AttentionConfig } from '../families/family.ts';
 
@@ -21,8 +21,9 @@ export interface KvCache extends Disposable {
   dispose(): void;
 }
 
-/** @param capacity tokens that fit: prompt and answer */
+/** @param capacity tokens that fit: prompt and answer  @throws QdyloraError BAD_ARGUMENT unless a whole number ≥ 1 */
 export function createKvCache({ memory }: Backend, attention: readonly AttentionConfig[], capacity: number): KvCache {
+  assertArgument(Number.isSafeInteger(capacity) && capacity >= 1, 'kv-cache', `expected a whole number ≥ 1 for the capacity in tokens, got ${shownValue(capacity)}`);
   const views: ArrayView[] = [];
   const lasting = <D extends 'f32' | 'i32'>(dtype: D, shape: readonly number[]): ArrayView<D> => {
     const view = memory.allocate(dtype, shape);

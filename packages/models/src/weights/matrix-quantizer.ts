@@ -1,5 +1,6 @@
-import { elementCount, elementsOf, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { checkOptions, elementCount, elementsOf, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { arraysOf, doubleQuantizeAsBitsandbytes, levelsOf, quantizeBlockwise, quantizedMatrix, quantizeScales, shapeMatrix, signedDynamicMap, toTiles, type DoubleQuantizedScales, type QuantizationKind, type QuantizedMatrix, type ScaleRounding } from '@qdylora/quant';
+import { QUANTIZATION_RULES } from '../check-build-options.ts';
 import type { Quantization } from './quantization.ts';
 import { readValues, type Values } from './read-values.ts';
 
@@ -18,9 +19,11 @@ export interface MatrixQuantizer {
 /**
  * Quantizes one matrix with the backend's kernels, from bfloat16 as it is stored. The result lies in the open scope of its memory, or in none, where it is made: nothing is copied.
  *
- * @throws QdyloraError NON_FINITE, from `add`
+ * @throws QdyloraError NON_FINITE, from `add`; BAD_ARGUMENT for keys of `quantization` that are unknown or of another kind
  */
-export function matrixQuantizer(backend: Backend, kind: QuantizationKind, shape: readonly [number, number], { doubleQuantization = true, blockSize = 64, scaleRounding = 'nearest' }: Quantization): MatrixQuantizer {
+export function matrixQuantizer(backend: Backend, kind: QuantizationKind, shape: readonly [number, number], quantization: Quantization): MatrixQuantizer {
+  checkOptions('quantization', quantization, QUANTIZATION_RULES);
+  const { doubleQuantization = true, blockSize = 64, scaleRounding = 'nearest' } = quantization;
   const { memory } = backend, weights = elementCount(shape), blocksIn = (count: number): number => Math.ceil(count / blockSize);
   const made = shapeMatrix({ kind, shape, blockSize, doubleQuantization, tiled: backend.packedLayout === 'tiles', array: (dtype, of) => memory.allocate(dtype, of) });
   const { codes, levels, absmax: plain, doubleQuantized: nested, tiled } = made, absmax = plain ?? memory.allocate('f32', [blocksIn(weights)]);

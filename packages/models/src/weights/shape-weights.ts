@@ -1,6 +1,7 @@
-import { elementCount, runOp, shapeOnly, type ArrayView, type Backend, type DType, type Shape } from '@qdylora/contract';
+import { elementCount, objectWith, oneOf, runOp, shapeOnly, someFunction, type ArrayView, type Backend, type DType, type OptionRules, type Shape } from '@qdylora/contract';
 import { packedWeight, quantizeBlockwise, quantizeScales, shapeMatrix, type QuantizedMatrix } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
+import { checkBuildOptions, someBackend, someQuantization } from '../check-build-options.ts';
 import type { Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
@@ -17,8 +18,12 @@ export interface ShapeWeightsOptions {
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
 
+export const SHAPE_RULES: OptionRules<ShapeWeightsOptions> = { backend: someBackend, quantization: someQuantization, isPlain: someFunction, dtype: oneOf(['f32', 'bf16']), dtypes: objectWith('get', 'has') };
+
 /** Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be computed with them. */
-export function shapeWeights({ backend, quantization = { kind: 'none' }, isPlain = () => false, dtype = 'f32', dtypes }: ShapeWeightsOptions = {}): WeightSource {
+export function shapeWeights(options: ShapeWeightsOptions = {}): WeightSource {
+  checkBuildOptions('shape-weights', options, SHAPE_RULES);
+  const { backend, quantization = { kind: 'none' }, isPlain = () => false, dtype = 'f32', dtypes } = options;
   const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> => (backend ? kept(backend, type, shape) : shapeOnly(type, shape));
   const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter => new Parameter(name, array(type, shape));
   const typeOf = (name: string): 'f32' | 'bf16' => dtypes?.get(name) ?? dtype;
