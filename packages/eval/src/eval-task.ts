@@ -1,3 +1,4 @@
+import { abortSignal, oneOf, someFunction, type OptionRules } from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import type { ExampleLosses } from './example-losses.ts';
@@ -10,6 +11,8 @@ export interface MeasureOptions {
   /** Told after each pass: how many of how many are done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
+
+export const MEASURE_RULES: OptionRules<MeasureOptions> = { computeDtype: oneOf(['f32', 'bf16']), signal: abortSignal, onProgress: someFunction };
 
 /** A set of examples and a way to judge a model by them. */
 export interface EvalTask {

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
-import { assertArgument, QdyloraError } from '@qdylora/contract';
-import { collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
-import { inferenceContext } from '@qdylora/tensor';
+import { assertArgument, checkOptions, QdyloraError, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
+import { assertExamples, collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
+import { assertView, inferenceContext } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
-import type { EvalTask, MeasureOptions } from './eval-task.ts';
+import { MEASURE_RULES, type EvalTask, type MeasureOptions } from './eval-task.ts';
 import type { ExampleLosses } from './example-losses.ts';
 import { groupByLength } from './group-by-length.ts';
 import { ratioMean } from './statistics/ratio-mean.ts';
@@ -12,6 +12,8 @@ import { ratioMean } from './statistics/ratio-mean.ts';
 export const DEFAULT_TOKENS_PER_BATCH = 2048;
 
 export interface PerplexityOptions { readonly tokensPerBatch?: number }
+
+const RULES: OptionRules<PerplexityOptions> = { tokensPerBatch: wholeNumber(1) };
 
 export interface LossReport {
   /** Mean over all counted tokens, in nats. */
@@ -28,18 +30,22 @@ export interface LossReport {
 /**
  * Loss and perplexity of one view over examples: Σ losses / Σ counted tokens. The standard error treats an example, not a token, as the thing that was drawn.
  *
- * @throws QdyloraError BAD_DATA without a counted token; ABORTED where the signal fires.
+ * @throws QdyloraError BAD_DATA without a counted token; BAD_ARGUMENT for a view that does not say its rank, examples that are none, and options that are unknown or of another kind; ABORTED where the signal fires.
  * @example
  * const { loss, standardError } = await lossOver(adapted.atRank(8), heldOut);
  */
 export async function lossOver(view: EvalView, examples: readonly Example[], options: PerplexityOptions & MeasureOptions = {}): Promise<LossReport> {
-  const [perExample] = await perplexity(examples, options).measure([view], options), { mean, standardError } = ratioMean(perExample!);
+  assertView('loss-over', view);
+  checkOptions('loss-over', options, { ...RULES, ...MEASURE_RULES });
+  const { tokensPerBatch, ...measuring } = options, [perExample] = await perplexity(examples, { tokensPerBatch }).measure([view], measuring), { mean, standardError } = ratioMean(perExample!);
   return { loss: mean, perplexity: Math.exp(mean), tokens: perExample!.counts.reduce((sum, count) => sum + count, 0), standardError, perExample: perExample! };
 }
 
-/** Perplexity as a task: the loss of each example under each view, in one walk over the data. */
-export function perplexity(examples: readonly Example[], { tokensPerBatch = DEFAULT_TOKENS_PER_BATCH }: PerplexityOptions = {}): EvalTask {
-  assertArgument(Number.isSafeInteger(tokensPerBatch) && tokensPerBatch >= 1, 'perplexity', `expected a whole number ≥ 1 for tokensPerBatch, got ${tokensPerBatch}`);
+/** Perplexity as a task: the loss of each example under each view, in one walk over the data.  @throws QdyloraError as `lossOver` does */
+export function perplexity(examples: readonly Example[], options: PerplexityOptions = {}): EvalTask {
+  checkOptions('perplexity', options, RULES);
+  assertExamples('perplexity', examples);
+  const { tokensPerBatch = DEFAULT_TOKENS_PER_BATCH } = options;
   const counts = Float64Array.from(examples, ({ labels }) => countPredicted(labels));
   if (!counts.some((count) => count > 0)) {
     throw new QdyloraError('BAD_DATA', { where: 'perplexity', problem: `expected at least one token to predict, got none in ${examples.length} examples`, nextStep: 'Is eval_dataset empty, or is everything in it a prompt?' });
@@ -48,20 +54,27 @@ export function perplexity(examples: readonly Example[], { tokensPerBatch = DEFA
   const groups = groupByLength(counted.map((i) => examples[i]!.ids.length), tokensPerBatch).map((group) => group.map((at) => counted[at]!));
   return {
     name: 'perplexity',
-    async measure(views, options = {}) {
+    async measure(views, measuring = {}) {
+      checkMeasuring(views, measuring);
       const results = views.map(() => ({ sums: new Float64Array(examples.length), counts }));
       for (const [done, group] of groups.entries()) {
         const batch = collate(group.map((i) => examples[i]!));
         for (const [v, view] of views.entries()) {
-          await turn(options.signal);
-          const sums = await segmentSums(view, batch, options);
+          await turn(measuring.signal);
+          const sums = await segmentSums(view, batch, measuring);
           group.forEach((example, segment) => { results[v]!.sums[example] = sums[segment]!; });
-          options.onProgress?.(done * views.length + v + 1, groups.length * views.length);
+          measuring.onProgress?.(done * views.length + v + 1, groups.length * views.length);
         }
       }
       return results;
     },
   };
+}
+
+function checkMeasuring(views: unknown, measuring: unknown): void {
+  assertArgument(Array.isArray(views), 'perplexity', `expected an array of models at their ranks, got ${typeof views === 'object' ? 'an object' : shownValue(views)}`, 'A single one stands in an array too: [view].');
+  views.forEach((view) => { assertView('perplexity', view); });
+  checkOptions('perplexity', measuring, MEASURE_RULES);
 }
 
 /** One forward pass without gradients; the summed loss of each segment. */

@@ -1,4 +1,5 @@
-import { chooseRank, type RankLosses } from './choose-rank.ts';
+import { anyValue, checkOptions, numberWithin, orNull, objectWith, required, someFunction, someText, type OptionRules } from '@qdylora/contract';
+import { assertMeasured, chooseRank, type RankLosses } from './choose-rank.ts';
 import type { ExampleLosses } from './example-losses.ts';
 import { aurac } from './statistics/aurac.ts';
 import { holmAdjusted } from './statistics/holm.ts';
@@ -52,11 +53,16 @@ export interface RankReportParts {
   readonly adapterBytes?: (rank: number) => number | null;
 }
 
+const RULES: OptionRules<RankReportParts> = { task: required(someText), measured: required(anyValue), base: required(orNull(objectWith())), alpha: numberWithin({ above: 0, below: 1 }), adapterBytes: someFunction };
+
 /** z(0.975) + z(0.8): standard errors between nothing and a difference that a two-sided test at 5 % finds with power 80 %. */
 const DETECTABLE_STANDARD_ERRORS = 1.959964 + 0.841621;
 
-/** Turns the losses of every example at every rank into means, errors, comparisons and a choice. */
-export function rankReport({ task, measured, base, alpha = 0.05, adapterBytes = () => null }: RankReportParts): RankReport {
+/** Turns the losses of every example at every rank into means, errors, comparisons and a choice.  @throws QdyloraError as `chooseRank` does; BAD_ARGUMENT for parts that are unknown or of another kind */
+export function rankReport(parts: RankReportParts): RankReport {
+  checkOptions('rank-report', parts, RULES);
+  assertMeasured('rank-report', parts.measured);
+  const { task, measured, base, alpha = 0.05, adapterBytes = () => null } = parts;
   const sorted = [...measured].sort((a, b) => a.rank - b.rank), { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(sorted, alpha);
   const versusBase = base && againstBase(sorted, base), baseLoss = base && measuredLoss(base);
   const ranks = sorted.map(({ rank, losses }, i): RankRow => ({
