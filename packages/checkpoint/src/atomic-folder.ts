@@ -1,9 +1,10 @@
 import { dirname, join, resolve } from 'node:path';
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, checkOptions, objectWith, QdyloraError, shownValue, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 import { folderFiles, type FolderFiles } from './write/folder-files.ts';
+import { someFileSystem } from './write/option-kinds.ts';
 import { isRunning } from './write/is-running.ts';
 import { writeFailed } from './write/write-failed.ts';
 import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
@@ -16,6 +17,8 @@ export interface WriteFolderOptions {
   readonly fs?: FileSystem;
 }
 
+const RULES: OptionRules<WriteFolderOptions> = { replace: trueOrFalse, known: objectWith('get'), fs: someFileSystem };
+
 /** Fills the folder `temporary`, by itself or, for large files, by `files`, which hashes them on their way to the disk. */
 export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void> | void;
 
@@ -26,7 +29,10 @@ export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void
  *
  * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses (nothing has changed then); whatever `write` throws.
  */
-export async function writeFolderAtomically(path: string, write: FillFolder, { replace = false, known, fs = NODE_FILE_SYSTEM }: WriteFolderOptions = {}): Promise<void> {
+export async function writeFolderAtomically(path: string, write: FillFolder, options: WriteFolderOptions = {}): Promise<void> {
+  assertArgument(typeof path === 'string' && typeof write === 'function', 'atomic-folder', `expected the path of a folder and a function that fills it, got ${shownValue(path)} and ${shownValue(write)}`);
+  checkOptions('atomic-folder', options, RULES);
+  const { replace = false, known, fs = NODE_FILE_SYSTEM } = options;
   const target = resolve(path), parent = dirname(target), temporary = temporaryName(target), files = folderFiles(temporary, fs);
   try {
     assertNewFolder(target, { replace, fs });

@@ -1,6 +1,6 @@
 import * as nodeFs from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, checkOptions, QdyloraError, shownValue, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { checkpointOf, type Checkpoint } from './checkpoint.ts';
 import { readHfConfig } from './hf-config.ts';
 import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
@@ -16,6 +16,8 @@ export interface OpenCheckpointOptions {
   readonly followLinks?: boolean;
 }
 
+const RULES: OptionRules<OpenCheckpointOptions> = { followLinks: trueOrFalse };
+
 const MODEL_FILE = 'model.safetensors', INDEX_FILE = 'model.safetensors.index.json', CONFIG_FILE = 'config.json', ADAPTER_CONFIG_FILE = 'adapter_config.json';
 
 /**
@@ -23,13 +25,15 @@ const MODEL_FILE = 'model.safetensors', INDEX_FILE = 'model.safetensors.index.js
  * Reads the config and the headers, and no tensor.
  *
  * @throws QdyloraError MISSING_FILE where there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a damaged checkpoint;
- * UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table here.
+ * UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table here; BAD_ARGUMENT for what is no path, and options that are unknown or of another kind.
  *
  * @example
  * using checkpoint = await openCheckpoint('models/smollm2');
  * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]
  */
 export async function openCheckpoint(source: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
+  assertArgument(typeof source === 'string', 'checkpoint', `expected the path of a folder, a .safetensors or a .gguf file, got ${shownValue(source)}`);
+  checkOptions('open-checkpoint', options, RULES);
   const stats = nodeFs.statSync(source, { throwIfNoEntry: false });
   if (!stats) throw nothingAt(source);
   if (stats.isDirectory()) return openFolder(source, options);

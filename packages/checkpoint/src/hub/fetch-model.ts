@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { QdyloraError } from '@qdylora/contract';
+import { checkOptions, QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import { isCompanionFile } from '../companion-file.ts';
 import { INDEX_LIMITS } from '../json/json-limits.ts';
@@ -8,7 +8,7 @@ import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';
 import { hubCache, isCommit, type HubCache } from './hub-cache.ts';
 import { parseHubName, type HubName } from './hub-name.ts';
-import type { HubOptions } from './hub-options.ts';
+import { HUB_RULES, type HubOptions } from './hub-options.ts';
 import { hubJson } from './hub-request.ts';
 
 const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CONFIG = 'config.json';
@@ -22,6 +22,7 @@ const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CON
  * ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED, UNSUPPORTED for a repository without safetensors or a single GGUF file.
  */
 export async function fetchModel(text: string, options: HubOptions): Promise<string> {
+  checkOptions('hub', options, HUB_RULES);
   const name = parseHubName(text), cache = hubCache(options.cacheFolder, name);
   if (options.isOffline) return cachedSnapshot(name, cache, null);
   const cached = isCommit(name.revision) ? cache.commitOf(name.revision) : null;
@@ -47,6 +48,7 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
  * @throws QdyloraError as `fetchModel` does; MISSING_FILE for a repository without config.json
  */
 export async function fetchConfig(text: string, options: HubOptions): Promise<string> {
+  checkOptions('hub', options, HUB_RULES);
   const name = parseHubName(text), cache = hubCache(options.cacheFolder, name), cached = cache.commitOf(name.revision), known = cached && join(cache.snapshot(cached), CONFIG);
   if (known !== null && existsSync(known) && (options.isOffline || isCommit(name.revision))) return known;
   if (options.isOffline) throw notCached(name, known ?? cache.folder, 'nothing');

@@ -1,4 +1,4 @@
-import { QdyloraError } from '@qdylora/contract';
+import { QdyloraError, shownValue } from '@qdylora/contract';
 
 /** A model on the hub: `org/name`, at a branch, tag or commit. */
 export interface HubName { readonly repository: string; readonly revision: string }
@@ -13,7 +13,7 @@ export const isHubName = (text: string): boolean => NAME.test(text);
 
 /** @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */
 export function parseHubName(text: string): HubName {
-  const [, repository, revision = 'main'] = NAME.exec(text) ?? [];
+  const [, repository, revision = 'main'] = (typeof text === 'string' && NAME.exec(text)) || [];
   if (repository !== undefined && !repository.includes('..') && !repository.includes('--') && REVISION.test(revision) && !revision.includes('..') && revision.length <= LONGEST_REVISION) return { repository, revision };
-  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: `expected org/name or org/name@revision for a model on the hub, got ${JSON.stringify(text.slice(0, 200))}`, nextStep: 'Write it as it stands on the model\'s page.' });
+  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: `expected org/name or org/name@revision for a model on the hub, got ${shownValue(text)}`, nextStep: 'Write it as it stands on the model\'s page.' });
 }

@@ -1,3 +1,5 @@
+import { abortSignal, numberWithin, orNull, required, someFunction, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
+
 /** What a download is told about: bytes of one file so far, and how many it has. */
 export interface HubProgress { readonly repository: string; readonly file: string; readonly doneBytes: number; readonly totalBytes: number }
 
@@ -22,3 +24,8 @@ export interface HubOptions {
   /** Waits between two tries; a test needs no waiting. */
   readonly sleep?: (milliseconds: number) => Promise<void>;
 }
+
+export const HUB_RULES: OptionRules<HubOptions> = {
+  cacheFolder: required(someText), endpoint: required(someText), token: required(orNull(someText)), isOffline: required(trueOrFalse), onProgress: someFunction, onNotice: someFunction, signal: abortSignal, fetch: someFunction,
+  longestSilenceMs: numberWithin({ above: 0 }), sleep: someFunction,
+};

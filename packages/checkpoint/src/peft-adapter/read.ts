@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { QdyloraError } from '@qdylora/contract';
+import { assertArgument, QdyloraError, shownValue } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import { readJson } from '../json/read-json-file.ts';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
@@ -41,6 +41,7 @@ export interface PeftAdapter {
  * out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
  */
 export function readPeftAdapter(folder: string): PeftAdapter {
+  assertArgument(typeof folder === 'string', 'peft-adapter', `expected the path of an adapter's folder, got ${shownValue(folder)}`);
   const config = readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE)), path = join(folder, ADAPTER_WEIGHTS_FILE);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
     throw new QdyloraError('MISSING_FILE', { where: 'peft-adapter', problem: `${folder}: expected ${ADAPTER_WEIGHTS_FILE}, got only adapter_model.bin`, nextStep: 'A .bin file can run code when it is read; load it with PEFT and save it again as safetensors.', details: { folder } });

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { assertArgument } from '@qdylora/contract';
+import { assertArgument, checkOptions, numberWithin, objectWith, required, shownValue, someText, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { writeFolderAtomically } from '../atomic-folder.ts';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
@@ -7,6 +7,7 @@ import { tensorOf } from '../safetensors/tensor-of.ts';
 import { writeSafetensors, type TensorToWrite } from '../safetensors/write-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
+import { someEntries, someFileSystem, someNumbers, someTexts } from '../write/option-kinds.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import { adapterKey, savedKey } from './key-names.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
@@ -48,15 +49,22 @@ export interface WritePeftAdapterOptions {
   readonly fs?: FileSystem;
 }
 
+const RULES: OptionRules<WritePeftAdapterOptions> = {
+  layers: required(someEntries), rank: required(wholeNumber(1)), alpha: required(numberWithin()), useRslora: trueOrFalse, fanInFanOut: trueOrFalse, targetModules: required(someTexts), baseModel: someText, sidecar: objectWith(),
+  rankPattern: someNumbers, alphaPattern: someNumbers, saved: objectWith('get', 'entries'), modulesToSave: someTexts, ensureWeightTying: trueOrFalse, replace: trueOrFalse, fs: someFileSystem,
+};
+
 /**
  * Writes a folder that Hugging Face PEFT and vLLM load: `adapter_config.json`, `adapter_model.safetensors`, our `qdylora.json` if given, and a manifest
  * with their hashes. All or nothing; the same input gives the same bytes: no time, path or host in them.
  *
  * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as `^` + full name: no two fit one module.
  *
- * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together; NOT_EMPTY, WRITE_FAILED.
+ * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together, and options that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
  */
 export async function writePeftAdapter(folder: string, options: WritePeftAdapterOptions): Promise<void> {
+  assertArgument(typeof folder === 'string', 'peft-adapter', `expected the path of a folder, got ${shownValue(folder)}`);
+  checkOptions('peft-adapter', options, RULES);
   const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options, layers = [...options.layers];
   checkLayers(layers, options);
   const text = (value: unknown): Uint8Array[] => [Buffer.from(canonicalJson(value))];
@@ -67,11 +75,10 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   }, { replace, fs });
 }
 
-function checkLayers(layers: readonly PeftLayerToWrite[], { rank, alpha, targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): void {
+function checkLayers(layers: readonly PeftLayerToWrite[], { targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): void {
   const check = (condition: boolean, problem: string): void => assertArgument(condition, 'peft-adapter', problem);
   const isRank = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
-  check(isRank(rank), `expected a whole number ≥ 1 for rank, got ${rank}`);
-  check(Number.isFinite(alpha), `expected a finite number for alpha, got ${alpha}`);
+  for (const layer of layers) for (const part of ['a', 'b'] as const) check(layer?.[part] instanceof Float32Array, `expected a Float32Array for ${part} of ${shownValue(layer?.name)}, got ${shownValue(layer?.[part])}`);
   const names = new Set(layers.map(({ name }) => name));
   check(layers.length > 0 && names.size === layers.length, `expected at least one layer, each once, got ${layers.length} with ${names.size} names`);
   for (const name of names) check(targetModules.some((target) => name === target || name.endsWith(`.${target}`)), `expected ${printedName(name)} to end in one of targetModules (${targetModules.join(', ')})`);

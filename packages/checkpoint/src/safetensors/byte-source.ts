@@ -1,6 +1,6 @@
 import * as nodeFs from 'node:fs';
 import { basename } from 'node:path';
-import { DisposedError, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
+import { assertArgument, DisposedError, InsufficientMemoryError, QdyloraError, shownValue } from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { pageReader, type PageReader, type PagesToRead } from './page-reader.ts';
 
@@ -26,9 +26,10 @@ const READ_PIECE_BYTES = 2 ** 30;
 /**
  * Opens a regular file and reads through that one descriptor from then on, so that a file swapped under its name changes nothing.
  *
- * @throws QdyloraError MISSING_FILE where there is none; BAD_FILE for a directory, FIFO, socket or device, or where it cannot be read.
+ * @throws QdyloraError BAD_ARGUMENT for what is no path; MISSING_FILE where there is none; BAD_FILE for a directory, FIFO, socket or device, or where it cannot be read.
  */
 export function openByteSource(path: string, format: string): ByteSource {
+  assertArgument(typeof path === 'string', format, `expected the path of a file, got ${shownValue(path)}`);
   const refuse = (stats: nodeFs.Stats): void => {
     if (!stats.isFile()) throw badFile({ format, path, problem: `expected a regular file, got ${kindOf(stats)}`, nextStep: 'Name the file itself.' });
   };

@@ -1,7 +1,8 @@
-import { assertArgument } from '@qdylora/contract';
+import { assertArgument, checkOptions, objectWith, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
+import { someFileSystem } from '../write/option-kinds.ts';
 import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
 import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
@@ -28,6 +29,8 @@ export interface WriteSafetensorsOptions {
   readonly fs?: FileSystem;
 }
 
+export const SAFETENSORS_RULES: OptionRules<WriteSafetensorsOptions> = { metadata: objectWith(), isSynced: trueOrFalse, fs: someFileSystem };
+
 /**
  * Writes a safetensors file, the same bytes for the same tensors in any order: widest dtype first, then by name, metadata sorted, header padded with
  * spaces. Temporary file, fsync, rename.
@@ -37,7 +40,9 @@ export interface WriteSafetensorsOptions {
  * @example
  * writeSafetensors('out.safetensors', [tensorOf('w', [2, 2], Float32Array.of(1, 2, 3, 4))]);
  */
-export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, { metadata = {}, isSynced = true, fs }: WriteSafetensorsOptions = {}): void {
+export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, options: WriteSafetensorsOptions = {}): void {
+  checkOptions('safetensors', options, SAFETENSORS_RULES);
+  const { metadata = {}, isSynced = true, fs } = options;
   const ordered = inFileOrder(tensors);
   (isSynced ? writeFileDurably : writeFileUnsynced)(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
 }

@@ -1,5 +1,6 @@
-import { QdyloraError } from '@qdylora/contract';
+import { checkOptions, numberWithin, objectWith, QdyloraError, required, someText, type OptionRules } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../hf-config.ts';
+import { someEntries } from '../../write/option-kinds.ts';
 import { fileRowOrder, reorderedRows } from './arranged-values.ts';
 import { encodeValues } from './encode-values.ts';
 import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
@@ -19,12 +20,16 @@ export interface GgufAdapter {
   readonly name?: string;
 }
 
+const RULES: OptionRules<GgufAdapter> = { layers: required(someEntries), scale: required(numberWithin()), config: required(objectWith('integer')), name: someText };
+
 /**
  * Writes a LoRA adapter as a GGUF file, which llama.cpp loads beside a base model (`--lora`). llama.cpp scales by alpha / rank, so alpha = scale · rank.
  *
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer that the architecture has no place for; WRITE_FAILED.
  */
-export function writeGgufAdapter(path: string, { layers, scale, config, name }: GgufAdapter): void {
+export function writeGgufAdapter(path: string, adapter: GgufAdapter): void {
+  checkOptions('gguf', adapter, RULES);
+  const { layers, scale, config, name } = adapter;
   const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path), heads = headsOf(config, architecture), ranks = [...new Set(layers.map(({ rank }) => rank))];
   if (ranks.length !== 1) throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected one rank for all layers of a GGUF adapter, which has one alpha, got ${ranks.join(', ') || 'no layer'}`, nextStep: 'Export it at one rank first.' });
   const metadata = new Map<string, MetadataToWrite>([

@@ -1,7 +1,9 @@
+import { checkOptions, objectWith, oneOf, orNull, required, someText, type OptionRules } from '@qdylora/contract';
 import type { CheckpointConfig } from '../../hf-config.ts';
 import type { TokenizerFiles } from '../../tokenizer-files.ts';
+import { someEntries } from '../../write/option-kinds.ts';
 import { fileRowOrder, reorderedRows, transposedValues, type Heads } from './arranged-values.ts';
-import { encodeValues, type GgufWriteType } from './encode-values.ts';
+import { encodeValues, GGUF_WRITE_TYPES, type GgufWriteType } from './encode-values.ts';
 import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 import { headsOf, modelMetadata, ropeFactors } from './model-metadata.ts';
@@ -20,6 +22,8 @@ export interface GgufModel {
   readonly type: GgufWriteType;
 }
 
+const RULES: OptionRules<GgufModel> = { name: required(someText), config: required(objectWith('integer')), tensors: required(someEntries), tokenizer: required(orNull(objectWith())), type: required(oneOf(GGUF_WRITE_TYPES)) };
+
 /** llama.cpp's numbers for the type of most matrices, and the version of its packed types. */
 const FILE_TYPES: Readonly<Record<GgufWriteType, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 };
 const QUANTIZATION_VERSION = 2, Q8_0_BLOCK = 32;
@@ -29,7 +33,9 @@ const QUANTIZATION_VERSION = 2, Q8_0_BLOCK = 32;
  *
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF has no words for; WRITE_FAILED.
  */
-export function writeGgufModel(path: string, { name, config, tensors, tokenizer, type }: GgufModel): void {
+export function writeGgufModel(path: string, model: GgufModel): void {
+  checkOptions('gguf', model, RULES);
+  const { name, config, tensors, tokenizer, type } = model;
   const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path), heads = headsOf(config, architecture);
   const metadata = new Map<string, MetadataToWrite>([
     ['general.architecture', { text: own }], ['general.type', { text: 'model' }], ['general.name', { text: name }], ['general.file_type', { u32: FILE_TYPES[type] }], ['general.quantization_version', { u32: QUANTIZATION_VERSION }],

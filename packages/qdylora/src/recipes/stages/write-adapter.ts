@@ -30,7 +30,8 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
 async function writeWithSaved(folder: string, saved: AdapterSaved | null, options: WritePeftAdapterOptions): Promise<void> {
   if (!saved) return writePeftAdapter(folder, options);
   using own = openSavedWeights(saved.folder);
-  await writePeftAdapter(folder, { ...options, ...saved, saved: own.tensors });
+  const { modulesToSave, ensureWeightTying } = saved;
+  await writePeftAdapter(folder, { ...options, modulesToSave, ensureWeightTying, saved: own.tensors });
 }
 
 const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
