@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
-import { finetune, type FinetuneOptions } from '../index.ts';
+import { evaluate, finetune, planMemory, quantizeFolder, type FinetuneOptions } from '../index.ts';
 
 const folder = temporaryPlace(), model = writeTinyModel(folder.in('model')), rows = writeTinyRows(folder.in('rows.jsonl'));
 const common = { model, dataset: rows, streaming: true, valSetSize: 4, ranks: [1, 2, 4], backend: 'host', quantization: 'none', microBatchSize: 2, learningRate: 2e-2, maxSteps: 6, saveSteps: 0, reportTo: [] } as const;
@@ -28,4 +28,16 @@ describe('a run that an error ends in the middle', () => {
     const { files } = await finetune({ ...common, outputDir, resumeFromCheckpoint: 'auto' }).result;
     expect(bytesOf(files.adapter!)).toEqual(bytesOf(whole.files.adapter!));
   });
+});
+
+describe('what only a program can give is refused by name before anything begins,', () => {
+  const controller = new AbortController() as never;
+  it.each([
+    ['finetune', () => finetune({ ...common, outputDir: folder.in('never'), signal: controller }), /\[finetune\] expected an AbortSignal \(of a controller its signal\) for signal/],
+    ['finetune, a callback', () => finetune({ ...common, outputDir: folder.in('never'), onSave: 5 as never }), /expected a function for onSave, got 5/],
+    ['evaluate', () => evaluate({ model, dataset: rows, signal: controller }), /\[evaluate\] expected an AbortSignal/],
+    ['quantizeFolder', () => quantizeFolder({ model, outputDir: folder.in('never'), signal: controller }), /\[quantize\] expected an AbortSignal/],
+    ['planMemory', () => planMemory({ model, memoryBytes: '32GiB' as never }), /\[plan\] expected a number > 0, or null for memoryBytes, got "32GiB"/],
+    ['finetune without options', () => finetune(undefined as never).result, /expected a value for model, got none/],
+  ])('%s', async (_, call, message) => { await expect((async () => await call())()).rejects.toThrow(message); });
 });

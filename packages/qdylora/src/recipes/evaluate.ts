@@ -3,6 +3,7 @@ import type { InputOf, OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './stages/attach-adapter.ts';
+import { checkHooks } from './stages/check-hooks.ts';
 import type { BackendChoice } from './stages/choose-backend.ts';
 import { loadEvalExamples, missingKey } from './stages/load-data.ts';
 import { checkModelValues, openModel, type OpenModel } from './stages/open-model.ts';
@@ -34,7 +35,8 @@ export interface Evaluation {
  * @example
  * const { results } = await evaluate({ model: 'models/smollm2', adapter: 'runs/smol/adapter', ranks: 'all', dataset: 'test.jsonl' });
  */
-export async function evaluate({ signal, onNotice, onProgress, ...options }: EvaluateOptions): Promise<Evaluation> {
+export async function evaluate({ signal, onNotice, onProgress, ...options }: EvaluateOptions = {}): Promise<Evaluation> {
+  checkHooks('evaluate', { signal, onNotice, onProgress });
   return evaluateGiven(givenByOptions(options), { signal, onNotice, onProgress, backend: options.backend });
 }
 

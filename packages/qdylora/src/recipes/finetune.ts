@@ -11,6 +11,7 @@ import type { FinetuneEvent, LogWarningEvent, RunFiles } from './finetune-events
 import { prepareRun, type PreparedRun } from './prepare-run.ts';
 import { asStored, mergedWeights } from './stages/adapted-weights.ts';
 import type { AssembledRun } from './stages/assemble-run.ts';
+import { checkHooks } from './stages/check-hooks.ts';
 import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
 import { openEventLog, type EventLog } from './stages/event-log.ts';
 import { forecastMemory, usedMemory } from './stages/forecast-memory.ts';
@@ -49,13 +50,14 @@ export interface FinetuneRun extends AsyncIterable<FinetuneEvent> { readonly res
 /**
  * Fine-tunes a model at every rank at once, and writes adapter, checkpoints, log and report into `outputDir`.
  *
- * @throws QdyloraError BAD_CONFIG at once for options that do not fit; everything else rejects `result` and ends the iteration
+ * @throws QdyloraError BAD_CONFIG or BAD_ARGUMENT at once for options that do not fit; everything else rejects `result` and ends the iteration
  * @example
  * const run = finetune({ model: 'models/smollm2', dataset: 'gsm8k.jsonl', valSetSize: 200, ranks: [1, 2, 4, 8], outputDir: 'runs/smol' });
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
  * const { report } = await run.result;
  */
-export function finetune({ signal, fs, onStep, onEvaluate, onSave, ...options }: FinetuneOptions): FinetuneRun {
+export function finetune({ signal, fs, onStep, onEvaluate, onSave, ...options }: FinetuneOptions = {}): FinetuneRun {
+  checkHooks('finetune', { signal, fs, onStep, onEvaluate, onSave });
   const config = prepareRun(givenByOptions(options));
   const events = eventQueue<FinetuneEvent>({ isDroppable: ({ type }) => type === 'step', mostWaiting: MOST_WAITING_STEPS });
   const result = runFinetune(config, { choice: options.backend ?? config.backend, signal, fs, callbacks: { onStep, onEvaluate, onSave }, emit: events.push });

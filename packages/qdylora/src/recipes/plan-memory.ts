@@ -4,6 +4,7 @@ import type { GivenValues } from '../config/given-values.ts';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './prepare-run.ts';
+import { checkHooks } from './stages/check-hooks.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
 import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './stages/dry-run.ts';
 import { fitMemory, type Fit } from './stages/fit-memory.ts';
@@ -41,11 +42,14 @@ export type PlanMemoryOptions = RunOptions & Pick<PlanHooks, 'signal' | 'memoryB
 /**
  * What training a model would need at most, part by part, from its `config.json` alone: the run's own step, on a backend that keeps books and computes nothing.
  *
- * @throws QdyloraError BAD_CONFIG; UnsupportedArchitectureError
+ * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT; UnsupportedArchitectureError
  * @example
  * const { totalBytes, limit } = await planMemory({ model: 'falcon-40b/config.json', maxSeqLength: 512, microBatchSize: 1, memoryBytes: 32 * 2 ** 30 });
  */
-export const planMemory = ({ signal, memoryBytes, ...options }: PlanMemoryOptions): Promise<MemoryPlan> => planMemoryGiven(givenByOptions(options), { signal, memoryBytes });
+export async function planMemory({ signal, memoryBytes, ...options }: PlanMemoryOptions): Promise<MemoryPlan> {
+  checkHooks('plan', { signal, memoryBytes });
+  return planMemoryGiven(givenByOptions(options), { signal, memoryBytes });
+}
 
 export async function planMemoryGiven(given: GivenValues, { memoryBytes = null, ...hub }: PlanHooks = {}): Promise<MemoryPlan> {
   const asked = resolveShape(given), model = await plannedModel(asked, hub);

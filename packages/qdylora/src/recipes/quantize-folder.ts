@@ -8,6 +8,7 @@ import { checkValues, type InputOf, type OutputOf } from '../config/check-values
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
+import { checkHooks } from './stages/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
 import { missingKey } from './stages/load-data.ts';
 import { localModel } from './stages/local-model.ts';
@@ -15,6 +16,7 @@ import { packArriving, packedTensors, packMatrix, quantizationConfig, releaseMat
 import { createReadingRings, readAhead, type ReadingRing } from './stages/read-ahead.ts';
 import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
 import { isAsStored, type StoredDtype } from './stages/values-of-bytes.ts';
+import { assertNotAborted } from './stages/tell-abort.ts';
 import { bytesIn, writeModelFiles } from './stages/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
@@ -38,9 +40,10 @@ const SHARD_BYTES = 125_000_000;
  * Tensor after tensor is read once, a stretch ahead of what is packed, and written in files of about 0.13 GB, each while the next is packed, so that peak memory is two files and some stretches. Finished files wait in
  * `<outputDir>.partial`: the same call goes on after the last of them, whatever ended the first one.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_FILE; ABORTED, and the finished files wait; UNSUPPORTED for a model that is quantized already; NON_FINITE; NOT_EMPTY, WRITE_FAILED
  */
-export function quantizeFolder({ onNotice, onProgress, signal, backend, shardBytes, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
+export async function quantizeFolder({ onNotice, onProgress, signal, backend, shardBytes, ...options }: QuantizeFolderOptions): Promise<QuantizedFolder> {
+  checkHooks('quantize', { signal, onNotice, onProgress, shardBytes });
   return quantizeGiven(givenByOptions(options), { backend, onNotice, onProgress, signal, shardBytes });
 }
 
@@ -81,7 +84,7 @@ async function packShards(backend: Backend, shards: readonly (readonly LocatedWe
     for (const [index, shard] of copiedFirst([...shards.entries()])) {
       const tensors: TensorToWriteBehind[] = [], packed: QuantizedMatrix[] = [];
       for (const weight of shard) {
-        signal?.throwIfAborted();
+        assertNotAborted(signal, 'quantize');
         if (!isDone[index] && weight.isLinear) {
           const { entry } = weight, shape = entry.shape as [number, number], dtype = arrivingDtype(memory, entry);
           const matrix = dtype ? await packArriving(backend, coming, dtype, shape, config) : packMatrix(backend, entry, shape, config);
