@@ -41,7 +41,7 @@ describe('options that plain JavaScript would pass over are refused by name:', (
 describe('what would train nothing, or something else, is refused:', () => {
   it('an adapter in place of one at a rank', async () => {
     const adapted = tinyAdapted();
-    await expect(trainStep(adapted as never, tinyBatches().batchAt(0), adamw(adapted.parameters(), { learningRate: 1e-2 }))).rejects.toThrow(refused(/expected a model at a rank, got an adapter without one\. Pass adapted\.atRank\(r\)/));
+    await expect(trainStep(adapted as never, tinyBatches().batchAt(0), adamw(adapted.parameters(), { learningRate: 1e-2 }))).rejects.toThrow(refused(/expected a model at a rank, \{ model, active \}, got one without active\. Of an adapted model give adapted\.atRank\(8\)/));
   });
 
   it('an optimizer over the weights of another adapter', async () => {

@@ -1,6 +1,7 @@
 import { abortSignal, anyValue, assertArgument, checkOptions, numberWithin, objectWith, oneOf, orNull, QdyloraError, rowsOf, shownValue, someFunction, type ArrayView, type Memory, type OptionRules } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import { trainedRows } from '@qdylora/lora-dynamic';
+import { assertView } from '@qdylora/tensor';
 import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
@@ -76,8 +77,7 @@ export async function runStep(passes: readonly Pass[], optimizer: Optimizer, opt
 
 /** @throws QdyloraError BAD_ARGUMENT */
 function assertPass({ view, batch, weight = 1 }: Pass): void {
-  const { model, active } = view as { readonly model?: unknown; readonly active?: unknown };
-  if (typeof model !== 'object' || active === undefined) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a model at a rank, got ${typeof model === 'object' ? 'an adapter without one' : shownValue(view)}`, nextStep: 'Pass adapted.atRank(r), or adapted.base(), or { model, active: null } for a bare model.' });
+  assertView('trainStep', view);
   if (!Number.isInteger(batch.predictedTokens)) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a batch with a whole number of predictedTokens, got ${shownValue(batch.predictedTokens)}`, nextStep: 'collate and createBatches make batches.' });
   if (!(Number.isFinite(weight) && weight > 0)) throw new QdyloraError('BAD_ARGUMENT', { where: 'trainStep', problem: `expected a number > 0 for the weight of a pass, got ${shownValue(weight)}` });
 }
