@@ -49,8 +49,22 @@ describe('options of a function', () => {
 describe('a value in a message', () => {
   const cycle: { own?: unknown } = {};
   cycle.own = cycle;
-  it.each([['3', '"3"'], [3, '3'], [NaN, 'NaN'], [{ a: Infinity }, '{"a":"Infinity"}'], [undefined, 'nothing'], [null, 'null'], [new Float32Array(3), 'Float32Array'], [7n, '7'], [cycle, 'Object'], ['x'.repeat(200), `"${'x'.repeat(79)}…`]])('%o reads %s', (value, text) => {
+  it.each([['3', '"3"'], [3, '3'], [NaN, 'NaN'], [{ a: Infinity, b: undefined, c: ['x', null] }, '{"a":Infinity,"c":["x",null]}'], [undefined, 'nothing'], [null, 'null'], [new Float32Array(3), 'Float32Array'], [7n, '7'], [cycle, '{"own":{"own":{"own":{"own":{…}}}}}'], [new Map(), 'Map'], [Object.create(null), '{}'], ['x'.repeat(200), `"${'x'.repeat(79)}…`]])('%o reads %s', (value, text) => {
     expect(shownValue(value)).toBe(text);
+  });
+
+  it('is looked at no further than it is shown, and its getters are not asked', () => {
+    let looks = 0;
+    const one = { get secret() { looks++; return 1; }, name: 'x' }, counted = new Proxy({}, {
+      ownKeys: () => Array.from({ length: 1000 }, (_, i) => `key ${i}`), getPrototypeOf: () => Object.prototype,
+      getOwnPropertyDescriptor() {
+        looks++;
+        return { enumerable: true, configurable: true, value: 'some value' };
+      },
+    });
+    expect([shownValue(one), looks]).toEqual(['{"secret":…,"name":"x"}', 0]);
+    expect(shownValue(Array.from({ length: 100_000 }, () => counted))).toMatch(/^\[\{"key 0":"some value",.*…$/);
+    expect(looks).toBeLessThan(40);
   });
 });
 

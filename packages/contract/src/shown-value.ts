@@ -1,19 +1,47 @@
+/** Characters of a value that a message shows. */
 const LONGEST_SHOWN = 80;
 
-/** A value as a message shows it: text in quotes, so that '3' is not 3; long ones cut. */
+/** Of values in values: more is no help. */
+const DEEPEST = 4;
+
+/**
+ * A value as a message shows it: text in quotes, so that '3' is not 3; cut where it is long.
+ * Messages are made before anybody knows whether they are needed: no more is looked at than is shown, and nothing is asked that would have to be made first (a getter).
+ */
 export function shownValue(value: unknown): string {
-  const text = textOf(value);
+  const text = textOf(value, 0);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }
 
-function textOf(value: unknown): string {
+function textOf(value: unknown, depth: number): string {
   if (value === undefined) return 'nothing';
-  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return JSON.stringify(value.length > LONGEST_SHOWN ? value.slice(0, LONGEST_SHOWN) : value);
   if (typeof value === 'function') return `a function${value.name ? ` (${value.name})` : ''}`;
-  if (ArrayBuffer.isView(value)) return value.constructor.name;
-  try {
-    return JSON.stringify(value, (_, part: unknown) => (typeof part === 'number' && !Number.isFinite(part) ? String(part) : part)) ?? String(value);
-  } catch {
-    return typeof value === 'object' ? value?.constructor.name ?? 'an object' : String(value); // a cycle, or a bigint
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return listText('[]', entriesOf(value, depth));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? listText('{}', fieldsOf(value, depth)) : value.constructor?.name ?? 'an object';
+}
+
+function* entriesOf(values: readonly unknown[], depth: number): Generator<string> {
+  if (depth >= DEEPEST && values.length > 0) return yield '…';
+  for (let i = 0; i < values.length; i++) yield textOf(values[i], depth + 1);
+}
+
+function* fieldsOf(record: object, depth: number): Generator<string> {
+  if (depth >= DEEPEST) return yield '…';
+  for (const name in record) {
+    const field = Object.getOwnPropertyDescriptor(record, name);
+    if (field && (field.get || field.value !== undefined)) yield `${JSON.stringify(name)}:${field.get ? '…' : textOf(field.value, depth + 1)}`;
   }
+}
+
+/** Between brackets, as long as anybody will see. */
+function listText(brackets: '[]' | '{}', parts: Iterable<string>): string {
+  let text = brackets[0]!;
+  for (const part of parts) {
+    text += `${text.length > 1 ? ',' : ''}${part}`;
+    if (text.length > LONGEST_SHOWN) break;
+  }
+  return text + brackets[1]!;
 }

@@ -32,7 +32,7 @@ describe('rows', () => {
     for (const call of [() => loadDataset(rows, given), () => openDataset(rows, given), () => readLabelledRows(rows, given).next()]) expect(await refusal(call)).toContain(message);
   });
 
-  it.each([[undefined, 'got nothing'], [[1], 'got [1]'], [new URL('file:///rows.jsonl'), 'file:///rows.jsonl']])('are not read from %j', async (names, message) => {
+  it.each([[undefined, 'got nothing'], [[1], 'got [1]'], [new URL('file:///rows.jsonl'), 'got URL']])('are not read from %j', async (names, message) => {
     for (const call of [() => loadDataset(names as Given, { tokenizer: null }), () => openDataset(names as Given, { tokenizer: null })]) expect(await refusal(call)).toMatch(new RegExp(`expected the name of a file or an array of names, .*${message.replaceAll(/[[\]]/g, '\\$&')}`));
   });
 
@@ -73,7 +73,7 @@ describe('a tokenizer', () => {
   it.each<[unknown, string]>([
     ['model/tokenizer.json', 'an object of options, got "model/'], [{ ...given, tokenizer_config: {} }, 'Did you mean tokenizerConfig?'], [{ tokenizerConfig: null, chatTemplate: null }, 'for tokenizerJson, got nothing'], [{ ...given, tokenizerConfig: '{}' }, 'for tokenizerConfig'],
     [{ ...given, chatTemplate: {} }, 'a text, or null for chatTemplate'], [{ ...given, toolTemplate: 1 }, 'for toolTemplate'], [{ ...given, specialTokens: '<s>' }, 'for specialTokens'],
-  ])('is not made of %j', async (files, message) => { expect(await refusal(() => loadTokenizer(files as Given))).toContain(message); });
+  ])('is not made of files of another kind, table row %#', async (files, message) => { expect(await refusal(() => loadTokenizer(files as Given))).toContain(message); });
 
   it.each<[string, () => unknown, string]>([
     ['encode nothing', () => tokenizer.encode(undefined as Given), 'a text to encode, got nothing'], ['encode several texts', () => tokenizer.encode(['a'] as Given), 'Encode one text at a time.'], ['encode with an option of Python', () => tokenizer.encode('a', { add_special_tokens: true } as Given), 'Did you mean addSpecialTokens?'],

@@ -30,7 +30,7 @@ describe('options that plain JavaScript would pass over are refused by name:', (
   ])('%s', (_, make, message) => { expect(make).toThrow(refused(message)); });
 
   it.each([
-    [{ lr: 5 }, /expected a known option, got lr/], [{ learningRate: -5 }, /for learningRate, got -5/], [{ rows: [[2, Infinity]] }, /rising ranges \[from, to\) within 0…4 for rows, got \[\[2,"Infinity"\]\]/], [{ rows: [[0, 99]] }, /for rows/], [{ rows: [[2, 1]] }, /for rows/],
+    [{ lr: 5 }, /expected a known option, got lr/], [{ learningRate: -5 }, /for learningRate, got -5/], [{ rows: [[2, Infinity]] }, /rising ranges \[from, to\) within 0…4 for rows, got \[\[2,Infinity\]\]/], [{ rows: [[0, 99]] }, /for rows/], [{ rows: [[2, 1]] }, /for rows/],
     [{ rows: [[0, NaN]] }, /for rows/], [{ dropout: true }, /for dropout, got true/],
   ])('trainStep %o', async (options, message) => {
     const adapted = tinyAdapted();

@@ -58,7 +58,7 @@ describe('a run', () => {
     ['__proto__: 1', 'BAD_CONFIG', /expected a known key, got __proto__/],
     ['learning_rate: fast', 'BAD_CONFIG', /\[run\.yaml:1\] expected a number > 0 for learning_rate, got "fast"/],
     ['learning_rate: .nan', 'BAD_CONFIG', /expected a number > 0 for learning_rate, got NaN/],
-    ['rank_distribution: [1, .inf]', 'BAD_CONFIG', /for rank_distribution, got \[1,"Infinity"\]/],
+    ['rank_distribution: [1, .inf]', 'BAD_CONFIG', /for rank_distribution, got \[1,Infinity\]/],
     ['lr: 1e-4', 'BAD_CONFIG', /expected a known key, got lr\. It is called learning_rate here\.$/],
     ['per_device_train_batch_size: 4', 'BAD_CONFIG', /It is called micro_batch_size here\.$/],
     ['seed:3', 'BAD_CONFIG', /with a space behind the colon/],
