@@ -4,7 +4,7 @@ import { DisposedError, QdyloraError } from './errors.ts';
 import type { FreeList } from './free-list.ts';
 import type { Memory, MemoryUsage } from './memory.ts';
 import { Regions, type RegionOptions } from './regions.ts';
-import { elementCount, type Shape } from './shape.ts';
+import { elementCount, isSize, type Shape } from './shape.ts';
 
 /** What makes an arena's arrays real. `R`: one region, as the system gives it. */
 export interface ArenaOptions<R> extends RegionOptions<R> {
@@ -38,8 +38,6 @@ class Placed extends Elements {
 
   static blockOf(elements: object | undefined): Block<unknown> | undefined { return elements && #block in elements ? elements.#block : undefined; }
 }
-
-const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
 
 /** Every allocation starts on such a boundary: one cache line, and the widest vector register. */
 const ALIGNMENT = 64;

@@ -3,7 +3,7 @@ import { DTYPE_BYTES, isDType, isElementArray } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
 import type { Arrays, Op } from './op.ts';
-import { shapeText } from './shape.ts';
+import { isSize, shapeText } from './shape.ts';
 
 /** Elements from the first of a view to the one past its last: what its memory must hold. */
 function extentOf({ shape, strides }: ArrayView): number {
@@ -15,8 +15,6 @@ function extentOf({ shape, strides }: ArrayView): number {
   return last + 1;
 }
 
-const isWhole = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
-
 /** Most of an axis of an array without elements: a kernel may walk over its empty rows. */
 const MOST_EMPTY = 2 ** 31;
 
@@ -26,7 +24,7 @@ function assertView(where: string, name: string, view: ArrayView): void {
     const got = isDType(view.dtype) ? 'one without shape and strides' : view.dtype === undefined ? `${(view as object).constructor?.name ?? typeof view}` : `element type ${String(view.dtype)}`;
     throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected an array view of ${Object.keys(DTYPE_BYTES).join(', ')} for ${name}, got ${got}`, nextStep: 'viewOf, f32View and i32View make one.' });
   }
-  const { shape, strides } = view, fit = shape.length === strides.length && shape.every(isWhole) && strides.every(isWhole);
+  const { shape, strides } = view, fit = shape.length === strides.length && shape.every(isSize) && strides.every(isSize);
   if (!fit) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected whole sizes ≥ 0 and as many strides for ${name}, got the shape ${shapeText(shape)} and the strides ${shapeText(strides)}` });
   if (shape.includes(0) && shape.some((size) => size > MOST_EMPTY)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected sizes up to ${MOST_EMPTY} for ${name}, which is empty, got ${shapeText(shape)}` });
 }

@@ -8,7 +8,8 @@ export interface OptionRule { readonly expected: string; readonly isRequired: bo
 /** A rule for every option of `T`: the compiler sees to it that none is forgotten. */
 export type OptionRules<T> = { readonly [K in keyof T]-?: OptionRule };
 
-const rule = (expected: string, holds: (value: unknown) => boolean): OptionRule => ({ expected, isRequired: false, holds });
+/** A rule in words of one's own. */
+export const optionRule = (expected: string, holds: (value: unknown) => boolean): OptionRule => ({ expected, isRequired: false, holds });
 
 export interface NumberRange { readonly least?: number; readonly above?: number; readonly below?: number; readonly most?: number }
 
@@ -17,28 +18,28 @@ const fits = (value: number, { least = -Infinity, above = -Infinity, below = Inf
 /** A finite number, as `numberWithin({ above: 0 })`. */
 export function numberWithin(range: NumberRange = {}): OptionRule {
   const bounds = [range.least !== undefined && `≥ ${range.least}`, range.above !== undefined && `> ${range.above}`, range.below !== undefined && `< ${range.below}`, range.most !== undefined && `≤ ${range.most}`].filter(Boolean).join(' and ');
-  return rule(`a number${bounds && ` ${bounds}`}`, (value) => typeof value === 'number' && Number.isFinite(value) && fits(value, range));
+  return optionRule(`a number${bounds && ` ${bounds}`}`, (value) => typeof value === 'number' && Number.isFinite(value) && fits(value, range));
 }
 
 /** A whole number that is exact: up to 2⁵³ − 1. */
-export const wholeNumber = (least = 0): OptionRule => rule(`a whole number ≥ ${least}`, (value) => Number.isSafeInteger(value) && (value as number) >= least);
+export const wholeNumber = (least = 0): OptionRule => optionRule(`a whole number ≥ ${least}`, (value) => Number.isSafeInteger(value) && (value as number) >= least);
 
-export const trueOrFalse = rule('true or false', (value) => typeof value === 'boolean');
-export const someText = rule('a text', (value) => typeof value === 'string');
-export const someFunction = rule('a function', (value) => typeof value === 'function');
+export const trueOrFalse = optionRule('true or false', (value) => typeof value === 'boolean');
+export const someText = optionRule('a text', (value) => typeof value === 'string');
+export const someFunction = optionRule('a function', (value) => typeof value === 'function');
 /** Checked by whoever uses it. */
-export const anyValue = rule('a value', () => true);
-export const oneOf = (names: readonly unknown[]): OptionRule => rule(`one of ${names.join(', ')}`, (value) => names.includes(value));
+export const anyValue = optionRule('a value', () => true);
+export const oneOf = (names: readonly unknown[]): OptionRule => optionRule(`one of ${names.join(', ')}`, (value) => names.includes(value));
 
 /** An object with these methods, as `objectWith('batchAt', 'epochAt')`. */
-export const objectWith = (...methods: string[]): OptionRule => rule(`an object${methods.length > 0 ? ` with ${methods.join(', ')}` : ''}`,
+export const objectWith = (...methods: string[]): OptionRule => optionRule(`an object${methods.length > 0 ? ` with ${methods.join(', ')}` : ''}`,
   (value) => typeof value === 'object' && value !== null && methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function'));
 
 /** The `signal` of an AbortController, not the controller. */
-export const abortSignal = rule('an AbortSignal (of a controller its signal)', (value) => typeof value === 'object' && value !== null && typeof (value as { aborted?: unknown }).aborted === 'boolean' && typeof (value as { addEventListener?: unknown }).addEventListener === 'function');
+export const abortSignal = optionRule('an AbortSignal (of a controller its signal)', (value) => typeof value === 'object' && value !== null && typeof (value as { aborted?: unknown }).aborted === 'boolean' && typeof (value as { addEventListener?: unknown }).addEventListener === 'function');
 
 export const orNull = (own: OptionRule): OptionRule => ({ ...own, expected: `${own.expected}, or null`, holds: (value) => value === null || own.holds(value) });
-export const either = (one: OptionRule, other: OptionRule): OptionRule => rule(`${one.expected}, or ${other.expected}`, (value) => one.holds(value) || other.holds(value));
+export const either = (one: OptionRule, other: OptionRule): OptionRule => optionRule(`${one.expected}, or ${other.expected}`, (value) => one.holds(value) || other.holds(value));
 export const required = (own: OptionRule): OptionRule => ({ ...own, isRequired: true });
 
 /**

@@ -4,6 +4,9 @@ export type Shape = readonly number[];
 
 // Plain loops: an op asks these a dozen times, and a step has a thousand ops.
 
+/** True of what may be the size of an axis. */
+export const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
+
 /** Number of elements. */
 export function elementCount(shape: Shape): number {
   let product = 1;

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { abortSignal, assertArgument, checkOptions, either, numberWithin, objectWith, oneOf, orNull, QdyloraError, required, shownValue, someText, trueOrFalse, wholeNumber, type OptionRule, type OptionRules } from '@qdylora/contract';
+import { abortSignal, assertArgument, checkOptions, either, numberWithin, objectWith, oneOf, optionRule, orNull, QdyloraError, required, shownValue, someText, trueOrFalse, wholeNumber, type OptionRule, type OptionRules } from '@qdylora/contract';
 import { BAD_ROW_POLICIES, badRows, type BadRowPolicy, type BadRows } from './bad-rows.ts';
 import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
@@ -37,8 +37,8 @@ export interface DatasetOptions {
 }
 
 /** Also NaN: which numbers fit is said where they are used. */
-const anyNumber: OptionRule = { expected: 'a number', isRequired: false, holds: (value) => typeof value === 'number' };
-const numbers: OptionRule = { expected: 'an array of numbers', isRequired: false, holds: (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'number') };
+const anyNumber = optionRule('a number', (value) => typeof value === 'number');
+const numbers = optionRule('an array of numbers', (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'number'));
 
 /** Of which kind each is; `resolveReading` says which of these values fit. */
 export const DATASET_RULES: OptionRules<DatasetOptions> = {

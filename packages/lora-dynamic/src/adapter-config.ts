@@ -1,4 +1,4 @@
-import { anyValue, checkOptions, numberWithin, QdyloraError, required, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
+import { anyValue, checkOptions, numberWithin, optionRule, QdyloraError, required, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { rankSet, type RankSet } from './rank-set.ts';
 import { RANK_SCALINGS, type RankScaling } from './scaling.ts';
 import { UPDATE_RULES, type UpdateRule } from './update-rule.ts';
@@ -29,8 +29,8 @@ const isTargets = (value: unknown): boolean => typeof value === 'string' || (Arr
 
 /** Numbers and names are looked at below. */
 const OPTIONS: OptionRules<AdapterConfig> = {
-  ranks: required({ ...anyValue, expected: 'a list of ranks, as [1, 2, 4, 8],', holds: isRanks }), alpha: anyValue, scaling: anyValue,
-  targetModules: { ...anyValue, expected: "'all-linear', a regular expression or a list of names", holds: isTargets }, updateRule: anyValue, dropout: numberWithin({ least: 0, below: 1 }), seed: wholeNumber(),
+  ranks: required(optionRule('a list of ranks, as [1, 2, 4, 8],', isRanks)), alpha: anyValue, scaling: anyValue,
+  targetModules: optionRule("'all-linear', a regular expression or a list of names", isTargets), updateRule: anyValue, dropout: numberWithin({ least: 0, below: 1 }), seed: wholeNumber(),
 };
 
 /** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT that names the value that does not fit. */
@@ -40,7 +40,6 @@ export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConf
   check(Number.isFinite(alpha) && alpha > 0, 'lora_alpha', 'a number > 0', alpha);
   check(RANK_SCALINGS.includes(scaling), 'lora_scaling', `one of ${RANK_SCALINGS.join(', ')}`, scaling);
   check(UPDATE_RULES.includes(updateRule), 'update_rule', `one of ${UPDATE_RULES.join(', ')}`, updateRule);
-  check(dropout >= 0 && dropout < 1, 'lora_dropout', 'a number within 0 ≤ p < 1', dropout);
   return { ranks: 'blockStart' in config.ranks ? config.ranks : rankSet(config.ranks), alpha, scaling, targetModules, updateRule, dropout, seed };
 }
 

@@ -1,4 +1,4 @@
-import { abortSignal, assertArgument, checkOptions, createRng, numberWithin, oneOf, shownValue, wholeNumber, type OptionRule, type OptionRules } from '@qdylora/contract';
+import { abortSignal, assertArgument, checkOptions, createRng, numberWithin, oneOf, optionRule, shownValue, wholeNumber, type OptionRules } from '@qdylora/contract';
 import { assertView, inferenceContext, type ActiveRank, type ComputeDtype, type ForwardContext } from '@qdylora/tensor';
 import { oneSequence, type TokenInputs } from '../batch-arrays.ts';
 import type { CausalLm } from '../causal-lm.ts';
@@ -14,7 +14,7 @@ export interface GenerateOptions extends SamplingOptions {
   readonly signal?: AbortSignal;
 }
 
-const someIds: OptionRule = { expected: 'an array of ids', isRequired: false, holds: (value) => Array.isArray(value) && value.every((id) => Number.isSafeInteger(id)) };
+const someIds = optionRule('an array of ids', (value) => Array.isArray(value) && value.every((id) => Number.isSafeInteger(id)));
 const RULES: OptionRules<GenerateOptions> = {
   maxNewTokens: wholeNumber(), temperature: numberWithin({ least: 0 }), topK: wholeNumber(), topP: numberWithin({ least: 0, most: 1 }), seed: wholeNumber(), stopIds: someIds, computeDtype: oneOf(['f32', 'bf16']), signal: abortSignal,
 };
@@ -53,11 +53,10 @@ function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt i
   assertArgument(Array.isArray(prompt) || ArrayBuffer.isView(prompt), 'generate', `expected an array of ids for the prompt, got ${shownValue(prompt)}`, typeof prompt === 'string' ? 'Give tokenizer.encode(text).' : undefined);
   const ids = prompt as ArrayLike<unknown>;
   assertArgument(ids.length > 0, 'generate', 'expected at least one token for the prompt, got none');
-  for (let i = 0; i < ids.length; i++) {
-    const id = ids[i];
-    assertArgument(Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize, 'generate', `expected ids below ${vocabularySize} for the prompt, got ${shownValue(id)} at ${i}`, 'Encode it with the tokenizer of this model.');
-  }
+  for (let i = 0; i < ids.length; i++) if (!isId(ids[i], vocabularySize)) assertArgument(false, 'generate', `expected ids below ${vocabularySize} for the prompt, got ${shownValue(ids[i])} at ${i}`, 'Encode it with the tokenizer of this model.');
 }
+
+const isId = (id: unknown, vocabularySize: number): boolean => Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
 
 interface Writer { readonly model: CausalLm; readonly ctx: ForwardContext; readonly cache: KvCache; readonly prompt: TokenInputs }
 
