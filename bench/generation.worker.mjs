@@ -8,11 +8,25 @@ import { timeTexts } from './time-texts.mjs';
 
 const { model: path, prompt, count, repeats, threads } = JSON.parse(process.argv[2]);
 
-const backend = await createCpuBackend({ threads }), checkpoint = await openCheckpoint(path), model = await buildModel(checkpoint, { backend });
+const backend = await createCpuBackend({ threads });
+const checkpoint = await openCheckpoint(path);
+const model = await buildModel(checkpoint, { backend });
 checkpoint.dispose();
 const bytesOf = (weight) => (isPacked(weight) ? weight.byteLength : weight.view.data.byteLength);
 // Of the head a new token reads 8-bit codes, a scale for each row, and the few rows that can win.
-const [rows, columns] = model.modules.head.weight.view.shape, headBytes = rows * (columns + 4);
-const layers = modulesOf(model.modules.layers).filter((module) => module instanceof Linear), bytes = layers.reduce((sum, { weight }) => sum + bytesOf(weight), headBytes);
-const speeds = await timeTexts((ids) => generate({ model: groupFrozenLayers(model), active: null }, ids, { maxNewTokens: count, temperature: 0, computeDtype: 'bf16' }), { prompt, vocabularySize: model.config.vocabularySize, repeats });
-console.log(JSON.stringify({ who: `qdylora ${backend.level}`, prompt, ...speeds, megabytes_per_token: bytes / 1e6 }));
+const [rows, columns] = model.modules.head.weight.view.shape;
+const headBytes = rows * (columns + 4);
+const layers = modulesOf(model.modules.layers).filter((module) => module instanceof Linear);
+const bytes = layers.reduce((sum, { weight }) => sum + bytesOf(weight), headBytes);
+const speeds = await timeTexts(
+  (ids) =>
+    generate({ model: groupFrozenLayers(model), active: null }, ids, {
+      maxNewTokens: count,
+      temperature: 0,
+      computeDtype: 'bf16',
+    }),
+  { prompt, vocabularySize: model.config.vocabularySize, repeats },
+);
+console.log(
+  JSON.stringify({ who: `qdylora ${backend.level}`, prompt, ...speeds, megabytes_per_token: bytes / 1e6 }),
+);

@@ -1,12 +1,16 @@
 /**
- * Writes one text after the other and returns the best speeds after the first. `write(ids)` hands out new ids as they come.
+ * Writes one text after the other and returns the best speeds after the first. `write(ids)` hands out new ids
+ * as they come.
  * @throws Error where two texts differ, or one is too short to be timed
  */
 export async function timeTexts(write, { prompt, vocabularySize, repeats }) {
   const ids = Array.from({ length: prompt }, (_, t) => (t * 31 + 7) % vocabularySize);
-  let text = null, reading = Infinity, writing = Infinity;
+  let text = null;
+  let reading = Infinity;
+  let writing = Infinity;
   for (let repeat = 0; repeat <= repeats; repeat++) {
-    const start = performance.now(), own = [];
+    const start = performance.now();
+    const own = [];
     let first = start;
     for await (const id of write(ids)) if (own.push(id) === 1) first = performance.now();
     const end = performance.now();

@@ -4,17 +4,28 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { finetune, type FinetuneOptions, type FinetuneResult } from 'qdylora';
 
-export async function everyRank(options: FinetuneOptions, say: (...line: unknown[]) => void = console.log): Promise<FinetuneResult> {
+export async function everyRank(
+  options: FinetuneOptions,
+  say: (...line: unknown[]) => void = console.log,
+): Promise<FinetuneResult> {
   const run = finetune({ ranks: [1, 2, 4, 8, 16, 32, 64], ...options });
   for await (const event of run) {
     if (event.type === 'step') say(event.step, event.rank, event.loss);
   }
-  const result = await run.result, { report } = result;
+  const result = await run.result;
+  const { report } = result;
   say(report.bestRank, report.smallestGoodRank, report.aurac);
   return result;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { values } = parseArgs({ options: { model: { type: 'string' }, dataset: { type: 'string' }, 'output-dir': { type: 'string' } } });
-  await everyRank({ model: values.model, dataset: values.dataset, valSetSize: 200, outputDir: values['output-dir'] });
+  const { values } = parseArgs({
+    options: { model: { type: 'string' }, dataset: { type: 'string' }, 'output-dir': { type: 'string' } },
+  });
+  await everyRank({
+    model: values.model,
+    dataset: values.dataset,
+    valSetSize: 200,
+    outputDir: values['output-dir'],
+  });
 }

@@ -1,4 +1,5 @@
-// Forty lines: a trainer of one's own, from the packages. Research goes into the loop: your own sampler, your own loss, your own stop.
+// Forty lines: a trainer of one's own, from the packages. Research goes into the loop: your own sampler, your
+// own loss, your own stop.
 //   npx tsx examples/own-trainer.ts --model models/smollm2 --dataset gsm8k.jsonl --output-dir out/best
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -11,17 +12,55 @@ import { attachDyLora, rankSampler, rankSet, sliceRank } from '@qdylora/lora-dyn
 import { buildModel } from '@qdylora/models';
 import { adamw, trainStep } from '@qdylora/trainer';
 
-export interface OwnTrainerOptions { readonly model: string; readonly dataset: string; readonly outputDir: string; readonly backend: Backend; readonly steps?: number; readonly heldOut?: number; readonly learningRate?: number }
+export interface OwnTrainerOptions {
+  readonly model: string;
+  readonly dataset: string;
+  readonly outputDir: string;
+  readonly backend: Backend;
+  readonly steps?: number;
+  readonly heldOut?: number;
+  readonly learningRate?: number;
+}
 
-export async function ownTrainer({ model: path, dataset, outputDir, backend, steps = 200, heldOut: heldOutRows = 200, learningRate = 2e-4 }: OwnTrainerOptions): Promise<RankReport> {
+export async function ownTrainer({
+  model: path,
+  dataset,
+  outputDir,
+  backend,
+  steps = 200,
+  heldOut: heldOutRows = 200,
+  learningRate = 2e-4,
+}: OwnTrainerOptions): Promise<RankReport> {
   using checkpoint = await openCheckpoint(path);
-  const model = await buildModel(checkpoint, { backend, quantization: { kind: 'nf4', doubleQuantization: true } });
+  const model = await buildModel(checkpoint, {
+    backend,
+    quantization: { kind: 'nf4', doubleQuantization: true },
+  });
   const ranks = rankSet([1, 2, 4, 8, 16, 32, 64]);
-  const adapted = attachDyLora(model, { ranks, alpha: 8, scaling: 'sqrt', targetModules: 'all-linear', seed: 7 });
+  const adapted = attachDyLora(model, {
+    ranks,
+    alpha: 8,
+    scaling: 'sqrt',
+    targetModules: 'all-linear',
+    seed: 7,
+  });
 
-  const { tokenizerFiles } = checkpoint, tokenizer = tokenizerFiles.tokenizerJson ? loadTokenizer(tokenizerFiles) : null;
-  const { training, heldOut } = await loadDataset(dataset, { tokenizer, maxSeqLength: 512, heldOut: heldOutRows, seed: 7 });
-  const batches = createBatches(training, { microBatchSize: 4, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 512 });
+  const { tokenizerFiles } = checkpoint;
+  const tokenizer = tokenizerFiles.tokenizerJson ? loadTokenizer(tokenizerFiles) : null;
+  const { training, heldOut } = await loadDataset(dataset, {
+    tokenizer,
+    maxSeqLength: 512,
+    heldOut: heldOutRows,
+    seed: 7,
+  });
+  const batches = createBatches(training, {
+    microBatchSize: 4,
+    gradientAccumulationSteps: 2,
+    shuffle: true,
+    seed: 7,
+    packing: false,
+    maxSeqLength: 512,
+  });
   const optimizer = adamw(adapted.parameters(), { learningRate });
   const sampler = rankSampler(ranks, { distribution: 'uniform', seed: 7 });
 
@@ -33,13 +72,30 @@ export async function ownTrainer({ model: path, dataset, outputDir, backend, ste
 
   const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(heldOut));
   const { layers, rank, loraAlpha: alpha, useRslora } = sliceRank(adapted.state(), report.bestRank);
-  await writePeftAdapter(outputDir, { layers, rank, alpha, useRslora, targetModules: [...new Set(layers.map(({ name }) => name.split('.').at(-1)!))], baseModel: checkpoint.name });
+  await writePeftAdapter(outputDir, {
+    layers,
+    rank,
+    alpha,
+    useRslora,
+    targetModules: [...new Set(layers.map(({ name }) => name.split('.').at(-1)!))],
+    baseModel: checkpoint.name,
+  });
   return report;
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { values } = parseArgs({ options: { model: { type: 'string' }, dataset: { type: 'string' }, 'output-dir': { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { model: { type: 'string' }, dataset: { type: 'string' }, 'output-dir': { type: 'string' } },
+  });
   using backend = await createCpuBackend();
-  const { bestRank, ranks } = await ownTrainer({ model: values.model!, dataset: values.dataset!, outputDir: values['output-dir']!, backend });
-  console.log(`best rank ${bestRank}`, ranks.map(({ rank, loss }) => `${rank}: ${loss.toFixed(3)}`).join('  '));
+  const { bestRank, ranks } = await ownTrainer({
+    model: values.model!,
+    dataset: values.dataset!,
+    outputDir: values['output-dir']!,
+    backend,
+  });
+  console.log(
+    `best rank ${bestRank}`,
+    ranks.map(({ rank, loss }) => `${rank}: ${loss.toFixed(3)}`).join('  '),
+  );
 }

@@ -11,13 +11,31 @@ import { expect, test } from 'vitest';
 import { researchLoop } from './research-loop.ts';
 import { tinyRun } from './test-support/tiny-run.ts';
 
-const STEPS = 16, learningRate = 1e-2;
+const STEPS = 16;
+const learningRate = 1e-2;
 
 async function setUp() {
-  const tiny = tinyRun(), backend = createHostBackend(), checkpoint = await openCheckpoint(tiny.model);
-  const adapted = attachDyLora(await buildModel(checkpoint, { backend, quantization: { kind: 'nf4', doubleQuantization: true } }), { ranks: [1, 2, 4, 8], seed: 7 });
-  const { training, heldOut } = await loadDataset(tiny.dataset, { tokenizer: null, maxSeqLength: 64, heldOut: 8, seed: 7 });
-  const batches = createBatches(training, { microBatchSize: 2, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 64 });
+  const tiny = tinyRun();
+  const backend = createHostBackend();
+  const checkpoint = await openCheckpoint(tiny.model);
+  const adapted = attachDyLora(
+    await buildModel(checkpoint, { backend, quantization: { kind: 'nf4', doubleQuantization: true } }),
+    { ranks: [1, 2, 4, 8], seed: 7 },
+  );
+  const { training, heldOut } = await loadDataset(tiny.dataset, {
+    tokenizer: null,
+    maxSeqLength: 64,
+    heldOut: 8,
+    seed: 7,
+  });
+  const batches = createBatches(training, {
+    microBatchSize: 2,
+    gradientAccumulationSteps: 2,
+    shuffle: true,
+    seed: 7,
+    packing: false,
+    maxSeqLength: 64,
+  });
   return { tiny, backend, adapted, batches, heldOut, logFolder: join(tiny.folder, 'tensorboard') };
 }
 
@@ -31,12 +49,34 @@ test('a loop out of the parts teaches every rank more than the base knows, and w
   expect(readFileSync(join(logFolder, readdirSync(logFolder)[0]!)).includes('loss/largest')).toBe(true);
 });
 
-test('with no weight on the drawn rank it has the bits of a loop of trainStep at the largest, and with no patience for gradients it changes nothing after the warm-up', async () => {
-  const { tiny, backend, adapted, batches, logFolder } = await setUp(), plain = await setUp(), frozen = await setUp();
-  using _ = tiny, __ = plain.tiny, ___ = frozen.tiny;
-  await researchLoop(adapted, batches, { backend, steps: 5, learningRate, logFolder, weightOfDrawn: 0 });
-  const optimizer = createOptimizer('adamw_32bit', plain.adapted.parameters(), { learningRate }), schedule = learningRateSchedule({ name: 'cosine', learningRate, totalSteps: 5 });
-  for (let step = 0; step < 5; step++) await trainStep(plain.adapted.atRank(8), plain.batches.batchAt(step), optimizer, { learningRate: schedule.at(step), rows: null });
-  expect(adapted.state()).toEqual(plain.adapted.state());
-  expect(await researchLoop(frozen.adapted, frozen.batches, { backend: frozen.backend, steps: 5, learningRate, logFolder: frozen.logFolder, warmUp: 1, largestJump: 1e-9 })).toEqual({ left: [1, 2, 3, 4] });
-});
+test(
+  'with no weight on the drawn rank it has the bits of a loop of trainStep at the largest, and with no ' +
+    'patience for gradients it changes nothing after the warm-up',
+  async () => {
+    const { tiny, backend, adapted, batches, logFolder } = await setUp();
+    const plain = await setUp();
+    const frozen = await setUp();
+    using _ = tiny;
+    using __ = plain.tiny;
+    using ___ = frozen.tiny;
+    await researchLoop(adapted, batches, { backend, steps: 5, learningRate, logFolder, weightOfDrawn: 0 });
+    const optimizer = createOptimizer('adamw_32bit', plain.adapted.parameters(), { learningRate });
+    const schedule = learningRateSchedule({ name: 'cosine', learningRate, totalSteps: 5 });
+    for (let step = 0; step < 5; step++)
+      await trainStep(plain.adapted.atRank(8), plain.batches.batchAt(step), optimizer, {
+        learningRate: schedule.at(step),
+        rows: null,
+      });
+    expect(adapted.state()).toEqual(plain.adapted.state());
+    expect(
+      await researchLoop(frozen.adapted, frozen.batches, {
+        backend: frozen.backend,
+        steps: 5,
+        learningRate,
+        logFolder: frozen.logFolder,
+        warmUp: 1,
+        largestJump: 1e-9,
+      }),
+    ).toEqual({ left: [1, 2, 3, 4] });
+  },
+);

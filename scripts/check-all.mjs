@@ -1,4 +1,5 @@
-// Runs every check after a build: the scripts beside this one, the type checker and the linter. `node scripts/check-all.mjs [name …]` runs some.
+// Runs every check after a build: the scripts beside this one, the type checker and the linter. `node
+// scripts/check-all.mjs [name …]` runs some.
 import { pathToFileURL } from 'node:url';
 import { runCommand, runPnpm } from './run-command.mjs';
 
@@ -7,11 +8,22 @@ const script = (name) => [name, () => runCommand(process.execPath, [`scripts/${n
 /** Each check is one program that says what it looked at and ends with 0 or 1. */
 const CHECKS = new Map([
   script('check-boundaries'),
+  script('check-format'),
   script('check-kernel-folders'),
   script('check-lengths'),
   script('check-packed'),
-  ['oxlint', () => runPnpm(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples'])],
-  ['typecheck', () => runPnpm(['exec', 'turbo', 'run', 'typecheck', '--continue', '--output-logs=errors-only', '--concurrency=2'], { env: { TURBO_TELEMETRY_DISABLED: '1' } })],
+  [
+    'oxlint',
+    () => runPnpm(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples']),
+  ],
+  [
+    'typecheck',
+    () =>
+      runPnpm(
+        ['exec', 'turbo', 'run', 'typecheck', '--continue', '--output-logs=errors-only', '--concurrency=2'],
+        { env: { TURBO_TELEMETRY_DISABLED: '1' } },
+      ),
+  ],
 ]);
 
 /** How many passed and failed, as of tests. */
@@ -26,4 +38,5 @@ export function checkAll(names = [...CHECKS.keys()]) {
   return { passed: names.length - failed.length, failed: failed.length };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.exitCode = checkAll(process.argv.length > 2 ? process.argv.slice(2) : undefined).failed > 0 ? 1 : 0;
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  process.exitCode = checkAll(process.argv.length > 2 ? process.argv.slice(2) : undefined).failed > 0 ? 1 : 0;

@@ -1,4 +1,5 @@
-// Imports and dependencies against the table in ARCHITECTURE.md §2: who may import whom, and what the pure packages may touch.
+// Imports and dependencies against the table in ARCHITECTURE.md §2: who may import whom, and what the pure
+// packages may touch.
 import { existsSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
@@ -14,23 +15,38 @@ const NOT_PURE = new Set(['process', 'window', 'document', 'Buffer', '__dirname'
 
 /** Folder → the folders that it may import, from the lines `  name/   what it is   → a, b` of the page. */
 function readTable() {
-  const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8'), table = new Map();
-  for (const [, folder, list] of page.matchAll(/^ {2}([a-z-]+)\/ .*→ (.+)$/gm)) table.set(folder, list.trim() === 'nothing' ? [] : list.trim().split(/, */));
+  const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+  const table = new Map();
+  for (const [, folder, list] of page.matchAll(/^ {2}([a-z-]+)\/ .*→ (.+)$/gm))
+    table.set(folder, list.trim() === 'nothing' ? [] : list.trim().split(/, */));
   return table;
 }
 
 const isTest = (path) => /\.test\.ts$|\.bench\.ts$|[\\/](test|test-support|bench)[\\/]/.test(path);
-const packageOf = (specifier) => specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+const packageOf = (specifier) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
 const isNodes = (specifier) => specifier.startsWith('node:') || builtinModules.includes(specifier);
 
-/** Node's or a page's globals that a file uses: names that it does not declare itself (a sliding `window` is no page). */
+/**
+ * Node's or a page's globals that a file uses: names that it does not declare itself (a sliding `window` is
+ * no page).
+ */
 function impureGlobals(path, text) {
-  const used = new Set(), declared = new Set();
+  const used = new Set();
+  const declared = new Set();
   const visit = (node) => {
     if (ts.isIdentifier(node) && NOT_PURE.has(node.text)) {
       const { parent } = node;
-      if ((ts.isVariableDeclaration(parent) || ts.isParameter(parent) || ts.isBindingElement(parent)) && parent.name === node) declared.add(node.text);
-      else if (!('name' in parent && parent.name === node) || ts.isShorthandPropertyAssignment(parent)) used.add(node.text);
+      if (
+        (ts.isVariableDeclaration(parent) || ts.isParameter(parent) || ts.isBindingElement(parent)) &&
+        parent.name === node
+      )
+        declared.add(node.text);
+      else if (!('name' in parent && parent.name === node) || ts.isShorthandPropertyAssignment(parent))
+        used.add(node.text);
     }
     ts.forEachChild(node, visit);
   };
@@ -38,43 +54,71 @@ function impureGlobals(path, text) {
   return [...used].filter((name) => !declared.has(name));
 }
 
-const table = readTable(), packages = listPackages(), problems = [];
+const table = readTable();
+const packages = listPackages();
+const problems = [];
 const folderOf = new Map(packages.map(({ folder, manifest }) => [manifest.name, folder]));
 const rootTools = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).devDependencies);
 const counts = { packages: packages.length, files: 0, imports: 0 };
 
 function checkPackage({ folder, path, manifest }) {
   const complain = (where, what) => problems.push(`${relative(root, where)}: ${what}`);
-  const allowed = table.get(folder), manifestPath = join(path, 'package.json');
+  const allowed = table.get(folder);
+  const manifestPath = join(path, 'package.json');
   if (!allowed) return complain(manifestPath, `${folder} is not in the table of ARCHITECTURE.md §2`);
   const mayImport = (other) => allowed[0] === 'everything' || allowed.includes(other);
-  const dependencies = Object.keys(manifest.dependencies ?? {}), forTests = [...Object.keys(manifest.devDependencies ?? {}), ...rootTools], used = new Set();
-  for (const name of dependencies) if (folderOf.has(name) && !mayImport(folderOf.get(name))) complain(manifestPath, `depends on ${name}, which the table of ARCHITECTURE.md §2 does not allow`);
+  const dependencies = Object.keys(manifest.dependencies ?? {});
+  const forTests = [...Object.keys(manifest.devDependencies ?? {}), ...rootTools];
+  const used = new Set();
+  for (const name of dependencies)
+    if (folderOf.has(name) && !mayImport(folderOf.get(name)))
+      complain(manifestPath, `depends on ${name}, which the table of ARCHITECTURE.md §2 does not allow`);
 
   for (const file of listFiles(path, /\.(ts|mts|mjs|js)$/)) {
-    if (dirname(file) === path && file.endsWith('.config.ts')) continue; // they configure tools and belong to the root's files
+    // they configure tools and belong to the root's files
+    if (dirname(file) === path && file.endsWith('.config.ts')) continue;
     counts.files++;
-    const text = readFileSync(file, 'utf8'), isGolden = file.endsWith('.golden.test.ts'), isPure = PURE.has(folder) && !isGolden;
+    const text = readFileSync(file, 'utf8');
+    const isGolden = file.endsWith('.golden.test.ts');
+    const isPure = PURE.has(folder) && !isGolden;
     for (const { fileName: specifier } of ts.preProcessFile(text, true, true).importedFiles) {
       counts.imports++;
       const name = packageOf(specifier);
-      if (isNodes(specifier)) { if (isPure) complain(file, `imports ${specifier}, but ${folder} is pure`); }
-      else if (specifier.startsWith('.')) { if (!resolve(dirname(file), specifier).startsWith(path + sep)) complain(file, `reaches out of its package with ${specifier}`); }
-      else if (name === manifest.name) used.add(name);
+      if (isNodes(specifier)) {
+        if (isPure) complain(file, `imports ${specifier}, but ${folder} is pure`);
+      } else if (specifier.startsWith('.')) {
+        if (!resolve(dirname(file), specifier).startsWith(path + sep))
+          complain(file, `reaches out of its package with ${specifier}`);
+      } else if (name === manifest.name) used.add(name);
       else if (dependencies.includes(name)) used.add(name);
-      else if (!(isTest(file) && forTests.includes(name))) complain(file, `imports ${name}, which is not in the package's dependencies`);
-      if (folderOf.has(name) && specifier !== name && !manifestExports(name)[`.${specifier.slice(name.length)}`]) complain(file, `imports ${specifier}, which ${name} does not export`);
+      else if (!(isTest(file) && forTests.includes(name)))
+        complain(file, `imports ${name}, which is not in the package's dependencies`);
+      if (
+        folderOf.has(name) &&
+        specifier !== name &&
+        !manifestExports(name)[`.${specifier.slice(name.length)}`]
+      )
+        complain(file, `imports ${specifier}, which ${name} does not export`);
     }
-    if (isPure) for (const name of impureGlobals(file, text)) complain(file, `uses ${name}, but ${folder} is pure`);
+    if (isPure)
+      for (const name of impureGlobals(file, text)) complain(file, `uses ${name}, but ${folder} is pure`);
   }
-  for (const name of dependencies) if (!used.has(name) && !isUsedByName(path, name)) complain(manifestPath, `depends on ${name}, which nothing imports`);
+  for (const name of dependencies)
+    if (!used.has(name) && !isUsedByName(path, name))
+      complain(manifestPath, `depends on ${name}, which nothing imports`);
 }
 
-const manifestExports = (name) => packages.find(({ manifest }) => manifest.name === name).manifest.exports ?? {};
+const manifestExports = (name) =>
+  packages.find(({ manifest }) => manifest.name === name).manifest.exports ?? {};
 
 /** Some tools are named in build files or resolved as text. */
-const isUsedByName = (path, name) => listFiles(path, /\.(mjs|gyp|gypi|ts)$/).some((file) => readFileSync(file, 'utf8').includes(name));
+const isUsedByName = (path, name) =>
+  listFiles(path, /\.(mjs|gyp|gypi|ts)$/).some((file) => readFileSync(file, 'utf8').includes(name));
 
 packages.forEach(checkPackage);
-for (const folder of table.keys()) if (!existsSync(join(root, 'packages', folder))) problems.push(`ARCHITECTURE.md: ${folder} stands in the table of §2, but packages/${folder} does not exist`);
+for (const folder of table.keys())
+  if (!existsSync(join(root, 'packages', folder)))
+    problems.push(
+      `ARCHITECTURE.md: ${folder} stands in the table of §2, but packages/${folder} does not exist`,
+    );
 reportCheck('check-boundaries', counts, problems);

@@ -1,4 +1,5 @@
-// `npm run demo`: sets everything up, fine-tunes the embedded base at every rank at once and writes the report. Arguments go to `qdylora train`.
+// `npm run demo`: sets everything up, fine-tunes the embedded base at every rank at once and writes the
+// report. Arguments go to `qdylora train`.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,14 +17,20 @@ function main() {
 [demo] npx qdylora train examples/demo/run.yaml
 `);
   const start = performance.now();
-  const { status } = runCommand(process.execPath, ['packages/qdylora/bin/qdylora.js', 'train', 'examples/demo/run.yaml', ...process.argv.slice(2)]);
+  const { status } = runCommand(process.execPath, [
+    'packages/qdylora/bin/qdylora.js',
+    'train',
+    'examples/demo/run.yaml',
+    ...process.argv.slice(2),
+  ]);
   if (status !== 0) return status;
   sayWhatCameOut((performance.now() - start) / 1000);
   return 0;
 }
 
 function sayWhatCameOut(seconds) {
-  const report = join(root, OUTPUT, 'report.html'), { best_rank: bestRank } = JSON.parse(readFileSync(join(root, OUTPUT, 'report.json'), 'utf8'));
+  const report = join(root, OUTPUT, 'report.html');
+  const { best_rank: bestRank } = JSON.parse(readFileSync(join(root, OUTPUT, 'report.json'), 'utf8'));
   console.log(`
 [demo] done in ${seconds.toFixed(0)} s.
 [demo] report:    ${report}
@@ -34,10 +41,20 @@ function sayWhatCameOut(seconds) {
 
 /** Only where someone sits before a screen; a program or a server is left alone. */
 function openOnDesktop(report) {
-  const isInteractive = process.stdout.isTTY && process.stdin.isTTY && !process.env.CI && !process.env.SSH_CONNECTION;
-  const opener = process.platform === 'darwin' ? 'open' : process.env.DISPLAY || process.env.WAYLAND_DISPLAY ? 'xdg-open' : null;
+  const isInteractive =
+    process.stdout.isTTY && process.stdin.isTTY && !process.env.CI && !process.env.SSH_CONNECTION;
+  const opener =
+    process.platform === 'darwin'
+      ? 'open'
+      : process.env.DISPLAY || process.env.WAYLAND_DISPLAY
+        ? 'xdg-open'
+        : null;
   if (!isInteractive || !opener || !existsSync(report)) return;
-  spawn(opener, [report], { detached: true, stdio: 'ignore' }).on('error', () => { /* no such program: the path is printed above */ }).unref();
+  spawn(opener, [report], { detached: true, stdio: 'ignore' })
+    .on('error', () => {
+      /* no such program: the path is printed above */
+    })
+    .unref();
 }
 
 process.exitCode = main();

@@ -5,8 +5,12 @@ import { root } from './run-command.mjs';
 
 /** `{ folder, path, manifest }` of each folder in packages/ that has a package.json, by rising name. */
 export function listPackages() {
-  return readdirSync(join(root, 'packages')).sort()
+  return readdirSync(join(root, 'packages'))
+    .sort()
     .map((folder) => ({ folder, path: join(root, 'packages', folder) }))
     .filter(({ path }) => existsSync(join(path, 'package.json')))
-    .map((entry) => ({ ...entry, manifest: JSON.parse(readFileSync(join(entry.path, 'package.json'), 'utf8')) }));
+    .map((entry) => ({
+      ...entry,
+      manifest: JSON.parse(readFileSync(join(entry.path, 'package.json'), 'utf8')),
+    }));
 }

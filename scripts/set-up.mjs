@@ -1,4 +1,5 @@
-// Everything that a fresh clone needs before a command: dependencies, built packages, native kernels. Quick when nothing changed.
+// Everything that a fresh clone needs before a command: dependencies, built packages, native kernels. Quick
+// when nothing changed.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -10,9 +11,15 @@ const RECORD = join(root, 'node_modules', '.set-up');
 
 /** Changes when an install could change something. */
 function hashOfManifests() {
-  const manifests = ['packages', 'examples', 'bench'].flatMap((folder) => listFiles(join(root, folder), /^package\.json$/));
+  const manifests = ['packages', 'examples', 'bench'].flatMap((folder) =>
+    listFiles(join(root, folder), /^package\.json$/),
+  );
   const hash = createHash('sha256').update(process.version).update(root);
-  for (const file of [...['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'].map((name) => join(root, name)), ...manifests]) hash.update(relative(root, file)).update(readFileSync(file));
+  for (const file of [
+    ...['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml'].map((name) => join(root, name)),
+    ...manifests,
+  ])
+    hash.update(relative(root, file)).update(readFileSync(file));
   return hash.digest('hex');
 }
 
@@ -20,16 +27,43 @@ function installDependencies() {
   const hash = hashOfManifests();
   if (existsSync(RECORD) && readFileSync(RECORD, 'utf8') === hash) return say('dependencies: unchanged.');
   say('dependencies: installing with the pinned pnpm …');
-  demand('pnpm install', runPnpm(['install', '--frozen-lockfile', '--prefer-offline', '--config.confirmModulesPurge=false', '--reporter=append-only']));
+  demand(
+    'pnpm install',
+    runPnpm([
+      'install',
+      '--frozen-lockfile',
+      '--prefer-offline',
+      '--config.confirmModulesPurge=false',
+      '--reporter=append-only',
+    ]),
+  );
   writeFileSync(RECORD, hash);
 }
 
 function buildPackages() {
   say('packages: building what changed …');
   const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
-  demand('the build', runPnpm(['exec', 'turbo', 'run', 'build', '--filter=./packages/*', '--output-logs=errors-only', '--concurrency=2'], { env }));
-  // Turbo does not know when a compiler comes or goes; the addon's own script does, and says which kernels there are.
-  demand('the native build', runCommand(process.execPath, [join(root, 'packages/cpu-kernels/scripts/build-addon.mjs')]));
+  demand(
+    'the build',
+    runPnpm(
+      [
+        'exec',
+        'turbo',
+        'run',
+        'build',
+        '--filter=./packages/*',
+        '--output-logs=errors-only',
+        '--concurrency=2',
+      ],
+      { env },
+    ),
+  );
+  // Turbo does not know when a compiler comes or goes; the addon's own script does, and says which kernels
+  // there are.
+  demand(
+    'the native build',
+    runCommand(process.execPath, [join(root, 'packages/cpu-kernels/scripts/build-addon.mjs')]),
+  );
 }
 
 function say(line) {
@@ -44,7 +78,8 @@ function demand(what, { status }) {
 
 export function setUp() {
   const start = performance.now();
-  if (Number(process.versions.node.split('.')[0]) < 20) demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
+  if (Number(process.versions.node.split('.')[0]) < 20)
+    demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
   installDependencies();
   buildPackages();
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);

@@ -1,4 +1,5 @@
-// `npm test`: sets everything up, runs the checks and every test of every package, and ends with one line of counts.
+// `npm test`: sets everything up, runs the checks and every test of every package, and ends with one line of
+// counts.
 // Arguments go to vitest: `npm test -- packages/quant` runs that package's tests after the checks.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,9 +10,20 @@ import { setUp } from './set-up.mjs';
 
 /** Counts over all packages; a run that died before it could count is one failure. */
 function runTests(args) {
-  const folder = mkdtempSync(join(tmpdir(), 'qdylora-test-')), file = join(folder, 'counts.json');
+  const folder = mkdtempSync(join(tmpdir(), 'qdylora-test-'));
+  const file = join(folder, 'counts.json');
   try {
-    const { status } = runCommand(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=./scripts/count-tests-reporter.mjs', ...args], { env: { QDYLORA_TEST_COUNTS: file, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) } });
+    const { status } = runCommand(
+      process.execPath,
+      [
+        'node_modules/vitest/vitest.mjs',
+        'run',
+        '--reporter=default',
+        '--reporter=./scripts/count-tests-reporter.mjs',
+        ...args,
+      ],
+      { env: { QDYLORA_TEST_COUNTS: file, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) } },
+    );
     const counts = JSON.parse(readFileSync(file, 'utf8'));
     return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
   } catch (error) {
@@ -26,7 +38,8 @@ setUp();
 const checks = checkAll();
 console.log('\n[test] vitest over all packages');
 const tests = runTests(process.argv.slice(2));
-const passed = checks.passed + tests.passed, failed = checks.failed + tests.failed;
+const passed = checks.passed + tests.passed;
+const failed = checks.failed + tests.failed;
 if (tests.passed + tests.failed === 0) console.error('[test] no test ran: that is a failure.');
 process.exitCode = failed > 0 || tests.passed === 0 ? 1 : 0;
 console.log(`${passed} passed, ${failed} failed${tests.skipped > 0 ? `, ${tests.skipped} skipped` : ''}`);

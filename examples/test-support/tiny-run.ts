@@ -3,17 +3,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A folder of its own, the smallest Llama of the golden files (it has no tokenizer), and rows of token ids that it can learn in a few steps. */
-export interface TinyRun extends Disposable { readonly model: string; readonly dataset: string; readonly folder: string }
+/**
+ * A folder of its own, the smallest Llama of the golden files (it has no tokenizer), and rows of token ids
+ * that it can learn in a few steps.
+ */
+export interface TinyRun extends Disposable {
+  readonly model: string;
+  readonly dataset: string;
+  readonly folder: string;
+}
 
 /** Vocabulary of the model. */
 const VOCABULARY = 131;
 
 /** Rows that count upwards from anywhere: 24 tokens, each one more than the last. */
-const countingRow = (start: number): string => JSON.stringify({ input_ids: Array.from({ length: 24 }, (_, i) => 3 + ((start + i) % (VOCABULARY - 3))) });
+const countingRow = (start: number): string =>
+  JSON.stringify({ input_ids: Array.from({ length: 24 }, (_, i) => 3 + ((start + i) % (VOCABULARY - 3))) });
 
 export function tinyRun(rows = 64): TinyRun {
-  const folder = mkdtempSync(join(tmpdir(), 'qdylora-example-')), dataset = join(folder, 'rows.jsonl');
+  const folder = mkdtempSync(join(tmpdir(), 'qdylora-example-'));
+  const dataset = join(folder, 'rows.jsonl');
   writeFileSync(dataset, Array.from({ length: rows }, (_, i) => `${countingRow(i * 37)}\n`).join(''));
-  return { folder, dataset, model: fileURLToPath(new URL('../../packages/models/fixtures/llama-gqa', import.meta.url)), [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  return {
+    folder,
+    dataset,
+    model: fileURLToPath(new URL('../../packages/models/fixtures/llama-gqa', import.meta.url)),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
 }

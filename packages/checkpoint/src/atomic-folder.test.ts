@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
@@ -15,7 +23,11 @@ describe('writeFolderAtomically', () => {
     await writeFolderAtomically(path, writeHello);
     expect(readdirSync(join(root, 'a/b'))).toEqual(['run']);
     expect(JSON.parse(readFileSync(join(path, 'manifest.json'), 'utf8'))).toEqual({
-      format: 'qdylora-folder', version: 1, files: { 'hello.txt': { size: 5, sha256: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' } },
+      format: 'qdylora-folder',
+      version: 1,
+      files: {
+        'hello.txt': { size: 5, sha256: '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824' },
+      },
     });
     expect(validateFolder(path).isValid).toBe(true);
   });
@@ -25,8 +37,12 @@ describe('writeFolderAtomically', () => {
     mkdirSync(path);
     await writeFolderAtomically(path, writeHello);
     const error = await rejectionOf(writeFolderAtomically(path, writeHello), 'NOT_EMPTY');
-    expect(error.message).toMatch(/expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or remove that one first\./);
-    await writeFolderAtomically(path, (temporary) => writeFileSync(join(temporary, 'bye.txt'), 'bye'), { replace: true });
+    expect(error.message).toMatch(
+      /expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or remove that one first\./,
+    );
+    await writeFolderAtomically(path, (temporary) => writeFileSync(join(temporary, 'bye.txt'), 'bye'), {
+      replace: true,
+    });
     expect(readdirSync(path).sort()).toEqual(['bye.txt', 'manifest.json']);
   });
 
@@ -34,18 +50,29 @@ describe('writeFolderAtomically', () => {
     const path = join(root, 'home');
     mkdirSync(path);
     writeFileSync(join(path, 'thesis.tex'), 'years of work');
-    expect((await rejectionOf(writeFolderAtomically(path, writeHello, { replace: true }), 'NOT_EMPTY')).message).toMatch(/was not written by qdylora/);
+    expect(
+      (await rejectionOf(writeFolderAtomically(path, writeHello, { replace: true }), 'NOT_EMPTY')).message,
+    ).toMatch(/was not written by qdylora/);
     expect(readFileSync(join(path, 'thesis.tex'), 'utf8')).toBe('years of work');
   });
 
   it('what the writer throws comes through, and the temporary folder goes', async () => {
     const boom = new RangeError('boom');
-    await expect(writeFolderAtomically(join(root, 'failed'), () => { throw boom; })).rejects.toBe(boom);
+    await expect(
+      writeFolderAtomically(join(root, 'failed'), () => {
+        throw boom;
+      }),
+    ).rejects.toBe(boom);
     expect(readdirSync(root).filter((name) => name.startsWith('failed'))).toEqual([]);
   });
 
   it('a link in the folder is refused: its target would not be part of the checkpoint', async () => {
-    await rejectionOf(writeFolderAtomically(join(root, 'linked'), (temporary) => symlinkSync('/etc/hostname', join(temporary, 'link'))), 'BAD_ARGUMENT');
+    await rejectionOf(
+      writeFolderAtomically(join(root, 'linked'), (temporary) =>
+        symlinkSync('/etc/hostname', join(temporary, 'link')),
+      ),
+      'BAD_ARGUMENT',
+    );
   });
 });
 
@@ -55,7 +82,13 @@ describe('validateFolder', () => {
     expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-folder' });
     mkdirSync(path);
     expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'no-manifest' });
-    for (const text of ['', '[]', '{"format":"qdylora-folder","version":2,"files":{}}', '{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}', '{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}']) {
+    for (const text of [
+      '',
+      '[]',
+      '{"format":"qdylora-folder","version":2,"files":{}}',
+      '{"format":"qdylora-folder","version":1,"files":{"../x":{"size":1,"sha256":""}}}',
+      '{"format":"qdylora-folder","version":1,"files":{"x":{"size":-0.5,"sha256":""}}}',
+    ]) {
       writeFileSync(join(path, 'manifest.json'), text);
       expect(validateFolder(path)).toMatchObject({ isValid: false, reason: 'bad-manifest' });
     }
@@ -64,8 +97,17 @@ describe('validateFolder', () => {
 
 describe('cleanOrphans', () => {
   it('clears leftovers of dead processes and older runs, and nothing else', () => {
-    const parent = join(root, 'orphans'), dead = 4_194_303, nonce = '0123456789ab'; // one below the largest pid that Linux gives
-    const names = [`run.tmp-${dead}-${nonce}`, `run.tmp-${process.pid}-${nonce}`, `new.tmp-${process.pid}-${nonce}`, `alive.tmp-${process.ppid}-${nonce}`, 'run', `x.tmp-${dead}-short`];
+    const parent = join(root, 'orphans');
+    const dead = 4_194_303;
+    const nonce = '0123456789ab'; // one below the largest pid that Linux gives
+    const names = [
+      `run.tmp-${dead}-${nonce}`,
+      `run.tmp-${process.pid}-${nonce}`,
+      `new.tmp-${process.pid}-${nonce}`,
+      `alive.tmp-${process.ppid}-${nonce}`,
+      'run',
+      `x.tmp-${dead}-short`,
+    ];
     for (const name of names) mkdirSync(join(parent, name), { recursive: true });
     utimesSync(join(parent, names[1]!), 1, 1); // of an older run that had our number
     expect(cleanOrphans(parent)).toEqual({ removed: [names[0], names[1]].sort(), restored: [] });
@@ -74,7 +116,8 @@ describe('cleanOrphans', () => {
   });
 
   it('brings back an old folder whose replacement never arrived', async () => {
-    const parent = join(root, 'restore'), old = join(parent, 'run.old-4194303-0123456789ab');
+    const parent = join(root, 'restore');
+    const old = join(parent, 'run.old-4194303-0123456789ab');
     await writeFolderAtomically(old, writeHello);
     expect(cleanOrphans(parent)).toEqual({ removed: [], restored: ['run'] });
     expect(existsSync(join(parent, 'run/hello.txt'))).toBe(true);

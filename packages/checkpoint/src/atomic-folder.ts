@@ -1,5 +1,13 @@
 import { dirname, join, resolve } from 'node:path';
-import { assertArgument, checkOptions, objectWith, QdyloraError, shownValue, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import {
+  assertArgument,
+  checkOptions,
+  objectWith,
+  QdyloraError,
+  shownValue,
+  trueOrFalse,
+  type OptionRules,
+} from '@qdylora/contract';
 import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
@@ -10,39 +18,63 @@ import { writeFailed } from './write/write-failed.ts';
 import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
-  /** Replace a folder that was written by this function before. Any other non-empty folder is never touched. */
+  /**
+   * Replace a folder that was written by this function before. Any other non-empty folder is never touched.
+   */
   readonly replace?: boolean;
   /** Size and hash of files that were hashed when they were written; filled by `write`. */
   readonly known?: ReadonlyMap<string, FileRecord>;
   readonly fs?: FileSystem;
 }
 
-const RULES: OptionRules<WriteFolderOptions> = { replace: trueOrFalse, known: objectWith('get'), fs: someFileSystem };
+const RULES: OptionRules<WriteFolderOptions> = {
+  replace: trueOrFalse,
+  known: objectWith('get'),
+  fs: someFileSystem,
+};
 
-/** Fills the folder `temporary`, by itself or, for large files, by `files`, which hashes them on their way to the disk. */
+/**
+ * Fills the folder `temporary`, by itself or, for large files, by `files`, which hashes them on their way to
+ * the disk.
+ */
 export type FillFolder = (temporary: string, files: FolderFiles) => Promise<void> | void;
 
 /**
- * Lets `write` fill a temporary folder, then makes it `path` in one step: every file and folder is synced, `manifest.json` with sizes and SHA-256 comes
- * last, then the rename, then the parent is synced. After a crash at any moment `path` is absent, the old one, or the new one, and never half;
- * in the moment between the two renames of a replacement it is absent and `cleanOrphans` brings the old one back.
+ * Lets `write` fill a temporary folder, then makes it `path` in one step: every file and folder is synced,
+ * `manifest.json` with sizes and SHA-256 comes last, then the rename, then the parent is synced. After a
+ * crash at any moment `path` is absent, the old one, or the new one, and never half; in the moment between
+ * the two renames of a replacement it is absent and `cleanOrphans` brings the old one back.
  *
- * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses (nothing has changed then); whatever `write` throws.
+ * @throws QdyloraError NOT_EMPTY where `path` holds something else; WRITE_FAILED where the disk refuses
+ * (nothing has changed then); whatever `write` throws.
  */
-export async function writeFolderAtomically(path: string, write: FillFolder, options: WriteFolderOptions = {}): Promise<void> {
-  assertArgument(typeof path === 'string' && typeof write === 'function', 'atomic-folder', `expected the path of a folder and a function that fills it, got ${shownValue(path)} and ${shownValue(write)}`);
+export async function writeFolderAtomically(
+  path: string,
+  write: FillFolder,
+  options: WriteFolderOptions = {},
+): Promise<void> {
+  assertArgument(
+    typeof path === 'string' && typeof write === 'function',
+    'atomic-folder',
+    `expected the path of a folder and a function that fills it, got ${shownValue(path)} and ` +
+      `${shownValue(write)}`,
+  );
   checkOptions('atomic-folder', options, RULES);
   const { replace = false, known, fs = NODE_FILE_SYSTEM } = options;
-  const target = resolve(path), parent = dirname(target), temporary = temporaryName(target), files = folderFiles(temporary, fs);
+  const target = resolve(path);
+  const parent = dirname(target);
+  const temporary = temporaryName(target);
+  const files = folderFiles(temporary, fs);
   try {
     assertNewFolder(target, { replace, fs });
     const firstMade = fs.mkdirSync(parent, { recursive: true });
     fs.mkdirSync(temporary);
     await write(temporary, files);
     await files.settled();
-    await seal(temporary, fs, new Map([...known ?? [], ...files.records]));
+    await seal(temporary, fs, new Map([...(known ?? []), ...files.records]));
     moveInto(temporary, target, fs);
-    for (let at = parent; ; at = dirname(at)) { // up to where the first new folder got its name
+    for (let at = parent; ; at = dirname(at)) {
+      // up to where the first new folder got its name
       syncFolder(at, fs);
       if (firstMade === undefined || at === dirname(firstMade) || at === dirname(at)) break;
     }
@@ -58,23 +90,35 @@ export async function writeFolderAtomically(path: string, write: FillFolder, opt
  *
  * @throws QdyloraError NOT_EMPTY where `path` holds something else
  */
-export function assertNewFolder(path: string, { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {}): void {
+export function assertNewFolder(
+  path: string,
+  { replace = false, fs = NODE_FILE_SYSTEM }: Pick<WriteFolderOptions, 'replace' | 'fs'> = {},
+): void {
   const target = resolve(path);
   if (!fs.existsSync(target)) return;
-  const isFolder = fs.lstatSync(target).isDirectory(), entries = isFolder ? fs.readdirSync(target) : [];
+  const isFolder = fs.lstatSync(target).isDirectory();
+  const entries = isFolder ? fs.readdirSync(target) : [];
   if (isFolder && entries.length === 0) return;
   const isOurs = entries.includes(MANIFEST_FILE);
   if (replace && isOurs) return;
   throw new QdyloraError('NOT_EMPTY', {
-    where: 'folder', problem: `expected no folder yet at ${target}, got ${isFolder ? `one with ${entries.length} entries` : 'a file'}`, details: { path: target },
-    nextStep: isOurs ? 'Choose another one, or remove that one first.' : 'Choose another one: this was not written by qdylora and is left alone.',
+    where: 'folder',
+    problem:
+      `expected no folder yet at ${target}, got ` +
+      `${isFolder ? `one with ${entries.length} entries` : 'a file'}`,
+    details: { path: target },
+    nextStep: isOurs
+      ? 'Choose another one, or remove that one first.'
+      : 'Choose another one: this was not written by qdylora and is left alone.',
   });
 }
 
 /** Syncs and hashes the files, syncs the folders, then writes the manifest. */
 async function seal(folder: string, fs: FileSystem, known?: ReadonlyMap<string, FileRecord>): Promise<void> {
-  const manifest = await syncAndMakeManifest(folder, fs, known), folders = new Set<string>();
-  for (const name of Object.keys(manifest.files)) for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
+  const manifest = await syncAndMakeManifest(folder, fs, known);
+  const folders = new Set<string>();
+  for (const name of Object.keys(manifest.files))
+    for (let at = dirname(name); at !== '.'; at = dirname(at)) folders.add(at);
   for (const inner of [...folders].sort().reverse()) syncFolder(join(folder, inner), fs);
   syncFolder(folder, fs);
   writeFileDurably(join(folder, MANIFEST_FILE), [Buffer.from(canonicalJson(manifest))], fs);
@@ -82,7 +126,10 @@ async function seal(folder: string, fs: FileSystem, known?: ReadonlyMap<string, 
 
 function moveInto(temporary: string, target: string, fs: FileSystem): void {
   const isReplacement = fs.existsSync(target) && fs.readdirSync(target).length > 0;
-  if (!isReplacement) { fs.renameSync(temporary, target); return; } // an empty folder gives way
+  if (!isReplacement) {
+    fs.renameSync(temporary, target);
+    return;
+  } // an empty folder gives way
   const old = temporaryName(target, 'old');
   fs.renameSync(target, old);
   try {
@@ -96,38 +143,58 @@ function moveInto(temporary: string, target: string, fs: FileSystem): void {
 }
 
 /**
- * Removes a folder of ours in one step: it is renamed to a temporary name first, so after a crash at any moment it is whole or gone, and `cleanOrphans` clears the rest.
+ * Removes a folder of ours in one step: it is renamed to a temporary name first, so after a crash at any
+ * moment it is whole or gone, and `cleanOrphans` clears the rest.
  *
  * @throws what the file system throws; the folder is whole then, or gone
  */
 export function discardFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): void {
-  const target = resolve(path), doomed = temporaryName(target);
+  const target = resolve(path);
+  const doomed = temporaryName(target);
   fs.renameSync(target, doomed);
   syncFolder(dirname(target), fs);
   fs.rmSync(doomed, { recursive: true, force: true });
 }
 
 export interface CleanOrphansOptions {
-  /** Leftovers of a living process are kept when they changed at or after this time, in milliseconds since 1970. Default: when this process began. */
+  /**
+   * Leftovers of a living process are kept when they changed at or after this time, in milliseconds since
+   * 1970. Default: when this process began.
+   */
   readonly startedAt?: number;
-  /** Nobody else writes here, by a lock that the caller holds: every leftover goes, also where its process' number has been given to another one since. */
+  /**
+   * Nobody else writes here, by a lock that the caller holds: every leftover goes, also where its process'
+   * number has been given to another one since.
+   */
   readonly isAlone?: boolean;
   readonly fs?: FileSystem;
 }
 
 /** What was done: names inside the parent. */
-export interface CleanedOrphans { readonly removed: readonly string[]; readonly restored: readonly string[] }
+export interface CleanedOrphans {
+  readonly removed: readonly string[];
+  readonly restored: readonly string[];
+}
 
 /**
- * Clears what a crash left in `parent`: temporary folders and files go; an old folder that was being replaced comes back if the new one never arrived.
+ * Clears what a crash left in `parent`: temporary folders and files go; an old folder that was being replaced
+ * comes back if the new one never arrived.
  *
- * A leftover belongs to the process in its name. It is cleared where that process is gone, or where the number is our own and it is older than we are
- * (in a container every run may have the same number).
+ * A leftover belongs to the process in its name. It is cleared where that process is gone, or where the
+ * number is our own and it is older than we are (in a container every run may have the same number).
  *
  * @throws QdyloraError WRITE_FAILED where the folder cannot be read or changed
  */
-export function cleanOrphans(parent: string, { startedAt = Date.now() - process.uptime() * 1000, isAlone = false, fs = NODE_FILE_SYSTEM }: CleanOrphansOptions = {}): CleanedOrphans {
-  const removed: string[] = [], restored: string[] = [];
+export function cleanOrphans(
+  parent: string,
+  {
+    startedAt = Date.now() - process.uptime() * 1000,
+    isAlone = false,
+    fs = NODE_FILE_SYSTEM,
+  }: CleanOrphansOptions = {},
+): CleanedOrphans {
+  const removed: string[] = [];
+  const restored: string[] = [];
   try {
     clean(parent, { startedAt, isAlone, fs }, { removed, restored });
   } catch (cause) {
@@ -136,9 +203,14 @@ export function cleanOrphans(parent: string, { startedAt = Date.now() - process.
   return { removed, restored };
 }
 
-function clean(parent: string, { startedAt, isAlone, fs }: Required<CleanOrphansOptions>, { removed, restored }: { readonly removed: string[]; readonly restored: string[] }): void {
+function clean(
+  parent: string,
+  { startedAt, isAlone, fs }: Required<CleanOrphansOptions>,
+  { removed, restored }: { readonly removed: string[]; readonly restored: string[] },
+): void {
   for (const name of fs.existsSync(parent) ? fs.readdirSync(parent).sort() : []) {
-    const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [], path = join(parent, name);
+    const [, target, kind, pid] = /^(.+)\.(tmp|old)-(\d+)-[0-9a-f]{12}$/.exec(name) ?? [];
+    const path = join(parent, name);
     if (!target || !(isAlone || isAbandoned(Number(pid), path, startedAt, fs))) continue;
     if (kind === 'old' && !fs.existsSync(join(parent, target)) && validateFolder(path, fs).isValid) {
       fs.renameSync(path, join(parent, target));

@@ -13,19 +13,34 @@ export interface BadFileParts {
   readonly cause?: unknown;
 }
 
-/** The one place where a complaint about a damaged or hostile file is put together: code `BAD_FILE`, file named first, advice last. */
+/**
+ * The one place where a complaint about a damaged or hostile file is put together: code `BAD_FILE`, file
+ * named first, advice last.
+ */
 export function badFile({ format, path, problem, nextStep, details, cause }: BadFileParts): QdyloraError {
   return new QdyloraError('BAD_FILE', {
-    where: format, problem: `${path}: ${problem}`, details: { path, ...details }, cause,
-    nextStep: nextStep ?? 'The file was cut short, damaged or made by something else. Download it again, or write it again.',
+    where: format,
+    problem: `${path}: ${problem}`,
+    details: { path, ...details },
+    cause,
+    nextStep:
+      nextStep ??
+      'The file was cut short, damaged or made by something else. Download it again, or write it again.',
   });
 }
 
-/** What a file is instead where a download went wrong in one of the usual ways; null for anything else. `start`: its first bytes. */
+/**
+ * What a file is instead where a download went wrong in one of the usual ways; null for anything else.
+ * `start`: its first bytes.
+ */
 export function mistakenFile(start: Uint8Array): { readonly got: string; readonly nextStep: string } | null {
-  const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, MISTAKEN_START)).toString('latin1');
-  if (text.startsWith('version https://git-lfs')) return { got: "Git LFS's pointer to it", nextStep: 'Fetch the file itself: git lfs pull.' };
-  if (/^\s*<(!doctype|html)/i.test(text)) return { got: 'a web page', nextStep: 'Download the file itself, not the page that shows it.' };
+  const text = Buffer.from(start.buffer, start.byteOffset, Math.min(start.length, MISTAKEN_START)).toString(
+    'latin1',
+  );
+  if (text.startsWith('version https://git-lfs'))
+    return { got: "Git LFS's pointer to it", nextStep: 'Fetch the file itself: git lfs pull.' };
+  if (/^\s*<(!doctype|html)/i.test(text))
+    return { got: 'a web page', nextStep: 'Download the file itself, not the page that shows it.' };
   return null;
 }
 

@@ -6,11 +6,20 @@ import type { TensorEntry } from './tensor-entry.ts';
 import { once, type TokenizerFiles } from './tokenizer-files.ts';
 
 /** Ids that end or fill a generated text. */
-export interface GenerationIds { readonly eosTokenIds: readonly number[]; readonly bosTokenId: number | null; readonly padTokenId: number | null }
+export interface GenerationIds {
+  readonly eosTokenIds: readonly number[];
+  readonly bosTokenId: number | null;
+  readonly padTokenId: number | null;
+}
 
-/** An open model on disk. Only headers and the config have been read; tensors, tokenizer and hashes come when asked for. */
+/**
+ * An open model on disk. Only headers and the config have been read; tensors, tokenizer and hashes come when
+ * asked for.
+ */
 export interface Checkpoint extends Disposable {
-  /** Short name without a host's path: the folder's or file's, or `org/name` inside the Hugging Face cache. */
+  /**
+   * Short name without a host's path: the folder's or file's, or `org/name` inside the Hugging Face cache.
+   */
   readonly name: string;
   readonly path: string;
   readonly format: 'safetensors' | 'gguf';
@@ -23,7 +32,10 @@ export interface Checkpoint extends Disposable {
   readonly generationConfig: Readonly<Record<string, unknown>> | null;
   /** From `generation_config.json`, else from the config. @throws QdyloraError BAD_CONFIG. */
   readonly generation: GenerationIds;
-  /** SHA-256 over names, dtypes, shapes and the first and last 4 KiB of every tensor: the same for the same weights, whatever their files are called. */
+  /**
+   * SHA-256 over names, dtypes, shapes and the first and last 4 KiB of every tensor: the same for the same
+   * weights, whatever their files are called.
+   */
   fingerprint(): string;
   /** Closes the files; reading a tensor afterwards throws DisposedError. */
   dispose(): void;
@@ -41,33 +53,65 @@ export interface CheckpointParts {
 }
 
 /** Puts a checkpoint together from its parts. */
-export function checkpointOf({ name, path, format, config, tensors, tokenizerFiles, generationConfig, close }: CheckpointParts): Checkpoint {
-  const generation = once(() => generationIds(path, generationConfig(), config().raw)), fingerprint = once(() => fingerprintOf(tensors()));
+export function checkpointOf({
+  name,
+  path,
+  format,
+  config,
+  tensors,
+  tokenizerFiles,
+  generationConfig,
+  close,
+}: CheckpointParts): Checkpoint {
+  const generation = once(() => generationIds(path, generationConfig(), config().raw));
+  const fingerprint = once(() => fingerprintOf(tensors()));
   let isOpen = true;
   const dispose = (): void => {
     if (isOpen) close();
     isOpen = false;
   };
   return {
-    name, path, format, tokenizerFiles, dispose, [Symbol.dispose]: dispose,
-    get config() { return config(); },
+    name,
+    path,
+    format,
+    tokenizerFiles,
+    dispose,
+    [Symbol.dispose]: dispose,
+    get config() {
+      return config();
+    },
     get tensors() {
       if (!isOpen) throw new DisposedError('checkpoint');
       return tensors();
     },
-    get generationConfig() { return generationConfig(); },
-    get generation() { return generation(); },
+    get generationConfig() {
+      return generationConfig();
+    },
+    get generation() {
+      return generation();
+    },
     fingerprint,
   };
 }
 
 /** Each id from `generation_config.json`, else from `config.json`. */
-function generationIds(path: string, own: Readonly<Record<string, unknown>> | null, config: Readonly<Record<string, unknown>>): GenerationIds {
-  const values = configReader(path, { ...config, ...Object.fromEntries(Object.entries(own ?? {}).filter(([, value]) => value !== null)) });
+function generationIds(
+  path: string,
+  own: Readonly<Record<string, unknown>> | null,
+  config: Readonly<Record<string, unknown>>,
+): GenerationIds {
+  const values = configReader(path, {
+    ...config,
+    ...Object.fromEntries(Object.entries(own ?? {}).filter(([, value]) => value !== null)),
+  });
   const single = (key: string): number | null => (values.has(key) ? values.integer(key) : null);
   const eos = values.raw.eos_token_id;
   const isList = Array.isArray(eos);
   if (isList && !eos.every(Number.isSafeInteger)) throw values.wrong('token ids', 'eos_token_id');
-  const eosTokenIds = isList ? (eos as number[]) : values.has('eos_token_id') ? [values.integer('eos_token_id')] : [];
+  const eosTokenIds = isList
+    ? (eos as number[])
+    : values.has('eos_token_id')
+      ? [values.integer('eos_token_id')]
+      : [];
   return { eosTokenIds, bosTokenId: single('bos_token_id'), padTokenId: single('pad_token_id') };
 }

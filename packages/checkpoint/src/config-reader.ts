@@ -2,7 +2,8 @@ import { QdyloraError } from '@qdylora/contract';
 import { kindOf } from './json/read-json-file.ts';
 
 /**
- * Checked access to a record that came from a file: a value of the wrong kind is an error that names file and key, never a guess.
+ * Checked access to a record that came from a file: a value of the wrong kind is an error that names file and
+ * key, never a guess.
  * A key that is missing or `null` takes the default; without a default it is an error.
  */
 export interface ConfigReader {
@@ -23,26 +24,48 @@ export interface ConfigReader {
 }
 
 /** @param path the file, as messages name it. */
-export function configReader(path: string, raw: Readonly<Record<string, unknown>>, prefix = ''): ConfigReader {
+export function configReader(
+  path: string,
+  raw: Readonly<Record<string, unknown>>,
+  prefix = '',
+): ConfigReader {
   const at = (key: string): unknown => (Object.hasOwn(raw, key) ? raw[key] : undefined);
-  const take = <T>(what: string, key: string, otherwise: T | undefined, accepts: (value: unknown) => value is T): T => {
+  const take = <T>(
+    what: string,
+    key: string,
+    otherwise: T | undefined,
+    accepts: (value: unknown) => value is T,
+  ): T => {
     const value = at(key);
     if (accepts(value)) return value;
     if ((value === undefined || value === null) && otherwise !== undefined) return otherwise;
     throw wrong(what, key);
   };
-  const wrong = (what: string, key: string): QdyloraError => new QdyloraError('BAD_CONFIG', {
-    where: 'config', problem: `${path}: expected ${what} for ${prefix}${key}, got ${kindOf(at(key))}`,
-    nextStep: 'Correct the file, or take the checkpoint from its source again.', details: { path, key: prefix + key, got: at(key) },
-  });
+  const wrong = (what: string, key: string): QdyloraError =>
+    new QdyloraError('BAD_CONFIG', {
+      where: 'config',
+      problem: `${path}: expected ${what} for ${prefix}${key}, got ${kindOf(at(key))}`,
+      nextStep: 'Correct the file, or take the checkpoint from its source again.',
+      details: { path, key: prefix + key, got: at(key) },
+    });
   return {
-    raw, wrong,
+    raw,
+    wrong,
     has: (key) => at(key) !== undefined && at(key) !== null,
-    integer: (key, otherwise) => take('a whole number', key, otherwise, (v): v is number => Number.isSafeInteger(v)),
-    number: (key, otherwise) => take('a finite number', key, otherwise, (v): v is number => Number.isFinite(v)),
-    boolean: (key, otherwise) => take('true or false', key, otherwise, (v): v is boolean => typeof v === 'boolean'),
+    integer: (key, otherwise) =>
+      take('a whole number', key, otherwise, (v): v is number => Number.isSafeInteger(v)),
+    number: (key, otherwise) =>
+      take('a finite number', key, otherwise, (v): v is number => Number.isFinite(v)),
+    boolean: (key, otherwise) =>
+      take('true or false', key, otherwise, (v): v is boolean => typeof v === 'boolean'),
     string: (key, otherwise) => take('a string', key, otherwise, (v): v is string => typeof v === 'string'),
-    strings: (key, otherwise) => take('a list of strings', key, otherwise, (v): v is readonly string[] => Array.isArray(v) && v.every((item) => typeof item === 'string')),
+    strings: (key, otherwise) =>
+      take(
+        'a list of strings',
+        key,
+        otherwise,
+        (v): v is readonly string[] => Array.isArray(v) && v.every((item) => typeof item === 'string'),
+      ),
     nested: (key, values) => configReader(path, values, `${prefix}${key}.`),
   };
 }

@@ -3,7 +3,10 @@ import { basename, dirname } from 'node:path';
 import { isRecord, readTextFile } from './json/read-json-file.ts';
 
 /** Chat templates by what they are for. */
-export interface ChatTemplates { readonly default: string | null; readonly tool_use: string | null }
+export interface ChatTemplates {
+  readonly default: string | null;
+  readonly tool_use: string | null;
+}
 
 const FILE = 'chat_template.jinja';
 
@@ -11,26 +14,43 @@ const FILE = 'chat_template.jinja';
 export const TEMPLATE_FOLDER = 'additional_chat_templates';
 
 /** Names of a folder's template files, as they stand below it. */
-export const isTemplateFile = (name: string): boolean => name === FILE || (dirname(name) === TEMPLATE_FOLDER && /^[^/\\]+\.jinja$/.test(basename(name)));
+export const isTemplateFile = (name: string): boolean =>
+  name === FILE || (dirname(name) === TEMPLATE_FOLDER && /^[^/\\]+\.jinja$/.test(basename(name)));
 
 /**
- * A folder's templates: its files, if it has any, else what `tokenizer_config.json` says. So transformers reads them.
+ * A folder's templates: its files, if it has any, else what `tokenizer_config.json` says. So transformers
+ * reads them.
  *
  * @param inside the path of a name below the folder
  */
 export function folderTemplates(inside: (name: string) => string, configured: () => unknown): ChatTemplates {
-  const others = existsSync(inside(TEMPLATE_FOLDER)) ? readdirSync(inside(TEMPLATE_FOLDER)).map((name) => `${TEMPLATE_FOLDER}/${name}`) : [], files = new Set([...(existsSync(inside(FILE)) ? [FILE] : []), ...others].filter(isTemplateFile));
+  const others = existsSync(inside(TEMPLATE_FOLDER))
+    ? readdirSync(inside(TEMPLATE_FOLDER)).map((name) => `${TEMPLATE_FOLDER}/${name}`)
+    : [];
+  const files = new Set([...(existsSync(inside(FILE)) ? [FILE] : []), ...others].filter(isTemplateFile));
   if (files.size === 0) return namedTemplates(configured());
   const named = (name: string): string | null => {
-    const other = `${TEMPLATE_FOLDER}/${name}.jinja`, file = files.has(other) ? other : name === 'default' && files.has(FILE) ? FILE : null;
+    const other = `${TEMPLATE_FOLDER}/${name}.jinja`;
+    const file = files.has(other) ? other : name === 'default' && files.has(FILE) ? FILE : null;
     return file === null ? null : readTextFile(inside(file), 'tokenizer');
   };
   return { default: named('default'), tool_use: named('tool_use') };
 }
 
-/** One template as text, or several by name, in a list or a record: without a `default`, transformers takes none of them either. */
+/**
+ * One template as text, or several by name, in a list or a record: without a `default`, transformers takes
+ * none of them either.
+ */
 function namedTemplates(value: unknown): ChatTemplates {
-  const all = typeof value === 'string' ? { default: value } : Array.isArray(value) ? Object.fromEntries(value.filter(isRecord).map(({ name, template }) => [String(name), template])) : isRecord(value) ? value : {};
-  const named = (name: string): string | null => (Object.hasOwn(all, name) && typeof all[name] === 'string' ? all[name] : null);
+  const all =
+    typeof value === 'string'
+      ? { default: value }
+      : Array.isArray(value)
+        ? Object.fromEntries(value.filter(isRecord).map(({ name, template }) => [String(name), template]))
+        : isRecord(value)
+          ? value
+          : {};
+  const named = (name: string): string | null =>
+    Object.hasOwn(all, name) && typeof all[name] === 'string' ? all[name] : null;
   return { default: named('default'), tool_use: named('tool_use') };
 }

@@ -5,43 +5,88 @@ import { readQuantization, type QuantizationConfig } from './quantization-config
 import { readRope, type RopeConfig } from './rope-config.ts';
 
 /**
- * A `config.json`, checked where it is used. Nothing in it is ever executed (`auto_map` is only text), unknown keys stay in `raw`,
- * and the older spelling of transformers 4 reads like the newer one.
+ * A `config.json`, checked where it is used. Nothing in it is ever executed (`auto_map` is only text),
+ * unknown keys stay in `raw`, and the older spelling of transformers 4 reads like the newer one.
  */
 export interface CheckpointConfig extends ConfigReader {
   readonly path: string;
   /** `model_type`: `llama`, `qwen2`, … */
   readonly modelType: string;
-  /** dtype of the weights as the config names it (`bfloat16`), without `torch.`; null where it says nothing. */
+  /**
+   * dtype of the weights as the config names it (`bfloat16`), without `torch.`; null where it says nothing.
+   */
   readonly dtype: string | null;
   /** Rotary parameters; of layers with full attention where kinds of layers differ. */
   readonly rope: RopeConfig;
-  /** Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`); undefined where the config says nothing of it. */
+  /**
+   * Rotary parameters of one kind of layer (`full_attention`, `sliding_attention`); undefined where the
+   * config says nothing of it.
+   */
   ropeOf(layerType: string): RopeConfig | undefined;
   /** Null for a plain checkpoint. */
   readonly quantization: QuantizationConfig | null;
 }
 
 /** Reads `config.json`. @throws QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG. */
-export const readHfConfig = (path: string): CheckpointConfig => hfConfigOf(path, readJsonObject(path, 'config'));
+export const readHfConfig = (path: string): CheckpointConfig =>
+  hfConfigOf(path, readJsonObject(path, 'config'));
 
-/** Other names that transformers takes for keys of a config (`attribute_map`), by `model_type`; where both are there, the other name wins, as it does there. */
-const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map([['gpt2', { hidden_size: 'n_embd', max_position_embeddings: 'n_positions', num_attention_heads: 'n_head', num_hidden_layers: 'n_layer' }]]);
+/**
+ * Other names that transformers takes for keys of a config (`attribute_map`), by `model_type`; where both are
+ * there, the other name wins, as it does there.
+ */
+const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new Map([
+  [
+    'gpt2',
+    {
+      hidden_size: 'n_embd',
+      max_position_embeddings: 'n_positions',
+      num_attention_heads: 'n_head',
+      num_hidden_layers: 'n_layer',
+    },
+  ],
+]);
 
 function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const given = Object.entries(OTHER_NAMES.get(raw.model_type) ?? {}).filter(([other]) => Object.hasOwn(raw, other) && raw[other] !== null);
-  return given.length === 0 ? raw : { ...raw, ...Object.fromEntries(given.map(([other, own]) => [own, raw[other]])) };
+  const given = Object.entries(OTHER_NAMES.get(raw.model_type) ?? {}).filter(
+    ([other]) => Object.hasOwn(raw, other) && raw[other] !== null,
+  );
+  return given.length === 0
+    ? raw
+    : { ...raw, ...Object.fromEntries(given.map(([other, own]) => [own, raw[other]])) };
 }
 
-/** The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores. */
-export function hfConfigOf(path: string, raw: Readonly<Record<string, unknown>>, ropeFactors?: Float32Array): CheckpointConfig {
-  assertArgument(typeof raw === 'object' && raw !== null && !Array.isArray(raw), 'config', `expected the content of a config.json, an object, got ${shownValue(raw)}`, typeof raw === 'string' ? 'Parse it first: JSON.parse(text).' : undefined);
-  assertArgument(!('raw' in raw && 'modelType' in raw), 'config', 'expected the content of a config.json, got what was read from one', 'Give its raw: checkpoint.config.raw.');
-  const reader = configReader(path, withOwnNames(raw)), { rope, byLayerType } = readRope(reader);
+/**
+ * The same for a record from elsewhere; `ropeFactors` are the per-frequency divisors that a GGUF file stores.
+ */
+export function hfConfigOf(
+  path: string,
+  raw: Readonly<Record<string, unknown>>,
+  ropeFactors?: Float32Array,
+): CheckpointConfig {
+  assertArgument(
+    typeof raw === 'object' && raw !== null && !Array.isArray(raw),
+    'config',
+    `expected the content of a config.json, an object, got ${shownValue(raw)}`,
+    typeof raw === 'string' ? 'Parse it first: JSON.parse(text).' : undefined,
+  );
+  assertArgument(
+    !('raw' in raw && 'modelType' in raw),
+    'config',
+    'expected the content of a config.json, got what was read from one',
+    'Give its raw: checkpoint.config.raw.',
+  );
+  const reader = configReader(path, withOwnNames(raw));
+  const { rope, byLayerType } = readRope(reader);
   const own: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
   return {
-    ...reader, path, modelType: reader.string('model_type'), dtype: dtype.replace(/^torch\./, '') || null,
-    rope: own, ropeOf: (layerType) => byLayerType.get(layerType), quantization: readQuantization(reader),
+    ...reader,
+    path,
+    modelType: reader.string('model_type'),
+    dtype: dtype.replace(/^torch\./, '') || null,
+    rope: own,
+    ropeOf: (layerType) => byLayerType.get(layerType),
+    quantization: readQuantization(reader),
   };
 }

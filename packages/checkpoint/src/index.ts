@@ -1,14 +1,36 @@
-export { assertNewFolder, cleanOrphans, discardFolder, writeFolderAtomically, type FillFolder, type CleanedOrphans, type CleanOrphansOptions, type WriteFolderOptions } from './atomic-folder.ts';
+export {
+  assertNewFolder,
+  cleanOrphans,
+  discardFolder,
+  writeFolderAtomically,
+  type FillFolder,
+  type CleanedOrphans,
+  type CleanOrphansOptions,
+  type WriteFolderOptions,
+} from './atomic-folder.ts';
 export type { FolderFiles } from './write/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
 export { configReader, type ConfigReader } from './config-reader.ts';
 export { isCompanionFile } from './companion-file.ts';
 export { TEMPLATE_FOLDER } from './folder-templates.ts';
-export { createFileThread, type FileRead, type FileThread, type FileThreadOptions, type ReadFile, type WriteFile } from './file-thread.ts';
+export {
+  createFileThread,
+  type FileRead,
+  type FileThread,
+  type FileThreadOptions,
+  type ReadFile,
+  type WriteFile,
+} from './file-thread.ts';
 export { fingerprintOf } from './fingerprint.ts';
 export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';
-export { readGguf, type GgufFile, type GgufScalar, type GgufTensor, type GgufValue } from './gguf/read-gguf.ts';
+export {
+  readGguf,
+  type GgufFile,
+  type GgufScalar,
+  type GgufTensor,
+  type GgufValue,
+} from './gguf/read-gguf.ts';
 export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
 export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
@@ -16,19 +38,47 @@ export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/w
 export { fetchConfig, fetchModel } from './hub/fetch-model.ts';
 export { isHubName, parseHubName, type HubName } from './hub/hub-name.ts';
 export type { HubOptions, HubProgress } from './hub/hub-options.ts';
-export { validateFolder, type FileRecord, type FolderDamage, type FolderState, type Manifest } from './manifest.ts';
+export {
+  validateFolder,
+  type FileRecord,
+  type FolderDamage,
+  type FolderState,
+  type Manifest,
+} from './manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
-export { isPeftAdapter, openSavedWeights, readPeftAdapter, type PeftAdapter, type PeftLayer } from './peft-adapter/read.ts';
-export { writePeftAdapter, type PeftLayerToWrite, type WritePeftAdapterOptions } from './peft-adapter/write.ts';
+export {
+  isPeftAdapter,
+  openSavedWeights,
+  readPeftAdapter,
+  type PeftAdapter,
+  type PeftLayer,
+} from './peft-adapter/read.ts';
+export {
+  writePeftAdapter,
+  type PeftLayerToWrite,
+  type WritePeftAdapterOptions,
+} from './peft-adapter/write.ts';
 export type { QuantizationConfig } from './quantization-config.ts';
 export type { RopeConfig } from './rope-config.ts';
 export { memoryByteSource, openByteSource, type ByteSource } from './safetensors/byte-source.ts';
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
-export { readSafetensorsHeader, type SafetensorsHeader, type TensorLocation } from './safetensors/read-header.ts';
+export {
+  readSafetensorsHeader,
+  type SafetensorsHeader,
+  type TensorLocation,
+} from './safetensors/read-header.ts';
 export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { PAGES_AROUND } from './safetensors/page-reader.ts';
-export { safetensorsPieces, tensorByteLength, writeSafetensors, writeSafetensorsBehind, type TensorToWrite, type TensorToWriteBehind, type WriteSafetensorsOptions } from './safetensors/write-file.ts';
+export {
+  safetensorsPieces,
+  tensorByteLength,
+  writeSafetensors,
+  writeSafetensorsBehind,
+  type TensorToWrite,
+  type TensorToWriteBehind,
+  type WriteSafetensorsOptions,
+} from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';
@@ -37,4 +87,9 @@ export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
 export { isRunning } from './write/is-running.ts';
-export { temporaryName, writeFileAt, writeFileDurably, writeFileUnsynced } from './write/write-file-durably.ts';
+export {
+  temporaryName,
+  writeFileAt,
+  writeFileDurably,
+  writeFileUnsynced,
+} from './write/write-file-durably.ts';

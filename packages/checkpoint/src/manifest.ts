@@ -14,7 +14,10 @@ export const MANIFEST_VERSION = 1;
 
 const FORMAT = 'qdylora-folder';
 
-export interface FileRecord { readonly size: number; readonly sha256: string }
+export interface FileRecord {
+  readonly size: number;
+  readonly sha256: string;
+}
 
 /** `manifest.json`: size and hash of every other file of the folder, by its path inside, with `/`. */
 export interface Manifest {
@@ -24,17 +27,35 @@ export interface Manifest {
 }
 
 /** Why a folder is not whole. */
-export type FolderDamage = 'no-folder' | 'no-manifest' | 'bad-manifest' | 'missing-file' | 'wrong-size' | 'wrong-hash';
+export type FolderDamage =
+  'no-folder' | 'no-manifest' | 'bad-manifest' | 'missing-file' | 'wrong-size' | 'wrong-hash';
 
 export type FolderState =
   | { readonly isValid: true; readonly manifest: Manifest }
-  | { readonly isValid: false; readonly reason: FolderDamage; readonly file?: string; readonly problem: string };
+  | {
+      readonly isValid: false;
+      readonly reason: FolderDamage;
+      readonly file?: string;
+      readonly problem: string;
+    };
 
-/** The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it is hashed. `known`: files that were hashed when they were written. Links and devices are refused: a checkpoint is files. */
-export async function syncAndMakeManifest(folder: string, fs: FileSystem, known: ReadonlyMap<string, FileRecord> = new Map()): Promise<Manifest> {
+/**
+ * The manifest of a folder as it is now, every file of which is durable then: the disk takes a file while it
+ * is hashed. `known`: files that were hashed when they were written. Links and devices are refused: a
+ * checkpoint is files.
+ */
+export async function syncAndMakeManifest(
+  folder: string,
+  fs: FileSystem,
+  known: ReadonlyMap<string, FileRecord> = new Map(),
+): Promise<Manifest> {
   const files: Record<string, FileRecord> = Object.create(null) as Record<string, FileRecord>;
   for (const name of filesBelow(folder, fs)) {
-    const path = join(folder, name), [synced, record] = await Promise.allSettled([syncPathInBackground(path, fs), Promise.resolve().then(() => knownRecord(path, known.get(name), fs) ?? hashFile(path, fs))]);
+    const path = join(folder, name);
+    const [synced, record] = await Promise.allSettled([
+      syncPathInBackground(path, fs),
+      Promise.resolve().then(() => knownRecord(path, known.get(name), fs) ?? hashFile(path, fs)),
+    ]);
     if (synced.status === 'rejected') throw synced.reason;
     if (record.status === 'rejected') throw record.reason;
     if (name !== MANIFEST_FILE) files[name] = record.value;
@@ -43,69 +64,108 @@ export async function syncAndMakeManifest(folder: string, fs: FileSystem, known:
 }
 
 /** What is known of a file from when it was written, if it has that size still. */
-const knownRecord = (path: string, known: FileRecord | undefined, fs: FileSystem): FileRecord | undefined => (known && fs.lstatSync(path).size === known.size ? known : undefined);
+const knownRecord = (path: string, known: FileRecord | undefined, fs: FileSystem): FileRecord | undefined =>
+  known && fs.lstatSync(path).size === known.size ? known : undefined;
 
-/** Paths of all files below `folder`, with `/`, sorted. @throws QdyloraError BAD_ARGUMENT for anything but files and folders. */
+/**
+ * Paths of all files below `folder`, with `/`, sorted. @throws QdyloraError BAD_ARGUMENT for anything but
+ * files and folders.
+ */
 export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[] {
   const found: string[] = [];
   for (const entry of fs.readdirSync(join(folder, prefix), { withFileTypes: true })) {
     const name = prefix ? `${prefix}/${entry.name}` : entry.name;
     if (entry.isDirectory()) found.push(...filesBelow(folder, fs, name));
     else if (entry.isFile()) found.push(name);
-    else throw new QdyloraError('BAD_ARGUMENT', { where: 'folder', problem: `expected files and folders in ${folder}, got something else: ${name}`, nextStep: 'Write a file instead of a link.' });
+    else
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where: 'folder',
+        problem: `expected files and folders in ${folder}, got something else: ${name}`,
+        nextStep: 'Write a file instead of a link.',
+      });
   }
   return found.sort();
 }
 
 /**
- * Checks a folder against its manifest: every file there, of the right size and hash. Files that the manifest does not name are ignored.
+ * Checks a folder against its manifest: every file there, of the right size and hash. Files that the manifest
+ * does not name are ignored.
  * Sizes come first, so most damage shows without reading anything.
  */
 export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM): FolderState {
-  const damaged = (reason: FolderDamage, problem: string, file?: string): FolderState => ({ isValid: false, reason, file, problem });
+  const damaged = (reason: FolderDamage, problem: string, file?: string): FolderState => ({
+    isValid: false,
+    reason,
+    file,
+    problem,
+  });
   if (!fs.existsSync(path)) return damaged('no-folder', `expected a folder at ${path}, got none`);
   const text = readText(join(path, MANIFEST_FILE), fs);
   if (text === null) return damaged('no-manifest', `expected ${MANIFEST_FILE} in ${path}, got none`);
   const manifest = parseManifest(text);
-  if (!manifest) return damaged('bad-manifest', `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got ${versionIn(text)}`, MANIFEST_FILE);
+  if (!manifest)
+    return damaged(
+      'bad-manifest',
+      `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got ${versionIn(text)}`,
+      MANIFEST_FILE,
+    );
 
   const paths = new Map<string, string>();
   for (const name of Object.keys(manifest.files)) {
     try {
       paths.set(name, pathInside(path, name, 'folder'));
     } catch {
-      return damaged('bad-manifest', `expected names inside ${path}, got ${JSON.stringify(name.slice(0, 200))}`, MANIFEST_FILE);
+      return damaged(
+        'bad-manifest',
+        `expected names inside ${path}, got ${JSON.stringify(name.slice(0, 200))}`,
+        MANIFEST_FILE,
+      );
     }
   }
   for (const [name, at] of paths) {
-    const size = sizeOf(at, fs), expected = manifest.files[name]!.size;
+    const size = sizeOf(at, fs);
+    const expected = manifest.files[name]!.size;
     if (size === null) return damaged('missing-file', `expected the file ${name} in ${path}, got none`, name);
-    if (size !== expected) return damaged('wrong-size', `expected ${expected} bytes for ${name} in ${path}, got ${size}`, name);
+    if (size !== expected)
+      return damaged('wrong-size', `expected ${expected} bytes for ${name} in ${path}, got ${size}`, name);
   }
   for (const [name, at] of paths) {
-    const expected = manifest.files[name]!.sha256, got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
-    if (got !== expected) return damaged('wrong-hash', `expected SHA-256 ${expected} for ${name} in ${path}, got ${got}`, name);
+    const expected = manifest.files[name]!.sha256;
+    const got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
+    if (got !== expected)
+      return damaged('wrong-hash', `expected SHA-256 ${expected} for ${name} in ${path}, got ${got}`, name);
   }
   return { isValid: true, manifest };
 }
 
 function parseManifest(text: string): Manifest | null {
   const value = tryOr<unknown>(() => JSON.parse(text), null);
-  if (!isRecord(value) || value.format !== FORMAT || value.version !== MANIFEST_VERSION || !isRecord(value.files)) return null;
-  const isRecordOfFile = (file: unknown): boolean => isRecord(file) && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string';
+  if (
+    !isRecord(value) ||
+    value.format !== FORMAT ||
+    value.version !== MANIFEST_VERSION ||
+    !isRecord(value.files)
+  )
+    return null;
+  const isRecordOfFile = (file: unknown): boolean =>
+    isRecord(file) && Number.isSafeInteger(file.size) && typeof file.sha256 === 'string';
   return Object.values(value.files).every(isRecordOfFile) ? (value as unknown as Manifest) : null;
 }
 
 /** What a manifest that is not ours to read says of itself. */
 function versionIn(text: string): string {
   const value = tryOr<unknown>(() => JSON.parse(text), null);
-  return isRecord(value) && value.format === FORMAT && value.version !== MANIFEST_VERSION ? `version ${String(value.version)}` : 'something else';
+  return isRecord(value) && value.format === FORMAT && value.version !== MANIFEST_VERSION
+    ? `version ${String(value.version)}`
+    : 'something else';
 }
 
 const HASH_PIECE_BYTES = 2 ** 20;
 
 function hashFile(path: string, fs: FileSystem): FileRecord {
-  const hash = createHash('sha256'), piece = new Uint8Array(Math.min(HASH_PIECE_BYTES, fs.lstatSync(path).size + 1)), fd = fs.openSync(path, 'r');
+  const hash = createHash('sha256');
+  const piece = new Uint8Array(Math.min(HASH_PIECE_BYTES, fs.lstatSync(path).size + 1));
+  const fd = fs.openSync(path, 'r');
   try {
     let size = 0;
     for (;;) {
@@ -119,7 +179,8 @@ function hashFile(path: string, fs: FileSystem): FileRecord {
   }
 }
 
-const readText = (path: string, fs: FileSystem): string | null => tryOr(() => fs.readFileSync(path, 'utf8'), null);
+const readText = (path: string, fs: FileSystem): string | null =>
+  tryOr(() => fs.readFileSync(path, 'utf8'), null);
 
 function sizeOf(path: string, fs: FileSystem): number | null {
   const stats = tryOr(() => fs.lstatSync(path), null);
@@ -127,5 +188,9 @@ function sizeOf(path: string, fs: FileSystem): number | null {
 }
 
 function tryOr<T>(run: () => T, otherwise: T): T {
-  try { return run(); } catch { return otherwise; }
+  try {
+    return run();
+  } catch {
+    return otherwise;
+  }
 }

@@ -1,6 +1,13 @@
 import * as nodeFs from 'node:fs';
 import { basename, dirname, extname, join, resolve } from 'node:path';
-import { assertArgument, checkOptions, QdyloraError, shownValue, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import {
+  assertArgument,
+  checkOptions,
+  QdyloraError,
+  shownValue,
+  trueOrFalse,
+  type OptionRules,
+} from '@qdylora/contract';
 import { checkpointOf, type Checkpoint } from './checkpoint.ts';
 import { readHfConfig } from './hf-config.ts';
 import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
@@ -12,27 +19,42 @@ import { openShards, type Shards } from './shard-index.ts';
 import { folderTokenizerFiles, once } from './tokenizer-files.ts';
 
 export interface OpenCheckpointOptions {
-  /** Follow links that lead out of the folder (default: only inside it, or inside the Hugging Face cache of the same repository). */
+  /**
+   * Follow links that lead out of the folder (default: only inside it, or inside the Hugging Face cache of
+   * the same repository).
+   */
   readonly followLinks?: boolean;
 }
 
 const RULES: OptionRules<OpenCheckpointOptions> = { followLinks: trueOrFalse };
 
-const MODEL_FILE = 'model.safetensors', INDEX_FILE = 'model.safetensors.index.json', CONFIG_FILE = 'config.json', ADAPTER_CONFIG_FILE = 'adapter_config.json';
+const MODEL_FILE = 'model.safetensors';
+const INDEX_FILE = 'model.safetensors.index.json';
+const CONFIG_FILE = 'config.json';
+const ADAPTER_CONFIG_FILE = 'adapter_config.json';
 
 /**
- * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf` file, or a folder with one `.gguf`.
+ * Opens a model: a Hugging Face folder (one or several safetensors files), a single `.safetensors` or `.gguf`
+ * file, or a folder with one `.gguf`.
  * Reads the config and the headers, and no tensor.
  *
- * @throws QdyloraError MISSING_FILE where there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for a damaged checkpoint;
- * UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table here; BAD_ARGUMENT for what is no path, and options that are unknown or of another kind.
+ * @throws QdyloraError MISSING_FILE where there is nothing to open; BAD_FILE, BAD_CONFIG, MISSING_TENSOR for
+ * a damaged checkpoint; UNSUPPORTED_ARCHITECTURE for a GGUF file of an architecture that has no name table
+ * here; BAD_ARGUMENT for what is no path, and options that are unknown or of another kind.
  *
  * @example
  * using checkpoint = await openCheckpoint('models/smollm2');
  * checkpoint.tensors.get('model.norm.weight')?.shape;   // [576]
  */
-export async function openCheckpoint(source: string, options: OpenCheckpointOptions = {}): Promise<Checkpoint> {
-  assertArgument(typeof source === 'string', 'checkpoint', `expected the path of a folder, a .safetensors or a .gguf file, got ${shownValue(source)}`);
+export async function openCheckpoint(
+  source: string,
+  options: OpenCheckpointOptions = {},
+): Promise<Checkpoint> {
+  assertArgument(
+    typeof source === 'string',
+    'checkpoint',
+    `expected the path of a folder, a .safetensors or a .gguf file, got ${shownValue(source)}`,
+  );
   checkOptions('open-checkpoint', options, RULES);
   const stats = nodeFs.statSync(source, { throwIfNoEntry: false });
   if (!stats) throw nothingAt(source);
@@ -40,14 +62,26 @@ export async function openCheckpoint(source: string, options: OpenCheckpointOpti
   const extension = extname(source).toLowerCase();
   if (extension === '.safetensors') return openFolder(dirname(source), options, basename(source));
   if (extension === '.gguf') return openGgufCheckpoint(source);
-  throw new QdyloraError('BAD_FILE', { where: 'checkpoint', problem: `${source}: expected a folder, a .safetensors or a .gguf file, got ${extension || 'a file without extension'}`, nextStep: 'Name the folder that holds config.json.', details: { path: source } });
+  throw new QdyloraError('BAD_FILE', {
+    where: 'checkpoint',
+    problem:
+      `${source}: expected a folder, a .safetensors or a .gguf file, got ` +
+      `${extension || 'a file without extension'}`,
+    nextStep: 'Name the folder that holds config.json.',
+    details: { path: source },
+  });
 }
 
 /** With `file`, only that one of the folder, whose neighbours are optional. */
-function openFolder(folder: string, { followLinks = false }: OpenCheckpointOptions, file?: string): Checkpoint {
+function openFolder(
+  folder: string,
+  { followLinks = false }: OpenCheckpointOptions,
+  file?: string,
+): Checkpoint {
   const inside = (name: string): string => pathInside(folder, name, 'checkpoint', followLinks);
   const exists = (name: string): boolean => nodeFs.existsSync(inside(name));
-  const weightFile = file ?? weightFileOf(folder, exists), hasConfig = exists(CONFIG_FILE);
+  const weightFile = file ?? weightFileOf(folder, exists);
+  const hasConfig = exists(CONFIG_FILE);
   if (weightFile?.endsWith('.gguf')) return openGgufCheckpoint(inside(weightFile));
   if (!hasConfig && !file) throw missing(folder, 'config.json', withoutConfig(exists));
 
@@ -55,18 +89,26 @@ function openFolder(folder: string, { followLinks = false }: OpenCheckpointOptio
   if (hasConfig) config(); // a bad config is told at once
   const shards = weightFile ? openWeights(folder, weightFile, followLinks) : null;
   return checkpointOf({
-    name: file ? basename(file, extname(file)) : folderName(folder), path: file ? join(folder, file) : folder, format: 'safetensors', config,
+    name: file ? basename(file, extname(file)) : folderName(folder),
+    path: file ? join(folder, file) : folder,
+    format: 'safetensors',
+    config,
     tensors: () => {
       if (!shards) throw withoutWeights(folder);
       return shards.tensors;
     },
     tokenizerFiles: folderTokenizerFiles(folder, followLinks),
-    generationConfig: once(() => (exists('generation_config.json') ? readJsonObject(inside('generation_config.json'), 'config') : null)),
+    generationConfig: once(() =>
+      exists('generation_config.json') ? readJsonObject(inside('generation_config.json'), 'config') : null,
+    ),
     close: () => shards?.files.forEach((open) => open.dispose()),
   });
 }
 
-/** `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`; null where there is none or no single one. */
+/**
+ * `model.safetensors`, else its index, else the only `.safetensors`, else the only `.gguf`; null where there
+ * is none or no single one.
+ */
 function weightFileOf(folder: string, exists: (name: string) => boolean): string | null {
   if (exists(MODEL_FILE)) return MODEL_FILE;
   if (exists(INDEX_FILE)) return INDEX_FILE;
@@ -74,7 +116,15 @@ function weightFileOf(folder: string, exists: (name: string) => boolean): string
   for (const extension of ['.safetensors', '.gguf']) {
     const found = names.filter((name) => name.endsWith(extension) && !name.startsWith('adapter_model'));
     if (found.length === 1) return found[0]!;
-    if (found.length > 1) throw new QdyloraError('MISSING_FILE', { where: 'checkpoint', problem: `${folder}: expected ${MODEL_FILE}, its index, or a single ${extension} file, got ${found.length} ${extension} files`, nextStep: 'Name the one that you mean.', details: { folder, found } });
+    if (found.length > 1)
+      throw new QdyloraError('MISSING_FILE', {
+        where: 'checkpoint',
+        problem:
+          `${folder}: expected ${MODEL_FILE}, its index, or a single ${extension} file, got ` +
+          `${found.length} ${extension} files`,
+        nextStep: 'Name the one that you mean.',
+        details: { folder, found },
+      });
   }
   return null;
 }
@@ -87,8 +137,13 @@ function openWeights(folder: string, name: string, followLinks: boolean): Shards
 }
 
 function withoutConfig(exists: (name: string) => boolean): string {
-  if (exists(ADAPTER_CONFIG_FILE)) return 'This is a PEFT adapter: name its base as the model, and this folder as the adapter (--adapter).';
-  if (exists('params.json')) return "params.json is Meta's or Mistral's own format: take the folder of the same model in Hugging Face's, which has config.json.";
+  if (exists(ADAPTER_CONFIG_FILE))
+    return 'This is a PEFT adapter: name its base as the model, and this folder as the adapter (--adapter).';
+  if (exists('params.json'))
+    return (
+      "params.json is Meta's or Mistral's own format: take the folder of the same model in Hugging " +
+      "Face's, which has config.json."
+    );
   return 'Name the folder that holds config.json and the weights.';
 }
 
@@ -96,25 +151,51 @@ function withoutConfig(exists: (name: string) => boolean): string {
 const OTHER_WEIGHTS = /\.(bin|pth|pt|ckpt|h5|msgpack|onnx)$/;
 
 function withoutWeights(folder: string): QdyloraError {
-  const other = nodeFs.readdirSync(folder).filter((name) => OTHER_WEIGHTS.test(name) && !/^(training_args|optimizer|scheduler)\./.test(name)).sort();
+  const other = nodeFs
+    .readdirSync(folder)
+    .filter((name) => OTHER_WEIGHTS.test(name) && !/^(training_args|optimizer|scheduler)\./.test(name))
+    .sort();
   return new QdyloraError('MISSING_FILE', {
-    where: 'checkpoint', problem: `${folder}: expected ${MODEL_FILE} or ${INDEX_FILE}, got ${other.length === 0 ? 'a folder without it' : `${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}`}`, details: { folder, found: other },
-    nextStep: other.length === 0 ? 'Download the weights.' : 'Such a file can run code when it is read, and is not read here. Convert it with transformers: AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder).',
+    where: 'checkpoint',
+    problem:
+      `${folder}: expected ${MODEL_FILE} or ${INDEX_FILE}, got ` +
+      `${other.length === 0 ? 'a folder without it' : `${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}`}`,
+    details: { folder, found: other },
+    nextStep:
+      other.length === 0
+        ? 'Download the weights.'
+        : 'Such a file can run code when it is read, and is not read here. Convert it with transformers: ' +
+          'AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder).',
   });
 }
 
-/** The folder's own name; `org/name` for a snapshot in the Hugging Face cache (`models--org--name/snapshots/<revision>`). */
+/**
+ * The folder's own name; `org/name` for a snapshot in the Hugging Face cache
+ * (`models--org--name/snapshots/<revision>`).
+ */
 function folderName(folder: string): string {
-  const path = resolve(folder), cached = /^models--(.+)$/.exec(basename(dirname(dirname(path))));
-  return cached && basename(dirname(path)) === 'snapshots' ? cached[1]!.replaceAll('--', '/') : basename(path);
+  const path = resolve(folder);
+  const cached = /^models--(.+)$/.exec(basename(dirname(dirname(path))));
+  return cached && basename(dirname(path)) === 'snapshots'
+    ? cached[1]!.replaceAll('--', '/')
+    : basename(path);
 }
 
 const missing = (folder: string, what: string, nextStep: string): QdyloraError =>
-  new QdyloraError('MISSING_FILE', { where: 'checkpoint', problem: `${folder}: expected ${what}, got a folder without it`, nextStep, details: { folder } });
+  new QdyloraError('MISSING_FILE', {
+    where: 'checkpoint',
+    problem: `${folder}: expected ${what}, got a folder without it`,
+    nextStep,
+    details: { folder },
+  });
 
 function nothingAt(source: string): QdyloraError {
   return new QdyloraError('MISSING_FILE', {
-    where: 'checkpoint', problem: `expected a folder, a .safetensors or a .gguf file at ${source}, got nothing`, details: { source },
-    nextStep: isHubName(source) ? 'It looks like a name on the Hugging Face hub: fetchModel downloads it and returns a folder.' : 'Check the path.',
+    where: 'checkpoint',
+    problem: `expected a folder, a .safetensors or a .gguf file at ${source}, got nothing`,
+    details: { source },
+    nextStep: isHubName(source)
+      ? 'It looks like a name on the Hugging Face hub: fetchModel downloads it and returns a folder.'
+      : 'Check the path.',
   });
 }

@@ -3,8 +3,8 @@ import { isRecord } from './json/read-json-file.ts';
 import { canonicalJson } from './write/canonical-json.ts';
 
 /**
- * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`, `yarn`, `dynamic`, `longrope`, …),
- * or `factors` for a GGUF file that stores the divisor of every frequency.
+ * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`,
+ * `yarn`, `dynamic`, `longrope`, …), or `factors` for a GGUF file that stores the divisor of every frequency.
  */
 export interface RopeConfig {
   readonly type: string;
@@ -30,8 +30,15 @@ export interface RopeConfig {
 const DEFAULT_THETA = 10_000;
 
 const NUMBERS = [
-  ['factor', 'factor'], ['original_max_position_embeddings', 'originalMaxPositionEmbeddings'], ['low_freq_factor', 'lowFreqFactor'], ['high_freq_factor', 'highFreqFactor'],
-  ['attention_factor', 'attentionFactor'], ['beta_fast', 'betaFast'], ['beta_slow', 'betaSlow'], ['mscale', 'mscale'], ['mscale_all_dim', 'mscaleAllDim'],
+  ['factor', 'factor'],
+  ['original_max_position_embeddings', 'originalMaxPositionEmbeddings'],
+  ['low_freq_factor', 'lowFreqFactor'],
+  ['high_freq_factor', 'highFreqFactor'],
+  ['attention_factor', 'attentionFactor'],
+  ['beta_fast', 'betaFast'],
+  ['beta_slow', 'betaSlow'],
+  ['mscale', 'mscale'],
+  ['mscale_all_dim', 'mscaleAllDim'],
 ] as const;
 
 /** The rotary parameters of one config, and of each kind of layer where they differ (Gemma 3). */
@@ -41,29 +48,49 @@ export interface RopeConfigs {
 }
 
 /**
- * Reads both spellings: `rope_parameters` (transformers 5), or `rope_theta` + `rope_scaling` (and GPT-NeoX's `rotary_emb_base`, `rotary_pct`).
+ * Reads both spellings: `rope_parameters` (transformers 5), or `rope_theta` + `rope_scaling` (and GPT-NeoX's
+ * `rotary_emb_base`, `rotary_pct`).
  *
  * @throws QdyloraError BAD_CONFIG for a parameter that is not a number.
  */
 export function readRope(config: ConfigReader): RopeConfigs {
-  const parameters = recordAt(config, 'rope_parameters'), scaling = recordAt(config, 'rope_scaling'), local = config.number('rope_local_base_freq', 0); // Gemma 3: layers with a window have their own base and no scaling
+  const parameters = recordAt(config, 'rope_parameters');
+  const scaling = recordAt(config, 'rope_scaling');
+  // Gemma 3: layers with a window have their own base and no scaling
+  const local = config.number('rope_local_base_freq', 0);
   const theta = config.number('rope_theta', config.number('rotary_emb_base', DEFAULT_THETA));
   const partial = config.number('partial_rotary_factor', config.number('rotary_pct', 1));
-  const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig => ropeOf(config.nested(key, values), base, partial);
-  const ofWindows: [string, RopeConfig][] = local > 0 ? [['sliding_attention', one('rope_local_base_freq', {}, local)]] : [];
+  const one = (key: string, values: Record<string, unknown>, base: number): RopeConfig =>
+    ropeOf(config.nested(key, values), base, partial);
+  const ofWindows: [string, RopeConfig][] =
+    local > 0 ? [['sliding_attention', one('rope_local_base_freq', {}, local)]] : [];
 
   if (parameters && Object.values(parameters).some(isRecord)) {
     if (scaling) throw config.wrong('nothing beside rope_parameters', 'rope_scaling');
     const byLayerType = new Map(ofWindows);
-    for (const [layerType, values] of Object.entries(parameters)) if (isRecord(values)) byLayerType.set(layerType, one(`rope_parameters.${layerType}`, values, layerType === 'sliding_attention' ? local || DEFAULT_THETA : theta));
+    for (const [layerType, values] of Object.entries(parameters))
+      if (isRecord(values))
+        byLayerType.set(
+          layerType,
+          one(
+            `rope_parameters.${layerType}`,
+            values,
+            layerType === 'sliding_attention' ? local || DEFAULT_THETA : theta,
+          ),
+        );
     return { rope: byLayerType.get('full_attention') ?? byLayerType.values().next().value!, byLayerType };
   }
-  const rope = parameters ? one('rope_parameters', parameters, theta) : one('rope_scaling', scaling ?? {}, theta);
-  if (parameters && scaling && !isSame(rope, one('rope_scaling', scaling, theta))) throw config.wrong('the same as in rope_parameters, or nothing,', 'rope_scaling'); // transformers takes it, and its own base with it
+  const rope = parameters
+    ? one('rope_parameters', parameters, theta)
+    : one('rope_scaling', scaling ?? {}, theta);
+  if (parameters && scaling && !isSame(rope, one('rope_scaling', scaling, theta)))
+    // transformers takes it, and its own base with it
+    throw config.wrong('the same as in rope_parameters, or nothing,', 'rope_scaling');
   return { rope, byLayerType: new Map([['full_attention', rope], ...ofWindows]) };
 }
 
-const isSame = ({ raw: _, ...a }: RopeConfig, { raw: __, ...b }: RopeConfig): boolean => canonicalJson(a) === canonicalJson(b);
+const isSame = ({ raw: _, ...a }: RopeConfig, { raw: __, ...b }: RopeConfig): boolean =>
+  canonicalJson(a) === canonicalJson(b);
 
 function recordAt(config: ConfigReader, key: string): Record<string, unknown> | undefined {
   const value = config.raw[key];
@@ -75,7 +102,10 @@ function ropeOf(values: ConfigReader, theta: number, partial: number): RopeConfi
   const numbers: Partial<Record<(typeof NUMBERS)[number][1], number>> = {};
   for (const [key, name] of NUMBERS) if (values.has(key)) numbers[name] = values.number(key);
   return {
-    type: values.string('rope_type', values.string('type', 'default')), theta: values.number('rope_theta', theta),
-    partialRotaryFactor: values.number('partial_rotary_factor', partial), ...numbers, raw: values.raw,
+    type: values.string('rope_type', values.string('type', 'default')),
+    theta: values.number('rope_theta', theta),
+    partialRotaryFactor: values.number('partial_rotary_factor', partial),
+    ...numbers,
+    raw: values.raw,
   };
 }

@@ -17,18 +17,22 @@ export interface Shards {
 const MAX_SHARDS = 4096;
 
 /**
- * Opens the shards that `model.safetensors.index.json` names, and takes every tensor that they hold, also one that its `weight_map` leaves out; one that several hold is that of the last of them
- * by name. So transformers (5.24) reads them, which takes from the index no more than the files' names. A tensor that the index puts where it is not is refused all the same.
+ * Opens the shards that `model.safetensors.index.json` names, and takes every tensor that they hold, also one
+ * that its `weight_map` leaves out; one that several hold is that of the last of them by name. So
+ * transformers (5.24) reads them, which takes from the index no more than the files' names. A tensor that the
+ * index puts where it is not is refused all the same.
  *
- * @throws QdyloraError MISSING_FILE for a shard that is not there; MISSING_TENSOR for a tensor that its shard lacks;
- * BAD_FILE for a damaged index or a shard outside the folder.
+ * @throws QdyloraError MISSING_FILE for a shard that is not there; MISSING_TENSOR for a tensor that its shard
+ * lacks; BAD_FILE for a damaged index or a shard outside the folder.
  */
 export function openShards(folder: string, indexPath: string, followLinks = false): Shards {
   const weightMap = readWeightMap(indexPath);
   const files = new Map<string, SafetensorsFile>();
   try {
-    for (const shard of [...new Set(weightMap.values())].sort(byCodePoints)) files.set(shard, openSafetensors(pathInside(folder, shard, 'shard-index', followLinks)));
-    for (const [name, shard] of weightMap) if (!files.get(shard)!.tensors.has(name)) throw missingTensor(indexPath, name, shard);
+    for (const shard of [...new Set(weightMap.values())].sort(byCodePoints))
+      files.set(shard, openSafetensors(pathInside(folder, shard, 'shard-index', followLinks)));
+    for (const [name, shard] of weightMap)
+      if (!files.get(shard)!.tensors.has(name)) throw missingTensor(indexPath, name, shard);
     const tensors = new Map<string, TensorEntry>();
     for (const file of files.values()) for (const [name, entry] of file.tensors) tensors.set(name, entry);
     return { tensors, files: [...files.values()] };
@@ -50,7 +54,8 @@ function readWeightMap(path: string): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (const name of names) {
     const shard = weightMap[name];
-    if (typeof shard !== 'string') throw bad(`expected a file name for ${printedName(name)}, got ${kindOf(shard)}`);
+    if (typeof shard !== 'string')
+      throw bad(`expected a file name for ${printedName(name)}, got ${kindOf(shard)}`);
     map.set(name, shard);
   }
   const shards = new Set(map.values()).size;
@@ -58,7 +63,10 @@ function readWeightMap(path: string): ReadonlyMap<string, string> {
   return map;
 }
 
-const missingTensor = (path: string, name: string, shard: string): QdyloraError => new QdyloraError('MISSING_TENSOR', {
-  where: 'shard-index', problem: `${path}: expected ${printedName(name)} in ${printedName(shard)}, got a shard without it`,
-  nextStep: 'Index and shards do not belong together. Download them again.', details: { path, tensor: name, shard },
-});
+const missingTensor = (path: string, name: string, shard: string): QdyloraError =>
+  new QdyloraError('MISSING_TENSOR', {
+    where: 'shard-index',
+    problem: `${path}: expected ${printedName(name)} in ${printedName(shard)}, got a shard without it`,
+    nextStep: 'Index and shards do not belong together. Download them again.',
+    details: { path, tensor: name, shard },
+  });

@@ -6,20 +6,36 @@ import { TOKENIZER_LIMITS } from './json/json-limits.ts';
 import { readJsonObject, readTextFile } from './json/read-json-file.ts';
 import { tokenContent } from './token-content.ts';
 
-/** How a class of tokenizers cuts words, as GGUF calls it, and its special tokens where the files name none. */
-interface TokenizerClass { readonly pre: string; readonly special: Readonly<Record<string, string>> }
+/**
+ * How a class of tokenizers cuts words, as GGUF calls it, and its special tokens where the files name none.
+ */
+interface TokenizerClass {
+  readonly pre: string;
+  readonly special: Readonly<Record<string, string>>;
+}
 
 const END = '<|endoftext|>';
 
-/** The classes of transformers whose tokenizer is a `vocab.json` and a `merges.txt`; each has a `Fast` one too. */
+/**
+ * The classes of transformers whose tokenizer is a `vocab.json` and a `merges.txt`; each has a `Fast` one
+ * too.
+ */
 const CLASSES: ReadonlyMap<string, TokenizerClass> = new Map<string, TokenizerClass>([
   ['GPT2Tokenizer', { pre: 'gpt-2', special: { unk_token: END, bos_token: END, eos_token: END } }],
-  ['GPTNeoXTokenizer', { pre: 'olmo', special: { unk_token: END, bos_token: END, eos_token: END, pad_token: '<|padding|>' } }],
+  [
+    'GPTNeoXTokenizer',
+    { pre: 'olmo', special: { unk_token: END, bos_token: END, eos_token: END, pad_token: '<|padding|>' } },
+  ],
   ['Qwen2Tokenizer', { pre: 'qwen2', special: { unk_token: END, eos_token: END, pad_token: END } }],
 ]);
 
 /** The class that transformers takes for a model where no file names one. */
-const CLASS_OF_MODEL: ReadonlyMap<unknown, string> = new Map([['gpt2', 'GPT2Tokenizer'], ['gpt_neox', 'GPTNeoXTokenizer'], ['qwen2', 'Qwen2Tokenizer'], ['qwen3', 'Qwen2Tokenizer']]);
+const CLASS_OF_MODEL: ReadonlyMap<unknown, string> = new Map([
+  ['gpt2', 'GPT2Tokenizer'],
+  ['gpt_neox', 'GPTNeoXTokenizer'],
+  ['qwen2', 'Qwen2Tokenizer'],
+  ['qwen3', 'Qwen2Tokenizer'],
+]);
 
 /** What says how a folder's tokenizer is made. */
 export interface TokenizerKind {
@@ -35,26 +51,56 @@ export interface VocabularyFiles extends TokenizerKind {
   readonly merges: string;
 }
 
-/** Special tokens that a folder's tokenizer has where no file names them, by their keys in `tokenizer_config.json`. */
-export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string>> => classOf(kind).found?.special ?? {};
+/**
+ * Special tokens that a folder's tokenizer has where no file names them, by their keys in
+ * `tokenizer_config.json`.
+ */
+export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string>> =>
+  classOf(kind).found?.special ?? {};
 
 /**
- * `tokenizer.json` of the two files that GPT-2's kind of tokenizer has in a folder without it, as transformers makes it of them.
+ * `tokenizer.json` of the two files that GPT-2's kind of tokenizer has in a folder without it, as
+ * transformers makes it of them.
  *
- * @throws QdyloraError UNSUPPORTED for a class of which we do not know how it cuts words; MISSING_FILE, BAD_FILE
+ * @throws QdyloraError UNSUPPORTED for a class of which we do not know how it cuts words; MISSING_FILE,
+ * BAD_FILE
  */
 export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unknown> {
-  const { pre, special } = knownClass(files), { normalizer, preTokenizer: pieces } = preTokenizer(files.vocab, pre), { bos_token: own, add_bos_token: addsBos } = files.tokenizerConfig;
-  const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>, bos = tokenContent(own) ?? special.bos_token;
+  const { pre, special } = knownClass(files);
+  const { normalizer, preTokenizer: pieces } = preTokenizer(files.vocab, pre);
+  const { bos_token: own, add_bos_token: addsBos } = files.tokenizerConfig;
+  const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>;
+  const bos = tokenContent(own) ?? special.bos_token;
   return {
-    version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer, pre_tokenizer: pieces,
-    post_processor: bosTemplate({ vocab, special: () => bos ?? null }, addsBos === true && bos !== undefined && vocab[bos] !== undefined),
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [],
+    normalizer,
+    pre_tokenizer: pieces,
+    post_processor: bosTemplate(
+      { vocab, special: () => bos ?? null },
+      addsBos === true && bos !== undefined && vocab[bos] !== undefined,
+    ),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: { type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: '', end_of_word_suffix: '', fuse_unk: false, byte_fallback: false, vocab, merges: readMerges(files.merges) },
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: '',
+      end_of_word_suffix: '',
+      fuse_unk: false,
+      byte_fallback: false,
+      vocab,
+      merges: readMerges(files.merges),
+    },
   };
 }
 
-function classOf({ tokenizerConfig: { tokenizer_class: own }, modelType }: TokenizerKind): { readonly name: string | undefined; readonly found: TokenizerClass | undefined } {
+function classOf({ tokenizerConfig: { tokenizer_class: own }, modelType }: TokenizerKind): {
+  readonly name: string | undefined;
+  readonly found: TokenizerClass | undefined;
+} {
   const name = typeof own === 'string' ? own : CLASS_OF_MODEL.get(modelType());
   return { name, found: CLASSES.get(name?.replace(/Fast$/, '') ?? '') };
 }
@@ -63,19 +109,32 @@ function knownClass(files: VocabularyFiles): TokenizerClass {
   const { name, found } = classOf(files);
   if (found) return found;
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'tokenizer', problem: `expected one of ${[...CLASSES.keys()].join(', ')} for the tokenizer_class of ${files.vocab}, got ${name === undefined ? 'none' : printedName(name)}`,
-    nextStep: 'Write a tokenizer.json beside it with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).', details: { vocab: files.vocab, tokenizerClass: name, supported: [...CLASSES.keys()] },
+    where: 'tokenizer',
+    problem:
+      `expected one of ${[...CLASSES.keys()].join(', ')} for the tokenizer_class of ${files.vocab}, ` +
+      `got ${name === undefined ? 'none' : printedName(name)}`,
+    nextStep:
+      'Write a tokenizer.json beside it with transformers: ' +
+      'AutoTokenizer.from_pretrained(folder).save_pretrained(folder).',
+    details: { vocab: files.vocab, tokenizerClass: name, supported: [...CLASSES.keys()] },
   });
 }
 
 /** Two pieces with a space between them in each line but the version's. */
 function readMerges(path: string): string[][] {
-  const lines = readTextFile(path, 'tokenizer', TOKENIZER_LIMITS.bytes).split('\n').map((line) => line.replace(/\r$/, ''));
+  const lines = readTextFile(path, 'tokenizer', TOKENIZER_LIMITS.bytes)
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''));
   if (lines.at(-1) === '') lines.pop();
   return lines.flatMap((line, i) => {
     if (line.startsWith('#version')) return [];
     const pieces = line.split(' ');
-    if (pieces.length !== 2) throw badFile({ format: 'tokenizer', path, problem: `expected two pieces with a space between them in line ${i + 1}, got ${printedName(line)}` });
+    if (pieces.length !== 2)
+      throw badFile({
+        format: 'tokenizer',
+        path,
+        problem: `expected two pieces with a space between them in line ${i + 1}, got ${printedName(line)}`,
+      });
     return [pieces];
   });
 }

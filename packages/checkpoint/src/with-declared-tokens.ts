@@ -13,22 +13,35 @@ export interface DeclaredTokens {
 }
 
 /**
- * A `tokenizer.json` with the tokens that only other files of its folder name: those that have an id under that id; special ones that the vocabulary has too, so that they are never split; and where
- * additional ones are in no vocabulary, all special tokens of which that is so, behind the last id. So transformers reads them, but for a named one that is alone without an id: nothing is padded
- * here, and a model has no row for it. What `tokenizer.json` has, by content or by id, stays as it is.
+ * A `tokenizer.json` with the tokens that only other files of its folder name: those that have an id under
+ * that id; special ones that the vocabulary has too, so that they are never split; and where additional ones
+ * are in no vocabulary, all special tokens of which that is so, behind the last id. So transformers reads
+ * them, but for a named one that is alone without an id: nothing is padded here, and a model has no row for
+ * it. What `tokenizer.json` has, by content or by id, stays as it is.
  */
-export function withDeclaredTokens(json: unknown, { byId, byContent, named = [], additional = [] }: DeclaredTokens): unknown {
+export function withDeclaredTokens(
+  json: unknown,
+  { byId, byContent, named = [], additional = [] }: DeclaredTokens,
+): unknown {
   if (!isRecord(json) || !isRecord(json.model)) return json;
-  const { vocab } = json.model, added: readonly unknown[] = Array.isArray(json.added_tokens) ? json.added_tokens : [], idOf = vocabularyIds(vocab);
-  const contents = new Set(added.map((token) => (isRecord(token) ? token.content : undefined))), ids = new Set<unknown>(added.map((token) => (isRecord(token) ? token.id : undefined)));
+  const { vocab } = json.model;
+  const added: readonly unknown[] = Array.isArray(json.added_tokens) ? json.added_tokens : [];
+  const idOf = vocabularyIds(vocab);
+  const contents = new Set(added.map((token) => (isRecord(token) ? token.content : undefined)));
+  const ids = new Set<unknown>(added.map((token) => (isRecord(token) ? token.id : undefined)));
   for (const id of idOf.values()) ids.add(id);
-  const missing: Record<string, unknown>[] = [], add = (token: Record<string, unknown>): void => {
+  const missing: Record<string, unknown>[] = [];
+  const add = (token: Record<string, unknown>): void => {
     contents.add(token.content);
     ids.add(token.id);
     missing.push(token);
   };
-  for (const token of declared(byId, byContent)) if (!contents.has(token.content) && !ids.has(token.id) && !idOf.has(token.content as string)) add(token);
-  const special = [...named, ...additional].flatMap(specialToken), isNew = ({ content }: Record<string, unknown>): boolean => !contents.has(content) && !idOf.has(content as string), hasNew = additional.flatMap(specialToken).some(isNew);
+  for (const token of declared(byId, byContent))
+    if (!contents.has(token.content) && !ids.has(token.id) && !idOf.has(token.content as string)) add(token);
+  const special = [...named, ...additional].flatMap(specialToken);
+  const isNew = ({ content }: Record<string, unknown>): boolean =>
+    !contents.has(content) && !idOf.has(content as string);
+  const hasNew = additional.flatMap(specialToken).some(isNew);
   let last = -1;
   for (const id of ids) if (typeof id === 'number' && id > last) last = id;
   for (const token of special) {
@@ -42,12 +55,19 @@ export function withDeclaredTokens(json: unknown, { byId, byContent, named = [],
 /** True where a tokenizer.json has a token, in its vocabulary or added to it. */
 export function hasToken(json: unknown, content: string): boolean {
   if (!isRecord(json)) return false;
-  return (Array.isArray(json.added_tokens) && json.added_tokens.some((token) => isRecord(token) && token.content === content)) || (isRecord(json.model) && hasPiece(json.model.vocab, content));
+  return (
+    (Array.isArray(json.added_tokens) &&
+      json.added_tokens.some((token) => isRecord(token) && token.content === content)) ||
+    (isRecord(json.model) && hasPiece(json.model.vocab, content))
+  );
 }
 
 const contentOf = (piece: unknown): string => String(Array.isArray(piece) ? piece[0] : piece);
 
-const hasPiece = (vocab: unknown, content: string): boolean => (Array.isArray(vocab) ? vocab.some((piece) => contentOf(piece) === content) : isRecord(vocab) && Object.hasOwn(vocab, content));
+const hasPiece = (vocab: unknown, content: string): boolean =>
+  Array.isArray(vocab)
+    ? vocab.some((piece) => contentOf(piece) === content)
+    : isRecord(vocab) && Object.hasOwn(vocab, content);
 
 /** Ids by content, of a record (BPE) or a list of pieces (Unigram). */
 function vocabularyIds(vocab: unknown): Map<string, unknown> {
@@ -66,7 +86,13 @@ function specialToken(token: unknown): Record<string, unknown>[] {
 }
 
 function declared(byId: unknown, byContent: unknown): Record<string, unknown>[] {
-  const decoder = isRecord(byId) ? Object.entries(byId).flatMap(([id, token]) => (isRecord(token) && typeof token.content === 'string' ? [{ ...PLAIN, ...token, id: Number(id) }] : [])) : [];
-  const older = isRecord(byContent) ? Object.entries(byContent).map(([content, id]) => ({ ...PLAIN, id, content })) : [];
+  const decoder = isRecord(byId)
+    ? Object.entries(byId).flatMap(([id, token]) =>
+        isRecord(token) && typeof token.content === 'string' ? [{ ...PLAIN, ...token, id: Number(id) }] : [],
+      )
+    : [];
+  const older = isRecord(byContent)
+    ? Object.entries(byContent).map(([content, id]) => ({ ...PLAIN, id, content }))
+    : [];
   return [...decoder, ...older].sort((a, b) => Number(a.id) - Number(b.id));
 }

@@ -1,12 +1,28 @@
 import { describe, expect, test } from 'vitest';
-import { createHostBackend, createHostMemory, defineOp, f32Array, f32View, QdyloraError, reshaped, rowsOf, runOp, viewOf, type ArrayView, type Backend, type ErrorCode } from './index.ts';
+import {
+  createHostBackend,
+  createHostMemory,
+  defineOp,
+  f32Array,
+  f32View,
+  QdyloraError,
+  reshaped,
+  rowsOf,
+  runOp,
+  viewOf,
+  type ArrayView,
+  type Backend,
+  type ErrorCode,
+} from './index.ts';
 
 type F32 = ArrayView<'f32'>;
 
 let calls = 0;
 /** y = a + b, where y may lie over a. */
 const sum = defineOp({
-  name: 'sum', takes: { a: f32Array(null), b: f32Array(null) }, overwrites: { y: ['a'] },
+  name: 'sum',
+  takes: { a: f32Array(null), b: f32Array(null) },
+  overwrites: { y: ['a'] },
   shapes: ({ a }: { a: F32; b: F32 }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: a.shape } }),
   reference({ a, b }, { y }: { y: F32 }) {
     calls++;
@@ -15,15 +31,23 @@ const sum = defineOp({
 });
 /** low = high = a. */
 const both = defineOp({
-  name: 'both', takes: { a: f32Array(null) },
-  shapes: ({ a }: { a: F32 }, _: Record<string, never>) => ({ low: { dtype: 'f32', shape: a.shape }, high: { dtype: 'f32', shape: a.shape } }),
-  reference: ({ a }, { low, high }: { low: F32; high: F32 }) => { for (const out of [low, high]) out.data.set(a.data.subarray(0, out.data.length)); },
+  name: 'both',
+  takes: { a: f32Array(null) },
+  shapes: ({ a }: { a: F32 }, _: Record<string, never>) => ({
+    low: { dtype: 'f32', shape: a.shape },
+    high: { dtype: 'f32', shape: a.shape },
+  }),
+  reference: ({ a }, { low, high }: { low: F32; high: F32 }) => {
+    for (const out of [low, high]) out.data.set(a.data.subarray(0, out.data.length));
+  },
 });
 
 /** The code of the error that a call ends with; the op itself must not have run. */
 function refusal(run: () => unknown): ErrorCode {
   const before = calls;
-  try { run(); } catch (error) {
+  try {
+    run();
+  } catch (error) {
     expect(calls, 'the op ran').toBe(before);
     if (!QdyloraError.isInstance(error)) throw error;
     return error.code;
@@ -31,52 +55,92 @@ function refusal(run: () => unknown): ErrorCode {
   throw new Error('it was not refused');
 }
 
-const x = (): F32 => f32View([8], Float32Array.from({ length: 8 }, (_, i) => i));
+const x = (): F32 =>
+  f32View(
+    [8],
+    Float32Array.from({ length: 8 }, (_, i) => i),
+  );
 const host = createHostBackend();
 
-/** Hands the buffer to nobody, so that views of it are empty: what the addon does when it gives memory back. */
-const detach = (buffer: ArrayBufferLike): void => { (globalThis as unknown as { structuredClone(value: unknown, options: object): void }).structuredClone(buffer, { transfer: [buffer] }); };
+/**
+ * Hands the buffer to nobody, so that views of it are empty: what the addon does when it gives memory back.
+ */
+const detach = (buffer: ArrayBufferLike): void => {
+  (globalThis as unknown as { structuredClone(value: unknown, options: object): void }).structuredClone(
+    buffer,
+    { transfer: [buffer] },
+  );
+};
 
 describe('an array is refused before the op runs', () => {
   test('whose elements are of another type than it says', () => {
-    const wrong = { ...x(), data: new Int32Array(8) } as unknown as F32, none = { ...x(), data: undefined } as unknown as F32;
-    expect([refusal(() => runOp(host, sum, { a: wrong, b: x() }, {})), refusal(() => runOp(host, sum, { a: x(), b: none }, {})), refusal(() => runOp(host, sum, { a: x(), b: x() }, {}, { y: wrong }))]).toEqual(['BAD_ARGUMENT', 'BAD_ARGUMENT', 'BAD_ARGUMENT']);
+    const wrong = { ...x(), data: new Int32Array(8) } as unknown as F32;
+    const none = { ...x(), data: undefined } as unknown as F32;
+    expect([
+      refusal(() => runOp(host, sum, { a: wrong, b: x() }, {})),
+      refusal(() => runOp(host, sum, { a: x(), b: none }, {})),
+      refusal(() => runOp(host, sum, { a: x(), b: x() }, {}, { y: wrong })),
+    ]).toEqual(['BAD_ARGUMENT', 'BAD_ARGUMENT', 'BAD_ARGUMENT']);
   });
 
   test('whose memory is shorter than its shape and strides reach', () => {
-    const short = { ...x(), data: new Float32Array(7) }, strided: F32 = { dtype: 'f32', shape: [4], strides: [3], data: new Float32Array(9) };
+    const short = { ...x(), data: new Float32Array(7) };
+    const strided: F32 = { dtype: 'f32', shape: [4], strides: [3], data: new Float32Array(9) };
     expect(refusal(() => runOp(host, sum, { a: short, b: x() }, {}))).toBe('BAD_SHAPE');
     expect(refusal(() => runOp(host, sum, { a: strided, b: strided }, {}))).toBe('BAD_SHAPE');
-    expect(runOp(host, sum, { a: { ...strided, data: new Float32Array(10) }, b: f32View([4]) }, {}).y.shape).toEqual([4]);
+    expect(
+      runOp(host, sum, { a: { ...strided, data: new Float32Array(10) }, b: f32View([4]) }, {}).y.shape,
+    ).toEqual([4]);
   });
 
-  test('a memory knows the arrays that it made as long as they live, and no others: no parts, no other shapes, no other memory\'s', () => {
-    const memory = createHostMemory(), other = createHostMemory(), view = memory.allocate('f32', [8]), foreign = other.allocate('f32', [8]);
-    expect([view, rowsOf(view, 0, 8), reshaped(view, [2, 4]), foreign, x()].map((each) => memory.isOwn!(each))).toEqual([true, false, false, false, false]);
-    memory.release(foreign);
-    memory.persist(foreign);
-    expect([other.isOwn!(foreign), other.isReleased!(foreign)]).toEqual([true, false]);
-    memory.release(view);
-    other.dispose();
-    expect([memory.isOwn!(view), other.isOwn!(foreign)]).toEqual([false, false]);
-  });
+  test(
+    'a memory knows the arrays that it made as long as they live, and no others: no parts, no other ' +
+      "shapes, no other memory's",
+    () => {
+      const memory = createHostMemory();
+      const other = createHostMemory();
+      const view = memory.allocate('f32', [8]);
+      const foreign = other.allocate('f32', [8]);
+      expect(
+        [view, rowsOf(view, 0, 8), reshaped(view, [2, 4]), foreign, x()].map((each) => memory.isOwn!(each)),
+      ).toEqual([true, false, false, false, false]);
+      memory.release(foreign);
+      memory.persist(foreign);
+      expect([other.isOwn!(foreign), other.isReleased!(foreign)]).toEqual([true, false]);
+      memory.release(view);
+      other.dispose();
+      expect([memory.isOwn!(view), other.isOwn!(foreign)]).toEqual([false, false]);
+    },
+  );
 
   test('that was released, or whose scope or memory has ended, also under another shape', () => {
-    const memory = createHostMemory({ unreserve: detach }), backend: Backend = { ...host, memory };
-    const released = memory.allocate('f32', [8]), scoped = memory.scoped(() => memory.allocate('f32', [8])), kept = memory.allocate('f32', [8]);
+    const memory = createHostMemory({ unreserve: detach });
+    const backend: Backend = { ...host, memory };
+    const released = memory.allocate('f32', [8]);
+    const scoped = memory.scoped(() => memory.allocate('f32', [8]));
+    const kept = memory.allocate('f32', [8]);
     memory.release(released);
     expect(runOp(backend, sum, { a: kept, b: x() }, {}).y.shape).toEqual([8]);
-    expect([released, scoped].map((a) => refusal(() => runOp(backend, sum, { a, b: x() }, {})))).toEqual(['DISPOSED', 'DISPOSED']);
-    expect(refusal(() => runOp(backend, sum, { a: reshaped(released, [2, 4]), b: reshaped(x(), [2, 4]) }, {}))).toBe('DISPOSED');
+    expect([released, scoped].map((a) => refusal(() => runOp(backend, sum, { a, b: x() }, {})))).toEqual([
+      'DISPOSED',
+      'DISPOSED',
+    ]);
+    expect(
+      refusal(() => runOp(backend, sum, { a: reshaped(released, [2, 4]), b: reshaped(x(), [2, 4]) }, {})),
+    ).toBe('DISPOSED');
     expect(refusal(() => runOp(backend, sum, { a: x(), b: x() }, {}, { y: released }))).toBe('DISPOSED');
     memory.dispose();
-    expect(refusal(() => runOp(host, sum, { a: kept, b: x() }, {}))).toBe('DISPOSED'); // another backend's memory, whose buffer is gone
+    // another backend's memory, whose buffer is gone
+    expect(refusal(() => runOp(host, sum, { a: kept, b: x() }, {}))).toBe('DISPOSED');
   });
 });
 
 describe('an output is refused', () => {
   test('that lies over an input which the op does not let it overwrite, or partly over any', () => {
-    const shared = new Float32Array(16), a = viewOf('f32', [8], shared.subarray(0)), later = viewOf('f32', [8], shared.subarray(7)), free = viewOf('f32', [8], shared.subarray(8));
+    const shared = new Float32Array(16);
+    const a = viewOf('f32', [8], shared.subarray(0));
+    const later = viewOf('f32', [8], shared.subarray(7));
+    const free = viewOf('f32', [8], shared.subarray(8));
     expect(refusal(() => runOp(host, sum, { a: x(), b: a }, {}, { y: a }))).toBe('BAD_ARGUMENT');
     expect(refusal(() => runOp(host, sum, { a, b: x() }, {}, { y: later }))).toBe('BAD_ARGUMENT');
     expect(runOp(host, sum, { a, b: x() }, {}, { y: free }).y).toBe(free);
@@ -84,12 +148,16 @@ describe('an output is refused', () => {
 
   test('that shares memory with another output', () => {
     const out = f32View([9]);
-    expect(refusal(() => runOp(host, both, { a: x() }, {}, { low: rowsOf(out, 0, 8), high: rowsOf(out, 1, 9) }))).toBe('BAD_ARGUMENT');
+    expect(
+      refusal(() => runOp(host, both, { a: x() }, {}, { low: rowsOf(out, 0, 8), high: rowsOf(out, 1, 9) })),
+    ).toBe('BAD_ARGUMENT');
     expect(runOp(host, both, { a: x() }, {}, { low: f32View([8]), high: f32View([8]) }).high.data[7]).toBe(7);
   });
 
   test('but not one that lies exactly where the op allows it', () => {
     const a = x();
-    expect(Array.from(runOp(host, sum, { a, b: x() }, {}, { y: a }).y.data)).toEqual([0, 2, 4, 6, 8, 10, 12, 14]);
+    expect(Array.from(runOp(host, sum, { a, b: x() }, {}, { y: a }).y.data)).toEqual([
+      0, 2, 4, 6, 8, 10, 12, 14,
+    ]);
   });
 });

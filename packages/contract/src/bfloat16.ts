@@ -19,13 +19,19 @@ export function fromBfloat16(half: number): number {
 export const roundToBfloat16 = (value: number): number => fromBfloat16(toBfloat16(value));
 
 /** An array of float32 as bfloat16 bits. */
-export function bfloat16Array(values: ArrayLike<number>, out: Uint16Array = new Uint16Array(values.length)): Uint16Array {
+export function bfloat16Array(
+  values: ArrayLike<number>,
+  out: Uint16Array = new Uint16Array(values.length),
+): Uint16Array {
   for (let i = 0; i < values.length; i++) out[i] = toBfloat16(values[i]!);
   return out;
 }
 
 /** bfloat16 bits as float32. */
-export function float32FromBfloat16(halves: Uint16Array, out: Float32Array = new Float32Array(halves.length)): Float32Array {
+export function float32FromBfloat16(
+  halves: Uint16Array,
+  out: Float32Array = new Float32Array(halves.length),
+): Float32Array {
   for (let i = 0; i < halves.length; i++) out[i] = fromBfloat16(halves[i]!);
   return out;
 }

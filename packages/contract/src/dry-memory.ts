@@ -11,7 +11,11 @@ export interface DryMemoryOptions {
 }
 
 /** Bytes of one part of a plan: now, and at the moment at which all parts together were largest. */
-export interface PartUsage { readonly part: string; readonly liveBytes: number; readonly peakBytes: number }
+export interface PartUsage {
+  readonly part: string;
+  readonly liveBytes: number;
+  readonly peakBytes: number;
+}
 
 /** A memory that keeps books and has no bytes. */
 export interface DryMemory extends Memory {
@@ -27,7 +31,8 @@ export interface DryMemory extends Memory {
 const isReal = (dtype: DType): boolean => dtype === 'i32';
 
 /**
- * Decides like host memory where each array would lie and how long it lives, and hands out arrays that are shapes only. A step that runs in it leaves behind what it would need.
+ * Decides like host memory where each array would lie and how long it lives, and hands out arrays that are
+ * shapes only. A step that runs in it leaves behind what it would need.
  *
  * @example
  * const memory = createDryMemory();
@@ -35,12 +40,20 @@ const isReal = (dtype: DType): boolean => dtype === 'i32';
  * memory.parts(); // [{ part: 'weights', liveBytes: 2129920000, peakBytes: 2129920000 }]
  */
 export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemoryOptions = {}): DryMemory {
-  const live = new Map<string, number>(), partOf = new Map<ArrayView, string>();
-  let part = 'other', total = 0, peak = 0, atPeak: ReadonlyMap<string, number> = new Map();
+  const live = new Map<string, number>();
+  const partOf = new Map<ArrayView, string>();
+  let part = 'other';
+  let total = 0;
+  let peak = 0;
+  let atPeak: ReadonlyMap<string, number> = new Map();
   /** The moment before an array goes is where a peak can be. */
-  const notePeak = (): void => { if (total > peak) [peak, atPeak] = [total, new Map(live)]; };
+  const notePeak = (): void => {
+    if (total > peak) [peak, atPeak] = [total, new Map(live)];
+  };
   const arena = createArena<null>({
-    name, regionBytes, reserve: () => null,
+    name,
+    regionBytes,
+    reserve: () => null,
     place: (dtype, shape, { length }) => shapeOnly(dtype, shape, isReal(dtype) ? length : 0),
     onChange(view, bytes) {
       if (bytes < 0) notePeak();
@@ -52,13 +65,20 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     },
   });
   return {
-    ...arena, isHost: false,
+    ...arena,
+    isHost: false,
     within(next, body) {
       const before = part;
       part = next;
-      try { return body(); } finally { part = before; }
+      try {
+        return body();
+      } finally {
+        part = before;
+      }
     },
-    begin: (next) => { part = next; },
+    begin: (next) => {
+      part = next;
+    },
     parts() {
       notePeak();
       return [...live].map(([own, liveBytes]) => ({ part: own, liveBytes, peakBytes: atPeak.get(own) ?? 0 }));
@@ -68,12 +88,26 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
       peak = 0;
       notePeak();
     },
-    read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> => Promise.resolve(isReal(view.dtype) ? view.data.slice() as DataOf[D] : typedArray(view.dtype, null, 0, elementCount(view.shape))),
-    write(view, values) { if (isReal(view.dtype)) view.data.set(values as ArrayLike<number>); },
-    fill(view, body) { if (isReal(view.dtype)) body(view.data); },
+    read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
+      Promise.resolve(
+        isReal(view.dtype)
+          ? (view.data.slice() as DataOf[D])
+          : typedArray(view.dtype, null, 0, elementCount(view.shape)),
+      ),
+    write(view, values) {
+      if (isReal(view.dtype)) view.data.set(values as ArrayLike<number>);
+    },
+    fill(view, body) {
+      if (isReal(view.dtype)) body(view.data);
+    },
     [Symbol.dispose]: arena.dispose,
   };
 }
 
 /** An array without elements that has a shape. */
-export const shapeOnly = <D extends DType>(dtype: D, shape: Shape, length = 0): ArrayView<D> => ({ dtype, shape, strides: contiguousStrides(shape), data: typedArray(dtype, null, 0, length) });
+export const shapeOnly = <D extends DType>(dtype: D, shape: Shape, length = 0): ArrayView<D> => ({
+  dtype,
+  shape,
+  strides: contiguousStrides(shape),
+  data: typedArray(dtype, null, 0, length),
+});

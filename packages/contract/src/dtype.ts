@@ -20,14 +20,27 @@ const CONSTRUCTORS = { f32: Float32Array, bf16: Uint16Array, i32: Int32Array, u8
 const TAGS = { f32: 'Float32Array', bf16: 'Uint16Array', i32: 'Int32Array', u8: 'Uint8Array' };
 
 /** True where `dtype` is the name of an element type. */
-export const isDType = (dtype: unknown): dtype is DType => typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype);
+export const isDType = (dtype: unknown): dtype is DType =>
+  typeof dtype === 'string' && Object.hasOwn(DTYPE_BYTES, dtype);
 
-/** True where `data` is the typed array that holds elements of `dtype`, also one of another realm (a frame, a `vm` context, Jest). */
+/**
+ * True where `data` is the typed array that holds elements of `dtype`, also one of another realm (a frame, a
+ * `vm` context, Jest).
+ */
 export const isElementArray = (dtype: DType, data: unknown): boolean =>
-  data instanceof CONSTRUCTORS[dtype] || (ArrayBuffer.isView(data) && (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === TAGS[dtype]);
+  data instanceof CONSTRUCTORS[dtype] ||
+  (ArrayBuffer.isView(data) &&
+    (data as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] === TAGS[dtype]);
 
 /** A typed array of `length` elements of `dtype` over `buffer` (or over new zeroed memory). */
-export function typedArray<D extends DType>(dtype: D, buffer: ArrayBufferLike | null, byteOffset: number, length: number): DataOf[D] {
+export function typedArray<D extends DType>(
+  dtype: D,
+  buffer: ArrayBufferLike | null,
+  byteOffset: number,
+  length: number,
+): DataOf[D] {
   const Constructor = CONSTRUCTORS[dtype];
-  return (buffer === null ? new Constructor(length) : new Constructor(buffer as ArrayBuffer, byteOffset, length)) as DataOf[D];
+  return (
+    buffer === null ? new Constructor(length) : new Constructor(buffer as ArrayBuffer, byteOffset, length)
+  ) as DataOf[D];
 }

@@ -1,8 +1,28 @@
 /** Stable codes of the errors that this project throws; programs switch on these, not on messages. */
 export type ErrorCode =
-  | 'BAD_ARGUMENT' | 'BAD_SHAPE' | 'NON_FINITE' | 'DISPOSED' | 'OUT_OF_MEMORY' | 'MISSING_KERNEL' | 'UNSUPPORTED'
-  | 'UNSUPPORTED_ARCHITECTURE' | 'BAD_FILE' | 'MISSING_FILE' | 'MISSING_TENSOR' | 'BAD_CONFIG' | 'BAD_DATA' | 'BAD_ADAPTER'
-  | 'BUSY_FOLDER' | 'NOT_EMPTY' | 'BAD_RESUME' | 'NON_FINITE_LOSS' | 'WRITE_FAILED' | 'ABORTED' | 'NATIVE' | 'NETWORK' | 'ACCESS_DENIED';
+  | 'BAD_ARGUMENT'
+  | 'BAD_SHAPE'
+  | 'NON_FINITE'
+  | 'DISPOSED'
+  | 'OUT_OF_MEMORY'
+  | 'MISSING_KERNEL'
+  | 'UNSUPPORTED'
+  | 'UNSUPPORTED_ARCHITECTURE'
+  | 'BAD_FILE'
+  | 'MISSING_FILE'
+  | 'MISSING_TENSOR'
+  | 'BAD_CONFIG'
+  | 'BAD_DATA'
+  | 'BAD_ADAPTER'
+  | 'BUSY_FOLDER'
+  | 'NOT_EMPTY'
+  | 'BAD_RESUME'
+  | 'NON_FINITE_LOSS'
+  | 'WRITE_FAILED'
+  | 'ABORTED'
+  | 'NATIVE'
+  | 'NETWORK'
+  | 'ACCESS_DENIED';
 
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */
@@ -19,7 +39,8 @@ export interface ErrorParts {
 const MARK = Symbol.for('qdylora.error');
 
 /**
- * The base of every error thrown on purpose: `[where] problem. Next step.` plus a stable `code` and the values as `details`.
+ * The base of every error thrown on purpose: `[where] problem. Next step.` plus a stable `code` and the
+ * values as `details`.
  *
  * @example
  * throw new QdyloraError('BAD_ARGUMENT', { where: 'rank-set', problem: 'expected a whole number ≥ 1 for a rank, got 0', nextStep: 'Remove it.' });
@@ -55,16 +76,25 @@ export function errorMessage({ where, problem, nextStep }: ErrorParts): string {
 
 /** The same error with `further` behind its own next step; of the base class, and caused by the first one. */
 export function withNextStep(error: QdyloraError, further: string): QdyloraError {
-  const { code, where, nextStep, details, message } = error, problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
-  return new QdyloraError(code, { where, problem, nextStep: nextStep ? `${nextStep} ${further}` : further, details, cause: error });
+  const { code, where, nextStep, details, message } = error;
+  const problem = message.slice(`[${where}] `.length, message.length - nextStep.length).trim();
+  return new QdyloraError(code, {
+    where,
+    problem,
+    nextStep: nextStep ? `${nextStep} ${further}` : further,
+    details,
+    cause: error,
+  });
 }
 
 /** Memory that could not be had: `details` holds `requiredBytes` and `availableBytes` (NaN where unknown). */
 export class InsufficientMemoryError extends QdyloraError {
   constructor(requiredBytes: number, availableBytes: number, where = 'memory') {
     super('OUT_OF_MEMORY', {
-      where, problem: `expected room for ${requiredBytes} bytes, got ${availableBytes}`,
-      nextStep: 'Use a smaller batch or sequence, gradient checkpointing, or a smaller lora_r.', details: { requiredBytes, availableBytes },
+      where,
+      problem: `expected room for ${requiredBytes} bytes, got ${availableBytes}`,
+      nextStep: 'Use a smaller batch or sequence, gradient checkpointing, or a smaller lora_r.',
+      details: { requiredBytes, availableBytes },
     });
   }
 }
@@ -72,14 +102,23 @@ export class InsufficientMemoryError extends QdyloraError {
 /** Use of an object after its `dispose`. */
 export class DisposedError extends QdyloraError {
   constructor(what: string) {
-    super('DISPOSED', { where: what, problem: `expected a live ${what}, got a disposed one`, nextStep: 'Do not use it after dispose().' });
+    super('DISPOSED', {
+      where: what,
+      problem: `expected a live ${what}, got a disposed one`,
+      nextStep: 'Do not use it after dispose().',
+    });
   }
 }
 
 /** An op that a backend has no kernel for, where the reference cannot run either. */
 export class MissingKernelError extends QdyloraError {
   constructor(op: string, backend: string) {
-    super('MISSING_KERNEL', { where: backend, problem: `expected a kernel for the op ${op}, got none`, nextStep: 'Choose another backend.', details: { op, backend } });
+    super('MISSING_KERNEL', {
+      where: backend,
+      problem: `expected a kernel for the op ${op}, got none`,
+      nextStep: 'Choose another backend.',
+      details: { op, backend },
+    });
   }
 }
 
@@ -87,16 +126,24 @@ export class MissingKernelError extends QdyloraError {
 export class UnsupportedArchitectureError extends QdyloraError {
   constructor(where: string, got: string, supported: readonly string[]) {
     super('UNSUPPORTED_ARCHITECTURE', {
-      where, problem: `expected a supported architecture (${supported.join(', ')}) for model_type, got ${got}`,
-      nextStep: 'Choose another model, or add the family: see CONTRIBUTING.md.', details: { got, supported },
+      where,
+      problem: `expected a supported architecture (${supported.join(', ')}) for model_type, got ${got}`,
+      nextStep: 'Choose another model, or add the family: see CONTRIBUTING.md.',
+      details: { got, supported },
     });
   }
 }
 
 /** For the places that are asked a thousand times a step: the message is made only where it is thrown. */
-export const badArgument = (where: string, problem: string): QdyloraError => new QdyloraError('BAD_ARGUMENT', { where, problem });
+export const badArgument = (where: string, problem: string): QdyloraError =>
+  new QdyloraError('BAD_ARGUMENT', { where, problem });
 
 /** Throws `BAD_ARGUMENT` unless `condition` holds. */
-export function assertArgument(condition: unknown, where: string, problem: string, nextStep?: string): asserts condition {
+export function assertArgument(
+  condition: unknown,
+  where: string,
+  problem: string,
+  nextStep?: string,
+): asserts condition {
   if (!condition) throw new QdyloraError('BAD_ARGUMENT', { where, problem, nextStep });
 }

@@ -18,7 +18,9 @@ export class FreeList<R> {
   }
 
   /** True where nothing is taken. */
-  get isEmpty(): boolean { return this.sizes[0] === this.byteLength; }
+  get isEmpty(): boolean {
+    return this.sizes[0] === this.byteLength;
+  }
 
   /** Offset of the first stretch that holds `bytes`, or −1. */
   take(bytes: number): number {
@@ -29,8 +31,13 @@ export class FreeList<R> {
       return -1;
     }
     const offset = this.offsets[i]!;
-    if (this.sizes[i] === bytes) { this.offsets.splice(i, 1); this.sizes.splice(i, 1); }
-    else { this.offsets[i] = offset + bytes; this.sizes[i]! -= bytes; }
+    if (this.sizes[i] === bytes) {
+      this.offsets.splice(i, 1);
+      this.sizes.splice(i, 1);
+    } else {
+      this.offsets[i] = offset + bytes;
+      this.sizes[i]! -= bytes;
+    }
     this.touchedBytes = Math.max(this.touchedBytes, offset + bytes);
     return offset;
   }
@@ -45,16 +52,23 @@ export class FreeList<R> {
     this.mostBytes = Math.max(this.mostBytes, this.sizes[joined]!);
   }
 
-  /** Shows every free stretch that may have been written to; what lies behind the last block then counts as untouched. */
+  /**
+   * Shows every free stretch that may have been written to; what lies behind the last block then counts as
+   * untouched.
+   */
   discard(show: (offset: number, bytes: number) => void): void {
-    this.offsets.forEach((offset, i) => { if (offset < this.touchedBytes) show(offset, Math.min(this.sizes[i]!, this.touchedBytes - offset)); });
+    this.offsets.forEach((offset, i) => {
+      if (offset < this.touchedBytes) show(offset, Math.min(this.sizes[i]!, this.touchedBytes - offset));
+    });
     const last = this.offsets.length - 1;
-    if (last >= 0 && this.offsets[last]! + this.sizes[last]! === this.byteLength) this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]!);
+    if (last >= 0 && this.offsets[last]! + this.sizes[last]! === this.byteLength)
+      this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]!);
   }
 
   /** True where they were neighbours. */
   private joinWithNext(i: number): boolean {
-    if (i + 1 === this.offsets.length || this.offsets[i]! + this.sizes[i]! !== this.offsets[i + 1]) return false;
+    if (i + 1 === this.offsets.length || this.offsets[i]! + this.sizes[i]! !== this.offsets[i + 1])
+      return false;
     this.sizes[i]! += this.sizes[i + 1]!;
     this.offsets.splice(i + 1, 1);
     this.sizes.splice(i + 1, 1);

@@ -7,7 +7,10 @@ import { elementCount, shapeText } from './shape.ts';
 
 export interface HostMemoryOptions {
   readonly name?: string;
-  /** Makes one region of memory; the default is a JavaScript ArrayBuffer. Throws InsufficientMemoryError when there is none. */
+  /**
+   * Makes one region of memory; the default is a JavaScript ArrayBuffer. Throws InsufficientMemoryError when
+   * there is none.
+   */
   readonly reserve?: (bytes: number) => ArrayBufferLike;
   /** Gives a region back to the system. */
   readonly unreserve?: (buffer: ArrayBufferLike) => void;
@@ -21,9 +24,20 @@ export interface HostMemoryOptions {
 
 /** Memory in typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
-  const { name = 'host', reserve = (bytes: number) => new ArrayBuffer(bytes), unreserve, discard, regionBytes = 1 << 20, poison = false } = options;
+  const {
+    name = 'host',
+    reserve = (bytes: number) => new ArrayBuffer(bytes),
+    unreserve,
+    discard,
+    regionBytes = 1 << 20,
+    poison = false,
+  } = options;
   const arena = createArena<ArrayBufferLike>({
-    name, regionBytes, reserve, unreserve, discard,
+    name,
+    regionBytes,
+    reserve,
+    unreserve,
+    discard,
     place(dtype, shape, { region, offset, length }) {
       const view = viewOf(dtype, shape, typedArray(dtype, region, offset, length));
       if (poison && dtype === 'f32') (view.data as Float32Array).fill(NaN);
@@ -32,18 +46,32 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     },
   });
   const alive = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
-    if (!arena.isOwn!(view) && (arena.isReleased!(view) || (view.data.length === 0 && elementCount(view.shape) > 0))) throw new DisposedError('array');
+    if (
+      !arena.isOwn!(view) &&
+      (arena.isReleased!(view) || (view.data.length === 0 && elementCount(view.shape) > 0))
+    )
+      throw new DisposedError('array');
     return view;
   };
   return {
-    ...arena, isHost: true,
-    read: async <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> => elementsOf(alive(view)).slice() as DataOf[D],
+    ...arena,
+    isHost: true,
+    read: async <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
+      elementsOf(alive(view)).slice() as DataOf[D],
     write(view, values) {
       const { data } = alive(view);
-      if (values.length > data.length) throw new QdyloraError('BAD_SHAPE', { where: name, problem: `expected at most ${data.length} values for an array of ${shapeText(view.shape)}, got ${values.length}` });
+      if (values.length > data.length)
+        throw new QdyloraError('BAD_SHAPE', {
+          where: name,
+          problem:
+            `expected at most ${data.length} values for an array of ${shapeText(view.shape)}, got ` +
+            `${values.length}`,
+        });
       data.set(values as ArrayLike<number>);
     },
-    fill: (view, body) => { body(alive(view).data); },
+    fill: (view, body) => {
+      body(alive(view).data);
+    },
     [Symbol.dispose]: arena.dispose,
   };
 }

@@ -1,5 +1,15 @@
 export * from './arena.ts';
-export { assertTaken, f32Array, floatArray, i32Array, namedRules, optional, u8Array, type ArrayRule, type NamedRule } from './array-rule.ts';
+export {
+  assertTaken,
+  f32Array,
+  floatArray,
+  i32Array,
+  namedRules,
+  optional,
+  u8Array,
+  type ArrayRule,
+  type NamedRule,
+} from './array-rule.ts';
 export * from './array-view.ts';
 export { assertUsable } from './assert-usable.ts';
 export * from './backend.ts';

@@ -1,6 +1,9 @@
 import type { Arrays, Op } from './op.ts';
 
-/** A frozen weight in a packed form, as a linear layer takes it: the arrays that its product op takes besides x, its attributes, and the ops. */
+/**
+ * A frozen weight in a packed form, as a linear layer takes it: the arrays that its product op takes besides
+ * x, its attributes, and the ops.
+ */
 export interface PackedWeight {
   readonly kind: string;
   /** [out, in] */

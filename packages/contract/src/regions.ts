@@ -7,7 +7,10 @@ export interface RegionOptions<R> {
   reserve(bytes: number): R;
   /** Gives one back to the system. */
   unreserve?(region: R): void;
-  /** Lets the system take back the RAM of a stretch in which nothing lies; it stays reserved, its contents undefined. */
+  /**
+   * Lets the system take back the RAM of a stretch in which nothing lies; it stays reserved, its contents
+   * undefined.
+   */
   discard?(region: R, offset: number, bytes: number): void;
 }
 
@@ -16,18 +19,25 @@ export class Regions<R> {
   private readonly options: RegionOptions<R>;
   private readonly held: FreeList<R>[] = [];
 
-  constructor(options: RegionOptions<R>) { this.options = options; }
+  constructor(options: RegionOptions<R>) {
+    this.options = options;
+  }
 
-  get reservedBytes(): number { return this.held.reduce((sum, { byteLength }) => sum + byteLength, 0); }
+  get reservedBytes(): number {
+    return this.held.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
   /** Bytes that blocks have covered, since the last `trim` where that gives RAM back. */
-  get touchedBytes(): number { return this.held.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0); }
+  get touchedBytes(): number {
+    return this.held.reduce((sum, { touchedBytes }) => sum + touchedBytes, 0);
+  }
 
   take(bytes: number): { readonly region: FreeList<R>; readonly offset: number } {
     for (const region of this.held) {
       const offset = region.take(bytes);
       if (offset >= 0) return { region, offset };
     }
-    const size = Math.max(bytes, this.options.regionBytes), region = new FreeList(this.options.reserve(size), size);
+    const size = Math.max(bytes, this.options.regionBytes);
+    const region = new FreeList(this.options.reserve(size), size);
     this.held.push(region);
     return { region, offset: region.take(bytes) };
   }
@@ -36,10 +46,16 @@ export class Regions<R> {
   trim(): void {
     this.giveBack(this.held.filter(({ isEmpty }) => isEmpty));
     const { discard } = this.options;
-    if (discard) for (const held of this.held) held.discard((offset, bytes) => { discard(held.region, offset, bytes); });
+    if (discard)
+      for (const held of this.held)
+        held.discard((offset, bytes) => {
+          discard(held.region, offset, bytes);
+        });
   }
 
-  dispose(): void { this.giveBack([...this.held]); }
+  dispose(): void {
+    this.giveBack([...this.held]);
+  }
 
   private giveBack(regions: readonly FreeList<R>[]): void {
     for (const region of regions) {

@@ -1,17 +1,39 @@
 import { expect, test } from 'vitest';
-import { createHostBackend, defineOp, f32Array, f32View, repeatedCall, runOp, type ArrayView, type Backend, type Recording } from './index.ts';
+import {
+  createHostBackend,
+  defineOp,
+  f32Array,
+  f32View,
+  repeatedCall,
+  runOp,
+  type ArrayView,
+  type Backend,
+  type Recording,
+} from './index.ts';
 
 const doubled = defineOp({
   name: 'doubled',
   takes: { x: f32Array(null) },
-  shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: i.x.shape } }),
-  reference({ x }, { y }: { y: ArrayView<'f32'> }) { x.data.forEach((value, i) => { y.data[i] = 2 * value; }); },
+  shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({
+    y: { dtype: 'f32', shape: i.x.shape },
+  }),
+  reference({ x }, { y }: { y: ArrayView<'f32'> }) {
+    x.data.forEach((value, i) => {
+      y.data[i] = 2 * value;
+    });
+  },
 });
 
 test('without a recorder the body runs each time, and its arrays are given back', () => {
-  const backend = createHostBackend(), x = f32View([3], [1, 2, 3]), live = (): number => backend.memory.usage().liveBytes, before = live();
+  const backend = createHostBackend();
+  const x = f32View([3], [1, 2, 3]);
+  const live = (): number => backend.memory.usage().liveBytes;
+  const before = live();
   let bodies = 0;
-  const call = repeatedCall(backend, (own) => { bodies++; return runOp(own, doubled, { x: runOp(own, doubled, { x }, {}).y }, {}).y; });
+  const call = repeatedCall(backend, (own) => {
+    bodies++;
+    return runOp(own, doubled, { x: runOp(own, doubled, { x }, {}).y }, {}).y;
+  });
   expect([...call.run().data]).toEqual([4, 8, 12]);
   const once = live();
   x.data[0] = 5;
@@ -27,22 +49,55 @@ function recordingBackend(): Backend & { readonly replays: () => number } {
   const backend = createHostBackend();
   let replays = 0;
   const record = (): Recording => {
-    const memory = createHostBackend().memory, runs: (() => void)[] = [], dispose = (): void => { memory.dispose(); };
-    return { backend: { ...backend, memory, aroundCall: (_, run) => { runs.push(run); run(); } }, replay() { replays++; runs.forEach((run) => { run(); }); }, dispose, [Symbol.dispose]: dispose };
+    const memory = createHostBackend().memory;
+    const runs: (() => void)[] = [];
+    const dispose = (): void => {
+      memory.dispose();
+    };
+    return {
+      backend: {
+        ...backend,
+        memory,
+        aroundCall: (_, run) => {
+          runs.push(run);
+          run();
+        },
+      },
+      replay() {
+        replays++;
+        runs.forEach((run) => {
+          run();
+        });
+      },
+      dispose,
+      [Symbol.dispose]: dispose,
+    };
   };
   return { ...backend, record, replays: () => replays };
 }
 
 test('with a recorder it runs once, and not at all into a backend that measures', () => {
-  const backend = recordingBackend(), x = f32View([2], [1, 2]);
+  const backend = recordingBackend();
+  const x = f32View([2], [1, 2]);
   let bodies = 0;
-  const body = (own: Backend): ArrayView<'f32'> => { bodies++; return runOp(own, doubled, { x }, {}).y; };
+  const body = (own: Backend): ArrayView<'f32'> => {
+    bodies++;
+    return runOp(own, doubled, { x }, {}).y;
+  };
   using call = repeatedCall(backend, body);
   const result = call.run();
   x.data[1] = 7;
   expect(call.run()).toBe(result);
   expect([[...result.data], bodies, backend.replays()]).toEqual([[2, 14], 1, 1]);
-  using measured = repeatedCall({ ...backend, aroundCall: (_, run) => { run(); } }, body);
+  using measured = repeatedCall(
+    {
+      ...backend,
+      aroundCall: (_, run) => {
+        run();
+      },
+    },
+    body,
+  );
   measured.run();
   measured.run();
   expect([bodies, backend.replays()]).toEqual([3, 1]);

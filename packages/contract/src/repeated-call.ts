@@ -1,12 +1,18 @@
 import type { ArrayView } from './array-view.ts';
 import type { Backend } from './backend.ts';
 
-/** Calls of kernels that are remembered while they run, so that they can run again without anyone making them. */
+/**
+ * Calls of kernels that are remembered while they run, so that they can run again without anyone making them.
+ */
 export interface Recording extends Disposable {
-  /** Ops run here at once, and again at each replay. What they make lies in memory of its own, which ends with the recording. */
+  /**
+   * Ops run here at once, and again at each replay. What they make lies in memory of its own, which ends with
+   * the recording.
+   */
   readonly backend: Backend;
   /**
-   * Runs the calls again, in order, on the same arrays and numbers. The contents of arrays may be others: ids, positions, segments within the same arrays.
+   * Runs the calls again, in order, on the same arrays and numbers. The contents of arrays may be others:
+   * ids, positions, segments within the same arrays.
    * @throws DisposedError where the recording, its backend or an array that it reads is gone
    */
   replay(): void;
@@ -21,22 +27,37 @@ export interface RepeatedCall<V extends ArrayView> extends Disposable {
 }
 
 /**
- * A computation that may be recorded: `body` runs at the first `run`, and then again only where the backend cannot record it or measures each op (`aroundCall`).
+ * A computation that may be recorded: `body` runs at the first `run`, and then again only where the backend
+ * cannot record it or measures each op (`aroundCall`).
  * So `body` may depend on nothing that changes but the contents of arrays, and runs no op with gradients.
  */
-export const repeatedCall = <V extends ArrayView>(backend: Backend, body: (backend: Backend) => V): RepeatedCall<V> =>
-  (backend.record && !backend.aroundCall ? recordedCall(backend.record(), body) : plainCall(backend, body));
+export const repeatedCall = <V extends ArrayView>(
+  backend: Backend,
+  body: (backend: Backend) => V,
+): RepeatedCall<V> =>
+  backend.record && !backend.aroundCall ? recordedCall(backend.record(), body) : plainCall(backend, body);
 
-function recordedCall<V extends ArrayView>(recording: Recording, body: (backend: Backend) => V): RepeatedCall<V> {
-  const { backend } = recording, dispose = (): void => { recording.dispose(); };
+function recordedCall<V extends ArrayView>(
+  recording: Recording,
+  body: (backend: Backend) => V,
+): RepeatedCall<V> {
+  const { backend } = recording;
+  const dispose = (): void => {
+    recording.dispose();
+  };
   let result: V | undefined;
   return {
     run() {
       if (result) recording.replay();
-      else result = backend.memory.scoped(() => body(backend), (made) => [made]);
+      else
+        result = backend.memory.scoped(
+          () => body(backend),
+          (made) => [made],
+        );
       return result;
     },
-    dispose, [Symbol.dispose]: dispose,
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }
 
@@ -50,10 +71,14 @@ function plainCall<V extends ArrayView>(backend: Backend, body: (backend: Backen
   return {
     run() {
       dispose();
-      result = memory.scoped(() => body(backend), (made) => [made]);
+      result = memory.scoped(
+        () => body(backend),
+        (made) => [made],
+      );
       memory.persist(result);
       return result;
     },
-    dispose, [Symbol.dispose]: dispose,
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }

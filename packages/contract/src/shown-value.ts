@@ -6,7 +6,8 @@ const DEEPEST = 4;
 
 /**
  * A value as a message shows it: text in quotes, so that '3' is not 3; cut where it is long.
- * Messages are made before anybody knows whether they are needed: no more is looked at than is shown, and nothing is asked that would have to be made first (a getter).
+ * Messages are made before anybody knows whether they are needed: no more is looked at than is shown, and
+ * nothing is asked that would have to be made first (a getter).
  */
 export function shownValue(value: unknown): string {
   const text = textOf(value, 0);
@@ -15,12 +16,15 @@ export function shownValue(value: unknown): string {
 
 function textOf(value: unknown, depth: number): string {
   if (value === undefined) return 'nothing';
-  if (typeof value === 'string') return JSON.stringify(value.length > LONGEST_SHOWN ? value.slice(0, LONGEST_SHOWN) : value);
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > LONGEST_SHOWN ? value.slice(0, LONGEST_SHOWN) : value);
   if (typeof value === 'function') return `a function${value.name ? ` (${value.name})` : ''}`;
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return listText('[]', entriesOf(value, depth));
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null ? listText('{}', fieldsOf(value, depth)) : value.constructor?.name ?? 'an object';
+  return prototype === Object.prototype || prototype === null
+    ? listText('{}', fieldsOf(value, depth))
+    : (value.constructor?.name ?? 'an object');
 }
 
 function* entriesOf(values: readonly unknown[], depth: number): Generator<string> {
@@ -32,7 +36,8 @@ function* fieldsOf(record: object, depth: number): Generator<string> {
   if (depth >= DEEPEST) return yield '…';
   for (const name in record) {
     const field = Object.getOwnPropertyDescriptor(record, name);
-    if (field && (field.get || field.value !== undefined)) yield `${JSON.stringify(name)}:${field.get ? '…' : textOf(field.value, depth + 1)}`;
+    if (field && (field.get || field.value !== undefined))
+      yield `${JSON.stringify(name)}:${field.get ? '…' : textOf(field.value, depth + 1)}`;
   }
 }
 

@@ -18,14 +18,33 @@ export interface BenchOptions {
 
 /** @throws TypeError for an option that does not exist. */
 export function benchOptions(args: readonly string[] = process.argv.slice(2)): BenchOptions {
-  const text = { type: 'string' } as const, { values, positionals } = parseArgs({
-    args: [...args], allowPositionals: true,
-    options: { json: { type: 'boolean', default: false }, op: text, threads: text, level: text, only: text, m: text, shape: text, direction: text },
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      op: text,
+      threads: text,
+      level: text,
+      only: text,
+      m: text,
+      shape: text,
+      direction: text,
+    },
   });
   const list = (value: string | undefined): string[] | undefined => value?.split(',');
-  if (values.direction !== undefined && values.direction !== 'forward' && values.direction !== 'backward') throw new TypeError(`expected forward or backward for --direction, got ${values.direction}`);
+  if (values.direction !== undefined && values.direction !== 'forward' && values.direction !== 'backward')
+    throw new TypeError(`expected forward or backward for --direction, got ${values.direction}`);
   return {
-    filters: positionals, json: values.json, op: values.op, level: values.level, only: values.only, direction: values.direction,
-    threads: [...new Set(list(values.threads)?.map(Number) ?? [1, usableThreads()])], m: list(values.m)?.map(Number), shape: list(values.shape),
+    filters: positionals,
+    json: values.json,
+    op: values.op,
+    level: values.level,
+    only: values.only,
+    direction: values.direction,
+    threads: [...new Set(list(values.threads)?.map(Number) ?? [1, usableThreads()])],
+    m: list(values.m)?.map(Number),
+    shape: list(values.shape),
   };
 }

@@ -1,7 +1,10 @@
 /** One measured line, as `--json` prints it. */
 export interface BenchRow {
   readonly op: string;
-  /** `2048x2048` (rows x cols), `576+192+192x576` for layers that share their input, or a label of the op's own bench. */
+  /**
+   * `2048x2048` (rows x cols), `576+192+192x576` for layers that share their input, or a label of the op's
+   * own bench.
+   */
   readonly shape: string;
   /** Tokens; null where the op's own bench says it in the label. */
   readonly m: number | null;
@@ -15,7 +18,10 @@ export interface BenchRow {
   /** Of the best repetition. */
   readonly gflops: number | null;
   readonly gbps: number | null;
-  /** Measured in the same run, between the repetitions: GFLOP/s where there are operations to count, else GB/s. */
+  /**
+   * Measured in the same run, between the repetitions: GFLOP/s where there are operations to count, else
+   * GB/s.
+   */
   readonly ceiling: number | null;
   readonly fraction: number | null;
   readonly fractionMedian: number | null;
@@ -28,30 +34,69 @@ export interface BenchRow {
 
 export type PrintRow = (row: BenchRow) => void;
 
-export interface Work { readonly flops?: number; readonly bytes?: number }
+export interface Work {
+  readonly flops?: number;
+  readonly bytes?: number;
+}
 
 type Named = Pick<BenchRow, 'op' | 'shape' | 'm' | 'compute' | 'threads' | 'level'>;
 
-/** A row from seconds per call (any order), the work of a call and the ceilings that were measured between. */
-export function benchRow(named: Named, work: Work, seconds: readonly number[], ceilings: readonly number[], rivals: Readonly<Record<string, readonly number[]>> = {}, leftOut: BenchRow['leftOut'] = {}): BenchRow {
-  const best = Math.min(...seconds), middle = medianOf(seconds), ceiling = Math.max(...ceilings), gflops = perSecond(work.flops, best), gbps = perSecond(work.bytes, best), reached = gflops ?? gbps ?? NaN;
-  const ratios = (against: (times: readonly number[]) => number, own: number): Record<string, number> => Object.fromEntries(Object.entries(rivals).map(([name, times]) => [name, rounded(against(times) / own)]));
+/**
+ * A row from seconds per call (any order), the work of a call and the ceilings that were measured between.
+ */
+export function benchRow(
+  named: Named,
+  work: Work,
+  seconds: readonly number[],
+  ceilings: readonly number[],
+  rivals: Readonly<Record<string, readonly number[]>> = {},
+  leftOut: BenchRow['leftOut'] = {},
+): BenchRow {
+  const best = Math.min(...seconds);
+  const middle = medianOf(seconds);
+  const ceiling = Math.max(...ceilings);
+  const gflops = perSecond(work.flops, best);
+  const gbps = perSecond(work.bytes, best);
+  const reached = gflops ?? gbps ?? NaN;
+  const ratios = (against: (times: readonly number[]) => number, own: number): Record<string, number> =>
+    Object.fromEntries(Object.entries(rivals).map(([name, times]) => [name, rounded(against(times) / own)]));
   return {
-    ...named, ms: rounded(best * 1e3), msMedian: rounded(middle * 1e3), gflops: gflops && rounded(gflops), gbps: gbps && rounded(gbps), ceiling: rounded(ceiling),
-    fraction: rounded(reached / ceiling), fractionMedian: rounded((reached * best) / middle / ceiling),
-    rivals: ratios((times) => Math.min(...times), best), rivalsMedian: ratios(medianOf, middle), leftOut,
+    ...named,
+    ms: rounded(best * 1e3),
+    msMedian: rounded(middle * 1e3),
+    gflops: gflops && rounded(gflops),
+    gbps: gbps && rounded(gbps),
+    ceiling: rounded(ceiling),
+    fraction: rounded(reached / ceiling),
+    fractionMedian: rounded((reached * best) / middle / ceiling),
+    rivals: ratios((times) => Math.min(...times), best),
+    rivalsMedian: ratios(medianOf, middle),
+    leftOut,
   };
 }
 
-export const medianOf = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
-const perSecond = (work: number | undefined, seconds: number): number | null => (work === undefined ? null : work / seconds / 1e9);
+export const medianOf = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+const perSecond = (work: number | undefined, seconds: number): number | null =>
+  work === undefined ? null : work / seconds / 1e9;
 export const rounded = (value: number): number => Number(value.toPrecision(4));
 
 /** The row as JSON, or as a line for people. */
 export function printRow(row: BenchRow, json: boolean): void {
   if (json) return console.log(JSON.stringify(row));
-  const percent = (fraction: number | null): string => `${(100 * (fraction ?? NaN)).toFixed(0)} %`, rivals = Object.entries(row.rivals).map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name]!.toFixed(2)})`).join('  ');
-  const rate = row.ceiling === null ? '' : `${(row.gflops ?? row.gbps ?? NaN).toFixed(1).padStart(6)} ${row.gflops === null ? 'GB/s' : 'GFLOP/s'} = ${percent(row.fraction)} of ${row.ceiling.toFixed(0)} (median ${percent(row.fractionMedian)})`;
-  console.log(`${row.op.padEnd(26)} ${(row.m === null ? row.shape : `${row.m} x ${row.shape}`).padEnd(30)} ${(row.compute ?? '').padEnd(4)} ${row.level} ${row.threads}T ${
-    row.ms.toFixed(4).padStart(10)} ms (median ${row.msMedian.toFixed(4)})  ${rate}${rivals && `  | ${rivals}`}`);
+  const percent = (fraction: number | null): string => `${(100 * (fraction ?? NaN)).toFixed(0)} %`;
+  const rivals = Object.entries(row.rivals)
+    .map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name]!.toFixed(2)})`)
+    .join('  ');
+  const rate =
+    row.ceiling === null
+      ? ''
+      : `${(row.gflops ?? row.gbps ?? NaN).toFixed(1).padStart(6)} ` +
+        `${row.gflops === null ? 'GB/s' : 'GFLOP/s'} = ${percent(row.fraction)} of ` +
+        `${row.ceiling.toFixed(0)} (median ${percent(row.fractionMedian)})`;
+  console.log(
+    `${row.op.padEnd(26)} ${(row.m === null ? row.shape : `${row.m} x ${row.shape}`).padEnd(30)} ${(row.compute ?? '').padEnd(4)} ${row.level} ${row.threads}T ${row.ms
+      .toFixed(4)
+      .padStart(10)} ms (median ${row.msMedian.toFixed(4)})  ${rate}${rivals && `  | ${rivals}`}`,
+  );
 }

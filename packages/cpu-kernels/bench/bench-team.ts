@@ -11,8 +11,22 @@ export async function benchTeam(threads: number, level: string | undefined, prin
   for (const [state, pause] of Object.entries(PAUSES)) {
     const micros = Array.from({ length: 15 }, () => backend.native('emptyRun')(50, pause));
     print({
-      op: 'empty-run', shape: state, m: null, compute: null, threads: backend.threads, level: backend.level, ms: rounded(Math.min(...micros) / 1e3), msMedian: rounded(medianOf(micros) / 1e3),
-      gflops: null, gbps: null, ceiling: null, fraction: null, fractionMedian: null, rivals: {}, rivalsMedian: {}, leftOut: {},
+      op: 'empty-run',
+      shape: state,
+      m: null,
+      compute: null,
+      threads: backend.threads,
+      level: backend.level,
+      ms: rounded(Math.min(...micros) / 1e3),
+      msMedian: rounded(medianOf(micros) / 1e3),
+      gflops: null,
+      gbps: null,
+      ceiling: null,
+      fraction: null,
+      fractionMedian: null,
+      rivals: {},
+      rivalsMedian: {},
+      leftOut: {},
     });
   }
 }

@@ -4,14 +4,20 @@ import { EPSILON, normalView } from '@qdylora/testing';
 import { packedWeight } from '../test/packed-weight.ts';
 
 /** One 4-bit matrix, or several of one width that share their input (q, k, v; gate, up). */
-export interface ProductShape { readonly rows: readonly number[]; readonly cols: number }
+export interface ProductShape {
+  readonly rows: readonly number[];
+  readonly cols: number;
+}
 
 export const shapeName = ({ rows, cols }: ProductShape): string => `${rows.join('+')}x${cols}`;
 
 /** `576+192+192x576` → its rows and columns. @throws where it is no such text. */
 export function readShape(text: string): ProductShape {
   const match = /^(\d+(?:\+\d+)*)x(\d+)$/.exec(text);
-  if (!match || Number(match[2]) % 64 !== 0) throw new Error(`expected a shape like 2048x2048 or 576+192+192x576 (columns a multiple of 64), got ${text}`);
+  if (!match || Number(match[2]) % 64 !== 0)
+    throw new Error(
+      `expected a shape like 2048x2048 or 576+192+192x576 (columns a multiple of 64), got ${text}`,
+    );
   return { rows: match[1]!.split('+').map(Number), cols: Number(match[2]) };
 }
 
@@ -32,19 +38,36 @@ export interface ProblemData {
 }
 
 export function makeProblem(shape: ProductShape, mostTokens: number): ProblemData {
-  const weights = shape.rows.map((rows, i) => packedWeight(i + 1, rows, shape.cols, BLOCK_SIZE, true)), total = shape.rows.reduce((sum, rows) => sum + rows, 0);
+  const weights = shape.rows.map((rows, i) => packedWeight(i + 1, rows, shape.cols, BLOCK_SIZE, true));
+  const total = shape.rows.reduce((sum, rows) => sum + rows, 0);
   return {
-    shape, total, weights, codes: joined(weights.map(({ codes }) => codes.data), Uint8Array), scales: joined(weights.map(scalesOf), Float32Array),
-    x: normalView(1, 'x', [mostTokens, shape.cols]), dy: normalView(1, 'dy', [mostTokens, total]),
+    shape,
+    total,
+    weights,
+    codes: joined(
+      weights.map(({ codes }) => codes.data),
+      Uint8Array,
+    ),
+    scales: joined(weights.map(scalesOf), Float32Array),
+    x: normalView(1, 'x', [mostTokens, shape.cols]),
+    dy: normalView(1, 'dy', [mostTokens, total]),
   };
 }
 
 /** Decoded here, not by the code that is measured. */
 function scalesOf({ absmaxCodes, nestedAbsmax, nestedMap }: QuantizedInputs): Float32Array {
-  return Float32Array.from(absmaxCodes!.data.subarray(0, elementCount(absmaxCodes!.shape)), (code, block) => Math.fround(nestedMap!.data[code]! * nestedAbsmax!.data[Math.floor(block / NESTED_BLOCK_SIZE)]!) + NESTED_OFFSET);
+  return Float32Array.from(
+    absmaxCodes!.data.subarray(0, elementCount(absmaxCodes!.shape)),
+    (code, block) =>
+      Math.fround(nestedMap!.data[code]! * nestedAbsmax!.data[Math.floor(block / NESTED_BLOCK_SIZE)]!) +
+      NESTED_OFFSET,
+  );
 }
 
-function joined<T extends Uint8Array | Float32Array>(parts: readonly T[], Type: new (length: number) => T): T {
+function joined<T extends Uint8Array | Float32Array>(
+  parts: readonly T[],
+  Type: new (length: number) => T,
+): T {
   const all = new Type(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -57,7 +80,10 @@ function joined<T extends Uint8Array | Float32Array>(parts: readonly T[], Type: 
 /** How exactly somebody computes: float32 throughout; operands in bf16; operands and results in bf16. */
 export type Exactness = 'f32' | 'bf16' | 'bf16 throughout';
 
-/** Relative to Σ|x·w|: roundings of operands (2⁻⁸ each), of results and partial sums (2⁻⁸ each), and one of 2⁻²⁴ per product and addition of a sum. */
+/**
+ * Relative to Σ|x·w|: roundings of operands (2⁻⁸ each), of results and partial sums (2⁻⁸ each), and one of
+ * 2⁻²⁴ per product and addition of a sum.
+ */
 const allowed = (exactness: Exactness, depth: number): number =>
   (depth + 6) * EPSILON + { f32: 0, bf16: 2 * 2 ** -8 + 2 ** -16, 'bf16 throughout': 5 * 2 ** -8 }[exactness];
 
@@ -70,21 +96,42 @@ const CHECKED = 400;
  *
  * @throws where one is farther away than the roundings allow.
  */
-export function checkProduct(who: string, { shape, total, codes, scales, x, dy }: ProblemData, forward: boolean, tokens: number, answer: Float32Array, exactness: Exactness): void {
-  const { cols } = shape, width = forward ? total : cols, depth = forward ? cols : total, limit = allowed(exactness, depth);
+export function checkProduct(
+  who: string,
+  { shape, total, codes, scales, x, dy }: ProblemData,
+  forward: boolean,
+  tokens: number,
+  answer: Float32Array,
+  exactness: Exactness,
+): void {
+  const { cols } = shape;
+  const width = forward ? total : cols;
+  const depth = forward ? cols : total;
+  const limit = allowed(exactness, depth);
   const weight = (row: number, col: number): number => {
-    const at = row * cols + col, pair = codes[at >> 1]!;
+    const at = row * cols + col;
+    const pair = codes[at >> 1]!;
     return NF4_LEVELS[at & 1 ? pair & 15 : pair >> 4]! * scales[Math.floor(at / BLOCK_SIZE)]!;
   };
-  if (answer.length !== tokens * width) throw new Error(`${who} ${shapeName(shape)}: expected ${tokens * width} numbers, got ${answer.length}`);
+  if (answer.length !== tokens * width)
+    throw new Error(`${who} ${shapeName(shape)}: expected ${tokens * width} numbers, got ${answer.length}`);
   for (let i = 0; i < CHECKED; i++) {
-    const at = i < 2 ? [0, answer.length - 1][i]! : (i * 7_919_777) % answer.length, token = Math.floor(at / width), out = at % width;
-    let sum = 0, magnitude = 0;
+    const at = i < 2 ? [0, answer.length - 1][i]! : (i * 7_919_777) % answer.length;
+    const token = Math.floor(at / width);
+    const out = at % width;
+    let sum = 0;
+    let magnitude = 0;
     for (let k = 0; k < depth; k++) {
-      const product = forward ? x.data[token * cols + k]! * weight(out, k) : dy.data[token * total + k]! * weight(k, out);
+      const product = forward
+        ? x.data[token * cols + k]! * weight(out, k)
+        : dy.data[token * total + k]! * weight(k, out);
       sum += product;
       magnitude += Math.abs(product);
     }
-    if (!(Math.abs(answer[at]! - sum) <= limit * magnitude)) throw new Error(`${who}, ${forward ? 'forward' : 'input gradient'} of ${tokens} x ${shapeName(shape)}: element ${at} is ${answer[at]}, expected ${sum} within ${limit * magnitude}`);
+    if (!(Math.abs(answer[at]! - sum) <= limit * magnitude))
+      throw new Error(
+        `${who}, ${forward ? 'forward' : 'input gradient'} of ${tokens} x ${shapeName(shape)}: element ` +
+          `${at} is ${answer[at]}, expected ${sum} within ${limit * magnitude}`,
+      );
   }
 }

@@ -16,7 +16,9 @@ namespace {
 // Everything that one environment (a main thread, a worker thread) has opened; ends with it.
 struct Environment {
   std::vector<std::unique_ptr<Instance>> instances;
-  ~Environment() { for (auto& instance : instances) delete instance->threads; }
+  ~Environment() {
+    for (auto& instance : instances) delete instance->threads;
+  }
 };
 
 napi_value text(napi_env env, const char* value) {
@@ -60,25 +62,41 @@ napi_value open(napi_env env, napi_callback_info info) {
   char name[32] = "", missing[256];
   std::int32_t threadCount = 0;
   bool isBatchInvariant = false;
-  if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 3 || napi_get_value_bool(env, values[2], &isBatchInvariant) != napi_ok ||
+  if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 3 ||
+      napi_get_value_bool(env, values[2], &isBatchInvariant) != napi_ok ||
       napi_get_value_string_utf8(env, values[0], name, sizeof name, nullptr) != napi_ok ||
-      napi_get_value_int32(env, values[1], &threadCount) != napi_ok || threadCount < 1 || threadCount > 1024) {
-    throwNative(env, "open: expected a level's name, a number of threads in 1..1024 and whether it is batch invariant");
+      napi_get_value_int32(env, values[1], &threadCount) != napi_ok || threadCount < 1 ||
+      threadCount > 1024) {
+    throwNative(
+        env,
+        "open: expected a level's name, a number of threads in 1..1024 and whether it is batch invariant");
     return nullptr;
   }
   const Level* level = nullptr;
-  for (int i = 0; i < LEVEL_COUNT; i++) if (!std::strcmp(LEVELS[i].name, name)) level = &LEVELS[i];
-  if (!level) { throwNative(env, "open: expected a level that is compiled in, got %s", name); return nullptr; }
+  for (int i = 0; i < LEVEL_COUNT; i++)
+    if (!std::strcmp(LEVELS[i].name, name)) level = &LEVELS[i];
+  if (!level) {
+    throwNative(env, "open: expected a level that is compiled in, got %s", name);
+    return nullptr;
+  }
   missingFeatures(name, missing);
-  if (*missing) { throwNative(env, "open: the level %s needs %s, which this machine lacks", name, missing); return nullptr; }
-  if (napi_get_instance_data(env, &data) != napi_ok || !data) { throwNative(env, "open: the addon is not initialised"); return nullptr; }
+  if (*missing) {
+    throwNative(env, "open: the level %s needs %s, which this machine lacks", name, missing);
+    return nullptr;
+  }
+  if (napi_get_instance_data(env, &data) != napi_ok || !data) {
+    throwNative(env, "open: the addon is not initialised");
+    return nullptr;
+  }
   auto& instances = static_cast<Environment*>(data)->instances;
   instances.push_back(std::make_unique<Instance>(Instance{new Threads(threadCount, isBatchInvariant)}));
   Instance* instance = instances.back().get();
   if (napi_create_object(env, &result) != napi_ok || napi_create_object(env, &functions) != napi_ok ||
-      !bindKernels(env, functions, level->kernels, level->kernelCount, instance) || !bindPrograms(env, result, instance) ||
+      !bindKernels(env, functions, level->kernels, level->kernelCount, instance) ||
+      !bindPrograms(env, result, instance) ||
       napi_create_int32(env, instance->threads->count(), &threads) != napi_ok ||
-      napi_create_function(env, "close", NAPI_AUTO_LENGTH, closeInstance, instance, &close) != napi_ok) return nullptr;
+      napi_create_function(env, "close", NAPI_AUTO_LENGTH, closeInstance, instance, &close) != napi_ok)
+    return nullptr;
   napi_set_named_property(env, result, "threads", threads);
   napi_set_named_property(env, result, "functions", functions);
   napi_set_named_property(env, result, "close", close);
@@ -88,11 +106,20 @@ napi_value open(napi_env env, napi_callback_info info) {
 napi_value initialise(napi_env env, napi_value exports) {
   const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Environment*>(data); };
   if (napi_set_instance_data(env, new Environment, destroy, nullptr) != napi_ok) return nullptr;
-  const struct { const char* name; napi_callback call; } FUNCTIONS[] = {
-      {"levels", levels}, {"open", open}, {"reserve", reserveRegion}, {"unreserve", unreserveRegion}, {"discard", discardPages}, {"reserveFile", reserveFile}, {"preferLargePages", preferLargePages}};
+  const struct {
+    const char* name;
+    napi_callback call;
+  } FUNCTIONS[] = {{"levels", levels},
+                   {"open", open},
+                   {"reserve", reserveRegion},
+                   {"unreserve", unreserveRegion},
+                   {"discard", discardPages},
+                   {"reserveFile", reserveFile},
+                   {"preferLargePages", preferLargePages}};
   for (const auto& f : FUNCTIONS) {
     napi_value function;
-    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &function) != napi_ok) return nullptr;
+    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, nullptr, &function) != napi_ok)
+      return nullptr;
     napi_set_named_property(env, exports, f.name, function);
   }
   return exports;

@@ -1,22 +1,32 @@
 #pragma once
 #include "attention-tiles.h"
 
-// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding): there lanes = columns would leave most of a vector empty. Lanes run
-// along headDim and along keys, and a chunk of up to 128 keys is read for all kv heads at once, row after row: one stream through memory
-// (rows of one kv head alone stand up to a page apart: 9 GB/s of 29 on one Zen 4 core beyond the cache). K and V are read once.
+// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding): there lanes
+// = columns would leave most of a vector empty. Lanes run
+// along headDim and along keys, and a chunk of up to 128 keys is read for all kv heads at once, row after
+// row: one stream through memory
+// (rows of one kv head alone stand up to a page apart: 9 GB/s of 29 on one Zen 4 core beyond the cache). K
+// and V are read once.
 // All in float32, whatever the compute type: the time goes into reading.
 namespace qdylora::QD_LEVEL {
 
-constexpr int FEW_COLUMNS = 8, FEW_KEYS = 128;
-// Operations that pay for a second thread: fewer than elsewhere, since the time goes into reading, and while a text is written the other thread is awake.
+constexpr int FEW_COLUMNS = 8;
+constexpr int FEW_KEYS = 128;
+// Operations that pay for a second thread: fewer than elsewhere, since the time goes into reading, and while
+// a text is written the other thread is awake.
 constexpr double FEW_GRAIN = 4e4;
 
-inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) { return shape.columns(s) <= FEW_COLUMNS; }
+inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) {
+  return shape.columns(s) <= FEW_COLUMNS;
+}
 
-// What a chunk leaves behind for every column of every kv head: largest exponent, sum of p, and o = Σ p·v [paddedDim], not yet divided.
+// What a chunk leaves behind for every column of every kv head: largest exponent, sum of p, and o = Σ p·v
+// [paddedDim], not yet divided.
 struct FewPartials {
   float *largest, *sum, *o;
-  static Size floats(const AttentionShape& shape, const Segment& s) { return static_cast<Size>(shape.columns(s)) * shape.kvHeads * (2 + shape.paddedDim()); }
+  static Size floats(const AttentionShape& shape, const Segment& s) {
+    return static_cast<Size>(shape.columns(s)) * shape.kvHeads * (2 + shape.paddedDim());
+  }
   static FewPartials at(float* place, const AttentionShape& shape, const Segment& s) {
     const Size columns = static_cast<Size>(shape.columns(s)) * shape.kvHeads;
     return {place, place + columns, place + 2 * columns};
@@ -24,32 +34,50 @@ struct FewPartials {
 };
 // Keys of [from, to) that have to be read: all, or none where the window excludes them.
 inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int to) {
-  const std::int64_t lastOfFirstQuery = s.k1 - (s.q1 - s.q0), window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
+  const std::int64_t lastOfFirstQuery = s.k1 - (s.q1 - s.q0);
+  const std::int64_t window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
   return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
 }
-// A segment's keys are cut into chunks of one length, an even number of them where they are more than a few, so that two threads have as much to do.
-inline int mostFewChunks(const Segment& s) { return s.keys() <= FEW_KEYS / 4 ? 1 : 2 * ((s.keys() + 2 * FEW_KEYS - 1) / (2 * FEW_KEYS)); }
-inline int fewStep(const Segment& s) { return roundUp(larger(1, (s.keys() + mostFewChunks(s) - 1) / mostFewChunks(s)), 16); }
+// A segment's keys are cut into chunks of one length, an even number of them where they are more than a few,
+// so that two threads have as much to do.
+inline int mostFewChunks(const Segment& s) {
+  return s.keys() <= FEW_KEYS / 4 ? 1 : 2 * ((s.keys() + 2 * FEW_KEYS - 1) / (2 * FEW_KEYS));
+}
+inline int fewStep(const Segment& s) {
+  return roundUp(larger(1, (s.keys() + mostFewChunks(s) - 1) / mostFewChunks(s)), 16);
+}
 inline int fewChunks(const Segment& s) { return larger(1, (s.keys() + fewStep(s) - 1) / fewStep(s)); }
 // Scratch of one part: q and the scores of all columns.
-inline Size fewScratchFloats(const AttentionShape& shape) { return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS); }
+inline Size fewScratchFloats(const AttentionShape& shape) {
+  return FEW_COLUMNS * shape.kvHeads * (shape.paddedDim() + FEW_KEYS);
+}
 
 // Lane i = the sum over the lanes of v[i], always in the same order (a tree).
-template <int DISTANCE = WIDTH / 2> QD_INLINE F32x sumsOf(I32x (&v)[WIDTH]) {
+template <int DISTANCE = WIDTH / 2>
+QD_INLINE F32x sumsOf(I32x (&v)[WIDTH]) {
 #pragma GCC unroll 16
   for (int i = 0; i < DISTANCE; i++) {
     Lanes::exchange<DISTANCE>(v[i], v[i + DISTANCE]);
     v[i] = asI32(asF32(v[i]) + asF32(v[i + DISTANCE]));
   }
-  if constexpr (DISTANCE > 1) return sumsOf<DISTANCE / 2>(v);
-  else return asF32(v[0]);
+  if constexpr (DISTANCE > 1)
+    return sumsOf<DISTANCE / 2>(v);
+  else
+    return asF32(v[0]);
 }
 
-struct FewRows { const float* at; Size stride; int count; };  // keys or values of one kv head
+struct FewRows {
+  const float* at;
+  Size stride;
+  int count;
+};  // keys or values of one kv head
 
-// Rows that are asked for ahead, into the second cache and in the order of memory: heads take turns within a few rows, which the hardware's prefetcher does not follow far.
-// One core of a busy Zen 4 (2026) from memory, 768 bytes a key, 64 rows ahead: 18 GB/s of the 31 that a plain read has, 8 without; into the first cache 9; 128 or 256 ahead 16 and 14.
-// On an Emerald Rapids 8 to 16 rows ahead are best (100 keys, from the third cache: 37 µs without values asked for while keys are read, 28 with them; 64 ahead 31).
+// Rows that are asked for ahead, into the second cache and in the order of memory: heads take turns within a
+// few rows, which the hardware's prefetcher does not follow far.
+// One core of a busy Zen 4 (2026) from memory, 768 bytes a key, 64 rows ahead: 18 GB/s of the 31 that a plain
+// read has, 8 without; into the first cache 9; 128 or 256 ahead 16 and 14.
+// On an Emerald Rapids 8 to 16 rows ahead are best (100 keys, from the third cache: 37 µs without values
+// asked for while keys are read, 28 with them; 64 ahead 31).
 constexpr int AHEAD = 16;
 // A chunk's rows in the order in which they are read: its keys, its values, then the next chunk's keys.
 struct FewStream {
@@ -60,13 +88,17 @@ struct FewStream {
   QD_INLINE void ask(int from, int to, Size part, Size parts) const {
     const Size lines = (stride + 15) / 16;
     for (int row = from; row < to; row++) {
-      const float* at = row >= keys && row < 2 * keys ? v + static_cast<Size>(row - keys) * stride : k + static_cast<Size>(row < keys ? row : row - keys) * stride;
-      for (Size i = lines * part / parts; i < lines * (part + 1) / parts; i++) __builtin_prefetch(at + 16 * i, 0, 2);
+      const float* at = row >= keys && row < 2 * keys
+                            ? v + static_cast<Size>(row - keys) * stride
+                            : k + static_cast<Size>(row < keys ? row : row - keys) * stride;
+      for (Size i = lines * part / parts; i < lines * (part + 1) / parts; i++)
+        __builtin_prefetch(at + 16 * i, 0, 2);
     }
   }
 };
 
-// scores[c][key…] of WIDTH / C keys and C columns; rows past the last repeat it. q: [C][padded], zero past headDim.
+// scores[c][key…] of WIDTH / C keys and C columns; rows past the last repeat it. q: [C][padded], zero past
+// headDim.
 template <int C>
 QD_INLINE void scoreKeys(const FewRows& k, int key, const float* q, Size dim, Size padded, float* scores) {
   constexpr int KEYS = WIDTH / C;
@@ -75,29 +107,41 @@ QD_INLINE void scoreKeys(const FewRows& k, int key, const float* q, Size dim, Si
   F32x sum[WIDTH] = {};
   Size d = 0;
   for (; d + WIDTH <= dim; d += WIDTH) {
-    for (int i = 0; i < KEYS; i++) for (int c = 0; c < C; c++) sum[c * KEYS + i] = fma(load(q + static_cast<Size>(c) * padded + d), load(row[i] + d), sum[c * KEYS + i]);
+    for (int i = 0; i < KEYS; i++)
+      for (int c = 0; c < C; c++)
+        sum[c * KEYS + i] =
+            fma(load(q + static_cast<Size>(c) * padded + d), load(row[i] + d), sum[c * KEYS + i]);
   }
   for (int i = 0; d < dim && i < KEYS; i++) {
     const F32x right = loadFirst(row[i] + d, static_cast<int>(dim - d));
-    for (int c = 0; c < C; c++) sum[c * KEYS + i] = fma(load(q + static_cast<Size>(c) * padded + d), right, sum[c * KEYS + i]);
+    for (int c = 0; c < C; c++)
+      sum[c * KEYS + i] = fma(load(q + static_cast<Size>(c) * padded + d), right, sum[c * KEYS + i]);
   }
   I32x bits[WIDTH];
   for (int i = 0; i < WIDTH; i++) bits[i] = asI32(sum[i]);
   alignas(64) float result[WIDTH];
   store(result, sumsOf(bits));
-  for (int c = 0; c < C; c++) for (int i = 0; i < KEYS; i++) scores[c * FEW_KEYS + key + i] = result[c * KEYS + i];
+  for (int c = 0; c < C; c++)
+    for (int i = 0; i < KEYS; i++) scores[c * FEW_KEYS + key + i] = result[c * KEYS + i];
 }
 
-QD_INLINE void scoreColumns(const FewRows& k, int key, int keys, const float* q, Size dim, Size padded, int columns, float* scores) {
+QD_INLINE void scoreColumns(const FewRows& k, int key, int keys, const float* q, Size dim, Size padded,
+                            int columns, float* scores) {
   int c = 0;
-  for (; c + 4 <= columns; c += 4) for (int i = 0; i < keys; i += WIDTH / 4) scoreKeys<4>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
-  for (; c + 2 <= columns; c += 2) for (int i = 0; i < keys; i += WIDTH / 2) scoreKeys<2>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
-  if (c < columns) scoreKeys<1>(k, key, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
+  for (; c + 4 <= columns; c += 4)
+    for (int i = 0; i < keys; i += WIDTH / 4)
+      scoreKeys<4>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
+  for (; c + 2 <= columns; c += 2)
+    for (int i = 0; i < keys; i += WIDTH / 2)
+      scoreKeys<2>(k, key + i, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
+  if (c < columns)
+    scoreKeys<1>(k, key, q + static_cast<Size>(c) * padded, dim, padded, scores + c * FEW_KEYS);
 }
 
 // o[c][:] += Σ over KEYS keys of p[c][key] · v[key][:], the keys in rising order.
 template <int KEYS>
-QD_INLINE void addValues(const float* v, Size stride, const float* p, Size dim, Size padded, int columns, float* o) {
+QD_INLINE void addValues(const float* v, Size stride, const float* p, Size dim, Size padded, int columns,
+                         float* o) {
   for (Size d = 0; d < dim; d += WIDTH) {
     const int n = static_cast<int>(smaller<Size>(WIDTH, dim - d));
     F32x rows[KEYS];
@@ -121,8 +165,10 @@ QD_INLINE void applyFewRule(float* scores, int keys, const ScoreRule& rule, floa
 }
 
 // scores → p along the keys of one column; masked ones become 0. Scores have room for whole vectors.
-QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, float factor, float lowest, float* largest, float* sum) {
-  for (int i = 0; i < roundUp(keys, WIDTH); i++) if (i < firstSeen || i > lastSeen || i >= keys) scores[i] = -__builtin_inff();
+QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, float factor, float lowest,
+                          float* largest, float* sum) {
+  for (int i = 0; i < roundUp(keys, WIDTH); i++)
+    if (i < firstSeen || i > lastSeen || i >= keys) scores[i] = -__builtin_inff();
   F32x most = all(lowest), total{};
   for (int i = 0; i < keys; i += WIDTH) most = larger(load(scores + i) * factor, most);
   *largest = largestOf(most);
@@ -134,7 +180,9 @@ QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, 
   *sum = sumOf(total);
 }
 
-struct FewArrays { const float *q, *k, *v; };
+struct FewArrays {
+  const float *q, *k, *v;
+};
 
 // Rows of q of every column of every kv head: [columns][padded].
 inline void packFewQueries(float* out, const float* q, const AttentionShape& shape, const Segment& s) {
@@ -148,12 +196,20 @@ inline void packFewQueries(float* out, const float* q, const AttentionShape& sha
   }
 }
 
-// All columns of a segment against the keys [from, to), at most FEW_KEYS of them. `scratch`: fewScratchFloats.
-inline void attendFew(const AttentionShape& shape, const Segment& s, int from, int to, const FewArrays& a, const ScoreRule& rule, float lowest, float* scratch, const FewPartials& out) {
-  const int columns = shape.columns(s), keys = fewKeys(shape, s, from, to);
-  const Size padded = shape.paddedDim(), dim = shape.headDim, stride = shape.keyStride(), total = static_cast<Size>(columns) * shape.kvHeads;
+// All columns of a segment against the keys [from, to), at most FEW_KEYS of them. `scratch`:
+// fewScratchFloats.
+inline void attendFew(const AttentionShape& shape, const Segment& s, int from, int to, const FewArrays& a,
+                      const ScoreRule& rule, float lowest, float* scratch, const FewPartials& out) {
+  const int columns = shape.columns(s);
+  const int keys = fewKeys(shape, s, from, to);
+  const Size padded = shape.paddedDim();
+  const Size dim = shape.headDim;
+  const Size stride = shape.keyStride();
+  const Size total = static_cast<Size>(columns) * shape.kvHeads;
   float *q = scratch, *scores = q + total * padded;
-  const auto rowsAt = [&](const float* x, Size kvHead) { return FewRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys}; };
+  const auto rowsAt = [&](const float* x, Size kvHead) {
+    return FewRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys};
+  };
   const auto scoresAt = [&](Size kvHead) { return scores + kvHead * static_cast<Size>(columns) * FEW_KEYS; };
   const FewStream stream{rowsAt(a.k, 0).at, rowsAt(a.v, 0).at, stride, keys};
   if (keys > 0) stream.ask(0, AHEAD, 0, 1);  // none where the window excludes them
@@ -161,7 +217,8 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   for (int key = 0; key < keys; key += WIDTH) {
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
       stream.ask(key + AHEAD, key + AHEAD + WIDTH, kvHead, shape.kvHeads);
-      scoreColumns(rowsAt(a.k, kvHead), key, smaller(WIDTH, keys - key), q + kvHead * static_cast<Size>(columns) * padded, dim, padded, columns, scoresAt(kvHead));
+      scoreColumns(rowsAt(a.k, kvHead), key, smaller(WIDTH, keys - key),
+                   q + kvHead * static_cast<Size>(columns) * padded, dim, padded, columns, scoresAt(kvHead));
     }
   }
   for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
@@ -170,7 +227,8 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
       float* row = scoresAt(kvHead) + column * FEW_KEYS;
       const Size at = kvHead * static_cast<Size>(columns) + static_cast<Size>(column);
       if (rule.changesScores()) applyFewRule(row, keys, rule, c.slope[column], from - c.last[column]);
-      softmaxRow(row, keys, c.first[column] - from, c.last[column] - from, rule.toExponent(), lowest, out.largest + at, out.sum + at);
+      softmaxRow(row, keys, c.first[column] - from, c.last[column] - from, rule.toExponent(), lowest,
+                 out.largest + at, out.sum + at);
     }
   }
   for (Size i = 0; i < total * padded; i += WIDTH) store(out.o + i, F32x{});
@@ -180,17 +238,23 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
       const float *v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride, *p = scoresAt(kvHead) + key;
       stream.ask(keys + key + AHEAD, keys + key + AHEAD + 8, kvHead, shape.kvHeads);
       float* o = out.o + kvHead * static_cast<Size>(columns) * padded;
-      if (key + 8 <= keys) addValues<8>(v, stride, p, dim, padded, columns, o);
-      else addValues<1>(v, stride, p, dim, padded, columns, o);
+      if (key + 8 <= keys)
+        addValues<8>(v, stride, p, dim, padded, columns, o);
+      else
+        addValues<1>(v, stride, p, dim, padded, columns, o);
     }
   }
 }
 
-// Joins the chunks of one column, in order, and writes its y and logSumExp. `place`: the first chunk's partials, `step` floats before the next one's.
-inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, int column, float* place, Size step, int chunks, float lowest, float* y, float* logSumExp) {
-  const Size padded = shape.paddedDim(), at = kvHead * static_cast<Size>(shape.columns(s)) + static_cast<Size>(column);
+// Joins the chunks of one column, in order, and writes its y and logSumExp. `place`: the first chunk's
+// partials, `step` floats before the next one's.
+inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, const Columns& c, int column,
+                    float* place, Size step, int chunks, float lowest, float* y, float* logSumExp) {
+  const Size padded = shape.paddedDim();
+  const Size at = kvHead * static_cast<Size>(shape.columns(s)) + static_cast<Size>(column);
   float most = lowest, sum = 0;
-  for (int chunk = 0; chunk < chunks; chunk++) most = larger(most, FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s).largest[at]);
+  for (int chunk = 0; chunk < chunks; chunk++)
+    most = larger(most, FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s).largest[at]);
   float* whole = FewPartials::at(place, shape, s).o + at * padded;
   for (int chunk = 0; chunk < chunks; chunk++) {
     const FewPartials part = FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s);
@@ -202,7 +266,8 @@ inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, 
     }
   }
   for (Size d = 0; d < shape.headDim; d++) y[c.offset[column] + d] = whole[d] / sum;
-  logSumExp[c.number[column]] = sum == 0.f ? -__builtin_inff() : fma(all(most), all(LN_2), all(logarithm(sum)))[0];
+  logSumExp[c.number[column]] =
+      sum == 0.f ? -__builtin_inff() : fma(all(most), all(LN_2), all(logarithm(sum)))[0];
 }
 
 }  // namespace qdylora::QD_LEVEL

@@ -2,20 +2,29 @@
 #include "tile-product.h"
 #include "vector-math.h"
 
-// How the attention kernels cut their work. A *column* is one (query, head) of the heads that share a kv head, queries first; the columns of a tile stand side by side
+// How the attention kernels cut their work. A *column* is one (query, head) of the heads that share a kv
+// head, queries first; the columns of a tile stand side by side
 // in vector lanes, so a softmax runs down the lanes and no sum crosses them. Keys come in tiles of 64.
 namespace qdylora::QD_LEVEL {
 
-constexpr int KEY_TILE = 64, MOST_COLUMNS = 64;
-// What products in pairs ask of their operands, which are filled up with zeros: packed keys of a segment go in groups, keys and columns of a tile in units.
-constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8, KEY_UNIT = AMX_TILES ? 2 * static_cast<int>(AMX_WORDS) : 8, COLUMN_UNIT = AMX_TILES ? 2 * WIDTH : WIDTH;
+constexpr int KEY_TILE = 64;
+constexpr int MOST_COLUMNS = 64;
+// What products in pairs ask of their operands, which are filled up with zeros: packed keys of a segment go
+// in groups, keys and columns of a tile in units.
+constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8;
+constexpr int KEY_UNIT = AMX_TILES ? 2 * static_cast<int>(AMX_WORDS) : 8;
+constexpr int COLUMN_UNIT = AMX_TILES ? 2 * WIDTH : WIDTH;
 // Operations that pay for waking a thread: about 5 µs of one core (Zen 3, 2026).
 constexpr double ATTENTION_GRAIN = 3e5;
 constexpr float LN_2 = 0.693147180559945309f;
 
-template <class T> QD_INLINE T roundUp(T n, int unit) { return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit); }
+template <class T>
+QD_INLINE T roundUp(T n, int unit) {
+  return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit);
+}
 
-// One segment: queries [q0, q1), keys [k0, k1), and where its keys begin in packed arrays, which give every segment whole groups of rows.
+// One segment: queries [q0, q1), keys [k0, k1), and where its keys begin in packed arrays, which give every
+// segment whole groups of rows.
 struct Segment {
   int q0, q1, k0, k1;
   Size packedAt;
@@ -33,27 +42,36 @@ struct AttentionShape {
   Size laneRows() const { return AMX_TILES ? roundUp(headDim, 2 * static_cast<int>(AMX_WORDS)) : headDim; }
   Size packedKeys() const { return keys + KEY_GROUP * (1 + 2 * segments); }
   Segment segment(Size s) const {
-    return {querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], roundUp(static_cast<Size>(keySegments[s]), KEY_GROUP) + 2 * KEY_GROUP * s};
+    return {querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1],
+            roundUp(static_cast<Size>(keySegments[s]), KEY_GROUP) + 2 * KEY_GROUP * s};
   }
   int columns(const Segment& s) const { return static_cast<int>(static_cast<Size>(s.q1 - s.q0) * group()); }
   int tiles(const Segment& s, int width) const { return (columns(s) + width - 1) / width; }
-  // What the reference takes for granted and memory safety needs, in words where it is not so: nullptr where all is well. Everything else here divides by these sizes and makes ints of them.
+  // What the reference takes for granted and memory safety needs, in words where it is not so: nullptr where
+  // all is well. Everything else here divides by these sizes and makes ints of them.
   const char* problem() const {
     constexpr Size MOST = 0x7fffffff;
     constexpr const char* SEGMENTS = "expected rising segments within the arrays";
-    if (heads == 0 || heads > MOST || kvHeads == 0 || heads % kvHeads || headDim == 0 || headDim > MOST) return "expected at least one head, heads that divide by kvHeads, and headDim of at least 1";
-    if (queries > MOST / heads || keys > MOST) return "expected fewer than 2^31 keys and columns (queries times heads)";
+    if (heads == 0 || heads > MOST || kvHeads == 0 || heads % kvHeads || headDim == 0 || headDim > MOST)
+      return "expected at least one head, heads that divide by kvHeads, and headDim of at least 1";
+    if (queries > MOST / heads || keys > MOST)
+      return "expected fewer than 2^31 keys and columns (queries times heads)";
     if (segments < 1 || querySegments[0] < 0 || keySegments[0] < 0) return SEGMENTS;
     for (Size s = 0; s + 1 < segments; s++) {
       const Segment own{querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], 0};
       if (own.q1 < own.q0 || own.k1 < own.k0) return SEGMENTS;
-      if (own.q1 - own.q0 > own.keys()) return "expected no more queries than keys in a segment: the first ones would see no key";
+      if (own.q1 - own.q0 > own.keys())
+        return "expected no more queries than keys in a segment: the first ones would see no key";
     }
-    return static_cast<Size>(querySegments[segments - 1]) <= queries && static_cast<Size>(keySegments[segments - 1]) <= keys ? nullptr : SEGMENTS;
+    return static_cast<Size>(querySegments[segments - 1]) <= queries &&
+                   static_cast<Size>(keySegments[segments - 1]) <= keys
+               ? nullptr
+               : SEGMENTS;
   }
 };
 
-// What becomes of scale · q·k: softCap · tanh(· / softCap) where softCap > 0, then slopes[head] · (key − query's own key) where there are slopes ([heads]).
+// What becomes of scale · q·k: softCap · tanh(· / softCap) where softCap > 0, then slopes[head] · (key −
+// query's own key) where there are slopes ([heads]).
 struct ScoreRule {
   float scale, softCap;
   const float* slopes;
@@ -64,32 +82,45 @@ struct ScoreRule {
   // Score without ALiBi of a product; sets `slope` to the derivative of the cap.
   QD_INLINE F32x capped(F32x product, F32x* slope) const {
     const F32x score = product * scale;
-    if (!(softCap > 0)) { *slope = all(1.f); return score; }
+    if (!(softCap > 0)) {
+      *slope = all(1.f);
+      return score;
+    }
     const F32x t = hyperbolicTangent(score / softCap);
     *slope = fma(-t, t, all(1.f));
     return t * softCap;
   }
 };
 
-// The columns of one tile; those past `count`, up to whole pairs of vectors, repeat the last one's limits and hold zeros.
+// The columns of one tile; those past `count`, up to whole pairs of vectors, repeat the last one's limits and
+// hold zeros.
 struct Columns {
-  int begin, count, width;                                  // first column within the segment, how many, rounded up to whole units
-  std::int32_t first[MOST_COLUMNS], last[MOST_COLUMNS];     // range of keys that each one sees, inclusive
-  float slope[MOST_COLUMNS];                                // ALiBi
-  Size offset[MOST_COLUMNS], number[MOST_COLUMNS];          // where its headDim numbers begin in q, y, dq and dy; its place in logSumExp
+  // first column within the segment, how many, rounded up to whole units
+  int begin, count, width;
+  std::int32_t first[MOST_COLUMNS], last[MOST_COLUMNS];  // range of keys that each one sees, inclusive
+  float slope[MOST_COLUMNS];                             // ALiBi
+  // where its headDim numbers begin in q, y, dq and dy; its place in logSumExp
+  Size offset[MOST_COLUMNS], number[MOST_COLUMNS];
   int firstKey() const { return first[0]; }
   int lastKey() const { return last[count - 1]; }
   // True where every column sees all the keys [from, to): then nothing has to be masked.
   bool seeAll(int from, int to) const { return from >= first[count - 1] && to - 1 <= last[0]; }
-  QD_INLINE I32x sees(int key, int c) const { return (allI32(key) >= loadI32(first + c)) & (allI32(key) <= loadI32(last + c)); }
+  QD_INLINE I32x sees(int key, int c) const {
+    return (allI32(key) >= loadI32(first + c)) & (allI32(key) <= loadI32(last + c));
+  }
   // What ALiBi adds to the scores of columns [c, c + WIDTH) with a key.
-  QD_INLINE F32x bias(int key, int c) const { return load(slope + c) * toF32(allI32(key) - loadI32(last + c)); }
+  QD_INLINE F32x bias(int key, int c) const {
+    return load(slope + c) * toF32(allI32(key) - loadI32(last + c));
+  }
 };
 
 // Tile number `tile` of the tiles of `width` columns. `slopes`: ALiBi slopes of all heads, or nullptr.
-inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile, int width, const float* slopes) {
+inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvHead, int tile, int width,
+                         const float* slopes) {
   Columns c;
-  const int group = static_cast<int>(shape.group()), window = shape.window > 0 && shape.window < 0x7fffffff ? static_cast<int>(shape.window) : 0x7fffffff;
+  const int group = static_cast<int>(shape.group());
+  const int window =
+      shape.window > 0 && shape.window < 0x7fffffff ? static_cast<int>(shape.window) : 0x7fffffff;
   c.begin = tile * width;
   c.count = smaller(width, shape.columns(s) - c.begin);
   c.width = roundUp(c.count, COLUMN_UNIT);
@@ -101,27 +132,37 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
     c.last[i] = s.k1 - (s.q1 - query);
     c.first[i] = c.last[i] - s.k0 >= window ? c.last[i] - window + 1 : s.k0;
     c.slope[i] = slopes ? slopes[head] : 0.f;
-    if (i + 1 < c.count && ++inGroup == group) { inGroup = 0; query++; }
+    if (i + 1 < c.count && ++inGroup == group) {
+      inGroup = 0;
+      query++;
+    }
   }
   return c;
 }
 
-// Tiles of keys stand on a grid that starts at the segment's first key, so where a sum is cut does not depend on the columns beside.
-inline int firstKeyTile(const Segment& s, int key) { return s.k0 + larger(key - s.k0, 0) / KEY_TILE * KEY_TILE; }
+// Tiles of keys stand on a grid that starts at the segment's first key, so where a sum is cut does not depend
+// on the columns beside.
+inline int firstKeyTile(const Segment& s, int key) {
+  return s.k0 + larger(key - s.k0, 0) / KEY_TILE * KEY_TILE;
+}
 
 // Keys that the last column of a tile sees, roughly: what a tile costs.
 inline double keysSeen(const AttentionShape& shape, const Segment& s, int tile, int width) {
-  const int lastQuery = smaller((tile + 1) * width, shape.columns(s)) / static_cast<int>(shape.group()), seen = larger(0, s.keys() - (s.q1 - s.q0) + lastQuery);
-  return shape.window > 0 ? smaller(static_cast<double>(seen), static_cast<double>(shape.window) + KEY_TILE) : static_cast<double>(seen);
+  const int lastQuery = smaller((tile + 1) * width, shape.columns(s)) / static_cast<int>(shape.group());
+  const int seen = larger(0, s.keys() - (s.q1 - s.q0) + lastQuery);
+  return shape.window > 0 ? smaller(static_cast<double>(seen), static_cast<double>(shape.window) + KEY_TILE)
+                          : static_cast<double>(seen);
 }
 
-// Gives each part a contiguous share of equal cost: walk(use) calls use(item) for every item, always in the same order; cost(item) > 0.
+// Gives each part a contiguous share of equal cost: walk(use) calls use(item) for every item, always in the
+// same order; cost(item) > 0.
 template <class Item, class Walk, class Cost, class Visit>
 void visitShare(int parts, int part, const Walk& walk, const Cost& cost, const Visit& visit) {
   double total = 0, before = 0;
   walk([&](const Item& item) { total += cost(item); });
   walk([&](const Item& item) {
-    const double own = cost(item), middle = before + own / 2;
+    const double own = cost(item);
+    const double middle = before + own / 2;
     before += own;
     if (smaller(static_cast<int>(middle * parts / total), parts - 1) == part) visit(item);
   });

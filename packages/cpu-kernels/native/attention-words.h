@@ -1,60 +1,89 @@
 #pragma once
 #include "attention-tiles.h"
 
-// Operands of attention's products as words: floats, read where they stand, or pairs of bf16 numbers, packed once per call (keys and values) or per tile (columns).
+// Operands of attention's products as words: floats, read where they stand, or pairs of bf16 numbers, packed
+// once per call (keys and values) or per tile (columns).
 namespace qdylora::QD_LEVEL {
 
-template <class Word> constexpr int PER_WORD = __is_same(Word, float) ? 1 : 2;
-template <class Word> constexpr bool IS_PAIR = PER_WORD<Word> == 2;
+template <class Word>
+constexpr int PER_WORD = __is_same(Word, float) ? 1 : 2;
+template <class Word>
+constexpr bool IS_PAIR = PER_WORD<Word> == 2;
 // Words along headDim, and the length of a packed row of them.
-template <class Word> Size depthWords(const AttentionShape& shape) {
-  if constexpr (AMX_TILES && IS_PAIR<Word>) return roundUp((shape.headDim + 1) / 2, static_cast<int>(AMX_WORDS));
+template <class Word>
+Size depthWords(const AttentionShape& shape) {
+  if constexpr (AMX_TILES && IS_PAIR<Word>)
+    return roundUp((shape.headDim + 1) / 2, static_cast<int>(AMX_WORDS));
   return (shape.headDim + PER_WORD<Word> - 1) / PER_WORD<Word>;
 }
-template <class Word> Size rowWords(const AttentionShape& shape) { return roundUp(depthWords<Word>(shape), WIDTH); }
+template <class Word>
+Size rowWords(const AttentionShape& shape) {
+  return roundUp(depthWords<Word>(shape), WIDTH);
+}
 
 // Numbers of either type: one pointer is set.
 struct Numbers {
   const float* f32;
   const BFloat16* half;
-  QD_INLINE Numbers operator+(Size n) const { return f32 ? Numbers{f32 + n, nullptr} : Numbers{nullptr, half + n}; }
+  QD_INLINE Numbers operator+(Size n) const {
+    return f32 ? Numbers{f32 + n, nullptr} : Numbers{nullptr, half + n};
+  }
 };
-struct Results { float* f32; BFloat16* half; };
-QD_INLINE void storeFirst(const Results& to, Size at, F32x v, int n) { to.f32 ? storeFirst(to.f32 + at, v, n) : storeFirst(to.half + at, v, n); }
+struct Results {
+  float* f32;
+  BFloat16* half;
+};
+QD_INLINE void storeFirst(const Results& to, Size at, F32x v, int n) {
+  to.f32 ? storeFirst(to.f32 + at, v, n) : storeFirst(to.half + at, v, n);
+}
 
 QD_INLINE F32x loadUpTo(Numbers row, Size from, Size end) {
   const int n = static_cast<int>(smaller<Size>(WIDTH, end - from));
   return from >= end ? F32x{} : row.f32 ? loadFirst(row.f32 + from, n) : loadFirst(row.half + from, n);
 }
 
-// Asks for the rows of columns, which stand far apart, a few cache lines at a time while something else is computed.
+// Asks for the rows of columns, which stand far apart, a few cache lines at a time while something else is
+// computed.
 class AskedColumns {
  public:
-  AskedColumns(const AttentionShape& shape, const Columns* c, bool half) : columns_(c), headDim_(shape.headDim), line_(half ? 32 : 16) {}
+  AskedColumns(const AttentionShape& shape, const Columns* c, bool half)
+      : columns_(c), headDim_(shape.headDim), line_(half ? 32 : 16) {}
   // The next `lines` lines of each array, if so many are left.
-  template <class... A> QD_INLINE void step(int lines, const A&... arrays) {
+  template <class... A>
+  QD_INLINE void step(int lines, const A&... arrays) {
     if (!columns_) return;
     for (; lines > 0 && column_ < columns_->count; lines--) {
       const Size at = columns_->offset[column_] + at_;
       (ask(arrays, at), ...);
       at_ += line_;
-      if (at_ >= headDim_) { at_ = 0; column_++; }
+      if (at_ >= headDim_) {
+        at_ = 0;
+        column_++;
+      }
     }
   }
 
  private:
-  static QD_INLINE void ask(const Numbers& x, Size at) { __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 0, 2); }
-  static QD_INLINE void ask(const Results& x, Size at) { __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 1, 2); }
+  static QD_INLINE void ask(const Numbers& x, Size at) {
+    __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 0, 2);
+  }
+  static QD_INLINE void ask(const Results& x, Size at) {
+    __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 1, 2);
+  }
   const Columns* columns_;
   Size headDim_, line_, at_ = 0;
   int column_ = 0;
 };
 
 // Words [at, at + WIDTH) of a row of `length` numbers, as bits; 0 past its end.
-template <class Word> QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
-  if (IS_PAIR<Word> && row.half && 2 * (at + WIDTH) <= length) return loadI32(row.half + 2 * at);  // pairs as they lie
-  if constexpr (IS_PAIR<Word>) return pairsToBf16(loadUpTo(row, 2 * at, length), loadUpTo(row, 2 * at + WIDTH, length));
-  else return asI32(loadUpTo(row, at, length));
+template <class Word>
+QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
+  // pairs as they lie
+  if (IS_PAIR<Word> && row.half && 2 * (at + WIDTH) <= length) return loadI32(row.half + 2 * at);
+  if constexpr (IS_PAIR<Word>)
+    return pairsToBf16(loadUpTo(row, 2 * at, length), loadUpTo(row, 2 * at + WIDTH, length));
+  else
+    return asI32(loadUpTo(row, at, length));
 }
 
 // out[word][column]: the columns' numbers along headDim, lanes = columns, zero past the last.
@@ -65,39 +94,56 @@ void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, 
       I32x rows[WIDTH];
 #pragma GCC unroll 16
       for (int i = 0; i < WIDTH; i++) {
-        rows[i] = column + i < c.count ? wordsOfRow<Word>(x + c.offset[column + i], word, shape.headDim) : I32x{};
+        rows[i] =
+            column + i < c.count ? wordsOfRow<Word>(x + c.offset[column + i], word, shape.headDim) : I32x{};
       }
       transpose(rows);
 #pragma GCC unroll 16
-      for (int i = 0; i < WIDTH; i++) if (word + static_cast<Size>(i) < depthWords<Word>(shape)) storeI32(out + (word + static_cast<Size>(i)) * static_cast<Size>(stride) + column, rows[i]);
+      for (int i = 0; i < WIDTH; i++)
+        if (word + static_cast<Size>(i) < depthWords<Word>(shape))
+          storeI32(out + (word + static_cast<Size>(i)) * static_cast<Size>(stride) + column, rows[i]);
     }
   }
 }
 
 // Columns that are a product's depth, in words.
-template <class Word> int columnWords(const Columns& c) { return AMX_TILES && IS_PAIR<Word> ? c.width / 2 : (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>; }
+template <class Word>
+int columnWords(const Columns& c) {
+  return AMX_TILES && IS_PAIR<Word> ? c.width / 2 : (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>;
+}
 
-// out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim words.
+// out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim
+// words.
 template <class Word>
 void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Columns& c) {
   const Size padded = shape.paddedDim();
-  for (int column = 0; column < columnWords<Word>(c) * PER_WORD<Word>; column += PER_WORD<Word>, out += padded) {
-    if (AMX_TILES && column >= c.count) { for (Size d = 0; d < padded; d += WIDTH) storeI32(out + d, I32x{}); continue; }
-    const Numbers first = x + c.offset[column], second = x + c.offset[column + 1 < c.count ? column + 1 : column];
+  for (int column = 0; column < columnWords<Word>(c) * PER_WORD<Word>;
+       column += PER_WORD<Word>, out += padded) {
+    if (AMX_TILES && column >= c.count) {
+      for (Size d = 0; d < padded; d += WIDTH) storeI32(out + d, I32x{});
+      continue;
+    }
+    const Numbers first = x + c.offset[column];
+    const Numbers second = x + c.offset[column + 1 < c.count ? column + 1 : column];
     const bool isLast = column + 1 >= c.count;
     for (Size d = 0; d < padded; d += WIDTH) {
       const F32x low = loadUpTo(first, d, shape.headDim);
-      if constexpr (IS_PAIR<Word>) storeI32(out + d, zipToBf16(low, isLast ? F32x{} : loadUpTo(second, d, shape.headDim)));
-      else store(out + d, low);
+      if constexpr (IS_PAIR<Word>)
+        storeI32(out + d, zipToBf16(low, isLast ? F32x{} : loadUpTo(second, d, shape.headDim)));
+      else
+        store(out + d, low);
     }
   }
 }
 
-// columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block of 2·WIDTH places holds its even columns first.
-inline void writeColumns(const Results& x, const float* sums, int stride, const AttentionShape& shape, const Columns& c, const float* factor, bool evenOdd) {
+// columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block
+// of 2·WIDTH places holds its even columns first.
+inline void writeColumns(const Results& x, const float* sums, int stride, const AttentionShape& shape,
+                         const Columns& c, const float* factor, bool evenOdd) {
   const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
   for (int place = 0; place < width; place += WIDTH) {
-    const int first = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + place / WIDTH % 2 : place, step = evenOdd ? 2 : 1;
+    const int first = evenOdd ? place / (2 * WIDTH) * 2 * WIDTH + place / WIDTH % 2 : place;
+    const int step = evenOdd ? 2 : 1;
     for (Size d = 0; d < shape.headDim; d += WIDTH) {
       const int numbers = static_cast<int>(smaller<Size>(WIDTH, shape.headDim - d));
       const float* at = sums + d * static_cast<Size>(stride) + place;
@@ -114,17 +160,29 @@ inline void writeColumns(const Results& x, const float* sums, int stride, const 
   }
 }
 
-// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim, [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim], or, for tile registers,
+// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim,
+// [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim], or, for tile
+// registers,
 // [kvHeads][packedKeys / 64][paddedDim][32]. Rows past a segment's end, up to whole groups, are 0.
-struct PackedKeys { std::int32_t *rows, *keyPairs; };
+struct PackedKeys {
+  std::int32_t *rows, *keyPairs;
+};
 
-inline Size packedRowsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() * rowWords<std::int32_t>(shape); }
-inline Size packedPairsWords(const AttentionShape& shape) { return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim(); }
+inline Size packedRowsWords(const AttentionShape& shape) {
+  return shape.kvHeads * shape.packedKeys() * rowWords<std::int32_t>(shape);
+}
+inline Size packedPairsWords(const AttentionShape& shape) {
+  return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim();
+}
 
-// Keys [from, to), whole tiles, of a segment of `keys`: a word is a pair of keys, transposed in registers so that those of one number stand side by side.
-inline void packKeyTiles(std::int32_t* out, Numbers x, const AttentionShape& shape, Size keys, Size from, Size to) {
+// Keys [from, to), whole tiles, of a segment of `keys`: a word is a pair of keys, transposed in registers so
+// that those of one number stand side by side.
+inline void packKeyTiles(std::int32_t* out, Numbers x, const AttentionShape& shape, Size keys, Size from,
+                         Size to) {
   const Size padded = shape.paddedDim();
-  const auto read = [&](Size key, Size d) { return key < keys ? loadUpTo(x + key * shape.keyStride(), d, shape.headDim) : F32x{}; };
+  const auto read = [&](Size key, Size d) {
+    return key < keys ? loadUpTo(x + key * shape.keyStride(), d, shape.headDim) : F32x{};
+  };
   for (Size key = from; key < to; key += 2 * WIDTH) {
     std::int32_t* tile = out + key / KEY_TILE * KEY_TILE / 2 * padded + key % KEY_TILE / 2;
     for (Size d = 0; d < padded; d += WIDTH) {
@@ -138,56 +196,94 @@ inline void packKeyTiles(std::int32_t* out, Numbers x, const AttentionShape& sha
   }
 }
 
-// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole groups; either array may be nullptr.
-inline void packKeyRange(const PackedKeys& out, Numbers x, const AttentionShape& shape, const Segment& s, Size kvHead, Size from, Size to) {
-  const Size words = rowWords<std::int32_t>(shape), padded = shape.paddedDim(), first = kvHead * shape.packedKeys() + s.packedAt, keys = static_cast<Size>(s.keys());
+// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole groups;
+// either array may be nullptr.
+inline void packKeyRange(const PackedKeys& out, Numbers x, const AttentionShape& shape, const Segment& s,
+                         Size kvHead, Size from, Size to) {
+  const Size words = rowWords<std::int32_t>(shape);
+  const Size padded = shape.paddedDim();
+  const Size first = kvHead * shape.packedKeys() + s.packedAt;
+  const Size keys = static_cast<Size>(s.keys());
   for (Size key = from; key < to; key += 2) {
     Numbers row[2];
     Size length[2];
     for (Size i = 0; i < 2; i++) {
       length[i] = key + i < keys ? shape.headDim : 0;
-      row[i] = length[i] ? x + (static_cast<Size>(s.k0) + key + i) * shape.keyStride() + kvHead * shape.headDim : x;
+      row[i] = length[i]
+                   ? x + (static_cast<Size>(s.k0) + key + i) * shape.keyStride() + kvHead * shape.headDim
+                   : x;
     }
     for (Size i = 0; out.rows && i < 2; i++) {
-      for (Size word = 0; word < words; word += WIDTH) storeI32(out.rows + (first + key + i) * words + word, wordsOfRow<std::int32_t>(row[i], word, length[i]));
+      for (Size word = 0; word < words; word += WIDTH)
+        storeI32(out.rows + (first + key + i) * words + word,
+                 wordsOfRow<std::int32_t>(row[i], word, length[i]));
     }
-    for (Size d = 0; out.keyPairs && !AMX_TILES && d < padded; d += WIDTH) storeI32(out.keyPairs + (first + key) / 2 * padded + d, zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
+    for (Size d = 0; out.keyPairs && !AMX_TILES && d < padded; d += WIDTH)
+      storeI32(out.keyPairs + (first + key) / 2 * padded + d,
+               zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
   }
-  if (out.keyPairs && AMX_TILES) packKeyTiles(out.keyPairs + first / 2 * padded, x + static_cast<Size>(s.k0) * shape.keyStride() + kvHead * shape.headDim, shape, keys, from, to);
+  if (out.keyPairs && AMX_TILES)
+    packKeyTiles(out.keyPairs + first / 2 * padded,
+                 x + static_cast<Size>(s.k0) * shape.keyStride() + kvHead * shape.headDim, shape, keys, from,
+                 to);
 }
 
 // Rounds a part's share of a segment's keys and values, in the order in which they lie.
-inline void packKeysAndValues(const PackedKeys& packedK, Numbers k, const PackedKeys& packedV, Numbers v, const AttentionShape& shape, const Segment& s, int parts, int part) {
+inline void packKeysAndValues(const PackedKeys& packedK, Numbers k, const PackedKeys& packedV, Numbers v,
+                              const AttentionShape& shape, const Segment& s, int parts, int part) {
   const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
   for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
-    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(packedK, k, shape, s, kvHead, key, key + KEY_GROUP);
-    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) packKeyRange(packedV, v, shape, s, kvHead, key, key + KEY_GROUP);
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++)
+      packKeyRange(packedK, k, shape, s, kvHead, key, key + KEY_GROUP);
+    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++)
+      packKeyRange(packedV, v, shape, s, kvHead, key, key + KEY_GROUP);
   }
 }
 
-// One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim, depth = keys.
-template <class Word> struct KeySide { TileLeft<Word> alongHead, alongKeys; };
+// One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim,
+// depth = keys.
 template <class Word>
-KeySide<Word> keySide(Numbers x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s, Size kvHead, int key) {
+struct KeySide {
+  TileLeft<Word> alongHead, alongKeys;
+};
+template <class Word>
+KeySide<Word> keySide(Numbers x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s,
+                      Size kvHead, int key) {
   if constexpr (IS_PAIR<Word>) {
-    const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0), words = rowWords<Word>(shape), padded = shape.paddedDim();
-    if (AMX_TILES) return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, KEY_TILE / 2, 1}};
-    return {{packed.rows ? packed.rows + row * words : nullptr, words, 1}, {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
+    const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0);
+    const Size words = rowWords<Word>(shape);
+    const Size padded = shape.paddedDim();
+    if (AMX_TILES)
+      return {{packed.rows ? packed.rows + row * words : nullptr, words, 1},
+              {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, KEY_TILE / 2, 1}};
+    return {{packed.rows ? packed.rows + row * words : nullptr, words, 1},
+            {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
   } else {
     const float* at = x.f32 + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
     return {{at, shape.keyStride(), 1}, {at, 1, shape.keyStride()}};
   }
 }
 
-// Attention works on floats where a level has no pairs, or a segment few columns: arrays of bf16 numbers are then widened on the way in and rounded on the way out, each part its share.
-template <class From, class To> QD_INLINE void convertShare(const From* from, To* to, Size count, int parts, int part) {
+// Attention works on floats where a level has no pairs, or a segment few columns: arrays of bf16 numbers are
+// then widened on the way in and rounded on the way out, each part its share.
+template <class From, class To>
+QD_INLINE void convertShare(const From* from, To* to, Size count, int parts, int part) {
   const Range share = shareOf(count, parts, part, 64);
-  for (Size i = share.begin; i < share.end; i += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i)); storeFirst(to + i, loadFirst(from + i, n), n); }
+  for (Size i = share.begin; i < share.end; i += WIDTH) {
+    const int n = static_cast<int>(smaller<Size>(WIDTH, share.end - i));
+    storeFirst(to + i, loadFirst(from + i, n), n);
+  }
 }
 
 // Keys of a tile, with the zero rows that a pair needs.
-template <class Word> QD_INLINE int rowsOf(int keys) { return IS_PAIR<Word> ? roundUp(keys, KEY_UNIT) : keys; }
+template <class Word>
+QD_INLINE int rowsOf(int keys) {
+  return IS_PAIR<Word> ? roundUp(keys, KEY_UNIT) : keys;
+}
 // Rows of a product that has one per number of a head.
-template <class Word> QD_INLINE int dimRows(const AttentionShape& shape) { return static_cast<int>(AMX_TILES && IS_PAIR<Word> ? shape.paddedDim() : shape.headDim); }
+template <class Word>
+QD_INLINE int dimRows(const AttentionShape& shape) {
+  return static_cast<int>(AMX_TILES && IS_PAIR<Word> ? shape.paddedDim() : shape.headDim);
+}
 
 }  // namespace qdylora::QD_LEVEL

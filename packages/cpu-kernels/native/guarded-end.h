@@ -7,8 +7,10 @@
 
 namespace qdylora {
 
-// Under AddressSanitizer, nothing behind an array's last element may be touched while a kernel runs. Arrays are padded to whole cache lines (host-memory.ts in the contract), so
-// the end of the allocation alone would hide an access up to 63 bytes too far. An array that shares its buffer with others is left alone. In an ordinary build it does nothing.
+// Under AddressSanitizer, nothing behind an array's last element may be touched while a kernel runs. Arrays
+// are padded to whole cache lines (host-memory.ts in the contract), so
+// the end of the allocation alone would hide an access up to 63 bytes too far. An array that shares its
+// buffer with others is left alone. In an ordinary build it does nothing.
 class GuardedEnd {
  public:
 #ifdef __SANITIZE_ADDRESS__
@@ -17,12 +19,16 @@ class GuardedEnd {
     constexpr size_t LINE = 64;  // a whole one behind the end may be another array
     void* start;
     size_t whole;
-    if (offset != 0 || napi_get_arraybuffer_info(env, buffer, &start, &whole) != napi_ok || whole <= bytes || whole - bytes >= LINE) return;
+    if (offset != 0 || napi_get_arraybuffer_info(env, buffer, &start, &whole) != napi_ok || whole <= bytes ||
+        whole - bytes >= LINE)
+      return;
     start_ = static_cast<char*>(start) + bytes;
     bytes_ = whole - bytes;
     ASAN_POISON_MEMORY_REGION(start_, bytes_);
   }
-  ~GuardedEnd() { if (bytes_) ASAN_UNPOISON_MEMORY_REGION(start_, bytes_); }
+  ~GuardedEnd() {
+    if (bytes_) ASAN_UNPOISON_MEMORY_REGION(start_, bytes_);
+  }
 
  private:
   char* start_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 
-// Always inlined: no copy of such a function stands in the object file, so code of one instruction set cannot be linked into another's.
+// Always inlined: no copy of such a function stands in the object file, so code of one instruction set cannot
+// be linked into another's.
 #define QD_INLINE inline __attribute__((always_inline))
 // The same for a lambda: [&](int i) QD_INLINE_BODY { … }.
 #define QD_INLINE_BODY __attribute__((always_inline))

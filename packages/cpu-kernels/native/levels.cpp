@@ -14,9 +14,13 @@ namespace qdylora {
 namespace {
 
 #ifdef QD_X86
-struct Processor { bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, avx512vbmi, avx512vnni, amxTile, amxBf16, ymmState, zmmState, tileState; };
+struct Processor {
+  bool avx2, fma, f16c, avx512f, avx512bw, avx512vl, avx512dq, avx512bf16, avx512vbmi, avx512vnni, amxTile,
+      amxBf16, ymmState, zmmState, tileState;
+};
 
-// The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system keeps.
+// The operating system must save the wide registers too: CPUID says what the core has, XCR0 what the system
+// keeps.
 Processor readProcessor() {
   Processor p{};
   unsigned a, b, c, d;
@@ -43,7 +47,8 @@ Processor readProcessor() {
   return p;
 }
 
-// Linux gives a process its tile registers only when asked (ARCH_REQ_XCOMP_PERM of XTILEDATA); threads that start later have them too.
+// Linux gives a process its tile registers only when asked (ARCH_REQ_XCOMP_PERM of XTILEDATA); threads that
+// start later have them too.
 bool requestTiles() {
 #if defined(__linux__) && defined(__x86_64__)
   return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
@@ -70,7 +75,8 @@ void missingFeatures(const char* level, char* text) {
   note(text, p.fma, "FMA");
   note(text, p.f16c, "F16C");
   note(text, p.ymmState, "256-bit register state");
-  if (std::strncmp(level, "avx512", 6) && std::strcmp(level, "amx_bf16")) return;  // avx2, and those of tests: the same instructions
+  // avx2, and those of tests: the same instructions
+  if (std::strncmp(level, "avx512", 6) && std::strcmp(level, "amx_bf16")) return;
   note(text, p.avx512f, "AVX-512F");
   note(text, p.avx512bw, "AVX-512BW");
   note(text, p.avx512vl, "AVX-512VL");

@@ -3,15 +3,23 @@
 
 namespace qdylora::QD_LEVEL {
 
-// Lion's rule for a vector of weights (Chen et al. 2023): decay, a step of the learning rate against the sign of a blend of m and g, then m's own blend.
+// Lion's rule for a vector of weights (Chen et al. 2023): decay, a step of the learning rate against the sign
+// of a blend of m and g, then m's own blend.
 struct LionRule {
   float rate, blend, keepM, restBlend, restM, keepP, scale;
   LionRule(double learningRate, double beta1, double beta2, double weightDecay, double gradientScale)
-      : rate(static_cast<float>(learningRate)), blend(static_cast<float>(beta1)), keepM(static_cast<float>(beta2)), restBlend(static_cast<float>(1 - beta1)),
-        restM(static_cast<float>(1 - beta2)), keepP(static_cast<float>(1 - learningRate * weightDecay)), scale(static_cast<float>(gradientScale)) {}
+      : rate(static_cast<float>(learningRate)),
+        blend(static_cast<float>(beta1)),
+        keepM(static_cast<float>(beta2)),
+        restBlend(static_cast<float>(1 - beta1)),
+        restM(static_cast<float>(1 - beta2)),
+        keepP(static_cast<float>(1 - learningRate * weightDecay)),
+        scale(static_cast<float>(gradientScale)) {}
 
   QD_INLINE void update(F32x gradient, F32x& p, F32x& m) const {
-    const F32x g = gradient * scale, direction = blend * m + restBlend * g, step = all(rate);
+    const F32x g = gradient * scale;
+    const F32x direction = blend * m + restBlend * g;
+    const F32x step = all(rate);
     p = p * keepP - select(direction > F32x{}, step, select(direction < F32x{}, -step, F32x{}));
     m = keepM * m + restM * g;
   }

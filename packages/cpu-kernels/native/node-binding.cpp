@@ -12,46 +12,72 @@ namespace {
 
 constexpr int MAX_ARGUMENTS = 96;
 
-struct Bound { const KernelEntry* entry; Instance* instance; int argumentCount; };
+struct Bound {
+  const KernelEntry* entry;
+  Instance* instance;
+  int argumentCount;
+};
 
 const char* kindText(std::uint16_t kind) {
   switch (kind & ~KIND_OPTIONAL) {
-    case KIND_F32: return "a Float32Array";
-    case KIND_BF16: return "a Uint16Array (bf16)";
-    case KIND_F32 | KIND_BF16: return "a Float32Array or a Uint16Array (bf16)";
-    case KIND_I32: return "an Int32Array";
-    case KIND_U8: return "a Uint8Array";
-    case KIND_SIZE: return "a whole number >= 0";
-    case KIND_U32: return "a whole number of 32 bits";
-    case KIND_BOOL: return "a boolean";
-    default: return "a number";
+    case KIND_F32:
+      return "a Float32Array";
+    case KIND_BF16:
+      return "a Uint16Array (bf16)";
+    case KIND_F32 | KIND_BF16:
+      return "a Float32Array or a Uint16Array (bf16)";
+    case KIND_I32:
+      return "an Int32Array";
+    case KIND_U8:
+      return "a Uint8Array";
+    case KIND_SIZE:
+      return "a whole number >= 0";
+    case KIND_U32:
+      return "a whole number of 32 bits";
+    case KIND_BOOL:
+      return "a boolean";
+    default:
+      return "a number";
   }
 }
 
 ElementType elementType(napi_typedarray_type type) {
   switch (type) {
-    case napi_float32_array: return ElementType::f32;
-    case napi_uint16_array: return ElementType::bf16;
-    case napi_int32_array: return ElementType::i32;
-    case napi_uint8_array: return ElementType::u8;
-    default: return ElementType::none;
+    case napi_float32_array:
+      return ElementType::f32;
+    case napi_uint16_array:
+      return ElementType::bf16;
+    case napi_int32_array:
+      return ElementType::i32;
+    case napi_uint8_array:
+      return ElementType::u8;
+    default:
+      return ElementType::none;
   }
 }
 
 std::uint16_t kindOf(ElementType type) {
   switch (type) {
-    case ElementType::f32: return KIND_F32;
-    case ElementType::bf16: return KIND_BF16;
-    case ElementType::i32: return KIND_I32;
-    case ElementType::u8: return KIND_U8;
-    default: return 0;
+    case ElementType::f32:
+      return KIND_F32;
+    case ElementType::bf16:
+      return KIND_BF16;
+    case ElementType::i32:
+      return KIND_I32;
+    case ElementType::u8:
+      return KIND_U8;
+    default:
+      return 0;
   }
 }
 
-// Where an empty array stands, for which JavaScript has no address: a kernel tells by its address what is left out, and by which pointer is set what its elements are.
+// Where an empty array stands, for which JavaScript has no address: a kernel tells by its address what is
+// left out, and by which pointer is set what its elements are.
 alignas(64) char nowhere[1];
 
-size_t elementBytes(ElementType type) { return type == ElementType::u8 ? 1 : type == ElementType::bf16 ? 2 : 4; }
+size_t elementBytes(ElementType type) {
+  return type == ElementType::u8 ? 1 : type == ElementType::bf16 ? 2 : 4;
+}
 
 bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out, GuardedEnd& end) {
   napi_typedarray_type type;
@@ -65,7 +91,9 @@ bool readArray(napi_env env, napi_value value, std::uint16_t kind, Argument& out
     return true;
   }
   napi_valuetype valueType;
-  if (!(kind & KIND_OPTIONAL) || napi_typeof(env, value, &valueType) != napi_ok || valueType != napi_undefined) return false;
+  if (!(kind & KIND_OPTIONAL) || napi_typeof(env, value, &valueType) != napi_ok ||
+      valueType != napi_undefined)
+    return false;
   out = {nullptr, 0, 0, ElementType::none};
   return true;
 }
@@ -86,12 +114,15 @@ bool readNumber(napi_env env, napi_value value, std::uint16_t kind, Argument& ou
 
 napi_value report(napi_env env, const KernelEntry& entry, const Argument* arguments, const Status& status) {
   if (status.code == Status::TOO_SHORT && status.expected == MORE_THAN_ANY) {
-    throwNative(env, "%s: expected sizes of an array that memory can hold for argument %d, got more", entry.name, status.argument);
+    throwNative(env, "%s: expected sizes of an array that memory can hold for argument %d, got more",
+                entry.name, status.argument);
   } else if (status.code == Status::TOO_SHORT) {
-    throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", entry.name, status.expected, status.argument, arguments[status.argument].length);
+    throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", entry.name,
+                status.expected, status.argument, arguments[status.argument].length);
   } else if (status.code == Status::BAD_DATA) {
     char message[512];
-    std::snprintf(message, sizeof message, "%s: %s, got %d at position %zu", entry.name, status.problem, status.entry, status.place);
+    std::snprintf(message, sizeof message, "%s: %s, got %d at position %zu", entry.name, status.problem,
+                  status.entry, status.place);
     napi_throw_type_error(env, "BAD_DATA", message);
   } else {
     throwNative(env, "%s: %s", entry.name, status.problem);
@@ -108,7 +139,10 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &given, values, nullptr, &data) != napi_ok) return nullptr;
   const Bound& bound = *static_cast<Bound*>(data);
   const KernelEntry& entry = *bound.entry;
-  if (!bound.instance->threads) { throwNative(env, "%s: expected a live backend, got a disposed one", entry.name); return nullptr; }
+  if (!bound.instance->threads) {
+    throwNative(env, "%s: expected a live backend, got a disposed one", entry.name);
+    return nullptr;
+  }
   if (static_cast<int>(given) != bound.argumentCount) {
     throwNative(env, "%s: expected %d arguments, got %zu", entry.name, bound.argumentCount, given);
     return nullptr;
@@ -116,9 +150,11 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   for (int i = 0, at = 0; i < entry.argumentCount; i++) {
     const std::uint16_t kind = entry.kinds[i];
     if (kind == KIND_THREADS) continue;  // not an argument of the JavaScript function
-    const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i], ends[i]) : readNumber(env, values[at], kind, arguments[i]);
+    const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i], ends[i])
+                                        : readNumber(env, values[at], kind, arguments[i]);
     if (!fits) {
-      throwNative(env, "%s: expected %s%s for argument %d", entry.name, kindText(kind), kind & KIND_OPTIONAL ? " or undefined" : "", i);
+      throwNative(env, "%s: expected %s%s for argument %d", entry.name, kindText(kind),
+                  kind & KIND_OPTIONAL ? " or undefined" : "", i);
       return nullptr;
     }
     at++;
@@ -133,7 +169,8 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
 }
 
 // The instance of a function that got `count` numbers; null where it did not (an exception is then pending).
-Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, size_t count, std::size_t* numbers) {
+Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, size_t count,
+                     std::size_t* numbers) {
   napi_value values[3];
   size_t given = 3;
   void* data = nullptr;
@@ -148,7 +185,8 @@ Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, si
 }
 
 // The same where the backend has to be live.
-Instance* liveInstance(napi_env env, napi_callback_info info, const char* name, size_t count, std::size_t* numbers) {
+Instance* liveInstance(napi_env env, napi_callback_info info, const char* name, size_t count,
+                       std::size_t* numbers) {
   Instance* instance = instanceOf(env, info, name, count, numbers);
   if (!instance || instance->threads) return instance;
   throwNative(env, "%s: expected a live backend, got a disposed one", name);
@@ -178,7 +216,8 @@ napi_value createProgram(napi_env env, napi_callback_info info) {
 napi_value startRecording(napi_env env, napi_callback_info info) {
   std::size_t number;
   Instance* instance = liveInstance(env, info, "startRecording", 1, &number);
-  if (Program* program = instance ? programOf(env, *instance, "startRecording", number) : nullptr) instance->recording = program;
+  if (Program* program = instance ? programOf(env, *instance, "startRecording", number) : nullptr)
+    instance->recording = program;
   return nullptr;
 }
 
@@ -187,7 +226,8 @@ napi_value stopRecording(napi_env env, napi_callback_info info) {
   Instance* instance = liveInstance(env, info, "stopRecording", 0, nullptr);
   napi_value calls = nullptr;
   if (!instance) return nullptr;
-  napi_create_double(env, instance->recording ? static_cast<double>(instance->recording->calls()) : 0, &calls);
+  napi_create_double(env, instance->recording ? static_cast<double>(instance->recording->calls()) : 0,
+                     &calls);
   instance->recording = nullptr;
   return calls;
 }
@@ -198,7 +238,11 @@ napi_value replay(napi_env env, napi_callback_info info) {
   Instance* instance = liveInstance(env, info, "replay", 3, numbers);
   Program* program = instance ? programOf(env, *instance, "replay", numbers[0]) : nullptr;
   if (!program) return nullptr;
-  if (numbers[1] > numbers[2] || numbers[2] > program->calls()) { throwNative(env, "replay: expected calls within 0..%zu, got %zu..%zu", program->calls(), numbers[1], numbers[2]); return nullptr; }
+  if (numbers[1] > numbers[2] || numbers[2] > program->calls()) {
+    throwNative(env, "replay: expected calls within 0..%zu, got %zu..%zu", program->calls(), numbers[1],
+                numbers[2]);
+    return nullptr;
+  }
   Program::Failure failed;
   const Status status = program->run(*instance->threads, numbers[1], numbers[2], &failed);
   return status.code == Status::OK ? nullptr : report(env, *failed.entry, failed.arguments, status);
@@ -225,14 +269,18 @@ void throwNative(napi_env env, const char* format, ...) {
   napi_throw_type_error(env, "NATIVE", message);
 }
 
-bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count, Instance* instance) {
+bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count,
+                 Instance* instance) {
   for (int i = 0; i < count; i++) {
     auto bound = std::make_unique<Bound>(Bound{kernels[i], instance, 0});
-    for (int k = 0; k < kernels[i]->argumentCount; k++) bound->argumentCount += kernels[i]->kinds[k] != KIND_THREADS;
+    for (int k = 0; k < kernels[i]->argumentCount; k++)
+      bound->argumentCount += kernels[i]->kinds[k] != KIND_THREADS;
     napi_value function;
     const auto destroy = [](napi_env, void* data, void*) { delete static_cast<Bound*>(data); };
-    if (napi_create_function(env, kernels[i]->name, NAPI_AUTO_LENGTH, callKernel, bound.get(), &function) != napi_ok ||
-        napi_add_finalizer(env, function, bound.get(), destroy, nullptr, nullptr) != napi_ok) return false;
+    if (napi_create_function(env, kernels[i]->name, NAPI_AUTO_LENGTH, callKernel, bound.get(), &function) !=
+            napi_ok ||
+        napi_add_finalizer(env, function, bound.get(), destroy, nullptr, nullptr) != napi_ok)
+      return false;
     bound.release();
     if (napi_set_named_property(env, target, kernels[i]->name, function) != napi_ok) return false;
   }
@@ -240,11 +288,19 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
 }
 
 bool bindPrograms(napi_env env, napi_value target, Instance* instance) {
-  const struct { const char* name; napi_callback call; } FUNCTIONS[] = {
-      {"createProgram", createProgram}, {"startRecording", startRecording}, {"stopRecording", stopRecording}, {"replay", replay}, {"dropProgram", dropProgram}};
+  const struct {
+    const char* name;
+    napi_callback call;
+  } FUNCTIONS[] = {{"createProgram", createProgram},
+                   {"startRecording", startRecording},
+                   {"stopRecording", stopRecording},
+                   {"replay", replay},
+                   {"dropProgram", dropProgram}};
   for (const auto& f : FUNCTIONS) {
     napi_value function;
-    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, instance, &function) != napi_ok || napi_set_named_property(env, target, f.name, function) != napi_ok) return false;
+    if (napi_create_function(env, f.name, NAPI_AUTO_LENGTH, f.call, instance, &function) != napi_ok ||
+        napi_set_named_property(env, target, f.name, function) != napi_ok)
+      return false;
   }
   return true;
 }

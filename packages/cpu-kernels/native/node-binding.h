@@ -6,17 +6,21 @@
 
 namespace qdylora {
 
-// A team of threads with the functions that use it; lives until the environment ends, its threads until `close`. Kernels that are called while there is a `recording` are added to it.
+// A team of threads with the functions that use it; lives until the environment ends, its threads until
+// `close`. Kernels that are called while there is a `recording` are added to it.
 struct Instance {
   Threads* threads;
   Program* recording = nullptr;
   std::vector<std::unique_ptr<Program>> programs = {};  // by number; null = dropped
 };
 
-// Adds one function per kernel to `target`; every function checks its arguments against the kernel's signature. False = a pending exception.
-bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count, Instance* instance);
+// Adds one function per kernel to `target`; every function checks its arguments against the kernel's
+// signature. False = a pending exception.
+bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kernels, int count,
+                 Instance* instance);
 
-// Adds what records kernels and runs them again: createProgram, startRecording, stopRecording, replay, dropProgram. False = a pending exception.
+// Adds what records kernels and runs them again: createProgram, startRecording, stopRecording, replay,
+// dropProgram. False = a pending exception.
 bool bindPrograms(napi_env env, napi_value target, Instance* instance);
 
 // Throws a TypeError-like error with code NATIVE and a printf-formatted message.

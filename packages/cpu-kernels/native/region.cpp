@@ -20,7 +20,8 @@
 namespace qdylora {
 namespace {
 
-// Memory on 2 MiB boundaries may be backed by huge pages: plain reads run 1.7x faster (Zen 4, THP in madvise mode, 2026).
+// Memory on 2 MiB boundaries may be backed by huge pages: plain reads run 1.7x faster (Zen 4, THP in madvise
+// mode, 2026).
 constexpr size_t HUGE_PAGE = size_t{2} << 20;
 
 struct Region {
@@ -47,10 +48,14 @@ void Region::unmap() {
 #else
 void* map(size_t wanted, size_t& mappedBytes) {
   mappedBytes = wanted + HUGE_PAGE;
-  void* mapping = mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping =
+      mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return mapping == MAP_FAILED ? nullptr : mapping;
 }
-void* Region::start() const { return reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(mapping) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)); }
+void* Region::start() const {
+  return reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(mapping) + HUGE_PAGE - 1) &
+                                 ~(HUGE_PAGE - 1));
+}
 void Region::unmap() {
   if (mapped) munmap(mapping, mappedBytes);
   mapped = false;
@@ -58,7 +63,8 @@ void Region::unmap() {
 #endif
 
 void discard(char* from, size_t bytes) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE)), first = (reinterpret_cast<std::uintptr_t>(from) + page - 1) & ~(page - 1),
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE)),
+             first = (reinterpret_cast<std::uintptr_t>(from) + page - 1) & ~(page - 1),
              end = (reinterpret_cast<std::uintptr_t>(from) + bytes) & ~(page - 1);
   if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
@@ -75,7 +81,8 @@ napi_value reserveRegion(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value value, buffer = nullptr;
   double bytes = 0;
-  if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok || count < 1 || napi_get_value_double(env, value, &bytes) != napi_ok || !(bytes > 0 && bytes < 1e15)) {
+  if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok || count < 1 ||
+      napi_get_value_double(env, value, &bytes) != napi_ok || !(bytes > 0 && bytes < 1e15)) {
     throwNative(env, "reserve: expected a number of bytes > 0");
     return nullptr;
   }
@@ -83,13 +90,19 @@ napi_value reserveRegion(napi_env env, napi_callback_info info) {
   auto* region = new (std::nothrow) Region{nullptr, 0, true};
   if (!region) return nullptr;
   region->mapping = map(wanted, region->mappedBytes);
-  if (!region->mapping) { delete region; return nullptr; }
+  if (!region->mapping) {
+    delete region;
+    return nullptr;
+  }
   void* start = region->start();
 #if defined(MADV_HUGEPAGE) && !defined(__SANITIZE_ADDRESS__)
   madvise(start, wanted, MADV_HUGEPAGE);
 #endif
   // The buffer's finalizer owns the region; the wrap only finds it again.
-  if (napi_create_external_arraybuffer(env, start, wanted, destroyRegion, region, &buffer) != napi_ok) { destroyRegion(env, start, region); return nullptr; }
+  if (napi_create_external_arraybuffer(env, start, wanted, destroyRegion, region, &buffer) != napi_ok) {
+    destroyRegion(env, start, region);
+    return nullptr;
+  }
   napi_wrap(env, buffer, region, nullptr, nullptr, nullptr);
   return buffer;
 }
@@ -99,7 +112,8 @@ napi_value unreserveRegion(napi_env env, napi_callback_info info) {
   napi_value buffer;
   void* data = nullptr;
   bool detached = false;
-  if (napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr) != napi_ok || count < 1 || napi_unwrap(env, buffer, &data) != napi_ok) {
+  if (napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr) != napi_ok || count < 1 ||
+      napi_unwrap(env, buffer, &data) != napi_ok) {
     throwNative(env, "unreserve: expected a buffer that reserve made");
     return nullptr;
   }
@@ -115,11 +129,14 @@ napi_value discardPages(napi_env env, napi_callback_info info) {
   void* region = nullptr;
   void* start = nullptr;
   double offset = 0, bytes = 0;
-  const bool understood = napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok && count == 3 && napi_unwrap(env, values[0], &region) == napi_ok &&
-                          napi_get_arraybuffer_info(env, values[0], &start, &length) == napi_ok && napi_get_value_double(env, values[1], &offset) == napi_ok &&
+  const bool understood = napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok &&
+                          count == 3 && napi_unwrap(env, values[0], &region) == napi_ok &&
+                          napi_get_arraybuffer_info(env, values[0], &start, &length) == napi_ok &&
+                          napi_get_value_double(env, values[1], &offset) == napi_ok &&
                           napi_get_value_double(env, values[2], &bytes) == napi_ok;
   if (!understood || !(offset >= 0 && bytes >= 0 && offset + bytes <= static_cast<double>(length))) {
-    throwNative(env, "discard: expected a buffer that reserve made, an offset and a number of bytes inside it");
+    throwNative(env,
+                "discard: expected a buffer that reserve made, an offset and a number of bytes inside it");
     return nullptr;
   }
   discard(static_cast<char*>(start) + static_cast<size_t>(offset), static_cast<size_t>(bytes));

@@ -1,22 +1,31 @@
 #pragma once
 #include "simd.h"
 
-// 8-bit optimizer states: value i of a block = levels[code i] · absmax. Blocks of up to 256 numbers, a row's last one may be shorter.
+// 8-bit optimizer states: value i of a block = levels[code i] · absmax. Blocks of up to 256 numbers, a row's
+// last one may be shorter.
 namespace qdylora::QD_LEVEL {
 
 constexpr int STATE_BLOCK = 256;
-// Elements per thread below which it is not woken: a quarter of ELEMENTWISE_GRAIN, for about four times the work per element. Not tuned.
+// Elements per thread below which it is not woken: a quarter of ELEMENTWISE_GRAIN, for about four times the
+// work per element. Not tuned.
 constexpr double STATE_GRAIN = 8192;
 
-// bitsandbytes' dynamic maps as arithmetic. Levels ≥ 0 fall into nine segments: 0; seven decades, whose levels stand equally far apart, twice as many in each as in the
-// one before; 1. Count levels from zero as q = 1, 2, … (unsigned) or 1, 3, … (signed, its negative levels are the mirror image): then q's exponent is the segment.
-// Sixteen entries per table fit into registers, so decoding is 2 look-ups and a multiply-add, and encoding 5, a comparison and a multiply-add.
+// bitsandbytes' dynamic maps as arithmetic. Levels ≥ 0 fall into nine segments: 0; seven decades, whose
+// levels stand equally far apart, twice as many in each as in the
+// one before; 1. Count levels from zero as q = 1, 2, … (unsigned) or 1, 3, … (signed, its negative levels are
+// the mirror image): then q's exponent is the segment.
+// Sixteen entries per table fit into registers, so decoding is 2 look-ups and a multiply-add, and encoding 5,
+// a comparison and a multiply-add.
 template <bool SIGNED>
 struct DynamicMap {
-  static constexpr int ZERO = SIGNED ? 127 : 0, SEGMENTS = 9, PER_LEVEL = SIGNED ? 2 : 1;
-  // By q's exponent (segment + 127) modulo 16: a segment's level at q = 2^segment, and the distance between neighbours in q.
+  static constexpr int ZERO = SIGNED ? 127 : 0;
+  static constexpr int SEGMENTS = 9;
+  static constexpr int PER_LEVEL = SIGNED ? 2 : 1;
+  // By q's exponent (segment + 127) modulo 16: a segment's level at q = 2^segment, and the distance between
+  // neighbours in q.
   float start[16], stride[16];
-  // By exponent / 2 of |x|: the segment of its smallest number, and the limit within it above which the next one begins.
+  // By exponent / 2 of |x|: the segment of its smallest number, and the limit within it above which the next
+  // one begins.
   float limit[16];
   std::int32_t segment[16];
   // Level of x, counted from zero, within its segment: x · slope + offset, cut off, at most `last`.
@@ -25,7 +34,9 @@ struct DynamicMap {
   float smallest;  // level above 0
 
   static int slotOf(int s) { return (s + 127) & 15; }
-  static int firstOf(int s) { return s == 0 ? 0 : s == 8 ? 255 - ZERO : SIGNED ? 1 << (s - 1) : (1 << s) - 1; }
+  static int firstOf(int s) {
+    return s == 0 ? 0 : s == 8 ? 255 - ZERO : SIGNED ? 1 << (s - 1) : (1 << s) - 1;
+  }
   static int countOf(int s) { return s == 0 || s == 8 ? 1 : SIGNED ? 1 << (s - 1) : 1 << s; }
 
   // False where `map` is no such map: a level further than 2^-21 of itself from where the segments put it.
@@ -34,8 +45,11 @@ struct DynamicMap {
     smallest = levels[1];
     for (int i = 0; i < 16; i++) start[i] = stride[i] = slope[i] = 0, offset[i] = 0.5f, last[i] = 0;
     for (int s = 1; s < SEGMENTS; s++) {
-      const int first = firstOf(s), count = countOf(s);
-      const double least = levels[first], step = count > 1 ? (static_cast<double>(levels[first + count - 1]) - least) / (count - 1) : 0;
+      const int first = firstOf(s);
+      const int count = countOf(s);
+      const double least = levels[first];
+      const double step =
+          count > 1 ? (static_cast<double>(levels[first + count - 1]) - least) / (count - 1) : 0;
       stride[slotOf(s)] = static_cast<float>(step / PER_LEVEL);
       start[slotOf(s)] = static_cast<float>(SIGNED ? least - step / 2 : least);
       slope[s] = step > 0 ? static_cast<float>(1 / step) : 0;
@@ -50,7 +64,9 @@ struct DynamicMap {
     Table16 start, stride;
     explicit QD_INLINE Decoder(const DynamicMap& map) : start(map.start), stride(map.stride) {}
     QD_INLINE F32x operator()(I32x codes) const {
-      const I32x fromZero = codes - ZERO, sign = fromZero >> 31, away = SIGNED ? (fromZero ^ sign) - sign : fromZero;
+      const I32x fromZero = codes - ZERO;
+      const I32x sign = fromZero >> 31;
+      const I32x away = SIGNED ? (fromZero ^ sign) - sign : fromZero;
       const F32x q = toF32(SIGNED ? away + away + 1 : away + 1);
       const I32x exponent = asI32(q) >> 23;
       const F32x value = fma(stride.at(exponent), q - asF32(asI32(q) & 0x7f800000), start.at(exponent));
@@ -61,13 +77,21 @@ struct DynamicMap {
   // Codes of numbers in [-1, 1], or [0, 1]; NaN becomes some code.
   struct Encoder {
     Table16 limit, segment, slope, offset, last;
-    explicit QD_INLINE Encoder(const DynamicMap& map) : limit(map.limit), segment(bitsOf(map.segment)), slope(map.slope), offset(map.offset), last(bitsOf(map.last)) {}
+    explicit QD_INLINE Encoder(const DynamicMap& map)
+        : limit(map.limit),
+          segment(bitsOf(map.segment)),
+          slope(map.slope),
+          offset(map.offset),
+          last(bitsOf(map.last)) {}
     QD_INLINE I32x operator()(F32x x) const {
       const F32x size = larger(SIGNED ? absolute(x) : x, all(0x1p-24f));
       const I32x pair = asI32(size) >> 24;
       const I32x s = asI32(segment.at(pair)) - (size > limit.at(pair));
-      const I32x place = toI32(fma(size, slope.at(s), offset.at(s))), level = smaller(place, asI32(last.at(s))), sign = asI32(x) >> 31;
-      return SIGNED ? larger(ZERO + ((level ^ sign) - sign), I32x{}) : level;  // there is a level 1, but none at -1
+      const I32x place = toI32(fma(size, slope.at(s), offset.at(s)));
+      const I32x level = smaller(place, asI32(last.at(s)));
+      const I32x sign = asI32(x) >> 31;
+      // there is a level 1, but none at -1
+      return SIGNED ? larger(ZERO + ((level ^ sign) - sign), I32x{}) : level;
     }
     // A table of whole numbers is one of floats with those bits.
     static const float* bitsOf(const std::int32_t* table) { return reinterpret_cast<const float*>(table); }
@@ -77,7 +101,8 @@ struct DynamicMap {
   bool limitsFrom(const float* levels) {
     for (int i = 0; i < 16; i++) limit[i] = __builtin_inff(), segment[i] = 0;
     for (int s = 0; s + 1 < SEGMENTS; s++) {
-      const float edge = static_cast<float>((static_cast<double>(levels[last[s]]) + static_cast<double>(levels[firstOf(s + 1)])) / 2);
+      const float edge = static_cast<float>(
+          (static_cast<double>(levels[last[s]]) + static_cast<double>(levels[firstOf(s + 1)])) / 2);
       if (!(edge > 0x1p-24f && edge <= 1)) return false;
       const int pair = (__builtin_bit_cast(std::int32_t, edge) >> 24) & 15;
       if (limit[pair] <= 1 || segment[pair] != s) return false;
@@ -89,15 +114,20 @@ struct DynamicMap {
 
   bool fits(const float* map) const {
     for (int code = 0; code < 256; code++) {
-      const int away = code < ZERO ? ZERO - code : code - ZERO, q = SIGNED ? 2 * away + 1 : away + 1, s = 31 - __builtin_clz(static_cast<unsigned>(q));
-      const float sized = stride[slotOf(s)] * static_cast<float>(q - (1 << s)) + start[slotOf(s)], level = code < ZERO ? -sized : sized, off = level - map[code];
+      const int away = code < ZERO ? ZERO - code : code - ZERO;
+      const int q = SIGNED ? 2 * away + 1 : away + 1;
+      const int s = 31 - __builtin_clz(static_cast<unsigned>(q));
+      const float sized = stride[slotOf(s)] * static_cast<float>(q - (1 << s)) + start[slotOf(s)];
+      const float level = code < ZERO ? -sized : sized;
+      const float off = level - map[code];
       if (!((off < 0 ? -off : off) <= 0x1p-21f * sized)) return false;
     }
     return true;
   }
 };
 
-// Calls body(from, count, block) for every block of [rows, columns]; each thread has a contiguous share of the blocks.
+// Calls body(from, count, block) for every block of [rows, columns]; each thread has a contiguous share of
+// the blocks.
 template <class Body>
 QD_INLINE void forEachStateBlock(Threads& threads, Size rows, Size columns, const Body& body) {
   const Size perRow = (columns + STATE_BLOCK - 1) / STATE_BLOCK;
@@ -106,7 +136,8 @@ QD_INLINE void forEachStateBlock(Threads& threads, Size rows, Size columns, cons
     const Range range = shareOf(rows * perRow, parts, part);
     for (Size block = range.begin; block < range.end; block++) {
       const Size start = block % perRow * STATE_BLOCK;
-      body(block / perRow * columns + start, static_cast<int>(smaller<Size>(STATE_BLOCK, columns - start)), block);
+      body(block / perRow * columns + start, static_cast<int>(smaller<Size>(STATE_BLOCK, columns - start)),
+           block);
     }
   });
 }
@@ -119,13 +150,18 @@ QD_INLINE I32x loadFirstBytes(const std::uint8_t* p, int n, std::int32_t rest) {
   return v;
 }
 QD_INLINE void storeFirstBytes(std::uint8_t* p, I32x v, int n) {
-  if (n >= WIDTH) { *reinterpret_cast<U8xUnaligned*>(p) = __builtin_convertvector(v, U8x); return; }
+  if (n >= WIDTH) {
+    *reinterpret_cast<U8xUnaligned*>(p) = __builtin_convertvector(v, U8x);
+    return;
+  }
   for (int i = 0; i < n; i++) p[i] = static_cast<std::uint8_t>(v[i]);
 }
 
-// Codes of values / absmax; a number > 0 never gets a code below `LEAST` (0 or 1). `values` are scratch afterwards.
+// Codes of values / absmax; a number > 0 never gets a code below `LEAST` (0 or 1). `values` are scratch
+// afterwards.
 template <int LEAST, bool SIGNED>
-QD_INLINE void encodeStates(const DynamicMap<SIGNED>& map, float* values, int count, float absmax, std::uint8_t* codes) {
+QD_INLINE void encodeStates(const DynamicMap<SIGNED>& map, float* values, int count, float absmax,
+                            std::uint8_t* codes) {
   float scale = 1;
   if (absmax < 0x1p-100f) {  // so that 1 / absmax is finite; zeros stay zeros
     for (int i = 0; i < count; i++) values[i] *= 0x1p64f;
@@ -135,7 +171,8 @@ QD_INLINE void encodeStates(const DynamicMap<SIGNED>& map, float* values, int co
   const typename DynamicMap<SIGNED>::Encoder encode(map);
   const float smallest = map.smallest;
   const auto codesAt = [&](int i) QD_INLINE_BODY {
-    const F32x value = load(values + i), x = value * scale;
+    const F32x value = load(values + i);
+    const F32x x = value * scale;
     const I32x code = encode(LEAST ? larger(x, all(smallest)) : x);
     return LEAST ? code & (value > F32x{}) : code;
   };

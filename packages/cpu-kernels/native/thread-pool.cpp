@@ -15,10 +15,13 @@
 namespace qdylora {
 namespace {
 
-// How long a worker looks for its next turn before it sleeps: longer than what one thread does alone between two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs
-// 13 to 40 µs on Zen 4 and 20 to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript at work does not pay a core for it.
+// How long a worker looks for its next turn before it sleeps: longer than what one thread does alone between
+// two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs
+// 13 to 40 µs on Zen 4 and 20 to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript
+// at work does not pay a core for it.
 constexpr std::int64_t IDLE_SPIN = 250'000;
-// Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than yields: on a machine that others use, the core it gives
+// Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than
+// yields: on a machine that others use, the core it gives
 // up is the one that the system moves the late part to.
 constexpr std::int64_t RUN_SPIN = 50'000;
 // How often a worker that finds itself on its caller's core moves away at most.
@@ -27,11 +30,15 @@ constexpr std::int64_t MOVE_PAUSE = 2'000'000;
 #if defined(__linux__)
 int currentCore() { return sched_getcpu(); }
 
-// Moves the calling thread to another core than `core` if there is one for each of `threads`; afterwards it may run on any again.
-// Without this two threads of a team that were woken on one core stay there for tens of milliseconds when the other cores are not idle: half the speed.
+// Moves the calling thread to another core than `core` if there is one for each of `threads`; afterwards it
+// may run on any again.
+// Without this two threads of a team that were woken on one core stay there for tens of milliseconds when the
+// other cores are not idle: half the speed.
 void leaveCore(int core, int threads) {
   cpu_set_t allowed, others;
-  if (core < 0 || core >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < threads) return;
+  if (core < 0 || core >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 ||
+      CPU_COUNT(&allowed) < threads)
+    return;
   others = allowed;
   CPU_CLR(core, &others);
   if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof allowed, &allowed);
@@ -49,11 +56,12 @@ struct Threads::State {
     std::thread thread;
   };
   std::vector<std::unique_ptr<Worker>> workers;
-  WaitWord unfinished;              // other parts that have not ended the current round
-  WaitWord crossings;               // barriers passed
-  std::atomic<int> arrived{0};      // parts at the barrier
+  WaitWord unfinished;          // other parts that have not ended the current round
+  WaitWord crossings;           // barriers passed
+  std::atomic<int> arrived{0};  // parts at the barrier
   std::atomic<bool> ending{false};
-  // The current round. Written before `turns` is raised and read after, and a round cannot end before each of its parts has.
+  // The current round. Written before `turns` is raised and read after, and a round cannot end before each of
+  // its parts has.
   int parts = 1, callerCore = -1, count = 1;
   void (*call)(const void*, int) = nullptr;
   const void* body = nullptr;
@@ -64,7 +72,10 @@ struct Threads::State {
       own.turns.waitWhile(seen, IDLE_SPIN);
       if (ending.load(std::memory_order_acquire)) return;
       if (callerCore >= 0 && currentCore() == callerCore) {
-        if (const std::int64_t now = nanoseconds(); now - moved >= MOVE_PAUSE) { leaveCore(callerCore, count); moved = now; }
+        if (const std::int64_t now = nanoseconds(); now - moved >= MOVE_PAUSE) {
+          leaveCore(callerCore, count);
+          moved = now;
+        }
       }
       call(body, part);
       if (unfinished.value.fetch_sub(1) == 1) unfinished.wake();
@@ -80,12 +91,16 @@ struct Threads::State {
   }
 };
 
-Threads::Threads(int count, bool isBatchInvariant) : state_(new State), count_(1), isBatchInvariant_(isBatchInvariant) {
+Threads::Threads(int count, bool isBatchInvariant)
+    : state_(new State), count_(1), isBatchInvariant_(isBatchInvariant) {
   for (int part = 1; part < count; part++) {
     auto worker = std::make_unique<State::Worker>();
     State::Worker* own = worker.get();
-    try { worker->thread = std::thread([state = state_, own, part] { state->work(*own, part); }); }
-    catch (const std::system_error&) { break; }
+    try {
+      worker->thread = std::thread([state = state_, own, part] { state->work(*own, part); });
+    } catch (const std::system_error&) {
+      break;
+    }
     state_->workers.push_back(std::move(worker));
     count_ = part + 1;
   }
@@ -109,7 +124,8 @@ void Threads::dispatch(int parts, void (*call)(const void*, int), const void* bo
   s.unfinished.value.store(static_cast<std::uint32_t>(parts - 1));
   s.begin(parts);
   call(body, 0);
-  for (std::uint32_t left; (left = s.unfinished.value.load(std::memory_order_acquire)) != 0;) s.unfinished.waitWhile(left, RUN_SPIN);
+  for (std::uint32_t left; (left = s.unfinished.value.load(std::memory_order_acquire)) != 0;)
+    s.unfinished.waitWhile(left, RUN_SPIN);
 }
 
 void Threads::meet() {

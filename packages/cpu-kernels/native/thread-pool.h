@@ -3,7 +3,8 @@
 
 namespace qdylora {
 
-// A fixed team of threads that lives as long as its backend: the caller is part 0, the others wait between calls (briefly spinning, then asleep).
+// A fixed team of threads that lives as long as its backend: the caller is part 0, the others wait between
+// calls (briefly spinning, then asleep).
 // One JavaScript thread owns a team; teams of several threads are strangers to each other.
 class Threads {
  public:
@@ -15,7 +16,8 @@ class Threads {
 
   QD_INLINE int count() const { return count_; }
 
-  // True where a product must have the same bits however many rows come with a row: then no kernel is chosen by the number of rows.
+  // True where a product must have the same bits however many rows come with a row: then no kernel is chosen
+  // by the number of rows.
   QD_INLINE bool isBatchInvariant() const { return isBatchInvariant_; }
 
   // How many parts pay for `work` units when each part should have at least `grain`.
@@ -24,15 +26,22 @@ class Threads {
     return most >= count_ ? count_ : most < 1 ? 1 : static_cast<int>(most);
   }
 
-  // Calls body(part) for every part in [0, parts), each on its own thread, and returns when all have ended. parts ≤ count(). Not to be nested.
+  // Calls body(part) for every part in [0, parts), each on its own thread, and returns when all have ended.
+  // parts ≤ count(). Not to be nested.
   template <class Body>
   QD_INLINE void run(int parts, const Body& body) {
-    if (parts <= 1) { parts_ = 1; body(0); return; }
+    if (parts <= 1) {
+      parts_ = 1;
+      body(0);
+      return;
+    }
     dispatch(parts, [](const void* b, int part) { (*static_cast<const Body*>(b))(part); }, &body);
   }
 
   // Inside run: waits until every part of this run has come here. Every part must call it equally often.
-  QD_INLINE void barrier() { if (parts_ > 1) meet(); }
+  QD_INLINE void barrier() {
+    if (parts_ > 1) meet();
+  }
 
  private:
   struct State;

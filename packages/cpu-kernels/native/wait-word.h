@@ -27,13 +27,16 @@ inline void pauseBriefly() {
 #endif
 }
 
-// A number that threads wait on until it changes: they look at it for a while, then sleep until `wake`. Whoever changes it calls `wake` after that.
-// In a cache line of its own. A change and the count of sleepers are both sequentially consistent, so one of the two sides always sees the other.
+// A number that threads wait on until it changes: they look at it for a while, then sleep until `wake`.
+// Whoever changes it calls `wake` after that.
+// In a cache line of its own. A change and the count of sleepers are both sequentially consistent, so one of
+// the two sides always sees the other.
 class alignas(64) WaitWord {
  public:
   std::atomic<std::uint32_t> value{0};
 
-  // Returns once value != seen. `spinNanoseconds`: how long to look before sleeping; the clock is read every 32 looks, since a pause lasts 40 to 140 cycles.
+  // Returns once value != seen. `spinNanoseconds`: how long to look before sleeping; the clock is read every
+  // 32 looks, since a pause lasts 40 to 140 cycles.
   void waitWhile(std::uint32_t seen, std::int64_t spinNanoseconds) {
     for (std::int64_t end = nanoseconds() + spinNanoseconds;;) {
       for (int i = 0; i < 32; i++) {
@@ -47,13 +50,17 @@ class alignas(64) WaitWord {
     sleepers_.fetch_sub(1);
   }
 
-  void wake() { if (sleepers_.load() != 0) wakeSleepers(); }
+  void wake() {
+    if (sleepers_.load() != 0) wakeSleepers();
+  }
 
  private:
   std::atomic<int> sleepers_{0};
 #if defined(__linux__)
   static_assert(sizeof(std::atomic<std::uint32_t>) == 4);
-  void sleep(std::uint32_t seen) { syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0); }
+  void sleep(std::uint32_t seen) {
+    syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  }
   void wakeSleepers() { syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0); }
 #else
   std::mutex mutex_;
@@ -63,7 +70,9 @@ class alignas(64) WaitWord {
     changed_.wait(lock, [&] { return value.load() != seen; });
   }
   void wakeSleepers() {
-    { std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+    }
     changed_.notify_all();
   }
 #endif

@@ -1,5 +1,7 @@
-// The prebuilt addon is linked on a newer system than it runs on. glibc gave `log` and `pow` new versions in 2.29 (without the old error handling; the same numbers); those of 2.2.5 are
-// still there, and taking them keeps the floor at 2.28, which is Node's own. Linked with --wrap=log --wrap=pow by scripts/pack-prebuilt.mjs.
+// The prebuilt addon is linked on a newer system than it runs on. glibc gave `log` and `pow` new versions in
+//   2.29 (without the old error handling; the same numbers); those of 2.2.5 are
+// still there, and taking them keeps the floor at 2.28, which is Node's own. Linked with --wrap=log
+//   --wrap=pow by scripts/pack-prebuilt.mjs.
 extern "C" {
 double oldLog(double);
 double oldPow(double, double);

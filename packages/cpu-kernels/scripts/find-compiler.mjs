@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
 
-/** The C++ compiler's command (CXX, else the first of three that is there), or undefined. It may have words of its own: `ccache g++`. */
-export const findCompiler = (env) => env.CXX || COMPILERS.find((name) => spawnSync(name, ['--version']).status === 0);
+/**
+ * The C++ compiler's command (CXX, else the first of three that is there), or undefined. It may have words of
+ * its own: `ccache g++`.
+ */
+export const findCompiler = (env) =>
+  env.CXX || COMPILERS.find((name) => spawnSync(name, ['--version']).status === 0);
 
 /** What is tried where CXX is not set. */
 export const COMPILERS = ['g++', 'c++', 'clang++'];

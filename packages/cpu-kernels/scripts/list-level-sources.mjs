@@ -4,4 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 const level = process.argv[2];
 const folder = fileURLToPath(new URL(`../addon/build/generated/${level}`, import.meta.url));
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.cpp')).sort()) console.log(`build/generated/${level}/${file}`);
+for (const file of readdirSync(folder)
+  .filter((name) => name.endsWith('.cpp'))
+  .sort())
+  console.log(`build/generated/${level}/${file}`);

@@ -1,67 +1,131 @@
-// Makes the platform's package from the local build: `node scripts/pack-prebuilt.mjs FOLDER` links the addon once more, portably (floors for glibc and libstdc++, no symbols
-// but Node's two), checks that, and writes npm/<platform> with the binary as FOLDER/<name>-<version>.tgz. Prints the tarball's path, or one line that says why there is none, with status 3.
+// Makes the platform's package from the local build: `node scripts/pack-prebuilt.mjs FOLDER` links the addon
+// once more, portably (floors for glibc and libstdc++, no symbols but Node's two), checks that, and writes
+// npm/<platform> with the binary as FOLDER/<name>-<version>.tgz. Prints the tarball's path, or one line that
+// says why there is none, with status 3.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findCompiler } from './find-compiler.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url)), npm = join(root, 'npm');
+const root = fileURLToPath(new URL('..', import.meta.url));
+const npm = join(root, 'npm');
 
 /**
- * The oldest system libraries that the addon runs on, by prefix of their symbols' versions: what Node 20's own builds ask for (RHEL 8, Debian 10, Ubuntu 20.04 and everything newer).
- * libstdc++ stays outside: Node has it loaded already, and the static one of a new compiler asks for a glibc as new (2.35 with GCC 12 on Debian 13).
+ * The oldest system libraries that the addon runs on, by prefix of their symbols' versions: what Node 20's
+ * own builds ask for (RHEL 8, Debian 10, Ubuntu 20.04 and everything newer). libstdc++ stays outside: Node
+ * has it loaded already, and the static one of a new compiler asks for a glibc as new (2.35 with GCC 12 on
+ * Debian 13).
  */
 const FLOORS = { GLIBC: '2.28', GLIBCXX: '3.4.25', CXXABI: '1.3.11', GCC: '4.2.0' };
 const EXPORTS = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 
 function output(command, args) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 2 ** 28 });
-  if (status !== 0) throw new Error(`[pack-prebuilt] ${command} ${args[0]} … failed: ${error?.message ?? stderr.trim()}`);
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  if (status !== 0)
+    throw new Error(`[pack-prebuilt] ${command} ${args[0]} … failed: ${error?.message ?? stderr.trim()}`);
   return stdout;
 }
 
 /** Links what build-addon.mjs compiled into `binary`. */
 function linkPortably(binary) {
-  const objects = join(root, 'addon', 'build', 'Release', 'obj.target'), archives = readdirSync(objects).filter((name) => /^level_.*\.a$/.test(name)).map((name) => join(objects, name));
-  const own = [join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'), ...readdirSync(join(root, 'native')).filter((name) => name.endsWith('.cpp')).map((name) => join(objects, 'native', name.replace(/cpp$/, 'o')))];
+  const objects = join(root, 'addon', 'build', 'Release', 'obj.target');
+  const archives = readdirSync(objects)
+    .filter((name) => /^level_.*\.a$/.test(name))
+    .map((name) => join(objects, name));
+  const own = [
+    join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'),
+    ...readdirSync(join(root, 'native'))
+      .filter((name) => name.endsWith('.cpp'))
+      .map((name) => join(objects, 'native', name.replace(/cpp$/, 'o'))),
+  ];
   const [compiler, ...words] = findCompiler(process.env).split(/\s+/);
   output(compiler, [
-    ...words, '-shared', '-fPIC', '-O2', '-pthread', '-s', '-Wl,--gc-sections', '-Wl,--wrap=log,--wrap=pow', `-Wl,--version-script=${join(npm, 'exports.map')}`, '-Wl,--exclude-libs,ALL',
-    '-o', binary, join(npm, 'glibc-floor.cpp'), ...own, '-Wl,--start-group', ...archives, '-Wl,--end-group', '-lm',
+    ...words,
+    '-shared',
+    '-fPIC',
+    '-O2',
+    '-pthread',
+    '-s',
+    '-Wl,--gc-sections',
+    '-Wl,--wrap=log,--wrap=pow',
+    `-Wl,--version-script=${join(npm, 'exports.map')}`,
+    '-Wl,--exclude-libs,ALL',
+    '-o',
+    binary,
+    join(npm, 'glibc-floor.cpp'),
+    ...own,
+    '-Wl,--start-group',
+    ...archives,
+    '-Wl,--end-group',
+    '-lm',
   ]);
 }
 
 const isNewer = (a, b) => a.localeCompare(b, 'en', { numeric: true }) > 0;
 
-/** The newest version of each library that the addon asks for. @throws where one is above its floor, or where the addon shows a symbol of its own. */
+/**
+ * The newest version of each library that the addon asks for. @throws where one is above its floor, or where
+ * the addon shows a symbol of its own.
+ */
 function checkPortable(binary) {
-  const symbols = output('objdump', ['-T', binary]), needs = {};
-  for (const [, library, version] of symbols.matchAll(/\b(GLIBC|GLIBCXX|CXXABI|GCC)_(\d[\d.]*)/g)) if (!needs[library] || isNewer(version, needs[library])) needs[library] = version;
-  for (const [library, version] of Object.entries(needs)) if (isNewer(version, FLOORS[library])) throw new Error(`[pack-prebuilt] expected symbols of ${library} ${FLOORS[library]} or older, got ${version}.`);
-  const shown = [...symbols.matchAll(/^\S+ g\s+D\w?\s+(?!\*UND\*)\S+\s+\S+\s+(?:\S+\s+)?(\S+)$/gm)].map(([, name]) => name).filter((name) => !EXPORTS.includes(name));
-  if (!symbols.includes(EXPORTS[0])) throw new Error('[pack-prebuilt] expected the door of Node-API, got none.');
-  if (shown.length) throw new Error(`[pack-prebuilt] expected no symbols but Node's, got ${shown.slice(0, 5).join(', ')}.`);
-  return Object.entries(needs).map(([library, version]) => `${library} ${version}`).join(', ');
+  const symbols = output('objdump', ['-T', binary]);
+  const needs = {};
+  for (const [, library, version] of symbols.matchAll(/\b(GLIBC|GLIBCXX|CXXABI|GCC)_(\d[\d.]*)/g))
+    if (!needs[library] || isNewer(version, needs[library])) needs[library] = version;
+  for (const [library, version] of Object.entries(needs))
+    if (isNewer(version, FLOORS[library]))
+      throw new Error(
+        `[pack-prebuilt] expected symbols of ${library} ${FLOORS[library]} or older, got ${version}.`,
+      );
+  const shown = [...symbols.matchAll(/^\S+ g\s+D\w?\s+(?!\*UND\*)\S+\s+\S+\s+(?:\S+\s+)?(\S+)$/gm)]
+    .map(([, name]) => name)
+    .filter((name) => !EXPORTS.includes(name));
+  if (!symbols.includes(EXPORTS[0]))
+    throw new Error('[pack-prebuilt] expected the door of Node-API, got none.');
+  if (shown.length)
+    throw new Error(`[pack-prebuilt] expected no symbols but Node's, got ${shown.slice(0, 5).join(', ')}.`);
+  return Object.entries(needs)
+    .map(([library, version]) => `${library} ${version}`)
+    .join(', ');
 }
 
 /** The tarball's path, or `{ why }` where this machine cannot make one. */
 export function packPrebuilt(folder) {
-  const platform = `${process.platform}-${process.arch}${process.report.getReport().header.glibcVersionRuntime ? '-gnu' : ''}`, template = join(npm, platform);
+  const platform = `${process.platform}-${process.arch}${process.report.getReport().header.glibcVersionRuntime ? '-gnu' : ''}`;
+  const template = join(npm, platform);
   if (!existsSync(template)) return { why: `there is no prebuilt package for ${platform}` };
-  if (!existsSync(join(root, 'addon', 'build', 'Release', 'qdylora_cpu.node'))) return { why: 'the addon is not built here (no compiler)' };
+  if (!existsSync(join(root, 'addon', 'build', 'Release', 'qdylora_cpu.node')))
+    return { why: 'the addon is not built here (no compiler)' };
   const stage = mkdtempSync(join(tmpdir(), 'qdylora-prebuilt-'));
   try {
     cpSync(template, stage, { recursive: true });
     copyFileSync(join(root, '..', '..', 'LICENSE'), join(stage, 'LICENSE'));
-    const manifest = JSON.parse(readFileSync(join(stage, 'package.json'), 'utf8')), { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    const manifest = JSON.parse(readFileSync(join(stage, 'package.json'), 'utf8'));
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     writeFileSync(join(stage, 'package.json'), `${JSON.stringify({ ...manifest, version }, null, 2)}\n`);
     const binary = join(stage, 'qdylora_cpu.node');
     linkPortably(binary);
     const needs = checkPortable(binary);
     mkdirSync(folder, { recursive: true });
-    const tarball = output('npm', ['pack', stage, '--pack-destination', folder, '--silent']).trim().split('\n').at(-1);
+    const tarball = output('npm', ['pack', stage, '--pack-destination', folder, '--silent'])
+      .trim()
+      .split('\n')
+      .at(-1);
     return { tarball: join(folder, tarball), name: manifest.name, version, needs };
   } finally {
     rmSync(stage, { recursive: true, force: true });

@@ -1,10 +1,18 @@
-// Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `pnpm bench matmul-nf4 --threads=1,2 --level=avx2 --only=2048`.
+// Runs every kernels/*/*.bench.ts, or those whose folder contains an argument: `pnpm bench matmul-nf4
+// --threads=1,2 --level=avx2 --only=2048`.
 import { readdirSync } from 'node:fs';
 import { benchOptions } from '../bench/bench-options.ts';
 
-const kernels = new URL('../kernels/', import.meta.url), { filters } = benchOptions();
-const folders = readdirSync(kernels).filter((op) => !filters.length || filters.some((filter) => op.includes(filter)));
-if (!folders.length) throw new Error(`expected a kernel folder for ${filters.join(', ')}, got none of ${readdirSync(kernels).join(', ')}`);
+const kernels = new URL('../kernels/', import.meta.url);
+const { filters } = benchOptions();
+const folders = readdirSync(kernels).filter(
+  (op) => !filters.length || filters.some((filter) => op.includes(filter)),
+);
+if (!folders.length)
+  throw new Error(
+    `expected a kernel folder for ${filters.join(', ')}, got none of ${readdirSync(kernels).join(', ')}`,
+  );
 for (const op of folders) {
-  for (const file of readdirSync(new URL(`${op}/`, kernels)).filter((name) => name.endsWith('.bench.ts'))) await import(new URL(`${op}/${file}`, kernels).href);
+  for (const file of readdirSync(new URL(`${op}/`, kernels)).filter((name) => name.endsWith('.bench.ts')))
+    await import(new URL(`${op}/${file}`, kernels).href);
 }

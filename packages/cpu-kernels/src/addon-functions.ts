@@ -1,19 +1,37 @@
-/** What crosses the native door: typed arrays, numbers, booleans, or undefined for an array that is left out. */
-export type NativeArgument = Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
+/**
+ * What crosses the native door: typed arrays, numbers, booleans, or undefined for an array that is left out.
+ */
+export type NativeArgument =
+  Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
 
-/** A C++ kernel as JavaScript sees it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A measurement or a workspace size is returned, a kernel returns nothing. */
+/**
+ * A C++ kernel as JavaScript sees it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A
+ * measurement or a workspace size is returned, a kernel returns nothing.
+ */
 export type NativeFunction = (...parameters: NativeArgument[]) => number;
 
 /** What a kernel's binding is made from. */
 export interface CpuDoor {
-  /** The C++ function of that name at this backend's level. @throws QdyloraError NATIVE where the addon has none. */
+  /**
+   * The C++ function of that name at this backend's level. @throws QdyloraError NATIVE where the addon has
+   * none.
+   */
   native(name: string): NativeFunction;
-  /** Runs `body` with scratch floats (64-byte aligned) that the backend's memory counts; they end with the call. */
+  /**
+   * Runs `body` with scratch floats (64-byte aligned) that the backend's memory counts; they end with the
+   * call.
+   */
   withScratch(floats: number, body: (scratch: Float32Array) => void): void;
 }
 
-/** One instruction set that is compiled in; `missing` lists what this machine lacks for it ('' = it runs here). */
-export interface NativeLevel { readonly name: string; readonly missing: string }
+/**
+ * One instruction set that is compiled in; `missing` lists what this machine lacks for it ('' = it runs
+ * here).
+ */
+export interface NativeLevel {
+  readonly name: string;
+  readonly missing: string;
+}
 
 /** One level's functions on a team of threads, and what records their calls. */
 export interface NativeInstance {
@@ -26,7 +44,10 @@ export interface NativeInstance {
   startRecording(program: number): void;
   /** The program's calls so far. */
   stopRecording(): number;
-  /** Runs the calls [from, to) of the program; it reads and writes where their arrays were when they were recorded. Throws as the kernel that fails does. */
+  /**
+   * Runs the calls [from, to) of the program; it reads and writes where their arrays were when they were
+   * recorded. Throws as the kernel that fails does.
+   */
   replay(program: number, from: number, to: number): void;
   /** Forgets a program; one that is gone already is ignored. */
   dropProgram(program: number): void;

@@ -1,4 +1,11 @@
-import { CONTRACT_VERSION, createHostMemory, DisposedError, kernelTable, type Backend, type Kernel } from '@qdylora/contract';
+import {
+  CONTRACT_VERSION,
+  createHostMemory,
+  DisposedError,
+  kernelTable,
+  type Backend,
+  type Kernel,
+} from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
 import { createRecording } from './create-recording.ts';
 import { cpuKernels } from './kernel-table.ts';
@@ -23,18 +30,29 @@ export interface CpuBackend extends Backend, Disposable {
   dispose(): void;
 }
 
-/** Half as much leaves gaps at the ends of regions that add up to 3 % of a training step; twice as much saves nothing more (SmolLM2-135M, 4 × 512 tokens). */
+/**
+ * Half as much leaves gaps at the ends of regions that add up to 3 % of a training step; twice as much saves
+ * nothing more (SmolLM2-135M, 4 × 512 tokens).
+ */
 export const REGION_BYTES = 64 * 2 ** 20;
 
 /**
  * Host memory (on huge pages where the system has them) and the C++ kernels.
  *
- * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level cannot run here (with those that can).
+ * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level
+ * cannot run here (with those that can).
  * @example
  * const backend = await createCpuBackend({ threads: 2 });
  */
-export async function createCpuBackend({ regionBytes = REGION_BYTES, poison, onFallback, ...options }: CpuBackendOptions = {}): Promise<CpuBackend> {
-  const open = openLevel(options), memory = createHostMemory({ name: 'cpu', ...reserveRegions(open.addon), regionBytes, poison }), native = (name: string): NativeFunction => functionOf(open, name);
+export async function createCpuBackend({
+  regionBytes = REGION_BYTES,
+  poison,
+  onFallback,
+  ...options
+}: CpuBackendOptions = {}): Promise<CpuBackend> {
+  const open = openLevel(options);
+  const memory = createHostMemory({ name: 'cpu', ...reserveRegions(open.addon), regionBytes, poison });
+  const native = (name: string): NativeFunction => functionOf(open, name);
   const kernels = kernelTable(cpuKernels({ native, withScratch: scratchIn(memory) }));
   let disposed = false;
   const dispose = (): void => {
@@ -43,10 +61,21 @@ export async function createCpuBackend({ regionBytes = REGION_BYTES, poison, onF
     open.native.close();
     memory.dispose();
   };
-  const assertLive = (): void => { if (disposed) throw new DisposedError('backend'); };
+  const assertLive = (): void => {
+    if (disposed) throw new DisposedError('backend');
+  };
   const backend: CpuBackend = {
-    name: 'cpu', contractVersion: CONTRACT_VERSION, memory, level: open.level, threads: open.native.threads, packedLayout: 'tiles', onFallback, dispose, [Symbol.dispose]: dispose,
-    kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run, native,
+    name: 'cpu',
+    contractVersion: CONTRACT_VERSION,
+    memory,
+    level: open.level,
+    threads: open.native.threads,
+    packedLayout: 'tiles',
+    onFallback,
+    dispose,
+    [Symbol.dispose]: dispose,
+    kernel: (opName: string): Kernel | undefined => kernels.get(opName)?.run,
+    native,
     record: () => createRecording(backend, open, { poison, assertLive }),
   };
   return backend;

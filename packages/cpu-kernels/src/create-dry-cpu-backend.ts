@@ -17,19 +17,28 @@ export const WORKSPACES = 'workspaces of kernels';
 const isWorkspace = (name: string): boolean => name.endsWith('Scratch');
 
 /**
- * What the cpu backend would need, without its arithmetic: the same bindings ask the same C++ functions for the size of their workspaces at this level and number of threads,
- * take them from the same kind of regions, and then call nothing.
+ * What the cpu backend would need, without its arithmetic: the same bindings ask the same C++ functions for
+ * the size of their workspaces at this level and number of threads, take them from the same kind of regions,
+ * and then call nothing.
  *
  * @throws QdyloraError as `createCpuBackend` does
  */
 export function createDryCpuBackend(options: OpenLevelOptions = {}): DryCpuBackend {
-  const open = openLevel(options), memory = createDryMemory({ name: 'dry cpu', regionBytes: REGION_BYTES }), inert: NativeFunction = () => NaN;
-  const kernels = kernelTable(cpuKernels({
-    native: (name) => (isWorkspace(name) ? functionOf(open, name) : inert),
-    withScratch: (floats) => memory.within(WORKSPACES, () => memory.release(memory.allocate('f32', [floats]))),
-  }));
+  const open = openLevel(options);
+  const memory = createDryMemory({ name: 'dry cpu', regionBytes: REGION_BYTES });
+  const inert: NativeFunction = () => NaN;
+  const kernels = kernelTable(
+    cpuKernels({
+      native: (name) => (isWorkspace(name) ? functionOf(open, name) : inert),
+      withScratch: (floats) =>
+        memory.within(WORKSPACES, () => memory.release(memory.allocate('f32', [floats]))),
+    }),
+  );
   return {
-    ...createDryBackend({ memory, packedLayout: 'tiles', workspace: (opName) => kernels.get(opName)?.run }), level: open.level, threads: open.native.threads,
-    dispose: open.native.close, [Symbol.dispose]: open.native.close,
+    ...createDryBackend({ memory, packedLayout: 'tiles', workspace: (opName) => kernels.get(opName)?.run }),
+    level: open.level,
+    threads: open.native.threads,
+    dispose: open.native.close,
+    [Symbol.dispose]: open.native.close,
   };
 }

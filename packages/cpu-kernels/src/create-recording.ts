@@ -1,4 +1,11 @@
-import { createHostMemory, DisposedError, kernelTable, type Backend, type Memory, type Recording } from '@qdylora/contract';
+import {
+  createHostMemory,
+  DisposedError,
+  kernelTable,
+  type Backend,
+  type Memory,
+  type Recording,
+} from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { createLentArrays } from './lent-arrays.ts';
@@ -16,23 +23,45 @@ export interface RecordingOptions {
 }
 
 /** What ran as JavaScript (an op without a kernel) before the native call of that number. */
-interface Between { readonly at: number; readonly run: () => void }
+interface Between {
+  readonly at: number;
+  readonly run: () => void;
+}
 
 /**
- * Records what runs on its backend: the native calls with their arguments, which C++ then repeats in one go, and JavaScript of ops without a kernel in between.
- * A binding's arguments may depend on sizes and attributes only, never on contents: C++ looks at those itself.
+ * Records what runs on its backend: the native calls with their arguments, which C++ then repeats in one go,
+ * and JavaScript of ops without a kernel in between.
+ * A binding's arguments may depend on sizes and attributes only, never on contents: C++ looks at those
+ * itself.
  */
-export function createRecording(backend: Backend, open: OpenLevel, { poison, assertLive }: RecordingOptions): Recording {
+export function createRecording(
+  backend: Backend,
+  open: OpenLevel,
+  { poison, assertLive }: RecordingOptions,
+): Recording {
   assertLive();
-  const { name, level, contractVersion, packedLayout, onFallback } = backend, { native } = open, regions = reserveRegions(open.addon), ownBuffers = new Set<ArrayBufferLike>();
+  const { name, level, contractVersion, packedLayout, onFallback } = backend;
+  const { native } = open;
+  const regions = reserveRegions(open.addon);
+  const ownBuffers = new Set<ArrayBufferLike>();
   const reserve = (bytes: number): ArrayBuffer => {
     const buffer = regions.reserve(bytes);
     ownBuffers.add(buffer);
     return buffer;
   };
-  const arena = createHostMemory({ ...regions, reserve, name: 'cpu recording', regionBytes: REGION_BYTES, poison });
-  const program = native.createProgram(), between: Between[] = [], lent = createLentArrays(backend.memory, (buffer) => ownBuffers.has(buffer)), held = new Set<object>();
-  let calls = 0, disposed = false;
+  const arena = createHostMemory({
+    ...regions,
+    reserve,
+    name: 'cpu recording',
+    regionBytes: REGION_BYTES,
+    poison,
+  });
+  const program = native.createProgram();
+  const between: Between[] = [];
+  const lent = createLentArrays(backend.memory, (buffer) => ownBuffers.has(buffer));
+  const held = new Set<object>();
+  let calls = 0;
+  let disposed = false;
   const assertUsable = (): void => {
     if (disposed) throw new DisposedError('recording');
     assertLive();
@@ -45,25 +74,46 @@ export function createRecording(backend: Backend, open: OpenLevel, { poison, ass
     lent.clear();
     arena.dispose();
   };
-  // The program writes again where arrays lay that nobody holds any more: their regions stay until all of it ends.
+  // The program writes again where arrays lay that nobody holds any more: their regions stay until all of it
+  // ends.
   const memory: Memory = { ...arena, trim() {}, dispose, [Symbol.dispose]: dispose };
   // C++ keeps addresses: whatever crosses the door has to stay alive as long as the program.
-  const holding = (call: NativeFunction): NativeFunction => (...parameters) => {
-    for (const parameter of parameters) if (typeof parameter === 'object') held.add(parameter);
-    return call(...parameters);
+  const holding =
+    (call: NativeFunction): NativeFunction =>
+    (...parameters) => {
+      for (const parameter of parameters) if (typeof parameter === 'object') held.add(parameter);
+      return call(...parameters);
+    };
+  const kernels = kernelTable(
+    cpuKernels({ native: (wanted) => holding(functionOf(open, wanted)), withScratch: scratchIn(memory) }),
+  );
+  const replayCalls = (from: number, to: number): void => {
+    try {
+      native.replay(program, from, to);
+    } catch (cause) {
+      throw nativeError('replay', cause);
+    }
   };
-  const kernels = kernelTable(cpuKernels({ native: (wanted) => holding(functionOf(open, wanted)), withScratch: scratchIn(memory) }));
-  const replayCalls = (from: number, to: number): void => { try { native.replay(program, from, to); } catch (cause) { throw nativeError('replay', cause); } };
   return {
     backend: {
-      name, level, contractVersion, packedLayout, onFallback, memory, kernel: (opName) => kernels.get(opName)?.run,
+      name,
+      level,
+      contractVersion,
+      packedLayout,
+      onFallback,
+      memory,
+      kernel: (opName) => kernels.get(opName)?.run,
       aroundCall({ inputs, outputs }, run) {
         assertUsable();
         lent.add(inputs);
         lent.add(outputs);
         const before = calls;
         native.startRecording(program);
-        try { run(); } finally { calls = native.stopRecording(); }
+        try {
+          run();
+        } finally {
+          calls = native.stopRecording();
+        }
         if (calls === before) between.push({ at: calls, run });
       },
     },
@@ -78,6 +128,7 @@ export function createRecording(backend: Backend, open: OpenLevel, { poison, ass
       }
       replayCalls(from, calls);
     },
-    dispose, [Symbol.dispose]: dispose,
+    dispose,
+    [Symbol.dispose]: dispose,
   };
 }

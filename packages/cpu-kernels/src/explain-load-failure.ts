@@ -1,13 +1,40 @@
-/** Why the addon could not be loaded, in words that say what to do; `tried` lists paths and the system's message for each. */
-export function explainLoadFailure(tried: readonly { readonly path: string; readonly error: unknown }[]): { readonly reason: string; readonly nextStep: string } {
+/**
+ * Why the addon could not be loaded, in words that say what to do; `tried` lists paths and the system's
+ * message for each.
+ */
+export function explainLoadFailure(tried: readonly { readonly path: string; readonly error: unknown }[]): {
+  readonly reason: string;
+  readonly nextStep: string;
+} {
   const messages = tried.map(({ error }) => (error instanceof Error ? error.message : String(error)));
-  const found = messages.filter((message) => !/Cannot find module|MODULE_NOT_FOUND|ERR_MODULE_NOT_FOUND/.test(message));
+  const found = messages.filter(
+    (message) => !/Cannot find module|MODULE_NOT_FOUND|ERR_MODULE_NOT_FOUND/.test(message),
+  );
   if (!found.length) {
-    return { reason: `no native addon for ${process.platform}-${process.arch} (looked at ${tried.map(({ path }) => path).join(', ')})`, nextStep: 'Build it with `node scripts/build-addon.mjs` in the package @qdylora/cpu-kernels (needs g++ or clang++), or use the host backend.' };
+    return {
+      reason:
+        `no native addon for ${process.platform}-${process.arch} (looked at ` +
+        `${tried.map(({ path }) => path).join(', ')})`,
+      nextStep:
+        'Build it with `node scripts/build-addon.mjs` in the package @qdylora/cpu-kernels (needs g++ or ' +
+        'clang++), or use the host backend.',
+    };
   }
   const text = found.join('; ');
-  if (/GLIBC_|GLIBCXX_/.test(text)) return { reason: `the addon was built for a newer system library (${text})`, nextStep: 'Rebuild it on this machine with `node scripts/build-addon.mjs --force`.' };
+  if (/GLIBC_|GLIBCXX_/.test(text))
+    return {
+      reason: `the addon was built for a newer system library (${text})`,
+      nextStep: 'Rebuild it on this machine with `node scripts/build-addon.mjs --force`.',
+    };
   // The loader passes over a file for another processor, and then says that it is not there.
-  if (/\.node: cannot open shared object file|invalid ELF header|wrong architecture|incompatible architecture|not a valid Win32/.test(text)) return { reason: `the addon is for another platform than ${process.platform}-${process.arch} (${text})`, nextStep: 'Remove node_modules and install on this machine.' };
+  if (
+    /\.node: cannot open shared object file|invalid ELF header|wrong architecture|incompatible architecture|not a valid Win32/.test(
+      text,
+    )
+  )
+    return {
+      reason: `the addon is for another platform than ${process.platform}-${process.arch} (${text})`,
+      nextStep: 'Remove node_modules and install on this machine.',
+    };
   return { reason: text, nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.' };
 }

@@ -12,28 +12,59 @@ export type LoadedAddon =
 /** Every file that this process has loaded, among them its C library. */
 const MAPS = '/proc/self/maps';
 
-/** Read from what is loaded: `process.report.getReport()` would tell too, and takes 10 to 26 ms each time (Zen 3, Node 20, 2026). */
-const libc = (): string => (process.platform !== 'linux' ? '' : existsSync(MAPS) && readFileSync(MAPS, 'latin1').includes('/ld-musl-') ? '-musl' : '-gnu');
+/**
+ * Read from what is loaded: `process.report.getReport()` would tell too, and takes 10 to 26 ms each time (Zen
+ * 3, Node 20, 2026).
+ */
+const libc = (): string =>
+  process.platform !== 'linux'
+    ? ''
+    : existsSync(MAPS) && readFileSync(MAPS, 'latin1').includes('/ld-musl-')
+      ? '-musl'
+      : '-gnu';
 
-const EXPORTS = ['levels', 'open', 'reserve', 'unreserve', 'discard', 'reserveFile', 'preferLargePages'] as const satisfies (keyof NativeAddon)[];
+const EXPORTS = [
+  'levels',
+  'open',
+  'reserve',
+  'unreserve',
+  'discard',
+  'reserveFile',
+  'preferLargePages',
+] as const satisfies (keyof NativeAddon)[];
 
-/** Where an addon may lie: `path` alone where it is given; else the platform's package, then this package's own build. */
+/**
+ * Where an addon may lie: `path` alone where it is given; else the platform's package, then this package's
+ * own build.
+ */
 const candidates = (path?: string): string[] =>
-  path ? [path] : [`@qdylora/cpu-kernels-${process.platform}-${process.arch}${libc()}`, fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url))];
+  path
+    ? [path]
+    : [
+        `@qdylora/cpu-kernels-${process.platform}-${process.arch}${libc()}`,
+        fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url)),
+      ];
 
 /** Another module, which `path` may name, is none. */
 function asAddon(loaded: unknown): NativeAddon {
-  const missing = EXPORTS.filter((name) => typeof (loaded as Partial<NativeAddon> | null | undefined)?.[name] !== 'function');
-  if (missing.length > 0) throw new Error(`expected the addon of this package, got a module without ${missing.join(', ')}`);
+  const missing = EXPORTS.filter(
+    (name) => typeof (loaded as Partial<NativeAddon> | null | undefined)?.[name] !== 'function',
+  );
+  if (missing.length > 0)
+    throw new Error(`expected the addon of this package, got a module without ${missing.join(', ')}`);
   return loaded as NativeAddon;
 }
 
 /** Loads the native addon, or says why not; never throws. */
 export function loadAddon(path?: string): LoadedAddon {
-  const require = createRequire(import.meta.url), tried: { path: string; error: unknown }[] = [];
+  const require = createRequire(import.meta.url);
+  const tried: { path: string; error: unknown }[] = [];
   for (const candidate of candidates(path)) {
-    try { return { addon: asAddon(require(candidate)), path: candidate }; }
-    catch (error) { tried.push({ path: candidate, error }); }
+    try {
+      return { addon: asAddon(require(candidate)), path: candidate };
+    } catch (error) {
+      tried.push({ path: candidate, error });
+    }
   }
   return { addon: null, ...explainLoadFailure(tried) };
 }

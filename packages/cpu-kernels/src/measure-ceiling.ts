@@ -4,12 +4,15 @@ import type { CpuBackend } from './create-cpu-backend.ts';
 const COPIED_FLOATS = 1 << 24;
 
 /**
- * What this machine can do at best: GFLOP/s of multiply-adds of float32 or bf16 numbers with the level's own instructions (bf16 in pairs, where it has those), or GB/s of a
- * copy between two halves of 64 MiB.
- * Each call of the result measures once, in some milliseconds; the best of several counts, since the cores may be shared. Its memory belongs to the open scope.
+ * What this machine can do at best: GFLOP/s of multiply-adds of float32 or bf16 numbers with the level's own
+ * instructions (bf16 in pairs, where it has those), or GB/s of a copy between two halves of 64 MiB.
+ * Each call of the result measures once, in some milliseconds; the best of several counts, since the cores
+ * may be shared. Its memory belongs to the open scope.
  */
 export function ceilingOf(backend: CpuBackend, what: 'f32' | 'bf16' | 'gbps'): () => number {
-  const { data } = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.threads]), measure = backend.native(MEASUREMENTS[what]), fallback = backend.native('fmaPeak');
+  const { data } = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.threads]);
+  const measure = backend.native(MEASUREMENTS[what]);
+  const fallback = backend.native('fmaPeak');
   data.fill(0);
   const hasPairs = measure(data) > 0; // the first one is slow
   return () => (hasPairs ? measure : fallback)(data);

@@ -7,44 +7,102 @@ import { usableThreads } from './usable-threads.ts';
 export interface OpenLevelOptions {
   /** Threads of the kernels; default: `usableThreads()`. Results do not depend on it. */
   readonly threads?: number;
-  /** Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`, `amx_bf16`; default: what the environment variable QDYLORA_CPU_LEVEL names, else the best that this machine has. */
+  /**
+   * Instruction set: `generic`, `avx2`, `avx512`, `avx512_bf16`, `amx_bf16`; default: what the environment
+   * variable QDYLORA_CPU_LEVEL names, else the best that this machine has.
+   */
   readonly level?: string;
-  /** One kernel per op, whatever the number of rows: a token's result then has the same bits alone and among others. Costs speed in generation. Default: false. */
+  /**
+   * One kernel per op, whatever the number of rows: a token's result then has the same bits alone and among
+   * others. Costs speed in generation. Default: false.
+   */
   readonly batchInvariant?: boolean;
   /** The addon's file, instead of looking for it. */
   readonly addonPath?: string;
 }
 
 /** The addon with its functions at one level, on a team of threads of their own. */
-export interface OpenLevel { readonly addon: NativeAddon; readonly level: string; readonly native: ReturnType<NativeAddon['open']> }
+export interface OpenLevel {
+  readonly addon: NativeAddon;
+  readonly level: string;
+  readonly native: ReturnType<NativeAddon['open']>;
+}
 
-/** @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level cannot run here (with those that can), or another option is none. */
-export function openLevel({ threads = usableThreads(), batchInvariant = false, addonPath, ...options }: OpenLevelOptions): OpenLevel {
+/**
+ * @throws QdyloraError UNSUPPORTED where the addon is missing (with the reason); BAD_ARGUMENT where the level
+ * cannot run here (with those that can), or another option is none.
+ */
+export function openLevel({
+  threads = usableThreads(),
+  batchInvariant = false,
+  addonPath,
+  ...options
+}: OpenLevelOptions): OpenLevel {
   const loaded = loadAddon(addonPath);
-  if (!loaded.addon) throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `expected the native addon, got none: ${loaded.reason}`, nextStep: loaded.nextStep });
-  const levels = loaded.addon.levels(), level = options.level ?? forcedLevel() ?? bestLevel(levels), usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
+  if (!loaded.addon)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'cpu',
+      problem: `expected the native addon, got none: ${loaded.reason}`,
+      nextStep: loaded.nextStep,
+    });
+  const levels = loaded.addon.levels();
+  const level = options.level ?? forcedLevel() ?? bestLevel(levels);
+  const usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
   if (!usable.includes(level)) {
     const missing = levels.find(({ name }) => name === level)?.missing;
     throw new QdyloraError('BAD_ARGUMENT', {
-      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu', problem: `expected one of ${usable.filter((name) => !TEST_LEVELS.includes(name)).join(', ')} for the CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
-      nextStep: 'Leave it out to get the best one.', details: { level, usable },
+      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu',
+      problem:
+        `expected one of ${usable.filter((name) => !TEST_LEVELS.includes(name)).join(', ')} for the ` +
+        `CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
+      nextStep: 'Leave it out to get the best one.',
+      details: { level, usable },
     });
   }
-  assertArgument(Number.isInteger(threads) && threads >= 1 && threads <= 1024, 'cpu', `expected a whole number in 1…1024 for threads, got ${String(threads)}`, 'Leave it out to use the cores that this process may run on.');
-  assertArgument(typeof batchInvariant === 'boolean', 'cpu', `expected true or false for batchInvariant, got ${String(batchInvariant)}`, 'Leave it out for the fastest kernels.');
+  assertArgument(
+    Number.isInteger(threads) && threads >= 1 && threads <= 1024,
+    'cpu',
+    `expected a whole number in 1…1024 for threads, got ${String(threads)}`,
+    'Leave it out to use the cores that this process may run on.',
+  );
+  assertArgument(
+    typeof batchInvariant === 'boolean',
+    'cpu',
+    `expected true or false for batchInvariant, got ${String(batchInvariant)}`,
+    'Leave it out for the fastest kernels.',
+  );
   return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
 }
 
 /** What C++ threw, as an error of ours: BAD_DATA where the contents of an array cannot be, else NATIVE. */
 export const nativeError = (where: string, cause: unknown): QdyloraError =>
-  new QdyloraError((cause as { code?: string }).code === 'BAD_DATA' ? 'BAD_DATA' : 'NATIVE', { where, problem: (cause as Error).message, cause });
+  new QdyloraError((cause as { code?: string }).code === 'BAD_DATA' ? 'BAD_DATA' : 'NATIVE', {
+    where,
+    problem: (cause as Error).message,
+    cause,
+  });
 
-/** The C++ function of a name. @throws QdyloraError NATIVE where the addon has none; and at the call, where its arguments do not fit, that or BAD_DATA */
-export const functionOf = ({ native: { functions } }: OpenLevel, name: string): OpenLevel['native']['functions'][string] => {
-  const call = Object.hasOwn(functions, name) ? functions[name] : undefined; // not what every object has, such as toString
-  if (!call) throw new QdyloraError('NATIVE', { where: 'cpu', problem: `expected the function ${name} in the addon, got none`, nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.' });
+/**
+ * The C++ function of a name. @throws QdyloraError NATIVE where the addon has none; and at the call, where
+ * its arguments do not fit, that or BAD_DATA
+ */
+export const functionOf = (
+  { native: { functions } }: OpenLevel,
+  name: string,
+): OpenLevel['native']['functions'][string] => {
+  // not what every object has, such as toString
+  const call = Object.hasOwn(functions, name) ? functions[name] : undefined;
+  if (!call)
+    throw new QdyloraError('NATIVE', {
+      where: 'cpu',
+      problem: `expected the function ${name} in the addon, got none`,
+      nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.',
+    });
   return (...parameters) => {
-    try { return call(...parameters); }
-    catch (cause) { throw nativeError(name, cause); }
+    try {
+      return call(...parameters);
+    } catch (cause) {
+      throw nativeError(name, cause);
+    }
   };
 };

@@ -6,15 +6,24 @@ import type { NativeAddon } from './addon-functions.ts';
 const LARGEST_REGION = 2 ** 32 - 1;
 
 /** Bytes that the system can still give, a container's limit included. */
-export const availableBytes = (): number => (process as { availableMemory?: () => number }).availableMemory?.() ?? freemem();
+export const availableBytes = (): number =>
+  (process as { availableMemory?: () => number }).availableMemory?.() ?? freemem();
 
-/** Regions of huge-page-friendly memory for `createHostMemory`. Asks first whether the system has the bytes: Linux would grant them and kill us later. */
+/**
+ * Regions of huge-page-friendly memory for `createHostMemory`. Asks first whether the system has the bytes:
+ * Linux would grant them and kill us later.
+ */
 export const reserveRegions = (addon: NativeAddon, available: () => number = availableBytes) => ({
   reserve(bytes: number): ArrayBuffer {
-    const left = Math.min(available(), LARGEST_REGION), buffer = bytes <= left ? addon.reserve(bytes) : undefined;
+    const left = Math.min(available(), LARGEST_REGION);
+    const buffer = bytes <= left ? addon.reserve(bytes) : undefined;
     if (!buffer) throw new InsufficientMemoryError(bytes, left, 'cpu');
     return buffer;
   },
-  unreserve(buffer: ArrayBufferLike): void { addon.unreserve(buffer as ArrayBuffer); },
-  discard(buffer: ArrayBufferLike, offset: number, bytes: number): void { addon.discard(buffer as ArrayBuffer, offset, bytes); },
+  unreserve(buffer: ArrayBufferLike): void {
+    addon.unreserve(buffer as ArrayBuffer);
+  },
+  discard(buffer: ArrayBufferLike, offset: number, bytes: number): void {
+    addon.discard(buffer as ArrayBuffer, offset, bytes);
+  },
 });

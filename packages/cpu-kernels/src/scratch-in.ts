@@ -2,7 +2,13 @@ import type { Memory } from '@qdylora/contract';
 import type { CpuDoor } from './addon-functions.ts';
 
 /** Scratch of kernels in this memory, for the time of a call. */
-export const scratchIn = (memory: Memory): CpuDoor['withScratch'] => (floats, body) => {
-  const scratch = memory.allocate('f32', [floats]);
-  try { body(scratch.data); } finally { memory.release(scratch); }
-};
+export const scratchIn =
+  (memory: Memory): CpuDoor['withScratch'] =>
+  (floats, body) => {
+    const scratch = memory.allocate('f32', [floats]);
+    try {
+      body(scratch.data);
+    } finally {
+      memory.release(scratch);
+    }
+  };

@@ -11,7 +11,10 @@ import { reserveRegions } from '../src/reserve-regions.ts';
 const binary = fileURLToPath(new URL('../addon/build/Release/qdylora_cpu.node', import.meta.url));
 
 const refusal = async (promise: Promise<unknown>): Promise<QdyloraError> => {
-  const error = await promise.then(() => null, (reason: unknown) => reason);
+  const error = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
   if (!QdyloraError.isInstance(error)) throw new Error(`expected a QdyloraError, got ${String(error)}`);
   return error;
 };
@@ -24,17 +27,33 @@ test('the best level is one that this machine can run and that is not for tests'
 });
 
 test('pairs of bf16 numbers are chosen where they are faster than float32, not on Intel', () => {
-  const all = ['generic', 'avx2w16', 'avx2_tiles', 'avx2', 'avx512', 'avx512_bf16', 'amx_bf16'].map((name) => ({ name, missing: '' })), levels = all.slice(0, -1);
-  expect([bestLevel(levels, 'AMD EPYC 9654'), bestLevel(levels, 'Intel(R) Xeon(R) Platinum 8481C'), bestLevel(all, 'Intel(R) Xeon(R) Platinum 8481C')]).toEqual(['avx512_bf16', 'avx512', 'amx_bf16']);
-  expect(bestLevel(levels.map((level) => ({ ...level, missing: level.name === 'avx512_bf16' ? 'AVX-512 BF16' : '' })), 'AMD EPYC 7313')).toBe('avx512');
+  const all = ['generic', 'avx2w16', 'avx2_tiles', 'avx2', 'avx512', 'avx512_bf16', 'amx_bf16'].map(
+    (name) => ({ name, missing: '' }),
+  );
+  const levels = all.slice(0, -1);
+  expect([
+    bestLevel(levels, 'AMD EPYC 9654'),
+    bestLevel(levels, 'Intel(R) Xeon(R) Platinum 8481C'),
+    bestLevel(all, 'Intel(R) Xeon(R) Platinum 8481C'),
+  ]).toEqual(['avx512_bf16', 'avx512', 'amx_bf16']);
+  expect(
+    bestLevel(
+      levels.map((level) => ({ ...level, missing: level.name === 'avx512_bf16' ? 'AVX-512 BF16' : '' })),
+      'AMD EPYC 7313',
+    ),
+  ).toBe('avx512');
 });
 
 test('a level that cannot run here is refused with those that can', async () => {
   const error = await refusal(createCpuBackend({ level: 'avx4096' }));
   expect(error.code).toBe('BAD_ARGUMENT');
   expect(error.message).toContain('generic');
-  const levels = cpuLevels(), impossible = levels.available && levels.levels.find(({ missing }) => missing);
-  if (impossible) expect((await refusal(createCpuBackend({ level: impossible.name }))).message).toContain(impossible.missing);
+  const levels = cpuLevels();
+  const impossible = levels.available && levels.levels.find(({ missing }) => missing);
+  if (impossible)
+    expect((await refusal(createCpuBackend({ level: impossible.name }))).message).toContain(
+      impossible.missing,
+    );
 });
 
 test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', async () => {
@@ -42,36 +61,57 @@ test('QDYLORA_CPU_LEVEL forces a level, and is named where it cannot run here', 
   using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
   expect([backend.level, cpuLevels()]).toMatchObject(['generic', { forced: 'generic' }]);
   vi.stubEnv('QDYLORA_CPU_LEVEL', 'avx4096');
-  expect((await refusal(createCpuBackend())).message).toMatch(/\[QDYLORA_CPU_LEVEL\] expected one of generic.*got avx4096/);
+  expect((await refusal(createCpuBackend())).message).toMatch(
+    /\[QDYLORA_CPU_LEVEL\] expected one of generic.*got avx4096/,
+  );
   vi.unstubAllEnvs();
 });
 
 test('an option of another kind is refused by its name, and a level of tests is not offered', async () => {
-  for (const batchInvariant of ['yes', null, 1]) expect(await refusal(createCpuBackend({ batchInvariant: batchInvariant as never }))).toMatchObject({ code: 'BAD_ARGUMENT', message: expect.stringContaining('batchInvariant') as string });
-  for (const threads of [0, 1.5, 1025, '2', null]) expect(await refusal(createCpuBackend({ threads: threads as never }))).toMatchObject({ code: 'BAD_ARGUMENT', nextStep: expect.stringContaining('Leave it out') as string });
+  for (const batchInvariant of ['yes', null, 1])
+    expect(await refusal(createCpuBackend({ batchInvariant: batchInvariant as never }))).toMatchObject({
+      code: 'BAD_ARGUMENT',
+      message: expect.stringContaining('batchInvariant') as string,
+    });
+  for (const threads of [0, 1.5, 1025, '2', null])
+    expect(await refusal(createCpuBackend({ threads: threads as never }))).toMatchObject({
+      code: 'BAD_ARGUMENT',
+      nextStep: expect.stringContaining('Leave it out') as string,
+    });
   expect((await refusal(createCpuBackend({ level: 'avx4096' }))).message).not.toMatch(/avx2w16|avx2_tiles/);
 });
 
 test('a missing or broken addon is explained, not thrown by the loader', async () => {
   expect(loadAddon('/nowhere/addon.node')).toMatchObject({ addon: null });
   expect(loadAddon(fileURLToPath(import.meta.url)).addon).toBeNull();
-  expect((await refusal(createCpuBackend({ addonPath: '/nowhere/addon.node' }))).nextStep ?? '').toBeDefined();
-  expect(await refusal(createCpuBackend({ addonPath: 'node:path' }))).toMatchObject({ code: 'UNSUPPORTED', message: expect.stringMatching(/expected the addon of this package, got a module without levels/) as string });
+  expect(
+    (await refusal(createCpuBackend({ addonPath: '/nowhere/addon.node' }))).nextStep ?? '',
+  ).toBeDefined();
+  expect(await refusal(createCpuBackend({ addonPath: 'node:path' }))).toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringMatching(
+      /expected the addon of this package, got a module without levels/,
+    ) as string,
+  });
 });
 
 test('a wrong call is a typed error that names the argument: kind, length, count', async () => {
   using backend = await createCpuBackend({ threads: 1, regionBytes: 1 << 20 });
-  const scaleBy = backend.native('scaleBy'), x = new Float32Array(8);
+  const scaleBy = backend.native('scaleBy');
+  const x = new Float32Array(8);
   expect(() => scaleBy(x, x, x)).toThrow(/expected 4 arguments, got 3/);
   expect(() => scaleBy(new Uint8Array(8), x, x, 8)).toThrow(/expected a Float32Array for argument 1/);
   expect(() => scaleBy(x, x, x, 9)).toThrow(/at least 9 elements for argument 1, got 8/);
   expect(() => scaleBy(x, x, x, -1)).toThrow(/whole number/);
   expect(() => scaleBy(x, x, x, 1.5)).toThrow(QdyloraError);
-  for (const name of ['nothing', 'toString', '__proto__', 'constructor']) expect(() => backend.native(name), name).toThrow(QdyloraError);
+  for (const name of ['nothing', 'toString', '__proto__', 'constructor'])
+    expect(() => backend.native(name), name).toThrow(QdyloraError);
 });
 
 test('after dispose functions refuse, and memory is gone', async () => {
-  const backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 20 }), view = backend.memory.allocate('f32', [4]), call = backend.native('scaleBy');
+  const backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 20 });
+  const view = backend.memory.allocate('f32', [4]);
+  const call = backend.native('scaleBy');
   backend.dispose();
   backend.dispose();
   expect(view.data.length).toBe(0); // the buffer is detached, so no stale view reaches unmapped memory
@@ -82,7 +122,8 @@ test('after dispose functions refuse, and memory is gone', async () => {
 test('memory is 64-byte aligned zeroed pages, and more than the system has is InsufficientMemoryError', async () => {
   const loaded = loadAddon();
   if (!loaded.addon) throw new Error(loaded.reason);
-  const { reserve, unreserve } = reserveRegions(loaded.addon), buffer = reserve(1 << 20);
+  const { reserve, unreserve } = reserveRegions(loaded.addon);
+  const buffer = reserve(1 << 20);
   expect(new Uint8Array(buffer).every((byte) => byte === 0)).toBe(true);
   unreserve(buffer);
   expect(buffer.byteLength).toBe(0);
@@ -93,12 +134,22 @@ test('memory is 64-byte aligned zeroed pages, and more than the system has is In
 test('discard gives the RAM of whole pages back, and touches nothing beside them', () => {
   const loaded = loadAddon();
   if (!loaded.addon) throw new Error(loaded.reason);
-  const { reserve, unreserve, discard } = reserveRegions(loaded.addon), buffer = reserve(64 << 20), bytes = new Uint8Array(buffer).fill(1), before = process.memoryUsage.rss();
+  const { reserve, unreserve, discard } = reserveRegions(loaded.addon);
+  const buffer = reserve(64 << 20);
+  const bytes = new Uint8Array(buffer).fill(1);
+  const before = process.memoryUsage.rss();
   discard(buffer, 100, (48 << 20) - 100);
-  const given = before - process.memoryUsage.rss(), at = [0, 99, 48 << 20, (64 << 20) - 1].map((i) => bytes[i]);
+  const given = before - process.memoryUsage.rss();
+  const at = [0, 99, 48 << 20, (64 << 20) - 1].map((i) => bytes[i]);
   expect(at).toEqual([1, 1, 1, 1]);
   expect(given).toBeGreaterThan(40 << 20);
-  for (const [offset, size] of [[-1, 8], [0, 2 ** 27], [64 << 20, 1], [NaN, 1]] as const) expect(() => discard(buffer, offset, size)).toThrow(/discard: expected/);
+  for (const [offset, size] of [
+    [-1, 8],
+    [0, 2 ** 27],
+    [64 << 20, 1],
+    [NaN, 1],
+  ] as const)
+    expect(() => discard(buffer, offset, size)).toThrow(/discard: expected/);
   expect(() => discard(new ArrayBuffer(8), 0, 8)).toThrow(/discard: expected/);
   unreserve(buffer);
   expect(() => discard(buffer, 0, 1)).toThrow(/discard: expected/);
@@ -109,11 +160,16 @@ for (let i = 0; i < 20; i++) functions.scaleBy(x, new Float32Array([3]), y, x.le
 if (y[199999] !== 6) throw new Error('wrong');`;
 
 test('several JavaScript threads use the addon at once, and end without closing it', async () => {
-  const codes = await Promise.all([1, 2, 3].map(() => new Promise<number>((resolve, reject) => {
-    const worker = new Worker(USE, { eval: true });
-    worker.on('error', reject);
-    worker.on('exit', resolve);
-  })));
+  const codes = await Promise.all(
+    [1, 2, 3].map(
+      () =>
+        new Promise<number>((resolve, reject) => {
+          const worker = new Worker(USE, { eval: true });
+          worker.on('error', reject);
+          worker.on('exit', resolve);
+        }),
+    ),
+  );
   expect(codes).toEqual([0, 0, 0]);
 });
 
@@ -122,16 +178,25 @@ test('a process ends promptly though its kernel threads still wait', () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
 });
 
-test('no function is shared between instruction sets: level archives define no weak code outside their own namespace', () => {
-  const release = fileURLToPath(new URL('../addon/build/Release/', import.meta.url)), archives = readdirSync(release).filter((name) => /^level_.*\.a$/.test(name));
-  if (!existsSync('/usr/bin/nm')) return;
-  let looked = 0;
-  for (const archive of archives) {
-    const level = /^level_(.*)\.a$/.exec(archive)![1]!, { stdout } = spawnSync('nm', ['-C', '--defined-only', `${release}${archive}`], { encoding: 'utf8', maxBuffer: 1 << 28 });
-    for (const line of stdout.split('\n')) {
-      looked++;
-      if (/ [WVu] /.test(line)) expect(line, `in ${archive}`).toContain(`qdylora::${level}::`);
+test(
+  'no function is shared between instruction sets: level archives define no weak code outside their own ' +
+    'namespace',
+  () => {
+    const release = fileURLToPath(new URL('../addon/build/Release/', import.meta.url));
+    const archives = readdirSync(release).filter((name) => /^level_.*\.a$/.test(name));
+    if (!existsSync('/usr/bin/nm')) return;
+    let looked = 0;
+    for (const archive of archives) {
+      const level = /^level_(.*)\.a$/.exec(archive)![1]!;
+      const { stdout } = spawnSync('nm', ['-C', '--defined-only', `${release}${archive}`], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      });
+      for (const line of stdout.split('\n')) {
+        looked++;
+        if (/ [WVu] /.test(line)) expect(line, `in ${archive}`).toContain(`qdylora::${level}::`);
+      }
     }
-  }
-  expect(looked).toBeGreaterThan(archives.length);
-});
+    expect(looked).toBeGreaterThan(archives.length);
+  },
+);

@@ -7,8 +7,14 @@ import { fileReserver } from '../src/index.ts';
 const reserve = fileReserver()!;
 
 function withFile<T>(folder: string, body: (fd: number) => T): T {
-  const path = join(folder, 'file'), fd = openSync(path, 'wx+');
-  try { return body(fd); } finally { closeSync(fd); unlinkSync(path); }
+  const path = join(folder, 'file');
+  const fd = openSync(path, 'wx+');
+  try {
+    return body(fd);
+  } finally {
+    closeSync(fd);
+    unlinkSync(path);
+  }
 }
 
 it('reserves real blocks, not only a size', () => {
@@ -19,10 +25,21 @@ it('reserves real blocks, not only a size', () => {
   });
 });
 
-it('says with the system\'s code what it cannot do', (context) => {
+it("says with the system's code what it cannot do", (context) => {
   expect(() => reserve(-1, 4096)).toThrow(expect.objectContaining({ code: 'EBADF' }));
-  for (const [fd, bytes] of [['abc', 10], [1.5, 10], [3, 0], [3, NaN], [3, 'x']]) expect(() => reserve(fd as number, bytes as number)).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }));
+  for (const [fd, bytes] of [
+    ['abc', 10],
+    [1.5, 10],
+    [3, 0],
+    [3, NaN],
+    [3, 'x'],
+  ])
+    expect(() => reserve(fd as number, bytes as number)).toThrow(
+      expect.objectContaining({ code: 'BAD_ARGUMENT' }),
+    );
   withSmallDisk(context, (folder) => {
-    withFile(folder, (fd) => { expect(() => reserve(fd, 2 ** 20)).toThrow(expect.objectContaining({ code: 'ENOSPC' })); });
+    withFile(folder, (fd) => {
+      expect(() => reserve(fd, 2 ** 20)).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+    });
   });
 });

@@ -7,25 +7,85 @@ import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
 import { packedWeight } from './packed-weight.ts';
 
-const levels = await everyLevel([2], { batchInvariant: true }), ROWS = 83, TOKENS = 47;
+const levels = await everyLevel([2], { batchInvariant: true });
+const ROWS = 83;
+const TOKENS = 47;
 
 /** y: [tokens, 83] of the same first rows of x, each product in its own way. */
-const PRODUCTS: Record<string, { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): FloatView }> = {
-  'a 4-bit weight': { cols: 1088, run: (backend, x, computeDtype) => runOp(backend, matmulNf4, { x, bias: normalView(1, 'bias', [ROWS]), ...packedWeight(1, ROWS, 1088, 64, true) }, { rows: ROWS, cols: 1088, blockSize: 64, nestedOffset: 0.03, computeDtype }).y },
-  'a 4-bit weight whose blocks straddle rows': { cols: 104, run: (backend, x, computeDtype) => runOp(backend, matmulNf4, { x, ...packedWeight(1, ROWS, 104, 64, false) }, { rows: ROWS, cols: 104, blockSize: 64, nestedOffset: 0, computeDtype }).y },
-  'a float32 weight': { cols: 1031, run: (backend, x, computeDtype) => runOp(backend, linear, { x, weight: normalView(1, 'w', [ROWS, 1031]), bias: undefined }, { computeDtype }).y },
-  'a bfloat16 weight': { cols: 1031, run: (backend, x, computeDtype) => runOp(backend, linear, { x, weight: normalBfloat16View(1, 'w', [ROWS, 1031]), bias: undefined }, { computeDtype }).y },
+const PRODUCTS: Record<
+  string,
+  { cols: number; run(backend: Backend, x: ArrayView<'f32'>, computeDtype: 'f32' | 'bf16'): FloatView }
+> = {
+  'a 4-bit weight': {
+    cols: 1088,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        matmulNf4,
+        { x, bias: normalView(1, 'bias', [ROWS]), ...packedWeight(1, ROWS, 1088, 64, true) },
+        { rows: ROWS, cols: 1088, blockSize: 64, nestedOffset: 0.03, computeDtype },
+      ).y,
+  },
+  'a 4-bit weight whose blocks straddle rows': {
+    cols: 104,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        matmulNf4,
+        { x, ...packedWeight(1, ROWS, 104, 64, false) },
+        { rows: ROWS, cols: 104, blockSize: 64, nestedOffset: 0, computeDtype },
+      ).y,
+  },
+  'a float32 weight': {
+    cols: 1031,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        linear,
+        { x, weight: normalView(1, 'w', [ROWS, 1031]), bias: undefined },
+        { computeDtype },
+      ).y,
+  },
+  'a bfloat16 weight': {
+    cols: 1031,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        linear,
+        { x, weight: normalBfloat16View(1, 'w', [ROWS, 1031]), bias: undefined },
+        { computeDtype },
+      ).y,
+  },
   'an adapted 4-bit weight': {
-    cols: 576, run: (backend, x, computeDtype) => runOp(backend, adaptedLinear, { x, ...packedWeight(1, ROWS, 576, 64, true), a: normalView(1, 'a', [11, 576]), b: normalView(1, 'b', [11, ROWS]) } as never,
-      { rows: ROWS, cols: 576, blockSize: 64, nestedOffset: 0.03, computeDtype, scale: 0.5 }).y!,
+    cols: 576,
+    run: (backend, x, computeDtype) =>
+      runOp(
+        backend,
+        adaptedLinear,
+        {
+          x,
+          ...packedWeight(1, ROWS, 576, 64, true),
+          a: normalView(1, 'a', [11, 576]),
+          b: normalView(1, 'b', [11, ROWS]),
+        } as never,
+        { rows: ROWS, cols: 576, blockSize: 64, nestedOffset: 0.03, computeDtype, scale: 0.5 },
+      ).y!,
   },
 };
 
 describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) => {
-  test.each(Object.entries(PRODUCTS))('a token\'s product with %s has the same bits whatever rows come with it', (_, { cols, run }) => {
-    for (const computeDtype of ['f32', 'bf16'] as const) {
-      const x = normalView(1, 'x', [TOKENS, cols]), all = elementsOf(run(backend!, x, computeDtype));
-      for (const tokens of [1, 2, 3, 4, 5, 13]) expect(elementsOf(run(backend!, rowsOf(x, 0, tokens), computeDtype)), `${tokens} tokens, ${computeDtype}`).toEqual(all.slice(0, tokens * ROWS));
-    }
-  });
+  test.each(Object.entries(PRODUCTS))(
+    "a token's product with %s has the same bits whatever rows come with it",
+    (_, { cols, run }) => {
+      for (const computeDtype of ['f32', 'bf16'] as const) {
+        const x = normalView(1, 'x', [TOKENS, cols]);
+        const all = elementsOf(run(backend!, x, computeDtype));
+        for (const tokens of [1, 2, 3, 4, 5, 13])
+          expect(
+            elementsOf(run(backend!, rowsOf(x, 0, tokens), computeDtype)),
+            `${tokens} tokens, ${computeDtype}`,
+          ).toEqual(all.slice(0, tokens * ROWS));
+      }
+    },
+  );
 });

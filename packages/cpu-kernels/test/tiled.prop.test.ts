@@ -2,70 +2,208 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { runOp, type ArrayView } from '@qdylora/contract';
 import { adaptedLinear, adaptedLinearBackward } from '@qdylora/lora-dynamic';
-import { dequantizeBlockwise, matmulNf4, matmulNf4InputGradient, quantizedAttributes, quantizedInputs, quantizeNf4, tileMatrix } from '@qdylora/quant';
-import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, magnitudeBound, normalView } from '@qdylora/testing';
+import {
+  dequantizeBlockwise,
+  matmulNf4,
+  matmulNf4InputGradient,
+  quantizedAttributes,
+  quantizedInputs,
+  quantizeNf4,
+  tileMatrix,
+} from '@qdylora/quant';
+import {
+  arbitrarySeed,
+  arbitrarySize,
+  checkKernel,
+  EPSILON,
+  magnitudeBound,
+  normalView,
+} from '@qdylora/testing';
 import { everyLevel } from './every-level.ts';
 
-const levels = await everyLevel(), backends = (await everyLevel([2], { batchInvariant: true })).map(({ backends: [own] }) => own!);
+const levels = await everyLevel();
+const backends = (await everyLevel([2], { batchInvariant: true })).map(({ backends: [own] }) => own!);
 
-test('products and decodes of a tiled matrix have the bits of the row-major one, where one kernel serves any number of rows', () => {
-  const arbitrary = fc.record({ tokens: arbitrarySize(40), bands: fc.integer({ min: 1, max: 3 }), runs: fc.integer({ min: 1, max: 18 }), r: arbitrarySize(9), seed: arbitrarySeed, doubleQuantization: fc.boolean(), computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16') });
-  fc.assert(fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, computeDtype }) => {
-    const [rows, cols] = [32 * bands, 64 * runs], matrix = quantizeNf4({ data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] }, { doubleQuantization }), tiled = tileMatrix(matrix);
-    const x = normalView(seed, 'x', [tokens, cols]), dy = normalView(seed, 'dy', [tokens, rows]), a = normalView(seed, 'a', [r, cols]), b = normalView(seed, 'b', [r, rows]), u = normalView(seed, 'u', [tokens, r]);
-    const results = (one: typeof matrix, backend: (typeof backends)[number]): ArrayView[] => {
-      const weight = quantizedInputs(one), attributes = { ...quantizedAttributes(one), computeDtype, accumulate: false, scale: 0.5, trainFrom: 0, wantsDx: true };
-      return [
-        runOp(backend, dequantizeBlockwise, weight, attributes).values, runOp(backend, matmulNf4, { x, ...weight }, attributes).y, runOp(backend, matmulNf4InputGradient, { dy, ...weight }, attributes).dx,
-        runOp(backend, adaptedLinear, { x, a, b, ...weight } as never, attributes).y!, runOp(backend, adaptedLinearBackward, { dy, x, u, a, b, ...weight } as never, attributes).dx!,
-      ].map(({ dtype, shape, data }) => ({ dtype, shape, data: data.slice() }) as ArrayView);
-    };
-    for (const backend of backends) backend.memory.scoped(() => expect(results(tiled, backend)).toEqual(results(matrix, backend)));
-  }), { numRuns: 8 });
+test(
+  'products and decodes of a tiled matrix have the bits of the row-major one, where one kernel serves ' +
+    'any number of rows',
+  () => {
+    const arbitrary = fc.record({
+      tokens: arbitrarySize(40),
+      bands: fc.integer({ min: 1, max: 3 }),
+      runs: fc.integer({ min: 1, max: 18 }),
+      r: arbitrarySize(9),
+      seed: arbitrarySeed,
+      doubleQuantization: fc.boolean(),
+      computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'),
+    });
+    fc.assert(
+      fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, computeDtype }) => {
+        const [rows, cols] = [32 * bands, 64 * runs];
+        const matrix = quantizeNf4(
+          { data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] },
+          { doubleQuantization },
+        );
+        const tiled = tileMatrix(matrix);
+        const x = normalView(seed, 'x', [tokens, cols]);
+        const dy = normalView(seed, 'dy', [tokens, rows]);
+        const a = normalView(seed, 'a', [r, cols]);
+        const b = normalView(seed, 'b', [r, rows]);
+        const u = normalView(seed, 'u', [tokens, r]);
+        const results = (one: typeof matrix, backend: (typeof backends)[number]): ArrayView[] => {
+          const weight = quantizedInputs(one);
+          const attributes = {
+            ...quantizedAttributes(one),
+            computeDtype,
+            accumulate: false,
+            scale: 0.5,
+            trainFrom: 0,
+            wantsDx: true,
+          };
+          return [
+            runOp(backend, dequantizeBlockwise, weight, attributes).values,
+            runOp(backend, matmulNf4, { x, ...weight }, attributes).y,
+            runOp(backend, matmulNf4InputGradient, { dy, ...weight }, attributes).dx,
+            runOp(backend, adaptedLinear, { x, a, b, ...weight } as never, attributes).y!,
+            runOp(backend, adaptedLinearBackward, { dy, x, u, a, b, ...weight } as never, attributes).dx!,
+          ].map(({ dtype, shape, data }) => ({ dtype, shape, data: data.slice() }) as ArrayView);
+        };
+        for (const backend of backends)
+          backend.memory.scoped(() => expect(results(tiled, backend)).toEqual(results(matrix, backend)));
+      }),
+      { numRuns: 8 },
+    );
+  },
+);
+
+const arbitraryFewRows = fc.record({
+  tokens: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 36 })),
+  bands: fc.integer({ min: 1, max: 2 }),
+  runs: fc.integer({ min: 1, max: 12 }),
+  seed: arbitrarySeed,
 });
-
-const arbitraryFewRows = fc.record({ tokens: fc.oneof(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 5, max: 36 })), bands: fc.integer({ min: 1, max: 2 }), runs: fc.integer({ min: 1, max: 12 }), seed: arbitrarySeed });
-const packed = (seed: number, rows: number, cols: number): ReturnType<typeof tileMatrix> => tileMatrix(quantizeNf4({ data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] }));
-
-/** A level may count a run of 64 numbers of few rows in units of 2^-15 of its largest: half a unit more for each of them. */
-test('among few rows, a number far above its neighbours costs them no more than 2^-16 of it', () => {
-  fc.assert(fc.property(arbitraryFewRows, fc.array(fc.record({ at: fc.nat(), size: fc.integer({ min: -20, max: 60 }) }), { maxLength: 6 }), ({ tokens, bands, runs, seed }, outliers) => {
-    const [rows, cols] = [32 * bands, 64 * runs], matrix = packed(seed, rows, cols), x = normalView(seed, 'x', [tokens, cols]), largest = { ...x, data: new Float32Array(x.data.length) };
-    for (const { at, size } of outliers) x.data[at % x.data.length] = 2 ** size;
-    for (let run = 0; run < x.data.length; run += 64) largest.data.fill(x.data.subarray(run, run + 64).reduce((most, value) => Math.max(most, Math.abs(value)), 0), run, run + 64);
-    const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const }, weight = quantizedInputs(matrix);
-    const own = magnitudeBound(matmulNf4, { x, ...weight }, attributes, 2 ** -7 / EPSILON + cols + 8), units = magnitudeBound(matmulNf4, { x: largest, ...weight }, attributes, 2 ** -16 / EPSILON);
-    checkKernel(matmulNf4, levels, { inputs: { x, ...weight }, attributes, bound: (name, index, want) => own(name, index, want) + units(name, index, want) });
-  }), { numRuns: 30 });
-});
-
-test('among few rows, one that holds no number or an infinite one yields none, and the others what they do without it', () => {
-  fc.assert(fc.property(arbitraryFewRows, fc.nat(), fc.constantFrom(NaN, Infinity, -Infinity), ({ tokens, bands, runs, seed }, at, value) => {
-    const [rows, cols] = [32 * bands, 64 * runs], matrix = packed(seed, rows, cols), bad = at % tokens, attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
-    for (const { backends: [backend] } of levels) {
-      backend!.memory.scoped(() => {
-        const product = (x: ArrayView<'f32'>): Float32Array => (runOp(backend!, matmulNf4, { x, ...quantizedInputs(matrix) }, attributes).y.data as Float32Array).slice();
-        const x = normalView(seed, 'x', [tokens, cols]), before = product(x), first = bad * rows, last = first + rows;
-        x.data[bad * cols + at % cols] = value;
-        const after = product(x);
-        expect(after.subarray(first, last).some(Number.isFinite)).toBe(false);
-        expect([...after.subarray(0, first), ...after.subarray(last)]).toEqual([...before.subarray(0, first), ...before.subarray(last)]);
-      });
-    }
-  }), { numRuns: 20 });
-});
+const packed = (seed: number, rows: number, cols: number): ReturnType<typeof tileMatrix> =>
+  tileMatrix(quantizeNf4({ data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] }));
 
 /**
- * For up to 32 rows in bf16 a level may round the sixteen levels in place of level · scale. Either is within 2^-8 of the exact weight (half a step of 8 bits), so the two are within 2^-7 of each other;
- * the reference rounds the product.
+ * A level may count a run of 64 numbers of few rows in units of 2^-15 of its largest: half a unit more for
+ * each of them.
+ */
+test('among few rows, a number far above its neighbours costs them no more than 2^-16 of it', () => {
+  fc.assert(
+    fc.property(
+      arbitraryFewRows,
+      fc.array(fc.record({ at: fc.nat(), size: fc.integer({ min: -20, max: 60 }) }), { maxLength: 6 }),
+      ({ tokens, bands, runs, seed }, outliers) => {
+        const [rows, cols] = [32 * bands, 64 * runs];
+        const matrix = packed(seed, rows, cols);
+        const x = normalView(seed, 'x', [tokens, cols]);
+        const largest = { ...x, data: new Float32Array(x.data.length) };
+        for (const { at, size } of outliers) x.data[at % x.data.length] = 2 ** size;
+        for (let run = 0; run < x.data.length; run += 64)
+          largest.data.fill(
+            x.data.subarray(run, run + 64).reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+            run,
+            run + 64,
+          );
+        const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
+        const weight = quantizedInputs(matrix);
+        const own = magnitudeBound(matmulNf4, { x, ...weight }, attributes, 2 ** -7 / EPSILON + cols + 8);
+        const units = magnitudeBound(matmulNf4, { x: largest, ...weight }, attributes, 2 ** -16 / EPSILON);
+        checkKernel(matmulNf4, levels, {
+          inputs: { x, ...weight },
+          attributes,
+          bound: (name, index, want) => own(name, index, want) + units(name, index, want),
+        });
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+test(
+  'among few rows, one that holds no number or an infinite one yields none, and the others what they do ' +
+    'without it',
+  () => {
+    fc.assert(
+      fc.property(
+        arbitraryFewRows,
+        fc.nat(),
+        fc.constantFrom(NaN, Infinity, -Infinity),
+        ({ tokens, bands, runs, seed }, at, value) => {
+          const [rows, cols] = [32 * bands, 64 * runs];
+          const matrix = packed(seed, rows, cols);
+          const bad = at % tokens;
+          const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
+          for (const {
+            backends: [backend],
+          } of levels) {
+            backend!.memory.scoped(() => {
+              const product = (x: ArrayView<'f32'>): Float32Array =>
+                (
+                  runOp(backend!, matmulNf4, { x, ...quantizedInputs(matrix) }, attributes).y
+                    .data as Float32Array
+                ).slice();
+              const x = normalView(seed, 'x', [tokens, cols]);
+              const before = product(x);
+              const first = bad * rows;
+              const last = first + rows;
+              x.data[bad * cols + (at % cols)] = value;
+              const after = product(x);
+              expect(after.subarray(first, last).some(Number.isFinite)).toBe(false);
+              expect([...after.subarray(0, first), ...after.subarray(last)]).toEqual([
+                ...before.subarray(0, first),
+                ...before.subarray(last),
+              ]);
+            });
+          }
+        },
+      ),
+      { numRuns: 20 },
+    );
+  },
+);
+
+/**
+ * For up to 32 rows in bf16 a level may round the sixteen levels in place of level · scale. Either is within
+ * 2^-8 of the exact weight (half a step of 8 bits), so the two are within 2^-7 of each other; the reference
+ * rounds the product.
  */
 test('few rows of a tiled matrix agree with the reference', () => {
-  const arbitrary = fc.record({ tokens: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 40 })), bands: fc.integer({ min: 1, max: 5 }), runs: fc.integer({ min: 1, max: 40 }), r: arbitrarySize(9), seed: arbitrarySeed, doubleQuantization: fc.boolean(), biased: fc.boolean() });
-  fc.assert(fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, biased }) => {
-    const [rows, cols] = [32 * bands, 64 * runs], matrix = tileMatrix(quantizeNf4({ data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] }, { doubleQuantization }));
-    const bias = biased ? normalView(seed, 'bias', [rows]) : undefined, weight = quantizedInputs(matrix), attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const, scale: 0.5 };
-    const inputs = { x: normalView(seed, 'x', [tokens, cols]), bias, ...weight }, adapted = { ...inputs, a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]) };
-    checkKernel(matmulNf4, levels, { inputs, attributes, bound: magnitudeBound(matmulNf4, inputs, attributes, 2 ** -7 / EPSILON + cols + 8) });
-    checkKernel(adaptedLinear, levels, { inputs: adapted as never, attributes, bound: magnitudeBound(adaptedLinear, adapted as never, attributes, 2 ** -7 / EPSILON + cols + r + 8) });
-  }), { numRuns: 15 });
+  const arbitrary = fc.record({
+    tokens: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 40 })),
+    bands: fc.integer({ min: 1, max: 5 }),
+    runs: fc.integer({ min: 1, max: 40 }),
+    r: arbitrarySize(9),
+    seed: arbitrarySeed,
+    doubleQuantization: fc.boolean(),
+    biased: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, biased }) => {
+      const [rows, cols] = [32 * bands, 64 * runs];
+      const matrix = tileMatrix(
+        quantizeNf4(
+          { data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] },
+          { doubleQuantization },
+        ),
+      );
+      const bias = biased ? normalView(seed, 'bias', [rows]) : undefined;
+      const weight = quantizedInputs(matrix);
+      const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const, scale: 0.5 };
+      const inputs = { x: normalView(seed, 'x', [tokens, cols]), bias, ...weight };
+      const adapted = { ...inputs, a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]) };
+      checkKernel(matmulNf4, levels, {
+        inputs,
+        attributes,
+        bound: magnitudeBound(matmulNf4, inputs, attributes, 2 ** -7 / EPSILON + cols + 8),
+      });
+      checkKernel(adaptedLinear, levels, {
+        inputs: adapted as never,
+        attributes,
+        bound: magnitudeBound(adaptedLinear, adapted as never, attributes, 2 ** -7 / EPSILON + cols + r + 8),
+      });
+    }),
+    { numRuns: 15 },
+  );
 });

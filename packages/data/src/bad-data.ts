@@ -6,4 +6,14 @@ export const badData = (where: string, problem: string, nextStep: string, cause?
   new QdyloraError('BAD_DATA', { where, problem, nextStep, cause });
 
 /** What a JSON value is, for a message. */
-export const kindOf = (value: unknown): string => (value instanceof ExactNumber ? 'a number' : value === null ? 'null' : Array.isArray(value) ? 'a list' : value === undefined ? 'nothing' : `a ${typeof value}`).replace('a object', 'an object');
+export const kindOf = (value: unknown): string =>
+  (value instanceof ExactNumber
+    ? 'a number'
+    : value === null
+      ? 'null'
+      : Array.isArray(value)
+        ? 'a list'
+        : value === undefined
+          ? 'nothing'
+          : `a ${typeof value}`
+  ).replace('a object', 'an object');

@@ -20,11 +20,15 @@ export interface BadRows {
 }
 
 export function badRows(policy: BadRowPolicy): BadRows {
-  const messages: string[] = [], emptyFiles: string[] = [];
+  const messages: string[] = [];
+  const emptyFiles: string[] = [];
   let count = 0;
   return {
-    messages, emptyFiles,
-    get count() { return count; },
+    messages,
+    emptyFiles,
+    get count() {
+      return count;
+    },
     passEmpty(file, error) {
       if (policy !== 'skip') throw error;
       emptyFiles.push(file);

@@ -10,13 +10,30 @@ import { textFormat } from './formats/text.ts';
 import { tokensFormat } from './formats/tokens.ts';
 
 /** The shapes of rows, in the order in which a first row is tried. */
-export const ROW_FORMATS: readonly RowFormat[] = [tokensFormat, messagesFormat, sharegptFormat, promptCompletionFormat, questionAnswerFormat, alpacaFormat, textFormat];
+export const ROW_FORMATS: readonly RowFormat[] = [
+  tokensFormat,
+  messagesFormat,
+  sharegptFormat,
+  promptCompletionFormat,
+  questionAnswerFormat,
+  alpacaFormat,
+  textFormat,
+];
 
 /** A file that is text from end to end, not rows. */
 export const PLAIN_TEXT = 'plain_text';
 
 /** What `dataset_format` may be. */
-export const DATASET_FORMATS = ['tokens', 'messages', 'sharegpt', 'prompt_completion', 'question_answer', 'alpaca', 'text', PLAIN_TEXT] as const;
+export const DATASET_FORMATS = [
+  'tokens',
+  'messages',
+  'sharegpt',
+  'prompt_completion',
+  'question_answer',
+  'alpaca',
+  'text',
+  PLAIN_TEXT,
+] as const;
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**
@@ -28,25 +45,44 @@ export function detectFormat(row: Row): RowFormat {
   const found = ROW_FORMATS.find((format) => hasKeys(row, format));
   if (found) return found;
   const shapes = ROW_FORMATS.map(({ required }) => required.join(' + ')).join(', or ');
-  throw badData(row.where, `expected the keys of a known shape (${shapes}), got ${keysOf(row)}`, 'Rename the keys, or set dataset_format if the first row is no good example.');
+  throw badData(
+    row.where,
+    `expected the keys of a known shape (${shapes}), got ${keysOf(row)}`,
+    'Rename the keys, or set dataset_format if the first row is no good example.',
+  );
 }
 
 /** @throws QdyloraError BAD_CONFIG that lists the formats. */
 export function formatNamed(name: string): RowFormat {
   const found = ROW_FORMATS.find((format) => format.name === name);
   if (found) return found;
-  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected one of ${DATASET_FORMATS.join(', ')} for dataset_format, got ${JSON.stringify(name)}`, nextStep: 'Leave it out to let the first row decide.' });
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'data',
+    problem: `expected one of ${DATASET_FORMATS.join(', ')} for dataset_format, got ${JSON.stringify(name)}`,
+    nextStep: 'Leave it out to let the first row decide.',
+  });
 }
 
 /** @throws QdyloraError BAD_DATA for a row without the format's keys: a file holds rows of one shape. */
 export function assertKeys(row: Row, format: RowFormat): void {
   if (hasKeys(row, format)) return;
-  throw badData(row.where, `expected the keys ${format.required.join(', ')} for a row of the format ${format.name}, got ${keysOf(row)}`, 'Every row of a file has the shape of its first one: correct this line, or put it into another file.');
+  throw badData(
+    row.where,
+    `expected the keys ${format.required.join(', ')} for a row of the format ${format.name}, got ` +
+      `${keysOf(row)}`,
+    'Every row of a file has the shape of its first one: correct this line, or put it into another file.',
+  );
 }
 
-const hasKeys = (row: Row, format: RowFormat): boolean => format.required.every((key) => Object.hasOwn(row.value, key));
+const hasKeys = (row: Row, format: RowFormat): boolean =>
+  format.required.every((key) => Object.hasOwn(row.value, key));
 
 function keysOf(row: Row): string {
   const keys = Object.keys(row.value);
-  return keys.length === 0 ? 'no keys' : keys.slice(0, 12).map((key) => JSON.stringify(key.slice(0, 40))).join(', ');
+  return keys.length === 0
+    ? 'no keys'
+    : keys
+        .slice(0, 12)
+        .map((key) => JSON.stringify(key.slice(0, 40)))
+        .join(', ');
 }

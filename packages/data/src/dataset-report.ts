@@ -9,22 +9,33 @@ export interface DatasetReport {
   readonly format: string;
   /** Rows that can be used (windows, for plain text), dropped ones included. */
   readonly rows: number;
-  /** SHA-256 of what the rows say, in their order, and of the seed: tells a file that was changed, or whose rows were put in another order. */
+  /**
+   * SHA-256 of what the rows say, in their order, and of the seed: tells a file that was changed, or whose
+   * rows were put in another order.
+   */
   readonly fingerprint: string;
-  /** How many of them were made tokens of for this report: all, or the first ones of a streamed dataset. What follows is about these. */
+  /**
+   * How many of them were made tokens of for this report: all, or the first ones of a streamed dataset. What
+   * follows is about these.
+   */
   readonly measuredRows: number;
   /** Tokens of the examples kept, and how many of them the loss counts. */
   readonly tokens: number;
   readonly predictedTokens: number;
   /** Rows cut to `maxSeqLength`. */
   readonly truncated: number;
-  /** Cut rows that lost tokens which the loss would have counted, and how many of these they lost together. */
+  /**
+   * Cut rows that lost tokens which the loss would have counted, and how many of these they lost together.
+   */
   readonly truncatedAnswers: number;
   readonly lostTokens: number;
   /** Rows without a token to predict, left out; and why. */
   readonly dropped: number;
   readonly reasons: Readonly<Record<string, number>>;
-  /** Rows that could not be used, left out under `onBadRow: 'skip'`; and what was wrong with the first of them. */
+  /**
+   * Rows that could not be used, left out under `onBadRow: 'skip'`; and what was wrong with the first of
+   * them.
+   */
   readonly skipped: number;
   readonly skippedMessages: readonly string[];
   /** Files without a row, passed over under `onBadRow: 'skip'`. */
@@ -34,48 +45,118 @@ export interface DatasetReport {
 }
 
 /** What was read, as a report. `rows` is given where not all rows were measured. */
-export function datasetReport(reading: Reading, counts: RowCounts, { rows = counts.rows, fingerprint }: { readonly rows?: number; readonly fingerprint: string }): DatasetReport {
-  const { rows: measuredRows, reasons, ...rest } = counts, { formats, bad } = reading;
-  return { format: [...formats].join(', '), rows, fingerprint, measuredRows, ...rest, reasons: { ...reasons }, skipped: bad.count, skippedMessages: [...bad.messages], emptyFiles: bad.emptyFiles.length, notes: notesOn(reading) };
+export function datasetReport(
+  reading: Reading,
+  counts: RowCounts,
+  { rows = counts.rows, fingerprint }: { readonly rows?: number; readonly fingerprint: string },
+): DatasetReport {
+  const { rows: measuredRows, reasons, ...rest } = counts;
+  const { formats, bad } = reading;
+  return {
+    format: [...formats].join(', '),
+    rows,
+    fingerprint,
+    measuredRows,
+    ...rest,
+    reasons: { ...reasons },
+    skipped: bad.count,
+    skippedMessages: [...bad.messages],
+    emptyFiles: bad.emptyFiles.length,
+    notes: notesOn(reading),
+  };
 }
 
-function notesOn({ files, formats, tokenizer, wasToldCompletionOnly, applyChatTemplate, bad, unshown }: Reading): string[] {
+function notesOn({
+  files,
+  formats,
+  tokenizer,
+  wasToldCompletionOnly,
+  applyChatTemplate,
+  bad,
+  unshown,
+}: Reading): string[] {
   const has = (...names: DatasetFormat[]): boolean => names.some((name) => formats.has(name));
   const notes: string[] = [];
-  if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens')) notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
-  if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens')) notes.push('The chat template is not applied to text and token rows.');
-  if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text')) notes.push('The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.');
-  if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca')) notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
-  if (unshown.size > 0) notes.push(`Rows have ${[...unshown].sort().join(' and ')}, of which the chat template writes nothing: the model does not see them. Use a model whose template does, or write them into the messages.`);
-  if (bad.count > 0) notes.push(`${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and were skipped`}. The first: ${bad.messages[0]!}`);
-  if (bad.emptyFiles.length > 0) notes.push(`${bad.emptyFiles.length === 1 ? '1 file has no rows and was' : `${bad.emptyFiles.length} files have no rows and were`} passed over: ${listed(bad.emptyFiles)}`);
+  if (wasToldCompletionOnly && has('text', PLAIN_TEXT, 'tokens'))
+    notes.push('completion_only_loss has no say in text and token rows: they tell no prompts from answers.');
+  if (applyChatTemplate && has('text', PLAIN_TEXT, 'tokens'))
+    notes.push('The chat template is not applied to text and token rows.');
+  if (tokenizer && tokenizer.eosId === null && has('prompt_completion', 'question_answer', 'alpaca', 'text'))
+    notes.push(
+      'The tokenizer names no EOS token: answers are not closed, and a model will not learn to stop.',
+    );
+  if (tokenizer?.chatTemplate && !applyChatTemplate && has('prompt_completion', 'question_answer', 'alpaca'))
+    notes.push('The tokenizer has a chat template; prompts are written plainly, without it.');
+  if (unshown.size > 0)
+    notes.push(
+      `Rows have ${[...unshown].sort().join(' and ')}, of which the chat template writes nothing: the ` +
+        `model does not see them. Use a model whose template does, or write them into the messages.`,
+    );
+  if (bad.count > 0)
+    notes.push(
+      `${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and ` + `were ` + `skipped`}. ` +
+        `The first: ${bad.messages[0]!}`,
+    );
+  if (bad.emptyFiles.length > 0)
+    notes.push(
+      `${bad.emptyFiles.length === 1 ? '1 file has no rows and was' : `${bad.emptyFiles.length} files have no ` + `rows ` + `and were`} ` +
+        `passed over: ${listed(bad.emptyFiles)}`,
+    );
   const repeated = repeatedFiles(files);
-  if (repeated.length > 0) notes.push(`Named more than once, so that each time its rows come again in an epoch: ${listed(repeated)}. Name a file once; dataset_weights says how often its rows come.`);
+  if (repeated.length > 0)
+    notes.push(
+      `Named more than once, so that each time its rows come again in an epoch: ${listed(repeated)}. Name ` +
+        `a file once; dataset_weights says how often its rows come.`,
+    );
   return notes;
 }
 
 /** Names that a note lists. */
 const MOST_LISTED = 3;
 
-const listed = (names: readonly string[]): string => `${names.slice(0, MOST_LISTED).join(', ')}${names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : ''}`;
+const listed = (names: readonly string[]): string =>
+  `${names.slice(0, MOST_LISTED).join(', ')}${names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : ''}`;
 
 /** Files that are in the list twice, by one name or several. */
 function repeatedFiles(files: readonly DatasetFile[]): string[] {
   const times = new Map<string, { readonly file: string; count: number }>();
   for (const { file } of files) {
-    const identity = fileIdentity(file), known = times.get(identity);
+    const identity = fileIdentity(file);
+    const known = times.get(identity);
     if (known) known.count++;
     else times.set(identity, { file, count: 1 });
   }
-  return [...times.values()].filter(({ count }) => count > 1).map(({ file, count }) => `${file} (${count} times)`);
+  return [...times.values()]
+    .filter(({ count }) => count > 1)
+    .map(({ file, count }) => `${file} (${count} times)`);
 }
 
-/** @throws nothing: the error of a dataset that leaves nothing to train on. `rows`: how many there are, where only the first ones and some from all over were looked at. */
-export function nothingLeft({ files, maxSeqLength, bad }: Reading, { rows: measured, reasons }: RowCounts, { rows = measured }: { readonly rows?: number } = {}): QdyloraError {
-  const why = Object.entries(reasons).map(([reason, count]) => `${count} × ${reason}`).join('; ');
-  const what = rows === 0 && bad.count > 0 ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}` : rows === 0 ? 'got no rows' : `got ${rows} rows of which all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
+/**
+ * @throws nothing: the error of a dataset that leaves nothing to train on. `rows`: how many there are, where
+ * only the first ones and some from all over were looked at.
+ */
+export function nothingLeft(
+  { files, maxSeqLength, bad }: Reading,
+  { rows: measured, reasons }: RowCounts,
+  { rows = measured }: { readonly rows?: number } = {},
+): QdyloraError {
+  const why = Object.entries(reasons)
+    .map(([reason, count]) => `${count} × ${reason}`)
+    .join('; ');
+  const what =
+    rows === 0 && bad.count > 0
+      ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}`
+      : rows === 0
+        ? 'got no rows'
+        : `got ${rows} rows of which all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
   return new QdyloraError('BAD_DATA', {
-    where: files.map(({ file }) => file).join(', '), problem: `expected at least one row with a token to predict, ${what}`,
-    nextStep: rows === 0 ? 'Put rows into it: one JSON object on each line.' : `Look at some with qdylora inspect, or maskPreview. Raise max_seq_length (${maxSeqLength}), or set completion_only_loss: false.`, details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
+    where: files.map(({ file }) => file).join(', '),
+    problem: `expected at least one row with a token to predict, ${what}`,
+    nextStep:
+      rows === 0
+        ? 'Put rows into it: one JSON object on each line.'
+        : `Look at some with qdylora inspect, or maskPreview. Raise max_seq_length (${maxSeqLength}), or ` +
+          `set completion_only_loss: false.`,
+    details: { rows, reasons: { ...reasons }, maxSeqLength, skipped: bad.count },
   });
 }

@@ -1,6 +1,12 @@
 export { BAD_ROW_POLICIES, type BadRowPolicy } from './bad-rows.ts';
 export { createBatches, splitIntoMicroBatches, type BatchOptions, type Batches } from './batching/batches.ts';
-export { createChatTemplate, type ChatMessage, type ChatTemplate, type ChatTemplateOptions, type RenderOptions } from './template/chat-template.ts';
+export {
+  createChatTemplate,
+  type ChatMessage,
+  type ChatTemplate,
+  type ChatTemplateOptions,
+  type RenderOptions,
+} from './template/chat-template.ts';
 export { DATASET_FORMATS, type DatasetFormat } from './dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';
 export { questionPrompt } from './formats/question-answer.ts';
@@ -20,8 +26,21 @@ export { expandGlobs } from './rows/expand-globs.ts';
 export { readPlainText } from './rows/read-plain-text.ts';
 export { sharedFiles } from './rows/shared-files.ts';
 export { type SpecialTokens } from './tokenizer/special-tokens.ts';
-export { firstExample, mixSources, sourceOf, type ExampleSource, type WeightedSource } from './stream/example-source.ts';
+export {
+  firstExample,
+  mixSources,
+  sourceOf,
+  type ExampleSource,
+  type WeightedSource,
+} from './stream/example-source.ts';
 export { permuteIndex } from './stream/permute-index.ts';
 export { tokenWeights, type TokenWeight } from './token-weights.ts';
 export { textWindows } from './text-windows.ts';
-export { assertExamples, collate, countPredicted, NOT_COUNTED, type Example, type TokenBatch } from './token-batch.ts';
+export {
+  assertExamples,
+  collate,
+  countPredicted,
+  NOT_COUNTED,
+  type Example,
+  type TokenBatch,
+} from './token-batch.ts';

@@ -1,7 +1,11 @@
 import { countPredicted, type Example } from './token-batch.ts';
 
 /** A row as tokens, not yet cut. */
-export interface LabelledRow { readonly ids: ArrayLike<number>; readonly labels: ArrayLike<number>; readonly source?: Example['source'] }
+export interface LabelledRow {
+  readonly ids: ArrayLike<number>;
+  readonly labels: ArrayLike<number>;
+  readonly source?: Example['source'];
+}
 
 /** Why rows were dropped, as reports say it. */
 export const DROP_REASONS = {
@@ -16,7 +20,10 @@ export interface RowCounts {
   /** Tokens of the examples kept, and how many of them the loss counts. */
   tokens: number;
   predictedTokens: number;
-  /** Rows cut to `maxSeqLength`; those among them that lost counted tokens; and how many of these they lost together. */
+  /**
+   * Rows cut to `maxSeqLength`; those among them that lost counted tokens; and how many of these they lost
+   * together.
+   */
   truncated: number;
   truncatedAnswers: number;
   lostTokens: number;
@@ -25,11 +32,22 @@ export interface RowCounts {
   readonly reasons: Record<string, number>;
 }
 
-export const noRowsYet = (): RowCounts => ({ rows: 0, tokens: 0, predictedTokens: 0, truncated: 0, truncatedAnswers: 0, lostTokens: 0, dropped: 0, reasons: {} });
+export const noRowsYet = (): RowCounts => ({
+  rows: 0,
+  tokens: 0,
+  predictedTokens: 0,
+  truncated: 0,
+  truncatedAnswers: 0,
+  lostTokens: 0,
+  dropped: 0,
+  reasons: {},
+});
 
 /** Cuts a row to `maxSeqLength` and counts it; null where no token is left to predict. */
 export function keepExample(row: LabelledRow, maxSeqLength: number, counts: RowCounts): Example | null {
-  const isCut = row.ids.length > maxSeqLength, example = cutTo(row, maxSeqLength), predicted = countPredicted(example.labels);
+  const isCut = row.ids.length > maxSeqLength;
+  const example = cutTo(row, maxSeqLength);
+  const predicted = countPredicted(example.labels);
   const lost = isCut ? countPredicted(Int32Array.from(row.labels)) - predicted : 0;
   counts.rows++;
   if (isCut) counts.truncated++;
@@ -40,7 +58,8 @@ export function keepExample(row: LabelledRow, maxSeqLength: number, counts: RowC
     counts.predictedTokens += predicted;
     return example;
   }
-  const reason = example.ids.length < 2 ? DROP_REASONS.tooShort : lost > 0 ? DROP_REASONS.cutOff : DROP_REASONS.masked;
+  const reason =
+    example.ids.length < 2 ? DROP_REASONS.tooShort : lost > 0 ? DROP_REASONS.cutOff : DROP_REASONS.masked;
   counts.dropped++;
   counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
   return null;
@@ -48,6 +67,9 @@ export function keepExample(row: LabelledRow, maxSeqLength: number, counts: RowC
 
 function cutTo(row: LabelledRow, length: number): Example {
   const ids = Int32Array.from(row.ids).subarray(0, length);
-  const example = { ids: ids.length === row.ids.length ? ids : ids.slice(), labels: row.labels === row.ids ? ids : Int32Array.from(row.labels).slice(0, length) };
+  const example = {
+    ids: ids.length === row.ids.length ? ids : ids.slice(),
+    labels: row.labels === row.ids ? ids : Int32Array.from(row.labels).slice(0, length),
+  };
   return row.source ? { ...example, source: row.source } : example;
 }

@@ -14,24 +14,50 @@ export interface ConversationOptions {
 }
 
 /**
- * A conversation as the template writes it, tokenized as one text without added special tokens (the template writes them), with the loss on every
- * token that holds a byte of an assistant turn.
+ * A conversation as the template writes it, tokenized as one text without added special tokens (the template
+ * writes them), with the loss on every token that holds a byte of an assistant turn.
  *
  * @throws QdyloraError BAD_DATA where the template refuses or rewrites the conversation.
  */
-export function labelConversation(conversation: Conversation, { tokenizer, template: given, completionOnlyLoss, where, untrained = [] }: ConversationOptions): LabelledTokens {
-  const template = conversation.tools ? given.forTools ?? given : given;
-  if (!completionOnlyLoss) return maskPrompt([{ ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })), isAnswer: true }]);
-  const { text, spans: all } = answerCharacters(template, conversation, where), spans = trainedSpans(all, { conversation, untrained, where });
+export function labelConversation(
+  conversation: Conversation,
+  { tokenizer, template: given, completionOnlyLoss, where, untrained = [] }: ConversationOptions,
+): LabelledTokens {
+  const template = conversation.tools ? (given.forTools ?? given) : given;
+  if (!completionOnlyLoss)
+    return maskPrompt([
+      {
+        ids: tokenizer.encode(template.render(conversation.messages, { tools: conversation.tools, where })),
+        isAnswer: true,
+      },
+    ]);
+  const { text, spans: all } = answerCharacters(template, conversation, where);
+  const spans = trainedSpans(all, { conversation, untrained, where });
   const ids = tokenizer.encode(text);
   return maskPrompt(piecesOf(ids, answerTokens(tokenizer, text, ids, spans)));
 }
 
-/** Spans of the turns that count. Each assistant turn must have its own span, else nobody can say which one to leave out. */
-function trainedSpans(spans: readonly Span[], { conversation, untrained, where }: { readonly conversation: Conversation; readonly untrained: readonly number[]; readonly where: string }): readonly Span[] {
+/**
+ * Spans of the turns that count. Each assistant turn must have its own span, else nobody can say which one to
+ * leave out.
+ */
+function trainedSpans(
+  spans: readonly Span[],
+  {
+    conversation,
+    untrained,
+    where,
+  }: { readonly conversation: Conversation; readonly untrained: readonly number[]; readonly where: string },
+): readonly Span[] {
   if (untrained.length === 0) return spans;
   const turns = conversation.messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
-  if (turns.length !== spans.length) throw badData(where, `expected one marked answer for each of ${turns.length} assistant turns, to leave out those of weight 0, got ${spans.length}`, 'Remove the weights, or mark whole turns in the template with {% generation %}.');
+  if (turns.length !== spans.length)
+    throw badData(
+      where,
+      `expected one marked answer for each of ${turns.length} assistant turns, to leave out those of ` +
+        `weight 0, got ${spans.length}`,
+      'Remove the weights, or mark whole turns in the template with {% generation %}.',
+    );
   return spans.filter((_, i) => !untrained.includes(turns[i]!));
 }
 
@@ -39,29 +65,47 @@ function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {
   const pieces: Piece[] = [];
   let at = 0;
   for (const [start, end] of spans) {
-    pieces.push({ ids: ids.slice(at, Math.max(at, start)), isAnswer: false }, { ids: ids.slice(Math.max(at, start), end), isAnswer: true });
+    pieces.push(
+      { ids: ids.slice(at, Math.max(at, start)), isAnswer: false },
+      { ids: ids.slice(Math.max(at, start), end), isAnswer: true },
+    );
     at = Math.max(at, end);
   }
   return [...pieces, { ids: ids.slice(at), isAnswer: false }];
 }
 
 /**
- * Spans of characters → spans of tokens, counting a token to a span as soon as it holds one byte of it: where the header's newline and an answer's
- * first newline are one token, the answer cannot be had without it.
+ * Spans of characters → spans of tokens, counting a token to a span as soon as it holds one byte of it: where
+ * the header's newline and an answer's first newline are one token, the answer cannot be had without it.
  */
-export function answerTokens(tokenizer: Tokenizer, text: string, ids: readonly number[], spans: readonly Span[]): Span[] {
+export function answerTokens(
+  tokenizer: Tokenizer,
+  text: string,
+  ids: readonly number[],
+  spans: readonly Span[],
+): Span[] {
   const clean = cleanBoundaries(tokenizer, text, ids, spans.flat());
   if (clean) return spans.map((_, i): Span => [clean[2 * i]!, clean[2 * i + 1]!]);
   return spans.map(([start, end]): Span => {
-    const first = boundary(tokenizer, text.slice(0, start), ids), last = boundary(tokenizer, text.slice(0, end), ids);
+    const first = boundary(tokenizer, text.slice(0, start), ids);
+    const last = boundary(tokenizer, text.slice(0, end), ids);
     return [first.index, last.index + (last.isInside ? 1 : 0)];
   });
 }
 
-/** If the text cut at the boundaries gives the same tokens, each boundary lies between two tokens: their indices. Else null. */
-function cleanBoundaries(tokenizer: Tokenizer, text: string, ids: readonly number[], boundaries: readonly number[]): number[] | null {
+/**
+ * If the text cut at the boundaries gives the same tokens, each boundary lies between two tokens: their
+ * indices. Else null.
+ */
+function cleanBoundaries(
+  tokenizer: Tokenizer,
+  text: string,
+  ids: readonly number[],
+  boundaries: readonly number[],
+): number[] | null {
   const found: number[] = [];
-  let at = 0, from = 0;
+  let at = 0;
+  let from = 0;
   for (const to of [...boundaries, text.length]) {
     const piece = tokenizer.encode(text.slice(from, to));
     if (piece.some((id, i) => id !== ids[at + i])) return null;
@@ -73,15 +117,21 @@ function cleanBoundaries(tokenizer: Tokenizer, text: string, ids: readonly numbe
 }
 
 /**
- * The token that holds the first byte after `prefix`, and whether it also holds some of the prefix. Where the prefix alone ends in other tokens than
- * it does inside the whole, both tails are decoded from the last common token on, until the whole's has covered the prefix's.
+ * The token that holds the first byte after `prefix`, and whether it also holds some of the prefix. Where the
+ * prefix alone ends in other tokens than it does inside the whole, both tails are decoded from the last
+ * common token on, until the whole's has covered the prefix's.
  */
-function boundary(tokenizer: Tokenizer, prefix: string, ids: readonly number[]): { index: number; isInside: boolean } {
+function boundary(
+  tokenizer: Tokenizer,
+  prefix: string,
+  ids: readonly number[],
+): { index: number; isInside: boolean } {
   const alone = tokenizer.encode(prefix);
   let common = 0;
   while (common < alone.length && alone[common] === ids[common]) common++;
   if (common === alone.length) return { index: common, isInside: false };
-  const from = Math.max(0, common - 1), tail = tokenizer.decode(alone.slice(from));
+  const from = Math.max(0, common - 1);
+  const tail = tokenizer.decode(alone.slice(from));
   for (let end = common + 1; end <= ids.length; end++) {
     const covered = tokenizer.decode(ids.slice(from, end));
     if (covered === tail) return { index: end, isInside: false };

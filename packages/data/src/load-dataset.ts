@@ -1,6 +1,15 @@
 import { QdyloraError } from '@qdylora/contract';
 import { datasetReport, nothingLeft, type DatasetReport } from './dataset-report.ts';
-import { checkAsked, isPlainText, readWindows, resolveReading, turn, type DatasetFile, type DatasetOptions, type Reading } from './dataset-options.ts';
+import {
+  checkAsked,
+  isPlainText,
+  readWindows,
+  resolveReading,
+  turn,
+  type DatasetFile,
+  type DatasetOptions,
+  type Reading,
+} from './dataset-options.ts';
 import { keepExample, type LabelledRow } from './keep-example.ts';
 import { openRowFile } from './rows/row-file.ts';
 import { rowHash } from './rows/row-hash.ts';
@@ -10,24 +19,38 @@ import { arraySource } from './stream/example-source.ts';
 import { mixFiles } from './stream/mix-files.ts';
 import type { Example } from './token-batch.ts';
 
-export interface Dataset { readonly training: Example[]; readonly heldOut: Example[]; readonly report: DatasetReport }
+export interface Dataset {
+  readonly training: Example[];
+  readonly heldOut: Example[];
+  readonly report: DatasetReport;
+}
 
-/** Rows between two looks at the signal, and two turns for timers and input: about 30 ms of GSM8K on 2 cores. */
+/**
+ * Rows between two looks at the signal, and two turns for timers and input: about 30 ms of GSM8K on 2 cores.
+ */
 const ROWS_PER_TURN = 64;
 
 /**
- * Files of rows as tokens with labels, in memory. Rows longer than `maxSeqLength` are cut on the right; rows that leave nothing to predict are dropped. Both are
- * counted. Plain text becomes consecutive windows of `maxSeqLength`, every token counted. Names may be patterns (`data/*.jsonl`).
+ * Files of rows as tokens with labels, in memory. Rows longer than `maxSeqLength` are cut on the right; rows
+ * that leave nothing to predict are dropped. Both are counted. Plain text becomes consecutive windows of
+ * `maxSeqLength`, every token counted. Names may be patterns (`data/*.jsonl`).
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA naming file and line, or saying why no row is left; BAD_CONFIG for settings that do not fit the data;
- * BAD_ARGUMENT for unknown options and those of another kind; ABORTED with the signal's reason as cause.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA naming file and line, or saying why no row is left; BAD_CONFIG
+ * for settings that do not fit the data; BAD_ARGUMENT for unknown options and those of another kind; ABORTED
+ * with the signal's reason as cause.
  * @example
  * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', { tokenizer, maxSeqLength: 512, heldOut: 200 });
  */
-export async function loadDataset(names: string | readonly string[], options: DatasetOptions): Promise<Dataset> {
+export async function loadDataset(
+  names: string | readonly string[],
+  options: DatasetOptions,
+): Promise<Dataset> {
   checkAsked('load-dataset', names, options);
-  const reading = resolveReading(names, options), { files, counts, limit, maxSeqLength, signal } = reading;
-  const examples: Example[] = [], rule = heldOutRule(reading.heldOut), parts: { from: number; to: number; file: DatasetFile }[] = [];
+  const reading = resolveReading(names, options);
+  const { files, counts, limit, maxSeqLength, signal } = reading;
+  const examples: Example[] = [];
+  const rule = heldOutRule(reading.heldOut);
+  const parts: { from: number; to: number; file: DatasetFile }[] = [];
   for (const file of files) {
     const from = examples.length;
     for await (const row of labelledRows(file, reading)) {
@@ -43,10 +66,21 @@ export async function loadDataset(names: string | readonly string[], options: Da
     if (counts.rows >= limit) break;
   }
   if (examples.length === 0) throw nothingLeft(reading, counts);
-  const heldOut = rule.heldOut(), isHeldOut = new Set(heldOut);
-  const mixture = mixFiles(parts.map(({ from, to, file }) => ({ file, source: arraySource(examples.slice(from, to).filter((_, i) => !isHeldOut.has(from + i))) })), reading);
+  const heldOut = rule.heldOut();
+  const isHeldOut = new Set(heldOut);
+  const mixture = mixFiles(
+    parts.map(({ from, to, file }) => ({
+      file,
+      source: arraySource(examples.slice(from, to).filter((_, i) => !isHeldOut.has(from + i))),
+    })),
+    reading,
+  );
   assertInMemory(mixture.length);
-  return { training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!), heldOut: heldOut.map((index) => examples[index]!), report: datasetReport(reading, counts, { fingerprint: rule.fingerprint() }) };
+  return {
+    training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!),
+    heldOut: heldOut.map((index) => examples[index]!),
+    report: datasetReport(reading, counts, { fingerprint: rule.fingerprint() }),
+  };
 }
 
 /** As many references take half a gigabyte. */
@@ -54,7 +88,12 @@ const MOST_IN_MEMORY = 2 ** 26;
 
 function assertInMemory(length: number): void {
   if (length <= MOST_IN_MEMORY) return;
-  throw new QdyloraError('BAD_CONFIG', { where: 'dataset_weights', problem: `expected at most ${MOST_IN_MEMORY} rows in an epoch for rows in memory, got ${length}`, nextStep: 'Lower the weights: how they compare to each other makes the mixture; or set streaming: true.', details: { length } });
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'dataset_weights',
+    problem: `expected at most ${MOST_IN_MEMORY} rows in an epoch for rows in memory, got ${length}`,
+    nextStep: 'Lower the weights: how they compare to each other makes the mixture; or set streaming: true.',
+    details: { length },
+  });
 }
 
 /**
@@ -62,17 +101,24 @@ function assertInMemory(length: number): void {
  *
  * @throws QdyloraError as `loadDataset` does
  */
-export async function* readLabelledRows(names: string | readonly string[], options: DatasetOptions): AsyncGenerator<LabelledRow & { readonly format: string }> {
+export async function* readLabelledRows(
+  names: string | readonly string[],
+  options: DatasetOptions,
+): AsyncGenerator<LabelledRow & { readonly format: string }> {
   checkAsked('read-labelled-rows', names, options);
   const reading = resolveReading(names, options);
   for (const file of reading.files) {
     reading.formats.clear(); // each file has one format: that of its first row
-    for await (const row of labelledRows(file, reading)) yield { ...row, format: [...reading.formats].join(', ') };
+    for await (const row of labelledRows(file, reading))
+      yield { ...row, format: [...reading.formats].join(', ') };
   }
 }
 
 /** A file's rows as tokens, with their hashes. */
-async function* labelledRows(file: DatasetFile, reading: Reading): AsyncGenerator<LabelledRow & { readonly hash: number }> {
+async function* labelledRows(
+  file: DatasetFile,
+  reading: Reading,
+): AsyncGenerator<LabelledRow & { readonly hash: number }> {
   const { formats, bad, onBadRow, seed, signal } = reading;
   if (isPlainText(file, reading)) {
     for (const [i, window] of readWindows(file, reading).entries()) {
@@ -81,12 +127,14 @@ async function* labelledRows(file: DatasetFile, reading: Reading): AsyncGenerato
     }
     return;
   }
-  const labeller = reading.labeller(), rows = await openRowFile(file.file, { signal, passesLong: onBadRow === 'skip' });
+  const labeller = reading.labeller();
+  const rows = await openRowFile(file.file, { signal, passesLong: onBadRow === 'skip' });
   try {
     let entries = 0;
     for (const { row } of walkRows(rows, bad)) {
       if (entries++ % ROWS_PER_TURN === 0) await turn(signal);
-      const labelled = row && bad.attempt(() => ({ ...labeller.label(row), source: row.source, hash: labeller.hash(row) }));
+      const labelled =
+        row && bad.attempt(() => ({ ...labeller.label(row), source: row.source, hash: labeller.hash(row) }));
       if (labeller.format) formats.add(labeller.format.name);
       if (labelled) yield labelled;
     }

@@ -1,4 +1,14 @@
-import { checkOptions, either, objectWith, oneOf, orNull, required, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
+import {
+  checkOptions,
+  either,
+  objectWith,
+  oneOf,
+  orNull,
+  required,
+  trueOrFalse,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
 import { commonPrefix } from './common-prefix.ts';
 import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
 import { assertExamples, NOT_COUNTED, type Example } from './token-batch.ts';
@@ -12,10 +22,15 @@ export interface PreviewOptions {
   readonly maxTokens?: number;
 }
 
-const RULES: OptionRules<PreviewOptions> = { tokenizer: required(orNull(objectWith('decode'))), color: trueOrFalse, maxTokens: either(wholeNumber(), oneOf([Infinity])) };
+const RULES: OptionRules<PreviewOptions> = {
+  tokenizer: required(orNull(objectWith('decode'))),
+  color: trueOrFalse,
+  maxTokens: either(wholeNumber(), oneOf([Infinity])),
+};
 
 /**
- * One example as text that shows which tokens the loss counts: what masking mistakes look like before a run, not after it.
+ * One example as text that shows which tokens the loss counts: what masking mistakes look like before a run,
+ * not after it.
  * Control characters of the data are shown as pictures (␛), so a row cannot write to the terminal.
  *
  * @throws QdyloraError BAD_ARGUMENT for options that are unknown or of another kind
@@ -27,12 +42,18 @@ export function maskPreview(example: Example, options: PreviewOptions): string {
   assertExamples('mask-preview', [example]);
   const { tokenizer, color = false, maxTokens = Infinity } = options;
   const [open, close] = color ? ['\x1b[32m', '\x1b[39m'] : ['⟦', '⟧'];
-  const length = Math.min(example.ids.length, maxTokens), left = example.ids.length - length;
-  const textUpTo = (end: number): string => (tokenizer ? tokenizer.decode(example.ids.subarray(0, end)) : Array.from(example.ids.subarray(0, end)).join(' '));
+  const length = Math.min(example.ids.length, maxTokens);
+  const left = example.ids.length - length;
+  const textUpTo = (end: number): string =>
+    tokenizer
+      ? tokenizer.decode(example.ids.subarray(0, end))
+      : Array.from(example.ids.subarray(0, end)).join(' ');
   const whole = textUpTo(length);
-  let shown = '', from = 0;
+  let shown = '';
+  let from = 0;
   for (const { end, isTrained } of runsOf(example, length)) {
-    const to = end === length ? whole.length : Math.max(from, commonPrefix(textUpTo(end), whole)); // a character of both runs goes to the later one
+    // a character of both runs goes to the later one
+    const to = end === length ? whole.length : Math.max(from, commonPrefix(textUpTo(end), whole));
     const part = visible(whole.slice(from, to));
     shown += isTrained ? `${open}${part}${close}` : part;
     from = to;
@@ -44,7 +65,8 @@ export function maskPreview(example: Example, options: PreviewOptions): string {
 function runsOf({ labels }: Example, length: number): { end: number; isTrained: boolean }[] {
   const runs: { end: number; isTrained: boolean }[] = [];
   for (let t = 0; t < length; t++) {
-    const isTrained = t > 0 && labels[t] !== NOT_COUNTED, last = runs.at(-1);
+    const isTrained = t > 0 && labels[t] !== NOT_COUNTED;
+    const last = runs.at(-1);
     if (last?.isTrained === isTrained) last.end = t + 1;
     else runs.push({ end: t + 1, isTrained });
   }
@@ -53,4 +75,6 @@ function runsOf({ labels }: Example, length: number): { end: number; isTrained: 
 
 /** C0 and C1 controls but newline and tab, as Unicode's control pictures. */
 const visible = (text: string): string =>
-  text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) => (c.charCodeAt(0) < 0x20 ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '␡'));
+  text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) =>
+    c.charCodeAt(0) < 0x20 ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '␡',
+  );

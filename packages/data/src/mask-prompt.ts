@@ -8,7 +8,10 @@ export interface Piece {
 }
 
 /** Token ids with a label on each: `[length]` both. */
-export interface LabelledTokens { readonly ids: readonly number[]; readonly labels: readonly number[] }
+export interface LabelledTokens {
+  readonly ids: readonly number[];
+  readonly labels: readonly number[];
+}
 
 /**
  * Lays pieces end to end and counts the loss on answers only; with `completionOnlyLoss` false on everything.
@@ -17,7 +20,8 @@ export interface LabelledTokens { readonly ids: readonly number[]; readonly labe
  * maskPrompt([{ ids: [5, 6], isAnswer: false }, { ids: [7], isAnswer: true }]).labels; // [-100, -100, 7]
  */
 export function maskPrompt(pieces: readonly Piece[], completionOnlyLoss = true): LabelledTokens {
-  const ids: number[] = [], labels: number[] = [];
+  const ids: number[] = [];
+  const labels: number[] = [];
   for (const piece of pieces) {
     for (let i = 0; i < piece.ids.length; i++) {
       const id = piece.ids[i]!;

@@ -7,18 +7,25 @@ export const NOT_COUNTED = -100;
 export interface Example {
   /** `[length]` */
   readonly ids: Int32Array;
-  /** `[length]`, lying on `ids` as in transformers: the model that has read `ids[0…t]` is asked for `labels[t + 1]`; −100 = not counted. `labels[0]` is never asked for. */
+  /**
+   * `[length]`, lying on `ids` as in transformers: the model that has read `ids[0…t]` is asked for `labels[t
+   * + 1]`; −100 = not counted. `labels[0]` is never asked for.
+   */
   readonly labels: Int32Array;
   readonly source?: { readonly file: string; readonly line: number };
 }
 
 /**
- * Examples laid end to end. There is no padding: a token knows its segment and its place in it, and attention never leaves a segment.
+ * Examples laid end to end. There is no padding: a token knows its segment and its place in it, and attention
+ * never leaves a segment.
  */
 export interface TokenBatch {
   /** `[tokens]` */
   readonly ids: Int32Array;
-  /** `[tokens]`: `targets[t]` is the label of the next position of the same segment; −100 = not counted, as is the last of each segment. */
+  /**
+   * `[tokens]`: `targets[t]` is the label of the next position of the same segment; −100 = not counted, as is
+   * the last of each segment.
+   */
   readonly targets: Int32Array;
   /** `[tokens]`, from 0 in each segment */
   readonly positions: Int32Array;
@@ -28,7 +35,9 @@ export interface TokenBatch {
   readonly predictedTokens: number;
 }
 
-/** How many tokens of an example the loss counts. The first one has nothing before it to be predicted from. */
+/**
+ * How many tokens of an example the loss counts. The first one has nothing before it to be predicted from.
+ */
 export function countPredicted(labels: Int32Array): number {
   let count = 0;
   for (let t = 1; t < labels.length; t++) if (labels[t] !== NOT_COUNTED) count++;
@@ -38,7 +47,8 @@ export function countPredicted(labels: Int32Array): number {
 /**
  * Examples as one batch: `ids: [tokens]` is their concatenation, in order.
  *
- * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, ids or labels that are no Int32Array, or labels that do not lie on the ids.
+ * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, ids or labels that are no Int32Array, or
+ * labels that do not lie on the ids.
  * @example
  * collate([{ ids: Int32Array.of(5, 6, 7), labels: Int32Array.of(-100, 6, 7) }]).targets; // 6, 7, −100
  */
@@ -47,11 +57,20 @@ export function collate(examples: readonly Example[]): TokenBatch {
   assertArgument(examples.length > 0, 'collate', 'expected at least one example for a batch, got none');
   const tokens = examples.reduce((sum, example) => sum + example.ids.length, 0);
   const batch = {
-    ids: new Int32Array(tokens), targets: new Int32Array(tokens).fill(NOT_COUNTED), positions: new Int32Array(tokens), segments: new Int32Array(examples.length + 1), predictedTokens: 0,
+    ids: new Int32Array(tokens),
+    targets: new Int32Array(tokens).fill(NOT_COUNTED),
+    positions: new Int32Array(tokens),
+    segments: new Int32Array(examples.length + 1),
+    predictedTokens: 0,
   };
   let at = 0;
   examples.forEach(({ ids, labels }, index) => {
-    assertArgument(ids.length > 0 && ids.length === labels.length, 'collate', `expected as many labels as ids, at least one, for example ${index}, got ${labels.length} and ${ids.length}`);
+    assertArgument(
+      ids.length > 0 && ids.length === labels.length,
+      'collate',
+      `expected as many labels as ids, at least one, for example ${index}, got ${labels.length} and ` +
+        `${ids.length}`,
+    );
     batch.ids.set(ids, at);
     batch.targets.set(labels.subarray(1), at);
     for (let t = 0; t < ids.length; t++) batch.positions[at + t] = t;
@@ -64,11 +83,21 @@ export function collate(examples: readonly Example[]): TokenBatch {
 
 /** @throws QdyloraError BAD_ARGUMENT unless they are an array of ids with labels, both Int32Array */
 export function assertExamples(where: string, examples: unknown): asserts examples is readonly Example[] {
-  assertArgument(Array.isArray(examples), where, `expected an array of examples, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`, examples instanceof Promise ? 'Await it first.' : undefined);
+  assertArgument(
+    Array.isArray(examples),
+    where,
+    `expected an array of examples, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`,
+    examples instanceof Promise ? 'Await it first.' : undefined,
+  );
   examples.forEach((example: Partial<Example> | null | undefined, index) => {
     for (const part of ['ids', 'labels'] as const) {
       const values: unknown = example?.[part]; // by its tag, which arrays of another realm have too
-      assertArgument((values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array', where, `expected an Int32Array for ${part} of example ${index}, got ${shownValue(values)}`, `Make one of numbers: Int32Array.from(${part}).`);
+      assertArgument(
+        (values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array',
+        where,
+        `expected an Int32Array for ${part} of example ${index}, got ${shownValue(values)}`,
+        `Make one of numbers: Int32Array.from(${part}).`,
+      );
     }
   });
 }

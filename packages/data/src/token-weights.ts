@@ -5,14 +5,20 @@ import { NOT_COUNTED, type Example } from './token-batch.ts';
 /** A token as the loss sees it. */
 export interface TokenWeight {
   readonly id: number;
-  /** Its part of the text, '' where its character ends with a later token; the id itself without a tokenizer. */
+  /**
+   * Its part of the text, '' where its character ends with a later token; the id itself without a tokenizer.
+   */
   readonly text: string;
   /** 1 where the loss counts it, 0 where not: prompts, and the first token, which nothing comes before. */
   readonly weight: 0 | 1;
 }
 
-/** Tokens that are decoded together, and those around them by which a character or a leading space is told. */
-const BLOCK = 64, BEFORE = 1, BEHIND = 4;
+/**
+ * Tokens that are decoded together, and those around them by which a character or a leading space is told.
+ */
+const BLOCK = 64;
+const BEFORE = 1;
+const BEHIND = 4;
 
 /**
  * Every token of an example with its text and its weight. The texts laid end to end are the decoded example.
@@ -25,8 +31,11 @@ export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | nu
   if (!tokenizer) return Array.from(ids, (id, t) => ({ id, text: String(id), weight: weightAt(t) }));
   const tokens: TokenWeight[] = [];
   for (let from = 0; from < ids.length; from += BLOCK) {
-    const start = Math.max(0, from - BEFORE), end = Math.min(ids.length, from + BLOCK), whole = tokenizer.decode(ids.subarray(start, Math.min(ids.length, end + BEHIND)));
-    const upTo = (t: number): number => (t === ids.length ? whole.length : commonPrefix(tokenizer.decode(ids.subarray(start, t)), whole));
+    const start = Math.max(0, from - BEFORE);
+    const end = Math.min(ids.length, from + BLOCK);
+    const whole = tokenizer.decode(ids.subarray(start, Math.min(ids.length, end + BEHIND)));
+    const upTo = (t: number): number =>
+      t === ids.length ? whole.length : commonPrefix(tokenizer.decode(ids.subarray(start, t)), whole);
     for (let t = from, at = upTo(from); t < end; t++) {
       const next = Math.max(at, upTo(t + 1));
       tokens.push({ id: ids[t]!, text: whole.slice(at, next), weight: weightAt(t) });

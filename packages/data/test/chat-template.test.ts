@@ -1,46 +1,93 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { answerCharacters, createChatTemplate, labelConversation, NOT_COUNTED, type ChatMessage } from '../src/index.ts';
+import {
+  answerCharacters,
+  createChatTemplate,
+  labelConversation,
+  NOT_COUNTED,
+  type ChatMessage,
+} from '../src/index.ts';
 import { fixtureTokenizer } from './fixtures.ts';
 
-const user = (content: string): ChatMessage => ({ role: 'user', content }), assistant = (content: string): ChatMessage => ({ role: 'assistant', content });
+const user = (content: string): ChatMessage => ({ role: 'user', content });
+const assistant = (content: string): ChatMessage => ({ role: 'assistant', content });
 const answersOf = (source: string, messages: ChatMessage[]): string[] => {
   const { text, spans } = answerCharacters(createChatTemplate(source), { messages }, 'row');
   return spans.map(([start, end]) => text.slice(start, end));
 };
 
-const CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+const CHATML =
+  '{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}{% if ' +
+  'add_generation_prompt %}<|im_start|>assistant\n{% endif %}';
 /** As Qwen 3's: only the last turn is written with (empty) thoughts. */
-const THINKS_LAST = "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+const THINKS_LAST =
+  "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' and loop.last " +
+  '%}<think>\n\n</think>\n\n{% endif %}{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt ' +
+  '%}<|im_start|>assistant\n{% endif %}';
 /** As DeepSeek R1's: the generation prompt opens thoughts that written turns lack. */
-const OPENS_THOUGHTS = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}";
+const OPENS_THOUGHTS =
+  '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt ' +
+  '%}<|assistant|><think>\n{% endif %}';
 
 describe('render', () => {
   it('gives a template the same date on every machine and every day, and another one on request', () => {
     const source = "{{ strftime_now('%d %b %Y, %A %H:%M %q %%') }}";
     expect(createChatTemplate(source).render([user('x')])).toBe('26 Jul 2024, Friday 00:00 %q %');
-    expect(createChatTemplate(source, { date: new Date(Date.UTC(2025, 11, 3, 4, 5)) }).render([user('x')])).toBe('03 Dec 2025, Wednesday 04:05 %q %');
+    expect(
+      createChatTemplate(source, { date: new Date(Date.UTC(2025, 11, 3, 4, 5)) }).render([user('x')]),
+    ).toBe('03 Dec 2025, Wednesday 04:05 %q %');
   });
 
   it('passes tools, extra keys of messages and special tokens to the template', () => {
-    const template = createChatTemplate("{{ bos_token }}{% for t in tools %}{{ t.name }}{% endfor %}{{ messages[0].tool_calls | length }}", { variables: { bos_token: '<s>' } });
-    expect(template.render([{ role: 'assistant', content: null, tool_calls: [1, 2] }], { tools: [{ name: 'add' }] })).toBe('<s>add2');
+    const template = createChatTemplate(
+      '{{ bos_token }}{% for t in tools %}{{ t.name }}{% endfor %}{{ messages[0].tool_calls | length }}',
+      { variables: { bos_token: '<s>' } },
+    );
+    expect(
+      template.render([{ role: 'assistant', content: null, tool_calls: [1, 2] }], {
+        tools: [{ name: 'add' }],
+      }),
+    ).toBe('<s>add2');
   });
 
   it('counts with range as Python does, but not to a billion', () => {
-    const render = (range: string): string => createChatTemplate(`{% for i in ${range} %}{{ i }},{% endfor %}`).render([user('x')]);
-    expect([render('range(3)'), render('range(2, 5)'), render('range(5, 0, -2)')]).toEqual(['0,1,2,', '2,3,4,', '5,3,1,']);
+    const render = (range: string): string =>
+      createChatTemplate(`{% for i in ${range} %}{{ i }},{% endfor %}`).render([user('x')]);
+    expect([render('range(3)'), render('range(2, 5)'), render('range(5, 0, -2)')]).toEqual([
+      '0,1,2,',
+      '2,3,4,',
+      '5,3,1,',
+    ]);
     expect(() => render('range(1000000000)')).toThrow(/range of 1000000000 numbers/);
   });
 
-  it.each(['indent=10 ** 8', 'indent=10 ** 15', 'indent=big', "separators=(big, ':')"])('ends a template that asks for a text without end by tojson(%s)', (option) => {
-    const big = "{% set ns = namespace(big='0123456789abcdef') %}{% for i in range(11) %}{% set ns.big = ns.big ~ ns.big %}{% endfor %}{% set big = ns.big %}";
-    expect(() => createChatTemplate(`${big}{{ range(9000) | list | tojson(${option}) }}`).render([user('x')])).toThrow(expect.objectContaining({ code: 'BAD_CONFIG', message: expect.stringMatching(/ends soon, got one that asks for more than 1000000 steps/) as string }));
-  });
+  it.each(['indent=10 ** 8', 'indent=10 ** 15', 'indent=big', "separators=(big, ':')"])(
+    'ends a template that asks for a text without end by tojson(%s)',
+    (option) => {
+      const big =
+        "{% set ns = namespace(big='0123456789abcdef') %}{% for i in range(11) %}{% set ns.big = ns.big ~ " +
+        'ns.big %}{% endfor %}{% set big = ns.big %}';
+      expect(() =>
+        createChatTemplate(`${big}{{ range(9000) | list | tojson(${option}) }}`).render([user('x')]),
+      ).toThrow(
+        expect.objectContaining({
+          code: 'BAD_CONFIG',
+          message: expect.stringMatching(
+            /ends soon, got one that asks for more than 1000000 steps/,
+          ) as string,
+        }),
+      );
+    },
+  );
 
   it('names the row and the words of the template that refuses it', () => {
     const template = createChatTemplate("{{ raise_exception('roles must alternate') }}");
-    expect(() => template.render([user('x')], { where: 'chat.jsonl:3' })).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringMatching(/^\[chat\.jsonl:3\] .*roles must alternate\. Correct/) as string }));
+    expect(() => template.render([user('x')], { where: 'chat.jsonl:3' })).toThrow(
+      expect.objectContaining({
+        code: 'BAD_DATA',
+        message: expect.stringMatching(/^\[chat\.jsonl:3\] .*roles must alternate\. Correct/) as string,
+      }),
+    );
   });
 
   it('finds a template that is not Jinja only when it is used', () => {
@@ -57,49 +104,114 @@ describe('answers', () => {
   });
 
   it('are found where the last turn is written otherwise than earlier ones', () => {
-    expect(answersOf(THINKS_LAST, exchange)).toEqual(['2<|im_end|>\n', '<think>\n\n</think>\n\n4<|im_end|>\n']);
+    expect(answersOf(THINKS_LAST, exchange)).toEqual([
+      '2<|im_end|>\n',
+      '<think>\n\n</think>\n\n4<|im_end|>\n',
+    ]);
   });
 
   it('are found where the generation prompt says more than a written turn', () => {
     expect(answersOf(OPENS_THOUGHTS, exchange)).toEqual(['2<|end|>', '4<|end|>']);
   });
 
-  it('of a first turn have neither its header nor what the template says of its own accord, however it writes turns', () => {
-    const opened = [assistant('Ask me.'), ...exchange], system = "{% if messages[0].role != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n{% endif %}";
-    expect(answersOf(system + CHATML, opened)).toEqual(['Ask me.<|im_end|>\n', '2<|im_end|>\n', '4<|im_end|>\n']);
-    expect(answersOf(system + THINKS_LAST, [opened[0]!])).toEqual(['<think>\n\n</think>\n\nAsk me.<|im_end|>\n']); // as generation would write them
-    expect(answersOf(`{{ '<s>' }}${OPENS_THOUGHTS}`, opened)).toEqual(['Ask me.<|end|>', '2<|end|>', '4<|end|>']);
-    expect(answersOf(`{{ '<s>' }}${CHATML.replace('assistant\n{% endif', '{% endif').replace('{{ m.content }}', '{{ m.content | trim }}')}`, [assistant('  Ask me. '), user('1')])).toEqual(['assistant\nAsk me.<|im_end|>\n']);
-    expect(answersOf("<s>{% for m in messages %}[{{ m.role }}] {{ m.content | trim }} {% endfor %}", [assistant(' Ask me.'), user('1')])).toEqual(['Ask me. ']); // no generation prompt at all
-    expect(answersOf(CHATML.replace('{{ m.content }}', '{% if m.tool_calls %}CALL{% else %}{{ m.content }}{% endif %}'), [{ role: 'assistant', content: null, tool_calls: [{}] }, user('1')])).toEqual(['CALL<|im_end|>\n']);
-  });
+  it(
+    'of a first turn have neither its header nor what the template says of its own accord, however it ' +
+      'writes turns',
+    () => {
+      const opened = [assistant('Ask me.'), ...exchange];
+      const system =
+        "{% if messages[0].role != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n{% endif %}";
+      expect(answersOf(system + CHATML, opened)).toEqual([
+        'Ask me.<|im_end|>\n',
+        '2<|im_end|>\n',
+        '4<|im_end|>\n',
+      ]);
+      expect(answersOf(system + THINKS_LAST, [opened[0]!])).toEqual([
+        '<think>\n\n</think>\n\nAsk me.<|im_end|>\n',
+      ]); // as generation would write them
+      expect(answersOf(`{{ '<s>' }}${OPENS_THOUGHTS}`, opened)).toEqual([
+        'Ask me.<|end|>',
+        '2<|end|>',
+        '4<|end|>',
+      ]);
+      expect(
+        answersOf(
+          `{{ '<s>' }}${CHATML.replace('assistant\n{% endif', '{% endif').replace('{{ m.content }}', '{{ m.content | trim }}')}`,
+          [assistant('  Ask me. '), user('1')],
+        ),
+      ).toEqual(['assistant\nAsk me.<|im_end|>\n']);
+      expect(
+        answersOf('<s>{% for m in messages %}[{{ m.role }}] {{ m.content | trim }} {% endfor %}', [
+          assistant(' Ask me.'),
+          user('1'),
+        ]),
+      ).toEqual(['Ask me. ']); // no generation prompt at all
+      expect(
+        answersOf(
+          CHATML.replace('{{ m.content }}', '{% if m.tool_calls %}CALL{% else %}{{ m.content }}{% endif %}'),
+          [{ role: 'assistant', content: null, tool_calls: [{}] }, user('1')],
+        ),
+      ).toEqual(['CALL<|im_end|>\n']);
+    },
+  );
 
   it('are what stands between generation marks, which change no character of the text', () => {
-    const dash = fc.constantFrom('', '-'), space = fc.constantFrom('', ' ', '\n', ' \n  ', 'x');
-    fc.assert(fc.property(fc.array(dash, { minLength: 4, maxLength: 4 }), fc.array(space, { minLength: 4, maxLength: 4 }), ([a, b, c, d], [e, f, g, h]) => {
-      const marked = CHATML.replace('{{ m.content }}', `${e}{%${a} generation ${b}%}${f}{{ m.content }}${g}{%${c} endgeneration ${d}%}${h}`);
-      const template = createChatTemplate(marked), { text, spans } = template.renderMarked(exchange);
-      expect(text).toBe(template.render(exchange));
-      expect(spans.map(([start, end]) => text.slice(start, end).replaceAll(/[\sx]/g, ''))).toEqual(['1+1?', '2', '2+2?', '4']);
-    }));
+    const dash = fc.constantFrom('', '-');
+    const space = fc.constantFrom('', ' ', '\n', ' \n  ', 'x');
+    fc.assert(
+      fc.property(
+        fc.array(dash, { minLength: 4, maxLength: 4 }),
+        fc.array(space, { minLength: 4, maxLength: 4 }),
+        ([a, b, c, d], [e, f, g, h]) => {
+          const marked = CHATML.replace(
+            '{{ m.content }}',
+            `${e}{%${a} generation ${b}%}${f}{{ m.content }}${g}{%${c} endgeneration ${d}%}${h}`,
+          );
+          const template = createChatTemplate(marked);
+          const { text, spans } = template.renderMarked(exchange);
+          expect(text).toBe(template.render(exchange));
+          expect(spans.map(([start, end]) => text.slice(start, end).replaceAll(/[\sx]/g, ''))).toEqual([
+            '1+1?',
+            '2',
+            '2+2?',
+            '4',
+          ]);
+        },
+      ),
+    );
   });
 
   it('are refused, naming the message, where the template rewrites earlier turns', () => {
-    const rewrites = "{{ messages | length }}{% for m in messages %}{{ m.content }};{% endfor %}";
-    expect(() => answersOf(rewrites, exchange)).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringMatching(/\[row\].*messages\[1\].*\{% generation %\}/) as string }));
+    const rewrites = '{{ messages | length }}{% for m in messages %}{{ m.content }};{% endfor %}';
+    expect(() => answersOf(rewrites, exchange)).toThrow(
+      expect.objectContaining({
+        code: 'BAD_DATA',
+        message: expect.stringMatching(/\[row\].*messages\[1\].*\{% generation %\}/) as string,
+      }),
+    );
   });
 
   it('count the token that an answer shares with its header', () => {
-    const tokenizer = fixtureTokenizer('smollm2', 'own'), template = createChatTemplate(CHATML);
-    const label = (content: string) => labelConversation({ messages: [user('code?'), assistant(content)] }, { tokenizer, template, completionOnlyLoss: true, where: 'row' });
-    const counted = ({ ids, labels }: ReturnType<typeof label>): string => tokenizer.decode(ids.filter((_, t) => labels[t] !== NOT_COUNTED));
+    const tokenizer = fixtureTokenizer('smollm2', 'own');
+    const template = createChatTemplate(CHATML);
+    const label = (content: string) =>
+      labelConversation(
+        { messages: [user('code?'), assistant(content)] },
+        { tokenizer, template, completionOnlyLoss: true, where: 'row' },
+      );
+    const counted = ({ ids, labels }: ReturnType<typeof label>): string =>
+      tokenizer.decode(ids.filter((_, t) => labels[t] !== NOT_COUNTED));
     expect(counted(label('return 1'))).toBe('return 1<|im_end|>\n');
-    expect(counted(label('\n\nreturn 1'))).toBe('\n\n\nreturn 1<|im_end|>\n'); // the header's newline and the answer's are one token
+    // the header's newline and the answer's are one token
+    expect(counted(label('\n\nreturn 1'))).toBe('\n\n\nreturn 1<|im_end|>\n');
   });
 
   it('are every token when the loss is not on completions only', () => {
     const tokenizer = fixtureTokenizer('smollm2', 'own');
-    const { ids, labels } = labelConversation({ messages: exchange }, { tokenizer, template: createChatTemplate(CHATML), completionOnlyLoss: false, where: 'row' });
+    const { ids, labels } = labelConversation(
+      { messages: exchange },
+      { tokenizer, template: createChatTemplate(CHATML), completionOnlyLoss: false, where: 'row' },
+    );
     expect(labels).toEqual(ids);
   });
 });

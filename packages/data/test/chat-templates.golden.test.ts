@@ -4,24 +4,52 @@ import { expect, test } from 'vitest';
 import { createChatTemplate, type ChatMessage } from '../src/index.ts';
 import { parseExactJson } from '../src/rows/parse-exact-json.ts';
 
-interface Case { readonly template: string; readonly conversation: string; readonly tools: boolean; readonly generation: boolean; readonly rendered: string | { readonly refused: string } }
-interface Golden { readonly templates: Readonly<Record<string, string>>; readonly tools: readonly unknown[]; readonly cases: readonly Case[] }
+interface Case {
+  readonly template: string;
+  readonly conversation: string;
+  readonly tools: boolean;
+  readonly generation: boolean;
+  readonly rendered: string | { readonly refused: string };
+}
+interface Golden {
+  readonly templates: Readonly<Record<string, string>>;
+  readonly tools: readonly unknown[];
+  readonly cases: readonly Case[];
+}
 
-/** What transformers 5.24 makes of templates in the ways of popular families (packages/testing/makers/make_chat_templates.py). */
-const text = readFileSync(new URL('../fixtures/chat-templates.expected.json', import.meta.url), 'utf8'), golden = JSON.parse(text) as Golden;
+/**
+ * What transformers 5.24 makes of templates in the ways of popular families
+ * (packages/testing/makers/make_chat_templates.py).
+ */
+const text = readFileSync(new URL('../fixtures/chat-templates.expected.json', import.meta.url), 'utf8');
+const golden = JSON.parse(text) as Golden;
 /** With the numbers that they have in Python. */
-const conversations = (parseExactJson(text) as ReadonlyMap<string, ReadonlyMap<string, readonly ReadonlyMap<string, unknown>[]>>).get('conversations')!;
+const conversations = (
+  parseExactJson(text) as ReadonlyMap<string, ReadonlyMap<string, readonly ReadonlyMap<string, unknown>[]>>
+).get('conversations')!;
 
-test.each(Object.entries(golden.templates))('%s: every conversation is rendered as transformers renders it, or refused where it refuses', (name, source) => {
-  const template = createChatTemplate(source, { variables: { bos_token: '<s>', eos_token: '</s>' } }), cases = golden.cases.filter((one) => one.template === name);
-  expect(cases.length).toBeGreaterThan(10);
-  for (const { conversation, tools, generation, rendered } of cases) {
-    const render = (): string => template.render(conversations.get(conversation)!.map((message) => Object.fromEntries(message) as ChatMessage), { addGenerationPrompt: generation, tools: tools ? golden.tools : undefined });
-    if (typeof rendered === 'string') expect(render(), conversation).toBe(rendered);
-    else expect(['BAD_DATA', 'UNSUPPORTED'], conversation).toContain(codeOf(render));
-  }
-});
+test.each(Object.entries(golden.templates))(
+  '%s: every conversation is rendered as transformers renders it, or refused where it refuses',
+  (name, source) => {
+    const template = createChatTemplate(source, { variables: { bos_token: '<s>', eos_token: '</s>' } });
+    const cases = golden.cases.filter((one) => one.template === name);
+    expect(cases.length).toBeGreaterThan(10);
+    for (const { conversation, tools, generation, rendered } of cases) {
+      const render = (): string =>
+        template.render(
+          conversations.get(conversation)!.map((message) => Object.fromEntries(message) as ChatMessage),
+          { addGenerationPrompt: generation, tools: tools ? golden.tools : undefined },
+        );
+      if (typeof rendered === 'string') expect(render(), conversation).toBe(rendered);
+      else expect(['BAD_DATA', 'UNSUPPORTED'], conversation).toContain(codeOf(render));
+    }
+  },
+);
 
 function codeOf(run: () => unknown): unknown {
-  try { return run(); } catch (error) { return QdyloraError.isInstance(error) ? error.code : error; }
+  try {
+    return run();
+  } catch (error) {
+    return QdyloraError.isInstance(error) ? error.code : error;
+  }
 }

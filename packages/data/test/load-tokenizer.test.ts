@@ -2,24 +2,38 @@ import { describe, expect, it } from 'vitest';
 import { loadTokenizer, type TokenizerFiles } from '../src/index.ts';
 import { fixtureTokenizer, tokenizerJson } from './fixtures.ts';
 
-const tiny = tokenizerJson('tiny-llama2-style') as { model: { vocab: Record<string, number>; merges: unknown[] }; added_tokens: object[] };
-const load = (files: Partial<TokenizerFiles>) => loadTokenizer({ tokenizerJson: tiny, tokenizerConfig: null, chatTemplate: null, ...files });
+const tiny = tokenizerJson('tiny-llama2-style') as {
+  model: { vocab: Record<string, number>; merges: unknown[] };
+  added_tokens: object[];
+};
+const load = (files: Partial<TokenizerFiles>) =>
+  loadTokenizer({ tokenizerJson: tiny, tokenizerConfig: null, chatTemplate: null, ...files });
 const withModel = (change: object): unknown => ({ ...tiny, model: { ...tiny.model, ...change } });
 
 describe('special tokens', () => {
   it('come from the config, written as text or as a record', () => {
-    const { bosId, eosId, padId } = load({ tokenizerConfig: { bos_token: '<s>', eos_token: { content: '</s>', lstrip: false } } });
+    const { bosId, eosId, padId } = load({
+      tokenizerConfig: { bos_token: '<s>', eos_token: { content: '</s>', lstrip: false } },
+    });
     expect({ bosId, eosId, padId }).toEqual({ bosId: 1, eosId: 2, padId: null });
   });
 
   it('are overruled by what is given, as ids or as text, and null means none', () => {
-    const { bosId, eosId } = load({ tokenizerConfig: { bos_token: '<s>', eos_token: '</s>' }, specialTokens: { bos: null, eos: 0 } });
+    const { bosId, eosId } = load({
+      tokenizerConfig: { bos_token: '<s>', eos_token: '</s>' },
+      specialTokens: { bos: null, eos: 0 },
+    });
     expect({ bosId, eosId }).toEqual({ bosId: null, eosId: 0 });
     expect(load({ specialTokens: { eos: '<unk>' } }).eosId).toBe(0);
   });
 
   it('must be in the vocabulary, but for padding, which is never used', () => {
-    expect(() => load({ tokenizerConfig: { eos_token: '<|end|>' } })).toThrow(expect.objectContaining({ code: 'BAD_CONFIG', message: expect.stringMatching(/eos_token, got "<\|end\|>"/) as string }));
+    expect(() => load({ tokenizerConfig: { eos_token: '<|end|>' } })).toThrow(
+      expect.objectContaining({
+        code: 'BAD_CONFIG',
+        message: expect.stringMatching(/eos_token, got "<\|end\|>"/) as string,
+      }),
+    );
     expect(() => load({ specialTokens: { bos: 1e6 } })).toThrow(/bos_token, got 1000000/);
     expect(load({ tokenizerConfig: { pad_token: '[PAD]' } }).padId).toBeNull();
   });
@@ -27,7 +41,8 @@ describe('special tokens', () => {
 
 describe('a tokenizer', () => {
   it('says what one token stands for inside a text', () => {
-    const llama = load({}), smol = fixtureTokenizer('smollm2');
+    const llama = load({});
+    const smol = fixtureTokenizer('smollm2');
     expect(llama.encode('the king').map(llama.tokenText).join('')).toBe(' the king');
     expect(smol.encode('Hello world').map(smol.tokenText)).toEqual(['Hello', ' world']);
     expect(smol.encode('😀').map(smol.tokenText).join('')).toMatch(/^\ufffd+$/);
@@ -46,12 +61,20 @@ describe('a tokenizer', () => {
   });
 
   it('takes the template of the config, the one named default of several, and chat_template.jinja before both', () => {
-    const named = [{ name: 'tool_use', template: 'T' }, { name: 'default', template: 'D' }];
+    const named = [
+      { name: 'tool_use', template: 'T' },
+      { name: 'default', template: 'D' },
+    ];
     expect(load({ tokenizerConfig: { chat_template: 'C' } }).chatTemplate?.source).toBe('C');
     expect(load({ tokenizerConfig: { chat_template: named } }).chatTemplate?.source).toBe('D');
-    expect(load({ tokenizerConfig: { chat_template: named }, chatTemplate: 'J' }).chatTemplate?.source).toBe('J');
+    expect(load({ tokenizerConfig: { chat_template: named }, chatTemplate: 'J' }).chatTemplate?.source).toBe(
+      'J',
+    );
     expect(load({}).chatTemplate).toBeNull();
-    expect([load({ chatTemplate: 'J', toolTemplate: 'T' }).chatTemplate?.forTools?.source, load({ chatTemplate: 'J', toolTemplate: null }).chatTemplate?.forTools]).toEqual(['T', undefined]);
+    expect([
+      load({ chatTemplate: 'J', toolTemplate: 'T' }).chatTemplate?.forTools?.source,
+      load({ chatTemplate: 'J', toolTemplate: null }).chatTemplate?.forTools,
+    ]).toEqual(['T', undefined]);
   });
 });
 
@@ -62,21 +85,77 @@ describe('a tokenizer.json', () => {
     ['nothing in it', null, /got null/],
     ['no model', { added_tokens: [] }, /expected an object with a `model`, got nothing/],
     ['a negative id', withModel({ vocab: { ...tiny.model.vocab, x: -1 } }), /for the id of "x", got -1/],
-    ['an id of 2^31', withModel({ vocab: { ...tiny.model.vocab, x: 2 ** 31 } }), /for the id of "x", got 2147483648/],
-    ['an id that is text', { ...tiny, added_tokens: [{ id: '3', content: '<x>' }] }, /for the id of "<x>", got 3/],
-    ['added tokens without content', { ...tiny, added_tokens: [{ id: 3 }] }, /expected a list of tokens for added_tokens/],
-    ['two tokens of one id', withModel({ vocab: { ...tiny.model.vocab, x: 5 } }), /one token for every id of the vocabulary, got the id 5 for "x" and for /],
-    ['two added tokens of one id', { ...tiny, added_tokens: [{ id: 3, content: '<x>' }, { id: 3, content: '<y>' }] }, /one token for the id 3, got "<x>" and "<y>"/],
-    ['an empty added token', { ...tiny, added_tokens: [{ id: 3, content: '' }] }, /1 to 1024 characters for an added token, got 0 for the id 3/],
-    ['an added token of a megabyte', { ...tiny, added_tokens: [{ id: 3, content: 'x'.repeat(2 ** 20) }] }, /1 to 1024 characters for an added token, got 1048576/],
-    ['a hundred thousand added tokens', { ...tiny, added_tokens: Array.from({ length: 100_000 }, (_, id) => ({ id, content: `<${id}>` })) }, /at most 65536 added_tokens, got 100000/],
-    ['a merge of a token that is missing', withModel({ merges: [...tiny.model.merges, ['zq', 'qz']] }), /expected merges of tokens of the vocabulary, got one of \["zq","qz"\], without "zq"/],
+    [
+      'an id of 2^31',
+      withModel({ vocab: { ...tiny.model.vocab, x: 2 ** 31 } }),
+      /for the id of "x", got 2147483648/,
+    ],
+    [
+      'an id that is text',
+      { ...tiny, added_tokens: [{ id: '3', content: '<x>' }] },
+      /for the id of "<x>", got 3/,
+    ],
+    [
+      'added tokens without content',
+      { ...tiny, added_tokens: [{ id: 3 }] },
+      /expected a list of tokens for added_tokens/,
+    ],
+    [
+      'two tokens of one id',
+      withModel({ vocab: { ...tiny.model.vocab, x: 5 } }),
+      /one token for every id of the vocabulary, got the id 5 for "x" and for /,
+    ],
+    [
+      'two added tokens of one id',
+      {
+        ...tiny,
+        added_tokens: [
+          { id: 3, content: '<x>' },
+          { id: 3, content: '<y>' },
+        ],
+      },
+      /one token for the id 3, got "<x>" and "<y>"/,
+    ],
+    [
+      'an empty added token',
+      { ...tiny, added_tokens: [{ id: 3, content: '' }] },
+      /1 to 1024 characters for an added token, got 0 for the id 3/,
+    ],
+    [
+      'an added token of a megabyte',
+      { ...tiny, added_tokens: [{ id: 3, content: 'x'.repeat(2 ** 20) }] },
+      /1 to 1024 characters for an added token, got 1048576/,
+    ],
+    [
+      'a hundred thousand added tokens',
+      { ...tiny, added_tokens: Array.from({ length: 100_000 }, (_, id) => ({ id, content: `<${id}>` })) },
+      /at most 65536 added_tokens, got 100000/,
+    ],
+    [
+      'a merge of a token that is missing',
+      withModel({ merges: [...tiny.model.merges, ['zq', 'qz']] }),
+      /expected merges of tokens of the vocabulary, got one of \["zq","qz"\], without "zq"/,
+    ],
     ['a merge that is a number', withModel({ merges: [0] }), /expected two tokens for a merge, got 0/],
-    ['a merge of three tokens', withModel({ merges: [['a', 'b', 'c']] }), /expected two tokens for a merge, got \["a","b","c"\]/],
-    ['a prefix that is a number', withModel({ continuing_subword_prefix: 1 }), /expected text for continuing_subword_prefix/],
+    [
+      'a merge of three tokens',
+      withModel({ merges: [['a', 'b', 'c']] }),
+      /expected two tokens for a merge, got \["a","b","c"\]/,
+    ],
+    [
+      'a prefix that is a number',
+      withModel({ continuing_subword_prefix: 1 }),
+      /expected text for continuing_subword_prefix/,
+    ],
     ['BPE without merges', withModel({ merges: undefined }), /expected a vocabulary and merges for BPE/],
-    ['a normalizer nobody knows', { ...tiny, normalizer: { type: 'Shout' } }, /Unknown Normalizer type: Shout/],
+    [
+      'a normalizer nobody knows',
+      { ...tiny, normalizer: { type: 'Shout' } },
+      /Unknown Normalizer type: Shout/,
+    ],
   ])('with %s is refused as BAD_FILE', (_, json, message) => {
-    expect(() => load({ tokenizerJson: json })).toThrow(expect.objectContaining({ code: 'BAD_FILE', message: expect.stringMatching(message) as string }));
+    expect(() => load({ tokenizerJson: json })).toThrow(
+      expect.objectContaining({ code: 'BAD_FILE', message: expect.stringMatching(message) as string }),
+    );
   });
 });

@@ -1,90 +1,210 @@
 import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createBatches, loadDataset, openDataset, type BatchOptions, type Example, type OpenDatasetOptions, type StreamedDataset } from '../src/index.ts';
+import {
+  createBatches,
+  loadDataset,
+  openDataset,
+  type BatchOptions,
+  type Example,
+  type OpenDatasetOptions,
+  type StreamedDataset,
+} from '../src/index.ts';
 import { ENTRIES_PER_MARK } from '../src/stream/row-index.ts';
 import { fixtureTokenizer } from './fixtures.ts';
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();
-const batching: BatchOptions = { microBatchSize: 3, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 16 };
+const batching: BatchOptions = {
+  microBatchSize: 3,
+  gradientAccumulationSteps: 2,
+  shuffle: true,
+  seed: 7,
+  packing: false,
+  maxSeqLength: 16,
+};
 
 /** Rows of 1…24 ids, some of which leave nothing to predict. */
-const someRows = fc.array(fc.record({ input_ids: fc.array(fc.nat(99), { minLength: 1, maxLength: 24 }) }), { minLength: 3, maxLength: 60 });
+const someRows = fc.array(fc.record({ input_ids: fc.array(fc.nat(99), { minLength: 1, maxLength: 24 }) }), {
+  minLength: 3,
+  maxLength: 60,
+});
 const options: Partial<OpenDatasetOptions> = { maxSeqLength: 16, seed: 3 };
-const examplesOf = ({ training }: StreamedDataset): (Example | null)[] => Array.from({ length: training.length }, (_, i) => training.at(i));
-const stepsOf = (batches: ReturnType<typeof createBatches>, epochs = 2): unknown[] => Array.from({ length: batches.stepsPerEpoch * epochs }, (_, step) => batches.batchAt(step));
+const examplesOf = ({ training }: StreamedDataset): (Example | null)[] =>
+  Array.from({ length: training.length }, (_, i) => training.at(i));
+const stepsOf = (batches: ReturnType<typeof createBatches>, epochs = 2): unknown[] =>
+  Array.from({ length: batches.stepsPerEpoch * epochs }, (_, step) => batches.batchAt(step));
 
 describe('a streamed dataset', () => {
   it('has the examples of the loaded one, held out and not, in its order, as JSON lines and as a JSON list', async () => {
-    await fc.assert(fc.asyncProperty(someRows, fc.boolean(), fc.constantFrom(0, 1, 0.3), fc.constantFrom('\n', '\r\n', '\n\n'), async (rows, isList, heldOut, end) => {
-      const content = isList ? JSON.stringify(rows, null, 1) : rows.map((row) => JSON.stringify(row)).join(end), file = files.write(isList ? 'list.json' : 'lines.jsonl', content);
-      const asked = { ...options, tokenizer: null, heldOut }, loaded = await loadDataset(file, asked).catch((error: Error) => error);
-      const opened = await openDataset(file, { ...asked, measure: true }).catch((error: Error) => error);
-      if (loaded instanceof Error || opened instanceof Error) { expect(String(opened)).toBe(String(loaded)); return; }
-      using dataset = opened;
-      expect(examplesOf(dataset)).toEqual(loaded.training);
-      expect(dataset.heldOut).toEqual(loaded.heldOut);
-      expect(dataset.report).toEqual(loaded.report);
-    }), { numRuns: 60 });
+    await fc.assert(
+      fc.asyncProperty(
+        someRows,
+        fc.boolean(),
+        fc.constantFrom(0, 1, 0.3),
+        fc.constantFrom('\n', '\r\n', '\n\n'),
+        async (rows, isList, heldOut, end) => {
+          const content = isList
+            ? JSON.stringify(rows, null, 1)
+            : rows.map((row) => JSON.stringify(row)).join(end);
+          const file = files.write(isList ? 'list.json' : 'lines.jsonl', content);
+          const asked = { ...options, tokenizer: null, heldOut };
+          const loaded = await loadDataset(file, asked).catch((error: Error) => error);
+          const opened = await openDataset(file, { ...asked, measure: true }).catch((error: Error) => error);
+          if (loaded instanceof Error || opened instanceof Error) {
+            expect(String(opened)).toBe(String(loaded));
+            return;
+          }
+          using dataset = opened;
+          expect(examplesOf(dataset)).toEqual(loaded.training);
+          expect(dataset.heldOut).toEqual(loaded.heldOut);
+          expect(dataset.report).toEqual(loaded.report);
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it('has the batches of the loaded one, bit for bit: shuffled, packed or grouped by length', async () => {
-    await fc.assert(fc.asyncProperty(someRows, fc.constantFrom({}, { packing: true }, { groupByLength: true }, { shuffle: false }), async (rows, change) => {
-      fc.pre(rows.some(({ input_ids: ids }) => ids.length > 1));
-      const file = files.write('rows.jsonl', jsonl(...rows)), asked = { ...options, tokenizer: null }, { training } = await loadDataset(file, asked);
-      using dataset = await openDataset(file, { ...asked, measure: true });
-      expect(stepsOf(createBatches(dataset.training, { ...batching, ...change }))).toEqual(stepsOf(createBatches(training, { ...batching, ...change })));
-    }), { numRuns: 60 });
+    await fc.assert(
+      fc.asyncProperty(
+        someRows,
+        fc.constantFrom({}, { packing: true }, { groupByLength: true }, { shuffle: false }),
+        async (rows, change) => {
+          fc.pre(rows.some(({ input_ids: ids }) => ids.length > 1));
+          const file = files.write('rows.jsonl', jsonl(...rows));
+          const asked = { ...options, tokenizer: null };
+          const { training } = await loadDataset(file, asked);
+          using dataset = await openDataset(file, { ...asked, measure: true });
+          expect(stepsOf(createBatches(dataset.training, { ...batching, ...change }))).toEqual(
+            stepsOf(createBatches(training, { ...batching, ...change })),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it('finds any row of a file of several thousand, in any order', async () => {
-    const rows = Array.from({ length: 3 * ENTRIES_PER_MARK + 17 }, (_, i) => ({ input_ids: [i % 1000, Math.floor(i / 1000)], pad: 'é'.repeat(i % 7) }));
+    const rows = Array.from({ length: 3 * ENTRIES_PER_MARK + 17 }, (_, i) => ({
+      input_ids: [i % 1000, Math.floor(i / 1000)],
+      pad: 'é'.repeat(i % 7),
+    }));
     using dataset = await openDataset(files.write('many.jsonl', jsonl(...rows)), { tokenizer: null });
     const numberOf = (example: Example | null): number => example!.ids[0]! + 1000 * example!.ids[1]!;
     expect(dataset.training.length).toBe(rows.length);
-    fc.assert(fc.property(fc.integer({ min: 0, max: rows.length - 1 }), (i) => {
-      const example = dataset.training.at(i);
-      expect([numberOf(example), example!.source!.line]).toEqual([i, i + 1]);
-    }), { numRuns: 300 });
-    expect(Array.from({ length: rows.length }, (_, i) => numberOf(dataset.training.at(i)))).toEqual(rows.map((_, i) => i));
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: rows.length - 1 }), (i) => {
+        const example = dataset.training.at(i);
+        expect([numberOf(example), example!.source!.line]).toEqual([i, i + 1]);
+      }),
+      { numRuns: 300 },
+    );
+    expect(Array.from({ length: rows.length }, (_, i) => numberOf(dataset.training.at(i)))).toEqual(
+      rows.map((_, i) => i),
+    );
   });
 
   it('that was not measured leaves out, when it is read, a row with nothing to predict, and counts it then', async () => {
-    using dataset = await openDataset(files.write('few.jsonl', jsonl({ input_ids: [1, 2] }, { input_ids: [3] }, { input_ids: [4, 5, 6, 7], labels: [-100, 5, 6, 7] })), { tokenizer: null, maxSeqLength: 3 });
-    const batches = createBatches(dataset.training, { ...batching, microBatchSize: 3, gradientAccumulationSteps: 1, shuffle: false });
+    using dataset = await openDataset(
+      files.write(
+        'few.jsonl',
+        jsonl(
+          { input_ids: [1, 2] },
+          { input_ids: [3] },
+          { input_ids: [4, 5, 6, 7], labels: [-100, 5, 6, 7] },
+        ),
+      ),
+      { tokenizer: null, maxSeqLength: 3 },
+    );
+    const batches = createBatches(dataset.training, {
+      ...batching,
+      microBatchSize: 3,
+      gradientAccumulationSteps: 1,
+      shuffle: false,
+    });
     expect(batches.batchAt(0).map(({ segments }) => segments.length - 1)).toEqual([2]);
-    expect(dataset.readSoFar()).toMatchObject({ rows: 3, truncated: 1, truncatedAnswers: 1, lostTokens: 1, dropped: 1 });
+    expect(dataset.readSoFar()).toMatchObject({
+      rows: 3,
+      truncated: 1,
+      truncatedAnswers: 1,
+      lostTokens: 1,
+      dropped: 1,
+    });
   });
 
   it('measures the first thousand rows for its report, and says how many', async () => {
-    using dataset = await openDataset(files.write('long.jsonl', jsonl(...Array.from({ length: 2500 }, () => ({ input_ids: [1, 2, 3, 4] })))), { tokenizer: null, maxSeqLength: 3 });
-    expect(dataset.report).toMatchObject({ rows: 2500, measuredRows: 1000, truncated: 1000, lostTokens: 1000, tokens: 3000 });
+    using dataset = await openDataset(
+      files.write('long.jsonl', jsonl(...Array.from({ length: 2500 }, () => ({ input_ids: [1, 2, 3, 4] })))),
+      { tokenizer: null, maxSeqLength: 3 },
+    );
+    expect(dataset.report).toMatchObject({
+      rows: 2500,
+      measuredRows: 1000,
+      truncated: 1000,
+      lostTokens: 1000,
+      tokens: 3000,
+    });
   });
 
-  it('is refused where neither the first rows nor any of those from all over leave something to predict, and not where later ones do', async () => {
-    const empty = Array.from({ length: 1500 }, () => ({ input_ids: [1, 2, 3], labels: [-100, -100, -100] })), good = Array.from({ length: 300 }, () => ({ input_ids: [1, 2, 3] }));
-    await expect(openDataset(files.write('hollow.jsonl', jsonl(...empty)), { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(/got 1500 rows of which all that were looked at were dropped: 1000 × every label is masked/) as string });
-    using dataset = await openDataset(files.write('late.jsonl', jsonl(...empty, ...good)), { tokenizer: null });
-    expect(examplesOf(dataset).filter((example) => example !== null)).toHaveLength(300);
-  });
+  it(
+    'is refused where neither the first rows nor any of those from all over leave something to predict, ' +
+      'and not where later ones do',
+    async () => {
+      const empty = Array.from({ length: 1500 }, () => ({
+        input_ids: [1, 2, 3],
+        labels: [-100, -100, -100],
+      }));
+      const good = Array.from({ length: 300 }, () => ({ input_ids: [1, 2, 3] }));
+      await expect(
+        openDataset(files.write('hollow.jsonl', jsonl(...empty)), { tokenizer: null }),
+      ).rejects.toMatchObject({
+        code: 'BAD_DATA',
+        message: expect.stringMatching(
+          /got 1500 rows of which all that were looked at were dropped: 1000 × every label is masked/,
+        ) as string,
+      });
+      using dataset = await openDataset(files.write('late.jsonl', jsonl(...empty, ...good)), {
+        tokenizer: null,
+      });
+      expect(examplesOf(dataset).filter((example) => example !== null)).toHaveLength(300);
+    },
+  );
 
   it('needs to be measured for packing and for groups of like length', async () => {
-    using dataset = await openDataset(files.write('one.jsonl', jsonl({ input_ids: [1, 2] })), { tokenizer: null });
-    for (const change of [{ packing: true }, { groupByLength: true }]) expect(() => createBatches(dataset.training, { ...batching, ...change })).toThrow(/expected examples of known length.*measure: true/);
+    using dataset = await openDataset(files.write('one.jsonl', jsonl({ input_ids: [1, 2] })), {
+      tokenizer: null,
+    });
+    for (const change of [{ packing: true }, { groupByLength: true }])
+      expect(() => createBatches(dataset.training, { ...batching, ...change })).toThrow(
+        /expected examples of known length.*measure: true/,
+      );
   });
 
   it('takes text files beside rows', async () => {
-    const tokenizer = fixtureTokenizer('tiny-llama2-style'), names = [files.write('a.jsonl', jsonl({ text: 'the king' }, { text: 'the sea' })), files.write('b.txt', 'so the young king went on to the sea, and there he lay. '.repeat(4))];
-    const asked = { tokenizer, maxSeqLength: 16, heldOut: 0.3, seed: 2 }, loaded = await loadDataset(names, asked);
+    const tokenizer = fixtureTokenizer('tiny-llama2-style');
+    const names = [
+      files.write('a.jsonl', jsonl({ text: 'the king' }, { text: 'the sea' })),
+      files.write('b.txt', 'so the young king went on to the sea, and there he lay. '.repeat(4)),
+    ];
+    const asked = { tokenizer, maxSeqLength: 16, heldOut: 0.3, seed: 2 };
+    const loaded = await loadDataset(names, asked);
     using dataset = await openDataset(names, asked);
     expect(examplesOf(dataset)).toEqual(loaded.training);
     expect(dataset.heldOut).toEqual(loaded.heldOut);
   });
 
   it.each([
-    ['grows', (file: string) => appendFileSync(file, jsonl({ input_ids: [5, 6] })), /expected a file of \d+ bytes, as when the run began, got \d+/],
-    ['is written anew, with as many bytes', (file: string) => writeFileSync(file, jsonl({ input_ids: [7, 2] }, { input_ids: [3, 4] })), /expected the file to be as it was when the run began, got one that was written to at 20/],
+    [
+      'grows',
+      (file: string) => appendFileSync(file, jsonl({ input_ids: [5, 6] })),
+      /expected a file of \d+ bytes, as when the run began, got \d+/,
+    ],
+    [
+      'is written anew, with as many bytes',
+      (file: string) => writeFileSync(file, jsonl({ input_ids: [7, 2] }, { input_ids: [3, 4] })),
+      /expected the file to be as it was when the run began, got one that was written to at 20/,
+    ],
   ])('stops where its file %s under it', async (_, change, says) => {
     const file = files.write('changing.jsonl', jsonl({ input_ids: [1, 2] }, { input_ids: [3, 4] }));
     utimesSync(file, 1e9, 1e9); // else a clock that has not ticked would hide the change
@@ -95,10 +215,22 @@ describe('a streamed dataset', () => {
   });
 
   it('refuses what a loaded one refuses, when it is opened: malformed rows further down, no rows, no file', async () => {
-    const file = files.write('bad.jsonl', `${jsonl(...Array.from({ length: 2000 }, () => ({ input_ids: [1, 2] })))}{"input_ids": [1, }\n`);
-    await expect(openDataset(file, { tokenizer: null })).rejects.toMatchObject({ code: 'BAD_DATA', where: `${file}:2001` });
-    await expect(openDataset(files.write('empty.jsonl', '\n\n'), { tokenizer: null })).rejects.toThrow(/got an empty file/);
-    await expect(openDataset(`${files.folder}/none.jsonl`, { tokenizer: null })).rejects.toMatchObject({ code: 'MISSING_FILE' });
-    await expect(openDataset(file, { tokenizer: null, signal: AbortSignal.abort('enough') })).rejects.toMatchObject({ code: 'ABORTED' });
+    const file = files.write(
+      'bad.jsonl',
+      `${jsonl(...Array.from({ length: 2000 }, () => ({ input_ids: [1, 2] })))}{"input_ids": [1, }\n`,
+    );
+    await expect(openDataset(file, { tokenizer: null })).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      where: `${file}:2001`,
+    });
+    await expect(openDataset(files.write('empty.jsonl', '\n\n'), { tokenizer: null })).rejects.toThrow(
+      /got an empty file/,
+    );
+    await expect(openDataset(`${files.folder}/none.jsonl`, { tokenizer: null })).rejects.toMatchObject({
+      code: 'MISSING_FILE',
+    });
+    await expect(
+      openDataset(file, { tokenizer: null, signal: AbortSignal.abort('enough') }),
+    ).rejects.toMatchObject({ code: 'ABORTED' });
   });
 });

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 /** A folder that lives as long as the test file; `write` returns the path of a new file in it. */
-export function temporaryFiles(): { readonly folder: string; write(name: string, content: string | Uint8Array): string } {
+export function temporaryFiles(): {
+  readonly folder: string;
+  write(name: string, content: string | Uint8Array): string;
+} {
   const folder = temporaryFolder();
   return {
     folder,

@@ -5,31 +5,69 @@ import { describe, expect, it, test } from 'vitest';
 import { loadTokenizer, type Tokenizer } from '../src/index.ts';
 import { FIXTURES, type TextCase } from './fixtures.ts';
 
-interface Parts { readonly cases: Readonly<Record<string, { readonly tokenizer: { readonly model: object; readonly added_tokens: readonly object[] }; readonly texts: readonly TextCase[] }>> }
+interface Parts {
+  readonly cases: Readonly<
+    Record<
+      string,
+      {
+        readonly tokenizer: { readonly model: object; readonly added_tokens: readonly object[] };
+        readonly texts: readonly TextCase[];
+      }
+    >
+  >;
+}
 
-/** Small tokenizers, each with another part, and what Python's tokenizers 0.23.3 makes of them (packages/testing/makers/make_tokenizer_parts.py). */
-const { cases } = JSON.parse(gunzipSync(readFileSync(`${FIXTURES}tokenizer-parts.expected.json.gz`)).toString('utf8')) as Parts;
+/**
+ * Small tokenizers, each with another part, and what Python's tokenizers 0.23.3 makes of them
+ * (packages/testing/makers/make_tokenizer_parts.py).
+ */
+const { cases } = JSON.parse(
+  gunzipSync(readFileSync(`${FIXTURES}tokenizer-parts.expected.json.gz`)).toString('utf8'),
+) as Parts;
 
-const loaded = (tokenizerJson: unknown): Tokenizer => loadTokenizer({ tokenizerJson, tokenizerConfig: null, chatTemplate: null });
+const loaded = (tokenizerJson: unknown): Tokenizer =>
+  loadTokenizer({ tokenizerJson, tokenizerConfig: null, chatTemplate: null });
 
-test.each(Object.entries(cases))('%s: every text has the ids of the tokenizers library, and becomes its text again', (_, { tokenizer: json, texts }) => {
-  const tokenizer = loaded(json);
-  for (const { text, ids, ids_with_special_tokens: whole, ...want } of texts) {
-    expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids);
-    expect(tokenizer.encode(text, { addSpecialTokens: true }), JSON.stringify(text)).toEqual(whole);
-    expect([tokenizer.decode(whole!), tokenizer.decode(whole!, { skipSpecialTokens: true })], JSON.stringify(text)).toEqual([want.decoded, want.decoded_without_special_tokens]);
-  }
-});
+test.each(Object.entries(cases))(
+  '%s: every text has the ids of the tokenizers library, and becomes its text again',
+  (_, { tokenizer: json, texts }) => {
+    const tokenizer = loaded(json);
+    for (const { text, ids, ids_with_special_tokens: whole, ...want } of texts) {
+      expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids);
+      expect(tokenizer.encode(text, { addSpecialTokens: true }), JSON.stringify(text)).toEqual(whole);
+      expect(
+        [tokenizer.decode(whole!), tokenizer.decode(whole!, { skipSpecialTokens: true })],
+        JSON.stringify(text),
+      ).toEqual([want.decoded, want.decoded_without_special_tokens]);
+    }
+  },
+);
 
 describe('a tokenizer that would give other tokens here is refused by name', () => {
   const { tokenizer: json } = cases.Whitespace!;
   it.each([
-    ['a vocabulary of words', { ...json, model: { ...json.model, type: 'WordLevel' } }, /one of BPE, Unigram, WordPiece.*got "WordLevel"/],
-    ['BPE with a prefix inside words', { ...json, model: { ...json.model, continuing_subword_prefix: '##' } }, /without continuing_subword_prefix, got "##"/],
-    ['an added token that counts as a whole word only', { ...json, added_tokens: json.added_tokens.map((token) => ({ ...token, single_word: true })) }, /single_word for "<unk>"/],
+    [
+      'a vocabulary of words',
+      { ...json, model: { ...json.model, type: 'WordLevel' } },
+      /one of BPE, Unigram, WordPiece.*got "WordLevel"/,
+    ],
+    [
+      'BPE with a prefix inside words',
+      { ...json, model: { ...json.model, continuing_subword_prefix: '##' } },
+      /without continuing_subword_prefix, got "##"/,
+    ],
+    [
+      'an added token that counts as a whole word only',
+      { ...json, added_tokens: json.added_tokens.map((token) => ({ ...token, single_word: true })) },
+      /single_word for "<unk>"/,
+    ],
   ])('%s', (_, file, message) => {
     let error: unknown;
-    try { loaded(file); } catch (thrown) { error = thrown; }
+    try {
+      loaded(file);
+    } catch (thrown) {
+      error = thrown;
+    }
     expect(QdyloraError.isInstance(error) && error.code).toBe('UNSUPPORTED');
     expect((error as Error).message).toMatch(message);
   });

@@ -12,7 +12,11 @@ export interface MeasureOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-export const MEASURE_RULES: OptionRules<MeasureOptions> = { computeDtype: oneOf(['f32', 'bf16']), signal: abortSignal, onProgress: someFunction };
+export const MEASURE_RULES: OptionRules<MeasureOptions> = {
+  computeDtype: oneOf(['f32', 'bf16']),
+  signal: abortSignal,
+  onProgress: someFunction,
+};
 
 /** A set of examples and a way to judge a model by them. */
 export interface EvalTask {

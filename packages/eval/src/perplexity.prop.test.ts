@@ -5,29 +5,51 @@ import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
 import { groupByLength, lossOver, perplexity } from './index.ts';
 
-const hasTokens = (examples: readonly Example[]): boolean => examples.some(({ labels }) => countPredicted(labels) > 0);
-const examplesOf = fc.tuple(fc.integer({ min: 1, max: 12 }), fc.nat(1000)).map(([count, seed]) => tinyExamples(count, seed)).filter(hasTokens);
+const hasTokens = (examples: readonly Example[]): boolean =>
+  examples.some(({ labels }) => countPredicted(labels) > 0);
+const examplesOf = fc
+  .tuple(fc.integer({ min: 1, max: 12 }), fc.nat(1000))
+  .map(([count, seed]) => tinyExamples(count, seed))
+  .filter(hasTokens);
 
 describe('lossOver', () => {
   it('gives each example, in the order given, the sum that the model gives it alone', async () => {
-    await fc.assert(fc.asyncProperty(examplesOf, fc.integer({ min: 1, max: 30 }), async (examples, tokensPerBatch) => {
-      const view = tinyAdapted().atRank(2), { perExample } = await lossOver(view, examples, { tokensPerBatch });
-      examples.forEach((example, i) => {
-        const { tokenLosses } = view.model.loss({ ...inferenceContext(view.model.backend), active: view.active }, collate([example]), { lossScale: 1 });
-        expect(perExample.sums[i]).toBe(tokenLosses.data.reduce((sum, loss) => sum + loss, 0)); // the same tokens in the same order: the same bits
-        expect(perExample.counts[i]).toBe(countPredicted(example.labels));
-      });
-    }), { numRuns: 30 });
+    await fc.assert(
+      fc.asyncProperty(examplesOf, fc.integer({ min: 1, max: 30 }), async (examples, tokensPerBatch) => {
+        const view = tinyAdapted().atRank(2);
+        const { perExample } = await lossOver(view, examples, { tokensPerBatch });
+        examples.forEach((example, i) => {
+          const { tokenLosses } = view.model.loss(
+            { ...inferenceContext(view.model.backend), active: view.active },
+            collate([example]),
+            { lossScale: 1 },
+          );
+          // the same tokens in the same order: the same bits
+          expect(perExample.sums[i]).toBe(tokenLosses.data.reduce((sum, loss) => sum + loss, 0));
+          expect(perExample.counts[i]).toBe(countPredicted(example.labels));
+        });
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it('is Σ losses / Σ counted tokens, whatever the batches', async () => {
-    await fc.assert(fc.asyncProperty(examplesOf, fc.integer({ min: 1, max: 30 }), async (examples, tokensPerBatch) => {
-      const view = tinyAdapted().atRank(4), { loss, tokens, perplexity: power, perExample: { sums, counts } } = await lossOver(view, examples, { tokensPerBatch });
-      expect(tokens).toBe(counts.reduce((a, b) => a + b));
-      expect(loss).toBe(sums.reduce((a, b) => a + b) / tokens);
-      expect(power).toBe(Math.exp(loss));
-      expect(loss).toBe((await lossOver(view, examples)).loss);
-    }), { numRuns: 20 });
+    await fc.assert(
+      fc.asyncProperty(examplesOf, fc.integer({ min: 1, max: 30 }), async (examples, tokensPerBatch) => {
+        const view = tinyAdapted().atRank(4);
+        const {
+          loss,
+          tokens,
+          perplexity: power,
+          perExample: { sums, counts },
+        } = await lossOver(view, examples, { tokensPerBatch });
+        expect(tokens).toBe(counts.reduce((a, b) => a + b));
+        expect(loss).toBe(sums.reduce((a, b) => a + b) / tokens);
+        expect(power).toBe(Math.exp(loss));
+        expect(loss).toBe((await lossOver(view, examples)).loss);
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('of a uniform model is ln of the vocabulary, with no error', async () => {
@@ -40,42 +62,78 @@ describe('lossOver', () => {
   });
 
   it('gives back all memory, and leaves no gradient', async () => {
-    const adapted = tinyAdapted(), { memory } = adapted.model.backend, before = memory.usage().liveBytes;
+    const adapted = tinyAdapted();
+    const { memory } = adapted.model.backend;
+    const before = memory.usage().liveBytes;
     await lossOver(adapted.atRank(4), tinyExamples(10), { tokensPerBatch: 8 });
     expect(memory.usage().liveBytes).toBe(before);
     expect(adapted.parameters().every(({ gradient }) => gradient === null)).toBe(true);
   });
 
   it('counts an example without counted tokens as nothing, and never runs it', async () => {
-    const empty: Example = { ids: Int32Array.of(1, 2), labels: Int32Array.of(-100, -100) }, view = tinyAdapted().atRank(1), examples = tinyExamples(6), alone = await lossOver(view, examples);
+    const empty: Example = { ids: Int32Array.of(1, 2), labels: Int32Array.of(-100, -100) };
+    const view = tinyAdapted().atRank(1);
+    const examples = tinyExamples(6);
+    const alone = await lossOver(view, examples);
     const { loss, standardError, perExample } = await lossOver(view, [empty, ...examples]);
     expect([loss, standardError, perExample.counts[0]]).toEqual([alone.loss, alone.standardError, 0]);
   });
 
-  it('has no standard error for a single example', async () => { expect((await lossOver(tinyAdapted().atRank(1), [{ ids: Int32Array.of(1, 2), labels: Int32Array.of(1, 2) }])).standardError).toBeNaN(); });
-
-  it.each([[[]], [[{ ids: Int32Array.of(1), labels: Int32Array.of(1) }]]])('refuses examples without a token to predict', async (examples) => {
-    await expect(lossOver(tinyAdapted().atRank(1), examples)).rejects.toMatchObject({ code: 'BAD_DATA' });
+  it('has no standard error for a single example', async () => {
+    expect(
+      (await lossOver(tinyAdapted().atRank(1), [{ ids: Int32Array.of(1, 2), labels: Int32Array.of(1, 2) }]))
+        .standardError,
+    ).toBeNaN();
   });
 
-  it.each([0, 1.5, NaN])('refuses %s tokens a batch', (tokensPerBatch) => { expect(() => perplexity(tinyExamples(3), { tokensPerBatch })).toThrow(/whole number ≥ 1 for tokensPerBatch/); });
+  it.each([[[]], [[{ ids: Int32Array.of(1), labels: Int32Array.of(1) }]]])(
+    'refuses examples without a token to predict',
+    async (examples) => {
+      await expect(lossOver(tinyAdapted().atRank(1), examples)).rejects.toMatchObject({ code: 'BAD_DATA' });
+    },
+  );
+
+  it.each([0, 1.5, NaN])('refuses %s tokens a batch', (tokensPerBatch) => {
+    expect(() => perplexity(tinyExamples(3), { tokensPerBatch })).toThrow(
+      /whole number ≥ 1 for tokensPerBatch/,
+    );
+  });
 
   it('stops between two passes when the signal fires', async () => {
-    const controller = new AbortController(), seen: number[] = [];
-    const onProgress = (done: number): void => { seen.push(done); if (done === 2) controller.abort('enough'); };
-    await expect(lossOver(tinyAdapted().atRank(1), tinyExamples(12), { tokensPerBatch: 4, signal: controller.signal, onProgress })).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const onProgress = (done: number): void => {
+      seen.push(done);
+      if (done === 2) controller.abort('enough');
+    };
+    await expect(
+      lossOver(tinyAdapted().atRank(1), tinyExamples(12), {
+        tokensPerBatch: 4,
+        signal: controller.signal,
+        onProgress,
+      }),
+    ).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
     expect(seen).toEqual([1, 2]);
   });
 });
 
 describe('groupByLength', () => {
   it('puts every index into one group, keeps the budget, and the longest first', () => {
-    fc.assert(fc.property(fc.array(fc.integer({ min: 1, max: 20 })), fc.integer({ min: 1, max: 40 }), (lengths, budget) => {
-      const groups = groupByLength(lengths, budget);
-      expect(groups.flat().sort((a, b) => a - b)).toEqual([...lengths.keys()]);
-      for (const group of groups) expect(group.length === 1 || group.reduce((sum, i) => sum + lengths[i]!, 0) <= budget).toBe(true);
-      const order = groups.flat().map((i) => lengths[i]!);
-      order.forEach((length, at) => { if (at > 0) expect(length).toBeLessThanOrEqual(order[at - 1]!); });
-    }));
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 20 })),
+        fc.integer({ min: 1, max: 40 }),
+        (lengths, budget) => {
+          const groups = groupByLength(lengths, budget);
+          expect(groups.flat().sort((a, b) => a - b)).toEqual([...lengths.keys()]);
+          for (const group of groups)
+            expect(group.length === 1 || group.reduce((sum, i) => sum + lengths[i]!, 0) <= budget).toBe(true);
+          const order = groups.flat().map((i) => lengths[i]!);
+          order.forEach((length, at) => {
+            if (at > 0) expect(length).toBeLessThanOrEqual(order[at - 1]!);
+          });
+        },
+      ),
+    );
   });
 });

@@ -6,7 +6,11 @@ import * as tiny from '../test/tiny-model.ts';
 import * as evaluation from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
-  const values = await runReadme(readFileSync(new URL('../README.md', import.meta.url), 'utf8'), { '@qdylora/lora-dynamic': lora, '@qdylora/eval': evaluation, './tiny-model.ts': tiny });
+  const values = await runReadme(readFileSync(new URL('../README.md', import.meta.url), 'utf8'), {
+    '@qdylora/lora-dynamic': lora,
+    '@qdylora/eval': evaluation,
+    './tiny-model.ts': tiny,
+  });
   expect(values.length).toBe(6);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

@@ -13,8 +13,14 @@ export interface AdaptableModel<M> {
   withModules(replace: (layer: Linear) => LinearLike): M;
 }
 
-/** A model seen at one rank (or, with `active` null, without its adapter): the one thing that training, evaluation and export share. */
-export interface RankView<M> { readonly model: M; readonly active: ActiveRank | null }
+/**
+ * A model seen at one rank (or, with `active` null, without its adapter): the one thing that training,
+ * evaluation and export share.
+ */
+export interface RankView<M> {
+  readonly model: M;
+  readonly active: ActiveRank | null;
+}
 
 /** What attaching found. */
 export interface AttachReport {
@@ -27,8 +33,15 @@ export interface AttachReport {
   readonly trainableCount: number;
 }
 
-/** Tokens of a pass, from the end of the part before up to the token `until`, at a rank of their own. `weight`: what the adapters' gradients from them are multiplied by; 1 by default. */
-export interface TokensAtRank { readonly until: number; readonly rank: number; readonly weight?: number }
+/**
+ * Tokens of a pass, from the end of the part before up to the token `until`, at a rank of their own.
+ * `weight`: what the adapters' gradients from them are multiplied by; 1 by default.
+ */
+export interface TokensAtRank {
+  readonly until: number;
+  readonly rank: number;
+  readonly weight?: number;
+}
 
 /** A model with nested adapters. The base's memory is shared, never changed. */
 export interface Adapted<M> {
@@ -39,7 +52,10 @@ export interface Adapted<M> {
   readonly layers: readonly DyLoraLinear[];
   /** @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank */
   atRank(rank: number): RankView<M>;
-  /** Tokens of one pass at ranks of their own, part by part: nothing is computed twice.  @throws as `atRank`; the pass, unless the last part ends with its tokens */
+  /**
+   * Tokens of one pass at ranks of their own, part by part: nothing is computed twice. @throws as `atRank`;
+   * the pass, unless the last part ends with its tokens
+   */
   atRanks(parts: readonly TokensAtRank[]): RankView<M>;
   /** The same memory without the adapter. */
   base(): RankView<M>;
@@ -47,15 +63,34 @@ export interface Adapted<M> {
   parameters(): Parameter[];
   /** A copy of the adapter, at full rank. */
   state(): AdapterState;
-  /** Puts the numbers of `state` into the adapters.  @throws QdyloraError BAD_ADAPTER where layers or shapes differ */
+  /**
+   * Puts the numbers of `state` into the adapters. @throws QdyloraError BAD_ADAPTER where layers or shapes
+   * differ
+   */
   load(state: AdapterState): void;
 }
 
-/** Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are at one. */
+/**
+ * Tokens of one pass at several ranks: each of `parts` up to the token `until`. A single rank where all are
+ * at one.
+ */
 export function activeParts(config: ResolvedAdapterConfig, parts: readonly TokensAtRank[]): ActiveRank {
-  const fit = parts.length > 0 && parts.every(({ until, weight = 1 }, i) => Number.isInteger(until) && until > (parts[i - 1]?.until ?? 0) && Number.isFinite(weight) && weight > 0);
-  if (!fit) throw new QdyloraError('BAD_ARGUMENT', { where: 'atRanks', problem: `expected parts whose ends rise, with weights > 0, got ${shownValue(parts)}` });
-  const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight })), rank = Math.max(...own.map((part) => part.rank));
+  const fit =
+    parts.length > 0 &&
+    parts.every(
+      ({ until, weight = 1 }, i) =>
+        Number.isInteger(until) &&
+        until > (parts[i - 1]?.until ?? 0) &&
+        Number.isFinite(weight) &&
+        weight > 0,
+    );
+  if (!fit)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'atRanks',
+      problem: `expected parts whose ends rise, with weights > 0, got ${shownValue(parts)}`,
+    });
+  const own = parts.map(({ until, rank, weight = 1 }) => ({ ...activeAt(config, rank), until, weight }));
+  const rank = Math.max(...own.map((part) => part.rank));
   if (own.every((part) => part.rank === rank && part.weight === 1)) return activeAt(config, rank);
   return { rank, trainFrom: Math.min(...own.map((part) => part.trainFrom)), parts: own };
 }

@@ -1,7 +1,13 @@
 import type { RankScaling } from './scaling.ts';
 
 /** One layer's adapter.  a: [rank, in]  b: [rank, out] (lora_B transposed) */
-export interface AdapterLayer { readonly name: string; readonly inFeatures: number; readonly outFeatures: number; readonly a: Float32Array; readonly b: Float32Array }
+export interface AdapterLayer {
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+}
 
 /** A whole nested adapter in plain memory. */
 export interface AdapterState {

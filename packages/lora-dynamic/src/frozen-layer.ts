@@ -2,7 +2,10 @@ import { constant, isPacked, packedOperands, type Linear, type Tensor } from '@q
 import type { GroupLayer } from './ops/adapted-linear-group.ts';
 
 /** What the adapted ops take of a frozen layer. */
-interface Frozen { readonly operands: Readonly<Record<string, Tensor>>; readonly attributes: Omit<GroupLayer, 'scale'> }
+interface Frozen {
+  readonly operands: Readonly<Record<string, Tensor>>;
+  readonly attributes: Omit<GroupLayer, 'scale'>;
+}
 
 const frozenLayers = new WeakMap<Linear, Frozen>();
 
@@ -17,6 +20,11 @@ export function frozen(layer: Linear): Frozen {
 
 function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
   const operands = isPacked(weight) ? packedOperands(weight) : { weight: constant(weight.view) };
-  const { blockSize, nestedOffset, tiled } = isPacked(weight) ? weight.attributes as unknown as GroupLayer : { blockSize: 0, nestedOffset: 0, tiled: undefined };
-  return { operands: bias ? { ...operands, bias: constant(bias.view) } : operands, attributes: { rows: outFeatures, blockSize, nestedOffset, tiled } };
+  const { blockSize, nestedOffset, tiled } = isPacked(weight)
+    ? (weight.attributes as unknown as GroupLayer)
+    : { blockSize: 0, nestedOffset: 0, tiled: undefined };
+  return {
+    operands: bias ? { ...operands, bias: constant(bias.view) } : operands,
+    attributes: { rows: outFeatures, blockSize, nestedOffset, tiled },
+  };
 }

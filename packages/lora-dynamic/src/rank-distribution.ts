@@ -5,20 +5,30 @@ import type { RankSet } from './rank-set.ts';
  * How likely each rank of the set is:
  * - `uniform`: all alike. Of ranks 1, 2, 4 … R the rows past R/2 then see one step in seven (R = 64);
  * - `geometric`: each half as likely as the next smaller one;
- * - `tail_heavy`: in proportion to the rows that a rank adds, as a uniform draw from 1 … R is, rounded up to the next listed rank: the rows past R/2 see every other step;
+ * - `tail_heavy`: in proportion to the rows that a rank adds, as a uniform draw from 1 … R is, rounded up to
+ *   the next listed rank: the rows past R/2 see every other step;
  * - or one weight per rank.
  */
 export type RankDistribution = (typeof RANK_DISTRIBUTIONS)[number] | readonly number[];
 
 export const RANK_DISTRIBUTIONS = ['uniform', 'geometric', 'tail_heavy'] as const;
 
-/** Probabilities of the ranks, in the set's order; they sum to 1.  @throws QdyloraError BAD_ARGUMENT for weights that do not fit. */
+/**
+ * Probabilities of the ranks, in the set's order; they sum to 1. @throws QdyloraError BAD_ARGUMENT for
+ * weights that do not fit.
+ */
 export function rankProbabilities(set: RankSet, distribution: RankDistribution): number[] {
-  const { ranks } = set, weights = weightsOf(set, distribution), total = weights.reduce((sum, w) => sum + w, 0);
-  const fits = weights.length === ranks.length && weights.every((w) => Number.isFinite(w) && w >= 0) && total > 0;
+  const { ranks } = set;
+  const weights = weightsOf(set, distribution);
+  const total = weights.reduce((sum, w) => sum + w, 0);
+  const fits =
+    weights.length === ranks.length && weights.every((w) => Number.isFinite(w) && w >= 0) && total > 0;
   if (!fits) {
     throw new QdyloraError('BAD_ARGUMENT', {
-      where: 'rank_distribution', problem: `expected ${RANK_DISTRIBUTIONS.join(', ')}, or ${ranks.length} weights ≥ 0 with a positive sum, got ${JSON.stringify(distribution)}`,
+      where: 'rank_distribution',
+      problem:
+        `expected ${RANK_DISTRIBUTIONS.join(', ')}, or ${ranks.length} weights ≥ 0 with a positive ` +
+        `sum, got ${JSON.stringify(distribution)}`,
       nextStep: `One weight for each of the ranks ${ranks.join(', ')}.`,
     });
   }
@@ -27,9 +37,13 @@ export function rankProbabilities(set: RankSet, distribution: RankDistribution):
 
 function weightsOf({ ranks, blockStart }: RankSet, distribution: RankDistribution): readonly number[] {
   switch (distribution) {
-    case 'uniform': return ranks.map(() => 1);
-    case 'geometric': return ranks.map((_, i) => 2 ** -i);
-    case 'tail_heavy': return ranks.map((rank) => rank - blockStart(rank));
-    default: return Array.isArray(distribution) ? distribution as readonly number[] : [];
+    case 'uniform':
+      return ranks.map(() => 1);
+    case 'geometric':
+      return ranks.map((_, i) => 2 ** -i);
+    case 'tail_heavy':
+      return ranks.map((rank) => rank - blockStart(rank));
+    default:
+      return Array.isArray(distribution) ? (distribution as readonly number[]) : [];
   }
 }

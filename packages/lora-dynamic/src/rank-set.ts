@@ -5,7 +5,10 @@ export interface RankSet extends Iterable<number> {
   readonly ranks: readonly number[];
   readonly maxRank: number;
   has(rank: number): boolean;
-  /** First row of the block that `rank` adds: the next smaller listed rank (0 for the smallest). Rows [blockStart(b), b) are the newest at b. */
+  /**
+   * First row of the block that `rank` adds: the next smaller listed rank (0 for the smallest). Rows
+   * [blockStart(b), b) are the newest at b.
+   */
   blockStart(rank: number): number;
   /** Throws BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank; any such prefix is usable, also between listed ranks. */
   assertUsable(rank: number): void;
@@ -17,7 +20,8 @@ export const LARGEST_RANK = 4096;
 /**
  * Checks a list of ranks once, so that nothing later has to.
  *
- * @throws QdyloraError BAD_ARGUMENT for an empty list, a repeated rank, or one that is no whole number within 1…4096.
+ * @throws QdyloraError BAD_ARGUMENT for an empty list, a repeated rank, or one that is no whole number within
+ * 1…4096.
  * @example
  * rankSet([8, 1, 4, 2]).ranks; // [1, 2, 4, 8]
  */
@@ -25,16 +29,22 @@ export function rankSet(ranks: Iterable<number>): RankSet {
   const sorted = [...ranks].sort((a, b) => a - b);
   if (sorted.length === 0) throw badRank('at least one rank', 'an empty list');
   for (const [i, rank] of sorted.entries()) {
-    if (!Number.isInteger(rank) || rank < 1 || rank > LARGEST_RANK) throw badRank(`a whole number within 1…${LARGEST_RANK}`, String(rank));
+    if (!Number.isInteger(rank) || rank < 1 || rank > LARGEST_RANK)
+      throw badRank(`a whole number within 1…${LARGEST_RANK}`, String(rank));
     if (rank === sorted[i - 1]) throw badRank('every rank once', `${rank} twice`);
   }
   const maxRank = sorted.at(-1)!;
   return {
-    ranks: sorted, maxRank,
+    ranks: sorted,
+    maxRank,
     has: (rank) => sorted.includes(rank),
     blockStart: (rank) => sorted.filter((smaller) => smaller < rank).at(-1) ?? 0,
     assertUsable: (rank) => {
-      if (!Number.isInteger(rank) || rank < 1 || rank > maxRank) throw badRank(`a whole number within 1…${maxRank} (this adapter's ranks: ${sorted.join(', ')})`, String(rank));
+      if (!Number.isInteger(rank) || rank < 1 || rank > maxRank)
+        throw badRank(
+          `a whole number within 1…${maxRank} (this adapter's ranks: ${sorted.join(', ')})`,
+          String(rank),
+        );
     },
     [Symbol.iterator]: () => sorted[Symbol.iterator](),
   };
@@ -48,4 +58,8 @@ export function powersOfTwoUpTo(maxRank: number): RankSet {
 }
 
 const badRank = (expected: string, got: string): QdyloraError =>
-  new QdyloraError('BAD_ARGUMENT', { where: 'ranks', problem: `expected ${expected} for a rank, got ${got}`, nextStep: 'Example: ranks: [1, 2, 4, 8].' });
+  new QdyloraError('BAD_ARGUMENT', {
+    where: 'ranks',
+    problem: `expected ${expected} for a rank, got ${got}`,
+    nextStep: 'Example: ranks: [1, 2, 4, 8].',
+  });

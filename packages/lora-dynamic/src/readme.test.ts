@@ -7,7 +7,11 @@ import readme from '../README.md?raw';
 import * as loraDynamic from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
-  const values = await runReadme(readme as string, { '@qdylora/contract': contract, '@qdylora/tensor': tensor, '@qdylora/lora-dynamic': loraDynamic });
+  const values = await runReadme(readme as string, {
+    '@qdylora/contract': contract,
+    '@qdylora/tensor': tensor,
+    '@qdylora/lora-dynamic': loraDynamic,
+  });
   expect(values.length).toBe(7);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

@@ -1,12 +1,20 @@
 /** U·diag(s)·Vᵀ of a square matrix, singular values falling.  u, v: [n, n] (columns are the vectors) */
-export interface Svd { readonly u: Float64Array; readonly s: Float64Array; readonly v: Float64Array }
+export interface Svd {
+  readonly u: Float64Array;
+  readonly s: Float64Array;
+  readonly v: Float64Array;
+}
 
 /** Sweeps that one-sided Jacobi may take; it converges quadratically, 64 × 64 needs about ten. */
 const MAX_SWEEPS = 60;
 
-/** Singular value decomposition by one-sided Jacobi rotations (Hestenes 1958): slow and accurate, for matrices of an adapter's rank.  matrix: [n, n] row-major */
+/**
+ * Singular value decomposition by one-sided Jacobi rotations (Hestenes 1958): slow and accurate, for matrices
+ * of an adapter's rank. matrix: [n, n] row-major
+ */
 export function singularValues(matrix: Float64Array, n: number): Svd {
-  const w = Float64Array.from(matrix), v = new Float64Array(n * n);
+  const w = Float64Array.from(matrix);
+  const v = new Float64Array(n * n);
   for (let i = 0; i < n; i++) v[i * n + i] = 1;
   for (let sweep = 0, turned = true; turned && sweep < MAX_SWEEPS; sweep++) {
     turned = false;
@@ -14,7 +22,9 @@ export function singularValues(matrix: Float64Array, n: number): Svd {
   }
   const lengths = Float64Array.from({ length: n }, (_, j) => Math.sqrt(columnDot(w, n, j, j)));
   const order = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!);
-  const u = new Float64Array(n * n), sortedV = new Float64Array(n * n), s = Float64Array.from(order, (j) => lengths[j]!);
+  const u = new Float64Array(n * n);
+  const sortedV = new Float64Array(n * n);
+  const s = Float64Array.from(order, (j) => lengths[j]!);
   order.forEach((from, to) => {
     for (let i = 0; i < n; i++) {
       u[i * n + to] = lengths[from]! > 0 ? w[i * n + from]! / lengths[from]! : 0;
@@ -26,13 +36,18 @@ export function singularValues(matrix: Float64Array, n: number): Svd {
 
 /** Makes columns p and q orthogonal; false where they already are. */
 function rotate(w: Float64Array, v: Float64Array, n: number, p: number, q: number): boolean {
-  const alpha = columnDot(w, n, p, p), beta = columnDot(w, n, q, q), gamma = columnDot(w, n, p, q);
+  const alpha = columnDot(w, n, p, p);
+  const beta = columnDot(w, n, q, q);
+  const gamma = columnDot(w, n, p, q);
   if (Math.abs(gamma) <= 1e-15 * Math.sqrt(alpha * beta) || gamma === 0) return false;
-  const zeta = (beta - alpha) / (2 * gamma), t = Math.sign(zeta || 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
-  const c = 1 / Math.sqrt(1 + t * t), s = c * t;
+  const zeta = (beta - alpha) / (2 * gamma);
+  const t = Math.sign(zeta || 1) / (Math.abs(zeta) + Math.sqrt(1 + zeta * zeta));
+  const c = 1 / Math.sqrt(1 + t * t);
+  const s = c * t;
   for (const m of [w, v]) {
     for (let i = 0; i < n; i++) {
-      const a = m[i * n + p]!, b = m[i * n + q]!;
+      const a = m[i * n + p]!;
+      const b = m[i * n + q]!;
       m[i * n + p] = c * a - s * b;
       m[i * n + q] = s * a + c * b;
     }

@@ -1,18 +1,28 @@
 import type { ActiveRank } from '@qdylora/tensor';
 import type { RankSet } from './rank-set.ts';
 
-/** `prefix`: a step at rank b trains the rows 0 … b−1. `newest_block`: only the rows that b adds to the next smaller listed rank; all others stay as they are, bit for bit. */
+/**
+ * `prefix`: a step at rank b trains the rows 0 … b−1. `newest_block`: only the rows that b adds to the next
+ * smaller listed rank; all others stay as they are, bit for bit.
+ */
 export type UpdateRule = 'prefix' | 'newest_block';
 export const UPDATE_RULES: readonly UpdateRule[] = ['prefix', 'newest_block'];
 
 /** First row that a step at `rank` trains. */
-export const trainFrom = (rule: UpdateRule, ranks: RankSet, rank: number): number => (rule === 'newest_block' ? ranks.blockStart(rank) : 0);
+export const trainFrom = (rule: UpdateRule, ranks: RankSet, rank: number): number =>
+  rule === 'newest_block' ? ranks.blockStart(rank) : 0;
 
 /** A pass, as far as its rows are concerned. */
-type ActiveRows = Pick<ActiveRank, 'rank' | 'trainFrom'> & { readonly parts?: readonly Pick<ActiveRank, 'rank' | 'trainFrom'>[] };
+type ActiveRows = Pick<ActiveRank, 'rank' | 'trainFrom'> & {
+  readonly parts?: readonly Pick<ActiveRank, 'rank' | 'trainFrom'>[];
+};
 
 /** The rows of every adapter matrix that a pass gives a gradient to; rising, apart from each other. */
-export function trainedRows({ rank, trainFrom: from, parts = [{ rank, trainFrom: from }] }: ActiveRows): (readonly [from: number, to: number])[] {
+export function trainedRows({
+  rank,
+  trainFrom: from,
+  parts = [{ rank, trainFrom: from }],
+}: ActiveRows): (readonly [from: number, to: number])[] {
   const rows: [number, number][] = [];
   for (const part of [...parts].sort((a, b) => a.trainFrom - b.trainFrom)) {
     const last = rows.at(-1);
@@ -22,8 +32,15 @@ export function trainedRows({ rank, trainFrom: from, parts = [{ rank, trainFrom:
   return rows;
 }
 
-/** The rows of every adapter matrix that the optimizer may touch after passes at `seen` ranks: rising, apart from each other. */
-export function updatedRows(rule: UpdateRule, ranks: RankSet, seen: Iterable<number>): (readonly [from: number, to: number])[] {
+/**
+ * The rows of every adapter matrix that the optimizer may touch after passes at `seen` ranks: rising, apart
+ * from each other.
+ */
+export function updatedRows(
+  rule: UpdateRule,
+  ranks: RankSet,
+  seen: Iterable<number>,
+): (readonly [from: number, to: number])[] {
   if (rule === 'prefix') return [[0, ranks.maxRank]];
   return [...new Set(seen)].sort((a, b) => a - b).map((rank) => [ranks.blockStart(rank), rank] as const);
 }

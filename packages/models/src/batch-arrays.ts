@@ -17,10 +17,17 @@ export interface LossInputs extends TokenInputs {
 }
 
 /** Token inputs in a backend's memory. */
-export interface BatchArrays { readonly ids: ArrayView<'i32'>; readonly positions: ArrayView<'i32'>; readonly segments: ArrayView<'i32'> }
+export interface BatchArrays {
+  readonly ids: ArrayView<'i32'>;
+  readonly positions: ArrayView<'i32'>;
+  readonly segments: ArrayView<'i32'>;
+}
 
-export const batchArrays = (backend: Backend, { ids, positions, segments }: TokenInputs): BatchArrays =>
-  ({ ids: i32Array(backend, ids), positions: i32Array(backend, positions), segments: i32Array(backend, segments) });
+export const batchArrays = (backend: Backend, { ids, positions, segments }: TokenInputs): BatchArrays => ({
+  ids: i32Array(backend, ids),
+  positions: i32Array(backend, positions),
+  segments: i32Array(backend, segments),
+});
 
 /** Whole numbers in a backend's memory, in the current scope. */
 export function i32Array(backend: Backend, values: Int32Array): ArrayView<'i32'> {
@@ -31,5 +38,9 @@ export function i32Array(backend: Backend, values: Int32Array): ArrayView<'i32'>
 
 /** One sequence as token inputs. `start`: position of its first token. */
 export function oneSequence(ids: ArrayLike<number>, start = 0): TokenInputs {
-  return { ids: Int32Array.from(ids), positions: Int32Array.from({ length: ids.length }, (_, i) => start + i), segments: Int32Array.of(0, ids.length) };
+  return {
+    ids: Int32Array.from(ids),
+    positions: Int32Array.from({ length: ids.length }, (_, i) => start + i),
+    segments: Int32Array.of(0, ids.length),
+  };
 }

@@ -8,18 +8,35 @@ import { describeModel, FAMILIES, familyOf, initializeModel, oneSequence } from 
 
 const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
 const CASE_OF: Readonly<Record<string, string>> = {
-  llama: 'llama-gqa', mistral: 'mistral-window', qwen2: 'qwen2', qwen3: 'qwen3', gemma: 'gemma', gemma2: 'gemma2', gemma3_text: 'gemma3', phi3: 'phi3', falcon: 'falcon-40b', gpt_neox: 'gpt-neox-parallel', gpt2: 'gpt2',
+  llama: 'llama-gqa',
+  mistral: 'mistral-window',
+  qwen2: 'qwen2',
+  qwen3: 'qwen3',
+  gemma: 'gemma',
+  gemma2: 'gemma2',
+  gemma3_text: 'gemma3',
+  phi3: 'phi3',
+  falcon: 'falcon-40b',
+  gpt_neox: 'gpt-neox-parallel',
+  gpt2: 'gpt2',
 };
-const configOf = (name: string): Record<string, unknown> => JSON.parse(readFileSync(`${FOLDER}${name}/config.json`, 'utf8')) as Record<string, unknown>;
+const configOf = (name: string): Record<string, unknown> =>
+  JSON.parse(readFileSync(`${FOLDER}${name}/config.json`, 'utf8')) as Record<string, unknown>;
 /** Reads the config of a family's case with other values; `undefined` takes a key away. */
 const read = (modelType: string, changes: Record<string, unknown> = {}) => {
   const raw = { ...configOf(CASE_OF[modelType]!), ...changes };
-  return familyOf(modelType, 'test').readConfig(hfConfigOf('config.json', Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined))));
+  return familyOf(modelType, 'test').readConfig(
+    hfConfigOf(
+      'config.json',
+      Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)),
+    ),
+  );
 };
 
 describe('an architecture without a forward function', () => {
   test('is refused by name, and the message lists every family of the one table', () => {
-    for (const modelType of ['mixtral', 'bloom', '', '__proto__', 'toString']) expect(() => familyOf(modelType, 'here')).toThrowError(new RegExp([...FAMILIES.keys()].join(', ')));
+    for (const modelType of ['mixtral', 'bloom', '', '__proto__', 'toString'])
+      expect(() => familyOf(modelType, 'here')).toThrowError(new RegExp([...FAMILIES.keys()].join(', ')));
     expect(() => describeModel(configOf('mixtral-unsupported'))).toThrowError(/mixtral/);
   });
 });
@@ -29,31 +46,59 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['llama', { attention_dropout: 0.1 }, /attention_dropout of a llama model, got 0\.1/],
   ['llama', { hidden_act: 'mish' }, /hidden_act.*"mish"/],
   ['llama', { pretraining_tp: 2 }, /pretraining_tp/],
-  ['llama', { rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } }, /rope_type, got dynamic/],
-  ['llama', { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } }, /partial_rotary_factor/],
+  [
+    'llama',
+    { rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } },
+    /rope_type, got dynamic/,
+  ],
+  [
+    'llama',
+    { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.5 } },
+    /partial_rotary_factor/,
+  ],
   ['llama', { num_key_value_heads: 3 }, /num_key_value_heads/],
   ['mistral', { sliding_window: 0 }, /sliding_window/],
   ['qwen2', { layer_types: ['full_attention', 'chunked_attention'] }, /layer_types.*"chunked_attention"/],
-  ['qwen2', { use_sliding_window: false, sliding_window: 4, layer_types: ['full_attention', 'sliding_attention'] }, /a window, which its layer types ask for/], // transformers fails in its first pass
+  [
+    'qwen2',
+    { use_sliding_window: false, sliding_window: 4, layer_types: ['full_attention', 'sliding_attention'] },
+    /a window, which its layer types ask for/,
+  ], // transformers fails in its first pass
   ['gemma2', { sliding_window: null }, /a window, which its layer types ask for/],
   ['qwen2', { layer_types: ['full_attention'] }, /a list of 2 kinds for layer_types/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
   ['gemma', { hidden_act: 'gelu', hidden_activation: 'gelu' }, /what hidden_act says for hidden_activation/],
   ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping/],
-  ['gemma3_text', { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } }, /those of each kind of layer for rope_parameters/],
+  [
+    'gemma3_text',
+    { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } },
+    /those of each kind of layer for rope_parameters/,
+  ],
   ['gemma2', { hidden_activation: 'quick_gelu' }, /hidden_activation/],
   ['gemma2', { attn_logit_softcapping: 0 }, /attn_logit_softcapping/],
   ['gemma3_text', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
   ['phi3', { resid_pdrop: 0.1 }, /resid_pdrop/],
-  ['phi3', { rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 1e4 } }, /default or longrope for rope_type/],
-  ['phi3', { rope_parameters: { rope_type: 'longrope', rope_theta: 1e4, short_factor: [1] } }, /short_factor/],
+  [
+    'phi3',
+    { rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 1e4 } },
+    /default or longrope for rope_type/,
+  ],
+  [
+    'phi3',
+    { rope_parameters: { rope_type: 'longrope', rope_theta: 1e4, short_factor: [1] } },
+    /short_factor/,
+  ],
   ['falcon', { parallel_attn: false }, /parallel_attn/],
   ['falcon', { num_ln_in_parallel_attn: 3 }, /num_ln_in_parallel_attn/],
   ['falcon', { apply_residual_connection_post_layernorm: true }, /apply_residual_connection_post_layernorm/],
   ['falcon', { hidden_dropout: 0.1 }, /hidden_dropout/],
   ['gpt_neox', { hidden_dropout: 0.1 }, /hidden_dropout/],
-  ['gpt_neox', { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.05 } }, /partial_rotary_factor/],
+  [
+    'gpt_neox',
+    { rope_parameters: { rope_type: 'default', partial_rotary_factor: 0.05 } },
+    /partial_rotary_factor/,
+  ],
   ['gpt2', { add_cross_attention: true }, /add_cross_attention/],
   ['gpt2', { scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx/],
 ];
@@ -71,73 +116,182 @@ describe('a value that would change the forward pass and is not implemented', ()
 });
 
 test('a config that says nothing reads as transformers reads it, in every family', () => {
-  const { families } = JSON.parse(readFileSync(`${FOLDER}families/config-defaults.json`, 'utf8')) as { families: Record<string, Record<string, unknown>> };
+  const { families } = JSON.parse(readFileSync(`${FOLDER}families/config-defaults.json`, 'utf8')) as {
+    families: Record<string, Record<string, unknown>>;
+  };
   expect(Object.keys(families).sort()).toEqual([...FAMILIES.keys()].sort());
   // Sizes that our families ask for, because no checkpoint leaves them out.
-  const sizes = ['vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads'];
+  const sizes = [
+    'vocab_size',
+    'hidden_size',
+    'intermediate_size',
+    'num_hidden_layers',
+    'num_attention_heads',
+  ];
   for (const [modelType, full] of Object.entries(families)) {
-    const family = familyOf(modelType, 'test'), bare = Object.fromEntries(Object.entries(full).filter(([key]) => key === 'model_type' || sizes.includes(key)));
-    expect(family.readConfig(hfConfigOf('config.json', bare)), modelType).toEqual(family.readConfig(hfConfigOf('config.json', full)));
+    const family = familyOf(modelType, 'test');
+    const bare = Object.fromEntries(
+      Object.entries(full).filter(([key]) => key === 'model_type' || sizes.includes(key)),
+    );
+    expect(family.readConfig(hfConfigOf('config.json', bare)), modelType).toEqual(
+      family.readConfig(hfConfigOf('config.json', full)),
+    );
   }
 });
 
 describe('what transformers 5.24 makes of a config that says it in part, or twice', () => {
   /** By how much the second pair of a head of 12 turns, in a layer with a window and in one without. */
   const ropesOf = (changes: Record<string, unknown>): string[] => {
-    const { attention } = read('gemma3_text', { rope_parameters: undefined, rope_theta: undefined, rope_local_base_freq: undefined, rope_scaling: undefined, ...changes });
-    return [attention.find(({ window }) => window > 0)!, attention.find(({ window }) => window === 0)!].map(({ rope }) => rope!.frequencies[1]!.toPrecision(9));
+    const { attention } = read('gemma3_text', {
+      rope_parameters: undefined,
+      rope_theta: undefined,
+      rope_local_base_freq: undefined,
+      rope_scaling: undefined,
+      ...changes,
+    });
+    return [attention.find(({ window }) => window > 0)!, attention.find(({ window }) => window === 0)!].map(
+      ({ rope }) => rope!.frequencies[1]!.toPrecision(9),
+    );
   };
   const turned = (theta: number, factor = 1): string => (theta ** (-2 / 12) / factor).toPrecision(9);
-  const linear = { rope_type: 'linear', factor: 8 }, plain = { rope_type: 'default' };
+  const linear = { rope_type: 'linear', factor: 8 };
+  const plain = { rope_type: 'default' };
   test.each([
     [{}, turned(1e4), turned(1e6)],
     [{ rope_theta: 5e5 }, turned(1e4), turned(5e5)],
     [{ rope_local_base_freq: 5e3 }, turned(5e3), turned(1e6)],
     [{ rope_theta: 4e5, rope_scaling: linear }, turned(1e4), turned(4e5, 8)],
     [{ rope_parameters: { full_attention: linear, sliding_attention: plain } }, turned(1e4), turned(1e6, 8)],
-    [{ rope_theta: 3e5, rope_local_base_freq: 7e3, rope_parameters: { full_attention: linear, sliding_attention: plain } }, turned(7e3), turned(3e5, 8)],
-    [{ rope_theta: 3e5, rope_parameters: { sliding_attention: { ...plain, rope_theta: 5e3 } } }, turned(5e3), turned(3e5)],
-    [{ rope_theta: 3e5, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } }, turned(1e4), turned(7e4, 8)],
-    [{ rope_local_base_freq: 7e3, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } }, turned(7e3), turned(7e4, 8)],
+    [
+      {
+        rope_theta: 3e5,
+        rope_local_base_freq: 7e3,
+        rope_parameters: { full_attention: linear, sliding_attention: plain },
+      },
+      turned(7e3),
+      turned(3e5, 8),
+    ],
+    [
+      { rope_theta: 3e5, rope_parameters: { sliding_attention: { ...plain, rope_theta: 5e3 } } },
+      turned(5e3),
+      turned(3e5),
+    ],
+    [
+      { rope_theta: 3e5, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } },
+      turned(1e4),
+      turned(7e4, 8),
+    ],
+    [
+      { rope_local_base_freq: 7e3, rope_parameters: { full_attention: { ...linear, rope_theta: 7e4 } } },
+      turned(7e3),
+      turned(7e4, 8),
+    ],
   ])('gemma3_text: %j', (changes, sliding, full) => {
     expect(ropesOf(changes)).toEqual([sliding, full]);
   });
 
-  test('gemma2 and gemma3_text look at hidden_activation alone, and phi3 at the positions of pretraining outside its rope parameters', () => {
-    for (const family of ['gemma2', 'gemma3_text']) expect(read(family, { hidden_act: 'relu', hidden_activation: undefined })).toMatchObject({ activation: 'gelu_tanh' });
-    const factors = Array.from({ length: configOf('phi3').hidden_size as number }, () => 1), scaleOf = (changes: Record<string, unknown>): number => {
-      const changed = { rope_scaling: undefined, max_position_embeddings: 8192, partial_rotary_factor: 1, ...changes };
-      const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0]!.headDim, short = factors.slice(0, headDim / 2);
-      return read('phi3', { ...changed, rope_parameters: { rope_type: 'longrope', rope_theta: 1e4, short_factor: short, long_factor: short, original_max_position_embeddings: 32 } }).attention[0]!.rope!.scale;
-    };
-    expect(scaleOf({ original_max_position_embeddings: undefined })).toBeCloseTo(Math.sqrt(1 + Math.log(2) / Math.log(4096)), 12); // Phi3Config's own
-    expect(scaleOf({ original_max_position_embeddings: 64 })).toBeCloseTo(Math.sqrt(1 + Math.log(128) / Math.log(64)), 12);
-  });
+  test(
+    'gemma2 and gemma3_text look at hidden_activation alone, and phi3 at the positions of pretraining ' +
+      'outside its rope parameters',
+    () => {
+      for (const family of ['gemma2', 'gemma3_text'])
+        expect(read(family, { hidden_act: 'relu', hidden_activation: undefined })).toMatchObject({
+          activation: 'gelu_tanh',
+        });
+      const factors = Array.from({ length: configOf('phi3').hidden_size as number }, () => 1);
+      const scaleOf = (changes: Record<string, unknown>): number => {
+        const changed = {
+          rope_scaling: undefined,
+          max_position_embeddings: 8192,
+          partial_rotary_factor: 1,
+          ...changes,
+        };
+        const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0]!.headDim;
+        const short = factors.slice(0, headDim / 2);
+        return read('phi3', {
+          ...changed,
+          rope_parameters: {
+            rope_type: 'longrope',
+            rope_theta: 1e4,
+            short_factor: short,
+            long_factor: short,
+            original_max_position_embeddings: 32,
+          },
+        }).attention[0]!.rope!.scale;
+      };
+      expect(scaleOf({ original_max_position_embeddings: undefined })).toBeCloseTo(
+        Math.sqrt(1 + Math.log(2) / Math.log(4096)),
+        12,
+      ); // Phi3Config's own
+      expect(scaleOf({ original_max_position_embeddings: 64 })).toBeCloseTo(
+        Math.sqrt(1 + Math.log(128) / Math.log(64)),
+        12,
+      );
+    },
+  );
 });
 
 describe('frequencies', () => {
-  const { cases } = JSON.parse(readFileSync(`${FOLDER}families/rope.json`, 'utf8')) as { cases: { name: string; config: Record<string, unknown>; inverse_frequencies: number[]; attention_factor: number }[] };
-  test.each(cases)('of $name are those of transformers', ({ config, inverse_frequencies: want, attention_factor: factor }) => {
-    const { modelType } = hfConfigOf('config.json', config), { rope } = familyOf(modelType, 'test').readConfig(hfConfigOf('config.json', config)).attention[0]!;
-    expect(rope!.frequencies.length).toBe(want.length);
-    want.forEach((f, i) => expect(Math.abs(rope!.frequencies[i]! / f - 1)).toBeLessThan(1e-6)); // theirs are float32
-    expect(rope!.scale).toBeCloseTo(factor, 6);
-  });
-});
-
-test('a sequence past the end of learned positions or of LongRoPE\'s short factors is refused with its length', () => {
-  const config = { ...configOf('gpt2'), n_positions: 4, torch_dtype: 'float32' }, backend = createHostBackend(), gpt2 = initializeModel(config, { backend });
-  expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4]))).not.toThrow();
-  expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4, 5]))).toThrowError(/at most 4 tokens, got position 4/);
-  const long = { rope_type: 'longrope', rope_theta: 10_000, short_factor: [1, 1.1, 1.2, 1.3], long_factor: [2, 3, 4, 5], partial_rotary_factor: 0.5 };
-  expect(read('phi3', { rope_parameters: long, original_max_position_embeddings: 16, max_position_embeddings: 64 }).positionLimit).toBe(16);
-  expect(read('phi3', { rope_parameters: long, original_max_position_embeddings: 64, max_position_embeddings: 64 }).positionLimit).toBe(Infinity);
-});
-
-test('random weights begin as transformers begins them: norms that store the weight minus one at 0, others at 1', () => {
-  const first = (modelType: string, name: string): number => {
-    const model = initializeModel(configOf(CASE_OF[modelType]!), { backend: createHostBackend() });
-    return model.parameters().find((parameter) => parameter.name === name)!.view.data[0]!;
+  const { cases } = JSON.parse(readFileSync(`${FOLDER}families/rope.json`, 'utf8')) as {
+    cases: {
+      name: string;
+      config: Record<string, unknown>;
+      inverse_frequencies: number[];
+      attention_factor: number;
+    }[];
   };
-  expect([first('gemma', 'model.norm.weight'), first('llama', 'model.norm.weight'), first('falcon', 'transformer.ln_f.weight'), first('falcon', 'transformer.ln_f.bias')]).toEqual([0, 1, 1, 0]);
+  test.each(cases)(
+    'of $name are those of transformers',
+    ({ config, inverse_frequencies: want, attention_factor: factor }) => {
+      const { modelType } = hfConfigOf('config.json', config);
+      const { rope } = familyOf(modelType, 'test').readConfig(hfConfigOf('config.json', config))
+        .attention[0]!;
+      expect(rope!.frequencies.length).toBe(want.length);
+      // theirs are float32
+      want.forEach((f, i) => expect(Math.abs(rope!.frequencies[i]! / f - 1)).toBeLessThan(1e-6));
+      expect(rope!.scale).toBeCloseTo(factor, 6);
+    },
+  );
 });
+
+test("a sequence past the end of learned positions or of LongRoPE's short factors is refused with its length", () => {
+  const config = { ...configOf('gpt2'), n_positions: 4, torch_dtype: 'float32' };
+  const backend = createHostBackend();
+  const gpt2 = initializeModel(config, { backend });
+  expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4]))).not.toThrow();
+  expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4, 5]))).toThrowError(
+    /at most 4 tokens, got position 4/,
+  );
+  const long = {
+    rope_type: 'longrope',
+    rope_theta: 10_000,
+    short_factor: [1, 1.1, 1.2, 1.3],
+    long_factor: [2, 3, 4, 5],
+    partial_rotary_factor: 0.5,
+  };
+  expect(
+    read('phi3', { rope_parameters: long, original_max_position_embeddings: 16, max_position_embeddings: 64 })
+      .positionLimit,
+  ).toBe(16);
+  expect(
+    read('phi3', { rope_parameters: long, original_max_position_embeddings: 64, max_position_embeddings: 64 })
+      .positionLimit,
+  ).toBe(Infinity);
+});
+
+test(
+  'random weights begin as transformers begins them: norms that store the weight minus one at 0, ' +
+    'others at 1',
+  () => {
+    const first = (modelType: string, name: string): number => {
+      const model = initializeModel(configOf(CASE_OF[modelType]!), { backend: createHostBackend() });
+      return model.parameters().find((parameter) => parameter.name === name)!.view.data[0]!;
+    };
+    expect([
+      first('gemma', 'model.norm.weight'),
+      first('llama', 'model.norm.weight'),
+      first('falcon', 'transformer.ln_f.weight'),
+      first('falcon', 'transformer.ln_f.bias'),
+    ]).toEqual([0, 1, 1, 0]);
+  },
+);

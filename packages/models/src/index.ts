@@ -17,4 +17,9 @@ export { quantizeOn } from './weights/quantization.ts';
 export type { Values } from './weights/read-values.ts';
 export type { WeightSource } from './weights/weight-source.ts';
 export { withOwnHead } from './weights/with-own-head.ts';
-export { configWithSavedWeights, withSavedWeights, type SavedWeights, type WeightFiles } from './weights/with-saved-weights.ts';
+export {
+  configWithSavedWeights,
+  withSavedWeights,
+  type SavedWeights,
+  type WeightFiles,
+} from './weights/with-saved-weights.ts';

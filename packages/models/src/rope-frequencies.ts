@@ -1,12 +1,20 @@
 import type { RopeConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
-/** Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN and LongRoPE). */
+/**
+ * Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN
+ * and LongRoPE).
+ */
 export interface RopeFrequencies {
-  readonly frequencies: Float64Array; readonly scale: number;
-  /** Positions from here on would turn otherwise, which is not implemented; left out: there is no such limit. */
+  readonly frequencies: Float64Array;
+  readonly scale: number;
+  /**
+   * Positions from here on would turn otherwise, which is not implemented; left out: there is no such limit.
+   */
   readonly positionLimit?: number;
-  /** Positions whose angles the model knows, where scaling makes them more than max_position_embeddings says. */
+  /**
+   * Positions whose angles the model knows, where scaling makes them more than max_position_embeddings says.
+   */
   readonly reach?: number;
 }
 
@@ -18,26 +26,49 @@ export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'f
  * @throws QdyloraError UNSUPPORTED for another rope type, BAD_CONFIG for a missing parameter.
  */
 export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
-  if (!(rope.theta > 0)) throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected a number > 0 for rope_theta, got ${rope.theta}` });
+  if (!(rope.theta > 0))
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'rope',
+      problem: `expected a number > 0 for rope_theta, got ${rope.theta}`,
+    });
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
-    case 'default': return { frequencies: plain, scale: 1 };
-    case 'linear': return { frequencies: plain.map((f) => f / needed(rope, 'factor')), scale: 1, ...reaching(maxPositions, needed(rope, 'factor')) };
-    case 'factors': return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
-    case 'llama3': return { frequencies: llama3(plain, rope), scale: 1 };
-    case 'yarn': return yarn(plain, rope, rotaryDim, maxPositions);
-    case 'longrope': return longrope(plain, rope, maxPositions);
-    default: throw new QdyloraError('UNSUPPORTED', {
-      where: 'rope', problem: `expected one of ${ROPE_TYPES.filter((t) => t !== 'factors').join(', ')} for rope_type, got ${rope.type}`, nextStep: 'This rotary embedding is not implemented.',
-    });
+    case 'default':
+      return { frequencies: plain, scale: 1 };
+    case 'linear':
+      return {
+        frequencies: plain.map((f) => f / needed(rope, 'factor')),
+        scale: 1,
+        ...reaching(maxPositions, needed(rope, 'factor')),
+      };
+    case 'factors':
+      return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
+    case 'llama3':
+      return { frequencies: llama3(plain, rope), scale: 1 };
+    case 'yarn':
+      return yarn(plain, rope, rotaryDim, maxPositions);
+    case 'longrope':
+      return longrope(plain, rope, maxPositions);
+    default:
+      throw new QdyloraError('UNSUPPORTED', {
+        where: 'rope',
+        problem:
+          `expected one of ${ROPE_TYPES.filter((t) => t !== 'factors').join(', ')} for rope_type, ` +
+          `got ${rope.type}`,
+        nextStep: 'This rotary embedding is not implemented.',
+      });
   }
 }
 
-const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> => (factor > 1 ? { reach: Math.floor(positions * factor) } : {});
+const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> =>
+  factor > 1 ? { reach: Math.floor(positions * factor) } : {};
 
 /** Llama 3.1: long waves are divided by the factor, short ones stay, those between are blended. */
 function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
-  const factor = needed(rope, 'factor'), low = needed(rope, 'lowFreqFactor'), high = needed(rope, 'highFreqFactor'), original = needed(rope, 'originalMaxPositionEmbeddings');
+  const factor = needed(rope, 'factor');
+  const low = needed(rope, 'lowFreqFactor');
+  const high = needed(rope, 'highFreqFactor');
+  const original = needed(rope, 'originalMaxPositionEmbeddings');
   return plain.map((f) => {
     const wavelength = (2 * Math.PI) / f;
     if (wavelength > original / low) return f / factor;
@@ -48,12 +79,24 @@ function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
 }
 
 /** YaRN (Peng et al. 2023): interpolates slow pairs, keeps fast ones, ramps between, and scales attention. */
-function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
-  const original = rope.originalMaxPositionEmbeddings === undefined ? maxPositions : needed(rope, 'originalMaxPositionEmbeddings'), factor = needed(rope, 'factor');
-  const pairOf = (rotations: number): number => (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
+function yarn(
+  plain: Float64Array,
+  rope: RopeConfig,
+  rotaryDim: number,
+  maxPositions: number,
+): RopeFrequencies {
+  const original =
+    rope.originalMaxPositionEmbeddings === undefined
+      ? maxPositions
+      : needed(rope, 'originalMaxPositionEmbeddings');
+  const factor = needed(rope, 'factor');
+  const pairOf = (rotations: number): number =>
+    (rotaryDim * Math.log(original / (rotations * 2 * Math.PI))) / (2 * Math.log(rope.theta));
   const truncate = rope.raw.truncate !== false;
-  const first = pairOf(rope.betaFast ?? 32), last = pairOf(rope.betaSlow ?? 1);
-  const low = Math.max(truncate ? Math.floor(first) : first, 0), high = Math.min(truncate ? Math.ceil(last) : last, rotaryDim - 1);
+  const first = pairOf(rope.betaFast ?? 32);
+  const last = pairOf(rope.betaSlow ?? 1);
+  const low = Math.max(truncate ? Math.floor(first) : first, 0);
+  const high = Math.min(truncate ? Math.ceil(last) : last, rotaryDim - 1);
   const span = low === high ? 0.001 : high - low;
   const frequencies = plain.map((f, p) => {
     const keep = 1 - Math.min(1, Math.max(0, (p - low) / span));
@@ -61,24 +104,52 @@ function yarn(plain: Float64Array, rope: RopeConfig, rotaryDim: number, maxPosit
   });
   const mscale = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
   const own = rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
-  return { frequencies, scale: rope.attentionFactor ?? own, ...(original * factor > maxPositions && reaching(original, factor)) };
+  return {
+    frequencies,
+    scale: rope.attentionFactor ?? own,
+    ...(original * factor > maxPositions && reaching(original, factor)),
+  };
 }
 
 /**
- * LongRoPE (Ding et al. 2024) for sequences up to the length of pretraining: every frequency is divided by its short factor, and attention is scaled as if for the full length.
+ * LongRoPE (Ding et al. 2024) for sequences up to the length of pretraining: every frequency is divided by
+ * its short factor, and attention is scaled as if for the full length.
  * A longer sequence would turn by the long factors from its first token on.
  */
 function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): RopeFrequencies {
-  const original = needed(rope, 'originalMaxPositionEmbeddings'), factor = rope.factor ?? maxPositions / original, short = rope.raw.short_factor;
-  if (!Array.isArray(short) || short.length !== plain.length || !short.every((value) => Number.isFinite(value) && value > 0)) {
-    throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected ${plain.length} numbers > 0 for short_factor of rope type longrope, got ${Array.isArray(short) ? short.length : typeof short}` });
+  const original = needed(rope, 'originalMaxPositionEmbeddings');
+  const factor = rope.factor ?? maxPositions / original;
+  const short = rope.raw.short_factor;
+  if (
+    !Array.isArray(short) ||
+    short.length !== plain.length ||
+    !short.every((value) => Number.isFinite(value) && value > 0)
+  ) {
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'rope',
+      problem:
+        `expected ${plain.length} numbers > 0 for short_factor of rope type longrope, got ` +
+        `${Array.isArray(short) ? short.length : typeof short}`,
+    });
   }
-  const scale = rope.attentionFactor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
-  return { frequencies: plain.map((f, p) => f / (short[p] as number)), scale, ...(maxPositions > original && { positionLimit: original }) };
+  const scale =
+    rope.attentionFactor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original)));
+  return {
+    frequencies: plain.map((f, p) => f / (short[p] as number)),
+    scale,
+    ...(maxPositions > original && { positionLimit: original }),
+  };
 }
 
-function needed(rope: RopeConfig, key: 'factor' | 'lowFreqFactor' | 'highFreqFactor' | 'originalMaxPositionEmbeddings'): number {
+function needed(
+  rope: RopeConfig,
+  key: 'factor' | 'lowFreqFactor' | 'highFreqFactor' | 'originalMaxPositionEmbeddings',
+): number {
   const value = rope[key];
-  if (value === undefined || !(value > 0)) throw new QdyloraError('BAD_CONFIG', { where: 'rope', problem: `expected a number > 0 for ${key} of rope type ${rope.type}, got ${value}` });
+  if (value === undefined || !(value > 0))
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'rope',
+      problem: `expected a number > 0 for ${key} of rope type ${rope.type}, got ${value}`,
+    });
   return value;
 }

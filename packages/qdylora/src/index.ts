@@ -1,11 +1,31 @@
 export type { RunConfig, RunOptions } from './config/resolve-run.ts';
-export { evaluate, type EvaluateOptions, type Evaluation, type EvaluationRow, type RecipeHooks } from './recipes/evaluate.ts';
+export {
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationRow,
+  type RecipeHooks,
+} from './recipes/evaluate.ts';
 export { exportAdapter, type ExportAdapterOptions, type ExportedAdapter } from './recipes/export-adapter.ts';
 export { finetune, type FinetuneOptions, type FinetuneResult, type FinetuneRun } from './recipes/finetune.ts';
-export type { FinetuneEvent, ForecastEvent, LogWarningEvent, MemoryEvent, NoticeEvent, PhaseEvent, ReadyEvent, ReportEvent, RunFiles } from './recipes/finetune-events.ts';
+export type {
+  FinetuneEvent,
+  ForecastEvent,
+  LogWarningEvent,
+  MemoryEvent,
+  NoticeEvent,
+  PhaseEvent,
+  ReadyEvent,
+  ReportEvent,
+  RunFiles,
+} from './recipes/finetune-events.ts';
 export { mergeAdapter, type MergeAdapterOptions, type MergedModel } from './recipes/merge-adapter.ts';
 export { planMemory, type MemoryPlan, type PlanMemoryOptions } from './recipes/plan-memory.ts';
-export { quantizeFolder, type QuantizedFolder, type QuantizeFolderOptions } from './recipes/quantize-folder.ts';
+export {
+  quantizeFolder,
+  type QuantizedFolder,
+  type QuantizeFolderOptions,
+} from './recipes/quantize-folder.ts';
 export type { MemoryForecast, MemoryPart } from './recipes/stages/forecast-memory.ts';
 export type { RunReport } from './recipes/stages/run-report.ts';
 export type { BackendChoice } from './recipes/stages/choose-backend.ts';

@@ -4,7 +4,8 @@ import { afterAll, expect, it, vi } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../test/tiny-model.ts';
 import * as qdylora from './index.ts';
 
-const folder = temporaryPlace(), home = process.cwd();
+const folder = temporaryPlace();
+const home = process.cwd();
 afterAll(() => process.chdir(home));
 
 it('the README shows values that its examples really give', async () => {

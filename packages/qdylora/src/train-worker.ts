@@ -6,8 +6,13 @@ import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
 import type { RunOptions } from './config/resolve-run.ts';
 
-/** The training thread: runs `finetune` and posts its events, or plans, so that the command's own thread stays free for progress and Ctrl-C. */
-const port = parentPort!, post = (message: FromWorker): void => port.postMessage(message), order = workerData as TrainOrder;
+/**
+ * The training thread: runs `finetune` and posts its events, or plans, so that the command's own thread stays
+ * free for progress and Ctrl-C.
+ */
+const port = parentPort!;
+const post = (message: FromWorker): void => port.postMessage(message);
+const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
 async function train(options: RunOptions): Promise<FinetuneResult> {
@@ -17,7 +22,13 @@ async function train(options: RunOptions): Promise<FinetuneResult> {
 }
 
 try {
-  post({ type: 'result', result: order.task === 'train' ? await train(order.options) : await planRun(order.config, { color: order.color, signal }) });
+  post({
+    type: 'result',
+    result:
+      order.task === 'train'
+        ? await train(order.options)
+        : await planRun(order.config, { color: order.color, signal }),
+  });
 } catch (error) {
   post({ type: 'error', error: packError(error) });
 } finally {

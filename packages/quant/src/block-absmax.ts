@@ -1,17 +1,21 @@
 import { QdyloraError } from '@qdylora/contract';
 import { blockCount } from './block-size.ts';
 
-const MAGNITUDE_BITS = 0x7fffffff, INFINITY_BITS = 0x7f800000;
+const MAGNITUDE_BITS = 0x7fffffff;
+const INFINITY_BITS = 0x7f800000;
 
 /**
  * The largest magnitude of every block of a flat float32 array, exact.  values: [n]  →  [ceil(n / blockSize)]
- * It compares bit patterns: without their sign bits, float32 numbers rise as their bits do, and whatever reaches infinity's pattern is infinite or NaN.
+ * It compares bit patterns: without their sign bits, float32 numbers rise as their bits do, and whatever
+ * reaches infinity's pattern is infinite or NaN.
  *
- * @throws QdyloraError NON_FINITE with the index of the first value that is infinite or NaN (`details.index`).
+ * @throws QdyloraError NON_FINITE with the index of the first value that is infinite or NaN
+ * (`details.index`).
  */
 export function blockAbsmax(values: Float32Array, blockSize: number): Float32Array {
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const absmax = new Float32Array(blockCount(values.length, blockSize)), absmaxBits = new Int32Array(absmax.buffer);
+  const absmax = new Float32Array(blockCount(values.length, blockSize));
+  const absmaxBits = new Int32Array(absmax.buffer);
   for (let block = 0; block < absmax.length; block++) {
     const end = Math.min((block + 1) * blockSize, values.length);
     let largest = 0;
@@ -28,7 +32,9 @@ export function blockAbsmax(values: Float32Array, blockSize: number): Float32Arr
 function nonFinite(values: Float32Array, from: number): QdyloraError {
   const index = values.findIndex((value, i) => i >= from && !Number.isFinite(value));
   return new QdyloraError('NON_FINITE', {
-    where: 'quant', problem: `expected finite numbers to quantize, got ${values[index]} at index ${index} (row-major)`,
-    nextStep: 'Look at the weights: a NaN or an infinity has no 4-bit code.', details: { index, value: values[index] },
+    where: 'quant',
+    problem: `expected finite numbers to quantize, got ${values[index]} at index ${index} (row-major)`,
+    nextStep: 'Look at the weights: a NaN or an infinity has no 4-bit code.',
+    details: { index, value: values[index] },
   });
 }

@@ -9,5 +9,9 @@ export const blockCount = (elements: number, blockSize: number): number => Math.
 /** @throws QdyloraError UNSUPPORTED for a size that is not in BLOCK_SIZES. */
 export function assertBlockSize(blockSize: number, where: string): void {
   if (BLOCK_SIZES.includes(blockSize)) return;
-  throw new QdyloraError('UNSUPPORTED', { where, problem: `expected ${BLOCK_SIZES.join(', ')} for the block size, got ${blockSize}`, details: { blockSize } });
+  throw new QdyloraError('UNSUPPORTED', {
+    where,
+    problem: `expected ${BLOCK_SIZES.join(', ')} for the block size, got ${blockSize}`,
+    details: { blockSize },
+  });
 }

@@ -1,9 +1,18 @@
 import { decodeScales, decodeWeights } from './ops/decode-weights.ts';
-import { assertArrays, quantizedAttributes, quantizedInputs, type QuantizedInputs } from './ops/quantized-inputs.ts';
+import {
+  assertArrays,
+  quantizedAttributes,
+  quantizedInputs,
+  type QuantizedInputs,
+} from './ops/quantized-inputs.ts';
 import type { QuantizedMatrix } from './nf4-matrix.ts';
 
-/** All weights of a matrix in host memory as float32, row-major; the levels stored with it say what kind it is.  → [rows · cols].  @throws QdyloraError DISPOSED where its memory is gone */
-export const dequantize4bit = (matrix: QuantizedMatrix): Float32Array => decodeWeights(inputsOf(matrix), quantizedAttributes(matrix));
+/**
+ * All weights of a matrix in host memory as float32, row-major; the levels stored with it say what kind it
+ * is. → [rows · cols]. @throws QdyloraError DISPOSED where its memory is gone
+ */
+export const dequantize4bit = (matrix: QuantizedMatrix): Float32Array =>
+  decodeWeights(inputsOf(matrix), quantizedAttributes(matrix));
 
 /**
  * `dequantize4bit` by the name that goes with `quantizeNf4`.
@@ -12,8 +21,12 @@ export const dequantize4bit = (matrix: QuantizedMatrix): Float32Array => decodeW
  */
 export const dequantizeNf4 = dequantize4bit;
 
-/** The float32 scale of every block, whichever way it is stored.  → [blocks].  @throws QdyloraError DISPOSED where its memory is gone */
-export const decodedAbsmax = (matrix: QuantizedMatrix): Float32Array => decodeScales(inputsOf(matrix), quantizedAttributes(matrix));
+/**
+ * The float32 scale of every block, whichever way it is stored. → [blocks]. @throws QdyloraError DISPOSED
+ * where its memory is gone
+ */
+export const decodedAbsmax = (matrix: QuantizedMatrix): Float32Array =>
+  decodeScales(inputsOf(matrix), quantizedAttributes(matrix));
 
 function inputsOf(matrix: QuantizedMatrix): QuantizedInputs {
   const inputs = quantizedInputs(matrix);

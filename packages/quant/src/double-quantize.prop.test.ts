@@ -10,8 +10,11 @@ const HALF_CELL = 0.9 / 64 / 2;
 function expectWithinHalfCell(absmax: Float32Array): void {
   const nested = doubleQuantize(absmax);
   absmax.forEach((scale, i) => {
-    const group = nested.absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!, cell = group < SMALLEST_DIVISOR ? group : HALF_CELL * group;
-    expect(Math.abs(decodedScale(nested, i) - scale)).toBeLessThanOrEqual(cell + 2 ** -21 * (group + nested.offset) + 2 ** -149);
+    const group = nested.absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!;
+    const cell = group < SMALLEST_DIVISOR ? group : HALF_CELL * group;
+    expect(Math.abs(decodedScale(nested, i) - scale)).toBeLessThanOrEqual(
+      cell + 2 ** -21 * (group + nested.offset) + 2 ** -149,
+    );
   });
 }
 
@@ -20,20 +23,33 @@ describe('double quantization', () => {
     fc.assert(fc.property(scales, expectWithinHalfCell));
   });
 
-  it('a difference below the least divisor is off by at most itself: scales 0 and 2⁻¹⁴⁹', () => expectWithinHalfCell(Float32Array.of(0, 2 ** -149)));
+  it('a difference below the least divisor is off by at most itself: scales 0 and 2⁻¹⁴⁹', () =>
+    expectWithinHalfCell(Float32Array.of(0, 2 ** -149)));
 
   it('the offset lies between the smallest and the largest scale', () => {
-    fc.assert(fc.property(scales, (absmax) => {
-      const { offset } = doubleQuantize(absmax);
-      expect(offset).toBeGreaterThanOrEqual(Math.min(...absmax));
-      expect(offset).toBeLessThanOrEqual(Math.max(...absmax));
-    }));
+    fc.assert(
+      fc.property(scales, (absmax) => {
+        const { offset } = doubleQuantize(absmax);
+        expect(offset).toBeGreaterThanOrEqual(Math.min(...absmax));
+        expect(offset).toBeLessThanOrEqual(Math.max(...absmax));
+      }),
+    );
   });
 
   it('equal scales come back exactly, with code 127 and nested scale 0', () => {
-    fc.assert(fc.property(fc.float({ min: 0, max: 2 ** 100, noNaN: true }), fc.integer({ min: 1, max: 300 }), (scale, count) => {
-      const nested = doubleQuantize(new Float32Array(count).fill(scale));
-      expect([decodedScale(nested, count - 1), nested.codes[0], nested.absmax[0]]).toEqual([scale, 127, 0]);
-    }));
+    fc.assert(
+      fc.property(
+        fc.float({ min: 0, max: 2 ** 100, noNaN: true }),
+        fc.integer({ min: 1, max: 300 }),
+        (scale, count) => {
+          const nested = doubleQuantize(new Float32Array(count).fill(scale));
+          expect([decodedScale(nested, count - 1), nested.codes[0], nested.absmax[0]]).toEqual([
+            scale,
+            127,
+            0,
+          ]);
+        },
+      ),
+    );
   });
 });

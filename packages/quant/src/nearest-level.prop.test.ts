@@ -5,17 +5,25 @@ import { FP4_LEVELS } from './codebooks/fp4.ts';
 import { NF4_LEVELS } from './codebooks/nf4.ts';
 import { levelSearch, nearestLevel } from './nearest-level.ts';
 
-const TABLES = [['NF4', NF4_LEVELS], ['FP4', FP4_LEVELS], ['the signed map', signedDynamicMap()], ['the unsigned map', unsignedDynamicMap()]] as const;
+const TABLES = [
+  ['NF4', NF4_LEVELS],
+  ['FP4', FP4_LEVELS],
+  ['the signed map', signedDynamicMap()],
+  ['the unsigned map', unsignedDynamicMap()],
+] as const;
 const inRange = fc.float({ min: -1, max: 1, noNaN: true });
 
 describe.each(TABLES)('nearest level in %s', (_, levels) => {
   const search = levelSearch(levels);
 
   it('no level is nearer to a value, but for the rounding of the limit', () => {
-    fc.assert(fc.property(inRange, (x) => {
-      const distance = Math.abs(levels[nearestLevel(search, x)]! - x);
-      for (const level of levels) expect(distance).toBeLessThanOrEqual(Math.abs(level - x) + 2 ** -24 * Math.abs(x));
-    }));
+    fc.assert(
+      fc.property(inRange, (x) => {
+        const distance = Math.abs(levels[nearestLevel(search, x)]! - x);
+        for (const level of levels)
+          expect(distance).toBeLessThanOrEqual(Math.abs(level - x) + 2 ** -24 * Math.abs(x));
+      }),
+    );
   });
 
   it('a level is its own nearest level', () => {
@@ -23,7 +31,14 @@ describe.each(TABLES)('nearest level in %s', (_, levels) => {
   });
 
   it('a greater value never gets a lower level', () => {
-    fc.assert(fc.property(inRange, inRange, (a, b) => levels[nearestLevel(search, Math.min(a, b))]! <= levels[nearestLevel(search, Math.max(a, b))]!));
+    fc.assert(
+      fc.property(
+        inRange,
+        inRange,
+        (a, b) =>
+          levels[nearestLevel(search, Math.min(a, b))]! <= levels[nearestLevel(search, Math.max(a, b))]!,
+      ),
+    );
   });
 
   it('a value on a limit gets the lower level, the next float above it the upper', () => {
@@ -37,5 +52,12 @@ describe.each(TABLES)('nearest level in %s', (_, levels) => {
 
 describe('FP4 codes of zero', () => {
   const search = levelSearch(FP4_LEVELS);
-  it.each([[0, 0], [-0, 0], [-1e-4, 0], [1e-4, 8]])('%f gets code %i, as on bitsandbytes\' CPU path', (x, code) => expect(nearestLevel(search, x)).toBe(code));
+  it.each([
+    [0, 0],
+    [-0, 0],
+    [-1e-4, 0],
+    [1e-4, 8],
+  ])("%f gets code %i, as on bitsandbytes' CPU path", (x, code) =>
+    expect(nearestLevel(search, x)).toBe(code),
+  );
 });

@@ -1,4 +1,7 @@
-/** A code table made ready for searching: levels in rising order, the limits between neighbours, and the code of each place in that order. */
+/**
+ * A code table made ready for searching: levels in rising order, the limits between neighbours, and the code
+ * of each place in that order.
+ */
 export interface LevelSearch {
   /** Float32 midpoints between neighbouring levels: one less than there are levels. */
   readonly limits: Float32Array;
@@ -8,13 +11,19 @@ export interface LevelSearch {
 
 /** Sorts a table of 2ⁿ levels and computes its limits. */
 export function levelSearch(levels: ArrayLike<number>): LevelSearch {
-  const codes = Uint8Array.from(Array.from({ length: levels.length }, (_, code) => code).sort((a, b) => levels[a]! - levels[b]!));
+  const codes = Uint8Array.from(
+    Array.from({ length: levels.length }, (_, code) => code).sort((a, b) => levels[a]! - levels[b]!),
+  );
   const limits = new Float32Array(levels.length - 1);
-  for (let place = 0; place < limits.length; place++) limits[place] = (levels[codes[place]!]! + levels[codes[place + 1]!]!) / 2;
+  for (let place = 0; place < limits.length; place++)
+    limits[place] = (levels[codes[place]!]! + levels[codes[place + 1]!]!) / 2;
   return { limits, codes };
 }
 
-/** The code of the level nearest to `x` (a float32); exactly on a limit it is the lower level, as in bitsandbytes. Binary search: log₂ comparisons. */
+/**
+ * The code of the level nearest to `x` (a float32); exactly on a limit it is the lower level, as in
+ * bitsandbytes. Binary search: log₂ comparisons.
+ */
 export function nearestLevel({ limits, codes }: LevelSearch, x: number): number {
   let place = 0;
   for (let half = codes.length >> 1; half > 0; half >>= 1) if (x > limits[place + half - 1]!) place += half;

@@ -2,7 +2,12 @@ import { DTYPE_BYTES, elementCount, f32View, QdyloraError, type ArrayView } from
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
 import type { NESTED_BLOCK_SIZE } from './double-quantize.ts';
 import { decodeScales } from './ops/decode-weights.ts';
-import { assertArrays, assertQuantized, quantizedAttributes, quantizedInputs } from './ops/quantized-inputs.ts';
+import {
+  assertArrays,
+  assertQuantized,
+  quantizedAttributes,
+  quantizedInputs,
+} from './ops/quantized-inputs.ts';
 
 /** Block scales in 8 bits each: scale of block b = fl(fl(map[codes[b]] · absmax[b div 256]) + offset). */
 export interface DoubleQuantizedScales {
@@ -17,7 +22,10 @@ export interface DoubleQuantizedScales {
   readonly blockSize: typeof NESTED_BLOCK_SIZE;
 }
 
-/** What a quantized matrix is made of; `absmax` and `doubleQuantized` are two forms of the same scales, and one of them is null. */
+/**
+ * What a quantized matrix is made of; `absmax` and `doubleQuantized` are two forms of the same scales, and
+ * one of them is null.
+ */
 export interface QuantizedParts {
   readonly kind: QuantizationKind;
   readonly shape: readonly [number, number];
@@ -29,12 +37,16 @@ export interface QuantizedParts {
   /** [blocks] */
   readonly absmax: ArrayView<'f32'> | null;
   readonly doubleQuantized: DoubleQuantizedScales | null;
-  /** Codes and the scales of blocks (not the scales of scales) stand in tiles, see `tileMatrix`; else in row-major order. */
+  /**
+   * Codes and the scales of blocks (not the scales of scales) stand in tiles, see `tileMatrix`; else in
+   * row-major order.
+   */
   readonly tiled?: boolean;
 }
 
 /**
- * A matrix in 4 bits a weight. Blocks run along the flat row-major index, so one may straddle rows; the last may be short.
+ * A matrix in 4 bits a weight. Blocks run along the flat row-major index, so one may straddle rows; the last
+ * may be short.
  *
  * ```
  * weights   w0 w1 w2 w3 … w63 │ w64 …      weight i = levels[code i] · scale[i div blockSize]
@@ -43,9 +55,15 @@ export interface QuantizedParts {
  * ```
  */
 export interface QuantizedMatrix extends QuantizedParts {
-  /** Codes and scales, over the number of weights: 4 + 32/blockSize, or 4 + 8/blockSize + 32/(256 · blockSize), and rounding up for short ends. */
+  /**
+   * Codes and scales, over the number of weights: 4 + 32/blockSize, or 4 + 8/blockSize + 32/(256 ·
+   * blockSize), and rounding up for short ends.
+   */
   readonly bitsPerWeight: number;
-  /** Bytes of codes and scales. The tables (64 bytes, and 1 KiB for double quantization) are the same for all matrices and not counted. */
+  /**
+   * Bytes of codes and scales. The tables (64 bytes, and 1 KiB for double quantization) are the same for all
+   * matrices and not counted.
+   */
   readonly byteLength: number;
 }
 
@@ -53,31 +71,63 @@ export type Nf4Matrix = QuantizedMatrix;
 
 /**
  * Puts a matrix together. Its scales are looked at here, once, so that no kernel has to.
- * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size, or both forms of the scales are there; BAD_ARGUMENT for an element type; UNSUPPORTED for a kind or a block size that no one reads;
- * NON_FINITE for a scale or level that is no number, or would be none as a float32; DISPOSED.
+ * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size, or both forms of the
+ * scales are there; BAD_ARGUMENT for an element type; UNSUPPORTED for a kind or a block size that no one
+ * reads; NON_FINITE for a scale or level that is no number, or would be none as a float32; DISPOSED.
  */
 export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
-  const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts, where = 'quantized-matrix', inputs = quantizedInputs(parts);
-  if (!isMatrixShape(shape)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got ${String(shape)}` });
+  const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts;
+  const where = 'quantized-matrix';
+  const inputs = quantizedInputs(parts);
+  if (!isMatrixShape(shape))
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got ${String(shape)}`,
+    });
   levelsOf(kind);
   assertArrays(where, inputs);
   assertQuantized(where, inputs, quantizedAttributes(parts));
-  for (const [name, view] of Object.entries({ levels, absmax, 'scales of the scales': nested?.absmax, 'map of the scales': nested?.map })) if (view) assertFinite(name, view);
-  if (nested && !Number.isFinite(Math.fround(nested.offset))) throw notFinite('offset of the scales', 0, nested.offset);
-  if (nested && !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))) assertFinite('decoded scales', f32View([inputs.absmaxCodes!.shape[0]!], decodeScales(inputs, quantizedAttributes(parts))));
+  for (const [name, view] of Object.entries({
+    levels,
+    absmax,
+    'scales of the scales': nested?.absmax,
+    'map of the scales': nested?.map,
+  }))
+    if (view) assertFinite(name, view);
+  if (nested && !Number.isFinite(Math.fround(nested.offset)))
+    throw notFinite('offset of the scales', 0, nested.offset);
+  if (
+    nested &&
+    !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))
+  )
+    assertFinite(
+      'decoded scales',
+      f32View([inputs.absmaxCodes!.shape[0]!], decodeScales(inputs, quantizedAttributes(parts))),
+    );
   const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
-  const byteLength = [codes, ...scales].reduce((sum, view) => sum + elementCount(view.shape) * DTYPE_BYTES[view.dtype], 0);
+  const byteLength = [codes, ...scales].reduce(
+    (sum, view) => sum + elementCount(view.shape) * DTYPE_BYTES[view.dtype],
+    0,
+  );
   return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / elementCount(shape) };
 }
 
 /** True of rows and columns of a matrix that has weights. */
-export const isMatrixShape = (shape: unknown): shape is readonly [number, number] => Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
+export const isMatrixShape = (shape: unknown): shape is readonly [number, number] =>
+  Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
 
-const largestOf = ({ data, shape }: ArrayView<'f32'>): number => data.subarray(0, elementCount(shape)).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+const largestOf = ({ data, shape }: ArrayView<'f32'>): number =>
+  data.subarray(0, elementCount(shape)).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
 function assertFinite(name: string, { data, shape }: ArrayView<'f32'>): void {
-  for (let i = 0; i < elementCount(shape); i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
+  for (let i = 0; i < elementCount(shape); i++)
+    if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
 }
 
 const notFinite = (name: string, index: number, got: number): QdyloraError =>
-  new QdyloraError('NON_FINITE', { where: 'quantized-matrix', problem: `expected finite numbers for ${name}, got ${got} at ${index}`, nextStep: 'The file is damaged, or was quantized from weights that are not finite.', details: { index } });
+  new QdyloraError('NON_FINITE', {
+    where: 'quantized-matrix',
+    problem: `expected finite numbers for ${name}, got ${got} at ${index}`,
+    nextStep: 'The file is damaged, or was quantized from weights that are not finite.',
+    details: { index },
+  });

@@ -6,11 +6,20 @@ const arbitraryCodes = fc.array(fc.nat({ max: 15 }), { maxLength: 200 });
 
 describe('packing two codes a byte', () => {
   it('unpacking gives back what was packed, at every length', () => {
-    fc.assert(fc.property(arbitraryCodes, (codes) => { expect([...unpackNibbles(packNibbles(codes), codes.length)]).toEqual(codes); }));
+    fc.assert(
+      fc.property(arbitraryCodes, (codes) => {
+        expect([...unpackNibbles(packNibbles(codes), codes.length)]).toEqual(codes);
+      }),
+    );
   });
   it('code i alone is the same as code i of all', () => {
-    fc.assert(fc.property(arbitraryCodes, (codes) => { expect(codes.map((_, i) => nibbleAt(packNibbles(codes), i))).toEqual(codes); }));
+    fc.assert(
+      fc.property(arbitraryCodes, (codes) => {
+        expect(codes.map((_, i) => nibbleAt(packNibbles(codes), i))).toEqual(codes);
+      }),
+    );
   });
-  it('the even element is in the high nibble and an odd count ends with the padding', () => expect([...packNibbles([1, 2, 3], 7)]).toEqual([0x12, 0x37]));
+  it('the even element is in the high nibble and an odd count ends with the padding', () =>
+    expect([...packNibbles([1, 2, 3], 7)]).toEqual([0x12, 0x37]));
   it('nothing packs to nothing', () => expect(packNibbles([]).length).toBe(0));
 });

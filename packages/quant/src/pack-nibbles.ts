@@ -1,7 +1,11 @@
-/** Two codes a byte: the even element in the high nibble, the odd one in the low; an odd count ends with `padding`.  codes: [n]  →  [(n + 1) >> 1] */
+/**
+ * Two codes a byte: the even element in the high nibble, the odd one in the low; an odd count ends with
+ * `padding`. codes: [n] → [(n + 1) >> 1]
+ */
 export function packNibbles(codes: ArrayLike<number>, padding = 0): Uint8Array {
   const packed = new Uint8Array((codes.length + 1) >>> 1);
-  for (let i = 0; i < codes.length; i += 2) packed[i >>> 1] = (codes[i]! << 4) | (i + 1 < codes.length ? codes[i + 1]! : padding);
+  for (let i = 0; i < codes.length; i += 2)
+    packed[i >>> 1] = (codes[i]! << 4) | (i + 1 < codes.length ? codes[i + 1]! : padding);
   return packed;
 }
 

@@ -4,10 +4,18 @@ import { blockCodes } from './block-codes.ts';
 import { assertBlockSize } from './block-size.ts';
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
-import { isMatrixShape, quantizedMatrix, type DoubleQuantizedScales, type QuantizedMatrix } from './nf4-matrix.ts';
+import {
+  isMatrixShape,
+  quantizedMatrix,
+  type DoubleQuantizedScales,
+  type QuantizedMatrix,
+} from './nf4-matrix.ts';
 
 /** A dense matrix: `data` holds rows · cols numbers, row-major. */
-export interface DenseMatrix { readonly data: Float32Array; readonly shape: readonly [number, number] }
+export interface DenseMatrix {
+  readonly data: Float32Array;
+  readonly shape: readonly [number, number];
+}
 
 export interface QuantizeOptions {
   /** Weights that share one scale: 32 … 4096, a power of two. Default 64. */
@@ -17,31 +25,67 @@ export interface QuantizeOptions {
 }
 
 /**
- * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest magnitude, each weight takes the nearest level.
+ * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest
+ * magnitude, each weight takes the nearest level.
  *
- * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for other arrays than Float32Array; UNSUPPORTED for another kind or block size.
+ * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for other arrays than
+ * Float32Array; UNSUPPORTED for another kind or block size.
  * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  */
-export function quantize4bit(kind: QuantizationKind, { data, shape }: DenseMatrix, options: QuantizeOptions = {}): QuantizedMatrix {
-  const { blockSize = 64, doubleQuantization = true } = options, levels = f32View([16], levelsOf(kind));
+export function quantize4bit(
+  kind: QuantizationKind,
+  { data, shape }: DenseMatrix,
+  options: QuantizeOptions = {},
+): QuantizedMatrix {
+  const { blockSize = 64, doubleQuantization = true } = options;
+  const levels = f32View([16], levelsOf(kind));
   assertBlockSize(blockSize, 'quantize');
   assertMatrix({ data, shape });
-  const absmax = blockAbsmax(data, blockSize), codes = blockCodes(kind, data, absmax, blockSize);
+  const absmax = blockAbsmax(data, blockSize);
+  const codes = blockCodes(kind, data, absmax, blockSize);
   return quantizedMatrix({
-    kind, shape: [shape[0], shape[1]], blockSize, levels, codes: viewOf('u8', [codes.length], codes),
+    kind,
+    shape: [shape[0], shape[1]],
+    blockSize,
+    levels,
+    codes: viewOf('u8', [codes.length], codes),
     absmax: doubleQuantization ? null : f32View([absmax.length], absmax),
     doubleQuantized: doubleQuantization ? doubleQuantizedViews(absmax) : null,
   });
 }
 
 function assertMatrix({ data, shape }: DenseMatrix): void {
-  const where = 'quantize', got = (data as object | undefined)?.constructor?.name ?? typeof data;
-  if (!isElementArray('f32', data)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a Float32Array for the weights of a matrix, got ${got}`, nextStep: 'Convert it: Float32Array.from(numbers), or float32FromBfloat16(bits).' });
-  if (!isMatrixShape(shape)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got [${String(shape)}]`, details: { shape } });
-  if (elementCount(shape) !== data.length) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected ${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}, got ${data.length}`, details: { shape, length: data.length } });
+  const where = 'quantize';
+  const got = (data as object | undefined)?.constructor?.name ?? typeof data;
+  if (!isElementArray('f32', data))
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem: `expected a Float32Array for the weights of a matrix, got ${got}`,
+      nextStep: 'Convert it: Float32Array.from(numbers), or float32FromBfloat16(bits).',
+    });
+  if (!isMatrixShape(shape))
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got [${String(shape)}]`,
+      details: { shape },
+    });
+  if (elementCount(shape) !== data.length)
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem:
+        `expected ${elementCount(shape)} numbers for a matrix of ${shapeText(shape)}, got ` +
+        `${data.length}`,
+      details: { shape, length: data.length },
+    });
 }
 
 function doubleQuantizedViews(scales: Float32Array): DoubleQuantizedScales {
   const { codes, absmax, map, offset } = doubleQuantize(scales);
-  return { codes: viewOf('u8', [codes.length], codes), absmax: f32View([absmax.length], absmax), map: f32View([map.length], map), offset, blockSize: NESTED_BLOCK_SIZE };
+  return {
+    codes: viewOf('u8', [codes.length], codes),
+    absmax: f32View([absmax.length], absmax),
+    map: f32View([map.length], map),
+    offset,
+    blockSize: NESTED_BLOCK_SIZE,
+  };
 }

@@ -7,4 +7,5 @@ import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize
  * @throws as `quantize4bit`
  * @example quantizeNf4({ data: weights, shape: [4096, 4096] }, { blockSize: 64, doubleQuantization: true }).bitsPerWeight; // 4.127
  */
-export const quantizeNf4 = (matrix: DenseMatrix, options?: QuantizeOptions): Nf4Matrix => quantize4bit('nf4', matrix, options);
+export const quantizeNf4 = (matrix: DenseMatrix, options?: QuantizeOptions): Nf4Matrix =>
+  quantize4bit('nf4', matrix, options);

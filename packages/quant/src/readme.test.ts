@@ -6,7 +6,10 @@ import readme from '../README.md?raw';
 import * as quant from './index.ts';
 
 it('the README shows values that its examples really give', async () => {
-  const values = await runReadme(readme as string, { '@qdylora/contract': contract, '@qdylora/quant': quant });
+  const values = await runReadme(readme as string, {
+    '@qdylora/contract': contract,
+    '@qdylora/quant': quant,
+  });
   expect(values.length).toBe(5);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

@@ -1,48 +1,95 @@
 import { QdyloraError, shapeText, viewOf, type ArrayView } from '@qdylora/contract';
 
-/** A tile: so many rows of one block each. Kernels read a tile as one stretch of 1 KiB, forwards and backwards. */
+/**
+ * A tile: so many rows of one block each. Kernels read a tile as one stretch of 1 KiB, forwards and
+ * backwards.
+ */
 export const TILE_ROWS = 32;
 /** The block size that tiles are made of. */
 export const TILE_COLUMNS = 64;
 
 /** True where a matrix can be cut into whole tiles. */
-export const fitsTiles = ([rows, cols]: readonly [number, number], blockSize: number): boolean => blockSize === TILE_COLUMNS && rows % TILE_ROWS === 0 && cols % TILE_COLUMNS === 0;
+export const fitsTiles = ([rows, cols]: readonly [number, number], blockSize: number): boolean =>
+  blockSize === TILE_COLUMNS && rows % TILE_ROWS === 0 && cols % TILE_COLUMNS === 0;
 
 /** @throws QdyloraError BAD_SHAPE where the matrix has no whole tiles. */
 export function assertTiles(shape: readonly [number, number], blockSize: number, where: string): void {
-  if (!fitsTiles(shape, blockSize)) throw new QdyloraError('BAD_SHAPE', { where, problem: `expected whole tiles of ${TILE_ROWS} × ${TILE_COLUMNS} and blocks of ${TILE_COLUMNS} for a tiled matrix, got ${shapeText(shape)} in blocks of ${blockSize}` });
+  if (!fitsTiles(shape, blockSize))
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem:
+        `expected whole tiles of ${TILE_ROWS} × ${TILE_COLUMNS} and blocks of ${TILE_COLUMNS} for a ` +
+        `tiled matrix, got ${shapeText(shape)} in blocks of ${blockSize}`,
+    });
 }
 
 type Tileable = ArrayView<'u8'> | ArrayView<'f32'>;
 
 /**
- * Elements of one block in the codes (two weights a byte) and in the scales. Row r of column of blocks k lies, counted in such pieces,
- * at r · columns + k in row-major order, and at ((r div 32) · columns + k) · 32 + r mod 32 in tiles.
+ * Elements of one block in the codes (two weights a byte) and in the scales. Row r of column of blocks k
+ * lies, counted in such pieces, at r · columns + k in row-major order, and at ((r div 32) · columns + k) · 32
+ * + r mod 32 in tiles.
  */
 const PIECE = { codes: TILE_COLUMNS / 2, scales: 1 } as const;
 
-/** Codes or scales from row-major order into tiles; `into` may be the array itself: a band of 32 rows keeps its place. */
-export const toTiles = <V extends Tileable>(view: V, shape: readonly [number, number], what: keyof typeof PIECE, into = emptyLike(view)): V => reorder(view, shape, PIECE[what], into, true);
+/**
+ * Codes or scales from row-major order into tiles; `into` may be the array itself: a band of 32 rows keeps
+ * its place.
+ */
+export const toTiles = <V extends Tileable>(
+  view: V,
+  shape: readonly [number, number],
+  what: keyof typeof PIECE,
+  into = emptyLike(view),
+): V => reorder(view, shape, PIECE[what], into, true);
 
 /** The exact inverse of `toTiles`. */
-export const fromTiles = <V extends Tileable>(view: V, shape: readonly [number, number], what: keyof typeof PIECE, into = emptyLike(view)): V => reorder(view, shape, PIECE[what], into, false);
+export const fromTiles = <V extends Tileable>(
+  view: V,
+  shape: readonly [number, number],
+  what: keyof typeof PIECE,
+  into = emptyLike(view),
+): V => reorder(view, shape, PIECE[what], into, false);
 
-const emptyLike = <V extends Tileable>(view: V): V => viewOf(view.dtype, view.shape, new (view.data.constructor as Uint8ArrayConstructor)(view.data.length) as never) as V;
+const emptyLike = <V extends Tileable>(view: V): V =>
+  viewOf(
+    view.dtype,
+    view.shape,
+    new (view.data.constructor as Uint8ArrayConstructor)(view.data.length) as never,
+  ) as V;
 
 /** The same bytes as 32-bit words, where they can be read so: four bytes of codes move at a time. */
 function asWords(data: Uint8Array | Float32Array, bytes: number): Uint8Array | Uint32Array | Float32Array {
-  return data instanceof Float32Array || bytes % 4 !== 0 || data.byteOffset % 4 !== 0 ? data : new Uint32Array(data.buffer, data.byteOffset, data.length >> 2);
+  return data instanceof Float32Array || bytes % 4 !== 0 || data.byteOffset % 4 !== 0
+    ? data
+    : new Uint32Array(data.buffer, data.byteOffset, data.length >> 2);
 }
 
-function reorder<V extends Tileable>(view: V, [rows, cols]: readonly [number, number], elements: number, into: V, isForward: boolean): V {
-  const columns = cols / TILE_COLUMNS, source = asWords(view.data, elements), target = asWords(into.data, elements);
-  if (source.length !== target.length) throw new QdyloraError('BAD_SHAPE', { where: 'tile-order', problem: 'expected both arrays at offsets of whole words, or neither' });
-  const piece = (elements * source.length) / view.data.length, bandLength = TILE_ROWS * columns * piece;
+function reorder<V extends Tileable>(
+  view: V,
+  [rows, cols]: readonly [number, number],
+  elements: number,
+  into: V,
+  isForward: boolean,
+): V {
+  const columns = cols / TILE_COLUMNS;
+  const source = asWords(view.data, elements);
+  const target = asWords(into.data, elements);
+  if (source.length !== target.length)
+    throw new QdyloraError('BAD_SHAPE', {
+      where: 'tile-order',
+      problem: 'expected both arrays at offsets of whole words, or neither',
+    });
+  const piece = (elements * source.length) / view.data.length;
+  const bandLength = TILE_ROWS * columns * piece;
   for (let start = 0; start < rows * columns * piece; start += bandLength) {
     const band = source.slice(start, start + bandLength);
     for (let row = 0; row < TILE_ROWS; row++) {
       for (let column = 0; column < columns; column++) {
-        const inRow = (row * columns + column) * piece, inTile = (column * TILE_ROWS + row) * piece, from = isForward ? inRow : inTile, to = start + (isForward ? inTile : inRow);
+        const inRow = (row * columns + column) * piece;
+        const inTile = (column * TILE_ROWS + row) * piece;
+        const from = isForward ? inRow : inTile;
+        const to = start + (isForward ? inTile : inRow);
         for (let i = 0; i < piece; i++) target[to + i] = band[from + i]!;
       }
     }

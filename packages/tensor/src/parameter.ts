@@ -13,9 +13,14 @@ export class Parameter implements Tensor {
     this.view = view;
   }
 
-  get needsGradient(): boolean { return this.gradient !== null; }
+  get needsGradient(): boolean {
+    return this.gradient !== null;
+  }
 
-  /** Makes room for the gradient in `memory` (contents undefined: clear it before use), unless `gradient` is to hold it, which stays the caller's to release. */
+  /**
+   * Makes room for the gradient in `memory` (contents undefined: clear it before use), unless `gradient` is
+   * to hold it, which stays the caller's to release.
+   */
   makeTrainable(memory: Memory, gradient?: ArrayView<'f32'>): void {
     if (this.gradient) return;
     this.gradient = gradient ?? memory.allocate('f32', this.view.shape);

@@ -6,7 +6,10 @@ import readme from '../README.md?raw';
 import * as tensor from './index.ts';
 
 it('the README shows values that its example really gives', async () => {
-  const values = await runReadme(readme as string, { '@qdylora/contract': contract, '@qdylora/tensor': tensor });
+  const values = await runReadme(readme as string, {
+    '@qdylora/contract': contract,
+    '@qdylora/tensor': tensor,
+  });
   expect(values.length).toBe(2);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);
 });

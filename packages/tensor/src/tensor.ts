@@ -1,6 +1,9 @@
 import type { ArrayView, FloatView } from '@qdylora/contract';
 
-/** A value in a computation: where its numbers are, and whether a gradient has to flow through it. Compared by identity. */
+/**
+ * A value in a computation: where its numbers are, and whether a gradient has to flow through it. Compared by
+ * identity.
+ */
 export interface Tensor<V extends ArrayView = ArrayView> {
   readonly view: V;
   readonly needsGradient: boolean;

@@ -1,11 +1,27 @@
 import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
-import { backward, copy, fill, Tape, type ComputeDtype, type ForwardContext, type Parameter, type Recompute } from '@qdylora/tensor';
+import {
+  backward,
+  copy,
+  fill,
+  Tape,
+  type ComputeDtype,
+  type ForwardContext,
+  type Parameter,
+  type Recompute,
+} from '@qdylora/tensor';
 import { nextTurn } from './event-loop.ts';
 import type { TrainingView } from './loss-model.ts';
 
-/** One forward and backward pass: a batch, and the model at the rank that it trains. `weight`: a factor on its loss, 1 by default. */
-export interface Pass { readonly view: TrainingView; readonly batch: TokenBatch; readonly weight?: number }
+/**
+ * One forward and backward pass: a batch, and the model at the rank that it trains. `weight`: a factor on its
+ * loss, 1 by default.
+ */
+export interface Pass {
+  readonly view: TrainingView;
+  readonly batch: TokenBatch;
+  readonly weight?: number;
+}
 
 export interface PassOptions {
   /** `f32` by default. */
@@ -20,7 +36,10 @@ export interface PassOptions {
 
 /** Clears the gradients that the next passes add to. */
 export function clearGradients({ backend }: TrainingView['model'], parameters: readonly Parameter[]): void {
-  clearArrays(backend, parameters.map(({ gradient }) => gradient!));
+  clearArrays(
+    backend,
+    parameters.map(({ gradient }) => gradient!),
+  );
 }
 
 /** Fills arrays with 0. */
@@ -29,24 +48,42 @@ export function clearArrays(backend: Backend, arrays: readonly ArrayView<'f32'>[
 }
 
 /**
- * Runs the passes one after the other; each adds lossScale · weight · dΣ(token losses) to the gradients, and its temporaries die with it.
+ * Runs the passes one after the other; each adds lossScale · weight · dΣ(token losses) to the gradients, and
+ * its temporaries die with it.
  * Nothing is read back: lossScale · weight · Σ(token losses) are enqueued into `losses: [passes]`.
  *
- * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are then of no use, the weights as before.
+ * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are then of no use,
+ * the weights as before.
  */
-export async function accumulateGradients(passes: readonly Pass[], lossScale: number, losses: ArrayView<'f32'>, options: PassOptions = {}): Promise<void> {
+export async function accumulateGradients(
+  passes: readonly Pass[],
+  lossScale: number,
+  losses: ArrayView<'f32'>,
+  options: PassOptions = {},
+): Promise<void> {
   const { signal } = options;
   for (const [i, pass] of passes.entries()) {
     if (i > 0) await nextTurn();
     const ask = (): void => {
-      if (signal?.aborted) throw new QdyloraError('ABORTED', { where: 'train', problem: `expected to finish ${passes.length} passes, got an abort after ${i}`, cause: signal.reason });
+      if (signal?.aborted)
+        throw new QdyloraError('ABORTED', {
+          where: 'train',
+          problem: `expected to finish ${passes.length} passes, got an abort after ${i}`,
+          cause: signal.reason,
+        });
     };
     ask();
-    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), { ...options, lossScale: lossScale * (pass.weight ?? 1), dropout: dropoutOfPass(options.dropout, i) });
+    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), {
+      ...options,
+      lossScale: lossScale * (pass.weight ?? 1),
+      dropout: dropoutOfPass(options.dropout, i),
+    });
   }
 }
 
-/** A backend that asks before each op whether to go on: a pass of a large model on few cores may last minutes. */
+/**
+ * A backend that asks before each op whether to go on: a pass of a large model on few cores may last minutes.
+ */
 const askingFirst = (backend: Backend, ask: () => void): Backend => ({
   ...backend,
   aroundCall(call, run) {
@@ -56,16 +93,31 @@ const askingFirst = (backend: Backend, ask: () => void): Backend => ({
   },
 });
 
-interface OnePass extends PassOptions { readonly lossScale: number }
+interface OnePass extends PassOptions {
+  readonly lossScale: number;
+}
 
-function runPass({ view: { model, active }, batch }: Pass, backend: Backend, into: ArrayView<'f32'>, { lossScale, computeDtype = 'f32', recompute = false, dropout = null }: OnePass): void {
+function runPass(
+  { view: { model, active }, batch }: Pass,
+  backend: Backend,
+  into: ArrayView<'f32'>,
+  { lossScale, computeDtype = 'f32', recompute = false, dropout = null }: OnePass,
+): void {
   backend.memory.scoped(() => {
-    const tape = new Tape(backend), { loss } = model.loss({ backend, tape, computeDtype, activationDtype: computeDtype, active, dropout, recompute }, batch, { lossScale });
+    const tape = new Tape(backend);
+    const { loss } = model.loss(
+      { backend, tape, computeDtype, activationDtype: computeDtype, active, dropout, recompute },
+      batch,
+      { lossScale },
+    );
     runOp(backend, copy, { x: loss.view }, {}, { y: into });
     backward(tape, loss);
   });
 }
 
-/** A mask depends on its entry's place in the activations, so every pass of a step needs a generator of its own. */
+/**
+ * A mask depends on its entry's place in the activations, so every pass of a step needs a generator of its
+ * own.
+ */
 const dropoutOfPass = (dropout: PassOptions['dropout'], pass: number): PassOptions['dropout'] =>
   dropout && { step: dropout.step, rng: dropout.rng.named(`pass ${pass}`) };

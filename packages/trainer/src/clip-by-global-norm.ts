@@ -9,16 +9,31 @@ export const DEFAULT_MAX_GRAD_NORM = 1;
 const NORM_EPSILON = 1e-6;
 
 /** Enqueues Σ x² of each array.  → into: [arrays] */
-export function sumSquares(backend: Backend, arrays: readonly ArrayView<'f32'>[], into: ArrayView<'f32'>): void {
-  arrays.forEach((x, i) => { runOp(backend, sumOfSquares, { x }, {}, { sum: rowsOf(into, i, i + 1) }); });
+export function sumSquares(
+  backend: Backend,
+  arrays: readonly ArrayView<'f32'>[],
+  into: ArrayView<'f32'>,
+): void {
+  arrays.forEach((x, i) => {
+    runOp(backend, sumOfSquares, { x }, {}, { sum: rowsOf(into, i, i + 1) });
+  });
 }
 
 /** The global 2-norm from sums of squares. */
-export const globalNorm = (sums: Float32Array): number => Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
+export const globalNorm = (sums: Float32Array): number =>
+  Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
 
-/** The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`: what a step of one's own waits for before it clips. */
-export async function gradientNorm(backend: Backend, optimizer: Pick<Optimizer, 'parameters' | 'gradients'>): Promise<number> {
-  const { memory } = backend, gradients = gradientArrays(optimizer), sums = memory.allocate('f32', [gradients.length]);
+/**
+ * The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`: what a
+ * step of one's own waits for before it clips.
+ */
+export async function gradientNorm(
+  backend: Backend,
+  optimizer: Pick<Optimizer, 'parameters' | 'gradients'>,
+): Promise<number> {
+  const { memory } = backend;
+  const gradients = gradientArrays(optimizer);
+  const sums = memory.allocate('f32', [gradients.length]);
   memory.persist(sums);
   try {
     sumSquares(backend, gradients, sums);
@@ -28,5 +43,9 @@ export async function gradientNorm(backend: Backend, optimizer: Pick<Optimizer, 
   }
 }
 
-/** The factor that brings a gradient of this norm down to `maxNorm`, and never up: min(1, maxNorm / (norm + 1e-6)). null or 0 for `maxNorm`: no clipping. */
-export const clipCoefficient = (norm: number, maxNorm: number | null): number => (maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1);
+/**
+ * The factor that brings a gradient of this norm down to `maxNorm`, and never up: min(1, maxNorm / (norm +
+ * 1e-6)). null or 0 for `maxNorm`: no clipping.
+ */
+export const clipCoefficient = (norm: number, maxNorm: number | null): number =>
+  maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1;

@@ -1,2 +1,5 @@
 /** Lets timers, messages and signals through before going on. */
-export const nextTurn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });

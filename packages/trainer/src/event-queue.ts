@@ -1,8 +1,10 @@
 /**
  * Events between work that must not stall and readers that may never come.
  *
- * Each reader gets every event from when it begins, whatever others read; one that begins where nobody reads gets those that wait, too. What it has not read yet waits for it: of
- * droppable events the newest `mostWaiting`, of others all. One that leaves (`break`) holds nothing back any more: what it had not read waits for the next one if nobody else reads.
+ * Each reader gets every event from when it begins, whatever others read; one that begins where nobody reads
+ * gets those that wait, too. What it has not read yet waits for it: of droppable events the newest
+ * `mostWaiting`, of others all. One that leaves (`break`) holds nothing back any more: what it had not read
+ * waits for the next one if nobody else reads.
  */
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
@@ -13,7 +15,10 @@ export interface EventQueue<T> extends AsyncIterable<T> {
 }
 
 export interface EventQueueOptions<T> {
-  /** Events that may be lost where a reader does not keep up, or where there is none; all others wait as long as it takes. */
+  /**
+   * Events that may be lost where a reader does not keep up, or where there is none; all others wait as long
+   * as it takes.
+   */
   readonly isDroppable: (event: T) => boolean;
   /** Droppable events beyond this many that wait for one reader push out the oldest of them. */
   readonly mostWaiting?: number;
@@ -25,14 +30,26 @@ const MOST_WAITING = 1024;
 type Result<T> = IteratorResult<T, undefined>;
 
 /** Events that wait to be read, oldest first. */
-interface Waiting<T> { readonly events: T[]; droppable: number }
+interface Waiting<T> {
+  readonly events: T[];
+  droppable: number;
+}
 
 /** Either events wait for a call of `next`, or calls wait for an event: `answers` are theirs. */
-interface Reader<T> { readonly waiting: Waiting<T>; readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[] }
+interface Reader<T> {
+  readonly waiting: Waiting<T>;
+  readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[];
+}
 
-export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: EventQueueOptions<T>): EventQueue<T> {
-  const readers = new Set<Reader<T>>(), noneWaiting = (): Waiting<T> => ({ events: [], droppable: 0 });
-  let unread = noneWaiting() /* without a reader; else empty */, pushed = 0, closed: { readonly error?: unknown } | null = null;
+export function eventQueue<T>({
+  isDroppable,
+  mostWaiting = MOST_WAITING,
+}: EventQueueOptions<T>): EventQueue<T> {
+  const readers = new Set<Reader<T>>();
+  const noneWaiting = (): Waiting<T> => ({ events: [], droppable: 0 });
+  let unread = noneWaiting();
+  let pushed = 0;
+  let closed: { readonly error?: unknown } | null = null;
   const keep = (waiting: Waiting<T>, event: T): void => {
     waiting.events.push(event);
     if (!isDroppable(event) || ++waiting.droppable <= mostWaiting) return;
@@ -50,8 +67,13 @@ export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: Event
   };
   const next = (reader: Reader<T>): Promise<Result<T>> => {
     if (!readers.has(reader)) return Promise.resolve({ done: true, value: undefined });
-    if (reader.waiting.events.length > 0) return Promise.resolve({ done: false, value: take(reader.waiting) });
-    return closed ? end() : new Promise((resolve) => { reader.answers.push(resolve); });
+    if (reader.waiting.events.length > 0)
+      return Promise.resolve({ done: false, value: take(reader.waiting) });
+    return closed
+      ? end()
+      : new Promise((resolve) => {
+          reader.answers.push(resolve);
+        });
   };
   const leave = (reader: Reader<T>): Promise<Result<T>> => {
     if (readers.delete(reader) && readers.size === 0) unread = reader.waiting;
@@ -59,7 +81,9 @@ export function eventQueue<T>({ isDroppable, mostWaiting = MOST_WAITING }: Event
     return Promise.resolve({ done: true, value: undefined });
   };
   return {
-    get pushed() { return pushed; },
+    get pushed() {
+      return pushed;
+    },
     push(event) {
       pushed++;
       if (readers.size === 0) keep(unread, event);

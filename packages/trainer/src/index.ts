@@ -3,14 +3,42 @@ export type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
 export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from './clip-by-global-norm.ts';
 export { DEFAULT_PATIENCE, type EarlyStoppingOptions, type EarlyStoppingState } from './early-stopping.ts';
 export { eventQueue, type EventQueue, type EventQueueOptions } from './event-queue.ts';
-export { learningRateSchedule, SCHEDULE_NAMES, type LearningRateSchedule, type ScheduleName, type ScheduleOptions } from './learning-rate/schedule.ts';
-export { assertFolderFree, LOCK_FILE, lockFolder, thisProcess, type FolderLock, type ProcessIdentity } from './lock-folder.ts';
+export {
+  learningRateSchedule,
+  SCHEDULE_NAMES,
+  type LearningRateSchedule,
+  type ScheduleName,
+  type ScheduleOptions,
+} from './learning-rate/schedule.ts';
+export {
+  assertFolderFree,
+  LOCK_FILE,
+  lockFolder,
+  thisProcess,
+  type FolderLock,
+  type ProcessIdentity,
+} from './lock-folder.ts';
 export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
-export { createOptimizer, isPaged, OPTIMIZER_NAMES, type OptimizerOptions } from './optimizers/create-optimizer.ts';
+export {
+  createOptimizer,
+  isPaged,
+  OPTIMIZER_NAMES,
+  type OptimizerOptions,
+} from './optimizers/create-optimizer.ts';
 export { lion, type LionOptions } from './optimizers/lion.ts';
 export { gradientArrays } from './optimizers/optimizer.ts';
-export type { Optimizer, OptimizerLedger, OptimizerState, OptimizerUpdate, RowRange, SavedArray, SavedOptimizerState, StateArray, StepCounts } from './optimizers/optimizer.ts';
+export type {
+  Optimizer,
+  OptimizerLedger,
+  OptimizerState,
+  OptimizerUpdate,
+  RowRange,
+  SavedArray,
+  SavedOptimizerState,
+  StateArray,
+  StepCounts,
+} from './optimizers/optimizer.ts';
 export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
 export type { PageStore } from './optimizers/paging/page-store.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
@@ -18,11 +46,29 @@ export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './passes-of-step.ts';
 export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
 export type { RunIdentity, RunProgress } from './run-state.ts';
-export { listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, saveState, STATE_FILE, type RunParts, type SaveStateOptions } from './save-state.ts';
+export {
+  listCheckpoints,
+  OPTIMIZER_FILE,
+  PARAMETERS_FILE,
+  saveState,
+  STATE_FILE,
+  type RunParts,
+  type SaveStateOptions,
+} from './save-state.ts';
 export { splitBatch } from './split-batch.ts';
 export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';
-export { openTensorboard, type TensorboardLog, type TensorboardOptions } from './tensorboard/tensorboard-log.ts';
+export {
+  openTensorboard,
+  type TensorboardLog,
+  type TensorboardOptions,
+} from './tensorboard/tensorboard-log.ts';
 export * from './train-events.ts';
-export type { CallbackResult, EvaluateOptions, StepBatches, TrainCallbacks, TrainOptions } from './train-options.ts';
+export type {
+  CallbackResult,
+  EvaluateOptions,
+  StepBatches,
+  TrainCallbacks,
+  TrainOptions,
+} from './train-options.ts';
 export { runStep, trainStep, type StepOptions, type StepOutcome, type StepStatus } from './train-step.ts';
 export { train, type TrainRun } from './train.ts';

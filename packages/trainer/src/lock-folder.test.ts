@@ -8,10 +8,20 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { assertFolderFree, LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
 
-const held = (folder: string, holder: object): void => writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
-const asJson = ({ pid, host, bootId, startTime } = thisProcess()) => ({ pid, host, boot_id: bootId, start_time: startTime });
+const held = (folder: string, holder: object): void =>
+  writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
+const asJson = ({ pid, host, bootId, startTime } = thisProcess()) => ({
+  pid,
+  host,
+  boot_id: bootId,
+  start_time: startTime,
+});
 const codeOf = (run: () => unknown): string | undefined => {
-  try { run(); } catch (error) { return QdyloraError.isInstance(error) ? error.code : String(error); }
+  try {
+    run();
+  } catch (error) {
+    return QdyloraError.isInstance(error) ? error.code : String(error);
+  }
   return undefined;
 };
 
@@ -24,7 +34,8 @@ async function deadPid(): Promise<number> {
 
 describe('a folder lock', () => {
   it('keeps a second holder out until it is released', () => {
-    const folder = temporaryFolder(), lock = lockFolder(folder);
+    const folder = temporaryFolder();
+    const lock = lockFolder(folder);
     expect(codeOf(() => lockFolder(folder))).toBe('BUSY_FOLDER');
     lock.release();
     expect(lockFolder(folder).tookOver).toBeNull();
@@ -51,14 +62,17 @@ describe('a folder lock', () => {
 
   it('of a folder that takes no entry is an error, and no endless loop', ({ skip }) => {
     skip(!existsSync('/proc/self'), 'only Linux has a folder that is there and says ENOENT');
-    for (const folder of ['/proc/qdylora', '/proc/qdylora/below']) expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
+    for (const folder of ['/proc/qdylora', '/proc/qdylora/below'])
+      expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');
-    for (const folder of [file, join(file, 'below')]) expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
+    for (const folder of [file, join(file, 'below')])
+      expect(codeOf(() => lockFolder(folder))).toBe('WRITE_FAILED');
   });
 
   it('of a process that is gone is taken over', async () => {
-    const folder = temporaryFolder(), pid = await deadPid();
+    const folder = temporaryFolder();
+    const pid = await deadPid();
     held(folder, { ...asJson(), pid });
     expect(lockFolder(folder).tookOver).toBe(`took over the lock of process ${pid}, which is gone`);
     expect(readdirSync(folder)).toEqual([LOCK_FILE]);
@@ -66,7 +80,8 @@ describe('a folder lock', () => {
   });
 
   it('is seen by who only looks, and a dead one is left for who locks, who is then told of it', async () => {
-    const folder = temporaryFolder(), pid = await deadPid();
+    const folder = temporaryFolder();
+    const pid = await deadPid();
     expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
     expect(readdirSync(folder)).toEqual([]);
     held(folder, { ...asJson(), pid });
@@ -76,11 +91,15 @@ describe('a folder lock', () => {
   });
 
   it('writes on the way only under names that the next run clears, should its process be killed there', async () => {
-    const folder = temporaryFolder(), seen = new Set<string>();
+    const folder = temporaryFolder();
+    const seen = new Set<string>();
     held(folder, { ...asJson(), boot_id: 'another boot' });
-    const watcher = watch(folder, (_, name) => { seen.add(String(name)); });
+    const watcher = watch(folder, (_, name) => {
+      seen.add(String(name));
+    });
     lockFolder(folder);
-    await expect.poll(() => seen.size).toBeGreaterThan(2); // the lock itself, its first name, and the name that the dead one went by
+    // the lock itself, its first name, and the name that the dead one went by
+    await expect.poll(() => seen.size).toBeGreaterThan(2);
     watcher.close();
     for (const name of seen) if (name !== LOCK_FILE) mkdirSync(join(folder, name));
     expect(cleanOrphans(folder, { isAlone: true }).removed.length).toBe(seen.size - 1);
@@ -113,7 +132,8 @@ describe('a folder lock', () => {
   });
 
   it('released late does not remove the lock of the next holder', () => {
-    const folder = temporaryFolder(), lock = lockFolder(folder);
+    const folder = temporaryFolder();
+    const lock = lockFolder(folder);
     lock.release();
     const next = lockFolder(folder);
     lock.release();

@@ -8,21 +8,36 @@ import { makeFolder } from './make-folder.ts';
 
 export const LOCK_FILE = 'lock.json';
 
-/** Enough to tell a living process from one that is gone, also when its number was given away again. null: not known on this system. */
-export interface ProcessIdentity { readonly pid: number; readonly host: string; readonly bootId: string | null; readonly startTime: string | null }
+/**
+ * Enough to tell a living process from one that is gone, also when its number was given away again. null: not
+ * known on this system.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly host: string;
+  readonly bootId: string | null;
+  readonly startTime: string | null;
+}
 
 export interface FolderLock {
   /** What became of an older lock: a sentence, or null. */
   readonly tookOver: string | null;
-  /** Removes the lock if it is still ours, and the folder where the lock had to make it and nothing has come into it: a run that is refused leaves no trace. */
+  /**
+   * Removes the lock if it is still ours, and the folder where the lock had to make it and nothing has come
+   * into it: a run that is refused leaves no trace.
+   */
   release(): void;
 }
 
-/** Two processes that find the same dead lock may each win once; a third round means that somebody else is there. */
+/**
+ * Two processes that find the same dead lock may each win once; a third round means that somebody else is
+ * there.
+ */
 const MOST_ROUNDS = 3;
 
 /**
- * Makes this process the only one that writes checkpoints into `folder`. The lock of a process that is gone is taken over.
+ * Makes this process the only one that writes checkpoints into `folder`. The lock of a process that is gone
+ * is taken over.
  *
  * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
  */
@@ -37,36 +52,63 @@ export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()
 }
 
 function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): FolderLock {
-  const path = join(folder, LOCK_FILE), own = JSON.stringify({ pid: self.pid, host: self.host, boot_id: self.bootId, start_time: self.startTime, nonce: randomUUID() });
+  const path = join(folder, LOCK_FILE);
+  const own = JSON.stringify({
+    pid: self.pid,
+    host: self.host,
+    boot_id: self.bootId,
+    start_time: self.startTime,
+    nonce: randomUUID(),
+  });
   let tookOver: string | null = null;
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (createWhole(path, own)) return { tookOver, release: () => { if (readText(path) === own) fs.rmSync(path, { force: true }); unmake(); } };
+    if (createWhole(path, own))
+      return {
+        tookOver,
+        release: () => {
+          if (readText(path) === own) fs.rmSync(path, { force: true });
+          unmake();
+        },
+      };
     const held = readText(path);
     if (held === null) continue;
     const holder = identityOf(held);
     if (holder && mayLive(holder, self)) throw busy(path, holder);
-    tookOver = holder ? `took over the lock of process ${holder.pid}, which is gone` : 'took over a lock that nobody can read';
+    tookOver = holder
+      ? `took over the lock of process ${holder.pid}, which is gone`
+      : 'took over a lock that nobody can read';
     setAside(path, held);
   }
   throw busy(path, identityOf(readText(path) ?? ''));
 }
 
 /**
- * Looks whether this process could lock `folder`; touches nothing, so that whoever locks it is told of a lock that was left.
+ * Looks whether this process could lock `folder`; touches nothing, so that whoever locks it is told of a lock
+ * that was left.
  *
  * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
  */
 export function assertFolderFree(folder: string, self: ProcessIdentity = thisProcess()): void {
-  const path = join(folder, LOCK_FILE), holder = identityOf(readText(path) ?? '');
+  const path = join(folder, LOCK_FILE);
+  const holder = identityOf(readText(path) ?? '');
   if (holder && mayLive(holder, self)) throw busy(path, holder);
 }
 
-export const thisProcess = (): ProcessIdentity => ({ pid: process.pid, host: hostname(), bootId: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null, startTime: startTimeOf(process.pid) });
+export const thisProcess = (): ProcessIdentity => ({
+  pid: process.pid,
+  host: hostname(),
+  bootId: readText('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
+  startTime: startTimeOf(process.pid),
+});
 
-/** Clock ticks between boot and the start of a process (field 22 of /proc/<pid>/stat), which tells two processes of one number apart. */
+/**
+ * Clock ticks between boot and the start of a process (field 22 of /proc/<pid>/stat), which tells two
+ * processes of one number apart.
+ */
 function startTimeOf(pid: number): string | null {
   const stat = readText(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null; // the command in parentheses may hold spaces
+  // the command in parentheses may hold spaces
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
 
 function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
@@ -86,8 +128,10 @@ function createWhole(path: string, text: string): boolean {
     return true;
   } catch (error) {
     const { code } = error as { code?: string };
-    if (code === 'EEXIST' || code === 'ENOENT') return false; // there is one, or its holder has cleared what it took for a leftover
-    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text); // a file system without hard links
+    // there is one, or its holder has cleared what it took for a leftover
+    if (code === 'EEXIST' || code === 'ENOENT') return false;
+    // a file system without hard links
+    if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text);
     throw writeFailed(path, error);
   } finally {
     fs.rmSync(temporary, { force: true });
@@ -95,7 +139,11 @@ function createWhole(path: string, text: string): boolean {
 }
 
 function makeWritable(folder: string): () => void {
-  try { return makeFolder(folder); } catch (error) { throw writeFailed(folder, error); }
+  try {
+    return makeFolder(folder);
+  } catch (error) {
+    throw writeFailed(folder, error);
+  }
 }
 
 function createPlainly(path: string, text: string): boolean {
@@ -113,7 +161,9 @@ function setAside(path: string, dead: string): void {
   try {
     fs.renameSync(path, aside);
     if (readText(aside) !== dead) fs.linkSync(aside, path);
-  } catch { /* somebody else was quicker; the next round sees what is there */ }
+  } catch {
+    /* somebody else was quicker; the next round sees what is there */
+  }
   fs.rmSync(aside, { force: true });
 }
 
@@ -121,21 +171,37 @@ function identityOf(text: string): ProcessIdentity | null {
   try {
     const { pid, host, boot_id: bootId, start_time: startTime } = JSON.parse(text) as Record<string, unknown>;
     const isText = (value: unknown): value is string | null => value === null || typeof value === 'string';
-    return Number.isSafeInteger(pid) && typeof host === 'string' && isText(bootId) && isText(startTime) ? { pid: pid as number, host, bootId, startTime } : null;
+    return Number.isSafeInteger(pid) && typeof host === 'string' && isText(bootId) && isText(startTime)
+      ? { pid: pid as number, host, bootId, startTime }
+      : null;
   } catch {
     return null;
   }
 }
 
 function readText(path: string): string | null {
-  try { return fs.readFileSync(path, 'utf8'); } catch { return null; }
+  try {
+    return fs.readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
 }
 
-const writeFailed = (path: string, cause: unknown): QdyloraError => new QdyloraError('WRITE_FAILED', {
-  where: 'lock', problem: `expected to create ${path}, got ${(cause as Error).message}`, nextStep: 'Choose a folder that can be written to.', details: { path, code: (cause as { code?: string }).code }, cause,
-});
+const writeFailed = (path: string, cause: unknown): QdyloraError =>
+  new QdyloraError('WRITE_FAILED', {
+    where: 'lock',
+    problem: `expected to create ${path}, got ${(cause as Error).message}`,
+    nextStep: 'Choose a folder that can be written to.',
+    details: { path, code: (cause as { code?: string }).code },
+    cause,
+  });
 
-const busy = (path: string, holder: ProcessIdentity | null): QdyloraError => new QdyloraError('BUSY_FOLDER', {
-  where: 'lock', problem: `expected a folder that nobody else writes to, got the lock ${path} of ${holder ? `process ${holder.pid} on ${holder.host}` : 'another process'}`,
-  nextStep: 'Wait for that run, or choose another output_dir. If no such run exists, delete the lock file.', details: { path, ...holder },
-});
+const busy = (path: string, holder: ProcessIdentity | null): QdyloraError =>
+  new QdyloraError('BUSY_FOLDER', {
+    where: 'lock',
+    problem:
+      `expected a folder that nobody else writes to, got the lock ${path} of ` +
+      `${holder ? `process ${holder.pid} on ${holder.host}` : 'another process'}`,
+    nextStep: 'Wait for that run, or choose another output_dir. If no such run exists, delete the lock file.',
+    details: { path, ...holder },
+  });

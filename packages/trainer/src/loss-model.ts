@@ -3,13 +3,25 @@ import type { RankView } from '@qdylora/lora-dynamic';
 import type { ForwardContext, Parameter, Tensor } from '@qdylora/tensor';
 
 /** The arrays of one pass: `ids`, `targets`, `positions`: [tokens]  `segments`: [examples + 1] */
-export interface LossBatch { readonly ids: Int32Array; readonly targets: Int32Array; readonly positions: Int32Array; readonly segments: Int32Array }
+export interface LossBatch {
+  readonly ids: Int32Array;
+  readonly targets: Int32Array;
+  readonly positions: Int32Array;
+  readonly segments: Int32Array;
+}
 
 /** What a model must offer to be trained; @qdylora/models has such models, and so may you. */
 export interface LossModel {
   readonly backend: Backend;
-  /** loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`.  loss: [1]  tokenLosses: [tokens], 0 where not counted */
-  loss(ctx: ForwardContext, batch: LossBatch, options: { readonly lossScale: number }): { readonly loss: Tensor<ArrayView<'f32'>>; readonly tokenLosses: ArrayView<'f32'> };
+  /**
+   * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`. loss: [1] tokenLosses: [tokens], 0
+   * where not counted
+   */
+  loss(
+    ctx: ForwardContext,
+    batch: LossBatch,
+    options: { readonly lossScale: number },
+  ): { readonly loss: Tensor<ArrayView<'f32'>>; readonly tokenLosses: ArrayView<'f32'> };
   /** All dense weights, trainable or frozen. */
   parameters(): Parameter[];
 }

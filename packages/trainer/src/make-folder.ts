@@ -2,14 +2,19 @@ import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /**
- * A folder with those above it. Node's own `recursive` never returns where a folder that is there takes no entry and says ENOENT, as /proc does (Node 20, 2026).
+ * A folder with those above it. Node's own `recursive` never returns where a folder that is there takes no
+ * entry and says ENOENT, as /proc does (Node 20, 2026).
  *
  * @returns takes back the folders that this made, as far as they are empty
  */
 export function makeFolder(path: string): () => void {
   const made = makeMissing(path);
   return () => {
-    try { for (const folder of made) rmdirSync(folder); } catch { /* something has come into it: it stays, and those above it */ }
+    try {
+      for (const folder of made) rmdirSync(folder);
+    } catch {
+      /* something has come into it: it stays, and those above it */
+    }
   };
 }
 

@@ -1,11 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { NODE_FILE_SYSTEM, openSafetensors, validateFolder, type FileSystem, type SafetensorsFile, type TensorEntry } from '@qdylora/checkpoint';
+import {
+  NODE_FILE_SYSTEM,
+  openSafetensors,
+  validateFolder,
+  type FileSystem,
+  type SafetensorsFile,
+  type TensorEntry,
+} from '@qdylora/checkpoint';
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from './optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
 import { assertSameRun, otherKernels, parseRunState, type RunProgress } from './run-state.ts';
-import { kernelsOf, listCheckpoints, OPTIMIZER_FILE, PARAMETERS_FILE, SAFETENSORS_NAMES, STATE_FILE, type RunParts } from './save-state.ts';
+import {
+  kernelsOf,
+  listCheckpoints,
+  OPTIMIZER_FILE,
+  PARAMETERS_FILE,
+  SAFETENSORS_NAMES,
+  STATE_FILE,
+  type RunParts,
+} from './save-state.ts';
 
 export interface FoundCheckpoint {
   /** The newest whole checkpoint; null where there is none. */
@@ -14,7 +29,10 @@ export interface FoundCheckpoint {
   readonly damaged: readonly { readonly path: string; readonly problem: string }[];
 }
 
-/** Looks for the newest checkpoint whose every file has the size and hash of its manifest. The folder's names are never trusted alone. */
+/**
+ * Looks for the newest checkpoint whose every file has the size and hash of its manifest. The folder's names
+ * are never trusted alone.
+ */
 export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): FoundCheckpoint {
   const damaged: { path: string; problem: string }[] = [];
   for (const { path } of listCheckpoints(folder, fs)) {
@@ -29,26 +47,47 @@ export function findCheckpoint(folder: string, fs: FileSystem = NODE_FILE_SYSTEM
 function problemOf(path: string, fs: FileSystem): string | null {
   const folder = validateFolder(path, fs);
   if (!folder.isValid) return folder.problem;
-  const missing = [STATE_FILE, PARAMETERS_FILE, OPTIMIZER_FILE].find((name) => !fs.existsSync(join(path, name)));
-  return missing === undefined ? null : `expected ${missing} in ${path}, got none`; // whole, but another thing of ours: an adapter
+  const missing = [STATE_FILE, PARAMETERS_FILE, OPTIMIZER_FILE].find(
+    (name) => !fs.existsSync(join(path, name)),
+  );
+  // whole, but another thing of ours: an adapter
+  return missing === undefined ? null : `expected ${missing} in ${path}, got none`;
 }
 
-/** `otherKernels`: a sentence where the checkpoint's steps were computed by kernels that round differently; else null. */
-export interface Resumed { readonly progress: RunProgress; readonly otherKernels: string | null }
+/**
+ * `otherKernels`: a sentence where the checkpoint's steps were computed by kernels that round differently;
+ * else null.
+ */
+export interface Resumed {
+  readonly progress: RunProgress;
+  readonly otherKernels: string | null;
+}
 
 /**
- * Puts weights, optimizer state and progress of a checkpoint back; the optimizer must be prepared. Everything is checked before anything changes.
+ * Puts weights, optimizer state and progress of a checkpoint back; the optimizer must be prepared. Everything
+ * is checked before anything changes.
  *
  * @throws QdyloraError BAD_RESUME where the checkpoint is not whole or belongs to another run.
  */
-export function resumeState(path: string, { backend, optimizer, identity }: Omit<RunParts, 'progress'>): Resumed {
+export function resumeState(
+  path: string,
+  { backend, optimizer, identity }: Omit<RunParts, 'progress'>,
+): Resumed {
   const problem = problemOf(path, NODE_FILE_SYSTEM);
-  if (problem !== null) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected a whole checkpoint, got: ${problem}`, nextStep: 'Resume from another checkpoint.', details: { path } });
+  if (problem !== null)
+    throw new QdyloraError('BAD_RESUME', {
+      where: 'resume',
+      problem: `expected a whole checkpoint, got: ${problem}`,
+      nextStep: 'Resume from another checkpoint.',
+      details: { path },
+    });
   const saved = parseRunState(path, JSON.parse(readFileSync(join(path, STATE_FILE), 'utf8')));
   assertSameRun(path, saved.identity, identity);
-  const parameterFile = openSafetensors(join(path, PARAMETERS_FILE)), optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
+  const parameterFile = openSafetensors(join(path, PARAMETERS_FILE));
+  const optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
   try {
-    const parameters = savedArrays(parameterFile), own = optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)] as const);
+    const parameters = savedArrays(parameterFile);
+    const own = optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)] as const);
     for (const [name, array] of own) checkSaved(name, array, parameters.get(name));
     optimizer.load({ counts: saved.counts, arrays: savedArrays(optimizerFile) });
     for (const [name, array] of own) array.write(parameters.get(name)!.read() as never);
@@ -59,11 +98,19 @@ export function resumeState(path: string, { backend, optimizer, identity }: Omit
   return { progress: saved.progress, otherKernels: otherKernels(saved.computedOn, kernelsOf(backend)) };
 }
 
-const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> => new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));
+const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> =>
+  new Map([...file.tensors].map(([name, entry]) => [name, savedArray(name, entry)]));
 
 function savedArray(name: string, entry: TensorEntry): SavedArray {
-  const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find((own) => SAFETENSORS_NAMES[own] === entry.dtype);
-  if (!dtype) throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected one of ${Object.values(SAFETENSORS_NAMES).join(', ')} for ${name}, got ${entry.dtype}` });
+  const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find(
+    (own) => SAFETENSORS_NAMES[own] === entry.dtype,
+  );
+  if (!dtype)
+    throw new QdyloraError('BAD_RESUME', {
+      where: 'resume',
+      problem:
+        `expected one of ${Object.values(SAFETENSORS_NAMES).join(', ')} for ${name}, got ` + `${entry.dtype}`,
+    });
   const length = elementCount(entry.shape);
   return { dtype, length, read: () => typedArray(dtype, entry.readBytes().buffer, 0, length) };
 }

@@ -8,47 +8,117 @@ import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyModel } from '../test/tiny-model.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../test/tiny-run.ts';
-import { lockFolder, OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from './index.ts';
+import {
+  lockFolder,
+  OPTIMIZER_FILE,
+  OPTIMIZER_NAMES,
+  PARAMETERS_FILE,
+  sgd,
+  train,
+  type TrainEvent,
+} from './index.ts';
 
-const bytesOf = (folder: string, step: number, file: string): Buffer => readFileSync(join(folder, 'checkpoints', `step-${step}`, file));
-const lossesOf = (events: readonly TrainEvent[]): [number, number, number | null][] => events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.rank]] : []));
-const evaluationsOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === 'eval' ? [{ step: e.step, score: e.score, isBest: e.isBest }] : []));
+const bytesOf = (folder: string, step: number, file: string): Buffer =>
+  readFileSync(join(folder, 'checkpoints', `step-${step}`, file));
+const lossesOf = (events: readonly TrainEvent[]): [number, number, number | null][] =>
+  events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.rank]] : []));
+const evaluationsOf = (events: readonly TrainEvent[]) =>
+  events.flatMap((e) => (e.type === 'eval' ? [{ step: e.step, score: e.score, isBest: e.isBest }] : []));
 const checkpointsIn = (folder: string): string[] => readdirSync(join(folder, 'checkpoints')).sort();
-const failureOf = (options: TinyRunOptions): Promise<QdyloraError> => tinyTrain(options).result.then(() => { throw new Error('it did not fail'); }, (error: unknown) => error as QdyloraError);
-const finished = (folder: string, totalSteps: number, every = 2) => tinyTrain({ totalSteps, save: { folder, every, totalLimit: 9 } }).result;
+const failureOf = (options: TinyRunOptions): Promise<QdyloraError> =>
+  tinyTrain(options).result.then(
+    () => {
+      throw new Error('it did not fail');
+    },
+    (error: unknown) => error as QdyloraError,
+  );
+const finished = (folder: string, totalSteps: number, every = 2) =>
+  tinyTrain({ totalSteps, save: { folder, every, totalLimit: 9 } }).result;
 
 /** Adapters of 64 x 64: 8-bit states for A, and for B. */
 const WIDE = { hidden: 64, adapter: { ranks: [1, 16, 64] } };
-const EVERYTHING_ON = { rankSchedule: 'sandwich', updateRule: 'newest_block', dropout: 0.3, recompute: false, packing: true, microBatchSize: 2, accumulate: 2, total: 5, stop: 3 } as const;
+const EVERYTHING_ON = {
+  rankSchedule: 'sandwich',
+  updateRule: 'newest_block',
+  dropout: 0.3,
+  recompute: false,
+  packing: true,
+  microBatchSize: 2,
+  accumulate: 2,
+  total: 5,
+  stop: 3,
+} as const;
 
 describe('a resumed run', () => {
   it('computes what the uninterrupted one did, bit for bit: losses, weights, moments', async () => {
-    const evaluate = { every: 3, run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: (step * 7) % 5 }] }) };
-    await fc.assert(fc.asyncProperty(fc.record({
-      rankSchedule: fc.constantFrom(...RANK_SCHEDULES), updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const), dropout: fc.constantFrom(0, 0.3), recompute: fc.boolean(),
-      optimizerName: fc.constantFrom(...OPTIMIZER_NAMES), packing: fc.boolean(), microBatchSize: fc.integer({ min: 1, max: 3 }), accumulate: fc.integer({ min: 1, max: 2 }), total: fc.integer({ min: 2, max: 8 }), stop: fc.integer({ min: 1, max: 8 }),
-    }), async ({ updateRule, dropout, total, stop, ...rest }) => {
-      const whole = temporaryFolder(), broken = temporaryFolder(), paging = { budgetBytes: 6000, folder: broken };
-      const options = (extra: TinyRunOptions) => tinyOptions({ ...rest, ...WIDE, paging, adapter: { ...WIDE.adapter, updateRule, dropout }, totalSteps: total, evaluate, ...extra });
-      const expected = await eventsOf(train(options({ save: { folder: whole } }))), controller = new AbortController();
-      const first = train(options({ save: { folder: broken }, signal: controller.signal })), seen: TrainEvent[] = [];
-      try {
-        for await (const event of first) {
-          seen.push(event);
-          if (event.type === 'step' && event.step === stop) controller.abort();
-        }
-      } catch (error) { expect((error as QdyloraError).code).toBe('ABORTED'); }
-      const rerun = options({ save: { folder: broken }, resume: 'latest' }), later = await eventsOf(train(rerun));
-      expect([...lossesOf(seen), ...lossesOf(later)]).toEqual(lossesOf(expected));
-      expect([...evaluationsOf(seen), ...evaluationsOf(later)]).toEqual(evaluationsOf(expected));
-      for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE]) expect(bytesOf(broken, total, file).equals(bytesOf(whole, total, file)), file).toBe(true);
-      const bestOf = (events: readonly TrainEvent[]) => events.flatMap((e) => (e.type === 'done' ? [e.result.best] : []));
-      expect(bestOf(later)).toEqual(bestOf(expected));
-    }), { numRuns: 12, examples: OPTIMIZER_NAMES.map((optimizerName): [typeof EVERYTHING_ON & { optimizerName: string }] => [{ ...EVERYTHING_ON, optimizerName }]) });
+    const evaluate = {
+      every: 3,
+      run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: (step * 7) % 5 }] }),
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          rankSchedule: fc.constantFrom(...RANK_SCHEDULES),
+          updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const),
+          dropout: fc.constantFrom(0, 0.3),
+          recompute: fc.boolean(),
+          optimizerName: fc.constantFrom(...OPTIMIZER_NAMES),
+          packing: fc.boolean(),
+          microBatchSize: fc.integer({ min: 1, max: 3 }),
+          accumulate: fc.integer({ min: 1, max: 2 }),
+          total: fc.integer({ min: 2, max: 8 }),
+          stop: fc.integer({ min: 1, max: 8 }),
+        }),
+        async ({ updateRule, dropout, total, stop, ...rest }) => {
+          const whole = temporaryFolder();
+          const broken = temporaryFolder();
+          const paging = { budgetBytes: 6000, folder: broken };
+          const options = (extra: TinyRunOptions) =>
+            tinyOptions({
+              ...rest,
+              ...WIDE,
+              paging,
+              adapter: { ...WIDE.adapter, updateRule, dropout },
+              totalSteps: total,
+              evaluate,
+              ...extra,
+            });
+          const expected = await eventsOf(train(options({ save: { folder: whole } })));
+          const controller = new AbortController();
+          const first = train(options({ save: { folder: broken }, signal: controller.signal }));
+          const seen: TrainEvent[] = [];
+          try {
+            for await (const event of first) {
+              seen.push(event);
+              if (event.type === 'step' && event.step === stop) controller.abort();
+            }
+          } catch (error) {
+            expect((error as QdyloraError).code).toBe('ABORTED');
+          }
+          const rerun = options({ save: { folder: broken }, resume: 'latest' });
+          const later = await eventsOf(train(rerun));
+          expect([...lossesOf(seen), ...lossesOf(later)]).toEqual(lossesOf(expected));
+          expect([...evaluationsOf(seen), ...evaluationsOf(later)]).toEqual(evaluationsOf(expected));
+          for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE])
+            expect(bytesOf(broken, total, file).equals(bytesOf(whole, total, file)), file).toBe(true);
+          const bestOf = (events: readonly TrainEvent[]) =>
+            events.flatMap((e) => (e.type === 'done' ? [e.result.best] : []));
+          expect(bestOf(later)).toEqual(bestOf(expected));
+        },
+      ),
+      {
+        numRuns: 12,
+        examples: OPTIMIZER_NAMES.map((optimizerName): [typeof EVERYTHING_ON & { optimizerName: string }] => [
+          { ...EVERYTHING_ON, optimizerName },
+        ]),
+      },
+    );
   });
 
   it('starts anew where there is no checkpoint yet', async () => {
-    const [plan] = await eventsOf(tinyTrain({ totalSteps: 1, save: { folder: temporaryFolder() }, resume: 'latest' }));
+    const [plan] = await eventsOf(
+      tinyTrain({ totalSteps: 1, save: { folder: temporaryFolder() }, resume: 'latest' }),
+    );
     expect(plan).toMatchObject({ startStep: 0, resumedFrom: null });
   });
 
@@ -56,11 +126,23 @@ describe('a resumed run', () => {
     const folder = temporaryFolder();
     await finished(folder, 4);
     const [plan] = await eventsOf(tinyTrain({ totalSteps: 5, save: { folder }, resume: 'latest' }));
-    expect(plan).toMatchObject({ startStep: 4, resumedFrom: join(folder, 'checkpoints', 'step-4'), eventsOffset: 1 + 4 + 1 }); // plan, four steps, the checkpoint of step 2
+    expect(plan).toMatchObject({
+      startStep: 4,
+      resumedFrom: join(folder, 'checkpoints', 'step-4'),
+      eventsOffset: 1 + 4 + 1,
+    }); // plan, four steps, the checkpoint of step 2
   });
 
   it('does not evaluate again what was evaluated before its checkpoint', async () => {
-    const folder = temporaryFolder(), at: number[] = [], evaluate = { every: 2, run: ({ step }: { step: number }) => { at.push(step); return Promise.resolve({ byRank: [{ rank: 1, loss: 1 }] }); } };
+    const folder = temporaryFolder();
+    const at: number[] = [];
+    const evaluate = {
+      every: 2,
+      run: ({ step }: { step: number }) => {
+        at.push(step);
+        return Promise.resolve({ byRank: [{ rank: 1, loss: 1 }] });
+      },
+    };
     await tinyTrain({ totalSteps: 4, evaluate, save: { folder } }).result;
     await tinyTrain({ totalSteps: 6, evaluate, save: { folder }, resume: 'latest' }).result;
     expect(at).toEqual([2, 4, 6]);
@@ -69,50 +151,87 @@ describe('a resumed run', () => {
   it('that is already finished does no step', async () => {
     const folder = temporaryFolder();
     await finished(folder, 4);
-    expect(await tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }).result).toMatchObject({ step: 4, tokens: expect.any(Number) });
+    expect(await tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }).result).toMatchObject({
+      step: 4,
+      tokens: expect.any(Number),
+    });
   });
 
   it('says once that other kernels go on, which round otherwise, and says nothing on the same ones', async () => {
     const folder = temporaryFolder();
     const warningsOn = async (level: string | undefined, totalSteps: number): Promise<string[]> => {
-      const adapted = tinyAdapted({ dropout: 0.2 }, tinyModel({ ...createHostBackend(), level })), optimizer = sgd(adapted.parameters(), { learningRate: 1e-2 });
-      return (await eventsOf(tinyTrain({ model: adapted, optimizer, totalSteps, save: { folder }, resume: 'latest' }))).flatMap((e) => (e.type === 'warning' ? [`${e.code}: ${e.message}`] : []));
+      const adapted = tinyAdapted({ dropout: 0.2 }, tinyModel({ ...createHostBackend(), level }));
+      const optimizer = sgd(adapted.parameters(), { learningRate: 1e-2 });
+      return (
+        await eventsOf(
+          tinyTrain({ model: adapted, optimizer, totalSteps, save: { folder }, resume: 'latest' }),
+        )
+      ).flatMap((e) => (e.type === 'warning' ? [`${e.code}: ${e.message}`] : []));
     };
     expect([await warningsOn('avx512', 2), await warningsOn('avx512', 4)]).toEqual([[], []]);
-    expect(await warningsOn('avx2', 6)).toEqual([expect.stringMatching(/^OTHER_KERNELS: The steps so far were computed by the kernels of host avx512, and host avx2 goes on/)]);
+    expect(await warningsOn('avx2', 6)).toEqual([
+      expect.stringMatching(
+        /^OTHER_KERNELS: The steps so far were computed by the kernels of host avx512, and host avx2 goes on/,
+      ),
+    ]);
     expect(await warningsOn('avx2', 8)).toEqual([]);
-    expect(await warningsOn(undefined, 10)).toEqual([expect.stringMatching(/of host avx2, and host goes on/)]);
+    expect(await warningsOn(undefined, 10)).toEqual([
+      expect.stringMatching(/of host avx2, and host goes on/),
+    ]);
     expect(await warningsOn('avx512', 10)).toEqual([]); // nothing is left to do
   });
 
   it('passes over a damaged newest checkpoint, loudly, and still ends the same', async () => {
-    const whole = temporaryFolder(), folder = temporaryFolder();
+    const whole = temporaryFolder();
+    const folder = temporaryFolder();
     await finished(whole, 6);
     await finished(folder, 4);
     truncateSync(join(folder, 'checkpoints', 'step-4', PARAMETERS_FILE), 100);
-    const events = await eventsOf(tinyTrain({ totalSteps: 6, save: { folder, every: 2, totalLimit: 9 }, resume: 'latest' }));
+    const events = await eventsOf(
+      tinyTrain({ totalSteps: 6, save: { folder, every: 2, totalLimit: 9 }, resume: 'latest' }),
+    );
     expect(events.flatMap((e) => (e.type === 'warning' ? [e.code] : []))).toEqual(['DAMAGED_CHECKPOINT']);
     expect(events.find(({ type }) => type === 'plan')).toMatchObject({ startStep: 2 });
     expect(checkpointsIn(folder)).toEqual(['step-2', 'step-4', 'step-4.damaged', 'step-6']);
     expect(bytesOf(folder, 6, OPTIMIZER_FILE).equals(bytesOf(whole, 6, OPTIMIZER_FILE))).toBe(true);
   });
 
-  it.each(['manifest.json', 'state.json', PARAMETERS_FILE])('notices one flipped byte in %s', async (file) => {
-    const folder = temporaryFolder();
-    await finished(folder, 4);
-    const path = join(folder, 'checkpoints', 'step-4', file), bytes = readFileSync(path);
-    bytes[bytes.length >> 1]! ^= 1;
-    writeFileSync(path, bytes);
-    expect((await eventsOf(tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }))).find(({ type }) => type === 'plan')).toMatchObject({ startStep: 2 });
-  });
+  it.each(['manifest.json', 'state.json', PARAMETERS_FILE])(
+    'notices one flipped byte in %s',
+    async (file) => {
+      const folder = temporaryFolder();
+      await finished(folder, 4);
+      const path = join(folder, 'checkpoints', 'step-4', file);
+      const bytes = readFileSync(path);
+      bytes[bytes.length >> 1]! ^= 1;
+      writeFileSync(path, bytes);
+      expect(
+        (await eventsOf(tinyTrain({ totalSteps: 4, save: { folder }, resume: 'latest' }))).find(
+          ({ type }) => type === 'plan',
+        ),
+      ).toMatchObject({ startStep: 2 });
+    },
+  );
 
   it('takes a whole folder of another kind for no checkpoint, under whatever name', async () => {
-    const folder = temporaryFolder(), other = join(folder, 'checkpoints', 'step-9');
+    const folder = temporaryFolder();
+    const other = join(folder, 'checkpoints', 'step-9');
     await finished(folder, 2);
-    await writeFolderAtomically(other, (at) => { writeFileSync(join(at, 'adapter.json'), '{}'); }, {});
-    expect(await failureOf({ save: { folder }, resume: other })).toMatchObject({ code: 'BAD_RESUME', message: expect.stringMatching(/expected state\.json in .*step-9, got none/) as string });
+    await writeFolderAtomically(
+      other,
+      (at) => {
+        writeFileSync(join(at, 'adapter.json'), '{}');
+      },
+      {},
+    );
+    expect(await failureOf({ save: { folder }, resume: other })).toMatchObject({
+      code: 'BAD_RESUME',
+      message: expect.stringMatching(/expected state\.json in .*step-9, got none/) as string,
+    });
     const events = await eventsOf(tinyTrain({ totalSteps: 2, save: { folder }, resume: 'latest' }));
-    expect(events.flatMap((event) => (event.type === 'warning' ? [event.code] : []))).toEqual(['DAMAGED_CHECKPOINT']);
+    expect(events.flatMap((event) => (event.type === 'warning' ? [event.code] : []))).toEqual([
+      'DAMAGED_CHECKPOINT',
+    ]);
     expect(checkpointsIn(folder)).toEqual(['step-2', 'step-9.damaged']);
   });
 
@@ -127,40 +246,70 @@ describe('a resumed run', () => {
   it('from a named checkpoint sets the later ones aside', async () => {
     const folder = temporaryFolder();
     await finished(folder, 4);
-    await tinyTrain({ totalSteps: 3, save: { folder, totalLimit: 9 }, resume: join(folder, 'checkpoints', 'step-2') }).result;
+    await tinyTrain({
+      totalSteps: 3,
+      save: { folder, totalLimit: 9 },
+      resume: join(folder, 'checkpoints', 'step-2'),
+    }).result;
     expect(checkpointsIn(folder)).toEqual(['step-2', 'step-3', 'step-4.superseded']);
   });
 
   it('lists what differs from the first run', async () => {
     const folder = temporaryFolder();
-    await tinyTrain({ totalSteps: 1, save: { folder, config: { lora_r: 4, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 0.5] } } }).result;
-    const failure = await failureOf({ totalSteps: 2, seed: 4, save: { folder, config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 2] } }, resume: 'latest' });
+    await tinyTrain({
+      totalSteps: 1,
+      save: {
+        folder,
+        config: { lora_r: 4, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 0.5] },
+      },
+    }).result;
+    const failure = await failureOf({
+      totalSteps: 2,
+      seed: 4,
+      save: {
+        folder,
+        config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 2] },
+      },
+      resume: 'latest',
+    });
     expect(failure.code).toBe('BAD_RESUME');
     expect(failure.details.different).toEqual(['dataset_weights', 'lora_r', 'seed']);
-    expect(failure.message).toMatch(/dataset_weights \[1,2\] instead of \[1,0\.5\], lora_r 8 instead of 4, seed 4 instead of 3/);
+    expect(failure.message).toMatch(
+      /dataset_weights \[1,2\] instead of \[1,0\.5\], lora_r 8 instead of 4, seed 4 instead of 3/,
+    );
   });
 
   it('with another shape of adapter changes no weight', async () => {
     const folder = temporaryFolder();
     await finished(folder, 2);
-    const options = tinyOptions({ adapter: { ranks: [1, 2] }, save: { folder }, resume: 'latest' }), before = numbersOf(options.adapted.parameters());
+    const options = tinyOptions({ adapter: { ranks: [1, 2] }, save: { folder }, resume: 'latest' });
+    const before = numbersOf(options.adapted.parameters());
     await expect(train(options).result).rejects.toMatchObject({ code: 'BAD_RESUME' });
     expect(numbersOf(options.adapted.parameters())).toEqual(before);
   });
 
-  it.each([['adamw_8bit', 'paged_adamw_8bit'], ['paged_adamw_32bit', 'adamw_32bit']])('of %s goes on as %s: the same bits', async (first, second) => {
-    const whole = temporaryFolder(), folder = temporaryFolder(), paging = { budgetBytes: 6000, folder }, options = { ...WIDE, paging, totalSteps: 4 };
+  it.each([
+    ['adamw_8bit', 'paged_adamw_8bit'],
+    ['paged_adamw_32bit', 'adamw_32bit'],
+  ])('of %s goes on as %s: the same bits', async (first, second) => {
+    const whole = temporaryFolder();
+    const folder = temporaryFolder();
+    const paging = { budgetBytes: 6000, folder };
+    const options = { ...WIDE, paging, totalSteps: 4 };
     await tinyTrain({ ...options, optimizerName: first, save: { folder: whole } }).result;
     await tinyTrain({ ...options, optimizerName: first, totalSteps: 2, save: { folder } }).result;
     await tinyTrain({ ...options, optimizerName: second, save: { folder }, resume: 'latest' }).result;
-    for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE]) expect(bytesOf(folder, 4, file).equals(bytesOf(whole, 4, file)), file).toBe(true);
+    for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE])
+      expect(bytesOf(folder, 4, file).equals(bytesOf(whole, 4, file)), file).toBe(true);
   });
 
   it('with another optimizer says so', async () => {
     const folder = temporaryFolder();
     await finished(folder, 2);
     const options = tinyOptions({ save: { folder }, resume: 'latest' });
-    await expect(train({ ...options, optimizer: sgd(options.adapted.parameters(), { learningRate: 1e-2 }) }).result).rejects.toThrow(/optimizer "sgd" instead of "adamw_32bit"/);
+    await expect(
+      train({ ...options, optimizer: sgd(options.adapted.parameters(), { learningRate: 1e-2 }) }).result,
+    ).rejects.toThrow(/optimizer "sgd" instead of "adamw_32bit"/);
   });
 });
 
@@ -181,8 +330,22 @@ describe('checkpoints', () => {
 
   it('hold what the run adds to them', async () => {
     const folder = temporaryFolder();
-    await tinyTrain({ totalSteps: 2, save: { folder, write: (at) => { writeFileSync(join(at, 'adapter.json'), '{}'); } } }).result;
-    expect(readdirSync(join(folder, 'checkpoints', 'step-2')).sort()).toEqual(['adapter.json', 'manifest.json', OPTIMIZER_FILE, PARAMETERS_FILE, 'state.json']);
+    await tinyTrain({
+      totalSteps: 2,
+      save: {
+        folder,
+        write: (at) => {
+          writeFileSync(join(at, 'adapter.json'), '{}');
+        },
+      },
+    }).result;
+    expect(readdirSync(join(folder, 'checkpoints', 'step-2')).sort()).toEqual([
+      'adapter.json',
+      'manifest.json',
+      OPTIMIZER_FILE,
+      PARAMETERS_FILE,
+      'state.json',
+    ]);
   });
 
   it('of another run are not written over', async () => {
@@ -192,10 +355,20 @@ describe('checkpoints', () => {
   });
 
   it('that cannot be written are a warning in the middle and an error at the end', async () => {
-    const folder = temporaryFolder(), events: TrainEvent[] = [], full = (): never => { throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }); };
+    const folder = temporaryFolder();
+    const events: TrainEvent[] = [];
+    const full = (): never => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    };
     const run = tinyTrain({ totalSteps: 4, save: { folder, every: 2, write: full } });
-    await expect((async () => { for await (const event of run) events.push(event); })()).rejects.toMatchObject({ code: 'WRITE_FAILED' });
-    expect(events.flatMap((e) => (e.type === 'warning' ? [[e.code, e.step]] : []))).toEqual([['WRITE_FAILED', 2]]);
+    await expect(
+      (async () => {
+        for await (const event of run) events.push(event);
+      })(),
+    ).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+    expect(events.flatMap((e) => (e.type === 'warning' ? [[e.code, e.step]] : []))).toEqual([
+      ['WRITE_FAILED', 2],
+    ]);
     expect(checkpointsIn(folder)).toEqual([]);
   });
 
@@ -207,16 +380,20 @@ describe('checkpoints', () => {
   });
 
   it('cannot be written by two runs at once', async () => {
-    const folder = temporaryFolder(), lock = lockFolder(folder);
+    const folder = temporaryFolder();
+    const lock = lockFolder(folder);
     expect((await failureOf({ save: { folder } })).code).toBe('BUSY_FOLDER');
     lock.release();
     expect((await tinyTrain({ totalSteps: 1, save: { folder } }).result).step).toBe(1);
   });
 
   it('of a folder that was copied elsewhere still resume', async () => {
-    const folder = temporaryFolder(), copy = temporaryFolder();
+    const folder = temporaryFolder();
+    const copy = temporaryFolder();
     await finished(folder, 2);
     cpSync(folder, copy, { recursive: true });
-    expect((await tinyTrain({ totalSteps: 3, save: { folder: copy }, resume: 'latest' }).result).step).toBe(3);
+    expect((await tinyTrain({ totalSteps: 3, save: { folder: copy }, resume: 'latest' }).result).step).toBe(
+      3,
+    );
   });
 });

@@ -1,6 +1,24 @@
 import { join } from 'node:path';
-import { canonicalJson, discardFolder, NODE_FILE_SYSTEM, writeFileUnsynced, safetensorsPieces, writeFolderAtomically, type FileSystem, type TensorToWrite } from '@qdylora/checkpoint';
-import { elementCount, QdyloraError, runOp, viewOf, type ArrayView, type Backend, type DataOf, type DType } from '@qdylora/contract';
+import {
+  canonicalJson,
+  discardFolder,
+  NODE_FILE_SYSTEM,
+  writeFileUnsynced,
+  safetensorsPieces,
+  writeFolderAtomically,
+  type FileSystem,
+  type TensorToWrite,
+} from '@qdylora/checkpoint';
+import {
+  elementCount,
+  QdyloraError,
+  runOp,
+  viewOf,
+  type ArrayView,
+  type Backend,
+  type DataOf,
+  type DType,
+} from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
 import { joinNeighbours } from './join-neighbours.ts';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
@@ -8,10 +26,17 @@ import { stateArrayOf } from './optimizers/parameter-states.ts';
 import { runStateJson, type ComputedOn, type RunIdentity, type RunProgress } from './run-state.ts';
 
 /** Files of one checkpoint folder, `checkpoints/step-<n>`. */
-export const STATE_FILE = 'state.json', PARAMETERS_FILE = 'parameters.safetensors', OPTIMIZER_FILE = 'optimizer.safetensors';
+export const STATE_FILE = 'state.json';
+export const PARAMETERS_FILE = 'parameters.safetensors';
+export const OPTIMIZER_FILE = 'optimizer.safetensors';
 
 /** What a checkpoint is made of. */
-export interface RunParts { readonly backend: Backend; readonly optimizer: Optimizer; readonly progress: RunProgress; readonly identity: RunIdentity }
+export interface RunParts {
+  readonly backend: Backend;
+  readonly optimizer: Optimizer;
+  readonly progress: RunProgress;
+  readonly identity: RunIdentity;
+}
 
 export interface SaveStateOptions {
   /** Adds files of one's own (an adapter) to the folder before it is sealed. */
@@ -20,63 +45,132 @@ export interface SaveStateOptions {
 }
 
 /** Element types of a state as safetensors names them. */
-export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = { f32: 'F32', bf16: 'BF16', i32: 'I32', u8: 'U8' };
+export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
+  f32: 'F32',
+  bf16: 'BF16',
+  i32: 'I32',
+  u8: 'U8',
+};
 
 /**
  * Writes everything that a run needs to go on as if nothing had happened, all or nothing.
  *
- * @throws QdyloraError NON_FINITE for weights or optimizer states that are no numbers, so that a good checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
+ * @throws QdyloraError NON_FINITE for weights or optimizer states that are no numbers, so that a good
+ * checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
  */
-export async function saveState(path: string, { backend, optimizer, progress, identity }: RunParts, { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {}): Promise<void> {
+export async function saveState(
+  path: string,
+  { backend, optimizer, progress, identity }: RunParts,
+  { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {},
+): Promise<void> {
   const { counts, arrays } = optimizer.state();
-  const { isHost } = backend.memory, check = (name: string, values: DataOf[DType]): void => { assertFinite(backend, name, values); };
-  const parameters = await tensorsOf(isHost, new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])), areWeightsFinite(backend, optimizer) ? undefined : check), states = await tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
+  const { isHost } = backend.memory;
+  const check = (name: string, values: DataOf[DType]): void => {
+    assertFinite(backend, name, values);
+  };
+  const parameters = await tensorsOf(
+    isHost,
+    new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])),
+    areWeightsFinite(backend, optimizer) ? undefined : check,
+  );
+  const states = await tensorsOf(
+    isHost,
+    arrays,
+    areStatesFinite(backend, optimizer, arrays) ? undefined : check,
+  );
   const text = canonicalJson(runStateJson({ progress, counts, identity, computedOn: kernelsOf(backend) }));
-  await writeFolderAtomically(path, async (folder, files) => {
-    await files.write(OPTIMIZER_FILE, safetensorsPieces(states)); // the larger one first: the disk takes it while the other one is hashed
-    await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
-    writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
-    await write?.(folder);
-  }, { replace: true, fs });
+  await writeFolderAtomically(
+    path,
+    async (folder, files) => {
+      // the larger one first: the disk takes it while the other one is hashed
+      await files.write(OPTIMIZER_FILE, safetensorsPieces(states));
+      await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
+      writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
+      await write?.(folder);
+    },
+    { replace: true, fs },
+  );
 }
 
 /** What a checkpoint says of the kernels behind it. */
 export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
-/** Host memory is written from where it lies, pages are gathered one array at a time as they are written; other memory is read out first. */
-async function tensorsOf(isHost: boolean, arrays: ReadonlyMap<string, StateArray>, check?: (name: string, values: DataOf[DType]) => void): Promise<TensorToWrite[]> {
+/**
+ * Host memory is written from where it lies, pages are gathered one array at a time as they are written;
+ * other memory is read out first.
+ */
+async function tensorsOf(
+  isHost: boolean,
+  arrays: ReadonlyMap<string, StateArray>,
+  check?: (name: string, values: DataOf[DType]) => void,
+): Promise<TensorToWrite[]> {
   const tensors: TensorToWrite[] = [];
   for (const [name, array] of arrays) {
     const values = isHost ? null : await array.read();
     check?.(name, values ?? array.peek()!);
-    tensors.push({ name, dtype: SAFETENSORS_NAMES[array.dtype], shape: array.shape, bytes: () => bytesOf(values ?? array.peek()!) });
+    tensors.push({
+      name,
+      dtype: SAFETENSORS_NAMES[array.dtype],
+      shape: array.shape,
+      bytes: () => bytesOf(values ?? array.peek()!),
+    });
   }
   return tensors;
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength);
+const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
 
-/** True where all weights are numbers. They are asked in a few sums: arrays that were made one after the other lie so. */
+/**
+ * True where all weights are numbers. They are asked in a few sums: arrays that were made one after the other
+ * lie so.
+ */
 function areWeightsFinite(backend: Backend, { parameters }: Optimizer): boolean {
-  const weights = backend.memory.isHost ? parameters.map(({ view }) => view.data).filter((data) => data instanceof Float32Array) : [];
-  return weights.length === parameters.length && joinNeighbours(weights).every((data) => hasFiniteSquares(backend, viewOf('f32', [data.length], data)));
+  const weights = backend.memory.isHost
+    ? parameters.map(({ view }) => view.data).filter((data) => data instanceof Float32Array)
+    : [];
+  return (
+    weights.length === parameters.length &&
+    joinNeighbours(weights).every((data) => hasFiniteSquares(backend, viewOf('f32', [data.length], data)))
+  );
 }
 
-/** True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead of one for each. */
-function areStatesFinite(backend: Backend, optimizer: Optimizer, arrays: ReadonlyMap<string, StateArray>): boolean {
-  const resident = optimizer.resident?.() ?? [], elements = (list: Iterable<Pick<StateArray, 'dtype' | 'shape'>>): number => [...list].reduce((sum, { dtype, shape }) => sum + (dtype === 'f32' ? elementCount(shape) : 0), 0);
-  return backend.memory.isHost && elements(resident) >= elements(arrays.values()) && resident.every((x) => hasFiniteSquares(backend, x));
+/**
+ * True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead
+ * of one for each.
+ */
+function areStatesFinite(
+  backend: Backend,
+  optimizer: Optimizer,
+  arrays: ReadonlyMap<string, StateArray>,
+): boolean {
+  const resident = optimizer.resident?.() ?? [];
+  const elements = (list: Iterable<Pick<StateArray, 'dtype' | 'shape'>>): number =>
+    [...list].reduce((sum, { dtype, shape }) => sum + (dtype === 'f32' ? elementCount(shape) : 0), 0);
+  return (
+    backend.memory.isHost &&
+    elements(resident) >= elements(arrays.values()) &&
+    resident.every((x) => hasFiniteSquares(backend, x))
+  );
 }
 
 const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
-  Number.isFinite(runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum.data[0]);
+  Number.isFinite(
+    runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum.data[0],
+  );
 
 /** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
 function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
   if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
   if (backend.memory.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values))) return;
   const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new QdyloraError('NON_FINITE', { where: 'save', problem: `expected numbers in ${name}, got ${values[bad]} at ${bad}`, nextStep: 'Resume from the last checkpoint with a smaller learning rate.', details: { name, index: bad } });
+  if (bad >= 0)
+    throw new QdyloraError('NON_FINITE', {
+      where: 'save',
+      problem: `expected numbers in ${name}, got ${values[bad]} at ${bad}`,
+      nextStep: 'Resume from the last checkpoint with a smaller learning rate.',
+      details: { name, index: bad },
+    });
 }
 
 /**
@@ -84,19 +178,36 @@ function assertFinite(backend: Backend, name: string, values: DataOf[DType]): vo
  *
  * @throws QdyloraError BAD_RESUME where the folder cannot be read: a run must not begin anew because of that.
  */
-export function listCheckpoints(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): { step: number; path: string }[] {
-  const found = namesIn(folder, fs).flatMap((name) => { const [, step] = /^step-(\d+)$/.exec(name) ?? []; return step ? [{ step: Number(step), path: join(folder, name) }] : []; });
+export function listCheckpoints(
+  folder: string,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): { step: number; path: string }[] {
+  const found = namesIn(folder, fs).flatMap((name) => {
+    const [, step] = /^step-(\d+)$/.exec(name) ?? [];
+    return step ? [{ step: Number(step), path: join(folder, name) }] : [];
+  });
   return found.sort((a, b) => b.step - a.step);
 }
 
 function namesIn(folder: string, fs: FileSystem): string[] {
-  try { return fs.readdirSync(folder); } catch (cause) {
+  try {
+    return fs.readdirSync(folder);
+  } catch (cause) {
     if ((cause as { code?: string }).code === 'ENOENT') return [];
-    throw new QdyloraError('BAD_RESUME', { where: 'resume', problem: `expected to read ${folder}, got ${(cause as Error).message}`, nextStep: 'Make it readable, or choose another output_dir.', details: { path: folder }, cause });
+    throw new QdyloraError('BAD_RESUME', {
+      where: 'resume',
+      problem: `expected to read ${folder}, got ${(cause as Error).message}`,
+      nextStep: 'Make it readable, or choose another output_dir.',
+      details: { path: folder },
+      cause,
+    });
   }
 }
 
-/** Removes all but the newest `keep` checkpoints, 1 at least; says whether any went. Called where the newest is whole and durable, so a good one is always left. */
+/**
+ * Removes all but the newest `keep` checkpoints, 1 at least; says whether any went. Called where the newest
+ * is whole and durable, so a good one is always left.
+ */
 export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): boolean {
   let isAnyGone = false;
   try {
@@ -104,12 +215,21 @@ export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = 
       discardFolder(path, fs);
       isAnyGone = true;
     }
-  } catch { /* one checkpoint too many does no harm; the next save tries again */ }
+  } catch {
+    /* one checkpoint too many does no harm; the next save tries again */
+  }
   return isAnyGone;
 }
 
-/** Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one set aside under the same name. */
-export function setCheckpointAside(path: string, why: 'damaged' | 'superseded', fs: FileSystem = NODE_FILE_SYSTEM): string {
+/**
+ * Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one
+ * set aside under the same name.
+ */
+export function setCheckpointAside(
+  path: string,
+  why: 'damaged' | 'superseded',
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): string {
   const aside = `${path}.${why}`;
   fs.rmSync(aside, { recursive: true, force: true });
   fs.renameSync(path, aside);

@@ -6,11 +6,24 @@ import { splitBatch } from './split-batch.ts';
 
 describe('splitBatch', () => {
   it('makes the same batches as collating the examples part by part', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 }), fc.nat(1000), (count, asked, seed) => {
-      const examples = tinyExamples(count, seed), parts = Math.min(asked, count), cut = (part: number): number => Math.floor((part * count) / parts);
-      expect(splitBatch(collate(examples), parts)).toEqual(Array.from({ length: parts }, (_, part) => collate(examples.slice(cut(part), cut(part + 1)))));
-    }));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.nat(1000),
+        (count, asked, seed) => {
+          const examples = tinyExamples(count, seed);
+          const parts = Math.min(asked, count);
+          const cut = (part: number): number => Math.floor((part * count) / parts);
+          expect(splitBatch(collate(examples), parts)).toEqual(
+            Array.from({ length: parts }, (_, part) => collate(examples.slice(cut(part), cut(part + 1)))),
+          );
+        },
+      ),
+    );
   });
 
-  it('refuses more parts than examples', () => { expect(() => splitBatch(collate(tinyExamples(1)))).toThrow(/at least 2 segments for 2 parts, got 1/); });
+  it('refuses more parts than examples', () => {
+    expect(() => splitBatch(collate(tinyExamples(1)))).toThrow(/at least 2 segments for 2 parts, got 1/);
+  });
 });

@@ -48,33 +48,65 @@ export interface StepEvent {
 }
 
 /** Held-out loss of one rank; rank null: the model without adapters. */
-export interface RankLoss { readonly rank: number | null; readonly loss: number }
+export interface RankLoss {
+  readonly rank: number | null;
+  readonly loss: number;
+}
 
 export interface EvalEvent {
   readonly type: 'eval';
   readonly step: number;
   readonly byRank: readonly RankLoss[];
-  /** The rank of the lowest loss, the smallest of equals; null without adapters, or where no loss is a number. */
+  /**
+   * The rank of the lowest loss, the smallest of equals; null without adapters, or where no loss is a number.
+   */
   readonly bestRank: number | null;
-  /** Area under the rank curve: mean gain over the base, over log2 of the rank; null where the base was not judged. */
+  /**
+   * Area under the rank curve: mean gain over the base, over log2 of the rank; null where the base was not
+   * judged.
+   */
   readonly aurac: number | null;
   /** What "best" is judged by; lower is better. */
   readonly score: number;
   readonly isBest: boolean;
 }
 
-export interface CheckpointEvent { readonly type: 'checkpoint'; readonly path: string; readonly step: number; readonly kind: 'step' | 'best' }
+export interface CheckpointEvent {
+  readonly type: 'checkpoint';
+  readonly path: string;
+  readonly step: number;
+  readonly kind: 'step' | 'best';
+}
 
 /**
  * Something went wrong that the run survives:
- * `NON_FINITE_LOSS` a step was skipped, because loss, gradient or optimizer state is infinite or no number; `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
- * `WRITE_FAILED` a checkpoint could not be written; `NON_FINITE_WEIGHTS` weights were not fit to be saved; `STALE_LOCK` a dead process' lock was taken over;
- * `DISK_FULL` the next checkpoint will find no room, or the last one waits for some; `OTHER_KERNELS` a run goes on with kernels that round differently (another processor, level or backend).
+ * `NON_FINITE_LOSS` a step was skipped, because loss, gradient or optimizer state is infinite or no number;
+ * `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
+ * `WRITE_FAILED` a checkpoint could not be written; `NON_FINITE_WEIGHTS` weights were not fit to be saved;
+ * `STALE_LOCK` a dead process' lock was taken over; `DISK_FULL` the next checkpoint will find no room, or the
+ * last one waits for some; `OTHER_KERNELS` a run goes on with kernels that round differently (another
+ * processor, level or backend).
  */
-export type WarningCode = 'NON_FINITE_LOSS' | 'NO_TOKENS' | 'DAMAGED_CHECKPOINT' | 'WRITE_FAILED' | 'NON_FINITE_WEIGHTS' | 'STALE_LOCK' | 'DISK_FULL' | 'OTHER_KERNELS';
-export interface WarningEvent { readonly type: 'warning'; readonly code: WarningCode; readonly message: string; readonly step: number }
+export type WarningCode =
+  | 'NON_FINITE_LOSS'
+  | 'NO_TOKENS'
+  | 'DAMAGED_CHECKPOINT'
+  | 'WRITE_FAILED'
+  | 'NON_FINITE_WEIGHTS'
+  | 'STALE_LOCK'
+  | 'DISK_FULL'
+  | 'OTHER_KERNELS';
+export interface WarningEvent {
+  readonly type: 'warning';
+  readonly code: WarningCode;
+  readonly message: string;
+  readonly step: number;
+}
 
-export interface DoneEvent { readonly type: 'done'; readonly result: TrainResult }
+export interface DoneEvent {
+  readonly type: 'done';
+  readonly result: TrainResult;
+}
 
 export interface TrainResult {
   /** Optimizer steps done, over all processes of the run. */

@@ -5,13 +5,32 @@ import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../test/tiny-model.ts';
-import { accumulateGradients, adamw, clearGradients, passesOfStep, runStep, sgd, splitBatch, trainStep, type Pass, type PassOptions } from './index.ts';
+import {
+  accumulateGradients,
+  adamw,
+  clearGradients,
+  passesOfStep,
+  runStep,
+  sgd,
+  splitBatch,
+  trainStep,
+  type Pass,
+  type PassOptions,
+} from './index.ts';
 
-const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] => adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data));
+const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] =>
+  adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data));
 
 /** Gradients of the passes, each loss scaled by `lossScale`. */
-async function gradientsAfter(adapted: ReturnType<typeof tinyAdapted>, passes: readonly Pass[], lossScale: number, options: PassOptions = {}): Promise<Float32Array[]> {
-  adapted.parameters().forEach((parameter) => { parameter.makeTrainable(adapted.model.backend.memory); });
+async function gradientsAfter(
+  adapted: ReturnType<typeof tinyAdapted>,
+  passes: readonly Pass[],
+  lossScale: number,
+  options: PassOptions = {},
+): Promise<Float32Array[]> {
+  adapted.parameters().forEach((parameter) => {
+    parameter.makeTrainable(adapted.model.backend.memory);
+  });
   clearGradients(adapted.model, adapted.parameters());
   await accumulateGradients(passes, lossScale, f32View([passes.length]), options);
   return gradientsOf(adapted);
@@ -19,88 +38,236 @@ async function gradientsAfter(adapted: ReturnType<typeof tinyAdapted>, passes: r
 
 describe('accumulation', () => {
   it('over any micro batches adds up to the gradient of the one big batch', async () => {
-    await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 4 }), fc.nat(1000), fc.constantFrom(1, 2, 4), async (count, size, seed, rank) => {
-      const adapted = tinyAdapted(), view = adapted.atRank(rank), examples = tinyExamples(count, seed), whole = collate(examples), scale = 1 / whole.predictedTokens;
-      const parts = splitIntoMicroBatches(examples, size), big = await gradientsAfter(adapted, [{ view, batch: whole }], scale);
-      const together = await gradientsAfter(adapted, parts.map((batch) => ({ view, batch })), scale), apart: Float32Array[][] = [];
-      for (const batch of parts) apart.push(await gradientsAfter(adapted, [{ view, batch }], scale));
-      together.forEach((gradient, p) => gradient.forEach((value, i) => {
-        // Tokens are the same bits in either batch; what differs is one float32 rounding per micro batch of a partial sum, and the big batch's own.
-        const bound = (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p]![i]!), 0);
-        expect(Math.abs(value - big[p]![i]!)).toBeLessThanOrEqual(bound);
-      }));
-    }), { numRuns: 15 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 8 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.nat(1000),
+        fc.constantFrom(1, 2, 4),
+        async (count, size, seed, rank) => {
+          const adapted = tinyAdapted();
+          const view = adapted.atRank(rank);
+          const examples = tinyExamples(count, seed);
+          const whole = collate(examples);
+          const scale = 1 / whole.predictedTokens;
+          const parts = splitIntoMicroBatches(examples, size);
+          const big = await gradientsAfter(adapted, [{ view, batch: whole }], scale);
+          const together = await gradientsAfter(
+            adapted,
+            parts.map((batch) => ({ view, batch })),
+            scale,
+          );
+          const apart: Float32Array[][] = [];
+          for (const batch of parts) apart.push(await gradientsAfter(adapted, [{ view, batch }], scale));
+          together.forEach((gradient, p) =>
+            gradient.forEach((value, i) => {
+              // Tokens are the same bits in either batch; what differs is one float32 rounding per micro batch of a partial
+              // sum, and the big batch's own.
+              const bound =
+                (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p]![i]!), 0);
+              expect(Math.abs(value - big[p]![i]!)).toBeLessThanOrEqual(bound);
+            }),
+          );
+        },
+      ),
+      { numRuns: 15 },
+    );
   });
 
   it('reports the token mean, however the tokens are spread over micro batches', async () => {
-    const examples = tinyExamples(7), losses = [];
+    const examples = tinyExamples(7);
+    const losses = [];
     for (const size of [1, 3, 7]) {
       const adapted = tinyAdapted();
-      losses.push((await trainStep(adapted.atRank(2), splitIntoMicroBatches(examples, size), adamw(adapted.parameters(), { learningRate: 0 }))).loss);
+      losses.push(
+        (
+          await trainStep(
+            adapted.atRank(2),
+            splitIntoMicroBatches(examples, size),
+            adamw(adapted.parameters(), { learningRate: 0 }),
+          )
+        ).loss,
+      );
     }
     for (const loss of losses) expect(Math.abs(loss - losses[0]!)).toBeLessThan(7 * 2 ** -23 * losses[0]!);
   });
 });
 
 describe('ranks of segments and weights of ranks', () => {
-  it('add up: a step whose parts see different ranks has the sum of the gradients of each part alone, times its weight', async () => {
-    await fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 7 }), fc.integer({ min: 1, max: 4 }), fc.nat(1000), fc.constantFrom<RankSchedule>('each', 'stratified', 'sandwich', 'all'), fc.array(fc.constantFrom(0.25, 1, 2, 3), { minLength: 3, maxLength: 3 }), async (count, segments, step, schedule, lossWeights) => {
-      const adapted = tinyAdapted(), batch = collate(tinyExamples(count, step)), scale = 1 / batch.predictedTokens;
-      const { passes } = passesOfStep(step, [batch], adapted, rankSampler(adapted.ranks, { seed: 1, schedule, segments, lossWeights })), apart: Float32Array[][] = [];
-      const together = await gradientsAfter(adapted, passes, scale), weightOf = (rank: number): number => lossWeights[adapted.ranks.ranks.indexOf(rank)]!;
-      const alone = passes.flatMap(({ view, batch: whole }): Pass[] => {
-        const parts = view.active!.parts;
-        return parts ? splitBatch(whole, parts.length).map((part, i) => ({ view: adapted.atRank(parts[i]!.rank), batch: part })) : [{ view, batch: whole }];
-      });
-      for (const pass of alone) apart.push(await gradientsAfter(adapted, [pass], scale * weightOf(pass.view.active!.rank)));
-      const largest = Math.max(...apart.flatMap((each) => each.flatMap((gradient) => [...gradient].map(Math.abs))));
-      together.forEach((gradient, p) => gradient.forEach((value, i) => { expect(Math.abs(value - apart.reduce((sum, each) => sum + each[p]![i]!, 0))).toBeLessThanOrEqual(1e-5 * largest); }));
-      if (schedule !== 'all') expect(passes.length).toBe(1);
-    }), { numRuns: 20 });
-  });
+  it(
+    'add up: a step whose parts see different ranks has the sum of the gradients of each part alone, ' +
+      'times its weight',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 2, max: 7 }),
+          fc.integer({ min: 1, max: 4 }),
+          fc.nat(1000),
+          fc.constantFrom<RankSchedule>('each', 'stratified', 'sandwich', 'all'),
+          fc.array(fc.constantFrom(0.25, 1, 2, 3), { minLength: 3, maxLength: 3 }),
+          async (count, segments, step, schedule, lossWeights) => {
+            const adapted = tinyAdapted();
+            const batch = collate(tinyExamples(count, step));
+            const scale = 1 / batch.predictedTokens;
+            const { passes } = passesOfStep(
+              step,
+              [batch],
+              adapted,
+              rankSampler(adapted.ranks, { seed: 1, schedule, segments, lossWeights }),
+            );
+            const apart: Float32Array[][] = [];
+            const together = await gradientsAfter(adapted, passes, scale);
+            const weightOf = (rank: number): number => lossWeights[adapted.ranks.ranks.indexOf(rank)]!;
+            const alone = passes.flatMap(({ view, batch: whole }): Pass[] => {
+              const parts = view.active!.parts;
+              return parts
+                ? splitBatch(whole, parts.length).map((part, i) => ({
+                    view: adapted.atRank(parts[i]!.rank),
+                    batch: part,
+                  }))
+                : [{ view, batch: whole }];
+            });
+            for (const pass of alone)
+              apart.push(await gradientsAfter(adapted, [pass], scale * weightOf(pass.view.active!.rank)));
+            const largest = Math.max(
+              ...apart.flatMap((each) => each.flatMap((gradient) => [...gradient].map(Math.abs))),
+            );
+            together.forEach((gradient, p) =>
+              gradient.forEach((value, i) => {
+                expect(
+                  Math.abs(value - apart.reduce((sum, each) => sum + each[p]![i]!, 0)),
+                ).toBeLessThanOrEqual(1e-5 * largest);
+              }),
+            );
+            if (schedule !== 'all') expect(passes.length).toBe(1);
+          },
+        ),
+        { numRuns: 20 },
+      );
+    },
+  );
 
-  it('in one pass give each token the loss that it has at its rank alone, and the sum of the gradients times their weights, also when blocks run again', async () => {
-    await fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 6 }), fc.nat(1000), fc.array(fc.constantFrom(1, 2, 4), { minLength: 2, maxLength: 3 }), fc.constantFrom<UpdateRule>('prefix', 'newest_block'), fc.constantFrom<RankScaling>('paper', 'sqrt', 'constant'), fc.array(fc.constantFrom(undefined, 0.25, 1, 3), { minLength: 3, maxLength: 3 }), fc.boolean(), async (count, seed, ranks, updateRule, lora, weights, recompute) => {
-      const adapted = tinyAdapted({ updateRule, scaling: lora }), batch = collate(tinyExamples(count, seed)), parts = splitBatch(batch, Math.min(count, ranks.length)), scale = 1 / batch.predictedTokens;
-      let until = 0;
-      const view = adapted.atRanks(parts.map(({ ids }, i) => ({ until: until += ids.length, rank: ranks[i]!, weight: weights[i] })));
-      const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]!), batch: part })), apart: Float32Array[][] = [];
-      const tokenLosses = (pass: Pass): number[] => [...pass.view.model.loss({ ...inferenceContext(pass.view.model.backend), active: pass.view.active }, pass.batch, { lossScale: 1 }).tokenLosses.data];
-      const alone = own.flatMap(tokenLosses);
-      tokenLosses({ view, batch }).forEach((loss, t) => { expect(Math.abs(loss - alone[t]!)).toBeLessThanOrEqual(1e-5 * (1 + alone[t]!)); });
-      const together = await gradientsAfter(adapted, [{ view, batch }], scale, { recompute });
-      for (const [i, pass] of own.entries()) apart.push(await gradientsAfter(adapted, [pass], scale * (weights[i] ?? 1)));
-      const largest = Math.max(...apart.flatMap((each) => each.flatMap((gradient) => [...gradient].map(Math.abs))));
-      together.forEach((gradient, p) => gradient.forEach((value, i) => {
-        const terms = apart.map((each) => each[p]![i]!); // rows that no part trains have 0 exactly
-        if (terms.every((term) => term === 0)) expect(value).toBe(0);
-        else expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(1e-5 * largest);
-      }));
-    }), { numRuns: 30 });
-  });
+  it(
+    'in one pass give each token the loss that it has at its rank alone, and the sum of the gradients ' +
+      'times their weights, also when blocks run again',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 2, max: 6 }),
+          fc.nat(1000),
+          fc.array(fc.constantFrom(1, 2, 4), { minLength: 2, maxLength: 3 }),
+          fc.constantFrom<UpdateRule>('prefix', 'newest_block'),
+          fc.constantFrom<RankScaling>('paper', 'sqrt', 'constant'),
+          fc.array(fc.constantFrom(undefined, 0.25, 1, 3), { minLength: 3, maxLength: 3 }),
+          fc.boolean(),
+          async (count, seed, ranks, updateRule, lora, weights, recompute) => {
+            const adapted = tinyAdapted({ updateRule, scaling: lora });
+            const batch = collate(tinyExamples(count, seed));
+            const parts = splitBatch(batch, Math.min(count, ranks.length));
+            const scale = 1 / batch.predictedTokens;
+            let until = 0;
+            const view = adapted.atRanks(
+              parts.map(({ ids }, i) => ({
+                until: (until += ids.length),
+                rank: ranks[i]!,
+                weight: weights[i],
+              })),
+            );
+            const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]!), batch: part }));
+            const apart: Float32Array[][] = [];
+            const tokenLosses = (pass: Pass): number[] => [
+              ...pass.view.model.loss(
+                { ...inferenceContext(pass.view.model.backend), active: pass.view.active },
+                pass.batch,
+                { lossScale: 1 },
+              ).tokenLosses.data,
+            ];
+            const alone = own.flatMap(tokenLosses);
+            tokenLosses({ view, batch }).forEach((loss, t) => {
+              expect(Math.abs(loss - alone[t]!)).toBeLessThanOrEqual(1e-5 * (1 + alone[t]!));
+            });
+            const together = await gradientsAfter(adapted, [{ view, batch }], scale, { recompute });
+            for (const [i, pass] of own.entries())
+              apart.push(await gradientsAfter(adapted, [pass], scale * (weights[i] ?? 1)));
+            const largest = Math.max(
+              ...apart.flatMap((each) => each.flatMap((gradient) => [...gradient].map(Math.abs))),
+            );
+            together.forEach((gradient, p) =>
+              gradient.forEach((value, i) => {
+                const terms = apart.map((each) => each[p]![i]!); // rows that no part trains have 0 exactly
+                if (terms.every((term) => term === 0)) expect(value).toBe(0);
+                else
+                  expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(
+                    1e-5 * largest,
+                  );
+              }),
+            );
+          },
+        ),
+        { numRuns: 30 },
+      );
+    },
+  );
 
   it('in one pass that has more or fewer tokens than the parts are refused', async () => {
-    const adapted = tinyAdapted(), batch = tinyBatch(3, 1), view = adapted.atRanks([{ until: 2, rank: 1 }, { until: batch.ids.length + 1, rank: 4 }]);
-    await expect(trainStep(view, batch, adamw(adapted.parameters(), { learningRate: 0 }))).rejects.toThrow(new RegExp(`expected parts that rise to ${batch.ids.length} rows, at ranks within 0…4, got 0…1 up to row 2, 0…4 up to row ${batch.ids.length + 1}`));
+    const adapted = tinyAdapted();
+    const batch = tinyBatch(3, 1);
+    const view = adapted.atRanks([
+      { until: 2, rank: 1 },
+      { until: batch.ids.length + 1, rank: 4 },
+    ]);
+    await expect(trainStep(view, batch, adamw(adapted.parameters(), { learningRate: 0 }))).rejects.toThrow(
+      new RegExp(
+        `expected parts that rise to ${batch.ids.length} rows, at ranks within 0…4, got 0…1 up to row 2, ` +
+          `0…4 up to row ${batch.ids.length + 1}`,
+      ),
+    );
   });
 
   it('in one pass move no row that none of its ranks trains', async () => {
-    const adapted = tinyAdapted({ updateRule: 'newest_block' }), batch = tinyBatch(4, 1), until = batch.segments[2]!, optimizer = adamw(adapted.parameters(), { learningRate: 0.1, weightDecay: 0.1 }), before = numbersOf(adapted.parameters());
-    await trainStep(adapted.atRanks([{ until, rank: 1 }, { until: batch.ids.length, rank: 4 }]), batch, optimizer);
+    const adapted = tinyAdapted({ updateRule: 'newest_block' });
+    const batch = tinyBatch(4, 1);
+    const until = batch.segments[2]!;
+    const optimizer = adamw(adapted.parameters(), { learningRate: 0.1, weightDecay: 0.1 });
+    const before = numbersOf(adapted.parameters());
+    await trainStep(
+      adapted.atRanks([
+        { until, rank: 1 },
+        { until: batch.ids.length, rank: 4 },
+      ]),
+      batch,
+      optimizer,
+    );
     numbersOf(adapted.parameters()).forEach((values, p) => {
-      const width = values.length / 4, moved = (row: number): boolean => values.subarray(row * width, (row + 1) * width).some((value, i) => value !== before[p]![row * width + i]);
+      const width = values.length / 4;
+      const moved = (row: number): boolean =>
+        values
+          .subarray(row * width, (row + 1) * width)
+          .some((value, i) => value !== before[p]![row * width + i]);
       expect([0, 1, 2, 3].map(moved)).toEqual([true, false, true, true]);
     });
   });
 
   it('of 1 change no bit, and leave the reported loss the plain mean whatever they are', async () => {
     const run = async (lossWeights: number[] | null) => {
-      const adapted = tinyAdapted(), { passes } = passesOfStep(3, [tinyBatch(4, 1)], adapted, rankSampler(adapted.ranks, { seed: 1, schedule: 'all', lossWeights }));
-      return { ...await runStep(passes, sgd(adapted.parameters(), { learningRate: 0.1 }), { maxGradNorm: null }), numbers: numbersOf(adapted.parameters()) };
+      const adapted = tinyAdapted();
+      const { passes } = passesOfStep(
+        3,
+        [tinyBatch(4, 1)],
+        adapted,
+        rankSampler(adapted.ranks, { seed: 1, schedule: 'all', lossWeights }),
+      );
+      return {
+        ...(await runStep(passes, sgd(adapted.parameters(), { learningRate: 0.1 }), { maxGradNorm: null })),
+        numbers: numbersOf(adapted.parameters()),
+      };
     };
-    const plain = await run(null), ones = await run([1, 1, 1]), doubled = await run([2, 2, 2]);
+    const plain = await run(null);
+    const ones = await run([1, 1, 1]);
+    const doubled = await run([2, 2, 2]);
     expect(ones).toEqual(plain);
-    expect([doubled.loss, doubled.gradNorm]).toEqual([plain.loss, 2 * plain.gradNorm]); // powers of two round nothing
+    // powers of two round nothing
+    expect([doubled.loss, doubled.gradNorm]).toEqual([plain.loss, 2 * plain.gradNorm]);
     expect((await run([3, 1, 0.3])).loss).toBeCloseTo(plain.loss, 6);
   });
 });
@@ -109,8 +276,13 @@ describe('recompute', () => {
   it('changes no bit of three steps, with dropout and accumulation', async () => {
     const results = [];
     for (const recompute of [false, true]) {
-      const adapted = tinyAdapted({ dropout: 0.3 }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
-      for (let step = 0; step < 3; step++) await trainStep(adapted.atRank(4), splitIntoMicroBatches(tinyExamples(4, step), 2), optimizer, { recompute, dropout: { rng: createRng(2), step } });
+      const adapted = tinyAdapted({ dropout: 0.3 });
+      const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
+      for (let step = 0; step < 3; step++)
+        await trainStep(adapted.atRank(4), splitIntoMicroBatches(tinyExamples(4, step), 2), optimizer, {
+          recompute,
+          dropout: { rng: createRng(2), step },
+        });
       results.push(numbersOf(adapted.parameters()));
     }
     expect(results[1]).toEqual(results[0]);
@@ -120,7 +292,11 @@ describe('recompute', () => {
 describe('dropout', () => {
   const after = async (step: number, batches: readonly ReturnType<typeof tinyBatch>[]): Promise<number> => {
     const adapted = tinyAdapted({ dropout: 0.5 });
-    return (await trainStep(adapted.atRank(4), batches, adamw(adapted.parameters(), { learningRate: 0 }), { dropout: { rng: createRng(2), step } })).loss;
+    return (
+      await trainStep(adapted.atRank(4), batches, adamw(adapted.parameters(), { learningRate: 0 }), {
+        dropout: { rng: createRng(2), step },
+      })
+    ).loss;
   };
 
   it('draws other masks at another step, and the same ones at the same', async () => {
@@ -129,37 +305,55 @@ describe('dropout', () => {
   });
 
   it('draws other masks for the second micro batch of a step', async () => {
-    const twice = await after(1, [tinyBatch(), tinyBatch()]), once = await after(1, [tinyBatch()]);
-    expect(Math.abs(twice - once)).toBeGreaterThan(1e-4); // with equal masks the mean over both would be the loss of one
+    const twice = await after(1, [tinyBatch(), tinyBatch()]);
+    const once = await after(1, [tinyBatch()]);
+    // with equal masks the mean over both would be the loss of one
+    expect(Math.abs(twice - once)).toBeGreaterThan(1e-4);
   });
 });
 
 describe('newest_block', () => {
-  it('trains the rows of the drawn block only: all other weights and moments stay bit for bit, under weight decay', async () => {
-    await fc.assert(fc.asyncProperty(fc.nat(1000), fc.integer({ min: 1, max: 3 }), async (seed, earlier) => {
-      const adapted = tinyAdapted({ updateRule: 'newest_block' }), sampler = rankSampler(adapted.ranks, { seed });
-      const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
-      const stepAt = (step: number) => {
-        const { passes, rows } = passesOfStep(step, [tinyBatch(3, step)], adapted, sampler);
-        return runStep(passes, optimizer, { rows });
-      };
-      const snapshot = async () => [...numbersOf(adapted.parameters()), ...await Promise.all([...optimizer.state().arrays.values()].map((array) => array.read() as Promise<Float32Array>))];
-      for (let step = 0; step < earlier; step++) await stepAt(step);
-      const before = await snapshot(), rank = sampler.rankAt(earlier), from = adapted.ranks.blockStart(rank);
-      await stepAt(earlier);
-      (await snapshot()).forEach((array, a) => {
-        const width = array.length / adapted.ranks.maxRank;
-        for (let row = 0; row < adapted.ranks.maxRank; row++) {
-          const slice = (numbers: Float32Array) => numbers.subarray(row * width, (row + 1) * width);
-          if (row < from || row >= rank) expect(slice(array)).toEqual(slice(before[a]!));
-          else expect(slice(array), 'a trained row').not.toEqual(slice(before[a]!));
-        }
-      });
-    }), { numRuns: 12 });
-  });
+  it(
+    'trains the rows of the drawn block only: all other weights and moments stay bit for bit, under ' +
+      'weight decay',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.nat(1000), fc.integer({ min: 1, max: 3 }), async (seed, earlier) => {
+          const adapted = tinyAdapted({ updateRule: 'newest_block' });
+          const sampler = rankSampler(adapted.ranks, { seed });
+          const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+          const stepAt = (step: number) => {
+            const { passes, rows } = passesOfStep(step, [tinyBatch(3, step)], adapted, sampler);
+            return runStep(passes, optimizer, { rows });
+          };
+          const snapshot = async () => [
+            ...numbersOf(adapted.parameters()),
+            ...(await Promise.all(
+              [...optimizer.state().arrays.values()].map((array) => array.read() as Promise<Float32Array>),
+            )),
+          ];
+          for (let step = 0; step < earlier; step++) await stepAt(step);
+          const before = await snapshot();
+          const rank = sampler.rankAt(earlier);
+          const from = adapted.ranks.blockStart(rank);
+          await stepAt(earlier);
+          (await snapshot()).forEach((array, a) => {
+            const width = array.length / adapted.ranks.maxRank;
+            for (let row = 0; row < adapted.ranks.maxRank; row++) {
+              const slice = (numbers: Float32Array) => numbers.subarray(row * width, (row + 1) * width);
+              if (row < from || row >= rank) expect(slice(array)).toEqual(slice(before[a]!));
+              else expect(slice(array), 'a trained row').not.toEqual(slice(before[a]!));
+            }
+          });
+        }),
+        { numRuns: 12 },
+      );
+    },
+  );
 
   it('counts the updates of each block by itself', async () => {
-    const adapted = tinyAdapted({ updateRule: 'newest_block' }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
+    const adapted = tinyAdapted({ updateRule: 'newest_block' });
+    const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
     for (const rank of [4, 4, 1, 4, 2]) await trainStep(adapted.atRank(rank), tinyBatch(), optimizer);
     expect(optimizer.state().counts.rows).toEqual([1, 1, 3, 3]);
   });
@@ -167,43 +361,72 @@ describe('newest_block', () => {
 
 describe('a step', () => {
   it('leaves weights and moments as they are where the loss is infinite, and says so', async () => {
-    const adapted = tinyAdapted(), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+    const adapted = tinyAdapted();
+    const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
     await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
     adapted.layers[0]!.a.view.data[0] = 3e38;
     adapted.layers[0]!.b.view.data.fill(3e38);
-    const before = numbersOf(adapted.parameters()), outcome = await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
+    const before = numbersOf(adapted.parameters());
+    const outcome = await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
     expect(outcome.status).toBe('non_finite');
     expect(numbersOf(adapted.parameters())).toEqual(before);
     expect(optimizer.state().counts.rows).toEqual([1, 1, 1, 1]);
   });
 
   it('without a token to learn from has loss 0 and changes nothing', async () => {
-    const adapted = tinyAdapted(), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 }), before = numbersOf(adapted.parameters());
+    const adapted = tinyAdapted();
+    const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
+    const before = numbersOf(adapted.parameters());
     const batch = collate([{ ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(1, -100, -100) }]);
-    expect(await trainStep(adapted.atRank(4), batch, optimizer)).toMatchObject({ status: 'no_tokens', loss: 0, gradNorm: 0, predictedTokens: 0 });
+    expect(await trainStep(adapted.atRank(4), batch, optimizer)).toMatchObject({
+      status: 'no_tokens',
+      loss: 0,
+      gradNorm: 0,
+      predictedTokens: 0,
+    });
     expect(numbersOf(adapted.parameters())).toEqual(before);
   });
 
   it('clips to the asked norm: with sgd the weights move by exactly learning rate × norm', async () => {
-    const adapted = tinyAdapted(), before = numbersOf(adapted.parameters());
-    const { gradNorm } = await trainStep(adapted.atRank(4), tinyBatch(), sgd(adapted.parameters(), { learningRate: 0.5 }), { maxGradNorm: 1e-2 });
-    const moved = Math.sqrt(numbersOf(adapted.parameters()).reduce((sum, array, p) => sum + array.reduce((s, value, i) => s + (value - before[p]![i]!) ** 2, 0), 0));
+    const adapted = tinyAdapted();
+    const before = numbersOf(adapted.parameters());
+    const { gradNorm } = await trainStep(
+      adapted.atRank(4),
+      tinyBatch(),
+      sgd(adapted.parameters(), { learningRate: 0.5 }),
+      { maxGradNorm: 1e-2 },
+    );
+    const moved = Math.sqrt(
+      numbersOf(adapted.parameters()).reduce(
+        (sum, array, p) => sum + array.reduce((s, value, i) => s + (value - before[p]![i]!) ** 2, 0),
+        0,
+      ),
+    );
     expect(gradNorm).toBeGreaterThan(1e-2);
     expect(moved).toBeCloseTo(0.5 * 1e-2, 6);
   });
 
   it('returns all memory but gradients and states: live bytes are the same after every step', async () => {
-    const adapted = tinyAdapted({ dropout: 0.2 }), optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 }), live = [];
+    const adapted = tinyAdapted({ dropout: 0.2 });
+    const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2 });
+    const live = [];
     for (let step = 0; step < 5; step++) {
-      await trainStep(adapted.atRank(2), [tinyBatch(4, 1), tinyBatch(4, 1)], optimizer, { recompute: step % 2 === 1, dropout: { rng: createRng(1), step } });
+      await trainStep(adapted.atRank(2), [tinyBatch(4, 1), tinyBatch(4, 1)], optimizer, {
+        recompute: step % 2 === 1,
+        dropout: { rng: createRng(1), step },
+      });
       live.push(adapted.model.backend.memory.usage().liveBytes);
     }
     expect(new Set(live).size).toBe(1);
   });
 
   it('trains all dense weights of a bare model', async () => {
-    const model = tinyModel(), optimizer = adamw(model.parameters(), { learningRate: 1e-2 }), before = numbersOf(model.parameters());
+    const model = tinyModel();
+    const optimizer = adamw(model.parameters(), { learningRate: 1e-2 });
+    const before = numbersOf(model.parameters());
     await trainStep({ model, active: null }, tinyBatch(), optimizer);
-    numbersOf(model.parameters()).forEach((array, i) => { expect(array, model.parameters()[i]!.name).not.toEqual(before[i]); });
+    numbersOf(model.parameters()).forEach((array, i) => {
+      expect(array, model.parameters()[i]!.name).not.toEqual(before[i]);
+    });
   });
 });

@@ -2,22 +2,48 @@ import { createHostBackend, createRng, viewOf, type ArrayView, type Backend } fr
 import { collate, createBatches, type Example } from '@qdylora/data';
 import { attachDyLora, type AdaptableModel, type AdapterConfig, type Adapted } from '@qdylora/lora-dynamic';
 import {
-  apply, constant, differentiableAdd, differentiableLinearCrossEntropy, EmbeddingTable, Linear, mapLinears, Parameter, parametersOf, recompute, RmsNormLayer,
-  type FloatTensor, type ForwardContext, type LinearLike,
+  apply,
+  constant,
+  differentiableAdd,
+  differentiableLinearCrossEntropy,
+  EmbeddingTable,
+  Linear,
+  mapLinears,
+  Parameter,
+  parametersOf,
+  recompute,
+  RmsNormLayer,
+  type FloatTensor,
+  type ForwardContext,
+  type LinearLike,
 } from '@qdylora/tensor';
 import type { LossBatch, LossModel } from '../src/index.ts';
 
+export const VOCABULARY = 11;
+export const HIDDEN = 6;
 
-export const VOCABULARY = 11, HIDDEN = 6;
+interface Modules {
+  readonly embedding: EmbeddingTable;
+  readonly blocks: readonly { readonly norm: RmsNormLayer; readonly linear: LinearLike }[];
+  readonly head: Linear;
+}
 
-interface Modules { readonly embedding: EmbeddingTable; readonly blocks: readonly { readonly norm: RmsNormLayer; readonly linear: LinearLike }[]; readonly head: Linear }
+/**
+ * The smallest model with everything that training meets: embedding → two blocks x + linear(norm(x)) → head
+ * and loss. Frozen unless somebody trains it.
+ */
+export interface TinyModel extends LossModel, AdaptableModel<TinyModel> {
+  readonly modules: Modules;
+}
 
-/** The smallest model with everything that training meets: embedding → two blocks x + linear(norm(x)) → head and loss. Frozen unless somebody trains it. */
-export interface TinyModel extends LossModel, AdaptableModel<TinyModel> { readonly modules: Modules }
-
-export function tinyModel(backend: Backend = createHostBackend({ poison: true }), seed = 3, hidden = HIDDEN): TinyModel {
+export function tinyModel(
+  backend: Backend = createHostBackend({ poison: true }),
+  seed = 3,
+  hidden = HIDDEN,
+): TinyModel {
   const weight = (name: string, shape: readonly number[], scale: number, shift = 0): Parameter => {
-    const rng = createRng(seed).named(name), view = backend.memory.allocate('f32', shape);
+    const rng = createRng(seed).named(name);
+    const view = backend.memory.allocate('f32', shape);
     backend.memory.persist(view);
     for (let i = 0; i < view.data.length; i++) view.data[i] = shift + scale * rng.normal(i);
     return new Parameter(name, view);
@@ -27,25 +53,43 @@ export function tinyModel(backend: Backend = createHostBackend({ poison: true })
     linear: new Linear(`blocks.${i}.linear`, weight(`blocks.${i}.linear`, [hidden, hidden], 0.4)),
   });
   return modelOver(backend, {
-    embedding: new EmbeddingTable('embedding', weight('embedding', [VOCABULARY, hidden], 1)), blocks: [block(0), block(1)],
+    embedding: new EmbeddingTable('embedding', weight('embedding', [VOCABULARY, hidden], 1)),
+    blocks: [block(0), block(1)],
     head: new Linear('head', weight('head', [VOCABULARY, hidden], 0.5)),
   });
 }
 
 function modelOver(backend: Backend, modules: Modules): TinyModel {
   return {
-    backend, modules,
+    backend,
+    modules,
     withModules: (replace) => modelOver(backend, { ...modules, blocks: mapLinears(modules.blocks, replace) }),
     parameters: () => parametersOf(modules),
     loss(ctx, batch, { lossScale }) {
-      const ids = i32(backend, batch.ids), targets = i32(backend, batch.targets);
+      const ids = i32(backend, batch.ids);
+      const targets = i32(backend, batch.targets);
       let x: FloatTensor = modules.embedding.forward(ctx, ids);
       for (const { norm, linear } of modules.blocks) {
-        const body = (inner: ForwardContext, input: FloatTensor): FloatTensor => apply(inner, differentiableAdd, { a: input, b: linear.forward(inner, norm.forward(inner, input)) }, {}).y;
+        const body = (inner: ForwardContext, input: FloatTensor): FloatTensor =>
+          apply(
+            inner,
+            differentiableAdd,
+            { a: input, b: linear.forward(inner, norm.forward(inner, input)) },
+            {},
+          ).y;
         x = ctx.recompute ? recompute(ctx, x, body) : body(ctx, x);
       }
-      const inputs = { x, weight: modules.head.weight as never, targets: constant(targets), tokenWeights: undefined };
-      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, inputs, { computeDtype: ctx.computeDtype, lossScale, gradient: ctx.tape !== null });
+      const inputs = {
+        x,
+        weight: modules.head.weight as never,
+        targets: constant(targets),
+        tokenWeights: undefined,
+      };
+      const { loss, tokenLosses } = apply(ctx, differentiableLinearCrossEntropy, inputs, {
+        computeDtype: ctx.computeDtype,
+        lossScale,
+        gradient: ctx.tape !== null,
+      });
       return { loss, tokenLosses: tokenLosses.view };
     },
   };
@@ -57,10 +101,19 @@ function i32(backend: Backend, values: Int32Array): ArrayView<'i32'> {
   return view;
 }
 
-/** The tiny model with nested adapters on its two linear layers. B is not 0, so that every gradient is there from the first step on. */
-export function tinyAdapted(config: Partial<AdapterConfig> = {}, model: TinyModel = tinyModel()): Adapted<TinyModel> {
-  const adapted = attachDyLora(model, { ranks: [1, 2, 4], targetModules: ['linear'], seed: 5, ...config }), rng = createRng(9);
-  for (const layer of adapted.layers) for (let i = 0; i < layer.b.view.data.length; i++) layer.b.view.data[i] = 0.1 * rng.named(layer.name).normal(i);
+/**
+ * The tiny model with nested adapters on its two linear layers. B is not 0, so that every gradient is there
+ * from the first step on.
+ */
+export function tinyAdapted(
+  config: Partial<AdapterConfig> = {},
+  model: TinyModel = tinyModel(),
+): Adapted<TinyModel> {
+  const adapted = attachDyLora(model, { ranks: [1, 2, 4], targetModules: ['linear'], seed: 5, ...config });
+  const rng = createRng(9);
+  for (const layer of adapted.layers)
+    for (let i = 0; i < layer.b.view.data.length; i++)
+      layer.b.view.data[i] = 0.1 * rng.named(layer.name).normal(i);
   return adapted;
 }
 
@@ -68,9 +121,14 @@ export function tinyAdapted(config: Partial<AdapterConfig> = {}, model: TinyMode
 export function tinyExamples(count: number, seed = 1): Example[] {
   const rng = createRng(seed);
   return Array.from({ length: count }, (_, i) => {
-    const length = 2 + Math.floor(rng.uniform(i, 1) * 5), ids = new Int32Array(length);
+    const length = 2 + Math.floor(rng.uniform(i, 1) * 5);
+    const ids = new Int32Array(length);
     ids[0] = Math.floor(rng.uniform(i, 2) * VOCABULARY);
-    for (let t = 1; t < length; t++) ids[t] = rng.uniform(i, 10 + t) < 0.8 ? (ids[t - 1]! * 3 + 1) % VOCABULARY : Math.floor(rng.uniform(i, 50 + t) * VOCABULARY);
+    for (let t = 1; t < length; t++)
+      ids[t] =
+        rng.uniform(i, 10 + t) < 0.8
+          ? (ids[t - 1]! * 3 + 1) % VOCABULARY
+          : Math.floor(rng.uniform(i, 50 + t) * VOCABULARY);
     const labels = Int32Array.from(ids);
     if (i % 3 === 0) labels[1] = -100; // some tokens are prompt
     return { ids, labels };
@@ -78,15 +136,29 @@ export function tinyExamples(count: number, seed = 1): Example[] {
 }
 
 export const tinyBatches = (count = 24, microBatchSize = 2, gradientAccumulationSteps = 2, packing = false) =>
-  createBatches(tinyExamples(count), { microBatchSize, gradientAccumulationSteps, shuffle: true, seed: 4, packing, maxSeqLength: 16 });
+  createBatches(tinyExamples(count), {
+    microBatchSize,
+    gradientAccumulationSteps,
+    shuffle: true,
+    seed: 4,
+    packing,
+    maxSeqLength: 16,
+  });
 
 export const tinyBatch = (count = 4, seed = 1) => collate(tinyExamples(count, seed));
 
 /** What a batch costs without dropout. */
-export const noBatch: LossBatch = { ids: Int32Array.of(0), targets: Int32Array.of(-100), positions: Int32Array.of(0), segments: Int32Array.of(0, 1) };
+export const noBatch: LossBatch = {
+  ids: Int32Array.of(0),
+  targets: Int32Array.of(-100),
+  positions: Int32Array.of(0),
+  segments: Int32Array.of(0, 1),
+};
 
 /** Every number of these parameters. */
-export const numbersOf = (parameters: readonly Parameter[]): Float32Array[] => parameters.map(({ view }) => Float32Array.from(view.data as Float32Array));
+export const numbersOf = (parameters: readonly Parameter[]): Float32Array[] =>
+  parameters.map(({ view }) => Float32Array.from(view.data as Float32Array));
 
 /** A parameter over numbers of its own. */
-export const parameterOf = (name: string, shape: readonly number[], values: Float32Array): Parameter => new Parameter(name, viewOf('f32', shape, values));
+export const parameterOf = (name: string, shape: readonly number[], values: Float32Array): Parameter =>
+  new Parameter(name, viewOf('f32', shape, values));

@@ -1,5 +1,13 @@
 import { rankSampler, type AdapterConfig, type RankSchedule } from '@qdylora/lora-dynamic';
-import { createOptimizer, learningRateSchedule, train, type PagingOptions, type TrainEvent, type TrainOptions, type TrainRun } from '../src/index.ts';
+import {
+  createOptimizer,
+  learningRateSchedule,
+  train,
+  type PagingOptions,
+  type TrainEvent,
+  type TrainOptions,
+  type TrainRun,
+} from '../src/index.ts';
 import { tinyAdapted, tinyBatches, tinyModel } from './tiny-model.ts';
 
 export interface TinyRunOptions extends Partial<TrainOptions> {
@@ -12,18 +20,50 @@ export interface TinyRunOptions extends Partial<TrainOptions> {
   readonly optimizerName?: string;
   /** The paged ones need it. */
   readonly paging?: PagingOptions;
-  /** Width of the model; with one of 64 and ranks up to 64 an adapter is just large enough for 8-bit states. */
+  /**
+   * Width of the model; with one of 64 and ranks up to 64 an adapter is just large enough for 8-bit states.
+   */
   readonly hidden?: number;
 }
 
-/** Options for a run over a new tiny model: dropout, accumulation and sandwich, so that everything random takes part. */
-export function tinyOptions({ rankSchedule = 'sandwich', adapter = { dropout: 0.2 }, microBatchSize = 2, accumulate = 2, packing = false, weightDecay = 0.01, optimizerName = 'adamw_32bit', paging, hidden, ...given }: TinyRunOptions = {}) {
-  const adapted = tinyAdapted(adapter, tinyModel(undefined, undefined, hidden)), totalSteps = given.totalSteps ?? 6;
+/**
+ * Options for a run over a new tiny model: dropout, accumulation and sandwich, so that everything random
+ * takes part.
+ */
+export function tinyOptions({
+  rankSchedule = 'sandwich',
+  adapter = { dropout: 0.2 },
+  microBatchSize = 2,
+  accumulate = 2,
+  packing = false,
+  weightDecay = 0.01,
+  optimizerName = 'adamw_32bit',
+  paging,
+  hidden,
+  ...given
+}: TinyRunOptions = {}) {
+  const adapted = tinyAdapted(adapter, tinyModel(undefined, undefined, hidden));
+  const totalSteps = given.totalSteps ?? 6;
   const options = {
-    model: adapted, batches: tinyBatches(24, microBatchSize, accumulate, packing), sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule }), totalSteps, seed: 3,
-    optimizer: createOptimizer(optimizerName, adapted.parameters(), { learningRate: 1e-2, weightDecay, momentum: 0.9, paging }), schedule: learningRateSchedule({ name: 'cosine', learningRate: 1e-2, totalSteps: 12, warmupSteps: 2 }), ...given,
+    model: adapted,
+    batches: tinyBatches(24, microBatchSize, accumulate, packing),
+    sampler: rankSampler(adapted.ranks, { seed: 1, schedule: rankSchedule }),
+    totalSteps,
+    seed: 3,
+    optimizer: createOptimizer(optimizerName, adapted.parameters(), {
+      learningRate: 1e-2,
+      weightDecay,
+      momentum: 0.9,
+      paging,
+    }),
+    schedule: learningRateSchedule({ name: 'cosine', learningRate: 1e-2, totalSteps: 12, warmupSteps: 2 }),
+    ...given,
   };
-  return Object.defineProperty(options, 'adapted', { value: adapted, enumerable: false }) as typeof options & { readonly adapted: typeof adapted }; // no option of a run, so not counted among them
+  return Object.defineProperty(options, 'adapted', {
+    value: adapted,
+    enumerable: false,
+    // no option of a run, so not counted among them
+  }) as typeof options & { readonly adapted: typeof adapted };
 }
 
 export const tinyTrain = (options: TinyRunOptions = {}): TrainRun => train(tinyOptions(options));

@@ -4,14 +4,32 @@ import type { GgufFile } from './read-gguf.ts';
 /** What a file can be besides a model, by `general.type`, and what to do about it. */
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   adapter: 'Name its base with --model; an adapter is read as PEFT writes it, with --adapter.',
-  mmproj: 'Choose the file of the language model beside it.', imatrix: 'Choose the file of the model that it was measured on.',
+  mmproj: 'Choose the file of the language model beside it.',
+  imatrix: 'Choose the file of the model that it was measured on.',
 };
 
-/** @throws QdyloraError UNSUPPORTED for one file of several, and for what is no model: an adapter, a projector of images, statistics. */
+/**
+ * @throws QdyloraError UNSUPPORTED for one file of several, and for what is no model: an adapter, a projector
+ * of images, statistics.
+ */
 export function assertWholeModel(path: string, { metadata }: Pick<GgufFile, 'metadata'>): void {
-  const refuse = (problem: string, nextStep: string): QdyloraError => new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: ${problem}`, nextStep, details: { path } });
-  const parts = metadata.get('split.count'), kind = metadata.get('general.type') ?? (metadata.has('adapter.type') ? 'adapter' : 'model');
-  if (typeof parts === 'number' && parts > 1) throw refuse(`expected a whole model in one file, got one of ${parts} parts`, 'Join them with llama.cpp: llama-gguf-split --merge.');
+  const refuse = (problem: string, nextStep: string): QdyloraError =>
+    new QdyloraError('UNSUPPORTED', {
+      where: 'gguf',
+      problem: `${path}: ${problem}`,
+      nextStep,
+      details: { path },
+    });
+  const parts = metadata.get('split.count');
+  const kind = metadata.get('general.type') ?? (metadata.has('adapter.type') ? 'adapter' : 'model');
+  if (typeof parts === 'number' && parts > 1)
+    throw refuse(
+      `expected a whole model in one file, got one of ${parts} parts`,
+      'Join them with llama.cpp: llama-gguf-split --merge.',
+    );
   if (kind === 'model') return;
-  throw refuse(`expected a model, got a file of the kind ${JSON.stringify(String(kind).slice(0, 80))}`, OTHER_KINDS[String(kind)] ?? 'Choose the file of a model.');
+  throw refuse(
+    `expected a model, got a file of the kind ${JSON.stringify(String(kind).slice(0, 80))}`,
+    OTHER_KINDS[String(kind)] ?? 'Choose the file of a model.',
+  );
 }

@@ -7,23 +7,34 @@ import type { TensorEntry } from '../tensor-entry.ts';
 type Fill = (values: Float32Array, target: Float32Array) => void;
 
 /** A norm's weight without the 1 that the converter added (in float32, rounded there already). */
-export const oneLess = (entry: TensorEntry): TensorEntry => changedEntry(entry, entry.shape, (values, target) => {
-  for (let i = 0; i < values.length; i++) target[i] = values[i]! - 1;
-});
+export const oneLess = (entry: TensorEntry): TensorEntry =>
+  changedEntry(entry, entry.shape, (values, target) => {
+    for (let i = 0; i < values.length; i++) target[i] = values[i]! - 1;
+  });
 
-/** [out, in] → [in, out] of a matrix. Blocks run along the file's rows, so packed values come out as float32. */
+/**
+ * [out, in] → [in, out] of a matrix. Blocks run along the file's rows, so packed values come out as float32.
+ */
 export function transposedEntry(entry: TensorEntry): TensorEntry {
   const [rows, columns] = entry.shape as readonly [number, number];
   return changedEntry(entry, [columns, rows], (values, target) => {
-    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) target[column * rows + row] = values[row * columns + column]!;
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++)
+        target[column * rows + row] = values[row * columns + column]!;
   });
 }
 
 /** An entry whose values are computed from another's, as float32; bytes are those of the values. */
 function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill): TensorEntry {
-  const { name } = entry, count = shape.reduce((product, size) => product * size, 1), byteLength = 4 * count;
+  const { name } = entry;
+  const count = shape.reduce((product, size) => product * size, 1);
+  const byteLength = 4 * count;
   const readFloat32Into = (target: Float32Array): void => {
-    assertArgument(target.length === count, 'gguf', `expected room for ${count} values of ${printedName(name)}, got ${target.length}`);
+    assertArgument(
+      target.length === count,
+      'gguf',
+      `expected room for ${count} values of ${printedName(name)}, got ${target.length}`,
+    );
     fill(entry.readFloat32(), target);
   };
   const readFloat32 = (): Float32Array<ArrayBuffer> => {
@@ -32,10 +43,20 @@ function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill):
     return values;
   };
   return {
-    name, dtype: 'F32', shape, byteLength, readFloat32, readFloat32Into,
+    name,
+    dtype: 'F32',
+    shape,
+    byteLength,
+    readFloat32,
+    readFloat32Into,
     readBytes: () => new Uint8Array(readFloat32().buffer),
     readInto(target, byteOffset = 0) {
-      assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + target.length}`);
+      assertArgument(
+        byteOffset >= 0 && byteOffset + target.length <= byteLength,
+        'gguf',
+        `expected bytes within 0…${byteLength} of ${printedName(name)}, got ` +
+          `${byteOffset}…${byteOffset + target.length}`,
+      );
       target.set(new Uint8Array(readFloat32().buffer, byteOffset, target.length));
     },
   };

@@ -1,62 +1,117 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { GgufFacts } from './gguf-facts.ts';
 
-/** Config keys that are not one key of the file, architecture by architecture: what `config.json` of the same model would say. */
+/**
+ * Config keys that are not one key of the file, architecture by architecture: what `config.json` of the same
+ * model would say.
+ */
 type Derived = Record<string, unknown>;
 
 /** Models with grouped heads of a size of their own. */
-export const withHeadDim = (facts: GgufFacts): Derived => ({ num_key_value_heads: facts.kvHeads, head_dim: facts.headDim, rope_parameters: ropeParameters(facts, facts.headDim) });
+export const withHeadDim = (facts: GgufFacts): Derived => ({
+  num_key_value_heads: facts.kvHeads,
+  head_dim: facts.headDim,
+  rope_parameters: ropeParameters(facts, facts.headDim),
+});
 
-export const llamaConfig = (facts: GgufFacts): Derived => ({ ...withHeadDim(facts), attention_bias: facts.tensors.has('blk.0.attn_q.bias'), mlp_bias: facts.tensors.has('blk.0.ffn_up.bias') });
+export const llamaConfig = (facts: GgufFacts): Derived => ({
+  ...withHeadDim(facts),
+  attention_bias: facts.tensors.has('blk.0.attn_q.bias'),
+  mlp_bias: facts.tensors.has('blk.0.ffn_up.bias'),
+});
 
-/** Gemma 2 27b, told by its number of layers, divides q by the root of hidden / heads; the others by the root of a head's size. The file does not say it; llama.cpp decides the same way. */
+/**
+ * Gemma 2 27b, told by its number of layers, divides q by the root of hidden / heads; the others by the root
+ * of a head's size. The file does not say it; llama.cpp decides the same way.
+ */
 const GEMMA2_27B_LAYERS = 46;
 
 export function gemma2Config(facts: GgufFacts): Derived {
   const { values, key, headDim, hiddenSize, heads, layers } = facts;
   return {
-    ...withHeadDim(facts), query_pre_attn_scalar: layers === GEMMA2_27B_LAYERS ? hiddenSize / heads : headDim,
-    attn_logit_softcapping: values.number(key('attn_logit_softcapping'), 50), final_logit_softcapping: values.number(key('final_logit_softcapping'), 30),
-    sliding_window: values.integer(key('attention.sliding_window'), 4096), layer_types: Array.from({ length: layers }, (_, i) => (i % 2 === 0 ? 'sliding_attention' : 'full_attention')),
+    ...withHeadDim(facts),
+    query_pre_attn_scalar: layers === GEMMA2_27B_LAYERS ? hiddenSize / heads : headDim,
+    attn_logit_softcapping: values.number(key('attn_logit_softcapping'), 50),
+    final_logit_softcapping: values.number(key('final_logit_softcapping'), 30),
+    sliding_window: values.integer(key('attention.sliding_window'), 4096),
+    layer_types: Array.from({ length: layers }, (_, i) =>
+      i % 2 === 0 ? 'sliding_attention' : 'full_attention',
+    ),
   };
 }
 
 /** 7b: one key and value for all heads; 40b: groups of heads and two norms; 11b: groups and one norm. */
 export function falconConfig(facts: GgufFacts): Derived {
-  const { kvHeads, tensors } = facts, hasTwoNorms = tensors.has('blk.0.attn_norm_2.weight'), isNew = hasTwoNorms || kvHeads > 1;
+  const { kvHeads, tensors } = facts;
+  const hasTwoNorms = tensors.has('blk.0.attn_norm_2.weight');
+  const isNew = hasTwoNorms || kvHeads > 1;
   return {
-    num_kv_heads: kvHeads, new_decoder_architecture: isNew, num_ln_in_parallel_attn: isNew ? (hasTwoNorms ? 2 : 1) : null, rope_parameters: ropeParameters(facts, facts.headDim),
+    num_kv_heads: kvHeads,
+    new_decoder_architecture: isNew,
+    num_ln_in_parallel_attn: isNew ? (hasTwoNorms ? 2 : 1) : null,
+    rope_parameters: ropeParameters(facts, facts.headDim),
   };
 }
 
 export const gptNeoXConfig = (facts: GgufFacts): Derived => ({
-  use_parallel_residual: facts.values.boolean(facts.key('use_parallel_residual'), true), attention_bias: facts.tensors.has('blk.0.attn_qkv.bias'),
-  rope_parameters: { partial_rotary_factor: 1, ...ropeParameters(facts, facts.headDim) }, // left out, it would be a quarter
+  use_parallel_residual: facts.values.boolean(facts.key('use_parallel_residual'), true),
+  attention_bias: facts.tensors.has('blk.0.attn_qkv.bias'),
+  // left out, it would be a quarter
+  rope_parameters: { partial_rotary_factor: 1, ...ropeParameters(facts, facts.headDim) },
 });
 
 export function phi3Config(facts: GgufFacts): Derived {
-  const { values, key, kvHeads, headDim, readTensor } = facts, window = values.integer(key('attention.sliding_window'), 0), rope = ropeParameters(facts, headDim, true);
-  const long = readTensor('rope_factors_long.weight'), short = readTensor('rope_factors_short.weight');
-  const factors = long && short ? { rope_type: 'longrope', long_factor: [...long], short_factor: [...short] } : {};
-  const attentionFactor = values.has(key('rope.scaling.attn_factor')) ? { attention_factor: values.number(key('rope.scaling.attn_factor')) } : {};
+  const { values, key, kvHeads, headDim, readTensor } = facts;
+  const window = values.integer(key('attention.sliding_window'), 0);
+  const rope = ropeParameters(facts, headDim, true);
+  const long = readTensor('rope_factors_long.weight');
+  const short = readTensor('rope_factors_short.weight');
+  const factors =
+    long && short ? { rope_type: 'longrope', long_factor: [...long], short_factor: [...short] } : {};
+  const attentionFactor = values.has(key('rope.scaling.attn_factor'))
+    ? { attention_factor: values.number(key('rope.scaling.attn_factor')) }
+    : {};
   return {
-    num_key_value_heads: kvHeads, sliding_window: window > 0 ? window : null, original_max_position_embeddings: values.integer(key('rope.scaling.original_context_length'), values.integer(key('context_length'))),
+    num_key_value_heads: kvHeads,
+    sliding_window: window > 0 ? window : null,
+    original_max_position_embeddings: values.integer(
+      key('rope.scaling.original_context_length'),
+      values.integer(key('context_length')),
+    ),
     rope_parameters: { ...rope, ...factors, ...attentionFactor },
   };
 }
 
-/** `rope_parameters`; with `ownFactors` the caller reads the scaling itself. @throws QdyloraError UNSUPPORTED for a factor whose meaning changed between versions. */
+/**
+ * `rope_parameters`; with `ownFactors` the caller reads the scaling itself. @throws QdyloraError UNSUPPORTED
+ * for a factor whose meaning changed between versions.
+ */
 function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFactors = false): Derived {
-  const parameters: Derived = { rope_type: 'default', rope_theta: values.number(key('rope.freq_base'), 10_000) };
+  const parameters: Derived = {
+    rope_type: 'default',
+    rope_theta: values.number(key('rope.freq_base'), 10_000),
+  };
   const rotary = values.integer(key('rope.dimension_count'), headDim);
   if (rotary !== headDim) parameters.partial_rotary_factor = rotary / headDim;
-  const scaling = values.string(key('rope.scaling.type'), values.has(key('rope.scale_linear')) ? 'linear' : 'none');
+  const scaling = values.string(
+    key('rope.scaling.type'),
+    values.has(key('rope.scale_linear')) ? 'linear' : 'none',
+  );
   if (scaling === 'none' || ownFactors) return parameters;
-  if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) { // llama.cpp multiplies it into its own factor, in ways that changed between versions
-    throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected 1 for ${key('rope.scaling.attn_factor')}, got ${values.number(key('rope.scaling.attn_factor'))}`, nextStep: 'Use the safetensors folder of the same model.', details: { path } });
+  if (values.number(key('rope.scaling.attn_factor'), 1) !== 1) {
+    // llama.cpp multiplies it into its own factor, in ways that changed between versions
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'gguf',
+      problem:
+        `${path}: expected 1 for ${key('rope.scaling.attn_factor')}, got ` +
+        `${values.number(key('rope.scaling.attn_factor'))}`,
+      nextStep: 'Use the safetensors folder of the same model.',
+      details: { path },
+    });
   }
   parameters.rope_type = scaling;
   parameters.factor = values.number(key('rope.scaling.factor'), values.number(key('rope.scale_linear'), 1));
-  if (values.has(key('rope.scaling.original_context_length'))) parameters.original_max_position_embeddings = values.integer(key('rope.scaling.original_context_length'));
+  if (values.has(key('rope.scaling.original_context_length')))
+    parameters.original_max_position_embeddings = values.integer(key('rope.scaling.original_context_length'));
   return parameters;
 }

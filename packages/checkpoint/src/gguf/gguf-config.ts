@@ -7,27 +7,58 @@ import { MAX_LAYERS } from './gguf-limits.ts';
 import type { GgufFile, GgufValue } from './read-gguf.ts';
 
 /** GGUF metadata as a checked record. */
-export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader => configReader(path, Object.fromEntries(metadata));
+export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader =>
+  configReader(path, Object.fromEntries(metadata));
 
 /** What the config is made from. @throws QdyloraError BAD_CONFIG; UNSUPPORTED for experts. */
-export function ggufFacts(path: string, { metadata, tensors }: GgufFile, readTensor: GgufFacts['readTensor']): GgufFacts {
-  const values = metadataReader(path, metadata), prefix = values.string('general.architecture');
+export function ggufFacts(
+  path: string,
+  { metadata, tensors }: GgufFile,
+  readTensor: GgufFacts['readTensor'],
+): GgufFacts {
+  const values = metadataReader(path, metadata);
+  const prefix = values.string('general.architecture');
   const key = (name: string): string => `${prefix}.${name}`;
   const experts = values.integer(key('expert_count'), 0);
-  if (experts > 0) throw unsupported(path, `expected a dense model, got ${experts} experts`, 'Choose a dense model.');
-  const heads = everyLayer(path, values, key('attention.head_count')), hiddenSize = positive(values, key('embedding_length')), kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
+  if (experts > 0)
+    throw unsupported(path, `expected a dense model, got ${experts} experts`, 'Choose a dense model.');
+  const heads = everyLayer(path, values, key('attention.head_count'));
+  const hiddenSize = positive(values, key('embedding_length'));
+  const kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
   const layers = positive(values, key('block_count'));
   if (layers > MAX_LAYERS) throw values.wrong(`at most ${MAX_LAYERS} layers`, key('block_count'));
-  if (heads % kvHeads !== 0) throw values.wrong(`a divisor of ${heads} heads`, key('attention.head_count_kv'));
-  return { path, values, key, tensors, hiddenSize, heads, kvHeads, layers, headDim: positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)), readTensor };
+  if (heads % kvHeads !== 0)
+    throw values.wrong(`a divisor of ${heads} heads`, key('attention.head_count_kv'));
+  return {
+    path,
+    values,
+    key,
+    tensors,
+    hiddenSize,
+    heads,
+    kvHeads,
+    layers,
+    headDim: positive(values, key('attention.key_length'), Math.floor(hiddenSize / heads)),
+    readTensor,
+  };
 }
 
 /** What `config.json` of the same model would say. @throws QdyloraError BAD_CONFIG, UNSUPPORTED. */
-export function ggufConfig(facts: GgufFacts, { modelType, className, sizes, epsilon, fixed, derived }: GgufArchitecture): Record<string, unknown> {
-  const { path, values, key, tensors } = facts, embedding = tensors.get('token_embd.weight');
+export function ggufConfig(
+  facts: GgufFacts,
+  { modelType, className, sizes, epsilon, fixed, derived }: GgufArchitecture,
+): Record<string, unknown> {
+  const { path, values, key, tensors } = facts;
+  const embedding = tensors.get('token_embd.weight');
   const config: Record<string, unknown> = {
-    model_type: modelType, architectures: [className], ...fixed, vocab_size: embedding?.shape[0] ?? positive(values, key('vocab_size')), tie_word_embeddings: !tensors.has('output.weight'),
-    [epsilon]: values.number(key(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon')),
+    model_type: modelType,
+    architectures: [className],
+    ...fixed,
+    vocab_size: embedding?.shape[0] ?? positive(values, key('vocab_size')),
+    tie_word_embeddings: !tensors.has('output.weight'),
+    [epsilon]: values.number(
+      key(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'),
+    ),
   };
   for (const [name, from] of Object.entries(sizes)) config[name] = everyLayer(path, values, key(from));
   Object.assign(config, derived?.(facts));
@@ -36,9 +67,19 @@ export function ggufConfig(facts: GgufFacts, { modelType, className, sizes, epsi
   return config;
 }
 
-const TOKEN_IDS = [['bos_token_id', 'tokenizer.ggml.bos_token_id'], ['eos_token_id', 'tokenizer.ggml.eos_token_id'], ['pad_token_id', 'tokenizer.ggml.padding_token_id']] as const;
+const TOKEN_IDS = [
+  ['bos_token_id', 'tokenizer.ggml.bos_token_id'],
+  ['eos_token_id', 'tokenizer.ggml.eos_token_id'],
+  ['pad_token_id', 'tokenizer.ggml.padding_token_id'],
+] as const;
 
-const unsupported = (path: string, problem: string, nextStep: string): QdyloraError => new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: ${problem}`, nextStep, details: { path } });
+const unsupported = (path: string, problem: string, nextStep: string): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `${path}: ${problem}`,
+    nextStep,
+    details: { path },
+  });
 
 function positive(values: ConfigReader, key: string, otherwise?: number): number {
   const value = values.integer(key, otherwise);
@@ -52,7 +93,11 @@ function everyLayer(path: string, values: ConfigReader, key: string, otherwise?:
   if (!Array.isArray(list)) return positive(values, key, otherwise);
   if (!Number.isSafeInteger(list[0]) || list[0] < 1) throw values.wrong('a whole number ≥ 1', key);
   if (list.some((value) => value !== list[0])) {
-    throw unsupported(path, `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`, 'Choose a model whose layers are alike.');
+    throw unsupported(
+      path,
+      `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`,
+      'Choose a model whose layers are alike.',
+    );
   }
   return list[0] as number;
 }

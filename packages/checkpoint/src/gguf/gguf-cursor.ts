@@ -40,21 +40,45 @@ interface Window {
   /** Offset in the window of the next `length` bytes. */
   take(length: number, what: string): number;
   skip(length: number, what: string): void;
-  /** Moves past at most so many strings of less than 4 GiB that lie in the window whole; how many those were. */
+  /**
+   * Moves past at most so many strings of less than 4 GiB that lie in the window whole; how many those were.
+   */
   skipWhole(most: number): number;
 }
 
 function headerWindow(source: ByteSource, fail: (problem: string) => Error): Window {
   const end = Math.min(source.byteLength, MAX_GGUF_HEADER_BYTES);
-  let bytes = Buffer.alloc(0), view = new DataView(bytes.buffer), start = 0, at = 0;
+  let bytes = Buffer.alloc(0);
+  let view = new DataView(bytes.buffer);
+  let start = 0;
+  let at = 0;
   /** Where the next `length` bytes stand in the file; they are there. */
   const placeOf = (length: number, what: string): number => {
     const position = start + at;
-    if (length > end - position) throw fail(end < source.byteLength ? `expected at most ${MAX_GGUF_HEADER_BYTES} bytes of header, got more at ${what}` : `expected ${length} bytes for ${what} at byte ${position}, got ${end - position}`);
+    if (length > end - position)
+      throw fail(
+        end < source.byteLength
+          ? `expected at most ${MAX_GGUF_HEADER_BYTES} bytes of header, got more at ${what}`
+          : `expected ${length} bytes for ${what} at byte ${position}, got ${end - position}`,
+      );
     return position;
   };
   return {
-    get bytes() { return bytes; }, get view() { return view; }, get position() { return start + at; }, get remaining() { return end - start - at; }, get start() { return start; },
+    get bytes() {
+      return bytes;
+    },
+    get view() {
+      return view;
+    },
+    get position() {
+      return start + at;
+    },
+    get remaining() {
+      return end - start - at;
+    },
+    get start() {
+      return start;
+    },
     take(length, what) {
       const position = placeOf(length, what);
       if (at + length > bytes.length) {
@@ -72,9 +96,13 @@ function headerWindow(source: ByteSource, fail: (problem: string) => Error): Win
       if (at + length <= bytes.length) at += length;
       else [bytes, start, at] = [Buffer.alloc(0), position + length, 0];
     },
-    skipWhole(most) { // a loop of its own, over what does not change: a vocabulary and its merges are hundreds of thousands of strings
-      const within = view, until = bytes.length - 8;
-      let next = at, skipped = 0;
+    skipWhole(most) {
+      // a loop of its own, over what does not change: a vocabulary and its merges are hundreds of thousands of
+      // strings
+      const within = view;
+      const until = bytes.length - 8;
+      let next = at;
+      let skipped = 0;
       for (; skipped < most && next <= until && within.getUint32(next + 4, true) === 0; skipped++) {
         const behind = next + 8 + within.getUint32(next, true);
         if (behind > until + 8) break;
@@ -88,8 +116,11 @@ function headerWindow(source: ByteSource, fail: (problem: string) => Error): Win
 
 /** `fail` makes the error that is thrown. */
 export function ggufCursor(source: ByteSource, fail: (problem: string) => Error): GgufCursor {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }), window = headerWindow(source, fail), { take, skip } = window;
-  const narrow = (value: bigint): number | bigint => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const window = headerWindow(source, fail);
+  const { take, skip } = window;
+  const narrow = (value: bigint): number | bigint =>
+    Number.isSafeInteger(Number(value)) ? Number(value) : value;
   const count = (what: string, most: number): number => {
     const value = view64(what);
     if (value > BigInt(most)) throw fail(`expected at most ${most} for ${what}, got ${value}`);
@@ -100,24 +131,39 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     return window.view.getBigUint64(offset, true);
   };
   const stringBytes = (what: string, most: number): number => {
-    const prefix = take(8, `the length of ${what}`), { view } = window, length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32; // no bigint: there are hundreds of thousands of tokens and merges
+    const prefix = take(8, `the length of ${what}`);
+    const { view } = window;
+    // no bigint: there are hundreds of thousands of tokens and merges
+    const length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32;
     if (length > most) throw fail(`expected at most ${most} bytes for ${what}, got ${length}`);
     return length;
   };
-  const number = (width: number, read: (view: DataView, offset: number) => number) => (what: string): number => {
-    const offset = take(width, what);
-    return read(window.view, offset);
-  };
+  const number =
+    (width: number, read: (view: DataView, offset: number) => number) =>
+    (what: string): number => {
+      const offset = take(width, what);
+      return read(window.view, offset);
+    };
 
   return {
-    get position() { return window.position; },
-    get remaining() { return window.remaining; },
-    u8: number(1, (v, o) => v.getUint8(o)), i8: number(1, (v, o) => v.getInt8(o)),
-    u16: number(2, (v, o) => v.getUint16(o, true)), i16: number(2, (v, o) => v.getInt16(o, true)),
-    u32: number(4, (v, o) => v.getUint32(o, true)), i32: number(4, (v, o) => v.getInt32(o, true)),
-    f32: number(4, (v, o) => v.getFloat32(o, true)), f64: number(8, (v, o) => v.getFloat64(o, true)),
-    u64: (what) => narrow(view64(what)), i64: (what) => narrow(BigInt.asIntN(64, view64(what))),
-    count, skip,
+    get position() {
+      return window.position;
+    },
+    get remaining() {
+      return window.remaining;
+    },
+    u8: number(1, (v, o) => v.getUint8(o)),
+    i8: number(1, (v, o) => v.getInt8(o)),
+    u16: number(2, (v, o) => v.getUint16(o, true)),
+    i16: number(2, (v, o) => v.getInt16(o, true)),
+    u32: number(4, (v, o) => v.getUint32(o, true)),
+    i32: number(4, (v, o) => v.getInt32(o, true)),
+    f32: number(4, (v, o) => v.getFloat32(o, true)),
+    f64: number(8, (v, o) => v.getFloat64(o, true)),
+    u64: (what) => narrow(view64(what)),
+    i64: (what) => narrow(BigInt.asIntN(64, view64(what))),
+    count,
+    skip,
     skipStrings(count, what, maxBytes) {
       for (let left = count; left > 0; left--) {
         left -= window.skipWhole(left - 1);
@@ -125,8 +171,11 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
       }
     },
     string(what, maxBytes) {
-      const length = stringBytes(what, maxBytes), offset = take(length, what), { bytes, start } = window;
-      if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length); // several times faster, and nearly all tokens are
+      const length = stringBytes(what, maxBytes);
+      const offset = take(length, what);
+      const { bytes, start } = window;
+      // several times faster, and nearly all tokens are
+      if (isAscii(bytes, offset, offset + length)) return bytes.toString('latin1', offset, offset + length);
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));
       } catch {

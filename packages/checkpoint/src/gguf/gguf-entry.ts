@@ -13,15 +13,27 @@ const PIECE_BLOCKS = 4096;
 type ReadInto = (target: Uint8Array, byteOffset: number) => void;
 
 /**
- * One tensor of a GGUF file under another name and, with `fileRowOf`, with its rows in another order: row r of the entry is row `fileRowOf(r)`
- * of the file. Blocks run along rows, so the order of rows can change without unpacking.
+ * One tensor of a GGUF file under another name and, with `fileRowOf`, with its rows in another order: row r
+ * of the entry is row `fileRowOf(r)` of the file. Blocks run along rows, so the order of rows can change
+ * without unpacking.
  */
-export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, fileRowOf?: RowOrder): TensorEntry {
-  const { type, shape, byteLength } = tensor, label = `${source.path}: ${printedName(tensor.name)}`;
+export function ggufEntry(
+  source: ByteSource,
+  tensor: GgufTensor,
+  name: string,
+  fileRowOf?: RowOrder,
+): TensorEntry {
+  const { type, shape, byteLength } = tensor;
+  const label = `${source.path}: ${printedName(tensor.name)}`;
   const inOrder: ReadInto = (target, byteOffset) => source.readInto(target, tensor.begin + byteOffset);
-  const rowBytes = byteLength / (shape[0] ?? 1), read = fileRowOf ? rowReader(inOrder, rowBytes, fileRowOf) : inOrder;
+  const rowBytes = byteLength / (shape[0] ?? 1);
+  const read = fileRowOf ? rowReader(inOrder, rowBytes, fileRowOf) : inOrder;
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
-    assertArgument(byteOffset >= 0 && byteOffset + target.length <= byteLength, 'gguf', `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`);
+    assertArgument(
+      byteOffset >= 0 && byteOffset + target.length <= byteLength,
+      'gguf',
+      `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`,
+    );
     read(target, byteOffset);
   };
   const readBytes = (): Uint8Array<ArrayBuffer> => {
@@ -30,15 +42,28 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
     return bytes;
   };
   const readFloat32Into = (target: Float32Array): void => {
-    assertArgument(target.length === elementCount(shape), 'gguf', `expected room for ${elementCount(shape)} values of ${label}, got ${target.length}`);
-    const whole = fileRowOf ? memoryByteSource(readBytes()) : null, bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto; // packed rows are few bytes
+    assertArgument(
+      target.length === elementCount(shape),
+      'gguf',
+      `expected room for ${elementCount(shape)} values of ${label}, got ${target.length}`,
+    );
+    const whole = fileRowOf ? memoryByteSource(readBytes()) : null;
+    // packed rows are few bytes
+    const bytesOf: ReadInto = whole ? (piece, at) => whole.readInto(piece, at) : readInto;
     const block = GGML_BLOCKS.get(type.name);
     if (block) unpack(block, target, bytesOf);
-    else if ((FLOAT_DTYPES as readonly string[]).includes(type.name)) readAsFloat32(type.name, target, bytesOf, label);
+    else if ((FLOAT_DTYPES as readonly string[]).includes(type.name))
+      readAsFloat32(type.name, target, bytesOf, label);
     else throw unsupportedType(label, type.name);
   };
   return {
-    name, dtype: type.name, shape, byteLength, readInto, readBytes, readFloat32Into,
+    name,
+    dtype: type.name,
+    shape,
+    byteLength,
+    readInto,
+    readBytes,
+    readFloat32Into,
     readFloat32() {
       if (!isReadable(type.name)) throw unsupportedType(label, type.name);
       const values = new Float32Array(allocateBytes(elementCount(shape) * 4).buffer);
@@ -48,38 +73,59 @@ export function ggufEntry(source: ByteSource, tensor: GgufTensor, name: string, 
   };
 }
 
-const isReadable = (type: string): boolean => GGML_BLOCKS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
+const isReadable = (type: string): boolean =>
+  GGML_BLOCKS.has(type) || (FLOAT_DTYPES as readonly string[]).includes(type);
 
-/** A stretch of the file that holds rows wanted is read at once where so many times its rows are wanted: rotated heads lie together. */
+/**
+ * A stretch of the file that holds rows wanted is read at once where so many times its rows are wanted:
+ * rotated heads lie together.
+ */
 const MOST_ROWS_READ = 2;
 
 /** Reads bytes of rows in another order. */
 function rowReader(inOrder: ReadInto, rowBytes: number, fileRowOf: RowOrder): ReadInto {
   return (target, byteOffset) => {
     if (target.length === 0) return;
-    const first = Math.floor(byteOffset / rowBytes), rows = Array.from({ length: Math.ceil((byteOffset + target.length) / rowBytes) - first }, (_, i) => fileRowOf(first + i));
+    const first = Math.floor(byteOffset / rowBytes);
+    const rows = Array.from({ length: Math.ceil((byteOffset + target.length) / rowBytes) - first }, (_, i) =>
+      fileRowOf(first + i),
+    );
     const { from, bytes } = stretchOf(inOrder, rowBytes, rows);
     rows.forEach((row, i) => {
-      const begin = Math.max(0, byteOffset - (first + i) * rowBytes), end = Math.min(rowBytes, byteOffset + target.length - (first + i) * rowBytes), at = (first + i) * rowBytes + begin - byteOffset;
-      if (bytes) target.set(bytes.subarray((row - from) * rowBytes + begin, (row - from) * rowBytes + end), at);
+      const begin = Math.max(0, byteOffset - (first + i) * rowBytes);
+      const end = Math.min(rowBytes, byteOffset + target.length - (first + i) * rowBytes);
+      const at = (first + i) * rowBytes + begin - byteOffset;
+      if (bytes)
+        target.set(bytes.subarray((row - from) * rowBytes + begin, (row - from) * rowBytes + end), at);
       else inOrder(target.subarray(at, at + end - begin), row * rowBytes + begin);
     });
   };
 }
 
 /** The bytes from the first of some rows of the file to the last, where they lie close together. */
-function stretchOf(inOrder: ReadInto, rowBytes: number, rows: readonly number[]): { readonly from: number; readonly bytes: Uint8Array | null } {
-  const from = rows.reduce((least, row) => Math.min(least, row)), stretch = rows.reduce((most, row) => Math.max(most, row)) + 1 - from;
+function stretchOf(
+  inOrder: ReadInto,
+  rowBytes: number,
+  rows: readonly number[],
+): { readonly from: number; readonly bytes: Uint8Array | null } {
+  const from = rows.reduce((least, row) => Math.min(least, row));
+  const stretch = rows.reduce((most, row) => Math.max(most, row)) + 1 - from;
   if (stretch > MOST_ROWS_READ * rows.length) return { from, bytes: null };
   const bytes = allocateBytes(stretch * rowBytes);
   inOrder(bytes, from * rowBytes);
   return { from, bytes };
 }
 
-function unpack({ length: blockLength, bytes, dequantize }: GgmlBlock, values: Float32Array, readInto: ReadInto): void {
-  const blocks = values.length / blockLength, piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * bytes);
+function unpack(
+  { length: blockLength, bytes, dequantize }: GgmlBlock,
+  values: Float32Array,
+  readInto: ReadInto,
+): void {
+  const blocks = values.length / blockLength;
+  const piece = new Uint8Array(Math.min(PIECE_BLOCKS, blocks) * bytes);
   for (let block = 0; block < blocks; block += PIECE_BLOCKS) {
-    const length = Math.min(PIECE_BLOCKS, blocks - block), packed = piece.subarray(0, length * bytes);
+    const length = Math.min(PIECE_BLOCKS, blocks - block);
+    const packed = piece.subarray(0, length * bytes);
     readInto(packed, block * bytes);
     dequantize(packed, values.subarray(block * blockLength, (block + length) * blockLength));
   }
@@ -88,7 +134,10 @@ function unpack({ length: blockLength, bytes, dequantize }: GgmlBlock, values: F
 function unsupportedType(label: string, got: string): QdyloraError {
   const supported = [...FLOAT_DTYPES, ...GGML_BLOCKS.keys()];
   return new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `expected one of ${supported.join(', ')} to read ${label}, got ${got}`,
-    nextStep: 'Take a file of another type, such as Q8_0 or Q4_K_M, or the safetensors folder of the same model.', details: { type: got, supported },
+    where: 'gguf',
+    problem: `expected one of ${supported.join(', ')} to read ${label}, got ${got}`,
+    nextStep:
+      'Take a file of another type, such as Q8_0 or Q4_K_M, or the safetensors folder of the same model.',
+    details: { type: got, supported },
   });
 }

@@ -1,13 +1,22 @@
-/** Versions of the format that are read: 2 and 3 differ only in byte order, which must be little here; 1 has 32-bit lengths and is extinct. */
+/**
+ * Versions of the format that are read: 2 and 3 differ only in byte order, which must be little here; 1 has
+ * 32-bit lengths and is extinct.
+ */
 export const GGUF_VERSIONS: readonly number[] = [2, 3];
 
-/** Header, metadata and tensor list together: the largest vocabularies known (262,144 tokens with merges) need about 20 MB. */
+/**
+ * Header, metadata and tensor list together: the largest vocabularies known (262,144 tokens with merges) need
+ * about 20 MB.
+ */
 export const MAX_GGUF_HEADER_BYTES = 64 * 2 ** 20;
 
 /** Metadata keys: real files have 20 to 60. */
 export const MAX_METADATA_KEYS = 65_536;
 
-/** Elements of all metadata arrays together, so that a file of empty strings cannot become gigabytes of JavaScript values: 16 times the largest known vocabulary. */
+/**
+ * Elements of all metadata arrays together, so that a file of empty strings cannot become gigabytes of
+ * JavaScript values: 16 times the largest known vocabulary.
+ */
 export const MAX_ARRAY_ELEMENTS = 4_194_304;
 
 /** The format's own limit on keys. */

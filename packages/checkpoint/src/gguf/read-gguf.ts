@@ -2,7 +2,18 @@ import { badFile, printedName } from '../bad-file.ts';
 import { readBytes, type ByteSource } from '../safetensors/byte-source.ts';
 import { GGML_TYPES, type GgmlType } from './ggml-types.ts';
 import { ggufCursor, type GgufCursor } from './gguf-cursor.ts';
-import { DEFAULT_ALIGNMENT, GGUF_VERSIONS, MAX_ALIGNMENT, MAX_ARRAY_ELEMENTS, MAX_DIMENSIONS, MAX_GGUF_HEADER_BYTES, MAX_GGUF_TENSORS, MAX_KEY_BYTES, MAX_METADATA_KEYS, MAX_TENSOR_NAME_BYTES } from './gguf-limits.ts';
+import {
+  DEFAULT_ALIGNMENT,
+  GGUF_VERSIONS,
+  MAX_ALIGNMENT,
+  MAX_ARRAY_ELEMENTS,
+  MAX_DIMENSIONS,
+  MAX_GGUF_HEADER_BYTES,
+  MAX_GGUF_TENSORS,
+  MAX_KEY_BYTES,
+  MAX_METADATA_KEYS,
+  MAX_TENSOR_NAME_BYTES,
+} from './gguf-limits.ts';
 
 /** A metadata value; 64-bit numbers beyond 2⁵³ are `bigint`. */
 export type GgufScalar = number | bigint | boolean | string;
@@ -28,32 +39,46 @@ export interface GgufFile {
 type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
 export interface ReadGgufOptions {
-  /** Arrays of these keys are walked over and not kept: a vocabulary takes ten times as long as the rest of the header. Their strings are not looked at. */
+  /**
+   * Arrays of these keys are walked over and not kept: a vocabulary takes ten times as long as the rest of
+   * the header. Their strings are not looked at.
+   */
   readonly leavesOut?: (key: string) => boolean;
 }
 
 /**
  * Reads and checks header, metadata and tensor list of a GGUF file; no tensor byte is read.
  *
- * @throws QdyloraError BAD_FILE for anything that a correct writer would not write: see `gguf-limits.ts` for the limits.
+ * @throws QdyloraError BAD_FILE for anything that a correct writer would not write: see `gguf-limits.ts` for
+ * the limits.
  */
 export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGgufOptions = {}): GgufFile {
   const fail: Fail = (problem, details) => badFile({ format: 'gguf', path: source.path, problem, details });
   const cursor = ggufCursor(source, fail);
   const version = readMagic(source, cursor, fail);
-  const tensorCount = cursor.count('the number of tensors', MAX_GGUF_TENSORS), keyCount = cursor.count('the number of metadata keys', MAX_METADATA_KEYS);
+  const tensorCount = cursor.count('the number of tensors', MAX_GGUF_TENSORS);
+  const keyCount = cursor.count('the number of metadata keys', MAX_METADATA_KEYS);
   const metadata = readMetadata(cursor, keyCount, leavesOut, fail);
   const alignment = readAlignment(metadata, fail);
-  const relative: GgufTensor[] = [], names = new Set<string>();
+  const relative: GgufTensor[] = [];
+  const names = new Set<string>();
   for (let i = 0; i < tensorCount; i++) {
     const tensor = readTensorInfo(cursor, fail);
-    if (names.has(tensor.name)) throw fail(`expected the tensor ${printedName(tensor.name)} once, got it twice`, { tensor: tensor.name });
+    if (names.has(tensor.name))
+      throw fail(`expected the tensor ${printedName(tensor.name)} once, got it twice`, {
+        tensor: tensor.name,
+      });
     names.add(tensor.name);
     relative.push(tensor);
   }
   const dataStart = alignUp(cursor.position, alignment);
   checkLayout(relative, alignment, source.byteLength - dataStart, fail);
-  return { version, alignment, metadata, tensors: new Map(relative.map((tensor) => [tensor.name, { ...tensor, begin: dataStart + tensor.begin }])) };
+  return {
+    version,
+    alignment,
+    metadata,
+    tensors: new Map(relative.map((tensor) => [tensor.name, { ...tensor, begin: dataStart + tensor.begin }])),
+  };
 }
 
 function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
@@ -63,24 +88,51 @@ function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
   const version = cursor.u32('the version');
   if (GGUF_VERSIONS.includes(version)) return version;
   const isSwapped = version !== 0 && (version & 0xffff) === 0;
-  const problem = `expected version ${GGUF_VERSIONS.join(' or ')}, got ${isSwapped ? 'a big-endian file' : version}`;
-  throw isSwapped ? badFile({ format: 'gguf', path: source.path, problem, nextStep: 'Turn its bytes round with gguf-convert-endian of the Python package gguf.' }) : fail(problem, { supported: GGUF_VERSIONS });
+  const problem =
+    `expected version ${GGUF_VERSIONS.join(' or ')}, got ` + `${isSwapped ? 'a big-endian file' : version}`;
+  throw isSwapped
+    ? badFile({
+        format: 'gguf',
+        path: source.path,
+        problem,
+        nextStep: 'Turn its bytes round with gguf-convert-endian of the Python package gguf.',
+      })
+    : fail(problem, { supported: GGUF_VERSIONS });
 }
 
-function readMetadata(cursor: GgufCursor, keyCount: number, leavesOut: (key: string) => boolean, fail: Fail): Map<string, GgufValue> {
+function readMetadata(
+  cursor: GgufCursor,
+  keyCount: number,
+  leavesOut: (key: string) => boolean,
+  fail: Fail,
+): Map<string, GgufValue> {
   const metadata = new Map<string, GgufValue>();
   let elements = 0;
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string('a metadata key', MAX_KEY_BYTES);
     if (metadata.has(key)) throw fail(`expected the key ${printedName(key)} once, got it twice`, { key });
-    const what = `the value of ${printedName(key)}`, type = cursor.u32(`the type of ${printedName(key)}`);
-    if (type !== ARRAY_TYPE) { metadata.set(key, readScalar(cursor, type, what, fail)); continue; }
-    const elementType = cursor.u32(`the element type of ${printedName(key)}`), length = cursor.count(`the length of ${printedName(key)}`, MAX_ARRAY_ELEMENTS);
+    const what = `the value of ${printedName(key)}`;
+    const type = cursor.u32(`the type of ${printedName(key)}`);
+    if (type !== ARRAY_TYPE) {
+      metadata.set(key, readScalar(cursor, type, what, fail));
+      continue;
+    }
+    const elementType = cursor.u32(`the element type of ${printedName(key)}`);
+    const length = cursor.count(`the length of ${printedName(key)}`, MAX_ARRAY_ELEMENTS);
     const bytes = length * smallestBytes(elementType, what, fail);
-    if (bytes > cursor.remaining) throw fail(`expected at least ${bytes} bytes for ${what}, got ${cursor.remaining}`, { key, length });
-    if ((elements += length) > MAX_ARRAY_ELEMENTS) throw fail(`expected at most ${MAX_ARRAY_ELEMENTS} elements in all metadata arrays, got more at ${printedName(key)}`);
-    if (leavesOut(key)) { walkOver(cursor, elementType, length, what, fail); continue; }
-    const values: GgufScalar[] = [], [, read] = scalarType(elementType, what, fail);
+    if (bytes > cursor.remaining)
+      throw fail(`expected at least ${bytes} bytes for ${what}, got ${cursor.remaining}`, { key, length });
+    if ((elements += length) > MAX_ARRAY_ELEMENTS)
+      throw fail(
+        `expected at most ${MAX_ARRAY_ELEMENTS} elements in all metadata arrays, got more at ` +
+          `${printedName(key)}`,
+      );
+    if (leavesOut(key)) {
+      walkOver(cursor, elementType, length, what, fail);
+      continue;
+    }
+    const values: GgufScalar[] = [];
+    const [, read] = scalarType(elementType, what, fail);
     for (let j = 0; j < length; j++) values.push(read(cursor, what, fail));
     metadata.set(key, values);
   }
@@ -93,59 +145,125 @@ function walkOver(cursor: GgufCursor, elementType: number, length: number, what:
   else cursor.skip(length * smallestBytes(elementType, what, fail), what);
 }
 
-const ARRAY_TYPE = 9, STRING_TYPE = 8;
+const ARRAY_TYPE = 9;
+const STRING_TYPE = 8;
 
 /** Metadata types by number: name, fewest bytes, and how one is read. */
-const SCALARS: ReadonlyMap<number, readonly [bytes: number, read: (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]> = new Map([
-  [0, [1, (c, what) => c.u8(what)]], [1, [1, (c, what) => c.i8(what)]], [2, [2, (c, what) => c.u16(what)]], [3, [2, (c, what) => c.i16(what)]],
-  [4, [4, (c, what) => c.u32(what)]], [5, [4, (c, what) => c.i32(what)]], [6, [4, (c, what) => c.f32(what)]],
-  [7, [1, (c, what, fail) => {
-    const byte = c.u8(what);
-    if (byte > 1) throw fail(`expected 0 or 1 for ${what}, got ${byte}`);
-    return byte === 1;
-  }]],
+const SCALARS: ReadonlyMap<
+  number,
+  readonly [bytes: number, read: (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]
+> = new Map([
+  [0, [1, (c, what) => c.u8(what)]],
+  [1, [1, (c, what) => c.i8(what)]],
+  [2, [2, (c, what) => c.u16(what)]],
+  [3, [2, (c, what) => c.i16(what)]],
+  [4, [4, (c, what) => c.u32(what)]],
+  [5, [4, (c, what) => c.i32(what)]],
+  [6, [4, (c, what) => c.f32(what)]],
+  [
+    7,
+    [
+      1,
+      (c, what, fail) => {
+        const byte = c.u8(what);
+        if (byte > 1) throw fail(`expected 0 or 1 for ${what}, got ${byte}`);
+        return byte === 1;
+      },
+    ],
+  ],
   [STRING_TYPE, [8, (c, what) => c.string(what, MAX_GGUF_HEADER_BYTES)]],
-  [10, [8, (c, what) => c.u64(what)]], [11, [8, (c, what) => c.i64(what)]], [12, [8, (c, what) => c.f64(what)]],
+  [10, [8, (c, what) => c.u64(what)]],
+  [11, [8, (c, what) => c.i64(what)]],
+  [12, [8, (c, what) => c.f64(what)]],
 ] satisfies [number, [number, (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar]][]);
 
-function scalarType(type: number, what: string, fail: Fail): readonly [number, (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar] {
+function scalarType(
+  type: number,
+  what: string,
+  fail: Fail,
+): readonly [number, (cursor: GgufCursor, what: string, fail: Fail) => GgufScalar] {
   const found = SCALARS.get(type);
-  if (!found) throw fail(`expected a metadata type from 0 to 12 for ${what}, got ${type === ARRAY_TYPE ? 'an array inside an array' : type}`);
+  if (!found)
+    throw fail(
+      `expected a metadata type from 0 to 12 for ${what}, got ` +
+        `${type === ARRAY_TYPE ? 'an array inside an array' : type}`,
+    );
   return found;
 }
 
-const readScalar = (cursor: GgufCursor, type: number, what: string, fail: Fail): GgufScalar => scalarType(type, what, fail)[1](cursor, what, fail);
+const readScalar = (cursor: GgufCursor, type: number, what: string, fail: Fail): GgufScalar =>
+  scalarType(type, what, fail)[1](cursor, what, fail);
 const smallestBytes = (type: number, what: string, fail: Fail): number => scalarType(type, what, fail)[0];
 
 function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: Fail): number {
   const alignment = metadata.get('general.alignment') ?? DEFAULT_ALIGNMENT;
   const isPowerOfTwo = typeof alignment === 'number' && Number.isSafeInteger(Math.log2(alignment));
-  if (!isPowerOfTwo || alignment < 1 || alignment > MAX_ALIGNMENT) throw fail(`expected a power of two up to ${MAX_ALIGNMENT} for general.alignment, got ${String(alignment).slice(0, 40)}`);
+  if (!isPowerOfTwo || alignment < 1 || alignment > MAX_ALIGNMENT)
+    throw fail(
+      `expected a power of two up to ${MAX_ALIGNMENT} for general.alignment, got ` +
+        `${String(alignment).slice(0, 40)}`,
+    );
   return alignment;
 }
 
 function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
-  const name = cursor.string('a tensor name', MAX_TENSOR_NAME_BYTES), shown = printedName(name);
+  const name = cursor.string('a tensor name', MAX_TENSOR_NAME_BYTES);
+  const shown = printedName(name);
   const dimensions = cursor.u32(`the number of dimensions of ${shown}`);
-  if (dimensions > MAX_DIMENSIONS) throw fail(`expected at most ${MAX_DIMENSIONS} dimensions for ${shown}, got ${dimensions}`, { tensor: name });
-  const sizes = Array.from({ length: dimensions }, () => cursor.count(`a dimension of ${shown}`, Number.MAX_SAFE_INTEGER));
-  const typeId = cursor.u32(`the type of ${shown}`), type = GGML_TYPES.get(typeId);
+  if (dimensions > MAX_DIMENSIONS)
+    throw fail(`expected at most ${MAX_DIMENSIONS} dimensions for ${shown}, got ${dimensions}`, {
+      tensor: name,
+    });
+  const sizes = Array.from({ length: dimensions }, () =>
+    cursor.count(`a dimension of ${shown}`, Number.MAX_SAFE_INTEGER),
+  );
+  const typeId = cursor.u32(`the type of ${shown}`);
+  const type = GGML_TYPES.get(typeId);
   const begin = cursor.count(`the offset of ${shown}`, Number.MAX_SAFE_INTEGER);
-  if (!type) throw fail(`expected one of ${[...GGML_TYPES.values()].map((t) => t.name).join(', ')} for the type of ${shown}, got number ${typeId}`, { tensor: name, typeId });
-  const row = sizes[0] ?? 1, count = sizes.includes(0) ? 0 : sizes.reduce((product, size) => product * size, 1);
-  if (row % type.blockLength !== 0) throw fail(`expected rows of a multiple of ${type.blockLength} for ${shown} (${type.name}), got ${row}`, { tensor: name });
+  if (!type)
+    throw fail(
+      `expected one of ${[...GGML_TYPES.values()].map((t) => t.name).join(', ')} for the type of ${shown}, ` +
+        `got number ${typeId}`,
+      { tensor: name, typeId },
+    );
+  const row = sizes[0] ?? 1;
+  const count = sizes.includes(0) ? 0 : sizes.reduce((product, size) => product * size, 1);
+  if (row % type.blockLength !== 0)
+    throw fail(`expected rows of a multiple of ${type.blockLength} for ${shown} (${type.name}), got ${row}`, {
+      tensor: name,
+    });
   const byteLength = (count / type.blockLength) * type.blockBytes;
-  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(byteLength)) throw fail(`expected a size below 2^53 bytes for ${shown}, got ${type.name} [${[...sizes].reverse().join(', ')}]`, { tensor: name });
+  if (!Number.isSafeInteger(count) || !Number.isSafeInteger(byteLength))
+    throw fail(
+      `expected a size below 2^53 bytes for ${shown}, got ${type.name} [${[...sizes].reverse().join(', ')}]`,
+      { tensor: name },
+    );
   return { name, type, shape: sizes.reverse(), begin, byteLength };
 }
 
-/** Tensors follow each other, each at the next multiple of the alignment, and end inside the file: no overlap, no room for anything else. */
+/**
+ * Tensors follow each other, each at the next multiple of the alignment, and end inside the file: no overlap,
+ * no room for anything else.
+ */
 function checkLayout(tensors: readonly GgufTensor[], alignment: number, room: number, fail: Fail): void {
   let at = 0;
-  for (const { name, type, shape, begin, byteLength } of [...tensors].sort((a, b) => a.begin - b.begin || a.byteLength - b.byteLength)) {
-    const label = `${printedName(name)} (${type.name} [${shape.join(', ')}])`, expected = alignUp(at, alignment);
-    if (begin !== expected) throw fail(`expected ${label} at byte ${expected} of the data, got ${begin}`, { tensor: name, expected, got: begin });
-    if (byteLength > room - begin) throw fail(`expected ${byteLength} bytes for ${label}, got ${Math.max(0, room - begin)}`, { tensor: name, expected: byteLength, got: Math.max(0, room - begin) });
+  for (const { name, type, shape, begin, byteLength } of [...tensors].sort(
+    (a, b) => a.begin - b.begin || a.byteLength - b.byteLength,
+  )) {
+    const label = `${printedName(name)} (${type.name} [${shape.join(', ')}])`;
+    const expected = alignUp(at, alignment);
+    if (begin !== expected)
+      throw fail(`expected ${label} at byte ${expected} of the data, got ${begin}`, {
+        tensor: name,
+        expected,
+        got: begin,
+      });
+    if (byteLength > room - begin)
+      throw fail(`expected ${byteLength} bytes for ${label}, got ${Math.max(0, room - begin)}`, {
+        tensor: name,
+        expected: byteLength,
+        got: Math.max(0, room - begin),
+      });
     at = begin + byteLength;
   }
 }

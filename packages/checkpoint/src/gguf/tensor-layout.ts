@@ -5,9 +5,14 @@ import type { GgufTensor } from './read-gguf.ts';
 /** What llama.cpp's converter does to a tensor, and what reading undoes. */
 export type Layout =
   /** The halves of each head's rows lie interleaved, so that neighbours rotate. */
-  | 'interleaved-q' | 'interleaved-k'
-  /** All queries, then all keys, then all values; a Hugging Face checkpoint has them group by group (Falcon) or head by head (GPT-NeoX). */
-  | 'falcon-qkv' | 'neox-qkv'
+  | 'interleaved-q'
+  | 'interleaved-k'
+  /**
+   * All queries, then all keys, then all values; a Hugging Face checkpoint has them group by group (Falcon)
+   * or head by head (GPT-NeoX).
+   */
+  | 'falcon-qkv'
+  | 'neox-qkv'
   /** 1 was added to a norm's weight. */
   | 'one-more'
   /** [out, in] instead of GPT-2's [in, out]. */
@@ -17,14 +22,28 @@ export type Layout =
 export type RowOrder = (row: number) => number;
 
 /**
- * The order of rows of a tensor; undefined where they lie as they were. Blocks run along rows, so packed rows move as they are.
+ * The order of rows of a tensor; undefined where they lie as they were. Blocks run along rows, so packed rows
+ * move as they are.
  *
  * @throws QdyloraError BAD_FILE where the rows cannot be those of the heads that the file names.
  */
-export function rowOrder(path: string, { name, shape }: GgufTensor, layout: Layout | undefined, { heads, kvHeads }: GgufFacts): RowOrder | undefined {
+export function rowOrder(
+  path: string,
+  { name, shape }: GgufTensor,
+  layout: Layout | undefined,
+  { heads, kvHeads }: GgufFacts,
+): RowOrder | undefined {
   const rows = shape[0] ?? 0;
   const headSize = (parts: number, multipleOf: number): number => {
-    if (rows % (multipleOf * parts) !== 0) throw badFile({ format: 'gguf', path, problem: `expected rows of ${parts} heads of ${multipleOf === 2 ? 'an even' : 'one'} size for ${printedName(name)}, got ${rows}`, details: { tensor: name } });
+    if (rows % (multipleOf * parts) !== 0)
+      throw badFile({
+        format: 'gguf',
+        path,
+        problem:
+          `expected rows of ${parts} heads of ${multipleOf === 2 ? 'an even' : 'one'} size for ` +
+          `${printedName(name)}, got ${rows}`,
+        details: { tensor: name },
+      });
     return rows / parts;
   };
   if (rows === 0) return undefined;
@@ -32,19 +51,31 @@ export function rowOrder(path: string, { name, shape }: GgufTensor, layout: Layo
 }
 
 /** The order of a layout; `headSize(parts, multipleOf)` is the size of one of so many heads, or refuses. */
-export function orderOf(layout: Layout | undefined, heads: number, kvHeads: number, headSize: (parts: number, multipleOf: number) => number): RowOrder | undefined {
+export function orderOf(
+  layout: Layout | undefined,
+  heads: number,
+  kvHeads: number,
+  headSize: (parts: number, multipleOf: number) => number,
+): RowOrder | undefined {
   switch (layout) {
-    case 'interleaved-q': return interleavedRow(headSize(heads, 2));
-    case 'interleaved-k': return interleavedRow(headSize(kvHeads, 2));
-    case 'falcon-qkv': return groupedRow(headSize(heads + 2 * kvHeads, 1), heads, kvHeads);
-    case 'neox-qkv': return groupedRow(headSize(3 * heads, 1), heads, heads);
-    case 'one-more': case 'transposed': case undefined: return undefined;
+    case 'interleaved-q':
+      return interleavedRow(headSize(heads, 2));
+    case 'interleaved-k':
+      return interleavedRow(headSize(kvHeads, 2));
+    case 'falcon-qkv':
+      return groupedRow(headSize(heads + 2 * kvHeads, 1), heads, kvHeads);
+    case 'neox-qkv':
+      return groupedRow(headSize(3 * heads, 1), heads, heads);
+    case 'one-more':
+    case 'transposed':
+    case undefined:
+      return undefined;
   }
 }
 
 /**
- * Where the converter put row r of q or k. Hugging Face rotates row i of a head with row i + headSize / 2; the file has such pairs side by side,
- * as rows 2i and 2i + 1.
+ * Where the converter put row r of q or k. Hugging Face rotates row i of a head with row i + headSize / 2;
+ * the file has such pairs side by side, as rows 2i and 2i + 1.
  */
 export function interleavedRow(headSize: number): RowOrder {
   const half = headSize / 2;
@@ -54,11 +85,18 @@ export function interleavedRow(headSize: number): RowOrder {
   };
 }
 
-/** Where row r of a fused matrix is: groups of (heads / kvHeads queries, a key, a value) there; all queries, all keys, all values in the file. */
+/**
+ * Where row r of a fused matrix is: groups of (heads / kvHeads queries, a key, a value) there; all queries,
+ * all keys, all values in the file.
+ */
 export function groupedRow(headSize: number, heads: number, kvHeads: number): RowOrder {
-  const queries = heads / kvHeads, slots = queries + 2;
+  const queries = heads / kvHeads;
+  const slots = queries + 2;
   return (row) => {
-    const within = row % headSize, slot = (row - within) / headSize, j = slot % slots, group = (slot - j) / slots;
+    const within = row % headSize;
+    const slot = (row - within) / headSize;
+    const j = slot % slots;
+    const group = (slot - j) / slots;
     const inFile = j < queries ? group * queries + j : heads + (j - queries) * kvHeads + group;
     return inFile * headSize + within;
   };

@@ -5,7 +5,12 @@ import { hfConfigOf } from '../hf-config.ts';
 import { openByteSource, type ByteSource } from '../safetensors/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { assertWholeModel } from './assert-whole-model.ts';
-import { ggufArchitecture, huggingFacePlace, type GgufArchitecture, type HuggingFacePlace } from './architectures.ts';
+import {
+  ggufArchitecture,
+  huggingFacePlace,
+  type GgufArchitecture,
+  type HuggingFacePlace,
+} from './architectures.ts';
 import { oneLess, transposedEntry } from './changed-entry.ts';
 import { ggufConfig, ggufFacts, metadataReader } from './gguf-config.ts';
 import { ggufEntry } from './gguf-entry.ts';
@@ -14,16 +19,22 @@ import { readGguf, type GgufFile, type GgufTensor } from './read-gguf.ts';
 import { rowOrder } from './tensor-layout.ts';
 import { ggufTokenizerFiles } from './tokenizer/tokenizer-files.ts';
 
-/** Frequency divisors lie in the file as tensors; in a Hugging Face checkpoint they are part of the config. */
+/**
+ * Frequency divisors lie in the file as tensors; in a Hugging Face checkpoint they are part of the config.
+ */
 const ROPE_FACTORS = 'rope_freqs.weight';
-const IN_CONFIG: ReadonlySet<string> = new Set([ROPE_FACTORS, 'rope_factors_long.weight', 'rope_factors_short.weight']);
+const IN_CONFIG: ReadonlySet<string> = new Set([
+  ROPE_FACTORS,
+  'rope_factors_long.weight',
+  'rope_factors_short.weight',
+]);
 
 /** Divisors have half a head's size; a tensor of that name and any other size is an attack on memory. */
 const MAX_ROPE_FACTORS = 4096;
 
 /**
- * Opens a GGUF file as if it were a Hugging Face checkpoint: names, row order of fused and rotated matrices, transposition, norms, config and tokenizer are
- * translated; tensors stay packed until they are read.
+ * Opens a GGUF file as if it were a Hugging Face checkpoint: names, row order of fused and rotated matrices,
+ * transposition, norms, config and tokenizer are translated; tensors stay packed until they are read.
  *
  * @throws QdyloraError BAD_FILE, MISSING_FILE, BAD_CONFIG, UNSUPPORTED_ARCHITECTURE, UNSUPPORTED.
  */
@@ -37,8 +48,14 @@ export function openGgufCheckpoint(path: string): Checkpoint {
     const config = hfConfigOf(path, ggufConfig(facts, architecture), facts.readTensor(ROPE_FACTORS));
     const tensors = translate(source, file, architecture, facts);
     return checkpointOf({
-      name: basename(path, extname(path)), path, format: 'gguf', config: () => config, tensors: () => tensors,
-      tokenizerFiles: ggufTokenizerFiles(path, () => metadataReader(path, readGguf(source).metadata)), generationConfig: () => null, close: source.close,
+      name: basename(path, extname(path)),
+      path,
+      format: 'gguf',
+      config: () => config,
+      tensors: () => tensors,
+      tokenizerFiles: ggufTokenizerFiles(path, () => metadataReader(path, readGguf(source).metadata)),
+      generationConfig: () => null,
+      close: source.close,
     });
   } catch (error) {
     source.close();
@@ -50,12 +67,24 @@ function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): F
   const tensor = tensors.get(name);
   if (!tensor) return undefined;
   if (tensor.shape.length !== 1 || tensor.shape[0]! > MAX_ROPE_FACTORS) {
-    throw badFile({ format: 'gguf', path: source.path, problem: `expected at most ${MAX_ROPE_FACTORS} numbers for ${printedName(name)}, got [${tensor.shape.join(', ')}]`, details: { tensor: name } });
+    throw badFile({
+      format: 'gguf',
+      path: source.path,
+      problem:
+        `expected at most ${MAX_ROPE_FACTORS} numbers for ${printedName(name)}, got ` +
+        `[${tensor.shape.join(', ')}]`,
+      details: { tensor: name },
+    });
   }
   return ggufEntry(source, tensor, name).readFloat32();
 }
 
-function translate(source: ByteSource, file: GgufFile, architecture: GgufArchitecture, facts: GgufFacts): Map<string, TensorEntry> {
+function translate(
+  source: ByteSource,
+  file: GgufFile,
+  architecture: GgufArchitecture,
+  facts: GgufFacts,
+): Map<string, TensorEntry> {
   const entries = new Map<string, TensorEntry>();
   for (const tensor of file.tensors.values()) {
     if (IN_CONFIG.has(tensor.name)) continue;
@@ -65,15 +94,28 @@ function translate(source: ByteSource, file: GgufFile, architecture: GgufArchite
   return entries;
 }
 
-function entryAt(source: ByteSource, tensor: GgufTensor, { name, layout }: HuggingFacePlace, facts: GgufFacts): TensorEntry {
+function entryAt(
+  source: ByteSource,
+  tensor: GgufTensor,
+  { name, layout }: HuggingFacePlace,
+  facts: GgufFacts,
+): TensorEntry {
   const entry = ggufEntry(source, tensor, name, rowOrder(source.path, tensor, layout, facts));
   if (layout === 'one-more') return oneLess(entry);
   if (layout !== 'transposed') return entry;
-  if (tensor.shape.length !== 2) throw badFile({ format: 'gguf', path: source.path, problem: `expected a matrix for ${printedName(tensor.name)}, got [${tensor.shape.join(', ')}]`, details: { tensor: tensor.name } });
+  if (tensor.shape.length !== 2)
+    throw badFile({
+      format: 'gguf',
+      path: source.path,
+      problem: `expected a matrix for ${printedName(tensor.name)}, got [${tensor.shape.join(', ')}]`,
+      details: { tensor: tensor.name },
+    });
   return transposedEntry(entry);
 }
 
 /** Falcon's first norm has another name where there are two. */
 function architectureOf(architecture: GgufArchitecture, { tensors }: GgufFacts): GgufArchitecture {
-  return tensors.has('blk.0.attn_norm_2.weight') && 'attn_norm_2' in architecture.inner ? { ...architecture, inner: { ...architecture.inner, attn_norm: 'ln_mlp' } } : architecture;
+  return tensors.has('blk.0.attn_norm_2.weight') && 'attn_norm_2' in architecture.inner
+    ? { ...architecture, inner: { ...architecture.inner, attn_norm: 'ln_mlp' } }
+    : architecture;
 }

@@ -11,21 +11,37 @@ import { bodyOf, hubRequest, waitAsked, type HubResponse } from './hub-request.t
 import type { HubOptions } from './hub-options.ts';
 import { claimPartial } from './partial-file.ts';
 
-/** A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's own SHA-1 of a blob: the name that it has in the cache. */
-export interface HubFile { readonly name: string; readonly size: number; readonly hash: string }
+/**
+ * A file as the hub lists it. `hash` is the SHA-256 of a large file, else git's own SHA-1 of a blob: the name
+ * that it has in the cache.
+ */
+export interface HubFile {
+  readonly name: string;
+  readonly size: number;
+  readonly hash: string;
+}
 
 /** Tries until a download is given up; each goes on where the last one broke off. */
-const TRIES = 5, FIRST_WAIT_MS = 500;
+const TRIES = 5;
+const FIRST_WAIT_MS = 500;
 
 /** Bytes hashed at a time when a part of a file is there already. */
 const HASH_PIECE_BYTES = 2 ** 20;
 
 /**
- * Downloads a file to `path` by way of one beside it, going on where an earlier try stopped; size and hash must be what the hub said. A second process that downloads the same file has its own.
+ * Downloads a file to `path` by way of one beside it, going on where an earlier try stopped; size and hash
+ * must be what the hub said. A second process that downloads the same file has its own.
  *
- * @throws QdyloraError BAD_FILE for other bytes than promised (nothing is kept); NETWORK after five broken tries (what came is kept for the next time); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
+ * @throws QdyloraError BAD_FILE for other bytes than promised (nothing is kept); NETWORK after five broken
+ * tries (what came is kept for the next time); ACCESS_DENIED, MISSING_FILE, WRITE_FAILED.
  */
-export async function downloadBlob(url: string, path: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
+export async function downloadBlob(
+  url: string,
+  path: string,
+  file: HubFile,
+  repository: string,
+  options: HubOptions,
+): Promise<void> {
   try {
     nodeFs.mkdirSync(dirname(path), { recursive: true });
     const partial = claimPartial(path);
@@ -43,7 +59,13 @@ export async function downloadBlob(url: string, path: string, file: HubFile, rep
 }
 
 /** Tries again where the connection broke; longer waits where the server asks for them. */
-async function receiveAll(url: string, partial: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
+async function receiveAll(
+  url: string,
+  partial: string,
+  file: HubFile,
+  repository: string,
+  options: HubOptions,
+): Promise<void> {
   const { sleep = (ms: number) => setTimeout(ms) } = options;
   for (let tries = 1; ; tries++) {
     try {
@@ -57,16 +79,25 @@ async function receiveAll(url: string, partial: string, file: HubFile, repositor
 }
 
 /** One try: appends to what is there, then checks the whole. */
-async function receive(url: string, partial: string, file: HubFile, repository: string, options: HubOptions): Promise<void> {
-  const { name, size } = file, fd = nodeFs.openSync(partial, nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT, 0o644);
+async function receive(
+  url: string,
+  partial: string,
+  file: HubFile,
+  repository: string,
+  options: HubOptions,
+): Promise<void> {
+  const { name, size } = file;
+  const fd = nodeFs.openSync(partial, nodeFs.constants.O_RDWR | nodeFs.constants.O_CREAT, 0o644);
   try {
-    let hash = hashOf(file), done = Math.min(nodeFs.fstatSync(fd).size, size);
+    let hash = hashOf(file);
+    let done = Math.min(nodeFs.fstatSync(fd).size, size);
     nodeFs.ftruncateSync(fd, done);
     hashPart(fd, done, hash);
     if (done < size || size === 0) {
       const answer = await requestRest(url, fd, done, file, options);
-      if (done > 0 && answer.response.status !== 206) { // the server begins anew
-        nodeFs.ftruncateSync(fd, done = 0);
+      if (done > 0 && answer.response.status !== 206) {
+        // the server begins anew
+        nodeFs.ftruncateSync(fd, (done = 0));
         hash = hashOf(file);
       }
       for await (const piece of bodyOf(answer, url)) {
@@ -77,23 +108,46 @@ async function receive(url: string, partial: string, file: HubFile, repository: 
         options.onProgress?.({ repository, file: name, doneBytes: done, totalBytes: size });
       }
     }
-    if (done < size) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected ${size} bytes of ${name}, got ${done} before the connection ended`, nextStep: 'Run it again: it goes on where it stopped.', details: { url, done, size } });
+    if (done < size)
+      throw new QdyloraError('NETWORK', {
+        where: 'hub',
+        problem: `expected ${size} bytes of ${name}, got ${done} before the connection ended`,
+        nextStep: 'Run it again: it goes on where it stopped.',
+        details: { url, done, size },
+      });
     const got = hash.digest('hex');
-    if (got !== file.hash) throw wrong(partial, file, `${file.hash.length === 64 ? 'SHA-256' : 'git hash'} ${file.hash}`, got);
+    if (got !== file.hash)
+      throw wrong(partial, file, `${file.hash.length === 64 ? 'SHA-256' : 'git hash'} ${file.hash}`, got);
     nodeFs.fsyncSync(fd);
   } finally {
     nodeFs.closeSync(fd);
   }
 }
 
-/** Asks for the bytes from `done` on. A server that refuses, or sends another part, does not know what is here: the next try begins anew. */
-async function requestRest(url: string, fd: number, done: number, { name }: HubFile, options: HubOptions): Promise<HubResponse> {
+/**
+ * Asks for the bytes from `done` on. A server that refuses, or sends another part, does not know what is
+ * here: the next try begins anew.
+ */
+async function requestRest(
+  url: string,
+  fd: number,
+  done: number,
+  { name }: HubFile,
+  options: HubOptions,
+): Promise<HubResponse> {
   try {
-    const answer = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {}), { response, listening } = answer, part = response.headers.get('content-range') ?? 'none';
+    const answer = await hubRequest(url, options, done > 0 ? { headers: { range: `bytes=${done}-` } } : {});
+    const { response, listening } = answer;
+    const part = response.headers.get('content-range') ?? 'none';
     if (response.status !== 206 || part.startsWith(`bytes ${done}-`)) return answer;
     listening.end();
     await response.body?.cancel();
-    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the bytes from ${done} on of ${name}, got the part ${part.slice(0, 80)}`, nextStep: 'Run it again: it begins anew.', details: { url, status: RANGE_REFUSED } });
+    throw new QdyloraError('NETWORK', {
+      where: 'hub',
+      problem: `expected the bytes from ${done} on of ${name}, got the part ${part.slice(0, 80)}`,
+      nextStep: 'Run it again: it begins anew.',
+      details: { url, status: RANGE_REFUSED },
+    });
   } catch (error) {
     if (QdyloraError.isInstance(error) && error.details.status === RANGE_REFUSED) nodeFs.ftruncateSync(fd, 0);
     throw error;
@@ -104,7 +158,8 @@ async function requestRest(url: string, fd: number, done: number, { name }: HubF
 const RANGE_REFUSED = 416;
 
 /** Git hashes a header before the content. */
-const hashOf = ({ hash, size }: HubFile): Hash => (hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`));
+const hashOf = ({ hash, size }: HubFile): Hash =>
+  hash.length === 64 ? createHash('sha256') : createHash('sha1').update(`blob ${size}\0`);
 
 function hashPart(fd: number, length: number, hash: Hash): void {
   const piece = Buffer.alloc(Math.min(HASH_PIECE_BYTES, length));
@@ -117,13 +172,26 @@ function hashPart(fd: number, length: number, hash: Hash): void {
 
 function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   try {
-    for (let done = 0; done < bytes.length;) done += nodeFs.writeSync(fd, bytes, done, bytes.length - done, position + done);
+    for (let done = 0; done < bytes.length;)
+      done += nodeFs.writeSync(fd, bytes, done, bytes.length - done, position + done);
   } catch (cause) {
-    throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to write a download, got ${(cause as Error).message}`, nextStep: 'Free some space, or choose another cache folder: HF_HOME.', cause });
+    throw new QdyloraError('WRITE_FAILED', {
+      where: 'hub',
+      problem: `expected to write a download, got ${(cause as Error).message}`,
+      nextStep: 'Free some space, or choose another cache folder: HF_HOME.',
+      cause,
+    });
   }
 }
 
 function wrong(partial: string, { name }: HubFile, expected: string, got: string): QdyloraError {
   nodeFs.rmSync(partial, { force: true });
-  return badFile({ format: 'hub', path: name, problem: `expected ${expected}, got ${got}`, nextStep: 'The download is damaged and was removed. Run it again; if it stays so, something between here and the hub changes files.' });
+  return badFile({
+    format: 'hub',
+    path: name,
+    problem: `expected ${expected}, got ${got}`,
+    nextStep:
+      'The download is damaged and was removed. Run it again; if it stays so, something between here and ' +
+      'the hub changes files.',
+  });
 }

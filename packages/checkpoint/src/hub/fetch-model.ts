@@ -11,29 +11,37 @@ import { parseHubName, type HubName } from './hub-name.ts';
 import { HUB_RULES, type HubOptions } from './hub-options.ts';
 import { hubJson } from './hub-request.ts';
 
-const INDEX = 'model.safetensors.index.json', WEIGHTS = 'model.safetensors', CONFIG = 'config.json';
+const INDEX = 'model.safetensors.index.json';
+const WEIGHTS = 'model.safetensors';
+const CONFIG = 'config.json';
 
 /**
- * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries use. What is there already is not
- * downloaded again; offline, or where the hub does not answer, the cached snapshot serves.
+ * A model of the hub as a folder: the files that are needed, in the cache that Hugging Face's own libraries
+ * use. What is there already is not downloaded again; offline, or where the hub does not answer, the cached
+ * snapshot serves.
  *
  * @returns the snapshot's folder, for `openCheckpoint`
- * @throws QdyloraError BAD_ARGUMENT for a bad name; MISSING_FILE where there is no such model, or offline where it is not cached (it says where it looked);
- * ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED, UNSUPPORTED for a repository without safetensors or a single GGUF file.
+ * @throws QdyloraError BAD_ARGUMENT for a bad name; MISSING_FILE where there is no such model, or offline
+ * where it is not cached (it says where it looked); ACCESS_DENIED, NETWORK, BAD_FILE, WRITE_FAILED,
+ * UNSUPPORTED for a repository without safetensors or a single GGUF file.
  */
 export async function fetchModel(text: string, options: HubOptions): Promise<string> {
   checkOptions('hub', options, HUB_RULES);
-  const name = parseHubName(text), cache = hubCache(options.cacheFolder, name);
+  const name = parseHubName(text);
+  const cache = hubCache(options.cacheFolder, name);
   if (options.isOffline) return cachedSnapshot(name, cache, null);
   const cached = isCommit(name.revision) ? cache.commitOf(name.revision) : null;
-  if (cached !== null && isComplete(cache.snapshot(cached))) return cache.snapshot(cached); // a commit never changes
+  // a commit never changes
+  if (cached !== null && isComplete(cache.snapshot(cached))) return cache.snapshot(cached);
   let listing: Listing;
   try {
     listing = await listFiles(name, options);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK') throw error;
     const folder = cachedSnapshot(name, cache, error);
-    options.onNotice?.(`The hub does not answer (${error.message}); the cached ${name.repository} is used: ${folder}`);
+    options.onNotice?.(
+      `The hub does not answer (${error.message}); the cached ${name.repository} is used: ${folder}`,
+    );
     return folder;
   }
   await downloadAll(name, listing, cache, options);
@@ -49,7 +57,10 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
  */
 export async function fetchConfig(text: string, options: HubOptions): Promise<string> {
   checkOptions('hub', options, HUB_RULES);
-  const name = parseHubName(text), cache = hubCache(options.cacheFolder, name), cached = cache.commitOf(name.revision), known = cached && join(cache.snapshot(cached), CONFIG);
+  const name = parseHubName(text);
+  const cache = hubCache(options.cacheFolder, name);
+  const cached = cache.commitOf(name.revision);
+  const known = cached && join(cache.snapshot(cached), CONFIG);
   if (known !== null && existsSync(known) && (options.isOffline || isCommit(name.revision))) return known;
   if (options.isOffline) throw notCached(name, known ?? cache.folder, 'nothing');
   const listing = await listFiles(name, options);
@@ -57,21 +68,40 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 
-const notCached = ({ repository, revision }: HubName, looked: string, got: string, cause?: QdyloraError): QdyloraError => new QdyloraError('MISSING_FILE', {
-  where: 'hub', problem: `expected ${repository} at ${revision} in the cache, ${cause ? `since the hub does not answer (${cause.message})` : 'since downloads are off (HF_HUB_OFFLINE)'}, got ${got}; looked in ${looked}`,
-  nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.', details: { repository, revision, looked }, cause,
-});
+const notCached = (
+  { repository, revision }: HubName,
+  looked: string,
+  got: string,
+  cause?: QdyloraError,
+): QdyloraError =>
+  new QdyloraError('MISSING_FILE', {
+    where: 'hub',
+    problem:
+      `expected ${repository} at ${revision} in the cache, ` +
+      `${cause ? `since the hub does not answer (${cause.message})` : 'since downloads are off ' + '(HF_HUB_OFFLINE)'}, ` +
+      `got ${got}; looked in ${looked}`,
+    nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.',
+    details: { repository, revision, looked },
+    cause,
+  });
 
 function cachedSnapshot(name: HubName, cache: HubCache, cause: QdyloraError | null): string {
-  const commit = cache.commitOf(name.revision), folder = commit && cache.snapshot(commit);
+  const commit = cache.commitOf(name.revision);
+  const folder = commit && cache.snapshot(commit);
   if (folder !== null && isComplete(folder)) return folder;
-  throw notCached(name, folder ?? cache.folder, folder === null ? 'nothing' : 'a part of it', cause ?? undefined);
+  throw notCached(
+    name,
+    folder ?? cache.folder,
+    folder === null ? 'nothing' : 'a part of it',
+    cause ?? undefined,
+  );
 }
 
 /** True where config and all weights are there: a download may have stopped between two files. */
 function isComplete(folder: string): boolean {
   const has = (file: string): boolean => existsSync(join(folder, file)); // false for a link to nothing
-  if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.gguf') && has(file))) return true;
+  if (existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.gguf') && has(file)))
+    return true;
   if (!has(CONFIG)) return false;
   return has(INDEX) ? shardsIn(folder).every(has) : has(WEIGHTS);
 }
@@ -79,15 +109,33 @@ function isComplete(folder: string): boolean {
 /** Names of the shards of an index. */
 function shardsIn(folder: string): string[] {
   const map = readJsonObject(join(folder, INDEX), 'shard-index', INDEX_LIMITS).weight_map;
-  return isRecord(map) ? [...new Set(Object.values(map).filter((file): file is string => typeof file === 'string'))] : [];
+  return isRecord(map)
+    ? [...new Set(Object.values(map).filter((file): file is string => typeof file === 'string'))]
+    : [];
 }
 
-interface Listing { readonly commit: string; readonly files: ReadonlyMap<string, HubFile> }
+interface Listing {
+  readonly commit: string;
+  readonly files: ReadonlyMap<string, HubFile>;
+}
 
 async function listFiles({ repository, revision }: HubName, options: HubOptions): Promise<Listing> {
-  const url = `${options.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`, answer = await hubJson(url, options);
-  const bad = (what: string): QdyloraError => new QdyloraError('NETWORK', { where: 'hub', problem: `expected ${what} from ${url}, got something else`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
-  if (!isRecord(answer) || typeof answer.sha !== 'string' || !isCommit(answer.sha) || !Array.isArray(answer.siblings)) throw bad('a commit and a list of files');
+  const url = `${options.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
+  const answer = await hubJson(url, options);
+  const bad = (what: string): QdyloraError =>
+    new QdyloraError('NETWORK', {
+      where: 'hub',
+      problem: `expected ${what} from ${url}, got something else`,
+      nextStep: 'Something between here and the hub answers in its place.',
+      details: { url },
+    });
+  if (
+    !isRecord(answer) ||
+    typeof answer.sha !== 'string' ||
+    !isCommit(answer.sha) ||
+    !Array.isArray(answer.siblings)
+  )
+    throw bad('a commit and a list of files');
   const files = new Map<string, HubFile>();
   for (const entry of answer.siblings as readonly unknown[]) {
     const file = fileOf(entry);
@@ -99,28 +147,62 @@ async function listFiles({ repository, revision }: HubName, options: HubOptions)
 
 function fileOf(entry: unknown): HubFile | null {
   if (!isRecord(entry) || typeof entry.rfilename !== 'string') return null;
-  const lfs = isRecord(entry.lfs) ? entry.lfs : null, size = lfs?.size ?? entry.size, hash = lfs?.sha256 ?? entry.blobId;
-  if (!Number.isSafeInteger(size) || (size as number) < 0 || typeof hash !== 'string' || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)) return null;
+  const lfs = isRecord(entry.lfs) ? entry.lfs : null;
+  const size = lfs?.size ?? entry.size;
+  const hash = lfs?.sha256 ?? entry.blobId;
+  if (
+    !Number.isSafeInteger(size) ||
+    (size as number) < 0 ||
+    typeof hash !== 'string' ||
+    !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(hash)
+  )
+    return null;
   return { name: entry.rfilename, size: size as number, hash };
 }
 
 /** Downloads one file of a listing into the cache, unless it is there. */
-function getterOf(name: HubName, { commit, files }: Listing, cache: HubCache, options: HubOptions): (file: string) => Promise<void> {
+function getterOf(
+  name: HubName,
+  { commit, files }: Listing,
+  cache: HubCache,
+  options: HubOptions,
+): (file: string) => Promise<void> {
   return async (file) => {
     assertPlainPath(file);
     const listed = files.get(file);
-    if (!listed) throw new QdyloraError('MISSING_FILE', { where: 'hub', problem: `expected ${printedName(file)} in ${name.repository}, got a repository without it`, nextStep: 'The repository is not complete; choose another revision.', details: { file } });
-    if (!existsSync(cache.blob(listed.hash))) await downloadBlob(`${options.endpoint}/${name.repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`, cache.blob(listed.hash), listed, name.repository, options);
+    if (!listed)
+      throw new QdyloraError('MISSING_FILE', {
+        where: 'hub',
+        problem: `expected ${printedName(file)} in ${name.repository}, got a repository without it`,
+        nextStep: 'The repository is not complete; choose another revision.',
+        details: { file },
+      });
+    if (!existsSync(cache.blob(listed.hash)))
+      await downloadBlob(
+        `${options.endpoint}/${name.repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`,
+        cache.blob(listed.hash),
+        listed,
+        name.repository,
+        options,
+      );
     cache.link(commit, file, listed.hash);
   };
 }
 
 /** Small files first, so that a wrong model is told early; an index before its shards. */
-async function downloadAll(name: HubName, listing: Listing, cache: HubCache, options: HubOptions): Promise<void> {
-  const { commit, files } = listing, get = getterOf(name, listing, cache, options);
-  const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file)), hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
+async function downloadAll(
+  name: HubName,
+  listing: Listing,
+  cache: HubCache,
+  options: HubOptions,
+): Promise<void> {
+  const { commit, files } = listing;
+  const get = getterOf(name, listing, cache, options);
+  const ggufs = [...files.keys()].filter((file) => /^[^/]+\.gguf$/.test(file));
+  const hasSafetensors = files.has(WEIGHTS) || files.has(INDEX);
   if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
-  for (const file of [...(files.has(CONFIG) ? [CONFIG] : []), ...[...files.keys()].filter(isCompanionFile)]) await get(file); // no code
+  for (const file of [...(files.has(CONFIG) ? [CONFIG] : []), ...[...files.keys()].filter(isCompanionFile)])
+    await get(file); // no code
   if (!hasSafetensors) return get(ggufs[0]!);
   if (files.has(WEIGHTS)) return get(WEIGHTS);
   await get(INDEX);
@@ -129,11 +211,28 @@ async function downloadAll(name: HubName, listing: Listing, cache: HubCache, opt
 
 /** A name from outside that becomes a path. */
 function assertPlainPath(file: string): void {
-  const isPlain = file.length <= 1024 && !/[\0\\]/.test(file) && file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
-  if (!isPlain) throw new QdyloraError('BAD_FILE', { where: 'hub', problem: `expected names inside the repository, got ${printedName(file)}`, nextStep: 'Do not use this repository.', details: { file } });
+  const isPlain =
+    file.length <= 1024 &&
+    !/[\0\\]/.test(file) &&
+    file.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (!isPlain)
+    throw new QdyloraError('BAD_FILE', {
+      where: 'hub',
+      problem: `expected names inside the repository, got ${printedName(file)}`,
+      nextStep: 'Do not use this repository.',
+      details: { file },
+    });
 }
 
-const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraError => new QdyloraError('UNSUPPORTED', {
-  where: 'hub', problem: `expected ${WEIGHTS}, its index or a single .gguf file in ${repository}, got ${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}`,
-  nextStep: ggufs.length > 0 ? 'Download the one that you mean, and name the file.' : 'Choose a repository with safetensors: a .bin file can run code when it is read.', details: { repository, ggufs },
-});
+const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where: 'hub',
+    problem:
+      `expected ${WEIGHTS}, its index or a single .gguf file in ${repository}, got ` +
+      `${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}`,
+    nextStep:
+      ggufs.length > 0
+        ? 'Download the one that you mean, and name the file.'
+        : 'Choose a repository with safetensors: a .bin file can run code when it is read.',
+    details: { repository, ggufs },
+  });

@@ -14,33 +14,66 @@ import type { HubOptions } from './hub-options.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, path: string) => void;
 
-const config = Buffer.from('{"model_type":"llama"}'), weights = Buffer.alloc(300_000, 5), WEIGHTS = 'model.safetensors';
-const listing = (files: Readonly<Record<string, Buffer>> = { 'config.json': config, [WEIGHTS]: weights }): string => JSON.stringify({ sha: COMMIT, siblings: Object.entries(files).map(([rfilename, content]) => ({ rfilename, size: content.length, blobId: gitHash(content) })) });
+const config = Buffer.from('{"model_type":"llama"}');
+const weights = Buffer.alloc(300_000, 5);
+const WEIGHTS = 'model.safetensors';
+const listing = (
+  files: Readonly<Record<string, Buffer>> = { 'config.json': config, [WEIGHTS]: weights },
+): string =>
+  JSON.stringify({
+    sha: COMMIT,
+    siblings: Object.entries(files).map(([rfilename, content]) => ({
+      rfilename,
+      size: content.length,
+      blobId: gitHash(content),
+    })),
+  });
 
-let answer: Answer = (_, response) => void response.end(), cacheFolder: string, waits: number[];
+let answer: Answer = (_, response) => void response.end();
+let cacheFolder: string;
+let waits: number[];
 const server = createServer((request, response) => {
   response.shouldKeepAlive = false; // else a process that stood still finds its connection closed
   answer(request, response, request.url!);
 });
-await new Promise<void>((done) => { server.listen(0, done); });
-afterAll(() => { server.closeAllConnections(); server.close(); });
-beforeEach(() => { cacheFolder = temporaryFolder(); waits = []; });
+await new Promise<void>((done) => {
+  server.listen(0, done);
+});
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+});
+beforeEach(() => {
+  cacheFolder = temporaryFolder();
+  waits = [];
+});
 
 const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-const options = (more: Partial<HubOptions> = {}): HubOptions => ({ cacheFolder, endpoint, token: null, isOffline: false, sleep: async (ms) => void waits.push(ms), ...more });
+const options = (more: Partial<HubOptions> = {}): HubOptions => ({
+  cacheFolder,
+  endpoint,
+  token: null,
+  isOffline: false,
+  sleep: async (ms) => void waits.push(ms),
+  ...more,
+});
 const fetchFrom = (given: Answer, more?: Partial<HubOptions>): Promise<string> => {
   answer = given;
   return fetchModel('org/name', options(more));
 };
 /** A correct hub, but for what `weightsAnswer` does when it is asked for the weights. */
-const wellBut = (weightsAnswer: Answer): Answer => (request, response, path) => {
-  if (path.startsWith('/api')) response.end(listing());
-  else if (path.endsWith('config.json')) response.end(config);
-  else weightsAnswer(request, response, path);
-};
-const blobs = (): string => join(cacheFolder, 'models--org--name/blobs'), blob = (): string => join(blobs(), gitHash(weights));
+const wellBut =
+  (weightsAnswer: Answer): Answer =>
+  (request, response, path) => {
+    if (path.startsWith('/api')) response.end(listing());
+    else if (path.endsWith('config.json')) response.end(config);
+    else weightsAnswer(request, response, path);
+  };
+const blobs = (): string => join(cacheFolder, 'models--org--name/blobs');
+const blob = (): string => join(blobs(), gitHash(weights));
 const isWhole = (path: string): boolean => readFileSync(path).equals(weights);
-const offsetOf = ({ headers: { range } }: IncomingMessage): number => Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+const offsetOf = ({ headers: { range } }: IncomingMessage): number =>
+  Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
 const breaking = (response: ServerResponse, bytes: number): void => {
   response.writeHead(200, { 'content-length': weights.length });
   response.write(weights.subarray(0, bytes), () => setImmediate(() => response.destroy()));
@@ -48,15 +81,47 @@ const breaking = (response: ServerResponse, bytes: number): void => {
 
 describe('a listing', () => {
   it.each<[string, Answer, RegExp]>([
-    ['that redirects to itself for ever', (_, response, path) => response.writeHead(302, { location: path }).end(), /at most 8 redirects/],
-    ['that redirects to no address', (_, response) => response.writeHead(302, { location: 'http://[' }).end(), /an address to go on to from .*, got "http:\/\/\["/],
-    ['that redirects into the file system', (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(), /redirect to https, got file:/],
-    ['that breaks off', (_, response) => { response.writeHead(200, { 'content-length': 1000 }); response.write('{"sha":', () => setImmediate(() => response.destroy())); }, /a broken connection/],
-    ['of brackets inside brackets', (_, response) => response.end('['.repeat(2_000_000)), /expected JSON from/],
-    ['with too many requests before it', (_, response) => response.writeHead(429, { 'retry-after': '7' }).end(), /got 429/],
-    ['behind a header of 100 kB', (_, response) => response.setHeader('x-huge', 'y'.repeat(100_000)).end('{}'), /expected an answer from/],
+    [
+      'that redirects to itself for ever',
+      (_, response, path) => response.writeHead(302, { location: path }).end(),
+      /at most 8 redirects/,
+    ],
+    [
+      'that redirects to no address',
+      (_, response) => response.writeHead(302, { location: 'http://[' }).end(),
+      /an address to go on to from .*, got "http:\/\/\["/,
+    ],
+    [
+      'that redirects into the file system',
+      (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
+      /redirect to https, got file:/,
+    ],
+    [
+      'that breaks off',
+      (_, response) => {
+        response.writeHead(200, { 'content-length': 1000 });
+        response.write('{"sha":', () => setImmediate(() => response.destroy()));
+      },
+      /a broken connection/,
+    ],
+    [
+      'of brackets inside brackets',
+      (_, response) => response.end('['.repeat(2_000_000)),
+      /expected JSON from/,
+    ],
+    [
+      'with too many requests before it',
+      (_, response) => response.writeHead(429, { 'retry-after': '7' }).end(),
+      /got 429/,
+    ],
+    [
+      'behind a header of 100 kB',
+      (_, response) => response.setHeader('x-huge', 'y'.repeat(100_000)).end('{}'),
+      /expected an answer from/,
+    ],
   ])('%s is an error that says so', async (_, given, message) => {
-    const elapsed = cpuStopwatch(), error = await rejectionOf(fetchFrom(given), 'MISSING_FILE');
+    const elapsed = cpuStopwatch();
+    const error = await rejectionOf(fetchFrom(given), 'MISSING_FILE');
     expect(error.message).toMatch(/since the hub does not answer \(\[hub\] /);
     expect(error.message).toMatch(message);
     expect(elapsed()).toBeLessThan(1000);
@@ -64,7 +129,9 @@ describe('a listing', () => {
 
   it('that asks to wait is asked for once more after that time, and no longer than a minute', async () => {
     let asked = 0;
-    const good = wellBut((_, response) => response.end(weights)), busyFirst: Answer = (...request) => (asked++ === 0 ? request[1].writeHead(503, { 'retry-after': '900' }).end() : good(...request));
+    const good = wellBut((_, response) => response.end(weights));
+    const busyFirst: Answer = (...request) =>
+      asked++ === 0 ? request[1].writeHead(503, { 'retry-after': '900' }).end() : good(...request);
     expect(isWhole(join(await fetchFrom(busyFirst), WEIGHTS))).toBe(true);
     expect(waits).toEqual([60_000]);
   });
@@ -73,37 +140,72 @@ describe('a listing', () => {
 describe('the file of the weights', () => {
   it('is waited for as long as the server asks', async () => {
     let asked = 0;
-    await fetchFrom(wellBut((_, response) => (asked++ < 2 ? response.writeHead(429, { 'retry-after': '3' }).end() : response.end(weights))));
+    await fetchFrom(
+      wellBut((_, response) =>
+        asked++ < 2 ? response.writeHead(429, { 'retry-after': '3' }).end() : response.end(weights),
+      ),
+    );
     expect([waits, isWhole(blob())]).toEqual([[3000, 3000], true]);
   });
 
   it.each<[string, Answer]>([
-    ['another part than was asked for', (request, response) => response.writeHead(206, { 'content-range': `bytes 7-${weights.length - 1}/${weights.length}` }).end(weights.subarray(offsetOf(request) - 50_000))],
+    [
+      'another part than was asked for',
+      (request, response) =>
+        response
+          .writeHead(206, { 'content-range': `bytes 7-${weights.length - 1}/${weights.length}` })
+          .end(weights.subarray(offsetOf(request) - 50_000)),
+    ],
     ['a refusal of every part', (_, response) => response.writeHead(416).end()],
   ])('%s makes the next try begin anew', async (_, onPart) => {
     let isFirst = true;
-    await fetchFrom(wellBut((request, response, path) => {
-      if (offsetOf(request) > 0) return onPart(request, response, path);
-      if (isFirst) breaking(response, 100_000); else response.end(weights);
-      isFirst = false;
-    }));
+    await fetchFrom(
+      wellBut((request, response, path) => {
+        if (offsetOf(request) > 0) return onPart(request, response, path);
+        if (isFirst) breaking(response, 100_000);
+        else response.end(weights);
+        isFirst = false;
+      }),
+    );
     expect([isWhole(blob()), readdirSync(blobs()).length]).toEqual([true, 2]);
   });
 
-  it.each<[string, number | null]>([['before its answer', null], ['in the middle of it', 100_000]])('is asked for again where the server falls silent %s', async (_, firstBytes) => {
+  it.each<[string, number | null]>([
+    ['before its answer', null],
+    ['in the middle of it', 100_000],
+  ])('is asked for again where the server falls silent %s', async (_, firstBytes) => {
     const froms: number[] = [];
     // No server and no connection: where this process stands still, nothing but the silent answer is late.
-    const fetch = (async (url: URL, { headers, signal }: { headers: Record<string, string>; signal: AbortSignal }) => {
+    const fetch = (async (
+      url: URL,
+      { headers, signal }: { headers: Record<string, string>; signal: AbortSignal },
+    ) => {
       if (url.pathname.startsWith('/api')) return new Response(listing());
       if (url.pathname.endsWith('config.json')) return new Response(config);
       const from = Number(/^bytes=(\d+)-$/.exec(headers.range ?? '')?.[1] ?? 0);
       froms.push(from);
-      if (froms.length > 1) return new Response(weights.subarray(from), from > 0 ? { status: 206, headers: { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}` } } : {});
-      if (firstBytes === null) return await new Promise((__, reject) => { signal.addEventListener('abort', () => reject(signal.reason as Error)); });
-      return new Response(new ReadableStream({ start(stream) {
-        stream.enqueue(weights.subarray(0, firstBytes));
-        signal.addEventListener('abort', () => stream.error(signal.reason));
-      } }));
+      if (froms.length > 1)
+        return new Response(
+          weights.subarray(from),
+          from > 0
+            ? {
+                status: 206,
+                headers: { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}` },
+              }
+            : {},
+        );
+      if (firstBytes === null)
+        return await new Promise((__, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason as Error));
+        });
+      return new Response(
+        new ReadableStream({
+          start(stream) {
+            stream.enqueue(weights.subarray(0, firstBytes));
+            signal.addEventListener('abort', () => stream.error(signal.reason));
+          },
+        }),
+      );
     }) as unknown as typeof globalThis.fetch;
     await fetchModel('org/name', options({ fetch, longestSilenceMs: 20 }));
     expect([froms, isWhole(blob())]).toEqual([[0, firstBytes ?? 0], true]);
@@ -114,45 +216,89 @@ describe('the file of the weights', () => {
     const given = wellBut((request, response) => {
       const from = offsetOf(request);
       if (from === 0) breaking(response, 100_000);
-      else response.writeHead(206, { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}`, etag: '"other"' }).end(other.subarray(from));
+      else
+        response
+          .writeHead(206, {
+            'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}`,
+            etag: '"other"',
+          })
+          .end(other.subarray(from));
     });
     expect((await rejectionOf(fetchFrom(given), 'BAD_FILE')).message).toMatch(/expected git hash/);
     expect(readdirSync(blobs())).toEqual([gitHash(config)]);
   });
 
   it('that comes zipped is unzipped, and one that swells past its size is stopped', async () => {
-    const zipped = (content: Buffer): Answer => wellBut((_, response) => response.setHeader('content-encoding', 'gzip').end(gzipSync(content)));
-    expect((await rejectionOf(fetchFrom(zipped(Buffer.alloc(50_000_000))), 'BAD_FILE')).message).toMatch(/expected 300000 bytes, got more/);
+    const zipped = (content: Buffer): Answer =>
+      wellBut((_, response) => response.setHeader('content-encoding', 'gzip').end(gzipSync(content)));
+    expect((await rejectionOf(fetchFrom(zipped(Buffer.alloc(50_000_000))), 'BAD_FILE')).message).toMatch(
+      /expected 300000 bytes, got more/,
+    );
     expect(isWhole(join(await fetchFrom(zipped(weights)), WEIGHTS))).toBe(true);
   });
 
-  it('of a name under another file\'s is WRITE_FAILED', async () => {
-    const files = { 'config.json': config, 'model.safetensors.index.json': Buffer.from('{"weight_map":{"a":"config.json/x"}}'), 'config.json/x': Buffer.from('q') };
-    const given: Answer = (_, response, path) => response.end(path.startsWith('/api') ? listing(files) : files[path.slice(path.indexOf(COMMIT) + COMMIT.length + 1) as 'config.json']);
+  it("of a name under another file's is WRITE_FAILED", async () => {
+    const files = {
+      'config.json': config,
+      'model.safetensors.index.json': Buffer.from('{"weight_map":{"a":"config.json/x"}}'),
+      'config.json/x': Buffer.from('q'),
+    };
+    const given: Answer = (_, response, path) =>
+      response.end(
+        path.startsWith('/api')
+          ? listing(files)
+          : files[path.slice(path.indexOf(COMMIT) + COMMIT.length + 1) as 'config.json'],
+      );
     await rejectionOf(fetchFrom(given), 'WRITE_FAILED');
   });
 });
 
 describe('what a person may set wrong', () => {
   it.each([['foo'], ['ftp://host'], ['http://']])('the endpoint %s is refused by name', async (bad) => {
-    expect((await rejectionOf(fetchFrom(wellBut(() => {}), { endpoint: bad }), 'BAD_ARGUMENT')).message).toMatch(/expected an address such as https:\/\/huggingface\.co/);
+    expect(
+      (
+        await rejectionOf(
+          fetchFrom(
+            wellBut(() => {}),
+            { endpoint: bad },
+          ),
+          'BAD_ARGUMENT',
+        )
+      ).message,
+    ).toMatch(/expected an address such as https:\/\/huggingface\.co/);
   });
 
-  it.each([['hf_secret\nx'], ['hf_sécret'], ['hf secret'], ['']])('a token that no header can hold is refused, and not told (%j)', async (token) => {
-    const error = await rejectionOf(fetchFrom(wellBut(() => {}), { token }), 'BAD_ARGUMENT');
-    expect(error.message).toMatch(/HF_TOKEN/);
-    expect(JSON.stringify(error) + error.message).not.toMatch(/cret/);
-  });
+  it.each([['hf_secret\nx'], ['hf_sécret'], ['hf secret'], ['']])(
+    'a token that no header can hold is refused, and not told (%j)',
+    async (token) => {
+      const error = await rejectionOf(
+        fetchFrom(
+          wellBut(() => {}),
+          { token },
+        ),
+        'BAD_ARGUMENT',
+      );
+      expect(error.message).toMatch(/HF_TOKEN/);
+      expect(JSON.stringify(error) + error.message).not.toMatch(/cret/);
+    },
+  );
 
   it('a cache where a file stands is WRITE_FAILED', async () => {
     writeFileSync(join(cacheFolder, 'file'), '');
-    await rejectionOf(fetchFrom(wellBut((_, response) => response.end(weights)), { cacheFolder: join(cacheFolder, 'file') }), 'WRITE_FAILED');
+    await rejectionOf(
+      fetchFrom(
+        wellBut((_, response) => response.end(weights)),
+        { cacheFolder: join(cacheFolder, 'file') },
+      ),
+      'WRITE_FAILED',
+    );
   });
 });
 
 describe('two downloads of one file', () => {
   it('at the same time keep apart, and both end with the whole', async () => {
-    const half: Answer = (_, response) => { // the second half only when both have asked
+    const half: Answer = (_, response) => {
+      // the second half only when both have asked
       response.writeHead(200, { 'content-length': weights.length });
       response.write(weights.subarray(0, 150_000));
       open.push(response);
@@ -166,18 +312,25 @@ describe('two downloads of one file', () => {
   });
 
   it('what a process that is gone left is gone on with, and what a living one has is left alone', async () => {
-    const host = hostname().replace(/[^\w.]/g, '_').slice(0, 64), part = (pid: number): string => `${blob()}.incomplete-${host}-${pid}-0123456789ab`, gone = 2 ** 22 + 1; // above the largest number of a process
+    const host = hostname()
+      .replace(/[^\w.]/g, '_')
+      .slice(0, 64);
+    const part = (pid: number): string => `${blob()}.incomplete-${host}-${pid}-0123456789ab`;
+    const gone = 2 ** 22 + 1; // above the largest number of a process
     mkdirSync(blobs(), { recursive: true });
     writeFileSync(part(gone), weights.subarray(0, 200_000));
     writeFileSync(part(process.pid), weights.subarray(0, 250_000));
     const offsets: number[] = [];
-    await fetchFrom(wellBut((request, response) => {
-      const from = offsetOf(request);
-      offsets.push(from);
-      response.writeHead(206, { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}` }).end(weights.subarray(from));
-    }));
+    await fetchFrom(
+      wellBut((request, response) => {
+        const from = offsetOf(request);
+        offsets.push(from);
+        response
+          .writeHead(206, { 'content-range': `bytes ${from}-${weights.length - 1}/${weights.length}` })
+          .end(weights.subarray(from));
+      }),
+    );
     expect([offsets, isWhole(blob())]).toEqual([[200_000], true]);
     expect([existsSync(part(gone)), existsSync(part(process.pid))]).toEqual([false, true]);
   });
-
 });

@@ -5,7 +5,10 @@ import { writeFailed } from '../write/write-failed.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import type { HubName } from './hub-name.ts';
 
-/** `models--org--name` in the cache: `refs/<revision>` holds a commit, `snapshots/<commit>/<file>` links to `blobs/<hash>`. */
+/**
+ * `models--org--name` in the cache: `refs/<revision>` holds a commit, `snapshots/<commit>/<file>` links to
+ * `blobs/<hash>`.
+ */
 export interface HubCache {
   readonly folder: string;
   blob(hash: string): string;
@@ -24,14 +27,16 @@ const LARGEST_REF_BYTES = 1024;
 export const isCommit = (text: string): boolean => COMMIT.test(text);
 
 export function hubCache(cacheFolder: string, { repository }: HubName): HubCache {
-  const folder = join(cacheFolder, `models--${repository.replaceAll('/', '--')}`), refPath = (revision: string): string => join(folder, 'refs', revision);
+  const folder = join(cacheFolder, `models--${repository.replaceAll('/', '--')}`);
+  const refPath = (revision: string): string => join(folder, 'refs', revision);
   return {
     folder,
     blob: (hash) => join(folder, 'blobs', hash),
     snapshot: (commit) => join(folder, 'snapshots', commit),
     commitOf(revision) {
       if (isCommit(revision)) return existsSync(join(folder, 'snapshots', revision)) ? revision : null;
-      const path = refPath(revision), text = existsSync(path) ? readFileSync(path, 'utf8').slice(0, LARGEST_REF_BYTES).trim() : '';
+      const path = refPath(revision);
+      const text = existsSync(path) ? readFileSync(path, 'utf8').slice(0, LARGEST_REF_BYTES).trim() : '';
       return isCommit(text) ? text : null;
     },
     writeRef(revision, commit) {
@@ -49,7 +54,13 @@ export function hubCache(cacheFolder: string, { repository }: HubName): HubCache
         mkdirSync(dirname(path), { recursive: true });
         symlinkSync(relative(dirname(path), join(folder, 'blobs', hash)), path);
       } catch (cause) {
-        if ((cause as { code?: string }).code !== 'EEXIST' || !existsSync(path)) throw new QdyloraError('WRITE_FAILED', { where: 'hub', problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`, nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.', cause });
+        if ((cause as { code?: string }).code !== 'EEXIST' || !existsSync(path))
+          throw new QdyloraError('WRITE_FAILED', {
+            where: 'hub',
+            problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`,
+            nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.',
+            cause,
+          });
       }
     },
   };

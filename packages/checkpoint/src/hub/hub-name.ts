@@ -1,12 +1,16 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 
 /** A model on the hub: `org/name`, at a branch, tag or commit. */
-export interface HubName { readonly repository: string; readonly revision: string }
+export interface HubName {
+  readonly repository: string;
+  readonly revision: string;
+}
 
 const PART = '[A-Za-z0-9][\\w.-]{0,95}';
 const NAME = new RegExp(`^(${PART}/${PART})(?:@(.+))?$`);
 /** Branches, tags, commits and `refs/pr/1`; the revision becomes a path in the cache. */
-const REVISION = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*){0,4}$/, LONGEST_REVISION = 200;
+const REVISION = /^[A-Za-z0-9][\w.-]*(?:\/[A-Za-z0-9][\w.-]*){0,4}$/;
+const LONGEST_REVISION = 200;
 
 /** True where a text can only be meant as a name on the hub: `org/name` or `org/name@revision`. */
 export const isHubName = (text: string): boolean => NAME.test(text);
@@ -14,6 +18,18 @@ export const isHubName = (text: string): boolean => NAME.test(text);
 /** @throws QdyloraError BAD_ARGUMENT for anything but `org/name[@revision]`. */
 export function parseHubName(text: string): HubName {
   const [, repository, revision = 'main'] = (typeof text === 'string' && NAME.exec(text)) || [];
-  if (repository !== undefined && !repository.includes('..') && !repository.includes('--') && REVISION.test(revision) && !revision.includes('..') && revision.length <= LONGEST_REVISION) return { repository, revision };
-  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: `expected org/name or org/name@revision for a model on the hub, got ${shownValue(text)}`, nextStep: 'Write it as it stands on the model\'s page.' });
+  if (
+    repository !== undefined &&
+    !repository.includes('..') &&
+    !repository.includes('--') &&
+    REVISION.test(revision) &&
+    !revision.includes('..') &&
+    revision.length <= LONGEST_REVISION
+  )
+    return { repository, revision };
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'hub',
+    problem: `expected org/name or org/name@revision for a model on the hub, got ${shownValue(text)}`,
+    nextStep: "Write it as it stands on the model's page.",
+  });
 }

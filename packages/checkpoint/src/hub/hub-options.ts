@@ -1,7 +1,21 @@
-import { abortSignal, numberWithin, orNull, required, someFunction, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import {
+  abortSignal,
+  numberWithin,
+  orNull,
+  required,
+  someFunction,
+  someText,
+  trueOrFalse,
+  type OptionRules,
+} from '@qdylora/contract';
 
 /** What a download is told about: bytes of one file so far, and how many it has. */
-export interface HubProgress { readonly repository: string; readonly file: string; readonly doneBytes: number; readonly totalBytes: number }
+export interface HubProgress {
+  readonly repository: string;
+  readonly file: string;
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
 
 /** Where models come from and where they are kept. */
 export interface HubOptions {
@@ -14,7 +28,10 @@ export interface HubOptions {
   /** Nothing is asked of any server. */
   readonly isOffline: boolean;
   readonly onProgress?: (progress: HubProgress) => void;
-  /** Told in one line what a person should know: that a cached model is used because the hub does not answer, for one. */
+  /**
+   * Told in one line what a person should know: that a cached model is used because the hub does not answer,
+   * for one.
+   */
   readonly onNotice?: (message: string) => void;
   readonly signal?: AbortSignal;
   /** Default: the global one. */
@@ -26,6 +43,14 @@ export interface HubOptions {
 }
 
 export const HUB_RULES: OptionRules<HubOptions> = {
-  cacheFolder: required(someText), endpoint: required(someText), token: required(orNull(someText)), isOffline: required(trueOrFalse), onProgress: someFunction, onNotice: someFunction, signal: abortSignal, fetch: someFunction,
-  longestSilenceMs: numberWithin({ above: 0 }), sleep: someFunction,
+  cacheFolder: required(someText),
+  endpoint: required(someText),
+  token: required(orNull(someText)),
+  isOffline: required(trueOrFalse),
+  onProgress: someFunction,
+  onNotice: someFunction,
+  signal: abortSignal,
+  fetch: someFunction,
+  longestSilenceMs: numberWithin({ above: 0 }),
+  sleep: someFunction,
 };

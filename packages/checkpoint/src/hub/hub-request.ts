@@ -10,18 +10,33 @@ const MAX_REDIRECTS = 8;
 const LONGEST_SILENCE_MS = 60_000;
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
-export interface HubResponse { readonly response: Response; /** To be ended by who does not read the body. */ readonly listening: Listening; /** Headers of every answer on the way, first to last: the hub's own come before those of its storage. */ readonly headers: readonly Headers[] }
+export interface HubResponse {
+  readonly response: Response;
+  /** To be ended by who does not read the body. */ readonly listening: Listening;
+  /** Headers of every answer on the way, first to last: the hub's own come before those of its storage. */ readonly headers: readonly Headers[];
+}
 
 /**
  * One request, redirects followed by hand: the token goes to the endpoint's own host and to no other.
  *
- * @throws QdyloraError BAD_ARGUMENT for an endpoint or a token that cannot be one; NETWORK where no server answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
+ * @throws QdyloraError BAD_ARGUMENT for an endpoint or a token that cannot be one; NETWORK where no server
+ * answers or an answer makes no sense; ACCESS_DENIED for 401 and 403; MISSING_FILE for 404.
  */
-export async function hubRequest(url: string, { endpoint, token, signal, fetch = globalThis.fetch, longestSilenceMs = LONGEST_SILENCE_MS }: HubOptions, init: { readonly headers?: Record<string, string> } = {}): Promise<HubResponse> {
-  const home = hostOf(endpoint), headers: Headers[] = [];
+export async function hubRequest(
+  url: string,
+  { endpoint, token, signal, fetch = globalThis.fetch, longestSilenceMs = LONGEST_SILENCE_MS }: HubOptions,
+  init: { readonly headers?: Record<string, string> } = {},
+): Promise<HubResponse> {
+  const home = hostOf(endpoint);
+  const headers: Headers[] = [];
   assertToken(token);
   for (let at = new URL(url), hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const own = { 'user-agent': 'qdylora', 'accept-encoding': 'identity', ...init.headers, ...(token !== null && at.host === home ? { authorization: `Bearer ${token}` } : {}) };
+    const own = {
+      'user-agent': 'qdylora',
+      'accept-encoding': 'identity',
+      ...init.headers,
+      ...(token !== null && at.host === home ? { authorization: `Bearer ${token}` } : {}),
+    };
     const listening = listenFor(longestSilenceMs, signal);
     let response: Response;
     try {
@@ -30,44 +45,100 @@ export async function hubRequest(url: string, { endpoint, token, signal, fetch =
     } catch (cause) {
       listening.end();
       signal?.throwIfAborted();
-      throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected an answer from ${at.host}, got ${reasonOf(cause)}`, nextStep: 'Check the connection (HF_ENDPOINT names another server), or work offline with what is cached: HF_HUB_OFFLINE=1.', details: { url: String(at) }, cause });
+      throw new QdyloraError('NETWORK', {
+        where: 'hub',
+        problem: `expected an answer from ${at.host}, got ${reasonOf(cause)}`,
+        nextStep:
+          'Check the connection (HF_ENDPOINT names another server), or work offline with what is cached: ' +
+          'HF_HUB_OFFLINE=1.',
+        details: { url: String(at) },
+        cause,
+      });
     }
     headers.push(response.headers);
     const location = response.headers.get('location');
-    if (!REDIRECTS.includes(response.status) || location === null) return { response: checked(response, url, listening), headers, listening };
+    if (!REDIRECTS.includes(response.status) || location === null)
+      return { response: checked(response, url, listening), headers, listening };
     listening.end();
     await response.body?.cancel();
     at = addressOf(location, at, url);
-    if (at.protocol !== 'https:' && at.protocol !== new URL(endpoint).protocol) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected a redirect to https, got ${at.protocol}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
+    if (at.protocol !== 'https:' && at.protocol !== new URL(endpoint).protocol)
+      throw new QdyloraError('NETWORK', {
+        where: 'hub',
+        problem: `expected a redirect to https, got ${at.protocol}`,
+        nextStep: 'Something between here and the hub answers in its place.',
+        details: { url },
+      });
   }
-  throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected at most ${MAX_REDIRECTS} redirects for ${url}, got more`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
+  throw new QdyloraError('NETWORK', {
+    where: 'hub',
+    problem: `expected at most ${MAX_REDIRECTS} redirects for ${url}, got more`,
+    nextStep: 'Something between here and the hub answers in its place.',
+    details: { url },
+  });
 }
 
 function hostOf(endpoint: string): string {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   if (url && /^https?:$/.test(url.protocol)) return url.host;
-  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: `expected an address such as https://huggingface.co for the hub, got ${JSON.stringify(endpoint.slice(0, 200))}`, nextStep: 'Correct HF_ENDPOINT, or leave it out.', details: { endpoint } });
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'hub',
+    problem:
+      `expected an address such as https://huggingface.co for the hub, got ` +
+      `${JSON.stringify(endpoint.slice(0, 200))}`,
+    nextStep: 'Correct HF_ENDPOINT, or leave it out.',
+    details: { endpoint },
+  });
 }
 
 /** What a header may hold; the token itself is never told. */
 function assertToken(token: string | null): void {
   if (token === null || /^[\x21-\x7e]+$/.test(token)) return;
-  throw new QdyloraError('BAD_ARGUMENT', { where: 'hub', problem: 'expected a token of visible ASCII characters without spaces, got one with others', nextStep: 'Correct HF_TOKEN: was it copied whole, and nothing else?' });
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'hub',
+    problem: 'expected a token of visible ASCII characters without spaces, got one with others',
+    nextStep: 'Correct HF_TOKEN: was it copied whole, and nothing else?',
+  });
 }
 
 function addressOf(location: string, from: URL, url: string): URL {
   if (URL.canParse(location, from.href)) return new URL(location, from);
-  throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected an address to go on to from ${url}, got ${JSON.stringify(location.slice(0, 200))}`, nextStep: 'Something between here and the hub answers in its place.', details: { url } });
+  throw new QdyloraError('NETWORK', {
+    where: 'hub',
+    problem: `expected an address to go on to from ${url}, got ${JSON.stringify(location.slice(0, 200))}`,
+    nextStep: 'Something between here and the hub answers in its place.',
+    details: { url },
+  });
 }
 
 function checked(response: Response, url: string, { end }: Listening): Response {
   if (response.ok) return response;
   end();
-  const { status } = response, details = { url, status, ...waitOf(response) };
+  const { status } = response;
+  const details = { url, status, ...waitOf(response) };
   void response.body?.cancel();
-  if (status === 401 || status === 403) throw new QdyloraError('ACCESS_DENIED', { where: 'hub', problem: `expected to be let in at ${url}, got status ${status}`, nextStep: 'The model is private, gated or not there. Accept its terms on its page, and give a token: HF_TOKEN=hf_….', details });
-  if (status === 404) throw new QdyloraError('MISSING_FILE', { where: 'hub', problem: `expected something at ${url}, got status 404`, nextStep: 'Check the name and the revision; a private model needs HF_TOKEN.', details });
-  throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected status 200 from ${url}, got ${status}`, nextStep: 'Try again later.', details });
+  if (status === 401 || status === 403)
+    throw new QdyloraError('ACCESS_DENIED', {
+      where: 'hub',
+      problem: `expected to be let in at ${url}, got status ${status}`,
+      nextStep:
+        'The model is private, gated or not there. Accept its terms on its page, and give a token: ' +
+        'HF_TOKEN=hf_….',
+      details,
+    });
+  if (status === 404)
+    throw new QdyloraError('MISSING_FILE', {
+      where: 'hub',
+      problem: `expected something at ${url}, got status 404`,
+      nextStep: 'Check the name and the revision; a private model needs HF_TOKEN.',
+      details,
+    });
+  throw new QdyloraError('NETWORK', {
+    where: 'hub',
+    problem: `expected status 200 from ${url}, got ${status}`,
+    nextStep: 'Try again later.',
+    details,
+  });
 }
 
 /** Longest wait that a server can ask for. */
@@ -80,7 +151,8 @@ function waitOf({ headers }: Response): { readonly waitMs?: number } {
 }
 
 /** Milliseconds that the server behind an error asked to wait; 0 where it did not. */
-export const waitAsked = ({ details: { waitMs } }: QdyloraError): number => (typeof waitMs === 'number' ? waitMs : 0);
+export const waitAsked = ({ details: { waitMs } }: QdyloraError): number =>
+  typeof waitMs === 'number' ? waitMs : 0;
 
 function reasonOf(cause: unknown): string {
   const inner = (cause as { cause?: { code?: string; message?: string } }).cause;
@@ -88,7 +160,15 @@ function reasonOf(cause: unknown): string {
 }
 
 /** Largest listing of a repository: 10,000 files have about 2 MB, and seven keys each. */
-const MAX_LISTING_BYTES = 64 * 2 ** 20, LISTING_LIMITS: JsonLimits = { bytes: MAX_LISTING_BYTES, depth: 64, objects: 262_144, lists: 65_536, keys: 1_048_576, values: 1_048_576 };
+const MAX_LISTING_BYTES = 64 * 2 ** 20;
+const LISTING_LIMITS: JsonLimits = {
+  bytes: MAX_LISTING_BYTES,
+  depth: 64,
+  objects: 262_144,
+  lists: 65_536,
+  keys: 1_048_576,
+  values: 1_048_576,
+};
 
 /** The body, with a broken connection as a typed error. */
 export async function* bodyOf({ response, listening }: HubResponse, url: string): AsyncGenerator<Uint8Array> {
@@ -99,7 +179,13 @@ export async function* bodyOf({ response, listening }: HubResponse, url: string)
     }
   } catch (cause) {
     if (QdyloraError.isInstance(cause)) throw cause;
-    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected the rest of ${url}, got a broken connection (${reasonOf(cause)})`, nextStep: 'Run it again: it goes on where it stopped.', details: { url }, cause });
+    throw new QdyloraError('NETWORK', {
+      where: 'hub',
+      problem: `expected the rest of ${url}, got a broken connection (${reasonOf(cause)})`,
+      nextStep: 'Run it again: it goes on where it stopped.',
+      details: { url },
+      cause,
+    });
   } finally {
     listening.end();
   }
@@ -121,10 +207,16 @@ async function patientRequest(url: string, options: HubOptions): Promise<HubResp
 
 /** JSON of one request. */
 export async function hubJson(url: string, options: HubOptions): Promise<unknown> {
-  const answer = await patientRequest(url, options), pieces: Uint8Array[] = [];
+  const answer = await patientRequest(url, options);
+  const pieces: Uint8Array[] = [];
   let length = 0;
   for await (const piece of bodyOf(answer, url)) {
-    if ((length += piece.length) > MAX_LISTING_BYTES) throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected at most ${MAX_LISTING_BYTES} bytes from ${url}, got more`, details: { url } });
+    if ((length += piece.length) > MAX_LISTING_BYTES)
+      throw new QdyloraError('NETWORK', {
+        where: 'hub',
+        problem: `expected at most ${MAX_LISTING_BYTES} bytes from ${url}, got more`,
+        details: { url },
+      });
     pieces.push(piece);
   }
   try {
@@ -132,6 +224,12 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
     assertJsonLimits(url, 'hub', text, LISTING_LIMITS);
     return JSON.parse(text);
   } catch (cause) {
-    throw new QdyloraError('NETWORK', { where: 'hub', problem: `expected JSON from ${url}, got something else`, nextStep: 'Something between here and the hub answers in its place (a log-in page?).', details: { url }, cause });
+    throw new QdyloraError('NETWORK', {
+      where: 'hub',
+      problem: `expected JSON from ${url}, got something else`,
+      nextStep: 'Something between here and the hub answers in its place (a log-in page?).',
+      details: { url },
+      cause,
+    });
   }
 }

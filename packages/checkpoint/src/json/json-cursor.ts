@@ -1,4 +1,6 @@
-/** Reads the few JSON tokens that a file header is made of, straight from bytes and without building a tree. */
+/**
+ * Reads the few JSON tokens that a file header is made of, straight from bytes and without building a tree.
+ */
 export interface JsonCursor {
   /** Byte offset of the next unread byte. */
   readonly position: number;
@@ -15,15 +17,24 @@ export interface JsonCursor {
   wholeNumber(what: string): number;
 }
 
-const QUOTE = 0x22, BACKSLASH = 0x5c, SPACE = 0x20, ZERO = 0x30, NINE = 0x39;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 /** `fail` makes the error that is thrown: it gets `expected …, got …` and the byte offset. */
 export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: number) => Error): JsonCursor {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }), latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   let at = 0;
 
   const skipSpace = (): void => {
-    while (at < bytes.length && (bytes[at] === SPACE || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09)) at++;
+    while (
+      at < bytes.length &&
+      (bytes[at] === SPACE || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09)
+    )
+      at++;
   };
   const peek = (): number => {
     skipSpace();
@@ -40,35 +51,73 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
 
   const string = (what: string, maxBytes: number): string => {
     if (peek() !== QUOTE) throw fail(`expected a string for ${what}, got ${shownByte(bytes, at)}`, at);
-    const start = at + 1, limit = Math.min(bytes.length, start + maxBytes + 1); // one more for the closing quote
-    let end = start, hasEscapes = false, highBits = 0;
+    const start = at + 1;
+    const limit = Math.min(bytes.length, start + maxBytes + 1); // one more for the closing quote
+    let end = start;
+    let hasEscapes = false;
+    let highBits = 0;
     for (; end < limit && bytes[end] !== QUOTE; end++) {
       const byte = bytes[end]!;
       if (byte < SPACE) throw fail(`expected escaped control characters in ${what}, got byte ${byte}`, end);
-      if (byte === BACKSLASH) { hasEscapes = true; end++; }
+      if (byte === BACKSLASH) {
+        hasEscapes = true;
+        end++;
+      }
       highBits |= byte;
     }
-    if (end >= limit) throw fail(limit === bytes.length ? `expected a closing quote for ${what}, got the end` : `expected at most ${maxBytes} bytes for ${what}, got more`, start);
+    if (end >= limit)
+      throw fail(
+        limit === bytes.length
+          ? `expected a closing quote for ${what}, got the end`
+          : `expected at most ${maxBytes} bytes for ${what}, got more`,
+        start,
+      );
     at = end + 1;
     if (highBits < 0x80 && !hasEscapes) return latin1.toString('latin1', start, end);
-    return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) => fail(`${problem} for ${what}`, start));
+    return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) =>
+      fail(`${problem} for ${what}`, start),
+    );
   };
 
   const wholeNumber = (what: string): number => {
     const start = (skipSpace(), at);
     let value = 0;
-    while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17) value = value * 10 + (bytes[at++]! - ZERO);
-    const next = bytes[at] ?? -1, digits = at - start;
-    const isWhole = digits > 0 && !(digits > 1 && bytes[start] === ZERO) && (next === -1 || ', \t\r\n]}'.includes(String.fromCharCode(next)));
-    if (!isWhole || !Number.isSafeInteger(value)) throw fail(`expected a whole number from 0 to 2^53 − 1 for ${what}, got ${shownToken(bytes, start)}`, start);
+    while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17)
+      value = value * 10 + (bytes[at++]! - ZERO);
+    const next = bytes[at] ?? -1;
+    const digits = at - start;
+    const isWhole =
+      digits > 0 &&
+      !(digits > 1 && bytes[start] === ZERO) &&
+      (next === -1 || ', \t\r\n]}'.includes(String.fromCharCode(next)));
+    if (!isWhole || !Number.isSafeInteger(value))
+      throw fail(
+        `expected a whole number from 0 to 2^53 − 1 for ${what}, got ${shownToken(bytes, start)}`,
+        start,
+      );
     return value;
   };
 
-  return { get position() { return at; }, skipSpace, peek, expect, accept, string, wholeNumber };
+  return {
+    get position() {
+      return at;
+    },
+    skipSpace,
+    peek,
+    expect,
+    accept,
+    string,
+    wholeNumber,
+  };
 }
 
 /** `quoted` still has its quotes. */
-function textOf(quoted: Uint8Array, decoder: { decode(bytes: Uint8Array): string }, hasEscapes: boolean, fail: (problem: string) => Error): string {
+function textOf(
+  quoted: Uint8Array,
+  decoder: { decode(bytes: Uint8Array): string },
+  hasEscapes: boolean,
+  fail: (problem: string) => Error,
+): string {
   let text: string;
   try {
     text = decoder.decode(quoted);
@@ -85,9 +134,19 @@ function textOf(quoted: Uint8Array, decoder: { decode(bytes: Uint8Array): string
 }
 
 const shownByte = (bytes: Uint8Array, at: number): string =>
-  at >= bytes.length ? 'the end' : bytes[at]! > SPACE && bytes[at]! < 0x7f ? String.fromCharCode(bytes[at]!) : `byte ${bytes[at]}`;
+  at >= bytes.length
+    ? 'the end'
+    : bytes[at]! > SPACE && bytes[at]! < 0x7f
+      ? String.fromCharCode(bytes[at]!)
+      : `byte ${bytes[at]}`;
 
 const SHOWN_TOKEN_BYTES = 24;
 
 const shownToken = (bytes: Uint8Array, start: number): string =>
-  start >= bytes.length ? 'the end' : JSON.stringify(/^[^,\]}\s]*/.exec(Buffer.from(bytes.subarray(start, start + SHOWN_TOKEN_BYTES)).toString('latin1'))![0]);
+  start >= bytes.length
+    ? 'the end'
+    : JSON.stringify(
+        /^[^,\]}\s]*/.exec(
+          Buffer.from(bytes.subarray(start, start + SHOWN_TOKEN_BYTES)).toString('latin1'),
+        )![0],
+      );

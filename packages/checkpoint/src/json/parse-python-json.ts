@@ -19,6 +19,8 @@ export function parsePythonJson(text: string): unknown {
       return JSON.stringify(MARK + word);
     });
     if (!found) throw error;
-    return JSON.parse(marked, (_, value: unknown) => (typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value));
+    return JSON.parse(marked, (_, value: unknown) =>
+      typeof value === 'string' && value.startsWith(MARK) ? Number(value.slice(MARK.length)) : value,
+    );
   }
 }

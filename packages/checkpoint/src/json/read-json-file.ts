@@ -3,14 +3,25 @@ import { badFile, mistakenFile } from '../bad-file.ts';
 import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
 import { parsePythonJson } from './parse-python-json.ts';
 
-/** Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE, BAD_FILE. */
+/**
+ * Text of a file: fatal UTF-8 (a byte-order mark stays and is seen). @throws QdyloraError MISSING_FILE,
+ * BAD_FILE.
+ */
 export function readTextFile(path: string, format: string, maxBytes: number = CONFIG_LIMITS.bytes): string {
   const source = openByteSource(path, format);
   try {
-    if (source.byteLength > maxBytes) throw badFile({ format, path, problem: `expected at most ${maxBytes} bytes, got ${source.byteLength}` });
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readBytes(source, 0, source.byteLength));
+    if (source.byteLength > maxBytes)
+      throw badFile({
+        format,
+        path,
+        problem: `expected at most ${maxBytes} bytes, got ${source.byteLength}`,
+      });
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+      readBytes(source, 0, source.byteLength),
+    );
   } catch (cause) {
-    if (cause instanceof TypeError) throw badFile({ format, path, problem: 'expected valid UTF-8, got something else', cause });
+    if (cause instanceof TypeError)
+      throw badFile({ format, path, problem: 'expected valid UTF-8, got something else', cause });
     throw cause;
   } finally {
     source.close();
@@ -18,13 +29,19 @@ export function readTextFile(path: string, format: string, maxBytes: number = CO
 }
 
 /**
- * A JSON file whose top is an object. Keys stay own properties, `__proto__` too, so nothing read here reaches a prototype.
+ * A JSON file whose top is an object. Keys stay own properties, `__proto__` too, so nothing read here reaches
+ * a prototype.
  *
  * @throws QdyloraError MISSING_FILE, BAD_FILE.
  */
-export function readJsonObject(path: string, format: string, limits: JsonLimits = CONFIG_LIMITS): Record<string, unknown> {
+export function readJsonObject(
+  path: string,
+  format: string,
+  limits: JsonLimits = CONFIG_LIMITS,
+): Record<string, unknown> {
   const value = readJson(path, format, limits);
-  if (!isRecord(value)) throw badFile({ format, path, problem: `expected a JSON object, got ${kindOf(value)}` });
+  if (!isRecord(value))
+    throw badFile({ format, path, problem: `expected a JSON object, got ${kindOf(value)}` });
   return value;
 }
 
@@ -35,15 +52,43 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
   try {
     return parsePythonJson(text);
   } catch (cause) {
-    if (text.startsWith('\uFEFF')) throw badFile({ format, path, problem: 'expected JSON, got a byte-order mark before it', nextStep: 'Write the file without it (in UTF-8, without BOM): transformers does not read it either.', cause });
+    if (text.startsWith('\uFEFF'))
+      throw badFile({
+        format,
+        path,
+        problem: 'expected JSON, got a byte-order mark before it',
+        nextStep: 'Write the file without it (in UTF-8, without BOM): transformers does not read it either.',
+        cause,
+      });
     const mistaken = mistakenFile(Buffer.from(text.slice(0, 64)));
-    if (mistaken) throw badFile({ format, path, problem: `expected JSON, got ${mistaken.got}`, nextStep: mistaken.nextStep, cause });
-    throw badFile({ format, path, problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`, cause });
+    if (mistaken)
+      throw badFile({
+        format,
+        path,
+        problem: `expected JSON, got ${mistaken.got}`,
+        nextStep: mistaken.nextStep,
+        cause,
+      });
+    throw badFile({
+      format,
+      path,
+      problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`,
+      cause,
+    });
   }
 }
 
-export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** What a value from JSON is, as a message says it. */
 export const kindOf = (value: unknown): string =>
-  value === null ? 'null' : value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `${typeof value} ${typeof value === 'number' ? value : JSON.stringify(value).slice(0, 80)}`;
+  value === null
+    ? 'null'
+    : value === undefined
+      ? 'nothing'
+      : Array.isArray(value)
+        ? 'a list'
+        : typeof value === 'object'
+          ? 'an object'
+          : `${typeof value} ${typeof value === 'number' ? value : JSON.stringify(value).slice(0, 80)}`;

@@ -1,9 +1,30 @@
 import { QdyloraError } from '@qdylora/contract';
 
 /** What is wrong with an adapter's files. */
-export const badAdapter = (path: string, problem: string, details: Readonly<Record<string, unknown>> = {}): QdyloraError =>
-  new QdyloraError('BAD_ADAPTER', { where: 'peft-adapter', problem: `${path}: ${problem}`, nextStep: 'Config and weights do not belong together, or the adapter is damaged. Save it again.', details: { path, ...details } });
+export const badAdapter = (
+  path: string,
+  problem: string,
+  details: Readonly<Record<string, unknown>> = {},
+): QdyloraError =>
+  new QdyloraError('BAD_ADAPTER', {
+    where: 'peft-adapter',
+    problem: `${path}: ${problem}`,
+    nextStep: 'Config and weights do not belong together, or the adapter is damaged. Save it again.',
+    details: { path, ...details },
+  });
 
-/** A feature of an adapter that is not read here; refused by name, because leaving it out would change the model. */
-export const unsupportedAdapter = (path: string, feature: string, nextStep = 'Merge it into its base model with PEFT, and open the result.'): QdyloraError =>
-  new QdyloraError('UNSUPPORTED', { where: 'peft-adapter', problem: `${path}: expected a plain LoRA adapter of linear layers, got ${feature}`, nextStep, details: { path, feature } });
+/**
+ * A feature of an adapter that is not read here; refused by name, because leaving it out would change the
+ * model.
+ */
+export const unsupportedAdapter = (
+  path: string,
+  feature: string,
+  nextStep = 'Merge it into its base model with PEFT, and open the result.',
+): QdyloraError =>
+  new QdyloraError('UNSUPPORTED', {
+    where: 'peft-adapter',
+    problem: `${path}: expected a plain LoRA adapter of linear layers, got ${feature}`,
+    nextStep,
+    details: { path, feature },
+  });

@@ -8,7 +8,10 @@ export interface PeftAdapterConfig {
   readonly loraAlpha: number;
   /** Scale alpha / √r instead of alpha / r. */
   readonly useRslora: boolean;
-  /** Ends of module names, or one regular expression, or `all-linear`; null for PEFT's own choice per architecture. */
+  /**
+   * Ends of module names, or one regular expression, or `all-linear`; null for PEFT's own choice per
+   * architecture.
+   */
   readonly targetModules: readonly string[] | string | null;
   /** By pattern, in the order of the file. */
   readonly rankPattern: ReadonlyMap<string, number>;
@@ -27,55 +30,120 @@ export interface PeftAdapterConfig {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
-/** Fields that change what an adapter computes, in ways that are not read here. Their off values: null, false, an empty list or record. */
+/**
+ * Fields that change what an adapter computes, in ways that are not read here. Their off values: null, false,
+ * an empty list or record.
+ */
 const VARIANTS = [
-  'use_dora', 'lora_bias', 'layer_replication', 'target_parameters', 'trainable_token_indices', 'alora_invocation_tokens',
-  'velora_config', 'kasa_config', 'monteclora_config', 'arrow_config', 'use_bdlora', 'use_qalora',
+  'use_dora',
+  'lora_bias',
+  'layer_replication',
+  'target_parameters',
+  'trainable_token_indices',
+  'alora_invocation_tokens',
+  'velora_config',
+  'kasa_config',
+  'monteclora_config',
+  'arrow_config',
+  'use_bdlora',
+  'use_qalora',
 ] as const;
 
 const OTHER_KEYS = [
-  'peft_type', 'r', 'lora_alpha', 'target_modules', 'modules_to_save', 'use_rslora', 'rank_pattern', 'alpha_pattern', 'bias', 'fan_in_fan_out', 'layers_to_transform',
-  'layers_pattern', 'exclude_modules', 'qalora_group_size', 'base_model_name_or_path', 'revision', 'task_type', 'auto_mapping', 'lora_dropout',
-  'init_lora_weights', 'loftq_config', 'eva_config', 'corda_config', 'lora_ga_config', 'megatron_config', 'megatron_core', 'ensure_weight_tying',
-  'inference_mode', 'peft_version', 'runtime_config',
+  'peft_type',
+  'r',
+  'lora_alpha',
+  'target_modules',
+  'modules_to_save',
+  'use_rslora',
+  'rank_pattern',
+  'alpha_pattern',
+  'bias',
+  'fan_in_fan_out',
+  'layers_to_transform',
+  'layers_pattern',
+  'exclude_modules',
+  'qalora_group_size',
+  'base_model_name_or_path',
+  'revision',
+  'task_type',
+  'auto_mapping',
+  'lora_dropout',
+  'init_lora_weights',
+  'loftq_config',
+  'eva_config',
+  'corda_config',
+  'lora_ga_config',
+  'megatron_config',
+  'megatron_core',
+  'ensure_weight_tying',
+  'inference_mode',
+  'peft_version',
+  'runtime_config',
 ] as const;
 
 /** Ways to begin that take something out of the base weights; a reader would have to repeat it. */
 const BASE_CHANGING_INITS = /^(pissa|olora|corda|lora_ga|loftq)/;
 
-/** Reads and checks `adapter_config.json`. @throws QdyloraError UNSUPPORTED naming the feature; BAD_CONFIG, BAD_FILE, MISSING_FILE. */
+/**
+ * Reads and checks `adapter_config.json`. @throws QdyloraError UNSUPPORTED naming the feature; BAD_CONFIG,
+ * BAD_FILE, MISSING_FILE.
+ */
 export function readAdapterConfig(path: string): PeftAdapterConfig {
-  const raw = readJsonObject(path, 'peft-adapter'), config = configReader(path, raw);
+  const raw = readJsonObject(path, 'peft-adapter');
+  const config = configReader(path, raw);
   refuseVariants(path, config);
   const r = config.integer('r', 8);
   if (r < 1) throw config.wrong('a whole number ≥ 1', 'r');
   const known = new Set<string>([...VARIANTS, ...OTHER_KEYS]);
   const text = (key: string): string | null => (config.has(key) ? config.string(key) : null);
   return {
-    r, loraAlpha: config.number('lora_alpha', 8), useRslora: config.boolean('use_rslora', false),
-    targetModules: readTargets(config), rankPattern: readPattern(config, 'rank_pattern'), alphaPattern: readPattern(config, 'alpha_pattern'),
-    baseModel: text('base_model_name_or_path'), loraDropout: config.number('lora_dropout', 0), fanInFanOut: config.boolean('fan_in_fan_out', false),
-    modulesToSave: config.has('modules_to_save') ? config.strings('modules_to_save') : [], ensureWeightTying: config.boolean('ensure_weight_tying', false),
-    taskType: text('task_type'), peftVersion: text('peft_version'), unknownKeys: Object.keys(raw).filter((key) => !known.has(key)), raw,
+    r,
+    loraAlpha: config.number('lora_alpha', 8),
+    useRslora: config.boolean('use_rslora', false),
+    targetModules: readTargets(config),
+    rankPattern: readPattern(config, 'rank_pattern'),
+    alphaPattern: readPattern(config, 'alpha_pattern'),
+    baseModel: text('base_model_name_or_path'),
+    loraDropout: config.number('lora_dropout', 0),
+    fanInFanOut: config.boolean('fan_in_fan_out', false),
+    modulesToSave: config.has('modules_to_save') ? config.strings('modules_to_save') : [],
+    ensureWeightTying: config.boolean('ensure_weight_tying', false),
+    taskType: text('task_type'),
+    peftVersion: text('peft_version'),
+    unknownKeys: Object.keys(raw).filter((key) => !known.has(key)),
+    raw,
   };
 }
 
 function refuseVariants(path: string, config: ConfigReader): void {
-  const { raw } = config, type = config.string('peft_type');
+  const { raw } = config;
+  const type = config.string('peft_type');
   if (type !== 'LORA') throw unsupportedAdapter(path, `peft_type ${JSON.stringify(type.slice(0, 80))}`);
   for (const key of VARIANTS) if (!isOff(raw[key])) throw unsupportedAdapter(path, key);
   const bias = config.string('bias', 'none');
   if (bias !== 'none') throw unsupportedAdapter(path, `bias ${JSON.stringify(bias.slice(0, 80))}`);
   const init = raw.init_lora_weights;
-  if (typeof init === 'string' && BASE_CHANGING_INITS.test(init.toLowerCase())) throw unsupportedAdapter(path, `init_lora_weights ${JSON.stringify(init.slice(0, 80))}, which changes the base weights`, 'Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).');
+  if (typeof init === 'string' && BASE_CHANGING_INITS.test(init.toLowerCase()))
+    throw unsupportedAdapter(
+      path,
+      `init_lora_weights ${JSON.stringify(init.slice(0, 80))}, which changes the base weights`,
+      'Convert it with PEFT (save_pretrained with path_initial_model_for_weight_conversion).',
+    );
 }
 
 const isOff = (value: unknown): boolean =>
-  value === undefined || value === null || value === false || (Array.isArray(value) && value.length === 0) || (isRecord(value) && Object.keys(value).length === 0);
+  value === undefined ||
+  value === null ||
+  value === false ||
+  (Array.isArray(value) && value.length === 0) ||
+  (isRecord(value) && Object.keys(value).length === 0);
 
 function readTargets(config: ConfigReader): readonly string[] | string | null {
   if (!config.has('target_modules')) return null;
-  return typeof config.raw.target_modules === 'string' ? config.raw.target_modules : config.strings('target_modules');
+  return typeof config.raw.target_modules === 'string'
+    ? config.raw.target_modules
+    : config.strings('target_modules');
 }
 
 function readPattern(config: ConfigReader, field: string): ReadonlyMap<string, number> {

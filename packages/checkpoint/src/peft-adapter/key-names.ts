@@ -7,8 +7,11 @@ export type AdapterKey =
 
 const PREFIX = 'base_model.model.';
 
-/** `model.layers.0.self_attn.q_proj`, a → `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
-export const adapterKey = (module: string, matrix: 'a' | 'b'): string => `${PREFIX}${module}.lora_${matrix.toUpperCase()}.weight`;
+/**
+ * `model.layers.0.self_attn.q_proj`, a → `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`.
+ */
+export const adapterKey = (module: string, matrix: 'a' | 'b'): string =>
+  `${PREFIX}${module}.lora_${matrix.toUpperCase()}.weight`;
 
 /** `lm_head.weight` → `base_model.model.lm_head.weight`. */
 export const savedKey = (name: string): string => `${PREFIX}${name}`;
@@ -18,22 +21,32 @@ export function readAdapterKey(key: string): AdapterKey {
   if (key.startsWith(PREFIX)) {
     for (const [kind, endings] of ENDINGS) {
       for (const ending of endings) {
-        if (key.endsWith(ending) && key.length > PREFIX.length + ending.length) return { kind, module: key.slice(PREFIX.length, -ending.length) };
+        if (key.endsWith(ending) && key.length > PREFIX.length + ending.length)
+          return { kind, module: key.slice(PREFIX.length, -ending.length) };
       }
     }
   }
   for (const [part, feature] of FEATURES) if (key.includes(part)) return { kind: 'unsupported', feature };
   const name = key.startsWith(PREFIX) ? key.slice(PREFIX.length).replace(SAVED_PART, '') : '';
   if (WHOLE_WEIGHT.test(name) && !/lora_|\.base_layer\./.test(name)) return { kind: 'saved', name };
-  return { kind: 'unsupported', feature: 'weights that are neither LoRA matrices nor whole weights of the base' };
+  return {
+    kind: 'unsupported',
+    feature: 'weights that are neither LoRA matrices nor whole weights of the base',
+  };
 }
 
 /** In state dicts saved by hand. */
 const SAVED_PART = /\.modules_to_save\.default(?=\.(?:weight|bias)$)/;
 const WHOLE_WEIGHT = /^[^.].*\.(?:weight|bias)$/;
 
-const ENDINGS = [['a', ['.lora_A.weight', '.lora_A.default.weight']], ['b', ['.lora_B.weight', '.lora_B.default.weight']]] as const;
+const ENDINGS = [
+  ['a', ['.lora_A.weight', '.lora_A.default.weight']],
+  ['b', ['.lora_B.weight', '.lora_B.default.weight']],
+] as const;
 
 const FEATURES = [
-  ['lora_embedding_', 'an adapter of an embedding'], ['lora_magnitude_vector', 'DoRA (lora_magnitude_vector)'], ['lora_B.bias', 'lora_bias'], ['lora_B.default.bias', 'lora_bias'],
+  ['lora_embedding_', 'an adapter of an embedding'],
+  ['lora_magnitude_vector', 'DoRA (lora_magnitude_vector)'],
+  ['lora_B.bias', 'lora_bias'],
+  ['lora_B.default.bias', 'lora_bias'],
 ] as const;

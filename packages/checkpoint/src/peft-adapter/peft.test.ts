@@ -17,70 +17,160 @@ const root = temporaryFolder();
 let folders = 0;
 const fresh = (): string => join(root, `adapter${folders++}`);
 
-const Q = 'model.layers.0.self_attn.q_proj', V = 'model.layers.0.self_attn.v_proj';
+const Q = 'model.layers.0.self_attn.q_proj';
+const V = 'model.layers.0.self_attn.v_proj';
 const options = (more: Partial<WritePeftAdapterOptions> = {}): WritePeftAdapterOptions => ({
-  layers: [{ name: V, a: Float32Array.of(1, 2, 3, 4, 5, 6), b: Float32Array.of(1, 2, 3, 4) }, { name: Q, a: Float32Array.of(6, 5, 4, 3, 2, 1), b: Float32Array.of(0, 0, 0, 0) }],
-  rank: 2, alpha: 8, targetModules: ['v_proj', 'q_proj'], ...more,
+  layers: [
+    { name: V, a: Float32Array.of(1, 2, 3, 4, 5, 6), b: Float32Array.of(1, 2, 3, 4) },
+    { name: Q, a: Float32Array.of(6, 5, 4, 3, 2, 1), b: Float32Array.of(0, 0, 0, 0) },
+  ],
+  rank: 2,
+  alpha: 8,
+  targetModules: ['v_proj', 'q_proj'],
+  ...more,
 });
 
 /** An adapter of PEFT with some fields of its config changed. */
 function withConfig(changes: Record<string, unknown>): string {
-  const folder = fresh(), path = join(folder, 'adapter_config.json');
+  const folder = fresh();
+  const path = join(folder, 'adapter_config.json');
   cpSync(fixturePath('peft/adapters/qv'), folder, { recursive: true });
-  writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')) as object, ...changes }));
+  writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), ...changes }));
   return folder;
 }
 
 describe('writePeftAdapter', () => {
   it('writes what readPeftAdapter reads', async () => {
     const folder = fresh();
-    await writePeftAdapter(folder, options({ useRslora: true, baseModel: 'org/base', sidecar: { ranks: [1, 2], a: { z: 1, b: 2 } } }));
+    await writePeftAdapter(
+      folder,
+      options({ useRslora: true, baseModel: 'org/base', sidecar: { ranks: [1, 2], a: { z: 1, b: 2 } } }),
+    );
     const { config, layers, sidecar } = readPeftAdapter(folder);
-    expect(config).toMatchObject({ r: 2, loraAlpha: 8, useRslora: true, targetModules: ['q_proj', 'v_proj'], baseModel: 'org/base', taskType: 'CAUSAL_LM' });
-    expect(layers.get(V)).toEqual({ a: Float32Array.of(1, 2, 3, 4, 5, 6), b: Float32Array.of(1, 2, 3, 4), rank: 2, inFeatures: 3, outFeatures: 2, scale: 8 / Math.SQRT2 });
+    expect(config).toMatchObject({
+      r: 2,
+      loraAlpha: 8,
+      useRslora: true,
+      targetModules: ['q_proj', 'v_proj'],
+      baseModel: 'org/base',
+      taskType: 'CAUSAL_LM',
+    });
+    expect(layers.get(V)).toEqual({
+      a: Float32Array.of(1, 2, 3, 4, 5, 6),
+      b: Float32Array.of(1, 2, 3, 4),
+      rank: 2,
+      inFeatures: 3,
+      outFeatures: 2,
+      scale: 8 / Math.SQRT2,
+    });
     expect(sidecar).toEqual({ ranks: [1, 2], a: { z: 1, b: 2 } });
     expect(isPeftAdapter(folder) && !isPeftAdapter(root)).toBe(true);
   });
 
   it('round trips any ranks, alphas and shapes', async () => {
-    const layer = fc.record({ rank: fc.integer({ min: 1, max: 4 }), rows: fc.integer({ min: 1, max: 5 }), columns: fc.integer({ min: 1, max: 5 }), alpha: fc.integer({ min: 1, max: 64 }) });
-    await fc.assert(fc.asyncProperty(fc.array(layer, { minLength: 1, maxLength: 4 }), async (shapes) => {
-      const folder = fresh(), name = (i: number): string => `model.layers.${i}.mlp.up_proj`;
-      await writePeftAdapter(folder, {
-        layers: shapes.map(({ rank, rows, columns }, i) => ({ name: name(i), a: Float32Array.from({ length: rank * columns }, (_, k) => k - i), b: Float32Array.from({ length: rows * rank }, (_, k) => k * i) })),
-        rank: 3, alpha: 5, targetModules: ['up_proj'],
-        rankPattern: Object.fromEntries(shapes.map(({ rank }, i) => [name(i), rank])), alphaPattern: Object.fromEntries(shapes.map(({ alpha }, i) => [name(i), alpha])),
-      });
-      const { layers } = readPeftAdapter(folder);
-      shapes.forEach(({ rank, rows, columns, alpha }, i) => expect(layers.get(name(i))).toMatchObject({ rank, outFeatures: rows, inFeatures: columns, scale: alpha / rank }));
-    }), { numRuns: 20 });
+    const layer = fc.record({
+      rank: fc.integer({ min: 1, max: 4 }),
+      rows: fc.integer({ min: 1, max: 5 }),
+      columns: fc.integer({ min: 1, max: 5 }),
+      alpha: fc.integer({ min: 1, max: 64 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(layer, { minLength: 1, maxLength: 4 }), async (shapes) => {
+        const folder = fresh();
+        const name = (i: number): string => `model.layers.${i}.mlp.up_proj`;
+        await writePeftAdapter(folder, {
+          layers: shapes.map(({ rank, rows, columns }, i) => ({
+            name: name(i),
+            a: Float32Array.from({ length: rank * columns }, (_, k) => k - i),
+            b: Float32Array.from({ length: rows * rank }, (_, k) => k * i),
+          })),
+          rank: 3,
+          alpha: 5,
+          targetModules: ['up_proj'],
+          rankPattern: Object.fromEntries(shapes.map(({ rank }, i) => [name(i), rank])),
+          alphaPattern: Object.fromEntries(shapes.map(({ alpha }, i) => [name(i), alpha])),
+        });
+        const { layers } = readPeftAdapter(folder);
+        shapes.forEach(({ rank, rows, columns, alpha }, i) =>
+          expect(layers.get(name(i))).toMatchObject({
+            rank,
+            outFeatures: rows,
+            inFeatures: columns,
+            scale: alpha / rank,
+          }),
+        );
+      }),
+      { numRuns: 20 },
+    );
   });
 
-  it('gives the same bytes for the same adapter in any order, with a valid manifest and no trace of the machine', async () => {
-    const one = fresh(), two = fresh(), { layers } = options();
-    await writePeftAdapter(one, options({ sidecar: { a: 1, b: 2 } }));
-    await writePeftAdapter(two, options({ sidecar: { b: 2, a: 1 }, layers: [...layers].reverse(), targetModules: ['q_proj', 'v_proj', 'q_proj'] }));
-    const names = readdirSync(one).sort();
-    expect(names).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'manifest.json', 'qdylora.json']);
-    for (const name of names) {
-      const bytes = readFileSync(join(one, name));
-      expect(readFileSync(join(two, name)).equals(bytes), name).toBe(true);
-      expect(bytes.includes(root)).toBe(false);
-    }
-    expect(validateFolder(one).isValid).toBe(true);
-    expect(readFileSync(join(one, 'adapter_config.json'), 'utf8')).toMatch(/^\{\n {2}"alpha_pattern": \{\},\n {2}"base_model_name_or_path": null,\n/);
-  });
+  it(
+    'gives the same bytes for the same adapter in any order, with a valid manifest and no trace of the ' +
+      'machine',
+    async () => {
+      const one = fresh();
+      const two = fresh();
+      const { layers } = options();
+      await writePeftAdapter(one, options({ sidecar: { a: 1, b: 2 } }));
+      await writePeftAdapter(
+        two,
+        options({
+          sidecar: { b: 2, a: 1 },
+          layers: [...layers].reverse(),
+          targetModules: ['q_proj', 'v_proj', 'q_proj'],
+        }),
+      );
+      const names = readdirSync(one).sort();
+      expect(names).toEqual([
+        'adapter_config.json',
+        'adapter_model.safetensors',
+        'manifest.json',
+        'qdylora.json',
+      ]);
+      for (const name of names) {
+        const bytes = readFileSync(join(one, name));
+        expect(readFileSync(join(two, name)).equals(bytes), name).toBe(true);
+        expect(bytes.includes(root)).toBe(false);
+      }
+      expect(validateFolder(one).isValid).toBe(true);
+      expect(readFileSync(join(one, 'adapter_config.json'), 'utf8')).toMatch(
+        /^\{\n {2}"alpha_pattern": \{\},\n {2}"base_model_name_or_path": null,\n/,
+      );
+    },
+  );
 
   it('pins patterns to full names, so that no two keys fit one module', async () => {
     const folder = fresh();
-    await writePeftAdapter(folder, options({ layers: [{ name: Q, a: new Float32Array(3), b: new Float32Array(2) }, { name: V, a: new Float32Array(6), b: new Float32Array(4) }], rankPattern: { [Q]: 1 }, alphaPattern: { [V]: 3 } }));
-    expect(readPeftAdapter(folder).config.raw).toMatchObject({ rank_pattern: { [`^${Q}`]: 1 }, alpha_pattern: { [`^${V}`]: 3 } });
+    await writePeftAdapter(
+      folder,
+      options({
+        layers: [
+          { name: Q, a: new Float32Array(3), b: new Float32Array(2) },
+          { name: V, a: new Float32Array(6), b: new Float32Array(4) },
+        ],
+        rankPattern: { [Q]: 1 },
+        alphaPattern: { [V]: 3 },
+      }),
+    );
+    expect(readPeftAdapter(folder).config.raw).toMatchObject({
+      rank_pattern: { [`^${Q}`]: 1 },
+      alpha_pattern: { [`^${V}`]: 3 },
+    });
   });
 
   it('refuses what does not fit together, and folders that are taken', async () => {
     const wrong: Partial<WritePeftAdapterOptions>[] = [
-      { rank: 0 }, { rank: 1.5 }, { rank: 4 }, { alpha: NaN }, { layers: [] }, { layers: [...options().layers, ...options().layers] }, { targetModules: ['q_proj'] }, { targetModules: ['proj'] },
-      { rankPattern: { q_proj: 2 } }, { rankPattern: { [Q]: 0 } }, { alphaPattern: { [Q]: Infinity } },
+      { rank: 0 },
+      { rank: 1.5 },
+      { rank: 4 },
+      { alpha: NaN },
+      { layers: [] },
+      { layers: [...options().layers, ...options().layers] },
+      { targetModules: ['q_proj'] },
+      { targetModules: ['proj'] },
+      { rankPattern: { q_proj: 2 } },
+      { rankPattern: { [Q]: 0 } },
+      { alphaPattern: { [Q]: Infinity } },
     ];
     for (const more of wrong) await rejectionOf(writePeftAdapter(fresh(), options(more)), 'BAD_ARGUMENT');
     const folder = fresh();
@@ -93,57 +183,127 @@ describe('writePeftAdapter', () => {
 
 describe('readPeftAdapter', () => {
   it.each([
-    ['use_dora', true], ['lora_bias', true], ['layer_replication', [[0, 1]]], ['target_parameters', ['x']], ['trainable_token_indices', [1]], ['alora_invocation_tokens', [1]],
-    ['velora_config', { a: 1 }], ['kasa_config', { a: 1 }], ['monteclora_config', { a: 1 }], ['arrow_config', { a: 1 }], ['use_bdlora', { a: 1 }], ['use_qalora', true],
-    ['bias', 'all'], ['peft_type', 'LOHA'], ['init_lora_weights', 'pissa_niter_4'], ['init_lora_weights', 'olora'], ['init_lora_weights', 'LoftQ'],
+    ['use_dora', true],
+    ['lora_bias', true],
+    ['layer_replication', [[0, 1]]],
+    ['target_parameters', ['x']],
+    ['trainable_token_indices', [1]],
+    ['alora_invocation_tokens', [1]],
+    ['velora_config', { a: 1 }],
+    ['kasa_config', { a: 1 }],
+    ['monteclora_config', { a: 1 }],
+    ['arrow_config', { a: 1 }],
+    ['use_bdlora', { a: 1 }],
+    ['use_qalora', true],
+    ['bias', 'all'],
+    ['peft_type', 'LOHA'],
+    ['init_lora_weights', 'pissa_niter_4'],
+    ['init_lora_weights', 'olora'],
+    ['init_lora_weights', 'LoftQ'],
   ])('%s %j is refused by name', (key, value) => {
-    expect(errorOf(() => readPeftAdapter(withConfig({ [key]: value })), 'UNSUPPORTED').message).toContain(`got ${key}`);
+    expect(errorOf(() => readPeftAdapter(withConfig({ [key]: value })), 'UNSUPPORTED').message).toContain(
+      `got ${key}`,
+    );
   });
 
   it('what is off, and what only matters in training, is read', () => {
-    const { config } = readPeftAdapter(withConfig({ modules_to_save: [], use_dora: false, velora_config: {}, init_lora_weights: 'gaussian', from_the_future: 1, lora_dropout: 0.1 }));
+    const { config } = readPeftAdapter(
+      withConfig({
+        modules_to_save: [],
+        use_dora: false,
+        velora_config: {},
+        init_lora_weights: 'gaussian',
+        from_the_future: 1,
+        lora_dropout: 0.1,
+      }),
+    );
     expect([config.unknownKeys, config.loraDropout]).toEqual([['from_the_future'], 0.1]);
   });
 
   it('weights that the config does not fit are BAD_ADAPTER; wrong kinds are BAD_CONFIG', () => {
-    expect(errorOf(() => readPeftAdapter(withConfig({ r: 4 })), 'BAD_ADAPTER').message).toMatch(/expected A \[4, in\] and B \[out, 4\] for "model\.layers\.0\.self_attn\.\w_proj", got \[8, 64\] and \[\d+, 8\]/);
+    expect(errorOf(() => readPeftAdapter(withConfig({ r: 4 })), 'BAD_ADAPTER').message).toMatch(
+      /expected A \[4, in\] and B \[out, 4\] for "model\.layers\.0\.self_attn\.\w_proj", got \[8, 64\] and \[\d+, 8\]/,
+    );
     errorOf(() => readPeftAdapter(withConfig({ rank_pattern: { q_proj: 3 } })), 'BAD_ADAPTER');
-    for (const changes of [{ r: '8' }, { r: 0 }, { r: -1 }, { lora_alpha: null, r: 1.5 }, { rank_pattern: [] }, { alpha_pattern: { q: 'x' } }, { target_modules: [1] }, { use_rslora: 'yes' }]) errorOf(() => readPeftAdapter(withConfig(changes)), 'BAD_CONFIG');
+    for (const changes of [
+      { r: '8' },
+      { r: 0 },
+      { r: -1 },
+      { lora_alpha: null, r: 1.5 },
+      { rank_pattern: [] },
+      { alpha_pattern: { q: 'x' } },
+      { target_modules: [1] },
+      { use_rslora: 'yes' },
+    ])
+      errorOf(() => readPeftAdapter(withConfig(changes)), 'BAD_CONFIG');
   });
 
-  it('an absent r and alpha are PEFT\'s defaults', () => {
-    const folder = withConfig({}), path = join(folder, 'adapter_config.json');
+  it("an absent r and alpha are PEFT's defaults", () => {
+    const folder = withConfig({});
+    const path = join(folder, 'adapter_config.json');
     writeFileSync(path, '{"peft_type":"LORA","target_modules":["q_proj","v_proj"]}');
     expect(readPeftAdapter(folder).config).toMatchObject({ r: 8, loraAlpha: 8, useRslora: false });
   });
 
   it('tensors of other kinds are refused by name, and half pairs are BAD_ADAPTER', () => {
-    const folder = withConfig({ r: 1 }), key = (end: string): string => `base_model.model.x.${end}`, a = tensorOf(key('lora_A.weight'), [1, 2], new Float32Array(2)), b = tensorOf(key('lora_B.weight'), [2, 1], new Float32Array(2));
+    const folder = withConfig({ r: 1 });
+    const key = (end: string): string => `base_model.model.x.${end}`;
+    const a = tensorOf(key('lora_A.weight'), [1, 2], new Float32Array(2));
+    const b = tensorOf(key('lora_B.weight'), [2, 1], new Float32Array(2));
     const readWith = (name: string, shape = [1]) => {
-      writeSafetensors(join(folder, 'adapter_model.safetensors'), [a, b, tensorOf(name, shape, new Float32Array(shape.reduce((x, y) => x * y)))]);
+      writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+        a,
+        b,
+        tensorOf(name, shape, new Float32Array(shape.reduce((x, y) => x * y))),
+      ]);
       return readPeftAdapter(folder);
     };
-    for (const [name, feature] of [['lora_magnitude_vector', /DoRA/], ['lora_embedding_A', /embedding/], ['lora_B.bias', /lora_bias/], ['lora_C.weight', /neither LoRA matrices nor/], ['running_mean', /neither LoRA matrices nor/]] as const) {
+    for (const [name, feature] of [
+      ['lora_magnitude_vector', /DoRA/],
+      ['lora_embedding_A', /embedding/],
+      ['lora_B.bias', /lora_bias/],
+      ['lora_C.weight', /neither LoRA matrices nor/],
+      ['running_mean', /neither LoRA matrices nor/],
+    ] as const) {
       expect(errorOf(() => readWith(key(name)), 'UNSUPPORTED').message).toMatch(feature);
     }
     errorOf(() => readWith('model.x.lora_A.weight'), 'UNSUPPORTED');
     errorOf(() => readWith('base_model.model.y.lora_A.weight', [1, 2]), 'BAD_ADAPTER');
     errorOf(() => readWith(key('lora_A.default.weight'), [1, 2]), 'BAD_ADAPTER'); // twice
-    writeSafetensors(join(folder, 'adapter_model.safetensors'), [tensorOf(key('lora_A.weight'), [1, 2, 3, 3], new Float32Array(18)), tensorOf(key('lora_B.weight'), [2, 1, 1, 1], new Float32Array(2))]);
+    writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+      tensorOf(key('lora_A.weight'), [1, 2, 3, 3], new Float32Array(18)),
+      tensorOf(key('lora_B.weight'), [2, 1, 1, 1], new Float32Array(2)),
+    ]);
     errorOf(() => readPeftAdapter(folder), 'UNSUPPORTED');
   });
 
-  it('whole weights are those of modules_to_save, also under the names of state dicts saved by hand; one that is named and not there is BAD_ADAPTER', () => {
-    const folder = withConfig({ r: 1, modules_to_save: ['lm_head', 'norm'] }), lora = (end: string, shape: number[]) => tensorOf(`base_model.model.x.${end}`, shape, new Float32Array(2));
-    const write = (...names: string[]) => writeSafetensors(join(folder, 'adapter_model.safetensors'), [lora('lora_A.weight', [1, 2]), lora('lora_B.weight', [2, 1]), ...names.map((name) => tensorOf(`base_model.model.${name}`, [3], new Float32Array(3)))]);
-    write('lm_head.modules_to_save.default.weight', 'model.norm.weight');
-    expect([...readPeftAdapter(folder).saved.keys()].sort()).toEqual(['lm_head.weight', 'model.norm.weight']);
-    write('model.norm.weight');
-    expect(errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER').message).toMatch(/expected the weights of "lm_head", which modules_to_save names, got "model\.norm"/);
-    write('lm_head.weight', 'lm_head.modules_to_save.default.weight', 'model.norm.weight');
-    errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER');
-    errorOf(() => readPeftAdapter(withConfig({ modules_to_save: 'lm_head' })), 'BAD_CONFIG');
-  });
+  it(
+    'whole weights are those of modules_to_save, also under the names of state dicts saved by hand; one ' +
+      'that is named and not there is BAD_ADAPTER',
+    () => {
+      const folder = withConfig({ r: 1, modules_to_save: ['lm_head', 'norm'] });
+      const lora = (end: string, shape: number[]) =>
+        tensorOf(`base_model.model.x.${end}`, shape, new Float32Array(2));
+      const write = (...names: string[]) =>
+        writeSafetensors(join(folder, 'adapter_model.safetensors'), [
+          lora('lora_A.weight', [1, 2]),
+          lora('lora_B.weight', [2, 1]),
+          ...names.map((name) => tensorOf(`base_model.model.${name}`, [3], new Float32Array(3))),
+        ]);
+      write('lm_head.modules_to_save.default.weight', 'model.norm.weight');
+      expect([...readPeftAdapter(folder).saved.keys()].sort()).toEqual([
+        'lm_head.weight',
+        'model.norm.weight',
+      ]);
+      write('model.norm.weight');
+      expect(errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER').message).toMatch(
+        /expected the weights of "lm_head", which modules_to_save names, got "model\.norm"/,
+      );
+      write('lm_head.weight', 'lm_head.modules_to_save.default.weight', 'model.norm.weight');
+      errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER');
+      errorOf(() => readPeftAdapter(withConfig({ modules_to_save: 'lm_head' })), 'BAD_CONFIG');
+    },
+  );
 
   it('missing files say what to do', () => {
     const folder = fresh();
@@ -157,12 +317,13 @@ describe('readPeftAdapter', () => {
 });
 
 describe('a pattern of modules', () => {
-  const value = (patterns: Record<string, number>, module: string) => modulePattern('a', 'rank_pattern', new Map(Object.entries(patterns)))(module);
+  const value = (patterns: Record<string, number>, module: string) =>
+    modulePattern('a', 'rank_pattern', new Map(Object.entries(patterns)))(module);
 
   it('fits a whole name or a dotted end, first key first', () => {
     expect(value({ q_proj: 1 }, 'x.q_proj')).toBe(1);
     expect(value({ q_proj: 1 }, 'x.xq_proj')).toBeUndefined();
-    expect(value({ 'self_attn.q_proj': 1, 'q_proj': 2 }, 'x.self_attn.q_proj')).toBe(1);
+    expect(value({ 'self_attn.q_proj': 1, q_proj: 2 }, 'x.self_attn.q_proj')).toBe(1);
     expect(value({ '^q_proj': 1 }, 'x.q_proj')).toBeUndefined();
     expect(value({ '^x\\.q_proj': 1 }, 'x.q_proj')).toBe(1);
     expect(value({ 'layers\\.[01]\\..*q_proj': 1 }, 'model.layers.1.self_attn.q_proj')).toBe(1);
@@ -171,7 +332,8 @@ describe('a pattern of modules', () => {
   });
 
   it('that could take for ever, or that is none, is UNSUPPORTED', () => {
-    for (const pattern of ['(a+)+', '(a|a)*b', '(a{1,9}){1,9}', '.*.*.*x', '(', '(?P<x>a)', 'a'.repeat(300)]) errorOf(() => value({ [pattern]: 1 }, 'x'), 'UNSUPPORTED');
+    for (const pattern of ['(a+)+', '(a|a)*b', '(a{1,9}){1,9}', '.*.*.*x', '(', '(?P<x>a)', 'a'.repeat(300)])
+      errorOf(() => value({ [pattern]: 1 }, 'x'), 'UNSUPPORTED');
     const elapsed = cpuStopwatch();
     value({ '.*.*x': 1 }, 'a.'.repeat(128));
     expect(elapsed()).toBeLessThan(1000);

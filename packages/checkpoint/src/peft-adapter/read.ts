@@ -10,7 +10,9 @@ import { readAdapterConfig, type PeftAdapterConfig } from './config.ts';
 import { readAdapterKey } from './key-names.ts';
 import { modulePattern } from './module-pattern.ts';
 
-export const ADAPTER_CONFIG_FILE = 'adapter_config.json', ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors', SIDECAR_FILE = 'qdylora.json';
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
+export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
+export const SIDECAR_FILE = 'qdylora.json';
 
 /** The two matrices of one adapted module; it adds `scale · b · a · x`. */
 export interface PeftLayer {
@@ -28,7 +30,10 @@ export interface PeftAdapter {
   readonly config: PeftAdapterConfig;
   /** By module name (`model.layers.0.self_attn.q_proj`), in the order of the file. */
   readonly layers: ReadonlyMap<string, PeftLayer>;
-  /** Weights that stand in place of the base's, by the base's own names (`lm_head.weight`); `openSavedWeights` reads them. */
+  /**
+   * Weights that stand in place of the base's, by the base's own names (`lm_head.weight`); `openSavedWeights`
+   * reads them.
+   */
   readonly saved: ReadonlyMap<string, readonly number[]>;
   /** Content of `qdylora.json`, null where there is none. */
   readonly sidecar: unknown;
@@ -37,50 +42,80 @@ export interface PeftAdapter {
 /**
  * Reads a PEFT LoRA adapter folder.
  *
- * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, …) that would change the model if it were left
- * out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
+ * @throws QdyloraError MISSING_FILE; UNSUPPORTED naming the feature (DoRA, lora_bias, …) that would change
+ * the model if it were left out; BAD_ADAPTER where config and weights disagree; BAD_CONFIG, BAD_FILE.
  */
 export function readPeftAdapter(folder: string): PeftAdapter {
-  assertArgument(typeof folder === 'string', 'peft-adapter', `expected the path of an adapter's folder, got ${shownValue(folder)}`);
-  const config = readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE)), path = join(folder, ADAPTER_WEIGHTS_FILE);
+  assertArgument(
+    typeof folder === 'string',
+    'peft-adapter',
+    `expected the path of an adapter's folder, got ${shownValue(folder)}`,
+  );
+  const config = readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE));
+  const path = join(folder, ADAPTER_WEIGHTS_FILE);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
-    throw new QdyloraError('MISSING_FILE', { where: 'peft-adapter', problem: `${folder}: expected ${ADAPTER_WEIGHTS_FILE}, got only adapter_model.bin`, nextStep: 'A .bin file can run code when it is read; load it with PEFT and save it again as safetensors.', details: { folder } });
+    throw new QdyloraError('MISSING_FILE', {
+      where: 'peft-adapter',
+      problem: `${folder}: expected ${ADAPTER_WEIGHTS_FILE}, got only adapter_model.bin`,
+      nextStep:
+        'A .bin file can run code when it is read; load it with PEFT and save it again as safetensors.',
+      details: { folder },
+    });
   }
   const file = openSafetensors(path);
   try {
     const sidecar = join(folder, SIDECAR_FILE);
-    const { pairs, saved } = sortTensors(path, file.tensors), shapes = new Map([...saved].map(([name, { shape }]) => [name, shape]));
+    const { pairs, saved } = sortTensors(path, file.tensors);
+    const shapes = new Map([...saved].map(([name, { shape }]) => [name, shape]));
     checkModulesToSave(path, config, shapes);
-    return { config, layers: readLayers(path, config, pairs), saved: shapes, sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null };
+    return {
+      config,
+      layers: readLayers(path, config, pairs),
+      saved: shapes,
+      sidecar: existsSync(sidecar) ? readJson(sidecar, 'peft-adapter') : null,
+    };
   } finally {
     file.dispose();
   }
 }
 
 /** True for a folder that holds an adapter. */
-export const isPeftAdapter = (folder: string): boolean => existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
+export const isPeftAdapter = (folder: string): boolean =>
+  existsSync(join(folder, ADAPTER_CONFIG_FILE)) && statSync(join(folder, ADAPTER_CONFIG_FILE)).isFile();
 
 /** The weights of an adapter that stand in place of the base's, read when they are asked for. */
-export function openSavedWeights(folder: string): { readonly tensors: ReadonlyMap<string, TensorEntry> } & Disposable {
-  const path = join(folder, ADAPTER_WEIGHTS_FILE), file = openSafetensors(path);
+export function openSavedWeights(
+  folder: string,
+): { readonly tensors: ReadonlyMap<string, TensorEntry> } & Disposable {
+  const path = join(folder, ADAPTER_WEIGHTS_FILE);
+  const file = openSafetensors(path);
   return { tensors: sortTensors(path, file.tensors).saved, [Symbol.dispose]: file.dispose };
 }
 
 type Pairs = ReadonlyMap<string, { readonly a?: TensorEntry; readonly b?: TensorEntry }>;
 
 /** LoRA matrices by module, and whole weights by name. */
-function sortTensors(path: string, tensors: ReadonlyMap<string, TensorEntry>): { readonly pairs: Pairs; readonly saved: ReadonlyMap<string, TensorEntry> } {
-  const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>(), saved = new Map<string, TensorEntry>();
+function sortTensors(
+  path: string,
+  tensors: ReadonlyMap<string, TensorEntry>,
+): { readonly pairs: Pairs; readonly saved: ReadonlyMap<string, TensorEntry> } {
+  const pairs = new Map<string, { a?: TensorEntry; b?: TensorEntry }>();
+  const saved = new Map<string, TensorEntry>();
   for (const [name, entry] of tensors) {
     const key = readAdapterKey(name);
     if (key.kind === 'unsupported') throw unsupportedAdapter(path, `${key.feature}: ${printedName(name)}`);
     if (key.kind === 'saved') {
-      if (saved.has(key.name)) throw badAdapter(path, `expected the weight ${printedName(key.name)} once, got it twice`);
+      if (saved.has(key.name))
+        throw badAdapter(path, `expected the weight ${printedName(key.name)} once, got it twice`);
       saved.set(key.name, entry);
       continue;
     }
     const pair = pairs.get(key.module) ?? {};
-    if (pair[key.kind]) throw badAdapter(path, `expected one matrix ${key.kind.toUpperCase()} for ${printedName(key.module)}, got two`);
+    if (pair[key.kind])
+      throw badAdapter(
+        path,
+        `expected one matrix ${key.kind.toUpperCase()} for ${printedName(key.module)}, got two`,
+      );
     pair[key.kind] = entry;
     pairs.set(key.module, pair);
   }
@@ -88,28 +123,74 @@ function sortTensors(path: string, tensors: ReadonlyMap<string, TensorEntry>): {
 }
 
 /** Every module that the config says is stored whole must be there. */
-function checkModulesToSave(path: string, { modulesToSave }: PeftAdapterConfig, saved: ReadonlyMap<string, unknown>): void {
+function checkModulesToSave(
+  path: string,
+  { modulesToSave }: PeftAdapterConfig,
+  saved: ReadonlyMap<string, unknown>,
+): void {
   const modules = [...saved.keys()].map((name) => name.slice(0, name.lastIndexOf('.')));
-  const missing = modulesToSave.find((end) => !modules.some((module) => module === end || module.endsWith(`.${end}`)));
-  if (missing !== undefined) throw badAdapter(path, `expected the weights of ${printedName(missing)}, which modules_to_save names, got ${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`, { missing });
+  const missing = modulesToSave.find(
+    (end) => !modules.some((module) => module === end || module.endsWith(`.${end}`)),
+  );
+  if (missing !== undefined)
+    throw badAdapter(
+      path,
+      `expected the weights of ${printedName(missing)}, which modules_to_save names, got ` +
+        `${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`,
+      { missing },
+    );
 }
 
 function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<string, PeftLayer> {
-  const rankOf = modulePattern(path, 'rank_pattern', config.rankPattern), alphaOf = modulePattern(path, 'alpha_pattern', config.alphaPattern);
+  const rankOf = modulePattern(path, 'rank_pattern', config.rankPattern);
+  const alphaOf = modulePattern(path, 'alpha_pattern', config.alphaPattern);
   const layers = new Map<string, PeftLayer>();
   for (const [module, { a, b }] of pairs) {
-    if (!a || !b) throw badAdapter(path, `expected the matrices A and B for ${printedName(module)}, got only ${a ? 'A' : 'B'}`, { module });
-    const rank = rankOf(module) ?? config.r, alpha = alphaOf(module) ?? config.loraAlpha;
-    layers.set(module, readLayer(path, module, a, b, rank, config.useRslora ? alpha / Math.sqrt(rank) : alpha / rank));
+    if (!a || !b)
+      throw badAdapter(
+        path,
+        `expected the matrices A and B for ${printedName(module)}, got only ${a ? 'A' : 'B'}`,
+        { module },
+      );
+    const rank = rankOf(module) ?? config.r;
+    const alpha = alphaOf(module) ?? config.loraAlpha;
+    layers.set(
+      module,
+      readLayer(path, module, a, b, rank, config.useRslora ? alpha / Math.sqrt(rank) : alpha / rank),
+    );
   }
   return layers;
 }
 
-function readLayer(path: string, module: string, a: TensorEntry, b: TensorEntry, rank: number, scale: number): PeftLayer {
-  const [aRows, inFeatures] = a.shape, [outFeatures, bColumns] = b.shape;
-  if (a.shape.length !== 2 || b.shape.length !== 2) throw unsupportedAdapter(path, `matrices with other than two dimensions (a convolution?) for ${printedName(module)}`);
+function readLayer(
+  path: string,
+  module: string,
+  a: TensorEntry,
+  b: TensorEntry,
+  rank: number,
+  scale: number,
+): PeftLayer {
+  const [aRows, inFeatures] = a.shape;
+  const [outFeatures, bColumns] = b.shape;
+  if (a.shape.length !== 2 || b.shape.length !== 2)
+    throw unsupportedAdapter(
+      path,
+      `matrices with other than two dimensions (a convolution?) for ${printedName(module)}`,
+    );
   if (aRows !== rank || bColumns !== rank) {
-    throw badAdapter(path, `expected A [${rank}, in] and B [out, ${rank}] for ${printedName(module)}, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`, { module, rank, a: a.shape, b: b.shape });
+    throw badAdapter(
+      path,
+      `expected A [${rank}, in] and B [out, ${rank}] for ${printedName(module)}, got ` +
+        `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+      { module, rank, a: a.shape, b: b.shape },
+    );
   }
-  return { a: a.readFloat32(), b: b.readFloat32(), rank, inFeatures: inFeatures!, outFeatures: outFeatures!, scale };
+  return {
+    a: a.readFloat32(),
+    b: b.readFloat32(),
+    rank,
+    inFeatures: inFeatures!,
+    outFeatures: outFeatures!,
+    scale,
+  };
 }

@@ -1,5 +1,16 @@
 import { join } from 'node:path';
-import { assertArgument, checkOptions, numberWithin, objectWith, required, shownValue, someText, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
+import {
+  assertArgument,
+  checkOptions,
+  numberWithin,
+  objectWith,
+  required,
+  shownValue,
+  someText,
+  trueOrFalse,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
 import { writeFolderAtomically } from '../atomic-folder.ts';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
@@ -28,7 +39,10 @@ export interface WritePeftAdapterOptions {
   readonly alpha: number;
   /** Scale alpha / √rank instead of alpha / rank. */
   readonly useRslora?: boolean;
-  /** The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same; PEFT only has to know when it merges. */
+  /**
+   * The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same;
+   * PEFT only has to know when it merges.
+   */
   readonly fanInFanOut?: boolean;
   /** Ends of module names; every layer must end in one of them. */
   readonly targetModules: readonly string[];
@@ -50,62 +64,148 @@ export interface WritePeftAdapterOptions {
 }
 
 const RULES: OptionRules<WritePeftAdapterOptions> = {
-  layers: required(someEntries), rank: required(wholeNumber(1)), alpha: required(numberWithin()), useRslora: trueOrFalse, fanInFanOut: trueOrFalse, targetModules: required(someTexts), baseModel: someText, sidecar: objectWith(),
-  rankPattern: someNumbers, alphaPattern: someNumbers, saved: objectWith('get', 'entries'), modulesToSave: someTexts, ensureWeightTying: trueOrFalse, replace: trueOrFalse, fs: someFileSystem,
+  layers: required(someEntries),
+  rank: required(wholeNumber(1)),
+  alpha: required(numberWithin()),
+  useRslora: trueOrFalse,
+  fanInFanOut: trueOrFalse,
+  targetModules: required(someTexts),
+  baseModel: someText,
+  sidecar: objectWith(),
+  rankPattern: someNumbers,
+  alphaPattern: someNumbers,
+  saved: objectWith('get', 'entries'),
+  modulesToSave: someTexts,
+  ensureWeightTying: trueOrFalse,
+  replace: trueOrFalse,
+  fs: someFileSystem,
 };
 
 /**
- * Writes a folder that Hugging Face PEFT and vLLM load: `adapter_config.json`, `adapter_model.safetensors`, our `qdylora.json` if given, and a manifest
- * with their hashes. All or nothing; the same input gives the same bytes: no time, path or host in them.
+ * Writes a folder that Hugging Face PEFT and vLLM load: `adapter_config.json`, `adapter_model.safetensors`,
+ * our `qdylora.json` if given, and a manifest with their hashes. All or nothing; the same input gives the
+ * same bytes: no time, path or host in them.
  *
- * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as `^` + full name: no two fit one module.
+ * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as
+ * `^` + full name: no two fit one module.
  *
- * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together, and options that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
+ * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together, and options
+ * that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
  */
 export async function writePeftAdapter(folder: string, options: WritePeftAdapterOptions): Promise<void> {
-  assertArgument(typeof folder === 'string', 'peft-adapter', `expected the path of a folder, got ${shownValue(folder)}`);
+  assertArgument(
+    typeof folder === 'string',
+    'peft-adapter',
+    `expected the path of a folder, got ${shownValue(folder)}`,
+  );
   checkOptions('peft-adapter', options, RULES);
-  const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options, layers = [...options.layers];
+  const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options;
+  const layers = [...options.layers];
   checkLayers(layers, options);
   const text = (value: unknown): Uint8Array[] => [Buffer.from(canonicalJson(value))];
-  await writeFolderAtomically(folder, async (temporary) => {
-    writeSafetensors(join(temporary, ADAPTER_WEIGHTS_FILE), tensorsOf(layers, options), { metadata: { format: 'pt' }, fs });
-    writeFileDurably(join(temporary, ADAPTER_CONFIG_FILE), text(configOf(options)), fs);
-    if (sidecar !== undefined) writeFileDurably(join(temporary, SIDECAR_FILE), text(sidecar), fs);
-  }, { replace, fs });
+  await writeFolderAtomically(
+    folder,
+    async (temporary) => {
+      writeSafetensors(join(temporary, ADAPTER_WEIGHTS_FILE), tensorsOf(layers, options), {
+        metadata: { format: 'pt' },
+        fs,
+      });
+      writeFileDurably(join(temporary, ADAPTER_CONFIG_FILE), text(configOf(options)), fs);
+      if (sidecar !== undefined) writeFileDurably(join(temporary, SIDECAR_FILE), text(sidecar), fs);
+    },
+    { replace, fs },
+  );
 }
 
-function checkLayers(layers: readonly PeftLayerToWrite[], { targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions): void {
-  const check = (condition: boolean, problem: string): void => assertArgument(condition, 'peft-adapter', problem);
+function checkLayers(
+  layers: readonly PeftLayerToWrite[],
+  { targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions,
+): void {
+  const check = (condition: boolean, problem: string): void =>
+    assertArgument(condition, 'peft-adapter', problem);
   const isRank = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
-  for (const layer of layers) for (const part of ['a', 'b'] as const) check(layer?.[part] instanceof Float32Array, `expected a Float32Array for ${part} of ${shownValue(layer?.name)}, got ${shownValue(layer?.[part])}`);
+  for (const layer of layers)
+    for (const part of ['a', 'b'] as const)
+      check(
+        layer?.[part] instanceof Float32Array,
+        `expected a Float32Array for ${part} of ${shownValue(layer?.name)}, got ${shownValue(layer?.[part])}`,
+      );
   const names = new Set(layers.map(({ name }) => name));
-  check(layers.length > 0 && names.size === layers.length, `expected at least one layer, each once, got ${layers.length} with ${names.size} names`);
-  for (const name of names) check(targetModules.some((target) => name === target || name.endsWith(`.${target}`)), `expected ${printedName(name)} to end in one of targetModules (${targetModules.join(', ')})`);
-  for (const [field, pattern] of [['rankPattern', rankPattern], ['alphaPattern', alphaPattern]] as const) {
+  check(
+    layers.length > 0 && names.size === layers.length,
+    `expected at least one layer, each once, got ${layers.length} with ${names.size} names`,
+  );
+  for (const name of names)
+    check(
+      targetModules.some((target) => name === target || name.endsWith(`.${target}`)),
+      `expected ${printedName(name)} to end in one of targetModules (${targetModules.join(', ')})`,
+    );
+  for (const [field, pattern] of [
+    ['rankPattern', rankPattern],
+    ['alphaPattern', alphaPattern],
+  ] as const) {
     for (const [name, value] of Object.entries(pattern)) {
       check(names.has(name), `expected full names of layers in ${field}, got ${printedName(name)}`);
-      check(field === 'rankPattern' ? isRank(value) : Number.isFinite(value), `expected a number for ${printedName(name)} in ${field}, got ${value}`);
+      check(
+        field === 'rankPattern' ? isRank(value) : Number.isFinite(value),
+        `expected a number for ${printedName(name)} in ${field}, got ${value}`,
+      );
     }
   }
 }
 
-function* tensorsOf(layers: readonly PeftLayerToWrite[], { rank, rankPattern = {}, saved = new Map() }: WritePeftAdapterOptions): Generator<TensorToWrite> {
+function* tensorsOf(
+  layers: readonly PeftLayerToWrite[],
+  { rank, rankPattern = {}, saved = new Map() }: WritePeftAdapterOptions,
+): Generator<TensorToWrite> {
   for (const { name, a, b } of layers) {
     const own = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
-    assertArgument(a.length > 0 && a.length % own === 0 && b.length > 0 && b.length % own === 0, 'peft-adapter', `expected matrices of rank ${own} for ${printedName(name)}, got ${a.length} and ${b.length} values`);
+    assertArgument(
+      a.length > 0 && a.length % own === 0 && b.length > 0 && b.length % own === 0,
+      'peft-adapter',
+      `expected matrices of rank ${own} for ${printedName(name)}, got ${a.length} and ${b.length} values`,
+    );
     yield tensorOf(adapterKey(name, 'a'), [own, a.length / own], a);
     yield tensorOf(adapterKey(name, 'b'), [b.length / own, own], b);
   }
-  for (const [name, { dtype, shape, readBytes }] of saved) yield { name: savedKey(name), dtype, shape, bytes: readBytes };
+  for (const [name, { dtype, shape, readBytes }] of saved)
+    yield { name: savedKey(name), dtype, shape, bytes: readBytes };
 }
 
 /** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
-function configOf({ rank, alpha, useRslora = false, fanInFanOut = false, targetModules, baseModel, rankPattern = {}, alphaPattern = {}, modulesToSave = [], ensureWeightTying = false }: WritePeftAdapterOptions): Record<string, unknown> {
-  const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> => Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
+function configOf({
+  rank,
+  alpha,
+  useRslora = false,
+  fanInFanOut = false,
+  targetModules,
+  baseModel,
+  rankPattern = {},
+  alphaPattern = {},
+  modulesToSave = [],
+  ensureWeightTying = false,
+}: WritePeftAdapterOptions): Record<string, unknown> {
+  const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> =>
+    Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
   return {
-    alpha_pattern: pinned(alphaPattern), base_model_name_or_path: baseModel ?? null, bias: 'none', fan_in_fan_out: fanInFanOut, inference_mode: true, init_lora_weights: true,
-    lora_alpha: alpha, lora_bias: false, lora_dropout: 0, modules_to_save: modulesToSave.length === 0 ? null : [...modulesToSave].sort(), ...(ensureWeightTying && { ensure_weight_tying: true }), peft_type: 'LORA', r: rank, rank_pattern: pinned(rankPattern), revision: null,
-    target_modules: [...new Set(targetModules)].sort(), task_type: 'CAUSAL_LM', use_dora: false, use_rslora: useRslora,
+    alpha_pattern: pinned(alphaPattern),
+    base_model_name_or_path: baseModel ?? null,
+    bias: 'none',
+    fan_in_fan_out: fanInFanOut,
+    inference_mode: true,
+    init_lora_weights: true,
+    lora_alpha: alpha,
+    lora_bias: false,
+    lora_dropout: 0,
+    modules_to_save: modulesToSave.length === 0 ? null : [...modulesToSave].sort(),
+    ...(ensureWeightTying && { ensure_weight_tying: true }),
+    peft_type: 'LORA',
+    r: rank,
+    rank_pattern: pinned(rankPattern),
+    revision: null,
+    target_modules: [...new Set(targetModules)].sort(),
+    task_type: 'CAUSAL_LM',
+    use_dora: false,
+    use_rslora: useRslora,
   };
 }

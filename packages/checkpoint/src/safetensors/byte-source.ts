@@ -1,6 +1,12 @@
 import * as nodeFs from 'node:fs';
 import { basename } from 'node:path';
-import { assertArgument, DisposedError, InsufficientMemoryError, QdyloraError, shownValue } from '@qdylora/contract';
+import {
+  assertArgument,
+  DisposedError,
+  InsufficientMemoryError,
+  QdyloraError,
+  shownValue,
+} from '@qdylora/contract';
 import { badFile } from '../bad-file.ts';
 import { pageReader, type PageReader, type PagesToRead } from './page-reader.ts';
 
@@ -10,11 +16,15 @@ export interface ByteSource {
   readonly path: string;
   readonly name: string;
   readonly byteLength: number;
-  /** Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are not there. */
+  /**
+   * Fills `target` from `offset`; all of it or an error. @throws QdyloraError BAD_FILE where the bytes are
+   * not there.
+   */
   readInto(target: Uint8Array, offset: number): void;
   /**
-   * Reads by the system's threads, or by `read`, while the caller goes on, into some part of `place`, which is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is
-   * faster and `place` begins on a page. `place` must stay, and the source open, until then.
+   * Reads by the system's threads, or by `read`, while the caller goes on, into some part of `place`, which
+   * is PAGES_AROUND longer than `length`; returns that part. Past the system's cache where that is faster and
+   * `place` begins on a page. `place` must stay, and the source open, until then.
    */
   readPagesBehind(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
@@ -24,14 +34,22 @@ export interface ByteSource {
 const READ_PIECE_BYTES = 2 ** 30;
 
 /**
- * Opens a regular file and reads through that one descriptor from then on, so that a file swapped under its name changes nothing.
+ * Opens a regular file and reads through that one descriptor from then on, so that a file swapped under its
+ * name changes nothing.
  *
- * @throws QdyloraError BAD_ARGUMENT for what is no path; MISSING_FILE where there is none; BAD_FILE for a directory, FIFO, socket or device, or where it cannot be read.
+ * @throws QdyloraError BAD_ARGUMENT for what is no path; MISSING_FILE where there is none; BAD_FILE for a
+ * directory, FIFO, socket or device, or where it cannot be read.
  */
 export function openByteSource(path: string, format: string): ByteSource {
   assertArgument(typeof path === 'string', format, `expected the path of a file, got ${shownValue(path)}`);
   const refuse = (stats: nodeFs.Stats): void => {
-    if (!stats.isFile()) throw badFile({ format, path, problem: `expected a regular file, got ${kindOf(stats)}`, nextStep: 'Name the file itself.' });
+    if (!stats.isFile())
+      throw badFile({
+        format,
+        path,
+        problem: `expected a regular file, got ${kindOf(stats)}`,
+        nextStep: 'Name the file itself.',
+      });
   };
   let fd: number;
   try {
@@ -51,8 +69,11 @@ export function openByteSource(path: string, format: string): ByteSource {
 }
 
 function fileSource(fd: number, path: string, format: string, byteLength: number): ByteSource {
-  let isOpen = true, pages: PageReader | null = null;
-  const assertOpen = (): void => { if (!isOpen) throw new DisposedError('checkpoint'); };
+  let isOpen = true;
+  let pages: PageReader | null = null;
+  const assertOpen = (): void => {
+    if (!isOpen) throw new DisposedError('checkpoint');
+  };
   const readIntoBehind = async (target: Uint8Array, offset: number): Promise<void> => {
     assertOpen();
     for (let done = 0; done < target.length;) {
@@ -62,7 +83,9 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
     }
   };
   return {
-    path, name: basename(path), byteLength,
+    path,
+    name: basename(path),
+    byteLength,
     readInto(target, offset) {
       assertOpen();
       let done = 0;
@@ -84,7 +107,14 @@ function fileSource(fd: number, path: string, format: string, byteLength: number
   };
 }
 
-function readPiece(fd: number, target: Uint8Array, at: number, position: number, path: string, format: string): number {
+function readPiece(
+  fd: number,
+  target: Uint8Array,
+  at: number,
+  position: number,
+  path: string,
+  format: string,
+): number {
   try {
     return nodeFs.readSync(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position);
   } catch (cause) {
@@ -92,30 +122,65 @@ function readPiece(fd: number, target: Uint8Array, at: number, position: number,
   }
 }
 
-const readPieceBehind = (fd: number, target: Uint8Array, at: number, position: number, path: string, format: string): Promise<number> => new Promise((resolve, reject) => {
-  nodeFs.read(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position, (cause, got) => (cause ? reject(unreadable(format, path, position, cause)) : resolve(got)));
-});
+const readPieceBehind = (
+  fd: number,
+  target: Uint8Array,
+  at: number,
+  position: number,
+  path: string,
+  format: string,
+): Promise<number> =>
+  new Promise((resolve, reject) => {
+    nodeFs.read(fd, target, at, Math.min(READ_PIECE_BYTES, target.length - at), position, (cause, got) =>
+      cause ? reject(unreadable(format, path, position, cause)) : resolve(got),
+    );
+  });
 
 const unreadable = (format: string, path: string, position: number, cause: unknown): QdyloraError =>
-  badFile({ format, path, problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`, nextStep: 'Check the disk.', cause });
+  badFile({
+    format,
+    path,
+    problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`,
+    nextStep: 'Check the disk.',
+    cause,
+  });
 
-const shrunkFile = (format: string, path: string, { offset, wanted, got }: { readonly offset: number; readonly wanted: number; readonly got: number }): QdyloraError =>
-  badFile({ format, path, problem: `expected ${wanted} bytes at ${offset}, got ${got}`, nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.' });
+const shrunkFile = (
+  format: string,
+  path: string,
+  { offset, wanted, got }: { readonly offset: number; readonly wanted: number; readonly got: number },
+): QdyloraError =>
+  badFile({
+    format,
+    path,
+    problem: `expected ${wanted} bytes at ${offset}, got ${got}`,
+    nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.',
+  });
 
 /** The same interface over bytes in memory. */
 export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'memory'): ByteSource {
   const readInto = (target: Uint8Array, offset: number): void => {
-    if (offset + target.length > bytes.length) throw badFile({ format, path, problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}` });
+    if (offset + target.length > bytes.length)
+      throw badFile({
+        format,
+        path,
+        problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}`,
+      });
     target.set(bytes.subarray(offset, offset + target.length));
   };
   return {
-    path, name: basename(path), byteLength: bytes.length, readInto,
+    path,
+    name: basename(path),
+    byteLength: bytes.length,
+    readInto,
     async readPagesBehind(place, { offset, length }) {
       const part = place.subarray(0, length);
       readInto(part, offset);
       return part;
     },
-    close() { /* nothing is held */ },
+    close() {
+      /* nothing is held */
+    },
   };
 }
 
@@ -148,7 +213,19 @@ function openError(path: string, format: string, cause: unknown): QdyloraError {
   if (QdyloraError.isInstance(cause)) return cause;
   const code = (cause as { code?: string }).code;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new QdyloraError('MISSING_FILE', { where: format, problem: `expected the file ${path}, got none`, nextStep: 'Check the path.', details: { path }, cause });
+    return new QdyloraError('MISSING_FILE', {
+      where: format,
+      problem: `expected the file ${path}, got none`,
+      nextStep: 'Check the path.',
+      details: { path },
+      cause,
+    });
   }
-  return badFile({ format, path, problem: `expected a readable file, got ${messageOf(cause)}`, nextStep: 'Check the path and its permissions.', cause });
+  return badFile({
+    format,
+    path,
+    problem: `expected a readable file, got ${messageOf(cause)}`,
+    nextStep: 'Check the path and its permissions.',
+    cause,
+  });
 }

@@ -1,4 +1,7 @@
-/** Items in their order, in groups of at most `limit` bytes; an item that alone is larger has a group of its own. There is always one group, if an empty one. */
+/**
+ * Items in their order, in groups of at most `limit` bytes; an item that alone is larger has a group of its
+ * own. There is always one group, if an empty one.
+ */
 export function cutByBytes<T>(items: Iterable<T>, bytesOf: (item: T) => number, limit: number): T[][] {
   const groups: T[][] = [[]];
   let room = limit;

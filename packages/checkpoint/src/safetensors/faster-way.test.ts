@@ -3,7 +3,8 @@ import { fasterWay } from './faster-way.ts';
 
 /** The ways of so many turns, at `rate(way, turn)` bytes a millisecond. */
 function waysOf(turns: number, rate: (way: 'a' | 'b', turn: number) => number, handicap?: number): string {
-  const ways = fasterWay(['a', 'b'] as const, handicap), BYTES = 2 ** 21;
+  const ways = fasterWay(['a', 'b'] as const, handicap);
+  const BYTES = 2 ** 21;
   return Array.from({ length: turns }, (_, turn) => {
     const { way } = ways.next();
     ways.took(way, BYTES, BYTES / rate(way, turn));
@@ -28,7 +29,8 @@ it('a handicapped first way is taken where it is that much faster, and both are 
 });
 
 it('a way is on trial until it has a time, and whenever the slower one is taken', () => {
-  const ways = fasterWay(['a', 'b'] as const), BYTES = 2 ** 21;
+  const ways = fasterWay(['a', 'b'] as const);
+  const BYTES = 2 ** 21;
   const trials = Array.from({ length: 11 }, () => {
     const { way, other, isTrial } = ways.next();
     expect(other).not.toBe(way);

@@ -1,6 +1,9 @@
 /** Which of two ways to do the same was the faster, as far as it was tried. */
 export interface FasterWay<W> {
-  /** The way to take now. On trial where it is not known to be the faster one: a part of the work shows as much. */
+  /**
+   * The way to take now. On trial where it is not known to be the faster one: a part of the work shows as
+   * much.
+   */
   next(): { readonly way: W; readonly other: W; readonly isTrial: boolean };
   took(way: W, bytes: number, milliseconds: number): void;
 }
@@ -8,16 +11,27 @@ export interface FasterWay<W> {
 /** What takes no time to speak of says nothing. */
 export const LEAST_BYTES = 2 ** 20;
 
-/** After so many the slower way is tried once more, then after twice as many, and so on: part of a file may lie in a cache. */
+/**
+ * After so many the slower way is tried once more, then after twice as many, and so on: part of a file may
+ * lie in a cache.
+ */
 const FIRST_RETRY = 8;
 
 /** A rate is the best of so many: what else the machine does makes any single one slower, and none faster. */
 const RATES_KEPT = 4;
 
-/** Tries both, the first one first, then takes what was faster the last few times that it was tried. `handicap`: the first must be so many times as fast, since it costs something else. */
+/**
+ * Tries both, the first one first, then takes what was faster the last few times that it was tried.
+ * `handicap`: the first must be so many times as fast, since it costs something else.
+ */
 export function fasterWay<W>([first, second]: readonly [W, W], handicap = 1): FasterWay<W> {
-  const rates = new Map<W, number[]>([[first, []], [second, []]]), rateOf = (way: W): number => (rates.get(way)!.length === 0 ? Infinity : Math.max(...rates.get(way)!));
-  let since = 0, until = FIRST_RETRY;
+  const rates = new Map<W, number[]>([
+    [first, []],
+    [second, []],
+  ]);
+  const rateOf = (way: W): number => (rates.get(way)!.length === 0 ? Infinity : Math.max(...rates.get(way)!));
+  let since = 0;
+  let until = FIRST_RETRY;
   return {
     next() {
       const [fast, slow] = rateOf(second) > rateOf(first) / handicap ? [second, first] : [first, second];
@@ -29,7 +43,10 @@ export function fasterWay<W>([first, second]: readonly [W, W], handicap = 1): Fa
       const own = rates.get(way)!;
       if (own.push(bytes / milliseconds) > RATES_KEPT) own.shift();
       if (rates.get(first)!.length === 0 || rates.get(second)!.length === 0) return;
-      if (since < until) { since++; return; }
+      if (since < until) {
+        since++;
+        return;
+      }
       since = 0;
       until *= 2;
     },

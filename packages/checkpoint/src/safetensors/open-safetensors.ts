@@ -12,7 +12,10 @@ export interface SafetensorsFile extends Disposable {
   dispose(): void;
 }
 
-/** Opens one file and reads its header; tensors are read when asked for. @throws QdyloraError BAD_FILE, MISSING_FILE. */
+/**
+ * Opens one file and reads its header; tensors are read when asked for. @throws QdyloraError BAD_FILE,
+ * MISSING_FILE.
+ */
 export function openSafetensors(path: string): SafetensorsFile {
   const source = openByteSource(path, 'safetensors');
   try {
@@ -27,6 +30,13 @@ export function openSafetensors(path: string): SafetensorsFile {
 export function safetensorsOf(source: ByteSource): SafetensorsFile {
   const { metadata, tensors, dataStart } = readSafetensorsHeader(source);
   const entries = new Map<string, TensorEntry>();
-  for (const location of tensors.values()) entries.set(location.name, safetensorsEntry(source, dataStart, location));
-  return { path: source.path, metadata, tensors: entries, dispose: source.close, [Symbol.dispose]: source.close };
+  for (const location of tensors.values())
+    entries.set(location.name, safetensorsEntry(source, dataStart, location));
+  return {
+    path: source.path,
+    metadata,
+    tensors: entries,
+    dispose: source.close,
+    [Symbol.dispose]: source.close,
+  };
 }

@@ -6,32 +6,52 @@ import type { FileRead, ReadFile } from '../file-thread.ts';
 /** Room that a read of whole pages needs beyond its bytes. */
 export const PAGES_AROUND = 2 * PAGE_BYTES;
 
-export interface PagesToRead { readonly offset: number; readonly length: number; readonly read?: ReadFile }
+export interface PagesToRead {
+  readonly offset: number;
+  readonly length: number;
+  readonly read?: ReadFile;
+}
 
 /** Reads one open file by other threads, through its cache or past it. */
 export interface PageReader {
-  /** Reads `length` bytes at `offset` into some part of `place`, which is PAGES_AROUND longer, and returns that part. Only a place that begins on a page is read into past the cache. */
+  /**
+   * Reads `length` bytes at `offset` into some part of `place`, which is PAGES_AROUND longer, and returns
+   * that part. Only a place that begins on a page is read into past the cache.
+   */
   read(place: Uint8Array, bytes: PagesToRead): Promise<Uint8Array>;
   close(): void;
 }
 
 /**
- * Past the cache the processor has nothing to copy and no page to find: 2.3 GB/s with 0.02 core-seconds a GB, where a file that is not in the cache yet came through it at 1.0 to 1.8 GB/s with 0.35
- * (2 cores, 2026; a model of 4.6 GB is quantized in 3.2 s instead of 4.3 to 17 s). One that is in the cache of a slow disk is faster through it: what was faster is taken, through the cache only where that is
- * worth the processor's time.
+ * Past the cache the processor has nothing to copy and no page to find: 2.3 GB/s with 0.02 core-seconds a GB,
+ * where a file that is not in the cache yet came through it at 1.0 to 1.8 GB/s with 0.35 (2 cores, 2026; a
+ * model of 4.6 GB is quantized in 3.2 s instead of 4.3 to 17 s). One that is in the cache of a slow disk is
+ * faster through it: what was faster is taken, through the cache only where that is worth the processor's
+ * time.
  *
  * @param through reads through the cache; all of it or an error
  */
-export function pageReader(fd: number, through: (target: Uint8Array, offset: number) => Promise<void>, now: () => number = () => performance.now()): PageReader {
-  let direct = openDirect(fd), isRefused = false;
+export function pageReader(
+  fd: number,
+  through: (target: Uint8Array, offset: number) => Promise<void>,
+  now: () => number = () => performance.now(),
+): PageReader {
+  let direct = openDirect(fd);
+  let isRefused = false;
   const ways = fasterWay(['through', 'past'] as const, CACHE_HANDICAP);
   return {
     async read(place, { offset, length, read = readBySystem }) {
-      const shift = offset % PAGE_BYTES, part = place.subarray(shift, shift + length), { way, other, isTrial } = ways.next();
+      const shift = offset % PAGE_BYTES;
+      const part = place.subarray(shift, shift + length);
+      const { way, other, isTrial } = ways.next();
       const readPart = async (own: 'through' | 'past', from: number, to: number): Promise<void> => {
         if (own === 'past' && direct !== null && !isRefused) {
-          const page = from === 0 ? 0 : shift + from, needed = shift + to - page;
-          const { count, milliseconds } = await readPages(place.subarray(page, page + Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES), { fd: direct, offset: offset - shift + page, needed, read });
+          const page = from === 0 ? 0 : shift + from;
+          const needed = shift + to - page;
+          const { count, milliseconds } = await readPages(
+            place.subarray(page, page + Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES),
+            { fd: direct, offset: offset - shift + page, needed, read },
+          );
           if (count >= needed) return ways.took(own, to - from, milliseconds);
           isRefused = true; // the descriptor stays: other reads may be under way
         }
@@ -39,7 +59,10 @@ export function pageReader(fd: number, through: (target: Uint8Array, offset: num
         await through(part.subarray(from, to), offset + from);
         ways.took('through', to - from, now() - start);
       };
-      const tried = isTrial && direct !== null && !isRefused && shift + length > 2 * TRIAL_BYTES ? TRIAL_BYTES - shift : length;
+      const tried =
+        isTrial && direct !== null && !isRefused && shift + length > 2 * TRIAL_BYTES
+          ? TRIAL_BYTES - shift
+          : length;
       await readPart(way, 0, tried);
       if (tried < length) await readPart(other, tried, length);
       return part;
@@ -54,12 +77,21 @@ export function pageReader(fd: number, through: (target: Uint8Array, offset: num
 /** A read through the cache takes 0.35 core-seconds a GB, in which as much could be quantized at 3 GB/s. */
 const CACHE_HANDICAP = 1.5;
 
-/** So much of a long read shows which way is faster: 8 MB through a cache that has none of it take 10 to 20 ms, in which the disk could have read 30 to 50 MB past it (2026). */
+/**
+ * So much of a long read shows which way is faster: 8 MB through a cache that has none of it take 10 to 20
+ * ms, in which the disk could have read 30 to 50 MB past it (2026).
+ */
 const TRIAL_BYTES = LEAST_BYTES + PAGE_BYTES;
 
-/** The same file, opened once more by its descriptor; null where the system or the file system has no way past its cache. */
+/**
+ * The same file, opened once more by its descriptor; null where the system or the file system has no way past
+ * its cache.
+ */
 function openDirect(fd: number): number | null {
-  const { O_DIRECT: past, O_RDONLY: reading } = nodeFs.constants as { readonly O_DIRECT?: number; readonly O_RDONLY: number };
+  const { O_DIRECT: past, O_RDONLY: reading } = nodeFs.constants as {
+    readonly O_DIRECT?: number;
+    readonly O_RDONLY: number;
+  };
   if (past === undefined || process.platform !== 'linux') return null;
   try {
     return nodeFs.openSync(`/proc/self/fd/${fd}`, reading | past);
@@ -69,14 +101,29 @@ function openDirect(fd: number): number | null {
 }
 
 /** By one of Node's threads for files. */
-const readBySystem: ReadFile = (fd, target, position) => new Promise((resolve) => {
-  const start = performance.now();
-  nodeFs.read(fd, target, 0, target.length, position, (error, count) => resolve({ count: error ? 0 : count, milliseconds: performance.now() - start }));
-});
+const readBySystem: ReadFile = (fd, target, position) =>
+  new Promise((resolve) => {
+    const start = performance.now();
+    nodeFs.read(fd, target, 0, target.length, position, (error, count) =>
+      resolve({ count: error ? 0 : count, milliseconds: performance.now() - start }),
+    );
+  });
 
-/** Reads whole pages; fewer bytes than `needed` where the system refuses, or the file ends: who reads through the cache then says why. */
-async function readPages(pages: Uint8Array, { fd, offset, needed, read }: { readonly fd: number; readonly offset: number; readonly needed: number; readonly read: ReadFile }): Promise<FileRead> {
-  let done = 0, took = 0;
+/**
+ * Reads whole pages; fewer bytes than `needed` where the system refuses, or the file ends: who reads through
+ * the cache then says why.
+ */
+async function readPages(
+  pages: Uint8Array,
+  {
+    fd,
+    offset,
+    needed,
+    read,
+  }: { readonly fd: number; readonly offset: number; readonly needed: number; readonly read: ReadFile },
+): Promise<FileRead> {
+  let done = 0;
+  let took = 0;
   while (done < needed) {
     const { count, milliseconds } = await read(fd, pages.subarray(done, done + LARGEST_READ), offset + done);
     if (count === 0) break;

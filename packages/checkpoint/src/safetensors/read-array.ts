@@ -7,18 +7,40 @@ import { assertFloatDtype, readAsFloat32 } from './read-float32.ts';
 import type { TensorLocation } from './read-header.ts';
 
 /** One tensor of an open safetensors file. */
-export function safetensorsEntry(source: ByteSource, dataStart: number, location: TensorLocation): TensorEntry {
-  const { name, dtype, shape } = location, byteLength = location.end - location.begin, start = dataStart + location.begin, label = `${source.path}: ${printedName(name)}`;
-  const assertInside = (byteOffset: number, length: number): void => assertArgument(byteOffset >= 0 && length >= 0 && byteOffset + length <= byteLength, 'safetensors', `expected bytes within 0…${byteLength} of ${printedName(name)}, got ${byteOffset}…${byteOffset + length}`);
+export function safetensorsEntry(
+  source: ByteSource,
+  dataStart: number,
+  location: TensorLocation,
+): TensorEntry {
+  const { name, dtype, shape } = location;
+  const byteLength = location.end - location.begin;
+  const start = dataStart + location.begin;
+  const label = `${source.path}: ${printedName(name)}`;
+  const assertInside = (byteOffset: number, length: number): void =>
+    assertArgument(
+      byteOffset >= 0 && length >= 0 && byteOffset + length <= byteLength,
+      'safetensors',
+      `expected bytes within 0…${byteLength} of ${printedName(name)}, got ` +
+        `${byteOffset}…${byteOffset + length}`,
+    );
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertInside(byteOffset, target.length);
     source.readInto(target, start + byteOffset);
   };
   return {
-    name, dtype, shape, byteLength, readInto,
+    name,
+    dtype,
+    shape,
+    byteLength,
+    readInto,
     async readBehind(place, { byteOffset = 0, length = byteLength - byteOffset, read } = {}) {
       assertInside(byteOffset, length);
-      assertArgument(place.length >= length + PAGES_AROUND, 'safetensors', `expected room for ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ${place.length}`);
+      assertArgument(
+        place.length >= length + PAGES_AROUND,
+        'safetensors',
+        `expected room for ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ` +
+          `${place.length}`,
+      );
       return await source.readPagesBehind(place, { offset: start + byteOffset, length, read });
     },
     readBytes() {
@@ -27,7 +49,11 @@ export function safetensorsEntry(source: ByteSource, dataStart: number, location
       return bytes;
     },
     readFloat32Into(target) {
-      assertArgument(target.length === elementCount(shape), 'safetensors', `expected room for ${elementCount(shape)} values of ${printedName(name)}, got ${target.length}`);
+      assertArgument(
+        target.length === elementCount(shape),
+        'safetensors',
+        `expected room for ${elementCount(shape)} values of ${printedName(name)}, got ${target.length}`,
+      );
       readAsFloat32(dtype, target, readInto, label);
     },
     readFloat32() {

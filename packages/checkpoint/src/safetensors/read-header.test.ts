@@ -7,95 +7,254 @@ import { safetensorsOf } from './open-safetensors.ts';
 import { readSafetensorsHeader } from './read-header.ts';
 
 const parse = (bytes: Uint8Array) => readSafetensorsHeader(memoryByteSource(bytes, 'evil.safetensors'));
-const entry = (begin: number, end: number, shape: readonly unknown[] = [end - begin], dtype = 'U8') => ({ dtype, shape, data_offsets: [begin, end] });
+const entry = (begin: number, end: number, shape: readonly unknown[] = [end - begin], dtype = 'U8') => ({
+  dtype,
+  shape,
+  data_offsets: [begin, end],
+});
 
 /** Name of the attack, the file, and what the message must say. */
 const ATTACKS: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['an empty file', new Uint8Array(0), /at least 8 bytes for the length of the header, got 0/],
   ['seven bytes', new Uint8Array(7), /at least 8 bytes/],
-  ['a header longer than the file', safetensorsBytes({}, 0, 1000), /expected 1000 bytes for the header, got 2/],
-  ['a header length of 2^64 − 1', safetensorsBytes({}, 0, 2n ** 64n - 1n), /at most 100000000 bytes for the header, got 18446744073709551615/],
+  [
+    'a header longer than the file',
+    safetensorsBytes({}, 0, 1000),
+    /expected 1000 bytes for the header, got 2/,
+  ],
+  [
+    'a header length of 2^64 − 1',
+    safetensorsBytes({}, 0, 2n ** 64n - 1n),
+    /at most 100000000 bytes for the header, got 18446744073709551615/,
+  ],
   ['a header length one past the limit', safetensorsBytes({}, 0, 100_000_001), /at most 100000000 bytes/],
   ['a header length of zero', safetensorsBytes('', 0), /begins with \{/],
   ['white space before the brace', safetensorsBytes(' {}'), /begins with \{/],
   ['a byte-order mark', safetensorsBytes('\ufeff{}'), /begins with \{/],
   ['a list at the top', safetensorsBytes('[]'), /begins with \{/],
   ['a bomb of brackets', safetensorsBytes(`{"a":${'['.repeat(1_000_000)}`), /expected \{, got \[/],
-  ['a bomb of shapes', safetensorsBytes(`{"a":{"shape":${'['.repeat(1_000_000)}`), /whole number from 0 to 2\^53 − 1 for the shape, got .* of the entry "a"/],
+  [
+    'a bomb of shapes',
+    safetensorsBytes(`{"a":{"shape":${'['.repeat(1_000_000)}`),
+    /whole number from 0 to 2\^53 − 1 for the shape, got .* of the entry "a"/,
+  ],
   ['text after the header', safetensorsBytes('{} x'), /only spaces after the header, got byte 120/],
   ['a NUL after the header', safetensorsBytes('{}\0'), /only spaces after the header, got byte 0/],
   ['a header that stops', safetensorsBytes('{"a":{"dtype":"U8"'), /expected \}, got the end/],
   ['a name that stops', safetensorsBytes('{"a'), /closing quote/],
   ['a name that stops in an escape', safetensorsBytes('{"a\\'), /closing quote/],
-  ['a trailing comma', safetensorsBytes('{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},}'), /expected a string for a tensor name/],
-  ['invalid UTF-8 in a name', safetensorsBytes(Buffer.concat([Buffer.from('{"a'), Buffer.from([0xff]), Buffer.from('":{}}')])), /valid UTF-8/],
-  ['overlong UTF-8 in a name', safetensorsBytes(Buffer.concat([Buffer.from('{"a'), Buffer.from([0xc0, 0x80]), Buffer.from('":{}}')])), /valid UTF-8/],
+  [
+    'a trailing comma',
+    safetensorsBytes('{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},}'),
+    /expected a string for a tensor name/,
+  ],
+  [
+    'invalid UTF-8 in a name',
+    safetensorsBytes(Buffer.concat([Buffer.from('{"a'), Buffer.from([0xff]), Buffer.from('":{}}')])),
+    /valid UTF-8/,
+  ],
+  [
+    'overlong UTF-8 in a name',
+    safetensorsBytes(Buffer.concat([Buffer.from('{"a'), Buffer.from([0xc0, 0x80]), Buffer.from('":{}}')])),
+    /valid UTF-8/,
+  ],
   ['a lone surrogate in a name', safetensorsBytes('{"\\ud800":{}}'), /pairs of surrogates/],
   ['a wrong escape in a name', safetensorsBytes('{"\\x41":{}}'), /valid escapes/],
   ['a raw line end in a name', safetensorsBytes('{"a\nb":{}}'), /escaped control characters/],
-  ['a name of 64 KiB and one', safetensorsBytes(`{"${'a'.repeat(65_537)}":{}}`), /at most 65536 bytes for a tensor name/],
-  ['a tensor twice', safetensorsBytes({ 'a': entry(0, 1), 'b': entry(1, 2) }, 2).map((byte, i, all) => (byte === 0x62 && all[i - 1] === 0x22 ? 0x61 : byte)), /expected the tensor "a" once, got it twice/],
-  ['a tensor twice, once escaped', safetensorsBytes('{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), /"a" once, got it twice/],
-  ['a field twice', safetensorsBytes('{"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}'), /field dtype of "a" once/],
+  [
+    'a name of 64 KiB and one',
+    safetensorsBytes(`{"${'a'.repeat(65_537)}":{}}`),
+    /at most 65536 bytes for a tensor name/,
+  ],
+  [
+    'a tensor twice',
+    safetensorsBytes({ a: entry(0, 1), b: entry(1, 2) }, 2).map((byte, i, all) =>
+      byte === 0x62 && all[i - 1] === 0x22 ? 0x61 : byte,
+    ),
+    /expected the tensor "a" once, got it twice/,
+  ],
+  [
+    'a tensor twice, once escaped',
+    safetensorsBytes(
+      '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+    ),
+    /"a" once, got it twice/,
+  ],
+  [
+    'a field twice',
+    safetensorsBytes('{"a":{"dtype":"U8","dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+    /field dtype of "a" once/,
+  ],
   ['__metadata__ twice', safetensorsBytes('{"__metadata__":{},"__metadata__":{}}'), /__metadata__ once/],
-  ['a metadata key twice', safetensorsBytes('{"__metadata__":{"k":"1","k":"2"}}'), /"k" of __metadata__ once/],
-  ['a number in __metadata__', safetensorsBytes({ __metadata__: { k: 1 } }), /expected a string for __metadata__\["k"\], got 1/],
-  ['a record in __metadata__', safetensorsBytes({ __metadata__: { k: {} } }), /expected a string for __metadata__/],
+  [
+    'a metadata key twice',
+    safetensorsBytes('{"__metadata__":{"k":"1","k":"2"}}'),
+    /"k" of __metadata__ once/,
+  ],
+  [
+    'a number in __metadata__',
+    safetensorsBytes({ __metadata__: { k: 1 } }),
+    /expected a string for __metadata__\["k"\], got 1/,
+  ],
+  [
+    'a record in __metadata__',
+    safetensorsBytes({ __metadata__: { k: {} } }),
+    /expected a string for __metadata__/,
+  ],
   ['__metadata__ that is null', safetensorsBytes({ __metadata__: null }), /expected \{, got n/],
-  ['an unknown field', safetensorsBytes({ a: { ...entry(0, 1), strides: [1] } }, 1), /dtype, shape and data_offsets for "a", got "strides"/],
-  ['a missing field', safetensorsBytes({ a: { dtype: 'U8', shape: [1] } }, 1), /two data_offsets for "a", got fewer/],
-  ['one offset', safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [0] } }, 1), /two data_offsets for "a"/],
-  ['three offsets', safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [0, 1, 2] } }, 1), /at most 2 numbers/],
-  ['an unknown dtype', safetensorsBytes({ a: entry(0, 1, [1], 'F128') }, 1), /expected one of BOOL, .* U64 for the dtype of "a" \(F128 \[1\]\), got "F128"/],
-  ['a dtype from the prototype', safetensorsBytes({ a: entry(0, 1, [1], 'constructor') }, 1), /for the dtype/],
+  [
+    'an unknown field',
+    safetensorsBytes({ a: { ...entry(0, 1), strides: [1] } }, 1),
+    /dtype, shape and data_offsets for "a", got "strides"/,
+  ],
+  [
+    'a missing field',
+    safetensorsBytes({ a: { dtype: 'U8', shape: [1] } }, 1),
+    /two data_offsets for "a", got fewer/,
+  ],
+  [
+    'one offset',
+    safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [0] } }, 1),
+    /two data_offsets for "a"/,
+  ],
+  [
+    'three offsets',
+    safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [0, 1, 2] } }, 1),
+    /at most 2 numbers/,
+  ],
+  [
+    'an unknown dtype',
+    safetensorsBytes({ a: entry(0, 1, [1], 'F128') }, 1),
+    /expected one of BOOL, .* U64 for the dtype of "a" \(F128 \[1\]\), got "F128"/,
+  ],
+  [
+    'a dtype from the prototype',
+    safetensorsBytes({ a: entry(0, 1, [1], 'constructor') }, 1),
+    /for the dtype/,
+  ],
   ['a dtype called __proto__', safetensorsBytes({ a: entry(0, 1, [1], '__proto__') }, 1), /for the dtype/],
-  ['a negative offset', safetensorsBytes({ a: entry(-1, 1) }, 1), /whole number from 0 to 2\^53 − 1 for the data_offsets, got "-1", at byte \d+ of the entry "a"/],
+  [
+    'a negative offset',
+    safetensorsBytes({ a: entry(-1, 1) }, 1),
+    /whole number from 0 to 2\^53 − 1 for the data_offsets, got "-1", at byte \d+ of the entry "a"/,
+  ],
   ['a fraction', safetensorsBytes('{"a":{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}}', 1), /got "1.0"/],
-  ['an exponent', safetensorsBytes('{"a":{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}}', 1), /got "1e0"/],
-  ['a leading zero', safetensorsBytes('{"a":{"dtype":"U8","shape":[01],"data_offsets":[0,1]}}', 1), /got "01"/],
-  ['a number beyond 2^53', safetensorsBytes('{"a":{"dtype":"U8","shape":[9007199254740993],"data_offsets":[0,1]}}', 1), /got "9007199254740993"/],
-  ['a number of a thousand digits', safetensorsBytes(`{"a":{"dtype":"U8","shape":[${'9'.repeat(1000)}],"data_offsets":[0,1]}}`, 1), /whole number from 0/],
+  [
+    'an exponent',
+    safetensorsBytes('{"a":{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}}', 1),
+    /got "1e0"/,
+  ],
+  [
+    'a leading zero',
+    safetensorsBytes('{"a":{"dtype":"U8","shape":[01],"data_offsets":[0,1]}}', 1),
+    /got "01"/,
+  ],
+  [
+    'a number beyond 2^53',
+    safetensorsBytes('{"a":{"dtype":"U8","shape":[9007199254740993],"data_offsets":[0,1]}}', 1),
+    /got "9007199254740993"/,
+  ],
+  [
+    'a number of a thousand digits',
+    safetensorsBytes(`{"a":{"dtype":"U8","shape":[${'9'.repeat(1000)}],"data_offsets":[0,1]}}`, 1),
+    /whole number from 0/,
+  ],
   ['a string for a number', safetensorsBytes({ a: entry(0, 1, ['1']) }, 1), /whole number from 0/],
-  ['an infinite number', safetensorsBytes('{"a":{"dtype":"U8","shape":[1e400],"data_offsets":[0,1]}}', 1), /got "1e400"/],
-  ['seventeen dimensions', safetensorsBytes({ a: entry(0, 1, new Array(17).fill(1)) }, 1), /at most 16 numbers for the shape/],
-  ['a product beyond 2^53', safetensorsBytes({ a: entry(0, 1, [4294967296, 4294967296]) }, 1), /size below 2\^53 bits/],
-  ['a product that wraps to zero in 64 bits', safetensorsBytes({ a: entry(0, 0, [4294967296, 4294967296, 2], 'F64') }), /size below 2\^53 bits/],
-  ['half a byte', safetensorsBytes({ a: entry(0, 1, [3], 'F4') }, 1), /whole bytes for "a" \(F4 \[3\]\), got 12 bits/],
-  ['end before begin', safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [1, 0] } }, 1), /data_offsets in order/],
-  ['a shape of another size', safetensorsBytes({ a: entry(0, 4, [3], 'F32') }, 4), /expected 12 bytes for "a" \(F32 \[3\]\), got 4/],
-  ['a hole', safetensorsBytes({ a: entry(0, 1), b: entry(2, 3) }, 3), /"b" to begin at byte 1 of the data, got 2 \(a hole\)/],
+  [
+    'an infinite number',
+    safetensorsBytes('{"a":{"dtype":"U8","shape":[1e400],"data_offsets":[0,1]}}', 1),
+    /got "1e400"/,
+  ],
+  [
+    'seventeen dimensions',
+    safetensorsBytes({ a: entry(0, 1, new Array(17).fill(1)) }, 1),
+    /at most 16 numbers for the shape/,
+  ],
+  [
+    'a product beyond 2^53',
+    safetensorsBytes({ a: entry(0, 1, [4294967296, 4294967296]) }, 1),
+    /size below 2\^53 bits/,
+  ],
+  [
+    'a product that wraps to zero in 64 bits',
+    safetensorsBytes({ a: entry(0, 0, [4294967296, 4294967296, 2], 'F64') }),
+    /size below 2\^53 bits/,
+  ],
+  [
+    'half a byte',
+    safetensorsBytes({ a: entry(0, 1, [3], 'F4') }, 1),
+    /whole bytes for "a" \(F4 \[3\]\), got 12 bits/,
+  ],
+  [
+    'end before begin',
+    safetensorsBytes({ a: { dtype: 'U8', shape: [1], data_offsets: [1, 0] } }, 1),
+    /data_offsets in order/,
+  ],
+  [
+    'a shape of another size',
+    safetensorsBytes({ a: entry(0, 4, [3], 'F32') }, 4),
+    /expected 12 bytes for "a" \(F32 \[3\]\), got 4/,
+  ],
+  [
+    'a hole',
+    safetensorsBytes({ a: entry(0, 1), b: entry(2, 3) }, 3),
+    /"b" to begin at byte 1 of the data, got 2 \(a hole\)/,
+  ],
   ['a hole at the start', safetensorsBytes({ a: entry(1, 2) }, 2), /begin at byte 0 of the data, got 1/],
-  ['an overlap', safetensorsBytes({ a: entry(0, 2), b: entry(1, 3) }, 3), /tensors of 3 bytes together, got more at "b" \(an overlap\)/],
-  ['an overlap that a hole makes up for', safetensorsBytes({ a: entry(0, 2), b: entry(1, 3) }, 4), /begin at byte 2 of the data, got 1 \(an overlap\)/],
+  [
+    'an overlap',
+    safetensorsBytes({ a: entry(0, 2), b: entry(1, 3) }, 3),
+    /tensors of 3 bytes together, got more at "b" \(an overlap\)/,
+  ],
+  [
+    'an overlap that a hole makes up for',
+    safetensorsBytes({ a: entry(0, 2), b: entry(1, 3) }, 4),
+    /begin at byte 2 of the data, got 1 \(an overlap\)/,
+  ],
   ['the same bytes twice', safetensorsBytes({ a: entry(0, 2), b: entry(0, 2) }, 2), /an overlap/],
-  ['bytes that belong to nobody', safetensorsBytes({ a: entry(0, 1) }, 2), /expected 1 bytes of tensor data, got 2/],
-  ['bytes that are missing', safetensorsBytes({ a: entry(0, 2) }, 1), /expected 2 bytes for "a" \(U8 \[2\]\), got 1/],
+  [
+    'bytes that belong to nobody',
+    safetensorsBytes({ a: entry(0, 1) }, 2),
+    /expected 1 bytes of tensor data, got 2/,
+  ],
+  [
+    'bytes that are missing',
+    safetensorsBytes({ a: entry(0, 2) }, 1),
+    /expected 2 bytes for "a" \(U8 \[2\]\), got 1/,
+  ],
 ];
 
 describe('a hostile header', () => {
   it.each(ATTACKS)('%s is a BAD_FILE error that names the file and what came', (_, bytes, message) => {
-    const elapsed = cpuStopwatch(), error = errorOf(() => parse(bytes), 'BAD_FILE');
+    const elapsed = cpuStopwatch();
+    const error = errorOf(() => parse(bytes), 'BAD_FILE');
     expect(error.message).toMatch(message);
     expect(error.message).toMatch(/^\[safetensors\] evil\.safetensors: expected .*npx qdylora inspect/s);
     expect(elapsed()).toBeLessThan(1000);
   });
 
   it('a hundred thousand tensors over the same bytes are refused, fast', () => {
-    const entries = Array.from({ length: 100_000 }, (_, i) => `"t${i}":{"dtype":"U8","shape":[1000],"data_offsets":[0,1000]}`);
-    const bytes = safetensorsBytes(`{${entries.join(',')}}`, 1000), elapsed = cpuStopwatch();
+    const entries = Array.from(
+      { length: 100_000 },
+      (_, i) => `"t${i}":{"dtype":"U8","shape":[1000],"data_offsets":[0,1000]}`,
+    );
+    const bytes = safetensorsBytes(`{${entries.join(',')}}`, 1000);
+    const elapsed = cpuStopwatch();
     expect(errorOf(() => parse(bytes), 'BAD_FILE').message).toMatch(/overlap/);
     expect(elapsed()).toBeLessThan(1000);
   });
 
   it('more than a million tensors are refused', () => {
     const one = ':{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
-    const bytes = safetensorsBytes(`{${`"a"${one},`.repeat(1_000_001)}}`), elapsed = cpuStopwatch();
+    const bytes = safetensorsBytes(`{${`"a"${one},`.repeat(1_000_001)}}`);
+    const elapsed = cpuStopwatch();
     expect(errorOf(() => parse(bytes), 'BAD_FILE').message).toMatch(/at most 1000000 tensors/);
     expect(elapsed()).toBeLessThan(1000);
   });
 
   it('fifty megabytes of metadata are read, and refused where they stop, within a second', () => {
-    const bytes = safetensorsBytes(`{"__metadata__":{"k":"${'x'.repeat(50_000_000)}`), elapsed = cpuStopwatch();
+    const bytes = safetensorsBytes(`{"__metadata__":{"k":"${'x'.repeat(50_000_000)}`);
+    const elapsed = cpuStopwatch();
     expect(errorOf(() => parse(bytes), 'BAD_FILE').message).toMatch(/closing quote/);
     expect(elapsed()).toBeLessThan(1000);
   });
@@ -107,7 +266,9 @@ describe('a header as the format allows it', () => {
   });
 
   it('scalars, zero sizes, white space, escapes and any order of tensors are read', () => {
-    const header = '{ "b" : {"data_offsets":[4,8],"shape":[ ],\n"dtype":"F32"},"\\u00e9\\n":{"dtype":"I64","shape":[0,9007199254740991],"data_offsets":[4,4]},"":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]} }  ';
+    const header =
+      '{ "b" : {"data_offsets":[4,8],"shape":[ ' +
+      '],\n"dtype":"F32"},"\\u00e9\\n":{"dtype":"I64","shape":[0,9007199254740991],"data_offsets":[4,4]},"":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]} }  ';
     const { tensors, dataStart } = parse(safetensorsBytes(header, 8));
     expect([...tensors.keys()]).toEqual(['b', 'é\n', '']);
     expect(tensors.get('b')).toEqual({ name: 'b', dtype: 'F32', shape: [], begin: 4, end: 8 });
@@ -115,7 +276,12 @@ describe('a header as the format allows it', () => {
   });
 
   it('a tensor and a metadata key called __proto__ stay data', () => {
-    const { tensors, metadata } = parse(safetensorsBytes('{"__metadata__":{"__proto__":"x"},"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1));
+    const { tensors, metadata } = parse(
+      safetensorsBytes(
+        '{"__metadata__":{"__proto__":"x"},"__proto__":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+        1,
+      ),
+    );
     expect([tensors.get('__proto__')?.shape, metadata.get('__proto__')]).toEqual([[1], 'x']);
     expect(({} as Record<string, unknown>).dtype).toBeUndefined();
   });
@@ -126,22 +292,34 @@ describe('a header as the format allows it', () => {
 });
 
 describe('reading values', () => {
-  const file = (dtype: string, bytes: ArrayBufferView, count: number) => safetensorsOf(memoryByteSource(
-    safetensorsBytes({ w: entry(0, bytes.byteLength, [count], dtype) }, new Uint8Array(bytes.buffer)))).tensors.get('w')!;
+  const file = (dtype: string, bytes: ArrayBufferView, count: number) =>
+    safetensorsOf(
+      memoryByteSource(
+        safetensorsBytes({ w: entry(0, bytes.byteLength, [count], dtype) }, new Uint8Array(bytes.buffer)),
+      ),
+    ).tensors.get('w')!;
 
   it('bfloat16, float16 and float64 widen to float32, NaN and ±0 included', () => {
-    expect(file('BF16', Uint16Array.of(0x3f80, 0x8000, 0x7f80), 3).readFloat32()).toEqual(Float32Array.of(1, -0, Infinity));
-    expect(file('F16', Uint16Array.of(0x3c00, 0x8000, 0x0001, 0x7e00), 4).readFloat32()).toEqual(Float32Array.of(1, -0, 2 ** -24, NaN));
+    expect(file('BF16', Uint16Array.of(0x3f80, 0x8000, 0x7f80), 3).readFloat32()).toEqual(
+      Float32Array.of(1, -0, Infinity),
+    );
+    expect(file('F16', Uint16Array.of(0x3c00, 0x8000, 0x0001, 0x7e00), 4).readFloat32()).toEqual(
+      Float32Array.of(1, -0, 2 ** -24, NaN),
+    );
     expect(file('F64', Float64Array.of(0.1, 1e300), 2).readFloat32()).toEqual(Float32Array.of(0.1, Infinity));
   });
 
   it('a tensor longer than one piece is widened whole', () => {
-    const count = 2 ** 19 + 3, halves = Uint16Array.from({ length: count }, (_, i) => i & 0x7f7f), values = file('BF16', halves, count).readFloat32();
+    const count = 2 ** 19 + 3;
+    const halves = Uint16Array.from({ length: count }, (_, i) => i & 0x7f7f);
+    const values = file('BF16', halves, count).readFloat32();
     expect(new Uint32Array(values.buffer).every((bits, i) => bits === halves[i]! << 16)).toBe(true);
   });
 
   it('integers are not quietly taken for floats', () => {
-    expect(errorOf(() => file('U8', Uint8Array.of(1), 1).readFloat32(), 'UNSUPPORTED').message).toMatch(/expected one of F32, F16, BF16, F64 to read memory: "w" as float32, got U8/);
+    expect(errorOf(() => file('U8', Uint8Array.of(1), 1).readFloat32(), 'UNSUPPORTED').message).toMatch(
+      /expected one of F32, F16, BF16, F64 to read memory: "w" as float32, got U8/,
+    );
   });
 
   it('bytes outside the tensor are refused', () => {

@@ -1,7 +1,14 @@
 import { badFile, mistakenFile, printedName } from '../bad-file.ts';
 import { jsonCursor, type JsonCursor } from '../json/json-cursor.ts';
 import { readBytes, type ByteSource } from './byte-source.ts';
-import { LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_METADATA_ENTRIES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
+import {
+  LENGTH_FIELD_BYTES,
+  MAX_HEADER_BYTES,
+  MAX_METADATA_ENTRIES,
+  MAX_NAME_BYTES,
+  MAX_RANK,
+  MAX_TENSORS,
+} from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
 /** Where one tensor lies: bytes `[begin, end)`, counted from `dataStart`. */
@@ -22,65 +29,118 @@ export interface SafetensorsHeader {
 }
 
 /** The entry that is being read, for messages; names are put into words only when something is wrong. */
-interface Place { tensor: string | null }
+interface Place {
+  tensor: string | null;
+}
 
 type Fail = (problem: string, details?: Readonly<Record<string, unknown>>) => Error;
 
 /**
- * Reads and checks the header of a safetensors file: `u64 N · N bytes of JSON · tensor bytes to the end of the file`.
+ * Reads and checks the header of a safetensors file: `u64 N · N bytes of JSON · tensor bytes to the end of
+ * the file`.
  *
- * Stricter than the reference reader where that is lenient: first byte `{`, no key twice, no unknown key in an entry, whole numbers only,
- * valid UTF-8, and tensor bytes that follow each other without hole or overlap to the exact end of the file.
+ * Stricter than the reference reader where that is lenient: first byte `{`, no key twice, no unknown key in
+ * an entry, whole numbers only, valid UTF-8, and tensor bytes that follow each other without hole or overlap
+ * to the exact end of the file.
  *
  * @throws QdyloraError BAD_FILE, naming the file, the tensor, what was expected and what came.
  */
 export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
-  const fail: Fail = (problem, details) => badFile({ format: 'safetensors', path: source.path, problem, details, nextStep: `The file was cut short or its header lies. Download it again, or check it with: npx qdylora inspect ${source.path}` });
+  const fail: Fail = (problem, details) =>
+    badFile({
+      format: 'safetensors',
+      path: source.path,
+      problem,
+      details,
+      nextStep:
+        `The file was cut short or its header lies. Download it again, or check it with: npx ` +
+        `qdylora inspect ${source.path}`,
+    });
   const length = headerLength(source, fail);
-  if (length === 0 || readBytes(source, LENGTH_FIELD_BYTES, 1)[0] !== 0x7b) throw fail('expected a header that begins with {, got something else'); // seen before 100 MB are read
+  if (length === 0 || readBytes(source, LENGTH_FIELD_BYTES, 1)[0] !== 0x7b)
+    throw fail('expected a header that begins with {, got something else'); // seen before 100 MB are read
   const bytes = readBytes(source, LENGTH_FIELD_BYTES, length);
   checkTensorCount(bytes, fail);
-  const place: Place = { tensor: null }, room = source.byteLength - LENGTH_FIELD_BYTES - length;
-  const cursor = jsonCursor(bytes, (problem, offset) => fail(`${problem}, at byte ${offset + LENGTH_FIELD_BYTES}${place.tensor === null ? '' : ` of the entry ${printedName(place.tensor)}`}`, { tensor: place.tensor }));
+  const place: Place = { tensor: null };
+  const room = source.byteLength - LENGTH_FIELD_BYTES - length;
+  const cursor = jsonCursor(bytes, (problem, offset) =>
+    fail(
+      `${problem}, at byte ` +
+        `${offset + LENGTH_FIELD_BYTES}${place.tensor === null ? '' : ` of the entry ` + `${printedName(place.tensor)}`}`,
+      { tensor: place.tensor },
+    ),
+  );
   const header = scanHeader(cursor, place, room, fail);
-  for (let i = cursor.position; i < length; i++) if (bytes[i] !== 0x20) throw fail(`expected only spaces after the header, got byte ${bytes[i]} at byte ${i + LENGTH_FIELD_BYTES}`);
+  for (let i = cursor.position; i < length; i++)
+    if (bytes[i] !== 0x20)
+      throw fail(
+        `expected only spaces after the header, got byte ${bytes[i]} at byte ${i + LENGTH_FIELD_BYTES}`,
+      );
   checkContiguous([...header.tensors.values()], room, fail);
   return { ...header, dataStart: LENGTH_FIELD_BYTES + length };
 }
 
 function headerLength(source: ByteSource, fail: Fail): number {
-  if (source.byteLength < LENGTH_FIELD_BYTES) throw fail(`expected at least ${LENGTH_FIELD_BYTES} bytes for the length of the header, got ${source.byteLength}`);
+  if (source.byteLength < LENGTH_FIELD_BYTES)
+    throw fail(
+      `expected at least ${LENGTH_FIELD_BYTES} bytes for the length of the header, got ${source.byteLength}`,
+    );
   const field = readBytes(source, 0, LENGTH_FIELD_BYTES);
-  const length = new DataView(field.buffer).getBigUint64(0, true), mistaken = mistakenFile(readBytes(source, 0, Math.min(64, source.byteLength)));
-  if (mistaken) throw badFile({ format: 'safetensors', path: source.path, problem: `expected a safetensors file, got ${mistaken.got}`, nextStep: mistaken.nextStep });
-  if (length > BigInt(MAX_HEADER_BYTES)) throw fail(`expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`);
+  const length = new DataView(field.buffer).getBigUint64(0, true);
+  const mistaken = mistakenFile(readBytes(source, 0, Math.min(64, source.byteLength)));
+  if (mistaken)
+    throw badFile({
+      format: 'safetensors',
+      path: source.path,
+      problem: `expected a safetensors file, got ${mistaken.got}`,
+      nextStep: mistaken.nextStep,
+    });
+  if (length > BigInt(MAX_HEADER_BYTES))
+    throw fail(`expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`);
   const room = source.byteLength - LENGTH_FIELD_BYTES;
-  if (Number(length) > room) throw fail(`expected ${length} bytes for the header, got ${room}`, { expected: Number(length), got: room });
+  if (Number(length) > room)
+    throw fail(`expected ${length} bytes for the header, got ${room}`, {
+      expected: Number(length),
+      got: room,
+    });
   return Number(length);
 }
 
 /** Every entry has one `data_offsets`; counting them is a hundred times faster than reading the entries. */
 function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), mark = '"data_offsets"';
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const mark = '"data_offsets"';
   let count = 0;
-  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length)) if (++count > MAX_TENSORS) throw fail(`expected at most ${MAX_TENSORS} tensors, got more`);
+  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length))
+    if (++count > MAX_TENSORS) throw fail(`expected at most ${MAX_TENSORS} tensors, got more`);
 }
 
-function scanHeader(cursor: JsonCursor, place: Place, room: number, fail: Fail): { metadata: Map<string, string>; tensors: Map<string, TensorLocation> } {
+function scanHeader(
+  cursor: JsonCursor,
+  place: Place,
+  room: number,
+  fail: Fail,
+): { metadata: Map<string, string>; tensors: Map<string, TensorLocation> } {
   const tensors = new Map<string, TensorLocation>();
-  let metadata: Map<string, string> | undefined, total = 0;
+  let metadata: Map<string, string> | undefined;
+  let total = 0;
   scanObject(cursor, 'a tensor name', (name) => {
     if (name === '__metadata__') {
       if (metadata) throw fail('expected __metadata__ once, got it twice');
       metadata = scanMetadata(cursor, fail);
       return;
     }
-    if (tensors.has(name)) throw fail(`expected the tensor ${printedName(name)} once, got it twice`, { tensor: name });
+    if (tensors.has(name))
+      throw fail(`expected the tensor ${printedName(name)} once, got it twice`, { tensor: name });
     place.tensor = name;
     const location = scanEntry(cursor, name, room, fail);
     place.tensor = null;
     total += location.end - location.begin;
-    if (total > room) throw fail(`expected tensors of ${room} bytes together, got more at ${printedName(name)} (an overlap)`, { tensor: name }); // seen early: a bomb of overlaps costs nothing
+    if (total > room)
+      throw fail(
+        `expected tensors of ${room} bytes together, got more at ${printedName(name)} (an overlap)`,
+        { tensor: name },
+      ); // seen early: a bomb of overlaps costs nothing
     tensors.set(name, location);
   });
   return { metadata: metadata ?? new Map<string, string>(), tensors };
@@ -101,23 +161,43 @@ function scanObject(cursor: JsonCursor, what: string, visit: (key: string) => vo
 function scanMetadata(cursor: JsonCursor, fail: Fail): Map<string, string> {
   const metadata = new Map<string, string>();
   scanObject(cursor, 'a key of __metadata__', (key) => {
-    if (metadata.has(key)) throw fail(`expected the key ${printedName(key)} of __metadata__ once, got it twice`);
-    if (metadata.size >= MAX_METADATA_ENTRIES) throw fail(`expected at most ${MAX_METADATA_ENTRIES} entries in __metadata__, got more`);
+    if (metadata.has(key))
+      throw fail(`expected the key ${printedName(key)} of __metadata__ once, got it twice`);
+    if (metadata.size >= MAX_METADATA_ENTRIES)
+      throw fail(`expected at most ${MAX_METADATA_ENTRIES} entries in __metadata__, got more`);
     metadata.set(key, cursor.string(`__metadata__[${printedName(key)}]`, MAX_HEADER_BYTES));
   });
   return metadata;
 }
 
 function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): TensorLocation {
-  let dtype: string | undefined, shape: number[] | undefined, offsets: number[] | undefined;
-  const first = (field: string, value: unknown): void => { if (value !== undefined) throw fail(`expected the field ${field} of ${printedName(name)} once, got it twice`, { tensor: name }); };
+  let dtype: string | undefined;
+  let shape: number[] | undefined;
+  let offsets: number[] | undefined;
+  const first = (field: string, value: unknown): void => {
+    if (value !== undefined)
+      throw fail(`expected the field ${field} of ${printedName(name)} once, got it twice`, { tensor: name });
+  };
   scanObject(cursor, 'a field', (field) => {
-    if (field === 'dtype') { first(field, dtype); dtype = cursor.string('the dtype', MAX_NAME_BYTES); }
-    else if (field === 'shape') { first(field, shape); shape = scanNumbers(cursor, 'the shape', MAX_RANK, name, fail); }
-    else if (field === 'data_offsets') { first(field, offsets); offsets = scanNumbers(cursor, 'the data_offsets', 2, name, fail); }
-    else throw fail(`expected dtype, shape and data_offsets for ${printedName(name)}, got ${printedName(field)}`, { tensor: name });
+    if (field === 'dtype') {
+      first(field, dtype);
+      dtype = cursor.string('the dtype', MAX_NAME_BYTES);
+    } else if (field === 'shape') {
+      first(field, shape);
+      shape = scanNumbers(cursor, 'the shape', MAX_RANK, name, fail);
+    } else if (field === 'data_offsets') {
+      first(field, offsets);
+      offsets = scanNumbers(cursor, 'the data_offsets', 2, name, fail);
+    } else
+      throw fail(
+        `expected dtype, shape and data_offsets for ${printedName(name)}, got ${printedName(field)}`,
+        { tensor: name },
+      );
   });
-  if (dtype === undefined || shape === undefined || offsets?.length !== 2) throw fail(`expected dtype, shape and two data_offsets for ${printedName(name)}, got fewer`, { tensor: name });
+  if (dtype === undefined || shape === undefined || offsets?.length !== 2)
+    throw fail(`expected dtype, shape and two data_offsets for ${printedName(name)}, got fewer`, {
+      tensor: name,
+    });
   const location: TensorLocation = { name, dtype, shape, begin: offsets[0]!, end: offsets[1]! };
   checkSize(location, room, fail);
   return location;
@@ -128,7 +208,10 @@ function scanNumbers(cursor: JsonCursor, what: string, most: number, name: strin
   cursor.expect('[');
   if (cursor.accept(']')) return numbers;
   do {
-    if (numbers.length >= most) throw fail(`expected at most ${most} numbers for ${what} of ${printedName(name)}, got more`, { tensor: name });
+    if (numbers.length >= most)
+      throw fail(`expected at most ${most} numbers for ${what} of ${printedName(name)}, got more`, {
+        tensor: name,
+      });
     numbers.push(cursor.wholeNumber(what));
   } while (cursor.accept(','));
   cursor.expect(']');
@@ -137,24 +220,48 @@ function scanNumbers(cursor: JsonCursor, what: string, most: number, name: strin
 
 /** The bytes of a tensor are exactly what its dtype and shape need, and lie in the file. */
 function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: number, fail: Fail): void {
-  const bits = SAFETENSORS_DTYPE_BITS[dtype], total = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, bits ?? 0);
+  const bits = SAFETENSORS_DTYPE_BITS[dtype];
+  const total = shape.includes(0) ? 0 : shape.reduce((product, size) => product * size, bits ?? 0);
   const wrong = (problem: (label: string) => string): Error =>
-    fail(problem(`${printedName(name)} (${printedName(dtype).slice(1, -1)} [${shape.join(', ')}])`), { tensor: name, dtype, shape, expected: total / 8, got: end - begin });
-  if (bits === undefined) throw wrong((label) => `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${printedName(dtype)}`);
-  if (!Number.isSafeInteger(total)) throw wrong((label) => `expected a size below 2^53 bits for ${label}, got ${total}`);
+    fail(problem(`${printedName(name)} (${printedName(dtype).slice(1, -1)} [${shape.join(', ')}])`), {
+      tensor: name,
+      dtype,
+      shape,
+      expected: total / 8,
+      got: end - begin,
+    });
+  if (bits === undefined)
+    throw wrong(
+      (label) =>
+        `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ` +
+        `${printedName(dtype)}`,
+    );
+  if (!Number.isSafeInteger(total))
+    throw wrong((label) => `expected a size below 2^53 bits for ${label}, got ${total}`);
   if (total % 8 !== 0) throw wrong((label) => `expected whole bytes for ${label}, got ${total} bits`);
-  if (end < begin) throw wrong((label) => `expected data_offsets in order for ${label}, got [${begin}, ${end}]`);
-  if (end - begin !== total / 8) throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${end - begin}`);
-  if (end > room) throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${Math.max(0, room - begin)}`);
+  if (end < begin)
+    throw wrong((label) => `expected data_offsets in order for ${label}, got [${begin}, ${end}]`);
+  if (end - begin !== total / 8)
+    throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${end - begin}`);
+  if (end > room)
+    throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${Math.max(0, room - begin)}`);
 }
 
-/** Tensor bytes follow each other from 0 to `room`, so that no byte belongs to two tensors and none to nobody. */
+/**
+ * Tensor bytes follow each other from 0 to `room`, so that no byte belongs to two tensors and none to nobody.
+ */
 function checkContiguous(locations: TensorLocation[], room: number, fail: Fail): void {
   locations.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let at = 0;
   for (const { name, begin, end } of locations) {
-    if (begin !== at) throw fail(`expected ${printedName(name)} to begin at byte ${at} of the data, got ${begin} (${begin < at ? 'an overlap' : 'a hole'})`, { tensor: name, expected: at, got: begin });
+    if (begin !== at)
+      throw fail(
+        `expected ${printedName(name)} to begin at byte ${at} of the data, got ${begin} ` +
+          `(${begin < at ? 'an overlap' : 'a hole'})`,
+        { tensor: name, expected: at, got: begin },
+      );
     at = end;
   }
-  if (at !== room) throw fail(`expected ${at} bytes of tensor data, got ${room}`, { expected: at, got: room });
+  if (at !== room)
+    throw fail(`expected ${at} bytes of tensor data, got ${room}`, { expected: at, got: room });
 }

@@ -10,13 +10,26 @@ const root = temporaryFolder();
 
 /** Bytes of the file after it was read and written again by us. */
 function rewritten(path: string): Buffer {
-  const file = openSafetensors(path), out = join(root, 'again.safetensors');
-  writeSafetensors(out, [...file.tensors.values()].map(({ name, dtype, shape, readBytes }) => ({ name, dtype, shape, bytes: readBytes })), { metadata: Object.fromEntries(file.metadata) });
+  const file = openSafetensors(path);
+  const out = join(root, 'again.safetensors');
+  writeSafetensors(
+    out,
+    [...file.tensors.values()].map(({ name, dtype, shape, readBytes }) => ({
+      name,
+      dtype,
+      shape,
+      bytes: readBytes,
+    })),
+    { metadata: Object.fromEntries(file.metadata) },
+  );
   file.dispose();
   return readFileSync(out);
 }
 
-const filesIn = (folder: string): string[] => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.safetensors')).map((name) => join(folder, name));
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.safetensors'))
+    .map((name) => join(folder, name));
 
 describe('files written by Hugging Face safetensors 0.8.0', () => {
   it('come out byte for byte the same when we read and write them', () => {

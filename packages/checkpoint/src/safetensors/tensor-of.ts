@@ -1,14 +1,48 @@
 import { assertArgument } from '@qdylora/contract';
 import type { TensorToWrite } from './write-file.ts';
 
-/** Arrays whose dtype is beyond doubt; a Uint16Array may hold U16, F16 or BF16, so those are written as `{ dtype, bytes }`. */
-const DTYPES = [[Float32Array, 'F32'], [Float64Array, 'F64'], [Int32Array, 'I32'], [Uint32Array, 'U32'], [Uint8Array, 'U8'], [Int8Array, 'I8'], [Int16Array, 'I16'], [BigInt64Array, 'I64'], [BigUint64Array, 'U64']] as const;
+/**
+ * Arrays whose dtype is beyond doubt; a Uint16Array may hold U16, F16 or BF16, so those are written as `{
+ * dtype, bytes }`.
+ */
+const DTYPES = [
+  [Float32Array, 'F32'],
+  [Float64Array, 'F64'],
+  [Int32Array, 'I32'],
+  [Uint32Array, 'U32'],
+  [Uint8Array, 'U8'],
+  [Int8Array, 'I8'],
+  [Int16Array, 'I16'],
+  [BigInt64Array, 'I64'],
+  [BigUint64Array, 'U64'],
+] as const;
 
-export type WritableArray = Float32Array | Float64Array | Int32Array | Uint32Array | Uint8Array | Int8Array | Int16Array | BigInt64Array | BigUint64Array;
+export type WritableArray =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint32Array
+  | Uint8Array
+  | Int8Array
+  | Int16Array
+  | BigInt64Array
+  | BigUint64Array;
 
-/** A tensor to write over an array's own memory. @throws QdyloraError BAD_ARGUMENT for another kind of array. */
+/**
+ * A tensor to write over an array's own memory. @throws QdyloraError BAD_ARGUMENT for another kind of array.
+ */
 export function tensorOf(name: string, shape: readonly number[], values: WritableArray): TensorToWrite {
   const found = DTYPES.find(([Constructor]) => values instanceof Constructor);
-  assertArgument(found, 'safetensors', `expected one of ${DTYPES.map(([Constructor]) => Constructor.name).join(', ')} for ${name}, got ${Object.prototype.toString.call(values)}`);
-  return { name, dtype: found[1], shape, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
+  assertArgument(
+    found,
+    'safetensors',
+    `expected one of ${DTYPES.map(([Constructor]) => Constructor.name).join(', ')} for ${name}, got ` +
+      `${Object.prototype.toString.call(values)}`,
+  );
+  return {
+    name,
+    dtype: found[1],
+    shape,
+    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  };
 }

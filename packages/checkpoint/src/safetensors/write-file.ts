@@ -5,10 +5,20 @@ import type { FileSystem } from '../write/file-system.ts';
 import { someFileSystem } from '../write/option-kinds.ts';
 import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
-import { HEADER_ALIGNMENT, LENGTH_FIELD_BYTES, MAX_HEADER_BYTES, MAX_NAME_BYTES, MAX_RANK, MAX_TENSORS } from './header-limits.ts';
+import {
+  HEADER_ALIGNMENT,
+  LENGTH_FIELD_BYTES,
+  MAX_HEADER_BYTES,
+  MAX_NAME_BYTES,
+  MAX_RANK,
+  MAX_TENSORS,
+} from './header-limits.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 
-/** One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need to be in memory, or one piece of them: a piece is done with when the next is asked for. */
+/**
+ * One tensor on its way to a file. A function is called when its turn comes, so only one tensor's bytes need
+ * to be in memory, or one piece of them: a piece is done with when the next is asked for.
+ */
 export interface TensorToWrite {
   readonly name: string;
   /** A dtype of the format: `F32`, `BF16`, `U8`, … */
@@ -19,32 +29,50 @@ export interface TensorToWrite {
 }
 
 /** The same where the bytes may come while the caller goes on, as those of another file do. */
-export type TensorToWriteBehind = Omit<TensorToWrite, 'bytes'> & { readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>) };
+export type TensorToWriteBehind = Omit<TensorToWrite, 'bytes'> & {
+  readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>);
+};
 
 export interface WriteSafetensorsOptions {
   /** `__metadata__`; Hugging Face's loaders expect `{ format: 'pt' }`. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** true by default; false inside a folder that `writeFolderAtomically` fills, which syncs all its files together. */
+  /**
+   * true by default; false inside a folder that `writeFolderAtomically` fills, which syncs all its files
+   * together.
+   */
   readonly isSynced?: boolean;
   readonly fs?: FileSystem;
 }
 
-export const SAFETENSORS_RULES: OptionRules<WriteSafetensorsOptions> = { metadata: objectWith(), isSynced: trueOrFalse, fs: someFileSystem };
+export const SAFETENSORS_RULES: OptionRules<WriteSafetensorsOptions> = {
+  metadata: objectWith(),
+  isSynced: trueOrFalse,
+  fs: someFileSystem,
+};
 
 /**
- * Writes a safetensors file, the same bytes for the same tensors in any order: widest dtype first, then by name, metadata sorted, header padded with
- * spaces. Temporary file, fsync, rename.
+ * Writes a safetensors file, the same bytes for the same tensors in any order: widest dtype first, then by
+ * name, metadata sorted, header padded with spaces. Temporary file, fsync, rename.
  *
- * @throws QdyloraError BAD_ARGUMENT for a tensor whose bytes do not fit its dtype and shape; WRITE_FAILED where the disk refuses.
+ * @throws QdyloraError BAD_ARGUMENT for a tensor whose bytes do not fit its dtype and shape; WRITE_FAILED
+ * where the disk refuses.
  *
  * @example
  * writeSafetensors('out.safetensors', [tensorOf('w', [2, 2], Float32Array.of(1, 2, 3, 4))]);
  */
-export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>, options: WriteSafetensorsOptions = {}): void {
+export function writeSafetensors(
+  path: string,
+  tensors: Iterable<TensorToWrite>,
+  options: WriteSafetensorsOptions = {},
+): void {
   checkOptions('safetensors', options, SAFETENSORS_RULES);
   const { metadata = {}, isSynced = true, fs } = options;
   const ordered = inFileOrder(tensors);
-  (isSynced ? writeFileDurably : writeFileUnsynced)(path, piecesOf(ordered, headerBytes(ordered, metadata)), fs);
+  (isSynced ? writeFileDurably : writeFileUnsynced)(
+    path,
+    piecesOf(ordered, headerBytes(ordered, metadata)),
+    fs,
+  );
 }
 
 /**
@@ -52,7 +80,11 @@ export function writeSafetensors(path: string, tensors: Iterable<TensorToWrite>,
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
-export async function writeSafetensorsBehind(path: string, tensors: Iterable<TensorToWriteBehind>, { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {}): Promise<FileRecord> {
+export async function writeSafetensorsBehind(
+  path: string,
+  tensors: Iterable<TensorToWriteBehind>,
+  { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {},
+): Promise<FileRecord> {
   const ordered = inFileOrder(tensors);
   return writeFileBehind(path, piecesBehind(ordered, headerBytes(ordered, metadata)), { blocks });
 }
@@ -62,7 +94,10 @@ export async function writeSafetensorsBehind(path: string, tensors: Iterable<Ten
  *
  * @throws QdyloraError BAD_ARGUMENT, at once or when a tensor's turn comes
  */
-export function safetensorsPieces(tensors: Iterable<TensorToWrite>, { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {}): Iterable<Uint8Array> {
+export function safetensorsPieces(
+  tensors: Iterable<TensorToWrite>,
+  { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {},
+): Iterable<Uint8Array> {
   const ordered = inFileOrder(tensors);
   return piecesOf(ordered, headerBytes(ordered, metadata));
 }
@@ -76,7 +111,10 @@ function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Gener
   }
 }
 
-async function* piecesBehind(ordered: readonly TensorToWriteBehind[], header: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* piecesBehind(
+  ordered: readonly TensorToWriteBehind[],
+  header: Uint8Array,
+): AsyncGenerator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {
     const count = countBytes(tensor);
@@ -86,7 +124,11 @@ async function* piecesBehind(ordered: readonly TensorToWriteBehind[], header: Ui
 }
 
 /** The bytes of a tensor, piece by piece. */
-function inPieces<P>({ bytes }: { readonly bytes: Uint8Array | (() => Uint8Array | P) }): readonly Uint8Array[] | P {
+function inPieces<P>({
+  bytes,
+}: {
+  readonly bytes: Uint8Array | (() => Uint8Array | P);
+}): readonly Uint8Array[] | P {
   const made = typeof bytes === 'function' ? bytes() : bytes;
   return made instanceof Uint8Array ? [made] : made;
 }
@@ -98,10 +140,20 @@ function countBytes(tensor: TensorShape): { add(piece: Uint8Array): Uint8Array; 
   return {
     add(piece) {
       count += piece.length;
-      assertArgument(count <= expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`);
+      assertArgument(
+        count <= expected,
+        'safetensors',
+        `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`,
+      );
       return piece;
     },
-    end() { assertArgument(count === expected, 'safetensors', `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`); },
+    end() {
+      assertArgument(
+        count === expected,
+        'safetensors',
+        `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`,
+      );
+    },
   };
 }
 
@@ -110,42 +162,95 @@ type TensorShape = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;
 
 /** Dtypes from the last of the format's list to the first, then names in order of their UTF-8 bytes. */
 function inFileOrder<T extends TensorShape>(tensors: Iterable<T>): T[] {
-  const keyed = [...tensors].map((tensor) => ({ tensor, width: SAFETENSORS_DTYPES.indexOf(tensor.dtype), name: Buffer.from(tensor.name) }));
-  assertArgument(keyed.length <= MAX_TENSORS, 'safetensors', `expected at most ${MAX_TENSORS} tensors, got ${keyed.length}`);
+  const keyed = [...tensors].map((tensor) => ({
+    tensor,
+    width: SAFETENSORS_DTYPES.indexOf(tensor.dtype),
+    name: Buffer.from(tensor.name),
+  }));
+  assertArgument(
+    keyed.length <= MAX_TENSORS,
+    'safetensors',
+    `expected at most ${MAX_TENSORS} tensors, got ${keyed.length}`,
+  );
   const names = new Set<string>();
   for (const { tensor, name } of keyed) {
     checkTensor(tensor, name.length);
-    assertArgument(!names.has(tensor.name), 'safetensors', `expected the tensor ${printedName(tensor.name)} once, got it twice`);
+    assertArgument(
+      !names.has(tensor.name),
+      'safetensors',
+      `expected the tensor ${printedName(tensor.name)} once, got it twice`,
+    );
     names.add(tensor.name);
   }
-  return keyed.sort((a, b) => b.width - a.width || Buffer.compare(a.name, b.name)).map(({ tensor }) => tensor);
+  return keyed
+    .sort((a, b) => b.width - a.width || Buffer.compare(a.name, b.name))
+    .map(({ tensor }) => tensor);
 }
 
 function checkTensor(tensor: TensorShape, nameBytes: number): void {
-  const label = labelOf(tensor), bits = SAFETENSORS_DTYPE_BITS[tensor.dtype];
-  assertArgument(bits !== undefined, 'safetensors', `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`);
-  assertArgument(tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name), 'safetensors', `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`);
-  assertArgument(tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0), 'safetensors', `expected at most ${MAX_RANK} sizes ≥ 0 for the shape of ${label}`);
+  const label = labelOf(tensor);
+  const bits = SAFETENSORS_DTYPE_BITS[tensor.dtype];
+  assertArgument(
+    bits !== undefined,
+    'safetensors',
+    `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`,
+  );
+  assertArgument(
+    tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name),
+    'safetensors',
+    `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`,
+  );
+  assertArgument(
+    tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0),
+    'safetensors',
+    `expected at most ${MAX_RANK} sizes ≥ 0 for the shape of ${label}`,
+  );
   const total = tensorByteLength(tensor);
-  assertArgument(Number.isSafeInteger(total), 'safetensors', `expected a whole number of bytes below 2^53 for ${label}, got ${total}`);
+  assertArgument(
+    Number.isSafeInteger(total),
+    'safetensors',
+    `expected a whole number of bytes below 2^53 for ${label}, got ${total}`,
+  );
 }
 
 /** Bytes of a tensor in the file, whether they are there yet or not. */
-export const tensorByteLength = ({ dtype, shape }: TensorShape): number => shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
-const labelOf = ({ name, dtype, shape }: TensorShape): string => `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
+export const tensorByteLength = ({ dtype, shape }: TensorShape): number =>
+  shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
+const labelOf = ({ name, dtype, shape }: TensorShape): string =>
+  `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
 
-function headerBytes(ordered: readonly TensorShape[], metadata: Readonly<Record<string, string>>): Uint8Array {
-  const keys = Object.keys(metadata).sort(), parts: string[] = [];
-  for (const key of keys) assertArgument(typeof metadata[key] === 'string', 'safetensors', `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`);
-  if (keys.length > 0) parts.push(`"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`);
+function headerBytes(
+  ordered: readonly TensorShape[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const keys = Object.keys(metadata).sort();
+  const parts: string[] = [];
+  for (const key of keys)
+    assertArgument(
+      typeof metadata[key] === 'string',
+      'safetensors',
+      `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`,
+    );
+  if (keys.length > 0)
+    parts.push(
+      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`,
+    );
   let at = 0;
   for (const tensor of ordered) {
     const end = at + tensorByteLength(tensor);
-    parts.push(`${JSON.stringify(tensor.name)}:${JSON.stringify({ dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] })}`);
+    parts.push(
+      `${JSON.stringify(tensor.name)}:${JSON.stringify({ dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] })}`,
+    );
     at = end;
   }
-  const json = Buffer.from(`{${parts.join(',')}}`), length = Math.ceil(json.length / HEADER_ALIGNMENT) * HEADER_ALIGNMENT;
-  assertArgument(length <= MAX_HEADER_BYTES, 'safetensors', `expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`, 'Write several files.');
+  const json = Buffer.from(`{${parts.join(',')}}`);
+  const length = Math.ceil(json.length / HEADER_ALIGNMENT) * HEADER_ALIGNMENT;
+  assertArgument(
+    length <= MAX_HEADER_BYTES,
+    'safetensors',
+    `expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`,
+    'Write several files.',
+  );
   const bytes = new Uint8Array(LENGTH_FIELD_BYTES + length).fill(0x20, LENGTH_FIELD_BYTES);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, LENGTH_FIELD_BYTES);

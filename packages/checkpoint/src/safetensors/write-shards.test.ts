@@ -6,23 +6,36 @@ import { openCheckpoint } from '../open-checkpoint.ts';
 import { tensorOf } from './tensor-of.ts';
 import { writeShards } from './write-shards.ts';
 
-const tensors = ['a', 'b', 'c', 'd'].map((name, i) => tensorOf(name, [4], Float32Array.of(i, 1, 2, 3))); // 16 bytes each
+// 16 bytes each
+const tensors = ['a', 'b', 'c', 'd'].map((name, i) => tensorOf(name, [4], Float32Array.of(i, 1, 2, 3)));
 
 describe('a model in several files', () => {
   it('fills each file up to the limit, and reads back whole through the index', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'config.json'), '{"model_type":"llama"}');
     writeShards(folder, tensors, { shardBytes: 40 });
-    expect(readdirSync(folder).sort()).toEqual(['config.json', 'model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors', 'model.safetensors.index.json']);
+    expect(readdirSync(folder).sort()).toEqual([
+      'config.json',
+      'model-00001-of-00002.safetensors',
+      'model-00002-of-00002.safetensors',
+      'model.safetensors.index.json',
+    ]);
     expect(JSON.parse(readFileSync(join(folder, 'model.safetensors.index.json'), 'utf8'))).toEqual({
-      metadata: { total_size: 64 }, weight_map: { a: 'model-00001-of-00002.safetensors', b: 'model-00001-of-00002.safetensors', c: 'model-00002-of-00002.safetensors', d: 'model-00002-of-00002.safetensors' },
+      metadata: { total_size: 64 },
+      weight_map: {
+        a: 'model-00001-of-00002.safetensors',
+        b: 'model-00001-of-00002.safetensors',
+        c: 'model-00002-of-00002.safetensors',
+        d: 'model-00002-of-00002.safetensors',
+      },
     });
     using checkpoint = await openCheckpoint(folder);
     expect([...checkpoint.tensors.values()].map((entry) => entry.readFloat32()[0])).toEqual([0, 1, 2, 3]);
   });
 
   it('is one file without an index where it fits, and a tensor larger than the limit stands alone', () => {
-    const whole = temporaryFolder(), cut = temporaryFolder();
+    const whole = temporaryFolder();
+    const cut = temporaryFolder();
     writeShards(whole, tensors);
     expect(readdirSync(whole)).toEqual(['model.safetensors']);
     writeShards(cut, tensors, { shardBytes: 1 });

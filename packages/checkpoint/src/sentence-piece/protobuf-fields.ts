@@ -1,17 +1,27 @@
 /** One field of a protobuf message: its number, and a whole number, or the bytes of everything else. */
-export interface ProtobufField { readonly number: number; readonly value: number | Uint8Array }
+export interface ProtobufField {
+  readonly number: number;
+  readonly value: number | Uint8Array;
+}
 
-const VARINT = 0, FIXED_64 = 1, LENGTH_DELIMITED = 2, FIXED_32 = 5;
+const VARINT = 0;
+const FIXED_64 = 1;
+const LENGTH_DELIMITED = 2;
+const FIXED_32 = 5;
 
 /** Seven bits a byte: 64 bits have ten. */
 const MAX_VARINT_BYTES = 10;
 
 /**
- * The fields of a protobuf message in their order. Whole numbers are read as signed 64-bit ones; what is beyond 2⁵³ loses bits.
+ * The fields of a protobuf message in their order. Whole numbers are read as signed 64-bit ones; what is
+ * beyond 2⁵³ loses bits.
  *
  * @param fail makes the error for what is no message
  */
-export function* protobufFields(bytes: Uint8Array, fail: (problem: string) => Error): Generator<ProtobufField, void, void> {
+export function* protobufFields(
+  bytes: Uint8Array,
+  fail: (problem: string) => Error,
+): Generator<ProtobufField, void, void> {
   let at = 0;
   const varint = (): number => {
     let value = 0n;
@@ -24,19 +34,34 @@ export function* protobufFields(bytes: Uint8Array, fail: (problem: string) => Er
     throw fail(`expected a whole number of at most ${MAX_VARINT_BYTES} bytes, got more`);
   };
   const take = (length: number): Uint8Array => {
-    if (length < 0 || length > bytes.length - at) throw fail(`expected ${length} bytes at ${at}, got ${bytes.length - at}`);
+    if (length < 0 || length > bytes.length - at)
+      throw fail(`expected ${length} bytes at ${at}, got ${bytes.length - at}`);
     at += length;
     return bytes.subarray(at - length, at);
   };
   while (at < bytes.length) {
-    const tag = varint(), number = Math.floor(tag / 8), wire = ((tag % 8) + 8) % 8;
+    const tag = varint();
+    const number = Math.floor(tag / 8);
+    const wire = ((tag % 8) + 8) % 8;
     if (number < 1) throw fail(`expected the number of a field at ${at}, got ${number}`);
     switch (wire) {
-      case VARINT: yield { number, value: varint() }; break;
-      case FIXED_64: yield { number, value: take(8) }; break;
-      case LENGTH_DELIMITED: yield { number, value: take(varint()) }; break;
-      case FIXED_32: yield { number, value: take(4) }; break;
-      default: throw fail(`expected a field of kind ${[VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32].join(', ')} at ${at}, got ${wire}`);
+      case VARINT:
+        yield { number, value: varint() };
+        break;
+      case FIXED_64:
+        yield { number, value: take(8) };
+        break;
+      case LENGTH_DELIMITED:
+        yield { number, value: take(varint()) };
+        break;
+      case FIXED_32:
+        yield { number, value: take(4) };
+        break;
+      default:
+        throw fail(
+          `expected a field of kind ${[VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32].join(', ')} at ${at}, ` +
+            `got ${wire}`,
+        );
     }
   }
 }

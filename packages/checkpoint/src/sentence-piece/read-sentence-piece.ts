@@ -2,22 +2,33 @@ import { badFile } from '../bad-file.ts';
 import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
 import { protobufFields } from './protobuf-fields.ts';
 
-/** What a SentencePiece model file (`tokenizer.model`) says, as far as tokens depend on it. Names are those of its `sentencepiece_model.proto`, whose defaults fill what is left out. */
+/**
+ * What a SentencePiece model file (`tokenizer.model`) says, as far as tokens depend on it. Names are those of
+ * its `sentencepiece_model.proto`, whose defaults fill what is left out.
+ */
 export interface SentencePieceModel {
   readonly pieces: readonly SentencePiece[];
   /** UNIGRAM = 1, BPE = 2, WORD = 3, CHAR = 4. */
   readonly modelType: number;
   readonly treatWhitespaceAsSuffix: boolean;
-  readonly bosId: number; readonly eosId: number; readonly padId: number; readonly unkId: number;
+  readonly bosId: number;
+  readonly eosId: number;
+  readonly padId: number;
+  readonly unkId: number;
   /** Bytes of a map that the text goes through first; 0 = none. */
   readonly charsmapBytes: number;
-  readonly addDummyPrefix: boolean; readonly removeExtraWhitespaces: boolean; readonly escapeWhitespaces: boolean;
+  readonly addDummyPrefix: boolean;
+  readonly removeExtraWhitespaces: boolean;
+  readonly escapeWhitespaces: boolean;
 }
 
 export interface SentencePiece {
   readonly piece: string;
   readonly score: number;
-  /** NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6: the numbers that GGUF has too. */
+  /**
+   * NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6: the numbers that GGUF has
+   * too.
+   */
   readonly type: number;
 }
 
@@ -26,9 +37,11 @@ const MAX_BYTES = 64 * 2 ** 20;
 
 /** Reads a SentencePiece model file.  @throws QdyloraError MISSING_FILE, BAD_FILE */
 export function readSentencePiece(path: string): SentencePieceModel {
-  const fail = (problem: string): Error => badFile({ format: 'sentencepiece', path, problem }), source = openByteSource(path, 'sentencepiece');
+  const fail = (problem: string): Error => badFile({ format: 'sentencepiece', path, problem });
+  const source = openByteSource(path, 'sentencepiece');
   try {
-    if (source.byteLength > MAX_BYTES) throw fail(`expected at most ${MAX_BYTES} bytes, got ${source.byteLength}`);
+    if (source.byteLength > MAX_BYTES)
+      throw fail(`expected at most ${MAX_BYTES} bytes, got ${source.byteLength}`);
     return modelOf(readBytes(source, 0, source.byteLength), fail);
   } finally {
     source.close();
@@ -40,7 +53,8 @@ type Fail = (problem: string) => Error;
 /** Fields by the numbers of the .proto file. */
 function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
   const pieces: SentencePiece[] = [];
-  let trainer: Message = new Map(), normalizer: Message = new Map();
+  let trainer: Message = new Map();
+  let normalizer: Message = new Map();
   for (const { number, value } of protobufFields(bytes, fail)) {
     if (number === 1) pieces.push(pieceOf(message(value, fail), fail));
     else if (number === 2) trainer = message(value, fail);
@@ -49,10 +63,17 @@ function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
   if (pieces.length === 0) throw fail('expected pieces, got none');
   const charsmap = normalizer.get(2);
   return {
-    pieces, modelType: whole(trainer, 3, 1), treatWhitespaceAsSuffix: whole(trainer, 24, 0) !== 0,
-    unkId: whole(trainer, 40, 0), bosId: whole(trainer, 41, 1), eosId: whole(trainer, 42, 2), padId: whole(trainer, 43, -1),
+    pieces,
+    modelType: whole(trainer, 3, 1),
+    treatWhitespaceAsSuffix: whole(trainer, 24, 0) !== 0,
+    unkId: whole(trainer, 40, 0),
+    bosId: whole(trainer, 41, 1),
+    eosId: whole(trainer, 42, 2),
+    padId: whole(trainer, 43, -1),
     charsmapBytes: charsmap instanceof Uint8Array ? charsmap.length : 0,
-    addDummyPrefix: whole(normalizer, 3, 1) !== 0, removeExtraWhitespaces: whole(normalizer, 4, 1) !== 0, escapeWhitespaces: whole(normalizer, 5, 1) !== 0,
+    addDummyPrefix: whole(normalizer, 3, 1) !== 0,
+    removeExtraWhitespaces: whole(normalizer, 4, 1) !== 0,
+    escapeWhitespaces: whole(normalizer, 5, 1) !== 0,
   };
 }
 
@@ -70,10 +91,17 @@ function whole(of: Message, number: number, otherwise: number): number {
 }
 
 function pieceOf(of: Message, fail: Fail): SentencePiece {
-  const text = of.get(1), score = of.get(2);
-  if (!(text instanceof Uint8Array) || text.length === 0) throw fail('expected the text of a piece, got none');
-  if (score !== undefined && (typeof score === 'number' || score.length !== 4)) throw fail('expected four bytes for the score of a piece, got something else');
-  return { piece: decoded(text, fail), score: score ? new DataView(score.buffer, score.byteOffset).getFloat32(0, true) : 0, type: whole(of, 3, 1) };
+  const text = of.get(1);
+  const score = of.get(2);
+  if (!(text instanceof Uint8Array) || text.length === 0)
+    throw fail('expected the text of a piece, got none');
+  if (score !== undefined && (typeof score === 'number' || score.length !== 4))
+    throw fail('expected four bytes for the score of a piece, got something else');
+  return {
+    piece: decoded(text, fail),
+    score: score ? new DataView(score.buffer, score.byteOffset).getFloat32(0, true) : 0,
+    type: whole(of, 3, 1),
+  };
 }
 
 function decoded(text: Uint8Array, fail: Fail): string {

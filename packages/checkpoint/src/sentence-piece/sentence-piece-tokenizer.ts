@@ -5,35 +5,74 @@ import { sentencePieceUnigram } from '../gguf/tokenizer/sentence-piece-unigram.t
 import { readVocabulary } from '../gguf/tokenizer/vocabulary.ts';
 import { readSentencePiece, type SentencePieceModel } from './read-sentence-piece.ts';
 
-const UNIGRAM = 1, BPE = 2;
+const UNIGRAM = 1;
+const BPE = 2;
 
 /**
- * `tokenizer.json` of a SentencePiece model file, for a folder that has no other: what a GGUF file of the same tokenizer would say, built by the same code.
+ * `tokenizer.json` of a SentencePiece model file, for a folder that has no other: what a GGUF file of the
+ * same tokenizer would say, built by the same code.
  *
  * @param addsBos `add_bos_token` of the folder's `tokenizer_config.json`
  * @throws QdyloraError MISSING_FILE, BAD_FILE; UNSUPPORTED, by name, for what would give other tokens
  */
 export function sentencePieceTokenizer(path: string, addsBos: boolean): Record<string, unknown> {
-  const model = readSentencePiece(path), { pieces, modelType, bosId, eosId, padId, unkId, addDummyPrefix, removeExtraWhitespaces } = model;
+  const model = readSentencePiece(path);
+  const { pieces, modelType, bosId, eosId, padId, unkId, addDummyPrefix, removeExtraWhitespaces } = model;
   assertKnown(path, model);
-  const id = (key: string, value: number): Record<string, number> => (value < 0 ? {} : { [`tokenizer.ggml.${key}_token_id`]: value });
+  const id = (key: string, value: number): Record<string, number> =>
+    value < 0 ? {} : { [`tokenizer.ggml.${key}_token_id`]: value };
   const metadata = configReader(path, {
-    'tokenizer.ggml.tokens': pieces.map(({ piece }) => piece), 'tokenizer.ggml.scores': pieces.map(({ score }) => score), 'tokenizer.ggml.token_type': pieces.map(({ type }) => type),
-    ...id('bos', bosId), ...id('eos', eosId), ...id('padding', padId), ...id('unknown', unkId),
-    'tokenizer.ggml.add_space_prefix': addDummyPrefix, 'tokenizer.ggml.remove_extra_whitespaces': removeExtraWhitespaces, 'tokenizer.ggml.add_bos_token': addsBos, 'tokenizer.ggml.add_eos_token': modelType === UNIGRAM,
+    'tokenizer.ggml.tokens': pieces.map(({ piece }) => piece),
+    'tokenizer.ggml.scores': pieces.map(({ score }) => score),
+    'tokenizer.ggml.token_type': pieces.map(({ type }) => type),
+    ...id('bos', bosId),
+    ...id('eos', eosId),
+    ...id('padding', padId),
+    ...id('unknown', unkId),
+    'tokenizer.ggml.add_space_prefix': addDummyPrefix,
+    'tokenizer.ggml.remove_extra_whitespaces': removeExtraWhitespaces,
+    'tokenizer.ggml.add_bos_token': addsBos,
+    'tokenizer.ggml.add_eos_token': modelType === UNIGRAM,
   });
-  return (modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(path, metadata, readVocabulary(path, metadata, 'sentencepiece'));
+  return (modelType === BPE ? sentencePieceBpe : sentencePieceUnigram)(
+    path,
+    metadata,
+    readVocabulary(path, metadata, 'sentencepiece'),
+  );
 }
 
-function assertKnown(path: string, { modelType, charsmapBytes, treatWhitespaceAsSuffix, escapeWhitespaces, removeExtraWhitespaces }: SentencePieceModel): void {
+function assertKnown(
+  path: string,
+  {
+    modelType,
+    charsmapBytes,
+    treatWhitespaceAsSuffix,
+    escapeWhitespaces,
+    removeExtraWhitespaces,
+  }: SentencePieceModel,
+): void {
   const refuse = (expected: string, got: string): never => {
     throw new QdyloraError('UNSUPPORTED', {
-      where: 'sentencepiece', problem: `${path}: expected ${expected}, got ${got}`, details: { path },
-      nextStep: 'Write a tokenizer.json beside it with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder).',
+      where: 'sentencepiece',
+      problem: `${path}: expected ${expected}, got ${got}`,
+      details: { path },
+      nextStep:
+        'Write a tokenizer.json beside it with transformers: ' +
+        'AutoTokenizer.from_pretrained(folder).save_pretrained(folder).',
     });
   };
-  if (modelType !== BPE && modelType !== UNIGRAM) refuse(`a model of the type UNIGRAM (${UNIGRAM}) or BPE (${BPE})`, String(modelType));
-  if (charsmapBytes > 0) refuse('pieces of the text as it is', `a map of characters that the text goes through first (precompiled_charsmap, ${charsmapBytes} bytes)`);
-  if (treatWhitespaceAsSuffix || !escapeWhitespaces) refuse('spaces as ▁ in front of words', 'treat_whitespace_as_suffix or escape_whitespaces of another kind');
-  if (modelType === BPE && removeExtraWhitespaces) refuse('BPE over the text as it is', 'remove_extra_whitespaces');
+  if (modelType !== BPE && modelType !== UNIGRAM)
+    refuse(`a model of the type UNIGRAM (${UNIGRAM}) or BPE (${BPE})`, String(modelType));
+  if (charsmapBytes > 0)
+    refuse(
+      'pieces of the text as it is',
+      `a map of characters that the text goes through first (precompiled_charsmap, ${charsmapBytes} bytes)`,
+    );
+  if (treatWhitespaceAsSuffix || !escapeWhitespaces)
+    refuse(
+      'spaces as ▁ in front of words',
+      'treat_whitespace_as_suffix or escape_whitespaces of another kind',
+    );
+  if (modelType === BPE && removeExtraWhitespaces)
+    refuse('BPE over the text as it is', 'remove_extra_whitespaces');
 }

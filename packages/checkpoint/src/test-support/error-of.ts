@@ -22,6 +22,7 @@ export async function rejectionOf(promise: Promise<unknown>, code?: ErrorCode): 
 
 function typed(error: unknown, code?: ErrorCode): QdyloraError {
   if (!QdyloraError.isInstance(error)) throw error;
-  if (code && error.code !== code) throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
+  if (code && error.code !== code)
+    throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
   return error;
 }

@@ -1,8 +1,15 @@
-/** JSON with sorted keys and an indent of two: the same value gives the same bytes, and reads like what Python's `json.dump(indent=2, sort_keys=True)` writes. */
+/**
+ * JSON with sorted keys and an indent of two: the same value gives the same bytes, and reads like what
+ * Python's `json.dump(indent=2, sort_keys=True)` writes.
+ */
 export const canonicalJson = (value: unknown): string => JSON.stringify(sorted(value), null, 2);
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
 }

@@ -1,7 +1,23 @@
 import * as nodeFs from 'node:fs';
 
 /** The file system calls that writing needs; an argument, so that a test can make any one of them fail. */
-export type FileSystem = Pick<typeof nodeFs,
-  'openSync' | 'writeSync' | 'writev' | 'readSync' | 'fsyncSync' | 'fsync' | 'closeSync' | 'renameSync' | 'rmSync' | 'mkdirSync' | 'readdirSync' | 'existsSync' | 'lstatSync' | 'readFileSync' | 'statfsSync'>;
+export type FileSystem = Pick<
+  typeof nodeFs,
+  | 'openSync'
+  | 'writeSync'
+  | 'writev'
+  | 'readSync'
+  | 'fsyncSync'
+  | 'fsync'
+  | 'closeSync'
+  | 'renameSync'
+  | 'rmSync'
+  | 'mkdirSync'
+  | 'readdirSync'
+  | 'existsSync'
+  | 'lstatSync'
+  | 'readFileSync'
+  | 'statfsSync'
+>;
 
 export const NODE_FILE_SYSTEM: FileSystem = nodeFs;

@@ -11,10 +11,14 @@ const BATCH_PIECES = 1024;
 /** After so many bytes the disk is told to begin, so that at the end little is left to wait for. */
 const SYNC_BYTES = 2 ** 23;
 
-/** New files of a folder that gets its name later: each is hashed while the system's threads write and sync it. */
+/**
+ * New files of a folder that gets its name later: each is hashed while the system's threads write and sync
+ * it.
+ */
 export interface FolderFiles {
   /**
-   * Writes a file that is not there yet. Resolves when all bytes are handed over; the disk may still be taking them.
+   * Writes a file that is not there yet. Resolves when all bytes are handed over; the disk may still be
+   * taking them.
    *
    * @param pieces the file's bytes in their order; they must stay as they are until it resolves
    * @throws what the file system throws
@@ -22,7 +26,10 @@ export interface FolderFiles {
   write(name: string, pieces: Iterable<Uint8Array>): Promise<void>;
 }
 
-export interface FolderFilesOptions { readonly batchBytes?: number; readonly syncBytes?: number }
+export interface FolderFilesOptions {
+  readonly batchBytes?: number;
+  readonly syncBytes?: number;
+}
 
 /** The same with what its owner needs before the folder gets its name. */
 export interface OwnedFolderFiles extends FolderFiles {
@@ -32,31 +39,51 @@ export interface OwnedFolderFiles extends FolderFiles {
   settled(): Promise<void>;
 }
 
-export function folderFiles(folder: string, fs: FileSystem, { batchBytes = BATCH_BYTES, syncBytes = SYNC_BYTES }: FolderFilesOptions = {}): OwnedFolderFiles {
-  const records = new Map<string, FileRecord>(), closing: Promise<void>[] = [];
+export function folderFiles(
+  folder: string,
+  fs: FileSystem,
+  { batchBytes = BATCH_BYTES, syncBytes = SYNC_BYTES }: FolderFilesOptions = {},
+): OwnedFolderFiles {
+  const records = new Map<string, FileRecord>();
+  const closing: Promise<void>[] = [];
   return {
     records,
     async write(name, pieces) {
-      const fd = fs.openSync(join(folder, name), 'wx'), hash = createHash('sha256'), syncs: Promise<void>[] = [];
-      let size = 0, synced = 0, isSyncing = false;
+      const fd = fs.openSync(join(folder, name), 'wx');
+      const hash = createHash('sha256');
+      const syncs: Promise<void>[] = [];
+      let size = 0;
+      let synced = 0;
+      let isSyncing = false;
       const sync = (): void => {
         [synced, isSyncing] = [size, true];
-        syncs.push(syncInBackground(fd, fs).finally(() => { isSyncing = false; }));
+        syncs.push(
+          syncInBackground(fd, fs).finally(() => {
+            isSyncing = false;
+          }),
+        );
       };
       try {
         for (const batch of batchesOf(pieces, batchBytes)) {
           const writing = writeAll(fd, batch, { position: size, fs });
-          for (const piece of batch) { hash.update(piece); size += piece.length; }
+          for (const piece of batch) {
+            hash.update(piece);
+            size += piece.length;
+          }
           await writing;
           if (size - synced >= syncBytes && !isSyncing) sync(); // one at a time: the system's threads are few
         }
         sync();
         records.set(name, { size, sha256: hash.digest('hex') });
       } finally {
-        closing.push(Promise.all(syncs).then(() => {}).finally(async () => {
-          await Promise.allSettled(syncs);
-          closeQuietly(fd, fs);
-        }));
+        closing.push(
+          Promise.all(syncs)
+            .then(() => {})
+            .finally(async () => {
+              await Promise.allSettled(syncs);
+              closeQuietly(fd, fs);
+            }),
+        );
         closing.at(-1)!.catch(() => {}); // told by `settled`
       }
     },
@@ -69,7 +96,8 @@ export function folderFiles(folder: string, fs: FileSystem, { batchBytes = BATCH
 
 /** All bytes in their order, in lists of `batchBytes` at most; a large piece is cut, nothing is copied. */
 function* batchesOf(pieces: Iterable<Uint8Array>, batchBytes: number): Generator<Uint8Array[]> {
-  let batch: Uint8Array[] = [], bytes = 0;
+  let batch: Uint8Array[] = [];
+  let bytes = 0;
   for (const piece of pieces) {
     for (let done = 0; done < piece.length;) {
       const part = piece.subarray(done, done + batchBytes - bytes);
@@ -85,9 +113,15 @@ function* batchesOf(pieces: Iterable<Uint8Array>, batchBytes: number): Generator
 }
 
 /** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
-async function writeAll(fd: number, batch: readonly Uint8Array[], { position, fs }: { readonly position: number; readonly fs: FileSystem }): Promise<void> {
+async function writeAll(
+  fd: number,
+  batch: readonly Uint8Array[],
+  { position, fs }: { readonly position: number; readonly fs: FileSystem },
+): Promise<void> {
   for (let left = batch, at = position; left.length > 0;) {
-    const wrote = await new Promise<number>((resolve, reject) => { fs.writev(fd, left, at, (error, count) => (error ? reject(error) : resolve(count))); });
+    const wrote = await new Promise<number>((resolve, reject) => {
+      fs.writev(fd, left, at, (error, count) => (error ? reject(error) : resolve(count)));
+    });
     if (wrote <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
     left = behind(left, wrote);
     at += wrote;

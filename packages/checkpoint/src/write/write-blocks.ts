@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { WriteFile } from '../file-thread.ts';
 import { sharedThread, type SharedThreadOptions } from '../shared-thread.ts';
 
-/** Places in memory that take turns: one is filled while the others are hashed and on their way to the disk. */
+/**
+ * Places in memory that take turns: one is filled while the others are hashed and on their way to the disk.
+ */
 export interface WriteBlocks {
   readonly places: readonly Uint8Array[];
   /** Writes from the places; left out where the system's threads do. */
@@ -15,7 +17,10 @@ export interface WriteBlocks {
   digest(): Promise<string>;
 }
 
-/** A block goes to the disk in one call, and each call waits for a turn of the event loop, of which a caller that computes has few: so several are on their way at once. */
+/**
+ * A block goes to the disk in one call, and each call waits for a turn of the event loop, of which a caller
+ * that computes has few: so several are on their way at once.
+ */
 export const BLOCK_BYTES = 2 ** 22;
 
 const BLOCKS = 4;
@@ -28,8 +33,13 @@ export function plainBlocks(blockBytes = BLOCK_BYTES): WriteBlocks {
   let hash = createHash('sha256');
   return {
     places: Array.from({ length: BLOCKS }, () => new Uint8Array(blockBytes)),
-    beginHash() { hash = createHash('sha256'); },
-    hash(filled) { hash.update(filled); return Promise.resolve(); },
+    beginHash() {
+      hash = createHash('sha256');
+    },
+    hash(filled) {
+      hash.update(filled);
+      return Promise.resolve();
+    },
     digest: () => Promise.resolve(hash.digest('hex')),
   };
 }
@@ -57,13 +67,27 @@ export interface HashedBlocksOptions extends Pick<SharedThreadOptions, 'prepare'
 }
 
 /** Blocks in memory that a thread of their own hashes too, while the caller computes. */
-export function createHashedBlocks({ blockBytes = BLOCK_BYTES, write, prepare }: HashedBlocksOptions = {}): HashedBehind {
-  const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASHER, { bytes: BLOCKS * blockBytes, prepare });
+export function createHashedBlocks({
+  blockBytes = BLOCK_BYTES,
+  write,
+  prepare,
+}: HashedBlocksOptions = {}): HashedBehind {
+  const thread = sharedThread<'begin' | 'digest' | readonly [number, number], string>(HASHER, {
+    bytes: BLOCKS * blockBytes,
+    prepare,
+  });
   return {
-    places: Array.from({ length: BLOCKS }, (_, i) => new Uint8Array(thread.memory, i * blockBytes, blockBytes)),
+    places: Array.from(
+      { length: BLOCKS },
+      (_, i) => new Uint8Array(thread.memory, i * blockBytes, blockBytes),
+    ),
     write,
-    beginHash() { thread.tell('begin'); },
-    hash: async (filled) => { await thread.ask([filled.byteOffset, filled.length]); },
+    beginHash() {
+      thread.tell('begin');
+    },
+    hash: async (filled) => {
+      await thread.ask([filled.byteOffset, filled.length]);
+    },
     digest: () => thread.ask('digest'),
     close: thread.close,
   };

@@ -9,27 +9,41 @@ import { PAGE_BYTES, plainBlocks, type WriteBlocks } from './write-blocks.ts';
 import { syncFolder, temporaryName } from './write-file-durably.ts';
 
 export interface WriteBehindOptions {
-  /** Reused from file to file, they cost no new memory. Whole pages of PAGE_BYTES that begin on one go past the system's cache where the file system has it so. */
+  /**
+   * Reused from file to file, they cost no new memory. Whole pages of PAGE_BYTES that begin on one go past
+   * the system's cache where the file system has it so.
+   */
   readonly blocks?: WriteBlocks;
 }
 
 /**
- * `writeFileDurably` while the caller goes on: the system's own threads write and sync, and the bytes are hashed as they go. A caller that computes must let the event loop have turns.
+ * `writeFileDurably` while the caller goes on: the system's own threads write and sync, and the bytes are
+ * hashed as they go. A caller that computes must let the event loop have turns.
  *
- * Past the cache the processor has nothing to copy, and no fresh page to clear, for bytes that nobody reads soon: 0.7 to 0.9 GB/s instead of 0.1 to 0.4 (2 cores, 2026).
+ * Past the cache the processor has nothing to copy, and no fresh page to clear, for bytes that nobody reads
+ * soon: 0.7 to 0.9 GB/s instead of 0.1 to 0.4 (2 cores, 2026).
  *
- * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, an older file of the name stays.
+ * @throws QdyloraError WRITE_FAILED, as a rejection; the temporary file is removed, an older file of the name
+ * stays.
  */
-export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, { blocks = plainBlocks() }: WriteBehindOptions = {}): Promise<FileRecord> {
+export async function writeFileBehind(
+  path: string,
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  { blocks = plainBlocks() }: WriteBehindOptions = {},
+): Promise<FileRecord> {
   const temporary = temporaryName(path);
-  let size = 0, sha256 = '';
+  let size = 0;
+  let sha256 = '';
   try {
     const file = await createFile(temporary, blocks.write);
-    const uses: Promise<unknown>[] = blocks.places.map(() => Promise.resolve()), writes: Promise<void>[] = [];
+    const uses: Promise<unknown>[] = blocks.places.map(() => Promise.resolve());
+    const writes: Promise<void>[] = [];
     try {
       blocks.beginHash();
       for await (const { filled, turn } of filledBlocks(pieces, blocks.places, uses)) {
-        const position = size, before = writes.length < WRITES_AT_ONCE ? Promise.resolve() : writes.shift()!, write = before.then(() => file.write(filled, position));
+        const position = size;
+        const before = writes.length < WRITES_AT_ONCE ? Promise.resolve() : writes.shift()!;
+        const write = before.then(() => file.write(filled, position));
         writes.push(write);
         uses[turn] = Promise.all([write, blocks.hash(filled)]);
         uses[turn].catch(() => {}); // told where it is awaited
@@ -54,18 +68,35 @@ export async function writeFileBehind(path: string, pieces: Iterable<Uint8Array>
 /** Each takes one of the four threads that Node has for files: as many are left for the caller's reads. */
 const WRITES_AT_ONCE = 2;
 
-/** `block.set(piece, at)`, which V8 does byte after byte where a block is shared and one of the two lies at an odd place: 2.5 GB/s instead of 8 (Node 20, Sapphire Rapids, 2026). */
-const copyInto = (block: Uint8Array, piece: Uint8Array, at: number): void => { Buffer.from(block.buffer, block.byteOffset, block.length).fill(piece, at, at + piece.length); };
+/**
+ * `block.set(piece, at)`, which V8 does byte after byte where a block is shared and one of the two lies at an
+ * odd place: 2.5 GB/s instead of 8 (Node 20, Sapphire Rapids, 2026).
+ */
+const copyInto = (block: Uint8Array, piece: Uint8Array, at: number): void => {
+  Buffer.from(block.buffer, block.byteOffset, block.length).fill(piece, at, at + piece.length);
+};
 
-interface FilledBlock { readonly filled: Uint8Array; readonly turn: number }
+interface FilledBlock {
+  readonly filled: Uint8Array;
+  readonly turn: number;
+}
 
-/** All bytes in their order, as many at a time as a block holds; the blocks take turns, and each is filled again when its last use has ended. */
-async function* filledBlocks(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>, blocks: WriteBlocks['places'], uses: readonly Promise<unknown>[]): AsyncGenerator<FilledBlock> {
-  let turn = 0, used = 0;
+/**
+ * All bytes in their order, as many at a time as a block holds; the blocks take turns, and each is filled
+ * again when its last use has ended.
+ */
+async function* filledBlocks(
+  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  blocks: WriteBlocks['places'],
+  uses: readonly Promise<unknown>[],
+): AsyncGenerator<FilledBlock> {
+  let turn = 0;
+  let used = 0;
   for await (const piece of pieces) {
     for (let done = 0; done < piece.length;) {
       if (used === 0) await uses[turn];
-      const block = blocks[turn]!, count = Math.min(block.length - used, piece.length - done);
+      const block = blocks[turn]!;
+      const count = Math.min(block.length - used, piece.length - done);
       copyInto(block, piece.subarray(done, done + count), used);
       done += count;
       used += count;
@@ -86,10 +117,15 @@ interface WritableFile {
   close(): Promise<void>;
 }
 
-/** Opens a new file past the cache, or through it where the system, its file system or the memory does not allow that. */
+/**
+ * Opens a new file past the cache, or through it where the system, its file system or the memory does not
+ * allow that.
+ */
 async function createFile(path: string, write: WriteFile = writeBySystem): Promise<WritableFile> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, direct = constants.O_DIRECT as number | undefined;
-  let isDirect = direct !== undefined, through: Promise<FileHandle> | null = null;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  const direct = constants.O_DIRECT as number | undefined;
+  let isDirect = direct !== undefined;
+  let through: Promise<FileHandle> | null = null;
   const handle = await open(path, flags | (direct ?? 0)).catch((cause: unknown) => {
     if (!isRefused(cause)) throw cause;
     isDirect = false;
@@ -98,7 +134,11 @@ async function createFile(path: string, write: WriteFile = writeBySystem): Promi
   return {
     async write(filled, position) {
       if (isDirect) {
-        const whole = new Uint8Array(filled.buffer, filled.byteOffset, Math.ceil(filled.length / PAGE_BYTES) * PAGE_BYTES); // what follows in the block is cut off at the end
+        const whole = new Uint8Array(
+          filled.buffer,
+          filled.byteOffset,
+          Math.ceil(filled.length / PAGE_BYTES) * PAGE_BYTES,
+        ); // what follows in the block is cut off at the end
         try {
           return await writeAll(handle, whole, { position, write });
         } catch (cause) {
@@ -121,13 +161,23 @@ async function createFile(path: string, write: WriteFile = writeBySystem): Promi
 }
 
 /** How systems refuse to write past the cache. */
-const isRefused = (cause: unknown): boolean => ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((cause as { code?: string }).code!);
+const isRefused = (cause: unknown): boolean =>
+  ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'].includes((cause as { code?: string }).code!);
 
 /** By one of Node's threads for files. */
-const writeBySystem: WriteFile = (fd, bytes, position) => new Promise((resolve, reject) => { writeByCallback(fd, bytes, 0, bytes.length, position, (error, count) => (error ? reject(error) : resolve(count))); });
+const writeBySystem: WriteFile = (fd, bytes, position) =>
+  new Promise((resolve, reject) => {
+    writeByCallback(fd, bytes, 0, bytes.length, position, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
+  });
 
 /** A write may take fewer bytes than it was given. */
-async function writeAll(file: FileHandle, bytes: Uint8Array, { position, write }: { readonly position: number; readonly write: WriteFile }): Promise<void> {
+async function writeAll(
+  file: FileHandle,
+  bytes: Uint8Array,
+  { position, write }: { readonly position: number; readonly write: WriteFile },
+): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const count = await write(file.fd, bytes.subarray(done), position + done);
     if (count <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });

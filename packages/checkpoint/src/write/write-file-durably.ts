@@ -6,30 +6,53 @@ import { writeFailed } from './write-failed.ts';
 /** One system call writes at most this much: Node's length argument is a signed 32-bit number. */
 const WRITE_PIECE_BYTES = 2 ** 30;
 
-/** `<path>.tmp-<pid>-<nonce>`: beside its target, so that the rename stays within one file system, and traceable to a process. */
-export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string => `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
+/**
+ * `<path>.tmp-<pid>-<nonce>`: beside its target, so that the rename stays within one file system, and
+ * traceable to a process.
+ */
+export const temporaryName = (path: string, kind: 'tmp' | 'old' = 'tmp'): string =>
+  `${path}.${kind}-${process.pid}-${randomBytes(6).toString('hex')}`;
 
 /**
- * Writes a file so that its name always stands for a whole one: temporary file, fsync, rename, fsync of the folder. Pieces are taken one at a time.
+ * Writes a file so that its name always stands for a whole one: temporary file, fsync, rename, fsync of the
+ * folder. Pieces are taken one at a time.
  *
- * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, an older file of the name stays.
+ * @throws QdyloraError WRITE_FAILED with the system's error as cause; the temporary file is removed, an older
+ * file of the name stays.
  */
-export function writeFileDurably(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem = NODE_FILE_SYSTEM): void {
+export function writeFileDurably(
+  path: string,
+  pieces: Iterable<Uint8Array>,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): void {
   writeWhole(path, pieces, { fs, isSynced: true });
 }
 
-/** The same without fsync, inside a folder that `writeFolderAtomically` fills: there all files are synced together, while they are hashed, before the folder gets its name. */
-export function writeFileUnsynced(path: string, pieces: Iterable<Uint8Array>, fs: FileSystem = NODE_FILE_SYSTEM): void {
+/**
+ * The same without fsync, inside a folder that `writeFolderAtomically` fills: there all files are synced
+ * together, while they are hashed, before the folder gets its name.
+ */
+export function writeFileUnsynced(
+  path: string,
+  pieces: Iterable<Uint8Array>,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): void {
   writeWhole(path, pieces, { fs, isSynced: false });
 }
 
 /**
- * Writes bytes at a place of a file that is there: for one that grows, as a log does. Nothing is synced, and a failure may leave a part of them.
+ * Writes bytes at a place of a file that is there: for one that grows, as a log does. Nothing is synced, and
+ * a failure may leave a part of them.
  *
  * @param position bytes from the file's start; what lies there is overwritten
  * @throws QdyloraError WRITE_FAILED with the system's error as cause
  */
-export function writeFileAt(path: string, bytes: Uint8Array, position: number, fs: FileSystem = NODE_FILE_SYSTEM): void {
+export function writeFileAt(
+  path: string,
+  bytes: Uint8Array,
+  position: number,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): void {
   try {
     const fd = fs.openSync(path, 'r+');
     try {
@@ -42,7 +65,10 @@ export function writeFileAt(path: string, bytes: Uint8Array, position: number, f
   }
 }
 
-interface WriteOptions { readonly fs: FileSystem; readonly isSynced: boolean }
+interface WriteOptions {
+  readonly fs: FileSystem;
+  readonly isSynced: boolean;
+}
 
 function writeWhole(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
   const temporary = temporaryName(path);
@@ -72,7 +98,13 @@ function writeNewFile(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced
 /** A write may take fewer bytes than it was given; a full disk shows only on the next one. */
 function writeAll(fd: number, bytes: Uint8Array, fs: FileSystem, position: number | null = null): void {
   for (let done = 0; done < bytes.length;) {
-    const wrote = fs.writeSync(fd, bytes, done, Math.min(WRITE_PIECE_BYTES, bytes.length - done), position === null ? null : position + done);
+    const wrote = fs.writeSync(
+      fd,
+      bytes,
+      done,
+      Math.min(WRITE_PIECE_BYTES, bytes.length - done),
+      position === null ? null : position + done,
+    );
     if (wrote <= 0) throw Object.assign(new Error('the system took no bytes'), { code: 'EIO' });
     done += wrote;
   }
@@ -93,7 +125,10 @@ export function syncPath(path: string, fs: FileSystem): void {
   }
 }
 
-/** The same in the background: the system's threads wait for the disk. A failure comes with the promise, never before. */
+/**
+ * The same in the background: the system's threads wait for the disk. A failure comes with the promise, never
+ * before.
+ */
 export async function syncPathInBackground(path: string, fs: FileSystem): Promise<void> {
   const fd = fs.openSync(path, 'r');
   try {
@@ -104,13 +139,24 @@ export async function syncPathInBackground(path: string, fs: FileSystem): Promis
 }
 
 /** fsync of an open file in the background. */
-export const syncInBackground = (fd: number, fs: FileSystem): Promise<void> => new Promise((resolve, reject) => { fs.fsync(fd, (error) => (error ? reject(error) : resolve())); });
+export const syncInBackground = (fd: number, fs: FileSystem): Promise<void> =>
+  new Promise((resolve, reject) => {
+    fs.fsync(fd, (error) => (error ? reject(error) : resolve()));
+  });
 
 export function closeQuietly(fd: number, fs: FileSystem): void {
-  try { fs.closeSync(fd); } catch { /* the first error is the one to tell */ }
+  try {
+    fs.closeSync(fd);
+  } catch {
+    /* the first error is the one to tell */
+  }
 }
 
 /** Removes a file or folder of ours, if it is there. */
 export function removeQuietly(path: string, fs: FileSystem): void {
-  try { fs.rmSync(path, { recursive: true, force: true }); } catch { /* an orphan stays; cleanOrphans finds it */ }
+  try {
+    fs.rmSync(path, { recursive: true, force: true });
+  } catch {
+    /* an orphan stays; cleanOrphans finds it */
+  }
 }

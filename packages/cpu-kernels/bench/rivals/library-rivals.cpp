@@ -1,8 +1,13 @@
-// The libraries that a CPU has for products with a 4-bit weight: OpenBLAS in float32 and oneDNN in bf16, on ready weights and after decoding the whole matrix.
-// A process of its own, so that each OpenBLAS core type can be tried and a rival can be frozen while another has its turn. It times itself.
-// Standard input, a line each: `methods` | `prepare METHOD forward|backward TOKENS COLS ROWS,ROWS,… FOLDER` → `ready SLOT` | `time SLOT SAMPLES CALLS` → seconds per call | `clear`.
-// FOLDER holds codes.u8, absmax.f32 (one scale per 64 weights) and in.f32 (x: [tokens, cols] or dy: [tokens, rows together]); the answer goes to METHOD.f32 there.
-// Activations are float32 for OpenBLAS and bf16 (in and out) for oneDNN, whatever is best for it; no conversion of them is timed.
+// The libraries that a CPU has for products with a 4-bit weight: OpenBLAS in float32 and oneDNN in bf16, on
+//   ready weights and after decoding the whole matrix.
+// A process of its own, so that each OpenBLAS core type can be tried and a rival can be frozen while another
+//   has its turn. It times itself.
+// Standard input, a line each: `methods` | `prepare METHOD forward|backward TOKENS COLS ROWS,ROWS,… FOLDER` →
+//   `ready SLOT` | `time SLOT SAMPLES CALLS` → seconds per call | `clear`.
+// FOLDER holds codes.u8, absmax.f32 (one scale per 64 weights) and in.f32 (x: [tokens, cols] or dy: [tokens,
+//   rows together]); the answer goes to METHOD.f32 there.
+// Activations are float32 for OpenBLAS and bf16 (in and out) for oneDNN, whatever is best for it; no
+//   conversion of them is timed.
 #include <dlfcn.h>
 #include <omp.h>
 
@@ -38,49 +43,68 @@ struct Problem {
 template <class T>
 void readFile(const std::string& path, Buffer<T>& into) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (!file || std::fread(into.data, sizeof(T), into.size, file.get()) != into.size) throw std::runtime_error("cannot read " + path);
+  if (!file || std::fread(into.data, sizeof(T), into.size, file.get()) != into.size)
+    throw std::runtime_error("cannot read " + path);
 }
 
 void writeFile(const std::string& path, const Floats& from) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "wb"), std::fclose);
-  if (!file || std::fwrite(from.data, sizeof(float), from.size, file.get()) != from.size) throw std::runtime_error("cannot write " + path);
+  if (!file || std::fwrite(from.data, sizeof(float), from.size, file.get()) != from.size)
+    throw std::runtime_error("cannot write " + path);
 }
 
 // A prepared method: one call, and its answer as float32.
-struct Slot { Call call; std::function<Floats()> answer; };
+struct Slot {
+  Call call;
+  std::function<Floats()> answer;
+};
 
 struct OpenBlas {
   void* library = nullptr;
-  void (*sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*, int) = nullptr;
+  void (*sgemm)(int, int, int, int, int, int, float, const float*, int, const float*, int, float, float*,
+                int) = nullptr;
   const char* core = "";
 
   // The OpenMP build first: it shares its threads with the decoding loop.
   OpenBlas() {
-    for (const char* path : {"/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblas.so.0", "libopenblas.so.0", "libopenblas.so"}) {
+    for (const char* path : {"/usr/lib/x86_64-linux-gnu/openblas-openmp/libopenblas.so.0", "libopenblas.so.0",
+                             "libopenblas.so"}) {
       if ((library = dlopen(path, RTLD_NOW | RTLD_LOCAL))) break;
     }
     if (!library) return;
     sgemm = reinterpret_cast<decltype(sgemm)>(dlsym(library, "cblas_sgemm"));
     if (auto name = reinterpret_cast<char* (*)()>(dlsym(library, "openblas_get_corename"))) core = name();
-    if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(library, "openblas_set_num_threads"))) threads(omp_get_max_threads());
+    if (auto threads = reinterpret_cast<void (*)(int)>(dlsym(library, "openblas_set_num_threads")))
+      threads(omp_get_max_threads());
   }
 
   Slot prepare(std::shared_ptr<Problem> p, bool decodes) const {
-    constexpr int ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112;
+    constexpr int ROW_MAJOR = 101;
+    constexpr int PLAIN = 111;
+    constexpr int TRANSPOSED = 112;
     auto weights = std::make_shared<Floats>(p->total * p->cols);
     auto out = std::make_shared<Floats>(p->tokens * p->outWidth());
     decodeWhole(p->codes, p->absmax, *weights);
     const auto multiply = sgemm;
     return {[=] {
-      if (decodes) decodeWhole(p->codes, p->absmax, *weights);
-      long at = 0;
-      for (const long rows : p->rows) {
-        const float* w = weights->data + at * p->cols;
-        if (p->forward) multiply(ROW_MAJOR, PLAIN, TRANSPOSED, p->tokens, rows, p->cols, 1, p->in.data, p->cols, w, p->cols, 0, out->data + at, p->total);
-        else multiply(ROW_MAJOR, PLAIN, PLAIN, p->tokens, p->cols, rows, 1, p->in.data + at, p->total, w, p->cols, at ? 1 : 0, out->data, p->cols);
-        at += rows;
-      }
-    }, [=] { Floats copy(out->size); std::copy(out->data, out->data + out->size, copy.data); return copy; }};
+              if (decodes) decodeWhole(p->codes, p->absmax, *weights);
+              long at = 0;
+              for (const long rows : p->rows) {
+                const float* w = weights->data + at * p->cols;
+                if (p->forward)
+                  multiply(ROW_MAJOR, PLAIN, TRANSPOSED, p->tokens, rows, p->cols, 1, p->in.data, p->cols, w,
+                           p->cols, 0, out->data + at, p->total);
+                else
+                  multiply(ROW_MAJOR, PLAIN, PLAIN, p->tokens, p->cols, rows, 1, p->in.data + at, p->total, w,
+                           p->cols, at ? 1 : 0, out->data, p->cols);
+                at += rows;
+              }
+            },
+            [=] {
+              Floats copy(out->size);
+              std::copy(out->data, out->data + out->size, copy.data);
+              return copy;
+            }};
   }
 };
 
@@ -94,34 +118,51 @@ struct OneDnn {
     using namespace dnnl;
     using Dims = memory::dims;
     constexpr auto BF16 = memory::data_type::bf16;
-    auto weights = std::make_shared<Halves>(p->total * p->cols), in = std::make_shared<Halves>(p->in.size), out = std::make_shared<Halves>(p->tokens * p->outWidth());
+    auto weights = std::make_shared<Halves>(p->total * p->cols), in = std::make_shared<Halves>(p->in.size),
+         out = std::make_shared<Halves>(p->tokens * p->outWidth());
     decodeWhole(p->codes, p->absmax, *weights);
     for (std::size_t i = 0; i < in->size; i++) in->data[i] = roundedHalf(p->in.data[i]);
     std::vector<std::pair<matmul, std::unordered_map<int, memory>>> products;
     long at = 0;
     for (const long rows : p->rows) {
       const bool forward = p->forward;
-      const long depth = forward ? p->cols : rows, width = forward ? rows : p->cols;
-      const memory::desc from({p->tokens, depth}, BF16, Dims{p->inWidth(), 1}), to({p->tokens, width}, BF16, Dims{p->outWidth(), 1});
-      const memory::desc plain({depth, width}, BF16, forward ? Dims{1, p->cols} : Dims{p->cols, 1}), any({depth, width}, BF16, memory::format_tag::any);
+      const long depth = forward ? p->cols : rows;
+      const long width = forward ? rows : p->cols;
+      const memory::desc from({p->tokens, depth}, BF16, Dims{p->inWidth(), 1}),
+          to({p->tokens, width}, BF16, Dims{p->outWidth(), 1});
+      const memory::desc plain({depth, width}, BF16, forward ? Dims{1, p->cols} : Dims{p->cols, 1}),
+          any({depth, width}, BF16, memory::format_tag::any);
       primitive_attr attributes;
-      if (!forward && at) { post_ops add; add.append_sum(1.0f); attributes.set_post_ops(add); }
+      if (!forward && at) {
+        post_ops add;
+        add.append_sum(1.0f);
+        attributes.set_post_ops(add);
+      }
       const matmul::primitive_desc description(engine, from, packed ? any : plain, to, attributes);
       memory w(plain, engine, weights->data + at * p->cols);
-      if (packed) { memory own(description.weights_desc(), engine); reorder(w, own).execute(stream, w, own); stream.wait(); w = own; }
-      products.push_back({matmul(description), {{DNNL_ARG_SRC, memory(from, engine, in->data + (forward ? 0 : at))}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_DST, memory(to, engine, out->data + (forward ? at : 0))}}});
+      if (packed) {
+        memory own(description.weights_desc(), engine);
+        reorder(w, own).execute(stream, w, own);
+        stream.wait();
+        w = own;
+      }
+      products.push_back({matmul(description),
+                          {{DNNL_ARG_SRC, memory(from, engine, in->data + (forward ? 0 : at))},
+                           {DNNL_ARG_WEIGHTS, w},
+                           {DNNL_ARG_DST, memory(to, engine, out->data + (forward ? at : 0))}}});
       at += rows;
     }
     return {[=, this] {
-      if (decodes) decodeWhole(p->codes, p->absmax, *weights);
-      for (const auto& [product, arguments] : products) product.execute(stream, arguments);
-      stream.wait();
-      (void)in;
-    }, [=] {
-      Floats answer(out->size);
-      for (std::size_t i = 0; i < out->size; i++) answer.data[i] = fromHalf(out->data[i]);
-      return answer;
-    }};
+              if (decodes) decodeWhole(p->codes, p->absmax, *weights);
+              for (const auto& [product, arguments] : products) product.execute(stream, arguments);
+              stream.wait();
+              (void)in;
+            },
+            [=] {
+              Floats answer(out->size);
+              for (std::size_t i = 0; i < out->size; i++) answer.data[i] = fromHalf(out->data[i]);
+              return answer;
+            }};
   }
 };
 #endif
@@ -132,7 +173,10 @@ std::shared_ptr<Problem> readProblem(std::istream& line, std::string& folder) {
   line >> direction >> p->tokens >> p->cols >> rows >> folder;
   p->forward = direction == "forward";
   std::istringstream list(rows);
-  for (std::string one; std::getline(list, one, ',');) { p->rows.push_back(std::stol(one)); p->total += p->rows.back(); }
+  for (std::string one; std::getline(list, one, ',');) {
+    p->rows.push_back(std::stol(one));
+    p->total += p->rows.back();
+  }
   p->codes = Buffer<std::uint8_t>(p->total * p->cols / 2);
   p->absmax = Floats(p->total * p->cols / 64);
   p->in = Floats(p->tokens * p->inWidth());
@@ -155,7 +199,8 @@ int main() {
     std::string command, method, folder;
     line >> command;
     if (command == "methods") {
-      if (openblas.sgemm) std::cout << "openblas(" << openblas.core << ") decode+openblas(" << openblas.core << ") ";
+      if (openblas.sgemm)
+        std::cout << "openblas(" << openblas.core << ") decode+openblas(" << openblas.core << ") ";
 #ifdef WITH_ONEDNN
       std::cout << "onednn onednn-packed decode+onednn";
 #endif
@@ -163,14 +208,18 @@ int main() {
       line >> method;
       try {
         auto problem = readProblem(line, folder);
-        if (method.find("openblas") != std::string::npos) slots.push_back(openblas.prepare(problem, method.find("decode+") == 0));
+        if (method.find("openblas") != std::string::npos)
+          slots.push_back(openblas.prepare(problem, method.find("decode+") == 0));
 #ifdef WITH_ONEDNN
-        else slots.push_back(onednn.prepare(problem, method.find("decode+") == 0, method == "onednn-packed"));
+        else
+          slots.push_back(onednn.prepare(problem, method.find("decode+") == 0, method == "onednn-packed"));
 #endif
         slots.back().call();
         writeFile(folder + "/" + method + ".f32", slots.back().answer());
         std::cout << "ready " << slots.size() - 1;
-      } catch (const std::exception& error) { std::cout << "failed " << error.what(); }
+      } catch (const std::exception& error) {
+        std::cout << "failed " << error.what();
+      }
     } else if (command == "time") {
       std::size_t slot, samples, calls;
       line >> slot >> samples >> calls;
@@ -180,7 +229,8 @@ int main() {
         for (std::size_t i = 0; i < calls; i++) slots[slot].call();
         std::cout << (omp_get_wtime() - start) / static_cast<double>(calls) << ' ';
       }
-    } else if (command == "clear") slots.clear();
+    } else if (command == "clear")
+      slots.clear();
     std::cout << std::endl;
   }
 }

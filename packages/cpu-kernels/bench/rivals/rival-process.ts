@@ -1,17 +1,26 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** A program that is asked line by line and answers each line with one. It times itself; between its turns it is frozen, so that no spinning thread of it takes a core. */
+/**
+ * A program that is asked line by line and answers each line with one. It times itself; between its turns it
+ * is frozen, so that no spinning thread of it takes a core.
+ */
 export interface RivalProcess {
   /** @throws where the program ends before it answers, with what it said last. */
   ask(line: string): Promise<string>;
   end(): void;
 }
 
-export function startRival(command: string, args: readonly string[], env: Readonly<Record<string, string>>): RivalProcess {
+export function startRival(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): RivalProcess {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
-  let waiting: { resolve(answer: string): void; reject(error: Error): void } | null = null, said = '';
-  const fail = (problem: string): void => waiting?.reject(new Error(`${command}: ${problem} ${said.trim().split('\n').at(-1) ?? ''}`.trim()));
+  let waiting: { resolve(answer: string): void; reject(error: Error): void } | null = null;
+  let said = '';
+  const fail = (problem: string): void =>
+    waiting?.reject(new Error(`${command}: ${problem} ${said.trim().split('\n').at(-1) ?? ''}`.trim()));
   child.stderr.on('data', (chunk: Buffer) => (said = (said + String(chunk)).slice(-2000)));
   child.stdin.on('error', () => fail('closed its input.'));
   child.on('error', (error) => fail(error.message));
@@ -19,7 +28,11 @@ export function startRival(command: string, args: readonly string[], env: Readon
   createInterface({ input: child.stdout }).on('line', (line) => waiting?.resolve(line));
   return {
     async ask(line) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${command}: ended with ${child.exitCode ?? child.signalCode}. ${said.trim().split('\n').at(-1) ?? ''}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(
+          `${command}: ended with ${child.exitCode ?? child.signalCode}. ` +
+            `${said.trim().split('\n').at(-1) ?? ''}`,
+        );
       child.kill('SIGCONT');
       try {
         return await new Promise<string>((resolve, reject) => {

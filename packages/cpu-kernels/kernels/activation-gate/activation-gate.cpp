@@ -1,8 +1,12 @@
-// y = f(gate) · up, and its gradient dUp = dy · f(gate), dGate = dy · up · f′(gate); f is SiLU, GELU (exact or by tanh) or ReLU. One pass each.
+// y = f(gate) · up, and its gradient dUp = dy · f(gate), dGate = dy · up · f′(gate); f is SiLU, GELU (exact
+//   or by tanh) or ReLU. One pass each.
 // Each thread owns one contiguous share of the elements, each lane one element.
-// 12 bytes per element forward, 20 backward, half of it where all arrays are bf16; 20 to 35 operations for an exponential and a division, so one core is near its memory bandwidth, several are bound by it.
-// Assumes nothing about alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives exactly 0.
-// Not done: saving f(gate) for the backward pass: it would be 4 more bytes per element to write, keep and read.
+// 12 bytes per element forward, 20 backward, half of it where all arrays are bf16; 20 to 35 operations for an
+//   exponential and a division, so one core is near its memory bandwidth, several are bound by it.
+// Assumes nothing about alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives
+//   exactly 0.
+// Not done: saving f(gate) for the backward pass: it would be 4 more bytes per element to write, keep and
+//   read.
 #include "../../native/activations.h"
 #include "../../native/elementwise.h"
 
@@ -10,7 +14,8 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // Half lines of bf16 numbers gain nothing past the caches: the exponential takes as long (Zen 4, 2026).
-template <class T> constexpr bool IS_HALF = sizeof(T) == 2;
+template <class T>
+constexpr bool IS_HALF = sizeof(T) == 2;
 
 constexpr Status unlike() { return unsupported("expected arrays of one type"); }
 
@@ -31,11 +36,13 @@ Status activationGate(Threads& threads, Dense gate, Dense up, OutDense y, Size c
   QD_NEED(gate, count);
   QD_NEED(up, count);
   QD_NEED(y, count);
-  return gate.f32 ? gateOf(threads, gate.f32, up.f32, y.f32, count, kind) : gateOf(threads, gate.bf16, up.bf16, y.bf16, count, kind);
+  return gate.f32 ? gateOf(threads, gate.f32, up.f32, y.f32, count, kind)
+                  : gateOf(threads, gate.bf16, up.bf16, y.bf16, count, kind);
 }
 
 template <class T>
-Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T* dGate, T* dUp, Size count, Size kind) {
+Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T* dGate, T* dUp, Size count,
+                   Size kind) {
   if (!gate || !up || !dy || !dGate || !dUp) return unlike();
   return withActivation(kind, [&](auto f) {
     const Outgoing<T> toGate(dGate, count, 64, IS_HALF<T> || dGate == dy), toUp(dUp, count, 64, IS_HALF<T>);
@@ -51,13 +58,15 @@ Status gradientsOf(Threads& threads, const T* gate, const T* up, const T* dy, T*
   });
 }
 
-Status activationGateBackward(Threads& threads, Dense gate, Dense up, Dense dy, OutDense dGate, OutDense dUp, Size count, Size kind) {
+Status activationGateBackward(Threads& threads, Dense gate, Dense up, Dense dy, OutDense dGate, OutDense dUp,
+                              Size count, Size kind) {
   QD_NEED(gate, count);
   QD_NEED(up, count);
   QD_NEED(dy, count);
   QD_NEED(dGate, count);
   QD_NEED(dUp, count);
-  return gate.f32 ? gradientsOf(threads, gate.f32, up.f32, dy.f32, dGate.f32, dUp.f32, count, kind) : gradientsOf(threads, gate.bf16, up.bf16, dy.bf16, dGate.bf16, dUp.bf16, count, kind);
+  return gate.f32 ? gradientsOf(threads, gate.f32, up.f32, dy.f32, dGate.f32, dUp.f32, count, kind)
+                  : gradientsOf(threads, gate.bf16, up.bf16, dy.bf16, dGate.bf16, dUp.bf16, count, kind);
 }
 
 }  // namespace

@@ -6,40 +6,90 @@ import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, type Bo
 import { activationBounds } from '../../test/activation-bounds.ts';
 import { everyLevel } from '../../test/every-level.ts';
 
-const levels = await everyLevel(), arbitraryKind = fc.constantFrom(...ACTIVATION_KINDS), arbitraryScale = fc.constantFrom(1, 10, 60);
+const levels = await everyLevel();
+const arbitraryKind = fc.constantFrom(...ACTIVATION_KINDS);
+const arbitraryScale = fc.constantFrom(1, 10, 60);
 
 test('activation-gate agrees with its reference at every size and kind', () => {
-  fc.assert(fc.property(arbitrarySize(66_000), arbitrarySeed, arbitraryKind, arbitraryScale, (size, seed, kind, scale) => {
-    const gate = normalView(seed, 'gate', [size], scale), up = normalView(seed, 'up', [size]);
-    const bound: Bound = (_, i, want) => Math.abs(up.data[i]!) * activationBounds(kind, gate.data[i]!).value + EPSILON * Math.abs(want);
-    checkKernel(activationGate, levels, { inputs: { gate, up }, attributes: { kind }, bound });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(
+      arbitrarySize(66_000),
+      arbitrarySeed,
+      arbitraryKind,
+      arbitraryScale,
+      (size, seed, kind, scale) => {
+        const gate = normalView(seed, 'gate', [size], scale);
+        const up = normalView(seed, 'up', [size]);
+        const bound: Bound = (_, i, want) =>
+          Math.abs(up.data[i]!) * activationBounds(kind, gate.data[i]!).value + EPSILON * Math.abs(want);
+        checkKernel(activationGate, levels, { inputs: { gate, up }, attributes: { kind }, bound });
+      },
+    ),
+    { numRuns: 8 },
+  );
 });
 
 test('its gradients agree, within the bounds of the value and of the slope', () => {
-  fc.assert(fc.property(arbitrarySize(66_000), arbitrarySeed, arbitraryKind, arbitraryScale, (size, seed, kind, scale) => {
-    const gate = normalView(seed, 'gate', [size], scale), up = normalView(seed, 'up', [size]), dy = normalView(seed, 'dy', [size]);
-    const bound: Bound = (name, i, want) => {
-      const { value, slope } = activationBounds(kind, gate.data[i]!), d = Math.abs(dy.data[i]!);
-      return (name === 'dUp' ? d * value : d * Math.abs(up.data[i]!) * slope) + 2 * EPSILON * Math.abs(want);
-    };
-    checkKernel(activationGateBackward, levels, { inputs: { gate, up, dy }, attributes: { kind }, bound });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(
+      arbitrarySize(66_000),
+      arbitrarySeed,
+      arbitraryKind,
+      arbitraryScale,
+      (size, seed, kind, scale) => {
+        const gate = normalView(seed, 'gate', [size], scale);
+        const up = normalView(seed, 'up', [size]);
+        const dy = normalView(seed, 'dy', [size]);
+        const bound: Bound = (name, i, want) => {
+          const { value, slope } = activationBounds(kind, gate.data[i]!);
+          const d = Math.abs(dy.data[i]!);
+          return (
+            (name === 'dUp' ? d * value : d * Math.abs(up.data[i]!) * slope) + 2 * EPSILON * Math.abs(want)
+          );
+        };
+        checkKernel(activationGateBackward, levels, {
+          inputs: { gate, up, dy },
+          attributes: { kind },
+          bound,
+        });
+      },
+    ),
+    { numRuns: 8 },
+  );
 });
 
 test('extreme gates and NaN behave as in the reference', () => {
-  const gate = f32View([8], [-1e30, -1000, -88.8, -0, 0, 88.8, 1000, NaN]), up = f32View([8], new Float32Array(8).fill(1));
-  for (const kind of ACTIVATION_KINDS) checkKernel(activationGate, levels, { inputs: { gate, up }, attributes: { kind }, bound: (_, i) => activationBounds(kind, gate.data[i]!).value });
+  const gate = f32View([8], [-1e30, -1000, -88.8, -0, 0, 88.8, 1000, NaN]);
+  const up = f32View([8], new Float32Array(8).fill(1));
+  for (const kind of ACTIVATION_KINDS)
+    checkKernel(activationGate, levels, {
+      inputs: { gate, up },
+      attributes: { kind },
+      bound: (_, i) => activationBounds(kind, gate.data[i]!).value,
+    });
 });
 
 test('its gradients are the same bits when they are written over dy and up', () => {
   for (const size of [1, 7, 64, 5001]) {
-    const gate = normalView(1, 'gate', [size], 3), up = normalView(1, 'up', [size]), dy = normalView(1, 'dy', [size]);
+    const gate = normalView(1, 'gate', [size], 3);
+    const up = normalView(1, 'up', [size]);
+    const dy = normalView(1, 'dy', [size]);
     for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
       for (const kind of ACTIVATION_KINDS) {
-        const apart = runOp(backend, activationGateBackward, { gate, up, dy }, { kind }), over = f32View([size], dy.data.slice()), overUp = f32View([size], up.data.slice());
-        const { dGate, dUp } = runOp(backend, activationGateBackward, { gate, up: overUp, dy: over }, { kind }, { dGate: over, dUp: overUp });
-        expect([elementsOf(dGate), elementsOf(dUp)]).toEqual([elementsOf(apart.dGate), elementsOf(apart.dUp)]);
+        const apart = runOp(backend, activationGateBackward, { gate, up, dy }, { kind });
+        const over = f32View([size], dy.data.slice());
+        const overUp = f32View([size], up.data.slice());
+        const { dGate, dUp } = runOp(
+          backend,
+          activationGateBackward,
+          { gate, up: overUp, dy: over },
+          { kind },
+          { dGate: over, dUp: overUp },
+        );
+        expect([elementsOf(dGate), elementsOf(dUp)]).toEqual([
+          elementsOf(apart.dGate),
+          elementsOf(apart.dUp),
+        ]);
       }
     }
   }

@@ -3,11 +3,22 @@ import { activationGate, activationGateBackward, ACTIVATION_KINDS } from '@qdylo
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const activationGateKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const forward = native('activationGate'), backward = native('activationGateBackward');
+  const forward = native('activationGate');
+  const backward = native('activationGateBackward');
   return [
-    bindKernel(activationGate, ({ gate, up }, { y }, { kind }) => { forward(gate.data, up.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind)); }),
+    bindKernel(activationGate, ({ gate, up }, { y }, { kind }) => {
+      forward(gate.data, up.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
+    }),
     bindKernel(activationGateBackward, ({ gate, up, dy }, { dGate, dUp }, { kind }) => {
-      backward(gate.data, up.data, dy.data, dGate.data, dUp.data, elementCount(dy.shape), ACTIVATION_KINDS.indexOf(kind));
+      backward(
+        gate.data,
+        up.data,
+        dy.data,
+        dGate.data,
+        dUp.data,
+        elementCount(dy.shape),
+        ACTIVATION_KINDS.indexOf(kind),
+      );
     }),
   ];
 };

@@ -6,40 +6,86 @@ import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView } from '
 import { activationBounds } from '../../test/activation-bounds.ts';
 import { everyLevel } from '../../test/every-level.ts';
 
-const levels = await everyLevel(), arbitraryKind = fc.constantFrom(...ACTIVATION_KINDS), arbitraryScale = fc.constantFrom(1, 4, 60);
+const levels = await everyLevel();
+const arbitraryKind = fc.constantFrom(...ACTIVATION_KINDS);
+const arbitraryScale = fc.constantFrom(1, 4, 60);
 
 test('activations agree with their references at every size', () => {
-  fc.assert(fc.property(arbitrarySize(66_000), arbitrarySeed, arbitraryKind, arbitraryScale, (size, seed, kind, scale) => {
-    const x = normalView(seed, 'x', [size], scale);
-    checkKernel(activation, levels, { inputs: { x }, attributes: { kind }, bound: (_, i) => activationBounds(kind, x.data[i]!).value });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(
+      arbitrarySize(66_000),
+      arbitrarySeed,
+      arbitraryKind,
+      arbitraryScale,
+      (size, seed, kind, scale) => {
+        const x = normalView(seed, 'x', [size], scale);
+        checkKernel(activation, levels, {
+          inputs: { x },
+          attributes: { kind },
+          bound: (_, i) => activationBounds(kind, x.data[i]!).value,
+        });
+      },
+    ),
+    { numRuns: 8 },
+  );
 });
 
 test('their gradients agree', () => {
-  fc.assert(fc.property(arbitrarySize(66_000), arbitrarySeed, arbitraryKind, arbitraryScale, (size, seed, kind, scale) => {
-    const x = normalView(seed, 'x', [size], scale), dy = normalView(seed, 'dy', [size]);
-    checkKernel(activationBackward, levels, { inputs: { x, dy }, attributes: { kind }, bound: (_, i, want) => Math.abs(dy.data[i]!) * activationBounds(kind, x.data[i]!).slope + EPSILON * Math.abs(want) });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(
+      arbitrarySize(66_000),
+      arbitrarySeed,
+      arbitraryKind,
+      arbitraryScale,
+      (size, seed, kind, scale) => {
+        const x = normalView(seed, 'x', [size], scale);
+        const dy = normalView(seed, 'dy', [size]);
+        checkKernel(activationBackward, levels, {
+          inputs: { x, dy },
+          attributes: { kind },
+          bound: (_, i, want) =>
+            Math.abs(dy.data[i]!) * activationBounds(kind, x.data[i]!).slope + EPSILON * Math.abs(want),
+        });
+      },
+    ),
+    { numRuns: 8 },
+  );
 });
 
 test('zeros, huge numbers and NaN behave as in the reference', () => {
-  const x = f32View([9], [-1e30, -1000, -88.8, -0, 0, 88.8, 1000, 1e30, NaN]), dy = f32View([9], new Float32Array(9).fill(1));
+  const x = f32View([9], [-1e30, -1000, -88.8, -0, 0, 88.8, 1000, 1e30, NaN]);
+  const dy = f32View([9], new Float32Array(9).fill(1));
   for (const kind of ['gelu', 'gelu_tanh', 'relu'] as const) {
-    checkKernel(activation, levels, { inputs: { x }, attributes: { kind }, bound: (_, i) => activationBounds(kind, x.data[i]!).value });
-    checkKernel(activationBackward, levels, { inputs: { x, dy }, attributes: { kind }, bound: (_, i) => activationBounds(kind, x.data[i]!).slope });
+    checkKernel(activation, levels, {
+      inputs: { x },
+      attributes: { kind },
+      bound: (_, i) => activationBounds(kind, x.data[i]!).value,
+    });
+    checkKernel(activationBackward, levels, {
+      inputs: { x, dy },
+      attributes: { kind },
+      bound: (_, i) => activationBounds(kind, x.data[i]!).slope,
+    });
   }
 });
 
 test('the gradient is the same bits when it is written over dy', () => {
   for (const size of [1, 7, 64, 5001]) {
-    const x = normalView(1, 'x', [size], 3), dy = normalView(1, 'dy', [size]);
+    const x = normalView(1, 'x', [size], 3);
+    const dy = normalView(1, 'dy', [size]);
     for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
-      const apart = runOp(backend, activationBackward, { x, dy }, { kind: 'gelu' }), over = f32View([size], dy.data.slice());
-      expect(elementsOf(runOp(backend, activationBackward, { x, dy: over }, { kind: 'gelu' }, { dx: over }).dx)).toEqual(elementsOf(apart.dx));
+      const apart = runOp(backend, activationBackward, { x, dy }, { kind: 'gelu' });
+      const over = f32View([size], dy.data.slice());
+      expect(
+        elementsOf(runOp(backend, activationBackward, { x, dy: over }, { kind: 'gelu' }, { dx: over }).dx),
+      ).toEqual(elementsOf(apart.dx));
     }
   }
 });
 
 test('an unknown kind is refused with the kinds that there are', () => {
-  for (const backend of [createHostBackend(), levels[0]!.backends[0]!]) expect(() => runOp(backend, activation, { x: f32View([1]) }, { kind: 'swish' as never })).toThrow(/silu, gelu, gelu_tanh, relu.*got swish/);
+  for (const backend of [createHostBackend(), levels[0]!.backends[0]!])
+    expect(() => runOp(backend, activation, { x: f32View([1]) }, { kind: 'swish' as never })).toThrow(
+      /silu, gelu, gelu_tanh, relu.*got swish/,
+    );
 });

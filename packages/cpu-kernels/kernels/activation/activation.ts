@@ -3,9 +3,14 @@ import { activation, activationBackward, ACTIVATION_KINDS } from '@qdylora/tenso
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const activationKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const forward = native('activation'), backward = native('activationBackward');
+  const forward = native('activation');
+  const backward = native('activationBackward');
   return [
-    bindKernel(activation, ({ x }, { y }, { kind }) => { forward(x.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind)); }),
-    bindKernel(activationBackward, ({ x, dy }, { dx }, { kind }) => { backward(x.data, dy.data, dx.data, elementCount(dx.shape), ACTIVATION_KINDS.indexOf(kind)); }),
+    bindKernel(activation, ({ x }, { y }, { kind }) => {
+      forward(x.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
+    }),
+    bindKernel(activationBackward, ({ x, dy }, { dx }, { kind }) => {
+      backward(x.data, dy.data, dx.data, elementCount(dx.shape), ACTIVATION_KINDS.indexOf(kind));
+    }),
   ];
 };

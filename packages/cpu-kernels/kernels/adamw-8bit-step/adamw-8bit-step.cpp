@@ -1,31 +1,45 @@
-// One AdamW step in place over m and v in 8 bits: a block is decoded, updated as adamw-step.cpp does, and encoded with its new absmax; codes, gradient and parameter pass once.
-// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first cache only.
-// Reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16 numbers, of which the root and the quotient take 40 (Granite Rapids, 2026).
-// Assumes step ≥ 1, bitsandbytes' dynamic maps (checked below), and gradients with finite squares (who calls).
-// Dropped: levels and codes by table look-ups in memory (any map, but 11 cycles an element: 6x the 32-bit step on Zen 4, 2026).
+// One AdamW step in place over m and v in 8 bits: a block is decoded, updated as adamw-step.cpp does, and
+//   encoded with its new absmax; codes, gradient and parameter pass once.
+// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first
+//   cache only.
+// Reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16
+//   numbers, of which the root and the quotient take 40 (Granite Rapids, 2026).
+// Assumes step ≥ 1, bitsandbytes' dynamic maps (checked below), and gradients with finite squares (who
+//   calls).
+// Dropped: levels and codes by table look-ups in memory (any map, but 11 cycles an element: 6x the 32-bit
+//   step on Zen 4, 2026).
 #include "../../native/state-codes.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-// p ← keep·p − stepSize·m / (√v + epsilon): stepSize and epsilon carry v's bias correction, which saves a division.
-struct AdamwRates { float stepSize, epsilon, beta1, beta2, rest1, rest2, keep, scale; };
+// p ← keep·p − stepSize·m / (√v + epsilon): stepSize and epsilon carry v's bias correction, which saves a
+// division.
+struct AdamwRates {
+  float stepSize, epsilon, beta1, beta2, rest1, rest2, keep, scale;
+};
 
 using MMap = DynamicMap<true>;
 using VMap = DynamicMap<false>;
 
 // `m`, `v`: the new moments in float32, up to whole vectors.
-QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMap, const float* gradient, float* parameter, const std::uint8_t* mCodes, const std::uint8_t* vCodes,
-                          int count, float* m, float* v, float& mAbsmax, float& vAbsmax) {
+QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMap, const float* gradient,
+                          float* parameter, const std::uint8_t* mCodes, const std::uint8_t* vCodes, int count,
+                          float* m, float* v, float& mAbsmax, float& vAbsmax) {
   const AdamwRates rates = r;
   const MMap::Decoder decodeM(mMap);
   const VMap::Decoder decodeV(vMap);
-  const F32x mScale = all(r.beta1 * mAbsmax), vScale = all(r.beta2 * vAbsmax);
+  const F32x mScale = all(r.beta1 * mAbsmax);
+  const F32x vScale = all(r.beta2 * vAbsmax);
   F32x mMost{}, vMost{};
   const auto update = [&](int i, int n) QD_INLINE_BODY {
     const F32x g = loadFirst(gradient + i, n) * rates.scale;
-    const F32x first = decodeM(loadFirstBytes(mCodes + i, n, MMap::ZERO)) * mScale + rates.rest1 * g, second = decodeV(loadFirstBytes(vCodes + i, n, VMap::ZERO)) * vScale + rates.rest2 * g * g;
-    storeFirst(parameter + i, loadFirst(parameter + i, n) * rates.keep - (rates.stepSize * first) / (squareRoot(second) + rates.epsilon), n);
+    const F32x first = decodeM(loadFirstBytes(mCodes + i, n, MMap::ZERO)) * mScale + rates.rest1 * g;
+    const F32x second = decodeV(loadFirstBytes(vCodes + i, n, VMap::ZERO)) * vScale + rates.rest2 * g * g;
+    storeFirst(parameter + i,
+               loadFirst(parameter + i, n) * rates.keep -
+                   (rates.stepSize * first) / (squareRoot(second) + rates.epsilon),
+               n);
     store(m + i, first);
     store(v + i, second);
     mMost = larger(mMost, absolute(first));
@@ -38,9 +52,13 @@ QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMa
   vAbsmax = largestOf(vMost);
 }
 
-Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<float> vMap, Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax, Out<std::uint8_t> vCodes,
-                     Out<float> vAbsmax, Size rows, Size columns, double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double step, double gradientScale) {
-  const Size count = times(rows, columns), blocks = times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK);
+Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<float> vMap,
+                     Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax,
+                     Out<std::uint8_t> vCodes, Out<float> vAbsmax, Size rows, Size columns,
+                     double learningRate, double beta1, double beta2, double epsilon, double weightDecay,
+                     double step, double gradientScale) {
+  const Size count = times(rows, columns);
+  const Size blocks = times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK);
   QD_NEED(gradient, count);
   QD_NEED(mMap, 256);
   QD_NEED(vMap, 256);
@@ -52,14 +70,21 @@ Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<fl
   if (!(step >= 1)) return unsupported("expected a step that counts from 1");
   MMap m;
   VMap v;
-  if (!m.build(mMap.data) || !v.build(vMap.data)) return unsupported("expected the signed and the unsigned dynamic map of 8-bit optimizers");
+  if (!m.build(mMap.data) || !v.build(vMap.data))
+    return unsupported("expected the signed and the unsigned dynamic map of 8-bit optimizers");
   const double rootCorrection = __builtin_sqrt(1 - __builtin_pow(beta2, step));
-  const AdamwRates rates{static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)) * rootCorrection), static_cast<float>(epsilon * rootCorrection),
-                         static_cast<float>(beta1), static_cast<float>(beta2), static_cast<float>(1 - beta1), static_cast<float>(1 - beta2),
-                         static_cast<float>(1 - learningRate * weightDecay), static_cast<float>(gradientScale)};
+  const AdamwRates rates{static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)) * rootCorrection),
+                         static_cast<float>(epsilon * rootCorrection),
+                         static_cast<float>(beta1),
+                         static_cast<float>(beta2),
+                         static_cast<float>(1 - beta1),
+                         static_cast<float>(1 - beta2),
+                         static_cast<float>(1 - learningRate * weightDecay),
+                         static_cast<float>(gradientScale)};
   forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
     alignas(64) float first[STATE_BLOCK], second[STATE_BLOCK];
-    adamwBlock(rates, m, v, gradient.data + from, parameter.data + from, mCodes.data + from, vCodes.data + from, n, first, second, mAbsmax.data[block], vAbsmax.data[block]);
+    adamwBlock(rates, m, v, gradient.data + from, parameter.data + from, mCodes.data + from,
+               vCodes.data + from, n, first, second, mAbsmax.data[block], vAbsmax.data[block]);
     encodeStates<0>(m, first, n, mAbsmax.data[block], mCodes.data + from);
     encodeStates<1>(v, second, n, vAbsmax.data[block], vCodes.data + from);
   });

@@ -4,9 +4,35 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const adamw8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('adamw8bitStep');
-  return [bindKernel(adamw8bitStep, ({ gradient, mMap, vMap }, { parameter, mCodes, mAbsmax, vCodes, vAbsmax }, { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale }) => {
-    const [rows, columns] = gradient.shape;
-    call(gradient.data, mMap.data, vMap.data, parameter.data, mCodes.data, mAbsmax.data, vCodes.data, vAbsmax.data, rows, columns,
-      learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale);
-  })];
+  return [
+    bindKernel(
+      adamw8bitStep,
+      (
+        { gradient, mMap, vMap },
+        { parameter, mCodes, mAbsmax, vCodes, vAbsmax },
+        { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale },
+      ) => {
+        const [rows, columns] = gradient.shape;
+        call(
+          gradient.data,
+          mMap.data,
+          vMap.data,
+          parameter.data,
+          mCodes.data,
+          mAbsmax.data,
+          vCodes.data,
+          vAbsmax.data,
+          rows,
+          columns,
+          learningRate,
+          beta1,
+          beta2,
+          epsilon,
+          weightDecay,
+          step,
+          gradientScale,
+        );
+      },
+    ),
+  ];
 };

@@ -3,6 +3,23 @@ import { adamwStep } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
-const count = 2 ** 21, attributes = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, step: 3, gradientScale: 1 };
+const count = 2 ** 21;
+const attributes = {
+  learningRate: 1e-3,
+  beta1: 0.9,
+  beta2: 0.999,
+  epsilon: 1e-8,
+  weightDecay: 0.01,
+  step: 3,
+  gradientScale: 1,
+};
 const given = { parameter: normalView(1, 'p', [count]), m: f32View([count]), v: f32View([count]) };
-await benchKernel(adamwStep, [{ label: `${count} parameters`, inputs: { gradient: normalView(1, 'g', [count]) }, attributes, given, bytes: 28 * count }]);
+await benchKernel(adamwStep, [
+  {
+    label: `${count} parameters`,
+    inputs: { gradient: normalView(1, 'g', [count]) },
+    attributes,
+    given,
+    bytes: 28 * count,
+  },
+]);

@@ -1,27 +1,40 @@
-// One AdamW step in place, in torch's order: p·(1 − lr·decay), m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p − stepSize·m / (√v / rootCorrection + ε), with g = gradient · gradientScale.
+// One AdamW step in place, in torch's order: p·(1 − lr·decay), m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p −
+//   stepSize·m / (√v / rootCorrection + ε), with g = gradient · gradientScale.
 // Each thread owns one contiguous share of the elements, each lane one element.
 // Reads 16 and writes 12 bytes per element, with one square root and two divisions: bound by memory.
 // Assumes step ≥ 1; lengths are checked below. Coefficients are computed in float64 and rounded once.
-// Not done: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by memory anyway.
+// Not done: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by
+//   memory anyway.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status adamwStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Out<float> v, Size count,
-                 double learningRate, double beta1, double beta2, double epsilon, double weightDecay, double step, double gradientScale) {
+Status adamwStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Out<float> v,
+                 Size count, double learningRate, double beta1, double beta2, double epsilon,
+                 double weightDecay, double step, double gradientScale) {
   QD_NEED(gradient, count);
   QD_NEED(parameter, count);
   QD_NEED(m, count);
   QD_NEED(v, count);
   if (!(step >= 1)) return unsupported("expected a step that counts from 1");
-  const float stepSize = static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step))), rootCorrection = static_cast<float>(__builtin_sqrt(1 - __builtin_pow(beta2, step)));
-  const float b1 = static_cast<float>(beta1), b2 = static_cast<float>(beta2), rest1 = static_cast<float>(1 - beta1), rest2 = static_cast<float>(1 - beta2);
-  const float keep = static_cast<float>(1 - learningRate * weightDecay), least = static_cast<float>(epsilon), scale = static_cast<float>(gradientScale);
+  const float stepSize = static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)));
+  const float rootCorrection = static_cast<float>(__builtin_sqrt(1 - __builtin_pow(beta2, step)));
+  const float b1 = static_cast<float>(beta1);
+  const float b2 = static_cast<float>(beta2);
+  const float rest1 = static_cast<float>(1 - beta1);
+  const float rest2 = static_cast<float>(1 - beta2);
+  const float keep = static_cast<float>(1 - learningRate * weightDecay);
+  const float least = static_cast<float>(epsilon);
+  const float scale = static_cast<float>(gradientScale);
   elementwise(threads, count, [=](Size i, int n) {
     const F32x g = loadFirst(gradient.data + i, n) * scale;
-    const F32x first = b1 * loadFirst(m.data + i, n) + rest1 * g, second = b2 * loadFirst(v.data + i, n) + rest2 * g * g;
-    storeFirst(parameter.data + i, loadFirst(parameter.data + i, n) * keep - (stepSize * first) / (squareRoot(second) / rootCorrection + least), n);
+    const F32x first = b1 * loadFirst(m.data + i, n) + rest1 * g;
+    const F32x second = b2 * loadFirst(v.data + i, n) + rest2 * g * g;
+    storeFirst(parameter.data + i,
+               loadFirst(parameter.data + i, n) * keep -
+                   (stepSize * first) / (squareRoot(second) / rootCorrection + least),
+               n);
     storeFirst(m.data + i, first, n);
     storeFirst(v.data + i, second, n);
   });

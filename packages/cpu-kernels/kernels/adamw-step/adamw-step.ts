@@ -4,7 +4,29 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const adamwStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('adamwStep');
-  return [bindKernel(adamwStep, ({ gradient }, { parameter, m, v }, { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale }) => {
-    call(gradient.data, parameter.data, m.data, v.data, elementCount(gradient.shape), learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale);
-  })];
+  return [
+    bindKernel(
+      adamwStep,
+      (
+        { gradient },
+        { parameter, m, v },
+        { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale },
+      ) => {
+        call(
+          gradient.data,
+          parameter.data,
+          m.data,
+          v.data,
+          elementCount(gradient.shape),
+          learningRate,
+          beta1,
+          beta2,
+          epsilon,
+          weightDecay,
+          step,
+          gradientScale,
+        );
+      },
+    ),
+  ];
 };

@@ -1,6 +1,7 @@
 // add: y = a + b.  add-into: sum += x.
 // Each thread owns one contiguous share of the elements, each lane one element.
-// add moves 12 bytes per element, add-into 12 as well (6 of bf16), for one addition: bound by memory bandwidth.
+// add moves 12 bytes per element, add-into 12 as well (6 of bf16), for one addition: bound by memory
+//   bandwidth.
 // Assumes nothing about alignment; lengths are checked below.
 // Not done: non-temporal stores, because the next op reads the sum at once.
 #include "../../native/elementwise.h"
@@ -13,14 +14,16 @@ Status add(Threads& threads, In<float> a, In<float> b, Out<float> y, Size count)
   QD_NEED(b, count);
   QD_NEED(y, count);
   const Outgoing<float> out(y.data, count, 64, y.data == a.data || y.data == b.data);
-  elementwise(threads, count, [=](Size i, int n) { out.put(i, loadFirst(a.data + i, n) + loadFirst(b.data + i, n), n); });
+  elementwise(threads, count,
+              [=](Size i, int n) { out.put(i, loadFirst(a.data + i, n) + loadFirst(b.data + i, n), n); });
   return ok();
 }
 
 template <class T>
 Status addAs(Threads& threads, const T* x, T* sum, Size count) {
   if (!x || !sum) return unsupported("expected x and sum of one type");
-  elementwise(threads, count, [=](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
+  elementwise(threads, count,
+              [=](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
   return ok();
 }
 

@@ -1,4 +1,5 @@
-// y[end − tokens + i] = x[i]: the newest rows of a key-value cache, at the place that the last segment's end says.
+// y[end − tokens + i] = x[i]: the newest rows of a key-value cache, at the place that the last segment's end
+//   says.
 // Each thread owns one contiguous share of the elements, each lane one element. Moves 8 bytes per element.
 // Assumes that x and y do not overlap; lengths and the place are checked below.
 // Not done: non-temporal stores, because attention reads the rows at once.
@@ -7,16 +8,20 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<float> y, Size tokens, Size entries, Size rows, Size width) {
+Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<float> y, Size tokens,
+                  Size entries, Size rows, Size width) {
   QD_NEED(x, times(tokens, width));
   QD_NEED(segments, entries);
   QD_NEED(y, times(rows, width));
   if (entries == 0) return unsupported("expected at least one entry of segments");
-  const std::int64_t end = segments.data[entries - 1], from = end - static_cast<std::int64_t>(tokens);
-  if (from < 0 || end > static_cast<std::int64_t>(rows)) return badData("expected rows that end within y", entries - 1, segments.data[entries - 1]);
+  const std::int64_t end = segments.data[entries - 1];
+  const std::int64_t from = end - static_cast<std::int64_t>(tokens);
+  if (from < 0 || end > static_cast<std::int64_t>(rows))
+    return badData("expected rows that end within y", entries - 1, segments.data[entries - 1]);
   const float* source = x.data;
   float* target = y.data + static_cast<Size>(from) * width;
-  elementwise(threads, tokens * width, [=](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });
+  elementwise(threads, tokens * width,
+              [=](Size i, int n) { storeFirst(target + i, loadFirst(source + i, n), n); });
   return ok();
 }
 

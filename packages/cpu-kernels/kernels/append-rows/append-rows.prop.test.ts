@@ -7,20 +7,63 @@ import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
 
-test('rows come to stand before the end of the last segment, the others stay: the reference\'s bits', () => {
-  fc.assert(fc.property(fc.nat(9), fc.nat(9), fc.nat(9), arbitrarySize(3000), arbitrarySeed, (before, tokens, after, width, seed) => {
-    const rows = before + tokens + after, inputs = { x: normalView(seed, 'x', [tokens, width]), segments: i32View([3], [0, 0, before + tokens]) };
-    checkKernel(appendRows, levels, { inputs, attributes: { rows }, given: { y: normalView(seed, 'y', [rows, width]) }, bound: relativeBound(0) });
-  }), { numRuns: 20 });
+test("rows come to stand before the end of the last segment, the others stay: the reference's bits", () => {
+  fc.assert(
+    fc.property(
+      fc.nat(9),
+      fc.nat(9),
+      fc.nat(9),
+      arbitrarySize(3000),
+      arbitrarySeed,
+      (before, tokens, after, width, seed) => {
+        const rows = before + tokens + after;
+        const inputs = {
+          x: normalView(seed, 'x', [tokens, width]),
+          segments: i32View([3], [0, 0, before + tokens]),
+        };
+        checkKernel(appendRows, levels, {
+          inputs,
+          attributes: { rows },
+          given: { y: normalView(seed, 'y', [rows, width]) },
+          bound: relativeBound(0),
+        });
+      },
+    ),
+    { numRuns: 20 },
+  );
 });
 
 test('a place outside y is refused before anything is written', () => {
   for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
     for (const end of [-1, 1, 5]) {
-      const y = normalView(1, 'y', [4, 3]), before = [...y.data];
-      expect(() => runOp(backend, appendRows, { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) }, { rows: 4 }, { y }), `${backend.level}, ${end}`).toThrow(/end within/);
+      const y = normalView(1, 'y', [4, 3]);
+      const before = [...y.data];
+      expect(
+        () =>
+          runOp(
+            backend,
+            appendRows,
+            { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) },
+            { rows: 4 },
+            { y },
+          ),
+        `${backend.level}, ${end}`,
+      ).toThrow(/end within/);
       expect([...y.data]).toEqual(before);
-      expect(() => runOp(backend, appendRows, { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) }, { rows: 4 }, { y })).toThrow(expect.objectContaining({ code: 'BAD_DATA', message: expect.stringContaining(`got ${backend.name === 'cpu' ? '' : 'the end '}${end}`) as string }));
+      expect(() =>
+        runOp(
+          backend,
+          appendRows,
+          { x: normalView(1, 'x', [2, 3]), segments: i32View([2], [0, end]) },
+          { rows: 4 },
+          { y },
+        ),
+      ).toThrow(
+        expect.objectContaining({
+          code: 'BAD_DATA',
+          message: expect.stringContaining(`got ${backend.name === 'cpu' ? '' : 'the end '}${end}`) as string,
+        }),
+      );
     }
   }
 });

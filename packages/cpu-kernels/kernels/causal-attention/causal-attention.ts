@@ -3,22 +3,76 @@ import { causalAttention, causalAttentionBackward } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const forward = native('causalAttention'), forwardScratch = native('causalAttentionScratch');
-  const backward = native('causalAttentionBackward'), backwardScratch = native('causalAttentionBackwardScratch');
+  const forward = native('causalAttention');
+  const forwardScratch = native('causalAttentionScratch');
+  const backward = native('causalAttentionBackward');
+  const backwardScratch = native('causalAttentionBackwardScratch');
   return [
-    bindKernel(causalAttention, ({ q, k, v, querySegments, keySegments, alibiSlopes }, { y, logSumExp }, { heads, kvHeads, headDim, window, scale, softCap, computeDtype }) => {
-      const segments = [querySegments.data.subarray(0, querySegments.shape[0]), keySegments.data.subarray(0, keySegments.shape[0])] as const;
-      const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const, half = q.dtype === 'bf16';
-      withScratch(forwardScratch(...segments, ...sizes, half), (scratch) => {
-        forward(q.data, k.data, v.data, ...segments, alibiSlopes?.data, y.data, logSumExp.data, scratch, ...sizes, window, scale, softCap);
-      });
-    }),
-    bindKernel(causalAttentionBackward, ({ q, k, v, querySegments, keySegments, alibiSlopes, y, logSumExp, dy }, { dq, dk, dv }, { heads, kvHeads, headDim, window, scale, softCap, computeDtype }) => {
-      const segments = [querySegments.data.subarray(0, querySegments.shape[0]), keySegments.data.subarray(0, keySegments.shape[0])] as const;
-      const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const, half = q.dtype === 'bf16';
-      withScratch(backwardScratch(...segments, ...sizes, half, window), (scratch) => {
-        backward(q.data, k.data, v.data, ...segments, alibiSlopes?.data, y.data, logSumExp.data, dy.data, dq.data, dk.data, dv.data, scratch, ...sizes, window, scale, softCap);
-      });
-    }),
+    bindKernel(
+      causalAttention,
+      (
+        { q, k, v, querySegments, keySegments, alibiSlopes },
+        { y, logSumExp },
+        { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
+      ) => {
+        const segments = [
+          querySegments.data.subarray(0, querySegments.shape[0]),
+          keySegments.data.subarray(0, keySegments.shape[0]),
+        ] as const;
+        const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
+        const half = q.dtype === 'bf16';
+        withScratch(forwardScratch(...segments, ...sizes, half), (scratch) => {
+          forward(
+            q.data,
+            k.data,
+            v.data,
+            ...segments,
+            alibiSlopes?.data,
+            y.data,
+            logSumExp.data,
+            scratch,
+            ...sizes,
+            window,
+            scale,
+            softCap,
+          );
+        });
+      },
+    ),
+    bindKernel(
+      causalAttentionBackward,
+      (
+        { q, k, v, querySegments, keySegments, alibiSlopes, y, logSumExp, dy },
+        { dq, dk, dv },
+        { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
+      ) => {
+        const segments = [
+          querySegments.data.subarray(0, querySegments.shape[0]),
+          keySegments.data.subarray(0, keySegments.shape[0]),
+        ] as const;
+        const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
+        const half = q.dtype === 'bf16';
+        withScratch(backwardScratch(...segments, ...sizes, half, window), (scratch) => {
+          backward(
+            q.data,
+            k.data,
+            v.data,
+            ...segments,
+            alibiSlopes?.data,
+            y.data,
+            logSumExp.data,
+            dy.data,
+            dq.data,
+            dk.data,
+            dv.data,
+            scratch,
+            ...sizes,
+            window,
+            scale,
+            softCap,
+          );
+        });
+      },
+    ),
   ];
 };

@@ -7,7 +7,14 @@ import { everyLevel } from '../../test/every-level.ts';
 const levels = await everyLevel();
 
 test('copy gives the same numbers at every size', () => {
-  fc.assert(fc.property(arbitrarySize(100_000), arbitrarySeed, (size, seed) => {
-    checkKernel(copy, levels, { inputs: { x: normalView(seed, 'x', [size]) }, attributes: {}, bound: relativeBound(0) });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(arbitrarySize(100_000), arbitrarySeed, (size, seed) => {
+      checkKernel(copy, levels, {
+        inputs: { x: normalView(seed, 'x', [size]) },
+        attributes: {},
+        bound: relativeBound(0),
+      });
+    }),
+    { numRuns: 8 },
+  );
 });

@@ -4,5 +4,9 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const copyKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('copy');
-  return [bindKernel(copy, ({ x }, { y }) => { call(x.data, y.data, elementCount(x.shape)); })];
+  return [
+    bindKernel(copy, ({ x }, { y }) => {
+      call(x.data, y.data, elementCount(x.shape));
+    }),
+  ];
 };

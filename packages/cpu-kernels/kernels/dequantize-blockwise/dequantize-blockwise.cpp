@@ -1,9 +1,14 @@
-// values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where that is wanted; scale = absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). Equal bits to the reference.
-// Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a lane per value (to bf16 with AVX-512, 64 values at a time in lanes of 16 bits).
-// Reads 0.5 to 0.6 and writes 4 (2) bytes per value: bound by the bandwidth of stores. Arrays that leave the second-level cache are written past it: 25 GB/s a core to memory instead of 10 (Granite
+// values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where that is wanted; scale =
+//   absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). Equal bits to the reference.
+// Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a
+//   lane per value (to bf16 with AVX-512, 64 values at a time in lanes of 16 bits).
+// Reads 0.5 to 0.6 and writes 4 (2) bytes per value: bound by the bandwidth of stores. Arrays that leave the
+//   second-level cache are written past it: 25 GB/s a core to memory instead of 10 (Granite
 // Rapids, 2026).
 // Assumes an even block size, so that a block begins with a byte; lengths are checked below.
-// Dropped: the table of products by way of memory (13 cycles per vector of 16 on Zen 4, half of it waiting for what was stored). Not done: multiplying after the look-up (one more operation per vector; the same bits).
+// Dropped: the table of products by way of memory (13 cycles per vector of 16 on Zen 4, half of it waiting
+//   for what was stored). Not done: multiplying after the look-up (one more operation per vector; the same
+//   bits).
 #include "../../native/gemm/nf4-runs.h"
 
 namespace qdylora::QD_LEVEL {
@@ -21,14 +26,23 @@ QD_INLINE I32x indicesAt(const std::uint8_t* packed) {
   return (I32x)((bytes >> 4) | (bytes << 32));
 }
 
-template <bool PAST> QD_INLINE void storeValues(float* values, F32x v) { storeLine(values, asI32(v), PAST); }
-template <bool PAST> QD_INLINE void storeValues(BFloat16* values, F32x v) { storeRounded(values, roundToBf16(v)); }
+template <bool PAST>
+QD_INLINE void storeValues(float* values, F32x v) {
+  storeLine(values, asI32(v), PAST);
+}
+template <bool PAST>
+QD_INLINE void storeValues(BFloat16* values, F32x v) {
+  storeRounded(values, roundToBf16(v));
+}
 QD_INLINE void storeValue(float* value, float v) { *value = v; }
-QD_INLINE void storeValue(BFloat16* value, float v) { *value = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, roundToBf16(v)) >> 16); }
+QD_INLINE void storeValue(BFloat16* value, float v) {
+  *value = static_cast<BFloat16>(__builtin_bit_cast(std::uint32_t, roundToBf16(v)) >> 16);
+}
 
 #if defined(__AVX512BW__) && QD_WIDTH == 16
 // 64 values from 32 bytes.
-template <bool PAST> QD_INLINE void decodeRun(const std::uint8_t* packed, const float* levels, float scale, BFloat16* values) {
+template <bool PAST>
+QD_INLINE void decodeRun(const std::uint8_t* packed, const float* levels, float scale, BFloat16* values) {
   const __m512i rounded = (__m512i)roundToBf16(load(levels) * scale);
   I32x low, high;
   lookUpRun(packed, _mm512_broadcast_i64x4(_mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16))), low, high);
@@ -38,10 +52,12 @@ template <bool PAST> QD_INLINE void decodeRun(const std::uint8_t* packed, const 
 #endif
 
 template <bool PAST, class T>
-QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, const Table16& table, float scale, Size count, T* values) {
+QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, const Table16& table, float scale,
+                           Size count, T* values) {
   Size i = 0;
 #if defined(__AVX512BW__) && QD_WIDTH == 16
-  if constexpr (sizeof(T) == 2) for (; i + RUN <= count; i += RUN) decodeRun<PAST>(packed + i / 2, levels, scale, values + i);
+  if constexpr (sizeof(T) == 2)
+    for (; i + RUN <= count; i += RUN) decodeRun<PAST>(packed + i / 2, levels, scale, values + i);
 #endif
   float room[16];
   const Table16 scaled = table.times(scale, room);
@@ -50,10 +66,16 @@ QD_INLINE void decodeBlock(const std::uint8_t* packed, const float* levels, cons
 }
 
 // Blocks are whole runs where values go past the caches.
-template <class T> bool goesPast(const T* values, Size count, Size blockSize) { return blockSize % RUN == 0 && leavesCaches(values, count, blockSize); }
+template <class T>
+bool goesPast(const T* values, Size count, Size blockSize) {
+  return blockSize % RUN == 0 && leavesCaches(values, count, blockSize);
+}
 
-Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels, OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes, OptionalIn<float> nestedAbsmax,
-                           OptionalIn<float> nestedMap, OptionalOut<float> values, OptionalOut<BFloat16> halves, Size count, Size blockSize, float nestedOffset, Size tileColumns) {
+Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> levels,
+                           OptionalIn<float> absmax, OptionalIn<std::uint8_t> absmaxCodes,
+                           OptionalIn<float> nestedAbsmax, OptionalIn<float> nestedMap,
+                           OptionalOut<float> values, OptionalOut<BFloat16> halves, Size count,
+                           Size blockSize, float nestedOffset, Size tileColumns) {
   QD_NEED(codes, (count + 1) / 2);
   QD_NEED(levels, 16);
   QD_NEED_IF_GIVEN(values, count);
@@ -61,10 +83,12 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
   if (!values.data == !halves.data) return unsupported("expected either float32 or bfloat16 values");
   if (blockSize == 0 || blockSize % 2) return unsupported("expected an even block size");
   const Size blocks = (count + blockSize - 1) / blockSize;
-  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize)) return unsupported("expected whole tiles");
+  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize))
+    return unsupported("expected whole tiles");
   QD_NEED_IF_GIVEN(absmax, blocks);
   if (!absmax.data) {
-    if (!absmaxCodes.data || !nestedAbsmax.data || !nestedMap.data) return unsupported("expected either absmax or the three arrays of double quantization");
+    if (!absmaxCodes.data || !nestedAbsmax.data || !nestedMap.data)
+      return unsupported("expected either absmax or the three arrays of double quantization");
     QD_NEED(absmaxCodes, blocks);
     QD_NEED(nestedAbsmax, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK);
     QD_NEED(nestedMap, 256);
@@ -76,15 +100,24 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
     return (row / TILE_HEIGHT * tileColumns + block % tileColumns) * TILE_HEIGHT + row % TILE_HEIGHT;
   };
   const int parts = threads.partsFor(static_cast<double>(count), GRAIN);
-  const bool past = values.data ? goesPast(values.data, count, blockSize) : goesPast(halves.data, count, blockSize);
+  const bool past =
+      values.data ? goesPast(values.data, count, blockSize) : goesPast(halves.data, count, blockSize);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(blocks, parts, part);
     const Table16 table(levels.data);
     for (Size block = range.begin; block < range.end; block++) {
-      const Size from = block * blockSize, place = placeOf(block), n = smaller(blockSize, count - from);
-      const float scale = absmax.data ? absmax.data[place] : nestedMap.data[absmaxCodes.data[place]] * nestedAbsmax.data[block / NESTED_BLOCK] + nestedOffset;
+      const Size from = block * blockSize;
+      const Size place = placeOf(block);
+      const Size n = smaller(blockSize, count - from);
+      const float scale =
+          absmax.data ? absmax.data[place]
+                      : nestedMap.data[absmaxCodes.data[place]] * nestedAbsmax.data[block / NESTED_BLOCK] +
+                            nestedOffset;
       const std::uint8_t* packed = codes.data + place * blockSize / 2;
-      const auto decode = [&](auto* to) { past ? decodeBlock<true>(packed, levels.data, table, scale, n, to) : decodeBlock<false>(packed, levels.data, table, scale, n, to); };
+      const auto decode = [&](auto* to) {
+        past ? decodeBlock<true>(packed, levels.data, table, scale, n, to)
+             : decodeBlock<false>(packed, levels.data, table, scale, n, to);
+      };
       values.data ? decode(values.data + from) : decode(halves.data + from);
     }
     if (past) streamFence();

@@ -4,7 +4,29 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const dequantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dequantizeBlockwise');
-  return [bindKernel(dequantizeBlockwise, ({ codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { values }, { rows, cols, blockSize, nestedOffset, tiled }) => {
-    call(codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, values.dtype === 'f32' ? values.data : undefined, values.dtype === 'bf16' ? values.data : undefined, rows * cols, blockSize, nestedOffset, tiled ? cols / blockSize : 0);
-  })];
+  return [
+    bindKernel(
+      dequantizeBlockwise,
+      (
+        { codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap },
+        { values },
+        { rows, cols, blockSize, nestedOffset, tiled },
+      ) => {
+        call(
+          codes.data,
+          levels.data,
+          absmax?.data,
+          absmaxCodes?.data,
+          nestedAbsmax?.data,
+          nestedMap?.data,
+          values.dtype === 'f32' ? values.data : undefined,
+          values.dtype === 'bf16' ? values.data : undefined,
+          rows * cols,
+          blockSize,
+          nestedOffset,
+          tiled ? cols / blockSize : 0,
+        );
+      },
+    ),
+  ];
 };

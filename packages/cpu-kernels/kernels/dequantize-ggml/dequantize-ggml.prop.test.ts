@@ -10,20 +10,35 @@ const levels = await everyLevel();
 for (const [type, { length, bytes, dequantize }] of GGML_BLOCKS) {
   const blocksOf = (count: number, seed: number) => {
     const rng = createRng(seed).named(type);
-    return viewOf('u8', [count * bytes], Uint8Array.from({ length: count * bytes }, (_, i) => rng.words(i)[0] & 255));
+    return viewOf(
+      'u8',
+      [count * bytes],
+      Uint8Array.from({ length: count * bytes }, (_, i) => rng.words(i)[0] & 255),
+    );
   };
 
   test(`${type}: blocks of random bits have the reference's values at every number of blocks`, () => {
-    fc.assert(fc.property(fc.constantFrom(0, 1, 2, 3, 255, 3000), arbitrarySeed, (count, seed) => {
-      checkKernel(dequantizeGgml, levels, { inputs: { blocks: blocksOf(count, seed) }, attributes: { type, shape: [count * length] }, bound: () => 0 });
-    }), { numRuns: 8 });
+    fc.assert(
+      fc.property(fc.constantFrom(0, 1, 2, 3, 255, 3000), arbitrarySeed, (count, seed) => {
+        checkKernel(dequantizeGgml, levels, {
+          inputs: { blocks: blocksOf(count, seed) },
+          attributes: { type, shape: [count * length] },
+          bound: () => 0,
+        });
+      }),
+      { numRuns: 8 },
+    );
   });
 
   test(`${type}: they have its bits, the sign of a zero included`, () => {
-    const blocks = blocksOf(500, 7), want = new Float32Array(500 * length);
+    const blocks = blocksOf(500, 7);
+    const want = new Float32Array(500 * length);
     dequantize(blocks.data, want);
     for (const { backends } of levels) {
-      const got = elementsOf(runOp(backends[0]!, dequantizeGgml, { blocks }, { type, shape: [500, length] }).values), differs = want.findIndex((value, i) => !Object.is(value, got[i]));
+      const got = elementsOf(
+        runOp(backends[0]!, dequantizeGgml, { blocks }, { type, shape: [500, length] }).values,
+      );
+      const differs = want.findIndex((value, i) => !Object.is(value, got[i]));
       expect([differs, got[differs]]).toEqual([-1, undefined]);
     }
   });

@@ -4,8 +4,10 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const dequantizeGgmlKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dequantizeGgml');
-  return [bindKernel(dequantizeGgml, ({ blocks }, { values }, { type }) => {
-    const { id, bytes } = GGML_BLOCKS.get(type)!;
-    call(blocks.data, values.data, id, blocks.shape[0]! / bytes);
-  })];
+  return [
+    bindKernel(dequantizeGgml, ({ blocks }, { values }, { type }) => {
+      const { id, bytes } = GGML_BLOCKS.get(type)!;
+      call(blocks.data, values.data, id, blocks.shape[0]! / bytes);
+    }),
+  ];
 };

@@ -3,4 +3,11 @@ import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
 const count = 2048 * 2048;
-await benchKernel(dropout, [{ label: `${count} floats`, inputs: { x: normalView(1, 'x', [count]) }, attributes: { probability: 0.1, key: 7, counter: 9 }, bytes: 8 * count }]);
+await benchKernel(dropout, [
+  {
+    label: `${count} floats`,
+    inputs: { x: normalView(1, 'x', [count]) },
+    attributes: { probability: 0.1, key: 7, counter: 9 },
+    bytes: 8 * count,
+  },
+]);

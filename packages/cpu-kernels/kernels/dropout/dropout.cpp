@@ -1,14 +1,20 @@
-// y = kept ? x / (1 − probability) : 0; entry i is kept where the top 24 bits of word i & 1 of philox2x32-10(i / 2, counter, key) are ≥ probability · 2²⁴.
-// Each thread owns one contiguous share of the elements, each lane one element with its own counter, so the mask does not depend on the threads.
-// 8 bytes per element (4 of bf16) and about 2 integer operations (10 rounds of a 32 × 32 → 64 bit product for a vector): bound by memory with AVX-512.
-// Assumes that `counter` and `key` are the words of contract/src/rng.ts, whose philox2x32 this repeats bit for bit; lengths are checked below.
-// Dropped: one block per element, of which one word is thrown away: twice the work (0.56 ms instead of 0.3 for 2048 × 576 on two cores of a Zen 4 server).
+// y = kept ? x / (1 − probability) : 0; entry i is kept where the top 24 bits of word i & 1 of
+//   philox2x32-10(i / 2, counter, key) are ≥ probability · 2²⁴.
+// Each thread owns one contiguous share of the elements, each lane one element with its own counter, so the
+//   mask does not depend on the threads.
+// 8 bytes per element (4 of bf16) and about 2 integer operations (10 rounds of a 32 × 32 → 64 bit product for
+//   a vector): bound by memory with AVX-512.
+// Assumes that `counter` and `key` are the words of contract/src/rng.ts, whose philox2x32 this repeats bit
+//   for bit; lengths are checked below.
+// Dropped: one block per element, of which one word is thrown away: twice the work (0.56 ms instead of 0.3
+//   for 2048 × 576 on two cores of a Zen 4 server).
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr std::uint32_t MULTIPLIER = 0xd256d193, KEY_STEP = 0x9e3779b9;
+constexpr std::uint32_t MULTIPLIER = 0xd256d193;
+constexpr std::uint32_t KEY_STEP = 0x9e3779b9;
 constexpr int ROUNDS = 10;
 
 typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
@@ -27,12 +33,15 @@ QD_INLINE U64x product(U64x a) {
 // Vectors of one walk: their rounds are independent, so that a product's latency is hidden.
 constexpr int ABREAST = 4;
 
-// Both words of ABREAST · WIDTH / 2 blocks whose first counters are start, start + 1, …: entry i is word i & 1 of block i / 2. Blocks run as 64-bit lanes, of which the lower halves count.
-QD_INLINE void wordsFrom(std::uint32_t start, std::uint32_t counter, std::uint32_t key, U32x (&words)[ABREAST]) {
+// Both words of ABREAST · WIDTH / 2 blocks whose first counters are start, start + 1, …: entry i is word i &
+// 1 of block i / 2. Blocks run as 64-bit lanes, of which the lower halves count.
+QD_INLINE void wordsFrom(std::uint32_t start, std::uint32_t counter, std::uint32_t key,
+                         U32x (&words)[ABREAST]) {
   constexpr std::uint64_t LANE[8] = {0, 1, 2, 3, 4, 5, 6, 7};
   U64x first[ABREAST], second[ABREAST];
   __builtin_memcpy(&first[0], LANE, sizeof first[0]);
-  for (int j = ABREAST - 1; j >= 0; j--) first[j] = first[0] + (start + static_cast<std::uint64_t>(j) * (WIDTH / 2)), second[j] = U64x{} + counter;
+  for (int j = ABREAST - 1; j >= 0; j--)
+    first[j] = first[0] + (start + static_cast<std::uint64_t>(j) * (WIDTH / 2)), second[j] = U64x{} + counter;
 #pragma GCC unroll 10
   for (int round = 0; round < ROUNDS; round++, key += KEY_STEP) {
 #pragma GCC unroll 4
@@ -46,7 +55,8 @@ QD_INLINE void wordsFrom(std::uint32_t start, std::uint32_t counter, std::uint32
 }
 
 template <class T>
-Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability, std::uint32_t key, std::uint32_t counter) {
+Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability, std::uint32_t key,
+              std::uint32_t counter) {
   if (!x || !y) return unsupported("expected x and y of one type");
   if (!(probability >= 0 && probability <= 1)) return unsupported("expected a probability within 0…1");
   const I32x threshold = allI32(static_cast<std::int32_t>(probability * 16777216.0 + 0.5));
@@ -70,10 +80,12 @@ Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability
   return ok();
 }
 
-Status dropout(Threads& threads, Dense x, OutDense y, Size count, double probability, std::uint32_t key, std::uint32_t counter) {
+Status dropout(Threads& threads, Dense x, OutDense y, Size count, double probability, std::uint32_t key,
+               std::uint32_t counter) {
   QD_NEED(x, count);
   QD_NEED(y, count);
-  return x.f32 ? dropAs(threads, x.f32, y.f32, count, probability, key, counter) : dropAs(threads, x.bf16, y.bf16, count, probability, key, counter);
+  return x.f32 ? dropAs(threads, x.f32, y.f32, count, probability, key, counter)
+               : dropAs(threads, x.bf16, y.bf16, count, probability, key, counter);
 }
 
 }  // namespace

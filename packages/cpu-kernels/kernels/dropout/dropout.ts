@@ -4,5 +4,9 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const dropoutKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dropout');
-  return [bindKernel(dropout, ({ x }, { y }, { probability, key, counter }) => { call(x.data, y.data, elementCount(x.shape), probability, key >>> 0, counter >>> 0); })];
+  return [
+    bindKernel(dropout, ({ x }, { y }, { probability, key, counter }) => {
+      call(x.data, y.data, elementCount(x.shape), probability, key >>> 0, counter >>> 0);
+    }),
+  ];
 };

@@ -3,6 +3,27 @@ import { embedding, embeddingBackward } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
-const rows = 8192, hidden = 576, tokens = 4096, ids = i32View([tokens], Array.from({ length: tokens }, (_, t) => (t * 7919) % rows));
-await benchKernel(embedding, [{ label: `${tokens} of ${rows}×${hidden}`, inputs: { weight: normalView(1, 'w', [rows, hidden]), ids }, attributes: {}, bytes: 8 * tokens * hidden }]);
-await benchKernel(embeddingBackward, [{ label: `${tokens} of ${rows}×${hidden}`, inputs: { ids, dy: normalView(1, 'dy', [tokens, hidden]) }, attributes: { rows }, given: { dWeight: normalView(1, 'dw', [rows, hidden]) }, bytes: 12 * tokens * hidden }]);
+const rows = 8192;
+const hidden = 576;
+const tokens = 4096;
+const ids = i32View(
+  [tokens],
+  Array.from({ length: tokens }, (_, t) => (t * 7919) % rows),
+);
+await benchKernel(embedding, [
+  {
+    label: `${tokens} of ${rows}×${hidden}`,
+    inputs: { weight: normalView(1, 'w', [rows, hidden]), ids },
+    attributes: {},
+    bytes: 8 * tokens * hidden,
+  },
+]);
+await benchKernel(embeddingBackward, [
+  {
+    label: `${tokens} of ${rows}×${hidden}`,
+    inputs: { ids, dy: normalView(1, 'dy', [tokens, hidden]) },
+    attributes: { rows },
+    given: { dWeight: normalView(1, 'dw', [rows, hidden]) },
+    bytes: 12 * tokens * hidden,
+  },
+]);

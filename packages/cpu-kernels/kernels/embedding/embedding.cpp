@@ -1,7 +1,9 @@
 // y[t] = weight[ids[t]], and the gradient dWeight[ids[t]] += dy[t] in token order.
-// Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that each sum has one writer and the tokens' order.
+// Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that
+//   each sum has one writer and the tokens' order.
 // Forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
-// Assumes nothing: ids outside the table are refused here (the binding has done so already, except where a call is replayed).
+// Assumes nothing: ids outside the table are refused here (the binding has done so already, except where a
+//   call is replayed).
 // Not done: backward by tokens with a lock per row (its order depends on the threads).
 #include "../../native/elementwise.h"
 #include "../../native/rows.h"
@@ -10,11 +12,14 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 Status checkIds(In<std::int32_t> ids, Size tokens, Size rows) {
-  for (Size t = 0; t < tokens; t++) if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows) return badData("expected ids within the table", t, ids.data[t]);
+  for (Size t = 0; t < tokens; t++)
+    if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows)
+      return badData("expected ids within the table", t, ids.data[t]);
   return ok();
 }
 
-Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float> y, Size rows, Size tokens, Size hidden) {
+Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float> y, Size rows, Size tokens,
+                 Size hidden) {
   QD_NEED(weight, times(rows, hidden));
   QD_NEED(ids, tokens);
   QD_NEED(y, times(tokens, hidden));
@@ -25,14 +30,18 @@ Status embedding(Threads& threads, Dense weight, In<std::int32_t> ids, Out<float
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       const Size row = static_cast<Size>(ids.data[t]) * hidden;
-      alongRow(hidden, [&](Size i, int n) { out.put(t * hidden + i, weight.f32 ? loadFirst(weight.f32 + row + i, n) : loadFirst(weight.bf16 + row + i, n), n); });
+      alongRow(hidden, [&](Size i, int n) {
+        out.put(t * hidden + i,
+                weight.f32 ? loadFirst(weight.f32 + row + i, n) : loadFirst(weight.bf16 + row + i, n), n);
+      });
     }
     streamFence();
   });
   return ok();
 }
 
-Status embeddingBackward(Threads& threads, In<std::int32_t> ids, In<float> dy, Out<float> dWeight, Size rows, Size tokens, Size hidden) {
+Status embeddingBackward(Threads& threads, In<std::int32_t> ids, In<float> dy, Out<float> dWeight, Size rows,
+                         Size tokens, Size hidden) {
   QD_NEED(ids, tokens);
   QD_NEED(dy, times(tokens, hidden));
   QD_NEED(dWeight, times(rows, hidden));

@@ -3,7 +3,8 @@ import { assertIdsWithin, embedding, embeddingBackward } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const embeddingKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const forward = native('embedding'), backward = native('embeddingBackward');
+  const forward = native('embedding');
+  const backward = native('embeddingBackward');
   return [
     bindKernel(embedding, ({ weight, ids }, { y }) => {
       assertIdsWithin(ids, weight.shape[0]!);

@@ -4,5 +4,9 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const fillKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('fill');
-  return [bindKernel(fill, (_, { y }, { value }) => { call(y.data, elementCount(y.shape), value); })];
+  return [
+    bindKernel(fill, (_, { y }, { value }) => {
+      call(y.data, elementCount(y.shape), value);
+    }),
+  ];
 };

@@ -1,6 +1,9 @@
-// y = n · w + b with n = (x − mean) · r, r = 1 / √(variance + ε); backward, with g = dy · w: dx = r · (g − mean(g) − n · mean(g · n)), dWeight += Σ dy · n, dBias += Σ dy.
-// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. Gradients of parameters: one partial row per block, added up in block order.
-// Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
+// y = n · w + b with n = (x − mean) · r, r = 1 / √(variance + ε); backward, with g = dy · w: dx = r · (g −
+//   mean(g) − n · mean(g · n)), dWeight += Σ dy · n, dBias += Σ dy.
+// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. Gradients of
+//   parameters: one partial row per block, added up in block order.
+// Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again
+//   from the first cache.
 // Assumes contiguous rows; sizes are checked below, the scratch size comes from layerNormBackwardScratch.
 // Not done: mean and variance in one pass (E[x²] − mean² cancels where the mean is large).
 #include "../../native/outgoing.h"
@@ -9,7 +12,8 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<float> bias, Out<float> y, Out<float> mean, Out<float> inverseDeviation, Size tokens, Size hidden, float epsilon) {
+Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<float> bias, Out<float> y,
+                 Out<float> mean, Out<float> inverseDeviation, Size tokens, Size hidden, float epsilon) {
   QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED_IF_GIVEN(bias, hidden);
@@ -22,8 +26,16 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
       const float *row = x.data + t * hidden, length = static_cast<float>(hidden);
-      const float center = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); return loadFirst(row + i, n); }) / length;
-      const float squares = rowSum(hidden, [&](Size i, int n) { const F32x d = firstOf(loadFirst(row + i, n) - center, n); return d * d; });
+      const float center = rowSum(hidden,
+                                  [&](Size i, int n) {
+                                    readsAhead(row + i);
+                                    return loadFirst(row + i, n);
+                                  }) /
+                           length;
+      const float squares = rowSum(hidden, [&](Size i, int n) {
+        const F32x d = firstOf(loadFirst(row + i, n) - center, n);
+        return d * d;
+      });
       const float inverse = 1.f / __builtin_sqrtf(squares / length + epsilon);
       mean.data[t] = center;
       inverseDeviation.data[t] = inverse;
@@ -40,9 +52,15 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
 }
 
 // Floats of scratch that layerNormBackward needs: partial rows of each gradient that is wanted.
-Size layerNormBackwardScratch(Size tokens, Size hidden, bool withWeight, bool withBias) { return rowBlocks(tokens) * hidden * (static_cast<Size>(withWeight) + static_cast<Size>(withBias)); }
+Size layerNormBackwardScratch(Size tokens, Size hidden, bool withWeight, bool withBias) {
+  return rowBlocks(tokens) * hidden * (static_cast<Size>(withWeight) + static_cast<Size>(withBias));
+}
 
-struct BackwardRow { const float *x, *weight, *dy; float *dx, *weightPartial, *biasPartial, mean, r; bool accumulate; };
+struct BackwardRow {
+  const float *x, *weight, *dy;
+  float *dx, *weightPartial, *biasPartial, mean, r;
+  bool accumulate;
+};
 
 QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidden) {
   const auto normalized = [&](Size i, int n) { return (loadFirst(a.x + i, n) - a.mean) * a.r; };
@@ -53,18 +71,24 @@ QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidde
     const F32x g = scaled(i, n);
     return Two{g, g * normalized(i, n)};
   });
-  const float length = static_cast<float>(hidden), sum = sums.first / length, projection = sums.second / length;
+  const float length = static_cast<float>(hidden);
+  const float sum = sums.first / length;
+  const float projection = sums.second / length;
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.dy + i, a.x + i);
-    const F32x dy = loadFirst(a.dy + i, n), x = normalized(i, n), gradient = a.r * (scaled(i, n) - sum - x * projection);
+    const F32x dy = loadFirst(a.dy + i, n);
+    const F32x x = normalized(i, n);
+    const F32x gradient = a.r * (scaled(i, n) - sum - x * projection);
     out.put(i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.weightPartial) storeFirst(a.weightPartial + i, fma(dy, x, loadFirst(a.weightPartial + i, n)), n);
     if (a.biasPartial) storeFirst(a.biasPartial + i, loadFirst(a.biasPartial + i, n) + dy, n);
   });
 }
 
-Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> mean, In<float> inverseDeviation, In<float> dy, Out<float> dx, OptionalOut<float> dWeight, OptionalOut<float> dBias,
-                         Out<float> scratch, Size tokens, Size hidden, bool accumulate) {
+Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> mean,
+                         In<float> inverseDeviation, In<float> dy, Out<float> dx, OptionalOut<float> dWeight,
+                         OptionalOut<float> dBias, Out<float> scratch, Size tokens, Size hidden,
+                         bool accumulate) {
   QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED(mean, tokens);
@@ -84,11 +108,14 @@ Status layerNormBackward(Threads& threads, In<float> x, In<float> weight, In<flo
     for (Size t = range.begin; t < range.end; t++) {
       const auto partialOf = [&](float* partials) {
         float* partial = partials ? partials + t / ROW_BLOCK * hidden : nullptr;
-        if (partial && t % ROW_BLOCK == 0) for (Size i = 0; i < hidden; i++) partial[i] = 0;
+        if (partial && t % ROW_BLOCK == 0)
+          for (Size i = 0; i < hidden; i++) partial[i] = 0;
         return partial;
       };
       const Size row = t * hidden;
-      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials), partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate}, out.from(row), hidden);
+      backwardRow({x.data + row, weight.data, dy.data + row, dx.data + row, partialOf(weightPartials),
+                   partialOf(biasPartials), mean.data[t], inverseDeviation.data[t], accumulate},
+                  out.from(row), hidden);
     }
     streamFence();
     if (!weightPartials && !biasPartials) return;

@@ -3,16 +3,44 @@ import { layerNorm, layerNormBackward } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const layerNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const forward = native('layerNorm'), backward = native('layerNormBackward'), scratchFloats = native('layerNormBackwardScratch');
+  const forward = native('layerNorm');
+  const backward = native('layerNormBackward');
+  const scratchFloats = native('layerNormBackwardScratch');
   return [
     bindKernel(layerNorm, ({ x, weight, bias }, { y, mean, inverseDeviation }, { epsilon }) => {
-      forward(x.data, weight.data, bias?.data, y.data, mean.data, inverseDeviation.data, x.shape[0]!, x.shape[1]!, epsilon);
+      forward(
+        x.data,
+        weight.data,
+        bias?.data,
+        y.data,
+        mean.data,
+        inverseDeviation.data,
+        x.shape[0]!,
+        x.shape[1]!,
+        epsilon,
+      );
     }),
-    bindKernel(layerNormBackward, ({ x, weight, mean, inverseDeviation, dy }, { dx, dWeight, dBias }, { accumulate }) => {
-      const [tokens, hidden] = x.shape as [number, number];
-      withScratch(scratchFloats(tokens, hidden, dWeight !== undefined, dBias !== undefined), (scratch) => {
-        backward(x.data, weight.data, mean.data, inverseDeviation.data, dy.data, dx.data, dWeight?.data, dBias?.data, scratch, tokens, hidden, accumulate);
-      });
-    }),
+    bindKernel(
+      layerNormBackward,
+      ({ x, weight, mean, inverseDeviation, dy }, { dx, dWeight, dBias }, { accumulate }) => {
+        const [tokens, hidden] = x.shape as [number, number];
+        withScratch(scratchFloats(tokens, hidden, dWeight !== undefined, dBias !== undefined), (scratch) => {
+          backward(
+            x.data,
+            weight.data,
+            mean.data,
+            inverseDeviation.data,
+            dy.data,
+            dx.data,
+            dWeight?.data,
+            dBias?.data,
+            scratch,
+            tokens,
+            hidden,
+            accumulate,
+          );
+        });
+      },
+    ),
   ];
 };

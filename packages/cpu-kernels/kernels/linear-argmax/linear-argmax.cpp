@@ -1,9 +1,16 @@
-// The row of W: [out, in] with the greatest product x·w, and that product: the head of a model that writes the likeliest token.
-// With codes (8-bit integers and a scale per row, quantize-rows.cpp) the products of these come first. Each is off by at most a bound that follows from its row's scale and Σ|x|, so only rows whose upper
-// bound reaches the greatest lower bound can win (5 of 49,152 in the middle, 56 at most, in a text of SmolLM2-135M): their products are made from W itself, and the answer is the one without codes, bit for bit.
-// A thread owns a range of rows. One byte read per weight with codes, two or four without: bound by memory. 3 instructions for WIDTH weights.
-// Assumes nothing about values: rows of which a bound is no number are all made from W. Scratch: each thread's x, the products of codes, each thread's best.
-// Not done: x in 16-bit integers too (half the instructions, but another error to bound), as long as memory is what it waits for.
+// The row of W: [out, in] with the greatest product x·w, and that product: the head of a model that writes
+//   the likeliest token.
+// With codes (8-bit integers and a scale per row, quantize-rows.cpp) the products of these come first. Each
+//   is off by at most a bound that follows from its row's scale and Σ|x|, so only rows whose upper
+// bound reaches the greatest lower bound can win (5 of 49,152 in the middle, 56 at most, in a text of
+//   SmolLM2-135M): their products are made from W itself, and the answer is the one without codes, bit for
+//   bit.
+// A thread owns a range of rows. One byte read per weight with codes, two or four without: bound by memory. 3
+//   instructions for WIDTH weights.
+// Assumes nothing about values: rows of which a bound is no number are all made from W. Scratch: each
+//   thread's x, the products of codes, each thread's best.
+// Not done: x in 16-bit integers too (half the instructions, but another error to bound), as long as memory
+//   is what it waits for.
 #include "../../native/gemm/blocking.h"
 #include "../../native/simd.h"
 
@@ -12,16 +19,20 @@ namespace {
 
 constexpr int CHAINS = 4;
 constexpr double GRAIN = 262144;  // weights a thread
-constexpr Size AHEAD = 4096, LINE = 64;
+constexpr Size AHEAD = 4096;
+constexpr Size LINE = 64;
 
 // The first n lanes.
 QD_INLINE F32x loadCodes(const std::uint8_t* p, int n) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-  return (F32x)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(firstLanes(static_cast<Size>(n)), p)));
+  return (F32x)_mm512_cvtepi32_ps(
+      _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(firstLanes(static_cast<Size>(n)), p)));
 #else
   I32x v{};
-  if (n == WIDTH) v = loadBytes(p);
-  else for (int i = 0; i < n; i++) v[i] = p[i];
+  if (n == WIDTH)
+    v = loadBytes(p);
+  else
+    for (int i = 0; i < n; i++) v[i] = p[i];
   return toF32((v ^ 128) - 128);
 #endif
 }
@@ -32,9 +43,13 @@ struct Codes {
   QD_INLINE const void* address(Size i) const { return data + i; }
 };
 // W itself; a float32 is rounded to bf16 where the product is of bf16 numbers.
-template <class T, bool ROUNDS> struct Exact {
+template <class T, bool ROUNDS>
+struct Exact {
   const T* data;
-  QD_INLINE F32x at(Size i, int n) const { const F32x w = loadFirst(data + i, n); return ROUNDS ? roundToBf16(w) : w; }
+  QD_INLINE F32x at(Size i, int n) const {
+    const F32x w = loadFirst(data + i, n);
+    return ROUNDS ? roundToBf16(w) : w;
+  }
   QD_INLINE const void* address(Size i) const { return data + i; }
 };
 
@@ -46,9 +61,11 @@ QD_INLINE float dot(const float* x, const W& w, Size from, Size in) {
   Size i = 0;
   for (; i + STEP <= in; i += STEP) {
     const char* first = static_cast<const char*>(w.address(from + i));
-    for (const char* line = first; line < static_cast<const char*>(w.address(from + i + STEP)); line += LINE) __builtin_prefetch(line + AHEAD);
+    for (const char* line = first; line < static_cast<const char*>(w.address(from + i + STEP)); line += LINE)
+      __builtin_prefetch(line + AHEAD);
 #pragma GCC unroll 4
-    for (Size c = 0; c < CHAINS; c++) sums[c] = fma(load(x + i + c * WIDTH), w.at(from + i + c * WIDTH, WIDTH), sums[c]);
+    for (Size c = 0; c < CHAINS; c++)
+      sums[c] = fma(load(x + i + c * WIDTH), w.at(from + i + c * WIDTH, WIDTH), sums[c]);
   }
   for (; i < in; i += WIDTH) {
     const int n = static_cast<int>(smaller<Size>(WIDTH, in - i));
@@ -70,7 +87,13 @@ struct Best {
 };
 constexpr Size BEST_FLOATS = divideUp(sizeof(Best), sizeof(float)) + 1;  // and the greatest lower bound
 
-struct Head { Dense weight; const std::uint8_t* codes; const float* scales; Size out, in; bool bf16; };
+struct Head {
+  Dense weight;
+  const std::uint8_t* codes;
+  const float* scales;
+  Size out, in;
+  bool bf16;
+};
 
 // Where a thread keeps its things: x, then what all read.
 struct Room {
@@ -82,8 +105,14 @@ struct Room {
     bests = products + head.out;
   }
   QD_INLINE float& lowerBound(int part) const { return bests[BEST_FLOATS * static_cast<Size>(part)]; }
-  QD_INLINE Best best(int part) const { Best b; __builtin_memcpy(&b, &lowerBound(part) + 1, sizeof b); return b; }
-  QD_INLINE void keep(int part, const Best& b) const { __builtin_memcpy(&lowerBound(part) + 1, &b, sizeof b); }
+  QD_INLINE Best best(int part) const {
+    Best b;
+    __builtin_memcpy(&b, &lowerBound(part) + 1, sizeof b);
+    return b;
+  }
+  QD_INLINE void keep(int part, const Best& b) const {
+    __builtin_memcpy(&lowerBound(part) + 1, &b, sizeof b);
+  }
 };
 
 // x as it enters the products; Σ|x|.
@@ -91,25 +120,32 @@ float stage(const float* x, const Head& head, float* out) {
   F32x sum{};
   for (Size i = 0; i < head.in; i += WIDTH) {
     const int n = static_cast<int>(smaller<Size>(WIDTH, head.in - i));
-    const F32x exact = loadFirst(x + i, n), used = head.bf16 ? roundToBf16(exact) : exact;
+    const F32x exact = loadFirst(x + i, n);
+    const F32x used = head.bf16 ? roundToBf16(exact) : exact;
     storeFirst(out + i, used, n);
     sum += absolute(used);
   }
   return sumOf(sum);
 }
 
-// How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings
-// of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a unit for every element of the row.
+// How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a
+// scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a
+// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings
+// of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a
+// unit for every element of the row.
 float errorPerScale(const Head& head, float sumOfX) {
   if (!(sumOfX < 1e36f)) return __builtin_inff();
-  return (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * (1.001f + 4e-6f * static_cast<float>(head.in)) * sumOfX;
+  return (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * (1.001f + 4e-6f * static_cast<float>(head.in)) *
+         sumOfX;
 }
 
 // The greatest lower bound of the products of the rows; the products with their codes into `products`.
 float multiplyCodes(const Head& head, Range rows, const float* x, float perScale, float* products) {
   float most = -__builtin_inff();
   for (Size n = rows.begin; n < rows.end; n++) {
-    const float scale = head.scales[n], product = scale * dot(x, Codes{head.codes}, n * head.in, head.in), low = product - __builtin_fabsf(scale) * perScale;
+    const float scale = head.scales[n];
+    const float product = scale * dot(x, Codes{head.codes}, n * head.in, head.in);
+    const float low = product - __builtin_fabsf(scale) * perScale;
     products[n] = product;
     if (low > most) most = low;
   }
@@ -117,7 +153,8 @@ float multiplyCodes(const Head& head, Range rows, const float* x, float perScale
 }
 
 template <class W>
-Best bestOf(const Head& head, const W& w, Range rows, const float* x, float perScale, float least, const float* products) {
+Best bestOf(const Head& head, const W& w, Range rows, const float* x, float perScale, float least,
+            const float* products) {
   Best best;
   for (Size n = rows.begin; n < rows.end; n++) {
     if (products && products[n] + __builtin_fabsf(head.scales[n]) * perScale < least) continue;
@@ -126,8 +163,10 @@ Best bestOf(const Head& head, const W& w, Range rows, const float* x, float perS
   return best;
 }
 
-Best bestOf(const Head& head, Range rows, const float* x, float perScale, float least, const float* products) {
-  if (head.weight.bf16) return bestOf(head, Exact<BFloat16, false>{head.weight.bf16}, rows, x, perScale, least, products);
+Best bestOf(const Head& head, Range rows, const float* x, float perScale, float least,
+            const float* products) {
+  if (head.weight.bf16)
+    return bestOf(head, Exact<BFloat16, false>{head.weight.bf16}, rows, x, perScale, least, products);
   if (head.bf16) return bestOf(head, Exact<float, true>{head.weight.f32}, rows, x, perScale, least, products);
   return bestOf(head, Exact<float, false>{head.weight.f32}, rows, x, perScale, least, products);
 }
@@ -150,7 +189,8 @@ Best choose(Threads& threads, const Head& head, const float* token, float* scrat
   });
   const Room room(scratch, head, parts, 0);
   Best best;
-  for (int p = 0; p < parts; p++) if (const Best other = room.best(p); other.row != Best::NONE) best.meet(other.row, other.product);
+  for (int p = 0; p < parts; p++)
+    if (const Best other = room.best(p); other.row != Best::NONE) best.meet(other.row, other.product);
   return best;
 }
 
@@ -158,9 +198,11 @@ double linearArgmaxScratch(Threads& threads, Size out, Size in) {
   return static_cast<double>((roundUp(in, WIDTH) + BEST_FLOATS) * static_cast<Size>(threads.count()) + out);
 }
 
-Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std::uint8_t> codes, OptionalIn<float> scales, Out<std::int32_t> ids, Out<float> logits, Out<float> scratch,
+Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std::uint8_t> codes,
+                    OptionalIn<float> scales, Out<std::int32_t> ids, Out<float> logits, Out<float> scratch,
                     Size tokens, Size out, Size in, bool bf16) {
-  if (out == 0 || out > 0x7fffffff) return unsupported("expected at least one row of the weight, and fewer than 2^31");
+  if (out == 0 || out > 0x7fffffff)
+    return unsupported("expected at least one row of the weight, and fewer than 2^31");
   QD_NEED(x, times(tokens, in));
   QD_NEED(weight, times(out, in));
   QD_NEED_IF_GIVEN(codes, times(out, in));

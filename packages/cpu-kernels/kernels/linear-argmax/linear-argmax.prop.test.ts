@@ -2,92 +2,194 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHostBackend, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import { linear, linearArgmax, quantizeRows, type ComputeDtype } from '@qdylora/tensor';
-import { arbitrarySeed, arbitrarySize, EPSILON, normalBfloat16View, normalView, numbersOf } from '@qdylora/testing';
+import {
+  arbitrarySeed,
+  arbitrarySize,
+  EPSILON,
+  normalBfloat16View,
+  normalView,
+  numbersOf,
+} from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 
-const levels = await everyLevel(), backends = levels.flatMap(({ label, backends: own }) => own.map((backend) => ({ label, backend }))), host = createHostBackend();
+const levels = await everyLevel();
+const backends = levels.flatMap(({ label, backends: own }) => own.map((backend) => ({ label, backend })));
+const host = createHostBackend();
 
-interface Head { readonly x: ArrayView<'f32'>; readonly weight: FloatView; readonly computeDtype: ComputeDtype }
+interface Head {
+  readonly x: ArrayView<'f32'>;
+  readonly weight: FloatView;
+  readonly computeDtype: ComputeDtype;
+}
 
-/** What every level and thread count says, with and without codes: equal bits within a level; its product within the bound of float32 sums of the reference's greatest. */
+/**
+ * What every level and thread count says, with and without codes: equal bits within a level; its product
+ * within the bound of float32 sums of the reference's greatest.
+ */
 function checkHead({ x, weight, computeDtype }: Head): void {
-  const exact = runOp(host, linearArgmax, { x, weight }, { computeDtype }), products = numbersOf(runOp(host, linear, { x, weight }, { computeDtype }).y), codes = runOp(host, quantizeRows, { weight }, {});
-  const [out, inFeatures] = weight.shape as [number, number], largest = (view: ArrayView, from: number): number => Array.from(numbersOf(view)).slice(from, from + inFeatures).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  const exact = runOp(host, linearArgmax, { x, weight }, { computeDtype });
+  const products = numbersOf(runOp(host, linear, { x, weight }, { computeDtype }).y);
+  const codes = runOp(host, quantizeRows, { weight }, {});
+  const [out, inFeatures] = weight.shape as [number, number];
+  const largest = (view: ArrayView, from: number): number =>
+    Array.from(numbersOf(view))
+      .slice(from, from + inFeatures)
+      .reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   for (const { label, backend } of backends) {
-    const plain = runOp(backend, linearArgmax, { x, weight }, { computeDtype }), screened = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype });
-    expect([...screened.ids.data, ...screened.logits.data], label).toEqual([...plain.ids.data, ...plain.logits.data]);
+    const plain = runOp(backend, linearArgmax, { x, weight }, { computeDtype });
+    const screened = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype });
+    expect([...screened.ids.data, ...screened.logits.data], label).toEqual([
+      ...plain.ids.data,
+      ...plain.logits.data,
+    ]);
     for (let t = 0; t < x.shape[0]!; t++) {
-      const id = plain.ids.data[t]!, bound = 1.01 * (inFeatures + 3) * EPSILON * inFeatures * largest(x, t * inFeatures) * largest(weight, id * inFeatures), own = products[t * out + id]!;
+      const id = plain.ids.data[t]!;
+      const bound =
+        1.01 *
+        (inFeatures + 3) *
+        EPSILON *
+        inFeatures *
+        largest(x, t * inFeatures) *
+        largest(weight, id * inFeatures);
+      const own = products[t * out + id]!;
       expect(Math.abs(plain.logits.data[t]! - own), `${label}: product`).toBeLessThanOrEqual(bound);
-      expect(own, `${label}: row`).toBeGreaterThanOrEqual(exact.logits.data[t]! - 2 * bound - 2 * EPSILON * Math.abs(own));
+      expect(own, `${label}: row`).toBeGreaterThanOrEqual(
+        exact.logits.data[t]! - 2 * bound - 2 * EPSILON * Math.abs(own),
+      );
     }
   }
 }
 
-const arbitraryHead = fc.record({ tokens: fc.constantFrom(1, 1, 2, 3), out: arbitrarySize(400).map((n) => Math.max(n, 1)), inFeatures: arbitrarySize(300), seed: arbitrarySeed, half: fc.boolean(), computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16') });
+const arbitraryHead = fc.record({
+  tokens: fc.constantFrom(1, 1, 2, 3),
+  out: arbitrarySize(400).map((n) => Math.max(n, 1)),
+  inFeatures: arbitrarySize(300),
+  seed: arbitrarySeed,
+  half: fc.boolean(),
+  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
+});
 
 test('the greatest product is found, by its codes first as without', () => {
-  fc.assert(fc.property(arbitraryHead, ({ tokens, out, inFeatures, seed, half, computeDtype }) => {
-    checkHead({ x: normalView(seed, 'x', [tokens, inFeatures]), weight: half ? normalBfloat16View(seed, 'w', [out, inFeatures]) : normalView(seed, 'w', [out, inFeatures]), computeDtype });
-  }), { numRuns: 60 });
+  fc.assert(
+    fc.property(arbitraryHead, ({ tokens, out, inFeatures, seed, half, computeDtype }) => {
+      checkHead({
+        x: normalView(seed, 'x', [tokens, inFeatures]),
+        weight: half
+          ? normalBfloat16View(seed, 'w', [out, inFeatures])
+          : normalView(seed, 'w', [out, inFeatures]),
+        computeDtype,
+      });
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('rows that nearly tie, far below what a code can tell apart: the exact greatest, and the first of equals', () => {
-  fc.assert(fc.property(arbitrarySeed, fc.integer({ min: 2, max: 200 }), fc.integer({ min: 1, max: 100 }), fc.constantFrom(0, 1e-6, 1e-4), (seed, out, inFeatures, apart) => {
-    const weight = normalView(seed, 'w', [out, inFeatures]), noise = normalView(seed, 'noise', [out, inFeatures], apart);
-    for (let i = inFeatures; i < out * inFeatures; i++) weight.data[i] = weight.data[i % inFeatures]! + noise.data[i]!;
-    for (let i = 0; i < inFeatures; i++) weight.data[i] = weight.data[i]! + noise.data[i]!;
-    const x = normalView(seed, 'x', [1, inFeatures]);
-    checkHead({ x, weight, computeDtype: 'f32' });
-    if (apart === 0) for (const { backend } of backends) expect(runOp(backend, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data[0]).toBe(0);
-  }), { numRuns: 30 });
+  fc.assert(
+    fc.property(
+      arbitrarySeed,
+      fc.integer({ min: 2, max: 200 }),
+      fc.integer({ min: 1, max: 100 }),
+      fc.constantFrom(0, 1e-6, 1e-4),
+      (seed, out, inFeatures, apart) => {
+        const weight = normalView(seed, 'w', [out, inFeatures]);
+        const noise = normalView(seed, 'noise', [out, inFeatures], apart);
+        for (let i = inFeatures; i < out * inFeatures; i++)
+          weight.data[i] = weight.data[i % inFeatures]! + noise.data[i]!;
+        for (let i = 0; i < inFeatures; i++) weight.data[i] = weight.data[i]! + noise.data[i]!;
+        const x = normalView(seed, 'x', [1, inFeatures]);
+        checkHead({ x, weight, computeDtype: 'f32' });
+        if (apart === 0)
+          for (const { backend } of backends)
+            expect(runOp(backend, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data[0]).toBe(0);
+      },
+    ),
+    { numRuns: 30 },
+  );
 });
 
 test('outliers in x and in a row, which make bounds wide', () => {
-  fc.assert(fc.property(arbitrarySeed, fc.constantFrom(30, 1e4), (seed, outlier) => {
-    const x = normalView(seed, 'x', [2, 96]), weight = normalBfloat16View(seed, 'w', [300, 96]);
-    x.data[5] = outlier;
-    weight.data[7 * 96 + 9] = weight.data[7 * 96 + 9]! + 0x300; // 64 times as large
-    for (const computeDtype of ['f32', 'bf16'] as const) checkHead({ x, weight, computeDtype });
-  }), { numRuns: 8 });
+  fc.assert(
+    fc.property(arbitrarySeed, fc.constantFrom(30, 1e4), (seed, outlier) => {
+      const x = normalView(seed, 'x', [2, 96]);
+      const weight = normalBfloat16View(seed, 'w', [300, 96]);
+      x.data[5] = outlier;
+      weight.data[7 * 96 + 9] = weight.data[7 * 96 + 9]! + 0x300; // 64 times as large
+      for (const computeDtype of ['f32', 'bf16'] as const) checkHead({ x, weight, computeDtype });
+    }),
+    { numRuns: 8 },
+  );
 });
 
-test('scales below 0, which are not ours, stand for codes of the other sign: the answer is a row, and the same', () => {
-  for (const flipped of [(row: number) => row % 2 === 0, () => true]) {
-    const weight = normalView(3, 'w', [300, 40]), x = normalView(3, 'x', [2, 40]), { codes, scales } = runOp(host, quantizeRows, { weight }, {});
-    for (let row = 0; row < 300; row++) {
-      if (!flipped(row)) continue;
-      scales.data[row] = -scales.data[row]!;
-      for (let i = row * 40; i < (row + 1) * 40; i++) codes.data[i] = -codes.data[i]!;
-    }
-    const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
-    for (const { label, backend } of backends) expect([...runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' }).ids.data], label).toEqual(want);
-    // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
-    codes.data.fill(1);
-    for (const { label, backend } of backends) {
-      const { ids, logits } = runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' });
-      for (let t = 0; t < 2; t++) {
-        const id = ids.data[t]!, exact = weight.data.subarray(id * 40, id * 40 + 40).reduce((sum, w, i) => sum + w * x.data[t * 40 + i]!, 0);
-        expect(id, label).toBeGreaterThanOrEqual(0);
-        expect(logits.data[t], label).toBeCloseTo(exact, 4);
+test(
+  'scales below 0, which are not ours, stand for codes of the other sign: the answer is a row, and ' +
+    'the same',
+  () => {
+    for (const flipped of [(row: number) => row % 2 === 0, () => true]) {
+      const weight = normalView(3, 'w', [300, 40]);
+      const x = normalView(3, 'x', [2, 40]);
+      const { codes, scales } = runOp(host, quantizeRows, { weight }, {});
+      for (let row = 0; row < 300; row++) {
+        if (!flipped(row)) continue;
+        scales.data[row] = -scales.data[row]!;
+        for (let i = row * 40; i < (row + 1) * 40; i++) codes.data[i] = -codes.data[i]!;
+      }
+      const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
+      for (const { label, backend } of backends)
+        expect(
+          [...runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' }).ids.data],
+          label,
+        ).toEqual(want);
+      // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
+      codes.data.fill(1);
+      for (const { label, backend } of backends) {
+        const { ids, logits } = runOp(
+          backend,
+          linearArgmax,
+          { x, weight, codes, scales },
+          { computeDtype: 'f32' },
+        );
+        for (let t = 0; t < 2; t++) {
+          const id = ids.data[t]!;
+          const exact = weight.data
+            .subarray(id * 40, id * 40 + 40)
+            .reduce((sum, w, i) => sum + w * x.data[t * 40 + i]!, 0);
+          expect(id, label).toBeGreaterThanOrEqual(0);
+          expect(logits.data[t], label).toBeCloseTo(exact, 4);
+        }
       }
     }
-  }
-});
+  },
+);
 
 test('several threads share a head', () => {
-  checkHead({ x: normalView(9, 'x', [1, 576]), weight: normalBfloat16View(9, 'w', [1501, 576]), computeDtype: 'bf16' });
+  checkHead({
+    x: normalView(9, 'x', [1, 576]),
+    weight: normalBfloat16View(9, 'w', [1501, 576]),
+    computeDtype: 'bf16',
+  });
 });
 
 test('NaN is never the greatest, an infinite product may be; where no product is a number the answer is row 0', () => {
   const ids = (x: ArrayView<'f32'>, weight: FloatView): void => {
-    const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data], codes = runOp(host, quantizeRows, { weight }, {});
+    const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
+    const codes = runOp(host, quantizeRows, { weight }, {});
     for (const { label, backend } of backends) {
-      for (const more of [{}, codes]) expect([...runOp(backend, linearArgmax, { x, weight, ...more }, { computeDtype: 'f32' }).ids.data], label).toEqual(want);
+      for (const more of [{}, codes])
+        expect(
+          [...runOp(backend, linearArgmax, { x, weight, ...more }, { computeDtype: 'f32' }).ids.data],
+          label,
+        ).toEqual(want);
     }
   };
-  for (const [place, value] of [[0, NaN], [40, NaN], [40, Infinity], [40, -Infinity]] as const) {
-    const weight = normalView(4, 'w', [9, 20]), x = normalView(4, 'x', [1, 20]);
+  for (const [place, value] of [
+    [0, NaN],
+    [40, NaN],
+    [40, Infinity],
+    [40, -Infinity],
+  ] as const) {
+    const weight = normalView(4, 'w', [9, 20]);
+    const x = normalView(4, 'x', [1, 20]);
     weight.data[place] = value;
     ids(x, weight);
   }

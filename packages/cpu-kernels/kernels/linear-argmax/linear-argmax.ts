@@ -3,12 +3,25 @@ import { linearArgmax } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const linearArgmaxKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const scratchFloats = native('linearArgmaxScratch'), call = native('linearArgmax');
+  const scratchFloats = native('linearArgmaxScratch');
+  const call = native('linearArgmax');
   return [
     bindKernel(linearArgmax, ({ x, weight, codes, scales }, { ids, logits }, { computeDtype }) => {
       const [out, inFeatures] = weight.shape as [number, number];
       withScratch(scratchFloats(out, inFeatures), (scratch) => {
-        call(x.data, weight.data, codes?.data, scales?.data, ids.data, logits.data, scratch, x.shape[0]!, out, inFeatures, computeDtype === 'bf16');
+        call(
+          x.data,
+          weight.data,
+          codes?.data,
+          scales?.data,
+          ids.data,
+          logits.data,
+          scratch,
+          x.shape[0]!,
+          out,
+          inFeatures,
+          computeDtype === 'bf16',
+        );
       });
     }),
   ];

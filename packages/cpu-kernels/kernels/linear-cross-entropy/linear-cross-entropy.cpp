@@ -1,34 +1,53 @@
-// Head and loss in one, for a head that is trained (linear-cross-entropy.streamed.cpp: for one that is not): logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
-// Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products as in native/gemm/product.h; in the softmax a thread owns rows.
-// 2·active·vocabulary·hidden operations, three times that in all; W is read twice and dW read and written once per chunk (85–128 tokens of a 49,152 vocabulary).
-// Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3 MiB, whatever the number of tokens.
-// Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third more operations).
+// Head and loss in one, for a head that is trained (linear-cross-entropy.streamed.cpp: for one that is not):
+//   logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the
+//   target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
+// Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products
+//   as in native/gemm/product.h; in the softmax a thread owns rows.
+// 2·active·vocabulary·hidden operations, three times that in all; W is read twice and dW read and written
+//   once per chunk (85–128 tokens of a 49,152 vocabulary).
+// Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3
+//   MiB, whatever the number of tokens.
+// Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third
+//   more operations).
 #include "linear-cross-entropy.logit-rows.h"
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr Size LOGITS = Size{6} << 20, MOST_TOKENS = 256;
+constexpr Size LOGITS = Size{6} << 20;
+constexpr Size MOST_TOKENS = 256;
 // dx = G·W goes over the vocabulary in slices, so that the packed gradient stays small.
 constexpr Size SLICE = 4096;
 
-Size chunkTokens(Size tokens, Size vocabulary) { return larger<Size>(1, smaller(smaller(tokens, MOST_TOKENS), LOGITS / larger<Size>(vocabulary, 1))); }
+Size chunkTokens(Size tokens, Size vocabulary) {
+  return larger<Size>(1, smaller(smaller(tokens, MOST_TOKENS), LOGITS / larger<Size>(vocabulary, 1)));
+}
 
 // Where the parts of the scratch begin, in floats.
-struct Plan { Size chunk, x, dx, work, total; };
+struct Plan {
+  Size chunk, x, dx, work, total;
+};
 Plan planFor(Size tokens, Size hidden, Size vocabulary, int threads) {
-  const Size chunk = chunkTokens(tokens, vocabulary), x = roundUp(chunk * vocabulary, 16), dx = x + roundUp(chunk * hidden, 16), work = dx + roundUp(chunk * hidden, 16);
-  const Size forward = productScratch(chunk, hidden, threads), input = productScratch(chunk, smaller(SLICE, vocabulary), threads), weight = productScratch(vocabulary, chunk, threads);
+  const Size chunk = chunkTokens(tokens, vocabulary);
+  const Size x = roundUp(chunk * vocabulary, 16);
+  const Size dx = x + roundUp(chunk * hidden, 16);
+  const Size work = dx + roundUp(chunk * hidden, 16);
+  const Size forward = productScratch(chunk, hidden, threads);
+  const Size input = productScratch(chunk, smaller(SLICE, vocabulary), threads);
+  const Size weight = productScratch(vocabulary, chunk, threads);
   return {chunk, x, dx, work, work + larger(larger(forward, input), weight)};
 }
 
-double linearCrossEntropyScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary) { return static_cast<double>(planFor(tokens, hidden, vocabulary, threads.count()).total); }
+double linearCrossEntropyScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary) {
+  return static_cast<double>(planFor(tokens, hidden, vocabulary, threads.count()).total);
+}
 
 // One token: its loss; its logits become factor · (softmax − one-hot), times the slope of the cap.
 double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap) {
   if (cap > 0.f) capRow(z, n, cap);
-  const float largest = largestOfRow(z, n), ofTarget = z[target];
+  const float largest = largestOfRow(z, n);
+  const float ofTarget = z[target];
   const double sum = sumOfExponentials(z, n, largest, cap == 0.f);
   const float scale = static_cast<float>(static_cast<double>(factor) / sum);
   if (cap > 0.f) {
@@ -42,8 +61,10 @@ double softmaxRow(float* z, Size n, std::int32_t target, float factor, float cap
   return static_cast<double>(largest) - static_cast<double>(ofTarget) + __builtin_log(sum);
 }
 
-Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, Out<float> dx,
-                          Out<float> dWeight, Out<float> scratch, Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets,
+                          OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses,
+                          Out<float> dx, Out<float> dWeight, Out<float> scratch, Size tokens, Size hidden,
+                          Size vocabulary, double lossScale, float softCap, bool bf16) {
   if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
   const Plan plan = planFor(tokens, hidden, vocabulary, threads.count());
   QD_NEED(x, times(tokens, hidden));
@@ -57,9 +78,11 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
   QD_NEED(scratch, plan.total);
   for (Size t = 0; t < tokens; t++) {
     const std::int32_t target = targets.data[t];
-    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary)) return badData(BAD_TARGET, t, target);
+    if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary))
+      return badData(BAD_TARGET, t, target);
   }
-  float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx, *work = scratch.data + plan.work;
+  float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx,
+        *work = scratch.data + plan.work;
   const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);
   double total = 0, losses[MOST_TOKENS];
   float factors[MOST_TOKENS];
@@ -76,11 +99,14 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
       factors[count] = factorOf(t, lossScale, tokenWeights);
       token[count++] = t;
     }
-    multiply(threads, {count, vocabulary, toFloats(logits, vocabulary)}, work, {rowMajor(rows, hidden, count, bf16), forward, hidden});
+    multiply(threads, {count, vocabulary, toFloats(logits, vocabulary)}, work,
+             {rowMajor(rows, hidden, count, bf16), forward, hidden});
     const int parts = threads.partsFor(static_cast<double>(count) * static_cast<double>(vocabulary), 16384);
     threads.run(parts, [&](int part) {
       const Range mine = shareOf(count, parts, part);
-      for (Size i = mine.begin; i < mine.end; i++) losses[i] = softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap);
+      for (Size i = mine.begin; i < mine.end; i++)
+        losses[i] =
+            softmaxRow(logits + i * vocabulary, vocabulary, targets.data[token[i]], factors[i], softCap);
     });
     for (Size i = 0; i < count; i++) {
       tokenLosses.data[token[i]] = static_cast<float>(losses[i]);
@@ -88,11 +114,15 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     }
     for (Size from = 0; from < vocabulary; from += SLICE) {
       const Size slice = smaller(SLICE, vocabulary - from);
-      const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr, weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
-      multiply(threads, {count, hidden, toFloats(dRows, hidden, from > 0)}, work, {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
+      const Columns w = columnsOf(weight.f32 ? weight.f32 + from * hidden : nullptr,
+                                  weight.bf16 ? weight.bf16 + from * hidden : nullptr, hidden, bf16);
+      multiply(threads, {count, hidden, toFloats(dRows, hidden, from > 0)}, work,
+               {rowMajor(logits + from, vocabulary, count, bf16), w, slice});
     }
     for (Size i = 0; i < count; i++) copyFloats(dRows + i * hidden, dx.data + token[i] * hidden, hidden);
-    multiply(threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work, {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
+    multiply(
+        threads, {vocabulary, hidden, toFloats(dWeight.data, hidden, true)}, work,
+        {columnMajor(logits, vocabulary, vocabulary, bf16), columnsOf(rows, nullptr, hidden, bf16), count});
   }
   loss.data[0] = static_cast<float>(total);
   return ok();

@@ -56,18 +56,25 @@ inline void capRow(float* z, Size n, float cap) {
 }
 
 // The derivative of the cap where it gave `capped`; 1 without a cap.
-inline float slopeOfCap(float capped, float cap) { return cap > 0.f ? 1.f - (capped / cap) * (capped / cap) : 1.f; }
+inline float slopeOfCap(float capped, float cap) {
+  return cap > 0.f ? 1.f - (capped / cap) * (capped / cap) : 1.f;
+}
 
-// Capped logits become e^(z − largest) · scale, times the cap's slope 1 − (z / c)²: their exponentials are made anew, because that needs the logits themselves.
+// Capped logits become e^(z − largest) · scale, times the cap's slope 1 − (z / c)²: their exponentials are
+// made anew, because that needs the logits themselves.
 inline void weighCapped(float* z, Size n, float cap, float largest, float scale) {
   for (Size c = 0; c < n; c += WIDTH) {
     const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));
-    const F32x capped = loadFirst(z + c, lanes), t = capped / cap;
+    const F32x capped = loadFirst(z + c, lanes);
+    const F32x t = capped / cap;
     storeFirst(z + c, weightOf(capped - largest) * scale * fma(-t, t, all(1.f)), lanes);
   }
 }
 
 // What a token's loss is multiplied by.
-inline float factorOf(Size t, double lossScale, const OptionalIn<float>& tokenWeights) { return static_cast<float>(lossScale * (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0)); }
+inline float factorOf(Size t, double lossScale, const OptionalIn<float>& tokenWeights) {
+  return static_cast<float>(lossScale *
+                            (tokenWeights.data ? static_cast<double>(tokenWeights.data[t]) : 1.0));
+}
 
 }  // namespace qdylora::QD_LEVEL

@@ -1,18 +1,29 @@
-// Head and loss in one, for a head that is not trained: logits never exist as a whole. A block of the vocabulary gives logits of some rows, these become unnormalized weights of a running softmax
-// (as in attention), and the weights times the same block of W are added to dx; at the end dx = factor · (dx / Σ − W[target]).
-// A part owns rows; a round's blocks of W are packed by all parts together, once for logits and once for dx, between two barriers.
-// 2·active·vocabulary·hidden operations, twice that with dx; W is read twice per 1,024 rows of a part, logits stay in the second-level cache.
-// Assumes contiguous arrays; lengths and targets are checked here. Workspace: about 4 MiB of packed W, and 5 MiB a thread, whatever the number of tokens.
-// Dropped: whole chunks of logits in memory (twice the time with tile registers: bound by memory; still what a trained head takes, linear-cross-entropy.cpp).
+// Head and loss in one, for a head that is not trained: logits never exist as a whole. A block of the
+//   vocabulary gives logits of some rows, these become unnormalized weights of a running softmax
+// (as in attention), and the weights times the same block of W are added to dx; at the end dx = factor · (dx
+//   / Σ − W[target]).
+// A part owns rows; a round's blocks of W are packed by all parts together, once for logits and once for dx,
+//   between two barriers.
+// 2·active·vocabulary·hidden operations, twice that with dx; W is read twice per 1,024 rows of a part, logits
+//   stay in the second-level cache.
+// Assumes contiguous arrays; lengths and targets are checked here. Workspace: about 4 MiB of packed W, and 5
+//   MiB a thread, whatever the number of tokens.
+// Dropped: whole chunks of logits in memory (twice the time with tile registers: bound by memory; still what
+//   a trained head takes, linear-cross-entropy.cpp).
 #include "linear-cross-entropy.logit-rows.h"
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-// Columns of a block; rows that pass over it together; rows that a part holds at a time; floats of packed W, roughly.
-constexpr Size BLOCK_COLUMNS = 512, BLOCK_ROWS = 128, MOST_PART_ROWS = 1024, PACKED_WEIGHT = Size{1} << 20;
-// Exponents that a logit may lie above the number that is subtracted, before everything summed so far is rescaled.
+// Columns of a block; rows that pass over it together; rows that a part holds at a time; floats of packed W,
+// roughly.
+constexpr Size BLOCK_COLUMNS = 512;
+constexpr Size BLOCK_ROWS = 128;
+constexpr Size MOST_PART_ROWS = 1024;
+constexpr Size PACKED_WEIGHT = Size{1} << 20;
+// Exponents that a logit may lie above the number that is subtracted, before everything summed so far is
+// rescaled.
 constexpr float SLACK = 8.f;
 
 struct Sizes {
@@ -26,45 +37,75 @@ struct Sizes {
   Size forGradient() const { return paddedHidden() * blockWords(); }
   Size blocks() const { return divideUp(vocabulary, BLOCK_COLUMNS); }
   // Blocks of a round.
-  Size together() const { return larger<Size>(1, smaller(blocks(), PACKED_WEIGHT / larger<Size>(forLogits() + forGradient(), 1))); }
+  Size together() const {
+    return larger<Size>(1, smaller(blocks(), PACKED_WEIGHT / larger<Size>(forLogits() + forGradient(), 1)));
+  }
   // The depth of a product's logits is cut where its panels would leave the first-level cache.
-  Size depthStep() const { return words() <= mostWords(pairs) ? larger<Size>(hidden, 1) : roundUp(divideUp(hidden, divideUp(words(), mostWords(pairs))), 64); }
+  Size depthStep() const {
+    return words() <= mostWords(pairs) ? larger<Size>(hidden, 1)
+                                       : roundUp(divideUp(hidden, divideUp(words(), mostWords(pairs))), 64);
+  }
 };
 
 // A part's own scratch, and the floats of each of its arrays, on cache lines. `rows`: the most that it holds.
-struct Own { float *x, *dx, *logits, *weights, *largest, *ofTarget; double* sum; LateRows* late; };
+struct Own {
+  float *x, *dx, *logits, *weights, *largest, *ofTarget;
+  double* sum;
+  LateRows* late;
+};
 struct OwnSizes {
   Size x, dx, logits, weights, row, sums;
   OwnSizes(const Sizes& s, Size rows)
-      : x(roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16)), dx(roundUp(rows * s.hidden, 16)), logits(BLOCK_ROWS * BLOCK_COLUMNS), weights(BLOCK_ROWS * s.blockWords()),
-        row(roundUp(rows, 16)), sums(roundUp(2 * rows, 16)) {}
+      : x(roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16)),
+        dx(roundUp(rows * s.hidden, 16)),
+        logits(BLOCK_ROWS * BLOCK_COLUMNS),
+        weights(BLOCK_ROWS * s.blockWords()),
+        row(roundUp(rows, 16)),
+        sums(roundUp(2 * rows, 16)) {}
   Size floats() const { return x + dx + logits + weights + 2 * row + sums; }
 };
 Own ownAt(float* at, const OwnSizes& sizes, LateRows& late) {
-  const auto take = [&](Size floats) { float* here = at; at += floats; return here; };
-  float *x = take(sizes.x), *dx = take(sizes.dx), *logits = take(sizes.logits), *weights = take(sizes.weights), *largest = take(sizes.row), *ofTarget = take(sizes.row);
+  const auto take = [&](Size floats) {
+    float* here = at;
+    at += floats;
+    return here;
+  };
+  float *x = take(sizes.x), *dx = take(sizes.dx), *logits = take(sizes.logits),
+        *weights = take(sizes.weights), *largest = take(sizes.row), *ofTarget = take(sizes.row);
   return {x, dx, logits, weights, largest, ofTarget, reinterpret_cast<double*>(take(sizes.sums)), &late};
 }
 Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
 
-Size scratchFloats(const Sizes& s, Size tokens, int threads) { return roundUp(s.together() * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(threads) * OwnSizes(s, partRows(tokens)).floats(); }
+Size scratchFloats(const Sizes& s, Size tokens, int threads) {
+  return roundUp(s.together() * (s.forLogits() + s.forGradient()), 16) +
+         static_cast<Size>(threads) * OwnSizes(s, partRows(tokens)).floats();
+}
 
-double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary, bool bf16) {
-  return static_cast<double>(scratchFloats({hidden, vocabulary, BF16_PAIRS && bf16}, tokens, threads.count()));
+double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary,
+                                         bool bf16) {
+  return static_cast<double>(
+      scratchFloats({hidden, vocabulary, BF16_PAIRS && bf16}, tokens, threads.count()));
 }
 
 // A block of the vocabulary: its first column and how many there are, and its packed panels.
-struct Block { Size begin, columns; float *forLogits, *forGradient; };
+struct Block {
+  Size begin, columns;
+  float *forLogits, *forGradient;
+};
 
 struct Head {
   Dense weight;
   Sizes sizes;
   bool bf16;
   Columns asRows() const { return rowsAsColumns(weight.f32, weight.bf16, sizes.hidden, bf16); }
-  Columns from(Size row) const { return columnsOf(weight.f32 ? weight.f32 + row * sizes.hidden : nullptr, weight.bf16 ? weight.bf16 + row * sizes.hidden : nullptr, sizes.hidden, bf16); }
+  Columns from(Size row) const {
+    return columnsOf(weight.f32 ? weight.f32 + row * sizes.hidden : nullptr,
+                     weight.bf16 ? weight.bf16 + row * sizes.hidden : nullptr, sizes.hidden, bf16);
+  }
   Form form() const { return sizes.pairs ? Form::pairs : asRows().single(); }
   float at(Size row, Size j) const {
-    const float v = weight.f32 ? weight.f32[row * sizes.hidden + j] : fromBf16(weight.bf16[row * sizes.hidden + j]);
+    const float v =
+        weight.f32 ? weight.f32[row * sizes.hidden + j] : fromBf16(weight.bf16[row * sizes.hidden + j]);
     return bf16 ? roundToBf16(v) : v;
   }
 };
@@ -74,19 +115,27 @@ void packBlock(const Head& head, const Block& block, bool gradient, int parts, i
   const Sizes& s = head.sizes;
   const Range panels = shareOf(divideUp(block.columns, PANEL), parts, part);
   for (Size k = 0, before = 0; k < s.hidden && panels.begin < panels.end; k += s.depthStep()) {
-    const Size depth = smaller(s.depthStep(), s.hidden - k), words = wordsOf(depth, s.pairs), column = panels.begin * PANEL;
-    packDensePanels(head.asRows(), head.form(), block.begin + column, smaller(panels.end * PANEL, block.columns) - column, k, depth, block.forLogits + BLOCK_COLUMNS * before + column * words);
+    const Size depth = smaller(s.depthStep(), s.hidden - k);
+    const Size words = wordsOf(depth, s.pairs);
+    const Size column = panels.begin * PANEL;
+    packDensePanels(head.asRows(), head.form(), block.begin + column,
+                    smaller(panels.end * PANEL, block.columns) - column, k, depth,
+                    block.forLogits + BLOCK_COLUMNS * before + column * words);
     before += words;
   }
   const Range columns = shareOf(s.hidden, parts, part, PANEL);
   if (!gradient || columns.begin >= columns.end) return;
-  packDensePanels(head.from(block.begin), head.form(), columns.begin, columns.end - columns.begin, 0, block.columns, block.forGradient + columns.begin * wordsOf(block.columns, s.pairs));
+  packDensePanels(head.from(block.begin), head.form(), columns.begin, columns.end - columns.begin, 0,
+                  block.columns, block.forGradient + columns.begin * wordsOf(block.columns, s.pairs));
 }
 
 // Rows [begin, begin + count) of a part, at most BLOCK_ROWS, and the stripes that they are cut into.
-struct RowGroup { Size begin, count, tiles; };
+struct RowGroup {
+  Size begin, count, tiles;
+};
 
-template <class Visit> void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
+template <class Visit>
+void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
   for (Size i = 0; i < group.tiles; i++) {
     const Range rows = tileRows(group.count, group.tiles, i, pairs);
     visit(rows.begin, rows.end - rows.begin, roundUp(rows.end - rows.begin, rowUnit(pairs, false)));
@@ -99,8 +148,14 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
     const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
     for (Size p = 0; p < block.columns; p += PANEL) {
       eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
-        const Segment segment{own.x + (group.begin + first) * s.words() + before * height, block.forLogits + BLOCK_COLUMNS * before + p * words, words, nullptr, 0, nullptr};
-        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, own.late, 0});
+        const Segment segment{own.x + (group.begin + first) * s.words() + before * height,
+                              block.forLogits + BLOCK_COLUMNS * before + p * words,
+                              words,
+                              nullptr,
+                              0,
+                              nullptr};
+        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS,
+                            nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, own.late, 0});
       });
     }
     before += words;
@@ -110,11 +165,13 @@ void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const
 }
 
 // One row's logits of a block → its weights, and what the row has summed so far.
-void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t target, float cap, bool isFirst, bool gradient, const Own& own) {
+void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t target, float cap,
+               bool isFirst, bool gradient, const Own& own) {
   if (cap > 0.f) capRow(z, block.columns, cap);
   const Size at = static_cast<Size>(target) - block.begin;
   if (static_cast<Size>(target) >= block.begin && at < block.columns) own.ofTarget[row] = z[at];
-  const float highest = largestOfRow(z, block.columns), before = own.largest[row];
+  const float highest = largestOfRow(z, block.columns);
+  const float before = own.largest[row];
   if (isFirst) {
     own.largest[row] = highest;
     own.sum[row] = 0;
@@ -123,7 +180,10 @@ void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t
     own.largest[row] = highest;
     own.sum[row] *= static_cast<double>(change);
     float* dx = own.dx + row * hidden;
-    for (Size j = 0; gradient && j < hidden; j += WIDTH) { const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j)); storeFirst(dx + j, loadFirst(dx + j, n) * change, n); }
+    for (Size j = 0; gradient && j < hidden; j += WIDTH) {
+      const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j));
+      storeFirst(dx + j, loadFirst(dx + j, n) * change, n);
+    }
   }
   own.sum[row] += sumOfExponentials(z, block.columns, own.largest[row], gradient && cap == 0.f);
   if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, own.largest[row], 1.f);
@@ -134,18 +194,25 @@ void addGradients(const Head& head, const Block& block, const RowGroup& group, b
   const Sizes& s = head.sizes;
   const Size words = wordsOf(block.columns, s.pairs);
   const Rows weights = rowMajor(own.logits, BLOCK_COLUMNS, group.count, head.bf16);
-  eachStripe(group, s.pairs, [&](Size first, Size rows, Size) { packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words); });
+  eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
+    packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words);
+  });
   for (Size p = 0; p < s.hidden; p += PANEL) {
     eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
-      const Segment segment{own.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
-      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden, nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add, nullptr, own.late, 0});
+      const Segment segment{
+          own.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
+      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden,
+                          nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add,
+                          nullptr, own.late, 0});
     });
   }
   own.late->finish();
 }
 
-Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets, OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses, OptionalOut<float> dx, Out<float> scratch,
-                                  Size tokens, Size hidden, Size vocabulary, double lossScale, float softCap, bool bf16) {
+Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets,
+                                  OptionalIn<float> tokenWeights, Out<float> loss, Out<float> tokenLosses,
+                                  OptionalOut<float> dx, Out<float> scratch, Size tokens, Size hidden,
+                                  Size vocabulary, double lossScale, float softCap, bool bf16) {
   if (vocabulary > MOST_VOCABULARY) return unsupported(TOO_MANY_LOGITS);
   const Head head{weight, {hidden, vocabulary, BF16_PAIRS && bf16}, bf16};
   const Sizes& s = head.sizes;
@@ -161,22 +228,31 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
   for (Size t = 0; t < tokens; t++) {
     const std::int32_t target = targets.data[t];
     tokenLosses.data[t] = 0.f;
-    if (target == IGNORED_TARGET) { for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f; continue; }
+    if (target == IGNORED_TARGET) {
+      for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = 0.f;
+      continue;
+    }
     if (target < 0 || static_cast<Size>(target) >= vocabulary) return badData(BAD_TARGET, t, target);
     active++;
   }
   const int parts = partsForProduct(threads, active, vocabulary, hidden);
-  const Size room = partRows(tokens), together = s.together(), rounds = divideUp(active, room * static_cast<Size>(parts));
+  const Size room = partRows(tokens);
+  const Size together = s.together();
+  const Size rounds = divideUp(active, room * static_cast<Size>(parts));
   float* const packed = scratch.data;
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
     const OwnSizes sizes(s, room);
     LateRows late;
-    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) + static_cast<Size>(part) * sizes.floats(), sizes, late);
-    Size token[MOST_PART_ROWS], next = 0, passed = 0;  // the next token to look at, and how many that count lie before it
+    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
+                              static_cast<Size>(part) * sizes.floats(),
+                          sizes, late);
+    // the next token to look at, and how many that count lie before it
+    Size token[MOST_PART_ROWS], next = 0, passed = 0;
     for (Size round = 0; round < rounds; round++) {
       const Size from = active * round / rounds;
-      const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part), mine{from + inRound.begin, from + inRound.end};
+      const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part);
+      const Range mine{from + inRound.begin, from + inRound.end};
       const Size count = mine.end - mine.begin;
       for (; passed < mine.end; next++) {
         if (targets.data[next] == IGNORED_TARGET) continue;
@@ -191,14 +267,18 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
       };
       eachGroup([&](const RowGroup& group) {
         // Rows that count need not stand side by side: they pass through where dx will be.
-        for (Size i = 0; i < group.count; i++) copyFloats(x.data + token[group.begin + i] * hidden, own.dx + i * hidden, hidden);
+        for (Size i = 0; i < group.count; i++)
+          copyFloats(x.data + token[group.begin + i] * hidden, own.dx + i * hidden, hidden);
         const Rows rows = rowMajor(own.dx, hidden, group.count, bf16);
-        eachStripe(group, s.pairs, [&](Size first, Size height, Size) { packStripe(rows, s.pairs, first, height, 0, hidden, own.x + (group.begin + first) * s.words()); });
+        eachStripe(group, s.pairs, [&](Size first, Size height, Size) {
+          packStripe(rows, s.pairs, first, height, 0, hidden, own.x + (group.begin + first) * s.words());
+        });
       });
       for (Size b = 0; b < s.blocks(); b += together) {
         const auto blockAt = [&](Size i) {
           const Size begin = (b + i) * BLOCK_COLUMNS;
-          return Block{begin, smaller(BLOCK_COLUMNS, vocabulary - begin), packed + i * s.forLogits(), packed + together * s.forLogits() + i * s.forGradient()};
+          return Block{begin, smaller(BLOCK_COLUMNS, vocabulary - begin), packed + i * s.forLogits(),
+                       packed + together * s.forLogits() + i * s.forGradient()};
         };
         const Size blocks = smaller(together, s.blocks() - b);
         for (Size i = 0; i < blocks; i++) packBlock(head, blockAt(i), dx.data, parts, part);
@@ -208,22 +288,32 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
           const bool isFirst = b + i == 0;
           eachGroup([&](const RowGroup& group) {
             makeLogits(s, block, group, own);
-            for (Size r = 0; r < group.count; r++) updateRow(own.logits + r * BLOCK_COLUMNS, block, group.begin + r, hidden, targets.data[token[group.begin + r]], softCap, isFirst, dx.data, own);
+            for (Size r = 0; r < group.count; r++)
+              updateRow(own.logits + r * BLOCK_COLUMNS, block, group.begin + r, hidden,
+                        targets.data[token[group.begin + r]], softCap, isFirst, dx.data, own);
             if (dx.data) addGradients(head, block, group, isFirst, own);
           });
         }
         threads.barrier();
       }
       for (Size i = 0; i < count; i++) {
-        const Size t = token[i], target = static_cast<Size>(targets.data[t]);
-        tokenLosses.data[t] = static_cast<float>(static_cast<double>(own.largest[i]) - static_cast<double>(own.ofTarget[i]) + __builtin_log(own.sum[i]));
-        const float factor = factorOf(t, lossScale, tokenWeights), slope = slopeOfCap(own.ofTarget[i], softCap), scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
-        for (Size j = 0; dx.data && j < hidden; j++) dx.data[t * hidden + j] = own.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
+        const Size t = token[i];
+        const Size target = static_cast<Size>(targets.data[t]);
+        tokenLosses.data[t] =
+            static_cast<float>(static_cast<double>(own.largest[i]) - static_cast<double>(own.ofTarget[i]) +
+                               __builtin_log(own.sum[i]));
+        const float factor = factorOf(t, lossScale, tokenWeights);
+        const float slope = slopeOfCap(own.ofTarget[i], softCap);
+        const float scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
+        for (Size j = 0; dx.data && j < hidden; j++)
+          dx.data[t * hidden + j] = own.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
       }
     }
   });
   double total = 0;
-  for (Size t = 0; t < tokens; t++) total += static_cast<double>(tokenLosses.data[t]) * static_cast<double>(factorOf(t, lossScale, tokenWeights));
+  for (Size t = 0; t < tokens; t++)
+    total +=
+        static_cast<double>(tokenLosses.data[t]) * static_cast<double>(factorOf(t, lossScale, tokenWeights));
   loss.data[0] = static_cast<float>(total);
   return ok();
 }

@@ -3,19 +3,61 @@ import { linear, linearInputGradient, linearWeightGradient } from '@qdylora/tens
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const linearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const scratchFloats = native('linearScratch'), forward = native('linearForward'), inputGradient = native('linearInputGradient'), weightGradient = native('linearWeightGradient');
+  const scratchFloats = native('linearScratch');
+  const forward = native('linearForward');
+  const inputGradient = native('linearInputGradient');
+  const weightGradient = native('linearWeightGradient');
   return [
     bindKernel(linear, ({ x, weight, bias }, { y }, { computeDtype }) => {
-      const [tokens, out] = y.shape as [number, number], columns = weight.shape[1]!;
-      withScratch(scratchFloats(tokens, columns), (scratch) => { forward(x.data, weight.data, bias?.data, y.data, scratch, tokens, out, columns, computeDtype === 'bf16'); });
+      const [tokens, out] = y.shape as [number, number];
+      const columns = weight.shape[1]!;
+      withScratch(scratchFloats(tokens, columns), (scratch) => {
+        forward(
+          x.data,
+          weight.data,
+          bias?.data,
+          y.data,
+          scratch,
+          tokens,
+          out,
+          columns,
+          computeDtype === 'bf16',
+        );
+      });
     }),
     bindKernel(linearInputGradient, ({ dy, weight }, { dx }, { computeDtype, accumulate }) => {
-      const [tokens, columns] = dx.shape as [number, number], out = weight.shape[0]!;
-      withScratch(scratchFloats(tokens, out), (scratch) => { inputGradient(dy.data, weight.data, dx.data, scratch, tokens, out, columns, computeDtype === 'bf16', accumulate); });
+      const [tokens, columns] = dx.shape as [number, number];
+      const out = weight.shape[0]!;
+      withScratch(scratchFloats(tokens, out), (scratch) => {
+        inputGradient(
+          dy.data,
+          weight.data,
+          dx.data,
+          scratch,
+          tokens,
+          out,
+          columns,
+          computeDtype === 'bf16',
+          accumulate,
+        );
+      });
     }),
     bindKernel(linearWeightGradient, ({ x, dy }, { dWeight, dBias }, { computeDtype }) => {
-      const [tokens, columns] = x.shape as [number, number], out = dy.shape[1]!;
-      withScratch(scratchFloats(out, tokens), (scratch) => { weightGradient(x.data, dy.data, dWeight?.data, dBias?.data, scratch, tokens, out, columns, computeDtype === 'bf16'); });
+      const [tokens, columns] = x.shape as [number, number];
+      const out = dy.shape[1]!;
+      withScratch(scratchFloats(out, tokens), (scratch) => {
+        weightGradient(
+          x.data,
+          dy.data,
+          dWeight?.data,
+          dBias?.data,
+          scratch,
+          tokens,
+          out,
+          columns,
+          computeDtype === 'bf16',
+        );
+      });
     }),
   ];
 };

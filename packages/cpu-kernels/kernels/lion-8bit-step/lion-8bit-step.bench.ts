@@ -4,12 +4,31 @@ import { lion8bitStep, lionStep, stateBlocks } from '@qdylora/tensor';
 import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
-const shape = [512, 4096] as const, [rows, columns] = shape, count = rows * columns, label = shape.join('x'), attributes = { learningRate: 1e-4, beta1: 0.9, beta2: 0.99, weightDecay: 0.01, gradientScale: 1 };
-const gradient = normalView(1, 'g', shape, 1e-3), parameter = normalView(1, 'p', shape), mMap = f32View([256], signedDynamicMap());
+const shape = [512, 4096] as const;
+const [rows, columns] = shape;
+const count = rows * columns;
+const label = shape.join('x');
+const attributes = { learningRate: 1e-4, beta1: 0.9, beta2: 0.99, weightDecay: 0.01, gradientScale: 1 };
+const gradient = normalView(1, 'g', shape, 1e-3);
+const parameter = normalView(1, 'p', shape);
+const mMap = f32View([256], signedDynamicMap());
 
 // Beside the 32-bit step over the same numbers.
-await benchKernel(lionStep, [{ label, inputs: { gradient }, attributes, given: { parameter, m: f32View(shape) }, bytes: 20 * count }]);
-await benchKernel(lion8bitStep, [{
-  label, inputs: { gradient, mMap }, attributes, given: { parameter, mCodes: viewOf('u8', shape, new Uint8Array(count)), mAbsmax: f32View([rows, stateBlocks(columns)]) }, bytes: 14 * count,
-  bound: (name) => (/Codes/.test(name) ? 1 : 2 * attributes.learningRate), // two steps: a rounded value may fall on the other side of a limit, and move the next step
-}]);
+await benchKernel(lionStep, [
+  { label, inputs: { gradient }, attributes, given: { parameter, m: f32View(shape) }, bytes: 20 * count },
+]);
+await benchKernel(lion8bitStep, [
+  {
+    label,
+    inputs: { gradient, mMap },
+    attributes,
+    given: {
+      parameter,
+      mCodes: viewOf('u8', shape, new Uint8Array(count)),
+      mAbsmax: f32View([rows, stateBlocks(columns)]),
+    },
+    bytes: 14 * count,
+    // two steps: a rounded value may fall on the other side of a limit, and move the next step
+    bound: (name) => (/Codes/.test(name) ? 1 : 2 * attributes.learningRate),
+  },
+]);

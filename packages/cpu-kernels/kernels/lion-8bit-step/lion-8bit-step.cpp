@@ -1,6 +1,9 @@
-// One Lion step in place over m in 8 bits: a block is decoded, updated as lion-step.cpp does, and encoded with its new absmax; codes, gradient and parameter pass once.
-// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first cache only.
-// Reads 9 and writes 5 bytes per element (lion-step: 12 and 8), but computes more: 2.2 ms where the 32-bit step takes 0.43 (512x4096, one thread, avx512_bf16, Zen 4, 2026).
+// One Lion step in place over m in 8 bits: a block is decoded, updated as lion-step.cpp does, and encoded
+//   with its new absmax; codes, gradient and parameter pass once.
+// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first
+//   cache only.
+// Reads 9 and writes 5 bytes per element (lion-step: 12 and 8), but computes more: 2.2 ms where the 32-bit
+//   step takes 0.43 (512x4096, one thread, avx512_bf16, Zen 4, 2026).
 // Assumes bitsandbytes' signed dynamic map (checked below).
 // Not done: see adamw-8bit-step.cpp.
 #include "../../native/lion-rule.h"
@@ -12,7 +15,8 @@ namespace {
 using MMap = DynamicMap<true>;
 
 // `m`: the new momentum in float32, up to whole vectors. Returns its largest magnitude.
-QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gradient, float* parameter, const std::uint8_t* codes, int count, float* m, float absmax) {
+QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gradient, float* parameter,
+                          const std::uint8_t* codes, int count, float* m, float absmax) {
   const LionRule own = rule;
   const MMap::Decoder decode(map);
   const F32x scale = all(absmax);
@@ -30,8 +34,10 @@ QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gr
   return largestOf(most);
 }
 
-Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<float> parameter, Out<std::uint8_t> mCodes, Out<float> mAbsmax, Size rows, Size columns,
-                    double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
+Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<float> parameter,
+                    Out<std::uint8_t> mCodes, Out<float> mAbsmax, Size rows, Size columns,
+                    double learningRate, double beta1, double beta2, double weightDecay,
+                    double gradientScale) {
   const Size count = times(rows, columns);
   QD_NEED(gradient, count);
   QD_NEED(mMap, 256);
@@ -43,7 +49,8 @@ Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<fl
   const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
   forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
     alignas(64) float m[STATE_BLOCK];
-    mAbsmax.data[block] = lionBlock(rule, map, gradient.data + from, parameter.data + from, mCodes.data + from, n, m, mAbsmax.data[block]);
+    mAbsmax.data[block] = lionBlock(rule, map, gradient.data + from, parameter.data + from,
+                                    mCodes.data + from, n, m, mAbsmax.data[block]);
     encodeStates<0>(map, m, n, mAbsmax.data[block], mCodes.data + from);
   });
   return ok();

@@ -4,8 +4,30 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const lion8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('lion8bitStep');
-  return [bindKernel(lion8bitStep, ({ gradient, mMap }, { parameter, mCodes, mAbsmax }, { learningRate, beta1, beta2, weightDecay, gradientScale }) => {
-    const [rows, columns] = gradient.shape;
-    call(gradient.data, mMap.data, parameter.data, mCodes.data, mAbsmax.data, rows, columns, learningRate, beta1, beta2, weightDecay, gradientScale);
-  })];
+  return [
+    bindKernel(
+      lion8bitStep,
+      (
+        { gradient, mMap },
+        { parameter, mCodes, mAbsmax },
+        { learningRate, beta1, beta2, weightDecay, gradientScale },
+      ) => {
+        const [rows, columns] = gradient.shape;
+        call(
+          gradient.data,
+          mMap.data,
+          parameter.data,
+          mCodes.data,
+          mAbsmax.data,
+          rows,
+          columns,
+          learningRate,
+          beta1,
+          beta2,
+          weightDecay,
+          gradientScale,
+        );
+      },
+    ),
+  ];
 };

@@ -1,15 +1,18 @@
-// One Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g), m ← β₂m + (1−β₂)g, with g = gradient · gradientScale and sign(0) = 0.
+// One Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g), m ← β₂m + (1−β₂)g, with g = gradient ·
+//   gradientScale and sign(0) = 0.
 // Each thread owns one contiguous share of the elements, each lane one element.
 // Reads 12 and writes 8 bytes per element: bound by memory.
 // Assumes nothing; lengths are checked below. Coefficients are computed in float64 and rounded once.
-// Not done: fused multiply-adds: the step is bound by memory, and the sign of a sum of two products shall not depend on the level.
+// Not done: fused multiply-adds: the step is bound by memory, and the sign of a sum of two products shall not
+//   depend on the level.
 #include "../../native/elementwise.h"
 #include "../../native/lion-rule.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Size count, double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
+Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<float> m, Size count,
+                double learningRate, double beta1, double beta2, double weightDecay, double gradientScale) {
   QD_NEED(gradient, count);
   QD_NEED(parameter, count);
   QD_NEED(m, count);

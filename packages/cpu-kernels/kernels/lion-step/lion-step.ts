@@ -4,7 +4,22 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const lionStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('lionStep');
-  return [bindKernel(lionStep, ({ gradient }, { parameter, m }, { learningRate, beta1, beta2, weightDecay, gradientScale }) => {
-    call(gradient.data, parameter.data, m.data, elementCount(gradient.shape), learningRate, beta1, beta2, weightDecay, gradientScale);
-  })];
+  return [
+    bindKernel(
+      lionStep,
+      ({ gradient }, { parameter, m }, { learningRate, beta1, beta2, weightDecay, gradientScale }) => {
+        call(
+          gradient.data,
+          parameter.data,
+          m.data,
+          elementCount(gradient.shape),
+          learningRate,
+          beta1,
+          beta2,
+          weightDecay,
+          gradientScale,
+        );
+      },
+    ),
+  ];
 };

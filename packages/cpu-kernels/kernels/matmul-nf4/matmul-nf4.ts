@@ -3,19 +3,71 @@ import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const matmulNf4Kernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const scratchFloats = native('matmulNf4Scratch'), forward = native('matmulNf4Forward'), inputGradient = native('matmulNf4InputGradient');
+  const scratchFloats = native('matmulNf4Scratch');
+  const forward = native('matmulNf4Forward');
+  const inputGradient = native('matmulNf4InputGradient');
   return [
-    bindKernel(matmulNf4, ({ x, bias, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { y }, { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype }) => {
-      const tokens = x.shape[0]!;
-      withScratch(scratchFloats(tokens, cols), (scratch) => {
-        forward(x.data, codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, bias?.data, y.data, scratch, tokens, rows, cols, blockSize, tiled, nestedOffset, computeDtype === 'bf16');
-      });
-    }),
-    bindKernel(matmulNf4InputGradient, ({ dy, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap }, { dx }, { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype, accumulate }) => {
-      const tokens = dy.shape[0]!;
-      withScratch(scratchFloats(tokens, rows), (scratch) => {
-        inputGradient(dy.data, codes.data, levels.data, absmax?.data, absmaxCodes?.data, nestedAbsmax?.data, nestedMap?.data, dx.data, scratch, tokens, rows, cols, blockSize, tiled, nestedOffset, computeDtype === 'bf16', accumulate);
-      });
-    }),
+    bindKernel(
+      matmulNf4,
+      (
+        { x, bias, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap },
+        { y },
+        { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype },
+      ) => {
+        const tokens = x.shape[0]!;
+        withScratch(scratchFloats(tokens, cols), (scratch) => {
+          forward(
+            x.data,
+            codes.data,
+            levels.data,
+            absmax?.data,
+            absmaxCodes?.data,
+            nestedAbsmax?.data,
+            nestedMap?.data,
+            bias?.data,
+            y.data,
+            scratch,
+            tokens,
+            rows,
+            cols,
+            blockSize,
+            tiled,
+            nestedOffset,
+            computeDtype === 'bf16',
+          );
+        });
+      },
+    ),
+    bindKernel(
+      matmulNf4InputGradient,
+      (
+        { dy, codes, levels, absmax, absmaxCodes, nestedAbsmax, nestedMap },
+        { dx },
+        { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype, accumulate },
+      ) => {
+        const tokens = dy.shape[0]!;
+        withScratch(scratchFloats(tokens, rows), (scratch) => {
+          inputGradient(
+            dy.data,
+            codes.data,
+            levels.data,
+            absmax?.data,
+            absmaxCodes?.data,
+            nestedAbsmax?.data,
+            nestedMap?.data,
+            dx.data,
+            scratch,
+            tokens,
+            rows,
+            cols,
+            blockSize,
+            tiled,
+            nestedOffset,
+            computeDtype === 'bf16',
+            accumulate,
+          );
+        });
+      },
+    ),
   ];
 };

@@ -1,9 +1,16 @@
-// absmax[b] = max |values| of block b; code = nearest level to value / absmax, the lower one on a limit; two codes a byte, high nibble first. Equal bytes to the reference.
-// Each thread owns whole blocks, each lane one value: the place among the 15 sorted limits is a binary search by four comparisons, whose limits are looked up in registers.
-// Reads a block twice (the second time from the first cache); 2.6 (bf16) or 4.6 bytes moved per value for about 18 operations on a vector: bound by memory.
-// AVX2 has no table of sixteen in a register, but the steps choose among 1, 2, 4 and 8 limits: three tables of eight do, counted downwards, since a comparison that holds is −1.
-// Assumes levels: [16] in any order and an even block size that is a multiple of 32; the binding reads quantizeBlockwiseBadBlock, which finds NaN and ∞. In tiles, rows of `tileColumns` blocks.
-// Dropped: a sum over all 15 limits (45 operations); AVX2 tables of sixteen from two registers each and a scalar store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each (5 operations fewer; FP4 has three limits within 1/192).
+// absmax[b] = max |values| of block b; code = nearest level to value / absmax, the lower one on a limit; two
+//   codes a byte, high nibble first. Equal bytes to the reference.
+// Each thread owns whole blocks, each lane one value: the place among the 15 sorted limits is a binary search
+//   by four comparisons, whose limits are looked up in registers.
+// Reads a block twice (the second time from the first cache); 2.6 (bf16) or 4.6 bytes moved per value for
+//   about 18 operations on a vector: bound by memory.
+// AVX2 has no table of sixteen in a register, but the steps choose among 1, 2, 4 and 8 limits: three tables
+//   of eight do, counted downwards, since a comparison that holds is −1.
+// Assumes levels: [16] in any order and an even block size that is a multiple of 32; the binding reads
+//   quantizeBlockwiseBadBlock, which finds NaN and ∞. In tiles, rows of `tileColumns` blocks.
+// Dropped: a sum over all 15 limits (45 operations); AVX2 tables of sixteen from two registers each and a
+//   scalar store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each
+//   (5 operations fewer; FP4 has three limits within 1/192).
 #include "../../native/gemm/nf4-weight.h"
 
 namespace qdylora::QD_LEVEL {
@@ -19,8 +26,11 @@ typedef std::uint64_t U64x __attribute__((vector_size(4 * QD_WIDTH)));
 typedef std::uint8_t U8Half __attribute__((vector_size(QD_WIDTH / 2)));
 typedef U8Half U8HalfUnaligned __attribute__((aligned(1), may_alias));
 
-// Limits between neighbouring levels, rising, and the code of each place. `after1` and `after3` are the limits 1 and 3 places on.
-struct Sorted { float limits[16], after1[16], after3[16], codes[16]; };
+// Limits between neighbouring levels, rising, and the code of each place. `after1` and `after3` are the
+// limits 1 and 3 places on.
+struct Sorted {
+  float limits[16], after1[16], after3[16], codes[16];
+};
 
 Sorted sorted(const float* levels) {
   std::int32_t order[16];
@@ -30,7 +40,9 @@ Sorted sorted(const float* levels) {
     order[at] = code;
   }
   Sorted s = {};
-  for (int i = 0; i < 15; i++) s.limits[i] = static_cast<float>((static_cast<double>(levels[order[i]]) + static_cast<double>(levels[order[i + 1]])) / 2);
+  for (int i = 0; i < 15; i++)
+    s.limits[i] = static_cast<float>(
+        (static_cast<double>(levels[order[i]]) + static_cast<double>(levels[order[i + 1]])) / 2);
   for (int i = 0; i < 16; i++) {
     s.after1[i] = s.limits[smaller(i + 1, 15)];
     s.after3[i] = s.limits[smaller(i + 3, 15)];
@@ -41,11 +53,13 @@ Sorted sorted(const float* levels) {
 
 #if defined(__AVX2__) && QD_WIDTH == 8
 struct Search {
-  // [−place & 7]: the limits of the second, third and fourth step by the place so far, which counts the comparisons that held.
+  // [−place & 7]: the limits of the second, third and fourth step by the place so far, which counts the
+  // comparisons that held.
   __m256 middle, second, third, fourth;
   Table16 codes;
   bool inOrder;  // codes rise with the levels, as NF4's do
-  explicit QD_INLINE Search(const Sorted& s) : middle(_mm256_set1_ps(s.limits[7])), codes(s.codes), inOrder(true) {
+  explicit QD_INLINE Search(const Sorted& s)
+      : middle(_mm256_set1_ps(s.limits[7])), codes(s.codes), inOrder(true) {
     float steps[3][8] = {};
     for (int place = 0; place < 8; place++) {
       if (place < 2) steps[0][-place & 7] = s.limits[8 * place + 3];
@@ -67,19 +81,23 @@ struct Search {
   }
 };
 
-// CHUNK codes → CHUNK / 2 bytes, the first of a pair in the high nibble. Byte k of each even word is that of vector k, until the words are turned.
+// CHUNK codes → CHUNK / 2 bytes, the first of a pair in the high nibble. Byte k of each even word is that of
+// vector k, until the words are turned.
 QD_INLINE void packCodes(const I32x (&codes)[CHUNK / WIDTH], std::uint8_t* packed) {
   U64x bytes{};
-  for (int k = 0; k < CHUNK / WIDTH; k++) bytes = bytes | (((U64x)codes[k] << 4 | (U64x)codes[k] >> 32) & 0xff) << 8 * k;
+  for (int k = 0; k < CHUNK / WIDTH; k++)
+    bytes = bytes | (((U64x)codes[k] << 4 | (U64x)codes[k] >> 32) & 0xff) << 8 * k;
   const __m256i even = _mm256_permutevar8x32_epi32((__m256i)bytes, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
   const __m128i turned = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(packed), _mm_shuffle_epi8(_mm256_castsi256_si128(even), turned));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(packed),
+                   _mm_shuffle_epi8(_mm256_castsi256_si128(even), turned));
 }
 #else
 struct Search {
   Table16 limits, after1, after3, codes;
   float middle;
-  explicit QD_INLINE Search(const Sorted& s) : limits(s.limits), after1(s.after1), after3(s.after3), codes(s.codes), middle(s.limits[7]) {}
+  explicit QD_INLINE Search(const Sorted& s)
+      : limits(s.limits), after1(s.after1), after3(s.after3), codes(s.codes), middle(s.limits[7]) {}
 
   // The place is the number of limits below x; NaN, which callers find by its absmax, gets any.
   QD_INLINE I32x codesOf(F32x x) const {
@@ -95,7 +113,8 @@ struct Search {
 QD_INLINE void packCodes(const I32x (&codes)[CHUNK / WIDTH], std::uint8_t* packed) {
   for (int k = 0; k < CHUNK / WIDTH; k++) {
     const U64x pairs = (U64x)codes[k];
-    *reinterpret_cast<U8HalfUnaligned*>(packed + k * WIDTH / 2) = __builtin_convertvector((pairs << 4 | pairs >> 32) & 0xff, U8Half);
+    *reinterpret_cast<U8HalfUnaligned*>(packed + k * WIDTH / 2) =
+        __builtin_convertvector((pairs << 4 | pairs >> 32) & 0xff, U8Half);
   }
 }
 #endif
@@ -115,23 +134,28 @@ QD_INLINE std::int32_t largestBits(const T* values, Size count) {
     most = bits > most ? bits : most;
   }
   std::int32_t largest = largestOf(most);
-  for (; i < count; i++) largest = larger(largest, __builtin_bit_cast(std::int32_t, valueAt(values + i)) & 0x7fffffff);
+  for (; i < count; i++)
+    largest = larger(largest, __builtin_bit_cast(std::int32_t, valueAt(values + i)) & 0x7fffffff);
   return largest;
 }
 
 // FULL blocks multiply by the rounded reciprocal, a short one divides, as bitsandbytes' CPU code does.
 template <class T>
-QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size blockSize, float absmax, std::uint8_t* packed) {
-  const float divisor = larger(absmax, SMALLEST_DIVISOR), reciprocal = 1.f / divisor;
+QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size blockSize, float absmax,
+                         std::uint8_t* packed) {
+  const float divisor = larger(absmax, SMALLEST_DIVISOR);
+  const float reciprocal = 1.f / divisor;
   I32x some[CHUNK / WIDTH];
   if (count == blockSize) {
     for (Size i = 0; i < count; i += CHUNK) {
-      for (int k = 0; k < CHUNK / WIDTH; k++) some[k] = search.codesOf(loadValues(values + i + static_cast<Size>(k) * WIDTH) * reciprocal);
+      for (int k = 0; k < CHUNK / WIDTH; k++)
+        some[k] = search.codesOf(loadValues(values + i + static_cast<Size>(k) * WIDTH) * reciprocal);
       packCodes(some, packed + i / 2);
     }
     return;
   }
-  for (Size i = 0; i < count; i += CHUNK) {  // the rest of the last chunk is zeros, whose code is the padding of an odd count
+  // the rest of the last chunk is zeros, whose code is the padding of an odd count
+  for (Size i = 0; i < count; i += CHUNK) {
     float padded[CHUNK] = {};
     std::uint8_t bytes[CHUNK / 2];
     const Size n = smaller<Size>(CHUNK, count - i);
@@ -143,7 +167,8 @@ QD_INLINE void packBlock(const Search& search, const T* values, Size count, Size
 }
 
 template <class T>
-void quantize(Threads& threads, const T* values, const float* levels, std::uint8_t* codes, float* absmax, Size count, Size blockSize, Size tileColumns) {
+void quantize(Threads& threads, const T* values, const float* levels, std::uint8_t* codes, float* absmax,
+              Size count, Size blockSize, Size tileColumns) {
   const Sorted table = sorted(levels);
   const Size blocks = (count + blockSize - 1) / blockSize;
   // Where a block's codes stand: quant/src/tile-order.ts.
@@ -157,7 +182,8 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
     const Range range = shareOf(blocks, parts, part);
     const Search search(table);
     for (Size block = range.begin; block < range.end; block++) {
-      const Size from = block * blockSize, n = smaller(blockSize, count - from);
+      const Size from = block * blockSize;
+      const Size n = smaller(blockSize, count - from);
       const float largest = __builtin_bit_cast(float, largestBits(values + from, n));
       absmax[block] = largest;
       packBlock(search, values + from, n, blockSize, largest, codes + placeOf(block) * blockSize / 2);
@@ -165,21 +191,26 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
   });
 }
 
-Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<std::uint8_t> codes, Out<float> absmax, Size count, Size blockSize, Size tileColumns) {
+Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<std::uint8_t> codes,
+                         Out<float> absmax, Size count, Size blockSize, Size tileColumns) {
   QD_NEED(values, count);
   QD_NEED(levels, 16);
   QD_NEED(codes, (count + 1) / 2);
   if (blockSize == 0 || blockSize % CHUNK) return unsupported("expected a multiple of 32 for the block size");
-  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize)) return unsupported("expected whole tiles");
+  if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize))
+    return unsupported("expected whole tiles");
   QD_NEED(absmax, (count + blockSize - 1) / blockSize);
-  if (values.f32) quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
-  else quantize(threads, values.bf16, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
+  if (values.f32)
+    quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
+  else
+    quantize(threads, values.bf16, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);
   return ok();
 }
 
 // The first block whose absmax is NaN or infinite, or `blocks` where there is none.
 Size quantizeBlockwiseBadBlock(In<float> absmax, Size blocks) {
-  for (Size block = 0; block < smaller(blocks, absmax.size); block++) if (__builtin_bit_cast(std::int32_t, absmax.data[block]) >= INFINITY_BITS) return block;
+  for (Size block = 0; block < smaller(blocks, absmax.size); block++)
+    if (__builtin_bit_cast(std::int32_t, absmax.data[block]) >= INFINITY_BITS) return block;
   return blocks;
 }
 

@@ -3,10 +3,23 @@ import { levelsOf, quantizeBlockwise } from '@qdylora/quant';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const quantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const call = native('quantizeBlockwise'), firstBadBlock = native('quantizeBlockwiseBadBlock');
-  return [bindKernel(quantizeBlockwise, (inputs, outputs, attributes) => {
-    const { codes, absmax } = outputs, blocks = absmax.shape[0]!;
-    call(inputs.values.data, Float32Array.from(levelsOf(attributes.kind)), codes.data, absmax.data, inputs.values.shape[0]!, attributes.blockSize, attributes.tileColumns ?? 0);
-    if (firstBadBlock(absmax.data, blocks) < blocks) quantizeBlockwise.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
-  })];
+  const call = native('quantizeBlockwise');
+  const firstBadBlock = native('quantizeBlockwiseBadBlock');
+  return [
+    bindKernel(quantizeBlockwise, (inputs, outputs, attributes) => {
+      const { codes, absmax } = outputs;
+      const blocks = absmax.shape[0]!;
+      call(
+        inputs.values.data,
+        Float32Array.from(levelsOf(attributes.kind)),
+        codes.data,
+        absmax.data,
+        inputs.values.shape[0]!,
+        attributes.blockSize,
+        attributes.tileColumns ?? 0,
+      );
+      if (firstBadBlock(absmax.data, blocks) < blocks)
+        quantizeBlockwise.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+    }),
+  ];
 };

@@ -2,18 +2,36 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createHostBackend, runOp } from '@qdylora/contract';
 import { quantizeRows } from '@qdylora/tensor';
-import { arbitrarySeed, arbitrarySize, checkKernel, normalBfloat16View, normalView, relativeBound } from '@qdylora/testing';
+import {
+  arbitrarySeed,
+  arbitrarySize,
+  checkKernel,
+  normalBfloat16View,
+  normalView,
+  relativeBound,
+} from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
 const bound = relativeBound(0); // every step is rounded as in the reference
-const cases = fc.record({ rows: arbitrarySize(40), cols: arbitrarySize(200), seed: arbitrarySeed, half: fc.boolean(), scale: fc.constantFrom(1e-25, 1, 1e30) });
+const cases = fc.record({
+  rows: arbitrarySize(40),
+  cols: arbitrarySize(200),
+  seed: arbitrarySeed,
+  half: fc.boolean(),
+  scale: fc.constantFrom(1e-25, 1, 1e30),
+});
 
 test('codes and scales have the bits of the reference', () => {
-  fc.assert(fc.property(cases, ({ rows, cols, seed, half, scale }) => {
-    const weight = half ? normalBfloat16View(seed, 'w', [rows, cols]) : normalView(seed, 'w', [rows, cols], scale);
-    checkKernel(quantizeRows, levels, { inputs: { weight }, attributes: {}, bound });
-  }), { numRuns: 60 });
+  fc.assert(
+    fc.property(cases, ({ rows, cols, seed, half, scale }) => {
+      const weight = half
+        ? normalBfloat16View(seed, 'w', [rows, cols])
+        : normalView(seed, 'w', [rows, cols], scale);
+      checkKernel(quantizeRows, levels, { inputs: { weight }, attributes: {}, bound });
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('rows of zeros, rows with NaN or infinity, and rows too small for a scale', () => {
@@ -26,12 +44,18 @@ test('rows of zeros, rows with NaN or infinity, and rows too small for a scale',
 });
 
 test('a weight is within half a scale of its code', () => {
-  fc.assert(fc.property(cases, ({ rows, cols, seed, scale }) => {
-    const weight = normalView(seed, 'w', [rows, cols], scale), { codes, scales } = runOp(createHostBackend(), quantizeRows, { weight }, {});
-    const signed = new Int8Array(codes.data.buffer, codes.data.byteOffset, rows * cols);
-    for (let i = 0; i < rows * cols; i++) {
-      const one = scales.data[Math.floor(i / cols)]!;
-      expect(Math.abs(weight.data[i]! - signed[i]! * one)).toBeLessThanOrEqual(one * (0.5 + 127 * 2 ** -22)); // 1 / scale and the product are rounded
-    }
-  }), { numRuns: 30 });
+  fc.assert(
+    fc.property(cases, ({ rows, cols, seed, scale }) => {
+      const weight = normalView(seed, 'w', [rows, cols], scale);
+      const { codes, scales } = runOp(createHostBackend(), quantizeRows, { weight }, {});
+      const signed = new Int8Array(codes.data.buffer, codes.data.byteOffset, rows * cols);
+      for (let i = 0; i < rows * cols; i++) {
+        const one = scales.data[Math.floor(i / cols)]!;
+        expect(Math.abs(weight.data[i]! - signed[i]! * one)).toBeLessThanOrEqual(
+          one * (0.5 + 127 * 2 ** -22),
+        ); // 1 / scale and the product are rounded
+      }
+    }),
+    { numRuns: 30 },
+  );
 });

@@ -4,5 +4,9 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const quantizeRowsKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('quantizeRows');
-  return [bindKernel(quantizeRows, ({ weight }, { codes, scales }) => { call(weight.data, codes.data, scales.data, weight.shape[0]!, weight.shape[1]!); })];
+  return [
+    bindKernel(quantizeRows, ({ weight }, { codes, scales }) => {
+      call(weight.data, codes.data, scales.data, weight.shape[0]!, weight.shape[1]!);
+    }),
+  ];
 };

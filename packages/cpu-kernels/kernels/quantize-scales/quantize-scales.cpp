@@ -1,8 +1,13 @@
-// offset = mean(absmax); nestedAbsmax[g] = max |absmax − offset| over 256 blocks; code = nearest number of a map of 256 to (absmax − offset) / nestedAbsmax, the lower one on a limit. Equal bytes to the reference.
-// Each thread owns whole groups of 256, each lane one scale: eight comparisons of a binary search among the 255 limits, which lie in the first cache. The mean is one chain of sums in float64.
-// 5 bytes per scale, one scale for 64 weights or more: about 4 ns each, a tenth of what quantizing the weights takes.
-// Assumes the limits in rising order and the code of each place; the binding reads quantizeBlockwiseBadBlock, which finds NaN and ∞.
-// Not done: a table by the leading bits of a difference; the mean in several chains (its last bit would depend on how many).
+// offset = mean(absmax); nestedAbsmax[g] = max |absmax − offset| over 256 blocks; code = nearest number of a
+//   map of 256 to (absmax − offset) / nestedAbsmax, the lower one on a limit. Equal bytes to the reference.
+// Each thread owns whole groups of 256, each lane one scale: eight comparisons of a binary search among the
+//   255 limits, which lie in the first cache. The mean is one chain of sums in float64.
+// 5 bytes per scale, one scale for 64 weights or more: about 4 ns each, a tenth of what quantizing the
+//   weights takes.
+// Assumes the limits in rising order and the code of each place; the binding reads quantizeBlockwiseBadBlock,
+//   which finds NaN and ∞.
+// Not done: a table by the leading bits of a difference; the mean in several chains (its last bit would
+//   depend on how many).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {
@@ -14,7 +19,8 @@ constexpr double GRAIN = 4096;
 constexpr float SMALLEST_DIVISOR = 1e-38f;
 
 // Full groups multiply by the rounded reciprocal, a short one divides, as for weights.
-void packGroup(const float* absmax, Size count, float offset, const float* limits, const std::uint8_t* mapCodes, std::uint8_t* codes, float& nestedAbsmax) {
+void packGroup(const float* absmax, Size count, float offset, const float* limits,
+               const std::uint8_t* mapCodes, std::uint8_t* codes, float& nestedAbsmax) {
   float differences[GROUP];
   std::int32_t largest = 0;
   for (Size i = 0; i < count; i++) {
@@ -22,17 +28,20 @@ void packGroup(const float* absmax, Size count, float offset, const float* limit
     largest = larger(largest, __builtin_bit_cast(std::int32_t, differences[i]) & 0x7fffffff);
   }
   nestedAbsmax = __builtin_bit_cast(float, largest);
-  const float divisor = larger(nestedAbsmax, SMALLEST_DIVISOR), reciprocal = 1.f / divisor;
+  const float divisor = larger(nestedAbsmax, SMALLEST_DIVISOR);
+  const float reciprocal = 1.f / divisor;
   const bool full = count == GROUP;
   std::int32_t places[GROUP] = {};
-  for (Size i = 0; i < count; i++) differences[i] = full ? differences[i] * reciprocal : differences[i] / divisor;
+  for (Size i = 0; i < count; i++)
+    differences[i] = full ? differences[i] * reciprocal : differences[i] / divisor;
   for (std::int32_t half = 128; half > 0; half /= 2) {
     for (Size i = 0; i < count; i++) places[i] += differences[i] > limits[places[i] + half - 1] ? half : 0;
   }
   for (Size i = 0; i < count; i++) codes[i] = mapCodes[places[i]];
 }
 
-Status quantizeScales(Threads& threads, In<float> absmax, In<float> limits, In<std::uint8_t> mapCodes, Out<std::uint8_t> codes, Out<float> nestedAbsmax, Out<float> offset, Size blocks) {
+Status quantizeScales(Threads& threads, In<float> absmax, In<float> limits, In<std::uint8_t> mapCodes,
+                      Out<std::uint8_t> codes, Out<float> nestedAbsmax, Out<float> offset, Size blocks) {
   const Size groups = (blocks + GROUP - 1) / GROUP;
   QD_NEED(absmax, blocks);
   QD_NEED(limits, 255);
@@ -49,7 +58,8 @@ Status quantizeScales(Threads& threads, In<float> absmax, In<float> limits, In<s
     const Range range = shareOf(groups, parts, part);
     for (Size group = range.begin; group < range.end; group++) {
       const Size from = group * GROUP;
-      packGroup(absmax.data + from, smaller(GROUP, blocks - from), mean, limits.data, mapCodes.data, codes.data + from, nestedAbsmax.data[group]);
+      packGroup(absmax.data + from, smaller(GROUP, blocks - from), mean, limits.data, mapCodes.data,
+                codes.data + from, nestedAbsmax.data[group]);
     }
   });
   return ok();

@@ -3,10 +3,17 @@ import { levelSearch, quantizeScales, signedDynamicMap } from '@qdylora/quant';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const quantizeScalesKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const call = native('quantizeScales'), firstBadBlock = native('quantizeBlockwiseBadBlock'), { limits, codes: mapCodes } = levelSearch(signedDynamicMap());
-  return [bindKernel(quantizeScales, (inputs, outputs, attributes) => {
-    const { absmax } = inputs, { codes, nestedAbsmax, offset } = outputs, groups = nestedAbsmax.shape[0]!;
-    call(absmax.data, limits, mapCodes, codes.data, nestedAbsmax.data, offset.data, absmax.shape[0]!);
-    if (firstBadBlock(nestedAbsmax.data, groups) < groups) quantizeScales.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
-  })];
+  const call = native('quantizeScales');
+  const firstBadBlock = native('quantizeBlockwiseBadBlock');
+  const { limits, codes: mapCodes } = levelSearch(signedDynamicMap());
+  return [
+    bindKernel(quantizeScales, (inputs, outputs, attributes) => {
+      const { absmax } = inputs;
+      const { codes, nestedAbsmax, offset } = outputs;
+      const groups = nestedAbsmax.shape[0]!;
+      call(absmax.data, limits, mapCodes, codes.data, nestedAbsmax.data, offset.data, absmax.shape[0]!);
+      if (firstBadBlock(nestedAbsmax.data, groups) < groups)
+        quantizeScales.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+    }),
+  ];
 };

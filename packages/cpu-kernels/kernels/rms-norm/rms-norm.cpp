@@ -1,7 +1,11 @@
-// y = x · r · w with r = 1 / √(mean(x²) + ε), w = weight + offset; residual-norm: the same of x = a + b; backward dx = r·w·dy − r³·c·x with c = Σ dy·w·x / hidden, dWeight += Σ dy·x·r.
-// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. dWeight: one partial row per block, added up in block order.
-// Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to): bound by memory; a row is read again from the first cache.
-// y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from rmsNormBackwardScratch.
+// y = x · r · w with r = 1 / √(mean(x²) + ε), w = weight + offset; residual-norm: the same of x = a + b;
+//   backward dx = r·w·dy − r³·c·x with c = Σ dy·w·x / hidden, dWeight += Σ dy·x·r.
+// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. dWeight: one
+//   partial row per block, added up in block order.
+// Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to):
+//   bound by memory; a row is read again from the first cache.
+// y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from
+//   rmsNormBackwardScratch.
 // Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
 #include "../../native/outgoing.h"
 #include "../../native/rows.h"
@@ -10,8 +14,14 @@ namespace qdylora::QD_LEVEL {
 namespace {
 
 // Returns r of the row.
-template <class T> QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size hidden, float epsilon, float weightOffset) {
-  const float squares = rowSum(hidden, [&](Size i, int n) { readsAhead(row + i); const F32x v = loadFirst(row + i, n); return v * v; });
+template <class T>
+QD_INLINE float normalizeRow(const float* row, const float* weight, Outgoing<T> y, Size hidden, float epsilon,
+                             float weightOffset) {
+  const float squares = rowSum(hidden, [&](Size i, int n) {
+    readsAhead(row + i);
+    const F32x v = loadFirst(row + i, n);
+    return v * v;
+  });
   const float inverse = 1.f / __builtin_sqrtf(squares / static_cast<float>(hidden) + epsilon);
   alongRow(hidden, [&](Size i, int n) {
     y.ask(i);
@@ -22,12 +32,16 @@ template <class T> QD_INLINE float normalizeRow(const float* row, const float* w
 }
 
 // Calls body(y) with y of its type.
-template <class Body> QD_INLINE void withRows(const OutDense& y, Size tokens, Size hidden, const Body& body) {
-  if (y.f32) body(Outgoing<float>(y.f32, tokens * hidden, hidden));
-  else body(Outgoing<BFloat16>(y.bf16, tokens * hidden, hidden));
+template <class Body>
+QD_INLINE void withRows(const OutDense& y, Size tokens, Size hidden, const Body& body) {
+  if (y.f32)
+    body(Outgoing<float>(y.f32, tokens * hidden, hidden));
+  else
+    body(Outgoing<BFloat16>(y.bf16, tokens * hidden, hidden));
 }
 
-Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
+Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<float> inverseRms,
+               Size tokens, Size hidden, float epsilon, float weightOffset) {
   QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED(y, times(tokens, hidden));
@@ -36,14 +50,17 @@ Status rmsNorm(Threads& threads, In<float> x, In<float> weight, OutDense y, Out<
   withRows(y, tokens, hidden, [&](const auto& rows) {
     threads.run(parts, [&](int part) {
       const Range range = shareOf(tokens, parts, part);
-      for (Size t = range.begin; t < range.end; t++) inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, rows.from(t * hidden), hidden, epsilon, weightOffset);
+      for (Size t = range.begin; t < range.end; t++)
+        inverseRms.data[t] = normalizeRow(x.data + t * hidden, weight.data, rows.from(t * hidden), hidden,
+                                          epsilon, weightOffset);
       streamFence();
     });
   });
   return ok();
 }
 
-Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight, Out<float> sum, OutDense y, Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
+Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight, Out<float> sum, OutDense y,
+                    Out<float> inverseRms, Size tokens, Size hidden, float epsilon, float weightOffset) {
   QD_NEED(a, times(tokens, hidden));
   QD_NEED(b, times(tokens, hidden));
   QD_NEED(weight, hidden);
@@ -61,7 +78,8 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
           writesAhead(sum.data + row + i);
           storeFirst(sum.data + row + i, loadFirst(a.data + row + i, n) + loadFirst(b.data + row + i, n), n);
         });
-        inverseRms.data[t] = normalizeRow(sum.data + row, weight.data, rows.from(row), hidden, epsilon, weightOffset);
+        inverseRms.data[t] =
+            normalizeRow(sum.data + row, weight.data, rows.from(row), hidden, epsilon, weightOffset);
       }
       streamFence();
     });
@@ -70,24 +88,40 @@ Status residualNorm(Threads& threads, In<float> a, In<float> b, In<float> weight
 }
 
 // Floats of scratch that rmsNormBackward needs.
-Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) { return withWeight ? rowBlocks(tokens) * hidden : 0; }
+Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) {
+  return withWeight ? rowBlocks(tokens) * hidden : 0;
+}
 
-struct BackwardRow { const float *x, *weight; float *dx, *partial; float r, weightOffset; bool accumulate; };
+struct BackwardRow {
+  const float *x, *weight;
+  float *dx, *partial;
+  float r, weightOffset;
+  bool accumulate;
+};
 
-template <class T> QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size hidden) {
-  const float projection = rowSum(hidden, [&](Size i, int n) { readsAhead(gradients + i, a.x + i); out.ask(i); return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) * loadFirst(a.x + i, n); });
+template <class T>
+QD_INLINE void backwardRow(const BackwardRow& a, const T* gradients, Outgoing<float> out, Size hidden) {
+  const float projection = rowSum(hidden, [&](Size i, int n) {
+    readsAhead(gradients + i, a.x + i);
+    out.ask(i);
+    return loadFirst(gradients + i, n) * (loadFirst(a.weight + i, n) + a.weightOffset) *
+           loadFirst(a.x + i, n);
+  });
   const float factor = a.r * a.r * a.r * (projection / static_cast<float>(hidden));
   alongRow(hidden, [&](Size i, int n) {
     readsNext(hidden, a.x + i, gradients + i);
-    const F32x x = loadFirst(a.x + i, n), dy = loadFirst(gradients + i, n), w = loadFirst(a.weight + i, n) + a.weightOffset;
+    const F32x x = loadFirst(a.x + i, n);
+    const F32x dy = loadFirst(gradients + i, n);
+    const F32x w = loadFirst(a.weight + i, n) + a.weightOffset;
     const F32x gradient = a.r * w * dy - factor * x;
     out.put(i, a.accumulate ? loadFirst(a.dx + i, n) + gradient : gradient, n);
     if (a.partial) storeFirst(a.partial + i, fma(dy * x, all(a.r), loadFirst(a.partial + i, n)), n);
   });
 }
 
-Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> inverseRms, Dense dy, Out<float> dx, OptionalOut<float> dWeight, Out<float> scratch,
-                       Size tokens, Size hidden, float weightOffset, bool accumulate) {
+Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float> inverseRms, Dense dy,
+                       Out<float> dx, OptionalOut<float> dWeight, Out<float> scratch, Size tokens,
+                       Size hidden, float weightOffset, bool accumulate) {
   QD_NEED(x, times(tokens, hidden));
   QD_NEED(weight, hidden);
   QD_NEED(inverseRms, tokens);
@@ -102,10 +136,15 @@ Status rmsNormBackward(Threads& threads, In<float> x, In<float> weight, In<float
     const Range range = shareOf(tokens, parts, part, ROW_BLOCK);
     for (Size t = range.begin; t < range.end; t++) {
       float* partial = dWeight.data ? scratch.data + t / ROW_BLOCK * hidden : nullptr;
-      if (partial && t % ROW_BLOCK == 0) for (Size i = 0; i < hidden; i++) partial[i] = 0;
-      const BackwardRow row{x.data + t * hidden, weight.data, dx.data + t * hidden, partial, inverseRms.data[t], weightOffset, accumulate};
-      if (dy.f32) backwardRow(row, dy.f32 + t * hidden, out.from(t * hidden), hidden);
-      else backwardRow(row, dy.bf16 + t * hidden, out.from(t * hidden), hidden);
+      if (partial && t % ROW_BLOCK == 0)
+        for (Size i = 0; i < hidden; i++) partial[i] = 0;
+      const BackwardRow row{
+          x.data + t * hidden, weight.data, dx.data + t * hidden, partial, inverseRms.data[t],
+          weightOffset,        accumulate};
+      if (dy.f32)
+        backwardRow(row, dy.f32 + t * hidden, out.from(t * hidden), hidden);
+      else
+        backwardRow(row, dy.bf16 + t * hidden, out.from(t * hidden), hidden);
     }
     streamFence();
     if (!dWeight.data) return;

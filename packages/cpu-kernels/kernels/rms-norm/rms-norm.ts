@@ -3,19 +3,58 @@ import { residualNorm, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const rmsNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const forward = native('rmsNorm'), backward = native('rmsNormBackward'), withSum = native('residualNorm'), scratchFloats = native('rmsNormBackwardScratch');
+  const forward = native('rmsNorm');
+  const backward = native('rmsNormBackward');
+  const withSum = native('residualNorm');
+  const scratchFloats = native('rmsNormBackwardScratch');
   return [
     bindKernel(rmsNorm, ({ x, weight }, { y, inverseRms }, { epsilon, weightOffset }) => {
-      forward(x.data, weight.data, y.data, inverseRms.data, inverseRms.shape[0]!, weight.shape[0]!, epsilon, weightOffset);
+      forward(
+        x.data,
+        weight.data,
+        y.data,
+        inverseRms.data,
+        inverseRms.shape[0]!,
+        weight.shape[0]!,
+        epsilon,
+        weightOffset,
+      );
     }),
     bindKernel(residualNorm, ({ a, b, weight }, { sum, y, inverseRms }, { epsilon, weightOffset }) => {
-      withSum(a.data, b.data, weight.data, sum.data, y.data, inverseRms.data, a.shape[0]!, a.shape[1]!, epsilon, weightOffset);
+      withSum(
+        a.data,
+        b.data,
+        weight.data,
+        sum.data,
+        y.data,
+        inverseRms.data,
+        a.shape[0]!,
+        a.shape[1]!,
+        epsilon,
+        weightOffset,
+      );
     }),
-    bindKernel(rmsNormBackward, ({ x, weight, inverseRms, dy }, { dx, dWeight }, { weightOffset, accumulate }) => {
-      const rows = inverseRms.shape[0]!, hidden = weight.shape[0]!;
-      withScratch(scratchFloats(rows, hidden, dWeight !== undefined), (scratch) => {
-        backward(x.data, weight.data, inverseRms.data, dy.data, dx.data, dWeight?.data, scratch, rows, hidden, weightOffset, accumulate);
-      });
-    }),
+    bindKernel(
+      rmsNormBackward,
+      ({ x, weight, inverseRms, dy }, { dx, dWeight }, { weightOffset, accumulate }) => {
+        const rows = inverseRms.shape[0]!;
+        const hidden = weight.shape[0]!;
+        withScratch(scratchFloats(rows, hidden, dWeight !== undefined), (scratch) => {
+          backward(
+            x.data,
+            weight.data,
+            inverseRms.data,
+            dy.data,
+            dx.data,
+            dWeight?.data,
+            scratch,
+            rows,
+            hidden,
+            weightOffset,
+            accumulate,
+          );
+        });
+      },
+    ),
   ];
 };

@@ -4,5 +4,9 @@ import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const scaleByKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('scaleBy');
-  return [bindKernel(scaleBy, ({ x, factor }, { y }) => { call(x.data, factor.data, y.data, elementCount(y.shape)); })];
+  return [
+    bindKernel(scaleBy, ({ x, factor }, { y }) => {
+      call(x.data, factor.data, y.data, elementCount(y.shape));
+    }),
+  ];
 };

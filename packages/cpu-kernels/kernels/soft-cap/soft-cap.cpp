@@ -13,7 +13,8 @@ Status softCap(Threads& threads, In<float> x, Out<float> y, Size count, float ca
   QD_NEED(x, count);
   QD_NEED(y, count);
   const Outgoing<float> out(y.data, count, 64, y.data == x.data);
-  elementwise(threads, count, [=](Size i, int n) { out.put(i, cap * hyperbolicTangent(loadFirst(x.data + i, n) / cap), n); });
+  elementwise(threads, count,
+              [=](Size i, int n) { out.put(i, cap * hyperbolicTangent(loadFirst(x.data + i, n) / cap), n); });
   return ok();
 }
 

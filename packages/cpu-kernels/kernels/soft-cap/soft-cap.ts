@@ -3,9 +3,14 @@ import { softCap, softCapBackward } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const softCapKernels = ({ native }: CpuDoor): BoundKernel[] => {
-  const forward = native('softCap'), backward = native('softCapBackward');
+  const forward = native('softCap');
+  const backward = native('softCapBackward');
   return [
-    bindKernel(softCap, ({ x }, { y }, { cap }) => { forward(x.data, y.data, elementCount(y.shape), cap); }),
-    bindKernel(softCapBackward, ({ y, dy }, { dx }, { cap }) => { backward(y.data, dy.data, dx.data, elementCount(dx.shape), cap); }),
+    bindKernel(softCap, ({ x }, { y }, { cap }) => {
+      forward(x.data, y.data, elementCount(y.shape), cap);
+    }),
+    bindKernel(softCapBackward, ({ y, dy }, { dx }, { cap }) => {
+      backward(y.data, dy.data, dx.data, elementCount(dx.shape), cap);
+    }),
   ];
 };

@@ -1,8 +1,11 @@
 // Takes the columns of a fused projection apart, group by group, and puts them together again (the gradient).
-// Each thread owns whole groups (tokens · groups of them); a group's parts are copied one after the other, a vector at a time.
+// Each thread owns whole groups (tokens · groups of them); a group's parts are copied one after the other, a
+//   vector at a time.
 // 8 bytes per element, no operations: bound by memory.
-// Assumes contiguous arrays that do not overlap; lengths are checked below. A part that is left out of the join is written as zeros.
-// Not done: attention that reads the fused rows with a stride; its kernels then would know one layout per family.
+// Assumes contiguous arrays that do not overlap; lengths are checked below. A part that is left out of the
+//   join is written as zeros.
+// Not done: attention that reads the fused rows with a stride; its kernels then would know one layout per
+//   family.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {
@@ -10,7 +13,8 @@ namespace {
 
 constexpr double GRAIN = 32768;
 
-Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> second, OptionalOut<float> third, Size groups, Size a, Size b, Size c) {
+Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> second,
+                    OptionalOut<float> third, Size groups, Size a, Size b, Size c) {
   const Size width = a + b + c;
   QD_NEED(x, times(groups, width));
   QD_NEED(first, times(groups, a));
@@ -36,7 +40,8 @@ QD_INLINE void copyOrClear(const float* from, float* to, Size n) {
   for (Size i = 0; i < n; i++) to[i] = 0.f;
 }
 
-Status joinColumns(Threads& threads, OptionalIn<float> first, OptionalIn<float> second, OptionalIn<float> third, Out<float> x, Size groups, Size a, Size b, Size c) {
+Status joinColumns(Threads& threads, OptionalIn<float> first, OptionalIn<float> second,
+                   OptionalIn<float> third, Out<float> x, Size groups, Size a, Size b, Size c) {
   const Size width = a + b + c;
   QD_NEED_IF_GIVEN(first, times(groups, a));
   QD_NEED_IF_GIVEN(second, times(groups, b));

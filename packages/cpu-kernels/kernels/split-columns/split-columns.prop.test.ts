@@ -8,28 +8,65 @@ import { everyLevel } from '../../test/every-level.ts';
 const levels = await everyLevel();
 /** Copies: no rounding. */
 const exact: Bound = () => 0;
-const arbitraryCase = fc.record({ tokens: arbitrarySize(40), groups: fc.integer({ min: 1, max: 5 }), widths: fc.oneof(fc.tuple(arbitrarySize(90), arbitrarySize(40)), fc.tuple(arbitrarySize(90), arbitrarySize(40), arbitrarySize(40))), seed: arbitrarySeed });
-const fusedView = (tokens: number, { groups, widths }: SplitAttributes, seed: number): ReturnType<typeof normalView> => normalView(seed, 'x', [tokens, groups * widths.reduce((sum: number, w) => sum + w, 0)]);
+const arbitraryCase = fc.record({
+  tokens: arbitrarySize(40),
+  groups: fc.integer({ min: 1, max: 5 }),
+  widths: fc.oneof(
+    fc.tuple(arbitrarySize(90), arbitrarySize(40)),
+    fc.tuple(arbitrarySize(90), arbitrarySize(40), arbitrarySize(40)),
+  ),
+  seed: arbitrarySeed,
+});
+const fusedView = (
+  tokens: number,
+  { groups, widths }: SplitAttributes,
+  seed: number,
+): ReturnType<typeof normalView> =>
+  normalView(seed, 'x', [tokens, groups * widths.reduce((sum: number, w) => sum + w, 0)]);
 
 test('taking columns apart agrees with the reference at every size, and joining them gives back the same bits', () => {
-  fc.assert(fc.property(arbitraryCase, ({ tokens, seed, ...attributes }) => {
-    const x = fusedView(tokens, attributes, seed);
-    checkKernel(splitColumns, levels, { inputs: { x }, attributes, bound: exact });
-    const parts = runOp(createHostBackend(), splitColumns, { x }, attributes), own = { ...attributes, tokens };
-    checkKernel(joinColumns, levels, { inputs: parts, attributes: own, bound: exact });
-    expect(elementsOf(runOp(createHostBackend(), joinColumns, parts, own).x)).toEqual(elementsOf(x));
-  }), { numRuns: 30 });
+  fc.assert(
+    fc.property(arbitraryCase, ({ tokens, seed, ...attributes }) => {
+      const x = fusedView(tokens, attributes, seed);
+      checkKernel(splitColumns, levels, { inputs: { x }, attributes, bound: exact });
+      const parts = runOp(createHostBackend(), splitColumns, { x }, attributes);
+      const own = { ...attributes, tokens };
+      checkKernel(joinColumns, levels, { inputs: parts, attributes: own, bound: exact });
+      expect(elementsOf(runOp(createHostBackend(), joinColumns, parts, own).x)).toEqual(elementsOf(x));
+    }),
+    { numRuns: 30 },
+  );
 });
 
 test('a part that is left out is zeros in the join', () => {
-  const attributes = { groups: 3, widths: [17, 2, 5] as const, tokens: 4 }, second = normalView(1, 'k', [4, 6]);
-  checkKernel(joinColumns, levels, { inputs: { first: undefined, second, third: undefined }, attributes, bound: exact });
-  const { x } = runOp(createHostBackend(), joinColumns, { first: undefined, second, third: undefined }, attributes);
+  const attributes = { groups: 3, widths: [17, 2, 5] as const, tokens: 4 };
+  const second = normalView(1, 'k', [4, 6]);
+  checkKernel(joinColumns, levels, {
+    inputs: { first: undefined, second, third: undefined },
+    attributes,
+    bound: exact,
+  });
+  const { x } = runOp(
+    createHostBackend(),
+    joinColumns,
+    { first: undefined, second, third: undefined },
+    attributes,
+  );
   expect(Array.from(elementsOf(x)).filter((value) => value !== 0)).toEqual(Array.from(elementsOf(second)));
 });
 
 test('a group of a fused projection is its queries, then its key, then its value', () => {
-  const x = normalView(1, 'x', [1, 8]), at = (i: number): number => x.data[i]!;
-  const { first, second, third } = runOp(createHostBackend(), splitColumns, { x }, { groups: 2, widths: [2, 1, 1] });
-  expect([first, second, third].map((part) => Array.from(part!.data))).toEqual([[0, 1, 4, 5].map(at), [2, 6].map(at), [3, 7].map(at)]);
+  const x = normalView(1, 'x', [1, 8]);
+  const at = (i: number): number => x.data[i]!;
+  const { first, second, third } = runOp(
+    createHostBackend(),
+    splitColumns,
+    { x },
+    { groups: 2, widths: [2, 1, 1] },
+  );
+  expect([first, second, third].map((part) => Array.from(part!.data))).toEqual([
+    [0, 1, 4, 5].map(at),
+    [2, 6].map(at),
+    [3, 7].map(at),
+  ]);
 });

@@ -3,4 +3,12 @@ import { normalView } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
 
 const count = 2048 * 2048;
-await benchKernel(sumOfSquares, [{ label: `${count} floats`, inputs: { x: normalView(1, 'x', [count]) }, attributes: {}, bytes: 4 * count, bound: () => 1 }]);
+await benchKernel(sumOfSquares, [
+  {
+    label: `${count} floats`,
+    inputs: { x: normalView(1, 'x', [count]) },
+    attributes: {},
+    bytes: 4 * count,
+    bound: () => 1,
+  },
+]);

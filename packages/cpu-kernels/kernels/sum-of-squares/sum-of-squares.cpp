@@ -1,7 +1,9 @@
 // sum = Σ x², in float64, rounded to float32 once.
-// Each thread owns whole blocks of 8,192 elements; a block sums in two vectors of doubles, and the blocks' sums are added in order, so threads change nothing.
+// Each thread owns whole blocks of 8,192 elements; a block sums in two vectors of doubles, and the blocks'
+//   sums are added in order, so threads change nothing.
 // Reads 4 bytes per element: bound by memory.
-// Assumes nothing about alignment; lengths are checked below, the scratch size comes from sumOfSquaresScratch.
+// Assumes nothing about alignment; lengths are checked below, the scratch size comes from
+//   sumOfSquaresScratch.
 // Not done: float32 sums with compensation (squares of large gradients overflow).
 #include "../../native/simd.h"
 
@@ -15,7 +17,8 @@ QD_INLINE double blockSum(const float* x, Size count) {
   F64x even{}, odd{};
   Size i = 0;
   for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
-    const F64x a = __builtin_convertvector(load(x + i), F64x), b = __builtin_convertvector(load(x + i + WIDTH), F64x);
+    const F64x a = __builtin_convertvector(load(x + i), F64x);
+    const F64x b = __builtin_convertvector(load(x + i + WIDTH), F64x);
     even += a * a;
     odd += b * b;
   }

@@ -7,9 +7,21 @@ import { everyLevel } from '../../test/every-level.ts';
 const levels = await everyLevel();
 
 test('the sum of squares is exact to one rounding at every size and scale', () => {
-  fc.assert(fc.property(arbitrarySize(100_000), arbitrarySeed, fc.constantFrom(1e-15, 1, 1e15), (size, seed, scale) => {
-    checkKernel(sumOfSquares, levels, { inputs: { x: normalView(seed, 'x', [size], scale) }, attributes: {}, bound: relativeBound(2) }); // float64 sums may round to the neighbour
-  }), { numRuns: 10 });
+  fc.assert(
+    fc.property(
+      arbitrarySize(100_000),
+      arbitrarySeed,
+      fc.constantFrom(1e-15, 1, 1e15),
+      (size, seed, scale) => {
+        checkKernel(sumOfSquares, levels, {
+          inputs: { x: normalView(seed, 'x', [size], scale) },
+          attributes: {},
+          bound: relativeBound(2),
+        }); // float64 sums may round to the neighbour
+      },
+    ),
+    { numRuns: 10 },
+  );
 });
 
 test('NaN and infinity reach the sum from any place', () => {

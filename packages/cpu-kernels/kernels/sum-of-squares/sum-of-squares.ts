@@ -3,9 +3,14 @@ import { sumOfSquares } from '@qdylora/tensor';
 import type { CpuDoor } from '../../src/addon-functions.ts';
 
 export const sumOfSquaresKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] => {
-  const call = native('sumOfSquares'), scratchFloats = native('sumOfSquaresScratch');
-  return [bindKernel(sumOfSquares, ({ x }, { sum }) => {
-    const count = elementCount(x.shape);
-    withScratch(scratchFloats(count), (scratch) => { call(x.data, sum.data, scratch, count); });
-  })];
+  const call = native('sumOfSquares');
+  const scratchFloats = native('sumOfSquaresScratch');
+  return [
+    bindKernel(sumOfSquares, ({ x }, { sum }) => {
+      const count = elementCount(x.shape);
+      withScratch(scratchFloats(count), (scratch) => {
+        call(x.data, sum.data, scratch, count);
+      });
+    }),
+  ];
 };

@@ -15,11 +15,13 @@ struct LateTile {
   bool across = false;  // sums stand as [n][m]; only then are the next three meant
   bool add = false;     // to C as well
   const float* bias = nullptr;
-  Size columns = 0;     // n that exist
+  Size columns = 0;  // n that exist
 };
 
-// The sums of a tile on their way to where they are added or kept: a few rows at a time, while the next tile is made. Stores of a whole tile hold up the reading of operands until its lines have
-// come: a large C from memory (952 GFLOP/s a core; late and past the caches 2,174; 2,736 without C; 576 deep), sums of an earlier block from the second level (101 cycles per 32 steps; late 83; 64
+// The sums of a tile on their way to where they are added or kept: a few rows at a time, while the next tile
+// is made. Stores of a whole tile hold up the reading of operands until its lines have
+// come: a large C from memory (952 GFLOP/s a core; late and past the caches 2,174; 2,736 without C; 576
+// deep), sums of an earlier block from the second level (101 cycles per 32 steps; late 83; 64
 // are the products; both Granite Rapids, 2026).
 class LateRows {
  public:
@@ -39,7 +41,9 @@ class LateRows {
     stepAlong();
     if (left_) stepAlong();
   }
-  QD_INLINE void finish() { while (left_ > 0) step(); }
+  QD_INLINE void finish() {
+    while (left_ > 0) step();
+  }
 
  private:
   static constexpr Size ACROSS = 4;
@@ -101,12 +105,15 @@ class LateRows {
     const int exist = existing(n);
     float* to = tile_.f32 + n;
     if (tile_.add) sum += loadFirst(to, exist);
-    if (exist == WIDTH) write(to, asI32(sum));
-    else storeFirst(to, sum, exist);
+    if (exist == WIDTH)
+      write(to, asI32(sum));
+    else
+      storeFirst(to, sum, exist);
   }
   QD_INLINE void finishHalf(F32x low, F32x high) {
     BFloat16* to = tile_.half;
-    const int first = existing(0), second = tile_.columns > WIDTH ? existing(WIDTH) : 0;
+    const int first = existing(0);
+    const int second = tile_.columns > WIDTH ? existing(WIDTH) : 0;
     if (tile_.add) {
       low += loadFirst(to, first);
       if (second) high += loadFirst(to + WIDTH, second);
@@ -118,7 +125,8 @@ class LateRows {
   // The first 4 columns of WIDTH rows of PANEL floats.
   static QD_INLINE void columnsOf(const float* from, F32x (&out)[ACROSS]) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-    // Quarter q of a register: the four numbers of row 4q + i; then 4 × 4 squares are transposed in the quarters.
+    // Quarter q of a register: the four numbers of row 4q + i; then 4 × 4 squares are transposed in the
+    // quarters.
     __m512 a[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
@@ -128,8 +136,9 @@ class LateRows {
       a[i] = _mm512_mask_broadcast_f32x4(a[i], 0x0f00, _mm_loadu_ps(row + 8 * PANEL));
       a[i] = _mm512_mask_broadcast_f32x4(a[i], 0xf000, _mm_loadu_ps(row + 12 * PANEL));
     }
-    const __m512d b[4] = {_mm512_castps_pd(_mm512_unpacklo_ps(a[0], a[1])), _mm512_castps_pd(_mm512_unpackhi_ps(a[0], a[1])), _mm512_castps_pd(_mm512_unpacklo_ps(a[2], a[3])),
-                          _mm512_castps_pd(_mm512_unpackhi_ps(a[2], a[3]))};
+    const __m512d b[4] = {
+        _mm512_castps_pd(_mm512_unpacklo_ps(a[0], a[1])), _mm512_castps_pd(_mm512_unpackhi_ps(a[0], a[1])),
+        _mm512_castps_pd(_mm512_unpacklo_ps(a[2], a[3])), _mm512_castps_pd(_mm512_unpackhi_ps(a[2], a[3]))};
     out[0] = (F32x)_mm512_unpacklo_pd(b[0], b[2]);
     out[1] = (F32x)_mm512_unpackhi_pd(b[0], b[2]);
     out[2] = (F32x)_mm512_unpacklo_pd(b[1], b[3]);

@@ -7,7 +7,8 @@ namespace qdylora::QD_LEVEL {
 // Runs in the longest depth block.
 constexpr Size MOST_RUNS = 2 * MOST_WORDS / RUN;
 
-// Reads the scales of one weight; to be made once for many reads, since what it looks codes up in is made ready first.
+// Reads the scales of one weight; to be made once for many reads, since what it looks codes up in is made
+// ready first.
 class ScaleReader {
  public:
   explicit ScaleReader(const Nf4Weight& weight);
@@ -16,10 +17,12 @@ class ScaleReader {
 
  private:
   const Nf4Weight w;
-  alignas(64) std::uint8_t planes[4][256];  // byte i of every entry of the map, on levels that look up by permutations of bytes
+  // byte i of every entry of the map, on levels that look up by permutations of bytes
+  alignas(64) std::uint8_t planes[4][256];
 };
 
-// The 32 bytes of WIDTH rows as 8 words per lane: words[i], lane r = bytes 4i … 4i + 3 of row r. Rows from `rows` on repeat the last one.
+// The 32 bytes of WIDTH rows as 8 words per lane: words[i], lane r = bytes 4i … 4i + 3 of row r. Rows from
+// `rows` on repeat the last one.
 QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows, I32x (&words)[8]) {
   const auto row = [&](Size r) { return first + smaller(r, rows - 1) * stride; };
 #if defined(__AVX512F__) && QD_WIDTH == 16
@@ -28,8 +31,11 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
   const bool whole = rows == WIDTH;
 #pragma GCC unroll 8
   for (int i = 0; i < 8; i++) {
-    const std::uint8_t *low = whole ? first + i * stride : row(i), *high = whole ? first + (i + 8) * stride : row(i + 8);
-    a[i] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low))), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
+    const std::uint8_t *low = whole ? first + i * stride : row(i),
+                       *high = whole ? first + (i + 8) * stride : row(i + 8);
+    a[i] =
+        _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low))),
+                           _mm256_loadu_si256(reinterpret_cast<const __m256i*>(high)), 1);
   }
 #pragma GCC unroll 4
   for (int i = 0; i < 8; i += 2) {
@@ -44,7 +50,8 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
       a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + 2 + j]);
     }
   }
-  const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  const __m512i low = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+  const __m512i high = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
 #pragma GCC unroll 4
   for (int i = 0; i < 4; i++) {
     words[i] = (I32x)_mm512_permutex2var_epi64(a[i], low, a[4 + i]);
@@ -56,8 +63,11 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
     I32x square[WIDTH];
 #pragma GCC unroll 16
     for (Size r = 0; r < WIDTH; r++) {
-      if constexpr (WIDTH > 8) { square[r] = I32x{}; __builtin_memcpy(&square[r], row(r), 32); }
-      else square[r] = loadI32(row(r) + 4 * from);
+      if constexpr (WIDTH > 8) {
+        square[r] = I32x{};
+        __builtin_memcpy(&square[r], row(r), 32);
+      } else
+        square[r] = loadI32(row(r) + 4 * from);
     }
     transpose(square);
     for (Size i = 0; i < PER_LOAD; i++) words[from + i] = square[i];
@@ -65,19 +75,25 @@ QD_INLINE void readTransposed(const std::uint8_t* first, Size stride, Size rows,
 #endif
 }
 
-// Asks for the tile two runs after run i of a panel's `runs`, or of the panel below: the hardware sees too late that one tile follows another, and not at all where the next panel begins.
+// Asks for the tile two runs after run i of a panel's `runs`, or of the panel below: the hardware sees too
+// late that one tile follows another, and not at all where the next panel begins.
 QD_INLINE void prefetchAhead(const Nf4Weight& w, Size row0, Size run0, Size i, Size runs) {
   constexpr Size AHEAD = 2;
   if (!w.tiled) return;
-  const std::uint8_t* tile = i + AHEAD < runs ? w.runCodes(row0, run0 + i + AHEAD) : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs);
+  const std::uint8_t* tile =
+      i + AHEAD < runs
+          ? w.runCodes(row0, run0 + i + AHEAD)
+          : w.runCodes(smaller(row0 + PANEL, (w.rows - 1) / PANEL * PANEL), run0 + i + AHEAD - runs);
   askForTile<3>(tile);
 }
 
 // WIDTH consecutive weights at p, decoded: their table already holds the scale.
 QD_INLINE F32x decodeAlong(const Table16& table, const std::uint8_t* p) {
 #if defined(__AVX512F__) && QD_WIDTH == 16
-  const __m512i pick = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1), shift = _mm512_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24, 4, 0, 12, 8, 20, 16, 28, 24);
-  const __m512i words = _mm512_permutexvar_epi32(pick, _mm512_castsi128_si512(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  const __m512i pick = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  const __m512i shift = _mm512_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24, 4, 0, 12, 8, 20, 16, 28, 24);
+  const __m512i words = _mm512_permutexvar_epi32(
+      pick, _mm512_castsi128_si512(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
   return table.at((I32x)_mm512_srlv_epi32(words, shift));
 #elif QD_WIDTH == 4
   std::uint16_t word;
@@ -97,11 +113,16 @@ QD_INLINE F32x decodeAlong(const Table16& table, const std::uint8_t* p) {
 }
 
 #if defined(__AVX512BW__) && QD_WIDTH == 16
-// 64 consecutive weights from 32 bytes of codes, as the bf16 numbers of `table`: all 16 of them twice, since bit 4 of an index is another weight's.
+// 64 consecutive weights from 32 bytes of codes, as the bf16 numbers of `table`: all 16 of them twice, since
+// bit 4 of an index is another weight's.
 QD_INLINE void lookUpRun(const std::uint8_t* codes, __m512i table, I32x& low, I32x& high) {
-  // Bytes in such an order that the even and the odd weights, side by side in every quarter, come out in theirs.
-  const __m256i ordered = _mm256_permutevar8x32_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  const __m512i bytes = _mm512_cvtepu8_epi16(ordered), even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 4), table), odd = _mm512_permutexvar_epi16(bytes, table);
+  // Bytes in such an order that the even and the odd weights, side by side in every quarter, come out in
+  // theirs.
+  const __m256i ordered = _mm256_permutevar8x32_epi32(
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m512i bytes = _mm512_cvtepu8_epi16(ordered);
+  const __m512i even = _mm512_permutexvar_epi16(_mm512_srli_epi16(bytes, 4), table);
+  const __m512i odd = _mm512_permutexvar_epi16(bytes, table);
   low = (I32x)_mm512_unpacklo_epi16(even, odd);
   high = (I32x)_mm512_unpackhi_epi16(even, odd);
 }

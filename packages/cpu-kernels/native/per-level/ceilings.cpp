@@ -1,6 +1,8 @@
-// The machine's ceilings, measured with this level's own instructions, so that a bench can report a fraction of what is possible here and now.
+// The machine's ceilings, measured with this level's own instructions, so that a bench can report a fraction
+//   of what is possible here and now.
 // Each thread runs its own independent chains (fmaPeak) or copies its own share of the array (copyBandwidth).
-// fmaPeak, bf16Peak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle; tiles: 4 sums in registers, 16 cycles a product. copyBandwidth: 4 bytes read and 4 written per float.
+// fmaPeak, bf16Peak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle; tiles: 4
+//   sums in registers, 16 cycles a product. copyBandwidth: 4 bytes read and 4 written per float.
 // Assumes that the caller repeats and takes the best: the cores may be shared.
 // Dropped: deriving the peak from a nominal clock; turbo makes that a guess.
 #include <time.h>
@@ -16,7 +18,8 @@ double seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// GFLOP/s of all threads together: the sum of what each thread reached by itself. `work(sum)` computes for a while, leaves a number that depends on it, and gives operations a second.
+// GFLOP/s of all threads together: the sum of what each thread reached by itself. `work(sum)` computes for a
+// while, leaves a number that depends on it, and gives operations a second.
 template <class Work>
 double rateOf(Threads& threads, Out<float> sink, const Work& work) {
   const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
@@ -34,7 +37,8 @@ double rateOf(Threads& threads, Out<float> sink, const Work& work) {
 template <class Step>
 double peakOf(Threads& threads, Out<float> sink, double flops, const Step& step) {
   return rateOf(threads, sink, [&](float& result) {
-    constexpr int CHAINS = 12, STEPS = 400000;
+    constexpr int CHAINS = 12;
+    constexpr int STEPS = 400000;
     F32x c[CHAINS];
     for (int i = 0; i < CHAINS; i++) c[i] = all(static_cast<float>(i));
     F32x a = all(0.999f), b = all(1e-3f);
@@ -59,16 +63,26 @@ double fmaPeak(Threads& threads, Out<float> sink) {
 // Numbers like weights: zeros would run 15 % faster (Sapphire Rapids, 2026).
 double tilePeak(Threads& threads, Out<float> sink) {
   return rateOf(threads, sink, [](float& result) {
-    constexpr int STEPS = 20000, PRODUCTS = 4;
+    constexpr int STEPS = 20000;
+    constexpr int PRODUCTS = 4;
     const TileRegisters registers;
     alignas(64) BFloat16 operands[2][512];
-    for (int i = 0; i < 1024; i++) operands[i / 512][i % 512] = static_cast<BFloat16>(0x3f00 + (i * 37 & 0x80ff));
+    for (int i = 0; i < 1024; i++)
+      operands[i / 512][i % 512] = static_cast<BFloat16>(0x3f00 + (i * 37 & 0x80ff));
     alignas(64) float sums[256];
     QD_TILE_FENCE;
     clearTiles<2, 2>();
-    _tile_loadd(4, operands[0], 64); _tile_loadd(5, operands[1], 64); _tile_loadd(6, operands[1], 64); _tile_loadd(7, operands[0], 64);
+    _tile_loadd(4, operands[0], 64);
+    _tile_loadd(5, operands[1], 64);
+    _tile_loadd(6, operands[1], 64);
+    _tile_loadd(7, operands[0], 64);
     const double start = seconds();
-    for (int i = 0; i < STEPS; i++) { _tile_dpbf16ps(0, 4, 6); _tile_dpbf16ps(1, 4, 7); _tile_dpbf16ps(2, 5, 6); _tile_dpbf16ps(3, 5, 7); }
+    for (int i = 0; i < STEPS; i++) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
     const double rate = 2.0 * 16 * 16 * 32 * PRODUCTS * STEPS / (seconds() - start);
     _tile_stored(0, sums, 64);
     QD_TILE_FENCE;
@@ -78,12 +92,14 @@ double tilePeak(Threads& threads, Out<float> sink) {
 }
 #endif
 
-// Products of bf16 numbers in pairs; 0 where the level multiplies bf16 numbers one by one, by the instructions of fmaPeak.
+// Products of bf16 numbers in pairs; 0 where the level multiplies bf16 numbers one by one, by the
+// instructions of fmaPeak.
 double bf16Peak(Threads& threads, Out<float> sink) {
 #if defined(__AMX_BF16__)
   return tilePeak(threads, sink);
 #endif
-  if constexpr (BF16_PAIRS) return peakOf(threads, sink, 4, [](F32x c, F32x a, F32x b) { return addPairs(c, asI32(a), asI32(b)); });
+  if constexpr (BF16_PAIRS)
+    return peakOf(threads, sink, 4, [](F32x c, F32x a, F32x b) { return addPairs(c, asI32(a), asI32(b)); });
   (void)threads, (void)sink;
   return 0;
 }
@@ -101,11 +117,13 @@ double copyBandwidth(Threads& threads, Out<float> data) {
   return 8.0 * static_cast<double>(half) / (seconds() - start) / 1e9;
 }
 
-// Microseconds of an empty run of all threads, the mean of `runs`, each after the caller alone was busy for `pauseMicroseconds`: longer pauses find the others asleep.
+// Microseconds of an empty run of all threads, the mean of `runs`, each after the caller alone was busy for
+// `pauseMicroseconds`: longer pauses find the others asleep.
 double emptyRun(Threads& threads, Size runs, double pauseMicroseconds) {
   double total = 0;
   for (Size i = 0; i < runs; i++) {
-    for (const double end = seconds() + 1e-6 * pauseMicroseconds; seconds() < end;) {}
+    for (const double end = seconds() + 1e-6 * pauseMicroseconds; seconds() < end;) {
+    }
     const double start = seconds();
     threads.run(threads.count(), [](int) {});
     total += seconds() - start;

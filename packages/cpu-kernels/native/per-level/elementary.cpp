@@ -1,4 +1,5 @@
-// y = e^x, y = 2^x, y = 1 / (1 + e^−x) and y = tanh x, elementwise: the functions of native/vector-math.h, reachable for their accuracy test.
+// y = e^x, y = 2^x, y = 1 / (1 + e^−x) and y = tanh x, elementwise: the functions of native/vector-math.h,
+//   reachable for their accuracy test.
 // One thread owns everything, a lane one element.
 // 8 bytes moved and about 20 operations per element.
 // Assumes nothing about alignment; lengths are checked below.
@@ -18,10 +19,18 @@ QD_INLINE Status apply(In<float> x, Out<float> y, Function function) {
   return ok();
 }
 
-Status exponentials(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return exponential(v); }); }
-Status exponentials2(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return exponential2(v); }); }
-Status sigmoids(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return sigmoid(v); }); }
-Status hyperbolicTangents(In<float> x, Out<float> y) { return apply(x, y, [](F32x v) { return hyperbolicTangent(v); }); }
+Status exponentials(In<float> x, Out<float> y) {
+  return apply(x, y, [](F32x v) { return exponential(v); });
+}
+Status exponentials2(In<float> x, Out<float> y) {
+  return apply(x, y, [](F32x v) { return exponential2(v); });
+}
+Status sigmoids(In<float> x, Out<float> y) {
+  return apply(x, y, [](F32x v) { return sigmoid(v); });
+}
+Status hyperbolicTangents(In<float> x, Out<float> y) {
+  return apply(x, y, [](F32x v) { return hyperbolicTangent(v); });
+}
 
 }  // namespace
 QD_EXPORT(exponentials)

@@ -1,8 +1,12 @@
-// Up to 32 × 32 floats of C (+)= stripe · panel in the tile registers of AMX: 2 × 2 tiles of sums, two of A, two of B.
-// The caller's thread owns this part of C and has set its tile registers up. A panel's two tiles stand side by side, 128 bytes a row; a stripe's one after the other.
-// A step of 32 numbers of the depth: 4 products in 64 cycles, 4 loads of 1 KiB (10 cycles each from the first level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level,
+// Up to 32 × 32 floats of C (+)= stripe · panel in the tile registers of AMX: 2 × 2 tiles of sums, two of A,
+//   two of B.
+// The caller's thread owns this part of C and has set its tile registers up. A panel's two tiles stand side
+//   by side, 128 bytes a row; a stripe's one after the other.
+// A step of 32 numbers of the depth: 4 products in 64 cycles, 4 loads of 1 KiB (10 cycles each from the first
+//   level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level,
 // so that the panel stays there.
-// Sums run over the depth in the order of the instruction, tile by tile, and are added to C at the end. Whole tiles of a float32 C that is not added to are written where they belong; other sums
+// Sums run over the depth in the order of the instruction, tile by tile, and are added to C at the end. Whole
+//   tiles of a float32 C that is not added to are written where they belong; other sums
 // wait in 4 KiB of the thread's, and go on while the next tile is made.
 #include "../gemm/tile.h"
 
@@ -11,7 +15,8 @@ namespace qdylora::QD_LEVEL {
 #if defined(QD_TILES)
 namespace {
 
-constexpr Size PANEL_BYTES = PANEL * 4, TILE_BYTES = AMX_ROWS * 64;
+constexpr Size PANEL_BYTES = PANEL * 4;
+constexpr Size TILE_BYTES = AMX_ROWS * 64;
 
 // Sums that do not wait: of a tile of few columns, or added to a finished C.
 void writeNow(const float* sums, Size rows, const TileTask& t) {
@@ -22,8 +27,10 @@ void writeNow(const float* sums, Size rows, const TileTask& t) {
     for (Size n = 0; n < t.columns; n += WIDTH) {
       const int exist = static_cast<int>(smaller<Size>(WIDTH, t.columns - n));
       const F32x sum = load(sums + n) + (t.start == Start::add ? loadFirst(c + n, exist) : F32x{});
-      if (isApart) store(row + n, sum);
-      else storeFirst(c + n, sum, exist);
+      if (isApart)
+        store(row + n, sum);
+      else
+        storeFirst(c + n, sum, exist);
     }
     if (isApart) finishRow(t.to, r * t.to.stride, row, t.columns);
   }
@@ -53,11 +60,15 @@ class Ahead {
 
 template <int HIGH, int WIDE>
 void multiplyTiles(Size rows, const TileTask& t) {
-  const bool isApart = t.to.f32 || t.to.half, isWhole = rows == HIGH * AMX_ROWS && t.columns == WIDE * AMX_ROWS, isDirect = isWhole && !isApart && t.start != Start::add;
+  const bool isApart = t.to.f32 || t.to.half;
+  const bool isWhole = rows == HIGH * AMX_ROWS && t.columns == WIDE * AMX_ROWS;
+  const bool isDirect = isWhole && !isApart && t.start != Start::add;
   LateRows& late = *t.late;
   QD_TILE_FENCE;
-  if (t.start != Start::bias) clearTiles<HIGH, WIDE>();
-  else if (t.columns == WIDE * AMX_ROWS) loadTiles<HIGH, WIDE>(t.bias, 0, 0);
+  if (t.start != Start::bias)
+    clearTiles<HIGH, WIDE>();
+  else if (t.columns == WIDE * AMX_ROWS)
+    loadTiles<HIGH, WIDE>(t.bias, 0, 0);
   else {
     alignas(64) float bias[PANEL] = {};
     for (Size n = 0; n < t.columns; n++) bias[n] = t.bias[n];
@@ -82,7 +93,9 @@ void multiplyTiles(Size rows, const TileTask& t) {
   };
   for (int i = 0; i < t.count; i++) {
     ahead.begin(t.segments[i]);
-    addTileProducts<HIGH, WIDE, Stream::left>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES}, t.segments[i].words, each);
+    addTileProducts<HIGH, WIDE, Stream::left>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES},
+                                              {t.segments[i].panel, PANEL_BYTES, 64, AMX_WORDS * PANEL_BYTES},
+                                              t.segments[i].words, each);
   }
   if (isDirect) {
     late.finish();  // it may be of the sums that stood here
@@ -99,12 +112,15 @@ void multiplyTiles(Size rows, const TileTask& t) {
 
 template <int HIGH, int WIDE>
 void multiplyTilesAcross(Size rows, const TileTask& t) {
-  const bool isLast = t.to.f32 || t.to.half, adds = t.start == Start::add;
+  const bool isLast = t.to.f32 || t.to.half;
+  const bool adds = t.start == Start::add;
   LateRows& late = *t.late;
   QD_TILE_FENCE;
   clearTiles<HIGH, WIDE>();
   for (int i = 0; i < t.count; i++) {
-    addTileProducts<HIGH, WIDE, Stream::right>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES}, {t.segments[i].panel, 64, TILE_BYTES, 2 * TILE_BYTES}, t.segments[i].words, [&] { late.step(); });
+    addTileProducts<HIGH, WIDE, Stream::right>({t.segments[i].stripe, 64, TILE_BYTES, HIGH * TILE_BYTES},
+                                               {t.segments[i].panel, 64, TILE_BYTES, 2 * TILE_BYTES},
+                                               t.segments[i].words, [&] { late.step(); });
   }
   if (!isLast && !adds) {
     late.finish();  // it may be of the sums that stood here
@@ -114,26 +130,40 @@ void multiplyTilesAcross(Size rows, const TileTask& t) {
   }
   storeTiles<HIGH, WIDE>(late.room(), PANEL_BYTES);
   QD_TILE_FENCE;
-  if (isLast) late.hand({adds ? t.c : nullptr, PANEL, t.to.f32, t.to.half, t.to.stride, t.to.past, true, t.to.add, t.bias, t.columns}, rows);
-  else late.hand({t.c, PANEL, t.c, nullptr, PANEL}, HIGH * AMX_ROWS);
+  if (isLast)
+    late.hand({adds ? t.c : nullptr, PANEL, t.to.f32, t.to.half, t.to.stride, t.to.past, true, t.to.add,
+               t.bias, t.columns},
+              rows);
+  else
+    late.hand({t.c, PANEL, t.c, nullptr, PANEL}, HIGH * AMX_ROWS);
 }
 
 }  // namespace
 
 void multiplyAmxTiles(Size rows, const TileTask& t) {
-  const bool high = rows > AMX_ROWS, wide = t.columns > AMX_ROWS;
-  if (high && wide) multiplyTiles<2, 2>(rows, t);
-  else if (high) multiplyTiles<2, 1>(rows, t);
-  else if (wide) multiplyTiles<1, 2>(rows, t);
-  else multiplyTiles<1, 1>(rows, t);
+  const bool high = rows > AMX_ROWS;
+  const bool wide = t.columns > AMX_ROWS;
+  if (high && wide)
+    multiplyTiles<2, 2>(rows, t);
+  else if (high)
+    multiplyTiles<2, 1>(rows, t);
+  else if (wide)
+    multiplyTiles<1, 2>(rows, t);
+  else
+    multiplyTiles<1, 1>(rows, t);
 }
 
 void multiplyAcross(Size rows, const TileTask& t) {
-  const bool high = t.columns > AMX_ROWS, wide = rows > AMX_ROWS;
-  if (high && wide) multiplyTilesAcross<2, 2>(rows, t);
-  else if (high) multiplyTilesAcross<2, 1>(rows, t);
-  else if (wide) multiplyTilesAcross<1, 2>(rows, t);
-  else multiplyTilesAcross<1, 1>(rows, t);
+  const bool high = t.columns > AMX_ROWS;
+  const bool wide = rows > AMX_ROWS;
+  if (high && wide)
+    multiplyTilesAcross<2, 2>(rows, t);
+  else if (high)
+    multiplyTilesAcross<2, 1>(rows, t);
+  else if (wide)
+    multiplyTilesAcross<1, 2>(rows, t);
+  else
+    multiplyTilesAcross<1, 1>(rows, t);
 }
 #else
 void multiplyAmxTiles(Size, const TileTask&) {}

@@ -1,11 +1,20 @@
 // One tile of C (+)= stripe · panel: `rows` × PANEL sums in registers over one depth block.
-// The caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one, the panel's two vectors are loaded once per step; a step is one number, or a pair of bf16 numbers.
-// Per step: 2·rows FMA, rows broadcasts, 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the FMA peak with operands in the first-level cache (Zen 3, 2026).
-// Assumes stripes (if any) and panels packed as blocking.h says; sums run over the depth in order, one accumulator per element, so tiles of any height give the same bits.
-// What a tile is added to may stand in the third level: it is asked for first (a head and its loss −6 %, a gradient 2,048 deep −2 %; −1 % to 0 elsewhere, Zen 4, 2026).
-// A C in bf16 is rounded from the registers and, where it is large, goes past the caches: gate and up together −5 %, a step of SmolLM2-135M −4 % (Zen 4, 2026; before, sums of a group of panels were walked over once more).
-// bf16 rows that are not packed cost nothing here as long as they stay out of each other's cache sets: groups of SmolLM2 with 512 and 2,048 rows −1 to −5 %, its down projection −4 to −12 %, q, k and v with 32 rows −7 to −10 % (Zen 4, 2026).
-// Tried and dropped: depth blocks of 192, 256, 512 (−2…−4 %, Zen 3, 2026); 8, 12, 16 stripes together instead of 24 (0, Zen 4, 2026).
+// The caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one, the panel's
+//   two vectors are loaded once per step; a step is one number, or a pair of bf16 numbers.
+// Per step: 2·rows FMA, rows broadcasts, 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the FMA peak
+//   with operands in the first-level cache (Zen 3, 2026).
+// Assumes stripes (if any) and panels packed as blocking.h says; sums run over the depth in order, one
+//   accumulator per element, so tiles of any height give the same bits.
+// What a tile is added to may stand in the third level: it is asked for first (a head and its loss −6 %, a
+//   gradient 2,048 deep −2 %; −1 % to 0 elsewhere, Zen 4, 2026).
+// A C in bf16 is rounded from the registers and, where it is large, goes past the caches: gate and up
+//   together −5 %, a step of SmolLM2-135M −4 % (Zen 4, 2026; before, sums of a group of panels were walked
+//   over once more).
+// bf16 rows that are not packed cost nothing here as long as they stay out of each other's cache sets: groups
+//   of SmolLM2 with 512 and 2,048 rows −1 to −5 %, its down projection −4 to −12 %, q, k and v with 32 rows
+//   −7 to −10 % (Zen 4, 2026).
+// Tried and dropped: depth blocks of 192, 256, 512 (−2…−4 %, Zen 3, 2026); 8, 12, 16 stripes together instead
+//   of 24 (0, Zen 4, 2026).
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {
@@ -21,24 +30,29 @@ QD_INLINE void addStep(F32x (&c)[ROWS][VECTORS], const float* panel, const At& a
   F32x columns[VECTORS];
 #pragma GCC unroll 2
   for (int v = 0; v < VECTORS; v++) columns[v] = load(panel + v * WIDTH);
-  if (WIDTH == 16) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(panel + AHEAD * PANEL + v * WIDTH);  // a panel of 64 KiB comes from the second level
+  // a panel of 64 KiB comes from the second level
+  if (WIDTH == 16)
+    for (int v = 0; v < VECTORS; v++) __builtin_prefetch(panel + AHEAD * PANEL + v * WIDTH);
 #pragma GCC unroll 16
   for (int m = 0; m < ROWS; m++) {
     const F32x one = all(at(m));
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
+    for (int v = 0; v < VECTORS; v++)
+      c[m][v] = PAIRS ? addPairs(c[m][v], asI32(one), asI32(columns[v])) : fma(one, columns[v], c[m][v]);
   }
 }
 
 // The rows of a segment, step by step: packed,
-template <int ROWS> struct PackedRows {
+template <int ROWS>
+struct PackedRows {
   const float* at;
   QD_INLINE explicit PackedRows(const Segment& s) : at(s.stripe) {}
   QD_INLINE float operator()(int m) const { return at[m]; }
   QD_INLINE void next() { at += ROWS; }
 };
 // or as they lie: a pointer for each three of them, since an address may add a distance once or twice.
-template <int ROWS> struct LyingRows {
+template <int ROWS>
+struct LyingRows {
   static constexpr int POINTERS = (ROWS + 2) / 3;
   const float* at[POINTERS];
   Size apart;
@@ -56,7 +70,8 @@ template <int ROWS> struct LyingRows {
 template <int ROWS, int VECTORS>
 QD_INLINE void clear(F32x (&c)[ROWS][VECTORS]) {
 #pragma GCC unroll 16
-  for (int m = 0; m < ROWS; m++) for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
+  for (int m = 0; m < ROWS; m++)
+    for (int v = 0; v < VECTORS; v++) c[m][v] = F32x{};
 }
 
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
@@ -86,14 +101,18 @@ QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment
 
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
 QD_INLINE void addSegment(F32x (&c)[ROWS][VECTORS], Rows rows, const Segment& segment) {
-  if constexpr (PAIRS && VECTORS == 2 && ROWS <= static_cast<int>(SCALED_ROWS)) if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
+  if constexpr (PAIRS && VECTORS == 2 && ROWS <= static_cast<int>(SCALED_ROWS))
+    if (segment.scales) return addScaledRuns<PAIRS>(c, rows, segment);
   addSteps<PAIRS>(c, rows, segment.panel, segment.words);
 }
 
-// Adds what the tile starts from, then writes the sums, or, where they are whole and C is in bf16, rounds them into it. WHOLE: all lanes are columns of C.
+// Adds what the tile starts from, then writes the sums, or, where they are whole and C is in bf16, rounds
+// them into it. WHOLE: all lanes are columns of C.
 template <bool WHOLE, int ROWS, int VECTORS>
 QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
-  const auto existing = [&task](int v) { return WHOLE ? WIDTH : smaller(WIDTH, static_cast<int>(task.columns) - v * WIDTH); };
+  const auto existing = [&task](int v) {
+    return WHOLE ? WIDTH : smaller(WIDTH, static_cast<int>(task.columns) - v * WIDTH);
+  };
   const Finished& to = task.to;
 #pragma GCC unroll 16  // indices known at compile time keep c in registers: no copy on the stack
   for (int m = 0; m < ROWS; m++) {
@@ -111,7 +130,9 @@ QD_INLINE void finishTile(const TileTask& task, F32x (&c)[ROWS][VECTORS]) {
       continue;
     }
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) storeFirst(half + v * WIDTH, to.add ? c[m][v] + loadFirst(half + v * WIDTH, existing(v)) : c[m][v], existing(v));
+    for (int v = 0; v < VECTORS; v++)
+      storeFirst(half + v * WIDTH, to.add ? c[m][v] + loadFirst(half + v * WIDTH, existing(v)) : c[m][v],
+                 existing(v));
   }
 }
 
@@ -119,52 +140,91 @@ template <int ROWS, bool PAIRS, int VECTORS>
 __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   F32x c[ROWS][VECTORS];
   clear(c);
-  for (int m = 0; m < ROWS && task.start == Start::add; m++) for (int v = 0; v < VECTORS; v++) __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
+  for (int m = 0; m < ROWS && task.start == Start::add; m++)
+    for (int v = 0; v < VECTORS; v++)
+      __builtin_prefetch(task.c + static_cast<Size>(m) * task.stride + v * WIDTH, 1);
   for (int s = 0; s < task.count; s++) {
     const Segment& segment = task.segments[s];
-    if (PAIRS && segment.rowWords) addSegment<PAIRS>(c, LyingRows<ROWS>(segment), segment);
-    else addSegment<PAIRS>(c, PackedRows<ROWS>(segment), segment);
+    if (PAIRS && segment.rowWords)
+      addSegment<PAIRS>(c, LyingRows<ROWS>(segment), segment);
+    else
+      addSegment<PAIRS>(c, PackedRows<ROWS>(segment), segment);
   }
-  if (task.columns == VECTORS * WIDTH) finishTile<true>(task, c);
-  else finishTile<false>(task, c);
+  if (task.columns == VECTORS * WIDTH)
+    finishTile<true>(task, c);
+  else
+    finishTile<false>(task, c);
 }
 
 template <bool PAIRS, int VECTORS>
 QD_INLINE void multiplyAs(Size rows, const TileTask& task) {
   switch (rows) {
-    case 1: multiplyRows<1, PAIRS, VECTORS>(task); break;
-    case 2: multiplyRows<2, PAIRS, VECTORS>(task); break;
-    case 3: multiplyRows<3, PAIRS, VECTORS>(task); break;
-    case 4: multiplyRows<4, PAIRS, VECTORS>(task); break;
-    case 5: multiplyRows<5, PAIRS, VECTORS>(task); break;
-    case 6: multiplyRows<6, PAIRS, VECTORS>(task); break;
+    case 1:
+      multiplyRows<1, PAIRS, VECTORS>(task);
+      break;
+    case 2:
+      multiplyRows<2, PAIRS, VECTORS>(task);
+      break;
+    case 3:
+      multiplyRows<3, PAIRS, VECTORS>(task);
+      break;
+    case 4:
+      multiplyRows<4, PAIRS, VECTORS>(task);
+      break;
+    case 5:
+      multiplyRows<5, PAIRS, VECTORS>(task);
+      break;
+    case 6:
+      multiplyRows<6, PAIRS, VECTORS>(task);
+      break;
 #if QD_WIDTH == 16
-    case 7: multiplyRows<7, PAIRS, VECTORS>(task); break;
-    case 8: multiplyRows<8, PAIRS, VECTORS>(task); break;
-    case 9: multiplyRows<9, PAIRS, VECTORS>(task); break;
-    case 10: multiplyRows<10, PAIRS, VECTORS>(task); break;
-    case 11: multiplyRows<11, PAIRS, VECTORS>(task); break;
-    case 12: multiplyRows<12, PAIRS, VECTORS>(task); break;
-    case 13: multiplyRows<13, PAIRS, VECTORS>(task); break;
-    case 14: multiplyRows<14, PAIRS, VECTORS>(task); break;
+    case 7:
+      multiplyRows<7, PAIRS, VECTORS>(task);
+      break;
+    case 8:
+      multiplyRows<8, PAIRS, VECTORS>(task);
+      break;
+    case 9:
+      multiplyRows<9, PAIRS, VECTORS>(task);
+      break;
+    case 10:
+      multiplyRows<10, PAIRS, VECTORS>(task);
+      break;
+    case 11:
+      multiplyRows<11, PAIRS, VECTORS>(task);
+      break;
+    case 12:
+      multiplyRows<12, PAIRS, VECTORS>(task);
+      break;
+    case 13:
+      multiplyRows<13, PAIRS, VECTORS>(task);
+      break;
+    case 14:
+      multiplyRows<14, PAIRS, VECTORS>(task);
+      break;
 #endif
-    default: __builtin_unreachable();
+    default:
+      __builtin_unreachable();
   }
 }
 
 // Few columns (an adapter of rank 16): half the work.
 template <bool PAIRS>
 QD_INLINE void multiplyColumns(Size rows, const TileTask& task) {
-  if (task.columns <= WIDTH) multiplyAs<PAIRS, 1>(rows, task);
-  else multiplyAs<PAIRS, 2>(rows, task);
+  if (task.columns <= WIDTH)
+    multiplyAs<PAIRS, 1>(rows, task);
+  else
+    multiplyAs<PAIRS, 2>(rows, task);
 }
 
 }  // namespace
 
 void multiplyTile(Size rows, const TileTask& task) {
   if (fillsTiles(task.pairs)) return multiplyAmxTiles(rows, task);
-  if (BF16_PAIRS && task.pairs) multiplyColumns<true>(rows, task);
-  else multiplyColumns<false>(rows, task);
+  if (BF16_PAIRS && task.pairs)
+    multiplyColumns<true>(rows, task);
+  else
+    multiplyColumns<false>(rows, task);
 }
 
 }  // namespace qdylora::QD_LEVEL

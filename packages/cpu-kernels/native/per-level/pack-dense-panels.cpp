@@ -1,8 +1,12 @@
-// Packs panels of B from a dense matrix, f32 or bf16, as it stands or transposed, rounded to bf16 where asked (one step of the depth to a word, or two).
-// The caller's thread owns the group of panels. Lanes are columns; a transposed matrix passes through a square of WIDTH × WIDTH registers.
-// Reads 4 (2) and writes 4 bytes per element, 0.4–0.6 cycles: 7 % of a product with 32 rows, 1 % with 256 (Zen 3, 2026).
+// Packs panels of B from a dense matrix, f32 or bf16, as it stands or transposed, rounded to bf16 where asked
+//   (one step of the depth to a word, or two).
+// The caller's thread owns the group of panels. Lanes are columns; a transposed matrix passes through a
+//   square of WIDTH × WIDTH registers.
+// Reads 4 (2) and writes 4 bytes per element, 0.4–0.6 cycles: 7 % of a product with 32 rows, 1 % with 256
+//   (Zen 3, 2026).
 // Assumes nothing about alignment; reads only what exists, except prefetches.
-// Tried and dropped: panel by panel without prefetch (−8 % at 2048², M = 256: rows 8 KiB apart miss the second level one by one); a prefetch of the next rows in the transposed case (no gain).
+// Tried and dropped: panel by panel without prefetch (−8 % at 2048², M = 256: rows 8 KiB apart miss the
+//   second level one by one); a prefetch of the next rows in the transposed case (no gain).
 #include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
@@ -23,14 +27,16 @@ struct DenseColumns {
       Size n = 0;
       const bool last = k + 1 == depth;
       for (Size step = 0; step < STEP<FORM>; step++) {
-        for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T)) __builtin_prefetch(row + (AHEAD + step) * stride + ahead);
+        for (Size ahead = 0; ahead < columns; ahead += 64 / sizeof(T))
+          __builtin_prefetch(row + (AHEAD + step) * stride + ahead);
       }
       for (; n + PANEL <= columns; n += PANEL, to += PANEL * wordsOf(depth, FORM == Form::pairs)) {
         store(to, wordsAcross<FORM>(row + n, stride, WIDTH, last));
         store(to + WIDTH, wordsAcross<FORM>(row + n + WIDTH, stride, WIDTH, last));
       }
       if (n == columns) continue;
-      const int low = static_cast<int>(smaller<Size>(WIDTH, columns - n)), high = static_cast<int>(columns - n) - low;
+      const int low = static_cast<int>(smaller<Size>(WIDTH, columns - n));
+      const int high = static_cast<int>(columns - n) - low;
       store(to, wordsAcross<FORM>(row + n, stride, low, last));
       store(to + WIDTH, high ? wordsAcross<FORM>(row + n + WIDTH, stride, high, last) : F32x{});
     }
@@ -47,8 +53,10 @@ struct DenseRows {
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     for (Size p = 0; p < roundUp(columns, PANEL); p += WIDTH) {
       float* group = out + p / PANEL * PANEL * wordsOf(depth, PAIRS) + p % PANEL;
-      if (p < columns) packGroup(data + (column0 + p) * stride + k0, smaller<Size>(WIDTH, columns - p), depth, group);
-      else for (Size k = 0; k < wordsOf(depth, PAIRS); k++) store(group + k * PANEL, F32x{});
+      if (p < columns)
+        packGroup(data + (column0 + p) * stride + k0, smaller<Size>(WIDTH, columns - p), depth, group);
+      else
+        for (Size k = 0; k < wordsOf(depth, PAIRS); k++) store(group + k * PANEL, F32x{});
     }
   }
 
@@ -58,7 +66,8 @@ struct DenseRows {
       const Size count = smaller(STEPS<FORM>, depth - k);
       I32x square[WIDTH];
 #pragma GCC unroll 16
-      for (Size r = 0; r < WIDTH; r++) square[r] = r < rows ? wordsAlong<FORM>(first + r * stride + k, count) : I32x{};
+      for (Size r = 0; r < WIDTH; r++)
+        square[r] = r < rows ? wordsAlong<FORM>(first + r * stride + k, count) : I32x{};
       transpose(square);
       for (Size i = 0; i < wordsOf(count, PAIRS); i++, out += PANEL) store(out, asF32(square[i]));
     }
@@ -66,17 +75,23 @@ struct DenseRows {
 };
 
 template <Form FORM, class T>
-QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size columns, Size k0, Size depth, float* out) {
-  if (b.transposed) DenseRows<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
-  else DenseColumns<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
+QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size columns, Size k0, Size depth,
+                      float* out) {
+  if (b.transposed)
+    DenseRows<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
+  else
+    DenseColumns<T, FORM>{data, b.stride}.pack(column0, columns, k0, depth, out);
 }
 
 }  // namespace
 
-void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out) {
+void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth,
+                     float* out) {
   withForm(form, [&](auto known) {
-    if (b.bf16) packAs<known.value>(b.bf16, b, column0, columns, k0, depth, out);
-    else packAs<known.value>(b.f32, b, column0, columns, k0, depth, out);
+    if (b.bf16)
+      packAs<known.value>(b.bf16, b, column0, columns, k0, depth, out);
+    else
+      packAs<known.value>(b.f32, b, column0, columns, k0, depth, out);
   });
   fillPanels(form, columns, depth, out);
 }

@@ -1,9 +1,14 @@
-// Packs rows of a 4-bit matrix as stripes for tiles: [words / 16][rows, filled up to 16][16 words], pairs of bf16 numbers; decoded on the way, so that no decoded matrix ever exists.
-// The caller's thread owns the stripes. Lanes are columns, so a run of a row shares one scaled table of bf16 numbers, and a look-up of 16-bit lanes finds 32 weights.
-// 0.52 bytes read and 2 written per weight. Per 64 weights: 1 scaling, 1 rounding, 1 shift, 5 shuffles, 2 stores: two thirds of the time of rows that become columns of a panel
+// Packs rows of a 4-bit matrix as stripes for tiles: [words / 16][rows, filled up to 16][16 words], pairs of
+//   bf16 numbers; decoded on the way, so that no decoded matrix ever exists.
+// The caller's thread owns the stripes. Lanes are columns, so a run of a row shares one scaled table of bf16
+//   numbers, and a look-up of 16-bit lanes finds 32 weights.
+// 0.52 bytes read and 2 written per weight. Per 64 weights: 1 scaling, 1 rounding, 1 shift, 5 shuffles, 2
+//   stores: two thirds of the time of rows that become columns of a panel
 // (pack-nf4-panels.cpp), which are scaled weight by weight.
-// Tried and dropped: two rows from one table of 32 (the same: the stores are the limit; Granite Rapids, 2026).
-// Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by element.
+// Tried and dropped: two rows from one table of 32 (the same: the stores are the limit; Granite Rapids,
+//   2026).
+// Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by
+//   element.
 #include "../gemm/columns.h"
 #include "../gemm/nf4-runs.h"
 
@@ -27,14 +32,19 @@ QD_INLINE void decodeRun(const std::uint8_t* codes, F32x levels, float scale, fl
   float scaled[WIDTH];
   store(scaled, levels * scale);
   const Table16 table(scaled);
-  const auto pairs = [&](Size from) { return pairsToBf16(decodeAlong(table, codes + from / 2), decodeAlong(table, codes + (from + WIDTH) / 2)); };
+  const auto pairs = [&](Size from) {
+    return pairsToBf16(decodeAlong(table, codes + from / 2), decodeAlong(table, codes + (from + WIDTH) / 2));
+  };
   storeI32(low, pairs(0));
   storeI32(high, pairs(2 * WIDTH));
 #endif
 }
 
-void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size rows, Size run0, Size runs, float* out) {
-  const Size height = roundUp(rows, AMX_ROWS), tile = height * AMX_WORDS, stride = w.rowStride();
+void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size rows, Size run0, Size runs,
+              float* out) {
+  const Size height = roundUp(rows, AMX_ROWS);
+  const Size tile = height * AMX_WORDS;
+  const Size stride = w.rowStride();
   const F32x levels = load(w.levels);
   float scales[MOST_RUNS][PANEL];
   reader.read(row0, rows, run0, runs, scales);
@@ -42,7 +52,8 @@ void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size row
     const std::uint8_t* codes = w.runCodes(row0, run0 + i);
     float *low = out + i * RUN_TILES * tile, *high = low + tile;
 #pragma GCC unroll 4
-    for (Size r = 0; r < rows; r++, codes += stride, low += AMX_WORDS, high += AMX_WORDS) decodeRun(codes, levels, scales[i][r], low, high);
+    for (Size r = 0; r < rows; r++, codes += stride, low += AMX_WORDS, high += AMX_WORDS)
+      decodeRun(codes, levels, scales[i][r], low, high);
     for (Size r = rows; r < height; r++, low += AMX_WORDS, high += AMX_WORDS) {
       store(low, F32x{});
       store(high, F32x{});
@@ -55,7 +66,8 @@ void packSlowly(const Nf4Weight& w, Size row0, Size rows, Size k0, Size depth, f
   for (Size i = 0; i < wordsOf(depth, true); i += AMX_WORDS) {
     for (Size r = 0; r < height; r++) {
       float row[2 * AMX_WORDS] = {};
-      for (Size k = 2 * i; k < smaller(depth, 2 * (i + AMX_WORDS)) && r < rows; k++) row[k - 2 * i] = w.at(row0 + r, k0 + k);
+      for (Size k = 2 * i; k < smaller(depth, 2 * (i + AMX_WORDS)) && r < rows; k++)
+        row[k - 2 * i] = w.at(row0 + r, k0 + k);
       storeI32(out + i * height + r * AMX_WORDS, pairsToBf16(load(row), load(row + WIDTH)));
     }
   }
@@ -69,8 +81,10 @@ void packNf4Stripes(const Columns& b, Size column0, Size columns, Size k0, Size 
   const ScaleReader reader(w);
   for (Size p = 0; p < columns; p += PANEL, out += PANEL * wordsOf(depth, true)) {
     const Size rows = smaller(PANEL, columns - p);
-    if (fast) packRuns(w, reader, column0 + p, rows, k0 / RUN, depth / RUN, out);
-    else packSlowly(w, column0 + p, rows, k0, depth, out);
+    if (fast)
+      packRuns(w, reader, column0 + p, rows, k0 / RUN, depth / RUN, out);
+    else
+      packSlowly(w, column0 + p, rows, k0, depth, out);
   }
 }
 #else

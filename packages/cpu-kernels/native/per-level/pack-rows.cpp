@@ -1,8 +1,12 @@
-// Packs one stripe of A: [words][rows] from row-major (transposed in registers) or column-major memory, rounded to bf16 (two steps to a word, or one) or scaled on the way.
-// The caller's thread owns the stripe. Row-major: a lane is a step of the depth, then a row. Column-major: a lane is a row.
-// 8 bytes moved per element, about 0.35 cycles: 1 % of a product with 2048 columns, 2–4 % of one with 576 (Zen 3, 2026).
+// Packs one stripe of A: [words][rows] from row-major (transposed in registers) or column-major memory,
+//   rounded to bf16 (two steps to a word, or one) or scaled on the way.
+// The caller's thread owns the stripe. Row-major: a lane is a step of the depth, then a row. Column-major: a
+//   lane is a row.
+// 8 bytes moved per element, about 0.35 cycles: 1 % of a product with 2048 columns, 2–4 % of one with 576
+//   (Zen 3, 2026).
 // Assumes nothing about alignment; reads only rows and depths that exist.
-// Tried and dropped: broadcasting A straight from row-major memory (six rows 8 KiB apart share one cache set).
+// Tried and dropped: broadcasting A straight from row-major memory (six rows 8 KiB apart share one cache
+//   set).
 #include "../gemm/pack-rows.h"
 
 namespace qdylora::QD_LEVEL {
@@ -19,23 +23,35 @@ QD_INLINE F32x readAs(const Rows&, const BFloat16* p, int n) { return loadFirst(
 QD_INLINE F32x readScaled(const Rows& a, const float* p, int n) { return loadFirst(p, n) * a.factor; }
 QD_INLINE F32x readScaled(const Rows&, const BFloat16* p, int n) { return loadFirst(p, n); }
 
-// Writes lanes 0 … count−1 of v at out. A whole vector is stored where the spilled lanes stay inside the stripe and are overwritten later.
+// Writes lanes 0 … count−1 of v at out. A whole vector is stored where the spilled lanes stay inside the
+// stripe and are overwritten later.
 QD_INLINE void spill(float* out, F32x v, Size count, const float* end) {
-  if (out + WIDTH <= end) store(out, v);
-  else storeFirst(out, v, static_cast<int>(count));
+  if (out + WIDTH <= end)
+    store(out, v);
+  else
+    storeFirst(out, v, static_cast<int>(count));
 }
 
-template <bool B> struct Known { static constexpr bool value = B; };
+template <bool B>
+struct Known {
+  static constexpr bool value = B;
+};
 
 // Steps of the depth that one vector of words holds.
-template <bool PAIRS> constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
+template <bool PAIRS>
+constexpr Size STEPS = PAIRS ? 2 * WIDTH : WIDTH;
 
 // The words of `count` ≤ STEPS numbers of a row; the rest 0.
-template <bool PAIRS, class T> QD_INLINE I32x readWords(const Rows& a, const T* row, Size count) {
-  const int low = static_cast<int>(smaller<Size>(WIDTH, count)), high = static_cast<int>(count) - low;
-  if constexpr (!PAIRS) return asI32(readAs(a, row, low));
-  else if (sizeof(T) == 2 && high == WIDTH) return loadI32(row);  // pairs as they lie in memory
-  else return pairsToBf16(readScaled(a, row, low), high ? readScaled(a, row + WIDTH, high) : F32x{});
+template <bool PAIRS, class T>
+QD_INLINE I32x readWords(const Rows& a, const T* row, Size count) {
+  const int low = static_cast<int>(smaller<Size>(WIDTH, count));
+  const int high = static_cast<int>(count) - low;
+  if constexpr (!PAIRS)
+    return asI32(readAs(a, row, low));
+  else if (sizeof(T) == 2 && high == WIDTH)
+    return loadI32(row);  // pairs as they lie in memory
+  else
+    return pairsToBf16(readScaled(a, row, low), high ? readScaled(a, row + WIDTH, high) : F32x{});
 }
 
 template <bool PAIRS, class T>
@@ -63,7 +79,8 @@ void packRowMajor(const Rows& a, const T* first, Size rows, Size depth, float* o
       transpose(squares[g]);
     }
     for (Size i = 0; i < wordsOf(count, PAIRS); i++) {
-      for (Size g = 0; g * WIDTH < rows; g++) spill(out + g * WIDTH, asF32(squares[g][i]), smaller<Size>(WIDTH, rows - g * WIDTH), end);
+      for (Size g = 0; g * WIDTH < rows; g++)
+        spill(out + g * WIDTH, asF32(squares[g][i]), smaller<Size>(WIDTH, rows - g * WIDTH), end);
       out += rows;
     }
   }
@@ -77,8 +94,13 @@ void packColumnMajor(const Rows& a, const T* first, bool whole, Size rows, Size 
     for (Size g = 0; g < rows; g += WIDTH) {
       const Size count = smaller<Size>(WIDTH, rows - g);
       const int exist = whole ? WIDTH : static_cast<int>(count);
-      if constexpr (PAIRS) spill(out + g, asF32(zipToBf16(readScaled(a, first + g, exist), k + 1 < depth ? readScaled(a, first + a.stride + g, exist) : F32x{})), count, end);
-      else spill(out + g, readAs(a, first + g, exist), count, end);
+      if constexpr (PAIRS)
+        spill(out + g,
+              asF32(zipToBf16(readScaled(a, first + g, exist),
+                              k + 1 < depth ? readScaled(a, first + a.stride + g, exist) : F32x{})),
+              count, end);
+      else
+        spill(out + g, readAs(a, first + g, exist), count, end);
     }
   }
 }
@@ -86,18 +108,25 @@ void packColumnMajor(const Rows& a, const T* first, bool whole, Size rows, Size 
 template <bool PAIRS, class T>
 QD_INLINE void packAs(const Rows& a, const T* data, Size row0, Size rows, Size k0, Size depth, float* out) {
   // A vector may be read past the stripe where the rows after it exist.
-  if (a.transposed) return packColumnMajor<PAIRS>(a, data + k0 * a.stride + row0, row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
+  if (a.transposed)
+    return packColumnMajor<PAIRS>(a, data + k0 * a.stride + row0,
+                                  row0 + divideUp(rows, WIDTH) * WIDTH <= a.height, rows, depth, out);
   const T* first = data + row0 * a.stride + k0;
-  if (rows == 1) packOneRow<PAIRS>(a, first, depth, out);
-  else packRowMajor<PAIRS>(a, first, rows, depth, out);
+  if (rows == 1)
+    packOneRow<PAIRS>(a, first, depth, out);
+  else
+    packRowMajor<PAIRS>(a, first, rows, depth, out);
 }
 
 }  // namespace
 
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out) {
   if (fillsTiles(pairs)) return packTileRows(a, row0, rows, k0, depth, out);
-  const auto pack = [&](auto known, const auto* data) { packAs<known.value>(a, data, row0, rows, k0, depth, out); };
-  if constexpr (BF16_PAIRS) if (pairs) return a.half ? pack(Known<true>{}, a.half) : pack(Known<true>{}, a.f32);
+  const auto pack = [&](auto known, const auto* data) {
+    packAs<known.value>(a, data, row0, rows, k0, depth, out);
+  };
+  if constexpr (BF16_PAIRS)
+    if (pairs) return a.half ? pack(Known<true>{}, a.half) : pack(Known<true>{}, a.f32);
   a.half ? pack(Known<false>{}, a.half) : pack(Known<false>{}, a.f32);
 }
 

@@ -1,8 +1,13 @@
-// Scales of a 4-bit matrix for a panel of rows, undoing double quantization: fl(fl(map[code] · nested) + offset), as the reference rounds it.
-// The caller's thread owns the output. A lane is a row; the codes of a tile stand side by side, those of a row-major matrix a row's length apart.
-// For 32 scales (2,048 weights) 18 byte operations look the codes up in the four byte planes of the map (AVX-512 VBMI) and 12 find the nested scales. The planes themselves cost 130 instructions, so a reader serves many reads.
+// Scales of a 4-bit matrix for a panel of rows, undoing double quantization: fl(fl(map[code] · nested) +
+//   offset), as the reference rounds it.
+// The caller's thread owns the output. A lane is a row; the codes of a tile stand side by side, those of a
+//   row-major matrix a row's length apart.
+// For 32 scales (2,048 weights) 18 byte operations look the codes up in the four byte planes of the map
+//   (AVX-512 VBMI) and 12 find the nested scales. The planes themselves cost 130 instructions, so a reader
+//   serves many reads.
 // Assumes runs (hasRuns).
-// Tried and dropped: one look-up after another (a third of the backward decode, Zen 4, 2026), decoding all scales at load (0.44 bits more per weight to keep and to read).
+// Tried and dropped: one look-up after another (a third of the backward decode, Zen 4, 2026), decoding all
+//   scales at load (0.44 bits more per weight to keep and to read).
 #include "../gemm/nf4-runs.h"
 
 namespace qdylora::QD_LEVEL {
@@ -20,39 +25,56 @@ QD_INLINE void fillPlanes(const float* map, std::uint8_t (&planes)[4][256]) {
   for (Size i = 0; i < 256; i += 16) {
     const __m512i entries = _mm512_loadu_si512(map + i);
 #pragma GCC unroll 4
-    for (int plane = 0; plane < 4; plane++) _mm_store_si128(reinterpret_cast<__m128i*>(planes[plane] + i), _mm512_cvtepi32_epi8(_mm512_srli_epi32(entries, 8 * plane)));
+    for (int plane = 0; plane < 4; plane++)
+      _mm_store_si128(reinterpret_cast<__m128i*>(planes[plane] + i),
+                      _mm512_cvtepi32_epi8(_mm512_srli_epi32(entries, 8 * plane)));
   }
 }
 
 QD_INLINE __m512i bytesAt(const std::uint8_t* plane, __m512i codes, __mmask64 upper) {
   const __m512i* at = reinterpret_cast<const __m512i*>(plane);
-  return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(at[0], codes, at[1]), _mm512_permutex2var_epi8(at[2], codes, at[3]));
+  return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(at[0], codes, at[1]),
+                                _mm512_permutex2var_epi8(at[2], codes, at[3]));
 }
 
-// The entries of 32 codes. Bytes are interleaved within quarters of a register, so each quarter takes 4 codes of either half.
-QD_INLINE void entriesOf(const Nf4Weight&, const std::uint8_t (&planes)[4][256], const std::uint8_t* codes, F32x& low, F32x& high) {
+// The entries of 32 codes. Bytes are interleaved within quarters of a register, so each quarter takes 4 codes
+// of either half.
+QD_INLINE void entriesOf(const Nf4Weight&, const std::uint8_t (&planes)[4][256], const std::uint8_t* codes,
+                         F32x& low, F32x& high) {
   const __m512i quarters = _mm512_setr_epi32(0, 4, 0, 4, 1, 5, 1, 5, 2, 6, 2, 6, 3, 7, 3, 7);
-  const __m512i spread = _mm512_permutexvar_epi32(quarters, _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
+  const __m512i spread = _mm512_permutexvar_epi32(
+      quarters, _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes))));
   const __mmask64 upper = _mm512_movepi8_mask(spread);
-  const __m512i first = _mm512_unpacklo_epi8(bytesAt(planes[0], spread, upper), bytesAt(planes[1], spread, upper)), second = _mm512_unpacklo_epi8(bytesAt(planes[2], spread, upper), bytesAt(planes[3], spread, upper));
+  const __m512i first =
+      _mm512_unpacklo_epi8(bytesAt(planes[0], spread, upper), bytesAt(planes[1], spread, upper));
+  const __m512i second =
+      _mm512_unpacklo_epi8(bytesAt(planes[2], spread, upper), bytesAt(planes[3], spread, upper));
   low = (F32x)_mm512_unpacklo_epi16(first, second);
   high = (F32x)_mm512_unpackhi_epi16(first, second);
 }
 
-// The nested scales of 16 rows: those of rows that follow each other stand near each other, so 16 of them in a register serve, where they do.
+// The nested scales of 16 rows: those of rows that follow each other stand near each other, so 16 of them in
+// a register serve, where they do.
 QD_INLINE F32x nestedOf(const Nf4Weight& w, Size row0, Size run) {
-  const Size first = w.block(row0, run) / NESTED_BLOCK, all = divideUp(w.rows * w.rowRuns(), NESTED_BLOCK);
-  const std::int32_t within = static_cast<std::int32_t>(w.block(row0, run) % NESTED_BLOCK), step = static_cast<std::int32_t>(w.rowRuns());
+  const Size first = w.block(row0, run) / NESTED_BLOCK;
+  const Size all = divideUp(w.rows * w.rowRuns(), NESTED_BLOCK);
+  const std::int32_t within = static_cast<std::int32_t>(w.block(row0, run) % NESTED_BLOCK);
+  const std::int32_t step = static_cast<std::int32_t>(w.rowRuns());
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const __m512i index = _mm512_srli_epi32(_mm512_add_epi32(_mm512_set1_epi32(within), _mm512_mullo_epi32(lanes, _mm512_set1_epi32(step))), 8);
+  const __m512i index = _mm512_srli_epi32(
+      _mm512_add_epi32(_mm512_set1_epi32(within), _mm512_mullo_epi32(lanes, _mm512_set1_epi32(step))), 8);
   const Size left = all - first;
-  if (w.rowRuns() < NESTED_BLOCK) return (F32x)_mm512_permutexvar_ps(index, _mm512_maskz_loadu_ps(firstLanes(left), w.nestedAbsmax + first));
-  return (F32x)_mm512_i32gather_ps(_mm512_min_epi32(index, _mm512_set1_epi32(static_cast<int>(left - 1))), w.nestedAbsmax + first, 4);
+  if (w.rowRuns() < NESTED_BLOCK)
+    return (F32x)_mm512_permutexvar_ps(index,
+                                       _mm512_maskz_loadu_ps(firstLanes(left), w.nestedAbsmax + first));
+  return (F32x)_mm512_i32gather_ps(_mm512_min_epi32(index, _mm512_set1_epi32(static_cast<int>(left - 1))),
+                                   w.nestedAbsmax + first, 4);
 }
 #else
 QD_INLINE void fillPlanes(const float*, std::uint8_t (&)[4][256]) {}
 
-QD_INLINE void entriesOf(const Nf4Weight& w, const std::uint8_t (&)[4][256], const std::uint8_t* codes, F32x& low, F32x& high) {
+QD_INLINE void entriesOf(const Nf4Weight& w, const std::uint8_t (&)[4][256], const std::uint8_t* codes,
+                         F32x& low, F32x& high) {
   float read[PANEL];
   for (Size r = 0; r < PANEL; r++) read[r] = w.nestedMap[codes[r]];
   low = load(read);
@@ -61,7 +83,8 @@ QD_INLINE void entriesOf(const Nf4Weight& w, const std::uint8_t (&)[4][256], con
 
 QD_INLINE F32x nestedOf(const Nf4Weight& w, Size row0, Size run) {
   float read[WIDTH];
-  for (Size r = 0; r < WIDTH; r++) read[r] = w.nestedAbsmax[w.block(smaller(row0 + r, w.rows - 1), run) / NESTED_BLOCK];
+  for (Size r = 0; r < WIDTH; r++)
+    read[r] = w.nestedAbsmax[w.block(smaller(row0 + r, w.rows - 1), run) / NESTED_BLOCK];
   return load(read);
 }
 #endif

@@ -1,4 +1,14 @@
-import { assertArgument, checkOptions, createRng, QdyloraError, required, shownValue, trueOrFalse, wholeNumber, type OptionRules } from '@qdylora/contract';
+import {
+  assertArgument,
+  checkOptions,
+  createRng,
+  QdyloraError,
+  required,
+  shownValue,
+  trueOrFalse,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
 import { sourceOf, type ExampleSource } from '../stream/example-source.ts';
 import { permuteIndex } from '../stream/permute-index.ts';
 import { collate, type Example, type TokenBatch } from '../token-batch.ts';
@@ -16,7 +26,10 @@ export interface BatchOptions {
   /** Several examples to a sequence of at most `maxSeqLength` tokens. They do not see each other. */
   readonly packing: boolean;
   readonly maxSeqLength: number;
-  /** Steps of examples of like length, in an order of their own each epoch: steady times and memory. Not with packing, which fills every sequence. False */
+  /**
+   * Steps of examples of like length, in an order of their own each epoch: steady times and memory. Not with
+   * packing, which fills every sequence. False
+   */
   readonly groupByLength?: boolean;
   /** This process among `workers`, which share the sequences of every step. */
   readonly worker?: number;
@@ -24,8 +37,15 @@ export interface BatchOptions {
 }
 
 const RULES: OptionRules<BatchOptions> = {
-  microBatchSize: required(wholeNumber(1)), gradientAccumulationSteps: required(wholeNumber(1)), shuffle: required(trueOrFalse), seed: required(wholeNumber()), packing: required(trueOrFalse), maxSeqLength: required(wholeNumber(1)),
-  groupByLength: trueOrFalse, worker: wholeNumber(), workers: wholeNumber(1),
+  microBatchSize: required(wholeNumber(1)),
+  gradientAccumulationSteps: required(wholeNumber(1)),
+  shuffle: required(trueOrFalse),
+  seed: required(wholeNumber()),
+  packing: required(trueOrFalse),
+  maxSeqLength: required(wholeNumber(1)),
+  groupByLength: trueOrFalse,
+  worker: wholeNumber(),
+  workers: wholeNumber(1),
 };
 
 export interface Batches {
@@ -35,76 +55,142 @@ export interface Batches {
   /** Sequences of one epoch: the examples, or the packs made of them. */
   readonly sequences: number;
   /**
-   * This worker's micro batches of optimizer step `step`: a pure function of it, so a resumed run needs no cursor. Empty where a short last step leaves this worker
-   * none. Of a streamed dataset the step's rows are read now, and those that turn out to have nothing to predict are left out.
+   * This worker's micro batches of optimizer step `step`: a pure function of it, so a resumed run needs no
+   * cursor. Empty where a short last step leaves this worker none. Of a streamed dataset the step's rows are
+   * read now, and those that turn out to have nothing to predict are left out.
    */
   batchAt(step: number): TokenBatch[];
   epochAt(step: number): number;
 }
 
 /** Examples one after the other or in packs: what takes one place in a micro batch. */
-export interface Sequences { readonly length: number; at(index: number): readonly Example[] }
+export interface Sequences {
+  readonly length: number;
+  at(index: number): readonly Example[];
+}
 
 /**
- * The examples as optimizer steps, going round for as long as one asks. Each epoch visits each example once; epoch e is ordered by (seed, e). No order is kept in
- * memory: it is computed place by place.
+ * The examples as optimizer steps, going round for as long as one asks. Each epoch visits each example once;
+ * epoch e is ordered by (seed, e). No order is kept in memory: it is computed place by place.
  *
- * @throws QdyloraError BAD_DATA without examples; BAD_ARGUMENT for examples that are neither an array nor a source, options that are unknown or of another kind, an example longer than a pack, packing and groupByLength
- * together, or either of them for a source without lengths.
+ * @throws QdyloraError BAD_DATA without examples; BAD_ARGUMENT for examples that are neither an array nor a
+ * source, options that are unknown or of another kind, an example longer than a pack, packing and
+ * groupByLength together, or either of them for a source without lengths.
  */
 export function createBatches(examples: readonly Example[] | ExampleSource, options: BatchOptions): Batches {
   checkOptions('batches', options, RULES);
-  const { microBatchSize, gradientAccumulationSteps, worker = 0, workers = 1 } = options, source = sourceOf(examples);
+  const { microBatchSize, gradientAccumulationSteps, worker = 0, workers = 1 } = options;
+  const source = sourceOf(examples);
   check(source, options);
   const sequences = options.packing ? packSource(source, options) : single(source);
   const perStep = microBatchSize * gradientAccumulationSteps * workers;
   const stepsPerEpoch = Math.ceil(sequences.length / perStep);
   const placesOf = stepOrder(source, sequences.length, perStep, options);
   const epochAt = (step: number): number => {
-    assertArgument(Number.isSafeInteger(step) && step >= 0, 'batches', `expected a whole number ≥ 0 for a step, got ${step}`);
+    assertArgument(
+      Number.isSafeInteger(step) && step >= 0,
+      'batches',
+      `expected a whole number ≥ 0 for a step, got ${step}`,
+    );
     return Math.floor(step / stepsPerEpoch);
   };
   return {
-    stepsPerEpoch, examplesPerStep: perStep, sequences: sequences.length, epochAt,
+    stepsPerEpoch,
+    examplesPerStep: perStep,
+    sequences: sequences.length,
+    epochAt,
     batchAt(step) {
       const mine = placesOf(epochAt(step), step % stepsPerEpoch).filter((_, i) => i % workers === worker);
-      return splitIntoMicroBatches(mine.map((index) => sequences.at(index)).filter((group) => group.length > 0), microBatchSize);
+      return splitIntoMicroBatches(
+        mine.map((index) => sequences.at(index)).filter((group) => group.length > 0),
+        microBatchSize,
+      );
     },
   };
 }
 
-/** Consecutive groups of `microBatchSize` sequences (an example, or several packed ones), each as one batch; the last may be smaller. */
-export function splitIntoMicroBatches(sequences: readonly (Example | readonly Example[])[], microBatchSize: number): TokenBatch[] {
-  assertArgument(Array.isArray(sequences), 'batches', `expected an array of examples, got ${shownValue(sequences)}`);
-  assertArgument(Number.isSafeInteger(microBatchSize) && microBatchSize >= 1, 'batches', `expected a whole number ≥ 1 for microBatchSize, got ${shownValue(microBatchSize)}`);
+/**
+ * Consecutive groups of `microBatchSize` sequences (an example, or several packed ones), each as one batch;
+ * the last may be smaller.
+ */
+export function splitIntoMicroBatches(
+  sequences: readonly (Example | readonly Example[])[],
+  microBatchSize: number,
+): TokenBatch[] {
+  assertArgument(
+    Array.isArray(sequences),
+    'batches',
+    `expected an array of examples, got ${shownValue(sequences)}`,
+  );
+  assertArgument(
+    Number.isSafeInteger(microBatchSize) && microBatchSize >= 1,
+    'batches',
+    `expected a whole number ≥ 1 for microBatchSize, got ${shownValue(microBatchSize)}`,
+  );
   const batches: TokenBatch[] = [];
-  for (let from = 0; from < sequences.length; from += microBatchSize) batches.push(collate(sequences.slice(from, from + microBatchSize).flat()));
+  for (let from = 0; from < sequences.length; from += microBatchSize)
+    batches.push(collate(sequences.slice(from, from + microBatchSize).flat()));
   return batches;
 }
 
 const single = (source: ExampleSource): Sequences => ({
   length: source.length,
-  at(index) { const example = source.at(index); return example ? [example] : []; },
+  at(index) {
+    const example = source.at(index);
+    return example ? [example] : [];
+  },
 });
 
 /** Which sequences a step of an epoch has. */
-function stepOrder(source: ExampleSource, length: number, perStep: number, { shuffle, seed, groupByLength: grouped = false }: BatchOptions): (epoch: number, step: number) => number[] {
-  const rng = createRng(seed).named('shuffle'), orderOf = (epoch: number): ((place: number) => number) => (shuffle ? permuteIndex(length, rng, epoch) : (place) => place);
-  if (grouped) return groupByLength(lengthsOf(source, 'group_by_length'), { length, perStep, orderOf, rng: rng.named('groups') });
+function stepOrder(
+  source: ExampleSource,
+  length: number,
+  perStep: number,
+  { shuffle, seed, groupByLength: grouped = false }: BatchOptions,
+): (epoch: number, step: number) => number[] {
+  const rng = createRng(seed).named('shuffle');
+  const orderOf = (epoch: number): ((place: number) => number) =>
+    shuffle ? permuteIndex(length, rng, epoch) : (place) => place;
+  if (grouped)
+    return groupByLength(lengthsOf(source, 'group_by_length'), {
+      length,
+      perStep,
+      orderOf,
+      rng: rng.named('groups'),
+    });
   return (epoch, step) => {
-    const at = orderOf(epoch), from = step * perStep;
+    const at = orderOf(epoch);
+    const from = step * perStep;
     return Array.from({ length: Math.min(perStep, length - from) }, (_, i) => at(from + i));
   };
 }
 
 /** @throws QdyloraError BAD_ARGUMENT where nobody measured the lengths. */
 export function lengthsOf({ lengthAt }: ExampleSource, what: string): (index: number) => number {
-  assertArgument(lengthAt, what, 'expected examples of known length, got a streamed dataset that was not measured', 'Open it with measure: true.');
+  assertArgument(
+    lengthAt,
+    what,
+    'expected examples of known length, got a streamed dataset that was not measured',
+    'Open it with measure: true.',
+  );
   return lengthAt;
 }
 
-function check({ length }: ExampleSource, { packing, groupByLength: grouped = false, worker = 0, workers = 1 }: BatchOptions): void {
-  if (length === 0) throw new QdyloraError('BAD_DATA', { where: 'batches', problem: 'expected at least one example for training, got none', nextStep: 'Read the report of loadDataset: it says what became of the rows.' });
-  assertArgument(!(packing && grouped), 'batches', 'expected packing or group_by_length, got both', 'Packing fills every sequence, so there is nothing left to group.');
+function check(
+  { length }: ExampleSource,
+  { packing, groupByLength: grouped = false, worker = 0, workers = 1 }: BatchOptions,
+): void {
+  if (length === 0)
+    throw new QdyloraError('BAD_DATA', {
+      where: 'batches',
+      problem: 'expected at least one example for training, got none',
+      nextStep: 'Read the report of loadDataset: it says what became of the rows.',
+    });
+  assertArgument(
+    !(packing && grouped),
+    'batches',
+    'expected packing or group_by_length, got both',
+    'Packing fills every sequence, so there is nothing left to group.',
+  );
   assertArgument(worker < workers, 'batches', `expected 0…${workers - 1} for worker, got ${worker}`);
 }

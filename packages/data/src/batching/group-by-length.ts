@@ -1,7 +1,10 @@
 import type { Rng } from '@qdylora/contract';
 import { permuteIndex } from '../stream/permute-index.ts';
 
-/** Steps whose examples are sorted together, as in transformers: enough to find likes, few enough to stay random. */
+/**
+ * Steps whose examples are sorted together, as in transformers: enough to find likes, few enough to stay
+ * random.
+ */
 const STEPS_PER_GROUP = 50;
 
 export interface GroupOptions {
@@ -13,21 +16,32 @@ export interface GroupOptions {
 }
 
 /**
- * Steps of examples of like length: the shuffled examples of 50 steps are sorted by length and cut into steps, and the full steps of the epoch are shuffled
- * again. One group is in memory at a time; a step is a pure function of (epoch, step). The last step, which may be short, stays last.
+ * Steps of examples of like length: the shuffled examples of 50 steps are sorted by length and cut into
+ * steps, and the full steps of the epoch are shuffled again. One group is in memory at a time; a step is a
+ * pure function of (epoch, step). The last step, which may be short, stays last.
  */
-export function groupByLength(lengthAt: (index: number) => number, { length, perStep, orderOf, rng }: GroupOptions): (epoch: number, step: number) => number[] {
-  const perGroup = STEPS_PER_GROUP * perStep, fullSteps = Math.floor(length / perStep);
+export function groupByLength(
+  lengthAt: (index: number) => number,
+  { length, perStep, orderOf, rng }: GroupOptions,
+): (epoch: number, step: number) => number[] {
+  const perGroup = STEPS_PER_GROUP * perStep;
+  const fullSteps = Math.floor(length / perStep);
   let kept: { epoch: number; group: number; sorted: number[] } | null = null;
   const groupOf = (epoch: number, group: number): number[] => {
     if (kept?.epoch === epoch && kept.group === group) return kept.sorted;
-    const at = orderOf(epoch), from = group * perGroup, inGroup = Math.min(perGroup, length - from);
-    const sorted = Array.from({ length: inGroup }, (_, i) => at(from + i)).sort((a, b) => lengthAt(b) - lengthAt(a) || a - b);
+    const at = orderOf(epoch);
+    const from = group * perGroup;
+    const inGroup = Math.min(perGroup, length - from);
+    const sorted = Array.from({ length: inGroup }, (_, i) => at(from + i)).sort(
+      (a, b) => lengthAt(b) - lengthAt(a) || a - b,
+    );
     kept = { epoch, group, sorted };
     return sorted;
   };
   return (epoch, step) => {
-    const place = step < fullSteps ? permuteIndex(fullSteps, rng, epoch)(step) : step, group = Math.floor(place / STEPS_PER_GROUP), from = (place % STEPS_PER_GROUP) * perStep;
+    const place = step < fullSteps ? permuteIndex(fullSteps, rng, epoch)(step) : step;
+    const group = Math.floor(place / STEPS_PER_GROUP);
+    const from = (place % STEPS_PER_GROUP) * perStep;
     return groupOf(epoch, group).slice(from, from + perStep);
   };
 }

@@ -1,8 +1,10 @@
 import { assertArgument } from '@qdylora/contract';
 
 /**
- * First-fit-decreasing packing: the longest sequence first, each into the first pack that still has room, so that packs are nearly full.
- * `lengths: [sequences]`, in tokens → packs of sequence indices; every index is in exactly one pack. O(n log n) by a tree of free room.
+ * First-fit-decreasing packing: the longest sequence first, each into the first pack that still has room, so
+ * that packs are nearly full.
+ * `lengths: [sequences]`, in tokens → packs of sequence indices; every index is in exactly one pack. O(n log
+ * n) by a tree of free room.
  * Needs at most 11/9 of the fewest possible packs, plus 6/9 (Dósa 2007).
  *
  * @throws QdyloraError BAD_ARGUMENT for a sequence that is empty or longer than a pack.
@@ -10,12 +12,19 @@ import { assertArgument } from '@qdylora/contract';
  * packSequences([3, 6, 5, 4], 10); // [[1, 3], [2, 0]]
  */
 export function packSequences(lengths: ArrayLike<number>, capacity: number): number[][] {
-  const order = Array.from({ length: lengths.length }, (_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+  const order = Array.from({ length: lengths.length }, (_, i) => i).sort(
+    (a, b) => lengths[b]! - lengths[a]! || a - b,
+  );
   const room = freeRoom(lengths.length, capacity);
   const packs: number[][] = [];
   for (const index of order) {
     const length = lengths[index]!;
-    assertArgument(length >= 1 && length <= capacity, 'pack-sequences', `expected 1…${capacity} tokens for sequence ${index}, got ${length}`, 'Cut it, or raise maxSeqLength.');
+    assertArgument(
+      length >= 1 && length <= capacity,
+      'pack-sequences',
+      `expected 1…${capacity} tokens for sequence ${index}, got ${length}`,
+      'Cut it, or raise maxSeqLength.',
+    );
     const pack = room.take(length);
     (packs[pack] ??= []).push(index);
   }

@@ -4,21 +4,34 @@ import { permuteIndex } from '../stream/permute-index.ts';
 import { lengthsOf, type BatchOptions, type Sequences } from './batches.ts';
 import { packSequences } from './pack-sequences.ts';
 
-/** Examples that are packed together. Of lengths spread evenly over 1…1,024, windows of 4,096 leave 0.9 % of packs of 1,024 free, all 40,960 at once 0.3 %; of lengths whose logarithm is, 0.1 % and 0.02 %. */
+/**
+ * Examples that are packed together. Of lengths spread evenly over 1…1,024, windows of 4,096 leave 0.9 % of
+ * packs of 1,024 free, all 40,960 at once 0.3 %; of lengths whose logarithm is, 0.1 % and 0.02 %.
+ */
 export const PACKING_WINDOW = 4096;
 
 /**
- * Examples in packs of at most `maxSeqLength` tokens: first-fit decreasing, window by window of the shuffled examples. The packs are the same in each epoch (their
- * order is not). Kept are 8 bytes an example, never the examples.
+ * Examples in packs of at most `maxSeqLength` tokens: first-fit decreasing, window by window of the shuffled
+ * examples. The packs are the same in each epoch (their order is not). Kept are 8 bytes an example, never the
+ * examples.
  *
  * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without lengths.
  */
-export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed }: Pick<BatchOptions, 'maxSeqLength' | 'shuffle' | 'seed'>): Sequences {
-  const lengthAt = lengthsOf(source, 'packing'), at = shuffle ? permuteIndex(source.length, createRng(seed).named('packing')) : (place: number): number => place;
-  const members = new Uint32Array(source.length), ends: number[] = []; // pack p: members[ends[p − 1] … ends[p])
+export function packSource(
+  source: ExampleSource,
+  { maxSeqLength, shuffle, seed }: Pick<BatchOptions, 'maxSeqLength' | 'shuffle' | 'seed'>,
+): Sequences {
+  const lengthAt = lengthsOf(source, 'packing');
+  const at = shuffle
+    ? permuteIndex(source.length, createRng(seed).named('packing'))
+    : (place: number): number => place;
+  const members = new Uint32Array(source.length);
+  const ends: number[] = []; // pack p: members[ends[p − 1] … ends[p])
   let placed = 0;
   for (let from = 0; from < source.length; from += PACKING_WINDOW) {
-    const window = Array.from({ length: Math.min(PACKING_WINDOW, source.length - from) }, (_, i) => at(from + i));
+    const window = Array.from({ length: Math.min(PACKING_WINDOW, source.length - from) }, (_, i) =>
+      at(from + i),
+    );
     for (const pack of packSequences(window.map(lengthAt), maxSeqLength)) {
       for (const place of pack) members[placed++] = window[place]!;
       ends.push(placed);
@@ -27,6 +40,9 @@ export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed 
   const offsets = Uint32Array.from(ends);
   return {
     length: offsets.length,
-    at: (pack) => Array.from(members.subarray(pack === 0 ? 0 : offsets[pack - 1]!, offsets[pack]!)).flatMap((index) => source.at(index) ?? []),
+    at: (pack) =>
+      Array.from(members.subarray(pack === 0 ? 0 : offsets[pack - 1]!, offsets[pack]!)).flatMap(
+        (index) => source.at(index) ?? [],
+      ),
   };
 }

@@ -6,21 +6,41 @@ import { parseJsonText } from '../rows/parse-json-text.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
 /**
- * Messages through the tokenizer's chat template, with the row's tools, and loss on every assistant turn but those of weight 0 (OpenAI's key).
+ * Messages through the tokenizer's chat template, with the row's tools, and loss on every assistant turn but
+ * those of weight 0 (OpenAI's key).
  *
- * @throws QdyloraError BAD_DATA for tools or weights of another kind, or where the template refuses the conversation; BAD_CONFIG without a template.
+ * @throws QdyloraError BAD_DATA for tools or weights of another kind, or where the template refuses the
+ * conversation; BAD_CONFIG without a template.
  */
-export function labelMessages(messages: readonly ChatMessage[], row: Row, { tokenizer: given, completionOnlyLoss, unshown }: RowSettings): LabelledTokens {
-  const tokenizer = assertTokenizer(given, 'messages'), untrained = messages.flatMap(({ weight, role }, i) => (isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : []));
-  const template = assertTemplate(tokenizer), tools = readTools(row);
+export function labelMessages(
+  messages: readonly ChatMessage[],
+  row: Row,
+  { tokenizer: given, completionOnlyLoss, unshown }: RowSettings,
+): LabelledTokens {
+  const tokenizer = assertTokenizer(given, 'messages');
+  const untrained = messages.flatMap(({ weight, role }, i) =>
+    isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : [],
+  );
+  const template = assertTemplate(tokenizer);
+  const tools = readTools(row);
   noteUnshown(messages, tools, template, unshown);
   const shown = messages.map(({ weight: _, ...message }): ChatMessage => message as ChatMessage);
-  return labelConversation({ messages: shown, tools }, { tokenizer, template, completionOnlyLoss, where: row.where, untrained });
+  return labelConversation(
+    { messages: shown, tools },
+    { tokenizer, template, completionOnlyLoss, where: row.where, untrained },
+  );
 }
 
 /** A template that never says their names cannot write them. */
-function noteUnshown(messages: readonly ChatMessage[], tools: readonly unknown[] | undefined, given: ChatTemplate, unshown: Set<string>): void {
-  const { source } = tools ? given.forTools ?? given : given, calls = (message: ChatMessage): boolean => Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
+function noteUnshown(
+  messages: readonly ChatMessage[],
+  tools: readonly unknown[] | undefined,
+  given: ChatTemplate,
+  unshown: Set<string>,
+): void {
+  const { source } = tools ? (given.forTools ?? given) : given;
+  const calls = (message: ChatMessage): boolean =>
+    Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
   if (tools && !source.includes('tools')) unshown.add('tools');
   if (messages.some(calls) && !source.includes('tool_calls')) unshown.add('tool_calls');
 }
@@ -28,14 +48,25 @@ function noteUnshown(messages: readonly ChatMessage[], tools: readonly unknown[]
 function isUntrained(weight: unknown, name: string, where: string): boolean {
   if (weight === undefined || weight === null || weight === 1) return false;
   if (weight === 0) return true;
-  throw badData(where, `expected 0 or 1 for the weight of ${name}, got ${typeof weight === 'number' ? weight : kindOf(weight)}`, 'A turn counts or does not: correct or delete this line.');
+  throw badData(
+    where,
+    `expected 0 or 1 for the weight of ${name}, got ${typeof weight === 'number' ? weight : kindOf(weight)}`,
+    'A turn counts or does not: correct or delete this line.',
+  );
 }
 
 /** A list, or the same as JSON in a string, as Parquet files and some data sets have it. */
 function readTools(row: Row): readonly unknown[] | undefined {
-  const { value: { tools }, where } = row;
+  const {
+    value: { tools },
+    where,
+  } = row;
   if (tools === undefined || tools === null || tools === '') return undefined;
-  const list = typeof tools === 'string' ? parseJsonText(tools, { where, expected: 'a list, or one as JSON, for "tools"' }) : row.exact('tools');
-  if (!Array.isArray(list)) throw badData(where, `expected a list for "tools", got ${kindOf(list)}`, 'Correct or delete this line.');
+  const list =
+    typeof tools === 'string'
+      ? parseJsonText(tools, { where, expected: 'a list, or one as JSON, for "tools"' })
+      : row.exact('tools');
+  if (!Array.isArray(list))
+    throw badData(where, `expected a list for "tools", got ${kindOf(list)}`, 'Correct or delete this line.');
   return list.length > 0 ? list : undefined;
 }

@@ -8,14 +8,19 @@ export interface RowLabeller {
   readonly format: RowFormat | null;
   /** Checks a row's keys, without making tokens of it.  @throws QdyloraError BAD_DATA */
   check(row: Row): void;
-  /** A row as tokens.  @throws QdyloraError BAD_DATA; BAD_CONFIG where a tokenizer or a template is missing */
+  /**
+   * A row as tokens. @throws QdyloraError BAD_DATA; BAD_CONFIG where a tokenizer or a template is missing
+   */
   label(row: Row): LabelledTokens;
   /** What the row says, as a number in [0, 1); rows that say the same have the same. */
   hash(row: Row): number;
 }
 
 /** Labels the rows of one file: its first row decides what they are, unless `datasetFormat` does. */
-export function rowLabeller(settings: RowSettings, { datasetFormat, seed }: { readonly datasetFormat?: DatasetFormat; readonly seed: number }): RowLabeller {
+export function rowLabeller(
+  settings: RowSettings,
+  { datasetFormat, seed }: { readonly datasetFormat?: DatasetFormat; readonly seed: number },
+): RowLabeller {
   let format: RowFormat | null = datasetFormat ? formatNamed(datasetFormat) : null;
   const formatOf = (row: Row): RowFormat => {
     format ??= detectFormat(row);
@@ -23,12 +28,19 @@ export function rowLabeller(settings: RowSettings, { datasetFormat, seed }: { re
     return format;
   };
   return {
-    get format() { return format; },
-    check: (row) => { formatOf(row); },
+    get format() {
+      return format;
+    },
+    check: (row) => {
+      formatOf(row);
+    },
     label: (row) => formatOf(row).label(row, settings),
     hash(row) {
       const { required, optional } = formatOf(row);
-      return rowHash([...required, ...optional].map((key) => row.value[key] ?? null), seed);
+      return rowHash(
+        [...required, ...optional].map((key) => row.value[key] ?? null),
+        seed,
+      );
     },
   };
 }

@@ -6,26 +6,57 @@ import type { Row, RowFormat } from './row-format.ts';
 /** Keys of a message that templates know; others are passed over. */
 const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content', 'weight'] as const;
 
-/** Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`, through the tokenizer's chat template. */
+/**
+ * Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`,
+ * through the tokenizer's chat template.
+ */
 export const messagesFormat: RowFormat = {
-  name: 'messages', required: ['messages'], optional: ['tools'], hasPrompts: true,
+  name: 'messages',
+  required: ['messages'],
+  optional: ['tools'],
+  hasPrompts: true,
   label: (row, settings) => labelMessages(readMessages(row, 'messages'), row, settings),
 };
 
-/** The messages under a key.  @throws QdyloraError BAD_DATA where there are none, or what is there is something else */
+/**
+ * The messages under a key. @throws QdyloraError BAD_DATA where there are none, or what is there is something
+ * else
+ */
 export function readMessages(row: Row, key: string): ChatMessage[] {
   const messages = row.value[key];
-  if (!Array.isArray(messages) || messages.length === 0) throw badData(row.where, `expected a list of at least one message for "${key}", got ${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`, 'Correct or delete this line.');
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw badData(
+      row.where,
+      `expected a list of at least one message for "${key}", got ` +
+        `${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`,
+      'Correct or delete this line.',
+    );
   const read = messages.map((message: unknown, i) => readMessage(message, `${key}[${i}]`, row.where));
-  return read.some(hasParts) ? withExactParts(read, row.exact(key) as readonly ReadonlyMap<string, unknown>[]) : read;
+  return read.some(hasParts)
+    ? withExactParts(read, row.exact(key) as readonly ReadonlyMap<string, unknown>[])
+    : read;
 }
 
 function readMessage(message: unknown, name: string, where: string): ChatMessage {
-  if (typeof message !== 'object' || message === null) throw badData(where, `expected an object for ${name}, got ${kindOf(message)}`, 'Correct or delete this line.');
+  if (typeof message !== 'object' || message === null)
+    throw badData(
+      where,
+      `expected an object for ${name}, got ${kindOf(message)}`,
+      'Correct or delete this line.',
+    );
   const { role, content } = message as { role?: unknown; content?: unknown };
-  if (typeof role !== 'string') throw badData(where, `expected a string for ${name}.role, got ${kindOf(role)}`, 'Turns of {"from", "value"} stand under "conversations".');
-  const read: Record<string, unknown> & { role: string; content: string | null } = { role, content: readContent(content, `${name}.content`, where) };
-  for (const key of MESSAGE_KEYS) if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
+  if (typeof role !== 'string')
+    throw badData(
+      where,
+      `expected a string for ${name}.role, got ${kindOf(role)}`,
+      'Turns of {"from", "value"} stand under "conversations".',
+    );
+  const read: Record<string, unknown> & { role: string; content: string | null } = {
+    role,
+    content: readContent(content, `${name}.content`, where),
+  };
+  for (const key of MESSAGE_KEYS)
+    if (Object.hasOwn(message, key)) read[key] = (message as Record<string, unknown>)[key];
   return read;
 }
 
@@ -34,14 +65,27 @@ const isPart = (value: unknown): boolean => typeof value === 'object' && value !
 const hasParts = (message: ChatMessage): boolean => Object.values(message).some(isPart);
 
 /** Calls of tools show their numbers and the order of their keys. */
-const withExactParts = (messages: readonly ChatMessage[], exact: readonly ReadonlyMap<string, unknown>[]): ChatMessage[] =>
-  messages.map((message, i) => Object.fromEntries(Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i]!.get(key) : value])) as ChatMessage);
+const withExactParts = (
+  messages: readonly ChatMessage[],
+  exact: readonly ReadonlyMap<string, unknown>[],
+): ChatMessage[] =>
+  messages.map(
+    (message, i) =>
+      Object.fromEntries(
+        Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i]!.get(key) : value]),
+      ) as ChatMessage,
+  );
 
 /** A string, nothing (a turn of tool calls), or parts of text, which are joined. */
 function readContent(content: unknown, name: string, where: string): string | null {
   if (typeof content === 'string') return content;
   if (content === null || content === undefined) return null;
   const parts = Array.isArray(content) ? (content as { type?: unknown; text?: unknown }[]) : [];
-  if (parts.length > 0 && parts.every((part) => part?.type === 'text' && typeof part.text === 'string')) return parts.map((part) => part.text as string).join('');
-  throw badData(where, `expected text for ${name}, got ${Array.isArray(content) ? 'parts that are not text' : kindOf(content)}`, 'Only text is trained on here: delete this line, or its images.');
+  if (parts.length > 0 && parts.every((part) => part?.type === 'text' && typeof part.text === 'string'))
+    return parts.map((part) => part.text as string).join('');
+  throw badData(
+    where,
+    `expected text for ${name}, got ${Array.isArray(content) ? 'parts that are not text' : kindOf(content)}`,
+    'Only text is trained on here: delete this line, or its images.',
+  );
 }

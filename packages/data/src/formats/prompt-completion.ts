@@ -4,17 +4,30 @@ import { readMessages } from './messages.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /**
- * `{"prompt": "…", "completion": "…"}`: both as written, with what the tokenizer's files put at the start, and EOS. Both as lists of messages: one conversation through the chat template,
- * of which the assistant turns of the completion count.
+ * `{"prompt": "…", "completion": "…"}`: both as written, with what the tokenizer's files put at the start,
+ * and EOS. Both as lists of messages: one conversation through the chat template, of which the assistant
+ * turns of the completion count.
  */
 export const promptCompletionFormat: RowFormat = {
-  name: 'prompt_completion', required: ['prompt', 'completion'], optional: [], hasPrompts: true,
+  name: 'prompt_completion',
+  required: ['prompt', 'completion'],
+  optional: [],
+  hasPrompts: true,
   label(row, settings) {
     if (Array.isArray(row.value.prompt)) {
-      const told = readMessages(row, 'prompt').map((message) => (message.role === 'assistant' ? { ...message, weight: 0 } : message));
+      const told = readMessages(row, 'prompt').map((message) =>
+        message.role === 'assistant' ? { ...message, weight: 0 } : message,
+      );
       return labelMessages([...told, ...readMessages(row, 'completion')], row, settings);
     }
-    const exchange = { prompt: textOf(row, 'prompt'), answer: textOf(row, 'completion'), addSpecialTokens: true };
-    return labelExchange(exchange, row, { ...settings, tokenizer: assertTokenizer(settings.tokenizer, 'prompt_completion') });
+    const exchange = {
+      prompt: textOf(row, 'prompt'),
+      answer: textOf(row, 'completion'),
+      addSpecialTokens: true,
+    };
+    return labelExchange(exchange, row, {
+      ...settings,
+      tokenizer: assertTokenizer(settings.tokenizer, 'prompt_completion'),
+    });
   },
 };

@@ -4,12 +4,26 @@ import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 /** The prompt of a question. Evaluation uses the same one: numbers are only comparable with it. */
 export const questionPrompt = (question: string): string => `Question: ${question}\nAnswer: `;
 
-/** `{"question": "…", "answer": "…"}` (GSM8K): `questionPrompt(question)` and `{answer}{eos}`, both without special tokens at the start. */
+/**
+ * `{"question": "…", "answer": "…"}` (GSM8K): `questionPrompt(question)` and `{answer}{eos}`, both without
+ * special tokens at the start.
+ */
 export const questionAnswerFormat: RowFormat = {
-  name: 'question_answer', required: ['question', 'answer'], optional: [], hasPrompts: true,
+  name: 'question_answer',
+  required: ['question', 'answer'],
+  optional: [],
+  hasPrompts: true,
   label(row, settings) {
-    const question = textOf(row, 'question'), answer = textOf(row, 'answer');
-    const exchange = { prompt: settings.applyChatTemplate ? question : questionPrompt(question), answer, addSpecialTokens: false };
-    return labelExchange(exchange, row, { ...settings, tokenizer: assertTokenizer(settings.tokenizer, 'question_answer') });
+    const question = textOf(row, 'question');
+    const answer = textOf(row, 'answer');
+    const exchange = {
+      prompt: settings.applyChatTemplate ? question : questionPrompt(question),
+      answer,
+      addSpecialTokens: false,
+    };
+    return labelExchange(exchange, row, {
+      ...settings,
+      tokenizer: assertTokenizer(settings.tokenizer, 'question_answer'),
+    });
   },
 };

@@ -42,17 +42,31 @@ export interface RowFormat {
 export function textOf(row: Row, key: string): string {
   const value = row.value[key];
   if (typeof value === 'string') return value;
-  throw badData(row.where, `expected a string for ${JSON.stringify(key)}, got ${kindOf(value)}`, 'Correct or delete this line, or set dataset_format if its shape is another one.');
+  throw badData(
+    row.where,
+    `expected a string for ${JSON.stringify(key)}, got ${kindOf(value)}`,
+    'Correct or delete this line, or set dataset_format if its shape is another one.',
+  );
 }
 
 /** @throws QdyloraError BAD_CONFIG where a format needs a tokenizer and there is none. */
 export function assertTokenizer(tokenizer: Tokenizer | null, format: string): Tokenizer {
   if (tokenizer) return tokenizer;
-  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: `expected a tokenizer for rows of the format ${format}, got none`, nextStep: 'Name a model whose folder has tokenizer.json, or use rows of input_ids.' });
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'data',
+    problem: `expected a tokenizer for rows of the format ${format}, got none`,
+    nextStep: 'Name a model whose folder has tokenizer.json, or use rows of input_ids.',
+  });
 }
 
 /** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */
 export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['chatTemplate']> {
   if (tokenizer.chatTemplate) return tokenizer.chatTemplate;
-  throw new QdyloraError('BAD_CONFIG', { where: 'data', problem: 'expected a tokenizer with a chat template for conversations, got one without', nextStep: 'Use an instruction-tuned model, add chat_template.jinja to its folder (several named templates without a default are none), or write rows of prompt and completion.' });
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'data',
+    problem: 'expected a tokenizer with a chat template for conversations, got one without',
+    nextStep:
+      'Use an instruction-tuned model, add chat_template.jinja to its folder (several named templates ' +
+      'without a default are none), or write rows of prompt and completion.',
+  });
 }

@@ -6,40 +6,94 @@ import type { Row, RowFormat } from './row-format.ts';
 
 /** Who speaks, by the words that such files have. */
 const ROLES: ReadonlyMap<string, string> = new Map([
-  ['human', 'user'], ['user', 'user'], ['gpt', 'assistant'], ['assistant', 'assistant'], ['model', 'assistant'], ['chatgpt', 'assistant'], ['system', 'system'],
-  ['tool', 'tool'], ['observation', 'tool'], ['function_response', 'tool'], ['function_call', 'function_call'],
+  ['human', 'user'],
+  ['user', 'user'],
+  ['gpt', 'assistant'],
+  ['assistant', 'assistant'],
+  ['model', 'assistant'],
+  ['chatgpt', 'assistant'],
+  ['system', 'system'],
+  ['tool', 'tool'],
+  ['observation', 'tool'],
+  ['function_response', 'tool'],
+  ['function_call', 'function_call'],
 ]);
 
 /**
- * ShareGPT's conversations: `{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value": "…"}], "system": "…", "tools": […]}`.
- * `function_call` turns hold JSON of `name` and `arguments` and become an assistant's tool calls; `observation` is a tool's answer.
+ * ShareGPT's conversations: `{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value":
+ * "…"}], "system": "…", "tools": […]}`.
+ * `function_call` turns hold JSON of `name` and `arguments` and become an assistant's tool calls;
+ * `observation` is a tool's answer.
  */
 export const sharegptFormat: RowFormat = {
-  name: 'sharegpt', required: ['conversations'], optional: ['system', 'tools'], hasPrompts: true,
+  name: 'sharegpt',
+  required: ['conversations'],
+  optional: ['system', 'tools'],
+  hasPrompts: true,
   label: (row, settings) => labelMessages(readTurns(row), row, settings),
 };
 
 function readTurns(row: Row): ChatMessage[] {
   const { conversations, system } = row.value;
-  if (!Array.isArray(conversations) || conversations.length === 0) throw badData(row.where, `expected a list of at least one turn for "conversations", got ${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)}`, 'Correct or delete this line.');
+  if (!Array.isArray(conversations) || conversations.length === 0)
+    throw badData(
+      row.where,
+      `expected a list of at least one turn for "conversations", got ` +
+        `${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)}`,
+      'Correct or delete this line.',
+    );
   const turns = conversations.map((turn: unknown, i) => readTurn(turn, `conversations[${i}]`, row.where));
   if (system === undefined || system === null || system === '') return turns;
-  if (typeof system !== 'string') throw badData(row.where, `expected a string for "system", got ${kindOf(system)}`, 'Correct or delete this line.');
+  if (typeof system !== 'string')
+    throw badData(
+      row.where,
+      `expected a string for "system", got ${kindOf(system)}`,
+      'Correct or delete this line.',
+    );
   return turns[0]!.role === 'system' ? turns : [{ role: 'system', content: system }, ...turns];
 }
 
 function readTurn(turn: unknown, name: string, where: string): ChatMessage {
-  if (typeof turn !== 'object' || turn === null) throw badData(where, `expected an object for ${name}, got ${kindOf(turn)}`, 'Correct or delete this line.');
+  if (typeof turn !== 'object' || turn === null)
+    throw badData(
+      where,
+      `expected an object for ${name}, got ${kindOf(turn)}`,
+      'Correct or delete this line.',
+    );
   const { from, value, weight } = turn as { from?: unknown; value?: unknown; weight?: unknown };
-  if (typeof from !== 'string' || !ROLES.has(from)) throw badData(where, `expected one of ${[...ROLES.keys()].join(', ')} for ${name}.from, got ${typeof from === 'string' ? JSON.stringify(from.slice(0, 40)) : kindOf(from)}`, 'Correct or delete this line.');
-  if (typeof value !== 'string') throw badData(where, `expected a string for ${name}.value, got ${kindOf(value)}`, 'Correct or delete this line.');
-  const role = ROLES.get(from)!, given = weight === undefined ? {} : { weight };
-  return role === 'function_call' ? { role: 'assistant', content: null, tool_calls: [readCall(value, name, where)], ...given } : { role, content: value, ...given };
+  if (typeof from !== 'string' || !ROLES.has(from))
+    throw badData(
+      where,
+      `expected one of ${[...ROLES.keys()].join(', ')} for ${name}.from, got ` +
+        `${typeof from === 'string' ? JSON.stringify(from.slice(0, 40)) : kindOf(from)}`,
+      'Correct or delete this line.',
+    );
+  if (typeof value !== 'string')
+    throw badData(
+      where,
+      `expected a string for ${name}.value, got ${kindOf(value)}`,
+      'Correct or delete this line.',
+    );
+  const role = ROLES.get(from)!;
+  const given = weight === undefined ? {} : { weight };
+  return role === 'function_call'
+    ? { role: 'assistant', content: null, tool_calls: [readCall(value, name, where)], ...given }
+    : { role, content: value, ...given };
 }
 
 function readCall(value: string, name: string, where: string): object {
-  const call = parseJsonText(value, { where, expected: `JSON of a function's name and arguments for ${name}.value` }), entries = call instanceof Map ? call as ReadonlyMap<string, unknown> : new Map<string, unknown>();
-  const called = entries.get('name'), given = entries.get('arguments');
-  if (typeof called !== 'string') throw badData(where, `expected a string for "name" in ${name}.value, got ${kindOf(called)}`, 'Correct or delete this line.');
+  const call = parseJsonText(value, {
+    where,
+    expected: `JSON of a function's name and arguments for ${name}.value`,
+  });
+  const entries = call instanceof Map ? (call as ReadonlyMap<string, unknown>) : new Map<string, unknown>();
+  const called = entries.get('name');
+  const given = entries.get('arguments');
+  if (typeof called !== 'string')
+    throw badData(
+      where,
+      `expected a string for "name" in ${name}.value, got ${kindOf(called)}`,
+      'Correct or delete this line.',
+    );
   return { type: 'function', function: { name: called, arguments: given ?? {} } };
 }

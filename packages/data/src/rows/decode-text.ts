@@ -17,18 +17,35 @@ export function decodeText(bytes: Uint8Array, where: string): string {
   }
 }
 
-interface Guess { readonly what: string; readonly nextStep: string }
+interface Guess {
+  readonly what: string;
+  readonly nextStep: string;
+}
 
-const packed = (kind: string, tool: string): Guess => ({ what: `a ${kind} file`, nextStep: `Unpack it first: ${tool}.` });
-const encoded = (what: string, name: string): Guess => ({ what, nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.` });
+const packed = (kind: string, tool: string): Guess => ({
+  what: `a ${kind} file`,
+  nextStep: `Unpack it first: ${tool}.`,
+});
+const encoded = (what: string, name: string): Guess => ({
+  what,
+  nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.`,
+});
 
 /** What files begin with that people take for text. */
 const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
-  ['\x1f\x8b', packed('gzip', 'gunzip')], ['PK\x03\x04', packed('zip', 'unzip')], ['\x28\xb5\x2f\xfd', packed('zstd', 'unzstd')], ['BZh', packed('bzip2', 'bunzip2')], ['\xfd7zXZ', packed('xz', 'unxz')],
-  ['\xff\xfe', encoded('what looks like UTF-16', 'UTF-16')], ['\xfe\xff', encoded('what looks like UTF-16', 'UTF-16')],
+  ['\x1f\x8b', packed('gzip', 'gunzip')],
+  ['PK\x03\x04', packed('zip', 'unzip')],
+  ['\x28\xb5\x2f\xfd', packed('zstd', 'unzstd')],
+  ['BZh', packed('bzip2', 'bunzip2')],
+  ['\xfd7zXZ', packed('xz', 'unxz')],
+  ['\xff\xfe', encoded('what looks like UTF-16', 'UTF-16')],
+  ['\xfe\xff', encoded('what looks like UTF-16', 'UTF-16')],
 ];
 
 const guess = (bytes: Uint8Array): Guess => {
   const start = String.fromCharCode(...bytes.subarray(0, 8));
-  return BEGINNINGS.find(([beginning]) => start.startsWith(beginning))?.[1] ?? encoded('bytes of another encoding', 'WINDOWS-1252');
+  return (
+    BEGINNINGS.find(([beginning]) => start.startsWith(beginning))?.[1] ??
+    encoded('bytes of another encoding', 'WINDOWS-1252')
+  );
 };

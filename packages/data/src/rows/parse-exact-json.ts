@@ -1,8 +1,10 @@
 import { ExactNumber } from '../template/exact-number.ts';
 
 /**
- * JSON with all that a text made of it shows: records are Maps, whose keys stay in their order (of an object's, `"10"` goes before `"a"`), and numbers that JavaScript does not hold as they
- * were written are `ExactNumber`s. For text that `JSON.parse` has accepted and whose nesting somebody has bounded: nothing is checked again.
+ * JSON with all that a text made of it shows: records are Maps, whose keys stay in their order (of an
+ * object's, `"10"` goes before `"a"`), and numbers that JavaScript does not hold as they were written are
+ * `ExactNumber`s. For text that `JSON.parse` has accepted and whose nesting somebody has bounded: nothing is
+ * checked again.
  *
  * @example
  * parseExactJson('{"b": 1.0, "2": 3}'); // Map { 'b' → ExactNumber 1.0, '2' → 3 }
@@ -15,7 +17,7 @@ export function parseExactJson(text: string): unknown {
   };
   const string = (): string => {
     const start = at++;
-    for (;; at++) {
+    for (; ; at++) {
       at = text.indexOf('"', at);
       let slashes = 0;
       while (text[at - 1 - slashes] === '\\') slashes++;
@@ -48,18 +50,24 @@ export function parseExactJson(text: string): unknown {
   const word = (): unknown => {
     const start = at;
     while (at < text.length && !ENDS.has(text[at]!)) at++;
-    const written = text.slice(start, at), plain = JSON.parse(written) as unknown;
+    const written = text.slice(start, at);
+    const plain = JSON.parse(written) as unknown;
     return typeof plain === 'number' ? ExactNumber.of(written) : plain;
   };
   const value = (): unknown => {
     switch (next()) {
-      case '{': return record();
-      case '[': return list();
-      case '"': return string();
-      default: return word();
+      case '{':
+        return record();
+      case '[':
+        return list();
+      case '"':
+        return string();
+      default:
+        return word();
     }
   };
   return value();
 }
 
-const WHITE_SPACE: ReadonlySet<string> = new Set(' \t\n\r'), ENDS: ReadonlySet<string> = new Set(' \t\n\r,]}');
+const WHITE_SPACE: ReadonlySet<string> = new Set(' \t\n\r');
+const ENDS: ReadonlySet<string> = new Set(' \t\n\r,]}');

@@ -8,12 +8,20 @@ import { assertPlainJson } from './plain-json.ts';
  * @param expected what it should be, for the error
  * @throws QdyloraError BAD_DATA for malformed JSON, a `__proto__` key or absurd nesting.
  */
-export function parseJsonText(text: string, { where, expected }: { readonly where: string; readonly expected: string }): unknown {
+export function parseJsonText(
+  text: string,
+  { where, expected }: { readonly where: string; readonly expected: string },
+): unknown {
   let plain: unknown;
   try {
     plain = JSON.parse(text);
   } catch (cause) {
-    throw badData(where, `expected ${expected}, got malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.', cause);
+    throw badData(
+      where,
+      `expected ${expected}, got malformed JSON: ${(cause as Error).message}`,
+      'Correct or delete this line.',
+      cause,
+    );
   }
   assertPlainJson(plain, where);
   return parseExactJson(text);

@@ -5,7 +5,8 @@ import { assertPlainJson } from './plain-json.ts';
 /**
  * The bytes of one row as a record with own keys only, no prototype; null for a blank line.
  *
- * @throws QdyloraError BAD_DATA for invalid UTF-8, malformed JSON, what is no object, a `__proto__` key or absurd nesting.
+ * @throws QdyloraError BAD_DATA for invalid UTF-8, malformed JSON, what is no object, a `__proto__` key or
+ * absurd nesting.
  */
 export function parseRow(bytes: Uint8Array, where: string): Record<string, unknown> | null {
   const text = decodeText(bytes, where);
@@ -14,18 +15,39 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    const [got, nextStep] = misread(text, where) ?? [`malformed JSON: ${(cause as Error).message}`, 'Correct or delete this line.'];
+    const [got, nextStep] = misread(text, where) ?? [
+      `malformed JSON: ${(cause as Error).message}`,
+      'Correct or delete this line.',
+    ];
     throw badData(where, `expected a JSON object for a row, got ${got}`, nextStep, cause);
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw badData(where, `expected a JSON object for a row, got ${kindOf(value)}`, 'Write {"text": "…"} or another known shape.');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw badData(
+      where,
+      `expected a JSON object for a row, got ${kindOf(value)}`,
+      'Write {"text": "…"} or another known shape.',
+    );
   assertPlainJson(value, where);
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
 /** What people hand over instead of a row, and what to do about it. */
 function misread(text: string, where: string): readonly [got: string, nextStep: string] | undefined {
-  if (/\.[ct]sv:\d+$/i.test(where)) return ['a line of a table', `Convert it: python -c "import pandas; pandas.read_csv('in.csv').to_json('out.jsonl', orient='records', lines=True)"`];
-  if (text.trim() === '{') return ['only its beginning', 'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].']; // the first line of a file for people to read
-  if (text.startsWith('\0') || text[1] === '\0') return ['what looks like UTF-16, or no text', 'Convert it, for instance: iconv -f UTF-16 -t UTF-8 in.jsonl > out.jsonl'];
+  if (/\.[ct]sv:\d+$/i.test(where))
+    return [
+      'a line of a table',
+      `Convert it: python -c "import pandas; pandas.read_csv('in.csv').to_json('out.jsonl', ` +
+        `orient='records', lines=True)"`,
+    ];
+  if (text.trim() === '{')
+    return [
+      'only its beginning',
+      'Write each object on one line (jq -c . does), or all of them as a list: [ {…}, {…} ].',
+    ]; // the first line of a file for people to read
+  if (text.startsWith('\0') || text[1] === '\0')
+    return [
+      'what looks like UTF-16, or no text',
+      'Convert it, for instance: iconv -f UTF-16 -t UTF-8 in.jsonl > out.jsonl',
+    ];
   return undefined;
 }

@@ -4,7 +4,8 @@ import { badData } from '../bad-data.ts';
 const MAX_DEPTH = 64;
 
 /**
- * Refuses what `JSON.parse` lets through but later code would trip over: a `__proto__` key at any depth, and nesting that would overflow a recursive reader.
+ * Refuses what `JSON.parse` lets through but later code would trip over: a `__proto__` key at any depth, and
+ * nesting that would overflow a recursive reader.
  *
  * @throws QdyloraError BAD_DATA
  */
@@ -13,8 +14,19 @@ export function assertPlainJson(root: unknown, where: string): void {
   for (let top = stack.pop(); top; top = stack.pop()) {
     const { value, depth } = top;
     if (typeof value !== 'object' || value === null) continue;
-    if (depth > MAX_DEPTH) throw badData(where, `expected at most ${MAX_DEPTH} levels of nesting in a row, got more`, 'Delete this line.');
-    if (!Array.isArray(value) && Object.hasOwn(value, '__proto__')) throw badData(where, 'expected ordinary keys in a row, got __proto__', 'Delete this line: it tries to change how programs read the row.');
-    for (const child of Object.values(value)) if (typeof child === 'object') stack.push({ value: child, depth: depth + 1 });
+    if (depth > MAX_DEPTH)
+      throw badData(
+        where,
+        `expected at most ${MAX_DEPTH} levels of nesting in a row, got more`,
+        'Delete this line.',
+      );
+    if (!Array.isArray(value) && Object.hasOwn(value, '__proto__'))
+      throw badData(
+        where,
+        'expected ordinary keys in a row, got __proto__',
+        'Delete this line: it tries to change how programs read the row.',
+      );
+    for (const child of Object.values(value))
+      if (typeof child === 'object') stack.push({ value: child, depth: depth + 1 });
   }
 }

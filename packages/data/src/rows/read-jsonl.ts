@@ -12,17 +12,22 @@ export interface JsonlRow {
 }
 
 /**
- * The rows of a JSON Lines file, one in memory at a time. Blank lines are passed over; a byte order mark, `\r\n` and a missing last newline are fine.
+ * The rows of a JSON Lines file, one in memory at a time. Blank lines are passed over; a byte order mark,
+ * `\r\n` and a missing last newline are fine.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA, naming file and line, for a file without rows, malformed JSON, invalid UTF-8, a row that is not an
- * object, a `__proto__` key, or a line over the limit.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA, naming file and line, for a file without rows, malformed JSON,
+ * invalid UTF-8, a row that is not an object, a `__proto__` key, or a line over the limit.
  */
 export function* readJsonl(file: string): Generator<JsonlRow> {
   let rows = 0;
   for (const { bytes, line } of readLines(file)) {
     const where = `${file}:${line}`;
     if (rows === 0 && bytes.toString('latin1').trimStart().startsWith('[')) {
-      throw badData(where, 'expected one JSON object on each line, got the beginning of a JSON list', "Convert it: jq -c '.[]' in.json > out.jsonl, or read it with loadDataset");
+      throw badData(
+        where,
+        'expected one JSON object on each line, got the beginning of a JSON list',
+        "Convert it: jq -c '.[]' in.json > out.jsonl, or read it with loadDataset",
+      );
     }
     const value = parseRow(bytes, where);
     if (value === null) continue;
@@ -32,4 +37,9 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
   if (rows === 0) throw noRows(file);
 }
 
-export const noRows = (file: string, got = 'an empty file'): Error => badData(file, `expected at least one row for a dataset, got ${got}`, 'Put rows into it: one JSON object on each line.');
+export const noRows = (file: string, got = 'an empty file'): Error =>
+  badData(
+    file,
+    `expected at least one row for a dataset, got ${got}`,
+    'Put rows into it: one JSON object on each line.',
+  );

@@ -4,14 +4,20 @@ import { badData } from '../bad-data.ts';
 import { patternHint } from './expand-globs.ts';
 import { statOf } from './stat-of.ts';
 
-/** The longest line that is read: a 1 M-token context is about 4 MiB of text. It stops a 2 GB line before it fills memory; parsed, such a row is some 60 MB. */
+/**
+ * The longest line that is read: a 1 M-token context is about 4 MiB of text. It stops a 2 GB line before it
+ * fills memory; parsed, such a row is some 60 MB.
+ */
 export const MAX_LINE_BYTES = 16 * 2 ** 20;
 
 /** Bytes asked of the file system at a time. */
 const CHUNK_BYTES = 2 ** 18;
 
 /** Where a line (or a row) begins: a walk can begin anew there. `line` counts from 1. */
-export interface Place { readonly offset: number; readonly line: number }
+export interface Place {
+  readonly offset: number;
+  readonly line: number;
+}
 
 export const BEGINNING: Place = { offset: 0, line: 1 };
 
@@ -24,12 +30,17 @@ export interface Line extends Place {
   readonly error?: Error;
 }
 
-export interface LineOptions { readonly maxLineBytes?: number; /** Goes on behind a line over the limit, which then has an error in place of bytes. False */ readonly passesLong?: boolean }
+export interface LineOptions {
+  readonly maxLineBytes?: number;
+  /** Goes on behind a line over the limit, which then has an error in place of bytes. False */ readonly passesLong?: boolean;
+}
 
 /**
- * A file's lines as bytes, in memory one at a time; a byte order mark at the start is left out, as is a `\r` before the `\n`.
+ * A file's lines as bytes, in memory one at a time; a byte order mark at the start is left out, as is a `\r`
+ * before the `\n`.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for what is not a regular file, or for a line over `MAX_LINE_BYTES`.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for what is not a regular file, or for a line over
+ * `MAX_LINE_BYTES`.
  */
 export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generator<Line> {
   const descriptor = openRegularFile(file);
@@ -40,17 +51,32 @@ export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generat
   }
 }
 
-/** The lines of an open file from `from` on.  @throws QdyloraError BAD_DATA for a line over `maxLineBytes`, unless `passesLong`. */
-export function* linesOf(descriptor: number, file: string, from: Place, { maxLineBytes = MAX_LINE_BYTES, passesLong = false }: LineOptions = {}): Generator<Line> {
+/**
+ * The lines of an open file from `from` on. @throws QdyloraError BAD_DATA for a line over `maxLineBytes`,
+ * unless `passesLong`.
+ */
+export function* linesOf(
+  descriptor: number,
+  file: string,
+  from: Place,
+  { maxLineBytes = MAX_LINE_BYTES, passesLong = false }: LineOptions = {},
+): Generator<Line> {
   let { line, offset } = from;
-  const tooLong = (): Error => badData(`${file}:${line}`, `expected at most ${maxLineBytes} bytes for a line, got more`, 'Put one row on each line, or name the file .txt to train on its text.');
+  const tooLong = (): Error =>
+    badData(
+      `${file}:${line}`,
+      `expected at most ${maxLineBytes} bytes for a line, got more`,
+      'Put one row on each line, or name the file .txt to train on its text.',
+    );
   const isTooLong = (size: number): boolean => {
     if (size > maxLineBytes && !passesLong) throw tooLong();
     return size > maxLineBytes;
   };
   for (const { bytes, end } of splitLines(chunksOf(descriptor, offset), offset, isTooLong)) {
     const next = { offset: end, line: line + 1 };
-    yield bytes ? { bytes: trimmed(bytes, offset === 0), line, offset, next } : { bytes: NOTHING, line, offset, next, error: tooLong() };
+    yield bytes
+      ? { bytes: trimmed(bytes, offset === 0), line, offset, next }
+      : { bytes: NOTHING, line, offset, next, error: tooLong() };
     line++;
     offset = end;
   }
@@ -72,15 +98,32 @@ function openToRead(file: string): number {
     return openSync(file, 'r');
   } catch (cause) {
     const isTooMany = ['EMFILE', 'ENFILE'].includes((cause as { code?: string }).code ?? '');
-    throw badData(file, `expected to open the file, got ${(cause as Error).message}`, isTooMany ? 'Raise the limit of open files (ulimit -n), or put the rows into fewer files.' : 'Make it readable.', cause);
+    throw badData(
+      file,
+      `expected to open the file, got ${(cause as Error).message}`,
+      isTooMany
+        ? 'Raise the limit of open files (ulimit -n), or put the rows into fewer files.'
+        : 'Make it readable.',
+      cause,
+    );
   }
 }
 
 /** A FIFO or a device would block, a folder would fail later with a worse message. */
 export function assertRegularFile(file: string): void {
   const stat = statOf(file);
-  if (!stat) throw new QdyloraError('MISSING_FILE', { where: file, problem: 'expected a dataset file, got no such file', nextStep: `Check the path: it is relative to the working directory.${patternHint(file)}` });
-  if (!stat.isFile()) throw badData(file, `expected a regular file for a dataset, got ${stat.isDirectory() ? 'a folder' : 'something else'}`, 'Name the file itself.');
+  if (!stat)
+    throw new QdyloraError('MISSING_FILE', {
+      where: file,
+      problem: 'expected a dataset file, got no such file',
+      nextStep: `Check the path: it is relative to the working directory.${patternHint(file)}`,
+    });
+  if (!stat.isFile())
+    throw badData(
+      file,
+      `expected a regular file for a dataset, got ${stat.isDirectory() ? 'a folder' : 'something else'}`,
+      'Name the file itself.',
+    );
 }
 
 /** An open file's bytes from `offset` on, each chunk memory of its own. */
@@ -94,23 +137,37 @@ export function* chunksOf(descriptor: number, offset: number): Generator<Buffer>
   }
 }
 
-/** Asks `isTooLong` about the size of each line while it grows; such a line has null for its bytes. `end` is where the next line begins. */
-function* splitLines(chunks: Iterable<Buffer>, offset: number, isTooLong: (size: number) => boolean): Generator<{ bytes: Buffer | null; end: number }> {
-  let parts: Buffer[] = [], size = 0, start = offset, isKept = true;
+/**
+ * Asks `isTooLong` about the size of each line while it grows; such a line has null for its bytes. `end` is
+ * where the next line begins.
+ */
+function* splitLines(
+  chunks: Iterable<Buffer>,
+  offset: number,
+  isTooLong: (size: number) => boolean,
+): Generator<{ bytes: Buffer | null; end: number }> {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let start = offset;
+  let isKept = true;
   const add = (part: Buffer): void => {
     size += part.length;
     isKept &&= !isTooLong(size);
     if (isKept) parts.push(part);
     else parts = [];
   };
-  const taken = (): Buffer | null => (isKept ? (parts.length === 1 ? parts[0]! : Buffer.concat(parts)) : null);
+  const taken = (): Buffer | null =>
+    isKept ? (parts.length === 1 ? parts[0]! : Buffer.concat(parts)) : null;
   for (const chunk of chunks) {
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {
       add(chunk.subarray(from, end));
       start += size + 1;
       yield { bytes: taken(), end: start };
-      parts = []; size = 0; isKept = true; from = end + 1;
+      parts = [];
+      size = 0;
+      isKept = true;
+      from = end + 1;
     }
     if (from < chunk.length) add(chunk.subarray(from));
   }

@@ -9,12 +9,18 @@ const MAX_TEXT_BYTES = 2 ** 28;
 /**
  * A text file as it is, without a byte order mark; '' for an empty file where `onEmpty` does not throw.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for an empty file, one over 256 MiB, or bytes that are not UTF-8.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for an empty file, one over 256 MiB, or bytes that are not
+ * UTF-8.
  */
 export function readPlainText(file: string, onEmpty: (error: Error) => void = raise): string {
   assertRegularFile(file);
   const { size } = statSync(file);
-  if (size > MAX_TEXT_BYTES) throw badData(file, `expected at most ${MAX_TEXT_BYTES} bytes for a text file, got ${size}`, 'Split it into several files and list them.');
+  if (size > MAX_TEXT_BYTES)
+    throw badData(
+      file,
+      `expected at most ${MAX_TEXT_BYTES} bytes for a text file, got ${size}`,
+      'Split it into several files and list them.',
+    );
   const text = decodeText(readFileSync(file), file).replace(/^\ufeff/, '');
   if (text === '') onEmpty(badData(file, 'expected text, got an empty file', 'Name a file with text in it.'));
   return text;

@@ -14,32 +14,53 @@ export interface RowFile {
   rows(from?: Place): Generator<Line>;
   /** How errors name a row. */
   where(place: Place): string;
-  /** @throws QdyloraError BAD_DATA where the file has been written to since it was opened: it has another size, or another time of change. */
+  /**
+   * @throws QdyloraError BAD_DATA where the file has been written to since it was opened: it has another
+   * size, or another time of change.
+   */
   assertUnchanged(): void;
-  /** Lets go of the file until rows are asked for again. What stands for a Parquet file has no name, and stays. */
+  /**
+   * Lets go of the file until rows are asked for again. What stands for a Parquet file has no name, and
+   * stays.
+   */
   rest(): void;
   close(): void;
 }
 
 /**
- * Opens a file of rows. Its content decides what it is, not its name: `PAR1` begins a Parquet file, `[` a JSON list, anything else is read as JSON lines.
+ * Opens a file of rows. Its content decides what it is, not its name: `PAR1` begins a Parquet file, `[` a
+ * JSON list, anything else is read as JSON lines.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for what is no regular file or a Parquet file that cannot be read.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for what is no regular file or a Parquet file that cannot be
+ * read.
  */
-export async function openRowFile(file: string, { signal, passesLong }: { readonly signal?: AbortSignal; readonly passesLong?: boolean } = {}): Promise<RowFile> {
+export async function openRowFile(
+  file: string,
+  { signal, passesLong }: { readonly signal?: AbortSignal; readonly passesLong?: boolean } = {},
+): Promise<RowFile> {
   const descriptor = openRegularFile(file);
   try {
-    const head = Buffer.alloc(4096), start = head.subarray(0, readSync(descriptor, head, 0, head.length, 0));
+    const head = Buffer.alloc(4096);
+    const start = head.subarray(0, readSync(descriptor, head, 0, head.length, 0));
     if (start.subarray(0, 4).toString('latin1') === 'PAR1') {
       const spool = await spoolParquet(descriptor, file, signal);
       closeSync(descriptor);
-      return rowFile(file, keptOpen(spool), { empty: 'a Parquet file without rows', where: ({ line }) => `${file}, row ${line}`, rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }) });
+      return rowFile(file, keptOpen(spool), {
+        empty: 'a Parquet file without rows',
+        where: ({ line }) => `${file}, row ${line}`,
+        rows: (from = BEGINNING) => linesOf(spool, file, from, { passesLong }),
+      });
     }
-    const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0, isList = start.subarray(mark).toString('latin1').trimStart().startsWith('['), opened = reopened(file, descriptor);
+    const mark = start.subarray(0, 3).equals(BYTE_ORDER_MARK) ? 3 : 0;
+    const isList = start.subarray(mark).toString('latin1').trimStart().startsWith('[');
+    const opened = reopened(file, descriptor);
     return rowFile(file, opened, {
       empty: isList ? 'an empty JSON list' : 'an empty file',
       where: ({ line }) => `${file}:${line}`,
-      rows: isList ? (from) => jsonElements(opened.descriptor(), file, from ?? { offset: mark, line: 1 }, from !== undefined) : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
+      rows: isList
+        ? (from) =>
+            jsonElements(opened.descriptor(), file, from ?? { offset: mark, line: 1 }, from !== undefined)
+        : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
     });
   } catch (error) {
     closeSync(descriptor);
@@ -48,9 +69,17 @@ export async function openRowFile(file: string, { signal, passesLong }: { readon
 }
 
 /** An open file that may be let go of in between. */
-interface OpenFile { descriptor(): number; rest(): void; close(): void }
+interface OpenFile {
+  descriptor(): number;
+  rest(): void;
+  close(): void;
+}
 
-const keptOpen = (descriptor: number): OpenFile => ({ descriptor: () => descriptor, rest: () => {}, close: () => closeSync(descriptor) });
+const keptOpen = (descriptor: number): OpenFile => ({
+  descriptor: () => descriptor,
+  rest: () => {},
+  close: () => closeSync(descriptor),
+});
 
 function reopened(file: string, first: number): OpenFile {
   const { dev, ino } = fstatSync(first);
@@ -64,23 +93,43 @@ function reopened(file: string, first: number): OpenFile {
       if (open !== null) return open;
       open = openRegularFile(file);
       const now = fstatSync(open);
-      if (now.dev !== dev || now.ino !== ino) throw changed(file, 'the file that was there when the run began', 'another one of that name');
+      if (now.dev !== dev || now.ino !== ino)
+        throw changed(file, 'the file that was there when the run began', 'another one of that name');
       return open;
     },
-    rest: close, close,
+    rest: close,
+    close,
   };
 }
 
-const changed = (file: string, expected: string, got: string): Error => badData(file, `expected ${expected}, got ${got}`, 'Leave data files alone while a run reads them, or copy them.');
+const changed = (file: string, expected: string, got: string): Error =>
+  badData(
+    file,
+    `expected ${expected}, got ${got}`,
+    'Leave data files alone while a run reads them, or copy them.',
+  );
 
-function rowFile(file: string, { descriptor, rest, close }: OpenFile, reading: Pick<RowFile, 'empty' | 'rows' | 'where'>): RowFile {
+function rowFile(
+  file: string,
+  { descriptor, rest, close }: OpenFile,
+  reading: Pick<RowFile, 'empty' | 'rows' | 'where'>,
+): RowFile {
   const { size, mtimeNs } = fstatSync(descriptor(), { bigint: true });
   return {
-    file, ...reading, rest, close,
+    file,
+    ...reading,
+    rest,
+    close,
     assertUnchanged() {
       const now = fstatSync(descriptor(), { bigint: true });
-      if (now.size !== size) throw changed(file, `a file of ${size} bytes, as when the run began`, String(now.size));
-      if (now.mtimeNs !== mtimeNs) throw changed(file, 'the file to be as it was when the run began', `one that was written to at ${now.mtime.toISOString()}`);
+      if (now.size !== size)
+        throw changed(file, `a file of ${size} bytes, as when the run began`, String(now.size));
+      if (now.mtimeNs !== mtimeNs)
+        throw changed(
+          file,
+          'the file to be as it was when the run began',
+          `one that was written to at ${now.mtime.toISOString()}`,
+        );
     },
   };
 }

@@ -1,7 +1,10 @@
 import { expandGlobs } from './expand-globs.ts';
 import { fileIdentity } from './file-identity.ts';
 
-/** Files that both lists of names stand for, as the first one calls them.  @throws QdyloraError MISSING_FILE for a pattern without a file */
+/**
+ * Files that both lists of names stand for, as the first one calls them. @throws QdyloraError MISSING_FILE
+ * for a pattern without a file
+ */
 export function sharedFiles(names: readonly string[], others: readonly string[]): string[] {
   const known = new Set(expandGlobs(others).flat().map(fileIdentity));
   return [...new Set(expandGlobs(names).flat())].filter((file) => known.has(fileIdentity(file)));

@@ -14,26 +14,48 @@ const MAX_ROW_GROUP_BYTES = 2 ** 30;
 const WRITE_BYTES = 2 ** 20;
 
 /**
- * Writes a Parquet file's rows as JSON lines into a file that has no name any more, so that it goes away with the process whatever happens, and returns its
- * descriptor. One row group is in memory at a time, and a row can then be read again at any place, which a Parquet file is not made for.
+ * Writes a Parquet file's rows as JSON lines into a file that has no name any more, so that it goes away with
+ * the process whatever happens, and returns its descriptor. One row group is in memory at a time, and a row
+ * can then be read again at any place, which a Parquet file is not made for.
  * Numbers are written as Python would (`parquetJson`).
  *
- * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression; BAD_DATA for row groups over 1 GiB; WRITE_FAILED where the folder for temporary files
- * has no room; ABORTED.
+ * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression;
+ * BAD_DATA for row groups over 1 GiB; WRITE_FAILED where the folder for temporary files has no room; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
-  const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([import('hyparquet'), import('hyparquet-compressors')]); // 20 ms for who has such a file
-  const buffer = asyncBuffer(descriptor), metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false })), schema = await understood(file, () => Promise.resolve(parquetSchema(metadata))), spool = spooling(file, openNameless);
+  const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
+    import('hyparquet'),
+    import('hyparquet-compressors'),
+  ]); // 20 ms for who has such a file
+  const buffer = asyncBuffer(descriptor);
+  const metadata = await understood(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
+  const schema = await understood(file, () => Promise.resolve(parquetSchema(metadata)));
+  const spool = spooling(file, openNameless);
   try {
     assertColumns(file, metadata, schema, buffer.byteLength);
     let rowStart = 0;
     for (const group of rowGroups(metadata, file)) {
-      const rowEnd = rowStart + group, rows = await understood(file, () => parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }));
-      if (rows.length !== group) throw badData(file, `expected ${group} rows in a row group, got ${rows.length}`, 'The file may be damaged: make or download it again.');
-      spooling(file, () => { writeRows(spool, rows, schema); });
+      const rowEnd = rowStart + group;
+      const rows = await understood(file, () =>
+        parquetReadObjects({ file: buffer, metadata, compressors, rowStart, rowEnd, geoparquet: false }),
+      );
+      if (rows.length !== group)
+        throw badData(
+          file,
+          `expected ${group} rows in a row group, got ${rows.length}`,
+          'The file may be damaged: make or download it again.',
+        );
+      spooling(file, () => {
+        writeRows(spool, rows, schema);
+      });
       rowStart = rowEnd;
       await setImmediate();
-      if (signal?.aborted) throw new QdyloraError('ABORTED', { where: file, problem: 'the signal was aborted while a Parquet file was read', cause: signal.reason });
+      if (signal?.aborted)
+        throw new QdyloraError('ABORTED', {
+          where: file,
+          problem: 'the signal was aborted while a Parquet file was read',
+          cause: signal.reason,
+        });
     }
     return spool;
   } catch (error) {
@@ -58,37 +80,79 @@ function spooling<T>(file: string, work: () => T): T {
     return work();
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
-      where: file, problem: `expected room in ${tmpdir()} for the rows of a Parquet file, as JSON, got ${(cause as Error).message}`,
-      nextStep: 'Free some space there, or name another folder in the environment variable TMPDIR.', details: { folder: tmpdir(), code: (cause as { code?: unknown }).code }, cause,
+      where: file,
+      problem:
+        `expected room in ${tmpdir()} for the rows of a Parquet file, as JSON, got ` +
+        `${(cause as Error).message}`,
+      nextStep: 'Free some space there, or name another folder in the environment variable TMPDIR.',
+      details: { folder: tmpdir(), code: (cause as { code?: unknown }).code },
+      cause,
     });
   }
 }
 
 /**
- * Sees to it that every row group has one chunk for every column of the schema, within the file. The reader begins all chunks at once and waits for those that the schema names: what fails elsewhere, or after one that
- * could not begin, would end the process.
+ * Sees to it that every row group has one chunk for every column of the schema, within the file. The reader
+ * begins all chunks at once and waits for those that the schema names: what fails elsewhere, or after one
+ * that could not begin, would end the process.
  */
-function assertColumns(file: string, { row_groups: groups }: FileMetaData, schema: SchemaTree, byteLength: number): void {
-  const expected = leavesOf(schema).map(namedBy).sort().join(), names = schema.children.map(({ element }) => element.name), damaged = (wanted: string, got: string): Error => badData(file, `expected ${wanted} in a Parquet file, got ${got}`, 'The file may be damaged: make or download it again.');
-  if (new Set(names).size < names.length) throw damaged('a name of its own for every column', 'one name twice');
+function assertColumns(
+  file: string,
+  { row_groups: groups }: FileMetaData,
+  schema: SchemaTree,
+  byteLength: number,
+): void {
+  const expected = leavesOf(schema).map(namedBy).sort().join();
+  const names = schema.children.map(({ element }) => element.name);
+  const damaged = (wanted: string, got: string): Error =>
+    badData(
+      file,
+      `expected ${wanted} in a Parquet file, got ${got}`,
+      'The file may be damaged: make or download it again.',
+    );
+  if (new Set(names).size < names.length)
+    throw damaged('a name of its own for every column', 'one name twice');
   for (const { columns } of groups) {
-    if (columns.map(({ meta_data: meta }) => namedBy(meta?.path_in_schema ?? [])).sort().join() !== expected) throw damaged('one chunk for every column of the schema in each row group', 'others');
+    if (
+      columns
+        .map(({ meta_data: meta }) => namedBy(meta?.path_in_schema ?? []))
+        .sort()
+        .join() !== expected
+    )
+      throw damaged('one chunk for every column of the schema in each row group', 'others');
     for (const { meta_data: meta } of columns) {
-      const start = Number(meta!.dictionary_page_offset || meta!.data_page_offset), end = start + Number(meta!.total_compressed_size);
-      if (!(start >= 0 && start <= end && end <= byteLength)) throw damaged(`columns within ${byteLength} bytes`, `one from ${start} to ${end}`);
+      const start = Number(meta!.dictionary_page_offset || meta!.data_page_offset);
+      const end = start + Number(meta!.total_compressed_size);
+      if (!(start >= 0 && start <= end && end <= byteLength))
+        throw damaged(`columns within ${byteLength} bytes`, `one from ${start} to ${end}`);
     }
   }
 }
 
-const leavesOf = ({ children, path }: SchemaTree): (readonly string[])[] => (children.length === 0 ? [path] : children.flatMap(leavesOf));
+const leavesOf = ({ children, path }: SchemaTree): (readonly string[])[] =>
+  children.length === 0 ? [path] : children.flatMap(leavesOf);
 
 const namedBy = (path: readonly string[]): string => JSON.stringify(path);
 
 function rowGroups(metadata: FileMetaData, file: string): number[] {
   return metadata.row_groups.map(({ num_rows: rows, total_byte_size: bytes, columns }) => {
-    const claimed = columns.reduce((sum, column) => sum + Number(column.meta_data?.total_uncompressed_size ?? 0n), 0);
-    if (Math.max(Number(bytes), claimed) > MAX_ROW_GROUP_BYTES) throw badData(file, `expected row groups of at most ${MAX_ROW_GROUP_BYTES} bytes, got one of ${Math.max(Number(bytes), claimed)}`, 'Write the file with smaller row groups.');
-    if (rows < 0n || rows > BigInt(MAX_ROW_GROUP_BYTES)) throw badData(file, `expected a number of rows for a row group, got ${rows}`, 'The file may be damaged: make or download it again.');
+    const claimed = columns.reduce(
+      (sum, column) => sum + Number(column.meta_data?.total_uncompressed_size ?? 0n),
+      0,
+    );
+    if (Math.max(Number(bytes), claimed) > MAX_ROW_GROUP_BYTES)
+      throw badData(
+        file,
+        `expected row groups of at most ${MAX_ROW_GROUP_BYTES} bytes, got one of ` +
+          `${Math.max(Number(bytes), claimed)}`,
+        'Write the file with smaller row groups.',
+      );
+    if (rows < 0n || rows > BigInt(MAX_ROW_GROUP_BYTES))
+      throw badData(
+        file,
+        `expected a number of rows for a row group, got ${rows}`,
+        'The file may be damaged: make or download it again.',
+      );
     return Number(rows);
   });
 }
@@ -124,6 +188,11 @@ async function understood<T>(file: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {
-    throw badData(file, `expected a Parquet file that can be read, got: ${(cause as Error).message}`, 'It may be cut, or use a compression that is not known: write it again with zstd or snappy.', cause);
+    throw badData(
+      file,
+      `expected a Parquet file that can be read, got: ${(cause as Error).message}`,
+      'It may be cut, or use a compression that is not known: write it again with zstd or snappy.',
+      cause,
+    );
   }
 }

@@ -8,17 +8,22 @@ import type { Line, Place } from './read-lines.ts';
 import type { RowFile } from './row-file.ts';
 
 /** One entry of a file: `row` is null where the line is blank or cannot be read. */
-export interface WalkedRow { readonly row: Row | null; readonly place: Place }
+export interface WalkedRow {
+  readonly row: Row | null;
+  readonly place: Place;
+}
 
 /**
  * All entries of a file in order, one in memory at a time.
  *
- * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; for a file without rows the same.
+ * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; for a file without rows
+ * the same.
  */
 export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
   let isEmpty = true;
   for (const line of file.rows()) {
-    const before = bad.count, row = bad.attempt(() => readRow(file, line));
+    const before = bad.count;
+    const row = bad.attempt(() => readRow(file, line));
     isEmpty &&= row === null && bad.count === before;
     yield { row, place: line };
   }
@@ -28,6 +33,15 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
 /** A line as a row; null for a blank one.  @throws QdyloraError BAD_DATA */
 export function readRow(file: RowFile, line: Line): Row | null {
   if (line.error) throw line.error;
-  const where = file.where(line), value = parseRow(line.bytes, where);
-  return value && { value, where, source: { file: file.file, line: line.line }, exact: (key) => (parseExactJson(decodeText(line.bytes, where)) as ReadonlyMap<string, unknown>).get(key) };
+  const where = file.where(line);
+  const value = parseRow(line.bytes, where);
+  return (
+    value && {
+      value,
+      where,
+      source: { file: file.file, line: line.line },
+      exact: (key) =>
+        (parseExactJson(decodeText(line.bytes, where)) as ReadonlyMap<string, unknown>).get(key),
+    }
+  );
 }

@@ -1,5 +1,6 @@
 /** Bits between two counted places; a select looks through at most this many. */
-const BITS_PER_COUNT = 2048, WORDS_PER_COUNT = BITS_PER_COUNT / 32;
+const BITS_PER_COUNT = 2048;
+const WORDS_PER_COUNT = BITS_PER_COUNT / 32;
 
 /** A growing list of bits: one row, one bit. */
 export interface BitSet {
@@ -19,16 +20,21 @@ export interface SortedPlaces {
 }
 
 export function createBitSet(): BitSet {
-  let words = new Uint32Array(1024), length = 0;
+  let words = new Uint32Array(1024);
+  let length = 0;
   return {
-    get length() { return length; },
+    get length() {
+      return length;
+    },
     push(bit) {
       if (length === words.length * 32) words = doubled(words);
       if (bit) words[length >>> 5]! |= 1 << (length & 31);
       length++;
     },
-    clear(index) { words[index >>> 5]! &= ~(1 << (index & 31)); },
-    has: (index) => index < length && (words[index >>> 5]! >>> (index & 31) & 1) === 1,
+    clear(index) {
+      words[index >>> 5]! &= ~(1 << (index & 31));
+    },
+    has: (index) => index < length && ((words[index >>> 5]! >>> (index & 31)) & 1) === 1,
     ones: () => placesOf(words.slice(0, Math.ceil(length / 32))),
   };
 }
@@ -36,14 +42,20 @@ export function createBitSet(): BitSet {
 function placesOf(words: Uint32Array): SortedPlaces {
   // counts[i]: set bits before word i · WORDS_PER_COUNT
   const counts = new Float64Array(Math.ceil(words.length / WORDS_PER_COUNT) + 1);
-  words.forEach((word, i) => { counts[Math.floor(i / WORDS_PER_COUNT) + 1]! += bitCount(word); });
+  words.forEach((word, i) => {
+    counts[Math.floor(i / WORDS_PER_COUNT) + 1]! += bitCount(word);
+  });
   for (let i = 1; i < counts.length; i++) counts[i]! += counts[i - 1]!;
   return {
     length: counts.at(-1)!,
     at(k) {
       const group = lastAtMost(counts, k);
-      let left = k - counts[group]!, word = group * WORDS_PER_COUNT;
-      for (let ones = bitCount(words[word]!); ones <= left; ones = bitCount(words[word]!)) { left -= ones; word++; }
+      let left = k - counts[group]!;
+      let word = group * WORDS_PER_COUNT;
+      for (let ones = bitCount(words[word]!); ones <= left; ones = bitCount(words[word]!)) {
+        left -= ones;
+        word++;
+      }
       return word * 32 + nthBit(words[word]!, left);
     },
   };
@@ -51,7 +63,8 @@ function placesOf(words: Uint32Array): SortedPlaces {
 
 /** The last entry of a rising list that is not above `value`, where the next one is. */
 function lastAtMost(rising: Float64Array, value: number): number {
-  let from = 0, to = rising.length - 1;
+  let from = 0;
+  let to = rising.length - 1;
   while (to - from > 1) {
     const middle = (from + to) >>> 1;
     if (rising[middle]! <= value) from = middle;
@@ -68,7 +81,8 @@ function nthBit(word: number, n: number): number {
 
 /** Set bits of a word, by halves, quarters and bytes (Warren, Hacker's Delight, 5-1). */
 function bitCount(word: number): number {
-  const pairs = word - ((word >>> 1) & 0x55555555), fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 

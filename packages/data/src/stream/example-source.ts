@@ -2,7 +2,10 @@ import { assertArgument, createRng, QdyloraError, shownValue } from '@qdylora/co
 import type { Example } from '../token-batch.ts';
 import { permuteIndex } from './permute-index.ts';
 
-/** Examples by their index: an array of them is one way, a file that is read when they are asked for is another. */
+/**
+ * Examples by their index: an array of them is one way, a file that is read when they are asked for is
+ * another.
+ */
 export interface ExampleSource {
   readonly length: number;
   /** Example `index`; null where a row turns out to have nothing to predict. The same each time. */
@@ -12,30 +15,51 @@ export interface ExampleSource {
 }
 
 export function arraySource(examples: readonly Example[]): ExampleSource {
-  return { length: examples.length, at: (index) => examples[index]!, lengthAt: (index) => examples[index]!.ids.length };
+  return {
+    length: examples.length,
+    at: (index) => examples[index]!,
+    lengthAt: (index) => examples[index]!.ids.length,
+  };
 }
 
-export const isExampleArray = (examples: readonly Example[] | ExampleSource): examples is readonly Example[] => Array.isArray(examples);
+export const isExampleArray = (
+  examples: readonly Example[] | ExampleSource,
+): examples is readonly Example[] => Array.isArray(examples);
 
-/** Any examples as a source.  @throws QdyloraError BAD_ARGUMENT for what is neither an array nor a source, as a whole dataset or a promise of one */
+/**
+ * Any examples as a source. @throws QdyloraError BAD_ARGUMENT for what is neither an array nor a source, as a
+ * whole dataset or a promise of one
+ */
 export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleSource {
   if (isExampleArray(examples)) return arraySource(examples);
-  assertArgument(isSource(examples), 'examples', `expected an array of examples, or a source with length and at, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`, adviceFor(examples));
+  assertArgument(
+    isSource(examples),
+    'examples',
+    `expected an array of examples, or a source with length and at, got ` +
+      `${examples instanceof Promise ? 'a promise' : shownValue(examples)}`,
+    adviceFor(examples),
+  );
   return examples;
 }
 
 const isSource = (given: unknown): given is ExampleSource => {
-  const { length, at } = (typeof given === 'object' && given !== null && !ArrayBuffer.isView(given) ? given : {}) as Partial<ExampleSource>;
+  const { length, at } = (
+    typeof given === 'object' && given !== null && !ArrayBuffer.isView(given) ? given : {}
+  ) as Partial<ExampleSource>;
   return Number.isSafeInteger(length) && length! >= 0 && typeof at === 'function';
 };
 
 function adviceFor(given: unknown): string {
   if (given instanceof Promise) return 'Await it first: const { training } = await loadDataset(…).';
-  if (typeof given === 'object' && given !== null && 'training' in given) return 'Give its training examples: dataset.training.';
+  if (typeof given === 'object' && given !== null && 'training' in given)
+    return 'Give its training examples: dataset.training.';
   return 'loadDataset and openDataset return such examples as training.';
 }
 
-/** The first example with a token to predict, at or after `from`; undefined where there is none among the next thousand. */
+/**
+ * The first example with a token to predict, at or after `from`; undefined where there is none among the next
+ * thousand.
+ */
 export function firstExample(examples: readonly Example[] | ExampleSource, from = 0): Example | undefined {
   const source = sourceOf(examples);
   for (let i = from; i < Math.min(source.length, from + 1000); i++) {
@@ -45,26 +69,52 @@ export function firstExample(examples: readonly Example[] | ExampleSource, from 
   return undefined;
 }
 
-export interface WeightedSource { readonly source: ExampleSource; /** How often its examples come in an epoch. */ readonly weight: number }
+export interface WeightedSource {
+  readonly source: ExampleSource;
+  /** How often its examples come in an epoch. */ readonly weight: number;
+}
 
 /** As many as a permutation can order. */
 const MOST_EXAMPLES = 2 ** 48;
 
 /**
- * Several sources as one, each as often as its weight says: 2 brings every example twice, 0.5 half of them, chosen by the seed and the same in each epoch.
+ * Several sources as one, each as often as its weight says: 2 brings every example twice, 0.5 half of them,
+ * chosen by the seed and the same in each epoch.
  * The order is that of the sources: shuffling is for `createBatches`.
  *
- * @throws QdyloraError BAD_ARGUMENT for a weight that is no number ≥ 0; BAD_CONFIG for one that brings nothing of a source, though it is not 0, and for more than 2^48 examples.
+ * @throws QdyloraError BAD_ARGUMENT for a weight that is no number ≥ 0; BAD_CONFIG for one that brings
+ * nothing of a source, though it is not 0, and for more than 2^48 examples.
  */
 export function mixSources(parts: readonly WeightedSource[], seed: number): ExampleSource {
-  return joinSources(parts.map(({ source, weight }, part) => {
-    assertArgument(Number.isFinite(weight) && weight >= 0, 'dataset_weights', `expected numbers ≥ 0, got ${weight}`);
-    const { length, lengthAt } = source, count = Math.round(weight * length), whole = Math.floor(count / Math.max(1, length)) * length;
-    if (count === 0 && weight > 0 && length > 0) throw badWeights(`expected 0, or enough to bring one of the ${length} rows there are, got ${weight}`, 'Raise it, or leave the rows out with 0.');
-    if (count > MOST_EXAMPLES) throw badWeights(`expected at most 2^48 rows in an epoch, got ${weight} times ${length}`, 'Lower the weights: how they compare to each other makes the mixture.');
-    const share = permuteIndex(length, createRng(seed).named(`mixture ${part}`)), chosen = (slot: number): number => (slot < whole ? slot % length : share(slot % length));
-    return { length: count, at: (slot) => source.at(chosen(slot)), lengthAt: lengthAt && ((slot) => lengthAt(chosen(slot))) };
-  }));
+  return joinSources(
+    parts.map(({ source, weight }, part) => {
+      assertArgument(
+        Number.isFinite(weight) && weight >= 0,
+        'dataset_weights',
+        `expected numbers ≥ 0, got ${weight}`,
+      );
+      const { length, lengthAt } = source;
+      const count = Math.round(weight * length);
+      const whole = Math.floor(count / Math.max(1, length)) * length;
+      if (count === 0 && weight > 0 && length > 0)
+        throw badWeights(
+          `expected 0, or enough to bring one of the ${length} rows there are, got ${weight}`,
+          'Raise it, or leave the rows out with 0.',
+        );
+      if (count > MOST_EXAMPLES)
+        throw badWeights(
+          `expected at most 2^48 rows in an epoch, got ${weight} times ${length}`,
+          'Lower the weights: how they compare to each other makes the mixture.',
+        );
+      const share = permuteIndex(length, createRng(seed).named(`mixture ${part}`));
+      const chosen = (slot: number): number => (slot < whole ? slot % length : share(slot % length));
+      return {
+        length: count,
+        at: (slot) => source.at(chosen(slot)),
+        lengthAt: lengthAt && ((slot) => lengthAt(chosen(slot))),
+      };
+    }),
+  );
 }
 
 /** Several sources one after the other. */
@@ -82,9 +132,18 @@ export function joinSources(sources: readonly ExampleSource[]): ExampleSource {
   };
   return {
     length: starts.at(-1)!,
-    at(index) { const [source, at] = locate(index); return source.at(at); },
-    lengthAt: sources.some(({ lengthAt }) => !lengthAt) ? null : (index) => { const [source, at] = locate(index); return source.lengthAt!(at); },
+    at(index) {
+      const [source, at] = locate(index);
+      return source.at(at);
+    },
+    lengthAt: sources.some(({ lengthAt }) => !lengthAt)
+      ? null
+      : (index) => {
+          const [source, at] = locate(index);
+          return source.lengthAt!(at);
+        },
   };
 }
 
-const badWeights = (problem: string, nextStep: string): QdyloraError => new QdyloraError('BAD_CONFIG', { where: 'dataset_weights', problem, nextStep });
+const badWeights = (problem: string, nextStep: string): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', { where: 'dataset_weights', problem, nextStep });

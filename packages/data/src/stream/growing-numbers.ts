@@ -6,9 +6,12 @@ export interface GrowingNumbers {
 }
 
 export function growingNumbers(): GrowingNumbers {
-  let numbers = new Uint32Array(1024), length = 0;
+  let numbers = new Uint32Array(1024);
+  let length = 0;
   return {
-    get length() { return length; },
+    get length() {
+      return length;
+    },
     push(value) {
       if (length === numbers.length) {
         const more = new Uint32Array(length * 2);

@@ -2,11 +2,27 @@ import type { DatasetFile, Reading } from '../dataset-options.ts';
 import { joinSources, mixSources, type ExampleSource } from './example-source.ts';
 
 /** What is trained on of one file. */
-export interface FileSource { readonly file: DatasetFile; readonly source: ExampleSource }
+export interface FileSource {
+  readonly file: DatasetFile;
+  readonly source: ExampleSource;
+}
 
-/** The files of each name one after the other, and each name as often as its weight says: half of a pattern is half of all its rows, however few each file has. */
-export function mixFiles(parts: readonly FileSource[], { names, seed }: Pick<Reading, 'names' | 'seed'>): ExampleSource {
+/**
+ * The files of each name one after the other, and each name as often as its weight says: half of a pattern is
+ * half of all its rows, however few each file has.
+ */
+export function mixFiles(
+  parts: readonly FileSource[],
+  { names, seed }: Pick<Reading, 'names' | 'seed'>,
+): ExampleSource {
   const sources = names.map((): ExampleSource[] => []);
-  for (const { file: { name }, source } of parts) sources[name]!.push(source);
-  return mixSources(names.map(({ weight }, name) => ({ weight, source: joinSources(sources[name]!) })), seed);
+  for (const {
+    file: { name },
+    source,
+  } of parts)
+    sources[name]!.push(source);
+  return mixSources(
+    names.map(({ weight }, name) => ({ weight, source: joinSources(sources[name]!) })),
+    seed,
+  );
 }

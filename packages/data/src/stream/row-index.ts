@@ -3,23 +3,34 @@ import type { Line, Place } from '../rows/read-lines.ts';
 import type { RowFile } from '../rows/row-file.ts';
 import { readRow } from '../rows/walk-rows.ts';
 
-/** Entries between two places that are remembered: 16 bytes for a thousand rows, and some 500 lines to pass over on the way to one. */
+/**
+ * Entries between two places that are remembered: 16 bytes for a thousand rows, and some 500 lines to pass
+ * over on the way to one.
+ */
 export const ENTRIES_PER_MARK = 1024;
 
 /** Where entries of a file begin: every 1,024th. */
 export interface RowIndex {
   /** Tells of the next entry. */
   add(place: Place): void;
-  /** The row of an entry, read now; null where it is blank.  @throws QdyloraError BAD_DATA, also where the file has changed. */
+  /**
+   * The row of an entry, read now; null where it is blank. @throws QdyloraError BAD_DATA, also where the file
+   * has changed.
+   */
   read(entry: number): Row | null;
 }
 
-/** An index that fills while a file is walked once, and then finds any entry again. Rising entries are read without going back. */
+/**
+ * An index that fills while a file is walked once, and then finds any entry again. Rising entries are read
+ * without going back.
+ */
 export function rowIndex(file: RowFile): RowIndex {
   const marks: Place[] = [];
-  let entries = 0, next: { entry: number; place: Place } | null = null;
+  let entries = 0;
+  let next: { entry: number; place: Place } | null = null;
   const startFor = (entry: number): { entry: number; place: Place } => {
-    const mark = Math.floor(entry / ENTRIES_PER_MARK), from = mark * ENTRIES_PER_MARK;
+    const mark = Math.floor(entry / ENTRIES_PER_MARK);
+    const from = mark * ENTRIES_PER_MARK;
     return next && next.entry >= from && next.entry <= entry ? next : { entry: from, place: marks[mark]! };
   };
   return {
@@ -29,7 +40,8 @@ export function rowIndex(file: RowFile): RowIndex {
     },
     read(entry) {
       file.assertUnchanged();
-      const start = startFor(entry), line = lineAfter(file, start.place, entry - start.entry);
+      const start = startFor(entry);
+      const line = lineAfter(file, start.place, entry - start.entry);
       next = entry + 1 < entries ? { entry: entry + 1, place: line.next } : null;
       return readRow(file, line);
     },

@@ -24,13 +24,26 @@ export interface RowsPartOptions {
   readonly onProgress?: (rows: number) => void;
 }
 
-/** A file whose rows are read when they are asked for. One bit of each says whether it can be used, one whether it is trained on. */
-export async function rowsPart(file: DatasetFile, reading: Reading, { measure, keepsOpen, onProgress }: RowsPartOptions): Promise<DatasetPart> {
-  const { bad, counts, maxSeqLength, signal, limit, formats } = reading, labeller = reading.labeller();
-  const rows = await openRowFile(file.file, { signal, passesLong: reading.onBadRow === 'skip' }), index = rowIndex(rows);
-  const isUsable = createBitSet(), isTraining = createBitSet(), lengths = measure ? growingNumbers() : null;
-  let start = 0, usable = 0;
-  const keep = (row: Row, into: RowCounts): Example | null => keepExample({ ...labeller.label(row), source: row.source }, maxSeqLength, into);
+/**
+ * A file whose rows are read when they are asked for. One bit of each says whether it can be used, one
+ * whether it is trained on.
+ */
+export async function rowsPart(
+  file: DatasetFile,
+  reading: Reading,
+  { measure, keepsOpen, onProgress }: RowsPartOptions,
+): Promise<DatasetPart> {
+  const { bad, counts, maxSeqLength, signal, limit, formats } = reading;
+  const labeller = reading.labeller();
+  const rows = await openRowFile(file.file, { signal, passesLong: reading.onBadRow === 'skip' });
+  const index = rowIndex(rows);
+  const isUsable = createBitSet();
+  const isTraining = createBitSet();
+  const lengths = measure ? growingNumbers() : null;
+  let start = 0;
+  let usable = 0;
+  const keep = (row: Row, into: RowCounts): Example | null =>
+    keepExample({ ...labeller.label(row), source: row.source }, maxSeqLength, into);
   const read = (entry: number, into: RowCounts): Example | null => {
     const row = index.read(entry);
     if (!keepsOpen) rows.rest();
@@ -64,16 +77,23 @@ export async function rowsPart(file: DatasetFile, reading: Reading, { measure, k
       return first + usable;
     },
     take(numbers) {
-      const places = isUsable.ones(), counted = noRowsYet();
-      return numbers.filter((number) => number >= start && number < start + usable).flatMap((number) => {
-        const entry = places.at(number - start);
-        isTraining.clear(entry);
-        return read(entry, counted) ?? [];
-      });
+      const places = isUsable.ones();
+      const counted = noRowsYet();
+      return numbers
+        .filter((number) => number >= start && number < start + usable)
+        .flatMap((number) => {
+          const entry = places.at(number - start);
+          isTraining.clear(entry);
+          return read(entry, counted) ?? [];
+        });
     },
     training(counted) {
       const places = isTraining.ones();
-      return { length: places.length, at: (i) => read(places.at(i), counted), lengthAt: lengths && ((i) => lengths.at(places.at(i))) };
+      return {
+        length: places.length,
+        at: (i) => read(places.at(i), counted),
+        lengthAt: lengths && ((i) => lengths.at(places.at(i))),
+      };
     },
     close: rows.close,
   };

@@ -7,7 +7,10 @@ import { arraySource } from './example-source.ts';
 
 /** Plain text is in memory: its windows are cut from all its tokens. */
 export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
-  const { seed, counts, limit, maxSeqLength } = reading, windows = readWindows(file, reading), examples: Example[] = [], isHeldOut = new Set<number>();
+  const { seed, counts, limit, maxSeqLength } = reading;
+  const windows = readWindows(file, reading);
+  const examples: Example[] = [];
+  const isHeldOut = new Set<number>();
   let start = 0;
   return {
     walk(rule, first) {
@@ -21,7 +24,13 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
       }
       return Promise.resolve(first + examples.length);
     },
-    take: (rows) => rows.filter((row) => row >= start && row < start + examples.length).map((row) => { isHeldOut.add(row - start); return examples[row - start]!; }),
+    take: (rows) =>
+      rows
+        .filter((row) => row >= start && row < start + examples.length)
+        .map((row) => {
+          isHeldOut.add(row - start);
+          return examples[row - start]!;
+        }),
     training: () => arraySource(examples.filter((_, i) => !isHeldOut.has(i))),
     close: () => {},
   };

@@ -10,38 +10,74 @@ export interface JsonTextOptions {
   readonly sortKeys?: boolean;
 }
 
-/** Characters between two parts that cost nothing: an indent of 4 at 15 levels. A template may ask for any number. */
+/**
+ * Characters between two parts that cost nothing: an indent of 4 at 15 levels. A template may ask for any
+ * number.
+ */
 const FREE = 64;
 
-/** `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. `step` is told of every part, and of long stretches between them before they are made. */
-export function jsonText(value: RuntimeValue, options: JsonTextOptions, step: (count: number) => void, depth = 0): string {
-  const { indent = null, separators } = options, [comma, colon] = separators ?? [indent === null ? ', ' : ',', ': '], inner = (part: RuntimeValue): string => jsonText(part, options, step, depth + 1);
+/**
+ * `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. `step` is told of every part, and of long stretches
+ * between them before they are made.
+ */
+export function jsonText(
+  value: RuntimeValue,
+  options: JsonTextOptions,
+  step: (count: number) => void,
+  depth = 0,
+): string {
+  const { indent = null, separators } = options;
+  const [comma, colon] = separators ?? [indent === null ? ', ' : ',', ': '];
+  const inner = (part: RuntimeValue): string => jsonText(part, options, step, depth + 1);
   const lines = (open: string, parts: readonly string[], close: string): string => {
-    const unitLength = typeof indent === 'number' ? Math.max(0, indent) : indent?.length ?? 0;
+    const unitLength = typeof indent === 'number' ? Math.max(0, indent) : (indent?.length ?? 0);
     step(parts.length * Math.floor((comma.length + colon.length + unitLength * (depth + 1)) / FREE));
     if (indent === null || parts.length === 0) return open + parts.join(comma) + close;
-    const unit = typeof indent === 'number' ? ' '.repeat(Math.max(0, indent)) : indent, newLine = `\n${unit.repeat(depth + 1)}`;
+    const unit = typeof indent === 'number' ? ' '.repeat(Math.max(0, indent)) : indent;
+    const newLine = `\n${unit.repeat(depth + 1)}`;
     return `${open}${newLine}${parts.join(comma + newLine)}\n${unit.repeat(depth)}${close}`;
   };
   step(1);
   switch (value.type) {
-    case 'NullValue': return 'null';
-    case 'BooleanValue': return String(value.value);
-    case 'IntegerValue': return wholeText(value);
-    case 'FloatValue': return jsonFloat(value.value as number);
-    case 'StringValue': return jsonString(value.value as string, options);
-    case 'ArrayValue': case 'TupleValue': return lines('[', (value.value as RuntimeValue[]).map(inner), ']');
+    case 'NullValue':
+      return 'null';
+    case 'BooleanValue':
+      return String(value.value);
+    case 'IntegerValue':
+      return wholeText(value);
+    case 'FloatValue':
+      return jsonFloat(value.value as number);
+    case 'StringValue':
+      return jsonString(value.value as string, options);
+    case 'ArrayValue':
+    case 'TupleValue':
+      return lines('[', (value.value as RuntimeValue[]).map(inner), ']');
     case 'ObjectValue': {
-      const entries = [...(value.value as Map<string, RuntimeValue>)], sorted = options.sortKeys ? entries.sort(([a], [b]) => compareTexts(a, b)) : entries;
-      return lines('{', sorted.map(([key, part]) => jsonString(key, options) + colon + inner(part)), '}');
+      const entries = [...(value.value as Map<string, RuntimeValue>)];
+      const sorted = options.sortKeys ? entries.sort(([a], [b]) => compareTexts(a, b)) : entries;
+      return lines(
+        '{',
+        sorted.map(([key, part]) => jsonString(key, options) + colon + inner(part)),
+        '}',
+      );
     }
-    default: throw new Error(`Object of type ${value.type.replace(/Value$/, '')} is not JSON serializable`);
+    default:
+      throw new Error(`Object of type ${value.type.replace(/Value$/, '')} is not JSON serializable`);
   }
 }
 
-const jsonFloat = (value: number): string => (Number.isFinite(value) ? floatText(value) : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity');
+const jsonFloat = (value: number): string =>
+  Number.isFinite(value)
+    ? floatText(value)
+    : Number.isNaN(value)
+      ? 'NaN'
+      : value > 0
+        ? 'Infinity'
+        : '-Infinity';
 
 function jsonString(text: string, { ensureAscii = false }: JsonTextOptions): string {
   const quoted = JSON.stringify(text);
-  return ensureAscii ? quoted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`) : quoted;
+  return ensureAscii
+    ? quoted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : quoted;
 }

@@ -1,13 +1,39 @@
-const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
+const MONTHS = [
+  'January',
+  'February',
+  'March',
+  'April',
+  'May',
+  'June',
+  'July',
+  'August',
+  'September',
+  'October',
+  'November',
+  'December',
+];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
-/** Python's `strftime` as chat templates use it, in UTC and English: the same text on every machine. A letter it does not know stays as written. */
+/**
+ * Python's `strftime` as chat templates use it, in UTC and English: the same text on every machine. A letter
+ * it does not know stays as written.
+ */
 export function strftime(date: Date, format: string): string {
   const two = (n: number): string => String(n).padStart(2, '0');
-  const month = MONTHS[date.getUTCMonth()]!, day = DAYS[date.getUTCDay()]!;
+  const month = MONTHS[date.getUTCMonth()]!;
+  const day = DAYS[date.getUTCDay()]!;
   const parts: Record<string, string> = {
-    Y: String(date.getUTCFullYear()), m: two(date.getUTCMonth() + 1), d: two(date.getUTCDate()), H: two(date.getUTCHours()), M: two(date.getUTCMinutes()), S: two(date.getUTCSeconds()),
-    B: month, b: month.slice(0, 3), A: day, a: day.slice(0, 3), '%': '%',
+    Y: String(date.getUTCFullYear()),
+    m: two(date.getUTCMonth() + 1),
+    d: two(date.getUTCDate()),
+    H: two(date.getUTCHours()),
+    M: two(date.getUTCMinutes()),
+    S: two(date.getUTCSeconds()),
+    B: month,
+    b: month.slice(0, 3),
+    A: day,
+    a: day.slice(0, 3),
+    '%': '%',
   };
   return format.replace(/%([A-Za-z%])/g, (whole, letter: string) => parts[letter] ?? whole);
 }

@@ -1,39 +1,58 @@
 /** Where something stands in a text, for people: `line 3, column 7`. */
 export function placeOf(source: string, index: number): string {
-  const before = source.slice(0, index), line = before.split('\n').length;
+  const before = source.slice(0, index);
+  const line = before.split('\n').length;
   return `line ${line}, column ${index - before.lastIndexOf('\n')}`;
 }
 
-/** Tags of a template that its parser sees: not comments, and not generation marks, which are taken out before. */
+/**
+ * Tags of a template that its parser sees: not comments, and not generation marks, which are taken out
+ * before.
+ */
 function tagsOf(source: string): { readonly index: number; readonly text: string }[] {
-  return Array.from(source.matchAll(/\{#[\s\S]*?#\}|\{[{%][\s\S]*?(?:[}%]\}|$)/g), (match) => ({ index: match.index, text: match[0] }))
-    .filter(({ text }) => !text.startsWith('{#') && !/^\{%-?\s*(end)?generation\s*-?%\}$/.test(text));
+  return Array.from(source.matchAll(/\{#[\s\S]*?#\}|\{[{%][\s\S]*?(?:[}%]\}|$)/g), (match) => ({
+    index: match.index,
+    text: match[0],
+  })).filter(({ text }) => !text.startsWith('{#') && !/^\{%-?\s*(end)?generation\s*-?%\}$/.test(text));
 }
 
 /** The tag with that number, quoted with its place. */
 export function tagPlace(source: string, number: number): string {
-  const tags = tagsOf(source), tag = tags[Math.min(number, tags.length - 1)];
+  const tags = tagsOf(source);
+  const tag = tags[Math.min(number, tags.length - 1)];
   return tag ? `${placeOf(source, tag.index)} (${quoted(tag.text)})` : 'line 1, column 1';
 }
 
 /** The first tag with which reading fails: `read` is tried on the source up to the end of each, by halves. */
 export function firstBadTag(source: string, read: (part: string) => unknown): string {
-  const tags = tagsOf(source), fails = (count: number): boolean => {
+  const tags = tagsOf(source);
+  const fails = (count: number): boolean => {
     const last = tags[count - 1]!;
-    try { read(source.slice(0, last.index + last.text.length)); return false; } catch { return true; }
+    try {
+      read(source.slice(0, last.index + last.text.length));
+      return false;
+    } catch {
+      return true;
+    }
   };
-  let from = 0, to = tags.length;
+  let from = 0;
+  let to = tags.length;
   while (to - from > 1) {
     const middle = (from + to) >> 1;
-    if (fails(middle)) to = middle; else from = middle;
+    if (fails(middle)) to = middle;
+    else from = middle;
   }
   return tagPlace(source, Math.max(0, to - 1));
 }
 
 /** Where a word is used after one of some marks (`|`, `is`, `.`), or at all; null where it is not found. */
 export function wordPlace(source: string, word: string): string | null {
-  const name = word.replace(/[^\w]/g, '\\$&'), found = new RegExp(`(?:\\|\\s*|\\bis\\s+(?:not\\s+)?|\\.\\s*)${name}\\b`).exec(source) ?? new RegExp(`\\b${name}\\b`).exec(source);
+  const name = word.replace(/[^\w]/g, '\\$&');
+  const found =
+    new RegExp(`(?:\\|\\s*|\\bis\\s+(?:not\\s+)?|\\.\\s*)${name}\\b`).exec(source) ??
+    new RegExp(`\\b${name}\\b`).exec(source);
   return found && placeOf(source, found.index + found[0].length - word.length);
 }
 
-const quoted = (text: string): string => (text.length > 60 ? `${text.slice(0, 57)}…` : text).replaceAll(/\s+/g, ' ');
+const quoted = (text: string): string =>
+  (text.length > 60 ? `${text.slice(0, 57)}…` : text).replaceAll(/\s+/g, ' ');

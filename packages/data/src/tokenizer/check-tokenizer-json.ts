@@ -4,88 +4,164 @@ import { kindOf } from '../bad-data.ts';
 /** Far above any vocabulary (Gemma has 262,144 tokens); a larger id would only make an array of holes. */
 const MAX_TOKEN_ID = 2 ** 24;
 
-/** Tokens that are looked for before anything is split: Gemma 3 has 6,415, none with more than 32 characters. Each is looked for at every place of a text. */
-const MAX_ADDED_TOKENS = 65_536, MAX_ADDED_LENGTH = 1024;
+/**
+ * Tokens that are looked for before anything is split: Gemma 3 has 6,415, none with more than 32 characters.
+ * Each is looked for at every place of a text.
+ */
+const MAX_ADDED_TOKENS = 65_536;
+const MAX_ADDED_LENGTH = 1024;
 
 export interface TokenizerJson {
-  readonly model: Readonly<Record<string, unknown>> & { readonly type?: string; readonly merges?: readonly (string | readonly string[])[] };
-  readonly added_tokens: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
+  readonly model: Readonly<Record<string, unknown>> & {
+    readonly type?: string;
+    readonly merges?: readonly (string | readonly string[])[];
+  };
+  readonly added_tokens: readonly {
+    readonly id: number;
+    readonly content: string;
+    readonly special?: boolean;
+  }[];
   readonly [key: string]: unknown;
 }
 
 /**
  * A parsed tokenizer.json, with the parts that may be left out as null.
  *
- * @throws QdyloraError UNSUPPORTED for a kind of tokenizer that would give other tokens here; BAD_FILE for another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
+ * @throws QdyloraError UNSUPPORTED for a kind of tokenizer that would give other tokens here; BAD_FILE for
+ * another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
  */
 export function checkTokenizerJson(json: unknown): TokenizerJson {
-  if (!isRecord(json) || !isRecord(json.model)) throw bad('expected an object with a `model`', kindOf(isRecord(json) ? json.model : json));
+  if (!isRecord(json) || !isRecord(json.model))
+    throw bad('expected an object with a `model`', kindOf(isRecord(json) ? json.model : json));
   const added = json.added_tokens ?? [];
-  if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string')) throw bad('expected a list of tokens for added_tokens', typeof added);
+  if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string'))
+    throw bad('expected a list of tokens for added_tokens', typeof added);
   assertAdded(added);
   assertKind(json.model, added);
   const { vocab } = json.model;
   if (isRecord(vocab)) assertVocabulary(vocab);
   if (json.model.type === 'BPE') assertMerges(json.model);
-  return { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json, added_tokens: added } as unknown as TokenizerJson;
+  return {
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    ...json,
+    added_tokens: added,
+  } as unknown as TokenizerJson;
 }
 
 /** Kinds of models that give the Rust library's tokens; a file of old leaves the word out. */
 const MODELS: readonly unknown[] = ['BPE', 'Unigram', 'WordPiece', undefined];
 
 /** What the library that computes tokens would pass over in silence is refused by name. */
-function assertKind({ type, continuing_subword_prefix: prefix }: Readonly<Record<string, unknown>>, added: readonly Readonly<Record<string, unknown>>[]): void {
-  const refuse = (expected: string, got: string): never => { throw new QdyloraError('UNSUPPORTED', { where: 'tokenizer.json', problem: `${expected}, got ${got}`, nextStep: 'Use a model with another tokenizer.' }); };
-  if (!MODELS.includes(type)) refuse(`expected one of ${MODELS.slice(0, -1).join(', ')} for the type of its model`, JSON.stringify(type)?.slice(0, 200) ?? 'nothing');
-  if (type === 'BPE' && typeof prefix === 'string' && prefix !== '') refuse('expected BPE without continuing_subword_prefix', JSON.stringify(prefix.slice(0, 200)));
+function assertKind(
+  { type, continuing_subword_prefix: prefix }: Readonly<Record<string, unknown>>,
+  added: readonly Readonly<Record<string, unknown>>[],
+): void {
+  const refuse = (expected: string, got: string): never => {
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'tokenizer.json',
+      problem: `${expected}, got ${got}`,
+      nextStep: 'Use a model with another tokenizer.',
+    });
+  };
+  if (!MODELS.includes(type))
+    refuse(
+      `expected one of ${MODELS.slice(0, -1).join(', ')} for the type of its model`,
+      JSON.stringify(type)?.slice(0, 200) ?? 'nothing',
+    );
+  if (type === 'BPE' && typeof prefix === 'string' && prefix !== '')
+    refuse('expected BPE without continuing_subword_prefix', JSON.stringify(prefix.slice(0, 200)));
   const whole = added.find((token) => token.single_word === true);
-  if (whole) refuse('expected added tokens that count wherever they stand', `single_word for ${JSON.stringify((whole.content as string).slice(0, 200))}`);
+  if (whole)
+    refuse(
+      'expected added tokens that count wherever they stand',
+      `single_word for ${JSON.stringify((whole.content as string).slice(0, 200))}`,
+    );
 }
 
 function assertAdded(added: readonly Readonly<Record<string, unknown>>[]): void {
-  if (added.length > MAX_ADDED_TOKENS) throw bad(`expected at most ${MAX_ADDED_TOKENS} added_tokens`, String(added.length));
+  if (added.length > MAX_ADDED_TOKENS)
+    throw bad(`expected at most ${MAX_ADDED_TOKENS} added_tokens`, String(added.length));
   const contentOf = new Map<unknown, string>();
   for (const token of added) {
-    const content = token.content as string, other = contentOf.get(token.id);
-    if (content === '' || content.length > MAX_ADDED_LENGTH) throw bad(`expected 1 to ${MAX_ADDED_LENGTH} characters for an added token`, `${content.length} for the id ${String(token.id)}`);
+    const content = token.content as string;
+    const other = contentOf.get(token.id);
+    if (content === '' || content.length > MAX_ADDED_LENGTH)
+      throw bad(
+        `expected 1 to ${MAX_ADDED_LENGTH} characters for an added token`,
+        `${content.length} for the id ${String(token.id)}`,
+      );
     assertId(content, token.id);
-    if (other !== undefined && other !== content) throw bad(`expected one token for the id ${String(token.id)}`, `${JSON.stringify(other)} and ${JSON.stringify(content)}`);
+    if (other !== undefined && other !== content)
+      throw bad(
+        `expected one token for the id ${String(token.id)}`,
+        `${JSON.stringify(other)} and ${JSON.stringify(content)}`,
+      );
     contentOf.set(token.id, content);
   }
 }
 
 function assertVocabulary(vocab: Readonly<Record<string, unknown>>): void {
-  const tokens = Object.keys(vocab), isTaken = new Set<unknown>();
+  const tokens = Object.keys(vocab);
+  const isTaken = new Set<unknown>();
   for (const token of tokens) {
     assertId(token, vocab[token]);
-    if (isTaken.has(vocab[token])) throw bad('expected one token for every id of the vocabulary', `the id ${String(vocab[token])} for ${JSON.stringify(token.slice(0, 200))} and for ${JSON.stringify(tokens.find((other) => vocab[other] === vocab[token])?.slice(0, 200))}`);
+    if (isTaken.has(vocab[token]))
+      throw bad(
+        'expected one token for every id of the vocabulary',
+        `the id ${String(vocab[token])} for ${JSON.stringify(token.slice(0, 200))} and for ` +
+          `${JSON.stringify(tokens.find((other) => vocab[other] === vocab[token])?.slice(0, 200))}`,
+      );
     isTaken.add(vocab[token]);
   }
 }
 
 /** Both sides of a merge: written as a pair, or as one string with a space. */
-export const mergePair = (merge: string | readonly string[]): readonly string[] => (typeof merge === 'string' ? merge.split(' ', 2) : merge);
+export const mergePair = (merge: string | readonly string[]): readonly string[] =>
+  typeof merge === 'string' ? merge.split(' ', 2) : merge;
 
 function assertMerges(model: Record<string, unknown>): void {
   const { vocab, merges, continuing_subword_prefix: prefix } = model;
-  if (!isRecord(vocab) || !Array.isArray(merges)) throw bad('expected a vocabulary and merges for BPE', `${typeof vocab} and ${typeof merges}`);
-  if (prefix !== undefined && prefix !== null && typeof prefix !== 'string') throw bad('expected text for continuing_subword_prefix', kindOf(prefix));
+  if (!isRecord(vocab) || !Array.isArray(merges))
+    throw bad('expected a vocabulary and merges for BPE', `${typeof vocab} and ${typeof merges}`);
+  if (prefix !== undefined && prefix !== null && typeof prefix !== 'string')
+    throw bad('expected text for continuing_subword_prefix', kindOf(prefix));
   for (const merge of merges as readonly unknown[]) {
-    if (!isMerge(merge)) throw bad('expected two tokens for a merge', JSON.stringify(merge)?.slice(0, 200) ?? 'nothing');
-    const [left, right] = mergePair(merge), joined = `${left}${prefix && right?.startsWith(prefix) ? right.slice(prefix.length) : right}`;
+    if (!isMerge(merge))
+      throw bad('expected two tokens for a merge', JSON.stringify(merge)?.slice(0, 200) ?? 'nothing');
+    const [left, right] = mergePair(merge);
+    const joined = `${left}${prefix && right?.startsWith(prefix) ? right.slice(prefix.length) : right}`;
     for (const token of [left, right, joined]) {
-      if (token === undefined || !Object.hasOwn(vocab, token)) throw bad('expected merges of tokens of the vocabulary', `one of ${JSON.stringify(merge)}, without ${JSON.stringify(token)}`);
+      if (token === undefined || !Object.hasOwn(vocab, token))
+        throw bad(
+          'expected merges of tokens of the vocabulary',
+          `one of ${JSON.stringify(merge)}, without ${JSON.stringify(token)}`,
+        );
     }
   }
 }
 
-const isMerge = (merge: unknown): merge is string | readonly string[] => typeof merge === 'string' || (Array.isArray(merge) && merge.length === 2 && merge.every((side) => typeof side === 'string'));
+const isMerge = (merge: unknown): merge is string | readonly string[] =>
+  typeof merge === 'string' ||
+  (Array.isArray(merge) && merge.length === 2 && merge.every((side) => typeof side === 'string'));
 
 function assertId(token: string, id: unknown): void {
-  if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKEN_ID) throw bad(`expected a whole number in 0…${MAX_TOKEN_ID - 1} for the id of ${JSON.stringify(token)}`, String(id));
+  if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKEN_ID)
+    throw bad(
+      `expected a whole number in 0…${MAX_TOKEN_ID - 1} for the id of ${JSON.stringify(token)}`,
+      String(id),
+    );
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const bad = (expected: string, got: string): QdyloraError =>
-  new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `${expected}, got ${got}`, nextStep: 'Download the file again; it must be the `tokenizer.json` of the Hugging Face tokenizers library.' });
+  new QdyloraError('BAD_FILE', {
+    where: 'tokenizer.json',
+    problem: `${expected}, got ${got}`,
+    nextStep:
+      'Download the file again; it must be the `tokenizer.json` of the Hugging Face tokenizers library.',
+  });

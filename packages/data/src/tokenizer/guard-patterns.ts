@@ -4,21 +4,40 @@ import type { Tokenizer } from './load-tokenizer.ts';
 import { TimeLimit, withTimeLimit } from './with-time-limit.ts';
 
 /**
- * Patterns of well-known models, which take time in proportion to the text: every alternative begins with another kind of character, or ends where its class does.
- * Llama 3 (and tiktoken's cl100k), Qwen 2, Tekken and o200k, DeepSeek Coder, Falcon, GPT-2, and what a Unigram vocabulary in a GGUF file asks for.
+ * Patterns of well-known models, which take time in proportion to the text: every alternative begins with
+ * another kind of character, or ends where its class does.
+ * Llama 3 (and tiktoken's cl100k), Qwen 2, Tekken and o200k, DeepSeek Coder, Falcon, GPT-2, and what a
+ * Unigram vocabulary in a GGUF file asks for.
  */
 const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  ...['', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"].flatMap((contraction) => ['', '{1,3}'].map((digits) =>
-    `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}`
-    + `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`)),
-  '[\\r\\n]', '\\s?\\p{L}+', '\\s?\\p{P}+', '[一-龥ࠀ-一가-퟿]+', '[0-9][0-9][0-9]', '\u2581', '(?<![\\s\\S]) +| +(?![\\s\\S])', ' {2,}',
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| " +
+    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| " +
+    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
+  ...['', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"].flatMap((contraction) =>
+    ['', '{1,3}'].map(
+      (digits) =>
+        `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}` +
+        `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+    ),
+  ),
+  '[\\r\\n]',
+  '\\s?\\p{L}+',
+  '\\s?\\p{P}+',
+  '[一-龥ࠀ-一가-퟿]+',
+  '[0-9][0-9][0-9]',
+  '\u2581',
+  '(?<![\\s\\S]) +| +(?![\\s\\S])',
+  ' {2,}',
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
 ]);
 
-/** What a text may take at least; and per character: fifty times what the slowest known tokenizer takes on a busy machine. */
-const LEAST_MS = 500, MS_PER_CHARACTER = 0.05;
+/**
+ * What a text may take at least; and per character: fifty times what the slowest known tokenizer takes on a
+ * busy machine.
+ */
+const LEAST_MS = 500;
+const MS_PER_CHARACTER = 0.05;
 
 /** The first pattern of a tokenizer.json that is not known to be harmless; null where there is none. */
 export function unknownPattern(json: TokenizerJson): string | null {
@@ -33,7 +52,8 @@ export function unknownPattern(json: TokenizerJson): string | null {
 }
 
 /**
- * An encoder of which a text cannot take for ever: patterns from a file may go back and forth without an end (`^(a+)+$`).
+ * An encoder of which a text cannot take for ever: patterns from a file may go back and forth without an end
+ * (`^(a+)+$`).
  *
  * @throws QdyloraError BAD_FILE from the encoder, where a text took too long
  */
@@ -45,8 +65,12 @@ export function guardPatterns(encode: Tokenizer['encode'], pattern: string): Tok
     } catch (cause) {
       if (!(cause instanceof TimeLimit)) throw cause;
       throw new QdyloraError('BAD_FILE', {
-        where: 'tokenizer.json', problem: `expected patterns that end soon, got ${JSON.stringify(pattern.slice(0, 200))}, with which a text of ${text.length} characters took more than ${limit} ms`,
-        nextStep: 'Take tokenizer.json from where the model comes from, or shorten the row.', cause,
+        where: 'tokenizer.json',
+        problem:
+          `expected patterns that end soon, got ${JSON.stringify(pattern.slice(0, 200))}, with ` +
+          `which a text of ${text.length} characters took more than ${limit} ms`,
+        nextStep: 'Take tokenizer.json from where the model comes from, or shorten the row.',
+        cause,
       });
     }
   };

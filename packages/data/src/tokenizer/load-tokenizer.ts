@@ -1,5 +1,17 @@
 import { Tokenizer as Library } from '@huggingface/tokenizers';
-import { anyValue, assertArgument, checkOptions, objectWith, orNull, QdyloraError, required, shownValue, someText, trueOrFalse, type OptionRules } from '@qdylora/contract';
+import {
+  anyValue,
+  assertArgument,
+  checkOptions,
+  objectWith,
+  orNull,
+  QdyloraError,
+  required,
+  shownValue,
+  someText,
+  trueOrFalse,
+  type OptionRules,
+} from '@qdylora/contract';
 import { createChatTemplate, type ChatTemplate } from '../template/chat-template.ts';
 import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
@@ -24,10 +36,19 @@ export interface TokenizerFiles {
   readonly specialTokens?: SpecialTokens;
 }
 
-const RULES: OptionRules<TokenizerFiles> = { tokenizerJson: required(anyValue), tokenizerConfig: required(orNull(objectWith())), chatTemplate: required(orNull(someText)), toolTemplate: orNull(someText), specialTokens: objectWith() };
+const RULES: OptionRules<TokenizerFiles> = {
+  tokenizerJson: required(anyValue),
+  tokenizerConfig: required(orNull(objectWith())),
+  chatTemplate: required(orNull(someText)),
+  toolTemplate: orNull(someText),
+  specialTokens: objectWith(),
+};
 
 export interface Tokenizer {
-  /** Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2); no rule of our own. */
+  /**
+   * Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2);
+   * no rule of our own.
+   */
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
   /** Text of token ids; ids beyond the vocabulary (padded embedding rows) are passed over. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
@@ -37,42 +58,76 @@ export interface Tokenizer {
   readonly eosId: number | null;
   readonly padId: number | null;
   readonly chatTemplate: ChatTemplate | null;
-  /** What one token stands for inside a text, its leading space included; U+FFFD where it is only part of a character. */
+  /**
+   * What one token stands for inside a text, its leading space included; U+FFFD where it is only part of a
+   * character.
+   */
   tokenText(id: number): string;
 }
 
 /**
- * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on every text of the golden files.
+ * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on
+ * every text of the golden files.
  *
- * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens outside the vocabulary; BAD_ARGUMENT for files of another kind,
- * from `encode` for what is no text, from `decode` for what are no ids, and from both for options that they do not have.
+ * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens
+ * outside the vocabulary; BAD_ARGUMENT for files of another kind, from `encode` for what is no text, from
+ * `decode` for what are no ids, and from both for options that they do not have.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   checkOptions('tokenizer', files, RULES);
-  const config = files.tokenizerConfig ?? {}, json = withPrefixSpace(checkTokenizerJson(files.tokenizerJson), config);
+  const config = files.tokenizerConfig ?? {};
+  const json = withPrefixSpace(checkTokenizerJson(files.tokenizerJson), config);
   const library = openLibrary(json, config);
   const texts = library.model!.vocab;
   const vocabulary: Vocabulary = { idOf: (token) => library.token_to_id(token), textOf: (id) => texts[id] };
   const ids = specialIds(files.specialTokens ?? {}, config, vocabulary);
   const source = files.chatTemplate ?? templateOf(config);
 
-  const plain: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) => library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
-  const pattern = unknownPattern(json), guarded = pattern === null ? plain : guardPatterns(plain, pattern);
+  const plain: Tokenizer['encode'] = (text, { addSpecialTokens = false } = {}) =>
+    library.encode(text, { add_special_tokens: addSpecialTokens }).ids;
+  const pattern = unknownPattern(json);
+  const guarded = pattern === null ? plain : guardPatterns(plain, pattern);
   const encode: Tokenizer['encode'] = (text, options) => {
-    assertArgument(typeof text === 'string', 'encode', `expected a text to encode, got ${shownValue(text)}`, Array.isArray(text) ? 'Encode one text at a time.' : undefined);
-    if (typeof options?.addSpecialTokens !== 'boolean') checkOptions('encode', options ?? {}, { addSpecialTokens: trueOrFalse });
+    assertArgument(
+      typeof text === 'string',
+      'encode',
+      `expected a text to encode, got ${shownValue(text)}`,
+      Array.isArray(text) ? 'Encode one text at a time.' : undefined,
+    );
+    if (typeof options?.addSpecialTokens !== 'boolean')
+      checkOptions('encode', options ?? {}, { addSpecialTokens: trueOrFalse });
     return guarded(text, options);
   };
   const decode: Tokenizer['decode'] = (tokens, options = {}) => {
     const { skipSpecialTokens = false } = options;
-    if (typeof options.skipSpecialTokens !== 'boolean') checkOptions('decode', options, { skipSpecialTokens: trueOrFalse });
-    assertArgument(typeof tokens === 'object' && Number.isSafeInteger((tokens as ArrayLike<number> | null)?.length), 'decode', `expected an array of ids to decode, got ${shownValue(tokens)}`, 'One id stands in an array too: [id].');
+    if (typeof options.skipSpecialTokens !== 'boolean')
+      checkOptions('decode', options, { skipSpecialTokens: trueOrFalse });
+    assertArgument(
+      typeof tokens === 'object' && Number.isSafeInteger((tokens as ArrayLike<number> | null)?.length),
+      'decode',
+      `expected an array of ids to decode, got ${shownValue(tokens)}`,
+      'One id stands in an array too: [id].',
+    );
     const known = Array.from(tokens).filter((id) => texts[id] !== undefined);
-    return known.length === 0 ? '' : library.decode(known, { skip_special_tokens: skipSpecialTokens, clean_up_tokenization_spaces: false });
+    return known.length === 0
+      ? ''
+      : library.decode(known, {
+          skip_special_tokens: skipSpecialTokens,
+          clean_up_tokenization_spaces: false,
+        });
   };
   return {
-    ...ids, encode, decode, vocabularySize: texts.length,
-    chatTemplate: source === null ? null : createChatTemplate(source, { variables: templateTokens(config, ids, vocabulary), toolSource: files.toolTemplate }),
+    ...ids,
+    encode,
+    decode,
+    vocabularySize: texts.length,
+    chatTemplate:
+      source === null
+        ? null
+        : createChatTemplate(source, {
+            variables: templateTokens(config, ids, vocabulary),
+            toolSource: files.toolTemplate,
+          }),
     tokenText: behindALetter(encode, decode),
   };
 }
@@ -82,14 +137,22 @@ function openLibrary(json: TokenizerJson, config: object): Library {
   try {
     library = new Library({ ...json, pre_tokenizer: matchPreTokenizer(json.pre_tokenizer) }, config);
   } catch (cause) {
-    throw new QdyloraError('BAD_FILE', { where: 'tokenizer.json', problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`, nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.', cause });
+    throw new QdyloraError('BAD_FILE', {
+      where: 'tokenizer.json',
+      problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`,
+      nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.',
+      cause,
+    });
   }
   matchParts(library);
   rememberPieces(library);
   mergeLongWords(library);
-  const split = pieceSplitter(json), own = library.pre_tokenizer;
+  const split = pieceSplitter(json);
+  const own = library.pre_tokenizer;
   // The library calls it as a function; a text without a pre-tokenizer is one piece.
-  if (split) library.pre_tokenizer = ((text: string, options?: object) => (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];
+  if (split)
+    library.pre_tokenizer = ((text: string, options?: object) =>
+      (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];
   return library;
 }
 

@@ -3,12 +3,16 @@ import { BPE, type Tokenizer } from '@huggingface/tokenizers';
 /** Shorter words are quick in the library, which remembers them whole. Characters. */
 const LONG_WORD = 256;
 
-/** Ids and ranks are below this (`check-tokenizer-json` sees to it), so that two of them make one exact number. */
+/**
+ * Ids and ranks are below this (`check-tokenizer-json` sees to it), so that two of them make one exact
+ * number.
+ */
 const ID = 2 ** 24;
 
 /**
- * Byte pair encoding of long words over typed arrays: the same tokens as the library's, which makes an object and a JSON text of every pair. A word of 160,000
- * spaces took it 18 s under SmolLM2's vocabulary on a busy machine; this takes O(n log n) with a small constant.
+ * Byte pair encoding of long words over typed arrays: the same tokens as the library's, which makes an object
+ * and a JSON text of every pair. A word of 160,000 spaces took it 18 s under SmolLM2's vocabulary on a busy
+ * machine; this takes O(n log n) with a small constant.
  */
 export function mergeLongWords({ model }: Tokenizer): void {
   if (!(model instanceof BPE) || model.end_of_word_suffix || model.continuing_subword_suffix) return;
@@ -21,30 +25,51 @@ export function mergeLongWords({ model }: Tokenizer): void {
   };
 }
 
-interface Merges { readonly ids: ReadonlyMap<string, number>; readonly texts: readonly string[]; /** left · 2^24 + right → rank · 2^24 + joint */ readonly joints: ReadonlyMap<number, number> }
+interface Merges {
+  readonly ids: ReadonlyMap<string, number>;
+  readonly texts: readonly string[];
+  /** left · 2^24 + right → rank · 2^24 + joint */ readonly joints: ReadonlyMap<number, number>;
+}
 
 function mergesOf(model: BPE): Merges {
-  const ids = model.tokens_to_ids, joints = new Map<number, number>();
+  const ids = model.tokens_to_ids;
+  const joints = new Map<number, number>();
   model.merges.forEach(([left, right], rank) => {
     const key = ids.get(left)! * ID + ids.get(right)!;
-    joints.set(key, rank * ID + ids.get(left + right)!); // of a pair given twice the last rank counts, as in the library
+    // of a pair given twice the last rank counts, as in the library
+    joints.set(key, rank * ID + ids.get(left + right)!);
   });
   return { ids, texts: model.vocab, joints };
 }
 
-/** Joins the pair of the lowest rank, the leftmost first, until none is left. `next` and `before` link the symbols that remain. */
+/**
+ * Joins the pair of the lowest rank, the leftmost first, until none is left. `next` and `before` link the
+ * symbols that remain.
+ */
 function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges): string[] {
-  const n = characters.length, symbols = Int32Array.from(characters, (character) => ids.get(character) ?? -1), next = Int32Array.from({ length: n }, (_, i) => i + 1), before = Int32Array.from({ length: n }, (_, i) => i - 1);
-  const heap = pairHeap(), jointAt = (at: number): number | undefined => {
+  const n = characters.length;
+  const symbols = Int32Array.from(characters, (character) => ids.get(character) ?? -1);
+  const next = Int32Array.from({ length: n }, (_, i) => i + 1);
+  const before = Int32Array.from({ length: n }, (_, i) => i - 1);
+  const heap = pairHeap();
+  const jointAt = (at: number): number | undefined => {
     const right = next[at]!;
-    return right < n && symbols[at]! >= 0 && symbols[right]! >= 0 ? joints.get(symbols[at]! * ID + symbols[right]!) : undefined;
+    return right < n && symbols[at]! >= 0 && symbols[right]! >= 0
+      ? joints.get(symbols[at]! * ID + symbols[right]!)
+      : undefined;
   };
-  const offer = (at: number): void => { const joint = jointAt(at); if (joint !== undefined) heap.push(Math.floor(joint / ID), at); };
+  const offer = (at: number): void => {
+    const joint = jointAt(at);
+    if (joint !== undefined) heap.push(Math.floor(joint / ID), at);
+  };
   for (let at = 0; at < n - 1; at++) offer(at);
   for (let pair = heap.pop(); pair; pair = heap.pop()) {
-    const { rank, at } = pair, joint = symbols[at] === GONE ? undefined : jointAt(at);
-    if (joint === undefined || Math.floor(joint / ID) !== rank) continue; // one of the two has been joined meanwhile
-    const right = next[at]!, behind = next[right]!;
+    const { rank, at } = pair;
+    const joint = symbols[at] === GONE ? undefined : jointAt(at);
+    // one of the two has been joined meanwhile
+    if (joint === undefined || Math.floor(joint / ID) !== rank) continue;
+    const right = next[at]!;
+    const behind = next[right]!;
     symbols[at] = joint % ID;
     symbols[right] = GONE;
     next[at] = behind;
@@ -53,28 +78,42 @@ function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges
     offer(at);
   }
   const merged: string[] = [];
-  for (let at = 0; at < n; at = next[at]!) merged.push(symbols[at]! >= 0 ? texts[symbols[at]!]! : characters[at]!);
+  for (let at = 0; at < n; at = next[at]!)
+    merged.push(symbols[at]! >= 0 ? texts[symbols[at]!]! : characters[at]!);
   return merged;
 }
 
 const GONE = -2;
 
 /** A binary heap of pairs, the lowest rank first, then the leftmost. */
-function pairHeap(): { push(rank: number, at: number): void; pop(): { rank: number; at: number } | undefined } {
+function pairHeap(): {
+  push(rank: number, at: number): void;
+  pop(): { rank: number; at: number } | undefined;
+} {
   const keys: number[] = []; // rank · 2^29 + place: a word has fewer characters than a string may have units
-  const swap = (a: number, b: number): void => { const held = keys[a]!; keys[a] = keys[b]!; keys[b] = held; };
+  const swap = (a: number, b: number): void => {
+    const held = keys[a]!;
+    keys[a] = keys[b]!;
+    keys[b] = held;
+  };
   return {
     push(rank, at) {
       let i = keys.push(rank * PLACES + at) - 1;
-      for (let parent = (i - 1) >> 1; i > 0 && keys[parent]! > keys[i]!; parent = (i - 1) >> 1) { swap(i, parent); i = parent; }
+      for (let parent = (i - 1) >> 1; i > 0 && keys[parent]! > keys[i]!; parent = (i - 1) >> 1) {
+        swap(i, parent);
+        i = parent;
+      }
     },
     pop() {
-      const top = keys[0], last = keys.pop();
+      const top = keys[0];
+      const last = keys.pop();
       if (top === undefined || last === undefined) return undefined;
       if (keys.length > 0) {
         keys[0] = last;
         for (let i = 0; ;) {
-          const left = 2 * i + 1, right = left + 1, least = right < keys.length && keys[right]! < keys[left]! ? right : left;
+          const left = 2 * i + 1;
+          const right = left + 1;
+          const least = right < keys.length && keys[right]! < keys[left]! ? right : left;
           if (left >= keys.length || keys[least]! >= keys[i]!) break;
           swap(i, least);
           i = least;

@@ -1,19 +1,25 @@
 import { BPE, ByteLevelPreTokenizer, type Tokenizer } from '@huggingface/tokenizers';
 import { partsOf } from './parts-of.ts';
 
-/** Pieces remembered before starting afresh: some 20 MB. The training rows of GSM8K have 15,654 different ones. */
+/**
+ * Pieces remembered before starting afresh: some 20 MB. The training rows of GSM8K have 15,654 different
+ * ones.
+ */
 const MAX_PIECES = 100_000;
 
 /** Longer ones do not come again; UTF-16 units, as the library has it. */
 const LONGEST_PIECE = 256;
 
 /**
- * Makes a tokenizer remember what it did with a piece, with the same results. The library keeps 10,000 pieces in the order of their use, which costs more than
- * looking them up, and spells every piece byte by byte. GSM8K (4.2 MB): 11.5 s before, 3.2 s after; Shakespeare (1.1 MB): 2.1 s, 1.1 s (processor time, Node 20, a busy 2-core machine).
+ * Makes a tokenizer remember what it did with a piece, with the same results. The library keeps 10,000 pieces
+ * in the order of their use, which costs more than looking them up, and spells every piece byte by byte.
+ * GSM8K (4.2 MB): 11.5 s before, 3.2 s after; Shakespeare (1.1 MB): 2.1 s, 1.1 s (processor time, Node 20, a
+ * busy 2-core machine).
  */
 export function rememberPieces(library: Tokenizer): void {
   if (library.model instanceof BPE) library.model.cache = memory<string[]>() as unknown as BPE['cache'];
-  for (const part of partsOf(library.pre_tokenizer)) if (part instanceof ByteLevelPreTokenizer) rememberSpelling(part);
+  for (const part of partsOf(library.pre_tokenizer))
+    if (part instanceof ByteLevelPreTokenizer) rememberSpelling(part);
 }
 
 /** The library's `ByteLevel.pre_tokenize_text`, with each piece spelled once. */
@@ -22,13 +28,16 @@ function rememberSpelling(part: ByteLevelPreTokenizer): void {
   const spell = (piece: string): string => {
     const known = spelled.get(piece);
     if (known !== undefined) return known;
-    const spelling = Array.from(part.text_encoder.encode(piece) as Uint8Array, (byte) => part.byte_encoder[byte]).join('');
+    const spelling = Array.from(
+      part.text_encoder.encode(piece) as Uint8Array,
+      (byte) => part.byte_encoder[byte],
+    ).join('');
     if (piece.length <= LONGEST_PIECE) spelled.put(piece, spelling);
     return spelling;
   };
   part.pre_tokenize_text = (text) => {
     const whole = part.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
-    return (part.use_regex ? whole.match(part.pattern) ?? [] : [whole]).map(spell);
+    return (part.use_regex ? (whole.match(part.pattern) ?? []) : [whole]).map(spell);
   };
 }
 

@@ -3,34 +3,66 @@ import { QdyloraError } from '@qdylora/contract';
 /** A special token by its text or its id; null = there is none. */
 export type SpecialToken = string | number | null | undefined;
 
-export interface SpecialTokens { readonly bos?: SpecialToken; readonly eos?: SpecialToken; readonly pad?: SpecialToken }
+export interface SpecialTokens {
+  readonly bos?: SpecialToken;
+  readonly eos?: SpecialToken;
+  readonly pad?: SpecialToken;
+}
 
-export interface SpecialIds { readonly bosId: number | null; readonly eosId: number | null; readonly padId: number | null }
+export interface SpecialIds {
+  readonly bosId: number | null;
+  readonly eosId: number | null;
+  readonly padId: number | null;
+}
 
 /** What the ids are looked up in. */
-export interface Vocabulary { idOf(token: string): number | undefined; textOf(id: number): string | undefined }
+export interface Vocabulary {
+  idOf(token: string): number | undefined;
+  textOf(id: number): string | undefined;
+}
 
 /**
- * Ids of the special tokens: as given, else as tokenizer_config.json names them (`bos_token` …, a string or `{ content }`).
+ * Ids of the special tokens: as given, else as tokenizer_config.json names them (`bos_token` …, a string or
+ * `{ content }`).
  * A padding token that the vocabulary lacks is null: nothing is ever padded here.
  *
  * @throws QdyloraError BAD_CONFIG for a token that is not in the vocabulary.
  */
-export function specialIds(given: SpecialTokens, config: Readonly<Record<string, unknown>>, vocabulary: Vocabulary): SpecialIds {
+export function specialIds(
+  given: SpecialTokens,
+  config: Readonly<Record<string, unknown>>,
+  vocabulary: Vocabulary,
+): SpecialIds {
   const idOf = (name: keyof SpecialTokens): number | null => {
     const token = given[name] === undefined ? tokenText(config[`${name}_token`]) : given[name];
     if (token === null || token === undefined) return null;
-    const id = typeof token === 'number' ? (vocabulary.textOf(token) === undefined ? undefined : token) : vocabulary.idOf(token);
+    const id =
+      typeof token === 'number'
+        ? vocabulary.textOf(token) === undefined
+          ? undefined
+          : token
+        : vocabulary.idOf(token);
     if (id === undefined && name !== 'pad') {
-      throw new QdyloraError('BAD_CONFIG', { where: 'tokenizer_config.json', problem: `expected a token of the vocabulary for ${name}_token, got ${JSON.stringify(token)}`, nextStep: 'Take tokenizer.json and tokenizer_config.json from the same model.' });
+      throw new QdyloraError('BAD_CONFIG', {
+        where: 'tokenizer_config.json',
+        problem: `expected a token of the vocabulary for ${name}_token, got ${JSON.stringify(token)}`,
+        nextStep: 'Take tokenizer.json and tokenizer_config.json from the same model.',
+      });
     }
     return id ?? null;
   };
   return { bosId: idOf('bos'), eosId: idOf('eos'), padId: idOf('pad') };
 }
 
-/** The variables that chat templates know: every `…_token` of the config as text, with the ids above in their place. */
-export function templateTokens(config: Readonly<Record<string, unknown>>, ids: SpecialIds, vocabulary: Vocabulary): Record<string, string> {
+/**
+ * The variables that chat templates know: every `…_token` of the config as text, with the ids above in their
+ * place.
+ */
+export function templateTokens(
+  config: Readonly<Record<string, unknown>>,
+  ids: SpecialIds,
+  vocabulary: Vocabulary,
+): Record<string, string> {
   const tokens: Record<string, string> = {};
   for (const key of Object.keys(config)) {
     const text = /^[a-z]+_token$/.test(key) ? tokenText(config[key]) : null;

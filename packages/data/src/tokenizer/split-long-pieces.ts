@@ -4,15 +4,24 @@ import { mergePair, type TokenizerJson } from './check-tokenizer-json.ts';
 const LONG_PIECE = 256;
 
 /**
- * Cuts long pieces where no merge can ever join the two characters, so byte pair encoding gives the same tokens piece by piece:
- * a merge joins two neighbours, so it crosses a cut only if its left side ends, and its right side begins, with the characters at the cut.
- * For vocabularies without a pre-tokenizer (Llama 2, Mistral) the whole text is one piece; on 400 kB uncut the library took 5.9 s (2 cores, Node 20).
+ * Cuts long pieces where no merge can ever join the two characters, so byte pair encoding gives the same
+ * tokens piece by piece: a merge joins two neighbours, so it crosses a cut only if its left side ends, and
+ * its right side begins, with the characters at the cut.
+ * For vocabularies without a pre-tokenizer (Llama 2, Mistral) the whole text is one piece; on 400 kB uncut
+ * the library took 5.9 s (2 cores, Node 20).
  *
- * Returns null where cutting could change the result: not BPE, suffixes at word ends, or `ignore_merges`, by which a whole piece can be a token.
+ * Returns null where cutting could change the result: not BPE, suffixes at word ends, or `ignore_merges`, by
+ * which a whole piece can be a token.
  */
 export function pieceSplitter(json: TokenizerJson): ((piece: string) => string[]) | null {
   const { model } = json;
-  if (model.type !== 'BPE' || model.ignore_merges || model.end_of_word_suffix || model.continuing_subword_prefix) return null;
+  if (
+    model.type !== 'BPE' ||
+    model.ignore_merges ||
+    model.end_of_word_suffix ||
+    model.continuing_subword_prefix
+  )
+    return null;
   let joinable: ReadonlySet<string> | null = null; // made when the first long piece comes
   return (piece) => {
     if (piece.length <= LONG_PIECE) return [piece];
@@ -22,11 +31,14 @@ export function pieceSplitter(json: TokenizerJson): ((piece: string) => string[]
 }
 
 /** The two characters (code points) between which a merge joins. */
-const joint = ([left, right]: readonly string[]): string => Array.from(left!).at(-1)! + String.fromCodePoint(right!.codePointAt(0)!);
+const joint = ([left, right]: readonly string[]): string =>
+  Array.from(left!).at(-1)! + String.fromCodePoint(right!.codePointAt(0)!);
 
 function cut(text: string, joinable: ReadonlySet<string>): string[] {
   const pieces: string[] = [];
-  let from = 0, at = 0, before = '';
+  let from = 0;
+  let at = 0;
+  let before = '';
   for (const character of text) {
     if (at > from && !joinable.has(before + character)) {
       pieces.push(text.slice(from, at));

@@ -11,63 +11,118 @@ import { studentTwoSided } from './student-t.ts';
 const number = fc.double({ min: -1e3, max: 1e3, noNaN: true });
 const pValue = fc.double({ min: 0, max: 1, noNaN: true });
 
-describe('Student\'s t', () => {
-  it('with one degree of freedom is Cauchy\'s: 1 − (2/π)·atan|t|', () => {
-    fc.assert(fc.property(number, (t) => { expect(studentTwoSided(t, 1)).toBeCloseTo(1 - (2 / Math.PI) * Math.atan(Math.abs(t)), 12); }));
+describe("Student's t", () => {
+  it("with one degree of freedom is Cauchy's: 1 − (2/π)·atan|t|", () => {
+    fc.assert(
+      fc.property(number, (t) => {
+        expect(studentTwoSided(t, 1)).toBeCloseTo(1 - (2 / Math.PI) * Math.atan(Math.abs(t)), 12);
+      }),
+    );
   });
   it('with two degrees of freedom is 1 − |t| / √(2 + t²)', () => {
-    fc.assert(fc.property(number, (t) => { expect(studentTwoSided(t, 2)).toBeCloseTo(1 - Math.abs(t) / Math.sqrt(2 + t * t), 12); }));
+    fc.assert(
+      fc.property(number, (t) => {
+        expect(studentTwoSided(t, 2)).toBeCloseTo(1 - Math.abs(t) / Math.sqrt(2 + t * t), 12);
+      }),
+    );
   });
   it('falls as |t| grows, from 1 at 0 towards 0', () => {
-    fc.assert(fc.property(fc.double({ min: 0, max: 50, noNaN: true }), fc.double({ min: 0.001, max: 5, noNaN: true }), fc.integer({ min: 1, max: 5000 }), (t, more, dof) => {
-      expect(studentTwoSided(0, dof)).toBe(1);
-      expect(studentTwoSided(t + more, dof)).toBeLessThanOrEqual(studentTwoSided(t, dof));
-      expect(studentTwoSided(-t, dof)).toBe(studentTwoSided(t, dof));
-    }));
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 50, noNaN: true }),
+        fc.double({ min: 0.001, max: 5, noNaN: true }),
+        fc.integer({ min: 1, max: 5000 }),
+        (t, more, dof) => {
+          expect(studentTwoSided(0, dof)).toBe(1);
+          expect(studentTwoSided(t + more, dof)).toBeLessThanOrEqual(studentTwoSided(t, dof));
+          expect(studentTwoSided(-t, dof)).toBe(studentTwoSided(t, dof));
+        },
+      ),
+    );
   });
-  // Two-sided 5 % points as printed in every table, to three decimals: the slope there is below 0.1, half a unit in the last place moves p by less than 1e-4.
-  it.each([[12.706, 1], [4.303, 2], [2.571, 5], [2.228, 10], [2.086, 20], [2.042, 30], [1.98, 120], [1.96, 1e7]])('at %d with %d degrees of freedom is 5 %%', (t, dof) => { expect(Math.abs(studentTwoSided(t, dof) - 0.05)).toBeLessThan(1e-4); });
-  it('is 0 at infinity and NaN at NaN', () => { expect([studentTwoSided(Infinity, 3), studentTwoSided(NaN, 3)]).toEqual([0, NaN]); });
+  // Two-sided 5 % points as printed in every table, to three decimals: the slope there is below 0.1, half a
+  // unit in the last place moves p by less than 1e-4.
+  it.each([
+    [12.706, 1],
+    [4.303, 2],
+    [2.571, 5],
+    [2.228, 10],
+    [2.086, 20],
+    [2.042, 30],
+    [1.98, 120],
+    [1.96, 1e7],
+  ])('at %d with %d degrees of freedom is 5 %%', (t, dof) => {
+    expect(Math.abs(studentTwoSided(t, dof) - 0.05)).toBeLessThan(1e-4);
+  });
+  it('is 0 at infinity and NaN at NaN', () => {
+    expect([studentTwoSided(Infinity, 3), studentTwoSided(NaN, 3)]).toEqual([0, NaN]);
+  });
 });
 
-describe('Holm\'s adjustment', () => {
-  it('keeps the order, never lowers a p, never exceeds Bonferroni\'s, and stays within 1', () => {
-    fc.assert(fc.property(fc.array(pValue, { maxLength: 12 }), (pValues) => {
-      const adjusted = holmAdjusted(pValues);
-      pValues.forEach((p, i) => {
-        expect(adjusted[i]).toBeGreaterThanOrEqual(p);
-        expect(adjusted[i]).toBeLessThanOrEqual(Math.min(1, pValues.length * p) || 0);
-        pValues.forEach((q, j) => { if (p < q) expect(adjusted[i]).toBeLessThanOrEqual(adjusted[j]!); });
-      });
-    }));
+describe("Holm's adjustment", () => {
+  it("keeps the order, never lowers a p, never exceeds Bonferroni's, and stays within 1", () => {
+    fc.assert(
+      fc.property(fc.array(pValue, { maxLength: 12 }), (pValues) => {
+        const adjusted = holmAdjusted(pValues);
+        pValues.forEach((p, i) => {
+          expect(adjusted[i]).toBeGreaterThanOrEqual(p);
+          expect(adjusted[i]).toBeLessThanOrEqual(Math.min(1, pValues.length * p) || 0);
+          pValues.forEach((q, j) => {
+            if (p < q) expect(adjusted[i]).toBeLessThanOrEqual(adjusted[j]!);
+          });
+        });
+      }),
+    );
   });
   it('does not depend on the order given', () => {
-    fc.assert(fc.property(fc.uniqueArray(pValue, { maxLength: 8 }), (pValues) => { expect(holmAdjusted([...pValues].reverse())).toEqual(holmAdjusted(pValues).reverse()); }));
+    fc.assert(
+      fc.property(fc.uniqueArray(pValue, { maxLength: 8 }), (pValues) => {
+        expect(holmAdjusted([...pValues].reverse())).toEqual(holmAdjusted(pValues).reverse());
+      }),
+    );
   });
-  it('of 0.01, 0.04, 0.03, 0.005 is 0.03, 0.06, 0.06, 0.02', () => { expect(holmAdjusted([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02]); });
-  it('leaves NaN out of the count', () => { expect(holmAdjusted([NaN, 0.02, 0.5])).toEqual([NaN, 0.04, 0.5]); });
+  it('of 0.01, 0.04, 0.03, 0.005 is 0.03, 0.06, 0.06, 0.02', () => {
+    expect(holmAdjusted([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02]);
+  });
+  it('leaves NaN out of the count', () => {
+    expect(holmAdjusted([NaN, 0.02, 0.5])).toEqual([NaN, 0.04, 0.5]);
+  });
 });
 
 describe('the ratio mean', () => {
   it('with one token an example is the sample mean, with sd/√n for its error', () => {
-    fc.assert(fc.property(fc.array(number, { minLength: 2, maxLength: 20 }), (values) => {
-      const n = values.length, average = values.reduce((a, b) => a + b) / n, sd = Math.sqrt(values.reduce((sum, x) => sum + (x - average) ** 2, 0) / (n - 1));
-      const { mean, standardError } = ratioMean({ sums: Float64Array.from(values), counts: new Float64Array(n).fill(1) });
-      expect(mean).toBe(average);
-      expect(Math.abs(standardError - sd / Math.sqrt(n))).toBeLessThanOrEqual(1e-12 * (1 + sd));
-    }));
+    fc.assert(
+      fc.property(fc.array(number, { minLength: 2, maxLength: 20 }), (values) => {
+        const n = values.length;
+        const average = values.reduce((a, b) => a + b) / n;
+        const sd = Math.sqrt(values.reduce((sum, x) => sum + (x - average) ** 2, 0) / (n - 1));
+        const { mean, standardError } = ratioMean({
+          sums: Float64Array.from(values),
+          counts: new Float64Array(n).fill(1),
+        });
+        expect(mean).toBe(average);
+        expect(Math.abs(standardError - sd / Math.sqrt(n))).toBeLessThanOrEqual(1e-12 * (1 + sd));
+      }),
+    );
   });
   it('is no surer when every token of an example is there twice: copies are no new evidence', () => {
-    const one = { sums: Float64Array.of(1, 4, 2, 8), counts: Float64Array.of(1, 2, 1, 3) }, doubled = { sums: one.sums.map((s) => 2 * s), counts: one.counts.map((c) => 2 * c) };
+    const one = { sums: Float64Array.of(1, 4, 2, 8), counts: Float64Array.of(1, 2, 1, 3) };
+    const doubled = { sums: one.sums.map((s) => 2 * s), counts: one.counts.map((c) => 2 * c) };
     expect(ratioMean(doubled)).toEqual(ratioMean(one));
   });
   it('has an error that the spread of repeated samples confirms', () => {
-    // 400 samples of 50 examples whose tokens are alike within an example; the mean of 400 variances has about 5 % noise, the variance of 400 means about 7 %.
-    const rng = createRng(11), results = Array.from({ length: 400 }, (_, sample) => {
+    // 400 samples of 50 examples whose tokens are alike within an example; the mean of 400 variances has about 5
+    // % noise, the variance of 400 means about 7 %.
+    const rng = createRng(11);
+    const results = Array.from({ length: 400 }, (_, sample) => {
       const counts = Float64Array.from({ length: 50 }, (_e, i) => 1 + Math.floor(rng.uniform(sample, i) * 9));
-      return ratioMean({ counts, sums: counts.map((count, i) => count * (2 + rng.named('x').normal(sample, i))) });
+      return ratioMean({
+        counts,
+        sums: counts.map((count, i) => count * (2 + rng.named('x').normal(sample, i))),
+      });
     });
-    const average = results.reduce((sum, { mean }) => sum + mean, 0) / 400, spread = Math.sqrt(results.reduce((sum, { mean }) => sum + (mean - average) ** 2, 0) / 399);
+    const average = results.reduce((sum, { mean }) => sum + mean, 0) / 400;
+    const spread = Math.sqrt(results.reduce((sum, { mean }) => sum + (mean - average) ** 2, 0) / 399);
     const said = Math.sqrt(results.reduce((sum, { standardError }) => sum + standardError ** 2, 0) / 400);
     expect(said / spread).toBeGreaterThan(0.85);
     expect(said / spread).toBeLessThan(1.15);
@@ -75,42 +130,87 @@ describe('the ratio mean', () => {
 });
 
 describe('the paired difference', () => {
-  const losses = fc.integer({ min: 2, max: 12 }).chain((n) => fc.record({
-    first: fc.array(number, { minLength: n, maxLength: n }), second: fc.array(number, { minLength: n, maxLength: n }), counts: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: n, maxLength: n }),
-  })).map(({ first, second, counts }) => [{ sums: Float64Array.from(first), counts: Float64Array.from(counts) }, { sums: Float64Array.from(second), counts: Float64Array.from(counts) }] as [ExampleLosses, ExampleLosses]);
+  const losses = fc
+    .integer({ min: 2, max: 12 })
+    .chain((n) =>
+      fc.record({
+        first: fc.array(number, { minLength: n, maxLength: n }),
+        second: fc.array(number, { minLength: n, maxLength: n }),
+        counts: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: n, maxLength: n }),
+      }),
+    )
+    .map(
+      ({ first, second, counts }) =>
+        [
+          { sums: Float64Array.from(first), counts: Float64Array.from(counts) },
+          { sums: Float64Array.from(second), counts: Float64Array.from(counts) },
+        ] as [ExampleLosses, ExampleLosses],
+    );
 
   it('changes its sign, and nothing else, when the two change places', () => {
-    fc.assert(fc.property(losses, ([a, b]) => {
-      const one = pairedDifference(a, b), other = pairedDifference(b, a);
-      expect(other.mean + one.mean).toBe(0);
-      expect([other.standardError, other.pValue]).toEqual([one.standardError, one.pValue]);
-    }));
+    fc.assert(
+      fc.property(losses, ([a, b]) => {
+        const one = pairedDifference(a, b);
+        const other = pairedDifference(b, a);
+        expect(other.mean + one.mean).toBe(0);
+        expect([other.standardError, other.pValue]).toEqual([one.standardError, one.pValue]);
+      }),
+    );
   });
   it('is the difference of the two means', () => {
-    fc.assert(fc.property(losses, ([a, b]) => { expect(pairedDifference(a, b).mean).toBeCloseTo(ratioMean(a).mean - ratioMean(b).mean, 9); }));
+    fc.assert(
+      fc.property(losses, ([a, b]) => {
+        expect(pairedDifference(a, b).mean).toBeCloseTo(ratioMean(a).mean - ratioMean(b).mean, 9);
+      }),
+    );
   });
   it('is not moved by what makes an example hard for both', () => {
-    const counts = Float64Array.of(1, 1, 1, 1), easy: ExampleLosses = { sums: Float64Array.of(1, 1.25, 1.5, 1.25), counts }, base: ExampleLosses = { sums: Float64Array.of(1.5, 1.5, 2, 1.5), counts };
-    const harder = ({ sums }: ExampleLosses): ExampleLosses => ({ counts, sums: sums.map((sum, i) => sum + [0, 64, 8, 1024][i]!) });
+    const counts = Float64Array.of(1, 1, 1, 1);
+    const easy: ExampleLosses = { sums: Float64Array.of(1, 1.25, 1.5, 1.25), counts };
+    const base: ExampleLosses = { sums: Float64Array.of(1.5, 1.5, 2, 1.5), counts };
+    const harder = ({ sums }: ExampleLosses): ExampleLosses => ({
+      counts,
+      sums: sums.map((sum, i) => sum + [0, 64, 8, 1024][i]!),
+    });
     expect(pairedDifference(harder(easy), harder(base))).toEqual(pairedDifference(easy, base));
   });
   it('of equals has p 1; of a constant shift, p 0; of one example, p 1', () => {
-    const a: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Array.of(1, 1) }, shifted = { ...a, sums: a.sums.map((s) => s + 1) }, one = (x: number): ExampleLosses => ({ sums: Float64Array.of(x), counts: Float64Array.of(1) });
-    expect([pairedDifference(a, a), pairedDifference(shifted, a), pairedDifference(one(1), one(9))].map(({ pValue: p }) => p)).toEqual([1, 0, 1]);
+    const a: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Array.of(1, 1) };
+    const shifted = { ...a, sums: a.sums.map((s) => s + 1) };
+    const one = (x: number): ExampleLosses => ({ sums: Float64Array.of(x), counts: Float64Array.of(1) });
+    expect(
+      [pairedDifference(a, a), pairedDifference(shifted, a), pairedDifference(one(1), one(9))].map(
+        ({ pValue: p }) => p,
+      ),
+    ).toEqual([1, 0, 1]);
   });
   it('of 1, 2, 3, 4 has t = √15 with three degrees of freedom, whose p has a closed form', () => {
-    const counts = new Float64Array(4).fill(1), { pValue: p } = pairedDifference({ sums: Float64Array.of(1, 2, 3, 4), counts }, { sums: new Float64Array(4), counts }), scaled = Math.sqrt(15 / 3);
+    const counts = new Float64Array(4).fill(1);
+    const { pValue: p } = pairedDifference(
+      { sums: Float64Array.of(1, 2, 3, 4), counts },
+      { sums: new Float64Array(4), counts },
+    );
+    const scaled = Math.sqrt(15 / 3);
     expect(p).toBeCloseTo(1 - (2 / Math.PI) * (Math.atan(scaled) + scaled / (1 + 15 / 3)), 12);
   });
   it('refuses losses of other examples', () => {
-    expect(() => pairedDifference({ sums: Float64Array.of(1), counts: Float64Array.of(1) }, { sums: Float64Array.of(1), counts: Float64Array.of(2) })).toThrow(/the same examples/);
+    expect(() =>
+      pairedDifference(
+        { sums: Float64Array.of(1), counts: Float64Array.of(1) },
+        { sums: Float64Array.of(1), counts: Float64Array.of(2) },
+      ),
+    ).toThrow(/the same examples/);
   });
   it('calls a difference that is not there significant about once in twenty', () => {
-    const rng = createRng(23), trials = 2000;
+    const rng = createRng(23);
+    const trials = 2000;
     let found = 0;
     for (let trial = 0; trial < trials; trial++) {
       const counts = Float64Array.from({ length: 30 }, (_, i) => 1 + Math.floor(rng.uniform(trial, i) * 5));
-      const side = (name: string): ExampleLosses => ({ counts, sums: counts.map((count, i) => count * rng.named(name).normal(trial, i)) });
+      const side = (name: string): ExampleLosses => ({
+        counts,
+        sums: counts.map((count, i) => count * rng.named(name).normal(trial, i)),
+      });
       if (pairedDifference(side('a'), side('b')).pValue < 0.05) found++;
     }
     // 5 % of 2,000 is 100 ± 10; unequal counts make the linearized error a little small.
@@ -120,21 +220,58 @@ describe('the paired difference', () => {
 });
 
 describe('the area under the rank curve', () => {
-  const curve = fc.uniqueArray(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 7 }).chain((ranks) => fc.tuple(fc.constant([...ranks].sort((a, b) => a - b)), fc.array(number, { minLength: ranks.length, maxLength: ranks.length })));
+  const curve = fc
+    .uniqueArray(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 7 })
+    .chain((ranks) =>
+      fc.tuple(
+        fc.constant([...ranks].sort((a, b) => a - b)),
+        fc.array(number, { minLength: ranks.length, maxLength: ranks.length }),
+      ),
+    );
   it('of a constant gain is that gain, over either axis', () => {
-    fc.assert(fc.property(curve, number, ([ranks], gain) => { for (const axis of ['log2', 'linear'] as const) expect(aurac(ranks, ranks.map(() => gain), axis)).toBeCloseTo(gain, 9); }));
+    fc.assert(
+      fc.property(curve, number, ([ranks], gain) => {
+        for (const axis of ['log2', 'linear'] as const)
+          expect(
+            aurac(
+              ranks,
+              ranks.map(() => gain),
+              axis,
+            ),
+          ).toBeCloseTo(gain, 9);
+      }),
+    );
   });
   it('lies between the smallest and the largest gain', () => {
-    fc.assert(fc.property(curve, ([ranks, gains]) => {
-      for (const axis of ['log2', 'linear'] as const) {
-        expect(aurac(ranks, gains, axis)).toBeGreaterThanOrEqual(Math.min(...gains) - 1e-9);
-        expect(aurac(ranks, gains, axis)).toBeLessThanOrEqual(Math.max(...gains) + 1e-9);
-      }
-    }));
+    fc.assert(
+      fc.property(curve, ([ranks, gains]) => {
+        for (const axis of ['log2', 'linear'] as const) {
+          expect(aurac(ranks, gains, axis)).toBeGreaterThanOrEqual(Math.min(...gains) - 1e-9);
+          expect(aurac(ranks, gains, axis)).toBeLessThanOrEqual(Math.max(...gains) + 1e-9);
+        }
+      }),
+    );
   });
   it('of a gain that is the axis itself is the middle of it', () => {
     expect(aurac([1, 2, 8], [0, 1, 3], 'log2')).toBe(1.5);
     expect(aurac([1, 2, 8], [1, 2, 8], 'linear')).toBe(4.5);
   });
-  it.each([[[], []], [[1, 2], [1]], [[2, 1], [0, 0]], [[1, 1], [0, 0]], [[0, 1], [0, 0]]])('refuses the ranks %j with the gains %j', (ranks, gains) => { expect(() => aurac(ranks, gains, 'log2')).toThrow(/expected/); });
+  it.each([
+    [[], []],
+    [[1, 2], [1]],
+    [
+      [2, 1],
+      [0, 0],
+    ],
+    [
+      [1, 1],
+      [0, 0],
+    ],
+    [
+      [0, 1],
+      [0, 0],
+    ],
+  ])('refuses the ranks %j with the gains %j', (ranks, gains) => {
+    expect(() => aurac(ranks, gains, 'log2')).toThrow(/expected/);
+  });
 });

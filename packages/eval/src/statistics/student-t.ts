@@ -1,5 +1,6 @@
 /**
- * Two-sided p-value of Student's t: P(|T| ≥ |t|) = I_x(dof/2, 1/2) with x = dof / (dof + t²), the regularized incomplete beta function.
+ * Two-sided p-value of Student's t: P(|T| ≥ |t|) = I_x(dof/2, 1/2) with x = dof / (dof + t²), the regularized
+ * incomplete beta function.
  * NaN for a t that is no number. (Press et al., Numerical Recipes, 6.4; continued fraction by Lentz.)
  */
 export function studentTwoSided(t: number, dof: number): number {
@@ -10,21 +11,32 @@ export function studentTwoSided(t: number, dof: number): number {
   return regularizedBeta(dof / (dof + square), square / (dof + square), dof / 2, 0.5);
 }
 
-/** I_x(a, b), with y = 1 − x. The fraction converges fast for x < (a + 1) / (a + b + 2); otherwise I_x(a, b) = 1 − I_y(b, a). */
+/**
+ * I_x(a, b), with y = 1 − x. The fraction converges fast for x < (a + 1) / (a + b + 2); otherwise I_x(a, b) =
+ * 1 − I_y(b, a).
+ */
 function regularizedBeta(x: number, y: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (y <= 0) return 1;
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(y));
-  return x < (a + 1) / (a + b + 2) ? (front * betaFraction(x, a, b)) / a : 1 - (front * betaFraction(y, b, a)) / b;
+  return x < (a + 1) / (a + b + 2)
+    ? (front * betaFraction(x, a, b)) / a
+    : 1 - (front * betaFraction(y, b, a)) / b;
 }
 
-/** Terms that the fraction may take; about √max(a, b) are needed, so this serves a hundred million degrees of freedom. */
+/**
+ * Terms that the fraction may take; about √max(a, b) are needed, so this serves a hundred million degrees of
+ * freedom.
+ */
 const MOST_TERMS = 20_000;
 
 /** The continued fraction of the incomplete beta function, by the modified Lentz method. */
 function betaFraction(x: number, a: number, b: number): number {
-  const tiny = 1e-300, apart = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
-  let c = 1, d = 1 / apart(1 - ((a + b) * x) / (a + 1)), h = d;
+  const tiny = 1e-300;
+  const apart = (value: number): number => (Math.abs(value) < tiny ? tiny : value);
+  let c = 1;
+  let d = 1 / apart(1 - ((a + b) * x) / (a + 1));
+  let h = d;
   const extend = (numerator: number): number => {
     d = 1 / apart(1 + numerator * d);
     c = apart(1 + numerator / c);
@@ -40,10 +52,14 @@ function betaFraction(x: number, a: number, b: number): number {
 }
 
 /** Coefficients of Lanczos' approximation with g = 7, n = 9 (Godfrey); relative error below 1e-15. */
-const LANCZOS = [0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7];
+const LANCZOS = [
+  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+  12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
+];
 
 /** ln Γ(z) for z ≥ 1/2. */
 function logGamma(z: number): number {
-  const base = z + 6.5, sum = LANCZOS.slice(1).reduce((total, c, i) => total + c / (z + i), LANCZOS[0]!);
+  const base = z + 6.5;
+  const sum = LANCZOS.slice(1).reduce((total, c, i) => total + c / (z + i), LANCZOS[0]!);
   return 0.5 * Math.log(2 * Math.PI) + (z - 0.5) * Math.log(base) - base + Math.log(sum);
 }

@@ -1,6 +1,27 @@
-import { assertShape, badArgument, defineOp, f32Array, f32View, floatArray, optional, type Arrays, type ArraySpec, type ArrayView, type FloatDType, type FloatView, type ArrayRule } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  f32View,
+  floatArray,
+  optional,
+  type Arrays,
+  type ArraySpec,
+  type ArrayView,
+  type FloatDType,
+  type FloatView,
+  type ArrayRule,
+} from '@qdylora/contract';
 import type { ComputeDtype } from '@qdylora/tensor';
-import { adaptedLinear, adaptedLinearBackward, assertBase, BASE_INPUTS, type AdaptedAttributes, type BaseOperands } from './adapted-linear.ts';
+import {
+  adaptedLinear,
+  adaptedLinearBackward,
+  assertBase,
+  BASE_INPUTS,
+  type AdaptedAttributes,
+  type BaseOperands,
+} from './adapted-linear.ts';
 import { assertParts, type RankPart } from './rank-parts.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -8,32 +29,73 @@ type F32 = ArrayView<'f32'>;
 /** Layers that a group has at most: q, k and v. */
 export const GROUP_LAYERS = 3;
 
-/** What is a layer's own: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 where it has no adapter). */
+/**
+ * What is a layer's own: its frozen weight as in `AdaptedAttributes`, and the factor on B·A (1 where it has
+ * no adapter).
+ */
 export type GroupLayer = Pick<AdaptedAttributes, 'rows' | 'blockSize' | 'nestedOffset' | 'tiled' | 'scale'>;
 
 export interface GroupAttributes {
-  readonly layers: readonly GroupLayer[]; readonly cols: number; readonly computeDtype: ComputeDtype;
+  readonly layers: readonly GroupLayer[];
+  readonly cols: number;
+  readonly computeDtype: ComputeDtype;
   readonly parts?: readonly RankPart[];
   /** Of every y; f32 where left out. */
   readonly outDtype?: FloatDType;
 }
 
-/** One layer's arrays. In a group's inputs and outputs their names end with the layer's number: `codes0`, `a0`, `y0`, `codes1` … */
-export interface LayerOperands extends BaseOperands { readonly bias?: F32; readonly a?: F32; readonly b?: F32; readonly y?: FloatView; readonly u?: F32; readonly dy?: FloatView; readonly da?: F32; readonly db?: F32 }
+/**
+ * One layer's arrays. In a group's inputs and outputs their names end with the layer's number: `codes0`,
+ * `a0`, `y0`, `codes1` …
+ */
+export interface LayerOperands extends BaseOperands {
+  readonly bias?: F32;
+  readonly a?: F32;
+  readonly b?: F32;
+  readonly y?: FloatView;
+  readonly u?: F32;
+  readonly dy?: FloatView;
+  readonly da?: F32;
+  readonly db?: F32;
+}
 
-const NAMES = ['weight', 'codes', 'levels', 'absmax', 'absmaxCodes', 'nestedAbsmax', 'nestedMap', 'bias', 'a', 'b', 'y', 'u', 'dy', 'da', 'db'] as const;
+const NAMES = [
+  'weight',
+  'codes',
+  'levels',
+  'absmax',
+  'absmaxCodes',
+  'nestedAbsmax',
+  'nestedMap',
+  'bias',
+  'a',
+  'b',
+  'y',
+  'u',
+  'dy',
+  'da',
+  'db',
+] as const;
 
 /** The names of one layer's arrays, by what they are. */
 export type LayerNames = Readonly<Record<(typeof NAMES)[number], string>>;
 
-const namesWith = (suffix: string | number): LayerNames => Object.fromEntries(NAMES.map((name) => [name, `${name}${suffix}`])) as LayerNames;
+const namesWith = (suffix: string | number): LayerNames =>
+  Object.fromEntries(NAMES.map((name) => [name, `${name}${suffix}`])) as LayerNames;
 
-/** Of a layer by itself, and of the layers of a group: made once, since a name that is put together anew has to be looked up anew, too. */
-export const LAYER_NAMES = namesWith(''), GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) => namesWith(i));
+/**
+ * Of a layer by itself, and of the layers of a group: made once, since a name that is put together anew has
+ * to be looked up anew, too.
+ */
+export const LAYER_NAMES = namesWith('');
+export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAYERS }, (_, i) =>
+  namesWith(i),
+);
 
 /** The arrays of layer i that stand in `arrays`. */
 export function layerOperands(arrays: Arrays, i: number): LayerOperands {
-  const own: Record<string, ArrayView> = {}, names = GROUP_NAMES[i]!;
+  const own: Record<string, ArrayView> = {};
+  const names = GROUP_NAMES[i]!;
   for (const name of NAMES) {
     const array = arrays[names[name]];
     if (array) own[name] = array;
@@ -43,12 +105,16 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
 
 /** What one layer's record has, under its names in the group. */
 export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
-  const own: Record<string, T> = {}, names = GROUP_NAMES[i]!;
+  const own: Record<string, T> = {};
+  const names = GROUP_NAMES[i]!;
   for (const name in record) own[names[name as keyof LayerNames]] = record[name]!;
   return own;
 }
 
-/** What a group takes: a layer's rules once for each layer that it may have, each of them optional, since there may be fewer. */
+/**
+ * What a group takes: a layer's rules once for each layer that it may have, each of them optional, since
+ * there may be fewer.
+ */
 const ofEachLayer = (rules: Readonly<Record<string, ArrayRule>>): Record<string, ArrayRule> =>
   Object.assign({}, ...GROUP_NAMES.map((_, i) => numbered(rules, i))) as Record<string, ArrayRule>;
 
@@ -60,16 +126,29 @@ export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
 }
 
 /**
- * One to three frozen layers that read one x, with a nested adapter (`adapted-linear`) or without; all adapters have one rank.
- * x: [tokens, in]; for layer i as in `adapted-linear` bias, a, b and the weight's arrays  →  yᵢ: [tokens, outᵢ]  uᵢ: [tokens, r], where it has an adapter
+ * One to three frozen layers that read one x, with a nested adapter (`adapted-linear`) or without; all
+ * adapters have one rank.
+ * x: [tokens, in]; for layer i as in `adapted-linear` bias, a, b and the weight's arrays → yᵢ: [tokens, outᵢ]
+ * uᵢ: [tokens, r], where it has an adapter
  * @throws QdyloraError BAD_ARGUMENT for another number of layers or adapters of several ranks; BAD_SHAPE
  */
 export const adaptedLinearGroup = defineOp({
   name: 'adapted-linear-group',
-  takes: { x: floatArray(2), ...ofEachLayer({ ...BASE_INPUTS, bias: optional(f32Array(1)), a: optional(f32Array(2)), b: optional(f32Array(2)) }) },
+  takes: {
+    x: floatArray(2),
+    ...ofEachLayer({
+      ...BASE_INPUTS,
+      bias: optional(f32Array(1)),
+      a: optional(f32Array(2)),
+      b: optional(f32Array(2)),
+    }),
+  },
   halves: ['x', ...GROUP_NAMES.map(({ y }) => y)],
   shapes(inputs: Arrays, attributes: GroupAttributes): Record<string, ArraySpec | undefined> {
-    const { layers, cols, outDtype = 'f32' } = attributes, x = inputs.x!, tokens = x.shape[0]!, r = assertLayers('adapted-linear-group', inputs, attributes, { needsWeights: true });
+    const { layers, cols, outDtype = 'f32' } = attributes;
+    const x = inputs.x!;
+    const tokens = x.shape[0]!;
+    const r = assertLayers('adapted-linear-group', inputs, attributes, { needsWeights: true });
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
     const specs: Record<string, ArraySpec | undefined> = {};
     for (let i = 0; i < layers.length; i++) {
@@ -80,39 +159,75 @@ export const adaptedLinearGroup = defineOp({
   },
   flops: ({ x, ...arrays }, attributes) => {
     const r = groupRank(arrays, attributes);
-    return 2 * x!.shape[0]! * attributes.layers.reduce((sum, { rows }, i) => sum + rows * attributes.cols + (arrays[GROUP_NAMES[i]!.a] ? r * (rows + attributes.cols) : 0), 0);
+    return (
+      2 *
+      x!.shape[0]! *
+      attributes.layers.reduce(
+        (sum, { rows }, i) =>
+          sum + rows * attributes.cols + (arrays[GROUP_NAMES[i]!.a] ? r * (rows + attributes.cols) : 0),
+        0,
+      )
+    );
   },
   reference(inputs, outputs: Arrays, attributes) {
     attributes.layers.forEach((_, i) => {
-      const { y, u, ...own } = alone({ ...layerOperands(inputs, i), ...layerOperands(outputs, i) }, inputs.x as F32, attributes, i);
-      adaptedLinear.reference({ ...own, x: inputs.x as F32 } as never, { y: y!, u: u! }, { ...attributes, ...attributes.layers[i]!, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts });
+      const { y, u, ...own } = alone(
+        { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
+        inputs.x as F32,
+        attributes,
+        i,
+      );
+      adaptedLinear.reference(
+        { ...own, x: inputs.x as F32 } as never,
+        { y: y!, u: u! },
+        { ...attributes, ...attributes.layers[i]!, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts },
+      );
     });
   },
 });
 
 /** As in `AdaptedBackwardAttributes`. */
-export interface GroupBackwardAttributes extends GroupAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean }
+export interface GroupBackwardAttributes extends GroupAttributes {
+  readonly accumulate: boolean;
+  readonly trainFrom: number;
+  readonly wantsDx: boolean;
+}
 
 /**
  * The gradients of a group: dx = Σ over its layers, each as in `adapted-linear-backward`.
- * x: [tokens, in]; for layer i dyᵢ: [tokens, outᵢ], uᵢ: [tokens, r], a, b and the weight's arrays  →  dx: [tokens, in]  daᵢ: [r − trainFrom, in]  dbᵢ: [r − trainFrom, outᵢ]
+ * x: [tokens, in]; for layer i dyᵢ: [tokens, outᵢ], uᵢ: [tokens, r], a, b and the weight's arrays → dx:
+ * [tokens, in] daᵢ: [r − trainFrom, in] dbᵢ: [r − trainFrom, outᵢ]
  * @throws as `adapted-linear-group`
  */
 export const adaptedLinearGroupBackward = defineOp({
   name: 'adapted-linear-group-backward',
-  takes: { x: floatArray(2), ...ofEachLayer({ ...BASE_INPUTS, dy: optional(floatArray(2)), u: optional(f32Array(2)), a: optional(f32Array(2)), b: optional(f32Array(2)) }) },
+  takes: {
+    x: floatArray(2),
+    ...ofEachLayer({
+      ...BASE_INPUTS,
+      dy: optional(floatArray(2)),
+      u: optional(f32Array(2)),
+      a: optional(f32Array(2)),
+      b: optional(f32Array(2)),
+    }),
+  },
   addsWhereAsked: 'dx',
   accumulates: GROUP_NAMES.flatMap(({ da, db }) => [da, db]),
   halves: ['x', 'dx', ...GROUP_NAMES.map(({ dy }) => dy)],
   shapes(inputs: Arrays, attributes: GroupBackwardAttributes): Record<string, ArraySpec | undefined> {
-    const { layers, cols, trainFrom, wantsDx } = attributes, x = inputs.x!, r = assertLayers('adapted-linear-group-backward', inputs, attributes, { needsWeights: wantsDx });
+    const { layers, cols, trainFrom, wantsDx } = attributes;
+    const x = inputs.x!;
+    const r = assertLayers('adapted-linear-group-backward', inputs, attributes, { needsWeights: wantsDx });
     assertShape('adapted-linear-group-backward', 'x', x.shape, [-1, cols]);
     layers.forEach(({ rows }, i) => {
       const { dy, u, a } = GROUP_NAMES[i]!;
       assertShape('adapted-linear-group-backward', dy, inputs[dy]?.shape ?? [], [x.shape[0]!, rows]);
-      if (inputs[a]) assertShape('adapted-linear-group-backward', u, inputs[u]?.shape ?? [], [x.shape[0]!, r]);
+      if (inputs[a])
+        assertShape('adapted-linear-group-backward', u, inputs[u]?.shape ?? [], [x.shape[0]!, r]);
     });
-    const specs: Record<string, ArraySpec | undefined> = { dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined };
+    const specs: Record<string, ArraySpec | undefined> = {
+      dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined,
+    };
     for (let i = 0; i < layers.length; i++) {
       if (!inputs[GROUP_NAMES[i]!.a]) continue;
       specs[GROUP_NAMES[i]!.da] = { dtype: 'f32', shape: [r - trainFrom, cols] };
@@ -121,14 +236,44 @@ export const adaptedLinearGroupBackward = defineOp({
     return specs;
   },
   flops({ x, ...arrays }, attributes) {
-    const { layers, cols, trainFrom, wantsDx } = attributes, r = groupRank(arrays, attributes);
-    return 2 * x!.shape[0]! * layers.reduce((sum, { rows }, i) => sum + (wantsDx ? rows * cols : 0) + (arrays[GROUP_NAMES[i]!.a] ? r * rows + (r - trainFrom) * (rows + cols) + (wantsDx ? r * cols : 0) : 0), 0);
+    const { layers, cols, trainFrom, wantsDx } = attributes;
+    const r = groupRank(arrays, attributes);
+    return (
+      2 *
+      x!.shape[0]! *
+      layers.reduce(
+        (sum, { rows }, i) =>
+          sum +
+          (wantsDx ? rows * cols : 0) +
+          (arrays[GROUP_NAMES[i]!.a]
+            ? r * rows + (r - trainFrom) * (rows + cols) + (wantsDx ? r * cols : 0)
+            : 0),
+        0,
+      )
+    );
   },
   reference(inputs, outputs: Arrays, attributes) {
-    const x = inputs.x as F32, dx = outputs.dx as F32 | undefined;
+    const x = inputs.x as F32;
+    const dx = outputs.dx as F32 | undefined;
     attributes.layers.forEach((layer, i) => {
-      const { da, db, ...own } = alone({ ...layerOperands(inputs, i), ...layerOperands(outputs, i) }, x, attributes, i), trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
-      adaptedLinearBackward.reference({ ...own, x } as never, { dx, da, db }, { ...attributes, ...layer, trainFrom, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts, accumulate: attributes.accumulate || i > 0 });
+      const { da, db, ...own } = alone(
+        { ...layerOperands(inputs, i), ...layerOperands(outputs, i) },
+        x,
+        attributes,
+        i,
+      );
+      const trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
+      adaptedLinearBackward.reference(
+        { ...own, x } as never,
+        { dx, da, db },
+        {
+          ...attributes,
+          ...layer,
+          trainFrom,
+          parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts,
+          accumulate: attributes.accumulate || i > 0,
+        },
+      );
     });
   },
 });
@@ -137,21 +282,44 @@ export const adaptedLinearGroupBackward = defineOp({
 function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttributes, i: number): LayerOperands {
   if (operands.a) return operands;
   const nothing = (shape: readonly number[]): F32 => f32View(shape, new Float32Array(0));
-  return { ...operands, a: nothing([0, cols]), b: nothing([0, layers[i]!.rows]), u: nothing([x.shape[0]!, 0]) };
+  return {
+    ...operands,
+    a: nothing([0, cols]),
+    b: nothing([0, layers[i]!.rows]),
+    u: nothing([x.shape[0]!, 0]),
+  };
 }
 
-/** Checks the layers of a group, of one after the other its weight, its bias and its adapter.  @returns the rank of their adapters, 0 where none has one */
-function assertLayers(where: string, inputs: Arrays, attributes: GroupAttributes, { needsWeights }: { readonly needsWeights: boolean }): number {
+/**
+ * Checks the layers of a group, of one after the other its weight, its bias and its adapter. @returns the
+ * rank of their adapters, 0 where none has one
+ */
+function assertLayers(
+  where: string,
+  inputs: Arrays,
+  attributes: GroupAttributes,
+  { needsWeights }: { readonly needsWeights: boolean },
+): number {
   const { layers, cols, parts } = attributes;
-  if (layers.length < 1 || layers.length > GROUP_LAYERS) throw badArgument(where, `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}`);
+  if (layers.length < 1 || layers.length > GROUP_LAYERS)
+    throw badArgument(where, `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}`);
   const r = groupRank(inputs, attributes);
   for (let i = 0; i < layers.length; i++) {
-    const names = GROUP_NAMES[i]!, { rows } = layers[i]!, a = inputs[names.a], b = inputs[names.b], bias = inputs[names.bias];
+    const names = GROUP_NAMES[i]!;
+    const { rows } = layers[i]!;
+    const a = inputs[names.a];
+    const b = inputs[names.b];
+    const bias = inputs[names.bias];
     if (needsWeights) assertBase(where, inputs, { ...layers[i]!, cols }, names);
     if (bias) assertShape(where, names.bias, bias.shape, [rows]);
     if (!a !== !b) throw badArgument(where, `expected both or neither of ${names.a} and ${names.b}, got one`);
     if (!a) continue;
-    if (a.shape[0] !== r) throw badArgument(where, `expected adapters of one rank, got ${layers.map((_, j) => inputs[GROUP_NAMES[j]!.a]?.shape[0] ?? 'none').join(', ')}`);
+    if (a.shape[0] !== r)
+      throw badArgument(
+        where,
+        `expected adapters of one rank, got ` +
+          `${layers.map((_, j) => inputs[GROUP_NAMES[j]!.a]?.shape[0] ?? 'none').join(', ')}`,
+      );
     assertParts(where, parts, inputs.x!.shape[0]!, r);
     assertShape(where, names.a, a.shape, [r, cols]);
     assertShape(where, names.b, b!.shape, [r, rows]);

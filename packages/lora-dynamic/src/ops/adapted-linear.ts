@@ -1,4 +1,18 @@
-import { assertShape, badArgument, defineOp, f32Array, floatArray, optional, roundToBfloat16, u8Array, type ArraySpec, type ArrayView, type FloatDType, type FloatView, type Arrays } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  floatArray,
+  optional,
+  roundToBfloat16,
+  u8Array,
+  type ArraySpec,
+  type ArrayView,
+  type FloatDType,
+  type FloatView,
+  type Arrays,
+} from '@qdylora/contract';
 import { assertQuantized, matmulNf4, matmulNf4InputGradient, QUANTIZED_INPUTS } from '@qdylora/quant';
 import { linear, linearInputGradient, type ComputeDtype } from '@qdylora/tensor';
 import { assertParts, partAt, type RankPart } from './rank-parts.ts';
@@ -11,16 +25,34 @@ export interface BaseOperands {
   [name: string]: ArrayView | undefined;
   /** [out, in] */
   readonly weight?: FloatView;
-  readonly codes?: U8; readonly levels?: F32; readonly absmax?: F32; readonly absmaxCodes?: U8; readonly nestedAbsmax?: F32; readonly nestedMap?: F32;
+  readonly codes?: U8;
+  readonly levels?: F32;
+  readonly absmax?: F32;
+  readonly absmaxCodes?: U8;
+  readonly nestedAbsmax?: F32;
+  readonly nestedMap?: F32;
 }
 
-/** `rows` = out, `cols` = in. `blockSize` and `nestedOffset` (0 for a dense weight) and `tiled` describe a packed one. `scale`: the factor on B·A. */
+/**
+ * `rows` = out, `cols` = in. `blockSize` and `nestedOffset` (0 for a dense weight) and `tiled` describe a
+ * packed one. `scale`: the factor on B·A.
+ */
 export interface AdaptedAttributes {
-  readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number; readonly tiled?: boolean;
-  /** `'bf16'` rounds both operands of every product to bfloat16, those of the adapter too (of the second one: the scaled u or g); sums are float32. */
+  readonly rows: number;
+  readonly cols: number;
+  readonly blockSize: number;
+  readonly nestedOffset: number;
+  readonly tiled?: boolean;
+  /**
+   * `'bf16'` rounds both operands of every product to bfloat16, those of the adapter too (of the second one:
+   * the scaled u or g); sums are float32.
+   */
   readonly computeDtype: ComputeDtype;
   readonly scale: number;
-  /** Rows at ranks of their own: their u and g are times the part's factor, and 0 past its rank. Left out: all rows use all of `a` and `b`. */
+  /**
+   * Rows at ranks of their own: their u and g are times the part's factor, and 0 past its rank. Left out: all
+   * rows use all of `a` and `b`.
+   */
   readonly parts?: readonly RankPart[];
   /** False: u alone, where nobody reads y. */
   readonly wantsY?: boolean;
@@ -29,7 +61,12 @@ export interface AdaptedAttributes {
 }
 
 /** What an op takes for it. */
-export const BASE_INPUTS = { weight: optional(floatArray(2)), ...QUANTIZED_INPUTS, codes: optional(u8Array(1)), levels: optional(f32Array(1)) };
+export const BASE_INPUTS = {
+  weight: optional(floatArray(2)),
+  ...QUANTIZED_INPUTS,
+  codes: optional(u8Array(1)),
+  levels: optional(f32Array(1)),
+};
 
 /** The names of the arrays of a frozen weight. */
 export type BaseNames = Readonly<Record<keyof typeof BASE_INPUTS, string>>;
@@ -39,27 +76,62 @@ const OWN_NAMES = Object.fromEntries(Object.keys(BASE_INPUTS).map((name) => [nam
 /** What a packed weight is described by, and the columns of any. */
 type BaseAttributes = Pick<AdaptedAttributes, 'rows' | 'cols' | 'blockSize' | 'nestedOffset' | 'tiled'>;
 
-/** @throws QdyloraError BAD_ARGUMENT unless there is a dense weight or a packed one, and not both; BAD_SHAPE */
-export function assertBase(where: string, inputs: Arrays, attributes: BaseAttributes, names: BaseNames = OWN_NAMES): void {
-  const weight = inputs[names.weight], codes = inputs[names.codes], levels = inputs[names.levels], { rows, cols } = attributes;
-  if (!weight === !codes || !codes !== !levels) throw badArgument(where, `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed matrix, got ${Object.keys(inputs).filter((name) => inputs[name]).join(', ')}`);
+/**
+ * @throws QdyloraError BAD_ARGUMENT unless there is a dense weight or a packed one, and not both; BAD_SHAPE
+ */
+export function assertBase(
+  where: string,
+  inputs: Arrays,
+  attributes: BaseAttributes,
+  names: BaseNames = OWN_NAMES,
+): void {
+  const weight = inputs[names.weight];
+  const codes = inputs[names.codes];
+  const levels = inputs[names.levels];
+  const { rows, cols } = attributes;
+  if (!weight === !codes || !codes !== !levels)
+    throw badArgument(
+      where,
+      `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed matrix, got ${Object.keys(
+        inputs,
+      )
+        .filter((name) => inputs[name])
+        .join(', ')}`,
+    );
   if (weight) assertShape(where, names.weight, weight.shape, [rows, cols]);
   else assertQuantized(where, inputs, attributes, names);
 }
 
-type ForwardInputs = BaseOperands & { readonly x: FloatView; readonly xAdapter?: FloatView; readonly bias?: F32; readonly a: F32; readonly b: F32 };
+type ForwardInputs = BaseOperands & {
+  readonly x: FloatView;
+  readonly xAdapter?: FloatView;
+  readonly bias?: F32;
+  readonly a: F32;
+  readonly b: F32;
+};
 
 /**
  * A frozen layer and its nested adapter at rank r, in one:  u = xAdapter·Aᵀ,  y = x·Wᵀ + bias + scale·u·B.
- * `a` and `b` are the first r rows of the adapter, so nothing past r exists for a kernel. `xAdapter` (x after dropout) is x where it is left out.
- * x, xAdapter: [tokens, in], f32 or bf16  a: [r, in]  b: [r, out]  bias: [out]  →  y: [tokens, out]  u: [tokens, r]  (Rajabzadeh et al. 2024, with B stored transposed)
+ * `a` and `b` are the first r rows of the adapter, so nothing past r exists for a kernel. `xAdapter` (x after
+ * dropout) is x where it is left out.
+ * x, xAdapter: [tokens, in], f32 or bf16 a: [r, in] b: [r, out] bias: [out] → y: [tokens, out] u: [tokens, r]
+ * (Rajabzadeh et al. 2024, with B stored transposed)
  */
 export const adaptedLinear = defineOp({
   name: 'adapted-linear',
-  takes: { x: floatArray(2), xAdapter: optional(floatArray(2)), bias: optional(f32Array(1)), a: f32Array(2), b: f32Array(2), ...BASE_INPUTS },
+  takes: {
+    x: floatArray(2),
+    xAdapter: optional(floatArray(2)),
+    bias: optional(f32Array(1)),
+    a: f32Array(2),
+    b: f32Array(2),
+    ...BASE_INPUTS,
+  },
   halves: ['x', 'xAdapter', 'y'],
   shapes(i: ForwardInputs, attributes: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
-    const { rows, cols, parts, wantsY = true, outDtype = 'f32' } = attributes, tokens = i.x.shape[0]!, r = i.a.shape[0]!;
+    const { rows, cols, parts, wantsY = true, outDtype = 'f32' } = attributes;
+    const tokens = i.x.shape[0]!;
+    const r = i.a.shape[0]!;
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
     if (i.bias) assertShape('adapted-linear', 'bias', i.bias.shape, [rows]);
@@ -67,18 +139,26 @@ export const adaptedLinear = defineOp({
     assertShape('adapted-linear', 'a', i.a.shape, [-1, cols]);
     assertShape('adapted-linear', 'b', i.b.shape, [r, rows]);
     assertParts('adapted-linear', parts, tokens, r);
-    return { y: wantsY ? { dtype: outDtype, shape: [tokens, rows] } : undefined, u: { dtype: 'f32', shape: [tokens, r] } };
+    return {
+      y: wantsY ? { dtype: outDtype, shape: [tokens, rows] } : undefined,
+      u: { dtype: 'f32', shape: [tokens, r] },
+    };
   },
-  flops: ({ x, a }, { rows, cols, wantsY = true }) => 2 * x.shape[0]! * (a.shape[0]! * cols + (wantsY ? rows * cols + a.shape[0]! * rows : 0)),
+  flops: ({ x, a }, { rows, cols, wantsY = true }) =>
+    2 * x.shape[0]! * (a.shape[0]! * cols + (wantsY ? rows * cols + a.shape[0]! * rows : 0)),
   reference(inputs, { y, u }: { y?: FloatView; u: F32 }, attributes) {
-    const { x, xAdapter = x, bias, a, b } = inputs, { rows, cols, scale, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
+    const { x, xAdapter = x, bias, a, b } = inputs;
+    const { rows, cols, scale, computeDtype, parts } = attributes;
+    const [tokens, r] = u.shape as [number, number];
+    const as = operand(computeDtype);
     if (y && inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
     else if (y) matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
       const { rank, factor } = partAt(parts, t, { rank: r, trainFrom: 0 });
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
-        for (let j = 0; j < cols && k < rank; j++) sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
+        for (let j = 0; j < cols && k < rank; j++)
+          sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
         return factor * sum;
       });
       for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
@@ -91,27 +171,56 @@ export const adaptedLinear = defineOp({
   },
 });
 
-/** `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`: make dx (and dxAdapter) at all. `dxDtype`: theirs, f32 where left out. */
-export interface AdaptedBackwardAttributes extends AdaptedAttributes { readonly accumulate: boolean; readonly trainFrom: number; readonly wantsDx: boolean; readonly dxDtype?: FloatDType }
+/**
+ * `accumulate`: adds to the dx that is handed in. `trainFrom`: the rows below it get no gradient. `wantsDx`:
+ * make dx (and dxAdapter) at all. `dxDtype`: theirs, f32 where left out.
+ */
+export interface AdaptedBackwardAttributes extends AdaptedAttributes {
+  readonly accumulate: boolean;
+  readonly trainFrom: number;
+  readonly wantsDx: boolean;
+  readonly dxDtype?: FloatDType;
+}
 
 /** `x` may be left out where dx is wanted and da is not. */
-type BackwardInputs = BaseOperands & { readonly dy: FloatView; readonly x?: FloatView; readonly xAdapter?: FloatView; readonly u: F32; readonly a: F32; readonly b: F32 };
+type BackwardInputs = BaseOperands & {
+  readonly dy: FloatView;
+  readonly x?: FloatView;
+  readonly xAdapter?: FloatView;
+  readonly u: F32;
+  readonly a: F32;
+  readonly b: F32;
+};
 
 /**
- * With g = scale·dy·Bᵀ:  dx = dy·W + g·A,  dA += gᵀ·xAdapter,  dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A and B get a gradient, and from the rows of a part only those from its own
- * `trainFrom` on, times its `weight`. u: as the forward made it, with the same parts.
+ * With g = scale·dy·Bᵀ: dx = dy·W + g·A, dA += gᵀ·xAdapter, dB += scale·uᵀ·dy; only rows trainFrom … r−1 of A
+ * and B get a gradient, and from the rows of a part only those from its own `trainFrom` on, times its
+ * `weight`. u: as the forward made it, with the same parts.
  * Where xAdapter is given, g·A goes to dxAdapter instead of dx.
- * dy: [tokens, out], f32 or bf16  →  dx, dxAdapter: [tokens, in]  da: [r − trainFrom, in]  db: [r − trainFrom, out]
+ * dy: [tokens, out], f32 or bf16 → dx, dxAdapter: [tokens, in] da: [r − trainFrom, in] db: [r − trainFrom,
+ * out]
  */
 export const adaptedLinearBackward = defineOp({
   name: 'adapted-linear-backward',
-  takes: { dy: floatArray(2), x: optional(floatArray(2)), xAdapter: optional(floatArray(2)), u: f32Array(2), a: f32Array(2), b: f32Array(2), ...BASE_INPUTS },
+  takes: {
+    dy: floatArray(2),
+    x: optional(floatArray(2)),
+    xAdapter: optional(floatArray(2)),
+    u: f32Array(2),
+    a: f32Array(2),
+    b: f32Array(2),
+    ...BASE_INPUTS,
+  },
   addsWhereAsked: 'dx',
   accumulates: ['da', 'db'],
   halves: ['dy', 'x', 'xAdapter', 'dx', 'dxAdapter'],
   shapes(i: BackwardInputs, attributes: AdaptedBackwardAttributes) {
-    const { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts } = attributes, r = i.a.shape[0]!, tokens = i.dy.shape[0]!, dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
-    if (!i.x && !wantsDx) throw badArgument('adapted-linear-backward', 'expected x for gradients of the adapter alone, got none');
+    const { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts } = attributes;
+    const r = i.a.shape[0]!;
+    const tokens = i.dy.shape[0]!;
+    const dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
+    if (!i.x && !wantsDx)
+      throw badArgument('adapted-linear-backward', 'expected x for gradients of the adapter alone, got none');
     if (i.x) assertShape('adapted-linear-backward', 'x', i.x.shape, [tokens, cols]);
     assertShape('adapted-linear-backward', 'dy', i.dy.shape, [-1, rows]);
     assertShape('adapted-linear-backward', 'u', i.u.shape, [tokens, r]);
@@ -120,16 +229,28 @@ export const adaptedLinearBackward = defineOp({
     if (i.xAdapter) assertShape('adapted-linear-backward', 'xAdapter', i.xAdapter.shape, [tokens, cols]);
     if (wantsDx) assertBase('adapted-linear-backward', i, attributes);
     assertParts('adapted-linear-backward', parts, tokens, r);
-    const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] }, db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
+    const da: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, cols] };
+    const db: ArraySpec = { dtype: 'f32', shape: [r - trainFrom, rows] };
     return { dx, dxAdapter: i.xAdapter && dx, da, db };
   },
   flops({ dy, a }, { rows, cols, trainFrom, wantsDx }) {
-    const r = a.shape[0]!, inner = r * rows, gradients = (r - trainFrom) * (rows + cols);
+    const r = a.shape[0]!;
+    const inner = r * rows;
+    const gradients = (r - trainFrom) * (rows + cols);
     return 2 * dy.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
-  reference(inputs, { dx, dxAdapter, da, db }: { dx?: FloatView; dxAdapter?: FloatView; da?: F32; db?: F32 }, attributes) {
-    const { dy, x, xAdapter = x, u, a, b } = inputs, { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes, [tokens, r] = u.shape as [number, number], as = operand(computeDtype);
-    const inner = new Float64Array(tokens * r), partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom })); // inner = g: [tokens, r]
+  reference(
+    inputs,
+    { dx, dxAdapter, da, db }: { dx?: FloatView; dxAdapter?: FloatView; da?: F32; db?: F32 },
+    attributes,
+  ) {
+    const { dy, x, xAdapter = x, u, a, b } = inputs;
+    const { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes;
+    const [tokens, r] = u.shape as [number, number];
+    const as = operand(computeDtype);
+    const inner = new Float64Array(tokens * r);
+    // inner = g: [tokens, r]
+    const partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom }));
     for (let t = 0; t < tokens; t++) {
       const { rank, factor } = partOf[t]!;
       for (let k = 0; k < rank; k++) {
@@ -138,7 +259,8 @@ export const adaptedLinearBackward = defineOp({
         inner[t * r + k] = scale * factor * sum;
       }
     }
-    if (dx && inputs.weight) linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
+    if (dx && inputs.weight)
+      linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
     else if (dx) matmulNf4InputGradient.reference(inputs as never, { dx }, { ...attributes, accumulate });
     const target = dxAdapter ?? dx;
     for (let t = 0; t < tokens && target; t++) {
@@ -149,18 +271,37 @@ export const adaptedLinearBackward = defineOp({
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? partOf[t]!.weight ?? 1 : 0);
-      addProducts(da, k - trainFrom, tokens, cols, (t, j) => as(trains(t) * inner[t * r + k]!) * as(xAdapter!.data[t * cols + j]!));
-      addProducts(db, k - trainFrom, tokens, rows, (t, o) => as(trains(t) * scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!));
+      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? (partOf[t]!.weight ?? 1) : 0);
+      addProducts(
+        da,
+        k - trainFrom,
+        tokens,
+        cols,
+        (t, j) => as(trains(t) * inner[t * r + k]!) * as(xAdapter!.data[t * cols + j]!),
+      );
+      addProducts(
+        db,
+        k - trainFrom,
+        tokens,
+        rows,
+        (t, o) => as(trains(t) * scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!),
+      );
     }
   },
 });
 
 /** An operand of a product, as the compute type takes it. */
-const operand = (computeDtype: ComputeDtype): ((value: number) => number) => (computeDtype === 'bf16' ? roundToBfloat16 : (value) => value);
+const operand = (computeDtype: ComputeDtype): ((value: number) => number) =>
+  computeDtype === 'bf16' ? roundToBfloat16 : (value) => value;
 
 /** row[j] += Σ_t product(t, j). */
-function addProducts(gradient: F32 | undefined, row: number, tokens: number, width: number, product: (t: number, j: number) => number): void {
+function addProducts(
+  gradient: F32 | undefined,
+  row: number,
+  tokens: number,
+  width: number,
+  product: (t: number, j: number) => number,
+): void {
   for (let j = 0; j < width && gradient; j++) {
     let sum = gradient.data[row * width + j]!;
     for (let t = 0; t < tokens; t++) sum += product(t, j);

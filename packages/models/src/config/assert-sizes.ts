@@ -3,15 +3,33 @@ import type { AttentionConfig, FamilyConfig } from '../families/family.ts';
 import { refusedValue } from './refuse-value.ts';
 
 /**
- * The largest sizes that a config may name, by key. A config from a stranger could ask for lists of 10⁹ layers before any weight is looked at; the limits are far above every model there is:
- * Llama 3.1 405B has 126 layers, 128 heads and 53,248 wide blocks, Falcon 180B 232 heads, Gemma 3 a vocabulary of 262,208.
+ * The largest sizes that a config may name, by key. A config from a stranger could ask for lists of 10⁹
+ * layers before any weight is looked at; the limits are far above every model there is:
+ * Llama 3.1 405B has 126 layers, 128 heads and 53,248 wide blocks, Falcon 180B 232 heads, Gemma 3 a
+ * vocabulary of 262,208.
  */
 const LARGEST: Readonly<Record<string, number>> = {
-  num_hidden_layers: 4096, n_layer: 4096, num_attention_heads: 65_536, n_head: 65_536, num_key_value_heads: 65_536, num_kv_heads: 65_536, head_dim: 65_536,
-  hidden_size: 2 ** 20, n_embd: 2 ** 20, intermediate_size: 2 ** 24, ffn_hidden_size: 2 ** 24, n_inner: 2 ** 24, vocab_size: 2 ** 26, max_position_embeddings: 2 ** 32, n_positions: 2 ** 32,
+  num_hidden_layers: 4096,
+  n_layer: 4096,
+  num_attention_heads: 65_536,
+  n_head: 65_536,
+  num_key_value_heads: 65_536,
+  num_kv_heads: 65_536,
+  head_dim: 65_536,
+  hidden_size: 2 ** 20,
+  n_embd: 2 ** 20,
+  intermediate_size: 2 ** 24,
+  ffn_hidden_size: 2 ** 24,
+  n_inner: 2 ** 24,
+  vocab_size: 2 ** 26,
+  max_position_embeddings: 2 ** 32,
+  n_positions: 2 ** 32,
 };
 
-/** Refuses sizes that no model has.  @throws QdyloraError BAD_CONFIG for a size that is no whole number, UNSUPPORTED for one below 1 or above the limit */
+/**
+ * Refuses sizes that no model has. @throws QdyloraError BAD_CONFIG for a size that is no whole number,
+ * UNSUPPORTED for one below 1 or above the limit
+ */
 export function assertSizes(config: CheckpointConfig): void {
   for (const [key, most] of Object.entries(LARGEST)) {
     if (!config.has(key)) continue;
@@ -23,17 +41,46 @@ export function assertSizes(config: CheckpointConfig): void {
 const isWhole = (value: number): boolean => Number.isSafeInteger(value) && value >= 1;
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
 
-/** Refuses what a config comes to where its forward pass would give no numbers: heads that do not divide the width, a negative epsilon, angles that are NaN.  @throws QdyloraError UNSUPPORTED */
+/**
+ * Refuses what a config comes to where its forward pass would give no numbers: heads that do not divide the
+ * width, a negative epsilon, angles that are NaN. @throws QdyloraError UNSUPPORTED
+ */
 export function assertComputable(config: CheckpointConfig, resolved: FamilyConfig): void {
   const { epsilon, attention, embeddingScale, logitSoftCap } = resolved;
-  if (!Number.isFinite(epsilon) || epsilon < 0) throw refusedValue(config, 'the epsilon of norms', 'a number ≥ 0', epsilon);
-  if (!isPositive(embeddingScale) || !(logitSoftCap >= 0)) throw refusedValue(config, 'the scale of embeddings and the cap of logits', 'numbers > 0', [embeddingScale, logitSoftCap]);
+  if (!Number.isFinite(epsilon) || epsilon < 0)
+    throw refusedValue(config, 'the epsilon of norms', 'a number ≥ 0', epsilon);
+  if (!isPositive(embeddingScale) || !(logitSoftCap >= 0))
+    throw refusedValue(config, 'the scale of embeddings and the cap of logits', 'numbers > 0', [
+      embeddingScale,
+      logitSoftCap,
+    ]);
   for (const layer of new Set(attention)) assertAttention(config, layer);
 }
 
-function assertAttention(config: CheckpointConfig, { heads, kvHeads, headDim, scale, softCap, window, rope, alibiSlopes }: AttentionConfig): void {
-  if (!isWhole(heads) || !isWhole(kvHeads) || heads % kvHeads !== 0 || !isWhole(headDim)) throw refusedValue(config, 'heads, kv heads and their width', 'whole numbers that divide each other', [heads, kvHeads, headDim]);
-  if (!isPositive(scale) || !(softCap >= 0) || !(window >= 0)) throw refusedValue(config, 'the scale, cap and window of attention', 'a number > 0 and two ≥ 0', [scale, softCap, window]);
-  if (rope && !(isPositive(rope.scale) && rope.frequencies.every((frequency) => Number.isFinite(frequency) && frequency >= 0))) throw refusedValue(config, 'rotary embeddings', 'finite angles', { scale: rope.scale });
-  if (alibiSlopes && !alibiSlopes.every(Number.isFinite)) throw refusedValue(config, 'the slopes of ALiBi', 'finite numbers', [...alibiSlopes.slice(0, 8)]);
+function assertAttention(
+  config: CheckpointConfig,
+  { heads, kvHeads, headDim, scale, softCap, window, rope, alibiSlopes }: AttentionConfig,
+): void {
+  if (!isWhole(heads) || !isWhole(kvHeads) || heads % kvHeads !== 0 || !isWhole(headDim))
+    throw refusedValue(config, 'heads, kv heads and their width', 'whole numbers that divide each other', [
+      heads,
+      kvHeads,
+      headDim,
+    ]);
+  if (!isPositive(scale) || !(softCap >= 0) || !(window >= 0))
+    throw refusedValue(config, 'the scale, cap and window of attention', 'a number > 0 and two ≥ 0', [
+      scale,
+      softCap,
+      window,
+    ]);
+  if (
+    rope &&
+    !(
+      isPositive(rope.scale) &&
+      rope.frequencies.every((frequency) => Number.isFinite(frequency) && frequency >= 0)
+    )
+  )
+    throw refusedValue(config, 'rotary embeddings', 'finite angles', { scale: rope.scale });
+  if (alibiSlopes && !alibiSlopes.every(Number.isFinite))
+    throw refusedValue(config, 'the slopes of ALiBi', 'finite numbers', [...alibiSlopes.slice(0, 8)]);
 }

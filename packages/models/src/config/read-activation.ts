@@ -2,14 +2,24 @@ import type { CheckpointConfig } from '@qdylora/checkpoint';
 import type { ActivationKind } from '@qdylora/tensor';
 import { refusedValue } from './refuse-value.ts';
 
-/** The names of transformers' activations, and which of ours computes them. `gelu_fast` is the tanh form with its constants to ten digits. */
+/**
+ * The names of transformers' activations, and which of ours computes them. `gelu_fast` is the tanh form with
+ * its constants to ten digits.
+ */
 const ACTIVATIONS: Readonly<Record<string, ActivationKind>> = {
-  silu: 'silu', swish: 'silu', gelu: 'gelu', gelu_new: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh', gelu_fast: 'gelu_tanh', relu: 'relu',
+  silu: 'silu',
+  swish: 'silu',
+  gelu: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  relu: 'relu',
 };
 
 /** The activation that a config names.  @throws QdyloraError UNSUPPORTED that lists the known ones */
 export function readActivation(config: CheckpointConfig, key: string, otherwise: string): ActivationKind {
   const name = config.string(key, otherwise);
-  if (!Object.hasOwn(ACTIVATIONS, name)) throw refusedValue(config, key, `one of ${Object.keys(ACTIVATIONS).join(', ')}`, name);
+  if (!Object.hasOwn(ACTIVATIONS, name))
+    throw refusedValue(config, key, `one of ${Object.keys(ACTIVATIONS).join(', ')}`, name);
   return ACTIVATIONS[name]!;
 }

@@ -8,23 +8,45 @@ export type LayerType = (typeof LAYER_TYPES)[number];
  * The kind of every layer: as `layer_types` lists them, else by the family's rule.
  *
  * @param window of the layers that have one; 0 = none
- * @throws QdyloraError UNSUPPORTED for another kind, and for a layer with a window where there is none; BAD_CONFIG for a list of another length
+ * @throws QdyloraError UNSUPPORTED for another kind, and for a layer with a window where there is none;
+ * BAD_CONFIG for a list of another length
  */
-export function readLayerTypes(config: CheckpointConfig, { layers, window, isSliding }: { readonly layers: number; readonly window: number; readonly isSliding: (i: number) => boolean }): LayerType[] {
-  const types = listedTypes(config, layers) ?? Array.from({ length: layers }, (_, i): LayerType => (isSliding(i) ? 'sliding_attention' : 'full_attention'));
-  if (window === 0 && types.includes('sliding_attention')) throw refusedValue(config, 'sliding_window', 'a window, which its layer types ask for', config.raw.sliding_window ?? null);
+export function readLayerTypes(
+  config: CheckpointConfig,
+  {
+    layers,
+    window,
+    isSliding,
+  }: { readonly layers: number; readonly window: number; readonly isSliding: (i: number) => boolean },
+): LayerType[] {
+  const types =
+    listedTypes(config, layers) ??
+    Array.from({ length: layers }, (_, i): LayerType =>
+      isSliding(i) ? 'sliding_attention' : 'full_attention',
+    );
+  if (window === 0 && types.includes('sliding_attention'))
+    throw refusedValue(
+      config,
+      'sliding_window',
+      'a window, which its layer types ask for',
+      config.raw.sliding_window ?? null,
+    );
   return types;
 }
 
 function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | null {
   if (!config.has('layer_types')) return null;
-  const types = config.strings('layer_types'), unknown = types.find((type) => !(LAYER_TYPES as readonly string[]).includes(type));
+  const types = config.strings('layer_types');
+  const unknown = types.find((type) => !(LAYER_TYPES as readonly string[]).includes(type));
   if (unknown !== undefined) throw refusedValue(config, 'layer_types', LAYER_TYPES.join(' or '), unknown);
   if (types.length !== layers) throw config.wrong(`a list of ${layers} kinds`, 'layer_types');
   return types as LayerType[];
 }
 
-/** `sliding_window`: 0 where it is null; `otherwise` where the key is missing.  @throws QdyloraError BAD_CONFIG unless it is null or a whole number ≥ 1 */
+/**
+ * `sliding_window`: 0 where it is null; `otherwise` where the key is missing. @throws QdyloraError BAD_CONFIG
+ * unless it is null or a whole number ≥ 1
+ */
 export function readWindow(config: CheckpointConfig, otherwise: number): number {
   if (!Object.hasOwn(config.raw, 'sliding_window')) return otherwise;
   if (!config.has('sliding_window')) return 0;

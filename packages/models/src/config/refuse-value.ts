@@ -2,13 +2,29 @@ import type { CheckpointConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
 /** The error for a config value that would change the forward pass and is not implemented. */
-export const refusedValue = (config: CheckpointConfig, key: string, expected: string, got: unknown): QdyloraError =>
+export const refusedValue = (
+  config: CheckpointConfig,
+  key: string,
+  expected: string,
+  got: unknown,
+): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
-    where: config.path, problem: `expected ${expected} for ${key} of a ${config.modelType} model, got ${JSON.stringify(got)}`, nextStep: 'This value is not implemented; nothing was loaded.', details: { key, got },
+    where: config.path,
+    problem: `expected ${expected} for ${key} of a ${config.modelType} model, got ${JSON.stringify(got)}`,
+    nextStep: 'This value is not implemented; nothing was loaded.',
+    details: { key, got },
   });
 
-/** Refuses every value of `key` but the listed ones; a key that is missing or null passes.  @throws QdyloraError UNSUPPORTED */
-export function acceptOnly(config: CheckpointConfig, key: string, accepted: readonly (string | number | boolean)[]): void {
+/**
+ * Refuses every value of `key` but the listed ones; a key that is missing or null passes. @throws
+ * QdyloraError UNSUPPORTED
+ */
+export function acceptOnly(
+  config: CheckpointConfig,
+  key: string,
+  accepted: readonly (string | number | boolean)[],
+): void {
   const got = config.raw[key];
-  if (config.has(key) && !accepted.includes(got as never)) throw refusedValue(config, key, accepted.map((value) => JSON.stringify(value)).join(' or '), got);
+  if (config.has(key) && !accepted.includes(got as never))
+    throw refusedValue(config, key, accepted.map((value) => JSON.stringify(value)).join(' or '), got);
 }

@@ -12,75 +12,151 @@ import { residualSum } from '../layers/residual-sum.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
 import type { Family, FamilyConfig } from './family.ts';
 
-/** What the MLP reads: the attention's own normalized input (7b, 11b), the block's input under a second norm (40b), or what attention made of it (rw). */
+/**
+ * What the MLP reads: the attention's own normalized input (7b, 11b), the block's input under a second norm
+ * (40b), or what attention made of it (rw).
+ */
 type MlpInput = 'shared norm' | 'own norm' | 'after attention';
 
-export interface FalconConfig extends FamilyConfig { readonly intermediateSize: number; readonly activation: ActivationKind; readonly hasBias: boolean; readonly mlpInput: MlpInput }
+export interface FalconConfig extends FamilyConfig {
+  readonly intermediateSize: number;
+  readonly activation: ActivationKind;
+  readonly hasBias: boolean;
+  readonly mlpInput: MlpInput;
+}
 
-export interface FalconLayer { readonly attentionNorm: Norm; readonly mlpNorm: Norm | null; readonly attention: FusedAttention; readonly mlp: PlainMlp }
+export interface FalconLayer {
+  readonly attentionNorm: Norm;
+  readonly mlpNorm: Norm | null;
+  readonly attention: FusedAttention;
+  readonly mlp: PlainMlp;
+}
 
-/** Falcon: attention and MLP side by side, queries in groups over few keys and values, one matrix for all three (Almazrouei et al. 2023). */
+/**
+ * Falcon: attention and MLP side by side, queries in groups over few keys and values, one matrix for all
+ * three (Almazrouei et al. 2023).
+ */
 export const falcon: Family<FalconConfig, FalconLayer> = {
-  modelType: 'falcon', peftTargets: ['query_key_value'], readConfig: readFalconConfig,
-  packedNotice: 'transformers 5.24 packs no layer of Falcon (they are a class of its own there), and does not load a folder in which they are packed; qdylora does.',
-  names: { base: 'transformer.', embedding: 'transformer.word_embeddings', layers: 'transformer.h', norm: 'transformer.ln_f', head: 'lm_head' },
+  modelType: 'falcon',
+  peftTargets: ['query_key_value'],
+  readConfig: readFalconConfig,
+  packedNotice:
+    'transformers 5.24 packs no layer of Falcon (they are a class of its own there), and does not load a ' +
+    'folder in which they are packed; qdylora does.',
+  names: {
+    base: 'transformer.',
+    embedding: 'transformer.word_embeddings',
+    layers: 'transformer.h',
+    norm: 'transformer.ln_f',
+    head: 'lm_head',
+  },
   norm: (config, weights, name) => layerNorm(weights, name, config),
 
   layer(config, weights, at, i) {
-    const { hiddenSize, intermediateSize, hasBias: bias } = config, { heads, kvHeads, headDim } = config.attention[i]!;
+    const { hiddenSize, intermediateSize, hasBias: bias } = config;
+    const { heads, kvHeads, headDim } = config.attention[i]!;
     return {
       ...norms(config, weights, at),
       attention: {
-        queryKeyValue: weights.linear(`${at}.self_attention.query_key_value`, [(heads + 2 * kvHeads) * headDim, hiddenSize], { bias }),
+        queryKeyValue: weights.linear(
+          `${at}.self_attention.query_key_value`,
+          [(heads + 2 * kvHeads) * headDim, hiddenSize],
+          { bias },
+        ),
         dense: weights.linear(`${at}.self_attention.dense`, [hiddenSize, heads * headDim], { bias }),
       },
-      mlp: { up: weights.linear(`${at}.mlp.dense_h_to_4h`, [intermediateSize, hiddenSize], { bias }), down: weights.linear(`${at}.mlp.dense_4h_to_h`, [hiddenSize, intermediateSize], { bias }) },
+      mlp: {
+        up: weights.linear(`${at}.mlp.dense_h_to_4h`, [intermediateSize, hiddenSize], { bias }),
+        down: weights.linear(`${at}.mlp.dense_4h_to_h`, [hiddenSize, intermediateSize], { bias }),
+      },
     };
   },
 
   block({ attentionNorm, mlpNorm, attention, mlp }, { activation, mlpInput }, pass, x) {
-    const { ctx } = pass, normed = attentionNorm.forward(ctx, x), h = residualSum(pass, x, fusedAttention(attention, 'by kv head', pass, normed));
+    const { ctx } = pass;
+    const normed = attentionNorm.forward(ctx, x);
+    const h = residualSum(pass, x, fusedAttention(attention, 'by kv head', pass, normed));
     const input = mlpNorm ? mlpNorm.forward(ctx, mlpInput === 'after attention' ? h : x) : normed;
     return residualSum(pass, h, plainMlp(mlp, activation, pass, input));
   },
 };
 
-function norms(config: FalconConfig, weights: WeightSource, at: string): Pick<FalconLayer, 'attentionNorm' | 'mlpNorm'> {
+function norms(
+  config: FalconConfig,
+  weights: WeightSource,
+  at: string,
+): Pick<FalconLayer, 'attentionNorm' | 'mlpNorm'> {
   const norm = (name: string): Norm => layerNorm(weights, `${at}.${name}`, config);
   switch (config.mlpInput) {
-    case 'shared norm': return { attentionNorm: norm('input_layernorm'), mlpNorm: null };
-    case 'own norm': return { attentionNorm: norm('ln_attn'), mlpNorm: norm('ln_mlp') };
-    case 'after attention': return { attentionNorm: norm('input_layernorm'), mlpNorm: norm('post_attention_layernorm') };
+    case 'shared norm':
+      return { attentionNorm: norm('input_layernorm'), mlpNorm: null };
+    case 'own norm':
+      return { attentionNorm: norm('ln_attn'), mlpNorm: norm('ln_mlp') };
+    case 'after attention':
+      return { attentionNorm: norm('input_layernorm'), mlpNorm: norm('post_attention_layernorm') };
   }
 }
 
 function readFalconConfig(config: CheckpointConfig): FalconConfig {
   for (const key of ['attention_dropout', 'hidden_dropout']) acceptOnly(config, key, [0]);
   acceptOnly(config, 'apply_residual_connection_post_layernorm', [false]);
-  const hiddenSize = config.integer('hidden_size', config.integer('n_embed', 4544)), heads = config.integer('num_attention_heads', 71), headDim = Math.floor(hiddenSize / heads);
-  const layers = config.integer('num_hidden_layers', 32), maxPositions = config.integer('max_position_embeddings', 2048), kvHeads = kvHeadsOf(config, heads), scale = 1 / Math.sqrt(headDim);
+  const hiddenSize = config.integer('hidden_size', config.integer('n_embed', 4544));
+  const heads = config.integer('num_attention_heads', 71);
+  const headDim = Math.floor(hiddenSize / heads);
+  const layers = config.integer('num_hidden_layers', 32);
+  const maxPositions = config.integer('max_position_embeddings', 2048);
+  const kvHeads = kvHeadsOf(config, heads);
+  const scale = 1 / Math.sqrt(headDim);
   if (heads % kvHeads !== 0) throw refusedValue(config, 'num_kv_heads', `a divisor of ${heads}`, kvHeads);
-  const hasAlibi = config.boolean('alibi', false), rope = hasAlibi ? null : readRope(config, { headDim, maxPositions, partial: false });
+  const hasAlibi = config.boolean('alibi', false);
+  const rope = hasAlibi ? null : readRope(config, { headDim, maxPositions, partial: false });
   // Falcon adds ALiBi before it divides by √headDim, and rounds slopes to bfloat16.
-  const slopes = hasAlibi ? Float32Array.from(alibiSlopes(heads), (slope) => roundToBfloat16(slope) * scale) : null;
+  const slopes = hasAlibi
+    ? Float32Array.from(alibiSlopes(heads), (slope) => roundToBfloat16(slope) * scale)
+    : null;
   return {
-    vocabularySize: config.integer('vocab_size', 65_024), hiddenSize, layers, maxPositions, positionLimit: rope?.positionLimit ?? Infinity, initializerRange: config.number('initializer_range', 0.02),
-    attention: Array.from({ length: layers }, () => ({ heads, kvHeads, headDim, scale, window: 0, softCap: 0, rope, alibiSlopes: slopes })),
-    epsilon: config.number('layer_norm_epsilon', 1e-5), tiedHead: config.boolean('tie_word_embeddings', true), embeddingScale: 1, logitSoftCap: 0,
-    intermediateSize: config.integer('ffn_hidden_size', 4 * hiddenSize), activation: readActivation(config, 'activation', 'gelu'), hasBias: config.boolean('bias', false), mlpInput: mlpInputOf(config),
+    vocabularySize: config.integer('vocab_size', 65_024),
+    hiddenSize,
+    layers,
+    maxPositions,
+    positionLimit: rope?.positionLimit ?? Infinity,
+    initializerRange: config.number('initializer_range', 0.02),
+    attention: Array.from({ length: layers }, () => ({
+      heads,
+      kvHeads,
+      headDim,
+      scale,
+      window: 0,
+      softCap: 0,
+      rope,
+      alibiSlopes: slopes,
+    })),
+    epsilon: config.number('layer_norm_epsilon', 1e-5),
+    tiedHead: config.boolean('tie_word_embeddings', true),
+    embeddingScale: 1,
+    logitSoftCap: 0,
+    intermediateSize: config.integer('ffn_hidden_size', 4 * hiddenSize),
+    activation: readActivation(config, 'activation', 'gelu'),
+    hasBias: config.boolean('bias', false),
+    mlpInput: mlpInputOf(config),
   };
 }
 
-/** The new architecture counts its kv heads; the old one has one (`multi_query`) or as many as query heads. */
+/**
+ * The new architecture counts its kv heads; the old one has one (`multi_query`) or as many as query heads.
+ */
 function kvHeadsOf(config: CheckpointConfig, heads: number): number {
   if (config.boolean('new_decoder_architecture', false)) return config.integer('num_kv_heads', heads);
   return config.boolean('multi_query', true) ? 1 : heads;
 }
 
 function mlpInputOf(config: CheckpointConfig): MlpInput {
-  const isNew = config.boolean('new_decoder_architecture', false), isParallel = config.boolean('parallel_attn', true), normCount = config.integer('num_ln_in_parallel_attn', 2);
+  const isNew = config.boolean('new_decoder_architecture', false);
+  const isParallel = config.boolean('parallel_attn', true);
+  const normCount = config.integer('num_ln_in_parallel_attn', 2);
   if (!isNew) return isParallel ? 'shared norm' : 'after attention';
   if (!isParallel) throw refusedValue(config, 'parallel_attn', 'true with new_decoder_architecture', false);
-  if (normCount !== 1 && normCount !== 2) throw refusedValue(config, 'num_ln_in_parallel_attn', '1 or 2', normCount);
+  if (normCount !== 1 && normCount !== 2)
+    throw refusedValue(config, 'num_ln_in_parallel_attn', '1 or 2', normCount);
   return normCount === 2 ? 'own norm' : 'shared norm';
 }

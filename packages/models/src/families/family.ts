@@ -7,7 +7,9 @@ import type { WeightSource } from '../weights/weight-source.ts';
 
 /** How one layer attends. */
 export interface AttentionConfig {
-  readonly heads: number; readonly kvHeads: number; readonly headDim: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
   /** Factor on q·k: 1/√headDim in most families. */
   readonly scale: number;
   /** 0, or how many positions back (itself included) a token sees. */
@@ -22,10 +24,17 @@ export interface AttentionConfig {
 
 /** What every family's config tells the decoder around its layers. */
 export interface FamilyConfig {
-  readonly vocabularySize: number; readonly hiddenSize: number; readonly layers: number; readonly maxPositions: number; readonly initializerRange: number;
+  readonly vocabularySize: number;
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly maxPositions: number;
+  readonly initializerRange: number;
   /** One a layer; layers that turn alike share one `rope`. */
   readonly attention: readonly AttentionConfig[];
-  /** Positions from here on cannot be computed: learned positions end, or LongRoPE would turn otherwise. Infinity: no limit. */
+  /**
+   * Positions from here on cannot be computed: learned positions end, or LongRoPE would turn otherwise.
+   * Infinity: no limit.
+   */
   readonly positionLimit: number;
   /** ε of the norms. */
   readonly epsilon: number;
@@ -36,11 +45,22 @@ export interface FamilyConfig {
   readonly logitSoftCap: number;
 }
 
-/** What a checkpoint calls the parts around its layers; `base` is the prefix that files saved without a head leave out. */
-export interface DecoderNames { readonly base: string; readonly embedding: string; readonly positions?: string; readonly layers: string; readonly norm: string; readonly head: string }
+/**
+ * What a checkpoint calls the parts around its layers; `base` is the prefix that files saved without a head
+ * leave out.
+ */
+export interface DecoderNames {
+  readonly base: string;
+  readonly embedding: string;
+  readonly positions?: string;
+  readonly layers: string;
+  readonly norm: string;
+  readonly head: string;
+}
 
 /**
- * A decoder family: how its config reads, what one layer is made of, and its forward pass. One file each, named after `model_type`.
+ * A decoder family: how its config reads, what one layer is made of, and its forward pass. One file each,
+ * named after `model_type`.
  * Embedding, final norm and head are alike everywhere: `decoder.ts`.
  */
 export interface Family<C extends FamilyConfig = FamilyConfig, L = unknown> {
@@ -50,7 +70,10 @@ export interface Family<C extends FamilyConfig = FamilyConfig, L = unknown> {
   readonly peftTargets: readonly string[] | null;
   /** What somebody should know who packs such a model into 4 bits for others. */
   readonly packedNotice?: string;
-  /** True where a checkpoint stores linear weights as [in, out] (GPT-2's Conv1D); PEFT calls it `fan_in_fan_out`. */
+  /**
+   * True where a checkpoint stores linear weights as [in, out] (GPT-2's Conv1D); PEFT calls it
+   * `fan_in_fan_out`.
+   */
   readonly storesInOut?: boolean;
   /** @throws QdyloraError BAD_CONFIG, UNSUPPORTED for a value that this family does not implement */
   readConfig(config: CheckpointConfig): C;

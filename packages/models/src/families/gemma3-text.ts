@@ -5,18 +5,36 @@ import type { Family } from './family.ts';
 import { gemma2, readGemma2Config, type Gemma2Layer } from './gemma2.ts';
 import type { LlamaConfig } from './llama.ts';
 
-/** Gemma 3 without its images: Gemma 2 with norms of q and k in place of soft caps, and angles of their own in layers with a window (Gemma Team 2025). */
+/**
+ * Gemma 3 without its images: Gemma 2 with norms of q and k in place of soft caps, and angles of their own in
+ * layers with a window (Gemma Team 2025).
+ */
 export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
-  ...gemma2, modelType: 'gemma3_text',
+  ...gemma2,
+  modelType: 'gemma3_text',
 
   readConfig(config) {
     acceptOnly(config, 'attn_logit_softcapping', []); // transformers reads it, and caps nothing
     const parameters = config.raw.rope_parameters as Readonly<Record<string, unknown>> | null | undefined;
-    if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type))) throw refusedValue(config, 'rope_parameters', 'those of each kind of layer', parameters);
-    const period = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6)), headDim = config.integer('head_dim', 256), maxPositions = config.integer('max_position_embeddings', 131_072);
+    if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
+      throw refusedValue(config, 'rope_parameters', 'those of each kind of layer', parameters);
+    const period = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6));
+    const headDim = config.integer('head_dim', 256);
+    const maxPositions = config.integer('max_position_embeddings', 131_072);
     return readGemma2Config(config, {
-      isSliding: (i) => (i + 1) % period !== 0, softCaps: { scores: 0, logits: 0 }, hasHeadNorms: true, defaultMaxPositions: maxPositions,
-      ofType: (layerType) => ({ rope: readRope(config, { headDim, maxPositions, layerType, partial: false, theta: layerType === 'full_attention' ? 1_000_000 : 10_000 }) }),
+      isSliding: (i) => (i + 1) % period !== 0,
+      softCaps: { scores: 0, logits: 0 },
+      hasHeadNorms: true,
+      defaultMaxPositions: maxPositions,
+      ofType: (layerType) => ({
+        rope: readRope(config, {
+          headDim,
+          maxPositions,
+          layerType,
+          partial: false,
+          theta: layerType === 'full_attention' ? 1_000_000 : 10_000,
+        }),
+      }),
     });
   },
 };

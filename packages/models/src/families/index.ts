@@ -14,9 +14,12 @@ import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
 /** Every family that has a forward function, by `model_type`. */
-export const FAMILIES: ReadonlyMap<string, Family> = new Map([
-  llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, falcon, gptNeox, gpt2,
-].map((family) => [family.modelType, withCheckedSizes(family as unknown as Family)]));
+export const FAMILIES: ReadonlyMap<string, Family> = new Map(
+  [llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, falcon, gptNeox, gpt2].map((family) => [
+    family.modelType,
+    withCheckedSizes(family as unknown as Family),
+  ]),
+);
 
 /** The same family, which refuses sizes that no model has, and values with which nothing can be computed. */
 function withCheckedSizes(family: Family): Family {

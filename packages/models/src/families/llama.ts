@@ -6,32 +6,59 @@ import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
 import { buildGatedMlp, gatedMlp, type GatedMlp } from '../layers/gated-mlp.ts';
 import { rmsNorm } from '../layers/norm.ts';
 import { residualSum } from '../layers/residual-sum.ts';
-import { buildSeparateAttention, separateAttention, type SeparateAttention } from '../layers/separate-attention.ts';
+import {
+  buildSeparateAttention,
+  separateAttention,
+  type SeparateAttention,
+} from '../layers/separate-attention.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
 import type { DecoderNames, Family, FamilyConfig } from './family.ts';
 
 /** Llama and those that are Llama with other numbers: Mistral, Qwen 2 and 3, Gemma. */
 export interface LlamaConfig extends FamilyConfig {
-  readonly intermediateSize: number; readonly activation: ActivationKind;
-  readonly qkvBias: boolean; readonly outBias: boolean; readonly mlpBias: boolean;
+  readonly intermediateSize: number;
+  readonly activation: ActivationKind;
+  readonly qkvBias: boolean;
+  readonly outBias: boolean;
+  readonly mlpBias: boolean;
   /** Norms of every head of q and k (Qwen 3). */
   readonly hasHeadNorms: boolean;
   /** Norm weights are stored minus one (Gemma). */
   readonly isOffset: boolean;
 }
 
-export interface LlamaLayer { readonly inputNorm: RmsNormLayer; readonly attention: SeparateAttention; readonly mlpNorm: RmsNormLayer; readonly mlp: GatedMlp }
+export interface LlamaLayer {
+  readonly inputNorm: RmsNormLayer;
+  readonly attention: SeparateAttention;
+  readonly mlpNorm: RmsNormLayer;
+  readonly mlp: GatedMlp;
+}
 
-export const LLAMA_NAMES: DecoderNames = { base: 'model.', embedding: 'model.embed_tokens', layers: 'model.layers', norm: 'model.norm', head: 'lm_head' };
+export const LLAMA_NAMES: DecoderNames = {
+  base: 'model.',
+  embedding: 'model.embed_tokens',
+  layers: 'model.layers',
+  norm: 'model.norm',
+  head: 'lm_head',
+};
 
-/** LLaMA 1–3, SmolLM2, TinyLlama: pre-norm blocks, rotary attention with grouped heads, gated MLP (Touvron et al. 2023). */
+/**
+ * LLaMA 1–3, SmolLM2, TinyLlama: pre-norm blocks, rotary attention with grouped heads, gated MLP (Touvron et
+ * al. 2023).
+ */
 export const llama: Family<LlamaConfig, LlamaLayer> = {
-  modelType: 'llama', names: LLAMA_NAMES, peftTargets: ['q_proj', 'v_proj'],
+  modelType: 'llama',
+  names: LLAMA_NAMES,
+  peftTargets: ['q_proj', 'v_proj'],
 
   readConfig(config) {
     acceptOnly(config, 'pretraining_tp', [1]);
     const bias = config.boolean('attention_bias', false);
-    return readLlamaConfig(config, { qkvBias: bias, outBias: bias, mlpBias: config.boolean('mlp_bias', false) });
+    return readLlamaConfig(config, {
+      qkvBias: bias,
+      outBias: bias,
+      mlpBias: config.boolean('mlp_bias', false),
+    });
   },
 
   norm: llamaNorm,
@@ -44,18 +71,31 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
   }),
 
   block(layer, { activation }, pass, x) {
-    const { ctx } = pass, attended = separateAttention(layer.attention, pass, layer.inputNorm.forward(ctx, x, ctx.activationDtype)), { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, attended, ctx.activationDtype);
+    const { ctx } = pass;
+    const attended = separateAttention(
+      layer.attention,
+      pass,
+      layer.inputNorm.forward(ctx, x, ctx.activationDtype),
+    );
+    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, attended, ctx.activationDtype);
     return residualSum(pass, h, gatedMlp(layer.mlp, activation, pass, normed));
   },
 };
 
-export function llamaNorm({ hiddenSize: size, epsilon, isOffset }: LlamaConfig, weights: WeightSource, name: string): RmsNormLayer {
+export function llamaNorm(
+  { hiddenSize: size, epsilon, isOffset }: LlamaConfig,
+  weights: WeightSource,
+  name: string,
+): RmsNormLayer {
   return rmsNorm(weights, name, { size, epsilon, isOffset });
 }
 
 /** What differs between families whose configs read alike; everything else has Llama's defaults. */
 export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>> {
-  readonly defaultKvHeads?: number; readonly defaultHeadDim?: number; readonly defaultMaxPositions?: number; readonly isTiedByDefault?: boolean;
+  readonly defaultKvHeads?: number;
+  readonly defaultHeadDim?: number;
+  readonly defaultMaxPositions?: number;
+  readonly isTiedByDefault?: boolean;
   /** Where only a share of each head may turn. */
   readonly rope?: Pick<RopeOptions, 'partial' | 'originalMaxPositions' | 'typeNames'>;
   /** Window of layer i; 0 = none. */
@@ -63,17 +103,57 @@ export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>
 }
 
 /** Reads the keys that Llama, Mistral, Qwen and Gemma share.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED */
-export function readLlamaConfig(config: CheckpointConfig, { defaultKvHeads, defaultHeadDim, defaultMaxPositions = 2048, isTiedByDefault = false, windowOf = () => 0, rope: ropeOptions = { partial: false }, ...own }: LlamaDifferences): LlamaConfig {
+export function readLlamaConfig(
+  config: CheckpointConfig,
+  {
+    defaultKvHeads,
+    defaultHeadDim,
+    defaultMaxPositions = 2048,
+    isTiedByDefault = false,
+    windowOf = () => 0,
+    rope: ropeOptions = { partial: false },
+    ...own
+  }: LlamaDifferences,
+): LlamaConfig {
   acceptOnly(config, 'attention_dropout', [0]);
-  const hiddenSize = config.integer('hidden_size'), heads = config.integer('num_attention_heads'), kvHeads = config.integer('num_key_value_heads', defaultKvHeads ?? heads);
-  const headDim = config.integer('head_dim', defaultHeadDim ?? hiddenSize / heads), maxPositions = config.integer('max_position_embeddings', defaultMaxPositions), layers = config.integer('num_hidden_layers');
-  if (heads % kvHeads !== 0) throw refusedValue(config, 'num_key_value_heads', `a divisor of ${heads}`, kvHeads);
+  const hiddenSize = config.integer('hidden_size');
+  const heads = config.integer('num_attention_heads');
+  const kvHeads = config.integer('num_key_value_heads', defaultKvHeads ?? heads);
+  const headDim = config.integer('head_dim', defaultHeadDim ?? hiddenSize / heads);
+  const maxPositions = config.integer('max_position_embeddings', defaultMaxPositions);
+  const layers = config.integer('num_hidden_layers');
+  if (heads % kvHeads !== 0)
+    throw refusedValue(config, 'num_key_value_heads', `a divisor of ${heads}`, kvHeads);
   const rope = readRope(config, { headDim, maxPositions, ...ropeOptions });
-  const attention = Array.from({ length: layers }, (_, i) => ({ heads, kvHeads, headDim, scale: 1 / Math.sqrt(headDim), window: windowOf(i), softCap: 0, rope, alibiSlopes: null }));
+  const attention = Array.from({ length: layers }, (_, i) => ({
+    heads,
+    kvHeads,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    window: windowOf(i),
+    softCap: 0,
+    rope,
+    alibiSlopes: null,
+  }));
   return {
-    vocabularySize: config.integer('vocab_size'), hiddenSize, layers, maxPositions, positionLimit: rope.positionLimit ?? Infinity, initializerRange: config.number('initializer_range', 0.02), attention,
-    epsilon: config.number('rms_norm_eps', 1e-6), tiedHead: config.boolean('tie_word_embeddings', isTiedByDefault), embeddingScale: 1, logitSoftCap: 0,
-    intermediateSize: config.integer('intermediate_size'), activation: own.activation ?? readActivation(config, 'hidden_act', 'silu'),
-    qkvBias: false, outBias: false, mlpBias: false, hasHeadNorms: false, isOffset: false, ...own,
+    vocabularySize: config.integer('vocab_size'),
+    hiddenSize,
+    layers,
+    maxPositions,
+    positionLimit: rope.positionLimit ?? Infinity,
+    initializerRange: config.number('initializer_range', 0.02),
+    attention,
+    epsilon: config.number('rms_norm_eps', 1e-6),
+    tiedHead: config.boolean('tie_word_embeddings', isTiedByDefault),
+    embeddingScale: 1,
+    logitSoftCap: 0,
+    intermediateSize: config.integer('intermediate_size'),
+    activation: own.activation ?? readActivation(config, 'hidden_act', 'silu'),
+    qkvBias: false,
+    outBias: false,
+    mlpBias: false,
+    hasHeadNorms: false,
+    isOffset: false,
+    ...own,
   };
 }

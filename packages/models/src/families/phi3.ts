@@ -1,4 +1,10 @@
-import { apply, differentiableActivationGate, differentiableSplitColumns, type LinearLike, type RmsNormLayer } from '@qdylora/tensor';
+import {
+  apply,
+  differentiableActivationGate,
+  differentiableSplitColumns,
+  type LinearLike,
+  type RmsNormLayer,
+} from '@qdylora/tensor';
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
 import { readWindow } from '../config/read-windows.ts';
 import { fusedAttention, type FusedAttention } from '../layers/fused-attention.ts';
@@ -8,42 +14,84 @@ import { residualSum } from '../layers/residual-sum.ts';
 import type { Family } from './family.ts';
 import { LLAMA_NAMES, llamaNorm, readLlamaConfig, type LlamaConfig } from './llama.ts';
 
-export interface Phi3Layer { readonly inputNorm: RmsNormLayer; readonly attention: FusedAttention; readonly mlpNorm: RmsNormLayer; readonly mlp: { readonly gateUpProj: LinearLike; readonly downProj: LinearLike } }
+export interface Phi3Layer {
+  readonly inputNorm: RmsNormLayer;
+  readonly attention: FusedAttention;
+  readonly mlpNorm: RmsNormLayer;
+  readonly mlp: { readonly gateUpProj: LinearLike; readonly downProj: LinearLike };
+}
 
 /** The first Phi-3 configs say `su` or `yarn` and mean LongRoPE. */
 const LONGROPE_NAMES: Readonly<Record<string, string>> = { su: 'longrope', yarn: 'longrope' };
 
-/** Phi-3: Llama with one matrix for q, k and v and one for gate and up; a share of each head turns (Abdin et al. 2024). */
+/**
+ * Phi-3: Llama with one matrix for q, k and v and one for gate and up; a share of each head turns (Abdin et
+ * al. 2024).
+ */
 export const phi3: Family<LlamaConfig, Phi3Layer> = {
-  modelType: 'phi3', names: LLAMA_NAMES, peftTargets: null, norm: llamaNorm,
+  modelType: 'phi3',
+  names: LLAMA_NAMES,
+  peftTargets: null,
+  norm: llamaNorm,
 
   readConfig(config) {
     for (const key of ['resid_pdrop', 'embd_pdrop']) acceptOnly(config, key, [0]);
-    const window = readWindow(config, 0), rope = { partial: 1, originalMaxPositions: 4096, typeNames: LONGROPE_NAMES } as const;
-    if (!['default', 'longrope', ...Object.keys(LONGROPE_NAMES)].includes(config.rope.type)) throw refusedValue(config, 'rope_type', 'default or longrope', config.rope.type);
-    return readLlamaConfig(config, { epsilon: config.number('rms_norm_eps', 1e-5), defaultMaxPositions: 4096, windowOf: () => window, rope });
+    const window = readWindow(config, 0);
+    const rope = { partial: 1, originalMaxPositions: 4096, typeNames: LONGROPE_NAMES } as const;
+    if (!['default', 'longrope', ...Object.keys(LONGROPE_NAMES)].includes(config.rope.type))
+      throw refusedValue(config, 'rope_type', 'default or longrope', config.rope.type);
+    return readLlamaConfig(config, {
+      epsilon: config.number('rms_norm_eps', 1e-5),
+      defaultMaxPositions: 4096,
+      windowOf: () => window,
+      rope,
+    });
   },
 
   layer(config, weights, at, i) {
-    const { hiddenSize, intermediateSize } = config, { heads, kvHeads, headDim } = config.attention[i]!;
+    const { hiddenSize, intermediateSize } = config;
+    const { heads, kvHeads, headDim } = config.attention[i]!;
     return {
       inputNorm: llamaNorm(config, weights, `${at}.input_layernorm`),
       attention: {
-        queryKeyValue: weights.linear(`${at}.self_attn.qkv_proj`, [(heads + 2 * kvHeads) * headDim, hiddenSize]), dense: weights.linear(`${at}.self_attn.o_proj`, [hiddenSize, heads * headDim]),
+        queryKeyValue: weights.linear(`${at}.self_attn.qkv_proj`, [
+          (heads + 2 * kvHeads) * headDim,
+          hiddenSize,
+        ]),
+        dense: weights.linear(`${at}.self_attn.o_proj`, [hiddenSize, heads * headDim]),
       },
       mlpNorm: llamaNorm(config, weights, `${at}.post_attention_layernorm`),
-      mlp: { gateUpProj: weights.linear(`${at}.mlp.gate_up_proj`, [2 * intermediateSize, hiddenSize]), downProj: weights.linear(`${at}.mlp.down_proj`, [hiddenSize, intermediateSize]) },
+      mlp: {
+        gateUpProj: weights.linear(`${at}.mlp.gate_up_proj`, [2 * intermediateSize, hiddenSize]),
+        downProj: weights.linear(`${at}.mlp.down_proj`, [hiddenSize, intermediateSize]),
+      },
     };
   },
 
   block(layer, config, pass, x) {
-    const attended = fusedAttention(layer.attention, 'side by side', pass, layer.inputNorm.forward(pass.ctx, x)), { sum: h, y: normed } = layer.mlpNorm.forwardSum(pass.ctx, x, attended);
+    const attended = fusedAttention(
+      layer.attention,
+      'side by side',
+      pass,
+      layer.inputNorm.forward(pass.ctx, x),
+    );
+    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(pass.ctx, x, attended);
     return residualSum(pass, h, fusedGatedMlp(layer.mlp, config, pass, normed));
   },
 };
 
 /** The gate's rows stand before the up projection's.  x: [tokens, hidden] → same */
-function fusedGatedMlp({ gateUpProj, downProj }: Phi3Layer['mlp'], { intermediateSize, activation: kind }: LlamaConfig, { ctx }: LayerPass, x: Hidden): Hidden {
-  const { first: gate, second: up } = apply(ctx, differentiableSplitColumns, { x: gateUpProj.forward(ctx, x) }, { groups: 1, widths: [intermediateSize, intermediateSize] });
+function fusedGatedMlp(
+  { gateUpProj, downProj }: Phi3Layer['mlp'],
+  { intermediateSize, activation: kind }: LlamaConfig,
+  { ctx }: LayerPass,
+  x: Hidden,
+): Hidden {
+  const { first: gate, second: up } = apply(
+    ctx,
+    differentiableSplitColumns,
+    { x: gateUpProj.forward(ctx, x) },
+    { groups: 1, widths: [intermediateSize, intermediateSize] },
+  );
   return downProj.forward(ctx, apply(ctx, differentiableActivationGate, { gate, up }, { kind }).y);
 }

@@ -3,15 +3,30 @@ import { readLayerTypes, readWindow } from '../config/read-windows.ts';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 
-/** Qwen 2 and 2.5: Llama with biases on q, k and v, and windows from layer `max_window_layers` on, where `use_sliding_window` says so (Yang et al. 2024). */
+/**
+ * Qwen 2 and 2.5: Llama with biases on q, k and v, and windows from layer `max_window_layers` on, where
+ * `use_sliding_window` says so (Yang et al. 2024).
+ */
 export const qwen2: Family<LlamaConfig, LlamaLayer> = {
-  ...llama, modelType: 'qwen2',
-  readConfig: (config) => readLlamaConfig(config, { qkvBias: true, defaultKvHeads: 32, defaultMaxPositions: 32_768, windowOf: qwenWindows(config) }),
+  ...llama,
+  modelType: 'qwen2',
+  readConfig: (config) =>
+    readLlamaConfig(config, {
+      qkvBias: true,
+      defaultKvHeads: 32,
+      defaultMaxPositions: 32_768,
+      windowOf: qwenWindows(config),
+    }),
 };
 
 /** Windows of Qwen's layers. */
 export function qwenWindows(config: CheckpointConfig): (i: number) => number {
-  const window = config.boolean('use_sliding_window', false) ? readWindow(config, 4096) : 0, firstWindowed = config.integer('max_window_layers', 28);
-  const types = readLayerTypes(config, { layers: config.integer('num_hidden_layers'), window, isSliding: (i) => window > 0 && i >= firstWindowed });
+  const window = config.boolean('use_sliding_window', false) ? readWindow(config, 4096) : 0;
+  const firstWindowed = config.integer('max_window_layers', 28);
+  const types = readLayerTypes(config, {
+    layers: config.integer('num_hidden_layers'),
+    window,
+    isSliding: (i) => window > 0 && i >= firstWindowed,
+  });
   return (i) => (types[i] === 'sliding_attention' ? window : 0);
 }

@@ -2,12 +2,24 @@ import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 import { qwenWindows } from './qwen2.ts';
 
-/** Qwen 3, dense: every head of q and k is normalized before it turns, and biases are gone unless the config asks for them (Yang et al. 2025). */
+/**
+ * Qwen 3, dense: every head of q and k is normalized before it turns, and biases are gone unless the config
+ * asks for them (Yang et al. 2025).
+ */
 export const qwen3: Family<LlamaConfig, LlamaLayer> = {
-  ...llama, modelType: 'qwen3',
+  ...llama,
+  modelType: 'qwen3',
 
   readConfig(config) {
     const bias = config.boolean('attention_bias', false);
-    return readLlamaConfig(config, { qkvBias: bias, outBias: bias, hasHeadNorms: true, defaultKvHeads: 32, defaultHeadDim: 128, defaultMaxPositions: 32_768, windowOf: qwenWindows(config) });
+    return readLlamaConfig(config, {
+      qkvBias: bias,
+      outBias: bias,
+      hasHeadNorms: true,
+      defaultKvHeads: 32,
+      defaultHeadDim: 128,
+      defaultMaxPositions: 32_768,
+      windowOf: qwenWindows(config),
+    });
   },
 };

@@ -4,7 +4,10 @@ import type { KvCache } from './kv-cache.ts';
 
 /** The pass that follows a prompt, again and again: one token in, what comes after it out. */
 export interface TokenStep<T> extends Disposable {
-  /** Adds the token to the cache.  @throws QdyloraError BAD_ARGUMENT where the cache is full, or the model has no such position */
+  /**
+   * Adds the token to the cache. @throws QdyloraError BAD_ARGUMENT where the cache is full, or the model has
+   * no such position
+   */
   next(id: number): Promise<T>;
 }
 
@@ -16,9 +19,17 @@ export interface TokenStepOptions<D extends 'f32' | 'i32'> {
   assertPosition(position: number): void;
 }
 
-/** A step whose arrays stay where they are, so that a backend that records calls repeats them without JavaScript. */
-export function createTokenStep<D extends 'f32' | 'i32'>(backend: Backend, { cache, pass, assertPosition }: TokenStepOptions<D>): TokenStep<DataOf[D]> {
-  const { memory } = backend, batch = batchArrays(backend, oneSequence([0])), { ids, positions } = batch;
+/**
+ * A step whose arrays stay where they are, so that a backend that records calls repeats them without
+ * JavaScript.
+ */
+export function createTokenStep<D extends 'f32' | 'i32'>(
+  backend: Backend,
+  { cache, pass, assertPosition }: TokenStepOptions<D>,
+): TokenStep<DataOf[D]> {
+  const { memory } = backend;
+  const batch = batchArrays(backend, oneSequence([0]));
+  const { ids, positions } = batch;
   memory.persist(...Object.values(batch));
   const call = repeatedCall(backend, (own) => pass(own, batch));
   return {

@@ -3,19 +3,45 @@ import { attend } from './attend.ts';
 import type { Hidden } from './hidden.ts';
 import type { LayerPass } from './layer-pass.ts';
 
-/** Attention with one matrix for q, k and v. Adapters go around the whole of it, as in PEFT; its rows are taken apart afterwards. */
-export interface FusedAttention { readonly queryKeyValue: LinearLike; readonly dense: LinearLike }
+/**
+ * Attention with one matrix for q, k and v. Adapters go around the whole of it, as in PEFT; its rows are
+ * taken apart afterwards.
+ */
+export interface FusedAttention {
+  readonly queryKeyValue: LinearLike;
+  readonly dense: LinearLike;
+}
 
 /**
- * `side by side`: all of q, all of k, all of v. `by kv head`: for each kv head its queries, its key, its value
- * (with one kv head that is all queries, one key, one value; with as many as query heads it is q, k, v of each head).
+ * `side by side`: all of q, all of k, all of v. `by kv head`: for each kv head its queries, its key, its
+ * value (with one kv head that is all queries, one key, one value; with as many as query heads it is q, k, v
+ * of each head).
  */
 export type FusedLayout = 'side by side' | 'by kv head';
 
 /** x: [tokens, hidden] → same */
-export function fusedAttention({ queryKeyValue, dense }: FusedAttention, layout: FusedLayout, pass: LayerPass, x: Hidden): Hidden {
-  const { ctx, attention: { heads, kvHeads, headDim } } = pass, groups = layout === 'by kv head' ? kvHeads : 1;
-  const query = (heads * headDim) / groups, key = (kvHeads * headDim) / groups;
-  const { first: q, second: k, third: v } = apply(ctx, differentiableSplitColumns, { x: queryKeyValue.forward(ctx, x) }, { groups, widths: [query, key, key] });
+export function fusedAttention(
+  { queryKeyValue, dense }: FusedAttention,
+  layout: FusedLayout,
+  pass: LayerPass,
+  x: Hidden,
+): Hidden {
+  const {
+    ctx,
+    attention: { heads, kvHeads, headDim },
+  } = pass;
+  const groups = layout === 'by kv head' ? kvHeads : 1;
+  const query = (heads * headDim) / groups;
+  const key = (kvHeads * headDim) / groups;
+  const {
+    first: q,
+    second: k,
+    third: v,
+  } = apply(
+    ctx,
+    differentiableSplitColumns,
+    { x: queryKeyValue.forward(ctx, x) },
+    { groups, widths: [query, key, key] },
+  );
   return dense.forward(ctx, attend(pass, q, k, v!));
 }

@@ -12,9 +12,26 @@ export interface Norm {
 }
 
 /** RMS norm of `size` entries; with `isOffset` the checkpoint stores the weight minus one (Gemma). */
-export const rmsNorm = (weights: WeightSource, name: string, { size, epsilon, isOffset = false }: { readonly size: number; readonly epsilon: number; readonly isOffset?: boolean }): RmsNormLayer =>
+export const rmsNorm = (
+  weights: WeightSource,
+  name: string,
+  {
+    size,
+    epsilon,
+    isOffset = false,
+  }: { readonly size: number; readonly epsilon: number; readonly isOffset?: boolean },
+): RmsNormLayer =>
   new RmsNormLayer(name, weights.vector(`${name}.weight`, size, isOffset ? 0 : 1), epsilon, isOffset ? 1 : 0);
 
 /** Layer norm over the hidden size, with a bias. */
-export const layerNorm = (weights: WeightSource, name: string, { hiddenSize, epsilon }: Pick<FamilyConfig, 'hiddenSize' | 'epsilon'>): LayerNormLayer =>
-  new LayerNormLayer(name, weights.vector(`${name}.weight`, hiddenSize, 1), weights.vector(`${name}.bias`, hiddenSize, 0), epsilon);
+export const layerNorm = (
+  weights: WeightSource,
+  name: string,
+  { hiddenSize, epsilon }: Pick<FamilyConfig, 'hiddenSize' | 'epsilon'>,
+): LayerNormLayer =>
+  new LayerNormLayer(
+    name,
+    weights.vector(`${name}.weight`, hiddenSize, 1),
+    weights.vector(`${name}.bias`, hiddenSize, 0),
+    epsilon,
+  );

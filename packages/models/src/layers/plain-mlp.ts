@@ -3,8 +3,15 @@ import type { Hidden } from './hidden.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /** down(f(up(x))): the MLP without a gate. */
-export interface PlainMlp { readonly up: LinearLike; readonly down: LinearLike }
+export interface PlainMlp {
+  readonly up: LinearLike;
+  readonly down: LinearLike;
+}
 
 /** x: [tokens, hidden] → same */
-export const plainMlp = ({ up, down }: PlainMlp, kind: ActivationKind, { ctx }: LayerPass, x: Hidden): Hidden =>
-  down.forward(ctx, apply(ctx, differentiableActivation, { x: up.forward(ctx, x) }, { kind }).y);
+export const plainMlp = (
+  { up, down }: PlainMlp,
+  kind: ActivationKind,
+  { ctx }: LayerPass,
+  x: Hidden,
+): Hidden => down.forward(ctx, apply(ctx, differentiableActivation, { x: up.forward(ctx, x) }, { kind }).y);

@@ -3,4 +3,5 @@ import type { Hidden } from './hidden.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /** x + branch, written over the branch, which nothing else reads.  [tokens, hidden] */
-export const residualSum = ({ ctx }: LayerPass, x: Hidden, branch: Hidden): Hidden => apply(ctx, differentiableAdd, { a: x, b: branch }, {}, { y: 'b' }).y;
+export const residualSum = ({ ctx }: LayerPass, x: Hidden, branch: Hidden): Hidden =>
+  apply(ctx, differentiableAdd, { a: x, b: branch }, {}, { y: 'b' }).y;

@@ -4,10 +4,22 @@ import type { BatchArrays } from '../batch-arrays.ts';
 import type { RopeFrequencies } from '../rope-frequencies.ts';
 
 /** cos and sin of every token's angles: [tokens, rotary dimensions / 2] */
-export interface RotaryAngles { readonly cos: Tensor<ArrayView<'f32'>>; readonly sin: Tensor<ArrayView<'f32'>> }
+export interface RotaryAngles {
+  readonly cos: Tensor<ArrayView<'f32'>>;
+  readonly sin: Tensor<ArrayView<'f32'>>;
+}
 
 /** The angles of a batch, for all layers that turn alike. */
-export function rotaryAngles(ctx: ForwardContext, { positions }: BatchArrays, { frequencies, scale }: RopeFrequencies): RotaryAngles {
-  const { cos, sin } = runOp(ctx.backend, ropeTable, { positions, inverseFrequencies: f32View([frequencies.length], frequencies) }, { scale });
+export function rotaryAngles(
+  ctx: ForwardContext,
+  { positions }: BatchArrays,
+  { frequencies, scale }: RopeFrequencies,
+): RotaryAngles {
+  const { cos, sin } = runOp(
+    ctx.backend,
+    ropeTable,
+    { positions, inverseFrequencies: f32View([frequencies.length], frequencies) },
+    { scale },
+  );
   return { cos: constant(cos), sin: constant(sin) };
 }

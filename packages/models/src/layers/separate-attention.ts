@@ -6,32 +6,62 @@ import type { Hidden } from './hidden.ts';
 import type { LayerPass } from './layer-pass.ts';
 import { rmsNorm } from './norm.ts';
 
-/** Attention with a matrix each for q, k, v and the output; `qNorm` and `kNorm` normalize every head before it turns. */
+/**
+ * Attention with a matrix each for q, k, v and the output; `qNorm` and `kNorm` normalize every head before it
+ * turns.
+ */
 export interface SeparateAttention {
-  readonly qProj: LinearLike; readonly kProj: LinearLike; readonly vProj: LinearLike; readonly oProj: LinearLike;
-  readonly qNorm: RmsNormLayer | null; readonly kNorm: RmsNormLayer | null;
+  readonly qProj: LinearLike;
+  readonly kProj: LinearLike;
+  readonly vProj: LinearLike;
+  readonly oProj: LinearLike;
+  readonly qNorm: RmsNormLayer | null;
+  readonly kNorm: RmsNormLayer | null;
 }
 
 export interface SeparateAttentionOptions {
-  readonly hiddenSize: number; readonly epsilon: number;
+  readonly hiddenSize: number;
+  readonly epsilon: number;
   /** Biases of q, k and v; of the output. */
-  readonly qkvBias: boolean; readonly outBias: boolean;
-  readonly hasHeadNorms: boolean; readonly isOffset: boolean;
+  readonly qkvBias: boolean;
+  readonly outBias: boolean;
+  readonly hasHeadNorms: boolean;
+  readonly isOffset: boolean;
 }
 
-export function buildSeparateAttention(weights: WeightSource, at: string, { heads, kvHeads, headDim }: AttentionConfig, options: SeparateAttentionOptions): SeparateAttention {
+export function buildSeparateAttention(
+  weights: WeightSource,
+  at: string,
+  { heads, kvHeads, headDim }: AttentionConfig,
+  options: SeparateAttentionOptions,
+): SeparateAttention {
   const { hiddenSize, epsilon, qkvBias, outBias, hasHeadNorms, isOffset } = options;
-  const project = (name: string, out: number): LinearLike => weights.linear(`${at}.${name}`, [out, hiddenSize], { bias: qkvBias });
-  const headNorm = (name: string): RmsNormLayer | null => (hasHeadNorms ? rmsNorm(weights, `${at}.${name}`, { size: headDim, epsilon, isOffset }) : null);
+  const project = (name: string, out: number): LinearLike =>
+    weights.linear(`${at}.${name}`, [out, hiddenSize], { bias: qkvBias });
+  const headNorm = (name: string): RmsNormLayer | null =>
+    hasHeadNorms ? rmsNorm(weights, `${at}.${name}`, { size: headDim, epsilon, isOffset }) : null;
   return {
-    qProj: project('q_proj', heads * headDim), kProj: project('k_proj', kvHeads * headDim), vProj: project('v_proj', kvHeads * headDim),
-    oProj: weights.linear(`${at}.o_proj`, [hiddenSize, heads * headDim], { bias: outBias }), qNorm: headNorm('q_norm'), kNorm: headNorm('k_norm'),
+    qProj: project('q_proj', heads * headDim),
+    kProj: project('k_proj', kvHeads * headDim),
+    vProj: project('v_proj', kvHeads * headDim),
+    oProj: weights.linear(`${at}.o_proj`, [hiddenSize, heads * headDim], { bias: outBias }),
+    qNorm: headNorm('q_norm'),
+    kNorm: headNorm('k_norm'),
   };
 }
 
 /** x: [tokens, hidden] → same */
-export function separateAttention({ qProj, kProj, vProj, oProj, qNorm, kNorm }: SeparateAttention, pass: LayerPass, x: Hidden): Hidden {
-  const { ctx } = pass, rowDtype = qNorm || kNorm ? 'f32' : ctx.activationDtype;   // norms of heads read float32
-  const [q, k, v] = projectTogether(ctx, [qProj, kProj, vProj], x, rowDtype) as [Hidden, Hidden, Hidden];   // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
-  return oProj.forward(ctx, attend(pass, qNorm ? qNorm.forward(ctx, q) : q, kNorm ? kNorm.forward(ctx, k) : k, v));
+export function separateAttention(
+  { qProj, kProj, vProj, oProj, qNorm, kNorm }: SeparateAttention,
+  pass: LayerPass,
+  x: Hidden,
+): Hidden {
+  const { ctx } = pass;
+  const rowDtype = qNorm || kNorm ? 'f32' : ctx.activationDtype; // norms of heads read float32
+  // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
+  const [q, k, v] = projectTogether(ctx, [qProj, kProj, vProj], x, rowDtype) as [Hidden, Hidden, Hidden];
+  return oProj.forward(
+    ctx,
+    attend(pass, qNorm ? qNorm.forward(ctx, q) : q, kNorm ? kNorm.forward(ctx, k) : k, v),
+  );
 }

@@ -1,6 +1,13 @@
 import { transposedEntry, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText, type ArrayView, type Backend } from '@qdylora/contract';
-import { deserializeBitsandbytes, moveToMemory, packedWeight, quantStateName, type QuantizedMatrix, type StoredArray } from '@qdylora/quant';
+import {
+  deserializeBitsandbytes,
+  moveToMemory,
+  packedWeight,
+  quantStateName,
+  type QuantizedMatrix,
+  type StoredArray,
+} from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
 import { arrangedFor, quantizeOn, type Quantization } from './quantization.ts';
 import { readValues } from './read-values.ts';
@@ -11,7 +18,9 @@ import type { WeightSource } from './weight-source.ts';
 export interface CheckpointWeightsOptions {
   readonly backend: Backend;
   readonly quantization: Quantization;
-  /** Keep everything in float32, so that it can be trained; else bfloat16 tables and matrices stay bfloat16. */
+  /**
+   * Keep everything in float32, so that it can be trained; else bfloat16 tables and matrices stay bfloat16.
+   */
   readonly trainable: boolean;
   /** The prefix of names that files saved without a head leave out. */
   readonly base: string;
@@ -23,11 +32,19 @@ export interface CheckpointWeightsOptions {
   readonly onProgress?: (bytesRead: number) => void;
 }
 
-/** Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the checkpoint has in 4 bits already is taken as it is. */
-export function checkpointWeights(checkpoint: WeightFiles, { backend, quantization, trainable, piece, onProgress, base, storesInOut }: CheckpointWeightsOptions): WeightSource {
-  const { tensors } = checkpoint, { memory } = backend;
+/**
+ * Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the
+ * checkpoint has in 4 bits already is taken as it is.
+ */
+export function checkpointWeights(
+  checkpoint: WeightFiles,
+  { backend, quantization, trainable, piece, onProgress, base, storesInOut }: CheckpointWeightsOptions,
+): WeightSource {
+  const { tensors } = checkpoint;
+  const { memory } = backend;
   let bytesRead = 0;
-  const entryOf = (name: string, shape: readonly number[]): TensorEntry => weightEntry(checkpoint, base, name, shape);
+  const entryOf = (name: string, shape: readonly number[]): TensorEntry =>
+    weightEntry(checkpoint, base, name, shape);
   const read = <T>(entry: TensorEntry, take: (entry: TensorEntry) => T): T => {
     const value = take(entry);
     bytesRead += entry.byteLength;
@@ -39,29 +56,51 @@ export function checkpointWeights(checkpoint: WeightFiles, { backend, quantizati
     memory.persist(view);
     return view;
   };
-  const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry => (storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape));
+  const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry =>
+    storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape);
   const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
     const stored = storedName(name, base, checkpoint);
-    if (quantStateName(stored, tensors)) return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
+    if (quantStateName(stored, tensors))
+      return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
     if (quantization.kind === 'none') return undefined;
-    return read(matrixOf(name, shape), (entry) => quantizeOn(backend, quantization.kind as 'nf4', { ...entry, piece }, shape, quantization));
+    return read(matrixOf(name, shape), (entry) =>
+      quantizeOn(backend, quantization.kind as 'nf4', { ...entry, piece }, shape, quantization),
+    );
   };
   return {
     linear(name, shape, { bias = false } = {}) {
       const matrix = packed(`${name}.weight`, shape);
-      const weight = matrix ? packedWeight(matrix) : new Parameter(`${name}.weight`, inMemory(matrixOf(`${name}.weight`, shape), trainable));
-      return new Linear(name, weight, bias ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true)) : null);
+      const weight = matrix
+        ? packedWeight(matrix)
+        : new Parameter(`${name}.weight`, inMemory(matrixOf(`${name}.weight`, shape), trainable));
+      return new Linear(
+        name,
+        weight,
+        bias ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true)) : null,
+      );
     },
-    table: (name, shape) => new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
+    table: (name, shape) =>
+      new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
     vector: (name, size) => new Parameter(name, inMemory(entryOf(name, [size]), true)),
   };
 }
 
 /** A matrix that bitsandbytes wrote. */
-function storedMatrix(checkpoint: WeightFiles, name: string, shape: readonly [number, number]): QuantizedMatrix {
+function storedMatrix(
+  checkpoint: WeightFiles,
+  name: string,
+  shape: readonly [number, number],
+): QuantizedMatrix {
   const arrays = new Map<string, StoredArray>();
-  for (const [key, entry] of checkpoint.tensors) if (key === name || key.startsWith(`${name}.`)) arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
+  for (const [key, entry] of checkpoint.tensors)
+    if (key === name || key.startsWith(`${name}.`))
+      arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
   const { matrix } = deserializeBitsandbytes(name, arrays);
-  if (!sameShape(matrix.shape, shape)) throw new QdyloraError('BAD_SHAPE', { where: checkpoint.name, problem: `expected ${shapeText(shape)} for the packed ${name}, got ${shapeText(matrix.shape)}`, details: { name } });
+  if (!sameShape(matrix.shape, shape))
+    throw new QdyloraError('BAD_SHAPE', {
+      where: checkpoint.name,
+      problem: `expected ${shapeText(shape)} for the packed ${name}, got ${shapeText(matrix.shape)}`,
+      details: { name },
+    });
   return matrix;
 }

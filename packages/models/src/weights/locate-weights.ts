@@ -8,7 +8,10 @@ import { storedName, weightEntry } from './weight-entry.ts';
 export interface LocatedWeight {
   /** As the family names it, whatever the file calls it. */
   readonly name: string;
-  /** A matrix that quantization packs: its entry is [out, in] here, also where the file has it the other way (GPT-2). */
+  /**
+   * A matrix that quantization packs: its entry is [out, in] here, also where the file has it the other way
+   * (GPT-2).
+   */
   readonly isLinear: boolean;
   readonly entry: TensorEntry;
   /** What the file has: a matrix that was turned has come out as float32. */
@@ -16,17 +19,36 @@ export interface LocatedWeight {
 }
 
 /**
- * The weights of a checkpoint's model in the order of its files, so that each is read once. What older files have besides (causal masks, inverse frequencies, a copy of a tied head) is left out.
+ * The weights of a checkpoint's model in the order of its files, so that each is read once. What older files
+ * have besides (causal masks, inverse frequencies, a copy of a tied head) is left out.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED, MISSING_TENSOR, BAD_SHAPE
  */
 export function locateWeights(checkpoint: Pick<Checkpoint, 'name' | 'tensors' | 'config'>): LocatedWeight[] {
-  const { config: { modelType, raw }, name: where, tensors } = checkpoint, family = familyOf(modelType, where), { weights, linears } = describeModel(raw, where);
-  const linearNames = new Set(linears.map(({ name }) => `${name}.weight`)), order = new Map([...tensors.keys()].map((name, i) => [name, i]));
-  assertNoOtherWeights(checkpoint, weights.map(({ name }) => name), family.names.base);
+  const {
+    config: { modelType, raw },
+    name: where,
+    tensors,
+  } = checkpoint;
+  const family = familyOf(modelType, where);
+  const { weights, linears } = describeModel(raw, where);
+  const linearNames = new Set(linears.map(({ name }) => `${name}.weight`));
+  const order = new Map([...tensors.keys()].map((name, i) => [name, i]));
+  assertNoOtherWeights(
+    checkpoint,
+    weights.map(({ name }) => name),
+    family.names.base,
+  );
   const located = weights.map(({ name, shape }) => {
-    const entry = weightEntry(checkpoint, family.names.base, name, shape), isLinear = linearNames.has(name);
-    return { at: order.get(storedName(name, family.names.base, checkpoint))!, name, isLinear, storedDtype: entry.dtype, entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry };
+    const entry = weightEntry(checkpoint, family.names.base, name, shape);
+    const isLinear = linearNames.has(name);
+    return {
+      at: order.get(storedName(name, family.names.base, checkpoint))!,
+      name,
+      isLinear,
+      storedDtype: entry.dtype,
+      entry: isLinear && family.storesInOut ? transposedEntry(entry) : entry,
+    };
   });
   return located.sort((a, b) => a.at - b.at).map(({ at: _, ...weight }) => weight);
 }

@@ -6,20 +6,43 @@ import { describe, expect, it } from 'vitest';
 import { matrixQuantizer } from './matrix-quantizer.ts';
 import { quantizeOn } from './quantization.ts';
 
-const backend = createHostBackend(), { memory } = backend;
+const backend = createHostBackend();
+const { memory } = backend;
 
 describe('a matrix that is quantized stretch after stretch', () => {
   it('is the matrix that is quantized at once, wherever it is cut between blocks', () => {
-    fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 90 }), fc.boolean(), fc.array(fc.nat(), { maxLength: 4 }), fc.nat(), (rows, columns, doubleQuantization, cuts, seed) => {
-      const values = normalView(seed, 'w', [rows * columns]), shape = [rows, columns] as const, blocks = Math.ceil((rows * columns) / 64), options = { kind: 'nf4', doubleQuantization } as const;
-      const ends = [...new Set([...cuts.map((cut) => Math.min(rows * columns, (cut % (blocks + 1)) * 64)), rows * columns])].sort((a, b) => a - b), quantizer = matrixQuantizer(backend, 'nf4', shape, options);
-      ends.forEach((end, i) => { expect(quantizer.isFull).toBe(false); quantizer.add(rowsOf(values, ends[i - 1] ?? 0, end)); });
-      expect(quantizer.isFull).toBe(true);
-      const [pieces, whole] = [quantizer.finish(), quantizeOn(backend, 'nf4', values, shape, options)];
-      expect(arraysOf(pieces).map(elementsOf)).toEqual(arraysOf(whole).map(elementsOf));
-      expect(pieces.doubleQuantized?.offset).toBe(whole.doubleQuantized?.offset);
-      for (const view of [...arraysOf(pieces), ...arraysOf(whole)]) memory.release(view);
-    }), { numRuns: 40 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 90 }),
+        fc.boolean(),
+        fc.array(fc.nat(), { maxLength: 4 }),
+        fc.nat(),
+        (rows, columns, doubleQuantization, cuts, seed) => {
+          const values = normalView(seed, 'w', [rows * columns]);
+          const shape = [rows, columns] as const;
+          const blocks = Math.ceil((rows * columns) / 64);
+          const options = { kind: 'nf4', doubleQuantization } as const;
+          const ends = [
+            ...new Set([
+              ...cuts.map((cut) => Math.min(rows * columns, (cut % (blocks + 1)) * 64)),
+              rows * columns,
+            ]),
+          ].sort((a, b) => a - b);
+          const quantizer = matrixQuantizer(backend, 'nf4', shape, options);
+          ends.forEach((end, i) => {
+            expect(quantizer.isFull).toBe(false);
+            quantizer.add(rowsOf(values, ends[i - 1] ?? 0, end));
+          });
+          expect(quantizer.isFull).toBe(true);
+          const [pieces, whole] = [quantizer.finish(), quantizeOn(backend, 'nf4', values, shape, options)];
+          expect(arraysOf(pieces).map(elementsOf)).toEqual(arraysOf(whole).map(elementsOf));
+          expect(pieces.doubleQuantized?.offset).toBe(whole.doubleQuantized?.offset);
+          for (const view of [...arraysOf(pieces), ...arraysOf(whole)]) memory.release(view);
+        },
+      ),
+      { numRuns: 40 },
+    );
     expect(memory.usage().liveBytes).toBe(0);
   });
 

@@ -5,9 +5,16 @@ import { expect, it } from 'vitest';
 import { quantizeOn } from './quantization.ts';
 
 it('scales are rounded to the nearest number unless the bytes of bitsandbytes are asked for', () => {
-  const values = normalView(5, 'w', [4096 * 64]).data, shape = [4096, 64] as const, { memory, ...backend } = createHostBackend();
-  const packed = (['nearest', 'bitsandbytes'] as const).map((scaleRounding) => quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }));
-  const theirs = doubleQuantizeAsBitsandbytes(elementsOf(quantize4bit('nf4', { data: values, shape }, { doubleQuantization: false }).absmax!)), nearest = quantize4bit('nf4', { data: values, shape });
+  const values = normalView(5, 'w', [4096 * 64]).data;
+  const shape = [4096, 64] as const;
+  const { memory, ...backend } = createHostBackend();
+  const packed = (['nearest', 'bitsandbytes'] as const).map((scaleRounding) =>
+    quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }),
+  );
+  const theirs = doubleQuantizeAsBitsandbytes(
+    elementsOf(quantize4bit('nf4', { data: values, shape }, { doubleQuantization: false }).absmax!),
+  );
+  const nearest = quantize4bit('nf4', { data: values, shape });
   const codes = packed.map(({ doubleQuantized }) => elementsOf(doubleQuantized!.codes));
   expect(codes).toEqual([elementsOf(nearest.doubleQuantized!.codes), theirs.codes]);
   expect(codes[0]).not.toEqual(codes[1]);

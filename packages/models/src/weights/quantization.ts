@@ -1,5 +1,11 @@
 import type { Backend } from '@qdylora/contract';
-import { arraysOf, tileMatrix, type QuantizationKind, type QuantizedMatrix, type ScaleRounding } from '@qdylora/quant';
+import {
+  arraysOf,
+  tileMatrix,
+  type QuantizationKind,
+  type QuantizedMatrix,
+  type ScaleRounding,
+} from '@qdylora/quant';
 import { matrixQuantizer } from './matrix-quantizer.ts';
 import type { Values } from './read-values.ts';
 
@@ -13,10 +19,20 @@ export interface Quantization {
 }
 
 /** The matrix as the backend's kernels read it fastest; its arrays are written over. */
-export const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): QuantizedMatrix => (packedLayout === 'tiles' ? tileMatrix(matrix, { inPlace: true }) : matrix);
+export const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): QuantizedMatrix =>
+  packedLayout === 'tiles' ? tileMatrix(matrix, { inPlace: true }) : matrix;
 
-/** Quantizes one matrix whose values are all at hand, or read at once; see `matrixQuantizer`. What is made on the way lies above the result and is given back. */
-export function quantizeOn(backend: Backend, kind: QuantizationKind, values: Values, shape: readonly [number, number], quantization: Quantization): QuantizedMatrix {
+/**
+ * Quantizes one matrix whose values are all at hand, or read at once; see `matrixQuantizer`. What is made on
+ * the way lies above the result and is given back.
+ */
+export function quantizeOn(
+  backend: Backend,
+  kind: QuantizationKind,
+  values: Values,
+  shape: readonly [number, number],
+  quantization: Quantization,
+): QuantizedMatrix {
   const { memory } = backend;
   const matrix = memory.scoped(() => {
     const quantizer = matrixQuantizer(backend, kind, shape, quantization);

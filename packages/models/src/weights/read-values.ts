@@ -1,22 +1,43 @@
 import type { TensorEntry } from '@qdylora/checkpoint';
-import { elementCount, reshaped, rowsOf, runOp, type ArrayView, type Backend, type Shape } from '@qdylora/contract';
+import {
+  elementCount,
+  reshaped,
+  rowsOf,
+  runOp,
+  type ArrayView,
+  type Backend,
+  type Shape,
+} from '@qdylora/contract';
 import { dequantizeGgml, GGML_BLOCKS } from '@qdylora/quant';
 
-/** Numbers at hand, in memory already, or a tensor of a checkpoint, whose numbers are read to where they shall lie; packed blocks by way of `piece`, if there is one. */
+/**
+ * Numbers at hand, in memory already, or a tensor of a checkpoint, whose numbers are read to where they shall
+ * lie; packed blocks by way of `piece`, if there is one.
+ */
 export type Values = Float32Array | ArrayView<'f32'> | ArrayView<'bf16'> | PackedValues;
 
-type PackedValues = Pick<TensorEntry, 'dtype' | 'byteLength' | 'readInto' | 'readFloat32Into'> & { readonly piece?: ArrayView<'u8'> };
+type PackedValues = Pick<TensorEntry, 'dtype' | 'byteLength' | 'readInto' | 'readFloat32Into'> & {
+  readonly piece?: ArrayView<'u8'>;
+};
 
 /**
- * Puts values into an array of the open scope: bfloat16 stays as it is stored unless `asFloat32`, everything else becomes float32; packed blocks are unpacked by the backend's kernel.
+ * Puts values into an array of the open scope: bfloat16 stays as it is stored unless `asFloat32`, everything
+ * else becomes float32; packed blocks are unpacked by the backend's kernel.
  * In host memory there is no copy in between.
  */
-export function readValues(backend: Backend, values: Values, shape: Shape, asFloat32 = false): ArrayView<'f32'> | ArrayView<'bf16'> {
+export function readValues(
+  backend: Backend,
+  values: Values,
+  shape: Shape,
+  asFloat32 = false,
+): ArrayView<'f32'> | ArrayView<'bf16'> {
   const { memory } = backend;
   if ('strides' in values) return values;
   if (!(values instanceof Float32Array) && values.dtype === 'BF16' && !asFloat32) {
     const view = memory.allocate('bf16', shape);
-    memory.fill(view, (there) => values.readInto(new Uint8Array(there.buffer, there.byteOffset, values.byteLength)));
+    memory.fill(view, (there) =>
+      values.readInto(new Uint8Array(there.buffer, there.byteOffset, values.byteLength)),
+    );
     return view;
   }
   const view = memory.allocate('f32', shape);
@@ -27,23 +48,44 @@ export function readValues(backend: Backend, values: Values, shape: Shape, asFlo
 }
 
 /**
- * So many packed bytes are unpacked at a time, all of a model's in one place that stays in the cores' caches. Whole matrices at a time would lie in fresh memory each, which the thread that reads
- * them waits for: 0.2 of 1.0 s for SmolLM2-135M in Q4_1, not quantized (2 cores, Node 20, 2026).
+ * So many packed bytes are unpacked at a time, all of a model's in one place that stays in the cores' caches.
+ * Whole matrices at a time would lie in fresh memory each, which the thread that reads them waits for: 0.2 of
+ * 1.0 s for SmolLM2-135M in Q4_1, not quantized (2 cores, Node 20, 2026).
  */
 const PIECE_BYTES = 2 ** 20;
 
 /** Where the blocks of a whole checkpoint lie in turn, in the open scope; none where it has no blocks. */
-export const pieceFor = ({ memory }: Backend, tensors: Iterable<Pick<TensorEntry, 'dtype'>>): ArrayView<'u8'> | undefined =>
-  (Array.from(tensors).some(({ dtype }) => GGML_BLOCKS.has(dtype)) ? memory.allocate('u8', [PIECE_BYTES]) : undefined);
+export const pieceFor = (
+  { memory }: Backend,
+  tensors: Iterable<Pick<TensorEntry, 'dtype'>>,
+): ArrayView<'u8'> | undefined =>
+  Array.from(tensors).some(({ dtype }) => GGML_BLOCKS.has(dtype))
+    ? memory.allocate('u8', [PIECE_BYTES])
+    : undefined;
 
-function unpackInto(backend: Backend, values: ArrayView<'f32'>, { dtype: type, byteLength, readInto, piece: own }: PackedValues): void {
-  const { memory } = backend, { bytes, length } = GGML_BLOCKS.get(type)!, flat = reshaped(values, [elementCount(values.shape)]), pieceBytes = Math.min(byteLength, Math.floor(PIECE_BYTES / bytes) * bytes);
+function unpackInto(
+  backend: Backend,
+  values: ArrayView<'f32'>,
+  { dtype: type, byteLength, readInto, piece: own }: PackedValues,
+): void {
+  const { memory } = backend;
+  const { bytes, length } = GGML_BLOCKS.get(type)!;
+  const flat = reshaped(values, [elementCount(values.shape)]);
+  const pieceBytes = Math.min(byteLength, Math.floor(PIECE_BYTES / bytes) * bytes);
   memory.scoped(() => {
     const piece = own ?? memory.allocate('u8', [pieceBytes]);
     for (let at = 0; at < byteLength; at += pieceBytes) {
-      const blocks = rowsOf(piece, 0, Math.min(pieceBytes, byteLength - at)), from = (at / bytes) * length, count = (blocks.shape[0]! / bytes) * length;
+      const blocks = rowsOf(piece, 0, Math.min(pieceBytes, byteLength - at));
+      const from = (at / bytes) * length;
+      const count = (blocks.shape[0]! / bytes) * length;
       memory.fill(blocks, (there) => readInto(there.subarray(0, blocks.shape[0]), at));
-      runOp(backend, dequantizeGgml, { blocks }, { type, shape: [count] }, { values: rowsOf(flat, from, from + count) });
+      runOp(
+        backend,
+        dequantizeGgml,
+        { blocks },
+        { type, shape: [count] },
+        { values: rowsOf(flat, from, from + count) },
+      );
     }
   });
 }

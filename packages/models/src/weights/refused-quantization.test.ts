@@ -4,21 +4,46 @@ import { expect, it } from 'vitest';
 import { buildModel } from '../build-model.ts';
 import { weightEntry } from './weight-entry.ts';
 
-const CONFIG = { model_type: 'llama', vocab_size: 8, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 1 };
-const named = (...names: string[]): Pick<Checkpoint, 'name' | 'tensors'> => ({ name: 'here', tensors: new Map(names.map((name) => [name, null as never])) });
+const CONFIG = {
+  model_type: 'llama',
+  vocab_size: 8,
+  hidden_size: 8,
+  intermediate_size: 8,
+  num_hidden_layers: 1,
+  num_attention_heads: 1,
+};
+const named = (...names: string[]): Pick<Checkpoint, 'name' | 'tensors'> => ({
+  name: 'here',
+  tensors: new Map(names.map((name) => [name, null as never])),
+});
 
 it.each([
   [{ quant_method: 'bitsandbytes', load_in_8bit: true }, /got bitsandbytes in 8 bits \(load_in_8bit\)/],
   [{ quant_method: 'bitsandbytes' }, /got bitsandbytes without load_in_4bit/],
   [{ quant_method: 'gptq', bits: 4 }, /got gptq/],
-])('a checkpoint quantized otherwise is refused by what it says: %j', async (quantization_config, message) => {
-  const files = { name: 'here', config: hfConfigOf('config.json', { ...CONFIG, quantization_config }), tensors: new Map() };
-  await expect(buildModel(files, { backend: createHostBackend() })).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringMatching(message) as string });
-});
+])(
+  'a checkpoint quantized otherwise is refused by what it says: %j',
+  async (quantization_config, message) => {
+    const files = {
+      name: 'here',
+      config: hfConfigOf('config.json', { ...CONFIG, quantization_config }),
+      tensors: new Map(),
+    };
+    await expect(buildModel(files, { backend: createHostBackend() })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringMatching(message) as string,
+    });
+  },
+);
 
 it('and by the names of its tensors, where its config says nothing', () => {
-  const find = (checkpoint: ReturnType<typeof named>): unknown => weightEntry(checkpoint, '', 'a.q_proj.weight', [8, 8]);
-  expect(() => find(named('a.q_proj.qweight'))).toThrow(/a\.q_proj\.weight in full precision .* got a\.q_proj\.qweight, as GPTQ or AWQ/);
+  const find = (checkpoint: ReturnType<typeof named>): unknown =>
+    weightEntry(checkpoint, '', 'a.q_proj.weight', [8, 8]);
+  expect(() => find(named('a.q_proj.qweight'))).toThrow(
+    /a\.q_proj\.weight in full precision .* got a\.q_proj\.qweight, as GPTQ or AWQ/,
+  );
   expect(() => find(named('a.q_proj.weight_packed'))).toThrow(/compressed-tensors/);
-  expect(() => find(named('b.q_proj.qweight'))).toThrow(/expected the tensor a\.q_proj\.weight \[8, 8\] in the checkpoint, got none/);
+  expect(() => find(named('b.q_proj.qweight'))).toThrow(
+    /expected the tensor a\.q_proj\.weight \[8, 8\] in the checkpoint, got none/,
+  );
 });

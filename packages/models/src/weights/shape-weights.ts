@@ -1,35 +1,76 @@
-import { elementCount, objectWith, oneOf, runOp, shapeOnly, someFunction, type ArrayView, type Backend, type DType, type OptionRules, type Shape } from '@qdylora/contract';
-import { packedWeight, quantizeBlockwise, quantizeScales, shapeMatrix, type QuantizedMatrix } from '@qdylora/quant';
+import {
+  elementCount,
+  objectWith,
+  oneOf,
+  runOp,
+  shapeOnly,
+  someFunction,
+  type ArrayView,
+  type Backend,
+  type DType,
+  type OptionRules,
+  type Shape,
+} from '@qdylora/contract';
+import {
+  packedWeight,
+  quantizeBlockwise,
+  quantizeScales,
+  shapeMatrix,
+  type QuantizedMatrix,
+} from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
 import { checkBuildOptions, someBackend, someQuantization } from '../check-build-options.ts';
 import type { Quantization } from './quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface ShapeWeightsOptions {
-  /** A dry one: its books then hold every array of the weights, and what loading them needs on the way. Without it there is no memory at all. */
+  /**
+   * A dry one: its books then hold every array of the weights, and what loading them needs on the way.
+   * Without it there is no memory at all.
+   */
   readonly backend?: Backend;
   /** How the books count linear layers; `none` by default. */
   readonly quantization?: Quantization;
   /** Linear layers that are not quantized all the same, by name. */
   readonly isPlain?: (name: string) => boolean;
-  /** How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by default. */
+  /**
+   * How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by
+   * default.
+   */
   readonly dtype?: 'f32' | 'bf16';
-  /** Tables and matrices by name: those that an adapter holds whole, in whichever type, and those that a 4-bit checkpoint left in more bits. */
+  /**
+   * Tables and matrices by name: those that an adapter holds whole, in whichever type, and those that a 4-bit
+   * checkpoint left in more bits.
+   */
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
 
-export const SHAPE_RULES: OptionRules<ShapeWeightsOptions> = { backend: someBackend, quantization: someQuantization, isPlain: someFunction, dtype: oneOf(['f32', 'bf16']), dtypes: objectWith('get', 'has') };
+export const SHAPE_RULES: OptionRules<ShapeWeightsOptions> = {
+  backend: someBackend,
+  quantization: someQuantization,
+  isPlain: someFunction,
+  dtype: oneOf(['f32', 'bf16']),
+  dtypes: objectWith('get', 'has'),
+};
 
-/** Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be computed with them. */
+/**
+ * Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be
+ * computed with them.
+ */
 export function shapeWeights(options: ShapeWeightsOptions = {}): WeightSource {
   checkBuildOptions('shape-weights', options, SHAPE_RULES);
   const { backend, quantization = { kind: 'none' }, isPlain = () => false, dtype = 'f32', dtypes } = options;
-  const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> => (backend ? kept(backend, type, shape) : shapeOnly(type, shape));
-  const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter => new Parameter(name, array(type, shape));
+  const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> =>
+    backend ? kept(backend, type, shape) : shapeOnly(type, shape);
+  const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter =>
+    new Parameter(name, array(type, shape));
   const typeOf = (name: string): 'f32' | 'bf16' => dtypes?.get(name) ?? dtype;
   return {
     linear(name, shape, { bias = false } = {}) {
-      const weight = backend && quantization.kind !== 'none' && !isPlain(name) ? packedWeight(packed(backend, quantization, { shape, dtype })) : parameter(`${name}.weight`, shape, typeOf(`${name}.weight`));
+      const weight =
+        backend && quantization.kind !== 'none' && !isPlain(name)
+          ? packedWeight(packed(backend, quantization, { shape, dtype }))
+          : parameter(`${name}.weight`, shape, typeOf(`${name}.weight`));
       return new Linear(name, weight, bias ? parameter(`${name}.bias`, [shape[0]]) : null);
     },
     table: (name, shape) => parameter(`${name}.weight`, shape, typeOf(`${name}.weight`)),
@@ -44,12 +85,33 @@ function kept<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): Arr
 }
 
 /** A packed matrix, and the arrays on the way to it, in the order in which `matrixQuantizer` makes them. */
-function packed(backend: Backend, { kind, blockSize = 64, doubleQuantization = true }: Quantization, { shape, dtype }: { readonly shape: readonly [number, number]; readonly dtype: 'f32' | 'bf16' }): QuantizedMatrix {
+function packed(
+  backend: Backend,
+  { kind, blockSize = 64, doubleQuantization = true }: Quantization,
+  { shape, dtype }: { readonly shape: readonly [number, number]; readonly dtype: 'f32' | 'bf16' },
+): QuantizedMatrix {
   return backend.memory.scoped(() => {
-    const matrix = shapeMatrix({ kind: kind as 'nf4', shape, blockSize, doubleQuantization, tiled: backend.packedLayout === 'tiles', array: (type, own) => kept(backend, type, own) });
-    const { codes, absmax: plain, doubleQuantized: nested } = matrix, absmax = plain ?? backend.memory.allocate('f32', nested!.codes.shape);
-    backend.memory.scoped(() => runOp(backend, quantizeBlockwise, { values: backend.memory.allocate(dtype, [elementCount(shape)]) as ArrayView<'f32'> }, { kind: kind as 'nf4', blockSize }, { codes, absmax }));
-    if (nested) runOp(backend, quantizeScales, { absmax }, {}, { codes: nested.codes, nestedAbsmax: nested.absmax });
+    const matrix = shapeMatrix({
+      kind: kind as 'nf4',
+      shape,
+      blockSize,
+      doubleQuantization,
+      tiled: backend.packedLayout === 'tiles',
+      array: (type, own) => kept(backend, type, own),
+    });
+    const { codes, absmax: plain, doubleQuantized: nested } = matrix;
+    const absmax = plain ?? backend.memory.allocate('f32', nested!.codes.shape);
+    backend.memory.scoped(() =>
+      runOp(
+        backend,
+        quantizeBlockwise,
+        { values: backend.memory.allocate(dtype, [elementCount(shape)]) as ArrayView<'f32'> },
+        { kind: kind as 'nf4', blockSize },
+        { codes, absmax },
+      ),
+    );
+    if (nested)
+      runOp(backend, quantizeScales, { absmax }, {}, { codes: nested.codes, nestedAbsmax: nested.absmax });
     return matrix;
   });
 }

@@ -10,7 +10,9 @@ import { withOwnHead } from './with-own-head.ts';
 import type { WeightFiles } from './with-saved-weights.ts';
 
 const opened: Checkpoint[] = [];
-afterAll(() => { for (const checkpoint of opened) checkpoint.dispose(); });
+afterAll(() => {
+  for (const checkpoint of opened) checkpoint.dispose();
+});
 
 async function open(name: string): Promise<Checkpoint> {
   const checkpoint = await openCheckpoint(fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url)));
@@ -19,30 +21,58 @@ async function open(name: string): Promise<Checkpoint> {
 }
 
 async function logitsOf(files: WeightFiles): Promise<number[]> {
-  const backend = createHostBackend(), model = await buildModel(files, { backend, quantization: { kind: 'none' } });
+  const backend = createHostBackend();
+  const model = await buildModel(files, { backend, quantization: { kind: 'none' } });
   return Array.from(elementsOf(model.logits(inferenceContext(backend), oneSequence([1, 2, 3])).view));
 }
 
 const [HEAD, EMBEDDING] = ['lm_head.weight', 'model.embed_tokens.weight'];
-const withHead = (files: Checkpoint, head: TensorEntry): WeightFiles => ({ name: files.name, config: files.config, tensors: new Map([...files.tensors, [HEAD, head]]) });
-
-it('a tied model whose files hold another head computes with that one, as one that says so, and its config says so', async () => {
-  const tied = await open('llama-tied'), embedding = tied.tensors.get(EMBEDDING)!, own = await open('llama-gqa');
-  expect(tied.config.raw.tie_word_embeddings).toBe(true);
-  const values = embedding.readFloat32().map((value, i) => Math.fround(Math.sin(i) - value)), head: TensorEntry = {
-    name: HEAD, dtype: 'F32', shape: embedding.shape, byteLength: 4 * values.length, readFloat32: () => values.slice(), readFloat32Into: (target) => { target.set(values); }, readBytes: () => new Uint8Array(values.slice().buffer),
-    readInto: (target, at = 0) => { target.set(new Uint8Array(values.buffer, at, target.length)); },
-  };
-  const files = withHead(tied, head), untied = withOwnHead(files), said: WeightFiles = { ...files, config: hfConfigOf(tied.config.path, { ...tied.config.raw, tie_word_embeddings: false }) };
-  expect(untied.config.raw).toEqual(said.config.raw);
-  expect(locateWeights(untied).map(({ name }) => name)).toContain(HEAD);
-  expect(await logitsOf(files)).toEqual(await logitsOf(said));
-  expect(await logitsOf(files)).not.toEqual(await logitsOf(tied));
-  expect(withOwnHead(own)).toBe(own); // not tied in the first place
+const withHead = (files: Checkpoint, head: TensorEntry): WeightFiles => ({
+  name: files.name,
+  config: files.config,
+  tensors: new Map([...files.tensors, [HEAD, head]]),
 });
 
+it(
+  'a tied model whose files hold another head computes with that one, as one that says so, and its config ' +
+    'says so',
+  async () => {
+    const tied = await open('llama-tied');
+    const embedding = tied.tensors.get(EMBEDDING)!;
+    const own = await open('llama-gqa');
+    expect(tied.config.raw.tie_word_embeddings).toBe(true);
+    const values = embedding.readFloat32().map((value, i) => Math.fround(Math.sin(i) - value));
+    const head: TensorEntry = {
+      name: HEAD,
+      dtype: 'F32',
+      shape: embedding.shape,
+      byteLength: 4 * values.length,
+      readFloat32: () => values.slice(),
+      readFloat32Into: (target) => {
+        target.set(values);
+      },
+      readBytes: () => new Uint8Array(values.slice().buffer),
+      readInto: (target, at = 0) => {
+        target.set(new Uint8Array(values.buffer, at, target.length));
+      },
+    };
+    const files = withHead(tied, head);
+    const untied = withOwnHead(files);
+    const said: WeightFiles = {
+      ...files,
+      config: hfConfigOf(tied.config.path, { ...tied.config.raw, tie_word_embeddings: false }),
+    };
+    expect(untied.config.raw).toEqual(said.config.raw);
+    expect(locateWeights(untied).map(({ name }) => name)).toContain(HEAD);
+    expect(await logitsOf(files)).toEqual(await logitsOf(said));
+    expect(await logitsOf(files)).not.toEqual(await logitsOf(tied));
+    expect(withOwnHead(own)).toBe(own); // not tied in the first place
+  },
+);
+
 it('a head that is a copy of the embedding stays tied', async () => {
-  const tied = await open('llama-tied'), files = withHead(tied, tied.tensors.get(EMBEDDING)!);
+  const tied = await open('llama-tied');
+  const files = withHead(tied, tied.tensors.get(EMBEDDING)!);
   expect(withOwnHead(tied)).toBe(tied);
   expect(withOwnHead(files)).toBe(files);
   expect(locateWeights(files).map(({ name }) => name)).not.toContain(HEAD);

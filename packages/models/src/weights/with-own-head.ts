@@ -4,18 +4,26 @@ import { familyOf } from '../families/index.ts';
 import { storedName } from './weight-entry.ts';
 import type { WeightFiles } from './with-saved-weights.ts';
 
-/** So many pieces of this size, spread over two tables, say whether one is a copy of the other: training changes every row of a head. */
-const PIECES = 64, PIECE_BYTES = 4096;
+/**
+ * So many pieces of this size, spread over two tables, say whether one is a copy of the other: training
+ * changes every row of a head.
+ */
+const PIECES = 64;
+const PIECE_BYTES = 4096;
 
 /**
- * The same files, with a config that ties no head where they hold one of their own: so transformers 5 reads them, whatever their config says. A head that is a copy of the embedding stays tied.
+ * The same files, with a config that ties no head where they hold one of their own: so transformers 5 reads
+ * them, whatever their config says. A head that is a copy of the embedding stays tied.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, BAD_FILE
  */
 export function withOwnHead<F extends WeightFiles>(files: F): F {
-  const { config, tensors, name } = files, family = familyOf(config.modelType, name), { embedding, base, head } = family.names;
+  const { config, tensors, name } = files;
+  const family = familyOf(config.modelType, name);
+  const { embedding, base, head } = family.names;
   if (!family.readConfig(config).tiedHead) return files;
-  const own = tensors.get(`${head}.weight`), shared = tensors.get(storedName(`${embedding}.weight`, base, files));
+  const own = tensors.get(`${head}.weight`);
+  const shared = tensors.get(storedName(`${embedding}.weight`, base, files));
   if (!own || !shared || !sameShape(own.shape, shared.shape) || isCopy(own, shared)) return files;
   const untied = hfConfigOf(config.path, { ...config.raw, tie_word_embeddings: false }, config.rope.factors);
   return Object.create(files, { config: { value: untied, enumerable: true } }) as F;
@@ -23,7 +31,9 @@ export function withOwnHead<F extends WeightFiles>(files: F): F {
 
 function isCopy(a: TensorEntry, b: TensorEntry): boolean {
   if (a.dtype !== b.dtype) return false;
-  const length = Math.min(PIECE_BYTES, a.byteLength), last = a.byteLength - length, piece = [new Uint8Array(length), new Uint8Array(length)] as const;
+  const length = Math.min(PIECE_BYTES, a.byteLength);
+  const last = a.byteLength - length;
+  const piece = [new Uint8Array(length), new Uint8Array(length)] as const;
   for (let i = 0; i < PIECES; i++) {
     const at = Math.floor((last * i) / (PIECES - 1));
     a.readInto(piece[0], at);

@@ -10,10 +10,18 @@ export interface Context {
 }
 
 /** Flags of every command that are no keys. */
-export interface CommonFlags { readonly json?: boolean; readonly debug?: boolean }
+export interface CommonFlags {
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
 
 /** Prints a result: one JSON document, or lines for a person. */
-export function printResult({ terminal }: Context, { json }: CommonFlags, document: unknown, lines: () => readonly string[]): void {
+export function printResult(
+  { terminal }: Context,
+  { json }: CommonFlags,
+  document: unknown,
+  lines: () => readonly string[],
+): void {
   if (json) terminal.out(JSON.stringify(document, null, 2));
   else for (const line of lines()) terminal.out(line);
 }

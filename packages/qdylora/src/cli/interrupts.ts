@@ -11,21 +11,31 @@ export interface InterruptOptions {
 /** `docker stop` waits 10 s before it kills, Kubernetes 30 s, systemd 90 s. */
 const DEADLINE_SECONDS = 8;
 
-const interruption = (signal: string): QdyloraError => new QdyloraError('ABORTED', { where: 'qdylora', problem: `expected to finish, got ${signal}` });
+const interruption = (signal: string): QdyloraError =>
+  new QdyloraError('ABORTED', { where: 'qdylora', problem: `expected to finish, got ${signal}` });
 
-/** Dies by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until the training thread's op has ended. */
+/**
+ * Dies by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until the training
+ * thread's op has ended.
+ */
 function dieBy(signal: 'SIGINT' | 'SIGTERM'): void {
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
 }
 
 /**
- * Runs work whose signal Ctrl-C, SIGTERM and SIGHUP (the terminal has gone) fire, so that it saves and ends; a second Ctrl-C leaves at once, and so do SIGTERM and SIGHUP after `deadlineSeconds`.
+ * Runs work whose signal Ctrl-C, SIGTERM and SIGHUP (the terminal has gone) fire, so that it saves and ends;
+ * a second Ctrl-C leaves at once, and so do SIGTERM and SIGHUP after `deadlineSeconds`.
  * A command that outlives its terminal goes on: Node undoes what nohup does.
  * The handlers go with the work.
  */
-export async function withInterrupts<T>({ note, outlivesTerminal }: Pick<Terminal, 'note' | 'outlivesTerminal'>, work: (signal: AbortSignal) => Promise<T>, options: InterruptOptions = {}): Promise<T> {
-  const { deadlineSeconds = DEADLINE_SECONDS, leave = dieBy } = options, controller = new AbortController();
+export async function withInterrupts<T>(
+  { note, outlivesTerminal }: Pick<Terminal, 'note' | 'outlivesTerminal'>,
+  work: (signal: AbortSignal) => Promise<T>,
+  options: InterruptOptions = {},
+): Promise<T> {
+  const { deadlineSeconds = DEADLINE_SECONDS, leave = dieBy } = options;
+  const controller = new AbortController();
   let deadline: NodeJS.Timeout | undefined;
   const onInterrupt = (): void => {
     if (controller.signal.aborted) return leave('SIGINT');
@@ -42,7 +52,8 @@ export async function withInterrupts<T>({ note, outlivesTerminal }: Pick<Termina
     deadline = setTimeout(leaveLate, deadlineSeconds * 1000);
     controller.abort(interruption(by));
   };
-  const onTerminate = stopSoon('SIGTERM'), onHangup = outlivesTerminal ? () => {} : stopSoon('SIGHUP');
+  const onTerminate = stopSoon('SIGTERM');
+  const onHangup = outlivesTerminal ? () => {} : stopSoon('SIGHUP');
   process.on('SIGINT', onInterrupt).on('SIGTERM', onTerminate).on('SIGHUP', onHangup);
   try {
     return await work(controller.signal);

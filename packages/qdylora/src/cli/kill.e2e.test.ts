@@ -10,12 +10,25 @@ const KILLS = 25;
 const MOST_MILLISECONDS = 600_000;
 
 describe('the command, killed with SIGKILL at random instants and resumed with auto', () => {
-  it('never leaves a damaged save, never loses an acknowledged one, and ends with the bytes of a run that nobody killed', async ({ skip }) => {
-    skip(!isBuilt, 'packages/qdylora/dist is not built');
-    const folder = temporaryPlace(existsSync('/dev/shm') ? '/dev/shm' : undefined), seed = Date.now() % 2 ** 31; // a kill loses nothing that was written, synced or not: memory will do
-    const report = await killRuns({ model: writeTinyModel(folder.in('model'), FAULT_MODEL), dataset: writeTinyRows(folder.in('rows.jsonl')), scratch: folder.path, kills: KILLS, seed });
-    expect({ ...report, seed }).toMatchObject({ kills: KILLS, corrupt: [], lost: [], different: [], seed });
-    expect(report.runs).toBeGreaterThan(0);
-    expect(report.killsInSaves).toBeGreaterThan(0);
-  }, MOST_MILLISECONDS);
+  it(
+    'never leaves a damaged save, never loses an acknowledged one, and ends with the bytes of a run that ' +
+      'nobody killed',
+    async ({ skip }) => {
+      skip(!isBuilt, 'packages/qdylora/dist is not built');
+      const folder = temporaryPlace(existsSync('/dev/shm') ? '/dev/shm' : undefined);
+      // a kill loses nothing that was written, synced or not: memory will do
+      const seed = Date.now() % 2 ** 31;
+      const report = await killRuns({
+        model: writeTinyModel(folder.in('model'), FAULT_MODEL),
+        dataset: writeTinyRows(folder.in('rows.jsonl')),
+        scratch: folder.path,
+        kills: KILLS,
+        seed,
+      });
+      expect({ ...report, seed }).toMatchObject({ kills: KILLS, corrupt: [], lost: [], different: [], seed });
+      expect(report.runs).toBeGreaterThan(0);
+      expect(report.killsInSaves).toBeGreaterThan(0);
+    },
+    MOST_MILLISECONDS,
+  );
 });

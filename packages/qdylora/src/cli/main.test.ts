@@ -7,69 +7,167 @@ import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-m
 import { main } from './main.ts';
 import { createTerminal } from './terminal.ts';
 
-const folder = temporaryPlace(), model = writeTinyModel(folder.in('model'), { tokenizer: true }), rows = writeTinyRows(folder.in('rows.jsonl'));
+const folder = temporaryPlace();
+const model = writeTinyModel(folder.in('model'), { tokenizer: true });
+const rows = writeTinyRows(folder.in('rows.jsonl'));
 
 const plain = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
 
 /** Runs a command line in this process. */
 async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
-  let out = '', err = '';
-  const terminal = createTerminal(plain, { stdout: { write: (text) => { out += text; } }, stderr: { write: (text) => { err += text; } } });
+  let out = '';
+  let err = '';
+  const terminal = createTerminal(plain, {
+    stdout: {
+      write: (text) => {
+        out += text;
+      },
+    },
+    stderr: {
+      write: (text) => {
+        err += text;
+      },
+    },
+  });
   return { code: await main(argv, { terminal, trainWorker: null }), out, err };
 }
 
 const host = ['--model', model, '--backend', 'host', '--quantization', 'none'];
-const train = ['train', ...host, '--dataset', rows, '--val-set-size', '4', '--ranks', '1,2,4', '--max-steps', '3', '--micro-batch-size', '2', '--learning-rate', '2e-2'];
-const script = fileURLToPath(new URL('../main.ts', import.meta.url)), fromSource = ['--conditions=source', '--import', 'tsx', script];
+const train = [
+  'train',
+  ...host,
+  '--dataset',
+  rows,
+  '--val-set-size',
+  '4',
+  '--ranks',
+  '1,2,4',
+  '--max-steps',
+  '3',
+  '--micro-batch-size',
+  '2',
+  '--learning-rate',
+  '2e-2',
+];
+const script = fileURLToPath(new URL('../main.ts', import.meta.url));
+const fromSource = ['--conditions=source', '--import', 'tsx', script];
 
 describe('train', () => {
   it('ends with the table of ranks, the report and the next command', async () => {
     const { code, out, err } = await command(...train, '--output-dir', folder.in('run'));
-    expect([code, out]).toEqual([0, expect.stringMatching(/rank +held-out loss +vs base +adapter[\s\S]*\n +4 +\d[\s\S]*report: .*report\.html\nnext: npx qdylora export --adapter .* --rank \d --format peft/)]);
-    expect(err).toMatch(/host \(TypeScript\)[\s\S]*adapter: 7 layers matched by all-linear, ranks 1 2 4[\s\S]*step 3\/3/);
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(
+        /rank +held-out loss +vs base +adapter[\s\S]*\n +4 +\d[\s\S]*report: .*report\.html\nnext: npx qdylora export --adapter .* --rank \d --format peft/,
+      ),
+    ]);
+    expect(err).toMatch(
+      /host \(TypeScript\)[\s\S]*adapter: 7 layers matched by all-linear, ranks 1 2 4[\s\S]*step 3\/3/,
+    );
   });
 
   it('says to quote patterns where a shell has put the second of their files in the place of run.yaml', async () => {
-    const { code, err } = await command('train', '--model', model, '--dataset', rows, rows, '--output-dir', folder.in('unquoted'));
-    expect([code, err]).toEqual([2, expect.stringMatching(/expected one run file of keys, got a file of rows\.\nQuote patterns, so that the shell leaves them alone: --dataset "data\/\*\.jsonl"/)]);
+    const { code, err } = await command(
+      'train',
+      '--model',
+      model,
+      '--dataset',
+      rows,
+      rows,
+      '--output-dir',
+      folder.in('unquoted'),
+    );
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(
+        /expected one run file of keys, got a file of rows\.\nQuote patterns, so that the shell leaves them alone: --dataset "data\/\*\.jsonl"/,
+      ),
+    ]);
   });
 
   it('accepts the run.yaml that it wrote, and refuses its folder without resume', async () => {
     const { code, err } = await command('train', folder.in('run/run.yaml'));
-    expect([code, err]).toEqual([2, expect.stringMatching(/expected an empty folder.*\nGo on with that run: --resume-from-checkpoint auto/)]);
-    const again = await command('train', folder.in('run/run.yaml'), '--output-dir', folder.in('again'), '--json');
-    expect([again.code, JSON.parse(again.out)]).toEqual([0, expect.objectContaining({ steps: 3, method: 'dylora' })]);
-    for (const name of ['adapter_model.safetensors', 'qdylora.json']) expect(readFileSync(folder.in(`again/adapter/${name}`))).toEqual(readFileSync(folder.in(`run/adapter/${name}`)));
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/expected an empty folder.*\nGo on with that run: --resume-from-checkpoint auto/),
+    ]);
+    const again = await command(
+      'train',
+      folder.in('run/run.yaml'),
+      '--output-dir',
+      folder.in('again'),
+      '--json',
+    );
+    expect([again.code, JSON.parse(again.out)]).toEqual([
+      0,
+      expect.objectContaining({ steps: 3, method: 'dylora' }),
+    ]);
+    for (const name of ['adapter_model.safetensors', 'qdylora.json'])
+      expect(readFileSync(folder.in(`again/adapter/${name}`))).toEqual(
+        readFileSync(folder.in(`run/adapter/${name}`)),
+      );
   });
 
   it('shows everything and writes nothing with --dry-run', async () => {
     const { code, out } = await command(...train, '--output-dir', folder.in('dry'), '--dry-run');
     expect([code, existsSync(folder.in('dry'))]).toEqual([0, false]);
-    expect(out).toMatch(/learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d[\s\S]*memory: will need \d+ MB at most: Node and the program [\s\S]*gradients/);
+    expect(out).toMatch(
+      /learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d[\s\S]*memory: will need \d+ MB at most: Node and the program [\s\S]*gradients/,
+    );
   });
 
   it('leaves nothing behind where it is refused before the first step', async () => {
-    const file = folder.in('no-folder'), paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];
+    const file = folder.in('no-folder');
+    const paged = [...train, '--optimizer', 'paged_adamw_32bit', '--optimizer-memory-budget', '4KiB'];
     writeFileSync(file, '');
     for (const [words, message] of [
-      [['--page-dir', `${file}/pages`], /page_dir\] .*no-folder\/pages: expected room for/], [['--page-dir', folder.in('refused-pages/below'), '--optimizer-memory-budget', '1B'], /optimizer_memory_budget/],
-    ] as const) expect(await command(...paged, ...words, '--output-dir', folder.in('refused/run'))).toMatchObject({ code: expect.not.stringMatching('0') as number, err: expect.stringMatching(message) as string });
-    expect([existsSync(folder.in('refused')), existsSync(folder.in('refused-pages'))]).toEqual([false, false]);
+      [['--page-dir', `${file}/pages`], /page_dir\] .*no-folder\/pages: expected room for/],
+      [
+        ['--page-dir', folder.in('refused-pages/below'), '--optimizer-memory-budget', '1B'],
+        /optimizer_memory_budget/,
+      ],
+    ] as const)
+      expect(await command(...paged, ...words, '--output-dir', folder.in('refused/run'))).toMatchObject({
+        code: expect.not.stringMatching('0') as number,
+        err: expect.stringMatching(message) as string,
+      });
+    expect([existsSync(folder.in('refused')), existsSync(folder.in('refused-pages'))]).toEqual([
+      false,
+      false,
+    ]);
   });
 
   it('saves and leaves with 130 on Ctrl-C, and goes on from there', async () => {
     const long = [...train.map((word) => (word === '3' ? '400' : word)), '--output-dir', folder.in('long')];
     const child = spawn(process.execPath, [...fromSource, ...long], { stdio: ['ignore', 'pipe', 'pipe'] });
-    child.stderr.on('data', (text: Buffer) => { if (/step +1\//.test(String(text))) child.kill('SIGINT'); });
-    const code = await new Promise((resolve) => { child.on('close', resolve); });
+    child.stderr.on('data', (text: Buffer) => {
+      if (/step +1\//.test(String(text))) child.kill('SIGINT');
+    });
+    const code = await new Promise((resolve) => {
+      child.on('close', resolve);
+    });
     expect([code, readdirSync(folder.in('long/checkpoints')).length]).toEqual([130, 1]);
-    expect(readFileSync(folder.in('long/events.jsonl'), 'utf8').split('\n').filter((line) => line.includes('"type":"step"')).length).toBeLessThan(400);
+    expect(
+      readFileSync(folder.in('long/events.jsonl'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('"type":"step"')).length,
+    ).toBeLessThan(400);
   });
 });
 
 describe('eval', () => {
   it('prints one JSON document of the contract, by rising rank', async () => {
-    const { code, out } = await command('eval', ...host, '--adapter', folder.in('run/adapter'), '--ranks', '4,1', '--data', rows, '--json');
+    const { code, out } = await command(
+      'eval',
+      ...host,
+      '--adapter',
+      folder.in('run/adapter'),
+      '--ranks',
+      '4,1',
+      '--data',
+      rows,
+      '--json',
+    );
     const { results } = JSON.parse(out) as { results: Record<string, number>[] };
     expect([code, results.map(({ rank }) => rank)]).toEqual([0, [1, 4]]);
     expect(Object.keys(results[0]!)).toEqual(['rank', 'loss', 'perplexity', 'tokens', 'standard_error']);
@@ -79,107 +177,259 @@ describe('eval', () => {
   it('has one row of rank 0 without an adapter, whatever ranks are asked for', async () => {
     for (const ranks of [[], ['--ranks', 'all'], ['--ranks', '1,8']]) {
       const { out } = await command('eval', ...host, ...ranks, '--dataset', rows, '--json');
-      expect((JSON.parse(out) as { results: { rank: number }[] }).results.map(({ rank }) => rank)).toEqual([0]);
+      expect((JSON.parse(out) as { results: { rank: number }[] }).results.map(({ rank }) => rank)).toEqual([
+        0,
+      ]);
     }
   });
 
   it('cuts a text into windows whose first token is not predicted, and keeps a short last one', async () => {
     writeFileSync(folder.in('text.txt'), 'the cat sat on the mat, and the dog did not. '.repeat(3));
-    const { out } = await command('eval', ...host, '--data', folder.in('text.txt'), '--max-seq-length', '16', '--limit-tokens', '37', '--json');
+    const { out } = await command(
+      'eval',
+      ...host,
+      '--data',
+      folder.in('text.txt'),
+      '--max-seq-length',
+      '16',
+      '--limit-tokens',
+      '37',
+      '--json',
+    );
     expect((JSON.parse(out) as { results: { tokens: number }[] }).results[0]!.tokens).toBe(37 - 3);
   });
 });
 
 describe('plan', () => {
   it('says part by part what a run needs, from config.json alone, and whether it fits', async () => {
-    const config = `${model}/config.json`, asked = ['plan', '--model', config, '--backend', 'host', '--ranks', '1,4', '--max-seq-length', '128'];
+    const config = `${model}/config.json`;
+    const asked = [
+      'plan',
+      '--model',
+      config,
+      '--backend',
+      'host',
+      '--ranks',
+      '1,4',
+      '--max-seq-length',
+      '128',
+    ];
     const { code, out } = await command(...asked, '--memory', '1GiB');
-    expect([code, out]).toEqual([0, expect.stringMatching(/^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ MiB[\s\S]*together, at most +\d+ MiB\n\nIt fits into 1\.00 GiB, with \d+ MiB to spare\.\n$/)]);
-    const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as { total_bytes: number; parts: { bytes: number }[]; limit: object };
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(
+        /^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ MiB[\s\S]*together, at most +\d+ MiB\n\nIt fits into 1\.00 GiB, with \d+ MiB to spare\.\n$/,
+      ),
+    ]);
+    const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as {
+      total_bytes: number;
+      parts: { bytes: number }[];
+      limit: object;
+    };
     expect(document.parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(document.total_bytes);
     expect(document.limit).toEqual({ memory_bytes: 2 ** 20, fits: false, fit: null });
-    expect((await command(...asked, '--memory', '1MiB')).out).toMatch(/It does not fit into 1\.0 MiB: \d+ MiB too much\.\nNo change of keys/);
+    expect((await command(...asked, '--memory', '1MiB')).out).toMatch(
+      /It does not fit into 1\.0 MiB: \d+ MiB too much\.\nNo change of keys/,
+    );
   });
 
   it('reads the run.yaml of a run, and refuses a size that is none', async () => {
-    expect((await command('plan', folder.in('run/run.yaml'))).out).toMatch(/not quantized; 7 layers adapted, ranks 1 2 4/);
-    expect((await command('plan', folder.in('run/run.yaml'), '--memory', 'much')).err).toMatch(/expected a number of bytes.*for --memory, got "much"/);
+    expect((await command('plan', folder.in('run/run.yaml'))).out).toMatch(
+      /not quantized; 7 layers adapted, ranks 1 2 4/,
+    );
+    expect((await command('plan', folder.in('run/run.yaml'), '--memory', 'much')).err).toMatch(
+      /expected a number of bytes.*for --memory, got "much"/,
+    );
   });
 });
 
 describe('the other verbs', () => {
   it('ranks compares every rank with the base', async () => {
-    const { code, out } = await command('ranks', ...host, '--adapter', folder.in('run/adapter'), '--data', rows, '--output-dir', folder.in('sweep'), '--json');
-    expect([code, JSON.parse(out), readdirSync(folder.in('sweep')).sort()]).toEqual([0, expect.objectContaining({ best_rank: expect.any(Number) as number, base: expect.any(Object) as object }), ['report.html', 'report.json']]);
+    const { code, out } = await command(
+      'ranks',
+      ...host,
+      '--adapter',
+      folder.in('run/adapter'),
+      '--data',
+      rows,
+      '--output-dir',
+      folder.in('sweep'),
+      '--json',
+    );
+    expect([code, JSON.parse(out), readdirSync(folder.in('sweep')).sort()]).toEqual([
+      0,
+      expect.objectContaining({
+        best_rank: expect.any(Number) as number,
+        base: expect.any(Object) as object,
+      }),
+      ['report.html', 'report.json'],
+    ]);
   });
 
   it('export writes a PEFT adapter, and not over another folder', async () => {
-    const words = ['export', '--adapter', folder.in('run/adapter'), '--rank', '2', '--format', 'peft', '--output-dir', folder.in('r2')];
+    const words = [
+      'export',
+      '--adapter',
+      folder.in('run/adapter'),
+      '--rank',
+      '2',
+      '--format',
+      'peft',
+      '--output-dir',
+      folder.in('r2'),
+    ];
     expect([(await command(...words)).code, (await command(...words)).code]).toEqual([0, 2]);
-    expect(JSON.parse(readFileSync(folder.in('r2/adapter_config.json'), 'utf8'))).toMatchObject({ peft_type: 'LORA', r: 2, use_rslora: true, lora_alpha: 8 });
+    expect(JSON.parse(readFileSync(folder.in('r2/adapter_config.json'), 'utf8'))).toMatchObject({
+      peft_type: 'LORA',
+      r: 2,
+      use_rslora: true,
+      lora_alpha: 8,
+    });
   });
 
   it('generate streams what its ids decode to, with the chat template or without', async () => {
-    const words = ['generate', ...host, '--adapter', folder.in('run/adapter'), '--prompt', 'hello', '--max-new-tokens', '12'];
-    const streamed = await command(...words, '--raw'), document = JSON.parse((await command(...words, '--raw', '--json')).out) as { text: string; prompt_tokens: number };
+    const words = [
+      'generate',
+      ...host,
+      '--adapter',
+      folder.in('run/adapter'),
+      '--prompt',
+      'hello',
+      '--max-new-tokens',
+      '12',
+    ];
+    const streamed = await command(...words, '--raw');
+    const document = JSON.parse((await command(...words, '--raw', '--json')).out) as {
+      text: string;
+      prompt_tokens: number;
+    };
     expect([streamed.code, streamed.out, document.prompt_tokens]).toEqual([0, `${document.text}\n`, 5]);
-    expect((JSON.parse((await command(...words, '--json')).out) as { prompt_tokens: number }).prompt_tokens).toBe('u:hello\na:'.length);
+    expect(
+      (JSON.parse((await command(...words, '--json')).out) as { prompt_tokens: number }).prompt_tokens,
+    ).toBe('u:hello\na:'.length);
   });
 
   it('inspect tells a checkpoint from an adapter, and shows a row with its mask', async () => {
     expect((await command('inspect', model)).out).toMatch(/architecture +llama/);
     expect((await command('inspect', folder.in('run/adapter'))).out).toMatch(/ranks +1 2 4/);
-    expect(await command('inspect')).toMatchObject({ code: 2, err: expect.stringMatching(/Name a checkpoint, an adapter, or --dataset rows\.jsonl\./) as string });
-    expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(/row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\) · .*rows\.jsonl:2\n10 13⟦ 16 19 22 25⟧/);
+    expect(await command('inspect')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/Name a checkpoint, an adapter, or --dataset rows\.jsonl\./) as string,
+    });
+    expect((await command('inspect', '--data', rows, '--row', '2')).out).toMatch(
+      /row 2, tokens: 6 tokens, the loss counts 4 \(in ⟦ ⟧\) · .*rows\.jsonl:2\n10 13⟦ 16 19 22 25⟧/,
+    );
   });
 
   it('inspect and train say what was meant where they are given rows, or the folder of a run', async () => {
-    expect(await command('inspect', rows)).toMatchObject({ code: 2, err: expect.stringMatching(/expected a checkpoint or an adapter, got a file of rows .*\nRows are shown by --dataset .*rows\.jsonl, with --model/) as string });
-    expect(await command('inspect', folder.in('run'))).toMatchObject({ code: 2, err: expect.stringMatching(/got the folder of a run .*\nName what it holds: .*run\/adapter\./) as string });
-    expect(await command('train', folder.in('run'))).toMatchObject({ code: 2, err: expect.stringMatching(/expected a run file of keys, got a folder\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/) as string });
+    expect(await command('inspect', rows)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /expected a checkpoint or an adapter, got a file of rows .*\nRows are shown by --dataset .*rows\.jsonl, with --model/,
+      ) as string,
+    });
+    expect(await command('inspect', folder.in('run'))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /got the folder of a run .*\nName what it holds: .*run\/adapter\./,
+      ) as string,
+    });
+    expect(await command('train', folder.in('run'))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /expected a run file of keys, got a folder\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/,
+      ) as string,
+    });
   });
 
-  it('inspect shows several rows, those that training leaves out too, with the weight of every token: as text, JSON and a page', async () => {
-    const odd = folder.in('odd.jsonl'), page = folder.in('rows.html');
-    writeFileSync(odd, '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n');
-    const { out } = await command('inspect', '--data', odd, '--rows', '2', '--max-seq-length', '3');
-    expect(out).toMatch(/3 tokens, the loss counts 1 \(in ⟦ ⟧\), 1 more cut off \(1 of them answer\).*\n5 6⟦ 7⟧\n\nrow 2, .*counts 0.*\nleft out of training: every label is masked\n5 6/);
-    const { rows: shown } = JSON.parse((await command('inspect', '--data', odd, '--rows', '9', '--json')).out) as { rows: { tokens: { id: number; weight: number }[]; dropped: string | null }[] };
-    expect(shown.map(({ tokens, dropped }) => [tokens.map(({ weight }) => weight), dropped])).toEqual([[[0, 0, 1, 1], null], [[0, 0], 'every label is masked'], [[0, 1], null]]);
-    expect((await command('inspect', '--data', odd, '--html', page)).code).toBe(0);
-    expect(readFileSync(page, 'utf8')).toMatch(/<span title="token 2, id 7, weight 1" class="counted">7<\/span>/);
-  });
+  it(
+    'inspect shows several rows, those that training leaves out too, with the weight of every token: as ' +
+      'text, JSON and a page',
+    async () => {
+      const odd = folder.in('odd.jsonl');
+      const page = folder.in('rows.html');
+      writeFileSync(
+        odd,
+        '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n',
+      );
+      const { out } = await command('inspect', '--data', odd, '--rows', '2', '--max-seq-length', '3');
+      expect(out).toMatch(
+        /3 tokens, the loss counts 1 \(in ⟦ ⟧\), 1 more cut off \(1 of them answer\).*\n5 6⟦ 7⟧\n\nrow 2, .*counts 0.*\nleft out of training: every label is masked\n5 6/,
+      );
+      const { rows: shown } = JSON.parse(
+        (await command('inspect', '--data', odd, '--rows', '9', '--json')).out,
+      ) as { rows: { tokens: { id: number; weight: number }[]; dropped: string | null }[] };
+      expect(shown.map(({ tokens, dropped }) => [tokens.map(({ weight }) => weight), dropped])).toEqual([
+        [[0, 0, 1, 1], null],
+        [[0, 0], 'every label is masked'],
+        [[0, 1], null],
+      ]);
+      expect((await command('inspect', '--data', odd, '--html', page)).code).toBe(0);
+      expect(readFileSync(page, 'utf8')).toMatch(
+        /<span title="token 2, id 7, weight 1" class="counted">7<\/span>/,
+      );
+    },
+  );
 
   it('inspect of an unknown architecture lists the known ones', async () => {
     const { code, out } = await command('inspect', writeTinyModel(folder.in('bert'), {}), '--json');
     expect(code).toBe(0);
     writeFileSync(folder.in('bert/config.json'), JSON.stringify({ model_type: 'bert' }));
     const refused = await command('inspect', folder.in('bert'), '--json');
-    expect([refused.code, JSON.parse(refused.out), out.length > 0]).toEqual([2, { error: expect.objectContaining({ name: 'UnsupportedArchitectureError', code: 'UNSUPPORTED_ARCHITECTURE' }) as object }, true]);
+    expect([refused.code, JSON.parse(refused.out), out.length > 0]).toEqual([
+      2,
+      {
+        error: expect.objectContaining({
+          name: 'UnsupportedArchitectureError',
+          code: 'UNSUPPORTED_ARCHITECTURE',
+        }) as object,
+      },
+      true,
+    ]);
   });
 
   it('doctor names the node, the compiler and the backend that runs', async () => {
-    expect(JSON.parse((await command('doctor', '--json')).out)).toMatchObject({ node: process.version, backend: expect.stringMatching(/^(cpu|host)/) as string });
+    expect(JSON.parse((await command('doctor', '--json')).out)).toMatchObject({
+      node: process.version,
+      backend: expect.stringMatching(/^(cpu|host)/) as string,
+    });
   });
 });
 
 describe('the command line', () => {
   it.each([
-    [['--help'], 0], [['train', '--help'], 0], [['--version'], 0], [['nonsense'], 2], [['eval', '--nonsense'], 2], [['train'], 2], [['eval', '--model', 'nowhere', '--data', 'nowhere'], 2],
-    [['train', '--model', 'm', '--dataset', 'd', '--output-dir', 'o', '--learning-rate', 'fast'], 2], [['generate', '--model', 'nowhere', '--prompt', 'x'], 2],
+    [['--help'], 0],
+    [['train', '--help'], 0],
+    [['--version'], 0],
+    [['nonsense'], 2],
+    [['eval', '--nonsense'], 2],
+    [['train'], 2],
+    [['eval', '--model', 'nowhere', '--data', 'nowhere'], 2],
+    [['train', '--model', 'm', '--dataset', 'd', '--output-dir', 'o', '--learning-rate', 'fast'], 2],
+    [['generate', '--model', 'nowhere', '--prompt', 'x'], 2],
   ])('%j ends with %i', async (argv, code) => {
     expect((await command(...argv)).code).toBe(code);
   });
 
   it('names a wrong flag as it was written', async () => {
-    expect((await command('train', '--learning-rate', 'fast')).err).toMatch(/^\[command line\] expected a number > 0 for --learning-rate, got "fast"\.\nCorrect it/);
+    expect((await command('train', '--learning-rate', 'fast')).err).toMatch(
+      /^\[command line\] expected a number > 0 for --learning-rate, got "fast"\.\nCorrect it/,
+    );
     expect((await command('train', '--learning-rat', '1')).err).toMatch(/Did you mean --learning-rate\?/);
   });
 
   it('keeps standard output to one JSON document, also when it fails', async () => {
-    const run = promisify(execFile), good = await run(process.execPath, [...fromSource, 'eval', ...host, '--data', rows, '--json']);
+    const run = promisify(execFile);
+    const good = await run(process.execPath, [...fromSource, 'eval', ...host, '--data', rows, '--json']);
     expect(Object.keys(JSON.parse(good.stdout) as object)).toEqual(['results']);
-    const bad = await run(process.execPath, [...fromSource, 'eval', ...host, '--data', 'nowhere.jsonl', '--json']).catch((error: { code: number; stdout: string; stderr: string }) => error);
+    const bad = await run(process.execPath, [
+      ...fromSource,
+      'eval',
+      ...host,
+      '--data',
+      'nowhere.jsonl',
+      '--json',
+    ]).catch((error: { code: number; stdout: string; stderr: string }) => error);
     expect(bad).toMatchObject({ code: 2, stderr: expect.not.stringMatching(/\n +at /) as string });
     expect(JSON.parse(bad.stdout)).toMatchObject({ error: { code: 'MISSING_FILE' } });
   });

@@ -1,5 +1,13 @@
 import { Command, CommanderError } from 'commander';
-import { EVALUATE_KEYS, EXPORT_KEYS, GENERATE_KEYS, INSPECT_KEYS, MERGE_KEYS, PLAN_KEYS, QUANTIZE_KEYS } from '../config/verb-keys.ts';
+import {
+  EVALUATE_KEYS,
+  EXPORT_KEYS,
+  GENERATE_KEYS,
+  INSPECT_KEYS,
+  MERGE_KEYS,
+  PLAN_KEYS,
+  QUANTIZE_KEYS,
+} from '../config/verb-keys.ts';
 import { KEYS } from '../config/keys.ts';
 import { VERSION } from '../version.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -18,15 +26,44 @@ import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
 import { errorJson, errorText } from './render/errors.ts';
 
-const ALL_KEYS = { ...GENERATE_KEYS, ...EVALUATE_KEYS, ...EXPORT_KEYS, ...MERGE_KEYS, ...QUANTIZE_KEYS, ...INSPECT_KEYS, ...PLAN_KEYS, ...KEYS };
+const ALL_KEYS = {
+  ...GENERATE_KEYS,
+  ...EVALUATE_KEYS,
+  ...EXPORT_KEYS,
+  ...MERGE_KEYS,
+  ...QUANTIZE_KEYS,
+  ...INSPECT_KEYS,
+  ...PLAN_KEYS,
+  ...KEYS,
+};
 
 /** The verbs, in the order in which one needs them. */
-const COMMANDS = [addPlanCommand, addTrainCommand, addEvalCommand, addRanksCommand, addExportCommand, addMergeCommand, addQuantizeCommand, addGenerateCommand, addInspectCommand, addDoctorCommand];
+const COMMANDS = [
+  addPlanCommand,
+  addTrainCommand,
+  addEvalCommand,
+  addRanksCommand,
+  addExportCommand,
+  addMergeCommand,
+  addQuantizeCommand,
+  addGenerateCommand,
+  addInspectCommand,
+  addDoctorCommand,
+];
 
 /** Runs one command line (without `node` and the script) and says how it ended. Nothing is thrown. */
-export async function main(argv: readonly string[], { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>): Promise<ExitCode> {
-  const words = writeOutBooleans(argv, ALL_KEYS), isDebug = words.includes('--debug'), isJson = words.includes('--json');
-  const program = createProgram({ terminal, trainWorker, interruptible: (work) => withInterrupts(terminal, work) });
+export async function main(
+  argv: readonly string[],
+  { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>,
+): Promise<ExitCode> {
+  const words = writeOutBooleans(argv, ALL_KEYS);
+  const isDebug = words.includes('--debug');
+  const isJson = words.includes('--json');
+  const program = createProgram({
+    terminal,
+    trainWorker,
+    interruptible: (work) => withInterrupts(terminal, work),
+  });
   try {
     await program.parseAsync(words, { from: 'user' });
     return 0;
@@ -40,11 +77,22 @@ export async function main(argv: readonly string[], { terminal, trainWorker }: P
 }
 
 function createProgram(context: Context): Command {
-  const { terminal } = context, program = new Command('qdylora');
-  program.description('Fine-tune a language model at every LoRA rank in one run.').version(VERSION).option('--debug', 'Show where an error comes from');
-  program.configureOutput({ writeOut: (text) => terminal.write(text), writeErr: (text) => terminal.note(text.trimEnd()) }).exitOverride().showHelpAfterError('(--help shows what there is)');
+  const { terminal } = context;
+  const program = new Command('qdylora');
+  program
+    .description('Fine-tune a language model at every LoRA rank in one run.')
+    .version(VERSION)
+    .option('--debug', 'Show where an error comes from');
+  program
+    .configureOutput({
+      writeOut: (text) => terminal.write(text),
+      writeErr: (text) => terminal.note(text.trimEnd()),
+    })
+    .exitOverride()
+    .showHelpAfterError('(--help shows what there is)');
   program.enablePositionalOptions(false);
   for (const add of COMMANDS) add(program, context);
-  for (const command of program.commands) command.exitOverride().option('--debug', 'Show where an error comes from');
+  for (const command of program.commands)
+    command.exitOverride().option('--debug', 'Show where an error comes from');
   return program;
 }

@@ -13,7 +13,16 @@ export interface Environment {
 const DEFAULT_COLUMNS = 80;
 
 export function readEnvironment(): Environment {
-  const { NO_COLOR, FORCE_COLOR, TERM, _: startedBy = '' } = process.env, isTty = process.stderr.isTTY === true && TERM !== 'dumb';
+  const { NO_COLOR, FORCE_COLOR, TERM, _: startedBy = '' } = process.env;
+  const isTty = process.stderr.isTTY === true && TERM !== 'dumb';
   const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0';
-  return { isTty, hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'), get columns() { return process.stderr.columns ?? process.stdout.columns ?? DEFAULT_COLUMNS; }, canAsk: process.stdin.isTTY === true, outlivesTerminal: /(^|\/)nohup$/.test(startedBy) };
+  return {
+    isTty,
+    hasColor: isForced || (!NO_COLOR && process.stdout.isTTY === true && TERM !== 'dumb'),
+    get columns() {
+      return process.stderr.columns ?? process.stdout.columns ?? DEFAULT_COLUMNS;
+    },
+    canAsk: process.stdin.isTTY === true,
+    outlivesTerminal: /(^|\/)nohup$/.test(startedBy),
+  };
 }

@@ -2,7 +2,14 @@ import type { Environment } from './read-env.ts';
 
 export type Color = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
-const CODES: Readonly<Record<Color, readonly [number, number]>> = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] };
+const CODES: Readonly<Record<Color, readonly [number, number]>> = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+};
 
 /** Where a command writes: results to `out`, everything that accompanies them to `note`. */
 export interface Terminal extends Environment {
@@ -12,15 +19,22 @@ export interface Terminal extends Environment {
   write(text: string): void;
   /** One line beside the result: progress, warnings, errors. */
   note(line: string): void;
-  /** Redraws the last line of notes, cut to the terminal's width; only where `isTty`. An empty text takes it away. */
+  /**
+   * Redraws the last line of notes, cut to the terminal's width; only where `isTty`. An empty text takes it
+   * away.
+   */
   status(text: string): void;
   paint(color: Color, text: string): string;
 }
 
-export interface Streams { readonly stdout: { write(text: string): unknown }; readonly stderr: { write(text: string): unknown } }
+export interface Streams {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
 
 /** A line that wraps could not be redrawn. */
-const fitted = (line: string, columns: number): string => (line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`);
+const fitted = (line: string, columns: number): string =>
+  line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`;
 
 export function createTerminal(environment: Environment, { stdout, stderr }: Streams): Terminal {
   let hasStatus = false;
@@ -30,10 +44,21 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
   };
   return {
     ...environment,
-    get columns() { return environment.columns; }, // a window changes its size
-    out: (line) => { clear(); stdout.write(`${line}\n`); },
-    write: (text) => { clear(); stdout.write(text); },
-    note: (line) => { clear(); stderr.write(`${line}\n`); },
+    get columns() {
+      return environment.columns;
+    }, // a window changes its size
+    out: (line) => {
+      clear();
+      stdout.write(`${line}\n`);
+    },
+    write: (text) => {
+      clear();
+      stdout.write(text);
+    },
+    note: (line) => {
+      clear();
+      stderr.write(`${line}\n`);
+    },
     status(text) {
       if (!environment.isTty) return;
       clear();

@@ -1,4 +1,12 @@
-const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
 
 /** `64KiB`, `1.5 GB`, `4096` as bytes; null for anything else. */
 export function readByteSize(text: string): number | null {
@@ -8,7 +16,10 @@ export function readByteSize(text: string): number | null {
   return Math.round(Number(digits) * factor);
 }
 
-/** Bytes as a person reads them: `0.3 MB`, `112 MB`. Decimal units, as disks are sold and Linux tools print them. */
+/**
+ * Bytes as a person reads them: `0.3 MB`, `112 MB`. Decimal units, as disks are sold and Linux tools print
+ * them.
+ */
 export function byteSizeText(bytes: number): string {
   if (bytes < 1e5) return bytes < 1e3 ? `${bytes} B` : `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
   if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`;
@@ -16,4 +27,7 @@ export function byteSizeText(bytes: number): string {
 }
 
 /** The same in binary units, as memory is sold: `31.75 GiB`. */
-export const memorySizeText = (bytes: number): string => (bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB` : `${(bytes / 2 ** 30).toFixed(2)} GiB`);
+export const memorySizeText = (bytes: number): string =>
+  bytes < 2 ** 30
+    ? `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`
+    : `${(bytes / 2 ** 30).toFixed(2)} GiB`;

@@ -1,22 +1,34 @@
 import type { FlagKind } from './key.ts';
 
-/** What a flag's text stands for: the value that the same key would have in YAML. Text that does not fit stays text, so that the check can name it. */
+/**
+ * What a flag's text stands for: the value that the same key would have in YAML. Text that does not fit stays
+ * text, so that the check can name it.
+ */
 export function flagValue(kind: FlagKind, text: string): unknown {
   switch (kind) {
-    case 'text': return text;
-    case 'number': return numberOr(text);
-    case 'boolean': return text === 'true' ? true : text === 'false' ? false : text;
-    case 'boolean-or-size': return text === 'true' ? true : text === 'false' ? false : numberOr(text);
-    case 'numbers': return listOf(text).map(numberOr);
-    case 'texts': return listOf(text);
-    case 'word-or-numbers': return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);
-    case 'word-or-texts': return text.includes(',') ? listOf(text) : text;
+    case 'text':
+      return text;
+    case 'number':
+      return numberOr(text);
+    case 'boolean':
+      return text === 'true' ? true : text === 'false' ? false : text;
+    case 'boolean-or-size':
+      return text === 'true' ? true : text === 'false' ? false : numberOr(text);
+    case 'numbers':
+      return listOf(text).map(numberOr);
+    case 'texts':
+      return listOf(text);
+    case 'word-or-numbers':
+      return /^[a-z]/i.test(text) ? text : listOf(text).map(numberOr);
+    case 'word-or-texts':
+      return text.includes(',') ? listOf(text) : text;
   }
 }
 
 const listOf = (text: string): string[] => text.split(',').map((part) => part.trim());
 
-const numberOr = (text: string): number | string => (text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text);
+const numberOr = (text: string): number | string =>
+  text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 
 /** The text of a flag that stands for `value`: what `flagValue` turns back into it. */
 export const flagText = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));

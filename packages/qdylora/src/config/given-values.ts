@@ -15,30 +15,55 @@ export interface Given {
 export type GivenValues = ReadonlyMap<string, Given>;
 
 /** How each place spells a key. */
-export const SPELLINGS = { yaml: snakeCase, flags: (key: string): string => `--${kebabCase(key)}`, options: (key: string): string => key } as const;
+export const SPELLINGS = {
+  yaml: snakeCase,
+  flags: (key: string): string => `--${kebabCase(key)}`,
+  options: (key: string): string => key,
+} as const;
 
-/** The options of a library call. Undefined and null mean left out; a backend of the caller's own is no value of a key. */
+/**
+ * The options of a library call. Undefined and null mean left out; a backend of the caller's own is no value
+ * of a key.
+ */
 export function givenByOptions({ backend, ...options }: Readonly<Record<string, unknown>>): GivenValues {
   const named = typeof backend === 'object' ? options : { ...options, backend };
-  const given = Object.entries(named).map(([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const);
+  const given = Object.entries(named).map(
+    ([key, value]) => [key, { value, where: 'options', written: key, spell: SPELLINGS.options }] as const,
+  );
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
 /** Values by name in YAML's spelling; `lineOf` says where one stands. */
-export function givenByYaml(values: Iterable<readonly [name: string, value: unknown, where: string]>): GivenValues {
-  const given = [...values].map(([written, value, where]) => [camelCase(written), { value, where, written, spell: SPELLINGS.yaml }] as const);
+export function givenByYaml(
+  values: Iterable<readonly [name: string, value: unknown, where: string]>,
+): GivenValues {
+  const given = [...values].map(
+    ([written, value, where]) =>
+      [camelCase(written), { value, where, written, spell: SPELLINGS.yaml }] as const,
+  );
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
 /** Values of flags by key. */
 export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenValues {
-  const given = Object.entries(values).map(([key, value]) => [key, { value, where: 'command line', written: SPELLINGS.flags(key), spell: SPELLINGS.flags }] as const);
+  const given = Object.entries(values).map(
+    ([key, value]) =>
+      [key, { value, where: 'command line', written: SPELLINGS.flags(key), spell: SPELLINGS.flags }] as const,
+  );
   return new Map(given.filter(([, { value }]) => value !== undefined));
 }
 
 /** Keys that set one thing in two ways. */
-const TWO_WAYS: Readonly<Record<string, string>> = { warmupRatio: 'warmupSteps', warmupSteps: 'warmupRatio', numEpochs: 'maxSteps', maxSteps: 'numEpochs' };
+const TWO_WAYS: Readonly<Record<string, string>> = {
+  warmupRatio: 'warmupSteps',
+  warmupSteps: 'warmupRatio',
+  numEpochs: 'maxSteps',
+  maxSteps: 'numEpochs',
+};
 
 /** Later values win over earlier ones, also over those of a key that sets the same thing in another way. */
 export const mergeGiven = (...all: readonly GivenValues[]): GivenValues =>
-  all.reduce((merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key]!)), ...later]), new Map());
+  all.reduce(
+    (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key]!)), ...later]),
+    new Map(),
+  );

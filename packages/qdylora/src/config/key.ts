@@ -2,11 +2,27 @@ import * as z from 'zod';
 import { readByteSize } from './byte-size.ts';
 
 /** Headings of the help and of `run.yaml`. */
-export const KEY_GROUPS = ['Model', 'Method', 'Adapter', 'Data', 'Text', 'Training', 'Evaluation and saving'] as const;
+export const KEY_GROUPS = [
+  'Model',
+  'Method',
+  'Adapter',
+  'Data',
+  'Text',
+  'Training',
+  'Evaluation and saving',
+] as const;
 export type KeyGroup = (typeof KEY_GROUPS)[number];
 
 /** How the text of a flag becomes the value that YAML would have held. */
-export type FlagKind = 'text' | 'number' | 'boolean' | 'boolean-or-size' | 'numbers' | 'texts' | 'word-or-numbers' | 'word-or-texts';
+export type FlagKind =
+  | 'text'
+  | 'number'
+  | 'boolean'
+  | 'boolean-or-size'
+  | 'numbers'
+  | 'texts'
+  | 'word-or-numbers'
+  | 'word-or-texts';
 
 /** One key of a run: its check, its default, and what help and errors say about it. */
 export interface Key<S extends z.ZodType = z.ZodType> {
@@ -26,36 +42,97 @@ type Parts = { readonly group: KeyGroup; readonly about: string; readonly placeh
 const optional = <S extends z.ZodType>(schema: S) => schema.nullable().default(null);
 
 /** No path and no word has a NUL, and the system takes none. */
-const line = z.string().min(1).refine((text) => !text.includes('\0'));
+const line = z
+  .string()
+  .min(1)
+  .refine((text) => !text.includes('\0'));
 
-export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodString>>> =>
-  ({ placeholder: 'path', ...parts, flag: 'text', expected: 'text', schema: optional(line) });
+export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodString>>> => ({
+  placeholder: 'path',
+  ...parts,
+  flag: 'text',
+  expected: 'text',
+  schema: optional(line),
+});
 
 /** One of some words; the help lists them where they are too long for the flag's own column. */
-export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(choices: C, otherwise: D, parts: Parts): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> =>
-  ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: z.enum(choices).default(otherwise as never) as never });
+export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(
+  choices: C,
+  otherwise: D,
+  parts: Parts,
+): Key<z.ZodDefault<z.ZodEnum<{ [V in C[number]]: V }>>> => ({
+  ...parts,
+  flag: 'text',
+  expected: `one of ${choices.join(', ')}`,
+  schema: z.enum(choices).default(otherwise as never) as never,
+});
 
 /** Any of some words, none of them by default: `none`, one word, or a list. */
-export const choicesKey = <const C extends readonly [string, ...string[]]>(choices: C, parts: Parts): Key<z.ZodDefault<z.ZodPipe<z.ZodUnion<readonly [z.ZodLiteral<'none'>, z.ZodEnum<{ [V in C[number]]: V }>, z.ZodArray<z.ZodEnum<{ [V in C[number] | 'none']: V }>>]>, z.ZodTransform<C[number][], unknown>>>> => {
-  const schema = z.union([z.literal('none'), z.enum(choices), z.array(z.enum([...choices, 'none']))]).transform((given) => [...new Set([given].flat())].filter((word) => word !== 'none'));
-  return { ...parts, flag: 'texts', expected: `none, or a list of ${choices.join(', ')},`, schema: schema.default([] as never) as never };
+export const choicesKey = <const C extends readonly [string, ...string[]]>(
+  choices: C,
+  parts: Parts,
+): Key<
+  z.ZodDefault<
+    z.ZodPipe<
+      z.ZodUnion<
+        readonly [
+          z.ZodLiteral<'none'>,
+          z.ZodEnum<{ [V in C[number]]: V }>,
+          z.ZodArray<z.ZodEnum<{ [V in C[number] | 'none']: V }>>,
+        ]
+      >,
+      z.ZodTransform<C[number][], unknown>
+    >
+  >
+> => {
+  const schema = z
+    .union([z.literal('none'), z.enum(choices), z.array(z.enum([...choices, 'none']))])
+    .transform((given) => [...new Set([given].flat())].filter((word) => word !== 'none'));
+  return {
+    ...parts,
+    flag: 'texts',
+    expected: `none, or a list of ${choices.join(', ')},`,
+    schema: schema.default([] as never) as never,
+  };
 };
 
-export const optionalChoiceKey = <const C extends readonly [string, ...string[]]>(choices: C, parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodEnum<{ [V in C[number]]: V }>>>> =>
-  ({ ...parts, flag: 'text', expected: `one of ${choices.join(', ')}`, schema: optional(z.enum(choices)) as never });
+export const optionalChoiceKey = <const C extends readonly [string, ...string[]]>(
+  choices: C,
+  parts: Parts,
+): Key<z.ZodDefault<z.ZodNullable<z.ZodEnum<{ [V in C[number]]: V }>>>> => ({
+  ...parts,
+  flag: 'text',
+  expected: `one of ${choices.join(', ')}`,
+  schema: optional(z.enum(choices)) as never,
+});
 
-export const booleanKey = (otherwise: boolean, parts: Parts): Key<z.ZodDefault<z.ZodBoolean>> =>
-  ({ ...parts, flag: 'boolean', expected: 'true or false', schema: z.boolean().default(otherwise) });
+export const booleanKey = (otherwise: boolean, parts: Parts): Key<z.ZodDefault<z.ZodBoolean>> => ({
+  ...parts,
+  flag: 'boolean',
+  expected: 'true or false',
+  schema: z.boolean().default(otherwise),
+});
 
-export const optionalBooleanKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodBoolean>>> =>
-  ({ ...parts, flag: 'boolean', expected: 'true or false', schema: optional(z.boolean()) });
+export const optionalBooleanKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodBoolean>>> => ({
+  ...parts,
+  flag: 'boolean',
+  expected: 'true or false',
+  schema: optional(z.boolean()),
+});
 
 /** `from` and `to` are both allowed, unless `above` says that the smallest is not. */
-interface Range { readonly from?: number; readonly to?: number; readonly above?: boolean; readonly below?: boolean; readonly whole?: boolean }
+interface Range {
+  readonly from?: number;
+  readonly to?: number;
+  readonly above?: boolean;
+  readonly below?: boolean;
+  readonly whole?: boolean;
+}
 
 function rangeText({ from, to, above, below, whole }: Range): string {
   const kind = whole ? 'a whole number' : 'a number';
-  if (from !== undefined && to !== undefined) return `${kind} within ${from} ${above ? '<' : '≤'} x ${below ? '<' : '≤'} ${to}`;
+  if (from !== undefined && to !== undefined)
+    return `${kind} within ${from} ${above ? '<' : '≤'} x ${below ? '<' : '≤'} ${to}`;
   return from === undefined ? kind : `${kind} ${above ? '>' : '≥'} ${from}`;
 }
 
@@ -66,23 +143,47 @@ function rangeSchema({ from, to, above, below, whole }: Range): z.ZodNumber {
   return schema;
 }
 
-export const numberKey = (range: Range, otherwise: number, parts: Parts): Key<z.ZodDefault<z.ZodNumber>> =>
-  ({ ...parts, flag: 'number', expected: rangeText(range), schema: rangeSchema(range).default(otherwise) });
+export const numberKey = (range: Range, otherwise: number, parts: Parts): Key<z.ZodDefault<z.ZodNumber>> => ({
+  ...parts,
+  flag: 'number',
+  expected: rangeText(range),
+  schema: rangeSchema(range).default(otherwise),
+});
 
-export const optionalNumberKey = (range: Range, parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodNumber>>> =>
-  ({ ...parts, flag: 'number', expected: rangeText(range), schema: optional(rangeSchema(range)) });
+export const optionalNumberKey = (
+  range: Range,
+  parts: Parts,
+): Key<z.ZodDefault<z.ZodNullable<z.ZodNumber>>> => ({
+  ...parts,
+  flag: 'number',
+  expected: rangeText(range),
+  schema: optional(rangeSchema(range)),
+});
 
 /** One path or several; always a list afterwards. */
 const oneOrMore = z.union([line.transform((one) => [one]), z.array(line).min(1)]);
 
-export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> =>
-  ({ placeholder: 'path,…', ...parts, flag: 'texts', expected: 'a file or a list of files', schema: optional(oneOrMore) });
+export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> => ({
+  placeholder: 'path,…',
+  ...parts,
+  flag: 'texts',
+  expected: 'a file or a list of files',
+  schema: optional(oneOrMore),
+});
 
-const byteSize = z.union([z.number().int().gte(0), z.string().transform((text, context) => {
-  const bytes = readByteSize(text);
-  if (bytes === null) context.addIssue({ code: 'custom', message: 'no size' });
-  return bytes ?? 0;
-})]);
+const byteSize = z.union([
+  z.number().int().gte(0),
+  z.string().transform((text, context) => {
+    const bytes = readByteSize(text);
+    if (bytes === null) context.addIssue({ code: 'custom', message: 'no size' });
+    return bytes ?? 0;
+  }),
+]);
 
-export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> =>
-  ({ placeholder: 'bytes', ...parts, flag: 'text', expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,', schema: optional(byteSize) });
+export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> => ({
+  placeholder: 'bytes',
+  ...parts,
+  flag: 'text',
+  expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,',
+  schema: optional(byteSize),
+});

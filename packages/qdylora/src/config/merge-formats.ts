@@ -5,4 +5,7 @@ export const MERGE_FORMATS = ['safetensors', 'gguf'] as const;
 export type MergeFormat = (typeof MERGE_FORMATS)[number];
 
 /** What each format can hold. */
-export const FORMAT_DTYPES: Readonly<Record<MergeFormat, readonly MergeDtype[]>> = { safetensors: ['bf16', 'f16', 'f32', 'nf4', 'fp4'], gguf: ['bf16', 'f16', 'f32', 'q8_0'] };
+export const FORMAT_DTYPES: Readonly<Record<MergeFormat, readonly MergeDtype[]>> = {
+  safetensors: ['bf16', 'f16', 'f32', 'nf4', 'fp4'],
+  gguf: ['bf16', 'f16', 'f32', 'q8_0'],
+};

@@ -1,8 +1,10 @@
 /** `learningRate` → `learning_rate`, the name in YAML. */
-export const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+export const snakeCase = (name: string): string =>
+  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /** `learningRate` → `learning-rate`, the name of the flag without its dashes. */
 export const kebabCase = (name: string): string => snakeCase(name).replaceAll('_', '-');
 
 /** `learning_rate` or `learning-rate` → `learningRate`, the name in TypeScript. */
-export const camelCase = (name: string): string => name.replace(/[_-]([a-z])/g, (_, letter: string) => letter.toUpperCase());
+export const camelCase = (name: string): string =>
+  name.replace(/[_-]([a-z])/g, (_, letter: string) => letter.toUpperCase());

@@ -11,53 +11,141 @@ import { runYaml } from './write-run-yaml.ts';
 import { addKeyFlags, givenFlags, writeOutBooleans } from '../cli/key-flags.ts';
 import { Command } from 'commander';
 
-const word = fc.stringMatching(/^[a-z][a-z0-9/._-]{0,12}$/).filter((text) => !['true', 'false', 'null', 'y', 'n', 'yes', 'no', 'on', 'off'].includes(text));
+const word = fc
+  .stringMatching(/^[a-z][a-z0-9/._-]{0,12}$/)
+  .filter((text) => !['true', 'false', 'null', 'y', 'n', 'yes', 'no', 'on', 'off'].includes(text));
 const whole = (from: number, to: number) => fc.integer({ min: from, max: to });
 const ranks = fc.uniqueArray(whole(1, 64), { minLength: 1, maxLength: 5 });
 
 /** Any values that fit together, each key perhaps left out. */
-const options = fc.record({
-  model: word, outputDir: word, adapter: word, seed: whole(0, 1e9), backend: fc.constantFrom('auto', 'cpu', 'host'), computeDtype: fc.constantFrom('f32', 'bf16', 'auto'), numThreads: whole(1, 8), batchInvariant: fc.boolean(),
-  method: fc.constantFrom('qdylora', 'dylora', 'qlora', 'lora'), preset: fc.constant('paper'), quantization: fc.constantFrom('nf4', 'fp4', 'none'), doubleQuantization: fc.boolean(), quantizationBlockSize: fc.constantFrom(64, 128, 4096),
-  ranks, rankDistribution: fc.constantFrom('uniform', 'geometric'), rankSchedule: fc.constantFrom('one', 'sandwich', 'all'), loraAlpha: fc.double({ min: 0.5, max: 64, noNaN: true }), loraScaling: fc.constantFrom('paper', 'sqrt', 'constant'),
-  targetModules: fc.oneof(fc.constant('all-linear'), fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 })), loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),
-  dataset: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }), valSetSize: whole(0, 100), packing: fc.boolean(), completionOnlyLoss: fc.boolean(), maxSeqLength: whole(2, 4096),
-  learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }), lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'), maxSteps: whole(1, 1e6), optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
-  gradientCheckpointing: fc.oneof(fc.boolean(), whole(1, 1024), fc.constantFrom('8GiB', '1.5 GB', '64KiB')), saveSteps: whole(0, 1000), warmupSteps: whole(0, 99), warmupRatio: fc.double({ min: 0, max: 0.9, noNaN: true }),
-}, { requiredKeys: [] }).map(({ warmupRatio, ...chosen }) => (warmupRatio === undefined || chosen.warmupSteps !== undefined ? chosen : { ...chosen, warmupRatio })).map((chosen) => (chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' }));
+const options = fc
+  .record(
+    {
+      model: word,
+      outputDir: word,
+      adapter: word,
+      seed: whole(0, 1e9),
+      backend: fc.constantFrom('auto', 'cpu', 'host'),
+      computeDtype: fc.constantFrom('f32', 'bf16', 'auto'),
+      numThreads: whole(1, 8),
+      batchInvariant: fc.boolean(),
+      method: fc.constantFrom('qdylora', 'dylora', 'qlora', 'lora'),
+      preset: fc.constant('paper'),
+      quantization: fc.constantFrom('nf4', 'fp4', 'none'),
+      doubleQuantization: fc.boolean(),
+      quantizationBlockSize: fc.constantFrom(64, 128, 4096),
+      ranks,
+      rankDistribution: fc.constantFrom('uniform', 'geometric'),
+      rankSchedule: fc.constantFrom('one', 'sandwich', 'all'),
+      loraAlpha: fc.double({ min: 0.5, max: 64, noNaN: true }),
+      loraScaling: fc.constantFrom('paper', 'sqrt', 'constant'),
+      targetModules: fc.oneof(
+        fc.constant('all-linear'),
+        fc.uniqueArray(fc.constantFrom('q_proj', 'k_proj', 'v_proj'), { minLength: 2 }),
+      ),
+      loraDropout: fc.double({ min: 0, max: 0.9, noNaN: true }),
+      dataset: fc.uniqueArray(word, { minLength: 1, maxLength: 3 }),
+      valSetSize: whole(0, 100),
+      packing: fc.boolean(),
+      completionOnlyLoss: fc.boolean(),
+      maxSeqLength: whole(2, 4096),
+      learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }),
+      lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'),
+      maxSteps: whole(1, 1e6),
+      optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
+      gradientCheckpointing: fc.oneof(
+        fc.boolean(),
+        whole(1, 1024),
+        fc.constantFrom('8GiB', '1.5 GB', '64KiB'),
+      ),
+      saveSteps: whole(0, 1000),
+      warmupSteps: whole(0, 99),
+      warmupRatio: fc.double({ min: 0, max: 0.9, noNaN: true }),
+    },
+    { requiredKeys: [] },
+  )
+  .map(({ warmupRatio, ...chosen }) =>
+    warmupRatio === undefined || chosen.warmupSteps !== undefined ? chosen : { ...chosen, warmupRatio },
+  )
+  .map((chosen) =>
+    chosen.optimizerMemoryBudget === undefined ? chosen : { ...chosen, optimizer: 'paged_adamw_8bit' },
+  );
 
 type Options = Record<string, unknown>;
 
 const byOptions = (given: Options): RunConfig => resolveRun(givenByOptions(given));
-const byYaml = async (given: Options): Promise<RunConfig> => resolveRun(await parseRunYaml(stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))), 'run.yaml'));
+const byYaml = async (given: Options): Promise<RunConfig> =>
+  resolveRun(
+    await parseRunYaml(
+      stringify(Object.fromEntries(Object.entries(given).map(([key, value]) => [snakeCase(key), value]))),
+      'run.yaml',
+    ),
+  );
 function byFlags(given: Options): RunConfig {
-  const argv = Object.entries(given).flatMap(([key, value]) => (typeof value === 'boolean' ? [`--${value ? '' : 'no-'}${kebabCase(key)}`] : [`--${kebabCase(key)}`, flagText(value)]));
-  const command = addKeyFlags(new Command().exitOverride(), KEYS).parse(writeOutBooleans(argv, KEYS), { from: 'user' });
+  const argv = Object.entries(given).flatMap(([key, value]) =>
+    typeof value === 'boolean'
+      ? [`--${value ? '' : 'no-'}${kebabCase(key)}`]
+      : [`--${kebabCase(key)}`, flagText(value)],
+  );
+  const command = addKeyFlags(new Command().exitOverride(), KEYS).parse(writeOutBooleans(argv, KEYS), {
+    from: 'user',
+  });
   return resolveRun(givenFlags(KEYS, command.opts()));
 }
 
 describe('the keys of a run', () => {
   it.each(KEY_NAMES)('%s has the same name after every respelling', (name) => {
-    expect([camelCase(snakeCase(name)), camelCase(kebabCase(name)), snakeCase(camelCase(snakeCase(name)))]).toEqual([name, name, snakeCase(name)]);
+    expect([
+      camelCase(snakeCase(name)),
+      camelCase(kebabCase(name)),
+      snakeCase(camelCase(snakeCase(name))),
+    ]).toEqual([name, name, snakeCase(name)]);
   });
 
   it('mean the same as YAML, as flags and as options', async () => {
-    await fc.assert(fc.asyncProperty(options, async (given) => {
-      const resolved = byOptions(given);
-      expect(await byYaml(given)).toEqual(resolved);
-      expect(byFlags(given)).toEqual(resolved);
-    }), { numRuns: 150 });
+    await fc.assert(
+      fc.asyncProperty(options, async (given) => {
+        const resolved = byOptions(given);
+        expect(await byYaml(given)).toEqual(resolved);
+        expect(byFlags(given)).toEqual(resolved);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('are the same again when run.yaml is read back', async () => {
-    await fc.assert(fc.asyncProperty(options, async (given) => {
-      const resolved = byOptions(given);
-      expect(resolveRun(await parseRunYaml(await runYaml(resolved), 'run.yaml'))).toEqual(resolved);
-    }), { numRuns: 150 });
+    await fc.assert(
+      fc.asyncProperty(options, async (given) => {
+        const resolved = byOptions(given);
+        expect(resolveRun(await parseRunYaml(await runYaml(resolved), 'run.yaml'))).toEqual(resolved);
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('are booleans in all four spellings, and never swallow the word behind them', () => {
-    expect(writeOutBooleans(['train', '--packing', 'run.yaml', '--no-double-quantization', '--packing', 'false', '--', '--packing'], KEYS))
-      .toEqual(['train', '--packing=true', 'run.yaml', '--double-quantization=false', '--packing=false', '--', '--packing']);
+    expect(
+      writeOutBooleans(
+        [
+          'train',
+          '--packing',
+          'run.yaml',
+          '--no-double-quantization',
+          '--packing',
+          'false',
+          '--',
+          '--packing',
+        ],
+        KEYS,
+      ),
+    ).toEqual([
+      'train',
+      '--packing=true',
+      'run.yaml',
+      '--double-quantization=false',
+      '--packing=false',
+      '--',
+      '--packing',
+    ]);
   });
 });

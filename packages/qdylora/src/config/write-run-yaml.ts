@@ -5,12 +5,22 @@ import type { RunConfig } from './resolve-run.ts';
 
 /** A resolved run as YAML, one group of keys after the other; `train` accepts it again. */
 export async function runYaml(config: RunConfig): Promise<string> {
-  const { stringify } = await import('yaml'), text = (value: unknown): string => stringify(value, { ...ON_ONE_LINE, defaultStringType: typeof value === 'string' && value.includes('\n') ? 'QUOTE_DOUBLE' : 'PLAIN' }).trimEnd();
-  const groups = KEY_GROUPS.filter((group) => KEY_NAMES.some((name) => (KEYS[name] as Key).group === group)).map((group) => {
+  const { stringify } = await import('yaml');
+  const text = (value: unknown): string =>
+    stringify(value, {
+      ...ON_ONE_LINE,
+      defaultStringType: typeof value === 'string' && value.includes('\n') ? 'QUOTE_DOUBLE' : 'PLAIN',
+    }).trimEnd();
+  const groups = KEY_GROUPS.filter((group) =>
+    KEY_NAMES.some((name) => (KEYS[name] as Key).group === group),
+  ).map((group) => {
     const names = KEY_NAMES.filter((name) => (KEYS[name] as Key).group === group);
     return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${text(config[name])}`), ''].join('\n');
   });
-  return `# Every value of this run, defaults included. \`npx qdylora train\` reads it again.\n\n${groups.join('\n')}`;
+  return (
+    `# Every value of this run, defaults included. \`npx qdylora train\` reads it ` +
+    `again.\n\n${groups.join('\n')}`
+  );
 }
 
 const ON_ONE_LINE = { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false } as const;

@@ -16,10 +16,17 @@ export interface RecipeHooks {
   readonly onNotice?: Warn;
   readonly onProgress?: MeasureOptions['onProgress'];
 }
-export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> & RecipeHooks & { readonly backend?: BackendChoice };
+export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
+  RecipeHooks & { readonly backend?: BackendChoice };
 
 /** Loss over a set of examples at one rank; rank 0: without an adapter. */
-export interface EvaluationRow { readonly rank: number; readonly loss: number; readonly perplexity: number; readonly tokens: number; readonly standardError: number }
+export interface EvaluationRow {
+  readonly rank: number;
+  readonly loss: number;
+  readonly perplexity: number;
+  readonly tokens: number;
+  readonly standardError: number;
+}
 
 export interface Evaluation {
   readonly model: string;
@@ -35,32 +42,77 @@ export interface Evaluation {
  * @example
  * const { results } = await evaluate({ model: 'models/smollm2', adapter: 'runs/smol/adapter', ranks: 'all', dataset: 'test.jsonl' });
  */
-export async function evaluate({ signal, onNotice, onProgress, ...options }: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate({
+  signal,
+  onNotice,
+  onProgress,
+  ...options
+}: EvaluateOptions = {}): Promise<Evaluation> {
   checkHooks('evaluate', { signal, onNotice, onProgress });
   return evaluateGiven(givenByOptions(options), { signal, onNotice, onProgress, backend: options.backend });
 }
 
 /** The same for values that stand elsewhere (flags). */
-export async function evaluateGiven(given: GivenValues, { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice }): Promise<Evaluation> {
+export async function evaluateGiven(
+  given: GivenValues,
+  { backend, signal, onNotice = () => {}, onProgress }: RecipeHooks & { readonly backend?: BackendChoice },
+): Promise<Evaluation> {
   const config = checkModelValues(EVALUATE_KEYS, given);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
-  if (!config.adapter && Array.isArray(config.ranks)) onNotice('There is no adapter, so there is one row: the base, as rank 0.');
-  const adapter = config.adapter === null ? null : readAdapter(config.adapter), ranks = adapter && ranksOf(adapter, config.ranks);
+  if (!config.adapter && Array.isArray(config.ranks))
+    onNotice('There is no adapter, so there is one row: the base, as rank 0.');
+  const adapter = config.adapter === null ? null : readAdapter(config.adapter);
+  const ranks = adapter && ranksOf(adapter, config.ranks);
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
-  const examples = await loadEvalExamples(config.dataset, { ...config, vocabularySize: opened.source.vocabularySize, signal }, await opened.source.openTokenizer());
+  const examples = await loadEvalExamples(
+    config.dataset,
+    { ...config, vocabularySize: opened.source.vocabularySize, signal },
+    await opened.source.openTokenizer(),
+  );
   const options: MeasureOptions = { computeDtype: opened.computeDtype, signal, onProgress };
-  return { model: opened.source.name, ...(ranks ? await judgeRanks(opened, { ranks, compareWithBase: config.compareWithBase }, examples, options) : await judgeBase(opened, examples, options)) };
+  return {
+    model: opened.source.name,
+    ...(ranks
+      ? await judgeRanks(opened, { ranks, compareWithBase: config.compareWithBase }, examples, options)
+      : await judgeBase(opened, examples, options)),
+  };
 }
 
 type Examples = Parameters<typeof perplexity>[0];
 
-async function judgeBase({ model }: OpenModel, examples: Examples, options: MeasureOptions): Promise<Omit<Evaluation, 'model'>> {
-  const { loss, perplexity: exp, tokens, standardError } = await lossOver({ model, active: null }, examples, options);
+async function judgeBase(
+  { model }: OpenModel,
+  examples: Examples,
+  options: MeasureOptions,
+): Promise<Omit<Evaluation, 'model'>> {
+  const {
+    loss,
+    perplexity: exp,
+    tokens,
+    standardError,
+  } = await lossOver({ model, active: null }, examples, options);
   return { results: [{ rank: 0, loss, perplexity: exp, tokens, standardError }], report: null };
 }
 
-async function judgeRanks({ model, adapter }: OpenModel, { ranks, compareWithBase }: { readonly ranks: readonly number[]; readonly compareWithBase: boolean }, examples: Examples, options: MeasureOptions): Promise<Omit<Evaluation, 'model'>> {
+async function judgeRanks(
+  { model, adapter }: OpenModel,
+  { ranks, compareWithBase }: { readonly ranks: readonly number[]; readonly compareWithBase: boolean },
+  examples: Examples,
+  options: MeasureOptions,
+): Promise<Omit<Evaluation, 'model'>> {
   const { adapted } = adapter!;
-  const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(examples), { ...options, base: compareWithBase ? { model, active: null } : null });
-  return { results: report.ranks.map(({ rank, loss, perplexity: exp, standardError }) => ({ rank, loss, perplexity: exp, tokens: report.tokens, standardError })), report };
+  const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(examples), {
+    ...options,
+    base: compareWithBase ? { model, active: null } : null,
+  });
+  return {
+    results: report.ranks.map(({ rank, loss, perplexity: exp, standardError }) => ({
+      rank,
+      loss,
+      perplexity: exp,
+      tokens: report.tokens,
+      standardError,
+    })),
+    report,
+  };
 }

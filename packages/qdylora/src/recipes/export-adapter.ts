@@ -1,5 +1,10 @@
 import { join } from 'node:path';
-import { openCheckpoint, writeFolderAtomically, writeGgufAdapter, type CheckpointConfig } from '@qdylora/checkpoint';
+import {
+  openCheckpoint,
+  writeFolderAtomically,
+  writeGgufAdapter,
+  type CheckpointConfig,
+} from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import { checkValues, type InputOf } from '../config/check-values.ts';
@@ -12,48 +17,120 @@ import { targetNames, writeSliced } from './stages/write-adapter.ts';
 
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS>;
 
-export interface ExportedAdapter { readonly outputDir: string; readonly rank: number; readonly layers: number; readonly loraAlpha: number; readonly useRslora: boolean; readonly bytes: number }
+export interface ExportedAdapter {
+  readonly outputDir: string;
+  readonly rank: number;
+  readonly layers: number;
+  readonly loraAlpha: number;
+  readonly useRslora: boolean;
+  readonly bytes: number;
+}
 
 /**
- * Cuts an adapter at one rank and writes it for PEFT, or as a GGUF file for llama.cpp: the same numbers that training saw at that rank, or, with `svd`, the best rank-r approximation of the whole.
+ * Cuts an adapter at one rank and writes it for PEFT, or as a GGUF file for llama.cpp: the same numbers that
+ * training saw at that rank, or, with `svd`, the best rank-r approximation of the whole.
  * The base model is not needed, but for GGUF the config of it.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest; NOT_EMPTY, WRITE_FAILED
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for rank 0 or above the largest;
+ * NOT_EMPTY, WRITE_FAILED
  * @example
  * await exportAdapter({ adapter: 'runs/smol/adapter', rank: 8, outputDir: 'runs/smol-r8' });
  */
-export const exportAdapter = (options: ExportAdapterOptions): Promise<ExportedAdapter> => exportGiven(givenByOptions(options));
+export const exportAdapter = (options: ExportAdapterOptions): Promise<ExportedAdapter> =>
+  exportGiven(givenByOptions(options));
 
 /** The same for values that stand elsewhere (flags). */
 export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> {
   const { adapter: folder, outputDir, rank: asked, svd, format, model } = checkValues(EXPORT_KEYS, given);
   if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
-  if (!outputDir) throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
-  const adapter = readAdapter(folder), { state } = adapter, [rank] = ranksOf(adapter, [asked ?? state.maxRank]) as [number];
+  if (!outputDir)
+    throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
+  const adapter = readAdapter(folder);
+  const { state } = adapter;
+  const [rank] = ranksOf(adapter, [asked ?? state.maxRank]) as [number];
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
   if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
-  else await writeSliced(outputDir, sliced, { ...adapter, targetModules: adapter.sidecar?.target_modules ?? targetNames(state.layers.map(({ name }) => name), []), sidecar: sidecarAt(adapter, sliced, svd) });
+  else
+    await writeSliced(outputDir, sliced, {
+      ...adapter,
+      targetModules:
+        adapter.sidecar?.target_modules ??
+        targetNames(
+          state.layers.map(({ name }) => name),
+          [],
+        ),
+      sidecar: sidecarAt(adapter, sliced, svd),
+    });
   const { layers, loraAlpha, useRslora } = sliced;
-  return { outputDir, rank, layers: layers.length, loraAlpha, useRslora, bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0) };
+  return {
+    outputDir,
+    rank,
+    layers: layers.length,
+    loraAlpha,
+    useRslora,
+    bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
+  };
 }
 
-/** The config of the base that a GGUF adapter is for; no weight is read.  @throws QdyloraError BAD_CONFIG without one */
+/**
+ * The config of the base that a GGUF adapter is for; no weight is read. @throws QdyloraError BAD_CONFIG
+ * without one
+ */
 async function baseConfig(model: string | null): Promise<CheckpointConfig> {
-  if (!model) throw missingKey('model', 'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.');
+  if (!model)
+    throw missingKey(
+      'model',
+      'Name the base model, whose heads decide the order of rows in a GGUF file: --model path/to/folder.',
+    );
   using checkpoint = await openCheckpoint(await localModel(model));
   return checkpoint.config;
 }
 
 /** `adapter.gguf` in a folder of its own. */
-async function writeGgufSlice(folder: string, { layers, rank, scale }: SlicedAdapter, config: CheckpointConfig, { sidecar, baseModel, saved }: ReadAdapter): Promise<void> {
-  if (saved) throw new QdyloraError('UNSUPPORTED', { where: folder, problem: `expected an adapter of LoRA matrices alone for a GGUF file, got one that also holds ${saved.names.join(', ')}`, nextStep: 'Merge it into its base instead: qdylora merge --format gguf.', details: { names: saved.names } });
-  if (sidecar && sidecar.base.model_type !== config.modelType) throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected the ${sidecar.base.model_type} model that the adapter was trained on, got a ${config.modelType} model`, nextStep: `Name ${sidecar.base.name}.` });
-  await writeFolderAtomically(folder, (temporary) => writeGgufAdapter(join(temporary, 'adapter.gguf'), { layers: layers.map((layer) => ({ ...layer, rank })), scale, config, name: sidecar?.base.name ?? baseModel ?? undefined }));
+async function writeGgufSlice(
+  folder: string,
+  { layers, rank, scale }: SlicedAdapter,
+  config: CheckpointConfig,
+  { sidecar, baseModel, saved }: ReadAdapter,
+): Promise<void> {
+  if (saved)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: folder,
+      problem:
+        `expected an adapter of LoRA matrices alone for a GGUF file, got one that also holds ` +
+        `${saved.names.join(', ')}`,
+      nextStep: 'Merge it into its base instead: qdylora merge --format gguf.',
+      details: { names: saved.names },
+    });
+  if (sidecar && sidecar.base.model_type !== config.modelType)
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: folder,
+      problem:
+        `expected the ${sidecar.base.model_type} model that the adapter was trained on, got a ` +
+        `${config.modelType} model`,
+      nextStep: `Name ${sidecar.base.name}.`,
+    });
+  await writeFolderAtomically(folder, (temporary) =>
+    writeGgufAdapter(join(temporary, 'adapter.gguf'), {
+      layers: layers.map((layer) => ({ ...layer, rank })),
+      scale,
+      config,
+      name: sidecar?.base.name ?? baseModel ?? undefined,
+    }),
+  );
 }
 
-/** What is cut off still serves the smaller ranks; sorted anew, its scale is part of it, so it is the same at every rank. */
-function sidecarAt({ sidecar, state }: ReadAdapter, { rank, loraAlpha }: SlicedAdapter, svd: boolean): ReadAdapter['sidecar'] {
+/**
+ * What is cut off still serves the smaller ranks; sorted anew, its scale is part of it, so it is the same at
+ * every rank.
+ */
+function sidecarAt(
+  { sidecar, state }: ReadAdapter,
+  { rank, loraAlpha }: SlicedAdapter,
+  svd: boolean,
+): ReadAdapter['sidecar'] {
   if (!sidecar) return null;
-  const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])], scaling: AdapterState['scaling'] = svd ? 'constant' : state.scaling;
+  const ranks = [...new Set([...state.ranks.filter((smaller) => smaller < rank), rank])];
+  const scaling: AdapterState['scaling'] = svd ? 'constant' : state.scaling;
   return { ...sidecar, ranks, lora_alpha: loraAlpha, lora_scaling: scaling };
 }

@@ -11,16 +11,27 @@ export interface ReadyEvent {
   readonly type: 'ready';
   readonly config: RunConfig;
   readonly backend: string;
-  readonly model: { readonly name: string; readonly modelType: string; readonly parameterCount: number; readonly weightBytes: number };
+  readonly model: {
+    readonly name: string;
+    readonly modelType: string;
+    readonly parameterCount: number;
+    readonly weightBytes: number;
+  };
   /** Null for full training. */
   readonly adapter: (AttachReport & { readonly ranks: readonly number[] }) | null;
   readonly data: { readonly report: DatasetReport; readonly training: number; readonly heldOut: number };
 }
 
 /** Something that the user should read once. */
-export interface NoticeEvent { readonly type: 'notice'; readonly message: string }
+export interface NoticeEvent {
+  readonly type: 'notice';
+  readonly message: string;
+}
 
-/** `events.jsonl` cannot be written or read: said at the first failure, and at the end with how many events the file lacks. Training goes on. */
+/**
+ * `events.jsonl` cannot be written or read: said at the first failure, and at the end with how many events
+ * the file lacks. Training goes on.
+ */
 export interface LogWarningEvent extends Omit<WarningEvent, 'code'> {
   readonly code: 'LOG_NOT_WRITTEN';
   readonly path: string;
@@ -31,22 +42,60 @@ export interface LogWarningEvent extends Omit<WarningEvent, 'code'> {
 }
 
 /** Work that takes a while and has no steps. */
-export interface PhaseEvent { readonly type: 'phase'; readonly phase: 'loading' | 'judging' | 'writing'; readonly done?: number; readonly total?: number }
+export interface PhaseEvent {
+  readonly type: 'phase';
+  readonly phase: 'loading' | 'judging' | 'writing';
+  readonly done?: number;
+  readonly total?: number;
+}
 
 /** Where the steps' time went, costliest first; `file` is for chrome://tracing. */
-export interface ProfileEvent extends ProfileSummary { readonly type: 'profile'; readonly file: string }
+export interface ProfileEvent extends ProfileSummary {
+  readonly type: 'profile';
+  readonly file: string;
+}
 
-/** What the whole process will need at most, part by part: from the run's own step in the books of a dry backend. Said before the first step. */
-export interface ForecastEvent extends MemoryForecast { readonly type: 'forecast' }
+/**
+ * What the whole process will need at most, part by part: from the run's own step in the books of a dry
+ * backend. Said before the first step.
+ */
+export interface ForecastEvent extends MemoryForecast {
+  readonly type: 'forecast';
+}
 
-/** What the process has needed at most, from its start to the last file; `forecastBytes` is null where nothing could be said before. */
-export interface MemoryEvent extends MemoryForecast { readonly type: 'memory'; readonly forecastBytes: number | null }
+/**
+ * What the process has needed at most, from its start to the last file; `forecastBytes` is null where nothing
+ * could be said before.
+ */
+export interface MemoryEvent extends MemoryForecast {
+  readonly type: 'memory';
+  readonly forecastBytes: number | null;
+}
 
 /** Everything is written. */
-export interface ReportEvent { readonly type: 'report'; readonly report: RunReport; readonly files: RunFiles }
+export interface ReportEvent {
+  readonly type: 'report';
+  readonly report: RunReport;
+  readonly files: RunFiles;
+}
 
 /** Where things are; null where there is none. */
-export interface RunFiles { readonly outputDir: string; readonly adapter: string | null; readonly model: string | null; readonly reportJson: string; readonly reportHtml: string }
+export interface RunFiles {
+  readonly outputDir: string;
+  readonly adapter: string | null;
+  readonly model: string | null;
+  readonly reportJson: string;
+  readonly reportHtml: string;
+}
 
 /** The trainer's events, and what comes before and after them. */
-export type FinetuneEvent = TrainEvent | LogWarningEvent | ReadyEvent | ForecastEvent | NoticeEvent | PhaseEvent | ProfileEvent | MemoryEvent | ReportEvent;
+export type FinetuneEvent =
+  | TrainEvent
+  | LogWarningEvent
+  | ReadyEvent
+  | ForecastEvent
+  | NoticeEvent
+  | PhaseEvent
+  | ProfileEvent
+  | MemoryEvent
+  | ReportEvent;

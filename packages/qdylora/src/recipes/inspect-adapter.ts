@@ -20,9 +20,18 @@ export interface AdapterFacts {
 
 /** @throws QdyloraError MISSING_FILE, BAD_ADAPTER, UNSUPPORTED */
 export function inspectAdapter(folder: string): AdapterFacts {
-  const { state, sidecar, baseModel, saved } = readAdapter(folder), { ranks, maxRank, alpha, scaling, layers } = state;
+  const { state, sidecar, baseModel, saved } = readAdapter(folder);
+  const { ranks, maxRank, alpha, scaling, layers } = state;
   return {
-    kind: 'adapter', baseModel: sidecar?.base.name ?? baseModel, baseFingerprint: sidecar?.base.fingerprint ?? null, ranks: [...rankSet(ranks)], scaling, alpha,
-    scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])), layers: layers.length, saved: saved?.names ?? [], parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
+    kind: 'adapter',
+    baseModel: sidecar?.base.name ?? baseModel,
+    baseFingerprint: sidecar?.base.fingerprint ?? null,
+    ranks: [...rankSet(ranks)],
+    scaling,
+    alpha,
+    scales: Object.fromEntries(ranks.map((rank) => [rank, scaleAt(scaling, alpha, rank, maxRank)])),
+    layers: layers.length,
+    saved: saved?.names ?? [],
+    parameters: layers.reduce((sum, { a, b }) => sum + a.length + b.length, 0),
   };
 }

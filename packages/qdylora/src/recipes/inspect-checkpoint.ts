@@ -26,12 +26,26 @@ export interface CheckpointFacts {
 /** @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG */
 export async function inspectCheckpoint(path: string, tell?: Warn): Promise<CheckpointFacts> {
   using base = await openBase(await localModel(path, { tell }));
-  const { checkpoint, name, vocabularySize } = base, { config, tensors, tokenizerFiles } = checkpoint, entries = [...tensors.values()], dtypes: Record<string, number> = {};
+  const { checkpoint, name, vocabularySize } = base;
+  const { config, tensors, tokenizerFiles } = checkpoint;
+  const entries = [...tensors.values()];
+  const dtypes: Record<string, number> = {};
   for (const { dtype, byteLength } of entries) dtypes[dtype] = (dtypes[dtype] ?? 0) + byteLength;
   return {
-    kind: 'checkpoint', name, format: checkpoint.format, modelType: config.modelType, parameters: parameterCount(entries, config.quantization !== null), bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
-    tensors: entries.length, dtypes, vocabularySize, layers: config.integer('num_hidden_layers'), hiddenSize: config.integer('hidden_size'),
-    quantization: config.quantization && `${config.quantization.method} ${config.quantization.quantType}`, hasTokenizer: tokenizerFiles.tokenizerJson !== null, hasChatTemplate: tokenizerFiles.chatTemplate !== null,
+    kind: 'checkpoint',
+    name,
+    format: checkpoint.format,
+    modelType: config.modelType,
+    parameters: parameterCount(entries, config.quantization !== null),
+    bytes: entries.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    tensors: entries.length,
+    dtypes,
+    vocabularySize,
+    layers: config.integer('num_hidden_layers'),
+    hiddenSize: config.integer('hidden_size'),
+    quantization: config.quantization && `${config.quantization.method} ${config.quantization.quantType}`,
+    hasTokenizer: tokenizerFiles.tokenizerJson !== null,
+    hasChatTemplate: tokenizerFiles.chatTemplate !== null,
     fingerprint: checkpoint.fingerprint(),
   };
 }

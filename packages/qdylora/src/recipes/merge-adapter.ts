@@ -15,7 +15,8 @@ import { ranksOf, readAdapter } from './stages/read-adapter.ts';
 import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './stages/write-merged.ts';
 import type { SaveDtype } from './stages/write-model.ts';
 
-export type MergeAdapterOptions = Omit<InputOf<typeof MERGE_KEYS>, 'backend'> & Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice };
+export type MergeAdapterOptions = Omit<InputOf<typeof MERGE_KEYS>, 'backend'> &
+  Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice };
 
 type Config = OutputOf<typeof MERGE_KEYS>;
 
@@ -25,60 +26,120 @@ export interface MergedModel {
   readonly layers: number;
   readonly format: MergeFormat;
   readonly dtype: MergeDtype;
-  /** Of a text's logits: the base with its adapter against what was written, opened again. Null where `check: false`. */
+  /**
+   * Of a text's logits: the base with its adapter against what was written, opened again. Null where `check:
+   * false`.
+   */
   readonly difference: LogitDifference | null;
   /** Only of a merge into 4 bits: √(Σ error² / Σ weight²) of its matrices. */
   readonly packingError: number | null;
 }
 
 /**
- * Folds an adapter at one rank into a copy of its base and writes it: a Hugging Face folder (in files of at most 5 GB), or a GGUF file for llama.cpp. The base is
- * what the adapter saw in training: 4-bit weights are decoded first, unless `quantization: none` asks for the original ones. Then what was written is
- * opened and compared.
+ * Folds an adapter at one rank into a copy of its base and writes it: a Hugging Face folder (in files of at
+ * most 5 GB), or a GGUF file for llama.cpp. The base is what the adapter saw in training: 4-bit weights are
+ * decoded first, unless `quantization: none` asks for the original ones. Then what was written is opened and
+ * compared.
  *
- * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that there is not; UNSUPPORTED for a model that GGUF has no words for; NOT_EMPTY, WRITE_FAILED
+ * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_ADAPTER; BAD_ARGUMENT for a rank that there is not;
+ * UNSUPPORTED for a model that GGUF has no words for; NOT_EMPTY, WRITE_FAILED
  */
 export function mergeAdapter({ onNotice, ...options }: MergeAdapterOptions): Promise<MergedModel> {
   return mergeGivenValues(givenByOptions(options), { backend: options.backend, onNotice });
 }
 
 /** The same for values that stand elsewhere (flags). */
-export async function mergeGivenValues(given: GivenValues, hooks: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice }): Promise<MergedModel> {
-  const config = checkModelValues(MERGE_KEYS, given), { outputDir, format } = config, dtype = dtypeOf(config);
-  if (!outputDir) throw missingKey('output_dir', 'Name a folder for the merged model: --output-dir models/first.');
+export async function mergeGivenValues(
+  given: GivenValues,
+  hooks: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
+): Promise<MergedModel> {
+  const config = checkModelValues(MERGE_KEYS, given);
+  const { outputDir, format } = config;
+  const dtype = dtypeOf(config);
+  if (!outputDir)
+    throw missingKey('output_dir', 'Name a folder for the merged model: --output-dir models/first.');
   assertNewFolder(outputDir);
   const { probe, ...merged } = await writeMerged({ ...config, dtype }, outputDir, hooks);
-  const difference = probe && logitDifference(probe.logits, await logitsOf(join(outputDir, format === 'gguf' ? GGUF_FILE : ''), probe.ids, config, hooks), probe.ids.length);
+  const difference =
+    probe &&
+    logitDifference(
+      probe.logits,
+      await logitsOf(join(outputDir, format === 'gguf' ? GGUF_FILE : ''), probe.ids, config, hooks),
+      probe.ids.length,
+    );
   return { outputDir, format, dtype, difference, ...merged };
 }
 
-/** The type of the merged weights, where the format has it; GGUF files are F16 unless told otherwise.  @throws QdyloraError BAD_CONFIG */
+/**
+ * The type of the merged weights, where the format has it; GGUF files are F16 unless told otherwise. @throws
+ * QdyloraError BAD_CONFIG
+ */
 function dtypeOf({ format, dtype }: Config): MergeDtype {
-  const chosen = dtype ?? (format === 'gguf' ? 'f16' : 'bf16'), possible = FORMAT_DTYPES[format];
+  const chosen = dtype ?? (format === 'gguf' ? 'f16' : 'bf16');
+  const possible = FORMAT_DTYPES[format];
   if (possible.includes(chosen)) return chosen;
-  throw new QdyloraError('BAD_CONFIG', { where: 'dtype', problem: `expected one of ${possible.join(', ')} for format ${format}, got ${chosen}`, nextStep: 'Choose another type, or the other format.', details: { format, dtype: chosen } });
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'dtype',
+    problem: `expected one of ${possible.join(', ')} for format ${format}, got ${chosen}`,
+    nextStep: 'Choose another type, or the other format.',
+    details: { format, dtype: chosen },
+  });
 }
 
-interface Probe { readonly ids: readonly number[]; readonly logits: Float32Array }
+interface Probe {
+  readonly ids: readonly number[];
+  readonly logits: Float32Array;
+}
 type Written = Pick<MergedModel, 'rank' | 'layers' | 'packingError'> & { readonly probe: Probe | null };
 
-/** Writes the model, and computes what the base with its adapter says; both are freed before the result is opened. */
-async function writeMerged(config: Config & { readonly dtype: MergeDtype }, outputDir: string, { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice }): Promise<Written> {
+/**
+ * Writes the model, and computes what the base with its adapter says; both are freed before the result is
+ * opened.
+ */
+async function writeMerged(
+  config: Config & { readonly dtype: MergeDtype },
+  outputDir: string,
+  { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
+): Promise<Written> {
   const { adapter: folder, format, dtype } = config;
   if (!folder) throw missingKey('adapter', 'Name the adapter to merge: --adapter runs/first/adapter.');
-  const adapter = readAdapter(folder), [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
+  const adapter = readAdapter(folder);
+  const [rank] = ranksOf(adapter, [config.rank ?? adapter.state.maxRank]) as [number];
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
-  const { adapted } = opened.adapter!, { source, model } = opened, weights = mergedWeights(model, adapted, rank), stored = asStored(weights, model);
+  const { adapted } = opened.adapter!;
+  const { source, model } = opened;
+  const weights = mergedWeights(model, adapted, rank);
+  const stored = asStored(weights, model);
   let packingError: number | null = null;
   if (format === 'gguf') await writeMergedGguf(outputDir, stored, dtype, source);
-  else if (dtype === 'nf4' || dtype === 'fp4') packingError = await writeMergedPacked(outputDir, weights, { ...config, quantization: dtype }, source, opened.chosen.backend);
+  else if (dtype === 'nf4' || dtype === 'fp4')
+    packingError = await writeMergedPacked(
+      outputDir,
+      weights,
+      { ...config, quantization: dtype },
+      source,
+      opened.chosen.backend,
+    );
   else await writeMergedFloats(outputDir, stored, dtype as SaveDtype, source);
   const ids = config.check ? probeIds(await source.openTokenizer(), model.config) : null;
-  return { rank, layers: adapted.layers.length, packingError, probe: ids && { ids, logits: probeLogits(adapted.atRank(rank), ids) } };
+  return {
+    rank,
+    layers: adapted.layers.length,
+    packingError,
+    probe: ids && { ids, logits: probeLogits(adapted.atRank(rank), ids) },
+  };
 }
 
 /** What the written model says. */
-async function logitsOf(path: string, ids: readonly number[], config: Config, { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice }): Promise<Float32Array> {
-  using opened = await openModel({ ...config, model: path, quantization: 'none' }, { adapter: null, backend, warn: onNotice });
+async function logitsOf(
+  path: string,
+  ids: readonly number[],
+  config: Config,
+  { backend, onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice },
+): Promise<Float32Array> {
+  using opened = await openModel(
+    { ...config, model: path, quantization: 'none' },
+    { adapter: null, backend, warn: onNotice },
+  );
   return probeLogits({ model: opened.model, active: null }, ids);
 }

@@ -8,7 +8,13 @@ import { checkHooks } from './stages/check-hooks.ts';
 import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
 import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './stages/dry-run.ts';
 import { fitMemory, type Fit } from './stages/fit-memory.ts';
-import { JAVASCRIPT_BYTES, partsOfRun, sumOf, type MemoryForecast, type MemoryPart } from './stages/forecast-memory.ts';
+import {
+  JAVASCRIPT_BYTES,
+  partsOfRun,
+  sumOf,
+  type MemoryForecast,
+  type MemoryPart,
+} from './stages/forecast-memory.ts';
 import type { LocalModelOptions } from './stages/local-model.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './stages/needs-of-runs.ts';
 import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
@@ -34,70 +40,171 @@ export interface MemoryPlan extends MemoryForecast {
   readonly limit: { readonly memoryBytes: number; readonly fits: boolean; readonly fit: Fit | null } | null;
 }
 
-export interface PlanHooks extends LocalModelOptions { readonly memoryBytes?: number | null }
+export interface PlanHooks extends LocalModelOptions {
+  readonly memoryBytes?: number | null;
+}
 
 /** Every key of a run, none but `model` (or `init`) needed, and the memory that there is. */
 export type PlanMemoryOptions = RunOptions & Pick<PlanHooks, 'signal' | 'memoryBytes'>;
 
 /**
- * What training a model would need at most, part by part, from its `config.json` alone: the run's own step, on a backend that keeps books and computes nothing.
+ * What training a model would need at most, part by part, from its `config.json` alone: the run's own step,
+ * on a backend that keeps books and computes nothing.
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT; UnsupportedArchitectureError
  * @example
  * const { totalBytes, limit } = await planMemory({ model: 'falcon-40b/config.json', maxSeqLength: 512, microBatchSize: 1, memoryBytes: 32 * 2 ** 30 });
  */
-export async function planMemory({ signal, memoryBytes, ...options }: PlanMemoryOptions): Promise<MemoryPlan> {
+export async function planMemory({
+  signal,
+  memoryBytes,
+  ...options
+}: PlanMemoryOptions): Promise<MemoryPlan> {
   checkHooks('plan', { signal, memoryBytes });
   return planMemoryGiven(givenByOptions(options), { signal, memoryBytes });
 }
 
-export async function planMemoryGiven(given: GivenValues, { memoryBytes = null, ...hub }: PlanHooks = {}): Promise<MemoryPlan> {
-  const asked = resolveShape(given), model = await plannedModel(asked, hub);
-  using chosen = await chooseBackend(asked.backend, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn: hub.tell });
-  const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) }, own = partsOfThisProcess();
-  const step = await dryStep(config, model, { chosen, own }), { forecast, recompute, layers, planned: { parameterCount, trainableCount, adaptedLayers } } = step;
+export async function planMemoryGiven(
+  given: GivenValues,
+  { memoryBytes = null, ...hub }: PlanHooks = {},
+): Promise<MemoryPlan> {
+  const asked = resolveShape(given);
+  const model = await plannedModel(asked, hub);
+  using chosen = await chooseBackend(asked.backend, {
+    numThreads: asked.numThreads,
+    batchInvariant: asked.batchInvariant,
+    warn: hub.tell,
+  });
+  const config = { ...asked, computeDtype: chosen.computeDtype(asked.computeDtype) };
+  const own = partsOfThisProcess();
+  const step = await dryStep(config, model, { chosen, own });
+  const {
+    forecast,
+    recompute,
+    layers,
+    planned: { parameterCount, trainableCount, adaptedLayers },
+  } = step;
   const notes: string[] = [];
-  warnOfPositions(familyOf(model.config.modelType, model.config.path).readConfig(model.config), NO_ROWS, config.maxSeqLength, (note) => { notes.push(note); });
+  warnOfPositions(
+    familyOf(model.config.modelType, model.config.path).readConfig(model.config),
+    NO_ROWS,
+    config.maxSeqLength,
+    (note) => {
+      notes.push(note);
+    },
+  );
   const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
   return {
-    ...forecast, config, recompute, notes, modelType: model.config.modelType, backend: chosen.label, parameterCount, trainableCount, adaptedLayers, layers,
-    limit: memoryBytes === null ? null : { memoryBytes, fits, fit: fits ? null : await fitMemory(config, memoryBytes, await needsOf(config, step, (changed, mostLayers) => dryStep(changed as typeof config, model, { chosen, own, mostLayers }))) },
+    ...forecast,
+    config,
+    recompute,
+    notes,
+    modelType: model.config.modelType,
+    backend: chosen.label,
+    parameterCount,
+    trainableCount,
+    adaptedLayers,
+    layers,
+    limit:
+      memoryBytes === null
+        ? null
+        : {
+            memoryBytes,
+            fits,
+            fit: fits
+              ? null
+              : await fitMemory(
+                  config,
+                  memoryBytes,
+                  await needsOf(config, step, (changed, mostLayers) =>
+                    dryStep(changed as typeof config, model, { chosen, own, mostLayers }),
+                  ),
+                ),
+          },
   };
 }
 
-/** A thread of its own (23 MB), what is left of a tokenizer and of loading, and some rows. Measured: 37 to 46 MB (SmolLM2-135M, 49 152 tokens, Node 20, 2026). */
+/**
+ * A thread of its own (23 MB), what is left of a tokenizer and of loading, and some rows. Measured: 37 to 46
+ * MB (SmolLM2-135M, 49 152 tokens, Node 20, 2026).
+ */
 const TRAINING_BYTES = 41e6;
 
 /** What this process has already, a training process has too. */
 function partsOfThisProcess(): MemoryPart[] {
   collectGarbage();
-  return [{ part: 'Node, program and kernels', bytes: residentBytes() }, { part: 'training thread, tokenizer and rows', bytes: TRAINING_BYTES }, { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }];
+  return [
+    { part: 'Node, program and kernels', bytes: residentBytes() },
+    { part: 'training thread, tokenizer and rows', bytes: TRAINING_BYTES },
+    { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
+  ];
 }
 
-interface DryStepOptions { readonly chosen: ChosenBackend; readonly own: readonly MemoryPart[]; readonly mostLayers?: number }
+interface DryStepOptions {
+  readonly chosen: ChosenBackend;
+  readonly own: readonly MemoryPart[];
+  readonly mostLayers?: number;
+}
 
-/** The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are held out. */
-async function dryStep(config: RunConfig & { readonly computeDtype: ComputeDtype }, { config: model, dtype, dtypes }: PlannedModel, { chosen: { dry }, own, mostLayers }: DryStepOptions): Promise<DryStep> {
+/**
+ * The largest step that the keys allow, and a judging pass of as many tokens as one may have, where rows are
+ * held out.
+ */
+async function dryStep(
+  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  { config: model, dtype, dtypes }: PlannedModel,
+  { chosen: { dry }, own, mostLayers }: DryStepOptions,
+): Promise<DryStep> {
   const { layers } = familyOf(model.modelType, model.path).readConfig(model);
-  const judges = config.valSetSize > 0 || config.evalDataset !== null, judged = judges ? [fullestJudged(config)] : [];
+  const judges = config.valSetSize > 0 || config.evalDataset !== null;
+  const judged = judges ? [fullestJudged(config)] : [];
   const runWith = async (recompute: Recompute): Promise<DryStep> => {
     using backend = dry!();
-    const planned = await dryRun(config, { backend, model: model.raw, dtype, dtypes, steps: [fullestStep(config)], judged, recompute, mostLayers });
+    const planned = await dryRun(config, {
+      backend,
+      model: model.raw,
+      dtype,
+      dtypes,
+      steps: [fullestStep(config)],
+      judged,
+      recompute,
+      mostLayers,
+    });
     return { planned, recompute, layers, forecast: sumOf([...own, ...partsOfRun(planned)]) };
   };
-  return await runWith(await resolveRecompute(config.gradientCheckpointing, layers, async (recompute) => (await runWith(recompute)).forecast.totalBytes));
+  return await runWith(
+    await resolveRecompute(
+      config.gradientCheckpointing,
+      layers,
+      async (recompute) => (await runWith(recompute)).forecast.totalBytes,
+    ),
+  );
 }
 
-interface DryStep { readonly planned: DryRun; readonly layers: number; readonly recompute: Recompute; readonly forecast: MemoryForecast }
+interface DryStep {
+  readonly planned: DryRun;
+  readonly layers: number;
+  readonly recompute: Recompute;
+  readonly forecast: MemoryForecast;
+}
 
-const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({ totalBytes, stateBytes: phaseBytes(planned).states });
+const neededBy = ({ planned, forecast: { totalBytes } }: DryStep): Needed => ({
+  totalBytes,
+  stateBytes: phaseBytes(planned).states,
+});
 
 /** `known`: the step of `config` itself, which has been run. */
-async function needsOf(config: RunConfig, known: DryStep, run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>): Promise<NeedsOfRuns> {
+async function needsOf(
+  config: RunConfig,
+  known: DryStep,
+  run: (config: RunConfig, mostLayers?: number) => Promise<DryStep>,
+): Promise<NeedsOfRuns> {
   const ownBytes = known.forecast.totalBytes - known.planned.touchedBytes;
   const needs = needsOfRuns({
     exact: async (changed) => neededBy(changed === config ? known : await run(changed)),
-    rough: roughNeeds(known.layers, ownBytes, async (changed, mostLayers) => phaseBytes((await run(changed, mostLayers)).planned)),
+    rough: roughNeeds(known.layers, ownBytes, async (changed, mostLayers) =>
+      phaseBytes((await run(changed, mostLayers)).planned),
+    ),
   });
   await needs.exact(config);
   return needs;

@@ -32,7 +32,10 @@ export interface RunPlan {
   readonly notes: readonly string[];
 }
 
-/** Share of a training pass that a forward pass alone costs: backward is twice a forward, and recompute one more. */
+/**
+ * Share of a training pass that a forward pass alone costs: backward is twice a forward, and recompute one
+ * more.
+ */
 const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3);
 
 /**
@@ -40,18 +43,54 @@ const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3)
  *
  * @throws whatever the run itself would throw up to there
  */
-export async function planRun(asked: PreparedRun, { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal }): Promise<RunPlan> {
+export async function planRun(
+  asked: PreparedRun,
+  { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal },
+): Promise<RunPlan> {
   checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
   const marks: ProcessMark[] = [];
   markProcess(marks, 'Node and the program');
-  const notes: string[] = [], source = await openSource(asked, { tell: (message) => { notes.push(message); }, signal });
-  using opened = await openRun(asked, source, { openTokenizer: source.openTokenizer, choice: asked.backend, signal, warn: (message) => { notes.push(message); }, onPart: (part) => markProcess(marks, part) });
-  const { config, data, chosen, run } = opened, forecast = chosen.dry && await forecastMemory(config, { run, data }, { dryBackend: chosen.dry, model: source.config.raw, marks });
+  const notes: string[] = [];
+  const source = await openSource(asked, {
+    tell: (message) => {
+      notes.push(message);
+    },
+    signal,
+  });
+  using opened = await openRun(asked, source, {
+    openTokenizer: source.openTokenizer,
+    choice: asked.backend,
+    signal,
+    warn: (message) => {
+      notes.push(message);
+    },
+    onPart: (part) => markProcess(marks, part),
+  });
+  const { config, data, chosen, run } = opened;
+  const forecast =
+    chosen.dry &&
+    (await forecastMemory(
+      config,
+      { run, data },
+      { dryBackend: chosen.dry, model: source.config.raw, marks },
+    ));
   const pass = await timePass(run, signal);
   return {
-    config, backend: chosen.label, totalSteps: run.totalSteps, stepsPerEpoch: run.batches.stepsPerEpoch, trainingRows: data.training.length, heldOutRows: data.heldOut.length,
-    layers: run.adapted?.layers.length ?? 0, trainableCount: run.adapted?.report.trainableCount ?? run.model.parameterCount, row: firstRow(data, await source.openTokenizer(), color), // opened again: a run does not hold it, so the forecast must not either
-    passSeconds: pass.seconds, passTokens: pass.tokens, forecastSeconds: secondsOf(run, data, config, pass), memory: forecast, notes,
+    config,
+    backend: chosen.label,
+    totalSteps: run.totalSteps,
+    stepsPerEpoch: run.batches.stepsPerEpoch,
+    trainingRows: data.training.length,
+    heldOutRows: data.heldOut.length,
+    layers: run.adapted?.layers.length ?? 0,
+    trainableCount: run.adapted?.report.trainableCount ?? run.model.parameterCount,
+    // opened again: a run does not hold it, so the forecast must not either
+    row: firstRow(data, await source.openTokenizer(), color),
+    passSeconds: pass.seconds,
+    passTokens: pass.tokens,
+    forecastSeconds: secondsOf(run, data, config, pass),
+    memory: forecast,
+    notes,
   };
 }
 
@@ -60,23 +99,53 @@ function firstRow({ training }: RunData, tokenizer: Tokenizer | null, color: boo
   return example ? maskPreview(example, { tokenizer, color, maxTokens: 256 }) : '';
 }
 
-interface TimedPass { readonly seconds: number; readonly tokens: number; readonly passesPerStep: number }
+interface TimedPass {
+  readonly seconds: number;
+  readonly tokens: number;
+  readonly passesPerStep: number;
+}
 
 /** One micro batch forward and backward: the first pass of the first step. */
 async function timePass({ model, training }: AssembledRun, signal?: AbortSignal): Promise<TimedPass> {
-  const { optimizer, batches, sampler, computeDtype, recompute } = training, { backend } = model;
-  for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory); // no state: nothing is updated, and no page file is opened
+  const { optimizer, batches, sampler, computeDtype, recompute } = training;
+  const { backend } = model;
+  // no state: nothing is updated, and no page file is opened
+  for (const parameter of optimizer.parameters) parameter.makeTrainable(backend.memory);
   clearGradients(model, optimizer.parameters);
-  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler), [first] = passes, losses = backend.memory.allocate('f32', [1]), start = performance.now();
+  const { passes } = passesOfStep(0, batches.batchAt(0), training.model, sampler);
+  const [first] = passes;
+  const losses = backend.memory.allocate('f32', [1]);
+  const start = performance.now();
   await accumulateGradients([first!], 1, losses, { computeDtype, recompute, signal });
   await backend.memory.read(losses);
-  return { seconds: (performance.now() - start) / 1000, tokens: first!.batch.ids.length, passesPerStep: passes.length };
+  return {
+    seconds: (performance.now() - start) / 1000,
+    tokens: first!.batch.ids.length,
+    passesPerStep: passes.length,
+  };
 }
 
-/** Time goes with tokens: those of the training steps, and those of the held-out rows at every rank and without the adapter. */
-function secondsOf({ totalSteps, batches, adapted }: AssembledRun, { training, heldOut, report }: RunData, config: RunConfig, { seconds, tokens, passesPerStep }: TimedPass): number {
-  const secondsPerToken = seconds / tokens, heldOutTokens = heldOut.reduce((sum, { ids }) => sum + ids.length, 0), rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
-  const microBatches = batches.batchAt(0).length, tokensPerStep = (training.length * rowTokens) / batches.stepsPerEpoch * (passesPerStep / Math.max(1, microBatches));
-  const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1, views = adapted ? adapted.ranks.ranks.length + 1 : 1;
-  return secondsPerToken * (totalSteps * tokensPerStep + sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false));
+/**
+ * Time goes with tokens: those of the training steps, and those of the held-out rows at every rank and
+ * without the adapter.
+ */
+function secondsOf(
+  { totalSteps, batches, adapted }: AssembledRun,
+  { training, heldOut, report }: RunData,
+  config: RunConfig,
+  { seconds, tokens, passesPerStep }: TimedPass,
+): number {
+  const secondsPerToken = seconds / tokens;
+  const heldOutTokens = heldOut.reduce((sum, { ids }) => sum + ids.length, 0);
+  const rowTokens = report.tokens / Math.max(1, report.measuredRows - report.dropped);
+  const microBatches = batches.batchAt(0).length;
+  const tokensPerStep =
+    ((training.length * rowTokens) / batches.stepsPerEpoch) * (passesPerStep / Math.max(1, microBatches));
+  const sweeps = heldOut.length === 0 ? 0 : config.evalSteps ? Math.ceil(totalSteps / config.evalSteps) : 1;
+  const views = adapted ? adapted.ranks.ranks.length + 1 : 1;
+  return (
+    secondsPerToken *
+    (totalSteps * tokensPerStep +
+      sweeps * views * heldOutTokens * forwardShare(config.gradientCheckpointing !== false))
+  );
 }

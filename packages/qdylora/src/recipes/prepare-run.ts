@@ -14,14 +14,20 @@ export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dat
 export function prepareRun(given: GivenValues): PreparedRun {
   const config = resolveShape(given);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
-  if (!config.outputDir) throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
+  if (!config.outputDir)
+    throw missingKey('output_dir', 'Name a folder for what the run writes: --output-dir runs/first.');
   return config as PreparedRun;
 }
 
 /** The same without a dataset and a place for what comes out: enough to plan from. */
 export function resolveShape(given: GivenValues): RunConfig {
-  const folder = given.get('adapter')?.value, { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
-  const config = resolveRun(given, state ? { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling } : {});
-  if (!config.model && !config.init) throw missingKey('model', 'Name the base model: --model path/to/folder.');
+  const folder = given.get('adapter')?.value;
+  const { state } = typeof folder === 'string' ? readAdapter(folder) : { state: null };
+  const config = resolveRun(
+    given,
+    state ? { ranks: state.ranks, loraAlpha: state.alpha, loraScaling: state.scaling } : {},
+  );
+  if (!config.model && !config.init)
+    throw missingKey('model', 'Name the base model: --model path/to/folder.');
   return config;
 }

@@ -1,4 +1,13 @@
-import { keepExample, noRowsYet, readLabelledRows, tokenWeights, type Example, type LabelledRow, type Tokenizer, type TokenWeight } from '@qdylora/data';
+import {
+  keepExample,
+  noRowsYet,
+  readLabelledRows,
+  tokenWeights,
+  type Example,
+  type LabelledRow,
+  type Tokenizer,
+  type TokenWeight,
+} from '@qdylora/data';
 import { QdyloraError } from '@qdylora/contract';
 import { datasetOptions, type RowOptions } from './stages/load-data.ts';
 
@@ -26,8 +35,14 @@ export interface PreviewRowsOptions extends RowOptions {
   readonly rows: number;
 }
 
-/** Rows of files with the weight of every token, also those that training would leave out.  @throws QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE */
-export async function previewRows(files: readonly string[], { row: first, rows: count, ...options }: PreviewRowsOptions): Promise<RowPreview[]> {
+/**
+ * Rows of files with the weight of every token, also those that training would leave out. @throws
+ * QdyloraError BAD_DATA, BAD_CONFIG, MISSING_FILE
+ */
+export async function previewRows(
+  files: readonly string[],
+  { row: first, rows: count, ...options }: PreviewRowsOptions,
+): Promise<RowPreview[]> {
   const previews: RowPreview[] = [];
   let read = 0;
   for await (const row of readLabelledRows(files, datasetOptions(options, options.tokenizer))) {
@@ -35,15 +50,33 @@ export async function previewRows(files: readonly string[], { row: first, rows: 
     if (previews.length === count) break;
   }
   if (previews.length > 0) return previews;
-  throw new QdyloraError('BAD_DATA', { where: files.join(', '), problem: `expected a row ${first}, got ${read} rows`, nextStep: 'Rows are counted from 1.' });
+  throw new QdyloraError('BAD_DATA', {
+    where: files.join(', '),
+    problem: `expected a row ${first}, got ${read} rows`,
+    nextStep: 'Rows are counted from 1.',
+  });
 }
 
-function previewRow(row: LabelledRow & { readonly format: string }, number: number, { tokenizer, maxSeqLength }: Omit<PreviewRowsOptions, 'row' | 'rows'>): RowPreview {
+function previewRow(
+  row: LabelledRow & { readonly format: string },
+  number: number,
+  { tokenizer, maxSeqLength }: Omit<PreviewRowsOptions, 'row' | 'rows'>,
+): RowPreview {
   const counts = noRowsYet();
   keepExample(row, maxSeqLength, counts);
-  const cut = Math.max(0, row.ids.length - maxSeqLength), shown: Example = { ids: Int32Array.from(row.ids).slice(0, maxSeqLength), labels: Int32Array.from(row.labels).slice(0, maxSeqLength) };
+  const cut = Math.max(0, row.ids.length - maxSeqLength);
+  const shown: Example = {
+    ids: Int32Array.from(row.ids).slice(0, maxSeqLength),
+    labels: Int32Array.from(row.labels).slice(0, maxSeqLength),
+  };
   return {
-    format: row.format, row: number, source: row.source ? `${row.source.file}:${row.source.line}` : null, tokens: tokenWeights(shown, tokenizer),
-    countedTokens: counts.predictedTokens, cutTokens: cut, lostTokens: counts.lostTokens, dropped: Object.keys(counts.reasons)[0] ?? null,
+    format: row.format,
+    row: number,
+    source: row.source ? `${row.source.file}:${row.source.line}` : null,
+    tokens: tokenWeights(shown, tokenizer),
+    countedTokens: counts.predictedTokens,
+    cutTokens: cut,
+    lostTokens: counts.lostTokens,
+    dropped: Object.keys(counts.reasons)[0] ?? null,
   };
 }

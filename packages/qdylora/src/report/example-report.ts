@@ -3,7 +3,15 @@ import { rankReport, type ExampleLosses, type RankReport } from '@qdylora/eval';
 import type { ReportData, ReportEvaluation, ReportStep } from './report-data.ts';
 
 /** Losses of seven ranks and of the base as a run on SmolLM2-135M and GSM8K has given them. */
-const LOSSES: Readonly<Record<number, number>> = { 1: 0.94, 2: 0.9, 4: 0.876, 8: 0.86, 16: 0.842, 32: 0.824, 64: 0.809 };
+const LOSSES: Readonly<Record<number, number>> = {
+  1: 0.94,
+  2: 0.9,
+  4: 0.876,
+  8: 0.86,
+  16: 0.842,
+  32: 0.824,
+  64: 0.809,
+};
 
 export interface ExampleOptions {
   readonly losses?: Readonly<Record<number, number>>;
@@ -14,48 +22,113 @@ export interface ExampleOptions {
   readonly noise?: number;
 }
 
-/** Data as a run makes them, for tests and for looking at the page: the statistics are real, the examples are drawn. */
+/**
+ * Data as a run makes them, for tests and for looking at the page: the statistics are real, the examples are
+ * drawn.
+ */
 export function exampleReport({ steps = 150, ...options }: ExampleOptions = {}): ReportData {
-  const ranks = exampleRanks(options), chosen = ranks.smallestGoodRank;
+  const ranks = exampleRanks(options);
+  const chosen = ranks.smallestGoodRank;
   return {
-    model: 'SmolLM2-135M-Instruct', dataset: 'gsm8k.jsonl', ranks, steps: exampleSteps(steps), evaluations: exampleEvaluations(steps, Object.keys(options.losses ?? LOSSES).map(Number)), notes: [],
+    model: 'SmolLM2-135M-Instruct',
+    dataset: 'gsm8k.jsonl',
+    ranks,
+    steps: exampleSteps(steps),
+    evaluations: exampleEvaluations(steps, Object.keys(options.losses ?? LOSSES).map(Number)),
+    notes: [],
     settings: Object.entries({
-      Method: 'qdylora, sandwich', Ranks: '1 2 4 8 16 32 64', Scaling: 'sqrt, alpha 8', 'Base weights': 'nf4, double quantization', 'Adapted layers': '210 (all-linear)', Trainable: '19.5 M parameters',
-      Steps: String(steps), Tokens: '184,320', 'Rows a step': '8', 'Learning rate': '2e-4, cosine, 5 % warm-up', Optimizer: 'adamw_32bit', 'Held out': '200 rows', Backend: 'cpu amx_bf16, 2 threads', Seed: '0',
+      Method: 'qdylora, sandwich',
+      Ranks: '1 2 4 8 16 32 64',
+      Scaling: 'sqrt, alpha 8',
+      'Base weights': 'nf4, double quantization',
+      'Adapted layers': '210 (all-linear)',
+      Trainable: '19.5 M parameters',
+      Steps: String(steps),
+      Tokens: '184,320',
+      'Rows a step': '8',
+      'Learning rate': '2e-4, cosine, 5 % warm-up',
+      Optimizer: 'adamw_32bit',
+      'Held out': '200 rows',
+      Backend: 'cpu amx_bf16, 2 threads',
+      Seed: '0',
     }).map(([name, value]) => ({ name, value })),
     samples: {
-      prompts: [{
-        prompt: 'Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May. How many clips did Natalia sell altogether in April and May?',
-        expected: 'Natalia sold 48/2 = 24 clips in May.\nNatalia sold 48+24 = 72 clips altogether in April and May.\n#### 72',
-        byRank: [
-          { rank: 1, text: 'Natalia sold 48 clips in April.\nShe sold half as many in May, so she sold 48 clips.\n#### 96' },
-          { rank: chosen, text: 'In May she sold 48/2 = 24 clips.\nAltogether she sold 48+24 = 72 clips.\n#### 72' },
-          { rank: 64, text: 'Natalia sold 48/2 = 24 clips in May.\nIn total she sold 48+24 = 72 clips.\n#### 72' },
-        ],
-      }],
+      prompts: [
+        {
+          prompt:
+            'Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in ' +
+            'May. How many clips did Natalia sell altogether in April and May?',
+          expected:
+            'Natalia sold 48/2 = 24 clips in May.\nNatalia sold 48+24 = 72 clips altogether in April and ' +
+            'May.\n#### 72',
+          byRank: [
+            {
+              rank: 1,
+              text:
+                'Natalia sold 48 clips in April.\nShe sold half as many in May, so she sold 48 ' +
+                'clips.\n#### 96',
+            },
+            {
+              rank: chosen,
+              text: 'In May she sold 48/2 = 24 clips.\nAltogether she sold 48+24 = 72 clips.\n#### 72',
+            },
+            {
+              rank: 64,
+              text: 'Natalia sold 48/2 = 24 clips in May.\nIn total she sold 48+24 = 72 clips.\n#### 72',
+            },
+          ],
+        },
+      ],
     },
-    nextCommand: `npx qdylora export --adapter runs/smol/adapter --rank ${chosen} --format peft --output-dir runs/smol-r${chosen}`,
+    nextCommand:
+      `npx qdylora export --adapter runs/smol/adapter --rank ${chosen} --format peft --output-dir ` +
+      `runs/smol-r${chosen}`,
   };
 }
 
-export function exampleRanks({ losses = LOSSES, base = 1.93, examples = 200, noise = 0.08 }: ExampleOptions = {}): RankReport {
-  const rng = createRng(7), lengths = rng.named('lengths'), hardness = rng.named('hardness');
+export function exampleRanks({
+  losses = LOSSES,
+  base = 1.93,
+  examples = 200,
+  noise = 0.08,
+}: ExampleOptions = {}): RankReport {
+  const rng = createRng(7);
+  const lengths = rng.named('lengths');
+  const hardness = rng.named('hardness');
   const counts = Array.from({ length: examples }, (_, i) => 60 + Math.round(80 * lengths.uniform(i)));
   const drawn = (mean: number, spread: number): ExampleLosses => {
-    const own = rng.named(`loss ${mean}`), raw = counts.map((_, i) => 0.28 * hardness.normal(i) + spread * own.normal(i)), centre = raw.reduce((sum, x, i) => sum + x * counts[i]!, 0) / counts.reduce((sum, count) => sum + count, 0);
-    return { sums: Float64Array.from(counts, (count, i) => count * (mean + raw[i]! - centre)), counts: Float64Array.from(counts) };
+    const own = rng.named(`loss ${mean}`);
+    const raw = counts.map((_, i) => 0.28 * hardness.normal(i) + spread * own.normal(i));
+    const centre =
+      raw.reduce((sum, x, i) => sum + x * counts[i]!, 0) / counts.reduce((sum, count) => sum + count, 0);
+    return {
+      sums: Float64Array.from(counts, (count, i) => count * (mean + raw[i]! - centre)),
+      counts: Float64Array.from(counts),
+    };
   };
   return rankReport({
-    task: 'perplexity', base: base === null ? null : drawn(base, 0.15), adapterBytes: (rank) => rank * 305_280,
-    measured: Object.entries(losses).map(([rank, mean]) => ({ rank: Number(rank), losses: drawn(mean, noise) })),
+    task: 'perplexity',
+    base: base === null ? null : drawn(base, 0.15),
+    adapterBytes: (rank) => rank * 305_280,
+    measured: Object.entries(losses).map(([rank, mean]) => ({
+      rank: Number(rank),
+      losses: drawn(mean, noise),
+    })),
   });
 }
 
 function exampleSteps(count: number): ReportStep[] {
-  const rng = createRng(11), ranks = [1, 2, 4, 8, 16, 32, 64];
+  const rng = createRng(11);
+  const ranks = [1, 2, 4, 8, 16, 32, 64];
   return Array.from({ length: count }, (_, i) => {
-    const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)]!, fall = Math.exp((-18 * i) / Math.max(count, 100));
-    return { step: i + 1, rank, loss: 0.83 + 0.9 * fall + 0.02 * (6 - Math.log2(rank)) + 0.16 * (rng.uniform(i, 1) - 0.5), learningRate: 2e-4 };
+    const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)]!;
+    const fall = Math.exp((-18 * i) / Math.max(count, 100));
+    return {
+      step: i + 1,
+      rank,
+      loss: 0.83 + 0.9 * fall + 0.02 * (6 - Math.log2(rank)) + 0.16 * (rng.uniform(i, 1) - 0.5),
+      learningRate: 2e-4,
+    };
   });
 }
 
@@ -63,7 +136,18 @@ function exampleSteps(count: number): ReportStep[] {
 function exampleEvaluations(steps: number, ranks: readonly number[]): ReportEvaluation[] {
   const at = [...new Set(Array.from({ length: 10 }, (_, i) => Math.ceil(((i + 1) * steps) / 10)))];
   return at.map((step) => {
-    const byRank = ranks.map((rank) => ({ rank, loss: 0.8 + 0.15 / Math.sqrt(rank) + (0.25 + 0.05 * Math.log2(rank)) * Math.exp((-4 * step) / Math.max(steps, 1)) }));
-    return { step, byRank, bestRank: byRank.reduce((best, one) => (one.loss < best.loss ? one : best)).rank, aurac: 1.93 - byRank.reduce((sum, { loss }) => sum + loss, 0) / byRank.length };
+    const byRank = ranks.map((rank) => ({
+      rank,
+      loss:
+        0.8 +
+        0.15 / Math.sqrt(rank) +
+        (0.25 + 0.05 * Math.log2(rank)) * Math.exp((-4 * step) / Math.max(steps, 1)),
+    }));
+    return {
+      step,
+      byRank,
+      bestRank: byRank.reduce((best, one) => (one.loss < best.loss ? one : best)).rank,
+      aurac: 1.93 - byRank.reduce((sum, { loss }) => sum + loss, 0) / byRank.length,
+    };
   });
 }

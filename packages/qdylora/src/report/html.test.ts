@@ -3,7 +3,9 @@ import { html } from './html.ts';
 
 describe('html', () => {
   it('escapes text, and keeps what is markup', () => {
-    expect(html`<p title="${'"<\'>&'}">${html`<b>${'<i>'}</b>`}</p>`.html).toBe('<p title="&quot;&lt;&#39;&gt;&amp;"><b>&lt;i&gt;</b></p>');
+    expect(html`<p title="${'"<\'>&'}">${html`<b>${'<i>'}</b>`}</p>`.html).toBe(
+      '<p title="&quot;&lt;&#39;&gt;&amp;"><b>&lt;i&gt;</b></p>',
+    );
   });
 
   it('joins lists, leaves null out, rounds coordinates', () => {

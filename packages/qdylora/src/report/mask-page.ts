@@ -16,36 +16,63 @@ const STYLE = `
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
-/** Rows with the weight of every token, as one page that needs neither network nor script: pointing at a token shows its number, its id and its weight. */
-export const maskPage = (previews: readonly RowPreview[], model: string | null): string => `${html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What the loss counts</title>
-<style>${{ html: REPORT_STYLE + STYLE }}</style>
-</head>
-<body><main>
-<p class="subject">${model ?? 'Token ids, without a tokenizer'}</p>
-<h1>What the loss counts</h1>
-<p class="lead">Green tokens are learned; grey ones are only read. Every token has a shade of its own; ↵ is a newline.</p>
-${previews.map(rowSection)}
-</main></body>
-</html>
-`.html}`;
+/**
+ * Rows with the weight of every token, as one page that needs neither network nor script: pointing at a token
+ * shows its number, its id and its weight.
+ */
+export const maskPage = (previews: readonly RowPreview[], model: string | null): string =>
+  `${
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>What the loss counts</title>
+          <style>
+            ${{ html: REPORT_STYLE + STYLE }}
+          </style>
+        </head>
+        <body>
+          <main>
+            <p class="subject">${model ?? 'Token ids, without a tokenizer'}</p>
+            <h1>What the loss counts</h1>
+            <p class="lead">
+              Green tokens are learned; grey ones are only read. Every token has a shade of its own; ↵ is a
+              newline.
+            </p>
+            ${previews.map(rowSection)}
+          </main>
+        </body>
+      </html> `.html
+  }`;
 
-function rowSection({ row, format, source, tokens, countedTokens, cutTokens, lostTokens, dropped }: RowPreview): Html {
-  const cut = cutTokens > 0 ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}` : '';
+function rowSection({
+  row,
+  format,
+  source,
+  tokens,
+  countedTokens,
+  cutTokens,
+  lostTokens,
+  dropped,
+}: RowPreview): Html {
+  const cut =
+    cutTokens > 0
+      ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}`
+      : '';
   return html`<section class="row">
-<h2>Row ${row}: ${countedTokens} of ${tokens.length} tokens count${cut}</h2>
-<p class="caption">${format}${source ? ` · ${source}` : ''}</p>
-${dropped ? html`<p class="warning">Left out of training: ${dropped}.</p>` : null}
-<div class="tokens">${tokens.map(({ id, text, weight }, t) => html`<span title="${`token ${t}, id ${id}, weight ${weight}`}"${weight === 1 ? html` class="counted"` : null}>${pieces(text)}</span>`)}</div>
-</section>
-`;
+    <h2>Row ${row}: ${countedTokens} of ${tokens.length} tokens count${cut}</h2>
+    <p class="caption">${format}${source ? ` · ${source}` : ''}</p>
+    ${dropped ? html`<p class="warning">Left out of training: ${dropped}.</p>` : null}
+    <div class="tokens">
+      ${tokens.map(({ id, text, weight }, t) => html`<span title="${`token ${t}, id ${id}, weight ${weight}`}" ${weight === 1 ? html` class="counted"` : null}>${pieces(text)}</span>`)}
+    </div>
+  </section> `;
 }
 
 /** A newline is shown and taken; a token whose character ends later is a dot. */
 const pieces = (text: string): Html[] =>
-  text === '' ? [html`<i>·</i>`] : text.split('\n').flatMap((line, i) => (i === 0 ? [html`${line}`] : [html`<i>↵</i>\n`, html`${line}`]));
+  text === ''
+    ? [html`<i>·</i>`]
+    : text.split('\n').flatMap((line, i) => (i === 0 ? [html`${line}`] : [html`<i>↵</i> `, html`${line}`]));

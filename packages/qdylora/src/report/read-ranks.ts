@@ -4,7 +4,13 @@ import { countOf, decimalsFor, lossText } from './number-text.ts';
 export type RankVerdict = 'only' | 'best' | 'smallest-good' | 'not-worse' | 'worse' | 'unknown' | 'diverged';
 
 export const VERDICT_TEXT: Readonly<Record<RankVerdict, string>> = {
-  only: '', best: 'best', 'smallest-good': 'smallest not worse', 'not-worse': 'not worse', worse: 'worse', unknown: 'cannot tell', diverged: 'no finite loss',
+  only: '',
+  best: 'best',
+  'smallest-good': 'smallest not worse',
+  'not-worse': 'not worse',
+  worse: 'worse',
+  unknown: 'cannot tell',
+  diverged: 'no finite loss',
 };
 
 /** A sweep with the answers that the headline, the charts and the table share. */
@@ -25,10 +31,21 @@ export interface RankReading {
 export function readRanks(report: RankReport | null): RankReading | null {
   const best = report?.ranks.find(({ rank }) => rank === report.bestRank);
   if (!report || !best || !Number.isFinite(best.loss)) return null;
-  const good = (isComparable(report) && report.ranks.find(({ rank }) => rank === report.smallestGoodRank)) || best;
-  const errors = report.ranks.flatMap(({ versusBest, versusBase }) => [versusBest.standardError, versusBase?.standardError ?? NaN]).filter((error) => error > 0);
+  const good =
+    (isComparable(report) && report.ranks.find(({ rank }) => rank === report.smallestGoodRank)) || best;
+  const errors = report.ranks
+    .flatMap(({ versusBest, versusBase }) => [versusBest.standardError, versusBase?.standardError ?? NaN])
+    .filter((error) => error > 0);
   const decimals = decimalsFor(Math.min(...errors));
-  return { report, best, good, decimals, verdictOf: (row) => verdictOf(row, report), headline: headlineOf(report, best, good, decimals), reason: reasonOf(report, best, good, decimals) };
+  return {
+    report,
+    best,
+    good,
+    decimals,
+    verdictOf: (row) => verdictOf(row, report),
+    headline: headlineOf(report, best, good, decimals),
+    reason: reasonOf(report, best, good, decimals),
+  };
 }
 
 /** One example has no spread to judge a difference by. */
@@ -43,28 +60,66 @@ function verdictOf(row: RankRow, report: RankReport): RankVerdict {
   return row.notWorse ? 'not-worse' : 'worse';
 }
 
-/** `better`, `worse`, or null where the examples cannot tell the best rank from the base, or the base was not measured. */
+/**
+ * `better`, `worse`, or null where the examples cannot tell the best rank from the base, or the base was not
+ * measured.
+ */
 export function againstBase({ versusBase }: RankRow, alpha: number): 'better' | 'worse' | null {
   if (!versusBase || !(versusBase.pValue < alpha)) return null;
   return versusBase.mean < 0 ? 'better' : 'worse';
 }
 
 function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: number): string {
-  const { alpha, base, examples, ranks } = report, outcome = againstBase(best, alpha);
-  if (base && outcome === 'worse') return ranks.length === 1 ? `Rank ${best.rank} is worse than the base` : 'Every rank is worse than the base';
-  if (!isComparable(report)) return ranks.length === 1 ? `Rank ${best.rank}: one example is too little to judge it` : `Rank ${best.rank} has the lowest loss, but one example cannot tell ranks apart`;
-  if (base && outcome === null) return ranks.length === 1 ? `Rank ${best.rank} cannot be told from the base` : 'No rank can be told from the base';
-  if (ranks.length === 1) return base ? `Rank ${best.rank} lowers the loss from ${lossText(base.loss, decimals)} to ${lossText(best.loss, decimals)}` : `Rank ${best.rank} has a held-out loss of ${lossText(best.loss, decimals)}`;
-  if (good.rank !== best.rank) return `Rank ${good.rank} is enough${ranks.every(({ notWorse }) => notWorse) ? `, as far as ${examples} examples can tell` : ''}`;
-  return good.rank === ranks[0]!.rank ? `Rank ${good.rank}, the smallest, is already the best` : `Rank ${best.rank} is the best, and every smaller rank is worse`;
+  const { alpha, base, examples, ranks } = report;
+  const outcome = againstBase(best, alpha);
+  if (base && outcome === 'worse')
+    return ranks.length === 1
+      ? `Rank ${best.rank} is worse than the base`
+      : 'Every rank is worse than the base';
+  if (!isComparable(report))
+    return ranks.length === 1
+      ? `Rank ${best.rank}: one example is too little to judge it`
+      : `Rank ${best.rank} has the lowest loss, but one example cannot tell ranks apart`;
+  if (base && outcome === null)
+    return ranks.length === 1
+      ? `Rank ${best.rank} cannot be told from the base`
+      : 'No rank can be told from the base';
+  if (ranks.length === 1)
+    return base
+      ? `Rank ${best.rank} lowers the loss from ${lossText(base.loss, decimals)} to ` +
+          `${lossText(best.loss, decimals)}`
+      : `Rank ${best.rank} has a held-out loss of ${lossText(best.loss, decimals)}`;
+  if (good.rank !== best.rank)
+    return (
+      `Rank ${good.rank} is ` +
+      `enough${ranks.every(({ notWorse }) => notWorse) ? `, as far as ${examples} examples can tell` : ''}`
+    );
+  return good.rank === ranks[0]!.rank
+    ? `Rank ${good.rank}, the smallest, is already the best`
+    : `Rank ${best.rank} is the best, and every smaller rank is worse`;
 }
 
-function reasonOf({ alpha, base, ranks, examples, detectableDifference }: RankReport, best: RankRow, good: RankRow, decimals: number): string {
+function reasonOf(
+  { alpha, base, ranks, examples, detectableDifference }: RankReport,
+  best: RankRow,
+  good: RankRow,
+  decimals: number,
+): string {
   const over = `on ${countOf(examples, 'held-out example')}`;
   if (examples < 2) return 'Hold out more rows (val_set_size or eval_dataset) to compare them.';
-  const fineness = detectableDifference && detectableDifference > 0 ? ` Differences below about ${lossText(detectableDifference, decimals)} would mostly go unseen.` : '';
+  const fineness =
+    detectableDifference && detectableDifference > 0
+      ? ` Differences below about ${lossText(detectableDifference, decimals)} would mostly go unseen.`
+      : '';
   if (ranks.length === 1) return `Measured ${over}${base ? ', against the base without an adapter' : ''}.`;
-  const doubt = againstBase(best, alpha) === 'better' && againstBase(good, alpha) === null ? ` Rank ${good.rank} cannot be told from the base either.` : '';
-  if (good.rank !== best.rank) return `Rank ${best.rank} has the lowest loss ${over}, but they cannot tell rank ${good.rank} from it.${fineness}${doubt}`;
+  const doubt =
+    againstBase(best, alpha) === 'better' && againstBase(good, alpha) === null
+      ? ` Rank ${good.rank} cannot be told from the base either.`
+      : '';
+  if (good.rank !== best.rank)
+    return (
+      `Rank ${best.rank} has the lowest loss ${over}, but they cannot tell rank ${good.rank} from ` +
+      `it.${fineness}${doubt}`
+    );
   return `Compared pair by pair ${over}.`;
 }

@@ -18,41 +18,133 @@ const ODD: Readonly<Record<string, ReportData>> = {
   'a rank that diverged': exampleReport({ losses: { 1: NaN, 2: 0.9, 4: 0.8 } }),
   'a base that is not finite': exampleReport({ base: Infinity }),
   'a huge loss': exampleReport({ losses: { 1: 1e9, 2: 12_345.678 }, base: 1e12 }),
-  'every rank up to 64': exampleReport({ losses: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [i + 1, 1 - i / 100])), steps: 3000 }),
-  'no sizes': { ...example, ranks: { ...example.ranks!, ranks: example.ranks!.ranks.map((row) => ({ ...row, adapterBytes: null })) } },
+  'every rank up to 64': exampleReport({
+    losses: Object.fromEntries(Array.from({ length: 64 }, (_, i) => [i + 1, 1 - i / 100])),
+    steps: 3000,
+  }),
+  'no sizes': {
+    ...example,
+    ranks: { ...example.ranks!, ranks: example.ranks!.ranks.map((row) => ({ ...row, adapterBytes: null })) },
+  },
   'nothing held out': { ...example, ranks: null, evaluations: [] },
-  'full training': { ...example, ranks: null, heldOut: { loss: 2.5, standardError: NaN, perplexity: 12.18 }, steps: example.steps.map((step) => ({ ...step, rank: null })) },
+  'full training': {
+    ...example,
+    ranks: null,
+    heldOut: { loss: 2.5, standardError: NaN, perplexity: 12.18 },
+    steps: example.steps.map((step) => ({ ...step, rank: null })),
+  },
   'no steps': { ...example, steps: [] },
-  'only skipped steps': { ...example, steps: [{ step: 1, loss: NaN, rank: 1 }, { step: 2, loss: Infinity, rank: 2 }] },
-  'a skipped step among others': { ...example, steps: example.steps.map((step, i) => (i === 40 ? { ...step, loss: NaN } : step)) },
+  'only skipped steps': {
+    ...example,
+    steps: [
+      { step: 1, loss: NaN, rank: 1 },
+      { step: 2, loss: Infinity, rank: 2 },
+    ],
+  },
+  'a skipped step among others': {
+    ...example,
+    steps: example.steps.map((step, i) => (i === 40 ? { ...step, loss: NaN } : step)),
+  },
   'equal losses': { ...example, steps: [1, 2, 3].map((step) => ({ step, loss: 0, rank: 1 })) },
   'one evaluation': { ...example, evaluations: example.evaluations!.slice(0, 1) },
-  'evaluations of full training': { ...example, evaluations: [1, 2, 3].map((step) => ({ step, byRank: [{ rank: null, loss: 3 / step }], bestRank: null, aurac: null })) },
-  'evaluations that diverged': { ...example, evaluations: [1, 2, 3].map((step) => ({ step, byRank: [{ rank: 1, loss: step === 2 ? NaN : 1 }, { rank: 2, loss: NaN }], bestRank: step === 2 ? null : 1, aurac: NaN })) },
-  'no finite evaluation': { ...example, evaluations: [1, 2].map((step) => ({ step, byRank: [{ rank: 1, loss: Infinity }], bestRank: null, aurac: null })) },
-  'other ranks in a later process': { ...example, evaluations: [{ step: 1, byRank: [{ rank: 1, loss: 2 }], bestRank: 1, aurac: 0.1 }, { step: 2, byRank: [{ rank: 2, loss: 1 }, { rank: 4, loss: 1 }], bestRank: 2, aurac: 0.2 }] },
-  'long texts': { ...example, model: 'm'.repeat(500), samples: { prompts: [{ prompt: 'word '.repeat(5000), byRank: [{ rank: 1, text: '' }, { rank: null, text: 'x'.repeat(5000) }] }] } },
-  'nothing at all': { model: '', dataset: null, settings: [], steps: [], ranks: null, samples: { prompts: [] }, notes: [], nextCommand: null },
+  'evaluations of full training': {
+    ...example,
+    evaluations: [1, 2, 3].map((step) => ({
+      step,
+      byRank: [{ rank: null, loss: 3 / step }],
+      bestRank: null,
+      aurac: null,
+    })),
+  },
+  'evaluations that diverged': {
+    ...example,
+    evaluations: [1, 2, 3].map((step) => ({
+      step,
+      byRank: [
+        { rank: 1, loss: step === 2 ? NaN : 1 },
+        { rank: 2, loss: NaN },
+      ],
+      bestRank: step === 2 ? null : 1,
+      aurac: NaN,
+    })),
+  },
+  'no finite evaluation': {
+    ...example,
+    evaluations: [1, 2].map((step) => ({
+      step,
+      byRank: [{ rank: 1, loss: Infinity }],
+      bestRank: null,
+      aurac: null,
+    })),
+  },
+  'other ranks in a later process': {
+    ...example,
+    evaluations: [
+      { step: 1, byRank: [{ rank: 1, loss: 2 }], bestRank: 1, aurac: 0.1 },
+      {
+        step: 2,
+        byRank: [
+          { rank: 2, loss: 1 },
+          { rank: 4, loss: 1 },
+        ],
+        bestRank: 2,
+        aurac: 0.2,
+      },
+    ],
+  },
+  'long texts': {
+    ...example,
+    model: 'm'.repeat(500),
+    samples: {
+      prompts: [
+        {
+          prompt: 'word '.repeat(5000),
+          byRank: [
+            { rank: 1, text: '' },
+            { rank: null, text: 'x'.repeat(5000) },
+          ],
+        },
+      ],
+    },
+  },
+  'nothing at all': {
+    model: '',
+    dataset: null,
+    settings: [],
+    steps: [],
+    ranks: null,
+    samples: { prompts: [] },
+    notes: [],
+    nextCommand: null,
+  },
 };
 
 const documentOf = (page: string) => parseHTML(page).document;
-const textOf = (element: { readonly textContent: string | null } | null): string => (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
+const textOf = (element: { readonly textContent: string | null } | null): string =>
+  (element?.textContent ?? '').replace(/\s+/g, ' ').trim();
 
-/** What is wrong with a piece of XML: the first tag that is not closed, not quoted or out of place; null where nothing is. */
+/**
+ * What is wrong with a piece of XML: the first tag that is not closed, not quoted or out of place; null where
+ * nothing is.
+ */
 function markupFault(markup: string): string | null {
   const open: string[] = [];
   for (const [tag, close, name, rest] of markup.matchAll(/<(\/?)([\w:-]+)([^<>]*)>/g)) {
-    if (close) { if (open.pop() !== name) return tag; }
-    else if (!/^(\s+[\w:-]+="[^"<]*")*\s*\/?$/.test(rest!)) return tag;
+    if (close) {
+      if (open.pop() !== name) return tag;
+    } else if (!/^(\s+[\w:-]+="[^"<]*")*\s*\/?$/.test(rest!)) return tag;
     else if (!rest!.endsWith('/')) open.push(name!);
   }
-  return open.at(-1) ?? (/&(?!amp;|lt;|gt;|quot;|#39;)/.exec(markup)?.[0] ?? null);
+  return open.at(-1) ?? /&(?!amp;|lt;|gt;|quot;|#39;)/.exec(markup)?.[0] ?? null;
 }
 
 describe('the check of markup', () => {
-  it.each(['<p>', '<p></b>', '<p class=x></p>', '<p>a & b</p>', '<svg><path d="M0 0"></svg>', '</p>'])('finds the fault of %s', (markup) => {
-    expect(markupFault(markup)).not.toBeNull();
-  });
+  it.each(['<p>', '<p></b>', '<p class=x></p>', '<p>a & b</p>', '<svg><path d="M0 0"></svg>', '</p>'])(
+    'finds the fault of %s',
+    (markup) => {
+      expect(markupFault(markup)).not.toBeNull();
+    },
+  );
 });
 
 describe('the report', () => {
@@ -60,20 +152,32 @@ describe('the report', () => {
     const rows = [...documentOf(renderReport(example)).querySelectorAll('tbody tr')].map(textOf);
     expect(rows).toHaveLength(8);
     expect(rows[0]).toMatch(/^base\s*1\.930/);
-    for (const [i, rank] of [1, 2, 4, 8, 16, 32, 64].entries()) expect(rows[i + 1]).toMatch(new RegExp(`^${rank}\\s*0\\.\\d{3} ± 0\\.\\d{3}`));
+    for (const [i, rank] of [1, 2, 4, 8, 16, 32, 64].entries())
+      expect(rows[i + 1]).toMatch(new RegExp(`^${rank}\\s*0\\.\\d{3} ± 0\\.\\d{3}`));
     expect(rows.at(-1)).toMatch(/19\.5 MB\s*best$/);
   });
 
   it('answers before anything else: the rank to take, its size, what it gains', () => {
-    const page = documentOf(renderReport(example)), { smallestGoodRank, bestRank } = example.ranks!;
+    const page = documentOf(renderReport(example));
+    const { smallestGoodRank, bestRank } = example.ranks!;
     expect(smallestGoodRank).toBeLessThan(bestRank);
     expect(textOf(page.querySelector('h1'))).toBe(`Rank ${smallestGoodRank} is enough`);
-    expect([...page.querySelectorAll('.tile .value')].map(textOf)).toEqual([String(bestRank), String(smallestGoodRank), '9.8 MB', '−1.106']);
+    expect([...page.querySelectorAll('.tile .value')].map(textOf)).toEqual([
+      String(bestRank),
+      String(smallestGoodRank),
+      '9.8 MB',
+      '−1.106',
+    ]);
   });
 
   it('names the best rank, the smallest good one and the base inside the chart', () => {
     const chart = textOf(documentOf(renderReport(example)).querySelector('.wide svg'));
-    for (const label of ['rank 64: best', `rank ${example.ranks!.smallestGoodRank}: smallest not worse`, 'base without adapter: 1.930']) expect(chart).toContain(label);
+    for (const label of [
+      'rank 64: best',
+      `rank ${example.ranks!.smallestGoodRank}: smallest not worse`,
+      'base without adapter: 1.930',
+    ])
+      expect(chart).toContain(label);
   });
 
   it.each([
@@ -92,25 +196,44 @@ describe('the report', () => {
   it('shows the training loss only, where nothing was held out', () => {
     const page = documentOf(renderReport(ODD['nothing held out']!));
     expect(page.querySelectorAll('table')).toHaveLength(0);
-    expect([...page.querySelectorAll('.wide svg')].map((chart) => chart.getAttribute('aria-label'))).toEqual(['Training loss over the steps']);
+    expect([...page.querySelectorAll('.wide svg')].map((chart) => chart.getAttribute('aria-label'))).toEqual([
+      'Training loss over the steps',
+    ]);
   });
 
-  it('shows how the best rank moved over the steps, and has no such drawing where the run was judged less than twice', () => {
-    const page = documentOf(renderReport(example)), drawing = [...page.querySelectorAll('.wide svg')].find((svg) => /best rank at each/.test(svg.getAttribute('aria-label') ?? ''))!;
-    const moved = example.evaluations!.map(({ bestRank }) => bestRank).filter((rank, i, all) => rank !== all[i - 1]);
-    expect(moved.length).toBeGreaterThan(1);
-    expect(textOf(page.body)).toContain(`Best rank: ${moved.join(' → ')}.`);
-    expect(drawing.querySelectorAll('.evaluated')).toHaveLength(7 + 1);
-    expect(renderReport(ODD['one evaluation']!)).not.toContain('Ranks over the steps');
-  });
+  it(
+    'shows how the best rank moved over the steps, and has no such drawing where the run was judged less ' +
+      'than twice',
+    () => {
+      const page = documentOf(renderReport(example));
+      const drawing = [...page.querySelectorAll('.wide svg')].find((svg) =>
+        /best rank at each/.test(svg.getAttribute('aria-label') ?? ''),
+      )!;
+      const moved = example
+        .evaluations!.map(({ bestRank }) => bestRank)
+        .filter((rank, i, all) => rank !== all[i - 1]);
+      expect(moved.length).toBeGreaterThan(1);
+      expect(textOf(page.body)).toContain(`Best rank: ${moved.join(' → ')}.`);
+      expect(drawing.querySelectorAll('.evaluated')).toHaveLength(7 + 1);
+      expect(renderReport(ODD['one evaluation']!)).not.toContain('Ranks over the steps');
+    },
+  );
 
   it('gives the reason for samples that are missing', () => {
-    expect(renderReport({ ...example, samples: { missing: 'The model has no tokenizer.' } })).toContain('No samples. The model has no tokenizer.');
+    expect(renderReport({ ...example, samples: { missing: 'The model has no tokenizer.' } })).toContain(
+      'No samples. The model has no tokenizer.',
+    );
   });
 
   it('lets no text from outside become markup', () => {
     const page = renderReport({
-      model: HOSTILE, dataset: HOSTILE, settings: [{ name: HOSTILE, value: HOSTILE }], steps: example.steps, ranks: exampleRanks(), notes: [HOSTILE], nextCommand: HOSTILE,
+      model: HOSTILE,
+      dataset: HOSTILE,
+      settings: [{ name: HOSTILE, value: HOSTILE }],
+      steps: example.steps,
+      ranks: exampleRanks(),
+      notes: [HOSTILE],
+      nextCommand: HOSTILE,
       samples: { prompts: [{ prompt: HOSTILE, expected: HOSTILE, byRank: [{ rank: 1, text: HOSTILE }] }] },
     });
     expect(page).not.toMatch(/<script|<img|\0|\p{Surrogate}/iu);
@@ -127,12 +250,22 @@ describe.each(Object.entries({ 'a common run': example, ...ODD }))('the report o
   const page = renderReport(data);
 
   it('needs nothing from elsewhere', () => {
-    expect(page).not.toMatch(/https?:|url\(|@import|\s(src|href|xlink:href|srcset)=|<(script|link|iframe|object|embed)\b/i);
+    expect(page).not.toMatch(
+      /https?:|url\(|@import|\s(src|href|xlink:href|srcset)=|<(script|link|iframe|object|embed)\b/i,
+    );
   });
 
   it('is well-formed, its drawings too', () => {
-    expect(markupFault(page.replace(/^<!doctype html>/, '').replace(/<style>[\s\S]*<\/style>/, '').replace(/<meta ([^>]*)>/g, '<meta $1/>'))).toBeNull();
-    for (const [drawing] of page.matchAll(/<svg[\s\S]*?<\/svg>/g)) expect(drawing).not.toMatch(/="[^"]*(–|NaN|Infinity|e[+-]\d)[^"]*"/);
+    expect(
+      markupFault(
+        page
+          .replace(/^<!doctype html>/, '')
+          .replace(/<style>[\s\S]*<\/style>/, '')
+          .replace(/<meta ([^>]*)>/g, '<meta $1/>'),
+      ),
+    ).toBeNull();
+    for (const [drawing] of page.matchAll(/<svg[\s\S]*?<\/svg>/g))
+      expect(drawing).not.toMatch(/="[^"]*(–|NaN|Infinity|e[+-]\d)[^"]*"/);
   });
 
   it('never shows a number that is none', () => {

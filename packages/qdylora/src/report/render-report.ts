@@ -12,13 +12,21 @@ import { samplesSection } from './sections/samples-section.ts';
 import { tableSection } from './sections/table-section.ts';
 import { trainingSection } from './sections/training-section.ts';
 
-export type { ReportData, ReportEvaluation, ReportSamples, ReportSetting, ReportStep, SamplePrompt } from './report-data.ts';
+export type {
+  ReportData,
+  ReportEvaluation,
+  ReportSamples,
+  ReportSetting,
+  ReportStep,
+  SamplePrompt,
+} from './report-data.ts';
 
 /** Forbids what the page does not need: scripts, and anything from elsewhere. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
 
 /**
- * The report of a run as one HTML file that needs neither network nor script, in the light or the dark of its reader, for a screen, a phone or paper.
+ * The report of a run as one HTML file that needs neither network nor script, in the light or the dark of its
+ * reader, for a screen, a phone or paper.
  * Equal data give equal bytes.
  *
  * @example
@@ -26,28 +34,27 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
  */
 export function renderReport(data: ReportData): string {
   const reading = readRanks(data.ranks);
-  return `${html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${`qdylora: ${data.model}`}</title>
-<style>${{ html: REPORT_STYLE }}</style>
-</head>
-<body>
-<main>
-${headlineSection(data, reading)}
-${reading && ranksSection(reading)}
-${reading && tableSection(reading)}
-${reading && nextSection(data.nextCommand)}
-${evaluationsSection(data.evaluations ?? [])}
-${trainingSection(data.steps)}
-${samplesSection(data.samples, reading)}
-${runSection(data)}
-${reading && readingSection(reading)}
-${reading ? null : nextSection(data.nextCommand)}
-</main>
-</body>
-</html>`.html}\n`;
+  return `${
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>${`qdylora: ${data.model}`}</title>
+          <style>
+            ${{ html: REPORT_STYLE }}
+          </style>
+        </head>
+        <body>
+          <main>
+            ${headlineSection(data, reading)} ${reading && ranksSection(reading)}
+            ${reading && tableSection(reading)} ${reading && nextSection(data.nextCommand)}
+            ${evaluationsSection(data.evaluations ?? [])} ${trainingSection(data.steps)}
+            ${samplesSection(data.samples, reading)} ${runSection(data)} ${reading && readingSection(reading)}
+            ${reading ? null : nextSection(data.nextCommand)}
+          </main>
+        </body>
+      </html>`.html
+  }\n`;
 }

@@ -1,12 +1,18 @@
 import type { MeasuredLoss, RankReport } from '@qdylora/eval';
 
-/** Everything that the report shows. Equal data give equal bytes: a date stands in it only where a setting brings one. */
+/**
+ * Everything that the report shows. Equal data give equal bytes: a date stands in it only where a setting
+ * brings one.
+ */
 export interface ReportData {
   /** Name of the base model, as a person would say it. */
   readonly model: string;
   /** What it was trained on; null where this is not known. */
   readonly dataset: string | null;
-  /** "What was run", in the order of reading: method, ranks, scaling, quantization, steps, tokens, learning rate, … */
+  /**
+   * "What was run", in the order of reading: method, ranks, scaling, quantization, steps, tokens, learning
+   * rate, …
+   */
   readonly settings: readonly ReportSetting[];
   /** Optimizer steps in rising order; none where only an adapter was judged. */
   readonly steps: readonly ReportStep[];
@@ -23,13 +29,29 @@ export interface ReportData {
   readonly nextCommand: string | null;
 }
 
-export interface ReportSetting { readonly name: string; readonly value: string }
+export interface ReportSetting {
+  readonly name: string;
+  readonly value: string;
+}
 
 /** One optimizer step; `rank` null: no adapter. A loss that is no finite number marks a skipped step. */
-export interface ReportStep { readonly step: number; readonly loss: number; readonly rank: number | null; readonly learningRate?: number }
+export interface ReportStep {
+  readonly step: number;
+  readonly loss: number;
+  readonly rank: number | null;
+  readonly learningRate?: number;
+}
 
-/** Held-out losses after a step; `bestRank` null: no adapter, or no finite loss. `aurac` null: the base was not judged. */
-export interface ReportEvaluation { readonly step: number; readonly byRank: readonly { readonly rank: number | null; readonly loss: number }[]; readonly bestRank: number | null; readonly aurac: number | null }
+/**
+ * Held-out losses after a step; `bestRank` null: no adapter, or no finite loss. `aurac` null: the base was
+ * not judged.
+ */
+export interface ReportEvaluation {
+  readonly step: number;
+  readonly byRank: readonly { readonly rank: number | null; readonly loss: number }[];
+  readonly bestRank: number | null;
+  readonly aurac: number | null;
+}
 
 /** Texts, or the reason why there are none, as a sentence. */
 export type ReportSamples = { readonly prompts: readonly SamplePrompt[] } | { readonly missing: string };

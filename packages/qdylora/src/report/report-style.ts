@@ -1,14 +1,40 @@
-/** Colours of the page and its charts, by what they mean. Text on its ground has a contrast of at least 4.5:1; blue and orange stay apart for the colour-blind. */
+/**
+ * Colours of the page and its charts, by what they mean. Text on its ground has a contrast of at least 4.5:1;
+ * blue and orange stay apart for the colour-blind.
+ */
 const LIGHT = {
-  ground: '#ffffff', panel: '#f6f7f9', ink: '#1a1f26', quiet: '#57606c', rule: '#c9cfd7', grid: '#eaedf1',
-  good: '#0a5fb4', best: '#a84300', data: '#4b5563', raw: '#b3bcc8', 'good-ground': '#e9f2fc', 'best-ground': '#fcf0e6',
+  ground: '#ffffff',
+  panel: '#f6f7f9',
+  ink: '#1a1f26',
+  quiet: '#57606c',
+  rule: '#c9cfd7',
+  grid: '#eaedf1',
+  good: '#0a5fb4',
+  best: '#a84300',
+  data: '#4b5563',
+  raw: '#b3bcc8',
+  'good-ground': '#e9f2fc',
+  'best-ground': '#fcf0e6',
 };
 const DARK: typeof LIGHT = {
-  ground: '#12161c', panel: '#1b2129', ink: '#e6eaf0', quiet: '#9aa5b3', rule: '#434d5a', grid: '#262d37',
-  good: '#74b5ff', best: '#ffa45c', data: '#b4bdca', raw: '#586373', 'good-ground': '#152a42', 'best-ground': '#3a2613',
+  ground: '#12161c',
+  panel: '#1b2129',
+  ink: '#e6eaf0',
+  quiet: '#9aa5b3',
+  rule: '#434d5a',
+  grid: '#262d37',
+  good: '#74b5ff',
+  best: '#ffa45c',
+  data: '#b4bdca',
+  raw: '#586373',
+  'good-ground': '#152a42',
+  'best-ground': '#3a2613',
 };
 
-const variables = (colours: typeof LIGHT): string => Object.entries(colours).map(([name, colour]) => `--${name}:${colour}`).join(';');
+const variables = (colours: typeof LIGHT): string =>
+  Object.entries(colours)
+    .map(([name, colour]) => `--${name}:${colour}`)
+    .join(';');
 
 const PAGE = `
 *{box-sizing:border-box}
@@ -147,5 +173,13 @@ h2,h3{break-after:avoid}
 
 /** The whole style sheet. Dark is for screens only: paper is white. */
 export const REPORT_STYLE = [
-  `\n:root{color-scheme:light;${variables(LIGHT)}}\n@media screen and (prefers-color-scheme:dark){:root{color-scheme:dark;${variables(DARK)}}}`, PAGE, TILES, CHARTS, TABLE, TEXTS, PHONE, PRINT,
+  `\n:root{color-scheme:light;${variables(LIGHT)}}\n@media screen and ` +
+    `(prefers-color-scheme:dark){:root{color-scheme:dark;${variables(DARK)}}}`,
+  PAGE,
+  TILES,
+  CHARTS,
+  TABLE,
+  TEXTS,
+  PHONE,
+  PRINT,
 ].join('');

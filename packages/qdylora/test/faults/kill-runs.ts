@@ -35,36 +35,79 @@ export interface KillReport {
   readonly different: string[];
 }
 
-/** A run with everything random on: dropout, accumulation, held-out rows, a save after each step; packed or not, and some optimizer. */
-interface Variant { readonly name: string; readonly flags: readonly string[] }
+/**
+ * A run with everything random on: dropout, accumulation, held-out rows, a save after each step; packed or
+ * not, and some optimizer.
+ */
+interface Variant {
+  readonly name: string;
+  readonly flags: readonly string[];
+}
 
 /** Small, and wide enough that adapters of rank 64 have 8-bit states. */
-export const FAULT_MODEL = { config: { hidden_size: 64, intermediate_size: 64, num_attention_heads: 2, num_key_value_heads: 2, head_dim: 32 } } as const;
+export const FAULT_MODEL = {
+  config: {
+    hidden_size: 64,
+    intermediate_size: 64,
+    num_attention_heads: 2,
+    num_key_value_heads: 2,
+    head_dim: 32,
+  },
+} as const;
 
 const STEPS = 24;
-/** Share of the kills that hit a process while it starts: node, modules, model, data; and, in a resumed run, lock, cleaning and reading back. */
+/**
+ * Share of the kills that hit a process while it starts: node, modules, model, data; and, in a resumed run,
+ * lock, cleaning and reading back.
+ */
 const START_SHARE = 1 / 8;
-const VARIANTS: readonly Variant[] = OPTIMIZER_NAMES.flatMap((optimizer, i) => [{
-  name: `${optimizer}, ${i % 2 === 0 ? 'packed' : 'not packed'}`,
-  flags: ['--optimizer', optimizer, ...(i % 2 === 0 ? ['--packing', '--max-seq-length', '24'] : []), ...(optimizer.startsWith('paged_') ? ['--optimizer-memory-budget', '64KiB'] : [])],
-}]);
+const VARIANTS: readonly Variant[] = OPTIMIZER_NAMES.flatMap((optimizer, i) => [
+  {
+    name: `${optimizer}, ${i % 2 === 0 ? 'packed' : 'not packed'}`,
+    flags: [
+      '--optimizer',
+      optimizer,
+      ...(i % 2 === 0 ? ['--packing', '--max-seq-length', '24'] : []),
+      ...(optimizer.startsWith('paged_') ? ['--optimizer-memory-budget', '64KiB'] : []),
+    ],
+  },
+]);
 
-/** What a finished run leaves, by relative path: a digest of each file whose bytes must not depend on kills. */
+/**
+ * What a finished run leaves, by relative path: a digest of each file whose bytes must not depend on kills.
+ */
 type Leftovers = Readonly<Record<string, string>>;
 
 /**
- * Trains with the built command, kills it with SIGKILL at random instants, resumes with `auto`, again and again, for every optimizer in turn. After each kill: is every folder under a
- * final name whole, and is every save that `events.jsonl` tells of still there? After each run that ends: has it the bytes and the losses of one that nobody killed?
+ * Trains with the built command, kills it with SIGKILL at random instants, resumes with `auto`, again and
+ * again, for every optimizer in turn. After each kill: is every folder under a final name whole, and is every
+ * save that `events.jsonl` tells of still there? After each run that ends: has it the bytes and the losses of
+ * one that nobody killed?
  */
 export async function killRuns(options: KillOptions): Promise<KillReport> {
-  const report: KillReport = { kills: 0, killsInSaves: 0, killsInStarts: 0, runs: 0, corrupt: [], lost: [], different: [] }, rng = createRng(options.seed).named('kills');
+  const report: KillReport = {
+    kills: 0,
+    killsInSaves: 0,
+    killsInStarts: 0,
+    runs: 0,
+    corrupt: [],
+    lost: [],
+    different: [],
+  };
+  const rng = createRng(options.seed).named('kills');
   const whole = new Map<string, Undisturbed>();
   for (let round = 0; report.kills < options.kills; round++) {
-    const variant = VARIANTS[round % VARIANTS.length]!, folder = join(options.scratch, `run-${round}`);
-    if (!whole.has(variant.name)) whole.set(variant.name, await undisturbed(variant, join(options.scratch, `whole-${round}`), options));
+    const variant = VARIANTS[round % VARIANTS.length]!;
+    const folder = join(options.scratch, `run-${round}`);
+    if (!whole.has(variant.name))
+      whole.set(variant.name, await undisturbed(variant, join(options.scratch, `whole-${round}`), options));
     const { leftovers, startMilliseconds, runMilliseconds } = whole.get(variant.name)!;
     for (let isOver = false; !isOver && report.kills < options.kills;) {
-      const isEarly = rng.uniform(report.kills, 0) < START_SHARE, luck = rng.uniform(report.kills, 1 + report.runs), kill = isEarly ? { from: 'spawn', milliseconds: luck * startMilliseconds } as const : { from: 'way', milliseconds: luck * runMilliseconds } as const;
+      const isEarly = rng.uniform(report.kills, 0) < START_SHARE;
+      const luck = rng.uniform(report.kills, 1 + report.runs);
+      const kill = isEarly
+        ? ({ from: 'spawn', milliseconds: luck * startMilliseconds } as const)
+        : ({ from: 'way', milliseconds: luck * runMilliseconds } as const);
       ({ isOver } = await runUntil(argumentsOf(variant, folder, options), kill));
       if (isEarly && !isOver) report.killsInStarts++;
       if (!isOver) noteKill(folder, `kill ${report.kills + 1}, ${variant.name}`, report);
@@ -77,28 +120,80 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
 }
 
 const argumentsOf = ({ flags }: Variant, folder: string, { model, dataset }: KillOptions): string[] => [
-  'train', '--model', model, '--dataset', dataset, '--val-set-size', '4', '--ranks', '1,16,64', '--lora-dropout', '0.2', '--micro-batch-size', '2', '--gradient-accumulation-steps', '2', '--num-threads', '1',
-  '--max-steps', String(STEPS), '--save-steps', '1', '--eval-steps', '4', '--learning-rate', '0.01', '--resume-from-checkpoint', 'auto', '--output-dir', folder, ...flags,
+  'train',
+  '--model',
+  model,
+  '--dataset',
+  dataset,
+  '--val-set-size',
+  '4',
+  '--ranks',
+  '1,16,64',
+  '--lora-dropout',
+  '0.2',
+  '--micro-batch-size',
+  '2',
+  '--gradient-accumulation-steps',
+  '2',
+  '--num-threads',
+  '1',
+  '--max-steps',
+  String(STEPS),
+  '--save-steps',
+  '1',
+  '--eval-steps',
+  '4',
+  '--learning-rate',
+  '0.01',
+  '--resume-from-checkpoint',
+  'auto',
+  '--output-dir',
+  folder,
+  ...flags,
 ];
 
-interface Undisturbed { readonly leftovers: Leftovers; readonly startMilliseconds: number; readonly runMilliseconds: number }
+interface Undisturbed {
+  readonly leftovers: Leftovers;
+  readonly startMilliseconds: number;
+  readonly runMilliseconds: number;
+}
 
 async function undisturbed(variant: Variant, folder: string, options: KillOptions): Promise<Undisturbed> {
-  const { isOver, startMilliseconds, runMilliseconds } = await runUntil(argumentsOf(variant, folder, options), null);
+  const { isOver, startMilliseconds, runMilliseconds } = await runUntil(
+    argumentsOf(variant, folder, options),
+    null,
+  );
   if (!isOver) throw new Error(`expected a run that nobody kills to end, got none (${variant.name})`);
   const leftovers = leftoversOf(folder);
   rmSync(folder, { recursive: true });
   return { leftovers, startMilliseconds, runMilliseconds };
 }
 
-/** So long after the start of the process, or after it said that it is on its way: its first step, or where it goes on from. */
-interface Kill { readonly from: 'spawn' | 'way'; readonly milliseconds: number }
+/**
+ * So long after the start of the process, or after it said that it is on its way: its first step, or where it
+ * goes on from.
+ */
+interface Kill {
+  readonly from: 'spawn' | 'way';
+  readonly milliseconds: number;
+}
 
-/** Runs the command and kills it. `isOver`: it ended well before that. Throws where it ended with an error: no kill may lead to one. */
-async function runUntil(words: readonly string[], kill: Kill | null): Promise<{ isOver: boolean; startMilliseconds: number; runMilliseconds: number }> {
-  const child = spawn(process.execPath, [COMMAND, ...words], { stdio: ['ignore', 'ignore', 'pipe'] }), start = performance.now();
-  let errors = '', way = Infinity, timer: NodeJS.Timeout | null = null;
-  const killLater = (): void => { timer ??= setTimeout(() => child.kill('SIGKILL'), kill!.milliseconds); };
+/**
+ * Runs the command and kills it. `isOver`: it ended well before that. Throws where it ended with an error: no
+ * kill may lead to one.
+ */
+async function runUntil(
+  words: readonly string[],
+  kill: Kill | null,
+): Promise<{ isOver: boolean; startMilliseconds: number; runMilliseconds: number }> {
+  const child = spawn(process.execPath, [COMMAND, ...words], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const start = performance.now();
+  let errors = '';
+  let way = Infinity;
+  let timer: NodeJS.Timeout | null = null;
+  const killLater = (): void => {
+    timer ??= setTimeout(() => child.kill('SIGKILL'), kill!.milliseconds);
+  };
   if (kill?.from === 'spawn') killLater();
   child.stderr.on('data', (text: Buffer) => {
     errors += String(text);
@@ -106,55 +201,97 @@ async function runUntil(words: readonly string[], kill: Kill | null): Promise<{ 
     way = performance.now();
     if (kill?.from === 'way') killLater();
   });
-  const code = await new Promise<number | null>((resolve) => { child.on('close', resolve); }), end = performance.now();
+  const code = await new Promise<number | null>((resolve) => {
+    child.on('close', resolve);
+  });
+  const end = performance.now();
   if (timer) clearTimeout(timer);
-  if (code !== null && code !== 0) throw new Error(`expected the command to end well or to be killed, got exit code ${code}: ${errors.slice(-2000)}`);
+  if (code !== null && code !== 0)
+    throw new Error(
+      `expected the command to end well or to be killed, got exit code ${code}: ${errors.slice(-2000)}`,
+    );
   return { isOver: code === 0, startMilliseconds: way - start, runMilliseconds: end - way };
 }
 
 /** What a kill has left: everything under a final name is whole, and no acknowledged save is missing. */
 function noteKill(folder: string, at: string, report: KillReport): void {
   report.kills++;
-  const checkpoints = join(folder, 'checkpoints'), names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
+  const checkpoints = join(folder, 'checkpoints');
+  const names = existsSync(checkpoints) ? readdirSync(checkpoints) : [];
   if (names.some((name) => name.includes('.tmp-'))) report.killsInSaves++;
-  const finals = [...names.filter((name) => /^step-\d+$/.test(name)).map((name) => join('checkpoints', name)), ...['adapter', 'adapter-best'].filter((name) => existsSync(join(folder, name)))];
+  const finals = [
+    ...names.filter((name) => /^step-\d+$/.test(name)).map((name) => join('checkpoints', name)),
+    ...['adapter', 'adapter-best'].filter((name) => existsSync(join(folder, name))),
+  ];
   for (const name of finals) {
     const state = validateFolder(join(folder, name));
     if (!state.isValid) report.corrupt.push(`${at}: ${name}: ${state.problem}`);
   }
-  const saves = eventsIn(folder).filter(({ type, kind }) => type === 'checkpoint' && kind === 'step'), newest = Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
+  const saves = eventsIn(folder).filter(({ type, kind }) => type === 'checkpoint' && kind === 'step');
+  const newest = Math.max(0, ...names.map((name) => Number(/^step-(\d+)$/.exec(name)?.[1] ?? 0)));
   const acknowledged = Math.max(0, ...saves.map(({ step }) => step));
-  if (newest < acknowledged) report.lost.push(`${at}: the save of step ${acknowledged} was acknowledged, and the newest is ${newest}`);
+  if (newest < acknowledged)
+    report.lost.push(`${at}: the save of step ${acknowledged} was acknowledged, and the newest is ${newest}`);
 }
 
-interface LoggedEvent { readonly type: string; readonly kind?: string; readonly step: number; readonly loss?: number; readonly rank?: number }
+interface LoggedEvent {
+  readonly type: string;
+  readonly kind?: string;
+  readonly step: number;
+  readonly loss?: number;
+  readonly rank?: number;
+}
 
 /** Whole lines of the log; a kill may cut the last one. */
 function eventsIn(folder: string): LoggedEvent[] {
-  const path = join(folder, 'events.jsonl'), lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
+  const path = join(folder, 'events.jsonl');
+  const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
   return lines.map((line) => JSON.parse(line) as LoggedEvent);
 }
 
 function leftoversOf(folder: string): Leftovers {
-  const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex'), found: Record<string, string> = {};
+  const digest = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
+  const found: Record<string, string> = {};
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
     const path = join(folder, name);
-    if (/\.(safetensors)$|adapter_config\.json$|qdylora\.json$/.test(name)) found[name] = digest(readFileSync(path));
-    else if (name.endsWith('state.json')) found[name] = digest(canonicalJson({ ...JSON.parse(readFileSync(path, 'utf8')) as object, events_offset: 0 })); // a warning that a dead process' lock was taken over is an event too
-    else if (/\.(json|jsonl|html|yaml)$|^(checkpoints|adapter|adapter-best)$|step-\d+$/.test(name)) found[name] = 'there';
+    if (/\.(safetensors)$|adapter_config\.json$|qdylora\.json$/.test(name))
+      found[name] = digest(readFileSync(path));
+    else if (name.endsWith('state.json'))
+      found[name] = digest(
+        canonicalJson({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), events_offset: 0 }),
+      ); // a warning that a dead process' lock was taken over is an event too
+    else if (/\.(json|jsonl|html|yaml)$|^(checkpoints|adapter|adapter-best)$|step-\d+$/.test(name))
+      found[name] = 'there';
     else found[name] = 'unexpected';
   }
-  found['losses'] = canonicalJson(eventsIn(folder).filter(({ type }) => type === 'step').map(({ step, loss, rank }) => [step, loss, rank]));
+  found['losses'] = canonicalJson(
+    eventsIn(folder)
+      .filter(({ type }) => type === 'step')
+      .map(({ step, loss, rank }) => [step, loss, rank]),
+  );
   return found;
 }
 
 function compare(got: Leftovers, want: Leftovers, at: string, report: KillReport): void {
   report.runs++;
   for (const name of new Set([...Object.keys(got), ...Object.keys(want)])) {
-    if (got[name] !== want[name]) report.different.push(`${at}: ${name} is ${got[name] ?? 'missing'}, without kills ${want[name] ?? 'missing'}`);
+    if (got[name] !== want[name])
+      report.different.push(
+        `${at}: ${name} is ${got[name] ?? 'missing'}, without kills ${want[name] ?? 'missing'}`,
+      );
   }
 }
 
 /** A report as one line. */
-export const killLine = ({ kills, killsInSaves, killsInStarts, runs, corrupt, lost, different }: KillReport): string =>
-  `${kills} kills (${killsInSaves} left a half save, ${killsInStarts} hit a start): ${corrupt.length} corrupt, ${lost.length} acknowledged saves lost; ${runs} runs came to their end, ${different.length} differences from unkilled ones`;
+export const killLine = ({
+  kills,
+  killsInSaves,
+  killsInStarts,
+  runs,
+  corrupt,
+  lost,
+  different,
+}: KillReport): string =>
+  `${kills} kills (${killsInSaves} left a half save, ${killsInStarts} hit a start): ${corrupt.length} ` +
+  `corrupt, ${lost.length} acknowledged saves lost; ${runs} runs came to their end, ${different.length} ` +
+  `differences from unkilled ones`;

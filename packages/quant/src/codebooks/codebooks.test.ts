@@ -29,14 +29,30 @@ const exactMap = (signs: readonly number[], first: number): number[] => {
   const levels = [0, 1];
   for (let decade = 0; decade < 7; decade++) {
     const cells = first * 2 ** decade;
-    for (let cell = 0; cell < cells; cell++) for (const sign of signs) levels.push((sign * (0.1 + (0.9 * (cell + 0.5)) / cells)) / 10 ** (6 - decade));
+    for (let cell = 0; cell < cells; cell++)
+      for (const sign of signs)
+        levels.push((sign * (0.1 + (0.9 * (cell + 0.5)) / cells)) / 10 ** (6 - decade));
   }
   return levels.sort((a, b) => a - b);
 };
 
 describe.each([
-  { name: 'signed', map: signedDynamicMap(), exact: exactMap([1, -1], 1), zeroAt: 127, smallest: 5.5e-7, ulps: 1 },
-  { name: 'unsigned', map: unsignedDynamicMap(), exact: exactMap([1], 2), zeroAt: 0, smallest: 3.25e-7, ulps: 2 },
+  {
+    name: 'signed',
+    map: signedDynamicMap(),
+    exact: exactMap([1, -1], 1),
+    zeroAt: 127,
+    smallest: 5.5e-7,
+    ulps: 1,
+  },
+  {
+    name: 'unsigned',
+    map: unsignedDynamicMap(),
+    exact: exactMap([1], 2),
+    zeroAt: 0,
+    smallest: 3.25e-7,
+    ulps: 2,
+  },
 ])('the $name dynamic map', ({ map, exact, zeroAt, smallest, ulps }) => {
   it('has 256 different levels in rising order that end at 1', () => {
     expect(new Set(map).size).toBe(256);
@@ -48,13 +64,19 @@ describe.each([
     expect(map[zeroAt + 1]).toBeCloseTo(smallest, 12);
   });
   it(`is within ${ulps} units in the last place of the exact formula`, () => {
-    map.forEach((level, code) => expect(Math.abs(level - exact[code]!)).toBeLessThanOrEqual((ulps + 0.5) * 2 ** -23 * Math.abs(exact[code]!)));
+    map.forEach((level, code) =>
+      expect(Math.abs(level - exact[code]!)).toBeLessThanOrEqual(
+        (ulps + 0.5) * 2 ** -23 * Math.abs(exact[code]!),
+      ),
+    );
   });
 });
 
 describe('levelsOf', () => {
   it('refuses another kind and lists the supported ones', () => {
-    expect(() => levelsOf('int4' as never)).toThrow('[quant] expected nf4 or fp4 for the kind of quantization, got int4.');
+    expect(() => levelsOf('int4' as never)).toThrow(
+      '[quant] expected nf4 or fp4 for the kind of quantization, got int4.',
+    );
     expect(() => levelsOf('constructor' as never)).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
   });
 });

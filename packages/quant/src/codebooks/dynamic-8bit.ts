@@ -1,15 +1,23 @@
 const DECADES = 7;
 
-/** The signed dynamic map: 127 negative levels, zero at code 127, 128 positive ones, from −0.993 to 1. Scales of 4-bit blocks and Adam's m are stored in it. */
+/**
+ * The signed dynamic map: 127 negative levels, zero at code 127, 128 positive ones, from −0.993 to 1. Scales
+ * of 4-bit blocks and Adam's m are stored in it.
+ */
 export const signedDynamicMap = (): Float32Array => dynamicMap([1, -1], 1);
 
-/** The unsigned dynamic map: zero at code 0, then 255 positive levels from 3.25e-7 to 1. Adam's v is stored in it. */
+/**
+ * The unsigned dynamic map: zero at code 0, then 255 positive levels from 3.25e-7 to 1. Adam's v is stored in
+ * it.
+ */
 export const unsignedDynamicMap = (): Float32Array => dynamicMap([1], 2);
 
 /**
- * 256 levels in rising order: for each decade 10⁻⁶ … 1 a doubling number of cells on [0.1, 1] · decade, each level the middle of its cell; then 0 and 1.
- * The arithmetic follows torch's vectorised float32 `linspace` step by step (fused multiply-add, second half counted back from 1, float32 decade),
- * so the tables equal bitsandbytes' bit for bit; rounding the exact formula instead would change 72 of the 256 signed levels and 100 of the unsigned.
+ * 256 levels in rising order: for each decade 10⁻⁶ … 1 a doubling number of cells on [0.1, 1] · decade, each
+ * level the middle of its cell; then 0 and 1.
+ * The arithmetic follows torch's vectorised float32 `linspace` step by step (fused multiply-add, second half
+ * counted back from 1, float32 decade), so the tables equal bitsandbytes' bit for bit; rounding the exact
+ * formula instead would change 72 of the 256 signed levels and 100 of the unsigned.
  * Source: Dettmers et al. 2022 (8-bit optimizers), section 2.1.
  */
 function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Float32Array {
@@ -17,7 +25,8 @@ function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Fl
   let made = 1;
   levels[0] = 1;
   for (let decade = 0; decade < DECADES; decade++) {
-    const cells = cellsOfSmallestDecade * 2 ** decade, scale = Math.fround(1 / 10 ** (DECADES - 1 - decade));
+    const cells = cellsOfSmallestDecade * 2 ** decade;
+    const scale = Math.fround(1 / 10 ** (DECADES - 1 - decade));
     for (let cell = 0; cell < cells; cell++) {
       const middle = Math.fround((cellEdge(cell, cells) + cellEdge(cell + 1, cells)) / 2);
       for (const sign of signs) levels[made++] = sign * Math.fround(middle * scale);
@@ -26,9 +35,13 @@ function dynamicMap(signs: readonly number[], cellsOfSmallestDecade: number): Fl
   return levels.sort();
 }
 
-const FIRST_EDGE = Math.fround(0.1), WIDTH = Math.fround(1 - FIRST_EDGE);
+const FIRST_EDGE = Math.fround(0.1);
+const WIDTH = Math.fround(1 - FIRST_EDGE);
 
-/** Edge i of the `cells + 1` of equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded once, is float32's fused multiply-add. */
+/**
+ * Edge i of the `cells + 1` of equal cells on [0.1, 1]. A float64 sum of an exact float64 product, rounded
+ * once, is float32's fused multiply-add.
+ */
 function cellEdge(i: number, cells: number): number {
   const step = Math.fround(WIDTH / cells);
   return Math.fround(i < Math.floor((cells + 1) / 2) ? FIRST_EDGE + step * i : 1 - step * (cells - i));

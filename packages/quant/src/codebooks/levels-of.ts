@@ -12,5 +12,9 @@ export const QUANTIZATION_KINDS = Object.keys(LEVELS) as readonly QuantizationKi
 /** The sixteen levels of a kind, by code. @throws QdyloraError UNSUPPORTED for a name that is no kind. */
 export function levelsOf(kind: QuantizationKind): readonly number[] {
   if (Object.hasOwn(LEVELS, kind)) return LEVELS[kind];
-  throw new QdyloraError('UNSUPPORTED', { where: 'quant', problem: `expected ${QUANTIZATION_KINDS.join(' or ')} for the kind of quantization, got ${String(kind)}`, details: { kind } });
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'quant',
+    problem: `expected ${QUANTIZATION_KINDS.join(' or ')} for the kind of quantization, got ${String(kind)}`,
+    details: { kind },
+  });
 }

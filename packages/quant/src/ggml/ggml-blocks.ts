@@ -18,7 +18,10 @@ export interface GgmlBlock {
   readonly id: number;
   readonly length: number;
   readonly bytes: number;
-  /** Fills `values` (whole blocks) from as many packed blocks, bit for bit as ggml's reference does. The blocks begin at a multiple of four bytes of their buffer, and the machine is little-endian. */
+  /**
+   * Fills `values` (whole blocks) from as many packed blocks, bit for bit as ggml's reference does. The
+   * blocks begin at a multiple of four bytes of their buffer, and the machine is little-endian.
+   */
   dequantize(blocks: Uint8Array, values: Float32Array): void;
 }
 

@@ -1,6 +1,8 @@
 import { readHalf } from './read-half.ts';
 
-const LENGTH = 32, HALF = 16, BYTES = 18;
+const LENGTH = 32;
+const HALF = 16;
+const BYTES = 18;
 
 /** Q4_0: `half d · byte q[16]`; the low nibbles are values 0…15, the high ones 16…31; value = d·(q − 8). */
 export function dequantizeQ4_0(blocks: Uint8Array, values: Float32Array): void {

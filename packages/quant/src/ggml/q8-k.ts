@@ -1,4 +1,6 @@
-const LENGTH = 256, BYTES = 292, CODES = 4;
+const LENGTH = 256;
+const BYTES = 292;
+const CODES = 4;
 
 /** Q8_K: `float d · int8 q[256] · int16 sums[16]`, value = d·q; the sums of 16 codes serve products only. */
 export function dequantizeQ8_K(blocks: Uint8Array, values: Float32Array): void {

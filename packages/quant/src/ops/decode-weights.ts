@@ -4,19 +4,35 @@ import { fromTiles } from '../tile-order.ts';
 import type { QuantizedAttributes, QuantizedInputs } from './quantized-inputs.ts';
 
 /** The float32 scale of every block, in row-major order.  → [blocks] */
-export function decodeScales(inputs: QuantizedInputs, { rows, cols, blockSize, nestedOffset, tiled }: QuantizedAttributes): Float32Array {
-  const blocks = blockCount(rows * cols, blockSize), { absmax, absmaxCodes, nestedAbsmax, nestedMap } = tiled ? rowMajorInputs(inputs, [rows, cols]) : inputs;
+export function decodeScales(
+  inputs: QuantizedInputs,
+  { rows, cols, blockSize, nestedOffset, tiled }: QuantizedAttributes,
+): Float32Array {
+  const blocks = blockCount(rows * cols, blockSize);
+  const { absmax, absmaxCodes, nestedAbsmax, nestedMap } = tiled
+    ? rowMajorInputs(inputs, [rows, cols])
+    : inputs;
   if (absmax) return absmax.data.slice(0, blocks);
-  const nested = { codes: absmaxCodes!.data, absmax: nestedAbsmax!.data, map: nestedMap!.data, offset: nestedOffset };
+  const nested = {
+    codes: absmaxCodes!.data,
+    absmax: nestedAbsmax!.data,
+    map: nestedMap!.data,
+    offset: nestedOffset,
+  };
   return Float32Array.from({ length: blocks }, (_, block) => decodedScale(nested, block));
 }
 
 /** Every weight: level · scale, rounded once to float32.  → [rows · cols] */
 export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttributes): Float32Array {
-  const scales = decodeScales(inputs, attributes), packed = (attributes.tiled ? rowMajorInputs(inputs, [attributes.rows, attributes.cols]) : inputs).codes.data, levels = inputs.levels.data, { blockSize } = attributes;
+  const scales = decodeScales(inputs, attributes);
+  const packed = (attributes.tiled ? rowMajorInputs(inputs, [attributes.rows, attributes.cols]) : inputs)
+    .codes.data;
+  const levels = inputs.levels.data;
+  const { blockSize } = attributes;
   const weights = new Float32Array(attributes.rows * attributes.cols);
   for (let block = 0; block < scales.length; block++) {
-    const scale = scales[block]!, end = Math.min((block + 1) * blockSize, weights.length);
+    const scale = scales[block]!;
+    const end = Math.min((block + 1) * blockSize, weights.length);
     for (let i = block * blockSize; i < end; i += 2) {
       const pair = packed[i >>> 1]!;
       weights[i] = levels[pair >> 4]! * scale;
@@ -28,5 +44,8 @@ export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttr
 
 /** The arrays of a tiled matrix in row-major order. */
 const rowMajorInputs = (inputs: QuantizedInputs, shape: readonly [number, number]): QuantizedInputs => ({
-  ...inputs, codes: fromTiles(inputs.codes, shape, 'codes'), absmax: inputs.absmax && fromTiles(inputs.absmax, shape, 'scales'), absmaxCodes: inputs.absmaxCodes && fromTiles(inputs.absmaxCodes, shape, 'scales'),
+  ...inputs,
+  codes: fromTiles(inputs.codes, shape, 'codes'),
+  absmax: inputs.absmax && fromTiles(inputs.absmax, shape, 'scales'),
+  absmaxCodes: inputs.absmaxCodes && fromTiles(inputs.absmaxCodes, shape, 'scales'),
 });

@@ -1,4 +1,13 @@
-import { assertArgument, assertShape, defineOp, elementCount, QdyloraError, u8Array, type ArrayView, type Shape } from '@qdylora/contract';
+import {
+  assertArgument,
+  assertShape,
+  defineOp,
+  elementCount,
+  QdyloraError,
+  u8Array,
+  type ArrayView,
+  type Shape,
+} from '@qdylora/contract';
 import { GGML_BLOCKS } from '../ggml/ggml-blocks.ts';
 
 export interface DequantizeGgmlAttributes {
@@ -10,19 +19,28 @@ export interface DequantizeGgmlAttributes {
 
 /**
  * The values of ggml's packed blocks, as GGUF files have them; each file of `src/ggml` is one layout.
- * blocks: [values / values of a block · bytes of a block]  →  values: `shape`; exact to the bit, but for the payload of NaN.
+ * blocks: [values / values of a block · bytes of a block] → values: `shape`; exact to the bit, but for the
+ * payload of NaN.
  */
 export const dequantizeGgml = defineOp({
   name: 'dequantize-ggml',
   takes: { blocks: u8Array(1) },
   shapes({ blocks }: { blocks: ArrayView<'u8'> }, { type, shape }: DequantizeGgmlAttributes) {
-    const { length, bytes } = ggmlBlock(type), row = shape.at(-1) ?? 1;
-    assertArgument(row % length === 0, 'dequantize-ggml', `expected rows of a multiple of ${length} for ${type}, got ${row}`);
+    const { length, bytes } = ggmlBlock(type);
+    const row = shape.at(-1) ?? 1;
+    assertArgument(
+      row % length === 0,
+      'dequantize-ggml',
+      `expected rows of a multiple of ${length} for ${type}, got ${row}`,
+    );
     assertShape('dequantize-ggml', 'blocks', blocks.shape, [(elementCount(shape) / length) * bytes]);
     return { values: { dtype: 'f32', shape } };
   },
   reference({ blocks }, { values }: { values: ArrayView<'f32'> }, { type }) {
-    ggmlBlock(type).dequantize(blocks.data.subarray(0, blocks.shape[0]), values.data.subarray(0, elementCount(values.shape)));
+    ggmlBlock(type).dequantize(
+      blocks.data.subarray(0, blocks.shape[0]),
+      values.data.subarray(0, elementCount(values.shape)),
+    );
   },
 });
 
@@ -30,5 +48,9 @@ function ggmlBlock(type: string) {
   const found = GGML_BLOCKS.get(type);
   if (found) return found;
   const supported = [...GGML_BLOCKS.keys()];
-  throw new QdyloraError('UNSUPPORTED', { where: 'dequantize-ggml', problem: `expected one of ${supported.join(', ')} for the type of blocks, got ${type}`, details: { type, supported } });
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'dequantize-ggml',
+    problem: `expected one of ${supported.join(', ')} for the type of blocks, got ${type}`,
+    details: { type, supported },
+  });
 }

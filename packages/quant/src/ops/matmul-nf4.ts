@@ -1,14 +1,36 @@
-import { assertShape, defineOp, f32Array, floatArray, optional, roundToBfloat16, type ArrayView, type FloatDType, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  defineOp,
+  f32Array,
+  floatArray,
+  optional,
+  roundToBfloat16,
+  type ArrayView,
+  type FloatDType,
+  type FloatView,
+} from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
-import { assertQuantized, QUANTIZED_INPUTS, type QuantizedAttributes, type QuantizedInputs } from './quantized-inputs.ts';
+import {
+  assertQuantized,
+  QUANTIZED_INPUTS,
+  type QuantizedAttributes,
+  type QuantizedInputs,
+} from './quantized-inputs.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the products, as matrix units take them; `'f32'` rounds neither. `outDtype`: of y (or dx), f32 where left out. */
-export interface MatmulNf4Attributes extends QuantizedAttributes { readonly computeDtype: FloatDType; readonly outDtype?: FloatDType }
+/**
+ * `computeDtype: 'bf16'` rounds x (or dy) and the decoded weight to bfloat16 before the products, as matrix
+ * units take them; `'f32'` rounds neither. `outDtype`: of y (or dx), f32 where left out.
+ */
+export interface MatmulNf4Attributes extends QuantizedAttributes {
+  readonly computeDtype: FloatDType;
+  readonly outDtype?: FloatDType;
+}
 
 /**
- * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of either kind. Kernels sum in float32, the reference in float64.
+ * y = x · Wᵀ + bias with a 4-bit W: [rows, cols] of either kind. Kernels sum in float32, the reference in
+ * float64.
  * x: [tokens, cols], f32 or bf16  bias: [rows]  →  y: [tokens, rows]
  */
 export const matmulNf4 = defineOp({
@@ -23,7 +45,9 @@ export const matmulNf4 = defineOp({
   },
   flops: ({ x }, { rows, cols }) => 2 * x.shape[0]! * rows * cols,
   reference({ x, bias, ...weight }, { y }: { y: FloatView }, attributes) {
-    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(x.data as Float32Array, computeDtype);
+    const { rows, cols, computeDtype } = attributes;
+    const w = rounded(decodeWeights(weight, attributes), computeDtype);
+    const operand = rounded(x.data as Float32Array, computeDtype);
     for (let token = 0; token < x.shape[0]!; token++) {
       for (let row = 0; row < rows; row++) {
         let sum = bias ? bias.data[row]! : 0;
@@ -35,7 +59,8 @@ export const matmulNf4 = defineOp({
 });
 
 /**
- * dx = dy · W, added to the dx that the caller hands in where `accumulate`. The decode is the forward's, bit for bit.
+ * dx = dy · W, added to the dx that the caller hands in where `accumulate`. The decode is the forward's, bit
+ * for bit.
  * dy: [tokens, rows]  →  dx: [tokens, cols]
  */
 export const matmulNf4InputGradient = defineOp({
@@ -50,7 +75,9 @@ export const matmulNf4InputGradient = defineOp({
   },
   flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0]! * rows * cols,
   reference({ dy, ...weight }, { dx }: { dx: FloatView }, { accumulate, ...attributes }) {
-    const { rows, cols, computeDtype } = attributes, w = rounded(decodeWeights(weight, attributes), computeDtype), operand = rounded(dy.data as Float32Array, computeDtype);
+    const { rows, cols, computeDtype } = attributes;
+    const w = rounded(decodeWeights(weight, attributes), computeDtype);
+    const operand = rounded(dy.data as Float32Array, computeDtype);
     for (let token = 0; token < dy.shape[0]!; token++) {
       for (let col = 0; col < cols; col++) {
         let sum = accumulate ? dx.data[token * cols + col]! : 0;
@@ -61,4 +88,5 @@ export const matmulNf4InputGradient = defineOp({
   },
 });
 
-const rounded = (values: Float32Array, computeDtype: 'f32' | 'bf16'): Float32Array => (computeDtype === 'bf16' ? values.map(roundToBfloat16) : values);
+const rounded = (values: Float32Array, computeDtype: 'f32' | 'bf16'): Float32Array =>
+  computeDtype === 'bf16' ? values.map(roundToBfloat16) : values;

@@ -1,4 +1,13 @@
-import { createHostBackend, createRng, elementCount, f32View, roundToBfloat16, runOp, viewOf, type ArrayView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  createRng,
+  elementCount,
+  f32View,
+  roundToBfloat16,
+  runOp,
+  viewOf,
+  type ArrayView,
+} from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arbitraryMatrix } from '../../test/arbitrary-matrix.ts';
@@ -15,15 +24,37 @@ const backend = createHostBackend();
 const TOKENS = 3;
 const normals = (name: string, shape: number[]) => {
   const rng = createRng(7).named(name);
-  return f32View(shape, Float32Array.from({ length: elementCount(shape) }, (_, i) => rng.normal(i)));
+  return f32View(
+    shape,
+    Float32Array.from({ length: elementCount(shape) }, (_, i) => rng.normal(i)),
+  );
 };
 
 /** A quantized matrix with inputs of both products, in one of the four forms: kind, plain or double. */
-const arbitraryProduct = () => fc.record({ m: arbitraryMatrix(), kind: fc.constantFrom(...QUANTIZATION_KINDS), doubleQuantization: fc.boolean() }).map(({ m, kind, doubleQuantization }) => {
-  const matrix = quantize4bit(kind, m, { blockSize: m.blockSize, doubleQuantization }), [rows, cols] = matrix.shape;
-  const x = normals('x', [TOKENS, cols]), dy = normals('dy', [TOKENS, rows]), bias = normals('bias', [rows]);
-  return { matrix, rows, cols, x, dy, bias, weight: quantizedInputs(matrix), attributes: quantizedAttributes(matrix) };
-});
+const arbitraryProduct = () =>
+  fc
+    .record({
+      m: arbitraryMatrix(),
+      kind: fc.constantFrom(...QUANTIZATION_KINDS),
+      doubleQuantization: fc.boolean(),
+    })
+    .map(({ m, kind, doubleQuantization }) => {
+      const matrix = quantize4bit(kind, m, { blockSize: m.blockSize, doubleQuantization });
+      const [rows, cols] = matrix.shape;
+      const x = normals('x', [TOKENS, cols]);
+      const dy = normals('dy', [TOKENS, rows]);
+      const bias = normals('bias', [rows]);
+      return {
+        matrix,
+        rows,
+        cols,
+        x,
+        dy,
+        bias,
+        weight: quantizedInputs(matrix),
+        attributes: quantizedAttributes(matrix),
+      };
+    });
 
 /** Σ over `terms` in float64, from `start`, rounded to float32: one entry of a product. */
 const entry = (terms: number, start: number, term: (k: number) => number): number => {
@@ -34,16 +65,31 @@ const entry = (terms: number, start: number, term: (k: number) => number): numbe
 
 describe('quantize-blockwise and dequantize-blockwise', () => {
   it('equal quantizeNf4 and dequantizeNf4, bit for bit', () => {
-    fc.assert(fc.property(arbitraryMatrix(), ({ data, shape, blockSize }) => {
-      const matrix = quantizeNf4({ data, shape }, { blockSize, doubleQuantization: false });
-      const { codes, absmax } = runOp(backend, quantizeBlockwise, { values: f32View([data.length], data) }, { kind: 'nf4', blockSize });
-      expect([codes.data, absmax.data]).toEqual([matrix.codes.data, matrix.absmax!.data]);
-      expect(runOp(backend, dequantizeBlockwise, quantizedInputs(matrix), quantizedAttributes(matrix)).values.data).toEqual(dequantizeNf4(matrix));
-    }));
+    fc.assert(
+      fc.property(arbitraryMatrix(), ({ data, shape, blockSize }) => {
+        const matrix = quantizeNf4({ data, shape }, { blockSize, doubleQuantization: false });
+        const { codes, absmax } = runOp(
+          backend,
+          quantizeBlockwise,
+          { values: f32View([data.length], data) },
+          { kind: 'nf4', blockSize },
+        );
+        expect([codes.data, absmax.data]).toEqual([matrix.codes.data, matrix.absmax!.data]);
+        expect(
+          runOp(backend, dequantizeBlockwise, quantizedInputs(matrix), quantizedAttributes(matrix)).values
+            .data,
+        ).toEqual(dequantizeNf4(matrix));
+      }),
+    );
   });
 
   it('nothing quantizes to nothing', () => {
-    const { codes, absmax } = runOp(backend, quantizeBlockwise, { values: f32View([0]) }, { kind: 'nf4', blockSize: 64 });
+    const { codes, absmax } = runOp(
+      backend,
+      quantizeBlockwise,
+      { values: f32View([0]) },
+      { kind: 'nf4', blockSize: 64 },
+    );
     expect([codes.shape, absmax.shape]).toEqual([[0], [0]]);
   });
 });
@@ -52,42 +98,85 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
   const round = computeDtype === 'bf16' ? roundToBfloat16 : (x: number) => x;
 
   it('matmul-nf4 is dequantization and then a product summed in float64', () => {
-    fc.assert(fc.property(arbitraryProduct(), ({ matrix, rows, cols, x, bias, weight, attributes }) => {
-      const w = dequantizeNf4(matrix), { y } = runOp(backend, matmulNf4, { x, bias, ...weight }, { ...attributes, computeDtype });
-      y.data.forEach((got, i) => {
-        const token = Math.floor(i / rows), row = i % rows;
-        expect(got).toBe(entry(cols, bias.data[row]!, (k) => round(x.data[token * cols + k]!) * round(w[row * cols + k]!)));
-      });
-    }), { numRuns: 40 });
+    fc.assert(
+      fc.property(arbitraryProduct(), ({ matrix, rows, cols, x, bias, weight, attributes }) => {
+        const w = dequantizeNf4(matrix);
+        const { y } = runOp(backend, matmulNf4, { x, bias, ...weight }, { ...attributes, computeDtype });
+        y.data.forEach((got, i) => {
+          const token = Math.floor(i / rows);
+          const row = i % rows;
+          expect(got).toBe(
+            entry(cols, bias.data[row]!, (k) => round(x.data[token * cols + k]!) * round(w[row * cols + k]!)),
+          );
+        });
+      }),
+      { numRuns: 40 },
+    );
   });
 
   it('matmul-nf4-input-gradient is dy · W, and adds to dx where it is told to', () => {
-    fc.assert(fc.property(arbitraryProduct(), fc.boolean(), ({ matrix, rows, cols, x, dy, weight, attributes }, accumulate) => {
-      const w = dequantizeNf4(matrix), before = x.data.slice();
-      const { dx } = runOp(backend, matmulNf4InputGradient, { dy, ...weight }, { ...attributes, computeDtype, accumulate }, { dx: f32View([TOKENS, cols], x.data.slice()) });
-      dx.data.forEach((got, i) => {
-        const token = Math.floor(i / cols), col = i % cols;
-        expect(got).toBe(entry(rows, accumulate ? before[i]! : 0, (row) => round(dy.data[token * rows + row]!) * round(w[row * cols + col]!)));
-      });
-    }), { numRuns: 40 });
+    fc.assert(
+      fc.property(
+        arbitraryProduct(),
+        fc.boolean(),
+        ({ matrix, rows, cols, x, dy, weight, attributes }, accumulate) => {
+          const w = dequantizeNf4(matrix);
+          const before = x.data.slice();
+          const { dx } = runOp(
+            backend,
+            matmulNf4InputGradient,
+            { dy, ...weight },
+            { ...attributes, computeDtype, accumulate },
+            { dx: f32View([TOKENS, cols], x.data.slice()) },
+          );
+          dx.data.forEach((got, i) => {
+            const token = Math.floor(i / cols);
+            const col = i % cols;
+            expect(got).toBe(
+              entry(
+                rows,
+                accumulate ? before[i]! : 0,
+                (row) => round(dy.data[token * rows + row]!) * round(w[row * cols + col]!),
+              ),
+            );
+          });
+        },
+      ),
+      { numRuns: 40 },
+    );
   });
 });
 
 describe('the two products', () => {
-  it('are each other\'s adjoint: ⟨dy, x·Wᵀ⟩ = ⟨dy·W, x⟩, up to one rounding of each entry', () => {
-    fc.assert(fc.property(arbitraryProduct(), ({ x, dy, weight, attributes }) => {
-      const y = runOp(backend, matmulNf4, { x, ...weight }, { ...attributes, computeDtype: 'f32' }).y as ArrayView<'f32'>;
-      const dx = runOp(backend, matmulNf4InputGradient, { dy, ...weight }, { ...attributes, computeDtype: 'f32', accumulate: false }).dx as ArrayView<'f32'>;
-      const left = dot(dy.data, y.data), right = dot(dx.data, x.data), sizes = dot(dy.data.map(Math.abs), y.data.map(Math.abs)) + dot(dx.data.map(Math.abs), x.data.map(Math.abs));
-      expect(Math.abs(left - right)).toBeLessThanOrEqual(2 ** -23 * sizes);
-    }), { numRuns: 40 });
+  it("are each other's adjoint: ⟨dy, x·Wᵀ⟩ = ⟨dy·W, x⟩, up to one rounding of each entry", () => {
+    fc.assert(
+      fc.property(arbitraryProduct(), ({ x, dy, weight, attributes }) => {
+        const y = runOp(backend, matmulNf4, { x, ...weight }, { ...attributes, computeDtype: 'f32' })
+          .y as ArrayView<'f32'>;
+        const dx = runOp(
+          backend,
+          matmulNf4InputGradient,
+          { dy, ...weight },
+          { ...attributes, computeDtype: 'f32', accumulate: false },
+        ).dx as ArrayView<'f32'>;
+        const left = dot(dy.data, y.data);
+        const right = dot(dx.data, x.data);
+        const sizes =
+          dot(dy.data.map(Math.abs), y.data.map(Math.abs)) + dot(dx.data.map(Math.abs), x.data.map(Math.abs));
+        expect(Math.abs(left - right)).toBeLessThanOrEqual(2 ** -23 * sizes);
+      }),
+      { numRuns: 40 },
+    );
   });
 
-  const dot = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+  const dot = (a: Float32Array, b: Float32Array): number =>
+    a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 });
 
 describe('arrays that do not fit are refused by name', () => {
-  const matrix = quantizeNf4({ data: new Float32Array(128).fill(1), shape: [2, 64] }), x = f32View([1, 64]), inputs = { x, ...quantizedInputs(matrix) };
+  const matrix = quantizeNf4({ data: new Float32Array(128).fill(1), shape: [2, 64] });
+  const x = f32View([1, 64]);
+  const inputs = { x, ...quantizedInputs(matrix) };
   const attributes = { ...quantizedAttributes(matrix), computeDtype: 'f32' } as const;
   it.each([
     ['codes', { ...inputs, codes: viewOf('u8', [63], new Uint8Array(63)) }],
@@ -100,9 +189,13 @@ describe('arrays that do not fit are refused by name', () => {
     ['either absmax, or absmaxCodes', { ...inputs, absmax: f32View([2]) }],
     ['got none', { x, codes: matrix.codes, levels: matrix.levels }],
   ])('%s', (says, wrong) => {
-    expect(() => runOp(backend, matmulNf4, wrong, attributes)).toThrow(expect.objectContaining({ code: 'BAD_SHAPE', message: expect.stringContaining(says) }));
+    expect(() => runOp(backend, matmulNf4, wrong, attributes)).toThrow(
+      expect.objectContaining({ code: 'BAD_SHAPE', message: expect.stringContaining(says) }),
+    );
   });
   it('a block size that no one reads', () => {
-    expect(() => runOp(backend, matmulNf4, inputs, { ...attributes, blockSize: 48 })).toThrow('expected 32, 64, 128, 256, 512, 1024, 2048, 4096 for the block size, got 48');
+    expect(() => runOp(backend, matmulNf4, inputs, { ...attributes, blockSize: 48 })).toThrow(
+      'expected 32, 64, 128, 256, 512, 1024, 2048, 4096 for the block size, got 48',
+    );
   });
 });

@@ -8,31 +8,53 @@ import { assertTiles, toTiles } from '../tile-order.ts';
 export interface QuantizeBlockwiseAttributes {
   readonly kind: QuantizationKind;
   readonly blockSize: number;
-  /** Codes in the order of `tileMatrix`, for a matrix of so many blocks a row. Scales stay in row-major order, in which they are quantized themselves. */
+  /**
+   * Codes in the order of `tileMatrix`, for a matrix of so many blocks a row. Scales stay in row-major order,
+   * in which they are quantized themselves.
+   */
   readonly tileColumns?: number;
 }
 
 /**
- * absmax[b] = max |values| of block b;  code i = nearest level to values[i] / absmax, the lower one on a limit; two codes a byte, high nibble first.
- * values: [n], float32 or bfloat16, which is widened exactly  →  codes: [ceil(n / 2)]  absmax: [ceil(n / blockSize)]
- * @throws QdyloraError NON_FINITE from the reference; a kernel may leave the check to its caller, and then says so.
+ * absmax[b] = max |values| of block b; code i = nearest level to values[i] / absmax, the lower one on a
+ * limit; two codes a byte, high nibble first.
+ * values: [n], float32 or bfloat16, which is widened exactly → codes: [ceil(n / 2)] absmax: [ceil(n /
+ * blockSize)]
+ * @throws QdyloraError NON_FINITE from the reference; a kernel may leave the check to its caller, and then
+ * says so.
  */
 export const quantizeBlockwise = defineOp({
   name: 'quantize-blockwise',
   takes: { values: floatArray(1) },
-  shapes({ values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes) {
+  shapes(
+    { values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> },
+    { kind, blockSize, tileColumns }: QuantizeBlockwiseAttributes,
+  ) {
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
     const n = values.shape[0]!;
     if (tileColumns) assertTiles(matrixShape(n, tileColumns, blockSize), blockSize, 'quantize-blockwise');
-    return { codes: { dtype: 'u8', shape: [Math.ceil(n / 2)] }, absmax: { dtype: 'f32', shape: [blockCount(n, blockSize)] } };
+    return {
+      codes: { dtype: 'u8', shape: [Math.ceil(n / 2)] },
+      absmax: { dtype: 'f32', shape: [blockCount(n, blockSize)] },
+    };
   },
-  reference({ values }, { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> }, { kind, blockSize, tileColumns }) {
-    const n = values.shape[0]!, flat = values.dtype === 'bf16' ? float32FromBfloat16(values.data.subarray(0, n)) : values.data.subarray(0, n), scales = blockAbsmax(flat, blockSize);
+  reference(
+    { values },
+    { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> },
+    { kind, blockSize, tileColumns },
+  ) {
+    const n = values.shape[0]!;
+    const flat =
+      values.dtype === 'bf16' ? float32FromBfloat16(values.data.subarray(0, n)) : values.data.subarray(0, n);
+    const scales = blockAbsmax(flat, blockSize);
     absmax.data.set(scales);
     codes.data.set(blockCodes(kind, flat, scales, blockSize));
     if (tileColumns) toTiles(codes, matrixShape(n, tileColumns, blockSize), 'codes', codes);
   },
 });
 
-const matrixShape = (count: number, tileColumns: number, blockSize: number): [number, number] => [count / (tileColumns * blockSize), tileColumns * blockSize];
+const matrixShape = (count: number, tileColumns: number, blockSize: number): [number, number] => [
+  count / (tileColumns * blockSize),
+  tileColumns * blockSize,
+];

@@ -3,8 +3,10 @@ import { blockCount } from '../block-size.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from '../double-quantize.ts';
 
 /**
- * Double quantization of block scales: offset = their mean; every 256 differences from it share one scale, and each takes the nearest number of the signed dynamic map.
- * absmax: [blocks]  →  codes: [blocks]  nestedAbsmax: [ceil(blocks / 256)]  offset: [1]  (Dettmers et al. 2023, section 3)
+ * Double quantization of block scales: offset = their mean; every 256 differences from it share one scale,
+ * and each takes the nearest number of the signed dynamic map.
+ * absmax: [blocks] → codes: [blocks] nestedAbsmax: [ceil(blocks / 256)] offset: [1] (Dettmers et al. 2023,
+ * section 3)
  * @throws QdyloraError NON_FINITE from the reference.
  */
 export const quantizeScales = defineOp({
@@ -12,9 +14,20 @@ export const quantizeScales = defineOp({
   takes: { absmax: f32Array(1) },
   shapes({ absmax }: { absmax: ArrayView<'f32'> }, _: Record<string, never>) {
     const blocks = absmax.shape[0]!;
-    return { codes: { dtype: 'u8', shape: [blocks] }, nestedAbsmax: { dtype: 'f32', shape: [blockCount(blocks, NESTED_BLOCK_SIZE)] }, offset: { dtype: 'f32', shape: [1] } };
+    return {
+      codes: { dtype: 'u8', shape: [blocks] },
+      nestedAbsmax: { dtype: 'f32', shape: [blockCount(blocks, NESTED_BLOCK_SIZE)] },
+      offset: { dtype: 'f32', shape: [1] },
+    };
   },
-  reference({ absmax }, { codes, nestedAbsmax, offset }: { codes: ArrayView<'u8'>; nestedAbsmax: ArrayView<'f32'>; offset: ArrayView<'f32'> }) {
+  reference(
+    { absmax },
+    {
+      codes,
+      nestedAbsmax,
+      offset,
+    }: { codes: ArrayView<'u8'>; nestedAbsmax: ArrayView<'f32'>; offset: ArrayView<'f32'> },
+  ) {
     const nested = doubleQuantize(absmax.data.slice(0, absmax.shape[0]!));
     codes.data.set(nested.codes);
     nestedAbsmax.data.set(nested.absmax);

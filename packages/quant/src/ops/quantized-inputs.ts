@@ -1,11 +1,23 @@
-import { assertShape, assertTaken, assertUsable, f32Array, namedRules, optional, QdyloraError, u8Array, type ArrayView, type Arrays } from '@qdylora/contract';
+import {
+  assertShape,
+  assertTaken,
+  assertUsable,
+  f32Array,
+  namedRules,
+  optional,
+  QdyloraError,
+  u8Array,
+  type ArrayView,
+  type Arrays,
+} from '@qdylora/contract';
 import { assertBlockSize, blockCount } from '../block-size.ts';
 import { NESTED_BLOCK_SIZE } from '../double-quantize.ts';
 import type { QuantizedParts } from '../nf4-matrix.ts';
 import { assertTiles } from '../tile-order.ts';
 
 /**
- * The arrays of a quantized weight W: [rows, cols] as ops take them: either `absmax`, or the three of double quantization.
+ * The arrays of a quantized weight W: [rows, cols] as ops take them: either `absmax`, or the three of double
+ * quantization.
  * Their scales must be finite: `quantizedMatrix` looks at them once, and no op does it again in every call.
  */
 export type QuantizedInputs = {
@@ -25,23 +37,64 @@ export type QuantizedInputs = {
 
 /** What an op takes for them. */
 export const QUANTIZED_INPUTS = {
-  codes: u8Array(1), levels: f32Array(1), absmax: optional(f32Array(1)), absmaxCodes: optional(u8Array(1)), nestedAbsmax: optional(f32Array(1)), nestedMap: optional(f32Array(1)),
+  codes: u8Array(1),
+  levels: f32Array(1),
+  absmax: optional(f32Array(1)),
+  absmaxCodes: optional(u8Array(1)),
+  nestedAbsmax: optional(f32Array(1)),
+  nestedMap: optional(f32Array(1)),
 };
 
-/** The numbers that say how the arrays are read. `nestedOffset` is a float32, 0 without double quantization. `tiled`: codes and their scales stand in the order of `tileMatrix`. */
-export interface QuantizedAttributes { readonly rows: number; readonly cols: number; readonly blockSize: number; readonly nestedOffset: number; readonly tiled?: boolean }
+/**
+ * The numbers that say how the arrays are read. `nestedOffset` is a float32, 0 without double quantization.
+ * `tiled`: codes and their scales stand in the order of `tileMatrix`.
+ */
+export interface QuantizedAttributes {
+  readonly rows: number;
+  readonly cols: number;
+  readonly blockSize: number;
+  readonly nestedOffset: number;
+  readonly tiled?: boolean;
+}
 
-/** A matrix as inputs of an op: `runOp(backend, matmulNf4, { x, ...quantizedInputs(w) }, { ...quantizedAttributes(w), computeDtype })`. */
-export const quantizedInputs = ({ codes, levels, absmax, doubleQuantized: nested }: QuantizedParts): QuantizedInputs =>
-  ({ codes, levels, absmax: absmax ?? undefined, absmaxCodes: nested?.codes, nestedAbsmax: nested?.absmax, nestedMap: nested?.map });
+/**
+ * A matrix as inputs of an op: `runOp(backend, matmulNf4, { x, ...quantizedInputs(w) }, {
+ * ...quantizedAttributes(w), computeDtype })`.
+ */
+export const quantizedInputs = ({
+  codes,
+  levels,
+  absmax,
+  doubleQuantized: nested,
+}: QuantizedParts): QuantizedInputs => ({
+  codes,
+  levels,
+  absmax: absmax ?? undefined,
+  absmaxCodes: nested?.codes,
+  nestedAbsmax: nested?.absmax,
+  nestedMap: nested?.map,
+});
 
 /** A matrix as attributes of an op. */
-export const quantizedAttributes = ({ shape, blockSize, doubleQuantized, tiled }: QuantizedParts): QuantizedAttributes =>
-  ({ rows: shape[0], cols: shape[1], blockSize, nestedOffset: doubleQuantized?.offset ?? 0, ...(tiled && { tiled }) });
+export const quantizedAttributes = ({
+  shape,
+  blockSize,
+  doubleQuantized,
+  tiled,
+}: QuantizedParts): QuantizedAttributes => ({
+  rows: shape[0],
+  cols: shape[1],
+  blockSize,
+  nestedOffset: doubleQuantized?.offset ?? 0,
+  ...(tiled && { tiled }),
+});
 
 const QUANTIZED_RULES = namedRules(QUANTIZED_INPUTS);
 
-/** Checks that the arrays of a matrix are there, and of the element types that they have to be.  @throws QdyloraError DISPOSED, BAD_ARGUMENT, BAD_SHAPE */
+/**
+ * Checks that the arrays of a matrix are there, and of the element types that they have to be. @throws
+ * QdyloraError DISPOSED, BAD_ARGUMENT, BAD_SHAPE
+ */
 export function assertArrays(where: string, inputs: QuantizedInputs): void {
   for (const [name, view] of Object.entries(inputs)) if (view) assertUsable(where, name, view);
   assertTaken(where, QUANTIZED_RULES, inputs);
@@ -50,19 +103,47 @@ export function assertArrays(where: string, inputs: QuantizedInputs): void {
 /** Under which names a call has the arrays of a weight. */
 export type QuantizedNames = Readonly<Record<keyof QuantizedInputs, string>>;
 
-const OWN_NAMES: QuantizedNames = { codes: 'codes', levels: 'levels', absmax: 'absmax', absmaxCodes: 'absmaxCodes', nestedAbsmax: 'nestedAbsmax', nestedMap: 'nestedMap' };
+const OWN_NAMES: QuantizedNames = {
+  codes: 'codes',
+  levels: 'levels',
+  absmax: 'absmax',
+  absmaxCodes: 'absmaxCodes',
+  nestedAbsmax: 'nestedAbsmax',
+  nestedMap: 'nestedMap',
+};
 
-/** Checks the arrays of a quantized weight against its attributes. @throws QdyloraError BAD_SHAPE, UNSUPPORTED for a block size. */
-export function assertQuantized(where: string, inputs: Arrays, { rows, cols, blockSize, tiled }: QuantizedAttributes, names: QuantizedNames = OWN_NAMES): void {
-  const weights = rows * cols, blocks = blockCount(weights, blockSize), absmax = inputs[names.absmax], absmaxCodes = inputs[names.absmaxCodes], nestedAbsmax = inputs[names.nestedAbsmax], nestedMap = inputs[names.nestedMap];
+/**
+ * Checks the arrays of a quantized weight against its attributes. @throws QdyloraError BAD_SHAPE, UNSUPPORTED
+ * for a block size.
+ */
+export function assertQuantized(
+  where: string,
+  inputs: Arrays,
+  { rows, cols, blockSize, tiled }: QuantizedAttributes,
+  names: QuantizedNames = OWN_NAMES,
+): void {
+  const weights = rows * cols;
+  const blocks = blockCount(weights, blockSize);
+  const absmax = inputs[names.absmax];
+  const absmaxCodes = inputs[names.absmaxCodes];
+  const nestedAbsmax = inputs[names.nestedAbsmax];
+  const nestedMap = inputs[names.nestedMap];
   assertBlockSize(blockSize, where);
   if (tiled) assertTiles([rows, cols], blockSize, where);
   assertLength(where, names.codes, inputs[names.codes]!, Math.ceil(weights / 2));
   assertLength(where, names.levels, inputs[names.levels]!, 16);
-  if (absmax && !absmaxCodes && !nestedAbsmax && !nestedMap) return assertLength(where, names.absmax, absmax, blocks);
+  if (absmax && !absmaxCodes && !nestedAbsmax && !nestedMap)
+    return assertLength(where, names.absmax, absmax, blocks);
   if (absmax || !absmaxCodes || !nestedAbsmax || !nestedMap) {
-    const got = Object.entries({ absmax, absmaxCodes, nestedAbsmax, nestedMap }).filter(([, view]) => view).map(([name]) => name);
-    throw new QdyloraError('BAD_SHAPE', { where, problem: `expected either absmax, or absmaxCodes, nestedAbsmax and nestedMap for the scales, got ${got.join(', ') || 'none'}` });
+    const got = Object.entries({ absmax, absmaxCodes, nestedAbsmax, nestedMap })
+      .filter(([, view]) => view)
+      .map(([name]) => name);
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem:
+        `expected either absmax, or absmaxCodes, nestedAbsmax and nestedMap for the scales, got ` +
+        `${got.join(', ') || 'none'}`,
+    });
   }
   assertLength(where, names.absmaxCodes, absmaxCodes, blocks);
   assertLength(where, names.nestedAbsmax, nestedAbsmax, blockCount(blocks, NESTED_BLOCK_SIZE));

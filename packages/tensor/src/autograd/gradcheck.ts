@@ -3,25 +3,42 @@ import { leaf, type Tensor } from '../tensor.ts';
 import { backward } from './backward.ts';
 import { Tape, type Recorder } from './tape.ts';
 
-export interface GradcheckResult { readonly worst: number; readonly input: number; readonly index: number; readonly analytic: number; readonly numeric: number }
+export interface GradcheckResult {
+  readonly worst: number;
+  readonly input: number;
+  readonly index: number;
+  readonly analytic: number;
+  readonly numeric: number;
+}
 
 /**
  * Compares the gradient of a scalar function with central differences, entry by entry.
- * `worst` is the largest |analytic − numeric| / max(1, |numeric|); in float32 expect about 1e-3 with the default step.
+ * `worst` is the largest |analytic − numeric| / max(1, |numeric|); in float32 expect about 1e-3 with the
+ * default step.
  */
 export function gradcheck(
-  backend: Backend, scalar: (recorder: Recorder, inputs: readonly Tensor<ArrayView<'f32'>>[]) => Tensor<ArrayView<'f32'>>,
-  inputs: readonly ArrayView<'f32'>[], step = 2 ** -7,
+  backend: Backend,
+  scalar: (recorder: Recorder, inputs: readonly Tensor<ArrayView<'f32'>>[]) => Tensor<ArrayView<'f32'>>,
+  inputs: readonly ArrayView<'f32'>[],
+  step = 2 ** -7,
 ): GradcheckResult {
-  const tape = new Tape(backend), leaves = inputs.map((view) => leaf(view));
+  const tape = new Tape(backend);
+  const leaves = inputs.map((view) => leaf(view));
   const gradients = backward(tape, scalar({ backend, tape }, leaves), { wanted: leaves });
-  const value = (moved: readonly ArrayView<'f32'>[]): number => scalar({ backend, tape: null }, moved.map((view) => leaf(view))).view.data[0]!;
+  const value = (moved: readonly ArrayView<'f32'>[]): number =>
+    scalar(
+      { backend, tape: null },
+      moved.map((view) => leaf(view)),
+    ).view.data[0]!;
   let result: GradcheckResult = { worst: 0, input: -1, index: -1, analytic: 0, numeric: 0 };
   inputs.forEach((view, input) => {
     for (let index = 0; index < view.data.length; index++) {
-      const at = (delta: number): number => value(inputs.map((other, j) => (j === input ? nudged(other, index, delta) : other)));
-      const up = Math.fround(view.data[index]! + step) - view.data[index]!, down = view.data[index]! - Math.fround(view.data[index]! - step);
-      const numeric = (at(step) - at(-step)) / (up + down), analytic = gradients[input]?.data[index] ?? 0;
+      const at = (delta: number): number =>
+        value(inputs.map((other, j) => (j === input ? nudged(other, index, delta) : other)));
+      const up = Math.fround(view.data[index]! + step) - view.data[index]!;
+      const down = view.data[index]! - Math.fround(view.data[index]! - step);
+      const numeric = (at(step) - at(-step)) / (up + down);
+      const analytic = gradients[input]?.data[index] ?? 0;
       const error = Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric));
       if (!(error <= result.worst)) result = { worst: error, input, index, analytic, numeric };
     }

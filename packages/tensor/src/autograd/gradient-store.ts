@@ -3,7 +3,10 @@ import { addInto } from '../ops/add.ts';
 import { copy } from '../ops/copy.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** The gradients of one backward pass. One array may serve several tensors (both sides of a sum); only an array with one user is added to in place. */
+/**
+ * The gradients of one backward pass. One array may serve several tensors (both sides of a sum); only an
+ * array with one user is added to in place.
+ */
 export class GradientStore {
   private readonly byTensor = new Map<Tensor, FloatView>();
   private readonly users = new Map<FloatView, number>();
@@ -11,7 +14,9 @@ export class GradientStore {
   /** Arrays that are not the store's to release: what backward was started with. */
   private readonly foreign = new Set<FloatView>();
 
-  constructor(backend: Backend) { this.backend = backend; }
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
 
   /** Starts the pass; unless it is `owned`, the gradient stays as it is. */
   seed(tensor: Tensor, gradient: FloatView, owned: boolean): void {
@@ -19,10 +24,14 @@ export class GradientStore {
     this.put(tensor, gradient);
   }
 
-  get(tensor: Tensor): FloatView | undefined { return this.byTensor.get(tensor); }
+  get(tensor: Tensor): FloatView | undefined {
+    return this.byTensor.get(tensor);
+  }
 
   /** True where the array is somebody's gradient: a rule may have written it over a result. */
-  holds(view: ArrayView): boolean { return this.users.has(view as FloatView); }
+  holds(view: ArrayView): boolean {
+    return this.users.has(view as FloatView);
+  }
 
   /** The gradient of `tensor` if nobody else reads that array. */
   ownedBy(tensor: Tensor): FloatView | undefined {

@@ -1,13 +1,29 @@
-import { prepareOp, runOp, type Arrays, type ArrayView, type Backend, type Memory, type Op } from '@qdylora/contract';
+import {
+  prepareOp,
+  runOp,
+  type Arrays,
+  type ArrayView,
+  type Backend,
+  type Memory,
+  type Op,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from './differentiable-op.ts';
 
 /** A recorded call that has not run. */
-interface Waiting { readonly after: readonly Waiting[]; readonly run: () => void; readonly runForBackward: (() => void) | null; isDone: boolean }
+interface Waiting {
+  readonly after: readonly Waiting[];
+  readonly run: () => void;
+  readonly runForBackward: (() => void) | null;
+  isDone: boolean;
+}
 
 /**
- * Runs a pass of which only the gradients matter, when its block runs again: a call waits until something reads what it makes, and at the end only those run that backward reads from.
- * So a block's last projection and the sum behind it, whose values the forward pass has made already, are not made twice.
- * The same ops run on the same numbers, if later: an op's result depends on its inputs alone, and the tape lets nobody write over what a recorded call reads.
+ * Runs a pass of which only the gradients matter, when its block runs again: a call waits until something
+ * reads what it makes, and at the end only those run that backward reads from.
+ * So a block's last projection and the sum behind it, whose values the forward pass has made already, are not
+ * made twice.
+ * The same ops run on the same numbers, if later: an op's result depends on its inputs alone, and the tape
+ * lets nobody write over what a recorded call reads.
  */
 export class LazyCalls {
   /** For everything in the pass that is not recorded: it finds all results there. */
@@ -22,16 +38,37 @@ export class LazyCalls {
   }
 
   /** As `runOp`, but its outputs may have no contents yet. */
-  call<I extends Arrays, O extends Arrays, A>(rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: I, attributes: A, given: Partial<O>): O {
+  call<I extends Arrays, O extends Arrays, A>(
+    rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
+    inputs: I,
+    attributes: A,
+    given: Partial<O>,
+  ): O {
     const after: Waiting[] = [];
     for (const name in inputs) {
-      const view = inputs[name], maker = view && this.makers.get(view);
+      const view = inputs[name];
+      const maker = view && this.makers.get(view);
       if (maker) after.push(maker);
     }
     if (!rule.readsNoInput) after.forEach(settleOne);
-    const { outputs, run } = prepareOp(this.own, rule.op, inputs, attributes, given), used = rule.usesOutputs ?? [];
-    const forBackward = (): void => { runOp(this.own, rule.op, inputs, rule.withoutResult!(attributes), Object.fromEntries(used.map((name) => [name, outputs[name]])) as unknown as Partial<O>); };
-    const call: Waiting = { after, run, runForBackward: used.length === 0 && !rule.gradientInForward ? null : rule.withoutResult ? forBackward : run, isDone: false };
+    const { outputs, run } = prepareOp(this.own, rule.op, inputs, attributes, given);
+    const used = rule.usesOutputs ?? [];
+    const forBackward = (): void => {
+      runOp(
+        this.own,
+        rule.op,
+        inputs,
+        rule.withoutResult!(attributes),
+        Object.fromEntries(used.map((name) => [name, outputs[name]])) as unknown as Partial<O>,
+      );
+    };
+    const call: Waiting = {
+      after,
+      run,
+      runForBackward:
+        used.length === 0 && !rule.gradientInForward ? null : rule.withoutResult ? forBackward : run,
+      isDone: false,
+    };
     for (const name in outputs) if (outputs[name]) this.makers.set(outputs[name], call);
     this.waiting.push(call);
     return outputs;
@@ -68,20 +105,64 @@ function settleOne(call: Waiting): void {
 
 /** A backend that calls `settle` before a kernel runs, and before anything is read, written or given back. */
 function settling(backend: Backend, settle: () => void): Backend {
-  const { memory } = backend, first = <P extends unknown[], R>(body: (...given: P) => R) => (...given: P): R => {
-    settle();
-    return body(...given);
-  };
+  const { memory } = backend;
+  const first =
+    <P extends unknown[], R>(body: (...given: P) => R) =>
+    (...given: P): R => {
+      settle();
+      return body(...given);
+    };
   const settled: Memory = {
-    name: memory.name, isHost: memory.isHost, allocate: (dtype, shape) => memory.allocate(dtype, shape), isReleased: memory.isReleased && ((view) => memory.isReleased!(view)), isOwn: memory.isOwn && ((view) => memory.isOwn!(view)),
-    release: first((view) => { memory.release(view); }),
-    scoped: (body, keep) => memory.scoped(() => { const result = body(); settle(); return result; }, keep),
-    persist: (...views) => { memory.persist(...views); },
-    read: (view) => { settle(); return memory.read(view); }, write: (view, values) => { settle(); memory.write(view, values); }, fill: (view, body) => { settle(); memory.fill(view, body); },
-    usage: () => memory.usage(), resetPeak: () => { memory.resetPeak(); }, trim: first(() => { memory.trim(); }), dispose: first(() => { memory.dispose(); }), [Symbol.dispose]: first(() => { memory.dispose(); }),
+    name: memory.name,
+    isHost: memory.isHost,
+    allocate: (dtype, shape) => memory.allocate(dtype, shape),
+    isReleased: memory.isReleased && ((view) => memory.isReleased!(view)),
+    isOwn: memory.isOwn && ((view) => memory.isOwn!(view)),
+    release: first((view) => {
+      memory.release(view);
+    }),
+    scoped: (body, keep) =>
+      memory.scoped(() => {
+        const result = body();
+        settle();
+        return result;
+      }, keep),
+    persist: (...views) => {
+      memory.persist(...views);
+    },
+    read: (view) => {
+      settle();
+      return memory.read(view);
+    },
+    write: (view, values) => {
+      settle();
+      memory.write(view, values);
+    },
+    fill: (view, body) => {
+      settle();
+      memory.fill(view, body);
+    },
+    usage: () => memory.usage(),
+    resetPeak: () => {
+      memory.resetPeak();
+    },
+    trim: first(() => {
+      memory.trim();
+    }),
+    dispose: first(() => {
+      memory.dispose();
+    }),
+    [Symbol.dispose]: first(() => {
+      memory.dispose();
+    }),
   };
   return {
-    name: backend.name, contractVersion: backend.contractVersion, packedLayout: backend.packedLayout, memory: settled, aroundCall: backend.aroundCall, onFallback: backend.onFallback,
+    name: backend.name,
+    contractVersion: backend.contractVersion,
+    packedLayout: backend.packedLayout,
+    memory: settled,
+    aroundCall: backend.aroundCall,
+    onFallback: backend.onFallback,
     kernel: first((name: string) => backend.kernel(name)),
   };
 }

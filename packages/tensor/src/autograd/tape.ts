@@ -1,4 +1,12 @@
-import { QdyloraError, runOp, type Arrays, type ArrayView, type Backend, type FloatView, type Op } from '@qdylora/contract';
+import {
+  QdyloraError,
+  runOp,
+  type Arrays,
+  type ArrayView,
+  type Backend,
+  type FloatView,
+  type Op,
+} from '@qdylora/contract';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import type { DifferentiableOp, Run } from './differentiable-op.ts';
@@ -22,7 +30,10 @@ export interface TapeNode {
   readonly outputs: Tensors;
   /** Outputs whose values `backward` reads. */
   readonly usesOutputs: readonly string[];
-  backward(gradients: Record<string, FloatView>, walk: BackwardWalk): Readonly<Record<string, ArrayView | undefined>>;
+  backward(
+    gradients: Record<string, FloatView>,
+    walk: BackwardWalk,
+  ): Readonly<Record<string, ArrayView | undefined>>;
 }
 
 /** The order of the calls of one forward pass, read backwards once. */
@@ -38,14 +49,25 @@ export class Tape {
 
   /**
    * Gives up the memory of a result to the op that reads it last.
-   * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads it, or its own backward does.
+   * @throws QdyloraError BAD_ARGUMENT where backward may still read it: it is no result, another call reads
+   * it, or its own backward does.
    */
   handOver(tensor: Tensor, where: string): ArrayView {
-    // From the last call back to the maker, which is near: a look at every call of the pass for each of them would be cold memory, again and again.
-    let at = this.nodes.length - 1, isReadAgain = false;
-    for (; at >= 0 && !holds(this.nodes[at]!.outputs, tensor); at--) isReadAgain ||= holds(this.nodes[at]!.inputs, tensor);
-    const maker = this.nodes[at], noResult = tensor.needsGradient && !maker;
-    if (noResult || isReadAgain || maker?.usesOutputs.some((name) => maker.outputs[name] === tensor)) throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a result that nothing else reads to write over, got ${noResult ? 'a leaf' : 'one that is still read'}` });
+    // From the last call back to the maker, which is near: a look at every call of the pass for each of them
+    // would be cold memory, again and again.
+    let at = this.nodes.length - 1;
+    let isReadAgain = false;
+    for (; at >= 0 && !holds(this.nodes[at]!.outputs, tensor); at--)
+      isReadAgain ||= holds(this.nodes[at]!.inputs, tensor);
+    const maker = this.nodes[at];
+    const noResult = tensor.needsGradient && !maker;
+    if (noResult || isReadAgain || maker?.usesOutputs.some((name) => maker.outputs[name] === tensor))
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where,
+        problem:
+          `expected a result that nothing else reads to write over, got ` +
+          `${noResult ? 'a leaf' : 'one that is still read'}`,
+      });
     return tensor.view;
   }
 }
@@ -55,61 +77,99 @@ function holds(tensors: Tensors, tensor: Tensor): boolean {
   return false;
 }
 
-/** The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result. */
-export type TensorsFor<I> = { readonly [K in keyof I]: Tensor<NonNullable<I[K]> & ArrayView> | (undefined extends I[K] ? undefined : never) };
+/**
+ * The tensors that an op's inputs become: each may be a constant, a leaf, a parameter or an earlier result.
+ */
+export type TensorsFor<I> = {
+  readonly [K in keyof I]:
+    Tensor<NonNullable<I[K]> & ArrayView> | (undefined extends I[K] ? undefined : never);
+};
 export type TensorsFrom<O> = { readonly [K in keyof O]-?: Tensor<NonNullable<O[K]> & ArrayView> };
 
 /** Where an op runs: a backend, and a tape where gradients are wanted. */
-export interface Recorder { readonly backend: Backend; readonly tape: Tape | null }
+export interface Recorder {
+  readonly backend: Backend;
+  readonly tape: Tape | null;
+}
 
 /**
  * Runs an op on tensors and records it where a gradient has to flow back.
- * `over` names outputs that are written over an input whose last reader this is, `{ y: 'x' }`; the op has to allow it.
+ * `over` names outputs that are written over an input whose last reader this is, `{ y: 'x' }`; the op has to
+ * allow it.
  */
 export function apply<I extends Arrays, O extends Arrays, A>(
-  recorder: Recorder, rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: TensorsFor<I>, attributes: A, over: { readonly [K in keyof O]?: keyof I & string } = {},
+  recorder: Recorder,
+  rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
+  inputs: TensorsFor<I>,
+  attributes: A,
+  over: { readonly [K in keyof O]?: keyof I & string } = {},
 ): TensorsFrom<O> {
-  const views: Record<string, ArrayView | undefined> = { ...inputs as object }; // all names at once: one by one, more than a dozen make V8 keep them in a hash table
+  // all names at once: one by one, more than a dozen make V8 keep them in a hash table
+  const views: Record<string, ArrayView | undefined> = { ...(inputs as object) };
   let needsGradient = false;
   for (const name in inputs) {
     const tensor = (inputs as Tensors)[name];
     views[name] = tensor?.view;
     needsGradient ||= recorder.tape !== null && tensor?.needsGradient === true;
   }
-  const given: Record<string, ArrayView> = {}, outs: Record<string, ArrayView> = {};
+  const given: Record<string, ArrayView> = {};
+  const outs: Record<string, ArrayView> = {};
   for (const input in rule.gradientInForward) {
-    const tensor = (inputs as Tensors)[input], output = rule.gradientInForward[input] as string;
-    if (recorder.tape && tensor instanceof Parameter && tensor.gradient) outs[output] = given[output] = tensor.gradient;
+    const tensor = (inputs as Tensors)[input];
+    const output = rule.gradientInForward[input] as string;
+    if (recorder.tape && tensor instanceof Parameter && tensor.gradient)
+      outs[output] = given[output] = tensor.gradient;
   }
   for (const output in over) {
     const tensor = (inputs as Tensors)[over[output]!]!;
     outs[output] = recorder.tape ? recorder.tape.handOver(tensor, rule.op.name) : tensor.view;
   }
   const lazy = recorder.tape?.lazy;
-  const arrays = lazy ? lazy.call(rule, views as I, attributes, outs as Partial<O>) : runOp(recorder.backend, rule.op, views as I, attributes, outs as Partial<O>);
+  const arrays = lazy
+    ? lazy.call(rule, views as I, attributes, outs as Partial<O>)
+    : runOp(recorder.backend, rule.op, views as I, attributes, outs as Partial<O>);
   const outputs: Record<string, Tensors[string]> = {};
   for (const name in arrays) {
     const view = arrays[name];
-    if (!(name in given)) outputs[name] = view && { view, needsGradient }; // a parameter's gradient is not the tape's to release
+    // a parameter's gradient is not the tape's to release
+    if (!(name in given)) outputs[name] = view && { view, needsGradient };
   }
-  if (needsGradient) recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
+  if (needsGradient)
+    recorder.tape!.nodes.push(nodeOf(rule, inputs as Tensors, views as I, outputs, arrays, attributes));
   return outputs as unknown as TensorsFrom<O>;
 }
 
 function nodeOf<I extends Arrays, O extends Arrays, A>(
-  rule: DifferentiableOp<Op<I, O, A>, I, O, A>, inputs: Tensors, views: I, outputs: Tensors, arrays: O, attributes: A,
+  rule: DifferentiableOp<Op<I, O, A>, I, O, A>,
+  inputs: Tensors,
+  views: I,
+  outputs: Tensors,
+  arrays: O,
+  attributes: A,
 ): TapeNode {
-  const usesOutputs = rule.usesOutputs ?? [], kept: Record<string, ArrayView | undefined> = {};
+  const usesOutputs = rule.usesOutputs ?? [];
+  const kept: Record<string, ArrayView | undefined> = {};
   for (const name of usesOutputs) kept[name] = arrays[name];
   return {
-    inputs, outputs, usesOutputs,
-    backward: (gradients, { isRoot, tape, store, take }) => rule.backward({
-      run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
-      inputs: views, outputs: kept as unknown as O, attributes, gradients: gradients as never, isRoot, take: take as never,
-      wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
-      into: (name) => { const tensor = inputs[name]; return tensor instanceof Parameter ? tensor.gradient ?? undefined : undefined; },
-      pending: ((name: string) => inputs[name] && store.ownedBy(inputs[name])) as never,
-      spare: ((name: string) => outputs[name] && store.ownedBy(outputs[name])) as never,
-    }) as Readonly<Record<string, ArrayView | undefined>>,
+    inputs,
+    outputs,
+    usesOutputs,
+    backward: (gradients, { isRoot, tape, store, take }) =>
+      rule.backward({
+        run: ((op, i, a, given) => runOp(tape.backend, op, i, a, given)) as Run,
+        inputs: views,
+        outputs: kept as unknown as O,
+        attributes,
+        gradients: gradients as never,
+        isRoot,
+        take: take as never,
+        wants: (name) => inputs[name]?.needsGradient === true && !(inputs[name] instanceof Parameter),
+        into: (name) => {
+          const tensor = inputs[name];
+          return tensor instanceof Parameter ? (tensor.gradient ?? undefined) : undefined;
+        },
+        pending: ((name: string) => inputs[name] && store.ownedBy(inputs[name])) as never,
+        spare: ((name: string) => outputs[name] && store.ownedBy(outputs[name])) as never,
+      }) as Readonly<Record<string, ArrayView | undefined>>,
   };
 }

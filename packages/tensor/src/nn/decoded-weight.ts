@@ -4,7 +4,10 @@ import { isPacked, type LinearWeight } from './linear.ts';
 
 /** A weight as the forward pass sees it in float32: a new array, row-major [out, in]. */
 export function decodedWeight(weight: LinearWeight, backend: Backend): Float32Array {
-  if (isPacked(weight)) return backend.memory.scoped(() => Float32Array.from(runOp(backend, weight.decode, weight.operands, weight.attributes).values!.data));
+  if (isPacked(weight))
+    return backend.memory.scoped(() =>
+      Float32Array.from(runOp(backend, weight.decode, weight.operands, weight.attributes).values!.data),
+    );
   const at = readElement(weight.view as ArrayView<'f32'>);
   return Float32Array.from({ length: elementCount(weight.view.shape) }, (_, i) => at(i));
 }

@@ -15,7 +15,9 @@ export class EmbeddingTable {
     this.weight = weight;
   }
 
-  parameters(): Parameter[] { return [this.weight]; }
+  parameters(): Parameter[] {
+    return [this.weight];
+  }
 
   forward(ctx: ForwardContext, ids: ArrayView<'i32'>): Tensor<ArrayView<'f32'>> {
     return apply(ctx, differentiableEmbedding, { weight: this.weight as never, ids: constant(ids) }, {}).y;

@@ -18,9 +18,16 @@ export class LayerNormLayer {
     this.epsilon = epsilon;
   }
 
-  parameters(): Parameter[] { return this.bias ? [this.weight, this.bias] : [this.weight]; }
+  parameters(): Parameter[] {
+    return this.bias ? [this.weight, this.bias] : [this.weight];
+  }
 
   forward(ctx: ForwardContext, x: FloatTensor): FloatTensor {
-    return apply(ctx, differentiableLayerNorm, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { epsilon: this.epsilon }).y;
+    return apply(
+      ctx,
+      differentiableLayerNorm,
+      { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never },
+      { epsilon: this.epsilon },
+    ).y;
   }
 }

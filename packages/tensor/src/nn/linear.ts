@@ -11,7 +11,10 @@ export type LinearWeight = Parameter | PackedWeight;
 
 export const isPacked = (weight: LinearWeight): weight is PackedWeight => !('view' in weight);
 
-/** What a layer that stands in a model's place for a linear layer can do: a plain one, or one with an adapter around it. */
+/**
+ * What a layer that stands in a model's place for a linear layer can do: a plain one, or one with an adapter
+ * around it.
+ */
 export interface LinearLike {
   readonly name: string;
   readonly inFeatures: number;
@@ -19,8 +22,16 @@ export interface LinearLike {
   /** x: [tokens, in] → [tokens, out], f32 unless `outDtype` says otherwise */
   forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor;
   parameters(): Parameter[];
-  /** This layer and others in one op, where there is one for them: the results in their order, or undefined. All read the same x; `this` is one of `layers`. */
-  forwardTogether?(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] | undefined;
+  /**
+   * This layer and others in one op, where there is one for them: the results in their order, or undefined.
+   * All read the same x; `this` is one of `layers`.
+   */
+  forwardTogether?(
+    ctx: ForwardContext,
+    layers: readonly LinearLike[],
+    x: FloatTensor,
+    outDtype?: FloatDType,
+  ): FloatTensor[] | undefined;
 }
 
 /** y = x · Wᵀ + bias, with a dense weight (trainable) or a packed one (frozen). */
@@ -35,19 +46,37 @@ export class Linear implements LinearLike {
     this.bias = bias;
   }
 
-  private get shape(): readonly number[] { return isPacked(this.weight) ? this.weight.shape : this.weight.view.shape; }
-  get outFeatures(): number { return this.shape[0]!; }
-  get inFeatures(): number { return this.shape[1]!; }
+  private get shape(): readonly number[] {
+    return isPacked(this.weight) ? this.weight.shape : this.weight.view.shape;
+  }
+  get outFeatures(): number {
+    return this.shape[0]!;
+  }
+  get inFeatures(): number {
+    return this.shape[1]!;
+  }
 
-  parameters(): Parameter[] { return [...(isPacked(this.weight) ? [] : [this.weight]), ...(this.bias ? [this.bias] : [])]; }
+  parameters(): Parameter[] {
+    return [...(isPacked(this.weight) ? [] : [this.weight]), ...(this.bias ? [this.bias] : [])];
+  }
 
   forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
     const { computeDtype } = ctx;
     if (!isPacked(this.weight)) {
-      return apply(ctx, differentiableLinear, { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never }, { computeDtype, outDtype }).y;
+      return apply(
+        ctx,
+        differentiableLinear,
+        { x, weight: this.weight as never, bias: (this.bias ?? undefined) as never },
+        { computeDtype, outDtype },
+      ).y;
     }
     const inputs = { x, bias: this.bias ?? undefined, ...packedOperands(this.weight) };
-    return apply(ctx, packedRule(this.weight), inputs as never, { computeDtype, outDtype, ...this.weight.attributes } as never).y as FloatTensor;
+    return apply(
+      ctx,
+      packedRule(this.weight),
+      inputs as never,
+      { computeDtype, outDtype, ...this.weight.attributes } as never,
+    ).y as FloatTensor;
   }
 }
 
@@ -57,7 +86,9 @@ const operandsOf = new WeakMap<PackedWeight, Readonly<Record<string, Tensor>>>()
 export function packedOperands(weight: PackedWeight): Readonly<Record<string, Tensor>> {
   const known = operandsOf.get(weight);
   if (known) return known;
-  const made = Object.fromEntries(Object.entries(weight.operands).flatMap(([name, view]) => (view ? [[name, constant(view)]] : [])));
+  const made = Object.fromEntries(
+    Object.entries(weight.operands).flatMap(([name, view]) => (view ? [[name, constant(view)]] : [])),
+  );
   operandsOf.set(weight, made);
   return made;
 }
@@ -65,23 +96,42 @@ export function packedOperands(weight: PackedWeight): Readonly<Record<string, Te
 const rules = new WeakMap<Op, DifferentiableOp<Op, Arrays, Arrays, unknown>>();
 
 /** The gradient of a packed product: through x only, since the weight is frozen. */
-function packedRule({ multiply, multiplyInputGradient }: PackedWeight): DifferentiableOp<Op, Arrays, Arrays, unknown> {
+function packedRule({
+  multiply,
+  multiplyInputGradient,
+}: PackedWeight): DifferentiableOp<Op, Arrays, Arrays, unknown> {
   const known = rules.get(multiply);
   if (known) return known;
   const rule: DifferentiableOp<Op, Arrays, Arrays, unknown> = {
     op: multiply,
     backward({ run, inputs, gradients, attributes, wants, pending }) {
       if (!wants('x')) return {};
-      const { x, bias: _, ...weight } = inputs, dx = pending('x');
-      return { x: run(multiplyInputGradient, { dy: gradients.y!, ...weight }, { accumulate: dx !== undefined, ...(attributes as object), outDtype: x!.dtype }, { dx }).dx };
+      const { x, bias: _, ...weight } = inputs;
+      const dx = pending('x');
+      return {
+        x: run(
+          multiplyInputGradient,
+          { dy: gradients.y!, ...weight },
+          { accumulate: dx !== undefined, ...(attributes as object), outDtype: x!.dtype },
+          { dx },
+        ).dx,
+      };
     },
   };
   rules.set(multiply, rule);
   return rule;
 }
 
-/** Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one after the other. x: [tokens, in] → [tokens, outᵢ] each, f32 unless `outDtype` says otherwise */
-export function projectTogether(ctx: ForwardContext, layers: readonly LinearLike[], x: FloatTensor, outDtype?: FloatDType): FloatTensor[] {
+/**
+ * Layers that read one input (q, k, v; gate, up): in one op where a layer knows one for all of them, else one
+ * after the other. x: [tokens, in] → [tokens, outᵢ] each, f32 unless `outDtype` says otherwise
+ */
+export function projectTogether(
+  ctx: ForwardContext,
+  layers: readonly LinearLike[],
+  x: FloatTensor,
+  outDtype?: FloatDType,
+): FloatTensor[] {
   for (const layer of layers) {
     const results = layer.forwardTogether?.(ctx, layers, x, outDtype);
     if (results) return results;

@@ -6,7 +6,10 @@ import type { Parameter } from '../parameter.ts';
 import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';
 
-/** Root-mean-square normalization with a learned weight, of a row or of each head in it.  x: [tokens, runs · hidden] → same; the norm in f32 unless `outDtype` says otherwise */
+/**
+ * Root-mean-square normalization with a learned weight, of a row or of each head in it. x: [tokens, runs ·
+ * hidden] → same; the norm in f32 unless `outDtype` says otherwise
+ */
 export class RmsNormLayer {
   readonly name: string;
   readonly weight: Parameter;
@@ -20,14 +23,35 @@ export class RmsNormLayer {
     this.weightOffset = weightOffset;
   }
 
-  parameters(): Parameter[] { return [this.weight]; }
-
-  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
-    return apply(ctx, differentiableRmsNorm, { x, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype }).y;
+  parameters(): Parameter[] {
+    return [this.weight];
   }
 
-  /** The residual sum of x and what a sublayer made of it, and its norm. The sum is written over `branch`, which nothing else may read.  x, branch: [tokens, hidden] → both the same */
-  forwardSum(ctx: ForwardContext, x: FloatTensor, branch: FloatTensor, outDtype?: FloatDType): { readonly sum: FloatTensor; readonly y: FloatTensor } {
-    return apply(ctx, differentiableResidualNorm, { a: x, b: branch, weight: this.weight as never }, { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype }, { sum: 'b' });
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
+    return apply(
+      ctx,
+      differentiableRmsNorm,
+      { x, weight: this.weight as never },
+      { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype },
+    ).y;
+  }
+
+  /**
+   * The residual sum of x and what a sublayer made of it, and its norm. The sum is written over `branch`,
+   * which nothing else may read. x, branch: [tokens, hidden] → both the same
+   */
+  forwardSum(
+    ctx: ForwardContext,
+    x: FloatTensor,
+    branch: FloatTensor,
+    outDtype?: FloatDType,
+  ): { readonly sum: FloatTensor; readonly y: FloatTensor } {
+    return apply(
+      ctx,
+      differentiableResidualNorm,
+      { a: x, b: branch, weight: this.weight as never },
+      { epsilon: this.epsilon, weightOffset: this.weightOffset, outDtype },
+      { sum: 'b' },
+    );
   }
 }

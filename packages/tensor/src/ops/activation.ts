@@ -1,9 +1,18 @@
-import { assertShape, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  defineOp,
+  elementCount,
+  f32Array,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { activationFunction, type ActivationKind } from './activation-function.ts';
 
 type F32 = ArrayView<'f32'>;
-export interface ActivationAttributes { readonly kind: ActivationKind }
+export interface ActivationAttributes {
+  readonly kind: ActivationKind;
+}
 
 /** y = f(x), f named by `kind`: the nonlinearity of an MLP without a gate.  x: any shape  →  y: as x */
 export const activation = defineOp({
@@ -37,5 +46,7 @@ export const activationBackward = defineOp({
 
 export const differentiableActivation: DifferentiableOp<typeof activation> = {
   op: activation,
-  backward: ({ run, inputs, gradients, attributes, spare }) => ({ x: run(activationBackward, { dy: gradients.y, ...inputs }, attributes, { dx: spare('y') }).dx }),
+  backward: ({ run, inputs, gradients, attributes, spare }) => ({
+    x: run(activationBackward, { dy: gradients.y, ...inputs }, attributes, { dx: spare('y') }).dx,
+  }),
 };

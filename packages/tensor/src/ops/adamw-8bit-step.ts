@@ -1,20 +1,37 @@
 import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { assertAdamwRates, type AdamwAttributes } from './adamw-step.ts';
-import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE, stateBlocks } from './state-codes.ts';
+import {
+  codeLimits,
+  encodeStateBlock,
+  forEachStateBlock,
+  STATE_BLOCK_SIZE,
+  stateBlocks,
+} from './state-codes.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
 
-/** The 256 levels of m and v, in rising order: bitsandbytes' signed and unsigned dynamic maps (`signedDynamicMap`, `unsignedDynamicMap` of @qdylora/quant). */
+/**
+ * The 256 levels of m and v, in rising order: bitsandbytes' signed and unsigned dynamic maps
+ * (`signedDynamicMap`, `unsignedDynamicMap` of @qdylora/quant).
+ */
 type Inputs = { readonly gradient: F32; readonly mMap: F32; readonly vMap: F32 };
-type Outputs = { readonly parameter: F32; readonly mCodes: U8; readonly mAbsmax: F32; readonly vCodes: U8; readonly vAbsmax: F32 };
+type Outputs = {
+  readonly parameter: F32;
+  readonly mCodes: U8;
+  readonly mAbsmax: F32;
+  readonly vCodes: U8;
+  readonly vAbsmax: F32;
+};
 
 /**
- * `adamw-step` with m and v in 8 bits: value = map[code] · absmax of its block. A block is decoded, updated as in `adamw-step`, and encoded again: absmax ← the block's
- * largest magnitude, code ← the level nearest to value / absmax, the lower one on a limit. The parameter sees m and v before they are rounded.
+ * `adamw-step` with m and v in 8 bits: value = map[code] · absmax of its block. A block is decoded, updated
+ * as in `adamw-step`, and encoded again: absmax ← the block's largest magnitude, code ← the level nearest to
+ * value / absmax, the lower one on a limit. The parameter sees m and v before they are rounded.
  * A v that isn't 0 in float32 never gets code 0. Squares of gradients must be finite.
- * gradient: [rows, columns]  mMap, vMap: [256]  →  parameter: [rows, columns]  mCodes, vCodes: [rows, columns]  mAbsmax, vAbsmax: [rows, ceil(columns / 256)]
- * Source: Dettmers et al. 2022 (8-bit optimizers); blocks restart at every row.
+ * gradient: [rows, columns] mMap, vMap: [256] → parameter: [rows, columns] mCodes, vCodes: [rows, columns]
+ * mAbsmax, vAbsmax: [rows, ceil(columns / 256)] Source: Dettmers et al. 2022 (8-bit optimizers); blocks
+ * restart at every row.
  */
 export const adamw8bitStep = defineOp({
   name: 'adamw-8bit-step',
@@ -23,21 +40,33 @@ export const adamw8bitStep = defineOp({
   shapes(i: Inputs, attributes: AdamwAttributes) {
     assertAdamwRates('adamw-8bit-step', attributes);
     for (const name of ['mMap', 'vMap'] as const) assertShape('adamw-8bit-step', name, i[name].shape, [256]);
-    const { shape } = i.gradient, codes = { dtype: 'u8' as const, shape }, absmax = { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] };
-    return { parameter: { dtype: 'f32' as const, shape }, mCodes: codes, mAbsmax: absmax, vCodes: codes, vAbsmax: absmax };
+    const { shape } = i.gradient;
+    const codes = { dtype: 'u8' as const, shape };
+    const absmax = { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] };
+    return {
+      parameter: { dtype: 'f32' as const, shape },
+      mCodes: codes,
+      mAbsmax: absmax,
+      vCodes: codes,
+      vAbsmax: absmax,
+    };
   },
   reference({ gradient, mMap, vMap }, { parameter, mCodes, mAbsmax, vCodes, vAbsmax }: Outputs, a) {
     const m = { codes: mCodes.data, absmax: mAbsmax.data, map: mMap.data, limits: codeLimits(mMap.data) };
     const v = { codes: vCodes.data, absmax: vAbsmax.data, map: vMap.data, limits: codeLimits(vMap.data) };
-    const stepSize = a.learningRate / (1 - a.beta1 ** a.step), rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
-    const first = new Float64Array(STATE_BLOCK_SIZE), second = new Float64Array(STATE_BLOCK_SIZE);
+    const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
+    const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
+    const first = new Float64Array(STATE_BLOCK_SIZE);
+    const second = new Float64Array(STATE_BLOCK_SIZE);
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
-        const i = block.from + j, g = gradient.data[i]! * a.gradientScale;
+        const i = block.from + j;
+        const g = gradient.data[i]! * a.gradientScale;
         first[j] = a.beta1 * m.map[m.codes[i]!]! * m.absmax[block.block]! + (1 - a.beta1) * g;
         second[j] = a.beta2 * v.map[v.codes[i]!]! * v.absmax[block.block]! + (1 - a.beta2) * g * g;
         const decayed = parameter.data[i]! * (1 - a.learningRate * a.weightDecay);
-        parameter.data[i] = decayed - (stepSize * first[j]!) / (Math.sqrt(second[j]!) / rootCorrection + a.epsilon);
+        parameter.data[i] =
+          decayed - (stepSize * first[j]!) / (Math.sqrt(second[j]!) / rootCorrection + a.epsilon);
       }
       encodeStateBlock(m, block, first);
       encodeStateBlock(v, block, second, 1);

@@ -4,8 +4,13 @@ type F32 = ArrayView<'f32'>;
 
 /** `step` counts from 1. `gradientScale` multiplies the gradient first (1, or the clipping coefficient). */
 export interface AdamwAttributes {
-  readonly learningRate: number; readonly beta1: number; readonly beta2: number; readonly epsilon: number; readonly weightDecay: number;
-  readonly step: number; readonly gradientScale: number;
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  readonly step: number;
+  readonly gradientScale: number;
 }
 
 /**
@@ -23,10 +28,12 @@ export const adamwStep = defineOp({
     return { parameter: spec, m: spec, v: spec };
   },
   reference({ gradient }, { parameter, m, v }: { parameter: F32; m: F32; v: F32 }, a) {
-    const stepSize = a.learningRate / (1 - a.beta1 ** a.step), rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
+    const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
+    const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
       const g = gradient.data[i]! * a.gradientScale;
-      const first = a.beta1 * m.data[i]! + (1 - a.beta1) * g, second = a.beta2 * v.data[i]! + (1 - a.beta2) * g * g;
+      const first = a.beta1 * m.data[i]! + (1 - a.beta1) * g;
+      const second = a.beta2 * v.data[i]! + (1 - a.beta2) * g * g;
       const decayed = parameter.data[i]! * (1 - a.learningRate * a.weightDecay);
       parameter.data[i] = decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
       m.data[i] = first;
@@ -35,9 +42,12 @@ export const adamwStep = defineOp({
   },
 });
 
-/** @throws QdyloraError BAD_ARGUMENT where the step would divide by 0 or take the root of a negative number */
+/**
+ * @throws QdyloraError BAD_ARGUMENT where the step would divide by 0 or take the root of a negative number
+ */
 export function assertAdamwRates(where: string, { beta1, beta2, epsilon, step }: AdamwAttributes): void {
-  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1)) throw badArgument(where, `expected 0 ≤ β < 1 for beta1 and beta2, got ${beta1} and ${beta2}`);
+  if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1))
+    throw badArgument(where, `expected 0 ≤ β < 1 for beta1 and beta2, got ${beta1} and ${beta2}`);
   if (!(epsilon >= 0)) throw badArgument(where, `expected a number ≥ 0 for epsilon, got ${epsilon}`);
   if (!(step >= 1)) throw badArgument(where, `expected a step that counts from 1, got ${step}`);
 }

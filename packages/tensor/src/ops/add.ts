@@ -1,4 +1,12 @@
-import { assertShape, defineOp, elementCount, f32Array, floatArray, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  defineOp,
+  elementCount,
+  f32Array,
+  floatArray,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -17,16 +25,24 @@ export const add = defineOp({
   },
 });
 
-/** sum += x: how gradients of a value with several users come together.  x: any shape, f32 or bf16  →  sum: as x */
+/**
+ * sum += x: how gradients of a value with several users come together. x: any shape, f32 or bf16 → sum: as x
+ */
 export const addInto = defineOp({
   name: 'add-into',
   takes: { x: floatArray(null) },
   updates: ['sum'],
   halves: ['x', 'sum'],
-  shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ sum: { dtype: i.x.dtype, shape: i.x.shape } }),
+  shapes: (i: { x: FloatView }, _: Record<string, never>) => ({
+    sum: { dtype: i.x.dtype, shape: i.x.shape },
+  }),
   reference({ x }, { sum }: { sum: FloatView }) {
     for (let i = 0; i < elementCount(x.shape); i++) sum.data[i]! += x.data[i]!;
   },
 });
 
-export const differentiableAdd: DifferentiableOp<typeof add> = { op: add, readsNoInput: true, backward: ({ gradients }) => ({ a: gradients.y, b: gradients.y }) };
+export const differentiableAdd: DifferentiableOp<typeof add> = {
+  op: add,
+  readsNoInput: true,
+  backward: ({ gradients }) => ({ a: gradients.y, b: gradients.y }),
+};

@@ -3,21 +3,33 @@ import { defineOp, f32Array, i32Array, QdyloraError, type ArrayView } from '@qdy
 type F32 = ArrayView<'f32'>;
 
 /**
- * Puts the newest rows in place: y[end − tokens + i] = x[i], where `end` is the last entry of `segments`; the other rows of y stay (keys and values of a text so far).
+ * Puts the newest rows in place: y[end − tokens + i] = x[i], where `end` is the last entry of `segments`; the
+ * other rows of y stay (keys and values of a text so far).
  * The place comes from an array, so that a recorded call puts each token in its own.
- * x: [tokens, width]  segments: [≥ 1]  →  y: [rows, width], handed in.  @throws QdyloraError BAD_DATA where they would lie outside y
+ * x: [tokens, width] segments: [≥ 1] → y: [rows, width], handed in. @throws QdyloraError BAD_DATA where they
+ * would lie outside y
  */
 export const appendRows = defineOp({
   name: 'append-rows',
   takes: { x: f32Array(2), segments: i32Array(1) },
   updates: ['y'],
   shapes(i: { x: F32; segments: ArrayView<'i32'> }, { rows }: { rows: number }) {
-    if (!(i.segments.shape[0]! >= 1)) throw new QdyloraError('BAD_SHAPE', { where: 'append-rows', problem: `expected at least one entry for segments, got [${i.segments.shape.join(', ')}]` });
+    if (!(i.segments.shape[0]! >= 1))
+      throw new QdyloraError('BAD_SHAPE', {
+        where: 'append-rows',
+        problem: `expected at least one entry for segments, got [${i.segments.shape.join(', ')}]`,
+      });
     return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]!] } };
   },
   reference({ x, segments }, { y }: { y: F32 }, { rows }) {
-    const [tokens, width] = x.shape as [number, number], end = segments.data[segments.shape[0]! - 1]!, from = end - tokens;
-    if (from < 0 || end > rows) throw new QdyloraError('BAD_DATA', { where: 'append-rows', problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}` });
+    const [tokens, width] = x.shape as [number, number];
+    const end = segments.data[segments.shape[0]! - 1]!;
+    const from = end - tokens;
+    if (from < 0 || end > rows)
+      throw new QdyloraError('BAD_DATA', {
+        where: 'append-rows',
+        problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}`,
+      });
     for (let i = 0; i < tokens * width; i++) y.data[from * width + i] = x.data[i]!;
   },
 });

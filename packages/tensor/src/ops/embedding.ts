@@ -1,8 +1,20 @@
-import { assertShape, defineOp, f32Array, floatArray, i32Array, QdyloraError, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  defineOp,
+  f32Array,
+  floatArray,
+  i32Array,
+  QdyloraError,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 import { readElement } from './read-element.ts';
 
-/** Rows of a table.  weight: [rows, hidden]  ids: [tokens]  →  y: [tokens, hidden].  @throws QdyloraError BAD_DATA for an id outside the table. */
+/**
+ * Rows of a table. weight: [rows, hidden] ids: [tokens] → y: [tokens, hidden]. @throws QdyloraError BAD_DATA
+ * for an id outside the table.
+ */
 export const embedding = defineOp({
   name: 'embedding',
   takes: { weight: floatArray(2), ids: i32Array(1) },
@@ -10,7 +22,8 @@ export const embedding = defineOp({
     return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
   },
   reference({ weight, ids }, { y }: { y: ArrayView<'f32'> }) {
-    const [rows, hidden] = weight.shape as [number, number], at = readElement(weight);
+    const [rows, hidden] = weight.shape as [number, number];
+    const at = readElement(weight);
     assertIdsWithin(ids, rows);
     for (let t = 0; t < ids.shape[0]!; t++) {
       for (let j = 0; j < hidden; j++) y.data[t * hidden + j] = at(ids.data[t]! * hidden + j);
@@ -18,7 +31,10 @@ export const embedding = defineOp({
   },
 });
 
-/** dWeight[id] += dy for every token, in token order.  ids: [tokens]  dy: [tokens, hidden]  →  dWeight: [rows, hidden] */
+/**
+ * dWeight[id] += dy for every token, in token order. ids: [tokens] dy: [tokens, hidden] → dWeight: [rows,
+ * hidden]
+ */
 export const embeddingBackward = defineOp({
   name: 'embedding-backward',
   takes: { ids: i32Array(1), dy: f32Array(2) },
@@ -42,8 +58,10 @@ export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
     const id = ids.data[t]!;
     if (id >= 0 && id < rows) continue;
     throw new QdyloraError('BAD_DATA', {
-      where: 'embedding', problem: `expected a token id within 0…${rows - 1} at position ${t}, got ${id}`,
-      nextStep: 'Does the tokenizer belong to the model?', details: { position: t, id, rows },
+      where: 'embedding',
+      problem: `expected a token id within 0…${rows - 1} at position ${t}, got ${id}`,
+      nextStep: 'Does the tokenizer belong to the model?',
+      details: { position: t, id, rows },
     });
   }
 }
@@ -52,7 +70,13 @@ export const differentiableEmbedding: DifferentiableOp<typeof embedding> = {
   op: embedding,
   backward({ run, inputs, gradients, into }) {
     const dWeight = into('weight');
-    if (dWeight) run(embeddingBackward, { ids: inputs.ids, dy: gradients.y }, { rows: inputs.weight.shape[0]! }, { dWeight });
+    if (dWeight)
+      run(
+        embeddingBackward,
+        { ids: inputs.ids, dy: gradients.y },
+        { rows: inputs.weight.shape[0]! },
+        { dWeight },
+      );
     return {};
   },
 };

@@ -7,6 +7,10 @@ export const fill = defineOp({
   name: 'fill',
   takes: {},
   acceptsNaN: true,
-  shapes: (_: Record<string, never>, { shape }: { value: number; shape: readonly number[] }) => ({ y: { dtype: 'f32', shape } }),
-  reference(_, { y }: { y: F32 }, { value }) { y.data.fill(value); },
+  shapes: (_: Record<string, never>, { shape }: { value: number; shape: readonly number[] }) => ({
+    y: { dtype: 'f32', shape },
+  }),
+  reference(_, { y }: { y: F32 }, { value }) {
+    y.data.fill(value);
+  },
 });

@@ -1,12 +1,23 @@
-import { assertShape, badArgument, defineOp, f32Array, optional, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  optional,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
-export interface LayerNormAttributes { readonly epsilon: number }
+export interface LayerNormAttributes {
+  readonly epsilon: number;
+}
 
 /**
  * y = (x − mean(x)) · r · weight + bias, r = 1 / √(variance(x) + ε), the variance over all `hidden` entries.
- * x: [tokens, hidden]  weight, bias: [hidden]  →  y: [tokens, hidden]  mean, inverseDeviation (r): [tokens]  (Ba et al. 2016)
+ * x: [tokens, hidden] weight, bias: [hidden] → y: [tokens, hidden] mean, inverseDeviation (r): [tokens] (Ba
+ * et al. 2016)
  */
 export const layerNorm = defineOp({
   name: 'layer-norm',
@@ -18,42 +29,73 @@ export const layerNorm = defineOp({
     const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]!] };
     return { y: { dtype: 'f32', shape: i.x.shape }, mean: perToken, inverseDeviation: perToken };
   },
-  reference({ x, weight, bias }, { y, mean, inverseDeviation }: { y: F32; mean: F32; inverseDeviation: F32 }, { epsilon }) {
+  reference(
+    { x, weight, bias },
+    { y, mean, inverseDeviation }: { y: F32; mean: F32; inverseDeviation: F32 },
+    { epsilon },
+  ) {
     const [tokens, hidden] = x.shape as [number, number];
     for (let t = 0; t < tokens; t++) {
       const row = t * hidden;
-      let sum = 0, squares = 0;
+      let sum = 0;
+      let squares = 0;
       for (let j = 0; j < hidden; j++) sum += x.data[row + j]!;
       const center = sum / hidden;
       for (let j = 0; j < hidden; j++) squares += (x.data[row + j]! - center) ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
       mean.data[t] = center;
       inverseDeviation.data[t] = inverse;
-      for (let j = 0; j < hidden; j++) y.data[row + j] = (x.data[row + j]! - center) * inverse * weight.data[j]! + (bias ? bias.data[j]! : 0);
+      for (let j = 0; j < hidden; j++)
+        y.data[row + j] =
+          (x.data[row + j]! - center) * inverse * weight.data[j]! + (bias ? bias.data[j]! : 0);
     }
   },
 });
 
 /**
- * With n = (x − mean) · r and g = dy · weight:  dx = r · (g − mean(g) − n · mean(g · n)) (added where `accumulate`);  dWeight += Σ dy · n,  dBias += Σ dy over tokens.
+ * With n = (x − mean) · r and g = dy · weight: dx = r · (g − mean(g) − n · mean(g · n)) (added where
+ * `accumulate`); dWeight += Σ dy · n, dBias += Σ dy over tokens.
  * dy: [tokens, hidden]  →  dx: [tokens, hidden]  dWeight, dBias: [hidden]
  */
 export const layerNormBackward = defineOp({
   name: 'layer-norm-backward',
-  takes: { x: f32Array(2), weight: f32Array(1), mean: f32Array(1), inverseDeviation: f32Array(1), dy: f32Array(2) },
+  takes: {
+    x: f32Array(2),
+    weight: f32Array(1),
+    mean: f32Array(1),
+    inverseDeviation: f32Array(1),
+    dy: f32Array(2),
+  },
   addsWhereAsked: 'dx',
   accumulates: ['dWeight', 'dBias'],
-  shapes(i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 }, _: { accumulate: boolean }) {
+  shapes(
+    i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 },
+    _: { accumulate: boolean },
+  ) {
     assertShape('layer-norm-backward', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
     assertShape('layer-norm-backward', 'dy', i.dy.shape, i.x.shape);
-    for (const name of ['mean', 'inverseDeviation'] as const) assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]!]);
-    return { dx: { dtype: 'f32', shape: i.x.shape }, dWeight: { dtype: 'f32', shape: i.weight.shape }, dBias: { dtype: 'f32', shape: i.weight.shape } };
+    for (const name of ['mean', 'inverseDeviation'] as const)
+      assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]!]);
+    return {
+      dx: { dtype: 'f32', shape: i.x.shape },
+      dWeight: { dtype: 'f32', shape: i.weight.shape },
+      dBias: { dtype: 'f32', shape: i.weight.shape },
+    };
   },
-  reference({ x, weight, mean, inverseDeviation, dy }, { dx, dWeight, dBias }: { dx: F32; dWeight?: F32; dBias?: F32 }, { accumulate }) {
-    const [tokens, hidden] = x.shape as [number, number], weightGradient = new Float64Array(hidden), biasGradient = new Float64Array(hidden);
+  reference(
+    { x, weight, mean, inverseDeviation, dy },
+    { dx, dWeight, dBias }: { dx: F32; dWeight?: F32; dBias?: F32 },
+    { accumulate },
+  ) {
+    const [tokens, hidden] = x.shape as [number, number];
+    const weightGradient = new Float64Array(hidden);
+    const biasGradient = new Float64Array(hidden);
     for (let t = 0; t < tokens; t++) {
-      const row = t * hidden, r = inverseDeviation.data[t]!, normalized = (j: number): number => (x.data[row + j]! - mean.data[t]!) * r;
-      let sum = 0, projection = 0;
+      const row = t * hidden;
+      const r = inverseDeviation.data[t]!;
+      const normalized = (j: number): number => (x.data[row + j]! - mean.data[t]!) * r;
+      let sum = 0;
+      let projection = 0;
       for (let j = 0; j < hidden; j++) {
         const d = dy.data[row + j]!;
         sum += d * weight.data[j]!;
@@ -62,7 +104,8 @@ export const layerNormBackward = defineOp({
         biasGradient[j]! += d;
       }
       for (let j = 0; j < hidden; j++) {
-        const gradient = r * (dy.data[row + j]! * weight.data[j]! - sum / hidden - normalized(j) * (projection / hidden));
+        const gradient =
+          r * (dy.data[row + j]! * weight.data[j]! - sum / hidden - normalized(j) * (projection / hidden));
         dx.data[row + j] = accumulate ? dx.data[row + j]! + gradient : gradient;
       }
     }
@@ -75,7 +118,13 @@ export const differentiableLayerNorm: DifferentiableOp<typeof layerNorm> = {
   op: layerNorm,
   usesOutputs: ['mean', 'inverseDeviation'],
   backward({ run, inputs: { x, weight }, outputs: { mean, inverseDeviation }, gradients, into, pending }) {
-    const dx = pending('x') as F32 | undefined, made = run(layerNormBackward, { x, weight, mean, inverseDeviation, dy: gradients.y }, { accumulate: dx !== undefined }, { dx, dWeight: into('weight'), dBias: into('bias') });
+    const dx = pending('x') as F32 | undefined;
+    const made = run(
+      layerNormBackward,
+      { x, weight, mean, inverseDeviation, dy: gradients.y },
+      { accumulate: dx !== undefined },
+      { dx, dWeight: into('weight'), dBias: into('bias') },
+    );
     return { x: made.dx };
   },
 };

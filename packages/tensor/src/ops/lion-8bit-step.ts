@@ -1,13 +1,21 @@
 import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { lionUpdate, type LionAttributes } from './lion-step.ts';
-import { codeLimits, encodeStateBlock, forEachStateBlock, STATE_BLOCK_SIZE, stateBlocks } from './state-codes.ts';
+import {
+  codeLimits,
+  encodeStateBlock,
+  forEachStateBlock,
+  STATE_BLOCK_SIZE,
+  stateBlocks,
+} from './state-codes.ts';
 
 type F32 = ArrayView<'f32'>;
 type U8 = ArrayView<'u8'>;
 
 /**
- * `lion-step` with m in 8 bits, in blocks as in `adamw-8bit-step`: decoded, updated, encoded again. The parameter sees m before it is rounded.
- * gradient: [rows, columns]  mMap: [256], rising  →  parameter: [rows, columns]  mCodes: [rows, columns]  mAbsmax: [rows, ceil(columns / 256)]
+ * `lion-step` with m in 8 bits, in blocks as in `adamw-8bit-step`: decoded, updated, encoded again. The
+ * parameter sees m before it is rounded.
+ * gradient: [rows, columns] mMap: [256], rising → parameter: [rows, columns] mCodes: [rows, columns] mAbsmax:
+ * [rows, ceil(columns / 256)]
  */
 export const lion8bitStep = defineOp({
   name: 'lion-8bit-step',
@@ -16,13 +24,28 @@ export const lion8bitStep = defineOp({
   shapes(i: { gradient: F32; mMap: F32 }, _: LionAttributes) {
     assertShape('lion-8bit-step', 'mMap', i.mMap.shape, [256]);
     const { shape } = i.gradient;
-    return { parameter: { dtype: 'f32' as const, shape }, mCodes: { dtype: 'u8' as const, shape }, mAbsmax: { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] } };
+    return {
+      parameter: { dtype: 'f32' as const, shape },
+      mCodes: { dtype: 'u8' as const, shape },
+      mAbsmax: { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] },
+    };
   },
-  reference({ gradient, mMap }, { parameter, mCodes, mAbsmax }: { parameter: F32; mCodes: U8; mAbsmax: F32 }, a) {
-    const m = { codes: mCodes.data, absmax: mAbsmax.data, map: mMap.data, limits: codeLimits(mMap.data) }, next = new Float64Array(STATE_BLOCK_SIZE);
+  reference(
+    { gradient, mMap },
+    { parameter, mCodes, mAbsmax }: { parameter: F32; mCodes: U8; mAbsmax: F32 },
+    a,
+  ) {
+    const m = { codes: mCodes.data, absmax: mAbsmax.data, map: mMap.data, limits: codeLimits(mMap.data) };
+    const next = new Float64Array(STATE_BLOCK_SIZE);
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
-        const i = block.from + j, { moved, first } = lionUpdate(a, parameter.data[i]!, m.map[m.codes[i]!]! * m.absmax[block.block]!, gradient.data[i]!);
+        const i = block.from + j;
+        const { moved, first } = lionUpdate(
+          a,
+          parameter.data[i]!,
+          m.map[m.codes[i]!]! * m.absmax[block.block]!,
+          gradient.data[i]!,
+        );
         parameter.data[i] = moved;
         next[j] = first;
       }

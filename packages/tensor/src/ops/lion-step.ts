@@ -3,10 +3,17 @@ import { defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contr
 type F32 = ArrayView<'f32'>;
 
 /** `gradientScale` multiplies the gradient first (1, or the clipping coefficient). */
-export interface LionAttributes { readonly learningRate: number; readonly beta1: number; readonly beta2: number; readonly weightDecay: number; readonly gradientScale: number }
+export interface LionAttributes {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly weightDecay: number;
+  readonly gradientScale: number;
+}
 
 /**
- * One Lion step in place, decay first: p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g), with sign(0) = 0, and m ← β₂m + (1−β₂)g.
+ * One Lion step in place, decay first: p ← p·(1 − lr·λ) − lr · sign(β₁m + (1−β₁)g), with sign(0) = 0, and m ←
+ * β₂m + (1−β₂)g.
  * gradient: any shape  →  parameter, m: as gradient  (Chen et al. 2023, algorithm 2)
  */
 export const lionStep = defineOp({
@@ -27,7 +34,16 @@ export const lionStep = defineOp({
 });
 
 /** The rule for one weight: where it moves to, and its next momentum. */
-export function lionUpdate(a: LionAttributes, weight: number, m: number, gradient: number): { moved: number; first: number } {
-  const g = gradient * a.gradientScale, direction = Math.sign(a.beta1 * m + (1 - a.beta1) * g);
-  return { moved: weight * (1 - a.learningRate * a.weightDecay) - a.learningRate * direction, first: a.beta2 * m + (1 - a.beta2) * g };
+export function lionUpdate(
+  a: LionAttributes,
+  weight: number,
+  m: number,
+  gradient: number,
+): { moved: number; first: number } {
+  const g = gradient * a.gradientScale;
+  const direction = Math.sign(a.beta1 * m + (1 - a.beta1) * g);
+  return {
+    moved: weight * (1 - a.learningRate * a.weightDecay) - a.learningRate * direction,
+    first: a.beta2 * m + (1 - a.beta2) * g,
+  };
 }

@@ -7,8 +7,10 @@ const LEAST_ROW_SCALE = 2 ** -100;
 const LARGEST_CODE = 127;
 
 /**
- * Rows as 8-bit integers with a scale each: scale = largest magnitude / 127, code = weight / scale to the nearest even, so |weight − code · scale| ≤ scale / 2 up to rounding.
- * A row of zeros has scale 0. Where a row is not finite, or its scale below 2^-100, the scale is NaN and the codes are 0.
+ * Rows as 8-bit integers with a scale each: scale = largest magnitude / 127, code = weight / scale to the
+ * nearest even, so |weight − code · scale| ≤ scale / 2 up to rounding.
+ * A row of zeros has scale 0. Where a row is not finite, or its scale below 2^-100, the scale is NaN and the
+ * codes are 0.
  * weight: [rows, cols]  →  codes: [rows, cols], two's complement  scales: [rows]
  */
 export const quantizeRows = defineOp({
@@ -18,11 +20,15 @@ export const quantizeRows = defineOp({
     return { codes: { dtype: 'u8', shape }, scales: { dtype: 'f32', shape: [shape[0]!] } };
   },
   reference({ weight }, { codes, scales }: { codes: ArrayView<'u8'>; scales: ArrayView<'f32'> }) {
-    const [rows, cols] = weight.shape as [number, number], at = readElement(weight);
+    const [rows, cols] = weight.shape as [number, number];
+    const at = readElement(weight);
     for (let row = 0; row < rows; row++) {
-      const scale = scaleOfRow(at, row * cols, cols), inverse = scale > 0 ? Math.fround(1 / scale) : 0;
+      const scale = scaleOfRow(at, row * cols, cols);
+      const inverse = scale > 0 ? Math.fround(1 / scale) : 0;
       scales.data[row] = scale;
-      for (let col = 0; col < cols; col++) codes.data[row * cols + col] = inverse === 0 ? 0 : roundHalfEven(Math.fround(at(row * cols + col) * inverse));
+      for (let col = 0; col < cols; col++)
+        codes.data[row * cols + col] =
+          inverse === 0 ? 0 : roundHalfEven(Math.fround(at(row * cols + col) * inverse));
     }
   },
 });

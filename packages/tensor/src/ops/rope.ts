@@ -1,9 +1,21 @@
-import { assertShape, badArgument, defineOp, f32Array, floatArray, i32Array, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  floatArray,
+  i32Array,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** The angles of a batch, once for all layers: cos and sin of position · inverseFrequency, times `scale` (YaRN's attention factor).  positions: [tokens]  inverseFrequencies: [pairs]  →  cos, sin: [tokens, pairs] */
+/**
+ * The angles of a batch, once for all layers: cos and sin of position · inverseFrequency, times `scale`
+ * (YaRN's attention factor). positions: [tokens] inverseFrequencies: [pairs] → cos, sin: [tokens, pairs]
+ */
 export const ropeTable = defineOp({
   name: 'rope-table',
   takes: { positions: i32Array(1), inverseFrequencies: f32Array(1) },
@@ -23,12 +35,20 @@ export const ropeTable = defineOp({
   },
 });
 
-/** `headDim`: width of a head; its first 2·pairs entries turn, the rest pass. `inverse`: turns back (the gradient). */
-export interface RopeAttributes { readonly headDim: number; readonly inverse: boolean }
+/**
+ * `headDim`: width of a head; its first 2·pairs entries turn, the rest pass. `inverse`: turns back (the
+ * gradient).
+ */
+export interface RopeAttributes {
+  readonly headDim: number;
+  readonly inverse: boolean;
+}
 
 /**
- * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by the angle of (token, p).
- * x: [tokens, heads · headDim], f32 or bf16  cos, sin: [tokens, pairs]  →  y: as x; it may be the array of x.  (Su et al. 2021)
+ * Rotary position embedding, halves convention: in every head, entry p and entry p + pairs turn together by
+ * the angle of (token, p).
+ * x: [tokens, heads · headDim], f32 or bf16 cos, sin: [tokens, pairs] → y: as x; it may be the array of x.
+ * (Su et al. 2021)
  */
 export const rope = defineOp({
   name: 'rope',
@@ -36,17 +56,32 @@ export const rope = defineOp({
   halves: ['x', 'y'],
   overwrites: { y: ['x'] },
   shapes(i: { x: FloatView; cos: F32; sin: F32 }, { headDim }: RopeAttributes) {
-    if (!(Number.isInteger(headDim) && headDim >= 1 && i.x.shape[1]! % headDim === 0 && 2 * i.cos.shape[1]! <= headDim)) throw badArgument('rope', `expected a width of heads within the ${i.x.shape[1]} columns of x, with ${i.cos.shape[1]} pairs to turn, for headDim, got ${headDim}`);
+    if (!(
+      Number.isInteger(headDim) &&
+      headDim >= 1 &&
+      i.x.shape[1]! % headDim === 0 &&
+      2 * i.cos.shape[1]! <= headDim
+    ))
+      throw badArgument(
+        'rope',
+        `expected a width of heads within the ${i.x.shape[1]} columns of x, with ${i.cos.shape[1]} pairs ` +
+          `to turn, for headDim, got ${headDim}`,
+      );
     assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);
     return { y: { dtype: i.x.dtype, shape: i.x.shape } };
   },
   reference({ x, cos, sin }, { y }: { y: FloatView }, { headDim, inverse }) {
-    const [tokens, width] = x.shape as [number, number], pairs = cos.shape[1]!, sign = inverse ? -1 : 1;
+    const [tokens, width] = x.shape as [number, number];
+    const pairs = cos.shape[1]!;
+    const sign = inverse ? -1 : 1;
     for (let t = 0; t < tokens; t++) {
       for (let head = t * width; head < (t + 1) * width; head += headDim) {
         for (let p = 0; p < pairs; p++) {
-          const c = cos.data[t * pairs + p]!, s = sign * sin.data[t * pairs + p]!, a = x.data[head + p]!, b = x.data[head + p + pairs]!;
+          const c = cos.data[t * pairs + p]!;
+          const s = sign * sin.data[t * pairs + p]!;
+          const a = x.data[head + p]!;
+          const b = x.data[head + p + pairs]!;
           y.data[head + p] = a * c - b * s;
           y.data[head + p + pairs] = b * c + a * s;
         }
@@ -58,6 +93,12 @@ export const rope = defineOp({
 
 export const differentiableRope: DifferentiableOp<typeof rope> = {
   op: rope,
-  backward: ({ run, inputs, gradients, attributes, spare }) =>
-    ({ x: run(rope, { x: gradients.y, cos: inputs.cos, sin: inputs.sin }, { ...attributes, inverse: !attributes.inverse }, { y: spare('y') }).y }),
+  backward: ({ run, inputs, gradients, attributes, spare }) => ({
+    x: run(
+      rope,
+      { x: gradients.y, cos: inputs.cos, sin: inputs.sin },
+      { ...attributes, inverse: !attributes.inverse },
+      { y: spare('y') },
+    ).y,
+  }),
 };

@@ -1,4 +1,11 @@
-import { assertShape, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  defineOp,
+  elementCount,
+  f32Array,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
@@ -20,5 +27,7 @@ export const scaleBy = defineOp({
 /** The factor is a constant: only x gets a gradient. */
 export const differentiableScaleBy: DifferentiableOp<typeof scaleBy> = {
   op: scaleBy,
-  backward: ({ run, inputs, gradients, spare }) => ({ x: run(scaleBy, { x: gradients.y, factor: inputs.factor }, {}, { y: spare('y') }).y }),
+  backward: ({ run, inputs, gradients, spare }) => ({
+    x: run(scaleBy, { x: gradients.y, factor: inputs.factor }, {}, { y: spare('y') }).y,
+  }),
 };

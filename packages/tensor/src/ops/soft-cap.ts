@@ -1,10 +1,23 @@
-import { assertShape, badArgument, defineOp, elementCount, f32Array, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  assertShape,
+  badArgument,
+  defineOp,
+  elementCount,
+  f32Array,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 type F32 = ArrayView<'f32'>;
-export interface SoftCapAttributes { readonly cap: number }
+export interface SoftCapAttributes {
+  readonly cap: number;
+}
 
-/** y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2).  x: any shape  →  y: as x; it may be the array of x */
+/**
+ * y = cap · tanh(x / cap): logits that never pass ±cap (Gemma 2). x: any shape → y: as x; it may be the array
+ * of x
+ */
 export const softCap = defineOp({
   name: 'soft-cap',
   takes: { x: f32Array(null) },
@@ -18,7 +31,9 @@ export const softCap = defineOp({
   },
 });
 
-function assertCap(where: string, cap: number): void { if (!(cap > 0)) throw badArgument(where, `expected a number > 0 for cap, got ${cap}`); }
+function assertCap(where: string, cap: number): void {
+  if (!(cap > 0)) throw badArgument(where, `expected a number > 0 for cap, got ${cap}`);
+}
 
 /** dx = dy · (1 − (y / cap)²).  y, dy: any shape  →  dx: as dy; it may be the array of dy */
 export const softCapBackward = defineOp({
@@ -38,5 +53,7 @@ export const softCapBackward = defineOp({
 export const differentiableSoftCap: DifferentiableOp<typeof softCap> = {
   op: softCap,
   usesOutputs: ['y'],
-  backward: ({ run, outputs, gradients, attributes, spare }) => ({ x: run(softCapBackward, { y: outputs.y, dy: gradients.y }, attributes, { dx: spare('y') }).dx }),
+  backward: ({ run, outputs, gradients, attributes, spare }) => ({
+    x: run(softCapBackward, { y: outputs.y, dy: gradients.y }, attributes, { dx: spare('y') }).dx,
+  }),
 };

@@ -2,7 +2,10 @@ import { defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contr
 
 type F32 = ArrayView<'f32'>;
 
-/** sum = Σ x², summed in float64 before the one rounding; infinite or NaN as soon as an entry is.  x: any shape  →  sum: [1] */
+/**
+ * sum = Σ x², summed in float64 before the one rounding; infinite or NaN as soon as an entry is. x: any shape
+ * → sum: [1]
+ */
 export const sumOfSquares = defineOp({
   name: 'sum-of-squares',
   takes: { x: f32Array(null) },

@@ -5,10 +5,21 @@ import type { Bound } from './tolerance.ts';
 export const numbersOf = (view: ArrayView): ArrayLike<number> =>
   view.dtype === 'bf16' ? Float32Array.from(elementsOf(view) as Uint16Array, fromBfloat16) : elementsOf(view);
 
-/** The worst element beyond its bound, in words; null where all are within. NaN agrees with NaN, ∞ with the same ∞. */
-export function describeDifference(what: string, got: ArrayView, want: ArrayView, bound: Bound, name: string): string | null {
-  const g = numbersOf(got), w = numbersOf(want);
-  let worst = -1, excess = 1;
+/**
+ * The worst element beyond its bound, in words; null where all are within. NaN agrees with NaN, ∞ with the
+ * same ∞.
+ */
+export function describeDifference(
+  what: string,
+  got: ArrayView,
+  want: ArrayView,
+  bound: Bound,
+  name: string,
+): string | null {
+  const g = numbersOf(got);
+  const w = numbersOf(want);
+  let worst = -1;
+  let excess = 1;
   for (let i = 0; i < w.length; i++) {
     if (Object.is(g[i]!, w[i]!) || g[i] === w[i]) continue;
     const ratio = Math.abs(g[i]! - w[i]!) / bound(name, i, w[i]!);
@@ -18,14 +29,27 @@ export function describeDifference(what: string, got: ArrayView, want: ArrayView
     if (excess === Infinity) break;
   }
   if (worst < 0) return null;
-  return `${what}: output ${name} ${shapeText(want.shape)} at ${worst}: got ${g[worst]}, want ${w[worst]}, off by ${Math.abs(g[worst]! - w[worst]!)} where ${bound(name, worst, w[worst]!)} is allowed`;
+  return (
+    `${what}: output ${name} ${shapeText(want.shape)} at ${worst}: got ${g[worst]}, want ${w[worst]}, ` +
+    `off by ${Math.abs(g[worst]! - w[worst]!)} where ${bound(name, worst, w[worst]!)} is allowed`
+  );
 }
 
 /** The first element whose bits differ, in words; null where there is none. */
-export function describeBitDifference(what: string, got: ArrayView, want: ArrayView, name: string): string | null {
-  const g = elementsOf(got), w = elementsOf(want);
+export function describeBitDifference(
+  what: string,
+  got: ArrayView,
+  want: ArrayView,
+  name: string,
+): string | null {
+  const g = elementsOf(got);
+  const w = elementsOf(want);
   for (let i = 0; i < w.length; i++) {
-    if (!Object.is(g[i], w[i])) return `${what}: output ${name} ${shapeText(want.shape)} at ${i}: got ${g[i]}, want the same bits as ${w[i]}`;
+    if (!Object.is(g[i], w[i]))
+      return (
+        `${what}: output ${name} ${shapeText(want.shape)} at ${i}: got ${g[i]}, want the same bits as ` +
+        `${w[i]}`
+      );
   }
   return null;
 }

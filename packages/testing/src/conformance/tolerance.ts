@@ -1,4 +1,12 @@
-import { elementCount, runOp, createHostBackend, viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
+import {
+  elementCount,
+  runOp,
+  createHostBackend,
+  viewOf,
+  type Arrays,
+  type ArrayView,
+  type Op,
+} from '@qdylora/contract';
 
 /** Half a unit in the last place of 1 in float32: the relative error of one rounding. */
 export const EPSILON = 2 ** -24;
@@ -6,24 +14,53 @@ export const EPSILON = 2 ** -24;
 /** How far output `name` may be from the reference at element `index`. */
 export type Bound = (name: string, index: number, want: number) => number;
 
-/** `roundings` roundings of a value of that size, and one subnormal step near 0. For ops whose every output element is a short chain of operations. */
-export const relativeBound = (roundings: number): Bound => (_, __, want) => roundings * EPSILON * Math.abs(want) + 2 ** -149;
+/**
+ * `roundings` roundings of a value of that size, and one subnormal step near 0. For ops whose every output
+ * element is a short chain of operations.
+ */
+export const relativeBound =
+  (roundings: number): Bound =>
+  (_, __, want) =>
+    roundings * EPSILON * Math.abs(want) + 2 ** -149;
 
 /**
- * `roundings` · ε · Σ|terms|: for sums of products. Σ|terms| is what the reference makes of the inputs' absolute values, so it fits
- * every op that is a sum of products of its inputs. A sum of n terms in any order has at most n roundings per term; blocked sums have fewer.
+ * `roundings` · ε · Σ|terms|: for sums of products. Σ|terms| is what the reference makes of the inputs'
+ * absolute values, so it fits every op that is a sum of products of its inputs. A sum of n terms in any order
+ * has at most n roundings per term; blocked sums have fewer.
  */
-export function magnitudeBound<I extends Arrays, O extends Arrays, A>(op: Op<I, O, A>, inputs: I, attributes: A, roundings: number, given: Partial<O> = {}): Bound {
+export function magnitudeBound<I extends Arrays, O extends Arrays, A>(
+  op: Op<I, O, A>,
+  inputs: I,
+  attributes: A,
+  roundings: number,
+  given: Partial<O> = {},
+): Bound {
   const magnitudes = runOp(createHostBackend(), op, absolutes(inputs), attributes, absolutes(given));
-  return (name, index) => roundings * EPSILON * ((magnitudes[name] as ArrayView).data[index] as number) + 2 ** -140;
+  return (name, index) =>
+    roundings * EPSILON * ((magnitudes[name] as ArrayView).data[index] as number) + 2 ** -140;
 }
 
 /** The same arrays with |x| in place of each float x; integers stay. */
 function absolutes<T extends Arrays>(arrays: T): T {
   const result: Record<string, ArrayView | undefined> = {};
   for (const [name, view] of Object.entries(arrays)) {
-    result[name] = view?.dtype === 'f32' ? viewOf('f32', view.shape, Float32Array.from(view.data.subarray(0, elementCount(view.shape)) as Float32Array, Math.abs))
-      : view?.dtype === 'bf16' ? viewOf('bf16', view.shape, Uint16Array.from(view.data.subarray(0, elementCount(view.shape)) as Uint16Array, (bits) => bits & 0x7fff)) : view;
+    result[name] =
+      view?.dtype === 'f32'
+        ? viewOf(
+            'f32',
+            view.shape,
+            Float32Array.from(view.data.subarray(0, elementCount(view.shape)) as Float32Array, Math.abs),
+          )
+        : view?.dtype === 'bf16'
+          ? viewOf(
+              'bf16',
+              view.shape,
+              Uint16Array.from(
+                view.data.subarray(0, elementCount(view.shape)) as Uint16Array,
+                (bits) => bits & 0x7fff,
+              ),
+            )
+          : view;
   }
   return result as T;
 }

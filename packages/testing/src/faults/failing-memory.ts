@@ -11,10 +11,23 @@ export interface FailingMemory {
 
 /** The same backend, through whose memory a test decides which allocation fails. */
 export function withFailingMemory(backend: Backend): FailingMemory {
-  let allocations = 0, failing: number | null = null;
+  let allocations = 0;
+  let failing: number | null = null;
   const allocate: Memory['allocate'] = (dtype, shape) => {
-    if (++allocations === failing) throw new InsufficientMemoryError(shape.reduce((product, size) => product * size, 4), 0);
+    if (++allocations === failing)
+      throw new InsufficientMemoryError(
+        shape.reduce((product, size) => product * size, 4),
+        0,
+      );
     return backend.memory.allocate(dtype, shape);
   };
-  return { get allocations() { return allocations; }, failAt: (call) => { failing = call; }, backend: { ...backend, memory: { ...backend.memory, allocate } } };
+  return {
+    get allocations() {
+      return allocations;
+    },
+    failAt: (call) => {
+      failing = call;
+    },
+    backend: { ...backend, memory: { ...backend.memory, allocate } },
+  };
 }

@@ -2,14 +2,23 @@ import type * as nodeFs from 'node:fs';
 import { dirname, basename } from 'node:path';
 import { createRng } from '@qdylora/contract';
 
-interface FileNode { kind: 'file'; data: Uint8Array; durable: Uint8Array }
+interface FileNode {
+  kind: 'file';
+  data: Uint8Array;
+  durable: Uint8Array;
+}
 /** `states`: the entries as they were last synced, and after each change since. */
-interface FolderNode { kind: 'folder'; entries: Map<string, Node>; states: Map<string, Node>[] }
+interface FolderNode {
+  kind: 'folder';
+  entries: Map<string, Node>;
+  states: Map<string, Node>[];
+}
 type Node = FileNode | FolderNode;
 
 /**
- * What a power cut does to what was not synced: it is all `lost`, or all `kept`; `mixed`: each file is there or not, and each folder has the first so many of its changes (a change
- * of names is one entry of a journal); `torn`: as mixed, and of a file that is there each sector is new, old, or garbage.
+ * What a power cut does to what was not synced: it is all `lost`, or all `kept`; `mixed`: each file is there
+ * or not, and each folder has the first so many of its changes (a change of names is one entry of a journal);
+ * `torn`: as mixed, and of a file that is there each sector is new, old, or garbage.
  */
 export type PowerCut = 'lost' | 'kept' | 'mixed' | 'torn';
 export const POWER_CUTS: readonly PowerCut[] = ['lost', 'kept', 'mixed', 'torn'];
@@ -20,7 +29,10 @@ const SECTOR_BYTES = 64;
 /** Thrown at the moment of a crash, and by every call after it: no clean-up code gets to run. */
 export class Crash extends Error {}
 
-/** A file system that remembers what was synced: a write is lost in a power cut until fsync of the file, and a name until fsync of its folder. */
+/**
+ * A file system that remembers what was synced: a write is lost in a power cut until fsync of the file, and a
+ * name until fsync of its folder.
+ */
 export class MemoryFileSystem {
   /** The calls that saving a checkpoint needs. */
   readonly fs = this as unknown as typeof nodeFs;
@@ -33,7 +45,10 @@ export class MemoryFileSystem {
   private nextFd = 3;
   private failing: { readonly call: number; readonly error: string } | null = null;
 
-  /** The call number `call` fails: with a system error, as a `crash`, or, where it writes, by taking one byte (`short`). */
+  /**
+   * The call number `call` fails: with a system error, as a `crash`, or, where it writes, by taking one byte
+   * (`short`).
+   */
   failAt(call: number, error: string): void {
     this.failing = { call, error };
   }
@@ -49,26 +64,41 @@ export class MemoryFileSystem {
 
   /** Every file by its path. */
   files(node: Node = this.root, path = ''): [string, Uint8Array][] {
-    return node.kind === 'file' ? [[path, node.data]] : [...node.entries].flatMap(([name, inner]) => this.files(inner, `${path}/${name}`));
+    return node.kind === 'file'
+      ? [[path, node.data]]
+      : [...node.entries].flatMap(([name, inner]) => this.files(inner, `${path}/${name}`));
   }
 
   openSync(path: string, flags: string): number {
     this.step(path);
     if (flags === 'wx') {
       if (this.find(path)) throw fault('EEXIST', path);
-      this.change(dirname(path), basename(path), { kind: 'file', data: new Uint8Array(0), durable: new Uint8Array(0) });
+      this.change(dirname(path), basename(path), {
+        kind: 'file',
+        data: new Uint8Array(0),
+        durable: new Uint8Array(0),
+      });
     }
     this.open.set(this.nextFd, { node: this.get(path), path });
     return this.nextFd++;
   }
 
   /** Always takes half, as a nearly full disk does. */
-  writeSync(fd: number, bytes: Uint8Array, offset: number, length: number, position: number | null = null): number {
+  writeSync(
+    fd: number,
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number | null = null,
+  ): number {
     const { node, path } = this.open.get(fd)!;
     this.step(path);
-    const isShort = this.failing?.error === 'short' && this.calls === this.failing.call, wrote = isShort ? Math.min(1, length) : Math.ceil(length / 2), file = node as FileNode;
+    const isShort = this.failing?.error === 'short' && this.calls === this.failing.call;
+    const wrote = isShort ? Math.min(1, length) : Math.ceil(length / 2);
+    const file = node as FileNode;
     if (this.usedBytes() + wrote > this.capacityBytes) throw fault('ENOSPC', path);
-    const at = position ?? file.data.length, data = new Uint8Array(Math.max(file.data.length, at + wrote));
+    const at = position ?? file.data.length;
+    const data = new Uint8Array(Math.max(file.data.length, at + wrote));
     data.set(file.data);
     data.set(bytes.subarray(offset, offset + wrote), at);
     file.data = data;
@@ -76,12 +106,20 @@ export class MemoryFileSystem {
   }
 
   /** Takes half too. The bytes are there when it says so. */
-  writev(fd: number, pieces: readonly Uint8Array[], position: number, callback: (error: Error | null, count: number) => void): void {
+  writev(
+    fd: number,
+    pieces: readonly Uint8Array[],
+    position: number,
+    callback: (error: Error | null, count: number) => void,
+  ): void {
     const bytes = Buffer.concat(pieces);
-    inTurn(() => {
-      const count = this.writeSync(fd, bytes, 0, bytes.length, position);
-      return () => callback(null, count);
-    }, (error) => callback(error, 0));
+    inTurn(
+      () => {
+        const count = this.writeSync(fd, bytes, 0, bytes.length, position);
+        return () => callback(null, count);
+      },
+      (error) => callback(error, 0),
+    );
   }
 
   readSync(fd: number, target: Uint8Array, offset: number, length: number, position: number): number {
@@ -101,9 +139,14 @@ export class MemoryFileSystem {
 
   /** Durable when it says so, not when it is called. */
   fsync(fd: number, callback: (error: Error | null) => void): void {
-    const { node, path } = this.open.get(fd)!, data = node.kind === 'file' ? node.data : null;
+    const { node, path } = this.open.get(fd)!;
+    const data = node.kind === 'file' ? node.data : null;
     let failure: Error | null = null;
-    try { this.step(path); } catch (error) { failure = error as Error; }
+    try {
+      this.step(path);
+    } catch (error) {
+      failure = error as Error;
+    }
     queueMicrotask(() => {
       try {
         if (failure) throw failure;
@@ -125,7 +168,8 @@ export class MemoryFileSystem {
 
   renameSync(from: string, to: string): void {
     this.step(from);
-    const node = this.get(from), there = this.find(to);
+    const node = this.get(from);
+    const there = this.find(to);
     if (there?.kind === 'folder' && there.entries.size > 0) throw fault('ENOTEMPTY', to);
     if (dirname(from) !== dirname(to)) throw fault('EXDEV', to); // two folders would be two changes
     this.folderAt(dirname(from)).entries.delete(basename(from));
@@ -149,7 +193,9 @@ export class MemoryFileSystem {
   readdirSync(path: string, options?: { withFileTypes?: boolean }): unknown {
     this.step(path);
     const entries = [...this.folderAt(path).entries];
-    return options?.withFileTypes ? entries.map(([name, node]) => ({ name, ...kindOf(node) })) : entries.map(([name]) => name);
+    return options?.withFileTypes
+      ? entries.map(([name, node]) => ({ name, ...kindOf(node) }))
+      : entries.map(([name]) => name);
   }
 
   /** Says false where it cannot tell, as Node's does, so it never fails. */
@@ -174,14 +220,17 @@ export class MemoryFileSystem {
   }
 
   private usedBytes(): number {
-    return this.capacityBytes === Infinity ? 0 : this.files().reduce((sum, [, bytes]) => sum + bytes.length, 0);
+    return this.capacityBytes === Infinity
+      ? 0
+      : this.files().reduce((sum, [, bytes]) => sum + bytes.length, 0);
   }
 
   private step(path: string): void {
     this.calls++;
     if (!this.failing || this.calls < this.failing.call) return;
     if (this.failing.error === 'crash') throw new Crash(path);
-    if (this.failing.error !== 'short' && this.calls === this.failing.call) throw fault(this.failing.error, path);
+    if (this.failing.error !== 'short' && this.calls === this.failing.call)
+      throw fault(this.failing.error, path);
   }
 
   /** One entry of a folder's journal; null removes. */
@@ -193,12 +242,14 @@ export class MemoryFileSystem {
   }
 
   private alive(): void {
-    if (this.failing?.error === 'crash' && this.calls >= this.failing.call) throw new Crash('after the crash');
+    if (this.failing?.error === 'crash' && this.calls >= this.failing.call)
+      throw new Crash('after the crash');
   }
 
   private find(path: string): Node | undefined {
     let node: Node | undefined = this.root;
-    for (const part of path.split('/').filter(Boolean)) node = node?.kind === 'folder' ? node.entries.get(part) : undefined;
+    for (const part of path.split('/').filter(Boolean))
+      node = node?.kind === 'folder' ? node.entries.get(part) : undefined;
     return node;
   }
 
@@ -219,14 +270,26 @@ export class MemoryFileSystem {
 function inTurn(work: () => () => void, fail: (error: Error) => void): void {
   queueMicrotask(() => {
     let tell: () => void;
-    try { tell = work(); } catch (error) { return fail(error as Error); }
+    try {
+      tell = work();
+    } catch (error) {
+      return fail(error as Error);
+    }
     tell();
   });
 }
 
-const fault = (code: string, path: string): Error => Object.assign(new Error(`${code}: simulated, ${path}`), { code });
-const kindOf = (node: Node) => ({ isFile: () => node.kind === 'file', isDirectory: () => node.kind === 'folder' });
-const newFolder = (): FolderNode => ({ kind: 'folder', entries: new Map<string, Node>(), states: [new Map<string, Node>()] });
+const fault = (code: string, path: string): Error =>
+  Object.assign(new Error(`${code}: simulated, ${path}`), { code });
+const kindOf = (node: Node) => ({
+  isFile: () => node.kind === 'file',
+  isDirectory: () => node.kind === 'folder',
+});
+const newFolder = (): FolderNode => ({
+  kind: 'folder',
+  entries: new Map<string, Node>(),
+  states: [new Map<string, Node>()],
+});
 
 function settle(node: Node, cut: PowerCut, draw: () => number): void {
   if (node.kind === 'file') {
@@ -234,8 +297,11 @@ function settle(node: Node, cut: PowerCut, draw: () => number): void {
     node.durable = node.data;
     return;
   }
-  const { states } = node, last = states.length - 1;
-  node.entries = new Map(states[cut === 'kept' ? last : cut === 'lost' ? 0 : Math.floor(draw() * states.length)]);
+  const { states } = node;
+  const last = states.length - 1;
+  node.entries = new Map(
+    states[cut === 'kept' ? last : cut === 'lost' ? 0 : Math.floor(draw() * states.length)],
+  );
   node.states = [new Map(node.entries)];
   for (const inner of node.entries.values()) settle(inner, cut, draw);
 }
@@ -245,9 +311,13 @@ function fileAfter(cut: PowerCut, { data, durable }: FileNode, draw: () => numbe
   if (cut !== 'torn') return durable;
   const torn = data.slice();
   for (let at = 0; at < torn.length; at += SECTOR_BYTES) {
-    const sector = torn.subarray(at, at + SECTOR_BYTES), luck = draw();
+    const sector = torn.subarray(at, at + SECTOR_BYTES);
+    const luck = draw();
     if (luck < 1 / 3) sector.set(durable.subarray(at, at + sector.length));
-    else if (luck < 2 / 3) sector.forEach((_, i) => { sector[i] = Math.floor(draw() * 256); });
+    else if (luck < 2 / 3)
+      sector.forEach((_, i) => {
+        sector[i] = Math.floor(draw() * 256);
+      });
   }
   return torn;
 }

@@ -4,7 +4,8 @@ import type { ScheduleShape } from './schedule.ts';
 export const constant: ScheduleShape = () => 1;
 
 /** step / warmupSteps, then 1. */
-export const constantWithWarmup: ScheduleShape = (step, { warmupSteps }) => (step < warmupSteps ? warmup(step, warmupSteps) : 1);
+export const constantWithWarmup: ScheduleShape = (step, { warmupSteps }) =>
+  step < warmupSteps ? warmup(step, warmupSteps) : 1;
 
 /** The linear rise from 0 that all schedules share. */
 export const warmup = (step: number, warmupSteps: number): number => step / Math.max(1, warmupSteps);

@@ -2,48 +2,106 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './schedule.ts';
 
-const options = fc.record({ name: fc.constantFrom(...SCHEDULE_NAMES), totalSteps: fc.integer({ min: 1, max: 200 }), warmupRatio: fc.double({ min: 0, max: 1, noNaN: true }), minLearningRateRatio: fc.double({ min: 0, max: 1, noNaN: true }) })
-  .map((all) => (['cosine', 'polynomial', 'warmup_stable_decay'].includes(all.name) ? all : { ...all, minLearningRateRatio: 0 }));
+const options = fc
+  .record({
+    name: fc.constantFrom(...SCHEDULE_NAMES),
+    totalSteps: fc.integer({ min: 1, max: 200 }),
+    warmupRatio: fc.double({ min: 0, max: 1, noNaN: true }),
+    minLearningRateRatio: fc.double({ min: 0, max: 1, noNaN: true }),
+  })
+  .map((all) =>
+    ['cosine', 'polynomial', 'warmup_stable_decay'].includes(all.name)
+      ? all
+      : { ...all, minLearningRateRatio: 0 },
+  );
 
 describe('every schedule', () => {
   it('stays between 0 and the peak, and rises after the warm-up only where it restarts', () => {
-    fc.assert(fc.property(options, (chosen) => {
-      const { at, warmupSteps } = learningRateSchedule({ ...chosen, learningRate: 2e-4 });
-      for (let step = 0; step < chosen.totalSteps; step++) {
-        expect(at(step)).toBeGreaterThanOrEqual(0);
-        expect(at(step)).toBeLessThanOrEqual(2e-4 * (1 + 2 ** -52));
-        if (step > warmupSteps) expect(at(step)).toBeLessThanOrEqual(at(step - 1) * (1 + 2 ** -50));
-      }
-    }));
+    fc.assert(
+      fc.property(options, (chosen) => {
+        const { at, warmupSteps } = learningRateSchedule({ ...chosen, learningRate: 2e-4 });
+        for (let step = 0; step < chosen.totalSteps; step++) {
+          expect(at(step)).toBeGreaterThanOrEqual(0);
+          expect(at(step)).toBeLessThanOrEqual(2e-4 * (1 + 2 ** -52));
+          if (step > warmupSteps) expect(at(step)).toBeLessThanOrEqual(at(step - 1) * (1 + 2 ** -50));
+        }
+      }),
+    );
   });
 
-  it.each(SCHEDULE_NAMES.filter((name) => name !== 'constant'))('%s reaches the peak right after the warm-up', (name) => {
-    const { at } = learningRateSchedule({ name, learningRate: 1, totalSteps: 50, warmupSteps: 7 });
-    expect([at(0), at(6), at(7)]).toEqual([0, 6 / 7, 1]);
-  });
+  it.each(SCHEDULE_NAMES.filter((name) => name !== 'constant'))(
+    '%s reaches the peak right after the warm-up',
+    (name) => {
+      const { at } = learningRateSchedule({ name, learningRate: 1, totalSteps: 50, warmupSteps: 7 });
+      expect([at(0), at(6), at(7)]).toEqual([0, 6 / 7, 1]);
+    },
+  );
 
   it('restarts a cosine as often as asked', () => {
-    const { at } = learningRateSchedule({ name: 'cosine_with_restarts', learningRate: 1, totalSteps: 30, numCycles: 3 }), rates = Array.from({ length: 30 }, (_, step) => at(step));
-    expect(rates.flatMap((rate, step) => (step > 0 && rate > rates[step - 1]! ? [step] : []))).toEqual([10, 20]);
+    const { at } = learningRateSchedule({
+      name: 'cosine_with_restarts',
+      learningRate: 1,
+      totalSteps: 30,
+      numCycles: 3,
+    });
+    const rates = Array.from({ length: 30 }, (_, step) => at(step));
+    expect(rates.flatMap((rate, step) => (step > 0 && rate > rates[step - 1]! ? [step] : []))).toEqual([
+      10, 20,
+    ]);
   });
 
   it('lets the last tenth of warmup_stable_decay fall, where nobody says how much', () => {
-    const { at } = learningRateSchedule({ name: 'warmup_stable_decay', learningRate: 1, totalSteps: 50, warmupSteps: 5 });
+    const { at } = learningRateSchedule({
+      name: 'warmup_stable_decay',
+      learningRate: 1,
+      totalSteps: 50,
+      warmupSteps: 5,
+    });
     expect([at(5), at(45), at(46) < 1, at(50)]).toEqual([1, 1, true, 0]);
   });
 
   it('lets warmupSteps win over warmupRatio', () => {
-    expect(learningRateSchedule({ name: 'linear', learningRate: 1, totalSteps: 50, warmupSteps: 2, warmupRatio: 0.5 }).warmupSteps).toBe(2);
+    expect(
+      learningRateSchedule({
+        name: 'linear',
+        learningRate: 1,
+        totalSteps: 50,
+        warmupSteps: 2,
+        warmupRatio: 0.5,
+      }).warmupSteps,
+    ).toBe(2);
   });
 
   it('ends a cosine at the asked share of the peak', () => {
-    expect(learningRateSchedule({ name: 'cosine', learningRate: 1, totalSteps: 40, minLearningRateRatio: 0.1 }).at(40)).toBeCloseTo(0.1, 12);
+    expect(
+      learningRateSchedule({ name: 'cosine', learningRate: 1, totalSteps: 40, minLearningRateRatio: 0.1 }).at(
+        40,
+      ),
+    ).toBeCloseTo(0.1, 12);
   });
 
-  it.each([[{ name: 'cosin' as ScheduleName }, /one of constant, .*, warmup_stable_decay, got cosin/], [{ warmupRatio: 1.5 }, /warmup_ratio, got 1\.5/], [{ learningRate: NaN }, /learning_rate, got NaN/], [{ warmupSteps: 2.5 }, /warmup_steps, got 2\.5/],
-    [{ minLearningRateRatio: 0.1 }, /expected lr_scheduler cosine or polynomial or warmup_stable_decay for min_learning_rate_ratio 0.1, got linear/], [{ numCycles: 2 }, /expected lr_scheduler cosine or cosine_with_restarts for lr_num_cycles 2, got linear/], [{ power: 2 }, /lr_scheduler polynomial for lr_power 2, got linear/],
-    [{ name: 'polynomial' as const, power: 0 }, /a number > 0 for lr_power, got 0/], [{ name: 'warmup_stable_decay' as const, numDecaySteps: 11 }, /within 0…10 for lr_num_decay_steps, got 11/],
+  it.each([
+    [{ name: 'cosin' as ScheduleName }, /one of constant, .*, warmup_stable_decay, got cosin/],
+    [{ warmupRatio: 1.5 }, /warmup_ratio, got 1\.5/],
+    [{ learningRate: NaN }, /learning_rate, got NaN/],
+    [{ warmupSteps: 2.5 }, /warmup_steps, got 2\.5/],
+    [
+      { minLearningRateRatio: 0.1 },
+      /expected lr_scheduler cosine or polynomial or warmup_stable_decay for min_learning_rate_ratio 0.1, got linear/,
+    ],
+    [
+      { numCycles: 2 },
+      /expected lr_scheduler cosine or cosine_with_restarts for lr_num_cycles 2, got linear/,
+    ],
+    [{ power: 2 }, /lr_scheduler polynomial for lr_power 2, got linear/],
+    [{ name: 'polynomial' as const, power: 0 }, /a number > 0 for lr_power, got 0/],
+    [
+      { name: 'warmup_stable_decay' as const, numDecaySteps: 11 },
+      /within 0…10 for lr_num_decay_steps, got 11/,
+    ],
   ])('refuses %o', (change, message) => {
-    expect(() => learningRateSchedule({ name: 'linear', learningRate: 1, totalSteps: 10, ...change })).toThrow(message);
+    expect(() =>
+      learningRateSchedule({ name: 'linear', learningRate: 1, totalSteps: 10, ...change }),
+    ).toThrow(message);
   });
 });

@@ -14,24 +14,53 @@ const cases = goldenCases(read).filter(({ file }) => file === 'adamw.safetensors
 
 /** Runs the case's 20 steps; `after` holds the weights after each. */
 function replay(golden: GoldenCase) {
-  const { betas, eps, weight_decay: weightDecay, lr, clip_norm: clip } = golden.facts, backend = createHostBackend(), names = Object.keys(golden.facts.parameters);
-  const parameters = names.map((name) => parameterOf(name, golden.facts.parameters[name], golden.tensor(`start:${name}`).f32()));
-  const optimizer = adamw(parameters, { learningRate: lr, beta1: betas[0], beta2: betas[1], epsilon: eps, weightDecay, decays: () => true });
-  const rates = golden.tensor('learning_rates').f64(), after: Float32Array[][] = [], norms: number[] = [];
+  const { betas, eps, weight_decay: weightDecay, lr, clip_norm: clip } = golden.facts;
+  const backend = createHostBackend();
+  const names = Object.keys(golden.facts.parameters);
+  const parameters = names.map((name) =>
+    parameterOf(name, golden.facts.parameters[name], golden.tensor(`start:${name}`).f32()),
+  );
+  const optimizer = adamw(parameters, {
+    learningRate: lr,
+    beta1: betas[0],
+    beta2: betas[1],
+    epsilon: eps,
+    weightDecay,
+    decays: () => true,
+  });
+  const rates = golden.tensor('learning_rates').f64();
+  const after: Float32Array[][] = [];
+  const norms: number[] = [];
   optimizer.prepare(backend);
   for (let step = 0; step < golden.facts.steps; step++) {
-    parameters.forEach(({ name, gradient }) => { gradient!.data.set(golden.tensor(`gradients:${name}`).f32().subarray(step * gradient!.data.length, (step + 1) * gradient!.data.length)); });
+    parameters.forEach(({ name, gradient }) => {
+      gradient!.data.set(
+        golden
+          .tensor(`gradients:${name}`)
+          .f32()
+          .subarray(step * gradient!.data.length, (step + 1) * gradient!.data.length),
+      );
+    });
     const sums = backend.memory.allocate('f32', [parameters.length]);
-    sumSquares(backend, parameters.map(({ gradient }) => gradient!), sums);
+    sumSquares(
+      backend,
+      parameters.map(({ gradient }) => gradient!),
+      sums,
+    );
     norms.push(globalNorm(sums.data));
-    optimizer.step({ learningRate: rates[step]!, gradientScale: clipCoefficient(norms.at(-1)!, clip), rows: null });
+    optimizer.step({
+      learningRate: rates[step]!,
+      gradientScale: clipCoefficient(norms.at(-1)!, clip),
+      rows: null,
+    });
     after.push(parameters.map(({ view }) => Float32Array.from(view.data as Float32Array)));
   }
   return { names, after, norms, states: optimizer.state().arrays };
 }
 
 const largest = (values: Iterable<number>): number => Math.max(...Array.from(values, Math.abs));
-const worst = (got: ArrayLike<number>, want: ArrayLike<number>): number => largest(Array.from(got, (value, i) => value - want[i]!));
+const worst = (got: ArrayLike<number>, want: ArrayLike<number>): number =>
+  largest(Array.from(got, (value, i) => value - want[i]!));
 
 describe('AdamW against torch 2.13', () => {
   it('has golden files with the hashes of SHA256SUMS', () => {
@@ -40,28 +69,57 @@ describe('AdamW against torch 2.13', () => {
     for (const { file, said, hash } of sums) expect(hash, file).toBe(said);
   });
 
-  it('has twelve cases', () => { expect(cases.length).toBe(12); });
-
-  it.each(cases.map((golden) => [golden.name, golden] as const))('%s: weights after 1, 2 and 20 steps are torch\'s', (_, golden) => {
-    const { names, after } = replay(golden), top = largest(names.flatMap((name) => [...golden.tensor(`start:${name}`).f32()]));
-    for (const step of [1, 2, 20]) {
-      const bound = step * (3 * top + 40 * Math.sqrt(step) * golden.facts.lr) * 2 ** -24; // the manifest's
-      names.forEach((name, i) => { expect(worst(after[step - 1]![i]!, golden.tensor(`after_${step}:${name}`).f32()), `${name} after ${step}`).toBeLessThanOrEqual(bound); });
-    }
+  it('has twelve cases', () => {
+    expect(cases.length).toBe(12);
   });
 
-  it.each(cases.map((golden) => [golden.name, golden] as const))('%s: moments after 20 steps are torch\'s', async (_, golden) => {
-    const { names, states } = replay(golden);
-    for (const name of names) {
-      // Three roundings a step of values no larger than the largest gradient (its square); torch clips in float32: one more.
-      const top = largest(golden.tensor(`gradients:${name}`).f32()), bound = 20 * 4 * 2 ** -24;
-      expect(worst(await states.get(`${name}.m`)!.read(), golden.tensor(`m_after_20:${name}`).f32()), `m of ${name}`).toBeLessThanOrEqual(bound * top);
-      expect(worst(await states.get(`${name}.v`)!.read(), golden.tensor(`v_after_20:${name}`).f32()), `v of ${name}`).toBeLessThanOrEqual(2 * bound * top * top);
-    }
-  });
+  it.each(cases.map((golden) => [golden.name, golden] as const))(
+    "%s: weights after 1, 2 and 20 steps are torch's",
+    (_, golden) => {
+      const { names, after } = replay(golden);
+      const top = largest(names.flatMap((name) => [...golden.tensor(`start:${name}`).f32()]));
+      for (const step of [1, 2, 20]) {
+        const bound = step * (3 * top + 40 * Math.sqrt(step) * golden.facts.lr) * 2 ** -24; // the manifest's
+        names.forEach((name, i) => {
+          expect(
+            worst(after[step - 1]![i]!, golden.tensor(`after_${step}:${name}`).f32()),
+            `${name} after ${step}`,
+          ).toBeLessThanOrEqual(bound);
+        });
+      }
+    },
+  );
 
-  it.each(cases.filter(({ facts }) => facts.clip_norm).map((golden) => [golden.name, golden] as const))('%s: the norm before clipping is clip_grad_norm_\'s', (_, golden) => {
-    const { norms, names } = replay(golden), want = golden.tensor('total_norms').f32(), elements = names.reduce((sum, name) => sum + golden.tensor(`start:${name}`).f32().length, 0);
-    norms.forEach((norm, step) => { expect(Math.abs(norm - want[step]!)).toBeLessThanOrEqual(elements * 2 ** -24 * want[step]!); });
-  });
+  it.each(cases.map((golden) => [golden.name, golden] as const))(
+    "%s: moments after 20 steps are torch's",
+    async (_, golden) => {
+      const { names, states } = replay(golden);
+      for (const name of names) {
+        // Three roundings a step of values no larger than the largest gradient (its square); torch clips in float32:
+        // one more.
+        const top = largest(golden.tensor(`gradients:${name}`).f32());
+        const bound = 20 * 4 * 2 ** -24;
+        expect(
+          worst(await states.get(`${name}.m`)!.read(), golden.tensor(`m_after_20:${name}`).f32()),
+          `m of ${name}`,
+        ).toBeLessThanOrEqual(bound * top);
+        expect(
+          worst(await states.get(`${name}.v`)!.read(), golden.tensor(`v_after_20:${name}`).f32()),
+          `v of ${name}`,
+        ).toBeLessThanOrEqual(2 * bound * top * top);
+      }
+    },
+  );
+
+  it.each(cases.filter(({ facts }) => facts.clip_norm).map((golden) => [golden.name, golden] as const))(
+    "%s: the norm before clipping is clip_grad_norm_'s",
+    (_, golden) => {
+      const { norms, names } = replay(golden);
+      const want = golden.tensor('total_norms').f32();
+      const elements = names.reduce((sum, name) => sum + golden.tensor(`start:${name}`).f32().length, 0);
+      norms.forEach((norm, step) => {
+        expect(Math.abs(norm - want[step]!)).toBeLessThanOrEqual(elements * 2 ** -24 * want[step]!);
+      });
+    },
+  );
 });

@@ -3,17 +3,35 @@ import type { Parameter } from '@qdylora/tensor';
 import type { OptimizerUpdate } from './optimizer.ts';
 
 /**
- * Refuses an update that would leave no numbers behind, or none of the weights that are meant, before anything changes.
- * @throws QdyloraError BAD_ARGUMENT for a rate or a scale that is no finite number, or rows that do not rise within the largest parameter
+ * Refuses an update that would leave no numbers behind, or none of the weights that are meant, before
+ * anything changes.
+ * @throws QdyloraError BAD_ARGUMENT for a rate or a scale that is no finite number, or rows that do not rise
+ * within the largest parameter
  */
-export function checkUpdate(parameters: readonly Parameter[], { learningRate, gradientScale, rows }: OptimizerUpdate): void {
+export function checkUpdate(
+  parameters: readonly Parameter[],
+  { learningRate, gradientScale, rows }: OptimizerUpdate,
+): void {
   const need = (holds: boolean, expected: string, name: string, got: unknown): void => {
-    if (!holds) throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer.step', problem: `expected ${expected} for ${name}, got ${shownValue(got)}` });
+    if (!holds)
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where: 'optimizer.step',
+        problem: `expected ${expected} for ${name}, got ${shownValue(got)}`,
+      });
   };
   need(Number.isFinite(learningRate) && learningRate >= 0, 'a number ≥ 0', 'learningRate', learningRate);
   need(Number.isFinite(gradientScale), 'a number (1 without clipping)', 'gradientScale', gradientScale);
   if (rows === null) return;
   const most = parameters.reduce((largest, { view }) => Math.max(largest, view.shape[0] ?? 1), 0);
-  const fit = Array.isArray(rows) && rows.every((range, i) => Array.isArray(range) && range.every(Number.isInteger) && range[0]! >= (rows[i - 1]?.[1] ?? 0) && range[1]! >= range[0]! && range[1]! <= most);
+  const fit =
+    Array.isArray(rows) &&
+    rows.every(
+      (range, i) =>
+        Array.isArray(range) &&
+        range.every(Number.isInteger) &&
+        range[0]! >= (rows[i - 1]?.[1] ?? 0) &&
+        range[1]! >= range[0]! &&
+        range[1]! <= most,
+    );
   need(fit, `null for all rows, or rising ranges [from, to) within 0…${most}`, 'rows', rows);
 }

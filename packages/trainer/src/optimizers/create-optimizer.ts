@@ -20,19 +20,45 @@ export interface OptimizerOptions {
 
 type Maker = (parameters: readonly Parameter[], options: OptimizerOptions) => Optimizer;
 
-const OPTIONS: OptionRules<OptimizerOptions> = { learningRate: anyValue, weightDecay: anyValue, beta1: anyValue, beta2: anyValue, epsilon: anyValue, momentum: anyValue, paging: anyValue };
+const OPTIONS: OptionRules<OptimizerOptions> = {
+  learningRate: anyValue,
+  weightDecay: anyValue,
+  beta1: anyValue,
+  beta2: anyValue,
+  epsilon: anyValue,
+  momentum: anyValue,
+  paging: anyValue,
+};
 
 /** `bits`-bit AdamW; a name that begins with `paged_` needs paging, and only such a one takes it. */
-const adamwOf = (bits: 8 | 32, pagedName?: string): Maker => (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, paging }) =>
-  adamw(parameters, { learningRate, weightDecay, beta1, beta2, epsilon, bits, paging: pagedName === undefined ? undefined : pagingOf(pagedName, paging) });
+const adamwOf =
+  (bits: 8 | 32, pagedName?: string): Maker =>
+  (parameters, { learningRate, weightDecay, beta1, beta2, epsilon, paging }) =>
+    adamw(parameters, {
+      learningRate,
+      weightDecay,
+      beta1,
+      beta2,
+      epsilon,
+      bits,
+      paging: pagedName === undefined ? undefined : pagingOf(pagedName, paging),
+    });
 
 const MAKERS: ReadonlyMap<string, Maker> = new Map<string, Maker>([
   ['adamw_32bit', adamwOf(32)],
   ['adamw_8bit', adamwOf(8)],
   ['paged_adamw_32bit', adamwOf(32, 'paged_adamw_32bit')],
   ['paged_adamw_8bit', adamwOf(8, 'paged_adamw_8bit')],
-  ['lion_8bit', (parameters, { learningRate, weightDecay, beta1, beta2 }) => lion(parameters, { learningRate, weightDecay, beta1, beta2, bits: 8 })],
-  ['sgd', (parameters, { learningRate, weightDecay, momentum }) => sgd(parameters, { learningRate, weightDecay, momentum })],
+  [
+    'lion_8bit',
+    (parameters, { learningRate, weightDecay, beta1, beta2 }) =>
+      lion(parameters, { learningRate, weightDecay, beta1, beta2, bits: 8 }),
+  ],
+  [
+    'sgd',
+    (parameters, { learningRate, weightDecay, momentum }) =>
+      sgd(parameters, { learningRate, weightDecay, momentum }),
+  ],
 ]);
 
 /** Names that `createOptimizer` takes: those of transformers and bitsandbytes. */
@@ -43,24 +69,39 @@ const PAGED = 'paged_';
 /** True for optimizers that keep their state within a budget. */
 export const isPaged = (name: string): boolean => name.startsWith(PAGED);
 
-/** What a checkpoint's optimizer is called: a paged one computes what the other does, bit for bit, so either goes on from the other's state. */
+/**
+ * What a checkpoint's optimizer is called: a paged one computes what the other does, bit for bit, so either
+ * goes on from the other's state.
+ */
 export const stateNameOf = (name: string): string => (isPaged(name) ? name.slice(PAGED.length) : name);
 
 /**
  * The optimizer of a name, as in the config.
  *
- * @throws QdyloraError UNSUPPORTED for a name that is not here (the message lists those that are); BAD_ARGUMENT for a paged one without `paging`.
+ * @throws QdyloraError UNSUPPORTED for a name that is not here (the message lists those that are);
+ * BAD_ARGUMENT for a paged one without `paging`.
  */
-export function createOptimizer(name: string, parameters: readonly Parameter[], options: OptimizerOptions): Optimizer {
+export function createOptimizer(
+  name: string,
+  parameters: readonly Parameter[],
+  options: OptimizerOptions,
+): Optimizer {
   const make = MAKERS.get(name);
   checkOptions('createOptimizer', options, OPTIONS);
   if (make) return make(parameters, options);
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'optimizer', problem: `expected one of ${OPTIMIZER_NAMES.join(', ')} for optimizer, got ${name}`, nextStep: 'adamw_32bit is the plain one.', details: { got: name, supported: OPTIMIZER_NAMES },
+    where: 'optimizer',
+    problem: `expected one of ${OPTIMIZER_NAMES.join(', ')} for optimizer, got ${name}`,
+    nextStep: 'adamw_32bit is the plain one.',
+    details: { got: name, supported: OPTIMIZER_NAMES },
   });
 }
 
 function pagingOf(name: string, paging: PagingOptions | undefined): PagingOptions {
   if (paging) return paging;
-  throw new QdyloraError('BAD_ARGUMENT', { where: 'optimizer', problem: `expected a budget and a folder for pages (paging) for ${name}, got none`, nextStep: `Give paging, or choose ${stateNameOf(name)}.` });
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'optimizer',
+    problem: `expected a budget and a folder for pages (paging) for ${name}, got none`,
+    nextStep: `Give paging, or choose ${stateNameOf(name)}.`,
+  });
 }

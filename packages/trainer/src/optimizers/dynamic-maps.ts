@@ -1,7 +1,10 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 
-interface Maps { readonly signed: ArrayView<'f32'>; readonly unsigned: ArrayView<'f32'> }
+interface Maps {
+  readonly signed: ArrayView<'f32'>;
+  readonly unsigned: ArrayView<'f32'>;
+}
 
 /** bitsandbytes' two maps in a backend's memory, made when they are first asked for. */
 export interface DynamicMaps {
@@ -28,7 +31,13 @@ export function dynamicMaps(): DynamicMaps {
 
 /** Both or none. */
 function bothMaps({ memory }: Backend): Maps {
-  const maps = memory.scoped(() => ({ signed: memory.allocate('f32', [signedDynamicMap().length]), unsigned: memory.allocate('f32', [unsignedDynamicMap().length]) }), (made) => Object.values(made));
+  const maps = memory.scoped(
+    () => ({
+      signed: memory.allocate('f32', [signedDynamicMap().length]),
+      unsigned: memory.allocate('f32', [unsignedDynamicMap().length]),
+    }),
+    (made) => Object.values(made),
+  );
   memory.persist(maps.signed, maps.unsigned);
   memory.write(maps.signed, signedDynamicMap());
   memory.write(maps.unsigned, unsignedDynamicMap());

@@ -9,7 +9,10 @@ export interface OptimizerUpdate {
   readonly learningRate: number;
   /** Factor on every gradient: 1, or the clipping coefficient. */
   readonly gradientScale: number;
-  /** The rows of each parameter to touch; all others keep weight and state bit for bit, also under weight decay. null: every row. */
+  /**
+   * The rows of each parameter to touch; all others keep weight and state bit for bit, also under weight
+   * decay. null: every row.
+   */
   readonly rows: readonly RowRange[] | null;
 }
 
@@ -17,7 +20,10 @@ export interface OptimizerUpdate {
 export interface StateArray<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
-  /** The numbers, if JavaScript can have them without waiting: where they lie, or gathered from their pages. Valid until the next update. */
+  /**
+   * The numbers, if JavaScript can have them without waiting: where they lie, or gathered from their pages.
+   * Valid until the next update.
+   */
   peek(): DataOf[D] | null;
   /** A copy. */
   read(): Promise<DataOf[D]>;
@@ -25,16 +31,29 @@ export interface StateArray<D extends DType = DType> {
 }
 
 /** One array of a state that comes from a file; nothing is read before `read`. */
-export interface SavedArray { readonly dtype: DType; readonly length: number; read(): DataOf[DType] }
+export interface SavedArray {
+  readonly dtype: DType;
+  readonly length: number;
+  read(): DataOf[DType];
+}
 
 /** How many updates each row has had: `rows[i]` for row i, `rest` for all rows after those. */
-export interface StepCounts { readonly rows: readonly number[]; readonly rest: number }
+export interface StepCounts {
+  readonly rows: readonly number[];
+  readonly rest: number;
+}
 
 /** Everything that an optimizer remembers between two updates. */
-export interface OptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, StateArray> }
+export interface OptimizerState {
+  readonly counts: StepCounts;
+  readonly arrays: ReadonlyMap<string, StateArray>;
+}
 
 /** A state that comes from a file. */
-export interface SavedOptimizerState { readonly counts: StepCounts; readonly arrays: ReadonlyMap<string, SavedArray> }
+export interface SavedOptimizerState {
+  readonly counts: StepCounts;
+  readonly arrays: ReadonlyMap<string, SavedArray>;
+}
 
 /** Where an optimizer's state is, and what paging has cost since `prepare`. */
 export interface OptimizerLedger {
@@ -57,26 +76,42 @@ export interface Optimizer extends Disposable {
   /** Bytes of gradients and state in memory together. */
   readonly byteLength: number;
   ledger(): OptimizerLedger;
-  /** Arrays that together hold the gradients of all parameters and nothing else that is not 0: fewer than parameters, if they lie side by side. Without it each parameter's is one. */
+  /**
+   * Arrays that together hold the gradients of all parameters and nothing else that is not 0: fewer than
+   * parameters, if they lie side by side. Without it each parameter's is one.
+   */
   gradients?(): readonly ArrayView<'f32'>[];
-  /** The float32 arrays of state that are in memory between updates: what a step looks at before it trusts them. Without it nobody looks. */
+  /**
+   * The float32 arrays of state that are in memory between updates: what a step looks at before it trusts
+   * them. Without it nobody looks.
+   */
   resident?(): readonly ArrayView<'f32'>[];
   /**
-   * Makes the parameters trainable and room for the state; on the same backend it may be called again. `trainStep` and `train` do it.
-   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages; InsufficientMemoryError. Nothing is held then, so it may be called again.
+   * Makes the parameters trainable and room for the state; on the same backend it may be called again.
+   * `trainStep` and `train` do it.
+   * @throws QdyloraError WRITE_FAILED where the disk has no room for pages; InsufficientMemoryError. Nothing
+   * is held then, so it may be called again.
    */
   prepare(backend: Backend): void;
   /**
-   * All of it or nothing: what it refuses, and memory that it does not get, leave weights, state and counters as they were.
-   * @throws QdyloraError WRITE_FAILED where a page could not be moved, NON_FINITE where one holds no numbers: the state is lost then.
+   * All of it or nothing: what it refuses, and memory that it does not get, leave weights, state and counters
+   * as they were.
+   * @throws QdyloraError WRITE_FAILED where a page could not be moved, NON_FINITE where one holds no numbers:
+   * the state is lost then.
    */
   step(update: OptimizerUpdate): void;
   state(): OptimizerState;
-  /** @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then. */
+  /**
+   * @throws QdyloraError BAD_RESUME where an array is missing or of another size; nothing has changed then.
+   */
   load(saved: SavedOptimizerState): void;
   /** Gives gradients and state back; the parameters are frozen again. */
   dispose(): void;
 }
 
 /** Arrays that together hold the gradients of an optimizer's parameters. */
-export const gradientArrays = ({ gradients, parameters }: Pick<Optimizer, 'parameters' | 'gradients'>): readonly ArrayView<'f32'>[] => gradients?.() ?? parameters.map(({ gradient }) => gradient!);
+export const gradientArrays = ({
+  gradients,
+  parameters,
+}: Pick<Optimizer, 'parameters' | 'gradients'>): readonly ArrayView<'f32'>[] =>
+  gradients?.() ?? parameters.map(({ gradient }) => gradient!);

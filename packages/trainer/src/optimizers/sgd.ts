@@ -1,4 +1,16 @@
-import { checkOptions, elementCount, numberWithin, required, reshaped, rowsOf, runOp, someFunction, type ArrayView, type Backend, type OptionRules } from '@qdylora/contract';
+import {
+  checkOptions,
+  elementCount,
+  numberWithin,
+  required,
+  reshaped,
+  rowsOf,
+  runOp,
+  someFunction,
+  type ArrayView,
+  type Backend,
+  type OptionRules,
+} from '@qdylora/contract';
 import { addInto, copy, fill, scaleBy, type Parameter } from '@qdylora/tensor';
 import { isMatrix } from './adamw.ts';
 import { checkUpdate } from './check-update.ts';
@@ -19,25 +31,52 @@ export interface SgdOptions {
   readonly decays?: (parameter: Parameter) => boolean;
 }
 
-const OPTIONS: OptionRules<SgdOptions> = { learningRate: required(numberWithin({ least: 0 })), momentum: numberWithin({ least: 0, below: 1 }), weightDecay: numberWithin({ least: 0 }), decays: someFunction };
+const OPTIONS: OptionRules<SgdOptions> = {
+  learningRate: required(numberWithin({ least: 0 })),
+  momentum: numberWithin({ least: 0, below: 1 }),
+  weightDecay: numberWithin({ least: 0 }),
+  decays: someFunction,
+};
 
 /**
- * Stochastic gradient descent: g ← s·g + λ·p,  u ← μ·u + g,  p ← p − lr·u, with s the gradient scale (torch's SGD, no dampening).
+ * Stochastic gradient descent: g ← s·g + λ·p, u ← μ·u + g, p ← p − lr·u, with s the gradient scale (torch's
+ * SGD, no dampening).
  *
  * @throws QdyloraError BAD_ARGUMENT for options outside their range.
  */
 export function sgd(parameters: readonly Parameter[], options: SgdOptions): Optimizer {
   checkOptions('sgd', options, OPTIONS);
   const { learningRate, momentum = 0, weightDecay = 0, decays = isMatrix } = options;
-  const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : [])), counter = stepCounter();
+  const states = parameterStates(parameters, float32Layout(momentum > 0 ? ['velocity'] : []));
+  const counter = stepCounter();
   return {
-    name: 'sgd', parameters, learningRate, byteLength: states.byteLength, ledger: states.ledger, gradients: states.gradients, resident: states.resident, prepare: states.prepare, dispose: states.dispose, [Symbol.dispose]: states.dispose,
+    name: 'sgd',
+    parameters,
+    learningRate,
+    byteLength: states.byteLength,
+    ledger: states.ledger,
+    gradients: states.gradients,
+    resident: states.resident,
+    prepare: states.prepare,
+    dispose: states.dispose,
+    [Symbol.dispose]: states.dispose,
     step(update) {
       checkUpdate(parameters, update);
-      const { learningRate: rate, gradientScale, rows } = update, backend = states.backend();
+      const { learningRate: rate, gradientScale, rows } = update;
+      const backend = states.backend();
       backend.memory.scoped(() => {
-        const step = { ...room(backend, parameters), scale: factorOf(backend, gradientScale), decay: factorOf(backend, weightDecay), momentum: factorOf(backend, momentum), minusRate: factorOf(backend, -rate) };
-        counter.advance(rows, (stretches) => states.update(stretches, (part) => { stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter)); }));
+        const step = {
+          ...room(backend, parameters),
+          scale: factorOf(backend, gradientScale),
+          decay: factorOf(backend, weightDecay),
+          momentum: factorOf(backend, momentum),
+          minusRate: factorOf(backend, -rate),
+        };
+        counter.advance(rows, (stretches) =>
+          states.update(stretches, (part) => {
+            stepPart(backend, part, step, weightDecay > 0 && decays(part.parameter));
+          }),
+        );
       });
     },
     state: () => ({ counts: counter.counts(), arrays: states.arrays() }),
@@ -49,7 +88,14 @@ export function sgd(parameters: readonly Parameter[], options: SgdOptions): Opti
 }
 
 /** What one step works with; all of it is there before the first weight changes. */
-interface Step { readonly direction: F32; readonly product: F32; readonly scale: F32; readonly decay: F32; readonly momentum: F32; readonly minusRate: F32 }
+interface Step {
+  readonly direction: F32;
+  readonly product: F32;
+  readonly scale: F32;
+  readonly decay: F32;
+  readonly momentum: F32;
+  readonly minusRate: F32;
+}
 
 /** Two arrays of the largest parameter's size. */
 function room({ memory }: Backend, parameters: readonly Parameter[]): Pick<Step, 'direction' | 'product'> {
@@ -59,8 +105,15 @@ function room({ memory }: Backend, parameters: readonly Parameter[]): Pick<Step,
 
 const factorOf = (backend: Backend, value: number): F32 => runOp(backend, fill, {}, { value, shape: [1] }).y;
 
-function stepPart(backend: Backend, { weight, gradient, arrays }: StatePart, step: Step, hasDecay: boolean): void {
-  const like = (whole: F32): F32 => reshaped(rowsOf(whole, 0, elementCount(weight.shape)), weight.shape), direction = like(step.direction), product = like(step.product);
+function stepPart(
+  backend: Backend,
+  { weight, gradient, arrays }: StatePart,
+  step: Step,
+  hasDecay: boolean,
+): void {
+  const like = (whole: F32): F32 => reshaped(rowsOf(whole, 0, elementCount(weight.shape)), weight.shape);
+  const direction = like(step.direction);
+  const product = like(step.product);
   runOp(backend, scaleBy, { x: gradient, factor: step.scale }, {}, { y: direction });
   if (hasDecay) add(backend, weight, step.decay, { product, sum: direction });
   if (arrays.velocity) {
@@ -72,7 +125,12 @@ function stepPart(backend: Backend, { weight, gradient, arrays }: StatePart, ste
 }
 
 /** sum ← sum + factor · x */
-function add(backend: Backend, x: F32, factor: F32, { product, sum }: { readonly product: F32; readonly sum: F32 }): void {
+function add(
+  backend: Backend,
+  x: F32,
+  factor: F32,
+  { product, sum }: { readonly product: F32; readonly sum: F32 },
+): void {
   runOp(backend, scaleBy, { x, factor }, {}, { y: product });
   runOp(backend, addInto, { x: product }, {}, { sum });
 }

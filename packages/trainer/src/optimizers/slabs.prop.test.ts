@@ -7,23 +7,35 @@ const shapes = fc.array(fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 2
 
 describe('slabs', () => {
   it('hold every array whole, on a cache line of its own, and nothing twice', () => {
-    fc.assert(fc.property(shapes, fc.constantFrom<'f32' | 'u8'>('f32', 'u8'), (asked, dtype) => {
-      const { memory } = createHostBackend(), { arrays, slabs } = allocateSlabs(memory, dtype, asked);
-      expect(arrays.map(({ shape, data }) => [shape, data.length])).toEqual(asked.map((shape) => [shape, elementCount(shape)]));
-      for (const slab of slabs) slab.data.fill(0);
-      for (const [i, { data }] of arrays.entries()) {
-        if (data.length > 0) expect((data.byteOffset - slabs[0]!.data.byteOffset) % 64).toBe(0);
-        data.fill(i + 1);
-      }
-      arrays.forEach(({ data }, i) => { expect(data.every((value) => value === i + 1)).toBe(true); });
-      const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
-      expect(slabs.reduce((total, slab) => total + sum(slab.data), 0)).toBe(arrays.reduce((total, { data }, i) => total + (i + 1) * data.length, 0)); // gaps stay 0
-    }), { numRuns: 50 });
+    fc.assert(
+      fc.property(shapes, fc.constantFrom<'f32' | 'u8'>('f32', 'u8'), (asked, dtype) => {
+        const { memory } = createHostBackend();
+        const { arrays, slabs } = allocateSlabs(memory, dtype, asked);
+        expect(arrays.map(({ shape, data }) => [shape, data.length])).toEqual(
+          asked.map((shape) => [shape, elementCount(shape)]),
+        );
+        for (const slab of slabs) slab.data.fill(0);
+        for (const [i, { data }] of arrays.entries()) {
+          if (data.length > 0) expect((data.byteOffset - slabs[0]!.data.byteOffset) % 64).toBe(0);
+          data.fill(i + 1);
+        }
+        arrays.forEach(({ data }, i) => {
+          expect(data.every((value) => value === i + 1)).toBe(true);
+        });
+        const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
+        expect(slabs.reduce((total, slab) => total + sum(slab.data), 0)).toBe(
+          arrays.reduce((total, { data }, i) => total + (i + 1) * data.length, 0),
+        ); // gaps stay 0
+      }),
+      { numRuns: 50 },
+    );
   });
 
   it('outlive the scope that they are made in, and are given back whole', () => {
-    const { memory } = createHostBackend(), own = memory.scoped(() => allocateSlabs(memory, 'f32', [[3], [2048, 2048], [5]]));
-    expect([own.slabs.length, memory.usage().liveBytes]).toEqual([3, 64 + 2 ** 24 + 64]); // the large one would not fit beside the first
+    const { memory } = createHostBackend();
+    const own = memory.scoped(() => allocateSlabs(memory, 'f32', [[3], [2048, 2048], [5]]));
+    // the large one would not fit beside the first
+    expect([own.slabs.length, memory.usage().liveBytes]).toEqual([3, 64 + 2 ** 24 + 64]);
     releaseSlabs(memory, own);
     expect(memory.usage().liveBytes).toBe(0);
   });

@@ -1,4 +1,14 @@
-import { DTYPE_BYTES, elementCount, reshaped, rowsOf, type ArrayView, type DataOf, type DType, type Memory, type Shape } from '@qdylora/contract';
+import {
+  DTYPE_BYTES,
+  elementCount,
+  reshaped,
+  rowsOf,
+  type ArrayView,
+  type DataOf,
+  type DType,
+  type Memory,
+  type Shape,
+} from '@qdylora/contract';
 
 /** Arrays that lie side by side in a few large ones. */
 export interface Slabs<D extends DType> {
@@ -8,7 +18,10 @@ export interface Slabs<D extends DType> {
   readonly slabs: readonly ArrayView<D>[];
 }
 
-/** Arrays are gathered up to this size: large enough that calls do not count (420 small sums take ten times as long as three large ones), small enough to leave no gaps in memory. */
+/**
+ * Arrays are gathered up to this size: large enough that calls do not count (420 small sums take ten times as
+ * long as three large ones), small enough to leave no gaps in memory.
+ */
 const SLAB_BYTES = 16 * 2 ** 20;
 const CACHE_LINE = 64;
 
@@ -18,10 +31,13 @@ const CACHE_LINE = 64;
  * @throws InsufficientMemoryError; nothing is held then.
  */
 export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes: readonly Shape[]): Slabs<D> {
-  const unit = CACHE_LINE / DTYPE_BYTES[dtype], most = SLAB_BYTES / DTYPE_BYTES[dtype], sizes: number[] = [];
+  const unit = CACHE_LINE / DTYPE_BYTES[dtype];
+  const most = SLAB_BYTES / DTYPE_BYTES[dtype];
+  const sizes: number[] = [];
   const places = shapes.map((shape) => {
     const length = Math.ceil(elementCount(shape) / unit) * unit;
-    if (sizes.length === 0 || sizes.at(-1)! + length > most) sizes.push(0); // the next slab; an array that is larger has one of its own
+    // the next slab; an array that is larger has one of its own
+    if (sizes.length === 0 || sizes.at(-1)! + length > most) sizes.push(0);
     const place = { shape, slab: sizes.length - 1, from: sizes.at(-1)! };
     sizes[place.slab]! += length;
     return place;
@@ -41,7 +57,8 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
 
 /** The array of `shape` from the element `from` on, without what comes after it. */
 export function arrayWithin<D extends DType>(slab: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
-  const length = elementCount(shape), part = reshaped(rowsOf(slab, from, from + length), shape);
+  const length = elementCount(shape);
+  const part = reshaped(rowsOf(slab, from, from + length), shape);
   return { ...part, data: part.data.subarray(0, length) as DataOf[D] };
 }
 

@@ -1,11 +1,23 @@
 import { appendFileSync, closeSync, mkdirSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { assertArgument, checkOptions, DisposedError, QdyloraError, shownValue, someFunction, wholeNumber, type OptionRules } from '@qdylora/contract';
+import {
+  assertArgument,
+  checkOptions,
+  DisposedError,
+  QdyloraError,
+  shownValue,
+  someFunction,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
 import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
 
 export interface TensorboardOptions {
-  /** Steps that were done before; what earlier files of the folder say of later ones, readers forget. 0 by default. */
+  /**
+   * Steps that were done before; what earlier files of the folder say of later ones, readers forget. 0 by
+   * default.
+   */
   readonly startStep?: number;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
@@ -14,7 +26,10 @@ export interface TensorboardOptions {
 /** A file of scalars that TensorBoard shows. */
 export interface TensorboardLog extends Disposable {
   readonly path: string;
-  /** Appends numbers by tag at a step; each call is one record, whole once the call returns.  @throws QdyloraError WRITE_FAILED, DISPOSED, BAD_ARGUMENT */
+  /**
+   * Appends numbers by tag at a step; each call is one record, whole once the call returns. @throws
+   * QdyloraError WRITE_FAILED, DISPOSED, BAD_ARGUMENT
+   */
   write(step: number, scalars: Readonly<Record<string, number>>): void;
 }
 
@@ -43,8 +58,18 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   return {
     path,
     write(step, scalars) {
-      assertArgument(Number.isSafeInteger(step) && step >= 0, 'tensorboard', `expected a whole number ≥ 0 for the step, got ${shownValue(step)}`);
-      assertArgument(typeof scalars === 'object' && scalars !== null && Object.values(scalars).every((value) => typeof value === 'number'), 'tensorboard', `expected numbers by tag, got ${shownValue(scalars)}`);
+      assertArgument(
+        Number.isSafeInteger(step) && step >= 0,
+        'tensorboard',
+        `expected a whole number ≥ 0 for the step, got ${shownValue(step)}`,
+      );
+      assertArgument(
+        typeof scalars === 'object' &&
+          scalars !== null &&
+          Object.values(scalars).every((value) => typeof value === 'number'),
+        'tensorboard',
+        `expected numbers by tag, got ${shownValue(scalars)}`,
+      );
       append(step, { scalars });
     },
     [Symbol.dispose]() {
@@ -54,11 +79,17 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
   };
 }
 
-/** A new file. Readers take those of a folder in the order of their names, so the time comes first; a second one of this process and this second gets a number of its own. */
+/**
+ * A new file. Readers take those of a folder in the order of their names, so the time comes first; a second
+ * one of this process and this second gets a number of its own.
+ */
 function createFile(folder: string, seconds: number): { path: string; file: number } {
   mkdirSync(folder, { recursive: true });
   for (let count = 0; ; count++) {
-    const path = join(folder, `events.out.tfevents.${String(seconds).padStart(10, '0')}.${hostname()}.${process.pid}.${count}`);
+    const path = join(
+      folder,
+      `events.out.tfevents.${String(seconds).padStart(10, '0')}.${hostname()}.${process.pid}.${count}`,
+    );
     try {
       return { path, file: openSync(path, 'ax') };
     } catch (error) {
@@ -71,6 +102,12 @@ function writing<T>(path: string, write: () => T): T {
   try {
     return write();
   } catch (cause) {
-    throw new QdyloraError('WRITE_FAILED', { where: 'tensorboard', problem: `expected to write ${path}, got ${(cause as Error).message}`, nextStep: 'Make room, or check the permissions of the folder.', details: { path }, cause });
+    throw new QdyloraError('WRITE_FAILED', {
+      where: 'tensorboard',
+      problem: `expected to write ${path}, got ${(cause as Error).message}`,
+      nextStep: 'Make room, or check the permissions of the folder.',
+      details: { path },
+      cause,
+    });
   }
 }

@@ -13,95 +13,219 @@ export interface PreTokenizer {
   readonly addsBos: boolean;
 }
 
-const byteLevel = (useRegex: boolean): unknown => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: useRegex });
+const byteLevel = (useRegex: boolean): unknown => ({
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: useRegex,
+});
 const splitThenBytes = (pattern: string): unknown => ({
-  type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }, byteLevel(false)],
+  type: 'Sequence',
+  pretokenizers: [
+    { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
+    byteLevel(false),
+  ],
 });
 
 /** Contractions in any case, words, numbers of at most `digits` digits, punctuation, line ends, spaces. */
 const wordsAndNumbers = (digits: string): string =>
-  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${digits}| ` +
+  `?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-/** Words that end where a lower-case letter is followed by a capital, numbers of at most `digits` digits, punctuation with line ends and slashes. `contraction`: what may follow a word. */
+/**
+ * Words that end where a lower-case letter is followed by a capital, numbers of at most `digits` digits,
+ * punctuation with line ends and slashes. `contraction`: what may follow a word.
+ */
 const wordsByCase = (digits: string, contraction: string): string =>
-  `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}`
-  + `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+  `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}` +
+  `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
 
-const GPT2: PreTokenizer = { normalizer: null, preTokenizer: byteLevel(true), ignoreMerges: false, addsBos: false };
-const DIGITS: PreTokenizer = {
-  ...GPT2, preTokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)] },
+const GPT2: PreTokenizer = {
+  normalizer: null,
+  preTokenizer: byteLevel(true),
+  ignoreMerges: false,
+  addsBos: false,
 };
-const LLAMA3: PreTokenizer = { normalizer: null, preTokenizer: splitThenBytes(wordsAndNumbers('{1,3}')), ignoreMerges: true, addsBos: true };
+const DIGITS: PreTokenizer = {
+  ...GPT2,
+  preTokenizer: {
+    type: 'Sequence',
+    pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel(true)],
+  },
+};
+const LLAMA3: PreTokenizer = {
+  normalizer: null,
+  preTokenizer: splitThenBytes(wordsAndNumbers('{1,3}')),
+  ignoreMerges: true,
+  addsBos: true,
+};
 /** OpenAI's cl100k, as Phi-4 has it: Llama 3's splitting, and merges from the bytes up. */
 const CL100K: PreTokenizer = { ...LLAMA3, ignoreMerges: false, addsBos: false };
 /** Mistral's Tekken: Nemo and later. */
-const TEKKEN: PreTokenizer = { normalizer: null, preTokenizer: splitThenBytes(wordsByCase('', '')), ignoreMerges: true, addsBos: true };
+const TEKKEN: PreTokenizer = {
+  normalizer: null,
+  preTokenizer: splitThenBytes(wordsByCase('', '')),
+  ignoreMerges: true,
+  addsBos: true,
+};
 /** OpenAI's o200k: Phi-4-mini. */
-const O200K: PreTokenizer = { normalizer: null, preTokenizer: splitThenBytes(wordsByCase('{1,3}', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")), ignoreMerges: false, addsBos: false };
+const O200K: PreTokenizer = {
+  normalizer: null,
+  preTokenizer: splitThenBytes(wordsByCase('{1,3}', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?")),
+  ignoreMerges: false,
+  addsBos: false,
+};
 
-const QWEN2: PreTokenizer = { normalizer: { type: 'NFC' }, preTokenizer: splitThenBytes(wordsAndNumbers('')), ignoreMerges: false, addsBos: false };
+const QWEN2: PreTokenizer = {
+  normalizer: { type: 'NFC' },
+  preTokenizer: splitThenBytes(wordsAndNumbers('')),
+  ignoreMerges: false,
+  addsBos: false,
+};
 
 /** GPT-NeoX's and OLMo's: composed characters, then GPT-2's splitting. */
 const OLMO: PreTokenizer = { ...GPT2, normalizer: { type: 'NFC' } };
 
 /** Falcon's: runs of punctuation, GPT-2's splitting, runs of digits, and those in threes. */
 const FALCON: PreTokenizer = {
-  ...GPT2, preTokenizer: { type: 'Sequence', pretokenizers: [
-    { type: 'Punctuation', behavior: 'Contiguous' }, byteLevel(true), { type: 'Digits', individual_digits: false },
-    { type: 'Split', pattern: { Regex: '[0-9][0-9][0-9]' }, behavior: 'Isolated', invert: false },
-  ] },
+  ...GPT2,
+  preTokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      { type: 'Punctuation', behavior: 'Contiguous' },
+      byteLevel(true),
+      { type: 'Digits', individual_digits: false },
+      { type: 'Split', pattern: { Regex: '[0-9][0-9][0-9]' }, behavior: 'Isolated', invert: false },
+    ],
+  },
 };
 
 /** DeepSeek Coder's: line ends, words, punctuation and Chinese each by a pattern of its own, then digits. */
 const DEEPSEEK_CODER: PreTokenizer = {
-  ...GPT2, preTokenizer: { type: 'Sequence', pretokenizers: [
-    ...['[\\r\\n]', '\\s?\\p{L}+', '\\s?\\p{P}+', '[一-龥ࠀ-一가-퟿]+'].map((pattern) => ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false })),
-    { type: 'Digits', individual_digits: true }, byteLevel(false),
-  ] },
+  ...GPT2,
+  preTokenizer: {
+    type: 'Sequence',
+    pretokenizers: [
+      ...['[\\r\\n]', '\\s?\\p{L}+', '\\s?\\p{P}+', '[一-龥ࠀ-一가-퟿]+'].map((pattern) => ({
+        type: 'Split',
+        pattern: { Regex: pattern },
+        behavior: 'Isolated',
+        invert: false,
+      })),
+      { type: 'Digits', individual_digits: true },
+      byteLevel(false),
+    ],
+  },
 };
 
 /** By the word in `tokenizer.ggml.pre`; of those that mean the same, the one that is written stands first. */
 const PRE_TOKENIZERS: ReadonlyMap<string, PreTokenizer> = new Map([
-  ['gpt-2', GPT2], ['phi-2', GPT2], ['mpt', GPT2], ['jais', GPT2], ['smollm', DIGITS], ['starcoder', DIGITS], ['refact', DIGITS], ['olmo', OLMO], ['falcon', FALCON],
-  ['llama-bpe', LLAMA3], ['llama3', LLAMA3], ['llama-v3', LLAMA3], ['falcon3', LLAMA3], ['pixtral', LLAMA3], ['dbrx', CL100K], ['smaug-bpe', CL100K],
-  ['qwen2', QWEN2], ['deepseek-r1-qwen', QWEN2], ['megrez', QWEN2], ['tekken', TEKKEN], ['gpt-4o', O200K], ['llama4', O200K], ['deepseek-coder', DEEPSEEK_CODER],
+  ['gpt-2', GPT2],
+  ['phi-2', GPT2],
+  ['mpt', GPT2],
+  ['jais', GPT2],
+  ['smollm', DIGITS],
+  ['starcoder', DIGITS],
+  ['refact', DIGITS],
+  ['olmo', OLMO],
+  ['falcon', FALCON],
+  ['llama-bpe', LLAMA3],
+  ['llama3', LLAMA3],
+  ['llama-v3', LLAMA3],
+  ['falcon3', LLAMA3],
+  ['pixtral', LLAMA3],
+  ['dbrx', CL100K],
+  ['smaug-bpe', CL100K],
+  ['qwen2', QWEN2],
+  ['deepseek-r1-qwen', QWEN2],
+  ['megrez', QWEN2],
+  ['tekken', TEKKEN],
+  ['gpt-4o', O200K],
+  ['llama4', O200K],
+  ['deepseek-coder', DEEPSEEK_CODER],
 ]);
 
-/** Parts without what changes no ids (offsets), with what is left out written out, and without sequences of one. */
+/**
+ * Parts without what changes no ids (offsets), with what is left out written out, and without sequences of
+ * one.
+ */
 function essential(part: unknown): unknown {
   if (!isRecord(part)) return part ?? null;
   if (part.type === 'Sequence') {
-    const inner = (Array.isArray(part.pretokenizers) ? part.pretokenizers : Array.isArray(part.normalizers) ? part.normalizers : []).map(essential);
+    const inner = (
+      Array.isArray(part.pretokenizers)
+        ? part.pretokenizers
+        : Array.isArray(part.normalizers)
+          ? part.normalizers
+          : []
+    ).map(essential);
     return inner.length === 1 ? inner[0] : { type: 'Sequence', inner };
   }
   const { trim_offsets: _, ...rest } = part;
-  return rest.type === 'ByteLevel' ? { use_regex: true, ...rest } : rest.type === 'Split' ? { invert: false, ...rest } : rest;
+  return rest.type === 'ByteLevel'
+    ? { use_regex: true, ...rest }
+    : rest.type === 'Split'
+      ? { invert: false, ...rest }
+      : rest;
 }
 
-/** The word for a tokenizer's own parts. @throws QdyloraError UNSUPPORTED where llama.cpp has none, or none that is known here. */
+/**
+ * The word for a tokenizer's own parts. @throws QdyloraError UNSUPPORTED where llama.cpp has none, or none
+ * that is known here.
+ */
 export function preTokenizerName(normalizer: unknown, parts: unknown, ignoreMerges: boolean): string {
-  const same = (a: unknown, b: unknown): boolean => canonicalJson(essential(a)) === canonicalJson(essential(b));
-  const named = [...PRE_TOKENIZERS].filter(([, pre]) => same(pre.normalizer, normalizer) && same(pre.preTokenizer, parts)), [name] = named.find(([, pre]) => pre.ignoreMerges === ignoreMerges) ?? [];
+  const same = (a: unknown, b: unknown): boolean =>
+    canonicalJson(essential(a)) === canonicalJson(essential(b));
+  const named = [...PRE_TOKENIZERS].filter(
+    ([, pre]) => same(pre.normalizer, normalizer) && same(pre.preTokenizer, parts),
+  );
+  const [name] = named.find(([, pre]) => pre.ignoreMerges === ignoreMerges) ?? [];
   if (name !== undefined) return name;
-  if (named.length > 0) throw new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `expected ignore_merges ${!ignoreMerges} for a tokenizer that splits text as ${named.map(([kind]) => kind).join(', ')}, which is what llama.cpp does there, got ${ignoreMerges}`,
-    nextStep: 'Write safetensors instead, and convert that with llama.cpp.', details: { ignoreMerges, named: named.map(([kind]) => kind) },
-  });
+  if (named.length > 0)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'gguf',
+      problem:
+        `expected ignore_merges ${!ignoreMerges} for a tokenizer that splits text as ` +
+        `${named.map(([kind]) => kind).join(', ')}, which is what llama.cpp does there, got ${ignoreMerges}`,
+      nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
+      details: { ignoreMerges, named: named.map(([kind]) => kind) },
+    });
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `expected the text splitting of ${[...PRE_TOKENIZERS.keys()].join(', ')} for a tokenizer in a GGUF file, got ${printedName(JSON.stringify(parts))}`,
-    nextStep: 'Write safetensors instead, and convert that with llama.cpp.', details: { normalizer, preTokenizer: parts },
+    where: 'gguf',
+    problem:
+      `expected the text splitting of ${[...PRE_TOKENIZERS.keys()].join(', ')} for a tokenizer in a ` +
+      `GGUF file, got ${printedName(JSON.stringify(parts))}`,
+    nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
+    details: { normalizer, preTokenizer: parts },
   });
 }
 
-/** Files from before the word was written (spring of 2024) leave it out; these architectures have had one tokenizer each. */
-const USUAL_WORDS: Readonly<Record<string, string>> = { gpt2: 'gpt-2', gptneox: 'olmo', falcon: 'falcon', qwen2: 'qwen2', qwen3: 'qwen2' };
+/**
+ * Files from before the word was written (spring of 2024) leave it out; these architectures have had one
+ * tokenizer each.
+ */
+const USUAL_WORDS: Readonly<Record<string, string>> = {
+  gpt2: 'gpt-2',
+  gptneox: 'olmo',
+  falcon: 'falcon',
+  qwen2: 'qwen2',
+  qwen3: 'qwen2',
+};
 
-/** What a file without the word means. @throws QdyloraError UNSUPPORTED where models of the architecture split text in different ways: a guess would give other ids, and say nothing. */
+/**
+ * What a file without the word means. @throws QdyloraError UNSUPPORTED where models of the architecture split
+ * text in different ways: a guess would give other ids, and say nothing.
+ */
 export function usualPreTokenizer(path: string, architecture: string): PreTokenizer {
   if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]!);
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `${path}: expected tokenizer.ggml.pre, which says how text is split before merges, got none; ${architecture} models have several ways`,
-    nextStep: 'Convert the original model anew, or put its tokenizer.json in a safetensors folder and open that.', details: { path, architecture },
+    where: 'gguf',
+    problem:
+      `${path}: expected tokenizer.ggml.pre, which says how text is split before merges, got none; ` +
+      `${architecture} models have several ways`,
+    nextStep:
+      'Convert the original model anew, or put its tokenizer.json in a safetensors folder and open that.',
+    details: { path, architecture },
   });
 }
 
@@ -111,7 +235,11 @@ export function preTokenizer(path: string, kind: string): PreTokenizer {
   if (found) return found;
   const supported = [...PRE_TOKENIZERS.keys()];
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.pre, got ${printedName(kind)}`,
-    nextStep: 'Put the tokenizer.json of the original model in a safetensors folder and open that.', details: { path, got: kind, supported },
+    where: 'gguf',
+    problem:
+      `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.pre, got ` +
+      `${printedName(kind)}`,
+    nextStep: 'Put the tokenizer.json of the original model in a safetensors folder and open that.',
+    details: { path, got: kind, supported },
   });
 }

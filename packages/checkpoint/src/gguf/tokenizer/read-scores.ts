@@ -2,11 +2,28 @@ import { badFile } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config-reader.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
-/** The score of every token of a SentencePiece vocabulary: how likely it is, as a logarithm.  @throws QdyloraError BAD_FILE */
-export function readScores(path: string, metadata: ConfigReader, { tokens }: Pick<GgufVocabulary, 'tokens'>): readonly number[] {
+/**
+ * The score of every token of a SentencePiece vocabulary: how likely it is, as a logarithm. @throws
+ * QdyloraError BAD_FILE
+ */
+export function readScores(
+  path: string,
+  metadata: ConfigReader,
+  { tokens }: Pick<GgufVocabulary, 'tokens'>,
+): readonly number[] {
   const scores = metadata.raw['tokenizer.ggml.scores'];
-  if (!Array.isArray(scores) || scores.length !== tokens.length || !scores.every((score) => typeof score === 'number' && !Number.isNaN(score))) {
-    throw badFile({ format: 'gguf', path, problem: `expected ${tokens.length} numbers for tokenizer.ggml.scores, got ${Array.isArray(scores) ? `${scores.length} values` : 'none'}` });
+  if (
+    !Array.isArray(scores) ||
+    scores.length !== tokens.length ||
+    !scores.every((score) => typeof score === 'number' && !Number.isNaN(score))
+  ) {
+    throw badFile({
+      format: 'gguf',
+      path,
+      problem:
+        `expected ${tokens.length} numbers for tokenizer.ggml.scores, got ` +
+        `${Array.isArray(scores) ? `${scores.length} values` : 'none'}`,
+    });
   }
   return scores as number[];
 }

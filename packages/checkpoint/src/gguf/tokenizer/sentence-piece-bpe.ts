@@ -6,39 +6,81 @@ import type { GgufVocabulary } from './vocabulary.ts';
 const SPACE = '\u2581'; // ▁, SentencePiece's visible space
 
 /**
- * `tokenizer.json` of a SentencePiece vocabulary (`tokenizer.ggml.model = llama`): BPE with byte fallback. SentencePiece joins whichever neighbours
- * make the token with the best score, so every split of a token into two tokens is a merge, best score first.
+ * `tokenizer.json` of a SentencePiece vocabulary (`tokenizer.ggml.model = llama`): BPE with byte fallback.
+ * SentencePiece joins whichever neighbours make the token with the best score, so every split of a token into
+ * two tokens is a merge, best score first.
  *
  * @throws QdyloraError BAD_FILE, BAD_CONFIG.
  */
-export function sentencePieceBpe(path: string, metadata: ConfigReader, vocabulary: GgufVocabulary): Record<string, unknown> {
-  const addsPrefix = metadata.boolean('tokenizer.ggml.add_space_prefix', true), unknown = vocabulary.special('tokenizer.ggml.unknown_token_id');
-  const toSpace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE }, fromSpace = { type: 'Replace', pattern: { String: SPACE }, content: ' ' };
+export function sentencePieceBpe(
+  path: string,
+  metadata: ConfigReader,
+  vocabulary: GgufVocabulary,
+): Record<string, unknown> {
+  const addsPrefix = metadata.boolean('tokenizer.ggml.add_space_prefix', true);
+  const unknown = vocabulary.special('tokenizer.ggml.unknown_token_id');
+  const toSpace = { type: 'Replace', pattern: { String: ' ' }, content: SPACE };
+  const fromSpace = { type: 'Replace', pattern: { String: SPACE }, content: ' ' };
   return {
-    version: '1.0', truncation: null, padding: null, added_tokens: vocabulary.addedTokens,
-    normalizer: { type: 'Sequence', normalizers: [...(addsPrefix ? [{ type: 'Prepend', prepend: SPACE }] : []), toSpace] }, pre_tokenizer: null,
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: vocabulary.addedTokens,
+    normalizer: {
+      type: 'Sequence',
+      normalizers: [...(addsPrefix ? [{ type: 'Prepend', prepend: SPACE }] : []), toSpace],
+    },
+    pre_tokenizer: null,
     post_processor: bosTemplate(vocabulary, metadata.boolean('tokenizer.ggml.add_bos_token', true)),
-    decoder: { type: 'Sequence', decoders: [fromSpace, { type: 'ByteFallback' }, { type: 'Fuse' }, ...(addsPrefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : [])] },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        fromSpace,
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(addsPrefix ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
     model: {
-      type: 'BPE', dropout: null, unk_token: unknown, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: true, byte_fallback: true,
-      ignore_merges: false, vocab: vocabulary.vocab, merges: mergesFromScores(vocabulary, readScores(path, metadata, vocabulary)),
+      type: 'BPE',
+      dropout: null,
+      unk_token: unknown,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: true,
+      byte_fallback: true,
+      ignore_merges: false,
+      vocab: vocabulary.vocab,
+      merges: mergesFromScores(vocabulary, readScores(path, metadata, vocabulary)),
     },
   };
 }
 
-/** Longer tokens are never joined from two: the longest known useful one has 48 characters, and splits grow with length. */
+/**
+ * Longer tokens are never joined from two: the longest known useful one has 48 characters, and splits grow
+ * with length.
+ */
 const MAX_MERGED_LENGTH = 256;
 
-/** All pairs of tokens whose joint is a token, by the joint's score, best first; equal scores in order of the pair's ids. */
-export function mergesFromScores({ tokens, vocab, addedTokens }: Pick<GgufVocabulary, 'tokens' | 'vocab' | 'addedTokens'>, scores: readonly number[]): [string, string][] {
+/**
+ * All pairs of tokens whose joint is a token, by the joint's score, best first; equal scores in order of the
+ * pair's ids.
+ */
+export function mergesFromScores(
+  { tokens, vocab, addedTokens }: Pick<GgufVocabulary, 'tokens' | 'vocab' | 'addedTokens'>,
+  scores: readonly number[],
+): [string, string][] {
   const matchedWhole = new Set(addedTokens.map((token) => token.content));
   const found: { readonly left: number; readonly right: number; readonly score: number }[] = [];
   tokens.forEach((token, id) => {
     if (matchedWhole.has(token) || token.length > MAX_MERGED_LENGTH) return;
     for (let cut = 1; cut < token.length; cut++) {
-      const left = vocab[token.slice(0, cut)], right = vocab[token.slice(cut)];
+      const left = vocab[token.slice(0, cut)];
+      const right = vocab[token.slice(cut)];
       if (left !== undefined && right !== undefined) found.push({ left, right, score: scores[id]! });
     }
   });
-  return found.sort((a, b) => b.score - a.score || a.left - b.left || a.right - b.right).map(({ left, right }) => [tokens[left]!, tokens[right]!]);
+  return found
+    .sort((a, b) => b.score - a.score || a.left - b.left || a.right - b.right)
+    .map(({ left, right }) => [tokens[left]!, tokens[right]!]);
 }

@@ -13,20 +13,31 @@ const TOOL_TEMPLATE = 'tokenizer.chat_template.tool_use';
 const BUILDERS = { gpt2: byteLevelBpe, llama: sentencePieceBpe, t5: sentencePieceUnigram } as const;
 
 /**
- * The tokenizer of a GGUF file in the shape of Hugging Face's files. Metadata with all arrays is read when the first of them is asked for.
+ * The tokenizer of a GGUF file in the shape of Hugging Face's files. Metadata with all arrays is read when
+ * the first of them is asked for.
  *
- * @throws QdyloraError UNSUPPORTED, when `tokenizerJson` is asked for and the kind of tokenizer or of text splitting is not known.
+ * @throws QdyloraError UNSUPPORTED, when `tokenizerJson` is asked for and the kind of tokenizer or of text
+ * splitting is not known.
  */
 export function ggufTokenizerFiles(path: string, readMetadata: () => ConfigReader): TokenizerFiles {
-  const metadata = once(readMetadata), hasTokens = (): boolean => metadata().has('tokenizer.ggml.tokens'), vocabulary = once(() => readVocabulary(path, metadata()));
-  const chatTemplate = once(() => (metadata().has('tokenizer.chat_template') ? metadata().string('tokenizer.chat_template') : null));
+  const metadata = once(readMetadata);
+  const hasTokens = (): boolean => metadata().has('tokenizer.ggml.tokens');
+  const vocabulary = once(() => readVocabulary(path, metadata()));
+  const chatTemplate = once(() =>
+    metadata().has('tokenizer.chat_template') ? metadata().string('tokenizer.chat_template') : null,
+  );
   const specialTokens = once((): SpecialTokens => {
     if (!hasTokens()) return { bos: null, eos: null, pad: null };
     const { special } = vocabulary();
-    return { bos: special('tokenizer.ggml.bos_token_id'), eos: special('tokenizer.ggml.eos_token_id'), pad: special('tokenizer.ggml.padding_token_id') };
+    return {
+      bos: special('tokenizer.ggml.bos_token_id'),
+      eos: special('tokenizer.ggml.eos_token_id'),
+      pad: special('tokenizer.ggml.padding_token_id'),
+    };
   });
   return lazyTokenizerFiles({
-    chatTemplate, specialTokens,
+    chatTemplate,
+    specialTokens,
     toolTemplate: () => (metadata().has(TOOL_TEMPLATE) ? metadata().string(TOOL_TEMPLATE) : null),
     tokenizerJson: () => (hasTokens() ? builderOf(path, metadata())(path, metadata(), vocabulary()) : null),
     tokenizerConfig: () => {
@@ -41,7 +52,11 @@ function builderOf(path: string, metadata: ConfigReader): (typeof BUILDERS)[keyo
   if (Object.hasOwn(BUILDERS, kind)) return BUILDERS[kind as keyof typeof BUILDERS];
   const supported = Object.keys(BUILDERS);
   throw new QdyloraError('UNSUPPORTED', {
-    where: 'gguf', problem: `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.model, got ${printedName(kind)}`,
-    nextStep: 'Use the safetensors folder of the same model, with its tokenizer.json.', details: { path, got: kind, supported },
+    where: 'gguf',
+    problem:
+      `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.model, got ` +
+      `${printedName(kind)}`,
+    nextStep: 'Use the safetensors folder of the same model, with its tokenizer.json.',
+    details: { path, got: kind, supported },
   });
 }

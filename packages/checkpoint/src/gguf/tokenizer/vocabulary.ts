@@ -2,7 +2,9 @@ import { badFile, printedName } from '../../bad-file.ts';
 import type { ConfigReader } from '../../config-reader.ts';
 
 /** Kinds of tokens in a GGUF vocabulary. */
-const UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4;
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
 
 /** The vocabulary of a GGUF file: `tokens[id]`, and which of them are matched before any splitting. */
 export interface GgufVocabulary {
@@ -16,25 +18,47 @@ export interface GgufVocabulary {
   special(key: string): string | null;
 }
 
-/** @throws QdyloraError BAD_CONFIG for lists of other kinds; BAD_FILE for lists of other lengths, tokens given twice, or ids outside. */
+/**
+ * @throws QdyloraError BAD_CONFIG for lists of other kinds; BAD_FILE for lists of other lengths, tokens given
+ * twice, or ids outside.
+ */
 export function readVocabulary(path: string, metadata: ConfigReader, format = 'gguf'): GgufVocabulary {
   const bad = (problem: string) => badFile({ format, path, problem });
-  const tokens = metadata.strings('tokenizer.ggml.tokens'), types = metadata.raw['tokenizer.ggml.token_type'];
-  if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length)) throw bad(`expected ${tokens.length} entries for tokenizer.ggml.token_type, got ${Array.isArray(types) ? types.length : 'no list'}`);
+  const tokens = metadata.strings('tokenizer.ggml.tokens');
+  const types = metadata.raw['tokenizer.ggml.token_type'];
+  if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length))
+    throw bad(
+      `expected ${tokens.length} entries for tokenizer.ggml.token_type, got ` +
+        `${Array.isArray(types) ? types.length : 'no list'}`,
+    );
 
-  const vocab: Record<string, number> = Object.create(null) as Record<string, number>; // a token may be called __proto__
-  const addedTokens: Record<string, unknown>[] = [], known = new Set<string>();
+  // a token may be called __proto__
+  const vocab: Record<string, number> = Object.create(null) as Record<string, number>;
+  const addedTokens: Record<string, unknown>[] = [];
+  const known = new Set<string>();
   tokens.forEach((content, id) => {
-    if (known.size === known.add(content).size) throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
+    if (known.size === known.add(content).size)
+      throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
     vocab[content] = id;
     const type: unknown = types?.[id];
-    const isSpecial = type === CONTROL || (type === UNKNOWN && format === 'gguf'); // llama.cpp and transformers match <unk> in a text, SentencePiece does not
-    if (isSpecial || type === USER_DEFINED) addedTokens.push({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: isSpecial });
+    // llama.cpp and transformers match <unk> in a text, SentencePiece does not
+    const isSpecial = type === CONTROL || (type === UNKNOWN && format === 'gguf');
+    if (isSpecial || type === USER_DEFINED)
+      addedTokens.push({
+        id,
+        content,
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: isSpecial,
+      });
   });
   const special = (key: string): string | null => {
     if (!metadata.has(key)) return null;
     const id = metadata.integer(key);
-    if (id < 0 || id >= tokens.length) throw bad(`expected an id from 0 to ${tokens.length - 1} for ${key}, got ${id}`);
+    if (id < 0 || id >= tokens.length)
+      throw bad(`expected an id from 0 to ${tokens.length - 1} for ${key}, got ${id}`);
     return tokens[id]!;
   };
   return { tokens, vocab, addedTokens, special, has: (token) => known.has(token) };

@@ -3,13 +3,28 @@ import { printedName } from '../../bad-file.ts';
 import { orderOf, type Layout, type RowOrder } from '../tensor-layout.ts';
 
 /** Heads of the model whose tensors are arranged. */
-export interface Heads { readonly heads: number; readonly kvHeads: number }
+export interface Heads {
+  readonly heads: number;
+  readonly kvHeads: number;
+}
 
-/** The order that llama.cpp expects rows in: row r of the checkpoint goes to row `order(r)`; undefined where they stay. @throws QdyloraError BAD_SHAPE. */
-export function fileRowOrder(name: string, rows: number, layout: Layout | undefined, { heads, kvHeads }: Heads): RowOrder | undefined {
+/**
+ * The order that llama.cpp expects rows in: row r of the checkpoint goes to row `order(r)`; undefined where
+ * they stay. @throws QdyloraError BAD_SHAPE.
+ */
+export function fileRowOrder(
+  name: string,
+  rows: number,
+  layout: Layout | undefined,
+  { heads, kvHeads }: Heads,
+): RowOrder | undefined {
   const headSize = (parts: number, multipleOf: number): number => {
     if (rows % (parts * multipleOf) === 0) return rows / parts;
-    throw new QdyloraError('BAD_SHAPE', { where: 'gguf', problem: `expected rows of ${parts} heads for ${printedName(name)}, got ${rows}`, nextStep: 'Does the config belong to these weights?' });
+    throw new QdyloraError('BAD_SHAPE', {
+      where: 'gguf',
+      problem: `expected rows of ${parts} heads for ${printedName(name)}, got ${rows}`,
+      nextStep: 'Does the config belong to these weights?',
+    });
   };
   return orderOf(layout, heads, kvHeads, headSize);
 }
@@ -17,14 +32,19 @@ export function fileRowOrder(name: string, rows: number, layout: Layout | undefi
 /** Rows in another order. values: [rows, columns] */
 export function reorderedRows(values: Float32Array, rows: number, order: RowOrder | undefined): Float32Array {
   if (!order) return values;
-  const columns = values.length / rows, arranged = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) arranged.set(values.subarray(row * columns, (row + 1) * columns), order(row) * columns);
+  const columns = values.length / rows;
+  const arranged = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++)
+    arranged.set(values.subarray(row * columns, (row + 1) * columns), order(row) * columns);
   return arranged;
 }
 
 /** [rows, columns] → [columns, rows] */
 export function transposedValues(values: Float32Array, rows: number): Float32Array {
-  const columns = values.length / rows, turned = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) turned[column * rows + row] = values[row * columns + column]!;
+  const columns = values.length / rows;
+  const turned = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++)
+      turned[column * rows + row] = values[row * columns + column]!;
   return turned;
 }

@@ -8,11 +8,16 @@ export type GgufWriteType = (typeof GGUF_WRITE_TYPES)[number];
 /** Float32 values as the bytes of a type; F16 and BF16 round to nearest even. */
 export function encodeValues(values: Float32Array, type: GgufWriteType): Uint8Array {
   switch (type) {
-    case 'F32': return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    case 'F16': return bytesOf(float16Array(values));
-    case 'BF16': return bytesOf(bfloat16Array(values));
-    case 'Q8_0': return quantizeQ8_0(values);
+    case 'F32':
+      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    case 'F16':
+      return bytesOf(float16Array(values));
+    case 'BF16':
+      return bytesOf(bfloat16Array(values));
+    case 'Q8_0':
+      return quantizeQ8_0(values);
   }
 }
 
-const bytesOf = (array: Uint16Array): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+const bytesOf = (array: Uint16Array): Uint8Array =>
+  new Uint8Array(array.buffer, array.byteOffset, array.byteLength);

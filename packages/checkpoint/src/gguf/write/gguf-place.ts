@@ -6,11 +6,20 @@ import type { Layout } from '../tensor-layout.ts';
 /** Families that llama.cpp computes under another's name: Mistral is Llama up to the length of its window. */
 const UNDER_ANOTHER_NAME: Readonly<Record<string, string>> = { mistral: 'llama' };
 
-/** The GGUF side of a `model_type`. @throws UnsupportedArchitectureError listing the ones that are written. */
-export function ggufArchitectureOf(modelType: string, where: string): { readonly name: string; readonly architecture: GgufArchitecture } {
+/**
+ * The GGUF side of a `model_type`. @throws UnsupportedArchitectureError listing the ones that are written.
+ */
+export function ggufArchitectureOf(
+  modelType: string,
+  where: string,
+): { readonly name: string; readonly architecture: GgufArchitecture } {
   const own = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType]! : modelType;
-  for (const [name, architecture] of GGUF_ARCHITECTURES) if (architecture.modelType === own) return { name, architecture };
-  throw new UnsupportedArchitectureError(where, modelType, [...[...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType), ...Object.keys(UNDER_ANOTHER_NAME)]);
+  for (const [name, architecture] of GGUF_ARCHITECTURES)
+    if (architecture.modelType === own) return { name, architecture };
+  throw new UnsupportedArchitectureError(where, modelType, [
+    ...[...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType),
+    ...Object.keys(UNDER_ANOTHER_NAME),
+  ]);
 }
 
 /**
@@ -18,11 +27,25 @@ export function ggufArchitectureOf(modelType: string, where: string): { readonly
  *
  * @throws QdyloraError UNSUPPORTED for a tensor that the architecture has no place for.
  */
-export function ggufPlace({ layers, outer, inner, layouts = {} }: GgufArchitecture, name: string): { readonly name: string; readonly layout: Layout | undefined } {
-  const [, stem = '', suffix = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? [], [, index = '', part = ''] = stem.startsWith(`${layers}.`) ? /^(\d+)\.(.+)$/.exec(stem.slice(layers.length + 1)) ?? [] : [];
-  const place = (key: string, at: string) => ({ name: `${at}${key}.${suffix}`, layout: layouts[key] === 'transposed' && suffix === 'bias' ? undefined : layouts[key] });
+export function ggufPlace(
+  { layers, outer, inner, layouts = {} }: GgufArchitecture,
+  name: string,
+): { readonly name: string; readonly layout: Layout | undefined } {
+  const [, stem = '', suffix = ''] = /^(.*)\.(weight|bias)$/.exec(name) ?? [];
+  const [, index = '', part = ''] = stem.startsWith(`${layers}.`)
+    ? (/^(\d+)\.(.+)$/.exec(stem.slice(layers.length + 1)) ?? [])
+    : [];
+  const place = (key: string, at: string) => ({
+    name: `${at}${key}.${suffix}`,
+    layout: layouts[key] === 'transposed' && suffix === 'bias' ? undefined : layouts[key],
+  });
   for (const [key, value] of Object.entries(inner)) if (value === part) return place(key, `blk.${index}.`);
   for (const [key, value] of Object.entries(outer)) if (value === stem) return place(key, '');
   if (part === 'ln_mlp') return place('attn_norm', `blk.${index}.`); // Falcon with two norms
-  throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected a tensor that a GGUF file has a place for, got ${printedName(name)}`, nextStep: 'Write safetensors instead.', details: { tensor: name } });
+  throw new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `expected a tensor that a GGUF file has a place for, got ${printedName(name)}`,
+    nextStep: 'Write safetensors instead.',
+    details: { tensor: name },
+  });
 }

@@ -1,10 +1,20 @@
 /** One metadata value on its way to a file, with the type that it gets there. */
 export type MetadataToWrite =
-  | { readonly u32: number } | { readonly f32: number } | { readonly bool: boolean } | { readonly text: string }
-  | { readonly texts: readonly string[] } | { readonly i32s: readonly number[] } | { readonly f32s: readonly number[] };
+  | { readonly u32: number }
+  | { readonly f32: number }
+  | { readonly bool: boolean }
+  | { readonly text: string }
+  | { readonly texts: readonly string[] }
+  | { readonly i32s: readonly number[] }
+  | { readonly f32s: readonly number[] };
 
 /** Numbers of the types in a file. */
-const U32 = 4, I32 = 5, F32 = 6, BOOL = 7, TEXT = 8, ARRAY = 9;
+const U32 = 4;
+const I32 = 5;
+const F32 = 6;
+const BOOL = 7;
+const TEXT = 8;
+const ARRAY = 9;
 
 /** Type number and value as bytes. */
 export function metadataBytes(value: MetadataToWrite): Buffer {
@@ -13,11 +23,13 @@ export function metadataBytes(value: MetadataToWrite): Buffer {
   if ('bool' in value) return Buffer.concat([u32(BOOL), Buffer.of(value.bool ? 1 : 0)]);
   if ('text' in value) return Buffer.concat([u32(TEXT), textBytes(value.text)]);
   if ('texts' in value) return arrayBytes(TEXT, value.texts.map(textBytes));
-  if ('i32s' in value) return arrayBytes(I32, [Buffer.from(Int32Array.from(value.i32s).buffer)], value.i32s.length);
+  if ('i32s' in value)
+    return arrayBytes(I32, [Buffer.from(Int32Array.from(value.i32s).buffer)], value.i32s.length);
   return arrayBytes(F32, [Buffer.from(Float32Array.from(value.f32s).buffer)], value.f32s.length);
 }
 
-const arrayBytes = (type: number, items: readonly Buffer[], length = items.length): Buffer => Buffer.concat([u32(ARRAY), u32(type), u64(length), ...items]);
+const arrayBytes = (type: number, items: readonly Buffer[], length = items.length): Buffer =>
+  Buffer.concat([u32(ARRAY), u32(type), u64(length), ...items]);
 
 /** A length and UTF-8. */
 export function textBytes(text: string): Buffer {

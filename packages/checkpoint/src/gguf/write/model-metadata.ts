@@ -7,34 +7,66 @@ import type { MetadataToWrite } from './metadata-value.ts';
 type Entries = [string, MetadataToWrite][];
 
 /** Heads of a config, whatever its family calls them. */
-export function headsOf(config: CheckpointConfig, { sizes }: GgufArchitecture): Heads & { readonly headDim: number; readonly hiddenSize: number } {
+export function headsOf(
+  config: CheckpointConfig,
+  { sizes }: GgufArchitecture,
+): Heads & { readonly headDim: number; readonly hiddenSize: number } {
   const keyOf = (gguf: string): string => Object.entries(sizes).find(([, value]) => value === gguf)![0];
-  const heads = config.integer(keyOf('attention.head_count')), hiddenSize = config.integer(keyOf('embedding_length')), isMultiQuery = config.modelType === 'falcon' && config.boolean('multi_query', true) && !config.boolean('new_decoder_architecture', false);
-  return { heads, hiddenSize, kvHeads: isMultiQuery ? 1 : config.integer('num_key_value_heads', config.integer('num_kv_heads', heads)), headDim: config.integer('head_dim', Math.floor(hiddenSize / heads)) };
+  const heads = config.integer(keyOf('attention.head_count'));
+  const hiddenSize = config.integer(keyOf('embedding_length'));
+  const isMultiQuery =
+    config.modelType === 'falcon' &&
+    config.boolean('multi_query', true) &&
+    !config.boolean('new_decoder_architecture', false);
+  return {
+    heads,
+    hiddenSize,
+    kvHeads: isMultiQuery ? 1 : config.integer('num_key_value_heads', config.integer('num_kv_heads', heads)),
+    headDim: config.integer('head_dim', Math.floor(hiddenSize / heads)),
+  };
 }
 
 /**
  * What a GGUF file says about the model, from its `config.json`.
  *
- * @throws QdyloraError UNSUPPORTED, naming the key, for a value that llama.cpp would silently compute in another way.
+ * @throws QdyloraError UNSUPPORTED, naming the key, for a value that llama.cpp would silently compute in
+ * another way.
  */
-export function modelMetadata(name: string, architecture: GgufArchitecture, config: CheckpointConfig): Entries {
-  const { sizes, epsilon, modelType } = architecture, { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture), at = (key: string): string => `${name}.${key}`;
+export function modelMetadata(
+  name: string,
+  architecture: GgufArchitecture,
+  config: CheckpointConfig,
+): Entries {
+  const { sizes, epsilon, modelType } = architecture;
+  const { heads, kvHeads, headDim, hiddenSize } = headsOf(config, architecture);
+  const at = (key: string): string => `${name}.${key}`;
   refuseUnspoken(config, headDim, hiddenSize / heads);
   refuseOtherActivation(config, architecture);
   const size = (key: string, gguf: string): number => {
     if (gguf === 'context_length') return Math.min(config.integer(key), unseenWindow(config));
-    return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key); // GPT-2 and Falcon may leave it out
+    // GPT-2 and Falcon may leave it out
+    return gguf === 'feed_forward_length' ? config.integer(key, 4 * hiddenSize) : config.integer(key);
   };
   const entries: Entries = Object.entries(sizes).map(([key, gguf]) => [at(gguf), { u32: size(key, gguf) }]);
-  entries.push([at(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'), { f32: config.number(epsilon) }]);
-  if (modelType !== 'gpt2' && modelType !== 'gpt_neox') entries.push([at('attention.head_count_kv'), { u32: kvHeads }]);
-  if (epsilon === 'rms_norm_eps' && modelType !== 'phi3') entries.push([at('attention.key_length'), { u32: headDim }], [at('attention.value_length'), { u32: headDim }]);
+  entries.push([
+    at(epsilon === 'rms_norm_eps' ? 'attention.layer_norm_rms_epsilon' : 'attention.layer_norm_epsilon'),
+    { f32: config.number(epsilon) },
+  ]);
+  if (modelType !== 'gpt2' && modelType !== 'gpt_neox')
+    entries.push([at('attention.head_count_kv'), { u32: kvHeads }]);
+  if (epsilon === 'rms_norm_eps' && modelType !== 'phi3')
+    entries.push(
+      [at('attention.key_length'), { u32: headDim }],
+      [at('attention.value_length'), { u32: headDim }],
+    );
   entries.push(...ropeEntries(config, modelType, at, headDim), ...ownEntries(config, modelType, at));
   return entries;
 }
 
-/** What a token of Mistral or Phi-3 sees: llama.cpp lets it see more, so longer texts are not promised.  `sliding_window` left out is 4,096 for Mistral in transformers, null is none. */
+/**
+ * What a token of Mistral or Phi-3 sees: llama.cpp lets it see more, so longer texts are not promised.
+ * `sliding_window` left out is 4,096 for Mistral in transformers, null is none.
+ */
 function unseenWindow(config: CheckpointConfig): number {
   if (!['mistral', 'phi3'].includes(config.modelType)) return Infinity;
   if (config.has('sliding_window')) return config.integer('sliding_window');
@@ -43,76 +75,166 @@ function unseenWindow(config: CheckpointConfig): number {
 
 function ownEntries(config: CheckpointConfig, modelType: string, at: (key: string) => string): Entries {
   switch (modelType) {
-    case 'gemma2': return [
-      [at('attn_logit_softcapping'), { f32: config.number('attn_logit_softcapping', 50) }], [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping', 30) }], [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
-    ];
-    case 'falcon': return [[at('tensor_data_layout'), { text: 'jploski' }]];
-    case 'gpt_neox': return [[at('use_parallel_residual'), { bool: config.boolean('use_parallel_residual', true) }]];
-    case 'phi3': return [[at('attention.sliding_window'), { u32: config.integer('sliding_window', 0) }], [at('rope.scaling.original_context_length'), { u32: config.integer('original_max_position_embeddings', config.integer('max_position_embeddings')) }]];
-    default: return [];
+    case 'gemma2':
+      return [
+        [at('attn_logit_softcapping'), { f32: config.number('attn_logit_softcapping', 50) }],
+        [at('final_logit_softcapping'), { f32: config.number('final_logit_softcapping', 30) }],
+        [at('attention.sliding_window'), { u32: config.integer('sliding_window', 4096) }],
+      ];
+    case 'falcon':
+      return [[at('tensor_data_layout'), { text: 'jploski' }]];
+    case 'gpt_neox':
+      return [[at('use_parallel_residual'), { bool: config.boolean('use_parallel_residual', true) }]];
+    case 'phi3':
+      return [
+        [at('attention.sliding_window'), { u32: config.integer('sliding_window', 0) }],
+        [
+          at('rope.scaling.original_context_length'),
+          {
+            u32: config.integer(
+              'original_max_position_embeddings',
+              config.integer('max_position_embeddings'),
+            ),
+          },
+        ],
+      ];
+    default:
+      return [];
   }
 }
 
 /** Rotary parameters. Llama 3's scaling is a tensor: see `ropeFactors`. */
-function ropeEntries({ rope, path }: CheckpointConfig, modelType: string, at: (key: string) => string, headDim: number): Entries {
+function ropeEntries(
+  { rope, path }: CheckpointConfig,
+  modelType: string,
+  at: (key: string) => string,
+  headDim: number,
+): Entries {
   if (modelType === 'gpt2') return [];
-  const entries: Entries = [[at('rope.freq_base'), { f32: rope.theta }], [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }]];
+  const entries: Entries = [
+    [at('rope.freq_base'), { f32: rope.theta }],
+    [at('rope.dimension_count'), { u32: Math.floor(headDim * rope.partialRotaryFactor) }],
+  ];
   switch (rope.type) {
-    case 'llama3': case 'factors':
-      if (modelType !== 'llama') throw unspoken(path, `rope type ${rope.type}`, 'default, linear or yarn'); // its loader knows the tensor of divisors for Llama alone
+    case 'llama3':
+    case 'factors':
+      // its loader knows the tensor of divisors for Llama alone
+      if (modelType !== 'llama') throw unspoken(path, `rope type ${rope.type}`, 'default, linear or yarn');
       return entries;
-    case 'default': return entries;
-    case 'linear': return [...entries, [at('rope.scaling.type'), { text: 'linear' }], [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }]];
+    case 'default':
+      return entries;
+    case 'linear':
+      return [
+        ...entries,
+        [at('rope.scaling.type'), { text: 'linear' }],
+        [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
+      ];
     case 'yarn': {
-      if ([rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some((value) => value !== undefined)) throw unspoken(path, 'attention_factor, beta_fast, beta_slow or mscale of yarn', 'none');
-      return [...entries, [at('rope.scaling.type'), { text: 'yarn' }], [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }], [at('rope.scaling.original_context_length'), { u32: rope.originalMaxPositionEmbeddings ?? 0 }]];
+      if (
+        [rope.attentionFactor, rope.betaFast, rope.betaSlow, rope.mscale, rope.mscaleAllDim].some(
+          (value) => value !== undefined,
+        )
+      )
+        throw unspoken(path, 'attention_factor, beta_fast, beta_slow or mscale of yarn', 'none');
+      return [
+        ...entries,
+        [at('rope.scaling.type'), { text: 'yarn' }],
+        [at('rope.scaling.factor'), { f32: rope.factor ?? 1 }],
+        [at('rope.scaling.original_context_length'), { u32: rope.originalMaxPositionEmbeddings ?? 0 }],
+      ];
     }
-    default: throw unspoken(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
+    default:
+      throw unspoken(path, `rope type ${rope.type}`, 'default, linear, llama3 or yarn');
   }
 }
 
-/** Divisors of every frequency for `rope_freqs.weight`; null where there are none (Llama 3's rule: long wavelengths by the factor, short ones not, a ramp between). */
+/**
+ * Divisors of every frequency for `rope_freqs.weight`; null where there are none (Llama 3's rule: long
+ * wavelengths by the factor, short ones not, a ramp between).
+ */
 export function ropeFactors({ rope }: CheckpointConfig, headDim: number): Float32Array | null {
   if (rope.factors) return rope.factors;
   if (rope.type !== 'llama3') return null;
-  const { factor = 1, lowFreqFactor: low = 1, highFreqFactor: high = 4, originalMaxPositionEmbeddings: original = 8192, theta } = rope;
+  const {
+    factor = 1,
+    lowFreqFactor: low = 1,
+    highFreqFactor: high = 4,
+    originalMaxPositionEmbeddings: original = 8192,
+    theta,
+  } = rope;
   return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim), smooth = (original / wavelength - low) / (high - low);
+    const wavelength = 2 * Math.PI * theta ** ((2 * i) / headDim);
+    const smooth = (original / wavelength - low) / (high - low);
     if (wavelength < original / high) return 1;
     return wavelength > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
   });
 }
 
-const GELU = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'], SILU = ['silu', 'swish'];
+const GELU = ['gelu', 'gelu_new', 'gelu_pytorch_tanh', 'gelu_fast'];
+const SILU = ['silu', 'swish'];
 
-/** Each architecture has one activation in llama.cpp, and its GELU is always the tanh form; the exact one is written all the same, as by its own converter, but for GPT-2, which has the tanh form. */
+/**
+ * Each architecture has one activation in llama.cpp, and its GELU is always the tanh form; the exact one is
+ * written all the same, as by its own converter, but for GPT-2, which has the tanh form.
+ */
 function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitecture): void {
-  const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((own) => Object.hasOwn(fixed, own)), usual = key === undefined ? '' : String(fixed[key]);
+  const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((own) =>
+    Object.hasOwn(fixed, own),
+  );
+  const usual = key === undefined ? '' : String(fixed[key]);
   if (key === undefined || !config.has(key)) return;
-  const got = config.string(key), accepted = usual === 'silu' ? SILU : config.modelType === 'gpt2' ? GELU.slice(1) : GELU;
+  const got = config.string(key);
+  const accepted = usual === 'silu' ? SILU : config.modelType === 'gpt2' ? GELU.slice(1) : GELU;
   if (!accepted.includes(got)) throw unspoken(config.path, `${key} ${got}`, usual);
 }
 
 /** Values that GGUF has no word for, and that change the model. */
 function refuseUnspoken(config: CheckpointConfig, headDim: number, hiddenPerHead: number): void {
   const { modelType, path } = config;
-  const scalar = config.number('query_pre_attn_scalar', 256), assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
-  if (modelType === 'gemma2' && scalar !== assumed) throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
-  if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false)) throw unspoken(path, 'attention_bias true', 'false');
-  if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true)) throw unspoken(path, 'attention_bias false', 'true');
-  if (modelType === 'gpt_neox' && config.boolean('tie_word_embeddings', false)) throw unspoken(path, 'tie_word_embeddings true', 'false');
-  if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true)) throw unspoken(path, 'scale_attn_weights false', 'true');
+  const scalar = config.number('query_pre_attn_scalar', 256);
+  const assumed = config.integer('num_hidden_layers', 0) === 46 ? hiddenPerHead : headDim;
+  if (modelType === 'gemma2' && scalar !== assumed)
+    throw unspoken(path, `query_pre_attn_scalar ${scalar}`, String(assumed));
+  if ((modelType.startsWith('gemma') || modelType === 'qwen3') && config.boolean('attention_bias', false))
+    throw unspoken(path, 'attention_bias true', 'false');
+  if (modelType === 'gpt_neox' && !config.boolean('attention_bias', true))
+    throw unspoken(path, 'attention_bias false', 'true');
+  if (modelType === 'gpt_neox' && config.boolean('tie_word_embeddings', false))
+    throw unspoken(path, 'tie_word_embeddings true', 'false');
+  if (modelType === 'gpt2' && !config.boolean('scale_attn_weights', true))
+    throw unspoken(path, 'scale_attn_weights false', 'true');
   if (modelType === 'gemma2') refuseOtherLayers(config);
-  if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true)) throw unspoken(path, 'a head of its own', 'a head that is the embedding');
-  if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false)) throw unspoken(path, 'use_sliding_window true', 'false');
-  if (modelType === 'falcon' && (config.boolean('alibi', false) || config.boolean('bias', false) || !config.boolean('parallel_attn', true))) throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
+  if (modelType.startsWith('gemma') && !config.boolean('tie_word_embeddings', true))
+    throw unspoken(path, 'a head of its own', 'a head that is the embedding');
+  if (modelType.startsWith('qwen') && config.boolean('use_sliding_window', false))
+    throw unspoken(path, 'use_sliding_window true', 'false');
+  if (
+    modelType === 'falcon' &&
+    (config.boolean('alibi', false) ||
+      config.boolean('bias', false) ||
+      !config.boolean('parallel_attn', true))
+  )
+    throw unspoken(path, 'alibi, bias or sequential attention', 'none of them');
 }
 
 /** llama.cpp gives every other layer of Gemma 2 a window, and caps scores and logits. */
 function refuseOtherLayers(config: CheckpointConfig): void {
-  if (config.has('layer_types') && config.strings('layer_types').some((type, i) => type !== (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))) throw unspoken(config.path, 'other layer_types', 'sliding_attention and full_attention in turn');
-  for (const key of ['attn_logit_softcapping', 'final_logit_softcapping']) if (Object.hasOwn(config.raw, key) && !config.has(key)) throw unspoken(config.path, `${key} null`, 'a number');
+  if (
+    config.has('layer_types') &&
+    config
+      .strings('layer_types')
+      .some((type, i) => type !== (i % 2 === 0 ? 'sliding_attention' : 'full_attention'))
+  )
+    throw unspoken(config.path, 'other layer_types', 'sliding_attention and full_attention in turn');
+  for (const key of ['attn_logit_softcapping', 'final_logit_softcapping'])
+    if (Object.hasOwn(config.raw, key) && !config.has(key))
+      throw unspoken(config.path, `${key} null`, 'a number');
 }
 
 const unspoken = (path: string, got: string, expected: string): QdyloraError =>
-  new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `${path}: expected ${expected}, the only thing that llama.cpp computes here, got ${got}`, nextStep: 'Write safetensors instead.', details: { got } });
+  new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `${path}: expected ${expected}, the only thing that llama.cpp computes here, got ${got}`,
+    nextStep: 'Write safetensors instead.',
+    details: { got },
+  });

@@ -8,27 +8,60 @@ import type { MetadataToWrite } from './metadata-value.ts';
 type Entries = [string, MetadataToWrite][];
 
 /** Kinds of tokens in a GGUF vocabulary. */
-const NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4, UNUSED = 5, BYTE = 6;
+const NORMAL = 1;
+const UNKNOWN = 2;
+const CONTROL = 3;
+const USER_DEFINED = 4;
+const UNUSED = 5;
+const BYTE = 6;
 
 interface TokenizerJson {
-  readonly model: { readonly type?: unknown; readonly vocab: Readonly<Record<string, number>>; readonly merges: readonly (string | readonly [string, string])[]; readonly byte_fallback?: unknown; readonly ignore_merges?: unknown; readonly unk_token?: unknown };
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special?: boolean }[];
+  readonly model: {
+    readonly type?: unknown;
+    readonly vocab: Readonly<Record<string, number>>;
+    readonly merges: readonly (string | readonly [string, string])[];
+    readonly byte_fallback?: unknown;
+    readonly ignore_merges?: unknown;
+    readonly unk_token?: unknown;
+  };
+  readonly added_tokens?: readonly {
+    readonly id: number;
+    readonly content: string;
+    readonly special?: boolean;
+  }[];
   readonly normalizer?: unknown;
   readonly pre_tokenizer?: unknown;
   readonly post_processor?: unknown;
 }
 
-/** A tokenizer as GGUF metadata; a model without one says so. @throws QdyloraError UNSUPPORTED for a kind that llama.cpp has no name for. */
-export function tokenizerMetadata(files: TokenizerFiles | null, config: ConfigReader, vocabularySize: number): Entries {
+/**
+ * A tokenizer as GGUF metadata; a model without one says so. @throws QdyloraError UNSUPPORTED for a kind that
+ * llama.cpp has no name for.
+ */
+export function tokenizerMetadata(
+  files: TokenizerFiles | null,
+  config: ConfigReader,
+  vocabularySize: number,
+): Entries {
   const json = files?.tokenizerJson ?? null;
   if (files === null || json === null) return [['tokenizer.ggml.model', { text: 'no_vocab' }]];
   if (!isBpe(json)) throw unsupported(`a model of type BPE with a vocabulary and merges`, 'another kind');
-  const tokens = tokensOf(json, vocabularySize), isSentencePiece = json.model.byte_fallback === true;
+  const tokens = tokensOf(json, vocabularySize);
+  const isSentencePiece = json.model.byte_fallback === true;
   const entries: Entries = isSentencePiece ? sentencePieceEntries(json, tokens) : byteLevelEntries(json);
-  entries.push(['tokenizer.ggml.tokens', { texts: tokens.map(({ text }) => text) }], ['tokenizer.ggml.token_type', { i32s: tokens.map(({ kind }) => kind) }]);
+  entries.push(
+    ['tokenizer.ggml.tokens', { texts: tokens.map(({ text }) => text) }],
+    ['tokenizer.ggml.token_type', { i32s: tokens.map(({ kind }) => kind) }],
+  );
   const idOf = new Map(tokens.map(({ text }, id) => [text, id]));
-  for (const [key, own] of [['bos', files.specialTokens.bos], ['eos', files.specialTokens.eos], ['padding', files.specialTokens.pad]] as const) {
-    const configKey = `${key === 'padding' ? 'pad' : key}_token_id`, id = own === null ? undefined : idOf.get(own), fallback = typeof config.raw[configKey] === 'number' ? config.integer(configKey) : undefined;
+  for (const [key, own] of [
+    ['bos', files.specialTokens.bos],
+    ['eos', files.specialTokens.eos],
+    ['padding', files.specialTokens.pad],
+  ] as const) {
+    const configKey = `${key === 'padding' ? 'pad' : key}_token_id`;
+    const id = own === null ? undefined : idOf.get(own);
+    const fallback = typeof config.raw[configKey] === 'number' ? config.integer(configKey) : undefined;
     const chosen = id ?? fallback;
     if (chosen !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: chosen }]);
   }
@@ -37,19 +70,47 @@ export function tokenizerMetadata(files: TokenizerFiles | null, config: ConfigRe
   return entries;
 }
 
-const isBpe = (json: unknown): json is TokenizerJson => isRecord(json) && isRecord(json.model) && (json.model.type === undefined || json.model.type === 'BPE') && isRecord(json.model.vocab) && Array.isArray(json.model.merges);
+const isBpe = (json: unknown): json is TokenizerJson =>
+  isRecord(json) &&
+  isRecord(json.model) &&
+  (json.model.type === undefined || json.model.type === 'BPE') &&
+  isRecord(json.model.vocab) &&
+  Array.isArray(json.model.merges);
 
-interface Token { readonly text: string; readonly kind: number }
+interface Token {
+  readonly text: string;
+  readonly kind: number;
+}
 
-/** Tokens by id; rows of the embedding that have no token get a name of their own, as llama.cpp's converter gives them. */
+/**
+ * Tokens by id; rows of the embedding that have no token get a name of their own, as llama.cpp's converter
+ * gives them.
+ */
 function tokensOf({ model, added_tokens: added = [] }: TokenizerJson, vocabularySize: number): Token[] {
-  const tokens: Token[] = Array.from({ length: vocabularySize }, (_, id) => ({ text: `[PAD${id}]`, kind: UNUSED }));
+  const tokens: Token[] = Array.from({ length: vocabularySize }, (_, id) => ({
+    text: `[PAD${id}]`,
+    kind: UNUSED,
+  }));
   const put = (id: number, token: Token): void => {
-    if (!(id < vocabularySize)) throw unsupported(`at most ${vocabularySize} tokens, as many as the model has embeddings`, `the id ${id}`);
+    if (!(id < vocabularySize))
+      throw unsupported(
+        `at most ${vocabularySize} tokens, as many as the model has embeddings`,
+        `the id ${id}`,
+      );
     tokens[id] = token;
   };
-  for (const [text, id] of Object.entries(model.vocab)) put(id, { text, kind: model.byte_fallback === true && /^<0x[0-9A-F]{2}>$/.test(text) ? BYTE : text === model.unk_token ? UNKNOWN : NORMAL });
-  for (const { id, content, special = false } of added) if (tokens[id]?.kind !== UNKNOWN) put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
+  for (const [text, id] of Object.entries(model.vocab))
+    put(id, {
+      text,
+      kind:
+        model.byte_fallback === true && /^<0x[0-9A-F]{2}>$/.test(text)
+          ? BYTE
+          : text === model.unk_token
+            ? UNKNOWN
+            : NORMAL,
+    });
+  for (const { id, content, special = false } of added)
+    if (tokens[id]?.kind !== UNKNOWN) put(id, { text: content, kind: special ? CONTROL : USER_DEFINED });
   return tokens;
 }
 
@@ -61,29 +122,68 @@ const pairOf = (merge: string | readonly [string, string]): readonly [string, st
 
 function byteLevelEntries(json: TokenizerJson): Entries {
   return [
-    ['tokenizer.ggml.model', { text: 'gpt2' }], ['tokenizer.ggml.pre', { text: preTokenizerName(json.normalizer ?? null, json.pre_tokenizer ?? null, json.model.ignore_merges === true) }],
+    ['tokenizer.ggml.model', { text: 'gpt2' }],
+    [
+      'tokenizer.ggml.pre',
+      {
+        text: preTokenizerName(
+          json.normalizer ?? null,
+          json.pre_tokenizer ?? null,
+          json.model.ignore_merges === true,
+        ),
+      },
+    ],
     ['tokenizer.ggml.merges', { texts: json.model.merges.map((merge) => pairOf(merge).join(' ')) }],
   ];
 }
 
-/** llama.cpp joins whichever neighbours make the token with the best score: the rank of the merge, with the sign turned. */
+/**
+ * llama.cpp joins whichever neighbours make the token with the best score: the rank of the merge, with the
+ * sign turned.
+ */
 function sentencePieceEntries(json: TokenizerJson, tokens: readonly Token[]): Entries {
   const rankOf = new Map<string, number>();
   json.model.merges.forEach((merge, rank) => {
     const joint = pairOf(merge).join('');
     if (!rankOf.has(joint)) rankOf.set(joint, rank);
   });
-  const unknown = typeof json.model.unk_token === 'string' ? tokens.findIndex(({ text }) => text === json.model.unk_token) : -1;
+  const unknown =
+    typeof json.model.unk_token === 'string'
+      ? tokens.findIndex(({ text }) => text === json.model.unk_token)
+      : -1;
   return [
-    ['tokenizer.ggml.model', { text: 'llama' }], ['tokenizer.ggml.pre', { text: 'default' }],
-    ['tokenizer.ggml.scores', { f32s: tokens.map(({ text, kind }) => (kind === NORMAL ? -(rankOf.get(text) ?? json.model.merges.length) : 0)) }],
-    ['tokenizer.ggml.add_space_prefix', { bool: JSON.stringify(json.normalizer ?? null).includes('"Prepend"') || JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"first"') || JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"always"') }],
-    ...(unknown >= 0 ? [['tokenizer.ggml.unknown_token_id', { u32: unknown }] as [string, MetadataToWrite]] : []),
+    ['tokenizer.ggml.model', { text: 'llama' }],
+    ['tokenizer.ggml.pre', { text: 'default' }],
+    [
+      'tokenizer.ggml.scores',
+      {
+        f32s: tokens.map(({ text, kind }) =>
+          kind === NORMAL ? -(rankOf.get(text) ?? json.model.merges.length) : 0,
+        ),
+      },
+    ],
+    [
+      'tokenizer.ggml.add_space_prefix',
+      {
+        bool:
+          JSON.stringify(json.normalizer ?? null).includes('"Prepend"') ||
+          JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"first"') ||
+          JSON.stringify(json.pre_tokenizer ?? null).includes('"prepend_scheme":"always"'),
+      },
+    ],
+    ...(unknown >= 0
+      ? [['tokenizer.ggml.unknown_token_id', { u32: unknown }] as [string, MetadataToWrite]]
+      : []),
   ];
 }
 
 /** True where the post-processor puts the begin token in front. */
-const addsBos = ({ post_processor: processor }: TokenizerJson, bos: string | null): boolean => bos !== null && JSON.stringify(processor ?? null).includes(`"SpecialToken":{"id":${JSON.stringify(bos)}`);
+const addsBos = ({ post_processor: processor }: TokenizerJson, bos: string | null): boolean =>
+  bos !== null && JSON.stringify(processor ?? null).includes(`"SpecialToken":{"id":${JSON.stringify(bos)}`);
 
 const unsupported = (expected: string, got: string): QdyloraError =>
-  new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected ${expected} for a tokenizer in a GGUF file, got ${got}`, nextStep: 'Write safetensors instead, and convert that with llama.cpp.' });
+  new QdyloraError('UNSUPPORTED', {
+    where: 'gguf',
+    problem: `expected ${expected} for a tokenizer in a GGUF file, got ${got}`,
+    nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
+  });

@@ -1,4 +1,12 @@
-import { checkOptions, numberWithin, objectWith, QdyloraError, required, someText, type OptionRules } from '@qdylora/contract';
+import {
+  checkOptions,
+  numberWithin,
+  objectWith,
+  QdyloraError,
+  required,
+  someText,
+  type OptionRules,
+} from '@qdylora/contract';
 import type { CheckpointConfig } from '../../hf-config.ts';
 import { someEntries } from '../../write/option-kinds.ts';
 import { fileRowOrder, reorderedRows } from './arranged-values.ts';
@@ -9,7 +17,12 @@ import { headsOf } from './model-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
 /** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank] */
-export interface GgufAdapterLayer { readonly name: string; readonly a: Float32Array; readonly b: Float32Array; readonly rank: number }
+export interface GgufAdapterLayer {
+  readonly name: string;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+  readonly rank: number;
+}
 
 export interface GgufAdapter {
   readonly layers: readonly GgufAdapterLayer[];
@@ -20,28 +33,60 @@ export interface GgufAdapter {
   readonly name?: string;
 }
 
-const RULES: OptionRules<GgufAdapter> = { layers: required(someEntries), scale: required(numberWithin()), config: required(objectWith('integer')), name: someText };
+const RULES: OptionRules<GgufAdapter> = {
+  layers: required(someEntries),
+  scale: required(numberWithin()),
+  config: required(objectWith('integer')),
+  name: someText,
+};
 
 /**
- * Writes a LoRA adapter as a GGUF file, which llama.cpp loads beside a base model (`--lora`). llama.cpp scales by alpha / rank, so alpha = scale · rank.
+ * Writes a LoRA adapter as a GGUF file, which llama.cpp loads beside a base model (`--lora`). llama.cpp
+ * scales by alpha / rank, so alpha = scale · rank.
  *
- * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer that the architecture has no place for; WRITE_FAILED.
+ * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer
+ * that the architecture has no place for; WRITE_FAILED.
  */
 export function writeGgufAdapter(path: string, adapter: GgufAdapter): void {
   checkOptions('gguf', adapter, RULES);
   const { layers, scale, config, name } = adapter;
-  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path), heads = headsOf(config, architecture), ranks = [...new Set(layers.map(({ rank }) => rank))];
-  if (ranks.length !== 1) throw new QdyloraError('UNSUPPORTED', { where: 'gguf', problem: `expected one rank for all layers of a GGUF adapter, which has one alpha, got ${ranks.join(', ') || 'no layer'}`, nextStep: 'Export it at one rank first.' });
+  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
+  const heads = headsOf(config, architecture);
+  const ranks = [...new Set(layers.map(({ rank }) => rank))];
+  if (ranks.length !== 1)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'gguf',
+      problem:
+        `expected one rank for all layers of a GGUF adapter, which has one alpha, got ` +
+        `${ranks.join(', ') || 'no layer'}`,
+      nextStep: 'Export it at one rank first.',
+    });
   const metadata = new Map<string, MetadataToWrite>([
-    ['general.architecture', { text: own }], ['general.type', { text: 'adapter' }], ...(name === undefined ? [] : [['general.name', { text: name }] as [string, MetadataToWrite]]), ['general.file_type', { u32: 0 }],
-    ['adapter.type', { text: 'lora' }], ['adapter.lora.alpha', { f32: scale * ranks[0]! }],
+    ['general.architecture', { text: own }],
+    ['general.type', { text: 'adapter' }],
+    ...(name === undefined ? [] : [['general.name', { text: name }] as [string, MetadataToWrite]]),
+    ['general.file_type', { u32: 0 }],
+    ['adapter.type', { text: 'lora' }],
+    ['adapter.lora.alpha', { f32: scale * ranks[0]! }],
   ]);
   const tensors = layers.flatMap((layer): GgufTensorToWrite[] => {
-    const { a, b, rank } = layer, place = ggufPlace(architecture, `${layer.name}.weight`), outFeatures = b.length / rank;
+    const { a, b, rank } = layer;
+    const place = ggufPlace(architecture, `${layer.name}.weight`);
+    const outFeatures = b.length / rank;
     const order = fileRowOrder(place.name, outFeatures, place.layout, heads);
     return [
-      { name: `${place.name}.lora_a`, type: 'F32', shape: [rank, a.length / rank], bytes: () => encodeValues(a, 'F32') },
-      { name: `${place.name}.lora_b`, type: 'F32', shape: [outFeatures, rank], bytes: () => encodeValues(reorderedRows(b, outFeatures, order), 'F32') },
+      {
+        name: `${place.name}.lora_a`,
+        type: 'F32',
+        shape: [rank, a.length / rank],
+        bytes: () => encodeValues(a, 'F32'),
+      },
+      {
+        name: `${place.name}.lora_b`,
+        type: 'F32',
+        shape: [outFeatures, rank],
+        bytes: () => encodeValues(reorderedRows(b, outFeatures, order), 'F32'),
+      },
     ];
   });
   writeGguf(path, { metadata, tensors });

@@ -7,7 +7,10 @@ import { DEFAULT_ALIGNMENT, MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from '../ggu
 import type { GgufWriteType } from './encode-values.ts';
 import { metadataBytes, textBytes, u32, u64, type MetadataToWrite } from './metadata-value.ts';
 
-/** One tensor on its way to a file; `bytes` is called when its turn comes, so one tensor at a time is in memory. */
+/**
+ * One tensor on its way to a file; `bytes` is called when its turn comes, so one tensor at a time is in
+ * memory.
+ */
 export interface GgufTensorToWrite {
   readonly name: string;
   readonly type: GgufWriteType;
@@ -27,27 +30,47 @@ const VERSION = 3;
 /**
  * Writes a GGUF file (version 3, little-endian, alignment 32): temporary file, fsync, rename.
  *
- * @throws QdyloraError BAD_ARGUMENT for tensors that do not fit the format; WRITE_FAILED where the disk refuses.
+ * @throws QdyloraError BAD_ARGUMENT for tensors that do not fit the format; WRITE_FAILED where the disk
+ * refuses.
  */
-export function writeGguf(path: string, { metadata, tensors }: GgufToWrite, { fs }: { readonly fs?: FileSystem } = {}): void {
+export function writeGguf(
+  path: string,
+  { metadata, tensors }: GgufToWrite,
+  { fs }: { readonly fs?: FileSystem } = {},
+): void {
   checkTensors(tensors);
   writeFileDurably(path, piecesOf(metadata, tensors), fs);
 }
 
-function* piecesOf(metadata: GgufToWrite['metadata'], tensors: readonly GgufTensorToWrite[]): Generator<Uint8Array> {
+function* piecesOf(
+  metadata: GgufToWrite['metadata'],
+  tensors: readonly GgufTensorToWrite[],
+): Generator<Uint8Array> {
   const header: Buffer[] = [Buffer.from('GGUF'), u32(VERSION), u64(tensors.length), u64(metadata.size)];
   for (const [key, value] of metadata) header.push(textBytes(key), metadataBytes(value));
   let offset = 0;
   for (const { name, shape, type } of tensors) {
-    header.push(textBytes(name), u32(shape.length), ...[...shape].reverse().map(u64), u32(typeId(type)), u64(offset));
+    header.push(
+      textBytes(name),
+      u32(shape.length),
+      ...[...shape].reverse().map(u64),
+      u32(typeId(type)),
+      u64(offset),
+    );
     offset = aligned(offset + byteLengthOf(type, shape));
   }
   const bytes = Buffer.concat(header);
   yield bytes;
   yield Buffer.alloc(aligned(bytes.length) - bytes.length);
   for (const { name, type, shape, bytes: make } of tensors) {
-    const data = make(), expected = byteLengthOf(type, shape);
-    assertArgument(data.length === expected, 'gguf', `expected ${expected} bytes for ${printedName(name)} (${type} [${shape.join(', ')}]), got ${data.length}`);
+    const data = make();
+    const expected = byteLengthOf(type, shape);
+    assertArgument(
+      data.length === expected,
+      'gguf',
+      `expected ${expected} bytes for ${printedName(name)} (${type} [${shape.join(', ')}]), got ` +
+        `${data.length}`,
+    );
     yield data;
     yield Buffer.alloc(aligned(expected) - expected);
   }
@@ -56,14 +79,29 @@ function* piecesOf(metadata: GgufToWrite['metadata'], tensors: readonly GgufTens
 function checkTensors(tensors: readonly GgufTensorToWrite[]): void {
   const names = new Set<string>();
   for (const { name, shape, type } of tensors) {
-    assertArgument(!names.has(name) && Buffer.byteLength(name) <= MAX_TENSOR_NAME_BYTES, 'gguf', `expected names of at most ${MAX_TENSOR_NAME_BYTES} bytes, each once, got ${printedName(name)}`);
+    assertArgument(
+      !names.has(name) && Buffer.byteLength(name) <= MAX_TENSOR_NAME_BYTES,
+      'gguf',
+      `expected names of at most ${MAX_TENSOR_NAME_BYTES} bytes, each once, got ${printedName(name)}`,
+    );
     names.add(name);
-    const isWhole = shape.length >= 1 && shape.length <= MAX_DIMENSIONS && shape.every((size) => Number.isSafeInteger(size) && size >= 1) && shape.at(-1)! % ggmlType(type).blockLength === 0;
-    assertArgument(isWhole, 'gguf', `expected 1 to ${MAX_DIMENSIONS} sizes ≥ 1 and rows of whole ${type} blocks for ${printedName(name)}, got [${shape.join(', ')}]`);
+    const isWhole =
+      shape.length >= 1 &&
+      shape.length <= MAX_DIMENSIONS &&
+      shape.every((size) => Number.isSafeInteger(size) && size >= 1) &&
+      shape.at(-1)! % ggmlType(type).blockLength === 0;
+    assertArgument(
+      isWhole,
+      'gguf',
+      `expected 1 to ${MAX_DIMENSIONS} sizes ≥ 1 and rows of whole ${type} blocks for ` +
+        `${printedName(name)}, got [${shape.join(', ')}]`,
+    );
   }
 }
 
 const aligned = (offset: number): number => Math.ceil(offset / DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT;
 const typeId = (type: GgufWriteType): number => [...GGML_TYPES].find(([, { name }]) => name === type)![0];
-const ggmlType = (type: GgufWriteType): { readonly blockLength: number; readonly blockBytes: number } => GGML_TYPES.get(typeId(type))!;
-const byteLengthOf = (type: GgufWriteType, shape: readonly number[]): number => (elementCount(shape) / ggmlType(type).blockLength) * ggmlType(type).blockBytes;
+const ggmlType = (type: GgufWriteType): { readonly blockLength: number; readonly blockBytes: number } =>
+  GGML_TYPES.get(typeId(type))!;
+const byteLengthOf = (type: GgufWriteType, shape: readonly number[]): number =>
+  (elementCount(shape) / ggmlType(type).blockLength) * ggmlType(type).blockBytes;

@@ -1,4 +1,12 @@
-import { checkOptions, objectWith, oneOf, orNull, required, someText, type OptionRules } from '@qdylora/contract';
+import {
+  checkOptions,
+  objectWith,
+  oneOf,
+  orNull,
+  required,
+  someText,
+  type OptionRules,
+} from '@qdylora/contract';
 import type { CheckpointConfig } from '../../hf-config.ts';
 import type { TokenizerFiles } from '../../tokenizer-files.ts';
 import { someEntries } from '../../write/option-kinds.ts';
@@ -11,41 +19,72 @@ import { tokenizerMetadata } from './tokenizer-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
 /** One weight by its Hugging Face name; `values` is called when its turn comes. */
-export interface ModelTensor { readonly name: string; readonly shape: readonly number[]; readonly values: () => Float32Array }
+export interface ModelTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: () => Float32Array;
+}
 
 export interface GgufModel {
   readonly name: string;
   readonly config: CheckpointConfig;
   readonly tensors: Iterable<ModelTensor>;
   readonly tokenizer: TokenizerFiles | null;
-  /** Type of the matrices; vectors stay F32, and rows that Q8_0 cannot hold (no multiple of 32) become F16. */
+  /**
+   * Type of the matrices; vectors stay F32, and rows that Q8_0 cannot hold (no multiple of 32) become F16.
+   */
   readonly type: GgufWriteType;
 }
 
-const RULES: OptionRules<GgufModel> = { name: required(someText), config: required(objectWith('integer')), tensors: required(someEntries), tokenizer: required(orNull(objectWith())), type: required(oneOf(GGUF_WRITE_TYPES)) };
+const RULES: OptionRules<GgufModel> = {
+  name: required(someText),
+  config: required(objectWith('integer')),
+  tensors: required(someEntries),
+  tokenizer: required(orNull(objectWith())),
+  type: required(oneOf(GGUF_WRITE_TYPES)),
+};
 
 /** llama.cpp's numbers for the type of most matrices, and the version of its packed types. */
 const FILE_TYPES: Readonly<Record<GgufWriteType, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 };
-const QUANTIZATION_VERSION = 2, Q8_0_BLOCK = 32;
+const QUANTIZATION_VERSION = 2;
+const Q8_0_BLOCK = 32;
 
 /**
- * Writes a model as a GGUF file that llama.cpp loads: names, rows, metadata and tokenizer as its own converter writes them. A tied head is left out.
+ * Writes a model as a GGUF file that llama.cpp loads: names, rows, metadata and tokenizer as its own
+ * converter writes them. A tied head is left out.
  *
- * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF has no words for; WRITE_FAILED.
+ * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF has no
+ * words for; WRITE_FAILED.
  */
 export function writeGgufModel(path: string, model: GgufModel): void {
   checkOptions('gguf', model, RULES);
   const { name, config, tensors, tokenizer, type } = model;
-  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path), heads = headsOf(config, architecture);
+  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
+  const heads = headsOf(config, architecture);
   const metadata = new Map<string, MetadataToWrite>([
-    ['general.architecture', { text: own }], ['general.type', { text: 'model' }], ['general.name', { text: name }], ['general.file_type', { u32: FILE_TYPES[type] }], ['general.quantization_version', { u32: QUANTIZATION_VERSION }],
+    ['general.architecture', { text: own }],
+    ['general.type', { text: 'model' }],
+    ['general.name', { text: name }],
+    ['general.file_type', { u32: FILE_TYPES[type] }],
+    ['general.quantization_version', { u32: QUANTIZATION_VERSION }],
     ...modelMetadata(own, architecture, config),
   ]);
   const vocabularySize = config.integer('vocab_size');
   metadata.set(`${own}.vocab_size`, { u32: vocabularySize });
   for (const [key, value] of tokenizerMetadata(tokenizer, config, vocabularySize)) metadata.set(key, value);
-  const isTied = config.boolean('tie_word_embeddings', config.modelType === 'gpt2' || config.modelType.startsWith('gemma')), factors = ropeFactors(config, heads.headDim), list: GgufTensorToWrite[] = [];
-  if (factors) list.push({ name: 'rope_freqs.weight', type: 'F32', shape: [factors.length], bytes: () => encodeValues(factors, 'F32') });
+  const isTied = config.boolean(
+    'tie_word_embeddings',
+    config.modelType === 'gpt2' || config.modelType.startsWith('gemma'),
+  );
+  const factors = ropeFactors(config, heads.headDim);
+  const list: GgufTensorToWrite[] = [];
+  if (factors)
+    list.push({
+      name: 'rope_freqs.weight',
+      type: 'F32',
+      shape: [factors.length],
+      bytes: () => encodeValues(factors, 'F32'),
+    });
   for (const tensor of tensors) {
     const place = ggufPlace(architecture, tensor.name);
     if (place.name !== 'output.weight' || !isTied) list.push(tensorAt(place, tensor, heads, type));
@@ -53,16 +92,29 @@ export function writeGgufModel(path: string, model: GgufModel): void {
   writeGguf(path, { metadata, tensors: list });
 }
 
-function tensorAt({ name, layout }: ReturnType<typeof ggufPlace>, { shape, values }: ModelTensor, heads: Heads, asked: GgufWriteType): GgufTensorToWrite {
-  const turned = layout === 'transposed' ? [...shape].reverse() : shape, rows = shape[0]!;
-  const isVector = shape.length === 1 || name.startsWith('position_embd'), type = isVector ? 'F32' : asked === 'Q8_0' && turned.at(-1)! % Q8_0_BLOCK !== 0 ? 'F16' : asked;
+function tensorAt(
+  { name, layout }: ReturnType<typeof ggufPlace>,
+  { shape, values }: ModelTensor,
+  heads: Heads,
+  asked: GgufWriteType,
+): GgufTensorToWrite {
+  const turned = layout === 'transposed' ? [...shape].reverse() : shape;
+  const rows = shape[0]!;
+  const isVector = shape.length === 1 || name.startsWith('position_embd');
+  const type = isVector ? 'F32' : asked === 'Q8_0' && turned.at(-1)! % Q8_0_BLOCK !== 0 ? 'F16' : asked;
   const order = fileRowOrder(name, rows, layout, heads);
   return {
-    name, type, shape: turned,
+    name,
+    type,
+    shape: turned,
     bytes: () => {
       const own = values();
       if (layout === 'transposed') return encodeValues(transposedValues(own, rows), type);
-      if (layout === 'one-more') return encodeValues(own.map((value) => value + 1), type);
+      if (layout === 'one-more')
+        return encodeValues(
+          own.map((value) => value + 1),
+          type,
+        );
       return encodeValues(reorderedRows(own, rows, order), type);
     },
   };

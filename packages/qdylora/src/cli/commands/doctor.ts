@@ -27,18 +27,35 @@ interface Diagnosis {
 }
 
 export function addDoctorCommand(program: Command, context: Context): void {
-  const command = program.command('doctor').summary('what runs here, and why not more').description('Says which kernels run on this machine, why not others, and what to do about it.').option('--json', 'Print one JSON document');
+  const command = program
+    .command('doctor')
+    .summary('what runs here, and why not more')
+    .description('Says which kernels run on this machine, why not others, and what to do about it.')
+    .option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags) => {
     const diagnosis = await diagnose();
-    printResult(context, flags, snakeCased(diagnosis), () => [...columns(linesOf(diagnosis), ['left', 'left']), ...(diagnosis.notice ? ['', context.terminal.paint('yellow', diagnosis.notice)] : [])]);
+    printResult(context, flags, snakeCased(diagnosis), () => [
+      ...columns(linesOf(diagnosis), ['left', 'left']),
+      ...(diagnosis.notice ? ['', context.terminal.paint('yellow', diagnosis.notice)] : []),
+    ]);
   });
 }
 
 async function diagnose(): Promise<Diagnosis> {
   using chosen = await chooseBackend('auto');
   return {
-    version: VERSION, node: process.version, platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model ?? 'unknown', threads: usableThreads(), memoryBytes: totalmem(), freeBytes: freemem(),
-    compiler: findCompiler(), kernels: cpuLevels(), backend: chosen.label, computeDtype: chosen.fastestDtype, notice: chosen.reason,
+    version: VERSION,
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model ?? 'unknown',
+    threads: usableThreads(),
+    memoryBytes: totalmem(),
+    freeBytes: freemem(),
+    compiler: findCompiler(),
+    kernels: cpuLevels(),
+    backend: chosen.label,
+    computeDtype: chosen.fastestDtype,
+    notice: chosen.reason,
   };
 }
 
@@ -46,21 +63,41 @@ async function diagnose(): Promise<Diagnosis> {
 function findCompiler(): string | null {
   for (const name of ['c++', 'g++', 'clang++']) {
     try {
-      return execFileSync(name, ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0]!;
-    } catch { /* not this one */ }
+      return execFileSync(name, ['--version'], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).split('\n')[0]!;
+    } catch {
+      /* not this one */
+    }
   }
   return null;
 }
 
 function linesOf(d: Diagnosis): [string, string][] {
   return [
-    ['qdylora', d.version], ['node', d.node], ['platform', d.platform], ['processor', `${d.cpu}, ${d.threads} threads`], ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
-    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'], ...kernelLines(d.kernels), ['backend', d.backend], ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
+    ['qdylora', d.version],
+    ['node', d.node],
+    ['platform', d.platform],
+    ['processor', `${d.cpu}, ${d.threads} threads`],
+    ['memory', `${byteSizeText(d.memoryBytes)}, ${byteSizeText(d.freeBytes)} free`],
+    ['compiler', d.compiler ?? 'none found (c++, g++, clang++)'],
+    ...kernelLines(d.kernels),
+    ['backend', d.backend],
+    ['compute dtype', `${d.computeDtype} for compute_dtype: auto`],
   ];
 }
 
 function kernelLines(kernels: CpuLevels): [string, string][] {
   if (!kernels.available) return [['addon', `none: ${kernels.reason}`]];
-  const { path, levels, forced, best } = kernels, used = forced ?? best, why = forced ? ' (QDYLORA_CPU_LEVEL says so)' : '';
-  return [['addon', path], ...levels.map(({ name, missing }): [string, string] => [`  ${name}`, missing ? `not here: needs ${missing}` : name === used ? `yes, used${why}` : 'yes'])];
+  const { path, levels, forced, best } = kernels;
+  const used = forced ?? best;
+  const why = forced ? ' (QDYLORA_CPU_LEVEL says so)' : '';
+  return [
+    ['addon', path],
+    ...levels.map(({ name, missing }): [string, string] => [
+      `  ${name}`,
+      missing ? `not here: needs ${missing}` : name === used ? `yes, used${why}` : 'yes',
+    ]),
+  ];
 }

@@ -12,17 +12,32 @@ import { evaluationTable } from '../render/table.ts';
 export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
 
 export function addEvalCommand(program: Command, context: Context): void {
-  const command = program.command('eval').summary('loss and perplexity, at any ranks').description('Loss and perplexity over text or answers: of a base model, or of every rank of an adapter.');
-  addKeyFlags(command, EVALUATE_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
+  const command = program
+    .command('eval')
+    .summary('loss and perplexity, at any ranks')
+    .description(
+      'Loss and perplexity over text or answers: of a base model, or of every rank of an adapter.',
+    );
+  addKeyFlags(command, EVALUATE_KEYS)
+    .option('--data <path,…>', 'The same as --dataset')
+    .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
-    const { results } = await context.interruptible((signal) => evaluateGiven(judgeGiven(flags), {
-      signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'judging'),
-    }));
-    printResult(context, flags, { results: results.map(rowJson) }, () => evaluationTable(results, context.terminal));
+    const { results } = await context.interruptible((signal) =>
+      evaluateGiven(judgeGiven(flags), {
+        signal,
+        onNotice: (message) => context.terminal.note(message),
+        onProgress: showPasses(context.terminal, 'judging'),
+      }),
+    );
+    printResult(context, flags, { results: results.map(rowJson) }, () =>
+      evaluationTable(results, context.terminal),
+    );
   });
 }
 
 /** The values of a judging command. */
-export const judgeGiven = (flags: JudgeFlags) => mergeGiven(givenFlags(EVALUATE_KEYS, { dataset: flags.data }), givenFlags(EVALUATE_KEYS, flags));
+export const judgeGiven = (flags: JudgeFlags) =>
+  mergeGiven(givenFlags(EVALUATE_KEYS, { dataset: flags.data }), givenFlags(EVALUATE_KEYS, flags));
 
-const rowJson = ({ rank, loss, perplexity, tokens, standardError }: EvaluationRow): unknown => snakeCased({ rank, loss, perplexity, tokens, standardError });
+const rowJson = ({ rank, loss, perplexity, tokens, standardError }: EvaluationRow): unknown =>
+  snakeCased({ rank, loss, perplexity, tokens, standardError });

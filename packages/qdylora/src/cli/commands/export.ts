@@ -7,13 +7,26 @@ import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 
 export function addExportCommand(program: Command, context: Context): void {
-  const command = program.command('export').summary('an adapter at one rank, for PEFT or llama.cpp').description('Cuts an adapter at one rank and writes it in the format of Hugging Face PEFT, or as GGUF for llama.cpp. Of the base model at most the config is needed.');
+  const command = program
+    .command('export')
+    .summary('an adapter at one rank, for PEFT or llama.cpp')
+    .description(
+      'Cuts an adapter at one rank and writes it in the format of Hugging Face PEFT, or as GGUF for ' +
+        'llama.cpp. Of the base model at most the config is needed.',
+    );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const exported = await exportGiven(givenFlags(EXPORT_KEYS, flags)), { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;
+    const exported = await exportGiven(givenFlags(EXPORT_KEYS, flags));
+    const { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
-      `${outputDir}: rank ${rank}, ${layers} layers, ${byteSizeText(bytes)} (r ${rank}, lora_alpha ${loraAlpha}, use_rslora ${useRslora})`,
-      context.terminal.paint('dim', flags.format === 'gguf' ? `in llama.cpp: --lora ${outputDir}/adapter.gguf` : `in Python: PeftModel.from_pretrained(base, "${outputDir}")`),
+      `${outputDir}: rank ${rank}, ${layers} layers, ${byteSizeText(bytes)} (r ${rank}, lora_alpha ` +
+        `${loraAlpha}, use_rslora ${useRslora})`,
+      context.terminal.paint(
+        'dim',
+        flags.format === 'gguf'
+          ? `in llama.cpp: --lora ${outputDir}/adapter.gguf`
+          : `in Python: PeftModel.from_pretrained(base, "${outputDir}")`,
+      ),
     ]);
   });
 }

@@ -21,47 +21,126 @@ import { previewLines } from '../render/token-lines.ts';
 import { maskPage } from '../../report/mask-page.ts';
 
 export function addInspectCommand(program: Command, context: Context): void {
-  const command = program.command('inspect').argument('[path]', 'A checkpoint or an adapter').summary('a checkpoint, an adapter, or rows of data').description('Says what a checkpoint or an adapter is; with --dataset, shows rows with the tokens that the loss counts.');
-  addKeyFlags(command, INSPECT_KEYS).option('--data <path,…>', 'The same as --dataset').option('--json', 'Print one JSON document');
-  command.action(async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
-    const config = checkValues(INSPECT_KEYS, mergeGiven(givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }), givenFlags(INSPECT_KEYS, flags)));
-    if (config.dataset) return showRows(config, context, flags);
-    if (!config.model) throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: 'expected a path, got none', nextStep: 'Name a checkpoint, an adapter, or --dataset rows.jsonl.' });
-    assertNotElse(config.model);
-    const facts = isPeftAdapter(config.model) ? inspectAdapter(config.model) : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
-    printResult(context, flags, snakeCased(facts), () => columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']));
-  });
+  const command = program
+    .command('inspect')
+    .argument('[path]', 'A checkpoint or an adapter')
+    .summary('a checkpoint, an adapter, or rows of data')
+    .description(
+      'Says what a checkpoint or an adapter is; with --dataset, shows rows with the tokens that the loss ' +
+        'counts.',
+    );
+  addKeyFlags(command, INSPECT_KEYS)
+    .option('--data <path,…>', 'The same as --dataset')
+    .option('--json', 'Print one JSON document');
+  command.action(
+    async (path: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
+      const config = checkValues(
+        INSPECT_KEYS,
+        mergeGiven(
+          givenFlags(INSPECT_KEYS, { dataset: flags.data, model: path }),
+          givenFlags(INSPECT_KEYS, flags),
+        ),
+      );
+      if (config.dataset) return showRows(config, context, flags);
+      if (!config.model)
+        throw new QdyloraError('BAD_CONFIG', {
+          where: 'inspect',
+          problem: 'expected a path, got none',
+          nextStep: 'Name a checkpoint, an adapter, or --dataset rows.jsonl.',
+        });
+      assertNotElse(config.model);
+      const facts = isPeftAdapter(config.model)
+        ? inspectAdapter(config.model)
+        : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
+      printResult(context, flags, snakeCased(facts), () =>
+        columns(facts.kind === 'adapter' ? adapterLines(facts) : checkpointLines(facts), ['left', 'left']),
+      );
+    },
+  );
 }
 
 /** What people name where a checkpoint or an adapter is meant. */
 function assertNotElse(path: string): void {
-  const refuse = (got: string, nextStep: string): never => { throw new QdyloraError('BAD_CONFIG', { where: 'inspect', problem: `expected a checkpoint or an adapter, got ${got} (${path})`, nextStep, details: { path } }); };
-  if (ROWS.test(path)) refuse('a file of rows', `Rows are shown by --dataset ${path}, with --model for its tokenizer.`);
+  const refuse = (got: string, nextStep: string): never => {
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'inspect',
+      problem: `expected a checkpoint or an adapter, got ${got} (${path})`,
+      nextStep,
+      details: { path },
+    });
+  };
+  if (ROWS.test(path))
+    refuse('a file of rows', `Rows are shown by --dataset ${path}, with --model for its tokenizer.`);
   const { adapter, model, run } = runPaths(path);
-  if (existsSync(run)) refuse('the folder of a run', `Name what it holds: ${[adapter, model].filter((own) => existsSync(own)).join(' or ') || 'nothing is finished there yet'}.`);
+  if (existsSync(run))
+    refuse(
+      'the folder of a run',
+      `Name what it holds: ` +
+        `${[adapter, model].filter((own) => existsSync(own)).join(' or ') || 'nothing is finished there yet'}.`,
+    );
 }
 
-async function showRows(config: OutputOf<typeof INSPECT_KEYS>, context: Context, flags: CommonFlags): Promise<void> {
-  const tokenizer = config.model ? await openTokenizer(await localModel(config.model, { tell: (text) => context.terminal.note(text) })) : null, { terminal } = context;
+async function showRows(
+  config: OutputOf<typeof INSPECT_KEYS>,
+  context: Context,
+  flags: CommonFlags,
+): Promise<void> {
+  const tokenizer = config.model
+    ? await openTokenizer(await localModel(config.model, { tell: (text) => context.terminal.note(text) }))
+    : null;
+  const { terminal } = context;
   const previews = await previewRows(config.dataset!, { ...config, tokenizer });
   if (config.html) {
     writeFileDurably(config.html, [Buffer.from(maskPage(previews, config.model))]);
     terminal.note(`${previews.length} row${previews.length === 1 ? '' : 's'} in ${config.html}`);
   }
-  printResult(context, flags, { rows: previews.map(snakeCased) }, () => (config.html ? [] : previews.flatMap((preview, i) => [...(i > 0 ? [''] : []), ...previewLines(preview, terminal)])));
+  printResult(context, flags, { rows: previews.map(snakeCased) }, () =>
+    config.html
+      ? []
+      : previews.flatMap((preview, i) => [...(i > 0 ? [''] : []), ...previewLines(preview, terminal)]),
+  );
 }
 
 function checkpointLines(facts: CheckpointFacts): [string, string][] {
-  const types = Object.entries(facts.dtypes).map(([dtype, bytes]) => `${dtype} ${byteSizeText(bytes)}`).join(', ');
+  const types = Object.entries(facts.dtypes)
+    .map(([dtype, bytes]) => `${dtype} ${byteSizeText(bytes)}`)
+    .join(', ');
   return [
-    ['name', facts.name], ['format', facts.format], ['architecture', facts.modelType], ['parameters', `${(facts.parameters / 1e6).toFixed(1)} M`], ['size', `${byteSizeText(facts.bytes)} in ${facts.tensors} tensors (${types})`],
-    ['shape', `${facts.layers} layers, hidden ${facts.hiddenSize}, vocabulary ${facts.vocabularySize}`], ['quantization', facts.quantization ?? 'none'],
-    ['tokenizer', facts.hasTokenizer ? (facts.hasChatTemplate ? 'yes, with a chat template' : 'yes, without a chat template') : 'none'], ['fingerprint', facts.fingerprint],
+    ['name', facts.name],
+    ['format', facts.format],
+    ['architecture', facts.modelType],
+    ['parameters', `${(facts.parameters / 1e6).toFixed(1)} M`],
+    ['size', `${byteSizeText(facts.bytes)} in ${facts.tensors} tensors (${types})`],
+    ['shape', `${facts.layers} layers, hidden ${facts.hiddenSize}, vocabulary ${facts.vocabularySize}`],
+    ['quantization', facts.quantization ?? 'none'],
+    [
+      'tokenizer',
+      facts.hasTokenizer
+        ? facts.hasChatTemplate
+          ? 'yes, with a chat template'
+          : 'yes, without a chat template'
+        : 'none',
+    ],
+    ['fingerprint', facts.fingerprint],
   ];
 }
 
 const adapterLines = (facts: AdapterFacts): [string, string][] => [
-  ['base', facts.baseModel ?? 'not named'], ['base fingerprint', facts.baseFingerprint ?? 'not known: an adapter from elsewhere, used at its full rank only'], ['ranks', facts.ranks.join(' ')],
-  ['scale', `${facts.scaling}, alpha ${facts.alpha}: ${Object.entries(facts.scales).map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`).join(' ')}`],
-  ['layers', String(facts.layers)], ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`], ...(facts.saved.length === 0 ? [] : [['in place of the base\'s', facts.saved.join(', ')] as [string, string]]),
+  ['base', facts.baseModel ?? 'not named'],
+  [
+    'base fingerprint',
+    facts.baseFingerprint ?? 'not known: an adapter from elsewhere, used at its full rank only',
+  ],
+  ['ranks', facts.ranks.join(' ')],
+  [
+    'scale',
+    `${facts.scaling}, alpha ${facts.alpha}: ${Object.entries(facts.scales)
+      .map(([rank, scale]) => `${rank}→${Number(scale.toFixed(3))}`)
+      .join(' ')}`,
+  ],
+  ['layers', String(facts.layers)],
+  ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`],
+  ...(facts.saved.length === 0
+    ? []
+    : [["in place of the base's", facts.saved.join(', ')] as [string, string]]),
 ];

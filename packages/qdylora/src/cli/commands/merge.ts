@@ -6,14 +6,35 @@ import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 
 export function addMergeCommand(program: Command, context: Context): void {
-  const command = program.command('merge').summary('a model with its adapter folded in').description('Folds an adapter at one rank into a decoded copy of its base, and writes a Hugging Face folder or a GGUF file. Then opens what was written and says how far its logits are from those of the base with its adapter.');
+  const command = program
+    .command('merge')
+    .summary('a model with its adapter folded in')
+    .description(
+      'Folds an adapter at one rank into a decoded copy of its base, and writes a Hugging Face folder or a ' +
+        'GGUF file. Then opens what was written and says how far its logits are from those of the base ' +
+        'with its adapter.',
+    );
   addKeyFlags(command, MERGE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const merged = await mergeGivenValues(givenFlags(MERGE_KEYS, flags), { onNotice: (message) => context.terminal.note(message) }), { outputDir, rank, layers, dtype, format, difference, packingError } = merged;
+    const merged = await mergeGivenValues(givenFlags(MERGE_KEYS, flags), {
+      onNotice: (message) => context.terminal.note(message),
+    });
+    const { outputDir, rank, layers, dtype, format, difference, packingError } = merged;
     printResult(context, flags, snakeCased(merged), () => [
       `${outputDir}: ${layers} layers merged at rank ${rank}, ${format} ${dtype}`,
-      ...(packingError === null ? [] : [`packed anew: the matrices are off by ${(100 * packingError).toFixed(2)} % of their size (root of squares)`]),
-      ...(difference === null ? [] : [`logits of ${difference.tokens} tokens, against the base with its adapter: off by at most ${difference.largest.toPrecision(3)}, ${difference.mean.toPrecision(3)} on average; the same likeliest token after ${(100 * difference.agreement).toFixed(1)} %`]),
+      ...(packingError === null
+        ? []
+        : [
+            `packed anew: the matrices are off by ${(100 * packingError).toFixed(2)} % of their size (root ` +
+              `of squares)`,
+          ]),
+      ...(difference === null
+        ? []
+        : [
+            `logits of ${difference.tokens} tokens, against the base with its adapter: off by at most ` +
+              `${difference.largest.toPrecision(3)}, ${difference.mean.toPrecision(3)} on average; the ` +
+              `same likeliest token after ${(100 * difference.agreement).toFixed(1)} %`,
+          ]),
     ]);
   });
 }

@@ -8,13 +8,25 @@ import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 
 export function addQuantizeCommand(program: Command, context: Context): void {
-  const command = program.command('quantize').summary('a model in 4 bits').description('Writes a model with its linear layers in 4 bits, as transformers and bitsandbytes load it. Memory holds two files of 0.13 GB and some stretches of 8 MB; run it again to go on after an interruption.');
+  const command = program
+    .command('quantize')
+    .summary('a model in 4 bits')
+    .description(
+      'Writes a model with its linear layers in 4 bits, as transformers and bitsandbytes load it. Memory ' +
+        'holds two files of 0.13 GB and some stretches of 8 MB; run it again to go on after an interruption.',
+    );
   addKeyFlags(command, QUANTIZE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const quantized = await context.interruptible((signal) => quantizeGiven(givenFlags(QUANTIZE_KEYS, flags), {
-      signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'quantizing'),
-    }));
+    const quantized = await context.interruptible((signal) =>
+      quantizeGiven(givenFlags(QUANTIZE_KEYS, flags), {
+        signal,
+        onNotice: (message) => context.terminal.note(message),
+        onProgress: showPasses(context.terminal, 'quantizing'),
+      }),
+    );
     const { outputDir, layers, bytesBefore, bytesAfter } = quantized;
-    printResult(context, flags, snakeCased(quantized), () => [`${outputDir}: ${layers} layers in 4 bits, ${byteSizeText(bytesBefore)} → ${byteSizeText(bytesAfter)}`]);
+    printResult(context, flags, snakeCased(quantized), () => [
+      `${outputDir}: ${layers} layers in 4 bits, ${byteSizeText(bytesBefore)} → ${byteSizeText(bytesAfter)}`,
+    ]);
   });
 }

@@ -15,28 +15,74 @@ import { rankTable } from '../render/table.ts';
 import { judgeGiven, type JudgeFlags } from './eval.ts';
 
 export function addRanksCommand(program: Command, context: Context): void {
-  const command = program.command('ranks').summary('which rank is worth it').description('Judges every rank of an adapter and its base on the same rows, and says which rank is the best and which is the smallest that is not worse.');
-  addKeyFlags(command, EVALUATE_KEYS).option('--data <path,…>', 'The same as --dataset').option('--output-dir <path>', 'Folder for report.json and report.html').option('--json', 'Print one JSON document');
+  const command = program
+    .command('ranks')
+    .summary('which rank is worth it')
+    .description(
+      'Judges every rank of an adapter and its base on the same rows, and says which rank is the best and ' +
+        'which is the smallest that is not worse.',
+    );
+  addKeyFlags(command, EVALUATE_KEYS)
+    .option('--data <path,…>', 'The same as --dataset')
+    .option('--output-dir <path>', 'Folder for report.json and report.html')
+    .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
-    if (!flags.adapter) throw new QdyloraError('BAD_CONFIG', { where: 'adapter', problem: 'expected an adapter whose ranks to judge, got none', nextStep: 'Name it: --adapter runs/first/adapter.' });
+    if (!flags.adapter)
+      throw new QdyloraError('BAD_CONFIG', {
+        where: 'adapter',
+        problem: 'expected an adapter whose ranks to judge, got none',
+        nextStep: 'Name it: --adapter runs/first/adapter.',
+      });
     const given = mergeGiven(givenByFlags({ compareWithBase: true }), judgeGiven(flags));
-    const evaluation = await context.interruptible((signal) => evaluateGiven(given, { signal, onNotice: (message) => context.terminal.note(message), onProgress: showPasses(context.terminal, 'judging') }));
-    const report = evaluation.report!, next = nextStep(flags, report);
+    const evaluation = await context.interruptible((signal) =>
+      evaluateGiven(given, {
+        signal,
+        onNotice: (message) => context.terminal.note(message),
+        onProgress: showPasses(context.terminal, 'judging'),
+      }),
+    );
+    const report = evaluation.report!;
+    const next = nextStep(flags, report);
     if (flags.outputDir) writeSweep(flags.outputDir, evaluation, flags, next);
     printResult(context, flags, rankReportJson(report), () => [
-      ...rankTable(report, context.terminal), context.terminal.paint('dim', `${report.examples} rows, ${report.tokens.toLocaleString('en-US')} tokens`),
-      ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []), `next: ${next}`,
+      ...rankTable(report, context.terminal),
+      context.terminal.paint(
+        'dim',
+        `${report.examples} rows, ${report.tokens.toLocaleString('en-US')} tokens`,
+      ),
+      ...(flags.outputDir ? [`report: ${join(flags.outputDir, 'report.html')}`] : []),
+      `next: ${next}`,
     ]);
   });
 }
 
-const nextStep = ({ adapter }: JudgeFlags, { smallestGoodRank }: RankReport): string => `npx qdylora export --adapter ${adapter} --rank ${smallestGoodRank} --format peft --output-dir adapter-r${smallestGoodRank}`;
+const nextStep = ({ adapter }: JudgeFlags, { smallestGoodRank }: RankReport): string =>
+  `npx qdylora export --adapter ${adapter} --rank ${smallestGoodRank} --format peft --output-dir ` +
+  `adapter-r${smallestGoodRank}`;
 
-function writeSweep(folder: string, { model, report }: Evaluation, { adapter, data, dataset }: JudgeFlags, nextCommand: string): void {
+function writeSweep(
+  folder: string,
+  { model, report }: Evaluation,
+  { adapter, data, dataset }: JudgeFlags,
+  nextCommand: string,
+): void {
   mkdirSync(folder, { recursive: true });
-  const rows = data ?? dataset ?? null, page = renderReport({
-    model, dataset: rows, settings: [{ name: 'Adapter', value: adapter! }, { name: 'Judged on', value: rows ?? '' }], steps: [], ranks: report, samples: { missing: 'This report judges an adapter; it generates nothing.' }, notes: [], nextCommand,
+  const rows = data ?? dataset ?? null;
+  const page = renderReport({
+    model,
+    dataset: rows,
+    settings: [
+      { name: 'Adapter', value: adapter! },
+      { name: 'Judged on', value: rows ?? '' },
+    ],
+    steps: [],
+    ranks: report,
+    samples: { missing: 'This report judges an adapter; it generates nothing.' },
+    notes: [],
+    nextCommand,
   });
-  writeFileDurably(join(folder, 'report.json'), [Buffer.from(JSON.stringify(rankReportJson(report!), null, 2))]);
+  writeFileDurably(join(folder, 'report.json'), [
+    Buffer.from(JSON.stringify(rankReportJson(report!), null, 2)),
+  ]);
   writeFileDurably(join(folder, 'report.html'), [Buffer.from(page)]);
 }

@@ -21,25 +21,55 @@ import { runTraining } from '../worker/run-training.ts';
 type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, string | undefined>;
 
 export function addTrainCommand(program: Command, context: Context): void {
-  const command = program.command('train').argument('[run.yaml]', 'Keys and values; flags win over it').summary('fine-tune a model, all ranks in one run').description('Fine-tunes a model. Every key of run.yaml is also a flag; with --model, --dataset and --output-dir the file may be left out.');
-  addKeyFlags(command, KEYS).option('--dry-run', 'Show the resolved run, one row with its mask, the steps and a forecast of time').option('--json', 'Print one JSON document');
+  const command = program
+    .command('train')
+    .argument('[run.yaml]', 'Keys and values; flags win over it')
+    .summary('fine-tune a model, all ranks in one run')
+    .description(
+      'Fine-tunes a model. Every key of run.yaml is also a flag; with --model, --dataset and --output-dir ' +
+        'the file may be left out.',
+    );
+  addKeyFlags(command, KEYS)
+    .option('--dry-run', 'Show the resolved run, one row with its mask, the steps and a forecast of time')
+    .option('--json', 'Print one JSON document');
   command.action(async (file: string | undefined, flags: TrainFlags) => {
-    const config = prepareRun(mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags)));
+    const config = prepareRun(
+      mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags)),
+    );
     if (flags.dryRun) return showPlan(config, context, flags);
-    const result = await context.interruptible((signal) => runTraining(context.trainWorker, config, { signal, onEvent: showTraining(context.terminal) }));
-    printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () => resultLines(config, result, context));
+    const result = await context.interruptible((signal) =>
+      runTraining(context.trainWorker, config, { signal, onEvent: showTraining(context.terminal) }),
+    );
+    printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () =>
+      resultLines(config, result, context),
+    );
   });
 }
 
-function resultLines(config: PreparedRun, { report, files }: FinetuneResult, { terminal }: Context): string[] {
+function resultLines(
+  config: PreparedRun,
+  { report, files }: FinetuneResult,
+  { terminal }: Context,
+): string[] {
   const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
-  const held = heldOut ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`] : [];
-  const table = ranks.length > 0 ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal) : held;
-  return [...table, `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`, `report: ${files.reportHtml}`, `next: ${nextCommand(config, report)}`];
+  const held = heldOut
+    ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`]
+    : [];
+  const table =
+    ranks.length > 0 ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal) : held;
+  return [
+    ...table,
+    `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`,
+    `report: ${files.reportHtml}`,
+    `next: ${nextCommand(config, report)}`,
+  ];
 }
 
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
-  const { terminal } = context, plan = await context.interruptible((signal) => planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }));
+  const { terminal } = context;
+  const plan = await context.interruptible((signal) =>
+    planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
+  );
   const values = await runYaml(plan.config);
   printResult(context, flags, snakeCased(plan), () => planLines(plan, values, context));
 }
@@ -47,10 +77,19 @@ async function showPlan(config: PreparedRun, context: Context, flags: CommonFlag
 function planLines(plan: RunPlan, values: string, { terminal: { paint } }: Context): string[] {
   const rate = Math.round(plan.passTokens / plan.passSeconds);
   return [
-    values.trimEnd(), '', paint('dim', 'first row, with what the loss counts:'), plan.row, '',
-    `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ${plan.heldOutRows} held out`,
-    `${plan.layers > 0 ? `${plan.layers} layers adapted, ` : ''}${(plan.trainableCount / 1e6).toFixed(2)} M trainable, on ${plan.backend}`,
-    `about ${clockText(plan.forecastSeconds)} (one micro batch of ${plan.passTokens} tokens took ${plan.passSeconds.toFixed(2)} s: ${rate.toLocaleString('en-US')} tok/s)`,
-    ...(plan.memory ? forecastLines(plan.memory) : []), ...plan.notes.map((note) => paint('yellow', note)), paint('dim', 'Nothing was written. Without --dry-run it begins.'),
+    values.trimEnd(),
+    '',
+    paint('dim', 'first row, with what the loss counts:'),
+    plan.row,
+    '',
+    `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ` +
+      `${plan.heldOutRows} held out`,
+    `${plan.layers > 0 ? `${plan.layers} layers adapted, ` : ''}${(plan.trainableCount / 1e6).toFixed(2)} ` +
+      `M trainable, on ${plan.backend}`,
+    `about ${clockText(plan.forecastSeconds)} (one micro batch of ${plan.passTokens} tokens took ` +
+      `${plan.passSeconds.toFixed(2)} s: ${rate.toLocaleString('en-US')} tok/s)`,
+    ...(plan.memory ? forecastLines(plan.memory) : []),
+    ...plan.notes.map((note) => paint('yellow', note)),
+    paint('dim', 'Nothing was written. Without --dry-run it begins.'),
   ];
 }

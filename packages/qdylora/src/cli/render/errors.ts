@@ -2,9 +2,17 @@ import { QdyloraError } from '@qdylora/contract';
 import type { Terminal } from '../terminal.ts';
 import { visibleText } from './visible-text.ts';
 
-/** An error as a person reads it: what happened, then what to do; the stack only where it is asked for. It may quote a file: no control character gets through. */
+/**
+ * An error as a person reads it: what happened, then what to do; the stack only where it is asked for. It may
+ * quote a file: no control character gets through.
+ */
 export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, isDebug: boolean): string {
-  const lines = QdyloraError.isInstance(error) ? ownLines(error, paint) : [paint('red', `[qdylora] ${visibleText(messageOf(error))}`), 'This should not have happened. --debug shows where; please report it.'];
+  const lines = QdyloraError.isInstance(error)
+    ? ownLines(error, paint)
+    : [
+        paint('red', `[qdylora] ${visibleText(messageOf(error))}`),
+        'This should not have happened. --debug shows where; please report it.',
+      ];
   if (isDebug && error instanceof Error) lines.push(paint('dim', stackOf(error)));
   return lines.join('\n');
 }
@@ -12,14 +20,22 @@ export function errorText(error: unknown, { paint }: Pick<Terminal, 'paint'>, is
 function ownLines({ name, message, nextStep }: QdyloraError, paint: Terminal['paint']): string[] {
   const kind = name === 'QdyloraError' ? '' : ` (${name})`;
   if (!nextStep || !message.endsWith(nextStep)) return [paint('red', visibleText(message) + kind)];
-  return [paint('red', visibleText(message.slice(0, -nextStep.length).trimEnd()) + kind), visibleText(nextStep)];
+  return [
+    paint('red', visibleText(message.slice(0, -nextStep.length).trimEnd()) + kind),
+    visibleText(nextStep),
+  ];
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-const stackOf = (error: Error): string => [error.stack ?? '', ...(error.cause instanceof Error ? [`caused by ${stackOf(error.cause)}`] : [])].join('\n');
+const stackOf = (error: Error): string =>
+  [error.stack ?? '', ...(error.cause instanceof Error ? [`caused by ${stackOf(error.cause)}`] : [])].join(
+    '\n',
+  );
 
 /** An error as a program reads it. */
 export const errorJson = (error: unknown): object => ({
-  error: QdyloraError.isInstance(error) ? { code: error.code, name: error.name, where: error.where, message: error.message } : { code: 'UNKNOWN', name: 'Error', where: 'qdylora', message: messageOf(error) },
+  error: QdyloraError.isInstance(error)
+    ? { code: error.code, name: error.name, where: error.where, message: error.message }
+    : { code: 'UNKNOWN', name: 'Error', where: 'qdylora', message: messageOf(error) },
 });

@@ -13,83 +13,196 @@ const environment = { isTty: false, hasColor: false, columns: 80, canAsk: false,
 
 function terminalOf(own: Partial<typeof environment> = {}): { terminal: Terminal; err: () => string } {
   let err = '';
-  return { terminal: createTerminal({ ...environment, ...own }, { stdout: { write: () => {} }, stderr: { write: (text) => { err += text; } } }), err: () => err };
+  return {
+    terminal: createTerminal(
+      { ...environment, ...own },
+      {
+        stdout: { write: () => {} },
+        stderr: {
+          write: (text) => {
+            err += text;
+          },
+        },
+      },
+    ),
+    err: () => err,
+  };
 }
 
-const step = (n: number): FinetuneEvent => ({ type: 'step', step: n, totalSteps: 200, epoch: 0, loss: 0.912, rank: 16, learningRate: 1.8e-4, gradNorm: 1, tokens: 2140, tokensPerSecond: 2140, stepSeconds: 1, residentBytes: 688e6, optimizerResidentBytes: 0, optimizerPagedBytes: 0, pageIns: 0, pageWaitSeconds: 0 });
+const step = (n: number): FinetuneEvent => ({
+  type: 'step',
+  step: n,
+  totalSteps: 200,
+  epoch: 0,
+  loss: 0.912,
+  rank: 16,
+  learningRate: 1.8e-4,
+  gradNorm: 1,
+  tokens: 2140,
+  tokensPerSecond: 2140,
+  stepSeconds: 1,
+  residentBytes: 688e6,
+  optimizerResidentBytes: 0,
+  optimizerPagedBytes: 0,
+  pageIns: 0,
+  pageWaitSeconds: 0,
+});
 
 describe('progress', () => {
   it('redraws one line where somebody watches', () => {
-    const { terminal, err } = terminalOf({ isTty: true, columns: 120 }), show = showTraining(terminal);
+    const { terminal, err } = terminalOf({ isTty: true, columns: 120 });
+    const show = showTraining(terminal);
     show(step(84));
     show(step(85));
-    expect(err()).toBe('step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 left\r\x1b[2Kstep  85/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:55 left');
+    expect(err()).toBe(
+      'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 ' +
+        'left\r\x1b[2Kstep  85/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  ' +
+        '01:55 left',
+    );
   });
 
-  it('never fills the last column, so that no line wraps, and leaves out what is least needed where a terminal is narrow', () => {
-    const shownIn = (columns: number, event: FinetuneEvent): string => {
-      const { terminal, err } = terminalOf({ isTty: true, columns });
-      showTraining(terminal)(event);
-      return err();
-    };
-    for (let columns = 2; columns < 120; columns++) for (const event of [step(84), { type: 'phase', phase: 'judging', done: 4, total: 5 } as const]) expect(shownIn(columns, event).length).toBeLessThan(columns);
-    expect([80, 60, 40, 20].map((columns) => shownIn(columns, step(84)))).toEqual([
-      'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  01:56 left', 'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  01:56 left', 'step  84/200  loss 0.912  01:56 left', 'step  84/200  loss…',
-    ]);
-  });
+  it(
+    'never fills the last column, so that no line wraps, and leaves out what is least needed where a ' +
+      'terminal is narrow',
+    () => {
+      const shownIn = (columns: number, event: FinetuneEvent): string => {
+        const { terminal, err } = terminalOf({ isTty: true, columns });
+        showTraining(terminal)(event);
+        return err();
+      };
+      for (let columns = 2; columns < 120; columns++)
+        for (const event of [step(84), { type: 'phase', phase: 'judging', done: 4, total: 5 } as const])
+          expect(shownIn(columns, event).length).toBeLessThan(columns);
+      expect([80, 60, 40, 20].map((columns) => shownIn(columns, step(84)))).toEqual([
+        'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  01:56 left',
+        'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  01:56 left',
+        'step  84/200  loss 0.912  01:56 left',
+        'step  84/200  loss…',
+      ]);
+    },
+  );
 
   it('is plain lines elsewhere, the first, the last and some between', () => {
-    const { terminal, err } = terminalOf(), show = showTraining(terminal);
+    const { terminal, err } = terminalOf();
+    const show = showTraining(terminal);
     for (let n = 1; n <= 200; n++) show(step(n));
     expect([err().split('\n').length - 1, err()]).toEqual([51, expect.not.stringMatching(/\x1b/)]);
   });
 
-  it.each([[0, '▕          ▏'], [0.5, '▕█████     ▏'], [1, '▕██████████▏'], [2, '▕██████████▏']])('%s is drawn %s', (share, drawn) => { expect(bar(share)).toBe(drawn); });
-  it.each([[0, '00:00'], [118, '01:58'], [7390, '2:03:10'], [NaN, '--:--']])('%s seconds read %s', (seconds, text) => { expect(clockText(seconds)).toBe(text); });
+  it.each([
+    [0, '▕          ▏'],
+    [0.5, '▕█████     ▏'],
+    [1, '▕██████████▏'],
+    [2, '▕██████████▏'],
+  ])('%s is drawn %s', (share, drawn) => {
+    expect(bar(share)).toBe(drawn);
+  });
+  it.each([
+    [0, '00:00'],
+    [118, '01:58'],
+    [7390, '2:03:10'],
+    [NaN, '--:--'],
+  ])('%s seconds read %s', (seconds, text) => {
+    expect(clockText(seconds)).toBe(text);
+  });
 });
 
 describe('memory', () => {
-  const parts = [{ part: 'Node and the program', bytes: 95.7e6 }, { part: 'kernels', bytes: 0 }, { part: 'base weights', bytes: 112e6 }];
+  const parts = [
+    { part: 'Node and the program', bytes: 95.7e6 },
+    { part: 'kernels', bytes: 0 },
+    { part: 'base weights', bytes: 112e6 },
+  ];
 
   it('is told part by part before the first step and at the end, with how far the forecast was off', () => {
-    const { terminal, err } = terminalOf(), show = showTraining(terminal);
+    const { terminal, err } = terminalOf();
+    const show = showTraining(terminal);
     show({ type: 'forecast', parts, totalBytes: 207.7e6 });
     show({ type: 'memory', parts, totalBytes: 210e6, forecastBytes: 207.7e6 });
     show({ type: 'memory', parts, totalBytes: 200e6, forecastBytes: 207.7e6 });
     show({ type: 'memory', parts: [], totalBytes: 210e6, forecastBytes: null });
     expect(err().trim().split('\n')).toEqual([
-      'memory: will need 208 MB at most: Node and the program 95.7 MB, base weights 112 MB', 'memory: needed 210 MB at most (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights 112 MB',
-      expect.stringContaining('(forecast 208 MB, +3.8 %)'), 'memory: needed 210 MB at most',
+      'memory: will need 208 MB at most: Node and the program 95.7 MB, base weights 112 MB',
+      'memory: needed 210 MB at most (forecast 208 MB, −1.1 %): Node and the program 95.7 MB, base weights ' +
+        '112 MB',
+      expect.stringContaining('(forecast 208 MB, +3.8 %)'),
+      'memory: needed 210 MB at most',
     ]);
   });
 });
 
 describe('a table', () => {
   it('is as wide as its widest cells', () => {
-    expect(columns([['a', 'bb'], ['ccc', 'd']], ['right', 'left'])).toEqual(['  a   bb', 'ccc   d']);
+    expect(
+      columns(
+        [
+          ['a', 'bb'],
+          ['ccc', 'd'],
+        ],
+        ['right', 'left'],
+      ),
+    ).toEqual(['  a   bb', 'ccc   d']);
   });
 
   it('marks the best rank, the smallest good one, and gains that are more than chance', () => {
-    const measured = (loss: number) => ({ loss, standardError: 0.02, perplexity: Math.exp(loss), adapterBytes: 312e3, notWorse: true, versusBest: { mean: 0, standardError: 0.01, pValue: 1 } });
-    const lines = rankTable({ alpha: 0.05, base: null, bestRank: 8, smallestGoodRank: 1, ranks: [
-      { rank: 1, ...measured(0.9), versusBase: { mean: -1.039, standardError: 0.1, pValue: 0.001 } }, { rank: 8, ...measured(0.8), versusBase: { mean: -0.1, standardError: 0.1, pValue: 0.5 } },
-    ] }, terminalOf().terminal);
-    expect(lines).toEqual(['rank   held-out loss    vs base   adapter', '   1   0.900 ± 0.020   −1.039 *    0.3 MB   ← smallest not worse than the best', '   8   0.800 ± 0.020   −0.100      0.3 MB   ← best', '* = the held-out rows tell it from the base']);
+    const measured = (loss: number) => ({
+      loss,
+      standardError: 0.02,
+      perplexity: Math.exp(loss),
+      adapterBytes: 312e3,
+      notWorse: true,
+      versusBest: { mean: 0, standardError: 0.01, pValue: 1 },
+    });
+    const lines = rankTable(
+      {
+        alpha: 0.05,
+        base: null,
+        bestRank: 8,
+        smallestGoodRank: 1,
+        ranks: [
+          { rank: 1, ...measured(0.9), versusBase: { mean: -1.039, standardError: 0.1, pValue: 0.001 } },
+          { rank: 8, ...measured(0.8), versusBase: { mean: -0.1, standardError: 0.1, pValue: 0.5 } },
+        ],
+      },
+      terminalOf().terminal,
+    );
+    expect(lines).toEqual([
+      'rank   held-out loss    vs base   adapter',
+      '   1   0.900 ± 0.020   −1.039 *    0.3 MB   ← smallest not worse than the best',
+      '   8   0.800 ± 0.020   −0.100      0.3 MB   ← best',
+      '* = the held-out rows tell it from the base',
+    ]);
   });
 });
 
 describe('an error', () => {
-  const error = new QdyloraError('BAD_FILE', { where: 'safetensors', problem: 'expected 2 bytes, got 1', nextStep: 'Download it again.', details: { path: 'm' } });
+  const error = new QdyloraError('BAD_FILE', {
+    where: 'safetensors',
+    problem: 'expected 2 bytes, got 1',
+    nextStep: 'Download it again.',
+    details: { path: 'm' },
+  });
 
   it('is two lines, what happened and what to do, without a stack', () => {
-    expect(errorText(error, terminalOf().terminal, false)).toBe('[safetensors] expected 2 bytes, got 1.\nDownload it again.');
+    expect(errorText(error, terminalOf().terminal, false)).toBe(
+      '[safetensors] expected 2 bytes, got 1.\nDownload it again.',
+    );
     expect(errorText(error, terminalOf().terminal, true)).toMatch(/\n +at /);
   });
 
   it('and a notice show control characters of what they quote, and send none to the terminal', () => {
-    const evil = 'a\x1b]0;b\x07\x9b\0', { terminal, err } = terminalOf();
+    const evil = 'a\x1b]0;b\x07\x9b\0';
+    const { terminal, err } = terminalOf();
     showTraining(terminal)({ type: 'notice', message: evil });
-    for (const shown of [errorText(new QdyloraError('BAD_DATA', { where: evil, problem: evil, nextStep: evil }), terminal, false), errorText(new TypeError(evil), terminal, false), err()]) {
+    for (const shown of [
+      errorText(
+        new QdyloraError('BAD_DATA', { where: evil, problem: evil, nextStep: evil }),
+        terminal,
+        false,
+      ),
+      errorText(new TypeError(evil), terminal, false),
+      err(),
+    ]) {
       expect(shown).not.toMatch(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/);
       expect(shown).toContain('a␛]0;b␇␡␀');
     }
@@ -97,11 +210,26 @@ describe('an error', () => {
 
   it('keeps its name, code, message and details on the way from thread to thread', () => {
     const back = unpackError(structuredClone(packError(error))) as QdyloraError;
-    expect([back.name, back.code, back.message, back.where, back.nextStep, back.details]).toEqual([error.name, 'BAD_FILE', error.message, 'safetensors', 'Download it again.', { path: 'm' }]);
+    expect([back.name, back.code, back.message, back.where, back.nextStep, back.details]).toEqual([
+      error.name,
+      'BAD_FILE',
+      error.message,
+      'safetensors',
+      'Download it again.',
+      { path: 'm' },
+    ]);
     expect(QdyloraError.isInstance(unpackError(packError(new TypeError('x'))))).toBe(false);
   });
 
-  it.each([['BAD_CONFIG', 2], ['MISSING_FILE', 2], ['BUSY_FOLDER', 2], ['ABORTED', 130], ['WRITE_FAILED', 1], ['OUT_OF_MEMORY', 1], ['NON_FINITE_LOSS', 1]] as const)('%s ends the command with %i', (code, exit) => {
+  it.each([
+    ['BAD_CONFIG', 2],
+    ['MISSING_FILE', 2],
+    ['BUSY_FOLDER', 2],
+    ['ABORTED', 130],
+    ['WRITE_FAILED', 1],
+    ['OUT_OF_MEMORY', 1],
+    ['NON_FINITE_LOSS', 1],
+  ] as const)('%s ends the command with %i', (code, exit) => {
     expect(exitCodeOf(new QdyloraError(code, { where: 'x', problem: 'y' }))).toBe(exit);
   });
 });

@@ -3,32 +3,60 @@ import type { RowPreview } from '../../recipes/preview-row.ts';
 import type { Terminal } from '../terminal.ts';
 import { visibleText } from './visible-text.ts';
 
-/** Grounds of neighbouring tokens, so that one sees where each begins: of those that the loss counts (greens), and of the others (greys). 256-colour codes. */
-const GROUNDS = [[236, 240], [22, 28]] as const, INK = [250, 231] as const;
+/**
+ * Grounds of neighbouring tokens, so that one sees where each begins: of those that the loss counts (greens),
+ * and of the others (greys). 256-colour codes.
+ */
+const GROUNDS = [
+  [236, 240],
+  [22, 28],
+] as const;
+const INK = [250, 231] as const;
 
 /** A row in words, then its tokens. */
-export function previewLines(preview: RowPreview, { hasColor, paint }: Pick<Terminal, 'hasColor' | 'paint'>): string[] {
+export function previewLines(
+  preview: RowPreview,
+  { hasColor, paint }: Pick<Terminal, 'hasColor' | 'paint'>,
+): string[] {
   const { row, format, tokens, countedTokens, cutTokens, lostTokens, dropped, source } = preview;
-  const cut = cutTokens > 0 ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}` : '';
+  const cut =
+    cutTokens > 0
+      ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}`
+      : '';
   return [
-    paint('dim', `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ${countedTokens}${hasColor ? ' (green)' : ' (in ⟦ ⟧)'}${cut}${source ? ` · ${visibleText(source)}` : ''}`),
+    paint(
+      'dim',
+      `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ` +
+        `${countedTokens}${hasColor ? ' (green)' : ' (in ⟦ ⟧)'}${cut}${source ? ` · ${visibleText(source)}` : ''}`,
+    ),
     ...(dropped ? [paint('yellow', `left out of training: ${dropped}`)] : []),
     hasColor ? shaded(tokens) : bracketed(tokens),
   ];
 }
 
-/** Each token on a ground of its own; a newline is shown and taken, and no ground runs on to the edge of the terminal. */
+/**
+ * Each token on a ground of its own; a newline is shown and taken, and no ground runs on to the edge of the
+ * terminal.
+ */
 const shaded = (tokens: readonly TokenWeight[]): string =>
-  tokens.map(({ text, weight }, t) => {
-    const open = `\x1b[48;5;${GROUNDS[weight][t % 2]};38;5;${INK[weight]}m`;
-    return `${open}${visibleText(text === '' ? '·' : text).replaceAll('\n', `↵\x1b[0m\n${open}`)}\x1b[0m`;
-  }).join('');
+  tokens
+    .map(({ text, weight }, t) => {
+      const open = `\x1b[48;5;${GROUNDS[weight][t % 2]};38;5;${INK[weight]}m`;
+      return `${open}${visibleText(text === '' ? '·' : text).replaceAll('\n', `↵\x1b[0m\n${open}`)}\x1b[0m`;
+    })
+    .join('');
 
-/** Neighbours that count stand in brackets together. Tokens without a tokenizer are numbers, with spaces between. */
+/**
+ * Neighbours that count stand in brackets together. Tokens without a tokenizer are numbers, with spaces
+ * between.
+ */
 function bracketed(tokens: readonly TokenWeight[]): string {
   let text = '';
   tokens.forEach((token, t) => {
-    const before = tokens[t - 1]?.weight ?? 0, next = tokens[t + 1]?.weight ?? 0, isNumber = token.text === String(token.id), space = isNumber && t > 0 ? ' ' : '';
+    const before = tokens[t - 1]?.weight ?? 0;
+    const next = tokens[t + 1]?.weight ?? 0;
+    const isNumber = token.text === String(token.id);
+    const space = isNumber && t > 0 ? ' ' : '';
     text += `${token.weight === 1 && before === 0 ? '⟦' : ''}${space}${visibleText(token.text)}${token.weight === 1 && next === 0 ? '⟧' : ''}`;
   });
   return text;

@@ -4,13 +4,27 @@ import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
 import { packError, unpackError } from './error-transfer.ts';
 import type { FromWorker, ResultOf, ToWorker, TrainOrder } from './train-messages.ts';
 
-/** Arrays live outside the heap, so short-lived objects need little room; V8's own choice costs 40 MB more (SmolLM2-135M, Node 20, 2026). */
+/**
+ * Arrays live outside the heap, so short-lived objects need little room; V8's own choice costs 40 MB more
+ * (SmolLM2-135M, Node 20, 2026).
+ */
 const YOUNG_MEGABYTES = 6;
 
-/** Does what is ordered in a thread of its own.  @throws what the work throws; QdyloraError NATIVE where the thread dies without a word */
-export function inTrainingThread<O extends TrainOrder>(script: URL, order: O, { signal, onEvent }: { readonly signal: AbortSignal; readonly onEvent?: (event: FinetuneEvent) => void }): Promise<ResultOf<O>> {
-  const worker = new Worker(script, { workerData: order, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } });
-  const stop = (): void => worker.postMessage({ type: 'stop', reason: packError(signal.reason) } satisfies ToWorker);
+/**
+ * Does what is ordered in a thread of its own. @throws what the work throws; QdyloraError NATIVE where the
+ * thread dies without a word
+ */
+export function inTrainingThread<O extends TrainOrder>(
+  script: URL,
+  order: O,
+  { signal, onEvent }: { readonly signal: AbortSignal; readonly onEvent?: (event: FinetuneEvent) => void },
+): Promise<ResultOf<O>> {
+  const worker = new Worker(script, {
+    workerData: order,
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES },
+  });
+  const stop = (): void =>
+    worker.postMessage({ type: 'stop', reason: packError(signal.reason) } satisfies ToWorker);
   signal.addEventListener('abort', stop);
   return new Promise<ResultOf<O>>((resolve, reject) => {
     worker.on('message', (message: FromWorker) => {
@@ -19,6 +33,14 @@ export function inTrainingThread<O extends TrainOrder>(script: URL, order: O, { 
       else reject(unpackError(message.error));
     });
     worker.on('error', reject);
-    worker.on('exit', (code) => reject(new QdyloraError('NATIVE', { where: 'train', problem: `expected a result from the training thread, got its end (${code})`, nextStep: 'Go on from the last checkpoint with --resume-from-checkpoint auto.' })));
+    worker.on('exit', (code) =>
+      reject(
+        new QdyloraError('NATIVE', {
+          where: 'train',
+          problem: `expected a result from the training thread, got its end (${code})`,
+          nextStep: 'Go on from the last checkpoint with --resume-from-checkpoint auto.',
+        }),
+      ),
+    );
   }).finally(() => signal.removeEventListener('abort', stop));
 }

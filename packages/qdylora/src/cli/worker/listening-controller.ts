@@ -1,14 +1,23 @@
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 
-/** Milliseconds between two looks at the port: sooner than a person notices, and few enough that their cost (after a kernel, whose numbers fill the caches, tens of µs each) is nothing beside the ops that ask. */
+/**
+ * Milliseconds between two looks at the port: sooner than a person notices, and few enough that their cost
+ * (after a kernel, whose numbers fill the caches, tens of µs each) is nothing beside the ops that ask.
+ */
 const PAUSE = 25;
 
 /**
- * A controller that any message of `port` aborts, with `reasonOf` of it. Its signal also looks at the port whenever it is asked: while a thread computes, its event loop
- * delivers nothing, and a pass may last minutes.
+ * A controller that any message of `port` aborts, with `reasonOf` of it. Its signal also looks at the port
+ * whenever it is asked: while a thread computes, its event loop delivers nothing, and a pass may last
+ * minutes.
  */
-export function listeningController<Message>(port: MessagePort, reasonOf: (message: Message) => unknown): AbortController {
-  const controller = new AbortController(), { signal } = controller, hear = (message: Message): void => controller.abort(reasonOf(message));
+export function listeningController<Message>(
+  port: MessagePort,
+  reasonOf: (message: Message) => unknown,
+): AbortController {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const hear = (message: Message): void => controller.abort(reasonOf(message));
   let lookedAt = 0;
   const look = (): void => {
     const now = performance.now();

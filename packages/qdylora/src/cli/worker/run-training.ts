@@ -3,10 +3,18 @@ import { finetune, type FinetuneResult } from '../../recipes/finetune.ts';
 import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
 import { inTrainingThread } from './in-training-thread.ts';
 
-export interface WorkerHooks { readonly signal: AbortSignal; readonly onEvent: (event: FinetuneEvent) => void }
+export interface WorkerHooks {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: FinetuneEvent) => void;
+}
 
 /** Fine-tunes in a thread of its own, or without a script in this one. */
-export const runTraining = (script: URL | null, options: RunOptions, hooks: WorkerHooks): Promise<FinetuneResult> => (script ? inTrainingThread(script, { task: 'train', options }, hooks) : finetuneHere(options, hooks));
+export const runTraining = (
+  script: URL | null,
+  options: RunOptions,
+  hooks: WorkerHooks,
+): Promise<FinetuneResult> =>
+  script ? inTrainingThread(script, { task: 'train', options }, hooks) : finetuneHere(options, hooks);
 
 async function finetuneHere(options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
   const run = finetune({ ...options, signal });

@@ -6,28 +6,60 @@ import type { NamedWeight } from './write-model.ts';
 /** A weight of a model as it lies in memory; `isLinear`: a matrix [out, in] that may be packed. */
 export type ModelWeight = NamedWeight & { readonly isLinear: boolean };
 
-/** All weights of a model, those of `adapted` with their adapters folded in at `rank`, each made when its turn comes. */
-export function mergedWeights({ modules, backend }: CausalLm, adapted: Adapted<CausalLm> | null = null, rank = 0): ModelWeight[] {
-  const layers = new Map(adapted?.layers.map((layer) => [layer.name, layer])), weights = new Map<string, ModelWeight>();
-  const add = (name: string, shape: readonly number[], isLinear: boolean, values: () => Float32Array): void => { weights.set(name, { name, shape, isLinear, values }); };
+/**
+ * All weights of a model, those of `adapted` with their adapters folded in at `rank`, each made when its turn
+ * comes.
+ */
+export function mergedWeights(
+  { modules, backend }: CausalLm,
+  adapted: Adapted<CausalLm> | null = null,
+  rank = 0,
+): ModelWeight[] {
+  const layers = new Map(adapted?.layers.map((layer) => [layer.name, layer]));
+  const weights = new Map<string, ModelWeight>();
+  const add = (
+    name: string,
+    shape: readonly number[],
+    isLinear: boolean,
+    values: () => Float32Array,
+  ): void => {
+    weights.set(name, { name, shape, isLinear, values });
+  };
   for (const module of modulesOf(modules)) {
-    const own = layers.get(module.name), weight = module instanceof Linear ? module.weight : null;
-    for (const parameter of module.parameters()) add(parameter.name, parameter.view.shape, parameter === weight, () => decodedWeight(parameter, backend));
-    if (own) add(`${module.name}.weight`, [own.outFeatures, own.inFeatures], true, () => mergedLayer(own, backend, rank).weight);
-    else if (weight && isPacked(weight)) add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));
+    const own = layers.get(module.name);
+    const weight = module instanceof Linear ? module.weight : null;
+    for (const parameter of module.parameters())
+      add(parameter.name, parameter.view.shape, parameter === weight, () =>
+        decodedWeight(parameter, backend),
+      );
+    if (own)
+      add(
+        `${module.name}.weight`,
+        [own.outFeatures, own.inFeatures],
+        true,
+        () => mergedLayer(own, backend, rank).weight,
+      );
+    else if (weight && isPacked(weight))
+      add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));
   }
   return [...weights.values()];
 }
 
 /** The same weights as checkpoints of the family store them: GPT-2's matrices are [in, out]. */
-export const asStored = (weights: readonly ModelWeight[], { storesInOut }: Pick<CausalLm, 'storesInOut'>): readonly ModelWeight[] =>
-  (storesInOut ? weights.map((weight) => (weight.isLinear ? turned(weight) : weight)) : weights);
+export const asStored = (
+  weights: readonly ModelWeight[],
+  { storesInOut }: Pick<CausalLm, 'storesInOut'>,
+): readonly ModelWeight[] =>
+  storesInOut ? weights.map((weight) => (weight.isLinear ? turned(weight) : weight)) : weights;
 
 function turned(weight: ModelWeight): ModelWeight {
   const [rows, columns] = weight.shape as readonly [number, number];
   const values = (): Float32Array => {
-    const from = weight.values(), to = new Float32Array(from.length);
-    for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column]!;
+    const from = weight.values();
+    const to = new Float32Array(from.length);
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++)
+        to[column * rows + row] = from[row * columns + column]!;
     return to;
   };
   return { ...weight, shape: [columns, rows], values };

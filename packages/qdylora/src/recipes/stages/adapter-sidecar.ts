@@ -4,7 +4,8 @@ import { QUANTIZATION_KINDS } from '@qdylora/quant';
 import * as z from 'zod';
 
 /**
- * What `qdylora.json` says beside a PEFT adapter: the ranks that it serves, the law of their scale, and the base that it was trained on.
+ * What `qdylora.json` says beside a PEFT adapter: the ranks that it serves, the law of their scale, and the
+ * base that it was trained on.
  * No time, path or host stands in it, so equal runs give equal bytes.
  */
 const sidecarSchema = z.object({
@@ -15,8 +16,12 @@ const sidecarSchema = z.object({
   lora_scaling: z.enum(RANK_SCALINGS as unknown as ['paper', 'sqrt', 'constant']),
   target_modules: z.array(z.string()).min(1),
   base: z.object({
-    name: z.string(), model_type: z.string(), fingerprint: z.string(),
-    quantization: z.enum(['none', ...QUANTIZATION_KINDS]), double_quantization: z.boolean(), quantization_block_size: z.number().int(),
+    name: z.string(),
+    model_type: z.string(),
+    fingerprint: z.string(),
+    quantization: z.enum(['none', ...QUANTIZATION_KINDS]),
+    double_quantization: z.boolean(),
+    quantization_block_size: z.number().int(),
   }),
 });
 
@@ -29,7 +34,12 @@ export function readSidecar(folder: string, value: unknown): AdapterSidecar | nu
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   throw new QdyloraError('BAD_ADAPTER', {
-    where: `${folder}/qdylora.json`, problem: `expected the sidecar of an adapter (format qdylora-adapter, version 1), got a file that does not fit at ${issue!.path.join('.') || 'its top'}: ${issue!.message}`,
-    nextStep: 'Take the adapter from where it was trained, or remove qdylora.json to use it at its full rank only.', details: { path: issue!.path },
+    where: `${folder}/qdylora.json`,
+    problem:
+      `expected the sidecar of an adapter (format qdylora-adapter, version 1), got a file that does ` +
+      `not fit at ${issue!.path.join('.') || 'its top'}: ${issue!.message}`,
+    nextStep:
+      'Take the adapter from where it was trained, or remove qdylora.json to use it at its full rank only.',
+    details: { path: issue!.path },
   });
 }

@@ -7,19 +7,38 @@ import type { ReadAdapter } from './read-adapter.ts';
 /** A sentence for the user about something that is allowed, and perhaps not meant. */
 export type Warn = (message: string) => void;
 
-export interface BaseFacts { readonly fingerprint: string; readonly warn: Warn }
+export interface BaseFacts {
+  readonly fingerprint: string;
+  readonly warn: Warn;
+}
 
-/** Puts an adapter around the model that it was trained on; `own` wins over what the adapter says, where it is trained further.  @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does */
-export function attachAdapter(model: CausalLm, adapter: ReadAdapter, facts: BaseFacts, own: Partial<AdapterConfig> = {}): Adapted<CausalLm> {
+/**
+ * Puts an adapter around the model that it was trained on; `own` wins over what the adapter says, where it is
+ * trained further. @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does
+ */
+export function attachAdapter(
+  model: CausalLm,
+  adapter: ReadAdapter,
+  facts: BaseFacts,
+  own: Partial<AdapterConfig> = {},
+): Adapted<CausalLm> {
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
-  const adapted = attachDyLora(model, { ranks: state.ranks, alpha: state.alpha, scaling: state.scaling, ...own, targetModules: state.layers.map(({ name }) => name) });
-  adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling }); // `own` may scale it anew
+  const adapted = attachDyLora(model, {
+    ranks: state.ranks,
+    alpha: state.alpha,
+    scaling: state.scaling,
+    ...own,
+    targetModules: state.layers.map(({ name }) => name),
+  });
+  // `own` may scale it anew
+  adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling });
   return adapted;
 }
 
 /**
- * Refuses an adapter of another architecture or other shapes; same shapes and another base fingerprint is a warning that names both.
+ * Refuses an adapter of another architecture or other shapes; same shapes and another base fingerprint is a
+ * warning that names both.
  *
  * @throws QdyloraError BAD_ADAPTER
  */
@@ -32,18 +51,41 @@ function checkBase(model: CausalLm, { sidecar, folder }: ReadAdapter, fingerprin
   if (!sidecar) return;
   const { base } = sidecar;
   if (base.model_type !== model.modelType) {
-    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} (${base.model_type})`, nextStep: 'Use the base model that the adapter was trained on.', details: { expected: model.modelType, got: base.model_type } });
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: folder,
+      problem:
+        `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} ` +
+        `(${base.model_type})`,
+      nextStep: 'Use the base model that the adapter was trained on.',
+      details: { expected: model.modelType, got: base.model_type },
+    });
   }
   if (base.fingerprint !== fingerprint) {
-    warn(`The adapter was trained on other weights: ${base.name} (fingerprint ${base.fingerprint.slice(0, 12)}), and this is ${model.name} (${fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be worse.`);
+    warn(
+      `The adapter was trained on other weights: ${base.name} (fingerprint ` +
+        `${base.fingerprint.slice(0, 12)}), and this is ${model.name} (${fingerprint.slice(0, 12)}). ` +
+        `Shapes agree, so it runs; results may be worse.`,
+    );
   }
 }
 
 function checkShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
-  const linears = new Map(modulesOf(model.modules).flatMap((layer) => (layer instanceof Linear ? [[layer.name, layer] as const] : [])));
+  const linears = new Map(
+    modulesOf(model.modules).flatMap((layer) =>
+      layer instanceof Linear ? [[layer.name, layer] as const] : [],
+    ),
+  );
   for (const { name, inFeatures, outFeatures } of state.layers) {
-    const layer = linears.get(name), own = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
+    const layer = linears.get(name);
+    const own = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
     if (layer?.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
-    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected an adapter for ${model.name}, which has ${own} at ${name}, got one for [${outFeatures}, ${inFeatures}]`, nextStep: 'Use the base model that the adapter was trained on.', details: { name, inFeatures, outFeatures } });
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: folder,
+      problem:
+        `expected an adapter for ${model.name}, which has ${own} at ${name}, got one for ` +
+        `[${outFeatures}, ${inFeatures}]`,
+      nextStep: 'Use the base model that the adapter was trained on.',
+      details: { name, inFeatures, outFeatures },
+    });
   }
 }

@@ -6,23 +6,51 @@ import { causalAttention, causalAttentionBackward, type ComputeDtype } from '@qd
 export type AttentionNeed = (segments: Int32Array) => number;
 
 /**
- * What attention and its gradient take, workspaces included, in the layer that takes most. It is the only op whose need depends on where segments begin: how keys are packed and into
- * how many chunks a segment is cut is the kernels' own affair, so they are asked, on a dry backend.
+ * What attention and its gradient take, workspaces included, in the layer that takes most. It is the only op
+ * whose need depends on where segments begin: how keys are packed and into how many chunks a segment is cut
+ * is the kernels' own affair, so they are asked, on a dry backend.
  */
-export function attentionNeed({ memory, ...backend }: DryBackend, layers: readonly AttentionConfig[], computeDtype: ComputeDtype): AttentionNeed {
-  const unlike = [...new Map(layers.map((own) => [[own.heads, own.kvHeads, own.headDim, own.window].join(), own])).values()];
+export function attentionNeed(
+  { memory, ...backend }: DryBackend,
+  layers: readonly AttentionConfig[],
+  computeDtype: ComputeDtype,
+): AttentionNeed {
+  const unlike = [
+    ...new Map(layers.map((own) => [[own.heads, own.kvHeads, own.headDim, own.window].join(), own])).values(),
+  ];
   return (segments) => Math.max(...unlike.map((own) => peakOf(segments, own)));
 
-  function peakOf(segments: Int32Array, { heads, kvHeads, headDim, scale, window, softCap }: AttentionConfig): number {
-    const before = memory.usage().liveBytes, tokens = segments.at(-1)!, on = { memory, ...backend };
+  function peakOf(
+    segments: Int32Array,
+    { heads, kvHeads, headDim, scale, window, softCap }: AttentionConfig,
+  ): number {
+    const before = memory.usage().liveBytes;
+    const tokens = segments.at(-1)!;
+    const on = { memory, ...backend };
     memory.resetPeak();
-    memory.scoped(() => {
-      const rows = (columns: number): ArrayView<'f32'> => memory.allocate('f32', [tokens, columns]), places = memory.allocate('i32', [segments.length]);
-      memory.write(places, segments);
-      const inputs = { q: rows(heads * headDim), k: rows(kvHeads * headDim), v: rows(kvHeads * headDim), querySegments: places, keySegments: places }, attributes = { heads, kvHeads, headDim, scale, window, softCap, computeDtype };
-      const { y, logSumExp } = runOp(on, causalAttention, inputs, attributes);
-      runOp(on, causalAttentionBackward, { ...inputs, y: y!, logSumExp: logSumExp!, dy: rows(heads * headDim) }, attributes);
-    }, () => []);
+    memory.scoped(
+      () => {
+        const rows = (columns: number): ArrayView<'f32'> => memory.allocate('f32', [tokens, columns]);
+        const places = memory.allocate('i32', [segments.length]);
+        memory.write(places, segments);
+        const inputs = {
+          q: rows(heads * headDim),
+          k: rows(kvHeads * headDim),
+          v: rows(kvHeads * headDim),
+          querySegments: places,
+          keySegments: places,
+        };
+        const attributes = { heads, kvHeads, headDim, scale, window, softCap, computeDtype };
+        const { y, logSumExp } = runOp(on, causalAttention, inputs, attributes);
+        runOp(
+          on,
+          causalAttentionBackward,
+          { ...inputs, y: y!, logSumExp: logSumExp!, dy: rows(heads * headDim) },
+          attributes,
+        );
+      },
+      () => [],
+    );
     return memory.usage().peakBytes - before;
   }
 }

@@ -1,8 +1,20 @@
 import { abortSignal, checkOptions, numberWithin, objectWith, orNull, someFunction } from '@qdylora/contract';
 
 const HOOKS = {
-  signal: abortSignal, onNotice: someFunction, onProgress: someFunction, onStep: someFunction, onEvaluate: someFunction, onSave: someFunction, fs: objectWith(), shardBytes: numberWithin({ above: 0 }), memoryBytes: orNull(numberWithin({ above: 0 })),
+  signal: abortSignal,
+  onNotice: someFunction,
+  onProgress: someFunction,
+  onStep: someFunction,
+  onEvaluate: someFunction,
+  onSave: someFunction,
+  fs: objectWith(),
+  shardBytes: numberWithin({ above: 0 }),
+  memoryBytes: orNull(numberWithin({ above: 0 })),
 };
 
-/** What only a program can give is no key of a run, and is looked at here, before anything begins.  @throws QdyloraError BAD_ARGUMENT that names what is of another kind */
-export const checkHooks = (where: string, hooks: { readonly [Name in keyof typeof HOOKS]?: unknown }): void => checkOptions(where, hooks, HOOKS);
+/**
+ * What only a program can give is no key of a run, and is looked at here, before anything begins. @throws
+ * QdyloraError BAD_ARGUMENT that names what is of another kind
+ */
+export const checkHooks = (where: string, hooks: { readonly [Name in keyof typeof HOOKS]?: unknown }): void =>
+  checkOptions(where, hooks, HOOKS);

@@ -3,11 +3,20 @@ import { expect, test } from 'vitest';
 import { chooseBackend } from './choose-backend.ts';
 
 test('more threads than processors are told, as many are not', async ({ skip }) => {
-  const notes: string[] = [], usable = usableThreads(), labels = [];
+  const notes: string[] = [];
+  const usable = usableThreads();
+  const labels = [];
   for (const numThreads of [usable + 1, usable]) {
-    using chosen = await chooseBackend('auto', { numThreads, warn: (message) => { notes.push(message); } });
+    using chosen = await chooseBackend('auto', {
+      numThreads,
+      warn: (message) => {
+        notes.push(message);
+      },
+    });
     labels.push(chosen.label);
   }
   skip(labels[0]!.startsWith('host'), 'the C++ kernels do not load here');
-  expect(notes).toEqual([expect.stringMatching(new RegExp(`^num_threads ${usable + 1} is more than the ${usable} processors? `))]);
+  expect(notes).toEqual([
+    expect.stringMatching(new RegExp(`^num_threads ${usable + 1} is more than the ${usable} processors? `)),
+  ]);
 });

@@ -1,5 +1,17 @@
-import { createDryBackend, createHostBackend, QdyloraError, type Backend, type DryBackend } from '@qdylora/contract';
-import { ceilingOf, createCpuBackend, createDryCpuBackend, usableThreads, type CpuBackend } from '@qdylora/cpu-kernels';
+import {
+  createDryBackend,
+  createHostBackend,
+  QdyloraError,
+  type Backend,
+  type DryBackend,
+} from '@qdylora/contract';
+import {
+  ceilingOf,
+  createCpuBackend,
+  createDryCpuBackend,
+  usableThreads,
+  type CpuBackend,
+} from '@qdylora/cpu-kernels';
 import type { ComputeDtype } from '@qdylora/tensor';
 import type { Warn } from './attach-adapter.ts';
 import type { Ceilings } from './op-profile.ts';
@@ -18,9 +30,15 @@ export interface ChosenBackend extends Disposable {
   computeDtype(choice: 'auto' | ComputeDtype): ComputeDtype;
   /** Why something slower than expected runs, with what to do about it; else null. */
   readonly reason: string | null;
-  /** Measures how fast this machine is at best, in about a second; null where there is no native code to measure with. */
+  /**
+   * Measures how fast this machine is at best, in about a second; null where there is no native code to
+   * measure with.
+   */
   ceilings(): Ceilings | null;
-  /** Makes a backend that keeps the books of this one and computes nothing; null for a caller's own, whose needs nobody here knows. */
+  /**
+   * Makes a backend that keeps the books of this one and computes nothing; null for a caller's own, whose
+   * needs nobody here knows.
+   */
   readonly dry: (() => DryBackend & Disposable) | null;
   /** Ends threads and memory; a caller's own backend stays. */
   dispose(): void;
@@ -29,52 +47,122 @@ export interface ChosenBackend extends Disposable {
 export interface ChooseBackendOptions {
   readonly numThreads?: number | null;
   readonly batchInvariant?: boolean;
-  /** Told in one line where something slower than expected runs: the TypeScript backend, or (once each) an op without a kernel. */
+  /**
+   * Told in one line where something slower than expected runs: the TypeScript backend, or (once each) an op
+   * without a kernel.
+   */
   readonly warn?: Warn;
 }
 
 /**
- * The backend of a choice; `auto` takes the C++ kernels where they load, and TypeScript, with a notice, where not.
+ * The backend of a choice; `auto` takes the C++ kernels where they load, and TypeScript, with a notice, where
+ * not.
  *
  * @throws QdyloraError UNSUPPORTED where the kernels are asked for by name and do not load.
  */
-export async function chooseBackend(choice: BackendChoice, options: ChooseBackendOptions = {}): Promise<ChosenBackend> {
-  if (typeof choice !== 'string') return chosen(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
+export async function chooseBackend(
+  choice: BackendChoice,
+  options: ChooseBackendOptions = {},
+): Promise<ChosenBackend> {
+  if (typeof choice !== 'string')
+    return chosen(choice, { label: choice.name, fastestDtype: 'f32', dry: null });
   if (choice === 'host') return hostBackend();
   if (choice === 'cpu') return cpuBackend(options);
   try {
     return await cpuBackend(options);
   } catch (error) {
     if (!QdyloraError.isInstance(error) || error.code === 'BAD_ARGUMENT') throw error;
-    options.warn?.('The C++ kernels do not run here, so TypeScript does the same work, many times slower: npx qdylora doctor says why.');
+    options.warn?.(
+      'The C++ kernels do not run here, so TypeScript does the same work, many times slower: npx qdylora ' +
+        'doctor says why.',
+    );
     return hostBackend(error.message);
   }
 }
 
-const hostBackend = (reason: string | null = null): ChosenBackend => chosen(createHostBackend(), { label: 'host (TypeScript), 1 thread', fastestDtype: 'f32', reason, isOwn: true, dry: dryHostBackend });
+const hostBackend = (reason: string | null = null): ChosenBackend =>
+  chosen(createHostBackend(), {
+    label: 'host (TypeScript), 1 thread',
+    fastestDtype: 'f32',
+    reason,
+    isOwn: true,
+    dry: dryHostBackend,
+  });
 
-async function cpuBackend({ numThreads, batchInvariant, warn = () => {} }: ChooseBackendOptions): Promise<ChosenBackend> {
-  const backend = await createCpuBackend({ threads: numThreads ?? usableThreads(), batchInvariant, onFallback: onceEach((op) => warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`)) });
+async function cpuBackend({
+  numThreads,
+  batchInvariant,
+  warn = () => {},
+}: ChooseBackendOptions): Promise<ChosenBackend> {
+  const backend = await createCpuBackend({
+    threads: numThreads ?? usableThreads(),
+    batchInvariant,
+    onFallback: onceEach((op) =>
+      warn(`There is no C++ kernel for ${op} yet: TypeScript computes it, slowly.`),
+    ),
+  });
   const usable = usableThreads();
-  if (backend.threads > usable) warn(`num_threads ${backend.threads} is more than the ${usable} processor${usable === 1 ? '' : 's'} that this process may use: threads will wait for each other, and each takes memory.`);
+  if (backend.threads > usable)
+    warn(
+      `num_threads ${backend.threads} is more than the ${usable} processor${usable === 1 ? '' : 's'} that ` +
+        `this process may use: threads will wait for each other, and each takes memory.`,
+    );
   const label = `cpu ${backend.level}, ${backend.threads} thread${backend.threads === 1 ? '' : 's'}`;
-  return chosen(backend, { label, fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32', isOwn: true, ceilings: () => measuredCeilings(backend), end: backend.dispose, dry: () => createDryCpuBackend({ level: backend.level, threads: backend.threads, batchInvariant }) });
+  return chosen(backend, {
+    label,
+    fastestDtype: /bf16|amx/.test(backend.level) ? 'bf16' : 'f32',
+    isOwn: true,
+    ceilings: () => measuredCeilings(backend),
+    end: backend.dispose,
+    dry: () => createDryCpuBackend({ level: backend.level, threads: backend.threads, batchInvariant }),
+  });
 }
 
 /** The best of several short measurements: the cores may be shared. */
 function measuredCeilings(backend: CpuBackend): Ceilings {
-  const best = (what: 'f32' | 'bf16' | 'gbps'): number => backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
+  const best = (what: 'f32' | 'bf16' | 'gbps'): number =>
+    backend.memory.scoped(() => Math.max(...Array.from({ length: 8 }, ceilingOf(backend, what))));
   return { gflops: best('f32'), bf16Gflops: best('bf16'), gbps: best('gbps') };
 }
 
 /** The reference implementations need no workspaces that count. */
-export const dryHostBackend = (): DryBackend & Disposable => ({ ...createDryBackend(), [Symbol.dispose]: () => {} });
+export const dryHostBackend = (): DryBackend & Disposable => ({
+  ...createDryBackend(),
+  [Symbol.dispose]: () => {},
+});
 
-interface ChosenParts { readonly label: string; readonly fastestDtype: ComputeDtype; readonly reason?: string | null; readonly isOwn?: boolean; readonly ceilings?: () => Ceilings | null; readonly end?: () => void; readonly dry: ChosenBackend['dry'] }
+interface ChosenParts {
+  readonly label: string;
+  readonly fastestDtype: ComputeDtype;
+  readonly reason?: string | null;
+  readonly isOwn?: boolean;
+  readonly ceilings?: () => Ceilings | null;
+  readonly end?: () => void;
+  readonly dry: ChosenBackend['dry'];
+}
 
-function chosen(backend: Backend, { isOwn = false, reason = null, ceilings = (): Ceilings | null => null, end = () => backend.memory.dispose(), ...about }: ChosenParts): ChosenBackend {
-  const dispose = (): void => { if (isOwn) end(); };
-  return { backend, ...about, reason, ceilings, computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice), dispose, [Symbol.dispose]: dispose };
+function chosen(
+  backend: Backend,
+  {
+    isOwn = false,
+    reason = null,
+    ceilings = (): Ceilings | null => null,
+    end = () => backend.memory.dispose(),
+    ...about
+  }: ChosenParts,
+): ChosenBackend {
+  const dispose = (): void => {
+    if (isOwn) end();
+  };
+  return {
+    backend,
+    ...about,
+    reason,
+    ceilings,
+    computeDtype: (choice) => (choice === 'auto' ? about.fastestDtype : choice),
+    dispose,
+    [Symbol.dispose]: dispose,
+  };
 }
 
 function onceEach(tell: (name: string) => void): (name: string) => void {

@@ -4,7 +4,13 @@ import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import { gradientArrays, train, type LearningRateSchedule, type Optimizer, type PageStore } from '@qdylora/trainer';
+import {
+  gradientArrays,
+  train,
+  type LearningRateSchedule,
+  type Optimizer,
+  type PageStore,
+} from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from './assemble-run.ts';
 import { JUDGED_TOKENS } from './judge-run.ts';
@@ -12,7 +18,14 @@ import { quantizationOf } from './open-source.ts';
 import { readAdapter } from './read-adapter.ts';
 
 /** Names of a plan's parts, in the order in which a run needs them. */
-export const PARTS = { base: 'base weights', adapter: 'adapter', gradients: 'gradients', optimizer: 'optimizer states', activations: 'activations', evaluation: 'held-out loss' } as const;
+export const PARTS = {
+  base: 'base weights',
+  adapter: 'adapter',
+  gradients: 'gradients',
+  optimizer: 'optimizer states',
+  activations: 'activations',
+  evaluation: 'held-out loss',
+} as const;
 
 /** What a run is planned from: shapes of a model, and the rows of its largest steps. */
 export interface DryRunOptions {
@@ -38,7 +51,9 @@ export interface DryRun {
   /** At the moment at which all together were largest. */
   readonly parts: readonly PartUsage[];
   readonly peakBytes: number;
-  /** `peakBytes` is the larger of both. Each grows evenly with the layers, whichever is the larger in the end. */
+  /**
+   * `peakBytes` is the larger of both. Each grows evenly with the layers, whichever is the larger in the end.
+   */
   readonly phases: { readonly building: DryPhase; readonly training: DryPhase };
   /** With the gaps between arrays: what the process has of its memory. */
   readonly touchedBytes: number;
@@ -51,44 +66,100 @@ export interface DryRun {
 export type DryPhase = Pick<DryRun, 'parts' | 'peakBytes'>;
 
 /** A page that rests nowhere. */
-const nowhere = (byteLength: number): PageStore => ({ byteLength, read: () => {}, write: () => {}, dispose: () => {}, [Symbol.dispose]: () => {} });
+const nowhere = (byteLength: number): PageStore => ({
+  byteLength,
+  read: () => {},
+  write: () => {},
+  dispose: () => {},
+  [Symbol.dispose]: () => {},
+});
 
 /**
- * A run's own code on a dry backend: builds the model out of shapes, attaches, prepares, trains one step at the largest rank, judges. What the books say then is the plan; there is no second formula.
+ * A run's own code on a dry backend: builds the model out of shapes, attaches, prepares, trains one step at
+ * the largest rank, judges. What the books say then is the plan; there is no second formula.
  *
  * @throws QdyloraError as building, attaching and preparing do
  */
-export async function dryRun(config: RunConfig & { readonly computeDtype: ComputeDtype }, { backend, model: modelConfig, dtype, dtypes, steps, judged, recompute, mostLayers }: DryRunOptions): Promise<DryRun> {
-  const { memory } = backend, { computeDtype, method } = config, isFull = method === 'none';
+export async function dryRun(
+  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  { backend, model: modelConfig, dtype, dtypes, steps, judged, recompute, mostLayers }: DryRunOptions,
+): Promise<DryRun> {
+  const { memory } = backend;
+  const { computeDtype, method } = config;
+  const isFull = method === 'none';
   memory.begin(PARTS.base);
-  const model = shapeModel(modelConfig, { backend, quantization: isFull ? { kind: 'none' } : quantizationOf(config), dtype: isFull ? 'f32' : dtype, ...(!isFull && { dtypes }), mostLayers });
+  const model = shapeModel(modelConfig, {
+    backend,
+    quantization: isFull ? { kind: 'none' } : quantizationOf(config),
+    dtype: isFull ? 'f32' : dtype,
+    ...(!isFull && { dtypes }),
+    mostLayers,
+  });
   const building = { peakBytes: memory.usage().peakBytes, parts: memory.parts() };
   memory.resetPeak();
   memory.begin(PARTS.adapter);
-  const adapted = isFull ? null : attachDyLora(model, { ...adapterConfigOf(config), ...(config.adapter && { targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name) }) });
+  const adapted = isFull
+    ? null
+    : attachDyLora(model, {
+        ...adapterConfigOf(config),
+        ...(config.adapter && {
+          targetModules: readAdapter(config.adapter).state.layers.map(({ name }) => name),
+        }),
+      });
   const optimizer = preparedOptimizer(config, backend, adapted?.parameters() ?? model.parameters());
   memory.begin(PARTS.activations);
   await train({
-    model: adapted ? withUnlikeParts(adapted, config) : model, batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 }, sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank), optimizer, schedule: NO_SCHEDULE, totalSteps: steps.length,
-    maxGradNorm: config.maxGradNorm || null, seed: config.seed, computeDtype, recompute,
-    evaluate: judged.length === 0 ? undefined : { every: steps.length, run: () => {
-      memory.begin(PARTS.evaluation);
-      return judge(adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null }, judged, computeDtype);
-    } },
+    model: adapted ? withUnlikeParts(adapted, config) : model,
+    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 },
+    sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
+    optimizer,
+    schedule: NO_SCHEDULE,
+    totalSteps: steps.length,
+    maxGradNorm: config.maxGradNorm || null,
+    seed: config.seed,
+    computeDtype,
+    recompute,
+    evaluate:
+      judged.length === 0
+        ? undefined
+        : {
+            every: steps.length,
+            run: () => {
+              memory.begin(PARTS.evaluation);
+              return judge(
+                adapted?.atRank(adapted.ranks.maxRank) ?? { model, active: null },
+                judged,
+                computeDtype,
+              );
+            },
+          },
   }).result;
-  const { peakBytes, touchedBytes } = memory.usage(), training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
+  const { peakBytes, touchedBytes } = memory.usage();
+  const training = { peakBytes, parts: withGradients(memory.parts(), optimizer) };
   optimizer.dispose();
-  return { ...(building.peakBytes > peakBytes ? building : training), phases: { building, training }, touchedBytes, parameterCount: model.parameterCount, trainableCount: adapted?.report.trainableCount ?? model.parameterCount, adaptedLayers: adapted?.layers.length ?? 0 };
+  return {
+    ...(building.peakBytes > peakBytes ? building : training),
+    phases: { building, training },
+    touchedBytes,
+    parameterCount: model.parameterCount,
+    trainableCount: adapted?.report.trainableCount ?? model.parameterCount,
+    adaptedLayers: adapted?.layers.length ?? 0,
+  };
 }
 
 const NO_SCHEDULE: LearningRateSchedule = { warmupSteps: 0, at: () => 0 };
 
 async function judge(view: EvalView, passes: readonly (readonly Example[])[], computeDtype: ComputeDtype) {
-  for (const examples of passes) await lossOver(view, examples, { computeDtype, tokensPerBatch: JUDGED_TOKENS });
+  for (const examples of passes)
+    await lossOver(view, examples, { computeDtype, tokensPerBatch: JUDGED_TOKENS });
   return { byRank: [{ rank: null, loss: 0 }] };
 }
 
-function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: Parameters<typeof optimizerOf>[0]): Optimizer {
+function preparedOptimizer(
+  config: RunConfig,
+  backend: DryBackend,
+  parameters: Parameters<typeof optimizerOf>[0],
+): Optimizer {
   const optimizer = optimizerOf(parameters, config, nowhere);
   backend.memory.begin(PARTS.optimizer);
   optimizer.prepare(backend);
@@ -96,39 +167,79 @@ function preparedOptimizer(config: RunConfig, backend: DryBackend, parameters: P
 }
 
 /** Arrays of each phase, and the optimizer's states among those of training. */
-export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({ building: building.peakBytes, training: training.peakBytes, states: training.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0 });
+export const phaseBytes = ({ phases: { building, training } }: DryRun) => ({
+  building: building.peakBytes,
+  training: training.peakBytes,
+  states: training.parts.find(({ part }) => part === PARTS.optimizer)?.peakBytes ?? 0,
+});
 
-/** Gradients as a part of their own: an optimizer makes room for them and for its states together, and both stay. */
+/**
+ * Gradients as a part of their own: an optimizer makes room for them and for its states together, and both
+ * stay.
+ */
 function withGradients(parts: readonly PartUsage[], optimizer: Optimizer): PartUsage[] {
-  const bytes = gradientArrays(optimizer).reduce((sum, { shape }) => sum + elementCount(shape) * DTYPE_BYTES.f32, 0); // in whole cache lines already
-  return parts.flatMap((own) => (own.part === PARTS.optimizer ? [
-    { part: PARTS.gradients, liveBytes: bytes, peakBytes: bytes }, { part: PARTS.optimizer, liveBytes: own.liveBytes - bytes, peakBytes: own.peakBytes - bytes },
-  ] : [own]));
+  const bytes = gradientArrays(optimizer).reduce(
+    (sum, { shape }) => sum + elementCount(shape) * DTYPE_BYTES.f32,
+    0,
+  ); // in whole cache lines already
+  return parts.flatMap((own) =>
+    own.part === PARTS.optimizer
+      ? [
+          { part: PARTS.gradients, liveBytes: bytes, peakBytes: bytes },
+          { part: PARTS.optimizer, liveBytes: own.liveBytes - bytes, peakBytes: own.peakBytes - bytes },
+        ]
+      : [own],
+  );
 }
 
 /** The same parts of a step, each at the rank that needs most. */
-export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null => sampler && { ...sampler, ranksOfPart: () => [maxRank] };
+export const atLargestRank = (sampler: RankSampler | null, maxRank: number): RankSampler | null =>
+  sampler && { ...sampler, ranksOfPart: () => [maxRank] };
 
 /**
- * The same adapters, where the parts of a pass weigh differently if any of the run's may: a part that trains other rows than the one beside it, or counts more or less, takes a workspace that
- * parts alike do not. All are at the largest rank, which needs most.
+ * The same adapters, where the parts of a pass weigh differently if any of the run's may: a part that trains
+ * other rows than the one beside it, or counts more or less, takes a workspace that parts alike do not. All
+ * are at the largest rank, which needs most.
  */
-function withUnlikeParts(adapted: Adapted<CausalLm>, { updateRule, rankLossWeights }: RunConfig): Adapted<CausalLm> {
+function withUnlikeParts(
+  adapted: Adapted<CausalLm>,
+  { updateRule, rankLossWeights }: RunConfig,
+): Adapted<CausalLm> {
   const mayDiffer = updateRule === 'newest_block' || new Set(rankLossWeights ?? [1]).size > 1;
-  return mayDiffer ? { ...adapted, atRanks: (parts) => adapted.atRanks(parts.length > 1 ? parts.map((part, i) => ({ ...part, weight: 1 + (i % 2) })) : parts) } : adapted;
+  return mayDiffer
+    ? {
+        ...adapted,
+        atRanks: (parts) =>
+          adapted.atRanks(
+            parts.length > 1 ? parts.map((part, i) => ({ ...part, weight: 1 + (i % 2) })) : parts,
+          ),
+      }
+    : adapted;
 }
 
 /** A step whose every token counts, where rows are not read: the largest that the keys allow. */
-export function fullestStep({ microBatchSize, gradientAccumulationSteps, maxSeqLength }: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {
-  const example = fullExample(maxSeqLength), batch = collate(Array.from({ length: microBatchSize }, () => example));
-  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch); // a third pass takes the second's place
+export function fullestStep({
+  microBatchSize,
+  gradientAccumulationSteps,
+  maxSeqLength,
+}: Pick<RunConfig, 'microBatchSize' | 'gradientAccumulationSteps' | 'maxSeqLength'>): TokenBatch[] {
+  const example = fullExample(maxSeqLength);
+  const batch = collate(Array.from({ length: microBatchSize }, () => example));
+  // a third pass takes the second's place
+  return Array.from({ length: Math.min(gradientAccumulationSteps, 2) }, () => batch);
 }
 
 /** A judging pass of as many tokens as one may have, in rows as long as the keys allow. */
 export function fullestJudged({ maxSeqLength }: Pick<RunConfig, 'maxSeqLength'>): Example[] {
-  const full = Array.from({ length: Math.max(1, Math.floor(JUDGED_TOKENS / maxSeqLength)) }, () => fullExample(maxSeqLength)), rest = JUDGED_TOKENS - full.length * maxSeqLength;
+  const full = Array.from({ length: Math.max(1, Math.floor(JUDGED_TOKENS / maxSeqLength)) }, () =>
+    fullExample(maxSeqLength),
+  );
+  const rest = JUDGED_TOKENS - full.length * maxSeqLength;
   return rest > 0 ? [...full, fullExample(rest)] : full;
 }
 
 /** A row of `length` tokens that are all counted. */
-export const fullExample = (length: number): Example => ({ ids: new Int32Array(length), labels: new Int32Array(length) });
+export const fullExample = (length: number): Example => ({
+  ids: new Int32Array(length),
+  labels: new Int32Array(length),
+});

@@ -2,57 +2,128 @@ import type { TrainEvent } from '@qdylora/trainer';
 import * as z from 'zod';
 
 /**
- * The lines of `events.jsonl`, one schema a type of event: its fields and what they mean. `events.schema.json` of this package is the same as JSON Schema.
- * It is stable: within one major version of qdylora a line gets new fields, and new types of lines come, but none goes and none changes what it says.
+ * The lines of `events.jsonl`, one schema a type of event: its fields and what they mean.
+ * `events.schema.json` of this package is the same as JSON Schema.
+ * It is stable: within one major version of qdylora a line gets new fields, and new types of lines come, but
+ * none goes and none changes what it says.
  */
 
 const whole = (about: string) => z.int().min(0).describe(about);
 const number = (about: string) => z.number().describe(about);
 /** null where it is infinite or no number: JSON has neither. */
-const finiteOrNull = (about: string) => z.number().nullable().describe(`${about}; null where it is infinite or no number`);
+const finiteOrNull = (about: string) =>
+  z.number().nullable().describe(`${about}; null where it is infinite or no number`);
 const step = whole('Optimizer steps done: the first step has 1');
 const rank = z.int().min(1).nullable();
 
-const plan = z.object({
-  type: z.literal('plan'),
-  total_steps: whole('Steps of the whole run'), steps_per_epoch: whole('Steps of one walk through the data'),
-  start_step: whole('Steps done before this process: 0, or where a resumed run goes on'), resumed_from: z.string().nullable().describe('The checkpoint that the run goes on from'),
-  events_offset: whole('Events that the run had told of when that checkpoint was written'),
-  trainable_count: whole('Numbers that are trained'), optimizer_bytes: whole('Gradients and optimizer state in memory'), optimizer_paged_bytes: whole('Optimizer state on pages'),
-}).describe('A process begins: what will be done. A resumed run has one for each process');
+const plan = z
+  .object({
+    type: z.literal('plan'),
+    total_steps: whole('Steps of the whole run'),
+    steps_per_epoch: whole('Steps of one walk through the data'),
+    start_step: whole('Steps done before this process: 0, or where a resumed run goes on'),
+    resumed_from: z.string().nullable().describe('The checkpoint that the run goes on from'),
+    events_offset: whole('Events that the run had told of when that checkpoint was written'),
+    trainable_count: whole('Numbers that are trained'),
+    optimizer_bytes: whole('Gradients and optimizer state in memory'),
+    optimizer_paged_bytes: whole('Optimizer state on pages'),
+  })
+  .describe('A process begins: what will be done. A resumed run has one for each process');
 
-const stepLine = z.object({
-  type: z.literal('step'), step, epoch: whole('Walks through the data before this step'),
-  loss: finiteOrNull('Mean over the counted tokens of the step, in nats'), rank: rank.describe('The drawn rank; null without adapters'), learning_rate: number('Of this step'),
-  grad_norm: finiteOrNull('Global norm of the gradient before clipping'), tokens: whole('Tokens that went through the model'), tokens_per_second: number('tokens / step_seconds'), step_seconds: number('Wall time'),
-  resident_bytes: whole('Memory of the whole process'), optimizer_resident_bytes: whole('Optimizer state in memory'), optimizer_paged_bytes: whole('Optimizer state on pages'),
-  page_ins: whole('Pages that the step brought in'), page_wait_seconds: number('Part of step_seconds spent on moving pages'),
-}).describe('One optimizer step');
+const stepLine = z
+  .object({
+    type: z.literal('step'),
+    step,
+    epoch: whole('Walks through the data before this step'),
+    loss: finiteOrNull('Mean over the counted tokens of the step, in nats'),
+    rank: rank.describe('The drawn rank; null without adapters'),
+    learning_rate: number('Of this step'),
+    grad_norm: finiteOrNull('Global norm of the gradient before clipping'),
+    tokens: whole('Tokens that went through the model'),
+    tokens_per_second: number('tokens / step_seconds'),
+    step_seconds: number('Wall time'),
+    resident_bytes: whole('Memory of the whole process'),
+    optimizer_resident_bytes: whole('Optimizer state in memory'),
+    optimizer_paged_bytes: whole('Optimizer state on pages'),
+    page_ins: whole('Pages that the step brought in'),
+    page_wait_seconds: number('Part of step_seconds spent on moving pages'),
+  })
+  .describe('One optimizer step');
 
-const evaluation = z.object({
-  type: z.literal('eval'), step,
-  by_rank: z.array(z.object({ rank: rank.describe('null: a model without adapters'), loss: finiteOrNull('Held-out loss at this rank, in nats per token') })).describe('The judged ranks, rising'),
-  best_rank: rank.describe('The rank of the lowest loss'), aurac: finiteOrNull('Area under the rank curve: mean gain over the base, over log2 of the rank; null also where the base was not judged'),
-  score: finiteOrNull('What "best" is judged by: lower is better'), is_best: z.boolean().describe('The lowest score so far'),
-}).describe('One evaluation on held-out rows');
+const evaluation = z
+  .object({
+    type: z.literal('eval'),
+    step,
+    by_rank: z
+      .array(
+        z.object({
+          rank: rank.describe('null: a model without adapters'),
+          loss: finiteOrNull('Held-out loss at this rank, in nats per token'),
+        }),
+      )
+      .describe('The judged ranks, rising'),
+    best_rank: rank.describe('The rank of the lowest loss'),
+    aurac: finiteOrNull(
+      'Area under the rank curve: mean gain over the base, over log2 of the rank; null also where the base ' +
+        'was not judged',
+    ),
+    score: finiteOrNull('What "best" is judged by: lower is better'),
+    is_best: z.boolean().describe('The lowest score so far'),
+  })
+  .describe('One evaluation on held-out rows');
 
-const checkpoint = z.object({
-  type: z.literal('checkpoint'), path: z.string().describe('The folder'), step, kind: z.enum(['step', 'best']).describe('step: everything to go on from there; best: the adapter of the best evaluation'),
-}).describe('A checkpoint is durable');
+const checkpoint = z
+  .object({
+    type: z.literal('checkpoint'),
+    path: z.string().describe('The folder'),
+    step,
+    kind: z
+      .enum(['step', 'best'])
+      .describe('step: everything to go on from there; best: the adapter of the best evaluation'),
+  })
+  .describe('A checkpoint is durable');
 
-const warning = z.object({
-  type: z.literal('warning'), code: z.enum(['NON_FINITE_LOSS', 'NO_TOKENS', 'DAMAGED_CHECKPOINT', 'WRITE_FAILED', 'NON_FINITE_WEIGHTS', 'STALE_LOCK', 'DISK_FULL', 'OTHER_KERNELS']).describe('What went wrong, for programs'),
-  message: z.string().describe('The same as a sentence'), step,
-}).describe('Something went wrong that the run survives');
+const warning = z
+  .object({
+    type: z.literal('warning'),
+    code: z
+      .enum([
+        'NON_FINITE_LOSS',
+        'NO_TOKENS',
+        'DAMAGED_CHECKPOINT',
+        'WRITE_FAILED',
+        'NON_FINITE_WEIGHTS',
+        'STALE_LOCK',
+        'DISK_FULL',
+        'OTHER_KERNELS',
+      ])
+      .describe('What went wrong, for programs'),
+    message: z.string().describe('The same as a sentence'),
+    step,
+  })
+  .describe('Something went wrong that the run survives');
 
-const done = z.object({
-  type: z.literal('done'),
-  result: z.object({
-    step, final_loss: finiteOrNull('Of the last step that changed something'), tokens: whole('Tokens that went through the model, over all processes of the run'), skipped_steps: whole('Steps that changed nothing'), seconds: number('Wall time of this process'),
-    best: z.object({ step, score: finiteOrNull('Its score') }).nullable().describe('The best evaluation'), stopped_by: z.enum(['early_stopping', 'callback']).nullable().describe('What ended the run before its last step'),
-    checkpoint: z.string().nullable().describe('The newest checkpoint'),
-  }),
-}).describe('The training is over');
+const done = z
+  .object({
+    type: z.literal('done'),
+    result: z.object({
+      step,
+      final_loss: finiteOrNull('Of the last step that changed something'),
+      tokens: whole('Tokens that went through the model, over all processes of the run'),
+      skipped_steps: whole('Steps that changed nothing'),
+      seconds: number('Wall time of this process'),
+      best: z
+        .object({ step, score: finiteOrNull('Its score') })
+        .nullable()
+        .describe('The best evaluation'),
+      stopped_by: z
+        .enum(['early_stopping', 'callback'])
+        .nullable()
+        .describe('What ended the run before its last step'),
+      checkpoint: z.string().nullable().describe('The newest checkpoint'),
+    }),
+  })
+  .describe('The training is over');
 
 const lines = [plan, stepLine, evaluation, checkpoint, warning, done] as const;
 
@@ -66,18 +137,40 @@ export function eventLineJsonSchema(): Record<string, unknown> {
   return { $schema, $id: 'urn:qdylora:events:1', title: 'A line of events.jsonl', ...schema };
 }
 
-type SnakeCase<S extends string> = S extends `${infer First}${infer Rest}` ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}` : S;
+type SnakeCase<S extends string> = S extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${SnakeCase<Rest>}`
+  : S;
 
 /** A record as `snakeCased` writes it. */
-type SnakeCased<T> = T extends readonly (infer Item)[] ? SnakeCased<Item>[] : T extends number ? T | null : T extends object ? { [K in keyof T & string as SnakeCase<K>]: SnakeCased<T[K]> } : T;
+type SnakeCased<T> = T extends readonly (infer Item)[]
+  ? SnakeCased<Item>[]
+  : T extends number
+    ? T | null
+    : T extends object
+      ? { [K in keyof T & string as SnakeCase<K>]: SnakeCased<T[K]> }
+      : T;
 
 /** The line of an event: of a step without `total_steps`, which the plan says once. */
-type LineOf<E extends TrainEvent> = E extends { type: 'step' } ? SnakeCased<Omit<E, 'totalSteps'>> : SnakeCased<E>;
+type LineOf<E extends TrainEvent> = E extends { type: 'step' }
+  ? SnakeCased<Omit<E, 'totalSteps'>>
+  : SnakeCased<E>;
 
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 type FieldsOf<Line, Type> = keyof Extract<Line, { type: Type }>;
 
-/** The compiler's own check that the schema and the trainer's events have the same types with the same fields, and that every value that the schema allows is one of the event's. */
-type Agree = { [Type in TrainEvent['type'] | EventLine['type']]: Same<FieldsOf<EventLine, Type>, FieldsOf<LineOf<TrainEvent>, Type>> extends true ? ([Extract<EventLine, { type: Type }>] extends [LineOf<Extract<TrainEvent, { type: Type }>>] ? true : never) : never };
+/**
+ * The compiler's own check that the schema and the trainer's events have the same types with the same fields,
+ * and that every value that the schema allows is one of the event's.
+ */
+type Agree = {
+  [Type in TrainEvent['type'] | EventLine['type']]: Same<
+    FieldsOf<EventLine, Type>,
+    FieldsOf<LineOf<TrainEvent>, Type>
+  > extends true
+    ? [Extract<EventLine, { type: Type }>] extends [LineOf<Extract<TrainEvent, { type: Type }>>]
+      ? true
+      : never
+    : never;
+};
 const agrees: Agree = { plan: true, step: true, eval: true, checkpoint: true, warning: true, done: true };
 void agrees;

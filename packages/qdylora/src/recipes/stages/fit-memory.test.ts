@@ -6,31 +6,100 @@ import { resolveShape } from '../prepare-run.ts';
 import { fitMemory } from './fit-memory.ts';
 import { needsOfRuns, type Needed, type RoughlyNeeded } from './needs-of-runs.ts';
 
-const GIB = 2 ** 30, config = resolveShape(givenByOptions({ model: 'some', maxSeqLength: 1024, microBatchSize: 4, doubleQuantization: false, gradientCheckpointing: false }));
+const GIB = 2 ** 30;
+const config = resolveShape(
+  givenByOptions({
+    model: 'some',
+    maxSeqLength: 1024,
+    microBatchSize: 4,
+    doubleQuantization: false,
+    gradientCheckpointing: false,
+  }),
+);
 
 /** Arrays of a run that grow as those of a real one do. */
-function arraysOf({ gradientCheckpointing, microBatchSize, maxSeqLength, loraR, optimizer, optimizerMemoryBudget, doubleQuantization }: RunConfig): RoughlyNeeded {
-  const whole = (optimizer.includes('8bit') ? 2 : 8) * loraR * 4e6, stateBytes = optimizer.startsWith('paged') ? Math.min(whole, optimizerMemoryBudget!) : whole;
-  return { stateBytes, leastBytes: (doubleQuantization ? 3.5e9 : 3.8e9) + microBatchSize * maxSeqLength * (gradientCheckpointing ? 4e5 : 3e6) + 8 * loraR * 4e6 + stateBytes };
+function arraysOf({
+  gradientCheckpointing,
+  microBatchSize,
+  maxSeqLength,
+  loraR,
+  optimizer,
+  optimizerMemoryBudget,
+  doubleQuantization,
+}: RunConfig): RoughlyNeeded {
+  const whole = (optimizer.includes('8bit') ? 2 : 8) * loraR * 4e6;
+  const stateBytes = optimizer.startsWith('paged') ? Math.min(whole, optimizerMemoryBudget!) : whole;
+  return {
+    stateBytes,
+    leastBytes:
+      (doubleQuantization ? 3.5e9 : 3.8e9) +
+      microBatchSize * maxSeqLength * (gradientCheckpointing ? 4e5 : 3e6) +
+      8 * loraR * 4e6 +
+      stateBytes,
+  };
 }
 
-const cases = fc.record({ memoryBytes: fc.double({ min: 3, max: 18, noNaN: true }).map((gib) => Math.round(gib * GIB)), gapShare: fc.double({ min: 0, max: 0.03, noNaN: true }) });
-
-test('what makes a run fit is the same whether rough numbers decide where they can or every run is looked at; it fits; and it takes fewer looks', async () => {
-  let looks = 0, roughLooks = 0;
-  await fc.assert(fc.asyncProperty(cases, async ({ memoryBytes, gapShare }) => {
-    const exactly = (own: RunConfig): Needed => { const { leastBytes, stateBytes } = arraysOf(own); return { totalBytes: Math.round(leastBytes * (1 + gapShare)), stateBytes }; };
-    const all = await fitMemory(config, memoryBytes, needsOfRuns({ exact: (own) => { looks++; return Promise.resolve(exactly(own)); }, rough: () => Promise.resolve(null) }));
-    const some = await fitMemory(config, memoryBytes, needsOfRuns({ exact: (own) => { roughLooks++; return Promise.resolve(exactly(own)); }, rough: (own) => Promise.resolve(arraysOf(own)) }));
-    expect(some).toEqual(all);
-    if (some) expect(some.totalBytes).toBeLessThanOrEqual(memoryBytes);
-  }));
-  expect(roughLooks).toBeLessThan(looks / 2);
+const cases = fc.record({
+  memoryBytes: fc.double({ min: 3, max: 18, noNaN: true }).map((gib) => Math.round(gib * GIB)),
+  gapShare: fc.double({ min: 0, max: 0.03, noNaN: true }),
 });
 
+test(
+  'what makes a run fit is the same whether rough numbers decide where they can or every run is looked ' +
+    'at; it fits; and it takes fewer looks',
+  async () => {
+    let looks = 0;
+    let roughLooks = 0;
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ memoryBytes, gapShare }) => {
+        const exactly = (own: RunConfig): Needed => {
+          const { leastBytes, stateBytes } = arraysOf(own);
+          return { totalBytes: Math.round(leastBytes * (1 + gapShare)), stateBytes };
+        };
+        const all = await fitMemory(
+          config,
+          memoryBytes,
+          needsOfRuns({
+            exact: (own) => {
+              looks++;
+              return Promise.resolve(exactly(own));
+            },
+            rough: () => Promise.resolve(null),
+          }),
+        );
+        const some = await fitMemory(
+          config,
+          memoryBytes,
+          needsOfRuns({
+            exact: (own) => {
+              roughLooks++;
+              return Promise.resolve(exactly(own));
+            },
+            rough: (own) => Promise.resolve(arraysOf(own)),
+          }),
+        );
+        expect(some).toEqual(all);
+        if (some) expect(some.totalBytes).toBeLessThanOrEqual(memoryBytes);
+      }),
+    );
+    expect(roughLooks).toBeLessThan(looks / 2);
+  },
+);
+
 test('rough numbers that are far too low lead to the same, by looking at every run in the end', async () => {
-  const exact = (own: RunConfig): Promise<Needed> => Promise.resolve({ totalBytes: arraysOf(own).leastBytes, stateBytes: arraysOf(own).stateBytes }), memoryBytes = 6 * GIB;
-  const told = await fitMemory(config, memoryBytes, needsOfRuns({ exact, rough: async (own) => ({ ...arraysOf(own), leastBytes: arraysOf(own).leastBytes / 2 }) }));
-  expect(told).toEqual(await fitMemory(config, memoryBytes, needsOfRuns({ exact, rough: () => Promise.resolve(null) })));
+  const exact = (own: RunConfig): Promise<Needed> =>
+    Promise.resolve({ totalBytes: arraysOf(own).leastBytes, stateBytes: arraysOf(own).stateBytes });
+  const memoryBytes = 6 * GIB;
+  const told = await fitMemory(
+    config,
+    memoryBytes,
+    needsOfRuns({
+      exact,
+      rough: async (own) => ({ ...arraysOf(own), leastBytes: arraysOf(own).leastBytes / 2 }),
+    }),
+  );
+  expect(told).toEqual(
+    await fitMemory(config, memoryBytes, needsOfRuns({ exact, rough: () => Promise.resolve(null) })),
+  );
   expect(told!.totalBytes).toBeLessThanOrEqual(memoryBytes);
 });

@@ -9,12 +9,21 @@ import type { RunData } from './load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
 /** One named part of what a process needs. */
-export interface MemoryPart { readonly part: string; readonly bytes: number }
+export interface MemoryPart {
+  readonly part: string;
+  readonly bytes: number;
+}
 
 /** What a run will need at most, part by part; `totalBytes` is their sum. */
-export interface MemoryForecast { readonly parts: readonly MemoryPart[]; readonly totalBytes: number }
+export interface MemoryForecast {
+  readonly parts: readonly MemoryPart[];
+  readonly totalBytes: number;
+}
 
-/** What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the disk. Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026). */
+/**
+ * What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the
+ * disk. Measured: 7 to 13 MB (SmolLM2-135M, Node 20, 2026).
+ */
 export const JAVASCRIPT_BYTES = 10e6;
 
 export interface ForecastOptions {
@@ -27,45 +36,82 @@ export interface ForecastOptions {
 }
 
 /**
- * What the whole process will need at most. What is there already is measured; what the run adds comes from its own steps on the dry backend, those with the largest micro batches of its rows.
+ * What the whole process will need at most. What is there already is measured; what the run adds comes from
+ * its own steps on the dry backend, those with the largest micro batches of its rows.
  *
  * @throws QdyloraError as `dryRun` does
  */
-export async function forecastMemory(config: RunConfig & { readonly computeDtype: ComputeDtype }, { run, data }: { readonly run: AssembledRun; readonly data: RunData }, { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions): Promise<MemoryForecast> {
-  const dtypes = new Map(run.model.parameters().map(({ name, view }) => [name, view.dtype === 'bf16' ? 'bf16' as const : 'f32' as const])), dtype = [...dtypes.values()].includes('bf16') ? 'bf16' : 'f32';
-  const { steps, judged } = await disposing(dryBackend(), (backend) => ({ steps: largestSteps(config, { run, data }, backend), judged: largestJudged(config, { run, data }, backend) }));
-  const planned = await disposing(dryBackend(), (backend) => dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }));
+export async function forecastMemory(
+  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  { run, data }: { readonly run: AssembledRun; readonly data: RunData },
+  { dryBackend, model, marks, recompute = run.training.recompute ?? false }: ForecastOptions,
+): Promise<MemoryForecast> {
+  const dtypes = new Map(
+    run.model
+      .parameters()
+      .map(({ name, view }) => [name, view.dtype === 'bf16' ? ('bf16' as const) : ('f32' as const)]),
+  );
+  const dtype = [...dtypes.values()].includes('bf16') ? 'bf16' : 'f32';
+  const { steps, judged } = await disposing(dryBackend(), (backend) => ({
+    steps: largestSteps(config, { run, data }, backend),
+    judged: largestJudged(config, { run, data }, backend),
+  }));
+  const planned = await disposing(dryBackend(), (backend) =>
+    dryRun(config, { backend, model, dtype, dtypes, steps, judged, recompute }),
+  );
   collectGarbage();
   const own = residentBytes() - run.model.backend.memory.usage().touchedBytes;
-  return sumOf([...partsOfProcess(marks, own, 'left by loading'), { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES }, ...partsOfRun(planned)]);
+  return sumOf([
+    ...partsOfProcess(marks, own, 'left by loading'),
+    { part: 'JavaScript of the steps', bytes: JAVASCRIPT_BYTES },
+    ...partsOfRun(planned),
+  ]);
 }
 
-async function disposing<T extends Disposable, R>(resource: T, use: (resource: T) => R | Promise<R>): Promise<R> {
+async function disposing<T extends Disposable, R>(
+  resource: T,
+  use: (resource: T) => R | Promise<R>,
+): Promise<R> {
   using own = resource;
   return await use(own);
 }
 
 /** The parts of the books that a person wants to see, and the gaps that arrays leave. */
 export const partsOfRun = ({ parts, peakBytes, touchedBytes }: DryRun): MemoryPart[] => [
-  ...[...Object.values(PARTS), WORKSPACES].flatMap((part) => parts.filter((own) => own.part === part && own.peakBytes > 0).map(({ peakBytes: bytes }) => ({ part, bytes }))),
+  ...[...Object.values(PARTS), WORKSPACES].flatMap((part) =>
+    parts
+      .filter((own) => own.part === part && own.peakBytes > 0)
+      .map(({ peakBytes: bytes }) => ({ part, bytes })),
+  ),
   { part: 'gaps between arrays', bytes: touchedBytes - peakBytes },
 ];
 
-export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({ parts, totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0) });
+export const sumOf = (parts: readonly MemoryPart[]): MemoryForecast => ({
+  parts,
+  totalBytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+});
 
-/** Shares `ownBytes`, what the process has beside its arrays, out among the marks: each gets what was added by it, and is still there. */
+/**
+ * Shares `ownBytes`, what the process has beside its arrays, out among the marks: each gets what was added by
+ * it, and is still there.
+ */
 function partsOfProcess(marks: readonly ProcessMark[], ownBytes: number, rest: string): MemoryPart[] {
   let before = 0;
   const parts = marks.map(({ part, residentBytes: then }) => {
-    const until = Math.max(before, Math.min(then, ownBytes)), bytes = until - before;
+    const until = Math.max(before, Math.min(then, ownBytes));
+    const bytes = until - before;
     before = until;
     return { part, bytes };
   });
   return [...parts, { part: rest, bytes: Math.max(0, ownBytes - before) }];
 }
 
-/** What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the backend's memory, at its largest. */
+/**
+ * What the process has needed up to now, part by part. `arraysBytes`: what arrays have touched of the
+ * backend's memory, at its largest.
+ */
 export function usedMemory(marks: readonly ProcessMark[], arraysBytes: number): MemoryForecast {
-  const totalBytes = peakResidentBytes(), parts = partsOfProcess(marks, totalBytes - arraysBytes, 'JavaScript of the steps');
+  const totalBytes = peakResidentBytes();
+  const parts = partsOfProcess(marks, totalBytes - arraysBytes, 'JavaScript of the steps');
   return { parts: [...parts, { part: 'arrays and workspaces', bytes: arraysBytes }], totalBytes };
 }

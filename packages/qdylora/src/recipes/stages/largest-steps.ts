@@ -10,51 +10,105 @@ import { fullestStep } from './dry-run.ts';
 import { JUDGED_TOKENS } from './judge-run.ts';
 import type { RunData } from './load-data.ts';
 
-/** Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one. */
+/**
+ * Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one.
+ */
 const MOST_STEPS = 4096;
-/** Passes whose attention is asked about, those with most tokens first: some 50 µs each. Activations go with tokens, so one of fewer tokens has to need far more for its attention. */
+/**
+ * Passes whose attention is asked about, those with most tokens first: some 50 µs each. Activations go with
+ * tokens, so one of fewer tokens has to need far more for its attention.
+ */
 const MOST_ASKED = 1024;
 
 /** What decides how much a pass through the model needs. */
-interface PassSize { readonly tokens: number; readonly segments: Int32Array }
-interface Candidate<P> { readonly pass: P; readonly attentionBytes: number }
+interface PassSize {
+  readonly tokens: number;
+  readonly segments: Int32Array;
+}
+interface Candidate<P> {
+  readonly pass: P;
+  readonly attentionBytes: number;
+}
 
 /** A run whose steps and held-out rows are looked through. */
-interface Looked { readonly run: AssembledRun; readonly data: RunData }
+interface Looked {
+  readonly run: AssembledRun;
+  readonly data: RunData;
+}
 type Config = RunConfig & { readonly computeDtype: ComputeDtype };
 
 /**
- * The steps of which no other one is known to need more: those with a pass that no other one is above in tokens, in segments, and in what attention needs for segments of its lengths (one
- * long segment is shared out among threads in chunks with sums of their own, many short ones are filled up to whole groups). Where rows stay in their files, the largest that the keys allow.
+ * The steps of which no other one is known to need more: those with a pass that no other one is above in
+ * tokens, in segments, and in what attention needs for segments of its lengths (one long segment is shared
+ * out among threads in chunks with sums of their own, many short ones are filled up to whole groups). Where
+ * rows stay in their files, the largest that the keys allow.
  *
  * @param backend a dry one, which is asked for the needs of attention; its books are used up
  */
-export function largestSteps(config: Config, { run, data }: Looked, backend: DryBackend): readonly (readonly TokenBatch[])[] {
+export function largestSteps(
+  config: Config,
+  { run, data }: Looked,
+  backend: DryBackend,
+): readonly (readonly TokenBatch[])[] {
   if (data.isStreamed) return [fullestStep(config)];
-  const largest = largestPasses(passesOf(run), attentionNeed(backend, run.model.config.attention, config.computeDtype));
-  return [...new Set(largest.map(({ step }) => step))].sort((a, b) => a - b).map((step) => run.batches.batchAt(step));
+  const largest = largestPasses(
+    passesOf(run),
+    attentionNeed(backend, run.model.config.attention, config.computeDtype),
+  );
+  return [...new Set(largest.map(({ step }) => step))]
+    .sort((a, b) => a - b)
+    .map((step) => run.batches.batchAt(step));
 }
 
-/** The held-out rows of those passes of judging of which no other one is known to need more, pass by pass; as `largestSteps`. */
-export function largestJudged({ computeDtype }: Config, { run, data: { heldOut } }: Looked, backend: DryBackend): readonly (readonly Example[])[] {
-  const judged = heldOut.filter(({ labels }) => countPredicted(labels) > 0), groups = groupByLength(judged.map(({ ids }) => ids.length), JUDGED_TOKENS).map((group) => group.map((i) => judged[i]!));
-  const passes = groups.map((examples) => { const { ids, segments } = collate(examples); return { examples, tokens: ids.length, segments }; });
-  return largestPasses(passes, attentionNeed(backend, run.model.config.attention, computeDtype)).map(({ examples }) => examples);
+/**
+ * The held-out rows of those passes of judging of which no other one is known to need more, pass by pass; as
+ * `largestSteps`.
+ */
+export function largestJudged(
+  { computeDtype }: Config,
+  { run, data: { heldOut } }: Looked,
+  backend: DryBackend,
+): readonly (readonly Example[])[] {
+  const judged = heldOut.filter(({ labels }) => countPredicted(labels) > 0);
+  const groups = groupByLength(
+    judged.map(({ ids }) => ids.length),
+    JUDGED_TOKENS,
+  ).map((group) => group.map((i) => judged[i]!));
+  const passes = groups.map((examples) => {
+    const { ids, segments } = collate(examples);
+    return { examples, tokens: ids.length, segments };
+  });
+  return largestPasses(passes, attentionNeed(backend, run.model.config.attention, computeDtype)).map(
+    ({ examples }) => examples,
+  );
 }
 
 function largestPasses<P extends PassSize>(passes: readonly P[], needOf: AttentionNeed): P[] {
   let largest: Candidate<P>[] = [];
   for (const pass of [...passes].sort((a, b) => b.tokens - a.tokens).slice(0, MOST_ASKED)) {
     const one = { pass, attentionBytes: needOf(pass.segments) };
-    if (!largest.some((other) => isWithin(one, other))) largest = [...largest.filter((other) => !isWithin(other, one)), one];
+    if (!largest.some((other) => isWithin(one, other)))
+      largest = [...largest.filter((other) => !isWithin(other, one)), one];
   }
   return largest.map(({ pass }) => pass);
 }
 
 /** Every pass of the steps, as the sampler cuts them. */
-function passesOf({ batches, totalSteps, training: { model, sampler } }: AssembledRun): (PassSize & { readonly step: number })[] {
-  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) => passesOfStep(step, batches.batchAt(step), model, sampler).passes.map(({ batch: { ids, segments } }) => ({ step, tokens: ids.length, segments }))).flat();
+function passesOf({
+  batches,
+  totalSteps,
+  training: { model, sampler },
+}: AssembledRun): (PassSize & { readonly step: number })[] {
+  return Array.from({ length: Math.min(totalSteps, MOST_STEPS) }, (_, step) =>
+    passesOfStep(step, batches.batchAt(step), model, sampler).passes.map(({ batch: { ids, segments } }) => ({
+      step,
+      tokens: ids.length,
+      segments,
+    })),
+  ).flat();
 }
 
 const isWithin = (one: Candidate<PassSize>, other: Candidate<PassSize>): boolean =>
-  one.pass.tokens <= other.pass.tokens && one.pass.segments.length <= other.pass.segments.length && one.attentionBytes <= other.attentionBytes;
+  one.pass.tokens <= other.pass.tokens &&
+  one.pass.segments.length <= other.pass.segments.length &&
+  one.attentionBytes <= other.attentionBytes;

@@ -1,8 +1,24 @@
 import { QdyloraError } from '@qdylora/contract';
-import { datasetBytes, loadDataset, openDataset, sharedFiles, sourceOf, type Dataset, type DatasetOptions, type DatasetReport, type Example, type ExampleSource, type RowCounts, type Tokenizer } from '@qdylora/data';
+import {
+  datasetBytes,
+  loadDataset,
+  openDataset,
+  sharedFiles,
+  sourceOf,
+  type Dataset,
+  type DatasetOptions,
+  type DatasetReport,
+  type Example,
+  type ExampleSource,
+  type RowCounts,
+  type Tokenizer,
+} from '@qdylora/data';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
-/** Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part of it, so that its memory can go. */
+/**
+ * Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part
+ * of it, so that its memory can go.
+ */
 export interface RunData extends Disposable {
   readonly training: ExampleSource;
   readonly heldOut: readonly Example[];
@@ -15,31 +31,70 @@ export interface RunData extends Disposable {
   readNote(): string | null;
 }
 
-/** Rows take twice to eight times the bytes of their files as tokens in memory, and a second for every megabyte. */
+/**
+ * Rows take twice to eight times the bytes of their files as tokens in memory, and a second for every
+ * megabyte.
+ */
 const STREAMED_BYTES = 64 * 2 ** 20;
 
 /** The keys that decide how rows become tokens. */
-export type RowOptions = Pick<RunConfig, 'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'> & Partial<Pick<RunConfig, 'onBadRow'>>;
+export type RowOptions = Pick<
+  RunConfig,
+  'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'
+> &
+  Partial<Pick<RunConfig, 'onBadRow'>>;
 
 /**
  * Reads a run's rows.
  *
- * @throws QdyloraError BAD_CONFIG without a dataset, or with two answers to what is held out; BAD_DATA, MISSING_FILE
+ * @throws QdyloraError BAD_CONFIG without a dataset, or with two answers to what is held out; BAD_DATA,
+ * MISSING_FILE
  */
-export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null, { vocabularySize, signal }: { readonly vocabularySize: number; readonly signal?: AbortSignal }): Promise<RunData> {
+export async function loadRunData(
+  config: RunConfig,
+  tokenizer: Tokenizer | null,
+  { vocabularySize, signal }: { readonly vocabularySize: number; readonly signal?: AbortSignal },
+): Promise<RunData> {
   const { dataset, evalDataset, valSetSize, seed } = config;
   if (!dataset) throw missingKey('dataset', 'Name the rows to train on: --dataset rows.jsonl.');
   if (evalDataset && valSetSize > 0) {
-    throw new QdyloraError('BAD_CONFIG', { where: 'val_set_size', problem: `expected either eval_dataset or val_set_size for the held-out rows, got both (${evalDataset.join(', ')} and ${valSetSize})`, nextStep: 'Leave one of them out.' });
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'val_set_size',
+      problem:
+        `expected either eval_dataset or val_set_size for the held-out rows, got both ` +
+        `(${evalDataset.join(', ')} and ${valSetSize})`,
+      nextStep: 'Leave one of them out.',
+    });
   }
-  if (config.packing && config.groupByLength) throw new QdyloraError('BAD_CONFIG', { where: 'group_by_length', problem: 'expected packing or group_by_length, got both', nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.' });
-  const opened = await openTraining(dataset, config, { ...datasetOptions(config, tokenizer, signal), weights: config.datasetWeights ?? undefined, heldOut: valSetSize, seed });
+  if (config.packing && config.groupByLength)
+    throw new QdyloraError('BAD_CONFIG', {
+      where: 'group_by_length',
+      problem: 'expected packing or group_by_length, got both',
+      nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.',
+    });
+  const opened = await openTraining(dataset, config, {
+    ...datasetOptions(config, tokenizer, signal),
+    weights: config.datasetWeights ?? undefined,
+    heldOut: valSetSize,
+    seed,
+  });
   try {
-    const judging = evalDataset && await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)), judged = judging ? judging.training : opened.heldOut;
+    const judging =
+      evalDataset && (await loadDataset(evalDataset, datasetOptions(config, tokenizer, signal)));
+    const judged = judging ? judging.training : opened.heldOut;
     for (const example of judged) assertIdsFit(example, vocabularySize);
     const training = withFittingIds(opened.training, vocabularySize);
     if (!opened.isStreamed) for (let i = 0; i < training.length; i++) training.at(i);
-    return { ...opened, training, heldOut: judged, notes: [...heldOutNotes(config, judged.length), ...opened.report.notes, ...furtherNotes(judging, opened.report)] };
+    return {
+      ...opened,
+      training,
+      heldOut: judged,
+      notes: [
+        ...heldOutNotes(config, judged.length),
+        ...opened.report.notes,
+        ...furtherNotes(judging, opened.report),
+      ],
+    };
   } catch (error) {
     opened[Symbol.dispose]();
     throw error;
@@ -47,38 +102,78 @@ export async function loadRunData(config: RunConfig, tokenizer: Tokenizer | null
 }
 
 /** What a user should know of the rows that the model is judged by. */
-function heldOutNotes({ dataset, datasetWeights, evalDataset, valSetSize }: RunConfig, judged: number): string[] {
-  if (judged === 0 && valSetSize > 0) return [`Nothing is held out: val_set_size ${valSetSize} chooses no row here that has something to predict, so no loss per rank can be shown. Raise it, or name an eval_dataset.`];
-  if (judged === 0) return ['Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.'];
+function heldOutNotes(
+  { dataset, datasetWeights, evalDataset, valSetSize }: RunConfig,
+  judged: number,
+): string[] {
+  if (judged === 0 && valSetSize > 0)
+    return [
+      `Nothing is held out: val_set_size ${valSetSize} chooses no row here that has something to predict, ` +
+        `so no loss per rank can be shown. Raise it, or name an eval_dataset.`,
+    ];
+  if (judged === 0)
+    return [
+      'Nothing is held out: neither eval_dataset nor val_set_size is set, so no loss per rank can be shown.',
+    ];
   if (!evalDataset) return [];
-  const trainedOn = dataset!.filter((_, i) => (datasetWeights?.[i] ?? 1) > 0), shared = sharedFiles(evalDataset, trainedOn);
+  const trainedOn = dataset!.filter((_, i) => (datasetWeights?.[i] ?? 1) > 0);
+  const shared = sharedFiles(evalDataset, trainedOn);
   if (shared.length === 0) return [];
-  return [`eval_dataset: ${shared[0]!} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} also in dataset, so the held-out loss is that of rows that are trained on. val_set_size holds out rows of dataset.`];
+  return [
+    `eval_dataset: ${shared[0]!} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} ` +
+      `also in dataset, so the held-out loss is that of rows that are trained on. val_set_size holds out ` +
+      `rows of dataset.`,
+  ];
 }
 
 /** Notes on eval_dataset that those on dataset do not say already. */
 const furtherNotes = (judging: Dataset | null, { notes }: DatasetReport): string[] =>
-  (judging?.report.notes ?? []).filter((note) => !notes.includes(note)).map((note) => `eval_dataset: ${note}`);
+  (judging?.report.notes ?? [])
+    .filter((note) => !notes.includes(note))
+    .map((note) => `eval_dataset: ${note}`);
 
 type OpenedRows = Omit<RunData, 'notes'>;
 
 /** The training rows: in memory, or streamed where they are many. */
-async function openTraining(dataset: readonly string[], { streaming, packing, groupByLength }: RunConfig, options: DatasetOptions): Promise<OpenedRows> {
+async function openTraining(
+  dataset: readonly string[],
+  { streaming, packing, groupByLength }: RunConfig,
+  options: DatasetOptions,
+): Promise<OpenedRows> {
   if (streaming ?? datasetBytes(dataset) > STREAMED_BYTES) {
-    const { training, heldOut, report, close, readSoFar } = await openDataset(dataset, { ...options, measure: packing || groupByLength });
-    return { isStreamed: true, training, heldOut, report, readNote: () => (report.measuredRows === report.rows ? null : readNote(readSoFar())), [Symbol.dispose]: close };
+    const { training, heldOut, report, close, readSoFar } = await openDataset(dataset, {
+      ...options,
+      measure: packing || groupByLength,
+    });
+    return {
+      isStreamed: true,
+      training,
+      heldOut,
+      report,
+      readNote: () => (report.measuredRows === report.rows ? null : readNote(readSoFar())),
+      [Symbol.dispose]: close,
+    };
   }
   const { training, heldOut, report } = await loadDataset(dataset, options);
-  return { isStreamed: false, training: sourceOf(training), heldOut, report, readNote: () => null, [Symbol.dispose]: () => {} };
+  return {
+    isStreamed: false,
+    training: sourceOf(training),
+    heldOut,
+    report,
+    readNote: () => null,
+    [Symbol.dispose]: () => {},
+  };
 }
 
 const readNote = ({ rows, truncated, truncatedAnswers, lostTokens, dropped }: RowCounts): string =>
-  `Of ${rows} rows read while training, ${truncated} were cut to max_seq_length, ${truncatedAnswers} of which lost ${lostTokens} answer tokens; ${dropped} had nothing to predict and were left out.`;
+  `Of ${rows} rows read while training, ${truncated} were cut to max_seq_length, ${truncatedAnswers} of ` +
+  `which lost ${lostTokens} answer tokens; ${dropped} had nothing to predict and were left out.`;
 
 /** Looks at each example as it is read: streamed ones do not exist before. */
 function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleSource {
   return {
-    length: source.length, lengthAt: source.lengthAt,
+    length: source.length,
+    lengthAt: source.lengthAt,
     at(index) {
       const example = source.at(index);
       if (example) assertIdsFit(example, vocabularySize);
@@ -88,15 +183,37 @@ function withFittingIds(source: ExampleSource, vocabularySize: number): ExampleS
 }
 
 /** The same for readers of rows, who take what is left out as their own defaults. */
-export const datasetOptions = ({ maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions, tokenizer: Tokenizer | null, signal?: AbortSignal) =>
-  ({ tokenizer, maxSeqLength, datasetFormat: datasetFormat ?? undefined, completionOnlyLoss: completionOnlyLoss ?? undefined, applyChatTemplate, onBadRow, signal });
+export const datasetOptions = (
+  { maxSeqLength, datasetFormat, completionOnlyLoss, applyChatTemplate, onBadRow }: RowOptions,
+  tokenizer: Tokenizer | null,
+  signal?: AbortSignal,
+) => ({
+  tokenizer,
+  maxSeqLength,
+  datasetFormat: datasetFormat ?? undefined,
+  completionOnlyLoss: completionOnlyLoss ?? undefined,
+  applyChatTemplate,
+  onBadRow,
+  signal,
+});
 
 /**
- * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of `maxSeqLength`; of rows, as many whole ones as fit.
+ * Reads rows to judge a model by. Of plain text the first `limitTokens` are kept, in windows of
+ * `maxSeqLength`; of rows, as many whole ones as fit.
  */
-export async function loadEvalExamples(files: readonly string[], options: RowOptions & { readonly limitTokens: number | null; readonly vocabularySize: number; readonly signal?: AbortSignal }, tokenizer: Tokenizer | null): Promise<Example[]> {
-  const { limitTokens, vocabularySize, signal } = options, { training, report } = await loadDataset(files, datasetOptions(options, tokenizer, signal));
-  const examples = limitTokens === null ? training : firstTokens(training, limitTokens, report.format === 'plain_text');
+export async function loadEvalExamples(
+  files: readonly string[],
+  options: RowOptions & {
+    readonly limitTokens: number | null;
+    readonly vocabularySize: number;
+    readonly signal?: AbortSignal;
+  },
+  tokenizer: Tokenizer | null,
+): Promise<Example[]> {
+  const { limitTokens, vocabularySize, signal } = options;
+  const { training, report } = await loadDataset(files, datasetOptions(options, tokenizer, signal));
+  const examples =
+    limitTokens === null ? training : firstTokens(training, limitTokens, report.format === 'plain_text');
   for (const example of examples) assertIdsFit(example, vocabularySize);
   return examples;
 }
@@ -107,11 +224,17 @@ function firstTokens(examples: readonly Example[], limit: number, cuts: boolean)
   for (const example of examples) {
     const { ids, labels } = example;
     if (ids.length > left && !(cuts && left >= 2)) break;
-    kept.push(ids.length <= left ? example : { ...example, ids: ids.slice(0, left), labels: labels.slice(0, left) });
+    kept.push(
+      ids.length <= left ? example : { ...example, ids: ids.slice(0, left), labels: labels.slice(0, left) },
+    );
     left -= Math.min(left, ids.length);
   }
   if (kept.length > 0) return kept;
-  throw new QdyloraError('BAD_DATA', { where: 'limit_tokens', problem: `expected room for at least one row, got ${limit} tokens`, nextStep: 'Raise --limit-tokens.' });
+  throw new QdyloraError('BAD_DATA', {
+    where: 'limit_tokens',
+    problem: `expected room for at least one row, got ${limit} tokens`,
+    nextStep: 'Raise --limit-tokens.',
+  });
 }
 
 /** Ids past the embedding would read memory that is not its own. */
@@ -119,10 +242,17 @@ function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number):
   const wrong = ids.find((id) => id >= vocabularySize) ?? labels.find((id) => id >= vocabularySize);
   if (wrong === undefined) return;
   throw new QdyloraError('BAD_DATA', {
-    where: source ? `${source.file}:${source.line}` : 'data', problem: `expected token ids below ${vocabularySize}, the model's vocabulary, got ${wrong}`,
-    nextStep: 'Tokenize with the tokenizer of the model that is trained.', details: { id: wrong, vocabularySize },
+    where: source ? `${source.file}:${source.line}` : 'data',
+    problem: `expected token ids below ${vocabularySize}, the model's vocabulary, got ${wrong}`,
+    nextStep: 'Tokenize with the tokenizer of the model that is trained.',
+    details: { id: wrong, vocabularySize },
   });
 }
 
 export const missingKey = (name: string, nextStep: string): QdyloraError =>
-  new QdyloraError('BAD_CONFIG', { where: name, problem: `expected a value for ${name}, got none`, nextStep, details: { key: name } });
+  new QdyloraError('BAD_CONFIG', {
+    where: name,
+    problem: `expected a value for ${name}, got none`,
+    nextStep,
+    details: { key: name },
+  });

@@ -6,7 +6,8 @@ import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
 import type { Warn } from './attach-adapter.ts';
 
 /** Told at each tenth of a file that is large enough to wait for. */
-const TOLD_FROM_BYTES = 10 * 2 ** 20, TENTHS = 10;
+const TOLD_FROM_BYTES = 10 * 2 ** 20;
+const TENTHS = 10;
 
 export interface LocalModelOptions {
   /** Told of downloads: a line when a large file begins and at each tenth of it. */
@@ -17,18 +18,34 @@ export interface LocalModelOptions {
 }
 
 /**
- * A model as a path: a folder or file as it is; a name on the hub (`org/name[@revision]`), where nothing of that name lies here, as its folder in the cache.
+ * A model as a path: a folder or file as it is; a name on the hub (`org/name[@revision]`), where nothing of
+ * that name lies here, as its folder in the cache.
  *
  * @throws QdyloraError as `fetchModel` does
  */
-export async function localModel(model: string, { tell, signal, env = process.env }: LocalModelOptions = {}): Promise<string> {
+export async function localModel(
+  model: string,
+  { tell, signal, env = process.env }: LocalModelOptions = {},
+): Promise<string> {
   if (existsSync(model) || !isHubName(model)) return model;
-  return fetchModel(model, { ...hubSettings(env), signal, onNotice: tell, onProgress: tell && tenthsOf(tell) });
+  return fetchModel(model, {
+    ...hubSettings(env),
+    signal,
+    onNotice: tell,
+    onProgress: tell && tenthsOf(tell),
+  });
 }
 
-/** Where a model says what it is: the `config.json` of a folder, or of a name on the hub, whose weights are not downloaded; a file as it is.  @throws QdyloraError as `fetchConfig` does */
-export async function localConfig(model: string, { tell, signal, env = process.env }: LocalModelOptions = {}): Promise<string> {
-  if (!existsSync(model) && isHubName(model)) return fetchConfig(model, { ...hubSettings(env), signal, onNotice: tell });
+/**
+ * Where a model says what it is: the `config.json` of a folder, or of a name on the hub, whose weights are
+ * not downloaded; a file as it is. @throws QdyloraError as `fetchConfig` does
+ */
+export async function localConfig(
+  model: string,
+  { tell, signal, env = process.env }: LocalModelOptions = {},
+): Promise<string> {
+  if (!existsSync(model) && isHubName(model))
+    return fetchConfig(model, { ...hubSettings(env), signal, onNotice: tell });
   return existsSync(model) && statSync(model).isDirectory() ? join(model, 'config.json') : model;
 }
 
@@ -36,7 +53,8 @@ export async function localConfig(model: string, { tell, signal, env = process.e
 function tenthsOf(tell: Warn): (progress: HubProgress) => void {
   let last = '';
   return ({ repository, file, doneBytes, totalBytes }) => {
-    const tenth = Math.floor((TENTHS * doneBytes) / totalBytes), key = `${file} ${tenth}`;
+    const tenth = Math.floor((TENTHS * doneBytes) / totalBytes);
+    const key = `${file} ${tenth}`;
     if (totalBytes < TOLD_FROM_BYTES || key === last) return;
     last = key;
     tell(`${repository} ${file}: ${byteSizeText(doneBytes)} of ${byteSizeText(totalBytes)}`);

@@ -3,13 +3,23 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { Warn } from './attach-adapter.ts';
 
 /** Where the numbers of a run go besides `events.jsonl`. */
-export interface MetricSinks extends Disposable { write(event: TrainEvent): void }
+export interface MetricSinks extends Disposable {
+  write(event: TrainEvent): void;
+}
 
-/** Opened by the run's plan. One that cannot be written says so once and is given up: the run itself does not depend on it. */
-export function metricSinks(reportTo: RunConfig['reportTo'], { tensorboard: folder }: { readonly tensorboard: string }, warn: Warn): MetricSinks {
+/**
+ * Opened by the run's plan. One that cannot be written says so once and is given up: the run itself does not
+ * depend on it.
+ */
+export function metricSinks(
+  reportTo: RunConfig['reportTo'],
+  { tensorboard: folder }: { readonly tensorboard: string },
+  warn: Warn,
+): MetricSinks {
   let log: TensorboardLog | null = null;
   const write = (event: TrainEvent): void => {
-    if (event.type === 'plan' && reportTo.includes('tensorboard')) log = openTensorboard(folder, { startStep: event.startStep });
+    if (event.type === 'plan' && reportTo.includes('tensorboard'))
+      log = openTensorboard(folder, { startStep: event.startStep });
     const scalars = scalarsOfEvent(event);
     if ('step' in event && Object.keys(scalars).length > 0) log?.write(event.step, scalars);
   };

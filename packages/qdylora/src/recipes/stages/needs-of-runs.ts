@@ -1,13 +1,28 @@
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /** Books of a run at their fullest. */
-export interface Needed { readonly totalBytes: number; readonly stateBytes: number }
+export interface Needed {
+  readonly totalBytes: number;
+  readonly stateBytes: number;
+}
 
-/** What a run needs as two short dry runs tell: its arrays (`leastBytes`), which it needs in any case, and the optimizer's states among them. */
-export interface RoughlyNeeded { readonly leastBytes: number; readonly stateBytes: number }
+/**
+ * What a run needs as two short dry runs tell: its arrays (`leastBytes`), which it needs in any case, and the
+ * optimizer's states among them.
+ */
+export interface RoughlyNeeded {
+  readonly leastBytes: number;
+  readonly stateBytes: number;
+}
 
-/** How the needs of a run are found: exactly, by its whole dry step; and roughly, in a fraction of the time, or null where nothing but the whole step tells. */
-export interface NeedFinders { readonly exact: (config: RunConfig) => Promise<Needed>; readonly rough: (config: RunConfig) => Promise<RoughlyNeeded | null> }
+/**
+ * How the needs of a run are found: exactly, by its whole dry step; and roughly, in a fraction of the time,
+ * or null where nothing but the whole step tells.
+ */
+export interface NeedFinders {
+  readonly exact: (config: RunConfig) => Promise<Needed>;
+  readonly rough: (config: RunConfig) => Promise<RoughlyNeeded | null>;
+}
 
 /** Answers about runs, each found out once, and exactly only where rough numbers do not decide. */
 export interface NeedsOfRuns {
@@ -15,17 +30,24 @@ export interface NeedsOfRuns {
   fits(config: RunConfig, memoryBytes: number): Promise<boolean>;
   /** Whether `config` needs less than `other`. */
   isLess(config: RunConfig, other: RunConfig): Promise<boolean>;
-  /** At most so many bytes of optimizer state have room beside everything else in `memoryBytes`; negative: none has. */
+  /**
+   * At most so many bytes of optimizer state have room beside everything else in `memoryBytes`; negative:
+   * none has.
+   */
   roomForStates(config: RunConfig, memoryBytes: number, least: number): Promise<number>;
 }
 
-/** Arrays leave gaps between them: up to 1.4 % in plans of LLaMA-13b and Falcon-40b, 8 % in a model of two such layers (2026). */
+/**
+ * Arrays leave gaps between them: up to 1.4 % in plans of LLaMA-13b and Falcon-40b, 8 % in a model of two
+ * such layers (2026).
+ */
 const mostBytes = ({ leastBytes }: RoughlyNeeded): number => 1.03 * leastBytes + 2 ** 27;
 /** Layers that are not alike (their biases, windows) move the rough numbers by less. */
 const ROUGHNESS = 0.01;
 
 export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
-  const exact = once(finders.exact), rough = once(finders.rough);
+  const exact = once(finders.exact);
+  const rough = once(finders.rough);
   return {
     exact,
     async fits(config, memoryBytes) {
@@ -36,10 +58,13 @@ export function needsOfRuns(finders: NeedFinders): NeedsOfRuns {
     },
     async isLess(config, other) {
       const [one, two] = [await rough(config), await rough(other)];
-      return one && two ? one.leastBytes < two.leastBytes : (await exact(config)).totalBytes < (await exact(other)).totalBytes;
+      return one && two
+        ? one.leastBytes < two.leastBytes
+        : (await exact(config)).totalBytes < (await exact(other)).totalBytes;
     },
     async roomForStates(config, memoryBytes, least) {
-      const about = await rough(config), most = about && memoryBytes - about.leastBytes + (1 + ROUGHNESS) * about.stateBytes;
+      const about = await rough(config);
+      const most = about && memoryBytes - about.leastBytes + (1 + ROUGHNESS) * about.stateBytes;
       if (most !== null && most < least) return most;
       const { totalBytes, stateBytes } = await exact(config);
       return memoryBytes - totalBytes + stateBytes;

@@ -3,13 +3,23 @@ import { add, causalAttention } from '@qdylora/tensor';
 import { describe, expect, it } from 'vitest';
 import { openProfile } from './op-profile.ts';
 
-const call: OpCall = { op: add as never, inputs: { a: f32View([2, 3]), b: f32View([2, 3]) }, outputs: { y: f32View([2, 3]) }, attributes: {} };
+const call: OpCall = {
+  op: add as never,
+  inputs: { a: f32View([2, 3]), b: f32View([2, 3]) },
+  outputs: { y: f32View([2, 3]) },
+  attributes: {},
+};
 
 describe('a profile', () => {
   it('counts the ops of steps and no others: not those of loading, not those of judging between two steps', () => {
     const { aroundCall, beginStep, endStep, summary, trace } = openProfile();
     let runs = 0;
-    const ask = (times: number): void => { for (let i = 0; i < times; i++) aroundCall(call, () => { runs++; }); };
+    const ask = (times: number): void => {
+      for (let i = 0; i < times; i++)
+        aroundCall(call, () => {
+          runs++;
+        });
+    };
     ask(5);
     for (const times of [2, 3]) {
       beginStep();
@@ -25,10 +35,28 @@ describe('a profile', () => {
   });
 
   it('counts the operations of a call by what its arrays hold while it runs, whatever becomes of them later', () => {
-    const { aroundCall, beginStep, endStep, summary } = openProfile(), segments = i32View([2], Int32Array.of(0, 4)), rows = f32View([4, 2]);
-    const attributes = { heads: 1, kvHeads: 1, headDim: 2, scale: 1, softCap: 0, window: 0, computeDtype: 'f32' };
+    const { aroundCall, beginStep, endStep, summary } = openProfile();
+    const segments = i32View([2], Int32Array.of(0, 4));
+    const rows = f32View([4, 2]);
+    const attributes = {
+      heads: 1,
+      kvHeads: 1,
+      headDim: 2,
+      scale: 1,
+      softCap: 0,
+      window: 0,
+      computeDtype: 'f32',
+    };
     beginStep();
-    aroundCall({ op: causalAttention as never, inputs: { q: rows, k: rows, v: rows, querySegments: segments, keySegments: segments }, outputs: { y: rows }, attributes }, () => {});
+    aroundCall(
+      {
+        op: causalAttention as never,
+        inputs: { q: rows, k: rows, v: rows, querySegments: segments, keySegments: segments },
+        outputs: { y: rows },
+        attributes,
+      },
+      () => {},
+    );
     segments.data.set([0, 1_000_000]);
     endStep(1);
     const [row] = summary(null).rows;

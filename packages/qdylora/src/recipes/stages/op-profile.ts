@@ -1,7 +1,14 @@
 import { DTYPE_BYTES, elementCount, shapeText, type Arrays, type OpCall } from '@qdylora/contract';
 
-/** The fastest that this machine can go, measured just now: GFLOP/s of multiply-adds of float32 and of bf16 numbers, GB/s of a copy. */
-export interface Ceilings { readonly gflops: number; readonly bf16Gflops: number; readonly gbps: number }
+/**
+ * The fastest that this machine can go, measured just now: GFLOP/s of multiply-adds of float32 and of bf16
+ * numbers, GB/s of a copy.
+ */
+export interface Ceilings {
+  readonly gflops: number;
+  readonly bf16Gflops: number;
+  readonly gbps: number;
+}
 
 /** All calls of one op with the same shapes. */
 export interface ProfileRow {
@@ -32,7 +39,10 @@ export interface OpProfile {
   readonly aroundCall: (call: OpCall, run: () => void) => void;
   /** Ops from here to `endStep` are the step's; those of loading and judging are nobody's. */
   beginStep(): void;
-  /** Adds up what ran since `beginStep`: only now, since a step without a profile would not wait for that. `seconds`: what the step took. */
+  /**
+   * Adds up what ran since `beginStep`: only now, since a step without a profile would not wait for that.
+   * `seconds`: what the step took.
+   */
   endStep(seconds: number): void;
   summary(ceilings: Ceilings | null): ProfileSummary;
   /** The first calls, as Chrome's trace format has them. */
@@ -42,20 +52,58 @@ export interface OpProfile {
 /** Calls that the trace keeps: some 3 MB of text. */
 const TRACED_CALLS = 20_000;
 
-/** A call of the step that runs, which waits to be added up; its operations are counted at once, since they may depend on what its arrays hold. */
-interface Noted { readonly call: OpCall; readonly flops: number; readonly start: number; readonly end: number }
+/**
+ * A call of the step that runs, which waits to be added up; its operations are counted at once, since they
+ * may depend on what its arrays hold.
+ */
+interface Noted {
+  readonly call: OpCall;
+  readonly flops: number;
+  readonly start: number;
+  readonly end: number;
+}
 
 /** When it ran, in milliseconds. */
-interface Traced { readonly op: string; readonly shapes: string; readonly start: number; readonly end: number; readonly flops: number; readonly bytes: number }
+interface Traced {
+  readonly op: string;
+  readonly shapes: string;
+  readonly start: number;
+  readonly end: number;
+  readonly flops: number;
+  readonly bytes: number;
+}
 
-interface Total { readonly op: string; readonly shapes: string; readonly isBf16: boolean; calls: number; seconds: number; flops: number; bytes: number }
+interface Total {
+  readonly op: string;
+  readonly shapes: string;
+  readonly isBf16: boolean;
+  calls: number;
+  seconds: number;
+  flops: number;
+  bytes: number;
+}
 
 export function openProfile(): OpProfile {
-  const totals = new Map<string, Total>(), traced: Traced[] = [];
-  let steps = 0, stepSeconds = 0, noted: Noted[] | null = null;
+  const totals = new Map<string, Total>();
+  const traced: Traced[] = [];
+  let steps = 0;
+  let stepSeconds = 0;
+  let noted: Noted[] | null = null;
   const addUp = ({ call, flops, start, end }: Noted): void => {
-    const { op, inputs, outputs, attributes } = call, shapes = shapesOf(call), key = `${op.name} ${shapes}`, bytes = bytesOf(inputs) + bytesOf(outputs);
-    if (!totals.has(key)) totals.set(key, { op: op.name, shapes, isBf16: (attributes as { computeDtype?: string }).computeDtype === 'bf16', calls: 0, seconds: 0, flops: 0, bytes: 0 });
+    const { op, inputs, outputs, attributes } = call;
+    const shapes = shapesOf(call);
+    const key = `${op.name} ${shapes}`;
+    const bytes = bytesOf(inputs) + bytesOf(outputs);
+    if (!totals.has(key))
+      totals.set(key, {
+        op: op.name,
+        shapes,
+        isBf16: (attributes as { computeDtype?: string }).computeDtype === 'bf16',
+        calls: 0,
+        seconds: 0,
+        flops: 0,
+        bytes: 0,
+      });
     const total = totals.get(key)!;
     total.calls++;
     total.seconds += (end - start) / 1000;
@@ -65,11 +113,14 @@ export function openProfile(): OpProfile {
   };
   return {
     aroundCall(call, run) {
-      const flops = noted ? call.op.flops?.(call.inputs, call.attributes) ?? 0 : 0, start = performance.now();
+      const flops = noted ? (call.op.flops?.(call.inputs, call.attributes) ?? 0) : 0;
+      const start = performance.now();
       run();
       noted?.push({ call, flops, start, end: performance.now() });
     },
-    beginStep() { noted = []; },
+    beginStep() {
+      noted = [];
+    },
     endStep(seconds) {
       noted?.forEach(addUp);
       noted = null;
@@ -81,28 +132,75 @@ export function openProfile(): OpProfile {
   };
 }
 
-function summaryOf(totals: readonly Total[], { steps, stepSeconds, ceilings }: { steps: number; stepSeconds: number; ceilings: Ceilings | null }): ProfileSummary {
-  const rows = totals.map(({ op, shapes, isBf16, calls, seconds, flops, bytes }): ProfileRow => {
-    const { gflops = null, gbps = null } = rateOf({ flops, bytes, seconds }), fraction = !ceilings ? null : gflops === null ? gbps! / ceilings.gbps : gflops / (isBf16 ? ceilings.bf16Gflops : ceilings.gflops);
-    return { op, shapes, calls, seconds, share: seconds / stepSeconds, gflops, gbps, fraction };
-  }).sort((a, b) => b.seconds - a.seconds);
-  return { rows, steps, stepSeconds, outside: 1 - rows.reduce((sum, { seconds }) => sum + seconds, 0) / stepSeconds, ceilings };
+function summaryOf(
+  totals: readonly Total[],
+  { steps, stepSeconds, ceilings }: { steps: number; stepSeconds: number; ceilings: Ceilings | null },
+): ProfileSummary {
+  const rows = totals
+    .map(({ op, shapes, isBf16, calls, seconds, flops, bytes }): ProfileRow => {
+      const { gflops = null, gbps = null } = rateOf({ flops, bytes, seconds });
+      const fraction = !ceilings
+        ? null
+        : gflops === null
+          ? gbps! / ceilings.gbps
+          : gflops / (isBf16 ? ceilings.bf16Gflops : ceilings.gflops);
+      return { op, shapes, calls, seconds, share: seconds / stepSeconds, gflops, gbps, fraction };
+    })
+    .sort((a, b) => b.seconds - a.seconds);
+  return {
+    rows,
+    steps,
+    stepSeconds,
+    outside: 1 - rows.reduce((sum, { seconds }) => sum + seconds, 0) / stepSeconds,
+    ceilings,
+  };
 }
 
 /** What an op is judged by: its operations where it counts them, else the bytes that it moves. */
-const rateOf = ({ flops, bytes, seconds }: { flops: number; bytes: number; seconds: number }): { gflops?: number; gbps?: number } =>
-  (flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 });
+const rateOf = ({
+  flops,
+  bytes,
+  seconds,
+}: {
+  flops: number;
+  bytes: number;
+  seconds: number;
+}): { gflops?: number; gbps?: number } =>
+  flops > 0 ? { gflops: flops / seconds / 1e9 } : { gbps: bytes / seconds / 1e9 };
 
-/** What tells layers apart whatever the number of tokens: the rows and columns of their weights; of other ops the shapes of the first two inputs in float32. */
+/**
+ * What tells layers apart whatever the number of tokens: the rows and columns of their weights; of other ops
+ * the shapes of the first two inputs in float32.
+ */
 function shapesOf({ inputs, attributes }: OpCall): string {
-  const { rows, cols, layers } = attributes as { rows?: number; cols?: number; layers?: readonly { readonly rows: number }[] };
+  const { rows, cols, layers } = attributes as {
+    rows?: number;
+    cols?: number;
+    layers?: readonly { readonly rows: number }[];
+  };
   if (layers) return `[${layers.map((layer) => layer.rows).join(' + ')}, ${cols}]`;
   if (rows !== undefined) return `[${rows}, ${cols}]`;
-  return Object.values(inputs).filter((view) => view?.dtype === 'f32').slice(0, 2).map((view) => shapeText(view!.shape)).join(' ');
+  return Object.values(inputs)
+    .filter((view) => view?.dtype === 'f32')
+    .slice(0, 2)
+    .map((view) => shapeText(view!.shape))
+    .join(' ');
 }
 
-const bytesOf = (arrays: Arrays): number => Object.values(arrays).reduce((sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0), 0);
+const bytesOf = (arrays: Arrays): number =>
+  Object.values(arrays).reduce(
+    (sum, view) => sum + (view ? elementCount(view.shape) * DTYPE_BYTES[view.dtype] : 0),
+    0,
+  );
 
 function traceEvent({ op, shapes, start, end, flops, bytes }: Traced): Record<string, unknown> {
-  return { name: op, ph: 'X', pid: 1, tid: 1, ts: start * 1000, dur: (end - start) * 1000, args: { shapes, ...rateOf({ flops, bytes, seconds: (end - start) / 1000 }) } };
+  return {
+    name: op,
+    ph: 'X',
+    pid: 1,
+    tid: 1,
+    ts: start * 1000,
+    dur: (end - start) * 1000,
+    args: { shapes, ...rateOf({ flops, bytes, seconds: (end - start) / 1000 }) },
+  };
 }

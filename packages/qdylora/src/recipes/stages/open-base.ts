@@ -1,5 +1,11 @@
 import { dirname, resolve } from 'node:path';
-import { hfConfigOf, openCheckpoint, readHfConfig, type Checkpoint, type CheckpointConfig } from '@qdylora/checkpoint';
+import {
+  hfConfigOf,
+  openCheckpoint,
+  readHfConfig,
+  type Checkpoint,
+  type CheckpointConfig,
+} from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { loadTokenizer, type Tokenizer } from '@qdylora/data';
 import { familyOf, withOwnHead } from '@qdylora/models';
@@ -21,8 +27,16 @@ export interface Base extends Disposable {
 export async function openBase(model: string): Promise<Base> {
   const opened = await openCheckpoint(model);
   try {
-    const checkpoint = withOwnHead(opened), { config } = checkpoint, { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
-    return { checkpoint, name: checkpoint.name, vocabularySize, dispose: checkpoint.dispose, [Symbol.dispose]: checkpoint.dispose };
+    const checkpoint = withOwnHead(opened);
+    const { config } = checkpoint;
+    const { vocabularySize } = familyOf(config.modelType, checkpoint.name).readConfig(config);
+    return {
+      checkpoint,
+      name: checkpoint.name,
+      vocabularySize,
+      dispose: checkpoint.dispose,
+      [Symbol.dispose]: checkpoint.dispose,
+    };
   } catch (error) {
     opened.dispose();
     throw error;
@@ -39,23 +53,35 @@ function tokenizerOf({ tokenizerFiles }: Checkpoint): Tokenizer | null {
   if (tokenizerFiles.tokenizerJson === null) return null;
   const { bos, eos, pad } = tokenizerFiles.specialTokens;
   return loadTokenizer({
-    tokenizerJson: tokenizerFiles.tokenizerJson, tokenizerConfig: tokenizerFiles.tokenizerConfig, chatTemplate: tokenizerFiles.chatTemplate, toolTemplate: tokenizerFiles.toolTemplate,
+    tokenizerJson: tokenizerFiles.tokenizerJson,
+    tokenizerConfig: tokenizerFiles.tokenizerConfig,
+    chatTemplate: tokenizerFiles.chatTemplate,
+    toolTemplate: tokenizerFiles.toolTemplate,
     specialTokens: { bos: bos ?? undefined, eos: eos ?? undefined, pad: pad ?? undefined },
   });
 }
 
-/** A `config.json` without weights, for a run that starts from random ones; its folder may hold the tokenizer. */
+/**
+ * A `config.json` without weights, for a run that starts from random ones; its folder may hold the tokenizer.
+ */
 export function readInitConfig(path: string): { readonly config: CheckpointConfig; readonly folder: string } {
   const config = readHfConfig(path);
   familyOf(config.modelType, path).readConfig(hfConfigOf(path, config.raw));
   return { config, folder: dirname(resolve(path)) };
 }
 
-/** A tokenizer with ids that the model has no rows for reads past its embedding.  @throws QdyloraError BAD_CONFIG */
+/**
+ * A tokenizer with ids that the model has no rows for reads past its embedding. @throws QdyloraError
+ * BAD_CONFIG
+ */
 export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize: number, name: string): void {
   if (!tokenizer || tokenizer.vocabularySize <= vocabularySize) return;
   throw new QdyloraError('BAD_CONFIG', {
-    where: name, problem: `expected a tokenizer of at most ${vocabularySize} tokens, as many as the model has embeddings, got ${tokenizer.vocabularySize}`,
-    nextStep: 'Do tokenizer.json and the weights belong together?', details: { vocabularySize, tokenizerSize: tokenizer.vocabularySize },
+    where: name,
+    problem:
+      `expected a tokenizer of at most ${vocabularySize} tokens, as many as the model has ` +
+      `embeddings, got ${tokenizer.vocabularySize}`,
+    nextStep: 'Do tokenizer.json and the weights belong together?',
+    details: { vocabularySize, tokenizerSize: tokenizer.vocabularySize },
   });
 }

@@ -11,8 +11,14 @@ import { savedNotice, storedBase, type ReadAdapter } from './read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {
-  readonly model: string | null; readonly backend: 'auto' | 'cpu' | 'host'; readonly numThreads: number | null; readonly batchInvariant: boolean; readonly computeDtype: 'auto' | ComputeDtype;
-  readonly quantization: 'nf4' | 'fp4' | 'none' | null; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number;
+  readonly model: string | null;
+  readonly backend: 'auto' | 'cpu' | 'host';
+  readonly numThreads: number | null;
+  readonly batchInvariant: boolean;
+  readonly computeDtype: 'auto' | ComputeDtype;
+  readonly quantization: 'nf4' | 'fp4' | 'none' | null;
+  readonly doubleQuantization: boolean;
+  readonly quantizationBlockSize: number;
 };
 
 /** A model in memory, perhaps with an adapter around it. */
@@ -26,22 +32,62 @@ export interface OpenModel extends Disposable {
 }
 
 /** Checks values; where an adapter is named, the way its base was stored is the default. */
-export function checkModelValues<K extends Readonly<Record<string, Key>>>(keys: K, given: GivenValues): OutputOf<K> {
-  const folder = given.get('adapter')?.value, base = typeof folder === 'string' ? storedBase(folder) : null;
-  return checkValues(keys, given, base ? { quantization: base.quantization, doubleQuantization: base.double_quantization, quantizationBlockSize: base.quantization_block_size } : {});
+export function checkModelValues<K extends Readonly<Record<string, Key>>>(
+  keys: K,
+  given: GivenValues,
+): OutputOf<K> {
+  const folder = given.get('adapter')?.value;
+  const base = typeof folder === 'string' ? storedBase(folder) : null;
+  return checkValues(
+    keys,
+    given,
+    base
+      ? {
+          quantization: base.quantization,
+          doubleQuantization: base.double_quantization,
+          quantizationBlockSize: base.quantization_block_size,
+        }
+      : {},
+  );
 }
 
-export interface OpenModelOptions { readonly adapter: ReadAdapter | null; readonly backend?: BackendChoice; readonly warn: Warn }
+export interface OpenModelOptions {
+  readonly adapter: ReadAdapter | null;
+  readonly backend?: BackendChoice;
+  readonly warn: Warn;
+}
 
-/** Loads a model and puts its adapter around it.  @throws QdyloraError whatever opening, reading and attaching throw */
-export async function openModel(config: ModelConfig, { adapter: read, backend, warn }: OpenModelOptions): Promise<OpenModel> {
-  const source = await openSource({ ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 }, { tell: warn, saved: read?.saved });
+/**
+ * Loads a model and puts its adapter around it. @throws QdyloraError whatever opening, reading and attaching
+ * throw
+ */
+export async function openModel(
+  config: ModelConfig,
+  { adapter: read, backend, warn }: OpenModelOptions,
+): Promise<OpenModel> {
+  const source = await openSource(
+    { ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 },
+    { tell: warn, saved: read?.saved },
+  );
   if (read?.saved) warn(savedNotice(read.saved));
-  const chosen = await chooseBackend(backend ?? config.backend, { numThreads: config.numThreads, batchInvariant: config.batchInvariant, warn });
+  const chosen = await chooseBackend(backend ?? config.backend, {
+    numThreads: config.numThreads,
+    batchInvariant: config.batchInvariant,
+    warn,
+  });
   try {
-    const model = await source.build(chosen.backend), adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
+    const model = await source.build(chosen.backend);
+    const adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
     const { dispose } = chosen;
-    return { source, model, adapter: adapted && { read: read!, adapted }, computeDtype: chosen.computeDtype(config.computeDtype), chosen, dispose, [Symbol.dispose]: dispose };
+    return {
+      source,
+      model,
+      adapter: adapted && { read: read!, adapted },
+      computeDtype: chosen.computeDtype(config.computeDtype),
+      chosen,
+      dispose,
+      [Symbol.dispose]: dispose,
+    };
   } catch (error) {
     chosen.dispose();
     throw error;

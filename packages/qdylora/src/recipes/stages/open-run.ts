@@ -10,7 +10,9 @@ import { openProfile, type OpProfile } from './op-profile.ts';
 import type { ModelSource } from './open-source.ts';
 import { warnOfPositions } from './warn-of-positions.ts';
 
-/** A run up to its first step: rows read, backend chosen, model built and adapted. Disposing ends the backend. */
+/**
+ * A run up to its first step: rows read, backend chosen, model built and adapted. Disposing ends the backend.
+ */
 export interface OpenRun extends Disposable {
   /** As it was asked for, with `computeDtype` resolved. */
   readonly config: PreparedRun & { readonly computeDtype: 'f32' | 'bf16' };
@@ -33,22 +35,65 @@ export interface OpenRunOptions {
 }
 
 /** @throws QdyloraError whatever reading, choosing and building throw */
-export async function openRun(asked: PreparedRun, source: ModelSource, { openTokenizer, choice, signal, warn, onPart }: OpenRunOptions): Promise<OpenRun> {
-  const chosen = await chooseBackend(choice, { numThreads: asked.numThreads, batchInvariant: asked.batchInvariant, warn });
+export async function openRun(
+  asked: PreparedRun,
+  source: ModelSource,
+  { openTokenizer, choice, signal, warn, onPart }: OpenRunOptions,
+): Promise<OpenRun> {
+  const chosen = await chooseBackend(choice, {
+    numThreads: asked.numThreads,
+    batchInvariant: asked.batchInvariant,
+    warn,
+  });
   let opened: RunData | null = null;
-  const dispose = (): void => { opened?.[Symbol.dispose](); chosen.dispose(); };
+  const dispose = (): void => {
+    opened?.[Symbol.dispose]();
+    chosen.dispose();
+  };
   try {
     onPart?.('kernels');
-    const data = opened = await loadRunData(asked, await openTokenizer(), { vocabularySize: source.vocabularySize, signal });
+    const data = (opened = await loadRunData(asked, await openTokenizer(), {
+      vocabularySize: source.vocabularySize,
+      signal,
+    }));
     onPart?.('tokenizer and rows');
-    const computeDtype = chosen.computeDtype(asked.computeDtype), config = { ...asked, computeDtype };
-    data.notes.forEach((note) => { warn(note); });
-    const { dry: dryBackend } = chosen, needOf = dryBackend && (async (own: AssembledRun, recompute: Recompute) => (await forecastMemory(config, { run: own, data }, { dryBackend, model: source.config.raw, marks: [], recompute })).totalBytes);
-    const profile = asked.profile ? openProfile() : null, backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
-    const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf }), narrow = run.adapted?.report.widerThanLayer ?? [];
-    if (narrow.length > 0) warn(`lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`);
+    const computeDtype = chosen.computeDtype(asked.computeDtype);
+    const config = { ...asked, computeDtype };
+    data.notes.forEach((note) => {
+      warn(note);
+    });
+    const { dry: dryBackend } = chosen;
+    const needOf =
+      dryBackend &&
+      (async (own: AssembledRun, recompute: Recompute) =>
+        (
+          await forecastMemory(
+            config,
+            { run: own, data },
+            { dryBackend, model: source.config.raw, marks: [], recompute },
+          )
+        ).totalBytes);
+    const profile = asked.profile ? openProfile() : null;
+    const backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
+    const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf });
+    const narrow = run.adapted?.report.widerThanLayer ?? [];
+    if (narrow.length > 0)
+      warn(
+        `lora_r ${config.loraR} is more than ${narrow.length} layers are wide (${narrow[0]}, …): allowed, ` +
+          `as in PEFT; the rows beyond add nothing new there.`,
+      );
     warnOfPositions(run.model.config, data, config.maxSeqLength, warn);
-    return { config, data, chosen, run, profile, [Symbol.dispose]: () => { run.training.optimizer.dispose(); dispose(); } }; // the optimizer closes its page file
+    return {
+      config,
+      data,
+      chosen,
+      run,
+      profile,
+      [Symbol.dispose]: () => {
+        run.training.optimizer.dispose();
+        dispose();
+      },
+    }; // the optimizer closes its page file
   } catch (error) {
     dispose();
     throw error;

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { canonicalJson, openSavedWeights, type CheckpointConfig } from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
-import { buildModel, familyOf, initializeModel, withSavedWeights, type CausalLm, type WeightFiles } from '@qdylora/models';
+import {
+  buildModel,
+  familyOf,
+  initializeModel,
+  withSavedWeights,
+  type CausalLm,
+  type WeightFiles,
+} from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
@@ -10,7 +17,10 @@ import type { AdapterSaved } from './read-adapter.ts';
 import { assertNotAborted } from './tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
-/** Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is held. */
+/**
+ * Where a run's weights come from: a checkpoint, or random numbers in the shape of a config. Nothing heavy is
+ * held.
+ */
 export interface ModelSource {
   readonly name: string;
   readonly config: CheckpointConfig;
@@ -23,49 +33,91 @@ export interface ModelSource {
   readonly tokenizerFolder: string;
   /** Reads the tokenizer anew: who does not keep it, frees it. */
   openTokenizer(): Promise<Tokenizer | null>;
-  /** @throws QdyloraError ABORTED after the array during which `signal` fires, where the weights are read from files */
+  /**
+   * @throws QdyloraError ABORTED after the array during which `signal` fires, where the weights are read from
+   * files
+   */
   build(backend: Backend, signal?: AbortSignal): Promise<CausalLm>;
 }
 
-type SourceConfig = Pick<RunConfig, 'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'>;
+type SourceConfig = Pick<
+  RunConfig,
+  'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'
+>;
 
 export interface OpenSourceOptions extends LocalModelOptions {
   /** Weights of an adapter that stand in place of the model's own. */
   readonly saved?: AdapterSaved | null;
 }
 
-/** Opens what a run starts from.  @throws QdyloraError BAD_CONFIG without a model; UnsupportedArchitectureError; MISSING_FILE, BAD_FILE */
-export async function openSource(config: SourceConfig, options: OpenSourceOptions = {}): Promise<ModelSource> {
+/**
+ * Opens what a run starts from. @throws QdyloraError BAD_CONFIG without a model;
+ * UnsupportedArchitectureError; MISSING_FILE, BAD_FILE
+ */
+export async function openSource(
+  config: SourceConfig,
+  options: OpenSourceOptions = {},
+): Promise<ModelSource> {
   return config.init ? randomSource(config.init, config) : checkpointSource(config, options);
 }
 
 /** Gives `use` the checkpoint with an adapter's weights in it, where there are some. */
-async function withSaved<T>(files: WeightFiles, saved: AdapterSaved | null, use: (files: WeightFiles) => T | Promise<T>): Promise<T> {
+async function withSaved<T>(
+  files: WeightFiles,
+  saved: AdapterSaved | null,
+  use: (files: WeightFiles) => T | Promise<T>,
+): Promise<T> {
   if (!saved) return await use(files);
   using own = openSavedWeights(saved.folder);
   return await use(withSavedWeights(files, { ...saved, tensors: own.tensors }));
 }
 
-async function checkpointSource(config: SourceConfig, { saved = null, ...hub }: OpenSourceOptions): Promise<ModelSource> {
+async function checkpointSource(
+  config: SourceConfig,
+  { saved = null, ...hub }: OpenSourceOptions,
+): Promise<ModelSource> {
   if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
-  const { method } = config, model = await localModel(config.model, hub);
+  const { method } = config;
+  const model = await localModel(config.model, hub);
   using base = await openBase(model);
-  const { name } = base, fingerprint = base.checkpoint.fingerprint(), ownConfig = await withSaved(base.checkpoint, saved, (files) => files.config), { vocabularySize } = familyOf(ownConfig.modelType, name).readConfig(ownConfig);
+  const { name } = base;
+  const fingerprint = base.checkpoint.fingerprint();
+  const ownConfig = await withSaved(base.checkpoint, saved, (files) => files.config);
+  const { vocabularySize } = familyOf(ownConfig.modelType, name).readConfig(ownConfig);
   return {
-    name, vocabularySize, fingerprint, config: ownConfig, tokenizerFolder: model, stopIds: base.checkpoint.generation.eosTokenIds,
+    name,
+    vocabularySize,
+    fingerprint,
+    config: ownConfig,
+    tokenizerFolder: model,
+    stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize),
     async build(backend, signal) {
       using again = await openBase(model);
-      return await withSaved(again.checkpoint, saved, (files) => buildModel(files, { backend, quantization: quantizationOf(config), trainable: method === 'none', onProgress: () => assertNotAborted(signal, 'build-model') }));
+      return await withSaved(again.checkpoint, saved, (files) =>
+        buildModel(files, {
+          backend,
+          quantization: quantizationOf(config),
+          trainable: method === 'none',
+          onProgress: () => assertNotAborted(signal, 'build-model'),
+        }),
+      );
     },
   };
 }
 
 async function randomSource(init: string, { model, seed }: SourceConfig): Promise<ModelSource> {
-  const { config, folder } = readInitConfig(init), { vocabularySize } = familyOf(config.modelType, init).readConfig(config);
+  const { config, folder } = readInitConfig(init);
+  const { vocabularySize } = familyOf(config.modelType, init).readConfig(config);
   return {
-    name: 'random', vocabularySize, config, tokenizerFolder: model ?? folder, stopIds: [],
-    fingerprint: createHash('sha256').update(canonicalJson({ config: config.raw, seed })).digest('hex'),
+    name: 'random',
+    vocabularySize,
+    config,
+    tokenizerFolder: model ?? folder,
+    stopIds: [],
+    fingerprint: createHash('sha256')
+      .update(canonicalJson({ config: config.raw, seed }))
+      .digest('hex'),
     openTokenizer: () => fittingTokenizer(model ?? folder, vocabularySize),
     build: (backend) => Promise.resolve(initializeModel(config.raw, { backend, seed })),
   };
@@ -77,5 +129,12 @@ async function fittingTokenizer(folder: string, vocabularySize: number): Promise
   return tokenizer;
 }
 
-export const quantizationOf = ({ quantization, doubleQuantization, quantizationBlockSize }: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>) =>
-  ({ kind: quantization, doubleQuantization, blockSize: quantizationBlockSize });
+export const quantizationOf = ({
+  quantization,
+  doubleQuantization,
+  quantizationBlockSize,
+}: Pick<RunConfig, 'quantization' | 'doubleQuantization' | 'quantizationBlockSize'>) => ({
+  kind: quantization,
+  doubleQuantization,
+  blockSize: quantizationBlockSize,
+});

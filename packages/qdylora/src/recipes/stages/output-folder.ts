@@ -5,15 +5,22 @@ import { assertFolderFree, LOCK_FILE, STATE_FILE, type ResumeFrom } from '@qdylo
 
 /** Files and folders of a run. */
 export const runPaths = (outputDir: string) => ({
-  adapter: join(outputDir, 'adapter'), model: join(outputDir, 'model'), events: join(outputDir, 'events.jsonl'),
-  run: join(outputDir, 'run.yaml'), reportJson: join(outputDir, 'report.json'), reportHtml: join(outputDir, 'report.html'), profile: join(outputDir, 'profile.json'), tensorboard: join(outputDir, 'tensorboard'),
+  adapter: join(outputDir, 'adapter'),
+  model: join(outputDir, 'model'),
+  events: join(outputDir, 'events.jsonl'),
+  run: join(outputDir, 'run.yaml'),
+  reportJson: join(outputDir, 'report.json'),
+  reportHtml: join(outputDir, 'report.html'),
+  profile: join(outputDir, 'profile.json'),
+  tensorboard: join(outputDir, 'tensorboard'),
 });
 
 /** `auto` in the words of the trainer. */
 export const resumeFrom = (value: string | null): ResumeFrom => (value === 'auto' ? 'latest' : value);
 
 /**
- * Refuses a folder that is in use, holds something else or cannot be made, and a checkpoint that is not there, before anything costly happens. Nothing is written.
+ * Refuses a folder that is in use, holds something else or cannot be made, and a checkpoint that is not
+ * there, before anything costly happens. Nothing is written.
  *
  * @throws QdyloraError BUSY_FOLDER, NOT_EMPTY, WRITE_FAILED, MISSING_FILE
  */
@@ -23,28 +30,51 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   if (!existsSync(outputDir)) return;
   const entries: (string | null)[] = statSync(outputDir).isDirectory() ? readdirSync(outputDir) : [null];
   if (entries.includes(LOCK_FILE)) assertFolderFree(outputDir);
-  const left = entries.filter((name) => name !== LOCK_FILE), isRun = left.includes('run.yaml') || left.includes('checkpoints'); // somebody may have moved the file away
+  const left = entries.filter((name) => name !== LOCK_FILE);
+  // somebody may have moved the file away
+  const isRun = left.includes('run.yaml') || left.includes('checkpoints');
   if (left.length === 0 || (resume !== null && isRun)) return;
   throw new QdyloraError('NOT_EMPTY', {
-    where: 'output_dir', problem: `expected an empty folder or none at ${outputDir}, got ${left[0] === null ? 'a file' : `${left.length} entries`}`, details: { path: outputDir },
-    nextStep: isRun ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.' : 'Choose another output_dir: this one is not a run of ours and is left alone.',
+    where: 'output_dir',
+    problem:
+      `expected an empty folder or none at ${outputDir}, got ` +
+      `${left[0] === null ? 'a file' : `${left.length} entries`}`,
+    details: { path: outputDir },
+    nextStep: isRun
+      ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.'
+      : 'Choose another output_dir: this one is not a run of ours and is left alone.',
   });
 }
 
 /** Whether it is whole is seen when it is read: of a large one that takes a while. */
 function assertIsCheckpoint(path: string): void {
   if (existsSync(join(path, STATE_FILE))) return;
-  throw new QdyloraError('MISSING_FILE', { where: 'resume_from_checkpoint', problem: `expected auto, or the folder of a checkpoint, got ${path}, which is none`, nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.', details: { path } });
+  throw new QdyloraError('MISSING_FILE', {
+    where: 'resume_from_checkpoint',
+    problem: `expected auto, or the folder of a checkpoint, got ${path}, which is none`,
+    nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.',
+    details: { path },
+  });
 }
 
-/** The folder, or the nearest one above it that is there, must take new entries. What only the first write shows, an error then says. */
+/**
+ * The folder, or the nearest one above it that is there, must take new entries. What only the first write
+ * shows, an error then says.
+ */
 function assertCanWrite(outputDir: string): void {
   let nearest = resolve(outputDir);
   while (!existsSync(nearest)) nearest = dirname(nearest);
-  if (nearest === resolve(outputDir) && !statSync(nearest).isDirectory()) return; // a file: refused as what is not empty
+  // a file: refused as what is not empty
+  if (nearest === resolve(outputDir) && !statSync(nearest).isDirectory()) return;
   try {
     accessSync(`${nearest}/.`, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new QdyloraError('WRITE_FAILED', { where: 'output_dir', problem: `expected a folder that can be written for ${outputDir}, got ${(cause as Error).message}`, nextStep: 'Choose another output_dir, or make that folder writable.', details: { path: outputDir, code: (cause as { code?: unknown }).code }, cause });
+    throw new QdyloraError('WRITE_FAILED', {
+      where: 'output_dir',
+      problem: `expected a folder that can be written for ${outputDir}, got ${(cause as Error).message}`,
+      nextStep: 'Choose another output_dir, or make that folder writable.',
+      details: { path: outputDir, code: (cause as { code?: unknown }).code },
+      cause,
+    });
   }
 }

@@ -2,19 +2,55 @@ import { setImmediate } from 'node:timers/promises';
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
 import type { Backend, Memory } from '@qdylora/contract';
 import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
-import { arraysOf, serializeBitsandbytes, type QuantizationKind, type QuantizedMatrix, type ScaleRounding, type SourceDtype } from '@qdylora/quant';
+import {
+  arraysOf,
+  serializeBitsandbytes,
+  type QuantizationKind,
+  type QuantizedMatrix,
+  type ScaleRounding,
+  type SourceDtype,
+} from '@qdylora/quant';
 import { valuesOfBytes, type StoredDtype } from './values-of-bytes.ts';
 
 /** How matrices are packed. */
-export interface Packing { readonly quantization: QuantizationKind; readonly doubleQuantization: boolean; readonly quantizationBlockSize: number; readonly scaleRounding?: ScaleRounding }
+export interface Packing {
+  readonly quantization: QuantizationKind;
+  readonly doubleQuantization: boolean;
+  readonly quantizationBlockSize: number;
+  readonly scaleRounding?: ScaleRounding;
+}
 
 /** A matrix in 4 bits, in the order of files, in the backend's memory. */
-export const packMatrix = (backend: Backend, values: Values, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing): QuantizedMatrix =>
-  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding });
+export const packMatrix = (
+  backend: Backend,
+  values: Values,
+  shape: readonly [number, number],
+  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
+): QuantizedMatrix =>
+  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, {
+    kind: quantization,
+    doubleQuantization,
+    blockSize: quantizationBlockSize,
+    scaleRounding,
+  });
 
-/** The same for values whose bytes arrive stretch after stretch: takes those of one matrix. The event loop has a turn after each. */
-export async function packArriving(backend: Backend, coming: AsyncIterator<Uint8Array>, dtype: StoredDtype, shape: readonly [number, number], { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing): Promise<QuantizedMatrix> {
-  const quantizer = matrixQuantizer({ ...backend, packedLayout: undefined }, quantization, shape, { kind: quantization, doubleQuantization, blockSize: quantizationBlockSize, scaleRounding });
+/**
+ * The same for values whose bytes arrive stretch after stretch: takes those of one matrix. The event loop has
+ * a turn after each.
+ */
+export async function packArriving(
+  backend: Backend,
+  coming: AsyncIterator<Uint8Array>,
+  dtype: StoredDtype,
+  shape: readonly [number, number],
+  { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
+): Promise<QuantizedMatrix> {
+  const quantizer = matrixQuantizer({ ...backend, packedLayout: undefined }, quantization, shape, {
+    kind: quantization,
+    doubleQuantization,
+    blockSize: quantizationBlockSize,
+    scaleRounding,
+  });
   try {
     while (!quantizer.isFull) {
       quantizer.add(valuesOfBytes(dtype, (await coming.next()).value!));
@@ -32,19 +68,47 @@ export function releaseMatrix(matrix: QuantizedMatrix, memory: Memory): void {
   for (const view of arraysOf(matrix)) memory.release(view);
 }
 
-/** The arrays of a packed weight, as bitsandbytes names them. Those in `memory` are given back as soon as they are written. */
-export const packedTensors = (name: string, matrix: QuantizedMatrix, sourceDtype: SourceDtype, memory: Memory): TensorToWrite[] =>
-  [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({ name: key, dtype, shape, bytes: () => writtenOnce(bytes, matrix, memory) }));
+/**
+ * The arrays of a packed weight, as bitsandbytes names them. Those in `memory` are given back as soon as they
+ * are written.
+ */
+export const packedTensors = (
+  name: string,
+  matrix: QuantizedMatrix,
+  sourceDtype: SourceDtype,
+  memory: Memory,
+): TensorToWrite[] =>
+  [...serializeBitsandbytes(name, matrix, { sourceDtype })].map(([key, { dtype, shape, bytes }]) => ({
+    name: key,
+    dtype,
+    shape,
+    bytes: () => writtenOnce(bytes, matrix, memory),
+  }));
 
 function* writtenOnce(bytes: Uint8Array, matrix: QuantizedMatrix, memory: Memory): Generator<Uint8Array> {
   yield bytes;
-  const written = arraysOf(matrix).find(({ data }) => data.buffer === bytes.buffer && data.byteOffset === bytes.byteOffset);
+  const written = arraysOf(matrix).find(
+    ({ data }) => data.buffer === bytes.buffer && data.byteOffset === bytes.byteOffset,
+  );
   if (written) memory.release(written);
 }
 
-/** `quantization_config` as transformers reads it: the head stays as it is, by its name in files and by that in transformers; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float. */
-export const quantizationConfig = ({ quantization, doubleQuantization }: Packing, { modelType }: Pick<CheckpointConfig, 'modelType'>): Record<string, unknown> => ({
-  quant_method: 'bitsandbytes', load_in_4bit: true, load_in_8bit: false, bnb_4bit_quant_type: quantization, bnb_4bit_use_double_quant: doubleQuantization,
-  bnb_4bit_compute_dtype: 'bfloat16', bnb_4bit_quant_storage: 'uint8', llm_int8_skip_modules: [...new Set(['lm_head', familyOf(modelType, 'quantization_config').names.head])],
-  llm_int8_has_fp16_weight: false, llm_int8_enable_fp32_cpu_offload: false,
+/**
+ * `quantization_config` as transformers reads it: the head stays as it is, by its name in files and by that
+ * in transformers; `llm_int8_threshold` is left out, because JSON cannot say that 6 is a float.
+ */
+export const quantizationConfig = (
+  { quantization, doubleQuantization }: Packing,
+  { modelType }: Pick<CheckpointConfig, 'modelType'>,
+): Record<string, unknown> => ({
+  quant_method: 'bitsandbytes',
+  load_in_4bit: true,
+  load_in_8bit: false,
+  bnb_4bit_quant_type: quantization,
+  bnb_4bit_use_double_quant: doubleQuantization,
+  bnb_4bit_compute_dtype: 'bfloat16',
+  bnb_4bit_quant_storage: 'uint8',
+  llm_int8_skip_modules: [...new Set(['lm_head', familyOf(modelType, 'quantization_config').names.head])],
+  llm_int8_has_fp16_weight: false,
+  llm_int8_enable_fp32_cpu_offload: false,
 });

@@ -1,6 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { openCheckpoint, openSafetensors, openSavedWeights, readHfConfig, type CheckpointConfig, type TensorEntry } from '@qdylora/checkpoint';
+import {
+  openCheckpoint,
+  openSafetensors,
+  openSavedWeights,
+  readHfConfig,
+  type CheckpointConfig,
+  type TensorEntry,
+} from '@qdylora/checkpoint';
 import { configWithSavedWeights, familyOf, withOwnHead } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from './load-data.ts';
@@ -11,18 +18,25 @@ import { readAdapter, type AdapterSaved } from './read-adapter.ts';
 export interface PlannedModel {
   readonly config: CheckpointConfig;
   readonly dtype: 'f32' | 'bf16';
-  /** Of weights that the adapter holds whole, and of matrices that a 4-bit checkpoint left in more bits, by name. */
+  /**
+   * Of weights that the adapter holds whole, and of matrices that a 4-bit checkpoint left in more bits, by
+   * name.
+   */
   readonly dtypes: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
 
 /**
- * Reads what a plan needs of a model: `config.json` alone, be it of a folder, a file of its own, or one of the hub; of a .safetensors or .gguf file, and of a folder that says it is 4-bit, also the headers. An
+ * Reads what a plan needs of a model: `config.json` alone, be it of a folder, a file of its own, or one of
+ * the hub; of a .safetensors or .gguf file, and of a folder that says it is 4-bit, also the headers. An
  * adapter that the run starts from is looked at for weights that stand in place of the base's.
  *
  * @throws UnsupportedArchitectureError; QdyloraError MISSING_FILE, BAD_FILE, BAD_CONFIG, BAD_ADAPTER
  */
-export async function plannedModel({ model, init, adapter }: Pick<RunConfig, 'model' | 'init' | 'adapter'>, hub: LocalModelOptions = {}): Promise<PlannedModel> {
-  const path = init ?? (model && await localConfig(model, hub));
+export async function plannedModel(
+  { model, init, adapter }: Pick<RunConfig, 'model' | 'init' | 'adapter'>,
+  hub: LocalModelOptions = {},
+): Promise<PlannedModel> {
+  const path = init ?? (model && (await localConfig(model, hub)));
   if (!path) throw missingKey('model', 'Name the base model: --model path/to/config.json.');
   const planned = path.endsWith('.json') ? ofConfig(readHfConfig(path)) : await ofWeights(path);
   familyOf(planned.config.modelType, path).readConfig(planned.config);
@@ -32,28 +46,59 @@ export async function plannedModel({ model, init, adapter }: Pick<RunConfig, 'mo
 
 function withSaved({ config, dtype, dtypes: others }: PlannedModel, saved: AdapterSaved): PlannedModel {
   using own = openSavedWeights(saved.folder);
-  const { tensors } = own, dtypes = new Map([...others, ...[...tensors].map(([name, tensor]) => [name, inMemory(tensor)] as const)]);
-  return { config: configWithSavedWeights({ name: config.path, config }, { ...saved, tensors }), dtype, dtypes };
+  const { tensors } = own;
+  const dtypes = new Map([
+    ...others,
+    ...[...tensors].map(([name, tensor]) => [name, inMemory(tensor)] as const),
+  ]);
+  return {
+    config: configWithSavedWeights({ name: config.path, config }, { ...saved, tensors }),
+    dtype,
+    dtypes,
+  };
 }
 
 const NONE: PlannedModel['dtypes'] = new Map();
 
 /** bfloat16 stays as it is stored; everything else becomes float32 when it is loaded. */
-const inMemory = ({ dtype }: Pick<TensorEntry, 'dtype'>): 'f32' | 'bf16' => (dtype === 'BF16' ? 'bf16' : 'f32');
+const inMemory = ({ dtype }: Pick<TensorEntry, 'dtype'>): 'f32' | 'bf16' =>
+  dtype === 'BF16' ? 'bf16' : 'f32';
 
-const ofConfig = (config: CheckpointConfig): PlannedModel => ({ config, dtype: config.dtype === 'bfloat16' ? 'bf16' : 'f32', dtypes: config.quantization ? plainMatrices(config) : NONE });
+const ofConfig = (config: CheckpointConfig): PlannedModel => ({
+  config,
+  dtype: config.dtype === 'bfloat16' ? 'bf16' : 'f32',
+  dtypes: config.quantization ? plainMatrices(config) : NONE,
+});
 
-/** Matrices that are not packed in the files beside a config, as far as they are there; with and without what files saved without a head leave out of names. */
+/**
+ * Matrices that are not packed in the files beside a config, as far as they are there; with and without what
+ * files saved without a head leave out of names.
+ */
 function plainMatrices({ path, modelType }: CheckpointConfig): PlannedModel['dtypes'] {
-  const folder = dirname(path), { base } = familyOf(modelType, path).names;
-  return new Map(readdirSync(folder).filter((name) => name.endsWith('.safetensors')).flatMap((name) => {
-    using file = openSafetensors(join(folder, name));
-    const plain = [...file.tensors.values()].filter(({ dtype, shape }) => shape.length === 2 && ['F32', 'F16', 'BF16'].includes(dtype));
-    return plain.flatMap((entry) => [entry.name, `${base}${entry.name}`].map((own) => [own, inMemory(entry)] as const));
-  }));
+  const folder = dirname(path);
+  const { base } = familyOf(modelType, path).names;
+  return new Map(
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.safetensors'))
+      .flatMap((name) => {
+        using file = openSafetensors(join(folder, name));
+        const plain = [...file.tensors.values()].filter(
+          ({ dtype, shape }) => shape.length === 2 && ['F32', 'F16', 'BF16'].includes(dtype),
+        );
+        return plain.flatMap((entry) =>
+          [entry.name, `${base}${entry.name}`].map((own) => [own, inMemory(entry)] as const),
+        );
+      }),
+  );
 }
 
 async function ofWeights(path: string): Promise<PlannedModel> {
   using checkpoint = await openCheckpoint(path);
-  return { config: withOwnHead(checkpoint).config, dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2) ? 'bf16' : 'f32', dtypes: NONE };
+  return {
+    config: withOwnHead(checkpoint).config,
+    dtype: [...checkpoint.tensors.values()].some(({ dtype, shape }) => dtype === 'BF16' && shape.length === 2)
+      ? 'bf16'
+      : 'f32',
+    dtypes: NONE,
+  };
 }

@@ -1,6 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isPeftAdapter, readPeftAdapter, type PeftAdapter, type PeftAdapterConfig } from '@qdylora/checkpoint';
+import {
+  isPeftAdapter,
+  readPeftAdapter,
+  type PeftAdapter,
+  type PeftAdapterConfig,
+} from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 import { adapterStateOf, rankSet, type AdapterState } from '@qdylora/lora-dynamic';
 import { readSidecar, type AdapterSidecar } from './adapter-sidecar.ts';
@@ -18,11 +23,19 @@ export interface ReadAdapter {
   readonly fanInFanOut: boolean;
 }
 
-/** Which weights of the base an adapter replaces; they are read from its folder when a model is built, and when the adapter is written again. */
-export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 'ensureWeightTying'> { readonly folder: string; readonly names: readonly string[] }
+/**
+ * Which weights of the base an adapter replaces; they are read from its folder when a model is built, and
+ * when the adapter is written again.
+ */
+export interface AdapterSaved extends Pick<PeftAdapterConfig, 'modulesToSave' | 'ensureWeightTying'> {
+  readonly folder: string;
+  readonly names: readonly string[];
+}
 
 /** What a person should know where an adapter holds whole weights. */
-export const savedNotice = ({ names }: AdapterSaved): string => `The adapter holds ${names.join(', ')} whole, in place of the base's. They are the same at every rank; where the base is shown without the adapter, it has them too.`;
+export const savedNotice = ({ names }: AdapterSaved): string =>
+  `The adapter holds ${names.join(', ')} whole, in place of the base's. They are the same at every rank; ` +
+  `where the base is shown without the adapter, it has them too.`;
 
 /**
  * Reads an adapter folder: ours with all its ranks and their scale, any other PEFT adapter at its full rank.
@@ -31,17 +44,33 @@ export const savedNotice = ({ names }: AdapterSaved): string => `The adapter hol
  */
 export function readAdapter(folder: string): ReadAdapter {
   if (!isPeftAdapter(folder)) {
-    throw new QdyloraError('MISSING_FILE', { where: 'adapter', problem: `expected a folder with adapter_config.json at ${folder}, got none`, nextStep: 'A run writes it to <output_dir>/adapter.', details: { folder } });
+    throw new QdyloraError('MISSING_FILE', {
+      where: 'adapter',
+      problem: `expected a folder with adapter_config.json at ${folder}, got none`,
+      nextStep: 'A run writes it to <output_dir>/adapter.',
+      details: { folder },
+    });
   }
-  const adapter = readPeftAdapter(folder), sidecar = readSidecar(folder, adapter.sidecar);
-  const { config: { baseModel, fanInFanOut, modulesToSave, ensureWeightTying }, saved } = adapter;
+  const adapter = readPeftAdapter(folder);
+  const sidecar = readSidecar(folder, adapter.sidecar);
+  const {
+    config: { baseModel, fanInFanOut, modulesToSave, ensureWeightTying },
+    saved,
+  } = adapter;
   return {
-    folder, state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter), sidecar, baseModel, fanInFanOut,
+    folder,
+    state: sidecar ? nestedState(folder, adapter, sidecar) : singleRankState(adapter),
+    sidecar,
+    baseModel,
+    fanInFanOut,
     saved: saved.size === 0 ? null : { folder, names: [...saved.keys()], modulesToSave, ensureWeightTying },
   };
 }
 
-/** How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole adapter. Null where that is not known. */
+/**
+ * How the base of an adapter was stored when it was trained: a few lines of JSON instead of the whole
+ * adapter. Null where that is not known.
+ */
 export function storedBase(folder: string): AdapterSidecar['base'] | null {
   const path = join(folder, 'qdylora.json');
   if (!existsSync(path)) return null;
@@ -53,40 +82,77 @@ export function storedBase(folder: string): AdapterSidecar['base'] | null {
   }
 }
 
-function nestedState(folder: string, { config, layers }: PeftAdapter, { ranks, lora_alpha: alpha, lora_scaling: scaling }: AdapterSidecar): AdapterState {
-  const set = rankSet(ranks), own = [...layers].map(([name, layer]) => ({ name, ...layer }));
+function nestedState(
+  folder: string,
+  { config, layers }: PeftAdapter,
+  { ranks, lora_alpha: alpha, lora_scaling: scaling }: AdapterSidecar,
+): AdapterState {
+  const set = rankSet(ranks);
+  const own = [...layers].map(([name, layer]) => ({ name, ...layer }));
   if (set.maxRank !== config.r || own.some(({ rank }) => rank !== config.r)) {
-    throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected rank ${config.r}, as in adapter_config.json, for the largest rank of qdylora.json and every layer, got ${set.maxRank}`, nextStep: 'The files do not belong together; take the adapter from where it was trained.' });
+    throw new QdyloraError('BAD_ADAPTER', {
+      where: folder,
+      problem:
+        `expected rank ${config.r}, as in adapter_config.json, for the largest rank of qdylora.json ` +
+        `and every layer, got ${set.maxRank}`,
+      nextStep: 'The files do not belong together; take the adapter from where it was trained.',
+    });
   }
-  return adapterStateOf({ rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: own }, { ranks: set.ranks, alpha, scaling });
+  return adapterStateOf(
+    { rank: config.r, scale: 1, loraAlpha: alpha, useRslora: scaling === 'sqrt', layers: own },
+    { ranks: set.ranks, alpha, scaling },
+  );
 }
 
-/** As it is where all layers have one rank and scale; else layers of smaller rank are filled up with rows of 0, and scales are folded into B. */
+/**
+ * As it is where all layers have one rank and scale; else layers of smaller rank are filled up with rows of
+ * 0, and scales are folded into B.
+ */
 function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapter): AdapterState {
-  const own = [...layers].map(([name, layer]) => ({ name, ...layer })), rank = own.reduce((most, layer) => Math.max(most, layer.rank), 1);
-  const scale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank, isUniform = own.every((layer) => layer.rank === rank && layer.scale === scale);
-  if (isUniform && loraAlpha > 0) return adapterStateOf({ rank, scale, loraAlpha, useRslora, layers: own }, { ranks: [rank], alpha: loraAlpha, scaling: useRslora ? 'sqrt' : 'constant' });
+  const own = [...layers].map(([name, layer]) => ({ name, ...layer }));
+  const rank = own.reduce((most, layer) => Math.max(most, layer.rank), 1);
+  const scale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank;
+  const isUniform = own.every((layer) => layer.rank === rank && layer.scale === scale);
+  if (isUniform && loraAlpha > 0)
+    return adapterStateOf(
+      { rank, scale, loraAlpha, useRslora, layers: own },
+      { ranks: [rank], alpha: loraAlpha, scaling: useRslora ? 'sqrt' : 'constant' },
+    );
   const filled = own.map(({ name, inFeatures, outFeatures, a, b, rank: narrow, scale }) => {
-    const wideA = new Float32Array(rank * inFeatures), wideB = new Float32Array(outFeatures * rank);
+    const wideA = new Float32Array(rank * inFeatures);
+    const wideB = new Float32Array(outFeatures * rank);
     wideA.set(a);
-    for (let o = 0; o < outFeatures; o++) for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k]!;
+    for (let o = 0; o < outFeatures; o++)
+      for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k]!;
     return { name, inFeatures, outFeatures, a: wideA, b: wideB };
   });
-  return adapterStateOf({ rank, scale: 1, loraAlpha: rank, useRslora: false, layers: filled }, { ranks: [rank], alpha: rank, scaling: 'constant' });
+  return adapterStateOf(
+    { rank, scale: 1, loraAlpha: rank, useRslora: false, layers: filled },
+    { ranks: [rank], alpha: rank, scaling: 'constant' },
+  );
 }
 
 /**
  * The ranks that are asked for: one, a list, or `all` of the adapter's.
  *
- * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a part of an adapter that was trained at one rank only.
+ * @throws QdyloraError BAD_ARGUMENT for rank 0 or above the largest; BAD_ADAPTER for a part of an adapter
+ * that was trained at one rank only.
  */
-export function ranksOf({ state, sidecar, folder }: ReadAdapter, asked: 'all' | readonly number[]): readonly number[] {
+export function ranksOf(
+  { state, sidecar, folder }: ReadAdapter,
+  asked: 'all' | readonly number[],
+): readonly number[] {
   if (asked === 'all') return state.ranks;
   const set = rankSet(state.ranks);
   for (const rank of asked) {
     set.assertUsable(rank);
     if (sidecar === null && rank !== state.maxRank) {
-      throw new QdyloraError('BAD_ADAPTER', { where: folder, problem: `expected rank ${state.maxRank}, the only one that this adapter was trained at, got ${rank}`, nextStep: 'A part of an ordinary LoRA adapter is worth little; train with ranks to get all of them.', details: { rank, ranks: state.ranks } });
+      throw new QdyloraError('BAD_ADAPTER', {
+        where: folder,
+        problem: `expected rank ${state.maxRank}, the only one that this adapter was trained at, got ${rank}`,
+        nextStep: 'A part of an ordinary LoRA adapter is worth little; train with ranks to get all of them.',
+        details: { rank, ranks: state.ranks },
+      });
     }
   }
   return asked;

@@ -3,7 +3,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
-/** In a process of its own: how much it has before, with, and after 40 MB of small objects, each time garbage aside; and after further collections. */
+/**
+ * In a process of its own: how much it has before, with, and after 40 MB of small objects, each time garbage
+ * aside; and after further collections.
+ */
 const SCRIPT = `
   import { collectGarbage, residentBytes } from ${JSON.stringify(fileURLToPath(new URL('./resident-memory.ts', import.meta.url)))};
   const grown = async () => { // held by a promise until the turn ends, as what loading leaves is
@@ -20,7 +23,14 @@ const SCRIPT = `
 `;
 
 it('what a process has after garbage is collected is what it has after any further collection', async () => {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT], { cwd: fileURLToPath(new URL('../../..', import.meta.url)) });
-  const { before, most, after, last } = JSON.parse(stdout) as Record<'before' | 'most' | 'after' | 'last', number>;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', SCRIPT],
+    { cwd: fileURLToPath(new URL('../../..', import.meta.url)) },
+  );
+  const { before, most, after, last } = JSON.parse(stdout) as Record<
+    'before' | 'most' | 'after' | 'last',
+    number
+  >;
   expect([most - before > 30e6, after - last < 3e6], stdout).toEqual([true, true]);
 });

@@ -4,25 +4,41 @@ import { memorySizeText, readByteSize } from '../../config/byte-size.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /**
- * Which layers run again in backward, by what `gradient_checkpointing` says. Of bytes: as few of the first layers as the whole run then fits with; `needOf` runs the step on a dry backend.
+ * Which layers run again in backward, by what `gradient_checkpointing` says. Of bytes: as few of the first
+ * layers as the whole run then fits with; `needOf` runs the step on a dry backend.
  *
- * @throws QdyloraError BAD_CONFIG where the run does not fit even if all layers run again; UNSUPPORTED for bytes on a backend whose books nobody can keep (`needOf` null)
+ * @throws QdyloraError BAD_CONFIG where the run does not fit even if all layers run again; UNSUPPORTED for
+ * bytes on a backend whose books nobody can keep (`needOf` null)
  */
-export async function resolveRecompute(asked: RunConfig['gradientCheckpointing'], layers: number, needOf: ((recompute: Recompute) => Promise<number>) | null): Promise<Recompute> {
+export async function resolveRecompute(
+  asked: RunConfig['gradientCheckpointing'],
+  layers: number,
+  needOf: ((recompute: Recompute) => Promise<number>) | null,
+): Promise<Recompute> {
   if (typeof asked === 'boolean') return asked;
   if (typeof asked === 'number') return { every: asked };
-  if (!needOf) throw new QdyloraError('UNSUPPORTED', { where: 'gradient_checkpointing', problem: `expected true, false or a number of layers on a backend of one's own, got ${asked}`, nextStep: 'What it needs is not known before it runs.' });
-  const bytes = readByteSize(asked)!, least = await needOf({ first: layers });
+  if (!needOf)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'gradient_checkpointing',
+      problem: `expected true, false or a number of layers on a backend of one's own, got ${asked}`,
+      nextStep: 'What it needs is not known before it runs.',
+    });
+  const bytes = readByteSize(asked)!;
+  const least = await needOf({ first: layers });
   if (least > bytes) {
     throw new QdyloraError('BAD_CONFIG', {
-      where: 'gradient_checkpointing', problem: `expected at least ${memorySizeText(least)}, what the run needs if every layer runs again, got ${asked}`,
-      nextStep: 'npx qdylora plan --memory says what else to change.', details: { leastBytes: least, bytes },
+      where: 'gradient_checkpointing',
+      problem:
+        `expected at least ${memorySizeText(least)}, what the run needs if every layer runs again, ` +
+        `got ${asked}`,
+      nextStep: 'npx qdylora plan --memory says what else to change.',
+      details: { leastBytes: least, bytes },
     });
   }
   let [fits, tooFew] = [layers, -1];
   while (fits - tooFew > 1) {
     const middle = Math.floor((fits + tooFew) / 2);
-    if (await needOf({ first: middle }) <= bytes) fits = middle;
+    if ((await needOf({ first: middle })) <= bytes) fits = middle;
     else tooFew = middle;
   }
   return { first: fits };
@@ -30,6 +46,9 @@ export async function resolveRecompute(asked: RunConfig['gradientCheckpointing']
 
 /** `the first 12 of 30 layers run again in backward`. */
 export function recomputeText(recompute: Recompute, layers: number): string {
-  if (typeof recompute === 'boolean') return recompute ? 'layers run again in backward' : 'layers keep what backward needs';
-  return 'every' in recompute ? `layers run again in backward, ${recompute.every} at a time` : `the first ${recompute.first} of ${layers} layers run again in backward`;
+  if (typeof recompute === 'boolean')
+    return recompute ? 'layers run again in backward' : 'layers keep what backward needs';
+  return 'every' in recompute
+    ? `layers run again in backward, ${recompute.every} at a time`
+    : `the first ${recompute.first} of ${layers} layers run again in backward`;
 }

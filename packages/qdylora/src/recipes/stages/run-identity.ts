@@ -2,15 +2,66 @@ import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
 import { snakeCase } from '../../config/names.ts';
 import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
-/** Keys that may change between two parts of one run: where things lie, how fast it goes, and how often it looks around. */
+/**
+ * Keys that may change between two parts of one run: where things lie, how fast it goes, and how often it
+ * looks around.
+ */
 const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
-  'model', 'init', 'adapter', 'dataset', 'evalDataset', 'streaming', 'outputDir', 'resumeFromCheckpoint', 'backend', 'numThreads', 'preset', 'numEpochs', 'maxSteps',
-  'gradientCheckpointing', 'evalSteps', 'evalRanks', 'earlyStopping', 'earlyStoppingPatience', 'earlyStoppingMinDelta', 'saveSteps', 'saveTotalLimit', 'saveDtype', 'reportTo', 'optimizerMemoryBudget', 'pageDir',
+  'model',
+  'init',
+  'adapter',
+  'dataset',
+  'evalDataset',
+  'streaming',
+  'outputDir',
+  'resumeFromCheckpoint',
+  'backend',
+  'numThreads',
+  'preset',
+  'numEpochs',
+  'maxSteps',
+  'gradientCheckpointing',
+  'evalSteps',
+  'evalRanks',
+  'earlyStopping',
+  'earlyStoppingPatience',
+  'earlyStoppingMinDelta',
+  'saveSteps',
+  'saveTotalLimit',
+  'saveDtype',
+  'reportTo',
+  'optimizerMemoryBudget',
+  'pageDir',
 ]);
 
-/** What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint, and which rows, which tokens and how many steps there are. */
-export function runIdentity(config: RunConfig, facts: { readonly fingerprint: string; readonly rows: number; readonly rowsHash: string; readonly tokensHash: string; readonly totalSteps: number }): Record<string, unknown> {
-  const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts, named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map((name) => [snakeCase(name), config[name]] as const);
-  // A run of before wrote the default ratio beside warmup_steps, and where the schedule has no warm-up: it can go on. Left out and set to what holds then are one run.
-  return { ...Object.fromEntries(named), completion_only_loss: config.completionOnlyLoss ?? true, warmup_ratio: config.warmupRatio ?? WARMUP_RATIO, base_fingerprint: fingerprint, training_rows: rows, training_rows_hash: rowsHash, training_tokens_hash: tokensHash, total_steps: totalSteps };
+/**
+ * What a resumed run must share with the first one: values that decide the numbers, the base's fingerprint,
+ * and which rows, which tokens and how many steps there are.
+ */
+export function runIdentity(
+  config: RunConfig,
+  facts: {
+    readonly fingerprint: string;
+    readonly rows: number;
+    readonly rowsHash: string;
+    readonly tokensHash: string;
+    readonly totalSteps: number;
+  },
+): Record<string, unknown> {
+  const { fingerprint, rows, rowsHash, tokensHash, totalSteps } = facts;
+  const named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map(
+    (name) => [snakeCase(name), config[name]] as const,
+  );
+  // A run of before wrote the default ratio beside warmup_steps, and where the schedule has no warm-up: it can
+  // go on. Left out and set to what holds then are one run.
+  return {
+    ...Object.fromEntries(named),
+    completion_only_loss: config.completionOnlyLoss ?? true,
+    warmup_ratio: config.warmupRatio ?? WARMUP_RATIO,
+    base_fingerprint: fingerprint,
+    training_rows: rows,
+    training_rows_hash: rowsHash,
+    training_tokens_hash: tokensHash,
+    total_steps: totalSteps,
+  };
 }

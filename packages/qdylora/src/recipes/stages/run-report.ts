@@ -39,40 +39,124 @@ export interface RunReport {
   readonly notes: readonly string[];
 }
 
-export interface ReportParts { readonly config: RunConfig; readonly modelName: string; readonly result: TrainResult; readonly judgement: Judgement | null; readonly evaluations: readonly ReportEvaluation[]; readonly samples: ReportSamples; readonly notes: readonly string[] }
+export interface ReportParts {
+  readonly config: RunConfig;
+  readonly modelName: string;
+  readonly result: TrainResult;
+  readonly judgement: Judgement | null;
+  readonly evaluations: readonly ReportEvaluation[];
+  readonly samples: ReportSamples;
+  readonly notes: readonly string[];
+}
 
-export function runReport({ config, modelName, result, judgement, evaluations, samples, notes }: ReportParts): RunReport {
-  const ranks: RankReport | null = judgement?.ranks ?? null, { step: steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy } = result;
+export function runReport({
+  config,
+  modelName,
+  result,
+  judgement,
+  evaluations,
+  samples,
+  notes,
+}: ReportParts): RunReport {
+  const ranks: RankReport | null = judgement?.ranks ?? null;
+  const { step: steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy } = result;
   return {
-    model: modelName, method: config.method, steps, tokens, finalLoss, seconds, skippedSteps, stoppedBy, evaluations,
-    base: ranks?.base ?? null, heldOut: judgement?.whole ?? null, ranks: ranks?.ranks ?? [], bestRank: ranks?.bestRank ?? null, smallestGoodRank: ranks?.smallestGoodRank ?? null,
-    confidenceSet: ranks?.confidenceSet ?? [], aurac: ranks?.aurac ?? null, auracLinear: ranks?.auracLinear ?? null, detectableDifference: ranks?.detectableDifference ?? null,
-    heldOutExamples: ranks?.examples ?? 0, heldOutTokens: ranks?.tokens ?? 0, samples, notes,
+    model: modelName,
+    method: config.method,
+    steps,
+    tokens,
+    finalLoss,
+    seconds,
+    skippedSteps,
+    stoppedBy,
+    evaluations,
+    base: ranks?.base ?? null,
+    heldOut: judgement?.whole ?? null,
+    ranks: ranks?.ranks ?? [],
+    bestRank: ranks?.bestRank ?? null,
+    smallestGoodRank: ranks?.smallestGoodRank ?? null,
+    confidenceSet: ranks?.confidenceSet ?? [],
+    aurac: ranks?.aurac ?? null,
+    auracLinear: ranks?.auracLinear ?? null,
+    detectableDifference: ranks?.detectableDifference ?? null,
+    heldOutExamples: ranks?.examples ?? 0,
+    heldOutTokens: ranks?.tokens ?? 0,
+    samples,
+    notes,
   };
 }
 
 /** Writes `report.json` and `report.html`. */
-export function writeReports(paths: { readonly reportJson: string; readonly reportHtml: string }, report: RunReport, page: ReportData): void {
+export function writeReports(
+  paths: { readonly reportJson: string; readonly reportHtml: string },
+  report: RunReport,
+  page: ReportData,
+): void {
   writeFileDurably(paths.reportJson, [Buffer.from(canonicalJson(snakeCased(report)))]);
   writeFileDurably(paths.reportHtml, [Buffer.from(renderReport(page))]);
 }
 
 /** The data of `report.html`. */
-export function reportPage(parts: ReportParts, steps: readonly ReportStep[], nextCommand: string | null): ReportData {
+export function reportPage(
+  parts: ReportParts,
+  steps: readonly ReportStep[],
+  nextCommand: string | null,
+): ReportData {
   const { config, modelName, judgement, evaluations, samples, notes } = parts;
   return {
-    model: modelName, dataset: config.dataset?.join(', ') ?? null, settings: settingsOf(parts), steps, evaluations, ranks: judgement?.ranks ?? null, heldOut: judgement?.whole ?? null,
-    samples, notes, nextCommand,
+    model: modelName,
+    dataset: config.dataset?.join(', ') ?? null,
+    settings: settingsOf(parts),
+    steps,
+    evaluations,
+    ranks: judgement?.ranks ?? null,
+    heldOut: judgement?.whole ?? null,
+    samples,
+    notes,
+    nextCommand,
   };
 }
 
 function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
-  const { method, ranks, loraScaling, loraAlpha, rankSchedule, quantization, doubleQuantization, learningRate, lrScheduler, microBatchSize, gradientAccumulationSteps, maxSeqLength, computeDtype, seed } = config;
-  const adapter: [string, unknown][] = ranks ? [['Ranks', ranks.join(', ')], ['Scaling', `${loraScaling}, alpha ${loraAlpha}`], ['Rank schedule', rankSchedule]] : [];
+  const {
+    method,
+    ranks,
+    loraScaling,
+    loraAlpha,
+    rankSchedule,
+    quantization,
+    doubleQuantization,
+    learningRate,
+    lrScheduler,
+    microBatchSize,
+    gradientAccumulationSteps,
+    maxSeqLength,
+    computeDtype,
+    seed,
+  } = config;
+  const adapter: [string, unknown][] = ranks
+    ? [
+        ['Ranks', ranks.join(', ')],
+        ['Scaling', `${loraScaling}, alpha ${loraAlpha}`],
+        ['Rank schedule', rankSchedule],
+      ]
+    : [];
   const own: [string, unknown][] = [
-    ['Method', method], ...adapter, ['Base weights', quantization === 'none' ? 'not quantized' : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`],
-    ['Steps', result.step], ['Tokens', result.tokens.toLocaleString('en-US')], ['Rows a step', `${microBatchSize} × ${gradientAccumulationSteps}`], ['Longest row', `${maxSeqLength} tokens`],
-    ['Learning rate', `${learningRate}, ${lrScheduler}`], ['Compute', computeDtype], ['Seed', seed],
+    ['Method', method],
+    ...adapter,
+    [
+      'Base weights',
+      quantization === 'none'
+        ? 'not quantized'
+        : `${quantization}${doubleQuantization ? ' + double quantization' : ''}`,
+    ],
+    ['Steps', result.step],
+    ['Tokens', result.tokens.toLocaleString('en-US')],
+    ['Rows a step', `${microBatchSize} × ${gradientAccumulationSteps}`],
+    ['Longest row', `${maxSeqLength} tokens`],
+    ['Learning rate', `${learningRate}, ${lrScheduler}`],
+    ['Compute', computeDtype],
+    ['Seed', seed],
   ];
   return own.map(([name, value]) => ({ name, value: String(value) }));
 }
@@ -81,7 +165,17 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
 export function evaluationsOf(eventLines: string): ReportEvaluation[] {
   return eventLines.split('\n').flatMap((line) => {
     if (!line.startsWith('{"type":"eval"')) return [];
-    const { step, by_rank: byRank, best_rank: bestRank = null, aurac = null } = JSON.parse(line) as { step: number; by_rank: { rank: number | null; loss: number | null }[]; best_rank?: number | null; aurac?: number | null };
+    const {
+      step,
+      by_rank: byRank,
+      best_rank: bestRank = null,
+      aurac = null,
+    } = JSON.parse(line) as {
+      step: number;
+      by_rank: { rank: number | null; loss: number | null }[];
+      best_rank?: number | null;
+      aurac?: number | null;
+    };
     return [{ step, byRank: byRank.map(({ rank, loss }) => ({ rank, loss: loss ?? NaN })), bestRank, aurac }];
   });
 }
@@ -90,7 +184,12 @@ export function evaluationsOf(eventLines: string): ReportEvaluation[] {
 export function stepsOf(eventLines: string): ReportStep[] {
   return eventLines.split('\n').flatMap((line) => {
     if (!line.startsWith('{"type":"step"')) return [];
-    const { step, loss, rank, learning_rate: learningRate } = JSON.parse(line) as { step: number; loss: number | null; rank: number | null; learning_rate: number };
+    const {
+      step,
+      loss,
+      rank,
+      learning_rate: learningRate,
+    } = JSON.parse(line) as { step: number; loss: number | null; rank: number | null; learning_rate: number };
     return [{ step, loss: loss ?? NaN, rank, learningRate }];
   });
 }

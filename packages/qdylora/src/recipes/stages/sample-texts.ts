@@ -11,30 +11,75 @@ const NEW_TOKENS = 64;
 /** Of a row that is all answer (plain text), so much is told. */
 const PROMPT_TOKENS = 24;
 
-/** A report's texts; `isCut`: an abort came before the last of them, and those that were not whole are left out. */
-export interface Samples { readonly samples: ReportSamples; readonly isCut: boolean }
+/**
+ * A report's texts; `isCut`: an abort came before the last of them, and those that were not whole are left
+ * out.
+ */
+export interface Samples {
+  readonly samples: ReportSamples;
+  readonly isCut: boolean;
+}
 
-export interface SampleOptions { readonly tokenizer: Tokenizer | null; readonly stopIds: readonly number[]; readonly example: Example | undefined; readonly ranks: readonly number[]; readonly computeDtype: ComputeDtype; readonly signal?: AbortSignal }
+export interface SampleOptions {
+  readonly tokenizer: Tokenizer | null;
+  readonly stopIds: readonly number[];
+  readonly example: Example | undefined;
+  readonly ranks: readonly number[];
+  readonly computeDtype: ComputeDtype;
+  readonly signal?: AbortSignal;
+}
 
-/** Greedy answers to one held-out (else training) prompt at a small, a middle and the largest rank; or the reason why there are none. An abort ends them, and nothing else: they are the last part of a run, and the least. */
-export async function sampleTexts(model: CausalLm, adapted: Adapted<CausalLm> | null, { tokenizer, stopIds, example, ranks, computeDtype, signal }: SampleOptions): Promise<Samples> {
+/**
+ * Greedy answers to one held-out (else training) prompt at a small, a middle and the largest rank; or the
+ * reason why there are none. An abort ends them, and nothing else: they are the last part of a run, and the
+ * least.
+ */
+export async function sampleTexts(
+  model: CausalLm,
+  adapted: Adapted<CausalLm> | null,
+  { tokenizer, stopIds, example, ranks, computeDtype, signal }: SampleOptions,
+): Promise<Samples> {
   const none = (missing: string, isCut = false): Samples => ({ samples: { missing }, isCut });
   if (!tokenizer) return none('The model has no tokenizer, so its tokens cannot be shown as text.');
   if (!example) return none('There is no row to take a prompt from.');
   const { prompt, answer } = cutAtAnswer(example);
   if (prompt.length === 0) return none('The row has no tokens before its answer.');
-  const views = adapted ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank) })) : [{ rank: null, model, active: null }], byRank: { rank: number | null; text: string }[] = [];
+  const views = adapted
+    ? ranks.map((rank) => ({ rank, ...adapted.atRank(rank) }))
+    : [{ rank: null, model, active: null }];
+  const byRank: { rank: number | null; text: string }[] = [];
   for (const view of views) {
-    const ids = await answerOf(generate(view, prompt, { maxNewTokens: NEW_TOKENS, stopIds: stopIdsOf(stopIds, tokenizer), computeDtype }), signal);
+    const ids = await answerOf(
+      generate(view, prompt, {
+        maxNewTokens: NEW_TOKENS,
+        stopIds: stopIdsOf(stopIds, tokenizer),
+        computeDtype,
+      }),
+      signal,
+    );
     if (!ids) break;
     byRank.push({ rank: view.rank, text: tokenizer.decode(ids) });
   }
   if (byRank.length === 0) return none('The run was stopped before the first of them was written.', true);
-  return { samples: { prompts: [{ prompt: tokenizer.decode(prompt), expected: tokenizer.decode(answer, { skipSpecialTokens: true }), byRank }] }, isCut: byRank.length < views.length };
+  return {
+    samples: {
+      prompts: [
+        {
+          prompt: tokenizer.decode(prompt),
+          expected: tokenizer.decode(answer, { skipSpecialTokens: true }),
+          byRank,
+        },
+      ],
+    },
+    isCut: byRank.length < views.length,
+  };
 }
 
 /** A whole answer; null after an abort. */
-async function answerOf(tokens: AsyncIterable<number>, signal: AbortSignal | undefined): Promise<number[] | null> {
+async function answerOf(
+  tokens: AsyncIterable<number>,
+  signal: AbortSignal | undefined,
+): Promise<number[] | null> {
   const ids: number[] = [];
   if (signal?.aborted) return null;
   for await (const id of tokens) {
@@ -47,13 +92,15 @@ async function answerOf(tokens: AsyncIterable<number>, signal: AbortSignal | und
 
 /** What the model is told, and what should follow. */
 function cutAtAnswer({ ids, labels }: Example): { prompt: Int32Array; answer: Int32Array } {
-  const first = labels.findIndex((label, t) => t > 0 && label !== NOT_COUNTED), at = first > 1 ? first : Math.min(PROMPT_TOKENS, ids.length - 1);
+  const first = labels.findIndex((label, t) => t > 0 && label !== NOT_COUNTED);
+  const at = first > 1 ? first : Math.min(PROMPT_TOKENS, ids.length - 1);
   return { prompt: ids.subarray(0, at), answer: ids.subarray(at, at + NEW_TOKENS) };
 }
 
 /** Three ranks that tell something: the smallest, the chosen or middle one, and the largest. */
 export function sampleRanks(ranks: readonly number[], chosen: number | null): number[] {
   if (ranks.length <= 3) return [...ranks];
-  const inner = ranks.slice(1, -1), middle = chosen !== null && inner.includes(chosen) ? chosen : inner[inner.length >> 1]!;
+  const inner = ranks.slice(1, -1);
+  const middle = chosen !== null && inner.includes(chosen) ? chosen : inner[inner.length >> 1]!;
   return [ranks[0]!, middle, ranks.at(-1)!];
 }

@@ -1,47 +1,86 @@
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { canonicalJson, openSafetensors, writeFileDurably, writeSafetensorsBehind, type FileRecord, type TensorToWriteBehind, type WriteBlocks } from '@qdylora/checkpoint';
+import {
+  canonicalJson,
+  openSafetensors,
+  writeFileDurably,
+  writeSafetensorsBehind,
+  type FileRecord,
+  type TensorToWriteBehind,
+  type WriteBlocks,
+} from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
-/** Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run goes on with the next one. */
+/**
+ * Finished shards of a model that is being written, in a folder beside its place, so that an interrupted run
+ * goes on with the next one.
+ */
 export interface ShardWork {
   readonly folder: string;
   has(index: number): boolean;
   /** Writes one shard, all or nothing, while the caller goes on. */
   write(index: number, tensors: readonly TensorToWriteBehind[], blocks: WriteBlocks): Promise<void>;
-  /** Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes of tensors, and fills `known` with what was hashed as it was written. */
+  /**
+   * Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes
+   * of tensors, and fills `known` with what was hashed as it was written.
+   */
   moveInto(folder: string, known: Map<string, FileRecord>): number;
   remove(): void;
 }
 
-const IDENTITY_FILE = 'work.json', digits = (n: number): string => String(n).padStart(5, '0');
+const IDENTITY_FILE = 'work.json';
+const digits = (n: number): string => String(n).padStart(5, '0');
 const shardName = (index: number): string => `shard-${digits(index)}.safetensors`;
 
 /**
- * Opens or begins the work folder `<outputDir>.partial`. One that belongs to other weights or settings is begun anew.
+ * Opens or begins the work folder `<outputDir>.partial`. One that belongs to other weights or settings is
+ * begun anew.
  *
  * @param identity everything that decides the bytes of the shards
  * @throws QdyloraError NOT_EMPTY where something else lies there; WRITE_FAILED
  */
 export function shardWork(outputDir: string, identity: unknown, count: number): ShardWork {
-  const folder = `${outputDir}.partial`, hash = createHash('sha256').update(canonicalJson({ identity, count })).digest('hex');
+  const folder = `${outputDir}.partial`;
+  const hash = createHash('sha256').update(canonicalJson({ identity, count })).digest('hex');
   if (existsSync(folder) && identityIn(folder) !== hash) {
-    if (readdirSync(folder).length > 0 && identityIn(folder) === null) throw new QdyloraError('NOT_EMPTY', { where: 'output_dir', problem: `expected nothing or an unfinished model at ${folder}, got something else`, nextStep: 'Choose another output_dir, or move that folder away.', details: { path: folder } });
+    if (readdirSync(folder).length > 0 && identityIn(folder) === null)
+      throw new QdyloraError('NOT_EMPTY', {
+        where: 'output_dir',
+        problem: `expected nothing or an unfinished model at ${folder}, got something else`,
+        nextStep: 'Choose another output_dir, or move that folder away.',
+        details: { path: folder },
+      });
     rmSync(folder, { recursive: true });
   }
   mkdirSync(folder, { recursive: true });
   writeFileDurably(join(folder, IDENTITY_FILE), [Buffer.from(canonicalJson({ identity: hash }))]);
-  const written = new Map<number, FileRecord>(), path = (index: number): string => join(folder, shardName(index));
+  const written = new Map<number, FileRecord>();
+  const path = (index: number): string => join(folder, shardName(index));
   return {
     folder,
     has: (index) => existsSync(path(index)), // it got its name when it was whole
-    async write(index, tensors, blocks) { written.set(index, await writeSafetensorsBehind(path(index), tensors, { metadata: { format: 'pt' }, blocks })); },
+    async write(index, tensors, blocks) {
+      written.set(
+        index,
+        await writeSafetensorsBehind(path(index), tensors, { metadata: { format: 'pt' }, blocks }),
+      );
+    },
     moveInto(target, known) {
       const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
       let bytes = 0;
       for (let index = 0; index < count; index++) {
-        const name = count === 1 ? 'model.safetensors' : `model-${digits(index + 1)}-of-${digits(count)}.safetensors`;
+        const name =
+          count === 1 ? 'model.safetensors' : `model-${digits(index + 1)}-of-${digits(count)}.safetensors`;
         linkOrCopy(path(index), join(target, name));
         if (written.has(index)) known.set(name, written.get(index)!);
         using file = openSafetensors(path(index));
@@ -50,7 +89,10 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
           bytes += byteLength;
         }
       }
-      if (count > 1) writeFileDurably(join(target, 'model.safetensors.index.json'), [Buffer.from(canonicalJson({ metadata: { total_size: bytes }, weight_map: weightMap }))]);
+      if (count > 1)
+        writeFileDurably(join(target, 'model.safetensors.index.json'), [
+          Buffer.from(canonicalJson({ metadata: { total_size: bytes }, weight_map: weightMap })),
+        ]);
       return bytes;
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
@@ -59,7 +101,9 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
 
 function identityIn(folder: string): string | null {
   try {
-    const { identity } = JSON.parse(readFileSync(join(folder, IDENTITY_FILE), 'utf8')) as { identity?: unknown };
+    const { identity } = JSON.parse(readFileSync(join(folder, IDENTITY_FILE), 'utf8')) as {
+      identity?: unknown;
+    };
     return typeof identity === 'string' ? identity : null;
   } catch {
     return null;
@@ -75,9 +119,16 @@ function linkOrCopy(from: string, to: string): void {
   }
 }
 
-/** Sizes and times of the files that weights come from: enough to see that they are others, without reading them. */
+/**
+ * Sizes and times of the files that weights come from: enough to see that they are others, without reading
+ * them.
+ */
 export function filesOf(path: string): unknown {
-  const names = statSync(path).isDirectory() ? readdirSync(path).filter((name) => /\.(safetensors|gguf)$/.test(name)).sort() : [''];
+  const names = statSync(path).isDirectory()
+    ? readdirSync(path)
+        .filter((name) => /\.(safetensors|gguf)$/.test(name))
+        .sort()
+    : [''];
   return names.map((name) => {
     const { size, mtimeMs } = statSync(join(path, name));
     return [name, size, mtimeMs];

@@ -7,14 +7,20 @@ const EXAMPLES = 64;
 /** So many rows are asked for them: of streamed ones, some have nothing to predict. */
 const MOST_ASKED = 1024;
 
-/** SHA-256 over tokens and labels of the first training examples: a run that goes on with another tokenizer, template or mask than it began with has another one, though its rows are the same. */
+/**
+ * SHA-256 over tokens and labels of the first training examples: a run that goes on with another tokenizer,
+ * template or mask than it began with has another one, though its rows are the same.
+ */
 export function tokensHash(training: ExampleSource): string {
   const hash = createHash('sha256');
   for (let i = 0, found = 0; found < EXAMPLES && i < Math.min(training.length, MOST_ASKED); i++) {
     const example = training.at(i);
     if (!example) continue;
     found++;
-    hash.update(`${example.ids.length} `).update(Int32Array.from(example.ids)).update(Int32Array.from(example.labels));
+    hash
+      .update(`${example.ids.length} `)
+      .update(Int32Array.from(example.ids))
+      .update(Int32Array.from(example.labels));
   }
   return hash.digest('hex');
 }

@@ -8,18 +8,53 @@ import type { AdapterSaved, ReadAdapter } from './read-adapter.ts';
 /** The base of an adapter, as its files name it. */
 export type AdapterBase = AdapterSidecar['base'];
 
-/** Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the backend has free between two steps. */
-export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, base: AdapterBase, saved: AdapterSaved | null = null): Promise<void> {
-  const { ranks: { ranks, maxRank }, config: { alpha, scaling }, report, model: { backend: { memory }, storesInOut } } = adapted, turned: ArrayView<'f32'>[] = [];
+/**
+ * Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the
+ * backend has free between two steps.
+ */
+export async function writeAdapted(
+  folder: string,
+  adapted: Adapted<CausalLm>,
+  base: AdapterBase,
+  saved: AdapterSaved | null = null,
+): Promise<void> {
+  const {
+    ranks: { ranks, maxRank },
+    config: { alpha, scaling },
+    report,
+    model: {
+      backend: { memory },
+      storesInOut,
+    },
+  } = adapted;
+  const turned: ArrayView<'f32'>[] = [];
   try {
     const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
       turned.push(memory.allocate('f32', [outFeatures, maxRank]));
-      return { name, a: a.view.data as Float32Array, b: transposed(b.view.data as Float32Array, maxRank, outFeatures, turned.at(-1)!.data) };
+      return {
+        name,
+        a: a.view.data as Float32Array,
+        b: transposed(b.view.data as Float32Array, maxRank, outFeatures, turned.at(-1)!.data),
+      };
     });
     const targetModules = targetNames(report.matched, report.unmatched);
     await writeWithSaved(folder, saved, {
-      layers, rank: maxRank, ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)), targetModules, baseModel: base.name, fanInFanOut: storesInOut, replace: true,
-      sidecar: { format: 'qdylora-adapter', version: 1, ranks: [...ranks], lora_alpha: alpha, lora_scaling: scaling, target_modules: targetModules, base } satisfies AdapterSidecar,
+      layers,
+      rank: maxRank,
+      ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)),
+      targetModules,
+      baseModel: base.name,
+      fanInFanOut: storesInOut,
+      replace: true,
+      sidecar: {
+        format: 'qdylora-adapter',
+        version: 1,
+        ranks: [...ranks],
+        lora_alpha: alpha,
+        lora_scaling: scaling,
+        target_modules: targetModules,
+        base,
+      } satisfies AdapterSidecar,
     });
   } finally {
     for (const view of turned) memory.release(view);
@@ -27,18 +62,51 @@ export async function writeAdapted(folder: string, adapted: Adapted<CausalLm>, b
 }
 
 /** Whole weights go from file to file. */
-async function writeWithSaved(folder: string, saved: AdapterSaved | null, options: WritePeftAdapterOptions): Promise<void> {
+async function writeWithSaved(
+  folder: string,
+  saved: AdapterSaved | null,
+  options: WritePeftAdapterOptions,
+): Promise<void> {
   if (!saved) return writePeftAdapter(folder, options);
   using own = openSavedWeights(saved.folder);
   const { modulesToSave, ensureWeightTying } = saved;
   await writePeftAdapter(folder, { ...options, modulesToSave, ensureWeightTying, saved: own.tensors });
 }
 
-const peftScale = ({ loraAlpha, useRslora }: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({ alpha: loraAlpha, useRslora });
+const peftScale = ({
+  loraAlpha,
+  useRslora,
+}: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({
+  alpha: loraAlpha,
+  useRslora,
+});
 
-/** Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar` null where its base is not known. */
-export async function writeSliced(folder: string, sliced: SlicedAdapter, { sidecar, baseModel, fanInFanOut, saved, targetModules }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut' | 'saved'> & { readonly targetModules: readonly string[] }): Promise<void> {
-  await writeWithSaved(folder, saved, { layers: sliced.layers, rank: sliced.rank, ...peftScale(sliced), targetModules, fanInFanOut, baseModel: baseModel ?? undefined, sidecar: sidecar ?? undefined });
+/**
+ * Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar`
+ * null where its base is not known.
+ */
+export async function writeSliced(
+  folder: string,
+  sliced: SlicedAdapter,
+  {
+    sidecar,
+    baseModel,
+    fanInFanOut,
+    saved,
+    targetModules,
+  }: Pick<ReadAdapter, 'sidecar' | 'baseModel' | 'fanInFanOut' | 'saved'> & {
+    readonly targetModules: readonly string[];
+  },
+): Promise<void> {
+  await writeWithSaved(folder, saved, {
+    layers: sliced.layers,
+    rank: sliced.rank,
+    ...peftScale(sliced),
+    targetModules,
+    fanInFanOut,
+    baseModel: baseModel ?? undefined,
+    sidecar: sidecar ?? undefined,
+  });
 }
 
 /** Ends of names where those mean exactly the matched layers, as in PEFT's own configs; else full names. */

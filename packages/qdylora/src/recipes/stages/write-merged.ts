@@ -1,5 +1,13 @@
 import { join } from 'node:path';
-import { hfConfigOf, openCheckpoint, writeFolderAtomically, writeGgufModel, type CheckpointConfig, type GgufWriteType, type TensorToWrite } from '@qdylora/checkpoint';
+import {
+  hfConfigOf,
+  openCheckpoint,
+  writeFolderAtomically,
+  writeGgufModel,
+  type CheckpointConfig,
+  type GgufWriteType,
+  type TensorToWrite,
+} from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
 import { familyOf } from '@qdylora/models';
 import { dequantize4bit } from '@qdylora/quant';
@@ -9,45 +17,104 @@ import type { ModelSource } from './open-source.ts';
 import { packedTensors, packMatrix, quantizationConfig, type Packing } from './packed-tensors.ts';
 import { configWithDtype, weightTensors, writeModelFolder, type SaveDtype } from './write-model.ts';
 
-const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = { bf16: 'BF16', f16: 'F16', f32: 'F32', q8_0: 'Q8_0' };
+const GGUF_TYPES: Readonly<Partial<Record<MergeDtype, GgufWriteType>>> = {
+  bf16: 'BF16',
+  f16: 'F16',
+  f32: 'F32',
+  q8_0: 'Q8_0',
+};
 
 /** The file of a GGUF folder. */
 export const GGUF_FILE = 'model.gguf';
 
 /** Writes `model.gguf` into a folder of its own, all or nothing; weights as checkpoints store them. */
-export async function writeMergedGguf(folder: string, weights: readonly ModelWeight[], dtype: MergeDtype, source: ModelSource): Promise<void> {
+export async function writeMergedGguf(
+  folder: string,
+  weights: readonly ModelWeight[],
+  dtype: MergeDtype,
+  source: ModelSource,
+): Promise<void> {
   using tokenizerSource = await openCheckpoint(source.tokenizerFolder);
-  const { quantization_config: _, ...raw } = source.config.raw, config = statedConfig(hfConfigOf(source.config.path, raw, source.config.rope.factors));
-  await writeFolderAtomically(folder, (temporary) => writeGgufModel(join(temporary, GGUF_FILE), { name: source.name, config, tensors: weights, tokenizer: tokenizerSource.tokenizerFiles, type: GGUF_TYPES[dtype]! }));
+  const { quantization_config: _, ...raw } = source.config.raw;
+  const config = statedConfig(hfConfigOf(source.config.path, raw, source.config.rope.factors));
+  await writeFolderAtomically(folder, (temporary) =>
+    writeGgufModel(join(temporary, GGUF_FILE), {
+      name: source.name,
+      config,
+      tensors: weights,
+      tokenizer: tokenizerSource.tokenizerFiles,
+      type: GGUF_TYPES[dtype]!,
+    }),
+  );
 }
 
 /** A config in which sizes stand that it leaves to its family: a GGUF file leaves out none of them. */
 export function statedConfig(config: CheckpointConfig): CheckpointConfig {
-  const { raw, path, modelType } = config, { epsilon, maxPositions, attention: [first] } = familyOf(modelType, path).readConfig(config);
+  const { raw, path, modelType } = config;
+  const {
+    epsilon,
+    maxPositions,
+    attention: [first],
+  } = familyOf(modelType, path).readConfig(config);
   const { kvHeads, headDim, rope } = first!;
-  const own = modelType === 'gpt2' ? { n_positions: maxPositions, layer_norm_epsilon: epsilon } : {
-    max_position_embeddings: maxPositions, ...(modelType === 'falcon' ? { layer_norm_epsilon: epsilon } : modelType === 'gpt_neox' ? { layer_norm_eps: epsilon, rotary_pct: (2 * rope!.frequencies.length) / headDim } : { rms_norm_eps: epsilon, num_key_value_heads: kvHeads, head_dim: headDim }),
-  };
+  const own =
+    modelType === 'gpt2'
+      ? { n_positions: maxPositions, layer_norm_epsilon: epsilon }
+      : {
+          max_position_embeddings: maxPositions,
+          ...(modelType === 'falcon'
+            ? { layer_norm_epsilon: epsilon }
+            : modelType === 'gpt_neox'
+              ? { layer_norm_eps: epsilon, rotary_pct: (2 * rope!.frequencies.length) / headDim }
+              : { rms_norm_eps: epsilon, num_key_value_heads: kvHeads, head_dim: headDim }),
+        };
   const missing = Object.fromEntries(Object.entries(own).filter(([key]) => !config.has(key)));
   return hfConfigOf(path, { ...raw, ...missing }, config.rope.factors);
 }
 
 /** Writes a Hugging Face folder of floats; weights as checkpoints store them. */
-export const writeMergedFloats = (folder: string, weights: readonly ModelWeight[], dtype: SaveDtype, { config, tokenizerFolder }: ModelSource): Promise<void> =>
-  writeModelFolder(folder, { tensors: weightTensors(weights, dtype), config: configWithDtype(config, dtype), tokenizerFolder });
+export const writeMergedFloats = (
+  folder: string,
+  weights: readonly ModelWeight[],
+  dtype: SaveDtype,
+  { config, tokenizerFolder }: ModelSource,
+): Promise<void> =>
+  writeModelFolder(folder, {
+    tensors: weightTensors(weights, dtype),
+    config: configWithDtype(config, dtype),
+    tokenizerFolder,
+  });
 
-/** Writes a folder whose matrices, [out, in] in every family, are in 4 bits again; returns how far they are from the merged ones: √(Σ error² / Σ weight²). */
-export async function writeMergedPacked(folder: string, weights: readonly ModelWeight[], packing: Packing, { config, tokenizerFolder }: ModelSource, backend: Backend): Promise<number> {
-  let errors = 0, squares = 0;
+/**
+ * Writes a folder whose matrices, [out, in] in every family, are in 4 bits again; returns how far they are
+ * from the merged ones: √(Σ error² / Σ weight²).
+ */
+export async function writeMergedPacked(
+  folder: string,
+  weights: readonly ModelWeight[],
+  packing: Packing,
+  { config, tokenizerFolder }: ModelSource,
+  backend: Backend,
+): Promise<number> {
+  let errors = 0;
+  let squares = 0;
   const pack = ({ name, shape, values }: ModelWeight): TensorToWrite[] => {
-    const merged = values(), matrix = packMatrix(backend, merged, shape as [number, number], packing), decoded = dequantize4bit(matrix);
+    const merged = values();
+    const matrix = packMatrix(backend, merged, shape as [number, number], packing);
+    const decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
       errors += (decoded[i]! - merged[i]!) ** 2;
       squares += merged[i]! ** 2;
     }
     return packedTensors(name, matrix, 'bfloat16', backend.memory);
   };
-  const tensors = weights.flatMap((weight) => (weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16')));
-  await writeModelFolder(folder, { tensors, config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) }, tokenizerFolder });
+  const tensors = weights.flatMap((weight) =>
+    weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16'),
+  );
+  await writeModelFolder(folder, {
+    tensors,
+    config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) },
+    tokenizerFolder,
+  });
   return squares === 0 ? 0 : Math.sqrt(errors / squares);
 }

@@ -1,18 +1,45 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { canonicalJson, isCompanionFile, openCheckpoint, TEMPLATE_FOLDER, writeFileDurably, writeFolderAtomically, writeShards, type Checkpoint, type CheckpointConfig, type TensorToWrite } from '@qdylora/checkpoint';
+import {
+  canonicalJson,
+  isCompanionFile,
+  openCheckpoint,
+  TEMPLATE_FOLDER,
+  writeFileDurably,
+  writeFolderAtomically,
+  writeShards,
+  type Checkpoint,
+  type CheckpointConfig,
+  type TensorToWrite,
+} from '@qdylora/checkpoint';
 import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
 
 export type SaveDtype = 'bf16' | 'f16' | 'f32';
-const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = { bf16: 'bfloat16', f16: 'float16', f32: 'float32' };
+const CONFIG_DTYPES: Readonly<Record<SaveDtype, string>> = {
+  bf16: 'bfloat16',
+  f16: 'float16',
+  f32: 'float32',
+};
 const FILE_DTYPES = { bf16: 'BF16', f16: 'F16', f32: 'F32' } as const;
 
 /** A weight by name, made when its turn comes. */
-export interface NamedWeight { readonly name: string; readonly shape: readonly number[]; readonly values: () => Float32Array }
+export interface NamedWeight {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: () => Float32Array;
+}
 
-/** Weights as tensors of a safetensors file.  @throws QdyloraError NON_FINITE, while it is written, for a value that float16 cannot hold */
+/**
+ * Weights as tensors of a safetensors file. @throws QdyloraError NON_FINITE, while it is written, for a value
+ * that float16 cannot hold
+ */
 export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToWrite[] =>
-  weights.map(({ name, shape, values }) => ({ name, dtype: FILE_DTYPES[dtype], shape, bytes: () => bytesIn(values(), dtype, name) }));
+  weights.map(({ name, shape, values }) => ({
+    name,
+    dtype: FILE_DTYPES[dtype],
+    shape,
+    bytes: () => bytesIn(values(), dtype, name),
+  }));
 
 export interface ModelFolder {
   readonly tensors: Iterable<TensorToWrite>;
@@ -26,21 +53,39 @@ export interface ModelFolder {
 }
 
 /** Writes a Hugging Face folder, all or nothing: `config.json`, the weights, the tokenizer's files. */
-export async function writeModelFolder(folder: string, { tensors, config, tokenizerFolder, replace, shardBytes }: ModelFolder): Promise<void> {
-  await writeFolderAtomically(folder, async (temporary) => {
-    writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
-    await writeModelFiles(temporary, { config, tokenizerFolder });
-  }, { replace });
+export async function writeModelFolder(
+  folder: string,
+  { tensors, config, tokenizerFolder, replace, shardBytes }: ModelFolder,
+): Promise<void> {
+  await writeFolderAtomically(
+    folder,
+    async (temporary) => {
+      writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
+      await writeModelFiles(temporary, { config, tokenizerFolder });
+    },
+    { replace },
+  );
 }
 
 /** Keys of which transformers 5 refuses a whole number: it wants `30.0`, and JavaScript prints `30`. */
-const FLOAT_KEYS = ['attn_logit_softcapping', 'final_logit_softcapping', 'initializer_range', 'layer_norm_eps', 'layer_norm_epsilon', 'rms_norm_eps'] as const;
+const FLOAT_KEYS = [
+  'attn_logit_softcapping',
+  'final_logit_softcapping',
+  'initializer_range',
+  'layer_norm_eps',
+  'layer_norm_epsilon',
+  'rms_norm_eps',
+] as const;
 const WHOLE_FLOAT = new RegExp(`^(\\s*"(?:${FLOAT_KEYS.join('|')})": -?\\d+)(,?)$`, 'gm');
 
-const configJson = (config: Readonly<Record<string, unknown>>): string => canonicalJson(config).replace(WHOLE_FLOAT, '$1.0$2');
+const configJson = (config: Readonly<Record<string, unknown>>): string =>
+  canonicalJson(config).replace(WHOLE_FLOAT, '$1.0$2');
 
 /** What stands beside the weights of a Hugging Face folder: `config.json` and the tokenizer's files. */
-export async function writeModelFiles(folder: string, { config, tokenizerFolder }: Pick<ModelFolder, 'config' | 'tokenizerFolder'>): Promise<void> {
+export async function writeModelFiles(
+  folder: string,
+  { config, tokenizerFolder }: Pick<ModelFolder, 'config' | 'tokenizerFolder'>,
+): Promise<void> {
   writeFileDurably(join(folder, 'config.json'), [Buffer.from(configJson(config))]);
   if (tokenizerFolder !== null) await copyCompanions(tokenizerFolder, folder);
 }
@@ -55,29 +100,51 @@ async function copyCompanions(from: string, to: string): Promise<void> {
     return;
   }
   using checkpoint = await openCheckpoint(from);
-  for (const [name, content] of companionsOf(checkpoint)) if (content !== null) writeFileDurably(join(to, name), [Buffer.from(typeof content === 'string' ? content : JSON.stringify(content))]);
+  for (const [name, content] of companionsOf(checkpoint))
+    if (content !== null)
+      writeFileDurably(join(to, name), [
+        Buffer.from(typeof content === 'string' ? content : JSON.stringify(content)),
+      ]);
 }
 
 /** Names of a folder's files beside config and weights. */
-const companionsIn = (folder: string): string[] => [...readdirSync(folder), ...(existsSync(join(folder, TEMPLATE_FOLDER)) ? readdirSync(join(folder, TEMPLATE_FOLDER)).map((name) => `${TEMPLATE_FOLDER}/${name}`) : [])].filter(isCompanionFile);
+const companionsIn = (folder: string): string[] =>
+  [
+    ...readdirSync(folder),
+    ...(existsSync(join(folder, TEMPLATE_FOLDER))
+      ? readdirSync(join(folder, TEMPLATE_FOLDER)).map((name) => `${TEMPLATE_FOLDER}/${name}`)
+      : []),
+  ].filter(isCompanionFile);
 
 const companionsOf = ({ tokenizerFiles, generationConfig }: Checkpoint): [string, unknown][] => [
-  ['tokenizer.json', tokenizerFiles.tokenizerJson], ['tokenizer_config.json', tokenizerFiles.tokenizerConfig],
-  ['chat_template.jinja', tokenizerFiles.chatTemplate], ['generation_config.json', generationConfig],
+  ['tokenizer.json', tokenizerFiles.tokenizerJson],
+  ['tokenizer_config.json', tokenizerFiles.tokenizerConfig],
+  ['chat_template.jinja', tokenizerFiles.chatTemplate],
+  ['generation_config.json', generationConfig],
 ];
 
 /** Largest finite number of float16. */
 const LARGEST_HALF = 65504;
 
-/** Numbers as the bytes of a safetensors file.  @throws QdyloraError NON_FINITE for a value that float16 cannot hold */
+/**
+ * Numbers as the bytes of a safetensors file. @throws QdyloraError NON_FINITE for a value that float16 cannot
+ * hold
+ */
 export function bytesIn(values: Float32Array, dtype: SaveDtype, name = 'a tensor'): Uint8Array {
-  const stored = dtype === 'bf16' ? bfloat16Array(values) : dtype === 'f16' ? halfArray(values, name) : values;
+  const stored =
+    dtype === 'bf16' ? bfloat16Array(values) : dtype === 'f16' ? halfArray(values, name) : values;
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
 function halfArray(values: Float32Array, name: string): Uint16Array {
   const large = values.find((value) => Math.abs(value) > LARGEST_HALF);
-  if (large !== undefined) throw new QdyloraError('NON_FINITE', { where: 'f16', problem: `expected values up to ${LARGEST_HALF} for ${name} in float16, got ${large}`, nextStep: 'Choose bf16 or f32.', details: { name } });
+  if (large !== undefined)
+    throw new QdyloraError('NON_FINITE', {
+      where: 'f16',
+      problem: `expected values up to ${LARGEST_HALF} for ${name} in float16, got ${large}`,
+      nextStep: 'Choose bf16 or f32.',
+      details: { name },
+    });
   return float16Array(values);
 }
 

@@ -4,13 +4,17 @@ import type { ReportStep } from '../report-data.ts';
 import type { Box } from './place-label.ts';
 import type { Scale } from './scale.ts';
 
-const ROW = 15, TITLE = 24;
+const ROW = 15;
+const TITLE = 24;
 /** With more ranks the rows would outgrow the chart, with more steps the ticks would run together. */
-const MOST_ROWS = 16, MOST_STEPS = 600;
+const MOST_ROWS = 16;
+const MOST_STEPS = 600;
 
 /** Ranks that were drawn, rising; empty where a strip would show nothing. */
 function drawnRanks(steps: readonly ReportStep[]): number[] {
-  const ranks = [...new Set(steps.flatMap(({ rank }) => (rank === null ? [] : [rank])))].sort((a, b) => a - b);
+  const ranks = [...new Set(steps.flatMap(({ rank }) => (rank === null ? [] : [rank])))].sort(
+    (a, b) => a - b,
+  );
   return ranks.length < 2 || ranks.length > MOST_ROWS || steps.length > MOST_STEPS ? [] : ranks;
 }
 
@@ -24,8 +28,16 @@ export function rankStrip(steps: readonly ReportStep[], { left, right, top }: Bo
   const ranks = drawnRanks(steps);
   if (ranks.length === 0) return null;
   const rows = ranks.map((rank, i) => {
-    const at = steps.filter((step) => step.rank === rank), y = top + TITLE + i * ROW;
-    return html`<text x="${left - 8}" y="${y + 9}" text-anchor="end">${String(rank)}</text><path class="drawn" d="${at.map(({ step }) => html`M${x(step)} ${y}v10`)}"/><text x="${right + 8}" y="${y + 9}">${`${countText(at.length)}×`}</text>`;
+    const at = steps.filter((step) => step.rank === rank);
+    const y = top + TITLE + i * ROW;
+    return html`<text x="${left - 8}" y="${y + 9}" text-anchor="end">${String(rank)}</text
+      ><path class="drawn" d="${at.map(({ step }) => html`M${x(step)} ${y}v10`)}" /><text
+        x="${right + 8}"
+        y="${y + 9}"
+        >${`${countText(at.length)}×`}</text
+      >`;
   });
-  return html`<g class="axis strip"><text class="title" x="4" y="${top + 10}">rank drawn at each step</text>${rows}</g>`;
+  return html`<g class="axis strip"
+    ><text class="title" x="4" y="${top + 10}">rank drawn at each step</text>${rows}</g
+  >`;
 }

@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { linearScale, niceTicks, widened } from './scale.ts';
 
 describe('niceTicks', () => {
-  it.each([[[0.78, 0.97], 5], [[0, 1], 5], [[1, 150], 8], [[-3.2, 4.1], 4], [[1e-7, 3e-7], 5], [[0.999, 1.001], 5]] as const)('stay inside %j and differ as text', ([from, to], count) => {
-    const { ticks, decimals } = niceTicks([from, to], count), texts = ticks.map((tick) => tick.toFixed(decimals));
+  it.each([
+    [[0.78, 0.97], 5],
+    [[0, 1], 5],
+    [[1, 150], 8],
+    [[-3.2, 4.1], 4],
+    [[1e-7, 3e-7], 5],
+    [[0.999, 1.001], 5],
+  ] as const)('stay inside %j and differ as text', ([from, to], count) => {
+    const { ticks, decimals } = niceTicks([from, to], count);
+    const texts = ticks.map((tick) => tick.toFixed(decimals));
     expect(ticks.length).toBeGreaterThanOrEqual(2);
     expect(new Set(texts).size).toBe(ticks.length);
     for (const tick of ticks) expect(tick >= from - 1e-12 && tick <= to + 1e-12).toBe(true);
@@ -23,6 +31,7 @@ describe('linearScale', () => {
 
 describe('widened', () => {
   it('never leaves a point', () => {
-    for (const value of [0, 5, -5]) expect(widened([value, value], 0.1)[1]).toBeGreaterThan(widened([value, value], 0.1)[0]);
+    for (const value of [0, 5, -5])
+      expect(widened([value, value], 0.1)[1]).toBeGreaterThan(widened([value, value], 0.1)[0]);
   });
 });

@@ -6,51 +6,110 @@ import { rankStrip, rankStripHeight } from './rank-strip.ts';
 import { extent, linearScale, niceTicks, widened, type Interval, type Scale } from './scale.ts';
 import { smoothingWindow, smoothLosses } from './smooth-losses.ts';
 
-interface Point { readonly x: number; readonly y: number }
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
 
-/** Loss of every step (thin), its running mean (thick, named at its end), and below it the rank that each step has drawn. null without a finite loss. */
+/**
+ * Loss of every step (thin), its running mean (thick, named at its end), and below it the rank that each step
+ * has drawn. null without a finite loss.
+ */
 export function trainingChart(steps: readonly ReportStep[], width: number): Html | null {
-  const losses = steps.map(({ loss }) => loss), span = extent(losses);
+  const losses = steps.map(({ loss }) => loss);
+  const span = extent(losses);
   if (!span) return null;
-  const window = smoothingWindow(steps.length), smooth = smoothLosses(losses, window), domain = lossDomain(losses);
-  const box: Box = { left: 52, right: width - (width < 500 ? 46 : 64), top: 34, bottom: width < 500 ? 214 : 250 };
-  const first = steps[0]!.step, last = steps.at(-1)!.step, x = linearScale([first, last], [box.left + 6, box.right - 4]), y = linearScale(domain, [box.bottom, box.top]);
+  const window = smoothingWindow(steps.length);
+  const smooth = smoothLosses(losses, window);
+  const domain = lossDomain(losses);
+  const box: Box = {
+    left: 52,
+    right: width - (width < 500 ? 46 : 64),
+    top: 34,
+    bottom: width < 500 ? 214 : 250,
+  };
+  const first = steps[0]!.step;
+  const last = steps.at(-1)!.step;
+  const x = linearScale([first, last], [box.left + 6, box.right - 4]);
+  const y = linearScale(domain, [box.bottom, box.top]);
   const clamped = (loss: number): number => y(Math.min(domain[1], Math.max(domain[0], loss)));
-  const points = (values: readonly number[]): Point[] => values.map((value, i) => ({ x: x(steps[i]!.step), y: Number.isFinite(value) ? clamped(value) : NaN }));
-  const stripTop = box.bottom + 62, height = stripTop + rankStripHeight(steps);
-  return html`<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Training loss over the steps">
-<g class="axis">${axes(box, { x, y, domain, steps: [first, last] })}</g>
-${lines(points(losses), window > 1 ? points(smooth) : [], box)}
-${endLabel(window > 1 ? smooth : losses, steps.length === 1 ? x(first) + 8 : box.right + 4, clamped)}
-${rankStrip(steps, { ...box, top: stripTop }, x)}
-</svg>`;
+  const points = (values: readonly number[]): Point[] =>
+    values.map((value, i) => ({ x: x(steps[i]!.step), y: Number.isFinite(value) ? clamped(value) : NaN }));
+  const stripTop = box.bottom + 62;
+  const height = stripTop + rankStripHeight(steps);
+  return html`<svg
+    viewBox="0 0 ${width} ${height}"
+    width="${width}"
+    height="${height}"
+    role="img"
+    aria-label="Training loss over the steps"
+  >
+    <g class="axis">${axes(box, { x, y, domain, steps: [first, last] })}</g>
+    ${lines(points(losses), window > 1 ? points(smooth) : [], box)}
+    ${endLabel(window > 1 ? smooth : losses, steps.length === 1 ? x(first) + 8 : box.right + 4, clamped)}
+    ${rankStrip(steps, { ...box, top: stripTop }, x)}
+  </svg>`;
 }
 
 /** All losses, but for a few that lie so far above the others that these would be pressed flat. */
 function lossDomain(losses: readonly number[]): Interval {
-  const sorted = losses.filter(Number.isFinite).sort((a, b) => a - b), at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))]!;
-  const ceiling = at(0.98) + 0.5 * (at(0.98) - at(0.02)), [from, to] = extent(sorted)!;
+  const sorted = losses.filter(Number.isFinite).sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))]!;
+  const ceiling = at(0.98) + 0.5 * (at(0.98) - at(0.02));
+  const [from, to] = extent(sorted)!;
   return widened([from, sorted.length >= 50 ? Math.min(to, ceiling) : to], 0.06);
 }
 
-interface Scales { readonly x: Scale; readonly y: Scale; readonly domain: Interval; readonly steps: Interval }
+interface Scales {
+  readonly x: Scale;
+  readonly y: Scale;
+  readonly domain: Interval;
+  readonly steps: Interval;
+}
 
 function axes({ left, right, bottom }: Box, { x, y, domain, steps }: Scales): Html {
-  const { ticks, decimals } = niceTicks(domain, 5), across = niceTicks(steps, right - left < 400 ? 4 : 8).ticks.filter(Number.isInteger);
-  const grid = ticks.map((tick) => html`<path class="grid" d="M${left} ${y(tick)}H${right}"/><text x="${left - 8}" y="${y(tick) + 4}" text-anchor="end">${lossText(tick, decimals)}</text>`);
-  const under = across.map((tick) => html`<path d="M${x(tick)} ${bottom}v5"/><text x="${x(tick)}" y="${bottom + 20}" text-anchor="middle">${countText(tick)}</text>`);
-  return html`${grid}<path d="M${left} ${bottom}H${right}"/>${under}<text class="title" x="4" y="16">training loss (nats per token)</text><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">step</text>`;
+  const { ticks, decimals } = niceTicks(domain, 5);
+  const across = niceTicks(steps, right - left < 400 ? 4 : 8).ticks.filter(Number.isInteger);
+  const grid = ticks.map(
+    (tick) =>
+      html`<path class="grid" d="M${left} ${y(tick)}H${right}" /><text
+          x="${left - 8}"
+          y="${y(tick) + 4}"
+          text-anchor="end"
+          >${lossText(tick, decimals)}</text
+        >`,
+  );
+  const under = across.map(
+    (tick) =>
+      html`<path d="M${x(tick)} ${bottom}v5" /><text x="${x(tick)}" y="${bottom + 20}" text-anchor="middle"
+          >${countText(tick)}</text
+        >`,
+  );
+  return html`${grid}<path d="M${left} ${bottom}H${right}" />${under}<text class="title" x="4" y="16"
+      >training loss (nats per token)</text
+    ><text class="title" x="${(left + right) / 2}" y="${bottom + 40}" text-anchor="middle">step</text>`;
 }
 
 function lines(raw: readonly Point[], smooth: readonly Point[], { left, right }: Box): Html {
-  const isDense = raw.length > (right - left) / 3, only = smooth.length === 0;
-  const dots = only || !isDense ? finite(raw).map(({ x, y }) => html`<circle class="dot" cx="${x}" cy="${y}" r="${only ? 3.5 : 1.6}"/>`) : [];
-  return html`<g class="${only ? 'alone' : 'each'}"><path class="raw" d="${pathOf(thinned(raw, right - left))}"/>${dots}</g>${only ? null : html`<path class="smooth" d="${pathOf(thinned(smooth, right - left))}"/>`}`;
+  const isDense = raw.length > (right - left) / 3;
+  const only = smooth.length === 0;
+  const dots =
+    only || !isDense
+      ? finite(raw).map(
+          ({ x, y }) => html`<circle class="dot" cx="${x}" cy="${y}" r="${only ? 3.5 : 1.6}" />`,
+        )
+      : [];
+  return html`<g class="${only ? 'alone' : 'each'}"
+      ><path class="raw" d="${pathOf(thinned(raw, right - left))}" />${dots}</g
+    >${only ? null : html`<path class="smooth" d="${pathOf(thinned(smooth, right - left))}" />`}`;
 }
 
 const finite = (points: readonly Point[]): Point[] => points.filter(({ y }) => Number.isFinite(y));
 
-/** The lowest and the highest point of every pixel: a long run draws the same picture from few points.  points: rising x */
+/**
+ * The lowest and the highest point of every pixel: a long run draws the same picture from few points. points:
+ * rising x
+ */
 function thinned(points: readonly Point[], pixels: number): readonly Point[] {
   if (points.length <= 2 * pixels) return points;
   const columns = new Map<number, Point[]>();
@@ -60,7 +119,8 @@ function thinned(points: readonly Point[], pixels: number): readonly Point[] {
     else columns.set(Math.round(point.x), [point]);
   }
   return [...columns.values()].flatMap((column) => {
-    const byHeight = [...column].sort((a, b) => a.y - b.y), ends = [byHeight[0]!, byHeight.at(-1)!];
+    const byHeight = [...column].sort((a, b) => a.y - b.y);
+    const ends = [byHeight[0]!, byHeight.at(-1)!];
     return (ends[0] === ends[1] ? [ends[0]!] : ends).sort((a, b) => a.x - b.x);
   });
 }

@@ -10,12 +10,25 @@ const WIDTH = 1000;
 export function evaluationsSection(evaluations: readonly ReportEvaluation[]): Html | null {
   const chart = evaluations.length < 2 ? null : evaluationChart(evaluations, WIDTH);
   if (!chart) return null;
-  return html`<section><h2>Ranks over the steps</h2><figure>${twoWidths((width) => evaluationChart(evaluations, width), WIDTH)}</figure><p class="caption">${caption(evaluations)}</p></section>`;
+  return html`<section>
+    <h2>Ranks over the steps</h2>
+    <figure>${twoWidths((width) => evaluationChart(evaluations, width), WIDTH)}</figure>
+    <p class="caption">${caption(evaluations)}</p>
+  </section>`;
 }
 
 function caption(evaluations: readonly ReportEvaluation[]): string {
-  const isNested = judgedRanks(evaluations).length > 1, first = evaluations[0]!, last = evaluations.at(-1)!, best = evaluations.map(({ bestRank }) => bestRank).filter((rank) => rank !== null);
-  const curve = isNested && best.length > 0 ? `Best rank: ${[...best.filter((rank, i) => rank !== best[i - 1])].slice(-8).join(' → ')}.` : '';
-  const area = isNested && first.aurac !== null && last.aurac !== null ? ` AURAC ${lossText(first.aurac)} at step ${first.step}, ${lossText(last.aurac)} at step ${last.step}.` : '';
+  const isNested = judgedRanks(evaluations).length > 1;
+  const first = evaluations[0]!;
+  const last = evaluations.at(-1)!;
+  const best = evaluations.map(({ bestRank }) => bestRank).filter((rank) => rank !== null);
+  const curve =
+    isNested && best.length > 0
+      ? `Best rank: ${[...best.filter((rank, i) => rank !== best[i - 1])].slice(-8).join(' → ')}.`
+      : '';
+  const area =
+    isNested && first.aurac !== null && last.aurac !== null
+      ? ` AURAC ${lossText(first.aurac)} at step ${first.step}, ${lossText(last.aurac)} at step ${last.step}.`
+      : '';
   return `${curve}${area}`.trim();
 }

@@ -6,27 +6,65 @@ import type { ReportData } from '../report-data.ts';
 
 /** The answer first: what to take, how big it is, and what it gains. */
 export function headlineSection(data: ReportData, reading: RankReading | null): Html {
-  const subject = [data.model, data.dataset === null ? null : `tuned on ${data.dataset}`].filter(Boolean).join(', ');
+  const subject = [data.model, data.dataset === null ? null : `tuned on ${data.dataset}`]
+    .filter(Boolean)
+    .join(', ');
   const { headline, reason } = reading ?? withoutRanks(data);
-  return html`<header><p class="subject">${subject}</p><h1>${headline}</h1><p class="lead">${reason}</p>${reading ? tiles(reading) : null}</header>`;
+  return html`<header>
+    <p class="subject">${subject}</p>
+    <h1>${headline}</h1>
+    <p class="lead">${reason}</p>
+    ${reading ? tiles(reading) : null}
+  </header>`;
 }
 
-function withoutRanks({ heldOut, ranks }: ReportData): { readonly headline: string; readonly reason: string } {
-  if (heldOut && Number.isFinite(heldOut.loss)) return { headline: `Held-out loss ${lossText(heldOut.loss)} ${errorText(heldOut.standardError)}`.trim(), reason: `Perplexity ${perplexityText(heldOut.perplexity)}. The whole model was trained, so there are no ranks to compare.` };
-  if (ranks || heldOut) return { headline: 'No held-out loss is finite', reason: 'The training has diverged: train again with a smaller learning rate.' };
-  return { headline: 'Nothing was held out', reason: 'So this report has the training loss only, and recommends no rank: a loss on rows that were trained on does not say which rank is better. Set val_set_size or eval_dataset to compare them.' };
+function withoutRanks({ heldOut, ranks }: ReportData): {
+  readonly headline: string;
+  readonly reason: string;
+} {
+  if (heldOut && Number.isFinite(heldOut.loss))
+    return {
+      headline: `Held-out loss ${lossText(heldOut.loss)} ${errorText(heldOut.standardError)}`.trim(),
+      reason:
+        `Perplexity ${perplexityText(heldOut.perplexity)}. The whole model was trained, so there are ` +
+        `no ranks to compare.`,
+    };
+  if (ranks || heldOut)
+    return {
+      headline: 'No held-out loss is finite',
+      reason: 'The training has diverged: train again with a smaller learning rate.',
+    };
+  return {
+    headline: 'Nothing was held out',
+    reason:
+      'So this report has the training loss only, and recommends no rank: a loss on rows that were trained ' +
+      'on does not say which rank is better. Set val_set_size or eval_dataset to compare them.',
+  };
 }
 
 function tiles({ report: { base, examples, ranks }, best, good, decimals }: RankReading): Html {
-  const isOne = ranks.length === 1, isSame = best === good, { adapterBytes } = good, largest = ranks.at(-1)!;
-  const loss = ({ loss: value, standardError }: typeof best): string => `loss ${lossText(value, decimals)} ${errorText(standardError, decimals)}`.trim();
-  const share = adapterBytes !== null && largest.adapterBytes && largest !== good ? `${Math.max(1, Math.round((100 * adapterBytes) / largest.adapterBytes))} % of rank ${largest.rank}’s ${byteSizeText(largest.adapterBytes)}` : `at rank ${good.rank}`;
+  const isOne = ranks.length === 1;
+  const isSame = best === good;
+  const { adapterBytes } = good;
+  const largest = ranks.at(-1)!;
+  const loss = ({ loss: value, standardError }: typeof best): string =>
+    `loss ${lossText(value, decimals)} ${errorText(standardError, decimals)}`.trim();
+  const share =
+    adapterBytes !== null && largest.adapterBytes && largest !== good
+      ? `${Math.max(1, Math.round((100 * adapterBytes) / largest.adapterBytes))} % of rank ` +
+        `${largest.rank}’s ${byteSizeText(largest.adapterBytes)}`
+      : `at rank ${good.rank}`;
   return html`<dl class="tiles">
-${isOne ? null : tile('Best rank', String(best.rank), loss(best), 'best')}
-${!isOne && examples < 2 ? null : tile(isOne ? 'Rank' : 'Smallest rank not worse', String(good.rank), isSame && !isOne ? 'the same one' : loss(good), 'smallest-good')}
-${adapterBytes === null ? null : tile('Its adapter', byteSizeText(adapterBytes), share, '')}
-${base ? tile('Against the base', signedText(good.loss - base.loss, decimals), `loss ${lossText(base.loss, decimals)} → ${lossText(good.loss, decimals)}, perplexity ${perplexityText(base.perplexity)} → ${perplexityText(good.perplexity)}`, '') : null}
-</dl>`;
+    ${isOne ? null : tile('Best rank', String(best.rank), loss(best), 'best')}
+    ${!isOne && examples < 2 ? null : tile(isOne ? 'Rank' : 'Smallest rank not worse', String(good.rank), isSame && !isOne ? 'the same one' : loss(good), 'smallest-good')}
+    ${adapterBytes === null ? null : tile('Its adapter', byteSizeText(adapterBytes), share, '')}
+    ${base ? tile('Against the base', signedText(good.loss - base.loss, decimals), `loss ${lossText(base.loss, decimals)} → ` + `${lossText(good.loss, decimals)}, ` + `perplexity ` + `${perplexityText(base.perplexity)} → ` + `${perplexityText(good.perplexity)}`, '') : null}
+  </dl>`;
 }
 
-const tile = (name: string, value: string, about: string, kind: string): Html => html`<div class="tile ${kind}"><dt>${name}</dt><dd class="value">${value}</dd><dd class="about">${about}</dd></div>`;
+const tile = (name: string, value: string, about: string, kind: string): Html =>
+  html`<div class="tile ${kind}">
+    <dt>${name}</dt>
+    <dd class="value">${value}</dd>
+    <dd class="about">${about}</dd>
+  </div>`;

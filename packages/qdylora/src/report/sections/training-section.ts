@@ -11,14 +11,27 @@ const WIDTH = 1000;
 /** Loss over the steps; null where only an adapter was judged. */
 export function trainingSection(steps: readonly ReportStep[]): Html | null {
   if (steps.length === 0) return null;
-  const window = smoothingWindow(steps.length), skipped = steps.filter(({ loss }) => !Number.isFinite(loss)).length;
+  const window = smoothingWindow(steps.length);
+  const skipped = steps.filter(({ loss }) => !Number.isFinite(loss)).length;
   const caption = [
     window > 1 ? `Thin: each step. Thick: mean over ${window} steps, fewer at the ends.` : '',
     drawnOften(steps),
-    skipped > 0 ? `${countOf(skipped, 'step')} had no finite loss and ${skipped === 1 ? 'was' : 'were'} skipped.` : '',
-  ].filter(Boolean).join(' ');
-  if (skipped === steps.length) return html`<section><h2>Training loss</h2><p>${caption}</p></section>`;
-  return html`<section><h2>Training loss</h2><figure>${twoWidths((width) => trainingChart(steps, width), WIDTH)}</figure>${caption && html`<p class="caption">${caption}</p>`}</section>`;
+    skipped > 0
+      ? `${countOf(skipped, 'step')} had no finite loss and ${skipped === 1 ? 'was' : 'were'} skipped.`
+      : '',
+  ]
+    .filter(Boolean)
+    .join(' ');
+  if (skipped === steps.length)
+    return html`<section>
+      <h2>Training loss</h2>
+      <p>${caption}</p>
+    </section>`;
+  return html`<section>
+    <h2>Training loss</h2>
+    <figure>${twoWidths((width) => trainingChart(steps, width), WIDTH)}</figure>
+    ${caption && html`<p class="caption">${caption}</p>`}
+  </section>`;
 }
 
 /** How often each rank was drawn, for a reader of a run with too many steps to draw them. */
@@ -26,5 +39,8 @@ function drawnOften(steps: readonly ReportStep[]): string {
   const counts = new Map<number, number>();
   for (const { rank } of steps) if (rank !== null) counts.set(rank, (counts.get(rank) ?? 0) + 1);
   if (rankStripHeight(steps) > 0 || counts.size < 2 || counts.size > 16) return '';
-  return `Ranks drawn: ${[...counts].sort(([a], [b]) => a - b).map(([rank, count]) => `${rank} (${countText(count)}×)`).join(', ')}.`;
+  return `Ranks drawn: ${[...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([rank, count]) => `${rank} (${countText(count)}×)`)
+    .join(', ')}.`;
 }

@@ -9,14 +9,20 @@ export interface PageFileOptions {
   /** On a real disk: a folder in memory (tmpfs, often /tmp) would save nothing. */
   readonly folder: string;
   readonly byteLength: number;
-  /** Takes the file's blocks from the disk; @qdylora/cpu-kernels has `reserveFile` (posix_fallocate). By default zeros are written, which does the same more slowly. */
+  /**
+   * Takes the file's blocks from the disk; @qdylora/cpu-kernels has `reserveFile` (posix_fallocate). By
+   * default zeros are written, which does the same more slowly.
+   */
   readonly reserve?: (fd: number, bytes: number) => void;
 }
 
 /**
- * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process ends, however it ends. Its blocks are reserved at once, so a full disk
- * is an error here and not in the middle of a step. A folder that had to be made for it goes with its name. pread and pwrite move pages between the system's cache of the file and a fixed slot: the process itself holds only the slot.
- * (Mapping the file instead counts every touched page as the process's own until madvise drops it, and faults each one in again.)
+ * A file of zeros that has no name: it is unlinked as soon as it is open, so it is gone when the process
+ * ends, however it ends. Its blocks are reserved at once, so a full disk is an error here and not in the
+ * middle of a step. A folder that had to be made for it goes with its name. pread and pwrite move pages
+ * between the system's cache of the file and a fixed slot: the process itself holds only the slot. (Mapping
+ * the file instead counts every touched page as the process's own until madvise drops it, and faults each one
+ * in again.)
  *
  * @throws QdyloraError WRITE_FAILED where the folder cannot be written or the disk has no room.
  */
@@ -36,7 +42,8 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
   /** Moves all bytes of the arrays; the system may move fewer at a time. */
   const transfer = (move: typeof readvSync, arrays: readonly ArrayView[], offset: number): void => {
     if (!isOpen) throw new DisposedError('page file');
-    let left = arrays.map(bytesOf).filter(({ length }) => length > 0), at = offset;
+    let left = arrays.map(bytesOf).filter(({ length }) => length > 0);
+    let at = offset;
     while (left.length > 0) {
       const moved = move(fd, left, at);
       if (moved <= 0) throw new Error(`${left.length} arrays at ${at} of ${byteLength} bytes are missing`);
@@ -45,9 +52,15 @@ export function openPageFile({ folder, byteLength, reserve = writeZeros }: PageF
     }
   };
   return {
-    byteLength, dispose, [Symbol.dispose]: dispose,
-    read: (offset, arrays) => { guard(folder, 'read', () => transfer(readvSync, arrays, offset)); },
-    write: (offset, arrays) => { guard(folder, 'written', () => transfer(writevSync, arrays, offset)); },
+    byteLength,
+    dispose,
+    [Symbol.dispose]: dispose,
+    read: (offset, arrays) => {
+      guard(folder, 'read', () => transfer(readvSync, arrays, offset));
+    },
+    write: (offset, arrays) => {
+      guard(folder, 'written', () => transfer(writevSync, arrays, offset));
+    },
   };
 }
 
@@ -93,15 +106,27 @@ function guard(folder: string, what: string, move: () => void): void {
   } catch (cause) {
     if (QdyloraError.isInstance(cause)) throw cause;
     throw new QdyloraError('WRITE_FAILED', {
-      where: 'page_dir', problem: `${folder}: expected a page of optimizer state to be ${what}, got ${(cause as Error).message}`, nextStep: 'The state is lost: go on from the last checkpoint, with another page_dir.', cause,
+      where: 'page_dir',
+      problem: `${folder}: expected a page of optimizer state to be ${what}, got ${(cause as Error).message}`,
+      nextStep: 'The state is lost: go on from the last checkpoint, with another page_dir.',
+      cause,
     });
   }
 }
 
-const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraError => new QdyloraError('WRITE_FAILED', {
-  where: 'page_dir', problem: `${folder}: expected room for ${byteLength} bytes of optimizer state, got ${(cause as Error).message}`,
-  nextStep: `${isFull(cause) ? 'Free some space' : 'Make the folder writable'}, choose another page_dir, or raise optimizer_memory_budget.`, details: { folder, byteLength, code: (cause as { code?: unknown }).code }, cause,
-});
+const noRoom = (folder: string, byteLength: number, cause: unknown): QdyloraError =>
+  new QdyloraError('WRITE_FAILED', {
+    where: 'page_dir',
+    problem:
+      `${folder}: expected room for ${byteLength} bytes of optimizer state, got ` +
+      `${(cause as Error).message}`,
+    nextStep:
+      `${isFull(cause) ? 'Free some space' : 'Make the folder writable'}, choose another page_dir, ` +
+      `or raise optimizer_memory_budget.`,
+    details: { folder, byteLength, code: (cause as { code?: unknown }).code },
+    cause,
+  });
 
 /** A full disk or quota, or a limit of the size of files; else the folder itself takes nothing. */
-const isFull = (cause: unknown): boolean => ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((cause as { code?: unknown }).code));
+const isFull = (cause: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((cause as { code?: unknown }).code));

@@ -20,19 +20,37 @@ export interface PagedStates {
   /** Time spent on reading and writing them so far. */
   readonly waitSeconds: number;
   /** Brings a page in, runs `body` on its arrays, and, where they changed, writes them back. */
-  withPage(page: Page, layout: StateLayout, isChanged: boolean, body: (arrays: Readonly<Record<string, ArrayView>>) => void): void;
+  withPage(
+    page: Page,
+    layout: StateLayout,
+    isChanged: boolean,
+    body: (arrays: Readonly<Record<string, ArrayView>>) => void,
+  ): void;
   dispose(): void;
 }
 
 /**
  * Reserves the file first, then the slot.
  *
- * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file cannot be read into.
+ * @throws QdyloraError WRITE_FAILED where the disk has no room; UNSUPPORTED on a backend whose memory a file
+ * cannot be read into.
  */
-export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan, { folder, reserve, open }: PagingOptions): PagedStates {
-  const { memory, name } = backend, squares = viewOf('f32', [1], new Float32Array(1)); // JavaScript's own memory: a step must not fail to get it
-  if (!open && !memory.isHost) throw new QdyloraError('UNSUPPORTED', { where: 'optimizer', problem: `expected host memory for a paged optimizer, got the backend ${name}`, nextStep: 'Choose an optimizer that is not paged.' });
-  const store = open?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve }), arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
+export function openPagedStates(
+  backend: Backend,
+  { fileBytes, slot }: PagePlan,
+  { folder, reserve, open }: PagingOptions,
+): PagedStates {
+  const { memory, name } = backend;
+  // JavaScript's own memory: a step must not fail to get it
+  const squares = viewOf('f32', [1], new Float32Array(1));
+  if (!open && !memory.isHost)
+    throw new QdyloraError('UNSUPPORTED', {
+      where: 'optimizer',
+      problem: `expected host memory for a paged optimizer, got the backend ${name}`,
+      nextStep: 'Choose an optimizer that is not paged.',
+    });
+  const store = open?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve });
+  const arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
   const dispose = (): void => {
     store.dispose();
     for (const view of arrays.values()) memory.release(view);
@@ -52,28 +70,44 @@ export function openPagedStates(backend: Backend, { fileBytes, slot }: PagePlan,
     runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
     if (!Number.isFinite(squares.data[0]) && !elementsOf(view).every(Number.isFinite)) throw lostState(kind);
   };
-  let pageIns = 0, waitSeconds = 0;
+  let pageIns = 0;
+  let waitSeconds = 0;
   const timed = (move: () => void): void => {
     const start = performance.now();
     move();
     waitSeconds += (performance.now() - start) / 1000;
   };
   return {
-    get pageIns() { return pageIns; },
-    get waitSeconds() { return waitSeconds; },
+    get pageIns() {
+      return pageIns;
+    },
+    get waitSeconds() {
+      return waitSeconds;
+    },
     withPage({ from, to, offset }, layout, isChanged, body) {
-      const views = layout.arrays.map((spec) => [spec.kind, arrayWithin(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const), all = views.map(([, view]) => view);
-      timed(() => { store.read(offset!, all); });
+      const views = layout.arrays.map(
+        (spec) => [spec.kind, arrayWithin(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const,
+      );
+      const all = views.map(([, view]) => view);
+      timed(() => {
+        store.read(offset!, all);
+      });
       pageIns++;
       for (const [kind, view] of views) assertNumbers(view, kind);
       body(Object.fromEntries(views));
-      if (isChanged) timed(() => { store.write(offset!, all); });
+      if (isChanged)
+        timed(() => {
+          store.write(offset!, all);
+        });
     },
     dispose,
   };
 }
 
-const lostState = (kind: string): QdyloraError => new QdyloraError('NON_FINITE', {
-  where: 'optimizer', problem: `expected numbers in a page of optimizer state (${kind}), got others`, nextStep: 'The state is lost: go on from the last checkpoint.', details: { kind },
-});
-
+const lostState = (kind: string): QdyloraError =>
+  new QdyloraError('NON_FINITE', {
+    where: 'optimizer',
+    problem: `expected numbers in a page of optimizer state (${kind}), got others`,
+    nextStep: 'The state is lost: go on from the last checkpoint.',
+    details: { kind },
+  });

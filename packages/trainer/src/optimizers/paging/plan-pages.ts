@@ -1,11 +1,22 @@
 import { elementCount, QdyloraError } from '@qdylora/contract';
 import { layoutBytes, specBytes, type StateLayout, type StateSpec } from '../state-layout.ts';
 
-/** Some rows of one parameter's state, which move together. `offset`: where they lie in the page file; null: always in memory. */
-export interface Page { readonly owner: number; readonly from: number; readonly to: number; readonly offset: number | null }
+/**
+ * Some rows of one parameter's state, which move together. `offset`: where they lie in the page file; null:
+ * always in memory.
+ */
+export interface Page {
+  readonly owner: number;
+  readonly from: number;
+  readonly to: number;
+  readonly offset: number | null;
+}
 
 /** An array that takes turns holding the paged rows of one kind: as many elements as the largest page has. */
-export interface SlotArray { readonly dtype: StateSpec['dtype']; readonly elements: number }
+export interface SlotArray {
+  readonly dtype: StateSpec['dtype'];
+  readonly elements: number;
+}
 
 export interface PagePlan {
   /** In order of parameters and rows, which is the order of offsets too. */
@@ -28,22 +39,39 @@ const FILE_BLOCK = 4096;
 export const slotKey = ({ kind, dtype }: StateSpec): string => `${kind} ${dtype}`;
 
 /**
- * Lays states out under a budget. What fits stays in memory for good, from the first parameter on; the rest shares one slot. A step reads every page once, in a circle, so
- * keeping the most recent ones instead (LRU) would keep exactly those that are needed last.
+ * Lays states out under a budget. What fits stays in memory for good, from the first parameter on; the rest
+ * shares one slot. A step reads every page once, in a circle, so keeping the most recent ones instead (LRU)
+ * would keep exactly those that are needed last.
  *
  * @throws QdyloraError BAD_ARGUMENT for a budget that cannot hold one row.
  */
 export function planPages(layouts: readonly StateLayout[], budgetBytes: number): PagePlan {
   const total = layouts.reduce((sum, layout) => sum + layoutBytes(layout, layout.rows), 0);
-  if (total <= budgetBytes) return { pages: layouts.map(({ rows }, owner) => ({ owner, from: 0, to: rows, offset: null })), slot: new Map(), residentBytes: total, pagedBytes: 0, fileBytes: 0 };
-  const cut = layouts.flatMap((layout, owner) => cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / SLOT_SHARE))), slot = slotFor(layouts, cut), slotBytes = bytesOfSlot(slot);
+  if (total <= budgetBytes)
+    return {
+      pages: layouts.map(({ rows }, owner) => ({ owner, from: 0, to: rows, offset: null })),
+      slot: new Map(),
+      residentBytes: total,
+      pagedBytes: 0,
+      fileBytes: 0,
+    };
+  const cut = layouts.flatMap((layout, owner) =>
+    cutRows(layout, owner, Math.min(PAGE_BYTES, budgetBytes / SLOT_SHARE)),
+  );
+  const slot = slotFor(layouts, cut);
+  const slotBytes = bytesOfSlot(slot);
   if (slotBytes > budgetBytes) {
     throw new QdyloraError('BAD_ARGUMENT', {
-      where: 'optimizer_memory_budget', problem: `expected at least ${slotBytes} bytes, the size of one page, got ${budgetBytes}`, nextStep: 'Raise it.', details: { leastBytes: slotBytes, budgetBytes },
+      where: 'optimizer_memory_budget',
+      problem: `expected at least ${slotBytes} bytes, the size of one page, got ${budgetBytes}`,
+      nextStep: 'Raise it.',
+      details: { leastBytes: slotBytes, budgetBytes },
     });
   }
   const pages: Page[] = [];
-  let residentBytes = slotBytes, fileBytes = 0, isFull = false;
+  let residentBytes = slotBytes;
+  let fileBytes = 0;
+  let isFull = false;
   for (const page of cut) {
     const bytes = layoutBytes(layouts[page.owner]!, page.to - page.from);
     isFull ||= residentBytes + bytes > budgetBytes;
@@ -56,20 +84,32 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number):
 
 /** Pages of whole rows, about equally many in each. */
 function cutRows(layout: StateLayout, owner: number, pageBytes: number): Omit<Page, 'offset'>[] {
-  const perPage = Math.max(1, Math.floor(pageBytes / layoutBytes(layout, 1))), pages: Omit<Page, 'offset'>[] = [];
-  for (let from = 0; from < layout.rows; from += perPage) pages.push({ owner, from, to: Math.min(layout.rows, from + perPage) });
+  const perPage = Math.max(1, Math.floor(pageBytes / layoutBytes(layout, 1)));
+  const pages: Omit<Page, 'offset'>[] = [];
+  for (let from = 0; from < layout.rows; from += perPage)
+    pages.push({ owner, from, to: Math.min(layout.rows, from + perPage) });
   return pages;
 }
 
-function slotFor(layouts: readonly StateLayout[], pages: readonly Omit<Page, 'offset'>[]): Map<string, SlotArray> {
+function slotFor(
+  layouts: readonly StateLayout[],
+  pages: readonly Omit<Page, 'offset'>[],
+): Map<string, SlotArray> {
   const slot = new Map<string, SlotArray>();
   for (const { owner, from, to } of pages) {
     for (const spec of layouts[owner]!.arrays) {
       const elements = (to - from) * elementCount(spec.row);
-      slot.set(slotKey(spec), { dtype: spec.dtype, elements: Math.max(elements, slot.get(slotKey(spec))?.elements ?? 0) });
+      slot.set(slotKey(spec), {
+        dtype: spec.dtype,
+        elements: Math.max(elements, slot.get(slotKey(spec))?.elements ?? 0),
+      });
     }
   }
   return slot;
 }
 
-const bytesOfSlot = (slot: ReadonlyMap<string, SlotArray>): number => [...slot.values()].reduce((sum, { dtype, elements }) => sum + specBytes({ kind: '', dtype, row: [elements] }, 1), 0);
+const bytesOfSlot = (slot: ReadonlyMap<string, SlotArray>): number =>
+  [...slot.values()].reduce(
+    (sum, { dtype, elements }) => sum + specBytes({ kind: '', dtype, row: [elements] }, 1),
+    0,
+  );
