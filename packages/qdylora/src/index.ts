@@ -18,7 +18,7 @@ export type {
   ReadyEvent,
   ReportEvent,
   RunFiles,
-} from './recipes/finetune-events.ts';
+} from './recipes/run-folder/finetune-events.ts';
 export { mergeAdapter, type MergeAdapterOptions, type MergedModel } from './recipes/merge-adapter.ts';
 export { planMemory, type MemoryPlan, type PlanMemoryOptions } from './recipes/plan-memory.ts';
 export {
@@ -26,6 +26,6 @@ export {
   type QuantizedFolder,
   type QuantizeFolderOptions,
 } from './recipes/quantize-folder.ts';
-export type { MemoryForecast, MemoryPart } from './recipes/stages/forecast-memory.ts';
-export type { RunReport } from './recipes/stages/run-report.ts';
-export type { BackendChoice } from './recipes/stages/choose-backend.ts';
+export type { MemoryForecast, MemoryPart } from './recipes/memory-plan/forecast-memory.ts';
+export type { RunReport } from './recipes/outputs/run-report.ts';
+export type { BackendChoice } from './recipes/opening/choose-backend.ts';

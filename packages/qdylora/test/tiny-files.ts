@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeSafetensors } from '@qdylora/checkpoint';
 import { createHostBackend } from '@qdylora/contract';
 import { initializeModel } from '@qdylora/models';
-import { bytesIn } from '../src/recipes/stages/write-model.ts';
+import { bytesIn } from '../src/recipes/outputs/write-model.ts';
 
 export const TINY_CONFIG = {
   architectures: ['LlamaForCausalLM'],

@@ -6,9 +6,9 @@ import type { OutputOf } from '../config/check-values.ts';
 import type { GivenValues } from '../config/given-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { checkModelValues, openModel, type OpenModel } from './stages/open-model.ts';
-import { ranksOf, readAdapter } from './stages/read-adapter.ts';
-import { stopIdsOf, streamText } from './stages/stream-text.ts';
+import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
+import { stopIdsOf, streamText } from './outputs/stream-text.ts';
 
 export type GenerateConfig = OutputOf<typeof GENERATE_KEYS>;
 

@@ -2,12 +2,12 @@ import { lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport 
 import type { InputOf, OutputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EVALUATE_KEYS } from '../config/verb-keys.ts';
-import type { Warn } from './stages/attach-adapter.ts';
-import { checkHooks } from './stages/check-hooks.ts';
-import type { BackendChoice } from './stages/choose-backend.ts';
-import { loadEvalExamples, missingKey } from './stages/load-data.ts';
-import { checkModelValues, openModel, type OpenModel } from './stages/open-model.ts';
-import { ranksOf, readAdapter } from './stages/read-adapter.ts';
+import type { Warn } from './adapter/attach-adapter.ts';
+import { checkHooks } from './run/check-hooks.ts';
+import type { BackendChoice } from './opening/choose-backend.ts';
+import { loadEvalExamples, missingKey } from './run/load-data.ts';
+import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
 export interface RecipeHooks {

@@ -10,10 +10,10 @@ import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@
 import { checkValues, type InputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
-import { missingKey } from './stages/load-data.ts';
-import { localModel } from './stages/local-model.ts';
-import { ranksOf, readAdapter, type ReadAdapter } from './stages/read-adapter.ts';
-import { targetNames, writeSliced } from './stages/write-adapter.ts';
+import { missingKey } from './run/load-data.ts';
+import { localModel } from './opening/local-model.ts';
+import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
+import { targetNames, writeSliced } from './adapter/write-adapter.ts';
 
 export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS>;
 

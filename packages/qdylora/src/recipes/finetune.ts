@@ -15,24 +15,24 @@ import { givenByOptions } from '../config/given-values.ts';
 import type { RunOptions } from '../config/resolve-run.ts';
 import { runYaml } from '../config/write-run-yaml.ts';
 import type { ReportSamples } from '../report/report-data.ts';
-import type { FinetuneEvent, LogWarningEvent, RunFiles } from './finetune-events.ts';
-import { prepareRun, type PreparedRun } from './prepare-run.ts';
-import { asStored, mergedWeights } from './stages/adapted-weights.ts';
-import type { AssembledRun } from './stages/assemble-run.ts';
-import { checkHooks } from './stages/check-hooks.ts';
-import type { BackendChoice, ChosenBackend } from './stages/choose-backend.ts';
-import { openEventLog, type EventLog } from './stages/event-log.ts';
-import { forecastMemory, usedMemory } from './stages/forecast-memory.ts';
-import type { OpProfile } from './stages/op-profile.ts';
-import { metricSinks } from './stages/metric-sinks.ts';
-import { createJudge, JUDGED_TOKENS, type Judge, type Judgement } from './stages/judge-run.ts';
-import type { RunData } from './stages/load-data.ts';
-import { openRun } from './stages/open-run.ts';
-import { openSource, type ModelSource } from './stages/open-source.ts';
-import { checkOutputFolder, resumeFrom, runPaths } from './stages/output-folder.ts';
-import { readAdapter, savedNotice, type AdapterSaved } from './stages/read-adapter.ts';
-import { collectGarbage, markProcess, type ProcessMark } from './stages/resident-memory.ts';
-import { runIdentity } from './stages/run-identity.ts';
+import type { FinetuneEvent, LogWarningEvent, RunFiles } from './run-folder/finetune-events.ts';
+import { prepareRun, type PreparedRun } from './run/prepare-run.ts';
+import { asStored, mergedWeights } from './adapter/adapted-weights.ts';
+import type { AssembledRun } from './run/assemble-run.ts';
+import { checkHooks } from './run/check-hooks.ts';
+import type { BackendChoice, ChosenBackend } from './opening/choose-backend.ts';
+import { openEventLog, type EventLog } from './run-folder/event-log.ts';
+import { forecastMemory, usedMemory } from './memory-plan/forecast-memory.ts';
+import type { OpProfile } from './run/op-profile.ts';
+import { metricSinks } from './run-folder/metric-sinks.ts';
+import { createJudge, JUDGED_TOKENS, type Judge, type Judgement } from './run/judge-run.ts';
+import type { RunData } from './run/load-data.ts';
+import { openRun } from './run/open-run.ts';
+import { openSource, type ModelSource } from './opening/open-source.ts';
+import { checkOutputFolder, resumeFrom, runPaths } from './run-folder/output-folder.ts';
+import { readAdapter, savedNotice, type AdapterSaved } from './adapter/read-adapter.ts';
+import { collectGarbage, markProcess, type ProcessMark } from './memory-plan/resident-memory.ts';
+import { runIdentity } from './run-folder/run-identity.ts';
 import {
   evaluationsOf,
   reportPage,
@@ -41,12 +41,12 @@ import {
   writeReports,
   type ReportParts,
   type RunReport,
-} from './stages/run-report.ts';
-import { sampleRanks, sampleTexts } from './stages/sample-texts.ts';
-import { afterSteps, assertNotAborted, beforeSteps, tellingAbort } from './stages/tell-abort.ts';
-import { tokensHash } from './stages/tokens-hash.ts';
-import { writeAdapted, type AdapterBase } from './stages/write-adapter.ts';
-import { configWithDtype, weightTensors, writeModelFolder } from './stages/write-model.ts';
+} from './outputs/run-report.ts';
+import { sampleRanks, sampleTexts } from './outputs/sample-texts.ts';
+import { afterSteps, assertNotAborted, beforeSteps, tellingAbort } from './run/tell-abort.ts';
+import { tokensHash } from './run/tokens-hash.ts';
+import { writeAdapted, type AdapterBase } from './adapter/write-adapter.ts';
+import { configWithDtype, weightTensors, writeModelFolder } from './outputs/write-model.ts';
 
 /**
  * Every key of a run in camelCase, and what only a program can give: among it callbacks, which the run waits

@@ -1,5 +1,5 @@
 import { rankSet, scaleAt } from '@qdylora/lora-dynamic';
-import { readAdapter } from './stages/read-adapter.ts';
+import { readAdapter } from './adapter/read-adapter.ts';
 
 /** What an adapter is. */
 export interface AdapterFacts {

@@ -6,14 +6,14 @@ import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { FORMAT_DTYPES, type MergeDtype, type MergeFormat } from '../config/merge-formats.ts';
 import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { asStored, mergedWeights } from './stages/adapted-weights.ts';
-import type { BackendChoice } from './stages/choose-backend.ts';
-import { missingKey } from './stages/load-data.ts';
-import { checkModelValues, openModel } from './stages/open-model.ts';
-import { logitDifference, probeIds, probeLogits, type LogitDifference } from './stages/probe-logits.ts';
-import { ranksOf, readAdapter } from './stages/read-adapter.ts';
-import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './stages/write-merged.ts';
-import type { SaveDtype } from './stages/write-model.ts';
+import { asStored, mergedWeights } from './adapter/adapted-weights.ts';
+import type { BackendChoice } from './opening/choose-backend.ts';
+import { missingKey } from './run/load-data.ts';
+import { checkModelValues, openModel } from './opening/open-model.ts';
+import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
+import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
+import { GGUF_FILE, writeMergedFloats, writeMergedGguf, writeMergedPacked } from './outputs/write-merged.ts';
+import type { SaveDtype } from './outputs/write-model.ts';
 
 export type MergeAdapterOptions = Omit<InputOf<typeof MERGE_KEYS>, 'backend'> &
   Pick<RecipeHooks, 'onNotice'> & { readonly backend?: BackendChoice };

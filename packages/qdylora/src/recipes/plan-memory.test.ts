@@ -8,11 +8,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
 import { givenByOptions } from '../config/given-values.ts';
-import { prepareRun } from './prepare-run.ts';
-import { forecastMemory } from './stages/forecast-memory.ts';
-import { openRun } from './stages/open-run.ts';
-import { openSource } from './stages/open-source.ts';
-import { readAdapter } from './stages/read-adapter.ts';
+import { prepareRun } from './run/prepare-run.ts';
+import { forecastMemory } from './memory-plan/forecast-memory.ts';
+import { openRun } from './run/open-run.ts';
+import { openSource } from './opening/open-source.ts';
+import { readAdapter } from './adapter/read-adapter.ts';
 import { planMemory, type MemoryPlan, type PlanMemoryOptions } from '../index.ts';
 
 const folder = temporaryPlace();

@@ -3,25 +3,25 @@ import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { GivenValues } from '../config/given-values.ts';
 import { givenByOptions } from '../config/given-values.ts';
 import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
-import { resolveShape } from './prepare-run.ts';
-import { checkHooks } from './stages/check-hooks.ts';
-import { chooseBackend, type ChosenBackend } from './stages/choose-backend.ts';
-import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './stages/dry-run.ts';
-import { fitMemory, type Fit } from './stages/fit-memory.ts';
+import { resolveShape } from './run/prepare-run.ts';
+import { checkHooks } from './run/check-hooks.ts';
+import { chooseBackend, type ChosenBackend } from './opening/choose-backend.ts';
+import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './memory-plan/dry-run.ts';
+import { fitMemory, type Fit } from './memory-plan/fit-memory.ts';
 import {
   JAVASCRIPT_BYTES,
   partsOfRun,
   sumOf,
   type MemoryForecast,
   type MemoryPart,
-} from './stages/forecast-memory.ts';
-import type { LocalModelOptions } from './stages/local-model.ts';
-import { needsOfRuns, type Needed, type NeedsOfRuns } from './stages/needs-of-runs.ts';
-import { plannedModel, type PlannedModel } from './stages/planned-model.ts';
-import { resolveRecompute } from './stages/resolve-recompute.ts';
-import { roughNeeds } from './stages/rough-needs.ts';
-import { collectGarbage, residentBytes } from './stages/resident-memory.ts';
-import { NO_ROWS, warnOfPositions } from './stages/warn-of-positions.ts';
+} from './memory-plan/forecast-memory.ts';
+import type { LocalModelOptions } from './opening/local-model.ts';
+import { needsOfRuns, type Needed, type NeedsOfRuns } from './memory-plan/needs-of-runs.ts';
+import { plannedModel, type PlannedModel } from './memory-plan/planned-model.ts';
+import { resolveRecompute } from './memory-plan/resolve-recompute.ts';
+import { roughNeeds } from './memory-plan/rough-needs.ts';
+import { collectGarbage, residentBytes } from './memory-plan/resident-memory.ts';
+import { NO_ROWS, warnOfPositions } from './opening/warn-of-positions.ts';
 
 /** What a run of some model would need, before any of its weights are there. */
 export interface MemoryPlan extends MemoryForecast {

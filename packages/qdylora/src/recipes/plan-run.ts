@@ -2,14 +2,14 @@ import type { Tokenizer } from '@qdylora/data';
 import { firstExample, maskPreview } from '@qdylora/data';
 import { accumulateGradients, clearGradients, passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../config/resolve-run.ts';
-import type { PreparedRun } from './prepare-run.ts';
-import type { AssembledRun } from './stages/assemble-run.ts';
-import type { RunData } from './stages/load-data.ts';
-import { forecastMemory, type MemoryForecast } from './stages/forecast-memory.ts';
-import { openRun } from './stages/open-run.ts';
-import { openSource } from './stages/open-source.ts';
-import { checkOutputFolder } from './stages/output-folder.ts';
-import { markProcess, type ProcessMark } from './stages/resident-memory.ts';
+import type { PreparedRun } from './run/prepare-run.ts';
+import type { AssembledRun } from './run/assemble-run.ts';
+import type { RunData } from './run/load-data.ts';
+import { forecastMemory, type MemoryForecast } from './memory-plan/forecast-memory.ts';
+import { openRun } from './run/open-run.ts';
+import { openSource } from './opening/open-source.ts';
+import { checkOutputFolder } from './run-folder/output-folder.ts';
+import { markProcess, type ProcessMark } from './memory-plan/resident-memory.ts';
 
 /** What a run would do. */
 export interface RunPlan {

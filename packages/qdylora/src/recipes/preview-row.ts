@@ -9,7 +9,7 @@ import {
   type TokenWeight,
 } from '@qdylora/data';
 import { QdyloraError } from '@qdylora/contract';
-import { datasetOptions, type RowOptions } from './stages/load-data.ts';
+import { datasetOptions, type RowOptions } from './run/load-data.ts';
 
 /** One row as the model will see it. */
 export interface RowPreview {

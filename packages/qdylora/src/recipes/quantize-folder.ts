@@ -17,22 +17,22 @@ import { checkValues, type InputOf, type OutputOf } from '../config/check-values
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { checkHooks } from './stages/check-hooks.ts';
-import { chooseBackend, type BackendChoice } from './stages/choose-backend.ts';
-import { missingKey } from './stages/load-data.ts';
-import { localModel } from './stages/local-model.ts';
+import { checkHooks } from './run/check-hooks.ts';
+import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
+import { missingKey } from './run/load-data.ts';
+import { localModel } from './opening/local-model.ts';
 import {
   packArriving,
   packedTensors,
   packMatrix,
   quantizationConfig,
   releaseMatrix,
-} from './stages/packed-tensors.ts';
-import { createReadingRings, readAhead, type ReadingRing } from './stages/read-ahead.ts';
-import { filesOf, shardWork, type ShardWork } from './stages/shard-work.ts';
-import { isAsStored, type StoredDtype } from './stages/values-of-bytes.ts';
-import { assertNotAborted } from './stages/tell-abort.ts';
-import { bytesIn, writeModelFiles } from './stages/write-model.ts';
+} from './outputs/packed-tensors.ts';
+import { createReadingRings, readAhead, type ReadingRing } from './outputs/read-ahead.ts';
+import { filesOf, shardWork, type ShardWork } from './outputs/shard-work.ts';
+import { isAsStored, type StoredDtype } from './outputs/values-of-bytes.ts';
+import { assertNotAborted } from './run/tell-abort.ts';
+import { bytesIn, writeModelFiles } from './outputs/write-model.ts';
 
 export type QuantizeFolderOptions = Omit<InputOf<typeof QUANTIZE_KEYS>, 'backend'> & QuantizeHooks;
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
 import { exportGiven } from '../../recipes/export-adapter.ts';
-import { snakeCased } from '../../recipes/stages/snake-cased.ts';
+import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 

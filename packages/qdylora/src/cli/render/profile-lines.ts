@@ -1,4 +1,4 @@
-import type { ProfileEvent } from '../../recipes/finetune-events.ts';
+import type { ProfileEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { columns } from './table.ts';
 
 /** Rows that are shown: what is left to gain stands in them. */

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { exitCodeOf } from '../exit-code.ts';
 import { createTerminal, type Terminal } from '../terminal.ts';
 import { packError, unpackError } from '../worker/error-transfer.ts';

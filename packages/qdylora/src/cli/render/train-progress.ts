@@ -1,5 +1,5 @@
 import { byteSizeText } from '../../config/byte-size.ts';
-import type { FinetuneEvent, ReadyEvent } from '../../recipes/finetune-events.ts';
+import type { FinetuneEvent, ReadyEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { lossText } from '../../report/number-text.ts';
 import { VERSION } from '../../version.ts';
 import { forecastLines, memoryLines } from './memory-lines.ts';

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { QdyloraError } from '@qdylora/contract';
-import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { packError, unpackError } from './error-transfer.ts';
 import type { FromWorker, ResultOf, ToWorker, TrainOrder } from './train-messages.ts';
 

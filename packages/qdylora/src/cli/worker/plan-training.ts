@@ -1,5 +1,5 @@
 import { planRun, type RunPlan } from '../../recipes/plan-run.ts';
-import type { PreparedRun } from '../../recipes/prepare-run.ts';
+import type { PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { inTrainingThread } from './in-training-thread.ts';
 
 /**

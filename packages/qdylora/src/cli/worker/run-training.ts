@@ -1,6 +1,6 @@
 import type { RunOptions } from '../../config/resolve-run.ts';
 import { finetune, type FinetuneResult } from '../../recipes/finetune.ts';
-import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { inTrainingThread } from './in-training-thread.ts';
 
 export interface WorkerHooks {

@@ -1,8 +1,8 @@
 import type { RunOptions } from '../../config/resolve-run.ts';
 import type { FinetuneResult } from '../../recipes/finetune.ts';
-import type { FinetuneEvent } from '../../recipes/finetune-events.ts';
+import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import type { RunPlan } from '../../recipes/plan-run.ts';
-import type { PreparedRun } from '../../recipes/prepare-run.ts';
+import type { PreparedRun } from '../../recipes/run/prepare-run.ts';
 import type { PackedError } from './error-transfer.ts';
 
 /** What the training thread is started with: fine-tune, or say what that would be. */

@@ -5,7 +5,7 @@ import { openCheckpoint } from '@qdylora/checkpoint';
 import { goldenSums, temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, test } from 'vitest';
 import { openTokenizer } from './open-base.ts';
-import { writeModelFiles } from './write-model.ts';
+import { writeModelFiles } from '../outputs/write-model.ts';
 
 interface Case {
   readonly files: Record<string, string | number>;

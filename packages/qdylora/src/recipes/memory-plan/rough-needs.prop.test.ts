@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { TINY_CONFIG } from '../../../test/tiny-model.ts';
 import { givenByOptions } from '../../config/given-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { resolveShape } from '../prepare-run.ts';
+import { resolveShape } from '../run/prepare-run.ts';
 import { dryRun, fullestStep, fullExample, phaseBytes, type DryRun } from './dry-run.ts';
 import { roughNeeds } from './rough-needs.ts';
 

@@ -11,10 +11,10 @@ import {
   type WeightFiles,
 } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { missingKey } from './load-data.ts';
+import { missingKey } from '../run/load-data.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
-import type { AdapterSaved } from './read-adapter.ts';
-import { assertNotAborted } from './tell-abort.ts';
+import type { AdapterSaved } from '../adapter/read-adapter.ts';
+import { assertNotAborted } from '../run/tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
 /**

@@ -12,8 +12,8 @@ import type { Backend } from '@qdylora/contract';
 import { familyOf } from '@qdylora/models';
 import { dequantize4bit } from '@qdylora/quant';
 import type { MergeDtype } from '../../config/merge-formats.ts';
-import type { ModelWeight } from './adapted-weights.ts';
-import type { ModelSource } from './open-source.ts';
+import type { ModelWeight } from '../adapter/adapted-weights.ts';
+import type { ModelSource } from '../opening/open-source.ts';
 import { packedTensors, packMatrix, quantizationConfig, type Packing } from './packed-tensors.ts';
 import { configWithDtype, weightTensors, writeModelFolder, type SaveDtype } from './write-model.ts';
 

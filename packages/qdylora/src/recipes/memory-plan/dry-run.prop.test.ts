@@ -11,13 +11,13 @@ import {
 } from '../../../test/tiny-model.ts';
 import { givenByOptions } from '../../config/given-values.ts';
 import { OPTIMIZERS } from '../../config/keys.ts';
-import type { PreparedRun } from '../prepare-run.ts';
-import { prepareRun } from '../prepare-run.ts';
+import type { PreparedRun } from '../run/prepare-run.ts';
+import { prepareRun } from '../run/prepare-run.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
-import { createJudge, JUDGED_TOKENS } from './judge-run.ts';
-import { openRun } from './open-run.ts';
-import { openSource } from './open-source.ts';
+import { createJudge, JUDGED_TOKENS } from '../run/judge-run.ts';
+import { openRun } from '../run/open-run.ts';
+import { openSource } from '../opening/open-source.ts';
 
 const folder = temporaryPlace();
 const rows = writeTinyRows(folder.in('rows.jsonl'), 12);

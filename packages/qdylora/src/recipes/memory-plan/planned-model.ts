@@ -10,9 +10,9 @@ import {
 } from '@qdylora/checkpoint';
 import { configWithSavedWeights, familyOf, withOwnHead } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { missingKey } from './load-data.ts';
-import { localConfig, type LocalModelOptions } from './local-model.ts';
-import { readAdapter, type AdapterSaved } from './read-adapter.ts';
+import { missingKey } from '../run/load-data.ts';
+import { localConfig, type LocalModelOptions } from '../opening/local-model.ts';
+import { readAdapter, type AdapterSaved } from '../adapter/read-adapter.ts';
 
 /** A model that is planned for: what its config says, and how its tables will lie in memory. */
 export interface PlannedModel {

@@ -10,7 +10,7 @@ import { goldenCases, type GoldenCase } from '@qdylora/testing';
 import { sharedPath } from '@qdylora/testing/node';
 import { describe, expect, test } from 'vitest';
 import { attachAdapter } from './attach-adapter.ts';
-import { openSource } from './open-source.ts';
+import { openSource } from '../opening/open-source.ts';
 import { readAdapter } from './read-adapter.ts';
 
 /** What PEFT 0.21.2 computes with adapters that it saved, over a tiny Llama in f32 and in NF4. */

@@ -1,7 +1,7 @@
 import { mergedLayer, type Adapted } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import { decodedWeight, isPacked, Linear, modulesOf } from '@qdylora/tensor';
-import type { NamedWeight } from './write-model.ts';
+import type { NamedWeight } from '../outputs/write-model.ts';
 
 /** A weight of a model as it lies in memory; `isLinear`: a matrix [out, in] that may be packed. */
 export type ModelWeight = NamedWeight & { readonly isLinear: boolean };

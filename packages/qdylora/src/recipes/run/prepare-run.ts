@@ -1,7 +1,7 @@
-import { resolveRun, type RunConfig } from '../config/resolve-run.ts';
-import type { GivenValues } from '../config/given-values.ts';
-import { missingKey } from './stages/load-data.ts';
-import { readAdapter } from './stages/read-adapter.ts';
+import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
+import type { GivenValues } from '../../config/given-values.ts';
+import { missingKey } from './load-data.ts';
+import { readAdapter } from '../adapter/read-adapter.ts';
 
 /** A run with everything that it needs to begin. */
 export type PreparedRun = RunConfig & { readonly outputDir: string; readonly dataset: string[] };

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
-import { evaluate, finetune, planMemory, quantizeFolder, type FinetuneOptions } from '../index.ts';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { evaluate, finetune, planMemory, quantizeFolder, type FinetuneOptions } from '../../index.ts';
 
 const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'));

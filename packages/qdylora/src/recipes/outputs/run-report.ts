@@ -4,8 +4,8 @@ import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
-import type { Judgement } from './judge-run.ts';
-import { snakeCased } from './snake-cased.ts';
+import type { Judgement } from '../run/judge-run.ts';
+import { snakeCased } from '../run-folder/snake-cased.ts';
 
 /** What a run has come to: the numbers of `report.json`. */
 export interface RunReport {

@@ -12,10 +12,10 @@ import {
   type PageStore,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { adapterConfigOf, optimizerOf, samplerOf } from './assemble-run.ts';
-import { JUDGED_TOKENS } from './judge-run.ts';
-import { quantizationOf } from './open-source.ts';
-import { readAdapter } from './read-adapter.ts';
+import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
+import { JUDGED_TOKENS } from '../run/judge-run.ts';
+import { quantizationOf } from '../opening/open-source.ts';
+import { readAdapter } from '../adapter/read-adapter.ts';
 
 /** Names of a plan's parts, in the order in which a run needs them. */
 export const PARTS = {

@@ -2,10 +2,10 @@ import type { DryBackend } from '@qdylora/contract';
 import { WORKSPACES } from '@qdylora/cpu-kernels';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { AssembledRun } from './assemble-run.ts';
+import type { AssembledRun } from '../run/assemble-run.ts';
 import { dryRun, PARTS, type DryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
-import type { RunData } from './load-data.ts';
+import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
 
 /** One named part of what a process needs. */

@@ -20,11 +20,11 @@ import {
   type TrainOptions,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { attachAdapter, type Warn } from './attach-adapter.ts';
+import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import type { RunData } from './load-data.ts';
-import type { ModelSource } from './open-source.ts';
-import { readAdapter } from './read-adapter.ts';
-import { recomputeText, resolveRecompute } from './resolve-recompute.ts';
+import type { ModelSource } from '../opening/open-source.ts';
+import { readAdapter } from '../adapter/read-adapter.ts';
+import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
 
 /** Everything that `train` takes but events, evaluation and saving. */
 export interface AssembledRun {

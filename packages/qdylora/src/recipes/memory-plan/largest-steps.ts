@@ -4,11 +4,11 @@ import { groupByLength } from '@qdylora/eval';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { AssembledRun } from './assemble-run.ts';
+import type { AssembledRun } from '../run/assemble-run.ts';
 import { attentionNeed, type AttentionNeed } from './attention-need.ts';
 import { fullestStep } from './dry-run.ts';
-import { JUDGED_TOKENS } from './judge-run.ts';
-import type { RunData } from './load-data.ts';
+import { JUDGED_TOKENS } from '../run/judge-run.ts';
+import type { RunData } from '../run/load-data.ts';
 
 /**
  * Steps that are looked through: some 20 µs each. Rows are shuffled, so a longer run has hardly a larger one.

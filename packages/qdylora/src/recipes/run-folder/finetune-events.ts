@@ -1,10 +1,10 @@
 import type { AttachReport } from '@qdylora/lora-dynamic';
 import type { DatasetReport } from '@qdylora/data';
 import type { TrainEvent, WarningEvent } from '@qdylora/trainer';
-import type { RunConfig } from '../config/resolve-run.ts';
-import type { MemoryForecast } from './stages/forecast-memory.ts';
-import type { ProfileSummary } from './stages/op-profile.ts';
-import type { RunReport } from './stages/run-report.ts';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import type { MemoryForecast } from '../memory-plan/forecast-memory.ts';
+import type { ProfileSummary } from '../run/op-profile.ts';
+import type { RunReport } from '../outputs/run-report.ts';
 
 /** What is about to be trained, when model and data are loaded. */
 export interface ReadyEvent {

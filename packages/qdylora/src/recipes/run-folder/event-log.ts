@@ -1,7 +1,7 @@
 import { NODE_FILE_SYSTEM, writeFileAt, writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
 import { errorMessage } from '@qdylora/contract';
 import type { TrainEvent } from '@qdylora/trainer';
-import type { LogWarningEvent } from '../finetune-events.ts';
+import type { LogWarningEvent } from './finetune-events.ts';
 import { snakeCased } from './snake-cased.ts';
 
 /**

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import type { QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
-import { finetune, type FinetuneEvent, type FinetuneOptions } from '../index.ts';
-import type { ReportSamples } from '../report/report-data.ts';
+import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../../test/tiny-model.ts';
+import { finetune, type FinetuneEvent, type FinetuneOptions } from '../../index.ts';
+import type { ReportSamples } from '../../report/report-data.ts';
 
 const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'), { tokenizer: true });

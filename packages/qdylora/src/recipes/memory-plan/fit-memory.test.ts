@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { givenByOptions } from '../../config/given-values.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { resolveShape } from '../prepare-run.ts';
+import { resolveShape } from '../run/prepare-run.ts';
 import { fitMemory } from './fit-memory.ts';
 import { needsOfRuns, type Needed, type RoughlyNeeded } from './needs-of-runs.ts';
 

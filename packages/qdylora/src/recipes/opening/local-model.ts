@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fetchConfig, fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
-import type { Warn } from './attach-adapter.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
 
 /** Told at each tenth of a file that is large enough to wait for. */
 const TOLD_FROM_BYTES = 10 * 2 ** 20;

@@ -4,10 +4,10 @@ import type { ComputeDtype } from '@qdylora/tensor';
 import { checkValues, type OutputOf } from '../../config/check-values.ts';
 import type { GivenValues } from '../../config/given-values.ts';
 import type { Key } from '../../config/key.ts';
-import { attachAdapter, type Warn } from './attach-adapter.ts';
+import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { openSource, type ModelSource } from './open-source.ts';
-import { savedNotice, storedBase, type ReadAdapter } from './read-adapter.ts';
+import { savedNotice, storedBase, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {

@@ -1,14 +1,14 @@
 import type { Tokenizer } from '@qdylora/data';
 import type { Recompute } from '@qdylora/tensor';
-import type { PreparedRun } from '../prepare-run.ts';
+import type { PreparedRun } from './prepare-run.ts';
 import { assembleRun, type AssembledRun } from './assemble-run.ts';
-import type { Warn } from './attach-adapter.ts';
-import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
-import { forecastMemory } from './forecast-memory.ts';
+import type { Warn } from '../adapter/attach-adapter.ts';
+import { chooseBackend, type BackendChoice, type ChosenBackend } from '../opening/choose-backend.ts';
+import { forecastMemory } from '../memory-plan/forecast-memory.ts';
 import { loadRunData, type RunData } from './load-data.ts';
 import { openProfile, type OpProfile } from './op-profile.ts';
-import type { ModelSource } from './open-source.ts';
-import { warnOfPositions } from './warn-of-positions.ts';
+import type { ModelSource } from '../opening/open-source.ts';
+import { warnOfPositions } from '../opening/warn-of-positions.ts';
 
 /**
  * A run up to its first step: rows read, backend chosen, model built and adapted. Disposing ends the backend.
