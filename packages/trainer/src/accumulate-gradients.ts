@@ -10,7 +10,7 @@ import {
   type Parameter,
   type Recompute,
 } from '@qdylora/tensor';
-import { nextTurn } from './event-loop.ts';
+import { nextTurn } from './run/next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
 
 /**

@@ -12,7 +12,7 @@ import {
   setCheckpointAside,
   type RunParts,
 } from './save-state.ts';
-import type { WarningCode } from './train-events.ts';
+import type { WarningCode } from './run/train-events.ts';
 
 export interface SaveOptions {
   /** The run's folder: `checkpoints/step-<n>`, `adapter-best` and `lock.json` lie in it. */

@@ -1,8 +1,12 @@
 export { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
 export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from './clip-by-global-norm.ts';
-export { DEFAULT_PATIENCE, type EarlyStoppingOptions, type EarlyStoppingState } from './early-stopping.ts';
-export { eventQueue, type EventQueue, type EventQueueOptions } from './event-queue.ts';
+export {
+  DEFAULT_PATIENCE,
+  type EarlyStoppingOptions,
+  type EarlyStoppingState,
+} from './run/early-stopping.ts';
+export { eventQueue, type EventQueue, type EventQueueOptions } from './run/event-queue.ts';
 export {
   learningRateSchedule,
   SCHEDULE_NAMES,
@@ -62,13 +66,13 @@ export {
   type TensorboardLog,
   type TensorboardOptions,
 } from './tensorboard/tensorboard-log.ts';
-export * from './train-events.ts';
+export * from './run/train-events.ts';
 export type {
   CallbackResult,
   EvaluateOptions,
   StepBatches,
   TrainCallbacks,
   TrainOptions,
-} from './train-options.ts';
+} from './run/train-options.ts';
 export { runStep, trainStep, type StepOptions, type StepOutcome, type StepStatus } from './train-step.ts';
 export { train, type TrainRun } from './train.ts';

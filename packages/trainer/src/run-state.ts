@@ -1,6 +1,6 @@
 import { canonicalJson } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import type { EarlyStoppingState } from './early-stopping.ts';
+import type { EarlyStoppingState } from './run/early-stopping.ts';
 import type { StepCounts } from './optimizers/optimizer.ts';
 
 /**

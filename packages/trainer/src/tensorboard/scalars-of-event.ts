@@ -1,4 +1,4 @@
-import type { TrainEvent } from '../train-events.ts';
+import type { TrainEvent } from '../run/train-events.ts';
 
 /** The numbers of an event by their tags in TensorBoard; none for an event that has no curve. */
 export function scalarsOfEvent(event: TrainEvent): Readonly<Record<string, number>> {

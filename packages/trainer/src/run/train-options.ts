@@ -17,12 +17,12 @@ import {
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
+import type { ResumeFrom, SaveOptions } from '../checkpoint-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
-import type { LearningRateSchedule } from './learning-rate/schedule.ts';
-import type { LossModel } from './loss-model.ts';
-import type { Optimizer } from './optimizers/optimizer.ts';
-import { isAdapted } from './passes-of-step.ts';
+import type { LearningRateSchedule } from '../learning-rate/schedule.ts';
+import type { LossModel } from '../loss-model.ts';
+import type { Optimizer } from '../optimizers/optimizer.ts';
+import { isAdapted } from '../passes-of-step.ts';
 import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent } from './train-events.ts';
 
 /** The data of a run as optimizer steps; @qdylora/data's `createBatches` makes them. */

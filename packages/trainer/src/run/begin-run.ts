@@ -1,0 +1,87 @@
+import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
+import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
+import { stateNameOf } from '../optimizers/create-optimizer.ts';
+import { isAdapted } from '../passes-of-step.ts';
+import { freshProgress, type RunProgress } from '../run-state.ts';
+import type { EventQueue } from './event-queue.ts';
+import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';
+import type { ResolvedTrainOptions } from './train-options.ts';
+import { isPatienceOver, type TrainingRun } from './training-run.ts';
+
+/**
+ * Prepares the optimizer, restores a checkpoint if the run resumes, checks that the disk has room for the
+ * next one, and emits the plan.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for an optimizer over another model's parameters; BAD_RESUME, NOT_EMPTY,
+ * WRITE_FAILED.
+ */
+export async function beginRun(
+  options: ResolvedTrainOptions,
+  events: EventQueue<TrainEvent>,
+  keeper: CheckpointKeeper | null,
+): Promise<TrainingRun> {
+  const { optimizer, backend, seed, totalSteps, save } = options;
+  const identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
+  assertTrainsModel(options);
+  optimizer.prepare(backend);
+  const start = keeper?.begin({ backend, optimizer, identity }, options.resume);
+  const progress = start?.progress ?? freshProgress();
+  if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
+  const emit = (event: TrainEvent): void => {
+    progress.events++;
+    events.push(event);
+  };
+  const warn = (code: WarningCode, message: string): void =>
+    emit({ type: 'warning', code, message, step: progress.step });
+  const plan = planOf(options, progress, start?.resumedFrom ?? null);
+  await options.onPlan?.(plan);
+  emit(plan);
+  for (const { code, message } of start?.warnings ?? []) {
+    const isFinished = progress.step >= totalSteps; // then no kernel runs
+    if (code !== 'OTHER_KERNELS' || !isFinished) warn(code, message);
+  }
+  return {
+    options,
+    keeper,
+    progress,
+    identity,
+    dropout: createRng(seed).named('dropout'),
+    savedAt: progress.step,
+    isDiskLow: false,
+    isKeepable: true,
+    failedSave: null,
+    stoppedBy: isPatienceOver(options, progress) ? 'early_stopping' : null,
+    emit,
+    warn,
+  };
+}
+
+const planOf = (
+  { optimizer, totalSteps, batches }: ResolvedTrainOptions,
+  progress: RunProgress,
+  resumedFrom: string | null,
+): PlanEvent => ({
+  type: 'plan',
+  totalSteps,
+  stepsPerEpoch: batches.stepsPerEpoch,
+  startStep: progress.step,
+  resumedFrom,
+  eventsOffset: progress.events,
+  trainableCount: optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0),
+  optimizerBytes: optimizer.byteLength,
+  optimizerPagedBytes: optimizer.ledger().pagedBytes,
+});
+
+/** An optimizer over another model's weights would run to the end and train nothing. */
+function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
+  const modelParameters = new Set(
+    isAdapted(model) ? [...model.parameters(), ...model.model.parameters()] : model.parameters(),
+  );
+  const stranger = optimizer.parameters.find((parameter) => !modelParameters.has(parameter));
+  if (!stranger) return;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'train',
+    problem: `expected an optimizer over parameters of the model, got ${stranger.name} of another`,
+    nextStep: 'Make it from adapted.parameters() of the very adapter that is trained.',
+  });
+}

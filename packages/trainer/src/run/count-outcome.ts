@@ -1,0 +1,62 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { StepOutcome } from '../train-step.ts';
+import type { TrainingRun } from './training-run.ts';
+
+/**
+ * Counts a step as done or as skipped, and ends the run after too many skipped ones.
+ *
+ * @throws QdyloraError BAD_DATA where none of the first `maxBadSteps` steps had a token to learn from;
+ * NON_FINITE_LOSS after `maxBadSteps` steps in a row whose loss, gradient or state was not finite.
+ */
+export function countOutcome(run: TrainingRun, outcome: StepOutcome): void {
+  const { progress } = run;
+  switch (outcome.status) {
+    case 'updated':
+      progress.finalLoss = outcome.loss;
+      progress.badInARow = 0;
+      return;
+    case 'no_tokens':
+      progress.skippedSteps++;
+      return countEmptyStep(run);
+    case 'non_finite':
+      progress.skippedSteps++;
+      progress.badInARow++;
+      return countBadStep(run, outcome);
+  }
+}
+
+function countEmptyStep({ progress, warn, options: { maxBadSteps } }: TrainingRun): void {
+  warn('NO_TOKENS', `step ${progress.step} has no token to learn from and was skipped`);
+  if (progress.step < maxBadSteps || progress.skippedSteps < progress.step) return;
+  throw new QdyloraError('BAD_DATA', {
+    where: 'train',
+    problem: `expected tokens to learn from, got ${progress.step} steps without any`,
+    nextStep:
+      'Look at the rows with `qdylora inspect --dataset`: which tokens count, and whether max_seq_length ' +
+      'leaves any.',
+  });
+}
+
+function countBadStep(run: TrainingRun, { nonFinite, loss, gradNorm }: StepOutcome): void {
+  const { progress, options, keeper } = run;
+  const finding =
+    nonFinite === 'state'
+      ? "the optimizer's state holds no numbers"
+      : `loss ${loss}, gradient norm ${gradNorm}`;
+  run.warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${finding}`);
+  if (progress.badInARow < options.maxBadSteps) return;
+  run.isKeepable = false;
+  const checkpoint = keeper?.newest ?? null;
+  const remedy =
+    nonFinite === 'state'
+      ? 'Go on from a checkpoint of before.'
+      : 'Use a smaller learning_rate or max_grad_norm.';
+  throw new QdyloraError('NON_FINITE_LOSS', {
+    where: 'train',
+    problem:
+      `expected a finite loss, gradient and optimizer state, got ${progress.badInARow} steps in a row ` +
+      `without (step ${progress.step}: ${finding})`,
+    nextStep: checkpoint ? `${remedy} The last good checkpoint is ${checkpoint}.` : remedy,
+    details: { step: progress.step, badSteps: progress.badInARow, checkpoint },
+  });
+}

@@ -1,0 +1,77 @@
+import { QdyloraError, withNextStep } from '@qdylora/contract';
+import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
+import { saveLastStep } from './save-run.ts';
+import type { TrainingRun } from './training-run.ts';
+
+/** @throws QdyloraError ABORTED where the signal has fired */
+export function throwIfAborted({ options: { signal }, progress }: TrainingRun): void {
+  if (!signal?.aborted) return;
+  throw new QdyloraError('ABORTED', {
+    where: 'train',
+    problem: `expected to go on, got an abort after step ${progress.step}`,
+    cause: signal.reason,
+  });
+}
+
+/**
+ * Saves the last whole step of a run that an error or an abort ends, so that nothing it learned is lost.
+ *
+ * @returns the error that `result` rejects with: ABORTED after an abort, else `cause` with what was kept
+ */
+export async function endEarly(run: TrainingRun, cause: unknown): Promise<unknown> {
+  const { progress, options } = run;
+  const isAborted = options.signal?.aborted === true;
+  if (!isAborted && run.failedSave === cause) return cause;
+  const failure = await saveIfWorthIt(run);
+  const unsaved =
+    failure !== null && run.savedAt < progress.step
+      ? `its checkpoint could not be written: ${(failure as Error).message}`
+      : null;
+  return isAborted ? abortError(run, cause, { failure, unsaved }) : withProgress(run, cause, unsaved);
+}
+
+/** @returns the error of the save, or null */
+async function saveIfWorthIt(run: TrainingRun): Promise<unknown> {
+  if (!run.keeper || !run.isKeepable || run.savedAt >= run.progress.step) return null;
+  try {
+    await saveLastStep(run);
+    return null;
+  } catch (error) {
+    return error;
+  }
+}
+
+interface FailedSave {
+  readonly failure: unknown;
+  readonly unsaved: string | null;
+}
+
+function abortError(
+  { progress, keeper, options: { signal } }: TrainingRun,
+  cause: unknown,
+  { failure, unsaved }: FailedSave,
+): QdyloraError {
+  return new QdyloraError('ABORTED', {
+    where: 'train',
+    problem: `the run was aborted after step ${progress.step}${unsaved ? `; ${unsaved}` : ''}`,
+    nextStep: keeper ? howToResume(keeper) : undefined,
+    details: { step: progress.step, checkpoint: keeper?.newest ?? null, failure },
+    cause: signal?.reason ?? cause,
+  });
+}
+
+/** A `QdyloraError` says what is kept of the run; an error of a callback stays the very object it threw. */
+function withProgress(run: TrainingRun, error: unknown, unsaved: string | null): unknown {
+  const { keeper, progress } = run;
+  if (!QdyloraError.isInstance(error) || !keeper) return error;
+  if (unsaved) return withNextStep(error, `The run ended after step ${progress.step}; ${unsaved}`);
+  const isSaved = run.isKeepable && run.savedAt === progress.step && keeper.newest !== null;
+  return isSaved
+    ? withNextStep(error, `What was learned up to step ${progress.step} is kept. ${howToResume(keeper)}`)
+    : error;
+}
+
+const howToResume = ({ newest }: CheckpointKeeper): string =>
+  newest
+    ? `Go on from ${newest} with resume_from_checkpoint.`
+    : 'No checkpoint was written: begin again with resume_from_checkpoint auto, or in another output_dir.';

@@ -1,0 +1,36 @@
+import { watchEvaluation } from './early-stopping.ts';
+import { saveBest } from './save-run.ts';
+import type { EvalEvent, RankLoss } from './train-events.ts';
+import { heedCallback, isDue, isLastStep, isPatienceOver, type TrainingRun } from './training-run.ts';
+
+/** Whether the newest step is to be evaluated and has not been yet. */
+export const isEvaluationDue = (run: TrainingRun): boolean =>
+  run.options.evaluate !== undefined &&
+  run.progress.evaluatedAt < run.progress.step &&
+  isDue(run, run.options.evaluate.every);
+
+/** Evaluates the newest step, updates early stopping, and saves the adapter if it is the best so far. */
+export async function evaluateRun(run: TrainingRun): Promise<void> {
+  const { options, progress } = run;
+  const { step } = progress;
+  const evaluation = await options.evaluate!.run({ step, signal: options.signal });
+  const { byRank, score = mean(byRank.map(({ loss }) => loss)), aurac = null } = evaluation;
+  const isBest = score < (progress.best?.score ?? Infinity);
+  const event: EvalEvent = { type: 'eval', step, byRank, bestRank: bestRankOf(byRank), aurac, score, isBest };
+  if (options.earlyStopping)
+    progress.earlyStopping = watchEvaluation(options.earlyStopping, progress.earlyStopping, event);
+  progress.evaluatedAt = step;
+  if (isBest) progress.best = { step, score };
+  run.emit(event);
+  if (isPatienceOver(options, progress) && !isLastStep(run)) run.stoppedBy = 'early_stopping';
+  await heedCallback(run, options.onEvaluate?.(event));
+  if (isBest) await saveBest(run);
+}
+
+/** The rank of the lowest loss, the first of equals; null where no loss is a number. */
+const bestRankOf = (byRank: readonly RankLoss[]): number | null =>
+  byRank.reduce<RankLoss>((best, one) => (one.loss < best.loss ? one : best), { rank: null, loss: Infinity })
+    .rank;
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;

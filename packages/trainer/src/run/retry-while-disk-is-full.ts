@@ -1,0 +1,40 @@
+import { isFullDisk } from '../disk-room.ts';
+import type { TrainingRun } from './training-run.ts';
+
+/** Milliseconds between the first try and the second; each wait is twice the one before. */
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 10_000;
+
+/**
+ * Runs `save`, and again and again while the disk is full, for up to `waitForRoomSeconds`: what the run has
+ * learned since its newest checkpoint is in memory only. An abort ends the wait.
+ *
+ * @throws whatever the last try of `save` threw
+ */
+export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise<string>): Promise<string> {
+  const { save: saveOptions, signal, clock } = run.options;
+  const waitSeconds = saveOptions?.waitForRoomSeconds ?? 0;
+  const deadline = clock() + waitSeconds;
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+    try {
+      return await save();
+    } catch (error) {
+      if (!isFullDisk(error) || signal?.aborted || clock() >= deadline) throw error;
+      if (waitMs === FIRST_WAIT_MS)
+        run.warn(
+          'DISK_FULL',
+          `${(error as Error).message} The run waits up to ${Math.ceil(waitSeconds / 60)} min for that, since ` +
+            `what it learned since then is in memory only; Ctrl-C ends it.`,
+        );
+    }
+    await waitUnlessAborted(waitMs, signal);
+  }
+}
+
+/** Waits in short naps, since the signal of a worker is read when it is asked and tells nobody. */
+async function waitUnlessAborted(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  for (let left = milliseconds; left > 0 && !signal?.aborted; left -= FIRST_WAIT_MS)
+    await new Promise((resolve) => {
+      setTimeout(resolve, FIRST_WAIT_MS);
+    });
+}

@@ -1,0 +1,86 @@
+import { QdyloraError } from '@qdylora/contract';
+import { megabytes } from '../disk-room.ts';
+import { retryWhileDiskIsFull } from './retry-while-disk-is-full.ts';
+import type { CheckpointEvent } from './train-events.ts';
+import { heedCallback, isDue, isLastStep, type TrainingRun } from './training-run.ts';
+
+/** Whether the newest step is to be saved and has not been yet. */
+export const isSaveDue = (run: TrainingRun): boolean =>
+  run.keeper !== null && run.savedAt < run.progress.step && isDue(run, run.options.save?.every);
+
+/**
+ * Saves the newest step. While steps follow, a failed write is a warning, since there will be another
+ * checkpoint; after the last step it is an error.
+ *
+ * @throws QdyloraError WRITE_FAILED, NON_FINITE.
+ */
+export async function saveRun(run: TrainingRun): Promise<void> {
+  if (isLastStep(run)) return saveLastStep(run);
+  let path: string;
+  try {
+    path = await writeCheckpoint(run);
+  } catch (error) {
+    return warnOfFailedWrite(run, error);
+  }
+  run.savedAt = run.progress.step;
+  warnOfLowDisk(run);
+  await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'step' });
+}
+
+/**
+ * Saves the step that a run ends with. While the disk is full it waits for room, as long as the options say.
+ *
+ * @throws QdyloraError WRITE_FAILED, NON_FINITE.
+ */
+export async function saveLastStep(run: TrainingRun): Promise<void> {
+  let path: string;
+  try {
+    path = await retryWhileDiskIsFull(run, () => writeCheckpoint(run));
+  } catch (error) {
+    run.failedSave = error;
+    throw error;
+  }
+  run.savedAt = run.progress.step;
+  await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'step' });
+}
+
+/** Writes the best adapter so far, where the run keeps one. */
+export async function saveBest(run: TrainingRun): Promise<void> {
+  let path: string | null;
+  try {
+    path = (await run.keeper?.saveBest()) ?? null;
+  } catch (error) {
+    return warnOfFailedWrite(run, error);
+  }
+  if (path) await announceSave(run, { type: 'checkpoint', path, step: run.progress.step, kind: 'best' });
+}
+
+function writeCheckpoint({ keeper, options, progress, identity }: TrainingRun): Promise<string> {
+  const { backend, optimizer } = options;
+  return keeper!.save({ backend, optimizer, progress, identity });
+}
+
+async function announceSave(run: TrainingRun, event: CheckpointEvent): Promise<void> {
+  run.emit(event);
+  await heedCallback(run, run.options.onSave?.(event));
+}
+
+/** @throws the error itself where it is none of a write */
+function warnOfFailedWrite({ warn }: TrainingRun, error: unknown): void {
+  if (!QdyloraError.isInstance(error)) throw error;
+  if (error.code === 'WRITE_FAILED') return warn('WRITE_FAILED', error.message);
+  if (error.code === 'NON_FINITE') return warn('NON_FINITE_WEIGHTS', error.message);
+  throw error;
+}
+
+/** Warns, once each time the disk gets full, that the next checkpoint will find no room. */
+function warnOfLowDisk(run: TrainingRun): void {
+  const missingBytes = run.keeper!.missingBytes({ optimizer: run.options.optimizer });
+  if (missingBytes > 0 && !run.isDiskLow)
+    run.warn(
+      'DISK_FULL',
+      `The disk of ${run.options.save!.folder} has no room for the next checkpoint: free ` +
+        `${megabytes(missingBytes)} there.`,
+    );
+  run.isDiskLow = missingBytes > 0;
+}

@@ -1,0 +1,72 @@
+import { QdyloraError, shownValue } from '@qdylora/contract';
+import type { LearningRateSchedule } from '../learning-rate/schedule.ts';
+import { passesOfStep } from '../passes-of-step.ts';
+import { runStep } from '../train-step.ts';
+import { countOutcome } from './count-outcome.ts';
+import type { StepEvent } from './train-events.ts';
+import { heedCallback, type TrainingRun } from './training-run.ts';
+
+/**
+ * One optimizer step: its passes, the update, the event and the callback.
+ *
+ * @throws QdyloraError ABORTED before an op where the signal fires; BAD_DATA and NON_FINITE_LOSS after too
+ * many steps that could not be used.
+ */
+export async function takeStep(run: TrainingRun): Promise<void> {
+  const { options, progress } = run;
+  const { batches, model, sampler, optimizer, clock } = options;
+  const index = progress.step;
+  const start = clock();
+  const pagingBefore = optimizer.ledger();
+  const learningRate = rateAt(options.schedule, index);
+  const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
+  const outcome = await runStep(passes, optimizer, {
+    learningRate,
+    maxGradNorm: options.maxGradNorm,
+    rows,
+    computeDtype: options.computeDtype,
+    recompute: options.recompute,
+    signal: options.signal,
+    dropout: { rng: run.dropout, step: index },
+    beforeUpdate: () => {
+      run.isKeepable = false;
+    },
+  });
+  run.isKeepable = true;
+  const stepSeconds = clock() - start;
+  const { loss, gradNorm, tokens } = outcome;
+  const paging = optimizer.ledger();
+  progress.step++;
+  progress.epoch = batches.epochAt(index);
+  progress.tokens += tokens;
+  const event: StepEvent = {
+    type: 'step',
+    step: progress.step,
+    totalSteps: options.totalSteps,
+    epoch: progress.epoch,
+    loss,
+    rank,
+    learningRate,
+    gradNorm,
+    tokens,
+    tokensPerSecond: stepSeconds > 0 ? tokens / stepSeconds : 0,
+    stepSeconds,
+    residentBytes: process.memoryUsage.rss(),
+    optimizerResidentBytes: paging.residentBytes,
+    optimizerPagedBytes: paging.pagedBytes,
+    pageIns: paging.pageIns - pagingBefore.pageIns,
+    pageWaitSeconds: paging.waitSeconds - pagingBefore.waitSeconds,
+  };
+  run.emit(event);
+  countOutcome(run, outcome);
+  await heedCallback(run, options.onStep?.(event));
+}
+
+function rateAt(schedule: LearningRateSchedule, step: number): number {
+  const rate = schedule.at(step);
+  if (Number.isFinite(rate) && rate >= 0) return rate;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'schedule',
+    problem: `expected a rate ≥ 0 at step ${step}, got ${shownValue(rate)}`,
+  });
+}

@@ -1,0 +1,52 @@
+import type { Rng } from '@qdylora/contract';
+import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
+import type { RunIdentity, RunProgress } from '../run-state.ts';
+import { DEFAULT_PATIENCE } from './early-stopping.ts';
+import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
+import type { CallbackResult, ResolvedTrainOptions } from './train-options.ts';
+
+/** State that the parts of one run share: options, progress, and what is known about saving and ending. */
+export interface TrainingRun {
+  readonly options: ResolvedTrainOptions;
+  readonly keeper: CheckpointKeeper | null;
+  readonly progress: RunProgress;
+  readonly identity: RunIdentity;
+  readonly dropout: Rng;
+  /** Step of the newest checkpoint. */
+  savedAt: number;
+  /** Whether readers have been warned that the disk has no room for the next checkpoint. */
+  isDiskLow: boolean;
+  /**
+   * Whether weights and optimizer state are worth a checkpoint: false during an update, and after the last of
+   * too many bad steps.
+   */
+  isKeepable: boolean;
+  /** The error of the last save, where it failed; else null. */
+  failedSave: unknown;
+  /** Why the newest step is the last one, where that is before `totalSteps`; else null. */
+  stoppedBy: TrainResult['stoppedBy'];
+  emit(event: TrainEvent): void;
+  warn(code: WarningCode, message: string): void;
+}
+
+/** Whether no step follows the newest one. */
+export const isLastStep = ({ progress, options, stoppedBy }: TrainingRun): boolean =>
+  progress.step >= options.totalSteps || stoppedBy !== null;
+
+/** Whether something that happens every `interval` steps, and after the last one, happens now. */
+export const isDue = (run: TrainingRun, interval: number | null | undefined): boolean =>
+  isLastStep(run) || (typeof interval === 'number' && run.progress.step % interval === 0);
+
+/** Whether evaluations have not improved for as long as early stopping allows. */
+export function isPatienceOver(
+  { earlyStopping }: ResolvedTrainOptions,
+  { earlyStopping: watch }: RunProgress,
+): boolean {
+  if (!earlyStopping || watch?.on !== earlyStopping.on) return false;
+  return watch.waited >= (earlyStopping.patience ?? DEFAULT_PATIENCE);
+}
+
+/** Waits for a callback; `'stop'` makes the newest step the last one. */
+export async function heedCallback(run: TrainingRun, result: CallbackResult): Promise<void> {
+  if ((await result) === 'stop') run.stoppedBy ??= 'callback';
+}
