@@ -243,7 +243,7 @@ async function quantizeAlone(backend: Backend, bytes: number): Promise<number> {
   );
 }
 
-function makeSource(root: string): void {
+async function makeSource(root: string): Promise<void> {
   const source = join(root, 'source');
   const need = 2 * (LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * WIDE) + 2 * VOCABULARY * HIDDEN) * 1.4;
   const free = statfsSync(root);
@@ -254,10 +254,10 @@ function makeSource(root: string): void {
     );
   mkdirSync(source);
   writeFileSync(join(source, 'config.json'), JSON.stringify(config));
-  writeShards(source, tensors(), { metadata: { format: 'pt' } });
+  await writeShards(source, tensors(), { metadata: { format: 'pt' } });
 }
 
-function measureAll(): void {
+async function measureAll(): Promise<void> {
   const root = mkdtempSync(join(values.folder ?? tmpdir(), 'qdylora-7b-'));
   const self = [
     '--import',
@@ -270,7 +270,7 @@ function measureAll(): void {
     root,
   ];
   try {
-    makeSource(root);
+    await makeSource(root);
     const rows = Array.from({ length: Number(values.rounds) }, () => {
       const row = rowOfProcess<{
         readonly seconds: number;
@@ -292,5 +292,5 @@ function measureAll(): void {
   }
 }
 
-if (values.round === undefined) measureAll();
+if (values.round === undefined) await measureAll();
 else console.log(JSON.stringify(await measureRound(values.round)));

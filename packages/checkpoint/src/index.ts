@@ -32,6 +32,7 @@ export {
   type GgufValue,
 } from './gguf/read-gguf.ts';
 export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
+export type { FloatValues } from './gguf/write/encoded-bytes.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
 export { writeGguf, type GgufTensorToWrite, type GgufToWrite } from './gguf/write/write-gguf.ts';
 export { writeGgufModel, type GgufModel, type ModelTensor } from './gguf/write/write-model.ts';
@@ -68,15 +69,15 @@ export {
   type SafetensorsHeader,
   type TensorLocation,
 } from './safetensors/read-header.ts';
-export { tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
+export { tensorFrom, tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
 export { PAGES_AROUND } from './safetensors/page-reader.ts';
 export {
   safetensorsPieces,
+  streamSafetensors,
   tensorByteLength,
   writeSafetensors,
-  writeSafetensorsBehind,
+  type TensorToStream,
   type TensorToWrite,
-  type TensorToWriteBehind,
   type WriteSafetensorsOptions,
 } from './safetensors/write-file.ts';
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
@@ -86,6 +87,13 @@ export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
+export type {
+  FilePiece,
+  FilePieces,
+  ReadableBytes,
+  TensorBytes,
+  TensorSource,
+} from './write/readable-bytes.ts';
 export { isRunning } from './write/is-running.ts';
 export {
   temporaryName,

@@ -101,7 +101,10 @@ describe('an adapter', () => {
     [{ fs: {} }, 'for fs'],
     [{ lora_alpha: 8, useRsLora: true }, 'a known option, got lora_alpha'],
     [{ use_rslora: true }, 'Did you mean useRslora?'],
-    [{ layers: [{ ...layer, a: [1, 2] }] }, 'expected a Float32Array for a of "layers.0.q_proj", got [1,2]'],
+    [
+      { layers: [{ ...layer, a: [1, 2] }] },
+      'expected a Float32Array or a TensorSource for a of "layers.0.q_proj", got [1,2]',
+    ],
     [{ layers: [{ ...layer, b: undefined }] }, 'for b of "layers.0.q_proj", got nothing'],
     [{ layers: [null] }, 'for a of nothing'],
   ])('is not written with %j', async (more, message) => {

@@ -14,11 +14,12 @@ import {
 import { writeFolderAtomically } from '../atomic-folder.ts';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
-import { tensorOf } from '../safetensors/tensor-of.ts';
-import { writeSafetensors, type TensorToWrite } from '../safetensors/write-file.ts';
+import { tensorFrom, tensorOf } from '../safetensors/tensor-of.ts';
+import { safetensorsPieces, type TensorToStream } from '../safetensors/write-file.ts';
 import { canonicalJson } from '../write/canonical-json.ts';
 import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 import { someEntries, someFileSystem, someNumbers, someTexts } from '../write/option-kinds.ts';
+import type { TensorSource } from '../write/readable-bytes.ts';
 import { writeFileDurably } from '../write/write-file-durably.ts';
 import { adapterKey, savedKey } from './key-names.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.ts';
@@ -27,10 +28,10 @@ import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, SIDECAR_FILE } from './read.
 export interface PeftLayerToWrite {
   /** Module name, as in `model.layers.0.self_attn.q_proj`. */
   readonly name: string;
-  /** [rank, in] */
-  readonly a: Float32Array;
+  /** [rank, in]; an array, or a source of F32, BF16 or F16 that is read while the file is written. */
+  readonly a: Float32Array | TensorSource;
   /** [out, rank] */
-  readonly b: Float32Array;
+  readonly b: Float32Array | TensorSource;
 }
 
 export interface WritePeftAdapterOptions {
@@ -105,11 +106,9 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   const text = (value: unknown): Uint8Array[] => [Buffer.from(canonicalJson(value))];
   await writeFolderAtomically(
     folder,
-    async (temporary) => {
-      writeSafetensors(join(temporary, ADAPTER_WEIGHTS_FILE), tensorsOf(layers, options), {
-        metadata: { format: 'pt' },
-        fs,
-      });
+    async (temporary, files) => {
+      const tensors = tensorsOf(layers, options);
+      await files.write(ADAPTER_WEIGHTS_FILE, safetensorsPieces(tensors, { metadata: { format: 'pt' } }));
       writeFileDurably(join(temporary, ADAPTER_CONFIG_FILE), text(configOf(options)), fs);
       if (sidecar !== undefined) writeFileDurably(join(temporary, SIDECAR_FILE), text(sidecar), fs);
     },
@@ -127,8 +126,9 @@ function checkLayers(
   for (const layer of layers)
     for (const part of ['a', 'b'] as const)
       check(
-        layer?.[part] instanceof Float32Array,
-        `expected a Float32Array for ${part} of ${shownValue(layer?.name)}, got ${shownValue(layer?.[part])}`,
+        layer?.[part] instanceof Float32Array || isSource(layer?.[part]),
+        `expected a Float32Array or a TensorSource for ${part} of ${shownValue(layer?.name)}, ` +
+          `got ${shownValue(layer?.[part])}`,
       );
   const names = new Set(layers.map(({ name }) => name));
   check(
@@ -154,22 +154,49 @@ function checkLayers(
   }
 }
 
+const SOURCE_DTYPES = ['F32', 'BF16', 'F16'];
+
+const isSource = (value: unknown): value is TensorSource =>
+  typeof value === 'object' && value !== null && 'read' in value && typeof value.read === 'function';
+
 function* tensorsOf(
   layers: readonly PeftLayerToWrite[],
   { rank, rankPattern = {}, saved = new Map() }: WritePeftAdapterOptions,
-): Generator<TensorToWrite> {
+): Generator<TensorToStream> {
   for (const { name, a, b } of layers) {
-    const own = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
-    assertArgument(
-      a.length > 0 && a.length % own === 0 && b.length > 0 && b.length % own === 0,
-      'peft-adapter',
-      `expected matrices of rank ${own} for ${printedName(name)}, got ${a.length} and ${b.length} values`,
-    );
-    yield tensorOf(adapterKey(name, 'a'), [own, a.length / own], a);
-    yield tensorOf(adapterKey(name, 'b'), [b.length / own, own], b);
+    const layerRank = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
+    yield matrixTensor(adapterKey(name, 'a'), a, { rows: layerRank });
+    yield matrixTensor(adapterKey(name, 'b'), b, { columns: layerRank });
   }
   for (const [name, { dtype, shape, readBytes }] of saved)
     yield { name: savedKey(name), dtype, shape, bytes: readBytes };
+}
+
+/** One matrix of a layer, of which one size is the rank. */
+function matrixTensor(
+  name: string,
+  values: Float32Array | TensorSource,
+  size: { readonly rows: number } | { readonly columns: number },
+): TensorToStream {
+  const isByRows = 'rows' in size;
+  const rank = isByRows ? size.rows : size.columns;
+  if (values instanceof Float32Array) {
+    assertArgument(
+      values.length > 0 && values.length % rank === 0,
+      'peft-adapter',
+      `${printedName(name)} must hold whole rows of rank ${rank} (got ${values.length} values).`,
+    );
+    const other = values.length / rank;
+    return tensorOf(name, isByRows ? [rank, other] : [other, rank], values);
+  }
+  const { dtype, shape } = values;
+  assertArgument(
+    shape.length === 2 && shape[isByRows ? 0 : 1] === rank && SOURCE_DTYPES.includes(dtype),
+    'peft-adapter',
+    `${printedName(name)} must be ${isByRows ? `[${rank}, in]` : `[out, ${rank}]`} of ` +
+      `${SOURCE_DTYPES.join(', ')} (got ${dtype} [${shape.join(', ')}]).`,
+  );
+  return tensorFrom(name, values);
 }
 
 /** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */

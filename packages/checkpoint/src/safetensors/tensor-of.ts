@@ -1,5 +1,6 @@
 import { assertArgument } from '@qdylora/contract';
-import type { TensorToWrite } from './write-file.ts';
+import type { TensorSource } from '../write/readable-bytes.ts';
+import type { TensorToStream, TensorToWrite } from './write-file.ts';
 
 /**
  * Arrays whose dtype is beyond doubt; a Uint16Array may hold U16, F16 or BF16, so those are written as `{
@@ -46,3 +47,11 @@ export function tensorOf(name: string, shape: readonly number[], values: Writabl
     bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   };
 }
+
+/** A tensor to write that is read in pieces, for example out of device memory. */
+export const tensorFrom = (name: string, source: TensorSource): TensorToStream => ({
+  name,
+  dtype: source.dtype,
+  shape: source.shape,
+  bytes: source,
+});

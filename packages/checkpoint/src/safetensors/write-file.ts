@@ -2,6 +2,13 @@ import { assertArgument, checkOptions, objectWith, trueOrFalse, type OptionRules
 import { printedName } from '../bad-file.ts';
 import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
+import { countBytes, type ByteCount } from '../write/count-bytes.ts';
+import {
+  piecesOfTensor,
+  type FilePiece,
+  type ReadableBytes,
+  type TensorBytes,
+} from '../write/readable-bytes.ts';
 import { someFileSystem } from '../write/option-kinds.ts';
 import { writeFileBehind, type WriteBehindOptions } from '../write/write-file-behind.ts';
 import { writeFileDurably, writeFileUnsynced } from '../write/write-file-durably.ts';
@@ -28,9 +35,12 @@ export interface TensorToWrite {
   readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array>);
 }
 
-/** The same where the bytes may come while the caller goes on, as those of another file do. */
-export type TensorToWriteBehind = Omit<TensorToWrite, 'bytes'> & {
-  readonly bytes: Uint8Array | (() => Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>);
+/**
+ * The same where the bytes may also be read in pieces, out of device memory or another file, or arrive while
+ * the caller goes on.
+ */
+export type TensorToStream = Omit<TensorToWrite, 'bytes'> & {
+  readonly bytes: Uint8Array | ReadableBytes | (() => TensorBytes | Promise<TensorBytes>);
 };
 
 export interface WriteSafetensorsOptions {
@@ -76,86 +86,56 @@ export function writeSafetensors(
 }
 
 /**
- * The same while the caller goes on, with size and hash of what was written; see `writeFileBehind`.
+ * The same file, written while the caller goes on; returns its size and hash. See `writeFileBehind`.
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED, as a rejection
  */
-export async function writeSafetensorsBehind(
+export async function streamSafetensors(
   path: string,
-  tensors: Iterable<TensorToWriteBehind>,
-  { metadata = {}, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {},
+  tensors: Iterable<TensorToStream>,
+  { metadata, blocks }: Pick<WriteSafetensorsOptions, 'metadata'> & WriteBehindOptions = {},
 ): Promise<FileRecord> {
-  const ordered = inFileOrder(tensors);
-  return writeFileBehind(path, piecesBehind(ordered, headerBytes(ordered, metadata)), { blocks });
+  return writeFileBehind(path, safetensorsPieces(tensors, { metadata }), { blocks });
 }
 
 /**
- * The bytes of such a file, piece by piece, for whoever writes them.
+ * The pieces of such a file, for `FolderFiles.write` and other writers of `FilePieces`.
  *
  * @throws QdyloraError BAD_ARGUMENT, at once or when a tensor's turn comes
  */
 export function safetensorsPieces(
-  tensors: Iterable<TensorToWrite>,
+  tensors: Iterable<TensorToStream>,
   { metadata = {} }: Pick<WriteSafetensorsOptions, 'metadata'> = {},
-): Iterable<Uint8Array> {
+): AsyncIterable<FilePiece> {
   const ordered = inFileOrder(tensors);
-  return piecesOf(ordered, headerBytes(ordered, metadata));
+  return streamedPieces(ordered, headerBytes(ordered, metadata));
 }
 
 function* piecesOf(ordered: readonly TensorToWrite[], header: Uint8Array): Generator<Uint8Array> {
   yield header;
   for (const tensor of ordered) {
-    const count = countBytes(tensor);
-    for (const piece of inPieces(tensor)) yield count.add(piece);
+    const count = countTensor(tensor);
+    const bytes = typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes;
+    for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) yield count.add(piece);
     count.end();
   }
 }
 
-async function* piecesBehind(
-  ordered: readonly TensorToWriteBehind[],
+async function* streamedPieces(
+  ordered: readonly TensorToStream[],
   header: Uint8Array,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<FilePiece> {
   yield header;
   for (const tensor of ordered) {
-    const count = countBytes(tensor);
-    for await (const piece of inPieces(tensor)) yield count.add(piece);
+    const count = countTensor(tensor);
+    const bytes = await (typeof tensor.bytes === 'function' ? tensor.bytes() : tensor.bytes);
+    for await (const piece of piecesOfTensor(bytes)) yield count.add(piece);
     count.end();
   }
 }
 
-/** The bytes of a tensor, piece by piece. */
-function inPieces<P>({
-  bytes,
-}: {
-  readonly bytes: Uint8Array | (() => Uint8Array | P);
-}): readonly Uint8Array[] | P {
-  const made = typeof bytes === 'function' ? bytes() : bytes;
-  return made instanceof Uint8Array ? [made] : made;
-}
-
-/** Sees to it that a tensor gets as many bytes as its dtype and shape say. */
-function countBytes(tensor: TensorShape): { add(piece: Uint8Array): Uint8Array; end(): void } {
-  const expected = tensorByteLength(tensor);
-  let count = 0;
-  return {
-    add(piece) {
-      count += piece.length;
-      assertArgument(
-        count <= expected,
-        'safetensors',
-        `expected ${expected} bytes for ${labelOf(tensor)}, got ${count} or more`,
-      );
-      return piece;
-    },
-    end() {
-      assertArgument(
-        count === expected,
-        'safetensors',
-        `expected ${expected} bytes for ${labelOf(tensor)}, got ${count}`,
-      );
-    },
-  };
-}
+const countTensor = (tensor: TensorShape): ByteCount =>
+  countBytes('safetensors', labelOf(tensor), tensorByteLength(tensor));
 
 /** What the header says of a tensor. */
 type TensorShape = Pick<TensorToWrite, 'name' | 'dtype' | 'shape'>;

@@ -13,7 +13,7 @@ describe('a model in several files', () => {
   it('fills each file up to the limit, and reads back whole through the index', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'config.json'), '{"model_type":"llama"}');
-    writeShards(folder, tensors, { shardBytes: 40 });
+    await writeShards(folder, tensors, { shardBytes: 40 });
     expect(readdirSync(folder).sort()).toEqual([
       'config.json',
       'model-00001-of-00002.safetensors',
@@ -33,12 +33,12 @@ describe('a model in several files', () => {
     expect([...checkpoint.tensors.values()].map((entry) => entry.readFloat32()[0])).toEqual([0, 1, 2, 3]);
   });
 
-  it('is one file without an index where it fits, and a tensor larger than the limit stands alone', () => {
+  it('is one file without an index where it fits, and a tensor larger than the limit stands alone', async () => {
     const whole = temporaryFolder();
     const cut = temporaryFolder();
-    writeShards(whole, tensors);
+    await writeShards(whole, tensors);
     expect(readdirSync(whole)).toEqual(['model.safetensors']);
-    writeShards(cut, tensors, { shardBytes: 1 });
+    await writeShards(cut, tensors, { shardBytes: 1 });
     expect(readdirSync(cut).length).toBe(5);
   });
 });

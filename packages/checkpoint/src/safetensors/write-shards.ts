@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { checkOptions, numberWithin, type OptionRules } from '@qdylora/contract';
 import { canonicalJson } from '../write/canonical-json.ts';
-import { writeFileDurably } from '../write/write-file-durably.ts';
+import { streamFile, writeFileDurably } from '../write/write-file-durably.ts';
 import { cutByBytes } from './cut-by-bytes.ts';
 import {
   SAFETENSORS_RULES,
   tensorByteLength,
-  writeSafetensors,
-  type TensorToWrite,
+  safetensorsPieces,
+  type TensorToStream,
   type WriteSafetensorsOptions,
 } from './write-file.ts';
 
@@ -33,27 +33,28 @@ const RULES: OptionRules<WriteShardsOptions> = {
  *
  * @throws QdyloraError BAD_ARGUMENT, WRITE_FAILED
  */
-export function writeShards(
+export async function writeShards(
   folder: string,
-  tensors: Iterable<TensorToWrite>,
-  given: WriteShardsOptions = {},
-): void {
-  checkOptions('shards', given, RULES);
-  const { shardBytes = SHARD_BYTES, ...options } = given;
+  tensors: Iterable<TensorToStream>,
+  options: WriteShardsOptions = {},
+): Promise<void> {
+  checkOptions('shards', options, RULES);
+  const { shardBytes = SHARD_BYTES, metadata, isSynced, fs } = options;
   const shards = cutByBytes(tensors, tensorByteLength, shardBytes);
-  const { fs } = options;
-  if (shards.length === 1) return writeSafetensors(join(folder, 'model.safetensors'), shards[0]!, options);
+  const write = (name: string, shard: readonly TensorToStream[]): Promise<void> =>
+    streamFile(join(folder, name), safetensorsPieces(shard, { metadata }), { isSynced, fs });
+  if (shards.length === 1) return write('model.safetensors', shards[0]!);
   const digits = (n: number): string => String(n).padStart(5, '0');
   const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
   let total = 0;
-  shards.forEach((shard, i) => {
+  for (const [i, shard] of shards.entries()) {
     const name = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
-    writeSafetensors(join(folder, name), shard, options);
+    await write(name, shard);
     for (const tensor of shard) {
       weightMap[tensor.name] = name;
       total += tensorByteLength(tensor);
     }
-  });
+  }
   writeFileDurably(
     join(folder, 'model.safetensors.index.json'),
     [Buffer.from(canonicalJson({ metadata: { total_size: total }, weight_map: weightMap }))],

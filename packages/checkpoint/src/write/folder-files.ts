@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FileRecord } from '../manifest.ts';
 import type { FileSystem } from './file-system.ts';
+import { STAGING_BYTES, type FilePieces } from './readable-bytes.ts';
 import { closeQuietly, syncInBackground } from './write-file-durably.ts';
 
-/** What goes to the system in one call, and is hashed meanwhile. */
-const BATCH_BYTES = 2 ** 22;
 /** Systems take 1,024 arrays in one call (IOV_MAX). */
 const BATCH_PIECES = 1024;
 /** After so many bytes the disk is told to begin, so that at the end little is left to wait for. */
@@ -17,16 +16,18 @@ const SYNC_BYTES = 2 ** 23;
  */
 export interface FolderFiles {
   /**
-   * Writes a file that is not there yet. Resolves when all bytes are handed over; the disk may still be
-   * taking them.
+   * Writes a file that does not exist yet. Resolves when the system has all bytes; the disk may still be
+   * writing them.
    *
-   * @param pieces the file's bytes in their order; they must stay as they are until it resolves
-   * @throws what the file system throws
+   * @param pieces the file's bytes in order. Bytes in memory are not copied, so they must not change until
+   * this resolves; others are read into one buffer of at most STAGING_BYTES.
+   * @throws the file system's error, or the error of a piece that cannot be read
    */
-  write(name: string, pieces: Iterable<Uint8Array>): Promise<void>;
+  write(name: string, pieces: FilePieces): Promise<void>;
 }
 
 export interface FolderFilesOptions {
+  /** Bytes that go to the system in one call, and are hashed meanwhile. */
   readonly batchBytes?: number;
   readonly syncBytes?: number;
 }
@@ -42,7 +43,7 @@ export interface OwnedFolderFiles extends FolderFiles {
 export function folderFiles(
   folder: string,
   fs: FileSystem,
-  { batchBytes = BATCH_BYTES, syncBytes = SYNC_BYTES }: FolderFilesOptions = {},
+  { batchBytes = STAGING_BYTES, syncBytes = SYNC_BYTES }: FolderFilesOptions = {},
 ): OwnedFolderFiles {
   const records = new Map<string, FileRecord>();
   const closing: Promise<void>[] = [];
@@ -64,7 +65,7 @@ export function folderFiles(
         );
       };
       try {
-        for (const batch of batchesOf(pieces, batchBytes)) {
+        for await (const batch of batchesOf(pieces, batchBytes)) {
           const writing = writeAll(fd, batch, { position: size, fs });
           for (const piece of batch) {
             hash.update(piece);
@@ -94,19 +95,31 @@ export function folderFiles(
   };
 }
 
-/** All bytes in their order, in lists of `batchBytes` at most; a large piece is cut, nothing is copied. */
-function* batchesOf(pieces: Iterable<Uint8Array>, batchBytes: number): Generator<Uint8Array[]> {
+/**
+ * All bytes in order, in lists of at most `batchBytes`. Bytes in memory are cut, not copied; others are read
+ * into one buffer, which is free again when the next list is asked for.
+ */
+async function* batchesOf(pieces: FilePieces, batchBytes: number): AsyncGenerator<Uint8Array[]> {
+  let staging: Uint8Array | null = null;
   let batch: Uint8Array[] = [];
   let bytes = 0;
-  for (const piece of pieces) {
-    for (let done = 0; done < piece.length;) {
-      const part = piece.subarray(done, done + batchBytes - bytes);
+  for await (const piece of pieces) {
+    for (let done = 0; done < piece.byteLength;) {
+      const end = Math.min(piece.byteLength, done + batchBytes - bytes);
+      let part: Uint8Array;
+      if (piece instanceof Uint8Array) part = piece.subarray(done, end);
+      else {
+        staging ??= new Uint8Array(batchBytes);
+        part = staging.subarray(bytes, bytes + end - done); // never less room than the list has
+        await piece.read(part, done);
+      }
       batch.push(part);
-      done += part.length;
-      bytes += part.length;
+      bytes += end - done;
+      done = end;
       if (bytes < batchBytes && batch.length < BATCH_PIECES) continue;
       yield batch;
-      [batch, bytes] = [[], 0];
+      batch = [];
+      bytes = 0;
     }
   }
   if (batch.length > 0) yield batch;

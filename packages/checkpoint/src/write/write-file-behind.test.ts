@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { writeFolderAtomically } from '../atomic-folder.ts';
 import { validateFolder } from '../manifest.ts';
 import { tensorOf } from '../safetensors/tensor-of.ts';
-import { writeSafetensors, writeSafetensorsBehind } from '../safetensors/write-file.ts';
+import { writeSafetensors, streamSafetensors } from '../safetensors/write-file.ts';
 import { rejectionOf } from '../test-support/error-of.ts';
 import { writeFileBehind } from './write-file-behind.ts';
 
@@ -59,20 +59,20 @@ describe('a file that is written behind', () => {
   it('as safetensors has the bytes that the other way gives', async () => {
     const tensors = [tensorOf('b', [2], Float32Array.of(1, 2)), tensorOf('a', [3], Uint8Array.of(1, 2, 3))];
     writeSafetensors(join(root, 'one.safetensors'), tensors, { metadata: { format: 'pt' } });
-    await writeSafetensorsBehind(join(root, 'two.safetensors'), tensors, { metadata: { format: 'pt' } });
+    await streamSafetensors(join(root, 'two.safetensors'), tensors, { metadata: { format: 'pt' } });
     const arriving = tensors.map(({ bytes, ...tensor }) => ({
       ...tensor,
       bytes: async function* () {
         for (const byte of bytes as Uint8Array) yield Uint8Array.of(byte);
       },
     }));
-    await writeSafetensorsBehind(join(root, 'three.safetensors'), arriving, { metadata: { format: 'pt' } });
+    await streamSafetensors(join(root, 'three.safetensors'), arriving, { metadata: { format: 'pt' } });
     for (const other of ['two', 'three'])
       expect(
         readFileSync(join(root, 'one.safetensors')).equals(readFileSync(join(root, `${other}.safetensors`))),
       ).toBe(true);
     await rejectionOf(
-      writeSafetensorsBehind(join(root, 'short.safetensors'), [{ ...arriving[0]!, shape: [3] }]),
+      streamSafetensors(join(root, 'short.safetensors'), [{ ...arriving[0]!, shape: [3] }]),
       'BAD_ARGUMENT',
     );
   });

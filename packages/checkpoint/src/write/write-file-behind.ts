@@ -5,6 +5,7 @@ import type { WriteFile } from '../file-thread.ts';
 import type { FileRecord } from '../manifest.ts';
 import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { writeFailed } from './write-failed.ts';
+import type { FilePieces } from './readable-bytes.ts';
 import { PAGE_BYTES, plainBlocks, type WriteBlocks } from './write-blocks.ts';
 import { syncFolder, temporaryName } from './write-file-durably.ts';
 
@@ -28,7 +29,7 @@ export interface WriteBehindOptions {
  */
 export async function writeFileBehind(
   path: string,
-  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  pieces: FilePieces,
   { blocks = plainBlocks() }: WriteBehindOptions = {},
 ): Promise<FileRecord> {
   const temporary = temporaryName(path);
@@ -86,18 +87,19 @@ interface FilledBlock {
  * again when its last use has ended.
  */
 async function* filledBlocks(
-  pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  pieces: FilePieces,
   blocks: WriteBlocks['places'],
   uses: readonly Promise<unknown>[],
 ): AsyncGenerator<FilledBlock> {
   let turn = 0;
   let used = 0;
   for await (const piece of pieces) {
-    for (let done = 0; done < piece.length;) {
+    for (let done = 0; done < piece.byteLength;) {
       if (used === 0) await uses[turn];
       const block = blocks[turn]!;
-      const count = Math.min(block.length - used, piece.length - done);
-      copyInto(block, piece.subarray(done, done + count), used);
+      const count = Math.min(block.length - used, piece.byteLength - done);
+      if (piece instanceof Uint8Array) copyInto(block, piece.subarray(done, done + count), used);
+      else await piece.read(block.subarray(used, used + count), done);
       done += count;
       used += count;
       if (used < block.length) continue;

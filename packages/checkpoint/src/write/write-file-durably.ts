@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { NODE_FILE_SYSTEM, type FileSystem } from './file-system.ts';
+import { stagedPieces, type FilePieces } from './readable-bytes.ts';
 import { writeFailed } from './write-failed.ts';
 
 /** One system call writes at most this much: Node's length argument is a signed 32-bit number. */
@@ -41,6 +42,26 @@ export function writeFileUnsynced(
 }
 
 /**
+ * The same for pieces that arrive or are read while the file is written; see `FilePieces`.
+ *
+ * @throws QdyloraError WRITE_FAILED; the error of a piece that cannot be read. Nothing is left then.
+ */
+export async function streamFile(
+  path: string,
+  pieces: FilePieces,
+  { fs = NODE_FILE_SYSTEM, isSynced = true }: Partial<WriteOptions> = {},
+): Promise<void> {
+  const file = temporaryFile(path, { fs, isSynced });
+  try {
+    file.open();
+    for await (const piece of stagedPieces(pieces)) file.write(piece);
+    file.commit();
+  } catch (cause) {
+    throw file.discard(cause);
+  }
+}
+
+/**
  * Writes bytes at a place of a file that is there: for one that grows, as a log does. Nothing is synced, and
  * a failure may leave a part of them.
  *
@@ -70,29 +91,51 @@ interface WriteOptions {
   readonly isSynced: boolean;
 }
 
-function writeWhole(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
-  const temporary = temporaryName(path);
+function writeWhole(path: string, pieces: Iterable<Uint8Array>, options: WriteOptions): void {
+  const file = temporaryFile(path, options);
   try {
-    writeNewFile(temporary, pieces, { fs, isSynced });
-    fs.renameSync(temporary, path);
-    if (isSynced) syncFolder(dirname(path), fs);
+    file.open();
+    for (const piece of pieces) file.write(piece);
+    file.commit();
   } catch (cause) {
-    removeQuietly(temporary, fs);
-    throw writeFailed(path, cause);
+    throw file.discard(cause);
   }
 }
 
-function writeNewFile(path: string, pieces: Iterable<Uint8Array>, { fs, isSynced }: WriteOptions): void {
-  const fd = fs.openSync(path, 'wx');
-  let isClosed = false;
-  try {
-    for (const piece of pieces) writeAll(fd, piece, fs);
-    if (isSynced) fs.fsyncSync(fd);
-    isClosed = true; // a failed close has closed it too
-    fs.closeSync(fd);
-  } finally {
-    if (!isClosed) closeQuietly(fd, fs);
-  }
+/** A file that gets its name when it is whole. */
+interface TemporaryFile {
+  open(): void;
+  write(bytes: Uint8Array): void;
+  /** Closes the file and gives it its name. */
+  commit(): void;
+  /** Closes and removes the file; returns the error to throw. */
+  discard(cause: unknown): unknown;
+}
+
+function temporaryFile(path: string, { fs, isSynced }: WriteOptions): TemporaryFile {
+  const temporary = temporaryName(path);
+  let fd: number | null = null;
+  return {
+    open() {
+      fd = fs.openSync(temporary, 'wx');
+    },
+    write(bytes) {
+      writeAll(fd!, bytes, fs);
+    },
+    commit() {
+      const open = fd!;
+      if (isSynced) fs.fsyncSync(open);
+      fd = null; // a failed close has closed it too
+      fs.closeSync(open);
+      fs.renameSync(temporary, path);
+      if (isSynced) syncFolder(dirname(path), fs);
+    },
+    discard(cause) {
+      if (fd !== null) closeQuietly(fd, fs);
+      removeQuietly(temporary, fs);
+      return writeFailed(path, cause);
+    },
+  };
 }
 
 /** A write may take fewer bytes than it was given; a full disk shows only on the next one. */

@@ -7,7 +7,7 @@ import {
   writeFolderAtomically,
   type FileRecord,
   type TensorEntry,
-  type TensorToWriteBehind,
+  type TensorToStream,
 } from '@qdylora/checkpoint';
 import { QdyloraError, type Backend, type Memory } from '@qdylora/contract';
 import { preferLargePages } from '@qdylora/cpu-kernels';
@@ -174,7 +174,7 @@ async function packShards(
   let packedBefore = writing;
   try {
     for (const [index, shard] of copiedFirst([...shards.entries()])) {
-      const tensors: TensorToWriteBehind[] = [];
+      const tensors: TensorToStream[] = [];
       const packed: QuantizedMatrix[] = [];
       for (const weight of shard) {
         assertNotAborted(signal, 'quantize');
@@ -243,7 +243,7 @@ const sourceDtypeOf = ({ storedDtype }: LocatedWeight): SourceDtype =>
   (({ F16: 'float16', F32: 'float32' }) as const)[storedDtype as 'F16' | 'F32'] ?? 'bfloat16';
 
 /** A tensor that is copied; what only GGUF can store becomes bfloat16. */
-function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorToWriteBehind {
+function plainTensor({ name, entry }: LocatedWeight, ring: ReadingRing): TensorToStream {
   const { dtype, shape } = entry;
   if (['F32', 'F16', 'BF16'].includes(dtype))
     return {

@@ -10,17 +10,17 @@ import {
 import type { CheckpointConfig } from '../../hf-config.ts';
 import { someEntries } from '../../write/option-kinds.ts';
 import { fileRowOrder, reorderedRows } from './arranged-values.ts';
-import { encodeValues } from './encode-values.ts';
+import { encodedBytes, valueCount, type FloatValues } from './encoded-bytes.ts';
 import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 import { headsOf } from './model-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
-/** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank] */
+/** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank]; sources are of dtype F32. */
 export interface GgufAdapterLayer {
   readonly name: string;
-  readonly a: Float32Array;
-  readonly b: Float32Array;
+  readonly a: FloatValues;
+  readonly b: FloatValues;
   readonly rank: number;
 }
 
@@ -47,7 +47,7 @@ const RULES: OptionRules<GgufAdapter> = {
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for layers of different ranks or a layer
  * that the architecture has no place for; WRITE_FAILED.
  */
-export function writeGgufAdapter(path: string, adapter: GgufAdapter): void {
+export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Promise<void> {
   checkOptions('gguf', adapter, RULES);
   const { layers, scale, config, name } = adapter;
   const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
@@ -72,22 +72,22 @@ export function writeGgufAdapter(path: string, adapter: GgufAdapter): void {
   const tensors = layers.flatMap((layer): GgufTensorToWrite[] => {
     const { a, b, rank } = layer;
     const place = ggufPlace(architecture, `${layer.name}.weight`);
-    const outFeatures = b.length / rank;
+    const outFeatures = valueCount(b) / rank;
     const order = fileRowOrder(place.name, outFeatures, place.layout, heads);
     return [
       {
         name: `${place.name}.lora_a`,
         type: 'F32',
-        shape: [rank, a.length / rank],
-        bytes: () => encodeValues(a, 'F32'),
+        shape: [rank, valueCount(a) / rank],
+        bytes: () => encodedBytes(a, 'F32', null),
       },
       {
         name: `${place.name}.lora_b`,
         type: 'F32',
         shape: [outFeatures, rank],
-        bytes: () => encodeValues(reorderedRows(b, outFeatures, order), 'F32'),
+        bytes: () => encodedBytes(b, 'F32', order && ((values) => reorderedRows(values, outFeatures, order))),
       },
     ];
   });
-  writeGguf(path, { metadata, tensors });
+  await writeGguf(path, { metadata, tensors });
 }

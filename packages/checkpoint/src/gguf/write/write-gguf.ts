@@ -1,22 +1,24 @@
 import { assertArgument, elementCount } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
 import type { FileSystem } from '../../write/file-system.ts';
-import { writeFileDurably } from '../../write/write-file-durably.ts';
+import { countBytes } from '../../write/count-bytes.ts';
+import { piecesOfTensor, type FilePiece, type TensorBytes } from '../../write/readable-bytes.ts';
+import { streamFile } from '../../write/write-file-durably.ts';
 import { GGML_TYPES } from '../ggml-types.ts';
 import { DEFAULT_ALIGNMENT, MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from '../gguf-limits.ts';
 import type { GgufWriteType } from './encode-values.ts';
 import { metadataBytes, textBytes, u32, u64, type MetadataToWrite } from './metadata-value.ts';
 
 /**
- * One tensor on its way to a file; `bytes` is called when its turn comes, so one tensor at a time is in
- * memory.
+ * One tensor on its way to a file. `bytes` is called when its turn comes, so at most one tensor is in memory,
+ * or one piece of one that is read in pieces.
  */
 export interface GgufTensorToWrite {
   readonly name: string;
   readonly type: GgufWriteType;
   /** Row-major. */
   readonly shape: readonly number[];
-  readonly bytes: () => Uint8Array;
+  readonly bytes: () => TensorBytes | Promise<TensorBytes>;
 }
 
 export interface GgufToWrite {
@@ -33,19 +35,19 @@ const VERSION = 3;
  * @throws QdyloraError BAD_ARGUMENT for tensors that do not fit the format; WRITE_FAILED where the disk
  * refuses.
  */
-export function writeGguf(
+export async function writeGguf(
   path: string,
   { metadata, tensors }: GgufToWrite,
   { fs }: { readonly fs?: FileSystem } = {},
-): void {
+): Promise<void> {
   checkTensors(tensors);
-  writeFileDurably(path, piecesOf(metadata, tensors), fs);
+  await streamFile(path, piecesOf(metadata, tensors), { fs });
 }
 
-function* piecesOf(
+async function* piecesOf(
   metadata: GgufToWrite['metadata'],
   tensors: readonly GgufTensorToWrite[],
-): Generator<Uint8Array> {
+): AsyncGenerator<FilePiece> {
   const header: Buffer[] = [Buffer.from('GGUF'), u32(VERSION), u64(tensors.length), u64(metadata.size)];
   for (const [key, value] of metadata) header.push(textBytes(key), metadataBytes(value));
   let offset = 0;
@@ -63,15 +65,10 @@ function* piecesOf(
   yield bytes;
   yield Buffer.alloc(aligned(bytes.length) - bytes.length);
   for (const { name, type, shape, bytes: make } of tensors) {
-    const data = make();
     const expected = byteLengthOf(type, shape);
-    assertArgument(
-      data.length === expected,
-      'gguf',
-      `expected ${expected} bytes for ${printedName(name)} (${type} [${shape.join(', ')}]), got ` +
-        `${data.length}`,
-    );
-    yield data;
+    const count = countBytes('gguf', `${printedName(name)} (${type} [${shape.join(', ')}])`, expected);
+    for await (const piece of piecesOfTensor(await make())) yield count.add(piece);
+    count.end();
     yield Buffer.alloc(aligned(expected) - expected);
   }
 }

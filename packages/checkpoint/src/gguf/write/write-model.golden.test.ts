@@ -5,7 +5,7 @@ import { hfConfigOf } from '../../hf-config.ts';
 import { openCheckpoint } from '../../open-checkpoint.ts';
 import { openByteSource, readBytes } from '../../safetensors/byte-source.ts';
 import { openSafetensors } from '../../safetensors/open-safetensors.ts';
-import { errorOf } from '../../test-support/error-of.ts';
+import { errorOf, rejectionOf } from '../../test-support/error-of.ts';
 import { fixturePath } from '../../test-support/fixture-path.ts';
 import { ggufEntry } from '../gguf-entry.ts';
 import { readGguf } from '../read-gguf.ts';
@@ -35,7 +35,7 @@ async function rewritten(fixture: string, type: 'F32' | 'F16' | 'BF16' | 'Q8_0')
   using checkpoint = await openCheckpoint(fixturePath(fixture));
   const path = join(root, `${fixture.replaceAll('/', '-')}-${type}.gguf`);
   const { config, tensors, tokenizerFiles } = checkpoint;
-  writeGgufModel(path, {
+  await writeGgufModel(path, {
     name: 'again',
     config,
     tokenizer: tokenizerFiles,
@@ -155,7 +155,7 @@ describe('a model written as GGUF', () => {
         original_max_position_embeddings: 32,
       },
     };
-    writeGgufModel(join(root, 'llama3.gguf'), {
+    await writeGgufModel(join(root, 'llama3.gguf'), {
       name: 'x',
       config: hfConfigOf('config.json', raw),
       tokenizer: null,
@@ -183,7 +183,7 @@ describe('a model written as GGUF', () => {
         rotary_pct: share,
       };
       const path = join(root, `neox-${share}.gguf`);
-      writeGgufModel(path, {
+      await writeGgufModel(path, {
         name: 'x',
         config: hfConfigOf('config.json', raw),
         tokenizer: null,
@@ -214,7 +214,7 @@ describe('a model written as GGUF', () => {
       [{}, 4096],
     ] as const) {
       const path = join(root, `mistral-${length}.gguf`);
-      writeGgufModel(path, {
+      await writeGgufModel(path, {
         name: 'x',
         config: hfConfigOf('config.json', { ...raw, ...window }),
         tokenizer: null,
@@ -249,7 +249,7 @@ describe('a model written as GGUF', () => {
       [{}, 4096],
     ] as const) {
       const path = join(root, 'phi3.gguf');
-      writeGgufModel(path, {
+      await writeGgufModel(path, {
         name: 'x',
         config: hfConfigOf('config.json', { ...raw, ...window }),
         tokenizer: null,
@@ -261,8 +261,8 @@ describe('a model written as GGUF', () => {
     }
   });
 
-  it('what llama.cpp would compute in another way is refused by name', () => {
-    const write = (raw: Record<string, unknown>) => () =>
+  it('what llama.cpp would compute in another way is refused by name', async () => {
+    const write = (raw: Record<string, unknown>) =>
       writeGgufModel(join(root, 'refused.gguf'), {
         name: 'x',
         config: hfConfigOf('config.json', raw),
@@ -277,18 +277,23 @@ describe('a model written as GGUF', () => {
       num_hidden_layers: 2,
       head_dim: 12,
     };
-    expect(errorOf(write({ ...base, query_pre_attn_scalar: 10 }), 'UNSUPPORTED').message).toMatch(
+    expect((await rejectionOf(write({ ...base, query_pre_attn_scalar: 10 }), 'UNSUPPORTED')).message).toMatch(
       /expected 12, .* got query_pre_attn_scalar 10/,
     );
     expect(
-      errorOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED').message,
+      (await rejectionOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED'))
+        .message,
     ).toMatch(/use_sliding_window true/);
     expect(
-      errorOf(write({ ...base, query_pre_attn_scalar: 12, tie_word_embeddings: false }), 'UNSUPPORTED')
-        .message,
+      (
+        await rejectionOf(
+          write({ ...base, query_pre_attn_scalar: 12, tie_word_embeddings: false }),
+          'UNSUPPORTED',
+        )
+      ).message,
     ).toMatch(/got a head of its own/);
     expect(
-      errorOf(write({ ...base, model_type: 'llama', hidden_act: 'gelu' }), 'UNSUPPORTED').message,
+      (await rejectionOf(write({ ...base, model_type: 'llama', hidden_act: 'gelu' }), 'UNSUPPORTED')).message,
     ).toMatch(/expected silu, .* got hidden_act gelu/);
     const others: readonly [Record<string, unknown>, RegExp][] = [
       [{}, /expected 12, .* got query_pre_attn_scalar 256/], // what transformers takes where nothing is said
@@ -327,10 +332,10 @@ describe('a model written as GGUF', () => {
       [{ model_type: 'gpt2', n_embd: 48, n_head: 6, scale_attn_weights: false }, /scale_attn_weights false/],
     ];
     for (const [raw, message] of others)
-      expect(errorOf(write({ ...base, ...raw }), 'UNSUPPORTED').message).toMatch(message);
-    expect(errorOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE').message).toMatch(
-      /llama, .*mistral/,
-    );
+      expect((await rejectionOf(write({ ...base, ...raw }), 'UNSUPPORTED')).message).toMatch(message);
+    expect(
+      (await rejectionOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE')).message,
+    ).toMatch(/llama, .*mistral/);
   });
 });
 

@@ -10,7 +10,9 @@ import {
 import type { CheckpointConfig } from '../../hf-config.ts';
 import type { TokenizerFiles } from '../../tokenizer-files.ts';
 import { someEntries } from '../../write/option-kinds.ts';
+import type { Layout, RowOrder } from '../tensor-layout.ts';
 import { fileRowOrder, reorderedRows, transposedValues, type Heads } from './arranged-values.ts';
+import { encodedBytes, type Arrange, type FloatValues } from './encoded-bytes.ts';
 import { encodeValues, GGUF_WRITE_TYPES, type GgufWriteType } from './encode-values.ts';
 import { ggufArchitectureOf, ggufPlace } from './gguf-place.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
@@ -22,7 +24,8 @@ import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 export interface ModelTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: () => Float32Array;
+  /** Row-major, or a source of dtype F32. */
+  readonly values: () => FloatValues | Promise<FloatValues>;
 }
 
 export interface GgufModel {
@@ -56,7 +59,7 @@ const Q8_0_BLOCK = 32;
  * @throws UnsupportedArchitectureError; QdyloraError UNSUPPORTED for a config or tokenizer that GGUF has no
  * words for; WRITE_FAILED.
  */
-export function writeGgufModel(path: string, model: GgufModel): void {
+export async function writeGgufModel(path: string, model: GgufModel): Promise<void> {
   checkOptions('gguf', model, RULES);
   const { name, config, tensors, tokenizer, type } = model;
   const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
@@ -89,7 +92,7 @@ export function writeGgufModel(path: string, model: GgufModel): void {
     const place = ggufPlace(architecture, tensor.name);
     if (place.name !== 'output.weight' || !isTied) list.push(tensorAt(place, tensor, heads, type));
   }
-  writeGguf(path, { metadata, tensors: list });
+  await writeGguf(path, { metadata, tensors: list });
 }
 
 function tensorAt(
@@ -107,15 +110,13 @@ function tensorAt(
     name,
     type,
     shape: turned,
-    bytes: () => {
-      const own = values();
-      if (layout === 'transposed') return encodeValues(transposedValues(own, rows), type);
-      if (layout === 'one-more')
-        return encodeValues(
-          own.map((value) => value + 1),
-          type,
-        );
-      return encodeValues(reorderedRows(own, rows, order), type);
-    },
+    bytes: async () => encodedBytes(await values(), type, arrangement(layout, rows, order)),
   };
+}
+
+/** How a tensor's values change on their way into the file; null where they do not. */
+function arrangement(layout: Layout | undefined, rows: number, order: RowOrder | undefined): Arrange | null {
+  if (layout === 'transposed') return (values) => transposedValues(values, rows);
+  if (layout === 'one-more') return (values) => values.map((value) => value + 1);
+  return order ? (values) => reorderedRows(values, rows, order) : null;
 }

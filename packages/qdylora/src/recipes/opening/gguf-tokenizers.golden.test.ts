@@ -49,7 +49,7 @@ async function tokenizerOf(
     feed_forward_length: 8,
     'attention.head_count': 1,
   };
-  writeGguf(path, {
+  await writeGguf(path, {
     metadata: new Map<string, MetadataValue>([
       ['general.architecture', { text: 'llama' }],
       ...Object.entries(numbers).map(([key, u32]): [string, MetadataValue] => [`llama.${key}`, { u32 }]),
@@ -205,7 +205,7 @@ describe('a tokenizer.json written into a GGUF file', () => {
         rms_norm_eps: 1e-5,
         max_position_embeddings: 64,
       });
-      writeGgufModel(path, {
+      await writeGgufModel(path, {
         name,
         config,
         type: 'F32',

@@ -14,9 +14,9 @@ import {
   canonicalJson,
   openSafetensors,
   writeFileDurably,
-  writeSafetensorsBehind,
+  streamSafetensors,
   type FileRecord,
-  type TensorToWriteBehind,
+  type TensorToStream,
   type WriteBlocks,
 } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
@@ -29,7 +29,7 @@ export interface ShardWork {
   readonly folder: string;
   has(index: number): boolean;
   /** Writes one shard, all or nothing, while the caller goes on. */
-  write(index: number, tensors: readonly TensorToWriteBehind[], blocks: WriteBlocks): Promise<void>;
+  write(index: number, tensors: readonly TensorToStream[], blocks: WriteBlocks): Promise<void>;
   /**
    * Puts all shards into a model's folder under Hugging Face's names, with their index; returns their bytes
    * of tensors, and fills `known` with what was hashed as it was written.
@@ -72,7 +72,7 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
     async write(index, tensors, blocks) {
       written.set(
         index,
-        await writeSafetensorsBehind(path(index), tensors, { metadata: { format: 'pt' }, blocks }),
+        await streamSafetensors(path(index), tensors, { metadata: { format: 'pt' }, blocks }),
       );
     },
     moveInto(target, known) {

@@ -10,7 +10,7 @@ import {
   writeShards,
   type Checkpoint,
   type CheckpointConfig,
-  type TensorToWrite,
+  type TensorToStream,
 } from '@qdylora/checkpoint';
 import { bfloat16Array, float16Array, QdyloraError } from '@qdylora/contract';
 
@@ -33,7 +33,7 @@ export interface NamedWeight {
  * Weights as tensors of a safetensors file. @throws QdyloraError NON_FINITE, while it is written, for a value
  * that float16 cannot hold
  */
-export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToWrite[] =>
+export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype): TensorToStream[] =>
   weights.map(({ name, shape, values }) => ({
     name,
     dtype: FILE_DTYPES[dtype],
@@ -42,7 +42,7 @@ export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype)
   }));
 
 export interface ModelFolder {
-  readonly tensors: Iterable<TensorToWrite>;
+  readonly tensors: Iterable<TensorToStream>;
   /** Content of `config.json`. */
   readonly config: Readonly<Record<string, unknown>>;
   /** Folder or file whose tokenizer belongs to the model; null = none. */
@@ -60,7 +60,7 @@ export async function writeModelFolder(
   await writeFolderAtomically(
     folder,
     async (temporary) => {
-      writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
+      await writeShards(temporary, tensors, { metadata: { format: 'pt' }, shardBytes });
       await writeModelFiles(temporary, { config, tokenizerFolder });
     },
     { replace },

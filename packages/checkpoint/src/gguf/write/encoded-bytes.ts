@@ -1,0 +1,54 @@
+import { assertArgument } from '@qdylora/contract';
+import {
+  STAGING_BYTES,
+  stagedPieces,
+  type TensorBytes,
+  type TensorSource,
+} from '../../write/readable-bytes.ts';
+import { encodeValues, type GgufWriteType } from './encode-values.ts';
+
+/** Float32 values in memory, or a source of dtype F32 that is read while the file is written. */
+export type FloatValues = Float32Array | TensorSource;
+
+/** Puts the values of a whole tensor into another order, or changes them. */
+export type Arrange = (values: Float32Array) => Float32Array;
+
+/** Number of values. */
+export const valueCount = (values: FloatValues): number => values.byteLength / Float32Array.BYTES_PER_ELEMENT;
+
+/**
+ * The bytes of a tensor in the file. A source whose values stay in their order is encoded piece by piece; one
+ * that must be rearranged is read whole first.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for a source of another dtype
+ */
+export async function encodedBytes(
+  values: FloatValues,
+  type: GgufWriteType,
+  arrange: Arrange | null | undefined,
+): Promise<TensorBytes> {
+  if (!(values instanceof Float32Array)) {
+    assertArgument(values.dtype === 'F32', 'gguf', `Values must be F32 (got a source of ${values.dtype}).`);
+    if (!arrange) return type === 'F32' ? values : encodedPieces(values, type);
+  }
+  const whole = values instanceof Float32Array ? values : await readWhole(values);
+  return encodeValues(arrange ? arrange(whole) : whole, type);
+}
+
+/** Pieces of a source, each encoded. They begin and end on blocks, of 32 values or of one. */
+async function* encodedPieces(source: TensorSource, type: GgufWriteType): AsyncGenerator<Uint8Array> {
+  for await (const { buffer, byteOffset, byteLength } of stagedPieces([source]))
+    yield encodeValues(
+      new Float32Array(buffer, byteOffset, byteLength / Float32Array.BYTES_PER_ELEMENT),
+      type,
+    );
+}
+
+/** All values of a source. */
+async function readWhole(source: TensorSource): Promise<Float32Array> {
+  const values = new Float32Array(valueCount(source));
+  const bytes = new Uint8Array(values.buffer);
+  for (let done = 0; done < bytes.length; done += STAGING_BYTES)
+    await source.read(bytes.subarray(done, done + STAGING_BYTES), done);
+  return values;
+}

@@ -1,0 +1,58 @@
+/**
+ * Bytes that are read in pieces when they are needed, for example those of an array in device memory.
+ *
+ * A writer asks for each byte once, in order, in pieces of at most STAGING_BYTES. It waits for one piece
+ * before it asks for the next, and overwrites `into` as soon as the piece is on its way to the disk.
+ */
+export interface ReadableBytes {
+  readonly byteLength: number;
+  /** Fills all of `into` with the bytes from `byteOffset` on. A rejection ends the write, and nothing is left. */
+  read(into: Uint8Array, byteOffset: number): Promise<void>;
+}
+
+/** A tensor that is read in pieces: row-major, little-endian, `byteLength` as dtype and shape say. */
+export interface TensorSource extends ReadableBytes {
+  /** As safetensors names it: `F32`, `BF16`, `U8`, … */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+/** A piece of a file: bytes in memory, written from where they are, or bytes that are read into a buffer first. */
+export type FilePiece = Uint8Array | ReadableBytes;
+
+/** The bytes of one tensor: as one piece, or as pieces of which each is done with when the next is asked for. */
+export type TensorBytes = FilePiece | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Pieces in the order of the file. */
+export type FilePieces = Iterable<FilePiece> | AsyncIterable<FilePiece>;
+
+/**
+ * Largest buffer between a source and the disk, one for each file that is being written: as much as goes to
+ * the system in one call.
+ */
+export const STAGING_BYTES = 2 ** 22;
+
+/** The pieces of one tensor. */
+export const piecesOfTensor = (bytes: TensorBytes): FilePieces =>
+  bytes instanceof Uint8Array || 'read' in bytes ? [bytes] : bytes;
+
+/** All pieces as bytes, for a writer that is done with one before it asks for the next. */
+export async function* stagedPieces(
+  pieces: FilePieces,
+  stagingBytes = STAGING_BYTES,
+): AsyncGenerator<Uint8Array> {
+  let staging = new Uint8Array(0);
+  for await (const piece of pieces) {
+    if (piece instanceof Uint8Array) {
+      yield piece;
+      continue;
+    }
+    const length = Math.min(stagingBytes, piece.byteLength);
+    if (staging.length < length) staging = new Uint8Array(length);
+    for (let done = 0; done < piece.byteLength; done += stagingBytes) {
+      const part = staging.subarray(0, Math.min(stagingBytes, piece.byteLength - done));
+      await piece.read(part, done);
+      yield part;
+    }
+  }
+}
