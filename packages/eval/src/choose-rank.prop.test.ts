@@ -1,7 +1,7 @@
 import { createRng } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chooseRank, ratioMean, type ExampleLosses, type RankLosses } from './index.ts';
+import { chooseRank, ratioEstimate, type ExampleLosses, type RankLosses } from './index.ts';
 
 /**
  * `examples` drawn once for all ranks: what is hard is hard for all; each rank adds its shift and its own
@@ -36,7 +36,7 @@ describe('chooseRank', () => {
         (shifts, seed) => {
           const measured = simulated(shifts, 12, seed);
           const { bestRank, confidenceSet, smallestGoodRank, versusBest } = chooseRank(measured);
-          const means = measured.map((each) => ratioMean(each.losses).mean);
+          const means = measured.map((each) => ratioEstimate(each.losses).mean);
           expect(bestRank).toBe(measured[means.indexOf(Math.min(...means))]!.rank);
           expect(confidenceSet).toContain(bestRank);
           expect(smallestGoodRank).toBe(Math.min(...confidenceSet));
@@ -107,9 +107,11 @@ describe('chooseRank', () => {
   });
   it('refuses where all have diverged, no rank, or a level that is none', () => {
     expect(() => chooseRank([{ rank: 1, losses: losses([Infinity, 1]) }])).toThrow(
-      /a finite loss for at least one rank, got none for 1/,
+      /no rank has a finite loss \(ranks 1\)/,
     );
     expect(() => chooseRank([])).toThrow(/at least one rank/);
-    expect(() => chooseRank([{ rank: 1, losses: losses([1, 2]) }], 1)).toThrow(/0 < α < 1, got 1/);
+    expect(() => chooseRank([{ rank: 1, losses: losses([1, 2]) }], 1)).toThrow(
+      /alpha must be a number between 0 and 1 \(got 1\)/,
+    );
   });
 });

@@ -1,62 +1,54 @@
 import { assertArgument, QdyloraError, shownValue } from '@qdylora/contract';
-import type { ExampleLosses } from './example-losses.ts';
-import { holmAdjusted } from './statistics/holm.ts';
-import { pairedDifference, type PairedDifference } from './statistics/paired-difference.ts';
-import { ratioMean } from './statistics/ratio-mean.ts';
-
-export interface RankLosses {
-  readonly rank: number;
-  readonly losses: ExampleLosses;
-}
+import { assertRankLosses, type RankLosses } from './rank-losses.ts';
+import { holmBonferroni } from './statistics/holm-bonferroni.ts';
+import { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
+import { ratioEstimate } from './statistics/ratio-estimate.ts';
 
 export interface RankChoice {
-  /** The rank with the smallest held-out loss; of equals, the smaller one. */
+  /** The rank with the smallest held-out loss; among equals, the smallest. */
   readonly bestRank: number;
-  /** The ranks that these examples cannot tell from the best. */
+  /** Ranks not significantly worse than the best, rising; the true best is among them with confidence 1 − α. */
   readonly confidenceSet: readonly number[];
-  /** The smallest of them: what to export by default. */
+  /** The smallest rank of the confidence set: the one to export by default. */
   readonly smallestGoodRank: number;
-  /** Each rank against the best, p-values adjusted for all comparisons; in the order of the ranks given. */
+  /** Each rank against the best, with Holm-adjusted p-values, in the order of the ranks given. */
   readonly versusBest: readonly PairedDifference[];
 }
 
 /**
- * Which ranks are as good as the best? Each is compared with the best one, paired by example; Holm's
- * step-down takes the number of comparisons into account.
- * The set holds the truly best rank with a confidence of at least 1 − α (as in Hsu's multiple comparisons
- * with the best, 1984): for it to be left out, another must look better by a two-sided margin, and only one
- * side of that is possible. It says nothing finer than the report's `detectableDifference`.
+ * Confidence set for the best rank: the ranks that a paired t-test does not distinguish from the one with the
+ * smallest loss, Holm-adjusted at level α.
  *
- * @throws QdyloraError BAD_ARGUMENT for no rank, or one that is there twice; NON_FINITE where no rank has a
- * finite loss.
+ * The set holds the truly best rank with confidence of at least 1 − α. To leave it out, another rank must look
+ * better by a two-sided margin, and only one of the two sides can do that.
+ *
+ * A rank whose loss is not finite is never in the set. A difference smaller than the report's
+ * `detectableDifference` cannot be resolved.
+ *
+ * Source: Hsu, Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best (1984).
+ *
+ * @throws QdyloraError BAD_ARGUMENT without ranks, or where one is given twice; NON_FINITE where no rank has a
+ * finite loss
+ * @example
+ * chooseRank([{ rank: 4, losses: a }, { rank: 8, losses: b }]).smallestGoodRank;
  */
 export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankChoice {
-  assertMeasured('choose-rank', measured);
-  assertArgument(measured.length > 0, 'choose-rank', 'expected at least one rank to choose from, got none');
+  assertRankLosses('choose-rank', measured);
   assertArgument(
     typeof alpha === 'number' && alpha > 0 && alpha < 1,
     'choose-rank',
-    `expected a level within 0 < α < 1, got ${shownValue(alpha)}`,
+    `the level alpha must be a number between 0 and 1 (got ${shownValue(alpha)})`,
   );
-  const sorted = measured
-    .map(({ rank, losses }) => ({ rank, losses, mean: ratioMean(losses).mean }))
+  const ascending = measured
+    .map(({ rank, losses }) => ({ rank, losses, mean: ratioEstimate(losses).mean }))
     .filter(({ mean }) => Number.isFinite(mean))
     .sort((a, b) => a.mean - b.mean || a.rank - b.rank);
-  const [best] = sorted;
-  if (!best)
-    throw new QdyloraError('NON_FINITE', {
-      where: 'choose-rank',
-      problem:
-        `expected a finite loss for at least one rank, got none for ` +
-        `${measured.map(({ rank }) => rank).join(', ')}`,
-      nextStep: 'The adapter has diverged: train again with a smaller learning rate.',
-    });
-  const others = sorted
-    .slice(1)
-    .map(({ rank, losses }) => ({ rank, difference: pairedDifference(losses, best.losses) }));
-  const adjusted = holmAdjusted(others.map(({ difference }) => difference.pValue));
+  const [best, ...others] = ascending;
+  if (!best) throw allDiverged(measured);
+  const differences = others.map(({ losses }) => pairedTTest(losses, best.losses));
+  const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
   const byRank = new Map<number, PairedDifference>([[best.rank, { mean: 0, standardError: 0, pValue: 1 }]]);
-  others.forEach(({ rank, difference }, i) => byRank.set(rank, { ...difference, pValue: adjusted[i]! }));
+  others.forEach(({ rank }, i) => byRank.set(rank, { ...differences[i]!, pValue: pValues[i]! }));
   const confidenceSet = [...byRank]
     .filter(([, { pValue }]) => pValue >= alpha)
     .map(([rank]) => rank)
@@ -69,19 +61,9 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
   };
 }
 
-/** @throws QdyloraError BAD_ARGUMENT unless they are ranks with their losses, each once */
-export function assertMeasured(where: string, measured: unknown): asserts measured is readonly RankLosses[] {
-  const isOne = (entry: Partial<RankLosses> | null | undefined): boolean =>
-    Number.isSafeInteger(entry?.rank) &&
-    ArrayBuffer.isView(entry?.losses?.sums) &&
-    ArrayBuffer.isView(entry.losses.counts);
-  assertArgument(
-    Array.isArray(measured) && measured.every(isOne),
-    where,
-    `expected an array of ranks with their losses, { rank, losses: { sums, counts } }, got ` +
-      `${shownValue(measured)}`,
-  );
-  const ranks = (measured as readonly RankLosses[]).map(({ rank }) => rank);
-  const twice = ranks.find((rank, i) => ranks.indexOf(rank) < i);
-  assertArgument(twice === undefined, where, `expected each rank once, got ${twice} twice`);
-}
+const allDiverged = (measured: readonly RankLosses[]): QdyloraError =>
+  new QdyloraError('NON_FINITE', {
+    where: 'choose-rank',
+    problem: `no rank has a finite loss (ranks ${measured.map(({ rank }) => rank).join(', ')})`,
+    nextStep: 'The adapter has diverged: train again with a smaller learning rate.',
+  });

@@ -3,24 +3,37 @@ import type { ComputeDtype } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import type { ExampleLosses } from './example-losses.ts';
 
+/** How far an evaluation has come; reported after each forward pass. */
+export interface EvalProgress {
+  /** Finished forward passes. */
+  readonly done: number;
+  /** All forward passes: batches × views. */
+  readonly total: number;
+  /** Time left, estimated from the tokens processed so far; 0 after the last pass. */
+  readonly secondsLeft: number;
+}
+
 export interface MeasureOptions {
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
-  /** Looked at between passes. */
+  /** Checked between forward passes. */
   readonly signal?: AbortSignal;
-  /** Told after each pass: how many of how many are done. */
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called after each forward pass. */
+  readonly onProgress?: (progress: EvalProgress) => void;
+  /** Seconds since any fixed moment, for `secondsLeft`; `performance.now() / 1000` by default. */
+  readonly clock?: () => number;
 }
 
 export const MEASURE_RULES: OptionRules<MeasureOptions> = {
   computeDtype: oneOf(['f32', 'bf16']),
   signal: abortSignal,
   onProgress: someFunction,
+  clock: someFunction,
 };
 
-/** A set of examples and a way to judge a model by them. */
+/** A set of examples and a way to measure a model on them. */
 export interface EvalTask {
   readonly name: string;
-  /** Judges several views in one walk over the data; results in the order of `views`. */
+  /** Measures several views in one pass over the data. Results are in the order of `views`. */
   measure(views: readonly EvalView[], options?: MeasureOptions): Promise<ExampleLosses[]>;
 }

@@ -1,9 +1,7 @@
-/**
- * What one model made of a set of examples: `sums[i]` is the loss summed over the counted tokens of example
- * i, `counts[i]` how many those are.
- * Both: [examples], in the order of the examples.
- */
+/** Losses of one model on a set of examples, one entry an example, in the order of the examples. */
 export interface ExampleLosses {
+  /** Loss summed over the counted tokens of each example, in nats: [examples] */
   readonly sums: Float64Array;
+  /** Counted tokens of each example: [examples] */
   readonly counts: Float64Array;
 }

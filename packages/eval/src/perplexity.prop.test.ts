@@ -3,7 +3,7 @@ import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
-import { groupByLength, lossOver, perplexity } from './index.ts';
+import { groupByTokenBudget, lossOver, perplexity, type EvalProgress } from './index.ts';
 
 const hasTokens = (examples: readonly Example[]): boolean =>
   examples.some(({ labels }) => countPredicted(labels) > 0);
@@ -101,9 +101,9 @@ describe('lossOver', () => {
 
   it('stops between two passes when the signal fires', async () => {
     const controller = new AbortController();
-    const seen: number[] = [];
-    const onProgress = (done: number): void => {
-      seen.push(done);
+    const passes: number[] = [];
+    const onProgress = ({ done }: EvalProgress): void => {
+      passes.push(done);
       if (done === 2) controller.abort('enough');
     };
     await expect(
@@ -113,18 +113,42 @@ describe('lossOver', () => {
         onProgress,
       }),
     ).rejects.toMatchObject({ code: 'ABORTED', cause: 'enough' });
-    expect(seen).toEqual([1, 2]);
+    expect(passes).toEqual([1, 2]);
+  });
+
+  it('reports every pass of every view, and the seconds left in proportion to the tokens left', async () => {
+    const adapted = tinyAdapted();
+    const examples = [6, 3, 3].map((length) => ({
+      ids: new Int32Array(length),
+      labels: new Int32Array(length),
+    }));
+    let seconds = 100;
+    const reports: EvalProgress[] = [];
+    await perplexity(examples, { tokensPerBatch: 6 }).measure([adapted.atRank(1), adapted.base()], {
+      clock: () => seconds,
+      onProgress: (progress) => {
+        reports.push(progress);
+        seconds += 5;
+      },
+    });
+    // Four passes of six tokens. The clock stands at 100, 105, 110 and 115 when they end.
+    expect(reports).toEqual([
+      { done: 1, total: 4, secondsLeft: 0 },
+      { done: 2, total: 4, secondsLeft: 5 },
+      { done: 3, total: 4, secondsLeft: 10 / 3 },
+      { done: 4, total: 4, secondsLeft: 0 },
+    ]);
   });
 });
 
-describe('groupByLength', () => {
+describe('groupByTokenBudget', () => {
   it('puts every index into one group, keeps the budget, and the longest first', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 20 })),
         fc.integer({ min: 1, max: 40 }),
         (lengths, budget) => {
-          const groups = groupByLength(lengths, budget);
+          const groups = groupByTokenBudget(lengths, budget);
           expect(groups.flat().sort((a, b) => a - b)).toEqual([...lengths.keys()]);
           for (const group of groups)
             expect(group.length === 1 || group.reduce((sum, i) => sum + lengths[i]!, 0) <= budget).toBe(true);

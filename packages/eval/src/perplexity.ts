@@ -11,94 +11,55 @@ import { assertExamples, collate, countPredicted, type Example, type TokenBatch 
 import { assertView, inferenceContext } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import { MEASURE_RULES, type EvalTask, type MeasureOptions } from './eval-task.ts';
-import type { ExampleLosses } from './example-losses.ts';
-import { groupByLength } from './group-by-length.ts';
-import { ratioMean } from './statistics/ratio-mean.ts';
+import { groupByTokenBudget } from './group-by-token-budget.ts';
+import { passReporter } from './pass-reporter.ts';
 
 /** Tokens of one pass: enough rows to keep a matrix product busy, and a few MB of activations. */
 export const DEFAULT_TOKENS_PER_BATCH = 2048;
 
 export interface PerplexityOptions {
+  /** Tokens of one forward pass at most; a longer example is a pass of its own. 2048 by default. */
   readonly tokensPerBatch?: number;
 }
 
-const RULES: OptionRules<PerplexityOptions> = { tokensPerBatch: wholeNumber(1) };
-
-export interface LossReport {
-  /** Mean over all counted tokens, in nats. */
-  readonly loss: number;
-  /** exp(loss) */
-  readonly perplexity: number;
-  /** Counted tokens. */
-  readonly tokens: number;
-  /** Of the loss, clustered by example; NaN for fewer than two examples. */
-  readonly standardError: number;
-  readonly perExample: ExampleLosses;
-}
+export const PERPLEXITY_RULES: OptionRules<PerplexityOptions> = { tokensPerBatch: wholeNumber(1) };
 
 /**
- * Loss and perplexity of one view over examples: Σ losses / Σ counted tokens. The standard error treats an
- * example, not a token, as the thing that was drawn.
+ * The task of measuring perplexity: the loss of each example under each view, in one pass over the data.
  *
- * @throws QdyloraError BAD_DATA without a counted token; BAD_ARGUMENT for a view that does not say its rank,
- * examples that are none, and options that are unknown or of another kind; ABORTED where the signal fires.
+ * Examples without a counted token are not run; their sum and count are 0.
+ *
+ * @throws QdyloraError BAD_DATA where no token is counted; BAD_ARGUMENT for values that are not examples, and
+ * for unknown or wrong options
  * @example
- * const { loss, standardError } = await lossOver(adapted.atRank(8), heldOut);
- */
-export async function lossOver(
-  view: EvalView,
-  examples: readonly Example[],
-  options: PerplexityOptions & MeasureOptions = {},
-): Promise<LossReport> {
-  assertView('loss-over', view);
-  checkOptions('loss-over', options, { ...RULES, ...MEASURE_RULES });
-  const { tokensPerBatch, ...measuring } = options;
-  const [perExample] = await perplexity(examples, { tokensPerBatch }).measure([view], measuring);
-  const { mean, standardError } = ratioMean(perExample!);
-  return {
-    loss: mean,
-    perplexity: Math.exp(mean),
-    tokens: perExample!.counts.reduce((sum, count) => sum + count, 0),
-    standardError,
-    perExample: perExample!,
-  };
-}
-
-/**
- * Perplexity as a task: the loss of each example under each view, in one walk over the data. @throws
- * QdyloraError as `lossOver` does
+ * const report = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, perplexity(heldOut));
  */
 export function perplexity(examples: readonly Example[], options: PerplexityOptions = {}): EvalTask {
-  checkOptions('perplexity', options, RULES);
+  checkOptions('perplexity', options, PERPLEXITY_RULES);
   assertExamples('perplexity', examples);
   const { tokensPerBatch = DEFAULT_TOKENS_PER_BATCH } = options;
   const counts = Float64Array.from(examples, ({ labels }) => countPredicted(labels));
-  if (!counts.some((count) => count > 0)) {
-    throw new QdyloraError('BAD_DATA', {
-      where: 'perplexity',
-      problem: `expected at least one token to predict, got none in ${examples.length} examples`,
-      nextStep: 'Is eval_dataset empty, or is everything in it a prompt?',
-    });
-  }
-  const counted = [...examples.keys()].filter((i) => counts[i]! > 0);
-  const groups = groupByLength(
-    counted.map((i) => examples[i]!.ids.length),
-    tokensPerBatch,
-  ).map((group) => group.map((at) => counted[at]!));
+  assertCountedToken(counts);
+  const groups = groupCounted(examples, counts, tokensPerBatch);
   return {
     name: 'perplexity',
-    async measure(views, measuring = {}) {
-      checkMeasuring(views, measuring);
+    async measure(views, measureOptions = {}) {
+      assertViews(views);
+      checkOptions('perplexity', measureOptions, MEASURE_RULES);
       const results = views.map(() => ({ sums: new Float64Array(examples.length), counts }));
-      for (const [done, group] of groups.entries()) {
+      const tokensOf = (group: readonly number[]): number =>
+        group.reduce((sum, i) => sum + examples[i]!.ids.length, 0);
+      const passTokens = groups.flatMap((group) => views.map(() => tokensOf(group)));
+      const reportPass = passReporter(passTokens, measureOptions);
+      for (const group of groups) {
         const batch = collate(group.map((i) => examples[i]!));
         for (const [v, view] of views.entries()) {
-          await turn(measuring.signal);
-          const sums = await segmentSums(view, batch, measuring);
+          await yieldToEvents(measureOptions.signal);
+          const sums = await segmentSums(view, batch, measureOptions);
           group.forEach((example, segment) => {
             results[v]!.sums[example] = sums[segment]!;
           });
-          measuring.onProgress?.(done * views.length + v + 1, groups.length * views.length);
+          reportPass();
         }
       }
       return results;
@@ -106,46 +67,64 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
   };
 }
 
-function checkMeasuring(views: unknown, measuring: unknown): void {
+function assertCountedToken(counts: Float64Array): void {
+  if (counts.some((count) => count > 0)) return;
+  throw new QdyloraError('BAD_DATA', {
+    where: 'perplexity',
+    problem: `there is no token to predict in ${counts.length} examples`,
+    nextStep: 'Check whether eval_dataset is empty, or whether all of its text is prompt.',
+  });
+}
+
+function assertViews(views: unknown): void {
   assertArgument(
     Array.isArray(views),
     'perplexity',
-    `expected an array of models at their ranks, got ` +
-      `${typeof views === 'object' ? 'an object' : shownValue(views)}`,
-    'A single one stands in an array too: [view].',
+    `the views must be an array (got ${typeof views === 'object' ? 'an object' : shownValue(views)})`,
+    'Put a single view into an array: [view].',
   );
   views.forEach((view) => {
     assertView('perplexity', view);
   });
-  checkOptions('perplexity', measuring, MEASURE_RULES);
 }
 
-/** One forward pass without gradients; the summed loss of each segment. */
+/** Indices of the examples with a counted token, batch by batch. */
+function groupCounted(
+  examples: readonly Example[],
+  counts: Float64Array,
+  tokensPerBatch: number,
+): number[][] {
+  const counted = [...examples.keys()].filter((i) => counts[i]! > 0);
+  const lengths = counted.map((i) => examples[i]!.ids.length);
+  return groupByTokenBudget(lengths, tokensPerBatch).map((group) => group.map((i) => counted[i]!));
+}
+
+/** One forward pass without gradients; the summed loss of each segment: [examples] */
 async function segmentSums(
   { model, active }: EvalView,
   batch: TokenBatch,
   { computeDtype }: MeasureOptions,
 ): Promise<Float64Array> {
-  const { backend } = model;
-  const { memory } = backend;
+  const { memory } = model.backend;
+  const ctx = {
+    ...inferenceContext(model.backend, computeDtype),
+    activationDtype: computeDtype,
+    active,
+  };
   const tokenLosses = memory.scoped(
-    () =>
-      model.loss(
-        { ...inferenceContext(backend, computeDtype), activationDtype: computeDtype, active },
-        batch,
-        { lossScale: 1 },
-      ).tokenLosses,
-    (kept) => [kept],
+    () => model.loss(ctx, batch, { lossScale: 1 }).tokenLosses,
+    (view) => [view],
   );
   const losses = await memory.read(tokenLosses);
-  const { segments } = batch;
   memory.release(tokenLosses);
+  const { segments } = batch;
   return Float64Array.from({ length: segments.length - 1 }, (_, s) =>
     losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0),
   );
 }
 
-async function turn(signal: AbortSignal | undefined): Promise<void> {
+/** Lets timers and input run.  @throws QdyloraError ABORTED with the signal's reason as cause */
+async function yieldToEvents(signal: AbortSignal | undefined): Promise<void> {
   await setImmediate();
   if (signal?.aborted)
     throw new QdyloraError('ABORTED', {

@@ -2,66 +2,69 @@ import {
   anyValue,
   checkOptions,
   numberWithin,
-  orNull,
   objectWith,
+  orNull,
   required,
   someFunction,
   someText,
   type OptionRules,
 } from '@qdylora/contract';
-import { assertMeasured, chooseRank, type RankLosses } from './choose-rank.ts';
+import { chooseRank } from './choose-rank.ts';
 import type { ExampleLosses } from './example-losses.ts';
+import { assertRankLosses, type RankLosses } from './rank-losses.ts';
 import { aurac } from './statistics/aurac.ts';
-import { holmAdjusted } from './statistics/holm.ts';
-import { pairedDifference, type PairedDifference } from './statistics/paired-difference.ts';
-import { ratioMean } from './statistics/ratio-mean.ts';
+import { holmBonferroni } from './statistics/holm-bonferroni.ts';
+import { pairedTTest, type PairedDifference } from './statistics/paired-t-test.ts';
+import { ratioEstimate } from './statistics/ratio-estimate.ts';
 
-/** Held-out loss of one model: mean over tokens, its standard error clustered by example, and exp(loss). */
+/** Held-out loss of one model. */
 export interface MeasuredLoss {
+  /** Mean over all counted tokens, in nats. */
   readonly loss: number;
+  /** Of `loss`, clustered by example; NaN for fewer than two examples. */
   readonly standardError: number;
+  /** exp(loss) */
   readonly perplexity: number;
 }
 
 export interface RankRow extends MeasuredLoss {
   readonly rank: number;
   /**
-   * Loss minus the loss without an adapter (negative: better), paired by example, p adjusted over all ranks;
-   * null where the base was not measured.
+   * Loss minus the base's loss (negative: better), by a paired t-test, Holm-adjusted over all ranks. Null where
+   * the base was not measured.
    */
   readonly versusBase: PairedDifference | null;
-  /** Loss minus the best rank's, likewise. */
+  /** Loss minus the best rank's loss, likewise. */
   readonly versusBest: PairedDifference;
-  /** Of an adapter cut at this rank, in float32; null where not known. */
+  /** Bytes of an adapter cut at this rank, in float32; null where unknown. */
   readonly adapterBytes: number | null;
-  /** These examples cannot tell it from the best. */
+  /** The rank is in the confidence set: these examples do not distinguish it from the best. */
   readonly notWorse: boolean;
 }
 
-/** What one sweep over the ranks of an adapter has shown. */
+/** Results of one sweep over the ranks of an adapter. */
 export interface RankReport {
   readonly task: string;
   /** Examples with a counted token. */
   readonly examples: number;
   /** Counted tokens. */
   readonly tokens: number;
-  /** Level of all comparisons together. */
+  /** Family-wise significance level of the comparisons. */
   readonly alpha: number;
+  /** Null where the base was not measured. */
   readonly base: MeasuredLoss | null;
-  /** Rising ranks. */
+  /** One row a rank, rising. */
   readonly ranks: readonly RankRow[];
   readonly bestRank: number;
   readonly smallestGoodRank: number;
   readonly confidenceSet: readonly number[];
-  /**
-   * Mean gain over the base, over log2 of the rank (and over the rank itself); null where the base was not
-   * measured.
-   */
+  /** Mean gain over the base, over log2 of the rank; null where the base was not measured. */
   readonly aurac: number | null;
+  /** Mean gain over the base, over the rank; null where the base was not measured. */
   readonly auracLinear: number | null;
   /**
-   * A true difference of this size from the best would be found four times in five, at α = 5 % for one
-   * comparison: "not worse" means nothing finer. of the least certain rank; null for one rank.
+   * Minimum detectable difference from the best rank, at the rank with the largest standard error: a true
+   * difference of this size is found with power 80 % at α = 5 % for one comparison. Null for one rank.
    */
   readonly detectableDifference: number | null;
 }
@@ -78,31 +81,31 @@ export interface RankReportParts {
 
 const RULES: OptionRules<RankReportParts> = {
   task: required(someText),
-  measured: required(anyValue),
+  measured: required(anyValue), // `assertRankLosses` checks it
   base: required(orNull(objectWith())),
   alpha: numberWithin({ above: 0, below: 1 }),
   adapterBytes: someFunction,
 };
 
-/**
- * z(0.975) + z(0.8): standard errors between nothing and a difference that a two-sided test at 5 % finds with
- * power 80 %.
- */
+/** z(0.975) + z(0.8): standard errors that a two-sided test at 5 % detects with power 80 %. */
 const DETECTABLE_STANDARD_ERRORS = 1.959964 + 0.841621;
 
 /**
- * Turns the losses of every example at every rank into means, errors, comparisons and a choice. @throws
- * QdyloraError as `chooseRank` does; BAD_ARGUMENT for parts that are unknown or of another kind
+ * Means, standard errors, comparisons and the choice of a rank, from the losses of every example at every rank.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for missing, unknown or wrong parts; otherwise as `chooseRank`
+ * @example
+ * rankReport({ task: 'perplexity', measured: [{ rank: 4, losses: a }, { rank: 8, losses: b }], base: null });
  */
 export function rankReport(parts: RankReportParts): RankReport {
   checkOptions('rank-report', parts, RULES);
-  assertMeasured('rank-report', parts.measured);
+  assertRankLosses('rank-report', parts.measured);
   const { task, measured, base, alpha = 0.05, adapterBytes = () => null } = parts;
-  const sorted = [...measured].sort((a, b) => a.rank - b.rank);
-  const { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(sorted, alpha);
-  const versusBase = base && againstBase(sorted, base);
+  const rising = [...measured].sort((a, b) => a.rank - b.rank);
+  const { versusBest, confidenceSet, bestRank, smallestGoodRank } = chooseRank(rising, alpha);
+  const versusBase = base && againstBase(rising, base);
   const baseLoss = base && measuredLoss(base);
-  const ranks = sorted.map(({ rank, losses }, i): RankRow => ({
+  const ranks = rising.map(({ rank, losses }, i): RankRow => ({
     rank,
     ...measuredLoss(losses),
     versusBase: versusBase?.[i] ?? null,
@@ -110,17 +113,7 @@ export function rankReport(parts: RankReportParts): RankReport {
     adapterBytes: adapterBytes(rank),
     notWorse: confidenceSet.includes(rank),
   }));
-  const area = (axis: 'log2' | 'linear'): number | null =>
-    baseLoss &&
-    aurac(
-      ranks.map(({ rank }) => rank),
-      ranks.map(({ loss }) => baseLoss.loss - loss),
-      axis,
-    );
-  const { counts } = sorted[0]!.losses;
-  const errors = ranks
-    .filter(({ rank, loss }) => rank !== bestRank && Number.isFinite(loss))
-    .map(({ versusBest: { standardError } }) => standardError);
+  const { counts } = rising[0]!.losses;
   return {
     task,
     examples: counts.filter((count) => count > 0).length,
@@ -131,35 +124,33 @@ export function rankReport(parts: RankReportParts): RankReport {
     bestRank,
     smallestGoodRank,
     confidenceSet,
-    aurac: area('log2'),
-    auracLinear: area('linear'),
-    detectableDifference: errors.length === 0 ? null : DETECTABLE_STANDARD_ERRORS * Math.max(...errors),
+    aurac: baseLoss && meanGain(ranks, baseLoss, 'log2'),
+    auracLinear: baseLoss && meanGain(ranks, baseLoss, 'linear'),
+    detectableDifference: detectableDifference(ranks, bestRank),
   };
 }
 
 function measuredLoss(losses: ExampleLosses): MeasuredLoss {
-  const { mean, standardError } = ratioMean(losses);
+  const { mean, standardError } = ratioEstimate(losses);
   return { loss: mean, standardError, perplexity: Math.exp(mean) };
 }
 
 function againstBase(measured: readonly RankLosses[], base: ExampleLosses): PairedDifference[] {
-  const differences = measured.map(({ losses }) => pairedDifference(losses, base));
-  const adjusted = holmAdjusted(differences.map(({ pValue }) => pValue));
-  return differences.map((difference, i) => ({ ...difference, pValue: adjusted[i]! }));
+  const differences = measured.map(({ losses }) => pairedTTest(losses, base));
+  const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
+  return differences.map((difference, i) => ({ ...difference, pValue: pValues[i]! }));
 }
 
-/** The report as JSON values: snake_case keys, null for what is no number. */
-export const rankReportJson = (report: RankReport): Record<string, unknown> =>
-  snakeCased(report) as Record<string, unknown>;
-
-function snakeCased(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
-  if (Array.isArray(value)) return value.map(snakeCased);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      snakeCased(inner),
-    ]),
+const meanGain = (ranks: readonly RankRow[], base: MeasuredLoss, axis: 'log2' | 'linear'): number =>
+  aurac(
+    ranks.map(({ rank }) => rank),
+    ranks.map(({ loss }) => base.loss - loss),
+    axis,
   );
+
+function detectableDifference(ranks: readonly RankRow[], bestRank: number): number | null {
+  const standardErrors = ranks
+    .filter(({ rank, loss }) => rank !== bestRank && Number.isFinite(loss))
+    .map(({ versusBest }) => versusBest.standardError);
+  return standardErrors.length === 0 ? null : DETECTABLE_STANDARD_ERRORS * Math.max(...standardErrors);
 }

@@ -40,6 +40,7 @@ const MEASURING: [object, string][] = [
   [{ computeDtype: 'float32' }, 'one of f32, bf16 for computeDtype'],
   [{ signal: new AbortController() }, 'of a controller its signal) for signal'],
   [{ onProgress: true }, 'a function for onProgress'],
+  [{ clock: 0 }, 'a function for clock'],
 ];
 const VIEWS: [string, unknown, string][] = [
   [
@@ -87,7 +88,7 @@ describe('a loss', () => {
 
   it('is measured for an array of models, not for a single one', async () => {
     expect(await refusal(() => task.measure(view as Given))).toContain(
-      'A single one stands in an array too: [view].',
+      'Put a single view into an array: [view].',
     );
   });
 });
@@ -111,7 +112,7 @@ describe('a sweep', () => {
     [
       'over ranks that are texts',
       () => sweepRanks(atRank, ['1'] as Given, task),
-      'a list of whole numbers for the ranks, got ["1"]',
+      'the ranks must be a list of whole numbers (got ["1"])',
     ],
     [
       'over examples in place of a task',
@@ -128,12 +129,12 @@ describe('a sweep', () => {
       measure: () => Promise.resolve(results as ExampleLosses[]),
     });
     expect(await refusal(() => sweepRanks(atRank, [1, 2], returning([losses, losses])))).toContain(
-      'expected 3 results of the task own, one for each model in their order, got 2',
+      'the task own must return 3 results, one for each view in their order (got 2)',
     );
     expect(await refusal(() => sweepRanks(atRank, [1, 2], returning([losses]), { base: null }))).toContain(
-      'expected 2 results',
+      'must return 2 results',
     );
-    expect(await refusal(() => sweepRanks(atRank, [1], returning(undefined)))).toContain('got nothing');
+    expect(await refusal(() => sweepRanks(atRank, [1], returning(undefined)))).toContain('(got nothing)');
   });
 
   it('tells its task only what belongs to measuring', async () => {
@@ -159,25 +160,25 @@ describe('a choice', () => {
         { rank: 2, losses },
         { rank: 2, losses },
       ],
-      'expected each rank once, got 2 twice',
+      'each rank may occur once (got 2 twice)',
     ],
     [
       'losses that are plain arrays',
       [{ rank: 2, losses: { sums: [1], counts: [1] } }],
-      'an array of ranks with their losses',
+      'the losses must be an array of { rank, losses: { sums, counts } }',
     ],
-    ['a rank that is a text', [{ rank: '2', losses }], 'with their losses'],
+    ['a rank that is a text', [{ rank: '2', losses }], 'the losses must be'],
     ['nothing', undefined, 'got nothing'],
   ])('is not made of %s', async (_, measured, message) => {
     expect(await refusal(() => chooseRank(measured as Given))).toContain(message);
     if (measured)
       expect(
         await refusal(() => rankReport({ task: 't', measured: measured as Given, base: null })),
-      ).toContain(`[rank-report] expected`);
+      ).toContain('[rank-report] ');
   });
 
   it('has a level that is a number', async () => {
-    expect(await refusal(() => chooseRank([{ rank: 2, losses }], '0.05' as Given))).toContain('got "0.05"');
+    expect(await refusal(() => chooseRank([{ rank: 2, losses }], '0.05' as Given))).toContain('(got "0.05")');
   });
 
   it.each<[object, string]>([
@@ -197,7 +198,7 @@ describe('a choice', () => {
 
   it.each(['log', 'log10', undefined])('has no area over the axis %s', async (axis) => {
     expect(await refusal(() => aurac([1, 2], [0, 1], axis as Given))).toContain(
-      'expected one of log2, linear for the axis',
+      'the axis must be one of log2, linear',
     );
   });
 });

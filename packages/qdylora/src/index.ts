@@ -5,6 +5,7 @@ export {
   type Evaluation,
   type EvaluationRow,
   type RecipeHooks,
+  type RecipeProgress,
 } from './recipes/evaluate.ts';
 export { exportAdapter, type ExportAdapterOptions, type ExportedAdapter } from './recipes/export-adapter.ts';
 export { finetune, type FinetuneOptions, type FinetuneResult, type FinetuneRun } from './recipes/finetune.ts';

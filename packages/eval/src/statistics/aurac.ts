@@ -2,16 +2,18 @@ import { assertArgument, shownValue } from '@qdylora/contract';
 
 const RANK_AXES = ['log2', 'linear'] as const;
 
-/** Over which axis the area is taken: doublings of the rank, or ranks. */
+/** Axis of integration: log2 of the rank (doublings), or the rank itself. */
 export type RankAxis = (typeof RANK_AXES)[number];
 
 /**
- * Area under the rank curve (AURAC, MatryoshkaLoRA 2026), here of the gain in loss: the mean gain over the
- * range of ranks, by trapezoids between the
- * measured ones, over log2 of the rank or over the rank itself. One rank: its gain. ranks, gains: [ranks],
- * ranks rising
+ * Area under the rank curve (AURAC, MatryoshkaLoRA 2026) of the gain in loss, divided by its width: the mean
+ * gain between the smallest and the largest rank. The gain of a single rank is its AURAC.
  *
- * @throws QdyloraError BAD_ARGUMENT for another axis, ranks that do not rise, or not one gain for each
+ *     Σ (gᵢ + gᵢ₋₁)/2 · (xᵢ − xᵢ₋₁) / (xₙ − x₁)    trapezoidal rule; x = log2(rank) or rank, g: gain
+ *
+ * @param ranks rising: [ranks]
+ * @param gains base loss minus loss at each rank: [ranks]
+ * @throws QdyloraError BAD_ARGUMENT for an unknown axis, ranks that do not rise, or another number of gains
  * @example
  * aurac([1, 2, 4], [0, 1, 1], 'log2'); // 0.75
  */
@@ -19,21 +21,24 @@ export function aurac(ranks: readonly number[], gains: readonly number[], axis: 
   assertArgument(
     RANK_AXES.includes(axis),
     'aurac',
-    `expected one of ${RANK_AXES.join(', ')} for the axis, got ${shownValue(axis)}`,
+    `the axis must be one of ${RANK_AXES.join(', ')} (got ${shownValue(axis)})`,
   );
   assertArgument(
     ranks.length > 0 && ranks.length === gains.length,
     'aurac',
-    `expected one gain for each of at least one rank, got ${gains.length} for ${ranks.length}`,
+    `there must be one gain for each rank and at least one rank (got ${gains.length} gains for ` +
+      `${ranks.length} ranks)`,
   );
   assertArgument(
     ranks.every((rank, i) => rank > (ranks[i - 1] ?? 0)),
     'aurac',
-    `expected rising ranks > 0, got ${ranks.join(', ')}`,
+    `the ranks must be positive and rising (got ${ranks.join(', ')})`,
   );
   if (ranks.length === 1) return gains[0]!;
-  const at = ranks.map((rank) => (axis === 'log2' ? Math.log2(rank) : rank));
+  const positions = ranks.map((rank) => (axis === 'log2' ? Math.log2(rank) : rank));
   let area = 0;
-  for (let i = 1; i < at.length; i++) area += ((gains[i]! + gains[i - 1]!) / 2) * (at[i]! - at[i - 1]!);
-  return area / (at.at(-1)! - at[0]!);
+  for (let i = 1; i < positions.length; i++) {
+    area += ((gains[i]! + gains[i - 1]!) / 2) * (positions[i]! - positions[i - 1]!);
+  }
+  return area / (positions.at(-1)! - positions[0]!);
 }

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExampleLosses } from '../example-losses.ts';
 import { aurac } from './aurac.ts';
-import { holmAdjusted } from './holm.ts';
-import { pairedDifference } from './paired-difference.ts';
-import { ratioMean } from './ratio-mean.ts';
-import { studentTwoSided } from './student-t.ts';
+import { holmBonferroni } from './holm-bonferroni.ts';
+import { pairedTTest } from './paired-t-test.ts';
+import { ratioEstimate } from './ratio-estimate.ts';
+import { studentTPValue } from './student-t-p-value.ts';
 
 const number = fc.double({ min: -1e3, max: 1e3, noNaN: true });
 const pValue = fc.double({ min: 0, max: 1, noNaN: true });
@@ -15,14 +15,14 @@ describe("Student's t", () => {
   it("with one degree of freedom is Cauchy's: 1 − (2/π)·atan|t|", () => {
     fc.assert(
       fc.property(number, (t) => {
-        expect(studentTwoSided(t, 1)).toBeCloseTo(1 - (2 / Math.PI) * Math.atan(Math.abs(t)), 12);
+        expect(studentTPValue(t, 1)).toBeCloseTo(1 - (2 / Math.PI) * Math.atan(Math.abs(t)), 12);
       }),
     );
   });
   it('with two degrees of freedom is 1 − |t| / √(2 + t²)', () => {
     fc.assert(
       fc.property(number, (t) => {
-        expect(studentTwoSided(t, 2)).toBeCloseTo(1 - Math.abs(t) / Math.sqrt(2 + t * t), 12);
+        expect(studentTPValue(t, 2)).toBeCloseTo(1 - Math.abs(t) / Math.sqrt(2 + t * t), 12);
       }),
     );
   });
@@ -33,9 +33,9 @@ describe("Student's t", () => {
         fc.double({ min: 0.001, max: 5, noNaN: true }),
         fc.integer({ min: 1, max: 5000 }),
         (t, more, dof) => {
-          expect(studentTwoSided(0, dof)).toBe(1);
-          expect(studentTwoSided(t + more, dof)).toBeLessThanOrEqual(studentTwoSided(t, dof));
-          expect(studentTwoSided(-t, dof)).toBe(studentTwoSided(t, dof));
+          expect(studentTPValue(0, dof)).toBe(1);
+          expect(studentTPValue(t + more, dof)).toBeLessThanOrEqual(studentTPValue(t, dof));
+          expect(studentTPValue(-t, dof)).toBe(studentTPValue(t, dof));
         },
       ),
     );
@@ -52,18 +52,18 @@ describe("Student's t", () => {
     [1.98, 120],
     [1.96, 1e7],
   ])('at %d with %d degrees of freedom is 5 %%', (t, dof) => {
-    expect(Math.abs(studentTwoSided(t, dof) - 0.05)).toBeLessThan(1e-4);
+    expect(Math.abs(studentTPValue(t, dof) - 0.05)).toBeLessThan(1e-4);
   });
   it('is 0 at infinity and NaN at NaN', () => {
-    expect([studentTwoSided(Infinity, 3), studentTwoSided(NaN, 3)]).toEqual([0, NaN]);
+    expect([studentTPValue(Infinity, 3), studentTPValue(NaN, 3)]).toEqual([0, NaN]);
   });
 });
 
-describe("Holm's adjustment", () => {
+describe('Holm–Bonferroni', () => {
   it("keeps the order, never lowers a p, never exceeds Bonferroni's, and stays within 1", () => {
     fc.assert(
       fc.property(fc.array(pValue, { maxLength: 12 }), (pValues) => {
-        const adjusted = holmAdjusted(pValues);
+        const adjusted = holmBonferroni(pValues);
         pValues.forEach((p, i) => {
           expect(adjusted[i]).toBeGreaterThanOrEqual(p);
           expect(adjusted[i]).toBeLessThanOrEqual(Math.min(1, pValues.length * p) || 0);
@@ -77,26 +77,26 @@ describe("Holm's adjustment", () => {
   it('does not depend on the order given', () => {
     fc.assert(
       fc.property(fc.uniqueArray(pValue, { maxLength: 8 }), (pValues) => {
-        expect(holmAdjusted([...pValues].reverse())).toEqual(holmAdjusted(pValues).reverse());
+        expect(holmBonferroni([...pValues].reverse())).toEqual(holmBonferroni(pValues).reverse());
       }),
     );
   });
   it('of 0.01, 0.04, 0.03, 0.005 is 0.03, 0.06, 0.06, 0.02', () => {
-    expect(holmAdjusted([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02]);
+    expect(holmBonferroni([0.01, 0.04, 0.03, 0.005])).toEqual([0.03, 0.06, 0.06, 0.02]);
   });
   it('leaves NaN out of the count', () => {
-    expect(holmAdjusted([NaN, 0.02, 0.5])).toEqual([NaN, 0.04, 0.5]);
+    expect(holmBonferroni([NaN, 0.02, 0.5])).toEqual([NaN, 0.04, 0.5]);
   });
 });
 
-describe('the ratio mean', () => {
+describe('the ratio estimate', () => {
   it('with one token an example is the sample mean, with sd/√n for its error', () => {
     fc.assert(
       fc.property(fc.array(number, { minLength: 2, maxLength: 20 }), (values) => {
         const n = values.length;
         const average = values.reduce((a, b) => a + b) / n;
         const sd = Math.sqrt(values.reduce((sum, x) => sum + (x - average) ** 2, 0) / (n - 1));
-        const { mean, standardError } = ratioMean({
+        const { mean, standardError } = ratioEstimate({
           sums: Float64Array.from(values),
           counts: new Float64Array(n).fill(1),
         });
@@ -108,15 +108,15 @@ describe('the ratio mean', () => {
   it('is no surer when every token of an example is there twice: copies are no new evidence', () => {
     const one = { sums: Float64Array.of(1, 4, 2, 8), counts: Float64Array.of(1, 2, 1, 3) };
     const doubled = { sums: one.sums.map((s) => 2 * s), counts: one.counts.map((c) => 2 * c) };
-    expect(ratioMean(doubled)).toEqual(ratioMean(one));
+    expect(ratioEstimate(doubled)).toEqual(ratioEstimate(one));
   });
   it('has an error that the spread of repeated samples confirms', () => {
-    // 400 samples of 50 examples whose tokens are alike within an example; the mean of 400 variances has about 5
-    // % noise, the variance of 400 means about 7 %.
+    // 400 samples of 50 examples whose tokens are correlated within an example. The mean of 400 variances has
+    // about 5 % noise, the variance of 400 means about 7 %.
     const rng = createRng(11);
     const results = Array.from({ length: 400 }, (_, sample) => {
       const counts = Float64Array.from({ length: 50 }, (_e, i) => 1 + Math.floor(rng.uniform(sample, i) * 9));
-      return ratioMean({
+      return ratioEstimate({
         counts,
         sums: counts.map((count, i) => count * (2 + rng.named('x').normal(sample, i))),
       });
@@ -150,8 +150,8 @@ describe('the paired difference', () => {
   it('changes its sign, and nothing else, when the two change places', () => {
     fc.assert(
       fc.property(losses, ([a, b]) => {
-        const one = pairedDifference(a, b);
-        const other = pairedDifference(b, a);
+        const one = pairedTTest(a, b);
+        const other = pairedTTest(b, a);
         expect(other.mean + one.mean).toBe(0);
         expect([other.standardError, other.pValue]).toEqual([one.standardError, one.pValue]);
       }),
@@ -160,7 +160,7 @@ describe('the paired difference', () => {
   it('is the difference of the two means', () => {
     fc.assert(
       fc.property(losses, ([a, b]) => {
-        expect(pairedDifference(a, b).mean).toBeCloseTo(ratioMean(a).mean - ratioMean(b).mean, 9);
+        expect(pairedTTest(a, b).mean).toBeCloseTo(ratioEstimate(a).mean - ratioEstimate(b).mean, 9);
       }),
     );
   });
@@ -172,21 +172,19 @@ describe('the paired difference', () => {
       counts,
       sums: sums.map((sum, i) => sum + [0, 64, 8, 1024][i]!),
     });
-    expect(pairedDifference(harder(easy), harder(base))).toEqual(pairedDifference(easy, base));
+    expect(pairedTTest(harder(easy), harder(base))).toEqual(pairedTTest(easy, base));
   });
   it('of equals has p 1; of a constant shift, p 0; of one example, p 1', () => {
     const a: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Array.of(1, 1) };
     const shifted = { ...a, sums: a.sums.map((s) => s + 1) };
     const one = (x: number): ExampleLosses => ({ sums: Float64Array.of(x), counts: Float64Array.of(1) });
     expect(
-      [pairedDifference(a, a), pairedDifference(shifted, a), pairedDifference(one(1), one(9))].map(
-        ({ pValue: p }) => p,
-      ),
+      [pairedTTest(a, a), pairedTTest(shifted, a), pairedTTest(one(1), one(9))].map(({ pValue: p }) => p),
     ).toEqual([1, 0, 1]);
   });
   it('of 1, 2, 3, 4 has t = √15 with three degrees of freedom, whose p has a closed form', () => {
     const counts = new Float64Array(4).fill(1);
-    const { pValue: p } = pairedDifference(
+    const { pValue: p } = pairedTTest(
       { sums: Float64Array.of(1, 2, 3, 4), counts },
       { sums: new Float64Array(4), counts },
     );
@@ -195,7 +193,7 @@ describe('the paired difference', () => {
   });
   it('refuses losses of other examples', () => {
     expect(() =>
-      pairedDifference(
+      pairedTTest(
         { sums: Float64Array.of(1), counts: Float64Array.of(1) },
         { sums: Float64Array.of(1), counts: Float64Array.of(2) },
       ),
@@ -211,7 +209,7 @@ describe('the paired difference', () => {
         counts,
         sums: counts.map((count, i) => count * rng.named(name).normal(trial, i)),
       });
-      if (pairedDifference(side('a'), side('b')).pValue < 0.05) found++;
+      if (pairedTTest(side('a'), side('b')).pValue < 0.05) found++;
     }
     // 5 % of 2,000 is 100 ± 10; unequal counts make the linearized error a little small.
     expect(found).toBeGreaterThan(60);
@@ -272,6 +270,6 @@ describe('the area under the rank curve', () => {
       [0, 0],
     ],
   ])('refuses the ranks %j with the gains %j', (ranks, gains) => {
-    expect(() => aurac(ranks, gains, 'log2')).toThrow(/expected/);
+    expect(() => aurac(ranks, gains, 'log2')).toThrow(/must be/);
   });
 });

@@ -10,11 +10,18 @@ import { checkModelValues, openModel, type OpenModel } from './opening/open-mode
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
+/** Work done so far: forward passes, or packed layers. */
+export interface RecipeProgress {
+  readonly done: number;
+  readonly total: number;
+  /** Estimated time left; missing where it is not known. */
+  readonly secondsLeft?: number;
+}
 export interface RecipeHooks {
   readonly signal?: AbortSignal;
   /** Told what the user should read once. */
   readonly onNotice?: Warn;
-  readonly onProgress?: MeasureOptions['onProgress'];
+  readonly onProgress?: (progress: RecipeProgress) => void;
 }
 export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };

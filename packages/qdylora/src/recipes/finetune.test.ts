@@ -863,7 +863,7 @@ describe('quantizeFolder', () => {
           ...options,
           outputDir: again,
           signal: controller.signal,
-          onProgress: (done) => {
+          onProgress: ({ done }) => {
             if (done === 4) controller.abort();
           },
         }),
@@ -872,7 +872,7 @@ describe('quantizeFolder', () => {
       expect([left.length > 0, existsSync(again)]).toEqual([true, false]);
       const times = left.map((name) => statSync(join(`${again}.partial`, name)).mtimeMs);
       const seen: number[] = [];
-      await quantizeFolder({ ...options, outputDir: again, onProgress: (done) => seen.push(done) });
+      await quantizeFolder({ ...options, outputDir: again, onProgress: ({ done }) => seen.push(done) });
       expect(bytesOf(again)).toEqual(bytesOf(whole));
       expect([existsSync(`${again}.partial`), seen.at(-1), readdirSync(again).length > 4]).toEqual([
         false,
@@ -896,7 +896,7 @@ describe('quantizeFolder', () => {
       quantizeFolder({
         ...options,
         signal: controller.signal,
-        onProgress: (done) => {
+        onProgress: ({ done }) => {
           if (done === 4) controller.abort();
         },
       }),

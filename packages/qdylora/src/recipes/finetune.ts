@@ -1,6 +1,7 @@
 import { writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
 import { elementCount } from '@qdylora/contract';
 import { firstExample } from '@qdylora/data';
+import type { EvalProgress } from '@qdylora/eval';
 import {
   eventQueue,
   train,
@@ -297,8 +298,7 @@ function noteWarning(event: TrainEvent, notes: string[]): void {
 function trainOptions(stage: Stage): TrainOptions {
   const { config, source, data, run, judge, profile, callbacks, emit, signal, fs, computeDtype } = stage;
   const { adapted, totalSteps } = run;
-  const onProgress = (done: number, total: number): void =>
-    emit({ type: 'phase', phase: 'judging', done, total });
+  const onProgress = (progress: EvalProgress): void => emit({ type: 'phase', phase: 'judging', ...progress });
   const evaluate = judge?.forTrainer(config.evalSteps || totalSteps, {
     computeDtype,
     onProgress,

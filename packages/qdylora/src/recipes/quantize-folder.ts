@@ -190,7 +190,7 @@ async function packShards(
         } else if (!isDone[index]) {
           tensors.push(plainTensor(weight, copyRing));
         }
-        if (weight.isLinear) onProgress(++done, layers);
+        if (weight.isLinear) onProgress({ done: ++done, total: layers });
         await setImmediate(); // the writer's turn
       }
       if (isDone[index]) continue;

@@ -1,3 +1,4 @@
+import type { RecipeProgress } from '../../recipes/evaluate.ts';
 import type { Terminal } from '../terminal.ts';
 
 const BAR_CELLS = 10;
@@ -19,8 +20,13 @@ export function clockText(seconds: number): string {
   return `${hours > 0 ? `${hours}:` : ''}${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
-/** Shows how many passes of how many are done, where somebody watches. */
-export function showPasses(terminal: Terminal, what: string): (done: number, total: number) => void {
-  return (done, total) =>
-    terminal.status(done === total ? '' : `${what} ${bar(done / total)} ${done}/${total}`);
+/** `judging ▕████▏ 12/40 00:31 left`, without the time where it is not known. */
+export function progressText(what: string, { done, total, secondsLeft }: RecipeProgress): string {
+  const left = secondsLeft === undefined ? '' : ` ${clockText(secondsLeft)} left`;
+  return `${what} ${bar(done / total)} ${done}/${total}${left}`;
+}
+
+/** Shows progress in the status line of a terminal; clears it at the end. */
+export function showPasses(terminal: Terminal, what: string): (progress: RecipeProgress) => void {
+  return (progress) => terminal.status(progress.done === progress.total ? '' : progressText(what, progress));
 }

@@ -5,7 +5,7 @@ import { VERSION } from '../../version.ts';
 import { forecastLines, memoryLines } from './memory-lines.ts';
 import type { Terminal } from '../terminal.ts';
 import { profileLines } from './profile-lines.ts';
-import { bar, clockText } from './progress.ts';
+import { bar, clockText, progressText } from './progress.ts';
 import { visibleText } from './visible-text.ts';
 
 type StepEvent = Extract<FinetuneEvent, { type: 'step' }>;
@@ -104,8 +104,10 @@ function stepLine(
 const rateText = (rate: number): string =>
   rate < 100 ? rate.toFixed(1) : Math.round(rate).toLocaleString('en-US');
 
-const phaseText = ({ phase, done, total }: Extract<FinetuneEvent, { type: 'phase' }>): string =>
-  done === undefined || total === undefined ? `${phase} …` : `${phase} ${bar(done / total)} ${done}/${total}`;
+const phaseText = ({ phase, done, total, secondsLeft }: Extract<FinetuneEvent, { type: 'phase' }>): string =>
+  done === undefined || total === undefined
+    ? `${phase} …`
+    : progressText(phase, { done, total, secondsLeft });
 
 const counted = (count: number, what: string): string =>
   `${count.toLocaleString('en-US')} ${what}${count === 1 ? '' : 's'}`;

@@ -1,6 +1,6 @@
 import type { DryBackend } from '@qdylora/contract';
 import { collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
-import { groupByLength } from '@qdylora/eval';
+import { groupByTokenBudget } from '@qdylora/eval';
 import type { ComputeDtype } from '@qdylora/tensor';
 import { passesOfStep } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
@@ -70,7 +70,7 @@ export function largestJudged(
   backend: DryBackend,
 ): readonly (readonly Example[])[] {
   const judged = heldOut.filter(({ labels }) => countPredicted(labels) > 0);
-  const groups = groupByLength(
+  const groups = groupByTokenBudget(
     judged.map(({ ids }) => ids.length),
     JUDGED_TOKENS,
   ).map((group) => group.map((i) => judged[i]!));

@@ -47,6 +47,8 @@ export interface PhaseEvent {
   readonly phase: 'loading' | 'judging' | 'writing';
   readonly done?: number;
   readonly total?: number;
+  /** Estimated time left of the phase. */
+  readonly secondsLeft?: number;
 }
 
 /** Where the steps' time went, costliest first; `file` is for chrome://tracing. */

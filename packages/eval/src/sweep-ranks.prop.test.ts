@@ -5,9 +5,9 @@ import { tinyAdapted, tinyExamples } from '../test/tiny-model.ts';
 import {
   adapterBytes,
   aurac,
-  holmAdjusted,
+  holmBonferroni,
   lossOver,
-  pairedDifference,
+  pairedTTest,
   perplexity,
   rankReport,
   rankReportJson,
@@ -166,7 +166,7 @@ describe('the report', () => {
       base,
     });
     expect(ranks.map(({ versusBase }) => versusBase!.pValue)).toEqual(
-      holmAdjusted(measured.map((losses) => pairedDifference(losses, base).pValue)),
+      holmBonferroni(measured.map((losses) => pairedTTest(losses, base).pValue)),
     );
   });
 

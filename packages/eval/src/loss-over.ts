@@ -1,0 +1,49 @@
+import { checkOptions } from '@qdylora/contract';
+import type { Example } from '@qdylora/data';
+import { assertView } from '@qdylora/tensor';
+import type { EvalView } from './eval-model.ts';
+import { MEASURE_RULES, type MeasureOptions } from './eval-task.ts';
+import type { ExampleLosses } from './example-losses.ts';
+import { perplexity, PERPLEXITY_RULES, type PerplexityOptions } from './perplexity.ts';
+import { ratioEstimate } from './statistics/ratio-estimate.ts';
+
+export interface LossReport {
+  /** Mean over all counted tokens, in nats. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+  /** Counted tokens. */
+  readonly tokens: number;
+  /** Standard error of `loss`, clustered by example; NaN for fewer than two examples. */
+  readonly standardError: number;
+  readonly perExample: ExampleLosses;
+}
+
+/**
+ * Loss and perplexity of one view over examples: Σ losses / Σ counted tokens, with its standard error
+ * (`ratioEstimate`).
+ *
+ * @throws QdyloraError BAD_DATA where no token is counted; BAD_ARGUMENT for a view without a rank, values that
+ * are not examples, and unknown or wrong options; ABORTED where the signal fires
+ * @example
+ * const { loss, standardError } = await lossOver(adapted.atRank(8), heldOut);
+ */
+export async function lossOver(
+  view: EvalView,
+  examples: readonly Example[],
+  options: PerplexityOptions & MeasureOptions = {},
+): Promise<LossReport> {
+  assertView('loss-over', view);
+  checkOptions('loss-over', options, { ...PERPLEXITY_RULES, ...MEASURE_RULES });
+  const { tokensPerBatch, ...measureOptions } = options;
+  const task = perplexity(examples, { tokensPerBatch });
+  const [perExample] = await task.measure([view], measureOptions);
+  const { mean, standardError } = ratioEstimate(perExample!);
+  return {
+    loss: mean,
+    perplexity: Math.exp(mean),
+    tokens: perExample!.counts.reduce((sum, count) => sum + count, 0),
+    standardError,
+    perExample: perExample!,
+  };
+}

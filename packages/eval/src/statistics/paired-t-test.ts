@@ -1,0 +1,40 @@
+import { assertArgument } from '@qdylora/contract';
+import type { ExampleLosses } from '../example-losses.ts';
+import { ratioEstimate } from './ratio-estimate.ts';
+import { studentTPValue } from './student-t-p-value.ts';
+
+/** Result of a paired comparison of two models. */
+export interface PairedDifference {
+  /** Loss of the first model minus loss of the second, in nats per token. */
+  readonly mean: number;
+  readonly standardError: number;
+  /** Two-sided, for the null hypothesis of no difference. */
+  readonly pValue: number;
+}
+
+/**
+ * Paired t-test of two models on the same examples.
+ *
+ *     d̄ = ratio estimate of the differences Sᵢ − Tᵢ    (`ratioEstimate`)
+ *     t = d̄ / SE(d̄), with n − 1 degrees of freedom
+ *
+ * Pairing removes the variance that both models share because some examples are harder than others (Miller,
+ * Adding Error Bars to Evals, 2024). A single example shows nothing: its p-value is 1.
+ *
+ * @throws QdyloraError BAD_ARGUMENT where the two were not measured on the same tokens
+ */
+export function pairedTTest(first: ExampleLosses, second: ExampleLosses): PairedDifference {
+  assertArgument(
+    first.counts.length === second.counts.length &&
+      first.counts.every((count, i) => count === second.counts[i]),
+    'paired-t-test',
+    'the two models were not measured on the same examples: their token counts differ',
+  );
+  const { mean, standardError, examples } = ratioEstimate({
+    sums: first.sums.map((sum, i) => sum - second.sums[i]!),
+    counts: first.counts,
+  });
+  if (examples < 2) return { mean, standardError, pValue: 1 };
+  if (standardError === 0) return { mean, standardError, pValue: mean === 0 ? 1 : 0 };
+  return { mean, standardError, pValue: studentTPValue(mean / standardError, examples - 1) };
+}
