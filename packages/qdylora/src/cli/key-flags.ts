@@ -10,41 +10,47 @@ const PLACEHOLDERS: Readonly<Record<FlagKind, string>> = {
   text: 'text',
   number: 'number',
   boolean: 'true|false',
-  'boolean-or-size': 'true|false|n|bytes',
+  'boolean-or-size': 'true|false|n|size',
+  size: 'size',
   numbers: 'n,…',
   texts: 'name,…',
   'word-or-numbers': 'word|n,…',
   'word-or-texts': 'word|name,…',
 };
 
-/** Choices up to this length stand in the flag's own column. */
+/** Choices up to this length are shown as the option's value; longer ones in its description. */
 const LONGEST_PLACEHOLDER = 20;
 
-/** Adds a flag for each key, under its group's heading. */
+/** Adds an option for each key, under the heading of its group. */
 export function addKeyFlags(command: Command, keys: Keys): Command {
-  for (const [name, key] of Object.entries(keys)) command.addOption(flagOf(name, key));
+  for (const [name, key] of Object.entries(keys)) command.addOption(optionOf(name, key));
   return command;
 }
 
-function flagOf(name: string, { flag, group, about, schema, expected, placeholder }: Key): Option {
-  const otherwise = schema.safeParse(undefined);
-  const choices = /^one of (.*)$/.exec(expected)?.[1]?.replaceAll(', ', '|');
-  const isShort = choices !== undefined && choices.length <= LONGEST_PLACEHOLDER;
-  const shown = isShort
-    ? choices
-    : (placeholder ?? (choices && flag === 'text' ? 'name' : PLACEHOLDERS[flag]));
-  const standard =
-    otherwise.success && otherwise.data !== null && otherwise.data !== undefined
-      ? ` (${Array.isArray(otherwise.data) && otherwise.data.length === 0 ? 'none' : String(otherwise.data)})`
-      : '';
-  const text = `${about}${choices && !isShort ? `: ${choices.replaceAll('|', ', ')}` : ''}${standard}`;
+function optionOf(name: string, key: Key): Option {
+  const { flag, group, about, expected, placeholder } = key;
+  const choices = /^one of (.*)$/.exec(expected)?.[1];
+  const shortChoices = choices && choices.length <= LONGEST_PLACEHOLDER ? choices : null;
+  const value =
+    shortChoices?.replaceAll(', ', '|') ??
+    placeholder ??
+    (choices && flag === 'text' ? 'name' : PLACEHOLDERS[flag]);
+  const isBoolean = flag.startsWith('boolean');
   return new Option(
-    `--${kebabCase(name)} ${flag.startsWith('boolean') ? `[${shown}]` : `<${shown}>`}`,
-    text,
+    `--${kebabCase(name)} ${isBoolean ? `[${value}]` : `<${value}>`}`,
+    `${about}${choices && !shortChoices ? `. One of ${choices}` : ''}${defaultText(key)}`,
   ).helpGroup(`${group}:`);
 }
 
-/** The keys' values among a command's flags. */
+/** ` (default: 4)`; empty for a key without a default. */
+function defaultText({ schema }: Key): string {
+  const { success, data } = schema.safeParse(undefined);
+  if (!success || data === null || data === undefined) return '';
+  const text = Array.isArray(data) && data.length === 0 ? 'none' : String(data);
+  return ` (default: ${text})`;
+}
+
+/** The values of keys among the options of a command. */
 export function givenFlags(keys: Keys, options: Readonly<Record<string, unknown>>): GivenValues {
   const named = Object.entries(keys).filter(([name]) => options[name] !== undefined);
   return givenByFlags(
@@ -53,8 +59,8 @@ export function givenFlags(keys: Keys, options: Readonly<Record<string, unknown>
 }
 
 /**
- * `--packing`, `--packing true`, `--no-packing` → `--packing=true|false`, so that a flag never swallows the
- * word behind it.
+ * `--packing`, `--packing true` and `--no-packing` → `--packing=true|false`, so that a flag never takes the
+ * next word for its value.
  */
 export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] {
   const flags = new Map(
@@ -75,7 +81,7 @@ export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] 
   return written;
 }
 
-/** Is the word behind a flag its value? A number is one where the flag takes sizes. */
+/** Whether the word after a flag is its value. A number is one where the flag takes sizes. */
 const isValueOf = (kind: FlagKind, word: string | undefined): boolean =>
   word === 'true' ||
   word === 'false' ||

@@ -1,9 +1,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
+import { byteSizeText } from '../config/byte-size.ts';
 import { main } from './main.ts';
 import { createTerminal } from './terminal.ts';
 
@@ -11,24 +13,36 @@ const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'), { tokenizer: true });
 const rows = writeTinyRows(folder.in('rows.jsonl'));
 
-const plain = { isTty: false, hasColor: false, columns: 80, canAsk: false, outlivesTerminal: false };
+const plain = { isTty: false, hasColor: false, canAsk: false, outlivesTerminal: false };
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
 
 /** Runs a command line in this process. */
-async function command(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+const command = (...argv: string[]): Promise<Ended> => commandAt(80, ...argv);
+
+/** The same in a terminal of a given width. */
+async function commandAt(columns: number, ...argv: string[]): Promise<Ended> {
   let out = '';
   let err = '';
-  const terminal = createTerminal(plain, {
-    stdout: {
-      write: (text) => {
-        out += text;
+  const terminal = createTerminal(
+    { ...plain, columns },
+    {
+      stdout: {
+        write: (text) => {
+          out += text;
+        },
+      },
+      stderr: {
+        write: (text) => {
+          err += text;
+        },
       },
     },
-    stderr: {
-      write: (text) => {
-        err += text;
-      },
-    },
-  });
+  );
   return { code: await main(argv, { terminal, trainWorker: null }), out, err };
 }
 
@@ -80,7 +94,7 @@ describe('train', () => {
     expect([code, err]).toEqual([
       2,
       expect.stringMatching(
-        /expected one run file of keys, got a file of rows\.\nQuote patterns, so that the shell leaves them alone: --dataset "data\/\*\.jsonl"/,
+        /This is a file of rows, not a run file\.\nQuote patterns, so that the shell does not expand them: --dataset "data\/\*\.jsonl"/,
       ),
     ]);
   });
@@ -218,7 +232,7 @@ describe('plan', () => {
     expect([code, out]).toEqual([
       0,
       expect.stringMatching(
-        /^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ MiB[\s\S]*together, at most +\d+ MiB\n\nIt fits into 1\.00 GiB, with \d+ MiB to spare\.\n$/,
+        /^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ [kM]B[\s\S]*total, at most +\d+ MB\n\nIt fits into 1\.07 GB: \d+ MB to spare\.\n$/,
       ),
     ]);
     const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as {
@@ -229,8 +243,18 @@ describe('plan', () => {
     expect(document.parts.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(document.total_bytes);
     expect(document.limit).toEqual({ memory_bytes: 2 ** 20, fits: false, fit: null });
     expect((await command(...asked, '--memory', '1MiB')).out).toMatch(
-      /It does not fit into 1\.0 MiB: \d+ MiB too much\.\nNo change of keys/,
+      /It does not fit into 1\.0 MB: \d+ MB too much\.\nNo change of keys/,
     );
+  });
+
+  it('compares with the memory of this machine where none is named', async () => {
+    const { out } = await command('plan', '--model', `${model}/config.json`, '--backend', 'host');
+    expect(out).toContain(`It fits into ${byteSizeText(totalmem())}, the memory of this machine: `);
+  });
+
+  it('refuses a size without a unit, and names the likely one', async () => {
+    const { code, err } = await command('plan', '--model', `${model}/config.json`, '--memory', '32');
+    expect([code, err]).toEqual([2, expect.stringMatching(/\(got "32"\)\.\nDid you mean 32GB\?/)]);
   });
 
   it('reads the run.yaml of a run, and refuses a size that is none', async () => {
@@ -238,7 +262,7 @@ describe('plan', () => {
       /not quantized; 7 layers adapted, ranks 1 2 4/,
     );
     expect((await command('plan', folder.in('run/run.yaml'), '--memory', 'much')).err).toMatch(
-      /expected a number of bytes.*for --memory, got "much"/,
+      /`--memory` must be a size with a unit, such as 64MB or 8GB \(got "much"\)/,
     );
   });
 });
@@ -337,7 +361,7 @@ describe('the other verbs', () => {
     expect(await command('train', folder.in('run'))).toMatchObject({
       code: 2,
       err: expect.stringMatching(
-        /expected a run file of keys, got a folder\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/,
+        /This is a folder, not a run file\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/,
       ) as string,
     });
   });
@@ -413,9 +437,41 @@ describe('the command line', () => {
 
   it('names a wrong flag as it was written', async () => {
     expect((await command('train', '--learning-rate', 'fast')).err).toMatch(
-      /^\[command line\] expected a number > 0 for --learning-rate, got "fast"\.\nCorrect it/,
+      /^\[command line\] `--learning-rate` must be a number > 0 \(got "fast"\)\.\nCorrect it/,
     );
-    expect((await command('train', '--learning-rat', '1')).err).toMatch(/Did you mean --learning-rate\?/);
+    expect((await command('train', '--learning-rat', '1')).err).toMatch(
+      /has no option `--learning-rat`\.\nDid you mean `--learning-rate`\?/,
+    );
+  });
+
+  it.each([
+    [['train', '--lr', '1e-4'], /It is called `--learning-rate` here\./],
+    [['train', '--epochs', '3'], /It is called `--num-epochs` here\./],
+    [['train', '--batch-size', '3'], /It is called `--micro-batch-size` here\./],
+    [['train', '--base-model', 'm'], /It is called `--model` here\./],
+    [['train', '--resume', 'auto'], /It is called `--resume-from-checkpoint` here\./],
+    [
+      ['train', '--train-on-inputs', 'false'],
+      /Here it is `--completion-only-loss`, which means the opposite: true instead of false\./,
+    ],
+    [['tain'], /There is no command `tain`\.\nDid you mean `train`\?/],
+    [['train', '--seed'], /`--seed` needs a value/],
+  ])('%j says what the name is here, as text and as JSON', async ([name, ...others], message) => {
+    const { code, out, err } = await command(name!, '--json', ...others);
+    expect([code, err]).toEqual([2, expect.stringMatching(message)]);
+    expect(JSON.parse(out)).toMatchObject({ error: { code: 'BAD_CONFIG', where: 'command line' } });
+  });
+
+  it('wraps help between words at any width', async () => {
+    for (const columns of [40, 60, 80, 120, 200]) {
+      const { out } = await commandAt(columns, 'train', '--help');
+      const words = out.split(/\s+/);
+      const isName = (line: string): boolean => /^( +--|Usage:)/.test(line) && !/ {2}/.test(line.trim());
+      const tooLong = out.split('\n').filter((line) => line.length > Math.min(columns, 110) && !isName(line));
+      expect(tooLong).toEqual([]);
+      for (const word of ['--gradient-accumulation-steps', 'regular', 'cosine_with_restarts'])
+        expect(words.map((each) => each.replace(/[,.;]$/, ''))).toContain(word);
+    }
   });
 
   it('keeps standard output to one JSON document, also when it fails', async () => {

@@ -22,9 +22,11 @@ import { addRanksCommand } from './commands/ranks.ts';
 import { addTrainCommand } from './commands/train.ts';
 import type { Context } from './context.ts';
 import { exitCodeOf, type ExitCode } from './exit-code.ts';
+import { HELP_FORMAT, WIDEST_HELP } from './format-help.ts';
 import { withInterrupts } from './interrupts.ts';
 import { writeOutBooleans } from './key-flags.ts';
 import { errorJson, errorText } from './render/errors.ts';
+import { usageError } from './usage-error.ts';
 
 const ALL_KEYS = {
   ...GENERATE_KEYS,
@@ -37,7 +39,7 @@ const ALL_KEYS = {
   ...KEYS,
 };
 
-/** The verbs, in the order in which one needs them. */
+/** The commands, in the order in which they are needed. */
 const COMMANDS = [
   addPlanCommand,
   addTrainCommand,
@@ -51,7 +53,7 @@ const COMMANDS = [
   addDoctorCommand,
 ];
 
-/** Runs one command line (without `node` and the script) and says how it ended. Nothing is thrown. */
+/** Runs one command line (without `node` and the script) and returns its exit code. Does not throw. */
 export async function main(
   argv: readonly string[],
   { terminal, trainWorker }: Pick<Context, 'terminal' | 'trainWorker'>,
@@ -67,17 +69,26 @@ export async function main(
   try {
     await program.parseAsync(words, { from: 'user' });
     return 0;
-  } catch (error) {
+  } catch (thrown) {
     terminal.status('');
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (thrown instanceof CommanderError && HELP_CODES.has(thrown.code)) return thrown.exitCode === 0 ? 0 : 2;
+    const error = thrown instanceof CommanderError ? usageError(thrown, program, words) : thrown;
     if (isJson) terminal.out(JSON.stringify(errorJson(error), null, 2));
     terminal.note(errorText(error, terminal, isDebug));
     return exitCodeOf(error);
   }
 }
 
+/** Commander ends the command by an error also where it has shown help or the version. */
+const HELP_CODES: ReadonlySet<string> = new Set([
+  'commander.help',
+  'commander.helpDisplayed',
+  'commander.version',
+]);
+
 function createProgram(context: Context): Command {
   const { terminal } = context;
+  const helpColumns = (): number => Math.min(terminal.columns, WIDEST_HELP);
   const program = new Command('qdylora');
   program
     .description('Fine-tune a language model at every LoRA rank in one run.')
@@ -87,9 +98,12 @@ function createProgram(context: Context): Command {
     .configureOutput({
       writeOut: (text) => terminal.write(text),
       writeErr: (text) => terminal.note(text.trimEnd()),
+      outputError: () => {},
+      getOutHelpWidth: helpColumns,
+      getErrHelpWidth: helpColumns,
     })
-    .exitOverride()
-    .showHelpAfterError('(--help shows what there is)');
+    .configureHelp(HELP_FORMAT)
+    .exitOverride();
   program.enablePositionalOptions(false);
   for (const add of COMMANDS) add(program, context);
   for (const command of program.commands)

@@ -1,33 +1,45 @@
+/** Bytes of each unit. Units are read in any case. */
 const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
 };
 
-/** `64KiB`, `1.5 GB`, `4096` as bytes; null for anything else. */
-export function readByteSize(text: string): number | null {
-  const [, digits, unit = 'B'] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)?$/.exec(text.trim()) ?? [];
-  const factor = Object.hasOwn(UNITS, unit) ? UNITS[unit]! : undefined;
-  if (digits === undefined || factor === undefined) return null;
-  return Math.round(Number(digits) * factor);
-}
+/** A number without a unit is taken for bytes from here on; below, the unit was forgotten. */
+const SMALLEST_WITHOUT_UNIT = 2 ** 20;
+
+const SIZE = /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)?$/;
 
 /**
- * Bytes as a person reads them: `0.3 MB`, `112 MB`. Decimal units, as disks are sold and Linux tools print
- * them.
+ * `64MB`, `1.5 GiB` or `8388608` as bytes. Null for anything else, also for a number below 1 MiB without a
+ * unit.
  */
+export function readByteSize(text: string): number | null {
+  const [, digits, unit] = SIZE.exec(text.trim()) ?? [];
+  if (digits === undefined) return null;
+  if (unit === undefined) return Number(digits) < SMALLEST_WITHOUT_UNIT ? null : Math.round(Number(digits));
+  const name = unit.toLowerCase();
+  return Object.hasOwn(UNITS, name) ? Math.round(Number(digits) * UNITS[name]!) : null;
+}
+
+/** Numbers below this are gigabytes, where the unit was forgotten. */
+const LIKELY_GIGABYTES = 256;
+
+/** `32` → `32GB`: what was meant by a size without a unit; null where the text is something else. */
+export function likelySize(text: string): string | null {
+  const [, digits, unit] = SIZE.exec(text.trim()) ?? [];
+  if (digits === undefined || unit !== undefined) return null;
+  return `${digits}${Number(digits) < LIKELY_GIGABYTES ? 'GB' : 'MB'}`;
+}
+
+/** Bytes for a reader: `4.9 kB`, `0.3 MB`, `112 MB`, `25.28 GB`. */
 export function byteSizeText(bytes: number): string {
-  if (bytes < 1e5) return bytes < 1e3 ? `${bytes} B` : `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
+  if (bytes < 1e3) return `${bytes} B`;
+  if (bytes < 1e5) return `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
   if (bytes < 1e9) return `${(bytes / 1e6).toFixed(bytes < 1e8 ? 1 : 0)} MB`;
   return `${(bytes / 1e9).toFixed(2)} GB`;
 }
-
-/** The same in binary units, as memory is sold: `31.75 GiB`. */
-export const memorySizeText = (bytes: number): string =>
-  bytes < 2 ** 30
-    ? `${(bytes / 2 ** 20).toFixed(bytes < 100 * 2 ** 20 ? 1 : 0)} MiB`
-    : `${(bytes / 2 ** 30).toFixed(2)} GiB`;

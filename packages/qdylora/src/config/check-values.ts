@@ -1,14 +1,14 @@
-import { nearestName, QdyloraError, shownValue } from '@qdylora/contract';
+import { QdyloraError, shownValue } from '@qdylora/contract';
 import * as z from 'zod';
-import type { Given, GivenValues } from './given-values.ts';
+import { likelySize } from './byte-size.ts';
+import { SPELLINGS, type Given, type GivenValues } from './given-values.ts';
 import type { Key } from './key.ts';
-import { camelCase, snakeCase } from './names.ts';
-import { OTHER_NAMES } from './other-names.ts';
+import { adviceFor, meantKey } from './unknown-key.ts';
 
 type Keys = Readonly<Record<string, Key>>;
 type SchemasOf<K extends Keys> = { [N in keyof K]: K[N]['schema'] };
 
-/** The schema over some keys, in TypeScript's spelling. */
+/** The schema over several keys, in TypeScript's spelling. */
 export const schemaOf = <K extends Keys>(keys: K): z.ZodObject<SchemasOf<K>, z.core.$strict> =>
   z.strictObject(
     Object.fromEntries(
@@ -16,7 +16,7 @@ export const schemaOf = <K extends Keys>(keys: K): z.ZodObject<SchemasOf<K>, z.c
     ) as unknown as SchemasOf<K>,
   );
 
-/** A list that is only read may be one that cannot be written. */
+/** Lists of options may be readonly. */
 type Readable<V> = V extends readonly (infer Item)[] ? readonly Item[] : V;
 type ReadableFields<T> = { readonly [Name in keyof T]: Readable<T[Name]> };
 
@@ -26,10 +26,10 @@ export type InputOf<K extends Keys> = ReadableFields<z.input<ReturnType<typeof s
 export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 
 /**
- * Checks given values against their keys and fills in `defaults`, then the keys' own.
+ * Checks values against their keys and fills in `defaults`, then the defaults of the keys.
  *
- * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, where it stands, what was expected
- * and what came; for an unknown key, the nearest one.
+ * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, its place, and what it must be. For an
+ * unknown key, the nearest one, or our name for another trainer's.
  */
 export function checkValues<K extends Keys>(
   keys: K,
@@ -38,50 +38,41 @@ export function checkValues<K extends Keys>(
 ): OutputOf<K> {
   for (const [name, value] of given)
     if (!Object.hasOwn(keys, name) || value.spell(name) !== value.written)
-      throw unknownKey(value, Object.keys(keys));
-  const values = { ...defaults, ...Object.fromEntries([...given].map(([name, { value }]) => [name, value])) };
+      throw unknownKeyError(value, Object.keys(keys));
+  const explicit = [...given].map(([name, entry]) => [name, valueOf(keys[name]!, entry)] as const);
+  const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(explicit) };
   const result = schemaOf(keys).safeParse(values);
   if (result.success) return result.data;
   const name = String(result.error.issues[0]!.path[0]);
-  const own = given.get(name);
-  throw wrongValue(
-    name,
-    own ?? {
-      value: (values as Record<string, unknown>)[name],
-      where: 'options',
-      written: name,
-      spell: (key) => key,
-    },
-    keys[name]!.expected,
-  );
+  const inOptions = { value: values[name], where: 'options', spell: SPELLINGS.options };
+  throw wrongValueError(name, given.get(name) ?? inOptions, keys[name]!.expected);
 }
 
-/** The error for a value that cannot stand where it does. */
-export const wrongValue = (
+/** A size without a unit is a number of bytes in TypeScript only; elsewhere it is checked as text. */
+const valueOf = ({ flag }: Key, { value, spell }: Given): unknown =>
+  flag === 'size' && typeof value === 'number' && spell !== SPELLINGS.options ? String(value) : value;
+
+/** The error for a value that its key does not allow: `key` must be `expected`. */
+function wrongValueError(
   name: string,
   { value, where, spell }: Pick<Given, 'value' | 'where' | 'spell'>,
   expected: string,
-  nextStep?: string,
-): QdyloraError =>
-  new QdyloraError('BAD_CONFIG', {
-    where,
-    problem: `expected ${expected} for ${spell(name)}, got ${shownValue(value)}`,
-    nextStep: nextStep ?? 'Correct it, or leave it out to get the default.',
-    details: { key: name, got: value },
-  });
-
-function unknownKey({ where, written, spell }: Given, known: readonly string[]): QdyloraError {
-  const other = camelCase(OTHER_NAMES.get(snakeCase(camelCase(written.replace(/^--/, '')))) ?? '');
-  const isOther = known.includes(other);
-  const near = isOther ? spell(other) : nearestName(written, known.map(spell));
+): QdyloraError {
+  const size = /size with a unit/.test(expected) ? likelySize(String(value)) : null;
   return new QdyloraError('BAD_CONFIG', {
     where,
-    problem: `expected a known key, got ${written}`,
-    details: { key: written, nearest: near },
-    nextStep: isOther
-      ? `It is called ${near!} here.`
-      : near
-        ? `Did you mean ${near}?`
-        : `The keys are: ${known.map(spell).join(', ')}.`,
+    problem: `\`${spell(name)}\` must be ${expected} (got ${shownValue(value)})`,
+    nextStep: size ? `Did you mean ${size}?` : 'Correct it, or leave it out to get the default.',
+    details: { key: name, got: value },
+  });
+}
+
+function unknownKeyError({ where, written, value, spell }: Given, keys: readonly string[]): QdyloraError {
+  const unknown = { written, value, spell, keys };
+  return new QdyloraError('BAD_CONFIG', {
+    where,
+    problem: `There is no key \`${written}\``,
+    details: { key: written, nearest: meantKey(unknown) },
+    nextStep: adviceFor(unknown),
   });
 }

@@ -1,12 +1,13 @@
 import type { FlagKind } from './key.ts';
 
 /**
- * What a flag's text stands for: the value that the same key would have in YAML. Text that does not fit stays
- * text, so that the check can name it.
+ * The value of a flag's text: what the same key would have in YAML. Text of another kind stays text, so that
+ * the check of the key reports it.
  */
 export function flagValue(kind: FlagKind, text: string): unknown {
   switch (kind) {
     case 'text':
+    case 'size':
       return text;
     case 'number':
       return numberOr(text);
@@ -30,5 +31,5 @@ const listOf = (text: string): string[] => text.split(',').map((part) => part.tr
 const numberOr = (text: string): number | string =>
   text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
 
-/** The text of a flag that stands for `value`: what `flagValue` turns back into it. */
+/** The text of a flag with `value`: the inverse of `flagValue`. */
 export const flagText = (value: unknown): string => (Array.isArray(value) ? value.join(',') : String(value));

@@ -1,6 +1,6 @@
 import { camelCase, kebabCase, snakeCase } from './names.ts';
 
-/** A value that somebody wrote down, and where: so that a message can name the key as it stands there. */
+/** An explicit value and its place, so that a message can name the key as it is spelled there. */
 export interface Given {
   readonly value: unknown;
   /** `run.yaml:12`, `command line`, `options`. */
@@ -11,7 +11,7 @@ export interface Given {
   readonly spell: (key: string) => string;
 }
 
-/** Values by key, in TypeScript's spelling. A key that is left out is not in it. */
+/** Explicit values by key, in TypeScript's spelling. Keys without one are absent. */
 export type GivenValues = ReadonlyMap<string, Given>;
 
 /** How each place spells a key. */
@@ -22,8 +22,8 @@ export const SPELLINGS = {
 } as const;
 
 /**
- * The options of a library call. Undefined and null mean left out; a backend of the caller's own is no value
- * of a key.
+ * The options of a library call. Undefined and null mean left out. A backend object is not the value of a
+ * key.
  */
 export function givenByOptions({ backend, ...options }: Readonly<Record<string, unknown>>): GivenValues {
   const named = typeof backend === 'object' ? options : { ...options, backend };
@@ -33,7 +33,7 @@ export function givenByOptions({ backend, ...options }: Readonly<Record<string, 
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
-/** Values by name in YAML's spelling; `lineOf` says where one stands. */
+/** Values by name in YAML's spelling, each with its place (`run.yaml:12`). */
 export function givenByYaml(
   values: Iterable<readonly [name: string, value: unknown, where: string]>,
 ): GivenValues {
@@ -44,7 +44,7 @@ export function givenByYaml(
   return new Map(given.filter(([, { value }]) => value !== undefined && value !== null));
 }
 
-/** Values of flags by key. */
+/** The values of flags, by key in TypeScript's spelling. */
 export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenValues {
   const given = Object.entries(values).map(
     ([key, value]) =>
@@ -53,7 +53,7 @@ export function givenByFlags(values: Readonly<Record<string, unknown>>): GivenVa
   return new Map(given.filter(([, { value }]) => value !== undefined));
 }
 
-/** Keys that set one thing in two ways. */
+/** Keys that set the same thing in two ways. */
 const TWO_WAYS: Readonly<Record<string, string>> = {
   warmupRatio: 'warmupSteps',
   warmupSteps: 'warmupRatio',
@@ -61,7 +61,7 @@ const TWO_WAYS: Readonly<Record<string, string>> = {
   maxSteps: 'numEpochs',
 };
 
-/** Later values win over earlier ones, also over those of a key that sets the same thing in another way. */
+/** Later values override earlier ones, also those of a key that sets the same thing in another way. */
 export const mergeGiven = (...all: readonly GivenValues[]): GivenValues =>
   all.reduce(
     (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key]!)), ...later]),

@@ -19,6 +19,7 @@ export type FlagKind =
   | 'number'
   | 'boolean'
   | 'boolean-or-size'
+  | 'size'
   | 'numbers'
   | 'texts'
   | 'word-or-numbers'
@@ -30,18 +31,18 @@ export interface Key<S extends z.ZodType = z.ZodType> {
   readonly flag: FlagKind;
   readonly group: KeyGroup;
   readonly about: string;
-  /** What may stand there: `a number > 0`. */
+  /** Completes "`key` must be …": `a number > 0`. */
   readonly expected: string;
-  /** Stands for the value in the help: `path`. */
+  /** The name of the value in the help: `path`. */
   readonly placeholder?: string;
 }
 
 type Parts = { readonly group: KeyGroup; readonly about: string; readonly placeholder?: string };
 
-/** A value that may be left out: null. */
+/** A value that may be left out, which is null. */
 const optional = <S extends z.ZodType>(schema: S) => schema.nullable().default(null);
 
-/** No path and no word has a NUL, and the system takes none. */
+/** The system refuses paths with a NUL character. */
 const line = z
   .string()
   .min(1)
@@ -55,7 +56,7 @@ export const textKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<z.ZodStrin
   schema: optional(line),
 });
 
-/** One of some words; the help lists them where they are too long for the flag's own column. */
+/** One of several words. */
 export const choiceKey = <const C extends readonly [string, ...string[]], D extends C[number]>(
   choices: C,
   otherwise: D,
@@ -67,7 +68,7 @@ export const choiceKey = <const C extends readonly [string, ...string[]], D exte
   schema: z.enum(choices).default(otherwise as never) as never,
 });
 
-/** Any of some words, none of them by default: `none`, one word, or a list. */
+/** Any of several words, none by default. Written as `none`, one word, or a list. */
 export const choicesKey = <const C extends readonly [string, ...string[]]>(
   choices: C,
   parts: Parts,
@@ -91,7 +92,7 @@ export const choicesKey = <const C extends readonly [string, ...string[]]>(
   return {
     ...parts,
     flag: 'texts',
-    expected: `none, or a list of ${choices.join(', ')},`,
+    expected: `none or a list of ${choices.join(', ')}`,
     schema: schema.default([] as never) as never,
   };
 };
@@ -120,7 +121,7 @@ export const optionalBooleanKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable
   schema: optional(z.boolean()),
 });
 
-/** `from` and `to` are both allowed, unless `above` says that the smallest is not. */
+/** `from` and `to` are part of the range, unless `above` or `below` excludes them. */
 interface Range {
   readonly from?: number;
   readonly to?: number;
@@ -131,9 +132,10 @@ interface Range {
 
 function rangeText({ from, to, above, below, whole }: Range): string {
   const kind = whole ? 'a whole number' : 'a number';
-  if (from !== undefined && to !== undefined)
-    return `${kind} within ${from} ${above ? '<' : '≤'} x ${below ? '<' : '≤'} ${to}`;
-  return from === undefined ? kind : `${kind} ${above ? '>' : '≥'} ${from}`;
+  if (from === undefined) return kind;
+  const least = `${above ? '>' : '≥'} ${from}`;
+  if (to === undefined || to === Number.MAX_SAFE_INTEGER) return `${kind} ${least}`;
+  return above || below ? `${kind} ${least} and ${below ? '<' : '≤'} ${to}` : `${kind} from ${from} to ${to}`;
 }
 
 function rangeSchema({ from, to, above, below, whole }: Range): z.ZodNumber {
@@ -160,7 +162,7 @@ export const optionalNumberKey = (
   schema: optional(rangeSchema(range)),
 });
 
-/** One path or several; always a list afterwards. */
+/** One path or several; the result is a list. */
 const oneOrMore = z.union([line.transform((one) => [one]), z.array(line).min(1)]);
 
 export const filesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof oneOrMore>>> => ({
@@ -175,15 +177,16 @@ const byteSize = z.union([
   z.number().int().gte(0),
   z.string().transform((text, context) => {
     const bytes = readByteSize(text);
-    if (bytes === null) context.addIssue({ code: 'custom', message: 'no size' });
+    if (bytes === null) context.addIssue({ code: 'custom', message: 'not a size' });
     return bytes ?? 0;
   }),
 ]);
 
+/** A number of bytes in TypeScript; elsewhere text with a unit. */
 export const bytesKey = (parts: Parts): Key<z.ZodDefault<z.ZodNullable<typeof byteSize>>> => ({
-  placeholder: 'bytes',
+  placeholder: 'size',
   ...parts,
-  flag: 'text',
-  expected: 'a number of bytes, or one with a unit such as 64KiB or 1GiB,',
+  flag: 'size',
+  expected: 'a size with a unit, such as 64MB or 8GB',
   schema: optional(byteSize),
 });

@@ -3,43 +3,26 @@ import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { givenByYaml, type GivenValues } from './given-values.ts';
 
-/** A run file is a page of keys; anything longer is another file. */
+/** A longer file is not a run file. */
 const MAX_YAML_BYTES = 2 ** 20;
 
-/** What a shell puts in a run file's place where a pattern of rows is not quoted. */
+/** Files of rows: what a shell passes as the run file where a pattern is not quoted. */
 export const ROWS = /\.(jsonl|parquet|txt)$/i;
 
 /**
- * Reads a run file. @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the
- * form `key: value`.
+ * Reads the keys of a run file.
+ *
+ * @throws QdyloraError MISSING_FILE; BAD_CONFIG with the line where it is not YAML of the form `key: value`
  */
 export async function readRunYaml(path: string): Promise<GivenValues> {
-  if (ROWS.test(path))
-    throw new QdyloraError('BAD_CONFIG', {
-      where: path,
-      problem: 'expected one run file of keys, got a file of rows',
-      nextStep:
-        'Quote patterns, so that the shell leaves them alone: --dataset "data/*.jsonl"; several names go ' +
-        'with commas.',
-      details: { path },
-    });
-  if (existsSync(path) && statSync(path).isDirectory())
-    throw new QdyloraError('BAD_CONFIG', {
-      where: path,
-      problem: 'expected a run file of keys, got a folder',
-      nextStep: existsSync(join(path, 'run.yaml'))
-        ? `It is the folder of a run: name ${join(path, 'run.yaml')}, with --resume-from-checkpoint auto ` +
-          `to go on with it.`
-        : 'Name the file.',
-      details: { path },
-    });
+  assertRunFile(path);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (cause) {
     throw new QdyloraError('MISSING_FILE', {
       where: path,
-      problem: `expected a YAML file, got none that can be read: ${(cause as Error).message}`,
+      problem: `The run file cannot be read: ${(cause as Error).message}`,
       nextStep: 'Check the path.',
       cause,
     });
@@ -47,52 +30,66 @@ export async function readRunYaml(path: string): Promise<GivenValues> {
   return await parseRunYaml(text, path);
 }
 
-/** The same from text; `path` is for messages. */
+/** @throws QdyloraError BAD_CONFIG for the folder of a run and for a file of rows */
+function assertRunFile(path: string): void {
+  const refusal = (problem: string, nextStep: string): QdyloraError =>
+    new QdyloraError('BAD_CONFIG', { where: path, problem, nextStep, details: { path } });
+  if (ROWS.test(path))
+    throw refusal(
+      'This is a file of rows, not a run file',
+      'Quote patterns, so that the shell does not expand them: --dataset "data/*.jsonl". Separate several ' +
+        'names by commas.',
+    );
+  if (!existsSync(path) || !statSync(path).isDirectory()) return;
+  const file = join(path, 'run.yaml');
+  throw refusal(
+    'This is a folder, not a run file',
+    existsSync(file)
+      ? `It is the folder of a run: name ${file}, with --resume-from-checkpoint auto to continue it.`
+      : 'Name the file.',
+  );
+}
+
+const FORM = 'A run file holds lines of the form `learning_rate: 2e-4`, with a space after the colon.';
+
+const badYaml = (path: string, where: string, problem: string, nextStep = FORM): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
+
+/** The keys of a run file's text. `path` is for messages. */
 export async function parseRunYaml(text: string, path: string): Promise<GivenValues> {
-  const bad = (
-    where: string,
-    problem: string,
-    nextStep = 'A run file holds lines of the form `learning_rate: 2e-4`, with a space behind the colon.',
-  ): QdyloraError => new QdyloraError('BAD_CONFIG', { where, problem, nextStep, details: { path } });
   if (text.length > MAX_YAML_BYTES)
-    throw bad(path, `expected at most ${MAX_YAML_BYTES} bytes for a run file, got ${text.length}`);
+    throw badYaml(path, path, `A run file has at most ${MAX_YAML_BYTES} bytes (got ${text.length})`);
   if (text.includes('\0'))
-    throw bad(
+    throw badYaml(
       path,
-      'expected text in UTF-8 for a run file, got zero bytes among it, as other encodings have',
+      path,
+      'The file is not UTF-8: it contains zero bytes, as other encodings do',
       'Save it as UTF-8.',
     );
-  // 16 ms, and other verbs do without
+  // loaded here because it takes 16 ms, which other commands need not wait for
   const { isMap, isNode, isScalar, LineCounter, parseDocument } = await import('yaml');
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, schema: 'core' });
+  const lineAt = (offset: number): string => `${path}:${lines.linePos(offset).line}`;
   const [error] = document.errors;
-  if (error)
-    throw bad(
-      `${path}:${lines.linePos(error.pos[0]).line}`,
-      `expected YAML, got something else: ${error.message}`,
-    );
+  if (error) throw badYaml(path, lineAt(error.pos[0]), `This is not YAML: ${error.message}`);
   if (document.contents === null) return new Map();
-  if (!isMap(document.contents)) throw bad(`${path}:1`, 'expected keys with values, got something else');
-  const { items } = document.contents;
-  return givenByYaml(
-    items.map(({ key, value }) => {
-      const line = isScalar(key) && key.range ? lines.linePos(key.range[0]).line : 1;
-      const where = `${path}:${line}`;
-      try {
-        return [
-          String(isScalar(key) ? key.value : key),
-          isNode(value) ? (value.toJS(document) as unknown) : null,
-          where,
-        ];
-      } catch (cause) {
-        // an alias of nothing, or too many of them
-        throw bad(
-          where,
-          `expected a value, got one that YAML cannot read: ${(cause as Error).message}`,
-          'Write the value out.',
-        );
-      }
-    }),
-  );
+  if (!isMap(document.contents)) throw badYaml(path, `${path}:1`, 'The file does not hold keys and values');
+  const entries = document.contents.items.map(({ key, value }): [string, unknown, string] => {
+    const where = isScalar(key) && key.range ? lineAt(key.range[0]) : `${path}:1`;
+    const name = String(isScalar(key) ? key.value : key);
+    try {
+      return [name, isNode(value) ? (value.toJS(document) as unknown) : null, where];
+    } catch (cause) {
+      // an unknown alias, or too many of them
+      const { message } = cause as Error;
+      throw badYaml(
+        path,
+        where,
+        `The value of \`${name}\` cannot be read: ${message}`,
+        'Write the value out.',
+      );
+    }
+  });
+  return givenByYaml(entries);
 }

@@ -1,9 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
+import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
 import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
 import { KEY_NAMES } from './keys.ts';
+import { OPTIMIZERS } from './keys/training-keys.ts';
 import { snakeCase } from './names.ts';
-import { OTHER_NAMES } from './other-names.ts';
+import { FOREIGN_NAMES } from './foreign-names.ts';
 import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun } from './resolve-run.ts';
@@ -83,125 +85,88 @@ describe('a run', () => {
   it.each([
     [
       'seed: 1\nlearning_rat: 1',
-      'BAD_CONFIG',
-      /^\[run\.yaml:2\] expected a known key, got learning_rat\. Did you mean learning_rate\?$/,
+      /^\[run\.yaml:2\] There is no key `learning_rat`\. Did you mean `learning_rate`\?$/,
     ],
-    ['learningRate: 1', 'BAD_CONFIG', /got learningRate\. Did you mean learning_rate\?/],
-    ['__proto__: 1', 'BAD_CONFIG', /expected a known key, got __proto__/],
+    ['learningRate: 1', /no key `learningRate`\. Did you mean `learning_rate`\?/],
+    ['__proto__: 1', /There is no key `__proto__`/],
+    ['learning_rate: fast', /\[run\.yaml:1\] `learning_rate` must be a number > 0 \(got "fast"\)\./],
+    ['learning_rate: .nan', /`learning_rate` must be a number > 0 \(got NaN\)/],
+    ['rank_distribution: [1, .inf]', /`rank_distribution` must be .* \(got \[1,Infinity\]\)/],
+    ['lr: 1e-4', /There is no key `lr`\. It is called `learning_rate` here\.$/],
+    ['per_device_train_batch_size: 4', /It is called `micro_batch_size` here\.$/],
     [
-      'learning_rate: fast',
-      'BAD_CONFIG',
-      /\[run\.yaml:1\] expected a number > 0 for learning_rate, got "fast"/,
+      'train_on_inputs: false',
+      /Here it is `completion_only_loss`, which means the opposite: true instead of false\.$/,
     ],
-    ['learning_rate: .nan', 'BAD_CONFIG', /expected a number > 0 for learning_rate, got NaN/],
-    ['rank_distribution: [1, .inf]', 'BAD_CONFIG', /for rank_distribution, got \[1,Infinity\]/],
-    ['lr: 1e-4', 'BAD_CONFIG', /expected a known key, got lr\. It is called learning_rate here\.$/],
-    ['per_device_train_batch_size: 4', 'BAD_CONFIG', /It is called micro_batch_size here\.$/],
-    ['seed:3', 'BAD_CONFIG', /with a space behind the colon/],
-    [
-      'target_modules: "(("',
-      'BAD_CONFIG',
-      /expected all-linear, a list of names or a regular expression for target_modules, got "\(\("/,
-    ],
-    ['target_modules: ")("', 'BAD_CONFIG', /for target_modules, got "\)\("/],
-    ['model: "a\\0b"', 'BAD_CONFIG', /expected text for model, got "a\\u0000b"/],
-    ['dataset: [a, "b\\0"]', 'BAD_CONFIG', /expected a file or a list of files for dataset/],
+    ['seed:3', /with a space after the colon/],
+    ['target_modules: "(("', /`target_modules` must be all-linear, a list of names or a regular expression/],
+    ['target_modules: ")("', /`target_modules` must be .* \(got "\)\("\)/],
+    ['model: "a\\0b"', /`model` must be text \(got "a\\u0000b"\)/],
+    ['dataset: [a, "b\\0"]', /`dataset` must be a file or a list of files/],
     [
       'resume_from_checkpoint: true',
-      'BAD_CONFIG',
-      /expected auto or the folder of a checkpoint for resume_from_checkpoint, got true/,
+      /`resume_from_checkpoint` must be auto or the folder of a checkpoint \(got true\)/,
     ],
     [
       'optimizer: sgd\nadam_beta1: 0.9',
-      'BAD_CONFIG',
-      /\[run\.yaml:2\] expected no such key for optimizer sgd for adam_beta1, got 0\.9/,
+      /\[run\.yaml:2\] The optimizer sgd has no `adam_beta1`\. Leave it out/,
     ],
-    [
-      'optimizer: lion_8bit\nadam_epsilon: 1.0e-6',
-      'BAD_CONFIG',
-      /no such key for optimizer lion_8bit for adam_epsilon/,
-    ],
-    ['lora_r: 0', 'BAD_CONFIG', /expected a whole number within 1 ≤ x ≤ 4096 for lora_r, got 0/],
-    ['ranks: [1, 1]', 'BAD_CONFIG', /each once, for ranks, got \[1,1\]/],
-    ['ranks: [1, 2]\nlora_r: 4', 'BAD_CONFIG', /expected ranks up to lora_r = 4 for ranks, got \[1,2\]/],
-    ['method: none\nranks: [1]', 'BAD_CONFIG', /expected no such key for method none for ranks/],
-    ['method: none\nquantization: nf4', 'BAD_CONFIG', /expected none for method none for quantization/],
-    ['init: config.json', 'BAD_CONFIG', /method none/],
+    ['optimizer: lion_8bit\nadam_epsilon: 1.0e-6', /The optimizer lion_8bit has no `adam_epsilon`/],
+    ['lora_r: 0', /`lora_r` must be a whole number from 1 to 4096 \(got 0\)/],
+    ['ranks: [1, 1]', /`ranks` must be a list of different whole numbers ≥ 1 \(got \[1,1\]\)/],
+    ['ranks: [1, 2]\nlora_r: 4', /The largest of `ranks` is 2, but `lora_r` is 4\./],
+    ['method: none\nranks: [1]', /`ranks` is about an adapter, and full training \(method none\) has none/],
+    ['method: none\nquantization: nf4', /Full training \(method none\) cannot train nf4 weights/],
+    ['init: config.json', /`init` starts from random weights, which needs `method`: none/],
     [
       'optimizer: paged_adamw_8bit\noptimizer_memory_budget: 3 bananas',
-      'BAD_CONFIG',
-      /a number of bytes, or one with a unit such as 64KiB or 1GiB, for optimizer_memory_budget, got "3 bananas"/,
+      /`optimizer_memory_budget` must be a size with a unit, such as 64MB or 8GB \(got "3 bananas"\)/,
+    ],
+    [
+      'optimizer: paged_adamw_8bit\noptimizer_memory_budget: 32',
+      /must be a size with a unit, such as 64MB or 8GB \(got 32\)\. Did you mean 32GB\?$/,
     ],
     [
       'optimizer_memory_budget: 1GiB',
-      'BAD_CONFIG',
-      /no such key for optimizer adamw_32bit for optimizer_memory_budget, got "1GiB"\. Choose paged_adamw_32bit/,
+      /The optimizer adamw_32bit has no `optimizer_memory_budget`\. Choose paged_adamw_32bit/,
     ],
-    [
-      'optimizer: lion_8bit\npage_dir: pages',
-      'BAD_CONFIG',
-      /no such key for optimizer lion_8bit for page_dir/,
-    ],
+    ['optimizer: lion_8bit\npage_dir: pages', /The optimizer lion_8bit has no `page_dir`/],
     [
       'warmup_ratio: 0.05\nwarmup_steps: 5',
-      'BAD_CONFIG',
-      /\[run\.yaml:1\] expected either it or warmup_steps \(5\) for warmup_ratio, got 0\.05\. Leave one of them out\.$/,
+      /\[run\.yaml:1\] `warmup_ratio` and `warmup_steps` both set the length of the warm-up\. Leave one of them out/,
     ],
-    ['adam_beta2: 1', 'BAD_CONFIG', /adam_beta2, got 1/],
-    ['optimizer: adam', 'BAD_CONFIG', /expected one of adamw_32bit, adamw_8bit/],
-    ['rank_distribution: [1, 2]', 'BAD_CONFIG', /one weight for each of the ranks/],
-    [
-      'rank_loss_weights: [1, 2]',
-      'BAD_CONFIG',
-      /one number > 0 for each of the ranks 1, 2, 4, 8, 16, 32, 64 for rank_loss_weights/,
-    ],
-    [
-      'rank_loss_weights: [0]\nranks: [1]',
-      'BAD_CONFIG',
-      /one number > 0 for each rank for rank_loss_weights, got \[0\]/,
-    ],
-    ['eval_ranks: [128]', 'BAD_CONFIG', /expected ranks up to lora_r = 64 for eval_ranks, got \[128\]/],
+    ['adam_beta2: 1', /`adam_beta2` must be a number ≥ 0 and < 1 \(got 1\)/],
+    ['optimizer: adam', /`optimizer` must be one of adamw_32bit, adamw_8bit/],
+    ['rank_distribution: [1, 2]', /`rank_distribution` must hold one weight for each of the ranks/],
+    ['rank_loss_weights: [1, 2]', /`rank_loss_weights` has 2 numbers, but there are 7 ranks/],
+    ['rank_loss_weights: [0]\nranks: [1]', /`rank_loss_weights` must be a list with one number > 0 for each/],
+    ['eval_ranks: [128]', /`eval_ranks` has rank 128, but the largest is 64/],
     [
       'early_stopping: 3\neval_steps: 1\nval_set_size: 9',
-      'BAD_CONFIG',
-      /aurac or one of the judged ranks 1, 2, 4, 8, 16, 32, 64 for early_stopping, got 3/,
+      /`early_stopping` watches rank 3, which is not evaluated\. Choose aurac or one of the ranks 1, 2, 4/,
     ],
-    ['early_stopping: loss', 'BAD_CONFIG', /expected a rank or aurac for early_stopping, got "loss"/],
-    ['early_stopping: 64\nval_set_size: 9', 'BAD_CONFIG', /expected eval_steps > 0 for early_stopping/],
-    [
-      'early_stopping: 64\neval_steps: 1',
-      'BAD_CONFIG',
-      /expected held-out rows for early_stopping.*val_set_size/,
-    ],
-    ['method: none\nearly_stopping: aurac', 'BAD_CONFIG', /no such key for method none for early_stopping/],
-    ['report_to: csv', 'BAD_CONFIG', /none, or a list of tensorboard, wandb, for report_to, got "csv"/],
-    [
-      'report_to: [tensorboard, wandb]',
-      'UNSUPPORTED',
-      /expected one of what is implemented \(none, tensorboard\) for report_to, got wandb/,
-    ],
-    ['a: [', 'BAD_CONFIG', /\[run\.yaml:\d\] expected YAML/],
-    ['- a', 'BAD_CONFIG', /expected keys with values/],
-    ['seed: 1\nseed: 2', 'BAD_CONFIG', /\[run\.yaml:2\].*unique/],
+    ['early_stopping: loss', /`early_stopping` must be a rank or aurac \(got "loss"\)/],
+    ['early_stopping: 64\nval_set_size: 9', /`early_stopping` needs evaluations between steps/],
+    ['early_stopping: 64\neval_steps: 1', /`early_stopping` needs held-out rows.*val_set_size/],
+    ['method: none\nearly_stopping: aurac', /`early_stopping` is about an adapter/],
+    ['report_to: csv', /`report_to` must be none or a list of tensorboard \(got "csv"\)/],
+    ['report_to: [tensorboard, wandb]', /`report_to` must be none or a list of tensorboard \(got \["tenso/],
+    ['a: [', /\[run\.yaml:\d\] This is not YAML/],
+    ['- a', /The file does not hold keys and values/],
+    ['seed: 1\nseed: 2', /\[run\.yaml:2\].*unique/],
     [
       'seed: 1\nranks: *some',
-      'BAD_CONFIG',
-      /\[run\.yaml:2\] expected a value, got one that YAML cannot read: Unresolved alias.*some\. Write the value out\.$/,
+      /\[run\.yaml:2\] The value of `ranks` cannot be read: Unresolved alias.*some\. Write the value out\.$/,
     ],
     [
       `a: &a [${'x,'.repeat(99)}]\nb: &b [${'*a,'.repeat(99)}]\nc: [${'*b,'.repeat(99)}]`,
-      'BAD_CONFIG',
-      /\[run\.yaml:3\] expected a value, got one that YAML cannot read: Excessive alias count/,
+      /\[run\.yaml:3\] The value of `c` cannot be read: Excessive alias count/,
     ],
-    [
-      Buffer.from('seed: 1', 'utf16le').toString('utf8'),
-      'BAD_CONFIG',
-      /\[run\.yaml\] expected text in UTF-8 for a run file, got zero bytes among it/,
-    ],
-  ])('%j is refused', async (yaml, code, message) => {
+    [Buffer.from('seed: 1', 'utf16le').toString('utf8'), /\[run\.yaml\] The file is not UTF-8/],
+  ])('%j is refused', async (yaml, message) => {
     const error = await errorOf(() => byYaml(yaml));
     expect(QdyloraError.isInstance(error)).toBe(true);
-    expect([error.code, error.message]).toEqual([code, expect.stringMatching(message)]);
+    expect([error.code, error.message]).toEqual(['BAD_CONFIG', expect.stringMatching(message)]);
   });
 
   it.each([
@@ -229,24 +194,31 @@ describe('a run', () => {
     expect(
       (await errorOf(() => resolveRun(givenByOptions({ adapter: 'a', loraR: 8 }), inherited))).message,
     ).toMatch(
-      /^\[options\] expected the adapter's own largest rank, 4 for loraR, got 8\. An adapter cannot grow/,
+      /^\[options\] The largest rank is 8, but that of the adapter to start from is 4\. An adapter cannot grow/,
     );
   });
 });
 
 describe('a name of another trainer', () => {
-  it('is never one of ours, and stands for one of ours', () => {
-    const own = new Set<string>(KEY_NAMES.map(snakeCase));
-    for (const [other, name] of OTHER_NAMES)
-      expect([other, own.has(other), own.has(name)]).toEqual([other, false, true]);
+  it('is no key, and names a key', () => {
+    const keys = new Set<string>(KEY_NAMES.map(snakeCase));
+    for (const [foreign, { key }] of FOREIGN_NAMES)
+      expect([foreign, keys.has(foreign), keys.has(key)]).toEqual([foreign, false, true]);
   });
+});
+
+it('offers every optimizer that the trainer has', () => {
+  expect([...OPTIMIZERS].sort()).toEqual([...OPTIMIZER_NAMES].sort());
 });
 
 describe('a size', () => {
   it.each([
     ['64KiB', 65536],
     ['1.5 GB', 1.5e9],
-    ['4096', 4096],
+    ['64mb', 64e6],
+    ['4194304', 4194304],
+    ['4096', null],
+    ['32', null],
     ['3B', 3],
     ['3XB', null],
     ['-1', null],

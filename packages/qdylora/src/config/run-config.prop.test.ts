@@ -52,7 +52,7 @@ const options = fc
       learningRate: fc.double({ min: 1e-8, max: 1, noNaN: true }),
       lrScheduler: fc.constantFrom('cosine', 'linear', 'constant'),
       maxSteps: whole(1, 1e6),
-      optimizerMemoryBudget: fc.oneof(whole(0, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
+      optimizerMemoryBudget: fc.oneof(whole(2 ** 20, 2 ** 40), fc.constantFrom('64KiB', '1.5 GB', '3GiB')),
       gradientCheckpointing: fc.oneof(
         fc.boolean(),
         whole(1, 1024),

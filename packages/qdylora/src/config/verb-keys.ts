@@ -10,12 +10,13 @@ import {
   textKey,
   type Key,
 } from './key.ts';
-import { KEYS, QUANTIZATIONS } from './keys.ts';
+import { KEYS } from './keys.ts';
+import { QUANTIZATIONS } from './keys/model-keys.ts';
 import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
 /**
- * Key sets of the verbs that do not train. What they share with a run has the run's own key, so that a word
- * means one thing everywhere.
+ * Keys of the commands that do not train. Keys that they share with a run are those of the run, so that a word
+ * means the same everywhere.
  */
 
 const {
@@ -37,19 +38,19 @@ const {
 const adapter = textKey({ group: 'Adapter', about: 'Folder of the adapter to use' });
 const quantization = optionalChoiceKey(QUANTIZATIONS, {
   group: 'Method',
-  about: 'How matrices are stored; by default as the adapter was trained, else nf4',
+  about: 'Storage of the frozen matrices; by default that of the training run, else nf4',
 });
-/** Exact by default: what is measured shall not depend on the processor. */
+/** Exact by default: measurements must not depend on the processor. */
 const computeDtype = choiceKey(['auto', 'f32', 'bf16'], 'f32', {
   group: 'Model',
   about: KEYS.computeDtype.about,
 });
 const rank = optionalNumberKey(
   { from: 0, whole: true },
-  { group: 'Adapter', about: 'Rank to use; the largest by default' },
+  { group: 'Adapter', about: 'Rank of the adapter; the largest by default' },
 );
 
-/** A model, with or without an adapter, ready to compute. */
+/** A model with or without an adapter. */
 const BASE_KEYS = {
   model,
   backend,
@@ -76,18 +77,18 @@ export const EVALUATE_KEYS = {
   maxSeqLength,
   ranks: {
     group: 'Adapter',
-    about: 'all, or a list',
+    about: 'Ranks to evaluate: all, or a list',
     flag: 'word-or-numbers',
     expected: 'all or a list of whole numbers',
     schema: z.union([z.literal('all'), rankList]).default('all'),
   },
   limitTokens: optionalNumberKey(
     { from: 1, whole: true },
-    { group: 'Data', about: 'Keep only so many tokens, from the beginning' },
+    { group: 'Data', about: 'Evaluate only the first n tokens' },
   ),
   compareWithBase: booleanKey(false, {
     group: 'Evaluation and saving',
-    about: 'Also judge the model without its adapter, and compare example by example',
+    about: 'Also evaluate the base without its adapter, and compare row by row',
   }),
 } satisfies Record<string, Key>;
 
@@ -97,17 +98,17 @@ export const EXPORT_KEYS = {
   outputDir,
   model: textKey({
     group: 'Model',
-    about: 'Base model, for format gguf: its heads decide the order of rows. No weight is read',
+    about: 'Base model, for format gguf: its config decides the order of rows. No weights are read',
   }),
   format: choiceKey(['peft', 'gguf'], 'peft', {
     group: 'Adapter',
     about:
-      'peft = adapter_config.json and adapter_model.safetensors, for PEFT and vLLM; gguf = adapter.gguf, ' +
-      'for llama.cpp',
+      'peft: adapter_config.json and adapter_model.safetensors, for PEFT and vLLM; gguf: adapter.gguf, for ' +
+      'llama.cpp',
   }),
   svd: booleanKey(false, {
     group: 'Adapter',
-    about: 'Sort the full adapter anew by singular values, and keep the largest ones',
+    about: 'Approximate the full adapter by its largest singular values, instead of cutting its rows',
   }),
 } satisfies Record<string, Key>;
 
@@ -117,17 +118,17 @@ export const MERGE_KEYS = {
   outputDir,
   format: choiceKey(MERGE_FORMATS, 'safetensors', {
     group: 'Evaluation and saving',
-    about: 'safetensors = a Hugging Face folder; gguf = model.gguf, for llama.cpp',
+    about: 'safetensors: a Hugging Face folder; gguf: model.gguf, for llama.cpp',
   }),
   dtype: optionalChoiceKey(MERGE_DTYPES, {
     group: 'Evaluation and saving',
     about:
-      'Type of the merged weights; bf16 by default, f16 for gguf. q8_0 is for gguf; nf4 and fp4 pack anew, ' +
-      'for safetensors',
+      'Type of the merged weights; bf16 by default, f16 for gguf. q8_0 only for gguf; nf4 and fp4, which ' +
+      'quantize again, only for safetensors',
   }),
   check: booleanKey(true, {
     group: 'Evaluation and saving',
-    about: 'Open the result and say how far its logits are from those of the base with its adapter',
+    about: 'Open the result and compare its logits with those of the base with its adapter',
   }),
 } satisfies Record<string, Key>;
 
@@ -142,16 +143,15 @@ export const QUANTIZE_KEYS = {
   scaleRounding: choiceKey(SCALE_ROUNDINGS, 'nearest', {
     group: 'Method',
     about:
-      'How double quantization rounds: nearest, as when a model is quantized as it is loaded, or to the ' +
-      "very bytes of bitsandbytes' CPU library",
+      'Rounding of double quantization: nearest, as at load, or bitsandbytes, byte for byte as its CPU library',
   }),
 } satisfies Record<string, Key>;
 
-/** What `plan` takes beside the keys of a run. */
+/** What `plan` takes besides the keys of a run. */
 export const PLAN_KEYS = {
   memory: bytesKey({
     group: 'Training',
-    about: 'Memory that there is (32GiB): says whether the run fits, and what to change where it does not',
+    about: 'Memory of the machine that will run it (32GB); default: that of this machine',
   }),
 } satisfies Record<string, Key>;
 
@@ -162,29 +162,29 @@ export const GENERATE_KEYS = {
   prompt: textKey({
     group: 'Text',
     placeholder: 'text',
-    about: 'What to answer; without it, a conversation on the terminal',
+    about: 'The prompt; without it, a conversation in the terminal',
   }),
   promptIds: {
     group: 'Text',
-    about: 'The same as token ids, for a model without a tokenizer',
+    about: 'The prompt as token ids, for a model without a tokenizer',
     flag: 'numbers',
     expected: 'a list of token ids',
     schema: z.array(z.number().int().gte(0)).min(1).nullable().default(null),
   },
-  system: textKey({ group: 'Text', placeholder: 'text', about: 'A system message that comes first' }),
-  raw: booleanKey(false, { group: 'Text', about: 'The prompt as it is, without the chat template' }),
+  system: textKey({ group: 'Text', placeholder: 'text', about: 'System message' }),
+  raw: booleanKey(false, { group: 'Text', about: 'Do not apply the chat template' }),
   maxNewTokens: numberKey({ from: 1, whole: true }, 256, {
     group: 'Text',
-    about: 'Longest answer, in tokens',
+    about: 'Maximum length of the answer, in tokens',
   }),
-  temperature: numberKey({ from: 0 }, 0, { group: 'Text', about: '0 = always the likeliest token' }),
+  temperature: numberKey({ from: 0 }, 0, { group: 'Text', about: '0: always the likeliest token' }),
   topK: numberKey({ from: 0, whole: true }, 0, {
     group: 'Text',
-    about: 'Only the k likeliest tokens; 0 = all',
+    about: 'Sample from the k likeliest tokens; 0: from all',
   }),
   topP: numberKey({ from: 0, to: 1, above: true }, 1, {
     group: 'Text',
-    about: 'Only the likeliest tokens that make up this share',
+    about: 'Sample from the likeliest tokens with this total probability',
   }),
 } satisfies Record<string, Key>;
 
@@ -195,11 +195,14 @@ export const INSPECT_KEYS = {
   applyChatTemplate,
   completionOnlyLoss,
   maxSeqLength,
-  row: numberKey({ from: 1, whole: true }, 1, { group: 'Data', about: 'The first row to show' }),
-  rows: numberKey({ from: 1, to: 10_000, whole: true }, 1, { group: 'Data', about: 'How many rows to show' }),
+  row: numberKey({ from: 1, whole: true }, 1, { group: 'Data', about: 'First row to show' }),
+  rows: numberKey({ from: 1, to: 10_000, whole: true }, 1, {
+    group: 'Data',
+    about: 'Number of rows to show',
+  }),
   html: textKey({
     group: 'Data',
     placeholder: 'file',
-    about: 'Writes the rows as a page, every token with its weight',
+    about: 'Write an HTML page with the rows and the loss weight of every token',
   }),
 } satisfies Record<string, Key>;

@@ -3,7 +3,7 @@ import { KEY_NAMES, KEYS } from './keys.ts';
 import { snakeCase } from './names.ts';
 import type { RunConfig } from './resolve-run.ts';
 
-/** A resolved run as YAML, one group of keys after the other; `train` accepts it again. */
+/** A resolved run as YAML, in groups of keys. `train` reads it again. */
 export async function runYaml(config: RunConfig): Promise<string> {
   const { stringify } = await import('yaml');
   const text = (value: unknown): string =>
@@ -15,12 +15,17 @@ export async function runYaml(config: RunConfig): Promise<string> {
     KEY_NAMES.some((name) => (KEYS[name] as Key).group === group),
   ).map((group) => {
     const names = KEY_NAMES.filter((name) => (KEYS[name] as Key).group === group);
-    return [`# ${group}`, ...names.map((name) => `${snakeCase(name)}: ${text(config[name])}`), ''].join('\n');
+    const lines = names.map((name) => `${snakeCase(name)}: ${text(withUnit(KEYS[name], config[name]))}`);
+    return [`# ${group}`, ...lines, ''].join('\n');
   });
   return (
     `# Every value of this run, defaults included. \`npx qdylora train\` reads it ` +
     `again.\n\n${groups.join('\n')}`
   );
 }
+
+/** Bytes need a unit: YAML refuses small numbers without one. */
+const withUnit = ({ flag }: Key, value: unknown): unknown =>
+  flag === 'size' && value !== null ? `${value as number}B` : value;
 
 const ON_ONE_LINE = { lineWidth: 0, collectionStyle: 'flow', flowCollectionPadding: false } as const;

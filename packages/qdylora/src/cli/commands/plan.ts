@@ -1,5 +1,6 @@
+import { totalmem } from 'node:os';
 import type { Command } from 'commander';
-import { memorySizeText } from '../../config/byte-size.ts';
+import { byteSizeText } from '../../config/byte-size.ts';
 import { checkValues } from '../../config/check-values.ts';
 import { mergeGiven } from '../../config/given-values.ts';
 import { KEYS } from '../../config/keys.ts';
@@ -17,46 +18,49 @@ import type { Terminal } from '../terminal.ts';
 export function addPlanCommand(program: Command, context: Context): void {
   const command = program
     .command('plan')
-    .argument('[run.yaml]', 'Keys and values; flags win over it')
-    .summary('how much memory a run would need')
+    .argument('[run.yaml]', 'Keys and values; flags override it')
+    .summary('memory and time that a run would need')
     .description(
-      "Says what training a model would need at most, part by part, from its config.json alone: the run's " +
-        'own step, on a backend that keeps books and computes nothing. With --memory, says whether it ' +
-        'fits, and what to change where it does not.',
+      'Forecasts the peak memory of a training run, part by part, and the time of its steps. Needs only the ' +
+        'config.json of the model: no weights are read or downloaded. Says whether the run fits into the ' +
+        'memory of this machine (or --memory), and which keys to change where it does not.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(
     async (file: string | undefined, flags: CommonFlags & Record<string, string | undefined>) => {
-      const { memory: memoryBytes } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags));
+      const { memory } = checkValues(PLAN_KEYS, givenFlags(PLAN_KEYS, flags));
       const given = mergeGiven(
         file === undefined ? new Map() : await readRunYaml(file),
         givenFlags(KEYS, flags),
       );
+      const tell = (text: string): void => context.terminal.note(text);
       const plan = await context.interruptible((signal) =>
-        planMemoryGiven(given, { memoryBytes, signal, tell: (text) => context.terminal.note(text) }),
+        planMemoryGiven(given, { memoryBytes: memory ?? totalmem(), signal, tell }),
       );
-      printResult(context, flags, snakeCased(plan), () => planLines(plan, context.terminal.paint));
+      const isThisMachine = memory === null;
+      printResult(context, flags, snakeCased(plan), () => planLines(plan, isThisMachine, context.terminal));
     },
   );
 }
 
-function planLines(plan: MemoryPlan, paint: Terminal['paint']): string[] {
+function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal): string[] {
   const { config, parts, totalBytes } = plan;
-  const shown = parts
+  const partRows = parts
     .filter(({ bytes }) => bytes > 0)
-    .map(({ part, bytes }) => [part, memorySizeText(bytes)]);
-  const stored =
+    .map(({ part, bytes }) => [part, byteSizeText(bytes)]);
+  const storage =
     config.quantization === 'none'
       ? 'not quantized'
       : `${config.quantization}${config.doubleQuantization ? ' + double quantization' : ''}`;
   return [
-    `${plan.modelType}, ${countText(plan.parameterCount)} parameters, ${stored}; ${trainedText(plan)}`,
+    `${plan.modelType}, ${countText(plan.parameterCount)} parameters, ${storage}; ${trainedText(plan)}`,
     `one pass: ${config.microBatchSize} × ${config.maxSeqLength} tokens, ` +
       `${recomputeText(plan.recompute, plan.layers)}; ${config.optimizer}; ${plan.backend}, ` +
       `${config.computeDtype}`,
     '',
-    ...columns([...shown, ['together, at most', memorySizeText(totalBytes)]], ['left', 'right']),
-    ...limitLines(plan),
+    ...columns([...partRows, ['total, at most', byteSizeText(totalBytes)]], ['left', 'right']),
+    '',
+    ...limitLines(plan, isThisMachine),
     ...plan.notes.map((note) => paint('yellow', note)),
   ];
 }
@@ -67,22 +71,20 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
 
-function limitLines({ limit, totalBytes }: MemoryPlan): string[] {
-  if (!limit) return [];
-  const { memoryBytes, fits, fit } = limit;
-  const there = memorySizeText(memoryBytes);
-  if (fits) return ['', `It fits into ${there}, with ${memorySizeText(memoryBytes - totalBytes)} to spare.`];
-  const short = `It does not fit into ${there}: ${memorySizeText(totalBytes - memoryBytes)} too much.`;
+/** Whether the run fits into the memory, and which keys to change where it does not. */
+function limitLines({ limit, totalBytes }: MemoryPlan, isThisMachine: boolean): string[] {
+  const { memoryBytes, fits, fit } = limit!;
+  const memoryText = `${byteSizeText(memoryBytes)}${isThisMachine ? ', the memory of this machine' : ''}`;
+  if (fits) return [`It fits into ${memoryText}: ${byteSizeText(memoryBytes - totalBytes)} to spare.`];
+  const changes = Object.entries(fit?.values ?? {}).map(([key, value]) => `${key}: ${valueText(key, value)}`);
   return [
-    '',
-    short,
+    `It does not fit into ${memoryText}: ${byteSizeText(totalBytes - memoryBytes)} too much.`,
     fit
-      ? `With ${Object.entries(fit.values)
-          .map(([key, value]) => `${key}: ${valueText(key, value)}`)
-          .join(', ')} it does: ${memorySizeText(fit.totalBytes)}.`
+      ? `It fits with ${changes.join(', ')}: ${byteSizeText(fit.totalBytes)}.`
       : 'No change of keys makes it fit: it needs a smaller model, or more memory.',
   ];
 }
 
+/** A value as `run.yaml` takes it. Rounded down, a budget still fits. */
 const valueText = (key: string, value: unknown): string =>
-  key.endsWith('_budget') ? `${(value as number) / 2 ** 20}MiB` : String(value);
+  key.endsWith('_budget') ? `${Math.floor((value as number) / 1e6)}MB` : String(value);

@@ -10,7 +10,7 @@ import {
   writeTinyRows,
 } from '../../../test/tiny-model.ts';
 import { givenByOptions } from '../../config/given-values.ts';
-import { OPTIMIZERS } from '../../config/keys.ts';
+import { OPTIMIZERS } from '../../config/keys/training-keys.ts';
 import type { PreparedRun } from '../run/prepare-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';

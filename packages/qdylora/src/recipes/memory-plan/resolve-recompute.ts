@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { Recompute } from '@qdylora/tensor';
-import { memorySizeText, readByteSize } from '../../config/byte-size.ts';
+import { byteSizeText, readByteSize } from '../../config/byte-size.ts';
 import type { RunConfig } from '../../config/resolve-run.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function resolveRecompute(
     throw new QdyloraError('BAD_CONFIG', {
       where: 'gradient_checkpointing',
       problem:
-        `expected at least ${memorySizeText(least)}, what the run needs if every layer runs again, ` +
+        `expected at least ${byteSizeText(least)}, what the run needs if every layer runs again, ` +
         `got ${asked}`,
       nextStep: 'npx qdylora plan --memory says what else to change.',
       details: { leastBytes: least, bytes },

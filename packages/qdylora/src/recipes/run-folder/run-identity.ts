@@ -29,6 +29,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'saveSteps',
   'saveTotalLimit',
   'saveDtype',
+  'loggingSteps',
   'reportTo',
   'optimizerMemoryBudget',
   'pageDir',

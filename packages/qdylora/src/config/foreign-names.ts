@@ -1,8 +1,15 @@
-/**
- * What other trainers (transformers, TRL, PEFT, axolotl, LLaMA-Factory) call keys of ours, by their names in
- * YAML.
- */
-export const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
+/** Our key for a name that another trainer uses. */
+export interface ForeignName {
+  /** In YAML's spelling. */
+  readonly key: string;
+  /** True where the other name means the opposite: `train_on_inputs: false` is `completion_only_loss: true`. */
+  readonly isOpposite: boolean;
+}
+
+const OPPOSITES: ReadonlySet<string> = new Set(['train_on_inputs', 'train_on_prompt']);
+
+/** Names of transformers, TRL, PEFT, axolotl and LLaMA-Factory, in YAML's spelling. */
+export const FOREIGN_NAMES: ReadonlyMap<string, ForeignName> = new Map(
   Object.entries({
     model: [
       'base_model',
@@ -115,6 +122,8 @@ export const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
       'train_on_responses_only',
     ],
     output_dir: ['output', 'out_dir', 'output_path', 'save_dir'],
+    resume_from_checkpoint: ['resume', 'resume_from', 'auto_resume_from_checkpoints'],
+    logging_steps: ['log_steps', 'log_interval', 'steps_per_report'],
     eval_steps: [
       'eval_interval',
       'evaluation_steps',
@@ -129,5 +138,7 @@ export const OTHER_NAMES: ReadonlyMap<string, string> = new Map(
     group_by_length: ['length_grouping'],
     early_stopping_patience: ['patience'],
     seed: ['random_seed', 'data_seed'],
-  }).flatMap(([own, others]) => others.map((other) => [other, own] as const)),
+  }).flatMap(([key, names]) =>
+    names.map((name): [string, ForeignName] => [name, { key, isOpposite: OPPOSITES.has(name) }]),
+  ),
 );

@@ -1,0 +1,51 @@
+import { nearestName, QdyloraError } from '@qdylora/contract';
+import type { Command, CommanderError } from 'commander';
+import { SPELLINGS } from '../config/given-values.ts';
+import { adviceFor } from '../config/unknown-key.ts';
+
+/**
+ * An error of the command line's form, in the words of all other errors.
+ *
+ * @param program the program, whose commands and options are known
+ * @param words the command line
+ */
+export function usageError(error: CommanderError, program: Command, words: readonly string[]): QdyloraError {
+  const command = program.commands.find((one) => words.includes(one.name()));
+  const name = command ? `qdylora ${command.name()}` : 'qdylora';
+  const quoted = /'(.*?)'/.exec(error.message)?.[1] ?? '';
+  const help = `\`npx ${name} --help\` shows what there is.`;
+  const bad = (problem: string, nextStep: string): QdyloraError =>
+    new QdyloraError('BAD_CONFIG', { where: 'command line', problem, nextStep });
+  switch (error.code) {
+    case 'commander.unknownOption':
+      return bad(
+        `\`${name}\` has no option \`${quoted}\``,
+        `${optionAdvice(quoted, command ?? program, words)}${help}`,
+      );
+    case 'commander.unknownCommand': {
+      const nearest = nearestName(
+        quoted,
+        program.commands.map((one) => one.name()),
+      );
+      return bad(
+        `There is no command \`${quoted}\``,
+        `${nearest ? `Did you mean \`${nearest}\`? ` : ''}${help}`,
+      );
+    }
+    case 'commander.optionMissingArgument':
+      return bad(`\`${quoted.split(' ')[0]}\` needs a value`, help);
+    case 'commander.excessArguments':
+      return bad(`\`${name}\` takes fewer arguments`, `Separate the names of a list by commas. ${help}`);
+    default:
+      return bad(error.message.replace(/^error: /, ''), help);
+  }
+}
+
+/** The option that was probably meant, in a sentence with a space behind it; empty where nothing is near. */
+function optionAdvice(written: string, { options }: Command, words: readonly string[]): string {
+  const keys = options.map((option) => option.attributeName());
+  const valueWord = words[words.indexOf(written) + 1];
+  const value = valueWord === 'true' ? true : valueWord === 'false' ? false : undefined;
+  const advice = adviceFor({ written, value, keys, spell: SPELLINGS.flags });
+  return advice.startsWith('The keys are') ? '' : `${advice} `;
+}

@@ -1,0 +1,142 @@
+import { QdyloraError } from '@qdylora/contract';
+import { rankProbabilities, rankSet } from '@qdylora/lora-dynamic';
+import { isPaged } from '@qdylora/trainer';
+import type { OutputOf } from './check-values.ts';
+import { SPELLINGS, type GivenValues } from './given-values.ts';
+import type { KEYS, KeyName } from './keys.ts';
+
+type Config = OutputOf<typeof KEYS>;
+
+/** Names a key as the place of the refused value spells it, in backticks. */
+type NameKey = (key: KeyName) => string;
+
+/** The error for a value that is not allowed beside the others, at the place where its key was written. */
+export function refusedValue(
+  given: GivenValues,
+  key: KeyName,
+  problem: (name: NameKey) => string,
+  nextStep: string,
+): QdyloraError {
+  const { value, where, spell } = given.get(key) ?? {
+    value: undefined,
+    where: 'options',
+    spell: SPELLINGS.options,
+  };
+  return new QdyloraError('BAD_CONFIG', {
+    where,
+    problem: problem((other) => `\`${spell(other)}\``),
+    nextStep,
+    details: { key, got: value },
+  });
+}
+
+/** Keys that an optimizer does not use. */
+const UNUSED_KEYS: Readonly<Record<string, readonly KeyName[]>> = {
+  sgd: ['adamBeta1', 'adamBeta2', 'adamEpsilon'],
+  lion_8bit: ['adamEpsilon'],
+};
+
+/** @throws QdyloraError BAD_CONFIG for a key that the optimizer would ignore */
+export function assertOptimizerKeys({ optimizer }: Config, given: GivenValues): void {
+  const refuse = (keys: readonly KeyName[], nextStep: string): void => {
+    for (const key of keys)
+      if (given.get(key)?.value != null)
+        throw refusedValue(given, key, (name) => `The optimizer ${optimizer} has no ${name(key)}`, nextStep);
+  };
+  if (!isPaged(optimizer))
+    refuse(
+      ['optimizerMemoryBudget', 'pageDir'],
+      'Choose paged_adamw_32bit or paged_adamw_8bit, or leave it out.',
+    );
+  refuse(UNUSED_KEYS[optimizer] ?? [], 'Leave it out, or choose one of the adamw optimizers.');
+}
+
+/** @throws QdyloraError BAD_CONFIG for weights that do not match the ranks */
+export function assertRankListsFit(
+  { rankDistribution, rankLossWeights }: Config,
+  ranks: readonly number[],
+  given: GivenValues,
+): void {
+  try {
+    rankProbabilities(rankSet(ranks), rankDistribution);
+  } catch {
+    throw refusedValue(
+      given,
+      'rankDistribution',
+      (name) => `${name('rankDistribution')} must hold one weight for each of the ranks ${ranks.join(', ')}`,
+      'At least one weight must be positive.',
+    );
+  }
+  if (rankLossWeights && rankLossWeights.length !== ranks.length)
+    throw refusedValue(
+      given,
+      'rankLossWeights',
+      (name) =>
+        `${name('rankLossWeights')} has ${rankLossWeights.length} numbers, but there are ${ranks.length} ranks`,
+      `Give one number > 0 for each of the ranks ${ranks.join(', ')}.`,
+    );
+}
+
+/** @throws QdyloraError BAD_CONFIG for evaluations or early stopping that have nothing to evaluate */
+export function assertEvaluationFits(
+  { evalRanks, earlyStopping, evalSteps, evalDataset, valSetSize }: Config,
+  ranks: readonly number[],
+  given: GivenValues,
+): void {
+  const evaluatedRanks = evalRanks ?? ranks;
+  if (evaluatedRanks.at(-1)! > ranks.at(-1)!)
+    throw refusedValue(
+      given,
+      'evalRanks',
+      (name) => `${name('evalRanks')} has rank ${evaluatedRanks.at(-1)}, but the largest is ${ranks.at(-1)}`,
+      'Name ranks that the run trains.',
+    );
+  if (earlyStopping === null) return;
+  const refuse = (problem: (name: NameKey) => string, nextStep: string): QdyloraError =>
+    refusedValue(given, 'earlyStopping', problem, nextStep);
+  if (typeof earlyStopping === 'number' && !evaluatedRanks.includes(earlyStopping))
+    throw refuse(
+      (name) => `${name('earlyStopping')} watches rank ${earlyStopping}, which is not evaluated`,
+      `Choose aurac or one of the ranks ${evaluatedRanks.join(', ')}.`,
+    );
+  if (evalSteps === 0)
+    throw refuse(
+      (name) => `${name('earlyStopping')} needs evaluations between steps, and ${name('evalSteps')} is 0`,
+      'Set it to the number of steps between two evaluations.',
+    );
+  if (!evalDataset && valSetSize === 0)
+    throw refuse(
+      (name) => `${name('earlyStopping')} needs held-out rows`,
+      'Set val_set_size or eval_dataset.',
+    );
+}
+
+/** Keys of an adapter, which full training does not have. */
+const ADAPTER_ONLY_KEYS: readonly KeyName[] = [
+  'adapter',
+  'ranks',
+  'preset',
+  'evalRanks',
+  'earlyStopping',
+  'rankSegments',
+  'rankLossWeights',
+];
+
+/** @throws QdyloraError BAD_CONFIG for a key that full training (`method: none`) has no use for */
+export function assertFullTraining(config: Config, given: GivenValues): void {
+  if (config.quantization !== 'none')
+    throw refusedValue(
+      given,
+      'quantization',
+      () => `Full training (method none) cannot train ${config.quantization} weights`,
+      'Leave quantization out, or choose method: qdylora.',
+    );
+  for (const key of ADAPTER_ONLY_KEYS)
+    if (given.has(key))
+      throw refusedValue(
+        given,
+        key,
+        (name) => `${name(key)} is about an adapter, and full training (method none) has none`,
+        'Leave it out, or choose another method.',
+      );
+}

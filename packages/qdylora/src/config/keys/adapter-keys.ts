@@ -1,0 +1,110 @@
+import {
+  RANK_DISTRIBUTIONS,
+  RANK_SCALINGS,
+  RANK_SCHEDULES,
+  UPDATE_RULES,
+  type RankScaling,
+  type RankSchedule,
+  type UpdateRule,
+} from '@qdylora/lora-dynamic';
+import * as z from 'zod';
+import { choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
+
+const asTuple = <T extends string>(list: readonly T[]): readonly [T, ...T[]] =>
+  list as unknown as readonly [T, ...T[]];
+
+function isPattern(text: string): boolean {
+  try {
+    return new RegExp(text) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** A plain name matches ends of names, also when it is the only one; other text is a regular expression. */
+const targetModules = z.union([
+  z
+    .string()
+    .min(1)
+    .refine(isPattern)
+    .transform((text) => (text !== 'all-linear' && /^[\w.]+$/.test(text) ? [text] : text)),
+  z.array(z.string().min(1)).min(1),
+]);
+
+/** The adapter: its layers, its ranks, and how the ranks are trained. */
+export const ADAPTER_KEYS = {
+  adapter: textKey({ group: 'Adapter', about: 'Folder of an adapter to start from' }),
+  loraR: numberKey({ from: 1, to: 4096, whole: true }, 64, { group: 'Adapter', about: 'The largest rank' }),
+  ranks: {
+    group: 'Adapter',
+    about: 'Ranks that the run trains; powers of two up to lora_r by default',
+    flag: 'numbers',
+    expected: 'a list of different whole numbers ≥ 1',
+    schema: z
+      .array(z.number().int().gte(1).lte(4096))
+      .min(1)
+      .refine((list) => new Set(list).size === list.length)
+      .transform((list) => [...list].sort((a, b) => a - b))
+      .nullable()
+      .default(null),
+  },
+  rankDistribution: {
+    group: 'Adapter',
+    about:
+      'How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion ' +
+      'to the rows that it adds), or one weight per rank',
+    flag: 'word-or-numbers',
+    expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`,
+    schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform'),
+  },
+  rankSchedule: choiceKey<readonly [RankSchedule, ...RankSchedule[]], RankSchedule>(
+    asTuple(RANK_SCHEDULES),
+    'sandwich',
+    {
+      group: 'Adapter',
+      about:
+        'Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a ' +
+        'single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank',
+    },
+  ),
+  rankSegments: optionalNumberKey(
+    { from: 1, to: 4096, whole: true },
+    {
+      group: 'Adapter',
+      about:
+        'Parts of a micro batch that train at ranks of their own; default: 2 where a step has one micro ' +
+        'batch, else 1. Where a step has a single part, ranks alternate from step to step',
+    },
+  ),
+  rankLossWeights: {
+    group: 'Adapter',
+    about: 'Factors on the losses of the ranks',
+    flag: 'numbers',
+    expected: 'a list with one number > 0 for each rank',
+    schema: z.array(z.number().gt(0)).min(1).nullable().default(null),
+  },
+  loraAlpha: numberKey({ from: 0, above: true }, 8, { group: 'Adapter', about: 'Numerator of the scale' }),
+  loraScaling: choiceKey<readonly [RankScaling, ...RankScaling[]], RankScaling>(
+    asTuple(RANK_SCALINGS),
+    'sqrt',
+    {
+      group: 'Adapter',
+      about: 'Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R',
+    },
+  ),
+  updateRule: choiceKey<readonly [UpdateRule, ...UpdateRule[]], UpdateRule>(asTuple(UPDATE_RULES), 'prefix', {
+    group: 'Adapter',
+    about: 'Rows that a step at rank b trains: all up to b, or only those that b adds',
+  }),
+  loraDropout: numberKey({ from: 0, to: 1, below: true }, 0, {
+    group: 'Adapter',
+    about: 'Dropout on the input of the adapter',
+  }),
+  targetModules: {
+    group: 'Adapter',
+    about: 'Layers with an adapter: all-linear, names of layers, or a regular expression for whole names',
+    flag: 'word-or-texts',
+    expected: 'all-linear, a list of names or a regular expression',
+    schema: targetModules.default('all-linear'),
+  },
+} satisfies Record<string, Key>;

@@ -1,0 +1,66 @@
+import { BAD_ROW_POLICIES, DATASET_FORMATS } from '@qdylora/data';
+import * as z from 'zod';
+import {
+  booleanKey,
+  choiceKey,
+  filesKey,
+  numberKey,
+  optionalBooleanKey,
+  optionalChoiceKey,
+  type Key,
+} from '../key.ts';
+
+/** The rows: where they are, and how they become tokens. */
+export const DATA_KEYS = {
+  dataset: filesKey({
+    group: 'Data',
+    about:
+      'Training rows: .jsonl, .json and .parquet files, .txt as plain text; patterns such as data/*.jsonl',
+  }),
+  datasetWeights: {
+    group: 'Data',
+    about: 'Repeats of each dataset in an epoch: 2: every row twice; 0.5: half of the rows',
+    flag: 'numbers',
+    expected: 'a list with one number ≥ 0 for each dataset',
+    schema: z.array(z.number().gte(0)).min(1).nullable().default(null),
+  },
+  evalDataset: filesKey({ group: 'Data', about: 'Held-out rows' }),
+  valSetSize: numberKey({ from: 0 }, 0, {
+    group: 'Data',
+    about:
+      'Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so equal ' +
+      'rows stay together',
+  }),
+  streaming: optionalBooleanKey({
+    group: 'Data',
+    about: 'Read rows from their files when they are needed; default: where the files exceed 64 MiB',
+  }),
+  onBadRow: choiceKey(BAD_ROW_POLICIES, 'error', {
+    group: 'Data',
+    about: 'What to do with a row that cannot be used: end the run, or skip and count it',
+  }),
+  datasetFormat: optionalChoiceKey(DATASET_FORMATS, {
+    group: 'Data',
+    about: 'Format of the rows; default: that of the first row',
+  }),
+  applyChatTemplate: booleanKey(false, {
+    group: 'Data',
+    about: 'Apply the chat template to prompts and answers; rows of messages always use it',
+  }),
+  completionOnlyLoss: optionalBooleanKey({
+    group: 'Data',
+    about: 'Compute the loss on answers only, where rows tell them from prompts; true by default',
+  }),
+  maxSeqLength: numberKey({ from: 2, to: 2 ** 20, whole: true }, 1024, {
+    group: 'Data',
+    about: 'Tokens of a row; longer rows are cut',
+  }),
+  packing: booleanKey(false, {
+    group: 'Data',
+    about: 'Pack several rows into one sequence; attention does not cross rows',
+  }),
+  groupByLength: booleanKey(false, {
+    group: 'Data',
+    about: 'Group rows of similar length into steps, for even step times and memory',
+  }),
+} satisfies Record<string, Key>;

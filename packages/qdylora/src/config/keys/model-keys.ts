@@ -1,0 +1,84 @@
+import { BLOCK_SIZES } from '@qdylora/quant';
+import * as z from 'zod';
+import {
+  booleanKey,
+  choiceKey,
+  numberKey,
+  optionalChoiceKey,
+  optionalNumberKey,
+  textKey,
+  type Key,
+} from '../key.ts';
+
+export const METHODS = ['qdylora', 'dylora', 'qlora', 'lora', 'none'] as const;
+export type Method = (typeof METHODS)[number];
+export const QUANTIZATIONS = ['nf4', 'fp4', 'none'] as const;
+export const BACKENDS = ['auto', 'cpu', 'host'] as const;
+
+/** The base model, and how the machine computes with it. */
+export const MODEL_KEYS = {
+  model: textKey({
+    group: 'Model',
+    about:
+      'Base model: a folder, a .safetensors or .gguf file, or a name on the hub (org/name[@revision]), ' +
+      'which is downloaded',
+  }),
+  init: textKey({
+    group: 'Model',
+    about:
+      'config.json of a model that starts from random weights (method none); its tokenizer.json is in the ' +
+      'same folder',
+  }),
+  backend: choiceKey(BACKENDS, 'auto', {
+    group: 'Model',
+    about: 'cpu: C++ kernels; host: TypeScript only; auto: the fastest that works on this machine',
+  }),
+  computeDtype: choiceKey(['auto', 'f32', 'bf16'], 'auto', {
+    group: 'Model',
+    about: 'Type of the operands of matrix products; auto: bf16 where the processor has instructions for it',
+  }),
+  numThreads: optionalNumberKey(
+    { from: 1, to: 1024, whole: true },
+    {
+      group: 'Model',
+      about: 'Threads of the kernels; all processors by default. Results do not depend on it',
+    },
+  ),
+  batchInvariant: booleanKey(false, {
+    group: 'Model',
+    about:
+      'Use one kernel per op for any number of rows, so that a token has the same bits alone and in a ' +
+      'batch; slower generation',
+  }),
+  seed: numberKey({ from: 0, to: Number.MAX_SAFE_INTEGER, whole: true }, 0, {
+    group: 'Model',
+    about: 'Seed of all random numbers',
+  }),
+} satisfies Record<string, Key>;
+
+/** Which weights train, and how the others are stored. */
+export const METHOD_KEYS = {
+  method: choiceKey(METHODS, 'qdylora', {
+    group: 'Method',
+    about: 'Preset for quantization and ranks; none: full training',
+  }),
+  preset: optionalChoiceKey(['paper'], {
+    group: 'Method',
+    about: 'paper: one rank a step, scale alpha/b, alpha 16 (QDyLoRA as published)',
+  }),
+  quantization: choiceKey(QUANTIZATIONS, 'nf4', {
+    group: 'Method',
+    about: 'Storage of the frozen matrices',
+  }),
+  doubleQuantization: booleanKey(true, { group: 'Method', about: 'Quantize the block scales to 8 bits too' }),
+  quantizationBlockSize: {
+    group: 'Method',
+    about: 'Weights that share one scale',
+    flag: 'number',
+    expected: `one of ${BLOCK_SIZES.join(', ')}`,
+    schema: z
+      .number()
+      .refine((size) => BLOCK_SIZES.includes(size as never))
+      .default(64),
+  },
+} satisfies Record<string, Key>;

@@ -1,0 +1,122 @@
+import { SCHEDULE_NAMES } from '@qdylora/trainer';
+import * as z from 'zod';
+import { readByteSize } from '../byte-size.ts';
+import { bytesKey, choiceKey, numberKey, optionalNumberKey, textKey, type Key } from '../key.ts';
+
+/** Optimizers by their names in the field. */
+export const OPTIMIZERS = [
+  'adamw_32bit',
+  'adamw_8bit',
+  'paged_adamw_32bit',
+  'paged_adamw_8bit',
+  'lion_8bit',
+  'sgd',
+] as const;
+
+/** All layers or none, a number of layers at a time, or the memory that the whole run may take. */
+const gradientCheckpointing = z.union([
+  z.boolean(),
+  z.number().int().gte(1).lte(1024),
+  z.string().refine((text) => /[A-Za-z]/.test(text) && readByteSize(text) !== null),
+]);
+
+/** The steps: batches and the learning rate. */
+const STEP_KEYS = {
+  microBatchSize: numberKey({ from: 1, to: 65536, whole: true }, 4, {
+    group: 'Training',
+    about: 'Rows of one forward and backward pass',
+  }),
+  gradientAccumulationSteps: numberKey({ from: 1, to: 65536, whole: true }, 2, {
+    group: 'Training',
+    about: 'Passes of one optimizer step',
+  }),
+  numEpochs: numberKey({ from: 0, above: true }, 1, { group: 'Training', about: 'Passes over the dataset' }),
+  maxSteps: optionalNumberKey(
+    { from: 1, whole: true },
+    { group: 'Training', about: 'Optimizer steps, over as many epochs as they take; overrides num_epochs' },
+  ),
+  learningRate: numberKey({ from: 0, above: true }, 2e-4, {
+    group: 'Training',
+    about: 'Peak of the learning rate',
+  }),
+  lrScheduler: choiceKey(SCHEDULE_NAMES, 'cosine', {
+    group: 'Training',
+    about: 'Decay of the learning rate after the warm-up',
+  }),
+  minLearningRateRatio: numberKey({ from: 0, to: 1 }, 0, {
+    group: 'Training',
+    about: 'Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak',
+  }),
+  warmupRatio: optionalNumberKey(
+    { from: 0, to: 1, below: true },
+    { group: 'Training', about: 'Warm-up as a fraction of the steps; 0.05 by default' },
+  ),
+  warmupSteps: optionalNumberKey(
+    { from: 0, whole: true },
+    { group: 'Training', about: 'Warm-up in steps, instead of warmup_ratio' },
+  ),
+  lrNumCycles: optionalNumberKey(
+    { from: 0, above: true },
+    { group: 'Training', about: 'Waves of cosine (0.5 by default), restarts of cosine_with_restarts (1)' },
+  ),
+  lrPower: optionalNumberKey(
+    { from: 0, above: true },
+    { group: 'Training', about: 'Power of polynomial; 1 by default' },
+  ),
+  lrTimescale: optionalNumberKey(
+    { from: 0, above: true },
+    { group: 'Training', about: 'Steps until inverse_sqrt has fallen to 1/√2; the warm-up by default' },
+  ),
+  lrNumDecaySteps: optionalNumberKey(
+    { from: 0, whole: true },
+    { group: 'Training', about: 'Decay steps of warmup_stable_decay; a tenth of all by default' },
+  ),
+} satisfies Record<string, Key>;
+
+/** The optimizer, and the memory that training takes. */
+const OPTIMIZER_KEYS = {
+  weightDecay: numberKey({ from: 0 }, 0, {
+    group: 'Training',
+    about: 'Weight decay of matrices; decoupled, except in sgd',
+  }),
+  maxGradNorm: numberKey({ from: 0 }, 1, {
+    group: 'Training',
+    about: 'Clips the global gradient norm; 0 turns clipping off',
+  }),
+  optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', {
+    group: 'Training',
+    about:
+      '8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same results',
+  }),
+  adamBeta1: optionalNumberKey(
+    { from: 0, to: 1, below: true },
+    { group: 'Training', about: 'Decay of the first moment, also of lion; 0.9 by default' },
+  ),
+  adamBeta2: optionalNumberKey(
+    { from: 0, to: 1, below: true },
+    { group: 'Training', about: 'Decay of the second moment; 0.999 by default, 0.99 for lion' },
+  ),
+  adamEpsilon: optionalNumberKey(
+    { from: 0, above: true },
+    { group: 'Training', about: 'Added to the root of the second moment; 1e-8 by default' },
+  ),
+  optimizerMemoryBudget: bytesKey({
+    group: 'Training',
+    about: 'Memory for the states of a paged optimizer (64MB, 1GB); half of the free memory by default',
+  }),
+  pageDir: textKey({
+    group: 'Training',
+    about: 'Folder for the pages that exceed the budget; output_dir by default',
+  }),
+  gradientCheckpointing: {
+    group: 'Training',
+    about:
+      'Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at a ' +
+      'time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results',
+    flag: 'boolean-or-size',
+    expected: 'true, false, a number of layers from 1 to 1024, or a size with a unit such as 8GB',
+    schema: gradientCheckpointing.default(true),
+  },
+} satisfies Record<string, Key>;
+
+export const TRAINING_KEYS = { ...STEP_KEYS, ...OPTIMIZER_KEYS };
