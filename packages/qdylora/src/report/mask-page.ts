@@ -1,3 +1,4 @@
+import type { TokenWeight } from '@qdylora/data';
 import type { RowPreview } from '../recipes/preview-row.ts';
 import { html, type Html } from './html.ts';
 import { REPORT_STYLE } from './report-style.ts';
@@ -65,14 +66,21 @@ function rowSection({
     <h2>Row ${row}: ${countedTokens} of ${tokens.length} tokens count${cut}</h2>
     <p class="caption">${format}${source ? ` · ${source}` : ''}</p>
     ${dropped ? html`<p class="warning">Left out of training: ${dropped}.</p>` : null}
-    <div class="tokens">
-      ${tokens.map(({ id, text, weight }, t) => html`<span title="${`token ${t}, id ${id}, weight ${weight}`}" ${weight === 1 ? html` class="counted"` : null}>${pieces(text)}</span>`)}
-    </div>
+    ${html`<div class="tokens">${tokens.map(tokenSpan)}</div>`}
   </section> `;
 }
 
-/** A newline is shown and taken; a token whose character ends later is a dot. */
-const pieces = (text: string): Html[] =>
-  text === ''
-    ? [html`<i>·</i>`]
-    : text.split('\n').flatMap((line, i) => (i === 0 ? [html`${line}`] : [html`<i>↵</i> `, html`${line}`]));
+/** White space counts inside `.tokens`: there is none but that of the tokens. */
+function tokenSpan({ id, text, weight }: TokenWeight, token: number): Html {
+  const title = `token ${token}, id ${id}, weight ${weight}`;
+  const classes = weight === 1 ? 'counted' : 'read';
+  return html`<span title="${title}" class="${classes}">${pieces(text)}</span>`;
+}
+
+const NEWLINE: Html = { html: '<i>↵</i>\n' };
+
+/** A newline is a visible sign and a line break; a token whose character ends later is a dot. */
+function pieces(text: string): Html[] {
+  if (text === '') return [html`<i>·</i>`];
+  return text.split('\n').flatMap((line, i) => (i === 0 ? [html`${line}`] : [NEWLINE, html`${line}`]));
+}
