@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { elementCount } from '@qdylora/contract';
+import { hostData, elementCount } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { backward, inferenceContext, Tape } from '@qdylora/tensor';
@@ -82,18 +82,18 @@ function forwardAndBackward(
     segments: Int32Array.of(0, count),
   };
   const logits = memory.scoped(() =>
-    (model.logits(inferenceContext(backend), batch).view.data as Float32Array).slice(),
+    (hostData(model.logits(inferenceContext(backend), batch).view) as Float32Array).slice(),
   );
   for (const parameter of model.parameters()) {
     parameter.makeTrainable(memory);
-    parameter.gradient!.data.fill(0);
+    hostData(parameter.gradient!).fill(0);
   }
   const loss = memory.scoped(() => {
     const tape = new Tape(backend);
     const root = model.loss({ ...inferenceContext(backend), tape, recompute: true }, batch, {
       lossScale: 1 / (count - 1),
     }).loss;
-    const mean = root.view.data[0]!;
+    const mean = hostData(root.view)[0]!;
     backward(tape, root);
     return mean;
   });
@@ -156,7 +156,7 @@ try {
     if (gradients.has(name))
       rows.push([
         `gradient of ${name}, ${elementCount(gradients.get(name)!.shape).toLocaleString('en-US')} entries`,
-        relativeError(gradients.get(name)!.data, samples),
+        relativeError(hostData(gradients.get(name)!), samples),
       ]);
   for (const [name, error] of rows) console.log(`${error.toExponential(1)}  ${name}`);
   const worst = Math.max(...rows.map(([, error]) => error));

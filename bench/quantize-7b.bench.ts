@@ -24,7 +24,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PAGE_BYTES, writeShards, type TensorToWrite } from '@qdylora/checkpoint';
-import type { Backend, Memory } from '@qdylora/contract';
+import { wrapBackend, type Backend, type Memory } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
@@ -214,7 +214,7 @@ async function measureRound(root: string): Promise<object> {
 
 /** Seconds for so many bytes of bfloat16, with nothing to read or write. */
 async function quantizeAlone(backend: Backend, bytes: number): Promise<number> {
-  const plain = { ...backend, packedLayout: undefined };
+  const plain = wrapBackend(backend, { packedLayout: undefined });
   const halves = pattern(HIDDEN * HIDDEN * 2);
   const matrix: Values = {
     dtype: 'BF16',

@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 /**
  * What the trainer's promises cost, against a plain QLoRA step (r = 64, all linear layers, NF4 with double
  * quantization) of the same model in the same run.
@@ -269,11 +270,11 @@ async function benchPaging(model: CausalLm): Promise<void> {
     .every(
       ({ view }, p) =>
         Buffer.compare(
-          Buffer.from(view.data.buffer, view.data.byteOffset, view.data.byteLength),
+          Buffer.from(hostData(view).buffer, hostData(view).byteOffset, hostData(view).byteLength),
           Buffer.from(
-            paged.adapted.parameters()[p]!.view.data.buffer,
-            paged.adapted.parameters()[p]!.view.data.byteOffset,
-            view.data.byteLength,
+            hostData(paged.adapted.parameters()[p]!.view).buffer,
+            hostData(paged.adapted.parameters()[p]!.view).byteOffset,
+            hostData(view).byteLength,
           ),
         ) === 0,
     );

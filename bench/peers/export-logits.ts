@@ -14,7 +14,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { openCheckpoint, readPeftAdapter, writeSafetensors } from '@qdylora/checkpoint';
-import { elementsOf } from '@qdylora/contract';
+import { hostData } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { adapterStateOf, attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel, oneSequence } from '@qdylora/models';
@@ -70,7 +70,7 @@ for (const rank of values.ranks.split(',').map(Number)) {
     .model.logits({ ...inferenceContext(backend), active: adapted.atRank(rank).active }, oneSequence(ids));
   writeSafetensors(join(folder, `logits-${rank}.safetensors`), [
     { name: 'input_ids', dtype: 'I32', shape: [ids.length], bytes: bytes(ids) },
-    { name: 'logits', dtype: 'F32', shape: view.shape, bytes: bytes(elementsOf(view)) },
+    { name: 'logits', dtype: 'F32', shape: view.shape, bytes: bytes(hostData(view)) },
   ]);
   console.log(`rank ${rank}: ${join(folder, `r${rank}`)}, ${join(folder, `logits-${rank}.safetensors`)}`);
 }

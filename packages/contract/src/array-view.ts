@@ -1,16 +1,18 @@
-import { typedArray, type DataOf, type DType, type FloatDType } from './dtype.ts';
-import { contiguousStrides, elementCount, sameShape, shapeText, type Shape } from './shape.ts';
+import { DTYPE_BYTES, typedArray, type DataOf, type DType, type FloatDType } from './dtype.ts';
 import { QdyloraError } from './errors.ts';
+import { elementCount, sameShape, shapeText, type Shape } from './shape.ts';
+import { HostStorage, type Storage } from './storage.ts';
 
 /**
- * Where the numbers of one array are: element type, shape, strides (in elements) and the memory, which begins
- * at the first element.
+ * A contiguous row-major array: its element type, its shape, and where it lies. Several views may share one
+ * storage (rows of a matrix, a matrix under another shape).
  */
 export interface ArrayView<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: Shape;
-  readonly strides: Shape;
-  readonly data: DataOf[D];
+  readonly storage: Storage;
+  /** First element of the view in its storage, in elements of `dtype`. */
+  readonly offset: number;
 }
 
 /** Numbers of either float type. */
@@ -23,8 +25,8 @@ export interface ArraySpec {
 }
 
 /** Throws `BAD_ARGUMENT` unless the array has this element type. */
-export const assertDtype = (where: string, name: string, got: ArrayView, expected: DType): void => {
-  if (got.dtype !== expected) refuse(where, `expected ${expected} for ${name}, got ${got.dtype}`);
+export const assertDtype = (where: string, name: string, view: ArrayView, expected: DType): void => {
+  if (view.dtype !== expected) refuse(where, `${name} must be ${expected}, but it is ${view.dtype}`);
 };
 
 // A message is made where it is thrown: these functions run a thousand times a step.
@@ -32,14 +34,14 @@ function refuse(where: string, problem: string): never {
   throw new QdyloraError('BAD_ARGUMENT', { where, problem });
 }
 
-/** A view of `data` as a contiguous row-major array. `data` may be longer than the shape needs. */
+/** A view of host memory as a contiguous array. `data` may be longer than the shape needs. */
 export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D]): ArrayView<D> {
   if (data.length < elementCount(shape))
     refuse(
       'array-view',
-      `expected at least ${elementCount(shape)} elements for ${dtype} ${shapeText(shape)}, got ${data.length}`,
+      `${dtype} ${shapeText(shape)} needs ${elementCount(shape)} elements, but there are ${data.length}`,
     );
-  return { dtype, shape, strides: contiguousStrides(shape), data };
+  return { dtype, shape, storage: new HostStorage(data), offset: 0 };
 }
 
 /** A float32 array of its own memory, from numbers. */
@@ -53,74 +55,67 @@ export const f32View = (
 export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32'> =>
   viewOf('i32', shape, Int32Array.from(values));
 
-/** True for row-major memory without gaps; the stride of an axis of size 1 never counts. */
-export function isContiguous({ shape, strides }: ArrayView): boolean {
-  let step = 1;
-  for (let axis = shape.length - 1; axis >= 0; axis--) {
-    if (shape[axis] === 0) return true;
-    if (shape[axis] !== 1 && strides[axis] !== step) return elementCount(shape) === 0;
-    step *= shape[axis]!;
-  }
-  return true;
+/**
+ * The elements of a view in host memory, not copied: exactly as many as its shape says.
+ * Host kernels, references and explicit host edges (files, reports) call it; everything else awaits
+ * `memory.read(view)`.
+ *
+ * @param name what the message calls the array
+ * @throws QdyloraError BAD_ARGUMENT for an array in any other memory
+ */
+export function hostData<D extends DType>(view: ArrayView<D>, name?: string): DataOf[D] {
+  const { shape, storage, offset } = view;
+  if (!(storage instanceof HostStorage)) refuseDevice(view, name);
+  const elements = storage.elements as DataOf[D];
+  const length = elementCount(shape);
+  if (elements.length === length && offset === 0) return elements;
+  return elements.subarray(offset, offset + length) as DataOf[D];
+}
+
+function refuseDevice({ dtype, shape, storage }: ArrayView, name = 'an array'): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'array-view',
+    problem:
+      `${name} (${dtype} ${shapeText(shape)}) lies in ${storage?.space.name ?? 'unknown'} memory, ` +
+      `which JavaScript cannot read`,
+    nextStep: '`await memory.read(view)` copies it to host memory.',
+  });
 }
 
 /** Rows `[from, to)` along the first axis: the same memory. */
 export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
-  if (!(from >= 0 && from <= to && to <= view.shape[0]!))
-    refuse('array-view', `expected rows within 0…${view.shape[0]}, got ${from}…${to}`);
-  const start = Math.min(from * view.strides[0]!, view.data.length);
-  return {
-    ...view,
-    shape: [to - from, ...view.shape.slice(1)],
-    data: view.data.subarray(start) as DataOf[D],
-  };
+  const { dtype, shape, storage, offset } = view;
+  if (!(from >= 0 && from <= to && to <= shape[0]!))
+    refuse('array-view', `rows ${from}…${to} are not within 0…${shape[0]}`);
+  const rowShape = shape.slice(1);
+  return { dtype, shape: [to - from, ...rowShape], storage, offset: offset + from * elementCount(rowShape) };
 }
 
-/** The same contiguous memory under another shape. */
+/** Elements `[from, from + count of shape)` of a view as an array of `shape`: the same memory. */
+export function partOf<D extends DType>(view: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
+  if (!(from >= 0 && from + elementCount(shape) <= elementCount(view.shape)))
+    refuse('array-view', `${shapeText(shape)} from element ${from} is not within ${shapeText(view.shape)}`);
+  return { dtype: view.dtype, shape, storage: view.storage, offset: view.offset + from };
+}
+
+/** The same memory under another shape. */
 export function reshaped<D extends DType>(view: ArrayView<D>, shape: Shape): ArrayView<D> {
   if (sameShape(view.shape, shape)) return view;
-  if (!isContiguous(view)) refuse('array-view', 'expected a contiguous array to reshape, got a strided one');
   if (elementCount(shape) !== elementCount(view.shape))
     refuse(
       'array-view',
-      `expected ${elementCount(view.shape)} elements for the new shape, got ${shapeText(shape)}`,
+      `${shapeText(view.shape)} has ${elementCount(view.shape)} elements, but ${shapeText(shape)} needs ` +
+        `${elementCount(shape)}`,
     );
-  return { ...view, shape, strides: contiguousStrides(shape) };
+  return { ...view, shape };
 }
 
-/** Calls `visit(offset)` with the element offset of every entry, in row-major order. */
-export function forEachOffset(view: ArrayView, visit: (offset: number, index: number) => void): void {
-  const { shape, strides } = view;
-  const total = elementCount(shape);
-  const at = new Array<number>(shape.length).fill(0);
-  let offset = 0;
-  for (let i = 0; i < total; i++) {
-    visit(offset, i);
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      offset += strides[axis]!;
-      if (++at[axis]! < shape[axis]!) break;
-      offset -= strides[axis]! * shape[axis]!;
-      at[axis] = 0;
-    }
-  }
-}
+/** Bytes that the elements of a view take. */
+export const byteLengthOf = ({ dtype, shape }: ArraySpec): number => elementCount(shape) * DTYPE_BYTES[dtype];
 
-/** A contiguous copy in plain memory (or in `into`). */
-export function compacted<D extends DType>(
-  view: ArrayView<D>,
-  into: DataOf[D] = typedArray(view.dtype, null, 0, elementCount(view.shape)),
-): ArrayView<D> {
-  if (isContiguous(view))
-    (into as Float32Array).set(view.data.subarray(0, elementCount(view.shape)) as Float32Array);
-  else
-    forEachOffset(view, (offset, i) => {
-      into[i] = view.data[offset]!;
-    });
-  return viewOf(view.dtype, view.shape, into);
-}
-
-/** The elements of a contiguous view: exactly as many as its shape says. */
-export const elementsOf = <D extends DType>(view: ArrayView<D>): DataOf[D] => {
-  const whole = isContiguous(view) ? view : compacted(view);
-  return whole.data.subarray(0, elementCount(view.shape)) as DataOf[D];
+/** A copy of host elements in plain memory. */
+export const copyOf = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
+  const copy = typedArray(view.dtype, null, 0, elementCount(view.shape));
+  copy.set(hostData(view) as Float32Array);
+  return viewOf(view.dtype, view.shape, copy);
 };

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import {
+  createDryBackend,
+  createDryMemory,
+  hostData,
+  HostStorage,
   createHostBackend,
   createHostMemory,
   defineOp,
@@ -26,7 +30,7 @@ const sum = defineOp({
   shapes: ({ a }: { a: F32; b: F32 }, _: Record<string, never>) => ({ y: { dtype: 'f32', shape: a.shape } }),
   reference({ a, b }, { y }: { y: F32 }) {
     calls++;
-    for (let i = 0; i < y.data.length; i++) y.data[i] = a.data[i]! + b.data[i]!;
+    for (let i = 0; i < hostData(y).length; i++) hostData(y)[i] = hostData(a)[i]! + hostData(b)[i]!;
   },
 });
 /** low = high = a. */
@@ -38,7 +42,7 @@ const both = defineOp({
     high: { dtype: 'f32', shape: a.shape },
   }),
   reference: ({ a }, { low, high }: { low: F32; high: F32 }) => {
-    for (const out of [low, high]) out.data.set(a.data.subarray(0, out.data.length));
+    for (const out of [low, high]) hostData(out).set(hostData(a).subarray(0, hostData(out).length));
   },
 });
 
@@ -74,8 +78,8 @@ const detach = (buffer: ArrayBufferLike): void => {
 
 describe('an array is refused before the op runs', () => {
   test('whose elements are of another type than it says', () => {
-    const wrong = { ...x(), data: new Int32Array(8) } as unknown as F32;
-    const none = { ...x(), data: undefined } as unknown as F32;
+    const wrong = { ...x(), storage: new HostStorage(new Int32Array(8)) } as F32;
+    const none = { ...x(), storage: undefined } as unknown as F32;
     expect([
       refusal(() => runOp(host, sum, { a: wrong, b: x() }, {})),
       refusal(() => runOp(host, sum, { a: x(), b: none }, {})),
@@ -83,14 +87,21 @@ describe('an array is refused before the op runs', () => {
     ]).toEqual(['BAD_ARGUMENT', 'BAD_ARGUMENT', 'BAD_ARGUMENT']);
   });
 
-  test('whose memory is shorter than its shape and strides reach', () => {
-    const short = { ...x(), data: new Float32Array(7) };
-    const strided: F32 = { dtype: 'f32', shape: [4], strides: [3], data: new Float32Array(9) };
+  test('whose storage is shorter than its offset and shape reach', () => {
+    const short = { ...x(), storage: new HostStorage(new Float32Array(7)) };
+    const late = { ...x(), offset: 1 };
     expect(refusal(() => runOp(host, sum, { a: short, b: x() }, {}))).toBe('BAD_SHAPE');
-    expect(refusal(() => runOp(host, sum, { a: strided, b: strided }, {}))).toBe('BAD_SHAPE');
+    expect(refusal(() => runOp(host, sum, { a: late, b: x() }, {}))).toBe('BAD_SHAPE');
     expect(
-      runOp(host, sum, { a: { ...strided, data: new Float32Array(10) }, b: f32View([4]) }, {}).y.shape,
-    ).toEqual([4]);
+      runOp(host, sum, { a: { ...late, storage: new HostStorage(new Float32Array(9)) }, b: x() }, {}).y.shape,
+    ).toEqual([8]);
+  });
+
+  test('that lies in the memory of another backend', () => {
+    const elsewhere = createDryMemory().allocate('f32', [8]);
+    expect(refusal(() => runOp(host, sum, { a: elsewhere, b: x() }, {}))).toBe('BAD_ARGUMENT');
+    expect(refusal(() => runOp(host, sum, { a: x(), b: x() }, {}, { y: elsewhere }))).toBe('BAD_ARGUMENT');
+    expect(refusal(() => runOp(createDryBackend(), sum, { a: x(), b: x() }, {}))).toBe('BAD_ARGUMENT');
   });
 
   test(
@@ -151,12 +162,14 @@ describe('an output is refused', () => {
     expect(
       refusal(() => runOp(host, both, { a: x() }, {}, { low: rowsOf(out, 0, 8), high: rowsOf(out, 1, 9) })),
     ).toBe('BAD_ARGUMENT');
-    expect(runOp(host, both, { a: x() }, {}, { low: f32View([8]), high: f32View([8]) }).high.data[7]).toBe(7);
+    expect(
+      hostData(runOp(host, both, { a: x() }, {}, { low: f32View([8]), high: f32View([8]) }).high)[7],
+    ).toBe(7);
   });
 
   test('but not one that lies exactly where the op allows it', () => {
     const a = x();
-    expect(Array.from(runOp(host, sum, { a, b: x() }, {}, { y: a }).y.data)).toEqual([
+    expect(Array.from(hostData(runOp(host, sum, { a, b: x() }, {}, { y: a }).y))).toEqual([
       0, 2, 4, 6, 8, 10, 12, 14,
     ]);
   });

@@ -1,120 +1,114 @@
-import type { ArrayView } from './array-view.ts';
+import { byteLengthOf, type ArrayView } from './array-view.ts';
 import { DTYPE_BYTES, isDType, isElementArray } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
 import type { Arrays, Op } from './op.ts';
-import { isSize, shapeText } from './shape.ts';
-
-/** Elements from the first of a view to the one past its last: what its memory must hold. */
-function extentOf({ shape, strides }: ArrayView): number {
-  let last = 0;
-  for (let axis = 0; axis < shape.length; axis++) {
-    if (shape[axis] === 0) return 0;
-    last += (shape[axis]! - 1) * strides[axis]!;
-  }
-  return last + 1;
-}
+import { elementCount, isSize, shapeText } from './shape.ts';
+import { HostStorage, type Storage } from './storage.ts';
 
 /** Most of an axis of an array without elements: a kernel may walk over its empty rows. */
 const MOST_EMPTY = 2 ** 31;
 
-/** Refuses what is no array view, or one whose sizes and strides are none. */
+/** Refuses what is no array view, or one whose sizes are none. */
 function assertView(where: string, name: string, view: ArrayView): void {
-  if (!isDType(view.dtype) || !Array.isArray(view.shape) || !Array.isArray(view.strides)) {
-    const got = isDType(view.dtype)
-      ? 'one without shape and strides'
-      : view.dtype === undefined
-        ? `${(view as object).constructor?.name ?? typeof view}`
-        : `element type ${String(view.dtype)}`;
+  const { dtype, shape, storage, offset } = view;
+  if (!isDType(dtype) || !Array.isArray(shape) || typeof storage?.space !== 'object')
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `expected an array view of ${Object.keys(DTYPE_BYTES).join(', ')} for ${name}, got ${got}`,
+      problem: `${name} must be an array view of ${Object.keys(DTYPE_BYTES).join(', ')}, but it is ${describe(view)}`,
       nextStep: 'viewOf, f32View and i32View make one.',
     });
-  }
-  const { shape, strides } = view;
-  const fit = shape.length === strides.length && shape.every(isSize) && strides.every(isSize);
-  if (!fit)
+  if (!shape.every(isSize) || !isSize(offset))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem:
-        `expected whole sizes ≥ 0 and as many strides for ${name}, got the shape ` +
-        `${shapeText(shape)} and the strides ${shapeText(strides)}`,
+      problem: `the sizes and the offset of ${name} must be whole numbers ≥ 0, but they are ${shapeText(shape)} and ${offset}`,
     });
   if (shape.includes(0) && shape.some((size) => size > MOST_EMPTY))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `expected sizes up to ${MOST_EMPTY} for ${name}, which is empty, got ${shapeText(shape)}`,
+      problem: `${name} is empty, but one of its sizes is above ${MOST_EMPTY}: ${shapeText(shape)}`,
     });
 }
 
+function describe(view: ArrayView): string {
+  if (isDType(view.dtype)) return 'one without shape and storage';
+  if (view.dtype === undefined) return (view as object).constructor?.name ?? typeof view;
+  return `of element type ${String(view.dtype)}`;
+}
+
 /**
- * Checks that an array is one, and its memory there, before a kernel reads it: of whole sizes, of its element
- * type, long enough for its shape, not disposed, not given back.
- * Without a memory, outside of an op, what was given back is seen only where its bytes are gone.
- * Typed arrays are aligned to their elements by JavaScript itself. Of what the memory itself has made and
- * still holds all that is known, and nothing is looked at.
+ * Checks that an array is one and that its memory is there, before a kernel reads it: whole sizes, storage in
+ * the backend's address space, long enough, not released. An array that the memory itself allocated and still
+ * holds needs no further look.
  *
- * @throws QdyloraError DISPOSED, BAD_ARGUMENT (no array view, element type) or BAD_SHAPE (sizes, too short).
+ * @param memory the backend's; without it (outside of an op) any address space will do
+ * @throws QdyloraError DISPOSED, BAD_ARGUMENT (no array view, element type, other memory) or BAD_SHAPE
  */
 export function assertUsable(where: string, name: string, view: ArrayView, memory?: Memory): void {
   if (memory?.isOwn?.(view)) return;
   assertView(where, name, view);
-  if (!isElementArray(view.dtype, view.data))
+  const { storage } = view;
+  if (memory && storage.space !== memory.space)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem: `${name} lies in ${storage.space.name} memory, but the backend computes in ${memory.space.name} memory`,
+      nextStep: "Allocate it in the backend's memory and fill it with memory.write.",
+    });
+  if (storage instanceof HostStorage && !isElementArray(view.dtype, storage.elements))
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
       problem:
-        `expected the elements of ${view.dtype} for ${name}, got ` +
-        `${(view.data as object | undefined)?.constructor?.name ?? typeof view.data}`,
+        `${name} is ${view.dtype}, but its storage holds ` +
+        `${(storage.elements as object | undefined)?.constructor?.name ?? typeof storage.elements}`,
     });
-  const extent = extentOf(view);
-  const isShort = view.data.length < extent;
-  if ((isShort && view.data.buffer.byteLength === 0) || memory?.isReleased?.(view))
+  const neededBytes = view.offset * DTYPE_BYTES[view.dtype] + byteLengthOf(view);
+  const isShort = storage.byteLength < neededBytes;
+  if ((isShort && isDetached(storage)) || memory?.isReleased?.(view))
     throw new DisposedError(`array ${name} of ${where}`);
   if (isShort)
     throw new QdyloraError('BAD_SHAPE', {
       where,
       problem:
-        `expected at least ${extent} elements for ${name} ${shapeText(view.shape)}, got ` +
-        `${view.data.length}`,
+        `${name} ${shapeText(view.shape)} needs ${elementCount(view.shape)} elements from ${view.offset} on, but its ` +
+        `storage has ${storage.byteLength / DTYPE_BYTES[view.dtype]}`,
     });
 }
 
+/** True where the buffer was given away: transferred, or back to the system. */
+const isDetached = (storage: Storage): boolean =>
+  storage instanceof HostStorage && storage.elements.buffer.byteLength === 0;
+
 /**
- * Refuses outputs handed in that share memory with an input or with each other, except an output that lies
- * exactly over an input which the op lets it overwrite.
- * Outputs that the backend makes are fresh, so only those in `given` are looked at. Memory is told by its
- * buffer object: that two objects share one (a SharedArrayBuffer that was sent to and fro) nobody can see.
+ * Refuses supplied outputs that share memory with an input or with each other, except an output that lies
+ * exactly over an input which the op lets it overwrite. Outputs that the backend allocates are fresh.
+ * Two buffer objects over one SharedArrayBuffer cannot be told apart.
  *
  * @throws QdyloraError BAD_ARGUMENT naming both arrays.
  */
-export function assertApart(op: Pick<Op, 'name' | 'overwrites'>, inputs: Arrays, given: Arrays): void {
+export function assertApart(op: Pick<Op, 'name' | 'overwrites'>, inputs: Arrays, outputs: Arrays): void {
   const places: Place[] = [];
-  for (const name in given) {
-    const view = given[name];
+  for (const name in outputs) {
+    const view = outputs[name];
     if (!view) continue;
     const place = placeOf(name, view);
-    for (const other of places)
-      if (overlaps(place, other.begin, other.end, other.view)) refuseOverlap(op, name, other.name);
+    for (const other of places) if (overlaps(place, other)) refuseOverlap(op, name, other.name);
     places.push(place);
   }
   if (places.length === 0) return;
-  for (const other in inputs) {
-    const input = inputs[other];
-    if (!input) continue;
-    const begin = input.data.byteOffset;
-    const most = begin + input.data.byteLength;
-    for (const place of places) {
-      if (!overlaps(place, begin, most, input)) continue;
-      const end = begin + extentOf(input) * input.data.BYTES_PER_ELEMENT;
-      if (!overlaps(place, begin, end, input)) continue;
-      const liesOver = begin === place.begin && end === place.end && input.dtype === place.view.dtype;
-      if (!liesOver || !op.overwrites?.[place.name]?.includes(other)) refuseOverlap(op, place.name, other);
+  for (const name in inputs) {
+    const view = inputs[name];
+    if (!view) continue;
+    const input = placeOf(name, view);
+    for (const output of places) {
+      if (!overlaps(output, input)) continue;
+      const liesOver =
+        input.begin === output.begin && input.end === output.end && view.dtype === output.view.dtype;
+      if (!liesOver || !op.overwrites?.[output.name]?.includes(name)) refuseOverlap(op, output.name, name);
     }
   }
 }
 
-/** An output with its bytes in its buffer. */
+/** A view with the bytes that it covers. */
 interface Place {
   readonly name: string;
   readonly view: ArrayView;
@@ -123,16 +117,19 @@ interface Place {
 }
 
 function placeOf(name: string, view: ArrayView): Place {
-  const begin = view.data.byteOffset;
-  return { name, view, begin, end: begin + extentOf(view) * view.data.BYTES_PER_ELEMENT };
+  const { storage } = view;
+  const start = storage instanceof HostStorage ? storage.elements.byteOffset : 0;
+  const begin = start + view.offset * DTYPE_BYTES[view.dtype];
+  return { name, view, begin, end: begin + byteLengthOf(view) };
 }
 
-/**
- * Most arrays lie apart by their offsets alone, and V8 takes longer for a typed array's `buffer` than for all
- * the rest.
- */
-const overlaps = (place: Place, begin: number, end: number, { data }: ArrayView): boolean =>
-  begin < place.end && place.begin < end && data.buffer === place.view.data.buffer;
+/** The ranges are compared first: V8 takes longer for a typed array's `buffer` than for all the rest. */
+const overlaps = (a: Place, b: Place): boolean =>
+  a.begin < b.end && b.begin < a.end && sharesBytes(a.view.storage, b.view.storage);
+
+const sharesBytes = (a: Storage, b: Storage): boolean =>
+  a === b ||
+  (a instanceof HostStorage && b instanceof HostStorage && a.elements.buffer === b.elements.buffer);
 
 function refuseOverlap(
   { name: where, overwrites }: Pick<Op, 'name' | 'overwrites'>,
@@ -141,7 +138,7 @@ function refuseOverlap(
 ): never {
   throw new QdyloraError('BAD_ARGUMENT', {
     where,
-    problem: `expected memory of its own for the output ${output}, got some of ${other}'s`,
+    problem: `the output ${output} shares memory with ${other}`,
     nextStep: overwrites?.[output]
       ? `It may lie exactly over ${overwrites[output].join(' or ')}.`
       : 'An op says in `overwrites` which outputs may lie exactly over which inputs.',

@@ -33,13 +33,46 @@ export interface Backend {
   readonly packedLayout?: 'tiles';
   /** Told each time that a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
+  /** Called before each op and, during a replay, between pieces of it: it throws to end the work (an abort). */
+  readonly beforeCall?: () => void;
   /**
-   * Runs each op in the backend's place, by calling `run` once: for a profile. On a device `run` enqueues.
+   * Runs each op in the backend's place by calling `run` once: for a profile. On a device `run` enqueues.
+   * A backend that measures replays nothing, so that every op is seen.
    */
-  readonly aroundCall?: (call: OpCall, run: () => void) => void;
-  /**
-   * Begins a recording, where the backend can repeat calls faster than they are made; `repeatedCall` uses it.
-   * `aroundCall` is not told of replays.
-   */
+  readonly measure?: (call: OpCall, run: () => void) => void;
+  /** Set by a recording's backend only: adds the call to the recording and runs it. */
+  readonly recordCall?: (call: OpCall, run: () => void) => void;
+  /** Begins a recording, where the backend can repeat calls faster than they are made (`repeatedCall`). */
   readonly record?: () => Recording;
+}
+
+/** What `wrapBackend` adds to a backend or puts in place of its parts. */
+export type BackendLayer = Partial<Omit<Backend, 'contractVersion' | 'recordCall'>>;
+
+/**
+ * The same backend with another layer around it. `beforeCall` and `measure` are added to those that are there
+ * (the new layer's first, outside); everything else that the layer names takes the place of the backend's.
+ *
+ * @example
+ * const abortable = wrapBackend(backend, { beforeCall: () => signal.throwIfAborted() });
+ */
+export function wrapBackend<B extends Backend>(backend: B, layer: BackendLayer): B {
+  const wrapped: B = { ...backend, ...layer };
+  const { beforeCall, measure } = layer;
+  const { beforeCall: innerBefore, measure: innerMeasure } = backend;
+  if (!beforeCall && !measure) return wrapped;
+  return {
+    ...wrapped,
+    beforeCall:
+      beforeCall && innerBefore
+        ? () => {
+            beforeCall();
+            innerBefore();
+          }
+        : (beforeCall ?? innerBefore),
+    measure:
+      measure && innerMeasure
+        ? (call, run) => measure(call, () => innerMeasure(call, run))
+        : (measure ?? innerMeasure),
+  };
 }

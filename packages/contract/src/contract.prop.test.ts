@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
-  compacted,
+  hostData,
   createHostBackend,
   createHostMemory,
   createRng,
   defineOp,
-  elementsOf,
   f32Array,
   f32View,
   float16Array,
@@ -22,7 +21,6 @@ import {
   toFloat16,
   type ArrayView,
 } from './index.ts';
-import { seededNumbers, withStrides, randomF32 } from '@qdylora/testing';
 
 describe('bfloat16 and float16', () => {
   test('every bfloat16 survives the way to float32 and back', () => {
@@ -113,11 +111,11 @@ describe('host memory', () => {
         const live: ArrayView[] = [];
         for (const [i, [length, drop]] of script.entries()) {
           const view = memory.allocate('f32', [length]);
-          view.data.fill(i);
+          hostData(view).fill(i);
           live.push(view);
           if (drop) memory.release(live.splice(length % live.length, 1)[0]!);
         }
-        const stamps = live.map((view) => new Set(view.data));
+        const stamps = live.map((view) => new Set(hostData(view)));
         for (const stamp of stamps) expect(stamp.size).toBeLessThanOrEqual(1);
         for (const view of live) memory.release(view);
         expect(memory.usage().liveBytes).toBe(0);
@@ -142,13 +140,13 @@ describe('host memory', () => {
     const memory = createHostMemory({ regionBytes: 4096, unreserve: (buffer) => given.push(buffer) });
     const kept = memory.allocate('f32', [1000]);
     const dropped = memory.allocate('f32', [1000]);
-    kept.data.fill(7);
+    hostData(kept).fill(7);
     memory.release(dropped);
     memory.trim();
     expect([
       given.length,
       memory.usage().reservedBytes,
-      kept.data.every((x) => x === 7),
+      hostData(kept).every((x) => x === 7),
       memory.allocate('f32', [1000]).shape,
     ]).toEqual([1, 4096, true, [1000]]);
   });
@@ -169,12 +167,12 @@ describe('host memory', () => {
             length,
             view: memory.allocate('f32', [length]),
           }));
-          const buffers = new Set(arrays.map(({ view }) => view.data.buffer));
-          for (const { view } of arrays) view.data.fill(7);
+          const buffers = new Set(arrays.map(({ view }) => hostData(view).buffer));
+          for (const { view } of arrays) hostData(view).fill(7);
           for (const { kept, view } of arrays) if (!kept) memory.release(view);
           memory.trim();
           const held = [...buffers].filter((buffer) =>
-            arrays.some(({ kept, view }) => kept && view.data.buffer === buffer),
+            arrays.some(({ kept, view }) => kept && hostData(view).buffer === buffer),
           );
           const sevens = held.reduce(
             (sum, buffer) => sum + new Float32Array(buffer).filter((x) => x === 7).length,
@@ -207,25 +205,8 @@ describe('running an op', () => {
     takes: { x: f32Array(null) },
     shapes: (i: { x: ArrayView<'f32'> }, _: object) => ({ y: { dtype: 'f32' as const, shape: i.x.shape } }),
     reference({ x }, { y }: { y: ArrayView<'f32'> }) {
-      for (let i = 0; i < y.data.length; i++) y.data[i] = 2 * x.data[i]!;
+      for (let i = 0; i < hostData(y).length; i++) hostData(y)[i] = 2 * hostData(x)[i]!;
     },
-  });
-  test('gives the same for a strided view as for its compact copy', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 3 }),
-        fc.nat(3),
-        fc.nat(),
-        (shape, gap, seed) => {
-          const x = randomF32(shape, seededNumbers(seed));
-          const backend = createHostBackend();
-          expect(elementsOf(runOp(backend, double, { x: withStrides(x, gap) }, {}).y)).toEqual(
-            elementsOf(runOp(backend, double, { x }, {}).y),
-          );
-          expect(elementsOf(compacted(withStrides(x, gap)))).toEqual(elementsOf(x));
-        },
-      ),
-    );
   });
   test('refuses an output of another shape by name', () => {
     const error = (() => {
@@ -236,10 +217,10 @@ describe('running an op', () => {
       }
     })();
     expect(QdyloraError.isInstance(error) && error.message).toMatch(
-      /\[double\] expected contiguous f32 \[2\] for the output y, got f32 \[3\]/,
+      /\[double\] the output y must be f32 \[2\], but it is f32 \[3\]/,
     );
   });
   test('sees only its rows through a row range', () => {
-    expect(Array.from(elementsOf(rowsOf(f32View([3, 2], [1, 2, 3, 4, 5, 6]), 1, 2)))).toEqual([3, 4]);
+    expect(Array.from(hostData(rowsOf(f32View([3, 2], [1, 2, 3, 4, 5, 6]), 1, 2)))).toEqual([3, 4]);
   });
 });

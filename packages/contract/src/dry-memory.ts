@@ -1,8 +1,9 @@
 import { createArena } from './arena.ts';
-import { contiguousStrides, elementCount, type Shape } from './shape.ts';
-import type { ArrayView } from './array-view.ts';
+import { hostData, byteLengthOf, type ArrayView } from './array-view.ts';
 import { typedArray, type DataOf, type DType } from './dtype.ts';
 import type { Memory } from './memory.ts';
+import { elementCount, type Shape } from './shape.ts';
+import { HostStorage, ShapeStorage, type AddressSpace } from './storage.ts';
 
 export interface DryMemoryOptions {
   readonly name?: string;
@@ -26,6 +27,9 @@ export interface DryMemory extends Memory {
   /** Every part, in the order in which they began. The peaks add up to `usage().peakBytes`. */
   parts(): readonly PartUsage[];
 }
+
+/** Where arrays of plans lie: nowhere. */
+export const DRY_SPACE: AddressSpace = { name: 'dry', isHost: false };
 
 /** Indices decide how much a kernel needs (segments of attention), and are few: they alone are real. */
 const isReal = (dtype: DType): boolean => dtype === 'i32';
@@ -54,7 +58,14 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     name,
     regionBytes,
     reserve: () => null,
-    place: (dtype, shape, { length }) => shapeOnly(dtype, shape, isReal(dtype) ? length : 0),
+    place: (dtype, shape, { length }) => ({
+      dtype,
+      shape,
+      storage: isReal(dtype)
+        ? new HostStorage(typedArray(dtype, null, 0, length), DRY_SPACE)
+        : new ShapeStorage(byteLengthOf({ dtype, shape }), DRY_SPACE),
+      offset: 0,
+    }),
     onChange(view, bytes) {
       if (bytes < 0) notePeak();
       const own = partOf.get(view) ?? part;
@@ -66,7 +77,7 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
   });
   return {
     ...arena,
-    isHost: false,
+    space: DRY_SPACE,
     within(next, body) {
       const before = part;
       part = next;
@@ -91,23 +102,23 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     read: <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
       Promise.resolve(
         isReal(view.dtype)
-          ? (view.data.slice() as DataOf[D])
+          ? (hostData(view).slice() as DataOf[D])
           : typedArray(view.dtype, null, 0, elementCount(view.shape)),
       ),
     write(view, values) {
-      if (isReal(view.dtype)) view.data.set(values as ArrayLike<number>);
+      if (isReal(view.dtype)) hostData(view).set(values as ArrayLike<number>);
     },
     fill(view, body) {
-      if (isReal(view.dtype)) body(view.data);
+      if (isReal(view.dtype)) body(hostData(view));
     },
     [Symbol.dispose]: arena.dispose,
   };
 }
 
-/** An array without elements that has a shape. */
-export const shapeOnly = <D extends DType>(dtype: D, shape: Shape, length = 0): ArrayView<D> => ({
+/** An array that is a shape only. */
+export const shapeOnly = <D extends DType>(dtype: D, shape: Shape): ArrayView<D> => ({
   dtype,
   shape,
-  strides: contiguousStrides(shape),
-  data: typedArray(dtype, null, 0, length),
+  storage: new ShapeStorage(byteLengthOf({ dtype, shape }), DRY_SPACE),
+  offset: 0,
 });

@@ -1,9 +1,10 @@
 import { createArena } from './arena.ts';
-import { elementsOf, viewOf, type ArrayView } from './array-view.ts';
+import { hostData, viewOf, type ArrayView } from './array-view.ts';
 import { typedArray, type DataOf, type DType } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
 import { elementCount, shapeText } from './shape.ts';
+import { HOST_SPACE } from './storage.ts';
 
 export interface HostMemoryOptions {
   readonly name?: string;
@@ -21,6 +22,9 @@ export interface HostMemoryOptions {
   /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
   readonly poison?: boolean;
 }
+
+/** A quiet NaN as a bfloat16 bit pattern. */
+const BFLOAT16_NAN = 0x7fc0;
 
 /** Memory in typed arrays. */
 export function createHostMemory(options: HostMemoryOptions = {}): Memory {
@@ -40,26 +44,26 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     discard,
     place(dtype, shape, { region, offset, length }) {
       const view = viewOf(dtype, shape, typedArray(dtype, region, offset, length));
-      if (poison && dtype === 'f32') (view.data as Float32Array).fill(NaN);
-      if (poison && dtype === 'bf16') (view.data as Uint16Array).fill(0x7fc0);
+      if (poison && dtype === 'f32') hostData(view).fill(NaN);
+      if (poison && dtype === 'bf16') hostData(view).fill(BFLOAT16_NAN);
       return view;
     },
   });
   const alive = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
     if (
       !arena.isOwn!(view) &&
-      (arena.isReleased!(view) || (view.data.length === 0 && elementCount(view.shape) > 0))
+      (arena.isReleased!(view) || (hostData(view).length === 0 && elementCount(view.shape) > 0))
     )
       throw new DisposedError('array');
     return view;
   };
   return {
     ...arena,
-    isHost: true,
+    space: HOST_SPACE,
     read: async <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
-      elementsOf(alive(view)).slice() as DataOf[D],
+      hostData(alive(view)).slice() as DataOf[D],
     write(view, values) {
-      const { data } = alive(view);
+      const data = hostData(alive(view));
       if (values.length > data.length)
         throw new QdyloraError('BAD_SHAPE', {
           where: name,
@@ -70,7 +74,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
       data.set(values as ArrayLike<number>);
     },
     fill: (view, body) => {
-      body(alive(view).data);
+      body(hostData(alive(view)));
     },
     [Symbol.dispose]: arena.dispose,
   };

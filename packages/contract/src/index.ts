@@ -33,4 +33,5 @@ export * from './rng.ts';
 export * from './round-half-even.ts';
 export * from './run-op.ts';
 export * from './shape.ts';
+export * from './storage.ts';
 export { shownValue } from './shown-value.ts';

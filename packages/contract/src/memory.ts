@@ -1,6 +1,7 @@
 import type { ArrayView } from './array-view.ts';
 import type { DataOf, DType } from './dtype.ts';
 import type { Shape } from './shape.ts';
+import type { AddressSpace } from './storage.ts';
 
 /**
  * Bytes now in use, the most that were in use since the last reset, what is held from the system, and how
@@ -20,8 +21,8 @@ export interface MemoryUsage {
  */
 export interface Memory extends Disposable {
   readonly name: string;
-  /** True where `ArrayView.data` can be read and written by JavaScript. */
-  readonly isHost: boolean;
+  /** Where its arrays lie. In a host space, `hostData` reads and writes them. */
+  readonly space: AddressSpace;
   allocate<D extends DType>(dtype: D, shape: Shape): ArrayView<D>;
   /** Gives one allocation back early; a view that is not the object `allocate` returned is ignored. */
   release(view: ArrayView): void;

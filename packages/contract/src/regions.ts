@@ -18,6 +18,7 @@ export interface RegionOptions<R> {
 export class Regions<R> {
   private readonly options: RegionOptions<R>;
   private readonly held: FreeList<R>[] = [];
+  isDisposed = false;
 
   constructor(options: RegionOptions<R>) {
     this.options = options;
@@ -54,6 +55,7 @@ export class Regions<R> {
   }
 
   dispose(): void {
+    this.isDisposed = true;
     this.giveBack([...this.held]);
   }
 

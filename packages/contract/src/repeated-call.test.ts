@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  hostData,
   createHostBackend,
   defineOp,
   f32Array,
@@ -18,8 +19,8 @@ const doubled = defineOp({
     y: { dtype: 'f32', shape: i.x.shape },
   }),
   reference({ x }, { y }: { y: ArrayView<'f32'> }) {
-    x.data.forEach((value, i) => {
-      y.data[i] = 2 * value;
+    hostData(x).forEach((value, i) => {
+      hostData(y)[i] = 2 * value;
     });
   },
 });
@@ -34,10 +35,10 @@ test('without a recorder the body runs each time, and its arrays are given back'
     bodies++;
     return runOp(own, doubled, { x: runOp(own, doubled, { x }, {}).y }, {}).y;
   });
-  expect([...call.run().data]).toEqual([4, 8, 12]);
+  expect([...hostData(call.run())]).toEqual([4, 8, 12]);
   const once = live();
-  x.data[0] = 5;
-  expect([...call.run().data]).toEqual([20, 8, 12]);
+  hostData(x)[0] = 5;
+  expect([...hostData(call.run())]).toEqual([20, 8, 12]);
   expect([bodies, live()]).toEqual([2, once]);
   call.dispose();
   call[Symbol.dispose]();
@@ -58,7 +59,7 @@ function recordingBackend(): Backend & { readonly replays: () => number } {
       backend: {
         ...backend,
         memory,
-        aroundCall: (_, run) => {
+        recordCall: (_, run) => {
           runs.push(run);
           run();
         },
@@ -86,13 +87,13 @@ test('with a recorder it runs once, and not at all into a backend that measures'
   };
   using call = repeatedCall(backend, body);
   const result = call.run();
-  x.data[1] = 7;
+  hostData(x)[1] = 7;
   expect(call.run()).toBe(result);
-  expect([[...result.data], bodies, backend.replays()]).toEqual([[2, 14], 1, 1]);
+  expect([[...hostData(result)], bodies, backend.replays()]).toEqual([[2, 14], 1, 1]);
   using measured = repeatedCall(
     {
       ...backend,
-      aroundCall: (_, run) => {
+      measure: (_, run) => {
         run();
       },
     },

@@ -28,14 +28,14 @@ export interface RepeatedCall<V extends ArrayView> extends Disposable {
 
 /**
  * A computation that may be recorded: `body` runs at the first `run`, and then again only where the backend
- * cannot record it or measures each op (`aroundCall`).
+ * cannot record it or measures each op (`measure`).
  * So `body` may depend on nothing that changes but the contents of arrays, and runs no op with gradients.
  */
 export const repeatedCall = <V extends ArrayView>(
   backend: Backend,
   body: (backend: Backend) => V,
 ): RepeatedCall<V> =>
-  backend.record && !backend.aroundCall ? recordedCall(backend.record(), body) : plainCall(backend, body);
+  backend.record && !backend.measure ? recordedCall(backend.record(), body) : plainCall(backend, body);
 
 function recordedCall<V extends ArrayView>(
   recording: Recording,

@@ -1,33 +1,31 @@
 import { assertTaken } from './array-rule.ts';
 import { assertApart, assertUsable } from './assert-usable.ts';
-import { compacted, isContiguous, type ArrayView } from './array-view.ts';
-import type { Backend } from './backend.ts';
+import type { ArraySpec, ArrayView } from './array-view.ts';
+import type { Backend, OpCall } from './backend.ts';
 import { MissingKernelError, QdyloraError } from './errors.ts';
 import type { Kernel } from './kernel.ts';
+import type { Memory } from './memory.ts';
+import type { Arrays, Op, SpecsOf } from './op.ts';
 import { runReference } from './run-reference.ts';
-import type { Arrays, Op } from './op.ts';
 import { sameShape, shapeText } from './shape.ts';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
 /**
- * Runs one op: checks its inputs and attributes, makes the outputs that `given` does not hold, calls the
- * backend's kernel or, in host memory, the reference.
- * Strided inputs are made contiguous first, so no kernel sees a stride.
+ * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in the
+ * backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are allocated,
+ * and the backend's kernel runs or, in host memory, the reference.
  *
- * @throws QdyloraError BAD_ARGUMENT where an input or an output that must be handed in is missing, an element
- * type or an attribute is none that the op takes, or an output lies over memory that the op does not let it
- * overwrite; BAD_SHAPE where sizes do not fit; DISPOSED where an array's memory is gone; MissingKernelError
- * where nothing can run the op; and what the op itself says.
+ * @param suppliedOutputs arrays to write to instead of fresh ones
+ * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory, alias),
+ * BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the op throws
  */
 export function runOp<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
   inputs: I,
   attributes: A,
-  given: Partial<O> = {},
+  suppliedOutputs: Partial<O> = {},
 ): O {
-  const { outputs, run } = prepareOp(backend, op, inputs, attributes, given);
+  const { outputs, run } = prepareOp(backend, op, inputs, attributes, suppliedOutputs);
   run();
   return outputs;
 }
@@ -47,60 +45,73 @@ export function prepareOp<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
   inputs: I,
   attributes: A,
-  given: Partial<O> = {},
+  suppliedOutputs: Partial<O> = {},
 ): PreparedCall<O> {
   const { memory } = backend;
   // Loops over names and no lists of entries: of a kernel of a few microseconds the call would be half.
-  if (memory.isHost) {
-    for (const name in inputs) {
-      const view = inputs[name];
-      if (view) assertUsable(op.name, name, view, memory);
-    }
+  for (const name in inputs) {
+    const view = inputs[name];
+    if (view) assertUsable(op.name, name, view, memory);
   }
   assertAttributes(op as Pick<Op, 'name' | 'acceptsNaN'>, attributes);
   assertTaken(op.name, op.rules, inputs);
-  const specs = op.shapes(inputs, attributes);
-  const adds = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
+  const outputs = outputsOf(
+    backend,
+    op,
+    op.shapes(inputs, attributes),
+    attributes,
+    suppliedOutputs as Arrays,
+  );
+  assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, suppliedOutputs as Arrays);
+  const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
+  if (!kernel && !memory.space.isHost) throw new MissingKernelError(op.name, backend.name);
+  if (!kernel) backend.onFallback?.(op.name);
+  const compute = kernel
+    ? (): void => kernel(inputs, outputs as O, attributes)
+    : (): void => runReference(op, inputs, outputs as O, attributes);
+  const { recordCall, measure } = backend;
+  const call: OpCall = { op: op as unknown as Op, inputs, outputs, attributes };
+  const recorded = recordCall ? (): void => recordCall(call, compute) : compute;
+  const measured = measure ? (): void => measure(call, recorded) : recorded;
+  const run = (): void => {
+    backend.beforeCall?.();
+    measured();
+  };
+  return { outputs: outputs as O, run };
+}
+
+/** The outputs of a call: those that the caller supplied, checked, and fresh ones for the others. */
+function outputsOf<I extends Arrays, O extends Arrays, A>(
+  { memory }: Backend,
+  op: Op<I, O, A>,
+  specs: SpecsOf<O>,
+  attributes: A,
+  supplied: Arrays,
+): Record<string, ArrayView | undefined> {
+  const addsTo = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
   const outputs: Record<string, ArrayView | undefined> = {};
   for (const name in specs) {
     const spec = specs[name];
-    const own = given[name] as ArrayView | undefined;
-    if (own && spec && memory.isHost) assertUsable(op.name, name, own, memory);
-    if (
-      own &&
-      spec &&
-      (own.dtype !== spec.dtype || !sameShape(own.shape, spec.shape) || !isContiguous(own))
-    ) {
-      throw new QdyloraError('BAD_SHAPE', {
-        where: op.name,
-        problem:
-          `expected contiguous ${spec.dtype} ${shapeText(spec.shape)} for the output ${name}, got ` +
-          `${own.dtype} ${shapeText(own.shape)}`,
-      });
-    }
-    if (spec && !own) {
-      if (name === adds || op.updates?.includes(name as never)) refuseMissing(op.name, name);
+    const view = supplied[name];
+    if (view && spec) assertSupplied(op.name, name, view, spec, memory);
+    if (spec && !view) {
+      if (name === addsTo || op.updates?.includes(name as never)) refuseMissing(op.name, name);
       if (op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
     }
-    outputs[name] = spec && (own ?? backend.memory.allocate(spec.dtype, spec.shape));
+    outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
   }
-  if (memory.isHost) assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, given as Arrays);
-  const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
-  if (!kernel && !backend.memory.isHost) throw new MissingKernelError(op.name, backend.name);
-  if (!kernel) backend.onFallback?.(op.name);
-  const body: Kernel<I, O, A> =
-    kernel ??
-    ((own, made, given) => {
-      runReference(op, own, made, given);
-    });
-  const compute = (): void => {
-    body(contiguousInputs(inputs), outputs as O, attributes);
-  };
-  const { aroundCall } = backend;
-  const run = aroundCall
-    ? (): void => aroundCall({ op: op as unknown as Op, inputs, outputs, attributes }, compute)
-    : compute;
-  return { outputs: outputs as O, run };
+  return outputs;
+}
+
+function assertSupplied(where: string, name: string, view: ArrayView, spec: ArraySpec, memory: Memory): void {
+  assertUsable(where, name, view, memory);
+  if (view.dtype === spec.dtype && sameShape(view.shape, spec.shape)) return;
+  throw new QdyloraError('BAD_SHAPE', {
+    where,
+    problem:
+      `the output ${name} must be ${spec.dtype} ${shapeText(spec.shape)}, but it is ` +
+      `${view.dtype} ${shapeText(view.shape)}`,
+  });
 }
 
 /**
@@ -136,14 +147,4 @@ function refuseMissing(where: string, output: string): never {
     problem: `expected the output ${output}, which the call changes, got none`,
     nextStep: 'Hand it in as the last argument: runOp(backend, op, inputs, attributes, { … }).',
   });
-}
-
-function contiguousInputs<I extends Arrays>(inputs: I): I {
-  let areContiguous = true;
-  for (const name in inputs) areContiguous &&= !inputs[name] || isContiguous(inputs[name]);
-  if (areContiguous) return inputs;
-  const copy: Mutable<Record<string, ArrayView | undefined>> = {};
-  for (const [name, view] of Object.entries(inputs))
-    copy[name] = view && !isContiguous(view) ? compacted(view) : view;
-  return copy as I;
 }

@@ -1,4 +1,4 @@
-import { elementsOf, f32View, type ArrayView } from './array-view.ts';
+import { hostData, f32View, type ArrayView } from './array-view.ts';
 import { bfloat16Array, float32FromBfloat16 } from './bfloat16.ts';
 import type { Arrays, Op } from './op.ts';
 
@@ -21,8 +21,8 @@ export function runReference<I extends Arrays, O extends Arrays, A>(
   const wide = widened(outputs);
   op.reference(widened(inputs), wide, attributes);
   for (const [name, view] of Object.entries(outputs))
-    if (isHalf(name, view)) bfloat16Array((wide[name] as ArrayView<'f32'>).data, elementsOf(view));
+    if (isHalf(name, view)) bfloat16Array(hostData(wide[name] as ArrayView<'f32'>), hostData(view));
 }
 
 const widen = (view: ArrayView<'bf16'>): ArrayView<'f32'> =>
-  f32View(view.shape, float32FromBfloat16(elementsOf(view)));
+  f32View(view.shape, float32FromBfloat16(hostData(view)));

@@ -1,7 +1,7 @@
 import {
+  hostData,
   createHostBackend,
   elementCount,
-  elementsOf,
   runOp,
   type Arrays,
   type ArrayView,
@@ -71,7 +71,7 @@ async function checkAnswer<I extends Arrays, O extends Arrays, A>(
       const got = runPlaced(backend, op, one)() as Arrays;
       for (const name of Object.keys(want)) {
         if (!want[name]) continue;
-        const largest = (elementsOf(want[name]!) as Float32Array).reduce(
+        const largest = (hostData(want[name]!) as Float32Array).reduce(
           (most, x) => Math.max(most, Math.abs(x)),
           0,
         );
@@ -101,7 +101,7 @@ function runPlaced<I extends Arrays, O extends Arrays, A>(
       Object.entries(arrays).map(([name, view]) => {
         if (!view) return [name, view];
         const own = backend.memory.allocate(view.dtype, view.shape) as ArrayView;
-        backend.memory.write(own, (view.data as Float32Array).subarray(0, elementCount(view.shape)));
+        backend.memory.write(own, (hostData(view) as Float32Array).subarray(0, elementCount(view.shape)));
         return [name, own];
       }),
     );

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  hostData,
   bfloat16Array,
-  elementsOf,
   rowsOf,
   runOp,
   viewOf,
@@ -60,7 +60,7 @@ interface OwnProduct {
 
 function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
   const own = memory.allocate(view.dtype, view.shape);
-  memory.write(own, elementsOf(view));
+  memory.write(own, hostData(view));
   return own as V;
 }
 
@@ -68,7 +68,7 @@ function placed<V extends ArrayView>({ memory }: CpuBackend, view: V): V {
 const placedRows = (backend: CpuBackend, view: ArrayView<'f32'>, dtype: Compute): FloatView =>
   placed<FloatView>(
     backend,
-    dtype === 'bf16' ? viewOf('bf16', view.shape, bfloat16Array(elementsOf(view))) : view,
+    dtype === 'bf16' ? viewOf('bf16', view.shape, bfloat16Array(hostData(view))) : view,
   );
 
 /** A weight in the backend's memory as a model holds it: in tiles. */
@@ -172,7 +172,10 @@ function backwardProduct(
   const gradients = rows.map((count) => {
     const part = viewOf('f32', [tokens, count], new Float32Array(tokens * count));
     for (let token = 0; token < tokens; token++)
-      part.data.set(dy.data.subarray(token * total + column, token * total + column + count), token * count);
+      hostData(part).set(
+        hostData(dy).subarray(token * total + column, token * total + column + count),
+        token * count,
+      );
     column += count;
     return placedRows(backend, part, computeDtype);
   });
@@ -216,7 +219,7 @@ async function rivalContestants(
   const { rows, cols } = data.shape;
   const ways = rows.length > 1 ? [rows.join(','), String(data.total)] : [String(data.total)];
   const input = direction === 'forward' ? data.x : data.dy;
-  writeFileSync(join(folder, 'in.f32'), input.data.subarray(0, tokens * input.shape[1]!));
+  writeFileSync(join(folder, 'in.f32'), hostData(input).subarray(0, tokens * input.shape[1]!));
   for (const { process, methods } of found) {
     await process.ask('clear');
     for (const method of methods.filter(
@@ -397,7 +400,7 @@ export async function benchAdapter(
       rounds: 20,
       between: ceilings.measure,
     });
-    checkProduct('matmul-nf4', data, true, tokens, plain.data.slice(0, tokens * rows), compute);
+    checkProduct('matmul-nf4', data, true, tokens, hostData(plain).slice(0, tokens * rows), compute);
     checkAdapter({ x, a, b, y, plain });
     print(
       benchRow(
@@ -437,16 +440,19 @@ function checkAdapter({
     const at = (i * 7_919_777) % (tokens * rows);
     const token = Math.floor(at / rows);
     let want = 0;
-    let magnitude = Math.abs(y.data[at]!) + Math.abs(plain.data[at]!);
+    let magnitude = Math.abs(hostData(y)[at]!) + Math.abs(hostData(plain)[at]!);
     for (let k = 0; k < rank; k++) {
       for (let j = 0; j < cols; j++) {
         const product =
-          ADAPTER_SCALE * x.data[token * cols + j]! * a.data[k * cols + j]! * b.data[k * rows + (at % rows)]!;
+          ADAPTER_SCALE *
+          hostData(x)[token * cols + j]! *
+          hostData(a)[k * cols + j]! *
+          hostData(b)[k * rows + (at % rows)]!;
         want += product;
         magnitude += Math.abs(product);
       }
     }
-    const got = y.data[at]! - plain.data[at]!;
+    const got = hostData(y)[at]! - hostData(plain)[at]!;
     const limit = 2 ** -24 * (cols + rank + 8) * magnitude + 2 ** -8 * Math.abs(want);
     if (!(Math.abs(got - want) <= limit))
       throw new Error(

@@ -1,4 +1,4 @@
-import { elementCount, type ArrayView } from '@qdylora/contract';
+import { hostData, elementCount, type ArrayView } from '@qdylora/contract';
 import { NESTED_BLOCK_SIZE, NF4_LEVELS, type QuantizedInputs } from '@qdylora/quant';
 import { EPSILON, normalView } from '@qdylora/testing';
 import { packedWeight } from '../test/packed-weight.ts';
@@ -45,7 +45,7 @@ export function makeProblem(shape: ProductShape, mostTokens: number): ProblemDat
     total,
     weights,
     codes: joined(
-      weights.map(({ codes }) => codes.data),
+      weights.map(({ codes }) => hostData(codes)),
       Uint8Array,
     ),
     scales: joined(weights.map(scalesOf), Float32Array),
@@ -57,10 +57,11 @@ export function makeProblem(shape: ProductShape, mostTokens: number): ProblemDat
 /** Decoded here, not by the code that is measured. */
 function scalesOf({ absmaxCodes, nestedAbsmax, nestedMap }: QuantizedInputs): Float32Array {
   return Float32Array.from(
-    absmaxCodes!.data.subarray(0, elementCount(absmaxCodes!.shape)),
+    hostData(absmaxCodes!).subarray(0, elementCount(absmaxCodes!.shape)),
     (code, block) =>
-      Math.fround(nestedMap!.data[code]! * nestedAbsmax!.data[Math.floor(block / NESTED_BLOCK_SIZE)]!) +
-      NESTED_OFFSET,
+      Math.fround(
+        hostData(nestedMap!)[code]! * hostData(nestedAbsmax!)[Math.floor(block / NESTED_BLOCK_SIZE)]!,
+      ) + NESTED_OFFSET,
   );
 }
 
@@ -123,8 +124,8 @@ export function checkProduct(
     let magnitude = 0;
     for (let k = 0; k < depth; k++) {
       const product = forward
-        ? x.data[token * cols + k]! * weight(out, k)
-        : dy.data[token * total + k]! * weight(k, out);
+        ? hostData(x)[token * cols + k]! * weight(out, k)
+        : hostData(dy)[token * total + k]! * weight(k, out);
       sum += product;
       magnitude += Math.abs(product);
     }

@@ -1,8 +1,8 @@
-/**
- * What crosses the native door: typed arrays, numbers, booleans, or undefined for an array that is left out.
- */
+import type { ArrayView } from '@qdylora/contract';
+
+/** What crosses the native door: arrays, numbers, booleans, or undefined for an array that is left out. */
 export type NativeArgument =
-  Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
+  ArrayView | Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
 
 /**
  * A C++ kernel as JavaScript sees it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A
@@ -21,7 +21,7 @@ export interface CpuDoor {
    * Runs `body` with scratch floats (64-byte aligned) that the backend's memory counts; they end with the
    * call.
    */
-  withScratch(floats: number, body: (scratch: Float32Array) => void): void;
+  withScratch(floats: number, body: (scratch: ArrayView<'f32'>) => void): void;
 }
 
 /**

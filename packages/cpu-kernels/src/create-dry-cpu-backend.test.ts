@@ -116,7 +116,7 @@ test('the books of the dry cpu backend are those of the cpu backend, workspaces 
 
 test('it has the level and threads that it is asked for, and refuses those that do not run here', () => {
   using dry = createDryCpuBackend({ level: 'generic', threads: 3 });
-  expect([dry.level, dry.threads, dry.packedLayout, dry.memory.isHost]).toEqual([
+  expect([dry.level, dry.threads, dry.packedLayout, dry.memory.space.isHost]).toEqual([
     'generic',
     3,
     'tiles',

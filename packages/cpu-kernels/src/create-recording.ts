@@ -103,7 +103,7 @@ export function createRecording(
       onFallback,
       memory,
       kernel: (opName) => kernels.get(opName)?.run,
-      aroundCall({ inputs, outputs }, run) {
+      recordCall({ inputs, outputs }, run) {
         assertUsable();
         lent.add(inputs);
         lent.add(outputs);

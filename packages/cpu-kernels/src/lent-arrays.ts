@@ -1,30 +1,38 @@
-import { DisposedError, type ArrayView, type DataOf, type DType, type Memory } from '@qdylora/contract';
+import { DisposedError, HostStorage, type ArrayView, type Memory } from '@qdylora/contract';
 
 /** Arrays whose addresses C++ keeps, though they belong to others. */
 export interface LentArrays {
   add(views: Readonly<Record<string, ArrayView | undefined>>): void;
   /**
-   * @throws DisposedError where one is gone, or has shrunk, as a view of a resizable buffer may: its address
-   * is worth no more than that of one that is gone.
+   * @throws DisposedError where one was released, or has shrunk, as a view of a resizable buffer may: its
+   * address is then as useless as that of an array that is gone.
    */
   assertThere(): void;
   clear(): void;
 }
 
-/** `memory`: it may give arrays back. `isOwn`: buffers that are looked after elsewhere. */
-export function createLentArrays(memory: Memory, isOwn: (buffer: ArrayBufferLike) => boolean): LentArrays {
-  const lent = new Map<DataOf[DType], { readonly view: ArrayView; readonly length: number }>();
+/**
+ * @param memory may release some of the arrays
+ * @param isOwnBuffer buffers of the recording itself, which nobody else can release
+ */
+export function createLentArrays(
+  memory: Memory,
+  isOwnBuffer: (buffer: ArrayBufferLike) => boolean,
+): LentArrays {
+  const lent = new Map<HostStorage, { readonly view: ArrayView; readonly length: number }>();
   return {
     add(views) {
       for (const name in views) {
         const view = views[name];
-        if (view && view.data.length > 0 && !lent.has(view.data) && !isOwn(view.data.buffer))
-          lent.set(view.data, { view, length: view.data.length });
+        const storage = view?.storage;
+        if (!view || !(storage instanceof HostStorage) || lent.has(storage)) continue;
+        const { length, buffer } = storage.elements;
+        if (length > 0 && !isOwnBuffer(buffer)) lent.set(storage, { view, length });
       }
     },
     assertThere() {
-      for (const { view, length } of lent.values())
-        if (view.data.length !== length || memory.isReleased?.(view))
+      for (const [storage, { view, length }] of lent)
+        if (storage.elements.length !== length || memory.isReleased?.(view))
           throw new DisposedError('array of a recording');
     },
     clear() {

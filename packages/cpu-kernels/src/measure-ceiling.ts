@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import type { CpuBackend } from './create-cpu-backend.ts';
 
 /** Floats that a copy is measured on, so many that no cache holds them: 64 MiB. */
@@ -10,12 +11,12 @@ const COPIED_FLOATS = 1 << 24;
  * may be shared. Its memory belongs to the open scope.
  */
 export function ceilingOf(backend: CpuBackend, what: 'f32' | 'bf16' | 'gbps'): () => number {
-  const { data } = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.threads]);
+  const copied = backend.memory.allocate('f32', [what === 'gbps' ? COPIED_FLOATS : backend.threads]);
   const measure = backend.native(MEASUREMENTS[what]);
   const fallback = backend.native('fmaPeak');
-  data.fill(0);
-  const hasPairs = measure(data) > 0; // the first one is slow
-  return () => (hasPairs ? measure : fallback)(data);
+  hostData(copied).fill(0);
+  const hasPairs = measure(copied) > 0; // the first one is slow
+  return () => (hasPairs ? measure : fallback)(copied);
 }
 
 const MEASUREMENTS = { f32: 'fmaPeak', bf16: 'bf16Peak', gbps: 'copyBandwidth' } as const;

@@ -1,4 +1,4 @@
-import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { assertArgument, hostData, QdyloraError } from '@qdylora/contract';
 import type { NativeAddon } from './addon-functions.ts';
 import { bestLevel, forcedLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { loadAddon } from './load-addon.ts';
@@ -99,6 +99,11 @@ export const functionOf = (
       nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.',
     });
   return (...parameters) => {
+    for (let i = 0; i < parameters.length; i++) {
+      const parameter = parameters[i];
+      // C++ sees the elements of an array view
+      if (typeof parameter === 'object' && 'storage' in parameter) parameters[i] = hostData(parameter);
+    }
     try {
       return call(...parameters);
     } catch (cause) {

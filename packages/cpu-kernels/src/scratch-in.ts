@@ -7,7 +7,7 @@ export const scratchIn =
   (floats, body) => {
     const scratch = memory.allocate('f32', [floats]);
     try {
-      body(scratch.data);
+      body(scratch);
     } finally {
       memory.release(scratch);
     }

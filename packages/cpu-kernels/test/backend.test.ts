@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { expect, test, vi } from 'vitest';
-import { InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
+import { hostData, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend, loadAddon } from '../src/index.ts';
 import { bestLevel } from '../src/cpu-levels.ts';
 import { reserveRegions } from '../src/reserve-regions.ts';
@@ -114,7 +114,7 @@ test('after dispose functions refuse, and memory is gone', async () => {
   const call = backend.native('scaleBy');
   backend.dispose();
   backend.dispose();
-  expect(view.data.length).toBe(0); // the buffer is detached, so no stale view reaches unmapped memory
+  expect(hostData(view).length).toBe(0); // the buffer is detached, so no stale view reaches unmapped memory
   expect(() => call(new Float32Array(1), new Float32Array(1), new Float32Array(1), 1)).toThrow(/disposed/);
   expect(() => backend.memory.allocate('f32', [1])).toThrow(QdyloraError);
 });

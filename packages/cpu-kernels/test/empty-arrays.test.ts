@@ -1,4 +1,13 @@
-import { f32View, i32View, runOp, viewOf, type Arrays, type ArrayView, type Op } from '@qdylora/contract';
+import {
+  hostData,
+  f32View,
+  i32View,
+  runOp,
+  viewOf,
+  type Arrays,
+  type ArrayView,
+  type Op,
+} from '@qdylora/contract';
 import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { dequantizeBlockwise, matmulNf4, quantizeBlockwise } from '@qdylora/quant';
 import {
@@ -164,7 +173,7 @@ describe.each(Object.entries(CALLS))('%s', (_, { op, inputs, attributes, given }
         const outputs = runOp(backend, op, inputs, attributes, given);
         for (const [name, view] of Object.entries(outputs))
           expect(
-            [...view!.data].every((value) => value === 0),
+            [...hostData(view!)].every((value) => value === 0),
             `${label}: ${name}`,
           ).toBe(true);
       }
@@ -190,8 +199,8 @@ test('what is empty is given all the same: a bias that is too short is refused, 
   } of levels) {
     expect(() =>
       backend!.native('linearForward')(
-        x.data,
-        weight.data,
+        hostData(x),
+        hostData(weight),
         new Float32Array(0),
         new Float32Array(8),
         new Float32Array(1 << 20),

@@ -1,7 +1,7 @@
 import {
+  hostData,
   bfloat16Array,
   createHostBackend,
-  elementsOf,
   float32FromBfloat16,
   f32View,
   i32View,
@@ -64,7 +64,7 @@ interface Sizes {
 
 /** float32 numbers that bf16 has. */
 const halfNumbers = (seed: number, name: string, shape: readonly number[]): ArrayView<'f32'> =>
-  f32View(shape, float32FromBfloat16(bfloat16Array(normalView(seed, name, shape).data)));
+  f32View(shape, float32FromBfloat16(bfloat16Array(hostData(normalView(seed, name, shape)))));
 const call = <I extends Arrays, O extends Arrays, A extends object>(
   op: Op<I, O, A>,
   inputs: I,
@@ -343,7 +343,7 @@ const halved = (arrays: Arrays, { halves = [] }: Op): Arrays =>
     Object.entries(arrays).map(([name, view]) => [
       name,
       view && halves.includes(name)
-        ? viewOf('bf16', view.shape, bfloat16Array(elementsOf(view) as Float32Array))
+        ? viewOf('bf16', view.shape, bfloat16Array(hostData(view) as Float32Array))
         : view,
     ]),
   );
@@ -352,7 +352,7 @@ const fresh = (arrays: Arrays): Arrays =>
   Object.fromEntries(
     Object.entries(arrays).map(([name, view]) => [
       name,
-      view && viewOf(view.dtype, view.shape, elementsOf(view).slice() as never),
+      view && viewOf(view.dtype, view.shape, hostData(view).slice() as never),
     ]),
   );
 
@@ -430,7 +430,9 @@ test('a gradient in bf16 that is added to is rounded once', () => {
   const attributes = { computeDtype: 'f32' as const, accumulate: true };
   for (const { backends } of levels) {
     for (const backend of backends) {
-      const want = runOp(backend, linearInputGradient, { dy, weight }, attributes, fresh({ dx })).dx.data;
+      const want = hostData(
+        runOp(backend, linearInputGradient, { dy, weight }, attributes, fresh({ dx })).dx,
+      );
       const got = runOp(
         backend,
         linearInputGradient,
@@ -438,7 +440,7 @@ test('a gradient in bf16 that is added to is rounded once', () => {
         { ...attributes, outDtype: 'bf16' },
         fresh(halved({ dx }, linearInputGradient as never)) as never,
       ).dx;
-      float32FromBfloat16(got.data as Uint16Array)
+      float32FromBfloat16(hostData(got) as Uint16Array)
         .subarray(0, tokens * cols)
         .forEach((value, i) => {
           expect(Math.abs(value - want[i]!)).toBeLessThanOrEqual(2 ** -8 * Math.abs(want[i]!) + 1e-4);

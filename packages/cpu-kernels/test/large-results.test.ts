@@ -1,4 +1,4 @@
-import { runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import { hostData, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
 import {
   activation,
   activationBackward,
@@ -142,7 +142,7 @@ function room(backend: Backend, results: Record<string, 'f32' | 'bf16'>, offset:
   return Object.fromEntries(
     Object.entries(results).map(([name, dtype]) => {
       const all = backend.memory.allocate(dtype, [ROWS * COLUMNS + 64]);
-      return [name, viewOf(dtype, SHAPE, all.data.subarray(offset, offset + ROWS * COLUMNS) as never)];
+      return [name, viewOf(dtype, SHAPE, hostData(all).subarray(offset, offset + ROWS * COLUMNS) as never)];
     }),
   );
 }
@@ -156,7 +156,7 @@ describe.each(levels)('at $label', ({ backends: [backend] }) => {
         run(backend!, past);
         run(backend!, kept);
         for (const name of Object.keys(results)) {
-          const [got, want] = [past[name]!.data, kept[name]!.data] as [
+          const [got, want] = [hostData(past[name]!), hostData(kept[name]!)] as [
             Float32Array | Uint16Array,
             Float32Array | Uint16Array,
           ];

@@ -1,4 +1,4 @@
-import { createRng, viewOf, type ArrayView } from '@qdylora/contract';
+import { hostData, createRng, viewOf, type ArrayView } from '@qdylora/contract';
 import { NESTED_BLOCK_SIZE, NF4_LEVELS, type QuantizedInputs } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 
@@ -22,7 +22,7 @@ export function packedWeight(
   };
   const positive = (name: string, count: number): ArrayView<'f32'> => {
     const view = normalView(seed, name, [count], 0.05);
-    for (let i = 0; i < count; i++) view.data[i] = Math.abs(view.data[i]!) + 0.01;
+    for (let i = 0; i < count; i++) hostData(view)[i] = Math.abs(hostData(view)[i]!) + 0.01;
     return view;
   };
   const codes = bytes('codes', Math.ceil((rows * cols) / 2));

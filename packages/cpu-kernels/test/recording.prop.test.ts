@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import {
+  wrapBackend,
+  hostData,
   defineOp,
   DisposedError,
   f32Array,
@@ -53,8 +55,8 @@ const halved = defineOp({
     y: { dtype: 'f32', shape: i.x.shape },
   }),
   reference({ x }, { y }: { y: ArrayView<'f32'> }) {
-    x.data.forEach((value, i) => {
-      y.data[i] = value / 2;
+    hostData(x).forEach((value, i) => {
+      hostData(y)[i] = value / 2;
     });
   },
 });
@@ -65,7 +67,7 @@ function stepOf(backend: Backend, { heads, kvHeads, headDim, window, computeDtyp
   const { memory } = backend;
   const placed = <V extends ArrayView>(view: V): V => {
     const own = memory.allocate(view.dtype, view.shape);
-    memory.write(own, view.data);
+    memory.write(own, hostData(view));
     return own as V;
   };
   const table = placed<FloatView>(normalBfloat16View(seed, 'table', [VOCABULARY, width]));
@@ -112,9 +114,9 @@ function stepOf(backend: Backend, { heads, kvHeads, headDim, window, computeDtyp
     table,
     pass,
     set(id: number, position: number) {
-      ids.data[0] = id;
-      positions.data[0] = position;
-      keySegments.data[1] = position + 1;
+      hostData(ids)[0] = id;
+      hostData(positions)[0] = position;
+      hostData(keySegments)[1] = position + 1;
     },
   };
 }
@@ -143,20 +145,20 @@ test('replayed, a step that writes text has the bits of the calls made anew, pas
             backend.memory.scoped(() => {
               const plain = stepOf(backend, sizes);
               const recorded = stepOf(backend, sizes);
-              using anew = repeatedCall({ ...backend, record: undefined }, plain.pass);
+              using anew = repeatedCall(wrapBackend(backend, { record: undefined }), plain.pass);
               using again = repeatedCall(backend, recorded.pass);
               for (let position = 0, at = 0; at < places.length; position++) {
                 // rows in between stay as they are in both
                 if (position !== places[at] && position % 16 !== 0) continue;
                 if (position === places[at]) at++;
                 for (const step of [plain, recorded]) step.set(ids[position % ids.length]!, position);
-                const got = [...again.run().data];
+                const got = [...hostData(again.run())];
                 expect(got.every(Number.isFinite), label).toBe(true);
                 expect(got, `${label}, ${backend.threads} threads, token ${position}`).toEqual([
-                  ...anew.run().data,
+                  ...hostData(anew.run()),
                 ]);
                 backend.memory.scoped(() => {
-                  backend.memory.allocate('f32', [20_000]).data.fill(NaN);
+                  hostData(backend.memory.allocate('f32', [20_000])).fill(NaN);
                 }); // nothing of the recording lies there
               }
             });
@@ -179,8 +181,8 @@ test('two recordings take turns, and the body runs once for each', () => {
   using a = repeatedCall(backend!, body('a'));
   using b = repeatedCall(backend!, body('b'));
   for (const value of [8, 6, 2]) {
-    factor.data[0] = value;
-    expect([a.run().data[0], b.run().data[0]]).toEqual([value / 2, value / 2]);
+    hostData(factor)[0] = value;
+    expect([hostData(a.run())[0], hostData(b.run())[0]]).toEqual([value / 2, value / 2]);
   }
   expect(log).toEqual(['a', 'b']);
 });
@@ -199,7 +201,7 @@ test('where each op is measured nothing is recorded', () => {
   using call = repeatedCall(
     {
       ...backend!,
-      aroundCall: ({ op }, run) => {
+      measure: ({ op }, run) => {
         seen.push(op.name);
         run();
       },
@@ -229,7 +231,7 @@ test(
     const call = repeatedCall(backend, step.pass);
     const other = repeatedCall(backend, step.pass);
     step.set(5, 0);
-    const first = [...call.run().data];
+    const first = [...hostData(call.run())];
     step.set(VOCABULARY, 0);
     expect(() => call.run()).toThrow(
       expect.objectContaining({
@@ -247,7 +249,7 @@ test(
       }),
     );
     step.set(5, 0);
-    expect([...call.run().data]).toEqual(first);
+    expect([...hostData(call.run())]).toEqual(first);
     other.run();
     other.dispose();
     other.dispose();
@@ -295,15 +297,15 @@ test(
       return runOp(own, scaleBy, { x: sum, factor }, {}).y;
     });
     call.run();
-    x.data[7] = 2;
-    expect([...call.run().data]).toEqual([108]);
+    hostData(x)[7] = 2;
+    expect([...hostData(call.run())]).toEqual([108]);
     const recording = backend!.record!();
     const { y } = runOp(recording.backend, scaleBy, { x, factor }, {});
     const { memory } = recording.backend;
     memory.release(y);
     memory.trim();
     recording.replay();
-    expect(y.data[7]).toBe(6);
+    expect(hostData(y)[7]).toBe(6);
     memory.dispose();
     expect(() => recording.replay()).toThrow(DisposedError);
     expect(() => runOp(recording.backend, scaleBy, { x, factor }, {}, { y: f32View([1 << 20]) })).toThrow(

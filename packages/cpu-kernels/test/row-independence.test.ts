@@ -1,4 +1,4 @@
-import { elementsOf, rowsOf, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
+import { hostData, rowsOf, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { matmulNf4 } from '@qdylora/quant';
 import { linear } from '@qdylora/tensor';
@@ -79,10 +79,10 @@ describe.each(levels)('at $label, batch invariant', ({ backends: [backend] }) =>
     (_, { cols, run }) => {
       for (const computeDtype of ['f32', 'bf16'] as const) {
         const x = normalView(1, 'x', [TOKENS, cols]);
-        const all = elementsOf(run(backend!, x, computeDtype));
+        const all = hostData(run(backend!, x, computeDtype));
         for (const tokens of [1, 2, 3, 4, 5, 13])
           expect(
-            elementsOf(run(backend!, rowsOf(x, 0, tokens), computeDtype)),
+            hostData(run(backend!, rowsOf(x, 0, tokens), computeDtype)),
             `${tokens} tokens, ${computeDtype}`,
           ).toEqual(all.slice(0, tokens * ROWS));
       }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createRng, f32View, viewOf, type ArrayView, type Shape } from '@qdylora/contract';
+import { hostData, createRng, f32View, viewOf, type ArrayView, type Shape } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { codeLimits, stateBlocks, STATE_BLOCK_SIZE, type LionAttributes } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, EPSILON, type Bound } from '@qdylora/testing';
@@ -59,8 +59,8 @@ export const blockOf = (index: number, columns: number): number =>
 /** The numbers of a state, in float64. */
 export const decoded = ({ codes, absmax }: CodedState, map: ArrayView<'f32'>): Float64Array =>
   Float64Array.from(
-    { length: codes.data.length },
-    (_, i) => map.data[codes.data[i]!]! * absmax.data[blockOf(i, codes.shape[1]!)]!,
+    { length: hostData(codes).length },
+    (_, i) => hostData(map)[hostData(codes)[i]!]! * hostData(absmax)[blockOf(i, codes.shape[1]!)]!,
   );
 
 /** Relative error of a decoded level: the kernels compute levels, up to 2⁻²¹ from the map's (8 ε). */
@@ -83,7 +83,7 @@ export function stateBound(
   columns: number,
 ): { absmax: Bound; codes: Bound } {
   const most = new Map<number, { value: number; size: number }>();
-  const limits = codeLimits(map.data);
+  const limits = codeLimits(hostData(map));
   values.forEach((value, i) => {
     const block = blockOf(i, columns);
     const { value: largest, size } = most.get(block) ?? { value: 0, size: 0 };

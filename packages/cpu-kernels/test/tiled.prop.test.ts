@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { runOp, type ArrayView } from '@qdylora/contract';
+import { hostData, runOp, type ArrayView } from '@qdylora/contract';
 import { adaptedLinear, adaptedLinearBackward } from '@qdylora/lora-dynamic';
 import {
   dequantizeBlockwise,
@@ -41,7 +41,7 @@ test(
       fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, computeDtype }) => {
         const [rows, cols] = [32 * bands, 64 * runs];
         const matrix = quantizeNf4(
-          { data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] },
+          { data: hostData(normalView(seed, 'w', [rows, cols])), shape: [rows, cols] },
           { doubleQuantization },
         );
         const tiled = tileMatrix(matrix);
@@ -50,7 +50,7 @@ test(
         const a = normalView(seed, 'a', [r, cols]);
         const b = normalView(seed, 'b', [r, rows]);
         const u = normalView(seed, 'u', [tokens, r]);
-        const results = (one: typeof matrix, backend: (typeof backends)[number]): ArrayView[] => {
+        const results = (one: typeof matrix, backend: (typeof backends)[number]) => {
           const weight = quantizedInputs(one);
           const attributes = {
             ...quantizedAttributes(one),
@@ -66,7 +66,7 @@ test(
             runOp(backend, matmulNf4InputGradient, { dy, ...weight }, attributes).dx,
             runOp(backend, adaptedLinear, { x, a, b, ...weight } as never, attributes).y!,
             runOp(backend, adaptedLinearBackward, { dy, x, u, a, b, ...weight } as never, attributes).dx!,
-          ].map(({ dtype, shape, data }) => ({ dtype, shape, data: data.slice() }) as ArrayView);
+          ].map((view) => ({ dtype: view.dtype, shape: view.shape, data: hostData(view).slice() }));
         };
         for (const backend of backends)
           backend.memory.scoped(() => expect(results(tiled, backend)).toEqual(results(matrix, backend)));
@@ -83,7 +83,7 @@ const arbitraryFewRows = fc.record({
   seed: arbitrarySeed,
 });
 const packed = (seed: number, rows: number, cols: number): ReturnType<typeof tileMatrix> =>
-  tileMatrix(quantizeNf4({ data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] }));
+  tileMatrix(quantizeNf4({ data: hostData(normalView(seed, 'w', [rows, cols])), shape: [rows, cols] }));
 
 /**
  * A level may count a run of 64 numbers of few rows in units of 2^-15 of its largest: half a unit more for
@@ -98,11 +98,13 @@ test('among few rows, a number far above its neighbours costs them no more than 
         const [rows, cols] = [32 * bands, 64 * runs];
         const matrix = packed(seed, rows, cols);
         const x = normalView(seed, 'x', [tokens, cols]);
-        const largest = { ...x, data: new Float32Array(x.data.length) };
-        for (const { at, size } of outliers) x.data[at % x.data.length] = 2 ** size;
-        for (let run = 0; run < x.data.length; run += 64)
+        const largest = { ...x, data: new Float32Array(hostData(x).length) };
+        for (const { at, size } of outliers) hostData(x)[at % hostData(x).length] = 2 ** size;
+        for (let run = 0; run < hostData(x).length; run += 64)
           largest.data.fill(
-            x.data.subarray(run, run + 64).reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+            hostData(x)
+              .subarray(run, run + 64)
+              .reduce((most, value) => Math.max(most, Math.abs(value)), 0),
             run,
             run + 64,
           );
@@ -141,14 +143,15 @@ test(
             backend!.memory.scoped(() => {
               const product = (x: ArrayView<'f32'>): Float32Array =>
                 (
-                  runOp(backend!, matmulNf4, { x, ...quantizedInputs(matrix) }, attributes).y
-                    .data as Float32Array
+                  hostData(
+                    runOp(backend!, matmulNf4, { x, ...quantizedInputs(matrix) }, attributes).y,
+                  ) as Float32Array
                 ).slice();
               const x = normalView(seed, 'x', [tokens, cols]);
               const before = product(x);
               const first = bad * rows;
               const last = first + rows;
-              x.data[bad * cols + (at % cols)] = value;
+              hostData(x)[bad * cols + (at % cols)] = value;
               const after = product(x);
               expect(after.subarray(first, last).some(Number.isFinite)).toBe(false);
               expect([...after.subarray(0, first), ...after.subarray(last)]).toEqual([
@@ -184,7 +187,7 @@ test('few rows of a tiled matrix agree with the reference', () => {
       const [rows, cols] = [32 * bands, 64 * runs];
       const matrix = tileMatrix(
         quantizeNf4(
-          { data: normalView(seed, 'w', [rows, cols]).data, shape: [rows, cols] },
+          { data: hostData(normalView(seed, 'w', [rows, cols])), shape: [rows, cols] },
           { doubleQuantization },
         ),
       );

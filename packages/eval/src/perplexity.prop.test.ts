@@ -1,3 +1,5 @@
+import type { Parameter } from '@qdylora/tensor';
+import { hostData } from '@qdylora/contract';
 import { collate, countPredicted, type Example } from '@qdylora/data';
 import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
@@ -25,7 +27,7 @@ describe('lossOver', () => {
             { lossScale: 1 },
           );
           // the same tokens in the same order: the same bits
-          expect(perExample.sums[i]).toBe(tokenLosses.data.reduce((sum, loss) => sum + loss, 0));
+          expect(perExample.sums[i]).toBe(hostData(tokenLosses).reduce((sum, loss) => sum + loss, 0));
           expect(perExample.counts[i]).toBe(countPredicted(example.labels));
         });
       }),
@@ -54,7 +56,7 @@ describe('lossOver', () => {
 
   it('of a uniform model is ln of the vocabulary, with no error', async () => {
     const adapted = tinyAdapted();
-    (adapted.model.modules.head.weight as { view: { data: Float32Array } }).view.data.fill(0);
+    hostData((adapted.model.modules.head.weight as Parameter).view).fill(0);
     const { loss, perplexity: power, standardError } = await lossOver(adapted.base(), tinyExamples(10));
     expect(loss).toBeCloseTo(Math.log(VOCABULARY), 6);
     expect(power).toBeCloseTo(VOCABULARY, 4);

@@ -1,4 +1,4 @@
-import { createHostBackend, createRng, type ArrayView, type Backend } from '@qdylora/contract';
+import { hostData, createHostBackend, createRng, type ArrayView, type Backend } from '@qdylora/contract';
 import type { Example } from '@qdylora/data';
 import { attachDyLora, type AdaptableModel, type Adapted, type AdapterConfig } from '@qdylora/lora-dynamic';
 import {
@@ -38,7 +38,7 @@ export function tinyModel(backend: Backend = createHostBackend({ poison: true })
     const rng = createRng(3).named(name);
     const view = backend.memory.allocate('f32', shape);
     backend.memory.persist(view);
-    for (let i = 0; i < view.data.length; i++) view.data[i] = rng.normal(i);
+    for (let i = 0; i < hostData(view).length; i++) hostData(view)[i] = rng.normal(i);
     return new Parameter(name, view);
   };
   return modelOver(backend, {
@@ -94,7 +94,7 @@ export function tinyAdapted(config: Partial<AdapterConfig> = {}): Adapted<TinyMo
   });
   const rng = createRng(9);
   for (const layer of adapted.layers)
-    for (let i = 0; i < layer.b.view.data.length; i++) layer.b.view.data[i] = 0.2 * rng.normal(i);
+    for (let i = 0; i < hostData(layer.b.view).length; i++) hostData(layer.b.view)[i] = 0.2 * rng.normal(i);
   return adapted;
 }
 

@@ -1,4 +1,4 @@
-import { assertUsable, createRng, QdyloraError } from '@qdylora/contract';
+import { hostData, assertUsable, createRng, QdyloraError } from '@qdylora/contract';
 import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import {
@@ -122,7 +122,7 @@ function reportOf(
 /** @throws QdyloraError DISPOSED where the backend is gone */
 function numbersOf({ name, view }: Parameter): Float32Array {
   assertUsable('adapter', name, view);
-  return view.data as Float32Array;
+  return hostData(view) as Float32Array;
 }
 
 function loadState(
@@ -164,7 +164,7 @@ function loadState(
     }
   }
   for (const layer of layers) {
-    layer.a.view.data.set(byName.get(layer.name)!.a);
-    layer.b.view.data.set(byName.get(layer.name)!.b);
+    hostData(layer.a.view).set(byName.get(layer.name)!.a);
+    hostData(layer.b.view).set(byName.get(layer.name)!.b);
   }
 }

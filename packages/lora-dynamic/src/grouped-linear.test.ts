@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createHostBackend, elementsOf, f32View, type Backend } from '@qdylora/contract';
+import { createHostBackend, hostData, f32View, type Backend } from '@qdylora/contract';
 import { packedWeight, quantizeNf4 } from '@qdylora/quant';
 import {
   constant,
@@ -38,7 +38,7 @@ function modelOf(...layers: readonly Linear[]): {
   const calls = new Map<string, number>();
   const backend: Backend = {
     ...createHostBackend(),
-    aroundCall: ({ op: { name } }, run) => {
+    measure: ({ op: { name } }, run) => {
       calls.set(name, (calls.get(name) ?? 0) + 1);
       run();
     },
@@ -56,7 +56,7 @@ const project = ({ backend, modules }: Model): Float32Array[] =>
     inferenceContext(backend),
     Object.values(modules),
     constant(f32View([3, IN], values(3, 9))),
-  ).map(({ view }) => Float32Array.from(elementsOf(view) as Float32Array));
+  ).map(({ view }) => Float32Array.from(hostData(view) as Float32Array));
 
 test('frozen layers that read one input are one op, with the same results', () => {
   for (const layers of [

@@ -1,4 +1,4 @@
-import type { Backend } from '@qdylora/contract';
+import { hostData, type Backend } from '@qdylora/contract';
 import { decodedWeight } from '@qdylora/tensor';
 import type { Adapted } from './adapted.ts';
 import type { DyLoraLinear } from './dylora-linear.ts';
@@ -30,7 +30,13 @@ export function* mergeAtRank<M extends { readonly backend: Backend }>(
 export function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number): MergedLayer {
   const { name, outFeatures, inFeatures, base, a, b } = layer;
   const sliced = sliceLayer(
-    { name, inFeatures, outFeatures, a: a.view.data as Float32Array, b: b.view.data as Float32Array },
+    {
+      name,
+      inFeatures,
+      outFeatures,
+      a: hostData(a.view) as Float32Array,
+      b: hostData(b.view) as Float32Array,
+    },
     rank,
   );
   return {

@@ -1,6 +1,6 @@
 import {
+  hostData,
   createHostBackend,
-  elementsOf,
   f32View,
   rowsOf,
   type ArrayView,
@@ -57,7 +57,7 @@ const toy = (backend: Backend, modules: Toy['modules']): Toy => ({
 const packed = (values: ArrayView<'f32'>, backend: Backend): PackedWeight =>
   packedWeight(
     moveToMemory(
-      quantizeNf4({ data: values.data, shape: values.shape as [number, number] }, { blockSize: 64 }),
+      quantizeNf4({ data: hostData(values), shape: values.shape as [number, number] }, { blockSize: 64 }),
       backend.memory,
     ),
   );
@@ -77,7 +77,7 @@ function adaptedToy(
   );
   const adapted = attachDyLora(toy(backend, { first, second }), { ranks: [1, 2, 4, 8], seed, ...config });
   for (const layer of adapted.layers)
-    for (const p of [layer.a, layer.b]) p.view.data.set(randomF32(p.view.shape, next).data);
+    for (const p of [layer.a, layer.b]) hostData(p.view).set(hostData(randomF32(p.view.shape, next)));
   return adapted;
 }
 
@@ -94,18 +94,18 @@ function passAt(adapted: Adapted<Toy>, rank: number | null, x: ArrayView<'f32'>,
   const view = rank === null ? adapted.base() : adapted.atRank(rank);
   for (const p of adapted.parameters()) {
     p.makeTrainable(backend.memory);
-    p.gradient!.data.fill(0);
+    hostData(p.gradient!).fill(0);
   }
   const { start, y } = run(view.model, { ...inferenceContext(backend), tape, active: view.active }, x);
   const [dx] = backward(tape, y, { seed: dy, wanted: [start] });
   return {
-    y: elementsOf(y.view).slice(),
-    dx: elementsOf(dx as ArrayView<'f32'>).slice(),
+    y: hostData(y.view).slice(),
+    dx: hostData(dx as ArrayView<'f32'>).slice(),
     gradients: adapted.parameters().map((p) => ({
       name: p.name,
       rows: p.view.shape[0]!,
       width: p.view.shape[1]!,
-      data: elementsOf(p.gradient!).slice(),
+      data: hostData(p.gradient!).slice(),
     })),
   };
 }
@@ -141,7 +141,7 @@ describe('a nested adapter at rank b', () => {
           const base = adapted.layers[i]!.base;
           const weight =
             'view' in base.weight
-              ? elementsOf(base.weight.view as ArrayView<'f32'>)
+              ? hostData(base.weight.view as ArrayView<'f32'>)
               : dequantizedOf(adapted, i);
           const a = new Parameter('a', f32View([rank, layer.inFeatures], layer.a));
           const b = new Parameter(
@@ -153,7 +153,7 @@ describe('a nested adapter at rank b', () => {
           );
           for (const p of [a, b]) {
             p.makeTrainable(backend.memory);
-            p.gradient!.data.fill(0);
+            hostData(p.gradient!).fill(0);
           }
           const bias = base.bias ? constant(base.bias.view as ArrayView<'f32'>) : undefined;
           const f32 = { computeDtype: 'f32' as const };
@@ -190,18 +190,18 @@ describe('a nested adapter at rank b', () => {
             ...Array.from(own.y, Math.abs),
             ...own.gradients.flatMap((g) => Array.from(g.data, Math.abs)),
           );
-        close(own.y as Float32Array, elementsOf(h.view as ArrayView<'f32'>), BOUND * size);
-        close(own.dx, elementsOf(dx as ArrayView<'f32'>), BOUND * size);
+        close(own.y as Float32Array, hostData(h.view as ArrayView<'f32'>), BOUND * size);
+        close(own.dx, hostData(dx as ArrayView<'f32'>), BOUND * size);
         leaves.forEach(({ a, b }, i) => {
           const [ga, gb] = own.gradients.slice(2 * i, 2 * i + 2) as [
             (typeof own.gradients)[0],
             (typeof own.gradients)[0],
           ];
-          close(ga!.data.subarray(0, rank * ga!.width), elementsOf(a.gradient!), BOUND * size);
+          close(ga!.data.subarray(0, rank * ga!.width), hostData(a.gradient!), BOUND * size);
           const want = Float32Array.from(
             { length: rank * gb!.width },
             (_, at) =>
-              elementsOf(b.gradient!)[(at % gb!.width) * rank + Math.floor(at / gb!.width)]! * slice.scale,
+              hostData(b.gradient!)[(at % gb!.width) * rank + Math.floor(at / gb!.width)]! * slice.scale,
           );
           close(gb!.data.subarray(0, rank * gb!.width), want, BOUND * size * Math.max(1, slice.scale));
         });
@@ -218,7 +218,7 @@ describe('a nested adapter at rank b', () => {
         const dy = randomF32([tokens, 4], next);
         const clean = passAt(adaptedToy(seed, { scaling }), rank, x, dy);
         const spoilt = adaptedToy(seed, { scaling });
-        for (const p of spoilt.parameters()) rowsOf(p.view, rank, 8).data.fill(NaN);
+        for (const p of spoilt.parameters()) hostData(rowsOf(p.view, rank, 8)).fill(NaN);
         expect(passAt(spoilt, rank, x, dy)).toEqual(clean);
         for (const { data, width } of clean.gradients)
           expect(data.subarray(rank * width).every((g) => g === 0)).toBe(true);
@@ -248,10 +248,10 @@ describe('a nested adapter at rank b', () => {
     const base = run(adapted.model, inferenceContext(backend), x).y.view;
     for (const rank of [1, 5, 8])
       expect(
-        elementsOf(
+        hostData(
           run(adapted.model, { ...inferenceContext(backend), active: adapted.atRank(rank).active }, x).y.view,
         ),
-      ).toEqual(elementsOf(base));
+      ).toEqual(hostData(base));
   });
 });
 
@@ -296,7 +296,7 @@ describe('cutting and merging', () => {
           const base = adapted.layers[i]!.base;
           const weight =
             'view' in base.weight
-              ? elementsOf(base.weight.view as ArrayView<'f32'>).slice()
+              ? hostData(base.weight.view as ArrayView<'f32'>).slice()
               : dequantizedOf(adapted, i);
           expect(merged.weight).toEqual(mergeLayer(weight as Float32Array, slice.layers[i]!, slice.scale));
         }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf, f32View } from '@qdylora/contract';
+import { createHostBackend, hostData, f32View } from '@qdylora/contract';
 import { modelCases } from '@qdylora/testing';
 import { decodedWeight, inferenceContext, isPacked, Linear, modulesOf, Parameter } from '@qdylora/tensor';
 import fc from 'fast-check';
@@ -30,13 +30,13 @@ describe.each(CASES)('$name', ({ name }) => {
         fc.array(fc.nat({ max: vocabularySize - 1 }), { minLength: 2, maxLength: 14 }),
         fc.infiniteStream(fc.integer({ min: 1, max: 5 })),
         (ids, lengths) => {
-          const whole = elementsOf(model.hidden(ctx, oneSequence(ids)).view);
+          const whole = hostData(model.hidden(ctx, oneSequence(ids)).view);
           const pieces: number[] = [];
           using cache = model.createCache(ids.length);
           while (cache.length < ids.length) {
             const { length } = cache;
             const piece = ids.slice(length, length + (lengths.next().value as number));
-            pieces.push(...elementsOf(model.hidden(ctx, oneSequence(piece, length), cache).view));
+            pieces.push(...hostData(model.hidden(ctx, oneSequence(piece, length), cache).view));
           }
           expect(pieces.length).toBe(ids.length * hiddenSize);
           expect(Float32Array.from(pieces)).toEqual(Float32Array.from(whole));
@@ -70,9 +70,7 @@ describe.each(CASES)('$name', ({ name }) => {
             layer.bias,
           ),
       );
-      expect(elementsOf(packed.logits(ctx, inputs).view)).toEqual(
-        elementsOf(decoded.logits(ctx, inputs).view),
-      );
+      expect(hostData(packed.logits(ctx, inputs).view)).toEqual(hostData(decoded.logits(ctx, inputs).view));
     },
   );
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { hfConfigOf } from '@qdylora/checkpoint';
-import { createHostBackend, QdyloraError } from '@qdylora/contract';
+import { hostData, createHostBackend, QdyloraError } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
 import { describeModel, FAMILIES, familyOf, initializeModel, oneSequence } from './index.ts';
@@ -285,7 +285,7 @@ test(
   () => {
     const first = (modelType: string, name: string): number => {
       const model = initializeModel(configOf(CASE_OF[modelType]!), { backend: createHostBackend() });
-      return model.parameters().find((parameter) => parameter.name === name)!.view.data[0]!;
+      return hostData(model.parameters().find((parameter) => parameter.name === name)!.view)[0]!;
     };
     expect([
       first('gemma', 'model.norm.weight'),

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint, safetensorsOf, memoryByteSource, type TensorEntry } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf } from '@qdylora/contract';
+import { createHostBackend, hostData } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
 import { buildModel, oneSequence, withSavedWeights, type SavedWeights } from './index.ts';
@@ -44,8 +44,8 @@ async function built(saved: SavedWeights, name = 'llama-tied') {
   };
   return {
     model,
-    embedding: elementsOf(embedding.weight.view),
-    head: elementsOf(head.weight.view),
+    embedding: hostData(embedding.weight.view),
+    head: hostData(head.weight.view),
     isTied: embedding.weight === head.weight,
   };
 }
@@ -87,7 +87,7 @@ describe("weights of an adapter in place of the base's", () => {
     for (const { model } of [tied, apart])
       expect([
         model.config.vocabularySize,
-        elementsOf(model.logits(inferenceContext(model.backend), oneSequence([1, rows + 2])).view).length,
+        hostData(model.logits(inferenceContext(model.backend), oneSequence([1, rows + 2])).view).length,
       ]).toEqual([rows + 3, 2 * (rows + 3)]);
   });
 

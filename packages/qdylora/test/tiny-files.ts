@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeSafetensors } from '@qdylora/checkpoint';
-import { createHostBackend } from '@qdylora/contract';
+import { hostData, createHostBackend } from '@qdylora/contract';
 import { initializeModel } from '@qdylora/models';
 import { bytesIn } from '../src/recipes/outputs/write-model.ts';
 
@@ -49,7 +49,7 @@ export function writeTinyModel(
       name,
       dtype: 'F32',
       shape: view.shape,
-      bytes: bytesIn(view.data as Float32Array, 'f32'),
+      bytes: bytesIn(hostData(view) as Float32Array, 'f32'),
     })),
   );
   if (tokenizer) writeTinyTokenizer(folder);

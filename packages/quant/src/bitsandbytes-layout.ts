@@ -1,6 +1,6 @@
 import {
   elementCount,
-  elementsOf,
+  hostData,
   f32View,
   QdyloraError,
   sameShape,
@@ -173,7 +173,7 @@ const bytesView = ({ bytes }: StoredArray): ArrayView<'u8'> =>
   viewOf('u8', [bytes.length], new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
 
 function stored(view: ArrayView<'u8'> | ArrayView<'f32'>): StoredArray {
-  const values = elementsOf(view as ArrayView<'u8' | 'f32'>);
+  const values = hostData(view as ArrayView<'u8' | 'f32'>);
   return {
     dtype: view.dtype === 'u8' ? 'U8' : 'F32',
     shape: view.shape,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import {
+  hostData,
   createHostBackend,
   f32View,
   roundToBfloat16,
@@ -63,9 +64,9 @@ function expectSameQuantization(c: GoldenCase): void {
     { data, shape: [1, data.length] },
     { blockSize: c.facts.block_size, doubleQuantization: false },
   );
-  expect(matrix.codes.data, c.name).toEqual(c.tensor('packed').u8());
+  expect(hostData(matrix.codes), c.name).toEqual(c.tensor('packed').u8());
   // bitsandbytes' CPU code stores its floor of 1e-38 as the scale of a short block of zeros.
-  expect(matrix.absmax!.data, c.name).toEqual(
+  expect(hostData(matrix.absmax!), c.name).toEqual(
     c
       .tensor('absmax')
       .f32()
@@ -268,9 +269,11 @@ describe('checkpoints', () => {
       const data = c.tensor('source').floats();
       const { matrix } = deserializeBitsandbytes(name, arrays);
       expect(
-        quantize4bit(kindOf(c), { data, shape: matrix.shape }, { doubleQuantization: c.facts.double }).codes
-          .data,
-      ).toEqual(matrix.codes.data);
+        hostData(
+          quantize4bit(kindOf(c), { data, shape: matrix.shape }, { doubleQuantization: c.facts.double })
+            .codes,
+        ),
+      ).toEqual(hostData(matrix.codes));
     },
   );
 
@@ -287,8 +290,8 @@ describe('checkpoints', () => {
       const x = f32View([6, cols], c.tensor('x').floats());
       const dy = f32View([6, rows], c.tensor('output_gradient').floats());
       const bias = f32View([rows], arrays.get(`${c.facts.checkpoint_prefix}bias`)!.floats());
-      const magnitudes = { ...weight, levels: f32View([16], weight.levels.data.map(Math.abs)) };
-      const abs = (view: typeof x) => f32View(view.shape, view.data.map(Math.abs));
+      const magnitudes = { ...weight, levels: f32View([16], hostData(weight.levels).map(Math.abs)) };
+      const abs = (view: typeof x) => f32View(view.shape, hostData(view).map(Math.abs));
       const lastRounding = isBf16 ? 2 * 2 ** -8 : 2 ** -24;
       const expectWithin = (got: Float32Array, want: Float32Array, sums: Float32Array, terms: number) =>
         got.forEach((value, i) =>
@@ -303,11 +306,11 @@ describe('checkpoints', () => {
         { x: abs(x), bias: abs(bias), ...magnitudes },
         attributes,
       );
-      expectWithin(y.data, c.tensor('output').floats(), ySums.data, cols);
+      expectWithin(hostData(y), c.tensor('output').floats(), hostData(ySums), cols);
       const gradient = { ...attributes, accumulate: false };
       const { dx } = runOp(backend, matmulNf4InputGradient, { dy, ...weight }, gradient);
       const { dx: dxSums } = runOp(backend, matmulNf4InputGradient, { dy: abs(dy), ...magnitudes }, gradient);
-      expectWithin(dx.data, c.tensor('input_gradient').floats(), dxSums.data, rows);
+      expectWithin(hostData(dx), c.tensor('input_gradient').floats(), hostData(dxSums), rows);
     },
   );
 });

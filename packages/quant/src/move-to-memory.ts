@@ -1,4 +1,4 @@
-import { elementsOf, type ArrayView, type DType, type Memory } from '@qdylora/contract';
+import { hostData, type ArrayView, type DType, type Memory } from '@qdylora/contract';
 import type { QuantizedMatrix } from './nf4-matrix.ts';
 
 /**
@@ -9,7 +9,7 @@ export function moveToMemory(matrix: QuantizedMatrix, memory: Memory): Quantized
   const move = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
     const there = memory.allocate(view.dtype, view.shape);
     memory.persist(there);
-    memory.write(there, elementsOf(view));
+    memory.write(there, hostData(view));
     return there;
   };
   const { codes, levels, absmax, doubleQuantized: nested } = matrix;

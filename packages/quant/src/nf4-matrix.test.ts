@@ -1,4 +1,4 @@
-import { f32View, QdyloraError } from '@qdylora/contract';
+import { hostData, f32View, QdyloraError } from '@qdylora/contract';
 import { expect, test } from 'vitest';
 import { quantizedMatrix, quantizeNf4, type QuantizedParts } from './index.ts';
 
@@ -29,11 +29,13 @@ test(
       'accepted',
     ]);
     expect(
-      codeOf(() => quantizedMatrix({ ...plain, absmax: f32View([8], withBad(plain.absmax!.data, 7, NaN)) })),
+      codeOf(() =>
+        quantizedMatrix({ ...plain, absmax: f32View([8], withBad(hostData(plain.absmax!), 7, NaN)) }),
+      ),
     ).toMatch(/^NON_FINITE.*absmax, got NaN at 7/);
     expect(
       codeOf(() =>
-        quantizedMatrix({ ...plain, levels: f32View([16], withBad(plain.levels.data, 3, Infinity)) }),
+        quantizedMatrix({ ...plain, levels: f32View([16], withBad(hostData(plain.levels), 3, Infinity)) }),
       ),
     ).toMatch(/^NON_FINITE.*levels, got Infinity at 3/);
     expect(
@@ -48,7 +50,7 @@ test(
       codeOf(() =>
         quantizedMatrix({
           ...nested,
-          doubleQuantized: { ...double, map: f32View([256], withBad(double.map.data, 255, NaN)) },
+          doubleQuantized: { ...double, map: f32View([256], withBad(hostData(double.map), 255, NaN)) },
         }),
       ),
     ).toMatch(/^NON_FINITE.*map of the scales, got NaN at 255/);

@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import { DTYPE_BYTES, elementCount, f32View, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
 import type { NESTED_BLOCK_SIZE } from './double-quantize.ts';
@@ -116,12 +117,12 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
 export const isMatrixShape = (shape: unknown): shape is readonly [number, number] =>
   Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
 
-const largestOf = ({ data, shape }: ArrayView<'f32'>): number =>
-  data.subarray(0, elementCount(shape)).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+const largestOf = (view: ArrayView<'f32'>): number =>
+  hostData(view).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 
-function assertFinite(name: string, { data, shape }: ArrayView<'f32'>): void {
-  for (let i = 0; i < elementCount(shape); i++)
-    if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
+function assertFinite(name: string, view: ArrayView<'f32'>): void {
+  const data = hostData(view);
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
 }
 
 const notFinite = (name: string, index: number, got: number): QdyloraError =>

@@ -1,4 +1,4 @@
-import { createHostMemory, f32View, viewOf } from '@qdylora/contract';
+import { HostStorage, hostData, createHostMemory, f32View, viewOf } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { serializeBitsandbytes } from './bitsandbytes-layout.ts';
 import { decodedAbsmax, dequantizeNf4 } from './dequantize-nf4.ts';
@@ -42,22 +42,24 @@ describe('sizes', () => {
 
 describe('edges', () => {
   it('one weight takes one byte, whose low nibble is the code of zero', () => {
-    expect([...quantizeNf4(row(0.37), plain).codes.data]).toEqual([0xf7]);
-    expect([...quantizeFp4(row(0.37), plain).codes.data]).toEqual([0x30]);
+    expect([...hostData(quantizeNf4(row(0.37), plain).codes)]).toEqual([0xf7]);
+    expect([...hostData(quantizeFp4(row(0.37), plain).codes)]).toEqual([0x30]);
   });
   it('one weight past a block gets a scale of its own', () =>
-    expect([...quantizeNf4(row(...filled(64, 1).data, -3), plain).absmax!.data]).toEqual([1, 3]));
+    expect([...hostData(quantizeNf4(row(...filled(64, 1).data, -3), plain).absmax!)]).toEqual([1, 3]));
   it.each([0, -0])('a block of %f has scale 0 and decodes to +0', (zero) => {
     const nf4 = quantizeNf4(filled(64, zero), plain);
     const fp4 = quantizeFp4(filled(64, zero), plain);
-    expect([nf4.absmax!.data[0], nf4.codes.data[0], fp4.codes.data[0]]).toEqual([0, 0x77, 0x00]);
+    expect([hostData(nf4.absmax!)[0], hostData(nf4.codes)[0], hostData(fp4.codes)[0]]).toEqual([
+      0, 0x77, 0x00,
+    ]);
     expect(
       dequantizeNf4(nf4).every((w) => Object.is(w, 0)) && dequantizeNf4(fp4).every((w) => Object.is(w, 0)),
     ).toBe(true);
   });
   it('a block below 1e-38 keeps its scale, and its weights become zero or stay within it', () => {
     const matrix = quantizeNf4(filled(64, 1e-40), plain);
-    expect(matrix.absmax!.data[0]).toBe(Math.fround(1e-40));
+    expect(hostData(matrix.absmax!)[0]).toBe(Math.fround(1e-40));
     expect(dequantizeNf4(matrix).every((w) => w === 0)).toBe(true);
   });
   it('the largest float32 comes back exactly', () => {
@@ -109,8 +111,11 @@ describe('refusals', () => {
         'expected two whole numbers ≥ 1 for the shape of a matrix',
       );
     expect(() =>
-      quantizedMatrix({ ...matrix, codes: { ...matrix.codes, data: new Uint8Array(31) } }),
-    ).toThrow('expected at least 32 elements for codes [32], got 31');
+      quantizedMatrix({
+        ...matrix,
+        codes: { ...matrix.codes, storage: new HostStorage(new Uint8Array(31)) },
+      }),
+    ).toThrow('codes [32] needs 32 elements from 0 on, but its storage has 31');
     expect(() =>
       quantizedMatrix({
         ...matrix,
@@ -159,9 +164,9 @@ describe('moving to a memory', () => {
       const matrix = quantizeNf4(filled(200, 0.3), options);
       const moved = memory.scoped(() => moveToMemory(matrix, memory));
       memory.scoped(() => {
-        memory.allocate('u8', [4096]).data.fill(0);
+        hostData(memory.allocate('u8', [4096])).fill(0);
       });
-      expect(moved.codes.data).not.toBe(matrix.codes.data);
+      expect(hostData(moved.codes)).not.toBe(hostData(matrix.codes));
       expect([dequantizeNf4(moved), decodedAbsmax(moved)]).toEqual([
         dequantizeNf4(matrix),
         decodedAbsmax(matrix),

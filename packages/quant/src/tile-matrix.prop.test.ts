@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { arbitrarySeed, normalView } from '@qdylora/testing';
@@ -15,7 +16,11 @@ const arbitraryMatrix = fc
   })
   .map(({ bands, columns, seed, doubleQuantization }) => {
     const shape = [32 * bands, 64 * columns] as [number, number];
-    return quantize4bit('nf4', { data: normalView(seed, 'w', shape).data, shape }, { doubleQuantization });
+    return quantize4bit(
+      'nf4',
+      { data: hostData(normalView(seed, 'w', shape)), shape },
+      { doubleQuantization },
+    );
   });
 
 test('tiles hold the same weights, and taking them apart gives back every byte', () => {
@@ -35,27 +40,27 @@ test('row 33, block 1 of a matrix of 64 × 128 stands in the second band, second
   const shape = [64, 128] as [number, number];
   const matrix = quantize4bit(
     'nf4',
-    { data: normalView(1, 'w', shape).data, shape },
+    { data: hostData(normalView(1, 'w', shape)), shape },
     { doubleQuantization: false },
   );
   const tiled = tileMatrix(matrix);
-  expect(tiled.absmax!.data[1 * 64 + 1 * 32 + 1]).toBe(matrix.absmax!.data[33 * 2 + 1]);
-  expect([...tiled.codes.data.subarray(3 * 1024 + 32, 3 * 1024 + 64)]).toEqual([
-    ...matrix.codes.data.subarray(33 * 64 + 32, 33 * 64 + 64),
+  expect(hostData(tiled.absmax!)[1 * 64 + 1 * 32 + 1]).toBe(hostData(matrix.absmax!)[33 * 2 + 1]);
+  expect([...hostData(tiled.codes).subarray(3 * 1024 + 32, 3 * 1024 + 64)]).toEqual([
+    ...hostData(matrix.codes).subarray(33 * 64 + 32, 33 * 64 + 64),
   ]);
 });
 
 test('in place, the given arrays become the tiles', () => {
   const shape = [32, 192] as [number, number];
-  const matrix = quantize4bit('fp4', { data: normalView(2, 'w', shape).data, shape });
+  const matrix = quantize4bit('fp4', { data: hostData(normalView(2, 'w', shape)), shape });
   const want = tileMatrix(matrix);
   const got = tileMatrix(matrix, { inPlace: true });
-  expect(got.codes.data).toBe(matrix.codes.data);
-  expect(got.codes.data).toEqual(want.codes.data);
-  expect(got.doubleQuantized!.codes.data).toEqual(want.doubleQuantized!.codes.data);
+  expect(hostData(got.codes)).toBe(hostData(matrix.codes));
+  expect(hostData(got.codes)).toEqual(hostData(want.codes));
+  expect(hostData(got.doubleQuantized!.codes)).toEqual(hostData(want.doubleQuantized!.codes));
 });
 
 test('a matrix that has no whole tiles stays as it is', () => {
-  const matrix = quantize4bit('nf4', { data: normalView(1, 'w', [33, 64]).data, shape: [33, 64] });
+  const matrix = quantize4bit('nf4', { data: hostData(normalView(1, 'w', [33, 64])), shape: [33, 64] });
   expect(tileMatrix(matrix)).toBe(matrix);
 });

@@ -1,4 +1,4 @@
-import { QdyloraError, shapeText, viewOf, type ArrayView } from '@qdylora/contract';
+import { hostData, QdyloraError, shapeText, viewOf, type ArrayView } from '@qdylora/contract';
 
 /**
  * A tile: so many rows of one block each. Kernels read a tile as one stretch of 1 KiB, forwards and
@@ -55,7 +55,7 @@ const emptyLike = <V extends Tileable>(view: V): V =>
   viewOf(
     view.dtype,
     view.shape,
-    new (view.data.constructor as Uint8ArrayConstructor)(view.data.length) as never,
+    new (hostData(view).constructor as Uint8ArrayConstructor)(hostData(view).length) as never,
   ) as V;
 
 /** The same bytes as 32-bit words, where they can be read so: four bytes of codes move at a time. */
@@ -73,14 +73,14 @@ function reorder<V extends Tileable>(
   isForward: boolean,
 ): V {
   const columns = cols / TILE_COLUMNS;
-  const source = asWords(view.data, elements);
-  const target = asWords(into.data, elements);
+  const source = asWords(hostData(view), elements);
+  const target = asWords(hostData(into), elements);
   if (source.length !== target.length)
     throw new QdyloraError('BAD_SHAPE', {
       where: 'tile-order',
       problem: 'expected both arrays at offsets of whole words, or neither',
     });
-  const piece = (elements * source.length) / view.data.length;
+  const piece = (elements * source.length) / hostData(view).length;
   const bandLength = TILE_ROWS * columns * piece;
   for (let start = 0; start < rows * columns * piece; start += bandLength) {
     const band = source.slice(start, start + bandLength);

@@ -1,4 +1,4 @@
-import { QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { wrapBackend, QdyloraError, rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import type { TokenBatch } from '@qdylora/data';
 import {
   backward,
@@ -73,25 +73,13 @@ export async function accumulateGradients(
         });
     };
     ask();
-    runPass(pass, askingFirst(pass.view.model.backend, ask), rowsOf(losses, i, i + 1), {
+    runPass(pass, wrapBackend(pass.view.model.backend, { beforeCall: ask }), rowsOf(losses, i, i + 1), {
       ...options,
       lossScale: lossScale * (pass.weight ?? 1),
       dropout: dropoutOfPass(options.dropout, i),
     });
   }
 }
-
-/**
- * A backend that asks before each op whether to go on: a pass of a large model on few cores may last minutes.
- */
-const askingFirst = (backend: Backend, ask: () => void): Backend => ({
-  ...backend,
-  aroundCall(call, run) {
-    ask();
-    if (backend.aroundCall) backend.aroundCall(call, run);
-    else run();
-  },
-});
 
 interface OnePass extends PassOptions {
   readonly lossScale: number;

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { createHostBackend, createRng, InsufficientMemoryError, QdyloraError } from '@qdylora/contract';
+import {
+  hostData,
+  createHostBackend,
+  createRng,
+  InsufficientMemoryError,
+  QdyloraError,
+} from '@qdylora/contract';
 import type { Parameter } from '@qdylora/tensor';
 import { withFailingMemory } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -38,7 +44,7 @@ const digestOf = (arrays: readonly (Float32Array | Uint8Array)[]): string =>
     )
     .digest('hex');
 const weightsOf = (parameters: readonly Parameter[]): string =>
-  digestOf(parameters.map(({ view }) => view.data as Float32Array));
+  digestOf(parameters.map(({ view }) => hostData(view) as Float32Array));
 
 /** Counters, and a digest of every weight and every array of state. */
 const everything = (optimizer: Optimizer, parameters: readonly Parameter[]) => {

@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import { createBatches, type Batches, type Example } from '@qdylora/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +20,7 @@ async function stepOver(
   return {
     loss,
     predictedTokens,
-    gradients: adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data)),
+    gradients: adapted.parameters().map(({ gradient }) => Float32Array.from(hostData(gradient!))),
   };
 }
 

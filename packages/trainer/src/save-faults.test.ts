@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { cleanOrphans } from '@qdylora/checkpoint';
-import { QdyloraError, type Backend } from '@qdylora/contract';
+import { hostData, QdyloraError, type Backend } from '@qdylora/contract';
 import { Crash, MemoryFileSystem, POWER_CUTS, temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { tinyOptions } from '../test/tiny-run.ts';
@@ -17,7 +17,7 @@ const { optimizer, backend } = trained();
 function trained(): { optimizer: Optimizer; backend: Backend } {
   const { optimizer: own, adapted } = tinyOptions();
   own.prepare(adapted.model.backend);
-  for (const { gradient } of own.parameters) gradient!.data.fill(0.5);
+  for (const { gradient } of own.parameters) hostData(gradient!).fill(0.5);
   own.step({ learningRate: 0.1, gradientScale: 1, rows: null });
   return { optimizer: own, backend: adapted.model.backend };
 }
@@ -41,7 +41,7 @@ async function saveAll({ fs }: MemoryFileSystem): Promise<{ acknowledged: number
   try {
     keeper.begin({ backend, optimizer, identity: {} }, 'latest');
     for (const step of STEPS) {
-      (optimizer.parameters[0]!.view.data as Float32Array)[0] = step;
+      (hostData(optimizer.parameters[0]!.view) as Float32Array)[0] = step;
       try {
         await keeper.save({ backend, optimizer, identity: {}, progress: { ...freshProgress(), step } });
         acknowledged = step;
@@ -76,7 +76,7 @@ async function undisturbed(): Promise<{ files: Map<number, [string, string][]>; 
   const calls = memory.calls - before;
   for (const step of STEPS) {
     const at = disk();
-    (optimizer.parameters[0]!.view.data as Float32Array)[0] = step;
+    (hostData(optimizer.parameters[0]!.view) as Float32Array)[0] = step;
     await saveState(
       join(checkpoints, `step-${step}`),
       { backend, optimizer, identity: {}, progress: { ...freshProgress(), step } },

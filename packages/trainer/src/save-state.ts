@@ -10,6 +10,7 @@ import {
   type TensorToWrite,
 } from '@qdylora/checkpoint';
 import {
+  hostData,
   elementCount,
   QdyloraError,
   runOp,
@@ -64,7 +65,7 @@ export async function saveState(
   { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {},
 ): Promise<void> {
   const { counts, arrays } = optimizer.state();
-  const { isHost } = backend.memory;
+  const { isHost } = backend.memory.space;
   const check = (name: string, values: DataOf[DType]): void => {
     assertFinite(backend, name, values);
   };
@@ -126,8 +127,8 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array 
  * lie so.
  */
 function areWeightsFinite(backend: Backend, { parameters }: Optimizer): boolean {
-  const weights = backend.memory.isHost
-    ? parameters.map(({ view }) => view.data).filter((data) => data instanceof Float32Array)
+  const weights = backend.memory.space.isHost
+    ? parameters.map(({ view }) => hostData(view)).filter((data) => data instanceof Float32Array)
     : [];
   return (
     weights.length === parameters.length &&
@@ -148,7 +149,7 @@ function areStatesFinite(
   const elements = (list: Iterable<Pick<StateArray, 'dtype' | 'shape'>>): number =>
     [...list].reduce((sum, { dtype, shape }) => sum + (dtype === 'f32' ? elementCount(shape) : 0), 0);
   return (
-    backend.memory.isHost &&
+    backend.memory.space.isHost &&
     elements(resident) >= elements(arrays.values()) &&
     resident.every((x) => hasFiniteSquares(backend, x))
   );
@@ -156,13 +157,16 @@ function areStatesFinite(
 
 const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
   Number.isFinite(
-    runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum.data[0],
+    hostData(
+      runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum,
+    )[0],
   );
 
 /** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
 function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
   if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
-  if (backend.memory.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values))) return;
+  if (backend.memory.space.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values)))
+    return;
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0)
     throw new QdyloraError('NON_FINITE', {

@@ -1,4 +1,4 @@
-import { createRng, f32View } from '@qdylora/contract';
+import { hostData, createRng, f32View } from '@qdylora/contract';
 import { collate, splitIntoMicroBatches } from '@qdylora/data';
 import { rankSampler, type RankScaling, type RankSchedule, type UpdateRule } from '@qdylora/lora-dynamic';
 import { inferenceContext } from '@qdylora/tensor';
@@ -19,7 +19,7 @@ import {
 } from './index.ts';
 
 const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] =>
-  adapted.parameters().map(({ gradient }) => Float32Array.from(gradient!.data));
+  adapted.parameters().map(({ gradient }) => Float32Array.from(hostData(gradient!)));
 
 /** Gradients of the passes, each loss scaled by `lossScale`. */
 async function gradientsAfter(
@@ -176,11 +176,13 @@ describe('ranks of segments and weights of ranks', () => {
             const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]!), batch: part }));
             const apart: Float32Array[][] = [];
             const tokenLosses = (pass: Pass): number[] => [
-              ...pass.view.model.loss(
-                { ...inferenceContext(pass.view.model.backend), active: pass.view.active },
-                pass.batch,
-                { lossScale: 1 },
-              ).tokenLosses.data,
+              ...hostData(
+                pass.view.model.loss(
+                  { ...inferenceContext(pass.view.model.backend), active: pass.view.active },
+                  pass.batch,
+                  { lossScale: 1 },
+                ).tokenLosses,
+              ),
             ];
             const alone = own.flatMap(tokenLosses);
             tokenLosses({ view, batch }).forEach((loss, t) => {
@@ -364,8 +366,8 @@ describe('a step', () => {
     const adapted = tinyAdapted();
     const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
     await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
-    adapted.layers[0]!.a.view.data[0] = 3e38;
-    adapted.layers[0]!.b.view.data.fill(3e38);
+    hostData(adapted.layers[0]!.a.view)[0] = 3e38;
+    hostData(adapted.layers[0]!.b.view).fill(3e38);
     const before = numbersOf(adapted.parameters());
     const outcome = await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
     expect(outcome.status).toBe('non_finite');

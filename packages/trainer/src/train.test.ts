@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createRng, type QdyloraError } from '@qdylora/contract';
+import { hostData, createRng, type QdyloraError } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyBatches, tinyModel } from '../test/tiny-model.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
@@ -188,7 +188,7 @@ describe('steps without a finite loss', () => {
   /** Ids of step `bad` are made to hit an embedding that is no number. */
   const poisoned = (isBad: (step: number) => boolean, options: Parameters<typeof tinyOptions>[0] = {}) => {
     const built = tinyOptions({ adapter: {}, ...options });
-    const weight = built.adapted.model.modules.embedding.weight.view.data as Float32Array;
+    const weight = hostData(built.adapted.model.modules.embedding.weight.view) as Float32Array;
     const clean = Float32Array.from(weight);
     const batches = {
       ...built.batches,
@@ -307,7 +307,7 @@ describe('steps without a finite loss', () => {
     const batches = {
       ...options.batches,
       batchAt: (step: number) => {
-        if (step === 2) options.adapted.layers[0]!.a.view.data[0] = NaN;
+        if (step === 2) hostData(options.adapted.layers[0]!.a.view)[0] = NaN;
         return options.batches.batchAt(step);
       },
     };

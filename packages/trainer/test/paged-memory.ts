@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { createHostBackend } from '@qdylora/contract';
+import { hostData, createHostBackend } from '@qdylora/contract';
 import { Parameter } from '@qdylora/tensor';
 import { adamw } from '../src/index.ts';
 
@@ -37,14 +37,14 @@ function optimizerOver(
   const backend = createHostBackend();
   const view = backend.memory.allocate('f32', [rows, COLUMNS]);
   backend.memory.persist(view);
-  view.data.fill(1);
+  hostData(view).fill(1);
   const parameter = new Parameter('w', view);
   const optimizer = adamw([parameter], {
     learningRate: 1e-3,
     paging: budgetBytes > 0 ? { budgetBytes, folder: folder! } : undefined,
   });
   optimizer.prepare(backend);
-  parameter.gradient!.data.fill(1);
+  hostData(parameter.gradient!).fill(1);
   return {
     step: () => optimizer.step({ learningRate: 1e-3, gradientScale: 1, rows: null }),
     dispose: () => {

@@ -1,4 +1,11 @@
-import { createHostBackend, createRng, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import {
+  hostData,
+  createHostBackend,
+  createRng,
+  viewOf,
+  type ArrayView,
+  type Backend,
+} from '@qdylora/contract';
 import { collate, createBatches, type Example } from '@qdylora/data';
 import { attachDyLora, type AdaptableModel, type AdapterConfig, type Adapted } from '@qdylora/lora-dynamic';
 import {
@@ -45,7 +52,7 @@ export function tinyModel(
     const rng = createRng(seed).named(name);
     const view = backend.memory.allocate('f32', shape);
     backend.memory.persist(view);
-    for (let i = 0; i < view.data.length; i++) view.data[i] = shift + scale * rng.normal(i);
+    for (let i = 0; i < hostData(view).length; i++) hostData(view)[i] = shift + scale * rng.normal(i);
     return new Parameter(name, view);
   };
   const block = (i: number) => ({
@@ -112,8 +119,8 @@ export function tinyAdapted(
   const adapted = attachDyLora(model, { ranks: [1, 2, 4], targetModules: ['linear'], seed: 5, ...config });
   const rng = createRng(9);
   for (const layer of adapted.layers)
-    for (let i = 0; i < layer.b.view.data.length; i++)
-      layer.b.view.data[i] = 0.1 * rng.named(layer.name).normal(i);
+    for (let i = 0; i < hostData(layer.b.view).length; i++)
+      hostData(layer.b.view)[i] = 0.1 * rng.named(layer.name).normal(i);
   return adapted;
 }
 
@@ -157,7 +164,7 @@ export const noBatch: LossBatch = {
 
 /** Every number of these parameters. */
 export const numbersOf = (parameters: readonly Parameter[]): Float32Array[] =>
-  parameters.map(({ view }) => Float32Array.from(view.data as Float32Array));
+  parameters.map(({ view }) => Float32Array.from(hostData(view) as Float32Array));
 
 /** A parameter over numbers of its own. */
 export const parameterOf = (name: string, shape: readonly number[], values: Float32Array): Parameter =>

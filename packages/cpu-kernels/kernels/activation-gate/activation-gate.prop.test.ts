@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, elementsOf, f32View, runOp } from '@qdylora/contract';
+import { hostData, createHostBackend, f32View, runOp } from '@qdylora/contract';
 import { activationGate, activationGateBackward, ACTIVATION_KINDS } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { activationBounds } from '../../test/activation-bounds.ts';
@@ -21,7 +21,8 @@ test('activation-gate agrees with its reference at every size and kind', () => {
         const gate = normalView(seed, 'gate', [size], scale);
         const up = normalView(seed, 'up', [size]);
         const bound: Bound = (_, i, want) =>
-          Math.abs(up.data[i]!) * activationBounds(kind, gate.data[i]!).value + EPSILON * Math.abs(want);
+          Math.abs(hostData(up)[i]!) * activationBounds(kind, hostData(gate)[i]!).value +
+          EPSILON * Math.abs(want);
         checkKernel(activationGate, levels, { inputs: { gate, up }, attributes: { kind }, bound });
       },
     ),
@@ -41,10 +42,11 @@ test('its gradients agree, within the bounds of the value and of the slope', () 
         const up = normalView(seed, 'up', [size]);
         const dy = normalView(seed, 'dy', [size]);
         const bound: Bound = (name, i, want) => {
-          const { value, slope } = activationBounds(kind, gate.data[i]!);
-          const d = Math.abs(dy.data[i]!);
+          const { value, slope } = activationBounds(kind, hostData(gate)[i]!);
+          const d = Math.abs(hostData(dy)[i]!);
           return (
-            (name === 'dUp' ? d * value : d * Math.abs(up.data[i]!) * slope) + 2 * EPSILON * Math.abs(want)
+            (name === 'dUp' ? d * value : d * Math.abs(hostData(up)[i]!) * slope) +
+            2 * EPSILON * Math.abs(want)
           );
         };
         checkKernel(activationGateBackward, levels, {
@@ -65,7 +67,7 @@ test('extreme gates and NaN behave as in the reference', () => {
     checkKernel(activationGate, levels, {
       inputs: { gate, up },
       attributes: { kind },
-      bound: (_, i) => activationBounds(kind, gate.data[i]!).value,
+      bound: (_, i) => activationBounds(kind, hostData(gate)[i]!).value,
     });
 });
 
@@ -77,8 +79,8 @@ test('its gradients are the same bits when they are written over dy and up', () 
     for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
       for (const kind of ACTIVATION_KINDS) {
         const apart = runOp(backend, activationGateBackward, { gate, up, dy }, { kind });
-        const over = f32View([size], dy.data.slice());
-        const overUp = f32View([size], up.data.slice());
+        const over = f32View([size], hostData(dy).slice());
+        const overUp = f32View([size], hostData(up).slice());
         const { dGate, dUp } = runOp(
           backend,
           activationGateBackward,
@@ -86,10 +88,7 @@ test('its gradients are the same bits when they are written over dy and up', () 
           { kind },
           { dGate: over, dUp: overUp },
         );
-        expect([elementsOf(dGate), elementsOf(dUp)]).toEqual([
-          elementsOf(apart.dGate),
-          elementsOf(apart.dUp),
-        ]);
+        expect([hostData(dGate), hostData(dUp)]).toEqual([hostData(apart.dGate), hostData(apart.dUp)]);
       }
     }
   }

@@ -7,18 +7,10 @@ export const activationGateKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const backward = native('activationGateBackward');
   return [
     bindKernel(activationGate, ({ gate, up }, { y }, { kind }) => {
-      forward(gate.data, up.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
+      forward(gate, up, y, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
     }),
     bindKernel(activationGateBackward, ({ gate, up, dy }, { dGate, dUp }, { kind }) => {
-      backward(
-        gate.data,
-        up.data,
-        dy.data,
-        dGate.data,
-        dUp.data,
-        elementCount(dy.shape),
-        ACTIVATION_KINDS.indexOf(kind),
-      );
+      backward(gate, up, dy, dGate, dUp, elementCount(dy.shape), ACTIVATION_KINDS.indexOf(kind));
     }),
   ];
 };

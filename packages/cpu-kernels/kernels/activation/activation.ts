@@ -7,10 +7,10 @@ export const activationKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const backward = native('activationBackward');
   return [
     bindKernel(activation, ({ x }, { y }, { kind }) => {
-      forward(x.data, y.data, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
+      forward(x, y, elementCount(y.shape), ACTIVATION_KINDS.indexOf(kind));
     }),
     bindKernel(activationBackward, ({ x, dy }, { dx }, { kind }) => {
-      backward(x.data, dy.data, dx.data, elementCount(dx.shape), ACTIVATION_KINDS.indexOf(kind));
+      backward(x, dy, dx, elementCount(dx.shape), ACTIVATION_KINDS.indexOf(kind));
     }),
   ];
 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { f32View, runOp, type ArrayView } from '@qdylora/contract';
+import { hostData, f32View, runOp, type ArrayView } from '@qdylora/contract';
 import { adamw8bitStep, type AdamwAttributes } from '@qdylora/tensor';
 import { checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -39,7 +39,7 @@ describe('an 8-bit AdamW step', () => {
         const shape = [rows, columns] as const;
         const gradient = gradientsOf(seed, shape);
         const { parameter, m, v } = stateArrays(seed, shape);
-        const g = Float64Array.from(gradient.data, (x) => x * gradientScale);
+        const g = Float64Array.from(hostData(gradient), (x) => x * gradientScale);
         const oldM = decoded(m, M_MAP);
         const oldV = decoded(v, V_MAP);
         const first = oldM.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
@@ -55,7 +55,7 @@ describe('an 8-bit AdamW step', () => {
           // As adamw-step's: p's own roundings, and a step whose numerator is off by m's error and whose denominator by
           // half of v's, with ten operations of its own.
           parameter: (_, i, want) =>
-            3 * EPSILON * (Math.abs(parameter.data[i]!) + Math.abs(want)) +
+            3 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
             ((((MOMENT + MOMENT / 2 + 10) * EPSILON * learningRate) / (1 - beta1 ** step)) * mSizes[i]!) /
               (Math.sqrt(second[i]!) / Math.sqrt(1 - beta2 ** step) + epsilon),
         };

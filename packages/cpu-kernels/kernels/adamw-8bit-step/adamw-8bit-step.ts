@@ -14,14 +14,14 @@ export const adamw8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
       ) => {
         const [rows, columns] = gradient.shape;
         call(
-          gradient.data,
-          mMap.data,
-          vMap.data,
-          parameter.data,
-          mCodes.data,
-          mAbsmax.data,
-          vCodes.data,
-          vAbsmax.data,
+          gradient,
+          mMap,
+          vMap,
+          parameter,
+          mCodes,
+          mAbsmax,
+          vCodes,
+          vAbsmax,
           rows,
           columns,
           learningRate,

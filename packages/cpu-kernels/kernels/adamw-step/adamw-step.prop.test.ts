@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { f32View } from '@qdylora/contract';
+import { hostData, f32View } from '@qdylora/contract';
 import { adamwStep, type AdamwAttributes } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -24,21 +24,22 @@ test('an AdamW step agrees with its reference, in place, at every size', () => {
       const m = normalView(seed, 'm', [size], 0.1);
       const v = f32View(
         [size],
-        normalView(seed, 'v', [size], 0.1).data.map((x) => x * x),
+        hostData(normalView(seed, 'v', [size], 0.1)).map((x) => x * x),
       );
       const { beta1, beta2, learningRate, step, epsilon } = attributes;
       const bound: Bound = (name, i, want) => {
         // m: three rounded factors and a sum of terms of either sign. v: the same, all positive, one product more.
         const mTerms =
-          Math.abs(beta1 * m.data[i]!) + Math.abs((1 - beta1) * attributes.gradientScale * gradient.data[i]!);
+          Math.abs(beta1 * hostData(m)[i]!) +
+          Math.abs((1 - beta1) * attributes.gradientScale * hostData(gradient)[i]!);
         if (name === 'm') return 5 * EPSILON * mTerms + 2 ** -149;
-        const g = attributes.gradientScale * gradient.data[i]!;
-        const second = beta2 * v.data[i]! + (1 - beta2) * g * g;
+        const g = attributes.gradientScale * hostData(gradient)[i]!;
+        const second = beta2 * hostData(v)[i]! + (1 - beta2) * g * g;
         if (name === 'v') return 8 * EPSILON * want + 2 ** -149;
         // p: two roundings of p, and a step whose numerator is off by m's error and whose denominator by half of v's:
         // 5 + 4 + 6 more for its own operations.
         return (
-          3 * EPSILON * (Math.abs(parameter.data[i]!) + Math.abs(want)) +
+          3 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
           (((16 * EPSILON * learningRate) / (1 - beta1 ** step)) * mTerms) /
             (Math.sqrt(second) / Math.sqrt(1 - beta2 ** step) + epsilon)
         );

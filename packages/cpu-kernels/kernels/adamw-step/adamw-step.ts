@@ -13,10 +13,10 @@ export const adamwStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
         { learningRate, beta1, beta2, epsilon, weightDecay, step, gradientScale },
       ) => {
         call(
-          gradient.data,
-          parameter.data,
-          m.data,
-          v.data,
+          gradient,
+          parameter,
+          m,
+          v,
           elementCount(gradient.shape),
           learningRate,
           beta1,

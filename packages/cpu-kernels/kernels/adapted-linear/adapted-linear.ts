@@ -20,13 +20,13 @@ const base = (
   names: LayerNames,
   { rows, blockSize, tiled = false, nestedOffset }: GroupLayer,
 ): NativeArgument[] => [
-  arrays[names.weight]?.data,
-  arrays[names.codes]?.data,
-  arrays[names.levels]?.data,
-  arrays[names.absmax]?.data,
-  arrays[names.absmaxCodes]?.data,
-  arrays[names.nestedAbsmax]?.data,
-  arrays[names.nestedMap]?.data,
+  arrays[names.weight],
+  arrays[names.codes],
+  arrays[names.levels],
+  arrays[names.absmax],
+  arrays[names.absmaxCodes],
+  arrays[names.nestedAbsmax],
+  arrays[names.nestedMap],
   rows,
   blockSize,
   tiled,
@@ -45,11 +45,11 @@ function forwardLayer(
 ): NativeArgument[] {
   const flat = base(inputs, names, layer);
   flat.push(
-    inputs[names.bias]?.data,
-    inputs[names.a]?.data,
-    inputs[names.b]?.data,
-    outputs[names.y]?.data,
-    outputs[names.u]?.data,
+    inputs[names.bias],
+    inputs[names.a],
+    inputs[names.b],
+    outputs[names.y],
+    outputs[names.u],
     layer.scale,
   );
   return flat;
@@ -62,12 +62,12 @@ function backwardLayer(
 ): NativeArgument[] {
   const flat = base(inputs, names, layer);
   flat.push(
-    inputs[names.dy]?.data,
-    inputs[names.u]?.data,
-    inputs[names.a]?.data,
-    inputs[names.b]?.data,
-    outputs[names.da]?.data,
-    outputs[names.db]?.data,
+    inputs[names.dy],
+    inputs[names.u],
+    inputs[names.a],
+    inputs[names.b],
+    outputs[names.da],
+    outputs[names.db],
     layer.scale,
   );
   return flat;
@@ -117,8 +117,8 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       );
       withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => {
         forward(
-          x.data,
-          xAdapter?.data,
+          x,
+          xAdapter,
           ...layers,
           ...ranksOf(parts, r),
           scratch,
@@ -142,12 +142,12 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => {
         // without da nobody reads x, so anything of its size may stand for it
         backward(
-          (x ?? dx!).data,
-          xAdapter?.data,
+          x ?? dx!,
+          xAdapter,
           ...layers,
           ...ranksOf(parts, r),
-          dx?.data,
-          dxAdapter?.data,
+          dx,
+          dxAdapter,
           scratch,
           1,
           tokens,
@@ -170,7 +170,7 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       );
       withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => {
         forward(
-          x.data as Float32Array,
+          x,
           undefined,
           ...flat,
           ...ranksOf(parts, r),
@@ -198,11 +198,11 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
         backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)),
         (scratch) => {
           backward(
-            x.data as Float32Array,
+            x,
             undefined,
             ...flat,
             ...ranksOf(parts, r),
-            outputs.dx?.data as Float32Array | undefined,
+            outputs.dx,
             undefined,
             scratch,
             layers.length,

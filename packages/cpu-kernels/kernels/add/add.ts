@@ -7,10 +7,10 @@ export const addKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const sumInto = native('addInto');
   return [
     bindKernel(add, ({ a, b }, { y }) => {
-      sum(a.data, b.data, y.data, elementCount(y.shape));
+      sum(a, b, y, elementCount(y.shape));
     }),
     bindKernel(addInto, ({ x }, outputs) => {
-      if (outputs.sum) sumInto(x.data, outputs.sum.data, elementCount(x.shape));
+      if (outputs.sum) sumInto(x, outputs.sum, elementCount(x.shape));
     }),
   ];
 };

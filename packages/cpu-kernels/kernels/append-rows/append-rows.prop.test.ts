@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createHostBackend, i32View, runOp } from '@qdylora/contract';
+import { hostData, createHostBackend, i32View, runOp } from '@qdylora/contract';
 import { appendRows } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, normalView, relativeBound } from '@qdylora/testing';
 import { expect, test } from 'vitest';
@@ -37,7 +37,7 @@ test('a place outside y is refused before anything is written', () => {
   for (const backend of [createHostBackend(), ...levels.flatMap(({ backends }) => backends)]) {
     for (const end of [-1, 1, 5]) {
       const y = normalView(1, 'y', [4, 3]);
-      const before = [...y.data];
+      const before = [...hostData(y)];
       expect(
         () =>
           runOp(
@@ -49,7 +49,7 @@ test('a place outside y is refused before anything is written', () => {
           ),
         `${backend.level}, ${end}`,
       ).toThrow(/end within/);
-      expect([...y.data]).toEqual(before);
+      expect([...hostData(y)]).toEqual(before);
       expect(() =>
         runOp(
           backend,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, elementsOf, f32View, i32View, runOp, type ArrayView } from '@qdylora/contract';
+import { hostData, createHostBackend, f32View, i32View, runOp, type ArrayView } from '@qdylora/contract';
 import { causalAttention, causalAttentionBackward, type AttentionAttributes } from '@qdylora/tensor';
 import { arbitrarySeed, checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -34,8 +34,8 @@ function inputsOf(
 ) {
   const querySegments = prefix(segments.map(({ queries }) => queries));
   const keySegments = prefix(segments.map(({ keys }) => keys));
-  const queries = querySegments.data.at(-1)!;
-  const keys = keySegments.data.at(-1)!;
+  const queries = hostData(querySegments).at(-1)!;
+  const keys = hostData(keySegments).at(-1)!;
   return {
     q: normalView(seed, 'q', [queries, heads * headDim]),
     k: normalView(seed, 'k', [keys, kvHeads * headDim]),
@@ -68,7 +68,7 @@ const attributesOf = (
  * ALiBi adds two roundings of a number that is at most slope · keys, and the sum one more.
  */
 function scoreError({ k, alibiSlopes }: Inputs, { headDim, scale, softCap }: AttentionAttributes): number {
-  const steepest = alibiSlopes ? Math.max(...alibiSlopes.data) : 0;
+  const steepest = alibiSlopes ? Math.max(...hostData(alibiSlopes)) : 0;
   return (
     ((headDim + 8) * 6 * Math.max(1, scale * Math.sqrt(headDim)) + 8 * softCap + 4 * steepest * k.shape[0]!) *
     EPSILON
@@ -90,7 +90,7 @@ const weightError = (inputs: Inputs, attributes: AttentionAttributes): number =>
  */
 function forwardBound(inputs: Inputs, attributes: AttentionAttributes): Bound {
   const keys = inputs.k.shape[0]!;
-  const largest = inputs.v.data.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  const largest = hostData(inputs.v).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const score = scoreError(inputs, attributes);
   return (name, _, want) =>
     name === 'y'
@@ -184,9 +184,9 @@ test('a query sees the `window` last keys, its own included', () => {
     for (let query = 0; query < 5; query++) {
       const seen = Array.from(
         { length: Math.min(3, query + 1) },
-        (_, back) => inputs.v.data[(query - back) * 8]!,
+        (_, back) => hostData(inputs.v)[(query - back) * 8]!,
       );
-      expect(y.data[query * 8]).toBeCloseTo(seen.reduce((a, b) => a + b) / seen.length, 5);
+      expect(hostData(y)[query * 8]).toBeCloseTo(seen.reduce((a, b) => a + b) / seen.length, 5);
     }
   }
 });
@@ -198,15 +198,15 @@ test("a query's output does not depend on the queries beside it", () => {
   for (const { backends } of levels) {
     for (const computeDtype of ['f32', 'bf16'] as const) {
       const own = { ...attributes, computeDtype };
-      const whole = elementsOf(runOp(backends[0]!, causalAttention, inputs, own).y);
+      const whole = hostData(runOp(backends[0]!, causalAttention, inputs, own).y);
       const keys = 101;
       const few = {
         ...inputs,
-        q: f32View([3, width], inputs.q.data.slice((keys - 3) * width, keys * width)),
+        q: f32View([3, width], hostData(inputs.q).slice((keys - 3) * width, keys * width)),
         querySegments: i32View([2], [0, 3]),
         keySegments: i32View([2], [0, keys]),
       };
-      const last = elementsOf(runOp(backends[0]!, causalAttention, few, own).y);
+      const last = hostData(runOp(backends[0]!, causalAttention, few, own).y);
       expect(last).toEqual(whole.slice((keys - 3) * width, keys * width));
     }
   }
@@ -319,7 +319,7 @@ test('without pairs, and where columns are few, bf16 gives the bits of f32', () 
   const many = inputsOf(3, [{ queries: 40, keys: 60 }], attributes);
   const few = inputsOf(4, [{ queries: 2, keys: 300 }], attributes);
   const bits = (level: (typeof levels)[number], inputs: Inputs, computeDtype: 'f32' | 'bf16') =>
-    elementsOf(runOp(level.backends[0]!, causalAttention, inputs, { ...attributes, computeDtype }).y);
+    hostData(runOp(level.backends[0]!, causalAttention, inputs, { ...attributes, computeDtype }).y);
   for (const level of levels) expect(bits(level, few, 'bf16')).toEqual(bits(level, few, 'f32'));
   for (const level of otherLevels) expect(bits(level, many, 'bf16')).toEqual(bits(level, many, 'f32'));
   for (const level of pairLevels) expect(bits(level, many, 'bf16')).not.toEqual(bits(level, many, 'f32'));

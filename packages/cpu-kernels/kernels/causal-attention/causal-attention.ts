@@ -15,27 +15,11 @@ export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundK
         { y, logSumExp },
         { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
       ) => {
-        const segments = [
-          querySegments.data.subarray(0, querySegments.shape[0]),
-          keySegments.data.subarray(0, keySegments.shape[0]),
-        ] as const;
+        const segments = [querySegments, keySegments] as const;
         const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
         const half = q.dtype === 'bf16';
         withScratch(forwardScratch(...segments, ...sizes, half), (scratch) => {
-          forward(
-            q.data,
-            k.data,
-            v.data,
-            ...segments,
-            alibiSlopes?.data,
-            y.data,
-            logSumExp.data,
-            scratch,
-            ...sizes,
-            window,
-            scale,
-            softCap,
-          );
+          forward(q, k, v, ...segments, alibiSlopes, y, logSumExp, scratch, ...sizes, window, scale, softCap);
         });
       },
     ),
@@ -46,25 +30,22 @@ export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundK
         { dq, dk, dv },
         { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
       ) => {
-        const segments = [
-          querySegments.data.subarray(0, querySegments.shape[0]),
-          keySegments.data.subarray(0, keySegments.shape[0]),
-        ] as const;
+        const segments = [querySegments, keySegments] as const;
         const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
         const half = q.dtype === 'bf16';
         withScratch(backwardScratch(...segments, ...sizes, half, window), (scratch) => {
           backward(
-            q.data,
-            k.data,
-            v.data,
+            q,
+            k,
+            v,
             ...segments,
-            alibiSlopes?.data,
-            y.data,
-            logSumExp.data,
-            dy.data,
-            dq.data,
-            dk.data,
-            dv.data,
+            alibiSlopes,
+            y,
+            logSumExp,
+            dy,
+            dq,
+            dk,
+            dv,
             scratch,
             ...sizes,
             window,

@@ -6,7 +6,7 @@ export const copyKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('copy');
   return [
     bindKernel(copy, ({ x }, { y }) => {
-      call(x.data, y.data, elementCount(x.shape));
+      call(x, y, elementCount(x.shape));
     }),
   ];
 };

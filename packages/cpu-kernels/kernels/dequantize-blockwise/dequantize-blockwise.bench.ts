@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import {
   dequantizeBlockwise,
   quantize4bit,
@@ -12,7 +13,7 @@ const [rows, cols] = [2048, 2048];
 for (const doubleQuantization of [false, true]) {
   const matrix = quantize4bit(
     'nf4',
-    { data: normalView(1, 'w', [rows, cols], 0.02).data, shape: [rows, cols] },
+    { data: hostData(normalView(1, 'w', [rows, cols], 0.02)), shape: [rows, cols] },
     { doubleQuantization },
   );
   // weights per second = GB/s / 4.56 (4.52 with double quantization)

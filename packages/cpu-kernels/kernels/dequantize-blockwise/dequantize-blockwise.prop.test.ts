@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import fc from 'fast-check';
 import { test } from 'vitest';
 import {
@@ -31,7 +32,7 @@ test(
         fc.pre(rows > 0 && cols > 0);
         const matrix = quantize4bit(
           kind,
-          { data: normalView(seed, 'w', [rows, cols], 0.02).data, shape: [rows, cols] },
+          { data: hostData(normalView(seed, 'w', [rows, cols], 0.02)), shape: [rows, cols] },
           { blockSize, doubleQuantization },
         );
         checkKernel(dequantizeBlockwise, levels, {
@@ -51,7 +52,7 @@ test('so are those of an array that is written past the caches, its tail include
       const [rows, cols] = [1025, 611]; // 1.25 MB of bf16, and a last block of 35 values
       const matrix = quantize4bit(
         'nf4',
-        { data: normalView(7, 'w', [rows, cols], 0.02).data, shape: [rows, cols] },
+        { data: hostData(normalView(7, 'w', [rows, cols], 0.02)), shape: [rows, cols] },
         { blockSize: 64, doubleQuantization },
       );
       checkKernel(dequantizeBlockwise, levels, {

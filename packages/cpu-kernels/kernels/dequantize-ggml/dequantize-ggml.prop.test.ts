@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createRng, elementsOf, runOp, viewOf } from '@qdylora/contract';
+import { hostData, createRng, runOp, viewOf } from '@qdylora/contract';
 import { dequantizeGgml, GGML_BLOCKS } from '@qdylora/quant';
 import { arbitrarySeed, checkKernel } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -33,9 +33,9 @@ for (const [type, { length, bytes, dequantize }] of GGML_BLOCKS) {
   test(`${type}: they have its bits, the sign of a zero included`, () => {
     const blocks = blocksOf(500, 7);
     const want = new Float32Array(500 * length);
-    dequantize(blocks.data, want);
+    dequantize(hostData(blocks), want);
     for (const { backends } of levels) {
-      const got = elementsOf(
+      const got = hostData(
         runOp(backends[0]!, dequantizeGgml, { blocks }, { type, shape: [500, length] }).values,
       );
       const differs = want.findIndex((value, i) => !Object.is(value, got[i]));

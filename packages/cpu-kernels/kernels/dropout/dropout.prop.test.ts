@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { elementsOf, f32View, runOp } from '@qdylora/contract';
+import { hostData, f32View, runOp } from '@qdylora/contract';
 import { dropout } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, normalView, relativeBound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -34,7 +34,7 @@ test(
 
 test('about the asked share is dropped', () => {
   const count = 100_000;
-  const y = elementsOf(
+  const y = hostData(
     runOp(
       levels[0]!.backends[0]!,
       dropout,

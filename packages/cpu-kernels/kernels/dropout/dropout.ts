@@ -6,7 +6,7 @@ export const dropoutKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('dropout');
   return [
     bindKernel(dropout, ({ x }, { y }, { probability, key, counter }) => {
-      call(x.data, y.data, elementCount(x.shape), probability, key >>> 0, counter >>> 0);
+      call(x, y, elementCount(x.shape), probability, key >>> 0, counter >>> 0);
     }),
   ];
 };

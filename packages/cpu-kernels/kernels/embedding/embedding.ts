@@ -8,11 +8,11 @@ export const embeddingKernels = ({ native }: CpuDoor): BoundKernel[] => {
   return [
     bindKernel(embedding, ({ weight, ids }, { y }) => {
       assertIdsWithin(ids, weight.shape[0]!);
-      forward(weight.data, ids.data, y.data, weight.shape[0]!, ids.shape[0]!, weight.shape[1]!);
+      forward(weight, ids, y, weight.shape[0]!, ids.shape[0]!, weight.shape[1]!);
     }),
     bindKernel(embeddingBackward, ({ ids, dy }, { dWeight }, { rows }) => {
       assertIdsWithin(ids, rows);
-      if (dWeight) backward(ids.data, dy.data, dWeight.data, rows, ids.shape[0]!, dy.shape[1]!);
+      if (dWeight) backward(ids, dy, dWeight, rows, ids.shape[0]!, dy.shape[1]!);
     }),
   ];
 };

@@ -6,7 +6,7 @@ export const fillKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('fill');
   return [
     bindKernel(fill, (_, { y }, { value }) => {
-      call(y.data, elementCount(y.shape), value);
+      call(y, elementCount(y.shape), value);
     }),
   ];
 };

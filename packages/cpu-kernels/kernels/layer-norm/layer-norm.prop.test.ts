@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
-import { createHostBackend, runOp } from '@qdylora/contract';
+import { hostData, createHostBackend, runOp } from '@qdylora/contract';
 import { layerNorm, layerNormBackward } from '@qdylora/tensor';
 import { arbitrarySeed, arbitrarySize, checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -22,7 +22,7 @@ test('layer-norm agrees with its reference at every size, with and without a bia
       ([tokens, hidden], seed, withBias, far) => {
         const x = normalView(seed, 'x', [tokens, hidden]);
         const weight = normalView(seed, 'w', [hidden]);
-        for (let i = 0; i < tokens * hidden; i++) x.data[i]! += far;
+        for (let i = 0; i < tokens * hidden; i++) hostData(x)[i]! += far;
         // |x − mean| ≤ 12, |w| ≤ 6, r ≤ 1/√ε ≈ 32. Sums of `hidden` numbers in ≥ 4 partial sums: the mean is off by ≤
         // (hidden/4 + 8)·ε·(far + 6), and every difference by as much.
         const sums = hidden / 4 + 8;
@@ -67,7 +67,7 @@ test("its gradient agrees: new, added to dx, with and without the weight's and t
         };
         // |g| = |dy·w| ≤ 36, |n| ≤ 12·r: every term of dx is at most r·36·(1 + 1 + (12·r)²), every sum has at most
         // max(hidden, tokens) roundings; dWeight sums |dy·n| ≤ 72·r.
-        const r = inverseDeviation.data.reduce((most, value) => Math.max(most, value), 0);
+        const r = hostData(inverseDeviation).reduce((most, value) => Math.max(most, value), 0);
         const roundings = Math.max(hidden, tokens) + 20;
         const bound: Bound = () => roundings * EPSILON * (r * 36 * (2 + (12 * r) ** 2) + 72 * r + 6);
         checkKernel(layerNormBackward, levels, {

@@ -8,17 +8,7 @@ export const layerNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[
   const scratchFloats = native('layerNormBackwardScratch');
   return [
     bindKernel(layerNorm, ({ x, weight, bias }, { y, mean, inverseDeviation }, { epsilon }) => {
-      forward(
-        x.data,
-        weight.data,
-        bias?.data,
-        y.data,
-        mean.data,
-        inverseDeviation.data,
-        x.shape[0]!,
-        x.shape[1]!,
-        epsilon,
-      );
+      forward(x, weight, bias, y, mean, inverseDeviation, x.shape[0]!, x.shape[1]!, epsilon);
     }),
     bindKernel(
       layerNormBackward,
@@ -26,14 +16,14 @@ export const layerNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[
         const [tokens, hidden] = x.shape as [number, number];
         withScratch(scratchFloats(tokens, hidden, dWeight !== undefined, dBias !== undefined), (scratch) => {
           backward(
-            x.data,
-            weight.data,
-            mean.data,
-            inverseDeviation.data,
-            dy.data,
-            dx.data,
-            dWeight?.data,
-            dBias?.data,
+            x,
+            weight,
+            mean,
+            inverseDeviation,
+            dy,
+            dx,
+            dWeight,
+            dBias,
             scratch,
             tokens,
             hidden,

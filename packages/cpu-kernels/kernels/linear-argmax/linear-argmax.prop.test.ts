@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
+import { hostData, createHostBackend, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
 import { linear, linearArgmax, quantizeRows, type ComputeDtype } from '@qdylora/tensor';
 import {
   arbitrarySeed,
@@ -38,12 +38,12 @@ function checkHead({ x, weight, computeDtype }: Head): void {
   for (const { label, backend } of backends) {
     const plain = runOp(backend, linearArgmax, { x, weight }, { computeDtype });
     const screened = runOp(backend, linearArgmax, { x, weight, ...codes }, { computeDtype });
-    expect([...screened.ids.data, ...screened.logits.data], label).toEqual([
-      ...plain.ids.data,
-      ...plain.logits.data,
+    expect([...hostData(screened.ids), ...hostData(screened.logits)], label).toEqual([
+      ...hostData(plain.ids),
+      ...hostData(plain.logits),
     ]);
     for (let t = 0; t < x.shape[0]!; t++) {
-      const id = plain.ids.data[t]!;
+      const id = hostData(plain.ids)[t]!;
       const bound =
         1.01 *
         (inFeatures + 3) *
@@ -52,9 +52,9 @@ function checkHead({ x, weight, computeDtype }: Head): void {
         largest(x, t * inFeatures) *
         largest(weight, id * inFeatures);
       const own = products[t * out + id]!;
-      expect(Math.abs(plain.logits.data[t]! - own), `${label}: product`).toBeLessThanOrEqual(bound);
+      expect(Math.abs(hostData(plain.logits)[t]! - own), `${label}: product`).toBeLessThanOrEqual(bound);
       expect(own, `${label}: row`).toBeGreaterThanOrEqual(
-        exact.logits.data[t]! - 2 * bound - 2 * EPSILON * Math.abs(own),
+        hostData(exact.logits)[t]! - 2 * bound - 2 * EPSILON * Math.abs(own),
       );
     }
   }
@@ -95,13 +95,15 @@ test('rows that nearly tie, far below what a code can tell apart: the exact grea
         const weight = normalView(seed, 'w', [out, inFeatures]);
         const noise = normalView(seed, 'noise', [out, inFeatures], apart);
         for (let i = inFeatures; i < out * inFeatures; i++)
-          weight.data[i] = weight.data[i % inFeatures]! + noise.data[i]!;
-        for (let i = 0; i < inFeatures; i++) weight.data[i] = weight.data[i]! + noise.data[i]!;
+          hostData(weight)[i] = hostData(weight)[i % inFeatures]! + hostData(noise)[i]!;
+        for (let i = 0; i < inFeatures; i++) hostData(weight)[i] = hostData(weight)[i]! + hostData(noise)[i]!;
         const x = normalView(seed, 'x', [1, inFeatures]);
         checkHead({ x, weight, computeDtype: 'f32' });
         if (apart === 0)
           for (const { backend } of backends)
-            expect(runOp(backend, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data[0]).toBe(0);
+            expect(
+              hostData(runOp(backend, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids)[0],
+            ).toBe(0);
       },
     ),
     { numRuns: 30 },
@@ -113,8 +115,8 @@ test('outliers in x and in a row, which make bounds wide', () => {
     fc.property(arbitrarySeed, fc.constantFrom(30, 1e4), (seed, outlier) => {
       const x = normalView(seed, 'x', [2, 96]);
       const weight = normalBfloat16View(seed, 'w', [300, 96]);
-      x.data[5] = outlier;
-      weight.data[7 * 96 + 9] = weight.data[7 * 96 + 9]! + 0x300; // 64 times as large
+      hostData(x)[5] = outlier;
+      hostData(weight)[7 * 96 + 9] = hostData(weight)[7 * 96 + 9]! + 0x300; // 64 times as large
       for (const computeDtype of ['f32', 'bf16'] as const) checkHead({ x, weight, computeDtype });
     }),
     { numRuns: 8 },
@@ -131,17 +133,21 @@ test(
       const { codes, scales } = runOp(host, quantizeRows, { weight }, {});
       for (let row = 0; row < 300; row++) {
         if (!flipped(row)) continue;
-        scales.data[row] = -scales.data[row]!;
-        for (let i = row * 40; i < (row + 1) * 40; i++) codes.data[i] = -codes.data[i]!;
+        hostData(scales)[row] = -hostData(scales)[row]!;
+        for (let i = row * 40; i < (row + 1) * 40; i++) hostData(codes)[i] = -hostData(codes)[i]!;
       }
-      const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
+      const want = [...hostData(runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids)];
       for (const { label, backend } of backends)
         expect(
-          [...runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' }).ids.data],
+          [
+            ...hostData(
+              runOp(backend, linearArgmax, { x, weight, codes, scales }, { computeDtype: 'f32' }).ids,
+            ),
+          ],
           label,
         ).toEqual(want);
       // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
-      codes.data.fill(1);
+      hostData(codes).fill(1);
       for (const { label, backend } of backends) {
         const { ids, logits } = runOp(
           backend,
@@ -150,12 +156,12 @@ test(
           { computeDtype: 'f32' },
         );
         for (let t = 0; t < 2; t++) {
-          const id = ids.data[t]!;
-          const exact = weight.data
+          const id = hostData(ids)[t]!;
+          const exact = hostData(weight)
             .subarray(id * 40, id * 40 + 40)
-            .reduce((sum, w, i) => sum + w * x.data[t * 40 + i]!, 0);
+            .reduce((sum, w, i) => sum + w * hostData(x)[t * 40 + i]!, 0);
           expect(id, label).toBeGreaterThanOrEqual(0);
-          expect(logits.data[t], label).toBeCloseTo(exact, 4);
+          expect(hostData(logits)[t], label).toBeCloseTo(exact, 4);
         }
       }
     }
@@ -172,12 +178,12 @@ test('several threads share a head', () => {
 
 test('NaN is never the greatest, an infinite product may be; where no product is a number the answer is row 0', () => {
   const ids = (x: ArrayView<'f32'>, weight: FloatView): void => {
-    const want = [...runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids.data];
+    const want = [...hostData(runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids)];
     const codes = runOp(host, quantizeRows, { weight }, {});
     for (const { label, backend } of backends) {
       for (const more of [{}, codes])
         expect(
-          [...runOp(backend, linearArgmax, { x, weight, ...more }, { computeDtype: 'f32' }).ids.data],
+          [...hostData(runOp(backend, linearArgmax, { x, weight, ...more }, { computeDtype: 'f32' }).ids)],
           label,
         ).toEqual(want);
     }
@@ -190,13 +196,13 @@ test('NaN is never the greatest, an infinite product may be; where no product is
   ] as const) {
     const weight = normalView(4, 'w', [9, 20]);
     const x = normalView(4, 'x', [1, 20]);
-    weight.data[place] = value;
+    hostData(weight)[place] = value;
     ids(x, weight);
   }
   for (const value of [NaN, Infinity, 0]) {
     const x = normalView(5, 'x', [1, 20]);
-    if (value === 0) x.data.fill(0);
-    else x.data[3] = value;
+    if (value === 0) hostData(x).fill(0);
+    else hostData(x)[3] = value;
     ids(x, normalView(5, 'w', [9, 20]));
   }
 });

@@ -10,12 +10,12 @@ export const linearArgmaxKernels = ({ native, withScratch }: CpuDoor): BoundKern
       const [out, inFeatures] = weight.shape as [number, number];
       withScratch(scratchFloats(out, inFeatures), (scratch) => {
         call(
-          x.data,
-          weight.data,
-          codes?.data,
-          scales?.data,
-          ids.data,
-          logits.data,
+          x,
+          weight,
+          codes,
+          scales,
+          ids,
+          logits,
           scratch,
           x.shape[0]!,
           out,

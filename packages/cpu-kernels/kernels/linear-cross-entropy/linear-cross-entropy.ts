@@ -19,18 +19,10 @@ export const linearCrossEntropyKernels = ({ native, withScratch }: CpuDoor): Bou
         const vocabulary = weight.shape[0]!;
         const sizes = [tokens, hidden, vocabulary] as const;
         const isBf16 = computeDtype === 'bf16';
-        const arrays = [
-          x.data,
-          weight.data,
-          targets.data,
-          tokenWeights?.data,
-          loss.data,
-          tokenLosses.data,
-          dx?.data,
-        ] as const;
+        const arrays = [x, weight, targets, tokenWeights, loss, tokenLosses, dx] as const;
         if (dWeight)
           withScratch(wholeFloats(...sizes), (scratch) => {
-            whole(...arrays, dWeight.data, scratch, ...sizes, lossScale, softCap, isBf16);
+            whole(...arrays, dWeight, scratch, ...sizes, lossScale, softCap, isBf16);
           });
         else
           withScratch(streamedFloats(...sizes, isBf16), (scratch) => {

@@ -12,51 +12,21 @@ export const linearKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] =
       const [tokens, out] = y.shape as [number, number];
       const columns = weight.shape[1]!;
       withScratch(scratchFloats(tokens, columns), (scratch) => {
-        forward(
-          x.data,
-          weight.data,
-          bias?.data,
-          y.data,
-          scratch,
-          tokens,
-          out,
-          columns,
-          computeDtype === 'bf16',
-        );
+        forward(x, weight, bias, y, scratch, tokens, out, columns, computeDtype === 'bf16');
       });
     }),
     bindKernel(linearInputGradient, ({ dy, weight }, { dx }, { computeDtype, accumulate }) => {
       const [tokens, columns] = dx.shape as [number, number];
       const out = weight.shape[0]!;
       withScratch(scratchFloats(tokens, out), (scratch) => {
-        inputGradient(
-          dy.data,
-          weight.data,
-          dx.data,
-          scratch,
-          tokens,
-          out,
-          columns,
-          computeDtype === 'bf16',
-          accumulate,
-        );
+        inputGradient(dy, weight, dx, scratch, tokens, out, columns, computeDtype === 'bf16', accumulate);
       });
     }),
     bindKernel(linearWeightGradient, ({ x, dy }, { dWeight, dBias }, { computeDtype }) => {
       const [tokens, columns] = x.shape as [number, number];
       const out = dy.shape[1]!;
       withScratch(scratchFloats(out, tokens), (scratch) => {
-        weightGradient(
-          x.data,
-          dy.data,
-          dWeight?.data,
-          dBias?.data,
-          scratch,
-          tokens,
-          out,
-          columns,
-          computeDtype === 'bf16',
-        );
+        weightGradient(x, dy, dWeight, dBias, scratch, tokens, out, columns, computeDtype === 'bf16');
       });
     }),
   ];

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { f32View, runOp } from '@qdylora/contract';
+import { hostData, f32View, runOp } from '@qdylora/contract';
 import { lion8bitStep } from '@qdylora/tensor';
 import { checkKernel, EPSILON, normalView, type Bound } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -28,7 +28,7 @@ describe('an 8-bit Lion step', () => {
         const parameter = normalView(seed, 'p', shape);
         const m = stateOf(seed, 'm', shape, 1e-4);
         const old = decoded(m, M_MAP);
-        const g = Float64Array.from(gradient.data, (x) => x * gradientScale);
+        const g = Float64Array.from(hostData(gradient), (x) => x * gradientScale);
         const blend = (beta: number, of = (x: number) => x) =>
           old.map((x, i) => of(beta * x) + of((1 - beta) * g[i]!));
         const { codes, absmax } = stateBound(blend(beta2), blend(beta2, Math.abs), M_MAP, columns);
@@ -38,7 +38,7 @@ describe('an 8-bit Lion step', () => {
           mCodes: codes,
           mAbsmax: absmax,
           parameter: (_, i, want) =>
-            4 * EPSILON * (Math.abs(parameter.data[i]!) + Math.abs(want)) +
+            4 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
             (Math.abs(directions[i]!) > MOMENT * EPSILON * sizes[i]! + 2 ** -147 ? 0 : 2 * learningRate),
         };
         checkKernel(lion8bitStep, levels, {

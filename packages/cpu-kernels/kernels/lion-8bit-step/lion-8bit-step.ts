@@ -14,11 +14,11 @@ export const lion8bitStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
       ) => {
         const [rows, columns] = gradient.shape;
         call(
-          gradient.data,
-          mMap.data,
-          parameter.data,
-          mCodes.data,
-          mAbsmax.data,
+          gradient,
+          mMap,
+          parameter,
+          mCodes,
+          mAbsmax,
           rows,
           columns,
           learningRate,

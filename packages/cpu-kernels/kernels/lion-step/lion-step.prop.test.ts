@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { lionStep } from '@qdylora/tensor';
@@ -15,14 +16,15 @@ test('a Lion step agrees with its reference, in place, at every size; signs but 
       const m = normalView(seed, 'm', [size], 0.1);
       const { beta1, beta2, learningRate, gradientScale } = attributes;
       const bound: Bound = (name, i, want) => {
-        const g = gradientScale * gradient.data[i]!;
-        const old = m.data[i]!;
+        const g = gradientScale * hostData(gradient)[i]!;
+        const old = hostData(m)[i]!;
         if (name === 'm')
           return 5 * EPSILON * (Math.abs(beta2 * old) + Math.abs((1 - beta2) * g)) + 2 ** -149;
         const blend = beta1 * old + (1 - beta1) * g;
         const isDecided = Math.abs(blend) > 5 * EPSILON * (Math.abs(beta1 * old) + Math.abs((1 - beta1) * g));
         return (
-          4 * EPSILON * (Math.abs(parameter.data[i]!) + Math.abs(want)) + (isDecided ? 0 : 2 * learningRate)
+          4 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
+          (isDecided ? 0 : 2 * learningRate)
         );
       };
       checkKernel(lionStep, levels, { inputs: { gradient }, attributes, given: { parameter, m }, bound });

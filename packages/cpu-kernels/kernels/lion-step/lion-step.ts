@@ -9,9 +9,9 @@ export const lionStepKernels = ({ native }: CpuDoor): BoundKernel[] => {
       lionStep,
       ({ gradient }, { parameter, m }, { learningRate, beta1, beta2, weightDecay, gradientScale }) => {
         call(
-          gradient.data,
-          parameter.data,
-          m.data,
+          gradient,
+          parameter,
+          m,
           elementCount(gradient.shape),
           learningRate,
           beta1,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { elementsOf, f32View, float32FromBfloat16, runOp } from '@qdylora/contract';
+import { hostData, f32View, float32FromBfloat16, runOp } from '@qdylora/contract';
 import { BLOCK_SIZES, levelsOf, QUANTIZATION_KINDS, quantizeBlockwise } from '@qdylora/quant';
 import { arbitrarySeed, arbitrarySize, checkKernel, normalBfloat16View, normalView } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -39,7 +39,7 @@ test('bfloat16 values have the bytes of the same values in float32', () => {
       arbitraryBlockSize,
       (size, seed, kind, blockSize) => {
         const values = normalBfloat16View(seed, 'w', [size]);
-        const wide = f32View([size], float32FromBfloat16(values.data));
+        const wide = f32View([size], float32FromBfloat16(hostData(values)));
         checkKernel(quantizeBlockwise, levels, {
           inputs: { values },
           attributes: { kind, blockSize },
@@ -49,9 +49,9 @@ test('bfloat16 values have the bytes of the same values in float32', () => {
         const [narrow, same] = [values, wide].map((view) =>
           runOp(backend, quantizeBlockwise, { values: view as typeof wide }, { kind, blockSize }),
         );
-        expect([elementsOf(narrow!.codes), elementsOf(narrow!.absmax)]).toEqual([
-          elementsOf(same!.codes),
-          elementsOf(same!.absmax),
+        expect([hostData(narrow!.codes), hostData(narrow!.absmax)]).toEqual([
+          hostData(same!.codes),
+          hostData(same!.absmax),
         ]);
       },
     ),
@@ -113,7 +113,7 @@ test('NaN and infinity are NON_FINITE with their index', () => {
   for (const { backends } of levels) {
     for (const bad of [NaN, Infinity, -Infinity]) {
       const values = normalView(1, 'w', [100]);
-      values.data[77] = bad;
+      hostData(values)[77] = bad;
       expect(() =>
         runOp(backends[0]!, quantizeBlockwise, { values }, { kind: 'nf4', blockSize: 32 }),
       ).toThrow(expect.objectContaining({ code: 'NON_FINITE', details: { index: 77, value: bad } }));

@@ -10,16 +10,15 @@ export const quantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => 
       const { codes, absmax } = outputs;
       const blocks = absmax.shape[0]!;
       call(
-        inputs.values.data,
+        inputs.values,
         Float32Array.from(levelsOf(attributes.kind)),
-        codes.data,
-        absmax.data,
+        codes,
+        absmax,
         inputs.values.shape[0]!,
         attributes.blockSize,
         attributes.tileColumns ?? 0,
       );
-      if (firstBadBlock(absmax.data, blocks) < blocks)
-        quantizeBlockwise.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+      if (firstBadBlock(absmax, blocks) < blocks) quantizeBlockwise.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
     }),
   ];
 };

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, runOp } from '@qdylora/contract';
+import { hostData, createHostBackend, runOp } from '@qdylora/contract';
 import { quantizeRows } from '@qdylora/tensor';
 import {
   arbitrarySeed,
@@ -37,8 +37,8 @@ test('codes and scales have the bits of the reference', () => {
 test('rows of zeros, rows with NaN or infinity, and rows too small for a scale', () => {
   for (const odd of [0, NaN, Infinity, -Infinity, 1e-40, 2 ** -99]) {
     const weight = normalView(3, 'w', [4, 37]);
-    weight.data.fill(0, 37, 74);
-    weight.data[37 + 20] = odd;
+    hostData(weight).fill(0, 37, 74);
+    hostData(weight)[37 + 20] = odd;
     checkKernel(quantizeRows, levels, { inputs: { weight }, attributes: {}, bound });
   }
 });
@@ -48,10 +48,10 @@ test('a weight is within half a scale of its code', () => {
     fc.property(cases, ({ rows, cols, seed, scale }) => {
       const weight = normalView(seed, 'w', [rows, cols], scale);
       const { codes, scales } = runOp(createHostBackend(), quantizeRows, { weight }, {});
-      const signed = new Int8Array(codes.data.buffer, codes.data.byteOffset, rows * cols);
+      const signed = new Int8Array(hostData(codes).buffer, hostData(codes).byteOffset, rows * cols);
       for (let i = 0; i < rows * cols; i++) {
-        const one = scales.data[Math.floor(i / cols)]!;
-        expect(Math.abs(weight.data[i]! - signed[i]! * one)).toBeLessThanOrEqual(
+        const one = hostData(scales)[Math.floor(i / cols)]!;
+        expect(Math.abs(hostData(weight)[i]! - signed[i]! * one)).toBeLessThanOrEqual(
           one * (0.5 + 127 * 2 ** -22),
         ); // 1 / scale and the product are rounded
       }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { f32View, runOp } from '@qdylora/contract';
+import { hostData, f32View, runOp } from '@qdylora/contract';
 import { levelSearch, quantizeScales, signedDynamicMap } from '@qdylora/quant';
 import { arbitrarySeed, arbitrarySize, checkKernel, normalView } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
@@ -17,7 +17,7 @@ test("codes, nested scales and offset are the reference's bytes at every size, m
       fc.constantFrom(0, 1e-4, 1),
       (size, seed, scale, spread) => {
         const absmax = normalView(seed, 'absmax', [size], spread);
-        for (let i = 0; i < size; i++) absmax.data[i] = Math.abs(absmax.data[i]! + 3) * scale;
+        for (let i = 0; i < size; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i]! + 3) * scale;
         checkKernel(quantizeScales, levels, { inputs: { absmax }, attributes: {}, bound: exact });
       },
     ),
@@ -45,7 +45,7 @@ test('NaN and infinity are NON_FINITE', () => {
   for (const { backends } of levels) {
     for (const bad of [NaN, Infinity]) {
       const absmax = f32View([300], new Float32Array(300).fill(1));
-      absmax.data[277] = bad;
+      hostData(absmax)[277] = bad;
       expect(() => runOp(backends[0]!, quantizeScales, { absmax }, {})).toThrow(
         expect.objectContaining({ code: 'NON_FINITE' }),
       );

@@ -11,9 +11,8 @@ export const quantizeScalesKernels = ({ native }: CpuDoor): BoundKernel[] => {
       const { absmax } = inputs;
       const { codes, nestedAbsmax, offset } = outputs;
       const groups = nestedAbsmax.shape[0]!;
-      call(absmax.data, limits, mapCodes, codes.data, nestedAbsmax.data, offset.data, absmax.shape[0]!);
-      if (firstBadBlock(nestedAbsmax.data, groups) < groups)
-        quantizeScales.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+      call(absmax, limits, mapCodes, codes, nestedAbsmax, offset, absmax.shape[0]!);
+      if (firstBadBlock(nestedAbsmax, groups) < groups) quantizeScales.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
     }),
   ];
 };

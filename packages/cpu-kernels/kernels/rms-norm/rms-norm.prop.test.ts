@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createHostBackend, elementsOf, f32View, reshaped, runOp, type ArrayView } from '@qdylora/contract';
+import { hostData, createHostBackend, f32View, reshaped, runOp, type ArrayView } from '@qdylora/contract';
 import { add, residualNorm, rmsNorm, rmsNormBackward } from '@qdylora/tensor';
 import {
   arbitrarySeed,
@@ -33,7 +33,7 @@ test('rms-norm agrees with its reference at every size, with and without an offs
       // weight + 1 is rounded once at the size of its terms, not of the sum
       const bound: Bound = (name, i, want) =>
         relative(name, i, want) +
-        (name === 'y' ? EPSILON * 2 * Math.abs(inputs.x.data[i]!) * Math.sqrt(hidden) : 0);
+        (name === 'y' ? EPSILON * 2 * Math.abs(hostData(inputs.x)[i]!) * Math.sqrt(hidden) : 0);
       checkKernel(rmsNorm, levels, { inputs, attributes: { epsilon: 1e-5, weightOffset }, bound });
     }),
     { numRuns: 25 },
@@ -57,13 +57,13 @@ test(
         } of levels) {
           const sum = runOp(backend!, add, { a, b }, {}).y;
           const apart = runOp(backend!, rmsNorm, { x: sum, weight }, attributes);
-          const over = f32View([tokens, hidden], b.data.slice());
+          const over = f32View([tokens, hidden], hostData(b).slice());
           for (const together of [
             runOp(backend!, residualNorm, { a, b, weight }, attributes),
             runOp(backend!, residualNorm, { a, b: over, weight }, attributes, { sum: over }),
           ]) {
-            expect([together.sum, together.y, together.inverseRms].map(elementsOf)).toEqual(
-              [sum, apart.y, apart.inverseRms].map(elementsOf),
+            expect([together.sum, together.y, together.inverseRms].map((view) => hostData(view))).toEqual(
+              [sum, apart.y, apart.inverseRms].map((view) => hostData(view)),
             );
           }
         }
@@ -101,7 +101,7 @@ test("its gradient agrees: new, added to dx, with and without the weight's", () 
         };
         // |x|, |dy|, |w| ≤ 6, so r·w·dy and r³·c·x are ≤ 36·r and 6³·r³·6; c sums `hidden` products, dWeight sums
         // `tokens` of |dy·x·r| ≤ 36·r.
-        const largest = inverseRms.data.reduce((most, r) => Math.max(most, r), 0);
+        const largest = hostData(inverseRms).reduce((most, r) => Math.max(most, r), 0);
         const roundings = Math.max(hidden, tokens) + 20;
         const bound: Bound = () => roundings * EPSILON * (36 * largest + 1296 * largest ** 3 + 6);
         checkKernel(rmsNormBackward, levels, {
@@ -148,19 +148,20 @@ test('each head of a row is normalized by itself, forward and backward, as if th
   const dWeight = normalView(1, 'dw', [headDim]);
   const { y, inverseRms } = runOp(host, rmsNorm, { x, weight }, attributes);
   const rows = runOp(host, rmsNorm, { x: asRows(x), weight }, attributes);
-  expect([y.shape, elementsOf(y), elementsOf(inverseRms)]).toEqual([
+  expect([y.shape, hostData(y), hostData(inverseRms)]).toEqual([
     [tokens, heads * headDim],
-    elementsOf(rows.y),
-    elementsOf(rows.inverseRms),
+    hostData(rows.y),
+    hostData(rows.inverseRms),
   ]);
   const relative = relativeBound(forwardRoundings(headDim));
   checkKernel(rmsNorm, levels, {
     inputs: { x, weight },
     attributes,
     bound: (name, i, want) =>
-      relative(name, i, want) + (name === 'y' ? EPSILON * 2 * Math.abs(x.data[i]!) * Math.sqrt(headDim) : 0),
+      relative(name, i, want) +
+      (name === 'y' ? EPSILON * 2 * Math.abs(hostData(x)[i]!) * Math.sqrt(headDim) : 0),
   });
-  const largest = inverseRms.data.reduce((most, r) => Math.max(most, r), 0);
+  const largest = hostData(inverseRms).reduce((most, r) => Math.max(most, r), 0);
   checkKernel(rmsNormBackward, levels, {
     inputs: { x, weight, inverseRms, dy },
     attributes: { ...attributes, accumulate: false },

@@ -9,30 +9,10 @@ export const rmsNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] 
   const scratchFloats = native('rmsNormBackwardScratch');
   return [
     bindKernel(rmsNorm, ({ x, weight }, { y, inverseRms }, { epsilon, weightOffset }) => {
-      forward(
-        x.data,
-        weight.data,
-        y.data,
-        inverseRms.data,
-        inverseRms.shape[0]!,
-        weight.shape[0]!,
-        epsilon,
-        weightOffset,
-      );
+      forward(x, weight, y, inverseRms, inverseRms.shape[0]!, weight.shape[0]!, epsilon, weightOffset);
     }),
     bindKernel(residualNorm, ({ a, b, weight }, { sum, y, inverseRms }, { epsilon, weightOffset }) => {
-      withSum(
-        a.data,
-        b.data,
-        weight.data,
-        sum.data,
-        y.data,
-        inverseRms.data,
-        a.shape[0]!,
-        a.shape[1]!,
-        epsilon,
-        weightOffset,
-      );
+      withSum(a, b, weight, sum, y, inverseRms, a.shape[0]!, a.shape[1]!, epsilon, weightOffset);
     }),
     bindKernel(
       rmsNormBackward,
@@ -40,19 +20,7 @@ export const rmsNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[] 
         const rows = inverseRms.shape[0]!;
         const hidden = weight.shape[0]!;
         withScratch(scratchFloats(rows, hidden, dWeight !== undefined), (scratch) => {
-          backward(
-            x.data,
-            weight.data,
-            inverseRms.data,
-            dy.data,
-            dx.data,
-            dWeight?.data,
-            scratch,
-            rows,
-            hidden,
-            weightOffset,
-            accumulate,
-          );
+          backward(x, weight, inverseRms, dy, dx, dWeight, scratch, rows, hidden, weightOffset, accumulate);
         });
       },
     ),

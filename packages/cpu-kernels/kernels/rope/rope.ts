@@ -7,14 +7,14 @@ export const ropeKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const table = native('ropeTable');
   return [
     bindKernel(rope, ({ x, cos, sin }, { y }, { headDim, inverse }) => {
-      turn(x.data, cos.data, sin.data, y.data, x.shape[0]!, x.shape[1]!, headDim, cos.shape[1]!, inverse);
+      turn(x, cos, sin, y, x.shape[0]!, x.shape[1]!, headDim, cos.shape[1]!, inverse);
     }),
     bindKernel(ropeTable, ({ positions, inverseFrequencies }, { cos, sin }, { scale }) => {
       table(
-        positions.data,
-        inverseFrequencies.data,
-        cos.data,
-        sin.data,
+        positions,
+        inverseFrequencies,
+        cos,
+        sin,
         positions.shape[0]!,
         inverseFrequencies.shape[0]!,
         scale,

@@ -6,7 +6,7 @@ export const scaleByKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('scaleBy');
   return [
     bindKernel(scaleBy, ({ x, factor }, { y }) => {
-      call(x.data, factor.data, y.data, elementCount(y.shape));
+      call(x, factor, y, elementCount(y.shape));
     }),
   ];
 };

@@ -7,10 +7,10 @@ export const softCapKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const backward = native('softCapBackward');
   return [
     bindKernel(softCap, ({ x }, { y }, { cap }) => {
-      forward(x.data, y.data, elementCount(y.shape), cap);
+      forward(x, y, elementCount(y.shape), cap);
     }),
     bindKernel(softCapBackward, ({ y, dy }, { dx }, { cap }) => {
-      backward(y.data, dy.data, dx.data, elementCount(dx.shape), cap);
+      backward(y, dy, dx, elementCount(dx.shape), cap);
     }),
   ];
 };

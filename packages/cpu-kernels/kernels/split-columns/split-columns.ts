@@ -7,10 +7,10 @@ export const splitColumnsKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const join = native('joinColumns');
   return [
     bindKernel(splitColumns, ({ x }, { first, second, third }, { groups, widths: [a, b, c = 0] }) => {
-      split(x.data, first.data, second.data, third?.data, x.shape[0]! * groups, a, b, c);
+      split(x, first, second, third, x.shape[0]! * groups, a, b, c);
     }),
     bindKernel(joinColumns, ({ first, second, third }, { x }, { groups, widths: [a, b, c = 0], tokens }) => {
-      join(first?.data, second?.data, third?.data, x.data, tokens * groups, a, b, c);
+      join(first, second, third, x, tokens * groups, a, b, c);
     }),
   ];
 };

@@ -9,7 +9,7 @@ export const sumOfSquaresKernels = ({ native, withScratch }: CpuDoor): BoundKern
     bindKernel(sumOfSquares, ({ x }, { sum }) => {
       const count = elementCount(x.shape);
       withScratch(scratchFloats(count), (scratch) => {
-        call(x.data, sum.data, scratch, count);
+        call(x, sum, scratch, count);
       });
     }),
   ];

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -158,14 +159,14 @@ export const adaptedLinear = defineOp({
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
         for (let j = 0; j < cols && k < rank; j++)
-          sum += as(xAdapter.data[t * cols + j]!) * as(a.data[k * cols + j]!);
+          sum += as(hostData(xAdapter)[t * cols + j]!) * as(hostData(a)[k * cols + j]!);
         return factor * sum;
       });
-      for (let k = 0; k < r; k++) u.data[t * r + k] = inner[k]!;
+      for (let k = 0; k < r; k++) hostData(u)[t * r + k] = inner[k]!;
       for (let o = 0; o < rows && y; o++) {
         let sum = 0;
-        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(b.data[k * rows + o]!);
-        y.data[t * rows + o] = y.data[t * rows + o]! + sum;
+        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(hostData(b)[k * rows + o]!);
+        hostData(y)[t * rows + o] = hostData(y)[t * rows + o]! + sum;
       }
     }
   },
@@ -255,7 +256,8 @@ export const adaptedLinearBackward = defineOp({
       const { rank, factor } = partOf[t]!;
       for (let k = 0; k < rank; k++) {
         let sum = 0;
-        for (let o = 0; o < rows; o++) sum += as(dy.data[t * rows + o]!) * as(b.data[k * rows + o]!);
+        for (let o = 0; o < rows; o++)
+          sum += as(hostData(dy)[t * rows + o]!) * as(hostData(b)[k * rows + o]!);
         inner[t * r + k] = scale * factor * sum;
       }
     }
@@ -265,9 +267,9 @@ export const adaptedLinearBackward = defineOp({
     const target = dxAdapter ?? dx;
     for (let t = 0; t < tokens && target; t++) {
       for (let j = 0; j < cols; j++) {
-        let sum = dxAdapter ? 0 : target.data[t * cols + j]!;
-        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(a.data[k * cols + j]!);
-        target.data[t * cols + j] = sum;
+        let sum = dxAdapter ? 0 : hostData(target)[t * cols + j]!;
+        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(hostData(a)[k * cols + j]!);
+        hostData(target)[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
@@ -277,14 +279,14 @@ export const adaptedLinearBackward = defineOp({
         k - trainFrom,
         tokens,
         cols,
-        (t, j) => as(trains(t) * inner[t * r + k]!) * as(xAdapter!.data[t * cols + j]!),
+        (t, j) => as(trains(t) * inner[t * r + k]!) * as(hostData(xAdapter!)[t * cols + j]!),
       );
       addProducts(
         db,
         k - trainFrom,
         tokens,
         rows,
-        (t, o) => as(trains(t) * scale * u.data[t * r + k]!) * as(dy.data[t * rows + o]!),
+        (t, o) => as(trains(t) * scale * hostData(u)[t * r + k]!) * as(hostData(dy)[t * rows + o]!),
       );
     }
   },
@@ -303,8 +305,8 @@ function addProducts(
   product: (t: number, j: number) => number,
 ): void {
   for (let j = 0; j < width && gradient; j++) {
-    let sum = gradient.data[row * width + j]!;
+    let sum = hostData(gradient)[row * width + j]!;
     for (let t = 0; t < tokens; t++) sum += product(t, j);
-    gradient.data[row * width + j] = sum;
+    hostData(gradient)[row * width + j] = sum;
   }
 }

@@ -1,4 +1,4 @@
-import { createHostBackend, elementsOf, rowsOf } from '@qdylora/contract';
+import { createHostBackend, hostData, rowsOf } from '@qdylora/contract';
 import { arraysOf } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 import fc from 'fast-check';
@@ -36,7 +36,9 @@ describe('a matrix that is quantized stretch after stretch', () => {
           });
           expect(quantizer.isFull).toBe(true);
           const [pieces, whole] = [quantizer.finish(), quantizeOn(backend, 'nf4', values, shape, options)];
-          expect(arraysOf(pieces).map(elementsOf)).toEqual(arraysOf(whole).map(elementsOf));
+          expect(arraysOf(pieces).map((view) => hostData(view))).toEqual(
+            arraysOf(whole).map((view) => hostData(view)),
+          );
           expect(pieces.doubleQuantized?.offset).toBe(whole.doubleQuantized?.offset);
           for (const view of [...arraysOf(pieces), ...arraysOf(whole)]) memory.release(view);
         },

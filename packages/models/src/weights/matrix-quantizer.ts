@@ -1,7 +1,7 @@
 import {
   checkOptions,
   elementCount,
-  elementsOf,
+  hostData,
   rowsOf,
   runOp,
   type ArrayView,
@@ -75,7 +75,7 @@ export function matrixQuantizer(
       return done === weights;
     },
     add(values) {
-      const end = done + ('strides' in values ? elementCount(values.shape) : weights - done);
+      const end = done + ('storage' in values ? elementCount(values.shape) : weights - done);
       memory.scoped(() => {
         const outputs = {
           codes: rowsOf(codes, done / 2, Math.ceil(end / 2)),
@@ -127,8 +127,8 @@ function nestedScales(
   const { memory } = backend;
   memory.write(map, signedDynamicMap());
   if (rounding === 'nearest')
-    return elementsOf(runOp(backend, quantizeScales, { absmax }, {}, { codes, nestedAbsmax }).offset)[0]!;
-  const theirs = doubleQuantizeAsBitsandbytes(elementsOf(absmax));
+    return hostData(runOp(backend, quantizeScales, { absmax }, {}, { codes, nestedAbsmax }).offset)[0]!;
+  const theirs = doubleQuantizeAsBitsandbytes(hostData(absmax));
   memory.write(codes, theirs.codes);
   memory.write(nestedAbsmax, theirs.absmax);
   return theirs.offset;

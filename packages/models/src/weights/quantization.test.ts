@@ -1,22 +1,22 @@
-import { createHostBackend, elementsOf } from '@qdylora/contract';
+import { hostData, createHostBackend } from '@qdylora/contract';
 import { doubleQuantizeAsBitsandbytes, quantize4bit } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
 import { quantizeOn } from './quantization.ts';
 
 it('scales are rounded to the nearest number unless the bytes of bitsandbytes are asked for', () => {
-  const values = normalView(5, 'w', [4096 * 64]).data;
+  const values = hostData(normalView(5, 'w', [4096 * 64]));
   const shape = [4096, 64] as const;
   const { memory, ...backend } = createHostBackend();
   const packed = (['nearest', 'bitsandbytes'] as const).map((scaleRounding) =>
     quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }),
   );
   const theirs = doubleQuantizeAsBitsandbytes(
-    elementsOf(quantize4bit('nf4', { data: values, shape }, { doubleQuantization: false }).absmax!),
+    hostData(quantize4bit('nf4', { data: values, shape }, { doubleQuantization: false }).absmax!),
   );
   const nearest = quantize4bit('nf4', { data: values, shape });
-  const codes = packed.map(({ doubleQuantized }) => elementsOf(doubleQuantized!.codes));
-  expect(codes).toEqual([elementsOf(nearest.doubleQuantized!.codes), theirs.codes]);
+  const codes = packed.map(({ doubleQuantized }) => hostData(doubleQuantized!.codes));
+  expect(codes).toEqual([hostData(nearest.doubleQuantized!.codes), theirs.codes]);
   expect(codes[0]).not.toEqual(codes[1]);
   expect(packed[1]!.doubleQuantized!.offset).toBe(theirs.offset);
 });

@@ -1,4 +1,4 @@
-import { createHostBackend, createRng, elementsOf, type Backend } from '@qdylora/contract';
+import { createHostBackend, createRng, hostData, type Backend } from '@qdylora/contract';
 import { GGML_BLOCKS } from '@qdylora/quant';
 import { expect, it } from 'vitest';
 import { pieceFor, readValues } from './read-values.ts';
@@ -18,7 +18,7 @@ it('packed blocks become the values that their layout says, and nothing else sta
       readFloat32Into: () => expect.unreachable(),
     };
     const view = readValues(backend, values, [3, 2 * length]);
-    expect([view.dtype, view.shape, elementsOf(view)], type).toEqual(['f32', [3, 2 * length], want]);
+    expect([view.dtype, view.shape, hostData(view)], type).toEqual(['f32', [3, 2 * length], want]);
     backend.memory.release(view);
     expect(backend.memory.usage().liveBytes).toBe(liveBytes);
   }
@@ -53,7 +53,7 @@ it(
     const piece = pieceFor(whole, [{ dtype: 'F32' }, entry]);
     const before = memory.usage().peakBytes;
     expect(pieceFor(whole, [{ dtype: 'F32' }])).toBeUndefined();
-    const got = elementsOf(readValues(whole, { ...entry, piece }, [count, length]));
+    const got = hostData(readValues(whole, { ...entry, piece }, [count, length]));
     const differs = want.findIndex((value, i) => value !== got[i]);
     expect([differs, places.reduce((sum, n, i) => sum + (i % 2 ? n : 0), 0)]).toEqual([-1, packed.length]);
     expect(Math.max(...places.filter((_, i) => i % 2))).toBeLessThanOrEqual(2 ** 20);

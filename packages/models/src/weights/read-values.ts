@@ -32,7 +32,7 @@ export function readValues(
   asFloat32 = false,
 ): ArrayView<'f32'> | ArrayView<'bf16'> {
   const { memory } = backend;
-  if ('strides' in values) return values;
+  if ('storage' in values) return values;
   if (!(values instanceof Float32Array) && values.dtype === 'BF16' && !asFloat32) {
     const view = memory.allocate('bf16', shape);
     memory.fill(view, (there) =>

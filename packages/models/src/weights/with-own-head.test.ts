@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { hfConfigOf, openCheckpoint, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf } from '@qdylora/contract';
+import { createHostBackend, hostData } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { afterAll, expect, it } from 'vitest';
 import { oneSequence } from '../batch-arrays.ts';
@@ -23,7 +23,7 @@ async function open(name: string): Promise<Checkpoint> {
 async function logitsOf(files: WeightFiles): Promise<number[]> {
   const backend = createHostBackend();
   const model = await buildModel(files, { backend, quantization: { kind: 'none' } });
-  return Array.from(elementsOf(model.logits(inferenceContext(backend), oneSequence([1, 2, 3])).view));
+  return Array.from(hostData(model.logits(inferenceContext(backend), oneSequence([1, 2, 3])).view));
 }
 
 const [HEAD, EMBEDDING] = ['lm_head.weight', 'model.embed_tokens.weight'];

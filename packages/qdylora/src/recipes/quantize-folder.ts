@@ -221,7 +221,7 @@ function copiedFirst(
  * or lies in memory of another kind.
  */
 const arrivingDtype = (memory: Memory, entry: TensorEntry): StoredDtype | null =>
-  memory.isHost && entry.readBehind && isAsStored(entry.dtype) ? entry.dtype : null;
+  memory.space.isHost && entry.readBehind && isAsStored(entry.dtype) ? entry.dtype : null;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 const packingOf = ({

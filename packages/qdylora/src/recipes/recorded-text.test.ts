@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import type { Backend } from '@qdylora/contract';
+import { wrapBackend, type Backend } from '@qdylora/contract';
 import { cpuLevels, createCpuBackend } from '@qdylora/cpu-kernels';
 import { attachDyLora, groupFrozenLayers } from '@qdylora/lora-dynamic';
 import { buildModel, generate, oneSequence, type CausalLm } from '@qdylora/models';
@@ -59,7 +59,7 @@ describe.each(CASES)('$name', ({ name }) => {
     skip(!levels.available, why);
     using backend = await createCpuBackend({ threads: 2, regionBytes: 1 << 22, poison: true });
     const recorded = await viewsOf(name, backend);
-    const anew = await viewsOf(name, { ...backend, record: undefined });
+    const anew = await viewsOf(name, wrapBackend(backend, { record: undefined }));
     for (const key of Object.keys(recorded)) {
       const [a, b] = [recorded[key]!, anew[key]!];
       for (const options of [{}, { computeDtype: 'bf16' }, { temperature: 1, seed: 5 }])

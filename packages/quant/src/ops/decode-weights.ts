@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import { decodedScale } from '../double-quantize.ts';
 import { blockCount } from '../block-size.ts';
 import { fromTiles } from '../tile-order.ts';
@@ -12,11 +13,11 @@ export function decodeScales(
   const { absmax, absmaxCodes, nestedAbsmax, nestedMap } = tiled
     ? rowMajorInputs(inputs, [rows, cols])
     : inputs;
-  if (absmax) return absmax.data.slice(0, blocks);
+  if (absmax) return hostData(absmax).slice(0, blocks);
   const nested = {
-    codes: absmaxCodes!.data,
-    absmax: nestedAbsmax!.data,
-    map: nestedMap!.data,
+    codes: hostData(absmaxCodes!),
+    absmax: hostData(nestedAbsmax!),
+    map: hostData(nestedMap!),
     offset: nestedOffset,
   };
   return Float32Array.from({ length: blocks }, (_, block) => decodedScale(nested, block));
@@ -25,9 +26,10 @@ export function decodeScales(
 /** Every weight: level · scale, rounded once to float32.  → [rows · cols] */
 export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttributes): Float32Array {
   const scales = decodeScales(inputs, attributes);
-  const packed = (attributes.tiled ? rowMajorInputs(inputs, [attributes.rows, attributes.cols]) : inputs)
-    .codes.data;
-  const levels = inputs.levels.data;
+  const packed = hostData(
+    (attributes.tiled ? rowMajorInputs(inputs, [attributes.rows, attributes.cols]) : inputs).codes,
+  );
+  const levels = hostData(inputs.levels);
   const { blockSize } = attributes;
   const weights = new Float32Array(attributes.rows * attributes.cols);
   for (let block = 0; block < scales.length; block++) {

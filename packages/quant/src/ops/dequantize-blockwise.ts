@@ -1,4 +1,4 @@
-import { bfloat16Array, defineOp, type ArrayView } from '@qdylora/contract';
+import { hostData, bfloat16Array, defineOp, type ArrayView } from '@qdylora/contract';
 import { decodeWeights } from './decode-weights.ts';
 import {
   assertQuantized,
@@ -24,7 +24,7 @@ export const dequantizeBlockwise = defineOp({
   },
   reference(inputs, { values }: { values: ArrayView<'f32'> | ArrayView<'bf16'> }, attributes) {
     const weights = decodeWeights(inputs, attributes);
-    if (values.dtype === 'bf16') bfloat16Array(weights, values.data);
-    else values.data.set(weights);
+    if (values.dtype === 'bf16') bfloat16Array(weights, hostData(values));
+    else hostData(values).set(weights);
   },
 });

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertArgument,
   assertShape,
   defineOp,
@@ -38,8 +39,8 @@ export const dequantizeGgml = defineOp({
   },
   reference({ blocks }, { values }: { values: ArrayView<'f32'> }, { type }) {
     ggmlBlock(type).dequantize(
-      blocks.data.subarray(0, blocks.shape[0]),
-      values.data.subarray(0, elementCount(values.shape)),
+      hostData(blocks).subarray(0, blocks.shape[0]),
+      hostData(values).subarray(0, elementCount(values.shape)),
     );
   },
 });

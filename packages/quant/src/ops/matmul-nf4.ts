@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   f32Array,
@@ -47,12 +48,12 @@ export const matmulNf4 = defineOp({
   reference({ x, bias, ...weight }, { y }: { y: FloatView }, attributes) {
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
-    const operand = rounded(x.data as Float32Array, computeDtype);
+    const operand = rounded(hostData(x) as Float32Array, computeDtype);
     for (let token = 0; token < x.shape[0]!; token++) {
       for (let row = 0; row < rows; row++) {
-        let sum = bias ? bias.data[row]! : 0;
+        let sum = bias ? hostData(bias)[row]! : 0;
         for (let col = 0; col < cols; col++) sum += operand[token * cols + col]! * w[row * cols + col]!;
-        y.data[token * rows + row] = sum;
+        hostData(y)[token * rows + row] = sum;
       }
     }
   },
@@ -77,12 +78,12 @@ export const matmulNf4InputGradient = defineOp({
   reference({ dy, ...weight }, { dx }: { dx: FloatView }, { accumulate, ...attributes }) {
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
-    const operand = rounded(dy.data as Float32Array, computeDtype);
+    const operand = rounded(hostData(dy) as Float32Array, computeDtype);
     for (let token = 0; token < dy.shape[0]!; token++) {
       for (let col = 0; col < cols; col++) {
-        let sum = accumulate ? dx.data[token * cols + col]! : 0;
+        let sum = accumulate ? hostData(dx)[token * cols + col]! : 0;
         for (let row = 0; row < rows; row++) sum += operand[token * rows + row]! * w[row * cols + col]!;
-        dx.data[token * cols + col] = sum;
+        hostData(dx)[token * cols + col] = sum;
       }
     }
   },

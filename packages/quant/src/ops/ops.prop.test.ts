@@ -1,4 +1,5 @@
 import {
+  hostData,
   createHostBackend,
   createRng,
   elementCount,
@@ -74,10 +75,14 @@ describe('quantize-blockwise and dequantize-blockwise', () => {
           { values: f32View([data.length], data) },
           { kind: 'nf4', blockSize },
         );
-        expect([codes.data, absmax.data]).toEqual([matrix.codes.data, matrix.absmax!.data]);
+        expect([hostData(codes), hostData(absmax)]).toEqual([
+          hostData(matrix.codes),
+          hostData(matrix.absmax!),
+        ]);
         expect(
-          runOp(backend, dequantizeBlockwise, quantizedInputs(matrix), quantizedAttributes(matrix)).values
-            .data,
+          hostData(
+            runOp(backend, dequantizeBlockwise, quantizedInputs(matrix), quantizedAttributes(matrix)).values,
+          ),
         ).toEqual(dequantizeNf4(matrix));
       }),
     );
@@ -102,11 +107,15 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
       fc.property(arbitraryProduct(), ({ matrix, rows, cols, x, bias, weight, attributes }) => {
         const w = dequantizeNf4(matrix);
         const { y } = runOp(backend, matmulNf4, { x, bias, ...weight }, { ...attributes, computeDtype });
-        y.data.forEach((got, i) => {
+        hostData(y).forEach((got, i) => {
           const token = Math.floor(i / rows);
           const row = i % rows;
           expect(got).toBe(
-            entry(cols, bias.data[row]!, (k) => round(x.data[token * cols + k]!) * round(w[row * cols + k]!)),
+            entry(
+              cols,
+              hostData(bias)[row]!,
+              (k) => round(hostData(x)[token * cols + k]!) * round(w[row * cols + k]!),
+            ),
           );
         });
       }),
@@ -121,22 +130,22 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
         fc.boolean(),
         ({ matrix, rows, cols, x, dy, weight, attributes }, accumulate) => {
           const w = dequantizeNf4(matrix);
-          const before = x.data.slice();
+          const before = hostData(x).slice();
           const { dx } = runOp(
             backend,
             matmulNf4InputGradient,
             { dy, ...weight },
             { ...attributes, computeDtype, accumulate },
-            { dx: f32View([TOKENS, cols], x.data.slice()) },
+            { dx: f32View([TOKENS, cols], hostData(x).slice()) },
           );
-          dx.data.forEach((got, i) => {
+          hostData(dx).forEach((got, i) => {
             const token = Math.floor(i / cols);
             const col = i % cols;
             expect(got).toBe(
               entry(
                 rows,
                 accumulate ? before[i]! : 0,
-                (row) => round(dy.data[token * rows + row]!) * round(w[row * cols + col]!),
+                (row) => round(hostData(dy)[token * rows + row]!) * round(w[row * cols + col]!),
               ),
             );
           });
@@ -159,10 +168,11 @@ describe('the two products', () => {
           { dy, ...weight },
           { ...attributes, computeDtype: 'f32', accumulate: false },
         ).dx as ArrayView<'f32'>;
-        const left = dot(dy.data, y.data);
-        const right = dot(dx.data, x.data);
+        const left = dot(hostData(dy), hostData(y));
+        const right = dot(hostData(dx), hostData(x));
         const sizes =
-          dot(dy.data.map(Math.abs), y.data.map(Math.abs)) + dot(dx.data.map(Math.abs), x.data.map(Math.abs));
+          dot(hostData(dy).map(Math.abs), hostData(y).map(Math.abs)) +
+          dot(hostData(dx).map(Math.abs), hostData(x).map(Math.abs));
         expect(Math.abs(left - right)).toBeLessThanOrEqual(2 ** -23 * sizes);
       }),
       { numRuns: 40 },

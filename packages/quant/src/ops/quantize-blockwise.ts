@@ -1,4 +1,4 @@
-import { defineOp, float32FromBfloat16, floatArray, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, float32FromBfloat16, floatArray, type ArrayView } from '@qdylora/contract';
 import { blockAbsmax } from '../block-absmax.ts';
 import { blockCodes } from '../block-codes.ts';
 import { assertBlockSize, blockCount } from '../block-size.ts';
@@ -46,10 +46,12 @@ export const quantizeBlockwise = defineOp({
   ) {
     const n = values.shape[0]!;
     const flat =
-      values.dtype === 'bf16' ? float32FromBfloat16(values.data.subarray(0, n)) : values.data.subarray(0, n);
+      values.dtype === 'bf16'
+        ? float32FromBfloat16(hostData(values).subarray(0, n))
+        : hostData(values).subarray(0, n);
     const scales = blockAbsmax(flat, blockSize);
-    absmax.data.set(scales);
-    codes.data.set(blockCodes(kind, flat, scales, blockSize));
+    hostData(absmax).set(scales);
+    hostData(codes).set(blockCodes(kind, flat, scales, blockSize));
     if (tileColumns) toTiles(codes, matrixShape(n, tileColumns, blockSize), 'codes', codes);
   },
 });

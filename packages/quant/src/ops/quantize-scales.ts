@@ -1,4 +1,4 @@
-import { defineOp, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { blockCount } from '../block-size.ts';
 import { doubleQuantize, NESTED_BLOCK_SIZE } from '../double-quantize.ts';
 
@@ -28,9 +28,9 @@ export const quantizeScales = defineOp({
       offset,
     }: { codes: ArrayView<'u8'>; nestedAbsmax: ArrayView<'f32'>; offset: ArrayView<'f32'> },
   ) {
-    const nested = doubleQuantize(absmax.data.slice(0, absmax.shape[0]!));
-    codes.data.set(nested.codes);
-    nestedAbsmax.data.set(nested.absmax);
-    offset.data[0] = nested.offset;
+    const nested = doubleQuantize(hostData(absmax).slice(0, absmax.shape[0]!));
+    hostData(codes).set(nested.codes);
+    hostData(nestedAbsmax).set(nested.absmax);
+    hostData(offset)[0] = nested.offset;
   },
 });

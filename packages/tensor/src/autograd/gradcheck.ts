@@ -1,4 +1,4 @@
-import { f32View, type ArrayView, type Backend } from '@qdylora/contract';
+import { hostData, f32View, type ArrayView, type Backend } from '@qdylora/contract';
 import { leaf, type Tensor } from '../tensor.ts';
 import { backward } from './backward.ts';
 import { Tape, type Recorder } from './tape.ts';
@@ -26,19 +26,22 @@ export function gradcheck(
   const leaves = inputs.map((view) => leaf(view));
   const gradients = backward(tape, scalar({ backend, tape }, leaves), { wanted: leaves });
   const value = (moved: readonly ArrayView<'f32'>[]): number =>
-    scalar(
-      { backend, tape: null },
-      moved.map((view) => leaf(view)),
-    ).view.data[0]!;
+    hostData(
+      scalar(
+        { backend, tape: null },
+        moved.map((view) => leaf(view)),
+      ).view,
+    )[0]!;
   let result: GradcheckResult = { worst: 0, input: -1, index: -1, analytic: 0, numeric: 0 };
   inputs.forEach((view, input) => {
-    for (let index = 0; index < view.data.length; index++) {
+    for (let index = 0; index < hostData(view).length; index++) {
       const at = (delta: number): number =>
         value(inputs.map((other, j) => (j === input ? nudged(other, index, delta) : other)));
-      const up = Math.fround(view.data[index]! + step) - view.data[index]!;
-      const down = view.data[index]! - Math.fround(view.data[index]! - step);
+      const up = Math.fround(hostData(view)[index]! + step) - hostData(view)[index]!;
+      const down = hostData(view)[index]! - Math.fround(hostData(view)[index]! - step);
       const numeric = (at(step) - at(-step)) / (up + down);
-      const analytic = gradients[input]?.data[index] ?? 0;
+      const gradient = gradients[input];
+      const analytic = gradient ? hostData(gradient)[index]! : 0;
       const error = Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric));
       if (!(error <= result.worst)) result = { worst: error, input, index, analytic, numeric };
     }
@@ -47,7 +50,7 @@ export function gradcheck(
 }
 
 function nudged(view: ArrayView<'f32'>, index: number, delta: number): ArrayView<'f32'> {
-  const copy = f32View(view.shape, Float32Array.from(view.data));
-  copy.data[index]! += delta;
+  const copy = f32View(view.shape, Float32Array.from(hostData(view)));
+  hostData(copy)[index]! += delta;
   return copy;
 }

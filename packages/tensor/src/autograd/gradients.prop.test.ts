@@ -1,6 +1,6 @@
 import {
+  hostData,
   createHostBackend,
-  elementsOf,
   f32View,
   i32View,
   type ArrayView,
@@ -81,7 +81,7 @@ const GRADIENT_BOUND = 2e-3;
 const awayFromZero = (view: ArrayView<'f32'>): ArrayView<'f32'> =>
   f32View(
     view.shape,
-    elementsOf(view).map((x) => x + (x < 0 ? -1 : 1) / 64),
+    hostData(view).map((x) => x + (x < 0 ? -1 : 1) / 64),
   );
 
 const segmentsOf = (tokens: number): ArrayView<'i32'> => i32View([3], [0, Math.floor(tokens / 3), tokens]);
@@ -348,7 +348,7 @@ function blocks(
   const parameters = layers.flatMap((layer) => [...layer.norm.parameters(), ...layer.up.parameters()]);
   for (const p of parameters) {
     p.makeTrainable(backend.memory);
-    p.gradient!.data.fill(0);
+    hostData(p.gradient!).fill(0);
   }
   const before = backend.memory.usage().liveBytes;
   const x = leaf(randomF32([9, 6], next));
@@ -368,12 +368,12 @@ function blocks(
     const root = scalarOf(ctx, h);
     const [dx] = backward(tape, root, { wanted: [x] });
     parameters.push(
-      Object.assign(new Parameter('x', x.view), { gradient: f32View(dx!.shape, elementsOf(dx!).slice()) }),
+      Object.assign(new Parameter('x', x.view), { gradient: f32View(dx!.shape, hostData(dx!).slice()) }),
     );
-    return root.view.data[0]!;
+    return hostData(root.view)[0]!;
   });
   return {
-    gradients: parameters.map((p) => elementsOf(p.gradient!).slice()),
+    gradients: parameters.map((p) => hostData(p.gradient!).slice()),
     loss,
     live: backend.memory.usage().liveBytes - before,
     peak: backend.memory.usage().peakBytes,
@@ -400,7 +400,7 @@ test('a second pass adds to the gradient instead of replacing it', () => {
   const backend = createHostBackend();
   const weight = new Parameter('w', randomF32([5, 4], seededNumbers(1)));
   weight.makeTrainable(backend.memory);
-  weight.gradient!.data.fill(0);
+  hostData(weight.gradient!).fill(0);
   const pass = (): Float32Array => {
     const tape = new Tape(backend);
     const y = new Linear('l', weight).forward(
@@ -408,7 +408,7 @@ test('a second pass adds to the gradient instead of replacing it', () => {
       constant(randomF32([3, 4], seededNumbers(2))),
     );
     backward(tape, scalarOf({ backend, tape }, y));
-    return elementsOf(weight.gradient!).slice();
+    return hostData(weight.gradient!).slice();
   };
   const once = pass();
   const twice = pass();
@@ -456,7 +456,7 @@ function gated(
   let inGate = 0;
   const backend: Backend = {
     ...host,
-    aroundCall({ op }, run) {
+    measure({ op }, run) {
       if (op.name === 'activation-gate-backward') inGate = memory.usage().liveBytes;
       run();
     },
@@ -472,7 +472,7 @@ function gated(
     const u = up.forward(ctx, x);
     const y = apply(ctx, differentiableActivationGate, { gate: g, up: u }, { kind: 'silu' }).y;
     const [dx] = backward(tape, scalarOf(ctx, down.forward(ctx, y)), { wanted: readsAgain ? [x, u] : [x] });
-    return elementsOf(dx as ArrayView<'f32'>).slice();
+    return hostData(dx as ArrayView<'f32'>).slice();
   });
   return { gradient, live: [inGate, memory.usage().liveBytes] };
 }
@@ -499,18 +499,18 @@ test('a block without an input makes its own again: the same bits as without rec
     const layer = new Linear('up', new Parameter('up', randomF32([6, 6], next)));
     const source = constant(randomF32([9, 6], next));
     first.makeTrainable(backend.memory);
-    first.gradient!.data.fill(0);
+    hostData(first.gradient!).fill(0);
     const before = backend.memory.usage().liveBytes;
     const loss = backend.memory.scoped(() => {
       const body = (own: ForwardContext): F32 =>
         layer.forward(own, new Linear('first', first).forward(own, source));
       const root = scalarOf(ctx, useRecompute ? recompute(ctx, null, body) : body(ctx));
       backward(tape, root);
-      return root.view.data[0]!;
+      return hostData(root.view)[0]!;
     });
     return {
       loss,
-      gradient: elementsOf(first.gradient!).slice(),
+      gradient: hostData(first.gradient!).slice(),
       live: backend.memory.usage().liveBytes - before,
     };
   };

@@ -1,4 +1,4 @@
-import { createHostBackend, elementsOf, runOp, type Backend } from '@qdylora/contract';
+import { hostData, createHostBackend, runOp, type Backend } from '@qdylora/contract';
 import { randomF32, seededNumbers } from '@qdylora/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -57,7 +57,7 @@ function blockOf(
       const isUnread = sums.has(b) && a !== b && b === values.at(-1); // the newest sum may be written over
       if (kind === 'look') {
         const { y } = runOp(ctx.backend, copy, { x: a.view }, {});
-        seen.push(...elementsOf(y));
+        seen.push(...hostData(y));
         return;
       }
       const y = ((): F32 => {
@@ -102,7 +102,7 @@ function pass(
   const ran: string[] = [];
   const backend: Backend = {
     ...host,
-    aroundCall({ op }, run) {
+    measure({ op }, run) {
       ran.push(op.name);
       run();
     },
@@ -116,7 +116,7 @@ function pass(
   const x = leaf(randomF32([TOKENS, WIDTH], next));
   for (const parameter of parameters) {
     parameter.makeTrainable(host.memory);
-    parameter.gradient!.data.fill(0);
+    hostData(parameter.gradient!).fill(0);
   }
   const seed1 = randomF32([TOKENS, WIDTH], next);
   const before = host.memory.usage().liveBytes;
@@ -125,10 +125,10 @@ function pass(
     const body = blockOf(steps, parameters, seen);
     const end = useRecompute ? recompute(ctx, x, body) : body(ctx, x);
     const [gradient] = backward(tape, end, { seed: seed1, wanted: [x] });
-    return gradient ? Array.from(gradient.data) : [];
+    return gradient ? Array.from(hostData(gradient)) : [];
   });
   return {
-    gradients: [dx, ...parameters.map(({ gradient }) => Array.from(gradient!.data))],
+    gradients: [dx, ...parameters.map(({ gradient }) => Array.from(hostData(gradient!)))],
     seen,
     live: host.memory.usage().liveBytes - before,
     ran,

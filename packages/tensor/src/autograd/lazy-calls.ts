@@ -1,6 +1,7 @@
 import {
   prepareOp,
   runOp,
+  wrapBackend,
   type Arrays,
   type ArrayView,
   type Backend,
@@ -113,23 +114,14 @@ function settling(backend: Backend, settle: () => void): Backend {
       return body(...given);
     };
   const settled: Memory = {
-    name: memory.name,
-    isHost: memory.isHost,
-    allocate: (dtype, shape) => memory.allocate(dtype, shape),
-    isReleased: memory.isReleased && ((view) => memory.isReleased!(view)),
-    isOwn: memory.isOwn && ((view) => memory.isOwn!(view)),
-    release: first((view) => {
-      memory.release(view);
-    }),
+    ...memory,
+    release: first((view: ArrayView) => memory.release(view)),
     scoped: (body, keep) =>
       memory.scoped(() => {
         const result = body();
         settle();
         return result;
       }, keep),
-    persist: (...views) => {
-      memory.persist(...views);
-    },
     read: (view) => {
       settle();
       return memory.read(view);
@@ -142,27 +134,13 @@ function settling(backend: Backend, settle: () => void): Backend {
       settle();
       memory.fill(view, body);
     },
-    usage: () => memory.usage(),
-    resetPeak: () => {
-      memory.resetPeak();
-    },
-    trim: first(() => {
-      memory.trim();
-    }),
-    dispose: first(() => {
-      memory.dispose();
-    }),
-    [Symbol.dispose]: first(() => {
-      memory.dispose();
-    }),
+    trim: first(() => memory.trim()),
+    dispose: first(() => memory.dispose()),
+    [Symbol.dispose]: first(() => memory.dispose()),
   };
-  return {
-    name: backend.name,
-    contractVersion: backend.contractVersion,
-    packedLayout: backend.packedLayout,
+  return wrapBackend(backend, {
     memory: settled,
-    aroundCall: backend.aroundCall,
-    onFallback: backend.onFallback,
-    kernel: first((name: string) => backend.kernel(name)),
-  };
+    kernel: first((opName: string) => backend.kernel(opName)),
+    record: undefined,
+  });
 }

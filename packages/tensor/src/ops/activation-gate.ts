@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertDtype,
   assertShape,
   defineOp,
@@ -26,7 +27,8 @@ export const activationGate = defineOp({
   },
   reference({ gate, up }, { y }: { y: FloatView }, { kind }) {
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = value(gate.data[i]!) * up.data[i]!;
+    for (let i = 0; i < elementCount(y.shape); i++)
+      hostData(y)[i] = value(hostData(gate)[i]!) * hostData(up)[i]!;
   },
 });
 
@@ -52,10 +54,10 @@ export const activationGateBackward = defineOp({
   reference({ gate, up, dy }, { dGate, dUp }: { dGate: FloatView; dUp: FloatView }, { kind }) {
     const { value, slope } = activationFunction(kind);
     for (let i = 0; i < elementCount(dGate.shape); i++) {
-      const g = gate.data[i]!;
-      const d = dy.data[i]!;
-      dGate.data[i] = d * up.data[i]! * slope(g);
-      dUp.data[i] = d * value(g);
+      const g = hostData(gate)[i]!;
+      const d = hostData(dy)[i]!;
+      hostData(dGate)[i] = d * hostData(up)[i]! * slope(g);
+      hostData(dUp)[i] = d * value(g);
     }
   },
 });

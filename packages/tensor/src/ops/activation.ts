@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   elementCount,
@@ -24,7 +25,7 @@ export const activation = defineOp({
   },
   reference({ x }, { y }: { y: F32 }, { kind }) {
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = value(x.data[i]!);
+    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = value(hostData(x)[i]!);
   },
 });
 
@@ -40,7 +41,8 @@ export const activationBackward = defineOp({
   },
   reference({ x, dy }, { dx }: { dx: F32 }, { kind }) {
     const { slope } = activationFunction(kind);
-    for (let i = 0; i < elementCount(dx.shape); i++) dx.data[i] = dy.data[i]! * slope(x.data[i]!);
+    for (let i = 0; i < elementCount(dx.shape); i++)
+      hostData(dx)[i] = hostData(dy)[i]! * slope(hostData(x)[i]!);
   },
 });
 

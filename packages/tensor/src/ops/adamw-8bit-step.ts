@@ -1,4 +1,4 @@
-import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { assertAdamwRates, type AdamwAttributes } from './adamw-step.ts';
 import {
   codeLimits,
@@ -52,8 +52,18 @@ export const adamw8bitStep = defineOp({
     };
   },
   reference({ gradient, mMap, vMap }, { parameter, mCodes, mAbsmax, vCodes, vAbsmax }: Outputs, a) {
-    const m = { codes: mCodes.data, absmax: mAbsmax.data, map: mMap.data, limits: codeLimits(mMap.data) };
-    const v = { codes: vCodes.data, absmax: vAbsmax.data, map: vMap.data, limits: codeLimits(vMap.data) };
+    const m = {
+      codes: hostData(mCodes),
+      absmax: hostData(mAbsmax),
+      map: hostData(mMap),
+      limits: codeLimits(hostData(mMap)),
+    };
+    const v = {
+      codes: hostData(vCodes),
+      absmax: hostData(vAbsmax),
+      map: hostData(vMap),
+      limits: codeLimits(hostData(vMap)),
+    };
     const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
     const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
     const first = new Float64Array(STATE_BLOCK_SIZE);
@@ -61,11 +71,11 @@ export const adamw8bitStep = defineOp({
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const g = gradient.data[i]! * a.gradientScale;
+        const g = hostData(gradient)[i]! * a.gradientScale;
         first[j] = a.beta1 * m.map[m.codes[i]!]! * m.absmax[block.block]! + (1 - a.beta1) * g;
         second[j] = a.beta2 * v.map[v.codes[i]!]! * v.absmax[block.block]! + (1 - a.beta2) * g * g;
-        const decayed = parameter.data[i]! * (1 - a.learningRate * a.weightDecay);
-        parameter.data[i] =
+        const decayed = hostData(parameter)[i]! * (1 - a.learningRate * a.weightDecay);
+        hostData(parameter)[i] =
           decayed - (stepSize * first[j]!) / (Math.sqrt(second[j]!) / rootCorrection + a.epsilon);
       }
       encodeStateBlock(m, block, first);

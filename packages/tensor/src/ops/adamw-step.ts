@@ -1,4 +1,4 @@
-import { badArgument, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, badArgument, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -31,13 +31,14 @@ export const adamwStep = defineOp({
     const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
     const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const g = gradient.data[i]! * a.gradientScale;
-      const first = a.beta1 * m.data[i]! + (1 - a.beta1) * g;
-      const second = a.beta2 * v.data[i]! + (1 - a.beta2) * g * g;
-      const decayed = parameter.data[i]! * (1 - a.learningRate * a.weightDecay);
-      parameter.data[i] = decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
-      m.data[i] = first;
-      v.data[i] = second;
+      const g = hostData(gradient)[i]! * a.gradientScale;
+      const first = a.beta1 * hostData(m)[i]! + (1 - a.beta1) * g;
+      const second = a.beta2 * hostData(v)[i]! + (1 - a.beta2) * g * g;
+      const decayed = hostData(parameter)[i]! * (1 - a.learningRate * a.weightDecay);
+      hostData(parameter)[i] =
+        decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
+      hostData(m)[i] = first;
+      hostData(v)[i] = second;
     }
   },
 });

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   elementCount,
@@ -21,7 +22,7 @@ export const add = defineOp({
     return { y: { dtype: 'f32', shape: i.a.shape } };
   },
   reference({ a, b }, { y }: { y: F32 }) {
-    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = a.data[i]! + b.data[i]!;
+    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = hostData(a)[i]! + hostData(b)[i]!;
   },
 });
 
@@ -37,7 +38,7 @@ export const addInto = defineOp({
     sum: { dtype: i.x.dtype, shape: i.x.shape },
   }),
   reference({ x }, { sum }: { sum: FloatView }) {
-    for (let i = 0; i < elementCount(x.shape); i++) sum.data[i]! += x.data[i]!;
+    for (let i = 0; i < elementCount(x.shape); i++) hostData(sum)[i]! += hostData(x)[i]!;
   },
 });
 

@@ -1,4 +1,4 @@
-import { defineOp, f32Array, i32Array, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, f32Array, i32Array, QdyloraError, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -23,13 +23,13 @@ export const appendRows = defineOp({
   },
   reference({ x, segments }, { y }: { y: F32 }, { rows }) {
     const [tokens, width] = x.shape as [number, number];
-    const end = segments.data[segments.shape[0]! - 1]!;
+    const end = hostData(segments)[segments.shape[0]! - 1]!;
     const from = end - tokens;
     if (from < 0 || end > rows)
       throw new QdyloraError('BAD_DATA', {
         where: 'append-rows',
         problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}`,
       });
-    for (let i = 0; i < tokens * width; i++) y.data[from * width + i] = x.data[i]!;
+    for (let i = 0; i < tokens * width; i++) hostData(y)[from * width + i] = hostData(x)[i]!;
   },
 });

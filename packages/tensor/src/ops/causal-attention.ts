@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertDtype,
   assertShape,
   badArgument,
@@ -88,9 +89,9 @@ export const causalAttention = defineOp({
       const largest = Math.max(...scores);
       const weights = scores.map((s) => Math.exp(s - largest));
       const total = weights.reduce((a, b) => a + b, 0);
-      logSumExp.data[head * queries + query] = largest + Math.log(total);
+      hostData(logSumExp)[head * queries + query] = largest + Math.log(total);
       for (let d = 0; d < headDim; d++) {
-        y.data[qAt + d] =
+        hostData(y)[qAt + d] =
           weights.reduce((sum, w, j) => sum + round(w) * v(kvAt(firstKey + j) + d), 0) / total;
       }
     });
@@ -136,17 +137,17 @@ export const causalAttentionBackward = defineOp({
       readElement(array, computeDtype),
     ) as [Read, Read, Read, Read];
     const sums = {
-      dq: new Float64Array(dq.data.length),
-      dk: new Float64Array(dk.data.length),
-      dv: new Float64Array(dv.data.length),
+      dq: new Float64Array(hostData(dq).length),
+      dk: new Float64Array(hostData(dk).length),
+      dv: new Float64Array(hostData(dv).length),
     };
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
       let own = 0;
-      for (let d = 0; d < headDim; d++) own += inputs.dy.data[qAt + d]! * y.data[qAt + d]!;
+      for (let d = 0; d < headDim; d++) own += hostData(inputs.dy)[qAt + d]! * hostData(y)[qAt + d]!;
       for (let key = firstKey; key <= lastKey; key++) {
         const at = kvAt(key);
         const { value, slope } = score(key);
-        const p = Math.exp(value - logSumExp.data[head * queries + query]!);
+        const p = Math.exp(value - hostData(logSumExp)[head * queries + query]!);
         let dyv = 0;
         for (let d = 0; d < headDim; d++) dyv += dy(qAt + d) * v(at + d);
         const pRounded = round(p);
@@ -158,9 +159,9 @@ export const causalAttentionBackward = defineOp({
         }
       }
     });
-    dq.data.set(sums.dq);
-    dk.data.set(sums.dk);
-    dv.data.set(sums.dv);
+    hostData(dq).set(sums.dq);
+    hostData(dk).set(sums.dk);
+    hostData(dv).set(sums.dv);
   },
 });
 
@@ -171,8 +172,8 @@ function countScores(
 ): number {
   let scores = 0;
   for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const queries = querySegments.data[s + 1]! - querySegments.data[s]!;
-    const keys = keySegments.data[s + 1]! - keySegments.data[s]!;
+    const queries = hostData(querySegments)[s + 1]! - hostData(querySegments)[s]!;
+    const keys = hostData(keySegments)[s + 1]! - hostData(keySegments)[s]!;
     const earlier = keys - queries;
     // queries that no window holds back
     const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
@@ -240,10 +241,10 @@ function forEachQuery(
   const q = readElement(inputs.q, computeDtype);
   const k = readElement(inputs.k, computeDtype);
   for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const q0 = querySegments.data[s]!;
-    const q1 = querySegments.data[s + 1]!;
-    const k0 = keySegments.data[s]!;
-    const k1 = keySegments.data[s + 1]!;
+    const q0 = hostData(querySegments)[s]!;
+    const q1 = hostData(querySegments)[s + 1]!;
+    const k0 = hostData(keySegments)[s]!;
+    const k1 = hostData(keySegments)[s + 1]!;
     for (let query = q0; query < q1; query++) {
       const lastKey = k1 - (q1 - query);
       const firstKey = window > 0 ? Math.max(k0, lastKey - window + 1) : k0;
@@ -255,7 +256,7 @@ function forEachQuery(
           let dot = 0;
           for (let d = 0; d < headDim; d++) dot += q(qAt + d) * k(kvAt(key) + d);
           const tanh = softCap > 0 ? Math.tanh((dot * scale) / softCap) : 0;
-          const bias = alibiSlopes ? alibiSlopes.data[head]! * (key - lastKey) : 0;
+          const bias = alibiSlopes ? hostData(alibiSlopes)[head]! * (key - lastKey) : 0;
           return { value: (softCap > 0 ? softCap * tanh : dot * scale) + bias, slope: 1 - tanh ** 2 };
         };
         visit({ head, query, firstKey, lastKey, qAt, kvAt, score });

@@ -1,4 +1,4 @@
-import { defineOp, elementCount, floatArray, type FloatView } from '@qdylora/contract';
+import { hostData, defineOp, elementCount, floatArray, type FloatView } from '@qdylora/contract';
 
 /** y = x; with `y` handed in, it writes there.  x: any shape  →  y: as x */
 export const copy = defineOp({
@@ -7,6 +7,6 @@ export const copy = defineOp({
   halves: ['x', 'y'],
   shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ y: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { y }: { y: FloatView }) {
-    for (let i = 0; i < elementCount(x.shape); i++) y.data[i] = x.data[i]!;
+    for (let i = 0; i < elementCount(x.shape); i++) hostData(y)[i] = hostData(x)[i]!;
   },
 });

@@ -1,4 +1,4 @@
-import { defineOp, elementCount, floatArray, philox2x32, type FloatView } from '@qdylora/contract';
+import { hostData, defineOp, elementCount, floatArray, philox2x32, type FloatView } from '@qdylora/contract';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
 
 /**
@@ -24,8 +24,8 @@ export const dropout = defineOp({
     const threshold = Math.round(probability * 2 ** 24);
     const factor = 1 / (1 - probability);
     for (let i = 0; i < elementCount(x.shape); i++)
-      y.data[i] =
-        philox2x32(Math.floor(i / 2), counter, key)[i % 2]! >>> 8 >= threshold ? x.data[i]! * factor : 0;
+      hostData(y)[i] =
+        philox2x32(Math.floor(i / 2), counter, key)[i % 2]! >>> 8 >= threshold ? hostData(x)[i]! * factor : 0;
   },
 });
 

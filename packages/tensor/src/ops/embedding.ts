@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   f32Array,
@@ -26,7 +27,7 @@ export const embedding = defineOp({
     const at = readElement(weight);
     assertIdsWithin(ids, rows);
     for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++) y.data[t * hidden + j] = at(ids.data[t]! * hidden + j);
+      for (let j = 0; j < hidden; j++) hostData(y)[t * hidden + j] = at(hostData(ids)[t]! * hidden + j);
     }
   },
 });
@@ -47,7 +48,8 @@ export const embeddingBackward = defineOp({
     const hidden = dy.shape[1]!;
     assertIdsWithin(ids, dWeight.shape[0]!);
     for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++) dWeight.data[ids.data[t]! * hidden + j]! += dy.data[t * hidden + j]!;
+      for (let j = 0; j < hidden; j++)
+        hostData(dWeight)[hostData(ids)[t]! * hidden + j]! += hostData(dy)[t * hidden + j]!;
     }
   },
 });
@@ -55,7 +57,7 @@ export const embeddingBackward = defineOp({
 /** Throws BAD_DATA for the first id that is no row of a table with `rows` rows. */
 export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
   for (let t = 0; t < ids.shape[0]!; t++) {
-    const id = ids.data[t]!;
+    const id = hostData(ids)[t]!;
     if (id >= 0 && id < rows) continue;
     throw new QdyloraError('BAD_DATA', {
       where: 'embedding',

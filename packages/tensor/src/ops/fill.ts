@@ -1,4 +1,4 @@
-import { defineOp, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -11,6 +11,6 @@ export const fill = defineOp({
     y: { dtype: 'f32', shape },
   }),
   reference(_, { y }: { y: F32 }, { value }) {
-    y.data.fill(value);
+    hostData(y).fill(value);
   },
 });

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -39,15 +40,15 @@ export const layerNorm = defineOp({
       const row = t * hidden;
       let sum = 0;
       let squares = 0;
-      for (let j = 0; j < hidden; j++) sum += x.data[row + j]!;
+      for (let j = 0; j < hidden; j++) sum += hostData(x)[row + j]!;
       const center = sum / hidden;
-      for (let j = 0; j < hidden; j++) squares += (x.data[row + j]! - center) ** 2;
+      for (let j = 0; j < hidden; j++) squares += (hostData(x)[row + j]! - center) ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
-      mean.data[t] = center;
-      inverseDeviation.data[t] = inverse;
+      hostData(mean)[t] = center;
+      hostData(inverseDeviation)[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        y.data[row + j] =
-          (x.data[row + j]! - center) * inverse * weight.data[j]! + (bias ? bias.data[j]! : 0);
+        hostData(y)[row + j] =
+          (hostData(x)[row + j]! - center) * inverse * hostData(weight)[j]! + (bias ? hostData(bias)[j]! : 0);
     }
   },
 });
@@ -92,25 +93,28 @@ export const layerNormBackward = defineOp({
     const biasGradient = new Float64Array(hidden);
     for (let t = 0; t < tokens; t++) {
       const row = t * hidden;
-      const r = inverseDeviation.data[t]!;
-      const normalized = (j: number): number => (x.data[row + j]! - mean.data[t]!) * r;
+      const r = hostData(inverseDeviation)[t]!;
+      const normalized = (j: number): number => (hostData(x)[row + j]! - hostData(mean)[t]!) * r;
       let sum = 0;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        const d = dy.data[row + j]!;
-        sum += d * weight.data[j]!;
-        projection += d * weight.data[j]! * normalized(j);
+        const d = hostData(dy)[row + j]!;
+        sum += d * hostData(weight)[j]!;
+        projection += d * hostData(weight)[j]! * normalized(j);
         weightGradient[j]! += d * normalized(j);
         biasGradient[j]! += d;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r * (dy.data[row + j]! * weight.data[j]! - sum / hidden - normalized(j) * (projection / hidden));
-        dx.data[row + j] = accumulate ? dx.data[row + j]! + gradient : gradient;
+          r *
+          (hostData(dy)[row + j]! * hostData(weight)[j]! -
+            sum / hidden -
+            normalized(j) * (projection / hidden));
+        hostData(dx)[row + j] = accumulate ? hostData(dx)[row + j]! + gradient : gradient;
       }
     }
-    if (dWeight) for (let j = 0; j < hidden; j++) dWeight.data[j]! += weightGradient[j]!;
-    if (dBias) for (let j = 0; j < hidden; j++) dBias.data[j]! += biasGradient[j]!;
+    if (dWeight) for (let j = 0; j < hidden; j++) hostData(dWeight)[j]! += weightGradient[j]!;
+    if (dBias) for (let j = 0; j < hidden; j++) hostData(dBias)[j]! += biasGradient[j]!;
   },
 });
 

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   f32Array,
@@ -59,8 +60,8 @@ export const linearArgmax = defineOp({
         const sum = product(t, row);
         if (sum > greatest || (Number.isNaN(greatest) && !Number.isNaN(sum))) [best, greatest] = [row, sum];
       }
-      ids.data[t] = best;
-      logits.data[t] = greatest;
+      hostData(ids)[t] = best;
+      hostData(logits)[t] = greatest;
     }
   },
 });

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   defineOp,
   elementCount,
@@ -48,9 +49,9 @@ export const linear = defineOp({
     const wAt = readElement(weight, computeDtype);
     for (let t = 0; t < x.shape[0]!; t++) {
       for (let o = 0; o < out; o++) {
-        let sum = bias ? bias.data[o]! : 0;
+        let sum = bias ? hostData(bias)[o]! : 0;
         for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(o * inFeatures + k);
-        y.data[t * out + o] = sum;
+        hostData(y)[t * out + o] = sum;
       }
     }
   },
@@ -78,9 +79,9 @@ export const linearInputGradient = defineOp({
     const wAt = readElement(weight, computeDtype);
     for (let t = 0; t < dy.shape[0]!; t++) {
       for (let k = 0; k < inFeatures; k++) {
-        let sum = accumulate ? dx.data[t * inFeatures + k]! : 0;
+        let sum = accumulate ? hostData(dx)[t * inFeatures + k]! : 0;
         for (let o = 0; o < out; o++) sum += dyAt(t * out + o) * wAt(o * inFeatures + k);
-        dx.data[t * inFeatures + k] = sum;
+        hostData(dx)[t * inFeatures + k] = sum;
       }
     }
   },
@@ -114,14 +115,14 @@ export const linearWeightGradient = defineOp({
     const dyAt = readElement(dy, computeDtype);
     for (let o = 0; o < out; o++) {
       for (let k = 0; k < inFeatures && dWeight; k++) {
-        let sum = dWeight.data[o * inFeatures + k]!;
+        let sum = hostData(dWeight)[o * inFeatures + k]!;
         for (let t = 0; t < tokens; t++) sum += dyAt(t * out + o) * xAt(t * inFeatures + k);
-        dWeight.data[o * inFeatures + k] = sum;
+        hostData(dWeight)[o * inFeatures + k] = sum;
       }
       if (!dBias) continue;
-      let sum = dBias.data[o]!;
-      for (let t = 0; t < tokens; t++) sum += dy.data[t * out + o]!;
-      dBias.data[o] = sum;
+      let sum = hostData(dBias)[o]!;
+      for (let t = 0; t < tokens; t++) sum += hostData(dy)[t * out + o]!;
+      hostData(dBias)[o] = sum;
     }
   },
 });

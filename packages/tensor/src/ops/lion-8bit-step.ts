@@ -1,4 +1,4 @@
-import { assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, assertShape, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
 import { lionUpdate, type LionAttributes } from './lion-step.ts';
 import {
   codeLimits,
@@ -35,18 +35,23 @@ export const lion8bitStep = defineOp({
     { parameter, mCodes, mAbsmax }: { parameter: F32; mCodes: U8; mAbsmax: F32 },
     a,
   ) {
-    const m = { codes: mCodes.data, absmax: mAbsmax.data, map: mMap.data, limits: codeLimits(mMap.data) };
+    const m = {
+      codes: hostData(mCodes),
+      absmax: hostData(mAbsmax),
+      map: hostData(mMap),
+      limits: codeLimits(hostData(mMap)),
+    };
     const next = new Float64Array(STATE_BLOCK_SIZE);
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
         const { moved, first } = lionUpdate(
           a,
-          parameter.data[i]!,
+          hostData(parameter)[i]!,
           m.map[m.codes[i]!]! * m.absmax[block.block]!,
-          gradient.data[i]!,
+          hostData(gradient)[i]!,
         );
-        parameter.data[i] = moved;
+        hostData(parameter)[i] = moved;
         next[j] = first;
       }
       encodeStateBlock(m, block, next);

@@ -1,4 +1,4 @@
-import { defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
+import { hostData, defineOp, elementCount, f32Array, type ArrayView } from '@qdylora/contract';
 
 type F32 = ArrayView<'f32'>;
 
@@ -26,9 +26,14 @@ export const lionStep = defineOp({
   },
   reference({ gradient }, { parameter, m }: { parameter: F32; m: F32 }, a) {
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const { moved, first } = lionUpdate(a, parameter.data[i]!, m.data[i]!, gradient.data[i]!);
-      parameter.data[i] = moved;
-      m.data[i] = first;
+      const { moved, first } = lionUpdate(
+        a,
+        hostData(parameter)[i]!,
+        hostData(m)[i]!,
+        hostData(gradient)[i]!,
+      );
+      hostData(parameter)[i] = moved;
+      hostData(m)[i] = first;
     }
   },
 });

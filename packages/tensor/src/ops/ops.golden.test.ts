@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createHostBackend, elementsOf, f32View, runOp, type ArrayView } from '@qdylora/contract';
+import { createHostBackend, hostData, f32View, runOp, type ArrayView } from '@qdylora/contract';
 import { goldenCases, type GoldenCase, type GoldenTensor } from '@qdylora/testing';
 import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -24,7 +24,7 @@ type Allowed = (want: number, largest: number) => number;
 function expectClose(got: ArrayView<'f32'>, want: GoldenTensor, allowed: Allowed, what: string): void {
   const values = want.f64();
   const largest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
-  elementsOf(got).forEach((x, i) =>
+  hostData(got).forEach((x, i) =>
     expect(Math.abs(x - values[i]!), `${what} at ${i}: got ${x}, want ${values[i]}`).toBeLessThanOrEqual(
       allowed(values[i]!, largest),
     ),

@@ -1,4 +1,11 @@
-import { defineOp, floatArray, roundHalfEven, type ArrayView, type FloatView } from '@qdylora/contract';
+import {
+  hostData,
+  defineOp,
+  floatArray,
+  roundHalfEven,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { readElement } from './read-element.ts';
 
 /** The least scale that a row may have; the scale of a smaller row, or of one that is not finite, is NaN. */
@@ -25,9 +32,9 @@ export const quantizeRows = defineOp({
     for (let row = 0; row < rows; row++) {
       const scale = scaleOfRow(at, row * cols, cols);
       const inverse = scale > 0 ? Math.fround(1 / scale) : 0;
-      scales.data[row] = scale;
+      hostData(scales)[row] = scale;
       for (let col = 0; col < cols; col++)
-        codes.data[row * cols + col] =
+        hostData(codes)[row * cols + col] =
           inverse === 0 ? 0 : roundHalfEven(Math.fround(at(row * cols + col) * inverse));
     }
   },

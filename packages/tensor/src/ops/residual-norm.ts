@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -40,7 +41,7 @@ export const residualNorm = defineOp({
     { sum, y, inverseRms }: { sum: F32; y: FloatView; inverseRms: F32 },
     attributes,
   ) {
-    for (let i = 0; i < elementCount(sum.shape); i++) sum.data[i] = a.data[i]! + b.data[i]!;
+    for (let i = 0; i < elementCount(sum.shape); i++) hostData(sum)[i] = hostData(a)[i]! + hostData(b)[i]!;
     rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
   },
 });

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -40,11 +41,12 @@ export const rmsNorm = defineOp({
     const rows = inverseRms.shape[0]!;
     for (let t = 0; t < rows; t++) {
       let squares = 0;
-      for (let j = 0; j < hidden; j++) squares += x.data[t * hidden + j]! ** 2;
+      for (let j = 0; j < hidden; j++) squares += hostData(x)[t * hidden + j]! ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
-      inverseRms.data[t] = inverse;
+      hostData(inverseRms)[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        y.data[t * hidden + j] = x.data[t * hidden + j]! * inverse * (weight.data[j]! + weightOffset);
+        hostData(y)[t * hidden + j] =
+          hostData(x)[t * hidden + j]! * inverse * (hostData(weight)[j]! + weightOffset);
     }
   },
 });
@@ -86,21 +88,21 @@ export const rmsNormBackward = defineOp({
     const rows = inverseRms.shape[0]!;
     const weightGradient = new Float64Array(hidden);
     for (let t = 0; t < rows; t++) {
-      const r = inverseRms.data[t]!;
+      const r = hostData(inverseRms)[t]!;
       const row = t * hidden;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        projection += dy.data[row + j]! * (weight.data[j]! + weightOffset) * x.data[row + j]!;
-        weightGradient[j]! += dy.data[row + j]! * x.data[row + j]! * r;
+        projection += hostData(dy)[row + j]! * (hostData(weight)[j]! + weightOffset) * hostData(x)[row + j]!;
+        weightGradient[j]! += hostData(dy)[row + j]! * hostData(x)[row + j]! * r;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r * (weight.data[j]! + weightOffset) * dy.data[row + j]! -
-          ((r ** 3 * projection) / hidden) * x.data[row + j]!;
-        dx.data[row + j] = accumulate ? dx.data[row + j]! + gradient : gradient;
+          r * (hostData(weight)[j]! + weightOffset) * hostData(dy)[row + j]! -
+          ((r ** 3 * projection) / hidden) * hostData(x)[row + j]!;
+        hostData(dx)[row + j] = accumulate ? hostData(dx)[row + j]! + gradient : gradient;
       }
     }
-    if (dWeight) for (let j = 0; j < hidden; j++) dWeight.data[j]! += weightGradient[j]!;
+    if (dWeight) for (let j = 0; j < hidden; j++) hostData(dWeight)[j]! += weightGradient[j]!;
   },
 });
 

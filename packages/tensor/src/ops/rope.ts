@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -27,9 +28,9 @@ export const ropeTable = defineOp({
     const pairs = inverseFrequencies.shape[0]!;
     for (let t = 0; t < positions.shape[0]!; t++) {
       for (let p = 0; p < pairs; p++) {
-        const angle = positions.data[t]! * inverseFrequencies.data[p]!;
-        cos.data[t * pairs + p] = Math.cos(angle) * scale;
-        sin.data[t * pairs + p] = Math.sin(angle) * scale;
+        const angle = hostData(positions)[t]! * hostData(inverseFrequencies)[p]!;
+        hostData(cos)[t * pairs + p] = Math.cos(angle) * scale;
+        hostData(sin)[t * pairs + p] = Math.sin(angle) * scale;
       }
     }
   },
@@ -78,14 +79,14 @@ export const rope = defineOp({
     for (let t = 0; t < tokens; t++) {
       for (let head = t * width; head < (t + 1) * width; head += headDim) {
         for (let p = 0; p < pairs; p++) {
-          const c = cos.data[t * pairs + p]!;
-          const s = sign * sin.data[t * pairs + p]!;
-          const a = x.data[head + p]!;
-          const b = x.data[head + p + pairs]!;
-          y.data[head + p] = a * c - b * s;
-          y.data[head + p + pairs] = b * c + a * s;
+          const c = hostData(cos)[t * pairs + p]!;
+          const s = sign * hostData(sin)[t * pairs + p]!;
+          const a = hostData(x)[head + p]!;
+          const b = hostData(x)[head + p + pairs]!;
+          hostData(y)[head + p] = a * c - b * s;
+          hostData(y)[head + p + pairs] = b * c + a * s;
         }
-        for (let j = 2 * pairs; j < headDim; j++) y.data[head + j] = x.data[head + j]!;
+        for (let j = 2 * pairs; j < headDim; j++) hostData(y)[head + j] = hostData(x)[head + j]!;
       }
     }
   },

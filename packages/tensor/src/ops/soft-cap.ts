@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -27,7 +28,7 @@ export const softCap = defineOp({
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x }, { y }: { y: F32 }, { cap }) {
-    for (let i = 0; i < elementCount(y.shape); i++) y.data[i] = cap * Math.tanh(x.data[i]! / cap);
+    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = cap * Math.tanh(hostData(x)[i]! / cap);
   },
 });
 
@@ -46,7 +47,8 @@ export const softCapBackward = defineOp({
     return { dx: { dtype: 'f32', shape: i.dy.shape } };
   },
   reference({ y, dy }, { dx }: { dx: F32 }, { cap }) {
-    for (let i = 0; i < elementCount(dx.shape); i++) dx.data[i] = dy.data[i]! * (1 - (y.data[i]! / cap) ** 2);
+    for (let i = 0; i < elementCount(dx.shape); i++)
+      hostData(dx)[i] = hostData(dy)[i]! * (1 - (hostData(y)[i]! / cap) ** 2);
   },
 });
 

@@ -1,4 +1,5 @@
 import {
+  hostData,
   assertShape,
   badArgument,
   defineOp,
@@ -42,7 +43,7 @@ export const splitColumns = defineOp({
   },
   reference({ x }, parts: { first: F32; second: F32; third?: F32 }, attributes) {
     forEachRun(x.shape[0]!, attributes, (part, at, from, width) => {
-      for (let j = 0; j < width; j++) parts[part]!.data[at + j] = x.data[from + j]!;
+      for (let j = 0; j < width; j++) hostData(parts[part]!)[at + j] = hostData(x)[from + j]!;
     });
   },
 });
@@ -68,7 +69,7 @@ export const joinColumns = defineOp({
   },
   reference(parts, { x }: { x: F32 }, attributes) {
     forEachRun(attributes.tokens, attributes, (part, at, to, width) => {
-      for (let j = 0; j < width; j++) x.data[to + j] = parts[part]?.data[at + j] ?? 0;
+      for (let j = 0; j < width; j++) hostData(x)[to + j] = parts[part] ? hostData(parts[part])[at + j]! : 0;
     });
   },
 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import {
+  hostData,
   bfloat16Array,
   createRng,
   elementCount,
@@ -30,4 +31,4 @@ export function normalView(seed: number, name: string, shape: Shape, scale = 1):
 
 /** The same in bfloat16. */
 export const normalBfloat16View = (seed: number, name: string, shape: Shape): ArrayView<'bf16'> =>
-  viewOf('bf16', shape, bfloat16Array(normalView(seed, name, shape).data));
+  viewOf('bf16', shape, bfloat16Array(hostData(normalView(seed, name, shape))));

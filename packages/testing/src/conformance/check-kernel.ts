@@ -1,7 +1,7 @@
 import {
+  hostData,
   createHostBackend,
   elementCount,
-  elementsOf,
   runOp,
   shapeText,
   viewOf,
@@ -92,7 +92,7 @@ function runOnce<I extends Arrays, O extends Arrays, A>(
         Object.entries(arrays).map(([name, view]) => {
           if (!view) return [name, view];
           const own = backend.memory.allocate(view.dtype, view.shape);
-          backend.memory.write(own, elementsOf(view) as ArrayLike<number>);
+          backend.memory.write(own, hostData(view) as ArrayLike<number>);
           return [name, own];
         }),
       ) as T;
@@ -108,6 +108,10 @@ const copies = <T extends Arrays>(arrays: T): T =>
     Object.entries(arrays).map(([name, view]) => [
       name,
       view &&
-        viewOf(view.dtype, view.shape, (view as ArrayView).data.slice(0, elementCount(view.shape)) as never),
+        viewOf(
+          view.dtype,
+          view.shape,
+          hostData(view as ArrayView).slice(0, elementCount(view.shape)) as never,
+        ),
     ]),
   ) as T;

@@ -1,9 +1,9 @@
-import { elementsOf, fromBfloat16, shapeText, type ArrayView } from '@qdylora/contract';
+import { hostData, fromBfloat16, shapeText, type ArrayView } from '@qdylora/contract';
 import type { Bound } from './tolerance.ts';
 
 /** The values of a view as numbers; bf16 is widened. */
 export const numbersOf = (view: ArrayView): ArrayLike<number> =>
-  view.dtype === 'bf16' ? Float32Array.from(elementsOf(view) as Uint16Array, fromBfloat16) : elementsOf(view);
+  view.dtype === 'bf16' ? Float32Array.from(hostData(view) as Uint16Array, fromBfloat16) : hostData(view);
 
 /**
  * The worst element beyond its bound, in words; null where all are within. NaN agrees with NaN, ∞ with the
@@ -42,8 +42,8 @@ export function describeBitDifference(
   want: ArrayView,
   name: string,
 ): string | null {
-  const g = elementsOf(got);
-  const w = elementsOf(want);
+  const g = hostData(got);
+  const w = hostData(want);
   for (let i = 0; i < w.length; i++) {
     if (!Object.is(g[i], w[i]))
       return (

@@ -1,4 +1,5 @@
 import {
+  hostData,
   elementCount,
   runOp,
   createHostBackend,
@@ -37,7 +38,7 @@ export function magnitudeBound<I extends Arrays, O extends Arrays, A>(
 ): Bound {
   const magnitudes = runOp(createHostBackend(), op, absolutes(inputs), attributes, absolutes(given));
   return (name, index) =>
-    roundings * EPSILON * ((magnitudes[name] as ArrayView).data[index] as number) + 2 ** -140;
+    roundings * EPSILON * (hostData(magnitudes[name] as ArrayView)[index] as number) + 2 ** -140;
 }
 
 /** The same arrays with |x| in place of each float x; integers stay. */
@@ -49,14 +50,14 @@ function absolutes<T extends Arrays>(arrays: T): T {
         ? viewOf(
             'f32',
             view.shape,
-            Float32Array.from(view.data.subarray(0, elementCount(view.shape)) as Float32Array, Math.abs),
+            Float32Array.from(hostData(view).subarray(0, elementCount(view.shape)) as Float32Array, Math.abs),
           )
         : view?.dtype === 'bf16'
           ? viewOf(
               'bf16',
               view.shape,
               Uint16Array.from(
-                view.data.subarray(0, elementCount(view.shape)) as Uint16Array,
+                hostData(view).subarray(0, elementCount(view.shape)) as Uint16Array,
                 (bits) => bits & 0x7fff,
               ),
             )

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createHostBackend, f32View, runOp, viewOf } from '@qdylora/contract';
+import { hostData, createHostBackend, f32View, runOp, viewOf } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { adamw8bitStep, codeLimits, encodeStateBlock, STATE_BLOCK_SIZE } from '@qdylora/tensor';
 import { goldenCases, type GoldenCase } from '@qdylora/testing';
@@ -54,12 +54,18 @@ function moments(golden: GoldenCase, step: number) {
   const { gradient } = stepFrom(golden, step);
   const [beta1, beta2] = golden.facts.betas;
   const of = (i: number) => i >> 8;
-  const m = Float64Array.from(mCodes.data, (code, i) => MAPS.mMap.data[code]! * mAbsmax.data[of(i)]!);
-  const v = Float64Array.from(vCodes.data, (code, i) => MAPS.vMap.data[code]! * vAbsmax.data[of(i)]!);
+  const m = Float64Array.from(
+    hostData(mCodes),
+    (code, i) => hostData(MAPS.mMap)[code]! * hostData(mAbsmax)[of(i)]!,
+  );
+  const v = Float64Array.from(
+    hostData(vCodes),
+    (code, i) => hostData(MAPS.vMap)[code]! * hostData(vAbsmax)[of(i)]!,
+  );
   return {
     old: m,
-    first: m.map((x, i) => beta1 * x + (1 - beta1) * gradient.data[i]!),
-    second: v.map((x, i) => beta2 * x + (1 - beta2) * gradient.data[i]! ** 2),
+    first: m.map((x, i) => beta1 * x + (1 - beta1) * hostData(gradient)[i]!),
+    second: v.map((x, i) => beta2 * x + (1 - beta2) * hostData(gradient)[i]! ** 2),
     gradient,
   };
 }
@@ -80,8 +86,8 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
   const each = steps.flatMap((golden) => [1, 2, 20].map((step) => [golden.name, step, golden] as const));
   it.each(each)('%s: step %i from the recorded state moves the parameters as theirs', (_, step, golden) => {
     const { outputs } = stepFrom(golden, step);
-    const before = recorded(golden, step - 1).parameter.data;
-    const want = recorded(golden, step).parameter.data;
+    const before = hostData(recorded(golden, step - 1).parameter);
+    const want = hostData(recorded(golden, step).parameter);
     const { old, second, gradient } = moments(golden, step);
     const {
       lr,
@@ -92,10 +98,10 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
     want.forEach((value, i) => {
       const bound =
         3 * u * Math.abs(before[i]!) +
-        (16 * u * lr * (beta1 * Math.abs(old[i]!) + (1 - beta1) * Math.abs(gradient.data[i]!))) /
+        (16 * u * lr * (beta1 * Math.abs(old[i]!) + (1 - beta1) * Math.abs(hostData(gradient)[i]!))) /
           (1 - beta1 ** step) /
           (Math.sqrt(second[i]! / (1 - beta2 ** step)) + eps);
-      expect(Math.abs(outputs.parameter.data[i]! - value), `element ${i}`).toBeLessThanOrEqual(
+      expect(Math.abs(hostData(outputs.parameter)[i]! - value), `element ${i}`).toBeLessThanOrEqual(
         bound + u * Math.abs(value),
       );
     });
@@ -109,21 +115,21 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
       const want = recorded(golden, step);
       const { first, second } = moments(golden, step);
       for (const name of ['mAbsmax', 'vAbsmax'] as const)
-        want[name].data.forEach((absmax, i) => {
-          expect(Math.abs(outputs[name].data[i]! - absmax)).toBeLessThanOrEqual(8 * 2 ** -24 * absmax);
+        hostData(want[name]).forEach((absmax, i) => {
+          expect(Math.abs(hostData(outputs[name])[i]! - absmax)).toBeLessThanOrEqual(8 * 2 ** -24 * absmax);
         });
-      const mLimits = codeLimits(MAPS.mMap.data);
-      const vLimits = codeLimits(MAPS.vMap.data);
-      want.mCodes.data.forEach((code, i) => {
-        if (outputs.mCodes.data[i] !== code)
-          expect(isOnLimit(first[i]! / want.mAbsmax.data[i >> 8]!, code, mLimits), `m ${i}`).toBe(true);
+      const mLimits = codeLimits(hostData(MAPS.mMap));
+      const vLimits = codeLimits(hostData(MAPS.vMap));
+      hostData(want.mCodes).forEach((code, i) => {
+        if (hostData(outputs.mCodes)[i] !== code)
+          expect(isOnLimit(first[i]! / hostData(want.mAbsmax)[i >> 8]!, code, mLimits), `m ${i}`).toBe(true);
       });
-      want.vCodes.data.forEach((code, i) => {
-        const own = outputs.vCodes.data[i]!;
+      hostData(want.vCodes).forEach((code, i) => {
+        const own = hostData(outputs.vCodes)[i]!;
         if (code === 0 && own === 1)
           expect(second[i]!).toBeGreaterThan(0); // the guard
         else if (own !== code)
-          expect(isOnLimit(second[i]! / want.vAbsmax.data[i >> 8]!, code, vLimits), `v ${i}`).toBe(true);
+          expect(isOnLimit(second[i]! / hostData(want.vAbsmax)[i >> 8]!, code, vLimits), `v ${i}`).toBe(true);
       });
     },
   );
@@ -131,7 +137,7 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
   it.each(encodings.map((golden) => [golden.name, golden] as const))(
     '%s: every code is theirs',
     (_, golden) => {
-      const map = (golden.name.includes('unsigned') ? MAPS.vMap : MAPS.mMap).data;
+      const map = hostData(golden.name.includes('unsigned') ? MAPS.vMap : MAPS.mMap);
       const values = golden.tensor('values').f32();
       const codes = new Uint8Array(values.length);
       const absmax = new Float32Array(Math.ceil(values.length / STATE_BLOCK_SIZE));
@@ -169,13 +175,13 @@ describe('the guard', () => {
         eps,
       } = golden.facts;
       const state = recorded(golden, 0);
-      const p = Float64Array.from(state.parameter.data);
+      const p = Float64Array.from(hostData(state.parameter));
       const m = new Float64Array(n);
       const v = new Float64Array(n);
       for (let step = 1; step <= 20; step++) {
         const { gradient } = stepFrom(golden, step, state);
         for (let i = 0; i < n; i++) {
-          const g = gradient.data[i]!;
+          const g = hostData(gradient)[i]!;
           m[i] = beta1 * m[i]! + (1 - beta1) * g;
           v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
           p[i]! -= (lr * m[i]!) / (1 - beta1 ** step) / (Math.sqrt(v[i]! / (1 - beta2 ** step)) + eps);
@@ -183,7 +189,7 @@ describe('the guard', () => {
       }
       expect(golden.facts.distance_to_32bit_after_20.largest).toBeGreaterThan(2.6);
       // Twenty steps of at most a few learning rates each: nothing leaps.
-      expect(Math.max(...p.map((value, i) => Math.abs(value - state.parameter.data[i]!)))).toBeLessThan(
+      expect(Math.max(...p.map((value, i) => Math.abs(value - hostData(state.parameter)[i]!)))).toBeLessThan(
         20 * lr,
       );
     },

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createHostBackend } from '@qdylora/contract';
+import { hostData, createHostBackend } from '@qdylora/contract';
 import { goldenCases, type GoldenCase } from '@qdylora/testing';
 import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -34,11 +34,11 @@ function replay(golden: GoldenCase) {
   optimizer.prepare(backend);
   for (let step = 0; step < golden.facts.steps; step++) {
     parameters.forEach(({ name, gradient }) => {
-      gradient!.data.set(
+      hostData(gradient!).set(
         golden
           .tensor(`gradients:${name}`)
           .f32()
-          .subarray(step * gradient!.data.length, (step + 1) * gradient!.data.length),
+          .subarray(step * hostData(gradient!).length, (step + 1) * hostData(gradient!).length),
       );
     });
     const sums = backend.memory.allocate('f32', [parameters.length]);
@@ -47,13 +47,13 @@ function replay(golden: GoldenCase) {
       parameters.map(({ gradient }) => gradient!),
       sums,
     );
-    norms.push(globalNorm(sums.data));
+    norms.push(globalNorm(hostData(sums)));
     optimizer.step({
       learningRate: rates[step]!,
       gradientScale: clipCoefficient(norms.at(-1)!, clip),
       rows: null,
     });
-    after.push(parameters.map(({ view }) => Float32Array.from(view.data as Float32Array)));
+    after.push(parameters.map(({ view }) => Float32Array.from(hostData(view) as Float32Array)));
   }
   return { names, after, norms, states: optimizer.state().arrays };
 }

@@ -1,4 +1,5 @@
 import {
+  hostData,
   createHostBackend,
   DTYPE_BYTES,
   elementCount,
@@ -38,7 +39,7 @@ const made = (name: string, parameters: readonly Parameter[], options: Optimizer
 
 function prepared(optimizer: Optimizer, gradient: readonly number[]): Optimizer {
   optimizer.prepare(createHostBackend({ poison: true }));
-  for (const parameter of optimizer.parameters) parameter.gradient!.data.set(gradient);
+  for (const parameter of optimizer.parameters) hostData(parameter.gradient!).set(gradient);
   return optimizer;
 }
 
@@ -51,7 +52,7 @@ describe('every optimizer', () => {
       rows: null,
     });
     expect(
-      [...(weight.view.data as Float32Array)].map((value, i) => Math.sign(value - [1, -2, 3, 4][i]!)),
+      [...(hostData(weight.view) as Float32Array)].map((value, i) => Math.sign(value - [1, -2, 3, 4][i]!)),
     ).toEqual([-1, -1, 1, 1]);
   });
 
@@ -64,12 +65,9 @@ describe('every optimizer', () => {
         [1, 1, 1, 1],
       );
       optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: [[1, 2]] });
-      expect([...(weight.view.data as Float32Array)].map((value, i) => value === [1, -2, 3, 4][i])).toEqual([
-        true,
-        true,
-        false,
-        false,
-      ]);
+      expect(
+        [...(hostData(weight.view) as Float32Array)].map((value, i) => value === [1, -2, 3, 4][i]),
+      ).toEqual([true, true, false, false]);
       for (const array of optimizer.state().arrays.values())
         expect([...(array.peek() as Float32Array)].map((value) => value === 0)).toEqual([
           true,
@@ -94,11 +92,11 @@ describe('every optimizer', () => {
       );
       optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: null });
       const all = () =>
-        [weight.view.data, ...[...optimizer.state().arrays.values()].map((array) => array.peek()!)].map(
+        [hostData(weight.view), ...[...optimizer.state().arrays.values()].map((array) => array.peek()!)].map(
           (array) => array.slice() as Float32Array,
         );
       const before = all();
-      weight.gradient!.data.forEach((x, i, data) => {
+      hostData(weight.gradient!).forEach((x, i, data) => {
         data[i] = -50 * x * Math.cos(i);
       });
       optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: [[2, 4]] });
@@ -261,10 +259,10 @@ describe('8-bit states', () => {
     const all = () => ({
       counts: optimizer.state().counts,
       arrays: [...optimizer.state().arrays.values()].map((array) => array.peek()!.slice()),
-      weights: Float32Array.from(optimizer.parameters[0]!.view.data),
+      weights: Float32Array.from(hostData(optimizer.parameters[0]!.view)),
     });
     const before = all();
-    for (const { gradient } of optimizer.parameters) gradient!.data.fill(1);
+    for (const { gradient } of optimizer.parameters) hostData(gradient!).fill(1);
     expect(codeOf(() => optimizer.step({ learningRate: 1, gradientScale: 1, rows: [[0, 7]] }))).toBe(
       'UNSUPPORTED',
     ); // the matrix comes first, and could have been trained in part
@@ -280,7 +278,7 @@ describe('lion', () => {
     const m = [0, 0, 0, 0];
     for (const turn of [1, -4, 1]) {
       const gradient = [0.5, -1, 2, 0].map((g) => g * turn);
-      weight.gradient!.data.set(gradient);
+      hostData(weight.gradient!).set(gradient);
       optimizer.step({ learningRate: 0.1, gradientScale: 0.5, rows: null });
       gradient.forEach((g, i) => {
         p[i] = p[i]! * (1 - 0.1 * 0.5) - 0.1 * Math.sign(0.9 * m[i]! + 0.1 * 0.5 * g);
@@ -289,7 +287,7 @@ describe('lion', () => {
     }
     // Three float32 roundings a step of numbers below 8.
     p.forEach((want, i) => {
-      expect(Math.abs((weight.view.data as Float32Array)[i]! - want)).toBeLessThan(3 * 3 * 8 * 2 ** -24);
+      expect(Math.abs((hostData(weight.view) as Float32Array)[i]! - want)).toBeLessThan(3 * 3 * 8 * 2 ** -24);
     });
   });
 });
@@ -300,12 +298,12 @@ describe('weight decay', () => {
     const norm = parameterOf('norm', [2], Float32Array.of(1, 1));
     const optimizer = adamw([matrix, norm], { learningRate: 0.1, weightDecay: 0.5 });
     optimizer.prepare(createHostBackend());
-    for (const { gradient } of optimizer.parameters) gradient!.data.fill(0);
+    for (const { gradient } of optimizer.parameters) hostData(gradient!).fill(0);
     optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: null });
-    expect(Array.from(matrix.view.data)).toEqual(
+    expect(Array.from(hostData(matrix.view))).toEqual(
       Array.from(Float32Array.from([1, -2, 3, 4], (value) => value * 0.95)),
     );
-    expect(Array.from(norm.view.data)).toEqual([1, 1]);
+    expect(Array.from(hostData(norm.view))).toEqual([1, 1]);
   });
 });
 
@@ -328,7 +326,7 @@ describe('sgd', () => {
     }
     // Six float32 roundings a step of numbers below 8.
     p.forEach((want, i) => {
-      expect(Math.abs((weight.view.data as Float32Array)[i]! - want)).toBeLessThan(5 * 6 * 8 * 2 ** -24);
+      expect(Math.abs((hostData(weight.view) as Float32Array)[i]! - want)).toBeLessThan(5 * 6 * 8 * 2 ** -24);
     });
   });
 });

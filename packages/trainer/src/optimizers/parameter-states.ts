@@ -1,7 +1,7 @@
 import {
   DTYPE_BYTES,
   elementCount,
-  elementsOf,
+  hostData,
   QdyloraError,
   reshaped,
   rowsOf,
@@ -336,14 +336,14 @@ function stateArray({
     const values = new (dtype === 'f32' ? Float32Array : Uint8Array)(layout.rows * rowElements);
     for (const page of pages)
       withPage(page, false, (arrays) => {
-        values.set(elementsOf(arrays[kind]!) as Float32Array, page.from * rowElements);
+        values.set(hostData(arrays[kind]!) as Float32Array, page.from * rowElements);
       });
     return values;
   };
   return {
     dtype,
     shape,
-    peek: () => (memory.isHost ? gathered() : null),
+    peek: () => (memory.space.isHost ? gathered() : null),
     read: () => Promise.resolve(gathered()),
     write(values) {
       for (const page of pages)
@@ -361,7 +361,7 @@ function stateArray({
 export const stateArrayOf = <D extends DType>({ memory }: Backend, view: ArrayView<D>): StateArray<D> => ({
   dtype: view.dtype,
   shape: view.shape,
-  peek: () => (memory.isHost ? elementsOf(view) : null),
+  peek: () => (memory.space.isHost ? hostData(view) : null),
   read: () => memory.read(view),
   write: (values) => {
     memory.write(view, values);

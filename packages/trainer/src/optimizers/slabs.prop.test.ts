@@ -1,4 +1,4 @@
-import { createHostBackend, elementCount } from '@qdylora/contract';
+import { hostData, createHostBackend, elementCount } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { allocateSlabs, releaseSlabs } from './slabs.ts';
@@ -11,20 +11,21 @@ describe('slabs', () => {
       fc.property(shapes, fc.constantFrom<'f32' | 'u8'>('f32', 'u8'), (asked, dtype) => {
         const { memory } = createHostBackend();
         const { arrays, slabs } = allocateSlabs(memory, dtype, asked);
-        expect(arrays.map(({ shape, data }) => [shape, data.length])).toEqual(
+        expect(arrays.map((view) => [view.shape, hostData(view).length])).toEqual(
           asked.map((shape) => [shape, elementCount(shape)]),
         );
-        for (const slab of slabs) slab.data.fill(0);
-        for (const [i, { data }] of arrays.entries()) {
-          if (data.length > 0) expect((data.byteOffset - slabs[0]!.data.byteOffset) % 64).toBe(0);
+        for (const slab of slabs) hostData(slab).fill(0);
+        for (const [i, view] of arrays.entries()) {
+          const data = hostData(view);
+          if (data.length > 0) expect((data.byteOffset - hostData(slabs[0]!).byteOffset) % 64).toBe(0);
           data.fill(i + 1);
         }
-        arrays.forEach(({ data }, i) => {
-          expect(data.every((value) => value === i + 1)).toBe(true);
+        arrays.forEach((view, i) => {
+          expect(hostData(view).every((value) => value === i + 1)).toBe(true);
         });
         const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
-        expect(slabs.reduce((total, slab) => total + sum(slab.data), 0)).toBe(
-          arrays.reduce((total, { data }, i) => total + (i + 1) * data.length, 0),
+        expect(slabs.reduce((total, slab) => total + sum(hostData(slab)), 0)).toBe(
+          arrays.reduce((total, view, i) => total + (i + 1) * hostData(view).length, 0),
         ); // gaps stay 0
       }),
       { numRuns: 50 },

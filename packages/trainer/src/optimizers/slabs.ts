@@ -1,10 +1,8 @@
 import {
   DTYPE_BYTES,
   elementCount,
-  reshaped,
-  rowsOf,
+  partOf,
   type ArrayView,
-  type DataOf,
   type DType,
   type Memory,
   type Shape,
@@ -52,14 +50,7 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
     releaseSlabs(memory, { slabs });
     throw error;
   }
-  return { slabs, arrays: places.map(({ shape, slab, from }) => arrayWithin(slabs[slab]!, from, shape)) };
-}
-
-/** The array of `shape` from the element `from` on, without what comes after it. */
-export function arrayWithin<D extends DType>(slab: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
-  const length = elementCount(shape);
-  const part = reshaped(rowsOf(slab, from, from + length), shape);
-  return { ...part, data: part.data.subarray(0, length) as DataOf[D] };
+  return { slabs, arrays: places.map(({ shape, slab, from }) => partOf(slabs[slab]!, from, shape)) };
 }
 
 export function releaseSlabs(memory: Memory, { slabs }: Pick<Slabs<DType>, 'slabs'>): void {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf } from '@qdylora/contract';
+import { createHostBackend, hostData } from '@qdylora/contract';
 import { buildModel, FAMILIES, oneSequence } from '@qdylora/models';
 import { inferenceContext } from '@qdylora/tensor';
 import { goldenNumbers, readSafetensors } from '@qdylora/testing';
@@ -51,7 +51,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
       },
     });
     const { active } = adapted.atRank(rank);
-    const got = elementsOf(
+    const got = hostData(
       adapted.model.logits(
         { ...inferenceContext(backend), active },
         oneSequence(goldenNumbers(expected.get('ids'))),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readPeftAdapter } from '@qdylora/checkpoint';
-import { createHostBackend, elementsOf } from '@qdylora/contract';
+import { hostData, createHostBackend } from '@qdylora/contract';
 import { collate, type TokenBatch } from '@qdylora/data';
 import { scaleAt, type Adapted } from '@qdylora/lora-dynamic';
 import { oneSequence, type CausalLm } from '@qdylora/models';
@@ -91,9 +91,7 @@ else
       const ids = integers(named('inputs'), 'ids');
       const [rows, tokens] = named('inputs').tensor('ids').shape as [number, number];
       const got = Array.from({ length: rows }, (__, row) => [
-        ...elementsOf(
-          adapted.model.logits(ctx, oneSequence(ids.slice(row * tokens, (row + 1) * tokens))).view,
-        ),
+        ...hostData(adapted.model.logits(ctx, oneSequence(ids.slice(row * tokens, (row + 1) * tokens))).view),
       ]).flat();
       expect(got.length).toBe(want.length);
       // the manifest's tolerance
@@ -109,12 +107,12 @@ else
         const parameters = adapted.parameters();
         for (const parameter of parameters) {
           parameter.makeTrainable(backend.memory);
-          parameter.gradient!.data.fill(0);
+          hostData(parameter.gradient!).fill(0);
         }
         const { loss } = adapted.model.loss({ ...ctx, tape }, packedBatch(), {
           lossScale: 1 / (golden.facts.counted_labels as number),
         });
-        expect(Math.abs(loss.view.data[0]! / golden.tensor('loss').f32()[0]! - 1)).toBeLessThanOrEqual(
+        expect(Math.abs(hostData(loss.view)[0]! / golden.tensor('loss').f32()[0]! - 1)).toBeLessThanOrEqual(
           3.9e-5,
         );
         backward(tape, loss);
@@ -126,7 +124,7 @@ else
           const [, name, side] = /base_model\.model\.(.+)\.(lora_[AB])\.weight$/.exec(role)!;
           const { rank, scale, outFeatures } = layers.get(name!)!;
           const want = golden.tensor(role).f32();
-          const own = elementsOf(parameters.find((p) => p.name === `${name}.${side}`)!.gradient!);
+          const own = hostData(parameters.find((p) => p.name === `${name}.${side}`)!.gradient!);
           // theirs is B: [out, rank] before its layer's scale, ours [rank, out] before the scale of all; rows past a
           // narrow layer's own rank are filling
           const got =

@@ -1,5 +1,5 @@
 import { openSavedWeights, writePeftAdapter, type WritePeftAdapterOptions } from '@qdylora/checkpoint';
-import type { ArrayView } from '@qdylora/contract';
+import { hostData, type ArrayView } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
 import type { AdapterSidecar } from './adapter-sidecar.ts';
@@ -33,8 +33,8 @@ export async function writeAdapted(
       turned.push(memory.allocate('f32', [outFeatures, maxRank]));
       return {
         name,
-        a: a.view.data as Float32Array,
-        b: transposed(b.view.data as Float32Array, maxRank, outFeatures, turned.at(-1)!.data),
+        a: hostData(a.view) as Float32Array,
+        b: transposed(hostData(b.view) as Float32Array, maxRank, outFeatures, hostData(turned.at(-1)!)),
       };
     });
     const targetModules = targetNames(report.matched, report.unmatched);

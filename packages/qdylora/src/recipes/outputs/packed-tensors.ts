@@ -1,6 +1,7 @@
+import { hostData } from '@qdylora/contract';
 import { setImmediate } from 'node:timers/promises';
 import type { CheckpointConfig, TensorToWrite } from '@qdylora/checkpoint';
-import type { Backend, Memory } from '@qdylora/contract';
+import { wrapBackend, type Backend, type Memory } from '@qdylora/contract';
 import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
 import {
   arraysOf,
@@ -27,7 +28,7 @@ export const packMatrix = (
   shape: readonly [number, number],
   { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
 ): QuantizedMatrix =>
-  quantizeOn({ ...backend, packedLayout: undefined }, quantization, values, shape, {
+  quantizeOn(wrapBackend(backend, { packedLayout: undefined }), quantization, values, shape, {
     kind: quantization,
     doubleQuantization,
     blockSize: quantizationBlockSize,
@@ -45,7 +46,7 @@ export async function packArriving(
   shape: readonly [number, number],
   { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
 ): Promise<QuantizedMatrix> {
-  const quantizer = matrixQuantizer({ ...backend, packedLayout: undefined }, quantization, shape, {
+  const quantizer = matrixQuantizer(wrapBackend(backend, { packedLayout: undefined }), quantization, shape, {
     kind: quantization,
     doubleQuantization,
     blockSize: quantizationBlockSize,
@@ -88,7 +89,7 @@ export const packedTensors = (
 function* writtenOnce(bytes: Uint8Array, matrix: QuantizedMatrix, memory: Memory): Generator<Uint8Array> {
   yield bytes;
   const written = arraysOf(matrix).find(
-    ({ data }) => data.buffer === bytes.buffer && data.byteOffset === bytes.byteOffset,
+    (view) => hostData(view).buffer === bytes.buffer && hostData(view).byteOffset === bytes.byteOffset,
   );
   if (written) memory.release(written);
 }

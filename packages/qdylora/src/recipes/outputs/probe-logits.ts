@@ -1,4 +1,4 @@
-import { elementsOf } from '@qdylora/contract';
+import { hostData } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import { oneSequence, type CausalLm, type FamilyConfig } from '@qdylora/models';
 import { inferenceContext, type ActiveRank } from '@qdylora/tensor';
@@ -31,7 +31,7 @@ export function probeLogits(
   const { backend } = model;
   return backend.memory.scoped(() =>
     Float32Array.from(
-      elementsOf(model.logits({ ...inferenceContext(backend, 'f32'), active }, oneSequence(ids)).view),
+      hostData(model.logits({ ...inferenceContext(backend, 'f32'), active }, oneSequence(ids)).view),
     ),
   );
 }

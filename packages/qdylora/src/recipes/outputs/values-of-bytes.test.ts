@@ -1,4 +1,4 @@
-import { elementsOf } from '@qdylora/contract';
+import { hostData } from '@qdylora/contract';
 import { expect, it } from 'vitest';
 import { isAsStored, valuesOfBytes } from './values-of-bytes.ts';
 
@@ -11,8 +11,8 @@ it('bytes are numbers wherever they begin in memory', () => {
       place.set(new Uint8Array(words.buffer), shift);
       return place.subarray(shift, shift + words.byteLength);
     };
-    expect(elementsOf(valuesOfBytes('F32', of(floats)))).toEqual(floats);
-    expect(elementsOf(valuesOfBytes('BF16', of(halves)))).toEqual(halves);
+    expect(hostData(valuesOfBytes('F32', of(floats)))).toEqual(floats);
+    expect(hostData(valuesOfBytes('BF16', of(halves)))).toEqual(halves);
   }
   expect(['F32', 'BF16', 'F16', 'toString'].map(isAsStored)).toEqual([true, true, false, false]);
 });

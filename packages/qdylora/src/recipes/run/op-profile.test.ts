@@ -1,4 +1,4 @@
-import { f32View, i32View, type OpCall } from '@qdylora/contract';
+import { hostData, f32View, i32View, type OpCall } from '@qdylora/contract';
 import { add, causalAttention } from '@qdylora/tensor';
 import { describe, expect, it } from 'vitest';
 import { openProfile } from './op-profile.ts';
@@ -12,11 +12,11 @@ const call: OpCall = {
 
 describe('a profile', () => {
   it('counts the ops of steps and no others: not those of loading, not those of judging between two steps', () => {
-    const { aroundCall, beginStep, endStep, summary, trace } = openProfile();
+    const { measure, beginStep, endStep, summary, trace } = openProfile();
     let runs = 0;
     const ask = (times: number): void => {
       for (let i = 0; i < times; i++)
-        aroundCall(call, () => {
+        measure(call, () => {
           runs++;
         });
     };
@@ -35,7 +35,7 @@ describe('a profile', () => {
   });
 
   it('counts the operations of a call by what its arrays hold while it runs, whatever becomes of them later', () => {
-    const { aroundCall, beginStep, endStep, summary } = openProfile();
+    const { measure, beginStep, endStep, summary } = openProfile();
     const segments = i32View([2], Int32Array.of(0, 4));
     const rows = f32View([4, 2]);
     const attributes = {
@@ -48,7 +48,7 @@ describe('a profile', () => {
       computeDtype: 'f32',
     };
     beginStep();
-    aroundCall(
+    measure(
       {
         op: causalAttention as never,
         inputs: { q: rows, k: rows, v: rows, querySegments: segments, keySegments: segments },
@@ -57,7 +57,7 @@ describe('a profile', () => {
       },
       () => {},
     );
-    segments.data.set([0, 1_000_000]);
+    hostData(segments).set([0, 1_000_000]);
     endStep(1);
     const [row] = summary(null).rows;
     expect(row!.gflops! * row!.seconds * 1e9).toBeCloseTo(4 * 2 * (1 + 2 + 3 + 4), 6);

@@ -36,7 +36,7 @@ export interface ProfileSummary {
 
 /** Times ops while steps run. */
 export interface OpProfile {
-  readonly aroundCall: (call: OpCall, run: () => void) => void;
+  readonly measure: (call: OpCall, run: () => void) => void;
   /** Ops from here to `endStep` are the step's; those of loading and judging are nobody's. */
   beginStep(): void;
   /**
@@ -112,7 +112,7 @@ export function openProfile(): OpProfile {
     if (traced.length < TRACED_CALLS) traced.push({ op: op.name, shapes, start, end, flops, bytes });
   };
   return {
-    aroundCall(call, run) {
+    measure(call, run) {
       const flops = noted ? (call.op.flops?.(call.inputs, call.attributes) ?? 0) : 0;
       const start = performance.now();
       run();

@@ -1,3 +1,4 @@
+import { wrapBackend } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import type { Recompute } from '@qdylora/tensor';
 import type { PreparedRun } from './prepare-run.ts';
@@ -74,7 +75,7 @@ export async function openRun(
           )
         ).totalBytes);
     const profile = asked.profile ? openProfile() : null;
-    const backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
+    const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
     const run = await assembleRun(config, source, data, { backend, computeDtype, warn, signal, needOf });
     const narrow = run.adapted?.report.widerThanLayer ?? [];
     if (narrow.length > 0)

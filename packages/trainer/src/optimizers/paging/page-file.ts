@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
-import { DisposedError, elementsOf, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { DisposedError, hostData, QdyloraError, type ArrayView } from '@qdylora/contract';
 import { makeFolder } from '../../make-folder.ts';
 import type { PageStore } from './page-store.ts';
 
@@ -88,7 +88,7 @@ function writeZeros(fd: number, bytes: number): void {
 }
 
 const bytesOf = (view: ArrayView): Uint8Array => {
-  const { buffer, byteOffset, byteLength } = elementsOf(view);
+  const { buffer, byteOffset, byteLength } = hostData(view);
   return new Uint8Array(buffer, byteOffset, byteLength);
 };
 

@@ -1,6 +1,14 @@
-import { elementsOf, QdyloraError, runOp, viewOf, type ArrayView, type Backend } from '@qdylora/contract';
+import {
+  partOf,
+  hostData,
+  QdyloraError,
+  runOp,
+  viewOf,
+  type ArrayView,
+  type Backend,
+} from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
-import { arrayWithin } from '../slabs.ts';
+import {} from '../slabs.ts';
 import type { StateLayout } from '../state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
 import type { PageStore } from './page-store.ts';
@@ -43,7 +51,7 @@ export function openPagedStates(
   const { memory, name } = backend;
   // JavaScript's own memory: a step must not fail to get it
   const squares = viewOf('f32', [1], new Float32Array(1));
-  if (!open && !memory.isHost)
+  if (!open && !memory.space.isHost)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'optimizer',
       problem: `expected host memory for a paged optimizer, got the backend ${name}`,
@@ -68,7 +76,8 @@ export function openPagedStates(
   const assertNumbers = (view: ArrayView, kind: string): void => {
     if (view.dtype !== 'f32') return;
     runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
-    if (!Number.isFinite(squares.data[0]) && !elementsOf(view).every(Number.isFinite)) throw lostState(kind);
+    if (!Number.isFinite(hostData(squares)[0]) && !hostData(view).every(Number.isFinite))
+      throw lostState(kind);
   };
   let pageIns = 0;
   let waitSeconds = 0;
@@ -86,7 +95,7 @@ export function openPagedStates(
     },
     withPage({ from, to, offset }, layout, isChanged, body) {
       const views = layout.arrays.map(
-        (spec) => [spec.kind, arrayWithin(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const,
+        (spec) => [spec.kind, partOf(arrays.get(slotKey(spec))!, 0, [to - from, ...spec.row])] as const,
       );
       const all = views.map(([, view]) => view);
       timed(() => {

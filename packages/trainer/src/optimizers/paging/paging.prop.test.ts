@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  hostData,
   createHostBackend,
   createRng,
-  elementsOf,
   QdyloraError,
   viewOf,
   type ArrayView,
@@ -50,7 +50,7 @@ function afterUpdates({ seed, bits, updates }: Run, paging: AdamwOptions['paging
   updates.forEach((rows, step) => {
     for (const { name, gradient } of own) {
       const rng = createRng(seed).named(`${name} ${step}`);
-      gradient!.data.forEach((_, i, data) => {
+      hostData(gradient!).forEach((_, i, data) => {
         data[i] = rng.normal(i);
       });
     }
@@ -59,7 +59,7 @@ function afterUpdates({ seed, bits, updates }: Run, paging: AdamwOptions['paging
   const state = new Map([...optimizer.state().arrays].map(([name, array]) => [name, array.peek()!.slice()]));
   const ledger = optimizer.ledger();
   optimizer.dispose();
-  return { weights: own.map(({ view }) => view.data), state, ledger };
+  return { weights: own.map(({ view }) => hostData(view)), state, ledger };
 }
 
 const anyUpdates = fc.array(
@@ -100,7 +100,7 @@ describe('a paged optimizer', () => {
     const run: Run = { seed: 3, bits: 8, updates: [null, [[0, 9]]] };
     const kept = new Map<number, Uint8Array[]>();
     const copies = (arrays: readonly ArrayView[]): Uint8Array[] =>
-      arrays.map((view) => new Uint8Array(elementsOf(view).slice().buffer));
+      arrays.map((view) => new Uint8Array(hostData(view).slice().buffer));
     const store = (byteLength: number): PageStore => ({
       byteLength,
       dispose: () => {},
@@ -111,8 +111,8 @@ describe('a paged optimizer', () => {
       read: (offset, arrays) => {
         arrays.forEach((view, i) => {
           const own = kept.get(offset)?.[i];
-          new Uint8Array(view.data.buffer, view.data.byteOffset, elementsOf(view).byteLength).set(
-            own ?? new Uint8Array(elementsOf(view).byteLength),
+          new Uint8Array(hostData(view).buffer, hostData(view).byteOffset, hostData(view).byteLength).set(
+            own ?? new Uint8Array(hostData(view).byteLength),
           );
         });
       },
@@ -198,10 +198,10 @@ describe('a page file', () => {
     const [a, b] = [view([0, 0, 0]), view([0, 0])];
     expect(readdirSync(folder)).toEqual([]);
     store.read(4096, [a, b]);
-    expect([...a.data, ...b.data]).toEqual([0, 0, 0, 0, 0]);
+    expect([...hostData(a), ...hostData(b)]).toEqual([0, 0, 0, 0, 0]);
     store.write(4096, [view([1, 2, 3]), view([4, 5])]);
     store.read(4096, [b, a]);
-    expect([...b.data, ...a.data]).toEqual([1, 2, 3, 4, 5]);
+    expect([...hostData(b), ...hostData(a)]).toEqual([1, 2, 3, 4, 5]);
     store.dispose();
     expect(() => store.read(0, [a])).toThrow(/disposed/);
   });
@@ -229,7 +229,7 @@ describe('a page file', () => {
     expect(readdirSync(parent)).toEqual([]);
     store.write(0, [view]);
     store.read(0, [back]);
-    expect([...back.data]).toEqual([1, 2]);
+    expect([...hostData(back)]).toEqual([1, 2]);
     store.dispose();
     expect(() =>
       openPageFile({
