@@ -24,7 +24,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PAGE_BYTES, writeShards, type TensorToWrite } from '@qdylora/checkpoint';
-import { wrapBackend, type Backend, type Memory } from '@qdylora/contract';
+import { hostData, wrapBackend, type Backend, type Memory } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
@@ -109,9 +109,7 @@ const seconds = async (work: () => unknown): Promise<number> => {
 
 /** Memory that begins on a page, which reads and writes past the system's cache need. */
 function pages(memory: Memory, bytes: number): Uint8Array {
-  const {
-    data: { buffer, byteOffset },
-  } = memory.allocate('u8', [bytes + PAGE_BYTES]);
+  const { buffer, byteOffset } = hostData(memory.allocate('u8', [bytes + PAGE_BYTES]));
   return new Uint8Array(buffer, Math.ceil(byteOffset / PAGE_BYTES) * PAGE_BYTES, bytes);
 }
 
