@@ -72,9 +72,7 @@ describe('render', () => {
       ).toThrow(
         expect.objectContaining({
           code: 'BAD_CONFIG',
-          message: expect.stringMatching(
-            /ends soon, got one that asks for more than 1000000 steps/,
-          ) as string,
+          message: expect.stringMatching(/The template asks for more than 1000000 steps/) as string,
         }),
       );
     },

@@ -1,4 +1,4 @@
-import { ExactNumber } from '../template/exact-number.ts';
+import { ExactNumber } from './exact-number.ts';
 
 /**
  * JSON with all that a text made of it shows: records are Maps, whose keys stay in their order (of an

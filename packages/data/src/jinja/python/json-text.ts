@@ -1,5 +1,7 @@
 import { compareTexts } from './compare-texts.ts';
-import { floatText, wholeText, type RuntimeValue } from './python-text.ts';
+import { ExactNumber } from '../../rows/exact-number.ts';
+import { floatText, type Step } from './python-text.ts';
+import { nameOf, itemsOf, PythonFloat, type Dict, type Value } from './values.ts';
 
 /** The options of `json.dumps` that chat templates have. */
 export interface JsonTextOptions {
@@ -20,15 +22,10 @@ const FREE = 64;
  * `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. `step` is told of every part, and of long stretches
  * between them before they are made.
  */
-export function jsonText(
-  value: RuntimeValue,
-  options: JsonTextOptions,
-  step: (count: number) => void,
-  depth = 0,
-): string {
+export function jsonText(value: Value, options: JsonTextOptions, step: Step, depth = 0): string {
   const { indent = null, separators } = options;
   const [comma, colon] = separators ?? [indent === null ? ', ' : ',', ': '];
-  const inner = (part: RuntimeValue): string => jsonText(part, options, step, depth + 1);
+  const inner = (part: Value): string => jsonText(part, options, step, depth + 1);
   const lines = (open: string, parts: readonly string[], close: string): string => {
     const unitLength = typeof indent === 'number' ? Math.max(0, indent) : (indent?.length ?? 0);
     step(parts.length * Math.floor((comma.length + colon.length + unitLength * (depth + 1)) / FREE));
@@ -38,32 +35,23 @@ export function jsonText(
     return `${open}${newLine}${parts.join(comma + newLine)}\n${unit.repeat(depth)}${close}`;
   };
   step(1);
-  switch (value.type) {
-    case 'NullValue':
-      return 'null';
-    case 'BooleanValue':
-      return String(value.value);
-    case 'IntegerValue':
-      return wholeText(value);
-    case 'FloatValue':
-      return jsonFloat(value.value as number);
-    case 'StringValue':
-      return jsonString(value.value as string, options);
-    case 'ArrayValue':
-    case 'TupleValue':
-      return lines('[', (value.value as RuntimeValue[]).map(inner), ']');
-    case 'ObjectValue': {
-      const entries = [...(value.value as Map<string, RuntimeValue>)];
-      const sorted = options.sortKeys ? entries.sort(([a], [b]) => compareTexts(a, b)) : entries;
-      return lines(
-        '{',
-        sorted.map(([key, part]) => jsonString(key, options) + colon + inner(part)),
-        '}',
-      );
-    }
-    default:
-      throw new Error(`Object of type ${value.type.replace(/Value$/, '')} is not JSON serializable`);
+  if (value === null) return 'null';
+  if (typeof value === 'boolean' || typeof value === 'number') return String(value);
+  if (typeof value === 'string') return jsonString(value, options);
+  if (value instanceof ExactNumber) return value.digits;
+  if (value instanceof PythonFloat) return jsonFloat(value.value);
+  const items = itemsOf(value);
+  if (items) return lines('[', items.map(inner), ']');
+  if (value instanceof Map) {
+    const entries = [...(value as Dict)];
+    if (options.sortKeys) entries.sort(([a], [b]) => compareTexts(a, b));
+    return lines(
+      '{',
+      entries.map(([key, part]) => jsonString(key, options) + colon + inner(part)),
+      '}',
+    );
   }
+  throw new Error(`${nameOf(value)} is not JSON serializable`);
 }
 
 const jsonFloat = (value: number): string =>

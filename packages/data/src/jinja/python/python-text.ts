@@ -1,9 +1,5 @@
-/** A value as the template library holds it. */
-export interface RuntimeValue {
-  readonly type: string;
-  readonly value: unknown;
-  toString(): string;
-}
+import { ExactNumber } from '../../rows/exact-number.ts';
+import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
 
 /**
  * What Python's `str.isspace` calls white space: with the separators U+001C to U+001F and U+0085, which
@@ -24,12 +20,12 @@ export function stripped(
     const right = side === 'rstrip' ? text : text.replace(LEADING, '');
     return side === 'lstrip' ? right : right.replace(TRAILING, '');
   }
-  const given = new Set(characters);
+  const isStripped = new Set(characters);
   const units = Array.from(text);
   let from = 0;
   let to = units.length;
-  while (side !== 'rstrip' && from < to && given.has(units[from]!)) from++;
-  while (side !== 'lstrip' && to > from && given.has(units[to - 1]!)) to--;
+  while (side !== 'rstrip' && from < to && isStripped.has(units[from]!)) from++;
+  while (side !== 'lstrip' && to > from && isStripped.has(units[to - 1]!)) to--;
   return units.slice(from, to).join('');
 }
 
@@ -59,54 +55,50 @@ export const titledWords = (text: string): string =>
     .map(capitalized)
     .join('');
 
-/** `int(text)`, or of what `float` reads; null where neither reads it. */
-export function wholeNumber(text: string): number | null {
+/** `float(text)`; null where it reads no number. */
+export function parsedNumber(text: string): number | null {
   const digits = stripped(text, 'strip').replace(/(?<=\d)_(?=\d)/g, '');
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(digits) ? Math.trunc(Number(digits)) : null;
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(digits) ? Number(digits) : null;
 }
+
+/** Told of the work that a value takes, which a template can make endless. */
+export type Step = (count: number) => void;
 
 /**
- * `str(value)`, which is what Jinja prints: `None`, `True`, `1.0`, `['a', 1]`; nothing for what is not
- * defined. `step` is told of every part: a list of twice itself, again and again, has no end.
+ * `str(value)`, which is what Jinja prints: `None`, `True`, `1.0`, `['a', 1]`; nothing for an undefined
+ * value. `step` is told of every part: a list that holds itself twice, over and over, has no end.
  */
-export function pythonText(value: RuntimeValue, step: (count: number) => void): string {
-  switch (value.type) {
-    case 'StringValue':
-      return value.value as string;
-    case 'UndefinedValue':
-      return '';
-    default:
-      return pythonRepr(value, step);
-  }
+export function pythonText(value: Value, step: Step): string {
+  if (typeof value === 'string') return value;
+  return value === undefined ? '' : pythonRepr(value, step);
 }
 
-function pythonRepr(value: RuntimeValue, step: (count: number) => void): string {
-  const { type, value: own } = value;
-  const all = (list: readonly RuntimeValue[]): string =>
-    list.map((item) => pythonRepr(item, step)).join(', ');
+/** `repr(value)` */
+function pythonRepr(value: Value, step: Step): string {
+  const joined = (items: readonly Value[]): string => items.map((item) => pythonRepr(item, step)).join(', ');
   step(1);
-  switch (type) {
-    case 'StringValue':
-      return quoted(own as string);
-    case 'NullValue':
-      return 'None';
-    case 'UndefinedValue':
+  switch (typeof value) {
+    case 'string':
+      return quoted(value);
+    case 'undefined':
       return 'Undefined';
-    case 'BooleanValue':
-      return own ? 'True' : 'False';
-    case 'FloatValue':
-      return floatText(own as number);
-    case 'IntegerValue':
-      return wholeText(value);
-    case 'ArrayValue':
-      return `[${all(own as RuntimeValue[])}]`;
-    case 'TupleValue':
-      return `(${all(own as RuntimeValue[])}${(own as unknown[]).length === 1 ? ',' : ''})`;
-    case 'ObjectValue':
-      return `{${[...(own as Map<string, RuntimeValue>)].map(([key, inner]) => `${quoted(key)}: ` + `${pythonRepr(inner, step)}`).join(', ')}}`;
+    case 'boolean':
+      return value ? 'True' : 'False';
+    case 'number':
+      return String(value);
+    case 'function':
+      return '<function>';
     default:
-      return value.toString();
   }
+  if (value === null) return 'None';
+  if (value instanceof PythonFloat) return floatText(value.value);
+  if (value instanceof ExactNumber) return value.digits;
+  if (value instanceof Tuple) return `(${joined(value.items)}${value.items.length === 1 ? ',' : ''})`;
+  if (Array.isArray(value)) return `[${joined(value as readonly Value[])}]`;
+  const entries = value instanceof Map ? [...(value as Dict)] : [];
+  return value instanceof Map
+    ? `{${entries.map(([key, inner]) => `${quoted(key)}: ${pythonRepr(inner, step)}`).join(', ')}}`
+    : '<Namespace>';
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
@@ -129,10 +121,6 @@ function codeEscape(code: number): string {
       ? `\\u${digits.padStart(4, '0')}`
       : `\\U${digits.padStart(8, '0')}`;
 }
-
-/** A whole number; one beyond 2^53 has the digits that it was written with. */
-export const wholeText = (value: RuntimeValue): string =>
-  (value as { digits?: string }).digits ?? String(value.value);
 
 /** The shortest digits that read back as the number, with an exponent below 1e-4 and from 1e16 on. */
 export function floatText(value: number): string {

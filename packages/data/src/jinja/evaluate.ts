@@ -1,0 +1,201 @@
+import { NO_ARGUMENTS } from './python/arguments.ts';
+import { applyFilter } from './filters.ts';
+import { operate, operateOnOne } from './python/operators.ts';
+import type { Scope } from './scope.ts';
+import type { Argument, Binary, Call, Expression, FilterName, Member, Slice } from './syntax.ts';
+import { testNamed } from './tests.ts';
+import { DICT_METHODS, TEXT_METHODS } from './python/methods.ts';
+import {
+  integerOf,
+  isTrue,
+  itemsOf,
+  kindOf,
+  nameOf,
+  Namespace,
+  numberOf,
+  PythonFloat,
+  textOf,
+  Tuple,
+  UnknownJinja,
+  type CallArguments,
+  type Dict,
+  type Value,
+} from './python/values.ts';
+
+/**
+ * The value of an expression, as Python's Jinja computes it. Each node takes a step of the budget, and each
+ * string and list is measured.
+ *
+ * @throws UnknownJinja, TemplateLimit, Error; `scope.rendering.failure` then names the node
+ */
+export function evaluate(node: Expression, scope: Scope): Value {
+  const { rendering } = scope;
+  const { budget } = rendering;
+  budget.step(1);
+  try {
+    const value = computed(node, scope);
+    if (typeof value === 'string') budget.size(value.length, 'text');
+    else if (Array.isArray(value)) budget.size(value.length, 'list');
+    return value;
+  } catch (error) {
+    if (rendering.failure?.error !== error) rendering.failure = { error, node };
+    throw error;
+  }
+}
+
+function computed(node: Expression, scope: Scope): Value {
+  switch (node.type) {
+    case 'StringLiteral':
+    case 'IntegerLiteral':
+      return node.value;
+    case 'FloatLiteral':
+      return new PythonFloat(node.value);
+    case 'ArrayLiteral':
+      return node.value.map((item) => evaluate(item, scope));
+    case 'TupleLiteral':
+      return new Tuple(node.value.map((item) => evaluate(item, scope)));
+    case 'ObjectLiteral':
+      return dictOf(node.value, scope);
+    case 'Identifier':
+      return scope.get(node.value);
+    case 'MemberExpression':
+      return memberOf(node, scope);
+    case 'CallExpression':
+      return called(node, scope);
+    case 'UnaryExpression':
+      return operateOnOne(node.operator.value, evaluate(node.argument, scope));
+    case 'BinaryExpression':
+      return binary(node, scope);
+    case 'FilterExpression':
+      return filtered(evaluate(node.operand, scope), node.filter, scope);
+    case 'TestExpression': {
+      const test = testNamed(node.test.value);
+      const { step } = scope.rendering.budget;
+      return test(evaluate(node.operand, scope), undefined, step) !== node.negate;
+    }
+    case 'SelectExpression':
+      return isTrue(evaluate(node.test, scope)) ? evaluate(node.lhs, scope) : undefined;
+    case 'Ternary':
+      return evaluate(isTrue(evaluate(node.condition, scope)) ? node.trueExpr : node.falseExpr, scope);
+    default:
+      throw new UnknownJinja(`Unknown expression: ${(node as { type: string }).type}`);
+  }
+}
+
+function dictOf(entries: ReadonlyMap<Expression, Expression>, scope: Scope): Dict {
+  const dict = new Map<string, Value>();
+  for (const [key, value] of entries)
+    dict.set(textOf(evaluate(key, scope), 'the key of a mapping'), evaluate(value, scope));
+  return dict;
+}
+
+function binary({ operator, left, right }: Binary, scope: Scope): Value {
+  const first = evaluate(left, scope);
+  if (operator.value === 'and') return isTrue(first) ? evaluate(right, scope) : first;
+  if (operator.value === 'or') return isTrue(first) ? first : evaluate(right, scope);
+  return operate(operator.value, first, evaluate(right, scope), scope.rendering.budget.step);
+}
+
+/** `operand | filter` */
+export function filtered(operand: Value, filter: FilterName, scope: Scope): Value {
+  const name = filter.type === 'Identifier' ? filter : filter.callee;
+  if (name.type !== 'Identifier') throw new UnknownJinja(`Unknown filter: ${name.type}`);
+  const args = filter.type === 'Identifier' ? NO_ARGUMENTS : evaluateArguments(filter.args, scope);
+  return applyFilter(operand, name.value, args, scope.rendering.budget);
+}
+
+function called({ callee, args }: Call, scope: Scope): Value {
+  const callable = evaluate(callee, scope);
+  const values = evaluateArguments(args, scope);
+  if (typeof callable === 'function') return callable(values);
+  throw new UnknownJinja(`Cannot call something that is not a function: ${nameOf(callable)}`);
+}
+
+/** Arguments of a call: those by position first, as Python evaluates them. */
+export function evaluateArguments(args: readonly Argument[], scope: Scope): CallArguments {
+  const positional: Value[] = [];
+  const named = new Map<string, Value>();
+  const add = (name: string, value: Value): void => {
+    if (named.has(name)) throw new Error(`Got multiple values for keyword argument '${name}'`);
+    named.set(name, value);
+  };
+  for (const arg of args) {
+    if (arg.type === 'KeywordArgumentExpression' || arg.type === 'KeywordSpreadExpression') continue;
+    if (arg.type === 'SpreadExpression') positional.push(...spread(evaluate(arg.argument, scope)));
+    else positional.push(evaluate(arg, scope));
+  }
+  for (const arg of args) {
+    if (arg.type === 'KeywordArgumentExpression') add(arg.key.value, evaluate(arg.value, scope));
+    if (arg.type !== 'KeywordSpreadExpression') continue;
+    const dict = evaluate(arg.argument, scope);
+    if (!(dict instanceof Map)) throw new Error(`Argument after ** must be a mapping, not ${nameOf(dict)}`);
+    for (const [name, value] of dict as Dict) add(name, value);
+  }
+  return { positional, named };
+}
+
+function spread(value: Value): readonly Value[] {
+  const items = itemsOf(value);
+  if (!items) throw new Error(`Argument after * must be a list, not ${nameOf(value)}`);
+  return items;
+}
+
+/** `object.property` looks for a method first, `object[property]` for an entry, as Jinja does. */
+function memberOf({ object, property, computed: isComputed }: Member, scope: Scope): Value {
+  const owner = evaluate(object, scope);
+  if (owner === undefined) throw new Error('an undefined value has no attributes or elements');
+  if (property.type === 'SliceExpression') return sliced(owner, property, scope);
+  if (!isComputed && property.type === 'Identifier') {
+    const name = property.value;
+    return methodOf(owner, name, scope) ?? entryOf(owner, name);
+  }
+  const key = evaluate(property, scope);
+  const entry = entryOf(owner, key);
+  return entry === undefined && typeof key === 'string' ? methodOf(owner, key, scope) : entry;
+}
+
+function methodOf(owner: Value, name: string, { rendering: { budget } }: Scope): Value {
+  if (typeof owner === 'string') {
+    const method = TEXT_METHODS.get(name);
+    return method && ((args) => method(owner, args, budget));
+  }
+  if (!(owner instanceof Map)) return undefined;
+  const method = DICT_METHODS.get(name);
+  return method && ((args) => method(owner as Dict, args, budget));
+}
+
+function entryOf(owner: Value, key: Value): Value {
+  if (typeof key === 'string') {
+    if (owner instanceof Map) return (owner as Dict).get(key);
+    return owner instanceof Namespace ? owner.entries.get(key) : undefined;
+  }
+  if (kindOf(key) !== 'integer' && kindOf(key) !== 'boolean') return undefined;
+  const items = typeof owner === 'string' ? Array.from(owner) : itemsOf(owner);
+  return items?.at(numberOf(key)!);
+}
+
+function sliced(owner: Value, slice: Slice, scope: Scope): Value {
+  const bound = (part: Expression | undefined): number | undefined => {
+    const value = part && evaluate(part, scope);
+    return value == null ? undefined : integerOf(value, 'a slice');
+  };
+  const bounds = [bound(slice.start), bound(slice.stop), bound(slice.step)] as const;
+  if (typeof owner === 'string') return slicedItems(Array.from(owner), ...bounds).join('');
+  if (owner instanceof Tuple) return new Tuple(slicedItems(owner.items, ...bounds));
+  if (Array.isArray(owner)) return slicedItems(owner as readonly Value[], ...bounds);
+  throw new Error(`cannot slice ${nameOf(owner)}`);
+}
+
+/** `items[start:stop:step]` */
+function slicedItems<T>(items: readonly T[], start?: number, stop?: number, step = 1): T[] {
+  const { length } = items;
+  if (step === 0) throw new Error('slice step cannot be zero');
+  const [least, most] = step > 0 ? [0, length] : [-1, length - 1];
+  const clamped = (index: number): number =>
+    Math.min(Math.max(index < 0 ? index + length : index, least), most);
+  const first = start === undefined ? (step > 0 ? least : most) : clamped(start);
+  const end = stop === undefined ? (step > 0 ? most : least) : clamped(stop);
+  const picked: T[] = [];
+  for (let i = first; step > 0 ? i < end : i > end; i += step) picked.push(items[i]!);
+  return picked;
+}

@@ -1,0 +1,249 @@
+import { bindArguments } from './python/arguments.ts';
+import type { Budget } from './budget.ts';
+import { jsonText } from './python/json-text.ts';
+import { compareValues } from './python/operators.ts';
+import { capitalized, parsedNumber, pythonText, stripped, titledWords } from './python/python-text.ts';
+import { testNamed } from './tests.ts';
+import { dictItems, replaced } from './python/methods.ts';
+import {
+  integerOf,
+  isTrue,
+  iterated,
+  itemsOf,
+  kindOf,
+  nameOf,
+  numberOf,
+  Namespace,
+  PythonFloat,
+  textOf,
+  UnknownJinja,
+  type CallArguments,
+  type Dict,
+  type Value,
+} from './python/values.ts';
+
+interface Filter {
+  readonly parameters: readonly string[];
+  readonly apply: (operand: Value, args: readonly Value[], budget: Budget) => Value;
+}
+
+const filter = (apply: Filter['apply'], ...parameters: readonly string[]): Filter => ({ parameters, apply });
+
+/** A filter that makes a string of a string, and of any other value's text. */
+const ofText = (change: (text: string) => string): Filter =>
+  filter((operand, _, { step }) => change(pythonText(operand, step)));
+
+const length = filter((operand) => countOf(operand));
+const defaultValue = filter(
+  (operand, [value = '', isBoolean = false]) =>
+    operand === undefined || (isTrue(isBoolean) && !isTrue(operand)) ? value : operand,
+  'default_value',
+  'boolean',
+);
+
+/** Jinja's filters, with Python's results. */
+const FILTERS: ReadonlyMap<string, Filter> = new Map([
+  ['safe', filter((operand) => operand)],
+  ['string', ofText((text) => text)],
+  ['upper', ofText((text) => text.toUpperCase())],
+  ['lower', ofText((text) => text.toLowerCase())],
+  ['capitalize', ofText(capitalized)],
+  ['title', ofText(titledWords)],
+  ['trim', filter(trim, 'chars')],
+  ['indent', filter(indent, 'width', 'first', 'blank')],
+  ['replace', filter(replace, 'old', 'new', 'count')],
+  ['int', filter(int, 'default')],
+  ['float', filter(float, 'default')],
+  ['abs', filter(abs)],
+  ['length', length],
+  ['count', length],
+  ['default', defaultValue],
+  ['d', defaultValue],
+  ['list', filter((operand) => [...sequence(operand, 'list')])],
+  ['first', filter((operand) => sequence(operand, 'first')[0])],
+  ['last', filter((operand) => sequence(operand, 'last').at(-1))],
+  ['reverse', filter(reverse)],
+  ['sort', filter(sort, 'reverse', 'case_sensitive', 'attribute')],
+  ['unique', filter(unique, 'case_sensitive')],
+  ['join', filter(join, 'd')],
+  ['map', filter(map, 'attribute', 'default')],
+  ['selectattr', filter((...args) => selectByAttribute(true, ...args), 'attribute', 'test', 'argument')],
+  ['rejectattr', filter((...args) => selectByAttribute(false, ...args), 'attribute', 'test', 'argument')],
+  ['items', filter((operand) => (operand === undefined ? [] : dictItems(mapping(operand, 'items'))))],
+  ['dictsort', filter(dictsort, 'case_sensitive', 'by', 'reverse')],
+  ['tojson', filter(tojson, 'ensure_ascii', 'indent', 'separators', 'sort_keys')],
+]);
+
+/**
+ * `operand | name(args)`
+ *
+ * @throws UnknownJinja for a filter or an argument that is not implemented here; Error for an operand that
+ * Python refuses
+ */
+export function applyFilter(operand: Value, name: string, args: CallArguments, budget: Budget): Value {
+  const known = FILTERS.get(name);
+  if (!known) throw new UnknownJinja(`Unknown filter: ${name}`);
+  return known.apply(operand, bindArguments(args, known.parameters, `the filter ${name}`), budget);
+}
+
+/** @throws Error where a filter cannot go over the operand */
+function sequence(operand: Value, name: string): readonly Value[] {
+  const items = iterated(operand);
+  if (!items) throw new Error(`the filter ${name} takes a list, not ${nameOf(operand)}`);
+  return items;
+}
+
+function mapping(operand: Value, name: string): Dict {
+  if (operand instanceof Map) return operand as Dict;
+  throw new Error(`the filter ${name} takes a mapping, not ${nameOf(operand)}`);
+}
+
+function countOf(operand: Value): number {
+  return operand instanceof Map ? operand.size : sequence(operand, 'length').length;
+}
+
+function trim(operand: Value, [characters]: readonly Value[], { step }: Budget): Value {
+  const text = pythonText(operand, step);
+  return stripped(text, 'strip', characters == null ? null : textOf(characters, 'trim'));
+}
+
+/** Ends of lines, as `str.splitlines` has them. */
+const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
+
+function indent(
+  operand: Value,
+  [width = 4, isFirst = false, isBlank = false]: readonly Value[],
+  { size }: Budget,
+): Value {
+  const lines = textOf(operand, 'indent').split(LINE_END);
+  const unitLength = typeof width === 'string' ? width.length : Math.max(0, integerOf(width, 'indent'));
+  size((operand as string).length + lines.length * unitLength, 'text');
+  const unit = typeof width === 'string' ? width : ' '.repeat(unitLength);
+  return lines
+    .map((line, i) => ((i === 0 ? isTrue(isFirst) : line !== '' || isTrue(isBlank)) ? unit + line : line))
+    .join('\n');
+}
+
+function replace(operand: Value, [old, fresh, count]: readonly Value[], budget: Budget): Value {
+  return replaced(pythonText(operand, budget.step), { old, fresh, count }, budget);
+}
+
+function int(operand: Value, [otherwise = 0]: readonly Value[]): Value {
+  const number = readNumber(operand);
+  return number === null ? otherwise : Math.trunc(number);
+}
+
+function float(operand: Value, [otherwise = new PythonFloat(0)]: readonly Value[]): Value {
+  const number = readNumber(operand);
+  return number === null ? otherwise : new PythonFloat(number);
+}
+
+function readNumber(operand: Value): number | null {
+  if (operand === undefined) throw new Error('an undefined value is no number');
+  return typeof operand === 'string' ? parsedNumber(operand) : numberOf(operand);
+}
+
+function abs(operand: Value): Value {
+  const number = numberOf(operand);
+  if (number === null) throw new Error(`the filter abs takes a number, not ${nameOf(operand)}`);
+  return operand instanceof PythonFloat ? new PythonFloat(Math.abs(number)) : Math.abs(number);
+}
+
+function reverse(operand: Value): Value {
+  const reversed = [...sequence(operand, 'reverse')].reverse();
+  return typeof operand === 'string' ? reversed.join('') : reversed;
+}
+
+function sort(operand: Value, [isReversed, isCaseSensitive, attribute]: readonly Value[]): Value {
+  const sign = isTrue(isReversed) ? -1 : 1;
+  const key = attribute == null ? (item: Value): Value => item : attributeOf(attribute);
+  return [...sequence(operand, 'sort')].sort(
+    (a, b) => sign * compareValues(key(a), key(b), isTrue(isCaseSensitive)),
+  );
+}
+
+function unique(operand: Value, [isCaseSensitive]: readonly Value[], { step }: Budget): Value {
+  const keys = new Set<string>();
+  return sequence(operand, 'unique').filter((item) => {
+    const number = numberOf(item);
+    const folded = typeof item === 'string' && !isTrue(isCaseSensitive) ? item.toLowerCase() : item;
+    const key = number === null ? `${kindOf(item)} ${pythonText(folded, step)}` : `number ${number}`;
+    return keys.size < keys.add(key).size;
+  });
+}
+
+function join(operand: Value, [separator = '']: readonly Value[], { step, size }: Budget): Value {
+  const between = pythonText(separator, step);
+  const texts = sequence(operand, 'join').map((item) => pythonText(item, step));
+  size(
+    texts.reduce((sum, text) => sum + text.length + between.length, 0),
+    'text',
+  );
+  return texts.join(between);
+}
+
+function map(operand: Value, [attribute, otherwise]: readonly Value[]): Value {
+  if (attribute === undefined) throw new UnknownJinja('Unknown argument of the filter map: no attribute');
+  const valueOf = attributeOf(attribute);
+  return sequence(operand, 'map').map((item) => valueOf(item) ?? (valueOf(item) === null ? null : otherwise));
+}
+
+function selectByAttribute(
+  isSelecting: boolean,
+  operand: Value,
+  [attribute, testName, argument]: readonly Value[],
+  { step }: Budget,
+): Value {
+  const valueOf = attributeOf(attribute);
+  const test = testName === undefined ? isTrue : testNamed(textOf(testName, 'the name of a test'));
+  return sequence(operand, isSelecting ? 'selectattr' : 'rejectattr').filter(
+    (item) => test(valueOf(item), argument, step) === isSelecting,
+  );
+}
+
+/** Reads an attribute by its path: `function.name`, `0`. */
+function attributeOf(path: Value): (item: Value) => Value {
+  const names = typeof path === 'number' ? [String(path)] : textOf(path, 'an attribute').split('.');
+  return (item) =>
+    names.reduce<Value>((value, name) => {
+      if (value instanceof Map) return (value as Dict).get(name);
+      if (value instanceof Namespace) return value.entries.get(name);
+      return /^\d+$/.test(name) ? itemsOf(value)?.[Number(name)] : undefined;
+    }, item);
+}
+
+function dictsort(operand: Value, [isCaseSensitive, by = 'key', isReversed]: readonly Value[]): Value {
+  if (by !== 'key' && by !== 'value') throw new Error("dictsort(by) takes 'key' or 'value'");
+  const sign = isTrue(isReversed) ? -1 : 1;
+  const at = by === 'key' ? 0 : 1;
+  return [...dictItems(mapping(operand, 'dictsort'))].sort(
+    (a, b) => sign * compareValues(a.items[at], b.items[at], isTrue(isCaseSensitive)),
+  );
+}
+
+function tojson(
+  operand: Value,
+  [ensureAscii, indentation, separators, sortKeys]: readonly Value[],
+  { step }: Budget,
+): Value {
+  const options = {
+    ensureAscii: isTrue(ensureAscii),
+    indent: indentOf(indentation),
+    separators: separatorsOf(separators),
+    sortKeys: isTrue(sortKeys),
+  };
+  return jsonText(operand, options, step);
+}
+
+function indentOf(indentation: Value): number | string | null {
+  if (indentation == null) return null;
+  return typeof indentation === 'string' ? indentation : integerOf(indentation, 'tojson(indent)');
+}
+
+function separatorsOf(separators: Value): readonly [string, string] | null {
+  if (separators == null) return null;
+  const items = itemsOf(separators);
+  if (items?.length !== 2) throw new Error('tojson(separators) takes two strings');
+  const [item, key] = items.map((text) => textOf(text, 'tojson(separators)'));
+  return [item!, key!];
+}

@@ -1,0 +1,23 @@
+import { UnknownJinja, type CallArguments, type Value } from './values.ts';
+
+/** A call without arguments. */
+export const NO_ARGUMENTS: CallArguments = { positional: [], named: new Map() };
+
+/**
+ * The values of a callable's parameters, in their order, by position or by name; undefined where the call
+ * gives none.
+ *
+ * @param callable for errors: `the filter join`
+ * @throws UnknownJinja for an argument that is not among `parameters`
+ */
+export function bindArguments(
+  { positional, named }: CallArguments,
+  parameters: readonly string[],
+  callable: string,
+): readonly Value[] {
+  for (const name of named.keys())
+    if (!parameters.includes(name)) throw new UnknownJinja(`Unknown argument of ${callable}: ${name}`);
+  if (positional.length > parameters.length)
+    throw new Error(`${callable} takes at most ${parameters.length} arguments, not ${positional.length}`);
+  return parameters.map((name, i) => (i < positional.length ? positional[i] : named.get(name)));
+}

@@ -1,0 +1,90 @@
+import { bindArguments } from './arguments.ts';
+import type { Budget } from '../budget.ts';
+import { capitalized, stripped, titled, wordsOf } from './python-text.ts';
+import { integerOf, itemsOf, textOf, Tuple, type CallArguments, type Dict, type Value } from './values.ts';
+
+type Method<T> = (self: T, args: CallArguments, budget: Budget) => Value;
+
+/** Methods of a string, as Python has them. */
+export const TEXT_METHODS: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>>([
+  ['upper', (text) => text.toUpperCase()],
+  ['lower', (text) => text.toLowerCase()],
+  ['capitalize', capitalized],
+  ['title', titled],
+  ...(['strip', 'lstrip', 'rstrip'] as const).map((side): [string, Method<string>] => [
+    side,
+    (text, args) => {
+      const [characters] = bindArguments(args, ['chars'], `${side}()`);
+      return stripped(text, side, characters == null ? null : textOf(characters, `${side}()`));
+    },
+  ]),
+  ['startswith', (text, args) => affixes(args, 'startswith()').some((prefix) => text.startsWith(prefix))],
+  ['endswith', (text, args) => affixes(args, 'endswith()').some((suffix) => text.endsWith(suffix))],
+  [
+    'split',
+    (text, args) => {
+      const [separator, limit = -1] = bindArguments(args, ['sep', 'maxsplit'], 'split()');
+      const most = integerOf(limit, 'split(maxsplit)');
+      return separator == null ? wordsOf(text, most) : splitText(text, textOf(separator, 'split()'), most);
+    },
+  ],
+  [
+    'replace',
+    (text, args, budget) => {
+      const [old, fresh, count] = bindArguments(args, ['old', 'new', 'count'], 'replace()');
+      return replaced(text, { old, fresh, count }, budget);
+    },
+  ],
+]);
+
+/** Methods of a mapping. */
+export const DICT_METHODS: ReadonlyMap<string, Method<Dict>> = new Map<string, Method<Dict>>([
+  [
+    'get',
+    (dict, args) => {
+      const [key, otherwise = null] = bindArguments(args, ['key', 'default'], 'get()');
+      return typeof key === 'string' && dict.has(key) ? dict.get(key) : otherwise;
+    },
+  ],
+  ['items', dictItems],
+  ['keys', (dict) => [...dict.keys()]],
+  ['values', (dict) => [...dict.values()]],
+]);
+
+/** `dict.items()`: pairs of key and value. */
+export function dictItems(dict: Dict): readonly Tuple[] {
+  return [...dict].map((entry) => new Tuple(entry));
+}
+
+/** The argument of `startswith` and `endswith`: a string, or a tuple of them. */
+function affixes(args: CallArguments, method: string): readonly string[] {
+  const [affix] = bindArguments(args, ['prefix'], method);
+  return (itemsOf(affix) ?? [affix]).map((text) => textOf(text, method));
+}
+
+function splitText(text: string, separator: string, most: number): string[] {
+  if (separator === '') throw new Error('empty separator');
+  const parts = text.split(separator);
+  return most < 0 || parts.length <= most + 1
+    ? parts
+    : [...parts.slice(0, most), parts.slice(most).join(separator)];
+}
+
+/**
+ * `str.replace`, of `count` places or of all. Only this can multiply a string by a string, so the result is
+ * measured before it is made.
+ */
+export function replaced(
+  text: string,
+  { old, fresh, count }: { readonly old: Value; readonly fresh: Value; readonly count: Value },
+  budget: Budget,
+): string {
+  const from = textOf(old, 'replace()');
+  const to = textOf(fresh, 'replace()');
+  const most = count == null ? -1 : integerOf(count, 'replace(count)');
+  const parts = from === '' ? ['', ...text, ''] : text.split(from);
+  const places = most < 0 ? parts.length - 1 : Math.min(most, parts.length - 1);
+  budget.size(text.length + places * Math.max(0, to.length - from.length), 'text');
+  if (places === parts.length - 1) return parts.join(to);
+  return parts.slice(0, places + 1).join(to) + from + parts.slice(places + 1).join(from);
+}

@@ -1,0 +1,163 @@
+import { compareTexts } from './compare-texts.ts';
+import { pythonText, type Step } from './python-text.ts';
+import {
+  isTrue,
+  itemsOf,
+  kindOf,
+  nameOf,
+  Namespace,
+  numberOf,
+  PythonFloat,
+  textOf,
+  Tuple,
+  type Dict,
+  type Value,
+} from './values.ts';
+
+/**
+ * `left operator right` as Python computes it; `and` and `or` are the evaluator's, since they may skip their
+ * right side. `step` is told of every part that a comparison looks at.
+ *
+ * @throws Error for operands that Python refuses
+ */
+export function operate(operator: string, left: Value, right: Value, step: Step): Value {
+  switch (operator) {
+    case '==':
+      return areEqual(left, right, step);
+    case '!=':
+      return !areEqual(left, right, step);
+    case 'in':
+      return isIn(left, right, step);
+    case 'not in':
+      return !isIn(left, right, step);
+    case '~':
+      return pythonText(left, step) + pythonText(right, step);
+    default:
+  }
+  const a = numberOf(left);
+  const b = numberOf(right);
+  if (a !== null && b !== null)
+    return calculate(operator, a, b, left instanceof PythonFloat || right instanceof PythonFloat);
+  if (operator === '+') {
+    const sum = concatenated(left, right);
+    if (sum !== undefined) return sum;
+  } else if (typeof left === 'string' && typeof right === 'string') {
+    const order = ordered(operator, compareTexts(left, right));
+    if (order !== undefined) return order;
+  }
+  throw new Error(`cannot compute ${nameOf(left)} ${operator} ${nameOf(right)}`);
+}
+
+/** Two strings, two lists or two tuples; undefined for other operands. */
+function concatenated(left: Value, right: Value): Value {
+  if (typeof left === 'string' && typeof right === 'string') return left + right;
+  if (left instanceof Tuple && right instanceof Tuple) return new Tuple([...left.items, ...right.items]);
+  return Array.isArray(left) && Array.isArray(right)
+    ? [...(left as readonly Value[]), ...(right as readonly Value[])]
+    : undefined;
+}
+
+/** A comparison of two values that differ by `order`; undefined for another operator. */
+function ordered(operator: string, order: number): boolean | undefined {
+  switch (operator) {
+    case '<':
+      return order < 0;
+    case '<=':
+      return order <= 0;
+    case '>':
+      return order > 0;
+    case '>=':
+      return order >= 0;
+    default:
+      return undefined;
+  }
+}
+
+function calculate(operator: string, a: number, b: number, isFloat: boolean): Value {
+  const result = (value: number, float = isFloat): Value =>
+    float ? new PythonFloat(value) : Math.trunc(value);
+  if (b === 0 && ['/', '//', '%'].includes(operator)) throw new Error('division by zero');
+  switch (operator) {
+    case '+':
+      return result(a + b);
+    case '-':
+      return result(a - b);
+    case '*':
+      return result(a * b);
+    case '/':
+      return result(a / b, true);
+    case '//':
+      return result(Math.floor(a / b));
+    case '%':
+      return result(remainder(a, b));
+    case '**':
+      if (!Number.isFinite(a ** b)) throw new Error(`cannot compute ${a} ** ${b}`);
+      return result(a ** b, isFloat || b < 0);
+    default: {
+      const order = ordered(operator, a - b);
+      if (order === undefined) throw new Error(`Unknown operator "${operator}" between numbers`);
+      return order;
+    }
+  }
+}
+
+/** `a % b`, which has the sign of b. */
+function remainder(a: number, b: number): number {
+  const rest = a % b;
+  if (rest === 0) return b < 0 ? -0 : 0;
+  return rest < 0 === b < 0 ? rest : rest + b;
+}
+
+/** `a == b` */
+export function areEqual(a: Value, b: Value, step: Step): boolean {
+  step(1);
+  const numbers = [numberOf(a), numberOf(b)];
+  if (numbers[0] !== null && numbers[1] !== null) return numbers[0] === numbers[1];
+  if (kindOf(a) !== kindOf(b)) return false;
+  const items = itemsOf(a);
+  if (items) {
+    const others = itemsOf(b)!;
+    return items.length === others.length && items.every((item, i) => areEqual(item, others[i], step));
+  }
+  if (!(a instanceof Map)) return a === b;
+  const left = a as Dict;
+  const right = b as Dict;
+  return (
+    left.size === right.size &&
+    [...left].every(([key, item]) => right.has(key) && areEqual(item, right.get(key), step))
+  );
+}
+
+/** `item in container` */
+export function isIn(item: Value, container: Value, step: Step): boolean {
+  const items = itemsOf(container);
+  if (items) return items.some((other) => areEqual(item, other, step));
+  if (typeof container === 'string') return container.includes(textOf(item, 'in'));
+  if (container instanceof Map) return typeof item === 'string' && container.has(item);
+  if (container instanceof Namespace) return typeof item === 'string' && container.entries.has(item);
+  if (container === undefined) return false;
+  throw new Error(`cannot look for something in ${nameOf(container)}`);
+}
+
+/**
+ * The order of two values, as `sort` has it: numbers among each other, strings among each other.
+ *
+ * @throws Error for values that Python does not order
+ */
+export function compareValues(a: Value, b: Value, isCaseSensitive: boolean): number {
+  const numbers = [numberOf(a), numberOf(b)];
+  if (numbers[0] != null && numbers[1] != null) return numbers[0] - numbers[1];
+  if (typeof a !== 'string' || typeof b !== 'string')
+    throw new Error(`cannot compare ${nameOf(a)} with ${nameOf(b)}`);
+  return isCaseSensitive ? compareTexts(a, b) : compareTexts(a.toLowerCase(), b.toLowerCase());
+}
+
+/** `+value`, `-value` and `not value` */
+export function operateOnOne(operator: string, value: Value): Value {
+  if (operator === 'not') return !isTrue(value);
+  const number = numberOf(value);
+  if (number === null || (operator !== '+' && operator !== '-'))
+    throw new Error(`cannot compute ${operator} ${nameOf(value)}`);
+  const signed = operator === '-' ? -number : number;
+  return value instanceof PythonFloat ? new PythonFloat(signed) : signed;
+}

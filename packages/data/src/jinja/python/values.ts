@@ -1,0 +1,171 @@
+import { ExactNumber } from '../../rows/exact-number.ts';
+
+/**
+ * A value of a template, as Python has it:
+ *
+ * | here | Python |
+ * |---|---|
+ * | `undefined` | a name that is not defined |
+ * | `null`, boolean, string | `None`, `bool`, `str` |
+ * | number, `ExactNumber` | `int`; beyond 2^53 with the digits that were written |
+ * | `PythonFloat` | `float` |
+ * | array, `Tuple`, `Map` | `list`, `tuple`, `dict` |
+ * | `Namespace` | Jinja's `namespace()` |
+ * | function | a function, a method or a macro |
+ */
+export type Value =
+  | undefined
+  | null
+  | boolean
+  | string
+  | number
+  | ExactNumber
+  | PythonFloat
+  | readonly Value[]
+  | Tuple
+  | Dict
+  | Namespace
+  | TemplateFunction;
+
+/** Keys stay in the order in which they were written. */
+export type Dict = ReadonlyMap<string, Value>;
+
+/** A float, also a whole one: `1.0` is not `1` in what a template prints. */
+export class PythonFloat {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+export class Tuple {
+  readonly items: readonly Value[];
+
+  constructor(items: readonly Value[]) {
+    this.items = items;
+  }
+}
+
+/** The only value that a template can change. */
+export class Namespace {
+  readonly entries: Map<string, Value>;
+
+  constructor(entries: Map<string, Value>) {
+    this.entries = entries;
+  }
+}
+
+/** Arguments of a call: positional, and by name. */
+export interface CallArguments {
+  readonly positional: readonly Value[];
+  readonly named: ReadonlyMap<string, Value>;
+}
+
+export type TemplateFunction = (args: CallArguments) => Value;
+
+export type Kind =
+  | 'undefined'
+  | 'none'
+  | 'boolean'
+  | 'text'
+  | 'integer'
+  | 'float'
+  | 'list'
+  | 'tuple'
+  | 'dict'
+  | 'namespace'
+  | 'function';
+
+export function kindOf(value: Value): Kind {
+  switch (typeof value) {
+    case 'undefined':
+      return 'undefined';
+    case 'boolean':
+      return 'boolean';
+    case 'string':
+      return 'text';
+    case 'number':
+      return 'integer';
+    case 'function':
+      return 'function';
+    default:
+  }
+  if (value === null) return 'none';
+  if (Array.isArray(value)) return 'list';
+  if (value instanceof Map) return 'dict';
+  if (value instanceof PythonFloat) return 'float';
+  if (value instanceof ExactNumber) return 'integer';
+  return value instanceof Tuple ? 'tuple' : 'namespace';
+}
+
+/** A kind of value, for an error message. */
+export const KIND_NAMES: Readonly<Record<Kind, string>> = {
+  undefined: 'an undefined value',
+  none: 'None',
+  boolean: 'a boolean',
+  text: 'a string',
+  integer: 'a number',
+  float: 'a number',
+  list: 'a list',
+  tuple: 'a tuple',
+  dict: 'a mapping',
+  namespace: 'a namespace',
+  function: 'a function',
+};
+
+export const nameOf = (value: Value): string => KIND_NAMES[kindOf(value)];
+
+/** JSON, or a value of exact JSON (`parseExactJson`), as templates see it. */
+export function templateValue(value: unknown): Value {
+  if (typeof value === 'number') return Number.isInteger(value) ? value : new PythonFloat(value);
+  if (value instanceof ExactNumber) return value.isFloat ? new PythonFloat(value.toJSON()) : value;
+  if (Array.isArray(value)) return value.map(templateValue);
+  if (typeof value !== 'object' || value === null) return value as Value;
+  const entries = value instanceof Map ? [...(value as Map<string, unknown>)] : Object.entries(value);
+  return new Map(entries.map(([key, inner]) => [key, templateValue(inner)]));
+}
+
+/** What Python's `bool(value)` is. */
+export function isTrue(value: Value): boolean {
+  if (value instanceof PythonFloat) return value.value !== 0;
+  if (value instanceof Tuple) return value.items.length > 0;
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof Map) return value.size > 0;
+  return Boolean(value);
+}
+
+/** The number that a value counts as; null for what is no number. Booleans are 0 and 1. */
+export function numberOf(value: Value): number | null {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'boolean') return Number(value);
+  if (value instanceof PythonFloat) return value.value;
+  return value instanceof ExactNumber ? value.toJSON() : null;
+}
+
+/** The items of a list or a tuple; null for another value. */
+export const itemsOf = (value: Value): readonly Value[] | null =>
+  Array.isArray(value) ? (value as readonly Value[]) : value instanceof Tuple ? value.items : null;
+
+/** What `for` goes over: items, the keys of a mapping, the characters of a string; null for another value. */
+export function iterated(value: Value): readonly Value[] | null {
+  if (typeof value === 'string') return Array.from(value);
+  if (value instanceof Map) return [...(value as Dict).keys()];
+  return value === undefined ? [] : itemsOf(value);
+}
+
+/** @throws Error where the value is no string; `where` names who asks. */
+export function textOf(value: Value, where: string): string {
+  if (typeof value === 'string') return value;
+  throw new Error(`${where} takes a string, not ${nameOf(value)}`);
+}
+
+/** @throws Error where the value is no whole number; `where` names who asks. */
+export function integerOf(value: Value, where: string): number {
+  const kind = kindOf(value);
+  if (kind === 'integer' || kind === 'boolean') return numberOf(value)!;
+  throw new Error(`${where} takes a whole number, not ${nameOf(value)}`);
+}
+
+/** A filter, a test or a function that Jinja may know and that is not implemented here. */
+export class UnknownJinja extends Error {}

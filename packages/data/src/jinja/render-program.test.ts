@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import { templateValue } from './python/values.ts';
+import { renderProgram, TemplateFailure } from './render-program.ts';
+import { readProgram, readTokens } from './syntax.ts';
+
+const render = (source: string, variables: Readonly<Record<string, unknown>> = {}): string => {
+  const values = Object.entries(variables).map(([name, value]) => [name, templateValue(value)] as const);
+  return renderProgram(readProgram(readTokens(source)), Object.fromEntries(values), source.length);
+};
+
+/** What Jinja 3.1.6 of Python prints. */
+describe('a template is rendered as Python renders it', () => {
+  it.each<[string, string, string]>([
+    [
+      'a name that a turn sets is gone in the next',
+      '{% for i in [1, 2] %}{{ w }}{% set w = i %}{% endfor %}',
+      '',
+    ],
+    [
+      'a break in the first turn runs the else',
+      '{% for i in [1] %}a{% break %}{% else %}b{% endfor %}',
+      'ab',
+    ],
+    ['a complete turn skips the else', '{% for i in [1, 2] %}{{ i }}{% else %}b{% endfor %}', '12'],
+    ['a loop goes over characters and keys', "{% for c in 'ab' %}{{ c }},{% endfor %}", 'a,b,'],
+    [
+      'a macro does not see the names around its call',
+      '{% macro f() %}{{ i }}{% endmacro %}{% for i in [1] %}{{ f() }}{% endfor %}',
+      '',
+    ],
+    [
+      'a macro collects further arguments',
+      '{% macro f(a) %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, b=3) }}',
+      "1(2,){'b': 3}",
+    ],
+    [
+      'a call block is the caller',
+      '{% macro f() %}<{{ caller(1) }}>{% endmacro %}{% call(x) f() %}{{ x }}{% endcall %}',
+      '<1>',
+    ],
+    [
+      'a method comes before a key, and an index after',
+      "{% set d = {'items': 2} %}{{ d.items() | list }}{{ d['items'] }}",
+      "[('items', 2)]2",
+    ],
+    ['a key without a value is None, not undefined', "{{ {'a': none}['a'] }}{{ {'a': none}.a }}", 'NoneNone'],
+    [
+      'a remainder is exact',
+      '{{ 9 % (7 / 12345678) }} {{ -7 % 3 }} {{ -6.0 % 3 }}',
+      '3.240000268865416e-07 2 0.0',
+    ],
+    [
+      'a replacement may be counted',
+      "{{ 'aaa'.replace('a', 'b', 2) }}{{ 'ab' | replace('', '-') }}",
+      'bba-a-b-',
+    ],
+    ['slices go both ways, by characters', "{{ 'a🙂cdef'[::-2] }}{{ [1, 2, 3][-2:] }}", 'fd🙂[2, 3]'],
+  ])('%s', (_, source, expected) => {
+    expect(render(source)).toBe(expected);
+  });
+});
+
+it.each<[string, string, RegExp]>([
+  ['an attribute of an undefined value', '{{ missing.x }}', /undefined value/],
+  ['a loop over None', '{% for x in none %}{% endfor %}', /for takes a list, not None/],
+  ['a break outside of a loop', '{% break %}', /break outside of a loop/],
+  [
+    'too many arguments',
+    '{% macro f(a) %}{% endmacro %}{{ f(1, 2) }}',
+    /the macro f takes at most 1 arguments/,
+  ],
+  [
+    'an unknown argument of a filter',
+    "{{ [1] | join(attribute='a') }}",
+    /argument of the filter join: attribute/,
+  ],
+  ['unequal numbers of names and items', '{% set a, b = [1] %}', /cannot unpack 1 items into 2 names/],
+])('%s is an error, as in Python', (_, source, message) => {
+  expect(() => render(source)).toThrow(TemplateFailure);
+  expect(() => render(source)).toThrow(message);
+});

@@ -1,0 +1,47 @@
+import type { Budget } from './budget.ts';
+import type { Node } from './syntax.ts';
+import type { Value } from './python/values.ts';
+
+/** One rendering of a template. */
+export interface Rendering {
+  readonly budget: Budget;
+  /** Set by `{% break %}` and `{% continue %}`, until the innermost loop has seen it. */
+  leaving: 'Break' | 'Continue' | null;
+  /** The latest error, and the innermost part of the template that it comes from. */
+  failure: { readonly error: unknown; readonly node: Node } | null;
+}
+
+/** Names that a part of a template can see: its own, then those around it. */
+export interface Scope {
+  readonly rendering: Rendering;
+  /** Undefined for a name that nothing has set. */
+  get(name: string): Value;
+  set(name: string, value: Value): void;
+  inner(): Scope;
+}
+
+class NestedScope implements Scope {
+  readonly rendering: Rendering;
+  readonly #outer: Scope | null;
+  readonly #values = new Map<string, Value>();
+
+  constructor(rendering: Rendering, outer: Scope | null) {
+    this.rendering = rendering;
+    this.#outer = outer;
+  }
+
+  get(name: string): Value {
+    const value = this.#values.get(name);
+    return value === undefined && !this.#values.has(name) ? this.#outer?.get(name) : value;
+  }
+
+  set(name: string, value: Value): void {
+    this.#values.set(name, value);
+  }
+
+  inner(): Scope {
+    return new NestedScope(this.rendering, this);
+  }
+}
+
+export const createScope = (rendering: Rendering): Scope => new NestedScope(rendering, null);

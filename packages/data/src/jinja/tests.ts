@@ -1,0 +1,64 @@
+import { areEqual, isIn, operate } from './python/operators.ts';
+import { pythonText, type Step } from './python/python-text.ts';
+import { isTrue, kindOf, UnknownJinja, type Kind, type Value } from './python/values.ts';
+
+type Test = (value: Value, argument: Value, step: Step) => boolean;
+
+const isOneOf =
+  (...kinds: readonly Kind[]): Test =>
+  (value) =>
+    kinds.includes(kindOf(value));
+
+const isOdd: Test = (value, _, step) => areEqual(operate('%', value, 2, step), 1, step);
+
+/** Jinja's tests (`value is odd`); what they have to compare with is their argument. */
+const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
+  ['defined', (value) => value !== undefined],
+  ['undefined', isOneOf('undefined')],
+  ['none', isOneOf('none')],
+  ['boolean', isOneOf('boolean')],
+  ['true', (value) => value === true],
+  ['false', (value) => value === false],
+  ['string', isOneOf('text')],
+  ['number', isOneOf('integer', 'float', 'boolean')],
+  ['integer', isOneOf('integer')],
+  ['float', isOneOf('float')],
+  ['mapping', isOneOf('dict')],
+  ['iterable', isOneOf('list', 'tuple', 'text', 'dict', 'undefined')],
+  ['sequence', isOneOf('list', 'tuple', 'text', 'dict', 'undefined')],
+  ['callable', isOneOf('function')],
+  ['odd', isOdd],
+  ['even', (value, _, step) => areEqual(operate('%', value, 2, step), 0, step)],
+  ['lower', (value, _, step) => hasCase(pythonText(value, step), 'toLowerCase')],
+  ['upper', (value, _, step) => hasCase(pythonText(value, step), 'toUpperCase')],
+  ['in', isIn],
+  ...['eq', 'equalto', '=='].map((name): [string, Test] => [name, areEqual]),
+  ...['ne', '!='].map((name): [string, Test] => [name, (a, b, step) => !areEqual(a, b, step)]),
+  ...comparisons(),
+]);
+
+/** Whether a text has letters of a case, all of that one. */
+const hasCase = (text: string, change: 'toLowerCase' | 'toUpperCase'): boolean =>
+  text === text[change]() && text.toLowerCase() !== text.toUpperCase();
+
+function comparisons(): [string, Test][] {
+  const names: readonly [operator: string, ...names: string[]][] = [
+    ['<', 'lt', 'lessthan'],
+    ['<=', 'le'],
+    ['>', 'gt', 'greaterthan'],
+    ['>=', 'ge'],
+  ];
+  return names.flatMap(([operator, ...words]) =>
+    [operator, ...words].map((name): [string, Test] => [
+      name,
+      (a, b, step) => isTrue(operate(operator, a, b, step)),
+    ]),
+  );
+}
+
+/** @throws UnknownJinja for a test that is not implemented here */
+export function testNamed(name: string): Test {
+  const test = TESTS.get(name);
+  if (!test) throw new UnknownJinja(`Unknown test: ${name}`);
+  return test;
+}

@@ -1,0 +1,49 @@
+import { QdyloraError } from '@qdylora/contract';
+import { readProgram, readTokens, type Program, type Tokens } from '../jinja/syntax.ts';
+import { firstBadTag, tagPlace } from './template-place.ts';
+
+/** Templates of models have up to 20 kB. */
+const MAX_SOURCE = 2 ** 20;
+
+/**
+ * A template's syntax tree.
+ *
+ * @throws QdyloraError BAD_CONFIG, with line and column, for what is no Jinja
+ */
+export function parseTemplate(source: string): Program {
+  if (source.length > MAX_SOURCE)
+    throw notJinja(`The template has ${source.length} characters; at most ${MAX_SOURCE} are read`);
+  let tokens: Tokens;
+  try {
+    tokens = readTokens(source);
+  } catch (cause) {
+    throw unreadable(firstBadTag(source, readTokens), cause);
+  }
+  // The parser says what is missing, not where: the last token that it looked at is the place.
+  let furthest = 0;
+  const watched = new Proxy(tokens, {
+    get(list, key) {
+      if (typeof key === 'string' && /^\d+$/.test(key)) furthest = Math.max(furthest, Number(key));
+      return Reflect.get(list, key) as unknown;
+    },
+  });
+  try {
+    return readProgram(watched);
+  } catch (cause) {
+    const tags = tokens
+      .slice(0, furthest + 1)
+      .filter(({ type }) => type === 'OpenStatement' || type === 'OpenExpression').length;
+    throw unreadable(tagPlace(source, Math.max(0, tags - 1)), cause);
+  }
+}
+
+const unreadable = (place: string, cause: unknown): QdyloraError =>
+  notJinja(`The template cannot be read at ${place}: ${(cause as Error).message}`, cause);
+
+const notJinja = (problem: string, cause?: unknown): QdyloraError =>
+  new QdyloraError('BAD_CONFIG', {
+    where: 'chat template',
+    problem,
+    nextStep: 'Use the chat_template of the model that the tokenizer belongs to.',
+    cause,
+  });

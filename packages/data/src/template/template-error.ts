@@ -1,0 +1,66 @@
+import { QdyloraError } from '@qdylora/contract';
+import { badData } from '../bad-data.ts';
+import { TemplateLimit } from '../jinja/budget.ts';
+import { UnknownJinja } from '../jinja/python/values.ts';
+import type { Node } from '../jinja/syntax.ts';
+import { wordPlace } from './template-place.ts';
+
+/** A template's own refusal of a conversation, by `raise_exception`. */
+export class TemplateRefusal extends Error {}
+
+/**
+ * The error of a rendering as a user sees it: a template's own refusal, a limit, Jinja that is not
+ * supported, or a conversation that does not fit the template.
+ *
+ * @param failure the error, and the innermost part of the template that it comes from
+ * @param where the row
+ */
+export function templateError(
+  { error, node }: { readonly error: unknown; readonly node: Node | null },
+  source: string,
+  where: string,
+): QdyloraError {
+  if (QdyloraError.isInstance(error)) return error;
+  const { message } = error as Error;
+  const word = wordOf(node);
+  const place = word === null ? null : wordPlace(source, word);
+  const at = place === null ? '' : ` at ${place} (${word!})`;
+  if (error instanceof TemplateRefusal)
+    return badData(
+      where,
+      `The chat template refuses this conversation: ${message}`,
+      'Correct the messages of this row, or give the model another template.',
+      error,
+    );
+  if (error instanceof TemplateLimit)
+    return new QdyloraError('BAD_CONFIG', {
+      where: 'chat template',
+      problem: `The template asks for ${message}${at}, which is beyond its limits`,
+      nextStep: 'Use the chat_template of the model that the tokenizer belongs to.',
+      cause: error,
+    });
+  if (error instanceof UnknownJinja)
+    return new QdyloraError('UNSUPPORTED', {
+      where: 'chat template',
+      problem: `The template uses Jinja that is not supported. ${message}${at}`,
+      nextStep: 'Write this part of the template another way, or use rows of prompt and completion.',
+      cause: error,
+    });
+  return badData(
+    where,
+    `The chat template fails on this conversation${at}: ${message}`,
+    'Correct the messages of this row, or give the model another template.',
+    error,
+  );
+}
+
+/** The name of a filter, test, function or variable by which a part of a template is found in its source. */
+function wordOf(node: unknown): string | null {
+  const part = node as Readonly<
+    Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>
+  > | null;
+  if (!part) return null;
+  if (part.type === 'Identifier') return typeof part.value === 'string' ? part.value : null;
+  const named = part.filter ?? part.test ?? part.callee ?? part.property;
+  return named ? wordOf(named) : null;
+}

@@ -1,0 +1,30 @@
+import { TemplateLimit } from '../jinja/budget.ts';
+import { pythonText } from '../jinja/python/python-text.ts';
+import { numberOf, type CallArguments, type Value } from '../jinja/python/values.ts';
+import { strftime } from './strftime.ts';
+import { TemplateRefusal } from './template-error.ts';
+
+/** `range(10 ** 9)` in a template would fill memory; no conversation has so many turns. */
+const MAX_RANGE = 100_000;
+
+/** The names that transformers gives every chat template; `date` is what `strftime_now` formats. */
+export const templateGlobals = (date: Date): Readonly<Record<string, Value>> => ({
+  raise_exception({ positional: [message] }) {
+    throw new TemplateRefusal(pythonText(message, () => {}));
+  },
+  strftime_now: ({ positional: [format] }) =>
+    strftime(
+      date,
+      pythonText(format, () => {}),
+    ),
+  range,
+});
+
+/** Python's `range`, as a list. */
+function range({ positional }: CallArguments): readonly number[] {
+  const bounds = positional.map((value) => numberOf(value) ?? NaN);
+  const [start, stop, step = 1] = bounds.length === 1 ? [0, ...bounds] : bounds;
+  const length = Math.max(0, Math.ceil((stop! - start!) / step));
+  if (!(length <= MAX_RANGE)) throw new TemplateLimit(`a range of ${length} numbers`);
+  return Array.from({ length }, (_, i) => start! + i * step);
+}
