@@ -30,7 +30,8 @@ function writeRows() {
   let text = '';
   while (written < bytes) {
     const length = 20 + ((rows * 7919) % 201);
-    text += `{"input_ids":[${Array.from({ length }, (_, i) => (rows * 31 + i * 17) % 50000).join(',')}],"id":${rows}}\n`;
+    const ids = Array.from({ length }, (_, i) => (rows * 31 + i * 17) % 50000);
+    text += `{"input_ids":[${ids.join(',')}],"id":${rows}}\n`;
     rows++;
     if (text.length > 2 ** 18) {
       written += writeSync(out, text);

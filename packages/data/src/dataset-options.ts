@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   abortSignal,
   assertArgument,
@@ -23,7 +22,7 @@ import { PLAIN_TEXT, type DatasetFormat } from './dataset-format.ts';
 import { rowLabeller, type RowLabeller } from './formats/label-rows.ts';
 import { assertTokenizer } from './formats/row-format.ts';
 import { noRowsYet, type RowCounts } from './keep-example.ts';
-import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { expandGlobs } from './rows/expand-globs.ts';
 import { statOf } from './rows/stat-of.ts';
 import { readPlainText } from './rows/read-plain-text.ts';
@@ -234,17 +233,6 @@ export function readWindows(
     ),
     maxSeqLength,
   );
-}
-
-/** Lets timers and input have their turn.  @throws QdyloraError ABORTED with the signal's reason as cause. */
-export async function turn(signal: AbortSignal | undefined): Promise<void> {
-  await setImmediate();
-  if (signal?.aborted)
-    throw new QdyloraError('ABORTED', {
-      where: 'data',
-      problem: 'the signal was aborted while rows were read',
-      cause: signal.reason,
-    });
 }
 
 const badConfig = (problem: string, nextStep: string): QdyloraError =>

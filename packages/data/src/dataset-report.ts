@@ -92,16 +92,16 @@ function notesOn({
       `Rows have ${[...unshown].sort().join(' and ')}, of which the chat template writes nothing: the ` +
         `model does not see them. Use a model whose template does, or write them into the messages.`,
     );
-  if (bad.count > 0)
-    notes.push(
-      `${bad.count === 1 ? '1 row could not be used and was skipped' : `${bad.count} rows could not be used and ` + `were ` + `skipped`}. ` +
-        `The first: ${bad.messages[0]!}`,
-    );
-  if (bad.emptyFiles.length > 0)
-    notes.push(
-      `${bad.emptyFiles.length === 1 ? '1 file has no rows and was' : `${bad.emptyFiles.length} files have no ` + `rows ` + `and were`} ` +
-        `passed over: ${listed(bad.emptyFiles)}`,
-    );
+  if (bad.count > 0) {
+    const skipped = bad.count === 1 ? '1 row' : `${bad.count} rows`;
+    const were = bad.count === 1 ? 'was' : 'were';
+    notes.push(`${skipped} could not be used and ${were} skipped. The first: ${bad.messages[0]!}`);
+  }
+  if (bad.emptyFiles.length > 0) {
+    const empty = bad.emptyFiles.length === 1 ? '1 file has' : `${bad.emptyFiles.length} files have`;
+    const were = bad.emptyFiles.length === 1 ? 'was' : 'were';
+    notes.push(`${empty} no rows and ${were} passed over: ${listed(bad.emptyFiles)}`);
+  }
   const repeated = repeatedFiles(files);
   if (repeated.length > 0)
     notes.push(
@@ -114,8 +114,10 @@ function notesOn({
 /** Names that a note lists. */
 const MOST_LISTED = 3;
 
-const listed = (names: readonly string[]): string =>
-  `${names.slice(0, MOST_LISTED).join(', ')}${names.length > MOST_LISTED ? ` and ${names.length - MOST_LISTED} more` : ''}`;
+function listed(names: readonly string[]): string {
+  const first = names.slice(0, MOST_LISTED).join(', ');
+  return names.length > MOST_LISTED ? `${first} and ${names.length - MOST_LISTED} more` : first;
+}
 
 /** Files that are in the list twice, by one name or several. */
 function repeatedFiles(files: readonly DatasetFile[]): string[] {
@@ -143,15 +145,16 @@ export function nothingLeft(
   const why = Object.entries(reasons)
     .map(([reason, count]) => `${count} × ${reason}`)
     .join('; ');
-  const what =
+  const dropped = `all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
+  const outcome =
     rows === 0 && bad.count > 0
-      ? `got ${bad.count} rows that cannot be used: ${bad.messages[0]!}`
+      ? `${bad.count} rows cannot be used: ${bad.messages[0]!}`
       : rows === 0
-        ? 'got no rows'
-        : `got ${rows} rows of which all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
+        ? 'there are no rows'
+        : `of ${rows} rows ${dropped}`;
   return new QdyloraError('BAD_DATA', {
     where: files.map(({ file }) => file).join(', '),
-    problem: `expected at least one row with a token to predict, ${what}`,
+    problem: `No row with a token to predict is left: ${outcome}`,
     nextStep:
       rows === 0
         ? 'Put rows into it: one JSON object on each line.'

@@ -17,7 +17,8 @@ export { type DatasetReport } from './dataset-report.ts';
 export { keepExample, noRowsYet, type LabelledRow, type RowCounts } from './keep-example.ts';
 export { loadDataset, readLabelledRows, type Dataset } from './load-dataset.ts';
 export { openDataset, type OpenDatasetOptions, type StreamedDataset } from './open-dataset.ts';
-export { loadTokenizer, type Tokenizer, type TokenizerFiles } from './tokenizer/load-tokenizer.ts';
+export { loadTokenizer, type TokenizerFiles } from './tokenizer/load-tokenizer.ts';
+export { type Tokenizer } from './tokenizer/tokenizer.ts';
 export { maskPreview, type PreviewOptions } from './mask-preview.ts';
 export { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 export { packSequences } from './batching/pack-sequences.ts';
@@ -35,6 +36,7 @@ export {
 } from './stream/example-source.ts';
 export { permuteIndex } from './stream/permute-index.ts';
 export { tokenWeights, type TokenWeight } from './token-weights.ts';
+export { yieldToEvents, type AbortedWork } from './yield-to-events.ts';
 export { textWindows } from './text-windows.ts';
 export {
   assertExamples,

@@ -5,7 +5,6 @@ import {
   isPlainText,
   readWindows,
   resolveReading,
-  turn,
   type DatasetFile,
   type DatasetOptions,
   type Reading,
@@ -18,6 +17,7 @@ import { heldOutRule } from './split-held-out.ts';
 import { arraySource } from './stream/example-source.ts';
 import { mixFiles } from './stream/mix-files.ts';
 import type { Example } from './token-batch.ts';
+import { yieldBetweenRows } from './yield-to-events.ts';
 
 export interface Dataset {
   readonly training: Example[];
@@ -39,7 +39,8 @@ const ROWS_PER_TURN = 64;
  * for settings that do not fit the data; BAD_ARGUMENT for unknown options and those of another kind; ABORTED
  * with the signal's reason as cause.
  * @example
- * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', { tokenizer, maxSeqLength: 512, heldOut: 200 });
+ * const options = { tokenizer, maxSeqLength: 512, heldOut: 200 };
+ * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', options);
  */
 export async function loadDataset(
   names: string | readonly string[],
@@ -62,7 +63,7 @@ export async function loadDataset(
       if (counts.rows >= limit) break;
     }
     parts.push({ from, to: examples.length, file });
-    await turn(signal);
+    await yieldBetweenRows(signal);
     if (counts.rows >= limit) break;
   }
   if (examples.length === 0) throw nothingLeft(reading, counts);
@@ -122,7 +123,7 @@ async function* labelledRows(
   const { formats, bad, onBadRow, seed, signal } = reading;
   if (isPlainText(file, reading)) {
     for (const [i, window] of readWindows(file, reading).entries()) {
-      if (i % ROWS_PER_TURN === 0) await turn(signal);
+      if (i % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
       yield { ...window, hash: rowHash([Array.from(window.ids)], seed) };
     }
     return;
@@ -132,7 +133,7 @@ async function* labelledRows(
   try {
     let entries = 0;
     for (const { row } of walkRows(rows, bad)) {
-      if (entries++ % ROWS_PER_TURN === 0) await turn(signal);
+      if (entries++ % ROWS_PER_TURN === 0) await yieldBetweenRows(signal);
       const labelled =
         row && bad.attempt(() => ({ ...labeller.label(row), source: row.source, hash: labeller.hash(row) }));
       if (labeller.format) formats.add(labeller.format.name);

@@ -10,7 +10,7 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { commonPrefix } from './common-prefix.ts';
-import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { assertExamples, NOT_COUNTED, type Example } from './token-batch.ts';
 
 export interface PreviewOptions {

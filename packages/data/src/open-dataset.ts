@@ -70,7 +70,7 @@ function hasExample({ length, at }: ExampleSource): boolean {
  * refuses a row) comes when the row is read.
  * @example
  * using dataset = await openDataset('crawl/*.jsonl', { tokenizer, heldOut: 0.001 });
- * const batches = createBatches(dataset.training, { microBatchSize: 4, gradientAccumulationSteps: 2, shuffle: true, seed: 7, packing: false, maxSeqLength: 1024 });
+ * const batches = createBatches(dataset.training, batchOptions);
  */
 export async function openDataset(
   names: string | readonly string[],

@@ -93,8 +93,8 @@ const allAlike = (share: number, rows: number): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
     problem:
-      `expected rows left for training beside ${share} held-out ones, got ${rows} of which too many ` +
-      `are equal: equal rows are never on both sides`,
+      `No rows are left for training beside ${share} held-out ones: too many of the ${rows} are equal, ` +
+      `and equal rows are never on both sides`,
     nextStep: 'Remove rows that occur many times, or name an eval_dataset.',
     details: { rows },
   });

@@ -1,5 +1,5 @@
 import { commonPrefix } from './common-prefix.ts';
-import type { Tokenizer } from './tokenizer/load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { NOT_COUNTED, type Example } from './token-batch.ts';
 
 /** A token as the loss sees it. */
@@ -24,7 +24,8 @@ const BEHIND = 4;
  * Every token of an example with its text and its weight. The texts laid end to end are the decoded example.
  *
  * @example
- * tokenWeights(example, tokenizer).filter(({ weight }) => weight === 1).map(({ text }) => text).join(''); // what the model learns to say
+ * const learned = tokenWeights(example, tokenizer).filter(({ weight }) => weight === 1);
+ * learned.map(({ text }) => text).join(''); // the text that the model learns to write
  */
 export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | null): TokenWeight[] {
   const weightAt = (t: number): 0 | 1 => (t > 0 && labels[t] !== NOT_COUNTED ? 1 : 0);

@@ -134,7 +134,11 @@ describe('answers', () => {
       ]);
       expect(
         answersOf(
-          `{{ '<s>' }}${CHATML.replace('assistant\n{% endif', '{% endif').replace('{{ m.content }}', '{{ m.content | trim }}')}`,
+          `{{ '<s>' }}` +
+            CHATML.replace('assistant\n{% endif', '{% endif').replace(
+              '{{ m.content }}',
+              '{{ m.content | trim }}',
+            ),
           [assistant('  Ask me. '), user('1')],
         ),
       ).toEqual(['assistant\nAsk me.<|im_end|>\n']);

@@ -15,7 +15,7 @@ describe.each(chats)('%s, template %s', (name, chat, folder) => {
   const { conversations } = readExpected(name, folder).chats[chat]!;
   const accepted = conversations.filter(({ error }) => !error);
 
-  it('renders and tokenizes all ten conversations as transformers does, with and without a generation prompt', () => {
+  it('renders and tokenizes all ten conversations as transformers does', () => {
     expect(conversations.length).toBe(10);
     for (const { messages, ...want } of accepted) {
       const text = template.render(messages);

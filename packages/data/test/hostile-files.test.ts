@@ -36,14 +36,14 @@ describe(
       ],
       [
         'a list of twice itself, again and again, printed',
-        '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}{{ ' +
-          'ns.v }}',
+        '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}' +
+          '{{ ns.v }}',
         /more than 1000000 steps/,
       ],
       [
         'a list of twice itself, as JSON',
-        '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}{{ ' +
-          'ns.v | tojson }}',
+        '{% set ns = namespace(v=[1]) %}{% for i in range(40) %}{% set ns.v = [ns.v, ns.v] %}{% endfor %}' +
+          '{{ ns.v | tojson }}',
         /more than 1000000 steps/,
       ],
       [
@@ -64,8 +64,8 @@ describe(
       ],
       [
         'a text that doubles',
-        `{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ` +
-          `ns.x }}`,
+        `{% set ns = namespace(x='ab') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}` +
+          `{{ ns.x }}`,
         /a text of more than \d+ elements/,
       ],
       [
@@ -208,7 +208,7 @@ describe('a hostile tokenizer.json', () => {
 });
 
 describe('a hostile dataset', () => {
-  it('of one line of two gigabytes is refused in a second and a hundred megabytes, loaded or streamed', () => {
+  it('of one line of two gigabytes is refused in a second and a hundred megabytes', () => {
     const file = `${files.folder}/line.jsonl`;
     const descriptor = openSync(file, 'w');
     writeSync(descriptor, '{"text":"');
@@ -220,9 +220,13 @@ describe('a hostile dataset', () => {
       `
       import { loadDataset, openDataset } from ${JSON.stringify(source)};
       const before = process.resourceUsage().maxRSS, cpu = process.cpuUsage(), codes = [];
-      for (const read of [loadDataset, openDataset]) codes.push(await read(${JSON.stringify(file)}, { tokenizer: null }).then(() => 'none', (error) => error.code + ' ' + error.where));
+      for (const read of [loadDataset, openDataset]) codes.push(
+        await read(${JSON.stringify(file)}, { tokenizer: null })
+          .then(() => 'none', (error) => error.code + ' ' + error.where),
+      );
       const { user, system } = process.cpuUsage(cpu);
-      console.log(JSON.stringify({ codes, megabytes: (process.resourceUsage().maxRSS - before) / 1024, seconds: (user + system) / 1e6 }));
+      const megabytes = (process.resourceUsage().maxRSS - before) / 1024;
+      console.log(JSON.stringify({ codes, megabytes, seconds: (user + system) / 1e6 }));
     `,
     );
     const { codes, megabytes, seconds } = JSON.parse(
@@ -239,26 +243,26 @@ describe('a hostile dataset', () => {
     [
       'a JSON list that is cut',
       '[{"input_ids":[1,2]},\n {"input_ids":[1',
-      /list\.json:2\] expected \] at the end of the JSON list/,
+      /list\.json:2\] The JSON list has no \] at its end/,
     ],
     [
       'a JSON list with a hole',
       '[{"input_ids":[1,2]},\n,\n{"input_ids":[1,2]}]',
-      /list\.json:2\] expected a JSON object between commas, got nothing/,
+      /list\.json:2\] There is no JSON object between commas/,
     ],
     [
       'a JSON list with a comma at the end',
       '[{"input_ids":[1,2]},\n]',
-      /list\.json:2\] expected a JSON object between commas/,
+      /list\.json:2\] There is no JSON object between commas/,
     ],
     [
       'words behind a JSON list',
       '[{"input_ids":[1,2]}]\n\nmore',
-      /list\.json:3\] expected the end of the file behind the JSON list/,
+      /list\.json:3\] There is more text after the JSON list/,
     ],
     ['an empty JSON list', ' [ ] ', /got an empty JSON list/],
     ['a JSON list of lists', '[[1,2]]', /:1\] expected a JSON object for a row, got a list/],
-    ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] expected \] at the end/],
+    ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] The JSON list has no \]/],
     ['a file that says it is Parquet', 'PAR1 and no more', /expected a Parquet file that can be read/],
   ])('that is %s is refused, naming the line', async (_, content, message) => {
     const file = files.write('list.json', content);
@@ -308,7 +312,7 @@ describe('a hostile dataset', () => {
           5,
         ]);
         expect(report.notes.at(-1)).toMatch(
-          /^9 rows could not be used and were skipped\. The first: \[.*mixed\.jsonl:2\] expected a JSON object for a row, got malformed JSON/,
+          /^9 rows could not be used and were skipped\. The first: \[.*mixed\.jsonl:2\] .*malformed JSON/,
         );
       }
       expect(opened.training.at(opened.training.length - 1)!.source!.line).toBe(2 * bad.length + 1);
@@ -320,7 +324,7 @@ describe('a hostile dataset', () => {
     writeFileSync(`${files.folder}/all.jsonl`, '{"a":1}\n{"b":2}\n');
     for (const read of [loadDataset, openDataset])
       await expect(read(`${files.folder}/all.jsonl`, { tokenizer: null, onBadRow: 'skip' })).rejects.toThrow(
-        /got 2 rows that cannot be used: \[.*all\.jsonl:1\]/,
+        /2 rows cannot be used: \[.*all\.jsonl:1\]/,
       );
   });
 });

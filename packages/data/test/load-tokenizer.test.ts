@@ -60,7 +60,7 @@ describe('a tokenizer', () => {
     expect(smol.decode(smol.encode('a\ud800b'))).toBe('a\ufffdb');
   });
 
-  it('takes the template of the config, the one named default of several, and chat_template.jinja before both', () => {
+  it('takes chat_template.jinja, else the template of the config, of several the one named default', () => {
     const named = [
       { name: 'tool_use', template: 'T' },
       { name: 'default', template: 'D' },

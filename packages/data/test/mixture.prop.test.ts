@@ -166,7 +166,7 @@ describe('a mixture', () => {
     expect([examplesOf(opened.training), opened.heldOut]).toEqual([without.training, without.heldOut]);
   });
 
-  it('of weights that bring nothing of a name, or more than there is room for, is refused by name of the key', async () => {
+  it('of weights that bring nothing of a name, or more rows than there is room for, is refused', async () => {
     const list = [writeName(0, [10]), writeName(1, [1])];
     for (const [weights, says] of [
       [[0.04, 1], /expected 0, or enough to bring one of the 10 rows there are, got 0.04.*with 0/],
@@ -228,12 +228,12 @@ describe('a file of a mixture', () => {
         await expect(read(empty, { tokenizer, onBadRow: 'skip' })).rejects.toMatchObject({
           code: 'BAD_DATA',
           where: empty,
-          message: expect.stringMatching(/got no rows/) as string,
+          message: expect.stringMatching(/there are no rows/) as string,
         });
     },
   );
 
-  it('that is named twice, by one name, a pattern or a link, comes twice, and the report says so', async () => {
+  it('that is named twice (by name, pattern or link) comes twice, and the report says so', async () => {
     const pattern = writeName(0, [2, 3]);
     const folder = pattern.slice(0, pattern.lastIndexOf('/'));
     const first = `${folder}/0000.jsonl`;
@@ -319,11 +319,13 @@ describe('names that are no files', () => {
   });
 
   it.each([['{plain,other}.jsonl'], ['[op]lain.jsonl'], ['[op]*.jsonl']])(
-    'with brackets or braces (%s) are told what patterns have',
+    'with brackets or braces (%s) are patterns',
     async (name) => {
-      await expect(loadDataset(`${files.folder}/${name}`, { tokenizer: null })).rejects.toMatchObject({
+      const { report } = await loadDataset(`${files.folder}/${name}`, { tokenizer: null });
+      expect(report.rows).toBe(1);
+      await expect(loadDataset(`${files.folder}/no-${name}`, { tokenizer: null })).rejects.toMatchObject({
         code: 'MISSING_FILE',
-        nextStep: expect.stringMatching(/Patterns have \*, \? and \*\*, no brackets and braces/) as string,
+        message: expect.stringMatching(/No file matches this pattern/) as string,
       });
     },
   );

@@ -36,7 +36,7 @@ const stepsOf = (batches: ReturnType<typeof createBatches>, epochs = 2): unknown
   Array.from({ length: batches.stepsPerEpoch * epochs }, (_, step) => batches.batchAt(step));
 
 describe('a streamed dataset', () => {
-  it('has the examples of the loaded one, held out and not, in its order, as JSON lines and as a JSON list', async () => {
+  it('has the examples of the loaded one in its order, as JSON lines and as a JSON list', async () => {
     await fc.assert(
       fc.asyncProperty(
         someRows,
@@ -105,7 +105,7 @@ describe('a streamed dataset', () => {
     );
   });
 
-  it('that was not measured leaves out, when it is read, a row with nothing to predict, and counts it then', async () => {
+  it('that was not measured leaves out a row with nothing to predict when it is read', async () => {
     using dataset = await openDataset(
       files.write(
         'few.jsonl',
@@ -161,7 +161,7 @@ describe('a streamed dataset', () => {
       ).rejects.toMatchObject({
         code: 'BAD_DATA',
         message: expect.stringMatching(
-          /got 1500 rows of which all that were looked at were dropped: 1000 × every label is masked/,
+          /of 1500 rows all that were looked at were dropped: 1000 × every label is masked/,
         ) as string,
       });
       using dataset = await openDataset(files.write('late.jsonl', jsonl(...empty, ...good)), {
@@ -214,7 +214,7 @@ describe('a streamed dataset', () => {
     expect(() => dataset.training.at(0)).toThrow(says);
   });
 
-  it('refuses what a loaded one refuses, when it is opened: malformed rows further down, no rows, no file', async () => {
+  it('refuses what a loaded one refuses when it is opened: malformed rows, no rows, no file', async () => {
     const file = files.write(
       'bad.jsonl',
       `${jsonl(...Array.from({ length: 2000 }, () => ({ input_ids: [1, 2] })))}{"input_ids": [1, }\n`,

@@ -47,7 +47,8 @@ describe('exact JSON', () => {
           selector: ([key]) => key,
         }),
         (entries) => {
-          const text = `{${entries.map(([key, digits]) => `${JSON.stringify(key)} : ${digits}`).join(' , ')}}`;
+          const pairs = entries.map(([key, digits]) => `${JSON.stringify(key)} : ${digits}`);
+          const text = `{${pairs.join(' , ')}}`;
           expect(
             [...(parseExactJson(text) as Map<string, ExactNumber>)].map(([key, { digits }]) => [key, digits]),
           ).toEqual(entries);

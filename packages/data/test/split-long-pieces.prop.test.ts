@@ -2,7 +2,7 @@ import { Tokenizer as Library } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkTokenizerJson } from '../src/tokenizer/check-tokenizer-json.ts';
-import { pieceSplitter } from '../src/tokenizer/split-long-pieces.ts';
+import { pieceSplitter } from '../src/tokenizer/huggingface-tokenizers/split-long-pieces.ts';
 import { fixtureTokenizer, tokenizerJson } from './fixtures.ts';
 
 const json = tokenizerJson('tiny-llama2-style') as Record<string, unknown> & {

@@ -12,8 +12,9 @@ import {
 import { sourceOf, type ExampleSource } from '../stream/example-source.ts';
 import { permuteIndex } from '../stream/permute-index.ts';
 import { collate, type Example, type TokenBatch } from '../token-batch.ts';
-import { groupByLength } from './group-by-length.ts';
+import { lengthGroupedSteps } from './length-grouped-steps.ts';
 import { packSource } from './pack-source.ts';
+import { lengthsOf, singleSequences } from './sequences.ts';
 
 export interface BatchOptions {
   /** Sequences in one forward pass: examples, or packs of examples. */
@@ -63,12 +64,6 @@ export interface Batches {
   epochAt(step: number): number;
 }
 
-/** Examples one after the other or in packs: what takes one place in a micro batch. */
-export interface Sequences {
-  readonly length: number;
-  at(index: number): readonly Example[];
-}
-
 /**
  * The examples as optimizer steps, going round for as long as one asks. Each epoch visits each example once;
  * epoch e is ordered by (seed, e). No order is kept in memory: it is computed place by place.
@@ -82,7 +77,7 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
   const { microBatchSize, gradientAccumulationSteps, worker = 0, workers = 1 } = options;
   const source = sourceOf(examples);
   check(source, options);
-  const sequences = options.packing ? packSource(source, options) : single(source);
+  const sequences = options.packing ? packSource(source, options) : singleSequences(source);
   const perStep = microBatchSize * gradientAccumulationSteps * workers;
   const stepsPerEpoch = Math.ceil(sequences.length / perStep);
   const placesOf = stepOrder(source, sequences.length, perStep, options);
@@ -133,14 +128,6 @@ export function splitIntoMicroBatches(
   return batches;
 }
 
-const single = (source: ExampleSource): Sequences => ({
-  length: source.length,
-  at(index) {
-    const example = source.at(index);
-    return example ? [example] : [];
-  },
-});
-
 /** Which sequences a step of an epoch has. */
 function stepOrder(
   source: ExampleSource,
@@ -152,7 +139,7 @@ function stepOrder(
   const orderOf = (epoch: number): ((place: number) => number) =>
     shuffle ? permuteIndex(length, rng, epoch) : (place) => place;
   if (grouped)
-    return groupByLength(lengthsOf(source, 'group_by_length'), {
+    return lengthGroupedSteps(lengthsOf(source, 'group_by_length'), {
       length,
       perStep,
       orderOf,
@@ -163,17 +150,6 @@ function stepOrder(
     const from = step * perStep;
     return Array.from({ length: Math.min(perStep, length - from) }, (_, i) => at(from + i));
   };
-}
-
-/** @throws QdyloraError BAD_ARGUMENT where nobody measured the lengths. */
-export function lengthsOf({ lengthAt }: ExampleSource, what: string): (index: number) => number {
-  assertArgument(
-    lengthAt,
-    what,
-    'expected examples of known length, got a streamed dataset that was not measured',
-    'Open it with measure: true.',
-  );
-  return lengthAt;
 }
 
 function check(

@@ -1,14 +1,22 @@
 import { createRng } from '@qdylora/contract';
 import type { ExampleSource } from '../stream/example-source.ts';
 import { permuteIndex } from '../stream/permute-index.ts';
-import { lengthsOf, type BatchOptions, type Sequences } from './batches.ts';
 import { packSequences } from './pack-sequences.ts';
+import { lengthsOf, type Sequences } from './sequences.ts';
 
 /**
  * Examples that are packed together. Of lengths spread evenly over 1…1,024, windows of 4,096 leave 0.9 % of
  * packs of 1,024 free, all 40,960 at once 0.3 %; of lengths whose logarithm is, 0.1 % and 0.02 %.
  */
 export const PACKING_WINDOW = 4096;
+
+export interface PackOptions {
+  /** Tokens of a pack. */
+  readonly maxSeqLength: number;
+  /** Packs examples in a random order; else in the order of the source. */
+  readonly shuffle: boolean;
+  readonly seed: number;
+}
 
 /**
  * Examples in packs of at most `maxSeqLength` tokens: first-fit decreasing, window by window of the shuffled
@@ -17,10 +25,7 @@ export const PACKING_WINDOW = 4096;
  *
  * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without lengths.
  */
-export function packSource(
-  source: ExampleSource,
-  { maxSeqLength, shuffle, seed }: Pick<BatchOptions, 'maxSeqLength' | 'shuffle' | 'seed'>,
-): Sequences {
+export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed }: PackOptions): Sequences {
   const lengthAt = lengthsOf(source, 'packing');
   const at = shuffle
     ? permuteIndex(source.length, createRng(seed).named('packing'))

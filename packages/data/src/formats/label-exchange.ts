@@ -1,5 +1,5 @@
 import { labelConversation } from '../label-conversation.ts';
-import type { Tokenizer } from '../tokenizer/load-tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens } from '../mask-prompt.ts';
 import { assertTemplate, type Row, type RowSettings } from './row-format.ts';
 

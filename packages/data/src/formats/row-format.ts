@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 import { badData, kindOf } from '../bad-data.ts';
-import type { Tokenizer } from '../tokenizer/load-tokenizer.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 
 /** A row of a JSON Lines file, with its place for errors: `file:line`. */

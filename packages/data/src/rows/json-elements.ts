@@ -13,85 +13,115 @@ const CLOSE_RECORD = 0x7d;
 const isSpace = (byte: number): boolean =>
   byte === 0x20 || byte === NEWLINE || byte === 0x0d || byte === 0x09;
 
+/** Where a walk over a list begins. */
+export interface ElementsFrom {
+  /** Where the list begins, or any element. */
+  readonly place: Place;
+  /** Whether `place` is an element's. */
+  readonly isInside: boolean;
+}
+
 /**
- * The elements of a JSON list in a file, as bytes, in memory one at a time: what stands between the commas of
- * the outermost list.
- * What the bytes say is for whoever parses them; here only quotes and brackets are followed. `from` is where
- * the list begins, or any element's place.
+ * The elements of a JSON list in a file, as bytes, one in memory at a time: what stands between the commas of
+ * the outermost list. Only quotes and brackets are followed; the bytes are for a parser.
  *
- * @throws QdyloraError BAD_DATA for an element over the limit, a file that ends inside the list, or words
- * behind it.
+ * @throws QdyloraError BAD_DATA for an element over `maxBytes`, a file that ends inside the list, or text
+ * after it.
  */
 export function* jsonElements(
   descriptor: number,
   file: string,
-  from: Place,
-  isInside: boolean,
+  { place, isInside }: ElementsFrom,
   maxBytes = MAX_LINE_BYTES,
 ): Generator<Line> {
   const walk = elementWalk(isInside ? 1 : 0);
-  let parts: Buffer[] = [];
-  let size = 0;
-  let start = from;
-  let isBehindComma = isInside;
-  let { offset, line } = from;
-  const where = (): string => `${file}:${start.line}`;
-  for (const chunk of chunksOf(descriptor, from.offset)) {
-    let begun = 0;
+  const pending = pendingElement(file, place, isInside);
+  let { offset, line } = place;
+  for (const chunk of chunksOf(descriptor, offset)) {
+    let from = 0;
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i]!;
       const event = walk(byte);
-      if (event === 'outside')
-        throw badData(
-          `${file}:${line}`,
-          'expected the end of the file behind the JSON list, got more',
-          'Keep one list in the file, or one JSON object on each line.',
-        );
-      if (event === 'begin') {
-        isBehindComma = false;
-        begun = i + 1;
-        parts = [];
-        size = 0;
-        start = { offset: offset + 1, line };
+      const next = { offset: offset + 1, line };
+      if (event === 'outside') throw textAfterList(file, line);
+      if (event === 'begin') pending.begin(next);
+      else if (event) {
+        const element = pending.end(chunk.subarray(from, i), next, event);
+        if (element) yield element;
       }
-      if (event === 'comma' || event === 'end') {
-        const bytes = Buffer.concat([...parts, chunk.subarray(begun, i)]);
-        const next = { offset: offset + 1, line };
-        const element = skipSpace(bytes, start, next);
-        if (element.bytes.length > 0) yield element;
-        else if (event === 'comma' || isBehindComma)
-          throw badData(
-            `${file}:${element.line}`,
-            'expected a JSON object between commas, got nothing',
-            'Delete the comma.',
-          );
-        isBehindComma = true;
-        begun = i + 1;
-        parts = [];
-        size = 0;
-        start = next;
-      }
+      if (event) from = i + 1;
       offset++;
       if (byte === NEWLINE) line++;
     }
-    if (walk.isInside()) {
-      parts.push(chunk.subarray(begun));
-      size += chunk.length - begun;
+    if (walk.isInside()) pending.add(chunk.subarray(from), maxBytes);
+  }
+  if (walk.isInside()) throw cutList(file, line);
+}
+
+/** The element that a walk is in, of which some bytes may lie in earlier chunks. */
+interface PendingElement {
+  /** The list begins. */
+  begin(start: Place): void;
+  /** @throws QdyloraError BAD_DATA where the element is over `maxBytes` */
+  add(bytes: Buffer, maxBytes: number): void;
+  /** Ends the element; null for the nothing of an empty list. @throws QdyloraError BAD_DATA for no element */
+  end(bytes: Buffer, next: Place, event: 'comma' | 'end'): Line | null;
+}
+
+function pendingElement(file: string, from: Place, isInside: boolean): PendingElement {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let start = from;
+  let isAfterComma = isInside;
+  const restart = (place: Place): void => {
+    parts = [];
+    size = 0;
+    start = place;
+  };
+  return {
+    begin(place) {
+      isAfterComma = false;
+      restart(place);
+    },
+    add(bytes, maxBytes) {
+      parts.push(bytes);
+      size += bytes.length;
       if (size > maxBytes)
         throw badData(
-          where(),
-          `expected at most ${maxBytes} bytes for a row, got more`,
+          `${file}:${start.line}`,
+          `A row has more than ${maxBytes} bytes`,
           'Correct or delete this row.',
         );
-    }
-  }
-  if (walk.isInside())
-    throw badData(
-      `${file}:${line}`,
-      'expected ] at the end of the JSON list, got the end of the file',
-      'The file may be cut: make or download it again.',
-    );
+    },
+    end(bytes, next, event) {
+      const element = skipSpace(Buffer.concat([...parts, bytes]), start, next);
+      const isMissing = element.bytes.length === 0;
+      if (isMissing && (event === 'comma' || isAfterComma))
+        throw badData(
+          `${file}:${element.line}`,
+          'There is no JSON object between commas',
+          'Delete the comma.',
+        );
+      isAfterComma = true;
+      restart(next);
+      return isMissing ? null : element;
+    },
+  };
 }
+
+const textAfterList = (file: string, line: number): Error =>
+  badData(
+    `${file}:${line}`,
+    'There is more text after the JSON list',
+    'Keep one list in the file, or one JSON object on each line.',
+  );
+
+const cutList = (file: string, line: number): Error =>
+  badData(
+    `${file}:${line}`,
+    'The JSON list has no ] at its end',
+    'The file may be cut: make or download it again.',
+  );
 
 /** An element begins with its first byte that is no white space, and so does its place. */
 function skipSpace(bytes: Buffer, start: Place, next: Place): Line {

@@ -1,7 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { QdyloraError } from '@qdylora/contract';
 import { badData } from '../bad-data.ts';
-import { patternHint } from './expand-globs.ts';
 import { statOf } from './stat-of.ts';
 
 /**
@@ -32,7 +31,8 @@ export interface Line extends Place {
 
 export interface LineOptions {
   readonly maxLineBytes?: number;
-  /** Goes on behind a line over the limit, which then has an error in place of bytes. False */ readonly passesLong?: boolean;
+  /** Continues after a line over the limit, which then has an error in place of bytes. False */
+  readonly passesLong?: boolean;
 }
 
 /**
@@ -116,7 +116,7 @@ export function assertRegularFile(file: string): void {
     throw new QdyloraError('MISSING_FILE', {
       where: file,
       problem: 'expected a dataset file, got no such file',
-      nextStep: `Check the path: it is relative to the working directory.${patternHint(file)}`,
+      nextStep: `Check the path: it is relative to the working directory.`,
     });
   if (!stat.isFile())
     throw badData(

@@ -59,7 +59,10 @@ export async function openRowFile(
       where: ({ line }) => `${file}:${line}`,
       rows: isList
         ? (from) =>
-            jsonElements(opened.descriptor(), file, from ?? { offset: mark, line: 1 }, from !== undefined)
+            jsonElements(opened.descriptor(), file, {
+              place: from ?? { offset: mark, line: 1 },
+              isInside: from !== undefined,
+            })
         : (from = BEGINNING) => linesOf(opened.descriptor(), file, from, { passesLong }),
     });
   } catch (error) {

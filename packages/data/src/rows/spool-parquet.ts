@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 import type { AsyncBuffer, FileMetaData, SchemaTree } from 'hyparquet';
 import { badData } from '../bad-data.ts';
+import { yieldToEvents } from '../yield-to-events.ts';
 import { parquetJson } from './parquet-json.ts';
 
 /** A row group is decoded at once. Writers make them of 64 MiB to 512 MiB. */
@@ -49,13 +49,10 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
         writeRows(spool, rows, schema);
       });
       rowStart = rowEnd;
-      await setImmediate();
-      if (signal?.aborted)
-        throw new QdyloraError('ABORTED', {
-          where: file,
-          problem: 'the signal was aborted while a Parquet file was read',
-          cause: signal.reason,
-        });
+      await yieldToEvents(signal, {
+        where: file,
+        problem: 'the signal was aborted while a Parquet file was read',
+      });
     }
     return spool;
   } catch (error) {

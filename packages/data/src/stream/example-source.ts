@@ -71,7 +71,8 @@ export function firstExample(examples: readonly Example[] | ExampleSource, from 
 
 export interface WeightedSource {
   readonly source: ExampleSource;
-  /** How often its examples come in an epoch. */ readonly weight: number;
+  /** How often its examples come in an epoch. */
+  readonly weight: number;
 }
 
 /** As many as a permutation can order. */

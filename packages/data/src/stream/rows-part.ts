@@ -1,13 +1,17 @@
-import { turn, type DatasetFile, type Reading } from '../dataset-options.ts';
+import type { DatasetFile, Reading } from '../dataset-options.ts';
+import type { RowLabeller } from '../formats/label-rows.ts';
 import type { Row } from '../formats/row-format.ts';
 import { keepExample, noRowsYet, type RowCounts } from '../keep-example.ts';
-import { openRowFile } from '../rows/row-file.ts';
+import { openRowFile, type RowFile } from '../rows/row-file.ts';
 import { walkRows } from '../rows/walk-rows.ts';
+import type { HeldOutRule } from '../split-held-out.ts';
 import type { Example } from '../token-batch.ts';
-import { createBitSet } from './bit-set.ts';
+import { yieldBetweenRows } from '../yield-to-events.ts';
+import { createBitSet, type BitSet } from './bit-set.ts';
 import type { DatasetPart } from './dataset-part.ts';
-import { growingNumbers } from './growing-numbers.ts';
-import { rowIndex } from './row-index.ts';
+import type { ExampleSource } from './example-source.ts';
+import { growingNumbers, type GrowingNumbers } from './growing-numbers.ts';
+import { rowIndex, type RowIndex } from './row-index.ts';
 
 /** Rows of an unmeasured dataset that are made tokens of for the report. */
 const MEASURED_ROWS = 1000;
@@ -25,76 +29,113 @@ export interface RowsPartOptions {
 }
 
 /**
- * A file whose rows are read when they are asked for. One bit of each says whether it can be used, one
+ * A file whose rows are read when they are asked for. One bit of each row says whether it can be used, one
  * whether it is trained on.
  */
 export async function rowsPart(
   file: DatasetFile,
   reading: Reading,
-  { measure, keepsOpen, onProgress }: RowsPartOptions,
+  options: RowsPartOptions,
 ): Promise<DatasetPart> {
-  const { bad, counts, maxSeqLength, signal, limit, formats } = reading;
-  const labeller = reading.labeller();
-  const rows = await openRowFile(file.file, { signal, passesLong: reading.onBadRow === 'skip' });
-  const index = rowIndex(rows);
-  const isUsable = createBitSet();
-  const isTraining = createBitSet();
-  const lengths = measure ? growingNumbers() : null;
-  let start = 0;
-  let usable = 0;
-  const keep = (row: Row, into: RowCounts): Example | null =>
-    keepExample({ ...labeller.label(row), source: row.source }, maxSeqLength, into);
-  const read = (entry: number, into: RowCounts): Example | null => {
-    const row = index.read(entry);
-    if (!keepsOpen) rows.rest();
-    return row && bad.attempt(() => keep(row, into));
-  };
-  /** What the walk has to know of a row; null where it is not used. */
-  const look = (row: Row): { hash: number; length: number } | null => {
-    if (!measure && counts.rows >= MEASURED_ROWS) {
-      labeller.check(row);
-      return { hash: labeller.hash(row), length: 0 };
-    }
-    const example = keep(row, counts);
-    return example || !measure ? { hash: labeller.hash(row), length: example?.ids.length ?? 0 } : null;
+  const rows = await openRowFile(file.file, {
+    signal: reading.signal,
+    passesLong: reading.onBadRow === 'skip',
+  });
+  const state: PartState = {
+    rows,
+    reading,
+    options,
+    labeller: reading.labeller(),
+    index: rowIndex(rows),
+    isUsable: createBitSet(),
+    isTraining: createBitSet(),
+    lengths: options.measure ? growingNumbers() : null,
+    start: 0,
+    usable: 0,
   };
   return {
-    async walk(rule, first) {
-      start = first;
-      for (const { row, place } of walkRows(rows, bad)) {
-        if (isUsable.length % ROWS_PER_TURN === 0) await turn(signal);
-        index.add(place);
-        const known = row && bad.attempt(() => look(row));
-        isUsable.push(known !== null);
-        isTraining.push(known !== null);
-        lengths?.push(known?.length ?? 0);
-        if (labeller.format) formats.add(labeller.format.name);
-        if (known) rule.add(first + usable++, known.hash);
-        if (first + usable >= limit) break;
-        if (isUsable.length % 65536 === 0) onProgress?.(first + usable);
-      }
-      if (!keepsOpen) rows.rest();
-      return first + usable;
-    },
-    take(numbers) {
-      const places = isUsable.ones();
-      const counted = noRowsYet();
-      return numbers
-        .filter((number) => number >= start && number < start + usable)
-        .flatMap((number) => {
-          const entry = places.at(number - start);
-          isTraining.clear(entry);
-          return read(entry, counted) ?? [];
-        });
-    },
-    training(counted) {
-      const places = isTraining.ones();
-      return {
-        length: places.length,
-        at: (i) => read(places.at(i), counted),
-        lengthAt: lengths && ((i) => lengths.at(places.at(i))),
-      };
-    },
+    walk: (rule, first) => walkPart(state, rule, first),
+    take: (numbers) => takeRows(state, numbers),
+    training: (counts) => trainingSource(state, counts),
     close: rows.close,
+  };
+}
+
+interface PartState {
+  readonly rows: RowFile;
+  readonly reading: Reading;
+  readonly options: RowsPartOptions;
+  readonly labeller: RowLabeller;
+  readonly index: RowIndex;
+  /** Of each entry of the file: whether it is a row that can be used, and whether it is trained on. */
+  readonly isUsable: BitSet;
+  readonly isTraining: BitSet;
+  /** Tokens of each entry; null where they are not measured. */
+  readonly lengths: GrowingNumbers | null;
+  /** The number of the first usable row, and how many there are. */
+  start: number;
+  usable: number;
+}
+
+async function walkPart(state: PartState, rule: HeldOutRule, first: number): Promise<number> {
+  const { rows, reading, options, labeller, isUsable } = state;
+  state.start = first;
+  for (const { row, place } of walkRows(rows, reading.bad)) {
+    if (isUsable.length % ROWS_PER_TURN === 0) await yieldBetweenRows(reading.signal);
+    state.index.add(place);
+    const facts = row && reading.bad.attempt(() => inspectRow(state, row));
+    isUsable.push(facts !== null);
+    state.isTraining.push(facts !== null);
+    state.lengths?.push(facts?.length ?? 0);
+    if (labeller.format) reading.formats.add(labeller.format.name);
+    if (facts) rule.add(first + state.usable++, facts.hash);
+    if (first + state.usable >= reading.limit) break;
+    if (isUsable.length % 65536 === 0) options.onProgress?.(first + state.usable);
+  }
+  if (!options.keepsOpen) rows.rest();
+  return first + state.usable;
+}
+
+/** The hash of a row and its length where that is measured; null where the row is not used. */
+function inspectRow(state: PartState, row: Row): { hash: number; length: number } | null {
+  const { labeller, options, reading } = state;
+  if (!options.measure && reading.counts.rows >= MEASURED_ROWS) {
+    labeller.check(row);
+    return { hash: labeller.hash(row), length: 0 };
+  }
+  const example = exampleOf(state, row, reading.counts);
+  return example || !options.measure ? { hash: labeller.hash(row), length: example?.ids.length ?? 0 } : null;
+}
+
+const exampleOf = ({ labeller, reading }: PartState, row: Row, counts: RowCounts): Example | null =>
+  keepExample({ ...labeller.label(row), source: row.source }, reading.maxSeqLength, counts);
+
+/** The example of an entry, read now. */
+function readExample(state: PartState, entry: number, counts: RowCounts): Example | null {
+  const row = state.index.read(entry);
+  if (!state.options.keepsOpen) state.rows.rest();
+  return row && state.reading.bad.attempt(() => exampleOf(state, row, counts));
+}
+
+function takeRows(state: PartState, numbers: readonly number[]): Example[] {
+  const { start, usable } = state;
+  const places = state.isUsable.ones();
+  const counts = noRowsYet();
+  return numbers
+    .filter((number) => number >= start && number < start + usable)
+    .flatMap((number) => {
+      const entry = places.at(number - start);
+      state.isTraining.clear(entry);
+      return readExample(state, entry, counts) ?? [];
+    });
+}
+
+function trainingSource(state: PartState, counts: RowCounts): ExampleSource {
+  const { lengths } = state;
+  const places = state.isTraining.ones();
+  return {
+    length: places.length,
+    at: (i) => readExample(state, places.at(i), counts),
+    lengthAt: lengths && ((i) => lengths.at(places.at(i))),
   };
 }

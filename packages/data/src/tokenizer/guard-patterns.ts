@@ -1,7 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
 import type { TokenizerJson } from './check-tokenizer-json.ts';
-import type { Tokenizer } from './load-tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 import { TimeLimit, withTimeLimit } from './with-time-limit.ts';
+
+/** Letters of Tekken's and o200k's patterns. */
+const UPPER = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
+const LOWER = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
 
 /**
  * Patterns of well-known models, which take time in proportion to the text: every alternative begins with
@@ -17,7 +21,8 @@ const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   ...['', "(?i:'s|'t|'re|'ve|'m|'ll|'d)?"].flatMap((contraction) =>
     ['', '{1,3}'].map(
       (digits) =>
-        `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${contraction}|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${contraction}` +
+        `[^\\r\\n\\p{L}\\p{N}]?${UPPER}*${LOWER}+${contraction}` +
+        `|[^\\r\\n\\p{L}\\p{N}]?${UPPER}+${LOWER}*${contraction}` +
         `|\\p{N}${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
     ),
   ),

@@ -1,25 +1,21 @@
-import { Tokenizer as Library } from '@huggingface/tokenizers';
 import {
   anyValue,
   assertArgument,
   checkOptions,
   objectWith,
   orNull,
-  QdyloraError,
   required,
   shownValue,
   someText,
   trueOrFalse,
   type OptionRules,
 } from '@qdylora/contract';
-import { createChatTemplate, type ChatTemplate } from '../template/chat-template.ts';
-import { checkTokenizerJson, type TokenizerJson } from './check-tokenizer-json.ts';
+import { createChatTemplate } from '../template/chat-template.ts';
+import { checkTokenizerJson } from './check-tokenizer-json.ts';
 import { guardPatterns, unknownPattern } from './guard-patterns.ts';
-import { matchParts, matchPreTokenizer } from './match-reference.ts';
-import { mergeLongWords } from './merge-long-words.ts';
-import { rememberPieces } from './remember-pieces.ts';
+import { openLibrary } from './huggingface-tokenizers/open-library.ts';
 import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from './special-tokens.ts';
-import { pieceSplitter } from './split-long-pieces.ts';
+import type { Tokenizer } from './tokenizer.ts';
 import { withPrefixSpace } from './with-prefix-space.ts';
 
 /** What a model folder holds, parsed. */
@@ -43,27 +39,6 @@ const RULES: OptionRules<TokenizerFiles> = {
   toolTemplate: orNull(someText),
   specialTokens: objectWith(),
 };
-
-export interface Tokenizer {
-  /**
-   * Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2);
-   * no rule of our own.
-   */
-  encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
-  /** Text of token ids; ids beyond the vocabulary (padded embedding rows) are passed over. */
-  decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
-  /** One more than the largest id. A model may have more embedding rows, never fewer. */
-  readonly vocabularySize: number;
-  readonly bosId: number | null;
-  readonly eosId: number | null;
-  readonly padId: number | null;
-  readonly chatTemplate: ChatTemplate | null;
-  /**
-   * What one token stands for inside a text, its leading space included; U+FFFD where it is only part of a
-   * character.
-   */
-  tokenText(id: number): string;
-}
 
 /**
  * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on
@@ -130,30 +105,6 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
           }),
     tokenText: behindALetter(encode, decode),
   };
-}
-
-function openLibrary(json: TokenizerJson, config: object): Library {
-  let library: Library;
-  try {
-    library = new Library({ ...json, pre_tokenizer: matchPreTokenizer(json.pre_tokenizer) }, config);
-  } catch (cause) {
-    throw new QdyloraError('BAD_FILE', {
-      where: 'tokenizer.json',
-      problem: `expected a tokenizer that can be built, got: ${(cause as Error).message}`,
-      nextStep: 'Its normalizer, pre-tokenizer, model or decoder may be of a kind that is not supported.',
-      cause,
-    });
-  }
-  matchParts(library);
-  rememberPieces(library);
-  mergeLongWords(library);
-  const split = pieceSplitter(json);
-  const own = library.pre_tokenizer;
-  // The library calls it as a function; a text without a pre-tokenizer is one piece.
-  if (split)
-    library.pre_tokenizer = ((text: string, options?: object) =>
-      (own ? own(text, options) : [text]).flatMap(split)) as unknown as Library['pre_tokenizer'];
-  return library;
 }
 
 /** `chat_template` of tokenizer_config.json: a text, or a list of named ones of which `default` is taken. */

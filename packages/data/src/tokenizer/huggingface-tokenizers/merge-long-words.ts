@@ -28,7 +28,8 @@ export function mergeLongWords({ model }: Tokenizer): void {
 interface Merges {
   readonly ids: ReadonlyMap<string, number>;
   readonly texts: readonly string[];
-  /** left · 2^24 + right → rank · 2^24 + joint */ readonly joints: ReadonlyMap<number, number>;
+  /** left · 2^24 + right → rank · 2^24 + joint */
+  readonly joints: ReadonlyMap<number, number>;
 }
 
 function mergesOf(model: BPE): Merges {

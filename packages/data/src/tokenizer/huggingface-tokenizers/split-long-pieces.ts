@@ -1,4 +1,4 @@
-import { mergePair, type TokenizerJson } from './check-tokenizer-json.ts';
+import { mergePair, type TokenizerJson } from '../check-tokenizer-json.ts';
 
 /** Pieces up to here are quick as they are, and the library caches them whole. UTF-16 units. */
 const LONG_PIECE = 256;

@@ -2,8 +2,8 @@ import type { Rng } from '@qdylora/contract';
 import { permuteIndex } from '../stream/permute-index.ts';
 
 /**
- * Steps whose examples are sorted together, as in transformers: enough to find likes, few enough to stay
- * random.
+ * Steps whose examples are sorted together, as in transformers: enough to find examples of like length, few
+ * enough to stay random.
  */
 const STEPS_PER_GROUP = 50;
 
@@ -20,22 +20,22 @@ export interface GroupOptions {
  * steps, and the full steps of the epoch are shuffled again. One group is in memory at a time; a step is a
  * pure function of (epoch, step). The last step, which may be short, stays last.
  */
-export function groupByLength(
+export function lengthGroupedSteps(
   lengthAt: (index: number) => number,
   { length, perStep, orderOf, rng }: GroupOptions,
 ): (epoch: number, step: number) => number[] {
   const perGroup = STEPS_PER_GROUP * perStep;
   const fullSteps = Math.floor(length / perStep);
-  let kept: { epoch: number; group: number; sorted: number[] } | null = null;
+  let latest: { epoch: number; group: number; sorted: number[] } | null = null;
   const groupOf = (epoch: number, group: number): number[] => {
-    if (kept?.epoch === epoch && kept.group === group) return kept.sorted;
+    if (latest?.epoch === epoch && latest.group === group) return latest.sorted;
     const at = orderOf(epoch);
     const from = group * perGroup;
     const inGroup = Math.min(perGroup, length - from);
     const sorted = Array.from({ length: inGroup }, (_, i) => at(from + i)).sort(
       (a, b) => lengthAt(b) - lengthAt(a) || a - b,
     );
-    kept = { epoch, group, sorted };
+    latest = { epoch, group, sorted };
     return sorted;
   };
   return (epoch, step) => {

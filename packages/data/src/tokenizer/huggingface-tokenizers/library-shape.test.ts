@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+import {
+  BPE,
+  ByteFallbackDecoder,
+  ByteLevelPreTokenizer,
+  MetaspaceDecoder,
+  SequenceDecoder,
+  SequencePreTokenizer,
+  Tokenizer,
+} from '@huggingface/tokenizers';
+import { expect, it } from 'vitest';
+
+const BYTE_LEVEL = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true };
+const library = new Tokenizer(
+  {
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [BYTE_LEVEL] },
+    post_processor: null,
+    decoder: {
+      type: 'Sequence',
+      decoders: [{ type: 'ByteFallback' }, { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always' }],
+    },
+    model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: [['a', 'b']] },
+  },
+  {},
+);
+
+it('@huggingface/tokenizers is pinned to one version', () => {
+  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+  const { dependencies } = JSON.parse(text) as { dependencies: Record<string, string> };
+  expect(dependencies['@huggingface/tokenizers']).toBe('0.2.0');
+});
+
+it('a sequence shows the parts inside it', () => {
+  expect((library.pre_tokenizer as SequencePreTokenizer).tokenizers[0]).toBeInstanceOf(ByteLevelPreTokenizer);
+  const { decoders } = library.decoder as SequenceDecoder;
+  expect(decoders[0]).toBeInstanceOf(ByteFallbackDecoder);
+  expect(decoders[1]).toBeInstanceOf(MetaspaceDecoder);
+});
+
+it('the byte-level pre-tokenizer reads its pattern, its encoder and its spelling when it is called', () => {
+  const part = (library.pre_tokenizer as SequencePreTokenizer).tokenizers[0] as ByteLevelPreTokenizer;
+  expect(part.pattern).toBeInstanceOf(RegExp);
+  expect(part.pattern.source).toContain('\\s');
+  expect(part.text_encoder).toBeInstanceOf(TextEncoder);
+  expect(part.byte_encoder[32]).toBe('Ġ');
+  expect([part.add_prefix_space, part.use_regex]).toEqual([false, true]);
+  part.pre_tokenize_text = (text) => [text, text];
+  expect(library.pre_tokenizer!('a')).toEqual(['a', 'a']);
+});
+
+it('decoders call the functions that are replaced', () => {
+  const [bytes, marks] = (library.decoder as SequenceDecoder).decoders as [
+    ByteFallbackDecoder,
+    MetaspaceDecoder,
+  ];
+  bytes.text_decoder = { decode: () => 'X' } as unknown as ByteFallbackDecoder['text_decoder'];
+  expect(bytes.decode_chain(['<0x61>'])).toEqual(['X']);
+  expect(marks.replacement).toBe('▁');
+  expect(marks.config).toMatchObject({ prepend_scheme: 'always' });
+  marks.decode_chain = () => ['Y'];
+  expect((library.decoder as SequenceDecoder).decode_chain(['a'])).toEqual(['Y']);
+});
+
+it('byte pair encoding asks a cache and merges by a method, both of which can be replaced', () => {
+  const model = library.model as BPE;
+  expect(model).toBeInstanceOf(BPE);
+  expect([...model.tokens_to_ids]).toEqual([
+    ['a', 0],
+    ['b', 1],
+    ['ab', 2],
+  ]);
+  expect([model.vocab, model.merges]).toEqual([['a', 'b', 'ab'], [['a', 'b']]]);
+  expect(model.end_of_word_suffix ?? model.continuing_subword_suffix ?? null).toBeNull();
+  const lookups: string[] = [];
+  model.cache = {
+    get: (key: string) => void lookups.push(key),
+    put: () => {},
+    clear: () => {},
+  } as unknown as BPE['cache'];
+  expect(model.encode(['ab'])).toEqual(['ab']);
+  expect(lookups).toEqual(['ab']);
+  model.bpe = () => ['b'];
+  expect(model.encode(['ab'])).toEqual(['b']);
+});

@@ -1,0 +1,23 @@
+import { setImmediate } from 'node:timers/promises';
+import { QdyloraError } from '@qdylora/contract';
+
+/** What is said where a signal has been aborted. */
+export interface AbortedWork {
+  readonly where: string;
+  /** `the evaluation was aborted` */
+  readonly problem: string;
+}
+
+/**
+ * Lets timers and input have their turn within long synchronous work.
+ *
+ * @throws QdyloraError ABORTED with the signal's reason as cause
+ */
+export async function yieldToEvents(signal: AbortSignal | undefined, work: AbortedWork): Promise<void> {
+  await setImmediate();
+  if (signal?.aborted) throw new QdyloraError('ABORTED', { ...work, cause: signal.reason });
+}
+
+/** `yieldToEvents` between rows of a dataset. */
+export const yieldBetweenRows = (signal: AbortSignal | undefined): Promise<void> =>
+  yieldToEvents(signal, { where: 'data', problem: 'the signal was aborted while rows were read' });

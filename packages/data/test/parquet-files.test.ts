@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { parquetWriteBuffer } from 'hyparquet-writer';
+import { describe, expect, it } from 'vitest';
+import { createChatTemplate, loadDataset, openDataset, type Example } from '../src/index.ts';
+import { fixtureTokenizer } from './fixtures.ts';
+import { jsonl, temporaryFiles } from './temporary-files.ts';
+
+const files = temporaryFiles();
+const smol = fixtureTokenizer('smollm2', 'own');
+
+describe('a Parquet file', () => {
+  const rows = Array.from({ length: 1300 }, (_, i) => ({
+    question: `What is ${i}?`,
+    answer: `é ${i}`,
+    id: BigInt(i),
+  }));
+  const column = (name: keyof (typeof rows)[number], type: 'STRING' | 'INT64') => ({
+    name,
+    data: rows.map((row) => row[name]),
+    type,
+  });
+  const file = files.write(
+    'rows.parquet',
+    new Uint8Array(
+      parquetWriteBuffer({
+        columnData: [column('question', 'STRING'), column('answer', 'STRING'), column('id', 'INT64')],
+        rowGroupSize: 500,
+      }),
+    ),
+  );
+
+  it('has the examples of the same rows as JSON lines, loaded and streamed', async () => {
+    const tokenizer = fixtureTokenizer('tiny-llama2-style');
+    const lines = files.write(
+      'same.jsonl',
+      jsonl(...rows.map(({ question, answer }) => ({ question, answer }))),
+    );
+    const numbers = (examples: readonly Example[]): number[][] =>
+      examples.map(({ ids, labels }) => [...ids, ...labels]);
+    const { training } = await loadDataset(lines, { tokenizer });
+    const loaded = await loadDataset(file, { tokenizer });
+    using opened = await openDataset(file, { tokenizer });
+    expect(numbers(loaded.training)).toEqual(numbers(training));
+    expect(numbers(Array.from({ length: opened.training.length }, (_, i) => opened.training.at(i)!))).toEqual(
+      numbers(training),
+    );
+    expect(opened.training.at(1134)!.source).toEqual({ file, line: 1135 });
+  });
+
+  it('has numbers that a template writes as Python does', async () => {
+    const chatTemplate = createChatTemplate(
+      '{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson }}{{ "|" ' +
+        '}}{{ c.function.arguments }}{% endfor %}{{ m.content or "" }};{% endfor %}{% if ' +
+        'add_generation_prompt %}assistant{% endif %}',
+    );
+    const { rows: expected } = JSON.parse(
+      readFileSync(new URL('../fixtures/parquet-rows.expected.json', import.meta.url), 'utf8'),
+    ) as { readonly rows: readonly { readonly json: string; readonly str: string }[] };
+    const { training } = await loadDataset(
+      fileURLToPath(new URL('../fixtures/parquet-rows.parquet', import.meta.url)),
+      { tokenizer: { ...smol, chatTemplate }, maxSeqLength: 2048 },
+    );
+    expect(training.map((example) => smol.decode(example.ids))).toEqual(
+      expected.map(({ json, str }) => `q;${json}|${str};`),
+    );
+  });
+
+  it('that finds no room for its rows says where it needs some', async ({ onTestFinished }) => {
+    const { TMPDIR: before } = process.env;
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    });
+    process.env.TMPDIR = `${files.folder}/nowhere`;
+    await expect(loadDataset(file, { tokenizer: null })).rejects.toMatchObject({
+      code: 'WRITE_FAILED',
+      where: file,
+      message: expect.stringMatching(
+        /expected room in .*nowhere for the rows of a Parquet file.*TMPDIR/,
+      ) as string,
+    });
+  });
+
+  it('that is damaged anywhere is refused, or gives rows', async () => {
+    const tokenizer = fixtureTokenizer('tiny-llama2-style');
+    const bytes = readFileSync(file);
+    for (let cut = 1; cut < 40; cut++) {
+      const broken = Buffer.from(bytes);
+      broken.fill(0xff, Math.floor((cut / 40) * bytes.length), Math.floor((cut / 40) * bytes.length) + 16);
+      const error: unknown = await loadDataset(files.write('broken.parquet', broken), {
+        tokenizer,
+        limit: 50,
+      }).then(
+        () => null,
+        (thrown: unknown) => thrown,
+      );
+      if (error !== null) expect(error).toMatchObject({ code: 'BAD_DATA' });
+    }
+    await expect(
+      loadDataset(files.write('short.parquet', bytes.subarray(0, 3000)), { tokenizer: null }),
+    ).rejects.toMatchObject({ code: 'BAD_DATA', where: `${files.folder}/short.parquet` });
+  });
+});
+
+describe('a Parquet file whose columns lie', () => {
+  const bytes = readFileSync(
+    files.write(
+      'two.parquet',
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: ['question', 'answer'].map((name) => ({
+            name,
+            data: Array.from({ length: 50 }, (_, i) => `${name} ${i}`),
+            type: 'STRING' as const,
+          })),
+        }),
+      ),
+    ),
+  );
+  const text = bytes.toString('latin1');
+  const refused = async (broken: Buffer, message: RegExp): Promise<void> => {
+    // the first column cannot be read: what the reader begins before it meets the other fault must not end
+    // the process
+    broken.fill(0xff, text.indexOf('question 0'), text.indexOf('question 0') + 40);
+    await expect(
+      loadDataset(files.write('lying.parquet', broken), { tokenizer: null }),
+    ).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringMatching(message) as string });
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  };
+
+  it('is refused before any is read: a chunk or a column too many, one name twice', async () => {
+    const name = '\x06answer';
+    const path = text.lastIndexOf(name);
+    const inSchema = text.lastIndexOf(name, path - 1);
+    const written = (at: number, own: string): Buffer => {
+      const broken = Buffer.from(bytes);
+      broken.write(own, at, 'latin1');
+      return broken;
+    };
+    expect([text.indexOf('question 0') + 40 < inSchema, inSchema < path]).toEqual([true, true]);
+    await refused(
+      written(path, '\x06answeR'),
+      /expected one chunk for every column of the schema in each row group in a Parquet file, got others/,
+    );
+    await refused(written(inSchema, '\x06answeR'), /expected one chunk for every column of the schema/);
+    const twice = parquetWriteBuffer({
+      columnData: ['a', 'a'].map((own) => ({ name: own, data: ['x'], type: 'STRING' as const })),
+    });
+    await expect(
+      loadDataset(files.write('twice.parquet', new Uint8Array(twice)), { tokenizer: null }),
+    ).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      message: expect.stringMatching(/a name of its own for every column/) as string,
+    });
+  });
+});
