@@ -70,46 +70,6 @@ QD_INLINE Range tileRows(Size rows, Size tiles, Size i, bool pairs) {
   return {begin, begin + length + (i < longer)};
 }
 
-// Rows of A that are packed at a time, where a row takes `words`.
-QD_INLINE Size rowBlock(Size m, Size words) {
-  const Size most =
-      larger(LEAST_ROWS, smaller(MOST_ROWS, PACKED_FLOATS / larger(words, Size{1}) / ROW_UNIT * ROW_UNIT));
-  return m <= most ? m : roundUp(divideUp(m, divideUp(m, most)), ROW_UNIT);
-}
-
-// How the threads stand on C: gridRows × gridColumns of them, each with its share of tiles and panels.
-struct Grid {
-  int rows, columns;
-};
-
-// True where every thread keeps to the rows that it has packed itself, and decodes all panels: it then waits
-// for no other between stages, and packed rows stay in its own second-level cache. In tiles,
-// where it has so many rows that the panels are a small part of its work (2048² with 2,048 rows: +25 %), or
-// so few panels that they cost less than rows which come from another core. `panels`: of the
-// stage with the most (Granite Rapids, 2026).
-QD_INLINE bool keepsRows(int parts, Size tiles, Size panels, bool pairs) {
-  const Size count = static_cast<Size>(parts);
-  return fillsTiles(pairs) && (tiles >= 12 * count || (tiles >= 2 * count && panels <= 5 * tiles));
-}
-
-// The grid with the least work for its busiest thread. Packing a panel costs about as much as one tile's
-// products.
-QD_INLINE Grid chooseGrid(int parts, Size tiles, Size panels) {
-  Grid best{1, parts};
-  Size least = ~Size{0};
-  for (int rows = 1; rows <= parts; rows++) {
-    if (parts % rows) continue;
-    const int columns = parts / rows;
-    const Size cost =
-        (divideUp(tiles, static_cast<Size>(rows)) + 1) * divideUp(panels, static_cast<Size>(columns));
-    if (cost < least) {
-      least = cost;
-      best = {rows, columns};
-    }
-  }
-  return best;
-}
-
 // What filling up the depth of every term of a product to whole tiles adds at most.
 constexpr Size MOST_TERMS = 6;
 constexpr Size FILLED_WORDS = AMX_TILES ? MOST_TERMS * AMX_WORDS : 0;
@@ -133,9 +93,6 @@ QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_RO
 // 2026). So many floats at most are packed more than once; not on levels with tiles, where it has not been
 // measured.
 constexpr Size COPIED_FLOATS = AMX_TILES ? 0 : Size{9} << 14;
-QD_INLINE bool packsApart(Size m, Size words, int parts) {
-  return static_cast<Size>(parts - 1) * stripesFloats(m, words) <= COPIED_FLOATS;
-}
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and
 // its sums where C is in bf16. The scratch of a product holds any smaller one.
 QD_INLINE Size productScratch(Size m, Size depth, int threads) {

@@ -145,7 +145,9 @@ class LateRows {
     out[3] = (F32x)_mm512_unpackhi_pd(b[1], b[3]);
 #else
     for (Size i = 0; i < ACROSS; i++) {
-      for (Size r = 0; r < WIDTH; r++) out[i][r] = from[r * PANEL + i];
+      F32x column{};
+      for (Size r = 0; r < WIDTH; r++) column[r] = from[r * PANEL + i];
+      out[i] = column;
     }
 #endif
   }

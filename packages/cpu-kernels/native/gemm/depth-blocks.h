@@ -1,0 +1,72 @@
+#pragma once
+#include "product.h"
+
+// The depth of a job, cut into blocks whose packed panels fit a thread's room.
+namespace qdylora::QD_LEVEL {
+
+// A part of one term's depth: steps [k, k + depth).
+struct Part {
+  const Placed* placed;
+  Size k, depth;
+};
+
+// The depths of a job's terms follow one another and are cut into blocks of nearly equal length. A block may
+// hold parts of several terms. A cut inside a term is at a multiple of 64 steps, the usual quantization
+// block. The cuts depend on the terms alone, and so does the order of every sum.
+class DepthBlocks {
+ public:
+  QD_INLINE DepthBlocks(const Job& job, int firstTerm) : job_(job), term_(firstTerm) {
+    for (int i = firstTerm; i < job.count; i++)
+      wordsLeft_ += wordsOf(job.terms[i].term.depth, job.terms[i].term.pairs());
+    mostWords_ = mostWords(job.terms[firstTerm].term.pairs());
+    const Size blocks = larger(divideUp(wordsLeft_, mostWords_), Size{1});
+    evenWords_ = divideUp(wordsLeft_, blocks);
+  }
+
+  // Writes the next block's parts and returns their number; 0 where no block is left.
+  QD_INLINE int next(Part (&parts)[MOST_TERMS]) {
+    const Size target = wordsLeft_ <= mostWords_ ? wordsLeft_ : evenWords_;
+    int count = 0;
+    Size words = 0;
+    while (term_ < job_.count && words < target) {
+      const Placed& placed = job_.terms[term_];
+      const bool pairs = placed.term.pairs();
+      const Size rest = placed.term.depth - k_;
+      const Size depth = cut(rest, pairs, target - words, mostWords_ - words);
+      if (depth == 0 && rest > 0) break;
+      if (depth > 0) parts[count++] = {&placed, k_, depth};
+      words += wordsOf(depth, pairs);
+      wordsLeft_ -= wordsOf(depth, pairs);
+      k_ += depth;
+      if (k_ == placed.term.depth) {
+        term_++;
+        k_ = 0;
+      }
+    }
+    return count;
+  }
+
+  // True once the last block has been returned.
+  QD_INLINE bool isAtEnd() const { return wordsLeft_ == 0; }
+
+ private:
+  static constexpr Size CUT = 64;
+
+  // How many of `rest` steps go into a block that still wants `target` words and has room for `most`.
+  static QD_INLINE Size cut(Size rest, bool pairs, Size target, Size most) {
+    const Size stepsOfWord = pairs ? 2 : 1;
+    Size depth = rest;
+    if (wordsOf(depth, pairs) > target) depth = roundUp(target * stepsOfWord, CUT);
+    if (wordsOf(depth, pairs) > most) depth = most * stepsOfWord / CUT * CUT;
+    return smaller(depth, rest);
+  }
+
+  const Job& job_;
+  int term_;            // the term that the next block begins in
+  Size k_ = 0;          // and the step of its depth
+  Size wordsLeft_ = 0;  // of all terms
+  Size mostWords_;      // that a block may hold
+  Size evenWords_;      // of a block, if all are equally long
+};
+
+}  // namespace qdylora::QD_LEVEL
