@@ -1,281 +1,69 @@
-// Causal attention over packed segments with a running softmax (Milakov & Gimelshein 2018; Dao et al. 2022).
-// A part owns (segment, kv head, 32 columns) items, see native/attention-tiles.h; lanes are columns. Up to 8
-//   columns (decoding) are items of (segment, up to 128 keys), see
-// native/attention-decode.h. In bf16 the products go by pairs, K and V being rounded once per call. The
-//   gradient is causal-attention.backward.cpp.
-// 4·headDim operations per visible (query, key) pair and an exponential; never a T × T matrix. Decoding reads
-//   K and V once: bound by memory.
-// Assumes contiguous rows; segments and sizes are checked below. Dropped: decoding by tiles (lanes half
-//   empty), 64 columns a tile (more masked work at the diagonal).
-#include "../../native/attention-decode.h"
-#include "../../native/attention-words.h"
+// Computes: causal attention over packed segments: y = softmax(rule(q·kᵀ))·v with a running softmax, and the
+//   logarithm of its sum for the gradient (causal-attention.backward.cpp).
+// Owners: a thread owns items: (segment, kv head, 32 columns), lanes = columns (native/attention/tiles.h);
+//   or, for at most 8 columns as in decoding, (segment, up to 128 keys), lanes = keys
+//   (native/attention/decode.h). In bf16 the products multiply pairs, and K and V are rounded once per call.
+// Cost: 4·headDim operations and one exponential per visible (query, key) pair, and never a T × T matrix.
+//   Decoding reads K and V once: it is bound by memory.
+// Assumes: contiguous rows. Lengths, types, segments and sizes are checked in causalAttention.
+// Dropped: decoding by tiles (half of the lanes empty); 64 columns a tile (more masked work at the diagonal).
+#include "causal-attention.items.h"
 
 namespace qdylora::QD_LEVEL {
 namespace {
 
-constexpr int COLUMNS = 32;
-// Keys of one item where a segment has a single tile of columns: then the keys are what threads share.
-constexpr int CHUNK = 8 * KEY_TILE;
-// Below any exponent, and finite: LOWEST − LOWEST is 0, not NaN.
-constexpr float LOWEST = -3.4028235e38f;
-// Exponents of 2 that a score may lie above the number that is subtracted, before everything summed so far is
-// rescaled.
-constexpr float SLACK = 8;
-
-// Running softmax of one tile of columns, exponents in powers of 2: o holds Σ p·v, transposed
-// ([headDim][COLUMNS]), not yet divided by the sum.
-struct Softmax {
-  float *largest, *sum, *o;
-};
-Softmax softmaxAt(float* at) { return {at, at + COLUMNS, at + 2 * COLUMNS}; }
-Size softmaxFloats(const AttentionShape& shape) { return (shape.laneRows() + 2) * COLUMNS; }
-
-int chunksOf(const AttentionShape& shape, const Segment& s) {
-  if (hasFewColumns(shape, s)) return shape.columns(s) > 0 ? fewChunks(s) : 0;
-  return shape.tiles(s, COLUMNS) == 1 && s.keys() > 2 * CHUNK ? (s.keys() + CHUNK - 1) / CHUNK : 1;
-}
-
-// Floats that the chunks of a segment leave to be joined, per (kv head, chunk) of a tile, or per chunk of few
-// columns.
-Size partialFloats(const AttentionShape& shape, const Segment& s) {
-  return hasFewColumns(shape, s) ? FewPartials::floats(shape, s) : softmaxFloats(shape);
-}
-Size partialsOf(const AttentionShape& shape, const Segment& s) {
-  if (hasFewColumns(shape, s))
-    return static_cast<Size>(shape.columns(s) > 0 ? mostFewChunks(s) : 0) * partialFloats(shape, s);
-  const int chunks = chunksOf(shape, s);
-  return chunks > 1 ? static_cast<Size>(chunks) * shape.kvHeads * partialFloats(shape, s) : 0;
-}
-
-// Scratch: each part's own, then the partial results, then packed keys and values.
+// Scratch of one thread: of a tile, or of few columns.
 Size partFloats(const AttentionShape& shape) {
   return larger(shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS + softmaxFloats(shape),
                 fewScratchFloats(shape));
 }
-// Those of all segments, the last one grown to the end of k: a cache fills up, and scratch that was asked for
-// once is enough until it is full.
-Size allPartials(const AttentionShape& shape) {
-  Size floats = 0;
-  for (Size s = 0; s + 1 < shape.segments; s++) {
-    Segment segment = shape.segment(s);
-    if (s + 2 == shape.segments) segment.k1 = static_cast<int>(shape.keys);
-    floats += partialsOf(shape, segment);
-  }
-  return floats;
-}
+
+// True where keys and values are packed in pairs.
 bool packs(const AttentionShape& shape, bool bf16) {
   bool some = false;
   for (Size s = 0; s + 1 < shape.segments; s++) some = some || !hasFewColumns(shape, shape.segment(s));
   return BF16_PAIRS && bf16 && some;
 }
-// True where something reads q, k and v as floats.
+
+// True where some segment reads q, k and v as floats.
 bool readsFloats(const AttentionShape& shape, bool bf16) {
   bool few = false;
   for (Size s = 0; s + 1 < shape.segments; s++) few = few || hasFewColumns(shape, shape.segment(s));
   return few || !packs(shape, bf16);
 }
+
 // Floats of q, y, k and v, where they are bf16 and have to be widened.
 Size widenedFloats(const AttentionShape& shape) {
   return 2 * (shape.queries * shape.queryStride() + shape.keys * shape.keyStride());
 }
 
-struct ForwardArrays {
-  Numbers q, k, v;
-  Results y;
-  float* logSumExp;
-  ScoreRule rule;
-  PackedKeys packedK, packedV;
-};
-
-// One piece of work: a tile of columns of one kv head, or (kvHead = kvHeads) few columns of all. `partial`:
-// where its result goes, in floats; −1 where it is the whole.
-struct Item {
-  Segment s;
-  Size kvHead;
-  int tile, from, to, chunk, chunks;
-  std::ptrdiff_t partial;
-};
-
-// Visits this part's share of the items.
-template <class Visit>
-void visitItems(const AttentionShape& shape, int parts, int part, const Visit& visit) {
-  const auto walk = [&](const auto& use) {
-    Size partial = 0;
-    for (Size seg = 0; seg + 1 < shape.segments; seg++) {
-      const Segment s = shape.segment(seg);
-      const bool few = hasFewColumns(shape, s);
-      const int tiles = few ? 1 : shape.tiles(s, COLUMNS);
-      const int chunks = chunksOf(shape, s);
-      const int step = few ? fewStep(s) : CHUNK;
-      for (Size kvHead = few ? shape.kvHeads : 0; kvHead < shape.kvHeads + (few ? 1 : 0); kvHead++) {
-        for (int i = 0; i < tiles * chunks; i++) {
-          const int chunk = i % chunks;
-          const int from = s.k0 + chunk * step;
-          const int to = few || chunks > 1 ? smaller(from + step, s.k1) : s.k1;
-          const bool isPart = few || chunks > 1;
-          use(Item{s, kvHead, i / chunks, from, to, chunk, chunks,
-                   isPart ? static_cast<std::ptrdiff_t>(partial) : -1});
-          if (isPart) partial += partialFloats(shape, s);
-        }
-      }
-    }
-  };
-  const auto cost = [&](const Item& item) {
-    const double keys = item.to - item.from;
-    return 16 + (item.kvHead == shape.kvHeads
-                     ? static_cast<double>(fewKeys(shape, item.s, item.from, item.to)) *
-                           static_cast<double>(shape.kvHeads)
-                     : smaller(keysSeen(shape, item.s, item.tile, COLUMNS), keys));
-  };
-  visitShare<Item>(parts, part, walk, cost, visit);
-}
-
-// Where a rule does more than scale, or columns don't see all keys.
-void ruleAndMask(float* scores, const Columns& c, int key, int rows, const ScoreRule& rule, bool mask) {
-  for (int i = 0; i < rows; i++) {
-    for (int j = 0; j < c.width; j += WIDTH) {
-      float* at = scores + i * COLUMNS + j;
-      F32x derivative, score = load(at);
-      if (rule.changesScores()) score = rule.capped(score, &derivative) + c.bias(key + i, j);
-      store(at, mask ? select(c.sees(key + i, j), score, all(-__builtin_inff())) : score);
-    }
-  }
-}
-
-// scores → p = 2^(factor · score − largest) for one tile of keys, as words; `rescale`: what sums so far have
-// to be multiplied by. False where that is 1 for all.
-template <class Word>
-bool updateSoftmax(const Softmax& state, float* scores, float* rescale, const Columns& c, int rows,
-                   float factor) {
-  bool rescaled = false;
-  for (int j = 0; j < c.width; j += WIDTH) {
-    float* at = scores + j;
-    const F32x before = load(state.largest + j);
-    F32x even = load(at), odd = even;
-    int row = 0;
-    for (; row + 2 <= rows; row += 2) {
-      even = larger(load(at + row * COLUMNS), even);
-      odd = larger(load(at + (row + 1) * COLUMNS), odd);
-    }
-    if (row < rows) even = larger(load(at + row * COLUMNS), even);
-    const F32x highest = larger(even, odd) * factor;
-    const F32x now = select(highest > before + SLACK, highest, before);
-    const F32x change = exponential2(before - now);
-    F32x sum = load(state.sum + j) * change;
-    for (int i = 0; i < rows; i += PER_WORD<Word>) {
-      const F32x p = exponential2(fma(load(at + i * COLUMNS), all(factor), -now));
-      sum = sum + p;
-      if constexpr (IS_PAIR<Word>) {
-        const F32x next = exponential2(fma(load(at + (i + 1) * COLUMNS), all(factor), -now));
-        sum = sum + next;
-        storeI32(at + i / 2 * COLUMNS, zipToBf16(p, next));
-      } else {
-        store(at + i * COLUMNS, p);
-      }
-    }
-    store(state.largest + j, now);
-    store(state.sum + j, sum);
-    store(rescale + j, change);
-    rescaled = rescaled || sumOf(absolute(change - 1.f)) != 0.f;
-  }
-  return rescaled;
-}
-
-// The columns' softmax over the item's keys.
-template <class Word>
-void attend(const AttentionShape& shape, const Item& item, const Columns& c, const ForwardArrays& a,
-            float* scratch, const Softmax& state) {
-  Word* q = reinterpret_cast<Word*>(scratch);
-  float *scores = scratch + shape.laneRows() * COLUMNS, *rescale = scores + KEY_TILE * COLUMNS;
-  packColumns(q, COLUMNS, a.q, shape, c);
-  for (int j = 0; j < c.width; j += WIDTH) {
-    store(state.largest + j, all(LOWEST));
-    store(state.sum + j, F32x{});
-  }
-  const int dim = dimRows<Word>(shape);
-  const int words = static_cast<int>(depthWords<Word>(shape));
-  const int end = smaller(item.to, c.lastKey() + 1);
-  bool empty = true;
-  for (int key = larger(item.from, firstKeyTile(item.s, c.firstKey())); key < end;
-       key += KEY_TILE, empty = false) {
-    const int rows = rowsOf<Word>(smaller(KEY_TILE, end - key));
-    const TileLeft<Word> k = keySide<Word>(a.k, a.packedK, shape, item.s, item.kvHead, key).alongHead;
-    const TileLeft<Word> v = keySide<Word>(a.v, a.packedV, shape, item.s, item.kvHead, key).alongKeys;
-    tileProduct<Sums::set, Word>({scores, COLUMNS}, k, {q, COLUMNS}, rows, c.width, words);
-    const bool mask = !c.seeAll(key, key + rows);
-    if (mask || a.rule.changesScores()) ruleAndMask(scores, c, key, rows, a.rule, mask);
-    const bool rescaled = updateSoftmax<Word>(state, scores, rescale, c, rows, a.rule.toExponent());
-    const TileRight<Word> p{reinterpret_cast<const Word*>(scores), COLUMNS};
-    if (empty)
-      tileProduct<Sums::set, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>);
-    else if (rescaled)
-      tileProduct<Sums::scale, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>, rescale);
-    else
-      tileProduct<Sums::add, Word>({state.o, COLUMNS}, v, p, dim, c.width, rows / PER_WORD<Word>);
-  }
-  for (int i = 0; empty && i < dim; i++)
-    for (int j = 0; j < c.width; j += WIDTH) store(state.o + i * COLUMNS + j, F32x{});
-}
-
-void writeOutput(const AttentionShape& shape, const Columns& c, const ForwardArrays& a,
-                 const Softmax& state) {
-  alignas(64) float inverse[COLUMNS];
-  for (int j = 0; j < c.width; j += WIDTH) store(inverse + j, 1.f / load(state.sum + j));
-  writeColumns(a.y, state.o, COLUMNS, shape, c, inverse, false);
-  for (int i = 0; i < c.count; i++) {
-    const float none = -__builtin_inff();  // a query that sees no key
-    a.logSumExp[c.number[i]] =
-        state.sum[i] == 0.f ? none : fma(all(state.largest[i]), all(LN_2), all(logarithm(state.sum[i])))[0];
-  }
-}
-
-// Joins the chunks of one (segment, kv head), in order, into the first one.
-void joinChunks(const AttentionShape& shape, const Columns& c, float* partials, int chunks) {
-  const Softmax whole = softmaxAt(partials);
-  for (int chunk = 1; chunk < chunks; chunk++) {
-    const Softmax next = softmaxAt(partials + static_cast<Size>(chunk) * softmaxFloats(shape));
-    for (int j = 0; j < c.width; j += WIDTH) {
-      const F32x a = load(whole.largest + j);
-      const F32x b = load(next.largest + j);
-      const F32x most = larger(a, b);
-      const F32x fa = exponential2(a - most);
-      const F32x fb = exponential2(b - most);
-      store(whole.largest + j, most);
-      store(whole.sum + j, fma(load(whole.sum + j), fa, load(next.sum + j) * fb));
-      for (Size d = 0; d < shape.headDim; d++) {
-        float* at = whole.o + d * COLUMNS + j;
-        store(at, fma(load(at), fa, load(next.o + d * COLUMNS + j) * fb));
-      }
-    }
-  }
-}
-
 void runItem(const AttentionShape& shape, const Item& item, const ForwardArrays& a, float* scratch,
              float* partials) {
   float* partial = partials + larger<std::ptrdiff_t>(item.partial, 0);
-  if (item.kvHead == shape.kvHeads)
+  if (item.isFew(shape))
     return attendFew(shape, item.s, item.from, item.to, {a.q.f32, a.k.f32, a.v.f32}, a.rule, LOWEST, scratch,
                      FewPartials::at(partial, shape, item.s));
   const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
-  const Softmax state = softmaxAt(
-      item.partial < 0 ? scratch + shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS : partial);
+  float* const whole = scratch + shape.laneRows() * COLUMNS + KEY_TILE * COLUMNS + COLUMNS;
+  const Softmax state = softmaxAt(item.isPartial() ? partial : whole);
+  const KeyRange keys{item.s, item.kvHead, item.from, item.to};
   if constexpr (BF16_PAIRS) {
     if (a.packedK.rows)
-      attend<std::int32_t>(shape, item, c, a, scratch, state);
+      attend<std::int32_t>(shape, keys, c, a, scratch, state);
     else
-      attend<float>(shape, item, c, a, scratch, state);
+      attend<float>(shape, keys, c, a, scratch, state);
   } else {
-    attend<float>(shape, item, c, a, scratch, state);
+    attend<float>(shape, keys, c, a, scratch, state);
   }
-  if (item.partial < 0) writeOutput(shape, c, a, state);
+  if (!item.isPartial()) writeOutput(shape, c, a, state);
 }
 
-// Joins what this part has to join: whole kv heads of tiles, columns of few.
+// Joins a thread's share of the partial results: kv heads in turn.
 void joinItem(const AttentionShape& shape, const Item& item, const ForwardArrays& a, float* partials,
               int parts, int part) {
-  if (item.partial < 0 || item.chunk > 0) return;
+  if (!item.isPartial() || item.chunk > 0) return;
   float* place = partials + item.partial;
-  if (item.kvHead < shape.kvHeads) {
+  if (!item.isFew(shape)) {
     if (static_cast<int>(item.kvHead % static_cast<Size>(parts)) != part) return;
     const Columns c = columnsOf(shape, item.s, item.kvHead, item.tile, COLUMNS, a.rule.slopes);
     joinChunks(shape, c, place, item.chunks);
@@ -309,15 +97,77 @@ AttentionShape shapeOf(In<std::int32_t> querySegments, In<std::int32_t> keySegme
           window};
 }
 
-// Floats of scratch that causalAttention needs.
+// The scratch of a call: a piece for each thread, partial results, packed keys and values, widened arrays.
+struct Workspace {
+  Size partFloats;  // of a thread's piece
+  Size partialsAt;  // where the partial results begin, in floats
+  Size packedAt;    // where packed keys and values begin
+  Size widenedAt;   // where widened arrays begin
+  Size floats;      // in all
+  bool packs;       // keys and values are packed in pairs
+  bool widens;      // arrays in bf16 are widened
+  bool hasPartials;
+};
+
+Workspace workspaceOf(const AttentionShape& shape, int threads, bool bf16, bool half) {
+  Workspace w{};
+  w.packs = packs(shape, bf16);
+  w.widens = half && readsFloats(shape, bf16);
+  w.partFloats = partFloats(shape);
+  w.partialsAt = static_cast<Size>(threads) * w.partFloats;
+  w.packedAt = w.partialsAt + allPartials(shape);
+  w.hasPartials = w.packedAt > w.partialsAt;
+  w.widenedAt = w.packedAt + (w.packs ? packedRowsWords(shape) + packedPairsWords(shape) : 0);
+  w.floats = w.widenedAt + (w.widens ? widenedFloats(shape) : 0);
+  return w;
+}
+
 Size causalAttentionScratch(Threads& threads, In<std::int32_t> querySegments, In<std::int32_t> keySegments,
                             Size queries, Size keys, Size heads, Size kvHeads, Size headDim, bool bf16,
                             bool half) {
   const AttentionShape shape = shapeOf(querySegments, keySegments, queries, keys, heads, kvHeads, headDim, 0);
-  if (shape.problem()) return 0;
-  return static_cast<Size>(threads.count()) * partFloats(shape) + allPartials(shape) +
-         (packs(shape, bf16) ? packedRowsWords(shape) + packedPairsWords(shape) : 0) +
-         (half && readsFloats(shape, bf16) ? widenedFloats(shape) : 0);
+  return shape.problem() ? 0 : workspaceOf(shape, threads.count(), bf16, half).floats;
+}
+
+// The arrays in bf16 that are widened, and their floats.
+struct Widened {
+  const BFloat16 *qHalf, *kHalf, *vHalf;
+  BFloat16* yHalf;
+  float *q, *y, *k, *v;
+  Size ofQueries, ofKeys;  // numbers
+
+  void widen(int parts, int part) const {
+    convertShare(qHalf, q, ofQueries, parts, part);
+    convertShare(yHalf, y, ofQueries, parts, part);  // rows that belong to no segment keep their numbers
+    convertShare(kHalf, k, ofKeys, parts, part);
+    convertShare(vHalf, v, ofKeys, parts, part);
+  }
+  void roundResult(int parts, int part) const { convertShare(y, yHalf, ofQueries, parts, part); }
+};
+
+// One thread's part of a call. Every phase ends before the next one reads its results.
+void attendPart(Threads& threads, const AttentionShape& shape, const ForwardArrays& arrays,
+                const Workspace& workspace, const Widened& widened, float* scratch, int parts, int part) {
+  [[maybe_unused]] const TileRegisters registers;
+  if (workspace.widens) {
+    widened.widen(parts, part);
+    threads.barrier();
+  }
+  if (workspace.packs) {
+    packKeysAndValues(shape, arrays, parts, part);
+    threads.barrier();
+  }
+  float* const threadScratch = scratch + static_cast<Size>(part) * workspace.partFloats;
+  float* const partials = scratch + workspace.partialsAt;
+  visitItems(shape, parts, part,
+             [&](const Item& item) { runItem(shape, item, arrays, threadScratch, partials); });
+  if (workspace.hasPartials) {
+    threads.barrier();
+    visitItems(shape, 1, 0, [&](const Item& item) { joinItem(shape, item, arrays, partials, parts, part); });
+  }
+  if (!workspace.widens) return;
+  threads.barrier();
+  widened.roundResult(parts, part);
 }
 
 Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int32_t> querySegments,
@@ -336,62 +186,46 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
   const bool half = q.bf16 != nullptr;
   if (!k.bf16 == half || !v.bf16 == half || !y.bf16 == half)
     return unsupported("expected q, k, v and y of one type");
-  QD_NEED(scratch, causalAttentionScratch(threads, querySegments, keySegments, queries, keys, heads, kvHeads,
-                                          headDim, bf16, half));
-  float *partials = scratch.data + static_cast<Size>(threads.count()) * partFloats(shape),
-        *packed = partials + allPartials(shape);
-  ForwardArrays arrays{{q.f32, q.bf16},
-                       {k.f32, k.bf16},
-                       {v.f32, v.bf16},
-                       {y.f32, y.bf16},
-                       logSumExp.data,
-                       {scale, softCap, alibiSlopes.data},
-                       {},
-                       {}};
-  float* widened = packed;
-  if (packs(shape, bf16)) {
-    arrays.packedK.rows = reinterpret_cast<std::int32_t*>(packed);
+  const Workspace workspace = workspaceOf(shape, threads.count(), bf16, half);
+  QD_NEED(scratch, workspace.floats);
+
+  ForwardArrays arrays{};
+  arrays.q = {q.f32, q.bf16};
+  arrays.k = {k.f32, k.bf16};
+  arrays.v = {v.f32, v.bf16};
+  arrays.y = {y.f32, y.bf16};
+  arrays.logSumExp = logSumExp.data;
+  arrays.rule = {scale, softCap, alibiSlopes.data};
+  if (workspace.packs) {
+    arrays.packedK.rows = reinterpret_cast<std::int32_t*>(scratch.data + workspace.packedAt);
     arrays.packedV.keyPairs = arrays.packedK.rows + packedRowsWords(shape);
-    widened += packedRowsWords(shape) + packedPairsWords(shape);
   }
-  const bool widens = half && readsFloats(shape, bf16);
-  const Size ofQueries = queries * heads * headDim;
-  const Size ofKeys = keys * kvHeads * headDim;
-  float *const qFloats = widened, *const yFloats = qFloats + ofQueries, *const kFloats = yFloats + ofQueries,
-               *const vFloats = kFloats + ofKeys;
-  if (widens) {
-    arrays.q = {qFloats, nullptr};
-    arrays.k = {kFloats, nullptr};
-    arrays.v = {vFloats, nullptr};
-    arrays.y = {yFloats, nullptr};
+  Widened widened{};
+  if (workspace.widens) {
+    const Size ofQueries = queries * heads * headDim;
+    const Size ofKeys = keys * kvHeads * headDim;
+    float* const floats = scratch.data + workspace.widenedAt;
+    widened = {q.bf16,
+               k.bf16,
+               v.bf16,
+               y.bf16,
+               floats,
+               floats + ofQueries,
+               floats + 2 * ofQueries,
+               floats + 2 * ofQueries + ofKeys,
+               ofQueries,
+               ofKeys};
+    arrays.q = {widened.q, nullptr};
+    arrays.k = {widened.k, nullptr};
+    arrays.v = {widened.v, nullptr};
+    arrays.y = {widened.y, nullptr};
   }
   const double keysInUse = keySegments.data[shape.segments - 1] - keySegments.data[0];
-  const int parts = threads.partsFor(4.0 * static_cast<double>(queries * heads * headDim) * keysInUse,
-                                     queries * shape.group() <= FEW_COLUMNS ? FEW_GRAIN : ATTENTION_GRAIN);
+  const double operations = 4.0 * static_cast<double>(queries * heads * headDim) * keysInUse;
+  const bool isDecoding = queries * shape.group() <= FEW_COLUMNS;
+  const int parts = threads.partsFor(operations, isDecoding ? FEW_GRAIN : ATTENTION_GRAIN);
   threads.run(parts, [&](int part) {
-    [[maybe_unused]] const TileRegisters registers;
-    if (widens) {
-      convertShare(q.bf16, qFloats, ofQueries, parts, part);
-      convertShare(y.bf16, yFloats, ofQueries, parts, part);  // rows that belong to no segment stay
-      convertShare(k.bf16, kFloats, ofKeys, parts, part);
-      convertShare(v.bf16, vFloats, ofKeys, parts, part);
-      threads.barrier();
-    }
-    if (arrays.packedK.rows) {
-      packKeysAndValues(shape, arrays, parts, part);
-      threads.barrier();
-    }
-    visitItems(shape, parts, part, [&](const Item& item) {
-      runItem(shape, item, arrays, scratch.data + static_cast<Size>(part) * partFloats(shape), partials);
-    });
-    if (allPartials(shape) > 0) {
-      threads.barrier();
-      visitItems(shape, 1, 0,
-                 [&](const Item& item) { joinItem(shape, item, arrays, partials, parts, part); });
-    }
-    if (!widens) return;
-    threads.barrier();
-    convertShare(yFloats, y.bf16, ofQueries, parts, part);
+    attendPart(threads, shape, arrays, workspace, widened, scratch.data, parts, part);
   });
   return ok();
 }

@@ -1,16 +1,16 @@
 #pragma once
-#include "tile-product.h"
-#include "vector-math.h"
+#include "../tile-product.h"
+#include "../vector-math.h"
 
 // How the attention kernels cut their work. A *column* is one (query, head) of the heads that share a kv
-// head, queries first; the columns of a tile stand side by side
-// in vector lanes, so a softmax runs down the lanes and no sum crosses them. Keys come in tiles of 64.
+// head, queries first. The columns of a tile are side by side in vector lanes, so a softmax runs down the
+// lanes and no sum crosses them. Keys come in tiles of 64.
 namespace qdylora::QD_LEVEL {
 
 constexpr int KEY_TILE = 64;
 constexpr int MOST_COLUMNS = 64;
-// What products in pairs ask of their operands, which are filled up with zeros: packed keys of a segment go
-// in groups, keys and columns of a tile in units.
+// Operands of products in pairs are filled up with zeros: the packed keys of a segment to whole groups, the
+// keys and columns of a tile to whole units.
 constexpr int KEY_GROUP = AMX_TILES ? KEY_TILE : 8;
 constexpr int KEY_UNIT = AMX_TILES ? 2 * static_cast<int>(AMX_WORDS) : 8;
 constexpr int COLUMN_UNIT = AMX_TILES ? 2 * WIDTH : WIDTH;
@@ -23,22 +23,26 @@ QD_INLINE T roundUp(T n, int unit) {
   return (n + static_cast<T>(unit) - 1) / static_cast<T>(unit) * static_cast<T>(unit);
 }
 
-// One segment: queries [q0, q1), keys [k0, k1), and where its keys begin in packed arrays, which give every
-// segment whole groups of rows.
 struct Segment {
-  int q0, q1, k0, k1;
-  Size packedAt;
+  int q0, q1;     // queries [q0, q1)
+  int k0, k1;     // keys [k0, k1)
+  Size packedAt;  // its first key in packed arrays, in which every segment has whole groups of rows
   int keys() const { return k1 - k0; }
 };
 
 struct AttentionShape {
-  const std::int32_t *querySegments, *keySegments;
-  Size segments, queries, keys, heads, kvHeads, headDim, window;
+  const std::int32_t* querySegments;  // [segments]: where each segment begins, then where the last one ends
+  const std::int32_t* keySegments;    // [segments]
+  Size segments;                      // length of both, one more than there are segments
+  Size queries, keys;
+  Size heads, kvHeads, headDim;
+  Size window;  // keys that a query sees at most; 0: all up to its own
+
   Size group() const { return heads / kvHeads; }
   Size queryStride() const { return heads * headDim; }
   Size keyStride() const { return kvHeads * headDim; }
   Size paddedDim() const { return roundUp(headDim, WIDTH); }
-  // Rows of what stands [headDim][columns], be it numbers or words.
+  // Rows of an array [headDim][columns], of numbers or of words.
   Size laneRows() const { return AMX_TILES ? roundUp(headDim, 2 * static_cast<int>(AMX_WORDS)) : headDim; }
   Size packedKeys() const { return keys + KEY_GROUP * (1 + 2 * segments); }
   Segment segment(Size s) const {
@@ -47,8 +51,8 @@ struct AttentionShape {
   }
   int columns(const Segment& s) const { return static_cast<int>(static_cast<Size>(s.q1 - s.q0) * group()); }
   int tiles(const Segment& s, int width) const { return (columns(s) + width - 1) / width; }
-  // What the reference takes for granted and memory safety needs, in words where it is not so: nullptr where
-  // all is well. Everything else here divides by these sizes and makes ints of them.
+  // What is wrong with sizes and segments, or nullptr. Everything else here divides by these sizes, converts
+  // them to int and trusts the segments.
   const char* problem() const {
     constexpr Size MOST = 0x7fffffff;
     constexpr const char* SEGMENTS = "expected rising segments within the arrays";
@@ -58,9 +62,9 @@ struct AttentionShape {
       return "expected fewer than 2^31 keys and columns (queries times heads)";
     if (segments < 1 || querySegments[0] < 0 || keySegments[0] < 0) return SEGMENTS;
     for (Size s = 0; s + 1 < segments; s++) {
-      const Segment own{querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], 0};
-      if (own.q1 < own.q0 || own.k1 < own.k0) return SEGMENTS;
-      if (own.q1 - own.q0 > own.keys())
+      const Segment one{querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], 0};
+      if (one.q1 < one.q0 || one.k1 < one.k0) return SEGMENTS;
+      if (one.q1 - one.q0 > one.keys())
         return "expected no more queries than keys in a segment: the first ones would see no key";
     }
     return static_cast<Size>(querySegments[segments - 1]) <= queries &&
@@ -70,12 +74,12 @@ struct AttentionShape {
   }
 };
 
-// What becomes of scale · q·k: softCap · tanh(· / softCap) where softCap > 0, then slopes[head] · (key −
-// query's own key) where there are slopes ([heads]).
+// From a product q·k to a score: times `scale`; where softCap > 0, softCap · tanh(· / softCap); where there
+// are ALiBi slopes, plus slopes[head] · (key − the query's last key).
 struct ScoreRule {
   float scale, softCap;
-  const float* slopes;
-  // False where the scale alone is left, a positive factor that may wait until the exponential.
+  const float* slopes;  // [heads], or nullptr
+  // False where a score is the product times a positive factor, which is then applied in the exponential.
   bool changesScores() const { return softCap > 0 || slopes || !(scale > 0); }
   // From a product (or, once the rule has been applied, a score) to the exponent of 2.
   float toExponent() const { return changesScores() ? LOG2_E : scale * LOG2_E; }
@@ -92,15 +96,17 @@ struct ScoreRule {
   }
 };
 
-// The columns of one tile; those past `count`, up to whole pairs of vectors, repeat the last one's limits and
-// hold zeros.
+// The columns of one tile. Those past `count`, up to whole pairs of vectors, repeat the limits of the last
+// one and hold zeros.
 struct Columns {
-  // first column within the segment, how many, rounded up to whole units
-  int begin, count, width;
-  std::int32_t first[MOST_COLUMNS], last[MOST_COLUMNS];  // range of keys that each one sees, inclusive
-  float slope[MOST_COLUMNS];                             // ALiBi
-  // where its headDim numbers begin in q, y, dq and dy; its place in logSumExp
-  Size offset[MOST_COLUMNS], number[MOST_COLUMNS];
+  int begin;                         // the first column within the segment
+  int count;                         // of columns
+  int width;                         // `count`, rounded up to whole units
+  std::int32_t first[MOST_COLUMNS];  // the first key that each column sees
+  std::int32_t last[MOST_COLUMNS];   // and the last one
+  float slope[MOST_COLUMNS];         // ALiBi
+  Size offset[MOST_COLUMNS];         // where its headDim numbers begin in q, y, dq and dy
+  Size number[MOST_COLUMNS];         // its place in logSumExp
   int firstKey() const { return first[0]; }
   int lastKey() const { return last[count - 1]; }
   // True where every column sees all the keys [from, to): then nothing has to be masked.
@@ -124,7 +130,8 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
   c.begin = tile * width;
   c.count = smaller(width, shape.columns(s) - c.begin);
   c.width = roundUp(c.count, COLUMN_UNIT);
-  int query = s.q0 + c.begin / group, inGroup = c.begin % group;
+  int query = s.q0 + c.begin / group;
+  int inGroup = c.begin % group;
   for (int i = 0; i < roundUp(c.count, 2 * WIDTH); i++) {
     const Size head = kvHead * shape.group() + static_cast<Size>(inGroup);
     c.offset[i] = (static_cast<Size>(query) * shape.heads + head) * shape.headDim;
@@ -140,8 +147,8 @@ inline Columns columnsOf(const AttentionShape& shape, const Segment& s, Size kvH
   return c;
 }
 
-// Tiles of keys stand on a grid that starts at the segment's first key, so where a sum is cut does not depend
-// on the columns beside.
+// Tiles of keys are on a grid that starts at the segment's first key, so where a sum is cut does not depend
+// on other columns.
 inline int firstKeyTile(const Segment& s, int key) {
   return s.k0 + larger(key - s.k0, 0) / KEY_TILE * KEY_TILE;
 }
@@ -149,21 +156,22 @@ inline int firstKeyTile(const Segment& s, int key) {
 // Keys that the last column of a tile sees, roughly: what a tile costs.
 inline double keysSeen(const AttentionShape& shape, const Segment& s, int tile, int width) {
   const int lastQuery = smaller((tile + 1) * width, shape.columns(s)) / static_cast<int>(shape.group());
-  const int seen = larger(0, s.keys() - (s.q1 - s.q0) + lastQuery);
-  return shape.window > 0 ? smaller(static_cast<double>(seen), static_cast<double>(shape.window) + KEY_TILE)
-                          : static_cast<double>(seen);
+  const int keys = larger(0, s.keys() - (s.q1 - s.q0) + lastQuery);
+  return shape.window > 0 ? smaller(static_cast<double>(keys), static_cast<double>(shape.window) + KEY_TILE)
+                          : static_cast<double>(keys);
 }
 
 // Gives each part a contiguous share of equal cost: walk(use) calls use(item) for every item, always in the
 // same order; cost(item) > 0.
 template <class Item, class Walk, class Cost, class Visit>
 void visitShare(int parts, int part, const Walk& walk, const Cost& cost, const Visit& visit) {
-  double total = 0, before = 0;
+  double total = 0;
+  double before = 0;
   walk([&](const Item& item) { total += cost(item); });
   walk([&](const Item& item) {
-    const double own = cost(item);
-    const double middle = before + own / 2;
-    before += own;
+    const double itemCost = cost(item);
+    const double middle = before + itemCost / 2;
+    before += itemCost;
     if (smaller(static_cast<int>(middle * parts / total), parts - 1) == part) visit(item);
   });
 }

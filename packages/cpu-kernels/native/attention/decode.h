@@ -1,13 +1,11 @@
 #pragma once
-#include "attention-tiles.h"
+#include "tiles.h"
 
-// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding): there lanes
-// = columns would leave most of a vector empty. Lanes run
-// along headDim and along keys, and a chunk of up to 128 keys is read for all kv heads at once, row after
-// row: one stream through memory
-// (rows of one kv head alone stand up to a page apart: 9 GB/s of 29 on one Zen 4 core beyond the cache). K
-// and V are read once.
-// All in float32, whatever the compute type: the time goes into reading.
+// The few-columns form of attention, for segments with at most 8 columns per kv head (decoding), where lanes
+// = columns would leave most of a vector empty. Lanes run along headDim and along keys. A chunk of up to 128
+// keys is read for all kv heads at once, row after row, as one stream through memory: rows of a single kv
+// head are up to a page apart, and were read at 9 GB/s of 29 (one Zen 4 core, beyond the cache). K and V are
+// read once. All in float32, whatever the compute type: the time goes into reading.
 namespace qdylora::QD_LEVEL {
 
 constexpr int FEW_COLUMNS = 8;
@@ -20,10 +18,11 @@ inline bool hasFewColumns(const AttentionShape& shape, const Segment& s) {
   return shape.columns(s) <= FEW_COLUMNS;
 }
 
-// What a chunk leaves behind for every column of every kv head: largest exponent, sum of p, and o = Σ p·v
-// [paddedDim], not yet divided.
+// The partial result of a chunk, for every column of every kv head.
 struct FewPartials {
-  float *largest, *sum, *o;
+  float* largest;  // the largest exponent
+  float* sum;      // Σ p
+  float* o;        // Σ p·v: [paddedDim] each, not yet divided by the sum
   static Size floats(const AttentionShape& shape, const Segment& s) {
     return static_cast<Size>(shape.columns(s)) * shape.kvHeads * (2 + shape.paddedDim());
   }
@@ -38,8 +37,8 @@ inline int fewKeys(const AttentionShape& shape, const Segment& s, int from, int 
   const std::int64_t window = static_cast<std::int64_t>(smaller<Size>(shape.window, 0x7fffffff));
   return window > 0 && to <= lastOfFirstQuery - window + 1 ? 0 : to - from;
 }
-// A segment's keys are cut into chunks of one length, an even number of them where they are more than a few,
-// so that two threads have as much to do.
+// A segment's keys are cut into chunks of one length. If there are more than a few, their number is even, so
+// that two threads have equally much to do.
 inline int mostFewChunks(const Segment& s) {
   return s.keys() <= FEW_KEYS / 4 ? 1 : 2 * ((s.keys() + 2 * FEW_KEYS - 1) / (2 * FEW_KEYS));
 }
@@ -66,25 +65,27 @@ QD_INLINE F32x sumsOf(I32x (&v)[WIDTH]) {
     return asF32(v[0]);
 }
 
-struct FewRows {
+// Keys or values of one kv head.
+struct HeadRows {
   const float* at;
   Size stride;
   int count;
-};  // keys or values of one kv head
+};
 
-// Rows that are asked for ahead, into the second cache and in the order of memory: heads take turns within a
+// Rows that are prefetched ahead, into the second cache and in the order of memory: heads take turns within a
 // few rows, which the hardware's prefetcher does not follow far.
-// One core of a busy Zen 4 (2026) from memory, 768 bytes a key, 64 rows ahead: 18 GB/s of the 31 that a plain
-// read has, 8 without; into the first cache 9; 128 or 256 ahead 16 and 14.
-// On an Emerald Rapids 8 to 16 rows ahead are best (100 keys, from the third cache: 37 µs without values
-// asked for while keys are read, 28 with them; 64 ahead 31).
+//   Zen 4 (one busy core, from memory, 768 bytes a key, 2026): 64 rows ahead 18 GB/s of the 31 of a plain
+//     read, without prefetch 8, into the first cache 9, 128 rows ahead 16, 256 ahead 14.
+//   Emerald Rapids (100 keys, from the third cache, 2026): 8 to 16 rows ahead are best, 28 µs; 64 ahead 31
+//     µs; 37 µs where values are not prefetched while keys are read.
 constexpr int AHEAD = 16;
 // A chunk's rows in the order in which they are read: its keys, its values, then the next chunk's keys.
 struct FewStream {
-  const float *k, *v;
+  const float* k;
+  const float* v;
   Size stride;
   int keys;
-  // Asks for part `part` of `parts` of each of the rows [from, to); past the end it is only a hint.
+  // Prefetches part `part` of `parts` of each of the rows [from, to); past the end it is only a hint.
   QD_INLINE void ask(int from, int to, Size part, Size parts) const {
     const Size lines = (stride + 15) / 16;
     for (int row = from; row < to; row++) {
@@ -100,7 +101,7 @@ struct FewStream {
 // scores[c][key…] of WIDTH / C keys and C columns; rows past the last repeat it. q: [C][padded], zero past
 // headDim.
 template <int C>
-QD_INLINE void scoreKeys(const FewRows& k, int key, const float* q, Size dim, Size padded, float* scores) {
+QD_INLINE void scoreKeys(const HeadRows& k, int key, const float* q, Size dim, Size padded, float* scores) {
   constexpr int KEYS = WIDTH / C;
   const float* row[KEYS];
   for (int i = 0; i < KEYS; i++) row[i] = k.at + static_cast<Size>(smaller(key + i, k.count - 1)) * k.stride;
@@ -125,7 +126,7 @@ QD_INLINE void scoreKeys(const FewRows& k, int key, const float* q, Size dim, Si
     for (int i = 0; i < KEYS; i++) scores[c * FEW_KEYS + key + i] = result[c * KEYS + i];
 }
 
-QD_INLINE void scoreColumns(const FewRows& k, int key, int keys, const float* q, Size dim, Size padded,
+QD_INLINE void scoreColumns(const HeadRows& k, int key, int keys, const float* q, Size dim, Size padded,
                             int columns, float* scores) {
   int c = 0;
   for (; c + 4 <= columns; c += 4)
@@ -158,7 +159,8 @@ QD_INLINE void addValues(const float* v, Size stride, const float* p, Size dim, 
 // The rule on the products of one column along keys; `distance`: first key − the query's own key.
 QD_INLINE void applyFewRule(float* scores, int keys, const ScoreRule& rule, float slope, int distance) {
   for (int i = 0; i < keys; i += WIDTH) {
-    F32x at = all(slope), derivative;
+    F32x derivative;
+    F32x at = all(slope);
     for (int lane = 0; lane < WIDTH; lane++) at[lane] *= static_cast<float>(distance + i + lane);
     store(scores + i, rule.capped(load(scores + i), &derivative) + at);
   }
@@ -169,7 +171,8 @@ QD_INLINE void softmaxRow(float* scores, int keys, int firstSeen, int lastSeen, 
                           float* largest, float* sum) {
   for (int i = 0; i < roundUp(keys, WIDTH); i++)
     if (i < firstSeen || i > lastSeen || i >= keys) scores[i] = -__builtin_inff();
-  F32x most = all(lowest), total{};
+  F32x most = all(lowest);
+  F32x total{};
   for (int i = 0; i < keys; i += WIDTH) most = larger(load(scores + i) * factor, most);
   *largest = largestOf(most);
   for (int i = 0; i < keys; i += WIDTH) {
@@ -206,9 +209,10 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   const Size dim = shape.headDim;
   const Size stride = shape.keyStride();
   const Size total = static_cast<Size>(columns) * shape.kvHeads;
-  float *q = scratch, *scores = q + total * padded;
+  float* const q = scratch;
+  float* const scores = q + total * padded;
   const auto rowsAt = [&](const float* x, Size kvHead) {
-    return FewRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys};
+    return HeadRows{x + static_cast<Size>(from) * stride + kvHead * dim, stride, keys};
   };
   const auto scoresAt = [&](Size kvHead) { return scores + kvHead * static_cast<Size>(columns) * FEW_KEYS; };
   const FewStream stream{rowsAt(a.k, 0).at, rowsAt(a.v, 0).at, stride, keys};
@@ -235,7 +239,8 @@ inline void attendFew(const AttentionShape& shape, const Segment& s, int from, i
   int key = 0;
   for (; key < keys; key += key + 8 <= keys ? 8 : 1) {
     for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++) {
-      const float *v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride, *p = scoresAt(kvHead) + key;
+      const float* v = rowsAt(a.v, kvHead).at + static_cast<Size>(key) * stride;
+      const float* p = scoresAt(kvHead) + key;
       stream.ask(keys + key + AHEAD, keys + key + AHEAD + 8, kvHead, shape.kvHeads);
       float* o = out.o + kvHead * static_cast<Size>(columns) * padded;
       if (key + 8 <= keys)
@@ -252,7 +257,8 @@ inline void joinFew(const AttentionShape& shape, const Segment& s, Size kvHead, 
                     float* place, Size step, int chunks, float lowest, float* y, float* logSumExp) {
   const Size padded = shape.paddedDim();
   const Size at = kvHead * static_cast<Size>(shape.columns(s)) + static_cast<Size>(column);
-  float most = lowest, sum = 0;
+  float most = lowest;
+  float sum = 0;
   for (int chunk = 0; chunk < chunks; chunk++)
     most = larger(most, FewPartials::at(place + static_cast<Size>(chunk) * step, shape, s).largest[at]);
   float* whole = FewPartials::at(place, shape, s).o + at * padded;

@@ -1,8 +1,8 @@
 #pragma once
-#include "attention-tiles.h"
+#include "tiles.h"
 
-// Operands of attention's products as words: floats, read where they stand, or pairs of bf16 numbers, packed
-// once per call (keys and values) or per tile (columns).
+// Columns as operands of attention's products, in words: floats, read in place, or pairs of bf16 numbers,
+// packed for each tile. Keys and values: packed-keys.h.
 namespace qdylora::QD_LEVEL {
 
 template <class Word>
@@ -42,7 +42,7 @@ QD_INLINE F32x loadUpTo(Numbers row, Size from, Size end) {
   return from >= end ? F32x{} : row.f32 ? loadFirst(row.f32 + from, n) : loadFirst(row.half + from, n);
 }
 
-// Asks for the rows of columns, which stand far apart, a few cache lines at a time while something else is
+// Prefetches the rows of columns, which are far apart, a few cache lines at a time while something else is
 // computed.
 class AskedColumns {
  public:
@@ -71,14 +71,16 @@ class AskedColumns {
     __builtin_prefetch(x.f32 ? static_cast<const void*>(x.f32 + at) : x.half + at, 1, 2);
   }
   const Columns* columns_;
-  Size headDim_, line_, at_ = 0;
-  int column_ = 0;
+  Size headDim_;
+  Size line_;       // numbers in a cache line
+  int column_ = 0;  // the next line: its column
+  Size at_ = 0;     // and its first number
 };
 
 // Words [at, at + WIDTH) of a row of `length` numbers, as bits; 0 past its end.
 template <class Word>
 QD_INLINE I32x wordsOfRow(Numbers row, Size at, Size length) {
-  // pairs as they lie
+  // pairs, as in memory
   if (IS_PAIR<Word> && row.half && 2 * (at + WIDTH) <= length) return loadI32(row.half + 2 * at);
   if constexpr (IS_PAIR<Word>)
     return pairsToBf16(loadUpTo(row, 2 * at, length), loadUpTo(row, 2 * at + WIDTH, length));
@@ -106,13 +108,13 @@ void packColumns(Word* out, int stride, Numbers x, const AttentionShape& shape, 
   }
 }
 
-// Columns that are a product's depth, in words.
+// The columns of a tile as the depth of a product, in words.
 template <class Word>
 int columnWords(const Columns& c) {
   return AMX_TILES && IS_PAIR<Word> ? c.width / 2 : (c.count + PER_WORD<Word> - 1) / PER_WORD<Word>;
 }
 
-// out[column / PER_WORD][d], lanes = headDim, for products whose depth are the columns; rows of paddedDim
+// out[column / PER_WORD][d], lanes = headDim, for products whose depth is the columns. Rows have paddedDim
 // words.
 template <class Word>
 void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Columns& c) {
@@ -136,8 +138,8 @@ void packColumnRows(Word* out, Numbers x, const AttentionShape& shape, const Col
   }
 }
 
-// columns x[column][d] ← factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, a block
-// of 2·WIDTH places holds its even columns first.
+// x[column][d] = factor[column] · sums[d][place of column], lanes = columns. Where `evenOdd`, each block of
+// 2·WIDTH places holds its even columns first.
 inline void writeColumns(const Results& x, const float* sums, int stride, const AttentionShape& shape,
                          const Columns& c, const float* factor, bool evenOdd) {
   const int width = evenOdd ? roundUp(c.width, 2 * WIDTH) : c.width;
@@ -160,112 +162,8 @@ inline void writeColumns(const Results& x, const float* sums, int stride, const 
   }
 }
 
-// Keys or values of every kv head, rounded to bf16 pairs. Rows: pairs along headDim,
-// [kvHeads][packedKeys][rowWords]; pairs of keys: [kvHeads][packedKeys / 2][paddedDim], or, for tile
-// registers,
-// [kvHeads][packedKeys / 64][paddedDim][32]. Rows past a segment's end, up to whole groups, are 0.
-struct PackedKeys {
-  std::int32_t *rows, *keyPairs;
-};
-
-inline Size packedRowsWords(const AttentionShape& shape) {
-  return shape.kvHeads * shape.packedKeys() * rowWords<std::int32_t>(shape);
-}
-inline Size packedPairsWords(const AttentionShape& shape) {
-  return shape.kvHeads * shape.packedKeys() / 2 * shape.paddedDim();
-}
-
-// Keys [from, to), whole tiles, of a segment of `keys`: a word is a pair of keys, transposed in registers so
-// that those of one number stand side by side.
-inline void packKeyTiles(std::int32_t* out, Numbers x, const AttentionShape& shape, Size keys, Size from,
-                         Size to) {
-  const Size padded = shape.paddedDim();
-  const auto read = [&](Size key, Size d) {
-    return key < keys ? loadUpTo(x + key * shape.keyStride(), d, shape.headDim) : F32x{};
-  };
-  for (Size key = from; key < to; key += 2 * WIDTH) {
-    std::int32_t* tile = out + key / KEY_TILE * KEY_TILE / 2 * padded + key % KEY_TILE / 2;
-    for (Size d = 0; d < padded; d += WIDTH) {
-      I32x square[WIDTH];
-#pragma GCC unroll 16
-      for (Size i = 0; i < WIDTH; i++) square[i] = zipToBf16(read(key + 2 * i, d), read(key + 2 * i + 1, d));
-      transpose(square);
-#pragma GCC unroll 16
-      for (Size i = 0; i < WIDTH; i++) storeI32(tile + (d + i) * (KEY_TILE / 2), square[i]);
-    }
-  }
-}
-
-// Packs one (segment, kv head)'s rows [from, to), counted from the segment's first key in whole groups;
-// either array may be nullptr.
-inline void packKeyRange(const PackedKeys& out, Numbers x, const AttentionShape& shape, const Segment& s,
-                         Size kvHead, Size from, Size to) {
-  const Size words = rowWords<std::int32_t>(shape);
-  const Size padded = shape.paddedDim();
-  const Size first = kvHead * shape.packedKeys() + s.packedAt;
-  const Size keys = static_cast<Size>(s.keys());
-  for (Size key = from; key < to; key += 2) {
-    Numbers row[2];
-    Size length[2];
-    for (Size i = 0; i < 2; i++) {
-      length[i] = key + i < keys ? shape.headDim : 0;
-      row[i] = length[i]
-                   ? x + (static_cast<Size>(s.k0) + key + i) * shape.keyStride() + kvHead * shape.headDim
-                   : x;
-    }
-    for (Size i = 0; out.rows && i < 2; i++) {
-      for (Size word = 0; word < words; word += WIDTH)
-        storeI32(out.rows + (first + key + i) * words + word,
-                 wordsOfRow<std::int32_t>(row[i], word, length[i]));
-    }
-    for (Size d = 0; out.keyPairs && !AMX_TILES && d < padded; d += WIDTH)
-      storeI32(out.keyPairs + (first + key) / 2 * padded + d,
-               zipToBf16(loadUpTo(row[0], d, length[0]), loadUpTo(row[1], d, length[1])));
-  }
-  if (out.keyPairs && AMX_TILES)
-    packKeyTiles(out.keyPairs + first / 2 * padded,
-                 x + static_cast<Size>(s.k0) * shape.keyStride() + kvHead * shape.headDim, shape, keys, from,
-                 to);
-}
-
-// Rounds a part's share of a segment's keys and values, in the order in which they lie.
-inline void packKeysAndValues(const PackedKeys& packedK, Numbers k, const PackedKeys& packedV, Numbers v,
-                              const AttentionShape& shape, const Segment& s, int parts, int part) {
-  const Range share = shareOf(static_cast<Size>(roundUp(s.keys(), KEY_GROUP)), parts, part, KEY_GROUP);
-  for (Size key = share.begin; key < share.end; key += KEY_GROUP) {
-    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++)
-      packKeyRange(packedK, k, shape, s, kvHead, key, key + KEY_GROUP);
-    for (Size kvHead = 0; kvHead < shape.kvHeads; kvHead++)
-      packKeyRange(packedV, v, shape, s, kvHead, key, key + KEY_GROUP);
-  }
-}
-
-// One (segment, kv head)'s keys or values as left operands: row = key, depth = headDim; and row = headDim,
-// depth = keys.
-template <class Word>
-struct KeySide {
-  TileLeft<Word> alongHead, alongKeys;
-};
-template <class Word>
-KeySide<Word> keySide(Numbers x, const PackedKeys& packed, const AttentionShape& shape, const Segment& s,
-                      Size kvHead, int key) {
-  if constexpr (IS_PAIR<Word>) {
-    const Size row = kvHead * shape.packedKeys() + s.packedAt + static_cast<Size>(key - s.k0);
-    const Size words = rowWords<Word>(shape);
-    const Size padded = shape.paddedDim();
-    if (AMX_TILES)
-      return {{packed.rows ? packed.rows + row * words : nullptr, words, 1},
-              {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, KEY_TILE / 2, 1}};
-    return {{packed.rows ? packed.rows + row * words : nullptr, words, 1},
-            {packed.keyPairs ? packed.keyPairs + row / 2 * padded : nullptr, 1, padded}};
-  } else {
-    const float* at = x.f32 + static_cast<Size>(key) * shape.keyStride() + kvHead * shape.headDim;
-    return {{at, shape.keyStride(), 1}, {at, 1, shape.keyStride()}};
-  }
-}
-
-// Attention works on floats where a level has no pairs, or a segment few columns: arrays of bf16 numbers are
-// then widened on the way in and rounded on the way out, each part its share.
+// Attention computes in floats where a level has no pairs, or a segment few columns. Arrays of bf16 numbers
+// are then widened on the way in and rounded on the way out, each thread its share.
 template <class From, class To>
 QD_INLINE void convertShare(const From* from, To* to, Size count, int parts, int part) {
   const Range share = shareOf(count, parts, part, 64);
@@ -275,12 +173,12 @@ QD_INLINE void convertShare(const From* from, To* to, Size count, int parts, int
   }
 }
 
-// Keys of a tile, with the zero rows that a pair needs.
+// Rows of a tile of `keys` keys, with the rows of zeros that pairs need.
 template <class Word>
 QD_INLINE int rowsOf(int keys) {
   return IS_PAIR<Word> ? roundUp(keys, KEY_UNIT) : keys;
 }
-// Rows of a product that has one per number of a head.
+// Rows of a product that has one row for each number of a head.
 template <class Word>
 QD_INLINE int dimRows(const AttentionShape& shape) {
   return static_cast<int>(AMX_TILES && IS_PAIR<Word> ? shape.paddedDim() : shape.headDim);
