@@ -1,14 +1,14 @@
-// Frozen layers W of one input (dense or 4-bit), each with a nested adapter or without: u = xa·Aᵀ, y = x·Wᵀ +
-//   bias + scale·u·B; backward g = dy·Bᵀ, dx (+)= Σ dy·W + scale·g·A,
-// dA += scale·gᵀ·xa, dB += scale·uᵀ·dy.
-// Blocked products in stages (native/gemm/product.h). The adapter is a longer depth, and so are the other
-//   layers in dx: y and dx are written once. x (each dy) is packed once for all.
-// 2·tokens·Σ(rows·cols + r·(rows + cols)) operations forward: an adapter costs in proportion to r, and
+// Computes: frozen layers W of one input (dense or 4-bit), each with or without a nested adapter. Forward: u
+//   = xa·Aᵀ, y = x·Wᵀ + bias + scale·u·B. Backward: g = dy·Bᵀ, dx (+)= Σ dy·W + scale·g·A, dA += scale·gᵀ·xa,
+//   dB += scale·uᵀ·dy.
+// Owners: blocked products in stages (native/gemm/product.h). The adapter is a longer depth, and in dx so are
+//   the other layers: y and dx are written once. x, and each dy, is packed once for all products.
+// Cost: 2·tokens·Σ(rows·cols + r·(rows + cols)) operations forward. An adapter costs in proportion to r;
 //   nothing past r is touched.
-// Assumes contiguous row-major arrays; A: [r, cols], B: [r, rows]; lengths are checked here. In bf16 both
-//   operands of every product are rounded, and multiplied in pairs where the level has those.
-// Tried and dropped: two more products that add to y (reads and writes y again: 4 % of a 576x576 layer, Zen
-//   3, 2026).
+// Assumes: contiguous row-major arrays, A: [r, cols], B: [r, rows]; lengths are checked below. In bf16 both
+//   operands of every product are rounded, and multiplied in pairs where the level has pairs.
+// Dropped: two more products that add to y: they read and write y again, 4 % of a 576x576 layer (Zen 3,
+//   2026).
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {
@@ -48,10 +48,9 @@ struct Parameter<BackwardLayer>
     : Fields<BackwardLayer, Base, OptionalDense, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>,
              OptionalOut<float>, OptionalOut<float>, float> {};
 
-// Rows at ranks of their own: rows up to `at[3·i]` (from the end of part i − 1) are at rank at[3·i + 1], and
-// give gradients from row at[3·i + 2] of A and B on.
-// factors[2·i]: what their scale is multiplied by; factors[2·i + 1]: what the gradients that they give to A
-// and B are.
+// Rows at different ranks. Part i ends at row at[3·i], is at rank at[3·i + 1], and gives gradients to the
+// rows of A and B from at[3·i + 2] on. Its scale is multiplied by factors[2·i], its gradients for A and B by
+// factors[2·i + 1].
 struct RankParts {
   OptionalIn<std::int32_t> at;
   OptionalIn<float> factors;
@@ -155,7 +154,56 @@ double adaptedForwardScratch(Threads& threads, Size tokens, Size cols, Size r, S
   return static_cast<double>(forwardFloats(tokens, cols, r, layers, threads.count()));
 }
 
-// `r`: the rank of the layers that have an adapter; the first `count` layers are meant.
+// What the layers of a call share.
+struct Shared {
+  Size tokens, cols;
+  Size r;  // the rank of the layers that have an adapter
+  bool bf16;
+  const RankParts& rankParts;
+};
+
+// The stages of a forward call.
+struct ForwardStages {
+  Stage stages[2]{};  // u of every layer with an adapter, then y
+  Size words = 0;     // of the depth of everything that is packed together
+  Stage& u() { return stages[0]; }
+  Stage& y() { return stages[1]; }
+};
+
+// Adds the products of one layer. `plain`: x; `adapterInput`: what goes into the adapter.
+Status addForward(ForwardStages& stages, const Layer& layer, const Shared& shared, const Rows& plain,
+                  const Rows& adapterInput) {
+  const Size tokens = shared.tokens;
+  const Size cols = shared.cols;
+  const Size r = shared.r;
+  const Size rows = layer.base.rows;
+  if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
+  QD_NEED_IF_GIVEN(layer.bias, rows);
+  QD_NEED_DENSE_IF_GIVEN(layer.y, times(tokens, rows));
+  const Term w{plain, baseColumns(layer.base, cols, shared.bf16, true), cols};
+  if (stages.words == 0) stages.words = wordsOf(cols, w.pairs());
+  Job* y = nullptr;
+  if (isGiven(layer.y)) {
+    y = &stages.y().make({tokens, rows, toDense(layer.y, rows, false, layer.bias.data)});
+    y->add({w, 0});
+  }
+  if (!layer.a.data) return ok();
+  QD_NEED(layer.a, times(r, cols));
+  QD_NEED(layer.b, times(r, rows));
+  QD_NEED(layer.u, times(tokens, r));
+  const Columns a = rowsAsColumns(layer.a.data, nullptr, cols, shared.bf16);
+  stages.u().make({tokens, r, toFloats(layer.u.data, r)}).add({{adapterInput, a, cols}, 0});
+  if (shared.rankParts.count()) stages.y().change({layer.u.data, limitToRank, &shared.rankParts});
+  if (!y) return ok();
+  const Rows u = rowMajor(layer.u.data, r, tokens, shared.bf16, layer.scale);
+  const Placed adapter{{u, columnsOf(layer.b.data, nullptr, rows, shared.bf16), r}, stages.words};
+  stages.y().pack(adapter);
+  y->add(adapter);
+  stages.words += wordsOf(r, adapter.term.pairs());
+  return ok();
+}
+
+// `r`: the rank of the layers that have an adapter. `count`: how many of the layers there are.
 Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, Layer first, Layer second,
                             Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens,
                             Size cols, Size r, bool bf16) {
@@ -168,44 +216,21 @@ Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, L
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const Rows plain = rowMajor(x, cols, tokens, bf16);
   const Rows adapterInput = isGiven(xAdapter) ? rowMajor(xAdapter, cols, tokens, bf16) : plain;
-  Stage stages[2]{};
-  Stage &inner = stages[0], &outer = stages[1];  // u, then y
-  Size words = 0;
+  ForwardStages all;
   for (Size i = 0; i < count; i++) {
-    const Layer& layer = layers[i];
-    const Size rows = layer.base.rows;
-    if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
-    QD_NEED_IF_GIVEN(layer.bias, rows);
-    QD_NEED_DENSE_IF_GIVEN(layer.y, times(tokens, rows));
-    const Term w{plain, baseColumns(layer.base, cols, bf16, true), cols};
-    if (i == 0) words = wordsOf(cols, w.pairs());
-    Job* const y = isGiven(layer.y)
-                       ? &outer.make({tokens, rows, toDense(layer.y, rows, false, layer.bias.data)})
-                       : nullptr;
-    if (y) y->add({w, 0});
-    if (!layer.a.data) continue;
-    QD_NEED(layer.a, times(r, cols));
-    QD_NEED(layer.b, times(r, rows));
-    QD_NEED(layer.u, times(tokens, r));
-    inner.make({tokens, r, toFloats(layer.u.data, r)})
-        .add({{adapterInput, rowsAsColumns(layer.a.data, nullptr, cols, bf16), cols}, 0});
-    const Placed add{{rowMajor(layer.u.data, r, tokens, bf16, layer.scale),
-                      columnsOf(layer.b.data, nullptr, rows, bf16), r},
-                     words};
-    if (rankParts.count()) outer.change({layer.u.data, limitToRank, &rankParts});
-    if (!y) continue;
-    outer.pack(add);
-    y->add(add);
-    words += wordsOf(r, add.term.pairs());
+    const Shared shared{tokens, cols, r, bf16, rankParts};
+    const Status s = addForward(all, layers[i], shared, plain, adapterInput);
+    if (s.code != Status::OK) return s;
   }
-  const bool isAdapted = inner.jobCount > 0;
-  if (isAdapted) inner.pack(inner.jobs[0].terms[0]);
-  const bool makesY = outer.jobCount > 0;
-  if (makesY && (!isAdapted || isGiven(xAdapter))) outer.pack(outer.jobs[0].terms[0]);
+  const bool isAdapted = all.u().jobCount > 0;
+  const bool makesY = all.y().jobCount > 0;
+  if (isAdapted) all.u().pack(all.u().jobs[0].terms[0]);
+  if (makesY && (!isAdapted || isGiven(xAdapter))) all.y().pack(all.y().jobs[0].terms[0]);
+  const Stage* const from = isAdapted ? &all.u() : &all.y();
+  const int stageCount = isAdapted ? 2 : 1;
   const int parts = partsForProduct(threads, tokens, makesY ? rowsOf(layers, count) : count * r, cols);
   threads.run(parts, [&](int part) {
-    multiplyStages(threads, parts, part, isAdapted ? stages : &outer, isAdapted ? 2 : 1, tokens, words,
-                   scratch.data);
+    multiplyStages(threads, parts, part, from, stageCount, tokens, all.words, scratch.data);
   });
   return ok();
 }
@@ -223,6 +248,77 @@ double adaptedBackwardScratch(Threads& threads, Size tokens, Size rows, Size r, 
   return static_cast<double>(backwardFloats(tokens, rows, r, layers, cuts, threads.count()));
 }
 
+// What the layers of a backward call share, beside `Shared`.
+struct BackwardInput {
+  const Shared& shared;
+  Columns adapterInput;  // x, or what went into the adapter instead
+  Size trainFrom;        // rows of A and B from here on get gradients
+  bool makesDx;
+  bool splits;  // the adapter had an input of its own: its gradient goes to dxAdapter
+};
+
+// The stages of a backward call.
+struct BackwardStages {
+  Stage g{};               // g = dy·Bᵀ of every layer
+  Stage dx{};              // then dx
+  Stage gradients{};       // then dA and dB
+  Size words = 0;          // of the depth of everything that `g` and `dx` pack
+  Size gradientWords = 0;  // of what `gradients` packs
+  Job toInput{};           // dx: a sum over all layers
+  Job toAdapterInput{};    // dxAdapter
+};
+
+// Adds the product that adds t to a gradient of A or B: [trained, width].
+void addGradient(BackwardStages& stages, const OptionalOut<float>& to, Size trained, Size width, Term t) {
+  if (!to.data) return;
+  const Placed placed{t, stages.gradientWords};
+  stages.gradients.pack(placed);
+  stages.gradients.make({trained, width, toFloats(to.data, width, true)}).add(placed);
+  stages.gradientWords += wordsOf(t.depth, t.pairs());
+}
+
+// Adds the products of one layer. `g`: [tokens, r], without the scale. `u`: as it counts for dB.
+Status addBackward(BackwardStages& stages, const BackwardLayer& layer, const BackwardInput& input, float* g,
+                   const float* u) {
+  const Shared& shared = input.shared;
+  const Size tokens = shared.tokens;
+  const Size cols = shared.cols;
+  const Size r = shared.r;
+  const Size trained = r - input.trainFrom;
+  const Size height = layer.base.rows;
+  const bool bf16 = shared.bf16;
+  if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
+  QD_NEED(layer.dy, times(tokens, height));
+  const Rows dy = rowMajor(layer.dy, height, tokens, bf16);
+  const Placed w{{dy, baseColumns(layer.base, cols, bf16, false), height}, stages.words};
+  stages.g.pack(w);
+  stages.toInput.add(w);
+  stages.words += wordsOf(height, w.term.pairs());
+  if (!layer.a.data) return ok();
+  QD_NEED(layer.a, times(r, cols));
+  QD_NEED(layer.b, times(r, height));
+  QD_NEED(layer.u, times(tokens, r));
+  QD_NEED_IF_GIVEN(layer.da, times(trained, cols));
+  QD_NEED_IF_GIVEN(layer.db, times(trained, height));
+  if (input.makesDx || layer.da.data) {
+    const Columns b = rowsAsColumns(layer.b.data, nullptr, height, bf16);
+    stages.g.make({tokens, r, toFloats(g, r)}).add({{dy, b, height}, w.before});
+    if (shared.rankParts.count()) stages.dx.change({g, limitToRank, &shared.rankParts});
+  }
+  const Columns a = columnsOf(layer.a.data, nullptr, cols, bf16);
+  const Placed adapter{{rowMajor(g, r, tokens, bf16, layer.scale), a, r}, stages.words};
+  // g·A belongs to dx where x itself went into the adapter
+  (input.splits ? stages.toAdapterInput : stages.toInput).add(adapter);
+  if (input.makesDx) stages.dx.pack(adapter);
+  stages.words += wordsOf(r, adapter.term.pairs());
+  const Rows gTransposed = columnMajor(g + input.trainFrom, r, trained, bf16, layer.scale);
+  addGradient(stages, layer.da, trained, cols, {gTransposed, input.adapterInput, tokens});
+  const Rows uTransposed = columnMajor(u + input.trainFrom, r, trained, bf16, layer.scale);
+  const Columns dyColumns = columnsOf(layer.dy.f32, layer.dy.bf16, height, bf16);
+  addGradient(stages, layer.db, trained, height, {uTransposed, dyColumns, tokens});
+  return ok();
+}
+
 Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, BackwardLayer first,
                              BackwardLayer second, BackwardLayer third, RankParts rankParts,
                              OptionalOutDense dx, OptionalOutDense dxAdapter, Out<float> scratch, Size count,
@@ -232,7 +328,6 @@ Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, 
   if (!hasRankOfItsOwn(layers, count, r)) return unsupported(RANK_OF_NOTHING);
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
   const Size rows = rowsOf(layers, count);
-  const Size trained = r - trainFrom;
   QD_NEED(x, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(dx, times(tokens, cols));
@@ -240,74 +335,42 @@ Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, 
   if (const Status s = checkParts(rankParts, tokens, r); s.code != Status::OK) return s;
   const bool cuts = cutsGradients(rankParts, trainFrom);
   QD_NEED(scratch, backwardFloats(tokens, rows, r, count, cuts, threads.count()));
-  // g: [tokens, r] per layer, without the scale
-  float *g = scratch.data, *work = scratch.data + (cuts ? 2 : 1) * gradientFloats(tokens, r, count);
+  // g of every layer; where parts cut gradients, u of every layer as it counts; then the scratch of products
+  float* const g = scratch.data;
+  float* const trainedU = g + gradientFloats(tokens, r, count);
+  float* const work = scratch.data + (cuts ? 2 : 1) * gradientFloats(tokens, r, count);
+
+  const Shared shared{tokens, cols, r, bf16, rankParts};
   const Dense& adapterInput = isGiven(xAdapter) ? xAdapter : x;
-  const Columns input = columnsOf(adapterInput.f32, adapterInput.bf16, cols, bf16);
-  Stage inner{}, outer{}, gradients{};
-  Size words = 0, gradientWords = 0;
-  Job toInput{{tokens, cols, toDense(dx, cols, accumulate)}, 0, {}},
-      toAdapterInput{{tokens, cols, toDense(dxAdapter, cols)}, 0, {}};
-  const auto addGradient = [&](const OptionalOut<float>& to, Size width, const Placed& t) {
-    if (!to.data) return;
-    gradients.pack(t);
-    gradients.make({trained, width, toFloats(to.data, width, true)}).add(t);
-    gradientWords += wordsOf(tokens, t.term.pairs());
-  };
-  for (Size i = 0; i < count; i++, g += tokens * r) {
-    const BackwardLayer& layer = layers[i];
-    const Size height = layer.base.rows;
-    if (const Status s = checkBase(layer.base, cols); s.code != Status::OK) return s;
-    QD_NEED(layer.dy, times(tokens, height));
-    const Rows dy = rowMajor(layer.dy, height, tokens, bf16);
-    const Placed w{{dy, baseColumns(layer.base, cols, bf16, false), height}, words};
-    inner.pack(w);
-    toInput.add(w);
-    words += wordsOf(height, w.term.pairs());
-    if (!layer.a.data) continue;
-    QD_NEED(layer.a, times(r, cols));
-    QD_NEED(layer.b, times(r, height));
-    QD_NEED(layer.u, times(tokens, r));
-    QD_NEED_IF_GIVEN(layer.da, times(trained, cols));
-    QD_NEED_IF_GIVEN(layer.db, times(trained, height));
-    const bool makesDx = isGiven(dx) || isGiven(dxAdapter);
-    const bool makesG = makesDx || layer.da.data;
-    if (makesG)
-      inner.make({tokens, r, toFloats(g, r)})
-          .add({{dy, rowsAsColumns(layer.b.data, nullptr, height, bf16), height}, w.before});
-    const Placed add{
-        {rowMajor(g, r, tokens, bf16, layer.scale), columnsOf(layer.a.data, nullptr, cols, bf16), r}, words};
-    if (makesG && rankParts.count()) outer.change({g, limitToRank, &rankParts});
-    // g·A belongs to dx where x itself went into the adapter
-    (isGiven(xAdapter) ? toAdapterInput : toInput).add(add);
-    if (makesDx) outer.pack(add);
-    words += wordsOf(r, add.term.pairs());
-    addGradient(layer.da, cols,
-                {{columnMajor(g + trainFrom, r, trained, bf16, layer.scale), input, tokens}, gradientWords});
-    const float* u = cuts ? scratch.data + gradientFloats(tokens, r, count) + i * tokens * r : layer.u.data;
-    addGradient(layer.db, height,
-                {{columnMajor(u + trainFrom, r, trained, bf16, layer.scale),
-                  columnsOf(layer.dy.f32, layer.dy.bf16, height, bf16), tokens},
-                 gradientWords});
+  const BackwardInput input{shared, columnsOf(adapterInput.f32, adapterInput.bf16, cols, bf16), trainFrom,
+                            isGiven(dx) || isGiven(dxAdapter), isGiven(xAdapter)};
+  BackwardStages all;
+  all.toInput.product = {tokens, cols, toDense(dx, cols, accumulate)};
+  all.toAdapterInput.product = {tokens, cols, toDense(dxAdapter, cols)};
+  for (Size i = 0; i < count; i++) {
+    const Size at = i * tokens * r;
+    const float* const u = cuts ? trainedU + at : layers[i].u.data;
+    const Status s = addBackward(all, layers[i], input, g + at, u);
+    if (s.code != Status::OK) return s;
   }
-  if (isGiven(dx)) outer.jobs[outer.jobCount++] = toInput;
-  if (isGiven(dxAdapter)) outer.jobs[outer.jobCount++] = toAdapterInput;
-  const Stage stages[] = {inner, outer};
+  if (isGiven(dx)) all.dx.jobs[all.dx.jobCount++] = all.toInput;
+  if (isGiven(dxAdapter)) all.dx.jobs[all.dx.jobCount++] = all.toAdapterInput;
+  const Stage stages[] = {all.g, all.dx};
   const int parts = partsForProduct(threads, tokens, cols, rows);
   threads.run(parts, [&](int part) {
-    multiplyStages(threads, parts, part, stages, 2, tokens, words, work);
+    multiplyStages(threads, parts, part, stages, 2, tokens, all.words, work);
     threads.barrier();
     if (cuts) {
-      const Range own = shareOf(tokens, parts, part);
+      const Range share = shareOf(tokens, parts, part);
       for (Size i = 0; i < count; i++) {
         if (!layers[i].a.data) continue;
-        float* const ofLayer = scratch.data + i * tokens * r;
-        copyTrained(rankParts, ofLayer, ofLayer, own);
-        copyTrained(rankParts, layers[i].u.data, ofLayer + gradientFloats(tokens, r, count), own);
+        float* const gOfLayer = g + i * tokens * r;
+        copyTrained(rankParts, gOfLayer, gOfLayer, share);
+        copyTrained(rankParts, layers[i].u.data, trainedU + i * tokens * r, share);
       }
       threads.barrier();
     }
-    multiplyStages(threads, parts, part, &gradients, 1, trained, gradientWords, work);
+    multiplyStages(threads, parts, part, &all.gradients, 1, r - trainFrom, all.gradientWords, work);
   });
   return ok();
 }
