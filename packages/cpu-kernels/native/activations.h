@@ -23,7 +23,8 @@ QD_INLINE Normal normalAt(F32x x) {
   const F32x bell = decay(x * x * -0.5f);
   const F32x t = 1.f / fma(absolute(x), all(0.35f), all(1.f));
   const F32x square = t * t;  // even and odd powers apart wait for each other half as long
-  F32x even = all(-2.9120771e-2f), odd = all(1.4384694e-1f);
+  F32x even = all(-2.9120771e-2f);
+  F32x odd = all(1.4384694e-1f);
   even = fma(even, square, all(-2.5545114e-1f));
   odd = fma(odd, square, all(1.588668e-1f));
   even = fma(even, square, all(-2.2892969e-2f));

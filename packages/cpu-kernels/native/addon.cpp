@@ -57,9 +57,14 @@ napi_value closeInstance(napi_env env, napi_callback_info info) {
 // open(level, threads, isBatchInvariant) → { threads, functions, close } and what records kernels
 napi_value open(napi_env env, napi_callback_info info) {
   size_t count = 3;
-  napi_value values[3], result, functions, threads, close;
+  napi_value values[3];
+  napi_value result;
+  napi_value functions;
+  napi_value threads;
+  napi_value close;
   void* data = nullptr;
-  char name[32] = "", missing[256];
+  char name[32] = "";
+  char missing[256];
   std::int32_t threadCount = 0;
   bool isBatchInvariant = false;
   if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 3 ||

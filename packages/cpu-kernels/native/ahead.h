@@ -2,9 +2,8 @@
 #include "simd.h"
 
 // Cache lines that a walk along arrays is going to need, asked for a KiB before: processors follow few such
-// walks at once by themselves, and fetch a line that is only written as late as any
-// (gates in bf16, 2 arrays in and 1 out, from memory: 38 → 25 ms a step, 3 in and 2 out: 52 → 34; Granite
-// Rapids, 2026).
+// walks at once by themselves, and fetch a line that is only written as late as any (gates in bf16, 2 arrays
+// in and 1 out, from memory: 38 → 25 ms a step, 3 in and 2 out: 52 → 34; Granite Rapids, 2026).
 namespace qdylora::QD_LEVEL {
 
 constexpr std::size_t AHEAD_BYTES = 1024;

@@ -1,9 +1,9 @@
 #pragma once
 #include "simd.h"
 
-// Tiles of Intel AMX: 16 rows of 64 bytes in eight registers of their own. A product of bf16 numbers takes 16
-// rows × 32 steps of A as they lie and 16 words × 16 columns of B, a word
-// being two steps, and adds to 16 × 16 floats of C.
+// Tiles of Intel AMX: eight registers of 16 rows of 64 bytes. A product of bf16 numbers takes 16 rows × 32
+// steps of A as they lie and 16 words × 16 columns of B, a word being two steps, and adds to 16 × 16 floats
+// of C.
 namespace qdylora::QD_LEVEL {
 
 // Rows of a tile of A, words of its depth.
@@ -76,7 +76,8 @@ QD_INLINE void emulated_stored(int tile, void* to, Size stride) {
 // TDPBF16PS).
 QD_INLINE void emulated_dpbf16ps(int c, int a, int b) {
   for (Size r = 0; r < AMX_ROWS; r++) {
-    F32x even{}, odd{};
+    F32x even{};
+    F32x odd{};
     for (Size k = 0; k < AMX_WORDS; k++) {
       const I32x left = allI32(__builtin_bit_cast(std::int32_t, emulatedRow(a, r)[k]));
       const I32x right = loadI32(emulatedRow(b, k));
@@ -93,11 +94,12 @@ QD_INLINE void emulated_dpbf16ps(int c, int a, int b) {
 #if defined(QD_TILES)
 constexpr bool AMX_TILES = true;
 
-// One or two tiles of an operand, in bytes: how far apart its rows, the two tiles, and the next 32 steps of
-// the depth are.
+// One or two tiles of an operand; distances in bytes.
 struct TileOperand {
   const void* at;
-  Size row, second, step;
+  Size row;     // from one row to the next
+  Size second;  // from the first tile to the second
+  Size step;    // to the next 32 steps of the depth
 };
 QD_INLINE const char* bytesFrom(const void* at, Size bytes) { return static_cast<const char*>(at) + bytes; }
 
@@ -141,7 +143,8 @@ enum class Stream { none, left, right };
 template <int HIGH, int WIDE, Stream STREAM, class Each>
 QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words,
                                const Each& each) {
-  const char *a = bytesFrom(left.at, 0), *b = bytesFrom(right.at, 0);
+  const char* a = bytesFrom(left.at, 0);
+  const char* b = bytesFrom(right.at, 0);
   for (; words > 0; words -= AMX_WORDS, a += left.step, b += right.step) {
     each();
     QD_LOAD_TILE(STREAM == Stream::left, 4, a, left.row);

@@ -15,10 +15,10 @@ QD_INLINE void elementwise(Threads& threads, Size count, const Body& body) {
   const int parts = threads.partsFor(static_cast<double>(count), ELEMENTWISE_GRAIN);
   threads.run(parts, [&](int part) {
     const Range range = shareOf(count, parts, part, 64);
-    const Body own(body);  // what it holds stays in registers: no store can change it
+    const Body partBody(body);  // what it holds stays in registers: no store can change it
     Size i = range.begin;
-    for (; i + WIDTH <= range.end; i += WIDTH) own(i, WIDTH);
-    if (i < range.end) own(i, static_cast<int>(range.end - i));
+    for (; i + WIDTH <= range.end; i += WIDTH) partBody(i, WIDTH);
+    if (i < range.end) partBody(i, static_cast<int>(range.end - i));
     streamFence();
   });
 }

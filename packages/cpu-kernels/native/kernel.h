@@ -5,9 +5,9 @@
 #include "inline.h"
 #include "thread-pool.h"
 
-// What a kernel file sees of the world outside: arrays with their lengths, numbers, a team of threads, a
-// Status. No N-API, no allocation.
-// A kernel lives in namespace qdylora::QD_LEVEL (avx2, avx512, …): its source is compiled once per level.
+// All that a kernel file knows of JavaScript: arrays with their lengths, numbers, a team of threads and a
+// Status. No N-API, no allocation. A kernel lives in namespace qdylora::QD_LEVEL (avx2, avx512, …): its
+// source is compiled once per level.
 #ifndef QD_LEVEL
 #define QD_LEVEL generic
 #define QD_WIDTH 4

@@ -10,7 +10,8 @@
 namespace qdylora {
 
 napi_value preferLargePages(napi_env env, napi_callback_info info) {
-  size_t count = 1, length = 0;
+  size_t count = 1;
+  size_t length = 0;
   napi_value value;
   napi_typedarray_type type;
   void* data = nullptr;

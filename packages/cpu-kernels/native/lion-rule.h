@@ -6,7 +6,14 @@ namespace qdylora::QD_LEVEL {
 // Lion's rule for a vector of weights (Chen et al. 2023): decay, a step of the learning rate against the sign
 // of a blend of m and g, then m's own blend.
 struct LionRule {
-  float rate, blend, keepM, restBlend, restM, keepP, scale;
+  float rate;       // learning rate
+  float blend;      // beta1
+  float keepM;      // beta2
+  float restBlend;  // 1 − beta1
+  float restM;      // 1 − beta2
+  float keepP;      // 1 − learningRate · weightDecay
+  float scale;      // of gradients
+
   LionRule(double learningRate, double beta1, double beta2, double weightDecay, double gradientScale)
       : rate(static_cast<float>(learningRate)),
         blend(static_cast<float>(beta1)),

@@ -24,10 +24,10 @@ QD_INLINE void storePast(T*, F32x) {}
 #endif
 
 // An array of `count` elements whose parts each begin at a multiple of `row`. Where it is large it goes past
-// the caches: its lines need not be read first, and what else is in the caches stays. A kernel
-// calls `streamFence` (elementwise does) before its threads meet. (Norms of 2,048 and 4,096 columns −12 to
-// −40 % time, gates in float32 −20 %, a training step of SmolLM2-135M: its norms −20 to −30 %,
-// and what reads them no more; Zen 4, 2026.)
+// the caches: its lines need not be read first, and what else is in the caches stays. A kernel calls
+// `streamFence` (elementwise does) before its threads meet. (Norms of 2,048 and 4,096 columns −12 to −40 %
+// time, gates in float32 −20 %, a training step of SmolLM2-135M: its norms −20 to −30 %, and what reads them
+// no more; Zen 4, 2026.)
 template <class T>
 class Outgoing {
  public:

@@ -34,9 +34,9 @@ struct Region {
 
 #ifdef __SANITIZE_ADDRESS__
 // AddressSanitizer guards the ends of what malloc gives; of mappings it knows nothing.
-void* map(size_t wanted, size_t& mappedBytes) {
+void* map(size_t bytes, size_t& mappedBytes) {
   constexpr size_t LINE = 64;
-  mappedBytes = (wanted + LINE - 1) / LINE * LINE;
+  mappedBytes = (bytes + LINE - 1) / LINE * LINE;
   void* memory = std::aligned_alloc(LINE, mappedBytes);
   return memory ? std::memset(memory, 0, mappedBytes) : nullptr;
 }
@@ -46,8 +46,8 @@ void Region::unmap() {
   mapped = false;
 }
 #else
-void* map(size_t wanted, size_t& mappedBytes) {
-  mappedBytes = wanted + HUGE_PAGE;
+void* map(size_t bytes, size_t& mappedBytes) {
+  mappedBytes = bytes + HUGE_PAGE;
   void* mapping =
       mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return mapping == MAP_FAILED ? nullptr : mapping;
@@ -63,9 +63,9 @@ void Region::unmap() {
 #endif
 
 void discard(char* from, size_t bytes) {
-  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE)),
-             first = (reinterpret_cast<std::uintptr_t>(from) + page - 1) & ~(page - 1),
-             end = (reinterpret_cast<std::uintptr_t>(from) + bytes) & ~(page - 1);
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const std::uintptr_t first = (reinterpret_cast<std::uintptr_t>(from) + page - 1) & ~(page - 1);
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(from) + bytes) & ~(page - 1);
   if (end > first) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
 }
 
@@ -124,11 +124,13 @@ napi_value unreserveRegion(napi_env env, napi_callback_info info) {
 }
 
 napi_value discardPages(napi_env env, napi_callback_info info) {
-  size_t count = 3, length = 0;
+  size_t count = 3;
+  size_t length = 0;
   napi_value values[3];
   void* region = nullptr;
   void* start = nullptr;
-  double offset = 0, bytes = 0;
+  double offset = 0;
+  double bytes = 0;
   const bool understood = napi_get_cb_info(env, info, &count, values, nullptr, nullptr) == napi_ok &&
                           count == 3 && napi_unwrap(env, values[0], &region) == napi_ok &&
                           napi_get_arraybuffer_info(env, values[0], &start, &length) == napi_ok &&

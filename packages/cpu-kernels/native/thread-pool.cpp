@@ -16,13 +16,13 @@ namespace qdylora {
 namespace {
 
 // How long a worker looks for its next turn before it sleeps: longer than what one thread does alone between
-// two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs
-// 13 to 40 µs on Zen 4 and 20 to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript
-// at work does not pay a core for it.
+// two shared kernels of a layer that writes text (up to 150 µs; a wake-up costs 13 to 40 µs on Zen 4 and 20
+// to 70 on Granite Rapids, in virtual machines, 2026), so short that JavaScript at work does not pay a core
+// for it.
 constexpr std::int64_t IDLE_SPIN = 250'000;
 // Inside a run all parts are at work, so a part that came first waits longer. Then it sleeps rather than
-// yields: on a machine that others use, the core it gives
-// up is the one that the system moves the late part to.
+// yields: on a machine that others use, the core it gives up is the one that the system moves the late part
+// to.
 constexpr std::int64_t RUN_SPIN = 50'000;
 // How often a worker that finds itself on its caller's core moves away at most.
 constexpr std::int64_t MOVE_PAUSE = 2'000'000;
@@ -62,7 +62,9 @@ struct Threads::State {
   std::atomic<bool> ending{false};
   // The current round. Written before `turns` is raised and read after, and a round cannot end before each of
   // its parts has.
-  int parts = 1, callerCore = -1, count = 1;
+  int parts = 1;
+  int callerCore = -1;
+  int count = 1;
   void (*call)(const void*, int) = nullptr;
   const void* body = nullptr;
 

@@ -2,19 +2,18 @@
 #include "amx.h"
 
 // C[rows][cols] = A·B (or += A·B) on tiles that live in the first caches. Operands are words: floats, or
-// pairs of bf16 numbers that stand beside each other along the
-// depth (BF16_PAIRS). A is read by single words at any two strides; B and C have rows of whole vectors. One
-// block keeps R × 2 vectors of sums in registers: 6 × 2 of
-// 16 registers (12 FMAs to 2 loads and 6 broadcasts), 8 × 2 of AVX-512's 32: enough for the latency, and a
-// divisor of the tiles' sizes.
-// Every sum runs over the depth in rising order, one operation a word, so a number does not depend on how
-// rows and columns are cut into blocks.
+// pairs of bf16 numbers that stand beside each other along the depth (BF16_PAIRS). A is read by single words
+// at any two strides; B and C have rows of whole vectors. One block keeps R × 2 vectors of sums in registers:
+// 6 × 2 of 16 registers (12 FMAs to 2 loads and 6 broadcasts), 8 × 2 of AVX-512's 32: enough for the latency,
+// and a divisor of the tiles' sizes. Every sum runs over the depth in rising order, one operation a word, so
+// a number does not depend on how rows and columns are cut into blocks.
 namespace qdylora::QD_LEVEL {
 
 template <class Word>
 struct TileLeft {
   const Word* at;
-  Size rowStride, depthStride;
+  Size rowStride;    // words from one row to the next
+  Size depthStride;  // words from one step of the depth to the next
 };
 template <class Word>
 struct TileRight {

@@ -35,18 +35,18 @@ class alignas(64) WaitWord {
  public:
   std::atomic<std::uint32_t> value{0};
 
-  // Returns once value != seen. `spinNanoseconds`: how long to look before sleeping; the clock is read every
-  // 32 looks, since a pause lasts 40 to 140 cycles.
-  void waitWhile(std::uint32_t seen, std::int64_t spinNanoseconds) {
+  // Returns once value != oldValue. `spinNanoseconds`: how long to look before sleeping; the clock is read
+  // every 32 looks, since a pause lasts 40 to 140 cycles.
+  void waitWhile(std::uint32_t oldValue, std::int64_t spinNanoseconds) {
     for (std::int64_t end = nanoseconds() + spinNanoseconds;;) {
       for (int i = 0; i < 32; i++) {
-        if (value.load(std::memory_order_acquire) != seen) return;
+        if (value.load(std::memory_order_acquire) != oldValue) return;
         pauseBriefly();
       }
       if (nanoseconds() >= end) break;
     }
     sleepers_.fetch_add(1);
-    while (value.load() == seen) sleep(seen);
+    while (value.load() == oldValue) sleep(oldValue);
     sleepers_.fetch_sub(1);
   }
 
@@ -58,16 +58,16 @@ class alignas(64) WaitWord {
   std::atomic<int> sleepers_{0};
 #if defined(__linux__)
   static_assert(sizeof(std::atomic<std::uint32_t>) == 4);
-  void sleep(std::uint32_t seen) {
-    syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  void sleep(std::uint32_t oldValue) {
+    syscall(SYS_futex, &value, FUTEX_WAIT_PRIVATE, oldValue, nullptr, nullptr, 0);
   }
   void wakeSleepers() { syscall(SYS_futex, &value, FUTEX_WAKE_PRIVATE, 0x7fffffff, nullptr, nullptr, 0); }
 #else
   std::mutex mutex_;
   std::condition_variable changed_;
-  void sleep(std::uint32_t seen) {
+  void sleep(std::uint32_t oldValue) {
     std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [&] { return value.load() != seen; });
+    changed_.wait(lock, [&] { return value.load() != oldValue; });
   }
   void wakeSleepers() {
     {

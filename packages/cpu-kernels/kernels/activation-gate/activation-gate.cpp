@@ -1,12 +1,10 @@
-// y = f(gate) · up, and its gradient dUp = dy · f(gate), dGate = dy · up · f′(gate); f is SiLU, GELU (exact
-//   or by tanh) or ReLU. One pass each.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// 12 bytes per element forward, 20 backward, half of it where all arrays are bf16; 20 to 35 operations for an
-//   exponential and a division, so one core is near its memory bandwidth, several are bound by it.
-// Assumes nothing about alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives
-//   exactly 0.
-// Not done: saving f(gate) for the backward pass: it would be 4 more bytes per element to write, keep and
-//   read.
+// Computes: y = f(gate) · up; gradient dUp = dy · f(gate), dGate = dy · up · f′(gate). f is SiLU, GELU (exact
+//   or by tanh) or ReLU.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 12 bytes per element forward, 20 backward, half of that in bf16; 20 to 35 operations for an
+//   exponential and a division. One core is near its memory bandwidth, several are bound by it.
+// Assumes: no alignment; dGate may be dy. Lengths are checked below. A gate below −87.3 gives exactly 0.
+// Not done: saving f(gate) for the backward pass: 4 more bytes per element to write, keep and read.
 #include "../../native/activations.h"
 #include "../../native/elementwise.h"
 

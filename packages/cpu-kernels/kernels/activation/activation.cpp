@@ -1,9 +1,9 @@
-// y = f(x), and its gradient dx = dy · f′(x); f is SiLU, GELU (exact or by tanh) or ReLU.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// 8 bytes per element forward, 12 backward; 20 to 35 operations for an exponential and a division, so one
+// Computes: y = f(x); gradient dx = dy · f′(x). f is SiLU, GELU (exact or by tanh) or ReLU.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 8 bytes per element forward, 12 backward; 20 to 35 operations for an exponential and a division. One
 //   core is near its memory bandwidth, several are bound by it.
-// Assumes nothing about alignment; y may be x, dx may be dy. Lengths are checked below.
-// Not done: saving f′ for the backward pass: it would be 4 more bytes per element to write, keep and read.
+// Assumes: no alignment; y may be x, dx may be dy. Lengths are checked below.
+// Not done: saving f′ for the backward pass: 4 more bytes per element to write, keep and read.
 #include "../../native/activations.h"
 #include "../../native/elementwise.h"
 

@@ -1,13 +1,13 @@
-// One AdamW step in place over m and v in 8 bits: a block is decoded, updated as adamw-step.cpp does, and
-//   encoded with its new absmax; codes, gradient and parameter pass once.
-// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first
-//   cache only.
-// Reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16
-//   numbers, of which the root and the quotient take 40 (Granite Rapids, 2026).
-// Assumes step ≥ 1, bitsandbytes' dynamic maps (checked below), and gradients with finite squares (who
-//   calls).
-// Dropped: levels and codes by table look-ups in memory (any map, but 11 cycles an element: 6x the 32-bit
-//   step on Zen 4, 2026).
+// Computes: one AdamW step in place, with m and v in 8 bits. A block is decoded, updated as in
+//   adamw-step.cpp, and encoded with its new absmax.
+// Owners: a thread owns whole blocks of up to 256 numbers of a row. The float32 moments of a block exist only
+//   in its first cache.
+// Cost: reads 10 and writes 6 bytes per element (adamw-step: 16 and 12), but computes more: 58 cycles for 16
+//   numbers, 40 of them for the root and the quotient (Granite Rapids, 2026).
+// Assumes: step ≥ 1 and bitsandbytes' dynamic maps, both checked below; gradients with finite squares, which
+//   the caller ensures.
+// Dropped: levels and codes by table look-ups in memory: any map, but 11 cycles an element, 6 times the
+//   32-bit step (Zen 4, 2026).
 #include "../../native/state-codes.h"
 
 namespace qdylora::QD_LEVEL {
@@ -16,7 +16,11 @@ namespace {
 // p ← keep·p − stepSize·m / (√v + epsilon): stepSize and epsilon carry v's bias correction, which saves a
 // division.
 struct AdamwRates {
-  float stepSize, epsilon, beta1, beta2, rest1, rest2, keep, scale;
+  float stepSize, epsilon;
+  float beta1, beta2;
+  float rest1, rest2;  // 1 − beta1, 1 − beta2
+  float keep;          // 1 − learningRate · weightDecay
+  float scale;         // of gradients
 };
 
 using MMap = DynamicMap<true>;
@@ -31,7 +35,8 @@ QD_INLINE void adamwBlock(const AdamwRates& r, const MMap& mMap, const VMap& vMa
   const VMap::Decoder decodeV(vMap);
   const F32x mScale = all(r.beta1 * mAbsmax);
   const F32x vScale = all(r.beta2 * vAbsmax);
-  F32x mMost{}, vMost{};
+  F32x mMost{};
+  F32x vMost{};
   const auto update = [&](int i, int n) QD_INLINE_BODY {
     const F32x g = loadFirst(gradient + i, n) * rates.scale;
     const F32x first = decodeM(loadFirstBytes(mCodes + i, n, MMap::ZERO)) * mScale + rates.rest1 * g;

@@ -1,8 +1,8 @@
-// One AdamW step in place, in torch's order: p·(1 − lr·decay), m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², p −
-//   stepSize·m / (√v / rootCorrection + ε), with g = gradient · gradientScale.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// Reads 16 and writes 12 bytes per element, with one square root and two divisions: bound by memory.
-// Assumes step ≥ 1; lengths are checked below. Coefficients are computed in float64 and rounded once.
+// Computes: one AdamW step in place, in torch's order: p·(1 − lr·decay); m ← β₁m + (1−β₁)g; v ← β₂v +
+//   (1−β₂)g²; p − stepSize·m / (√v / rootCorrection + ε), with g = gradient · gradientScale.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: reads 16 and writes 12 bytes per element, with one square root and two divisions: bound by memory.
+// Assumes: step ≥ 1; lengths are checked below. Coefficients are computed in float64 and rounded once.
 // Not done: approximate reciprocals and fused multiply-adds: torch uses neither, and the step is bound by
 //   memory anyway.
 #include "../../native/elementwise.h"

@@ -1,8 +1,7 @@
-// add: y = a + b.  add-into: sum += x.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// add moves 12 bytes per element, add-into 12 as well (6 of bf16), for one addition: bound by memory
-//   bandwidth.
-// Assumes nothing about alignment; lengths are checked below.
+// Computes: add: y = a + b. add-into: sum += x.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 12 bytes per element (6 in bf16) for one addition: bound by memory bandwidth.
+// Assumes: no alignment; lengths are checked below.
 // Not done: non-temporal stores, because the next op reads the sum at once.
 #include "../../native/elementwise.h"
 

@@ -1,7 +1,8 @@
-// y[end − tokens + i] = x[i]: the newest rows of a key-value cache, at the place that the last segment's end
-//   says.
-// Each thread owns one contiguous share of the elements, each lane one element. Moves 8 bytes per element.
-// Assumes that x and y do not overlap; lengths and the place are checked below.
+// Computes: y[end − tokens + i] = x[i]: the newest rows of a key-value cache; `end` is where the last segment
+//   ends.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 8 bytes per element: bound by memory bandwidth.
+// Assumes: x and y do not overlap. Lengths and the place are checked below.
 // Not done: non-temporal stores, because attention reads the rows at once.
 #include "../../native/elementwise.h"
 

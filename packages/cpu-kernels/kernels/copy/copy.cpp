@@ -1,8 +1,8 @@
-// y = x.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// Moves 8 bytes per element, 4 of bf16: bound by memory bandwidth.
-// Assumes that x and y do not overlap; lengths are checked below.
-// Not done: non-temporal stores, because what is copied is read at once.
+// Computes: y = x.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 8 bytes per element, 4 in bf16: bound by memory bandwidth.
+// Assumes: x and y do not overlap. Lengths are checked below.
+// Not done: non-temporal stores, because the copy is read at once.
 #include "../../native/elementwise.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,14 +1,13 @@
-// values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where that is wanted; scale =
-//   absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). Equal bits to the reference.
-// Each thread owns whole blocks; the 16 levels are multiplied by the block's scale once and then looked up, a
-//   lane per value (to bf16 with AVX-512, 64 values at a time in lanes of 16 bits).
-// Reads 0.5 to 0.6 and writes 4 (2) bytes per value: bound by the bandwidth of stores. Arrays that leave the
-//   second-level cache are written past it: 25 GB/s a core to memory instead of 10 (Granite
-// Rapids, 2026).
-// Assumes an even block size, so that a block begins with a byte; lengths are checked below.
-// Dropped: the table of products by way of memory (13 cycles per vector of 16 on Zen 4, half of it waiting
-//   for what was stored). Not done: multiplying after the look-up (one more operation per vector; the same
-//   bits).
+// Computes: values[i] = fl(levels[code i] · scale of its block), rounded to bfloat16 where asked; scale =
+//   absmax, or fl(fl(nestedMap[absmaxCodes] · nestedAbsmax) + nestedOffset). The same bits as the reference.
+// Owners: a thread owns whole blocks. The 16 levels are multiplied by the block's scale once and then looked
+//   up, one lane per value (to bf16 with AVX-512: 64 values at a time in lanes of 16 bits).
+// Cost: reads 0.5 to 0.6 and writes 4 (bf16: 2) bytes per value: bound by the bandwidth of stores. Arrays
+//   that do not fit the second-level cache are written past it: 25 GB/s a core to memory instead of 10
+//   (Granite Rapids, 2026).
+// Assumes: an even block size, so that a block begins with a byte. Lengths are checked below.
+// Dropped: the table of products in memory: 13 cycles per vector of 16, half of them waiting for the stores
+//   (Zen 4). Not done: multiplying after the look-up: the same bits, one more operation per vector.
 #include "../../native/gemm/nf4-runs.h"
 
 namespace qdylora::QD_LEVEL {

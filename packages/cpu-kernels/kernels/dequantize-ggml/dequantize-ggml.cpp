@@ -1,12 +1,12 @@
-// The values of ggml's packed blocks (GGUF files) as float32. Equal bits to the reference.
-// Each thread owns whole blocks, each lane one value; the layouts are written down with the reference
-//   (quant/src/ggml), one file each.
-// Reads 0.3 to 1.1 and writes 4 bytes per value: bound by the bandwidth of stores, and by first touches of
-//   the memory stored to.
-// Assumes whole blocks, whose lengths are checked below. A product of a scale and a code fits into 24 bits,
-//   so every value is rounded once, as in the reference.
-// Dropped: unpacking and quantizing in one pass (the search for codes reads its block twice, from the first
-//   cache either way).
+// Computes: the values of ggml's packed blocks (GGUF files) as float32. The same bits as the reference.
+// Owners: a thread owns whole blocks; a lane is one value. The layouts are documented in the reference, one
+//   file each (quant/src/ggml).
+// Cost: reads 0.3 to 1.1 and writes 4 bytes per value: bound by the bandwidth of stores, and by first touches
+//   of new memory.
+// Assumes: whole blocks; lengths are checked below. A product of a scale and a code fits into 24 bits, so
+//   every value is rounded once, as in the reference.
+// Dropped: unpacking and quantizing in one pass: the search for codes reads its block twice, from the first
+//   cache either way.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

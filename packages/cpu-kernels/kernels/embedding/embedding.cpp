@@ -1,10 +1,10 @@
-// y[t] = weight[ids[t]], and the gradient dWeight[ids[t]] += dy[t] in token order.
-// Forward: a thread owns tokens. Backward: a thread owns columns of the table and walks all tokens, so that
-//   each sum has one writer and the tokens' order.
-// Forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
-// Assumes nothing: ids outside the table are refused here (the binding has done so already, except where a
-//   call is replayed).
-// Not done: backward by tokens with a lock per row (its order depends on the threads).
+// Computes: y[t] = weight[ids[t]]; gradient dWeight[ids[t]] += dy[t] in the order of the tokens.
+// Owners: forward, a thread owns tokens. Backward, a thread owns columns of the table and walks all tokens,
+//   so that each sum has one writer and the order of the tokens.
+// Cost: forward 8 bytes per element (6 from bf16), backward 12: bound by memory.
+// Assumes: nothing. Ids outside the table are refused here; the binding has refused them already, except in a
+//   replayed call.
+// Not done: backward by tokens with a lock per row: its order would depend on the threads.
 #include "../../native/elementwise.h"
 #include "../../native/rows.h"
 

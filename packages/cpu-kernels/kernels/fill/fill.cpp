@@ -1,7 +1,7 @@
-// y = value, everywhere.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// Writes 4 bytes per element: bound by memory bandwidth.
-// Assumes nothing about alignment; the length is checked below.
+// Computes: y = value, everywhere.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: 4 bytes per element: bound by memory bandwidth.
+// Assumes: no alignment; the length is checked below.
 // Not done: non-temporal stores, because a cleared gradient is added to at once.
 #include "../../native/elementwise.h"
 

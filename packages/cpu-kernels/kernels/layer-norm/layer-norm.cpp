@@ -1,11 +1,11 @@
-// y = n · w + b with n = (x − mean) · r, r = 1 / √(variance + ε); backward, with g = dy · w: dx = r · (g −
-//   mean(g) − n · mean(g · n)), dWeight += Σ dy · n, dBias += Σ dy.
-// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. Gradients of
-//   parameters: one partial row per block, added up in block order.
-// Forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory; a row is read again
-//   from the first cache.
-// Assumes contiguous rows; sizes are checked below, the scratch size comes from layerNormBackwardScratch.
-// Not done: mean and variance in one pass (E[x²] − mean² cancels where the mean is large).
+// Computes: y = n · w + b with n = (x − mean) · r, r = 1 / √(variance + ε). Backward, with g = dy · w: dx = r
+//   · (g − mean(g) − n · mean(g · n)), dWeight += Σ dy · n, dBias += Σ dy.
+// Owners: a thread owns whole rows, in blocks of 32. The sums of a row run in 4 vectors, joined as a tree.
+//   Gradients of parameters: one partial row per block, added up in block order.
+// Cost: forward 8 bytes per element, backward 12 (16 where dx is added to): bound by memory. A row is read
+//   again from the first cache.
+// Assumes: contiguous rows; sizes are checked below. The scratch size comes from layerNormBackwardScratch.
+// Not done: mean and variance in one pass: E[x²] − mean² cancels where the mean is large.
 #include "../../native/outgoing.h"
 #include "../../native/rows.h"
 
@@ -25,7 +25,8 @@ Status layerNorm(Threads& threads, In<float> x, In<float> weight, OptionalIn<flo
   threads.run(parts, [&](int part) {
     const Range range = shareOf(tokens, parts, part);
     for (Size t = range.begin; t < range.end; t++) {
-      const float *row = x.data + t * hidden, length = static_cast<float>(hidden);
+      const float* row = x.data + t * hidden;
+      const float length = static_cast<float>(hidden);
       const float center = rowSum(hidden,
                                   [&](Size i, int n) {
                                     readsAhead(row + i);
@@ -56,10 +57,17 @@ Size layerNormBackwardScratch(Size tokens, Size hidden, bool withWeight, bool wi
   return rowBlocks(tokens) * hidden * (static_cast<Size>(withWeight) + static_cast<Size>(withBias));
 }
 
+// One row of the backward pass; each array begins at this row.
 struct BackwardRow {
-  const float *x, *weight, *dy;
-  float *dx, *weightPartial, *biasPartial, mean, r;
-  bool accumulate;
+  const float* x;
+  const float* weight;
+  const float* dy;
+  float* dx;
+  float* weightPartial;  // the block's sums for dWeight, or nullptr
+  float* biasPartial;    // the block's sums for dBias, or nullptr
+  float mean;
+  float r;
+  bool accumulate;  // to what is in dx
 };
 
 QD_INLINE void backwardRow(const BackwardRow& a, Outgoing<float> out, Size hidden) {

@@ -1,16 +1,16 @@
-// The row of W: [out, in] with the greatest product x·w, and that product: the head of a model that writes
-//   the likeliest token.
-// With codes (8-bit integers and a scale per row, quantize-rows.cpp) the products of these come first. Each
-//   is off by at most a bound that follows from its row's scale and Σ|x|, so only rows whose upper
-// bound reaches the greatest lower bound can win (5 of 49,152 in the middle, 56 at most, in a text of
-//   SmolLM2-135M): their products are made from W itself, and the answer is the one without codes, bit for
-//   bit.
-// A thread owns a range of rows. One byte read per weight with codes, two or four without: bound by memory. 3
-//   instructions for WIDTH weights.
-// Assumes nothing about values: rows of which a bound is no number are all made from W. Scratch: each
-//   thread's x, the products of codes, each thread's best.
-// Not done: x in 16-bit integers too (half the instructions, but another error to bound), as long as memory
-//   is what it waits for.
+// Computes: the row of W: [out, in] with the greatest product x·w, and that product: the head of a model that
+//   generates the likeliest token. With codes (8-bit integers and a scale per row, quantize-rows.cpp) the
+//   products of the codes come first. Each is off by at most a bound that follows from the row's scale and
+//   Σ|x|, so only rows whose upper bound reaches the greatest lower bound can win (5 of 49,152 in the middle,
+//   at most 56, in a text of SmolLM2-135M). Their products are computed from W itself; the answer is the one
+//   without codes, bit for bit.
+// Owners: a thread owns a range of rows.
+// Cost: one byte read per weight with codes, two or four without: bound by memory. 3 instructions for WIDTH
+//   weights.
+// Assumes: nothing about values: rows whose bound is not a number are all computed from W. Scratch: x of each
+//   thread, the products of codes, the best of each thread.
+// Not done: x in 16-bit integers as well: half the instructions, but another error to bound, and memory is
+//   the limit.
 #include "../../native/gemm/blocking.h"
 #include "../../native/simd.h"
 
@@ -88,16 +88,19 @@ struct Best {
 constexpr Size BEST_FLOATS = divideUp(sizeof(Best), sizeof(float)) + 1;  // and the greatest lower bound
 
 struct Head {
-  Dense weight;
-  const std::uint8_t* codes;
-  const float* scales;
+  Dense weight;               // [out, in]
+  const std::uint8_t* codes;  // [out, in], or nullptr
+  const float* scales;        // [out], of the codes
   Size out, in;
-  bool bf16;
+  bool bf16;  // operands are rounded to bf16
 };
 
-// Where a thread keeps its things: x, then what all read.
+// The scratch: x of each thread, then what all threads read.
 struct Room {
-  float *x, *products, *bests;
+  float* x;
+  float* products;  // [out]: of the codes
+  float* bests;     // BEST_FLOATS of each thread
+
   Room(float* scratch, const Head& head, int parts, int part) {
     const Size staged = roundUp(head.in, WIDTH);
     x = scratch + staged * static_cast<Size>(part);
@@ -130,9 +133,9 @@ float stage(const float* x, const Head& head, float* out) {
 
 // How far the product with a row's codes may be from that with the row, in units of its scale's magnitude (a
 // scale below 0 is not ours, and no error, so the row with the greatest lower bound is always kept): half a
-// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings
-// of both sums add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a
-// unit for every element of the row.
+// unit for every |x| (three quarters where W is rounded too: 127 · 2^-9), and what the roundings of both sums
+// add: each at most in/16 + 8 steps of 2^-24 · 127 · Σ|x|, together less than 4e-6 of half a unit for every
+// element of the row.
 float errorPerScale(const Head& head, float sumOfX) {
   if (!(sumOfX < 1e36f)) return __builtin_inff();
   return (head.bf16 && head.weight.f32 ? 0.76f : 0.5f) * (1.001f + 4e-6f * static_cast<float>(head.in)) *

@@ -1,14 +1,15 @@
-// Head and loss in one, for a head that is trained (linear-cross-entropy.streamed.cpp: for one that is not):
-//   logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0, loss = Σ factor·(logsumexp − logit of the
-//   target), and in the same pass dx and dW. Tokens with target −100 are left out at once.
-// Chunks of active tokens over the whole vocabulary: a chunk's logits become its gradient in place. Products
-//   as in native/gemm/product.h; in the softmax a thread owns rows.
-// 2·active·vocabulary·hidden operations, three times that in all; W is read twice and dW read and written
-//   once per chunk (85–128 tokens of a 49,152 vocabulary).
-// Assumes contiguous arrays; lengths and targets are checked here. Workspace: 24 MiB of logits and some 3
-//   MiB, whatever the number of tokens.
-// Tried and dropped: tiles of the vocabulary with the logits made twice (bounded without chunks, but a third
-//   more operations).
+// Computes: head and loss in one, for a head that is trained (one that is not:
+//   linear-cross-entropy.streamed.cpp): logits = x·Wᵀ, with a soft cap c·tanh(z / c) where c > 0; loss = Σ
+//   factor·(logsumexp − logit of the target); and in the same pass dx and dW. Tokens with target −100 are
+//   left out first.
+// Owners: chunks of active tokens over the whole vocabulary; the logits of a chunk become its gradient in
+//   place. Products as in native/gemm/product.h; in the softmax a thread owns rows.
+// Cost: 3 times 2·active·vocabulary·hidden operations. Per chunk (85 to 128 tokens of a vocabulary of 49,152)
+//   W is read twice, and dW read and written once.
+// Assumes: contiguous arrays; lengths and targets are checked below. Workspace: 24 MiB of logits and some 3
+//   MiB, for any number of tokens.
+// Dropped: tiles of the vocabulary with the logits computed twice: bounded without chunks, but a third more
+//   operations.
 #include "linear-cross-entropy.logit-rows.h"
 #include "../../native/gemm/product.h"
 
@@ -24,9 +25,13 @@ Size chunkTokens(Size tokens, Size vocabulary) {
   return larger<Size>(1, smaller(smaller(tokens, MOST_TOKENS), LOGITS / larger<Size>(vocabulary, 1)));
 }
 
-// Where the parts of the scratch begin, in floats.
+// The scratch: the logits of a chunk of tokens at its begin, then three more parts, in floats.
 struct Plan {
-  Size chunk, x, dx, work, total;
+  Size chunk;  // tokens of a chunk
+  Size x;      // where the rows of its tokens begin
+  Size dx;     // where their gradients begin
+  Size work;   // where the scratch of products begins
+  Size total;
 };
 Plan planFor(Size tokens, Size hidden, Size vocabulary, int threads) {
   const Size chunk = chunkTokens(tokens, vocabulary);
@@ -81,10 +86,13 @@ Status linearCrossEntropy(Threads& threads, In<float> x, Dense weight, In<std::i
     if (target != IGNORED_TARGET && (target < 0 || static_cast<Size>(target) >= vocabulary))
       return badData(BAD_TARGET, t, target);
   }
-  float *logits = scratch.data, *rows = scratch.data + plan.x, *dRows = scratch.data + plan.dx,
-        *work = scratch.data + plan.work;
+  float* logits = scratch.data;
+  float* rows = scratch.data + plan.x;
+  float* dRows = scratch.data + plan.dx;
+  float* work = scratch.data + plan.work;
   const Columns forward = rowsAsColumns(weight.f32, weight.bf16, hidden, bf16);
-  double total = 0, losses[MOST_TOKENS];
+  double total = 0;
+  double losses[MOST_TOKENS];
   float factors[MOST_TOKENS];
   Size token[MOST_TOKENS];
   for (Size t = 0; t < tokens;) {

@@ -1,15 +1,15 @@
-// Head and loss in one, for a head that is not trained: logits never exist as a whole. A block of the
-//   vocabulary gives logits of some rows, these become unnormalized weights of a running softmax
-// (as in attention), and the weights times the same block of W are added to dx; at the end dx = factor · (dx
-//   / Σ − W[target]).
-// A part owns rows; a round's blocks of W are packed by all parts together, once for logits and once for dx,
-//   between two barriers.
-// 2·active·vocabulary·hidden operations, twice that with dx; W is read twice per 1,024 rows of a part, logits
-//   stay in the second-level cache.
-// Assumes contiguous arrays; lengths and targets are checked here. Workspace: about 4 MiB of packed W, and 5
-//   MiB a thread, whatever the number of tokens.
-// Dropped: whole chunks of logits in memory (twice the time with tile registers: bound by memory; still what
-//   a trained head takes, linear-cross-entropy.cpp).
+// Computes: head and loss in one, for a head that is not trained; all logits never exist at once. A block of
+//   the vocabulary gives logits of some rows. These become unnormalized weights of a running softmax, as in
+//   attention, and the weights times the same block of W are added to dx. At the end dx = factor · (dx / Σ −
+//   W[target]).
+// Owners: a thread owns rows. The blocks of W of a round are packed by all threads together, once for logits
+//   and once for dx, between two barriers.
+// Cost: 2·active·vocabulary·hidden operations, twice that with dx. W is read twice per 1,024 rows of a
+//   thread; logits stay in the second-level cache.
+// Assumes: contiguous arrays; lengths and targets are checked below. Workspace: about 4 MiB of packed W, and
+//   5 MiB a thread, for any number of tokens.
+// Dropped: whole chunks of logits in memory: twice the time with tile registers, since it is bound by memory.
+//   A trained head still does so (linear-cross-entropy.cpp).
 #include "linear-cross-entropy.logit-rows.h"
 #include "../../native/gemm/product.h"
 
@@ -22,8 +22,7 @@ constexpr Size BLOCK_COLUMNS = 512;
 constexpr Size BLOCK_ROWS = 128;
 constexpr Size MOST_PART_ROWS = 1024;
 constexpr Size PACKED_WEIGHT = Size{1} << 20;
-// Exponents that a logit may lie above the number that is subtracted, before everything summed so far is
-// rescaled.
+// Exponents by which a logit may exceed the subtracted one before the sums so far are rescaled.
 constexpr float SLACK = 8.f;
 
 struct Sizes {
@@ -47,15 +46,27 @@ struct Sizes {
   }
 };
 
-// A part's own scratch, and the floats of each of its arrays, on cache lines. `rows`: the most that it holds.
-struct Own {
-  float *x, *dx, *logits, *weights, *largest, *ofTarget;
-  double* sum;
+// A thread's scratch.
+struct ThreadScratch {
+  float* x;         // packed stripes of its rows
+  float* dx;        // [rows][hidden]: not yet divided by the sum
+  float* logits;    // of a row group and a block
+  float* weights;   // packed stripes of the group's softmax weights
+  float* largest;   // [rows]: the exponent that is subtracted
+  float* ofTarget;  // [rows]: the logit of the target
+  double* sum;      // [rows]: Σ weights
   LateRows* late;
 };
-struct OwnSizes {
-  Size x, dx, logits, weights, row, sums;
-  OwnSizes(const Sizes& s, Size rows)
+// The floats of each of its arrays, on cache lines. `rows`: the most that it holds.
+struct ThreadSizes {
+  Size x;
+  Size dx;
+  Size logits;
+  Size weights;
+  Size row;   // of `largest` and of `ofTarget`
+  Size sums;  // of `sum`
+
+  ThreadSizes(const Sizes& s, Size rows)
       : x(roundUp(roundUp(rows, ROW_UNIT) * s.words() + WIDTH, 16)),
         dx(roundUp(rows * s.hidden, 16)),
         logits(BLOCK_ROWS * BLOCK_COLUMNS),
@@ -64,21 +75,25 @@ struct OwnSizes {
         sums(roundUp(2 * rows, 16)) {}
   Size floats() const { return x + dx + logits + weights + 2 * row + sums; }
 };
-Own ownAt(float* at, const OwnSizes& sizes, LateRows& late) {
+ThreadScratch threadScratchAt(float* at, const ThreadSizes& sizes, LateRows& late) {
   const auto take = [&](Size floats) {
     float* here = at;
     at += floats;
     return here;
   };
-  float *x = take(sizes.x), *dx = take(sizes.dx), *logits = take(sizes.logits),
-        *weights = take(sizes.weights), *largest = take(sizes.row), *ofTarget = take(sizes.row);
+  float* x = take(sizes.x);
+  float* dx = take(sizes.dx);
+  float* logits = take(sizes.logits);
+  float* weights = take(sizes.weights);
+  float* largest = take(sizes.row);
+  float* ofTarget = take(sizes.row);
   return {x, dx, logits, weights, largest, ofTarget, reinterpret_cast<double*>(take(sizes.sums)), &late};
 }
 Size partRows(Size tokens) { return roundUp(smaller(larger<Size>(tokens, 1), MOST_PART_ROWS), ROW_UNIT); }
 
 Size scratchFloats(const Sizes& s, Size tokens, int threads) {
   return roundUp(s.together() * (s.forLogits() + s.forGradient()), 16) +
-         static_cast<Size>(threads) * OwnSizes(s, partRows(tokens)).floats();
+         static_cast<Size>(threads) * ThreadSizes(s, partRows(tokens)).floats();
 }
 
 double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hidden, Size vocabulary,
@@ -87,10 +102,11 @@ double linearCrossEntropyStreamedScratch(Threads& threads, Size tokens, Size hid
       scratchFloats({hidden, vocabulary, BF16_PAIRS && bf16}, tokens, threads.count()));
 }
 
-// A block of the vocabulary: its first column and how many there are, and its packed panels.
+// A block of the vocabulary.
 struct Block {
-  Size begin, columns;
-  float *forLogits, *forGradient;
+  Size begin, columns;  // rows [begin, begin + columns) of W
+  float* forLogits;     // packed panels, for x·Wᵀ
+  float* forGradient;   // packed panels, for weights·W
 };
 
 struct Head {
@@ -129,9 +145,10 @@ void packBlock(const Head& head, const Block& block, bool gradient, int parts, i
                   block.columns, block.forGradient + columns.begin * wordsOf(block.columns, s.pairs));
 }
 
-// Rows [begin, begin + count) of a part, at most BLOCK_ROWS, and the stripes that they are cut into.
+// Some rows of a thread, at most BLOCK_ROWS.
 struct RowGroup {
-  Size begin, count, tiles;
+  Size begin, count;  // rows [begin, begin + count)
+  Size tiles;         // stripes that they are cut into
 };
 
 template <class Visit>
@@ -143,70 +160,72 @@ void eachStripe(const RowGroup& group, bool pairs, const Visit& visit) {
 }
 
 // logits[count][BLOCK_COLUMNS] = x · Wᵀ of a block.
-void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const Own& own) {
+void makeLogits(const Sizes& s, const Block& block, const RowGroup& group, const ThreadScratch& thread) {
   for (Size k = 0, before = 0; k < s.hidden; k += s.depthStep()) {
     const Size words = wordsOf(smaller(s.depthStep(), s.hidden - k), s.pairs);
     for (Size p = 0; p < block.columns; p += PANEL) {
       eachStripe(group, s.pairs, [&](Size first, Size rows, Size height) {
-        const Segment segment{own.x + (group.begin + first) * s.words() + before * height,
+        const Segment segment{thread.x + (group.begin + first) * s.words() + before * height,
                               block.forLogits + BLOCK_COLUMNS * before + p * words,
                               words,
                               nullptr,
                               0,
                               nullptr};
-        multiplyTile(rows, {&segment, 1, s.pairs, own.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS,
-                            nowhere(), PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, own.late, 0});
+        multiplyTile(
+            rows, {&segment, 1, s.pairs, thread.logits + first * BLOCK_COLUMNS + p, BLOCK_COLUMNS, nowhere(),
+                   PANEL, k == 0 ? Start::overwrite : Start::add, nullptr, thread.late, 0});
       });
     }
     before += words;
   }
-  own.late->finish();
-  for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) own.logits[i] = 0.f;
+  thread.late->finish();
+  for (Size i = 0; s.hidden == 0 && i < group.count * BLOCK_COLUMNS; i++) thread.logits[i] = 0.f;
 }
 
 // One row's logits of a block → its weights, and what the row has summed so far.
 void updateRow(float* z, const Block& block, Size row, Size hidden, std::int32_t target, float cap,
-               bool isFirst, bool gradient, const Own& own) {
+               bool isFirst, bool gradient, const ThreadScratch& thread) {
   if (cap > 0.f) capRow(z, block.columns, cap);
   const Size at = static_cast<Size>(target) - block.begin;
-  if (static_cast<Size>(target) >= block.begin && at < block.columns) own.ofTarget[row] = z[at];
+  if (static_cast<Size>(target) >= block.begin && at < block.columns) thread.ofTarget[row] = z[at];
   const float highest = largestOfRow(z, block.columns);
-  const float before = own.largest[row];
+  const float before = thread.largest[row];
   if (isFirst) {
-    own.largest[row] = highest;
-    own.sum[row] = 0;
+    thread.largest[row] = highest;
+    thread.sum[row] = 0;
   } else if (highest > before + SLACK) {
     const float change = exponential(all(before - highest))[0];
-    own.largest[row] = highest;
-    own.sum[row] *= static_cast<double>(change);
-    float* dx = own.dx + row * hidden;
+    thread.largest[row] = highest;
+    thread.sum[row] *= static_cast<double>(change);
+    float* dx = thread.dx + row * hidden;
     for (Size j = 0; gradient && j < hidden; j += WIDTH) {
       const int n = static_cast<int>(smaller<Size>(WIDTH, hidden - j));
       storeFirst(dx + j, loadFirst(dx + j, n) * change, n);
     }
   }
-  own.sum[row] += sumOfExponentials(z, block.columns, own.largest[row], gradient && cap == 0.f);
-  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, own.largest[row], 1.f);
+  thread.sum[row] += sumOfExponentials(z, block.columns, thread.largest[row], gradient && cap == 0.f);
+  if (gradient && cap > 0.f) weighCapped(z, block.columns, cap, thread.largest[row], 1.f);
 }
 
 // dx[count][hidden] (+)= weights · W of a block.
-void addGradients(const Head& head, const Block& block, const RowGroup& group, bool isFirst, const Own& own) {
+void addGradients(const Head& head, const Block& block, const RowGroup& group, bool isFirst,
+                  const ThreadScratch& thread) {
   const Sizes& s = head.sizes;
   const Size words = wordsOf(block.columns, s.pairs);
-  const Rows weights = rowMajor(own.logits, BLOCK_COLUMNS, group.count, head.bf16);
+  const Rows weights = rowMajor(thread.logits, BLOCK_COLUMNS, group.count, head.bf16);
   eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
-    packStripe(weights, s.pairs, first, rows, 0, block.columns, own.weights + first * words);
+    packStripe(weights, s.pairs, first, rows, 0, block.columns, thread.weights + first * words);
   });
   for (Size p = 0; p < s.hidden; p += PANEL) {
     eachStripe(group, s.pairs, [&](Size first, Size rows, Size) {
       const Segment segment{
-          own.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
-      multiplyTile(rows, {&segment, 1, s.pairs, own.dx + (group.begin + first) * s.hidden + p, s.hidden,
+          thread.weights + first * words, block.forGradient + p * words, words, nullptr, 0, nullptr};
+      multiplyTile(rows, {&segment, 1, s.pairs, thread.dx + (group.begin + first) * s.hidden + p, s.hidden,
                           nowhere(), smaller(PANEL, s.hidden - p), isFirst ? Start::overwrite : Start::add,
-                          nullptr, own.late, 0});
+                          nullptr, thread.late, 0});
     });
   }
-  own.late->finish();
+  thread.late->finish();
 }
 
 Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, In<std::int32_t> targets,
@@ -242,13 +261,16 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
   float* const packed = scratch.data;
   threads.run(parts, [&](int part) {
     [[maybe_unused]] const TileRegisters registers;
-    const OwnSizes sizes(s, room);
+    const ThreadSizes sizes(s, room);
     LateRows late;
-    const Own own = ownAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
-                              static_cast<Size>(part) * sizes.floats(),
-                          sizes, late);
+    const ThreadScratch thread =
+        threadScratchAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
+                            static_cast<Size>(part) * sizes.floats(),
+                        sizes, late);
     // the next token to look at, and how many that count lie before it
-    Size token[MOST_PART_ROWS], next = 0, passed = 0;
+    Size token[MOST_PART_ROWS];
+    Size next = 0;
+    Size passed = 0;
     for (Size round = 0; round < rounds; round++) {
       const Size from = active * round / rounds;
       const Range inRound = shareOf(active * (round + 1) / rounds - from, parts, part);
@@ -268,10 +290,10 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
       eachGroup([&](const RowGroup& group) {
         // Rows that count need not stand side by side: they pass through where dx will be.
         for (Size i = 0; i < group.count; i++)
-          copyFloats(x.data + token[group.begin + i] * hidden, own.dx + i * hidden, hidden);
-        const Rows rows = rowMajor(own.dx, hidden, group.count, bf16);
+          copyFloats(x.data + token[group.begin + i] * hidden, thread.dx + i * hidden, hidden);
+        const Rows rows = rowMajor(thread.dx, hidden, group.count, bf16);
         eachStripe(group, s.pairs, [&](Size first, Size height, Size) {
-          packStripe(rows, s.pairs, first, height, 0, hidden, own.x + (group.begin + first) * s.words());
+          packStripe(rows, s.pairs, first, height, 0, hidden, thread.x + (group.begin + first) * s.words());
         });
       });
       for (Size b = 0; b < s.blocks(); b += together) {
@@ -287,11 +309,11 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
           const Block block = blockAt(i);
           const bool isFirst = b + i == 0;
           eachGroup([&](const RowGroup& group) {
-            makeLogits(s, block, group, own);
+            makeLogits(s, block, group, thread);
             for (Size r = 0; r < group.count; r++)
-              updateRow(own.logits + r * BLOCK_COLUMNS, block, group.begin + r, hidden,
-                        targets.data[token[group.begin + r]], softCap, isFirst, dx.data, own);
-            if (dx.data) addGradients(head, block, group, isFirst, own);
+              updateRow(thread.logits + r * BLOCK_COLUMNS, block, group.begin + r, hidden,
+                        targets.data[token[group.begin + r]], softCap, isFirst, dx.data, thread);
+            if (dx.data) addGradients(head, block, group, isFirst, thread);
           });
         }
         threads.barrier();
@@ -300,13 +322,13 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
         const Size t = token[i];
         const Size target = static_cast<Size>(targets.data[t]);
         tokenLosses.data[t] =
-            static_cast<float>(static_cast<double>(own.largest[i]) - static_cast<double>(own.ofTarget[i]) +
-                               __builtin_log(own.sum[i]));
+            static_cast<float>(static_cast<double>(thread.largest[i]) -
+                               static_cast<double>(thread.ofTarget[i]) + __builtin_log(thread.sum[i]));
         const float factor = factorOf(t, lossScale, tokenWeights);
-        const float slope = slopeOfCap(own.ofTarget[i], softCap);
-        const float scale = static_cast<float>(static_cast<double>(factor) / own.sum[i]);
+        const float slope = slopeOfCap(thread.ofTarget[i], softCap);
+        const float scale = static_cast<float>(static_cast<double>(factor) / thread.sum[i]);
         for (Size j = 0; dx.data && j < hidden; j++)
-          dx.data[t * hidden + j] = own.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
+          dx.data[t * hidden + j] = thread.dx[i * hidden + j] * scale - factor * slope * head.at(target, j);
       }
     }
   });

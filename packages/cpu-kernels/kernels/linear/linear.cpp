@@ -1,10 +1,10 @@
-// y = x·Wᵀ + bias; dx (+)= dy·W; dW += dyᵀ·x, db += Σ dy. W: [out, in], f32 or bf16, as x, y and their
-//   gradients; operands rounded to bf16 where asked; sums in f32.
-// One blocked product (native/gemm/product.h): a thread owns a rectangle of C, a register lane one column.
-// 2·tokens·out·in operations over 4·(tokens·in + out·in + tokens·out) bytes: bound by FMA from about 16
+// Computes: y = x·Wᵀ + bias; dx (+)= dy·W; dW += dyᵀ·x, db += Σ dy. W: [out, in]. All arrays are f32 or bf16;
+//   operands are rounded to bf16 where asked; sums are in f32.
+// Owners: one blocked product (native/gemm/product.h): a thread owns a rectangle of C, a lane one column.
+// Cost: 2·tokens·out·in operations over 4·(tokens·in + out·in + tokens·out) bytes: bound by FMA from about 16
 //   tokens on, by memory below.
-// Assumes row-major contiguous arrays; lengths are checked here, shapes by the op.
-// Tried and dropped: see native/per-level/product.cpp and its neighbours.
+// Assumes: contiguous row-major arrays; lengths are checked below, shapes by the op.
+// Dropped: see native/per-level/product.cpp and its neighbours.
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,11 +1,11 @@
-// One Lion step in place over m in 8 bits: a block is decoded, updated as lion-step.cpp does, and encoded
-//   with its new absmax; codes, gradient and parameter pass once.
-// Each thread owns whole blocks of up to 256 numbers of a row; a block's float32 moments live in its first
-//   cache only.
-// Reads 9 and writes 5 bytes per element (lion-step: 12 and 8), but computes more: 2.2 ms where the 32-bit
-//   step takes 0.43 (512x4096, one thread, avx512_bf16, Zen 4, 2026).
-// Assumes bitsandbytes' signed dynamic map (checked below).
-// Not done: see adamw-8bit-step.cpp.
+// Computes: one Lion step in place, with m in 8 bits. A block is decoded, updated as in lion-step.cpp, and
+//   encoded with its new absmax.
+// Owners: a thread owns whole blocks of up to 256 numbers of a row. The float32 moments of a block exist only
+//   in its first cache.
+// Cost: reads 9 and writes 5 bytes per element (lion-step: 12 and 8), but computes more: 2.2 ms where the
+//   32-bit step takes 0.43 (512x4096, one thread, avx512_bf16, Zen 4, 2026).
+// Assumes: bitsandbytes' signed dynamic map, checked below.
+// Dropped: see adamw-8bit-step.cpp.
 #include "../../native/lion-rule.h"
 #include "../../native/state-codes.h"
 
@@ -17,13 +17,13 @@ using MMap = DynamicMap<true>;
 // `m`: the new momentum in float32, up to whole vectors. Returns its largest magnitude.
 QD_INLINE float lionBlock(const LionRule& rule, const MMap& map, const float* gradient, float* parameter,
                           const std::uint8_t* codes, int count, float* m, float absmax) {
-  const LionRule own = rule;
+  const LionRule blockRule = rule;
   const MMap::Decoder decode(map);
   const F32x scale = all(absmax);
   F32x most{};
   const auto update = [&](int i, int n) QD_INLINE_BODY {
     F32x p = loadFirst(parameter + i, n), first = decode(loadFirstBytes(codes + i, n, MMap::ZERO)) * scale;
-    own.update(loadFirst(gradient + i, n), p, first);
+    blockRule.update(loadFirst(gradient + i, n), p, first);
     storeFirst(parameter + i, p, n);
     store(m + i, first);
     most = larger(most, absolute(first));

@@ -1,9 +1,9 @@
-// One Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g), m ← β₂m + (1−β₂)g, with g = gradient ·
-//   gradientScale and sign(0) = 0.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// Reads 12 and writes 8 bytes per element: bound by memory.
-// Assumes nothing; lengths are checked below. Coefficients are computed in float64 and rounded once.
-// Not done: fused multiply-adds: the step is bound by memory, and the sign of a sum of two products shall not
+// Computes: one Lion step in place: p·(1 − lr·decay) − lr·sign(β₁m + (1−β₁)g); m ← β₂m + (1−β₂)g, with g =
+//   gradient · gradientScale and sign(0) = 0.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: reads 12 and writes 8 bytes per element: bound by memory.
+// Assumes: nothing; lengths are checked below. Coefficients are computed in float64 and rounded once.
+// Not done: fused multiply-adds: the step is bound by memory, and the sign of a sum of two products must not
 //   depend on the level.
 #include "../../native/elementwise.h"
 #include "../../native/lion-rule.h"
@@ -18,7 +18,8 @@ Status lionStep(Threads& threads, In<float> gradient, Out<float> parameter, Out<
   QD_NEED(m, count);
   const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
   elementwise(threads, count, [=](Size i, int n) {
-    F32x p = loadFirst(parameter.data + i, n), first = loadFirst(m.data + i, n);
+    F32x p = loadFirst(parameter.data + i, n);
+    F32x first = loadFirst(m.data + i, n);
     rule.update(loadFirst(gradient.data + i, n), p, first);
     storeFirst(parameter.data + i, p, n);
     storeFirst(m.data + i, first, n);

@@ -1,12 +1,12 @@
-// y = x·Wᵀ + bias and dx (+)= dy·W with a 4-bit W: [rows, cols] (absmax blocks, single or double quantized),
-//   decoded while it is packed.
-// The blocked product of native/gemm/product.h; B's panels come from native/per-level/pack-nf4-panels.cpp. A
-//   lane is a weight row (forward) or a column (backward).
-// 2·tokens·rows·cols operations over about 0.53·rows·cols bytes of weight: bound by FMA from some 16 tokens
-//   on, by the decode (about 0.6 cycles a weight) below.
-// Assumes row-major contiguous arrays; lengths are checked here. Matrices whose blocks straddle rows (cols
-//   not a multiple of the block) take a scalar decode.
-// Tried and dropped: see native/per-level/pack-nf4-panels.cpp.
+// Computes: y = x·Wᵀ + bias and dx (+)= dy·W with a 4-bit W: [rows, cols] (blocks with absmax, single or
+//   double quantized), decoded while it is packed.
+// Owners: the blocked product of native/gemm/product.h; panels of W come from
+//   native/per-level/pack-nf4-panels.cpp. A lane is a row of W (forward) or a column (backward).
+// Cost: 2·tokens·rows·cols operations over about 0.53·rows·cols bytes of weight: bound by FMA from about 16
+//   tokens on, by decoding (about 0.6 cycles a weight) below.
+// Assumes: contiguous row-major arrays; lengths are checked below. Matrices whose blocks straddle rows (cols
+//   is not a multiple of the block) are decoded element by element.
+// Dropped: see native/per-level/pack-nf4-panels.cpp.
 #include "../../native/gemm/product.h"
 
 namespace qdylora::QD_LEVEL {

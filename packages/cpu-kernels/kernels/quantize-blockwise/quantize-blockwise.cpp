@@ -1,16 +1,16 @@
-// absmax[b] = max |values| of block b; code = nearest level to value / absmax, the lower one on a limit; two
-//   codes a byte, high nibble first. Equal bytes to the reference.
-// Each thread owns whole blocks, each lane one value: the place among the 15 sorted limits is a binary search
-//   by four comparisons, whose limits are looked up in registers.
-// Reads a block twice (the second time from the first cache); 2.6 (bf16) or 4.6 bytes moved per value for
-//   about 18 operations on a vector: bound by memory.
-// AVX2 has no table of sixteen in a register, but the steps choose among 1, 2, 4 and 8 limits: three tables
-//   of eight do, counted downwards, since a comparison that holds is −1.
-// Assumes levels: [16] in any order and an even block size that is a multiple of 32; the binding reads
+// Computes: absmax[b] = max |values| of block b; code = nearest level to value / absmax, the lower one on a
+//   limit; two codes a byte, high nibble first. The same bytes as the reference.
+// Owners: a thread owns whole blocks; a lane is one value. The place among the 15 sorted limits is a binary
+//   search by four comparisons, whose limits are looked up in registers. AVX2 has no table of 16 in a
+//   register, but the steps choose among 1, 2, 4 and 8 limits: three tables of 8 suffice, counted downwards,
+//   since a comparison that holds is −1.
+// Cost: reads a block twice, the second time from the first cache. 2.6 (bf16) or 4.6 bytes moved per value
+//   for about 18 operations on a vector: bound by memory.
+// Assumes: levels: [16] in any order, and a block size that is a multiple of 32. The binding reads
 //   quantizeBlockwiseBadBlock, which finds NaN and ∞. In tiles, rows of `tileColumns` blocks.
-// Dropped: a sum over all 15 limits (45 operations); AVX2 tables of sixteen from two registers each and a
-//   scalar store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each
-//   (5 operations fewer; FP4 has three limits within 1/192).
+// Dropped: a sum over all 15 limits (45 operations); AVX2 tables of 16 from two registers each with a scalar
+//   store of every byte (2.4 times as slow). Not done: a table of 32 equal buckets with one limit each (5
+//   operations fewer; FP4 has three limits within 1/192).
 #include "../../native/gemm/nf4-weight.h"
 
 namespace qdylora::QD_LEVEL {

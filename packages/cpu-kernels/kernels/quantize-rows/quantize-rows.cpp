@@ -1,11 +1,11 @@
-// Rows as 8-bit integers with a scale each: scale = largest magnitude / 127, code = weight · fl(1 / scale) to
-//   the nearest even, as the reference rounds it.
-// A thread owns rows and walks each twice, the second time out of its caches.
-// 3 (bf16) or 5 (float32) bytes per weight: bound by memory.
-// Assumes nothing about values: a row that is not finite, or whose scale is below 2^-100, gets the scale NaN
+// Computes: rows as 8-bit integers with one scale each: scale = largest magnitude / 127, code = weight · fl(1
+//   / scale) to the nearest even, as the reference rounds it.
+// Owners: a thread owns rows and walks each twice, the second time from its caches.
+// Cost: 3 (bf16) or 5 (float32) bytes per weight: bound by memory.
+// Assumes: nothing about values: a row that is not finite, or whose scale is below 2^-100, gets the scale NaN
 //   and codes 0.
-// Not done: a scale for every 32 weights (an outlier then costs less precision, but each run of 32 its own
-//   product with a scale).
+// Not done: a scale for every 32 weights: an outlier then costs less precision, but each run of 32 needs its
+//   own product with a scale.
 #include "../../native/ahead.h"
 #include "../../native/elementwise.h"
 

@@ -1,13 +1,14 @@
-// offset = mean(absmax); nestedAbsmax[g] = max |absmax − offset| over 256 blocks; code = nearest number of a
-//   map of 256 to (absmax − offset) / nestedAbsmax, the lower one on a limit. Equal bytes to the reference.
-// Each thread owns whole groups of 256, each lane one scale: eight comparisons of a binary search among the
-//   255 limits, which lie in the first cache. The mean is one chain of sums in float64.
-// 5 bytes per scale, one scale for 64 weights or more: about 4 ns each, a tenth of what quantizing the
-//   weights takes.
-// Assumes the limits in rising order and the code of each place; the binding reads quantizeBlockwiseBadBlock,
-//   which finds NaN and ∞.
+// Computes: offset = mean(absmax); nestedAbsmax[g] = max |absmax − offset| over 256 blocks; code = nearest
+//   number of a map of 256 to (absmax − offset) / nestedAbsmax, the lower one on a limit. The same bytes as
+//   the reference.
+// Owners: a thread owns whole groups of 256; a lane is one scale. Eight comparisons of a binary search among
+//   the 255 limits, which stay in the first cache. The mean is one chain of sums in float64.
+// Cost: 5 bytes per scale, one scale for 64 weights or more: about 4 ns each, a tenth of the time for the
+//   weights.
+// Assumes: the limits in rising order and the code of each place. The binding reads
+//   quantizeBlockwiseBadBlock, which finds NaN and ∞.
 // Not done: a table by the leading bits of a difference; the mean in several chains (its last bit would
-//   depend on how many).
+//   depend on their number).
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

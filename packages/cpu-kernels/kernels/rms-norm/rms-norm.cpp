@@ -1,12 +1,12 @@
-// y = x · r · w with r = 1 / √(mean(x²) + ε), w = weight + offset; residual-norm: the same of x = a + b;
-//   backward dx = r·w·dy − r³·c·x with c = Σ dy·w·x / hidden, dWeight += Σ dy·x·r.
-// Each thread owns whole rows, in blocks of 32; a row's sums run in 4 vectors, joined as a tree. dWeight: one
-//   partial row per block, added up in block order.
-// Forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added to):
-//   bound by memory; a row is read again from the first cache.
-// y and dy may be bf16. Assumes contiguous rows; sizes are checked below, the scratch size comes from
+// Computes: y = x · r · w with r = 1 / √(mean(x²) + ε), w = weight + offset; residual-norm: the same for x =
+//   a + b. Backward: dx = r·w·dy − r³·c·x with c = Σ dy·w·x / hidden; dWeight += Σ dy·x·r.
+// Owners: a thread owns whole rows, in blocks of 32. The sums of a row run in 4 vectors, joined as a tree.
+//   dWeight: one partial row per block, added up in block order.
+// Cost: forward 8 bytes per element, with the sum 16 (12 and 8 in two ops), backward 12 (16 where dx is added
+//   to): bound by memory. A row is read again from the first cache.
+// Assumes: contiguous rows; y and dy may be bf16. Sizes are checked below; the scratch size comes from
 //   rmsNormBackwardScratch.
-// Not done: float64 sums; 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
+// Not done: float64 sums: 4 × WIDTH partial sums keep the error near √(hidden / 32)·ε.
 #include "../../native/outgoing.h"
 #include "../../native/rows.h"
 
@@ -92,11 +92,15 @@ Size rmsNormBackwardScratch(Size tokens, Size hidden, bool withWeight) {
   return withWeight ? rowBlocks(tokens) * hidden : 0;
 }
 
+// One row of the backward pass; each array begins at this row.
 struct BackwardRow {
-  const float *x, *weight;
-  float *dx, *partial;
-  float r, weightOffset;
-  bool accumulate;
+  const float* x;
+  const float* weight;  // or nullptr
+  float* dx;
+  float* partial;  // the block's sums for dWeight, or nullptr
+  float r;
+  float weightOffset;
+  bool accumulate;  // to what is in dx
 };
 
 template <class T>

@@ -1,10 +1,10 @@
-// rope: in every head, entries p and p + pairs turn by the angle of (token, p): y = a·c − b·s, b·c + a·s; the
-//   rest passes. rope-table: cos and sin of position · frequency.
-// Each thread owns whole tokens; lanes are pairs.
-// rope moves 8 bytes per element (4 in bf16) and 8·pairs per token of tables: bound by memory. The table
-//   costs two libm calls in float64 per pair, once per batch for all layers.
-// Assumes contiguous rows, 2·pairs ≤ headDim, and heads that fill the row; checked below.
-// Not done: computing angles in float32 (position 100,000 leaves only 7 bits of the fraction of a turn).
+// Computes: rope: in every head, entries p and p + pairs turn by the angle of (token, p): a·c − b·s, b·c +
+//   a·s; the rest passes. rope-table: cos and sin of position · frequency.
+// Owners: a thread owns whole tokens; lanes are pairs.
+// Cost: rope moves 8 bytes per element (4 in bf16) and 8·pairs per token of tables: bound by memory. The
+//   table costs two libm calls in float64 per pair, once per batch for all layers.
+// Assumes: contiguous rows, 2·pairs ≤ headDim, and heads that fill the row; checked below.
+// Not done: angles in float32: position 100,000 leaves only 7 bits of the fraction of a turn.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

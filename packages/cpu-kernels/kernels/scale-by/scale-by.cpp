@@ -1,8 +1,8 @@
-// y = x · factor, elementwise.
-// Each thread owns one contiguous share of the elements, each lane one element.
-// Reads 4 and writes 4 bytes per element for one multiplication: bound by memory bandwidth.
-// Assumes nothing about alignment; x and y may be the same array. Lengths are checked below.
-// Dropped: non-temporal stores, because the next op reads y at once.
+// Computes: y = x · factor.
+// Owners: A thread owns a contiguous share of the elements; a lane is one element.
+// Cost: reads 4 and writes 4 bytes per element for one multiplication: bound by memory bandwidth.
+// Assumes: no alignment; x and y may be the same array. Lengths are checked below.
+// Not done: non-temporal stores, because the next op reads y at once.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

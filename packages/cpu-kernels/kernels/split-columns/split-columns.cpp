@@ -1,11 +1,11 @@
-// Takes the columns of a fused projection apart, group by group, and puts them together again (the gradient).
-// Each thread owns whole groups (tokens · groups of them); a group's parts are copied one after the other, a
-//   vector at a time.
-// 8 bytes per element, no operations: bound by memory.
-// Assumes contiguous arrays that do not overlap; lengths are checked below. A part that is left out of the
+// Computes: the parts of a fused projection, copied apart group by group; join-columns (the gradient) puts
+//   them together again.
+// Owners: a thread owns whole groups, tokens · groups of them. The parts of a group are copied one after the
+//   other, a vector at a time.
+// Cost: 8 bytes per element, no operations: bound by memory.
+// Assumes: contiguous arrays that do not overlap; lengths are checked below. A part that is left out of the
 //   join is written as zeros.
-// Not done: attention that reads the fused rows with a stride; its kernels then would know one layout per
-//   family.
+// Not done: attention that reads the fused rows with a stride: its kernels would need one layout per family.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,10 +1,9 @@
-// sum = Σ x², in float64, rounded to float32 once.
-// Each thread owns whole blocks of 8,192 elements; a block sums in two vectors of doubles, and the blocks'
-//   sums are added in order, so threads change nothing.
-// Reads 4 bytes per element: bound by memory.
-// Assumes nothing about alignment; lengths are checked below, the scratch size comes from
-//   sumOfSquaresScratch.
-// Not done: float32 sums with compensation (squares of large gradients overflow).
+// Computes: sum = Σ x², in float64, rounded to float32 once.
+// Owners: a thread owns whole blocks of 8,192 elements. A block is summed in two vectors of doubles, and the
+//   sums of the blocks are added in order, so threads change nothing.
+// Cost: reads 4 bytes per element: bound by memory.
+// Assumes: no alignment; lengths are checked below. The scratch size comes from sumOfSquaresScratch.
+// Not done: float32 sums with compensation: squares of large gradients overflow.
 #include "../../native/simd.h"
 
 namespace qdylora::QD_LEVEL {

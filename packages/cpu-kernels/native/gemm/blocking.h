@@ -3,12 +3,11 @@
 #include "nf4-weight.h"
 
 // Sizes of the blocked product C[m × n] = A[m × k] · B[k × n]. Names: a tile = ROWS × PANEL floats of C in
-// registers; a panel = PANEL columns of B,
-// packed [depth][PANEL]; a stripe = the rows of one tile of A, packed [depth][rows]: all of a term's depth,
-// one stripe after the other. A packed word is one float or, in a product of bf16 numbers on a level
-// that multiplies pairs, two steps of the depth: `wordsOf` counts words, everything else counts steps. On a
-// level with AMX a product of pairs is cut for its registers: stripes of 32 rows
-// [words / 16][rows][16 words], filled up with zeros to 16 rows and to 16 words a term.
+// registers; a panel = PANEL columns of B, packed [depth][PANEL]; a stripe = the rows of one tile of A,
+// packed [depth][rows]: all of a term's depth, one stripe after the other. A packed word is one float or, in
+// a product of bf16 numbers on a level that multiplies pairs, two steps of the depth: `wordsOf` counts words,
+// everything else counts steps. On a level with AMX a product of pairs is cut for its registers: stripes of
+// 32 rows [words / 16][rows][16 words], filled up with zeros to 16 rows and to 16 words a term.
 namespace qdylora::QD_LEVEL {
 
 // Registers: 2 per row for C, 2 for B, 1 broadcast. 6 × 2 + 3 of 16 (AVX2, SSE2), 14 × 2 + 3 of 32 (AVX-512).
@@ -89,9 +88,8 @@ constexpr Size SCALES_FLOATS = GROUP_FLOATS / RUN_WORDS;
 constexpr Size GROUP_COLUMNS = PANEL * larger(GROUP_PANELS, groupPanels(true));
 QD_INLINE Size sumsFloats(Size m) { return smaller(roundUp(m, ROW_UNIT), MOST_ROWS) * GROUP_COLUMNS; }
 // Few rows are packed by every thread for itself: it waits for no other, and its stores meet no line that
-// another core has read (2048² on two threads: 32 rows −2 to −8 %, 128 −1 to −6 %; Zen 4,
-// 2026). So many floats at most are packed more than once; not on levels with tiles, where it has not been
-// measured.
+// another core has read (2048² on two threads: 32 rows −2 to −8 %, 128 −1 to −6 %; Zen 4, 2026). So many
+// floats at most are packed more than once; not on levels with tiles, where it has not been measured.
 constexpr Size COPIED_FLOATS = AMX_TILES ? 0 : Size{9} << 14;
 // Floats of scratch for a product on `threads` threads: packed A, then one group of panels per thread, and
 // its sums where C is in bf16. The scratch of a product holds any smaller one.

@@ -49,9 +49,9 @@ void packNf4Levels(const Columns& b, Size column0, Size columns, Size k0, Size d
                    float* scales);
 
 // Asks, into the second level, for share `share` of `shares` of what packNf4Levels will read: memory rests
-// while columns are multiplied, and the tiles right ahead, which it asks for itself, come too late
-// from there (prompts of SmolLM2-135M, whose weights stay in no cache, all products: 8 tokens −11 %, 16 −8 %,
-// 32 −5 %; Zen 4, 2026).
+// while columns are multiplied, and the tiles right ahead, which it asks for itself, come too late from there
+// (prompts of SmolLM2-135M, whose weights stay in no cache, all products: 8 tokens −11 %, 16 −8 %, 32 −5 %;
+// Zen 4, 2026).
 QD_INLINE void askForLevels(const Nf4Weight& w, Size column0, Size columns, Size k0, Size depth, Size share,
                             Size shares) {
   const Size runs = depth / RUN;

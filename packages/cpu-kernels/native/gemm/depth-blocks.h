@@ -31,9 +31,9 @@ class DepthBlocks {
     while (term_ < job_.count && words < target) {
       const Placed& placed = job_.terms[term_];
       const bool pairs = placed.term.pairs();
-      const Size rest = placed.term.depth - k_;
-      const Size depth = cut(rest, pairs, target - words, mostWords_ - words);
-      if (depth == 0 && rest > 0) break;
+      const Size stepsLeft = placed.term.depth - k_;
+      const Size depth = cut(stepsLeft, pairs, target - words, mostWords_ - words);
+      if (depth == 0 && stepsLeft > 0) break;
       if (depth > 0) parts[count++] = {&placed, k_, depth};
       words += wordsOf(depth, pairs);
       wordsLeft_ -= wordsOf(depth, pairs);
@@ -52,13 +52,13 @@ class DepthBlocks {
  private:
   static constexpr Size CUT = 64;
 
-  // How many of `rest` steps go into a block that still wants `target` words and has room for `most`.
-  static QD_INLINE Size cut(Size rest, bool pairs, Size target, Size most) {
+  // How many of `stepsLeft` steps go into a block that still wants `target` words and has room for `most`.
+  static QD_INLINE Size cut(Size stepsLeft, bool pairs, Size target, Size most) {
     const Size stepsOfWord = pairs ? 2 : 1;
-    Size depth = rest;
+    Size depth = stepsLeft;
     if (wordsOf(depth, pairs) > target) depth = roundUp(target * stepsOfWord, CUT);
     if (wordsOf(depth, pairs) > most) depth = most * stepsOfWord / CUT * CUT;
-    return smaller(depth, rest);
+    return smaller(depth, stepsLeft);
   }
 
   const Job& job_;

@@ -40,19 +40,19 @@ QD_INLINE void withRowCount(Size rows, const Body& body) {
   }
 }
 
-// A part [k0, k0 + depth) of a depth block, for the columns [column, column + columns). `stripe`: as
-// packStripe leaves it; `to`: C's first row at `column`.
-// `carry`: [rows][columns] sums of the block's parts, from the last one to the next; the first part finds
-// none there, the last one leaves its sums in C.
+// One part of a block of the depth, for some columns.
 struct FewRows {
-  Size rows, column, columns, k0, depth;
-  const float* stripe;
-  float* to;
-  Size stride;
-  Start start;
-  const float* bias;
-  float* carry;
-  bool isFirst, isLast;
+  Size rows;
+  Size column, columns;  // columns [column, column + columns)
+  Size k0, depth;        // steps [k0, k0 + depth) of the depth
+  const float* stripe;   // as packStripe writes it
+  float* to;             // the first row of C at `column`
+  Size stride;           // of C
+  Start start;           // what the sums are added to
+  const float* bias;     // at `column`
+  float* carry;          // [rows][columns]: sums from one part of the block to the next
+  bool isFirst;          // the first part: nothing is carried yet
+  bool isLast;           // the last part: the sums go to C
 };
 void multiplyFewRows(const Term& t, const FewRows& task);
 

@@ -19,10 +19,10 @@ struct LateTile {
 };
 
 // The sums of a tile on their way to where they are added or kept: a few rows at a time, while the next tile
-// is made. Stores of a whole tile hold up the reading of operands until its lines have
-// come: a large C from memory (952 GFLOP/s a core; late and past the caches 2,174; 2,736 without C; 576
-// deep), sums of an earlier block from the second level (101 cycles per 32 steps; late 83; 64
-// are the products; both Granite Rapids, 2026).
+// is made. Stores of a whole tile hold up the reading of operands until its lines have come: a large C from
+// memory (952 GFLOP/s a core; late and past the caches 2,174; 2,736 without C; 576 deep), sums of an earlier
+// block from the second level (101 cycles per 32 steps; late 83; 64 are the products; both Granite Rapids,
+// 2026).
 class LateRows {
  public:
   // Room for the next tile: rows of PANEL floats, side by side.
@@ -49,7 +49,8 @@ class LateRows {
   static constexpr Size ACROSS = 4;
 
   QD_INLINE void stepAlong() {
-    F32x low = load(from_), high = load(from_ + WIDTH);
+    F32x low = load(from_);
+    F32x high = load(from_ + WIDTH);
     if (tile_.before) {
       low += load(tile_.before);
       high += load(tile_.before + WIDTH);

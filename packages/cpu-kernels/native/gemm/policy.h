@@ -199,8 +199,8 @@ QD_INLINE Start firstStart(const Destination& to, bool across, bool isAdded) {
   return to.bias ? Start::bias : Start::overwrite;
 }
 
-// True where a tile asks the caches for rows that a later tile will read: a thread's packed rows are too large
-// for its second-level cache.
+// True where a tile asks the caches for rows that a later tile will read: a thread's packed rows are too
+// large for its second-level cache.
 QD_INLINE bool asksAhead(Size stripes, Size rowWords, bool pairs) {
   return fillsTiles(pairs) && stripes * stripeRows(pairs) * rowWords >= ASKED_FLOATS;
 }

@@ -5,9 +5,8 @@
 #include "tile.h"
 
 // The blocked product. Every thread packs its share of A's stripes (one barrier), then owns a rectangle of C:
-// it packs groups of B's panels for itself
-// and runs them against its stripes. Sums run over the depth in order, block by block, so no result depends
-// on threads, row blocks or other rows.
+// it packs groups of B's panels for itself and runs them against its stripes. Sums run over the depth in
+// order, block by block, so no result depends on threads, row blocks or other rows.
 namespace qdylora::QD_LEVEL {
 
 // One term of C = Σ A·B. Several terms (a base weight, then an adapter) are one longer depth: C is made in
@@ -48,8 +47,8 @@ QD_INLINE Destination toDense(const OutDense& c, Size stride, bool add = false, 
 
 // A product's sizes and where its result goes.
 struct Product {
-  Size m, n;
-  Destination to;
+  Size m, n;       // rows and columns of C
+  Destination to;  // C
 };
 
 // Below this many operations per thread, waking it costs more than it saves (Zen 3, 2026).
@@ -93,11 +92,13 @@ struct RowChange {
 };
 
 // What all threads do between two barriers: they change rows, pack left operands, meet, and make products of
-// equally many rows from these and from those of earlier stages. The columns of all
-// products are shared out together, so that narrow ones do not leave a thread without work.
+// equally many rows from these and from those of earlier stages. The columns of all products are shared out
+// together, so that narrow ones do not leave a thread without work.
 struct Stage {
-  int changeCount, packCount, jobCount;
-  mutable Size taken;  // panels that threads have taken, where these are dealt out
+  int changeCount;     // of `changes`
+  int packCount;       // of `packs`
+  int jobCount;        // of `jobs`
+  mutable Size taken;  // panels that threads have taken, where panels are dealt out
   RowChange changes[GROUP_LAYERS];
   Placed packs[MOST_TERMS];
   Job jobs[MOST_TERMS];

@@ -56,8 +56,8 @@ struct TileTask {
 void multiplyTile(Size rows, const TileTask& task);
 void multiplyAmxTiles(Size rows, const TileTask& task);
 // The same with the operands in each other's place: a stripe of `task.columns` rows of Bᵀ, a panel of `rows`
-// columns of Aᵀ, so that sums stand as [n][m]. `task.c`: [PANEL][PANEL] of them, of earlier
-// blocks (`task.start` is Start::add) and for later ones, unless `task.to` is set.
+// columns of Aᵀ, so that sums stand as [n][m]. `task.c`: [PANEL][PANEL] of them, of earlier blocks
+// (`task.start` is Start::add) and for later ones, unless `task.to` is set.
 void multiplyAcross(Size rows, const TileTask& task);
 
 }  // namespace qdylora::QD_LEVEL

@@ -5,15 +5,14 @@
 // order of their own, so they are not for a batch-invariant backend.
 namespace qdylora::QD_LEVEL {
 
-// The columns [column, column + columns) of the rows [row0, row0 + rows) of C. `add`: to what stands in C.
-// `scratch`: GROUP_FLOATS floats of the thread's own; `isPacked`: they still hold what they held
-// after the same term's columns before.
+// A rectangle of C, and how it is computed.
 struct WholeDepth {
-  Size row0, rows, column, columns;
-  const Destination& to;
-  bool add;
-  float* scratch;
-  bool isPacked;
+  Size row0, rows;        // rows [row0, row0 + rows) of C
+  Size column, columns;   // columns [column, column + columns) of C
+  const Destination& to;  // C
+  bool add;               // to what is in C
+  float* scratch;         // GROUP_FLOATS floats of the thread
+  bool isPacked;          // `scratch` still holds the packed rows of A, from other columns of the same term
 };
 
 // A tiled 4-bit weight (whole panels of columns); true where this level has the product in this form.
@@ -24,8 +23,7 @@ void multiplyTiledRows(const Term& t, const WholeDepth& task);
 bool multipliesDenseRows(const Term& t, Size rows);
 void multiplyDenseRows(const Term& t, const WholeDepth& task);
 
-// A further term whose dense matrix has the columns as its own (the second half of an adapter): added to what
-// stands in C.
+// A further term whose dense matrix is not transposed (the second half of an adapter): added to C.
 bool addsDenseColumns(const Term& t, Size rows);
 void addDenseColumns(const Term& t, const WholeDepth& task);
 

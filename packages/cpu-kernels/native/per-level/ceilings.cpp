@@ -1,10 +1,11 @@
-// The machine's ceilings, measured with this level's own instructions, so that a bench can report a fraction
-//   of what is possible here and now.
-// Each thread runs its own independent chains (fmaPeak) or copies its own share of the array (copyBandwidth).
-// fmaPeak, bf16Peak: no memory at all, 12 chains hide the latency of 4 cycles at 2 FMA per cycle; tiles: 4
-//   sums in registers, 16 cycles a product. copyBandwidth: 4 bytes read and 4 written per float.
-// Assumes that the caller repeats and takes the best: the cores may be shared.
-// Dropped: deriving the peak from a nominal clock; turbo makes that a guess.
+// Computes: the ceilings of the machine, measured with this level's own instructions, so that a bench can
+//   report a fraction of them.
+// Owners: each thread runs its own independent chains (fmaPeak), or copies its own share of the array
+//   (copyBandwidth).
+// Cost: fmaPeak and bf16Peak touch no memory; 12 chains hide the latency of 4 cycles at 2 FMA per cycle.
+//   Tiles: 4 sums in registers, 16 cycles a product. copyBandwidth: 4 bytes read and 4 written per float.
+// Assumes: the caller repeats and takes the best, since the cores may be shared.
+// Dropped: the peak from a nominal clock: turbo makes that a guess.
 #include <time.h>
 
 #include "../amx.h"
@@ -23,7 +24,8 @@ double seconds() {
 template <class Work>
 double rateOf(Threads& threads, Out<float> sink, const Work& work) {
   const int parts = sink.size < static_cast<Size>(threads.count()) ? 1 : threads.count();
-  double rate[1024] = {}, total = 0;
+  double rate[1024] = {};
+  double total = 0;
   threads.run(parts, [&](int part) {
     float sum;
     rate[part] = work(sum);
@@ -41,7 +43,8 @@ double peakOf(Threads& threads, Out<float> sink, double flops, const Step& step)
     constexpr int STEPS = 400000;
     F32x c[CHAINS];
     for (int i = 0; i < CHAINS; i++) c[i] = all(static_cast<float>(i));
-    F32x a = all(0.999f), b = all(1e-3f);
+    F32x a = all(0.999f);
+    F32x b = all(1e-3f);
     asm volatile("" : "+m"(a), "+m"(b));
     const double start = seconds();
     for (int i = 0; i < STEPS; i++) {

@@ -1,9 +1,9 @@
-// y = e^x, y = 2^x, y = 1 / (1 + e^−x) and y = tanh x, elementwise: the functions of native/vector-math.h,
-//   reachable for their accuracy test.
-// One thread owns everything, a lane one element.
-// 8 bytes moved and about 20 operations per element.
-// Assumes nothing about alignment; lengths are checked below.
-// Nothing tried and dropped.
+// Computes: y = e^x, y = 2^x, y = 1 / (1 + e^−x) and y = tanh x: the functions of native/vector-math.h,
+//   exported for their accuracy test.
+// Owners: one thread owns everything; a lane is one element.
+// Cost: 8 bytes moved and about 20 operations per element.
+// Assumes: no alignment; lengths are checked below.
+// Dropped: nothing.
 #include "../vector-math.h"
 
 namespace qdylora::QD_LEVEL {

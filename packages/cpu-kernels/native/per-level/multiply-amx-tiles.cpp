@@ -1,13 +1,15 @@
-// Up to 32 × 32 floats of C (+)= stripe · panel in the tile registers of AMX: 2 × 2 tiles of sums, two of A,
-//   two of B.
-// The caller's thread owns this part of C and has set its tile registers up. A panel's two tiles stand side
-//   by side, 128 bytes a row; a stripe's one after the other.
-// A step of 32 numbers of the depth: 4 products in 64 cycles, 4 loads of 1 KiB (10 cycles each from the first
-//   level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level,
-// so that the panel stays there.
-// Sums run over the depth in the order of the instruction, tile by tile, and are added to C at the end. Whole
-//   tiles of a float32 C that is not added to are written where they belong; other sums
-// wait in 4 KiB of the thread's, and go on while the next tile is made.
+// Computes: up to 32 × 32 floats of C (+)= stripe · panel in the tile registers of AMX: 2 × 2 tiles of sums,
+//   two of A, two of B.
+// Owners: the caller's thread owns this part of C and has set its tile registers up. The two tiles of a panel
+//   are side by side, 128 bytes a row; those of a stripe one after the other.
+// Cost: per 32 steps of the depth, 4 products in 64 cycles and 4 loads of 1 KiB (10 cycles each from the
+//   first level, 23 from the second; Sapphire Rapids, 2026). A is read past the first level, so that the
+//   panel stays there.
+// Assumes: stripes and panels packed as gemm/blocking.h says. Sums run over the depth in the order of the
+//   instruction, tile by tile, and are added to C at the end. Whole tiles of a float32 C that is not added to
+//   are written directly; other sums wait in 4 KiB of the thread, and are finished while the next tile is
+//   computed.
+// Dropped: see gemm/late-rows.h, for sums that do not wait.
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,15 +1,14 @@
-// C (+)= A·Wᵀ for at most 4 rows of A and a dense W, in bf16: the head of a model and its adapters while it
-//   writes text.
-// The caller's thread owns the columns of C (rows of W) and packs A for itself. Lanes run along the depth,
-//   where pairs stand as the instruction takes them; they are added up at the end.
-// C += A·B for a dense B as it stands: the second half of an adapter. Lanes are columns; a word is two rows
-//   of B, put together on the way (a text at rank 16: 10 to 15 % less time than by packed panels; Emerald
-//   Rapids, 2026).
-// Two bytes (four of a float32 W, rounded on the way) read per weight, once, in order; per 2·WIDTH weights a
+// Computes: C (+)= A·Wᵀ for at most 4 rows of A and a dense W, in bf16: the head of a model and its adapters
+//   during generation. Also C += A·B for a dense B: the second half of an adapter (a text at rank 16: 10 to
+//   15 % less time than by packed panels; Emerald Rapids, 2026).
+// Owners: the caller's thread owns the columns of C (rows of W) and packs A for itself. Lanes run along the
+//   depth, where pairs have the order of the instruction, and are added up at the end. For A·B lanes are
+//   columns; a word is made of two rows of B.
+// Cost: two bytes (four of a float32 W, rounded when read) per weight, once, in order; per 2·WIDTH weights a
 //   load and `rows` products: bound by memory.
-// Assumes nothing about alignment; reads only what exists.
-// Tried and dropped: lanes that are rows of W (a transpose of every square: a quarter of the bandwidth), four
-//   rows of W at a time (half: the streams are short; Zen 4, 2026).
+// Assumes: no alignment; reads only what exists.
+// Dropped: lanes that are rows of W (a transpose of every square: a quarter of the bandwidth); four rows of W
+//   at a time (half of it: the streams are short; Zen 4, 2026).
 #include "../gemm/read-words.h"
 #include "../gemm/whole-depth.h"
 

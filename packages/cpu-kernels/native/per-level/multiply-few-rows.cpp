@@ -1,13 +1,13 @@
-// C (+)= A·B for at most 4 rows of A, without packing B: the decoding of text, where every weight is used
+// Computes: C (+)= A·B for at most 4 rows of A, without packing B: generation, where every weight is used
 //   once.
-// The caller's thread owns the columns. Lanes are columns of C: 4-bit words and dense rows of Wᵀ are
-//   transposed in registers, so sums keep the order of the blocked product.
-// 2·rows operations per weight; 4-bit: a shift, a lookup, a product and `rows` FMA per vector. Bound by those
-//   instructions, not by memory (0.53 bytes a weight).
-// Assumes what readsDirectly says; reads only what exists. Two to four vectors of columns at a time hide the
-//   latency of FMA.
-// Not done: lanes along the depth with a sum over lanes at the end (fewer instructions for 4-bit words, but
-//   other bits than the blocked product).
+// Owners: the caller's thread owns the columns; lanes are columns of C. 4-bit words and dense rows of Wᵀ are
+//   transposed in registers, so sums have the order of the blocked product. Two to four vectors of columns at
+//   a time hide the latency of FMA.
+// Cost: 2·rows operations per weight; 4-bit: a shift, a look-up, a product and `rows` FMA per vector. Bound
+//   by those instructions, not by memory (0.53 bytes a weight).
+// Assumes: what readsDirectly says; reads only what exists.
+// Not done: lanes along the depth with a sum over lanes at the end: fewer instructions for 4-bit words, but
+//   other bits than the blocked product.
 #include "../gemm/few-rows.h"
 
 #include "../gemm/nf4-runs.h"
@@ -175,13 +175,13 @@ QD_INLINE void fewOfDense(const Term& t, const FewRows& task, const T* data) {
 template <int ROWS>
 void fewRows(const Term& t, const FewRows& task) {
   constexpr int VECTORS = ROWS == 1 ? 4 : 2;
-  withForm(t.form(), [&](auto known) {
+  withForm(t.form(), [&](auto formTag) {
     if (t.b.bf16)
-      fewOfDense<ROWS, VECTORS, known.value>(t, task, t.b.bf16);
+      fewOfDense<ROWS, VECTORS, formTag.value>(t, task, t.b.bf16);
     else if (t.b.f32)
-      fewOfDense<ROWS, VECTORS, known.value>(t, task, t.b.f32);
+      fewOfDense<ROWS, VECTORS, formTag.value>(t, task, t.b.f32);
     else
-      fewOfNf4<ROWS, VECTORS, known.value>(t, task);
+      fewOfNf4<ROWS, VECTORS, formTag.value>(t, task);
   });
 }
 

@@ -1,11 +1,12 @@
-// C (+)= Σ A·B + bias for one thread's rectangle of a row block: the loops over groups of panels, blocks of
-//   the depth, stripes and panels. What to do is decided in gemm/policy.h.
-// A thread owns its stripes × its panels of C, and packs a group of panels at a time into its own scratch.
-// 2·rows·columns·depth operations. Per group A is read once (packed rows, from the second-level cache for
-//   every panel but the first), B once (decoded while it is packed), and C is written once per block of the
-//   depth; a C in bf16, or a large one, only once.
-// Assumes that the stripes are packed and that C overlaps no operand; kernels check lengths.
-// Tried and dropped: depth as the outer loop (C leaves the cache, Zen 3, 2026).
+// Computes: C (+)= Σ A·B + bias for one thread's rectangle of a row block: the loops over groups of panels,
+//   blocks of the depth, stripes and panels. Decisions are in gemm/policy.h.
+// Owners: a thread owns its stripes × its panels of C, and packs a group of panels at a time into its own
+//   scratch.
+// Cost: 2·rows·columns·depth operations. For each group, A is read once (packed rows, from the second-level
+//   cache for every panel but the first) and B once (decoded while it is packed). C is written once per block
+//   of the depth; a C in bf16, or a large one, only once.
+// Assumes: the stripes are packed, and C overlaps no operand. Kernels check lengths.
+// Dropped: depth as the outer loop: C leaves the cache (Zen 3, 2026).
 #include "../gemm/depth-blocks.h"
 #include "../gemm/rectangle.h"
 
@@ -163,7 +164,8 @@ QD_INLINE Finished finishedAt(const Walk& walk, Size row, Size p) {
   return to;
 }
 
-// One tile: stripe i, and the panel at column p of the group. `next`: the stripe that is read one round later.
+// One tile: stripe i, and the panel at column p of the group. `next`: the stripe that is read one round
+// later.
 QD_INLINE void multiplyOne(const Walk& walk, Size i, Size p, Size next, bool startsAgain) {
   const RowBlock& block = walk.block;
   const Group& group = walk.group;

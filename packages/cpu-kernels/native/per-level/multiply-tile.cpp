@@ -1,20 +1,17 @@
-// One tile of C (+)= stripe · panel: `rows` × PANEL sums in registers over one depth block.
-// The caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one, the panel's
-//   two vectors are loaded once per step; a step is one number, or a pair of bf16 numbers.
-// Per step: 2·rows FMA, rows broadcasts, 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the FMA peak
-//   with operands in the first-level cache (Zen 3, 2026).
-// Assumes stripes (if any) and panels packed as blocking.h says; sums run over the depth in order, one
+// Computes: one tile of C (+)= stripe · panel: `rows` × PANEL sums in registers over one block of the depth.
+// Owners: the caller's thread owns the tile; a lane is a column. The rows of A are broadcast one by one; the
+//   two vectors of the panel are loaded once per step. A step is one number, or a pair of bf16 numbers.
+// Cost: per step 2·rows FMA, `rows` broadcasts and 2 loads. 6 rows (AVX2): 12 FMA in 6 cycles, 98 % of the
+//   FMA peak with operands in the first-level cache (Zen 3, 2026).
+// Assumes: stripes and panels packed as gemm/blocking.h says. Sums run over the depth in order, one
 //   accumulator per element, so tiles of any height give the same bits.
-// What a tile is added to may stand in the third level: it is asked for first (a head and its loss −6 %, a
-//   gradient 2,048 deep −2 %; −1 % to 0 elsewhere, Zen 4, 2026).
-// A C in bf16 is rounded from the registers and, where it is large, goes past the caches: gate and up
-//   together −5 %, a step of SmolLM2-135M −4 % (Zen 4, 2026; before, sums of a group of panels were walked
-//   over once more).
-// bf16 rows that are not packed cost nothing here as long as they stay out of each other's cache sets: groups
-//   of SmolLM2 with 512 and 2,048 rows −1 to −5 %, its down projection −4 to −12 %, q, k and v with 32 rows
-//   −7 to −10 % (Zen 4, 2026).
-// Tried and dropped: depth blocks of 192, 256, 512 (−2…−4 %, Zen 3, 2026); 8, 12, 16 stripes together instead
-//   of 24 (0, Zen 4, 2026).
+// Kept: a C that is added to is prefetched, since it may be in the third level (a head and its loss −6 %, a
+//   gradient 2,048 deep −2 %, elsewhere −1 % to 0). A C in bf16 is rounded from the registers and, where it
+//   is large, goes past the caches (gate and up together −5 %, a step of SmolLM2-135M −4 %, against another
+//   walk over the sums of a group). bf16 rows that are not packed (groups of SmolLM2 with 512 and 2,048 rows
+//   −1 to −5 %, its down projection −4 to −12 %, q, k and v with 32 rows −7 to −10 %). All Zen 4, 2026.
+// Dropped: depth blocks of 192, 256, 512 (−2 to −4 % speed, Zen 3, 2026); 8, 12 or 16 stripes together
+//   instead of 24 (0, Zen 4, 2026).
 #include "../gemm/tile.h"
 
 namespace qdylora::QD_LEVEL {
@@ -85,7 +82,8 @@ QD_INLINE void addSteps(F32x (&c)[ROWS][VECTORS], Rows& rows, const float* panel
 // A panel of levels: the sums of every run times the run's scales.
 template <bool PAIRS, int ROWS, int VECTORS, class Rows>
 QD_INLINE void addScaledRuns(F32x (&c)[ROWS][VECTORS], Rows& rows, const Segment& segment) {
-  const float *panel = segment.panel, *scales = segment.scales;
+  const float* panel = segment.panel;
+  const float* scales = segment.scales;
   for (Size left = segment.words; left > 0; left -= RUN_WORDS, panel += RUN_WORDS * PANEL, scales += PANEL) {
     F32x ofRun[ROWS][VECTORS];
     clear(ofRun);

@@ -1,17 +1,16 @@
-// C (+)= A·Wᵀ for at most 4 rows of A and a tiled 4-bit W, in 16 bits: the decoding of text, where every
+// Computes: C (+)= A·Wᵀ for at most 4 rows of A and a tiled 4-bit W, in 16 bits: generation, where every
 //   weight is used once.
-// The caller's thread owns the columns of C (rows of W) and packs A for itself. A register holds the runs of
-//   two rows of W: a word is four weights of one row.
-// Per 128 weights: a load, 3 shifts, 4 look-ups, 4·rows products of pairs, and one scaling of each sum by the
-//   runs' scales. 0.52 bytes read per weight, once, in order.
-// Assumes whole tiles. The levels are rounded in place of level · scale (to bf16: as far from the exact
+// Owners: the caller's thread owns the columns of C (rows of W) and packs A for itself. A register holds the
+//   runs of two rows of W; a word is four weights of one row.
+// Cost: per 128 weights a load, 3 shifts, 4 look-ups, 4·rows products of pairs, and one scaling of each sum
+//   by the scales of the runs. 0.52 bytes read per weight, once, in order.
+// Assumes: whole tiles. The levels are rounded instead of level · scale (to bf16: as far from the exact
 //   weight, 2^-8 of it), so results differ from the blocked product's within that.
-// Cores with tiles multiply pairs of bf16 numbers at half the pace of pairs of integers, which are finer too
-//   (a text of SmolLM2-135M: 13 % less time, best of 4 and 22 % at best; Emerald Rapids, 2026).
-// On cores with tiles it asks for memory 4 KiB ahead: weights that lie there come 6 % faster (Granite Rapids,
-//   2026).
-// Tried and dropped: that prefetch elsewhere (slower: the hardware's is better on a sequential stream), lanes
-//   that are rows (a transpose for every tile: a third of the speed; Zen 4, 2026).
+// Kept: on cores with tiles, pairs of integers, which are finer too and twice as fast as pairs of bf16
+//   numbers there (a text of SmolLM2-135M: 13 % less time in the best of 4; Emerald Rapids, 2026); on those
+//   cores also a prefetch 4 KiB ahead (6 % faster from memory; Granite Rapids, 2026).
+// Dropped: that prefetch elsewhere (slower: the hardware's is better on a sequential stream); lanes that are
+//   rows (a transpose for every tile: a third of the speed; Zen 4, 2026).
 #include "../gemm/whole-depth.h"
 
 #include "../gemm/nf4-runs.h"
@@ -61,7 +60,8 @@ void packPlanes(const Rows& a, Size row, Size depth, std::uint16_t* out, float* 
   constexpr int NOT_FINITE = 0x99;
   const float* from = a.f32 + row * a.stride;
   for (Size run = 0; run < depth; run += RUN, units++) {
-    __m512 picked[PLANES], most = _mm512_set1_ps(LEAST);
+    __m512 picked[PLANES];
+    __m512 most = _mm512_set1_ps(LEAST);
     __mmask16 isBad = 0;
     for (Size plane = 0; plane < PLANES; plane++) {
       const __m512i index = _mm512_add_epi32(
@@ -114,11 +114,11 @@ struct Inputs {
 template <int ROWS, int PAIRS>
 QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Size count, __m512i levels,
                        const Inputs& inputs, const float (*scales)[PANEL], __m512 (&sums)[ROWS][ROW_PAIRS]) {
-  __m512 own[ROWS][PAIRS];
+  __m512 pairSums[ROWS][PAIRS];
 #pragma GCC unroll 4
   for (int m = 0; m < ROWS; m++) {
 #pragma GCC unroll 16
-    for (int p = 0; p < PAIRS; p++) own[m][p] = sums[m][pair0 + static_cast<Size>(p)];
+    for (int p = 0; p < PAIRS; p++) pairSums[m][p] = sums[m][pair0 + static_cast<Size>(p)];
   }
   for (Size i = 0; i < count; i++) {
     const std::uint8_t* tile = w.runCodes(row0, run0 + i) + pair0 * RUN;
@@ -147,15 +147,15 @@ QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Siz
         const Size row = static_cast<Size>(m);
         const Size run = run0 + i;
         const __m512 sum = multiplyPlanes(inputs.planes + row * inputs.depth + run * RUN, at);
-        own[m][p] = _mm512_fmadd_ps(sum, INTEGERS && !SCALES_UNITS ? _mm512_mul_ps(scale, unit(row)) : scale,
-                                    own[m][p]);
+        pairSums[m][p] = _mm512_fmadd_ps(
+            sum, INTEGERS && !SCALES_UNITS ? _mm512_mul_ps(scale, unit(row)) : scale, pairSums[m][p]);
       }
     }
   }
 #pragma GCC unroll 4
   for (int m = 0; m < ROWS; m++) {
 #pragma GCC unroll 16
-    for (int p = 0; p < PAIRS; p++) sums[m][pair0 + static_cast<Size>(p)] = own[m][p];
+    for (int p = 0; p < PAIRS; p++) sums[m][pair0 + static_cast<Size>(p)] = pairSums[m][p];
   }
 }
 
@@ -164,7 +164,8 @@ QD_INLINE void sumPanel(const __m512 (&pairs)[ROW_PAIRS], float* out) {
   I32x square[WIDTH];
   for (Size p = 0; p < ROW_PAIRS; p++) square[p] = (I32x)pairs[p];
   transpose(square);
-  F32x even = asF32(square[0]), odd = asF32(square[8]);
+  F32x even = asF32(square[0]);
+  F32x odd = asF32(square[8]);
   for (int i = 1; i < 8; i++) {
     even += asF32(square[i]);
     odd += asF32(square[8 + i]);
@@ -202,7 +203,8 @@ void multiplyPanels(const Term& t, const WholeDepth& task) {
                              sums);
     }
     for (Size m = 0; m < ROWS; m++) {
-      float values[PANEL], *to = task.to.data + (task.row0 + m) * task.to.stride + column;
+      float values[PANEL];
+      float* to = task.to.data + (task.row0 + m) * task.to.stride + column;
       sumPanel(sums[m], values);
       for (Size i = 0; i < PANEL; i += WIDTH) {
         const F32x before = task.add ? load(to + i) : task.to.bias ? load(task.to.bias + column + i) : F32x{};

@@ -1,12 +1,12 @@
-// Packs panels of B from a dense matrix, f32 or bf16, as it stands or transposed, rounded to bf16 where asked
-//   (one step of the depth to a word, or two).
-// The caller's thread owns the group of panels. Lanes are columns; a transposed matrix passes through a
-//   square of WIDTH × WIDTH registers.
-// Reads 4 (2) and writes 4 bytes per element, 0.4–0.6 cycles: 7 % of a product with 32 rows, 1 % with 256
-//   (Zen 3, 2026).
-// Assumes nothing about alignment; reads only what exists, except prefetches.
-// Tried and dropped: panel by panel without prefetch (−8 % at 2048², M = 256: rows 8 KiB apart miss the
-//   second level one by one); a prefetch of the next rows in the transposed case (no gain).
+// Computes: packed panels of B from a dense matrix, f32 or bf16, as it is or transposed, rounded to bf16
+//   where asked (one step of the depth to a word, or two).
+// Owners: the caller's thread owns the group of panels. Lanes are columns; a transposed matrix passes through
+//   a square of WIDTH × WIDTH registers.
+// Cost: reads 4 (bf16: 2) and writes 4 bytes per element in 0.4 to 0.6 cycles: 7 % of a product with 32 rows,
+//   1 % with 256 (Zen 3, 2026).
+// Assumes: no alignment; reads only what exists, except for prefetches.
+// Dropped: panel by panel without prefetch (−8 % speed at 2048², M = 256: rows 8 KiB apart miss the second
+//   level one by one); a prefetch of the next rows in the transposed case (no gain).
 #include "../gemm/read-words.h"
 
 namespace qdylora::QD_LEVEL {
@@ -87,11 +87,11 @@ QD_INLINE void packAs(const T* data, const Columns& b, Size column0, Size column
 
 void packDensePanels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth,
                      float* out) {
-  withForm(form, [&](auto known) {
+  withForm(form, [&](auto formTag) {
     if (b.bf16)
-      packAs<known.value>(b.bf16, b, column0, columns, k0, depth, out);
+      packAs<formTag.value>(b.bf16, b, column0, columns, k0, depth, out);
     else
-      packAs<known.value>(b.f32, b, column0, columns, k0, depth, out);
+      packAs<formTag.value>(b.f32, b, column0, columns, k0, depth, out);
   });
   fillPanels(form, columns, depth, out);
 }

@@ -1,13 +1,13 @@
-// Packs panels of the levels of a 4-bit matrix in bf16 and their scales apart: where few rows share them,
-//   sums are scaled instead of weights.
-// The caller's thread owns the group of panels. A lane is a row of W, whose words are transposed in
-//   registers; a word of the panel, two weights of that row, is looked up at once.
-// Per 32 weights: bits moved to where an index is read (AVX-512 VBMI), a look-up, a store and three quarters
-//   of a step of the transpose: 30 G weights/s a core from the third level, twice what decoded
-// weights take (Zen 4, 2026).
-// Assumes a tiled matrix, whole panels of its rows and whole runs of its columns.
-// Tried and dropped: sums of 14 rows, which leave the registers at the end of every run (2048², 64 rows, one
-//   thread: +7 %, Zen 4, 2026).
+// Computes: packed panels of the levels of a 4-bit matrix in bf16, and their scales apart: where few rows
+//   share them, sums are scaled instead of weights.
+// Owners: the caller's thread owns the group of panels. A lane is a row of W, whose words are transposed in
+//   registers. A word of the panel, two weights of that row, is looked up at once.
+// Cost: per 32 weights, bits moved to the place of an index (AVX-512 VBMI), a look-up, a store and three
+//   quarters of a step of the transpose: 30 G weights/s a core from the third level, twice the speed of
+//   decoded weights (Zen 4, 2026).
+// Assumes: a tiled matrix, whole panels of its rows and whole runs of its columns.
+// Dropped: sums of 14 rows, which leave the registers at the end of every run (2048², 64 rows, one thread: +7
+//   % time, Zen 4, 2026).
 #include "../gemm/columns.h"
 #include "../gemm/nf4-runs.h"
 

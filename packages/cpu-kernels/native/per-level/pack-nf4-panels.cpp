@@ -1,15 +1,15 @@
-// Packs panels of B from a 4-bit matrix: decoded on the way, so that no decoded matrix ever exists.
-// The caller's thread owns the group of panels. Forward (Wᵀ): a lane is a row of W, whose words are
-//   transposed in registers; backward: a lane is a column.
-// 0.52 bytes read and 4 (pairs: 2) written per weight. Forward, per 8 weights: shift, look up, scale;
-//   backward a run shares one scaled table, so a weight costs a shift and a look-up.
-// Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by
-//   element.
-// From the third level 15 G weights/s a core forward (7 with neither prefetch nor tiles in their order), 19
-//   to 26 backward (15 with its stores' places worked out at each of them): 2048², 32 rows, −5 and −10 % (Zen
-//   4, 2026).
-// Tried and dropped: the backward without a prefetch of the rows ahead (−10 % at 2048², M = 256, Zen 3,
-//   2026); forward, lanes in pairs of columns so that nothing has to be zipped (0, Zen 4, 2026).
+// Computes: packed panels of B from a 4-bit matrix, decoded while it is packed: a decoded matrix never
+//   exists.
+// Owners: the caller's thread owns the group of panels. Forward (Wᵀ) a lane is a row of W, whose words are
+//   transposed in registers; backward a lane is a column.
+// Cost: 0.52 bytes read and 4 (pairs: 2) written per weight. Forward, per 8 weights: shift, look-up, scale.
+//   Backward a run shares one scaled table, so a weight costs a shift and a look-up. From the third level 15
+//   G weights/s a core forward (7 without prefetch and without tiles in their order), 19 to 26 backward (15
+//   where the place of every store is computed at the store): 2048², 32 rows, −5 and −10 % time (Zen 4,
+//   2026).
+// Assumes: runs of 64 columns that share a scale (hasRuns); other matrices are decoded element by element.
+// Dropped: the backward without a prefetch of the rows ahead (−10 % speed at 2048², M = 256, Zen 3, 2026);
+//   forward, lanes in pairs of columns so that nothing has to be zipped (0, Zen 4, 2026).
 #include "../gemm/nf4-runs.h"
 #include "../gemm/read-words.h"
 
@@ -203,10 +203,10 @@ struct Nf4Columns {
           PairTable(w.levels, scales[0][r], last ? 0.f : scales[0][r + 1])
               .decode(codes, last ? codes : codes + stride, decoded);
         } else {
-          const ScaledTable own(w.levels, scales[0][r], FORM == Form::rounded);
+          const ScaledTable scaled(w.levels, scales[0][r], FORM == Form::rounded);
 #pragma GCC unroll 16
           for (Size i = 0; i < RUN / WIDTH; i++)
-            decoded[i] = asI32(decodeAlong(own.table, codes + i * WIDTH / 2));
+            decoded[i] = asI32(decodeAlong(scaled.table, codes + i * WIDTH / 2));
         }
 #pragma GCC unroll 16
         for (Size i = 0; i < RUN / WIDTH; i++) put(out, i, decoded[i]);
@@ -238,7 +238,7 @@ QD_INLINE void packAs(const Columns& b, Size column0, Size columns, Size k0, Siz
 }  // namespace
 
 void packNf4Panels(const Columns& b, Form form, Size column0, Size columns, Size k0, Size depth, float* out) {
-  withForm(form, [&](auto known) { packAs<known.value>(b, column0, columns, k0, depth, out); });
+  withForm(form, [&](auto formTag) { packAs<formTag.value>(b, column0, columns, k0, depth, out); });
   fillPanels(form, columns, depth, out);
 }
 

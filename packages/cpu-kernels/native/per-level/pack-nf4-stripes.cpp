@@ -1,14 +1,12 @@
-// Packs rows of a 4-bit matrix as stripes for tiles: [words / 16][rows, filled up to 16][16 words], pairs of
-//   bf16 numbers; decoded on the way, so that no decoded matrix ever exists.
-// The caller's thread owns the stripes. Lanes are columns, so a run of a row shares one scaled table of bf16
-//   numbers, and a look-up of 16-bit lanes finds 32 weights.
-// 0.52 bytes read and 2 written per weight. Per 64 weights: 1 scaling, 1 rounding, 1 shift, 5 shuffles, 2
-//   stores: two thirds of the time of rows that become columns of a panel
-// (pack-nf4-panels.cpp), which are scaled weight by weight.
-// Tried and dropped: two rows from one table of 32 (the same: the stores are the limit; Granite Rapids,
-//   2026).
-// Assumes runs of 64 columns that share a scale (hasRuns); other matrices take the scalar way, element by
-//   element.
+// Computes: rows of a 4-bit matrix as stripes for tiles, [words / 16][rows, filled up to 16][16 words] of
+//   pairs of bf16 numbers, decoded while they are packed.
+// Owners: the caller's thread owns the stripes. Lanes are columns, so a run of a row shares one scaled table
+//   of bf16 numbers, and a look-up in lanes of 16 bits finds 32 weights.
+// Cost: 0.52 bytes read and 2 written per weight. Per 64 weights 1 scaling, 1 rounding, 1 shift, 5 shuffles
+//   and 2 stores: two thirds of the time of rows that become columns of a panel (pack-nf4-panels.cpp), which
+//   are scaled weight by weight.
+// Assumes: runs of 64 columns that share a scale (hasRuns); other matrices are decoded element by element.
+// Dropped: two rows from one table of 32: the same, since the stores are the limit (Granite Rapids, 2026).
 #include "../gemm/columns.h"
 #include "../gemm/nf4-runs.h"
 
@@ -50,7 +48,8 @@ void packRuns(const Nf4Weight& w, const ScaleReader& reader, Size row0, Size row
   reader.read(row0, rows, run0, runs, scales);
   for (Size i = 0; i < runs; i++) {
     const std::uint8_t* codes = w.runCodes(row0, run0 + i);
-    float *low = out + i * RUN_TILES * tile, *high = low + tile;
+    float* low = out + i * RUN_TILES * tile;
+    float* high = low + tile;
 #pragma GCC unroll 4
     for (Size r = 0; r < rows; r++, codes += stride, low += AMX_WORDS, high += AMX_WORDS)
       decodeRun(codes, levels, scales[i][r], low, high);

@@ -1,12 +1,11 @@
-// Packs one stripe of A: [words][rows] from row-major (transposed in registers) or column-major memory,
-//   rounded to bf16 (two steps to a word, or one) or scaled on the way.
-// The caller's thread owns the stripe. Row-major: a lane is a step of the depth, then a row. Column-major: a
-//   lane is a row.
-// 8 bytes moved per element, about 0.35 cycles: 1 % of a product with 2048 columns, 2–4 % of one with 576
-//   (Zen 3, 2026).
-// Assumes nothing about alignment; reads only rows and depths that exist.
-// Tried and dropped: broadcasting A straight from row-major memory (six rows 8 KiB apart share one cache
-//   set).
+// Computes: one packed stripe of A, [words][rows], from row-major memory (transposed in registers) or
+//   column-major, rounded to bf16 (two steps to a word, or one) or scaled.
+// Owners: the caller's thread owns the stripe. Row-major: a lane is a step of the depth, then a row.
+//   Column-major: a lane is a row.
+// Cost: 8 bytes moved per element in about 0.35 cycles: 1 % of a product with 2048 columns, 2 to 4 % of one
+//   with 576 (Zen 3, 2026).
+// Assumes: no alignment; reads only rows and depths that exist.
+// Dropped: A broadcast straight from row-major memory: six rows 8 KiB apart share one cache set.
 #include "../gemm/pack-rows.h"
 
 namespace qdylora::QD_LEVEL {
@@ -122,8 +121,8 @@ QD_INLINE void packAs(const Rows& a, const T* data, Size row0, Size rows, Size k
 
 void packStripe(const Rows& a, bool pairs, Size row0, Size rows, Size k0, Size depth, float* out) {
   if (fillsTiles(pairs)) return packTileRows(a, row0, rows, k0, depth, out);
-  const auto pack = [&](auto known, const auto* data) {
-    packAs<known.value>(a, data, row0, rows, k0, depth, out);
+  const auto pack = [&](auto formTag, const auto* data) {
+    packAs<formTag.value>(a, data, row0, rows, k0, depth, out);
   };
   if constexpr (BF16_PAIRS)
     if (pairs) return a.half ? pack(Known<true>{}, a.half) : pack(Known<true>{}, a.f32);

@@ -1,10 +1,11 @@
-// Packs one stripe of A for tiles: [words / 16][rows, filled up to 16][16 words], pairs of bf16 numbers, from
-//   row-major memory (as they lie) or column-major (transposed in registers); or its rows as
-// the columns of a panel, transposed in registers too.
-// The caller's thread owns the stripe. Lanes are words along the depth.
-// 4 bytes read and 2 written per element: no shuffles but the rounding where rows stand as rows. Eight rows
-//   at a time read 20 % faster from memory than one (14.4 GB/s a core, Granite Rapids, 2026).
-// Reads only rows and depths that exist; the rest are zeros.
+// Computes: one packed stripe of A for tiles, [words / 16][rows, filled up to 16][16 words] of pairs of bf16
+//   numbers, from row-major memory (in its order) or column-major (transposed in registers); or its rows as
+//   the columns of a panel, transposed in registers too.
+// Owners: the caller's thread owns the stripe. Lanes are words along the depth.
+// Cost: 4 bytes read and 2 written per element; no shuffles but the rounding where rows stay rows. Eight rows
+//   at a time are read 20 % faster from memory than one (14.4 GB/s a core, Granite Rapids, 2026).
+// Assumes: no alignment; reads only rows and depths that exist, the rest become zeros.
+// Dropped: one row at a time (see Cost).
 #include "../gemm/pack-rows.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,17 +1,16 @@
-// C (+)= Σ A·B + bias, cut into blocks for the caches and shared among threads: the loops over row blocks and
-//   stages. What to do is decided in gemm/policy.h; gemm/product.h has the picture.
-// A thread packs its share of the stripes of A, which all threads read, and computes one rectangle of C.
-// 2·m·n·depth operations. Reads A and B once per row block, writes C once per block of the depth, which may
-//   hold several terms. One barrier per row block (1,024 rows) whose rows are packed, three with adapters;
-//   none or one where few rows are packed.
-// Assumes arrays that do not overlap; kernels check lengths.
-// Tried and dropped:
-//   - bf16 rows in tiles, read in place instead of packed: the same time, since the first walk over them takes
-//     as long as packing (Granite Rapids, 2026).
-//   - columns alone shared among threads: a narrow C, as of an adapter, leaves threads without work (Zen 3,
-//     2026).
-//   - operands in each other's place on levels without tiles, 4-bit rows as stripes: 32 rows −3 to −5 %, 64
-//     rows −5 to +2 %, fewer rows than a panel +20 % (Zen 4, 2026).
+// Computes: C (+)= Σ A·B + bias, cut into blocks for the caches and shared among threads: the loops over row
+//   blocks and stages. Decisions are in gemm/policy.h; gemm/product.h has the picture.
+// Owners: a thread packs its share of the stripes of A, which all threads read, and computes one rectangle of
+//   C. One barrier per row block (1,024 rows) whose rows are packed, three with adapters; none or one where
+//   few rows are packed.
+// Cost: 2·m·n·depth operations. Reads A and B once per row block; writes C once per block of the depth, which
+//   may hold several terms.
+// Assumes: arrays that do not overlap. Kernels check lengths.
+// Dropped: bf16 rows in tiles, read in place instead of packed: the same time, since the first walk over them
+//   takes as long as packing (Granite Rapids, 2026). Columns alone shared among threads: a narrow C, as of an
+//   adapter, leaves threads without work (Zen 3, 2026). Operands in each other's place on levels without
+//   tiles, 4-bit rows as stripes: 32 rows −3 to −5 %, 64 rows −5 to +2 %, fewer rows than a panel +20 % (Zen
+//   4, 2026).
 #include "../gemm/rectangle.h"
 
 namespace qdylora::QD_LEVEL {

@@ -1,12 +1,12 @@
-// Scales of a 4-bit matrix for a panel of rows, undoing double quantization: fl(fl(map[code] · nested) +
-//   offset), as the reference rounds it.
-// The caller's thread owns the output. A lane is a row; the codes of a tile stand side by side, those of a
-//   row-major matrix a row's length apart.
-// For 32 scales (2,048 weights) 18 byte operations look the codes up in the four byte planes of the map
-//   (AVX-512 VBMI) and 12 find the nested scales. The planes themselves cost 130 instructions, so a reader
+// Computes: the scales of a 4-bit matrix for a panel of rows, with double quantization undone:
+//   fl(fl(map[code] · nested) + offset), rounded as in the reference.
+// Owners: the caller's thread owns the output. A lane is a row. The codes of a tile are side by side, those
+//   of a row-major matrix a row's length apart.
+// Cost: for 32 scales (2,048 weights) 18 byte operations look the codes up in the four byte planes of the map
+//   (AVX-512 VBMI), and 12 find the nested scales. The planes themselves cost 130 instructions, so a reader
 //   serves many reads.
-// Assumes runs (hasRuns).
-// Tried and dropped: one look-up after another (a third of the backward decode, Zen 4, 2026), decoding all
+// Assumes: runs (hasRuns).
+// Dropped: one look-up after another (a third of the time of the backward decode, Zen 4, 2026); decoding all
 //   scales at load (0.44 bits more per weight to keep and to read).
 #include "../gemm/nf4-runs.h"
 
