@@ -1,9 +1,9 @@
 import { DisposedError } from '@qdylora/contract';
-import { configReader } from './config-reader.ts';
+import { configReader } from './config/config-reader.ts';
 import { fingerprintOf } from './fingerprint.ts';
-import type { CheckpointConfig } from './hf-config.ts';
+import type { CheckpointConfig } from './config/hf-config.ts';
 import type { TensorEntry } from './tensor-entry.ts';
-import { once, type TokenizerFiles } from './tokenizer-files.ts';
+import { once, type TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 
 /** Ids that end or fill a generated text. */
 export interface GenerationIds {

@@ -7,12 +7,12 @@ export {
   type CleanedOrphans,
   type CleanOrphansOptions,
   type WriteFolderOptions,
-} from './atomic-folder.ts';
-export type { FolderFiles } from './write/folder-files.ts';
+} from './folder/atomic-folder.ts';
+export type { FolderFiles } from './folder/folder-files.ts';
 export type { Checkpoint, GenerationIds } from './checkpoint.ts';
-export { configReader, type ConfigReader } from './config-reader.ts';
-export { isCompanionFile } from './companion-file.ts';
-export { TEMPLATE_FOLDER } from './folder-templates.ts';
+export { configReader, type ConfigReader } from './config/config-reader.ts';
+export { isCompanionFile } from './tokenizer/companion-file.ts';
+export { TEMPLATE_FOLDER } from './tokenizer/folder-templates.ts';
 export {
   createFileThread,
   type FileRead,
@@ -20,9 +20,9 @@ export {
   type FileThreadOptions,
   type ReadFile,
   type WriteFile,
-} from './file-thread.ts';
+} from './thread/file-thread.ts';
 export { fingerprintOf } from './fingerprint.ts';
-export { hfConfigOf, readHfConfig, type CheckpointConfig } from './hf-config.ts';
+export { hfConfigOf, readHfConfig, type CheckpointConfig } from './config/hf-config.ts';
 export { transposedEntry } from './gguf/changed-entry.ts';
 export {
   readGguf,
@@ -30,7 +30,7 @@ export {
   type GgufScalar,
   type GgufTensor,
   type GgufValue,
-} from './gguf/read-gguf.ts';
+} from './gguf/file/read-gguf.ts';
 export { GGUF_WRITE_TYPES, type GgufWriteType } from './gguf/write/encode-values.ts';
 export type { FloatValues } from './gguf/write/encoded-bytes.ts';
 export { writeGgufAdapter, type GgufAdapter, type GgufAdapterLayer } from './gguf/write/write-adapter.ts';
@@ -45,7 +45,7 @@ export {
   type FolderDamage,
   type FolderState,
   type Manifest,
-} from './manifest.ts';
+} from './folder/manifest.ts';
 export { openCheckpoint, type OpenCheckpointOptions } from './open-checkpoint.ts';
 export type { PeftAdapterConfig } from './peft-adapter/config.ts';
 export {
@@ -60,9 +60,9 @@ export {
   type PeftLayerToWrite,
   type WritePeftAdapterOptions,
 } from './peft-adapter/write.ts';
-export type { QuantizationConfig } from './quantization-config.ts';
-export type { RopeConfig } from './rope-config.ts';
-export { memoryByteSource, openByteSource, type ByteSource } from './safetensors/byte-source.ts';
+export type { QuantizationConfig } from './config/quantization-config.ts';
+export type { RopeConfig } from './config/rope-config.ts';
+export { memoryByteSource, openByteSource, type ByteSource } from './read/byte-source.ts';
 export { openSafetensors, safetensorsOf, type SafetensorsFile } from './safetensors/open-safetensors.ts';
 export {
   readSafetensorsHeader,
@@ -70,7 +70,7 @@ export {
   type TensorLocation,
 } from './safetensors/read-header.ts';
 export { tensorFrom, tensorOf, type WritableArray } from './safetensors/tensor-of.ts';
-export { PAGES_AROUND } from './safetensors/page-reader.ts';
+export { PAGES_AROUND } from './read/page-reader.ts';
 export {
   safetensorsPieces,
   streamSafetensors,
@@ -83,7 +83,7 @@ export {
 export { cutByBytes } from './safetensors/cut-by-bytes.ts';
 export { SHARD_BYTES, writeShards, type WriteShardsOptions } from './safetensors/write-shards.ts';
 export type { TensorEntry } from './tensor-entry.ts';
-export type { SpecialTokens, TokenizerFiles } from './tokenizer-files.ts';
+export type { SpecialTokens, TokenizerFiles } from './tokenizer/tokenizer-files.ts';
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
@@ -94,7 +94,7 @@ export type {
   TensorBytes,
   TensorSource,
 } from './write/readable-bytes.ts';
-export { isRunning } from './write/is-running.ts';
+export { isRunning } from './folder/is-running.ts';
 export {
   temporaryName,
   writeFileAt,

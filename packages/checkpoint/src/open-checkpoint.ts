@@ -9,14 +9,14 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { checkpointOf, type Checkpoint } from './checkpoint.ts';
-import { readHfConfig } from './hf-config.ts';
+import { readHfConfig } from './config/hf-config.ts';
 import { openGgufCheckpoint } from './gguf/to-checkpoint.ts';
 import { isHubName } from './hub/hub-name.ts';
 import { readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
-import { openShards, type Shards } from './shard-index.ts';
-import { folderTokenizerFiles, once } from './tokenizer-files.ts';
+import { openShards, type Shards } from './safetensors/shard-index.ts';
+import { folderTokenizerFiles, once } from './tokenizer/tokenizer-files.ts';
 
 export interface OpenCheckpointOptions {
   /**

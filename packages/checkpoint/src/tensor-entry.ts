@@ -1,4 +1,4 @@
-import type { ReadFile } from './file-thread.ts';
+import type { ReadFile } from './thread/file-thread.ts';
 
 export interface ReadBehindOptions {
   /** 0 by default. */

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
-import { openByteSource } from '../safetensors/byte-source.ts';
+import { openByteSource } from '../read/byte-source.ts';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { GGUF_ARCHITECTURES } from './architectures.ts';
 import { ggufEntry } from './gguf-entry.ts';
-import { readGguf } from './read-gguf.ts';
+import { readGguf } from './file/read-gguf.ts';
 
 interface Case {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { GgufFile } from './read-gguf.ts';
+import type { GgufFile } from './file/read-gguf.ts';
 
 /** What a file can be besides a model, by `general.type`, and what to do about it. */
 const OTHER_KINDS: Readonly<Record<string, string>> = {

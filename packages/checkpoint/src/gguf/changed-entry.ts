@@ -1,6 +1,6 @@
 import { assertArgument } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
-import { allocateBytes } from '../safetensors/byte-source.ts';
+import { allocateBytes } from '../read/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 
 /** Fills `target` with other values than the file has. */

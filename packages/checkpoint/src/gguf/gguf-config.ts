@@ -1,10 +1,10 @@
 import { QdyloraError } from '@qdylora/contract';
-import { configReader, type ConfigReader } from '../config-reader.ts';
+import { configReader, type ConfigReader } from '../config/config-reader.ts';
 import { kindOf } from '../json/read-json-file.ts';
 import type { GgufArchitecture } from './architectures.ts';
 import type { GgufFacts } from './gguf-facts.ts';
-import { MAX_LAYERS } from './gguf-limits.ts';
-import type { GgufFile, GgufValue } from './read-gguf.ts';
+import { MAX_LAYERS } from './file/gguf-limits.ts';
+import type { GgufFile, GgufValue } from './file/read-gguf.ts';
 
 /** GGUF metadata as a checked record. */
 export const metadataReader = (path: string, metadata: ReadonlyMap<string, GgufValue>): ConfigReader =>

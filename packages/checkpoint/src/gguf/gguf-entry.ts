@@ -1,10 +1,10 @@
 import { assertArgument, elementCount, QdyloraError } from '@qdylora/contract';
 import { GGML_BLOCKS, type GgmlBlock } from '@qdylora/quant';
 import { printedName } from '../bad-file.ts';
-import { allocateBytes, memoryByteSource, type ByteSource } from '../safetensors/byte-source.ts';
+import { allocateBytes, memoryByteSource, type ByteSource } from '../read/byte-source.ts';
 import { FLOAT_DTYPES, readAsFloat32 } from '../safetensors/read-float32.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
-import type { GgufTensor } from './read-gguf.ts';
+import type { GgufTensor } from './file/read-gguf.ts';
 import type { RowOrder } from './tensor-layout.ts';
 
 /** Packed bytes are unpacked piece by piece, so that only the values lie in memory whole. */

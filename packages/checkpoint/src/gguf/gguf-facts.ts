@@ -1,5 +1,5 @@
-import type { ConfigReader } from '../config-reader.ts';
-import type { GgufTensor } from './read-gguf.ts';
+import type { ConfigReader } from '../config/config-reader.ts';
+import type { GgufTensor } from './file/read-gguf.ts';
 
 /** What the config of a GGUF model is made from. */
 export interface GgufFacts {

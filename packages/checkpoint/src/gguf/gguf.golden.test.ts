@@ -5,12 +5,12 @@ import { GGML_BLOCKS } from '@qdylora/quant';
 import { sharedPath } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
-import { openByteSource } from '../safetensors/byte-source.ts';
+import { openByteSource } from '../read/byte-source.ts';
 import { openSafetensors } from '../safetensors/open-safetensors.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import { ggufEntry } from './gguf-entry.ts';
-import { readGguf } from './read-gguf.ts';
+import { readGguf } from './file/read-gguf.ts';
 
 interface ManifestTensor {
   readonly name: string;

@@ -1,6 +1,6 @@
 import { badFile, printedName } from '../bad-file.ts';
 import type { GgufFacts } from './gguf-facts.ts';
-import type { GgufTensor } from './read-gguf.ts';
+import type { GgufTensor } from './file/read-gguf.ts';
 
 /** What llama.cpp's converter does to a tensor, and what reading undoes. */
 export type Layout =

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../open-checkpoint.ts';
-import { memoryByteSource, openByteSource } from '../safetensors/byte-source.ts';
+import { memoryByteSource, openByteSource } from '../read/byte-source.ts';
 import { errorOf, rejectionOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
 import {
@@ -19,9 +19,9 @@ import {
   type GgufTensorInfo,
 } from '../test-support/gguf-bytes.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { GGML_TYPES } from './ggml-types.ts';
+import { GGML_TYPES } from './file/ggml-types.ts';
 import { ggufEntry } from './gguf-entry.ts';
-import { readGguf } from './read-gguf.ts';
+import { readGguf } from './file/read-gguf.ts';
 import { interleavedRow } from './tensor-layout.ts';
 
 const root = temporaryFolder();

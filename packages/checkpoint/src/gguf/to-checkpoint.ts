@@ -1,8 +1,8 @@
 import { basename, extname } from 'node:path';
 import { badFile, printedName } from '../bad-file.ts';
 import { checkpointOf, type Checkpoint } from '../checkpoint.ts';
-import { hfConfigOf } from '../hf-config.ts';
-import { openByteSource, type ByteSource } from '../safetensors/byte-source.ts';
+import { hfConfigOf } from '../config/hf-config.ts';
+import { openByteSource, type ByteSource } from '../read/byte-source.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { assertWholeModel } from './assert-whole-model.ts';
 import {
@@ -15,9 +15,9 @@ import { oneLess, transposedEntry } from './changed-entry.ts';
 import { ggufConfig, ggufFacts, metadataReader } from './gguf-config.ts';
 import { ggufEntry } from './gguf-entry.ts';
 import type { GgufFacts } from './gguf-facts.ts';
-import { readGguf, type GgufFile, type GgufTensor } from './read-gguf.ts';
+import { readGguf, type GgufFile, type GgufTensor } from './file/read-gguf.ts';
 import { rowOrder } from './tensor-layout.ts';
-import { ggufTokenizerFiles } from './tokenizer/tokenizer-files.ts';
+import { ggufTokenizerFiles } from './tokenizer/gguf-tokenizer.ts';
 
 /**
  * Frequency divisors lie in the file as tensors; in a Hugging Face checkpoint they are part of the config.

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkOptions, QdyloraError } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
-import { isCompanionFile } from '../companion-file.ts';
+import { isCompanionFile } from '../tokenizer/companion-file.ts';
 import { INDEX_LIMITS } from '../json/json-limits.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { downloadBlob, type HubFile } from './download-blob.ts';

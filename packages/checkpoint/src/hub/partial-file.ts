@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { isRunning } from '../write/is-running.ts';
+import { isRunning } from '../folder/is-running.ts';
 
 /**
  * What a download grows in: `<path>.incomplete` between two runs, and a name of its own while a process

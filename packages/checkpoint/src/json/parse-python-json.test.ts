@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { expect, it } from 'vitest';
-import { readHfConfig } from '../hf-config.ts';
+import { readHfConfig } from '../config/hf-config.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { parsePythonJson } from './parse-python-json.ts';
 

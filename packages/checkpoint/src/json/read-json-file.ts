@@ -1,4 +1,4 @@
-import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
+import { openByteSource, readBytes } from '../read/byte-source.ts';
 import { badFile, mistakenFile } from '../bad-file.ts';
 import { assertJsonLimits, CONFIG_LIMITS, type JsonLimits } from './json-limits.ts';
 import { parsePythonJson } from './parse-python-json.ts';

@@ -1,4 +1,4 @@
-import { configReader, type ConfigReader } from '../config-reader.ts';
+import { configReader, type ConfigReader } from '../config/config-reader.ts';
 import { isRecord, readJsonObject } from '../json/read-json-file.ts';
 import { unsupportedAdapter } from './bad-adapter.ts';
 

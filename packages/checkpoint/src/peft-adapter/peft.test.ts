@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { validateFolder } from '../manifest.ts';
+import { validateFolder } from '../folder/manifest.ts';
 import { tensorOf } from '../safetensors/tensor-of.ts';
 import { writeSafetensors } from '../safetensors/write-file.ts';
 import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';

@@ -11,7 +11,7 @@ import {
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
-import { writeFolderAtomically } from '../atomic-folder.ts';
+import { writeFolderAtomically } from '../folder/atomic-folder.ts';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
 import { tensorFrom, tensorOf } from '../safetensors/tensor-of.ts';

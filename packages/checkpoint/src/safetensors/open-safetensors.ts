@@ -1,5 +1,5 @@
 import type { TensorEntry } from '../tensor-entry.ts';
-import { openByteSource, type ByteSource } from './byte-source.ts';
+import { openByteSource, type ByteSource } from '../read/byte-source.ts';
 import { safetensorsEntry } from './read-array.ts';
 import { readSafetensorsHeader } from './read-header.ts';
 

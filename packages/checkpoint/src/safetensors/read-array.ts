@@ -1,8 +1,8 @@
 import { assertArgument, elementCount } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
 import type { TensorEntry } from '../tensor-entry.ts';
-import { allocateBytes, type ByteSource } from './byte-source.ts';
-import { PAGES_AROUND } from './page-reader.ts';
+import { allocateBytes, type ByteSource } from '../read/byte-source.ts';
+import { PAGES_AROUND } from '../read/page-reader.ts';
 import { assertFloatDtype, readAsFloat32 } from './read-float32.ts';
 import type { TensorLocation } from './read-header.ts';
 

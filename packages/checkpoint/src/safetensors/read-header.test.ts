@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
 import { errorOf } from '../test-support/error-of.ts';
 import { safetensorsBytes } from '../test-support/safetensors-bytes.ts';
-import { memoryByteSource } from './byte-source.ts';
+import { memoryByteSource } from '../read/byte-source.ts';
 import { safetensorsOf } from './open-safetensors.ts';
 import { readSafetensorsHeader } from './read-header.ts';
 

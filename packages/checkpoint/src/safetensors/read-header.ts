@@ -1,6 +1,6 @@
 import { badFile, mistakenFile, printedName } from '../bad-file.ts';
 import { jsonCursor, type JsonCursor } from '../json/json-cursor.ts';
-import { readBytes, type ByteSource } from './byte-source.ts';
+import { readBytes, type ByteSource } from '../read/byte-source.ts';
 import {
   LENGTH_FIELD_BYTES,
   MAX_HEADER_BYTES,

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QdyloraError } from '@qdylora/contract';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { memoryByteSource } from './byte-source.ts';
+import { memoryByteSource } from '../read/byte-source.ts';
 import { openSafetensors, safetensorsOf } from './open-safetensors.ts';
 import { SAFETENSORS_DTYPE_BITS, SAFETENSORS_DTYPES } from './tensor-dtypes.ts';
 import { writeSafetensors, type TensorToWrite } from './write-file.ts';

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { errorOf } from '../test-support/error-of.ts';
 import { MemoryFileSystem } from '@qdylora/testing/node';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { memoryByteSource } from './byte-source.ts';
+import { memoryByteSource } from '../read/byte-source.ts';
 import { safetensorsOf } from './open-safetensors.ts';
 import { tensorOf } from './tensor-of.ts';
 import { writeSafetensors } from './write-file.ts';

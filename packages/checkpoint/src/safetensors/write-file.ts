@@ -1,6 +1,6 @@
 import { assertArgument, checkOptions, objectWith, trueOrFalse, type OptionRules } from '@qdylora/contract';
 import { printedName } from '../bad-file.ts';
-import type { FileRecord } from '../manifest.ts';
+import type { FileRecord } from '../folder/manifest.ts';
 import type { FileSystem } from '../write/file-system.ts';
 import { countBytes, type ByteCount } from '../write/count-bytes.ts';
 import {

@@ -1,5 +1,5 @@
 import { badFile } from '../bad-file.ts';
-import { openByteSource, readBytes } from '../safetensors/byte-source.ts';
+import { openByteSource, readBytes } from '../read/byte-source.ts';
 import { protobufFields } from './protobuf-fields.ts';
 
 /**

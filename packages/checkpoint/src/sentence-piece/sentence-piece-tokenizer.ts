@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { configReader } from '../config-reader.ts';
+import { configReader } from '../config/config-reader.ts';
 import { sentencePieceBpe } from '../gguf/tokenizer/sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from '../gguf/tokenizer/sentence-piece-unigram.ts';
 import { readVocabulary } from '../gguf/tokenizer/vocabulary.ts';

@@ -5,7 +5,7 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NODE_FILE_SYSTEM } from './file-system.ts';
-import { folderFiles } from './folder-files.ts';
+import { folderFiles } from '../folder/folder-files.ts';
 import { STAGING_BYTES, type ReadableBytes } from './readable-bytes.ts';
 import { PAGE_BYTES, plainBlocks } from './write-blocks.ts';
 import { writeFileBehind } from './write-file-behind.ts';

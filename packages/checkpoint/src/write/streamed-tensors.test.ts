@@ -4,7 +4,7 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { writeGgufAdapter } from '../gguf/write/write-adapter.ts';
 import { writeGgufModel } from '../gguf/write/write-model.ts';
-import { hfConfigOf } from '../hf-config.ts';
+import { hfConfigOf } from '../config/hf-config.ts';
 import { writeShards } from '../safetensors/write-shards.ts';
 import { tensorFrom, tensorOf } from '../safetensors/tensor-of.ts';
 import { rejectionOf } from '../test-support/error-of.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createFileThread } from '../file-thread.ts';
+import { createFileThread } from '../thread/file-thread.ts';
 import { createHashedBlocks, PAGE_BYTES, plainBlocks } from './write-blocks.ts';
 import { writeFileBehind } from './write-file-behind.ts';
 

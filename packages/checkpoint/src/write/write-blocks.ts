@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { WriteFile } from '../file-thread.ts';
-import { sharedThread, type SharedThreadOptions } from '../shared-thread.ts';
+import type { WriteFile } from '../thread/file-thread.ts';
+import { sharedThread, type SharedThreadOptions } from '../thread/shared-thread.ts';
 
 /**
  * Places in memory that take turns: one is filled while the others are hashed and on their way to the disk.

@@ -1,8 +1,8 @@
 import { constants, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { write as writeByCallback } from 'node:fs';
-import type { WriteFile } from '../file-thread.ts';
-import type { FileRecord } from '../manifest.ts';
+import type { WriteFile } from '../thread/file-thread.ts';
+import type { FileRecord } from '../folder/manifest.ts';
 import { NODE_FILE_SYSTEM } from './file-system.ts';
 import { writeFailed } from './write-failed.ts';
 import type { FilePieces } from './readable-bytes.ts';

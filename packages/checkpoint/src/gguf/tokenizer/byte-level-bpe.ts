@@ -1,5 +1,5 @@
 import { badFile, printedName } from '../../bad-file.ts';
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 import { bosTemplate } from './bos-template.ts';
 import { preTokenizer, usualPreTokenizer } from './pre-tokenizers.ts';
 import type { GgufVocabulary } from './vocabulary.ts';

@@ -1,5 +1,5 @@
 import { badFile } from '../../bad-file.ts';
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 
 /**

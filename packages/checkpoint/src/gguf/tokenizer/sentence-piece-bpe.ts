@@ -1,4 +1,4 @@
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 import { bosTemplate } from './bos-template.ts';
 import { readScores } from './read-scores.ts';
 import type { GgufVocabulary } from './vocabulary.ts';

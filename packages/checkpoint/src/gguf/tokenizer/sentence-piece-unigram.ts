@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 import { readScores } from './read-scores.ts';
 import type { GgufVocabulary } from './vocabulary.ts';
 

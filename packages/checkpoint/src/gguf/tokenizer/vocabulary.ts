@@ -1,5 +1,5 @@
 import { badFile, printedName } from '../../bad-file.ts';
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 
 /** Kinds of tokens in a GGUF vocabulary. */
 const UNKNOWN = 2;

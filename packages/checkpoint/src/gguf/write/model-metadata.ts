@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { CheckpointConfig } from '../../hf-config.ts';
+import type { CheckpointConfig } from '../../config/hf-config.ts';
 import type { GgufArchitecture } from '../architectures.ts';
 import type { Heads } from './arranged-values.ts';
 import type { MetadataToWrite } from './metadata-value.ts';

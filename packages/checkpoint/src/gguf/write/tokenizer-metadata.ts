@@ -1,7 +1,7 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { ConfigReader } from '../../config-reader.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
 import { isRecord } from '../../json/read-json-file.ts';
-import type { TokenizerFiles } from '../../tokenizer-files.ts';
+import type { TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
 import type { MetadataToWrite } from './metadata-value.ts';
 

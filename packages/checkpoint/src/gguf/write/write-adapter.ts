@@ -7,7 +7,7 @@ import {
   someText,
   type OptionRules,
 } from '@qdylora/contract';
-import type { CheckpointConfig } from '../../hf-config.ts';
+import type { CheckpointConfig } from '../../config/hf-config.ts';
 import { someEntries } from '../../write/option-kinds.ts';
 import { fileRowOrder, reorderedRows } from './arranged-values.ts';
 import { encodedBytes, valueCount, type FloatValues } from './encoded-bytes.ts';

@@ -4,8 +4,8 @@ import type { FileSystem } from '../../write/file-system.ts';
 import { countBytes } from '../../write/count-bytes.ts';
 import { piecesOfTensor, type FilePiece, type TensorBytes } from '../../write/readable-bytes.ts';
 import { streamFile } from '../../write/write-file-durably.ts';
-import { GGML_TYPES } from '../ggml-types.ts';
-import { DEFAULT_ALIGNMENT, MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from '../gguf-limits.ts';
+import { GGML_TYPES } from '../file/ggml-types.ts';
+import { DEFAULT_ALIGNMENT, MAX_DIMENSIONS, MAX_TENSOR_NAME_BYTES } from '../file/gguf-limits.ts';
 import type { GgufWriteType } from './encode-values.ts';
 import { metadataBytes, textBytes, u32, u64, type MetadataToWrite } from './metadata-value.ts';
 

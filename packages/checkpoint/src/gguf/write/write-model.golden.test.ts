@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { hfConfigOf } from '../../hf-config.ts';
+import { hfConfigOf } from '../../config/hf-config.ts';
 import { openCheckpoint } from '../../open-checkpoint.ts';
-import { openByteSource, readBytes } from '../../safetensors/byte-source.ts';
+import { openByteSource, readBytes } from '../../read/byte-source.ts';
 import { openSafetensors } from '../../safetensors/open-safetensors.ts';
 import { errorOf, rejectionOf } from '../../test-support/error-of.ts';
 import { fixturePath } from '../../test-support/fixture-path.ts';
 import { ggufEntry } from '../gguf-entry.ts';
-import { readGguf } from '../read-gguf.ts';
+import { readGguf } from '../file/read-gguf.ts';
 import { preTokenizerName } from '../tokenizer/pre-tokenizers.ts';
 import { encodeValues } from './encode-values.ts';
 import { writeGgufModel } from './write-model.ts';

@@ -7,8 +7,8 @@ import {
   someText,
   type OptionRules,
 } from '@qdylora/contract';
-import type { CheckpointConfig } from '../../hf-config.ts';
-import type { TokenizerFiles } from '../../tokenizer-files.ts';
+import type { CheckpointConfig } from '../../config/hf-config.ts';
+import type { TokenizerFiles } from '../../tokenizer/tokenizer-files.ts';
 import { someEntries } from '../../write/option-kinds.ts';
 import type { Layout, RowOrder } from '../tensor-layout.ts';
 import { fileRowOrder, reorderedRows, transposedValues, type Heads } from './arranged-values.ts';

@@ -1,4 +1,4 @@
-import { isRecord } from './json/read-json-file.ts';
+import { isRecord } from '../json/read-json-file.ts';
 
 /** A special token is written as text, or as a record with `content`. */
 export function tokenContent(value: unknown): string | null {

@@ -1,4 +1,4 @@
-import { allocateBytes, type ByteSource } from '../safetensors/byte-source.ts';
+import { allocateBytes, type ByteSource } from '../../read/byte-source.ts';
 import { MAX_GGUF_HEADER_BYTES } from './gguf-limits.ts';
 
 /** Reads the numbers and strings of a GGUF header in order, through a window that moves along the file. */

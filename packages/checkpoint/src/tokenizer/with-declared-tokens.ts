@@ -1,4 +1,4 @@
-import { isRecord } from './json/read-json-file.ts';
+import { isRecord } from '../json/read-json-file.ts';
 
 /** What files beside `tokenizer.json` say of tokens; anything of another shape says nothing. */
 export interface DeclaredTokens {

@@ -9,13 +9,13 @@ import {
   type OptionRules,
 } from '@qdylora/contract';
 import { MANIFEST_FILE, syncAndMakeManifest, validateFolder, type FileRecord } from './manifest.ts';
-import { canonicalJson } from './write/canonical-json.ts';
-import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
-import { folderFiles, type FolderFiles } from './write/folder-files.ts';
-import { someFileSystem } from './write/option-kinds.ts';
-import { isRunning } from './write/is-running.ts';
-import { writeFailed } from './write/write-failed.ts';
-import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from './write/write-file-durably.ts';
+import { canonicalJson } from '../write/canonical-json.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
+import { folderFiles, type FolderFiles } from './folder-files.ts';
+import { someFileSystem } from '../write/option-kinds.ts';
+import { isRunning } from './is-running.ts';
+import { writeFailed } from '../write/write-failed.ts';
+import { removeQuietly, syncFolder, temporaryName, writeFileDurably } from '../write/write-file-durably.ts';
 
 export interface WriteFolderOptions {
   /**

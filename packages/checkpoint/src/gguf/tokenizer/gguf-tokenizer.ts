@@ -1,7 +1,12 @@
 import { QdyloraError } from '@qdylora/contract';
 import { printedName } from '../../bad-file.ts';
-import type { ConfigReader } from '../../config-reader.ts';
-import { lazyTokenizerFiles, once, type SpecialTokens, type TokenizerFiles } from '../../tokenizer-files.ts';
+import type { ConfigReader } from '../../config/config-reader.ts';
+import {
+  lazyTokenizerFiles,
+  once,
+  type SpecialTokens,
+  type TokenizerFiles,
+} from '../../tokenizer/tokenizer-files.ts';
 import { byteLevelBpe } from './byte-level-bpe.ts';
 import { sentencePieceBpe } from './sentence-piece-bpe.ts';
 import { sentencePieceUnigram } from './sentence-piece-unigram.ts';

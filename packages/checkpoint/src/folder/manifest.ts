@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
-import { isRecord } from './json/read-json-file.ts';
-import { pathInside } from './path-inside.ts';
-import { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
-import { syncPathInBackground } from './write/write-file-durably.ts';
+import { isRecord } from '../json/read-json-file.ts';
+import { pathInside } from '../path-inside.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
+import { syncPathInBackground } from '../write/write-file-durably.ts';
 
 /** Written last into a folder: whoever finds it knows that everything else was there before. */
 export const MANIFEST_FILE = 'manifest.json';

@@ -17,7 +17,7 @@ import { errorOf } from '../test-support/error-of.ts';
 import { safetensorsBytes } from '../test-support/safetensors-bytes.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { openByteSource } from './byte-source.ts';
-import { openSafetensors } from './open-safetensors.ts';
+import { openSafetensors } from '../safetensors/open-safetensors.ts';
 
 const root = temporaryFolder();
 const at = (name: string): string => join(root, name);

@@ -1,11 +1,11 @@
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { writeSafetensors } from './safetensors/write-file.ts';
-import { tensorOf } from './safetensors/tensor-of.ts';
+import { writeSafetensors } from './write-file.ts';
+import { tensorOf } from './tensor-of.ts';
 import { openShards } from './shard-index.ts';
-import { errorOf } from './test-support/error-of.ts';
-import { fixturePath } from './test-support/fixture-path.ts';
+import { errorOf } from '../test-support/error-of.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();

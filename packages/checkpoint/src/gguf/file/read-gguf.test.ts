@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QdyloraError } from '@qdylora/contract';
-import { memoryByteSource, openByteSource } from '../safetensors/byte-source.ts';
-import { cpuStopwatch } from '../test-support/cpu-stopwatch.ts';
-import { errorOf } from '../test-support/error-of.ts';
-import { fixturePath } from '../test-support/fixture-path.ts';
+import { memoryByteSource, openByteSource } from '../../read/byte-source.ts';
+import { cpuStopwatch } from '../../test-support/cpu-stopwatch.ts';
+import { errorOf } from '../../test-support/error-of.ts';
+import { fixturePath } from '../../test-support/fixture-path.ts';
 import {
   ggufBytes,
   text,
@@ -16,7 +16,7 @@ import {
   type GgufKey,
   type GgufParts,
   type GgufTensorInfo,
-} from '../test-support/gguf-bytes.ts';
+} from '../../test-support/gguf-bytes.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { readGguf } from './read-gguf.ts';
 

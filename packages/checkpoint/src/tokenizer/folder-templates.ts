@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { isRecord, readTextFile } from './json/read-json-file.ts';
+import { isRecord, readTextFile } from '../json/read-json-file.ts';
 
 /** Chat templates by what they are for. */
 export interface ChatTemplates {

@@ -5,7 +5,7 @@ import { MemoryFileSystem, temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { folderFiles } from './folder-files.ts';
-import { NODE_FILE_SYSTEM } from './file-system.ts';
+import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
 
 const someFiles = fc.array(fc.array(fc.uint8Array({ maxLength: 90 }), { maxLength: 6 }), {
   minLength: 1,

@@ -1,11 +1,11 @@
 import { QdyloraError } from '@qdylora/contract';
-import { badFile, printedName } from './bad-file.ts';
-import { INDEX_LIMITS } from './json/json-limits.ts';
-import { isRecord, kindOf, readJsonObject } from './json/read-json-file.ts';
-import { pathInside } from './path-inside.ts';
-import { MAX_TENSORS } from './safetensors/header-limits.ts';
-import { openSafetensors, type SafetensorsFile } from './safetensors/open-safetensors.ts';
-import type { TensorEntry } from './tensor-entry.ts';
+import { badFile, printedName } from '../bad-file.ts';
+import { INDEX_LIMITS } from '../json/json-limits.ts';
+import { isRecord, kindOf, readJsonObject } from '../json/read-json-file.ts';
+import { pathInside } from '../path-inside.ts';
+import { MAX_TENSORS } from './header-limits.ts';
+import { openSafetensors, type SafetensorsFile } from './open-safetensors.ts';
+import type { TensorEntry } from '../tensor-entry.ts';
 
 /** A checkpoint over several files: its tensors, and the files to close. */
 export interface Shards {

@@ -1,9 +1,9 @@
 import { QdyloraError } from '@qdylora/contract';
-import { badFile, printedName } from './bad-file.ts';
-import { bosTemplate } from './gguf/tokenizer/bos-template.ts';
-import { preTokenizer } from './gguf/tokenizer/pre-tokenizers.ts';
-import { TOKENIZER_LIMITS } from './json/json-limits.ts';
-import { readJsonObject, readTextFile } from './json/read-json-file.ts';
+import { badFile, printedName } from '../bad-file.ts';
+import { bosTemplate } from '../gguf/tokenizer/bos-template.ts';
+import { preTokenizer } from '../gguf/tokenizer/pre-tokenizers.ts';
+import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
+import { readJsonObject, readTextFile } from '../json/read-json-file.ts';
 import { tokenContent } from './token-content.ts';
 
 /**

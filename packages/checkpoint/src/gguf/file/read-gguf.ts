@@ -1,5 +1,5 @@
-import { badFile, printedName } from '../bad-file.ts';
-import { readBytes, type ByteSource } from '../safetensors/byte-source.ts';
+import { badFile, printedName } from '../../bad-file.ts';
+import { readBytes, type ByteSource } from '../../read/byte-source.ts';
 import { GGML_TYPES, type GgmlType } from './ggml-types.ts';
 import { ggufCursor, type GgufCursor } from './gguf-cursor.ts';
 import {

@@ -1,6 +1,6 @@
 import { assertArgument, shownValue } from '@qdylora/contract';
 import { configReader, type ConfigReader } from './config-reader.ts';
-import { readJsonObject } from './json/read-json-file.ts';
+import { readJsonObject } from '../json/read-json-file.ts';
 import { readQuantization, type QuantizationConfig } from './quantization-config.ts';
 import { readRope, type RopeConfig } from './rope-config.ts';
 

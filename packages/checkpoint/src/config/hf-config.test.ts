@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { QdyloraError } from '@qdylora/contract';
 import { hfConfigOf, readHfConfig } from './hf-config.ts';
-import { errorOf } from './test-support/error-of.ts';
-import { fixturePath } from './test-support/fixture-path.ts';
+import { errorOf } from '../test-support/error-of.ts';
+import { fixturePath } from '../test-support/fixture-path.ts';
 
 const config = (raw: Record<string, unknown>) => hfConfigOf('config.json', { model_type: 'llama', ...raw });
 

@@ -1,6 +1,6 @@
 import type { ConfigReader } from './config-reader.ts';
-import { isRecord } from './json/read-json-file.ts';
-import { canonicalJson } from './write/canonical-json.ts';
+import { isRecord } from '../json/read-json-file.ts';
+import { canonicalJson } from '../write/canonical-json.ts';
 
 /**
  * Rotary embedding parameters in one spelling. `type` is the config's word (`default`, `linear`, `llama3`,

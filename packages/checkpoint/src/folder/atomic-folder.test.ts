@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cleanOrphans, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
-import { rejectionOf } from './test-support/error-of.ts';
+import { rejectionOf } from '../test-support/error-of.ts';
 import { temporaryFolder } from '@qdylora/testing/node';
 
 const root = temporaryFolder();

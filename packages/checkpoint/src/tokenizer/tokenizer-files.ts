@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { folderTemplates } from './folder-templates.ts';
-import { TOKENIZER_LIMITS } from './json/json-limits.ts';
-import { isRecord, readJson, readJsonObject } from './json/read-json-file.ts';
-import { pathInside } from './path-inside.ts';
-import { sentencePieceTokenizer } from './sentence-piece/sentence-piece-tokenizer.ts';
+import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
+import { isRecord, readJson, readJsonObject } from '../json/read-json-file.ts';
+import { pathInside } from '../path-inside.ts';
+import { sentencePieceTokenizer } from '../sentence-piece/sentence-piece-tokenizer.ts';
 import { tokenContent } from './token-content.ts';
 import { classTokens, vocabularyTokenizer, type TokenizerKind } from './vocabulary-tokenizer.ts';
 import { hasToken, withDeclaredTokens } from './with-declared-tokens.ts';

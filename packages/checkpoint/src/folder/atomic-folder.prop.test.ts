@@ -4,7 +4,7 @@ import { QdyloraError } from '@qdylora/contract';
 import { Crash, MemoryFileSystem, POWER_CUTS } from '@qdylora/testing/node';
 import { cleanOrphans, discardFolder, writeFolderAtomically } from './atomic-folder.ts';
 import { validateFolder } from './manifest.ts';
-import { writeFileDurably } from './write/write-file-durably.ts';
+import { writeFileDurably } from '../write/write-file-durably.ts';
 
 const PARENT = '/runs';
 const TARGET = '/runs/checkpoint';

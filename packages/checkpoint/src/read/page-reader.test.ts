@@ -7,7 +7,7 @@ import { rejectionOf } from '../test-support/error-of.ts';
 import { PAGE_BYTES, createHashedBlocks } from '../write/write-blocks.ts';
 import { openByteSource } from './byte-source.ts';
 import { PAGES_AROUND, pageReader } from './page-reader.ts';
-import type { FileRead } from '../file-thread.ts';
+import type { FileRead } from '../thread/file-thread.ts';
 
 const root = temporaryFolder();
 const file = Uint8Array.from({ length: 5 * PAGE_BYTES + 77 }, (_, i) => (i * 31 + (i >> 8)) % 251);

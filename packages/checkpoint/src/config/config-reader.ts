@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { kindOf } from './json/read-json-file.ts';
+import { kindOf } from '../json/read-json-file.ts';
 
 /**
  * Checked access to a record that came from a file: a value of the wrong kind is an error that names file and

@@ -1,7 +1,7 @@
 import * as nodeFs from 'node:fs';
 import { PAGE_BYTES } from '../write/write-blocks.ts';
 import { fasterWay, LEAST_BYTES } from './faster-way.ts';
-import type { FileRead, ReadFile } from '../file-thread.ts';
+import type { FileRead, ReadFile } from '../thread/file-thread.ts';
 
 /** Room that a read of whole pages needs beyond its bytes. */
 export const PAGES_AROUND = 2 * PAGE_BYTES;

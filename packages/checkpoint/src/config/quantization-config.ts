@@ -1,5 +1,5 @@
 import type { ConfigReader } from './config-reader.ts';
-import { isRecord } from './json/read-json-file.ts';
+import { isRecord } from '../json/read-json-file.ts';
 
 /**
  * What `quantization_config` says. Which layers are packed is for the tensors to tell: a layer is 4-bit where

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { FileRecord } from '../manifest.ts';
-import type { FileSystem } from './file-system.ts';
-import { STAGING_BYTES, type FilePieces } from './readable-bytes.ts';
-import { closeQuietly, syncInBackground } from './write-file-durably.ts';
+import type { FileRecord } from './manifest.ts';
+import type { FileSystem } from '../write/file-system.ts';
+import { STAGING_BYTES, type FilePieces } from '../write/readable-bytes.ts';
+import { closeQuietly, syncInBackground } from '../write/write-file-durably.ts';
 
 /** Systems take 1,024 arrays in one call (IOV_MAX). */
 const BATCH_PIECES = 1024;
