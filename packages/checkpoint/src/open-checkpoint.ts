@@ -16,7 +16,8 @@ import { readJsonObject } from './json/read-json-file.ts';
 import { pathInside } from './path-inside.ts';
 import { openSafetensors } from './safetensors/open-safetensors.ts';
 import { openShards, type Shards } from './safetensors/shard-index.ts';
-import { folderTokenizerFiles, once } from './tokenizer/tokenizer-files.ts';
+import { folderTokenizerFiles } from './tokenizer/folder-tokenizer.ts';
+import { once } from './tokenizer/tokenizer-files.ts';
 
 export interface OpenCheckpointOptions {
   /**

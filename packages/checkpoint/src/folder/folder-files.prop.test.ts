@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { MemoryFileSystem, temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { folderFiles } from './folder-files.ts';
-import { NODE_FILE_SYSTEM } from '../write/file-system.ts';
+import { folderFiles, type OwnedFolderFiles } from './folder-files.ts';
+import { NODE_FILE_SYSTEM, type FileSystem } from '../write/file-system.ts';
 
 const someFiles = fc.array(fc.array(fc.uint8Array({ maxLength: 90 }), { maxLength: 6 }), {
   minLength: 1,
@@ -40,69 +40,72 @@ describe('files of a folder that are hashed on their way to the disk', () => {
     );
   });
 
-  it(
-    'are durable when they are settled; a failure at any call is told by then, never forgotten by a later ' +
-      'sync that succeeds, and no file stays open',
-    async () => {
-      let failures = 0;
-      await fc.assert(
-        fc.asyncProperty(
-          someFiles,
-          small,
-          fc.nat(40),
-          fc.constantFrom('EIO', 'ENOSPC', 'short', null),
-          async (contents, options, call, error) => {
-            const disk = new MemoryFileSystem();
-            const opened = new Set<number>();
-            disk.fs.mkdirSync('/run');
-            const fs = new Proxy(disk.fs, {
-              get: (target, name) => {
-                if (name === 'openSync')
-                  return (...parameters: [string, string]) => {
-                    const fd = target.openSync(...parameters);
-                    opened.add(fd);
-                    return fd;
-                  };
-                if (name === 'closeSync')
-                  return (fd: number) => {
-                    opened.delete(fd);
-                    target.closeSync(fd);
-                  };
-                return (target[name as 'fsync'] as (...parameters: unknown[]) => unknown).bind(target);
-              },
-            });
-            const before = disk.calls;
-            const files = folderFiles('/run', fs, options);
-            if (error) disk.failAt(before + call, error);
-            let failure: unknown = null;
-            try {
-              for (const [i, pieces] of contents.entries()) await files.write(`file ${i}`, pieces);
-            } catch (cause) {
-              failure = cause;
-            }
-            await files.settled().catch((cause: unknown) => {
-              failure ??= cause;
-            });
-            const isHit = call > 0 && disk.calls >= before + call && error !== null && error !== 'short';
-            expect(opened.size).toBe(0);
-            if (failure) failures++;
-            if (!isHit) expect(failure).toBeNull();
-            if (failure) {
-              expect((failure as { code?: string }).code).toBe(error);
-              return;
-            }
-            disk.failAt(Infinity, 'EIO');
-            disk.fs.fsyncSync(disk.fs.openSync('/run', 'r')); // their names
-            disk.fs.fsyncSync(disk.fs.openSync('/', 'r'));
-            disk.restart('lost');
-            expect(disk.files().map(([name, bytes]) => [name, Buffer.from(bytes)])).toEqual(
-              contents.map((pieces, i) => [`/run/file ${i}`, Buffer.concat(pieces)]),
-            );
-          },
-        ),
-        { numRuns: 300 },
-      );
-      expect(failures).toBeGreaterThan(20);
-    },
-  );
+  it('are durable when they are settled; a failure is told by then, and no file stays open', async () => {
+    let failures = 0;
+    const someErrors = fc.constantFrom('EIO', 'ENOSPC', 'short', null);
+    await fc.assert(
+      fc.asyncProperty(someFiles, small, fc.nat(40), someErrors, async (contents, options, call, error) => {
+        const disk = new MemoryFileSystem();
+        disk.fs.mkdirSync('/run');
+        const { fs, opened } = countingOpenFiles(disk.fs);
+        const before = disk.calls;
+        if (error) disk.failAt(before + call, error);
+        const failure = await failureOf(folderFiles('/run', fs, options), contents);
+        const isHit = call > 0 && disk.calls >= before + call && error !== null && error !== 'short';
+        expect(opened.size).toBe(0);
+        if (failure) failures++;
+        if (!isHit) expect(failure).toBeNull();
+        if (failure) {
+          // a later sync that succeeds does not hide it
+          expect((failure as { code?: string }).code).toBe(error);
+          return;
+        }
+        disk.failAt(Infinity, 'EIO');
+        disk.fs.fsyncSync(disk.fs.openSync('/run', 'r')); // their names
+        disk.fs.fsyncSync(disk.fs.openSync('/', 'r'));
+        disk.restart('lost');
+        expect(disk.files().map(([name, bytes]) => [name, Buffer.from(bytes)])).toEqual(
+          contents.map((pieces, i) => [`/run/file ${i}`, Buffer.concat(pieces)]),
+        );
+      }),
+      { numRuns: 300 },
+    );
+    expect(failures).toBeGreaterThan(20);
+  });
 });
+
+/** A file system, and the files that are open in it. */
+function countingOpenFiles(fs: FileSystem): { readonly fs: FileSystem; readonly opened: Set<number> } {
+  const opened = new Set<number>();
+  const counting = new Proxy(fs, {
+    get: (target, name) => {
+      if (name === 'openSync')
+        return (...parameters: [string, string]) => {
+          const fd = target.openSync(...parameters);
+          opened.add(fd);
+          return fd;
+        };
+      if (name === 'closeSync')
+        return (fd: number) => {
+          opened.delete(fd);
+          target.closeSync(fd);
+        };
+      return (target[name as 'fsync'] as (...parameters: unknown[]) => unknown).bind(target);
+    },
+  });
+  return { fs: counting, opened };
+}
+
+/** The first error of writing and settling the files; null where there is none. */
+async function failureOf(files: OwnedFolderFiles, contents: readonly Uint8Array[][]): Promise<unknown> {
+  let failure: unknown = null;
+  try {
+    for (const [i, pieces] of contents.entries()) await files.write(`file ${i}`, pieces);
+  } catch (cause) {
+    failure = cause;
+  }
+  await files.settled().catch((cause: unknown) => {
+    failure ??= cause;
+  });
+  return failure;
+}

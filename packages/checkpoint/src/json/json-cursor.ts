@@ -20,6 +20,8 @@ export interface JsonCursor {
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
+/** Space, line feed, carriage return, tab. */
+const SPACES: readonly number[] = [SPACE, 0x0a, 0x0d, 0x09];
 const ZERO = 0x30;
 const NINE = 0x39;
 
@@ -30,11 +32,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   let at = 0;
 
   const skipSpace = (): void => {
-    while (
-      at < bytes.length &&
-      (bytes[at] === SPACE || bytes[at] === 0x0a || bytes[at] === 0x0d || bytes[at] === 0x09)
-    )
-      at++;
+    while (at < bytes.length && SPACES.includes(bytes[at]!)) at++;
   };
   const peek = (): number => {
     skipSpace();
@@ -52,49 +50,29 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   const string = (what: string, maxBytes: number): string => {
     if (peek() !== QUOTE) throw fail(`expected a string for ${what}, got ${shownByte(bytes, at)}`, at);
     const start = at + 1;
-    const limit = Math.min(bytes.length, start + maxBytes + 1); // one more for the closing quote
-    let end = start;
-    let hasEscapes = false;
-    let highBits = 0;
-    for (; end < limit && bytes[end] !== QUOTE; end++) {
-      const byte = bytes[end]!;
-      if (byte < SPACE) throw fail(`expected escaped control characters in ${what}, got byte ${byte}`, end);
-      if (byte === BACKSLASH) {
-        hasEscapes = true;
-        end++;
-      }
-      highBits |= byte;
-    }
-    if (end >= limit)
-      throw fail(
-        limit === bytes.length
-          ? `expected a closing quote for ${what}, got the end`
-          : `expected at most ${maxBytes} bytes for ${what}, got more`,
-        start,
-      );
+    const { end, hasEscapes, isAscii } = scanString(bytes, start, maxBytes, (problem, offset) =>
+      fail(
+        problem.replace('%', () => what),
+        offset,
+      ),
+    );
     at = end + 1;
-    if (highBits < 0x80 && !hasEscapes) return latin1.toString('latin1', start, end);
+    if (isAscii && !hasEscapes) return latin1.toString('latin1', start, end);
     return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) =>
       fail(`${problem} for ${what}`, start),
     );
   };
 
   const wholeNumber = (what: string): number => {
-    const start = (skipSpace(), at);
-    let value = 0;
-    while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17)
-      value = value * 10 + (bytes[at++]! - ZERO);
-    const next = bytes[at] ?? -1;
-    const digits = at - start;
-    const isWhole =
-      digits > 0 &&
-      !(digits > 1 && bytes[start] === ZERO) &&
-      (next === -1 || ', \t\r\n]}'.includes(String.fromCharCode(next)));
-    if (!isWhole || !Number.isSafeInteger(value))
+    skipSpace();
+    const start = at;
+    const value = scanWholeNumber(bytes, start);
+    if (value === null)
       throw fail(
         `expected a whole number from 0 to 2^53 − 1 for ${what}, got ${shownToken(bytes, start)}`,
         start,
       );
+    at += String(value).length;
     return value;
   };
 
@@ -109,6 +87,57 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     string,
     wholeNumber,
   };
+}
+
+interface ScannedString {
+  /** Offset of the closing quote. */
+  readonly end: number;
+  readonly hasEscapes: boolean;
+  readonly isAscii: boolean;
+}
+
+/** Finds the end of the string whose text begins at `start`. In a problem, `%` stands for its name. */
+function scanString(
+  bytes: Uint8Array,
+  start: number,
+  maxBytes: number,
+  fail: (problem: string, offset: number) => Error,
+): ScannedString {
+  const limit = Math.min(bytes.length, start + maxBytes + 1); // one more for the closing quote
+  let end = start;
+  let hasEscapes = false;
+  let highBits = 0;
+  for (; end < limit && bytes[end] !== QUOTE; end++) {
+    const byte = bytes[end]!;
+    if (byte < SPACE) throw fail(`expected escaped control characters in %, got byte ${byte}`, end);
+    if (byte === BACKSLASH) {
+      hasEscapes = true;
+      end++;
+    }
+    highBits |= byte;
+  }
+  if (end < limit) return { end, hasEscapes, isAscii: highBits < 0x80 };
+  throw fail(
+    limit === bytes.length
+      ? 'expected a closing quote for %, got the end'
+      : `expected at most ${maxBytes} bytes for %, got more`,
+    start,
+  );
+}
+
+/** The digits at `start` as a number; null unless they are a whole number in its shortest form. */
+function scanWholeNumber(bytes: Uint8Array, start: number): number | null {
+  let at = start;
+  let value = 0;
+  while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17)
+    value = value * 10 + (bytes[at++]! - ZERO);
+  const digits = at - start;
+  const next = bytes[at] ?? -1;
+  const isWhole =
+    digits > 0 &&
+    !(digits > 1 && bytes[start] === ZERO) &&
+    (next === -1 || ', \t\r\n]}'.includes(String.fromCharCode(next)));
+  return isWhole && Number.isSafeInteger(value) ? value : null;
 }
 
 /** `quoted` still has its quotes. */

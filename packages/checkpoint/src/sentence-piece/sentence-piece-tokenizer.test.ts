@@ -4,7 +4,7 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import { expect, it } from 'vitest';
 import { errorOf } from '../test-support/error-of.ts';
 import { fixturePath } from '../test-support/fixture-path.ts';
-import { folderTokenizerFiles } from '../tokenizer/tokenizer-files.ts';
+import { folderTokenizerFiles } from '../tokenizer/folder-tokenizer.ts';
 import { readSentencePiece } from './read-sentence-piece.ts';
 import { sentencePieceTokenizer } from './sentence-piece-tokenizer.ts';
 

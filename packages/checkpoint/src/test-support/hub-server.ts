@@ -37,16 +37,18 @@ export interface HubServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** A server on this machine that answers as the hub does. `moved`: new names of repositories. */
 export async function hubServer(
   repositories: Readonly<Record<string, HubRepository>>,
   moved: Readonly<Record<string, string>> = {},
 ): Promise<HubServer> {
   const requests: HubServer['requests'] = [];
   const faults = new Map<string, HubFaults>();
+  const answer = answerer(repositories, moved, faults);
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url!, 'http://x').pathname);
     const { range, authorization, host } = request.headers;
-    // else a process that stood still for seconds finds its connection closed
+    // otherwise a process that was stopped for seconds finds its connection closed
     response.shouldKeepAlive = false;
     requests.push({
       line: `${request.method} ${path}${range ? ` ${range}` : ''}`,
@@ -55,7 +57,32 @@ export async function hubServer(
     });
     answer(path, request, response);
   });
-  const answer = (path: string, request: IncomingMessage, response: ServerResponse): void => {
+  await new Promise<void>((done) => {
+    server.listen(0, done);
+  });
+  const stop = (): Promise<void> =>
+    new Promise((done) => {
+      server.closeAllConnections();
+      server.close(() => done());
+    });
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    faults,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+type Answer = (path: string, request: IncomingMessage, response: ServerResponse) => void;
+
+/** Answers listings (`/api/models`), files (`/resolve`) and the storage of large files. */
+function answerer(
+  repositories: Readonly<Record<string, HubRepository>>,
+  moved: Readonly<Record<string, string>>,
+  faults: ReadonlyMap<string, HubFaults>,
+): Answer {
+  return (path, request, response) => {
     const end = (status: number, headers: Record<string, string> = {}): void => {
       response.writeHead(status, headers).end();
     };
@@ -78,25 +105,10 @@ export async function hubServer(
     if (!content) return end(404);
     if (repository.lfs?.includes(file!))
       return end(302, {
-        location: `http://localhost:${(server.address() as AddressInfo).port}/storage/${name}/${file}`,
+        location: `http://localhost:${request.socket.localPort}/storage/${name}/${file}`,
         'x-linked-size': String(content.length),
       });
     send(request, response, content, faults.get(file!));
-  };
-  await new Promise<void>((done) => {
-    server.listen(0, done);
-  });
-  const stop = (): Promise<void> =>
-    new Promise((done) => {
-      server.closeAllConnections();
-      server.close(() => done());
-    });
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    faults,
-    stop,
-    [Symbol.asyncDispose]: stop,
   };
 }
 

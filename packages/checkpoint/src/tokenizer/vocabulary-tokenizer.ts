@@ -4,7 +4,7 @@ import { bosTemplate } from '../gguf/tokenizer/bos-template.ts';
 import { preTokenizer } from '../gguf/tokenizer/pre-tokenizers.ts';
 import { TOKENIZER_LIMITS } from '../json/json-limits.ts';
 import { readJsonObject, readTextFile } from '../json/read-json-file.ts';
-import { tokenContent } from './token-content.ts';
+import { tokenContent } from './tokenizer-files.ts';
 
 /**
  * How a class of tokenizers cuts words, as GGUF calls it, and its special tokens where the files name none.

@@ -262,82 +262,69 @@ describe('a model written as GGUF', () => {
   });
 
   it('what llama.cpp would compute in another way is refused by name', async () => {
-    const write = (raw: Record<string, unknown>) =>
-      writeGgufModel(join(root, 'refused.gguf'), {
-        name: 'x',
-        config: hfConfigOf('config.json', raw),
-        tokenizer: null,
-        type: 'F32',
-        tensors: [],
-      });
-    const base = {
+    expect(REFUSED.length).toBeGreaterThan(15);
+    for (const [raw, message] of REFUSED)
+      expect((await rejectionOf(writeEmpty(raw), 'UNSUPPORTED')).message).toMatch(message);
+    const mamba = writeEmpty({ model_type: 'mamba' });
+    expect((await rejectionOf(mamba, 'UNSUPPORTED_ARCHITECTURE')).message).toMatch(/llama, .*mistral/);
+  });
+});
+
+const SCALE_12 = { query_pre_attn_scalar: 12 };
+const GPT2 = { model_type: 'gpt2', n_embd: 48, n_head: 6 };
+
+/** Keys of a config that llama.cpp has no words for, and the error. */
+const REFUSED: readonly [Record<string, unknown>, RegExp][] = [
+  [{ query_pre_attn_scalar: 10 }, /expected 12, .* got query_pre_attn_scalar 10/],
+  [{}, /expected 12, .* got query_pre_attn_scalar 256/], // the default of transformers
+  [{ ...SCALE_12, tie_word_embeddings: false }, /got a head of its own/],
+  [{ ...SCALE_12, attention_bias: true }, /attention_bias true/],
+  [{ ...SCALE_12, attn_logit_softcapping: null }, /attn_logit_softcapping null/],
+  [{ ...SCALE_12, layer_types: ['full_attention', 'sliding_attention'] }, /other layer_types/],
+  [{ ...SCALE_12, hidden_activation: 'silu' }, /hidden_activation silu/],
+  [{ model_type: 'llama', hidden_act: 'gelu' }, /expected silu, .* got hidden_act gelu/],
+  [{ model_type: 'qwen2', use_sliding_window: true }, /use_sliding_window true/],
+  [{ model_type: 'qwen3', attention_bias: true }, /attention_bias true/],
+  [{ model_type: 'falcon', activation: 'relu' }, /expected gelu, .* got activation relu/],
+  [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/],
+  [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/],
+  [{ model_type: 'gpt_neox', tie_word_embeddings: true }, /tie_word_embeddings true/],
+  [{ ...GPT2, activation_function: 'gelu' }, /expected gelu_new, .* got activation_function gelu/],
+  [{ ...GPT2, scale_attn_weights: false }, /scale_attn_weights false/],
+  [
+    {
+      model_type: 'qwen2',
+      intermediate_size: 4,
+      max_position_embeddings: 64,
+      rms_norm_eps: 1e-6,
+      rope_scaling: {
+        rope_type: 'llama3',
+        factor: 8,
+        low_freq_factor: 1,
+        high_freq_factor: 4,
+        original_max_position_embeddings: 32,
+      },
+    },
+    /expected default, linear or yarn, .* got rope type llama3/,
+  ],
+];
+
+/** Writes a Gemma 2 model without weights whose config has other values. */
+const writeEmpty = (raw: Record<string, unknown>): Promise<void> =>
+  writeGgufModel(join(root, 'refused.gguf'), {
+    name: 'x',
+    config: hfConfigOf('config.json', {
       model_type: 'gemma2',
       hidden_size: 48,
       num_attention_heads: 6,
       num_hidden_layers: 2,
       head_dim: 12,
-    };
-    expect((await rejectionOf(write({ ...base, query_pre_attn_scalar: 10 }), 'UNSUPPORTED')).message).toMatch(
-      /expected 12, .* got query_pre_attn_scalar 10/,
-    );
-    expect(
-      (await rejectionOf(write({ ...base, model_type: 'qwen2', use_sliding_window: true }), 'UNSUPPORTED'))
-        .message,
-    ).toMatch(/use_sliding_window true/);
-    expect(
-      (
-        await rejectionOf(
-          write({ ...base, query_pre_attn_scalar: 12, tie_word_embeddings: false }),
-          'UNSUPPORTED',
-        )
-      ).message,
-    ).toMatch(/got a head of its own/);
-    expect(
-      (await rejectionOf(write({ ...base, model_type: 'llama', hidden_act: 'gelu' }), 'UNSUPPORTED')).message,
-    ).toMatch(/expected silu, .* got hidden_act gelu/);
-    const others: readonly [Record<string, unknown>, RegExp][] = [
-      [{}, /expected 12, .* got query_pre_attn_scalar 256/], // what transformers takes where nothing is said
-      [{ query_pre_attn_scalar: 12, attention_bias: true }, /attention_bias true/],
-      [{ query_pre_attn_scalar: 12, attn_logit_softcapping: null }, /attn_logit_softcapping null/],
-      [
-        { query_pre_attn_scalar: 12, layer_types: ['full_attention', 'sliding_attention'] },
-        /other layer_types/,
-      ],
-      [{ query_pre_attn_scalar: 12, hidden_activation: 'silu' }, /hidden_activation silu/],
-      [{ model_type: 'qwen3', attention_bias: true }, /attention_bias true/],
-      [{ model_type: 'falcon', activation: 'relu' }, /expected gelu, .* got activation relu/],
-      [{ model_type: 'gpt_neox', hidden_act: 'silu' }, /hidden_act silu/],
-      [{ model_type: 'gpt_neox', attention_bias: false }, /attention_bias false/],
-      [{ model_type: 'gpt_neox', tie_word_embeddings: true }, /tie_word_embeddings true/],
-      [
-        {
-          model_type: 'qwen2',
-          intermediate_size: 4,
-          max_position_embeddings: 64,
-          rms_norm_eps: 1e-6,
-          rope_scaling: {
-            rope_type: 'llama3',
-            factor: 8,
-            low_freq_factor: 1,
-            high_freq_factor: 4,
-            original_max_position_embeddings: 32,
-          },
-        },
-        /expected default, linear or yarn, .* got rope type llama3/,
-      ],
-      [
-        { model_type: 'gpt2', n_embd: 48, n_head: 6, activation_function: 'gelu' },
-        /expected gelu_new, .* got activation_function gelu/,
-      ],
-      [{ model_type: 'gpt2', n_embd: 48, n_head: 6, scale_attn_weights: false }, /scale_attn_weights false/],
-    ];
-    for (const [raw, message] of others)
-      expect((await rejectionOf(write({ ...base, ...raw }), 'UNSUPPORTED')).message).toMatch(message);
-    expect(
-      (await rejectionOf(write({ ...base, model_type: 'mamba' }), 'UNSUPPORTED_ARCHITECTURE')).message,
-    ).toMatch(/llama, .*mistral/);
+      ...raw,
+    }),
+    tokenizer: null,
+    type: 'F32',
+    tensors: [],
   });
-});
 
 describe('Q8_0', () => {
   it("has the bytes of ggml's quantizer, awkward blocks included", () => {
