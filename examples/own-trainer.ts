@@ -71,13 +71,8 @@ export async function ownTrainer({
   }
 
   const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(heldOut));
-  const { layers, rank, loraAlpha: alpha, useRslora } = sliceRank(adapted.state(), report.bestRank);
   await writePeftAdapter(outputDir, {
-    layers,
-    rank,
-    alpha,
-    useRslora,
-    targetModules: [...new Set(layers.map(({ name }) => name.split('.').at(-1)!))],
+    ...sliceRank(adapted.state(), report.bestRank),
     baseModel: checkpoint.name,
   });
   return report;

@@ -26,7 +26,7 @@ const folder = temporaryFolder();
 const out = join(folder, 'out');
 const config = hfConfigOf('config.json', { model_type: 'llama' });
 const layer = { name: 'layers.0.q_proj', a: Float32Array.of(1, 2), b: Float32Array.of(3, 4) };
-const ADAPTER = { layers: [layer], rank: 1, alpha: 1, targetModules: ['q_proj'] };
+const ADAPTER = { layers: [layer], rank: 1, loraAlpha: 1, targetModules: ['q_proj'] };
 
 async function refusal(call: () => unknown): Promise<string> {
   const error: unknown = await Promise.resolve()
@@ -84,12 +84,13 @@ describe('an adapter', () => {
     [{ layers: undefined }, 'a list for layers, got nothing'],
     [{ rank: '8' }, 'a whole number ≥ 1 for rank, got "8"'],
     [{ rank: undefined }, 'for rank, got nothing'],
-    [{ alpha: '8' }, 'a number for alpha'],
-    [{ alpha: undefined }, 'for alpha, got nothing'],
+    [{ loraAlpha: '8' }, 'a number for loraAlpha'],
+    [{ alpha: 8 }, 'a known option, got alpha'],
+    [{ loraAlpha: undefined }, 'for loraAlpha, got nothing'],
+    [{ scale: 2 }, '`scale` is 2, but PEFT would use 1'],
     [{ useRslora: 1 }, 'true or false for useRslora'],
     [{ fanInFanOut: 1 }, 'for fanInFanOut'],
     [{ targetModules: 'q_proj' }, 'an array of texts for targetModules, got "q_proj"'],
-    [{ targetModules: undefined }, 'for targetModules, got nothing'],
     [{ baseModel: 3 }, 'a text for baseModel'],
     [{ sidecar: '{}' }, 'an object for sidecar'],
     [{ rankPattern: { x: '1' } }, 'numbers by name for rankPattern'],

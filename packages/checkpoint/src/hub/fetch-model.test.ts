@@ -195,7 +195,7 @@ describe('the config of a model alone', () => {
       /expected "config.json" in org\/ggufs/,
     );
     expect((await rejectionOf(fetchConfig('org/small', options({ isOffline: true })))).message).toMatch(
-      /expected org\/small at main in the cache, since downloads are off.*got nothing/,
+      /There is no folder org\/small here, and downloads are off \(HF_HUB_OFFLINE\)/,
     );
   });
 });
@@ -217,10 +217,27 @@ describe('a model that is there', () => {
     expect(notices).toEqual([expect.stringMatching(/hub does not answer.*org\/small is used/)]);
   });
 
-  it('offline and not cached is an error that says so and where it looked; a part of one too', async () => {
+  it('may be meant as a folder, which is said first, whatever the hub answers', async () => {
+    const unreachable = options({ endpoint: 'http://127.0.0.1:9' });
+    const wanted =
+      'There is no folder models/smollm2 here, and the hub cannot be reached to look for a model of that name.';
+    for (const fetch of [fetchModel, fetchConfig]) {
+      const error = await rejectionOf(fetch('models/smollm2', unreachable), 'MISSING_FILE');
+      expect(error.message).toContain(wanted);
+      expect((error.cause as { code: string }).code).toBe('NETWORK');
+    }
+    expect((await rejectionOf(fetchModel('org/gone', options()), 'MISSING_FILE')).message).toMatch(
+      /There is no folder org\/gone here, and the hub has no model of that name/,
+    );
+    expect((await rejectionOf(fetchModel('org/gated', options()), 'ACCESS_DENIED')).message).toMatch(
+      /There is no folder org\/gated here, and the hub gives out no model of that name/,
+    );
+  });
+
+  it('offline and not cached is an error that says where it looked; a part of one too', async () => {
     const missing = await rejectionOf(fetchModel('org/other', options({ isOffline: true })), 'MISSING_FILE');
     expect(missing.message).toMatch(
-      /expected org\/other at main in the cache, since downloads are off \(HF_HUB_OFFLINE\), got nothing; looked in .*models--org--other/,
+      /There is no folder org\/other here, and downloads are off.* none in .*models--org--other/,
     );
     const folder = await fetchModel('org/sharded', options());
     const blob = join(folder, readlinkSync(join(folder, 'model-1.safetensors')));
@@ -228,7 +245,7 @@ describe('a model that is there', () => {
     writeFileSync(join(folder, 'model.safetensors.index.json'), '{"weight_map":{"a":"gone.safetensors"}}');
     expect(
       (await rejectionOf(fetchModel('org/sharded', options({ isOffline: true })), 'MISSING_FILE')).message,
-    ).toMatch(/got a part of it/);
+    ).toMatch(/has only a part of org\/sharded, and downloads are off/);
   });
 });
 
@@ -299,7 +316,7 @@ describe('what the hub refuses, and what we do', () => {
       /HF_TOKEN/,
     );
     expect((await rejectionOf(fetchModel('org/nobody', options()), 'MISSING_FILE')).message).toMatch(
-      /status 404/,
+      /has no model of that name, or not at that revision/,
     );
     await rejectionOf(fetchModel('org/small@missing', options()), 'MISSING_FILE');
   });
@@ -321,6 +338,6 @@ describe('what the hub refuses, and what we do', () => {
     const page = (async () => new Response('<html>log in</html>')) as typeof fetch;
     expect(
       (await rejectionOf(fetchModel('org/small', options({ fetch: page })), 'MISSING_FILE')).message,
-    ).toMatch(/since the hub does not answer/);
+    ).toMatch(/the hub cannot be reached/);
   });
 });

@@ -29,7 +29,7 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
   checkOptions('hub', options, HUB_RULES);
   const name = parseHubName(text);
   const cache = hubCache(options.cacheFolder, name);
-  if (options.isOffline) return cachedSnapshot(name, cache, null);
+  if (options.isOffline) return cachedSnapshot(text, name, cache, null);
   const cached = isCommit(name.revision) ? cache.commitOf(name.revision) : null;
   // a commit never changes
   if (cached !== null && isComplete(cache.snapshot(cached))) return cache.snapshot(cached);
@@ -37,10 +37,11 @@ export async function fetchModel(text: string, options: HubOptions): Promise<str
   try {
     listing = await listFiles(name, options);
   } catch (error) {
-    if (!QdyloraError.isInstance(error) || error.code !== 'NETWORK') throw error;
-    const folder = cachedSnapshot(name, cache, error);
+    const cause = refusal(error);
+    if (cause.code !== 'NETWORK') throw noModel(text, cache.folder, cause);
+    const folder = cachedSnapshot(text, name, cache, cause);
     options.onNotice?.(
-      `The hub does not answer (${error.message}); the cached ${name.repository} is used: ${folder}`,
+      `The hub does not answer (${cause.message}); the cached ${name.repository} is used: ${folder}`,
     );
     return folder;
   }
@@ -62,39 +63,66 @@ export async function fetchConfig(text: string, options: HubOptions): Promise<st
   const cached = cache.commitOf(name.revision);
   const known = cached && join(cache.snapshot(cached), CONFIG);
   if (known !== null && existsSync(known) && (options.isOffline || isCommit(name.revision))) return known;
-  if (options.isOffline) throw notCached(name, known ?? cache.folder, 'nothing');
-  const listing = await listFiles(name, options);
+  if (options.isOffline) throw noModel(text, known ?? cache.folder, null);
+  const listing = await listFiles(name, options).catch((error: unknown) => {
+    throw noModel(text, cache.folder, refusal(error));
+  });
   await getterOf(name, listing, cache, options)(CONFIG);
   return join(cache.snapshot(listing.commit), CONFIG);
 }
 
-const notCached = (
-  { repository, revision }: HubName,
-  looked: string,
-  got: string,
-  cause?: QdyloraError,
-): QdyloraError =>
-  new QdyloraError('MISSING_FILE', {
-    where: 'hub',
-    problem:
-      `expected ${repository} at ${revision} in the cache, ` +
-      `${cause ? `since the hub does not answer (${cause.message})` : 'since downloads are off ' + '(HF_HUB_OFFLINE)'}, ` +
-      `got ${got}; looked in ${looked}`,
-    nextStep: 'Download it once with a connection, name another cache with HF_HOME, or give a folder.',
-    details: { repository, revision, looked },
-    cause,
-  });
+/** An error of the hub that says why there is no model; any other is thrown. */
+function refusal(error: unknown): QdyloraError {
+  if (QdyloraError.isInstance(error) && ['NETWORK', 'MISSING_FILE', 'ACCESS_DENIED'].includes(error.code))
+    return error;
+  throw error;
+}
 
-function cachedSnapshot(name: HubName, cache: HubCache, cause: QdyloraError | null): string {
+/** Why the hub was not asked, or did not give the model. */
+function whyNot(cause: QdyloraError | null): string {
+  switch (cause?.code) {
+    case undefined:
+      return 'downloads are off (HF_HUB_OFFLINE), so the hub was not asked for a model of that name';
+    case 'MISSING_FILE':
+      return 'the hub has no model of that name, or not at that revision';
+    case 'ACCESS_DENIED':
+      return 'the hub gives out no model of that name (it does not exist, is private or is gated)';
+    default:
+      return 'the hub cannot be reached to look for a model of that name';
+  }
+}
+
+/** The error for a model that is neither a folder here, nor in the cache, nor to be had from the hub. */
+function noModel(text: string, looked: string, cause: QdyloraError | null): QdyloraError {
+  const where = existsSync(text) ? `${text} is not in the cache` : `There is no folder ${text} here`;
+  return new QdyloraError(cause && cause.code !== 'NETWORK' ? cause.code : 'MISSING_FILE', {
+    where: 'hub',
+    problem: `${where}, and ${whyNot(cause)}.`,
+    nextStep:
+      cause && cause.code !== 'NETWORK'
+        ? cause.nextStep
+        : `Check the path. A model of the hub must be downloaded once with a connection; there is none in ` +
+          `${looked} (HF_HOME names another cache).${cause ? ` The hub: ${cause.message}` : ''}`,
+    details: { ...cause?.details, model: text, looked },
+    cause: cause ?? undefined,
+  });
+}
+
+/** The cached model where the hub was not asked or did not answer. */
+function cachedSnapshot(text: string, name: HubName, cache: HubCache, cause: QdyloraError | null): string {
   const commit = cache.commitOf(name.revision);
   const folder = commit && cache.snapshot(commit);
-  if (folder !== null && isComplete(folder)) return folder;
-  throw notCached(
-    name,
-    folder ?? cache.folder,
-    folder === null ? 'nothing' : 'a part of it',
-    cause ?? undefined,
-  );
+  if (folder === null) throw noModel(text, cache.folder, cause);
+  if (isComplete(folder)) return folder;
+  throw new QdyloraError('MISSING_FILE', {
+    where: 'hub',
+    problem: `The cache has only a part of ${text}, and ${whyNot(cause)}.`,
+    nextStep:
+      `Run it again with a connection: the download into ${folder} continues.` +
+      (cause ? ` The hub: ${cause.message}` : ''),
+    details: { model: text, looked: folder },
+    cause: cause ?? undefined,
+  });
 }
 
 /** True where config and all weights are there: a download may have stopped between two files. */

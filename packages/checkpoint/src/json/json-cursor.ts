@@ -67,11 +67,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     skipSpace();
     const start = at;
     const value = scanWholeNumber(bytes, start);
-    if (value === null)
-      throw fail(
-        `expected a whole number from 0 to 2^53 − 1 for ${what}, got ${shownToken(bytes, start)}`,
-        start,
-      );
+    if (value === null) throw fail(`${notWhole(what)}, got ${shownToken(bytes, start)}`, start);
     at += String(value).length;
     return value;
   };
@@ -88,6 +84,8 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     wholeNumber,
   };
 }
+
+const notWhole = (what: string): string => `expected a whole number from 0 to 2^53 − 1 for ${what}`;
 
 interface ScannedString {
   /** Offset of the closing quote. */

@@ -108,7 +108,7 @@ describe('adapters saved by PEFT 0.21.2', () => {
         saved: own.tensors,
         layers: [...layers].map(([module, { a, b }]) => ({ name: module, a, b })),
         rank: config.r,
-        alpha: config.loraAlpha,
+        loraAlpha: config.loraAlpha,
         useRslora: config.useRslora,
         targetModules: config.targetModules as string[],
         baseModel: config.baseModel!,

@@ -25,7 +25,7 @@ const options = (more: Partial<WritePeftAdapterOptions> = {}): WritePeftAdapterO
     { name: Q, a: Float32Array.of(6, 5, 4, 3, 2, 1), b: Float32Array.of(0, 0, 0, 0) },
   ],
   rank: 2,
-  alpha: 8,
+  loraAlpha: 8,
   targetModules: ['v_proj', 'q_proj'],
   ...more,
 });
@@ -67,6 +67,22 @@ describe('writePeftAdapter', () => {
     expect(isPeftAdapter(folder) && !isPeftAdapter(root)).toBe(true);
   });
 
+  it('takes a slice as it is: its scale is checked, and its layers are the targets', async () => {
+    const folder = fresh();
+    const { layers } = options();
+    const slice = {
+      rank: 2,
+      scale: 4 / Math.SQRT2,
+      loraAlpha: 4,
+      useRslora: true,
+      layers: [...layers].map((layer) => ({ ...layer, inFeatures: 3, outFeatures: 2 })),
+    };
+    await writePeftAdapter(folder, { ...slice });
+    const { config, layers: read } = readPeftAdapter(folder);
+    expect([config.targetModules, read.get(Q)!.scale]).toEqual([[Q, V], slice.scale]);
+    await rejectionOf(writePeftAdapter(fresh(), { ...slice, useRslora: false }), 'BAD_ARGUMENT');
+  });
+
   it('round trips any ranks, alphas and shapes', async () => {
     const layer = fc.record({
       rank: fc.integer({ min: 1, max: 4 }),
@@ -85,7 +101,7 @@ describe('writePeftAdapter', () => {
             b: Float32Array.from({ length: rows * rank }, (_, k) => k * i),
           })),
           rank: 3,
-          alpha: 5,
+          loraAlpha: 5,
           targetModules: ['up_proj'],
           rankPattern: Object.fromEntries(shapes.map(({ rank }, i) => [name(i), rank])),
           alphaPattern: Object.fromEntries(shapes.map(({ alpha }, i) => [name(i), alpha])),
@@ -163,7 +179,7 @@ describe('writePeftAdapter', () => {
       { rank: 0 },
       { rank: 1.5 },
       { rank: 4 },
-      { alpha: NaN },
+      { loraAlpha: NaN },
       { layers: [] },
       { layers: [...options().layers, ...options().layers] },
       { targetModules: ['q_proj'] },
@@ -176,7 +192,7 @@ describe('writePeftAdapter', () => {
     const folder = fresh();
     await writePeftAdapter(folder, options());
     await rejectionOf(writePeftAdapter(folder, options()), 'NOT_EMPTY');
-    await writePeftAdapter(folder, options({ alpha: 9, replace: true }));
+    await writePeftAdapter(folder, options({ loraAlpha: 9, replace: true }));
     expect(readPeftAdapter(folder).config.loraAlpha).toBe(9);
   });
 });

@@ -34,19 +34,26 @@ export interface PeftLayerToWrite {
   readonly b: Float32Array | TensorSource;
 }
 
+/** A slice of a nested adapter (`sliceRank` of `@qdylora/lora-dynamic`) has the first five of these. */
 export interface WritePeftAdapterOptions {
   readonly layers: Iterable<PeftLayerToWrite>;
   readonly rank: number;
-  readonly alpha: number;
-  /** Scale alpha / √rank instead of alpha / rank. */
+  /** PEFT scales B·A by loraAlpha / rank. */
+  readonly loraAlpha: number;
+  /** Scale by loraAlpha / √rank instead. */
   readonly useRslora?: boolean;
+  /** The factor on B·A, if it is known: the write is refused where `loraAlpha` and `rank` give another one. */
+  readonly scale?: number;
   /**
    * The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same;
    * PEFT only has to know when it merges.
    */
   readonly fanInFanOut?: boolean;
-  /** Ends of module names; every layer must end in one of them. */
-  readonly targetModules: readonly string[];
+  /**
+   * Ends of module names; every layer must end in one of them. The full names of the layers by default, which
+   * adapt exactly these.
+   */
+  readonly targetModules?: readonly string[];
   /** Name of the base model, as the hub knows it. A path of this machine would tell others nothing. */
   readonly baseModel?: string;
   /** What else belongs to the adapter, as `qdylora.json`; PEFT does not read it. */
@@ -67,10 +74,11 @@ export interface WritePeftAdapterOptions {
 const RULES: OptionRules<WritePeftAdapterOptions> = {
   layers: required(someEntries),
   rank: required(wholeNumber(1)),
-  alpha: required(numberWithin()),
+  loraAlpha: required(numberWithin()),
   useRslora: trueOrFalse,
+  scale: numberWithin(),
   fanInFanOut: trueOrFalse,
-  targetModules: required(someTexts),
+  targetModules: someTexts,
   baseModel: someText,
   sidecar: objectWith(),
   rankPattern: someNumbers,
@@ -90,8 +98,11 @@ const RULES: OptionRules<WritePeftAdapterOptions> = {
  * PEFT sorts pattern keys when it saves and takes the first that fits when it loads, so keys are written as
  * `^` + full name: no two fit one module.
  *
- * @throws QdyloraError BAD_ARGUMENT for layers, targets or patterns that do not fit together, and options
- * that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
+ * @throws QdyloraError BAD_ARGUMENT for layers, targets, patterns or a scale that do not fit together, and
+ * options that are unknown or of another kind; NOT_EMPTY, WRITE_FAILED.
+ *
+ * @example
+ * await writePeftAdapter('out/r8', { ...sliceRank(adapted.state(), 8), baseModel: 'org/name' });
  */
 export async function writePeftAdapter(folder: string, options: WritePeftAdapterOptions): Promise<void> {
   assertArgument(
@@ -102,23 +113,44 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   checkOptions('peft-adapter', options, RULES);
   const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options;
   const layers = [...options.layers];
-  checkLayers(layers, options);
+  const targetModules = options.targetModules ?? layers.map((layer) => layer?.name);
+  checkScale(options);
+  checkLayers(layers, targetModules, options);
   const text = (value: unknown): Uint8Array[] => [Buffer.from(canonicalJson(value))];
   await writeFolderAtomically(
     folder,
     async (temporary, files) => {
       const tensors = tensorsOf(layers, options);
       await files.write(ADAPTER_WEIGHTS_FILE, safetensorsPieces(tensors, { metadata: { format: 'pt' } }));
-      writeFileDurably(join(temporary, ADAPTER_CONFIG_FILE), text(configOf(options)), fs);
+      writeFileDurably(
+        join(temporary, ADAPTER_CONFIG_FILE),
+        text(configOf({ ...options, targetModules })),
+        fs,
+      );
       if (sidecar !== undefined) writeFileDurably(join(temporary, SIDECAR_FILE), text(sidecar), fs);
     },
     { replace, fs },
   );
 }
 
+/** Largest relative difference of a scale that was rounded on its way through alpha. */
+const SCALE_TOLERANCE = 1e-6;
+
+function checkScale({ rank, loraAlpha, useRslora = false, scale }: WritePeftAdapterOptions): void {
+  if (scale === undefined) return;
+  const peftScale = useRslora ? loraAlpha / Math.sqrt(rank) : loraAlpha / rank;
+  assertArgument(
+    Math.abs(scale - peftScale) <= SCALE_TOLERANCE * Math.abs(scale),
+    'peft-adapter',
+    `\`scale\` is ${scale}, but PEFT would use ${peftScale} (loraAlpha ${loraAlpha}, rank ${rank}, ` +
+      `useRslora ${useRslora}).`,
+  );
+}
+
 function checkLayers(
   layers: readonly PeftLayerToWrite[],
-  { targetModules, rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions,
+  targetModules: readonly string[],
+  { rankPattern = {}, alphaPattern = {} }: WritePeftAdapterOptions,
 ): void {
   const check = (condition: boolean, problem: string): void =>
     assertArgument(condition, 'peft-adapter', problem);
@@ -202,7 +234,7 @@ function matrixTensor(
 /** Only fields that PEFT 0.21 knows, and that decide how the adapter loads. */
 function configOf({
   rank,
-  alpha,
+  loraAlpha,
   useRslora = false,
   fanInFanOut = false,
   targetModules,
@@ -211,7 +243,7 @@ function configOf({
   alphaPattern = {},
   modulesToSave = [],
   ensureWeightTying = false,
-}: WritePeftAdapterOptions): Record<string, unknown> {
+}: WritePeftAdapterOptions & { readonly targetModules: readonly string[] }): Record<string, unknown> {
   const pinned = (pattern: Readonly<Record<string, number>>): Record<string, number> =>
     Object.fromEntries(Object.entries(pattern).map(([name, value]) => [`^${name}`, value]));
   return {
@@ -221,7 +253,7 @@ function configOf({
     fan_in_fan_out: fanInFanOut,
     inference_mode: true,
     init_lora_weights: true,
-    lora_alpha: alpha,
+    lora_alpha: loraAlpha,
     lora_bias: false,
     lora_dropout: 0,
     modules_to_save: modulesToSave.length === 0 ? null : [...modulesToSave].sort(),

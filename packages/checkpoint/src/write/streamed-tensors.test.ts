@@ -38,7 +38,7 @@ describe('tensors that are read while they are written', () => {
   const [a, b] = [numbers(2 * 8), numbers(8 * 2).reverse()];
 
   it('make the same adapter as arrays', async () => {
-    const options = { rank: 2, alpha: 4, targetModules: ['q_proj'] };
+    const options = { rank: 2, loraAlpha: 4, targetModules: ['q_proj'] };
     await writePeftAdapter(join(root, 'arrays'), { ...options, layers: [{ name, a, b }] });
     await writePeftAdapter(join(root, 'sources'), {
       ...options,
@@ -57,7 +57,7 @@ describe('tensors that are read while they are written', () => {
       await rejectionOf(
         writePeftAdapter(join(root, 'refused'), {
           rank: 2,
-          alpha: 4,
+          loraAlpha: 4,
           targetModules: ['q_proj'],
           layers: [{ name, a: sourceOf(a, shape, dtype), b }],
         }),

@@ -75,7 +75,7 @@ async function adapterWithTables(path: string, rows: number): Promise<string> {
       },
     ],
     rank: 4,
-    alpha: 8,
+    loraAlpha: 8,
     targetModules: ['q_proj'],
     saved: tables.tensors,
     modulesToSave: ['embed_tokens', 'lm_head'],

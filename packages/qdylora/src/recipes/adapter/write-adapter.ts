@@ -41,7 +41,7 @@ export async function writeAdapted(
     await writeWithSaved(folder, saved, {
       layers,
       rank: maxRank,
-      ...peftScale(peftScaling(scaling, alpha, maxRank, maxRank)),
+      ...peftScaling(scaling, alpha, maxRank, maxRank),
       targetModules,
       baseModel: base.name,
       fanInFanOut: storesInOut,
@@ -73,14 +73,6 @@ async function writeWithSaved(
   await writePeftAdapter(folder, { ...options, modulesToSave, ensureWeightTying, saved: own.tensors });
 }
 
-const peftScale = ({
-  loraAlpha,
-  useRslora,
-}: Pick<SlicedAdapter, 'loraAlpha' | 'useRslora'>): { alpha: number; useRslora: boolean } => ({
-  alpha: loraAlpha,
-  useRslora,
-});
-
 /**
  * Writes one rank of a nest as a plain LoRA adapter, which serves all smaller listed ranks too; `sidecar`
  * null where its base is not known.
@@ -101,7 +93,8 @@ export async function writeSliced(
   await writeWithSaved(folder, saved, {
     layers: sliced.layers,
     rank: sliced.rank,
-    ...peftScale(sliced),
+    loraAlpha: sliced.loraAlpha,
+    useRslora: sliced.useRslora,
     targetModules,
     fanInFanOut,
     baseModel: baseModel ?? undefined,
