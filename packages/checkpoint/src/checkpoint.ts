@@ -97,12 +97,12 @@ export function checkpointOf({
 /** Each id from `generation_config.json`, else from `config.json`. */
 function generationIds(
   path: string,
-  own: Readonly<Record<string, unknown>> | null,
+  generationConfig: Readonly<Record<string, unknown>> | null,
   config: Readonly<Record<string, unknown>>,
 ): GenerationIds {
   const values = configReader(path, {
     ...config,
-    ...Object.fromEntries(Object.entries(own ?? {}).filter(([, value]) => value !== null)),
+    ...Object.fromEntries(Object.entries(generationConfig ?? {}).filter(([, value]) => value !== null)),
   });
   const single = (key: string): number | null => (values.has(key) ? values.integer(key) : null);
   const eos = values.raw.eos_token_id;

@@ -83,7 +83,7 @@ describe('openCheckpoint', () => {
       ),
     ).toMatch(/got pytorch_model-00001-of-00002\.bin, pytorch_model-00002-of-00002\.bin\./);
     expect(await messageFor('consolidated.00.pth')).toMatch(/got consolidated\.00\.pth/);
-    expect(await messageFor('training_args.bin')).toMatch(/got a folder without it\. Download the weights/);
+    expect(await messageFor('training_args.bin')).toMatch(/has neither .*\. Download the weights/);
   });
 
   it('tells a pointer of Git LFS and a web page from a file that was cut short', async () => {
@@ -123,7 +123,7 @@ describe('openCheckpoint', () => {
     );
   });
 
-  it('a config without weights can be looked at; the weights are missed when they are asked for', async () => {
+  it('a config without weights can be read; missing weights are an error when they are used', async () => {
     const checkpoint = await openCheckpoint(fixturePath('models/mixtral-unsupported'));
     expect(checkpoint.config.modelType).toBe('mixtral');
     errorOf(() => checkpoint.tensors, 'MISSING_FILE');
@@ -186,7 +186,7 @@ describe('tokenizer and generation files', () => {
     ).toBe('four\n');
   });
 
-  it('several templates have one for tools, and without a default there is none, whatever comes first', async () => {
+  it('of several templates one is for tools; without a default there is none', async () => {
     const of = async (files: Record<string, unknown>) => {
       const { tokenizerFiles } = await openCheckpoint(folderWith(files));
       return [tokenizerFiles.chatTemplate, tokenizerFiles.toolTemplate];

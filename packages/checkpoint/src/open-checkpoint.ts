@@ -159,8 +159,8 @@ function withoutWeights(folder: string): QdyloraError {
   return new QdyloraError('MISSING_FILE', {
     where: 'checkpoint',
     problem:
-      `${folder}: expected ${MODEL_FILE} or ${INDEX_FILE}, got ` +
-      `${other.length === 0 ? 'a folder without it' : `${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}`}`,
+      `${folder} has neither ${MODEL_FILE} nor ${INDEX_FILE}` +
+      (other.length === 0 ? '.' : `, only ${other.slice(0, 3).join(', ')}${other.length > 3 ? ', …' : ''}.`),
     details: { folder, found: other },
     nextStep:
       other.length === 0

@@ -48,12 +48,12 @@ const OTHER_NAMES: ReadonlyMap<unknown, Readonly<Record<string, string>>> = new 
 ]);
 
 function withOwnNames(raw: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const given = Object.entries(OTHER_NAMES.get(raw.model_type) ?? {}).filter(
+  const renamed = Object.entries(OTHER_NAMES.get(raw.model_type) ?? {}).filter(
     ([other]) => Object.hasOwn(raw, other) && raw[other] !== null,
   );
-  return given.length === 0
+  return renamed.length === 0
     ? raw
-    : { ...raw, ...Object.fromEntries(given.map(([other, own]) => [own, raw[other]])) };
+    : { ...raw, ...Object.fromEntries(renamed.map(([other, name]) => [name, raw[other]])) };
 }
 
 /**
@@ -78,14 +78,14 @@ export function hfConfigOf(
   );
   const reader = configReader(path, withOwnNames(raw));
   const { rope, byLayerType } = readRope(reader);
-  const own: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
+  const storedRope: RopeConfig = ropeFactors ? { ...rope, type: 'factors', factors: ropeFactors } : rope;
   const dtype = reader.string('dtype', reader.string('torch_dtype', ''));
   return {
     ...reader,
     path,
     modelType: reader.string('model_type'),
     dtype: dtype.replace(/^torch\./, '') || null,
-    rope: own,
+    rope: storedRope,
     ropeOf: (layerType) => byLayerType.get(layerType),
     quantization: readQuantization(reader),
   };

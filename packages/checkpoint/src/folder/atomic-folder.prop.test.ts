@@ -84,7 +84,7 @@ describe('a folder that is written atomically', () => {
     },
   );
 
-  it('that is discarded is whole or gone after a power cut at any call, and cleaning leaves nothing of it', async () => {
+  it('that is discarded is whole or gone after a power cut; cleaning removes the rest', async () => {
     const whole = await prepared('old');
     const before = whole.calls;
     discardFolder(TARGET, whole.fs);

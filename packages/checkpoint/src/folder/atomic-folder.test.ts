@@ -38,7 +38,7 @@ describe('writeFolderAtomically', () => {
     await writeFolderAtomically(path, writeHello);
     const error = await rejectionOf(writeFolderAtomically(path, writeHello), 'NOT_EMPTY');
     expect(error.message).toMatch(
-      /expected no folder yet at .*taken, got one with 2 entries\. Choose another one, or remove that one first\./,
+      /taken already exists and is not empty \(2 entries\)\. Choose another folder, or remove this/,
     );
     await writeFolderAtomically(path, (temporary) => writeFileSync(join(temporary, 'bye.txt'), 'bye'), {
       replace: true,

@@ -103,13 +103,13 @@ export function assertNewFolder(
   if (replace && isOurs) return;
   throw new QdyloraError('NOT_EMPTY', {
     where: 'folder',
-    problem:
-      `expected no folder yet at ${target}, got ` +
-      `${isFolder ? `one with ${entries.length} entries` : 'a file'}`,
+    problem: isFolder
+      ? `${target} already exists and is not empty (${entries.length} entries).`
+      : `${target} already exists and is a file.`,
     details: { path: target },
     nextStep: isOurs
-      ? 'Choose another one, or remove that one first.'
-      : 'Choose another one: this was not written by qdylora and is left alone.',
+      ? 'Choose another folder, or remove this one first.'
+      : 'Choose another folder: this one was not written by qdylora, so it is not replaced.',
   });
 }
 

@@ -201,7 +201,7 @@ describe('what a GGUF file says about its model', () => {
     await expect(openWith([text('general.type', 'model')])).resolves.toBeDefined();
   });
 
-  it('the second part of a model that was cut has no architecture, and is named a part all the same', async () => {
+  it('the second part of a split model has no architecture, and is named a part all the same', async () => {
     const path = join(root, 'm-00002-of-00003.gguf');
     writeFileSync(
       path,

@@ -149,7 +149,7 @@ describe('a model that is not there yet', () => {
     ]);
   });
 
-  it('is asked for by revision, at a moved address, and in shards (only those that the index names)', async () => {
+  it('is fetched by revision, at a moved address, and in the shards that the index names', async () => {
     await fetchModel('old/small@v1.0', options());
     expect(server.requests[0]!.line).toBe('GET /api/models/old/small/revision/v1.0');
     expect(readFileSync(join(cacheFolder, 'models--old--small/refs/v1.0'), 'utf8')).toBe(COMMIT);
@@ -201,7 +201,7 @@ describe('the config of a model alone', () => {
 });
 
 describe('a model that is there', () => {
-  it('costs one request where the revision may have moved, none for a commit, and nothing offline', async () => {
+  it('costs one request where the revision may have moved, none for a commit or offline', async () => {
     const folder = await fetchModel('org/small', options());
     server.requests.length = 0;
     expect(await fetchModel('org/small', options())).toBe(folder);
@@ -219,11 +219,12 @@ describe('a model that is there', () => {
 
   it('may be meant as a folder, which is said first, whatever the hub answers', async () => {
     const unreachable = options({ endpoint: 'http://127.0.0.1:9' });
-    const wanted =
-      'There is no folder models/smollm2 here, and the hub cannot be reached to look for a model of that name.';
+    const expected =
+      'There is no folder models/smollm2 here, and the hub cannot be reached to look for a model of that ' +
+      'name.';
     for (const fetch of [fetchModel, fetchConfig]) {
       const error = await rejectionOf(fetch('models/smollm2', unreachable), 'MISSING_FILE');
-      expect(error.message).toContain(wanted);
+      expect(error.message).toContain(expected);
       expect((error.cause as { code: string }).code).toBe('NETWORK');
     }
     expect((await rejectionOf(fetchModel('org/gone', options()), 'MISSING_FILE')).message).toMatch(

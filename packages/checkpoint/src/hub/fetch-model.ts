@@ -148,7 +148,8 @@ interface Listing {
 }
 
 async function listFiles({ repository, revision }: HubName, options: HubOptions): Promise<Listing> {
-  const url = `${options.endpoint}/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
+  const models = `${options.endpoint}/api/models`;
+  const url = `${models}/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const answer = await hubJson(url, options);
   const bad = (what: string): QdyloraError =>
     new QdyloraError('NETWORK', {
@@ -205,9 +206,10 @@ function getterOf(
         nextStep: 'The repository is not complete; choose another revision.',
         details: { file },
       });
+    const encodedPath = file.split('/').map(encodeURIComponent).join('/');
     if (!existsSync(cache.blob(listed.hash)))
       await downloadBlob(
-        `${options.endpoint}/${name.repository}/resolve/${commit}/${file.split('/').map(encodeURIComponent).join('/')}`,
+        `${options.endpoint}/${name.repository}/resolve/${commit}/${encodedPath}`,
         cache.blob(listed.hash),
         listed,
         name.repository,

@@ -313,7 +313,7 @@ describe('two downloads of one file', () => {
     expect(readdirSync(blobs()).sort()).toEqual([gitHash(config), gitHash(weights)].sort());
   });
 
-  it('what a process that is gone left is gone on with, and what a living one has is left alone', async () => {
+  it('the part of a dead process is continued, and the part of a living one is left alone', async () => {
     const host = hostname()
       .replace(/[^\w.]/g, '_')
       .slice(0, 64);

@@ -12,8 +12,10 @@ const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 
 export interface HubResponse {
   readonly response: Response;
-  /** To be ended by who does not read the body. */ readonly listening: Listening;
-  /** Headers of every answer on the way, first to last: the hub's own come before those of its storage. */ readonly headers: readonly Headers[];
+  /** To be ended by a caller that does not read the body. */
+  readonly listening: Listening;
+  /** Headers of every response on the way: the hub's come before those of its storage. */
+  readonly headers: readonly Headers[];
 }
 
 /**
@@ -31,7 +33,7 @@ export async function hubRequest(
   const headers: Headers[] = [];
   assertToken(token);
   for (let at = new URL(url), hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const own = {
+    const requestHeaders = {
       'user-agent': 'qdylora',
       'accept-encoding': 'identity',
       ...init.headers,
@@ -40,7 +42,7 @@ export async function hubRequest(
     const listening = listenFor(longestSilenceMs, signal);
     let response: Response;
     try {
-      response = await fetch(at, { headers: own, redirect: 'manual', signal: listening.signal });
+      response = await fetch(at, { headers: requestHeaders, redirect: 'manual', signal: listening.signal });
       listening.heard();
     } catch (cause) {
       listening.end();

@@ -25,21 +25,21 @@ const HOST = hostname()
  */
 export function claimPartial(path: string): PartialFile {
   const left = `${path}.incomplete`;
-  const own = `${left}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
+  const claimed = `${left}-${HOST}-${process.pid}-${randomBytes(6).toString('hex')}`;
   for (const from of [left, ...abandoned(left)]) {
     try {
-      renameSync(from, own); // one process at most succeeds
+      renameSync(from, claimed); // one process at most succeeds
       break;
     } catch (cause) {
       if ((cause as { code?: string }).code !== 'ENOENT') throw cause;
     }
   }
   return {
-    path: own,
+    path: claimed,
     leave() {
-      if (!existsSync(own)) return;
-      if (statSync(own).size > 0) renameSync(own, left);
-      else rmSync(own);
+      if (!existsSync(claimed)) return;
+      if (statSync(claimed).size > 0) renameSync(claimed, left);
+      else rmSync(claimed);
     },
   };
 }

@@ -40,7 +40,8 @@ it('reads the three numbers of Python, wherever they stand, and leaves texts alo
         ),
       ),
       (values) => {
-        const text = `{"NaN":[${values.map((value) => (typeof value === 'string' ? JSON.stringify(value) : String(value))).join(' , ')}]}`;
+        const items = values.map((value) => (typeof value === 'string' ? JSON.stringify(value) : value));
+        const text = `{"NaN":[${items.map(String).join(' , ')}]}`;
         expect(parsePythonJson(text)).toEqual({ NaN: values });
       },
     ),

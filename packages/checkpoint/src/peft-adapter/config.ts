@@ -95,7 +95,7 @@ export function readAdapterConfig(path: string): PeftAdapterConfig {
   refuseVariants(path, config);
   const r = config.integer('r', 8);
   if (r < 1) throw config.wrong('a whole number ≥ 1', 'r');
-  const known = new Set<string>([...VARIANTS, ...OTHER_KEYS]);
+  const knownKeys = new Set<string>([...VARIANTS, ...OTHER_KEYS]);
   const text = (key: string): string | null => (config.has(key) ? config.string(key) : null);
   return {
     r,
@@ -111,7 +111,7 @@ export function readAdapterConfig(path: string): PeftAdapterConfig {
     ensureWeightTying: config.boolean('ensure_weight_tying', false),
     taskType: text('task_type'),
     peftVersion: text('peft_version'),
-    unknownKeys: Object.keys(raw).filter((key) => !known.has(key)),
+    unknownKeys: Object.keys(raw).filter((key) => !knownKeys.has(key)),
     raw,
   };
 }

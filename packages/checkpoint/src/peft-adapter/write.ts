@@ -42,7 +42,7 @@ export interface WritePeftAdapterOptions {
   readonly loraAlpha: number;
   /** Scale by loraAlpha / √rank instead. */
   readonly useRslora?: boolean;
-  /** The factor on B·A, if it is known: the write is refused where `loraAlpha` and `rank` give another one. */
+  /** The factor on B·A, if known: the write is refused where `loraAlpha` and `rank` give another one. */
   readonly scale?: number;
   /**
    * The base stores its matrices as [in, out] (GPT-2). A and B are [rank, in] and [out, rank] all the same;

@@ -40,8 +40,8 @@ export function fasterWay<W>([first, second]: readonly [W, W], handicap = 1): Fa
     },
     took(way, bytes, milliseconds) {
       if (bytes < LEAST_BYTES) return;
-      const own = rates.get(way)!;
-      if (own.push(bytes / milliseconds) > RATES_KEPT) own.shift();
+      const lastRates = rates.get(way)!;
+      if (lastRates.push(bytes / milliseconds) > RATES_KEPT) lastRates.shift();
       if (rates.get(first)!.length === 0 || rates.get(second)!.length === 0) return;
       if (since < until) {
         since++;

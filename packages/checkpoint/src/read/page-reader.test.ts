@@ -50,7 +50,7 @@ it(
   },
 );
 
-it('a way past the cache that is refused is not tried again, and what reads through it has the last word', async () => {
+it('a refused read past the cache is not tried again; the read through the cache decides', async () => {
   const fd = openSync(path, 'r');
   const asked: number[] = [];
   const reader = pageReader(fd, async (target, offset) => {

@@ -44,15 +44,15 @@ export function pageReader(
       const shift = offset % PAGE_BYTES;
       const part = place.subarray(shift, shift + length);
       const { way, other, isTrial } = ways.next();
-      const readPart = async (own: 'through' | 'past', from: number, to: number): Promise<void> => {
-        if (own === 'past' && direct !== null && !isRefused) {
+      const readPart = async (taken: 'through' | 'past', from: number, to: number): Promise<void> => {
+        if (taken === 'past' && direct !== null && !isRefused) {
           const page = from === 0 ? 0 : shift + from;
           const needed = shift + to - page;
           const { count, milliseconds } = await readPages(
             place.subarray(page, page + Math.ceil(needed / PAGE_BYTES) * PAGE_BYTES),
             { fd: direct, offset: offset - shift + page, needed, read },
           );
-          if (count >= needed) return ways.took(own, to - from, milliseconds);
+          if (count >= needed) return ways.took(taken, to - from, milliseconds);
           isRefused = true; // the descriptor stays: other reads may be under way
         }
         const start = now();

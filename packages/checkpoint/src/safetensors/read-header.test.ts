@@ -76,7 +76,8 @@ const ATTACKS: readonly (readonly [string, Uint8Array, RegExp])[] = [
   [
     'a tensor twice, once escaped',
     safetensorsBytes(
-      '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
+      '{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},' +
+        '"\\u0061":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}',
     ),
     /"a" once, got it twice/,
   ],
@@ -268,7 +269,8 @@ describe('a header as the format allows it', () => {
   it('scalars, zero sizes, white space, escapes and any order of tensors are read', () => {
     const header =
       '{ "b" : {"data_offsets":[4,8],"shape":[ ' +
-      '],\n"dtype":"F32"},"\\u00e9\\n":{"dtype":"I64","shape":[0,9007199254740991],"data_offsets":[4,4]},"":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]} }  ';
+      '],\n"dtype":"F32"},"\\u00e9\\n":{"dtype":"I64","shape":[0,9007199254740991],"data_offsets":[4,4]},' +
+      '"":{"dtype":"U8","shape":[2,2],"data_offsets":[0,4]} }  ';
     const { tensors, dataStart } = parse(safetensorsBytes(header, 8));
     expect([...tensors.keys()]).toEqual(['b', 'é\n', '']);
     expect(tensors.get('b')).toEqual({ name: 'b', dtype: 'F32', shape: [], begin: 4, end: 8 });

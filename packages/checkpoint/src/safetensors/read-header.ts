@@ -66,7 +66,8 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   const cursor = jsonCursor(bytes, (problem, offset) =>
     fail(
       `${problem}, at byte ` +
-        `${offset + LENGTH_FIELD_BYTES}${place.tensor === null ? '' : ` of the entry ` + `${printedName(place.tensor)}`}`,
+        `${offset + LENGTH_FIELD_BYTES}` +
+        (place.tensor === null ? '' : ` of the entry ${printedName(place.tensor)}`),
       { tensor: place.tensor },
     ),
   );

@@ -60,7 +60,7 @@ describe('safetensors', () => {
     );
   });
 
-  it('the order of the list does not change a byte, and every tensor begins on a multiple of its element size', () => {
+  it('the order of the list changes no byte, and every tensor is aligned to its element size', () => {
     fc.assert(
       fc.property(tensors, metadata, (list, meta) => {
         const once = write(list, meta);

@@ -108,7 +108,7 @@ describe('writeSafetensors', () => {
           errorOf(() => {
             throw error;
           }, 'WRITE_FAILED').message,
-        ).toMatch(/^\[write\] \/model: expected the write to succeed, got ENOSPC.*The disk is full/s);
+        ).toMatch(/^\[write\] \/model could not be written: ENOSPC.*The disk is full/s);
         expect((error as { cause: { code: string } }).cause.code).toBe('ENOSPC');
         expect(memory.fs.readdirSync('/')).toEqual(['model']);
       }

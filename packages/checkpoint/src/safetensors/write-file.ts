@@ -178,7 +178,8 @@ function checkTensor(tensor: TensorShape, nameBytes: number): void {
   assertArgument(
     tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name),
     'safetensors',
-    `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, got ${label}`,
+    `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, ` +
+      `got ${label}`,
   );
   assertArgument(
     tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0),
@@ -211,16 +212,13 @@ function headerBytes(
       'safetensors',
       `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`,
     );
-  if (keys.length > 0)
-    parts.push(
-      `"__metadata__":{${keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`).join(',')}}`,
-    );
+  const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
+  if (keys.length > 0) parts.push(`"__metadata__":{${pairs.join(',')}}`);
   let at = 0;
   for (const tensor of ordered) {
     const end = at + tensorByteLength(tensor);
-    parts.push(
-      `${JSON.stringify(tensor.name)}:${JSON.stringify({ dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] })}`,
-    );
+    const entry = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [at, end] };
+    parts.push(`${JSON.stringify(tensor.name)}:${JSON.stringify(entry)}`);
     at = end;
   }
   const json = Buffer.from(`{${parts.join(',')}}`);

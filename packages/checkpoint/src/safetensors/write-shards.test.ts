@@ -33,7 +33,7 @@ describe('a model in several files', () => {
     expect([...checkpoint.tensors.values()].map((entry) => entry.readFloat32()[0])).toEqual([0, 1, 2, 3]);
   });
 
-  it('is one file without an index where it fits, and a tensor larger than the limit stands alone', async () => {
+  it('is one file without an index where it fits; a tensor above the limit has its own file', async () => {
     const whole = temporaryFolder();
     const cut = temporaryFolder();
     await writeShards(whole, tensors);

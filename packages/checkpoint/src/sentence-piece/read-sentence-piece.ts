@@ -82,7 +82,7 @@ type Message = ReadonlyMap<number, number | Uint8Array>;
 
 function message(value: number | Uint8Array, fail: Fail): Message {
   if (typeof value === 'number') throw fail('expected a message, got a whole number');
-  return new Map([...protobufFields(value, fail)].map(({ number, value: own }) => [number, own]));
+  return new Map([...protobufFields(value, fail)].map(({ number, value: field }) => [number, field]));
 }
 
 function whole(of: Message, number: number, otherwise: number): number {

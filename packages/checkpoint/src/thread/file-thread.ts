@@ -56,7 +56,11 @@ const fs = require('node:fs'), { parentPort } = require('node:worker_threads');
 parentPort.on('message', ([call, fd, memory, at, length, position]) => {
   let count = 0, failure;
   const start = performance.now();
-  try { count = fs[call](fd, new Uint8Array(memory, at, length), 0, length, position); } catch ({ code, message }) { failure = { code, message }; }
+  try {
+    count = fs[call](fd, new Uint8Array(memory, at, length), 0, length, position);
+  } catch ({ code, message }) {
+    failure = { code, message };
+  }
   parentPort.postMessage({ count, milliseconds: performance.now() - start, failure });
 });
 `;

@@ -108,7 +108,7 @@ function declaredSpecial(
   config: Readonly<Record<string, unknown>>,
   map: Readonly<Record<string, unknown>>,
 ): { readonly named: readonly unknown[]; readonly additional: readonly unknown[] } {
-  const rest = Object.keys(special).filter((key) => !(NAMED_TOKENS as readonly string[]).includes(key));
+  const otherKeys = Object.keys(special).filter((key) => !(NAMED_TOKENS as readonly string[]).includes(key));
   const lists = [
     config.extra_special_tokens,
     config.additional_special_tokens,
@@ -117,7 +117,7 @@ function declaredSpecial(
   ];
   const records = lists.filter(isRecord).flatMap(Object.values);
   return {
-    named: [...NAMED_TOKENS, ...rest].map((key) => special[key]),
+    named: [...NAMED_TOKENS, ...otherKeys].map((key) => special[key]),
     additional: [
       ...records,
       ...(lists.find((list): list is unknown[] => Array.isArray(list) && list.length > 0) ?? []),

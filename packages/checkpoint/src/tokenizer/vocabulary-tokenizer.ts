@@ -68,9 +68,9 @@ export const classTokens = (kind: TokenizerKind): Readonly<Record<string, string
 export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unknown> {
   const { pre, special } = knownClass(files);
   const { normalizer, preTokenizer: pieces } = preTokenizer(files.vocab, pre);
-  const { bos_token: own, add_bos_token: addsBos } = files.tokenizerConfig;
+  const { bos_token: configuredBos, add_bos_token: addsBos } = files.tokenizerConfig;
   const vocab = readJsonObject(files.vocab, 'tokenizer', TOKENIZER_LIMITS) as Record<string, number>;
-  const bos = tokenContent(own) ?? special.bos_token;
+  const bos = tokenContent(configuredBos) ?? special.bos_token;
   return {
     version: '1.0',
     truncation: null,
@@ -97,11 +97,11 @@ export function vocabularyTokenizer(files: VocabularyFiles): Record<string, unkn
   };
 }
 
-function classOf({ tokenizerConfig: { tokenizer_class: own }, modelType }: TokenizerKind): {
+function classOf({ tokenizerConfig: { tokenizer_class: tokenizerClass }, modelType }: TokenizerKind): {
   readonly name: string | undefined;
   readonly found: TokenizerClass | undefined;
 } {
-  const name = typeof own === 'string' ? own : CLASS_OF_MODEL.get(modelType());
+  const name = typeof tokenizerClass === 'string' ? tokenizerClass : CLASS_OF_MODEL.get(modelType());
   return { name, found: CLASSES.get(name?.replace(/Fast$/, '') ?? '') };
 }
 

@@ -8,7 +8,7 @@ const bpe = {
 const tokensOf = (json: unknown): unknown[] =>
   (json as typeof bpe).added_tokens.map(({ id, content, special }) => [id, content, special]);
 
-it('tokens that other files of a folder name are added under their ids, and none that is there already', () => {
+it('tokens that other files of a folder name are added under their ids, unless they exist', () => {
   const decoder = {
     4: { content: '<|end|>', special: true, lstrip: false },
     2: { content: '<s>', special: false },

@@ -14,7 +14,7 @@ import { streamFile } from './write-file-durably.ts';
 const root = temporaryFolder();
 let run = 0;
 
-/** A source that fails where a writer asks out of order, twice, too much at once, or before it was answered. */
+/** A source that fails where it is asked out of order, twice, for too much, or before it has answered. */
 function strictSource(
   bytes: Uint8Array,
   largestPiece = STAGING_BYTES,
@@ -62,7 +62,7 @@ const recordOf = (bytes: Uint8Array) => ({
 });
 
 describe('bytes that are read while a file is written', () => {
-  it('give the same file as bytes in memory, whichever writer reads them, each byte once and in order', async () => {
+  it('give the same file as bytes in memory, and are read once and in order', async () => {
     await fc.assert(
       fc.asyncProperty(somePieces, fc.integer({ min: 1, max: 64 }), async (list, batchBytes) => {
         const folder = join(root, String(run++));

@@ -6,7 +6,7 @@
  */
 export interface ReadableBytes {
   readonly byteLength: number;
-  /** Fills all of `into` with the bytes from `byteOffset` on. A rejection ends the write, and nothing is left. */
+  /** Fills all of `into` with the bytes from `byteOffset` on. A rejection ends the write; no file is left. */
   read(into: Uint8Array, byteOffset: number): Promise<void>;
 }
 
@@ -17,10 +17,10 @@ export interface TensorSource extends ReadableBytes {
   readonly shape: readonly number[];
 }
 
-/** A piece of a file: bytes in memory, written from where they are, or bytes that are read into a buffer first. */
+/** A piece of a file: bytes in memory, written without a copy, or bytes that are read into a buffer first. */
 export type FilePiece = Uint8Array | ReadableBytes;
 
-/** The bytes of one tensor: as one piece, or as pieces of which each is done with when the next is asked for. */
+/** The bytes of one tensor: one piece, or several, each of which may be reused when the next is asked for. */
 export type TensorBytes = FilePiece | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** Pieces in the order of the file. */

@@ -55,7 +55,7 @@ it(
   },
 );
 
-it('a file that failed leaves nothing in the hash of the next one; after the thread has ended none is written', async () => {
+it('a failed file leaves no trace in the next hash; none is written after the thread has ended', async () => {
   const blocks = createHashedBlocks({ blockBytes: PAGE_BYTES });
   const path = join(root, 'next');
   const bytes = new Uint8Array(9000).fill(7);

@@ -22,7 +22,7 @@ export function writeFailed(path: string, cause: unknown): unknown {
   if (QdyloraError.isInstance(cause) || typeof code !== 'string') return cause;
   return new QdyloraError('WRITE_FAILED', {
     where: 'write',
-    problem: `${path}: expected the write to succeed, got ${(cause as Error).message}`,
+    problem: `${path} could not be written: ${(cause as Error).message}.`,
     nextStep: NEXT_STEPS[code] ?? 'Try again, or choose another folder.',
     details: { path, code },
     cause,

@@ -13,9 +13,9 @@ export function ggufArchitectureOf(
   modelType: string,
   where: string,
 ): { readonly name: string; readonly architecture: GgufArchitecture } {
-  const own = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType]! : modelType;
+  const fileType = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType]! : modelType;
   for (const [name, architecture] of GGUF_ARCHITECTURES)
-    if (architecture.modelType === own) return { name, architecture };
+    if (architecture.modelType === fileType) return { name, architecture };
   throw new UnsupportedArchitectureError(where, modelType, [
     ...[...GGUF_ARCHITECTURES.values()].map((architecture) => architecture.modelType),
     ...Object.keys(UNDER_ANOTHER_NAME),

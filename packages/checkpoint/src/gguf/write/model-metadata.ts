@@ -178,8 +178,8 @@ const SILU = ['silu', 'swish'];
  * written all the same, as by its own converter, but for GPT-2, which has the tanh form.
  */
 function refuseOtherActivation(config: CheckpointConfig, { fixed }: GgufArchitecture): void {
-  const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((own) =>
-    Object.hasOwn(fixed, own),
+  const key = ['hidden_act', 'hidden_activation', 'activation', 'activation_function'].find((name) =>
+    Object.hasOwn(fixed, name),
   );
   const usual = key === undefined ? '' : String(fixed[key]);
   if (key === undefined || !config.has(key)) return;

@@ -54,13 +54,13 @@ export function tokenizerMetadata(
     ['tokenizer.ggml.token_type', { i32s: tokens.map(({ kind }) => kind) }],
   );
   const idOf = new Map(tokens.map(({ text }, id) => [text, id]));
-  for (const [key, own] of [
+  for (const [key, token] of [
     ['bos', files.specialTokens.bos],
     ['eos', files.specialTokens.eos],
     ['padding', files.specialTokens.pad],
   ] as const) {
     const configKey = `${key === 'padding' ? 'pad' : key}_token_id`;
-    const id = own === null ? undefined : idOf.get(own);
+    const id = token === null ? undefined : idOf.get(token);
     const fallback = typeof config.raw[configKey] === 'number' ? config.integer(configKey) : undefined;
     const chosen = id ?? fallback;
     if (chosen !== undefined) entries.push([`tokenizer.ggml.${key}_token_id`, { u32: chosen }]);

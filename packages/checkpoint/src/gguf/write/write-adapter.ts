@@ -16,7 +16,7 @@ import type { MetadataToWrite } from './metadata-value.ts';
 import { headsOf } from './model-metadata.ts';
 import { writeGguf, type GgufTensorToWrite } from './write-gguf.ts';
 
-/** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank]; sources are of dtype F32. */
+/** One adapted matrix: it adds `scale · b · a · x`. a: [rank, in], b: [out, rank]; sources have dtype F32. */
 export interface GgufAdapterLayer {
   readonly name: string;
   readonly a: FloatValues;
@@ -50,7 +50,7 @@ const RULES: OptionRules<GgufAdapter> = {
 export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Promise<void> {
   checkOptions('gguf', adapter, RULES);
   const { layers, scale, config, name } = adapter;
-  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
+  const { name: architectureName, architecture } = ggufArchitectureOf(config.modelType, config.path);
   const heads = headsOf(config, architecture);
   const ranks = [...new Set(layers.map(({ rank }) => rank))];
   if (ranks.length !== 1)
@@ -62,7 +62,7 @@ export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Prom
       nextStep: 'Export it at one rank first.',
     });
   const metadata = new Map<string, MetadataToWrite>([
-    ['general.architecture', { text: own }],
+    ['general.architecture', { text: architectureName }],
     ['general.type', { text: 'adapter' }],
     ...(name === undefined ? [] : [['general.name', { text: name }] as [string, MetadataToWrite]]),
     ['general.file_type', { u32: 0 }],

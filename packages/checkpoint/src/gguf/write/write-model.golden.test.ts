@@ -64,7 +64,7 @@ function contents(path: string) {
 
 describe('a model written as GGUF', () => {
   for (const name of CASES) {
-    it(`${name}: in F32 every tensor has the bytes of llama.cpp's own converter, and every key its value`, async () => {
+    it(`${name}: in F32 every tensor and key is that of llama.cpp's own converter`, async () => {
       const ours = contents(await rewritten(`gguf-architectures/${name}.gguf`, 'F32'));
       const theirs = contents(fixturePath(`gguf-architectures/${name}.gguf`));
       expect([...ours.bytes.keys()].sort()).toEqual([...theirs.bytes.keys()].sort());
@@ -169,7 +169,7 @@ describe('a model written as GGUF', () => {
     );
   });
 
-  it('GPT-NeoX with heads that turn whole is read so, though a config that says nothing means a quarter', async () => {
+  it('GPT-NeoX keeps its rotary share, whose default is a quarter', async () => {
     for (const share of [1, 0.5]) {
       const raw = {
         model_type: 'gpt_neox',

@@ -62,18 +62,18 @@ const Q8_0_BLOCK = 32;
 export async function writeGgufModel(path: string, model: GgufModel): Promise<void> {
   checkOptions('gguf', model, RULES);
   const { name, config, tensors, tokenizer, type } = model;
-  const { name: own, architecture } = ggufArchitectureOf(config.modelType, config.path);
+  const { name: architectureName, architecture } = ggufArchitectureOf(config.modelType, config.path);
   const heads = headsOf(config, architecture);
   const metadata = new Map<string, MetadataToWrite>([
-    ['general.architecture', { text: own }],
+    ['general.architecture', { text: architectureName }],
     ['general.type', { text: 'model' }],
     ['general.name', { text: name }],
     ['general.file_type', { u32: FILE_TYPES[type] }],
     ['general.quantization_version', { u32: QUANTIZATION_VERSION }],
-    ...modelMetadata(own, architecture, config),
+    ...modelMetadata(architectureName, architecture, config),
   ]);
   const vocabularySize = config.integer('vocab_size');
-  metadata.set(`${own}.vocab_size`, { u32: vocabularySize });
+  metadata.set(`${architectureName}.vocab_size`, { u32: vocabularySize });
   for (const [key, value] of tokenizerMetadata(tokenizer, config, vocabularySize)) metadata.set(key, value);
   const isTied = config.boolean(
     'tie_word_embeddings',
@@ -99,12 +99,16 @@ function tensorAt(
   { name, layout }: ReturnType<typeof ggufPlace>,
   { shape, values }: ModelTensor,
   heads: Heads,
-  asked: GgufWriteType,
+  matrixType: GgufWriteType,
 ): GgufTensorToWrite {
   const turned = layout === 'transposed' ? [...shape].reverse() : shape;
   const rows = shape[0]!;
   const isVector = shape.length === 1 || name.startsWith('position_embd');
-  const type = isVector ? 'F32' : asked === 'Q8_0' && turned.at(-1)! % Q8_0_BLOCK !== 0 ? 'F16' : asked;
+  const type = isVector
+    ? 'F32'
+    : matrixType === 'Q8_0' && turned.at(-1)! % Q8_0_BLOCK !== 0
+      ? 'F16'
+      : matrixType;
   const order = fileRowOrder(name, rows, layout, heads);
   return {
     name,
