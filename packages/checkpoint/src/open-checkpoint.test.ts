@@ -73,7 +73,7 @@ describe('openCheckpoint', () => {
       return errorOf(() => checkpoint.tensors, 'MISSING_FILE').message;
     };
     expect(await messageFor('pytorch_model.bin', 'training_args.bin')).toMatch(
-      /got pytorch_model\.bin\. Such a file can run code when it is read.*save_pretrained/,
+      /only pytorch_model\.bin\. Such a file can run code when it is read.*save_pretrained/,
     );
     expect(
       await messageFor(
@@ -81,8 +81,8 @@ describe('openCheckpoint', () => {
         'pytorch_model-00002-of-00002.bin',
         'pytorch_model.bin.index.json',
       ),
-    ).toMatch(/got pytorch_model-00001-of-00002\.bin, pytorch_model-00002-of-00002\.bin\./);
-    expect(await messageFor('consolidated.00.pth')).toMatch(/got consolidated\.00\.pth/);
+    ).toMatch(/only pytorch_model-00001-of-00002\.bin, pytorch_model-00002-of-00002\.bin\./);
+    expect(await messageFor('consolidated.00.pth')).toMatch(/only consolidated\.00\.pth/);
     expect(await messageFor('training_args.bin')).toMatch(/has neither .*\. Download the weights/);
   });
 
