@@ -68,12 +68,16 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   ['qwen2', { layer_types: ['full_attention'] }, /a list of 2 kinds for layer_types/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
-  ['gemma', { hidden_act: 'gelu', hidden_activation: 'gelu' }, /what hidden_act says for hidden_activation/],
+  [
+    'gemma',
+    { hidden_act: 'gelu', hidden_activation: 'gelu' },
+    /the same as hidden_act for hidden_activation/,
+  ],
   ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping/],
   [
     'gemma3_text',
     { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } },
-    /those of each kind of layer for rope_parameters/,
+    /one entry for each kind of layer for rope_parameters/,
   ],
   ['gemma2', { hidden_activation: 'quick_gelu' }, /hidden_activation/],
   ['gemma2', { attn_logit_softcapping: 0 }, /attn_logit_softcapping/],
@@ -260,7 +264,7 @@ test("a sequence past the end of learned positions or of LongRoPE's short factor
   const gpt2 = initializeModel(config, { backend });
   expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4]))).not.toThrow();
   expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4, 5]))).toThrowError(
-    /at most 4 tokens, got position 4/,
+    /at most 4 tokens \\(got position 4\\)/,
   );
   const long = {
     rope_type: 'longrope',

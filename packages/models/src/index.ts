@@ -1,25 +1,29 @@
-export * from './batch-arrays.ts';
-export * from './build-model.ts';
-export * from './causal-lm.ts';
-export { buildDecoder, type DecoderModules } from './decoder.ts';
-export * from './describe-model.ts';
-export type { AttentionConfig, Family, FamilyConfig } from './families/family.ts';
-export { FAMILIES, familyOf } from './families/index.ts';
-export type { SamplingOptions } from './generate/choose-token.ts';
-export * from './generate/generate.ts';
-export * from './generate/kv-cache.ts';
-export * from './rope-frequencies.ts';
-export { locateWeights, type LocatedWeight } from './weights/locate-weights.ts';
-export { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
-export { matrixQuantizer, type MatrixQuantizer } from './weights/matrix-quantizer.ts';
-export type { Quantization } from './weights/quantization.ts';
-export { quantizeOn } from './weights/quantization.ts';
-export type { Values } from './weights/read-values.ts';
-export type { WeightSource } from './weights/weight-source.ts';
-export { withOwnHead } from './weights/with-own-head.ts';
+export * from './decoder/batch-arrays.ts';
+export { buildModel, type BuildOptions } from './build/build-model.ts';
+export { describeModel, type ModelDescription, type WeightShape } from './build/describe-model.ts';
+export { initializeModel, type InitializeOptions } from './build/initialize-model.ts';
+export { shapeModel, type ShapeModelOptions } from './build/shape-model.ts';
+export { locateWeights, type LocatedWeight } from './checkpoint-files/locate-weights.ts';
+export { withOwnHead } from './checkpoint-files/with-own-head.ts';
 export {
   configWithSavedWeights,
   withSavedWeights,
   type SavedWeights,
   type WeightFiles,
-} from './weights/with-saved-weights.ts';
+} from './checkpoint-files/with-saved-weights.ts';
+export { ROPE_TYPES, ropeFrequencies, type RopeFrequencies } from './config/rope-frequencies.ts';
+export { buildDecoder, type DecoderModules } from './decoder/build-decoder.ts';
+export type { CausalLm } from './decoder/causal-lm.ts';
+export { createCausalLm } from './decoder/create-causal-lm.ts';
+export type { Family } from './families/family.ts';
+export type { AttentionConfig, FamilyConfig } from './families/family-config.ts';
+export { FAMILIES, familyOf } from './families/family-of.ts';
+export type { SamplingOptions } from './generate/choose-token.ts';
+export { generate, type GenerateOptions } from './generate/generate.ts';
+export { createKvCache, type KvCache, type LayerCache } from './generate/kv-cache.ts';
+export { matrixQuantizer, type MatrixQuantizer } from './quantize/matrix-quantizer.ts';
+export type { Quantization } from './quantize/quantization.ts';
+export { quantizeOn } from './quantize/quantize-on.ts';
+export type { Values } from './weights/read-values.ts';
+export { shapeWeights, type ShapeWeightsOptions } from './weights/shape-weights.ts';
+export type { WeightSource } from './weights/weight-source.ts';

@@ -52,7 +52,7 @@ const QUANTIZATIONS: [object, string][] = [
   [{ quantization: { kind: 'nf4', scaleRounding: 'up' } }, 'one of nearest, bitsandbytes for scaleRounding'],
 ];
 const BACKENDS: [object, string][] = [
-  [{ backend: Promise.resolve(backend) }, 'got a promise of one. Await it first'],
+  [{ backend: Promise.resolve(backend) }, 'is a promise of a backend. Await it first'],
   [{ backend: 'cpu' }, 'for backend, got "cpu"'],
 ];
 
@@ -70,9 +70,9 @@ describe('a model', () => {
 
   it.each<[unknown, string]>([
     ['models/smollm2', "Open it first: await openCheckpoint('models/smollm2')."],
-    [Promise.resolve(checkpoint), 'got a promise. Await it first.'],
-    [undefined, 'got nothing'],
-    [{ tensors: new Map() }, 'expected an open checkpoint'],
+    [Promise.resolve(checkpoint), '(got a promise). Await it first.'],
+    [undefined, '(got nothing)'],
+    [{ tensors: new Map() }, 'must be an open checkpoint'],
   ])('is not built from %j', async (files, message) => {
     expect(await refusal(() => buildModel(files as Given, { backend }))).toContain(message);
   });

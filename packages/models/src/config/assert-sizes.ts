@@ -1,5 +1,5 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
-import type { AttentionConfig, FamilyConfig } from '../families/family.ts';
+import type { AttentionConfig, FamilyConfig } from '../families/family-config.ts';
 import { refusedValue } from './refuse-value.ts';
 
 /**

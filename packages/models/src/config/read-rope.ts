@@ -1,5 +1,5 @@
 import type { CheckpointConfig, RopeConfig } from '@qdylora/checkpoint';
-import { ropeFrequencies, type RopeFrequencies } from '../rope-frequencies.ts';
+import { ropeFrequencies, type RopeFrequencies } from './rope-frequencies.ts';
 import { refusedValue } from './refuse-value.ts';
 
 export interface RopeOptions {

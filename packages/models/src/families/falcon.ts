@@ -4,19 +4,20 @@ import type { ActivationKind } from '@qdylora/tensor';
 import { readActivation } from '../config/read-activation.ts';
 import { readRope } from '../config/read-rope.ts';
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
-import { alibiSlopes } from '../layers/alibi-slopes.ts';
+import { alibiSlopes } from '../config/alibi-slopes.ts';
 import { fusedAttention, type FusedAttention } from '../layers/fused-attention.ts';
 import { layerNorm, type Norm } from '../layers/norm.ts';
 import { plainMlp, type PlainMlp } from '../layers/plain-mlp.ts';
 import { residualSum } from '../layers/residual-sum.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
-import type { Family, FamilyConfig } from './family.ts';
+import type { Family } from './family.ts';
+import { PLAIN_ATTENTION, type FamilyConfig } from './family-config.ts';
 
 /**
- * What the MLP reads: the attention's own normalized input (7b, 11b), the block's input under a second norm
- * (40b), or what attention made of it (rw).
+ * Input of the MLP: `shared norm`: the input of attention (7b, 11b); `second norm`: another norm of the block's
+ * input (40b); `after attention`: a norm of x + attention, as in GPT-2 (rw).
  */
-type MlpInput = 'shared norm' | 'own norm' | 'after attention';
+type MlpInput = 'shared norm' | 'second norm' | 'after attention';
 
 export interface FalconConfig extends FamilyConfig {
   readonly intermediateSize: number;
@@ -33,16 +34,19 @@ export interface FalconLayer {
 }
 
 /**
- * Falcon: attention and MLP side by side, queries in groups over few keys and values, one matrix for all
- * three (Almazrouei et al. 2023).
+ * Falcon: attention and MLP in parallel, multi-query or grouped-query attention with one matrix for q, k and v
+ * (Almazrouei et al. 2023).
+ *
+ *     h = x + attention(attentionNorm(x))
+ *     y = h + mlp(input)    input: see `MlpInput`
  */
 export const falcon: Family<FalconConfig, FalconLayer> = {
   modelType: 'falcon',
   peftTargets: ['query_key_value'],
   readConfig: readFalconConfig,
   packedNotice:
-    'transformers 5.24 packs no layer of Falcon (they are a class of its own there), and does not load a ' +
-    'folder in which they are packed; qdylora does.',
+    "transformers 5.24 cannot load this folder: Falcon's layers are of a class of their own there, which it " +
+    'does not quantize. qdylora loads it.',
   names: {
     base: 'transformer.',
     embedding: 'transformer.word_embeddings',
@@ -74,9 +78,10 @@ export const falcon: Family<FalconConfig, FalconLayer> = {
 
   block({ attentionNorm, mlpNorm, attention, mlp }, { activation, mlpInput }, pass, x) {
     const { ctx } = pass;
-    const normed = attentionNorm.forward(ctx, x);
-    const h = residualSum(pass, x, fusedAttention(attention, 'by kv head', pass, normed));
-    const input = mlpNorm ? mlpNorm.forward(ctx, mlpInput === 'after attention' ? h : x) : normed;
+    const attentionInput = attentionNorm.forward(ctx, x);
+    const attended = fusedAttention(attention, 'by kv head', pass, attentionInput);
+    const h = residualSum(pass, x, attended);
+    const input = mlpNorm ? mlpNorm.forward(ctx, mlpInput === 'after attention' ? h : x) : attentionInput;
     return residualSum(pass, h, plainMlp(mlp, activation, pass, input));
   },
 };
@@ -90,7 +95,7 @@ function norms(
   switch (config.mlpInput) {
     case 'shared norm':
       return { attentionNorm: norm('input_layernorm'), mlpNorm: null };
-    case 'own norm':
+    case 'second norm':
       return { attentionNorm: norm('ln_attn'), mlpNorm: norm('ln_mlp') };
     case 'after attention':
       return { attentionNorm: norm('input_layernorm'), mlpNorm: norm('post_attention_layernorm') };
@@ -110,7 +115,7 @@ function readFalconConfig(config: CheckpointConfig): FalconConfig {
   if (heads % kvHeads !== 0) throw refusedValue(config, 'num_kv_heads', `a divisor of ${heads}`, kvHeads);
   const hasAlibi = config.boolean('alibi', false);
   const rope = hasAlibi ? null : readRope(config, { headDim, maxPositions, partial: false });
-  // Falcon adds ALiBi before it divides by √headDim, and rounds slopes to bfloat16.
+  // Falcon adds ALiBi before the division by √headDim, and rounds the slopes to bfloat16.
   const slopes = hasAlibi
     ? Float32Array.from(alibiSlopes(heads), (slope) => roundToBfloat16(slope) * scale)
     : null;
@@ -122,12 +127,11 @@ function readFalconConfig(config: CheckpointConfig): FalconConfig {
     positionLimit: rope?.positionLimit ?? Infinity,
     initializerRange: config.number('initializer_range', 0.02),
     attention: Array.from({ length: layers }, () => ({
+      ...PLAIN_ATTENTION,
       heads,
       kvHeads,
       headDim,
       scale,
-      window: 0,
-      softCap: 0,
       rope,
       alibiSlopes: slopes,
     })),
@@ -142,9 +146,7 @@ function readFalconConfig(config: CheckpointConfig): FalconConfig {
   };
 }
 
-/**
- * The new architecture counts its kv heads; the old one has one (`multi_query`) or as many as query heads.
- */
+/** The new architecture has `num_kv_heads`; the old one has 1 (`multi_query`) or as many as query heads. */
 function kvHeadsOf(config: CheckpointConfig, heads: number): number {
   if (config.boolean('new_decoder_architecture', false)) return config.integer('num_kv_heads', heads);
   return config.boolean('multi_query', true) ? 1 : heads;
@@ -158,5 +160,5 @@ function mlpInputOf(config: CheckpointConfig): MlpInput {
   if (!isParallel) throw refusedValue(config, 'parallel_attn', 'true with new_decoder_architecture', false);
   if (normCount !== 1 && normCount !== 2)
     throw refusedValue(config, 'num_ln_in_parallel_attn', '1 or 2', normCount);
-  return normCount === 2 ? 'own norm' : 'shared norm';
+  return normCount === 2 ? 'second norm' : 'shared norm';
 }

@@ -6,8 +6,8 @@ import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaDifferences, type LlamaLayer } from './llama.ts';
 
 /**
- * Gemma 1: Llama with GeGLU, embeddings times √hidden, norm weights stored minus one, and one matrix for
- * embedding and head (Gemma Team 2024).
+ * Gemma 1: Llama with a GELU gate, embeddings multiplied by √hidden, norm weights stored minus one, and a tied
+ * head (Gemma Team 2024).
  */
 export const gemma: Family<LlamaConfig, LlamaLayer> = {
   ...llama,
@@ -16,8 +16,12 @@ export const gemma: Family<LlamaConfig, LlamaLayer> = {
     readGemmaConfig(config, { defaultKvHeads: 16, activation: gemmaActivation(config) }),
 };
 
-/** The keys that all Gemmas share.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED */
-export function readGemmaConfig(config: CheckpointConfig, own: LlamaDifferences): LlamaConfig {
+/**
+ * Reads the keys that all versions of Gemma share.
+ *
+ * @throws QdyloraError BAD_CONFIG, UNSUPPORTED
+ */
+export function readGemmaConfig(config: CheckpointConfig, differences: LlamaDifferences): LlamaConfig {
   acceptOnly(config, 'use_bidirectional_attention', [false]);
   const bias = config.boolean('attention_bias', false);
   return readLlamaConfig(config, {
@@ -29,21 +33,21 @@ export function readGemmaConfig(config: CheckpointConfig, own: LlamaDifferences)
     defaultHeadDim: 256,
     defaultMaxPositions: 8192,
     isTiedByDefault: true,
-    ...own,
+    ...differences,
   });
 }
 
 /**
- * The first Gemma configs say `hidden_act: gelu` and mean the tanh form. Of `hidden_activation`, transformers
- * 4 took whatever it says, and transformers 5 takes nothing: it must say the same.
+ * The first Gemma configs have `hidden_act: gelu` and mean its tanh approximation. transformers 4 preferred
+ * `hidden_activation`, transformers 5 ignores it, so the two keys must agree.
  */
 function gemmaActivation(config: CheckpointConfig): ActivationKind {
-  const named = readActivation(config, 'hidden_act', 'gelu_pytorch_tanh');
-  const activation = named === 'gelu' ? 'gelu_tanh' : named;
+  const hiddenAct = readActivation(config, 'hidden_act', 'gelu_pytorch_tanh');
+  const activation = hiddenAct === 'gelu' ? 'gelu_tanh' : hiddenAct;
   if (
     config.has('hidden_activation') &&
     readActivation(config, 'hidden_activation', 'gelu_pytorch_tanh') !== activation
   )
-    throw refusedValue(config, 'hidden_activation', 'what hidden_act says', config.raw.hidden_activation);
+    throw refusedValue(config, 'hidden_activation', 'the same as hidden_act', config.raw.hidden_activation);
   return activation;
 }

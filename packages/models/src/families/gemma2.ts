@@ -5,19 +5,23 @@ import { readLayerTypes, readWindow, type LayerType } from '../config/read-windo
 import { buildGatedMlp, gatedMlp } from '../layers/gated-mlp.ts';
 import { residualSum } from '../layers/residual-sum.ts';
 import { buildSeparateAttention, separateAttention } from '../layers/separate-attention.ts';
-import type { AttentionConfig, Family } from './family.ts';
+import type { AttentionConfig } from './family-config.ts';
+import type { Family } from './family.ts';
 import { readGemmaConfig } from './gemma.ts';
 import { llama, llamaNorm, type LlamaConfig, type LlamaDifferences, type LlamaLayer } from './llama.ts';
 
-/** Each branch has a norm before and one after it. */
+/** Each branch has a norm before it and a norm after it. */
 export interface Gemma2Layer extends LlamaLayer {
   readonly attentionOutNorm: RmsNormLayer;
   readonly mlpOutNorm: RmsNormLayer;
 }
 
 /**
- * Gemma 2: norms around each branch, every other layer with a window, soft caps on scores and logits (Gemma
- * Team 2024).
+ * Gemma 2: a norm after each branch too, sliding-window attention in every other layer, soft caps on attention
+ * scores and logits (Gemma Team 2024).
+ *
+ *     h = x + norm(attention(norm(x)))
+ *     y = h + norm(mlp(norm(h)))
  */
 export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
   ...llama,
@@ -39,47 +43,47 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
 
   block(layer, { activation }, pass, x) {
     const { ctx } = pass;
-    const attended = separateAttention(
-      layer.attention,
-      pass,
-      layer.inputNorm.forward(ctx, x, ctx.activationDtype),
-    );
-    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(
-      ctx,
-      x,
-      layer.attentionOutNorm.forward(ctx, attended),
-      ctx.activationDtype,
-    );
-    return residualSum(pass, h, layer.mlpOutNorm.forward(ctx, gatedMlp(layer.mlp, activation, pass, normed)));
+    const attentionInput = layer.inputNorm.forward(ctx, x, ctx.activationDtype);
+    const attended = separateAttention(layer.attention, pass, attentionInput);
+    const attentionBranch = layer.attentionOutNorm.forward(ctx, attended);
+    // h = x + attentionBranch, and its norm, in one op
+    const { sum: h, y: mlpInput } = layer.mlpNorm.forwardSum(ctx, x, attentionBranch, ctx.activationDtype);
+    const mlpBranch = layer.mlpOutNorm.forward(ctx, gatedMlp(layer.mlp, activation, pass, mlpInput));
+    return residualSum(pass, h, mlpBranch);
   },
 };
 
 export interface Gemma2Options extends LlamaDifferences {
+  /** Whether layer i has a window, where the config does not list the layers. */
   readonly isSliding: (i: number) => boolean;
-  /** Where the config does not say. */
+  /** Defaults for the soft caps; 0: none. */
   readonly softCaps: { readonly scores: number; readonly logits: number };
-  /** What else a kind of layer has of its own. */
+  /** Values that differ between layers with a window and layers without. */
   readonly ofType?: (type: LayerType) => Partial<AttentionConfig>;
 }
 
-/** The keys of Gemma 2 and 3.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED */
+/**
+ * Reads the keys that Gemma 2 and 3 share.
+ *
+ * @throws QdyloraError BAD_CONFIG, UNSUPPORTED
+ */
 export function readGemma2Config(
   config: CheckpointConfig,
-  { isSliding, softCaps, ofType = () => ({}), ...own }: Gemma2Options,
+  { isSliding, softCaps, ofType = () => ({}), ...differences }: Gemma2Options,
 ): LlamaConfig {
-  const read = readGemmaConfig(config, {
+  const gemma1 = readGemmaConfig(config, {
     defaultKvHeads: 4,
     logitSoftCap: readSoftCap(config, 'final_logit_softcapping', softCaps.logits),
-    ...own,
+    ...differences,
   });
   const window = readWindow(config, 4096);
-  const types = readLayerTypes(config, { layers: read.layers, window, isSliding });
+  const types = readLayerTypes(config, { layers: gemma1.layers, window, isSliding });
   const softCap = readSoftCap(config, 'attn_logit_softcapping', softCaps.scores);
   const scale = 1 / Math.sqrt(config.number('query_pre_attn_scalar', 256));
   const byType = { full_attention: ofType('full_attention'), sliding_attention: ofType('sliding_attention') };
   return {
-    ...read,
-    attention: read.attention.map((layer, i) => ({
+    ...gemma1,
+    attention: gemma1.attention.map((layer, i) => ({
       ...layer,
       scale,
       softCap,

@@ -6,7 +6,7 @@ import { gemma2, readGemma2Config, type Gemma2Layer } from './gemma2.ts';
 import type { LlamaConfig } from './llama.ts';
 
 /**
- * Gemma 3 without its images: Gemma 2 with norms of q and k in place of soft caps, and angles of their own in
+ * Gemma 3, text only: Gemma 2 with RMS norms of q and k in place of soft caps, and another rotary base in
  * layers with a window (Gemma Team 2025).
  */
 export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
@@ -14,10 +14,10 @@ export const gemma3Text: Family<LlamaConfig, Gemma2Layer> = {
   modelType: 'gemma3_text',
 
   readConfig(config) {
-    acceptOnly(config, 'attn_logit_softcapping', []); // transformers reads it, and caps nothing
+    acceptOnly(config, 'attn_logit_softcapping', []); // transformers reads this key and ignores it
     const parameters = config.raw.rope_parameters as Readonly<Record<string, unknown>> | null | undefined;
     if (parameters && !LAYER_TYPES.some((type) => Object.hasOwn(parameters, type)))
-      throw refusedValue(config, 'rope_parameters', 'those of each kind of layer', parameters);
+      throw refusedValue(config, 'rope_parameters', 'one entry for each kind of layer', parameters);
     const period = config.integer('sliding_window_pattern', config.integer('_sliding_window_pattern', 6));
     const headDim = config.integer('head_dim', 256);
     const maxPositions = config.integer('max_position_embeddings', 131_072);

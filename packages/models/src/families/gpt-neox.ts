@@ -6,7 +6,8 @@ import { fusedAttention, type FusedAttention } from '../layers/fused-attention.t
 import { layerNorm, type Norm } from '../layers/norm.ts';
 import { plainMlp, type PlainMlp } from '../layers/plain-mlp.ts';
 import { residualSum } from '../layers/residual-sum.ts';
-import type { Family, FamilyConfig } from './family.ts';
+import type { Family } from './family.ts';
+import { PLAIN_ATTENTION, type FamilyConfig } from './family-config.ts';
 
 export interface GptNeoxConfig extends FamilyConfig {
   readonly intermediateSize: number;
@@ -23,8 +24,12 @@ export interface GptNeoxLayer {
 }
 
 /**
- * GPT-NeoX, Pythia: a share of each head turns, and attention and MLP both read the block's input, unless
- * `use_parallel_residual` says otherwise (Black et al. 2022).
+ * GPT-NeoX and Pythia: parallel residual, layer norms, rotary embedding of a share of each head (Black et al.
+ * 2022).
+ *
+ *     y = x + attention(norm(x)) + mlp(norm(x))
+ *
+ * With `use_parallel_residual: false` the MLP reads h = x + attention(norm(x)) instead of x.
  */
 export const gptNeox: Family<GptNeoxConfig, GptNeoxLayer> = {
   modelType: 'gpt_neox',
@@ -52,14 +57,12 @@ export const gptNeox: Family<GptNeoxConfig, GptNeoxLayer> = {
     const maxPositions = config.integer('max_position_embeddings', 2048);
     const rope = readRope(config, { headDim, maxPositions, partial: 0.25 });
     const attention = Array.from({ length: layers }, () => ({
+      ...PLAIN_ATTENTION,
       heads,
       kvHeads: heads,
       headDim,
       scale: 1 / Math.sqrt(headDim),
-      window: 0,
-      softCap: 0,
       rope,
-      alibiSlopes: null,
     }));
     return {
       vocabularySize: config.integer('vocab_size'),
@@ -102,15 +105,10 @@ export const gptNeox: Family<GptNeoxConfig, GptNeoxLayer> = {
 
   block(layer, { activation, isParallel }, pass, x) {
     const { ctx } = pass;
-    const h = residualSum(
-      pass,
-      x,
-      fusedAttention(layer.attention, 'by kv head', pass, layer.inputNorm.forward(ctx, x)),
-    );
-    return residualSum(
-      pass,
-      h,
-      plainMlp(layer.mlp, activation, pass, layer.mlpNorm.forward(ctx, isParallel ? x : h)),
-    );
+    const attentionInput = layer.inputNorm.forward(ctx, x);
+    const attended = fusedAttention(layer.attention, 'by kv head', pass, attentionInput);
+    const h = residualSum(pass, x, attended);
+    const mlpInput = layer.mlpNorm.forward(ctx, isParallel ? x : h);
+    return residualSum(pass, h, plainMlp(layer.mlp, activation, pass, mlpInput));
   },
 };

@@ -5,7 +5,8 @@ import { fusedAttention, type FusedAttention } from '../layers/fused-attention.t
 import { layerNorm, type Norm } from '../layers/norm.ts';
 import { plainMlp, type PlainMlp } from '../layers/plain-mlp.ts';
 import { residualSum } from '../layers/residual-sum.ts';
-import type { Family, FamilyConfig } from './family.ts';
+import type { Family } from './family.ts';
+import { PLAIN_ATTENTION, type FamilyConfig } from './family-config.ts';
 
 export interface Gpt2Config extends FamilyConfig {
   readonly intermediateSize: number;
@@ -20,8 +21,11 @@ export interface Gpt2Layer {
 }
 
 /**
- * GPT-2: learned positions, layer norms, an MLP without a gate; its files store matrices as [in, out]
+ * GPT-2: learned positions, layer norms, an MLP without a gate; checkpoints store matrices as [in, out]
  * (Radford et al. 2019).
+ *
+ *     h = x + attention(norm(x))
+ *     y = h + mlp(norm(h))
  */
 export const gpt2: Family<Gpt2Config, Gpt2Layer> = {
   modelType: 'gpt2',
@@ -53,14 +57,11 @@ export const gpt2: Family<Gpt2Config, Gpt2Layer> = {
       positionLimit: maxPositions,
       initializerRange: config.number('initializer_range', 0.02),
       attention: Array.from({ length: layers }, () => ({
+        ...PLAIN_ATTENTION,
         heads,
         kvHeads: heads,
         headDim,
         scale,
-        window: 0,
-        softCap: 0,
-        rope: null,
-        alibiSlopes: null,
       })),
       epsilon: config.number('layer_norm_epsilon', 1e-5),
       tiedHead: config.boolean('tie_word_embeddings', true),
@@ -91,11 +92,11 @@ export const gpt2: Family<Gpt2Config, Gpt2Layer> = {
   },
 
   block(layer, { activation }, pass, x) {
-    const h = residualSum(
-      pass,
-      x,
-      fusedAttention(layer.attention, 'side by side', pass, layer.inputNorm.forward(pass.ctx, x)),
-    );
-    return residualSum(pass, h, plainMlp(layer.mlp, activation, pass, layer.mlpNorm.forward(pass.ctx, h)));
+    const { ctx } = pass;
+    const attentionInput = layer.inputNorm.forward(ctx, x);
+    const attended = fusedAttention(layer.attention, 'side by side', pass, attentionInput);
+    const h = residualSum(pass, x, attended);
+    const mlpInput = layer.mlpNorm.forward(ctx, h);
+    return residualSum(pass, h, plainMlp(layer.mlp, activation, pass, mlpInput));
   },
 };

@@ -12,16 +12,17 @@ import {
   type SeparateAttention,
 } from '../layers/separate-attention.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
-import type { DecoderNames, Family, FamilyConfig } from './family.ts';
+import type { DecoderNames, Family } from './family.ts';
+import { PLAIN_ATTENTION, type FamilyConfig } from './family-config.ts';
 
-/** Llama and those that are Llama with other numbers: Mistral, Qwen 2 and 3, Gemma. */
+/** Config of Llama and of the families that are variants of it: Mistral, Qwen 2 and 3, Gemma, Phi-3. */
 export interface LlamaConfig extends FamilyConfig {
   readonly intermediateSize: number;
   readonly activation: ActivationKind;
   readonly qkvBias: boolean;
   readonly outBias: boolean;
   readonly mlpBias: boolean;
-  /** Norms of every head of q and k (Qwen 3). */
+  /** An RMS norm of each head of q and k (Qwen 3, Gemma 3). */
   readonly hasHeadNorms: boolean;
   /** Norm weights are stored minus one (Gemma). */
   readonly isOffset: boolean;
@@ -43,8 +44,11 @@ export const LLAMA_NAMES: DecoderNames = {
 };
 
 /**
- * LLaMA 1–3, SmolLM2, TinyLlama: pre-norm blocks, rotary attention with grouped heads, gated MLP (Touvron et
- * al. 2023).
+ * LLaMA 1–3, SmolLM2, TinyLlama: pre-norm blocks with rotary grouped-query attention and a gated MLP (Touvron
+ * et al. 2023).
+ *
+ *     h = x + attention(norm(x))
+ *     y = h + mlp(norm(h))
  */
 export const llama: Family<LlamaConfig, LlamaLayer> = {
   modelType: 'llama',
@@ -72,16 +76,15 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
 
   block(layer, { activation }, pass, x) {
     const { ctx } = pass;
-    const attended = separateAttention(
-      layer.attention,
-      pass,
-      layer.inputNorm.forward(ctx, x, ctx.activationDtype),
-    );
-    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(ctx, x, attended, ctx.activationDtype);
-    return residualSum(pass, h, gatedMlp(layer.mlp, activation, pass, normed));
+    const attentionInput = layer.inputNorm.forward(ctx, x, ctx.activationDtype);
+    const attended = separateAttention(layer.attention, pass, attentionInput);
+    // h = x + attended, and its norm, in one op
+    const { sum: h, y: mlpInput } = layer.mlpNorm.forwardSum(ctx, x, attended, ctx.activationDtype);
+    return residualSum(pass, h, gatedMlp(layer.mlp, activation, pass, mlpInput));
   },
 };
 
+/** RMS norm over the hidden size. */
 export function llamaNorm(
   { hiddenSize: size, epsilon, isOffset }: LlamaConfig,
   weights: WeightSource,
@@ -90,19 +93,23 @@ export function llamaNorm(
   return rmsNorm(weights, name, { size, epsilon, isOffset });
 }
 
-/** What differs between families whose configs read alike; everything else has Llama's defaults. */
+/** How a variant differs from Llama: values that replace Llama's, and defaults for keys that are missing. */
 export interface LlamaDifferences extends Partial<Omit<LlamaConfig, 'attention'>> {
   readonly defaultKvHeads?: number;
   readonly defaultHeadDim?: number;
   readonly defaultMaxPositions?: number;
   readonly isTiedByDefault?: boolean;
-  /** Where only a share of each head may turn. */
+  /** For families that rotate a share of each head, or name rope types differently. */
   readonly rope?: Pick<RopeOptions, 'partial' | 'originalMaxPositions' | 'typeNames'>;
-  /** Window of layer i; 0 = none. */
+  /** Window of layer i; 0: none. */
   readonly windowOf?: (i: number) => number;
 }
 
-/** Reads the keys that Llama, Mistral, Qwen and Gemma share.  @throws QdyloraError BAD_CONFIG, UNSUPPORTED */
+/**
+ * Reads the keys that Llama and its variants share.
+ *
+ * @throws QdyloraError BAD_CONFIG, UNSUPPORTED
+ */
 export function readLlamaConfig(
   config: CheckpointConfig,
   {
@@ -112,7 +119,7 @@ export function readLlamaConfig(
     isTiedByDefault = false,
     windowOf = () => 0,
     rope: ropeOptions = { partial: false },
-    ...own
+    ...replaced
   }: LlamaDifferences,
 ): LlamaConfig {
   acceptOnly(config, 'attention_dropout', [0]);
@@ -126,14 +133,13 @@ export function readLlamaConfig(
     throw refusedValue(config, 'num_key_value_heads', `a divisor of ${heads}`, kvHeads);
   const rope = readRope(config, { headDim, maxPositions, ...ropeOptions });
   const attention = Array.from({ length: layers }, (_, i) => ({
+    ...PLAIN_ATTENTION,
     heads,
     kvHeads,
     headDim,
     scale: 1 / Math.sqrt(headDim),
     window: windowOf(i),
-    softCap: 0,
     rope,
-    alibiSlopes: null,
   }));
   return {
     vocabularySize: config.integer('vocab_size'),
@@ -148,12 +154,12 @@ export function readLlamaConfig(
     embeddingScale: 1,
     logitSoftCap: 0,
     intermediateSize: config.integer('intermediate_size'),
-    activation: own.activation ?? readActivation(config, 'hidden_act', 'silu'),
+    activation: replaced.activation ?? readActivation(config, 'hidden_act', 'silu'),
     qkvBias: false,
     outBias: false,
     mlpBias: false,
     hasHeadNorms: false,
     isOffset: false,
-    ...own,
+    ...replaced,
   };
 }

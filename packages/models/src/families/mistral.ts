@@ -2,9 +2,7 @@ import { readWindow } from '../config/read-windows.ts';
 import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 
-/**
- * Mistral 7B and its kin: Llama in which a token sees a window of the tokens before it (Jiang et al. 2023).
- */
+/** Mistral 7B: Llama with sliding-window attention in every layer (Jiang et al. 2023). */
 export const mistral: Family<LlamaConfig, LlamaLayer> = {
   ...llama,
   modelType: 'mistral',

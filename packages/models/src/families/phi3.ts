@@ -8,7 +8,7 @@ import {
 import { acceptOnly, refusedValue } from '../config/refuse-value.ts';
 import { readWindow } from '../config/read-windows.ts';
 import { fusedAttention, type FusedAttention } from '../layers/fused-attention.ts';
-import type { Hidden } from '../layers/hidden.ts';
+import type { Hidden } from '../layers/layer-pass.ts';
 import type { LayerPass } from '../layers/layer-pass.ts';
 import { residualSum } from '../layers/residual-sum.ts';
 import type { Family } from './family.ts';
@@ -21,12 +21,15 @@ export interface Phi3Layer {
   readonly mlp: { readonly gateUpProj: LinearLike; readonly downProj: LinearLike };
 }
 
-/** The first Phi-3 configs say `su` or `yarn` and mean LongRoPE. */
+/** The first Phi-3 configs call LongRoPE `su` or `yarn`. */
 const LONGROPE_NAMES: Readonly<Record<string, string>> = { su: 'longrope', yarn: 'longrope' };
 
 /**
- * Phi-3: Llama with one matrix for q, k and v and one for gate and up; a share of each head turns (Abdin et
- * al. 2024).
+ * Phi-3 and Phi-4-mini: Llama with one matrix for q, k and v and one for gate and up; rotary embedding of a
+ * share of each head, with LongRoPE (Abdin et al. 2024).
+ *
+ *     h = x + attention(norm(x))
+ *     y = h + mlp(norm(h))
  */
 export const phi3: Family<LlamaConfig, Phi3Layer> = {
   modelType: 'phi3',
@@ -69,18 +72,16 @@ export const phi3: Family<LlamaConfig, Phi3Layer> = {
   },
 
   block(layer, config, pass, x) {
-    const attended = fusedAttention(
-      layer.attention,
-      'side by side',
-      pass,
-      layer.inputNorm.forward(pass.ctx, x),
-    );
-    const { sum: h, y: normed } = layer.mlpNorm.forwardSum(pass.ctx, x, attended);
-    return residualSum(pass, h, fusedGatedMlp(layer.mlp, config, pass, normed));
+    const { ctx } = pass;
+    const attentionInput = layer.inputNorm.forward(ctx, x);
+    const attended = fusedAttention(layer.attention, 'side by side', pass, attentionInput);
+    // h = x + attended, and its norm, in one op
+    const { sum: h, y: mlpInput } = layer.mlpNorm.forwardSum(ctx, x, attended);
+    return residualSum(pass, h, fusedGatedMlp(layer.mlp, config, pass, mlpInput));
   },
 };
 
-/** The gate's rows stand before the up projection's.  x: [tokens, hidden] → same */
+/** A gated MLP whose gate rows precede its up rows in one matrix.  x: [tokens, hidden] → [tokens, hidden] */
 function fusedGatedMlp(
   { gateUpProj, downProj }: Phi3Layer['mlp'],
   { intermediateSize, activation: kind }: LlamaConfig,

@@ -4,8 +4,8 @@ import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './llama.ts';
 
 /**
- * Qwen 2 and 2.5: Llama with biases on q, k and v, and windows from layer `max_window_layers` on, where
- * `use_sliding_window` says so (Yang et al. 2024).
+ * Qwen 2 and 2.5: Llama with biases on q, k and v (Yang et al. 2024). With `use_sliding_window`, layers from
+ * `max_window_layers` on use sliding-window attention.
  */
 export const qwen2: Family<LlamaConfig, LlamaLayer> = {
   ...llama,
@@ -19,7 +19,7 @@ export const qwen2: Family<LlamaConfig, LlamaLayer> = {
     }),
 };
 
-/** Windows of Qwen's layers. */
+/** The window of each layer of Qwen 2 and 3; 0: none. */
 export function qwenWindows(config: CheckpointConfig): (i: number) => number {
   const window = config.boolean('use_sliding_window', false) ? readWindow(config, 4096) : 0;
   const firstWindowed = config.integer('max_window_layers', 28);

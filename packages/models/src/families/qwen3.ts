@@ -3,8 +3,8 @@ import { llama, readLlamaConfig, type LlamaConfig, type LlamaLayer } from './lla
 import { qwenWindows } from './qwen2.ts';
 
 /**
- * Qwen 3, dense: every head of q and k is normalized before it turns, and biases are gone unless the config
- * asks for them (Yang et al. 2025).
+ * Qwen 3, dense models: Qwen 2 with an RMS norm of each head of q and k before the rotary embedding, and
+ * without biases unless `attention_bias` asks for them (Yang et al. 2025).
  */
 export const qwen3: Family<LlamaConfig, LlamaLayer> = {
   ...llama,

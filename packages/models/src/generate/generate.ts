@@ -17,8 +17,8 @@ import {
   type ComputeDtype,
   type ForwardContext,
 } from '@qdylora/tensor';
-import { oneSequence, type TokenInputs } from '../batch-arrays.ts';
-import type { CausalLm } from '../causal-lm.ts';
+import { oneSequence, type TokenInputs } from '../decoder/batch-arrays.ts';
+import type { CausalLm } from '../decoder/causal-lm.ts';
 import { chooseToken, type SamplingOptions } from './choose-token.ts';
 import type { KvCache } from './kv-cache.ts';
 

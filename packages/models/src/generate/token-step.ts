@@ -1,5 +1,5 @@
 import { repeatedCall, type ArrayView, type Backend, type DataOf } from '@qdylora/contract';
-import { batchArrays, oneSequence, type BatchArrays } from '../batch-arrays.ts';
+import { batchArrays, oneSequence, type BatchArrays } from '../decoder/batch-arrays.ts';
 import type { KvCache } from './kv-cache.ts';
 
 /** The pass that follows a prompt, again and again: one token in, what comes after it out. */

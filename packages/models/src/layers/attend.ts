@@ -1,6 +1,6 @@
 import { f32View, type ArrayView } from '@qdylora/contract';
 import { apply, constant, differentiableCausalAttention, differentiableRope } from '@qdylora/tensor';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { apply, differentiableSplitColumns, type LinearLike } from '@qdylora/tensor';
 import { attend } from './attend.ts';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /**

@@ -6,7 +6,7 @@ import {
   type LinearLike,
 } from '@qdylora/tensor';
 import type { WeightSource } from '../weights/weight-source.ts';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /** down(f(gate(x)) · up(x))  (Shazeer 2020) */

@@ -1,15 +1,23 @@
-import type { ForwardContext } from '@qdylora/tensor';
-import type { BatchArrays } from '../batch-arrays.ts';
-import type { AttentionConfig } from '../families/family.ts';
+import type { FloatTensor, ForwardContext } from '@qdylora/tensor';
+import type { BatchArrays } from '../decoder/batch-arrays.ts';
+import type { AttentionConfig } from '../families/family-config.ts';
 import type { LayerCache } from '../generate/kv-cache.ts';
 import type { RotaryAngles } from './rotary-angles.ts';
 
-/** Everything that one layer's forward pass depends on besides its modules and its input. */
+/**
+ * Rows of numbers, one a token: [tokens, columns].
+ *
+ * float32; bf16 between the products of a branch where the pass asks for it (`activationDtype`).
+ */
+export type Hidden = FloatTensor;
+
+/** Everything that a layer's forward pass depends on besides its modules and its input. */
 export interface LayerPass {
   readonly ctx: ForwardContext;
   readonly batch: BatchArrays;
   readonly attention: AttentionConfig;
-  /** Null without rotary embedding. */
+  /** Rotary angles of the batch; null without rotary embedding. */
   readonly angles: RotaryAngles | null;
+  /** Keys and values of earlier tokens; undefined where a sequence is computed at once. */
   readonly cache?: LayerCache | undefined;
 }

@@ -1,7 +1,7 @@
 import { LayerNormLayer, RmsNormLayer, type ForwardContext, type Parameter } from '@qdylora/tensor';
-import type { FamilyConfig } from '../families/family.ts';
+import type { FamilyConfig } from '../families/family-config.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 
 /** A normalization of rows. */
 export interface Norm {

@@ -1,5 +1,5 @@
 import { apply, differentiableAdd } from '@qdylora/tensor';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
 /** x + branch, written over the branch, which nothing else reads.  [tokens, hidden] */

@@ -1,7 +1,7 @@
 import { f32View, runOp, type ArrayView } from '@qdylora/contract';
 import { constant, ropeTable, type ForwardContext, type Tensor } from '@qdylora/tensor';
-import type { BatchArrays } from '../batch-arrays.ts';
-import type { RopeFrequencies } from '../rope-frequencies.ts';
+import type { BatchArrays } from '../decoder/batch-arrays.ts';
+import type { RopeFrequencies } from '../config/rope-frequencies.ts';
 
 /** cos and sin of every token's angles: [tokens, rotary dimensions / 2] */
 export interface RotaryAngles {

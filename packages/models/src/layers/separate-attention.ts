@@ -1,8 +1,8 @@
 import { projectTogether, type LinearLike, type RmsNormLayer } from '@qdylora/tensor';
-import type { AttentionConfig } from '../families/family.ts';
+import type { AttentionConfig } from '../families/family-config.ts';
 import type { WeightSource } from '../weights/weight-source.ts';
 import { attend } from './attend.ts';
-import type { Hidden } from './hidden.ts';
+import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 import { rmsNorm } from './norm.ts';
 

@@ -1,5 +1,5 @@
 import type { ModelCase } from '@qdylora/testing';
-import { FAMILIES } from '../families/index.ts';
+import { FAMILIES } from '../families/family-of.ts';
 
 /** One thing that a test has shown of a case. */
 export interface Proof {

@@ -5,36 +5,37 @@ import {
   moveToMemory,
   packedWeight,
   quantStateName,
+  tileMatrix,
   type QuantizedMatrix,
   type StoredArray,
 } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { arrangedFor, quantizeOn, type Quantization } from './quantization.ts';
+import { storedName, weightEntry } from '../checkpoint-files/weight-entry.ts';
+import type { WeightFiles } from '../checkpoint-files/with-saved-weights.ts';
+import type { Quantization } from '../quantize/quantization.ts';
+import { quantizeOn } from '../quantize/quantize-on.ts';
 import { readValues } from './read-values.ts';
-import { storedName, weightEntry } from './weight-entry.ts';
-import type { WeightFiles } from './with-saved-weights.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
   readonly backend: Backend;
   readonly quantization: Quantization;
-  /**
-   * Keep everything in float32, so that it can be trained; else bfloat16 tables and matrices stay bfloat16.
-   */
+  /** Keep everything in float32, so that it can be trained. Otherwise bfloat16 stays bfloat16. */
   readonly trainable: boolean;
   /** The prefix of names that files saved without a head leave out. */
   readonly base: string;
-  /** Linear weights are stored as [in, out]; what bitsandbytes packed is turned already. */
+  /** Linear weights are stored as [in, out]; matrices that bitsandbytes packed are [out, in] in any case. */
   readonly storesInOut: boolean;
-  /** Where packed blocks may lie in turn while they are unpacked (`pieceFor`). */
+  /** Staging memory for packed blocks while they are unpacked (`pieceFor`). */
   readonly piece?: ArrayView<'u8'>;
-  /** Told after each tensor, with the bytes read so far. */
+  /** Called after each tensor. */
   readonly onProgress?: (bytesRead: number) => void;
 }
 
 /**
- * Reads weights one by one, so that loading peaks at the packed model plus one matrix. A matrix that the
- * checkpoint has in 4 bits already is taken as it is.
+ * The weights of a checkpoint, read one at a time: peak memory is the packed model plus one matrix.
+ *
+ * A matrix that the checkpoint has in 4 bits is taken as it is.
  */
 export function checkpointWeights(
   checkpoint: WeightFiles,
@@ -68,16 +69,15 @@ export function checkpointWeights(
     );
   };
   return {
-    linear(name, shape, { bias = false } = {}) {
+    linear(name, shape, { bias: hasBias = false } = {}) {
       const matrix = packed(`${name}.weight`, shape);
       const weight = matrix
         ? packedWeight(matrix)
         : new Parameter(`${name}.weight`, inMemory(matrixOf(`${name}.weight`, shape), trainable));
-      return new Linear(
-        name,
-        weight,
-        bias ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true)) : null,
-      );
+      const bias = hasBias
+        ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true))
+        : null;
+      return new Linear(name, weight, bias);
     },
     table: (name, shape) =>
       new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
@@ -85,21 +85,27 @@ export function checkpointWeights(
   };
 }
 
-/** A matrix that bitsandbytes wrote. */
+/** A matrix in the layout that the backend's kernels read; its arrays are overwritten. */
+const arrangedFor = ({ packedLayout }: Backend, matrix: QuantizedMatrix): QuantizedMatrix =>
+  packedLayout === 'tiles' ? tileMatrix(matrix, { inPlace: true }) : matrix;
+
+/** A matrix that bitsandbytes packed. */
 function storedMatrix(
   checkpoint: WeightFiles,
   name: string,
   shape: readonly [number, number],
 ): QuantizedMatrix {
   const arrays = new Map<string, StoredArray>();
-  for (const [key, entry] of checkpoint.tensors)
+  for (const [key, entry] of checkpoint.tensors) {
     if (key === name || key.startsWith(`${name}.`))
       arrays.set(key, { dtype: entry.dtype, shape: entry.shape, bytes: entry.readBytes() });
+  }
   const { matrix } = deserializeBitsandbytes(name, arrays);
   if (!sameShape(matrix.shape, shape))
     throw new QdyloraError('BAD_SHAPE', {
       where: checkpoint.name,
-      problem: `expected ${shapeText(shape)} for the packed ${name}, got ${shapeText(matrix.shape)}`,
+      problem: `the packed matrix ${name} is ${shapeText(matrix.shape)}; the model needs ${shapeText(shape)}`,
+      nextStep: 'Check whether config.json belongs to these weights.',
       details: { name },
     });
   return matrix;

@@ -19,8 +19,8 @@ import {
   type QuantizedMatrix,
 } from '@qdylora/quant';
 import { Linear, Parameter } from '@qdylora/tensor';
-import { checkBuildOptions, someBackend, someQuantization } from '../check-build-options.ts';
-import type { Quantization } from './quantization.ts';
+import { checkBuildOptions, someBackend, someQuantization } from '../build/check-build-options.ts';
+import type { Quantization } from '../quantize/quantization.ts';
 import type { WeightSource } from './weight-source.ts';
 
 export interface ShapeWeightsOptions {

@@ -1,7 +1,7 @@
 import { hfConfigOf, type Checkpoint, type CheckpointConfig, type TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
-import { describeModel } from '../describe-model.ts';
-import { familyOf } from '../families/index.ts';
+import { describeModel } from '../build/describe-model.ts';
+import { familyOf } from '../families/family-of.ts';
 import { storedName } from './weight-entry.ts';
 
 /** What a model is built from. */

@@ -2,7 +2,7 @@ import { hostData, createHostBackend } from '@qdylora/contract';
 import { doubleQuantizeAsBitsandbytes, quantize4bit } from '@qdylora/quant';
 import { normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
-import { quantizeOn } from './quantization.ts';
+import { quantizeOn } from './quantize-on.ts';
 
 it('scales are rounded to the nearest number unless the bytes of bitsandbytes are asked for', () => {
   const values = hostData(normalView(5, 'w', [4096 * 64]));

@@ -13,16 +13,16 @@ import { phi3 } from './phi3.ts';
 import { qwen2 } from './qwen2.ts';
 import { qwen3 } from './qwen3.ts';
 
-/** Every family that has a forward function, by `model_type`. */
+/** Every supported family, by `model_type`. */
 export const FAMILIES: ReadonlyMap<string, Family> = new Map(
   [llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, falcon, gptNeox, gpt2].map((family) => [
     family.modelType,
-    withCheckedSizes(family as unknown as Family),
+    withCheckedConfig(family as unknown as Family),
   ]),
 );
 
-/** The same family, which refuses sizes that no model has, and values with which nothing can be computed. */
-function withCheckedSizes(family: Family): Family {
+/** The same family, whose `readConfig` also refuses sizes beyond any model and values that give no numbers. */
+function withCheckedConfig(family: Family): Family {
   return {
     ...family,
     readConfig(config) {
@@ -34,7 +34,11 @@ function withCheckedSizes(family: Family): Family {
   };
 }
 
-/** The family of a `model_type`.  @throws UnsupportedArchitectureError that lists the supported ones */
+/**
+ * The family of a `model_type`.
+ *
+ * @throws UnsupportedArchitectureError with the list of supported families
+ */
 export function familyOf(modelType: string, where: string): Family {
   const family = FAMILIES.get(modelType);
   if (!family) throw new UnsupportedArchitectureError(where, modelType, [...FAMILIES.keys()]);

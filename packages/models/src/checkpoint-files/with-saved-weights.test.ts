@@ -3,9 +3,9 @@ import { openCheckpoint, safetensorsOf, memoryByteSource, type TensorEntry } fro
 import { createHostBackend, hostData } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
-import { buildModel, oneSequence, withSavedWeights, type SavedWeights } from './index.ts';
+import { buildModel, oneSequence, withSavedWeights, type SavedWeights } from '../index.ts';
 
-const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../fixtures/', import.meta.url));
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
 

@@ -4,7 +4,7 @@ import { normalView } from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { matrixQuantizer } from './matrix-quantizer.ts';
-import { quantizeOn } from './quantization.ts';
+import { quantizeOn } from './quantize-on.ts';
 
 const backend = createHostBackend();
 const { memory } = backend;

@@ -1,18 +1,18 @@
 import type { ArrayView, Backend } from '@qdylora/contract';
 
-/** The tokens of one pass, flattened: sequences stand one after another, nothing is padded. */
+/** The tokens of one pass: sequences one after another, without padding. */
 export interface TokenInputs {
   /** [tokens] */
   readonly ids: Int32Array;
-  /** [tokens], from 0 in each sequence */
+  /** Position of each token in its sequence, from 0: [tokens] */
   readonly positions: Int32Array;
-  /** [sequences + 1]: where each sequence begins, and the end */
+  /** First token of each sequence, and the end: [sequences + 1] */
   readonly segments: Int32Array;
 }
 
-/** The same with what to predict. */
+/** Token inputs and the tokens to predict. */
 export interface LossInputs extends TokenInputs {
-  /** [tokens]: the token that should follow, −100 = not counted */
+  /** The token that follows each token, −100 where it is not counted: [tokens] */
   readonly targets: Int32Array;
 }
 
@@ -23,20 +23,27 @@ export interface BatchArrays {
   readonly segments: ArrayView<'i32'>;
 }
 
+/** Copies token inputs into a backend's memory, in the open scope. */
 export const batchArrays = (backend: Backend, { ids, positions, segments }: TokenInputs): BatchArrays => ({
   ids: i32Array(backend, ids),
   positions: i32Array(backend, positions),
   segments: i32Array(backend, segments),
 });
 
-/** Whole numbers in a backend's memory, in the current scope. */
+/** Copies whole numbers into a backend's memory, in the open scope. */
 export function i32Array(backend: Backend, values: Int32Array): ArrayView<'i32'> {
   const view = backend.memory.allocate('i32', [values.length]);
   backend.memory.write(view, values);
   return view;
 }
 
-/** One sequence as token inputs. `start`: position of its first token. */
+/**
+ * One sequence as token inputs.
+ *
+ * @param start position of its first token, for sequences that continue a cache
+ * @example
+ * oneSequence([5, 9, 3]).segments; // Int32Array [0, 3]
+ */
 export function oneSequence(ids: ArrayLike<number>, start = 0): TokenInputs {
   return {
     ids: Int32Array.from(ids),

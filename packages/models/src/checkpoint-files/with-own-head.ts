@@ -1,6 +1,6 @@
 import { hfConfigOf, type TensorEntry } from '@qdylora/checkpoint';
 import { sameShape } from '@qdylora/contract';
-import { familyOf } from '../families/index.ts';
+import { familyOf } from '../families/family-of.ts';
 import { storedName } from './weight-entry.ts';
 import type { WeightFiles } from './with-saved-weights.ts';
 

@@ -3,8 +3,8 @@ import { hfConfigOf, openCheckpoint, type Checkpoint, type TensorEntry } from '@
 import { createHostBackend, hostData } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { afterAll, expect, it } from 'vitest';
-import { oneSequence } from '../batch-arrays.ts';
-import { buildModel } from '../build-model.ts';
+import { oneSequence } from '../decoder/batch-arrays.ts';
+import { buildModel } from '../build/build-model.ts';
 import { locateWeights } from './locate-weights.ts';
 import { withOwnHead } from './with-own-head.ts';
 import type { WeightFiles } from './with-saved-weights.ts';

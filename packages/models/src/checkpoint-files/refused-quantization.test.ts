@@ -1,7 +1,7 @@
 import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
 import { createHostBackend } from '@qdylora/contract';
 import { expect, it } from 'vitest';
-import { buildModel } from '../build-model.ts';
+import { buildModel } from '../build/build-model.ts';
 import { weightEntry } from './weight-entry.ts';
 
 const CONFIG = {
@@ -18,9 +18,12 @@ const named = (...names: string[]): Pick<Checkpoint, 'name' | 'tensors'> => ({
 });
 
 it.each([
-  [{ quant_method: 'bitsandbytes', load_in_8bit: true }, /got bitsandbytes in 8 bits \(load_in_8bit\)/],
-  [{ quant_method: 'bitsandbytes' }, /got bitsandbytes without load_in_4bit/],
-  [{ quant_method: 'gptq', bits: 4 }, /got gptq/],
+  [
+    { quant_method: 'bitsandbytes', load_in_8bit: true },
+    /quantized with bitsandbytes in 8 bits \(load_in_8bit\)/,
+  ],
+  [{ quant_method: 'bitsandbytes' }, /quantized with bitsandbytes without load_in_4bit/],
+  [{ quant_method: 'gptq', bits: 4 }, /quantized with gptq/],
 ])(
   'a checkpoint quantized otherwise is refused by what it says: %j',
   async (quantization_config, message) => {

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '@qdylora/checkpoint';
 import { describe, expect, test } from 'vitest';
-import { describeModel } from './index.ts';
+import { describeModel } from '../index.ts';
 
 /**
  * What transformers 5.24 says of names and shapes on its `meta` device (maker in packages/testing/makers).
  */
-const FOLDER = fileURLToPath(new URL('../fixtures/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../fixtures/', import.meta.url));
 const read = <T>(file: string): T => JSON.parse(readFileSync(`${FOLDER}families/${file}`, 'utf8')) as T;
 
 interface PaperModel {

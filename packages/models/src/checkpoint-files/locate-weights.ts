@@ -1,6 +1,6 @@
 import { transposedEntry, type Checkpoint, type TensorEntry } from '@qdylora/checkpoint';
-import { describeModel } from '../describe-model.ts';
-import { familyOf } from '../families/index.ts';
+import { describeModel } from '../build/describe-model.ts';
+import { familyOf } from '../families/family-of.ts';
 import { assertNoOtherWeights } from './assert-no-other-weights.ts';
 import { storedName, weightEntry } from './weight-entry.ts';
 

@@ -1,0 +1,91 @@
+import {
+  QdyloraError,
+  required,
+  someFunction,
+  trueOrFalse,
+  type Backend,
+  type OptionRules,
+} from '@qdylora/contract';
+import { assertNoOtherWeights } from '../checkpoint-files/assert-no-other-weights.ts';
+import { withOwnHead } from '../checkpoint-files/with-own-head.ts';
+import type { WeightFiles } from '../checkpoint-files/with-saved-weights.ts';
+import { buildDecoder } from '../decoder/build-decoder.ts';
+import type { CausalLm } from '../decoder/causal-lm.ts';
+import { createCausalLm } from '../decoder/create-causal-lm.ts';
+import { familyOf } from '../families/family-of.ts';
+import type { Quantization } from '../quantize/quantization.ts';
+import { checkpointWeights } from '../weights/checkpoint-weights.ts';
+import { pieceFor } from '../weights/read-values.ts';
+import {
+  assertWeightFiles,
+  checkBuildOptions,
+  someBackend,
+  someQuantization,
+} from './check-build-options.ts';
+import { describeModel } from './describe-model.ts';
+import { storedQuantization } from './stored-quantization.ts';
+
+export interface BuildOptions {
+  readonly backend: Backend;
+  /**
+   * `{ kind: 'nf4', doubleQuantization: true }` by default. A checkpoint that is in 4 bits already is used as
+   * it is; layers that it keeps in higher precision stay so.
+   */
+  readonly quantization?: Quantization;
+  /** Keep all weights in float32, for full training. Requires `quantization: { kind: 'none' }`. */
+  readonly trainable?: boolean;
+  /** Called after each tensor. */
+  readonly onProgress?: (bytesRead: number) => void;
+}
+
+const BUILD_RULES: OptionRules<BuildOptions> = {
+  backend: required(someBackend),
+  quantization: someQuantization,
+  trainable: trueOrFalse,
+  onProgress: someFunction,
+};
+
+/**
+ * Builds the model of a checkpoint in a backend's memory.
+ *
+ * Weights are read and quantized one matrix at a time: peak memory is the packed model plus one matrix.
+ *
+ * @throws UnsupportedArchitectureError before any weight is read; QdyloraError MISSING_TENSOR, BAD_SHAPE,
+ * BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for a value that is not an open checkpoint, and for unknown or wrong
+ * options
+ * @example
+ * using checkpoint = await openCheckpoint('models/smollm2');
+ * const model = await buildModel(checkpoint, { backend, quantization: { kind: 'nf4' } });
+ */
+export async function buildModel(files: WeightFiles, options: BuildOptions): Promise<CausalLm> {
+  assertWeightFiles('build-model', files);
+  checkBuildOptions('build-model', options, BUILD_RULES);
+  const { backend, quantization = { kind: 'nf4' }, trainable = false, onProgress } = options;
+  const checkpoint = withOwnHead(files);
+  const { config, name } = checkpoint;
+  const family = familyOf(config.modelType, name);
+  const familyConfig = family.readConfig(config);
+  const stored = storedQuantization(config, name);
+  const weightNames = describeModel(config.raw, name).weights.map((weight) => weight.name);
+  assertNoOtherWeights(checkpoint, weightNames, family.names.base);
+  if (trainable && (stored || quantization.kind !== 'none')) {
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'build-model',
+      problem: 'a model in 4 bits cannot be trained in full',
+      nextStep: 'Set quantization: none, or choose method: qdylora.',
+    });
+  }
+  const decoder = backend.memory.scoped(() => {
+    const weights = checkpointWeights(checkpoint, {
+      backend,
+      quantization: stored ? { kind: 'none' } : quantization,
+      trainable,
+      piece: pieceFor(backend, checkpoint.tensors.values()),
+      onProgress,
+      base: family.names.base,
+      storesInOut: family.storesInOut ?? false,
+    });
+    return buildDecoder(family, familyConfig, weights);
+  });
+  return createCausalLm(family, familyConfig, decoder, backend, name);
+}

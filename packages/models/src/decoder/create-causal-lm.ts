@@ -1,0 +1,135 @@
+import {
+  checkOptions,
+  QdyloraError,
+  trueOrFalse,
+  type ArrayView,
+  type Backend,
+  type DataOf,
+  type FloatView,
+} from '@qdylora/contract';
+import { mapLinears, parametersOf, type ForwardContext, type Tensor } from '@qdylora/tensor';
+import type { Family } from '../families/family.ts';
+import type { FamilyConfig } from '../families/family-config.ts';
+import { createHeadCodes } from '../generate/head-codes.ts';
+import { createKvCache, type KvCache } from '../generate/kv-cache.ts';
+import { createTokenStep, type TokenStep } from '../generate/token-step.ts';
+import { batchArrays, type BatchArrays, type TokenInputs } from './batch-arrays.ts';
+import type { DecoderModules } from './build-decoder.ts';
+import type { CausalLm } from './causal-lm.ts';
+import { decoderHidden } from './decoder-hidden.ts';
+import { createModelHead } from './model-head.ts';
+import { modelSizes } from './model-sizes.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** A model of a family, from its config and its modules. */
+export function createCausalLm<C extends FamilyConfig, L>(
+  family: Family<C, L>,
+  config: C,
+  modules: DecoderModules<L>,
+  backend: Backend,
+  name: string,
+): CausalLm {
+  const head = createModelHead(backend, modules.head.weight, config.logitSoftCap);
+  const pass = createForwardPass(family, config, modules, backend, name);
+  return {
+    name,
+    modelType: family.modelType,
+    config,
+    backend,
+    modules,
+    peftTargets: family.peftTargets,
+    storesInOut: family.storesInOut ?? false,
+    withModules: (replace) => createCausalLm(family, config, mapLinears(modules, replace), backend, name),
+    parameters: () => parametersOf(modules),
+    ...modelSizes(modules),
+    hidden: pass.hidden,
+    logits: (ctx, inputs) => head.logits(ctx, pass.hidden(ctx, inputs)),
+    loss: (ctx, inputs, { lossScale }) => head.loss(ctx, pass.hidden(ctx, inputs), inputs.targets, lossScale),
+    createCache: (capacity) => createKvCache(backend, config.attention, capacity),
+    async nextLogits(ctx, inputs, cache) {
+      return readOnce(backend, () => head.lastLogits(ctx, pass.hidden(ctx, inputs, cache)));
+    },
+    async nextLikeliest(ctx, inputs, cache) {
+      const [id] = await readOnce(backend, () => head.likeliest(ctx, pass.hidden(ctx, inputs, cache)));
+      return id!;
+    },
+    createLogitsStep: (ctx, cache) => pass.createStep(ctx, cache, head.lastLogits),
+    createLikeliestStep(ctx, cache, options = {}) {
+      checkOptions('likeliest-step', options, { hasCodes: trueOrFalse });
+      const codes = options.hasCodes
+        ? createHeadCodes(backend, modules.head.weight.view as FloatView)
+        : undefined;
+      const step = pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes));
+      return {
+        next: async (id) => (await step.next(id))[0]!,
+        [Symbol.dispose]() {
+          step[Symbol.dispose]();
+          codes?.[Symbol.dispose]();
+        },
+      };
+    },
+  };
+}
+
+interface ForwardPass {
+  hidden(ctx: ForwardContext, inputs: TokenInputs, cache?: KvCache): Tensor<F32>;
+  /** Repeats the pass of one token, with what `answer` makes of its hidden state. */
+  createStep<D extends 'f32' | 'i32'>(
+    ctx: ForwardContext,
+    cache: KvCache,
+    answer: (ctx: ForwardContext, x: Tensor<F32>) => ArrayView<D>,
+  ): TokenStep<DataOf[D]>;
+}
+
+function createForwardPass<C extends FamilyConfig, L>(
+  family: Family<C, L>,
+  config: C,
+  modules: DecoderModules<L>,
+  backend: Backend,
+  name: string,
+): ForwardPass {
+  // The last norm returns float32.
+  const hiddenOf = (ctx: ForwardContext, batch: BatchArrays, cache?: KvCache): Tensor<F32> =>
+    decoderHidden(family, config, modules, { ctx, batch, cache }) as Tensor<F32>;
+  return {
+    hidden(ctx, inputs, cache) {
+      assertPositions(name, config.positionLimit, inputs.positions);
+      const run = (): Tensor<F32> => hiddenOf(ctx, batchArrays(backend, inputs), cache);
+      return cache ? cache.extend(inputs.ids.length, run) : run();
+    },
+    createStep: (ctx, cache, answer) =>
+      createTokenStep(backend, {
+        cache,
+        assertPosition: (position) => {
+          assertPositions(name, config.positionLimit, Int32Array.of(position));
+        },
+        pass(recorder, batch) {
+          const inner = { ...ctx, backend: recorder };
+          return answer(inner, hiddenOf(inner, batch, cache));
+        },
+      }),
+  };
+}
+
+/** Copies the result of `compute` out and releases everything that it allocated. */
+async function readOnce<D extends 'f32' | 'i32'>(
+  backend: Backend,
+  compute: () => ArrayView<D>,
+): Promise<DataOf[D]> {
+  const view = backend.memory.scoped(compute, (result) => [result]);
+  const values = await backend.memory.read(view);
+  backend.memory.release(view);
+  return values;
+}
+
+function assertPositions(name: string, limit: number, positions: Int32Array): void {
+  const position = Number.isFinite(limit) ? positions.find((each) => each >= limit) : undefined;
+  if (position === undefined) return;
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: name,
+    problem: `this model computes sequences of at most ${limit} tokens (got position ${position})`,
+    nextStep: 'Use shorter sequences: max_seq_length, max_new_tokens.',
+    details: { limit },
+  });
+}

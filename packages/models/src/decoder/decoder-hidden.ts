@@ -1,0 +1,89 @@
+import { f32View } from '@qdylora/contract';
+import {
+  apply,
+  constant,
+  differentiableAdd,
+  differentiableScaleBy,
+  recompute,
+  type ForwardContext,
+} from '@qdylora/tensor';
+import type { RopeFrequencies } from '../config/rope-frequencies.ts';
+import type { Family } from '../families/family.ts';
+import type { AttentionConfig, FamilyConfig } from '../families/family-config.ts';
+import type { KvCache } from '../generate/kv-cache.ts';
+import type { Hidden } from '../layers/layer-pass.ts';
+import { rotaryAngles, type RotaryAngles } from '../layers/rotary-angles.ts';
+import type { BatchArrays } from './batch-arrays.ts';
+import type { DecoderModules } from './build-decoder.ts';
+import { recomputeSpans } from './recompute-spans.ts';
+
+export interface DecoderPass {
+  readonly ctx: ForwardContext;
+  readonly batch: BatchArrays;
+  readonly cache?: KvCache | undefined;
+}
+
+/**
+ * The forward pass of a decoder: embedding, all layers, last norm. Returns [tokens, hidden].
+ *
+ * The embedding is computed inside the first span of blocks, so that recomputing that span recomputes it too.
+ */
+export function decoderHidden<C extends FamilyConfig, L>(
+  family: Family<C, L>,
+  config: C,
+  modules: DecoderModules<L>,
+  { ctx, batch, cache }: DecoderPass,
+): Hidden {
+  const angles = anglesByRope(ctx, batch, config.attention);
+  const block = (inner: ForwardContext, input: Hidden | null, i: number): Hidden => {
+    const attention = config.attention[i]!;
+    const pass = {
+      ctx: inner,
+      batch,
+      attention,
+      angles: attention.rope && angles.get(attention.rope)!,
+      cache: cache?.layers[i],
+    };
+    return family.block(modules.layers[i]!, config, pass, input ?? embedded(config, modules, inner, batch));
+  };
+  let x: Hidden | null = null;
+  for (const { from, to, isRecomputed } of recomputeSpans(ctx, modules.layers.length)) {
+    const span = (inner: ForwardContext, input: Hidden | null): Hidden | null => {
+      let y = input;
+      for (let i = from; i < to; i++)
+        y = inner.tape ? block(inner, y, i) : recompute(inner, y, (bare, z) => block(bare, z, i));
+      return y;
+    };
+    x = isRecomputed
+      ? recompute(ctx, x, span as (inner: ForwardContext, input: Hidden | null) => Hidden)
+      : span(ctx, x);
+  }
+  return modules.norm.forward(ctx, x ?? embedded(config, modules, ctx, batch));
+}
+
+/** embedding[id] · scale + positions[position]: [tokens, hidden] */
+function embedded<L>(
+  { embeddingScale }: FamilyConfig,
+  { embedding, positions }: DecoderModules<L>,
+  ctx: ForwardContext,
+  batch: BatchArrays,
+): Hidden {
+  const x = embedding.forward(ctx, batch.ids);
+  const scaled =
+    embeddingScale === 1
+      ? x
+      : apply(ctx, differentiableScaleBy, { x, factor: constant(f32View([1], [embeddingScale])) }, {}).y;
+  if (!positions) return scaled;
+  const learned = positions.forward(ctx, batch.positions);
+  return apply(ctx, differentiableAdd, { a: scaled, b: learned }, {}, { y: 'b' }).y;
+}
+
+/** The angles of each distinct `rope`, computed once, outside the blocks: a recomputed block runs twice. */
+function anglesByRope(
+  ctx: ForwardContext,
+  batch: BatchArrays,
+  layers: readonly AttentionConfig[],
+): Map<RopeFrequencies, RotaryAngles> {
+  const ropes = new Set(layers.flatMap(({ rope }) => rope ?? []));
+  return new Map([...ropes].map((rope) => [rope, rotaryAngles(ctx, batch, rope)]));
+}

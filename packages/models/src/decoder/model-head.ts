@@ -1,0 +1,68 @@
+import { rowsOf, runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
+import {
+  apply,
+  constant,
+  differentiableLinear,
+  differentiableLinearCrossEntropy,
+  differentiableSoftCap,
+  linearArgmax,
+  type ForwardContext,
+  type Parameter,
+  type Tensor,
+} from '@qdylora/tensor';
+import type { HeadCodes } from '../generate/head-codes.ts';
+import { i32Array } from './batch-arrays.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/** Hidden states to logits, losses and tokens. x: [tokens, hidden] */
+export interface ModelHead {
+  /** [tokens, vocabulary] */
+  logits(ctx: ForwardContext, x: Tensor<F32>): Tensor<F32>;
+  /** Logits of the last row: [1, vocabulary] */
+  lastLogits(ctx: ForwardContext, x: Tensor<F32>): F32;
+  /** The id with the greatest logit in the last row: [1] */
+  likeliest(ctx: ForwardContext, x: Tensor<F32>, codes?: HeadCodes): ArrayView<'i32'>;
+  /** loss: [1] = lossScale · Σ tokenLosses; tokenLosses: [tokens] */
+  loss(
+    ctx: ForwardContext,
+    x: Tensor<F32>,
+    targets: Int32Array,
+    lossScale: number,
+  ): { loss: Tensor<F32>; tokenLosses: F32 };
+}
+
+/**
+ * logits = x · weightᵀ, then c · tanh(logits / c) where the soft cap c is not 0.
+ *
+ * @param parameter [vocabulary, hidden]
+ */
+export function createModelHead(backend: Backend, parameter: Parameter, softCap: number): ModelHead {
+  const weight = parameter as never;
+  const logits = (ctx: ForwardContext, x: Tensor<F32>): Tensor<F32> => {
+    const { computeDtype } = ctx;
+    const { y } = apply(ctx, differentiableLinear, { x, weight, bias: undefined }, { computeDtype });
+    return softCap > 0 ? apply(ctx, differentiableSoftCap, { x: y }, { cap: softCap }).y : (y as Tensor<F32>);
+  };
+  return {
+    logits,
+    lastLogits: (ctx, x) => logits(ctx, constant(lastRow(x))).view,
+    likeliest(ctx, x, codes) {
+      // A soft cap is monotonic: it does not change which logit is the greatest.
+      const operands = { x: lastRow(x), weight: parameter.view as FloatView, ...codes?.operands };
+      return runOp(ctx.backend, linearArgmax, operands, { computeDtype: ctx.computeDtype }).ids;
+    },
+    loss(ctx, x, targetIds, lossScale) {
+      const targets = constant(i32Array(backend, targetIds));
+      const { loss, tokenLosses } = apply(
+        ctx,
+        differentiableLinearCrossEntropy,
+        { x, weight, targets, tokenWeights: undefined },
+        { computeDtype: ctx.computeDtype, lossScale, softCap, gradient: ctx.tape !== null },
+      );
+      return { loss, tokenLosses: tokenLosses.view };
+    },
+  };
+}
+
+const lastRow = ({ view }: Tensor<F32>): F32 => rowsOf(view, view.shape[0]! - 1, view.shape[0]!);
