@@ -264,7 +264,7 @@ test("a sequence past the end of learned positions or of LongRoPE's short factor
   const gpt2 = initializeModel(config, { backend });
   expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4]))).not.toThrow();
   expect(() => gpt2.hidden(inferenceContext(backend), oneSequence([1, 2, 3, 4, 5]))).toThrowError(
-    /at most 4 tokens \\(got position 4\\)/,
+    /at most 4 tokens \(got position 4\)/,
   );
   const long = {
     rope_type: 'longrope',
