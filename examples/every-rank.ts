@@ -1,4 +1,4 @@
-// Ten lines: every rank from one run.
+// Ten lines: one run produces adapters at every rank.
 //   npx tsx examples/every-rank.ts --model models/smollm2 --dataset gsm8k.jsonl --output-dir runs/smol
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';

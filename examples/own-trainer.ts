@@ -1,5 +1,5 @@
-// Forty lines: a trainer of one's own, from the packages. Research goes into the loop: your own sampler, your
-// own loss, your own stop.
+// Forty lines: a trainer of your own, from the packages. Put your own sampler, loss or stopping rule into the
+// loop.
 //   npx tsx examples/own-trainer.ts --model models/smollm2 --dataset gsm8k.jsonl --output-dir out/best
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -67,7 +67,7 @@ export async function ownTrainer({
   for (let step = 0; step < steps; step++) {
     const rank = sampler.rankAt(step);
     const { loss } = await trainStep(adapted.atRank(rank), batches.batchAt(step), optimizer);
-    if (loss > 20) break;
+    if (loss > 20) break; // diverged
   }
 
   const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(heldOut));

@@ -1,4 +1,4 @@
-// One package alone: NF4 in a browser or in Node, no native code needed.
+// One package alone: NF4 quantization in a browser or in Node, without native code.
 import { dequantizeNf4, quantizeNf4 } from '@qdylora/quant';
 
 export function quantizeOneMatrix(

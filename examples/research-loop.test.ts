@@ -39,19 +39,24 @@ async function setUp() {
   return { tiny, backend, adapted, batches, heldOut, logFolder: join(tiny.folder, 'tensorboard') };
 }
 
-test('a loop out of the parts teaches every rank more than the base knows, and writes curves for TensorBoard', async () => {
+test('a loop from the parts beats the base at every rank, and writes TensorBoard files', async () => {
   const { tiny, backend, adapted, batches, heldOut, logFolder } = await setUp();
   using _ = tiny;
-  const { left } = await researchLoop(adapted, batches, { backend, steps: STEPS, learningRate, logFolder });
+  const { skippedSteps } = await researchLoop(adapted, batches, {
+    backend,
+    steps: STEPS,
+    learningRate,
+    logFolder,
+  });
   const report = await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, perplexity(heldOut));
-  expect(left).toEqual([]);
+  expect(skippedSteps).toEqual([]);
   for (const { rank, loss } of report.ranks) expect(loss, `rank ${rank}`).toBeLessThan(report.base!.loss);
   expect(readFileSync(join(logFolder, readdirSync(logFolder)[0]!)).includes('loss/largest')).toBe(true);
 });
 
 test(
-  'with no weight on the drawn rank it has the bits of a loop of trainStep at the largest, and with no ' +
-    'patience for gradients it changes nothing after the warm-up',
+  'without weight on the drawn rank it equals trainStep at the largest rank, bit for bit; where every ' +
+    'gradient counts as a jump it changes nothing after the warm-up',
   async () => {
     const { tiny, backend, adapted, batches, logFolder } = await setUp();
     const plain = await setUp();
@@ -59,7 +64,7 @@ test(
     using _ = tiny;
     using __ = plain.tiny;
     using ___ = frozen.tiny;
-    await researchLoop(adapted, batches, { backend, steps: 5, learningRate, logFolder, weightOfDrawn: 0 });
+    await researchLoop(adapted, batches, { backend, steps: 5, learningRate, logFolder, drawnWeight: 0 });
     const optimizer = createOptimizer('adamw_32bit', plain.adapted.parameters(), { learningRate });
     const schedule = learningRateSchedule({ name: 'cosine', learningRate, totalSteps: 5 });
     for (let step = 0; step < 5; step++)
@@ -77,6 +82,6 @@ test(
         warmUp: 1,
         largestJump: 1e-9,
       }),
-    ).toEqual({ left: [1, 2, 3, 4] });
+    ).toEqual({ skippedSteps: [1, 2, 3, 4] });
   },
 );

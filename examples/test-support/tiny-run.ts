@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * A folder of its own, the smallest Llama of the golden files (it has no tokenizer), and rows of token ids
- * that it can learn in a few steps.
+ * A temporary folder, the smallest Llama of the fixtures (without a tokenizer), and rows of token ids that it
+ * learns in a few steps.
  */
 export interface TinyRun extends Disposable {
   readonly model: string;
@@ -13,10 +13,10 @@ export interface TinyRun extends Disposable {
   readonly folder: string;
 }
 
-/** Vocabulary of the model. */
+/** Vocabulary size of the model. */
 const VOCABULARY = 131;
 
-/** Rows that count upwards from anywhere: 24 tokens, each one more than the last. */
+/** A row of 24 tokens that counts upwards: each id is one more than the last. */
 const countingRow = (start: number): string =>
   JSON.stringify({ input_ids: Array.from({ length: 24 }, (_, i) => 3 + ((start + i) % (VOCABULARY - 3))) });
 

@@ -7,7 +7,9 @@ import { ratioEstimate } from './statistics/ratio-estimate.ts';
 export interface RankChoice {
   /** The rank with the smallest held-out loss; among equals, the smallest. */
   readonly bestRank: number;
-  /** Ranks not significantly worse than the best, rising; the true best is among them with confidence 1 − α. */
+  /**
+   * Ranks not significantly worse than the best, rising; the true best is among them with confidence 1 − α.
+   */
   readonly confidenceSet: readonly number[];
   /** The smallest rank of the confidence set: the one to export by default. */
   readonly smallestGoodRank: number;
@@ -19,16 +21,16 @@ export interface RankChoice {
  * Confidence set for the best rank: the ranks that a paired t-test does not distinguish from the one with the
  * smallest loss, Holm-adjusted at level α.
  *
- * The set holds the truly best rank with confidence of at least 1 − α. To leave it out, another rank must look
- * better by a two-sided margin, and only one of the two sides can do that.
+ * The set holds the truly best rank with confidence of at least 1 − α. To leave it out, another rank must
+ * look better by a two-sided margin, and only one of the two sides can do that.
  *
  * A rank whose loss is not finite is never in the set. A difference smaller than the report's
  * `detectableDifference` cannot be resolved.
  *
  * Source: Hsu, Constrained Simultaneous Confidence Intervals for Multiple Comparisons with the Best (1984).
  *
- * @throws QdyloraError BAD_ARGUMENT without ranks, or where one is given twice; NON_FINITE where no rank has a
- * finite loss
+ * @throws QdyloraError BAD_ARGUMENT without ranks, or where one is given twice; NON_FINITE where no rank
+ * has a finite loss
  * @example
  * chooseRank([{ rank: 4, losses: a }, { rank: 8, losses: b }]).smallestGoodRank;
  */

@@ -30,8 +30,8 @@ export interface MeasuredLoss {
 export interface RankRow extends MeasuredLoss {
   readonly rank: number;
   /**
-   * Loss minus the base's loss (negative: better), by a paired t-test, Holm-adjusted over all ranks. Null where
-   * the base was not measured.
+   * Loss minus the base's loss (negative: better), by a paired t-test, Holm-adjusted over all ranks. Null
+   * where the base was not measured.
    */
   readonly versusBase: PairedDifference | null;
   /** Loss minus the best rank's loss, likewise. */
@@ -91,7 +91,8 @@ const RULES: OptionRules<RankReportParts> = {
 const DETECTABLE_STANDARD_ERRORS = 1.959964 + 0.841621;
 
 /**
- * Means, standard errors, comparisons and the choice of a rank, from the losses of every example at every rank.
+ * Means, standard errors, comparisons and the choice of a rank, from the losses of every example at every
+ * rank.
  *
  * @throws QdyloraError BAD_ARGUMENT for missing, unknown or wrong parts; otherwise as `chooseRank`
  * @example

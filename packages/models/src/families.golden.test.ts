@@ -99,8 +99,8 @@ describe.each(CASES)(
               loss,
               gradients,
             });
-          // In bf16, rows between the products too: 0.1 % of the loss and 7 % of a gradient at most here. A gradient
-          // that is lost, or bits read as numbers, would be off by all of it.
+          // In bf16, also between the products, the loss differs by 0.1 % and a gradient by 7 % at most here.
+          // A lost gradient, or bits read as another type, would be off by all of it.
           const half = { computeDtype: 'bf16', activationDtype: 'bf16' } as const;
           const rounded = gradientsOf(model, tokens, { ...half, recompute: false });
           expect(Math.abs(rounded.loss - loss) / loss).toBeLessThanOrEqual(5e-3);
@@ -186,7 +186,7 @@ describe('what PEFT adapts', () => {
 });
 
 test(
-  'docs/families.md is the table of what was shown above (write it anew: npx vitest run ' +
+  'docs/families.md is the table of what was shown above (to update it: npx vitest run ' +
     'src/families.golden.test.ts -u)',
   async () => {
     await expect(supportTable(proofs, CASES)).toMatchFileSnapshot('../docs/families.md');

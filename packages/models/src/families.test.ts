@@ -43,13 +43,13 @@ describe('an architecture without a forward function', () => {
 
 /** Values that transformers computes with and we do not: [family, changes, what the message says]. */
 const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
-  ['llama', { attention_dropout: 0.1 }, /attention_dropout of a llama model, got 0\.1/],
+  ['llama', { attention_dropout: 0.1 }, /attention_dropout of a llama model must be 0 \(got 0\.1\)/],
   ['llama', { hidden_act: 'mish' }, /hidden_act.*"mish"/],
   ['llama', { pretraining_tp: 2 }, /pretraining_tp/],
   [
     'llama',
     { rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } },
-    /rope_type, got dynamic/,
+    /the rope_type dynamic is not implemented/,
   ],
   [
     'llama',
@@ -71,13 +71,13 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   [
     'gemma',
     { hidden_act: 'gelu', hidden_activation: 'gelu' },
-    /the same as hidden_act for hidden_activation/,
+    /hidden_activation of a gemma model must be the same as hidden_act/,
   ],
   ['gemma3_text', { attn_logit_softcapping: 5 }, /attn_logit_softcapping/],
   [
     'gemma3_text',
     { rope_parameters: { rope_type: 'linear', rope_theta: 7e4, factor: 8 } },
-    /one entry for each kind of layer for rope_parameters/,
+    /rope_parameters of a gemma3_text model must be one entry for each kind of layer/,
   ],
   ['gemma2', { hidden_activation: 'quick_gelu' }, /hidden_activation/],
   ['gemma2', { attn_logit_softcapping: 0 }, /attn_logit_softcapping/],
@@ -86,7 +86,7 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   [
     'phi3',
     { rope_parameters: { rope_type: 'linear', factor: 2, rope_theta: 1e4 } },
-    /default or longrope for rope_type/,
+    /rope_type of a phi3 model must be default or longrope/,
   ],
   [
     'phi3',
@@ -258,7 +258,7 @@ describe('frequencies', () => {
   );
 });
 
-test("a sequence past the end of learned positions or of LongRoPE's short factors is refused with its length", () => {
+test("a sequence past learned positions or LongRoPE's short factors is refused with its length", () => {
   const config = { ...configOf('gpt2'), n_positions: 4, torch_dtype: 'float32' };
   const backend = createHostBackend();
   const gpt2 = initializeModel(config, { backend });

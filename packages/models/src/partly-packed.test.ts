@@ -19,7 +19,7 @@ const fourBit = {
   },
 };
 
-test('a matrix that a 4-bit checkpoint left in more bits is not packed, as transformers does not', async () => {
+test('a matrix that a 4-bit checkpoint keeps in higher precision is not packed', async () => {
   using checkpoint = await openCheckpoint(FOLDER);
   const backend = createHostBackend();
   const tokens = { ...oneSequence([5, 9, 3, 77]), targets: Int32Array.of(-100, -100, -100, -100) };

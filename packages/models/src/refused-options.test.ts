@@ -115,10 +115,10 @@ describe('a model', () => {
       expect(await refusal(call)).toContain(message);
   });
 
-  it('has no cache of a size that is no whole number, and no step with an option that there is not', async () => {
+  it('has no cache of a wrong capacity, and no step with an unknown option', async () => {
     for (const capacity of ['8', 0, 1.5, NaN, undefined])
       expect(await refusal(() => model.createCache(capacity as Given))).toContain(
-        'expected a whole number ≥ 1 for the capacity in tokens',
+        'the capacity in tokens must be a whole number of at least 1',
       );
     using cache = model.createCache(4);
     for (const more of [{ hasCode: true }, { hasCodes: 1 }])
@@ -158,9 +158,9 @@ describe('a text', () => {
 
   it.each<[unknown, string]>([
     ['Hello', 'Give tokenizer.encode(text).'],
-    [undefined, 'got nothing'],
+    [undefined, '(got nothing)'],
     [[], 'at least one token'],
-    [[1, 16], 'ids below 16 for the prompt, got 16 at 1'],
+    [[1, 16], 'must be below 16 (got 16 at 1)'],
     [[-1], 'got -1 at 0'],
     [[0.5], 'got 0.5 at 0'],
     [['1'], 'got "1" at 0'],

@@ -56,7 +56,7 @@ test.each([
   },
 );
 
-test('a bias of zeros, a mask, inverse frequencies and what lies outside the layers change nothing', async () => {
+test('a bias of zeros, a mask, inverse frequencies and tensors outside the layers are ignored', async () => {
   const tokens = { ...oneSequence([5, 9, 3, 77]), targets: Int32Array.of(-100, -100, -100, -100) };
   const logits = async (checkpoint: Checkpoint) => logitsOf(await build(checkpoint), tokens);
   using checkpoint = await openCheckpoint(FOLDER);

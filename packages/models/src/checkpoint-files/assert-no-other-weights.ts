@@ -2,29 +2,29 @@ import type { Checkpoint, TensorEntry } from '@qdylora/checkpoint';
 import { QdyloraError, shapeText } from '@qdylora/contract';
 
 /**
- * How tensors end that change what a layer computes. Masks and inverse frequencies, which older files have,
- * end otherwise or have more sizes.
+ * Name endings of tensors that change what a layer computes. The masks and inverse frequencies of older files
+ * have other endings or more dimensions.
  */
 const WEIGHT_ENDING = /\.(weight|bias)(_scale(_inv)?)?$/;
 
 /**
- * Sees to it that a checkpoint's layers have no weight that the model does not: a bias or a norm that its
- * config leaves out, a layer beyond the last one. The model without them would compute something else, and
- * say nothing. A bias of zeros changes nothing.
+ * Refuses a checkpoint whose layers have a weight that the model does not use: a bias or a norm that its
+ * config leaves out, a layer beyond the last one. Without it the model would silently compute something
+ * else. A bias of zeros is accepted.
  *
- * @param known names of the model's weights
+ * @param modelWeights names of the model's weights
  * @param base the prefix that files saved without a head leave out
- * @throws QdyloraError UNSUPPORTED, with the tensor's name
+ * @throws QdyloraError UNSUPPORTED with the tensor's name
  */
 export function assertNoOtherWeights(
   { name: where, tensors, config: { modelType } }: Pick<Checkpoint, 'name' | 'tensors' | 'config'>,
-  known: Iterable<string>,
+  modelWeights: Iterable<string>,
   base: string,
 ): void {
-  const names = new Set(known);
+  const names = new Set(modelWeights);
   const [stack] = [...names]
     .map((name) => /^(.*?)\d+\./.exec(name)?.[1])
-    .filter((found) => found !== undefined);
+    .filter((prefix) => prefix !== undefined);
   if (!stack) return;
   for (const entry of tensors.values()) {
     const name =
@@ -40,11 +40,11 @@ export function assertNoOtherWeights(
     throw new QdyloraError('UNSUPPORTED', {
       where,
       problem:
-        `expected no tensor ${entry.name} in a ${modelType} model of this config, got one ` +
-        `${shapeText(entry.shape)}: without it the model would compute something else`,
+        `a ${modelType} model of this config does not use the tensor ${entry.name} ` +
+        `${shapeText(entry.shape)}, and without it the model would compute something else`,
       nextStep:
-        'Does config.json belong to these weights (its model_type, the number of layers, attention_bias, ' +
-        'mlp_bias)?',
+        'Check whether config.json belongs to these weights (model_type, the number of layers, ' +
+        'attention_bias, mlp_bias).',
       details: { name: entry.name },
     });
   }

@@ -4,23 +4,23 @@ import { familyOf } from '../families/family-of.ts';
 import { assertNoOtherWeights } from './assert-no-other-weights.ts';
 import { storedName, weightEntry } from './weight-entry.ts';
 
-/** One weight of a model, and where a checkpoint has it. */
+/** One weight of a model and its tensor in a checkpoint. */
 export interface LocatedWeight {
-  /** As the family names it, whatever the file calls it. */
+  /** The family's name, whatever the file calls it. */
   readonly name: string;
   /**
-   * A matrix that quantization packs: its entry is [out, in] here, also where the file has it the other way
-   * (GPT-2).
+   * A matrix that quantization packs. `entry` is then [out, in], even where the file has [in, out] (GPT-2).
    */
   readonly isLinear: boolean;
   readonly entry: TensorEntry;
-  /** What the file has: a matrix that was turned has come out as float32. */
+  /** Element type in the file; the `entry` of a transposed matrix is float32. */
   readonly storedDtype: string;
 }
 
 /**
- * The weights of a checkpoint's model in the order of its files, so that each is read once. What older files
- * have besides (causal masks, inverse frequencies, a copy of a tied head) is left out.
+ * Finds the weights of a model in a checkpoint, in the order of its files, so that each file is read once.
+ *
+ * Other tensors of older files are left out: causal masks, inverse frequencies, a copy of a tied head.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED, MISSING_TENSOR, BAD_SHAPE
  */

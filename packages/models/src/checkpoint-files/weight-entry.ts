@@ -4,17 +4,15 @@ import { QdyloraError, sameShape, shapeText } from '@qdylora/contract';
 type Tensors = Pick<Checkpoint, 'name' | 'tensors'>;
 
 /**
- * The name under which a checkpoint has the weight `name`: as it is, or without `base`, the prefix that files
- * saved without a head leave out.
+ * The name of the weight `name` in a checkpoint: the same, or without `base`, the prefix that files saved
+ * without a head leave out.
  */
 export const storedName = (name: string, base: string, { tensors }: Tensors): string =>
   !tensors.has(name) && name.startsWith(base) && tensors.has(name.slice(base.length))
     ? name.slice(base.length)
     : name;
 
-/**
- * How other ways to quantize name what they make of a weight, also where no `quantization_config` says so.
- */
+/** Name endings of weights that other methods quantized, for checkpoints without a `quantization_config`. */
 const PACKED_ENDINGS = { qweight: 'GPTQ or AWQ', weight_packed: 'compressed-tensors', W_q: 'HQQ' } as const;
 
 function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void {
@@ -24,8 +22,8 @@ function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void
       throw new QdyloraError('UNSUPPORTED', {
         where,
         problem:
-          `expected the tensor ${weight} in full precision or in bitsandbytes 4-bit, got ${packed}, ` +
-          `as ${method} quantizes it`,
+          `the weights are quantized with ${method} (${packed}); ${weight} must be in full precision or in ` +
+          'bitsandbytes 4-bit',
         nextStep: 'Start from the unquantized checkpoint.',
         details: { name: weight },
       });
@@ -33,8 +31,10 @@ function assertUnpacked({ name: where, tensors }: Tensors, weight: string): void
 }
 
 /**
- * The tensor of the weight `name`, whose shape must be the stored one. @throws QdyloraError MISSING_TENSOR,
- * BAD_SHAPE
+ * The tensor of the weight `name` in a checkpoint.
+ *
+ * @param shape the shape that the checkpoint must have
+ * @throws QdyloraError MISSING_TENSOR, BAD_SHAPE; UNSUPPORTED where another method has quantized the weight
  */
 export function weightEntry(
   checkpoint: Tensors,
@@ -48,15 +48,15 @@ export function weightEntry(
   if (!entry)
     throw new QdyloraError('MISSING_TENSOR', {
       where,
-      problem: `expected the tensor ${name} ${shapeText(shape)} in the checkpoint, got none`,
-      nextStep: 'Is it complete, and of the architecture that its config names?',
+      problem: `the checkpoint has no tensor ${name} ${shapeText(shape)}`,
+      nextStep: 'Check whether it is complete, and of the architecture that its config names.',
       details: { name },
     });
   if (!sameShape(entry.shape, shape))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `expected ${shapeText(shape)} for ${name}, got ${shapeText(entry.shape)}`,
-      nextStep: 'Does config.json belong to these weights?',
+      problem: `the tensor ${name} is ${shapeText(entry.shape)}; the model needs ${shapeText(shape)}`,
+      nextStep: 'Check whether config.json belongs to these weights.',
       details: { name },
     });
   return entry;

@@ -5,15 +5,15 @@ import { storedName } from './weight-entry.ts';
 import type { WeightFiles } from './with-saved-weights.ts';
 
 /**
- * So many pieces of this size, spread over two tables, say whether one is a copy of the other: training
- * changes every row of a head.
+ * Two tables are compared by this many pieces of this size, spread over them: training changes every row of a
+ * head, so a few pieces show whether one is a copy of the other.
  */
 const PIECES = 64;
 const PIECE_BYTES = 4096;
 
 /**
- * The same files, with a config that ties no head where they hold one of their own: so transformers 5 reads
- * them, whatever their config says. A head that is a copy of the embedding stays tied.
+ * The same files, with an untied head in the config where they hold a head of their own. transformers 5 reads
+ * them so, whatever `tie_word_embeddings` says. A head that is a copy of the embedding stays tied.
  *
  * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, BAD_FILE
  */
@@ -22,9 +22,10 @@ export function withOwnHead<F extends WeightFiles>(files: F): F {
   const family = familyOf(config.modelType, name);
   const { embedding, base, head } = family.names;
   if (!family.readConfig(config).tiedHead) return files;
-  const own = tensors.get(`${head}.weight`);
-  const shared = tensors.get(storedName(`${embedding}.weight`, base, files));
-  if (!own || !shared || !sameShape(own.shape, shared.shape) || isCopy(own, shared)) return files;
+  const storedHead = tensors.get(`${head}.weight`);
+  const table = tensors.get(storedName(`${embedding}.weight`, base, files));
+  if (!storedHead || !table || !sameShape(storedHead.shape, table.shape) || isCopy(storedHead, table))
+    return files;
   const untied = hfConfigOf(config.path, { ...config.raw, tie_word_embeddings: false }, config.rope.factors);
   return Object.create(files, { config: { value: untied, enumerable: true } }) as F;
 }

@@ -91,7 +91,7 @@ describe("weights of an adapter in place of the base's", () => {
       ]).toEqual([rows + 3, 2 * (rows + 3)]);
   });
 
-  test("GPT-NeoX's head has its name in files, and the one that transformers 5 gives every head", async () => {
+  test("GPT-NeoX's head is found by its name in files and by transformers 5's lm_head", async () => {
     using checkpoint = await openCheckpoint(`${FOLDER}gpt-neox-parallel`);
     const shape = [
       checkpoint.config.integer('vocab_size'),

@@ -1,6 +1,6 @@
 /**
- * ALiBi's slopes: 2^(−8k/n) for k = 1 … n heads, n a power of two; for other counts those of the power of two
- * below, then every second one of the power above. (Press et al. 2022)
+ * ALiBi's slopes for n heads (Press et al. 2022): 2^(−8k/n), k = 1 … n, where n is a power of two. For
+ * other n: the slopes of the next lower power of two, then every second slope of the next higher one.
  */
 export function alibiSlopes(heads: number): number[] {
   const power = 2 ** Math.floor(Math.log2(heads));

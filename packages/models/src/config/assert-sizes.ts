@@ -3,10 +3,9 @@ import type { AttentionConfig, FamilyConfig } from '../families/family-config.ts
 import { refusedValue } from './refuse-value.ts';
 
 /**
- * The largest sizes that a config may name, by key. A config from a stranger could ask for lists of 10⁹
- * layers before any weight is looked at; the limits are far above every model there is:
- * Llama 3.1 405B has 126 layers, 128 heads and 53,248 wide blocks, Falcon 180B 232 heads, Gemma 3 a
- * vocabulary of 262,208.
+ * The largest accepted sizes, by key. They stop a hostile config from allocating lists of 10⁹ layers before
+ * any weight is read, and are far above existing models: Llama 3.1 405B has 126 layers, 128 heads and an
+ * intermediate size of 53,248; Falcon 180B has 232 heads; Gemma 3 has a vocabulary of 262,208.
  */
 const LARGEST: Readonly<Record<string, number>> = {
   num_hidden_layers: 4096,
@@ -27,8 +26,10 @@ const LARGEST: Readonly<Record<string, number>> = {
 };
 
 /**
- * Refuses sizes that no model has. @throws QdyloraError BAD_CONFIG for a size that is no whole number,
- * UNSUPPORTED for one below 1 or above the limit
+ * Refuses sizes beyond any model.
+ *
+ * @throws QdyloraError BAD_CONFIG for a size that is not a whole number; UNSUPPORTED for one below 1 or above
+ * the limit
  */
 export function assertSizes(config: CheckpointConfig): void {
   for (const [key, most] of Object.entries(LARGEST)) {
@@ -42,8 +43,10 @@ const isWhole = (value: number): boolean => Number.isSafeInteger(value) && value
 const isPositive = (value: number): boolean => Number.isFinite(value) && value > 0;
 
 /**
- * Refuses what a config comes to where its forward pass would give no numbers: heads that do not divide the
- * width, a negative epsilon, angles that are NaN. @throws QdyloraError UNSUPPORTED
+ * Refuses values with which a forward pass gives NaN or fails: heads that do not divide the width, a negative
+ * epsilon, rotary angles that are NaN.
+ *
+ * @throws QdyloraError UNSUPPORTED
  */
 export function assertComputable(config: CheckpointConfig, resolved: FamilyConfig): void {
   const { epsilon, attention, embeddingScale, logitSoftCap } = resolved;
@@ -80,7 +83,7 @@ function assertAttention(
       rope.frequencies.every((frequency) => Number.isFinite(frequency) && frequency >= 0)
     )
   )
-    throw refusedValue(config, 'rotary embeddings', 'finite angles', { scale: rope.scale });
+    throw refusedValue(config, 'rotary embeddings', 'embeddings with finite angles', { scale: rope.scale });
   if (alibiSlopes && !alibiSlopes.every(Number.isFinite))
     throw refusedValue(config, 'the slopes of ALiBi', 'finite numbers', [...alibiSlopes.slice(0, 8)]);
 }

@@ -3,8 +3,8 @@ import type { ActivationKind } from '@qdylora/tensor';
 import { refusedValue } from './refuse-value.ts';
 
 /**
- * The names of transformers' activations, and which of ours computes them. `gelu_fast` is the tanh form with
- * its constants to ten digits.
+ * Activations by the names of transformers. `gelu_fast` is the tanh approximation with constants of ten
+ * digits.
  */
 const ACTIVATIONS: Readonly<Record<string, ActivationKind>> = {
   silu: 'silu',
@@ -16,7 +16,11 @@ const ACTIVATIONS: Readonly<Record<string, ActivationKind>> = {
   relu: 'relu',
 };
 
-/** The activation that a config names.  @throws QdyloraError UNSUPPORTED that lists the known ones */
+/**
+ * Reads an activation.
+ *
+ * @throws QdyloraError UNSUPPORTED with the list of supported names
+ */
 export function readActivation(config: CheckpointConfig, key: string, otherwise: string): ActivationKind {
   const name = config.string(key, otherwise);
   if (!Object.hasOwn(ACTIVATIONS, name))

@@ -5,23 +5,23 @@ import { refusedValue } from './refuse-value.ts';
 export interface RopeOptions {
   readonly headDim: number;
   readonly maxPositions: number;
-  /** Kind of layer, where kinds differ. */
+  /** Entry of `rope_parameters` in families whose layers differ (Gemma 3). */
   readonly layerType?: string;
-  /**
-   * Share of a head that turns, where the config does not say; `false`: the family turns whole heads only.
-   */
+  /** Default for the share of a head that is rotated; `false`: this family rotates whole heads only. */
   readonly partial: number | false;
-  /** Base, where the config does not say; 10,000 by default. */
+  /** Default for the base θ; 10,000 by default. */
   readonly theta?: number;
-  /** Positions of pretraining, where the config does not say outside its rope parameters. */
+  /** Default for `original_max_position_embeddings`, before the value in the rope parameters. */
   readonly originalMaxPositions?: number;
-  /** Other words for a rope type in this family. */
+  /** Other names of rope types in this family. */
   readonly typeNames?: Readonly<Record<string, string>>;
 }
 
 /**
- * How a family's heads turn. @throws QdyloraError UNSUPPORTED, BAD_CONFIG as `ropeFrequencies` does, and for
- * a partial rotation where the family has none
+ * Reads the rotary embedding of a family or of one kind of its layers.
+ *
+ * @throws QdyloraError UNSUPPORTED, BAD_CONFIG as `ropeFrequencies`; UNSUPPORTED for a partial rotation in a
+ * family that has none
  */
 export function readRope(
   config: CheckpointConfig,
@@ -36,19 +36,20 @@ export function readRope(
           partialRotaryFactor: 1,
           raw: {},
         });
-  const saysOwn = (key: string): boolean => (read.raw[key] ?? null) !== null;
-  const says = (...keys: readonly string[]): boolean => keys.some((key) => config.has(key) || saysOwn(key));
-  const share = says('partial_rotary_factor', 'rotary_pct') ? read.partialRotaryFactor : partial || 1;
+  const isInRope = (key: string): boolean => (read.raw[key] ?? null) !== null;
+  const isGiven = (...keys: readonly string[]): boolean =>
+    keys.some((key) => config.has(key) || isInRope(key));
+  const share = isGiven('partial_rotary_factor', 'rotary_pct') ? read.partialRotaryFactor : partial || 1;
   const original = config.has('original_max_position_embeddings')
     ? config.integer('original_max_position_embeddings')
-    : (originalMaxPositions ?? read.originalMaxPositionEmbeddings); // the outer one counts
+    : (originalMaxPositions ?? read.originalMaxPositionEmbeddings); // the outer key wins
   const rope: RopeConfig = {
     ...read,
     type: typeNames[read.type] ?? read.type,
     theta: (
       layerType === 'sliding_attention'
-        ? saysOwn('rope_theta') || config.has('rope_local_base_freq')
-        : says('rope_theta', 'rotary_emb_base')
+        ? isInRope('rope_theta') || config.has('rope_local_base_freq')
+        : isGiven('rope_theta', 'rotary_emb_base')
     )
       ? read.theta
       : (theta ?? read.theta),

@@ -1,8 +1,9 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
 
 /**
- * A soft cap: 0 where it is null, `otherwise` where the key is missing. @throws QdyloraError BAD_CONFIG
- * unless it is null or a number > 0
+ * Reads a soft cap: 0 where it is null, `otherwise` where the key is missing.
+ *
+ * @throws QdyloraError BAD_CONFIG unless it is null or a number > 0
  */
 export function readSoftCap(config: CheckpointConfig, key: string, otherwise: number): number {
   if (!Object.hasOwn(config.raw, key)) return otherwise;

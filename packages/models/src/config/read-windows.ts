@@ -5,10 +5,9 @@ export const LAYER_TYPES = ['full_attention', 'sliding_attention'] as const;
 export type LayerType = (typeof LAYER_TYPES)[number];
 
 /**
- * The kind of every layer: as `layer_types` lists them, else by the family's rule.
+ * The type of each layer: from `layer_types`, otherwise by the family's rule `isSliding`.
  *
- * @param window of the layers that have one; 0 = none
- * @throws QdyloraError UNSUPPORTED for another kind, and for a layer with a window where there is none;
+ * @throws QdyloraError UNSUPPORTED for an unknown type, and for a sliding layer where `window` is 0 (none);
  * BAD_CONFIG for a list of another length
  */
 export function readLayerTypes(
@@ -28,7 +27,7 @@ export function readLayerTypes(
     throw refusedValue(
       config,
       'sliding_window',
-      'a window, which its layer types ask for',
+      'a window size, because its layer_types have sliding attention',
       config.raw.sliding_window ?? null,
     );
   return types;
@@ -44,8 +43,9 @@ function listedTypes(config: CheckpointConfig, layers: number): LayerType[] | nu
 }
 
 /**
- * `sliding_window`: 0 where it is null; `otherwise` where the key is missing. @throws QdyloraError BAD_CONFIG
- * unless it is null or a whole number ≥ 1
+ * Reads `sliding_window`: 0 where it is null, `otherwise` where the key is missing.
+ *
+ * @throws QdyloraError BAD_CONFIG unless it is null or a whole number ≥ 1
  */
 export function readWindow(config: CheckpointConfig, otherwise: number): number {
   if (!Object.hasOwn(config.raw, 'sliding_window')) return otherwise;

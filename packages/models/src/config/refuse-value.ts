@@ -1,23 +1,24 @@
 import type { CheckpointConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
-/** The error for a config value that would change the forward pass and is not implemented. */
+/** The error for a config value that changes the forward pass and is not implemented. */
 export const refusedValue = (
   config: CheckpointConfig,
   key: string,
-  expected: string,
+  requirement: string,
   got: unknown,
 ): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
     where: config.path,
-    problem: `expected ${expected} for ${key} of a ${config.modelType} model, got ${JSON.stringify(got)}`,
-    nextStep: 'This value is not implemented; nothing was loaded.',
+    problem: `${key} of a ${config.modelType} model must be ${requirement} (got ${JSON.stringify(got)})`,
+    nextStep: 'Other values are not implemented; nothing was loaded.',
     details: { key, got },
   });
 
 /**
- * Refuses every value of `key` but the listed ones; a key that is missing or null passes. @throws
- * QdyloraError UNSUPPORTED
+ * Refuses every value of `key` except the listed ones. A key that is missing or null passes.
+ *
+ * @throws QdyloraError UNSUPPORTED
  */
 export function acceptOnly(
   config: CheckpointConfig,

@@ -1,35 +1,30 @@
 import type { RopeConfig } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
 
-/**
- * Angle of a position = position · frequencies[pair]; cos and sin are multiplied by `scale` (1 but for YaRN
- * and LongRoPE).
- */
+/** Rotary embedding: pair p of a head is rotated by position · frequencies[p]. */
 export interface RopeFrequencies {
+  /** [rotaryDim / 2] */
   readonly frequencies: Float64Array;
+  /** Factor on cos and sin: 1 except for YaRN and LongRoPE. */
   readonly scale: number;
-  /**
-   * Positions from here on would turn otherwise, which is not implemented; left out: there is no such limit.
-   */
+  /** First position that is not supported (LongRoPE's long factors); left out where there is no limit. */
   readonly positionLimit?: number;
-  /**
-   * Positions whose angles the model knows, where scaling makes them more than max_position_embeddings says.
-   */
+  /** Positions that scaling supports, where they are more than `max_position_embeddings`. */
   readonly reach?: number;
 }
 
 export const ROPE_TYPES = ['default', 'linear', 'llama3', 'yarn', 'longrope', 'factors'] as const;
 
 /**
- * θ^(−2p / rotaryDim) for each pair p, stretched as the config's rope type says.
+ * The frequencies θ^(−2p / rotaryDim) of each pair p, scaled by the config's rope type.
  *
- * @throws QdyloraError UNSUPPORTED for another rope type, BAD_CONFIG for a missing parameter.
+ * @throws QdyloraError UNSUPPORTED for an unknown rope type; BAD_CONFIG for a missing parameter
  */
 export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPositions: number): RopeFrequencies {
   if (!(rope.theta > 0))
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
-      problem: `expected a number > 0 for rope_theta, got ${rope.theta}`,
+      problem: `rope_theta must be greater than 0 (got ${rope.theta})`,
     });
   const plain = Float64Array.from({ length: rotaryDim / 2 }, (_, p) => rope.theta ** ((-2 * p) / rotaryDim));
   switch (rope.type) {
@@ -52,10 +47,8 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
     default:
       throw new QdyloraError('UNSUPPORTED', {
         where: 'rope',
-        problem:
-          `expected one of ${ROPE_TYPES.filter((t) => t !== 'factors').join(', ')} for rope_type, ` +
-          `got ${rope.type}`,
-        nextStep: 'This rotary embedding is not implemented.',
+        problem: `the rope_type ${rope.type} is not implemented`,
+        nextStep: `Supported are ${ROPE_TYPES.filter((type) => type !== 'factors').join(', ')}.`,
       });
   }
 }
@@ -63,7 +56,9 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
 const reaching = (positions: number, factor: number): Pick<RopeFrequencies, 'reach'> =>
   factor > 1 ? { reach: Math.floor(positions * factor) } : {};
 
-/** Llama 3.1: long waves are divided by the factor, short ones stay, those between are blended. */
+/**
+ * Llama 3.1: low frequencies are divided by the factor, high ones are kept, those between are interpolated.
+ */
 function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
   const factor = needed(rope, 'factor');
   const low = needed(rope, 'lowFreqFactor');
@@ -78,7 +73,10 @@ function llama3(plain: Float64Array, rope: RopeConfig): Float64Array {
   });
 }
 
-/** YaRN (Peng et al. 2023): interpolates slow pairs, keeps fast ones, ramps between, and scales attention. */
+/**
+ * YaRN (Peng et al. 2023): low frequencies are divided by the factor, high ones are kept, with a linear ramp
+ * between; attention is scaled.
+ */
 function yarn(
   plain: Float64Array,
   rope: RopeConfig,
@@ -103,18 +101,19 @@ function yarn(
     return (f / factor) * (1 - keep) + f * keep;
   });
   const mscale = (scale: number): number => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
-  const own = rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
+  const defaultScale =
+    rope.mscale && rope.mscaleAllDim ? mscale(rope.mscale) / mscale(rope.mscaleAllDim) : mscale(1);
   return {
     frequencies,
-    scale: rope.attentionFactor ?? own,
+    scale: rope.attentionFactor ?? defaultScale,
     ...(original * factor > maxPositions && reaching(original, factor)),
   };
 }
 
 /**
- * LongRoPE (Ding et al. 2024) for sequences up to the length of pretraining: every frequency is divided by
- * its short factor, and attention is scaled as if for the full length.
- * A longer sequence would turn by the long factors from its first token on.
+ * LongRoPE (Ding et al. 2024) for sequences up to the original length: every frequency is divided by its
+ * short factor, and attention is scaled for the full length. Longer sequences, whose tokens all use the
+ * long factors, are not supported.
  */
 function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): RopeFrequencies {
   const original = needed(rope, 'originalMaxPositionEmbeddings');
@@ -128,8 +127,8 @@ function longrope(plain: Float64Array, rope: RopeConfig, maxPositions: number): 
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
       problem:
-        `expected ${plain.length} numbers > 0 for short_factor of rope type longrope, got ` +
-        `${Array.isArray(short) ? short.length : typeof short}`,
+        `short_factor of the rope type longrope must be ${plain.length} numbers greater than 0 ` +
+        `(got ${Array.isArray(short) ? short.length : typeof short})`,
     });
   }
   const scale =
@@ -149,7 +148,7 @@ function needed(
   if (value === undefined || !(value > 0))
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rope',
-      problem: `expected a number > 0 for ${key} of rope type ${rope.type}, got ${value}`,
+      problem: `${key} of the rope type ${rope.type} must be greater than 0 (got ${value})`,
     });
   return value;
 }

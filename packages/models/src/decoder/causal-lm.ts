@@ -58,8 +58,8 @@ export interface CausalLm {
   /**
    * `nextLikeliest` for one token after another; to be disposed.
    *
-   * `hasCodes: true` keeps an 8-bit copy of the head ([vocabulary, hidden] bytes) and reads only those rows of
-   * the head itself that can still win. The tokens are the same.
+   * `hasCodes: true` keeps an 8-bit copy of the head ([vocabulary, hidden] bytes) and reads only those rows
+   * of the head itself that can still win. The tokens are the same.
    */
   createLikeliestStep(
     ctx: ForwardContext,

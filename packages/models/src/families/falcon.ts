@@ -14,8 +14,8 @@ import type { Family } from './family.ts';
 import { PLAIN_ATTENTION, type FamilyConfig } from './family-config.ts';
 
 /**
- * Input of the MLP: `shared norm`: the input of attention (7b, 11b); `second norm`: another norm of the block's
- * input (40b); `after attention`: a norm of x + attention, as in GPT-2 (rw).
+ * Input of the MLP: `shared norm`: the input of attention (7b, 11b); `second norm`: another norm of the
+ * block's input (40b); `after attention`: a norm of x + attention, as in GPT-2 (rw).
  */
 type MlpInput = 'shared norm' | 'second norm' | 'after attention';
 
@@ -34,8 +34,8 @@ export interface FalconLayer {
 }
 
 /**
- * Falcon: attention and MLP in parallel, multi-query or grouped-query attention with one matrix for q, k and v
- * (Almazrouei et al. 2023).
+ * Falcon: attention and MLP in parallel, multi-query or grouped-query attention with one matrix for q, k
+ * and v (Almazrouei et al. 2023).
  *
  *     h = x + attention(attentionNorm(x))
  *     y = h + mlp(input)    input: see `MlpInput`
@@ -45,8 +45,8 @@ export const falcon: Family<FalconConfig, FalconLayer> = {
   peftTargets: ['query_key_value'],
   readConfig: readFalconConfig,
   packedNotice:
-    "transformers 5.24 cannot load this folder: Falcon's layers are of a class of their own there, which it " +
-    'does not quantize. qdylora loads it.',
+    "transformers 5.24 cannot load this folder, because it does not quantize Falcon's own class of linear " +
+    'layers. qdylora loads it.',
   names: {
     base: 'transformer.',
     embedding: 'transformer.word_embeddings',

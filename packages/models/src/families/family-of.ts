@@ -21,7 +21,9 @@ export const FAMILIES: ReadonlyMap<string, Family> = new Map(
   ]),
 );
 
-/** The same family, whose `readConfig` also refuses sizes beyond any model and values that give no numbers. */
+/**
+ * The same family, whose `readConfig` also refuses sizes beyond any model and values that give no numbers.
+ */
 function withCheckedConfig(family: Family): Family {
   return {
     ...family,

@@ -6,8 +6,8 @@ import type { Family } from './family.ts';
 import { llama, readLlamaConfig, type LlamaConfig, type LlamaDifferences, type LlamaLayer } from './llama.ts';
 
 /**
- * Gemma 1: Llama with a GELU gate, embeddings multiplied by √hidden, norm weights stored minus one, and a tied
- * head (Gemma Team 2024).
+ * Gemma 1: Llama with a GELU gate, embeddings multiplied by √hidden, norm weights stored minus one, and a
+ * tied head (Gemma Team 2024).
  */
 export const gemma: Family<LlamaConfig, LlamaLayer> = {
   ...llama,

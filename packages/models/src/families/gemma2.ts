@@ -17,8 +17,8 @@ export interface Gemma2Layer extends LlamaLayer {
 }
 
 /**
- * Gemma 2: a norm after each branch too, sliding-window attention in every other layer, soft caps on attention
- * scores and logits (Gemma Team 2024).
+ * Gemma 2: a norm after each branch too, sliding-window attention in every other layer, soft caps on
+ * attention scores and logits (Gemma Team 2024).
  *
  *     h = x + norm(attention(norm(x)))
  *     y = h + norm(mlp(norm(h)))

@@ -1,20 +1,31 @@
 import type { Rng } from '@qdylora/contract';
 
-/** `temperature` 0 = greedy (the first of equals). `topK` 0 and `topP` 1 = no cut. */
+/** How the next token is chosen. */
 export interface SamplingOptions {
+  /** Divides the logits; 0, the default, always takes the most likely token (among equals the first). */
   readonly temperature?: number;
+  /** Sample among the `topK` most likely tokens; 0, the default, among all. */
   readonly topK?: number;
+  /**
+   * Nucleus sampling: among the most likely tokens with total probability `topP`; 1, the default, among
+   * all.
+   */
   readonly topP?: number;
 }
 
-/** How far below the greatest logit, in temperatures, likely tokens are looked for first. */
+/** Likely tokens are first searched this many temperatures below the greatest logit, then twice as far. */
 const NEAR = 4;
 
 /**
- * Draws the next token for one row of logits: [vocabulary], at a temperature above 0. A pure function of
- * (logits, rng, step). Logits that are NaN are never drawn; where all are, token 0 is.
- * A cut leaves the `topK` likeliest tokens, then the likeliest of these whose probabilities add up to `topP`
- * (the nucleus: Holtzman et al. 2020); of equals the first count as likelier.
+ * Samples the next token from softmax(logits / temperature), at a temperature above 0.
+ *
+ * `topK` keeps the most likely tokens; `topP` then keeps the smallest set of these whose probabilities add
+ * up to `topP` (nucleus sampling: Holtzman et al. 2020). Among equal logits the smaller id is the more
+ * likely one. A NaN logit is never drawn; where all are NaN, token 0 is.
+ *
+ * A pure function of (logits, rng, step).
+ *
+ * @param logits [vocabulary]
  */
 export function chooseToken(
   logits: Float32Array,
@@ -26,16 +37,17 @@ export function chooseToken(
   if (topK <= 0 && topP >= 1) return draw(rng.uniform(step) * total, logits.length, (i) => i, weights);
   const isEnough = (count: number, sum: number): boolean => (topK > 0 ? count >= topK : sum >= topP * total);
   const likely = likeliest(logits, greatest, temperature, weights, isEnough);
-  const kept = topK > 0 ? likely.slice(0, topK) : likely;
-  const all = topK > 0 ? kept.reduce((sum, id) => sum + weights[id]!, 0) : total;
-  if (kept.length === 0) return 0;
-  let nucleus = 1;
-  let sum = weights[kept[0]!]!;
-  while (nucleus < kept.length && sum < topP * all) sum += weights[kept[nucleus++]!]!;
-  return draw(rng.uniform(step) * sum, nucleus, (i) => kept[i]!, weights);
+  const candidates = topK > 0 ? likely.slice(0, topK) : likely;
+  const candidateTotal = topK > 0 ? candidates.reduce((sum, id) => sum + weights[id]!, 0) : total;
+  if (candidates.length === 0) return 0;
+  let nucleusSize = 1;
+  let sum = weights[candidates[0]!]!;
+  while (nucleusSize < candidates.length && sum < topP * candidateTotal)
+    sum += weights[candidates[nucleusSize++]!]!;
+  return draw(rng.uniform(step) * sum, nucleusSize, (i) => candidates[i]!, weights);
 }
 
-/** Unnormalized probabilities, the greatest 1. */
+/** Unnormalized probabilities exp((logit − greatest) / temperature): [vocabulary] */
 function weightsOf(
   logits: Float32Array,
   temperature: number,
@@ -45,7 +57,7 @@ function weightsOf(
   for (const logit of logits) if (logit > greatest) greatest = logit;
   const weights = new Float64Array(logits.length);
   for (let id = 0; id < logits.length; id++) {
-    // also of infinite ones
+    // The greatest has weight 1 even where it is infinite.
     const weight = logits[id] === greatest ? 1 : Math.exp((logits[id]! - greatest) / temperature);
     if (weight > 0) total += weights[id] = weight;
   }
@@ -53,8 +65,8 @@ function weightsOf(
 }
 
 /**
- * The likeliest tokens in their order, as many as are enough and some more; only these are sorted: of a
- * vocabulary that would take longer than the model.
+ * The most likely tokens, sorted: at least as many as are enough. Only these are sorted, because sorting a
+ * whole vocabulary takes longer than the model.
  */
 function likeliest(
   logits: Float32Array,
@@ -77,7 +89,9 @@ function likeliest(
   }
 }
 
-/** The token at which `left` runs out; the last one that has a weight where rounding leaves a rest. */
+/**
+ * The token at which the running sum of weights exceeds `left`; where rounding leaves a rest, the last one.
+ */
 function draw(left: number, count: number, idAt: (i: number) => number, weights: Float64Array): number {
   let last = 0;
   for (let i = 0; i < count; i++) {

@@ -23,11 +23,15 @@ import { chooseToken, type SamplingOptions } from './choose-token.ts';
 import type { KvCache } from './kv-cache.ts';
 
 export interface GenerateOptions extends SamplingOptions {
+  /** 128 by default. */
   readonly maxNewTokens?: number;
+  /** Seed of sampling; 0 by default. */
   readonly seed?: number;
-  /** Ids that end the text; the end id itself is not handed out. */
+  /** Ids that end the text; they are not yielded. */
   readonly stopIds?: readonly number[];
+  /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
+  /** Checked before each token. */
   readonly signal?: AbortSignal;
 }
 
@@ -47,20 +51,25 @@ const RULES: OptionRules<GenerateOptions> = {
 };
 
 /**
- * From so many tokens on, codes of the head save more than they cost: they take as long as two tokens' heads,
- * and save half of each (SmolLM2-135M; Emerald Rapids, 2026).
+ * From this many tokens on, 8-bit codes of the head are worth making: making them takes as long as the head
+ * of two tokens, and they save half of each token's head (SmolLM2-135M; Emerald Rapids, 2026).
  */
-const CODES_PAY = 8;
+const LEAST_TOKENS_FOR_CODES = 8;
 
 /**
- * Streams new token ids after a prompt, with a key-value cache. The rank comes with the view:
- * `adapted.atRank(8)`.
- * Greedy texts of 8 tokens and more keep 8-bit codes of the head beside it while they last ([vocabulary,
- * hidden] bytes), which change no token.
+ * Yields new token ids after a prompt, with a key-value cache.
  *
- * @throws QdyloraError BAD_ARGUMENT for a prompt that is empty or no array of ids of the vocabulary, a view
- * that does not say its rank, and options that are unknown or of another kind; the signal's reason when
- * aborted
+ * The rank comes with the view: `adapted.atRank(8)`, or `{ model, active: null }` for a model without
+ * adapter.
+ *
+ * Greedy decoding of 8 tokens and more keeps an 8-bit copy of the head ([vocabulary, hidden] bytes) while it
+ * lasts. The tokens are the same.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for an empty prompt, ids outside the vocabulary, a view without a rank,
+ * and unknown or wrong options; the signal's reason when aborted
+ * @example
+ * for await (const id of generate(adapted.atRank(8), tokenizer.encode('Hello'), { maxNewTokens: 20 }))
+ *   process.stdout.write(tokenizer.decode([id]));
  */
 export async function* generate(
   view: { readonly model: CausalLm; readonly active: ActiveRank | null },
@@ -73,14 +82,16 @@ export async function* generate(
   const { maxNewTokens = 128, stopIds = [], computeDtype = 'f32', temperature = 0, signal } = options;
   const { model, active } = view;
   using cache = model.createCache(prompt.length + maxNewTokens);
-  const writer: Writer = {
+  const decoding: Decoding = {
     model,
     ctx: { ...inferenceContext(model.backend, computeDtype), active },
     cache,
     prompt: oneSequence(prompt),
   };
   const ids =
-    temperature <= 0 ? likeliestIds(writer, maxNewTokens >= CODES_PAY) : sampledIds(writer, options);
+    temperature <= 0
+      ? likeliestIds(decoding, maxNewTokens >= LEAST_TOKENS_FOR_CODES)
+      : sampledIds(decoding, options);
   try {
     for (let step = 0; step < maxNewTokens; step++) {
       signal?.throwIfAborted();
@@ -97,17 +108,17 @@ function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt i
   assertArgument(
     Array.isArray(prompt) || ArrayBuffer.isView(prompt),
     'generate',
-    `expected an array of ids for the prompt, got ${shownValue(prompt)}`,
+    `the prompt must be an array of token ids (got ${shownValue(prompt)})`,
     typeof prompt === 'string' ? 'Give tokenizer.encode(text).' : undefined,
   );
   const ids = prompt as ArrayLike<unknown>;
-  assertArgument(ids.length > 0, 'generate', 'expected at least one token for the prompt, got none');
+  assertArgument(ids.length > 0, 'generate', 'the prompt must have at least one token');
   for (let i = 0; i < ids.length; i++)
     if (!isId(ids[i], vocabularySize))
       assertArgument(
         false,
         'generate',
-        `expected ids below ${vocabularySize} for the prompt, got ${shownValue(ids[i])} at ${i}`,
+        `the ids of the prompt must be below ${vocabularySize} (got ${shownValue(ids[i])} at ${i})`,
         'Encode it with the tokenizer of this model.',
       );
 }
@@ -115,16 +126,17 @@ function assertPrompt(prompt: unknown, vocabularySize: number): asserts prompt i
 const isId = (id: unknown, vocabularySize: number): boolean =>
   Number.isSafeInteger(id) && (id as number) >= 0 && (id as number) < vocabularySize;
 
-interface Writer {
+/** What both ways of choosing tokens read. */
+interface Decoding {
   readonly model: CausalLm;
   readonly ctx: ForwardContext;
   readonly cache: KvCache;
   readonly prompt: TokenInputs;
 }
 
-/** Endless; what it keeps for further tokens is made when the second one is asked for. */
+/** Greedy decoding, without end. The step and the codes are made only when a second token is asked for. */
 async function* likeliestIds(
-  { model, ctx, cache, prompt }: Writer,
+  { model, ctx, cache, prompt }: Decoding,
   hasCodes: boolean,
 ): AsyncGenerator<number> {
   let id = await model.nextLikeliest(ctx, prompt, cache);
@@ -134,7 +146,7 @@ async function* likeliestIds(
 }
 
 async function* sampledIds(
-  { model, ctx, cache, prompt }: Writer,
+  { model, ctx, cache, prompt }: Decoding,
   { temperature = 0, topK = 0, topP = 1, seed = 0 }: GenerateOptions,
 ): AsyncGenerator<number> {
   const rng = createRng(seed).named('generate');

@@ -1,16 +1,17 @@
 import { runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
 import { quantizeRows } from '@qdylora/tensor';
 
-/**
- * A head in 8 bits, which says of most tokens that they are not the likeliest. Use after disposal is a
- * DisposedError.
- */
+/** An 8-bit copy of a head, which rules out most tokens as the most likely one. */
 export interface HeadCodes extends Disposable {
   /** codes: [vocabulary, hidden]  scales: [vocabulary] */
   readonly operands: { readonly codes: ArrayView<'u8'>; readonly scales: ArrayView<'f32'> };
 }
 
-/** @param weight [vocabulary, hidden] */
+/**
+ * Quantizes a head by rows.
+ *
+ * @param weight [vocabulary, hidden]
+ */
 export function createHeadCodes(backend: Backend, weight: FloatView): HeadCodes {
   const { memory } = backend;
   const { codes, scales } = runOp(backend, quantizeRows, { weight }, {});

@@ -11,32 +11,37 @@ import type { AttentionConfig } from '../families/family-config.ts';
 
 type F32 = ArrayView<'f32'>;
 
-/** The keys and values of one layer for all tokens so far. */
+/** Keys and values of one layer for all tokens so far. */
 export interface LayerCache {
   /**
-   * Puts the rows of the newest tokens in their place and returns all rows, of which `segments` says how many
-   * count. k, v: [new tokens, kvHeads · headDim] → [capacity, same]
+   * Appends the rows of new tokens and returns all rows; `segments` holds how many of them are filled.
+   *
+   * k, v: [new tokens, kvHeads · headDim] → [capacity, kvHeads · headDim]
    */
   append(backend: Backend, k: F32, v: F32): { k: Tensor<F32>; v: Tensor<F32>; segments: ArrayView<'i32'> };
 }
 
-/** Keys and values of one sequence, so that each new token costs one row. */
+/** Key-value cache of one sequence. */
 export interface KvCache extends Disposable {
   readonly layers: readonly LayerCache[];
-  /** Tokens that every layer has seen. */
+  /** Tokens in the cache. */
   readonly length: number;
+  /** Tokens that fit. */
   readonly capacity: number;
   /**
-   * A pass over so many tokens more, to which each layer appends once; they count where it succeeds. @throws
-   * QdyloraError BAD_ARGUMENT where they do not fit
+   * Runs a pass over new tokens, in which each layer appends once. `length` grows only if the pass succeeds.
+   *
+   * @throws QdyloraError BAD_ARGUMENT where the tokens do not fit
    */
   extend<T>(tokens: number, pass: () => T): T;
   dispose(): void;
 }
 
 /**
- * @param capacity tokens that fit: prompt and answer @throws QdyloraError BAD_ARGUMENT unless a whole number
- * ≥ 1
+ * Allocates a cache; it is released by `dispose`.
+ *
+ * @param capacity tokens that fit: prompt and answer
+ * @throws QdyloraError BAD_ARGUMENT unless `capacity` is a whole number of at least 1
  */
 export function createKvCache(
   { memory }: Backend,
@@ -46,7 +51,7 @@ export function createKvCache(
   assertArgument(
     Number.isSafeInteger(capacity) && capacity >= 1,
     'kv-cache',
-    `expected a whole number ≥ 1 for the capacity in tokens, got ${shownValue(capacity)}`,
+    `the capacity in tokens must be a whole number of at least 1 (got ${shownValue(capacity)})`,
   );
   const views: ArrayView[] = [];
   const lasting = <D extends 'f32' | 'i32'>(dtype: D, shape: readonly number[]): ArrayView<D> => {
@@ -55,7 +60,7 @@ export function createKvCache(
     views.push(view);
     return view;
   };
-  const segments = lasting('i32', [2]); // all layers of a pass say the same
+  const segments = lasting('i32', [2]); // shared by all layers
   const layers = attention.map(({ kvHeads, headDim }): LayerCache => {
     const keys = lasting('f32', [capacity, kvHeads * headDim]);
     const values = lasting('f32', [capacity, kvHeads * headDim]);
@@ -85,7 +90,7 @@ export function createKvCache(
       if (end > capacity)
         throw new QdyloraError('BAD_ARGUMENT', {
           where: 'kv-cache',
-          problem: `expected at most ${capacity} tokens, got ${end}`,
+          problem: `the cache holds ${capacity} tokens at most (got ${end})`,
           nextStep: 'Make a cache with a larger capacity.',
         });
       memory.write(segments, [0, end]);

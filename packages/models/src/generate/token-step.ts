@@ -2,25 +2,26 @@ import { repeatedCall, type ArrayView, type Backend, type DataOf } from '@qdylor
 import { batchArrays, oneSequence, type BatchArrays } from '../decoder/batch-arrays.ts';
 import type { KvCache } from './kv-cache.ts';
 
-/** The pass that follows a prompt, again and again: one token in, what comes after it out. */
+/** The forward pass of one token after another: a token in, its answer out. */
 export interface TokenStep<T> extends Disposable {
   /**
-   * Adds the token to the cache. @throws QdyloraError BAD_ARGUMENT where the cache is full, or the model has
-   * no such position
+   * Adds a token to the cache and returns the answer.
+   *
+   * @throws QdyloraError BAD_ARGUMENT where the cache is full, or where the model has no such position
    */
   next(id: number): Promise<T>;
 }
 
 export interface TokenStepOptions<D extends 'f32' | 'i32'> {
   readonly cache: KvCache;
-  /** What to make of one token, on the backend that it is given. */
+  /** The pass of one token, on the given backend, which may record it. */
   pass(backend: Backend, batch: BatchArrays): ArrayView<D>;
-  /** Throws where no token may stand at this position. */
+  /** Throws where the model has no such position. */
   assertPosition(position: number): void;
 }
 
 /**
- * A step whose arrays stay where they are, so that a backend that records calls repeats them without
+ * A step on arrays that stay in place, so that a backend that records calls can replay it without
  * JavaScript.
  */
 export function createTokenStep<D extends 'f32' | 'i32'>(
@@ -31,7 +32,7 @@ export function createTokenStep<D extends 'f32' | 'i32'>(
   const batch = batchArrays(backend, oneSequence([0]));
   const { ids, positions } = batch;
   memory.persist(...Object.values(batch));
-  const call = repeatedCall(backend, (own) => pass(own, batch));
+  const call = repeatedCall(backend, (recorder) => pass(recorder, batch));
   return {
     async next(id) {
       assertPosition(cache.length);

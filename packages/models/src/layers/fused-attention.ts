@@ -3,23 +3,21 @@ import { attend } from './attend.ts';
 import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
-/**
- * Attention with one matrix for q, k and v. Adapters go around the whole of it, as in PEFT; its rows are
- * taken apart afterwards.
- */
+/** Attention with one matrix for q, k and v. As in PEFT, an adapter wraps the whole matrix. */
 export interface FusedAttention {
   readonly queryKeyValue: LinearLike;
   readonly dense: LinearLike;
 }
 
 /**
- * `side by side`: all of q, all of k, all of v. `by kv head`: for each kv head its queries, its key, its
- * value (with one kv head that is all queries, one key, one value; with as many as query heads it is q, k, v
- * of each head).
+ * Order of the matrix's rows.
+ *
+ * - `side by side`: all of q, all of k, all of v.
+ * - `by kv head`: for each key-value head the queries that share it, its key, its value.
  */
 export type FusedLayout = 'side by side' | 'by kv head';
 
-/** x: [tokens, hidden] → same */
+/** x: [tokens, hidden] → [tokens, hidden] */
 export function fusedAttention(
   { queryKeyValue, dense }: FusedAttention,
   layout: FusedLayout,

@@ -9,7 +9,7 @@ import type { WeightSource } from '../weights/weight-source.ts';
 import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
-/** down(f(gate(x)) · up(x))  (Shazeer 2020) */
+/** Gated MLP (Shazeer 2020): down(f(gate(x)) · up(x)) */
 export interface GatedMlp {
   readonly gateProj: LinearLike;
   readonly upProj: LinearLike;
@@ -34,7 +34,7 @@ export function buildGatedMlp(
   };
 }
 
-/** x: [tokens, hidden] → same */
+/** x: [tokens, hidden] → [tokens, hidden] */
 export function gatedMlp(
   { gateProj, upProj, downProj }: GatedMlp,
   kind: ActivationKind,

@@ -7,11 +7,11 @@ import type { Hidden } from './layer-pass.ts';
 export interface Norm {
   readonly name: string;
   parameters(): Parameter[];
-  /** x: [tokens, hidden] → same */
+  /** x: [tokens, hidden] → [tokens, hidden] */
   forward(ctx: ForwardContext, x: Hidden): Hidden;
 }
 
-/** RMS norm of `size` entries; with `isOffset` the checkpoint stores the weight minus one (Gemma). */
+/** RMS norm over `size` columns. With `isOffset` the checkpoint stores the weight minus one (Gemma). */
 export const rmsNorm = (
   weights: WeightSource,
   name: string,
@@ -23,7 +23,7 @@ export const rmsNorm = (
 ): RmsNormLayer =>
   new RmsNormLayer(name, weights.vector(`${name}.weight`, size, isOffset ? 0 : 1), epsilon, isOffset ? 1 : 0);
 
-/** Layer norm over the hidden size, with a bias. */
+/** Layer norm over the hidden size, with bias. */
 export const layerNorm = (
   weights: WeightSource,
   name: string,

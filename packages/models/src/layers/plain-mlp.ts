@@ -8,7 +8,7 @@ export interface PlainMlp {
   readonly down: LinearLike;
 }
 
-/** x: [tokens, hidden] → same */
+/** x: [tokens, hidden] → [tokens, hidden] */
 export const plainMlp = (
   { up, down }: PlainMlp,
   kind: ActivationKind,

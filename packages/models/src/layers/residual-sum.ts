@@ -2,6 +2,6 @@ import { apply, differentiableAdd } from '@qdylora/tensor';
 import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
 
-/** x + branch, written over the branch, which nothing else reads.  [tokens, hidden] */
+/** x + branch: [tokens, hidden], in place of the branch, which nothing else reads. */
 export const residualSum = ({ ctx }: LayerPass, x: Hidden, branch: Hidden): Hidden =>
   apply(ctx, differentiableAdd, { a: x, b: branch }, {}, { y: 'b' }).y;

@@ -3,13 +3,13 @@ import { constant, ropeTable, type ForwardContext, type Tensor } from '@qdylora/
 import type { BatchArrays } from '../decoder/batch-arrays.ts';
 import type { RopeFrequencies } from '../config/rope-frequencies.ts';
 
-/** cos and sin of every token's angles: [tokens, rotary dimensions / 2] */
+/** cos and sin of the angles of each token: [tokens, rotaryDim / 2] */
 export interface RotaryAngles {
   readonly cos: Tensor<ArrayView<'f32'>>;
   readonly sin: Tensor<ArrayView<'f32'>>;
 }
 
-/** The angles of a batch, for all layers that turn alike. */
+/** The rotary angles of a batch, for all layers that share `rope` frequencies. */
 export function rotaryAngles(
   ctx: ForwardContext,
   { positions }: BatchArrays,

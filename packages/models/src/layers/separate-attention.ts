@@ -7,8 +7,8 @@ import type { LayerPass } from './layer-pass.ts';
 import { rmsNorm } from './norm.ts';
 
 /**
- * Attention with a matrix each for q, k, v and the output; `qNorm` and `kNorm` normalize every head before it
- * turns.
+ * Attention with separate matrices for q, k and v. `qNorm` and `kNorm` normalize each head before the rotary
+ * embedding.
  */
 export interface SeparateAttention {
   readonly qProj: LinearLike;
@@ -22,8 +22,8 @@ export interface SeparateAttention {
 export interface SeparateAttentionOptions {
   readonly hiddenSize: number;
   readonly epsilon: number;
-  /** Biases of q, k and v; of the output. */
   readonly qkvBias: boolean;
+  /** Bias of the output projection. */
   readonly outBias: boolean;
   readonly hasHeadNorms: boolean;
   readonly isOffset: boolean;
@@ -50,15 +50,15 @@ export function buildSeparateAttention(
   };
 }
 
-/** x: [tokens, hidden] → same */
+/** x: [tokens, hidden] → [tokens, hidden] */
 export function separateAttention(
   { qProj, kProj, vProj, oProj, qNorm, kNorm }: SeparateAttention,
   pass: LayerPass,
   x: Hidden,
 ): Hidden {
   const { ctx } = pass;
-  const rowDtype = qNorm || kNorm ? 'f32' : ctx.activationDtype; // norms of heads read float32
-  // [tokens, heads · headDim], kv: [tokens, kvHeads · headDim]
+  const rowDtype = qNorm || kNorm ? 'f32' : ctx.activationDtype; // head norms read float32
+  // q: [tokens, heads · headDim]; k, v: [tokens, kvHeads · headDim]
   const [q, k, v] = projectTogether(ctx, [qProj, kProj, vProj], x, rowDtype) as [Hidden, Hidden, Hidden];
   return oProj.forward(
     ctx,

@@ -3,8 +3,8 @@ import { Linear, Parameter } from '@qdylora/tensor';
 import type { WeightSource } from './weight-source.ts';
 
 /**
- * Fresh float32 weights: N(0, standardDeviation) for matrices and tables, 0 for biases, 1 for norms (0 where
- * they store the weight minus one); each a pure function of (rng, name).
+ * Random float32 weights: normal with mean 0 for matrices and tables, 0 for biases, 1 for norms (0 where they
+ * store the weight minus one). Each value is a pure function of the rng, the tensor's name and its index.
  */
 export function randomWeights(backend: Backend, rng: Rng, standardDeviation: number): WeightSource {
   const filled = (name: string, shape: readonly number[], value: (i: number) => number): Parameter => {
@@ -16,8 +16,8 @@ export function randomWeights(backend: Backend, rng: Rng, standardDeviation: num
     return new Parameter(name, view);
   };
   const normal = (name: string, shape: readonly number[]): Parameter => {
-    const own = rng.named(name);
-    return filled(name, shape, (i) => standardDeviation * own.normal(i));
+    const tensorRng = rng.named(name);
+    return filled(name, shape, (i) => standardDeviation * tensorRng.normal(i));
   };
   return {
     linear: (name, shape, { bias = false } = {}) =>

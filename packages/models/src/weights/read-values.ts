@@ -11,8 +11,8 @@ import {
 import { dequantizeGgml, GGML_BLOCKS } from '@qdylora/quant';
 
 /**
- * Numbers at hand, in memory already, or a tensor of a checkpoint, whose numbers are read to where they shall
- * lie; packed blocks by way of `piece`, if there is one.
+ * Values of a matrix: a host array, an array in the backend's memory, or a tensor of a checkpoint that is
+ * still to be read. Packed GGML blocks are staged in `piece`, where it is given.
  */
 export type Values = Float32Array | ArrayView<'f32'> | ArrayView<'bf16'> | PackedValues;
 
@@ -21,9 +21,10 @@ type PackedValues = Pick<TensorEntry, 'dtype' | 'byteLength' | 'readInto' | 'rea
 };
 
 /**
- * Puts values into an array of the open scope: bfloat16 stays as it is stored unless `asFloat32`, everything
- * else becomes float32; packed blocks are unpacked by the backend's kernel.
- * In host memory there is no copy in between.
+ * Reads values into an array of the open memory scope, in host memory without an intermediate copy.
+ *
+ * bfloat16 stays bfloat16 unless `asFloat32`; everything else becomes float32. The backend's kernel unpacks
+ * GGML blocks. An array that is in memory already is returned as it is.
  */
 export function readValues(
   backend: Backend,
@@ -48,13 +49,13 @@ export function readValues(
 }
 
 /**
- * So many packed bytes are unpacked at a time, all of a model's in one place that stays in the cores' caches.
- * Whole matrices at a time would lie in fresh memory each, which the thread that reads them waits for: 0.2 of
- * 1.0 s for SmolLM2-135M in Q4_1, not quantized (2 cores, Node 20, 2026).
+ * Packed bytes that are unpacked at a time, all of them in one place that stays in the cores' caches.
+ * Reading whole matrices into fresh memory cost 0.2 of 1.0 s for SmolLM2-135M in Q4_1, not quantized (2
+ * cores, Node 20, 2026).
  */
 const PIECE_BYTES = 2 ** 20;
 
-/** Where the blocks of a whole checkpoint lie in turn, in the open scope; none where it has no blocks. */
+/** Staging memory for the packed blocks of a checkpoint, in the open scope; undefined where it has none. */
 export const pieceFor = (
   { memory }: Backend,
   tensors: Iterable<Pick<TensorEntry, 'dtype'>>,
@@ -66,14 +67,14 @@ export const pieceFor = (
 function unpackInto(
   backend: Backend,
   values: ArrayView<'f32'>,
-  { dtype: type, byteLength, readInto, piece: own }: PackedValues,
+  { dtype: type, byteLength, readInto, piece: stagingMemory }: PackedValues,
 ): void {
   const { memory } = backend;
   const { bytes, length } = GGML_BLOCKS.get(type)!;
   const flat = reshaped(values, [elementCount(values.shape)]);
   const pieceBytes = Math.min(byteLength, Math.floor(PIECE_BYTES / bytes) * bytes);
   memory.scoped(() => {
-    const piece = own ?? memory.allocate('u8', [pieceBytes]);
+    const piece = stagingMemory ?? memory.allocate('u8', [pieceBytes]);
     for (let at = 0; at < byteLength; at += pieceBytes) {
       const blocks = rowsOf(piece, 0, Math.min(pieceBytes, byteLength - at));
       const from = (at / bytes) * length;

@@ -25,22 +25,22 @@ import type { WeightSource } from './weight-source.ts';
 
 export interface ShapeWeightsOptions {
   /**
-   * A dry one: its books then hold every array of the weights, and what loading them needs on the way.
-   * Without it there is no memory at all.
+   * A dry backend, whose books then hold every array of the weights and every temporary array of loading
+   * them. Without it nothing is allocated.
    */
   readonly backend?: Backend;
-  /** How the books count linear layers; `none` by default. */
+  /** Storage of linear layers; `none` by default. */
   readonly quantization?: Quantization;
-  /** Linear layers that are not quantized all the same, by name. */
+  /** Names of linear layers that are not quantized. */
   readonly isPlain?: (name: string) => boolean;
   /**
-   * How the checkpoint stores tables and matrices, and memory keeps those that are not quantized; `f32` by
+   * Element type of tables and matrices, in the checkpoint and, unless quantized, in memory; `f32` by
    * default.
    */
   readonly dtype?: 'f32' | 'bf16';
   /**
-   * Tables and matrices by name: those that an adapter holds whole, in whichever type, and those that a 4-bit
-   * checkpoint left in more bits.
+   * Element types of single tables and matrices, by tensor name: those that an adapter stores whole, and
+   * those that a 4-bit checkpoint keeps in higher precision.
    */
   readonly dtypes?: ReadonlyMap<string, 'f32' | 'bf16'>;
 }
@@ -53,15 +53,12 @@ export const SHAPE_RULES: OptionRules<ShapeWeightsOptions> = {
   dtypes: objectWith('get', 'has'),
 };
 
-/**
- * Weights without numbers: names and shapes of a model of any size, for counting and planning. Nothing can be
- * computed with them.
- */
+/** Weights without numbers: names and shapes of a model of any size, for counting and planning. */
 export function shapeWeights(options: ShapeWeightsOptions = {}): WeightSource {
   checkBuildOptions('shape-weights', options, SHAPE_RULES);
   const { backend, quantization = { kind: 'none' }, isPlain = () => false, dtype = 'f32', dtypes } = options;
   const array = <D extends DType>(type: D, shape: Shape): ArrayView<D> =>
-    backend ? kept(backend, type, shape) : shapeOnly(type, shape);
+    backend ? lasting(backend, type, shape) : shapeOnly(type, shape);
   const parameter = (name: string, shape: Shape, type: 'f32' | 'bf16' = 'f32'): Parameter =>
     new Parameter(name, array(type, shape));
   const typeOf = (name: string): 'f32' | 'bf16' => dtypes?.get(name) ?? dtype;
@@ -78,13 +75,13 @@ export function shapeWeights(options: ShapeWeightsOptions = {}): WeightSource {
   };
 }
 
-function kept<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): ArrayView<D> {
+function lasting<D extends DType>({ memory }: Backend, dtype: D, shape: Shape): ArrayView<D> {
   const view = memory.allocate(dtype, shape);
   memory.persist(view);
   return view;
 }
 
-/** A packed matrix, and the arrays on the way to it, in the order in which `matrixQuantizer` makes them. */
+/** A packed matrix. It and its temporary arrays are allocated in the order of `matrixQuantizer`. */
 function packed(
   backend: Backend,
   { kind, blockSize = 64, doubleQuantization = true }: Quantization,
@@ -97,7 +94,7 @@ function packed(
       blockSize,
       doubleQuantization,
       tiled: backend.packedLayout === 'tiles',
-      array: (type, own) => kept(backend, type, own),
+      array: (type, size) => lasting(backend, type, size),
     });
     const { codes, absmax: plain, doubleQuantized: nested } = matrix;
     const absmax = plain ?? backend.memory.allocate('f32', nested!.codes.shape);

@@ -1,20 +1,14 @@
 import type { Linear, Parameter } from '@qdylora/tensor';
 
 /**
- * Where a family's builder gets its layers from: a checkpoint, a generator of random weights, or shapes
- * alone. Names are the checkpoint's.
+ * Where the modules of a model get their weights: a checkpoint, random numbers, or shapes alone. Names are
+ * those of the checkpoint.
  */
 export interface WeightSource {
-  /**
-   * `<name>.weight` of [out, in] and, with `bias`, `<name>.bias` of [out]: packed in 4 bits where the source
-   * quantizes.
-   */
+  /** `<name>.weight`: [out, in], in 4 bits where the source quantizes; with `bias`, `<name>.bias`: [out] */
   linear(name: string, shape: readonly [number, number], options?: { readonly bias?: boolean }): Linear;
-  /** `<name>.weight` of [rows, hidden]: an embedding or a head; never quantized. */
+  /** An embedding or a head, `<name>.weight`: [rows, hidden]; never quantized. */
   table(name: string, shape: readonly [number, number]): Parameter;
-  /**
-   * The tensor `name` of [size] in float32: weight or bias of a norm. `initial`: what it begins with where
-   * the weights are random.
-   */
+  /** Weight or bias of a norm, the tensor `name`: [size], float32. Random weights begin at `initial`. */
   vector(name: string, size: number, initial: 0 | 1): Parameter;
 }
