@@ -12,6 +12,7 @@ import {
 } from '@qdylora/tensor';
 import { nextTurn } from './run/next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
+import { gradientArrays, type Optimizer } from './optimizers/optimizer.ts';
 
 /**
  * One forward and backward pass: a batch, and the model at the rank that it trains. `weight`: a factor on its
@@ -34,11 +35,26 @@ export interface PassOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Clears the gradients that the next passes add to. */
-export function clearGradients({ backend }: TrainingView['model'], parameters: readonly Parameter[]): void {
+/**
+ * Clears the gradients that the next passes add to. An optimizer is prepared first, if it is not yet; of bare
+ * parameters, those without a gradient get one.
+ *
+ * @example
+ * clearGradients(model, optimizer);
+ * await accumulateGradients(passes, 1 / predictedTokens, losses);
+ */
+export function clearGradients(
+  { backend }: Pick<TrainingView['model'], 'backend'>,
+  trained: Pick<Optimizer, 'prepare' | 'parameters' | 'gradients'> | readonly Parameter[],
+): void {
+  if ('prepare' in trained) {
+    trained.prepare(backend);
+    return clearArrays(backend, gradientArrays(trained));
+  }
+  for (const parameter of trained) parameter.makeTrainable(backend.memory);
   clearArrays(
     backend,
-    parameters.map(({ gradient }) => gradient!),
+    trained.map(({ gradient }) => gradient!),
   );
 }
 

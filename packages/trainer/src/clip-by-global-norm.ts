@@ -24,14 +24,15 @@ export const globalNorm = (sums: Float32Array): number =>
   Math.sqrt(sums.reduce((total, sum) => total + sum, 0));
 
 /**
- * The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`: what a
- * step of one's own waits for before it clips.
+ * The global 2-norm of the gradients of an optimizer's parameters, bit for bit that of `trainStep`. The
+ * optimizer is prepared first, if it is not yet.
  */
 export async function gradientNorm(
   backend: Backend,
-  optimizer: Pick<Optimizer, 'parameters' | 'gradients'>,
+  optimizer: Pick<Optimizer, 'prepare' | 'parameters' | 'gradients'>,
 ): Promise<number> {
   const { memory } = backend;
+  optimizer.prepare(backend);
   const gradients = gradientArrays(optimizer);
   const sums = memory.allocate('f32', [gradients.length]);
   memory.persist(sums);

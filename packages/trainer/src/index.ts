@@ -1,5 +1,5 @@
 export { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
-export type { ResumeFrom, SaveOptions } from './checkpoint-keeper.ts';
+export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
 export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from './clip-by-global-norm.ts';
 export {
   DEFAULT_PATIENCE,
@@ -13,7 +13,7 @@ export {
   type LearningRateSchedule,
   type ScheduleName,
   type ScheduleOptions,
-} from './learning-rate/schedule.ts';
+} from './learning-rate/learning-rate-schedule.ts';
 export {
   assertFolderFree,
   LOCK_FILE,
@@ -21,7 +21,7 @@ export {
   thisProcess,
   type FolderLock,
   type ProcessIdentity,
-} from './lock-folder.ts';
+} from './checkpoints/lock-folder.ts';
 export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export {
@@ -49,7 +49,8 @@ export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './passes-of-step.ts';
 export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
-export type { RunIdentity, RunProgress } from './run-state.ts';
+export type { RunProgress } from './checkpoints/run-progress.ts';
+export type { RunIdentity } from './checkpoints/run-state.ts';
 export {
   listCheckpoints,
   OPTIMIZER_FILE,

@@ -69,6 +69,15 @@ describe('passes of a step', () => {
       }
     },
   );
+  it('names all ranks of the step, the largest first', () => {
+    const ranksOf = (schedule: RankSchedule, step: number) =>
+      passesOfStep(step, [batchOf(4)], adapted, sampler(schedule)).ranks;
+    expect(ranksOf('sandwich', stepOf(2))).toEqual([4, 2]);
+    expect(ranksOf('sandwich', stepOf(4))).toEqual([4]);
+    expect(ranksOf('one', stepOf(1))).toEqual([1]);
+    expect(ranksOf('all', 0)).toEqual([4, 2, 1]);
+    expect(passesOfStep(0, [batchOf(2)], tinyModel(), null).ranks).toEqual([]);
+  });
   it('all: every micro batch at every rank', () => {
     expect(shape('all', 0, [2, 1])).toEqual([
       [1, 2],

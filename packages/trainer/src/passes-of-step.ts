@@ -15,6 +15,8 @@ export interface StepPlan {
    * without adapters.
    */
   readonly rank: number | null;
+  /** All ranks of the passes, the largest first; empty without adapters. */
+  readonly ranks: readonly number[];
 }
 
 /**
@@ -33,13 +35,14 @@ export function passesOfStep(
       passes: batches.map((batch) => ({ view: { model, active: null }, batch })),
       rows: null,
       rank: null,
+      ranks: [],
     };
   const { ranks, config } = model;
   const turns = sampler
     ? turnsOfStep(step, batches, sampler)
     : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank }] }));
-  const seen = turns.flatMap(({ parts }) => parts.map(({ rank }) => rank));
-  const [first] = seen;
+  const partRanks = turns.flatMap(({ parts }) => parts.map(({ rank }) => rank));
+  const [firstRank] = partRanks;
   const weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
   const passes = turns.flatMap(({ batch, parts }): Pass[] => {
     const tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
@@ -60,11 +63,12 @@ export function passesOfStep(
   });
   return {
     passes,
-    rows: updatedRows(config.updateRule, ranks, seen),
+    rows: updatedRows(config.updateRule, ranks, partRanks),
     rank:
-      first !== undefined && seen.every((rank) => rank === first)
-        ? first
+      firstRank !== undefined && partRanks.every((rank) => rank === firstRank)
+        ? firstRank
         : (sampler?.rankAt(step) ?? ranks.maxRank),
+    ranks: [...new Set(partRanks)].sort((a, b) => b - a),
   };
 }
 
@@ -97,9 +101,9 @@ function turnsOfStep(
   const count = cut.reduce((sum, { length }) => sum + length, 0);
   const turns = count === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
   let part = 0;
-  return cut.map((own, i) => ({
+  return cut.map((pieces, i) => ({
     batch: batches[i]!,
-    parts: own.flatMap((batch) => {
+    parts: pieces.flatMap((batch) => {
       const at = part++;
       return sampler
         .ranksOfPart(step, turns ? step % turns : at, turns || count)

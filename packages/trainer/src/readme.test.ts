@@ -12,7 +12,7 @@ it('the README shows values that its examples really give', async () => {
     '@qdylora/data': data,
     '@qdylora/lora-dynamic': lora,
     '@qdylora/trainer': trainer,
-    '../test/tiny-model.ts': tiny,
+    './tiny-model.ts': tiny,
   });
   expect(values.length).toBe(5);
   for (const { code, got, said } of values) expect(got, code).toEqual(said);

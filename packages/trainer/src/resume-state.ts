@@ -11,7 +11,10 @@ import {
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
 import type { SavedArray } from './optimizers/optimizer.ts';
 import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
-import { assertSameRun, otherKernels, parseRunState, type RunProgress } from './run-state.ts';
+import { assertSameRun } from './checkpoints/assert-same-run.ts';
+import { warnOfOtherKernels } from './checkpoints/computed-on.ts';
+import type { RunProgress } from './checkpoints/run-progress.ts';
+import { parseRunState } from './checkpoints/run-state.ts';
 import {
   kernelsOf,
   listCheckpoints,
@@ -95,7 +98,8 @@ export function resumeState(
     parameterFile.dispose();
     optimizerFile.dispose();
   }
-  return { progress: saved.progress, otherKernels: otherKernels(saved.computedOn, kernelsOf(backend)) };
+  const otherKernels = warnOfOtherKernels(saved.computedOn, kernelsOf(backend));
+  return { progress: saved.progress, otherKernels };
 }
 
 const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> =>

@@ -24,7 +24,9 @@ import { sumOfSquares } from '@qdylora/tensor';
 import { joinNeighbours } from './join-neighbours.ts';
 import type { Optimizer, StateArray } from './optimizers/optimizer.ts';
 import { stateArrayOf } from './optimizers/parameter-states.ts';
-import { runStateJson, type ComputedOn, type RunIdentity, type RunProgress } from './run-state.ts';
+import type { ComputedOn } from './checkpoints/computed-on.ts';
+import type { RunProgress } from './checkpoints/run-progress.ts';
+import { runStateJson, type RunIdentity } from './checkpoints/run-state.ts';
 
 /** Files of one checkpoint folder, `checkpoints/step-<n>`. */
 export const STATE_FILE = 'state.json';

@@ -1,4 +1,4 @@
-import { openKeeper } from './checkpoint-keeper.ts';
+import { openKeeper } from './checkpoints/open-keeper.ts';
 import { beginRun } from './run/begin-run.ts';
 import { endEarly, throwIfAborted } from './run/end-early.ts';
 import { evaluateRun, isEvaluationDue } from './run/evaluate-run.ts';

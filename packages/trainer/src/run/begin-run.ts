@@ -1,8 +1,8 @@
 import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
-import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
+import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
 import { isAdapted } from '../passes-of-step.ts';
-import { freshProgress, type RunProgress } from '../run-state.ts';
+import { freshProgress } from '../checkpoints/run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';
 import type { ResolvedTrainOptions } from './train-options.ts';
@@ -20,20 +20,33 @@ export async function beginRun(
   events: EventQueue<TrainEvent>,
   keeper: CheckpointKeeper | null,
 ): Promise<TrainingRun> {
-  const { optimizer, backend, seed, totalSteps, save } = options;
+  const { optimizer, backend, batches, seed, totalSteps, save } = options;
   const identity = { ...save?.config, seed, optimizer: stateNameOf(optimizer.name) };
   assertTrainsModel(options);
   optimizer.prepare(backend);
   const start = keeper?.begin({ backend, optimizer, identity }, options.resume);
   const progress = start?.progress ?? freshProgress();
   if (progress.step < totalSteps) keeper?.assertRoom({ optimizer });
+  const previousTotalSteps = progress.totalSteps === totalSteps ? null : progress.totalSteps;
+  progress.totalSteps = totalSteps;
   const emit = (event: TrainEvent): void => {
     progress.events++;
     events.push(event);
   };
   const warn = (code: WarningCode, message: string): void =>
     emit({ type: 'warning', code, message, step: progress.step });
-  const plan = planOf(options, progress, start?.resumedFrom ?? null);
+  const plan: PlanEvent = {
+    type: 'plan',
+    totalSteps,
+    stepsPerEpoch: batches.stepsPerEpoch,
+    startStep: progress.step,
+    resumedFrom: start?.resumedFrom ?? null,
+    previousTotalSteps,
+    eventsOffset: progress.events,
+    trainableCount: optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0),
+    optimizerBytes: optimizer.byteLength,
+    optimizerPagedBytes: optimizer.ledger().pagedBytes,
+  };
   await options.onPlan?.(plan);
   emit(plan);
   for (const { code, message } of start?.warnings ?? []) {
@@ -56,22 +69,6 @@ export async function beginRun(
   };
 }
 
-const planOf = (
-  { optimizer, totalSteps, batches }: ResolvedTrainOptions,
-  progress: RunProgress,
-  resumedFrom: string | null,
-): PlanEvent => ({
-  type: 'plan',
-  totalSteps,
-  stepsPerEpoch: batches.stepsPerEpoch,
-  startStep: progress.step,
-  resumedFrom,
-  eventsOffset: progress.events,
-  trainableCount: optimizer.parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0),
-  optimizerBytes: optimizer.byteLength,
-  optimizerPagedBytes: optimizer.ledger().pagedBytes,
-});
-
 /** An optimizer over another model's weights would run to the end and train nothing. */
 function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
   const modelParameters = new Set(
@@ -81,7 +78,7 @@ function assertTrainsModel({ model, optimizer }: ResolvedTrainOptions): void {
   if (!stranger) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'train',
-    problem: `expected an optimizer over parameters of the model, got ${stranger.name} of another`,
-    nextStep: 'Make it from adapted.parameters() of the very adapter that is trained.',
+    problem: `the optimizer has a parameter, ${stranger.name}, that is not one of the model`,
+    nextStep: 'Make the optimizer from parameters() of the adapter that is trained.',
   });
 }

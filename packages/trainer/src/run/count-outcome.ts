@@ -30,32 +30,30 @@ function countEmptyStep({ progress, warn, options: { maxBadSteps } }: TrainingRu
   if (progress.step < maxBadSteps || progress.skippedSteps < progress.step) return;
   throw new QdyloraError('BAD_DATA', {
     where: 'train',
-    problem: `expected tokens to learn from, got ${progress.step} steps without any`,
+    problem: `none of the first ${progress.step} steps had a token to learn from`,
     nextStep:
-      'Look at the rows with `qdylora inspect --dataset`: which tokens count, and whether max_seq_length ' +
-      'leaves any.',
+      'Look at the rows with `qdylora inspect --dataset`: it shows which tokens count, and whether ' +
+      'max_seq_length leaves any.',
   });
 }
 
 function countBadStep(run: TrainingRun, { nonFinite, loss, gradNorm }: StepOutcome): void {
   const { progress, options, keeper } = run;
   const finding =
-    nonFinite === 'state'
-      ? "the optimizer's state holds no numbers"
-      : `loss ${loss}, gradient norm ${gradNorm}`;
+    nonFinite === 'state' ? 'the optimizer state is not finite' : `loss ${loss}, gradient norm ${gradNorm}`;
   run.warn('NON_FINITE_LOSS', `step ${progress.step} was skipped: ${finding}`);
   if (progress.badInARow < options.maxBadSteps) return;
   run.isKeepable = false;
   const checkpoint = keeper?.newest ?? null;
   const remedy =
     nonFinite === 'state'
-      ? 'Go on from a checkpoint of before.'
+      ? 'Resume from an earlier checkpoint.'
       : 'Use a smaller learning_rate or max_grad_norm.';
   throw new QdyloraError('NON_FINITE_LOSS', {
     where: 'train',
     problem:
-      `expected a finite loss, gradient and optimizer state, got ${progress.badInARow} steps in a row ` +
-      `without (step ${progress.step}: ${finding})`,
+      `${progress.badInARow} steps in a row had a loss, gradient or optimizer state that is not finite ` +
+      `(step ${progress.step}: ${finding})`,
     nextStep: checkpoint ? `${remedy} The last good checkpoint is ${checkpoint}.` : remedy,
     details: { step: progress.step, badSteps: progress.badInARow, checkpoint },
   });

@@ -1,28 +1,23 @@
 import { assertArgument, QdyloraError } from '@qdylora/contract';
 import type { EvalEvent } from './train-events.ts';
 
-/** Ends a run that no longer gets better on rows that it does not learn from. */
+/** Ends a run whose evaluations no longer improve. */
 export interface EarlyStoppingOptions {
-  /**
-   * What is watched: the held-out loss of one rank, which should fall, or the area under the curve of all
-   * judged ranks, which should rise.
-   */
+  /** The watched value: the held-out loss of one rank (lower is better), or `aurac` (higher is better). */
   readonly on: number | 'aurac';
-  /** Evaluations in a row without an improvement after which the run ends; 3 by default. */
+  /** Evaluations in a row without improvement that end the run; 3 by default. */
   readonly patience?: number;
-  /** An improvement has to be more than this; 0 by default. */
+  /** Smallest change that counts as an improvement is greater than this; 0 by default. */
   readonly minDelta?: number;
 }
 
-/**
- * Where the watch stands; part of a run's state, so that a resumed run ends where the uninterrupted one did.
- */
+/** What early stopping remembers. It is part of each checkpoint, so a resumed run ends at the same step. */
 export interface EarlyStoppingState {
   readonly on: number | 'aurac';
   /** Best value so far, and the step that had it. */
   readonly best: number;
   readonly bestStep: number;
-  /** Evaluations since then. */
+  /** Evaluations since `bestStep`. */
   readonly waited: number;
 }
 
@@ -37,25 +32,25 @@ export function checkEarlyStopping({
   assertArgument(
     on === 'aurac' || (Number.isSafeInteger(on) && on >= 1),
     'early_stopping',
-    `expected a rank or aurac, got ${String(on)}`,
+    `it must be a rank or aurac (got ${String(on)})`,
   );
   assertArgument(
     Number.isSafeInteger(patience) && patience >= 1,
     'early_stopping_patience',
-    `expected a whole number ≥ 1, got ${patience}`,
+    `it must be a whole number of at least 1 (got ${patience})`,
   );
   assertArgument(
     Number.isFinite(minDelta) && minDelta >= 0,
     'early_stopping_min_delta',
-    `expected a number ≥ 0, got ${minDelta}`,
+    `it must be a number of at least 0 (got ${minDelta})`,
   );
 }
 
 /**
- * The watch after one more evaluation. A value that is no number is no improvement. One that was kept for
- * another quantity begins anew.
+ * The state after one more evaluation. NaN is never an improvement. A state that watched another value starts
+ * over.
  *
- * @throws QdyloraError BAD_ARGUMENT where the evaluation does not have what is watched.
+ * @throws QdyloraError BAD_ARGUMENT where the evaluation does not have the watched value.
  */
 export function watchEvaluation(
   { on, minDelta = 0 }: EarlyStoppingOptions,
@@ -77,12 +72,11 @@ function watchedValue(on: number | 'aurac', { byRank, aurac }: Pick<EvalEvent, '
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'early_stopping',
     problem:
-      `expected an evaluation that has ` +
-      `${on === 'aurac' ? 'an area under the rank curve (aurac)' : `rank ${on}`}, got ranks ` +
-      `${byRank.map(({ rank }) => rank).join(', ') || 'none'}`,
+      `the evaluation has no ${on === 'aurac' ? 'area under the rank curve (aurac)' : `loss of rank ${on}`}; ` +
+      `its ranks are ${byRank.map(({ rank }) => rank).join(', ') || 'none'}`,
     nextStep:
       on === 'aurac'
-        ? 'Judge the base beside the ranks, or watch one rank.'
-        : 'Judge that rank too, or watch another one.',
+        ? 'Evaluate the base beside the ranks, or watch one rank.'
+        : 'Evaluate that rank too, or watch another one.',
   });
 }

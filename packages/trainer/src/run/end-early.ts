@@ -1,5 +1,5 @@
 import { QdyloraError, withNextStep } from '@qdylora/contract';
-import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
+import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { saveLastStep } from './save-run.ts';
 import type { TrainingRun } from './training-run.ts';
 
@@ -8,7 +8,7 @@ export function throwIfAborted({ options: { signal }, progress }: TrainingRun): 
   if (!signal?.aborted) return;
   throw new QdyloraError('ABORTED', {
     where: 'train',
-    problem: `expected to go on, got an abort after step ${progress.step}`,
+    problem: `the run was aborted after step ${progress.step}`,
     cause: signal.reason,
   });
 }

@@ -1,84 +1,56 @@
 /**
- * Events between work that must not stall and readers that may never come.
+ * Events between a run, which must not stall, and readers, which may be slow or absent.
  *
- * Each reader gets every event from when it begins, whatever others read; one that begins where nobody reads
- * gets those that wait, too. What it has not read yet waits for it: of droppable events the newest
- * `mostWaiting`, of others all. One that leaves (`break`) holds nothing back any more: what it had not read
- * waits for the next one if nobody else reads.
+ * Each reader receives every event from the moment it subscribes, whatever others read; a reader that
+ * subscribes while there is no other also receives the events that wait. Events that a reader has not read yet
+ * wait for it: the newest `mostWaiting` of the droppable ones, and all others. When the last reader leaves
+ * (`break`), the events that it had not read wait for the next one.
  */
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;
-  /** No more events; readers end once they have them all, with `error` if there is one. */
+  /** Ends the queue: readers end after their last event, with `error` if there is one. */
   close(error?: unknown): void;
-  /** Events that were pushed, read or not. */
+  /** Number of events pushed, read or not. */
   readonly pushed: number;
 }
 
 export interface EventQueueOptions<T> {
-  /**
-   * Events that may be lost where a reader does not keep up, or where there is none; all others wait as long
-   * as it takes.
-   */
+  /** Whether an event may be lost where a reader is slow or absent; all other events wait without a limit. */
   readonly isDroppable: (event: T) => boolean;
-  /** Droppable events beyond this many that wait for one reader push out the oldest of them. */
+  /** Most droppable events that wait for one reader; beyond that the oldest one is lost. 1,024 by default. */
   readonly mostWaiting?: number;
 }
 
-/** About 300 KB of steps; a reader that keeps up never has more than a few. */
+/** About 300 KB of step events; a reader that keeps up never has more than a few. */
 const MOST_WAITING = 1024;
 
 type Result<T> = IteratorResult<T, undefined>;
 
-/** Events that wait to be read, oldest first. */
-interface Waiting<T> {
-  readonly events: T[];
-  droppable: number;
-}
-
-/** Either events wait for a call of `next`, or calls wait for an event: `answers` are theirs. */
+/** Either events wait for a call of `next`, or calls of `next` wait for an event: `answers` are theirs. */
 interface Reader<T> {
-  readonly waiting: Waiting<T>;
+  readonly backlog: Backlog<T>;
   readonly answers: ((result: Result<T> | Promise<Result<T>>) => void)[];
 }
 
-export function eventQueue<T>({
-  isDroppable,
-  mostWaiting = MOST_WAITING,
-}: EventQueueOptions<T>): EventQueue<T> {
+/** @example `const events = eventQueue<TrainEvent>({ isDroppable: ({ type }) => type === 'step' });` */
+export function eventQueue<T>(options: EventQueueOptions<T>): EventQueue<T> {
   const readers = new Set<Reader<T>>();
-  const noneWaiting = (): Waiting<T> => ({ events: [], droppable: 0 });
-  let unread = noneWaiting();
+  let unread = backlogOf(options);
   let pushed = 0;
-  let closed: { readonly error?: unknown } | null = null;
-  const keep = (waiting: Waiting<T>, event: T): void => {
-    waiting.events.push(event);
-    if (!isDroppable(event) || ++waiting.droppable <= mostWaiting) return;
-    waiting.events.splice(waiting.events.findIndex(isDroppable), 1);
-    waiting.droppable--;
-  };
-  const take = (waiting: Waiting<T>): T => {
-    const event = waiting.events.shift()!;
-    if (isDroppable(event)) waiting.droppable--;
-    return event;
-  };
-  const end = async (): Promise<Result<T>> => {
-    if (closed && 'error' in closed) throw closed.error;
-    return { done: true, value: undefined };
-  };
+  let end: { readonly error?: unknown } | null = null;
   const next = (reader: Reader<T>): Promise<Result<T>> => {
-    if (!readers.has(reader)) return Promise.resolve({ done: true, value: undefined });
-    if (reader.waiting.events.length > 0)
-      return Promise.resolve({ done: false, value: take(reader.waiting) });
-    return closed
-      ? end()
-      : new Promise((resolve) => {
-          reader.answers.push(resolve);
-        });
+    if (!readers.has(reader)) return Promise.resolve(DONE);
+    const event = reader.backlog.take();
+    if (event) return Promise.resolve({ done: false, value: event.value });
+    if (end) return resultOfEnd(end);
+    return new Promise((resolve) => {
+      reader.answers.push(resolve);
+    });
   };
   const leave = (reader: Reader<T>): Promise<Result<T>> => {
-    if (readers.delete(reader) && readers.size === 0) unread = reader.waiting;
-    for (const answer of reader.answers.splice(0)) answer({ done: true, value: undefined });
-    return Promise.resolve({ done: true, value: undefined });
+    if (readers.delete(reader) && readers.size === 0) unread = reader.backlog;
+    for (const answer of reader.answers.splice(0)) answer(DONE);
+    return Promise.resolve(DONE);
   };
   return {
     get pushed() {
@@ -86,22 +58,54 @@ export function eventQueue<T>({
     },
     push(event) {
       pushed++;
-      if (readers.size === 0) keep(unread, event);
-      for (const { waiting, answers } of readers) {
+      if (readers.size === 0) unread.add(event);
+      for (const { backlog, answers } of readers) {
         const answer = answers.shift();
         if (answer) answer({ done: false, value: event });
-        else keep(waiting, event);
+        else backlog.add(event);
       }
     },
     close(...failure) {
-      closed ??= failure.length > 0 ? { error: failure[0] } : {}; // somebody may throw undefined
-      for (const { answers } of readers) for (const answer of answers.splice(0)) answer(end());
+      end ??= failure.length > 0 ? { error: failure[0] } : {}; // an error may be undefined
+      for (const { answers } of readers) for (const answer of answers.splice(0)) answer(resultOfEnd(end));
     },
     [Symbol.asyncIterator]() {
-      const reader: Reader<T> = { waiting: unread, answers: [] };
-      unread = noneWaiting();
+      const reader: Reader<T> = { backlog: unread, answers: [] };
+      unread = backlogOf(options);
       readers.add(reader);
       return { next: () => next(reader), return: () => leave(reader) };
+    },
+  };
+}
+
+const DONE: Result<never> = { done: true, value: undefined };
+
+async function resultOfEnd(end: { readonly error?: unknown }): Promise<Result<never>> {
+  if ('error' in end) throw end.error;
+  return DONE;
+}
+
+/** Events that wait to be read, oldest first. */
+interface Backlog<T> {
+  add(event: T): void;
+  take(): { readonly value: T } | undefined;
+}
+
+function backlogOf<T>({ isDroppable, mostWaiting = MOST_WAITING }: EventQueueOptions<T>): Backlog<T> {
+  const events: T[] = [];
+  let droppable = 0;
+  return {
+    add(event) {
+      events.push(event);
+      if (!isDroppable(event) || ++droppable <= mostWaiting) return;
+      events.splice(events.findIndex(isDroppable), 1);
+      droppable--;
+    },
+    take() {
+      if (events.length === 0) return undefined;
+      const value = events.shift()!;
+      if (isDroppable(value)) droppable--;
+      return { value };
     },
   };
 }

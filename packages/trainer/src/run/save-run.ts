@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import { megabytes } from '../disk-room.ts';
+import { megabytes } from '../checkpoints/disk-room.ts';
 import { retryWhileDiskIsFull } from './retry-while-disk-is-full.ts';
 import type { CheckpointEvent } from './train-events.ts';
 import { heedCallback, isDue, isLastStep, type TrainingRun } from './training-run.ts';
@@ -79,7 +79,7 @@ function warnOfLowDisk(run: TrainingRun): void {
   if (missingBytes > 0 && !run.isDiskLow)
     run.warn(
       'DISK_FULL',
-      `The disk of ${run.options.save!.folder} has no room for the next checkpoint: free ` +
+      `The disk of ${run.options.save!.folder} has no room for the next checkpoint. Free ` +
         `${megabytes(missingBytes)} there.`,
     );
   run.isDiskLow = missingBytes > 0;

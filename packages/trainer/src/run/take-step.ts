@@ -1,8 +1,9 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
-import type { LearningRateSchedule } from '../learning-rate/schedule.ts';
+import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import { passesOfStep } from '../passes-of-step.ts';
 import { runStep } from '../train-step.ts';
 import { countOutcome } from './count-outcome.ts';
+import { averageWith } from './loss-average.ts';
 import type { StepEvent } from './train-events.ts';
 import { heedCallback, type TrainingRun } from './training-run.ts';
 
@@ -19,7 +20,7 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   const start = clock();
   const pagingBefore = optimizer.ledger();
   const learningRate = rateAt(options.schedule, index);
-  const { passes, rows, rank } = passesOfStep(index, batches.batchAt(index), model, sampler);
+  const { passes, rows, rank, ranks } = passesOfStep(index, batches.batchAt(index), model, sampler);
   const outcome = await runStep(passes, optimizer, {
     learningRate,
     maxGradNorm: options.maxGradNorm,
@@ -39,13 +40,16 @@ export async function takeStep(run: TrainingRun): Promise<void> {
   progress.step++;
   progress.epoch = batches.epochAt(index);
   progress.tokens += tokens;
+  if (outcome.status === 'updated') progress.lossAverage = averageWith(progress.lossAverage, loss);
   const event: StepEvent = {
     type: 'step',
     step: progress.step,
     totalSteps: options.totalSteps,
     epoch: progress.epoch,
     loss,
+    smoothedLoss: progress.lossAverage?.value ?? NaN,
     rank,
+    ranks,
     learningRate,
     gradNorm,
     tokens,
@@ -67,6 +71,6 @@ function rateAt(schedule: LearningRateSchedule, step: number): number {
   if (Number.isFinite(rate) && rate >= 0) return rate;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'schedule',
-    problem: `expected a rate ≥ 0 at step ${step}, got ${shownValue(rate)}`,
+    problem: `the learning rate must be a number of at least 0 (got ${shownValue(rate)} at step ${step})`,
   });
 }

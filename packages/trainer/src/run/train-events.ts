@@ -8,8 +8,13 @@ export interface PlanEvent {
   readonly stepsPerEpoch: number;
   /** Steps that were done before this process: 0, or where a resumed run goes on. */
   readonly startStep: number;
-  /** The checkpoint that the run goes on from. */
+  /** The checkpoint that the run resumes from. */
   readonly resumedFrom: string | null;
+  /**
+   * The number of steps that the run was planned for when that checkpoint was written, where `totalSteps` is
+   * another number; else null. From `startStep` on the learning rate follows the schedule of `totalSteps`.
+   */
+  readonly previousTotalSteps: number | null;
   /** Events that the run had emitted when that checkpoint was written: where a log of events is to be cut. */
   readonly eventsOffset: number;
   readonly trainableCount: number;
@@ -26,8 +31,12 @@ export interface StepEvent {
   readonly epoch: number;
   /** Mean over the counted tokens of the step. NaN or infinite where the step was skipped for that. */
   readonly loss: number;
+  /** Moving average of the loss over about the last ten steps; skipped steps do not count. NaN before any. */
+  readonly smoothedLoss: number;
   /** The drawn rank of the step; null without adapters. */
   readonly rank: number | null;
+  /** All ranks that the step trained, the largest first; empty without adapters. */
+  readonly ranks: readonly number[];
   readonly learningRate: number;
   /** Before clipping. */
   readonly gradNorm: number;

@@ -17,15 +17,15 @@ import {
 import type { TokenBatch } from '@qdylora/data';
 import type { Adapted, RankSampler } from '@qdylora/lora-dynamic';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import type { ResumeFrom, SaveOptions } from '../checkpoint-keeper.ts';
+import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
-import type { LearningRateSchedule } from '../learning-rate/schedule.ts';
+import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
 import type { LossModel } from '../loss-model.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
 import { isAdapted } from '../passes-of-step.ts';
 import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent } from './train-events.ts';
 
-/** The data of a run as optimizer steps; @qdylora/data's `createBatches` makes them. */
+/** The data of a run, by optimizer step; `createBatches` of @qdylora/data returns it. */
 export interface StepBatches {
   readonly stepsPerEpoch: number;
   /** Micro batches of optimizer step `step` (from 0): a pure function of it. */
@@ -34,11 +34,11 @@ export interface StepBatches {
 }
 
 export interface EvaluateOptions {
-  /** Steps between two evaluations; there is always one after the last step. */
+  /** Steps between two evaluations; the last step is always evaluated. */
   readonly every: number;
   /**
-   * `score` (lower is better) decides what is best; by default the mean of the losses. `aurac`: area under
-   * the rank curve. Throws when `signal` fires.
+   * Evaluates the model. `score` (lower is better) decides what is best; the mean of the losses by default.
+   * `aurac`: area under the rank curve. It should throw when `signal` fires.
    */
   run(at: { readonly step: number; readonly signal: AbortSignal | undefined }): Promise<{
     readonly byRank: readonly RankLoss[];
@@ -47,17 +47,13 @@ export interface EvaluateOptions {
   }>;
 }
 
-/**
- * What a callback says: `'stop'` makes the step that was just done the last one; it is evaluated and saved as
- * a last step is.
- */
+/** `'stop'` makes the newest step the last one; it is evaluated and saved as any last step. */
 export type CallbackResult = 'stop' | void | Promise<'stop' | void>;
 
 /**
- * Called in the run's own order, each waited for before the run goes on: what a callback changes (a learning
- * rate, a file) the next step sees.
- * An error that one throws ends the run with that error. Reading the events by `for await` is the other way,
- * and goes its own pace.
+ * The run waits for each callback, so the next step sees what a callback changed (a learning rate, a file).
+ * An error that a callback throws ends the run with that error. Readers of the events (`for await`) do not
+ * hold the run back.
  */
 export interface TrainCallbacks {
   readonly onStep?: (event: StepEvent) => CallbackResult;
@@ -67,32 +63,26 @@ export interface TrainCallbacks {
 }
 
 export interface TrainOptions extends TrainCallbacks {
-  /**
-   * An adapted model trains its adapters, a bare one its own weights (`method: none`). What is trained is
-   * what the optimizer was given.
-   */
+  /** An adapted model trains its adapters, a bare one its weights: the parameters of `optimizer`. */
   readonly model: Adapted<LossModel> | LossModel;
   readonly batches: StepBatches;
-  /** null: always the largest rank, as ordinary LoRA does. */
+  /** Draws the ranks of each step. null: always the largest rank, as in ordinary LoRA. */
   readonly sampler: RankSampler | null;
   readonly optimizer: Optimizer;
   readonly schedule: LearningRateSchedule;
   readonly totalSteps: number;
   /** 1 by default; null: no clipping. */
   readonly maxGradNorm?: number | null;
-  /** Dropout masks derive from it; 0 by default. */
+  /** Seed of the dropout masks; 0 by default. */
   readonly seed?: number;
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
-  /**
-   * Gradient checkpointing, of every block or of some: less memory, up to one more forward pass; the same
-   * bits.
-   */
+  /** Which blocks recompute their activations in the backward pass: less memory, more time, the same bits. */
   readonly recompute?: Recompute;
   readonly evaluate?: EvaluateOptions;
   /**
-   * Waited for before the event is told and the first step is done, in a folder that is the run's by now: an
-   * error here ends the run before it has learned anything.
+   * Called before the plan event and the first step, when the run has locked its folder. An error ends the run
+   * before it has learned anything.
    */
   readonly onPlan?: (event: PlanEvent) => void | Promise<void>;
   /** Needs `evaluate`. */
@@ -100,14 +90,11 @@ export interface TrainOptions extends TrainCallbacks {
   readonly save?: SaveOptions;
   /** null by default. Needs `save`. */
   readonly resume?: ResumeFrom;
-  /** Skipped steps in a row after which the run gives up; 10 by default. */
+  /** Skipped steps in a row that end the run; 10 by default. */
   readonly maxBadSteps?: number;
-  /**
-   * On an abort the pass ends before its next op, the last whole step is saved, and `result` rejects with
-   * code ABORTED.
-   */
+  /** An abort ends the pass before its next op; the last whole step is saved, and `result` rejects with ABORTED. */
   readonly signal?: AbortSignal;
-  /** Seconds since some moment. */
+  /** Seconds since an arbitrary moment; the monotonic clock by default. */
   readonly clock?: () => number;
 }
 
@@ -119,7 +106,7 @@ export interface ResolvedTrainOptions extends TrainOptions {
   readonly clock: () => number;
 }
 
-/** Numbers that have a name in the config are looked at below. */
+/** `resolveTrainOptions` checks the numbers that have a name in the config. */
 const OPTIONS: OptionRules<TrainOptions> = {
   model: required(objectWith()),
   batches: required(objectWith('batchAt', 'epochAt')),
@@ -161,7 +148,7 @@ const SAVE: OptionRules<SaveOptions> = {
   fs: objectWith(),
 };
 
-/** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT naming the option that does not fit. */
+/** Checks the options and fills in the defaults.  @throws QdyloraError BAD_ARGUMENT naming the bad option. */
 export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions {
   checkOptions('train', options, OPTIONS);
   if (options.evaluate) checkOptions('train, evaluate', options.evaluate, EVALUATE);
@@ -182,7 +169,7 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
     assertArgument(
       Number.isSafeInteger(value) && value >= least,
       name,
-      `expected a whole number ≥ ${least}, got ${shownValue(value)}`,
+      `it must be a whole number of at least ${least} (got ${shownValue(value)})`,
     );
   whole('max_steps', totalSteps, 0);
   whole('seed', seed, 0);
@@ -193,12 +180,14 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   assertArgument(
     !options.earlyStopping || evaluate,
     'early_stopping',
-    'expected evaluations to watch, got none',
+    'there are no evaluations to watch',
+    'Give `evaluate` too.',
   );
   assertArgument(
     resume === null || save,
     'resume_from_checkpoint',
-    'expected an output folder to resume in, got none',
+    'there is no output folder to resume in',
+    'Give `save` too.',
   );
   return {
     ...options,
@@ -210,12 +199,13 @@ export function resolveTrainOptions(options: TrainOptions): ResolvedTrainOptions
   };
 }
 
-/** How deep a config may lie in itself: more is a cycle. */
+/** Deepest nesting of a config; a deeper one is taken for a cycle. */
 const DEEPEST = 50;
 
 /**
- * What cannot be written into a checkpoint, or would come back as something else, is refused before the first
- * step. @throws QdyloraError BAD_ARGUMENT
+ * Refuses a value that `state.json` cannot hold unchanged, before the first step.
+ *
+ * @throws QdyloraError BAD_ARGUMENT
  */
 function assertJson(value: unknown, path = 'config', depth = 0): void {
   if (
@@ -234,9 +224,10 @@ function assertJson(value: unknown, path = 'config', depth = 0): void {
   assertArgument(
     isPlain,
     'train, save',
-    `expected values that JSON has for config, got ` +
-      `${depth < DEEPEST ? shownValue(value) : 'one inside itself'} at ${path.slice(0, 80)}`,
-    'A resumed run compares them: write it as text or as finite numbers.',
+    depth < DEEPEST
+      ? `\`${path.slice(0, 80)}\` must be a value that JSON has (got ${shownValue(value)})`
+      : `\`${path.slice(0, 80)}…\` is nested too deeply; does it contain itself?`,
+    'A resumed run compares it: write it as text or as finite numbers.',
   );
   for (const [name, part] of Object.entries(value as object)) assertJson(part, `${path}.${name}`, depth + 1);
 }

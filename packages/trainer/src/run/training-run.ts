@@ -1,6 +1,7 @@
 import type { Rng } from '@qdylora/contract';
-import type { CheckpointKeeper } from '../checkpoint-keeper.ts';
-import type { RunIdentity, RunProgress } from '../run-state.ts';
+import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
+import type { RunProgress } from '../checkpoints/run-progress.ts';
+import type { RunIdentity } from '../checkpoints/run-state.ts';
 import { DEFAULT_PATIENCE } from './early-stopping.ts';
 import type { TrainEvent, TrainResult, WarningCode } from './train-events.ts';
 import type { CallbackResult, ResolvedTrainOptions } from './train-options.ts';

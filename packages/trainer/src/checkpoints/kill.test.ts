@@ -7,10 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { createRng } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
-import { eventsOf, tinyTrain } from '../test/tiny-run.ts';
-import { LOCK_FILE, OPTIMIZER_FILE, PARAMETERS_FILE } from './index.ts';
+import { eventsOf, tinyTrain } from '../../test/tiny-run.ts';
+import { LOCK_FILE, OPTIMIZER_FILE, PARAMETERS_FILE } from '../index.ts';
 
-const SCRIPT = fileURLToPath(new URL('../test/killed-run.ts', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../test/killed-run.ts', import.meta.url));
 const STEPS = 16;
 
 /**

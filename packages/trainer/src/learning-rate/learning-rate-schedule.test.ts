@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './schedule.ts';
+import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './learning-rate-schedule.ts';
 
 const options = fc
   .record({
@@ -81,23 +81,23 @@ describe('every schedule', () => {
   });
 
   it.each([
-    [{ name: 'cosin' as ScheduleName }, /one of constant, .*, warmup_stable_decay, got cosin/],
-    [{ warmupRatio: 1.5 }, /warmup_ratio, got 1\.5/],
-    [{ learningRate: NaN }, /learning_rate, got NaN/],
-    [{ warmupSteps: 2.5 }, /warmup_steps, got 2\.5/],
+    [
+      { name: 'cosin' as ScheduleName },
+      /no schedule named cosin\. The names are constant, .*, warmup_stable/,
+    ],
+    [{ warmupRatio: 1.5 }, /`warmup_ratio` must be between 0 and 1 \(got 1\.5\)/],
+    [{ learningRate: NaN }, /`learning_rate` must be a number of at least 0 \(got NaN\)/],
+    [{ warmupSteps: 2.5 }, /`warmup_steps` must be a whole number of at least 0 \(got 2\.5\)/],
     [
       { minLearningRateRatio: 0.1 },
-      /expected lr_scheduler cosine or polynomial or warmup_stable_decay for min_learning_rate_ratio 0.1, got linear/,
+      /`min_learning_rate_ratio` has no effect with lr_scheduler linear\. Leave it out, or choose cosine or/,
     ],
-    [
-      { numCycles: 2 },
-      /expected lr_scheduler cosine or cosine_with_restarts for lr_num_cycles 2, got linear/,
-    ],
-    [{ power: 2 }, /lr_scheduler polynomial for lr_power 2, got linear/],
-    [{ name: 'polynomial' as const, power: 0 }, /a number > 0 for lr_power, got 0/],
+    [{ numCycles: 2 }, /`lr_num_cycles` has no effect with lr_scheduler linear/],
+    [{ power: 2 }, /`lr_power` has no effect with lr_scheduler linear\. Leave it out, or choose polynomial/],
+    [{ name: 'polynomial' as const, power: 0 }, /`lr_power` must be greater than 0 \(got 0\)/],
     [
       { name: 'warmup_stable_decay' as const, numDecaySteps: 11 },
-      /within 0…10 for lr_num_decay_steps, got 11/,
+      /`lr_num_decay_steps` must be a whole number between 0 and 10 \(got 11\)/,
     ],
   ])('refuses %o', (change, message) => {
     expect(() =>

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { QdyloraError } from '@qdylora/contract';
 import { MemoryFileSystem, temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { tinyOptions } from '../test/tiny-run.ts';
+import { tinyOptions } from '../../test/tiny-run.ts';
 import { checkpointBytes } from './disk-room.ts';
-import { train, type TrainEvent, type TrainOptions } from './index.ts';
+import { train, type TrainEvent, type TrainOptions } from '../index.ts';
 
 const folder = temporaryFolder();
 const CHECKPOINT = bytesOfOne();
@@ -81,7 +81,7 @@ describe('a disk without room', () => {
       expect([ended.error?.code, ended.error?.message, ended.events]).toEqual([
         'WRITE_FAILED',
         expect.stringMatching(
-          /^\[save\] expected room for a checkpoint.* of 1 MB in .*, got 1 MB free\. Free 1 MB there/,
+          /^\[save\] the disk of .* has no room for a checkpoint.* of 1 MB \(1 MB free\)\. Free 1 MB there/,
         ),
         [],
       ]);
@@ -112,7 +112,7 @@ describe('a disk without room', () => {
       expect([ended.error?.code, ended.error?.message]).toEqual([
         'WRITE_FAILED',
         expect.stringMatching(
-          /expected room for a checkpoint of 1 MB .* Free 1 MB there, or choose another output_dir\. The last good checkpoint is .*step-1: go on from it/,
+          /no room for a checkpoint of 1 MB .* Free 1 MB there, or choose another output_dir\. The last good checkpoint is .*step-1: go on from it/,
         ),
       ]);
       expect([(ended.error?.cause as { code?: string } | undefined)?.code, stepsOn(disk)]).toEqual([
@@ -156,7 +156,7 @@ describe('a disk without room', () => {
     expect([ended.error?.code, ended.error?.message, stepsOn(disk)]).toEqual([
       'ABORTED',
       expect.stringMatching(
-        /after step 3; its checkpoint could not be written: .*expected room.*No checkpoint was written/,
+        /after step 3; its checkpoint could not be written: .*no room.*No checkpoint was written/,
       ),
       [],
     ]);

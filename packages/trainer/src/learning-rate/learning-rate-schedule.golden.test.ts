@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { goldenCases } from '@qdylora/testing';
 import { describe, expect, it } from 'vitest';
-import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './schedule.ts';
+import { learningRateSchedule, SCHEDULE_NAMES, type ScheduleName } from './learning-rate-schedule.ts';
 
 const cases = goldenCases((file) => readFileSync(new URL(`../../fixtures/${file}`, import.meta.url))).filter(
   ({ file }) => file === 'schedules.safetensors',

@@ -3,10 +3,10 @@ import { cleanOrphans } from '@qdylora/checkpoint';
 import { hostData, QdyloraError, type Backend } from '@qdylora/contract';
 import { Crash, MemoryFileSystem, POWER_CUTS, temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { tinyOptions } from '../test/tiny-run.ts';
-import { openKeeper } from './checkpoint-keeper.ts';
-import { findCheckpoint, listCheckpoints, saveState, type Optimizer } from './index.ts';
-import { freshProgress } from './run-state.ts';
+import { tinyOptions } from '../../test/tiny-run.ts';
+import { openKeeper } from './open-keeper.ts';
+import { findCheckpoint, listCheckpoints, saveState, type Optimizer } from '../index.ts';
+import { freshProgress } from './run-progress.ts';
 
 const STEPS = [1, 2] as const;
 const folder = temporaryFolder();

@@ -2,9 +2,9 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { numbersOf } from '../test/tiny-model.ts';
-import { eventsOf, tinyOptions, tinyTrain } from '../test/tiny-run.ts';
-import { train, type EarlyStoppingOptions, type EvaluateOptions, type TrainEvent } from './index.ts';
+import { numbersOf } from '../../test/tiny-model.ts';
+import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
+import { train, type EarlyStoppingOptions, type EvaluateOptions, type TrainEvent } from '../index.ts';
 
 /** The n-th evaluation finds the n-th loss at rank 4, and its negative as the area. */
 const losses = (values: readonly number[], every = 1): EvaluateOptions => ({
@@ -238,7 +238,7 @@ describe('early stopping', () => {
 
   it('is refused at once without evaluations', () => {
     expect(() => stopping({ on: 4 }, { evaluate: undefined })).toThrow(
-      '[early_stopping] expected evaluations to watch, got none',
+      '[early_stopping] there are no evaluations to watch',
     );
   });
 });

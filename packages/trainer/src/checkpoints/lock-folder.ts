@@ -4,13 +4,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isRunning, temporaryName } from '@qdylora/checkpoint';
 import { QdyloraError } from '@qdylora/contract';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder } from '../make-folder.ts';
 
 export const LOCK_FILE = 'lock.json';
 
 /**
- * Enough to tell a living process from one that is gone, also when its number was given away again. null: not
- * known on this system.
+ * Identifies a process beyond its pid, which the system may reuse. A field is null where the system does not
+ * tell it.
  */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -20,26 +20,27 @@ export interface ProcessIdentity {
 }
 
 export interface FolderLock {
-  /** What became of an older lock: a sentence, or null. */
+  /** A sentence about the older lock that was taken over; null where there was none. */
   readonly tookOver: string | null;
   /**
-   * Removes the lock if it is still ours, and the folder where the lock had to make it and nothing has come
-   * into it: a run that is refused leaves no trace.
+   * Removes the lock if it is still this process's. Also removes the folder if the lock created it and it is
+   * empty, so that a refused run leaves no trace.
    */
   release(): void;
 }
 
-/**
- * Two processes that find the same dead lock may each win once; a third round means that somebody else is
- * there.
- */
+/** Two processes that find the same dead lock may each win once; after a third try another process has it. */
 const MOST_ROUNDS = 3;
 
 /**
- * Makes this process the only one that writes checkpoints into `folder`. The lock of a process that is gone
- * is taken over.
+ * Makes this process the only one that writes checkpoints into `folder`. It takes over the lock of a process
+ * that has ended.
  *
- * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
+ * @throws QdyloraError BUSY_FOLDER where the holder of the lock runs, or may run on another machine;
+ * WRITE_FAILED.
+ * @example
+ * const lock = lockFolder('runs/first');
+ * try { … } finally { lock.release(); }
  */
 export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()): FolderLock {
   const unmake = makeWritable(folder);
@@ -53,7 +54,7 @@ export function lockFolder(folder: string, self: ProcessIdentity = thisProcess()
 
 function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): FolderLock {
   const path = join(folder, LOCK_FILE);
-  const own = JSON.stringify({
+  const lockText = JSON.stringify({
     pid: self.pid,
     host: self.host,
     boot_id: self.bootId,
@@ -62,31 +63,30 @@ function takeLock(folder: string, self: ProcessIdentity, unmake: () => void): Fo
   });
   let tookOver: string | null = null;
   for (let round = 0; round < MOST_ROUNDS; round++) {
-    if (createWhole(path, own))
+    if (createWhole(path, lockText))
       return {
         tookOver,
         release: () => {
-          if (readText(path) === own) fs.rmSync(path, { force: true });
+          if (readText(path) === lockText) fs.rmSync(path, { force: true });
           unmake();
         },
       };
-    const held = readText(path);
-    if (held === null) continue;
-    const holder = identityOf(held);
+    const foundText = readText(path);
+    if (foundText === null) continue;
+    const holder = identityOf(foundText);
     if (holder && mayLive(holder, self)) throw busy(path, holder);
     tookOver = holder
       ? `took over the lock of process ${holder.pid}, which is gone`
       : 'took over a lock that nobody can read';
-    setAside(path, held);
+    removeDeadLock(path, foundText);
   }
   throw busy(path, identityOf(readText(path) ?? ''));
 }
 
 /**
- * Looks whether this process could lock `folder`; touches nothing, so that whoever locks it is told of a lock
- * that was left.
+ * Checks that this process could lock `folder`, and changes nothing.
  *
- * @throws QdyloraError BUSY_FOLDER where the process that holds it lives, or may live on another machine.
+ * @throws QdyloraError BUSY_FOLDER where the holder of the lock runs, or may run on another machine.
  */
 export function assertFolderFree(folder: string, self: ProcessIdentity = thisProcess()): void {
   const path = join(folder, LOCK_FILE);
@@ -102,8 +102,8 @@ export const thisProcess = (): ProcessIdentity => ({
 });
 
 /**
- * Clock ticks between boot and the start of a process (field 22 of /proc/<pid>/stat), which tells two
- * processes of one number apart.
+ * Clock ticks from boot to the start of a process (field 22 of /proc/<pid>/stat). It differs between two
+ * processes that had the same pid.
  */
 function startTimeOf(pid: number): string | null {
   const stat = readText(`/proc/${pid}/stat`);
@@ -119,7 +119,7 @@ function mayLive(holder: ProcessIdentity, self: ProcessIdentity): boolean {
   return holder.startTime === null || now === null || holder.startTime === now;
 }
 
-/** Creates a file that is whole from its first moment on; false where there is one. */
+/** Creates a file that appears with its full content; false where the file exists. */
 function createWhole(path: string, text: string): boolean {
   const temporary = temporaryName(path);
   try {
@@ -128,7 +128,7 @@ function createWhole(path: string, text: string): boolean {
     return true;
   } catch (error) {
     const { code } = error as { code?: string };
-    // there is one, or its holder has cleared what it took for a leftover
+    // it exists, or its holder has cleared our temporary file as a leftover
     if (code === 'EEXIST' || code === 'ENOENT') return false;
     // a file system without hard links
     if (code === 'EPERM' || code === 'ENOTSUP' || code === 'ENOSYS') return createPlainly(path, text);
@@ -155,8 +155,8 @@ function createPlainly(path: string, text: string): boolean {
   }
 }
 
-/** Removes a dead lock, unless another process has put its own there meanwhile. */
-function setAside(path: string, dead: string): void {
+/** Removes a dead lock, unless another process has replaced it meanwhile. */
+function removeDeadLock(path: string, dead: string): void {
   const aside = temporaryName(path);
   try {
     fs.renameSync(path, aside);
@@ -190,7 +190,7 @@ function readText(path: string): string | null {
 const writeFailed = (path: string, cause: unknown): QdyloraError =>
   new QdyloraError('WRITE_FAILED', {
     where: 'lock',
-    problem: `expected to create ${path}, got ${(cause as Error).message}`,
+    problem: `${path} could not be created: ${(cause as Error).message}`,
     nextStep: 'Choose a folder that can be written to.',
     details: { path, code: (cause as { code?: string }).code },
     cause,
@@ -200,7 +200,7 @@ const busy = (path: string, holder: ProcessIdentity | null): QdyloraError =>
   new QdyloraError('BUSY_FOLDER', {
     where: 'lock',
     problem:
-      `expected a folder that nobody else writes to, got the lock ${path} of ` +
+      `another run writes to this folder: the lock ${path} belongs to ` +
       `${holder ? `process ${holder.pid} on ${holder.host}` : 'another process'}`,
     nextStep: 'Wait for that run, or choose another output_dir. If no such run exists, delete the lock file.',
     details: { path, ...holder },

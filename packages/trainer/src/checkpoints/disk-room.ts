@@ -1,15 +1,13 @@
 import { NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
 import { DTYPE_BYTES, elementCount, QdyloraError, type DType, type Shape } from '@qdylora/contract';
-import type { Optimizer } from './optimizers/optimizer.ts';
+import type { Optimizer } from '../optimizers/optimizer.ts';
 
-/**
- * What a checkpoint has beside its arrays: state and manifest, and a line for each array in the header of its
- * file.
- */
+/** State and manifest of a checkpoint. */
 const SMALL_FILES_BYTES = 4096;
+/** One array's entry in the header of its file. */
 const HEADER_BYTES = 128;
 
-/** Bytes of a checkpoint: weights that are trained, and the optimizer's states. */
+/** Bytes of a checkpoint: trained weights and optimizer state. */
 export function checkpointBytes({ parameters, state }: Pick<Optimizer, 'parameters' | 'state'>): number {
   const bytes = (arrays: Iterable<{ readonly dtype: DType; readonly shape: Shape }>): number =>
     [...arrays].reduce(
@@ -19,10 +17,7 @@ export function checkpointBytes({ parameters, state }: Pick<Optimizer, 'paramete
   return bytes(parameters.map(({ view }) => view)) + bytes(state().arrays.values()) + SMALL_FILES_BYTES;
 }
 
-/**
- * Bytes that this user may still write to the disk of a folder that is there; null where the system does not
- * tell.
- */
+/** Bytes that this user may still write to the disk of an existing folder; null where the system does not tell. */
 export function freeBytes(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): number | null {
   try {
     const { bavail, bsize } = fs.statfsSync(folder);
@@ -32,7 +27,7 @@ export function freeBytes(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): nu
   }
 }
 
-/** A full disk, or a quota that is used up. */
+/** Whether a write failed because the disk is full or a quota is used up. */
 export const isFullDisk = (error: unknown): boolean =>
   QdyloraError.isInstance(error) &&
   error.code === 'WRITE_FAILED' &&
@@ -42,17 +37,17 @@ export const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6).to
 
 export interface NoRoom {
   readonly folder: string;
-  /** `a checkpoint`. */
+  /** What the room is for: `a checkpoint`. */
   readonly what: string;
   readonly neededBytes: number;
-  /** null where nobody knows. */
+  /** null where the system does not tell. */
   readonly freeBytes: number | null;
-  /** The last good one. */
+  /** The last good checkpoint. */
   readonly checkpoint: string | null;
   readonly cause?: unknown;
 }
 
-/** The error for a disk that has no room: how much is missing, and what is safe already. */
+/** The error for a disk that has no room: how much is missing, and which checkpoint is safe. */
 export function noRoom({
   folder,
   what,
@@ -61,14 +56,16 @@ export function noRoom({
   checkpoint,
   cause,
 }: NoRoom): QdyloraError {
+  const missing = megabytes(Math.max(1, neededBytes - (free ?? 0)));
+  const remedy = `Free ${missing} there, or choose another output_dir.`;
   return new QdyloraError('WRITE_FAILED', {
     where: 'save',
     problem:
-      `expected room for ${what} of ${megabytes(neededBytes)} in ${folder}, got ` +
-      `${free === null ? 'a full disk' : `${megabytes(free)} free`}`,
-    nextStep:
-      `Free ${megabytes(Math.max(1, neededBytes - (free ?? 0)))} there, or choose another ` +
-      `output_dir.${checkpoint ? ` The last good checkpoint is ${checkpoint}: go on from it with ` + `resume_from_checkpoint.` : ''}`,
+      `the disk of ${folder} has no room for ${what} of ${megabytes(neededBytes)} ` +
+      `(${free === null ? 'it is full' : `${megabytes(free)} free`})`,
+    nextStep: checkpoint
+      ? `${remedy} The last good checkpoint is ${checkpoint}: go on from it with resume_from_checkpoint.`
+      : remedy,
     details: { folder, neededBytes, freeBytes: free, checkpoint },
     cause,
   });

@@ -4,9 +4,9 @@ import { createHostBackend, QdyloraError } from '@qdylora/contract';
 import { withFailingMemory } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tinyAdapted, tinyModel } from '../test/tiny-model.ts';
-import { eventsOf, tinyOptions, tinyTrain } from '../test/tiny-run.ts';
-import { createOptimizer, train, type StepBatches, type TrainRun } from './index.ts';
+import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
+import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
+import { createOptimizer, train, type StepBatches, type TrainRun } from '../index.ts';
 
 const badRow = (): QdyloraError =>
   new QdyloraError('BAD_DATA', {

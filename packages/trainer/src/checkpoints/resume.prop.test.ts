@@ -1,43 +1,40 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '@qdylora/checkpoint';
-import { createHostBackend, QdyloraError } from '@qdylora/contract';
+import { createHostBackend, type QdyloraError } from '@qdylora/contract';
 import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
+import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tinyAdapted, tinyModel } from '../test/tiny-model.ts';
-import { temporaryFolder } from '@qdylora/testing/node';
-import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../test/tiny-run.ts';
-import {
-  lockFolder,
-  OPTIMIZER_FILE,
-  OPTIMIZER_NAMES,
-  PARAMETERS_FILE,
-  sgd,
-  train,
-  type TrainEvent,
-} from './index.ts';
+import { bytesOf, checkpointsIn, failureOf, finished } from '../../test/saved-runs.ts';
+import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
+import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../../test/tiny-run.ts';
+import { OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from '../index.ts';
 
-const bytesOf = (folder: string, step: number, file: string): Buffer =>
-  readFileSync(join(folder, 'checkpoints', `step-${step}`, file));
-const lossesOf = (events: readonly TrainEvent[]): [number, number, number | null][] =>
-  events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.rank]] : []));
+const lossesOf = (events: readonly TrainEvent[]): [number, number, number, number | null][] =>
+  events.flatMap((e) => (e.type === 'step' ? [[e.step, e.loss, e.smoothedLoss, e.rank]] : []));
 const evaluationsOf = (events: readonly TrainEvent[]) =>
   events.flatMap((e) => (e.type === 'eval' ? [{ step: e.step, score: e.score, isBest: e.isBest }] : []));
-const checkpointsIn = (folder: string): string[] => readdirSync(join(folder, 'checkpoints')).sort();
-const failureOf = (options: TinyRunOptions): Promise<QdyloraError> =>
-  tinyTrain(options).result.then(
-    () => {
-      throw new Error('it did not fail');
-    },
-    (error: unknown) => error as QdyloraError,
-  );
-const finished = (folder: string, totalSteps: number, every = 2) =>
-  tinyTrain({ totalSteps, save: { folder, every, totalLimit: 9 } }).result;
+const bestOf = (events: readonly TrainEvent[]) =>
+  events.flatMap((e) => (e.type === 'done' ? [e.result.best] : []));
 
 /** Adapters of 64 x 64: 8-bit states for A, and for B. */
 const WIDE = { hidden: 64, adapter: { ranks: [1, 16, 64] } };
-const EVERYTHING_ON = {
+const anyRun = fc.record({
+  rankSchedule: fc.constantFrom(...RANK_SCHEDULES),
+  updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const),
+  dropout: fc.constantFrom(0, 0.3),
+  recompute: fc.boolean(),
+  optimizerName: fc.constantFrom(...OPTIMIZER_NAMES),
+  packing: fc.boolean(),
+  microBatchSize: fc.integer({ min: 1, max: 3 }),
+  accumulate: fc.integer({ min: 1, max: 2 }),
+  total: fc.integer({ min: 2, max: 8 }),
+  /** The step after which the run is aborted. */
+  stop: fc.integer({ min: 1, max: 8 }),
+});
+type AnyRun = typeof anyRun extends fc.Arbitrary<infer Run> ? Run : never;
+const EVERYTHING_ON: Omit<AnyRun, 'optimizerName'> = {
   rankSchedule: 'sandwich',
   updateRule: 'newest_block',
   dropout: 0.3,
@@ -47,70 +44,64 @@ const EVERYTHING_ON = {
   accumulate: 2,
   total: 5,
   stop: 3,
-} as const;
+};
+
+const evaluate = {
+  every: 3,
+  run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: (step * 7) % 5 }] }),
+};
+
+const optionsOf = (
+  { updateRule, dropout, total, stop: _, ...options }: AnyRun,
+  pageFolder: string,
+  extra: TinyRunOptions,
+) =>
+  tinyOptions({
+    ...options,
+    ...WIDE,
+    paging: { budgetBytes: 6000, folder: pageFolder },
+    adapter: { ...WIDE.adapter, updateRule, dropout },
+    totalSteps: total,
+    evaluate,
+    ...extra,
+  });
+
+/** Events of a run that is aborted after its step `stop`, or ends before. */
+async function eventsUntilAborted(run: AnyRun, folder: string): Promise<TrainEvent[]> {
+  const controller = new AbortController();
+  const events: TrainEvent[] = [];
+  try {
+    for await (const event of train(
+      optionsOf(run, folder, { save: { folder }, signal: controller.signal }),
+    )) {
+      events.push(event);
+      if (event.type === 'step' && event.step === run.stop) controller.abort();
+    }
+  } catch (error) {
+    expect((error as QdyloraError).code).toBe('ABORTED');
+  }
+  return events;
+}
 
 describe('a resumed run', () => {
   it('computes what the uninterrupted one did, bit for bit: losses, weights, moments', async () => {
-    const evaluate = {
-      every: 3,
-      run: ({ step }: { step: number }) => Promise.resolve({ byRank: [{ rank: 1, loss: (step * 7) % 5 }] }),
-    };
     await fc.assert(
-      fc.asyncProperty(
-        fc.record({
-          rankSchedule: fc.constantFrom(...RANK_SCHEDULES),
-          updateRule: fc.constantFrom('prefix' as const, 'newest_block' as const),
-          dropout: fc.constantFrom(0, 0.3),
-          recompute: fc.boolean(),
-          optimizerName: fc.constantFrom(...OPTIMIZER_NAMES),
-          packing: fc.boolean(),
-          microBatchSize: fc.integer({ min: 1, max: 3 }),
-          accumulate: fc.integer({ min: 1, max: 2 }),
-          total: fc.integer({ min: 2, max: 8 }),
-          stop: fc.integer({ min: 1, max: 8 }),
-        }),
-        async ({ updateRule, dropout, total, stop, ...rest }) => {
-          const whole = temporaryFolder();
-          const broken = temporaryFolder();
-          const paging = { budgetBytes: 6000, folder: broken };
-          const options = (extra: TinyRunOptions) =>
-            tinyOptions({
-              ...rest,
-              ...WIDE,
-              paging,
-              adapter: { ...WIDE.adapter, updateRule, dropout },
-              totalSteps: total,
-              evaluate,
-              ...extra,
-            });
-          const expected = await eventsOf(train(options({ save: { folder: whole } })));
-          const controller = new AbortController();
-          const first = train(options({ save: { folder: broken }, signal: controller.signal }));
-          const seen: TrainEvent[] = [];
-          try {
-            for await (const event of first) {
-              seen.push(event);
-              if (event.type === 'step' && event.step === stop) controller.abort();
-            }
-          } catch (error) {
-            expect((error as QdyloraError).code).toBe('ABORTED');
-          }
-          const rerun = options({ save: { folder: broken }, resume: 'latest' });
-          const later = await eventsOf(train(rerun));
-          expect([...lossesOf(seen), ...lossesOf(later)]).toEqual(lossesOf(expected));
-          expect([...evaluationsOf(seen), ...evaluationsOf(later)]).toEqual(evaluationsOf(expected));
-          for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE])
-            expect(bytesOf(broken, total, file).equals(bytesOf(whole, total, file)), file).toBe(true);
-          const bestOf = (events: readonly TrainEvent[]) =>
-            events.flatMap((e) => (e.type === 'done' ? [e.result.best] : []));
-          expect(bestOf(later)).toEqual(bestOf(expected));
-        },
-      ),
+      fc.asyncProperty(anyRun, async (run) => {
+        const whole = temporaryFolder();
+        const broken = temporaryFolder();
+        const expected = await eventsOf(train(optionsOf(run, broken, { save: { folder: whole } })));
+        const before = await eventsUntilAborted(run, broken);
+        const resumed = optionsOf(run, broken, { save: { folder: broken }, resume: 'latest' });
+        const after = await eventsOf(train(resumed));
+        expect([...lossesOf(before), ...lossesOf(after)]).toEqual(lossesOf(expected));
+        expect([...evaluationsOf(before), ...evaluationsOf(after)]).toEqual(evaluationsOf(expected));
+        for (const file of [PARAMETERS_FILE, OPTIMIZER_FILE])
+          expect(bytesOf(broken, run.total, file).equals(bytesOf(whole, run.total, file)), file).toBe(true);
+        expect(bestOf(after)).toEqual(bestOf(expected));
+      }),
       {
         numRuns: 12,
-        examples: OPTIMIZER_NAMES.map((optimizerName): [typeof EVERYTHING_ON & { optimizerName: string }] => [
-          { ...EVERYTHING_ON, optimizerName },
-        ]),
+        examples: OPTIMIZER_NAMES.map((optimizerName) => [{ ...EVERYTHING_ON, optimizerName }]),
       },
     );
   });
@@ -146,6 +137,20 @@ describe('a resumed run', () => {
     await tinyTrain({ totalSteps: 4, evaluate, save: { folder } }).result;
     await tinyTrain({ totalSteps: 6, evaluate, save: { folder }, resume: 'latest' }).result;
     expect(at).toEqual([2, 4, 6]);
+  });
+
+  it('with more steps than planned goes on at the rates of the longer schedule, and says so', async () => {
+    const folder = temporaryFolder();
+    const rateOver = (steps: number) => (step: number) => 1e-2 * (1 - step / steps);
+    const trainFor = (totalSteps: number, options: TinyRunOptions = {}) =>
+      eventsOf(tinyTrain({ totalSteps, schedule: { warmupSteps: 0, at: rateOver(totalSteps) }, ...options }));
+    await trainFor(4, { save: { folder } });
+    const [plan, ...events] = await trainFor(6, { save: { folder }, resume: 'latest' });
+    expect(plan).toMatchObject({ startStep: 4, totalSteps: 6, previousTotalSteps: 4 });
+    const rates = events.flatMap((e) => (e.type === 'step' ? [e.learningRate] : []));
+    expect(rates).toEqual([rateOver(6)(4), rateOver(6)(5)]);
+    const [finishedPlan] = await trainFor(6, { save: { folder }, resume: 'latest' });
+    expect(finishedPlan).toMatchObject({ startStep: 6, previousTotalSteps: null });
   });
 
   it('that is already finished does no step', async () => {
@@ -310,90 +315,5 @@ describe('a resumed run', () => {
     await expect(
       train({ ...options, optimizer: sgd(options.adapted.parameters(), { learningRate: 1e-2 }) }).result,
     ).rejects.toThrow(/optimizer "sgd" instead of "adamw_32bit"/);
-  });
-});
-
-describe('checkpoints', () => {
-  it('at the last step removes what a kill between its save and the removal left over', async () => {
-    const folder = temporaryFolder();
-    await finished(folder, 6);
-    expect(checkpointsIn(folder)).toEqual(['step-2', 'step-4', 'step-6']);
-    await tinyTrain({ totalSteps: 6, save: { folder, every: 2, totalLimit: 2 }, resume: 'latest' }).result;
-    expect(checkpointsIn(folder)).toEqual(['step-4', 'step-6']);
-  });
-
-  it('are kept up to the limit, the newest ones', async () => {
-    const folder = temporaryFolder();
-    await tinyTrain({ totalSteps: 7, save: { folder, every: 2, totalLimit: 2 } }).result;
-    expect(checkpointsIn(folder)).toEqual(['step-6', 'step-7']);
-  });
-
-  it('hold what the run adds to them', async () => {
-    const folder = temporaryFolder();
-    await tinyTrain({
-      totalSteps: 2,
-      save: {
-        folder,
-        write: (at) => {
-          writeFileSync(join(at, 'adapter.json'), '{}');
-        },
-      },
-    }).result;
-    expect(readdirSync(join(folder, 'checkpoints', 'step-2')).sort()).toEqual([
-      'adapter.json',
-      'manifest.json',
-      OPTIMIZER_FILE,
-      PARAMETERS_FILE,
-      'state.json',
-    ]);
-  });
-
-  it('of another run are not written over', async () => {
-    const folder = temporaryFolder();
-    await finished(folder, 2);
-    expect((await failureOf({ save: { folder } })).code).toBe('NOT_EMPTY');
-  });
-
-  it('that cannot be written are a warning in the middle and an error at the end', async () => {
-    const folder = temporaryFolder();
-    const events: TrainEvent[] = [];
-    const full = (): never => {
-      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
-    };
-    const run = tinyTrain({ totalSteps: 4, save: { folder, every: 2, write: full } });
-    await expect(
-      (async () => {
-        for await (const event of run) events.push(event);
-      })(),
-    ).rejects.toMatchObject({ code: 'WRITE_FAILED' });
-    expect(events.flatMap((e) => (e.type === 'warning' ? [[e.code, e.step]] : []))).toEqual([
-      ['WRITE_FAILED', 2],
-    ]);
-    expect(checkpointsIn(folder)).toEqual([]);
-  });
-
-  it('leave no lock behind, whether the run ends well or not', async () => {
-    const folder = temporaryFolder();
-    await finished(folder, 2);
-    await failureOf({ save: { folder } });
-    expect(existsSync(join(folder, 'lock.json'))).toBe(false);
-  });
-
-  it('cannot be written by two runs at once', async () => {
-    const folder = temporaryFolder();
-    const lock = lockFolder(folder);
-    expect((await failureOf({ save: { folder } })).code).toBe('BUSY_FOLDER');
-    lock.release();
-    expect((await tinyTrain({ totalSteps: 1, save: { folder } }).result).step).toBe(1);
-  });
-
-  it('of a folder that was copied elsewhere still resume', async () => {
-    const folder = temporaryFolder();
-    const copy = temporaryFolder();
-    await finished(folder, 2);
-    cpSync(folder, copy, { recursive: true });
-    expect((await tinyTrain({ totalSteps: 3, save: { folder: copy }, resume: 'latest' }).result).step).toBe(
-      3,
-    );
   });
 });

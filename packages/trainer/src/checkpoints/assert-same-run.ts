@@ -1,0 +1,39 @@
+import { canonicalJson } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+import type { RunIdentity } from './run-state.ts';
+
+/**
+ * Refuses to resume where a value differs from the first run's. An absent value equals null, so that a key
+ * added by a later version does not end an older run; a hash (`…_hash`) that only one of them has is ignored.
+ *
+ * @throws QdyloraError BAD_RESUME listing every value that differs.
+ */
+export function assertSameRun(path: string, saved: RunIdentity, current: RunIdentity): void {
+  const names = [...new Set([...Object.keys(saved), ...Object.keys(current)])].sort();
+  const different = names.filter((name) => isDifferent(name, saved[name], current[name]));
+  if (different.length === 0) return;
+  const differences = different.map(
+    (name) => `${name} ${shown(current[name])} instead of ${shown(saved[name])}`,
+  );
+  throw new QdyloraError('BAD_RESUME', {
+    where: 'resume',
+    problem: `this run has other values than the one that wrote ${path}: got ${differences.join(', ')}`,
+    nextStep:
+      'Set them back, or start a new run in another output_dir: from the adapter of this one, to train it ' +
+      'further.',
+    details: { different },
+  });
+}
+
+function isDifferent(name: string, saved: unknown, current: unknown): boolean {
+  if (name.endsWith('_hash') && (isAbsent(saved) || isAbsent(current))) return false;
+  return text(saved) !== text(current);
+}
+
+const isAbsent = (value: unknown): boolean => value === undefined || value === null;
+
+const text = (value: unknown): string => (isAbsent(value) ? 'nothing' : canonicalJson(value));
+
+/** In one line: only the first 12 digits of a hash. */
+const shown = (value: unknown): string =>
+  isAbsent(value) ? 'nothing' : JSON.stringify(value).replace(/(?<=^"[0-9a-f]{12})[0-9a-f]{20,}(?="$)/, '…');

@@ -1,0 +1,20 @@
+/** The kernels that computed the last steps of a run; other kernels round differently. */
+export interface ComputedOn {
+  readonly backend: string;
+  readonly level: string | null;
+}
+
+/**
+ * The warning for a run that resumes with kernels that round differently; null where they are the same, or
+ * where the checkpoint does not name them.
+ */
+export function warnOfOtherKernels(saved: ComputedOn | null, current: ComputedOn): string | null {
+  if (!saved || (saved.backend === current.backend && saved.level === current.level)) return null;
+  return (
+    `The steps so far were computed by the kernels of ${nameOf(saved)}, and ${nameOf(current)} goes on. Its ` +
+    `rounding differs: the run is as good, but not bit for bit the uninterrupted one. For the same bits, ` +
+    `resume with ${nameOf(saved)}.`
+  );
+}
+
+const nameOf = ({ backend, level }: ComputedOn): string => (level === null ? backend : `${backend} ${level}`);

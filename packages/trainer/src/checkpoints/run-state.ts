@@ -1,0 +1,168 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { StepCounts } from '../optimizers/optimizer.ts';
+import type { EarlyStoppingState } from '../run/early-stopping.ts';
+import type { LossAverage } from '../run/loss-average.ts';
+import type { ComputedOn } from './computed-on.ts';
+import type { RunProgress } from './run-progress.ts';
+
+/** Values of a run that a resumed one must share. */
+export type RunIdentity = Readonly<Record<string, unknown>>;
+
+/** Content of a checkpoint's `state.json`. */
+export interface RunState {
+  readonly progress: RunProgress;
+  readonly counts: StepCounts;
+  readonly identity: RunIdentity;
+  /** null in checkpoints from before it was recorded. */
+  readonly computedOn: ComputedOn | null;
+}
+
+export const STATE_VERSION = 1;
+const FORMAT = 'qdylora-training';
+
+/** A run's state as JSON values. */
+export function runStateJson({ progress, counts, identity, computedOn }: RunState): Record<string, unknown> {
+  const { totalSteps, finalLoss, lossAverage, earlyStopping } = progress;
+  return {
+    format: FORMAT,
+    version: STATE_VERSION,
+    step: progress.step,
+    epoch: progress.epoch,
+    tokens: progress.tokens,
+    ...(totalSteps !== null && { total_steps: totalSteps }),
+    final_loss: Number.isFinite(finalLoss) ? finalLoss : null,
+    ...(lossAverage && { loss_average: lossAverage }),
+    skipped_steps: progress.skippedSteps,
+    bad_in_a_row: progress.badInARow,
+    evaluated_at: progress.evaluatedAt,
+    best: progress.best,
+    ...(earlyStopping && { early_stopping: earlyStoppingJson(earlyStopping) }),
+    events_offset: progress.events,
+    optimizer_steps: { rows: counts.rows, rest: counts.rest },
+    ...(computedOn && { computed_on: computedOn }),
+    config: identity,
+  };
+}
+
+const earlyStoppingJson = ({ on, best, bestStep, waited }: EarlyStoppingState): Record<string, unknown> => ({
+  on,
+  best: Number.isFinite(best) ? best : null,
+  best_step: bestStep,
+  waited,
+});
+
+/**
+ * The state that `runStateJson` wrote. `path` names the checkpoint in errors.
+ *
+ * @throws QdyloraError BAD_RESUME naming the field that does not fit.
+ */
+export function parseRunState(path: string, json: unknown): RunState {
+  const state = fieldsOf(path, 'the state', json);
+  if (state.record.format !== FORMAT || state.record.version !== STATE_VERSION)
+    throw badState(
+      path,
+      `the format must be ${FORMAT} ${STATE_VERSION}`,
+      `${String(state.record.format)} ${String(state.record.version)}`,
+    );
+  return {
+    progress: parseProgress(path, state),
+    counts: parseCounts(path, state.record.optimizer_steps),
+    identity: fieldsOf(path, '`config`', state.record.config).record,
+    computedOn: parseComputedOn(path, state.record.computed_on),
+  };
+}
+
+function parseProgress(path: string, state: Fields): RunProgress {
+  const { record } = state;
+  const best = record.best === null ? null : fieldsOf(path, '`best`', record.best);
+  return {
+    step: state.count('step'),
+    epoch: state.count('epoch'),
+    tokens: state.count('tokens'),
+    totalSteps: isAbsent(record.total_steps) ? null : state.count('total_steps'),
+    finalLoss: record.final_loss === null ? NaN : state.number('final_loss'),
+    lossAverage: parseLossAverage(path, record.loss_average),
+    skippedSteps: state.count('skipped_steps'),
+    badInARow: state.count('bad_in_a_row'),
+    evaluatedAt: state.count('evaluated_at'),
+    best: best && { step: best.count('step'), score: best.number('score') },
+    earlyStopping: parseEarlyStopping(path, record.early_stopping),
+    events: state.count('events_offset'),
+  };
+}
+
+function parseCounts(path: string, json: unknown): StepCounts {
+  const counts = fieldsOf(path, '`optimizer_steps`', json);
+  const { rows } = counts.record;
+  if (!Array.isArray(rows) || !rows.every(isCount))
+    throw badState(path, '`optimizer_steps.rows` must be a list of whole numbers', rows);
+  return { rows, rest: counts.count('rest') };
+}
+
+function parseLossAverage(path: string, json: unknown): LossAverage | null {
+  if (isAbsent(json)) return null;
+  const average = fieldsOf(path, '`loss_average`', json);
+  return { value: average.number('value'), weight: average.number('weight') };
+}
+
+function parseEarlyStopping(path: string, json: unknown): EarlyStoppingState | null {
+  if (isAbsent(json)) return null;
+  const watch = fieldsOf(path, '`early_stopping`', json);
+  const { on, best } = watch.record;
+  if (on !== 'aurac' && !isCount(on)) throw badState(path, '`early_stopping.on` must be a rank or aurac', on);
+  return {
+    on,
+    best: best === null ? NaN : watch.number('best'),
+    bestStep: watch.count('best_step'),
+    waited: watch.count('waited'),
+  };
+}
+
+function parseComputedOn(path: string, json: unknown): ComputedOn | null {
+  if (isAbsent(json)) return null;
+  const { backend, level } = fieldsOf(path, '`computed_on`', json).record;
+  if (typeof backend !== 'string' || (level !== null && typeof level !== 'string'))
+    throw badState(path, '`computed_on` must have a backend and a level', json);
+  return { backend, level };
+}
+
+/** An object of the JSON, and typed access to its fields; each access throws BAD_RESUME. */
+interface Fields {
+  readonly record: Record<string, unknown>;
+  /** A whole number of at least 0. */
+  count(name: string): number;
+  number(name: string): number;
+}
+
+function fieldsOf(path: string, name: string, value: unknown): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw badState(path, `${name} must be an object`, value);
+  const record = value as Record<string, unknown>;
+  return {
+    record,
+    count(field) {
+      const count = record[field];
+      if (isCount(count)) return count;
+      throw badState(path, `\`${field}\` must be a whole number of at least 0`, count);
+    },
+    number(field) {
+      const number = record[field];
+      if (typeof number === 'number') return number;
+      throw badState(path, `\`${field}\` must be a number`, number);
+    },
+  };
+}
+
+const isAbsent = (value: unknown): value is undefined | null => value === undefined || value === null;
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const badState = (path: string, rule: string, value: unknown): QdyloraError => {
+  const shown = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
+  return new QdyloraError('BAD_RESUME', {
+    where: 'resume',
+    problem: `${path}: ${rule} (got ${shown})`,
+    nextStep: 'Was it written by another version? Resume from another checkpoint.',
+    details: { path },
+  });
+};
