@@ -55,8 +55,8 @@ describe('packed examples', () => {
           ]) {
             const other = await stepOver(batchesOf(examples, change));
             expect(other.predictedTokens).toBe(plain.predictedTokens);
-            // each example's bits do not depend on its neighbours; sums over at most `count` of them are rounded to
-            // float32 in another order
+            // each example's bits do not depend on its neighbours; sums over at most `count` of them are
+            // rounded to float32 in another order
             expect(Math.abs(other.loss - plain.loss)).toBeLessThanOrEqual(2 * count * 2 ** -24 * plain.loss);
             other.gradients.forEach((gradient, p) => {
               const scale = plain.gradients[p]!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

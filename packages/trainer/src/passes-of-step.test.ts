@@ -47,7 +47,7 @@ describe('passes of a step', () => {
       ],
     ]);
   });
-  it('sandwich with one micro batch that is not to be cut: largest and drawn rank take turns over the steps', () => {
+  it('sandwich with one micro batch that is not cut: largest and drawn rank take turns by step', () => {
     const rankOf = (step: number): number[] =>
       passesOfStep(step, [batchOf(3)], adapted, sampler('sandwich', 1)).passes.map(
         ({ view }) => view.active!.rank,

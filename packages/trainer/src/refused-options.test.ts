@@ -141,9 +141,7 @@ describe('what would train nothing, or something else, is refused:', () => {
         adamw(adapted.parameters(), { learningRate: 1e-2 }),
       ),
     ).rejects.toThrow(
-      refused(
-        /expected a model at a rank, \{ model, active \}, got one without active\. Of an adapted model give adapted\.atRank\(8\)/,
-      ),
+      refused(/expected a model at a rank, .* got one without active\. .* give adapted\.atRank\(8\)/),
     );
   });
 

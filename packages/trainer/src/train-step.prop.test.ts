@@ -61,8 +61,8 @@ describe('accumulation', () => {
           for (const batch of parts) apart.push(await gradientsAfter(adapted, [{ view, batch }], scale));
           together.forEach((gradient, p) =>
             gradient.forEach((value, i) => {
-              // Tokens are the same bits in either batch; what differs is one float32 rounding per micro batch of a partial
-              // sum, and the big batch's own.
+              // Tokens are the same bits in either batch; what differs is one float32 rounding per micro
+              // batch of a partial sum, and the big batch's own.
               const bound =
                 (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p]![i]!), 0);
               expect(Math.abs(value - big[p]![i]!)).toBeLessThanOrEqual(bound);

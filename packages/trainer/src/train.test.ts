@@ -274,7 +274,7 @@ describe('steps without a finite loss', () => {
     expect((await train(options).result).skippedSteps).toBe(0);
   });
 
-  it('in a page of a paged optimizer end the run at once, since other pages have changed already', async () => {
+  it('in a page of a paged optimizer end the run at once: other pages have changed already', async () => {
     const folder = temporaryFolder();
     const options = tinyOptions({
       totalSteps: 5,

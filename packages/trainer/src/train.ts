@@ -23,8 +23,8 @@ export interface TrainRun extends AsyncIterable<TrainEvent> {
  * Trains a model in place and reports progress as typed events.
  *
  * Each round evaluates if it is due, saves if it is due, and then takes one optimizer step. A checkpoint
- * therefore holds everything that came before it, and a run that resumes from it computes bit for bit what the
- * uninterrupted run would have.
+ * therefore holds everything that came before it, and a run that resumes from it computes bit for bit what
+ * the uninterrupted run would have.
  *
  * @throws QdyloraError BAD_ARGUMENT naming the option that does not fit.
  * @example
@@ -62,7 +62,9 @@ async function trainAndClose(
   }
 }
 
-/** Holds the lock of the output folder, if there is one, from before the first step to after the last save. */
+/**
+ * Holds the lock of the output folder, if there is one, from before the first step to after the last save.
+ */
 async function trainInFolder(
   options: ResolvedTrainOptions,
   events: EventQueue<TrainEvent>,

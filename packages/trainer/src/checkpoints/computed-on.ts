@@ -11,8 +11,8 @@ export interface ComputedOn {
 export function warnOfOtherKernels(saved: ComputedOn | null, current: ComputedOn): string | null {
   if (!saved || (saved.backend === current.backend && saved.level === current.level)) return null;
   return (
-    `The steps so far were computed by the kernels of ${nameOf(saved)}, and ${nameOf(current)} goes on. Its ` +
-    `rounding differs: the run is as good, but not bit for bit the uninterrupted one. For the same bits, ` +
+    `The steps so far were computed by the kernels of ${nameOf(saved)}, and ${nameOf(current)} goes on. ` +
+    `Its rounding differs: the run is as good, but not bit for bit the uninterrupted one. For the same bits, ` +
     `resume with ${nameOf(saved)}.`
   );
 }

@@ -17,7 +17,10 @@ export function checkpointBytes({ parameters, state }: Pick<Optimizer, 'paramete
   return bytes(parameters.map(({ view }) => view)) + bytes(state().arrays.values()) + SMALL_FILES_BYTES;
 }
 
-/** Bytes that this user may still write to the disk of an existing folder; null where the system does not tell. */
+/**
+ * Bytes that this user may still write to the disk of an existing folder; null where the system does not
+ * tell.
+ */
 export function freeBytes(folder: string, fs: FileSystem = NODE_FILE_SYSTEM): number | null {
   try {
     const { bavail, bsize } = fs.statfsSync(folder);

@@ -90,7 +90,7 @@ describe('a folder lock', () => {
     expect(codeOf(() => assertFolderFree(folder))).toBe('BUSY_FOLDER');
   });
 
-  it('writes on the way only under names that the next run clears, should its process be killed there', async () => {
+  it('uses only temporary names that the next run clears, should its process be killed', async () => {
     const folder = temporaryFolder();
     const seen = new Set<string>();
     held(folder, { ...asJson(), boot_id: 'another boot' });

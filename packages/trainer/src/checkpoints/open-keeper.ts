@@ -29,7 +29,10 @@ export interface SaveOptions {
   readonly write?: (folder: string) => void | Promise<void>;
   /** Fills `adapter-best` each time that an evaluation is the best so far. */
   readonly writeBest?: (folder: string) => void | Promise<void>;
-  /** Bytes of other files that the run writes; the disk must have room for them and one checkpoint. 0 by default. */
+  /**
+   * Bytes of other files that the run writes; the disk must have room for them and one checkpoint. 0 by
+   * default.
+   */
   readonly otherBytes?: number;
   /** How long the last save waits, trying again, while the disk is full; 0 by default. */
   readonly waitForRoomSeconds?: number;
@@ -56,7 +59,9 @@ export interface CheckpointKeeper {
   readonly newest: string | null;
   /** @throws QdyloraError NOT_EMPTY for a new run over old checkpoints; BAD_RESUME where none can be used. */
   begin(parts: Omit<RunParts, 'progress'>, resume: ResumeFrom): Began;
-  /** @throws QdyloraError WRITE_FAILED where the disk has no room for a checkpoint and the run's other files. */
+  /**
+   * @throws QdyloraError WRITE_FAILED where the disk has no room for a checkpoint and the run's other files.
+   */
   assertRoom(parts: Pick<RunParts, 'optimizer'>): void;
   /** How many bytes the next checkpoint will lack, as the disk is now; 0 where it has room. */
   missingBytes(parts: Pick<RunParts, 'optimizer'>): number;
@@ -184,14 +189,18 @@ function chooseStart(
   return path;
 }
 
-/** Bytes that are free, or will be when older checkpoints are removed; null where the system does not tell. */
+/**
+ * Bytes that are free, or will be when older checkpoints are removed; null where the system does not tell.
+ */
 function roomFor({ folder, checkpoints, fs }: Place, checkpointSize: number): number | null {
   const free = freeBytes(folder, fs);
   if (free === null) return null;
   return free + Math.max(0, listCheckpoints(checkpoints, fs).length - 1) * checkpointSize;
 }
 
-/** Writes a checkpoint. On a full disk it removes all older checkpoints but the newest and tries once more. */
+/**
+ * Writes a checkpoint. On a full disk it removes all older checkpoints but the newest and tries once more.
+ */
 async function saveCheckpoint(
   { folder, checkpoints, totalLimit, fs }: Place,
   parts: RunParts,

@@ -162,7 +162,7 @@ describe('a resumed run', () => {
     });
   });
 
-  it('says once that other kernels go on, which round otherwise, and says nothing on the same ones', async () => {
+  it('warns once where other kernels go on, and never where the same ones do', async () => {
     const folder = temporaryFolder();
     const warningsOn = async (level: string | undefined, totalSteps: number): Promise<string[]> => {
       const adapted = tinyAdapted({ dropout: 0.2 }, tinyModel({ ...createHostBackend(), level }));

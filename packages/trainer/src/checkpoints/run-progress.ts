@@ -2,8 +2,8 @@ import type { EarlyStoppingState } from '../run/early-stopping.ts';
 import type { LossAverage } from '../run/loss-average.ts';
 
 /**
- * How far a run has come, besides weights and optimizer state. Everything random derives from (seed, step), so
- * a run needs nothing else to resume.
+ * How far a run has come, besides weights and optimizer state. Everything random derives from (seed, step),
+ * so a run needs nothing else to resume.
  */
 export interface RunProgress {
   /** Optimizer steps done, skipped ones included: the place in the data. */

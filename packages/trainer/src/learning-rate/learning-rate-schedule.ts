@@ -42,8 +42,8 @@ export interface ScheduleOptions {
   /** Warm-up as a share of all steps, rounded up; 0 by default. */
   readonly warmupRatio?: number;
   /**
-   * Where cosine, polynomial and warmup_stable_decay end, as a share of the peak; other schedules take 0 only.
-   * 0 by default; for polynomial a rate of 1e-7, as in transformers.
+   * Where cosine, polynomial and warmup_stable_decay end, as a share of the peak; other schedules take 0
+   * only. 0 by default; for polynomial a rate of 1e-7, as in transformers.
    */
   readonly minLearningRateRatio?: number;
   /** Waves of a cosine (0.5 by default), or how often one with restarts begins (1). */
@@ -103,7 +103,8 @@ export interface LearningRateSchedule {
  * @throws QdyloraError BAD_ARGUMENT for an unknown name, numbers outside their range, or a setting that the
  * schedule does not have.
  * @example
- * learningRateSchedule({ name: 'cosine', learningRate: 2e-4, totalSteps: 100, warmupRatio: 0.03 }).at(3); // 2e-4
+ * learningRateSchedule({ name: 'cosine', learningRate: 2e-4, totalSteps: 100, warmupRatio: 0.03 }).at(3); //
+ * 2e-4
  */
 export function learningRateSchedule(options: ScheduleOptions): LearningRateSchedule {
   checkOptions('lr_scheduler', options, OPTIONS);
@@ -172,7 +173,8 @@ function checkSchedule(options: ScheduleOptions): void {
   }
   requireThat(
     isCount(numDecaySteps) && numDecaySteps <= totalSteps,
-    `\`${SETTINGS.numDecaySteps.key}\` must be a whole number between 0 and ${totalSteps} (got ${numDecaySteps})`,
+    `\`${SETTINGS.numDecaySteps.key}\` must be a whole number between 0 and ${totalSteps} ` +
+      `(got ${numDecaySteps})`,
   );
   if (SCHEDULE_NAMES.includes(name)) checkSettings(options); // `shapeOf` refuses another name
 }

@@ -69,7 +69,9 @@ export const polynomial =
     return (1 - minimum) * (1 - shareDone(step, lengths)) ** power + minimum;
   };
 
-/** Timescale of `inverseSqrt` where none is given and there is no warm-up to take it from, as in transformers. */
+/**
+ * Timescale of `inverseSqrt` where none is given and there is no warm-up to take it from, as in transformers.
+ */
 const TIMESCALE = 10_000;
 
 /**

@@ -95,8 +95,8 @@ describe('AdamW against torch 2.13', () => {
     async (_, golden) => {
       const { names, states } = replay(golden);
       for (const name of names) {
-        // Three roundings a step of values no larger than the largest gradient (its square); torch clips in float32:
-        // one more.
+        // Three roundings a step of values no larger than the largest gradient (its square); torch clips in
+        // float32: one more.
         const top = largest(golden.tensor(`gradients:${name}`).f32());
         const bound = 20 * 4 * 2 ** -24;
         expect(

@@ -50,8 +50,8 @@ describe('a run that an error ends', () => {
       const failure = await failureOf(run);
       expect(failure).toMatchObject({ code: 'BAD_DATA', where: 'rows.jsonl:7', details: { line: 7 } });
       expect(failure.message).toBe(
-        `[rows.jsonl:7] expected a row, got half of one. Mend it. What was learned up to step 4 is kept. Go ` +
-          `on from ${join(folder, 'checkpoints/step-4')} with resume_from_checkpoint.`,
+        `[rows.jsonl:7] expected a row, got half of one. Mend it. What was learned up to step 4 is kept. ` +
+          `Go on from ${join(folder, 'checkpoints/step-4')} with resume_from_checkpoint.`,
       );
       expect(stepsIn(folder)).toEqual(['step-4']);
       const mended = tinyOptions({ save, resume: 'latest' });
@@ -173,7 +173,7 @@ describe('a run that an error ends', () => {
     expect([failure.code, failure.message]).toEqual([
       'BAD_DATA',
       expect.stringMatching(
-        /Mend it\. The run ended after step 2; its checkpoint could not be written: \[save\] expected to write, got EIO\.$/,
+        /The run ended after step 2; its checkpoint could not be written: \[save\] .*, got EIO\.$/,
       ),
     ]);
   });

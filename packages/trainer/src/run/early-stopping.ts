@@ -69,11 +69,11 @@ export function watchEvaluation(
 function watchedValue(on: number | 'aurac', { byRank, aurac }: Pick<EvalEvent, 'byRank' | 'aurac'>): number {
   const value = on === 'aurac' ? aurac : byRank.find(({ rank }) => rank === on)?.loss;
   if (typeof value === 'number') return value;
+  const missing = on === 'aurac' ? 'area under the rank curve (aurac)' : `loss of rank ${on}`;
+  const ranks = byRank.map(({ rank }) => rank).join(', ') || 'none';
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'early_stopping',
-    problem:
-      `the evaluation has no ${on === 'aurac' ? 'area under the rank curve (aurac)' : `loss of rank ${on}`}; ` +
-      `its ranks are ${byRank.map(({ rank }) => rank).join(', ') || 'none'}`,
+    problem: `the evaluation has no ${missing}; its ranks are ${ranks}`,
     nextStep:
       on === 'aurac'
         ? 'Evaluate the base beside the ranks, or watch one rank.'

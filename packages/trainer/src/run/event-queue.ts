@@ -2,9 +2,9 @@
  * Events between a run, which must not stall, and readers, which may be slow or absent.
  *
  * Each reader receives every event from the moment it subscribes, whatever others read; a reader that
- * subscribes while there is no other also receives the events that wait. Events that a reader has not read yet
- * wait for it: the newest `mostWaiting` of the droppable ones, and all others. When the last reader leaves
- * (`break`), the events that it had not read wait for the next one.
+ * subscribes while there is no other also receives the events that wait. Events that a reader has not read
+ * yet wait for it: the newest `mostWaiting` of the droppable ones, and all others. When the last reader
+ * leaves (`break`), the events that it had not read wait for the next one.
  */
 export interface EventQueue<T> extends AsyncIterable<T> {
   push(event: T): void;

@@ -1,4 +1,6 @@
-/** A moving average of the loss, exponentially weighted: a loss n steps ago counts 0.9ⁿ times the newest one. */
+/**
+ * A moving average of the loss, exponentially weighted: a loss n steps ago counts 0.9ⁿ times the newest one.
+ */
 export interface LossAverage {
   readonly value: number;
   /** Sum of the weights so far, that of the newest loss being 1; it grows towards 1 / (1 − 0.9) = 10. */

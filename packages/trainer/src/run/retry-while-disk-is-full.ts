@@ -23,8 +23,8 @@ export async function retryWhileDiskIsFull(run: TrainingRun, save: () => Promise
       if (waitMs === FIRST_WAIT_MS)
         run.warn(
           'DISK_FULL',
-          `${(error as Error).message} The run waits up to ${Math.ceil(waitSeconds / 60)} min for room, since ` +
-            `what it learned since then is in memory only. Ctrl-C ends the wait.`,
+          `${(error as Error).message} The run waits up to ${Math.ceil(waitSeconds / 60)} min for room, ` +
+            `since what it learned since then is in memory only. Ctrl-C ends the wait.`,
         );
     }
     await waitUnlessAborted(waitMs, signal);

@@ -208,7 +208,7 @@ describe('early stopping', () => {
     expect(result.best?.step).toBe(2);
   });
 
-  it('ends a resumed run where the uninterrupted one ended, also when it was stopped while it waited', async () => {
+  it('ends a resumed run where the uninterrupted one ended, also if stopped while it waited', async () => {
     const folder = temporaryFolder();
     const options = { save: { folder, every: 1 }, resume: 'latest' } as const;
     const whole = tinyOptions({ totalSteps: 6 });
@@ -244,7 +244,7 @@ describe('early stopping', () => {
 });
 
 describe('an evaluation', () => {
-  it('names the rank of the lowest loss, the smallest of equals, and none where no loss is a number', async () => {
+  it('names the first rank of the lowest loss, and none where no loss is a number', async () => {
     const run = async (byRank: { rank: number | null; loss: number }[]) =>
       (
         await eventsOf(

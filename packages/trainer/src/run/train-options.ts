@@ -81,8 +81,8 @@ export interface TrainOptions extends TrainCallbacks {
   readonly recompute?: Recompute;
   readonly evaluate?: EvaluateOptions;
   /**
-   * Called before the plan event and the first step, when the run has locked its folder. An error ends the run
-   * before it has learned anything.
+   * Called before the plan event and the first step, when the run has locked its folder. An error ends the
+   * run before it has learned anything.
    */
   readonly onPlan?: (event: PlanEvent) => void | Promise<void>;
   /** Needs `evaluate`. */
@@ -92,7 +92,10 @@ export interface TrainOptions extends TrainCallbacks {
   readonly resume?: ResumeFrom;
   /** Skipped steps in a row that end the run; 10 by default. */
   readonly maxBadSteps?: number;
-  /** An abort ends the pass before its next op; the last whole step is saved, and `result` rejects with ABORTED. */
+  /**
+   * An abort ends the pass before its next op; the last whole step is saved, and `result` rejects with
+   * ABORTED.
+   */
   readonly signal?: AbortSignal;
   /** Seconds since an arbitrary moment; the monotonic clock by default. */
   readonly clock?: () => number;

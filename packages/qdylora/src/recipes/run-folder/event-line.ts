@@ -23,6 +23,11 @@ const plan = z
     steps_per_epoch: whole('Steps of one walk through the data'),
     start_step: whole('Steps done before this process: 0, or where a resumed run goes on'),
     resumed_from: z.string().nullable().describe('The checkpoint that the run goes on from'),
+    previous_total_steps: z
+      .int()
+      .min(0)
+      .nullable()
+      .describe('Steps that the run was planned for before, where total_steps is another number'),
     events_offset: whole('Events that the run had told of when that checkpoint was written'),
     trainable_count: whole('Numbers that are trained'),
     optimizer_bytes: whole('Gradients and optimizer state in memory'),
@@ -36,7 +41,9 @@ const stepLine = z
     step,
     epoch: whole('Walks through the data before this step'),
     loss: finiteOrNull('Mean over the counted tokens of the step, in nats'),
+    smoothed_loss: finiteOrNull('Moving average of the loss over about ten steps'),
     rank: rank.describe('The drawn rank; null without adapters'),
+    ranks: z.array(z.int().min(1)).describe('All ranks that the step trained, the largest first'),
     learning_rate: number('Of this step'),
     grad_norm: finiteOrNull('Global norm of the gradient before clipping'),
     tokens: whole('Tokens that went through the model'),
