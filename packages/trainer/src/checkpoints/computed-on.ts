@@ -12,8 +12,8 @@ export function warnOfOtherKernels(saved: ComputedOn | null, current: ComputedOn
   if (!saved || (saved.backend === current.backend && saved.level === current.level)) return null;
   return (
     `The steps so far were computed by the kernels of ${nameOf(saved)}, and ${nameOf(current)} goes on. ` +
-    `Its rounding differs: the run is as good, but not bit for bit the uninterrupted one. For the same bits, ` +
-    `resume with ${nameOf(saved)}.`
+    `Its rounding differs: the run is as good, but not bit for bit the uninterrupted one. For the same ` +
+    `bits, resume with ${nameOf(saved)}.`
   );
 }
 
