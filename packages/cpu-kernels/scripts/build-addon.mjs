@@ -1,6 +1,8 @@
-// Compiles the addon: `node scripts/build-addon.mjs [--force] [--verbose]` in the package folder. Needs no
-// network.
-// Ends with 0 and one clear line where there is no compiler: the TypeScript reference then does the work.
+// Compiles the addon: `node scripts/build-addon.mjs [--own-level] [--force] [--verbose]` in the package folder.
+// Needs no network.
+// - Every instruction level that the compiler knows is built. `--own-level` builds only the one that this
+//   machine will use, in a seventh of the time; a later full build compiles the others and links again.
+// - Where there is no compiler it prints one line and ends with 0: the TypeScript reference is used then.
 import { createHash } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,31 +12,20 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { COMPILERS, findCompiler } from './find-compiler.mjs';
 import { findNodeHeaders } from './find-node-headers.mjs';
-import { LEVEL_WIDTHS, writeLevelSources } from './write-level-sources.mjs';
+import { findOwnLevel } from './find-own-level.mjs';
+import { LEVELS } from './level-table.mjs';
+import { writeLevelSources } from './write-level-sources.mjs';
 
 const require = createRequire(import.meta.url);
 const root = fileURLToPath(new URL('..', import.meta.url));
 const addon = join(root, 'addon');
 const build = join(addon, 'build');
 const binary = join(build, 'Release', 'qdylora_cpu.node');
-const record = join(build, 'levels.json');
+const recordFile = join(build, 'levels.json');
+const ownLevelOnly = process.argv.includes('--own-level');
 const force = process.argv.includes('--force');
 const verbose = process.argv.includes('--verbose');
 const env = { ...process.env };
-
-/** Flags by level, as in binding.gyp: here only to ask the compiler whether it knows them. */
-const AVX2 = ['-mavx2', '-mfma', '-mf16c'];
-const AVX512 = [...AVX2, '-mavx512f', '-mavx512bw', '-mavx512vl', '-mavx512dq'];
-const AVX512_BF16 = [...AVX512, '-mavx512bf16', '-mavx512vbmi'];
-const LEVEL_FLAGS = {
-  generic: [],
-  avx2w16: AVX2,
-  avx2_tiles: AVX2,
-  avx2: AVX2,
-  avx512: AVX512,
-  avx512_bf16: AVX512_BF16,
-  amx_bf16: [...AVX512_BF16, '-mamx-tile', '-mamx-bf16', '-mavx512vnni', '-mprfchw'],
-};
 
 function filesBelow(folder, pattern) {
   return readdirSync(folder, { withFileTypes: true })
@@ -48,6 +39,7 @@ function filesBelow(folder, pattern) {
 
 function sourceHash(compiler) {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${compiler}\n`);
+  hash.update(readFileSync(join(root, 'levels.json')));
   for (const folder of ['addon', 'native', 'kernels', 'scripts']) {
     for (const file of filesBelow(join(root, folder), /\.(cpp|h|gyp|gypi|mjs)$/))
       hash.update(relative(root, file)).update('\0').update(readFileSync(file)).update('\0');
@@ -103,6 +95,41 @@ function finish(line) {
   process.exit(0);
 }
 
+/** Levels that the compiler refuses, with its reason. */
+function refusedLevels(compiler) {
+  const reasonFor = ({ name, flags }) => {
+    if (name === 'generic') return '';
+    return process.arch === 'x64' ? refusal(compiler, flags) : `not for ${process.arch}`;
+  };
+  const reasons = LEVELS.map((level) => [level.name, reasonFor(level)]);
+  return Object.fromEntries(reasons.filter(([, reason]) => reason));
+}
+
+/** Configures and compiles. Ends the process where the compiler fails. */
+function runGyp(compiler) {
+  // outranks npm_config_nodedir and --nodedir
+  env.npm_package_config_node_gyp_nodedir = findNodeHeaders(env, build);
+  if (!env.npm_config_nodedir) delete env.npm_config_nodedir; // an empty value would override
+  env.CXX = compiler;
+  const script = require.resolve('node-gyp/bin/node-gyp.js');
+  const stdio = verbose ? 'inherit' : 'pipe';
+  for (const step of [['configure'], ['build', `--jobs=${availableParallelism()}`]]) {
+    const args = [script, ...step, '--release'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+      cwd: addon,
+      env,
+      encoding: 'utf8',
+      stdio,
+      maxBuffer: 2 ** 28,
+    });
+    if (status === 0) continue;
+    const messages = (stderr ?? '').split('\n').filter((line) => !line.startsWith('gyp info'));
+    console.error(`${stdout ?? ''}\n${messages.join('\n')}`);
+    console.error('[build-addon] the compiler failed on the kernels (above).');
+    process.exit(1);
+  }
+}
+
 const compiler = findCompiler(env);
 if (process.platform === 'win32')
   finish('no native kernels on Windows yet: the TypeScript backend will be used.');
@@ -116,55 +143,20 @@ const version = spawnSync(compiler.split(/\s+/)[0], ['--version'], { encoding: '
   '\n',
 )[0];
 const hash = sourceHash(version);
-const known = existsSync(record) ? JSON.parse(readFileSync(record, 'utf8')) : {};
-if (!force && known.hash === hash && existsSync(binary)) finish(`unchanged (${known.levels.join(', ')}).`);
+const record = existsSync(recordFile) ? JSON.parse(readFileSync(recordFile, 'utf8')) : {};
+const isCurrent = !force && record.hash === hash && existsSync(binary);
+const leftOut = isCurrent ? record.leftOut : refusedLevels(compiler);
+const available = LEVELS.map(({ name }) => name).filter((name) => !(name in leftOut));
+const levels = ownLevelOnly ? [findOwnLevel(root, compiler, available)] : available;
+if (isCurrent && levels.every((level) => record.levels.includes(level)))
+  finish(`unchanged (${record.levels.join(', ')}).`);
 
-const leftOut = {};
-for (const level of Object.keys(LEVEL_WIDTHS)) {
-  const why =
-    level === 'generic'
-      ? ''
-      : process.arch === 'x64'
-        ? refusal(compiler, LEVEL_FLAGS[level])
-        : `not for ${process.arch}`;
-  if (why) leftOut[level] = why;
-}
-const levels = Object.keys(LEVEL_WIDTHS).filter((level) => !(level in leftOut));
-rmSync(record, { force: true });
+rmSync(recordFile, { force: true });
 const { sources, kernels } = writeLevelSources(root, levels);
-
-// outranks npm_config_nodedir and --nodedir
-env.npm_package_config_node_gyp_nodedir = findNodeHeaders(env, build);
-if (!env.npm_config_nodedir) delete env.npm_config_nodedir; // an empty value would override
-env.CXX = compiler;
-const gyp = (...args) =>
-  spawnSync(process.execPath, [require.resolve('node-gyp/bin/node-gyp.js'), ...args], {
-    cwd: addon,
-    env,
-    encoding: 'utf8',
-    stdio: verbose ? 'inherit' : 'pipe',
-  });
-const flag = (level) => `-Dwith_${level}=${levels.includes(level) ? 1 : 0}`;
-for (const result of [
-  () =>
-    gyp('configure', '--release', '--', flag('avx2'), flag('avx512'), flag('avx512_bf16'), flag('amx_bf16')),
-  () => gyp('build', '--release', `--jobs=${availableParallelism()}`),
-].map((step) => step())) {
-  if (result.status === 0) continue;
-  console.error(
-    `${result.stdout ?? ''}\n${(result.stderr ?? '')
-      .split('\n')
-      .filter((line) => !line.startsWith('gyp info'))
-      .join('\n')}`,
-  );
-  console.error('[build-addon] the compiler failed on the kernels (above).');
-  process.exit(1);
-}
-writeFileSync(record, `${JSON.stringify({ hash, compiler: version, levels, leftOut }, null, 2)}\n`);
+runGyp(compiler);
+writeFileSync(recordFile, `${JSON.stringify({ hash, compiler: version, levels, leftOut }, null, 2)}\n`);
+const without = Object.entries(leftOut).map(([level, reason]) => `; without ${level} (${reason})`);
 console.log(
-  `[build-addon] ${kernels.length} functions from ${sources.length} sources for ${levels.join(', ')}${Object.entries(
-    leftOut,
-  )
-    .map(([level, why]) => `; without ${level} (${why})`)
-    .join('')}.`,
+  `[build-addon] ${kernels.length} functions from ${sources.length} sources for ${levels.join(', ')}` +
+    `${without.join('')}.`,
 );

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findCompiler } from './find-compiler.mjs';
+import { LEVELS } from './level-table.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const npm = join(root, 'npm');
@@ -109,8 +110,11 @@ export function packPrebuilt(folder) {
   const platform = `${process.platform}-${process.arch}${process.report.getReport().header.glibcVersionRuntime ? '-gnu' : ''}`;
   const template = join(npm, platform);
   if (!existsSync(template)) return { why: `there is no prebuilt package for ${platform}` };
-  if (!existsSync(join(root, 'addon', 'build', 'Release', 'qdylora_cpu.node')))
-    return { why: 'the addon is not built here (no compiler)' };
+  const record = join(root, 'addon', 'build', 'levels.json');
+  if (!existsSync(record)) return { why: 'the addon is not built here (no compiler)' };
+  const { levels, leftOut } = JSON.parse(readFileSync(record, 'utf8'));
+  if (levels.length + Object.keys(leftOut).length < LEVELS.length)
+    return { why: `the addon is built for ${levels.join(', ')} only: run scripts/build-addon.mjs` };
   const stage = mkdtempSync(join(tmpdir(), 'qdylora-prebuilt-'));
   try {
     cpSync(template, stage, { recursive: true });

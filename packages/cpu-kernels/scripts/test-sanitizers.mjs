@@ -50,7 +50,7 @@ const SANITIZERS = {
 function copyPackage(folder) {
   for (const name of ['addon', 'kernels', 'native', 'scripts', 'src', 'test'])
     copyChanged(join(root, name), join(folder, name));
-  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+  for (const name of ['package.json', 'levels.json']) copyFileSync(join(root, name), join(folder, name));
   writeFileSync(join(folder, 'vitest.config.ts'), "export { default } from '../../../vitest.config.ts';\n");
   if (!existsSync(join(folder, 'node_modules')))
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));

@@ -1,22 +1,9 @@
 // Every kernel source is compiled once per level. gyp names object files after source paths, so each pair
 // (level, source) needs a file of its own: a stub of three lines. Also written: each level's table of kernels
-// (from the QD_EXPORT lines) and the list of levels.
+// (from the QD_EXPORT lines), the list of levels, and their targets for gyp.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-
-/**
- * Levels by name → floats per register. `avx2w16` (tests only) runs the code of width 16, and of pairs of
- * bf16 numbers, with AVX2 instructions, `avx2_tiles` the code of tiles. Best last.
- */
-export const LEVEL_WIDTHS = {
-  generic: 4,
-  avx2w16: 16,
-  avx2_tiles: 16,
-  avx2: 8,
-  avx512: 16,
-  avx512_bf16: 16,
-  amx_bf16: 16,
-};
+import { levelNamed } from './level-table.mjs';
 
 /** The sources that are compiled per level: kernels/<op>/*.cpp and native/per-level/*.cpp. */
 export function kernelSources(root) {
@@ -34,43 +21,72 @@ const sourcesIn = (folder) =>
         .map((name) => join(folder, name))
     : [];
 
+/** An unchanged file keeps its date, so that make compiles only what changed. */
+function writeChanged(path, text) {
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
+}
+
+/**
+ * Writes addon/build/generated for these levels and returns the kernels' sources and names. What earlier
+ * builds wrote for other levels stays, with its objects.
+ */
 export function writeLevelSources(root, levels) {
   const generated = join(root, 'addon', 'build', 'generated');
   const sources = kernelSources(root);
-  const names = sources.flatMap((source) =>
-    [...readFileSync(source, 'utf8').matchAll(/^QD_EXPORT\((\w+)\)/gm)].map((match) => match[1]),
+  const kernels = sources.flatMap((source) =>
+    [...readFileSync(source, 'utf8').matchAll(/^QD_EXPORT\((\w+)\)/gm)].map(([, name]) => name),
   );
-  const wanted = new Set();
-  const write = (path, text) => {
-    wanted.add(path);
-    // an unchanged file keeps its date: make skips it
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
-  };
-  for (const level of levels) {
-    const folder = join(generated, level);
-    mkdirSync(folder, { recursive: true });
-    const head =
-      `#define QD_LEVEL ${level}\n#define QD_WIDTH ` +
-      `${LEVEL_WIDTHS[level]}\n${level === 'avx2_tiles' ? '#define QD_EMULATES_TILES\n' : ''}`;
-    for (const source of sources)
-      write(join(folder, source.split(/[\\/]/).pop()), `${head}#include "${relative(folder, source)}"\n`);
-    write(
-      join(folder, 'kernel-table.cpp'),
-      `${head}#include "../../../../native/kernel.h"\nnamespace qdylora::${level} {\n${names
-        .map((name) => `extern const KernelEntry ${name}Entry;`)
-        .join(
-          '\n',
-        )}\nextern const KernelEntry* const KERNELS[] = {${names.map((name) => `&${name}Entry`).join(', ')}};\n}\n`,
-    );
-    for (const file of readdirSync(folder)) if (!wanted.has(join(folder, file))) rmSync(join(folder, file));
-  }
-  write(
-    join(generated, 'levels.cpp'),
-    `#include "../../../native/levels.h"\nnamespace qdylora {\n${levels
-      .map((level) => `namespace ${level} { extern const KernelEntry* const KERNELS[]; }`)
-      .join('\n')}\nextern const Level LEVELS[] = {${levels
-      .map((level) => `{"${level}", ${level}::KERNELS, ${names.length}}`)
-      .join(', ')}};\nextern const int LEVEL_COUNT = ${levels.length};\n}\n`,
-  );
-  return { sources, kernels: names };
+  const targets = levels.map((name) => {
+    const level = levelNamed(name);
+    return gypTarget(level, writeStubs(join(generated, name), level, sources, kernels));
+  });
+  writeChanged(join(generated, 'levels.cpp'), levelList(levels, kernels.length));
+  const variables = { level_targets: targets.map(({ target_name }) => target_name) };
+  writeChanged(join(generated, 'levels.gypi'), `${JSON.stringify({ variables, targets }, null, 2)}\n`);
+  return { sources, kernels };
 }
+
+/** The names of the files that one level is compiled from. */
+function writeStubs(folder, { name, width }, sources, kernels) {
+  mkdirSync(folder, { recursive: true });
+  const head =
+    `#define QD_LEVEL ${name}\n#define QD_WIDTH ${width}\n` +
+    (name === 'avx2_tiles' ? '#define QD_EMULATES_TILES\n' : '');
+  const stubs = new Map(
+    sources.map((source) => [
+      source.split(/[\\/]/).at(-1),
+      `${head}#include "${relative(folder, source)}"\n`,
+    ]),
+  );
+  stubs.set('kernel-table.cpp', kernelTable(head, name, kernels));
+  for (const file of readdirSync(folder)) if (!stubs.has(file)) rmSync(join(folder, file));
+  for (const [file, text] of stubs) writeChanged(join(folder, file), text);
+  return [...stubs.keys()].sort();
+}
+
+const kernelTable = (head, level, kernels) => `${head}#include "../../../../native/kernel.h"
+namespace qdylora::${level} {
+${kernels.map((kernel) => `extern const KernelEntry ${kernel}Entry;`).join('\n')}
+extern const KernelEntry* const KERNELS[] = {${kernels.map((kernel) => `&${kernel}Entry`).join(', ')}};
+}
+`;
+
+const levelList = (levels, kernelCount) => `#include "../../../native/levels.h"
+namespace qdylora {
+${levels.map((level) => `namespace ${level} { extern const KernelEntry* const KERNELS[]; }`).join('\n')}
+extern const Level LEVELS[] = {
+${levels.map((level) => `  {"${level}", ${level}::KERNELS, ${kernelCount}},`).join('\n')}
+};
+extern const int LEVEL_COUNT = ${levels.length};
+}
+`;
+
+/** Paths are relative to addon/build/generated. */
+const gypTarget = ({ name, flags }, files) => ({
+  target_name: `level_${name}`,
+  type: 'static_library',
+  includes: ['../../level.gypi'],
+  sources: files.map((file) => `${name}/${file}`),
+  cflags_cc: flags,
+  xcode_settings: { OTHER_CPLUSPLUSFLAGS: flags },
+});

@@ -1,17 +1,22 @@
 import { cpus } from 'node:os';
+import LEVELS from '../levels.json' with { type: 'json' };
 import type { NativeLevel } from './addon-functions.ts';
 import { loadAddon } from './load-addon.ts';
 
 /**
  * Levels that only tests ask for: code of one width run with another's instructions. Never chosen by itself.
  */
-export const TEST_LEVELS: readonly string[] = ['avx2w16', 'avx2_tiles'];
+export const TEST_LEVELS: readonly string[] = LEVELS.filter(({ forTests }) => forTests).map(
+  ({ name }) => name,
+);
 
 export type CpuLevels =
   | {
       readonly available: true;
       readonly path: string;
       readonly levels: readonly NativeLevel[];
+      /** Levels that this addon was built without, those for tests apart. */
+      readonly notBuilt: readonly string[];
       readonly best: string;
       readonly forced: string | null;
     }
@@ -25,8 +30,24 @@ export function cpuLevels(addonPath?: string): CpuLevels {
   const loaded = loadAddon(addonPath);
   if (!loaded.addon) return { available: false, reason: loaded.reason, nextStep: loaded.nextStep };
   const levels = loaded.addon.levels();
-  return { available: true, path: loaded.path, levels, best: bestLevel(levels), forced: forcedLevel() };
+  const best = bestLevel(levels);
+  if (best === undefined) return { available: false, ...noUsableLevel(levels) };
+  const notBuilt = levelsNotBuilt(levels);
+  return { available: true, path: loaded.path, levels, notBuilt, best, forced: forcedLevel() };
 }
+
+export const levelsNotBuilt = (levels: readonly NativeLevel[]): string[] =>
+  LEVELS.filter(({ name, forTests }) => !forTests && !levels.some((level) => level.name === name)).map(
+    ({ name }) => name,
+  );
+
+/** Why an addon that was built on another machine, for its level only, is of no use on this one. */
+export const noUsableLevel = (levels: readonly NativeLevel[]): { reason: string; nextStep: string } => ({
+  reason: `the addon was built for ${levels
+    .map(({ name, missing }) => `${name}, which needs ${missing}`)
+    .join('; ')}`,
+  nextStep: 'Rebuild it on this machine with `node scripts/build-addon.mjs`.',
+});
 
 /** What QDYLORA_CPU_LEVEL names, null where it names nothing. */
 export const forcedLevel = (): string | null => process.env.QDYLORA_CPU_LEVEL || null;
@@ -35,13 +56,16 @@ export const forcedLevel = (): string | null => process.env.QDYLORA_CPU_LEVEL ||
  * Levels that lose to the one before them on Intel's processors: vdpbf16ps does half of what float32
  * multiply-adds do there (Sapphire Rapids, 2026), and twice on AMD's.
  */
-const SLOWER_ON_INTEL: readonly string[] = ['avx512_bf16'];
+const SLOWER_ON_INTEL: readonly string[] = LEVELS.filter(({ slowerOnIntel }) => slowerOnIntel).map(
+  ({ name }) => name,
+);
 
-/** The last (best) level that runs here. */
+/** The last (best) level that runs here, undefined where none does. */
 export function bestLevel(
   levels: readonly NativeLevel[],
   processor: string = cpus()[0]?.model ?? '',
-): string {
+): string | undefined {
   const passedOver = [...TEST_LEVELS, ...(/intel/i.test(processor) ? SLOWER_ON_INTEL : [])];
-  return levels.filter(({ name, missing }) => !missing && !passedOver.includes(name)).at(-1)!.name;
+  const usable = levels.filter(({ missing }) => !missing);
+  return (usable.findLast(({ name }) => !passedOver.includes(name)) ?? usable.at(-1))?.name;
 }

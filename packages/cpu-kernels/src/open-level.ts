@@ -1,6 +1,6 @@
 import { assertArgument, hostData, QdyloraError } from '@qdylora/contract';
-import type { NativeAddon } from './addon-functions.ts';
-import { bestLevel, forcedLevel, TEST_LEVELS } from './cpu-levels.ts';
+import type { NativeAddon, NativeLevel } from './addon-functions.ts';
+import { bestLevel, forcedLevel, levelsNotBuilt, noUsableLevel, TEST_LEVELS } from './cpu-levels.ts';
 import { loadAddon } from './load-addon.ts';
 import { usableThreads } from './usable-threads.ts';
 
@@ -45,20 +45,7 @@ export function openLevel({
       problem: `expected the native addon, got none: ${loaded.reason}`,
       nextStep: loaded.nextStep,
     });
-  const levels = loaded.addon.levels();
-  const level = options.level ?? forcedLevel() ?? bestLevel(levels);
-  const usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
-  if (!usable.includes(level)) {
-    const missing = levels.find(({ name }) => name === level)?.missing;
-    throw new QdyloraError('BAD_ARGUMENT', {
-      where: options.level === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu',
-      problem:
-        `expected one of ${usable.filter((name) => !TEST_LEVELS.includes(name)).join(', ')} for the ` +
-        `CPU level, got ${level}${missing ? `, which needs ${missing}` : ''}`,
-      nextStep: 'Leave it out to get the best one.',
-      details: { level, usable },
-    });
-  }
+  const level = chooseLevel(loaded.addon.levels(), options.level);
   assertArgument(
     Number.isInteger(threads) && threads >= 1 && threads <= 1024,
     'cpu',
@@ -72,6 +59,31 @@ export function openLevel({
     'Leave it out for the fastest kernels.',
   );
   return { addon: loaded.addon, level, native: loaded.addon.open(level, threads, batchInvariant) };
+}
+
+/** The level that is named, or else the best. @throws QdyloraError where it cannot run. */
+function chooseLevel(levels: readonly NativeLevel[], named: string | undefined): string {
+  const best = bestLevel(levels);
+  if (best === undefined) {
+    const { reason, nextStep } = noUsableLevel(levels);
+    throw new QdyloraError('UNSUPPORTED', { where: 'cpu', problem: `${reason}.`, nextStep });
+  }
+  const level = named ?? forcedLevel() ?? best;
+  const usable = levels.filter(({ missing }) => !missing).map(({ name }) => name);
+  if (usable.includes(level)) return level;
+  const missing = levels.find(({ name }) => name === level)?.missing;
+  const isNotBuilt = levelsNotBuilt(levels).includes(level);
+  const offered = usable.filter((name) => !TEST_LEVELS.includes(name));
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: named === undefined ? 'QDYLORA_CPU_LEVEL' : 'cpu',
+    problem:
+      `expected one of ${offered.join(', ')} for the CPU level, got ${level}` +
+      `${missing ? `, which needs ${missing}` : isNotBuilt ? ', which is not built' : ''}`,
+    nextStep: isNotBuilt
+      ? 'Build every level with `node scripts/build-addon.mjs` in the package @qdylora/cpu-kernels.'
+      : 'Leave it out to get the best one.',
+    details: { level, usable },
+  });
 }
 
 /** What C++ threw, as an error of ours: BAD_DATA where the contents of an array cannot be, else NATIVE. */
