@@ -1,11 +1,13 @@
 import type { Options } from 'tsup';
 
-/** How every package is built: ESM, types, source maps, one bundle per entry; other packages stay imports. */
+/**
+ * How every package is bundled: ESM, source maps, one bundle per entry; other packages stay imports. Types are
+ * made by scripts/build-types.mjs for all packages at once.
+ */
 export const build = (entry: Options['entry'] = ['src/index.ts']): Options => ({
   entry,
   format: ['esm'],
-  dts: { compilerOptions: { customConditions: [], incremental: false } },
-  clean: true,
+  clean: ['!**/*.d.ts'],
   sourcemap: true,
   target: 'node20',
   splitting: false,

@@ -12,17 +12,10 @@ const CHECKS = new Map([
   script('check-kernel-folders'),
   script('check-lengths'),
   script('check-packed'),
+  script('check-types'),
   [
     'oxlint',
     () => runPnpm(['exec', 'oxlint', '--deny-warnings', 'packages', 'scripts', 'bench', 'examples']),
-  ],
-  [
-    'typecheck',
-    () =>
-      runPnpm(
-        ['exec', 'turbo', 'run', 'typecheck', '--continue', '--output-logs=errors-only', '--concurrency=2'],
-        { env: { TURBO_TELEMETRY_DISABLED: '1' } },
-      ),
   ],
 ]);
 

@@ -9,7 +9,7 @@ import { setUp } from './set-up.mjs';
 const OUTPUT = 'runs/demo';
 
 function main() {
-  setUp();
+  setUp({ forRunning: true });
   rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
   console.log(`
 [demo] One run, every rank: a small base model that qdylora itself pretrained on speeches and a novel is frozen in 4 bits and learns

@@ -1,5 +1,6 @@
-// Everything that a fresh clone needs before a command: dependencies, built packages, native kernels. Quick
-// when nothing changed.
+// Everything that a fresh clone needs: dependencies, built packages, native kernels. Quick when nothing changed.
+// `node scripts/set-up.mjs --for-running` builds what the command needs and no more: no types, and the kernels
+// of the one instruction level that this machine uses. A later full set-up adds the others.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -40,30 +41,20 @@ function installDependencies() {
   writeFileSync(RECORD, hash);
 }
 
-function buildPackages() {
+/** `forRunning`: without types, and with the kernels of one level. */
+function buildPackages(forRunning) {
   say('packages: building what changed …');
   const env = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
-  demand(
-    'the build',
-    runPnpm(
-      [
-        'exec',
-        'turbo',
-        'run',
-        'build',
-        '--filter=./packages/*',
-        '--output-logs=errors-only',
-        '--concurrency=2',
-      ],
-      { env },
-    ),
+  const tasks = forRunning ? ['build'] : ['build', 'build-types'];
+  const flags = ['--output-logs=errors-only', '--concurrency=2'];
+  demand('the build', runPnpm(['exec', 'turbo', 'run', ...tasks, ...flags], { env }));
+  say(
+    forRunning
+      ? "kernels: those of this machine's instruction level …"
+      : 'kernels: every instruction level …',
   );
-  // Turbo does not know when a compiler comes or goes; the addon's own script does, and says which kernels
-  // there are.
-  demand(
-    'the native build',
-    runCommand(process.execPath, [join(root, 'packages/cpu-kernels/scripts/build-addon.mjs')]),
-  );
+  const script = join(root, 'packages/cpu-kernels/scripts/build-addon.mjs');
+  demand('the native build', runCommand(process.execPath, [script, ...(forRunning ? ['--own-level'] : [])]));
 }
 
 function say(line) {
@@ -76,13 +67,15 @@ function demand(what, { status }) {
   process.exit(1);
 }
 
-export function setUp() {
+/** Ends the process where a step fails. */
+export function setUp({ forRunning = false } = {}) {
   const start = performance.now();
   if (Number(process.versions.node.split('.')[0]) < 20)
     demand(`Node ${process.version} is too old: 20.19 or newer is needed; set-up`, { status: 1 });
   installDependencies();
-  buildPackages();
+  buildPackages(forRunning);
   say(`ready after ${((performance.now() - start) / 1000).toFixed(0)} s.`);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  setUp({ forRunning: process.argv.includes('--for-running') });

@@ -15,7 +15,7 @@ export type CpuLevels =
       readonly available: true;
       readonly path: string;
       readonly levels: readonly NativeLevel[];
-      /** Levels that this addon was built without, those for tests apart. */
+      /** Levels that this addon was built without: `node scripts/build-addon.mjs` builds all. */
       readonly notBuilt: readonly string[];
       readonly best: string;
       readonly forced: string | null;
@@ -36,10 +36,11 @@ export function cpuLevels(addonPath?: string): CpuLevels {
   return { available: true, path: loaded.path, levels, notBuilt, best, forced: forcedLevel() };
 }
 
-export const levelsNotBuilt = (levels: readonly NativeLevel[]): string[] =>
-  LEVELS.filter(({ name, forTests }) => !forTests && !levels.some((level) => level.name === name)).map(
-    ({ name }) => name,
-  );
+/** Levels for this kind of processor, those for tests apart, that an addon was built without. */
+export const levelsNotBuilt = (built: readonly NativeLevel[]): string[] =>
+  LEVELS.filter(({ name, forTests }) => !forTests && (process.arch === 'x64' || name === 'generic'))
+    .map(({ name }) => name)
+    .filter((name) => !built.some((level) => level.name === name));
 
 /** Why an addon that was built on another machine, for its level only, is of no use on this one. */
 export const noUsableLevel = (levels: readonly NativeLevel[]): { reason: string; nextStep: string } => ({

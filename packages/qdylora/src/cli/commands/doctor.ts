@@ -90,7 +90,7 @@ function linesOf(d: Diagnosis): [string, string][] {
 
 function kernelLines(kernels: CpuLevels): [string, string][] {
   if (!kernels.available) return [['addon', `none: ${kernels.reason}`]];
-  const { path, levels, forced, best } = kernels;
+  const { path, levels, notBuilt, forced, best } = kernels;
   const used = forced ?? best;
   const why = forced ? ' (QDYLORA_CPU_LEVEL says so)' : '';
   return [
@@ -99,5 +99,6 @@ function kernelLines(kernels: CpuLevels): [string, string][] {
       `  ${name}`,
       missing ? `not here: needs ${missing}` : name === used ? `yes, used${why}` : 'yes',
     ]),
+    ...notBuilt.map((name): [string, string] => [`  ${name}`, 'not built']),
   ];
 }
