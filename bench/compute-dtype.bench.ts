@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { recordRows } from '@qdylora/testing/bench';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({
@@ -109,6 +110,15 @@ try {
       `rank ${String(rank).padStart(3)} held-out loss f32 ${loss.toFixed(4)}, bf16 ${other.toFixed(4)}: ` +
         `${percent(of)} apart`,
     );
+  recordRows([
+    { case: `last ${last.length} of ${apart.length} steps, mean`, 'apart %': 100 * mean },
+    ...ranks.map(({ rank, loss, other, apart: of }) => ({
+      case: `rank ${rank}, held out`,
+      'loss f32': loss,
+      'loss bf16': other,
+      'apart %': 100 * of,
+    })),
+  ]);
   console.log(`${f32.seconds.toFixed(0)} s in f32, ${bf16.seconds.toFixed(0)} s in bf16`);
   if (mean > limit || ranks.some(({ apart: of }) => of > limit)) {
     console.error(`further apart than ${percent(limit)}`);

@@ -20,6 +20,7 @@ import { hostData, elementCount } from '@qdylora/contract';
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { buildModel, type CausalLm } from '@qdylora/models';
 import { backward, inferenceContext, Tape } from '@qdylora/tensor';
+import { recordRows } from '@qdylora/testing/bench';
 
 const { values } = parseArgs({
   options: {
@@ -160,6 +161,7 @@ try {
       ]);
   for (const [name, error] of rows) console.log(`${error.toExponential(1)}  ${name}`);
   const worst = Math.max(...rows.map(([, error]) => error));
+  recordRows(rows.map(([name, error]) => ({ 'relative error of': name, error })));
   console.log(
     missing.length > 0
       ? `no gradient for ${missing.join(', ')}`

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { recordRows } from '@qdylora/testing/bench';
 
 const { values } = parseArgs({
   options: {
@@ -129,14 +130,14 @@ try {
     const { forecast, needed } = toldBy(flags, join(folder, `run${index}`));
     const offPercent = 100 * (forecast / needed - 1);
     worst = Math.max(worst, Number.isNaN(offPercent) ? Infinity : Math.abs(offPercent));
-    console.log(
-      JSON.stringify({
-        configuration,
-        forecast_mb: forecast / 1e6,
-        needed_mb: needed / 1e6,
-        off_percent: Number(offPercent.toFixed(1)),
-      }),
-    );
+    const row = {
+      configuration,
+      forecast_mb: forecast / 1e6,
+      needed_mb: needed / 1e6,
+      off_percent: Number(offPercent.toFixed(1)),
+    };
+    console.log(JSON.stringify(row));
+    recordRows([row]);
   }
   console.log(`off by at most ${worst.toFixed(1)} %`);
   if (worst > Number(values.within)) process.exitCode = 1;

@@ -26,6 +26,7 @@ import {
   worstLogitError,
   type ModelCase,
 } from '@qdylora/testing';
+import { recordRows } from '@qdylora/testing/bench';
 
 const { values } = parseArgs({ options: { level: { type: 'string' } } });
 const FOLDER = fileURLToPath(new URL('../packages/models/fixtures/', import.meta.url));
@@ -81,11 +82,23 @@ async function report(label: string, createBackend: () => Backend | Promise<Back
     for (const own of CASES.filter((one) => one.modelType === modelType))
       errors.push(await errorsOf(own, await createBackend()));
     const worst = (key: keyof Errors): number => Math.max(...errors.map((error) => error[key]));
+    const columns = (['logits', 'relative', 'loss', 'gradients'] as const).map((key) => number(worst(key)));
     console.log(
-      `${modelType.padEnd(14)}${String(errors.length).padStart(5)} ` +
-        `${(['logits', 'relative', 'loss', 'gradients'] as const).map((key) => number(worst(key))).join(' ')} ` +
-        `${worst('ofTolerance').toFixed(2).padStart(13)}`,
+      `${modelType.padEnd(14)}${String(errors.length).padStart(5)} ${columns.join(' ')} ` +
+        worst('ofTolerance').toFixed(2).padStart(13),
     );
+    recordRows([
+      {
+        backend: label,
+        family: modelType,
+        cases: errors.length,
+        logits: worst('logits'),
+        'logits, relative': worst('relative'),
+        loss: worst('loss'),
+        'gradients, relative': worst('gradients'),
+        'of tolerance': worst('ofTolerance'),
+      },
+    ]);
     isWithin &&= worst('ofTolerance') <= 1;
   }
   return isWithin;

@@ -1,7 +1,6 @@
 // Quantizes a 7b-shaped model that is made on the spot, and says how fast, with how much memory and how many
 // bytes read. `npm run bench quantize-7b [-- --layers 32 --rounds 3 --folder DIR]`.
-// Each round is a process of its own; 32 layers are 13.5 GB on disk for the time of the run. Results stand in
-// bench/README.md.
+// Each round is a process of its own; 32 layers are 13.5 GB on disk for the time of the run.
 import {
   constants,
   fsyncSync,
@@ -28,6 +27,7 @@ import { hostData, wrapBackend, type Backend, type Memory } from '@qdylora/contr
 import { createCpuBackend } from '@qdylora/cpu-kernels';
 import { quantizeOn, type Values } from '@qdylora/models';
 import { quantizeFolder } from 'qdylora';
+import { recordRows } from '@qdylora/testing/bench';
 import { median } from './median.ts';
 import { rowOfProcess } from './row-of-process.ts';
 
@@ -278,13 +278,14 @@ async function measureAll(): Promise<void> {
       console.log(JSON.stringify(row));
       return row;
     });
-    console.log(
-      JSON.stringify({
-        median_seconds: median(rows.map((row) => row.seconds)),
-        median_disk_seconds: median(rows.map((row) => row.disk_seconds)),
-        median_share_of_slower: median(rows.map((row) => row.share_of_slower)),
-      }),
-    );
+    const medians = {
+      layers: LAYERS,
+      median_seconds: median(rows.map((row) => row.seconds)),
+      median_disk_seconds: median(rows.map((row) => row.disk_seconds)),
+      median_share_of_slower: median(rows.map((row) => row.share_of_slower)),
+    };
+    console.log(JSON.stringify(medians));
+    recordRows([medians]);
   } finally {
     rmSync(root, { recursive: true, force: true });
   }

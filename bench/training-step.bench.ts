@@ -1,20 +1,19 @@
 /**
- * Tokens a second and peak memory of a QLoRA training step: ours, and PEFT + bitsandbytes with the same
- * shapes where a Python is given.
+ * Tokens a second and peak memory of a training step: ours (QLoRA), and two of PEFT with the same shapes
+ * where a Python is given: QLoRA with bitsandbytes, and plain LoRA on bf16 weights, which is faster on a CPU.
  *
- *     npx tsx --conditions=source bench/training-step.bench.ts --model ../smollm2 [--peer-python
- *     .venv/bin/python] [--peer-compute f32|bf16]
- *         [--rounds 3] [--only with|without] [--steps 3] [--micro-batch 4] [--seq 512] [--threads 2]
- *         [--compute-dtype f32|bf16]
+ *     npm run bench training-step -- --model ../smollm2 [--peer-python .venv/bin/python]
+ *         [--peer-compute f32|bf16] [--rounds 3] [--only with|without] [--steps 3] [--micro-batch 4]
+ *         [--seq 512] [--threads 2] [--compute-dtype f32|bf16]
  *
  * r = 64 on all linear layers, NF4 with double quantization, AdamW, random token ids, with and without
- * gradient checkpointing. Each measurement is a process of its own that runs the built packages (`node
- * scripts/set-up.mjs` first), so that its peak (VmHWM, in 10⁶ kB) is its own; ours and the peer's alternate
- * for some rounds, since cores may be shared.
- * Prints one JSON row each, then the medians and their ratio.
+ * gradient checkpointing. Each measurement is a process of its own that runs the built packages, so its peak
+ * (VmHWM, in 10⁶ kB) is its own. Ours and the peers take turns for some rounds, since cores may be shared.
+ * Prints one JSON row for each, then the medians and their ratios.
  */
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { recordRows } from '@qdylora/testing/bench';
 import { median } from './median.ts';
 import { rowOfProcess } from './row-of-process.ts';
 
@@ -66,57 +65,65 @@ function measureOurs(checkpointing: boolean): Row {
   ]);
 }
 
-function measurePeer(python: string, checkpointing: boolean): Row {
-  const script = fileURLToPath(new URL('peers/peft-step.py', import.meta.url));
+/** What PEFT trains: its 4-bit path, or plain LoRA on weights of the compute dtype. */
+const PEERS = {
+  'PEFT + bitsandbytes, NF4': ['--quantization', 'nf4'],
+  'PEFT, plain LoRA': ['--quantization', 'none'],
+} as const;
+
+function measurePeer(python: string, name: keyof typeof PEERS, checkpointing: boolean): Row {
+  const { model, steps, 'micro-batch': rows, seq, threads, 'peer-compute': compute } = values;
+  const settings = { model: model!, steps, 'micro-batch': rows, seq, threads, compute };
   const row = rowOfProcess<{ tokensPerSecond: number; peakGb: number }>(python, [
-    script,
-    '--model',
-    values.model!,
-    '--steps',
-    values.steps,
-    '--micro-batch',
-    values['micro-batch'],
-    '--seq',
-    values.seq,
-    '--threads',
-    values.threads,
-    '--compute',
-    values['peer-compute'],
+    fileURLToPath(new URL('peers/peft-step.py', import.meta.url)),
+    ...Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]),
+    ...PEERS[name],
     ...(checkpointing ? ['--gradient-checkpointing'] : []),
   ]);
   return {
-    who: `PEFT + bitsandbytes, ${values['peer-compute']}`,
+    who: `${name}, ${compute}`,
     checkpointing,
     tokens_per_second: row.tokensPerSecond,
     peak_gb: row.peakGb,
   };
 }
 
-const python = values['peer-python'];
-const print = (row: Row): Row => {
-  console.log(JSON.stringify(row));
-  return row;
-};
-for (const checkpointing of [true, false]) {
-  const name = checkpointing ? 'with' : 'without';
-  const own: Row[] = [];
-  const peers: Row[] = [];
-  if (values.only && values.only !== name) continue;
-  for (let round = 0; round < Number(values.rounds); round++) {
-    own.push(print(measureOurs(checkpointing)));
-    if (python) peers.push(print(measurePeer(python, checkpointing)));
-  }
-  const of = (rows: readonly Row[], key: 'tokens_per_second' | 'peak_gb'): number =>
-    median(rows.map((row) => row[key]));
-  console.log(
-    `${name} checkpointing: ${of(own, 'tokens_per_second').toFixed(0)} tokens/s, ${Math.max(...own.map((row) => row.peak_gb)).toFixed(3)} GB${
-      python
-        ? `; ${(of(own, 'tokens_per_second') / of(peers, 'tokens_per_second')).toFixed(2)}× the speed, ` +
-          `${(of(own, 'peak_gb') / of(peers, 'peak_gb')).toFixed(2)}× the memory (rounds: ` +
-          `${own.map((row, i) => (row.tokens_per_second / peers[i]!.tokens_per_second).toFixed(2)).join(', ')})`
-        : ''
-    }`,
-  );
+/** Ours and the peers' rows of each round, ours first. */
+function measureRounds(checkpointing: boolean): Row[][] {
+  return Array.from({ length: Number(values.rounds) }, () => {
+    const rows = [measureOurs(checkpointing)];
+    const python = values['peer-python'];
+    if (python)
+      for (const name of Object.keys(PEERS) as (keyof typeof PEERS)[])
+        rows.push(measurePeer(python, name, checkpointing));
+    for (const row of rows) console.log(JSON.stringify(row));
+    return rows;
+  });
 }
+
+/** Medians over rounds, and how many times faster we are: the ratio of each round, since rounds differ. */
+function report(name: string, rounds: readonly Row[][]): void {
+  rounds[0]!.forEach(({ who }, i) => {
+    const rows = rounds.map((round) => round[i]!);
+    const speed = median(rows.map((row) => row.tokens_per_second));
+    const peak = Math.max(...rows.map((row) => row.peak_gb));
+    const ratios = rounds.map(([ours], r) => ours!.tokens_per_second / rows[r]!.tokens_per_second);
+    const ratio = i === 0 ? '' : `: ours is ${median(ratios).toFixed(2)}× as fast`;
+    console.log(`${name} checkpointing, ${who}: ${speed.toFixed(0)} tokens/s, ${peak.toFixed(3)} GB${ratio}`);
+    recordRows([
+      {
+        checkpointing: name,
+        who,
+        'tokens/s': speed,
+        'peak GB': peak,
+        'ours ×': i === 0 ? null : median(ratios),
+        'ours × by round': i === 0 ? null : ratios.map((each) => each.toFixed(2)).join(', '),
+      },
+    ]);
+  });
+}
+
+for (const name of ['with', 'without'])
+  if (!values.only || values.only === name) report(name, measureRounds(name === 'with'));
 if (!values['peer-python'])
-  console.log('peer skipped: no --peer-python was given (bench/peers/requirements.txt says what it needs)');
+  console.log('peers skipped: no --peer-python was given (bench/peers/requirements.txt says what it needs)');

@@ -1,40 +1,44 @@
-// `npm run bench`: the kernels' own benches. `pnpm bench:kernels [flags]`: kernels against ceilings and
+// `npm run bench`: the kernels' own benches. `npm run bench kernels -- [flags]`: kernels against ceilings and
 // rivals. `npm run bench training-step -- --model ../smollm2`: bench/training-step.bench.ts with its flags.
+// `--record` writes the rows to this machine's file in bench/results.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { listFiles } from './list-files.mjs';
-import { root, runCommand, runPnpm } from './run-command.mjs';
-import { setUp } from './set-up.mjs';
+import { root, runCommand } from './run-command.mjs';
 
-/** Sets up while standard output stays free for rows of JSON. */
-const setUpQuietly = () =>
-  spawnSync(process.execPath, [join(root, 'scripts', 'set-up.mjs')], { stdio: ['ignore', 2, 2] }).status ?? 1;
+const kernels = join(root, 'packages', 'cpu-kernels');
 
-/** In the package's folder: its bench knows its own files. */
-function benchKernels(flags) {
-  const status = setUpQuietly();
-  const cwd = join(root, 'packages', 'cpu-kernels');
-  return (
-    status ||
-    runCommand(
-      process.execPath,
-      ['--import', 'tsx', '--conditions=source', join(cwd, 'bench', 'bench-kernels.ts'), ...flags],
-      { cwd },
-    ).status
-  );
+/** The file of a bench and the folder that it runs in: the kernels' benches run in their package. */
+function benchNamed(name) {
+  if (name === 'kernels') return { file: join(kernels, 'bench', 'bench-kernels.ts'), cwd: kernels };
+  if (name === undefined) return { file: join(kernels, 'scripts', 'run-benches.ts'), cwd: kernels };
+  return { file: join(root, 'bench', `${name}.bench.ts`), cwd: root };
 }
 
-function main([name, ...flags]) {
-  if (name === 'kernels') return benchKernels(flags);
-  if (name === undefined)
-    return (setUp(), runPnpm(['--filter', '@qdylora/cpu-kernels', 'run', 'bench']).status);
-  const file = join(root, 'bench', `${name}.bench.ts`);
-  const known = listFiles(join(root, 'bench'), /\.bench\.ts$/).map((path) => basename(path, '.bench.ts'));
-  if (!existsSync(file))
-    return (console.error(`[bench] expected one of kernels, ${known.join(', ')}, got ${name}.`), 2);
-  setUp();
-  return runCommand(process.execPath, ['--import', 'tsx', '--conditions=source', file, ...flags]).status;
+/** Standard output is for rows. */
+const setUpOnStandardError = () =>
+  spawnSync(process.execPath, [join(root, 'scripts', 'set-up.mjs')], { stdio: ['ignore', 2, 2] }).status ?? 1;
+
+function main(words) {
+  const name = words[0]?.startsWith('--') ? undefined : words[0];
+  const flags = words.slice(name === undefined ? 0 : 1).filter((word) => word !== '--record');
+  const { file, cwd } = benchNamed(name);
+  if (!existsSync(file)) {
+    const names = listFiles(join(root, 'bench'), /\.bench\.ts$/).map((path) => basename(path, '.bench.ts'));
+    console.error(`[bench] There is no bench ${name}. There are kernels, ${names.join(', ')}.`);
+    return 2;
+  }
+  const status = setUpOnStandardError();
+  if (status !== 0) return status;
+  const command = ['npm run bench', ...(name ? [name] : []), ...(flags.length ? ['--', ...flags] : [])].join(
+    ' ',
+  );
+  const env = words.includes('--record') ? { QDYLORA_BENCH_RECORD: command } : {};
+  return runCommand(process.execPath, ['--import', 'tsx', '--conditions=source', file, ...flags], {
+    cwd,
+    env,
+  }).status;
 }
 
 process.exitCode = main(process.argv.slice(2));

@@ -1,5 +1,5 @@
-// One file of types per package, dist/index.d.ts, as `npm publish` packs it. All packages share one program of
-// the type checker: a program for each took four times as long.
+// One file of types per package, dist/index.d.ts, as `npm publish` packs it. All packages share one program
+// of the type checker: a program for each took four times as long.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

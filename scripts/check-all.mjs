@@ -8,6 +8,7 @@ const script = (name) => [name, () => runCommand(process.execPath, [`scripts/${n
 /** Each check is one program that says what it looked at and ends with 0 or 1. */
 const CHECKS = new Map([
   script('check-boundaries'),
+  script('check-cycles'),
   script('check-format'),
   script('check-kernel-folders'),
   script('check-lengths'),

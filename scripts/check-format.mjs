@@ -1,4 +1,4 @@
-// Every source file is laid out by its formatter (Prettier, clang-format), and no line is longer than 110 columns.
+// Every source file is laid out by its formatter (Prettier, clang-format). No line is over 110 columns.
 // `node scripts/check-format.mjs --fix` formats first.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -17,8 +17,8 @@ export default class CountTestsReporter {
       console.log(`never came to an end (a crash of the process?): ${module.moduleId}`);
     for (const test of skipped)
       console.log(`skipped: ${test.project.name} › ${test.fullName}: ${reasonOf(test)}`);
-    // A file that cannot be loaded, a hook that throws, a file without an end and an error outside any test count
-    // as one failure each.
+    // A file that cannot be loaded, a hook that throws, a file without an end and an error outside any test
+    // count as one failure each.
     const counts = {
       passed: inState('passed').length,
       failed: inState('failed').length + broken.length + unfinished.length + unhandledErrors.length,

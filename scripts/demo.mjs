@@ -1,5 +1,5 @@
-// `npm run demo`: sets everything up, fine-tunes the embedded base at every rank at once and writes the
-// report. Arguments go to `qdylora train`.
+// `npm run demo`: builds what the command needs, fine-tunes the embedded base at every rank at once and
+// writes the report. Arguments go to `qdylora train`.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,9 +12,9 @@ function main() {
   setUp({ forRunning: true });
   rmSync(join(root, OUTPUT), { recursive: true, force: true }); // the last demo's
   console.log(`
-[demo] One run, every rank: a small base model that qdylora itself pretrained on speeches and a novel is frozen in 4 bits and learns
-[demo] arithmetic word problems (GSM8K) with adapters of rank 1, 2, 4 … 64 at the same time. Everything is in examples/demo/run.yaml:
-[demo] npx qdylora train examples/demo/run.yaml
+[demo] One run trains LoRA adapters of rank 1, 2, 4 … 64 at the same time. The base is a small model that
+[demo] qdylora pretrained on speeches and a novel, frozen in 4 bits. It learns word problems (GSM8K).
+[demo] The settings are in examples/demo/run.yaml: npx qdylora train examples/demo/run.yaml
 `);
   const start = performance.now();
   const { status } = runCommand(process.execPath, [
@@ -31,11 +31,15 @@ function main() {
 function sayWhatCameOut(seconds) {
   const report = join(root, OUTPUT, 'report.html');
   const { best_rank: bestRank } = JSON.parse(readFileSync(join(root, OUTPUT, 'report.json'), 'utf8'));
+  const question = 'Question: Tom has 3 apples and buys 4 more. How many does he have?\\nAnswer: ';
+  const generate =
+    `npx qdylora generate --model packages/embedded-base/model --adapter ${OUTPUT}/adapter ` +
+    `--rank ${bestRank} --raw --prompt "${question}"`;
   console.log(`
-[demo] done in ${seconds.toFixed(0)} s.
+[demo] trained in ${seconds.toFixed(0)} s.
 [demo] report:    ${report}
 [demo] best rank: ${bestRank}
-[demo] next:      npx qdylora generate --model packages/embedded-base/model --adapter ${OUTPUT}/adapter --rank ${bestRank} --raw --prompt "Question: Tom has 3 apples and buys 4 more. How many does he have?\\nAnswer: "`);
+[demo] next:      ${generate}`);
   openOnDesktop(report);
 }
 

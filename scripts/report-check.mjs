@@ -13,9 +13,8 @@ export function reportCheck(name, counts, problems) {
     .map(([what]) => `looked at no ${what}: the check itself is broken`);
   const wrong = [...empty, ...problems];
   for (const problem of wrong) console.log(`  ${problem}`);
-  console.log(
-    `${name}: looked at ${looked}: ` +
-      `${wrong.length === 0 ? 'nothing to complain about' : `${wrong.length} ` + `problem${wrong.length > 1 ? 's' : ''}`}.`,
-  );
+  const verdict =
+    wrong.length === 0 ? 'no problems' : `${wrong.length} problem${wrong.length > 1 ? 's' : ''}`;
+  console.log(`${name}: looked at ${looked}: ${verdict}.`);
   if (wrong.length > 0) process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
-// Everything that a fresh clone needs: dependencies, built packages, native kernels. Quick when nothing changed.
-// `node scripts/set-up.mjs --for-running` builds what the command needs and no more: no types, and the kernels
-// of the one instruction level that this machine uses. A later full set-up adds the others.
+// Everything that a fresh clone needs: dependencies, built packages, native kernels. Quick when nothing
+// changed. `node scripts/set-up.mjs --for-running` builds what the command needs and no more: no types, and
+// the kernels of the one instruction level that this machine uses. A later full set-up adds the others.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';

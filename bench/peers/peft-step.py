@@ -1,6 +1,8 @@
-"""Speed and peak memory of a QLoRA training step by PEFT + bitsandbytes: NF4 with double quantization, LoRA r = 64 on all linear layers.
+"""Speed and peak memory of a training step by PEFT: LoRA r = 64 on all linear layers, over NF4 weights with double quantization
+(bitsandbytes) or over plain ones.
 
     python peft-step.py --model DIR [--gradient-checkpointing] [--steps 3] [--micro-batch 4] [--seq 512] [--threads 2] [--compute bf16|f32]
+        [--quantization nf4|none]
 
 Data are random token ids; torch AdamW over the adapter. One more step runs first and is not counted.
 `prepare_model_for_kbit_training` is left out on purpose: it casts embedding, head and norms to f32, which costs time and memory.
@@ -22,12 +24,13 @@ parser.add_argument("--steps", type=int, default=3)
 parser.add_argument("--micro-batch", type=int, default=4)
 parser.add_argument("--seq", type=int, default=512)
 parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--quantization", choices=["nf4", "none"], default="nf4")
 parser.add_argument("--compute", choices=["bf16", "f32"], default="bf16")
 arguments = parser.parse_args()
 
 torch.set_num_threads(arguments.threads)
 torch.manual_seed(0)
-base = load_base(arguments.model, "nf4", {"bf16": torch.bfloat16, "f32": torch.float32}[arguments.compute])
+base = load_base(arguments.model, arguments.quantization, {"bf16": torch.bfloat16, "f32": torch.float32}[arguments.compute])
 if arguments.gradient_checkpointing:
     base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 model = attach_lora(base).train()
@@ -55,6 +58,7 @@ print(json.dumps({
     "peakAfterLoadGb": round(peak_after_load, 3),
     "gradientCheckpointing": arguments.gradient_checkpointing,
     "compute": arguments.compute,
+    "quantization": arguments.quantization,
     "microBatch": arguments.micro_batch,
     "seq": arguments.seq,
     "threads": arguments.threads,

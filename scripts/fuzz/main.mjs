@@ -13,7 +13,7 @@ import { mutated, mutatedJson, randomOf } from './mutate.mjs';
 import { readersOf } from './readers.mjs';
 
 const [seconds = 60, seed = 1] = process.argv.slice(2, 4).map(Number);
-const wanted = process.argv.slice(4);
+const chosenNames = process.argv.slice(4);
 const fixtures = fileURLToPath(new URL('../../packages/checkpoint/fixtures/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'qdylora-fuzz-'));
 const readers = readersOf({ fixtures, scratch: folder });
@@ -49,18 +49,18 @@ async function fuzzWithAccidents(name, { corpus: load, run, isText = false }) {
   return true;
 }
 
-const unknown = wanted.filter((name) => !Object.hasOwn(readers, name));
+const unknown = chosenNames.filter((name) => !Object.hasOwn(readers, name));
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || unknown.length > 0) {
   console.error(
-    `[fuzz] expected: pnpm fuzz [seconds > 0] [seed] [${Object.keys(readers).join(' | ')} …], got ` +
-      `${process.argv.slice(2).join(' ')}`,
+    `[fuzz] usage: pnpm fuzz [seconds > 0] [seed] [${Object.keys(readers).join(' | ')} …] ` +
+      `(got ${process.argv.slice(2).join(' ')})`,
   );
   process.exit(2);
 }
 let isClean = true;
 const bundle = await bundleTarget(folder);
 for (const [name, reader] of Object.entries(readers).filter(
-  ([own]) => wanted.length === 0 || wanted.includes(own),
+  ([name]) => chosenNames.length === 0 || chosenNames.includes(name),
 )) {
   isClean = (await fuzzWithAccidents(name, reader)) && isClean;
   isClean = (await fuzzWithJazzer(name, reader, { bundle, folder, fixtures, seconds, seed })) && isClean;

@@ -1,3 +1,5 @@
+import { recordRows } from '@qdylora/testing/bench';
+
 /** One measured line, as `--json` prints it. */
 export interface BenchRow {
   readonly op: string;
@@ -81,8 +83,24 @@ const perSecond = (work: number | undefined, seconds: number): number | null =>
   work === undefined ? null : work / seconds / 1e9;
 export const rounded = (value: number): number => Number(value.toPrecision(4));
 
-/** The row as JSON, or as a line for people. */
+/** The row in the machine's results file, with its best times. */
+const resultRow = (row: BenchRow): Record<string, string | number | null> => ({
+  op: row.op,
+  case: row.m === null ? row.shape : `${row.m} x ${row.shape}`,
+  compute: row.compute,
+  level: row.level,
+  threads: row.threads,
+  'ms, best': row.ms,
+  'ms, median': row.msMedian,
+  'GFLOP/s': row.gflops,
+  'GB/s': row.gflops === null ? row.gbps : null,
+  'of ceiling': row.fraction,
+  ...Object.fromEntries(Object.entries(row.rivals).map(([name, ratio]) => [`× ${name}`, ratio])),
+});
+
+/** Prints the row as JSON, or as a line for people, and records it where that is asked for. */
 export function printRow(row: BenchRow, json: boolean): void {
+  recordRows([resultRow(row)]);
   if (json) return console.log(JSON.stringify(row));
   const percent = (fraction: number | null): string => `${(100 * (fraction ?? NaN)).toFixed(0)} %`;
   const rivals = Object.entries(row.rivals)
@@ -94,9 +112,8 @@ export function printRow(row: BenchRow, json: boolean): void {
       : `${(row.gflops ?? row.gbps ?? NaN).toFixed(1).padStart(6)} ` +
         `${row.gflops === null ? 'GB/s' : 'GFLOP/s'} = ${percent(row.fraction)} of ` +
         `${row.ceiling.toFixed(0)} (median ${percent(row.fractionMedian)})`;
-  console.log(
-    `${row.op.padEnd(26)} ${(row.m === null ? row.shape : `${row.m} x ${row.shape}`).padEnd(30)} ${(row.compute ?? '').padEnd(4)} ${row.level} ${row.threads}T ${row.ms
-      .toFixed(4)
-      .padStart(10)} ms (median ${row.msMedian.toFixed(4)})  ${rate}${rivals && `  | ${rivals}`}`,
-  );
+  const name = row.m === null ? row.shape : `${row.m} x ${row.shape}`;
+  const columns = [row.op.padEnd(26), name.padEnd(30), (row.compute ?? '').padEnd(4), row.level];
+  const times = `${row.ms.toFixed(4).padStart(10)} ms (median ${row.msMedian.toFixed(4)})`;
+  console.log(`${columns.join(' ')} ${row.threads}T ${times}  ${rate}${rivals && `  | ${rivals}`}`);
 }

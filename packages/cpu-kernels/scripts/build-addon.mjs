@@ -1,5 +1,5 @@
-// Compiles the addon: `node scripts/build-addon.mjs [--own-level] [--force] [--verbose]` in the package folder.
-// Needs no network.
+// Compiles the addon: `node scripts/build-addon.mjs [--own-level] [--force] [--verbose]` in the package
+// folder. Needs no network.
 // - Every instruction level that the compiler knows is built. `--own-level` builds only the one that this
 //   machine will use, in a seventh of the time; a later full build compiles the others and links again.
 // - Where there is no compiler it prints one line and ends with 0: the TypeScript reference is used then.
@@ -135,7 +135,8 @@ if (process.platform === 'win32')
   finish('no native kernels on Windows yet: the TypeScript backend will be used.');
 if (!compiler || refusal(compiler, []))
   finish(
-    `no C++17 compiler found (tried ${env.CXX || COMPILERS.join(', ')}): the TypeScript backend will be used.`,
+    `no C++17 compiler found (tried ${env.CXX || COMPILERS.join(', ')}): the TypeScript backend will be ` +
+      'used.',
   );
 
 await takeTurn(join(build, 'lock'));

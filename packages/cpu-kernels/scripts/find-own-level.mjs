@@ -19,7 +19,7 @@ export function findOwnLevel(root, compiler, names) {
   return LEVELS.filter(isChosen).at(-1).name;
 }
 
-/** What this machine lacks for each level, by name. The answer is that of the addon: its own source is asked. */
+/** What this machine lacks for each level, by name. The addon's own source answers. */
 function missingFeatures(root, compiler, names) {
   const [command, ...words] = compiler.split(/\s+/);
   const build = join(root, 'addon', 'build');

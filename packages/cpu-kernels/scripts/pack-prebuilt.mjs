@@ -107,7 +107,8 @@ function checkPortable(binary) {
 
 /** The tarball's path, or `{ why }` where this machine cannot make one. */
 export function packPrebuilt(folder) {
-  const platform = `${process.platform}-${process.arch}${process.report.getReport().header.glibcVersionRuntime ? '-gnu' : ''}`;
+  const libc = process.report.getReport().header.glibcVersionRuntime ? '-gnu' : '';
+  const platform = `${process.platform}-${process.arch}${libc}`;
   const template = join(npm, platform);
   if (!existsSync(template)) return { why: `there is no prebuilt package for ${platform}` };
   const record = join(root, 'addon', 'build', 'levels.json');

@@ -27,9 +27,9 @@ const SANITIZERS = {
     says: 'AddressSanitizer and UndefinedBehaviorSanitizer',
     flags: '-fsanitize=address,undefined -fno-sanitize-recover=undefined',
     libraries: ['libasan.so', 'libubsan.so'],
-    // Node keeps its heap until it ends, which is no leak of the addon. GCC 12 aligns what it moves off the stack
-    // for detect_stack_use_after_return to 32 bytes, and then reads it by instructions that need 64 (GCC bug
-    // 110027): the addon would end in its own instrumentation.
+    // Node keeps its heap until it ends, which is no leak of the addon. GCC 12 aligns what it moves off the
+    // stack for detect_stack_use_after_return to 32 bytes, and then reads it by instructions that need 64
+    // (GCC bug 110027): the addon would end in its own instrumentation.
     env: (log) => ({
       ASAN_OPTIONS: `detect_leaks=0:halt_on_error=1:detect_stack_use_after_return=0:log_path=${log}`,
       UBSAN_OPTIONS: `halt_on_error=1:print_stacktrace=1:log_path=${log}`,
@@ -41,7 +41,11 @@ const SANITIZERS = {
     flags: '-fsanitize=thread',
     libraries: ['libtsan.so'],
     env: (log) => ({
-      TSAN_OPTIONS: `ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=0:suppressions=${join(root, 'test/sanitizers/thread.supp')}:log_path=${log}`,
+      TSAN_OPTIONS: [
+        'ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=0',
+        `suppressions=${join(root, 'test/sanitizers/thread.supp')}`,
+        `log_path=${log}`,
+      ].join(':'),
     }),
   },
 };
