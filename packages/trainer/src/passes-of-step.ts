@@ -15,7 +15,7 @@ export interface StepPlan {
    * without adapters.
    */
   readonly rank: number | null;
-  /** All ranks of the passes, the largest first; empty without adapters. */
+  /** The different ranks of all passes, largest first; none without adapters. */
   readonly ranks: readonly number[];
 }
 
@@ -68,7 +68,7 @@ export function passesOfStep(
       firstRank !== undefined && partRanks.every((rank) => rank === firstRank)
         ? firstRank
         : (sampler?.rankAt(step) ?? ranks.maxRank),
-    ranks: [...new Set(partRanks)].sort((a, b) => b - a),
+    ranks: [...new Set(seen)].sort((a, b) => b - a),
   };
 }
 

@@ -3,19 +3,21 @@ import type { Terminal } from './terminal.ts';
 /** What every command gets. */
 export interface Context {
   readonly terminal: Terminal;
-  /** The script of the training thread; null: training runs in the command's own thread. */
+  /** The words of the command line, without `node` and the script. */
+  readonly argv: readonly string[];
+  /** The script of the training thread; null: training runs in the thread of the command. */
   readonly trainWorker: URL | null;
-  /** Runs long work with a signal that Ctrl-C (once) and SIGTERM fire; Ctrl-C again leaves at once. */
+  /** Runs long work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process. */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 
-/** Flags of every command that are no keys. */
+/** Flags of every command that are not keys. */
 export interface CommonFlags {
   readonly json?: boolean;
   readonly debug?: boolean;
 }
 
-/** Prints a result: one JSON document, or lines for a person. */
+/** Prints a result: one JSON document, or lines of text. */
 export function printResult(
   { terminal }: Context,
   { json }: CommonFlags,

@@ -349,14 +349,12 @@ describe('the other verbs', () => {
     expect(await command('inspect', rows)).toMatchObject({
       code: 2,
       err: expect.stringMatching(
-        /expected a checkpoint or an adapter, got a file of rows .*\nRows are shown by --dataset .*rows\.jsonl, with --model/,
+        /rows\.jsonl is a file of rows, not a checkpoint or an adapter\.\nShow rows by --dataset .*rows\.jsonl, with --model/,
       ) as string,
     });
     expect(await command('inspect', folder.in('run'))).toMatchObject({
       code: 2,
-      err: expect.stringMatching(
-        /got the folder of a run .*\nName what it holds: .*run\/adapter\./,
-      ) as string,
+      err: expect.stringMatching(/is the folder of a run, .*\nName its result: .*run\/adapter\./) as string,
     });
     expect(await command('train', folder.in('run'))).toMatchObject({
       code: 2,

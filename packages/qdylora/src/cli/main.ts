@@ -63,6 +63,7 @@ export async function main(
   const isJson = words.includes('--json');
   const program = createProgram({
     terminal,
+    argv,
     trainWorker,
     interruptible: (work) => withInterrupts(terminal, work),
   });

@@ -11,17 +11,17 @@ const CODES: Readonly<Record<Color, readonly [number, number]>> = {
   cyan: [36, 39],
 };
 
-/** Where a command writes: results to `out`, everything that accompanies them to `note`. */
+/** Where a command writes: results to standard output, everything else to standard error. */
 export interface Terminal extends Environment {
-  /** One line of the result. */
+  /** Writes one line of the result. */
   out(line: string): void;
-  /** Part of a line of the result: text that streams. */
+  /** Writes a part of a line of the result: text that streams. */
   write(text: string): void;
-  /** One line beside the result: progress, warnings, errors. */
+  /** Writes a line of progress, a warning or an error. */
   note(line: string): void;
   /**
-   * Redraws the last line of notes, cut to the terminal's width; only where `isTty`. An empty text takes it
-   * away.
+   * Draws the status line below the notes, cut to the width of the terminal; only where `isTty`. Empty text
+   * removes it.
    */
   status(text: string): void;
   paint(color: Color, text: string): string;
@@ -32,15 +32,19 @@ export interface Streams {
   readonly stderr: { write(text: string): unknown };
 }
 
-/** A line that wraps could not be redrawn. */
+/** A line that wraps cannot be redrawn. */
 const fitted = (line: string, columns: number): string =>
   line.length < columns ? line : `${line.slice(0, Math.max(0, columns - 2))}…`;
 
 export function createTerminal(environment: Environment, { stdout, stderr }: Streams): Terminal {
-  let hasStatus = false;
+  let shownStatus = '';
   const clear = (): void => {
-    if (hasStatus) stderr.write('\r\x1b[2K');
-    hasStatus = false;
+    if (shownStatus !== '') stderr.write('\r\x1b[2K');
+    shownStatus = '';
+  };
+  const draw = (status: string): void => {
+    stderr.write(status);
+    shownStatus = status;
   };
   return {
     ...environment,
@@ -56,15 +60,15 @@ export function createTerminal(environment: Environment, { stdout, stderr }: Str
       stdout.write(text);
     },
     note: (line) => {
+      const status = shownStatus;
       clear();
       stderr.write(`${line}\n`);
+      if (status !== '') draw(status);
     },
     status(text) {
       if (!environment.isTty) return;
       clear();
-      if (text === '') return;
-      stderr.write(fitted(text, environment.columns));
-      hasStatus = true;
+      if (text !== '') draw(fitted(text, environment.columns));
     },
     paint(color, text) {
       const [open, close] = CODES[color];

@@ -35,7 +35,7 @@ export interface StepEvent {
   readonly smoothedLoss: number;
   /** The drawn rank of the step; null without adapters. */
   readonly rank: number | null;
-  /** All ranks that the step trained, the largest first; empty without adapters. */
+  /** The different ranks that the step trained, largest first; none without adapters. */
   readonly ranks: readonly number[];
   readonly learningRate: number;
   /** Before clipping. */

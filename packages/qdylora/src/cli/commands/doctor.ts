@@ -9,7 +9,7 @@ import { VERSION } from '../../version.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { columns } from '../render/table.ts';
 
-/** What this machine offers, and what of it is used. */
+/** The hardware and software of this machine that matter here, and the backend in use. */
 interface Diagnosis {
   readonly version: string;
   readonly node: string;
@@ -29,8 +29,8 @@ interface Diagnosis {
 export function addDoctorCommand(program: Command, context: Context): void {
   const command = program
     .command('doctor')
-    .summary('what runs here, and why not more')
-    .description('Says which kernels run on this machine, why not others, and what to do about it.')
+    .summary('which kernels run on this machine')
+    .description('Shows which kernels run on this machine, why others do not, and what to do about it.')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags) => {
     const diagnosis = await diagnose();
@@ -97,7 +97,7 @@ function kernelLines(kernels: CpuLevels): [string, string][] {
     ['addon', path],
     ...levels.map(({ name, missing }): [string, string] => [
       `  ${name}`,
-      missing ? `not here: needs ${missing}` : name === used ? `yes, used${why}` : 'yes',
+      missing ? `no: needs ${missing}` : name === used ? `yes, used${why}` : 'yes',
     ]),
     ...notBuilt.map((name): [string, string] => [`  ${name}`, 'not built']),
   ];

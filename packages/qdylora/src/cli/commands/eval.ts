@@ -8,25 +8,24 @@ import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';
 import { evaluationTable } from '../render/table.ts';
 
-/** Flags of commands that judge; `--data` is `--dataset`. */
+/** Flags of the commands that evaluate. `--data` is short for `--dataset`. */
 export type JudgeFlags = CommonFlags & Record<string, string | undefined>;
 
 export function addEvalCommand(program: Command, context: Context): void {
   const command = program
     .command('eval')
     .summary('loss and perplexity, at any ranks')
-    .description(
-      'Loss and perplexity over text or answers: of a base model, or of every rank of an adapter.',
-    );
+    .description('Loss and perplexity over text or answers, of a base model or of every rank of an adapter.');
   addKeyFlags(command, EVALUATE_KEYS)
     .option('--data <path,…>', 'The same as --dataset')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
+    context.terminal.status('loading model and data …');
     const { results } = await context.interruptible((signal) =>
       evaluateGiven(judgeGiven(flags), {
         signal,
         onNotice: (message) => context.terminal.note(message),
-        onProgress: showPasses(context.terminal, 'judging'),
+        onProgress: showPasses(context.terminal, 'evaluating'),
       }),
     );
     printResult(context, flags, { results: results.map(rowJson) }, () =>
@@ -35,7 +34,7 @@ export function addEvalCommand(program: Command, context: Context): void {
   });
 }
 
-/** The values of a judging command. */
+/** The values of a command that evaluates. */
 export const judgeGiven = (flags: JudgeFlags) =>
   mergeGiven(givenFlags(EVALUATE_KEYS, { dataset: flags.data }), givenFlags(EVALUATE_KEYS, flags));
 

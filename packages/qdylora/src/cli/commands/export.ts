@@ -11,8 +11,8 @@ export function addExportCommand(program: Command, context: Context): void {
     .command('export')
     .summary('an adapter at one rank, for PEFT or llama.cpp')
     .description(
-      'Cuts an adapter at one rank and writes it in the format of Hugging Face PEFT, or as GGUF for ' +
-        'llama.cpp. Of the base model at most the config is needed.',
+      'Writes an adapter at one rank in the format of Hugging Face PEFT, or as GGUF for llama.cpp. Of the ' +
+        'base model at most the config is read.',
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {

@@ -7,39 +7,42 @@ import { GENERATE_KEYS } from '../../config/verb-keys.ts';
 import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
 import type { CommonFlags, Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import type { Terminal } from '../terminal.ts';
 
 export function addGenerateCommand(program: Command, context: Context): void {
   const command = program
     .command('generate')
     .summary('answer a prompt, or talk')
     .description(
-      'Streams an answer to a prompt, at any rank of an adapter. Without --prompt: a conversation on the ' +
+      'Streams an answer to a prompt, at any rank of an adapter. Without --prompt: a conversation in the ' +
         'terminal.',
     );
   addKeyFlags(command, GENERATE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    using answerer = await openAnswerer(givenFlags(GENERATE_KEYS, flags), {
-      onNotice: (message) => context.terminal.note(message),
-    });
+    const { terminal } = context;
+    terminal.status('loading the model …');
+    using answerer = await openAnswerer(givenFlags(GENERATE_KEYS, flags), { onNotice: terminal.note });
+    terminal.status('');
     const { prompt, promptIds, system } = answerer.config;
     const opening: ChatMessage[] = system ? [{ role: 'system', content: system }] : [];
     if (promptIds) return await answerOnce(answerer, promptIds, context, flags);
-    if (prompt)
-      return await answerOnce(
-        answerer,
-        answerer.promptOf([...opening, { role: 'user', content: prompt }]),
-        context,
-        flags,
-      );
-    if (!context.terminal.canAsk)
+    if (prompt) {
+      const ids = answerer.promptOf([...opening, { role: 'user', content: prompt }]);
+      return await answerOnce(answerer, ids, context, flags);
+    }
+    if (!terminal.canAsk)
       throw new QdyloraError('BAD_CONFIG', {
         where: 'prompt',
-        problem: 'expected a prompt, got none, and nobody can type here',
+        problem: 'There is no prompt, and standard input is not a terminal to type one',
         nextStep: 'Give one: --prompt "…".',
       });
-    await talk(answerer, opening, context);
+    await talk(answerer, opening, terminal);
   });
 }
+
+/** The first token comes when the whole prompt has been read, which takes seconds for a long one. */
+const readingText = (promptTokens: number): string =>
+  `reading the prompt (${promptTokens.toLocaleString('en-US')} tokens) …`;
 
 async function answerOnce(
   answerer: Answerer,
@@ -49,38 +52,27 @@ async function answerOnce(
 ): Promise<void> {
   const { tokenizer } = answerer;
   const ids: number[] = [];
+  terminal.status(readingText(prompt.length));
+  await setImmediate(); // reading blocks the thread
   await interruptible(async (signal) => {
     const pieces = tokenizer && !json ? answerer.text(prompt, signal) : answerer.ids(prompt, signal);
     for await (const piece of pieces) {
       if (typeof piece === 'number') ids.push(piece);
-      if (!json) terminal.write(typeof piece === 'number' ? `${ids.length > 1 ? ' ' : ''}${piece}` : piece);
+      if (json) terminal.status(`${ids.length} tokens …`);
+      else terminal.write(typeof piece === 'number' ? `${ids.length > 1 ? ' ' : ''}${piece}` : piece);
       await setImmediate(); // lets Ctrl-C through
     }
   });
-  terminal.out(
-    json
-      ? JSON.stringify(
-          {
-            text: tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? null,
-            ids,
-            prompt_tokens: prompt.length,
-          },
-          null,
-          2,
-        )
-      : '',
-  );
+  if (!json) return terminal.out('');
+  const text = tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? null;
+  terminal.out(JSON.stringify({ text, ids, prompt_tokens: prompt.length }, null, 2));
 }
 
 /**
- * Reads a line, answers it, and so on, until the input ends. Ctrl-C ends an answer, and between answers the
- * conversation. Without a chat template every line stands for itself.
+ * Reads a line, answers it, and so on until the input ends. Ctrl-C ends an answer, and between answers the
+ * conversation. Without a chat template every line is a prompt of its own.
  */
-async function talk(
-  answerer: Answerer,
-  opening: readonly ChatMessage[],
-  { terminal }: Context,
-): Promise<void> {
+async function talk(answerer: Answerer, opening: readonly ChatMessage[], terminal: Terminal): Promise<void> {
   const reader = createInterface({ input: process.stdin, output: process.stderr });
   const messages: ChatMessage[] = [...opening];
   let answering: AbortController | null = null;
@@ -98,10 +90,8 @@ async function talk(
       if (!answerer.usesTemplate) messages.length = 0;
       messages.push({ role: 'user', content: line });
       answering = new AbortController();
-      messages.push({
-        role: 'assistant',
-        content: await say(answerer, messages, terminal.write, answering.signal),
-      });
+      const answer = await streamAnswer(answerer, messages, terminal, answering.signal);
+      messages.push({ role: 'assistant', content: answer });
       answering = null;
       terminal.out('');
     }
@@ -109,19 +99,22 @@ async function talk(
   }
 }
 
-/** Streams an answer; an abort keeps what was said so far. */
-async function say(
+/** Streams an answer and returns its text. After an abort that is the part that was written. */
+async function streamAnswer(
   answerer: Answerer,
   messages: readonly ChatMessage[],
-  write: (text: string) => void,
+  { status, write }: Terminal,
   signal: AbortSignal,
 ): Promise<string> {
-  let said = '';
-  for await (const piece of answerer.text(answerer.promptOf(messages))) {
+  const prompt = answerer.promptOf(messages);
+  let answer = '';
+  status(readingText(prompt.length));
+  await setImmediate(); // reading blocks the thread
+  for await (const piece of answerer.text(prompt)) {
     write(piece);
-    said += piece;
+    answer += piece;
     await setImmediate(); // lets keys through
     if (signal.aborted) break;
   }
-  return said;
+  return answer;
 }

@@ -26,7 +26,7 @@ export function addInspectCommand(program: Command, context: Context): void {
     .argument('[path]', 'A checkpoint or an adapter')
     .summary('a checkpoint, an adapter, or rows of data')
     .description(
-      'Says what a checkpoint or an adapter is; with --dataset, shows rows with the tokens that the loss ' +
+      'Describes a checkpoint or an adapter. With --dataset, shows rows with the tokens that the loss ' +
         'counts.',
     );
   addKeyFlags(command, INSPECT_KEYS)
@@ -45,10 +45,10 @@ export function addInspectCommand(program: Command, context: Context): void {
       if (!config.model)
         throw new QdyloraError('BAD_CONFIG', {
           where: 'inspect',
-          problem: 'expected a path, got none',
+          problem: 'There is no path of what to inspect',
           nextStep: 'Name a checkpoint, an adapter, or --dataset rows.jsonl.',
         });
-      assertNotElse(config.model);
+      assertInspectable(config.model);
       const facts = isPeftAdapter(config.model)
         ? inspectAdapter(config.model)
         : await inspectCheckpoint(config.model, (text) => context.terminal.note(text));
@@ -59,24 +59,24 @@ export function addInspectCommand(program: Command, context: Context): void {
   );
 }
 
-/** What people name where a checkpoint or an adapter is meant. */
-function assertNotElse(path: string): void {
-  const refuse = (got: string, nextStep: string): never => {
+/** @throws QdyloraError BAD_CONFIG for a file of rows and for the folder of a run */
+function assertInspectable(path: string): void {
+  const refuse = (kind: string, nextStep: string): never => {
     throw new QdyloraError('BAD_CONFIG', {
       where: 'inspect',
-      problem: `expected a checkpoint or an adapter, got ${got} (${path})`,
+      problem: `${path} is ${kind}, not a checkpoint or an adapter`,
       nextStep,
       details: { path },
     });
   };
   if (ROWS.test(path))
-    refuse('a file of rows', `Rows are shown by --dataset ${path}, with --model for its tokenizer.`);
+    refuse('a file of rows', `Show rows by --dataset ${path}, with --model for the tokenizer.`);
   const { adapter, model, run } = runPaths(path);
+  const results = [adapter, model].filter((result) => existsSync(result));
   if (existsSync(run))
     refuse(
       'the folder of a run',
-      `Name what it holds: ` +
-        `${[adapter, model].filter((own) => existsSync(own)).join(' or ') || 'nothing is finished there yet'}.`,
+      results.length > 0 ? `Name its result: ${results.join(' or ')}.` : 'It has no result yet.',
     );
 }
 
@@ -129,7 +129,7 @@ const adapterLines = (facts: AdapterFacts): [string, string][] => [
   ['base', facts.baseModel ?? 'not named'],
   [
     'base fingerprint',
-    facts.baseFingerprint ?? 'not known: an adapter from elsewhere, used at its full rank only',
+    facts.baseFingerprint ?? 'unknown: an adapter of another trainer, used at its full rank only',
   ],
   ['ranks', facts.ranks.join(' ')],
   [
@@ -140,7 +140,5 @@ const adapterLines = (facts: AdapterFacts): [string, string][] => [
   ],
   ['layers', String(facts.layers)],
   ['parameters', `${(facts.parameters / 1e6).toFixed(2)} M`],
-  ...(facts.saved.length === 0
-    ? []
-    : [["in place of the base's", facts.saved.join(', ')] as [string, string]]),
+  ...(facts.saved.length === 0 ? [] : [['replaces in the base', facts.saved.join(', ')] as [string, string]]),
 ];

@@ -8,14 +8,14 @@ import { addKeyFlags, givenFlags } from '../key-flags.ts';
 export function addMergeCommand(program: Command, context: Context): void {
   const command = program
     .command('merge')
-    .summary('a model with its adapter folded in')
+    .summary('a model with its adapter merged in')
     .description(
-      'Folds an adapter at one rank into a decoded copy of its base, and writes a Hugging Face folder or a ' +
-        'GGUF file. Then opens what was written and says how far its logits are from those of the base ' +
-        'with its adapter.',
+      'Merges an adapter at one rank into a copy of its base, and writes a Hugging Face folder or a GGUF ' +
+        'file. Then opens the result and compares its logits with those of the base with its adapter.',
     );
   addKeyFlags(command, MERGE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
+    context.terminal.status('merging …');
     const merged = await mergeGivenValues(givenFlags(MERGE_KEYS, flags), {
       onNotice: (message) => context.terminal.note(message),
     });
@@ -25,15 +25,15 @@ export function addMergeCommand(program: Command, context: Context): void {
       ...(packingError === null
         ? []
         : [
-            `packed anew: the matrices are off by ${(100 * packingError).toFixed(2)} % of their size (root ` +
-              `of squares)`,
+            `quantized again: relative error of the matrices ${(100 * packingError).toFixed(2)} % (root mean ` +
+              `square)`,
           ]),
       ...(difference === null
         ? []
         : [
-            `logits of ${difference.tokens} tokens, against the base with its adapter: off by at most ` +
+            `logits of ${difference.tokens} tokens differ from the base with its adapter by at most ` +
               `${difference.largest.toPrecision(3)}, ${difference.mean.toPrecision(3)} on average; the ` +
-              `same likeliest token after ${(100 * difference.agreement).toFixed(1)} %`,
+              `likeliest token is the same at ${(100 * difference.agreement).toFixed(1)} % of them`,
           ]),
     ]);
   });

@@ -12,8 +12,9 @@ export function addQuantizeCommand(program: Command, context: Context): void {
     .command('quantize')
     .summary('a model in 4 bits')
     .description(
-      'Writes a model with its linear layers in 4 bits, as transformers and bitsandbytes load it. Memory ' +
-        'holds two files of 0.13 GB and some stretches of 8 MB; run it again to go on after an interruption.',
+      'Writes a model with its linear layers in 4 bits, in the format of transformers and bitsandbytes. ' +
+        'Needs little memory: two files of 0.13 GB at a time. After an interruption, run it again to ' +
+        'continue.',
     );
   addKeyFlags(command, QUANTIZE_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {

@@ -19,8 +19,8 @@ export function addRanksCommand(program: Command, context: Context): void {
     .command('ranks')
     .summary('which rank is worth it')
     .description(
-      'Judges every rank of an adapter and its base on the same rows, and says which rank is the best and ' +
-        'which is the smallest that is not worse.',
+      'Evaluates every rank of an adapter and its base on the same rows: names the best rank, and the ' +
+        'smallest one that is not significantly worse.',
     );
   addKeyFlags(command, EVALUATE_KEYS)
     .option('--data <path,…>', 'The same as --dataset')
@@ -30,15 +30,16 @@ export function addRanksCommand(program: Command, context: Context): void {
     if (!flags.adapter)
       throw new QdyloraError('BAD_CONFIG', {
         where: 'adapter',
-        problem: 'expected an adapter whose ranks to judge, got none',
+        problem: 'There is no adapter whose ranks to evaluate',
         nextStep: 'Name it: --adapter runs/first/adapter.',
       });
     const given = mergeGiven(givenByFlags({ compareWithBase: true }), judgeGiven(flags));
+    context.terminal.status('loading model and data …');
     const evaluation = await context.interruptible((signal) =>
       evaluateGiven(given, {
         signal,
         onNotice: (message) => context.terminal.note(message),
-        onProgress: showPasses(context.terminal, 'judging'),
+        onProgress: showPasses(context.terminal, 'evaluating'),
       }),
     );
     const report = evaluation.report!;
@@ -73,11 +74,11 @@ function writeSweep(
     dataset: rows,
     settings: [
       { name: 'Adapter', value: adapter! },
-      { name: 'Judged on', value: rows ?? '' },
+      { name: 'Evaluated on', value: rows ?? '' },
     ],
     steps: [],
     ranks: report,
-    samples: { missing: 'This report judges an adapter; it generates nothing.' },
+    samples: { missing: 'This report evaluates an adapter and has no sample texts.' },
     notes: [],
     nextCommand,
   });

@@ -10,6 +10,7 @@ import { prepareRun, type PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { lossText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
+import { withContinueCommand } from '../continue-command.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { forecastLines } from '../render/memory-lines.ts';
 import { clockText } from '../render/progress.ts';
@@ -23,23 +24,29 @@ type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, s
 export function addTrainCommand(program: Command, context: Context): void {
   const command = program
     .command('train')
-    .argument('[run.yaml]', 'Keys and values; flags win over it')
+    .argument('[run.yaml]', 'Keys and values; flags override it')
     .summary('fine-tune a model, all ranks in one run')
     .description(
-      'Fine-tunes a model. Every key of run.yaml is also a flag; with --model, --dataset and --output-dir ' +
-        'the file may be left out.',
+      'Fine-tunes a model. Every key of run.yaml is also a flag. The file is optional where --model, ' +
+        '--dataset and --output-dir are given.',
     );
   addKeyFlags(command, KEYS)
-    .option('--dry-run', 'Show the resolved run, one row with its mask, the steps and a forecast of time')
+    .option(
+      '--dry-run',
+      'Show the resolved run, one row with its loss mask, and forecasts of time and memory; write nothing',
+    )
     .option('--json', 'Print one JSON document');
   command.action(async (file: string | undefined, flags: TrainFlags) => {
     const config = prepareRun(
       mergeGiven(file === undefined ? new Map() : await readRunYaml(file), givenFlags(KEYS, flags)),
     );
     if (flags.dryRun) return showPlan(config, context, flags);
-    const result = await context.interruptible((signal) =>
-      runTraining(context.trainWorker, config, { signal, onEvent: showTraining(context.terminal) }),
-    );
+    const onEvent = showTraining(context.terminal);
+    const result = await context
+      .interruptible((signal) => runTraining(context.trainWorker, config, { signal, onEvent }))
+      .catch((error: unknown) => {
+        throw withContinueCommand(error, context.argv);
+      });
     printResult(context, flags, snakeCased({ ...result.report, files: result.files }), () =>
       resultLines(config, result, context),
     );
@@ -52,13 +59,15 @@ function resultLines(
   { terminal }: Context,
 ): string[] {
   const { ranks, base, bestRank, smallestGoodRank, heldOut } = report;
-  const held = heldOut
+  const wholeModel = heldOut
     ? [`held-out loss ${lossText(heldOut.loss)} ± ${lossText(heldOut.standardError)}`]
     : [];
-  const table =
-    ranks.length > 0 ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal) : held;
+  const losses =
+    ranks.length > 0
+      ? rankTable({ ranks, base, bestRank, smallestGoodRank, alpha: 0.05 }, terminal)
+      : wholeModel;
   return [
-    ...table,
+    ...losses,
     `${files.adapter ? `adapter: ${files.adapter}` : `model: ${files.model}`}`,
     `report: ${files.reportHtml}`,
     `next: ${nextCommand(config, report)}`,
@@ -67,6 +76,7 @@ function resultLines(
 
 async function showPlan(config: PreparedRun, context: Context, flags: CommonFlags): Promise<void> {
   const { terminal } = context;
+  terminal.status('loading model and data, timing one pass …');
   const plan = await context.interruptible((signal) =>
     planTraining(context.trainWorker, config, { color: terminal.hasColor && !flags.json, signal }),
   );
@@ -79,7 +89,7 @@ function planLines(plan: RunPlan, values: string, { terminal: { paint } }: Conte
   return [
     values.trimEnd(),
     '',
-    paint('dim', 'first row, with what the loss counts:'),
+    paint('dim', 'first row, with the tokens that the loss counts:'),
     plan.row,
     '',
     `${plan.totalSteps} steps (${plan.stepsPerEpoch} an epoch), ${plan.trainingRows} rows, ` +
@@ -90,6 +100,6 @@ function planLines(plan: RunPlan, values: string, { terminal: { paint } }: Conte
       `${plan.passSeconds.toFixed(2)} s: ${rate.toLocaleString('en-US')} tok/s)`,
     ...(plan.memory ? forecastLines(plan.memory) : []),
     ...plan.notes.map((note) => paint('yellow', note)),
-    paint('dim', 'Nothing was written. Without --dry-run it begins.'),
+    paint('dim', 'Nothing was written. Without --dry-run the run begins.'),
   ];
 }

@@ -4,7 +4,7 @@ import type { Terminal } from '../terminal.ts';
 const BAR_CELLS = 10;
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/** `▕████████▏ ▏`: a share of 1 as a bar of ten cells, in eighths. */
+/** `▕████████▏ ▏`: a fraction as a bar of ten cells, in eighths. */
 export function bar(share: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * BAR_CELLS * 8);
   const full = eighths >> 3;
@@ -20,13 +20,13 @@ export function clockText(seconds: number): string {
   return `${hours > 0 ? `${hours}:` : ''}${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
-/** `judging ▕████▏ 12/40 00:31 left`, without the time where it is not known. */
-export function progressText(what: string, { done, total, secondsLeft }: RecipeProgress): string {
-  const left = secondsLeft === undefined ? '' : ` ${clockText(secondsLeft)} left`;
-  return `${what} ${bar(done / total)} ${done}/${total}${left}`;
+/** `evaluating ▕████▏ 12/40  00:31 left`, without the time where it is not known. */
+export function progressText(verb: string, { done, total, secondsLeft }: RecipeProgress): string {
+  const left = secondsLeft === undefined ? '' : `  ${clockText(secondsLeft)} left`;
+  return `${verb} ${bar(done / total)} ${done}/${total}${left}`;
 }
 
 /** Shows progress in the status line of a terminal; clears it at the end. */
-export function showPasses(terminal: Terminal, what: string): (progress: RecipeProgress) => void {
-  return (progress) => terminal.status(progress.done === progress.total ? '' : progressText(what, progress));
+export function showPasses(terminal: Terminal, verb: string): (progress: RecipeProgress) => void {
+  return (progress) => terminal.status(progress.done === progress.total ? '' : progressText(verb, progress));
 }

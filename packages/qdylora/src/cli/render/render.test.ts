@@ -37,7 +37,7 @@ const step = (n: number): FinetuneEvent => ({
   loss: 0.912,
   smoothedLoss: 0.912,
   rank: 16,
-  ranks: [16],
+  ranks: [64, 16],
   learningRate: 1.8e-4,
   gradNorm: 1,
   tokens: 2140,
@@ -50,45 +50,89 @@ const step = (n: number): FinetuneEvent => ({
   pageWaitSeconds: 0,
 });
 
+/** A run that begins: only what the terminal reads. */
+const ready = (config: object, heldOut = 0): FinetuneEvent => ({
+  type: 'ready',
+  backend: 'host',
+  config: { ranks: [1], evalSteps: 0, evalRanks: null, ...config } as never,
+  model: { name: 'm', modelType: 'llama', parameterCount: 1, weightBytes: 4 },
+  adapter: null,
+  data: {
+    training: 1,
+    heldOut,
+    report: { format: 'text', tokens: 214, measuredRows: 10, dropped: 0, truncated: 0, skipped: 0 } as never,
+  },
+});
+
 describe('progress', () => {
-  it('redraws one line where somebody watches', () => {
+  it('redraws one line on a terminal', () => {
     const { terminal, err } = terminalOf({ isTty: true, columns: 120 });
     const show = showTraining(terminal);
     show(step(84));
     show(step(85));
     expect(err()).toBe(
-      'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 ' +
-        'left\r\x1b[2Kstep  85/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  2,140 tok/s  688 MB  ' +
+      'step  84/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 ' +
+        'left\r\x1b[2Kstep  85/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  2,140 tok/s  688 MB  ' +
         '01:55 left',
     );
   });
 
-  it(
-    'never fills the last column, so that no line wraps, and leaves out what is least needed where a ' +
-      'terminal is narrow',
-    () => {
-      const shownIn = (columns: number, event: FinetuneEvent): string => {
-        const { terminal, err } = terminalOf({ isTty: true, columns });
-        showTraining(terminal)(event);
-        return err();
-      };
-      for (let columns = 2; columns < 120; columns++)
-        for (const event of [step(84), { type: 'phase', phase: 'judging', done: 4, total: 5 } as const])
-          expect(shownIn(columns, event).length).toBeLessThan(columns);
-      expect([80, 60, 40, 20].map((columns) => shownIn(columns, step(84)))).toEqual([
-        'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  lr 1.8e-4  01:56 left',
-        'step  84/200  ▕████▎     ▏  loss 0.912  rank 16  01:56 left',
-        'step  84/200  loss 0.912  01:56 left',
-        'step  84/200  loss…',
-      ]);
-    },
-  );
+  it('keeps the status line below the notes, until the result', () => {
+    const { terminal, err } = terminalOf({ isTty: true });
+    terminal.status('loading …');
+    terminal.note('a notice');
+    terminal.out('the result');
+    expect(err()).toBe('loading …\r\x1b[2Ka notice\nloading …\r\x1b[2K');
+  });
 
-  it('is plain lines elsewhere, the first, the last and some between', () => {
+  it('never fills the last column, and leaves out what is least needed on a narrow terminal', () => {
+    const shownIn = (columns: number, event: FinetuneEvent): string => {
+      const { terminal, err } = terminalOf({ isTty: true, columns });
+      showTraining(terminal)(event);
+      return err();
+    };
+    for (let columns = 2; columns < 120; columns++)
+      for (const event of [step(84), { type: 'phase', phase: 'judging', done: 4, total: 5 } as const])
+        expect(shownIn(columns, event).length).toBeLessThan(columns);
+    expect([90, 80, 60, 44, 20].map((columns) => shownIn(columns, step(84)))).toEqual([
+      'step  84/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  01:56 left',
+      'step  84/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  01:56 left',
+      'step  84/200  ▕████▎     ▏  avg loss 0.912  01:56 left',
+      'step  84/200  avg loss 0.912  01:56 left',
+      'step  84/200  avg …',
+    ]);
+  });
+
+  it('is a plain line every logging_steps elsewhere, with the first and the last', () => {
     const { terminal, err } = terminalOf();
     const show = showTraining(terminal);
+    show(ready({ loggingSteps: 30 }));
+    const linesBefore = err().split('\n').length;
     for (let n = 1; n <= 200; n++) show(step(n));
-    expect([err().split('\n').length - 1, err()]).toEqual([51, expect.not.stringMatching(/\x1b/)]);
+    expect(
+      err()
+        .split('\n')
+        .slice(linesBefore - 1, -1)
+        .map((line) => /^step +(\d+)/.exec(line)?.[1]),
+    ).toEqual(['1', '30', '60', '90', '120', '150', '180', '200']);
+    expect(err()).not.toMatch(/\x1b/);
+  });
+
+  it('counts evaluations in the time left, by their tokens and then by the measured time', () => {
+    let seconds = 0;
+    const { terminal, err } = terminalOf({ isTty: true, columns: 120 });
+    const show = showTraining(terminal, () => seconds);
+    // 3 views of 100 rows of 21.4 tokens: 6420 tokens at four times the speed of training, 0.75 s
+    show(ready({ ranks: [1, 2], evalSteps: 100, gradientCheckpointing: true }, 100));
+    show(step(100));
+    expect(err()).toMatch(/01:42 left$/);
+    for (let done = 1; done <= 30; done++) {
+      show({ type: 'phase', phase: 'judging', done, total: 30, secondsLeft: 2 * (30 - done) });
+      seconds += 2;
+    }
+    expect(err()).toContain('evaluating ▕█████     ▏ 15/30  00:30 left');
+    show(step(101));
+    expect(err()).toMatch(/02:39 left$/);
   });
 
   it.each([
@@ -170,9 +214,9 @@ describe('a table', () => {
     );
     expect(lines).toEqual([
       'rank   held-out loss    vs base   adapter',
-      '   1   0.900 ± 0.020   −1.039 *    0.3 MB   ← smallest not worse than the best',
+      '   1   0.900 ± 0.020   −1.039 *    0.3 MB   ← smallest rank that is not significantly worse',
       '   8   0.800 ± 0.020   −0.100      0.3 MB   ← best',
-      '* = the held-out rows tell it from the base',
+      '* differs significantly from the base (at 0.05)',
     ]);
   });
 });

@@ -6,7 +6,7 @@ import type { Terminal } from '../terminal.ts';
 
 type Side = 'left' | 'right';
 
-/** Columns side by side, each as wide as its widest cell.  cells: rows of the same length */
+/** Lines of a table whose columns are as wide as their widest cells. @param cells rows of equal length */
 export function columns(
   cells: readonly (readonly string[])[],
   sides: readonly Side[],
@@ -22,13 +22,13 @@ export function columns(
   );
 }
 
-/** The rows of a sweep that a table shows. */
+/** The part of a sweep that the table shows. */
 export type RankTableData = Pick<RankReport, 'ranks' | 'base' | 'alpha'> & {
   readonly bestRank: number | null;
   readonly smallestGoodRank: number | null;
 };
 
-/** One line a rank: loss, gain over the base (* = more than chance), size, and which is best. */
+/** One line per rank: loss, difference from the base (* where it is significant), size, and which is best. */
 export function rankTable(
   { ranks, base, alpha, bestRank, smallestGoodRank }: RankTableData,
   { paint }: Pick<Terminal, 'paint'>,
@@ -39,7 +39,7 @@ export function rankTable(
     withError(loss, standardError),
     versusBase ? `${signedText(versusBase.mean)}${versusBase.pValue < alpha ? ' *' : '  '}` : '–',
     adapterBytes === null ? '–' : byteSizeText(adapterBytes),
-    remark(rank, bestRank, smallestGoodRank),
+    remark(rank, { best: bestRank, smallestGood: smallestGoodRank, isSmallest: rank === ranks[0]!.rank }),
   ]);
   const baseRow = base
     ? [['–', withError(base.loss, base.standardError), '', '', 'base, without adapter']]
@@ -50,7 +50,7 @@ export function rankTable(
   );
   const isMarked = (line: string): boolean => line.includes('←');
   const legend = others.some((line) => line.includes(' *'))
-    ? [paint('dim', '* = the held-out rows tell it from the base')]
+    ? [paint('dim', `* differs significantly from the base (at ${alpha})`)]
     : [];
   return [
     paint('dim', first!),
@@ -62,10 +62,18 @@ export function rankTable(
 const withError = (loss: number, standardError: number): string =>
   `${lossText(loss)} ${errorText(standardError)}`.trimEnd();
 
-function remark(rank: number, best: number | null, smallestGood: number | null): string {
-  if (rank === best && rank === smallestGood) return '← best, and the smallest that is';
-  if (rank === best) return '← best';
-  return rank === smallestGood ? '← smallest not worse than the best' : '';
+/** In which way a rank stands out; empty for most. `isSmallest`: there is no smaller rank. */
+function remark(
+  rank: number,
+  {
+    best,
+    smallestGood,
+    isSmallest,
+  }: { best: number | null; smallestGood: number | null; isSmallest: boolean },
+): string {
+  if (rank === best)
+    return best === smallestGood && !isSmallest ? '← best; smaller ranks are worse' : '← best';
+  return rank === smallestGood ? '← smallest rank that is not significantly worse' : '';
 }
 
 /** The rows of a plain evaluation. */

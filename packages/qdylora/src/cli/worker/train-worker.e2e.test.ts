@@ -120,7 +120,9 @@ describe('the training thread', () => {
     const stopped = await command(words(folder.in('stopped'), 3000), [{ when: /step +1\// }]);
     expect([stopped.code, stopped.err]).toEqual([
       130,
-      expect.stringMatching(/saved .*step-\d+[\s\S]*resume_from_checkpoint/),
+      expect.stringMatching(
+        /saved .*step-\d+[\s\S]*To continue:\nnpx qdylora train .*--resume-from-checkpoint auto/,
+      ),
     ]);
     const step = Number(/saved .*step-(\d+)/.exec(stopped.err)![1]);
     const further = await command(
@@ -225,7 +227,7 @@ describe('the training thread', () => {
       expect(ended!.secondsAfterSignal).toBeLessThan(0.5 * stepSeconds(outputDir));
       const further = await command(
         [...run(outputDir), '--save-steps', '1', '--resume-from-checkpoint', 'auto'],
-        [{ when: /goes on from/ }],
+        [{ when: /resumed from/ }],
       );
       expect([further.code, further.err]).toEqual([130, expect.stringContaining('step 1 of 50')]);
     });

@@ -43,7 +43,7 @@ const stepLine = z
     loss: finiteOrNull('Mean over the counted tokens of the step, in nats'),
     smoothed_loss: finiteOrNull('Moving average of the loss over about ten steps'),
     rank: rank.describe('The drawn rank; null without adapters'),
-    ranks: z.array(z.int().min(1)).describe('All ranks that the step trained, the largest first'),
+    ranks: z.array(z.int().min(1)).describe('The different ranks that the step trained, largest first'),
     learning_rate: number('Of this step'),
     grad_norm: finiteOrNull('Global norm of the gradient before clipping'),
     tokens: whole('Tokens that went through the model'),

@@ -1,0 +1,29 @@
+import { QdyloraError } from '@qdylora/contract';
+
+const RESUME = '--resume-from-checkpoint';
+
+/** `npx qdylora train run.yaml --resume-from-checkpoint auto`, to paste into a shell. */
+export function continueCommand(argv: readonly string[]): string {
+  const kept = argv.filter(
+    (word, i) => word !== RESUME && argv[i - 1] !== RESUME && !word.startsWith(`${RESUME}=`),
+  );
+  return ['npx', 'qdylora', ...kept, RESUME, 'auto'].map(shellWord).join(' ');
+}
+
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+
+/** The same error, which tells by a command how to continue a run that can be continued. */
+export function withContinueCommand(error: unknown, argv: readonly string[]): unknown {
+  if (!QdyloraError.isInstance(error) || !/resume[_-]from[_-]checkpoint/.test(error.nextStep)) return error;
+  const { code, where, nextStep, details, message } = error;
+  const isSaved = code === 'ABORTED' && typeof details.checkpoint === 'string';
+  const advice = isSaved ? `The last whole step is saved in ${details.checkpoint as string}.` : nextStep;
+  return new QdyloraError(code, {
+    where,
+    problem: message.slice(`[${where}] `.length, message.length - nextStep.length).trim(),
+    nextStep: `${advice} To continue:\n${continueCommand(argv)}`,
+    details,
+    cause: error,
+  });
+}
