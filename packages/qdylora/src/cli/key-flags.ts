@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { flagValue } from '../config/flag-value.ts';
 import { givenByFlags, type GivenValues } from '../config/given-values.ts';
-import type { FlagKind, Key } from '../config/key.ts';
+import { defaultText, type FlagKind, type Key } from '../config/key.ts';
 import { kebabCase } from '../config/names.ts';
 
 type Keys = Readonly<Record<string, Key>>;
@@ -40,14 +40,6 @@ function optionOf(name: string, key: Key): Option {
     `--${kebabCase(name)} ${isBoolean ? `[${value}]` : `<${value}>`}`,
     `${about}${choices && !shortChoices ? `. One of ${choices}` : ''}${defaultText(key)}`,
   ).helpGroup(`${group}:`);
-}
-
-/** ` (default: 4)`; empty for a key without a default. */
-function defaultText({ schema }: Key): string {
-  const { success, data } = schema.safeParse(undefined);
-  if (!success || data === null || data === undefined) return '';
-  const text = Array.isArray(data) && data.length === 0 ? 'none' : String(data);
-  return ` (default: ${text})`;
 }
 
 /** The values of keys among the options of a command. */

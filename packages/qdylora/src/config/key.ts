@@ -37,6 +37,14 @@ export interface Key<S extends z.ZodType = z.ZodType> {
   readonly placeholder?: string;
 }
 
+/** ` (default: 4)`; empty for a key without a default. */
+export function defaultText({ schema }: Key): string {
+  const { success, data } = schema.safeParse(undefined);
+  if (!success || data === null || data === undefined) return '';
+  const text = Array.isArray(data) && data.length === 0 ? 'none' : String(data);
+  return ` (default: ${text})`;
+}
+
 type Parts = { readonly group: KeyGroup; readonly about: string; readonly placeholder?: string };
 
 /** A value that may be left out, which is null. */

@@ -6,13 +6,12 @@ import {
   assertRankListsFit,
   refusedValue,
 } from './check-combinations.ts';
-import { checkValues, type InputOf, type OutputOf } from './check-values.ts';
+import { checkValues, type OutputOf } from './check-values.ts';
 import type { GivenValues } from './given-values.ts';
 import { KEYS, type KeyName } from './keys.ts';
 import type { Method } from './keys/model-keys.ts';
 
-/** The options of a run. Every key may be left out. */
-export type RunOptions = InputOf<typeof KEYS>;
+export type { RunOptions } from './run-options.ts';
 /** A run with every key resolved: presets applied, ranks listed. Resolving it again changes nothing. */
 export type RunConfig = OutputOf<typeof KEYS>;
 

@@ -1,0 +1,218 @@
+// Generated from the keys (keys.ts) by scripts/write-run-options.ts: do not edit.
+
+/** The options of a run. Every key may be left out; null, where it is allowed, means the same. */
+export interface RunOptions {
+  /**
+   * Base model: a folder, a .safetensors or .gguf file, or a name on the hub (org/name[@revision]),
+   * which is downloaded.
+   */
+  readonly model?: string | null;
+  /**
+   * config.json of a model that starts from random weights (method none); its tokenizer.json is in the
+   * same folder.
+   */
+  readonly init?: string | null;
+  /**
+   * cpu: C++ kernels; host: TypeScript only; auto: the fastest that works on this machine (default:
+   * auto).
+   */
+  readonly backend?: 'auto' | 'cpu' | 'host';
+  /**
+   * Type of the operands of matrix products; auto: bf16 where the processor has instructions for it
+   * (default: auto).
+   */
+  readonly computeDtype?: 'auto' | 'f32' | 'bf16';
+  /** Threads of the kernels; all processors by default. Results do not depend on it. */
+  readonly numThreads?: number | null;
+  /**
+   * Use one kernel per op for any number of rows, so that a token has the same bits alone and in a
+   * batch; slower generation (default: false).
+   */
+  readonly batchInvariant?: boolean;
+  /** Seed of all random numbers (default: 0). */
+  readonly seed?: number;
+  /** Preset for quantization and ranks; none: full training (default: qdylora). */
+  readonly method?: 'qdylora' | 'dylora' | 'qlora' | 'lora' | 'none';
+  /** paper: one rank a step, scale alpha/b, alpha 16 (QDyLoRA as published). */
+  readonly preset?: 'paper' | null;
+  /** Storage of the frozen matrices (default: nf4). */
+  readonly quantization?: 'nf4' | 'fp4' | 'none';
+  /** Quantize the block scales to 8 bits too (default: true). */
+  readonly doubleQuantization?: boolean;
+  /** Weights that share one scale (default: 64). */
+  readonly quantizationBlockSize?: number;
+  /** Folder of an adapter to start from. */
+  readonly adapter?: string | null;
+  /** The largest rank (default: 64). */
+  readonly loraR?: number;
+  /** Ranks that the run trains; powers of two up to lora_r by default. */
+  readonly ranks?: readonly number[] | null;
+  /**
+   * How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion
+   * to the rows that it adds), or one weight per rank (default: uniform).
+   */
+  readonly rankDistribution?: 'uniform' | 'geometric' | 'tail_heavy' | readonly number[];
+  /**
+   * Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a
+   * single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank
+   * (default: sandwich).
+   */
+  readonly rankSchedule?: 'one' | 'each' | 'stratified' | 'sandwich' | 'all';
+  /**
+   * Parts of a micro batch that train at ranks of their own; default: 2 where a step has one micro
+   * batch, else 1. Where a step has a single part, ranks alternate from step to step.
+   */
+  readonly rankSegments?: number | null;
+  /** Factors on the losses of the ranks. */
+  readonly rankLossWeights?: readonly number[] | null;
+  /** Numerator of the scale (default: 8). */
+  readonly loraAlpha?: number;
+  /** Scale at rank b of at most R: sqrt: alpha/√b; paper: alpha/b; constant: alpha/R (default: sqrt). */
+  readonly loraScaling?: 'paper' | 'sqrt' | 'constant';
+  /** Rows that a step at rank b trains: all up to b, or only those that b adds (default: prefix). */
+  readonly updateRule?: 'prefix' | 'newest_block';
+  /** Dropout on the input of the adapter (default: 0). */
+  readonly loraDropout?: number;
+  /**
+   * Layers with an adapter: all-linear, names of layers, or a regular expression for whole names
+   * (default: all-linear).
+   */
+  readonly targetModules?: string | readonly string[];
+  /** Training rows: .jsonl, .json and .parquet files, .txt as plain text; patterns such as data/*.jsonl. */
+  readonly dataset?: string | readonly string[] | null;
+  /** Repeats of each dataset in an epoch: 2: every row twice; 0.5: half of the rows. */
+  readonly datasetWeights?: readonly number[] | null;
+  /** Held-out rows. */
+  readonly evalDataset?: string | readonly string[] | null;
+  /**
+   * Rows of dataset to hold out: a count, or a fraction below 1. A hash of the row decides, so equal
+   * rows stay together (default: 0).
+   */
+  readonly valSetSize?: number;
+  /** Read rows from their files when they are needed; default: where the files exceed 64 MiB. */
+  readonly streaming?: boolean | null;
+  /** What to do with a row that cannot be used: end the run, or skip and count it (default: error). */
+  readonly onBadRow?: 'error' | 'skip';
+  /** Format of the rows; default: that of the first row. */
+  readonly datasetFormat?:
+    | 'tokens'
+    | 'messages'
+    | 'sharegpt'
+    | 'prompt_completion'
+    | 'question_answer'
+    | 'alpaca'
+    | 'text'
+    | 'plain_text'
+    | null;
+  /** Apply the chat template to prompts and answers; rows of messages always use it (default: false). */
+  readonly applyChatTemplate?: boolean;
+  /** Compute the loss on answers only, where rows tell them from prompts; true by default. */
+  readonly completionOnlyLoss?: boolean | null;
+  /** Tokens of a row; longer rows are cut (default: 1024). */
+  readonly maxSeqLength?: number;
+  /** Pack several rows into one sequence; attention does not cross rows (default: false). */
+  readonly packing?: boolean;
+  /** Group rows of similar length into steps, for even step times and memory (default: false). */
+  readonly groupByLength?: boolean;
+  /** Rows of one forward and backward pass (default: 4). */
+  readonly microBatchSize?: number;
+  /** Passes of one optimizer step (default: 2). */
+  readonly gradientAccumulationSteps?: number;
+  /** Passes over the dataset (default: 1). */
+  readonly numEpochs?: number;
+  /** Optimizer steps, over as many epochs as they take; overrides num_epochs. */
+  readonly maxSteps?: number | null;
+  /** Peak of the learning rate (default: 0.0002). */
+  readonly learningRate?: number;
+  /** Decay of the learning rate after the warm-up (default: cosine). */
+  readonly lrScheduler?:
+    | 'constant'
+    | 'constant_with_warmup'
+    | 'linear'
+    | 'cosine'
+    | 'cosine_with_restarts'
+    | 'polynomial'
+    | 'inverse_sqrt'
+    | 'warmup_stable_decay';
+  /**
+   * Final learning rate of cosine, polynomial and warmup_stable_decay, as a fraction of the peak
+   * (default: 0).
+   */
+  readonly minLearningRateRatio?: number;
+  /** Warm-up as a fraction of the steps; 0.05 by default. */
+  readonly warmupRatio?: number | null;
+  /** Warm-up in steps, instead of warmup_ratio. */
+  readonly warmupSteps?: number | null;
+  /** Waves of cosine (0.5 by default), restarts of cosine_with_restarts (1). */
+  readonly lrNumCycles?: number | null;
+  /** Power of polynomial; 1 by default. */
+  readonly lrPower?: number | null;
+  /** Steps until inverse_sqrt has fallen to 1/√2; the warm-up by default. */
+  readonly lrTimescale?: number | null;
+  /** Decay steps of warmup_stable_decay; a tenth of all by default. */
+  readonly lrNumDecaySteps?: number | null;
+  /** Weight decay of matrices; decoupled, except in sgd (default: 0). */
+  readonly weightDecay?: number;
+  /** Clips the global gradient norm; 0 turns clipping off (default: 1). */
+  readonly maxGradNorm?: number;
+  /**
+   * 8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same
+   * results (default: adamw_32bit).
+   */
+  readonly optimizer?:
+    'adamw_32bit' | 'adamw_8bit' | 'paged_adamw_32bit' | 'paged_adamw_8bit' | 'lion_8bit' | 'sgd';
+  /** Decay of the first moment, also of lion; 0.9 by default. */
+  readonly adamBeta1?: number | null;
+  /** Decay of the second moment; 0.999 by default, 0.99 for lion. */
+  readonly adamBeta2?: number | null;
+  /** Added to the root of the second moment; 1e-8 by default. */
+  readonly adamEpsilon?: number | null;
+  /** Memory for the states of a paged optimizer (64MB, 1GB); half of the free memory by default. */
+  readonly optimizerMemoryBudget?: number | string | null;
+  /** Folder for the pages that exceed the budget; output_dir by default. */
+  readonly pageDir?: string | null;
+  /**
+   * Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at a
+   * time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results (default:
+   * true).
+   */
+  readonly gradientCheckpointing?: boolean | number | string;
+  /** Folder for everything that the run writes. */
+  readonly outputDir?: string | null;
+  /**
+   * Resume from an earlier checkpoint: auto (the newest in output_dir; starts where there is none), or a
+   * folder of checkpoints/.
+   */
+  readonly resumeFromCheckpoint?: string | null;
+  /** Steps between evaluations; 0: only at the end (default: 0). */
+  readonly evalSteps?: number;
+  /** Ranks of the evaluations between steps; all by default. The final report covers all ranks. */
+  readonly evalRanks?: readonly number[] | null;
+  /**
+   * End the run when evaluations stop improving: the held-out loss of one rank, or aurac (the gain over
+   * the base across all evaluated ranks).
+   */
+  readonly earlyStopping?: 'aurac' | number | null;
+  /** Evaluations without an improvement before the run ends (default: 3). */
+  readonly earlyStoppingPatience?: number;
+  /** Smallest change that is an improvement (default: 0). */
+  readonly earlyStoppingMinDelta?: number;
+  /** Steps between checkpoints; 0: only at the end (default: 100). */
+  readonly saveSteps?: number;
+  /** Checkpoints to keep (default: 2). */
+  readonly saveTotalLimit?: number;
+  /** Type of the weights that full training saves (default: bf16). */
+  readonly saveDtype?: 'bf16' | 'f32';
+  /**
+   * Steps between lines of progress where output is not a terminal; events.jsonl has every step
+   * (default: 10).
+   */
+  readonly loggingSteps?: number;
+  /** Time every op: profile.json for chrome://tracing, and a table of the costliest ops (default: false). */
+  readonly profile?: boolean;
+  /**
+   * Also write metrics for: tensorboard (in output_dir/tensorboard). events.jsonl is always written
+   * (default: none).
+   */
+  readonly reportTo?: 'none' | 'tensorboard' | readonly ('tensorboard' | 'none')[];
+}
