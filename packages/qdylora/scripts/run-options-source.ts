@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { defaultText, type Key } from '../src/config/key.ts';
 import { KEY_NAMES, KEYS } from '../src/config/keys.ts';
+import { wrapText } from '../src/cli/render/wrap-text.ts';
 
 /** JSON Schema, as far as the schemas of keys use it. */
 interface JsonSchema {
@@ -29,7 +30,7 @@ export const runOptionsSource = (): string =>
 function fieldSource(name: string, key: Key): string {
   const schema = z.toJSONSchema(key.schema, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
   const types = [...new Set(typesOf(schema))].join(' | ');
-  const lines = wrapped(`${key.about}${defaultText(key)}.`.split(' '));
+  const lines = wrapText(`${key.about}${defaultText(key)}.`, LONGEST_LINE);
   const comment =
     lines.length === 1
       ? [`  /** ${lines[0]} */`]
@@ -38,16 +39,6 @@ function fieldSource(name: string, key: Key): string {
 }
 
 const LONGEST_LINE = 100;
-
-function wrapped(words: readonly string[]): string[] {
-  const lines = [''];
-  for (const word of words) {
-    const longer = lines.at(-1) === '' ? word : `${lines.at(-1)} ${word}`;
-    if (longer.length <= LONGEST_LINE) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
-}
 
 /** The TypeScript types of a schema's input. */
 function typesOf({ type, const: literal, enum: choices, anyOf, items }: JsonSchema): string[] {

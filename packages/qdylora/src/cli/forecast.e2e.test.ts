@@ -22,7 +22,7 @@ interface Said {
 
 /** What a line says that the process will need. */
 function saidIn(text: string): Said {
-  const [, megabytes, parts = ''] = /will need ([\d.]+) MB at most: (.*)/.exec(text) ?? [];
+  const [, megabytes, parts = ''] = /will need at most ([\d.]+) MB: (.*)/.exec(text) ?? [];
   return {
     megabytes: Number(megabytes),
     parts: parts.split(', ').map((part) => part.replace(/ [\d.]+ [kMG]?B$/, '')),
@@ -67,7 +67,7 @@ it.for<[string, string[]]>([
     const dry = saidIn((await run(process.execPath, [...words, '--dry-run'])).stdout);
     const { stderr } = await run(process.execPath, words);
     const said = saidIn(stderr);
-    const needed = Number(/needed ([\d.]+) MB at most/.exec(stderr)?.[1]);
+    const needed = Number(/needed at most ([\d.]+) MB/.exec(stderr)?.[1]);
     expect(
       [said, dry].map(({ megabytes }) => Math.abs(megabytes / needed - 1) < WITHIN),
       `${stderr}\ndry run: ${dry.megabytes} MB`,

@@ -2,19 +2,19 @@ import { byteSizeText } from '../../config/byte-size.ts';
 import type { MemoryEvent } from '../../recipes/run-folder/finetune-events.ts';
 import type { MemoryForecast } from '../../recipes/memory-plan/forecast-memory.ts';
 
-/** `memory: will need 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
+/** `memory: will need at most 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
 export const forecastLines = (forecast: MemoryForecast): string[] => [
-  `memory: will need ${byteSizeText(forecast.totalBytes)} at most${partsText(forecast)}`,
+  `memory: will need at most ${byteSizeText(forecast.totalBytes)}${partsText(forecast)}`,
 ];
 
-/** What it came to, and how far the forecast was from it. */
+/** The measured peak, and the error of the forecast. */
 export function memoryLines(event: MemoryEvent): string[] {
   const { totalBytes, forecastBytes } = event;
-  const off =
+  const forecastError =
     forecastBytes === null
       ? ''
       : ` (forecast ${byteSizeText(forecastBytes)}, ${percentText(forecastBytes / totalBytes - 1)})`;
-  return [`memory: needed ${byteSizeText(totalBytes)} at most${off}${partsText(event)}`];
+  return [`memory: needed at most ${byteSizeText(totalBytes)}${forecastError}${partsText(event)}`];
 }
 
 function partsText({ parts }: MemoryForecast): string {

@@ -10,6 +10,7 @@ import { readyLines } from './ready-lines.ts';
 import { stepLine } from './step-line.ts';
 import { timeLeft } from './time-left.ts';
 import { visibleText } from './visible-text.ts';
+import { wrapText } from './wrap-text.ts';
 
 /** Weight of the newest step in the loss that is shown. */
 const NEWEST_WEIGHT = 0.1;
@@ -26,6 +27,9 @@ export function showTraining(
   const { note, status, paint } = terminal;
   const time = timeLeft(now);
   const averageLoss = movingAverage(NEWEST_WEIGHT);
+  // not for commands to paste, which a line break would cut
+  const paragraph = (text: string): void =>
+    note(terminal.isTty ? wrapText(text, terminal.columns - 3).join('\n  ') : text);
   let loggingSteps = 1;
   const showStep = (event: StepEvent): void => {
     const figures = { averageLoss: averageLoss(event.loss), secondsLeft: time.afterStep(event) };
@@ -38,14 +42,14 @@ export function showTraining(
     switch (event.type) {
       case 'notice':
       case 'warning':
-        return note(paint('yellow', visibleText(event.message)));
+        return paragraph(paint('yellow', visibleText(event.message)));
       case 'ready':
         time.begin(event);
         ({ loggingSteps } = event.config);
-        readyLines(event).forEach(note);
+        readyLines(event).forEach(paragraph);
         return status('forecasting the memory of a step …');
       case 'forecast':
-        forecastLines(event).forEach(note);
+        forecastLines(event).forEach(paragraph);
         return status('preparing the first step …');
       case 'plan':
         if (event.resumedFrom)
@@ -64,7 +68,7 @@ export function showTraining(
       case 'profile':
         return profileLines(event).forEach(note);
       case 'memory':
-        return memoryLines(event).forEach(note);
+        return memoryLines(event).forEach(paragraph);
       case 'done':
         return earlyStopLines(event.result).forEach(note);
       case 'report':
