@@ -4,7 +4,7 @@ import { listeningController } from './cli/worker/listening-controller.ts';
 import type { FromWorker, ToWorker, TrainOrder } from './cli/worker/train-messages.ts';
 import { finetune, type FinetuneResult } from './recipes/finetune.ts';
 import { planRun } from './recipes/plan-run.ts';
-import type { RunOptions } from './config/resolve-run.ts';
+import type { PreparedRun } from './recipes/run/prepare-run.ts';
 
 /**
  * The training thread: runs `finetune` and posts its events, or plans, so that the command's own thread stays
@@ -15,7 +15,7 @@ const post = (message: FromWorker): void => port.postMessage(message);
 const order = workerData as TrainOrder;
 const { signal } = listeningController(port, ({ reason }: ToWorker) => unpackError(reason));
 
-async function train(options: RunOptions): Promise<FinetuneResult> {
+async function train(options: PreparedRun): Promise<FinetuneResult> {
   const run = finetune({ ...options, signal });
   for await (const event of run) post({ type: 'event', event });
   return run.result;

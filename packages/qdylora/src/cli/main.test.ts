@@ -286,7 +286,7 @@ describe('the other verbs', () => {
         best_rank: expect.any(Number) as number,
         base: expect.any(Object) as object,
       }),
-      ['report.html', 'report.json'],
+      ['rank-report.json', 'report.html'],
     ]);
   });
 

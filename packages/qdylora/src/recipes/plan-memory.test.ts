@@ -10,9 +10,8 @@ import { temporaryPlace, TINY_CONFIG, writeTinyModel, writeTinyRows } from '../.
 import { givenByOptions } from '../config/given-values.ts';
 import { prepareRun } from './run/prepare-run.ts';
 import { forecastMemory } from './memory-plan/forecast-memory.ts';
-import { openRun } from './run/open-run.ts';
-import { openSource } from './opening/open-source.ts';
-import { readAdapter } from './adapter/read-adapter.ts';
+import { openRun } from './finetune.ts';
+import { openSession } from './run/run-session.ts';
 import { planMemory, type MemoryPlan, type PlanMemoryOptions } from '../index.ts';
 
 const folder = temporaryPlace();
@@ -328,13 +327,8 @@ describe('a plan from config.json alone', () => {
         outputDir: `${place}-run`,
       } as const;
       const plan = await planMemory(options);
-      const asked = prepareRun(givenByOptions(options));
-      const source = await openSource(asked, { saved: readAdapter(adapter).saved });
-      using opened = await openRun(asked, source, {
-        openTokenizer: source.openTokenizer,
-        choice: 'host',
-        warn: () => {},
-      });
+      const session = openSession({ backend: 'host' });
+      using opened = await openRun(prepareRun(givenByOptions(options)), session);
       const { model: own, adapted } = opened.run;
       const tables = (120 - 104) * 16 + 120 * 16;
       expect([plan.parameterCount, plan.trainableCount]).toEqual([
@@ -347,7 +341,7 @@ describe('a plan from config.json alone', () => {
       );
       const forecast = await forecastMemory(opened.config, opened, {
         dryBackend: opened.chosen.dry!,
-        model: source.config.raw,
+        model: opened.source.config.raw,
         marks: [],
       });
       expect(forecast.parts.find(({ part }) => part === 'base weights')!.bytes).toBe(

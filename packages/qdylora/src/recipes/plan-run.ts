@@ -6,10 +6,9 @@ import type { PreparedRun } from './run/prepare-run.ts';
 import type { AssembledRun } from './run/assemble-run.ts';
 import type { RunData } from './run/load-data.ts';
 import { forecastMemory, type MemoryForecast } from './memory-plan/forecast-memory.ts';
-import { openRun } from './run/open-run.ts';
-import { openSource } from './opening/open-source.ts';
+import { openRun } from './finetune.ts';
+import { openSession } from './run/run-session.ts';
 import { checkOutputFolder } from './run-folder/output-folder.ts';
-import { markProcess, type ProcessMark } from './memory-plan/resident-memory.ts';
 
 /** What a run would do. */
 export interface RunPlan {
@@ -44,35 +43,19 @@ const forwardShare = (recompute: boolean): number => (recompute ? 1 / 4 : 1 / 3)
  * @throws whatever the run itself would throw up to there
  */
 export async function planRun(
-  asked: PreparedRun,
+  requested: PreparedRun,
   { color, signal }: { readonly color: boolean; readonly signal?: AbortSignal },
 ): Promise<RunPlan> {
-  checkOutputFolder(asked.outputDir, asked.resumeFromCheckpoint);
-  const marks: ProcessMark[] = [];
-  markProcess(marks, 'Node and the program');
-  const notes: string[] = [];
-  const source = await openSource(asked, {
-    tell: (message) => {
-      notes.push(message);
-    },
-    signal,
-  });
-  using opened = await openRun(asked, source, {
-    openTokenizer: source.openTokenizer,
-    choice: asked.backend,
-    signal,
-    warn: (message) => {
-      notes.push(message);
-    },
-    onPart: (part) => markProcess(marks, part),
-  });
-  const { config, data, chosen, run } = opened;
+  checkOutputFolder(requested.outputDir, requested.resumeFromCheckpoint);
+  const session = openSession({ backend: requested.backend, signal });
+  using opened = await openRun(requested, session);
+  const { config, source, data, chosen, run } = opened;
   const forecast =
     chosen.dry &&
     (await forecastMemory(
       config,
       { run, data },
-      { dryBackend: chosen.dry, model: source.config.raw, marks },
+      { dryBackend: chosen.dry, model: source.config.raw, marks: session.marks },
     ));
   const pass = await timePass(run, signal);
   return {
@@ -90,7 +73,7 @@ export async function planRun(
     passTokens: pass.tokens,
     forecastSeconds: secondsOf(run, data, config, pass),
     memory: forecast,
-    notes,
+    notes: session.notes,
   };
 }
 

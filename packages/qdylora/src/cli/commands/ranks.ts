@@ -24,7 +24,7 @@ export function addRanksCommand(program: Command, context: Context): void {
     );
   addKeyFlags(command, EVALUATE_KEYS)
     .option('--data <path,…>', 'The same as --dataset')
-    .option('--output-dir <path>', 'Folder for report.json and report.html')
+    .option('--output-dir <path>', 'Folder for rank-report.json and report.html')
     .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
     if (!flags.adapter)
@@ -82,7 +82,7 @@ function writeSweep(
     notes: [],
     nextCommand,
   });
-  writeFileDurably(join(folder, 'report.json'), [
+  writeFileDurably(join(folder, 'rank-report.json'), [
     Buffer.from(JSON.stringify(rankReportJson(report!), null, 2)),
   ]);
   writeFileDurably(join(folder, 'report.html'), [Buffer.from(page)]);

@@ -4,7 +4,7 @@ import { KEYS } from '../../config/keys.ts';
 import { readRunYaml } from '../../config/read-run-yaml.ts';
 import { runYaml } from '../../config/write-run-yaml.ts';
 import type { FinetuneResult } from '../../recipes/finetune.ts';
-import { nextCommand } from '../../recipes/finetune.ts';
+import { nextCommand } from '../../recipes/outputs/next-command.ts';
 import type { RunPlan } from '../../recipes/plan-run.ts';
 import { prepareRun, type PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
@@ -17,7 +17,7 @@ import { clockText } from '../render/progress.ts';
 import { rankTable } from '../render/table.ts';
 import { showTraining } from '../render/train-progress.ts';
 import { planTraining } from '../worker/plan-training.ts';
-import { runTraining } from '../worker/run-training.ts';
+import { finetuneInThread } from '../worker/finetune-in-thread.ts';
 
 type TrainFlags = CommonFlags & { readonly dryRun?: boolean } & Record<string, string | undefined>;
 
@@ -43,7 +43,7 @@ export function addTrainCommand(program: Command, context: Context): void {
     if (flags.dryRun) return showPlan(config, context, flags);
     const onEvent = showTraining(context.terminal);
     const result = await context
-      .interruptible((signal) => runTraining(context.trainWorker, config, { signal, onEvent }))
+      .interruptible((signal) => finetuneInThread(context.trainWorker, config, { signal, onEvent }))
       .catch((error: unknown) => {
         throw withContinueCommand(error, context.argv);
       });

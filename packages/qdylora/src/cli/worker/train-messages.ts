@@ -1,4 +1,3 @@
-import type { RunOptions } from '../../config/resolve-run.ts';
 import type { FinetuneResult } from '../../recipes/finetune.ts';
 import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import type { RunPlan } from '../../recipes/plan-run.ts';
@@ -7,7 +6,7 @@ import type { PackedError } from './error-transfer.ts';
 
 /** What the training thread is started with: fine-tune, or say what that would be. */
 export type TrainOrder =
-  | { readonly task: 'train'; readonly options: RunOptions }
+  | { readonly task: 'train'; readonly options: PreparedRun }
   | { readonly task: 'plan'; readonly config: PreparedRun; readonly color: boolean };
 
 /** What comes of an order. */

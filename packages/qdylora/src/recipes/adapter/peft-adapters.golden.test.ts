@@ -33,6 +33,7 @@ async function attached({
     {
       model: join(shared!, facts.base as string),
       init: null,
+      adapter: null,
       method: 'qdylora',
       quantization: 'none',
       doubleQuantization: true,

@@ -15,9 +15,9 @@ import type { PreparedRun } from '../run/prepare-run.ts';
 import { prepareRun } from '../run/prepare-run.ts';
 import { atLargestRank, dryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
-import { createJudge, JUDGED_TOKENS } from '../run/judge-run.ts';
-import { openRun } from '../run/open-run.ts';
-import { openSource } from '../opening/open-source.ts';
+import { judgeOf } from '../run/judge-run.ts';
+import { openSession } from '../run/run-session.ts';
+import { openRun } from '../finetune.ts';
 
 const folder = temporaryPlace();
 const rows = writeTinyRows(folder.in('rows.jsonl'), 12);
@@ -106,19 +106,12 @@ function tinyRun(
  * default the largest everywhere.
  */
 async function bothBooks(prepared: PreparedRun, samplerOf: typeof atLargestRank = atLargestRank) {
-  const source = await openSource(prepared);
-  using opened = await openRun(prepared, source, {
-    openTokenizer: source.openTokenizer,
-    choice: prepared.backend,
-    warn: () => {},
-  });
-  const { config, data, run, chosen } = opened;
+  const session = openSession({ backend: prepared.backend });
+  using opened = await openRun(prepared, session);
+  const { config, source, data, run, chosen } = opened;
   await train({ ...run.training, sampler: samplerOf(run.training.sampler, run.adapted?.ranks.maxRank ?? 0) })
     .result;
-  if (data.heldOut.length > 0)
-    await createJudge(run.model, run.adapted, data.heldOut, JUDGED_TOKENS).at(2, {
-      computeDtype: config.computeDtype,
-    });
+  await judgeOf(opened, session)?.at(2);
   using asked = chosen.dry!();
   using dry = chosen.dry!();
   const steps = largestSteps(config, { run, data }, asked);

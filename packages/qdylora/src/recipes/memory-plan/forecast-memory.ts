@@ -2,7 +2,8 @@ import type { DryBackend } from '@qdylora/contract';
 import { WORKSPACES } from '@qdylora/cpu-kernels';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { AssembledRun } from '../run/assemble-run.ts';
+import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
+import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, PARTS, type DryRun } from './dry-run.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
@@ -67,6 +68,20 @@ export async function forecastMemory(
     ...partsOfRun(planned),
   ]);
 }
+
+/**
+ * Bytes of the whole process when some layers run again in backward; null for a caller's own backend, whose
+ * needs are not known.
+ */
+export const needOfRun = (
+  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  { data, chosen: { dry }, source }: Pick<OpenedRun, 'data' | 'chosen' | 'source'>,
+): AssembleOptions['needOf'] =>
+  dry &&
+  (async (run, recompute) => {
+    const options = { dryBackend: dry, model: source.config.raw, marks: [], recompute };
+    return (await forecastMemory(config, { run, data }, options)).totalBytes;
+  });
 
 async function disposing<T extends Disposable, R>(
   resource: T,

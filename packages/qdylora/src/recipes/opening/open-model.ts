@@ -7,7 +7,7 @@ import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { openSource, type ModelSource } from './open-source.ts';
-import { savedNotice, storedBase, type ReadAdapter } from '../adapter/read-adapter.ts';
+import { storedBase, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
 export type ModelConfig = {
@@ -66,10 +66,16 @@ export async function openModel(
   { adapter: read, backend, warn }: OpenModelOptions,
 ): Promise<OpenModel> {
   const source = await openSource(
-    { ...config, quantization: config.quantization ?? 'nf4', init: null, method: 'qdylora', seed: 0 },
-    { tell: warn, saved: read?.saved },
+    {
+      ...config,
+      quantization: config.quantization ?? 'nf4',
+      init: null,
+      adapter: null,
+      method: 'qdylora',
+      seed: 0,
+    },
+    { tell: warn, saved: read?.saved ?? null },
   );
-  if (read?.saved) warn(savedNotice(read.saved));
   const chosen = await chooseBackend(backend ?? config.backend, {
     numThreads: config.numThreads,
     batchInvariant: config.batchInvariant,

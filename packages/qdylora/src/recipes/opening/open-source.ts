@@ -13,7 +13,7 @@ import {
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { missingKey } from '../run/load-data.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
-import type { AdapterSaved } from '../adapter/read-adapter.ts';
+import { readAdapter, savedNotice, type AdapterSaved } from '../adapter/read-adapter.ts';
 import { assertNotAborted } from '../run/tell-abort.ts';
 import { assertTokenizerFits, openBase, openTokenizer, readInitConfig } from './open-base.ts';
 
@@ -31,6 +31,8 @@ export interface ModelSource {
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */
   readonly tokenizerFolder: string;
+  /** Whole weights of an adapter that replace the model's: they are not trained, and written with it again. */
+  readonly saved: AdapterSaved | null;
   /** Reads the tokenizer anew: who does not keep it, frees it. */
   openTokenizer(): Promise<Tokenizer | null>;
   /**
@@ -42,11 +44,18 @@ export interface ModelSource {
 
 type SourceConfig = Pick<
   RunConfig,
-  'model' | 'init' | 'method' | 'quantization' | 'doubleQuantization' | 'quantizationBlockSize' | 'seed'
+  | 'model'
+  | 'init'
+  | 'adapter'
+  | 'method'
+  | 'quantization'
+  | 'doubleQuantization'
+  | 'quantizationBlockSize'
+  | 'seed'
 >;
 
 export interface OpenSourceOptions extends LocalModelOptions {
-  /** Weights of an adapter that stand in place of the model's own. */
+  /** Whole weights that replace the model's; by default those of `config.adapter`. */
   readonly saved?: AdapterSaved | null;
 }
 
@@ -61,6 +70,9 @@ export async function openSource(
   return config.init ? randomSource(config.init, config) : checkpointSource(config, options);
 }
 
+const savedOf = (adapter: string | null): AdapterSaved | null =>
+  adapter === null ? null : readAdapter(adapter).saved;
+
 /** Gives `use` the checkpoint with an adapter's weights in it, where there are some. */
 async function withSaved<T>(
   files: WeightFiles,
@@ -74,10 +86,10 @@ async function withSaved<T>(
 
 async function checkpointSource(
   config: SourceConfig,
-  { saved = null, ...hub }: OpenSourceOptions,
+  { saved = savedOf(config.adapter), ...hub }: OpenSourceOptions,
 ): Promise<ModelSource> {
   if (!config.model) throw missingKey('model', 'Name the base model: --model path/to/folder.');
-  const { method } = config;
+  if (saved) hub.tell?.(savedNotice(saved));
   const model = await localModel(config.model, hub);
   using base = await openBase(model);
   const { name } = base;
@@ -90,6 +102,7 @@ async function checkpointSource(
     fingerprint,
     config: ownConfig,
     tokenizerFolder: model,
+    saved,
     stopIds: base.checkpoint.generation.eosTokenIds,
     openTokenizer: () => fittingTokenizer(model, vocabularySize),
     async build(backend, signal) {
@@ -98,7 +111,7 @@ async function checkpointSource(
         buildModel(files, {
           backend,
           quantization: quantizationOf(config),
-          trainable: method === 'none',
+          trainable: config.method === 'none',
           onProgress: () => assertNotAborted(signal, 'build-model'),
         }),
       );
@@ -114,6 +127,7 @@ async function randomSource(init: string, { model, seed }: SourceConfig): Promis
     vocabularySize,
     config,
     tokenizerFolder: model ?? folder,
+    saved: null,
     stopIds: [],
     fingerprint: createHash('sha256')
       .update(canonicalJson({ config: config.raw, seed }))

@@ -5,9 +5,10 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
 import type { Judgement } from '../run/judge-run.ts';
+import type { EventLine } from '../run-folder/event-line.ts';
 import { snakeCased } from '../run-folder/snake-cased.ts';
 
-/** What a run has come to: the numbers of `report.json`. */
+/** The numbers of a finished run: the content of `report.json`. */
 export interface RunReport {
   readonly model: string;
   readonly method: string;
@@ -44,7 +45,8 @@ export interface ReportParts {
   readonly modelName: string;
   readonly result: TrainResult;
   readonly judgement: Judgement | null;
-  readonly evaluations: readonly ReportEvaluation[];
+  /** All events of the run, also those of earlier processes. */
+  readonly events: readonly EventLine[];
   readonly samples: ReportSamples;
   readonly notes: readonly string[];
 }
@@ -54,7 +56,7 @@ export function runReport({
   modelName,
   result,
   judgement,
-  evaluations,
+  events,
   samples,
   notes,
 }: ReportParts): RunReport {
@@ -69,7 +71,7 @@ export function runReport({
     seconds,
     skippedSteps,
     stoppedBy,
-    evaluations,
+    evaluations: reportEvaluations(events),
     base: ranks?.base ?? null,
     heldOut: judgement?.whole ?? null,
     ranks: ranks?.ranks ?? [],
@@ -97,18 +99,14 @@ export function writeReports(
 }
 
 /** The data of `report.html`. */
-export function reportPage(
-  parts: ReportParts,
-  steps: readonly ReportStep[],
-  nextCommand: string | null,
-): ReportData {
-  const { config, modelName, judgement, evaluations, samples, notes } = parts;
+export function reportPage(parts: ReportParts, nextCommand: string | null): ReportData {
+  const { config, modelName, judgement, events, samples, notes } = parts;
   return {
     model: modelName,
     dataset: config.dataset?.join(', ') ?? null,
     settings: settingsOf(parts),
-    steps,
-    evaluations,
+    steps: reportSteps(events),
+    evaluations: reportEvaluations(events),
     ranks: judgement?.ranks ?? null,
     heldOut: judgement?.whole ?? null,
     samples,
@@ -141,7 +139,7 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
         ['Rank schedule', rankSchedule],
       ]
     : [];
-  const own: [string, unknown][] = [
+  const settings: [string, unknown][] = [
     ['Method', method],
     ...adapter,
     [
@@ -158,38 +156,27 @@ function settingsOf({ config, result }: ReportParts): ReportData['settings'] {
     ['Compute', computeDtype],
     ['Seed', seed],
   ];
-  return own.map(([name, value]) => ({ name, value: String(value) }));
+  return settings.map(([name, value]) => ({ name, value: String(value) }));
 }
 
-/** The evaluations of a run, from its event log: also those of an earlier process. */
-export function evaluationsOf(eventLines: string): ReportEvaluation[] {
-  return eventLines.split('\n').flatMap((line) => {
-    if (!line.startsWith('{"type":"eval"')) return [];
-    const {
+/** The evaluations of a run. */
+const reportEvaluations = (events: readonly EventLine[]): ReportEvaluation[] =>
+  events
+    .filter((event) => event.type === 'eval')
+    .map(({ step, by_rank: byRank, best_rank: bestRank, aurac }) => ({
       step,
-      by_rank: byRank,
-      best_rank: bestRank = null,
-      aurac = null,
-    } = JSON.parse(line) as {
-      step: number;
-      by_rank: { rank: number | null; loss: number | null }[];
-      best_rank?: number | null;
-      aurac?: number | null;
-    };
-    return [{ step, byRank: byRank.map(({ rank, loss }) => ({ rank, loss: loss ?? NaN })), bestRank, aurac }];
-  });
-}
+      byRank: byRank.map(({ rank, loss }) => ({ rank, loss: loss ?? NaN })),
+      bestRank,
+      aurac,
+    }));
 
-/** The steps of a run, from its event log: also those that an earlier process did. */
-export function stepsOf(eventLines: string): ReportStep[] {
-  return eventLines.split('\n').flatMap((line) => {
-    if (!line.startsWith('{"type":"step"')) return [];
-    const {
+/** The steps of a run. */
+const reportSteps = (events: readonly EventLine[]): ReportStep[] =>
+  events
+    .filter((event) => event.type === 'step')
+    .map(({ step, loss, rank, learning_rate: learningRate }) => ({
       step,
-      loss,
+      loss: loss ?? NaN,
       rank,
-      learning_rate: learningRate,
-    } = JSON.parse(line) as { step: number; loss: number | null; rank: number | null; learning_rate: number };
-    return [{ step, loss: loss ?? NaN, rank, learningRate }];
-  });
-}
+      learningRate,
+    }));

@@ -1,5 +1,6 @@
 import type { TrainEvent } from '@qdylora/trainer';
 import * as z from 'zod';
+import { snakeCased } from './snake-cased.ts';
 
 /**
  * The lines of `events.jsonl`, one schema a type of event: its fields and what they mean.
@@ -137,6 +138,28 @@ const lines = [plan, stepLine, evaluation, checkpoint, warning, done] as const;
 /** One line of `events.jsonl`. */
 export const eventLine = z.discriminatedUnion('type', lines);
 export type EventLine = z.infer<typeof eventLine>;
+
+/** An event as its line says it: a step without `total_steps`, which the plan says once. */
+export function eventJson(event: TrainEvent): unknown {
+  if (event.type !== 'step') return snakeCased(event);
+  const { totalSteps: _, ...fields } = event;
+  return snakeCased(fields);
+}
+
+/** The lines of a log that this version knows; others, and a line that is not whole, are left out. */
+export const readEventLines = (text: string): EventLine[] =>
+  text.split('\n').flatMap((line) => {
+    const { success, data } = eventLine.safeParse(jsonOf(line));
+    return success ? [data] : [];
+  });
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
 
 /** The schema as JSON Schema (2020-12). Fields that a later version adds are allowed. */
 export function eventLineJsonSchema(): Record<string, unknown> {

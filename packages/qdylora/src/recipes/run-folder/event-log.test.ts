@@ -19,6 +19,7 @@ const saved = (step: number): TrainEvent => ({
   step,
   kind: 'step',
 });
+const stepOf = (event: object): number => (event as { readonly step: number }).step;
 const stepsIn = (text: string): number[] =>
   text.split('\n').flatMap((line) => (line ? [(JSON.parse(line) as { step: number }).step] : []));
 
@@ -54,7 +55,7 @@ describe('the log of events', () => {
       for (let call = 1; call <= calls; call++) {
         const { text, warnings, log } = tenEvents(call, code);
         const at = `call ${call} of ${calls}`;
-        expect([stepsIn(text), stepsIn(log.text())], at).toEqual([whole, whole]);
+        expect([stepsIn(text), log.events().map(stepOf)], at).toEqual([whole, whole]);
         if (warnings.length === 0) continue; // closing, and removing a temporary file, may fail
         heard++;
         const [first, last] = warnings as [LogWarningEvent, LogWarningEvent];
@@ -103,7 +104,7 @@ describe('the log of events', () => {
       [20, 20],
     ]);
     expect(warnings[1]!.message).toMatch(/20 events of this process are not in it/);
-    expect(stepsIn(log.text())).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    expect(log.events().map(stepOf)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
   });
 });
 

@@ -1,83 +1,60 @@
 import { NODE_FILE_SYSTEM, writeFileAt, writeFileDurably, type FileSystem } from '@qdylora/checkpoint';
 import { errorMessage } from '@qdylora/contract';
 import type { TrainEvent } from '@qdylora/trainer';
+import { eventJson, readEventLines, type EventLine } from './event-line.ts';
 import type { LogWarningEvent } from './finetune-events.ts';
-import { snakeCased } from './snake-cased.ts';
 
 /**
- * `events.jsonl` of a run: one event a line, each optimizer step once, also after a resume. What it cannot
- * write it keeps and tells; it never ends the run.
+ * `events.jsonl` of a run: one event a line, each optimizer step once, also after a resume. Lines that cannot
+ * be written wait in memory; a failure is a warning and never ends the run.
  */
 export interface EventLog {
-  /** Appends an event, and those before it that could not be written. Nothing is thrown. */
+  /** Appends an event, and the events before it that could not be written. Never throws. */
   write(event: TrainEvent): void;
-  /** The lines of the run so far, those that only memory has included. */
-  text(): string;
-  /** Tries a last time; where anything had failed, says how many events the file lacks. */
+  /** All events of the run, those of earlier processes and those that wait in memory included. */
+  events(): EventLine[];
+  /** Tries a last time; if anything had failed, says how many events the file lacks. */
   close(): void;
 }
 
 export interface EventLogOptions {
-  /**
-   * Steps that were done before: later lines of an earlier process, and a line that it left half, are cut
-   * off.
-   */
+  /** Steps done before this process: later lines of an earlier process, and a half line, are cut off. */
   readonly startStep: number;
-  /** Told once at the first failure, and once by `close`. */
+  /** Called at the first failure, and once by `close`. */
   readonly warn: (warning: LogWarningEvent) => void;
   /** Node's by default. */
   readonly fs?: FileSystem;
 }
 
-/**
- * Characters that wait in memory for a disk that takes nothing: some 4,000 steps. Later events are lost, and
- * counted.
- */
+/** Characters that wait in memory for a full disk: about 4,000 steps. Later events are lost, and counted. */
 const MOST_WAITING = 2 ** 20;
 
 export function openEventLog(
   path: string,
   { startStep, warn, fs = NODE_FILE_SYSTEM }: EventLogOptions,
 ): EventLog {
-  /**
-   * Whole lines in the file; null until those of an earlier process are sorted. A part of a line beyond them
-   * is overwritten by the next try, which begins with the same bytes.
-   */
-  let wholeBytes: number | null = null;
+  const file = openLogFile(path, startStep, fs);
   let waiting = '';
   let waitingCount = 0;
   let lostCount = 0;
   let step = startStep;
   let reason: string | null = null;
-  const say = (message: string): void =>
-    warn({
-      type: 'warning',
-      code: 'LOG_NOT_WRITTEN',
-      message,
-      step,
-      path,
-      reason: reason!,
-      unwrittenEvents: waitingCount + lostCount,
-    });
-  const fail = (error: unknown, verb: 'append to' | 'read'): void => {
+  const tell = (failure: string, message: string): void => {
+    const unwrittenEvents = waitingCount + lostCount;
+    const code = 'LOG_NOT_WRITTEN';
+    warn({ type: 'warning', code, message, step, path, reason: failure, unwrittenEvents });
+  };
+  const fail = (error: unknown, verb: LogFailure['verb']): void => {
     const isFirst = reason === null;
-    reason = (((error as Error).cause as Error | undefined) ?? (error as Error)).message;
-    if (isFirst)
-      say(
-        logFailure(path, {
-          reason,
-          verb,
-          state: 'Training goes on, and what cannot be written waits in memory',
-        }),
-      );
+    reason = systemMessage(error);
+    const state = 'Training goes on, and what cannot be written waits in memory';
+    if (isFirst) tell(reason, logFailure(path, { reason, verb, state }));
   };
   const flush = (): void => {
     try {
-      wholeBytes ??= keepLines(path, startStep, fs);
-      const bytes = Buffer.from(waiting);
-      writeFileAt(path, bytes, wholeBytes, fs);
-      wholeBytes += bytes.length;
-      [waiting, waitingCount] = ['', 0];
+      file.append(waiting);
+      waiting = '';
+      waitingCount = 0;
     } catch (error) {
       fail(error, 'append to');
     }
@@ -92,55 +69,52 @@ export function openEventLog(
       }
       flush();
     },
-    text() {
+    events() {
       try {
-        return wholeBytes === null
-          ? waiting
-          : Buffer.from(fs.readFileSync(path, 'utf8')).subarray(0, wholeBytes).toString('utf8') + waiting;
+        return readEventLines(file.text() + waiting);
       } catch (error) {
         fail(error, 'read');
-        return waiting;
+        return readEventLines(waiting);
       }
     },
     close() {
       if (waitingCount > 0) flush();
-      if (reason === null) return;
-      const count = waitingCount + lostCount;
-      say(
-        count === 0
-          ? `${path} is whole again: every event that had waited was written`
-          : logFailure(path, {
-              reason,
-              verb: 'append to',
-              state: `${count} events of this process are not in it`,
-            }),
-      );
+      if (reason !== null) tell(reason, closingMessage(path, reason, waitingCount + lostCount));
     },
   };
 }
 
-interface LogFailure {
-  readonly reason: string;
-  readonly verb: string;
-  readonly state: string;
+/** The file of a log. Both methods throw what the file system throws. */
+interface LogFile {
+  append(lines: string): void;
+  /** Its whole lines. */
+  text(): string;
 }
 
-const logFailure = (path: string, { reason, verb, state }: LogFailure): string =>
-  errorMessage({
-    where: 'events',
-    problem: `expected to ${verb} ${path}, got ${reason}`,
-    nextStep: `${state}. Make room on its disk, or make it writable: checkpoints need that too.`,
-  });
+function openLogFile(path: string, startStep: number, fs: FileSystem): LogFile {
+  /**
+   * Bytes of whole lines in the file; null until those of an earlier process are sorted. The next append
+   * overwrites part of a line beyond them, since it begins with the same bytes.
+   */
+  let wholeBytes: number | null = null;
+  return {
+    append(lines) {
+      wholeBytes ??= keepLines(path, startStep, fs);
+      const bytes = Buffer.from(lines);
+      writeFileAt(path, bytes, wholeBytes, fs);
+      wholeBytes += bytes.length;
+    },
+    text: () =>
+      wholeBytes === null
+        ? ''
+        : Buffer.from(fs.readFileSync(path, 'utf8')).subarray(0, wholeBytes).toString('utf8'),
+  };
+}
 
-/** Leaves what an earlier process logged up to `startStep`.  @returns the bytes of the file then */
+/** Keeps the lines that an earlier process logged up to `startStep`.  @returns the bytes of the file then */
 function keepLines(path: string, startStep: number, fs: FileSystem): number {
-  const kept = fs.existsSync(path)
-    ? fs
-        .readFileSync(path, 'utf8')
-        .split('\n')
-        .filter((line) => isBefore(line, startStep))
-    : [];
-  const lines = kept.map((line) => Buffer.from(`${line}\n`));
+  const texts = fs.existsSync(path) ? fs.readFileSync(path, 'utf8').split('\n') : [];
+  const lines = texts.filter((line) => isBefore(line, startStep)).map((line) => Buffer.from(`${line}\n`));
   writeFileDurably(path, lines, fs);
   return lines.reduce((sum, { length }) => sum + length, 0);
 }
@@ -154,9 +128,28 @@ function isBefore(line: string, startStep: number): boolean {
   }
 }
 
-/** An event as it stands in the log. */
-export function eventJson(event: TrainEvent): unknown {
-  if (event.type !== 'step') return snakeCased(event);
-  const { totalSteps: _, ...rest } = event; // the plan says it once
-  return snakeCased(rest);
+interface LogFailure {
+  readonly reason: string;
+  readonly verb: 'append to' | 'read';
+  readonly state: string;
 }
+
+const logFailure = (path: string, { reason, verb, state }: LogFailure): string =>
+  errorMessage({
+    where: 'events',
+    problem: `expected to ${verb} ${path}, got ${reason}`,
+    nextStep: `${state}. Make room on its disk, or make it writable: checkpoints need that too.`,
+  });
+
+const closingMessage = (path: string, reason: string, missingCount: number): string =>
+  missingCount === 0
+    ? `${path} is whole again: every event that had waited was written`
+    : logFailure(path, {
+        reason,
+        verb: 'append to',
+        state: `${missingCount} events of this process are not in it`,
+      });
+
+/** The system's own words for an error. */
+const systemMessage = (error: unknown): string =>
+  (((error as Error).cause as Error | undefined) ?? (error as Error)).message;

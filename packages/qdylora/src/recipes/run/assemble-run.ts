@@ -1,6 +1,5 @@
-import { QdyloraError, type Backend } from '@qdylora/contract';
 import { availableBytes, fileReserver } from '@qdylora/cpu-kernels';
-import { createBatches, type Batches } from '@qdylora/data';
+import type { Batches } from '@qdylora/data';
 import {
   attachDyLora,
   rankSampler,
@@ -13,20 +12,17 @@ import type { ComputeDtype, Parameter, Recompute } from '@qdylora/tensor';
 import {
   createOptimizer,
   isPaged,
-  learningRateSchedule,
-  type LearningRateSchedule,
   type Optimizer,
   type PagingOptions,
   type TrainOptions,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
-import type { RunData } from './load-data.ts';
-import type { ModelSource } from '../opening/open-source.ts';
+import { attachAdapter, type BaseFacts, type Warn } from '../adapter/attach-adapter.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 import { recomputeText, resolveRecompute } from '../memory-plan/resolve-recompute.ts';
+import type { StepLayout } from './lay-out-steps.ts';
 
-/** Everything that `train` takes but events, evaluation and saving. */
+/** Everything that `train` takes except events, evaluation and saving. */
 export interface AssembledRun {
   readonly model: CausalLm;
   /** Null for full training. */
@@ -48,28 +44,24 @@ export interface AssembledRun {
   >;
 }
 
+/** A model with the adapter that is trained; null for full training. */
+export interface ModelToTrain {
+  readonly model: CausalLm;
+  readonly adapted: Adapted<CausalLm> | null;
+}
+
 export interface AssembleOptions {
-  readonly backend: Backend;
-  readonly computeDtype: ComputeDtype;
   readonly warn: Warn;
-  readonly signal?: AbortSignal;
-  /** What the whole process would need; null where nobody can say. */
+  /** Bytes of the whole process with some layers recomputed; null for a backend that cannot be forecast. */
   readonly needOf: ((run: AssembledRun, recompute: Recompute) => Promise<number>) | null;
 }
 
-/** Builds the model, puts the adapters around it, and lays out batches, optimizer and schedule. */
+/** Puts the optimizer, the rank sampler and the layers to recompute together with a model and its steps. */
 export async function assembleRun(
-  config: RunConfig,
-  source: ModelSource,
-  data: RunData,
-  { backend, computeDtype, warn, signal, needOf }: AssembleOptions,
+  config: RunConfig & { readonly computeDtype: ComputeDtype },
+  { model, adapted, batches, totalSteps, schedule }: ModelToTrain & StepLayout,
+  { warn, needOf }: AssembleOptions,
 ): Promise<AssembledRun> {
-  const batches = batchesOf(config, data);
-  const totalSteps = stepsOf(config, batches);
-  // the schedule refuses settings of another one: before a model is built
-  const schedule = scheduleOf(config, totalSteps);
-  const model = await source.build(backend, signal);
-  const adapted = config.method === 'none' ? null : adaptedOf(model, config, source.fingerprint, warn);
   const run: AssembledRun = {
     model,
     adapted,
@@ -84,96 +76,42 @@ export async function assembleRun(
       schedule,
       maxGradNorm: config.maxGradNorm || null,
       seed: config.seed,
-      computeDtype,
+      computeDtype: config.computeDtype,
     },
   };
-  warnOfNoRate(run, warn);
-  warnOfWarmup(config, { totalSteps, warmupSteps: schedule.warmupSteps }, warn);
+  const { gradientCheckpointing } = config;
+  const { layers } = model.config;
   const recompute = await resolveRecompute(
-    config.gradientCheckpointing,
-    model.config.layers,
-    needOf && ((own) => needOf(run, own)),
+    gradientCheckpointing,
+    layers,
+    needOf && ((candidate) => needOf(run, candidate)),
   );
-  if (typeof config.gradientCheckpointing === 'string')
-    warn(
-      `gradient_checkpointing ${config.gradientCheckpointing}: ` +
-        `${recomputeText(recompute, model.config.layers)}.`,
-    );
+  if (typeof gradientCheckpointing === 'string')
+    warn(`gradient_checkpointing ${gradientCheckpointing}: ${recomputeText(recompute, layers)}.`);
   return { ...run, training: { ...run.training, recompute } };
 }
 
-function stepsOf({ maxSteps, numEpochs }: RunConfig, { stepsPerEpoch }: Batches): number {
-  const steps = maxSteps ?? Math.ceil(numEpochs * stepsPerEpoch);
-  if (Number.isSafeInteger(steps)) return steps;
-  throw new QdyloraError('BAD_CONFIG', {
-    where: 'num_epochs',
-    problem: `expected at most 2^53 steps, got ${numEpochs} times ${stepsPerEpoch}`,
-    nextStep: 'Lower it, or say how many steps with max_steps.',
-    details: { numEpochs, stepsPerEpoch },
-  });
-}
-
-/** A warm-up that the run does not have, or that is not over when it ends. */
-function warnOfWarmup(
-  { lrScheduler, warmupSteps: asked, warmupRatio }: RunConfig,
-  { totalSteps, warmupSteps }: { readonly totalSteps: number; readonly warmupSteps: number },
-  warn: Warn,
-): void {
-  if (lrScheduler === 'constant') {
-    if (asked || warmupRatio)
-      warn(
-        `lr_scheduler constant has no warm-up, so ` +
-          `${asked ? `warmup_steps ${asked}` : `warmup_ratio ${warmupRatio}`} does nothing: ` +
-          `constant_with_warmup has one.`,
-      );
-  } else if (warmupSteps >= totalSteps && totalSteps > 1) {
-    warn(
-      `The warm-up of ${warmupSteps} steps is not over when the run of ${totalSteps} steps ends: the ` +
-        `learning rate never reaches learning_rate. Lower warmup_steps or warmup_ratio, or train for more ` +
-        `steps.`,
+/** Puts a new adapter around a model, or the one that the run starts from; null for full training. */
+export function attachForTraining(
+  model: CausalLm,
+  config: RunConfig,
+  facts: BaseFacts,
+): Adapted<CausalLm> | null {
+  if (config.method === 'none') return null;
+  const adapterConfig = adapterConfigOf(config);
+  const adapted = config.adapter
+    ? attachAdapter(model, readAdapter(config.adapter), facts, adapterConfig)
+    : attachDyLora(model, adapterConfig);
+  const { widerThanLayer } = adapted.report;
+  if (widerThanLayer.length > 0)
+    facts.warn(
+      `lora_r ${config.loraR} is more than ${widerThanLayer.length} layers are wide ` +
+        `(${widerThanLayer[0]}, …): allowed, as in PEFT; the rows beyond add nothing new there.`,
     );
-  }
+  return adapted;
 }
 
-/**
- * The first step of a warm-up has rate 0, as in transformers: a run of that step alone would learn nothing,
- * and look as if it had.
- */
-function warnOfNoRate({ totalSteps, training: { schedule } }: AssembledRun, warn: Warn): void {
-  if (totalSteps === 0 || hasRate(schedule, totalSteps)) return;
-  warn(
-    `Every one of the ${totalSteps} step${totalSteps === 1 ? '' : 's'} has learning rate 0, so nothing ` +
-      `will be learned: the warm-up begins at 0. Train for more steps, or set warmup_steps: 0.`,
-  );
-}
-
-function hasRate(schedule: LearningRateSchedule, totalSteps: number): boolean {
-  for (let step = 0; step < totalSteps; step++) if (schedule.at(step) > 0) return true;
-  return false;
-}
-
-export const batchesOf = (
-  { microBatchSize, gradientAccumulationSteps, seed, packing, maxSeqLength, groupByLength }: RunConfig,
-  { training }: RunData,
-): Batches =>
-  createBatches(training, {
-    microBatchSize,
-    gradientAccumulationSteps,
-    shuffle: true,
-    seed,
-    packing,
-    maxSeqLength,
-    groupByLength,
-  });
-
-function adaptedOf(model: CausalLm, config: RunConfig, fingerprint: string, warn: Warn): Adapted<CausalLm> {
-  const own = adapterConfigOf(config);
-  return config.adapter
-    ? attachAdapter(model, readAdapter(config.adapter), { fingerprint, warn }, own)
-    : attachDyLora(model, own);
-}
-
-/** What a run says of its adapter. */
+/** The adapter that a run's keys describe. */
 export const adapterConfigOf = ({
   ranks,
   loraAlpha: alpha,
@@ -184,7 +122,7 @@ export const adapterConfigOf = ({
   seed,
 }: RunConfig): AdapterConfig => ({ ranks: ranks!, alpha, scaling, targetModules, updateRule, dropout, seed });
 
-/** One rank alone needs no sampler: the trainer takes the largest. */
+/** The ranks of each step; null for a single rank, since the trainer then takes the largest. */
 export const samplerOf = (
   { ranks }: Adapted<CausalLm>,
   {
@@ -199,10 +137,7 @@ export const samplerOf = (
     ? null
     : rankSampler(ranks, { distribution, schedule, segments, lossWeights, seed });
 
-/** Undefined where it was left out, so that the default is the optimizer's or the schedule's own. */
-const given = <T>(value: T | null): T | undefined => value ?? undefined;
-
-/** @param open where pages rest instead of a file: for a plan */
+/** @param open opens the page store; by default a file. A plan passes one without bytes. */
 export const optimizerOf = (
   parameters: readonly Parameter[],
   config: RunConfig,
@@ -211,13 +146,14 @@ export const optimizerOf = (
   createOptimizer(config.optimizer, parameters, {
     learningRate: config.learningRate,
     weightDecay: config.weightDecay,
-    beta1: given(config.adamBeta1),
-    beta2: given(config.adamBeta2),
-    epsilon: given(config.adamEpsilon),
+    // undefined: the default of this optimizer
+    beta1: config.adamBeta1 ?? undefined,
+    beta2: config.adamBeta2 ?? undefined,
+    epsilon: config.adamEpsilon ?? undefined,
     paging: pagingOf(config, open),
   });
 
-/** Share of the free memory that optimizer states may take where nobody says how much. */
+/** Share of the free memory that optimizer states may take where `optimizer_memory_budget` is not set. */
 const BUDGET_SHARE = 1 / 2;
 
 const pagingOf = (
@@ -232,20 +168,3 @@ const pagingOf = (
         open,
       }
     : undefined;
-
-const scheduleOf = (
-  { lrScheduler: name, learningRate, warmupSteps, warmupRatio, minLearningRateRatio, ...config }: RunConfig,
-  totalSteps: number,
-) =>
-  learningRateSchedule({
-    name,
-    learningRate,
-    totalSteps,
-    warmupSteps: given(warmupSteps),
-    warmupRatio: given(warmupRatio),
-    minLearningRateRatio,
-    numCycles: given(config.lrNumCycles),
-    power: given(config.lrPower),
-    timescale: given(config.lrTimescale),
-    numDecaySteps: given(config.lrNumDecaySteps),
-  });

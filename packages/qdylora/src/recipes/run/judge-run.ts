@@ -8,111 +8,94 @@ import {
   type MeasuredLoss,
   type RankReport,
 } from '@qdylora/eval';
-import type { Adapted } from '@qdylora/lora-dynamic';
-import type { CausalLm } from '@qdylora/models';
-import type { EvaluateOptions } from '@qdylora/trainer';
+import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
+import type { ModelToTrain } from './assemble-run.ts';
+import type { OpenedRun } from './opened-run.ts';
+import type { RunSession } from './run-session.ts';
 
-/** Held-out losses of a run: of every rank, or of the one model that full training has. */
+/** Held-out losses of a run: at every rank, or of the one model that full training has. */
 export interface Judgement {
   readonly ranks: RankReport | null;
   readonly whole: MeasuredLoss | null;
 }
 
-/**
- * Judges what is trained, and remembers the newest judgement, so that the report needs no second walk over
- * the data.
- */
+/** Judges what is trained. Remembers the newest judgement, so the report needs no second pass over the data. */
 export interface Judge {
-  readonly newest: { readonly step: number; readonly judgement: Judgement } | null;
-  /** Judges now, or takes what it knows of `step`. */
-  at(step: number, options: MeasureOptions): Promise<Judgement>;
-  /**
-   * The same as the trainer asks for it: at all ranks, or at a chosen few, of which nothing is remembered but
-   * the base's loss.
-   */
-  forTrainer(
-    every: number,
-    options: MeasureOptions & { readonly ranks?: readonly number[] | null },
-  ): EvaluateOptions;
+  /** Judges the weights as they are; if `step` was judged last, returns that judgement. */
+  at(step: number, signal?: AbortSignal): Promise<Judgement>;
+  /** The same for the trainer: at all ranks, or at a few, whose losses are not remembered. */
+  forTrainer(every: number, ranks: readonly number[] | null): EvaluateOptions;
 }
 
-/**
- * Tokens of one judging pass: half of what is fastest, so that judging needs no memory beyond a training
- * step's.
- */
+/** Tokens of one judging pass: half of the fastest size, so that it needs less memory than a training step. */
 export const JUDGED_TOKENS = 1024;
 
-/**
- * @param tokensPerBatch tokens of one pass: no more than a training pass has, so that judging needs no more
- * memory
- */
+/** The judge of a run, which emits its progress; null where no row is held out. */
+export const judgeOf = (
+  { config: { computeDtype }, data: { heldOut }, run }: OpenedRun,
+  { emit }: RunSession,
+): Judge | null =>
+  heldOut.length === 0
+    ? null
+    : createJudge(run, heldOut, {
+        computeDtype,
+        tokensPerBatch: JUDGED_TOKENS,
+        onProgress: (progress) => emit({ type: 'phase', phase: 'judging', ...progress }),
+      });
+
+export interface JudgeOptions extends Omit<MeasureOptions, 'signal'> {
+  readonly tokensPerBatch: number;
+}
+
+/** @param heldOut rows; none of them may be trained on */
 export function createJudge(
-  model: CausalLm,
-  adapted: Adapted<CausalLm> | null,
+  { model, adapted }: ModelToTrain,
   heldOut: readonly Example[],
-  tokensPerBatch: number,
+  { tokensPerBatch, ...measuring }: JudgeOptions,
 ): Judge {
-  let newest: Judge['newest'] = null;
-  const judge = async (options: MeasureOptions): Promise<Judgement> => {
+  const task = perplexity(heldOut, { tokensPerBatch });
+  const base = { model, active: null };
+  let newest: { readonly step: number; readonly judgement: Judgement } | null = null;
+  let baseLoss: number | null = null; // the base is frozen: measured once
+
+  async function judge(signal?: AbortSignal): Promise<Judgement> {
+    const options = { ...measuring, signal };
     if (!adapted)
-      return {
-        ranks: null,
-        whole: await lossOver({ model, active: null }, heldOut, { ...options, tokensPerBatch }),
-      };
+      return { ranks: null, whole: await lossOver(base, heldOut, { ...options, tokensPerBatch }) };
     return {
-      ranks: await sweepRanks(
-        (rank) => adapted.atRank(rank),
-        adapted.ranks,
-        perplexity(heldOut, { tokensPerBatch }),
-        options,
-      ),
+      ranks: await sweepRanks((rank) => adapted.atRank(rank), adapted.ranks, task, options),
       whole: null,
     };
-  };
-  const at: Judge['at'] = async (step, options) => {
-    if (newest?.step !== step) newest = { step, judgement: await judge(options) };
+  }
+
+  async function at(step: number, signal?: AbortSignal): Promise<Judgement> {
+    if (newest?.step !== step) newest = { step, judgement: await judge(signal) };
     return newest.judgement;
-  };
-  let baseLoss: number | null = null; // the base is frozen: once is enough
-  const atFew = async (
-    few: Adapted<CausalLm>,
+  }
+
+  async function atFewRanks(
     ranks: readonly number[],
-    options: MeasureOptions,
-  ): ReturnType<EvaluateOptions['run']> => {
-    baseLoss ??= (await lossOver({ model, active: null }, heldOut, { ...options, tokensPerBatch })).loss;
-    const report = await sweepRanks(
-      (rank) => few.atRank(rank),
-      ranks,
-      perplexity(heldOut, { tokensPerBatch }),
-      { ...options, base: null },
-    );
-    const byRank = report.ranks.map(({ rank, loss }) => ({ rank, loss }));
-    return {
-      byRank,
-      aurac: aurac(
-        ranks,
-        byRank.map(({ loss }) => baseLoss! - loss),
-        'log2',
-      ),
-    };
-  };
+    signal?: AbortSignal,
+  ): ReturnType<EvaluateOptions['run']> {
+    const options = { ...measuring, signal };
+    baseLoss ??= (await lossOver(base, heldOut, { ...options, tokensPerBatch })).loss;
+    const sweep = await sweepRanks((rank) => adapted!.atRank(rank), ranks, task, { ...options, base: null });
+    const gains = sweep.ranks.map(({ loss }) => baseLoss! - loss);
+    return { byRank: rankLosses(sweep), aurac: aurac(ranks, gains, 'log2') };
+  }
+
   return {
-    get newest() {
-      return newest;
-    },
     at,
-    forTrainer: (every, { ranks: few, ...options }) => ({
+    forTrainer: (every, fewRanks) => ({
       every,
       async run({ step, signal }) {
-        if (adapted && few) return atFew(adapted, few, { ...options, signal });
-        const { ranks, whole } = await at(step, { ...options, signal });
-        return {
-          byRank: ranks?.ranks.map(({ rank, loss }) => ({ rank, loss })) ?? [
-            { rank: null, loss: whole!.loss },
-          ],
-          aurac: ranks?.aurac ?? null,
-        };
+        if (adapted && fewRanks) return atFewRanks(fewRanks, signal);
+        const { ranks, whole } = await at(step, signal);
+        if (!ranks) return { byRank: [{ rank: null, loss: whole!.loss }], aurac: null };
+        return { byRank: rankLosses(ranks), aurac: ranks.aurac };
       },
     }),
   };
 }
+
+const rankLosses = ({ ranks }: RankReport): RankLoss[] => ranks.map(({ rank, loss }) => ({ rank, loss }));

@@ -14,6 +14,8 @@ import {
   type Tokenizer,
 } from '@qdylora/data';
 import type { RunConfig } from '../../config/resolve-run.ts';
+import type { ModelSource } from '../opening/open-source.ts';
+import type { RunSession } from './run-session.ts';
 
 /**
  * Rows as tokens: what is trained on and what is held out. Where rows are in memory, the tokenizer is no part
@@ -43,6 +45,17 @@ export type RowOptions = Pick<
   'maxSeqLength' | 'datasetFormat' | 'completionOnlyLoss' | 'applyChatTemplate'
 > &
   Partial<Pick<RunConfig, 'onBadRow'>>;
+
+/** Reads a run's rows with the tokenizer of its model, says what a user should know of them, and frees it. */
+export async function readRows(
+  config: RunConfig,
+  { openTokenizer, vocabularySize }: Pick<ModelSource, 'openTokenizer' | 'vocabularySize'>,
+  { notice, signal }: Pick<RunSession, 'notice' | 'signal'>,
+): Promise<RunData> {
+  const data = await loadRunData(config, await openTokenizer(), { vocabularySize, signal });
+  data.notes.forEach(notice);
+  return data;
+}
 
 /**
  * Reads a run's rows.

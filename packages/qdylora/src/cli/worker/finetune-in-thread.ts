@@ -1,4 +1,4 @@
-import type { RunOptions } from '../../config/resolve-run.ts';
+import type { PreparedRun } from '../../recipes/run/prepare-run.ts';
 import { finetune, type FinetuneResult } from '../../recipes/finetune.ts';
 import type { FinetuneEvent } from '../../recipes/run-folder/finetune-events.ts';
 import { inTrainingThread } from './in-training-thread.ts';
@@ -9,14 +9,14 @@ export interface WorkerHooks {
 }
 
 /** Fine-tunes in a thread of its own, or without a script in this one. */
-export const runTraining = (
+export const finetuneInThread = (
   script: URL | null,
-  options: RunOptions,
+  options: PreparedRun,
   hooks: WorkerHooks,
 ): Promise<FinetuneResult> =>
   script ? inTrainingThread(script, { task: 'train', options }, hooks) : finetuneHere(options, hooks);
 
-async function finetuneHere(options: RunOptions, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
+async function finetuneHere(options: PreparedRun, { signal, onEvent }: WorkerHooks): Promise<FinetuneResult> {
   const run = finetune({ ...options, signal });
   for await (const event of run) onEvent(event);
   return run.result;

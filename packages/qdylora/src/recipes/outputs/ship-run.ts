@@ -1,0 +1,124 @@
+import { firstExample } from '@qdylora/data';
+import type { TrainResult } from '@qdylora/trainer';
+import type { ReportSamples } from '../../report/report-data.ts';
+import { asStored, mergedWeights } from '../adapter/adapted-weights.ts';
+import { writeAdapted } from '../adapter/write-adapter.ts';
+import { usedMemory } from '../memory-plan/forecast-memory.ts';
+import { collectGarbage } from '../memory-plan/resident-memory.ts';
+import { baseOf } from '../run/base-of.ts';
+import type { Judgement } from '../run/judge-run.ts';
+import type { OpenedRun } from '../run/opened-run.ts';
+import type { RunSession } from '../run/run-session.ts';
+import type { EventLine } from '../run-folder/event-line.ts';
+import type { RunFiles } from '../run-folder/finetune-events.ts';
+import { runPaths } from '../run-folder/output-folder.ts';
+import { nextCommand } from './next-command.ts';
+import { reportPage, runReport, writeReports, type ReportParts, type RunReport } from './run-report.ts';
+import { sampleRanks, sampleTexts } from './sample-texts.ts';
+import { configWithDtype, weightTensors, writeModelFolder } from './write-model.ts';
+
+/** What is known of a run after its last step. */
+export interface FinishedTraining {
+  readonly training: TrainResult;
+  readonly judgement: Judgement | null;
+  /** All events of the run, also those of earlier processes. */
+  readonly events: readonly EventLine[];
+  /** What was expected before the first step; null where it could not be forecast. */
+  readonly forecastBytes: number | null;
+}
+
+export interface ShippedRun {
+  readonly report: RunReport;
+  readonly files: RunFiles;
+}
+
+/** Writes the adapter (or the trained model), sample texts and the report into the run's folder. */
+export async function shipRun(
+  opened: OpenedRun,
+  { training, judgement, events, forecastBytes }: FinishedTraining,
+  session: RunSession,
+): Promise<ShippedRun> {
+  const { config, source, data, run } = opened;
+  const { emit, notes, marks } = session;
+  const { memory } = run.model.backend;
+  const arraysBytes = memory.usage().touchedBytes;
+  freeTrainingMemory(opened);
+  emit({ type: 'phase', phase: 'writing' });
+  const readNote = data.readNote();
+  if (readNote) notes.push(readNote);
+  await writeWeights(opened);
+  const samples = await writeSamples(opened, judgement, session);
+  const parts: ReportParts = {
+    config,
+    modelName: source.name,
+    result: training,
+    judgement,
+    events,
+    samples,
+    notes: [...notes],
+  };
+  const report = runReport(parts);
+  writeReports(runPaths(config.outputDir), report, reportPage(parts, nextCommand(config, report)));
+  const files = filesOf(opened);
+  emit({ type: 'memory', ...usedMemory(marks, arraysBytes), forecastBytes });
+  emit({ type: 'report', report, files });
+  return { report, files };
+}
+
+/** The tokenizer, texts and files that follow use the memory of the optimizer. */
+function freeTrainingMemory({ run: { model, training } }: OpenedRun): void {
+  training.optimizer.dispose();
+  model.backend.memory.trim();
+  collectGarbage();
+}
+
+function filesOf({ config: { outputDir }, run: { adapted } }: OpenedRun): RunFiles {
+  const { adapter, model, reportJson, reportHtml } = runPaths(outputDir);
+  return {
+    outputDir,
+    adapter: adapted ? adapter : null,
+    model: adapted ? null : model,
+    reportJson,
+    reportHtml,
+  };
+}
+
+async function writeWeights(opened: OpenedRun): Promise<void> {
+  const {
+    config: { outputDir, saveDtype },
+    run: { model, adapted },
+    source,
+  } = opened;
+  const paths = runPaths(outputDir);
+  if (adapted) return writeAdapted(paths.adapter, adapted, baseOf(opened), source.saved);
+  await writeModelFolder(paths.model, {
+    tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype),
+    config: configWithDtype(source.config, saveDtype),
+    tokenizerFolder: source.tokenizerFolder,
+    replace: true,
+  });
+}
+
+const SAMPLES_CUT =
+  'The run was stopped while it wrote its sample texts, so some or all of them are missing; what it ' +
+  'learned, and the rest of the report, is whole.';
+
+async function writeSamples(
+  { config: { computeDtype }, run: { model, adapted }, data, source }: OpenedRun,
+  judgement: Judgement | null,
+  { signal, notice }: RunSession,
+): Promise<ReportSamples> {
+  const ranks = adapted ? sampleRanks(adapted.ranks.ranks, judgement?.ranks?.bestRank ?? null) : [];
+  const tokenizer = await source.openTokenizer();
+  collectGarbage(); // the files that it was read from
+  const { samples, isCut } = await sampleTexts(model, adapted, {
+    tokenizer,
+    stopIds: source.stopIds,
+    example: data.heldOut[0] ?? firstExample(data.training),
+    ranks,
+    computeDtype,
+    signal,
+  });
+  if (isCut) notice(SAMPLES_CUT);
+  return samples;
+}

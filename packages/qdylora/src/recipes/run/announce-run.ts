@@ -1,0 +1,36 @@
+import { forecastMemory } from '../memory-plan/forecast-memory.ts';
+import type { OpenedRun } from './opened-run.ts';
+import type { RunSession } from './run-session.ts';
+import { assertNotAborted } from './tell-abort.ts';
+
+/**
+ * Emits what is about to be trained, and the memory that it will need.
+ *
+ * @returns bytes of the whole process; null for a caller's own backend, which has no dry twin
+ * @throws QdyloraError ABORTED
+ */
+export async function announceRun(
+  { config, source, data, run, chosen }: OpenedRun,
+  { emit, marks, signal }: RunSession,
+): Promise<number | null> {
+  const { model, adapted } = run;
+  emit({
+    type: 'ready',
+    config,
+    backend: chosen.label,
+    model: {
+      name: source.name,
+      modelType: model.modelType,
+      parameterCount: model.parameterCount,
+      weightBytes: model.weightBytes,
+    },
+    adapter: adapted && { ...adapted.report, ranks: adapted.ranks.ranks },
+    data: { report: data.report, training: data.training.length, heldOut: data.heldOut.length },
+  });
+  assertNotAborted(signal, 'forecast');
+  if (!chosen.dry) return null;
+  const options = { dryBackend: chosen.dry, model: source.config.raw, marks };
+  const forecast = await forecastMemory(config, { run, data }, options);
+  emit({ type: 'forecast', ...forecast });
+  return forecast.totalBytes;
+}

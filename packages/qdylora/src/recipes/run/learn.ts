@@ -1,0 +1,110 @@
+import { writeFileDurably } from '@qdylora/checkpoint';
+import {
+  train,
+  type StepBatches,
+  type TrainCallbacks,
+  type TrainEvent,
+  type TrainOptions,
+  type TrainResult,
+} from '@qdylora/trainer';
+import { runYaml } from '../../config/write-run-yaml.ts';
+import type { EventLine } from '../run-folder/event-line.ts';
+import { openEventLog, type EventLog } from '../run-folder/event-log.ts';
+import { metricSinks } from '../run-folder/metric-sinks.ts';
+import { resumeFrom, runPaths } from '../run-folder/output-folder.ts';
+import type { Judge } from './judge-run.ts';
+import type { OpProfile } from './op-profile.ts';
+import type { OpenedRun } from './opened-run.ts';
+import type { RunSession } from './run-session.ts';
+import { saveOptions } from './save-options.ts';
+
+/** A run after its last step. */
+export interface Learned {
+  readonly training: TrainResult;
+  /** All events of the run, also those of earlier processes. */
+  readonly events: () => readonly EventLine[];
+}
+
+/**
+ * Trains, and passes each event to the log, the metric sinks and the run's listener. Files are written only
+ * once the trainer holds the lock of the folder, in `onPlan`.
+ *
+ * @throws QdyloraError whatever `train` throws
+ */
+export async function learn(opened: OpenedRun, judge: Judge | null, session: RunSession): Promise<Learned> {
+  const { config, profile } = opened;
+  const { emit, notes, notice, callbacks, fs } = session;
+  const paths = runPaths(config.outputDir);
+  const logs: { current: EventLog | null } = { current: null };
+  const onPlan: TrainOptions['onPlan'] = async ({ startStep }) => {
+    writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
+    const warn: Parameters<typeof openEventLog>[1]['warn'] = (event) => {
+      notes.push(event.message);
+      emit(event);
+    };
+    logs.current = openEventLog(paths.events, { startStep, warn, fs });
+  };
+  const onStep: TrainCallbacks['onStep'] = (event) => {
+    profile?.endStep(event.stepSeconds);
+    return callbacks.onStep?.(event);
+  };
+  const run = train({ ...trainOptions(opened, judge, session), onPlan, onStep });
+  using sinks = metricSinks(config.reportTo, paths, notice);
+  try {
+    for await (const event of run) {
+      logs.current!.write(event);
+      sinks.write(event);
+      emit(event);
+      if (isNoteworthy(event)) notes.push(event.message);
+    }
+  } finally {
+    logs.current?.close();
+  }
+  writeProfile(opened, session);
+  return { training: await run.result, events: () => logs.current!.events() };
+}
+
+/** Skipped steps are counted in the report, so each is no note of its own. */
+const isNoteworthy = (event: TrainEvent): event is Extract<TrainEvent, { type: 'warning' }> =>
+  event.type === 'warning' && event.code !== 'NON_FINITE_LOSS';
+
+function trainOptions(opened: OpenedRun, judge: Judge | null, session: RunSession): TrainOptions {
+  const { config, run, profile } = opened;
+  const { callbacks, signal } = session;
+  return {
+    ...run.training,
+    ...callbacks,
+    signal,
+    resume: resumeFrom(config.resumeFromCheckpoint),
+    earlyStopping: earlyStopping(opened),
+    evaluate: judge?.forTrainer(config.evalSteps || run.totalSteps, config.evalRanks),
+    batches: profile ? beginningSteps(run.training.batches, profile) : run.training.batches,
+    save: saveOptions(opened, judge !== null, session),
+  };
+}
+
+const earlyStopping = ({ config }: OpenedRun): TrainOptions['earlyStopping'] =>
+  config.earlyStopping === null
+    ? undefined
+    : {
+        on: config.earlyStopping,
+        patience: config.earlyStoppingPatience,
+        minDelta: config.earlyStoppingMinDelta,
+      };
+
+/** A step begins when it asks for its batches. */
+const beginningSteps = (batches: StepBatches, profile: OpProfile): StepBatches => ({
+  stepsPerEpoch: batches.stepsPerEpoch,
+  epochAt: (step) => batches.epochAt(step),
+  batchAt(step) {
+    profile.beginStep();
+    return batches.batchAt(step);
+  },
+});
+
+function writeProfile({ profile, chosen, config }: OpenedRun, { emit }: RunSession): void {
+  if (!profile) return;
+  const { profile: file } = runPaths(config.outputDir);
+  writeFileDurably(file, [Buffer.from(profile.trace())]);
+  emit({ type: 'profile', file, ...profile.summary(chosen.ceilings()) });
+}

@@ -1,0 +1,43 @@
+import { elementCount } from '@qdylora/contract';
+import type { SaveOptions } from '@qdylora/trainer';
+import { writeAdapted } from '../adapter/write-adapter.ts';
+import { runIdentity } from '../run-folder/run-identity.ts';
+import { baseOf } from './base-of.ts';
+import type { OpenedRun } from './opened-run.ts';
+import type { RunSession } from './run-session.ts';
+import { tokensHash } from './tokens-hash.ts';
+
+/** A last save on a full disk waits for room: otherwise training that was paid for is lost. */
+const WAIT_FOR_ROOM_SECONDS = 600;
+
+/** Where a run saves, how often, and which values a resumed run must share with it. */
+export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSession): SaveOptions {
+  const { config, source, data, run } = opened;
+  const { adapted } = run;
+  return {
+    folder: config.outputDir,
+    every: config.saveSteps || null,
+    totalLimit: config.saveTotalLimit,
+    fs,
+    otherBytes: resultBytes(opened, isJudged),
+    waitForRoomSeconds: WAIT_FOR_ROOM_SECONDS,
+    config: runIdentity(config, {
+      fingerprint: source.fingerprint,
+      rows: data.training.length,
+      rowsHash: data.report.fingerprint,
+      tokensHash: tokensHash(data.training),
+      totalSteps: run.totalSteps,
+    }),
+    writeBest: adapted ? (folder) => writeAdapted(folder, adapted, baseOf(opened), source.saved) : undefined,
+  };
+}
+
+/** Bytes beside the checkpoints: the adapter and, if it is judged, the best one; or the whole model. */
+function resultBytes(
+  { run: { model, adapted, training }, config: { saveDtype } }: OpenedRun,
+  isJudged: boolean,
+): number {
+  const parameters = adapted ? training.optimizer.parameters : model.parameters();
+  const elements = parameters.reduce((sum, { view }) => sum + elementCount(view.shape), 0);
+  return adapted ? 4 * elements * (isJudged ? 2 : 1) : (saveDtype === 'bf16' ? 2 : 4) * elements;
+}
