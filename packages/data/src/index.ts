@@ -9,6 +9,7 @@ export {
 } from './template/chat-template.ts';
 export { DATASET_FORMATS, type DatasetFormat } from './dataset-format.ts';
 export { alpacaPrompt } from './formats/alpaca.ts';
+export { opening } from './formats/label-exchange.ts';
 export { questionPrompt } from './formats/question-answer.ts';
 export { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
 export { labelConversation, type ConversationOptions } from './label-conversation.ts';

@@ -38,7 +38,7 @@ const {
 const adapter = textKey({ group: 'Adapter', about: 'Folder of the adapter to use' });
 const quantization = optionalChoiceKey(QUANTIZATIONS, {
   group: 'Method',
-  about: 'Storage of the frozen matrices; by default that of the training run, else nf4',
+  about: 'Storage of the frozen matrices; by default that of the training run, else that of the files',
 });
 /** Exact by default: measurements must not depend on the processor. */
 const computeDtype = choiceKey(['auto', 'f32', 'bf16'], 'f32', {
@@ -109,6 +109,14 @@ export const EXPORT_KEYS = {
   svd: booleanKey(false, {
     group: 'Adapter',
     about: 'Approximate the full adapter by its largest singular values, instead of cutting its rows',
+  }),
+  force: booleanKey(false, {
+    group: 'Adapter',
+    about: 'Cut at a rank that was never trained by itself without a warning',
+  }),
+  baseModelName: textKey({
+    group: 'Model',
+    about: 'base_model_name_or_path of the written config: the name of the base on the Hugging Face hub',
   }),
 } satisfies Record<string, Key>;
 

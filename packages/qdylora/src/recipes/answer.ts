@@ -7,6 +7,8 @@ import type { GivenValues } from '../config/given-values.ts';
 import { GENERATE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import { promptStyle, type PromptStyle } from './opening/prompt-style.ts';
+import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
 import { stopIdsOf, streamText } from './outputs/stream-text.ts';
 
@@ -16,6 +18,7 @@ export type GenerateConfig = OutputOf<typeof GENERATE_KEYS>;
 export interface Answerer extends Disposable {
   readonly config: GenerateConfig;
   readonly tokenizer: Tokenizer | null;
+  readonly precision: WeightPrecision;
   /** True where prompts go through the chat template. */
   readonly usesTemplate: boolean;
   /** Token ids of what the model reads. */
@@ -62,26 +65,35 @@ function answererOf(
   rank: number | null,
   tokenizer: Tokenizer | null,
 ): Answerer {
-  const { model, adapter, source, computeDtype } = opened;
+  const { model, adapter, source, computeDtype, precision } = opened;
   const view =
     adapter && rank !== null
       ? adapter.adapted.atRank(rank)
       : { model: groupFrozenLayers(model), active: null };
   const { maxNewTokens, seed, temperature, topK, topP, raw } = config;
-  const template = raw ? null : (tokenizer?.chatTemplate ?? null);
+  const style = tokenizer && promptStyle(tokenizer, adapter?.read.sidecar?.prompt ?? null, raw);
+  if (style) assertSystemIsShown(config, style);
   const stopIds = stopIdsOf(source.stopIds, tokenizer);
   const ids: Answerer['ids'] = (prompt, signal) =>
     generate(view, prompt, { maxNewTokens, seed, temperature, topK, topP, stopIds, computeDtype, signal });
   return {
     config,
     tokenizer,
-    usesTemplate: template !== null,
+    precision,
+    usesTemplate: style?.usesTemplate ?? false,
     ids,
     [Symbol.dispose]: opened.dispose,
-    promptOf: (messages) =>
-      template
-        ? tokenizer!.encode(template.render(messages, { addGenerationPrompt: true }))
-        : tokenizer!.encode(messages.at(-1)!.content!, { addSpecialTokens: true }),
+    promptOf: (messages) => style!.encode(messages),
     text: (prompt, signal) => streamText(ids(prompt, signal), tokenizer!),
   };
+}
+
+/** @throws QdyloraError BAD_CONFIG where a system message would not reach the model */
+function assertSystemIsShown({ system }: GenerateConfig, { name, usesTemplate }: PromptStyle): void {
+  if (!system || usesTemplate) return;
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'system',
+    problem: `A system message needs a chat template, and prompts are written ${name} here`,
+    nextStep: 'Put it into the prompt itself, or leave it out.',
+  });
 }

@@ -7,6 +7,7 @@ import { checkHooks } from './run/check-hooks.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
 import { loadEvalExamples, missingKey } from './run/load-data.ts';
 import { checkModelValues, openModel, type OpenModel } from './opening/open-model.ts';
+import type { WeightPrecision } from './opening/weight-precision.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';
 
 export type EvaluateConfig = OutputOf<typeof EVALUATE_KEYS>;
@@ -26,9 +27,9 @@ export interface RecipeHooks {
 export type EvaluateOptions = Omit<InputOf<typeof EVALUATE_KEYS>, 'backend'> &
   RecipeHooks & { readonly backend?: BackendChoice };
 
-/** Loss over a set of examples at one rank; rank 0: without an adapter. */
+/** Loss over a set of examples at one rank; null: the model without an adapter. */
 export interface EvaluationRow {
-  readonly rank: number;
+  readonly rank: number | null;
   readonly loss: number;
   readonly perplexity: number;
   readonly tokens: number;
@@ -37,6 +38,8 @@ export interface EvaluationRow {
 
 export interface Evaluation {
   readonly model: string;
+  /** How the matrices of the model are stored, and how many of them. */
+  readonly precision: WeightPrecision;
   readonly results: readonly EvaluationRow[];
   /** Comparisons between the ranks; null without an adapter. */
   readonly report: RankReport | null;
@@ -67,7 +70,7 @@ export async function evaluateGiven(
   const config = checkModelValues(EVALUATE_KEYS, given);
   if (!config.dataset) throw missingKey('dataset', 'Name the rows to judge by: --dataset rows.jsonl.');
   if (!config.adapter && Array.isArray(config.ranks))
-    onNotice('There is no adapter, so there is one row: the base, as rank 0.');
+    onNotice('There is no adapter, so ranks does nothing: the one row is the model.');
   const adapter = config.adapter === null ? null : readAdapter(config.adapter);
   const ranks = adapter && ranksOf(adapter, config.ranks);
   using opened = await openModel(config, { adapter, backend, warn: onNotice });
@@ -79,26 +82,27 @@ export async function evaluateGiven(
   const options: MeasureOptions = { computeDtype: opened.computeDtype, signal, onProgress };
   return {
     model: opened.source.name,
+    precision: opened.precision,
     ...(ranks
       ? await judgeRanks(opened, { ranks, compareWithBase: config.compareWithBase }, examples, options)
-      : await judgeBase(opened, examples, options)),
+      : await judgeModel(opened, examples, options)),
   };
 }
 
 type Examples = Parameters<typeof perplexity>[0];
 
-async function judgeBase(
+async function judgeModel(
   { model }: OpenModel,
   examples: Examples,
   options: MeasureOptions,
-): Promise<Omit<Evaluation, 'model'>> {
+): Promise<Pick<Evaluation, 'results' | 'report'>> {
   const {
     loss,
     perplexity: exp,
     tokens,
     standardError,
   } = await lossOver({ model, active: null }, examples, options);
-  return { results: [{ rank: 0, loss, perplexity: exp, tokens, standardError }], report: null };
+  return { results: [{ rank: null, loss, perplexity: exp, tokens, standardError }], report: null };
 }
 
 async function judgeRanks(
@@ -106,7 +110,7 @@ async function judgeRanks(
   { ranks, compareWithBase }: { readonly ranks: readonly number[]; readonly compareWithBase: boolean },
   examples: Examples,
   options: MeasureOptions,
-): Promise<Omit<Evaluation, 'model'>> {
+): Promise<Pick<Evaluation, 'results' | 'report'>> {
   const { adapted } = adapter!;
   const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(examples), {
     ...options,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import {
+  isHubName,
   openCheckpoint,
   writeFolderAtomically,
   writeGgufAdapter,
@@ -10,16 +11,22 @@ import { resortBySvd, sliceRank, type AdapterState, type SlicedAdapter } from '@
 import { checkValues, type InputOf } from '../config/check-values.ts';
 import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
+import type { Warn } from './adapter/attach-adapter.ts';
+import type { RecipeHooks } from './evaluate.ts';
 import { missingKey } from './run/load-data.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
 import { targetNames, writeSliced } from './adapter/write-adapter.ts';
 
-export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS>;
+export type ExportAdapterOptions = InputOf<typeof EXPORT_KEYS> & Pick<RecipeHooks, 'onNotice'>;
 
 export interface ExportedAdapter {
   readonly outputDir: string;
   readonly rank: number;
+  /** `base_model_name_or_path` of the written config; null where it is not known. */
+  readonly baseModel: string | null;
+  /** How the base was stored in training; null where it is not known. */
+  readonly quantization: string | null;
   readonly layers: number;
   readonly loraAlpha: number;
   readonly useRslora: boolean;
@@ -36,23 +43,39 @@ export interface ExportedAdapter {
  * @example
  * await exportAdapter({ adapter: 'runs/smol/adapter', rank: 8, outputDir: 'runs/smol-r8' });
  */
-export const exportAdapter = (options: ExportAdapterOptions): Promise<ExportedAdapter> =>
-  exportGiven(givenByOptions(options));
+export const exportAdapter = ({ onNotice, ...options }: ExportAdapterOptions): Promise<ExportedAdapter> =>
+  exportGiven(givenByOptions(options), { onNotice });
 
 /** The same for values that stand elsewhere (flags). */
-export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> {
-  const { adapter: folder, outputDir, rank: asked, svd, format, model } = checkValues(EXPORT_KEYS, given);
+export async function exportGiven(
+  given: GivenValues,
+  { onNotice = () => {} }: Pick<RecipeHooks, 'onNotice'> = {},
+): Promise<ExportedAdapter> {
+  const {
+    adapter: folder,
+    outputDir,
+    rank: requestedRank,
+    svd,
+    format,
+    model,
+    force,
+    baseModelName,
+  } = checkValues(EXPORT_KEYS, given);
   if (!folder) throw missingKey('adapter', 'Name the adapter to cut: --adapter runs/first/adapter.');
   if (!outputDir)
     throw missingKey('output_dir', 'Name a folder for the result: --output-dir adapters/first-r8.');
   const adapter = readAdapter(folder);
   const { state } = adapter;
-  const [rank] = ranksOf(adapter, [asked ?? state.maxRank]) as [number];
+  const [rank] = ranksOf(adapter, [requestedRank ?? state.maxRank]) as [number];
+  if (!svd && !force) warnOfUntrainedRank(rank, state.ranks, onNotice);
+  const baseModel = baseModelName ?? adapter.baseModel;
+  if (format === 'peft' && baseModel !== null && !isHubName(baseModel)) warnOfLocalName(baseModel, onNotice);
   const sliced = svd ? resortBySvd(state, rank) : sliceRank(state, rank);
   if (format === 'gguf') await writeGgufSlice(outputDir, sliced, await baseConfig(model), adapter);
   else
     await writeSliced(outputDir, sliced, {
       ...adapter,
+      baseModel,
       targetModules:
         adapter.sidecar?.target_modules ??
         targetNames(
@@ -65,12 +88,31 @@ export async function exportGiven(given: GivenValues): Promise<ExportedAdapter> 
   return {
     outputDir,
     rank,
+    baseModel,
+    quantization: adapter.sidecar?.base.quantization ?? null,
     layers: layers.length,
     loraAlpha,
     useRslora,
     bytes: layers.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
   };
 }
+
+/** A rank between two trained ones works, and was never optimized by itself. */
+function warnOfUntrainedRank(rank: number, trained: readonly number[], warn: Warn): void {
+  if (trained.includes(rank)) return;
+  warn(
+    `Rank ${rank} was never trained by itself: the ranks of this adapter are ${trained.join(', ')}. Choose ` +
+      `one of them, judge rank ${rank} first (npx qdylora eval --ranks ${rank}), or say that it is meant: ` +
+      `--force.`,
+  );
+}
+
+/** AutoPeftModelForCausalLM looks for the base by this name. */
+const warnOfLocalName = (baseModel: string, warn: Warn): void =>
+  warn(
+    `base_model_name_or_path is ${baseModel}, the name of a folder: PEFT looks for it on the Hugging Face hub ` +
+      `unless the base is loaded first. Give its name there: --base-model-name org/name.`,
+  );
 
 /**
  * The config of the base that a GGUF adapter is for; no weight is read. @throws QdyloraError BAD_CONFIG

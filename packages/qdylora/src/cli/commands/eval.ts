@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { mergeGiven } from '../../config/given-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateGiven, type EvaluationRow } from '../../recipes/evaluate.ts';
+import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
@@ -21,16 +22,17 @@ export function addEvalCommand(program: Command, context: Context): void {
     .option('--json', 'Print one JSON document');
   command.action(async (flags: JudgeFlags) => {
     context.terminal.status('loading model and data …');
-    const { results } = await context.interruptible((signal) =>
+    const { results, precision } = await context.interruptible((signal) =>
       evaluateGiven(judgeGiven(flags), {
         signal,
         onNotice: (message) => context.terminal.note(message),
         onProgress: showPasses(context.terminal, 'evaluating'),
       }),
     );
-    printResult(context, flags, { results: results.map(rowJson) }, () =>
-      evaluationTable(results, context.terminal),
-    );
+    printResult(context, flags, { precision, results: results.map(rowJson) }, () => [
+      ...evaluationTable(results, context.terminal),
+      context.terminal.paint('dim', precisionText(precision)),
+    ]);
   });
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
-import { exportGiven } from '../../recipes/export-adapter.ts';
+import { exportGiven, type ExportedAdapter } from '../../recipes/export-adapter.ts';
 import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
@@ -16,7 +16,9 @@ export function addExportCommand(program: Command, context: Context): void {
     );
   addKeyFlags(command, EXPORT_KEYS).option('--json', 'Print one JSON document');
   command.action(async (flags: CommonFlags & Record<string, string | undefined>) => {
-    const exported = await exportGiven(givenFlags(EXPORT_KEYS, flags));
+    const exported = await exportGiven(givenFlags(EXPORT_KEYS, flags), {
+      onNotice: (message) => context.terminal.note(context.terminal.paint('yellow', message)),
+    });
     const { outputDir, rank, layers, bytes, loraAlpha, useRslora } = exported;
     printResult(context, flags, snakeCased(exported), () => [
       `${outputDir}: rank ${rank}, ${layers} layers, ${byteSizeText(bytes)} (r ${rank}, lora_alpha ` +
@@ -25,8 +27,22 @@ export function addExportCommand(program: Command, context: Context): void {
         'dim',
         flags.format === 'gguf'
           ? `in llama.cpp: --lora ${outputDir}/adapter.gguf`
-          : `in Python: PeftModel.from_pretrained(base, "${outputDir}")`,
+          : pythonLines(exported).join('\n'),
       ),
     ]);
   });
+}
+
+/** How PEFT loads the adapter, around a base that is stored as it was in training. */
+function pythonLines({ outputDir, baseModel, quantization }: ExportedAdapter): string[] {
+  const isPacked = quantization === 'nf4' || quantization === 'fp4';
+  const config = isPacked
+    ? `, quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="${quantization}", ` +
+      `bnb_4bit_use_double_quant=True)`
+    : '';
+  return [
+    'in Python:',
+    `  base = AutoModelForCausalLM.from_pretrained("${baseModel ?? 'base-model'}"${config})`,
+    `  model = PeftModel.from_pretrained(base, "${outputDir}")`,
+  ];
 }

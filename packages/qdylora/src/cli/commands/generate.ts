@@ -5,6 +5,7 @@ import type { ChatMessage } from '@qdylora/data';
 import type { Command } from 'commander';
 import { GENERATE_KEYS } from '../../config/verb-keys.ts';
 import { openAnswerer, type Answerer } from '../../recipes/answer.ts';
+import { precisionText } from '../../recipes/opening/weight-precision.ts';
 import type { CommonFlags, Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import type { Terminal } from '../terminal.ts';
@@ -23,6 +24,7 @@ export function addGenerateCommand(program: Command, context: Context): void {
     terminal.status('loading the model …');
     using answerer = await openAnswerer(givenFlags(GENERATE_KEYS, flags), { onNotice: terminal.note });
     terminal.status('');
+    terminal.note(terminal.paint('dim', precisionText(answerer.precision)));
     const { prompt, promptIds, system } = answerer.config;
     const opening: ChatMessage[] = system ? [{ role: 'system', content: system }] : [];
     if (promptIds) return await answerOnce(answerer, promptIds, context, flags);
@@ -65,7 +67,8 @@ async function answerOnce(
   });
   if (!json) return terminal.out('');
   const text = tokenizer?.decode(ids, { skipSpecialTokens: true }) ?? null;
-  terminal.out(JSON.stringify({ text, ids, prompt_tokens: prompt.length }, null, 2));
+  const { precision } = answerer;
+  terminal.out(JSON.stringify({ text, ids, prompt_tokens: prompt.length, precision }, null, 2));
 }
 
 /**

@@ -82,7 +82,7 @@ export function evaluationTable(
   { paint }: Pick<Terminal, 'paint'>,
 ): string[] {
   const cells = rows.map(({ rank, loss, perplexity, tokens, standardError }) => [
-    rank === 0 ? 'base' : String(rank),
+    rank === null ? 'model' : String(rank),
     withError(loss, standardError),
     perplexityText(perplexity),
     tokens.toLocaleString('en-US'),

@@ -4,9 +4,9 @@ import { QUANTIZATION_KINDS } from '@qdylora/quant';
 import * as z from 'zod';
 
 /**
- * What `qdylora.json` says beside a PEFT adapter: the ranks that it serves, the law of their scale, and the
- * base that it was trained on.
- * No time, path or host stands in it, so equal runs give equal bytes.
+ * The content of `qdylora.json` beside a PEFT adapter: its ranks, the law of their scale, the base that it was
+ * trained on, and how its prompts were written. It holds no time, path or host, so equal runs give equal
+ * bytes.
  */
 const sidecarSchema = z.object({
   format: z.literal('qdylora-adapter'),
@@ -23,9 +23,13 @@ const sidecarSchema = z.object({
     double_quantization: z.boolean(),
     quantization_block_size: z.number().int(),
   }),
+  prompt: z.object({ dataset_format: z.string(), apply_chat_template: z.boolean() }).nullable().default(null),
 });
 
 export type AdapterSidecar = z.output<typeof sidecarSchema>;
+
+/** How the rows of the training became prompts, so that generation can repeat it. */
+export type TrainedPrompt = NonNullable<AdapterSidecar['prompt']>;
 
 /** Checks what was read; null stays null: an adapter from elsewhere.  @throws QdyloraError BAD_ADAPTER */
 export function readSidecar(folder: string, value: unknown): AdapterSidecar | null {

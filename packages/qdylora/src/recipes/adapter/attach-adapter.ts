@@ -13,14 +13,16 @@ export interface BaseFacts {
 }
 
 /**
- * Puts an adapter around the model that it was trained on; `own` wins over what the adapter says, where it is
- * trained further. @throws QdyloraError BAD_ADAPTER as `assertAdapterFits` does
+ * Puts an adapter around the model that it was trained on.
+ *
+ * @param changes of a run that trains it further; they replace the adapter's own scale
+ * @throws QdyloraError BAD_ADAPTER for a model of another architecture or other shapes
  */
 export function attachAdapter(
   model: CausalLm,
   adapter: ReadAdapter,
   facts: BaseFacts,
-  own: Partial<AdapterConfig> = {},
+  changes: Partial<AdapterConfig> = {},
 ): Adapted<CausalLm> {
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
@@ -28,48 +30,46 @@ export function attachAdapter(
     ranks: state.ranks,
     alpha: state.alpha,
     scaling: state.scaling,
-    ...own,
+    ...changes,
     targetModules: state.layers.map(({ name }) => name),
   });
-  // `own` may scale it anew
+  // `changes` may have another scale
   adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling });
   return adapted;
 }
 
 /**
- * Refuses an adapter of another architecture or other shapes; same shapes and another base fingerprint is a
- * warning that names both.
+ * Refuses an adapter of another architecture or other shapes. The same shapes with another fingerprint of the
+ * base are allowed, with a warning that names both.
  *
  * @throws QdyloraError BAD_ADAPTER
  */
 function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint, warn }: BaseFacts): void {
-  checkBase(model, adapter, fingerprint, warn);
-  checkShapes(model, adapter);
+  assertArchitecture(model, adapter);
+  assertShapes(model, adapter);
+  const base = adapter.sidecar?.base;
+  if (!base || base.fingerprint === fingerprint) return;
+  warn(
+    `The adapter was trained on other weights: ${base.name} (fingerprint ${base.fingerprint.slice(0, 12)}), ` +
+      `and this is ${model.name} (${fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
+      `worse.`,
+  );
 }
 
-function checkBase(model: CausalLm, { sidecar, folder }: ReadAdapter, fingerprint: string, warn: Warn): void {
-  if (!sidecar) return;
+function assertArchitecture(model: CausalLm, { sidecar, folder }: ReadAdapter): void {
+  if (!sidecar || sidecar.base.model_type === model.modelType) return;
   const { base } = sidecar;
-  if (base.model_type !== model.modelType) {
-    throw new QdyloraError('BAD_ADAPTER', {
-      where: folder,
-      problem:
-        `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} ` +
-        `(${base.model_type})`,
-      nextStep: 'Use the base model that the adapter was trained on.',
-      details: { expected: model.modelType, got: base.model_type },
-    });
-  }
-  if (base.fingerprint !== fingerprint) {
-    warn(
-      `The adapter was trained on other weights: ${base.name} (fingerprint ` +
-        `${base.fingerprint.slice(0, 12)}), and this is ${model.name} (${fingerprint.slice(0, 12)}). ` +
-        `Shapes agree, so it runs; results may be worse.`,
-    );
-  }
+  throw new QdyloraError('BAD_ADAPTER', {
+    where: folder,
+    problem:
+      `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} ` +
+      `(${base.model_type})`,
+    nextStep: 'Use the base model that the adapter was trained on.',
+    details: { expected: model.modelType, got: base.model_type },
+  });
 }
 
-function checkShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
+function assertShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
   const linears = new Map(
     modulesOf(model.modules).flatMap((layer) =>
       layer instanceof Linear ? [[layer.name, layer] as const] : [],
@@ -77,12 +77,12 @@ function checkShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
   );
   for (const { name, inFeatures, outFeatures } of state.layers) {
     const layer = linears.get(name);
-    const own = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
+    const shape = layer ? `[${layer.outFeatures}, ${layer.inFeatures}]` : 'no such layer';
     if (layer?.inFeatures === inFeatures && layer.outFeatures === outFeatures) continue;
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:
-        `expected an adapter for ${model.name}, which has ${own} at ${name}, got one for ` +
+        `expected an adapter for ${model.name}, which has ${shape} at ${name}, got one for ` +
         `[${outFeatures}, ${inFeatures}]`,
       nextStep: 'Use the base model that the adapter was trained on.',
       details: { name, inFeatures, outFeatures },

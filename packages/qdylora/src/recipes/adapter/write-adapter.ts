@@ -2,11 +2,19 @@ import { openSavedWeights, writePeftAdapter, type WritePeftAdapterOptions } from
 import { hostData, type ArrayView } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
-import type { AdapterSidecar } from './adapter-sidecar.ts';
+import type { AdapterSidecar, TrainedPrompt } from './adapter-sidecar.ts';
 import type { AdapterSaved, ReadAdapter } from './read-adapter.ts';
 
 /** The base of an adapter, as its files name it. */
 export type AdapterBase = AdapterSidecar['base'];
+
+/** What is written beside the arrays of an adapter. */
+export interface AdapterMetadata {
+  readonly base: AdapterBase;
+  readonly prompt: TrainedPrompt | null;
+  /** Whole weights that go from the adapter that the run started from into the new one. */
+  readonly saved: AdapterSaved | null;
+}
 
 /**
  * Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the
@@ -15,8 +23,7 @@ export type AdapterBase = AdapterSidecar['base'];
 export async function writeAdapted(
   folder: string,
   adapted: Adapted<CausalLm>,
-  base: AdapterBase,
-  saved: AdapterSaved | null = null,
+  { base, prompt, saved }: AdapterMetadata,
 ): Promise<void> {
   const {
     ranks: { ranks, maxRank },
@@ -54,6 +61,7 @@ export async function writeAdapted(
         lora_scaling: scaling,
         target_modules: targetModules,
         base,
+        prompt,
       } satisfies AdapterSidecar,
     });
   } finally {

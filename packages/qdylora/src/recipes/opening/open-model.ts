@@ -7,6 +7,7 @@ import type { Key } from '../../config/key.ts';
 import { attachAdapter, type Warn } from '../adapter/attach-adapter.ts';
 import { chooseBackend, type BackendChoice, type ChosenBackend } from './choose-backend.ts';
 import { openSource, type ModelSource } from './open-source.ts';
+import { weightPrecision, type WeightPrecision } from './weight-precision.ts';
 import { storedBase, type ReadAdapter } from '../adapter/read-adapter.ts';
 
 /** Keys of the verbs that use a model without training it. */
@@ -28,6 +29,7 @@ export interface OpenModel extends Disposable {
   readonly adapter: { readonly read: ReadAdapter; readonly adapted: Adapted<CausalLm> } | null;
   readonly computeDtype: ComputeDtype;
   readonly chosen: ChosenBackend;
+  readonly precision: WeightPrecision;
   dispose(): void;
 }
 
@@ -68,7 +70,7 @@ export async function openModel(
   const source = await openSource(
     {
       ...config,
-      quantization: config.quantization ?? 'nf4',
+      quantization: config.quantization ?? 'none', // as it is stored
       init: null,
       adapter: null,
       method: 'qdylora',
@@ -91,6 +93,7 @@ export async function openModel(
       adapter: adapted && { read: read!, adapted },
       computeDtype: chosen.computeDtype(config.computeDtype),
       chosen,
+      precision: weightPrecision(model),
       dispose,
       [Symbol.dispose]: dispose,
     };

@@ -5,7 +5,7 @@ import { asStored, mergedWeights } from '../adapter/adapted-weights.ts';
 import { writeAdapted } from '../adapter/write-adapter.ts';
 import { usedMemory } from '../memory-plan/forecast-memory.ts';
 import { collectGarbage } from '../memory-plan/resident-memory.ts';
-import { baseOf } from '../run/base-of.ts';
+import { adapterMetadata } from '../run/adapter-metadata.ts';
 import type { Judgement } from '../run/judge-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import type { RunSession } from '../run/run-session.ts';
@@ -90,7 +90,7 @@ async function writeWeights(opened: OpenedRun): Promise<void> {
     source,
   } = opened;
   const paths = runPaths(outputDir);
-  if (adapted) return writeAdapted(paths.adapter, adapted, baseOf(opened), source.saved);
+  if (adapted) return writeAdapted(paths.adapter, adapted, adapterMetadata(opened));
   await writeModelFolder(paths.model, {
     tensors: weightTensors(asStored(mergedWeights(model), model), saveDtype),
     config: configWithDtype(source.config, saveDtype),

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { writeFileDurably } from '@qdylora/checkpoint';
 import {
+  STATE_FILE,
   train,
   type StepBatches,
   type TrainCallbacks,
@@ -36,7 +39,8 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   const { emit, notes, notice, callbacks, fs } = session;
   const paths = runPaths(config.outputDir);
   const logs: { current: EventLog | null } = { current: null };
-  const onPlan: TrainOptions['onPlan'] = async ({ startStep }) => {
+  const onPlan: TrainOptions['onPlan'] = async ({ startStep, totalSteps, resumedFrom }) => {
+    if (resumedFrom) noticeContinuation(resumedFrom, totalSteps, notice);
     writeFileDurably(paths.run, [Buffer.from(await runYaml(config))]);
     const warn: Parameters<typeof openEventLog>[1]['warn'] = (event) => {
       notes.push(event.message);
@@ -62,6 +66,20 @@ export async function learn(opened: OpenedRun, judge: Judge | null, session: Run
   }
   writeProfile(opened, session);
   return { training: await run.result, events: () => logs.current!.events() };
+}
+
+/** Says where a run is trained for more steps than it was planned for: later learning rates then differ. */
+function noticeContinuation(checkpoint: string, totalSteps: number, notice: (message: string) => void): void {
+  const state = JSON.parse(readFileSync(join(checkpoint, STATE_FILE), 'utf8')) as {
+    readonly config?: { readonly total_steps?: number };
+  };
+  const plannedSteps = state.config?.total_steps ?? totalSteps;
+  if (plannedSteps === totalSteps) return;
+  notice(
+    `The run was planned for ${plannedSteps} steps and is continued to ${totalSteps}: the learning-rate ` +
+      `schedule is planned again over ${totalSteps} steps, so the next rates are not those of the end of the ` +
+      `first plan.`,
+  );
 }
 
 /** Skipped steps are counted in the report, so each is no note of its own. */

@@ -2,7 +2,7 @@ import { elementCount } from '@qdylora/contract';
 import type { SaveOptions } from '@qdylora/trainer';
 import { writeAdapted } from '../adapter/write-adapter.ts';
 import { runIdentity } from '../run-folder/run-identity.ts';
-import { baseOf } from './base-of.ts';
+import { adapterMetadata } from './adapter-metadata.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
 import { tokensHash } from './tokens-hash.ts';
@@ -28,7 +28,7 @@ export function saveOptions(opened: OpenedRun, isJudged: boolean, { fs }: RunSes
       tokensHash: tokensHash(data.training),
       totalSteps: run.totalSteps,
     }),
-    writeBest: adapted ? (folder) => writeAdapted(folder, adapted, baseOf(opened), source.saved) : undefined,
+    writeBest: adapted ? (folder) => writeAdapted(folder, adapted, adapterMetadata(opened)) : undefined,
   };
 }
 

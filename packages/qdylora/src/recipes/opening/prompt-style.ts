@@ -1,0 +1,62 @@
+import { QdyloraError } from '@qdylora/contract';
+import { alpacaPrompt, opening, questionPrompt, type ChatMessage, type Tokenizer } from '@qdylora/data';
+import type { TrainedPrompt } from '../adapter/adapter-sidecar.ts';
+
+/** How a prompt becomes tokens. */
+export interface PromptStyle {
+  /** For a person: `chat template`, `alpaca`, `question_answer`, `as it is`. */
+  readonly name: string;
+  /** True if all messages of a conversation are shown to the model; else only the last one. */
+  readonly usesTemplate: boolean;
+  /** Token ids of the messages, up to where the answer begins. */
+  encode(messages: readonly ChatMessage[]): number[];
+}
+
+/** Formats whose rows always go through the chat template. */
+const CONVERSATIONS = ['messages', 'sharegpt'];
+/** Formats whose prompts are trained as they are written. */
+const PLAIN = ['prompt_completion', 'text', 'plain_text'];
+
+/**
+ * The style that an adapter was trained with; without one, the chat template of the model where it has one.
+ *
+ * @param trained null: no adapter, or one that does not say how it was trained
+ * @param raw true: the prompt as it is, whatever was trained
+ * @throws QdyloraError BAD_CONFIG where a template is needed and the model has none
+ */
+export function promptStyle(tokenizer: Tokenizer, trained: TrainedPrompt | null, raw: boolean): PromptStyle {
+  if (raw) return plainStyle(tokenizer, 'as it is', (text) => text);
+  const format = trained?.dataset_format ?? '';
+  const isConversation = trained?.apply_chat_template === true || CONVERSATIONS.includes(format);
+  if (!isConversation) {
+    if (format === 'alpaca') return plainStyle(tokenizer, format, (text) => alpacaPrompt(text, ''));
+    if (format === 'question_answer')
+      return {
+        name: format,
+        usesTemplate: false,
+        encode: (messages) => tokenizer.encode(questionPrompt(lastText(messages))),
+      };
+    if (PLAIN.includes(format)) return plainStyle(tokenizer, 'as it is', (text) => text);
+  }
+  const template = tokenizer.chatTemplate;
+  if (template)
+    return {
+      name: 'chat template',
+      usesTemplate: true,
+      encode: (messages) => tokenizer.encode(template.render(messages, { addGenerationPrompt: true })),
+    };
+  if (!isConversation) return plainStyle(tokenizer, 'as it is', (text) => text);
+  throw new QdyloraError('BAD_CONFIG', {
+    where: 'generate',
+    problem: 'The adapter was trained with a chat template, and this model has none',
+    nextStep: 'Name the model that it was trained on, or give the prompt as it is: --raw.',
+  });
+}
+
+const lastText = (messages: readonly ChatMessage[]): string => messages.at(-1)!.content!;
+
+const plainStyle = (tokenizer: Tokenizer, name: string, write: (text: string) => string): PromptStyle => ({
+  name,
+  usesTemplate: false,
+  encode: (messages) => opening(tokenizer, write(lastText(messages))),
+});
