@@ -475,7 +475,7 @@ describe('the command line', () => {
   it('keeps standard output to one JSON document, also when it fails', async () => {
     const run = promisify(execFile);
     const good = await run(process.execPath, [...fromSource, 'eval', ...host, '--data', rows, '--json']);
-    expect(Object.keys(JSON.parse(good.stdout) as object)).toEqual(['results']);
+    expect(Object.keys(JSON.parse(good.stdout) as object)).toEqual(['precision', 'results']);
     const bad = await run(process.execPath, [
       ...fromSource,
       'eval',

@@ -98,7 +98,7 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
     );
     const [again, loaded] = [
       await evaluate({ ...judged, model: outputDir }),
-      await evaluate({ ...judged, model }),
+      await evaluate({ ...judged, model, quantization: 'nf4' }),
     ];
     expect(again.results[0]!.loss).toBe(loaded.results[0]!.loss);
     const merged = folder.in(`${name}-merged-nf4`);
@@ -153,8 +153,9 @@ test.each(['gpt2-hub-names', 'falcon-7b-hub-names', 'llama-mha-hub-names', 'gpt-
     expect(
       new Set([...written.tensors.keys()].map((key) => key.replace(/\.weight\..+$/, '.weight'))),
     ).toEqual(known);
+    const original = `${MODELS}${name.replace('-hub-names', '')}`;
     expect((await evaluate({ ...judged, model: outputDir })).results[0]!.loss).toBe(
-      (await evaluate({ ...judged, model: `${MODELS}${name.replace('-hub-names', '')}` })).results[0]!.loss,
+      (await evaluate({ ...judged, model: original, quantization: 'nf4' })).results[0]!.loss,
     );
   },
 );

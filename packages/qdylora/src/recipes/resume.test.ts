@@ -1,0 +1,189 @@
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { QdyloraError } from '@qdylora/contract';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { writeTinyModel } from '../../test/tiny-model.ts';
+import { bytesOf, rejection, run, stepsIn, tinyRun } from '../../test/tiny-run.ts';
+import { finetune, type FinetuneOptions } from '../index.ts';
+
+const { folder, rows, common } = tinyRun();
+
+beforeAll(async () => {
+  await run({ ...common, outputDir: folder.in('first') });
+});
+
+describe('a resumed run', () => {
+  it('ends in the same bytes when it is stopped and resumed, and logs each step once', async () => {
+    const outputDir = folder.in('stopped');
+    const controller = new AbortController();
+    const stopped = finetune({ ...common, outputDir, signal: controller.signal });
+    const reason = await rejection(async () => {
+      for await (const event of stopped) if (event.type === 'step' && event.step === 3) controller.abort();
+    });
+    expect([reason.code, existsSync(folder.in('stopped/adapter'))]).toEqual(['ABORTED', false]);
+    // a line that a crash has cut short
+    appendFileSync(folder.in('stopped/events.jsonl'), '{"type":"step","step":4,"lo');
+    expect((await rejection(() => run({ ...common, outputDir }))).code).toBe('NOT_EMPTY');
+    await run({ ...common, outputDir, resumeFromCheckpoint: 'auto' });
+    expect(bytesOf(folder.in('stopped/adapter'))).toEqual(bytesOf(folder.in('first/adapter')));
+    expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  it(
+    'says, wherever it is stopped, what is written by then and how to go on, and that leads to the same ' +
+      'bytes',
+    async () => {
+      // so that the other ranks are judged after the last step
+      const own = { ...common, evalRanks: [1] } as const;
+      const stopped = async (outputDir: string, at: string): Promise<QdyloraError> => {
+        const controller = new AbortController();
+        const onSave = ({ step }: { step: number }): void => {
+          if (at === 'last save' && step === 6) controller.abort();
+        };
+        const started = finetune({ ...own, outputDir, onSave, signal: controller.signal });
+        return rejection(async () => {
+          for await (const event of started) if (event.type === at) controller.abort();
+        });
+      };
+      await run({ ...own, outputDir: folder.in('never stopped') });
+      for (const [at, says, isThere] of [
+        ['phase', 'Nothing was written: begin again with the same command.', false],
+        ['plan', 'No checkpoint was written: ', true],
+        ['step', 'Go on from ', true],
+        ['last save', 'What it learned is in ', true],
+      ] as const) {
+        const outputDir = folder.in(`stopped at ${at}`);
+        const { code, nextStep } = await stopped(outputDir, at);
+        expect([at, code, nextStep, existsSync(outputDir)]).toEqual([
+          at,
+          'ABORTED',
+          expect.stringContaining(says),
+          isThere,
+        ]);
+        await run({ ...own, outputDir, resumeFromCheckpoint: isThere ? 'auto' : undefined });
+        expect(bytesOf(join(outputDir, 'adapter'))).toEqual(bytesOf(folder.in('never stopped/adapter')));
+      }
+    },
+  );
+
+  it(
+    'says that completion_only_loss has no say in rows of tokens to those who set it only, and goes on ' +
+      'whether it was set or left out',
+    async () => {
+      const outputDir = folder.in('completions');
+      const again = { ...common, outputDir, resumeFromCheckpoint: 'auto' } as const;
+      const said = 'completion_only_loss has no say';
+      const noticesOf = async (options: FinetuneOptions): Promise<string> =>
+        (await run(options))
+          .flatMap((event) =>
+            event.type === 'ready' ? event.data.report.notes : event.type === 'notice' ? [event.message] : [],
+          )
+          .join();
+      expect(await noticesOf({ ...again, maxSteps: 2 })).not.toContain(said);
+      expect(await noticesOf({ ...again, completionOnlyLoss: true, maxSteps: 2 })).toContain(said);
+      expect(await rejection(() => run({ ...again, completionOnlyLoss: false, maxSteps: 2 }))).toMatchObject({
+        code: 'BAD_RESUME',
+        message: expect.stringMatching(/got completion_only_loss false instead of true/) as string,
+      });
+    },
+  );
+
+  it(
+    'refuses to go on with another chat template, whose tokens are others, though rows and weights are ' +
+      'the same',
+    async () => {
+      const outputDir = folder.in('other-template');
+      const model = writeTinyModel(folder.in('templated'), { tokenizer: true });
+      const chats = folder.in('chats.jsonl');
+      const config = join(model, 'tokenizer_config.json');
+      const was = readFileSync(config, 'utf8');
+      writeFileSync(
+        chats,
+        Array.from({ length: 8 }, (_, i) =>
+          JSON.stringify({
+            messages: [
+              { role: 'user', content: `q${i}` },
+              { role: 'assistant', content: `answer ${i}` },
+            ],
+          }),
+        ).join('\n'),
+      );
+      const again = {
+        ...common,
+        model,
+        dataset: chats,
+        valSetSize: 0,
+        maxSteps: 2,
+        outputDir,
+        resumeFromCheckpoint: 'auto',
+      } as const;
+      await run(again);
+      writeFileSync(config, was.replace('m.role[0]', 'm.role[1]'));
+      for (const streaming of [false, true])
+        expect(await rejection(() => run({ ...again, streaming }))).toMatchObject({
+          code: 'BAD_RESUME',
+          message: expect.stringMatching(/got training_tokens_hash "[0-9a-f]{12}…" instead of/) as string,
+        });
+      writeFileSync(config, was);
+      for (const streaming of [false, true]) await run({ ...again, streaming });
+    },
+  );
+
+  it(
+    'refuses to go on over other rows, or the same in another order, and a checkpoint that is not there ' +
+      'before it loads anything',
+    async () => {
+      const outputDir = folder.in('other-rows');
+      const lines = readFileSync(rows, 'utf8').trim().split('\n');
+      const other = folder.in('other-order.jsonl');
+      await run({ ...common, maxSteps: 2, outputDir });
+      writeFileSync(other, [...lines].reverse().join('\n'));
+      rmSync(join(outputDir, 'run.yaml')); // it is written again
+      const again = { ...common, maxSteps: 2, outputDir, resumeFromCheckpoint: 'auto' } as const;
+      for (const streaming of [false, true]) {
+        expect(await rejection(() => run({ ...again, dataset: other, streaming }))).toMatchObject({
+          code: 'BAD_RESUME',
+          message: expect.stringMatching(
+            /got training_rows_hash "[0-9a-f]{12}…" instead of "[0-9a-f]{12}…"/,
+          ) as string,
+        });
+        await run({ ...again, streaming });
+      }
+      for (const where of [
+        folder.in('nowhere'),
+        other,
+        folder.in('first'),
+        folder.in('first/checkpoints'),
+        folder.in('first/adapter'),
+      ])
+        expect(
+          await rejection(() => run({ ...again, model: folder.in('no-model'), resumeFromCheckpoint: where })),
+        ).toMatchObject({ code: 'MISSING_FILE', where: 'resume_from_checkpoint', details: { path: where } });
+      expect(
+        await rejection(() => run({ ...common, model: folder.in('no-model'), outputDir: `${other}/run` })),
+      ).toMatchObject({ code: 'WRITE_FAILED', where: 'output_dir', details: { code: 'ENOTDIR' } });
+    },
+  );
+
+  it('refuses to resume with another learning rate', async () => {
+    const error = await rejection(() =>
+      run({ ...common, outputDir: folder.in('stopped'), resumeFromCheckpoint: 'auto', learningRate: 1e-3 }),
+    );
+    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
+  });
+
+  it('continues a finished run with more steps, and says that the schedule is planned again', async () => {
+    const outputDir = folder.in('longer');
+    const short = { ...common, maxSteps: 2, outputDir } as const;
+    await run(short);
+    const events = await run({ ...short, maxSteps: 4, resumeFromCheckpoint: 'auto' });
+    expect(events.filter(({ type }) => type === 'step').length).toBe(2);
+    expect(events).toContainEqual({
+      type: 'notice',
+      message: expect.stringMatching(/planned for 2 steps and is continued to 4: .* planned again/) as string,
+    });
+    expect(stepsIn(outputDir)).toEqual([1, 2, 3, 4]);
+    const error = await rejection(() => run({ ...short, maxSteps: 3, resumeFromCheckpoint: 'auto' }));
+    expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/total_steps/)]);
+  });
+});

@@ -1,0 +1,216 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openByteSource, openCheckpoint, openSafetensors, readGguf } from '@qdylora/checkpoint';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { writeTinyModel } from '../../test/tiny-model.ts';
+import { rejection, run, tinyRun } from '../../test/tiny-run.ts';
+import { evaluate, exportAdapter, mergeAdapter } from '../index.ts';
+
+const { folder, model, common, judged } = tinyRun();
+
+beforeAll(async () => {
+  await run({ ...common, outputDir: folder.in('first') });
+});
+
+describe('what a run leaves behind', () => {
+  it(
+    'goes on from an adapter of PEFT as it is: where nothing moves, the same bytes come out, with the ' +
+      'weights that it holds whole',
+    async () => {
+      const fixture = fileURLToPath(
+        new URL('../../../checkpoint/fixtures/peft/adapters/modules-to-save', import.meta.url),
+      );
+      const own = {
+        num_hidden_layers: 2,
+        hidden_size: 64,
+        vocab_size: 128,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        tie_word_embeddings: false,
+      };
+      const base = writeTinyModel(folder.in('wider'), { config: own });
+      const still = {
+        ...common,
+        ranks: undefined,
+        model: base,
+        adapter: fixture,
+        learningRate: 1e-30,
+        maxSteps: 1,
+      };
+      const notices = (await run({ ...still, outputDir: folder.in('from-peft') })).filter(
+        ({ type }) => type === 'notice',
+      );
+      expect(notices).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({
+            message: expect.stringMatching(
+              /holds lm_head\.weight, model\.embed_tokens\.weight whole/,
+            ) as string,
+          }),
+        ]),
+      );
+      const bytes = (path: string): string =>
+        readFileSync(join(path, 'adapter_model.safetensors')).toString('base64');
+      expect(bytes(folder.in('from-peft/adapter'))).toBe(bytes(fixture));
+      await exportAdapter({
+        adapter: folder.in('from-peft/adapter'),
+        rank: 8,
+        outputDir: folder.in('from-peft-r8'),
+      });
+      expect(bytes(folder.in('from-peft-r8'))).toBe(bytes(fixture));
+      expect(
+        (
+          await rejection(() =>
+            exportAdapter({
+              adapter: fixture,
+              format: 'gguf',
+              model: base,
+              outputDir: folder.in('from-peft-gguf'),
+            }),
+          )
+        ).message,
+      ).toMatch(/also holds lm_head\.weight/);
+      const { difference } = await mergeAdapter({
+        model: base,
+        adapter: fixture,
+        dtype: 'f32',
+        quantization: 'none',
+        backend: 'host',
+        outputDir: folder.in('from-peft-merged'),
+      });
+      expect(difference!.largest).toBeLessThan(1e-4);
+      using merged = await openCheckpoint(folder.in('from-peft-merged'));
+      using whole = openSafetensors(join(fixture, 'adapter_model.safetensors'));
+      expect([...merged.tensors.get('lm_head.weight')!.readFloat32()]).toEqual([
+        ...whole.tensors.get('base_model.model.lm_head.weight')!.readFloat32(),
+      ]);
+    },
+  );
+
+  it('says the same through adapter, export and merge, at the same rank', async () => {
+    const adapter = folder.in('first/adapter');
+    const { results } = await evaluate({ ...judged, adapter, ranks: [2, 4] });
+    await exportAdapter({ adapter, rank: 2, outputDir: folder.in('r2') });
+    await mergeAdapter({
+      model,
+      adapter,
+      rank: 2,
+      dtype: 'f32',
+      backend: 'host',
+      outputDir: folder.in('merged'),
+    });
+    const exported = await evaluate({ ...judged, adapter: folder.in('r2'), ranks: [2] });
+    const merged = await evaluate({ ...judged, model: folder.in('merged') });
+    expect(results.map(({ rank }) => rank)).toEqual([2, 4]);
+    expect(exported.results[0]!.loss).toBe(results[0]!.loss);
+    expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+  });
+
+  it(
+    'merges into every type and format, opens the result, and says how far it is from the base with its ' +
+      'adapter',
+    async () => {
+      const adapter = folder.in('first/adapter');
+      const merge = (
+        format: 'safetensors' | 'gguf',
+        dtype: 'f32' | 'bf16' | 'f16' | 'q8_0' | 'nf4',
+        name: string,
+      ) => mergeAdapter({ model, adapter, format, dtype, backend: 'host', outputDir: folder.in(name) });
+      const exact = await merge('gguf', 'f32', 'as-gguf');
+      const half = await merge('safetensors', 'f16', 'as-f16');
+      const eight = await merge('gguf', 'q8_0', 'as-q8');
+      const packed = await merge('safetensors', 'nf4', 'as-nf4');
+      expect([
+        exact.difference!.largest < 1e-5,
+        exact.difference!.tokens,
+        exact.difference!.agreement,
+        exact.packingError,
+      ]).toEqual([true, 48, 1, null]);
+      expect(half.difference!.largest).toBeGreaterThan(exact.difference!.largest);
+      expect(half.difference!.largest).toBeLessThan(packed.difference!.largest);
+      // rows of 16 and 24 are no multiples of 32: they are F16
+      expect(eight.difference!.largest).toBeLessThan(0.1);
+      // NF4 of normal weights is off by about 9 %
+      expect([packed.packingError! > 0.03, packed.packingError! < 0.15]).toEqual([true, true]);
+      expect(readdirSync(folder.in('as-gguf')).sort()).toEqual(['manifest.json', 'model.gguf']);
+      const merged = await evaluate({ ...judged, model: folder.in('as-gguf') });
+      const { results } = await evaluate({ ...judged, adapter, ranks: [4] });
+      expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+      expect((await rejection(() => merge('gguf', 'nf4', 'never'))).code).toBe('BAD_CONFIG');
+      expect(
+        (await rejection(() => mergeAdapter({ model: 'nowhere', adapter, outputDir: folder.in('as-f16') })))
+          .code,
+      ).toBe('NOT_EMPTY'); // said first
+    },
+  );
+
+  it('exports as GGUF with the scale of its rank, and needs the base for that', async () => {
+    const adapter = folder.in('first/adapter');
+    await exportAdapter({ adapter, rank: 2, format: 'gguf', model, outputDir: folder.in('r2-gguf') });
+    const source = openByteSource(folder.in('r2-gguf/adapter.gguf'), 'gguf');
+    const { metadata, tensors } = readGguf(source);
+    source.close();
+    expect(Object.fromEntries(metadata)).toMatchObject({
+      'general.architecture': 'llama',
+      'general.type': 'adapter',
+      'adapter.type': 'lora',
+      'adapter.lora.alpha': Math.fround((8 / Math.sqrt(2)) * 2),
+    }); // llama.cpp divides by the rank
+    expect(tensors.get('blk.0.attn_q.weight.lora_a')!.shape).toEqual([2, 16]);
+    expect(tensors.get('blk.0.attn_q.weight.lora_b')!.shape).toEqual([16, 2]);
+    expect(
+      (
+        await rejection(() =>
+          exportAdapter({ adapter, rank: 2, format: 'gguf', outputDir: folder.in('never') }),
+        )
+      ).code,
+    ).toBe('BAD_CONFIG');
+  });
+
+  it('is an ordinary LoRA adapter to a reader that does not know the sidecar', async () => {
+    const bare = folder.in('bare');
+    mkdirSync(bare);
+    for (const name of ['adapter_config.json', 'adapter_model.safetensors'])
+      writeFileSync(join(bare, name), readFileSync(folder.in(`first/adapter/${name}`)));
+    const whole = await evaluate({ ...judged, adapter: folder.in('first/adapter'), ranks: [4] });
+    const read = await evaluate({ ...judged, adapter: bare });
+    expect(read.results.map(({ rank }) => rank)).toEqual([4]);
+    expect(read.results[0]!.loss).toBeCloseTo(whole.results[0]!.loss, 5);
+    expect((await rejection(() => evaluate({ ...judged, adapter: bare, ranks: [2] }))).code).toBe(
+      'BAD_ADAPTER',
+    );
+  });
+
+  it('has no path, time or host in the adapter', () => {
+    for (const name of ['adapter_config.json', 'qdylora.json'])
+      expect(readFileSync(folder.in(`first/adapter/${name}`), 'utf8')).not.toMatch(/\/|20\d\d-/);
+  });
+
+  it('is refused around a model of other shapes, and only warned about around other weights', async () => {
+    const narrow = writeTinyModel(folder.in('narrow'), { config: { intermediate_size: 20 } });
+    const other = writeTinyModel(folder.in('other'), { seed: 6 });
+    const notices: string[] = [];
+    const adapter = folder.in('first/adapter');
+    expect((await rejection(() => evaluate({ ...judged, model: narrow, adapter }))).code).toBe('BAD_ADAPTER');
+    await evaluate({
+      ...judged,
+      model: other,
+      adapter,
+      ranks: [1],
+      onNotice: (message) => notices.push(message),
+    });
+    expect(notices).toEqual([expect.stringMatching(/model \(fingerprint .*other/)]);
+  });
+
+  it.each([0, 5])('has no rank %i', async (rank) => {
+    expect(
+      (
+        await rejection(() =>
+          exportAdapter({ adapter: folder.in('first/adapter'), rank, outputDir: folder.in('never') }),
+        )
+      ).code,
+    ).toBe('BAD_ARGUMENT');
+    expect(existsSync(folder.in('never'))).toBe(false);
+  });
+});
