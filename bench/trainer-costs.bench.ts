@@ -1,4 +1,3 @@
-import { hostData } from '@qdylora/contract';
 /**
  * What the trainer's promises cost, against a plain QLoRA step (r = 64, all linear layers, NF4 with double
  * quantization) of the same model in the same run.

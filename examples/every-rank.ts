@@ -22,10 +22,6 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { values } = parseArgs({
     options: { model: { type: 'string' }, dataset: { type: 'string' }, 'output-dir': { type: 'string' } },
   });
-  await everyRank({
-    model: values.model,
-    dataset: values.dataset,
-    valSetSize: 200,
-    outputDir: values['output-dir'],
-  });
+  const { model = 'models/smollm2', dataset = 'gsm8k.jsonl', 'output-dir': outputDir = 'runs/smol' } = values;
+  await everyRank({ model, dataset, valSetSize: 200, outputDir });
 }

@@ -1,3 +1,4 @@
+import { hostData } from '@qdylora/contract';
 import { fileReserver } from '@qdylora/cpu-kernels';
 import type { CausalLm } from '@qdylora/models';
 import { createOptimizer } from '@qdylora/trainer';
@@ -32,14 +33,7 @@ export async function benchPaging(model: CausalLm): Promise<void> {
     .parameters()
     .every(
       ({ view }, p) =>
-        Buffer.compare(
-          Buffer.from(view.data.buffer, view.data.byteOffset, view.data.byteLength),
-          Buffer.from(
-            paged.adapted.parameters()[p]!.view.data.buffer,
-            paged.adapted.parameters()[p]!.view.data.byteOffset,
-            view.data.byteLength,
-          ),
-        ) === 0,
+        Buffer.compare(bytesOf(hostData(view)), bytesOf(hostData(paged.adapted.parameters()[p]!.view))) === 0,
     );
   if (!isSame) throw new Error('expected the same bits with and without pages');
   const { residentBytes, pagedBytes, pageIns } = paged.optimizer.ledger();
@@ -52,3 +46,6 @@ export async function benchPaging(model: CausalLm): Promise<void> {
   plain.optimizer.dispose();
   paged.optimizer.dispose();
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
+  Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength);

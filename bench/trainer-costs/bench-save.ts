@@ -35,6 +35,8 @@ export async function benchSave(model: CausalLm): Promise<void> {
     best: null,
     earlyStopping: null,
     events: 0,
+    totalSteps: null,
+    lossAverage: null,
   };
   try {
     for (let round = -1; round < COST_OPTIONS.steps; round++) {

@@ -1,8 +1,8 @@
 export * from './decoder/batch-arrays.ts';
-export { buildModel, type BuildOptions } from './build/build-model.ts';
-export { describeModel, type ModelDescription, type WeightShape } from './build/describe-model.ts';
-export { initializeModel, type InitializeOptions } from './build/initialize-model.ts';
-export { shapeModel, type ShapeModelOptions } from './build/shape-model.ts';
+export { buildModel, type BuildOptions } from './builders/build-model.ts';
+export { describeModel, type ModelDescription, type WeightShape } from './builders/describe-model.ts';
+export { initializeModel, type InitializeOptions } from './builders/initialize-model.ts';
+export { shapeModel, type ShapeModelOptions } from './builders/shape-model.ts';
 export { locateWeights, type LocatedWeight } from './checkpoint-files/locate-weights.ts';
 export { withOwnHead } from './checkpoint-files/with-own-head.ts';
 export {

@@ -68,7 +68,7 @@ export function passesOfStep(
       firstRank !== undefined && partRanks.every((rank) => rank === firstRank)
         ? firstRank
         : (sampler?.rankAt(step) ?? ranks.maxRank),
-    ranks: [...new Set(seen)].sort((a, b) => b - a),
+    ranks: [...new Set(partRanks)].sort((a, b) => b - a),
   };
 }
 

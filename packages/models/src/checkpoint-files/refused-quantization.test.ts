@@ -1,7 +1,7 @@
 import { hfConfigOf, type Checkpoint } from '@qdylora/checkpoint';
 import { createHostBackend } from '@qdylora/contract';
 import { expect, it } from 'vitest';
-import { buildModel } from '../build/build-model.ts';
+import { buildModel } from '../builders/build-model.ts';
 import { weightEntry } from './weight-entry.ts';
 
 const CONFIG = {

@@ -4,7 +4,7 @@ import { createHostBackend, hostData } from '@qdylora/contract';
 import { inferenceContext } from '@qdylora/tensor';
 import { afterAll, expect, it } from 'vitest';
 import { oneSequence } from '../decoder/batch-arrays.ts';
-import { buildModel } from '../build/build-model.ts';
+import { buildModel } from '../builders/build-model.ts';
 import { locateWeights } from './locate-weights.ts';
 import { withOwnHead } from './with-own-head.ts';
 import type { WeightFiles } from './with-saved-weights.ts';

@@ -1,3 +1,4 @@
+import { wrapBackend } from '@qdylora/contract';
 import type { FileSystem } from '@qdylora/checkpoint';
 import type { TrainCallbacks, TrainResult } from '@qdylora/trainer';
 import { givenByOptions } from '../config/given-values.ts';
@@ -104,7 +105,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const steps = layOutSteps(config, data, notice);
     // compress and build: each matrix is quantized as it is read
     const profile = config.profile ? openProfile() : null;
-    const backend = profile ? { ...chosen.backend, aroundCall: profile.aroundCall } : chosen.backend;
+    const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
     const model = await source.build(backend, signal);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
     const adapted = attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
