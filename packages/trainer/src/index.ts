@@ -1,6 +1,16 @@
-export { accumulateGradients, clearGradients, type Pass, type PassOptions } from './accumulate-gradients.ts';
+export {
+  accumulateGradients,
+  clearGradients,
+  type Pass,
+  type PassOptions,
+} from './step/accumulate-gradients.ts';
 export type { ResumeFrom, SaveOptions } from './checkpoints/open-keeper.ts';
-export { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, gradientNorm } from './clip-by-global-norm.ts';
+export {
+  clipCoefficient,
+  DEFAULT_MAX_GRAD_NORM,
+  globalNorm,
+  gradientNorm,
+} from './step/clip-by-global-norm.ts';
 export {
   DEFAULT_PATIENCE,
   type EarlyStoppingOptions,
@@ -22,7 +32,7 @@ export {
   type FolderLock,
   type ProcessIdentity,
 } from './checkpoints/lock-folder.ts';
-export type { LossBatch, LossModel, TrainingView } from './loss-model.ts';
+export type { LossBatch, LossModel, TrainingView } from './step/loss-model.ts';
 export { adamw, type AdamwOptions } from './optimizers/adamw.ts';
 export {
   createOptimizer,
@@ -47,7 +57,7 @@ export { openPageFile, type PageFileOptions } from './optimizers/paging/page-fil
 export type { PageStore } from './optimizers/paging/page-store.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
-export { passesOfStep, type StepPlan } from './passes-of-step.ts';
+export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';
 export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
 export type { RunProgress } from './checkpoints/run-progress.ts';
 export type { RunIdentity } from './checkpoints/run-state.ts';
@@ -60,7 +70,7 @@ export {
   type RunParts,
   type SaveStateOptions,
 } from './save-state.ts';
-export { splitBatch } from './split-batch.ts';
+export { splitBatch } from './step/split-batch.ts';
 export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';
 export {
   openTensorboard,
@@ -75,5 +85,11 @@ export type {
   TrainCallbacks,
   TrainOptions,
 } from './run/train-options.ts';
-export { runStep, trainStep, type StepOptions, type StepOutcome, type StepStatus } from './train-step.ts';
+export {
+  runStep,
+  trainStep,
+  type StepOptions,
+  type StepOutcome,
+  type StepStatus,
+} from './step/train-step.ts';
 export { train, type TrainRun } from './train.ts';

@@ -95,16 +95,16 @@ describe('options that plain JavaScript would pass over are refused by name:', (
       /Did you mean warmupSteps\?/,
     ],
     ['no options', () => adamw([], undefined as never), /expected an object of options, got nothing/],
-    ['TensorBoard', () => openTensorboard(undefined as never), /expected a folder, got nothing/],
+    ['TensorBoard', () => openTensorboard(undefined as never), /the folder must be a text \(got nothing\)/],
     [
       'a step of TensorBoard',
       () => openTensorboard(folder).write(Infinity, { a: 1 }),
-      /whole number ≥ 0 for the step, got Infinity/,
+      /the step must be a whole number of at least 0 \(got Infinity\)/,
     ],
     [
       'a scalar of TensorBoard',
       () => openTensorboard(folder).write(1, { a: 'x' } as never),
-      /expected numbers by tag, got \{"a":"x"\}/,
+      /numbers by tag \(got \{"a":"x"\}\)/,
     ],
   ])('%s', (_, make, message) => {
     expect(make).toThrow(refused(message));
@@ -165,7 +165,7 @@ describe('what would train nothing, or something else, is refused:', () => {
       'fulfilled',
       {
         status: 'rejected',
-        reason: refused(/expected the optimizer's step before to be done.* await each step/),
+        reason: refused(/the optimizer's previous step has not ended yet\. Await each step/),
       },
     ]);
     await step();

@@ -5,7 +5,7 @@ import { goldenCases, type GoldenCase } from '@qdylora/testing';
 import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { parameterOf } from '../../test/tiny-model.ts';
-import { clipCoefficient, globalNorm, sumSquares } from '../clip-by-global-norm.ts';
+import { clipCoefficient, globalNorm, sumSquares } from '../step/clip-by-global-norm.ts';
 import { adamw } from './adamw.ts';
 
 const FOLDER = fileURLToPath(new URL('../../fixtures/', import.meta.url));

@@ -1,7 +1,7 @@
 import { createRng, elementCount, QdyloraError } from '@qdylora/contract';
 import type { CheckpointKeeper } from '../checkpoints/open-keeper.ts';
 import { stateNameOf } from '../optimizers/create-optimizer.ts';
-import { isAdapted } from '../passes-of-step.ts';
+import { isAdapted } from '../step/passes-of-step.ts';
 import { freshProgress } from '../checkpoints/run-progress.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { PlanEvent, TrainEvent, WarningCode } from './train-events.ts';

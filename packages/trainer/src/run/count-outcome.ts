@@ -1,5 +1,5 @@
 import { QdyloraError } from '@qdylora/contract';
-import type { StepOutcome } from '../train-step.ts';
+import type { StepOutcome } from '../step/train-step.ts';
 import type { TrainingRun } from './training-run.ts';
 
 /**

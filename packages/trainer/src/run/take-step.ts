@@ -1,7 +1,7 @@
 import { QdyloraError, shownValue } from '@qdylora/contract';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
-import { passesOfStep } from '../passes-of-step.ts';
-import { runStep } from '../train-step.ts';
+import { passesOfStep } from '../step/passes-of-step.ts';
+import { runStep } from '../step/train-step.ts';
 import { countOutcome } from './count-outcome.ts';
 import { averageWith } from './loss-average.ts';
 import type { StepEvent } from './train-events.ts';

@@ -1,12 +1,12 @@
-/** What a run says about itself. `step` counts finished optimizer steps: the first step's event has 1. */
+/** An event of a run. `step` counts finished optimizer steps: the event of the first step has 1. */
 export type TrainEvent = PlanEvent | StepEvent | EvalEvent | CheckpointEvent | WarningEvent | DoneEvent;
 
-/** First event: what will be done. */
+/** The first event: what the run will do. */
 export interface PlanEvent {
   readonly type: 'plan';
   readonly totalSteps: number;
   readonly stepsPerEpoch: number;
-  /** Steps that were done before this process: 0, or where a resumed run goes on. */
+  /** Steps done before this process: 0, or the step that the run resumes after. */
   readonly startStep: number;
   /** The checkpoint that the run resumes from. */
   readonly resumedFrom: string | null;
@@ -15,7 +15,7 @@ export interface PlanEvent {
    * another number; else null. From `startStep` on the learning rate follows the schedule of `totalSteps`.
    */
   readonly previousTotalSteps: number | null;
-  /** Events that the run had emitted when that checkpoint was written: where a log of events is to be cut. */
+  /** Number of events that the run had emitted when that checkpoint was written: a log keeps that many. */
   readonly eventsOffset: number;
   readonly trainableCount: number;
   /** Gradients and optimizer state in memory. */
@@ -29,7 +29,7 @@ export interface StepEvent {
   readonly step: number;
   readonly totalSteps: number;
   readonly epoch: number;
-  /** Mean over the counted tokens of the step. NaN or infinite where the step was skipped for that. */
+  /** Mean over the counted tokens of the step; NaN or infinite where the step was skipped as non-finite. */
   readonly loss: number;
   /** Moving average of the loss over about the last ten steps; skipped steps do not count. NaN before any. */
   readonly smoothedLoss: number;
@@ -38,25 +38,25 @@ export interface StepEvent {
   /** The different ranks that the step trained, largest first; none without adapters. */
   readonly ranks: readonly number[];
   readonly learningRate: number;
-  /** Before clipping. */
+  /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
   /** Tokens that went through the model. */
   readonly tokens: number;
   readonly tokensPerSecond: number;
   readonly stepSeconds: number;
-  /** Memory of the whole process, in bytes. */
+  /** Resident set size of the process. */
   readonly residentBytes: number;
-  /** Optimizer state in memory. */
+  /** Bytes of optimizer state in memory. */
   readonly optimizerResidentBytes: number;
-  /** Optimizer state on pages; 0 for an optimizer that isn't paged. */
+  /** Bytes of optimizer state on pages; 0 for an optimizer that is not paged. */
   readonly optimizerPagedBytes: number;
-  /** Pages that this step brought in. */
+  /** Pages that this step read. */
   readonly pageIns: number;
-  /** Part of `stepSeconds` spent on moving pages. */
+  /** Part of `stepSeconds` spent on reading and writing pages. */
   readonly pageWaitSeconds: number;
 }
 
-/** Held-out loss of one rank; rank null: the model without adapters. */
+/** Held-out loss at one rank; rank null: the model without adapters. */
 export interface RankLoss {
   readonly rank: number | null;
   readonly loss: number;
@@ -66,16 +66,14 @@ export interface EvalEvent {
   readonly type: 'eval';
   readonly step: number;
   readonly byRank: readonly RankLoss[];
-  /**
-   * The rank of the lowest loss, the smallest of equals; null without adapters, or where no loss is a number.
-   */
+  /** The rank of the lowest loss, the first of equals; null without adapters, or where every loss is NaN. */
   readonly bestRank: number | null;
   /**
-   * Area under the rank curve: mean gain over the base, over log2 of the rank; null where the base was not
-   * judged.
+   * Area under the rank curve: the mean gain over the base, over log2 of the rank; null where the base was
+   * not evaluated.
    */
   readonly aurac: number | null;
-  /** What "best" is judged by; lower is better. */
+  /** Decides which evaluation is the best; lower is better. */
   readonly score: number;
   readonly isBest: boolean;
 }
@@ -88,13 +86,16 @@ export interface CheckpointEvent {
 }
 
 /**
- * Something went wrong that the run survives:
- * `NON_FINITE_LOSS` a step was skipped, because loss, gradient or optimizer state is infinite or no number;
- * `NO_TOKENS` a step had nothing to learn from; `DAMAGED_CHECKPOINT` a checkpoint was passed over;
- * `WRITE_FAILED` a checkpoint could not be written; `NON_FINITE_WEIGHTS` weights were not fit to be saved;
- * `STALE_LOCK` a dead process' lock was taken over; `DISK_FULL` the next checkpoint will find no room, or the
- * last one waits for some; `OTHER_KERNELS` a run goes on with kernels that round differently (another
- * processor, level or backend).
+ * A problem that the run survives:
+ * - `NON_FINITE_LOSS`: a step was skipped, because its loss, gradient or optimizer state is infinite or NaN;
+ * - `NO_TOKENS`: a step had no token to learn from;
+ * - `DAMAGED_CHECKPOINT`: a checkpoint was skipped;
+ * - `WRITE_FAILED`: a checkpoint could not be written;
+ * - `NON_FINITE_WEIGHTS`: weights or optimizer state were not finite, so they were not saved;
+ * - `STALE_LOCK`: the lock of a process that has ended was taken over;
+ * - `DISK_FULL`: the next checkpoint has no room, or the last one waits for room;
+ * - `OTHER_KERNELS`: the run resumes with kernels that round differently (another processor, level or
+ * backend).
  */
 export type WarningCode =
   | 'NON_FINITE_LOSS'
@@ -120,7 +121,7 @@ export interface DoneEvent {
 export interface TrainResult {
   /** Optimizer steps done, over all processes of the run. */
   readonly step: number;
-  /** Loss of the last step that changed something; NaN where there was none. */
+  /** Loss of the last step that changed weights; NaN where there was none. */
   readonly finalLoss: number;
   /** Tokens that went through the model, over all processes of the run. */
   readonly tokens: number;
@@ -128,8 +129,8 @@ export interface TrainResult {
   /** Wall time of this process. */
   readonly seconds: number;
   readonly best: { readonly step: number; readonly score: number } | null;
-  /** What ended the run before its last step; null where nothing did. */
+  /** What ended the run before `totalSteps`; null where nothing did. */
   readonly stoppedBy: 'early_stopping' | 'callback' | null;
-  /** The newest checkpoint; null where none was asked for. */
+  /** The newest checkpoint; null for a run without `save`. */
   readonly checkpoint: string | null;
 }

@@ -20,9 +20,9 @@ import type { ComputeDtype, Recompute } from '@qdylora/tensor';
 import type { ResumeFrom, SaveOptions } from '../checkpoints/open-keeper.ts';
 import { checkEarlyStopping, type EarlyStoppingOptions } from './early-stopping.ts';
 import type { LearningRateSchedule } from '../learning-rate/learning-rate-schedule.ts';
-import type { LossModel } from '../loss-model.ts';
+import type { LossModel } from '../step/loss-model.ts';
 import type { Optimizer } from '../optimizers/optimizer.ts';
-import { isAdapted } from '../passes-of-step.ts';
+import { isAdapted } from '../step/passes-of-step.ts';
 import type { CheckpointEvent, EvalEvent, PlanEvent, RankLoss, StepEvent } from './train-events.ts';
 
 /** The data of a run, by optimizer step; `createBatches` of @qdylora/data returns it. */

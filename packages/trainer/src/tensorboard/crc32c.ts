@@ -1,7 +1,7 @@
-/** The Castagnoli polynomial 0x1EDC6F41 with its bits turned round. */
+/** The Castagnoli polynomial 0x1EDC6F41, bit-reversed. */
 const REVERSED_POLYNOMIAL = 0x82f63b78;
 
-/** Checksums of the 256 bytes. */
+/** Checksums of the 256 byte values. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ REVERSED_POLYNOMIAL : crc >>> 1;

@@ -1,10 +1,10 @@
 import { crc32c } from './crc32c.ts';
 
 /**
- * What an event of a TensorBoard file says: numbers by tag, or one of the two kinds that a reader needs to
- * find its way.
- * - `version`: the first of every file;
- * - `start`: a process begins (again); readers forget what they have of this step and later ones.
+ * Content of an event of a TensorBoard file:
+ * - `scalars`: numbers by tag;
+ * - `version`: the first event of every file;
+ * - `start`: a process begins; readers drop what they have of this step and later ones.
  */
 export type EventContent =
   | { readonly scalars: Readonly<Record<string, number>> }
@@ -16,7 +16,7 @@ export interface EventTime {
   readonly step: number;
 }
 
-/** The version of the format, as the first event of a file says it. */
+/** Version of the format, in the first event of a file. */
 export const FILE_VERSION = 'brain.Event:2';
 
 /**
@@ -38,9 +38,7 @@ export function eventRecord(at: EventTime, content: EventContent): Uint8Array {
   return record;
 }
 
-/**
- * Turned and shifted, so that the checksum of bytes that hold checksums is no special case (TFRecord's rule).
- */
+/** TFRecord's masking: a checksum over bytes that contain checksums would be weak. */
 function masked(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
@@ -62,7 +60,7 @@ function eventMessage({ wallSeconds, step }: EventTime, content: EventContent): 
   ]);
 }
 
-/** How a field's value is laid out. */
+/** Wire types of protocol buffers. */
 const VARINT = 0;
 const FIXED64 = 1;
 const BYTES = 2;
@@ -70,7 +68,7 @@ const FIXED32 = 5;
 
 const tag = (field: number, layout: number): number[] => varint(field * 8 + layout);
 
-/** A whole number, seven bits a byte, the lowest first. */
+/** A whole number, seven bits a byte, lowest bits first. */
 function varint(value: number): number[] {
   const digits: number[] = [];
   let left = value;

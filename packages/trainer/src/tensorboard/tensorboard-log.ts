@@ -14,12 +14,9 @@ import {
 import { eventRecord, FILE_VERSION, type EventContent } from './event-record.ts';
 
 export interface TensorboardOptions {
-  /**
-   * Steps that were done before; what earlier files of the folder say of later ones, readers forget. 0 by
-   * default.
-   */
+  /** Steps done before this process; TensorBoard drops later steps of older files. 0 by default. */
   readonly startStep?: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; `Date.now` by default. */
   readonly clock?: () => number;
 }
 
@@ -27,8 +24,9 @@ export interface TensorboardOptions {
 export interface TensorboardLog extends Disposable {
   readonly path: string;
   /**
-   * Appends numbers by tag at a step; each call is one record, whole once the call returns. @throws
-   * QdyloraError WRITE_FAILED, DISPOSED, BAD_ARGUMENT
+   * Appends numbers by tag at a step as one record.
+   *
+   * @throws QdyloraError WRITE_FAILED, DISPOSED, BAD_ARGUMENT
    */
   write(step: number, scalars: Readonly<Record<string, number>>): void;
 }
@@ -36,7 +34,7 @@ export interface TensorboardLog extends Disposable {
 const OPTIONS: OptionRules<TensorboardOptions> = { startStep: wholeNumber(), clock: someFunction };
 
 /**
- * Begins a new event file in `folder` (which may hold those of earlier processes) for `tensorboard --logdir`.
+ * Begins a new event file for `tensorboard --logdir` in `folder`, beside those of earlier processes.
  *
  * @throws QdyloraError WRITE_FAILED, BAD_ARGUMENT
  * @example
@@ -44,7 +42,11 @@ const OPTIONS: OptionRules<TensorboardOptions> = { startStep: wholeNumber(), clo
  * log.write(1, { 'train/loss': 2.5, 'train/rank': 8 });
  */
 export function openTensorboard(folder: string, options: TensorboardOptions = {}): TensorboardLog {
-  assertArgument(typeof folder === 'string', 'tensorboard', `expected a folder, got ${shownValue(folder)}`);
+  assertArgument(
+    typeof folder === 'string',
+    'tensorboard',
+    `the folder must be a text (got ${shownValue(folder)})`,
+  );
   checkOptions('tensorboard', options, OPTIONS);
   const { startStep = 0, clock = Date.now } = options;
   const { path, file } = writing(folder, () => createFile(folder, Math.floor(clock() / 1000)));
@@ -61,14 +63,14 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
       assertArgument(
         Number.isSafeInteger(step) && step >= 0,
         'tensorboard',
-        `expected a whole number ≥ 0 for the step, got ${shownValue(step)}`,
+        `the step must be a whole number of at least 0 (got ${shownValue(step)})`,
       );
       assertArgument(
         typeof scalars === 'object' &&
           scalars !== null &&
           Object.values(scalars).every((value) => typeof value === 'number'),
         'tensorboard',
-        `expected numbers by tag, got ${shownValue(scalars)}`,
+        `scalars must be an object of numbers by tag (got ${shownValue(scalars)})`,
       );
       append(step, { scalars });
     },
@@ -80,8 +82,8 @@ export function openTensorboard(folder: string, options: TensorboardOptions = {}
 }
 
 /**
- * A new file. Readers take those of a folder in the order of their names, so the time comes first; a second
- * one of this process and this second gets a number of its own.
+ * Creates a file. TensorBoard reads the files of a folder in the order of their names, so the time comes
+ * first; a counter separates files of one process within one second.
  */
 function createFile(folder: string, seconds: number): { path: string; file: number } {
   mkdirSync(folder, { recursive: true });
@@ -104,7 +106,7 @@ function writing<T>(path: string, write: () => T): T {
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: 'tensorboard',
-      problem: `expected to write ${path}, got ${(cause as Error).message}`,
+      problem: `${path} could not be written: ${(cause as Error).message}`,
       nextStep: 'Make room, or check the permissions of the folder.',
       details: { path },
       cause,

@@ -2,8 +2,8 @@ import { hostData } from '@qdylora/contract';
 import { createBatches, type Batches, type Example } from '@qdylora/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyExamples, VOCABULARY } from '../test/tiny-model.ts';
-import { adamw, trainStep } from './index.ts';
+import { tinyAdapted, tinyExamples, VOCABULARY } from '../../test/tiny-model.ts';
+import { adamw, trainStep } from '../index.ts';
 
 /** One step over all examples, with its loss and the gradients that it leaves. */
 async function stepOver(

@@ -2,8 +2,8 @@ import { collate } from '@qdylora/data';
 import { rankSampler, type RankSchedule } from '@qdylora/lora-dynamic';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyExamples, tinyModel } from '../test/tiny-model.ts';
-import { passesOfStep, type Pass } from './index.ts';
+import { tinyAdapted, tinyExamples, tinyModel } from '../../test/tiny-model.ts';
+import { passesOfStep, type Pass } from '../index.ts';
 
 const adapted = tinyAdapted();
 const batchOf = (examples: number) => collate(tinyExamples(examples));

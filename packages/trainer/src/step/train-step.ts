@@ -21,32 +21,31 @@ import { assertView } from '@qdylora/tensor';
 import { accumulateGradients, clearArrays, type Pass, type PassOptions } from './accumulate-gradients.ts';
 import { clipCoefficient, DEFAULT_MAX_GRAD_NORM, globalNorm, sumSquares } from './clip-by-global-norm.ts';
 import type { TrainingView } from './loss-model.ts';
-import { gradientArrays, type Optimizer, type RowRange } from './optimizers/optimizer.ts';
+import { gradientArrays, type Optimizer, type RowRange } from '../optimizers/optimizer.ts';
 
 export interface StepOptions extends PassOptions {
-  /** The optimizer's own by default. */
+  /** The optimizer's `learningRate` by default. */
   readonly learningRate?: number;
-  /** 1 by default; null: no clipping. */
+  /** Clips the global gradient norm; 1 by default, null turns clipping off. */
   readonly maxGradNorm?: number | null;
   /** Rows of the adapters that the optimizer may touch; null: all. */
   readonly rows?: readonly RowRange[] | null;
-  /** Told right before weights and states change: whatever fails earlier has left them as they were. */
+  /** Called right before weights and optimizer state change; what fails earlier leaves them unchanged. */
   readonly beforeUpdate?: () => void;
 }
 
 /**
  * - `updated`: weights have changed;
- * - `non_finite`: the loss, a gradient or a number of the optimizer's state is infinite or no number, so
- *   weights and states stay as they are;
- * - `no_tokens`: no token is counted, so there is nothing to learn; loss 0.
+ * - `non_finite`: the loss, a gradient or the optimizer state is infinite or NaN; nothing has changed;
+ * - `no_tokens`: no token is counted, so there is nothing to learn; loss 0, and nothing has changed.
  */
 export type StepStatus = 'updated' | 'non_finite' | 'no_tokens';
 
 export interface StepOutcome {
   readonly status: StepStatus;
-  /** What is infinite or no number, the first of them; null where nothing is. */
+  /** The first of the three that is infinite or NaN; null where all are finite. */
   readonly nonFinite: 'loss' | 'gradient' | 'state' | null;
-  /** Mean over the counted tokens of all passes, each alike: their weights are for the gradient. */
+  /** Mean over the counted tokens of all passes. Weights of passes scale the gradient only. */
   readonly loss: number;
   /** Global norm of the gradient, before clipping. */
   readonly gradNorm: number;
@@ -57,11 +56,12 @@ export interface StepOutcome {
 }
 
 /**
- * One optimizer step at one rank: forward, backward, clip, update. Several batches are accumulated, weighted
- * by their counted tokens.
- * Only the rows that the view trains are touched, unless `rows` says otherwise (`null` = all, as `train` does
- * for update_rule prefix).
+ * One optimizer step at one rank: forward, backward, clip, update. Several batches are accumulated; each
+ * counted token weighs the same.
+ * The step changes only the rows that the view trains, unless `rows` says otherwise (null: all rows, as
+ * `train` does for update rule `prefix`).
  *
+ * @throws QdyloraError BAD_ARGUMENT, ABORTED, OUT_OF_MEMORY
  * @example
  * const { loss } = await trainStep(adapted.atRank(8), batches.batchAt(step), optimizer);
  */
@@ -72,12 +72,9 @@ export function trainStep(
   options: StepOptions = {},
 ): Promise<StepOutcome> {
   const batches = 'ids' in batch ? [batch] : batch;
-  const own = view.active ? trainedRows(view.active) : null;
-  return runStep(
-    batches.map((each) => ({ view, batch: each })),
-    optimizer,
-    { rows: own, ...options },
-  );
+  const rows = view.active ? trainedRows(view.active) : null;
+  const passes = batches.map((microBatch) => ({ view, batch: microBatch }));
+  return runStep(passes, optimizer, { rows, ...options });
 }
 
 const OPTIONS: OptionRules<StepOptions> = {
@@ -91,15 +88,16 @@ const OPTIONS: OptionRules<StepOptions> = {
   signal: abortSignal,
 };
 
-/** Optimizers in the middle of a step: a second one would add to the gradients of the first. */
+/** Optimizers in the middle of a step: a second step would add to the gradients of the first. */
 const BUSY = new WeakSet<Optimizer>();
 
 /**
- * One optimizer step over any passes, at any ranks. Every counted token of every pass weighs the same (or the
- * pass's weight times as much): lossScale = 1 / Σ counted tokens.
- * Waits for the device once, for loss, norm and finiteness together.
- * @throws QdyloraError BAD_ARGUMENT for options, views or batches that are none, and while the optimizer's
- * step before is not done
+ * One optimizer step over any passes, at any ranks. Every counted token weighs the same, times the weight of
+ * its pass: lossScale = 1 / Σ counted tokens.
+ * It waits for the device once: loss, gradient norm and finiteness are read together.
+ *
+ * @throws QdyloraError BAD_ARGUMENT for wrong options, views or batches, and while the optimizer's previous
+ * step has not ended; ABORTED; OUT_OF_MEMORY
  */
 export async function runStep(
   passes: readonly Pass[],
@@ -111,8 +109,8 @@ export async function runStep(
   assertArgument(
     !BUSY.has(optimizer),
     'trainStep',
-    "expected the optimizer's step before to be done, got a second one beside it",
-    'await each step.',
+    "the optimizer's previous step has not ended yet",
+    'Await each step.',
   );
   BUSY.add(optimizer);
   try {
@@ -129,14 +127,13 @@ function assertPass({ view, batch, weight = 1 }: Pass): void {
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',
       problem:
-        `expected a batch with a whole number of predictedTokens, got ` +
-        `${shownValue(batch.predictedTokens)}`,
-      nextStep: 'collate and createBatches make batches.',
+        `predictedTokens of a batch must be a whole number ` + `(got ${shownValue(batch.predictedTokens)})`,
+      nextStep: 'Make batches with collate or createBatches.',
     });
   if (!(Number.isFinite(weight) && weight > 0))
     throw new QdyloraError('BAD_ARGUMENT', {
       where: 'trainStep',
-      problem: `expected a number > 0 for the weight of a pass, got ${shownValue(weight)}`,
+      problem: `the weight of a pass must be a number greater than 0 (got ${shownValue(weight)})`,
     });
 }
 
@@ -185,15 +182,15 @@ interface Report {
   readonly hasBadState: boolean;
 }
 
-/** The arrays whose numbers are looked at. */
+/** The arrays that must be finite. */
 interface Watched {
   readonly gradients: readonly ArrayView<'f32'>[];
   readonly states: readonly ArrayView<'f32'>[];
 }
 
 /**
- * Runs `passes` and reads losses: [passes] and sums of squares: [arrays of gradients], [arrays of state] as
- * one array.
+ * Runs the passes, and reads back as one array the losses: [passes], and the sums of squares: [arrays of
+ * gradients], [arrays of state].
  */
 async function readReport(
   passes: readonly Pass[],
@@ -212,24 +209,18 @@ async function readReport(
     const values = await memory.read(report);
     const loss = passes.reduce((sum, { weight = 1 }, i) => sum + values[i]! / weight, 0);
     const gradNorm = globalNorm(values.subarray(passes.length, squared));
-    return {
-      loss,
-      gradNorm,
-      hasBadState: await holdsNoNumber(
-        memory,
-        states.filter((_, i) => !Number.isFinite(values[squared + i])),
-      ),
-    };
+    const suspects = states.filter((_, i) => !Number.isFinite(values[squared + i]));
+    return { loss, gradNorm, hasBadState: await isAnyNonFinite(memory, suspects) };
   } finally {
     memory.release(report);
   }
 }
 
 /**
- * A sum of squares may overflow where every number is finite (second moments above 1e19), so suspects are
- * looked at one by one.
+ * A sum of squares may overflow although every number is finite (second moments above 1e19), so each number
+ * of a suspect is checked.
  */
-async function holdsNoNumber(memory: Memory, suspects: readonly ArrayView<'f32'>[]): Promise<boolean> {
+async function isAnyNonFinite(memory: Memory, suspects: readonly ArrayView<'f32'>[]): Promise<boolean> {
   for (const view of suspects) if (!(await memory.read(view)).every(Number.isFinite)) return true;
   return false;
 }

@@ -1,6 +1,6 @@
 import { f32View } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tinyAdapted, tinyBatch } from '../test/tiny-model.ts';
+import { numbersOf, tinyAdapted, tinyBatch } from '../../test/tiny-model.ts';
 import {
   accumulateGradients,
   adamw,
@@ -8,7 +8,7 @@ import {
   clipCoefficient,
   gradientNorm,
   trainStep,
-} from './index.ts';
+} from '../index.ts';
 
 describe('a loop out of its parts', () => {
   const weightsAfter = async (prepared: 'optimizer' | 'parameters'): Promise<Float32Array[]> => {

@@ -4,7 +4,7 @@ import { rankSampler, type RankScaling, type RankSchedule, type UpdateRule } fro
 import { inferenceContext } from '@qdylora/tensor';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../test/tiny-model.ts';
+import { numbersOf, tinyAdapted, tinyBatch, tinyExamples, tinyModel } from '../../test/tiny-model.ts';
 import {
   accumulateGradients,
   adamw,
@@ -16,7 +16,7 @@ import {
   trainStep,
   type Pass,
   type PassOptions,
-} from './index.ts';
+} from '../index.ts';
 
 const gradientsOf = (adapted: ReturnType<typeof tinyAdapted>): Float32Array[] =>
   adapted.parameters().map(({ gradient }) => Float32Array.from(hostData(gradient!)));

@@ -10,12 +10,12 @@ export interface LossBatch {
   readonly segments: Int32Array;
 }
 
-/** What a model must offer to be trained; @qdylora/models has such models, and so may you. */
+/** What a model needs to be trained. @qdylora/models has such models. */
 export interface LossModel {
   readonly backend: Backend;
   /**
-   * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`. loss: [1] tokenLosses: [tokens], 0
-   * where not counted
+   * loss = lossScale · Σ over counted tokens, recorded on `ctx.tape`.
+   * → loss: [1]  tokenLosses: [tokens], 0 where not counted
    */
   loss(
     ctx: ForwardContext,
@@ -26,5 +26,5 @@ export interface LossModel {
   parameters(): Parameter[];
 }
 
-/** A model at the rank that a pass trains, or (`active` null) a model without adapters. */
+/** A model at the rank that a pass trains; `active` is null for a model without adapters. */
 export type TrainingView = RankView<LossModel>;

@@ -10,8 +10,8 @@ import type { Parameter } from '@qdylora/tensor';
 import { withFailingMemory } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { tinyAdapted, tinyBatches, tinyModel } from '../test/tiny-model.ts';
-import { createOptimizer, OPTIMIZER_NAMES, trainStep, type Optimizer } from './index.ts';
+import { tinyAdapted, tinyBatches, tinyModel } from '../../test/tiny-model.ts';
+import { createOptimizer, OPTIMIZER_NAMES, trainStep, type Optimizer } from '../index.ts';
 
 /**
  * A step over two micro batches with dropout and recompute; adapters of 64 x 64, so that 8-bit states and

@@ -1,14 +1,14 @@
 import { rowsOf, runOp, type ArrayView, type Backend } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
-import { gradientArrays, type Optimizer } from './optimizers/optimizer.ts';
+import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
 
-/** transformers' default for `max_grad_norm`. */
+/** Default of `max_grad_norm`, as in transformers. */
 export const DEFAULT_MAX_GRAD_NORM = 1;
 
 /** Keeps the coefficient finite at norm 0, as in torch. */
 const NORM_EPSILON = 1e-6;
 
-/** Enqueues Σ x² of each array.  → into: [arrays] */
+/** Enqueues Σ x² of each array → into: [arrays] */
 export function sumSquares(
   backend: Backend,
   arrays: readonly ArrayView<'f32'>[],
@@ -45,8 +45,8 @@ export async function gradientNorm(
 }
 
 /**
- * The factor that brings a gradient of this norm down to `maxNorm`, and never up: min(1, maxNorm / (norm +
- * 1e-6)). null or 0 for `maxNorm`: no clipping.
+ * The factor that scales a gradient of this norm down to `maxNorm`: min(1, maxNorm / (norm + 1e-6)).
+ * `maxNorm` null or 0: no clipping.
  */
 export const clipCoefficient = (norm: number, maxNorm: number | null): number =>
   maxNorm ? Math.min(1, maxNorm / (norm + NORM_EPSILON)) : 1;

@@ -10,28 +10,26 @@ import {
   type Parameter,
   type Recompute,
 } from '@qdylora/tensor';
-import { nextTurn } from './run/next-turn.ts';
+import { nextTurn } from '../run/next-turn.ts';
 import type { TrainingView } from './loss-model.ts';
-import { gradientArrays, type Optimizer } from './optimizers/optimizer.ts';
+import { gradientArrays, type Optimizer } from '../optimizers/optimizer.ts';
 
-/**
- * One forward and backward pass: a batch, and the model at the rank that it trains. `weight`: a factor on its
- * loss, 1 by default.
- */
+/** One forward and backward pass: a batch, and the model at the rank that the pass trains. */
 export interface Pass {
   readonly view: TrainingView;
   readonly batch: TokenBatch;
+  /** Factor on the loss of the pass, for the gradient; 1 by default. */
   readonly weight?: number;
 }
 
 export interface PassOptions {
   /** `f32` by default. */
   readonly computeDtype?: ComputeDtype;
-  /** Gradient checkpointing: which blocks keep only their input. */
+  /** Which blocks keep only their input and recompute the rest in the backward pass. */
   readonly recompute?: Recompute;
-  /** null: no dropout. Masks come from (rng, pass, layer, step). */
+  /** Masks are a function of (rng, pass, layer, step). null: no dropout. */
   readonly dropout?: ForwardContext['dropout'];
-  /** Looked at before each op. */
+  /** Checked before each op. */
   readonly signal?: AbortSignal;
 }
 
@@ -64,12 +62,12 @@ export function clearArrays(backend: Backend, arrays: readonly ArrayView<'f32'>[
 }
 
 /**
- * Runs the passes one after the other; each adds lossScale · weight · dΣ(token losses) to the gradients, and
- * its temporaries die with it.
- * Nothing is read back: lossScale · weight · Σ(token losses) are enqueued into `losses: [passes]`.
+ * Runs the passes one after the other. Each adds lossScale · weight · dΣ(token losses) to the gradients and
+ * releases its temporaries.
+ * Nothing is read back: lossScale · weight · Σ(token losses) of each pass goes into `losses: [passes]`.
  *
- * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are then of no use,
- * the weights as before.
+ * @throws QdyloraError ABORTED before the next op where the signal fires; the gradients are incomplete then,
+ * and the weights unchanged.
  */
 export async function accumulateGradients(
   passes: readonly Pass[],
@@ -80,16 +78,17 @@ export async function accumulateGradients(
   const { signal } = options;
   for (const [i, pass] of passes.entries()) {
     if (i > 0) await nextTurn();
-    const ask = (): void => {
+    const throwIfAborted = (): void => {
       if (signal?.aborted)
         throw new QdyloraError('ABORTED', {
           where: 'train',
-          problem: `expected to finish ${passes.length} passes, got an abort after ${i}`,
+          problem: `the step was aborted after ${i} of ${passes.length} passes`,
           cause: signal.reason,
         });
     };
-    ask();
-    runPass(pass, wrapBackend(pass.view.model.backend, { beforeCall: ask }), rowsOf(losses, i, i + 1), {
+    throwIfAborted();
+    const backend = wrapBackend(pass.view.model.backend, { beforeCall: throwIfAborted });
+    runPass(pass, backend, rowsOf(losses, i, i + 1), {
       ...options,
       lossScale: lossScale * (pass.weight ?? 1),
       dropout: dropoutOfPass(options.dropout, i),
@@ -120,8 +119,7 @@ function runPass(
 }
 
 /**
- * A mask depends on its entry's place in the activations, so every pass of a step needs a generator of its
- * own.
+ * A mask depends on the place of an entry in the activations, so each pass of a step has its own generator.
  */
 const dropoutOfPass = (dropout: PassOptions['dropout'], pass: number): PassOptions['dropout'] =>
   dropout && { step: dropout.step, rng: dropout.rng.named(`pass ${pass}`) };

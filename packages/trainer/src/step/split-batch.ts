@@ -2,8 +2,8 @@ import { assertArgument } from '@qdylora/contract';
 import { NOT_COUNTED, type TokenBatch } from '@qdylora/data';
 
 /**
- * A batch as `parts` batches of whole segments, in order and of like many; nothing is copied. Each has at
- * least one segment.
+ * Splits a batch between its segments into `parts` batches of about equally many segments, in order. Nothing
+ * is copied.
  *
  * @throws QdyloraError BAD_ARGUMENT for a batch of fewer segments than parts.
  */
@@ -13,7 +13,7 @@ export function splitBatch(batch: TokenBatch, parts = 2): TokenBatch[] {
   assertArgument(
     Number.isSafeInteger(parts) && parts >= 1 && segments >= parts,
     'split-batch',
-    `expected at least ${parts} segments for ${parts} parts, got ${segments}`,
+    `a batch of ${segments} segments cannot be split into ${parts} parts`,
   );
   return Array.from({ length: parts }, (_, part) => segmentsOf(batch, cut(part), cut(part + 1)));
 }

@@ -1,7 +1,7 @@
 import { collate } from '@qdylora/data';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tinyExamples } from '../test/tiny-model.ts';
+import { tinyExamples } from '../../test/tiny-model.ts';
 import { splitBatch } from './split-batch.ts';
 
 describe('splitBatch', () => {
@@ -24,6 +24,8 @@ describe('splitBatch', () => {
   });
 
   it('refuses more parts than examples', () => {
-    expect(() => splitBatch(collate(tinyExamples(1)))).toThrow(/at least 2 segments for 2 parts, got 1/);
+    expect(() => splitBatch(collate(tinyExamples(1)))).toThrow(
+      /a batch of 1 segments cannot be split into 2 parts/,
+    );
   });
 });

@@ -1,0 +1,120 @@
+import type { TokenBatch } from '@qdylora/data';
+import { updatedRows, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
+import type { RowRange } from '../optimizers/optimizer.ts';
+import type { Pass } from './accumulate-gradients.ts';
+import type { LossModel } from './loss-model.ts';
+import { splitBatch } from './split-batch.ts';
+
+/** The passes of one optimizer step, and what it may change. */
+export interface StepPlan {
+  readonly passes: readonly Pass[];
+  /** Rows that the optimizer may touch; null: all rows of every parameter. */
+  readonly rows: readonly RowRange[] | null;
+  /**
+   * The rank of all passes; where they differ, the step's drawn rank (the one beside the largest); null
+   * without adapters.
+   */
+  readonly rank: number | null;
+  /** All ranks of the passes, the largest first; empty without adapters. */
+  readonly ranks: readonly number[];
+}
+
+/**
+ * Plans which parts of a step's micro batches run at which ranks. The parts of one micro batch go through the
+ * model in one pass, each with its own rank and weight, except where the schedule runs a part at several
+ * ranks.
+ *
+ * A model without adapters has no ranks. `sampler` null: always the largest rank, as in ordinary LoRA.
+ */
+export function passesOfStep(
+  step: number,
+  batches: readonly TokenBatch[],
+  model: Adapted<LossModel> | LossModel,
+  sampler: RankSampler | null,
+): StepPlan {
+  if (!isAdapted(model)) {
+    const passes = batches.map((batch) => ({ view: { model, active: null }, batch }));
+    return { passes, rows: null, rank: null, ranks: [] };
+  }
+  const { ranks, config } = model;
+  const rankedBatches = sampler
+    ? rankBatches(step, batches, sampler)
+    : batches.map((batch) => ({ batch, parts: [{ batch, rank: ranks.maxRank }] }));
+  const partRanks = rankedBatches.flatMap(({ parts }) => parts.map(({ rank }) => rank));
+  const [firstRank] = partRanks;
+  const isOneRank = firstRank !== undefined && partRanks.every((rank) => rank === firstRank);
+  return {
+    passes: rankedBatches.flatMap((rankedBatch) => passesOfBatch(rankedBatch, model, sampler)),
+    rows: updatedRows(config.updateRule, ranks, partRanks),
+    rank: isOneRank ? firstRank : (sampler?.rankAt(step) ?? ranks.maxRank),
+    ranks: [...new Set(partRanks)].sort((a, b) => b - a),
+  };
+}
+
+export const isAdapted = (model: Adapted<LossModel> | LossModel): model is Adapted<LossModel> =>
+  'atRank' in model;
+
+/** Some examples of a micro batch, and the rank that they run at. */
+interface Part {
+  readonly batch: TokenBatch;
+  readonly rank: number;
+}
+
+interface RankedBatch {
+  readonly batch: TokenBatch;
+  readonly parts: readonly Part[];
+}
+
+/** One pass for the whole micro batch; one for each part where the parts have more tokens than the batch. */
+function passesOfBatch(
+  { batch, parts }: RankedBatch,
+  model: Adapted<LossModel>,
+  sampler: RankSampler | null,
+): Pass[] {
+  const weightOf = (rank: number): number | undefined => sampler?.lossWeightOf(rank);
+  const tokens = parts.reduce((sum, part) => sum + part.batch.ids.length, 0);
+  if (tokens > batch.ids.length)
+    return parts.map((part) => ({
+      view: model.atRank(part.rank),
+      batch: part.batch,
+      weight: weightOf(part.rank),
+    }));
+  const weight = weightOf(parts[0]!.rank);
+  const ends = endsOf(parts);
+  if (parts.every(({ rank }) => weightOf(rank) === weight))
+    return [{ view: model.atRanks(ends), batch, weight }];
+  const weighted = ends.map((part) => ({ ...part, weight: weightOf(part.rank) }));
+  return [{ view: model.atRanks(weighted), batch }];
+}
+
+/** Up to which token of their micro batch each part goes. */
+function endsOf(parts: readonly Part[]): { until: number; rank: number }[] {
+  let until = 0;
+  return parts.map(({ batch, rank }) => ({ until: (until += batch.ids.length), rank }));
+}
+
+/** Steps over which the parts take turns, at least, where a step is one part: largest and drawn rank. */
+const FEWEST_TURNS = 2;
+
+/**
+ * Cuts micro batches into parts and gives each its ranks. A step of a single part (one example, which cannot
+ * be cut, or one micro batch with `segments: 1`) would cost as much again for each rank that it runs at:
+ * there the ranks take turns over the steps.
+ */
+function rankBatches(step: number, batches: readonly TokenBatch[], sampler: RankSampler): RankedBatch[] {
+  const segments = sampler.segmentsOf(batches.length);
+  const pieces = batches.map((batch) =>
+    splitBatch(batch, Math.max(1, Math.min(segments, batch.segments.length - 1))),
+  );
+  const pieceCount = pieces.reduce((sum, { length }) => sum + length, 0);
+  const turns = pieceCount === 1 ? Math.max(segments, FEWEST_TURNS) : 0;
+  let index = 0;
+  return batches.map((batch, i) => ({
+    batch,
+    parts: pieces[i]!.flatMap((piece) => {
+      const part = turns ? step % turns : index;
+      index++;
+      return sampler.ranksOfPart(step, part, turns || pieceCount).map((rank) => ({ batch: piece, rank }));
+    }),
+  }));
+}
