@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { validateFolder } from '@qdylora/checkpoint';
 import type { CausalLm } from '@qdylora/models';
-import { saveState } from '@qdylora/trainer';
+import { freshProgress, saveState } from '@qdylora/trainer';
 import { COST_OPTIONS } from './cost-options.ts';
 import { adamw, batchOf, costRunner } from './cost-runner.ts';
 import { reportRatio, timed } from './report-ratio.ts';
@@ -24,20 +24,7 @@ export async function benchSave(model: CausalLm): Promise<void> {
   const seconds: number[] = [];
   const plainSeconds: number[] = [];
   await step(0, [batchOf(model, 0)], null);
-  const progress = {
-    step: 1,
-    epoch: 0,
-    tokens: 0,
-    finalLoss: 1,
-    skippedSteps: 0,
-    badInARow: 0,
-    evaluatedAt: 0,
-    best: null,
-    earlyStopping: null,
-    events: 0,
-    totalSteps: null,
-    lossAverage: null,
-  };
+  const progress = { ...freshProgress(), step: 1 };
   try {
     for (let round = -1; round < COST_OPTIONS.steps; round++) {
       const path = join(folder, `step-${round + 2}`);

@@ -59,7 +59,7 @@ export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';
 export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
-export type { RunProgress } from './checkpoints/run-progress.ts';
+export { freshProgress, type RunProgress } from './checkpoints/run-progress.ts';
 export type { RunIdentity } from './checkpoints/run-state.ts';
 export {
   listCheckpoints,
