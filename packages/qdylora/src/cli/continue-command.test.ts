@@ -26,7 +26,7 @@ it('an abort names the checkpoint and the command', () => {
   expect(withContinueCommand(abort, ['train', 'run.yaml'])).toMatchObject({
     code: 'ABORTED',
     message:
-      '[train] the run was aborted after step 4. The last whole step is saved in c. To continue:\n' +
+      '[train] the run was aborted after step 4. The last whole step is saved in c.\nTo continue:\n' +
       'npx qdylora train run.yaml --resume-from-checkpoint auto',
   });
 });

@@ -22,7 +22,7 @@ export function withContinueCommand(error: unknown, argv: readonly string[]): un
   return new QdyloraError(code, {
     where,
     problem: message.slice(`[${where}] `.length, message.length - nextStep.length).trim(),
-    nextStep: `${advice} To continue:\n${continueCommand(argv)}`,
+    nextStep: `${advice}\nTo continue:\n${continueCommand(argv)}`,
     details,
     cause: error,
   });

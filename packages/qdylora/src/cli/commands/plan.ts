@@ -19,11 +19,11 @@ export function addPlanCommand(program: Command, context: Context): void {
   const command = program
     .command('plan')
     .argument('[run.yaml]', 'Keys and values; flags override it')
-    .summary('memory and time that a run would need')
+    .summary('memory that a run would need')
     .description(
-      'Forecasts the peak memory of a training run, part by part, and the time of its steps. Needs only the ' +
-        'config.json of the model: no weights are read or downloaded. Says whether the run fits into the ' +
-        'memory of this machine (or --memory), and which keys to change where it does not.',
+      'Forecasts the peak memory of a training run, part by part. Needs only the config.json of the model: ' +
+        'no weights are read or downloaded. Says whether the run fits into the memory of this machine (or ' +
+        '--memory), and which keys to change where it does not. train --dry-run also forecasts the time.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(
