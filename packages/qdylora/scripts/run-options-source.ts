@@ -13,8 +13,8 @@ interface JsonSchema {
 }
 
 /**
- * Source of `run-options.ts`: the options of a run as an interface whose fields have the documentation and the
- * default of their key. An editor shows it; a test compares the file with this text.
+ * Source of `run-options.ts`: the options of a run as an interface whose fields have the documentation and
+ * the default of their key. An editor shows it; a test compares the file with this text.
  */
 export const runOptionsSource = (): string =>
   [

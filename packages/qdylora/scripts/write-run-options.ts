@@ -1,4 +1,5 @@
-// Writes src/config/run-options.ts from the keys: `npm run options` in packages/qdylora. A test compares both.
+// Writes src/config/run-options.ts from the keys: `npm run options` in packages/qdylora.
+// A test compares both.
 import { writeFileSync } from 'node:fs';
 import { format, resolveConfig } from 'prettier';
 import { runOptionsSource } from './run-options-source.ts';

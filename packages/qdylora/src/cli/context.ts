@@ -7,7 +7,7 @@ export interface Context {
   readonly argv: readonly string[];
   /** The script of the training thread; null: training runs in the thread of the command. */
   readonly trainWorker: URL | null;
-  /** Runs long work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process. */
+  /** Runs work with a signal that the first Ctrl-C and SIGTERM fire. The second Ctrl-C ends the process. */
   interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
 }
 

@@ -1,50 +1,14 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { totalmem } from 'node:os';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { temporaryPlace, writeTinyModel, writeTinyRows } from '../../test/tiny-model.ts';
 import { byteSizeText } from '../config/byte-size.ts';
-import { main } from './main.ts';
-import { createTerminal } from './terminal.ts';
+import { command, fromSource } from '../../test/run-command.ts';
 
 const folder = temporaryPlace();
 const model = writeTinyModel(folder.in('model'), { tokenizer: true });
 const rows = writeTinyRows(folder.in('rows.jsonl'));
-
-const plain = { isTty: false, hasColor: false, canAsk: false, outlivesTerminal: false };
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs a command line in this process. */
-const command = (...argv: string[]): Promise<Ended> => commandAt(80, ...argv);
-
-/** The same in a terminal of a given width. */
-async function commandAt(columns: number, ...argv: string[]): Promise<Ended> {
-  let out = '';
-  let err = '';
-  const terminal = createTerminal(
-    { ...plain, columns },
-    {
-      stdout: {
-        write: (text) => {
-          out += text;
-        },
-      },
-      stderr: {
-        write: (text) => {
-          err += text;
-        },
-      },
-    },
-  );
-  return { code: await main(argv, { terminal, trainWorker: null }), out, err };
-}
 
 const host = ['--model', model, '--backend', 'host', '--quantization', 'none'];
 const train = [
@@ -63,8 +27,6 @@ const train = [
   '--learning-rate',
   '2e-2',
 ];
-const script = fileURLToPath(new URL('../main.ts', import.meta.url));
-const fromSource = ['--conditions=source', '--import', 'tsx', script];
 
 describe('train', () => {
   it('ends with the table of ranks, the report and the next command', async () => {
@@ -415,76 +377,5 @@ describe('the other verbs', () => {
       node: process.version,
       backend: expect.stringMatching(/^(cpu|host)/) as string,
     });
-  });
-});
-
-describe('the command line', () => {
-  it.each([
-    [['--help'], 0],
-    [['train', '--help'], 0],
-    [['--version'], 0],
-    [['nonsense'], 2],
-    [['eval', '--nonsense'], 2],
-    [['train'], 2],
-    [['eval', '--model', 'nowhere', '--data', 'nowhere'], 2],
-    [['train', '--model', 'm', '--dataset', 'd', '--output-dir', 'o', '--learning-rate', 'fast'], 2],
-    [['generate', '--model', 'nowhere', '--prompt', 'x'], 2],
-  ])('%j ends with %i', async (argv, code) => {
-    expect((await command(...argv)).code).toBe(code);
-  });
-
-  it('names a wrong flag as it was written', async () => {
-    expect((await command('train', '--learning-rate', 'fast')).err).toMatch(
-      /^\[command line\] `--learning-rate` must be a number > 0 \(got "fast"\)\.\nCorrect it/,
-    );
-    expect((await command('train', '--learning-rat', '1')).err).toMatch(
-      /has no option `--learning-rat`\.\nDid you mean `--learning-rate`\?/,
-    );
-  });
-
-  it.each([
-    [['train', '--lr', '1e-4'], /It is called `--learning-rate` here\./],
-    [['train', '--epochs', '3'], /It is called `--num-epochs` here\./],
-    [['train', '--batch-size', '3'], /It is called `--micro-batch-size` here\./],
-    [['train', '--base-model', 'm'], /It is called `--model` here\./],
-    [['train', '--resume', 'auto'], /It is called `--resume-from-checkpoint` here\./],
-    [
-      ['train', '--train-on-inputs', 'false'],
-      /Here it is `--completion-only-loss`, which means the opposite: true instead of false\./,
-    ],
-    [['tain'], /There is no command `tain`\.\nDid you mean `train`\?/],
-    [['train', '--seed'], /`--seed` needs a value/],
-  ])('%j says what the name is here, as text and as JSON', async ([name, ...others], message) => {
-    const { code, out, err } = await command(name!, '--json', ...others);
-    expect([code, err]).toEqual([2, expect.stringMatching(message)]);
-    expect(JSON.parse(out)).toMatchObject({ error: { code: 'BAD_CONFIG', where: 'command line' } });
-  });
-
-  it('wraps help between words at any width', async () => {
-    for (const columns of [40, 60, 80, 120, 200]) {
-      const { out } = await commandAt(columns, 'train', '--help');
-      const words = out.split(/\s+/);
-      const isName = (line: string): boolean => /^( +--|Usage:)/.test(line) && !/ {2}/.test(line.trim());
-      const tooLong = out.split('\n').filter((line) => line.length > Math.min(columns, 110) && !isName(line));
-      expect(tooLong).toEqual([]);
-      for (const word of ['--gradient-accumulation-steps', 'regular', 'cosine_with_restarts'])
-        expect(words.map((each) => each.replace(/[,.;]$/, ''))).toContain(word);
-    }
-  });
-
-  it('keeps standard output to one JSON document, also when it fails', async () => {
-    const run = promisify(execFile);
-    const good = await run(process.execPath, [...fromSource, 'eval', ...host, '--data', rows, '--json']);
-    expect(Object.keys(JSON.parse(good.stdout) as object)).toEqual(['precision', 'results']);
-    const bad = await run(process.execPath, [
-      ...fromSource,
-      'eval',
-      ...host,
-      '--data',
-      'nowhere.jsonl',
-      '--json',
-    ]).catch((error: { code: number; stdout: string; stderr: string }) => error);
-    expect(bad).toMatchObject({ code: 2, stderr: expect.not.stringMatching(/\n +at /) as string });
-    expect(JSON.parse(bad.stdout)).toMatchObject({ error: { code: 'MISSING_FILE' } });
   });
 });

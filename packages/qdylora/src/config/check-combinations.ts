@@ -72,7 +72,8 @@ export function assertRankListsFit(
       given,
       'rankLossWeights',
       (name) =>
-        `${name('rankLossWeights')} has ${rankLossWeights.length} numbers, but there are ${ranks.length} ranks`,
+        `${name('rankLossWeights')} has ${rankLossWeights.length} numbers, but there are ` +
+        `${ranks.length} ranks`,
       `Give one number > 0 for each of the ranks ${ranks.join(', ')}.`,
     );
 }

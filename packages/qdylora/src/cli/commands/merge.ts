@@ -25,8 +25,8 @@ export function addMergeCommand(program: Command, context: Context): void {
       ...(packingError === null
         ? []
         : [
-            `quantized again: relative error of the matrices ${(100 * packingError).toFixed(2)} % (root mean ` +
-              `square)`,
+            `quantized again: the relative error of the matrices is ` +
+              `${(100 * packingError).toFixed(2)} % (root mean square)`,
           ]),
       ...(difference === null
         ? []

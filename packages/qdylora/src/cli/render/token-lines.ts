@@ -23,11 +23,12 @@ export function previewLines(
     cutTokens > 0
       ? `, ${cutTokens} more cut off${lostTokens > 0 ? ` (${lostTokens} of them answer)` : ''}`
       : '';
+  const marks = hasColor ? ' (green)' : ' (in ⟦ ⟧)';
+  const place = source ? ` · ${visibleText(source)}` : '';
   return [
     paint(
       'dim',
-      `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ` +
-        `${countedTokens}${hasColor ? ' (green)' : ' (in ⟦ ⟧)'}${cut}${source ? ` · ${visibleText(source)}` : ''}`,
+      `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ${countedTokens}${marks}${cut}${place}`,
     ),
     ...(dropped ? [paint('yellow', `left out of training: ${dropped}`)] : []),
     hasColor ? shaded(tokens) : bracketed(tokens),
@@ -57,7 +58,9 @@ function bracketed(tokens: readonly TokenWeight[]): string {
     const next = tokens[t + 1]?.weight ?? 0;
     const isNumber = token.text === String(token.id);
     const space = isNumber && t > 0 ? ' ' : '';
-    text += `${token.weight === 1 && before === 0 ? '⟦' : ''}${space}${visibleText(token.text)}${token.weight === 1 && next === 0 ? '⟧' : ''}`;
+    const open = token.weight === 1 && before === 0 ? '⟦' : '';
+    const close = token.weight === 1 && next === 0 ? '⟧' : '';
+    text += `${open}${space}${visibleText(token.text)}${close}`;
   });
   return text;
 }

@@ -1,0 +1,41 @@
+import { fileURLToPath } from 'node:url';
+import { main } from '../src/cli/main.ts';
+import { createTerminal } from '../src/cli/terminal.ts';
+
+const plain = { isTty: false, hasColor: false, canAsk: false, outlivesTerminal: false };
+
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command line in this process. */
+export const command = (...argv: string[]): Promise<Ended> => commandAt(80, ...argv);
+
+/** The same in a terminal of a given width. */
+export async function commandAt(columns: number, ...argv: string[]): Promise<Ended> {
+  let out = '';
+  let err = '';
+  const terminal = createTerminal(
+    { ...plain, columns },
+    {
+      stdout: {
+        write: (text) => {
+          out += text;
+        },
+      },
+      stderr: {
+        write: (text) => {
+          err += text;
+        },
+      },
+    },
+  );
+  return { code: await main(argv, { terminal, trainWorker: null }), out, err };
+}
+
+const script = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+
+/** Arguments of Node that run the command from its sources. */
+export const fromSource = ['--conditions=source', '--import', 'tsx', script];
