@@ -62,9 +62,9 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
   [
     'qwen2',
     { use_sliding_window: false, sliding_window: 4, layer_types: ['full_attention', 'sliding_attention'] },
-    /a window, which its layer types ask for/,
+    /must be a window size/,
   ], // transformers fails in its first pass
-  ['gemma2', { sliding_window: null }, /a window, which its layer types ask for/],
+  ['gemma2', { sliding_window: null }, /must be a window size/],
   ['qwen2', { layer_types: ['full_attention'] }, /a list of 2 kinds for layer_types/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],

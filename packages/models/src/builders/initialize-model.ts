@@ -31,8 +31,8 @@ const RULES: OptionRules<InitializeOptions> = {
 /**
  * Builds a model with random float32 weights from the content of a `config.json`, for training from scratch.
  *
- * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for unknown or wrong
- * options
+ * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for unknown or
+ * wrong options
  * @example
  * const model = initializeModel(JSON.parse(readFileSync('config.json', 'utf8')), { backend, seed: 7 });
  */

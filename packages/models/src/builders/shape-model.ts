@@ -35,11 +35,11 @@ const RULES: OptionRules<ShapeModelOptions> = {
  * Builds a model of shapes without numbers, of any size, in the memory of a dry backend.
  *
  * Everything that a model does runs on it and computes nothing, so the dry backend's books show the memory
- * that it needs. A checkpoint in 4 bits is counted as it is stored: its `llm_int8_skip_modules` and the layers
- * in `dtypes` are not packed.
+ * that it needs. A checkpoint in 4 bits is counted as it is stored: its `llm_int8_skip_modules` and the
+ * layers in `dtypes` are not packed.
  *
- * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for unknown or wrong
- * options
+ * @throws UnsupportedArchitectureError; QdyloraError BAD_CONFIG, UNSUPPORTED; BAD_ARGUMENT for unknown or
+ * wrong options
  * @example
  * const backend = createDryBackend();
  * shapeModel(config, { backend, quantization: { kind: 'nf4' } }).weightBytes;
