@@ -90,7 +90,7 @@ try {
   const f32 = train('f32', folder);
   const bf16 = train('bf16', folder);
   const limit = Number(values.limit);
-  const apart = bf16.losses.map((loss, i) => Math.abs(loss / f32.losses[i]! - 1));
+  const apart = bf16.losses.map((loss, i) => Math.abs(loss / f32.losses[i] - 1));
   const last = apart.slice(-10);
   const mean = last.reduce((sum, x) => sum + x, 0) / last.length;
   const percent = (x: number): string => `${(100 * x).toFixed(3)} %`;

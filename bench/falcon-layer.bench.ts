@@ -60,10 +60,10 @@ function relativeError(got: ArrayLike<number>, { norm, step, values: want }: Sam
   let size = 0;
   let whole = 0;
   want.forEach((value, i) => {
-    difference += (got[i * step]! - value) ** 2;
+    difference += (got[i * step] - value) ** 2;
     size += value ** 2;
   });
-  for (let i = 0; i < got.length; i++) whole += got[i]! ** 2;
+  for (let i = 0; i < got.length; i++) whole += got[i] ** 2;
   return Math.max(Math.sqrt(difference / size), Math.abs(Math.sqrt(whole) / norm - 1));
 }
 
@@ -75,7 +75,7 @@ function forwardAndBackward(
   const { backend } = model;
   const { memory } = backend;
   const count = ids.length;
-  const targets = Int32Array.from(ids, (_, t) => (t + 1 < count ? ids[t + 1]! : -100));
+  const targets = Int32Array.from(ids, (_, t) => (t + 1 < count ? ids[t + 1] : -100));
   const batch = {
     ids: Int32Array.from(ids),
     targets,
@@ -94,7 +94,7 @@ function forwardAndBackward(
     const root = model.loss({ ...inferenceContext(backend), tape, recompute: true }, batch, {
       lossScale: 1 / (count - 1),
     }).loss;
-    const mean = hostData(root.view)[0]!;
+    const mean = hostData(root.view)[0];
     backward(tape, root);
     return mean;
   });
@@ -116,7 +116,7 @@ try {
     architectures: __,
     ...config
   } = {
-    ...models['falcon-40b']!.config,
+    ...models['falcon-40b'].config,
     num_hidden_layers: 1,
     vocab_size: Number(values.vocabulary),
   } as Record<string, unknown>;

@@ -94,11 +94,11 @@ function measureRound(prompt: number): Row[] {
 
 /** Medians over rounds, and how many times faster we are: the ratio of each round. */
 function report(prompt: number, rounds: readonly Row[][]): void {
-  rounds[0]!.forEach(({ who, megabytes_per_token }, i) => {
+  rounds[0].forEach(({ who, megabytes_per_token }, i) => {
     const middle = (key: 'prompt_tokens_per_second' | 'new_tokens_per_second'): number =>
-      median(rounds.map((rows) => rows[i]![key]));
+      median(rounds.map((rows) => rows[i][key]));
     const ratio = (key: 'prompt_tokens_per_second' | 'new_tokens_per_second'): number | null =>
-      i === 0 ? null : median(rounds.map((rows) => rows[0]![key] / rows[i]![key]));
+      i === 0 ? null : median(rounds.map((rows) => rows[0][key] / rows[i][key]));
     const row = {
       prompt,
       who,

@@ -103,11 +103,11 @@ function measureRounds(checkpointing: boolean): Row[][] {
 
 /** Medians over rounds, and how many times faster we are: the ratio of each round, since rounds differ. */
 function report(name: string, rounds: readonly Row[][]): void {
-  rounds[0]!.forEach(({ who }, i) => {
-    const rows = rounds.map((round) => round[i]!);
+  rounds[0].forEach(({ who }, i) => {
+    const rows = rounds.map((round) => round[i]);
     const speed = median(rows.map((row) => row.tokens_per_second));
     const peak = Math.max(...rows.map((row) => row.peak_gb));
-    const ratios = rounds.map(([ours], r) => ours!.tokens_per_second / rows[r]!.tokens_per_second);
+    const ratios = rounds.map(([ours], r) => ours!.tokens_per_second / rows[r].tokens_per_second);
     const ratio = i === 0 ? '' : `: ours is ${median(ratios).toFixed(2)}× as fast`;
     console.log(`${name} checkpointing, ${who}: ${speed.toFixed(0)} tokens/s, ${peak.toFixed(3)} GB${ratio}`);
     recordRows([

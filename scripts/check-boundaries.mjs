@@ -22,7 +22,9 @@ function readTable() {
   return table;
 }
 
-const isTest = (path) => /\.test\.ts$|\.bench\.ts$|[\\/](test|test-support|bench)[\\/]/.test(path);
+/** Tests, benches and TypeScript scripts run in this repository only, with the root's tools. */
+const isForDevelopment = (path) =>
+  /\.test\.ts$|\.bench\.ts$|[\\/](test|test-support|bench)[\\/]|[\\/]scripts[\\/].*\.ts$/.test(path);
 const packageOf = (specifier) =>
   specifier
     .split('/')
@@ -91,7 +93,7 @@ function checkPackage({ folder, path, manifest }) {
           complain(file, `reaches out of its package with ${specifier}`);
       } else if (name === manifest.name) used.add(name);
       else if (dependencies.includes(name)) used.add(name);
-      else if (!(isTest(file) && forTests.includes(name)))
+      else if (!(isForDevelopment(file) && forTests.includes(name)))
         complain(file, `imports ${name}, which is not in the package's dependencies`);
       if (
         folderOf.has(name) &&

@@ -39,7 +39,7 @@ export async function benchEvents(): Promise<void> {
       .filter((line) => line.startsWith('{"type":"step"')).length;
     if (read !== steps || lines !== steps)
       throw new Error(`expected ${steps} steps read and logged, got ${read} and ${lines}`);
-    const outside = ends.slice(1).map((end, i) => end - ends[i]! - inSteps[i + 1]!);
+    const outside = ends.slice(1).map((end, i) => end - ends[i] - inSteps[i + 1]);
     const step = median(inSteps.slice(1));
     recordRows([
       {

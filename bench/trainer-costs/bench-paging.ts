@@ -25,15 +25,15 @@ export async function benchPaging(model: CausalLm): Promise<void> {
       await timed(() => paged.step(at + 1, [batch], null)),
     ];
     if (at >= 0) {
-      plainSeconds.push(took[0]!);
-      seconds.push(took[1]!);
+      plainSeconds.push(took[0]);
+      seconds.push(took[1]);
     }
   }
   const isSame = plain.adapted
     .parameters()
     .every(
       ({ view }, p) =>
-        Buffer.compare(bytesOf(hostData(view)), bytesOf(hostData(paged.adapted.parameters()[p]!.view))) === 0,
+        Buffer.compare(bytesOf(hostData(view)), bytesOf(hostData(paged.adapted.parameters()[p].view))) === 0,
     );
   if (!isSame) throw new Error('expected the same bits with and without pages');
   const { residentBytes, pagedBytes, pageIns } = paged.optimizer.ledger();

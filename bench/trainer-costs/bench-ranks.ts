@@ -35,16 +35,16 @@ export async function benchRanks(model: CausalLm): Promise<void> {
         if (!Number.isFinite(await step(at + 1, batches, sampler)))
           throw new Error('The loss is not finite.');
       });
-      if (at >= 0) seconds[i]!.push(stepSeconds);
+      if (at >= 0) seconds[i].push(stepSeconds);
     }
   }
   console.log(`\nranks: ${rows} × ${length} tokens a step, ${steps} steps in turn; ratio to ${QLORA}`);
   modes.forEach(([name, microBatches], i) => {
-    const plain = seconds[microBatches - 1]!;
-    reportRatio(`${microBatches} micro batch${microBatches === 1 ? '' : 'es'}, ${name}`, seconds[i]!, plain);
+    const plain = seconds[microBatches - 1];
+    reportRatio(`${microBatches} micro batch${microBatches === 1 ? '' : 'es'}, ${name}`, seconds[i], plain);
   });
   if (!eachRank || pattern.source !== '(?:)') return;
-  const ratios = RANKS.map((_, i) => medianRatio(seconds[i + 1]!, seconds[0]!));
+  const ratios = RANKS.map((_, i) => medianRatio(seconds[i + 1], seconds[0]));
   for (const line of meanLines(ratios, adapted.ranks)) console.log(line);
 }
 
@@ -90,7 +90,7 @@ function meanLines(ratios: readonly number[], ranks: RankSet): string[] {
   return RANK_DISTRIBUTIONS.map((distribution) => {
     const shares = rankProbabilities(ranks, distribution);
     const meanOf = (values: readonly number[]): number =>
-      values.reduce((sum, value, i) => sum + shares[i]! * value, 0);
+      values.reduce((sum, value, i) => sum + shares[i] * value, 0);
     const [rank, ratio] = [meanOf(RANKS), meanOf(ratios)];
     return `${distribution}: mean rank ${rank.toFixed(1)}, ${ratio.toFixed(3)}× in the mean`;
   });

@@ -22,8 +22,8 @@ export async function benchStates(model: CausalLm): Promise<void> {
         }),
       );
     if (at >= 0) {
-      plainSeconds.push(took[0]!);
-      seconds.push(took[1]!);
+      plainSeconds.push(took[0]);
+      seconds.push(took[1]);
     }
   }
   const [wide, narrow] = [plain, small].map(({ optimizer }) => optimizer.ledger().residentBytes) as [

@@ -4,7 +4,7 @@ import { median } from '../median.ts';
 export const milliseconds = (seconds: number): string => `${(1000 * seconds).toFixed(1)} ms`;
 
 const ratiosOf = (seconds: readonly number[], plain: readonly number[]): number[] =>
-  seconds.map((each, i) => each / plain[i]!);
+  seconds.map((each, i) => each / plain[i]);
 
 export const medianRatio = (seconds: readonly number[], plain: readonly number[]): number =>
   median(ratiosOf(seconds, plain));
@@ -15,7 +15,7 @@ export const medianRatio = (seconds: readonly number[], plain: readonly number[]
  */
 export function reportRatio(name: string, seconds: readonly number[], plain: readonly number[]): void {
   const ratios = ratiosOf(seconds, plain).sort((a, b) => a - b);
-  const spread = `${ratios[0]!.toFixed(2)}–${ratios.at(-1)!.toFixed(2)}`;
+  const spread = `${ratios[0].toFixed(2)}–${ratios.at(-1)!.toFixed(2)}`;
   const ratio = median(ratios);
   console.log(
     `${name.padEnd(44)} ${milliseconds(median(seconds)).padStart(10)}  ${ratio.toFixed(3)}×  (${spread})`,

@@ -60,10 +60,13 @@ function sectionText(rows: readonly ResultRow[]): string {
 }
 
 /** Four digits are more than two runs have in common. */
-const cellText = (value: ResultRow[string]): string =>
-  typeof value === 'number'
-    ? Number(value.toPrecision(4)).toLocaleString('en-US', { maximumFractionDigits: 12 })
-    : (value ?? '').replaceAll('|', '\\|');
+function cellText(value: ResultRow[string]): string {
+  if (typeof value !== 'number') return (value ?? '').replaceAll('|', '\\|');
+  const isSmall = value !== 0 && Math.abs(value) < 1e-3;
+  return isSmall
+    ? value.toExponential(1)
+    : Number(value.toPrecision(4)).toLocaleString('en-US', { maximumFractionDigits: 6 });
+}
 
 function commit(): string {
   const git = (...words: string[]): string =>
