@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import {
   assertArgument,
   checkOptions,
@@ -7,7 +6,15 @@ import {
   wholeNumber,
   type OptionRules,
 } from '@qdylora/contract';
-import { assertExamples, collate, countPredicted, type Example, type TokenBatch } from '@qdylora/data';
+import {
+  assertExamples,
+  collate,
+  countPredicted,
+  yieldToEvents,
+  type AbortedWork,
+  type Example,
+  type TokenBatch,
+} from '@qdylora/data';
 import { assertView, inferenceContext } from '@qdylora/tensor';
 import type { EvalView } from './eval-model.ts';
 import { MEASURE_RULES, type EvalTask, type MeasureOptions } from './eval-task.ts';
@@ -16,6 +23,8 @@ import { passReporter } from './pass-reporter.ts';
 
 /** Tokens of one pass: enough rows to keep a matrix product busy, and a few MB of activations. */
 export const DEFAULT_TOKENS_PER_BATCH = 2048;
+
+const ABORTED: AbortedWork = { where: 'eval', problem: 'the evaluation was aborted' };
 
 export interface PerplexityOptions {
   /** Tokens of one forward pass at most; a longer example is a pass of its own. 2048 by default. */
@@ -54,7 +63,7 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
       for (const group of groups) {
         const batch = collate(group.map((i) => examples[i]!));
         for (const [v, view] of views.entries()) {
-          await yieldToEvents(measureOptions.signal);
+          await yieldToEvents(measureOptions.signal, ABORTED);
           const sums = await segmentSums(view, batch, measureOptions);
           group.forEach((example, segment) => {
             results[v]!.sums[example] = sums[segment]!;
@@ -121,15 +130,4 @@ async function segmentSums(
   return Float64Array.from({ length: segments.length - 1 }, (_, s) =>
     losses.subarray(segments[s], segments[s + 1]).reduce((sum, loss) => sum + loss, 0),
   );
-}
-
-/** Lets timers and input run.  @throws QdyloraError ABORTED with the signal's reason as cause */
-async function yieldToEvents(signal: AbortSignal | undefined): Promise<void> {
-  await setImmediate();
-  if (signal?.aborted)
-    throw new QdyloraError('ABORTED', {
-      where: 'eval',
-      problem: 'the evaluation was aborted',
-      cause: signal.reason,
-    });
 }
