@@ -1,7 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fetchConfig, fetchModel, isHubName, type HubProgress } from '@qdylora/checkpoint';
-import { QdyloraError } from '@qdylora/contract';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { hubSettings, type HubEnvironment } from '../../config/hub-settings.ts';
 import type { Warn } from '../adapter/attach-adapter.ts';
@@ -29,14 +28,12 @@ export async function localModel(
   { tell, signal, env = process.env }: LocalModelOptions = {},
 ): Promise<string> {
   if (existsSync(model) || !isHubName(model)) return model;
-  return sayingWhereLooked(model, () =>
-    fetchModel(model, {
-      ...hubSettings(env),
-      signal,
-      onNotice: tell,
-      onProgress: tell && tenthsOf(tell),
-    }),
-  );
+  return fetchModel(model, {
+    ...hubSettings(env),
+    signal,
+    onNotice: tell,
+    onProgress: tell && tenthsOf(tell),
+  });
 }
 
 /**
@@ -48,31 +45,8 @@ export async function localConfig(
   { tell, signal, env = process.env }: LocalModelOptions = {},
 ): Promise<string> {
   if (!existsSync(model) && isHubName(model))
-    return sayingWhereLooked(model, () =>
-      fetchConfig(model, { ...hubSettings(env), signal, onNotice: tell }),
-    );
+    return fetchConfig(model, { ...hubSettings(env), signal, onNotice: tell });
   return existsSync(model) && statSync(model).isDirectory() ? join(model, 'config.json') : model;
-}
-
-/** `org/name` may be meant as a folder: an error of the hub says first that there is none. */
-async function sayingWhereLooked<T>(model: string, fetchModelFiles: () => Promise<T>): Promise<T> {
-  try {
-    return await fetchModelFiles();
-  } catch (error) {
-    if (!QdyloraError.isInstance(error) || error.code !== 'MISSING_FILE') throw error;
-    const { where, details, message, cause } = error;
-    const isUnreachable = QdyloraError.isInstance(cause) && cause.code === 'NETWORK';
-    throw new QdyloraError('MISSING_FILE', {
-      where: 'model',
-      problem: isUnreachable
-        ? `There is no folder ${model} here, and the hub cannot be reached to look for a model of that name`
-        : `There is no folder ${model} here, and no such model on the hub or in its cache: ` +
-          message.slice(`[${where}] `.length),
-      nextStep: isUnreachable ? 'Check the path, or the connection.' : undefined,
-      details,
-      cause: error,
-    });
-  }
 }
 
 /** Progress as a few lines of text. */
