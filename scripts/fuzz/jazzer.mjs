@@ -29,7 +29,6 @@ export async function bundleTarget(folder) {
     target: 'node20',
     silent: true,
     clean: false,
-    clean: false,
     dts: false,
     shims: true, // fdir, which tinyglobby brings, reads import.meta.url
     outExtension: () => ({ js: '.cjs' }),
