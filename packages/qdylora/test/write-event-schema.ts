@@ -1,5 +1,5 @@
-// Writes events.schema.json from src/recipes/run-folder/event-line.ts: `npm run schema` in packages/qdylora. A
-// test compares the two.
+// Writes events.schema.json from src/recipes/run-folder/event-line.ts: `npm run schema` in packages/qdylora.
+// A test compares the two.
 import { writeFileSync } from 'node:fs';
 import { eventLineJsonSchema } from '../src/recipes/run-folder/event-line.ts';
 

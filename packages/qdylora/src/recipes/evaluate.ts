@@ -50,7 +50,8 @@ export interface Evaluation {
  *
  * @throws QdyloraError BAD_CONFIG, MISSING_FILE, BAD_DATA, BAD_ADAPTER, …
  * @example
- * const { results } = await evaluate({ model: 'models/smollm2', adapter: 'runs/smol/adapter', ranks: 'all', dataset: 'test.jsonl' });
+ * const adapter = 'runs/smol/adapter';
+ * const { results } = await evaluate({ model: 'models/smollm2', adapter, ranks: 'all', dataset: 'test.jsonl' });
  */
 export async function evaluate({
   signal,

@@ -110,8 +110,8 @@ function warnOfUntrainedRank(rank: number, trained: readonly number[], warn: War
 /** AutoPeftModelForCausalLM looks for the base by this name. */
 const warnOfLocalName = (baseModel: string, warn: Warn): void =>
   warn(
-    `base_model_name_or_path is ${baseModel}, the name of a folder: PEFT looks for it on the Hugging Face hub ` +
-      `unless the base is loaded first. Give its name there: --base-model-name org/name.`,
+    `base_model_name_or_path is ${baseModel}, the name of a folder: PEFT looks for it on the Hugging Face ` +
+      `hub unless the base is loaded first. Give its name there: --base-model-name org/name.`,
   );
 
 /**

@@ -92,7 +92,7 @@ describe('finetune', () => {
     ]);
   });
 
-  it('profiles where asked: the same adapter, every op with its rate, and a trace that Chrome reads', async () => {
+  it('profiles to the same adapter, every op with its rate, and a trace that Chrome reads', async () => {
     const events = await run({ ...common, outputDir: folder.in('profiled'), profile: true });
     const profile = events.find((event) => event.type === 'profile')!;
     expect(bytesOf(folder.in('profiled/adapter'))).toEqual(bytesOf(folder.in('first/adapter')));

@@ -51,7 +51,8 @@ export type FinetuneRun = StartedRun<FinetuneResult>;
  * @throws QdyloraError BAD_CONFIG or BAD_ARGUMENT at once for options that do not fit; every other error
  * rejects `result` and ends the iteration
  * @example
- * const run = finetune({ model: 'models/smollm2', dataset: 'gsm8k.jsonl', valSetSize: 200, outputDir: 'runs/smol' });
+ * const files = { model: 'models/smollm2', dataset: 'gsm8k.jsonl', outputDir: 'runs/smol' };
+ * const run = finetune({ ...files, valSetSize: 200, ranks: [1, 2, 4, 8] });
  * for await (const event of run) if (event.type === 'step') console.log(event.step, event.rank, event.loss);
  * const { report } = await run.result;
  */

@@ -53,7 +53,8 @@ export type PlanMemoryOptions = RunOptions & Pick<PlanHooks, 'signal' | 'memoryB
  *
  * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT; UnsupportedArchitectureError
  * @example
- * const { totalBytes, limit } = await planMemory({ model: 'falcon-40b/config.json', maxSeqLength: 512, microBatchSize: 1, memoryBytes: 32 * 2 ** 30 });
+ * const model = 'falcon-40b/config.json';
+ * const { totalBytes, limit } = await planMemory({ model, maxSeqLength: 512, memoryBytes: 32 * 2 ** 30 });
  */
 export async function planMemory({
   signal,

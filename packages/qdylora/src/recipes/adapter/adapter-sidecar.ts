@@ -4,8 +4,8 @@ import { QUANTIZATION_KINDS } from '@qdylora/quant';
 import * as z from 'zod';
 
 /**
- * The content of `qdylora.json` beside a PEFT adapter: its ranks, the law of their scale, the base that it was
- * trained on, and how its prompts were written. It holds no time, path or host, so equal runs give equal
+ * The content of `qdylora.json` beside a PEFT adapter: its ranks, the law of their scale, the base that it
+ * was trained on, and how its prompts were written. It holds no time, path or host, so equal runs give equal
  * bytes.
  */
 const sidecarSchema = z.object({

@@ -49,8 +49,9 @@ function assertAdapterFits(model: CausalLm, adapter: ReadAdapter, { fingerprint,
   assertShapes(model, adapter);
   const base = adapter.sidecar?.base;
   if (!base || base.fingerprint === fingerprint) return;
+  const trainedOn = `${base.name} (fingerprint ${base.fingerprint.slice(0, 12)})`;
   warn(
-    `The adapter was trained on other weights: ${base.name} (fingerprint ${base.fingerprint.slice(0, 12)}), ` +
+    `The adapter was trained on other weights: ${trainedOn}, ` +
       `and this is ${model.name} (${fingerprint.slice(0, 12)}). Shapes agree, so it runs; results may be ` +
       `worse.`,
   );

@@ -126,8 +126,8 @@ else
           const { rank, scale, outFeatures } = layers.get(name!)!;
           const want = golden.tensor(role).f32();
           const own = hostData(parameters.find((p) => p.name === `${name}.${side}`)!.gradient!);
-          // theirs is B: [out, rank] before its layer's scale, ours [rank, out] before the scale of all; rows past a
-          // narrow layer's own rank are filling
+          // theirs is B: [out, rank] before its layer's scale, ours [rank, out] before the scale of all;
+          // rows past a narrow layer's own rank are filling
           const got =
             side === 'lora_A'
               ? (i: number) => own[i]!

@@ -144,8 +144,8 @@ async function lawOn(backend: 'cpu' | 'host', runs: number): Promise<void> {
     fc.asyncProperty(shapes, options, async (shape, own) => {
       const { real, planned, isPaged } = await bothBooks(tinyRun(shape, own, backend));
       expect(planned.peakBytes).toBe(real.peakBytes);
-      // A paged optimizer's slot comes before the gradients, so that a full disk changes nothing; the plan names
-      // gradients first, and gaps may differ.
+      // A paged optimizer's slot comes before the gradients, so that a full disk changes nothing; the plan
+      // names gradients first, and gaps may differ.
       if (!isPaged) expect(Math.abs(real.touchedBytes / planned.touchedBytes - 1)).toBeLessThan(OTHER_GAPS);
       expect(planned.parts.reduce((sum, { peakBytes }) => sum + peakBytes, 0)).toBe(planned.peakBytes);
     }),
@@ -182,9 +182,7 @@ const unlikeRows = fc.record({
   valSetSize: fc.constantFrom(0, 4, 9),
 });
 
-test('and where rows that differ much in length are packed, whichever pass of whichever step needs most', async ({
-  skip,
-}) => {
+test('and where rows of very different lengths are packed, whichever pass needs most', async ({ skip }) => {
   const loaded = loadAddon();
   skip(!loaded.addon, `the addon does not load: ${loaded.addon ? '' : loaded.reason}`);
   const config = {

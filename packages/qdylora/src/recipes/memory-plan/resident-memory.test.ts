@@ -7,10 +7,12 @@ import { expect, it } from 'vitest';
  * In a process of its own: how much it has before, with, and after 40 MB of small objects, each time garbage
  * aside; and after further collections.
  */
+const MODULE = fileURLToPath(new URL('./resident-memory.ts', import.meta.url));
 const SCRIPT = `
-  import { collectGarbage, residentBytes } from ${JSON.stringify(fileURLToPath(new URL('./resident-memory.ts', import.meta.url)))};
+  import { collectGarbage, residentBytes } from ${JSON.stringify(MODULE)};
   const grown = async () => { // held by a promise until the turn ends, as what loading leaves is
-    const rows = JSON.parse('[' + Array.from({ length: 200_000 }, (_, i) => '{"text":"' + 'x'.repeat(60) + i + '"}').join() + ']');
+    const row = (_, i) => '{"text":"' + 'x'.repeat(60) + i + '"}';
+    const rows = JSON.parse('[' + Array.from({ length: 200_000 }, row).join() + ']');
     await new Promise((resolve) => setTimeout(resolve, 1));
     return [residentBytes(), rows.length][0];
   };

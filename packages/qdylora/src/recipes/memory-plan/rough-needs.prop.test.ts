@@ -46,7 +46,7 @@ const FEW_TOKENS = {
   optimizer: 'adamw_32bit',
 } as const;
 
-test('two models of a few layers say what a run of all layers needs, whichever of its phases is the fullest', async () => {
+test('two models of a few layers tell the need of all layers, whichever phase is the fullest', async () => {
   await fc.assert(
     fc.asyncProperty(shapes, options, async ({ hidden, intermediate, vocab, dtype, holdsOut }, own) => {
       const model = {

@@ -31,7 +31,7 @@ export interface ModelSource {
   readonly stopIds: readonly number[];
   /** Folder or file whose tokenizer belongs to the model. */
   readonly tokenizerFolder: string;
-  /** Whole weights of an adapter that replace the model's: they are not trained, and written with it again. */
+  /** Whole weights of an adapter that replace the model's: not trained, and written with it again. */
   readonly saved: AdapterSaved | null;
   /** Reads the tokenizer anew: who does not keep it, frees it. */
   openTokenizer(): Promise<Tokenizer | null>;

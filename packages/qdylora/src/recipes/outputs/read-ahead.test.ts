@@ -29,7 +29,7 @@ function written(name: string): ReturnType<typeof openSafetensors> {
   return openSafetensors(path);
 }
 
-it('gives the bytes of one tensor after another, each still there while the next are on their way', async () => {
+it('gives the bytes of one tensor after another, each intact while the next are read', async () => {
   using file = written('all');
   const entries = ['b', 'a', 'c', 'd', 'a'].map((name) => file.tensors.get(name)!);
   const seen: Uint8Array[] = [];

@@ -120,7 +120,7 @@ describe('events.schema.json', () => {
     ).toBeGreaterThan(0);
   });
 
-  it('refuses a line with a field less, with another type of value, and of a type that does not exist', () => {
+  it('refuses a line with a missing field, another type of value, or an unknown type', () => {
     const step = linesOf(folder.in('first')).find(({ type }) => type === 'step')!;
     const { rank: _, ...less } = step;
     expect(

@@ -19,7 +19,7 @@ export interface Judgement {
   readonly whole: MeasuredLoss | null;
 }
 
-/** Judges what is trained. Remembers the newest judgement, so the report needs no second pass over the data. */
+/** Judges what is trained. The newest judgement is kept, so the report needs no second pass over the data. */
 export interface Judge {
   /** Judges the weights as they are; if `step` was judged last, returns that judgement. */
   at(step: number, signal?: AbortSignal): Promise<Judgement>;
@@ -27,7 +27,7 @@ export interface Judge {
   forTrainer(every: number, ranks: readonly number[] | null): EvaluateOptions;
 }
 
-/** Tokens of one judging pass: half of the fastest size, so that it needs less memory than a training step. */
+/** Tokens of one judging pass: half of the fastest size, so it needs less memory than a training step. */
 export const JUDGED_TOKENS = 1024;
 
 /** The judge of a run, which emits its progress; null where no row is held out. */

@@ -77,8 +77,8 @@ function noticeContinuation(checkpoint: string, totalSteps: number, notice: (mes
   if (plannedSteps === totalSteps) return;
   notice(
     `The run was planned for ${plannedSteps} steps and is continued to ${totalSteps}: the learning-rate ` +
-      `schedule is planned again over ${totalSteps} steps, so the next rates are not those of the end of the ` +
-      `first plan.`,
+      `schedule is planned again over ${totalSteps} steps, so the next rates do not follow from the first ` +
+      `plan.`,
   );
 }
 

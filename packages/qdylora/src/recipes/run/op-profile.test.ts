@@ -11,7 +11,7 @@ const call: OpCall = {
 };
 
 describe('a profile', () => {
-  it('counts the ops of steps and no others: not those of loading, not those of judging between two steps', () => {
+  it('counts the ops of steps, not those of loading or of judging between two steps', () => {
     const { measure, beginStep, endStep, summary, trace } = openProfile();
     let runs = 0;
     const ask = (times: number): void => {
@@ -34,7 +34,7 @@ describe('a profile', () => {
     expect((JSON.parse(trace()) as { traceEvents: unknown[] }).traceEvents).toHaveLength(5);
   });
 
-  it('counts the operations of a call by what its arrays hold while it runs, whatever becomes of them later', () => {
+  it('counts the operations of a call by the content of its arrays while it runs', () => {
     const { measure, beginStep, endStep, summary } = openProfile();
     const segments = i32View([2], Int32Array.of(0, 4));
     const rows = f32View([4, 2]);
