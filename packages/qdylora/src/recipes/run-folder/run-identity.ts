@@ -53,8 +53,8 @@ export function runIdentity(
   const named = KEY_NAMES.filter((name) => !FREE_KEYS.has(name)).map(
     (name) => [snakeCase(name), config[name]] as const,
   );
-  // Earlier versions wrote the default ratio also beside warmup_steps and without a warm-up: such a run can be
-  // resumed. A key that is left out and one that is set to its default are the same run.
+  // Earlier versions wrote the default ratio also beside warmup_steps and without a warm-up: such a run can
+  // be resumed. A key that is left out and one that is set to its default are the same run.
   return {
     ...Object.fromEntries(named),
     completion_only_loss: config.completionOnlyLoss ?? true,
