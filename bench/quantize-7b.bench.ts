@@ -222,20 +222,20 @@ async function quantizeAlone(backend: Backend, bytes: number): Promise<number> {
       throw new Error('expected bfloat16 to stay as it is');
     },
   };
-  const pack = (): void => {
+  const pack = async (): Promise<void> => {
     const {
       codes,
       levels,
       absmax,
       doubleQuantized: nested,
-    } = quantizeOn(plain, 'nf4', matrix, [HIDDEN, HIDDEN], { kind: 'nf4' });
+    } = await quantizeOn(plain, 'nf4', matrix, [HIDDEN, HIDDEN], { kind: 'nf4' });
     for (const view of [codes, levels, absmax, nested?.codes, nested?.absmax, nested?.map])
       if (view) backend.memory.release(view); // else each takes fresh memory, and that is timed
   };
-  pack(); // memory and threads are there
+  await pack(); // memory and threads are there
   return (
-    (await seconds(() => {
-      for (let i = 0; i < MATRICES; i++) pack();
+    (await seconds(async () => {
+      for (let i = 0; i < MATRICES; i++) await pack();
     })) *
     (bytes / (MATRICES * halves.length))
   );

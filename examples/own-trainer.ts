@@ -72,7 +72,7 @@ export async function ownTrainer({
 
   const report = await sweepRanks((rank) => adapted.atRank(rank), ranks, perplexity(heldOut));
   await writePeftAdapter(outputDir, {
-    ...sliceRank(adapted.state(), report.bestRank),
+    ...sliceRank(await adapted.state(), report.bestRank),
     baseModel: checkpoint.name,
   });
   return report;

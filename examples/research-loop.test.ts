@@ -72,7 +72,7 @@ test(
         learningRate: schedule.at(step),
         rows: null,
       });
-    expect(adapted.state()).toEqual(plain.adapted.state());
+    expect(await adapted.state()).toEqual(await plain.adapted.state());
     expect(
       await researchLoop(frozen.adapted, frozen.batches, {
         backend: frozen.backend,

@@ -82,7 +82,7 @@ if (values.quantization !== 'none') {
       name: `${base.name}.weight`,
       dtype: 'F32' as const,
       shape: [outFeatures, inFeatures],
-      bytes: bytes(decodedWeight(base.weight, backend)),
+      bytes: bytes(await decodedWeight(base.weight, backend)),
     })),
   );
 }

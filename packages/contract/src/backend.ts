@@ -1,6 +1,7 @@
 import type { Kernel } from './kernel.ts';
 import type { Arrays, Op } from './op.ts';
 import type { Memory } from './memory.ts';
+import type { PageStore } from './page-store.ts';
 import type { Recording } from './repeated-call.ts';
 
 /** Version of this contract; a backend built for another one is refused. */
@@ -33,6 +34,11 @@ export interface Backend {
   readonly packedLayout?: 'tiles';
   /** Told each time that a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
+  /**
+   * Opens room for `byteLength` bytes of optimizer state beside a device. Left out where memory is the host's:
+   * pages then rest in a file.
+   */
+  readonly openPageStore?: (byteLength: number) => PageStore;
   /** Called before each op and, during a replay, between pieces of it: it throws to end the work (an abort). */
   readonly beforeCall?: () => void;
   /**

@@ -111,6 +111,7 @@ export function createDryMemory({ name = 'dry', regionBytes = 1 << 20 }: DryMemo
     fill(view, body) {
       if (isReal(view.dtype)) body(hostData(view));
     },
+    constant: (values) => shapeOnly('f32', [values.length]),
     [Symbol.dispose]: arena.dispose,
   };
 }

@@ -1,5 +1,5 @@
 import { createArena } from './arena.ts';
-import { hostData, viewOf, type ArrayView } from './array-view.ts';
+import { f32View, hostData, viewOf, type ArrayView } from './array-view.ts';
 import { typedArray, type DataOf, type DType } from './dtype.ts';
 import { DisposedError, QdyloraError } from './errors.ts';
 import type { Memory } from './memory.ts';
@@ -76,6 +76,7 @@ export function createHostMemory(options: HostMemoryOptions = {}): Memory {
     fill: (view, body) => {
       body(hostData(alive(view)));
     },
+    constant: (values) => f32View([values.length], values),
     [Symbol.dispose]: arena.dispose,
   };
 }

@@ -14,6 +14,9 @@ export interface MemoryUsage {
   readonly touchedBytes: number;
 }
 
+/** Numbers in host memory, known by their object. */
+export type NumberList = Float32Array | Float64Array;
+
 /**
  * Where a backend keeps arrays. Allocations belong to the innermost open scope and end with it, so a step's
  * temporaries die with the step; what is allocated outside any scope lives until `release` or `dispose`.
@@ -48,6 +51,11 @@ export interface Memory extends Disposable {
    * memory without bytes never asks for them.
    */
   fill<D extends DType>(view: ArrayView<D>, body: (values: DataOf[D]) => void): void;
+  /**
+   * An array of numbers that never change (frequencies, slopes): [values.length]. Made once for each `values`
+   * object and kept as long as the memory; host memory copies nothing.
+   */
+  constant(values: NumberList): ArrayView<'f32'>;
   usage(): MemoryUsage;
   resetPeak(): void;
   /**

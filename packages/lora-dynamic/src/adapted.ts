@@ -61,13 +61,13 @@ export interface Adapted<M> {
   base(): RankView<M>;
   /** The adapters' matrices, A and B of each layer in the model's order; not the frozen base. */
   parameters(): Parameter[];
-  /** A copy of the adapter, at full rank. */
-  state(): AdapterState;
+  /** A copy of the adapter in host memory, at full rank. @throws QdyloraError DISPOSED */
+  state(): Promise<AdapterState>;
   /**
    * Puts the numbers of `state` into the adapters. @throws QdyloraError BAD_ADAPTER where layers or shapes
    * differ
    */
-  load(state: AdapterState): void;
+  load(state: AdapterState): Promise<void>;
 }
 
 /**

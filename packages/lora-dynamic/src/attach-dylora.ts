@@ -1,4 +1,4 @@
-import { hostData, assertUsable, createRng, QdyloraError } from '@qdylora/contract';
+import { assertUsable, createRng, elementCount, QdyloraError, type Memory } from '@qdylora/contract';
 import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
 import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
 import {
@@ -7,7 +7,7 @@ import {
   type ResolvedAdapterConfig,
   type TargetModules,
 } from './adapter-config.ts';
-import type { AdapterState } from './adapter-state.ts';
+import type { AdapterLayer, AdapterState } from './adapter-state.ts';
 import { DyLoraLinear } from './dylora-linear.ts';
 import { initializeAdapter } from './initialize.ts';
 
@@ -56,20 +56,8 @@ export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: Adap
     atRanks: (parts) => ({ model: adaptedModel, active: activeParts(resolved, parts) }),
     base: () => ({ model: adaptedModel, active: null }),
     parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
-    state: () => ({
-      ranks: ranks.ranks,
-      maxRank: ranks.maxRank,
-      alpha: resolved.alpha,
-      scaling: resolved.scaling,
-      layers: layers.map(({ name, inFeatures, outFeatures, a, b }) => ({
-        name,
-        inFeatures,
-        outFeatures,
-        a: Float32Array.from(numbersOf(a)),
-        b: Float32Array.from(numbersOf(b)),
-      })),
-    }),
-    load: (state) => loadState(layers, resolved, state),
+    state: () => copyState(memory, layers, resolved),
+    load: (state) => loadState(memory, layers, resolved, state),
   };
 }
 
@@ -120,16 +108,34 @@ function reportOf(
 }
 
 /** @throws QdyloraError DISPOSED where the backend is gone */
-function numbersOf({ name, view }: Parameter): Float32Array {
-  assertUsable('adapter', name, view);
-  return hostData(view) as Float32Array;
+async function numbersOf(memory: Memory, { name, view }: Parameter): Promise<Float32Array> {
+  assertUsable('adapter', name, view, memory);
+  return (await memory.read(view)) as Float32Array;
 }
 
-function loadState(
+async function copyState(
+  memory: Memory,
+  layers: readonly DyLoraLinear[],
+  { ranks: { ranks, maxRank }, alpha, scaling }: ResolvedAdapterConfig,
+): Promise<AdapterState> {
+  const copies: AdapterLayer[] = [];
+  for (const { name, inFeatures, outFeatures, a, b } of layers)
+    copies.push({
+      name,
+      inFeatures,
+      outFeatures,
+      a: await numbersOf(memory, a),
+      b: await numbersOf(memory, b),
+    });
+  return { ranks, maxRank, alpha, scaling, layers: copies };
+}
+
+async function loadState(
+  memory: Memory,
   layers: readonly DyLoraLinear[],
   { ranks: { maxRank }, alpha, scaling }: ResolvedAdapterConfig,
   state: AdapterState,
-): void {
+): Promise<void> {
   const byName = new Map(state.layers.map((layer) => [layer.name, layer]));
   const problem = (text: string): QdyloraError =>
     new QdyloraError('BAD_ADAPTER', {
@@ -153,7 +159,8 @@ function loadState(
       [layer.a, from.a, 'A'],
       [layer.b, from.b, 'B'],
     ] as const) {
-      const { length } = numbersOf(parameter);
+      assertUsable('adapter', parameter.name, parameter.view, memory);
+      const length = elementCount(parameter.view.shape);
       if (!values.every(Number.isFinite))
         throw problem(`expected finite numbers for ${name} of ${layer.name}, got others`);
       if (values.length !== length)
@@ -164,7 +171,7 @@ function loadState(
     }
   }
   for (const layer of layers) {
-    hostData(layer.a.view).set(byName.get(layer.name)!.a);
-    hostData(layer.b.view).set(byName.get(layer.name)!.b);
+    memory.write(layer.a.view, byName.get(layer.name)!.a);
+    memory.write(layer.b.view, byName.get(layer.name)!.b);
   }
 }

@@ -1,4 +1,4 @@
-import { hostData, type Backend } from '@qdylora/contract';
+import type { Backend } from '@qdylora/contract';
 import { decodedWeight } from '@qdylora/tensor';
 import type { Adapted } from './adapted.ts';
 import type { DyLoraLinear } from './dylora-linear.ts';
@@ -18,24 +18,25 @@ export interface MergedLayer {
  *
  * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
  */
-export function* mergeAtRank<M extends { readonly backend: Backend }>(
+export async function* mergeAtRank<M extends { readonly backend: Backend }>(
   { model, ranks, layers }: Adapted<M>,
   rank: number,
-): Generator<MergedLayer> {
+): AsyncGenerator<MergedLayer> {
   ranks.assertUsable(rank);
-  for (const layer of layers) yield mergedLayer(layer, model.backend, rank);
+  for (const layer of layers) yield await mergedLayer(layer, model.backend, rank);
 }
 
 /** The same for one layer, at a usable rank. */
-export function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number): MergedLayer {
+export async function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number): Promise<MergedLayer> {
+  const { memory } = backend;
   const { name, outFeatures, inFeatures, base, a, b } = layer;
   const sliced = sliceLayer(
     {
       name,
       inFeatures,
       outFeatures,
-      a: hostData(a.view) as Float32Array,
-      b: hostData(b.view) as Float32Array,
+      a: (await memory.read(a.view)) as Float32Array,
+      b: (await memory.read(b.view)) as Float32Array,
     },
     rank,
   );
@@ -43,7 +44,7 @@ export function mergedLayer(layer: DyLoraLinear, backend: Backend, rank: number)
     name,
     outFeatures,
     inFeatures,
-    weight: mergeLayer(decodedWeight(base.weight, backend), sliced, layer.scaleAt(rank)),
+    weight: mergeLayer(await decodedWeight(base.weight, backend), sliced, layer.scaleAt(rank)),
   };
 }
 

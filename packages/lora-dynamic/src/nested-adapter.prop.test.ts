@@ -124,15 +124,15 @@ const close = (got: Float32Array, want: ArrayLike<number>, bound: number): void 
 const BOUND = 16 * 64 * 2 ** -24;
 
 describe('a nested adapter at rank b', () => {
-  test('computes what a plain LoRA made of its slice computes, forward and gradient', () => {
-    fc.assert(
-      fc.property(arbitrary, ({ seed, rank, tokens, scaling }) => {
+  test('computes what a plain LoRA made of its slice computes, forward and gradient', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async ({ seed, rank, tokens, scaling }) => {
         const adapted = adaptedToy(seed, { scaling });
         const next = seededNumbers(seed + 1);
         const x = randomF32([tokens, 6], next);
         const dy = randomF32([tokens, 4], next);
         const own = passAt(adapted, rank, x, dy);
-        const slice = sliceRank(adapted.state(), rank);
+        const slice = sliceRank(await adapted.state(), rank);
         const backend = createHostBackend();
         const tape = new Tape(backend);
         const start = leaf(x);
@@ -287,18 +287,20 @@ const addOf = (backend: Backend, tape: Tape, a: FloatTensor, b: FloatTensor) =>
   apply({ backend, tape }, differentiableAdd, { a, b }, {}).y;
 
 describe('cutting and merging', () => {
-  test('mergeAtRank gives, bit for bit, the merge of what sliceRank gives', () => {
-    fc.assert(
-      fc.property(arbitrary, ({ seed, rank, scaling }) => {
+  test('mergeAtRank gives, bit for bit, the merge of what sliceRank gives', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary, async ({ seed, rank, scaling }) => {
         const adapted = adaptedToy(seed, { scaling });
-        const slice = sliceRank(adapted.state(), rank);
-        for (const [i, merged] of [...mergeAtRank(adapted, rank)].entries()) {
+        const slice = sliceRank(await adapted.state(), rank);
+        let i = 0;
+        for await (const merged of mergeAtRank(adapted, rank)) {
           const base = adapted.layers[i]!.base;
           const weight =
             'view' in base.weight
               ? hostData(base.weight.view as ArrayView<'f32'>).slice()
               : dequantizedOf(adapted, i);
           expect(merged.weight).toEqual(mergeLayer(weight as Float32Array, slice.layers[i]!, slice.scale));
+          i++;
         }
       }),
       { numRuns: 20 },
@@ -308,10 +310,10 @@ describe('cutting and merging', () => {
   test(
     're-sorting by SVD at full rank keeps the product, and at rank r nothing of rank r is nearer in the ' +
       'layer',
-    () => {
-      fc.assert(
-        fc.property(fc.nat(), fc.integer({ min: 1, max: 8 }), (seed, rank) => {
-          const state = adaptedToy(seed).state();
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.nat(), fc.integer({ min: 1, max: 8 }), async (seed, rank) => {
+          const state = await adaptedToy(seed).state();
           const full = sliceRank(state, 8);
           const product = (s: ReturnType<typeof sliceRank>, i: number): Float32Array => {
             const l = s.layers[i]!;
@@ -334,15 +336,15 @@ describe('cutting and merging', () => {
     },
   );
 
-  test('an adapter loaded from its own state is the same, and one for other shapes is refused by name', () => {
+  test('an adapter loaded from its own state is the same, and one for other shapes is refused by name', async () => {
     const adapted = adaptedToy(1);
-    const state = adapted.state();
-    adapted.load(state);
-    expect(adapted.state()).toEqual(state);
-    expect(() =>
+    const state = await adapted.state();
+    await adapted.load(state);
+    expect(await adapted.state()).toEqual(state);
+    await expect(
       adapted.load({ ...state, layers: state.layers.map((l) => ({ ...l, a: l.a.slice(1) })) }),
-    ).toThrowError(/expected 48 numbers \[8, 6\] for A of first, got 47/);
-    expect(() => adapted.load({ ...state, layers: state.layers.slice(1) })).toThrowError(
+    ).rejects.toThrowError(/expected 48 numbers \[8, 6\] for A of first, got 47/);
+    await expect(adapted.load({ ...state, layers: state.layers.slice(1) })).rejects.toThrowError(
       /an adapter for first, got none/,
     );
   });
@@ -352,11 +354,12 @@ describe('ranks', () => {
   test.each([[[]], [[0]], [[1, 1]], [[1.5]], [[-2]]])('the list %j is refused', (list) => {
     expect(() => rankSet(list)).toThrowError(/\[ranks\] expected/);
   });
-  test('a rank outside 1…maxRank is refused, whoever asks', () => {
+  test('a rank outside 1…maxRank is refused, whoever asks', async () => {
     const adapted = adaptedToy(1);
+    const state = await adapted.state();
     for (const rank of [0, 9, 1.5, NaN]) {
       expect(() => adapted.atRank(rank)).toThrowError(/expected a whole number within 1…8/);
-      expect(() => sliceRank(adapted.state(), rank)).toThrowError(/expected a whole number within 1…8/);
+      expect(() => sliceRank(state, rank)).toThrowError(/expected a whole number within 1…8/);
     }
   });
   test('sampled ranks follow the distribution and depend on seed and step alone', () => {

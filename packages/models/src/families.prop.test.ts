@@ -59,17 +59,12 @@ describe.each(CASES)('$name', ({ name }) => {
       expect(layers.filter(({ weight }) => isPacked(weight)).map((layer) => layer.name)).toEqual(
         describeModel(configOf(name)).linears.map((layer) => layer.name),
       );
-      const decoded = packed.withModules(
-        (layer) =>
-          new Linear(
-            layer.name,
-            new Parameter(
-              `${layer.name}.weight`,
-              f32View([layer.outFeatures, layer.inFeatures], decodedWeight(layer.weight, backend)),
-            ),
-            layer.bias,
-          ),
-      );
+      const weights = new Map<string, Float32Array>();
+      for (const layer of layers) weights.set(layer.name, await decodedWeight(layer.weight, backend));
+      const decoded = packed.withModules(({ name: layerName, outFeatures, inFeatures, bias }) => {
+        const view = f32View([outFeatures, inFeatures], weights.get(layerName)!);
+        return new Linear(layerName, new Parameter(`${layerName}.weight`, view), bias);
+      });
       expect(hostData(packed.logits(ctx, inputs).view)).toEqual(hostData(decoded.logits(ctx, inputs).view));
     },
   );

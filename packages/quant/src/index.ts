@@ -25,6 +25,7 @@ export {
   type QuantizedMatrix,
   type QuantizedParts,
 } from './nf4-matrix.ts';
+export { copyToHost } from './copy-to-host.ts';
 export { dequantizeBlockwise, type DequantizeAttributes } from './ops/dequantize-blockwise.ts';
 export { dequantizeGgml, type DequantizeGgmlAttributes } from './ops/dequantize-ggml.ts';
 export { matmulNf4, matmulNf4InputGradient, type MatmulNf4Attributes } from './ops/matmul-nf4.ts';

@@ -94,11 +94,11 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
     'scales of the scales': nested?.absmax,
     'map of the scales': nested?.map,
   }))
-    if (view) assertFinite(name, view);
+    if (view?.storage.space.isHost) assertFinite(name, view);
   if (nested && !Number.isFinite(Math.fround(nested.offset)))
     throw notFinite('offset of the scales', 0, nested.offset);
   if (
-    nested &&
+    nested?.absmax.storage.space.isHost &&
     !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))
   )
     assertFinite(

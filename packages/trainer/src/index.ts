@@ -54,7 +54,6 @@ export type {
   StepCounts,
 } from './optimizers/optimizer.ts';
 export { openPageFile, type PageFileOptions } from './optimizers/paging/page-file.ts';
-export type { PageStore } from './optimizers/paging/page-store.ts';
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';

@@ -6,10 +6,12 @@ import {
   writeFileUnsynced,
   safetensorsPieces,
   writeFolderAtomically,
+  type ReadableBytes,
   type FileSystem,
-  type TensorToWrite,
+  type TensorToStream,
 } from '@qdylora/checkpoint';
 import {
+  DTYPE_BYTES,
   hostData,
   elementCount,
   QdyloraError,
@@ -99,26 +101,39 @@ export async function saveState(
 export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
 /**
- * Host memory is written from where it lies, pages are gathered one array at a time as they are written;
- * other memory is read out first.
+ * The tensors of a checkpoint file. Host memory is written from where it lies; from a device one array at a
+ * time is copied to the host, when its turn to be written comes. Pages are gathered likewise.
  */
 async function tensorsOf(
   isHost: boolean,
   arrays: ReadonlyMap<string, StateArray>,
   check?: (name: string, values: DataOf[DType]) => void,
-): Promise<TensorToWrite[]> {
-  const tensors: TensorToWrite[] = [];
+): Promise<TensorToStream[]> {
+  const tensors: TensorToStream[] = [];
   for (const [name, array] of arrays) {
-    const values = isHost ? null : await array.read();
-    check?.(name, values ?? array.peek()!);
+    if (check) check(name, array.peek() ?? (await array.read()));
     tensors.push({
       name,
       dtype: SAFETENSORS_NAMES[array.dtype],
       shape: array.shape,
-      bytes: () => bytesOf(values ?? array.peek()!),
+      bytes: isHost ? () => bytesOf(array.peek()!) : sourceOf(array),
     });
   }
   return tensors;
+}
+
+/** The bytes of an array on a device: copied at the first piece that is asked for, dropped after the last. */
+function sourceOf(array: StateArray): ReadableBytes {
+  const byteLength = elementCount(array.shape) * DTYPE_BYTES[array.dtype];
+  let bytes: Uint8Array | null = null;
+  return {
+    byteLength,
+    async read(into, byteOffset) {
+      bytes ??= bytesOf(await array.read());
+      into.set(bytes.subarray(byteOffset, byteOffset + into.length));
+      if (byteOffset + into.length === byteLength) bytes = null;
+    },
+  };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array =>

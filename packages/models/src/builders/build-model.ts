@@ -15,6 +15,7 @@ import { createCausalLm } from '../decoder/create-causal-lm.ts';
 import { familyOf } from '../families/family-of.ts';
 import type { Quantization } from '../quantize/quantization.ts';
 import { checkpointWeights } from '../weights/checkpoint-weights.ts';
+import { loadWeights } from '../weights/load-weights.ts';
 import { pieceFor } from '../weights/read-values.ts';
 import {
   assertWeightFiles,
@@ -75,17 +76,20 @@ export async function buildModel(files: WeightFiles, options: BuildOptions): Pro
       nextStep: 'Set quantization: none, or choose method: qdylora.',
     });
   }
-  const decoder = backend.memory.scoped(() => {
-    const weights = checkpointWeights(checkpoint, {
+  const piece = pieceFor(backend, checkpoint.tensors.values());
+  try {
+    const source = checkpointWeights(checkpoint, {
       backend,
       quantization: stored ? { kind: 'none' } : quantization,
       trainable,
-      piece: pieceFor(backend, checkpoint.tensors.values()),
+      piece,
       onProgress,
       base: family.names.base,
       storesInOut: family.storesInOut ?? false,
     });
-    return buildDecoder(family, familyConfig, weights);
-  });
-  return createCausalLm(family, familyConfig, decoder, backend, name);
+    const decoder = await loadWeights(source, (weights) => buildDecoder(family, familyConfig, weights));
+    return createCausalLm(family, familyConfig, decoder, backend, name);
+  } finally {
+    if (piece) backend.memory.release(piece);
+  }
 }

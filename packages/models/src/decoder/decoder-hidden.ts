@@ -1,9 +1,10 @@
-import { f32View } from '@qdylora/contract';
+import { runOp } from '@qdylora/contract';
 import {
   apply,
   constant,
   differentiableAdd,
   differentiableScaleBy,
+  fill,
   recompute,
   type ForwardContext,
 } from '@qdylora/tensor';
@@ -72,7 +73,12 @@ function embedded<L>(
   const scaled =
     embeddingScale === 1
       ? x
-      : apply(ctx, differentiableScaleBy, { x, factor: constant(f32View([1], [embeddingScale])) }, {}).y;
+      : apply(
+          ctx,
+          differentiableScaleBy,
+          { x, factor: constant(runOp(ctx.backend, fill, {}, { value: embeddingScale, shape: [1] }).y) },
+          {},
+        ).y;
   if (!positions) return scaled;
   const learned = positions.forward(ctx, batch.positions);
   return apply(ctx, differentiableAdd, { a: scaled, b: learned }, {}, { y: 'b' }).y;

@@ -1,4 +1,4 @@
-import { f32View, type ArrayView } from '@qdylora/contract';
+import type { ArrayView } from '@qdylora/contract';
 import { apply, constant, differentiableCausalAttention, differentiableRope } from '@qdylora/tensor';
 import type { Hidden } from './layer-pass.ts';
 import type { LayerPass } from './layer-pass.ts';
@@ -29,7 +29,7 @@ export function attend(pass: LayerPass, q: Hidden, k: Hidden, v: Hidden): Hidden
       v: context.v,
       querySegments: constant(batch.segments),
       keySegments: constant(context.segments),
-      alibiSlopes: alibiSlopes ? constant(f32View([heads], alibiSlopes)) : undefined,
+      alibiSlopes: alibiSlopes ? constant(ctx.backend.memory.constant(alibiSlopes)) : undefined,
     } as never,
     { heads, kvHeads, headDim, scale, window, softCap, computeDtype: ctx.computeDtype } as never,
   ).y as Hidden;

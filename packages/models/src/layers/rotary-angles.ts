@@ -1,4 +1,4 @@
-import { f32View, runOp, type ArrayView } from '@qdylora/contract';
+import { runOp, type ArrayView } from '@qdylora/contract';
 import { constant, ropeTable, type ForwardContext, type Tensor } from '@qdylora/tensor';
 import type { BatchArrays } from '../decoder/batch-arrays.ts';
 import type { RopeFrequencies } from '../config/rope-frequencies.ts';
@@ -18,7 +18,7 @@ export function rotaryAngles(
   const { cos, sin } = runOp(
     ctx.backend,
     ropeTable,
-    { positions, inverseFrequencies: f32View([frequencies.length], frequencies) },
+    { positions, inverseFrequencies: ctx.backend.memory.constant(frequencies) },
     { scale },
   );
   return { cos: constant(cos), sin: constant(sin) };

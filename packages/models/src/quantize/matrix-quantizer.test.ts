@@ -10,15 +10,15 @@ const backend = createHostBackend();
 const { memory } = backend;
 
 describe('a matrix that is quantized stretch after stretch', () => {
-  it('is the matrix that is quantized at once, wherever it is cut between blocks', () => {
-    fc.assert(
-      fc.property(
+  it('is the matrix that is quantized at once, wherever it is cut between blocks', async () => {
+    await fc.assert(
+      fc.asyncProperty(
         fc.integer({ min: 1, max: 40 }),
         fc.integer({ min: 1, max: 90 }),
         fc.boolean(),
         fc.array(fc.nat(), { maxLength: 4 }),
         fc.nat(),
-        (rows, columns, doubleQuantization, cuts, seed) => {
+        async (rows, columns, doubleQuantization, cuts, seed) => {
           const values = normalView(seed, 'w', [rows * columns]);
           const shape = [rows, columns] as const;
           const blocks = Math.ceil((rows * columns) / 64);
@@ -35,7 +35,10 @@ describe('a matrix that is quantized stretch after stretch', () => {
             quantizer.add(rowsOf(values, ends[i - 1] ?? 0, end));
           });
           expect(quantizer.isFull).toBe(true);
-          const [pieces, whole] = [quantizer.finish(), quantizeOn(backend, 'nf4', values, shape, options)];
+          const [pieces, whole] = [
+            await quantizer.finish(),
+            await quantizeOn(backend, 'nf4', values, shape, options),
+          ];
           expect(arraysOf(pieces).map((view) => hostData(view))).toEqual(
             arraysOf(whole).map((view) => hostData(view)),
           );

@@ -1,11 +1,12 @@
 import {
   checkOptions,
   elementCount,
-  hostData,
+  QdyloraError,
   rowsOf,
   runOp,
   type ArrayView,
   type Backend,
+  type Memory,
 } from '@qdylora/contract';
 import {
   arraysOf,
@@ -35,7 +36,7 @@ export interface MatrixQuantizer {
    */
   add(values: Values): void;
   /** The matrix, once it is full. */
-  finish(): QuantizedMatrix;
+  finish(): Promise<QuantizedMatrix>;
   /** Releases everything, where there will be no matrix. */
   cancel(): void;
 }
@@ -50,7 +51,7 @@ export interface MatrixQuantizer {
  * @example
  * const quantizer = matrixQuantizer(backend, 'nf4', [4096, 4096], { kind: 'nf4' });
  * while (!quantizer.isFull) quantizer.add(await nextRows());
- * const matrix = quantizer.finish();
+ * const matrix = await quantizer.finish();
  */
 export function matrixQuantizer(
   backend: Backend,
@@ -118,38 +119,57 @@ function quantizeRange(
 }
 
 /** Fills the tables, quantizes the scales, and arranges them in tiles where the codes are. */
-function finishMatrix(
+async function finishMatrix(
   backend: Backend,
   matrix: QuantizedMatrix,
   absmax: ArrayView<'f32'>,
   scaleRounding: ScaleRounding,
-): QuantizedMatrix {
+): Promise<QuantizedMatrix> {
   const { memory } = backend;
   const { kind, shape, levels, doubleQuantized: nested, tiled } = matrix;
-  return memory.scoped(() => {
-    memory.write(levels, levelsOf(kind));
-    const scales = nested && { ...nested, offset: nestedScales(backend, absmax, nested, scaleRounding) };
-    if (tiled) {
-      if (scales) toTiles(scales.codes, shape, 'scales', scales.codes);
-      else toTiles(absmax, shape, 'scales', absmax);
-    }
-    if (nested) memory.release(absmax);
-    return quantizedMatrix({ ...matrix, doubleQuantized: scales });
-  });
+  if (!memory.space.isHost) await assertFiniteScales(memory, absmax);
+  memory.write(levels, levelsOf(kind));
+  const scales = nested && {
+    ...nested,
+    offset: await nestedScales(backend, absmax, nested, scaleRounding),
+  };
+  if (tiled) {
+    if (scales) toTiles(scales.codes, shape, 'scales', scales.codes);
+    else toTiles(absmax, shape, 'scales', absmax);
+  }
+  if (nested) memory.release(absmax);
+  return quantizedMatrix({ ...matrix, doubleQuantized: scales });
+}
+
+/** On a device the kernels do not look for weights that are not finite, and `quantizedMatrix` cannot. */
+async function assertFiniteScales(memory: Memory, absmax: ArrayView<'f32'>): Promise<void> {
+  const values = await memory.read(absmax);
+  const block = values.findIndex((value) => !Number.isFinite(value));
+  if (block >= 0)
+    throw new QdyloraError('NON_FINITE', {
+      where: 'quantize',
+      problem: `block ${block} holds a weight that is ${values[block]}`,
+      nextStep: 'The file is damaged, or the model was saved after training had failed.',
+      details: { block },
+    });
 }
 
 /** Fills the codes, scales and map of double quantization, and returns the offset. */
-function nestedScales(
+async function nestedScales(
   backend: Backend,
   absmax: ArrayView<'f32'>,
   { codes, absmax: nestedAbsmax, map }: DoubleQuantizedScales,
   rounding: ScaleRounding,
-): number {
+): Promise<number> {
   const { memory } = backend;
   memory.write(map, signedDynamicMap());
-  if (rounding === 'nearest')
-    return hostData(runOp(backend, quantizeScales, { absmax }, {}, { codes, nestedAbsmax }).offset)[0]!;
-  const theirs = doubleQuantizeAsBitsandbytes(hostData(absmax));
+  if (rounding === 'nearest') {
+    const { offset } = runOp(backend, quantizeScales, { absmax }, {}, { codes, nestedAbsmax });
+    const [value] = await memory.read(offset);
+    memory.release(offset);
+    return value!;
+  }
+  const theirs = doubleQuantizeAsBitsandbytes(await memory.read(absmax));
   memory.write(codes, theirs.codes);
   memory.write(nestedAbsmax, theirs.absmax);
   return theirs.offset;

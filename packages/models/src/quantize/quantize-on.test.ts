@@ -4,12 +4,14 @@ import { normalView } from '@qdylora/testing';
 import { expect, it } from 'vitest';
 import { quantizeOn } from './quantize-on.ts';
 
-it('scales are rounded to the nearest number unless the bytes of bitsandbytes are asked for', () => {
+it('scales are rounded to the nearest number unless the bytes of bitsandbytes are asked for', async () => {
   const values = hostData(normalView(5, 'w', [4096 * 64]));
   const shape = [4096, 64] as const;
   const { memory, ...backend } = createHostBackend();
-  const packed = (['nearest', 'bitsandbytes'] as const).map((scaleRounding) =>
-    quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }),
+  const packed = await Promise.all(
+    (['nearest', 'bitsandbytes'] as const).map((scaleRounding) =>
+      quantizeOn({ memory, ...backend }, 'nf4', values, shape, { kind: 'nf4', scaleRounding }),
+    ),
   );
   const theirs = doubleQuantizeAsBitsandbytes(
     hostData(quantize4bit('nf4', { data: values, shape }, { doubleQuantization: false }).absmax!),

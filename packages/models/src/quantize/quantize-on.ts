@@ -11,21 +11,23 @@ import type { Quantization } from './quantization.ts';
  *
  * @throws QdyloraError as `matrixQuantizer`
  * @example
- * const matrix = quantizeOn(backend, 'nf4', weights, [576, 576], { kind: 'nf4' });
+ * const matrix = await quantizeOn(backend, 'nf4', weights, [576, 576], { kind: 'nf4' });
  */
-export function quantizeOn(
+export async function quantizeOn(
   backend: Backend,
   kind: QuantizationKind,
   values: Values,
   shape: readonly [number, number],
   quantization: Quantization,
-): QuantizedMatrix {
-  const { memory } = backend;
-  const matrix = memory.scoped(() => {
-    const quantizer = matrixQuantizer(backend, kind, shape, quantization);
+): Promise<QuantizedMatrix> {
+  const quantizer = matrixQuantizer(backend, kind, shape, quantization);
+  try {
     quantizer.add(values);
-    return quantizer.finish();
-  }, arraysOf);
-  memory.persist(...arraysOf(matrix));
-  return matrix;
+    const matrix = await quantizer.finish();
+    backend.memory.persist(...arraysOf(matrix));
+    return matrix;
+  } catch (error) {
+    quantizer.cancel();
+    throw error;
+  }
 }

@@ -15,7 +15,7 @@ import type { WeightFiles } from '../checkpoint-files/with-saved-weights.ts';
 import type { Quantization } from '../quantize/quantization.ts';
 import { quantizeOn } from '../quantize/quantize-on.ts';
 import { readValues } from './read-values.ts';
-import type { WeightSource } from './weight-source.ts';
+import type { AsyncWeightSource } from './weight-source.ts';
 
 export interface CheckpointWeightsOptions {
   readonly backend: Backend;
@@ -40,26 +40,32 @@ export interface CheckpointWeightsOptions {
 export function checkpointWeights(
   checkpoint: WeightFiles,
   { backend, quantization, trainable, piece, onProgress, base, storesInOut }: CheckpointWeightsOptions,
-): WeightSource {
+): AsyncWeightSource {
   const { tensors } = checkpoint;
   const { memory } = backend;
   let bytesRead = 0;
   const entryOf = (name: string, shape: readonly number[]): TensorEntry =>
     weightEntry(checkpoint, base, name, shape);
-  const read = <T>(entry: TensorEntry, take: (entry: TensorEntry) => T): T => {
-    const value = take(entry);
+  const read = async <T>(entry: TensorEntry, take: (entry: TensorEntry) => T | Promise<T>): Promise<T> => {
+    const value = await take(entry);
     bytesRead += entry.byteLength;
     onProgress?.(bytesRead);
     return value;
   };
-  const inMemory = (entry: TensorEntry, asFloat32: boolean): ArrayView => {
-    const view = read(entry, () => readValues(backend, { ...entry, piece }, entry.shape, asFloat32));
-    memory.persist(view);
-    return view;
-  };
+  const inMemory = (entry: TensorEntry, asFloat32: boolean): Promise<ArrayView> =>
+    read(entry, () => {
+      const view = readValues(backend, { ...entry, piece }, entry.shape, asFloat32);
+      memory.persist(view);
+      return view;
+    });
+  const parameter = async (name: string, entry: TensorEntry, asFloat32: boolean): Promise<Parameter> =>
+    new Parameter(name, await inMemory(entry, asFloat32));
   const matrixOf = (name: string, shape: readonly [number, number]): TensorEntry =>
     storesInOut ? transposedEntry(entryOf(name, shape.toReversed())) : entryOf(name, shape);
-  const packed = (name: string, shape: readonly [number, number]): QuantizedMatrix | undefined => {
+  const packed = async (
+    name: string,
+    shape: readonly [number, number],
+  ): Promise<QuantizedMatrix | undefined> => {
     const stored = storedName(name, base, checkpoint);
     if (quantStateName(stored, tensors))
       return moveToMemory(arrangedFor(backend, storedMatrix(checkpoint, stored, shape)), memory);
@@ -69,19 +75,18 @@ export function checkpointWeights(
     );
   };
   return {
-    linear(name, shape, { bias: hasBias = false } = {}) {
-      const matrix = packed(`${name}.weight`, shape);
+    async linear(name, shape, { bias: hasBias = false } = {}) {
+      const weightName = `${name}.weight`;
+      const matrix = await packed(weightName, shape);
       const weight = matrix
         ? packedWeight(matrix)
-        : new Parameter(`${name}.weight`, inMemory(matrixOf(`${name}.weight`, shape), trainable));
-      const bias = hasBias
-        ? new Parameter(`${name}.bias`, inMemory(entryOf(`${name}.bias`, [shape[0]]), true))
-        : null;
+        : await parameter(weightName, matrixOf(weightName, shape), trainable);
+      const biasName = `${name}.bias`;
+      const bias = hasBias ? await parameter(biasName, entryOf(biasName, [shape[0]]), true) : null;
       return new Linear(name, weight, bias);
     },
-    table: (name, shape) =>
-      new Parameter(`${name}.weight`, inMemory(entryOf(`${name}.weight`, shape), trainable)),
-    vector: (name, size) => new Parameter(name, inMemory(entryOf(name, [size]), true)),
+    table: (name, shape) => parameter(`${name}.weight`, entryOf(`${name}.weight`, shape), trainable),
+    vector: (name, size) => parameter(name, entryOf(name, [size]), true),
   };
 }
 

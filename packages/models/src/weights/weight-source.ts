@@ -12,3 +12,10 @@ export interface WeightSource {
   /** Weight or bias of a norm, the tensor `name`: [size], float32. Random weights begin at `initial`. */
   vector(name: string, size: number, initial: 0 | 1): Parameter;
 }
+
+/** A weight source whose layers take time: they are read from files and copied to a device. */
+export type AsyncWeightSource = {
+  readonly [K in keyof WeightSource]: (
+    ...request: Parameters<WeightSource[K]>
+  ) => Promise<ReturnType<WeightSource[K]>>;
+};

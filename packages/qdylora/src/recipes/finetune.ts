@@ -109,7 +109,7 @@ export async function openRun(requested: PreparedRun, session: RunSession): Prom
     const backend = profile ? wrapBackend(chosen.backend, { measure: profile.measure }) : chosen.backend;
     const model = await source.build(backend, signal);
     // attach: the adapter of all ranks, its optimizer and its rank sampler
-    const adapted = attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
+    const adapted = await attachForTraining(model, config, { fingerprint: source.fingerprint, warn: notice });
     warnOfPositions(model.config, data, config.maxSeqLength, notice);
     const needOf = needOfRun(config, { data, chosen, source });
     const run = await assembleRun(config, { model, adapted, ...steps }, { warn: notice, needOf });

@@ -126,7 +126,7 @@ async function writeMerged(
     rank,
     layers: adapted.layers.length,
     packingError,
-    probe: ids && { ids, logits: probeLogits(adapted.atRank(rank), ids) },
+    probe: ids && { ids, logits: await probeLogits(adapted.atRank(rank), ids) },
   };
 }
 
@@ -141,5 +141,5 @@ async function logitsOf(
     { ...config, model: path, quantization: 'none' },
     { adapter: null, backend, warn: onNotice },
   );
-  return probeLogits({ model: opened.model, active: null }, ids);
+  return await probeLogits({ model: opened.model, active: null }, ids);
 }

@@ -184,7 +184,7 @@ async function packShards(
           const dtype = arrivingDtype(memory, entry);
           const matrix = dtype
             ? await packArriving(backend, coming, dtype, shape, config)
-            : packMatrix(backend, entry, shape, config);
+            : await packMatrix(backend, entry, shape, config);
           packed.push(matrix);
           tensors.push(...packedTensors(weight.name, matrix, sourceDtypeOf(weight), memory));
         } else if (!isDone[index]) {

@@ -1,13 +1,18 @@
-import { hostData, elementCount, runOp, type ArrayView, type Backend } from '@qdylora/contract';
-import { readElement } from '../ops/read-element.ts';
+import { fromBfloat16, runOp, type Backend } from '@qdylora/contract';
 import { isPacked, type LinearWeight } from './linear.ts';
 
-/** A weight as the forward pass sees it in float32: a new array, row-major [out, in]. */
-export function decodedWeight(weight: LinearWeight, backend: Backend): Float32Array {
-  if (isPacked(weight))
-    return backend.memory.scoped(() =>
-      Float32Array.from(hostData(runOp(backend, weight.decode, weight.operands, weight.attributes).values!)),
-    );
-  const at = readElement(weight.view as ArrayView<'f32'>);
-  return Float32Array.from({ length: elementCount(weight.view.shape) }, (_, i) => at(i));
+/** A weight as the forward pass sees it, copied to host memory as float32: row-major [out, in]. */
+export async function decodedWeight(weight: LinearWeight, backend: Backend): Promise<Float32Array> {
+  const { memory } = backend;
+  if (!isPacked(weight)) {
+    const values = await memory.read(weight.view);
+    return values instanceof Float32Array ? values : Float32Array.from(values, fromBfloat16);
+  }
+  const decoded = memory.scoped(
+    () => runOp(backend, weight.decode, weight.operands, weight.attributes).values!,
+    (values) => [values],
+  );
+  const values = (await memory.read(decoded)) as Float32Array;
+  memory.release(decoded);
+  return values;
 }

@@ -10,6 +10,7 @@ import {
   type Backend,
   type DType,
   type Shape,
+  type DataOf,
 } from '@qdylora/contract';
 import { fill, type Parameter } from '@qdylora/tensor';
 import type { OptimizerLedger, SavedArray, SavedOptimizerState, StateArray } from './optimizer.ts';
@@ -344,7 +345,17 @@ function stateArray({
     dtype,
     shape,
     peek: () => (memory.space.isHost ? gathered() : null),
-    read: () => Promise.resolve(gathered()),
+    async read() {
+      const values = new (dtype === 'f32' ? Float32Array : Uint8Array)(layout.rows * rowElements);
+      for (const page of pages) {
+        let numbers: Promise<DataOf[DType]> | undefined;
+        withPage(page, false, (arrays) => {
+          numbers = memory.read(arrays[kind]!); // enqueued before the next page takes the slot
+        });
+        values.set((await numbers!) as Float32Array, page.from * rowElements);
+      }
+      return values;
+    },
     write(values) {
       for (const page of pages)
         withPage(page, true, (arrays) => {

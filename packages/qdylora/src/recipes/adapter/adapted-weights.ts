@@ -21,7 +21,7 @@ export function mergedWeights(
     name: string,
     shape: readonly number[],
     isLinear: boolean,
-    values: () => Float32Array,
+    values: () => Promise<Float32Array>,
   ): void => {
     weights.set(name, { name, shape, isLinear, values });
   };
@@ -37,7 +37,7 @@ export function mergedWeights(
         `${module.name}.weight`,
         [own.outFeatures, own.inFeatures],
         true,
-        () => mergedLayer(own, backend, rank).weight,
+        async () => (await mergedLayer(own, backend, rank)).weight,
       );
     else if (weight && isPacked(weight))
       add(`${module.name}.weight`, weight.shape, true, () => decodedWeight(weight, backend));
@@ -54,8 +54,8 @@ export const asStored = (
 
 function turned(weight: ModelWeight): ModelWeight {
   const [rows, columns] = weight.shape as readonly [number, number];
-  const values = (): Float32Array => {
-    const from = weight.values();
+  const values = async (): Promise<Float32Array> => {
+    const from = await weight.values();
     const to = new Float32Array(from.length);
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++)

@@ -18,12 +18,12 @@ export interface BaseFacts {
  * @param changes of a run that trains it further; they replace the adapter's own scale
  * @throws QdyloraError BAD_ADAPTER for a model of another architecture or other shapes
  */
-export function attachAdapter(
+export async function attachAdapter(
   model: CausalLm,
   adapter: ReadAdapter,
   facts: BaseFacts,
   changes: Partial<AdapterConfig> = {},
-): Adapted<CausalLm> {
+): Promise<Adapted<CausalLm>> {
   const { state } = adapter;
   assertAdapterFits(model, adapter, facts);
   const adapted = attachDyLora(model, {
@@ -34,7 +34,7 @@ export function attachAdapter(
     targetModules: state.layers.map(({ name }) => name),
   });
   // `changes` may have another scale
-  adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling });
+  await adapted.load({ ...state, alpha: adapted.config.alpha, scaling: adapted.config.scaling });
   return adapted;
 }
 

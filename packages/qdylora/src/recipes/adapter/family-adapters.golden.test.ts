@@ -44,7 +44,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
     const model = await buildModel(checkpoint, { backend, quantization: { kind: 'none' } });
     const read = readAdapter(`${FOLDER}${name}`);
     expect(read.fanInFanOut).toBe(family === 'gpt2');
-    const adapted = attachAdapter(model, read, {
+    const adapted = await attachAdapter(model, read, {
       fingerprint: '',
       warn: (text) => {
         throw new Error(text);

@@ -43,7 +43,7 @@ async function attached({
     { saved: adapter.saved },
   );
   const model = await source.build(createHostBackend());
-  const adapted = attachAdapter(model, adapter, {
+  const adapted = await attachAdapter(model, adapter, {
     fingerprint: '',
     warn: (text) => {
       throw new Error(text);

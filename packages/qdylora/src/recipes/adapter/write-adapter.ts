@@ -1,7 +1,13 @@
-import { openSavedWeights, writePeftAdapter, type WritePeftAdapterOptions } from '@qdylora/checkpoint';
-import { hostData, type ArrayView } from '@qdylora/contract';
+import {
+  openSavedWeights,
+  writePeftAdapter,
+  type TensorSource,
+  type WritePeftAdapterOptions,
+} from '@qdylora/checkpoint';
+import { hostData, type Memory } from '@qdylora/contract';
 import { peftScaling, transposed, type Adapted, type SlicedAdapter } from '@qdylora/lora-dynamic';
 import type { CausalLm } from '@qdylora/models';
+import type { Parameter } from '@qdylora/tensor';
 import type { AdapterSidecar, TrainedPrompt } from './adapter-sidecar.ts';
 import type { AdapterSaved, ReadAdapter } from './read-adapter.ts';
 
@@ -16,10 +22,7 @@ export interface AdapterMetadata {
   readonly saved: AdapterSaved | null;
 }
 
-/**
- * Writes a trained nest at its full rank: A from where it lies, B turned into PEFT's order in memory that the
- * backend has free between two steps.
- */
+/** Writes a trained nest at its full rank, one matrix at a time. */
 export async function writeAdapted(
   folder: string,
   adapted: Adapted<CausalLm>,
@@ -34,39 +37,56 @@ export async function writeAdapted(
       storesInOut,
     },
   } = adapted;
-  const turned: ArrayView<'f32'>[] = [];
-  try {
-    const layers = adapted.layers.map(({ name, outFeatures, a, b }) => {
-      turned.push(memory.allocate('f32', [outFeatures, maxRank]));
-      return {
-        name,
-        a: hostData(a.view) as Float32Array,
-        b: transposed(hostData(b.view) as Float32Array, maxRank, outFeatures, hostData(turned.at(-1)!)),
-      };
-    });
-    const targetModules = targetNames(report.matched, report.unmatched);
-    await writeWithSaved(folder, saved, {
-      layers,
-      rank: maxRank,
-      ...peftScaling(scaling, alpha, maxRank, maxRank),
-      targetModules,
-      baseModel: base.name,
-      fanInFanOut: storesInOut,
-      replace: true,
-      sidecar: {
-        format: 'qdylora-adapter',
-        version: 1,
-        ranks: [...ranks],
-        lora_alpha: alpha,
-        lora_scaling: scaling,
-        target_modules: targetModules,
-        base,
-        prompt,
-      } satisfies AdapterSidecar,
-    });
-  } finally {
-    for (const view of turned) memory.release(view);
-  }
+  const layers = adapted.layers.map(({ name, inFeatures, outFeatures, a, b }) => ({
+    name,
+    a: float32Source([maxRank, inFeatures], () => numbersOf(memory, a)),
+    b: float32Source([outFeatures, maxRank], async () =>
+      transposed(await numbersOf(memory, b), maxRank, outFeatures),
+    ),
+  }));
+  const targetModules = targetNames(report.matched, report.unmatched);
+  await writeWithSaved(folder, saved, {
+    layers,
+    rank: maxRank,
+    ...peftScaling(scaling, alpha, maxRank, maxRank),
+    targetModules,
+    baseModel: base.name,
+    fanInFanOut: storesInOut,
+    replace: true,
+    sidecar: {
+      format: 'qdylora-adapter',
+      version: 1,
+      ranks: [...ranks],
+      lora_alpha: alpha,
+      lora_scaling: scaling,
+      target_modules: targetModules,
+      base,
+      prompt,
+    } satisfies AdapterSidecar,
+  });
+}
+
+/** The numbers of a parameter: where they lie, if that is host memory, else a copy. */
+const numbersOf = async (memory: Memory, { view }: Parameter): Promise<Float32Array> =>
+  (memory.space.isHost ? hostData(view) : await memory.read(view)) as Float32Array;
+
+/** A tensor whose numbers are made when its first piece is asked for, and dropped after the last. */
+function float32Source(shape: readonly [number, number], values: () => Promise<Float32Array>): TensorSource {
+  const byteLength = shape[0] * shape[1] * Float32Array.BYTES_PER_ELEMENT;
+  let bytes: Uint8Array | null = null;
+  return {
+    dtype: 'F32',
+    shape,
+    byteLength,
+    async read(into, byteOffset) {
+      if (!bytes) {
+        const { buffer, byteOffset: start } = await values();
+        bytes = new Uint8Array(buffer, start, byteLength);
+      }
+      into.set(bytes.subarray(byteOffset, byteOffset + into.length));
+      if (byteOffset + into.length === byteLength) bytes = null;
+    },
+  };
 }
 
 /** Whole weights go from file to file. */

@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, elementCount, type DryBackend, type PartUsage } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, type DryBackend, type PageStore, type PartUsage } from '@qdylora/contract';
 import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
@@ -9,7 +9,6 @@ import {
   train,
   type LearningRateSchedule,
   type Optimizer,
-  type PageStore,
 } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';

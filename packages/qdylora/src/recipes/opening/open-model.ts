@@ -85,7 +85,7 @@ export async function openModel(
   });
   try {
     const model = await source.build(chosen.backend);
-    const adapted = read && attachAdapter(model, read, { fingerprint: source.fingerprint, warn });
+    const adapted = read && (await attachAdapter(model, read, { fingerprint: source.fingerprint, warn }));
     const { dispose } = chosen;
     return {
       source,

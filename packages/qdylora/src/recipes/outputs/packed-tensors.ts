@@ -5,6 +5,7 @@ import { wrapBackend, type Backend, type Memory } from '@qdylora/contract';
 import { familyOf, matrixQuantizer, quantizeOn, type Values } from '@qdylora/models';
 import {
   arraysOf,
+  copyToHost,
   serializeBitsandbytes,
   type QuantizationKind,
   type QuantizedMatrix,
@@ -21,19 +22,22 @@ export interface Packing {
   readonly scaleRounding?: ScaleRounding;
 }
 
-/** A matrix in 4 bits, in the order of files, in the backend's memory. */
-export const packMatrix = (
+/** A matrix in 4 bits, in the order of files, in host memory. */
+export const packMatrix = async (
   backend: Backend,
   values: Values,
   shape: readonly [number, number],
   { quantization, doubleQuantization, quantizationBlockSize, scaleRounding }: Packing,
-): QuantizedMatrix =>
-  quantizeOn(wrapBackend(backend, { packedLayout: undefined }), quantization, values, shape, {
-    kind: quantization,
-    doubleQuantization,
-    blockSize: quantizationBlockSize,
-    scaleRounding,
-  });
+): Promise<QuantizedMatrix> =>
+  copyToHost(
+    await quantizeOn(wrapBackend(backend, { packedLayout: undefined }), quantization, values, shape, {
+      kind: quantization,
+      doubleQuantization,
+      blockSize: quantizationBlockSize,
+      scaleRounding,
+    }),
+    backend.memory,
+  );
 
 /**
  * The same for values whose bytes arrive stretch after stretch: takes those of one matrix. The event loop has
@@ -57,7 +61,7 @@ export async function packArriving(
       quantizer.add(valuesOfBytes(dtype, (await coming.next()).value!));
       await setImmediate();
     }
-    return quantizer.finish();
+    return await copyToHost(await quantizer.finish(), backend.memory);
   } catch (cause) {
     quantizer.cancel();
     throw cause;

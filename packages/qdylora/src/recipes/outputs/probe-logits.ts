@@ -1,4 +1,3 @@
-import { hostData } from '@qdylora/contract';
 import type { Tokenizer } from '@qdylora/data';
 import { oneSequence, type CausalLm, type FamilyConfig } from '@qdylora/models';
 import { inferenceContext, type ActiveRank } from '@qdylora/tensor';
@@ -24,16 +23,19 @@ export function probeIds(
 }
 
 /** All logits of a few tokens, computed in float32: [tokens, vocabulary]. */
-export function probeLogits(
+export async function probeLogits(
   { model, active }: { readonly model: CausalLm; readonly active: ActiveRank | null },
   ids: readonly number[],
-): Float32Array {
+): Promise<Float32Array> {
   const { backend } = model;
-  return backend.memory.scoped(() =>
-    Float32Array.from(
-      hostData(model.logits({ ...inferenceContext(backend, 'f32'), active }, oneSequence(ids)).view),
-    ),
+  const { memory } = backend;
+  const logits = memory.scoped(
+    () => model.logits({ ...inferenceContext(backend, 'f32'), active }, oneSequence(ids)).view,
+    (view) => [view],
   );
+  const values = await memory.read(logits);
+  memory.release(logits);
+  return values;
 }
 
 /** How far two models are apart on the same tokens. */

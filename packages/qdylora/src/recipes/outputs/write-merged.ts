@@ -6,6 +6,7 @@ import {
   writeGgufModel,
   type CheckpointConfig,
   type GgufWriteType,
+  type TensorToStream,
   type TensorToWrite,
 } from '@qdylora/checkpoint';
 import type { Backend } from '@qdylora/contract';
@@ -98,9 +99,9 @@ export async function writeMergedPacked(
 ): Promise<number> {
   let errors = 0;
   let squares = 0;
-  const pack = ({ name, shape, values }: ModelWeight): TensorToWrite[] => {
-    const merged = values();
-    const matrix = packMatrix(backend, merged, shape as [number, number], packing);
+  const pack = async ({ name, shape, values }: ModelWeight): Promise<TensorToWrite[]> => {
+    const merged = await values();
+    const matrix = await packMatrix(backend, merged, shape as [number, number], packing);
     const decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
       errors += (decoded[i]! - merged[i]!) ** 2;
@@ -108,9 +109,9 @@ export async function writeMergedPacked(
     }
     return packedTensors(name, matrix, 'bfloat16', backend.memory);
   };
-  const tensors = weights.flatMap((weight) =>
-    weight.isLinear ? pack(weight) : weightTensors([weight], 'bf16'),
-  );
+  const tensors: TensorToStream[] = [];
+  for (const weight of weights)
+    tensors.push(...(weight.isLinear ? await pack(weight) : weightTensors([weight], 'bf16')));
   await writeModelFolder(folder, {
     tensors,
     config: { ...configWithDtype(config, 'bf16'), quantization_config: quantizationConfig(packing, config) },

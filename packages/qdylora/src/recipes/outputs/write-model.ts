@@ -26,7 +26,7 @@ const FILE_DTYPES = { bf16: 'BF16', f16: 'F16', f32: 'F32' } as const;
 export interface NamedWeight {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: () => Float32Array;
+  readonly values: () => Float32Array | Promise<Float32Array>;
 }
 
 /**
@@ -38,7 +38,7 @@ export const weightTensors = (weights: readonly NamedWeight[], dtype: SaveDtype)
     name,
     dtype: FILE_DTYPES[dtype],
     shape,
-    bytes: () => bytesIn(values(), dtype, name),
+    bytes: async () => bytesIn(await values(), dtype, name),
   }));
 
 export interface ModelFolder {

@@ -92,15 +92,15 @@ export async function assembleRun(
 }
 
 /** Puts a new adapter around a model, or the one that the run starts from; null for full training. */
-export function attachForTraining(
+export async function attachForTraining(
   model: CausalLm,
   config: RunConfig,
   facts: BaseFacts,
-): Adapted<CausalLm> | null {
+): Promise<Adapted<CausalLm> | null> {
   if (config.method === 'none') return null;
   const adapterConfig = adapterConfigOf(config);
   const adapted = config.adapter
-    ? attachAdapter(model, readAdapter(config.adapter), facts, adapterConfig)
+    ? await attachAdapter(model, readAdapter(config.adapter), facts, adapterConfig)
     : attachDyLora(model, adapterConfig);
   const { widerThanLayer } = adapted.report;
   if (widerThanLayer.length > 0)

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, readvSync, unlinkSync, writeSync, writevSync } from 'node:fs';
 import { join } from 'node:path';
-import { DisposedError, hostData, QdyloraError, type ArrayView } from '@qdylora/contract';
+import { DisposedError, hostData, QdyloraError, type ArrayView, type PageStore } from '@qdylora/contract';
 import { makeFolder } from '../../make-folder.ts';
-import type { PageStore } from './page-store.ts';
 
 export interface PageFileOptions {
   /** On a real disk: a folder in memory (tmpfs, often /tmp) would save nothing. */

@@ -6,12 +6,11 @@ import {
   viewOf,
   type ArrayView,
   type Backend,
+  type PageStore,
 } from '@qdylora/contract';
 import { sumOfSquares } from '@qdylora/tensor';
-import {} from '../slabs.ts';
 import type { StateLayout } from '../state-layout.ts';
 import { openPageFile, type PageFileOptions } from './page-file.ts';
-import type { PageStore } from './page-store.ts';
 import { slotKey, type Page, type PagePlan } from './plan-pages.ts';
 
 export interface PagingOptions extends Pick<PageFileOptions, 'folder' | 'reserve'> {
@@ -49,15 +48,14 @@ export function openPagedStates(
   { folder, reserve, open }: PagingOptions,
 ): PagedStates {
   const { memory, name } = backend;
-  // JavaScript's own memory: a step must not fail to get it
-  const squares = viewOf('f32', [1], new Float32Array(1));
-  if (!open && !memory.space.isHost)
+  const openStore = open ?? backend.openPageStore;
+  if (!openStore && !memory.space.isHost)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'optimizer',
-      problem: `expected host memory for a paged optimizer, got the backend ${name}`,
+      problem: `the backend ${name} has no room for pages of optimizer states`,
       nextStep: 'Choose an optimizer that is not paged.',
     });
-  const store = open?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve });
+  const store = openStore?.(fileBytes) ?? openPageFile({ folder, byteLength: fileBytes, reserve });
   const arrays = new Map<string, ArrayView<'f32' | 'u8'>>();
   const dispose = (): void => {
     store.dispose();
@@ -73,8 +71,11 @@ export function openPagedStates(
     dispose();
     throw error;
   }
+  // JavaScript's own memory: a step must not fail to get it
+  const squares = viewOf('f32', [1], new Float32Array(1));
+  /** Pages of a file may come back damaged; those beside a device never leave memory. */
   const assertNumbers = (view: ArrayView, kind: string): void => {
-    if (view.dtype !== 'f32') return;
+    if (openStore || view.dtype !== 'f32') return;
     runOp(backend, sumOfSquares, { x: view as ArrayView<'f32'> }, {}, { sum: squares });
     if (!Number.isFinite(hostData(squares)[0]) && !hostData(view).every(Number.isFinite))
       throw lostState(kind);

@@ -17,7 +17,7 @@ import { adamw, type AdamwOptions } from '../adamw.ts';
 import type { Optimizer, RowRange } from '../optimizer.ts';
 import { float32Layout, layoutBytes } from '../state-layout.ts';
 import { openPageFile } from './page-file.ts';
-import type { PageStore } from './page-store.ts';
+import type { PageStore } from '@qdylora/contract';
 import { planPages } from './plan-pages.ts';
 
 const SHAPES = [[64, 96], [7, 300], [5], [64, 64], [3, 2, 5]] as const;

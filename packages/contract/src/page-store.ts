@@ -1,15 +1,12 @@
-import type { ArrayView } from '@qdylora/contract';
+import type { ArrayView } from './array-view.ts';
 
 /**
  * Where pages of optimizer state rest while they aren't needed: bytes at offsets, moved to and from arrays of
  * the backend's memory. A page's arrays (some rows of m, then the same rows of v) lie one after the other,
  * and a step walks the offsets upwards: read, update, write, next.
  *
- * A file serves host memory (`openPageFile`). Pinned host memory beside a GPU is a second implementation: the
- * bytes lie in pinned buffers; `read` enqueues a copy to the device on a stream of its own and makes the
- * compute stream wait for its event; `write` makes that stream wait for the update's event and enqueues the
- * copy back. Neither blocks. With a second slot in `parameterStates`, taking turns, one page is copied while
- * the other is computed; planning, walking, saving and resuming stay as they are.
+ * Beside host memory it is a file. Beside a device it is pinned host memory: `read` and `write` enqueue copies
+ * on a stream of their own, ordered with the compute stream by events, and neither blocks.
  */
 export interface PageStore extends Disposable {
   readonly byteLength: number;
