@@ -57,7 +57,7 @@ describe('finetune', () => {
             run({ ...common, gradientCheckpointing: '1MiB', outputDir: folder.in('again-none') }),
           )
         ).message,
-      ).toMatch(/gradient_checkpointing\] expected at least \d+ MiB/);
+      ).toMatch(/gradient_checkpointing\] expected at least \d+ MB/);
       expect(
         (
           await rejection(() =>
@@ -78,7 +78,9 @@ describe('finetune', () => {
       'step',
       'epoch',
       'loss',
+      'smoothed_loss',
       'rank',
+      'ranks',
       'learning_rate',
       'grad_norm',
       'tokens',
