@@ -78,11 +78,13 @@ if (values.quantization !== 'none') {
   const packed = adapted.layers.filter(({ base }) => isPacked(base.weight));
   writeSafetensors(
     join(folder, 'base.safetensors'),
-    packed.map(({ base, outFeatures, inFeatures }) => ({
-      name: `${base.name}.weight`,
-      dtype: 'F32' as const,
-      shape: [outFeatures, inFeatures],
-      bytes: bytes(await decodedWeight(base.weight, backend)),
-    })),
+    await Promise.all(
+      packed.map(async ({ base, outFeatures, inFeatures }) => ({
+        name: `${base.name}.weight`,
+        dtype: 'F32' as const,
+        shape: [outFeatures, inFeatures],
+        bytes: bytes(await decodedWeight(base.weight, backend)),
+      })),
+    ),
   );
 }

@@ -56,7 +56,7 @@ describe('interrupts', () => {
     ).toEqual(['SIGTERM']);
   });
 
-  it('SIGHUP, of a terminal that was closed, saves as SIGTERM does, but nothing that nohup started', async () => {
+  it('SIGHUP of a closed terminal saves as SIGTERM does, except under nohup', async () => {
     expect(await interrupted(['SIGHUP'], { savingSeconds: 0 })).toMatchObject({
       ended: expect.stringMatching(/SIGHUP/) as string,
       left: [],

@@ -34,7 +34,10 @@ describe('train', () => {
     expect([code, out]).toEqual([
       0,
       expect.stringMatching(
-        /rank +held-out loss +vs base +adapter[\s\S]*\n +4 +\d[\s\S]*report: .*report\.html\nnext: npx qdylora export --adapter .* --rank \d --format peft/,
+        joined(
+          /rank +held-out loss +vs base +adapter[\s\S]*\n +4 +\d[\s\S]*report: .*report\.html\n/,
+          /next: npx qdylora export --adapter .* --rank \d --format peft/,
+        ),
       ),
     ]);
     expect(err).toMatch(
@@ -42,7 +45,7 @@ describe('train', () => {
     );
   });
 
-  it('says to quote patterns where a shell has put the second of their files in the place of run.yaml', async () => {
+  it('says to quote patterns where the shell expanded one into the place of run.yaml', async () => {
     const { code, err } = await command(
       'train',
       '--model',
@@ -56,7 +59,10 @@ describe('train', () => {
     expect([code, err]).toEqual([
       2,
       expect.stringMatching(
-        /This is a file of rows, not a run file\.\nQuote patterns, so that the shell does not expand them: --dataset "data\/\*\.jsonl"/,
+        joined(
+          /This is a file of rows, not a run file\.\n/,
+          /Quote patterns, so that the shell does not expand them: --dataset "data\/\*\.jsonl"/,
+        ),
       ),
     ]);
   });
@@ -88,7 +94,10 @@ describe('train', () => {
     const { code, out } = await command(...train, '--output-dir', folder.in('dry'), '--dry-run');
     expect([code, existsSync(folder.in('dry'))]).toEqual([0, false]);
     expect(out).toMatch(
-      /learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*about \d\d:\d\d[\s\S]*memory: will need at most \d+ MB: Node and the program [\s\S]*gradients/,
+      joined(
+        /learning_rate: 0\.02[\s\S]*⟦[\s\S]*3 steps \(3 an epoch\), 12 rows, 4 held out[\s\S]*/,
+        /about \d\d:\d\d[\s\S]*memory: will need at most \d+ MB: Node and the program [\s\S]*gradients/,
+      ),
     );
   });
 
@@ -194,7 +203,13 @@ describe('plan', () => {
     expect([code, out]).toEqual([
       0,
       expect.stringMatching(
-        /^llama, [\d,]+ parameters, nf4 \+ double quantization; 7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*base weights +[\d.]+ [kM]B[\s\S]*total, at most +\d+ MB\n\nIt fits into 1\.07 GB: \d+ MB to spare\.\n$/,
+        joined(
+          /^llama, [\d,]+ parameters, nf4 \+ double quantization; /,
+          /7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*/,
+          /base weights +[\d.]+ [kM]B[\s\S]*total, at most +\d+ MB\n\n/,
+          /It fits into 1\.07 GB: \d+ MB to spare\.\n/,
+          /Time: about [\d.]+ (ms|s|min|h) for each pass of 2 × \d+ tokens .*\n$/,
+        ),
       ),
     ]);
     const document = JSON.parse((await command(...asked, '--memory', '1MiB', '--json')).out) as {
@@ -311,7 +326,10 @@ describe('the other verbs', () => {
     expect(await command('inspect', rows)).toMatchObject({
       code: 2,
       err: expect.stringMatching(
-        /rows\.jsonl is a file of rows, not a checkpoint or an adapter\.\nShow rows by --dataset .*rows\.jsonl, with --model/,
+        joined(
+          /rows\.jsonl is a file of rows, not a checkpoint or an adapter\.\n/,
+          /Show rows by --dataset .*rows\.jsonl, with --model/,
+        ),
       ) as string,
     });
     expect(await command('inspect', folder.in('run'))).toMatchObject({
@@ -321,7 +339,10 @@ describe('the other verbs', () => {
     expect(await command('train', folder.in('run'))).toMatchObject({
       code: 2,
       err: expect.stringMatching(
-        /This is a folder, not a run file\.\nIt is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/,
+        joined(
+          /This is a folder, not a run file\.\n/,
+          /It is the folder of a run: name .*run\/run\.yaml, with --resume-from-checkpoint auto/,
+        ),
       ) as string,
     });
   });
@@ -334,11 +355,15 @@ describe('the other verbs', () => {
       const page = folder.in('rows.html');
       writeFileSync(
         odd,
-        '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n',
+        '{"input_ids":[5,6,7,8],"labels":[-100,-100,7,8]}\n' +
+          '{"input_ids":[5,6],"labels":[-100,-100]}\n{"input_ids":[9,8]}\n',
       );
       const { out } = await command('inspect', '--data', odd, '--rows', '2', '--max-seq-length', '3');
       expect(out).toMatch(
-        /3 tokens, the loss counts 1 \(in ⟦ ⟧\), 1 more cut off \(1 of them answer\).*\n5 6⟦ 7⟧\n\nrow 2, .*counts 0.*\nleft out of training: every label is masked\n5 6/,
+        joined(
+          /3 tokens, the loss counts 1 \(in ⟦ ⟧\), 1 more cut off \(1 of them answer\).*\n5 6⟦ 7⟧\n\n/,
+          /row 2, .*counts 0.*\nleft out of training: every label is masked\n5 6/,
+        ),
       );
       const { rows: shown } = JSON.parse(
         (await command('inspect', '--data', odd, '--rows', '9', '--json')).out,

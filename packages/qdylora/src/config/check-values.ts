@@ -28,8 +28,8 @@ export type OutputOf<K extends Keys> = z.output<ReturnType<typeof schemaOf<K>>>;
 /**
  * Checks values against their keys and fills in `defaults`, then the defaults of the keys.
  *
- * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, its place, and what it must be. For an
- * unknown key, the nearest one, or our name for another trainer's.
+ * @throws QdyloraError BAD_CONFIG that names the key as it was spelled, its place, and what it must be. For
+ * an unknown key, the nearest one, or our name for another trainer's.
  */
 export function checkValues<K extends Keys>(
   keys: K,

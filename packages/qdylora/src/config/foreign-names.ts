@@ -2,7 +2,9 @@
 export interface ForeignName {
   /** In YAML's spelling. */
   readonly key: string;
-  /** True where the other name means the opposite: `train_on_inputs: false` is `completion_only_loss: true`. */
+  /**
+   * True where the other name means the opposite: `train_on_inputs: false` is `completion_only_loss: true`.
+   */
   readonly isOpposite: boolean;
 }
 

@@ -15,8 +15,8 @@ import { QUANTIZATIONS } from './keys/model-keys.ts';
 import { MERGE_DTYPES, MERGE_FORMATS } from './merge-formats.ts';
 
 /**
- * Keys of the commands that do not train. Keys that they share with a run are those of the run, so that a word
- * means the same everywhere.
+ * Keys of the commands that do not train. Keys that they share with a run are those of the run, so that a
+ * word means the same everywhere.
  */
 
 const {
@@ -151,7 +151,8 @@ export const QUANTIZE_KEYS = {
   scaleRounding: choiceKey(SCALE_ROUNDINGS, 'nearest', {
     group: 'Method',
     about:
-      'Rounding of double quantization: nearest, as at load, or bitsandbytes, byte for byte as its CPU library',
+      'Rounding of double quantization: nearest, as at load, or bitsandbytes, byte for byte as its CPU ' +
+      'library',
   }),
 } satisfies Record<string, Key>;
 

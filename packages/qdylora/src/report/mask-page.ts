@@ -6,7 +6,14 @@ import { REPORT_STYLE } from './report-style.ts';
 /** Greens say "counted" without a word beside them only to some: counted tokens are underlined too. */
 const STYLE = `
 .row{margin-top:36px}
-.tokens{font:14px/2 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;white-space:pre-wrap;overflow-wrap:anywhere;background:var(--panel);border-radius:8px;padding:12px 16px}
+.tokens{
+  font:14px/2 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;
+  white-space:pre-wrap;
+  overflow-wrap:anywhere;
+  background:var(--panel);
+  border-radius:8px;
+  padding:12px 16px;
+}
 .tokens span{padding:2px 0;border-radius:2px;background:color-mix(in srgb,var(--ink) 5%,transparent)}
 .tokens span:nth-child(even){background:color-mix(in srgb,var(--ink) 13%,transparent)}
 .tokens .counted{background:color-mix(in srgb,#1a9c4a 26%,transparent);border-bottom:2px solid #1a9c4a}

@@ -38,11 +38,23 @@ const variables = (colours: typeof LIGHT): string =>
 
 const PAGE = `
 *{box-sizing:border-box}
-body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-text-size-adjust:100%}
+body{
+  margin:0;
+  background:var(--ground);
+  color:var(--ink);
+  font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
+  -webkit-text-size-adjust:100%;
+}
 main{max-width:1048px;margin:0 auto;padding:40px 24px 72px}
 section{margin-top:44px}
 h1,h2,h3,p,dl,dd,figure,ul{margin:0;padding:0}
-h1{font-size:clamp(1.75rem,1.2rem + 2.4vw,2.6rem);line-height:1.15;letter-spacing:-.02em;font-weight:700;text-wrap:balance}
+h1{
+  font-size:clamp(1.75rem,1.2rem + 2.4vw,2.6rem);
+  line-height:1.15;
+  letter-spacing:-.02em;
+  font-weight:700;
+  text-wrap:balance;
+}
 h2{font-size:1.15rem;line-height:1.3;font-weight:650;margin-bottom:12px}
 h3{font-size:.8125rem;font-weight:600;color:var(--quiet);margin-bottom:4px}
 section p + p{margin-top:8px}
@@ -57,9 +69,21 @@ section > p{max-width:46em}
 
 const TILES = `
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:12px;margin-top:26px}
-.tile{background:var(--panel);border-radius:8px;padding:14px 16px;border-top:3px solid var(--mark,var(--rule))}
+.tile{
+  background:var(--panel);
+  border-radius:8px;
+  padding:14px 16px;
+  border-top:3px solid var(--mark,var(--rule));
+}
 .tile dt{font-size:.8125rem;color:var(--quiet);font-weight:600}
-.tile .value{font-size:2rem;line-height:1.25;font-weight:680;letter-spacing:-.01em;color:var(--mark,var(--ink));font-variant-numeric:tabular-nums}
+.tile .value{
+  font-size:2rem;
+  line-height:1.25;
+  font-weight:680;
+  letter-spacing:-.01em;
+  color:var(--mark,var(--ink));
+  font-variant-numeric:tabular-nums;
+}
 .tile .about{font-size:.8125rem;line-height:1.45;color:var(--quiet);font-variant-numeric:tabular-nums}
 `;
 
@@ -67,7 +91,14 @@ const CHARTS = `
 .pair{display:flex;flex-wrap:wrap;gap:16px 30px;align-items:flex-start}
 .pair figure{flex:1 1 310px;min-width:0}
 .pair figure:first-child{flex:2 1 600px}
-svg{display:block;max-width:100%;height:auto;font:12.5px/1 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-variant-numeric:tabular-nums;overflow:visible}
+svg{
+  display:block;
+  max-width:100%;
+  height:auto;
+  font:12.5px/1 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;
+  font-variant-numeric:tabular-nums;
+  overflow:visible;
+}
 .narrow{display:none}
 .narrow svg{width:100%}
 svg text{fill:var(--quiet)}
@@ -101,7 +132,13 @@ svg .dot{fill:var(--raw)}
 
 const TABLE = `
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--grid);white-space:nowrap;font-weight:400}
+th,td{
+  padding:7px 10px;
+  text-align:right;
+  border-bottom:1px solid var(--grid);
+  white-space:nowrap;
+  font-weight:400;
+}
 thead th{font-size:.8125rem;font-weight:600;color:var(--quiet);border-bottom-color:var(--rule)}
 tbody th{font-weight:650}
 td.verdict,th:last-child{text-align:left;padding-left:18px}
@@ -115,20 +152,57 @@ tr:is(.best,.smallest-good) :is(th,.verdict){color:var(--mark);font-weight:650}
 
 const TEXTS = `
 .sample + .sample{margin-top:28px;padding-top:24px;border-top:1px solid var(--rule)}
-.text{white-space:pre-wrap;overflow-wrap:anywhere;max-height:15.5em;overflow:auto;background:var(--panel);border-radius:6px;padding:10px 12px;font-size:.9375rem;line-height:1.5;margin-bottom:14px}
+.text{
+  white-space:pre-wrap;
+  overflow-wrap:anywhere;
+  max-height:15.5em;
+  overflow:auto;
+  background:var(--panel);
+  border-radius:6px;
+  padding:10px 12px;
+  font-size:.9375rem;
+  line-height:1.5;
+  margin-bottom:14px;
+}
 .answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(230px,1fr));gap:0 16px}
 .answer{min-width:0}
 .answer h3{color:var(--ink)}
 .tag{color:var(--mark);font-weight:600}
 .nothing{color:var(--quiet);padding:10px 0}
 .settings{display:grid;grid-template-columns:repeat(auto-fill,minmax(280px,1fr));gap:0 30px}
-.settings div{display:flex;justify-content:space-between;gap:16px;padding:6px 0;border-bottom:1px solid var(--grid);font-size:.9375rem}
+.settings div{
+  display:flex;
+  justify-content:space-between;
+  gap:16px;
+  padding:6px 0;
+  border-bottom:1px solid var(--grid);
+  font-size:.9375rem;
+}
 .settings dt{color:var(--quiet);flex:none}
 .settings dd{text-align:right;overflow-wrap:anywhere;min-width:0;font-variant-numeric:tabular-nums}
 .notes{list-style:none;margin-bottom:16px}
-.notes li{border-left:3px solid var(--best);background:var(--best-ground);padding:8px 12px;margin-bottom:6px;border-radius:0 6px 6px 0;overflow-wrap:anywhere;font-size:.9375rem}
-pre{margin:0;padding:14px 16px;background:var(--panel);border:1px solid var(--rule);border-radius:8px;white-space:pre-wrap;overflow-wrap:anywhere}
-code{font:.9375rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;user-select:all}
+.notes li{
+  border-left:3px solid var(--best);
+  background:var(--best-ground);
+  padding:8px 12px;
+  margin-bottom:6px;
+  border-radius:0 6px 6px 0;
+  overflow-wrap:anywhere;
+  font-size:.9375rem;
+}
+pre{
+  margin:0;
+  padding:14px 16px;
+  background:var(--panel);
+  border:1px solid var(--rule);
+  border-radius:8px;
+  white-space:pre-wrap;
+  overflow-wrap:anywhere;
+}
+code{
+  font:.9375rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
+  user-select:all;
+}
 `;
 
 /** A phone gets its own drawings, and a table row becomes a card of two lines. */
@@ -144,8 +218,22 @@ section{margin-top:36px}
 .answers,.settings{grid-template-columns:1fr}
 table,tbody{display:block}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-tbody tr{display:grid;grid-template-columns:1fr 1fr 1fr;gap:4px 10px;padding:10px 8px;border-bottom:1px solid var(--rule)}
-tbody th,tbody td{display:block;padding:0;border:0;text-align:left;white-space:normal;font-size:.875rem;line-height:1.35}
+tbody tr{
+  display:grid;
+  grid-template-columns:1fr 1fr 1fr;
+  gap:4px 10px;
+  padding:10px 8px;
+  border-bottom:1px solid var(--rule);
+}
+tbody th,tbody td{
+  display:block;
+  padding:0;
+  border:0;
+  text-align:left;
+  white-space:normal;
+  font-size:.875rem;
+  line-height:1.35;
+}
 tbody th{font-size:1.0625rem}
 tbody th::before{content:"rank ";font-weight:400}
 .base-row th::before{content:none}

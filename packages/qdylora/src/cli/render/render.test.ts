@@ -72,8 +72,8 @@ describe('progress', () => {
     show(step(85));
     expect(err()).toBe(
       'step  84/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  2,140 tok/s  688 MB  01:56 ' +
-        'left\r\x1b[2Kstep  85/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  2,140 tok/s  688 MB  ' +
-        '01:55 left',
+        'left\r\x1b[2K' +
+        'step  85/200  ▕████▎     ▏  avg loss 0.912  ranks 64+16  lr 1.8e-4  2,140 tok/s  688 MB  01:55 left',
     );
   });
 

@@ -28,7 +28,8 @@ export function previewLines(
   return [
     paint(
       'dim',
-      `row ${row}, ${format}: ${tokens.length} tokens, the loss counts ${countedTokens}${marks}${cut}${place}`,
+      `row ${row}, ${format}: ${tokens.length} tokens, ` +
+        `the loss counts ${countedTokens}${marks}${cut}${place}`,
     ),
     ...(dropped ? [paint('yellow', `left out of training: ${dropped}`)] : []),
     hasColor ? shaded(tokens) : bracketed(tokens),

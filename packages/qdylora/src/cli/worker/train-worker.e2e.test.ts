@@ -132,9 +132,7 @@ describe('the training thread', () => {
     expect([further.code, further.err]).toEqual([130, expect.stringContaining(`step ${step} of 3000`)]);
   });
 
-  it('goes on where nobody reads its notes any more, and ends without a word where nobody reads its result', async ({
-    skip,
-  }) => {
+  it('goes on when stderr is closed, and ends silently when stdout is closed', async ({ skip }) => {
     skip(!isBuilt, 'packages/qdylora/dist is not built');
     for (const closed of ['stderr', 'stdout'] as const) {
       const outputDir = folder.in(`closed-${closed}`);

@@ -51,8 +51,8 @@ export const ADAPTER_KEYS = {
   rankDistribution: {
     group: 'Adapter',
     about:
-      'How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in proportion ' +
-      'to the rows that it adds), or one weight per rank',
+      'How often each rank is drawn: uniform, geometric (small ranks more often), tail_heavy (in ' +
+      'proportion to the rows that it adds), or one weight per rank',
     flag: 'word-or-numbers',
     expected: `${RANK_DISTRIBUTIONS.join(', ')} or a list of weights`,
     schema: z.union([z.enum(RANK_DISTRIBUTIONS), z.array(z.number().gte(0)).min(1)]).default('uniform'),
@@ -64,7 +64,8 @@ export const ADAPTER_KEYS = {
       group: 'Adapter',
       about:
         'Ranks of one step. sandwich: half of its parts at the largest rank, half at a drawn one; one: a ' +
-        'single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every rank',
+        'single drawn rank; each: one draw per part; stratified: draws spread over all ranks; all: every ' +
+        'rank',
     },
   ),
   rankSegments: optionalNumberKey(

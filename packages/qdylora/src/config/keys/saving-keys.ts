@@ -12,8 +12,8 @@ export const SAVING_KEYS = {
       placeholder: 'auto|path',
       group,
       about:
-        'Resume from an earlier checkpoint: auto (the newest in output_dir; starts where there is none), or ' +
-        'a folder of checkpoints/',
+        'Resume from an earlier checkpoint: auto (the newest in output_dir; starts where there is none), ' +
+        'or a folder of checkpoints/',
     }),
     expected: 'auto or the folder of a checkpoint',
   },

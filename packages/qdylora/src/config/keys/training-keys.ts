@@ -86,7 +86,8 @@ const OPTIMIZER_KEYS = {
   optimizer: choiceKey(OPTIMIZERS, 'adamw_32bit', {
     group: 'Training',
     about:
-      '8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same results',
+      '8bit: states of one byte, in blocks of 256; paged: states within optimizer_memory_budget, same ' +
+      'results',
   }),
   adamBeta1: optionalNumberKey(
     { from: 0, to: 1, below: true },
@@ -111,8 +112,8 @@ const OPTIMIZER_KEYS = {
   gradientCheckpointing: {
     group: 'Training',
     about:
-      'Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at a ' +
-      'time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results',
+      'Recompute activations in backward instead of keeping them. true: of every layer; n: of n layers at ' +
+      'a time; a size such as 8GB: of as few layers as the run needs to fit into it. Same results',
     flag: 'boolean-or-size',
     expected: 'true, false, a number of layers from 1 to 1024, or a size with a unit such as 8GB',
     schema: gradientCheckpointing.default(true),

@@ -1,15 +1,16 @@
-import { DTYPE_BYTES, elementCount, type DryBackend, type PageStore, type PartUsage } from '@qdylora/contract';
+import {
+  DTYPE_BYTES,
+  elementCount,
+  type DryBackend,
+  type PageStore,
+  type PartUsage,
+} from '@qdylora/contract';
 import { collate, type Example, type TokenBatch } from '@qdylora/data';
 import { lossOver, type EvalView } from '@qdylora/eval';
 import { attachDyLora, type Adapted, type RankSampler } from '@qdylora/lora-dynamic';
 import { shapeModel, type CausalLm } from '@qdylora/models';
 import type { ComputeDtype, Recompute } from '@qdylora/tensor';
-import {
-  gradientArrays,
-  train,
-  type LearningRateSchedule,
-  type Optimizer,
-} from '@qdylora/trainer';
+import { gradientArrays, train, type LearningRateSchedule, type Optimizer } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { adapterConfigOf, optimizerOf, samplerOf } from '../run/assemble-run.ts';
 import { JUDGED_TOKENS } from '../run/judge-run.ts';

@@ -31,6 +31,7 @@ const FREE_KEYS: ReadonlySet<KeyName> = new Set<KeyName>([
   'saveDtype',
   'loggingSteps',
   'reportTo',
+  'profile',
   'optimizerMemoryBudget',
   'pageDir',
 ]);

@@ -45,9 +45,17 @@ export function evaluationChart(evaluations: readonly ReportEvaluation[], width:
     <g class="axis">
       ${axes(box, { x, y, domain: widened(span, 0.06), steps: evaluations.map(({ step }) => step) })}
     </g>
-    ${lines.map(({ isBest, points }) => html`<g class="evaluated ${isBest ? 'best' : ''}"><path d="${pathOf(points)}" />${points.map((point) => html`<circle cx="${point.x}" cy="${point.y}" r="${isBest ? 3 : 2}" />`)}</g>`)}
+    ${lines.map(({ isBest, points }) => lossLine(points, isBest))}
     ${names(lines, box)} ${rows.length > 1 ? bestRanks(evaluations, rows, { ...box, top }, x) : null}
   </svg>`;
+}
+
+function lossLine(points: readonly Point[], isBest: boolean): Html {
+  const radius = isBest ? 3 : 2;
+  return html`<g class="evaluated ${isBest ? 'best' : ''}">
+    <path d="${pathOf(points)}" />
+    ${points.map(({ x, y }) => html`<circle cx="${x}" cy="${y}" r="${radius}" />`)}
+  </g>`;
 }
 
 /** Ranks of any evaluation, rising. */

@@ -42,6 +42,8 @@ export function rankChart(reading: RankReading, width: number): Html {
     .filter(({ loss }) => Number.isFinite(loss))
     .map((row): Mark => markOf(row, frame));
   const named = marks.filter(({ row }) => row === best || row === good);
+  const isDense = marks.length > MOST_FULL_MARKS;
+  const radius = isDense ? 3 : 5;
   return html`<svg
     viewBox="0 0 ${width} ${height}"
     width="${width}"
@@ -52,8 +54,8 @@ export function rankChart(reading: RankReading, width: number): Html {
     <g class="axis">${yAxis(frame)}${rankAxis(frame, marks, named)}</g>
     ${baseLine(reading, frame, marks)}
     <path class="curve" d="${pathThrough(marks)}" />
-    <g class="${marks.length > MOST_FULL_MARKS ? 'dense' : 'sparse'}">
-      ${marks.map((mark) => rankMark(mark, verdictOf(mark.row), reading.decimals, marks.length > MOST_FULL_MARKS ? 3 : 5))}
+    <g class="${isDense ? 'dense' : 'sparse'}">
+      ${marks.map((mark) => rankMark(mark, verdictOf(mark.row), reading.decimals, radius))}
     </g>
     ${labels(named, marks, frame, reading)}
   </svg>`;
@@ -157,8 +159,8 @@ function baseLine(
   marks: readonly Mark[],
 ): Html | null {
   if (!base || baseY === null) return null;
-  const text =
-    `base without adapter: ${lossText(base.loss, decimals)} ${errorText(base.standardError, decimals)}`.trim();
+  const loss = lossText(base.loss, decimals);
+  const text = `base without adapter: ${loss} ${errorText(base.standardError, decimals)}`.trim();
   const width = textWidth(text, FONT);
   const boxes = [baseY - 19, baseY + 5].flatMap((top) =>
     [right - width, left + 8].map((start) => ({ left: start, right: start + width, top, bottom: top + 15 })),
@@ -187,10 +189,10 @@ function rankMark(
         d="M${x} ${top}V${bottom}${radius < 5 ? null : html`M${x - 4} ${top}h8M${x - 4} ${bottom}h8`}"
       />`
     : null;
+  const loss = `${lossText(row.loss, decimals)} ${errorText(row.standardError, decimals)}`;
+  const title = `rank ${row.rank}: ${loss} ${VERDICT_TEXT[verdict]}`.trim();
   return html`<g class="mark ${verdict}"
-    ><title>
-      ${(`rank ${row.rank}: ${lossText(row.loss, decimals)} ${errorText(row.standardError, decimals)} ` + `${VERDICT_TEXT[verdict]}`).trim()}</title
-    >${bar}<circle cx="${x}" cy="${y}" r="${radius}" /><circle
+    ><title>${title}</title>${bar}<circle cx="${x}" cy="${y}" r="${radius}" /><circle
       class="target"
       cx="${x}"
       cy="${y}"

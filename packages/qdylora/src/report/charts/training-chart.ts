@@ -127,7 +127,12 @@ function thinned(points: readonly Point[], pixels: number): readonly Point[] {
 
 /** A line with a gap where a value is missing. */
 function pathOf(points: readonly Point[]): Html {
-  return html`${points.map(({ x, y }, i) => (Number.isFinite(y) ? html`${i > 0 && Number.isFinite(points[i - 1]!.y) ? 'L' : 'M'}${x} ${y}` : null))}`;
+  const place = ({ x, y }: Point, i: number): Html | null => {
+    if (!Number.isFinite(y)) return null;
+    const isContinued = i > 0 && Number.isFinite(points[i - 1]!.y);
+    return html`${isContinued ? 'L' : 'M'}${x} ${y}`;
+  };
+  return html`${points.map(place)}`;
 }
 
 function endLabel(values: readonly number[], x: number, y: Scale): Html | null {

@@ -1,3 +1,4 @@
+import type { MeasuredLoss } from '@qdylora/eval';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { html, type Html } from '../html.ts';
 import { errorText, lossText, perplexityText, signedText } from '../number-text.ts';
@@ -54,12 +55,21 @@ function tiles({ report: { base, examples, ranks }, best, good, decimals }: Rank
       ? `${Math.max(1, Math.round((100 * adapterBytes) / largest.adapterBytes))} % of rank ` +
         `${largest.rank}’s ${byteSizeText(largest.adapterBytes)}`
       : `at rank ${good.rank}`;
+  const goodName = isOne ? 'Rank' : 'Smallest rank not worse';
+  const goodLoss = isSame && !isOne ? 'the same one' : loss(good);
   return html`<dl class="tiles">
     ${isOne ? null : tile('Best rank', String(best.rank), loss(best), 'best')}
-    ${!isOne && examples < 2 ? null : tile(isOne ? 'Rank' : 'Smallest rank not worse', String(good.rank), isSame && !isOne ? 'the same one' : loss(good), 'smallest-good')}
+    ${!isOne && examples < 2 ? null : tile(goodName, String(good.rank), goodLoss, 'smallest-good')}
     ${adapterBytes === null ? null : tile('Its adapter', byteSizeText(adapterBytes), share, '')}
-    ${base ? tile('Against the base', signedText(good.loss - base.loss, decimals), `loss ${lossText(base.loss, decimals)} → ` + `${lossText(good.loss, decimals)}, ` + `perplexity ` + `${perplexityText(base.perplexity)} → ` + `${perplexityText(good.perplexity)}`, '') : null}
+    ${base && againstBaseTile(base, good, decimals)}
   </dl>`;
+}
+
+function againstBaseTile(base: MeasuredLoss, good: MeasuredLoss, decimals: number): Html {
+  const losses = `loss ${lossText(base.loss, decimals)} → ${lossText(good.loss, decimals)}`;
+  const perplexities = `perplexity ${perplexityText(base.perplexity)} → ${perplexityText(good.perplexity)}`;
+  const difference = signedText(good.loss - base.loss, decimals);
+  return tile('Against the base', difference, `${losses}, ${perplexities}`, '');
 }
 
 const tile = (name: string, value: string, about: string, kind: string): Html =>

@@ -11,15 +11,25 @@ const SIZE_WIDTH = 310;
 /** Loss and size per rank, side by side. */
 export function ranksSection(reading: RankReading): Html {
   const hasSizes = reading.report.ranks.some(({ adapterBytes }) => adapterBytes);
-  const hasErrors = reading.report.ranks.some(({ standardError }) => Number.isFinite(standardError));
+  const sizes = hasSizes
+    ? html`<figure>${twoWidths((width) => sizeChart(reading, width), SIZE_WIDTH)}</figure>`
+    : null;
   return html`<section>
     <h2>Held-out loss and size at each rank</h2>
     <div class="pair">
       <figure>${twoWidths((width) => rankChart(reading, width), LOSS_WIDTH)}</figure>
-      ${hasSizes ? html`<figure>${twoWidths((width) => sizeChart(reading, width), SIZE_WIDTH)}</figure>` : null}
+      ${sizes}
     </div>
-    <p class="caption">
-      ${hasErrors ? 'Bars: one standard error up and down. ' : ''}${reading.report.ranks.length === 1 || !hasErrors ? '' : 'Filled points are not significantly worse than the best, hollow ones ' + 'are. ' + 'Whether two ' + 'ranks differ is judged on the same examples, pair by pair: that is finer than the ' + 'bars, ' + 'which may overlap all the ' + 'same.'}
-    </p>
+    <p class="caption">${captionOf(reading)}</p>
   </section>`;
+}
+
+function captionOf({ report: { ranks } }: RankReading): string {
+  if (!ranks.some(({ standardError }) => Number.isFinite(standardError))) return '';
+  const bars = 'Bars: one standard error up and down. ';
+  if (ranks.length === 1) return bars;
+  return (
+    `${bars}Filled points are not significantly worse than the best, hollow ones are. Two ranks are ` +
+    'compared on the same examples, pair by pair. That is finer than the bars, which may overlap even so.'
+  );
 }

@@ -44,7 +44,8 @@ const text = (content: string): Html => html`<div class="text" dir="auto" tabind
 
 function rankName(rank: number | null, reading: RankReading | null): Html {
   if (rank === null) return html`Without adapter`;
-  const tag = rank === reading?.best.rank ? 'best' : rank === reading?.good.rank ? 'smallest not worse' : '';
-  return html`Rank
-  ${String(rank)}${tag && html` <span class="tag ${tag === 'best' ? 'best' : 'smallest-good'}">${tag}</span>`}`;
+  const name = html`Rank ${String(rank)}`;
+  if (rank === reading?.best.rank) return html`${name} <span class="tag best">best</span>`;
+  if (rank !== reading?.good.rank) return name;
+  return html`${name} <span class="tag smallest-good">smallest not worse</span>`;
 }

@@ -90,8 +90,10 @@ const tableRow = (name: string, kind: string, cells: readonly Html[], verdict: s
     <td role="cell" class="verdict">${verdict}</td>
   </tr> `;
 
-const cell = (column: string, content: Html | null): Html =>
-  html`<td role="cell" data-name="${column}" ${content ? null : html` class="empty"`}>${content ?? '–'}</td>`;
+function cell(column: string, content: Html | null): Html {
+  const emptyClass = content ? null : html` class="empty"`;
+  return html`<td role="cell" data-name="${column}"${emptyClass}>${content ?? '–'}</td>`;
+}
 
 const withError = (value: Html | string, standardError: number, decimals: number): Html =>
   html`${value} <span class="error">${errorText(standardError, decimals)}</span>`;
@@ -106,9 +108,9 @@ function differenceText(
   decimals: number,
 ): Html | null {
   if (!Number.isFinite(mean)) return null;
-  return html`<span title="${pValueText(pValue)}"
-    >${withError(html`${signedText(mean, decimals)}<span class="star">${pValue < alpha ? '*' : ''}</span>`, standardError, decimals)}</span
-  >`;
+  const star = html`<span class="star">${pValue < alpha ? '*' : ''}</span>`;
+  const difference = withError(html`${signedText(mean, decimals)}${star}`, standardError, decimals);
+  return html`<span title="${pValueText(pValue)}">${difference}</span>`;
 }
 
 function caption({ report: { alpha, aurac, auracLinear, examples, ranks }, decimals }: RankReading): string {
