@@ -28,6 +28,10 @@ const train = [
   '2e-2',
 ];
 
+/** One pattern from several, one after another. */
+const joined = (...patterns: readonly RegExp[]): RegExp =>
+  new RegExp(patterns.map(({ source }) => source).join(''));
+
 describe('train', () => {
   it('ends with the table of ranks, the report and the next command', async () => {
     const { code, out, err } = await command(...train, '--output-dir', folder.in('run'));
@@ -208,7 +212,7 @@ describe('plan', () => {
           /7 layers adapted, ranks 1 4, [\d,]+ trainable\n[\s\S]*/,
           /base weights +[\d.]+ [kM]B[\s\S]*total, at most +\d+ MB\n\n/,
           /It fits into 1\.07 GB: \d+ MB to spare\.\n/,
-          /Time: about [\d.]+ (ms|s|min|h) for each pass of 2 × \d+ tokens .*\n$/,
+          /Time: about [\d.]+ (ms|s|min|h) for each step of \d+ × 128 tokens .*\n$/,
         ),
       ),
     ]);

@@ -6,6 +6,7 @@ import type { RunConfig, RunOptions } from '../config/resolve-run.ts';
 import { resolveShape } from './run/prepare-run.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type ChosenBackend } from './opening/choose-backend.ts';
+import { estimateTime, type TimeEstimate } from './memory-plan/estimate-time.ts';
 import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './memory-plan/dry-run.ts';
 import { fitMemory, type Fit } from './memory-plan/fit-memory.ts';
 import {
@@ -34,6 +35,7 @@ export interface MemoryPlan extends MemoryForecast {
   readonly layers: number;
   /** Which layers run again in backward. */
   readonly recompute: Recompute;
+  readonly time: TimeEstimate;
   /** What the user should know before such a run. */
   readonly notes: readonly string[];
   /** Null where nobody asked. `fit`: what to change, null where it fits or nothing helps. */
@@ -86,19 +88,23 @@ export async function planMemoryGiven(
     planned: { parameterCount, trainableCount, adaptedLayers },
   } = step;
   const notes: string[] = [];
-  warnOfPositions(
-    familyOf(model.config.modelType, model.config.path).readConfig(model.config),
-    NO_ROWS,
-    config.maxSeqLength,
-    (note) => {
-      notes.push(note);
-    },
-  );
+  const family = familyOf(model.config.modelType, model.config.path).readConfig(model.config);
+  warnOfPositions(family, NO_ROWS, config.maxSeqLength, (note) => {
+    notes.push(note);
+  });
+  const time = await estimateTime(chosen.backend, config, {
+    parameterCount,
+    trainableCount,
+    hiddenSize: family.hiddenSize,
+    layers,
+    recompute,
+  });
   const fits = memoryBytes === null || forecast.totalBytes <= memoryBytes;
   return {
     ...forecast,
     config,
     recompute,
+    time,
     notes,
     modelType: model.config.modelType,
     backend: chosen.label,

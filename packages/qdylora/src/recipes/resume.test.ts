@@ -172,6 +172,14 @@ describe('a resumed run', () => {
     expect([error.code, error.message]).toEqual(['BAD_RESUME', expect.stringMatching(/learning_rate/)]);
   });
 
+  it('resumes with other keys that decide no numbers, such as profile and save_steps', async () => {
+    const outputDir = folder.in('profiled');
+    const short = { ...common, maxSteps: 2, outputDir } as const;
+    await run(short);
+    await run({ ...short, maxSteps: 4, profile: true, saveSteps: 3, resumeFromCheckpoint: 'auto' });
+    expect([stepsIn(outputDir), existsSync(join(outputDir, 'profile.json'))]).toEqual([[1, 2, 3, 4], true]);
+  });
+
   it('continues a finished run with more steps, and says that the schedule is planned again', async () => {
     const outputDir = folder.in('longer');
     const short = { ...common, maxSteps: 2, outputDir } as const;

@@ -12,6 +12,7 @@ import { countText } from '../../report/number-text.ts';
 import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
+import { durationText } from '../render/progress.ts';
 import { columns } from '../render/table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -19,11 +20,12 @@ export function addPlanCommand(program: Command, context: Context): void {
   const command = program
     .command('plan')
     .argument('[run.yaml]', 'Keys and values; flags override it')
-    .summary('memory that a run would need')
+    .summary('memory and time that a run would need')
     .description(
       'Forecasts the peak memory of a training run, part by part. Needs only the config.json of the model: ' +
         'no weights are read or downloaded. Says whether the run fits into the memory of this machine (or ' +
-        '--memory), and which keys to change where it does not. train --dry-run also forecasts the time.',
+        '--memory), and which keys to change where it does not. Estimates the time of a step from one measured ' +
+        'product; train --dry-run measures it on the model itself.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(
@@ -61,6 +63,7 @@ function planLines(plan: MemoryPlan, isThisMachine: boolean, { paint }: Terminal
     ...columns([...partRows, ['total, at most', byteSizeText(totalBytes)]], ['left', 'right']),
     '',
     ...limitLines(plan, isThisMachine),
+    timeLine(plan),
     ...plan.notes.map((note) => paint('yellow', note)),
   ];
 }
@@ -70,6 +73,19 @@ const trainedText = ({ adaptedLayers, trainableCount, config }: MemoryPlan): str
     ? 'all of them trained'
     : `${adaptedLayers} layers adapted, ranks ${config.ranks!.join(' ')}, ${countText(trainableCount)} ` +
       `trainable`;
+
+/** `Time: about 42 s for each step of 4 × 512 tokens`, and that of `max_steps` where they are set. */
+function timeLine({ time, config }: MemoryPlan): string {
+  const { stepSeconds, runSeconds, tokensPerSecond, operationsPerSecond } = time;
+  const rows = config.microBatchSize * config.gradientAccumulationSteps;
+  const run =
+    runSeconds === null ? '' : `, ${durationText(runSeconds)} for ${countText(config.maxSteps!)} steps`;
+  return (
+    `Time: about ${durationText(stepSeconds)} for each step of ${rows} × ${config.maxSeqLength} tokens` +
+    `${run} (${countText(tokensPerSecond)} tokens/s, from one product measured at ` +
+    `${(operationsPerSecond / 1e9).toPrecision(2)} GFLOP/s; without attention, evaluation and saving).`
+  );
+}
 
 /** Whether the run fits into the memory, and which keys to change where it does not. */
 function limitLines({ limit, totalBytes }: MemoryPlan, isThisMachine: boolean): string[] {

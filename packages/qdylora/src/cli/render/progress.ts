@@ -1,4 +1,5 @@
 import type { RecipeProgress } from '../../recipes/evaluate.ts';
+import { countText } from '../../report/number-text.ts';
 import type { Terminal } from '../terminal.ts';
 
 const BAR_CELLS = 10;
@@ -18,6 +19,15 @@ export function clockText(seconds: number): string {
   const two = (n: number): string => String(n).padStart(2, '0');
   const hours = Math.floor(whole / 3600);
   return `${hours > 0 ? `${hours}:` : ''}${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+}
+
+/** `0.35 s`, `42 s`, `12 min`, `3.4 h`: about how long. */
+export function durationText(seconds: number): string {
+  const twoDigits = (value: number): string =>
+    value < 10 ? value.toPrecision(2) : Math.round(value).toString();
+  if (seconds < 1) return `${twoDigits(seconds * 1000)} ms`;
+  if (seconds < 100) return `${twoDigits(seconds)} s`;
+  return seconds < 100 * 60 ? `${twoDigits(seconds / 60)} min` : `${countText(seconds / 3600)} h`;
 }
 
 /** `evaluating ▕████▏ 12/40  00:31 left`, without the time where it is not known. */

@@ -72,7 +72,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
     for (const key of listed) {
       const own = merged.get(key.slice('merged.'.length))!;
       const theirs = expected.get(key)!;
-      const values = own.values();
+      const values = await own.values();
       expect(own.shape, key).toEqual(theirs.shape);
       // Both round one float64 sum; theirs also rounds the product B·A before it is scaled.
       theirs.f32().forEach((value, i) => {

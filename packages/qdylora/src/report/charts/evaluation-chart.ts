@@ -50,7 +50,7 @@ export function evaluationChart(evaluations: readonly ReportEvaluation[], width:
   </svg>`;
 }
 
-function lossLine(points: readonly Point[], isBest: boolean): Html {
+function lossLine(points: Line['points'], isBest: boolean): Html {
   const radius = isBest ? 3 : 2;
   return html`<g class="evaluated ${isBest ? 'best' : ''}">
     <path d="${pathOf(points)}" />

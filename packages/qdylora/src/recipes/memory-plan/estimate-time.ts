@@ -1,0 +1,139 @@
+import { runOp, type ArrayView, type Backend } from '@qdylora/contract';
+import { quantizeOn } from '@qdylora/models';
+import { arraysOf, packedWeight } from '@qdylora/quant';
+import { linear, type ComputeDtype, type Recompute } from '@qdylora/tensor';
+import type { RunConfig } from '../../config/resolve-run.ts';
+import { quantizationOf } from '../opening/open-source.ts';
+
+/** How long training takes, by the operations of its matrix products. Attention is not counted. */
+export interface TimeEstimate {
+  /** Operations for each token of a training pass. */
+  readonly operationsPerToken: number;
+  /** Speed of one measured product, in operations per second. */
+  readonly operationsPerSecond: number;
+  readonly tokensPerSecond: number;
+  /** Tokens of one optimizer step whose rows are all `max_seq_length` long. */
+  readonly stepTokens: number;
+  readonly stepSeconds: number;
+  /** All of `max_steps`; null where the number of steps depends on the rows. */
+  readonly runSeconds: number | null;
+}
+
+export interface EstimatedModel {
+  /** Parameters of the base. */
+  readonly parameterCount: number;
+  readonly trainableCount: number;
+  readonly hiddenSize: number;
+  readonly layers: number;
+  /** Which layers run again in backward. */
+  readonly recompute: Recompute;
+}
+
+type TimedConfig = RunConfig & { readonly computeDtype: ComputeDtype };
+
+/** Estimates the time of training from a product of the model's width, measured on `backend`. */
+export async function estimateTime(
+  backend: Backend,
+  config: TimedConfig,
+  model: EstimatedModel,
+): Promise<TimeEstimate> {
+  const operationsPerToken = trainingOperations(config, model);
+  const operationsPerSecond = await measureProduct(backend, config, model.hiddenSize);
+  const tokensPerSecond = operationsPerSecond / operationsPerToken;
+  const stepTokens = config.microBatchSize * config.gradientAccumulationSteps * config.maxSeqLength;
+  const stepSeconds = stepTokens / tokensPerSecond;
+  const runSeconds = config.maxSteps === null ? null : config.maxSteps * stepSeconds;
+  return { operationsPerToken, operationsPerSecond, tokensPerSecond, stepTokens, stepSeconds, runSeconds };
+}
+
+/**
+ * Operations of one trained token: a product costs 2 a parameter, in forward and in the gradient of its
+ * input. A trained parameter costs 2 more for its own gradient. Recompute runs forward once more:
+ *
+ *     (4 + 2 · recomputed share) · base + (6 + 2 · recomputed share) · trainable
+ *
+ * Where the base itself is trained, it is counted once, as trainable. The schedule `all` runs every rank.
+ */
+export function trainingOperations(
+  { method, rankSchedule, ranks }: Pick<RunConfig, 'method' | 'rankSchedule' | 'ranks'>,
+  { parameterCount, trainableCount, recompute, layers }: EstimatedModel,
+): number {
+  const forwards = 1 + recomputedShare(recompute, layers);
+  const base = method === 'none' ? 0 : parameterCount;
+  const passes = rankSchedule === 'all' && ranks ? ranks.length : 1;
+  return passes * ((2 + 2 * forwards) * base + (4 + 2 * forwards) * trainableCount);
+}
+
+/** Share of the layers whose forward pass runs a second time. */
+function recomputedShare(recompute: Recompute, layers: number): number {
+  if (typeof recompute === 'boolean') return recompute ? 1 : 0;
+  return 'every' in recompute ? 1 : recompute.first / layers;
+}
+
+/** Rows of the measured matrix, and the most tokens that it multiplies. */
+const MEASURED_ROWS = 1024;
+const MOST_TOKENS = 512;
+/** A product that takes so long is timed well enough. The TypeScript backend gets there with few tokens. */
+const LONG_ENOUGH_SECONDS = 0.02;
+
+/**
+ * Operations per second of y = x · Wᵀ with W: [1024, hidden] stored as the run stores its base. The number of
+ * tokens doubles until one product takes 20 ms. The best of three counts.
+ */
+async function measureProduct(backend: Backend, config: TimedConfig, hiddenSize: number): Promise<number> {
+  const { memory } = backend;
+  const product = await measuredProduct(backend, config, hiddenSize);
+  const secondsOf = async (tokens: number): Promise<number> => {
+    const x = memory.allocate('f32', [tokens, hiddenSize]);
+    memory.fill(x, (values) => values.fill(0.5));
+    const start = performance.now();
+    const y = product.multiply(x);
+    await memory.read(y);
+    const seconds = (performance.now() - start) / 1000;
+    memory.release(x);
+    memory.release(y);
+    return seconds;
+  };
+  try {
+    let tokens = 4;
+    let seconds = await secondsOf(tokens);
+    while (seconds < LONG_ENOUGH_SECONDS && tokens < MOST_TOKENS) {
+      tokens *= 2;
+      seconds = await secondsOf(tokens);
+    }
+    const best = Math.min(seconds, await secondsOf(tokens), await secondsOf(tokens));
+    return (2 * tokens * MEASURED_ROWS * hiddenSize) / best;
+  } finally {
+    product.dispose();
+  }
+}
+
+interface MeasuredProduct {
+  multiply(x: ArrayView<'f32'>): ArrayView;
+  dispose(): void;
+}
+
+async function measuredProduct(
+  backend: Backend,
+  config: TimedConfig,
+  hiddenSize: number,
+): Promise<MeasuredProduct> {
+  const { memory } = backend;
+  const { computeDtype, method, quantization } = config;
+  const shape = [MEASURED_ROWS, hiddenSize] as const;
+  const values = Float32Array.from({ length: MEASURED_ROWS * hiddenSize }, (_, i) => Math.sin(i));
+  if (method === 'none' || quantization === 'none') {
+    const weight = memory.allocate('f32', shape);
+    memory.write(weight, values);
+    return {
+      multiply: (x) => runOp(backend, linear, { x, weight }, { computeDtype }).y,
+      dispose: () => memory.release(weight),
+    };
+  }
+  const matrix = await quantizeOn(backend, quantization, values, shape, quantizationOf(config));
+  const { multiply, operands, attributes } = packedWeight(matrix);
+  return {
+    multiply: (x) => runOp(backend, multiply, { x, ...operands }, { ...attributes, computeDtype }).y!,
+    dispose: () => arraysOf(matrix).forEach((array) => memory.release(array)),
+  };
+}
