@@ -9,9 +9,6 @@ import { root } from './run-command.mjs';
 
 const FOLDERS = ['packages', 'examples', 'bench', 'scripts'];
 
-/** Files that are still part of a cycle: this list only ever gets shorter. */
-const STILL_CYCLIC = new Set(JSON.parse(readFileSync(join(root, 'scripts/still-circular.json'), 'utf8')));
-
 /** The files of the same package that a file imports or re-exports, values and types alike. */
 function importsOf(file) {
   const { importedFiles } = ts.preProcessFile(readFileSync(file, 'utf8'), true, true);
@@ -71,20 +68,14 @@ function pathTo(cameFrom, last, start) {
 
 const nameOf = (file) => relative(root, file);
 
-function problemsOf(graph, cycles) {
-  const inCycle = new Set(cycles.flat().map(nameOf));
-  const fresh = cycles
-    .filter((cycle) => cycle.some((file) => !STILL_CYCLIC.has(nameOf(file))))
-    .map((cycle) => `a cycle: ${shortestCycle(graph, cycle).map(nameOf).join(' → ')}`);
-  const mended = [...STILL_CYCLIC]
-    .filter((name) => !inCycle.has(name))
-    .map((name) => `${name} is in no cycle any more: delete it from scripts/still-circular.json`);
-  return [...fresh, ...mended];
-}
+const problemOf = (graph, cycle) => `a cycle: ${shortestCycle(graph, cycle).map(nameOf).join(' → ')}`;
 
 const files = FOLDERS.flatMap((folder) => listFiles(join(root, folder), /\.(ts|mts|mjs|js)$/));
 const graph = new Map(files.map((file) => [file, importsOf(file)]));
 const cycles = cyclesOf(graph);
-if (process.argv.includes('--list')) console.log(JSON.stringify(cycles.flat().map(nameOf).sort(), null, 2));
 const imports = [...graph.values()].reduce((sum, targets) => sum + targets.length, 0);
-reportCheck('check-cycles', { files: files.length, imports }, problemsOf(graph, cycles));
+reportCheck(
+  'check-cycles',
+  { files: files.length, imports },
+  cycles.map((cycle) => problemOf(graph, cycle)),
+);

@@ -1,4 +1,4 @@
-export * from './arena.ts';
+export * from './memory/arena.ts';
 export {
   assertTaken,
   f32Array,
@@ -9,31 +9,31 @@ export {
   u8Array,
   type ArrayRule,
   type NamedRule,
-} from './array-rule.ts';
-export * from './array-view.ts';
-export { assertUsable } from './assert-usable.ts';
-export * from './backend.ts';
-export * from './bfloat16.ts';
-export * from './check-options.ts';
-export * from './dry-backend.ts';
-export * from './dry-memory.ts';
-export * from './dtype.ts';
-export * from './errors.ts';
-export * from './float16.ts';
-export * from './host-backend.ts';
-export * from './host-memory.ts';
-export * from './kernel.ts';
-export * from './memory.ts';
-export { nearestName } from './nearest-name.ts';
-export * from './op.ts';
-export * from './packed-weight.ts';
-export * from './page-store.ts';
-export type { RegionOptions } from './regions.ts';
-export * from './repeated-call.ts';
-export * from './rng.ts';
-export * from './round-half-even.ts';
-export * from './run-op.ts';
-export { runReference } from './run-reference.ts';
-export * from './shape.ts';
-export * from './storage.ts';
-export { shownValue } from './shown-value.ts';
+} from './ops/array-rule.ts';
+export * from './arrays/array-view.ts';
+export { assertUsable } from './ops/assert-usable.ts';
+export * from './backends/backend.ts';
+export * from './numbers/bfloat16.ts';
+export * from './errors/check-options.ts';
+export * from './backends/dry-backend.ts';
+export * from './memory/dry-memory.ts';
+export * from './arrays/dtype.ts';
+export * from './errors/errors.ts';
+export * from './numbers/float16.ts';
+export * from './backends/host-backend.ts';
+export * from './memory/host-memory.ts';
+export * from './ops/kernel.ts';
+export * from './memory/memory.ts';
+export { nearestName } from './errors/nearest-name.ts';
+export * from './ops/op.ts';
+export * from './ops/packed-weight.ts';
+export * from './memory/page-store.ts';
+export type { RegionOptions } from './memory/regions.ts';
+export * from './backends/repeated-call.ts';
+export * from './numbers/rng.ts';
+export * from './numbers/round-half-even.ts';
+export * from './ops/run-op.ts';
+export { runReference } from './ops/run-reference.ts';
+export * from './arrays/shape.ts';
+export * from './arrays/storage.ts';
+export { shownValue } from './errors/shown-value.ts';

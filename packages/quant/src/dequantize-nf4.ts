@@ -5,7 +5,7 @@ import {
   quantizedInputs,
   type QuantizedInputs,
 } from './ops/quantized-inputs.ts';
-import type { QuantizedMatrix } from './nf4-matrix.ts';
+import type { QuantizedMatrix } from './matrix/quantized-matrix.ts';
 
 /**
  * All weights of a matrix in host memory as float32, row-major; the levels stored with it say what kind it

@@ -1,9 +1,9 @@
 import { HostStorage, hostData, createHostMemory, f32View, viewOf } from '@qdylora/contract';
 import { describe, expect, it } from 'vitest';
-import { serializeBitsandbytes } from './bitsandbytes-layout.ts';
+import { serializeBitsandbytes } from './bitsandbytes/bitsandbytes-layout.ts';
 import { decodedAbsmax, dequantizeNf4 } from './dequantize-nf4.ts';
-import { moveToMemory } from './move-to-memory.ts';
-import { quantizedMatrix } from './nf4-matrix.ts';
+import { moveToMemory } from './matrix/move-to-memory.ts';
+import { quantizedMatrix } from './matrix/quantized-matrix.ts';
 import { quantizeFp4 } from './quantize-fp4.ts';
 import { quantizeNf4 } from './quantize-nf4.ts';
 

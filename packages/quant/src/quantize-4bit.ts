@@ -1,15 +1,11 @@
 import { elementCount, f32View, isElementArray, QdyloraError, shapeText, viewOf } from '@qdylora/contract';
-import { blockAbsmax } from './block-absmax.ts';
-import { blockCodes } from './block-codes.ts';
-import { assertBlockSize } from './block-size.ts';
+import { blockAbsmax } from './blocks/block-absmax.ts';
+import { blockCodes } from './blocks/block-codes.ts';
+import { assertBlockSize } from './blocks/block-size.ts';
 import { levelsOf, type QuantizationKind } from './codebooks/levels-of.ts';
-import { doubleQuantize, NESTED_BLOCK_SIZE } from './double-quantize.ts';
-import {
-  isMatrixShape,
-  quantizedMatrix,
-  type DoubleQuantizedScales,
-  type QuantizedMatrix,
-} from './nf4-matrix.ts';
+import { doubleQuantize, NESTED_BLOCK_SIZE } from './blocks/double-quantize.ts';
+import { isMatrixShape, quantizedMatrix, type QuantizedMatrix } from './matrix/quantized-matrix.ts';
+import type { DoubleQuantizedScales } from './matrix/quantized-parts.ts';
 
 /** A dense matrix: `data` holds rows · cols numbers, row-major. */
 export interface DenseMatrix {

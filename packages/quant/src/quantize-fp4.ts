@@ -1,4 +1,4 @@
-import type { QuantizedMatrix } from './nf4-matrix.ts';
+import type { QuantizedMatrix } from './matrix/quantized-matrix.ts';
 import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Nf4Matrix } from './nf4-matrix.ts';
+import type { Nf4Matrix } from './matrix/quantized-matrix.ts';
 import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize-4bit.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { hostData } from '@qdylora/contract';
-import { decodedScale } from '../double-quantize.ts';
-import { blockCount } from '../block-size.ts';
-import { fromTiles } from '../tile-order.ts';
+import { decodedScale } from '../blocks/double-quantize.ts';
+import { blockCount } from '../blocks/block-size.ts';
+import { fromTiles } from '../matrix/tile-order.ts';
 import type { QuantizedAttributes, QuantizedInputs } from './quantized-inputs.ts';
 
 /** The float32 scale of every block, in row-major order.  → [blocks] */

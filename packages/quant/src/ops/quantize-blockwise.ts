@@ -1,9 +1,9 @@
 import { hostData, defineOp, float32FromBfloat16, floatArray, type ArrayView } from '@qdylora/contract';
-import { blockAbsmax } from '../block-absmax.ts';
-import { blockCodes } from '../block-codes.ts';
-import { assertBlockSize, blockCount } from '../block-size.ts';
+import { blockAbsmax } from '../blocks/block-absmax.ts';
+import { blockCodes } from '../blocks/block-codes.ts';
+import { assertBlockSize, blockCount } from '../blocks/block-size.ts';
 import { levelsOf, type QuantizationKind } from '../codebooks/levels-of.ts';
-import { assertTiles, toTiles } from '../tile-order.ts';
+import { assertTiles, toTiles } from '../matrix/tile-order.ts';
 
 export interface QuantizeBlockwiseAttributes {
   readonly kind: QuantizationKind;

@@ -1,6 +1,6 @@
 import { hostData, defineOp, f32Array, type ArrayView } from '@qdylora/contract';
-import { blockCount } from '../block-size.ts';
-import { doubleQuantize, NESTED_BLOCK_SIZE } from '../double-quantize.ts';
+import { blockCount } from '../blocks/block-size.ts';
+import { doubleQuantize, NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
 
 /**
  * Double quantization of block scales: offset = their mean; every 256 differences from it share one scale,

@@ -10,10 +10,10 @@ import {
   type ArrayView,
   type Arrays,
 } from '@qdylora/contract';
-import { assertBlockSize, blockCount } from '../block-size.ts';
-import { NESTED_BLOCK_SIZE } from '../double-quantize.ts';
-import type { QuantizedParts } from '../nf4-matrix.ts';
-import { assertTiles } from '../tile-order.ts';
+import { assertBlockSize, blockCount } from '../blocks/block-size.ts';
+import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
+import type { QuantizedParts } from '../matrix/quantized-parts.ts';
+import { assertTiles } from '../matrix/tile-order.ts';
 
 /**
  * The arrays of a quantized weight W: [rows, cols] as ops take them: either `absmax`, or the three of double

@@ -1,5 +1,5 @@
 import { elementCount, QdyloraError, runOp, type ArrayView, type FloatView } from '@qdylora/contract';
-import { fill } from '../ops/fill.ts';
+import { fill } from '../ops/elements/fill.ts';
 import { Parameter } from '../parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { GradientStore } from './gradient-store.ts';

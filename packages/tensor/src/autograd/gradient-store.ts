@@ -1,6 +1,6 @@
 import { runOp, type ArrayView, type Backend, type FloatView } from '@qdylora/contract';
-import { addInto } from '../ops/add.ts';
-import { copy } from '../ops/copy.ts';
+import { addInto } from '../ops/elements/add.ts';
+import { copy } from '../ops/elements/copy.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**

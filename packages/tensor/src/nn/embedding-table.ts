@@ -1,6 +1,6 @@
 import type { ArrayView } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
-import { differentiableEmbedding } from '../ops/embedding.ts';
+import { differentiableEmbedding } from '../ops/products/embedding.ts';
 import type { Parameter } from '../parameter.ts';
 import { constant, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';

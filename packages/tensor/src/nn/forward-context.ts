@@ -1,6 +1,6 @@
 import type { FloatDType, Rng } from '@qdylora/contract';
 import type { Recorder } from '../autograd/tape.ts';
-import type { ComputeDtype } from '../ops/linear.ts';
+import type { ComputeDtype } from '../ops/products/linear.ts';
 
 /**
  * Rows of a pass (tokens) at a rank of their own: those from the end of the part before up to `until`.

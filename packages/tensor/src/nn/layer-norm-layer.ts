@@ -1,5 +1,5 @@
 import { apply } from '../autograd/tape.ts';
-import { differentiableLayerNorm } from '../ops/layer-norm.ts';
+import { differentiableLayerNorm } from '../ops/norms/layer-norm.ts';
 import type { Parameter } from '../parameter.ts';
 import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';

@@ -1,7 +1,7 @@
 import type { Arrays, FloatDType, Op, PackedWeight } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
 import type { DifferentiableOp } from '../autograd/differentiable-op.ts';
-import { differentiableLinear } from '../ops/linear.ts';
+import { differentiableLinear } from '../ops/products/linear.ts';
 import type { Parameter } from '../parameter.ts';
 import { constant, type FloatTensor, type Tensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';

@@ -1,7 +1,7 @@
 import type { FloatDType } from '@qdylora/contract';
 import { apply } from '../autograd/tape.ts';
-import { differentiableResidualNorm } from '../ops/residual-norm.ts';
-import { differentiableRmsNorm } from '../ops/rms-norm.ts';
+import { differentiableResidualNorm } from '../ops/norms/residual-norm.ts';
+import { differentiableRmsNorm } from '../ops/norms/rms-norm.ts';
 import type { Parameter } from '../parameter.ts';
 import type { FloatTensor } from '../tensor.ts';
 import type { ForwardContext } from './forward-context.ts';

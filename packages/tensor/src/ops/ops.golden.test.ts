@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createHostBackend, hostData, f32View, runOp, type ArrayView } from '@qdylora/contract';
+import {
+  createHostBackend,
+  hostData,
+  f32View,
+  runOp,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
 import { goldenCases, type GoldenCase, type GoldenTensor } from '@qdylora/testing';
 import { goldenSums } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
@@ -21,7 +28,7 @@ const viewOf = (tensor: GoldenTensor): ArrayView<'f32'> => f32View(tensor.shape 
 
 type Allowed = (want: number, largest: number) => number;
 
-function expectClose(got: ArrayView<'f32'>, want: GoldenTensor, allowed: Allowed, what: string): void {
+function expectClose(got: FloatView, want: GoldenTensor, allowed: Allowed, what: string): void {
   const values = want.f64();
   const largest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   hostData(got).forEach((x, i) =>

@@ -1,0 +1,124 @@
+import { DTYPE_BYTES, typedArray, type DataOf, type DType, type FloatDType } from './dtype.ts';
+import { QdyloraError } from '../errors/errors.ts';
+import { elementCount, sameShape, shapeText, type Shape } from './shape.ts';
+import { HostStorage, type Storage } from './storage.ts';
+
+/**
+ * A contiguous row-major array: its element type, its shape, and where it lies. Several views may share one
+ * storage (rows of a matrix, a matrix under another shape).
+ */
+export interface ArrayView<D extends DType = DType> {
+  readonly dtype: D;
+  readonly shape: Shape;
+  readonly storage: Storage;
+  /** First element of the view in its storage, in elements of `dtype`. */
+  readonly offset: number;
+}
+
+/** Numbers of either float type. */
+export type FloatView = ArrayView<FloatDType>;
+
+/** Arrays by name. `undefined`: an optional array that a call leaves out. */
+export type Arrays = Readonly<Record<string, ArrayView | undefined>>;
+
+/** Element type and shape of an array that does not exist yet. */
+export interface ArraySpec {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/** Throws `BAD_ARGUMENT` unless the array has this element type. */
+export const assertDtype = (where: string, name: string, view: ArrayView, expected: DType): void => {
+  if (view.dtype !== expected) refuse(where, `${name} must be ${expected}, but it is ${view.dtype}`);
+};
+
+// A message is made where it is thrown: these functions run a thousand times a step.
+function refuse(where: string, problem: string): never {
+  throw new QdyloraError('BAD_ARGUMENT', { where, problem });
+}
+
+/** A view of host memory as a contiguous array. `data` may be longer than the shape needs. */
+export function viewOf<D extends DType>(dtype: D, shape: Shape, data: DataOf[D]): ArrayView<D> {
+  if (data.length < elementCount(shape))
+    refuse(
+      'array-view',
+      `${dtype} ${shapeText(shape)} needs ${elementCount(shape)} elements, but there are ${data.length}`,
+    );
+  return { dtype, shape, storage: new HostStorage(data), offset: 0 };
+}
+
+/** A float32 array of its own memory, from numbers. */
+export const f32View = (
+  shape: Shape,
+  values: ArrayLike<number> = new Float32Array(elementCount(shape)),
+): ArrayView<'f32'> =>
+  viewOf('f32', shape, values instanceof Float32Array ? values : Float32Array.from(values));
+
+/** An int32 array of its own memory, from whole numbers. */
+export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32'> =>
+  viewOf('i32', shape, Int32Array.from(values));
+
+/**
+ * The elements of a view in host memory, not copied: exactly as many as its shape says.
+ * Host kernels, references and explicit host edges (files, reports) call it; everything else awaits
+ * `memory.read(view)`.
+ *
+ * @param name what the message calls the array
+ * @throws QdyloraError BAD_ARGUMENT for an array in any other memory
+ */
+export function hostData<D extends DType>(view: ArrayView<D>, name?: string): DataOf[D] {
+  const { shape, storage, offset } = view;
+  if (!(storage instanceof HostStorage)) refuseDevice(view, name);
+  const elements = storage.elements as DataOf[D];
+  const length = elementCount(shape);
+  if (elements.length === length && offset === 0) return elements;
+  return elements.subarray(offset, offset + length) as DataOf[D];
+}
+
+function refuseDevice({ dtype, shape, storage }: ArrayView, name = 'an array'): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'array-view',
+    problem:
+      `${name} (${dtype} ${shapeText(shape)}) lies in ${storage?.space.name ?? 'unknown'} memory, ` +
+      `which JavaScript cannot read`,
+    nextStep: '`await memory.read(view)` copies it to host memory.',
+  });
+}
+
+/** Rows `[from, to)` along the first axis: the same memory. */
+export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
+  const { dtype, shape, storage, offset } = view;
+  if (!(from >= 0 && from <= to && to <= shape[0]!))
+    refuse('array-view', `rows ${from}…${to} are not within 0…${shape[0]}`);
+  const rowShape = shape.slice(1);
+  return { dtype, shape: [to - from, ...rowShape], storage, offset: offset + from * elementCount(rowShape) };
+}
+
+/** Elements `[from, from + count of shape)` of a view as an array of `shape`: the same memory. */
+export function partOf<D extends DType>(view: ArrayView<D>, from: number, shape: Shape): ArrayView<D> {
+  if (!(from >= 0 && from + elementCount(shape) <= elementCount(view.shape)))
+    refuse('array-view', `${shapeText(shape)} from element ${from} is not within ${shapeText(view.shape)}`);
+  return { dtype: view.dtype, shape, storage: view.storage, offset: view.offset + from };
+}
+
+/** The same memory under another shape. */
+export function reshaped<D extends DType>(view: ArrayView<D>, shape: Shape): ArrayView<D> {
+  if (sameShape(view.shape, shape)) return view;
+  if (elementCount(shape) !== elementCount(view.shape))
+    refuse(
+      'array-view',
+      `${shapeText(view.shape)} has ${elementCount(view.shape)} elements, but ${shapeText(shape)} needs ` +
+        `${elementCount(shape)}`,
+    );
+  return { ...view, shape };
+}
+
+/** Bytes that the elements of a view take. */
+export const byteLengthOf = ({ dtype, shape }: ArraySpec): number => elementCount(shape) * DTYPE_BYTES[dtype];
+
+/** A copy of host elements in plain memory. */
+export const copyOf = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
+  const copy = typedArray(view.dtype, null, 0, elementCount(view.shape));
+  copy.set(hostData(view) as Float32Array);
+  return viewOf(view.dtype, view.shape, copy);
+};

@@ -1,0 +1,51 @@
+import { QdyloraError } from '../errors/errors.ts';
+
+export type Shape = readonly number[];
+
+// Plain loops: an op asks these a dozen times, and a step has a thousand ops.
+
+/** True of what may be the size of an axis. */
+export const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0;
+
+/** Number of elements. */
+export function elementCount(shape: Shape): number {
+  let product = 1;
+  for (let i = 0; i < shape.length; i++) product *= shape[i]!;
+  return product;
+}
+
+/** Row-major strides, in elements. */
+export function contiguousStrides(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let step = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = step;
+    step *= shape[i]!;
+  }
+  return strides;
+}
+
+export const sameShape = (a: Shape, b: Shape): boolean => fits(a, b, false);
+
+/** `[2, 3]` as a person reads it. */
+export const shapeText = (shape: Shape): string => `[${shape.join(', ')}]`;
+
+/** Throws `BAD_SHAPE` unless the shapes agree; −1 in `expected` allows any size. */
+export function assertShape(where: string, name: string, got: Shape, expected: Shape): void {
+  if (fits(got, expected, true)) return;
+  throw new QdyloraError('BAD_SHAPE', {
+    where,
+    problem:
+      `expected [${expected.map((size) => (size === -1 ? 'any' : size)).join(', ')}] for ${name}, ` +
+      `got ${shapeText(got)}`,
+    details: { name, expected, got },
+  });
+}
+
+/** `allowsAny`: −1 in `expected` fits every size. */
+function fits(got: Shape, expected: Shape, allowsAny: boolean): boolean {
+  if (got.length !== expected.length) return false;
+  for (let i = 0; i < got.length; i++)
+    if (got[i] !== expected[i] && !(allowsAny && expected[i] === -1)) return false;
+  return true;
+}

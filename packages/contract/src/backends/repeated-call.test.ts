@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import {
+  hostData,
+  createHostBackend,
+  defineOp,
+  f32Array,
+  f32View,
+  repeatedCall,
+  runOp,
+  type ArrayView,
+  type Backend,
+  type Recording,
+} from '../index.ts';
+
+const doubled = defineOp({
+  name: 'doubled',
+  takes: { x: f32Array(null) },
+  shapes: (i: { x: ArrayView<'f32'> }, _: Record<string, never>) => ({
+    y: { dtype: 'f32', shape: i.x.shape },
+  }),
+  reference({ x }, { y }: { y: ArrayView<'f32'> }) {
+    hostData(x).forEach((value, i) => {
+      hostData(y)[i] = 2 * value;
+    });
+  },
+});
+
+test('without a recorder the body runs each time, and its arrays are given back', () => {
+  const backend = createHostBackend();
+  const x = f32View([3], [1, 2, 3]);
+  const live = (): number => backend.memory.usage().liveBytes;
+  const before = live();
+  let bodies = 0;
+  const call = repeatedCall(backend, (own) => {
+    bodies++;
+    return runOp(own, doubled, { x: runOp(own, doubled, { x }, {}).y }, {}).y;
+  });
+  expect([...hostData(call.run())]).toEqual([4, 8, 12]);
+  const once = live();
+  hostData(x)[0] = 5;
+  expect([...hostData(call.run())]).toEqual([20, 8, 12]);
+  expect([bodies, live()]).toEqual([2, once]);
+  call.dispose();
+  call[Symbol.dispose]();
+  expect(live()).toBe(before);
+});
+
+/** A backend that records by remembering the ops' own calls. */
+function recordingBackend(): Backend & { readonly replays: () => number } {
+  const backend = createHostBackend();
+  let replays = 0;
+  const record = (): Recording => {
+    const memory = createHostBackend().memory;
+    const runs: (() => void)[] = [];
+    const dispose = (): void => {
+      memory.dispose();
+    };
+    return {
+      backend: {
+        ...backend,
+        memory,
+        recordCall: (_, run) => {
+          runs.push(run);
+          run();
+        },
+      },
+      replay() {
+        replays++;
+        runs.forEach((run) => {
+          run();
+        });
+      },
+      dispose,
+      [Symbol.dispose]: dispose,
+    };
+  };
+  return { ...backend, record, replays: () => replays };
+}
+
+test('with a recorder it runs once, and not at all into a backend that measures', () => {
+  const backend = recordingBackend();
+  const x = f32View([2], [1, 2]);
+  let bodies = 0;
+  const body = (own: Backend): ArrayView<'f32'> => {
+    bodies++;
+    return runOp(own, doubled, { x }, {}).y;
+  };
+  using call = repeatedCall(backend, body);
+  const result = call.run();
+  hostData(x)[1] = 7;
+  expect(call.run()).toBe(result);
+  expect([[...hostData(result)], bodies, backend.replays()]).toEqual([[2, 14], 1, 1]);
+  using measured = repeatedCall(
+    {
+      ...backend,
+      measure: (_, run) => {
+        run();
+      },
+    },
+    body,
+  );
+  measured.run();
+  measured.run();
+  expect([bodies, backend.replays()]).toEqual([3, 1]);
+});

@@ -1,0 +1,82 @@
+import { createArena } from './arena.ts';
+import { f32View, hostData, viewOf, type ArrayView } from '../arrays/array-view.ts';
+import { typedArray, type DataOf, type DType } from '../arrays/dtype.ts';
+import { DisposedError, QdyloraError } from '../errors/errors.ts';
+import type { Memory } from './memory.ts';
+import { elementCount, shapeText } from '../arrays/shape.ts';
+import { HOST_SPACE } from '../arrays/storage.ts';
+
+export interface HostMemoryOptions {
+  readonly name?: string;
+  /**
+   * Makes one region of memory; the default is a JavaScript ArrayBuffer. Throws InsufficientMemoryError when
+   * there is none.
+   */
+  readonly reserve?: (bytes: number) => ArrayBufferLike;
+  /** Gives a region back to the system. */
+  readonly unreserve?: (buffer: ArrayBufferLike) => void;
+  /** Lets the system take back the RAM of `bytes` at `offset`, where no array lies. */
+  readonly discard?: (buffer: ArrayBufferLike, offset: number, bytes: number) => void;
+  /** Smallest region, in bytes. */
+  readonly regionBytes?: number;
+  /** Fills fresh float arrays with NaN, so that a test sees a read of memory that was never written. */
+  readonly poison?: boolean;
+}
+
+/** A quiet NaN as a bfloat16 bit pattern. */
+const BFLOAT16_NAN = 0x7fc0;
+
+/** Memory in typed arrays. */
+export function createHostMemory(options: HostMemoryOptions = {}): Memory {
+  const {
+    name = 'host',
+    reserve = (bytes: number) => new ArrayBuffer(bytes),
+    unreserve,
+    discard,
+    regionBytes = 1 << 20,
+    poison = false,
+  } = options;
+  const arena = createArena<ArrayBufferLike>({
+    name,
+    regionBytes,
+    reserve,
+    unreserve,
+    discard,
+    place(dtype, shape, { region, offset, length }) {
+      const view = viewOf(dtype, shape, typedArray(dtype, region, offset, length));
+      if (poison && dtype === 'f32') hostData(view).fill(NaN);
+      if (poison && dtype === 'bf16') hostData(view).fill(BFLOAT16_NAN);
+      return view;
+    },
+  });
+  const alive = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
+    if (
+      !arena.isOwn!(view) &&
+      (arena.isReleased!(view) || (hostData(view).length === 0 && elementCount(view.shape) > 0))
+    )
+      throw new DisposedError('array');
+    return view;
+  };
+  return {
+    ...arena,
+    space: HOST_SPACE,
+    read: async <D extends DType>(view: ArrayView<D>): Promise<DataOf[D]> =>
+      hostData(alive(view)).slice() as DataOf[D],
+    write(view, values) {
+      const data = hostData(alive(view));
+      if (values.length > data.length)
+        throw new QdyloraError('BAD_SHAPE', {
+          where: name,
+          problem:
+            `expected at most ${data.length} values for an array of ${shapeText(view.shape)}, got ` +
+            `${values.length}`,
+        });
+      data.set(values as ArrayLike<number>);
+    },
+    fill: (view, body) => {
+      body(hostData(alive(view)));
+    },
+    constant: (values) => f32View([values.length], values),
+    [Symbol.dispose]: arena.dispose,
+  };
+}

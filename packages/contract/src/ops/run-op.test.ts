@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest';
+import {
+  hostData,
+  createDryBackend,
+  createHostBackend,
+  createHostMemory,
+  defineOp,
+  f32Array,
+  f32View,
+  floatArray,
+  i32Array,
+  i32View,
+  optional,
+  QdyloraError,
+  runOp,
+  viewOf,
+  type ArrayView,
+  type FloatDType,
+} from '../index.ts';
+
+type F32 = ArrayView<'f32'>;
+let calls = 0;
+
+/** y = x · factor, moments in place, gradient added to. */
+const step = defineOp({
+  name: 'step',
+  takes: { x: floatArray(2), ids: i32Array(1), bias: optional(f32Array(1)) },
+  updates: ['state'],
+  accumulates: ['gradient'],
+  addsWhereAsked: 'y',
+  shapes: (
+    i: { x: ArrayView<FloatDType>; ids: ArrayView<'i32'>; bias?: F32 },
+    _: { readonly factor: number; readonly accumulate?: boolean; readonly outDtype?: FloatDType },
+  ) => {
+    const spec = { dtype: 'f32' as const, shape: i.x.shape };
+    return { y: spec, state: spec, gradient: spec };
+  },
+  reference: (_, __: { y: F32; state: F32; gradient?: F32 }) => {
+    calls++;
+  },
+});
+
+const x = f32View([2, 3]);
+const ids = i32View([2], [0, 1]);
+const state = f32View([2, 3]);
+const attributes = { factor: 2 };
+
+/** What a call is refused with; its reference must not have run. */
+function refusal(run: () => unknown): string {
+  const before = calls;
+  try {
+    run();
+  } catch (error) {
+    expect(calls, 'the op ran').toBe(before);
+    if (!QdyloraError.isInstance(error)) throw error;
+    return `${error.code} ${error.message}`;
+  }
+  throw new Error('it was not refused');
+}
+
+describe.each([
+  ['in host memory', createHostBackend()],
+  ['on a dry backend', createDryBackend()],
+])('a call %s', (_, backend) => {
+  /** The same arrays in the memory of this backend. */
+  const placed = (arrays: object): never =>
+    Object.fromEntries(
+      Object.entries(arrays).map(([name, view]) => [
+        name,
+        view ? backend.memory.allocate(view.dtype, view.shape) : view,
+      ]),
+    ) as never;
+  const call = (inputs: object, outputs: object = { state }, with_: object = attributes): string =>
+    refusal(() => runOp(backend, step, placed({ x, ids, ...inputs }), with_ as never, placed(outputs)));
+
+  test('runs with what it takes and without what it may leave out', () => {
+    for (const inputs of [
+      { x, ids },
+      { x, ids, bias: undefined },
+      { x: viewOf('bf16', [2, 3], new Uint16Array(6)), ids, bias: f32View([3]) },
+    ])
+      expect(runOp(backend, step, placed(inputs), attributes, placed({ state })).gradient).toBeUndefined();
+  });
+
+  test('without an input that it needs names it and all that it needs', () => {
+    expect(call({ ids: undefined })).toBe(
+      'BAD_ARGUMENT [step] expected the input ids, got x. A call needs x, ids.',
+    );
+    expect(call({ ids: null })).toBe('BAD_ARGUMENT [step] expected an array view for ids, got null.');
+    expect(call({ bias: null })).toBe(
+      'BAD_ARGUMENT [step] expected an array view for bias, got null. undefined leaves it out.',
+    );
+  });
+
+  test('with another element type or another number of axes names the input', () => {
+    expect(call({ ids: f32View([2]) })).toBe('BAD_ARGUMENT [step] expected i32 for ids, got f32.');
+    expect(call({ x: i32View([2, 3], new Int32Array(6)) })).toBe(
+      'BAD_ARGUMENT [step] expected f32 or bf16 for x, got i32.',
+    );
+    expect(call({ x: f32View([6]) })).toBe('BAD_SHAPE [step] expected 2 axes for x, got [6].');
+    expect(call({ bias: f32View([3, 1]) })).toBe('BAD_SHAPE [step] expected one axis for bias, got [3, 1].');
+  });
+
+  test('without an output that it changes names it, also where an attribute says that it adds', () => {
+    expect(call({}, {})).toMatch(
+      /^BAD_ARGUMENT \[step\] expected the output state, which the call changes, got none/,
+    );
+    expect(call({}, { state }, { factor: 2, accumulate: true })).toMatch(
+      /expected the output y, which the call changes, got none/,
+    );
+    expect(
+      runOp(
+        backend,
+        step,
+        placed({ x, ids }),
+        { factor: 2, accumulate: true },
+        placed({ state, y: f32View([2, 3]) }),
+      ).y.shape,
+    ).toEqual([2, 3]);
+  });
+
+  test('with an attribute that is no number, or no float type, names it', () => {
+    expect(call({}, { state }, { factor: NaN })).toBe(
+      'BAD_ARGUMENT [step] expected a number for factor, got NaN.',
+    );
+    expect(call({}, { state }, { factor: 1, outDtype: 'fp16' })).toBe(
+      'BAD_ARGUMENT [step] expected f32 or bf16 for outDtype, got fp16.',
+    );
+    expect(
+      refusal(() => runOp(backend, step, placed({ x, ids }), undefined as never, placed({ state }))),
+    ).toMatch(/^BAD_ARGUMENT .*expected an object of attributes, got undefined/);
+  });
+});
+
+describe('an array is refused', () => {
+  const host = createHostBackend();
+  const call = (view: unknown): string =>
+    refusal(() => runOp(host, step, { x: view as F32, ids }, attributes, { state }));
+
+  test('that is no array view, by what it is', () => {
+    expect(
+      refusal(() => runOp(host, step, { x, ids }, attributes, { state: new Float32Array(6) as never })),
+    ).toMatch(/state must be an array view of f32, bf16, i32, u8, but it is Float32Array/);
+    expect(call(new Float32Array(6))).toBe(
+      'BAD_ARGUMENT [step] x must be an array view of f32, bf16, i32, u8, but it is Float32Array. viewOf, ' +
+        'f32View and i32View make one.',
+    );
+    expect(call({ ...x, dtype: 'f64' })).toMatch(/is of element type f64/);
+    expect(call({ dtype: 'f32', data: hostData(x) })).toMatch(/is one without shape and storage/);
+  });
+
+  test.each([[[2.5, 2]], [[-2, 3]], [['2', 3]], [[NaN, 3]], [[0, 2 ** 50]]])('of the shape %j', (shape) => {
+    expect(call({ ...x, shape })).toMatch(/^BAD_SHAPE/);
+  });
+
+  test.each([-1, 0.5, NaN])('that begins at element %d', (offset) => {
+    expect(call({ ...x, offset })).toMatch(/^BAD_SHAPE/);
+  });
+
+  test('that a memory is asked for: of no element type, of no size', () => {
+    const memory = createHostMemory();
+    expect(refusal(() => memory.allocate('f64' as never, [2]))).toMatch(
+      /^BAD_ARGUMENT \[host\] expected f32, bf16, i32, u8 for the elements of an array, got f64/,
+    );
+    for (const shape of [[-2, -2], [0.5, 2], ['4'], [NaN]])
+      expect(
+        refusal(() => memory.allocate('f32', shape as never)),
+        String(shape),
+      ).toMatch(/^BAD_SHAPE .*expected whole sizes ≥ 0/);
+  });
+
+  test('that is written, filled or read after its memory has given it back, or with more values than it has', async () => {
+    const memory = createHostMemory();
+    const gone = memory.allocate('f32', [4]);
+    const there = memory.allocate('f32', [4]);
+    memory.release(gone);
+    for (const use of [() => memory.write(gone, [1]), () => memory.fill(gone, () => {})])
+      expect(refusal(use)).toMatch(/^DISPOSED/);
+    await expect(memory.read(gone)).rejects.toMatchObject({ code: 'DISPOSED' });
+    expect(refusal(() => memory.write(there, new Float32Array(hostData(there).length + 1)))).toMatch(
+      /^BAD_SHAPE \[host\] expected at most 4 values for an array of \[4\], got 5/,
+    );
+  });
+});

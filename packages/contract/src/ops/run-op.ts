@@ -1,0 +1,150 @@
+import { assertTaken } from './array-rule.ts';
+import { assertApart, assertUsable } from './assert-usable.ts';
+import type { Arrays, ArraySpec, ArrayView } from '../arrays/array-view.ts';
+import type { Backend, OpCall } from '../backends/backend.ts';
+import { MissingKernelError, QdyloraError } from '../errors/errors.ts';
+import type { Kernel } from './kernel.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { Op, SpecsOf } from './op.ts';
+import { runReference } from './run-reference.ts';
+import { sameShape, shapeText } from '../arrays/shape.ts';
+
+/**
+ * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in the
+ * backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are allocated,
+ * and the backend's kernel runs or, in host memory, the reference.
+ *
+ * @param suppliedOutputs arrays to write to instead of fresh ones
+ * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory, alias),
+ * BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the op throws
+ */
+export function runOp<I extends Arrays, O extends Arrays, A>(
+  backend: Backend,
+  op: Op<I, O, A>,
+  inputs: I,
+  attributes: A,
+  suppliedOutputs: Partial<O> = {},
+): O {
+  const { outputs, run } = prepareOp(backend, op, inputs, attributes, suppliedOutputs);
+  run();
+  return outputs;
+}
+
+/** A call that waits: its outputs are there, their contents come with `run`. */
+export interface PreparedCall<O> {
+  readonly outputs: O;
+  run(): void;
+}
+
+/**
+ * `runOp` up to the moment at which the kernel would run; until then its arrays have to live. @throws as
+ * `runOp`
+ */
+export function prepareOp<I extends Arrays, O extends Arrays, A>(
+  backend: Backend,
+  op: Op<I, O, A>,
+  inputs: I,
+  attributes: A,
+  suppliedOutputs: Partial<O> = {},
+): PreparedCall<O> {
+  const { memory } = backend;
+  // Loops over names and no lists of entries: of a kernel of a few microseconds the call would be half.
+  for (const name in inputs) {
+    const view = inputs[name];
+    if (view) assertUsable(op.name, name, view, memory);
+  }
+  assertAttributes(op as Pick<Op, 'name' | 'acceptsNaN'>, attributes);
+  assertTaken(op.name, op.rules, inputs);
+  const outputs = outputsOf(
+    backend,
+    op,
+    op.shapes(inputs, attributes),
+    attributes,
+    suppliedOutputs as Arrays,
+  );
+  assertApart(op as Pick<Op, 'name' | 'overwrites'>, inputs, suppliedOutputs as Arrays);
+  const kernel = backend.kernel(op.name) as Kernel<I, O, A> | undefined;
+  if (!kernel && !memory.space.isHost) throw new MissingKernelError(op.name, backend.name);
+  if (!kernel) backend.onFallback?.(op.name);
+  const compute = kernel
+    ? (): void => kernel(inputs, outputs as O, attributes)
+    : (): void => runReference(op, inputs, outputs as O, attributes);
+  const { recordCall, measure } = backend;
+  const call: OpCall = { op: op as unknown as Op, inputs, outputs, attributes };
+  const recorded = recordCall ? (): void => recordCall(call, compute) : compute;
+  const measured = measure ? (): void => measure(call, recorded) : recorded;
+  const run = (): void => {
+    backend.beforeCall?.();
+    measured();
+  };
+  return { outputs: outputs as O, run };
+}
+
+/** The outputs of a call: those that the caller supplied, checked, and fresh ones for the others. */
+function outputsOf<I extends Arrays, O extends Arrays, A>(
+  { memory }: Backend,
+  op: Op<I, O, A>,
+  specs: SpecsOf<O>,
+  attributes: A,
+  supplied: Arrays,
+): Record<string, ArrayView | undefined> {
+  const addsTo = (attributes as { accumulate?: boolean }).accumulate === true ? op.addsWhereAsked : undefined;
+  const outputs: Record<string, ArrayView | undefined> = {};
+  for (const name in specs) {
+    const spec = specs[name];
+    const view = supplied[name];
+    if (view && spec) assertSupplied(op.name, name, view, spec, memory);
+    if (spec && !view) {
+      if (name === addsTo || op.updates?.includes(name as never)) refuseMissing(op.name, name);
+      if (op.accumulates?.includes(name as never)) continue; // an accumulated output that nobody wants
+    }
+    outputs[name] = spec && (view ?? memory.allocate(spec.dtype, spec.shape));
+  }
+  return outputs;
+}
+
+function assertSupplied(where: string, name: string, view: ArrayView, spec: ArraySpec, memory: Memory): void {
+  assertUsable(where, name, view, memory);
+  if (view.dtype === spec.dtype && sameShape(view.shape, spec.shape)) return;
+  throw new QdyloraError('BAD_SHAPE', {
+    where,
+    problem:
+      `the output ${name} must be ${spec.dtype} ${shapeText(spec.shape)}, but it is ` +
+      `${view.dtype} ${shapeText(view.shape)}`,
+  });
+}
+
+/**
+ * Numbers that are none, and names of float types that are none, would be taken for something by every kernel
+ * in its own way.
+ */
+function assertAttributes(
+  { name: where, acceptsNaN }: Pick<Op, 'name' | 'acceptsNaN'>,
+  attributes: unknown,
+): void {
+  if (typeof attributes !== 'object' || attributes === null)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem: `expected an object of attributes, got ${String(attributes)}`,
+      nextStep: 'Without attributes it is {}.',
+    });
+  const values = attributes as Readonly<Record<string, unknown>>;
+  for (const name in values) {
+    const value = values[name];
+    if (value !== value && !acceptsNaN)
+      throw new QdyloraError('BAD_ARGUMENT', { where, problem: `expected a number for ${name}, got NaN` });
+    if (typeof value === 'string' && value !== 'f32' && value !== 'bf16' && name.endsWith('Dtype'))
+      throw new QdyloraError('BAD_ARGUMENT', {
+        where,
+        problem: `expected f32 or bf16 for ${name}, got ${value}`,
+      });
+  }
+}
+
+function refuseMissing(where: string, output: string): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where,
+    problem: `expected the output ${output}, which the call changes, got none`,
+    nextStep: 'Hand it in as the last argument: runOp(backend, op, inputs, attributes, { … }).',
+  });
+}

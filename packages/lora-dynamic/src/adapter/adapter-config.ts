@@ -1,0 +1,92 @@
+import {
+  anyValue,
+  checkOptions,
+  numberWithin,
+  optionRule,
+  QdyloraError,
+  required,
+  shownValue,
+  wholeNumber,
+  type OptionRules,
+} from '@qdylora/contract';
+import { rankSet, type RankSet } from '../ranks/rank-set.ts';
+import { RANK_SCALINGS, type RankScaling } from '../ranks/scaling.ts';
+import { UPDATE_RULES, type UpdateRule } from '../ranks/update-rule.ts';
+
+/**
+ * Which linear layers get an adapter: all of them (not the head), names or dotted name ends, or one regular
+ * expression for the whole name (PEFT's rules).
+ */
+export type TargetModules = 'all-linear' | (string & {}) | readonly string[];
+
+export interface AdapterConfig {
+  readonly ranks: RankSet | readonly number[];
+  /** 8 by default. */
+  readonly alpha?: number;
+  /** `sqrt` by default. */
+  readonly scaling?: RankScaling;
+  readonly targetModules?: TargetModules;
+  readonly updateRule?: UpdateRule;
+  /** Probability with which an entry of an adapter's input is dropped while training; 0 by default. */
+  readonly dropout?: number;
+  readonly seed?: number;
+}
+
+export interface ResolvedAdapterConfig {
+  readonly ranks: RankSet;
+  readonly alpha: number;
+  readonly scaling: RankScaling;
+  readonly targetModules: TargetModules;
+  readonly updateRule: UpdateRule;
+  readonly dropout: number;
+  readonly seed: number;
+}
+
+const isRanks = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Symbol.iterator in value;
+const isTargets = (value: unknown): boolean =>
+  typeof value === 'string' || (Array.isArray(value) && value.every((name) => typeof name === 'string'));
+
+/** Numbers and names are looked at below. */
+const OPTIONS: OptionRules<AdapterConfig> = {
+  ranks: required(optionRule('a list of ranks, as [1, 2, 4, 8],', isRanks)),
+  alpha: anyValue,
+  scaling: anyValue,
+  targetModules: optionRule("'all-linear', a regular expression or a list of names", isTargets),
+  updateRule: anyValue,
+  dropout: numberWithin({ least: 0, below: 1 }),
+  seed: wholeNumber(),
+};
+
+/** Fills in the defaults.  @throws QdyloraError BAD_ARGUMENT that names the value that does not fit. */
+export function resolveAdapterConfig(config: AdapterConfig): ResolvedAdapterConfig {
+  checkOptions('attachDyLora', config, OPTIONS);
+  const {
+    alpha = 8,
+    scaling = 'sqrt',
+    targetModules = 'all-linear',
+    updateRule = 'prefix',
+    dropout = 0,
+    seed = 0,
+  } = config;
+  check(Number.isFinite(alpha) && alpha > 0, 'lora_alpha', 'a number > 0', alpha);
+  check(RANK_SCALINGS.includes(scaling), 'lora_scaling', `one of ${RANK_SCALINGS.join(', ')}`, scaling);
+  check(UPDATE_RULES.includes(updateRule), 'update_rule', `one of ${UPDATE_RULES.join(', ')}`, updateRule);
+  return {
+    ranks: 'blockStart' in config.ranks ? config.ranks : rankSet(config.ranks),
+    alpha,
+    scaling,
+    targetModules,
+    updateRule,
+    dropout,
+    seed,
+  };
+}
+
+function check(holds: boolean, where: string, expected: string, got: unknown): void {
+  if (!holds)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where,
+      problem: `expected ${expected}, got ${shownValue(got)}`,
+    });
+}

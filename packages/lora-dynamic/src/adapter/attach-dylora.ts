@@ -1,0 +1,177 @@
+import { assertUsable, createRng, elementCount, QdyloraError, type Memory } from '@qdylora/contract';
+import { Linear, modulesOf, type Module, type Parameter } from '@qdylora/tensor';
+import { activeAt, activeParts, type AdaptableModel, type Adapted, type AttachReport } from './adapted.ts';
+import {
+  resolveAdapterConfig,
+  type AdapterConfig,
+  type ResolvedAdapterConfig,
+  type TargetModules,
+} from './adapter-config.ts';
+import type { AdapterLayer, AdapterState } from './adapter-state.ts';
+import { DyLoraLinear } from '../layers/dylora-linear.ts';
+import { initializeAdapter } from './initialize.ts';
+
+/**
+ * Wraps the matching linear layers of a model in nested adapters. B starts at 0, so every rank begins as the
+ * base model.
+ *
+ * @throws QdyloraError BAD_ARGUMENT where nothing matches; the message lists the layers that there are.
+ */
+export function attachDyLora<M extends AdaptableModel<M>>(model: M, config: AdapterConfig): Adapted<M> {
+  const resolved = resolveAdapterConfig(config);
+  const { ranks, targetModules, seed } = resolved;
+  const linears = modulesOf(model.modules).filter((layer): layer is Linear => layer instanceof Linear);
+  const matches = matcherOf(targetModules);
+  const matched = linears.filter((layer) => matches(layer.name));
+  const idle = Array.isArray(targetModules)
+    ? targetModules.filter((target) => !linears.some(({ name }) => matcherOf([target])(name)))
+    : [];
+  if (matched.length === 0 || idle.length > 0)
+    throw nothingMatched(idle.length > 0 ? idle : targetModules, linears);
+  const rng = createRng(seed).named('adapter');
+  const { memory } = model.backend;
+  const layers: DyLoraLinear[] = [];
+  const adaptedModel = model.withModules((layer) => {
+    if (!matched.includes(layer)) return layer;
+    const a = memory.allocate('f32', [ranks.maxRank, layer.inFeatures]);
+    const b = memory.allocate('f32', [ranks.maxRank, layer.outFeatures]);
+    memory.persist(a, b);
+    initializeAdapter(memory, { a, b }, rng.named(`init.${layer.name}`));
+    layers.push(new DyLoraLinear(layer, a, b, resolved));
+    return layers.at(-1)!;
+  });
+  if (layers.length !== matched.length)
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'attachDyLora',
+      problem: `expected to reach ${matched.length} layers, got ${layers.length}`,
+      nextStep: 'Attach adapters first, then group layers.',
+    });
+  return {
+    model: adaptedModel,
+    ranks,
+    config: resolved,
+    layers,
+    report: reportOf(linears, layers, ranks.maxRank),
+    atRank: (rank) => ({ model: adaptedModel, active: activeAt(resolved, rank) }),
+    atRanks: (parts) => ({ model: adaptedModel, active: activeParts(resolved, parts) }),
+    base: () => ({ model: adaptedModel, active: null }),
+    parameters: () => layers.flatMap((layer) => [layer.a, layer.b]),
+    state: () => copyState(memory, layers, resolved),
+    load: (state) => loadState(memory, layers, resolved, state),
+  };
+}
+
+/**
+ * PEFT's rules: a list matches whole names and dotted ends; a text is a regular expression for the whole
+ * name.
+ */
+function matcherOf(targets: TargetModules): (name: string) => boolean {
+  if (targets === 'all-linear') return () => true;
+  if (typeof targets !== 'string')
+    return (name) => targets.some((target) => name === target || name.endsWith(`.${target}`));
+  try {
+    const whole = new RegExp(`^(?:${targets})$`);
+    return (name) => whole.test(name);
+  } catch (cause) {
+    throw new QdyloraError('BAD_ARGUMENT', {
+      where: 'target_modules',
+      problem: `expected 'all-linear', a list of names or a regular expression, got ${targets}`,
+      cause,
+    });
+  }
+}
+
+function nothingMatched(targets: TargetModules, linears: readonly Module[]): QdyloraError {
+  const ends = [...new Set(linears.map((layer) => layer.name.split('.').at(-1)))];
+  return new QdyloraError('BAD_ARGUMENT', {
+    where: 'target_modules',
+    problem: `expected at least one linear layer for ${JSON.stringify(targets)}, got none`,
+    nextStep: `This model has: ${ends.join(', ')}; 'all-linear' takes them all.`,
+  });
+}
+
+function reportOf(
+  linears: readonly Linear[],
+  layers: readonly DyLoraLinear[],
+  maxRank: number,
+): AttachReport {
+  const matched = layers.map((layer) => layer.name);
+  const names = new Set(matched);
+  return {
+    matched,
+    unmatched: linears.map((layer) => layer.name).filter((name) => !names.has(name)),
+    widerThanLayer: layers
+      .filter((layer) => maxRank > Math.min(layer.inFeatures, layer.outFeatures))
+      .map((layer) => layer.name),
+    trainableCount: layers.reduce((sum, layer) => sum + maxRank * (layer.inFeatures + layer.outFeatures), 0),
+  };
+}
+
+/** @throws QdyloraError DISPOSED where the backend is gone */
+async function numbersOf(memory: Memory, { name, view }: Parameter): Promise<Float32Array> {
+  assertUsable('adapter', name, view, memory);
+  return (await memory.read(view)) as Float32Array;
+}
+
+async function copyState(
+  memory: Memory,
+  layers: readonly DyLoraLinear[],
+  { ranks: { ranks, maxRank }, alpha, scaling }: ResolvedAdapterConfig,
+): Promise<AdapterState> {
+  const copies: AdapterLayer[] = [];
+  for (const { name, inFeatures, outFeatures, a, b } of layers)
+    copies.push({
+      name,
+      inFeatures,
+      outFeatures,
+      a: await numbersOf(memory, a),
+      b: await numbersOf(memory, b),
+    });
+  return { ranks, maxRank, alpha, scaling, layers: copies };
+}
+
+async function loadState(
+  memory: Memory,
+  layers: readonly DyLoraLinear[],
+  { ranks: { maxRank }, alpha, scaling }: ResolvedAdapterConfig,
+  state: AdapterState,
+): Promise<void> {
+  const byName = new Map(state.layers.map((layer) => [layer.name, layer]));
+  const problem = (text: string): QdyloraError =>
+    new QdyloraError('BAD_ADAPTER', {
+      where: 'adapter',
+      problem: text,
+      nextStep: 'Was the adapter trained on this base model, with these target_modules?',
+    });
+  if (state.maxRank !== maxRank)
+    throw problem(`expected rank ${maxRank} for the adapter, got ${state.maxRank}`);
+  if (state.alpha !== alpha || state.scaling !== scaling)
+    throw problem(
+      `expected alpha ${alpha} and scaling ${scaling} for the adapter, got ${state.alpha} and ` +
+        `${state.scaling}: it would not compute what it did`,
+    );
+  const unknown = state.layers.find(({ name }) => !layers.some((layer) => layer.name === name));
+  if (unknown) throw problem(`expected a layer of this model, got ${unknown.name}`);
+  for (const layer of layers) {
+    const from = byName.get(layer.name);
+    if (!from) throw problem(`expected an adapter for ${layer.name}, got none`);
+    for (const [parameter, values, name] of [
+      [layer.a, from.a, 'A'],
+      [layer.b, from.b, 'B'],
+    ] as const) {
+      assertUsable('adapter', parameter.name, parameter.view, memory);
+      const length = elementCount(parameter.view.shape);
+      if (!values.every(Number.isFinite))
+        throw problem(`expected finite numbers for ${name} of ${layer.name}, got others`);
+      if (values.length !== length)
+        throw problem(
+          `expected ${length} numbers [${parameter.view.shape.join(', ')}] for ${name} of ${layer.name}, ` +
+            `got ${values.length}`,
+        );
+    }
+  }
+  for (const layer of layers) {
+    memory.write(layer.a.view, byName.get(layer.name)!.a);
+    memory.write(layer.b.view, byName.get(layer.name)!.b);
+  }
+}

@@ -1,0 +1,200 @@
+import { rowsOf, type ArrayView, type FloatDType } from '@qdylora/contract';
+import {
+  apply,
+  differentiableDropout,
+  Parameter,
+  type ActiveRank,
+  type DifferentiableOp,
+  type FloatTensor,
+  type ForwardContext,
+  type Linear,
+  type LinearLike,
+  type Tensor,
+} from '@qdylora/tensor';
+import { adaptedLinear, adaptedLinearBackward } from '../ops/adapted-linear.ts';
+import type { ResolvedAdapterConfig } from '../adapter/adapter-config.ts';
+import { forwardGroup, type GroupMember } from './forward-group.ts';
+import { frozen } from './frozen-layer.ts';
+import type { RankPart } from '../ops/rank-parts.ts';
+import { scaleAt } from '../ranks/scaling.ts';
+
+/**
+ * A frozen linear layer with a nested adapter around it. The rank of a pass stands in the forward context;
+ * the layer itself has none.
+ */
+export class DyLoraLinear implements LinearLike {
+  readonly name: string;
+  readonly base: Linear;
+  /** [maxRank, in]: row k belongs to every rank > k. */
+  readonly a: Parameter;
+  /** [maxRank, out]: PEFT's lora_B transposed, so that a prefix of ranks is contiguous. */
+  readonly b: Parameter;
+  private readonly config: ResolvedAdapterConfig;
+  private readonly dropoutName: string;
+  private readonly knownPrefixes = new Map<number, Prefixes>();
+
+  constructor(base: Linear, a: ArrayView<'f32'>, b: ArrayView<'f32'>, config: ResolvedAdapterConfig) {
+    this.name = base.name;
+    this.base = base;
+    this.a = new Parameter(`${base.name}.lora_A`, a);
+    this.b = new Parameter(`${base.name}.lora_B`, b);
+    this.config = config;
+    this.dropoutName = `dropout.${base.name}`;
+  }
+
+  get inFeatures(): number {
+    return this.base.inFeatures;
+  }
+  get outFeatures(): number {
+    return this.base.outFeatures;
+  }
+  parameters(): Parameter[] {
+    return [...this.base.parameters(), this.a, this.b];
+  }
+
+  scaleAt(rank: number): number {
+    return scaleAt(this.config.scaling, this.config.alpha, rank, this.config.ranks.maxRank);
+  }
+
+  forward(ctx: ForwardContext, x: FloatTensor, outDtype?: FloatDType): FloatTensor {
+    if (!ctx.active) return this.base.forward(ctx, x, outDtype);
+    const { rank, trainFrom } = ctx.active;
+    const { attributes } = frozen(this.base);
+    const inputs = { ...this.prefixes(rank, trainFrom).operands, x, xAdapter: this.droppedOut(ctx, x) };
+    return apply(ctx, ruleFrom(trainFrom), inputs as never, {
+      cols: this.inFeatures,
+      computeDtype: ctx.computeDtype,
+      scale: this.scaleAt(rank),
+      parts: this.partsOf(ctx.active),
+      outDtype,
+      ...attributes,
+    }).y;
+  }
+
+  /**
+   * In one op where the others are frozen layers too, and none of their adapters drops out a part of x of its
+   * own.
+   */
+  forwardTogether(
+    ctx: ForwardContext,
+    layers: readonly LinearLike[],
+    x: FloatTensor,
+    outDtype?: FloatDType,
+  ): FloatTensor[] | undefined {
+    const { active } = ctx;
+    if (
+      active &&
+      ctx.dropout &&
+      layers.some((layer) => layer instanceof DyLoraLinear && layer.config.dropout > 0)
+    )
+      return undefined;
+    const members = layers.map((layer) =>
+      layer instanceof DyLoraLinear
+        ? { base: layer.base, adapter: active ? layer.adapterAt(active) : undefined }
+        : { base: layer },
+    );
+    return forwardGroup(ctx, members, x, {
+      outDtype,
+      trainFrom: active?.trainFrom,
+      parts: this.partsOf(active),
+    });
+  }
+
+  private adapterAt({ rank, trainFrom }: ActiveRank): GroupMember['adapter'] {
+    const { a, b } = this.prefixes(rank, trainFrom);
+    return { a, b, scale: this.scaleAt(rank) };
+  }
+
+  /** The adapters of a model share their scaling, so what holds for one layer of a group holds for all. */
+  private partsOf(active: ActiveRank | null): RankPart[] | undefined {
+    return active?.parts?.map((part) => ({
+      ...part,
+      factor: this.scaleAt(part.rank) / this.scaleAt(active.rank),
+    }));
+  }
+
+  /** Made once for each rank and start, as long as the gradients stand where they stood. */
+  private prefixes(rank: number, trainFrom: number): Prefixes {
+    const key = rank * (this.config.ranks.maxRank + 1) + trainFrom;
+    const known = this.knownPrefixes.get(key);
+    if (known && known.ofA === this.a.gradient && known.ofB === this.b.gradient) return known;
+    const a = prefixOf(this.a, rank, trainFrom);
+    const b = prefixOf(this.b, rank, trainFrom);
+    const prefixes: Prefixes = {
+      a,
+      b,
+      operands: {
+        x: undefined,
+        xAdapter: undefined,
+        bias: undefined,
+        ...frozen(this.base).operands,
+        a,
+        b,
+        dy: undefined,
+        u: undefined,
+      },
+      ofA: this.a.gradient,
+      ofB: this.b.gradient,
+    };
+    this.knownPrefixes.set(key, prefixes);
+    return prefixes;
+  }
+
+  private droppedOut(ctx: ForwardContext, x: FloatTensor): FloatTensor | undefined {
+    const { dropout } = this.config;
+    if (!ctx.dropout || dropout === 0) return undefined;
+    const { rng, step } = ctx.dropout;
+    return apply(
+      ctx,
+      differentiableDropout,
+      { x },
+      { probability: dropout, key: rng.named(this.dropoutName).key, counter: step },
+    ).y;
+  }
+}
+
+/**
+ * The adapter's rows for a rank, and with them all that the op takes but x (its names, and those that
+ * backward adds, are there already); `ofA`, `ofB`: the gradients that they were cut from.
+ */
+interface Prefixes {
+  readonly a: Parameter;
+  readonly b: Parameter;
+  readonly operands: Readonly<Record<string, Tensor | undefined>>;
+  readonly ofA: ArrayView<'f32'> | null;
+  readonly ofB: ArrayView<'f32'> | null;
+}
+
+/**
+ * Rows 0 … rank−1 of a parameter; of its gradient the rows trainFrom … rank−1. Nothing past the rank can be
+ * reached through it.
+ */
+function prefixOf(parameter: Parameter, rank: number, trainFrom: number): Parameter {
+  const prefix = new Parameter(parameter.name, rowsOf(parameter.view, 0, rank));
+  prefix.gradient = parameter.gradient && rowsOf(parameter.gradient, trainFrom, rank);
+  return prefix;
+}
+
+/** The backward of an adapted layer that trains its rows from `trainFrom` on. */
+const ruleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear> => ({
+  op: adaptedLinear,
+  usesOutputs: ['u'],
+  withoutResult: (attributes) => ({ wantsY: false, ...attributes }),
+  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending, take }) {
+    const dx = pending('x');
+    const call = { ...inputs, bias: undefined, dy: gradients.y, u: outputs.u };
+    const own = { trainFrom, accumulate: dx !== undefined, dxDtype: inputs.x.dtype, ...attributes };
+    const given = { da: into('a'), db: into('b') };
+    const wantsDx = wants('x');
+    const over = wantsDx && !dx && !inputs.xAdapter ? take('x') : undefined;
+    if (over) {
+      // The adapter's gradients first: then nobody needs x, and its gradient takes the place.
+      run(adaptedLinearBackward, call, { wantsDx: false, ...own }, given);
+      return {
+        x: run(adaptedLinearBackward, { ...call, x: undefined }, { wantsDx, ...own }, { dx: over }).dx,
+      };
+    }
+    const result = run(adaptedLinearBackward, call, { wantsDx, ...own }, { dx, ...given });
+    return { x: result.dx, xAdapter: result.dxAdapter };
+  },
+});

@@ -1,0 +1,164 @@
+import type { Arrays, ArrayView, FloatDType } from '@qdylora/contract';
+import {
+  apply,
+  isPacked,
+  Linear,
+  type DifferentiableOp,
+  type FloatTensor,
+  type ForwardContext,
+  type LinearLike,
+  type Parameter,
+  type Tensor,
+} from '@qdylora/tensor';
+import { frozen } from './frozen-layer.ts';
+import {
+  adaptedLinearGroup,
+  adaptedLinearGroupBackward,
+  GROUP_LAYERS,
+  GROUP_NAMES,
+  layerOperands,
+  numbered,
+  type GroupLayer,
+} from '../ops/adapted-linear-group.ts';
+import type { RankPart } from '../ops/rank-parts.ts';
+
+/** A layer of a group: a frozen one, with an adapter at the rank of the pass or without. */
+export interface GroupMember {
+  readonly base: LinearLike;
+  readonly adapter?: { readonly a: Parameter; readonly b: Parameter; readonly scale: number };
+}
+
+/** `trainFrom`: the first row of the adapters that gets a gradient. */
+export interface GroupPass {
+  readonly outDtype?: FloatDType;
+  readonly trainFrom?: number;
+  readonly parts?: RankPart[];
+}
+
+/**
+ * The results of layers that read one x, made in one op; undefined where they are too many, or one of them is
+ * not frozen. x: [tokens, in] → [tokens, outᵢ] each
+ */
+export function forwardGroup(
+  ctx: ForwardContext,
+  members: readonly GroupMember[],
+  x: FloatTensor,
+  { outDtype, trainFrom = 0, parts }: GroupPass,
+): FloatTensor[] | undefined {
+  if (members.length > GROUP_LAYERS || !members.every(({ base }) => isFrozen(base))) return undefined;
+  const { operands, layers } = groupOf(members);
+  const inputs = { ...operands, x };
+  const results = apply(ctx, groupRuleFrom(trainFrom), inputs as never, {
+    layers,
+    cols: members[0]!.base.inFeatures,
+    computeDtype: ctx.computeDtype,
+    parts,
+    outDtype,
+  });
+  return members.map((_, i) => results[GROUP_NAMES[i]!.y] as FloatTensor);
+}
+
+const isFrozen = (base: LinearLike): boolean =>
+  base instanceof Linear &&
+  (isPacked(base.weight) || !base.weight.needsGradient) &&
+  !base.bias?.needsGradient;
+
+/**
+ * What the op takes of its members, whatever the pass. The names that backward adds are there already: an
+ * object that gets many names one by one becomes a hash table.
+ */
+interface Group {
+  readonly members: readonly GroupMember[];
+  readonly operands: Readonly<Record<string, Tensor | undefined>>;
+  readonly layers: readonly GroupLayer[];
+}
+
+/** By the first adapter at its rank, or the first layer where there is none. */
+const groups = new WeakMap<object, Group>();
+
+function groupOf(members: readonly GroupMember[]): Group {
+  const key = members[0]!.adapter?.a ?? members[0]!.base;
+  const known = groups.get(key);
+  if (
+    known?.members.length === members.length &&
+    known.members.every((member, i) => isSame(member, members[i]!))
+  )
+    return known;
+  const frozenMembers = members.map(({ base }) => frozen(base as Linear));
+  const operands = members.map(({ adapter }, i) =>
+    numbered<Tensor | undefined>(
+      {
+        bias: undefined,
+        ...frozenMembers[i]!.operands,
+        a: adapter?.a,
+        b: adapter?.b,
+        dy: undefined,
+        u: undefined,
+      },
+      i,
+    ),
+  );
+  const group: Group = {
+    members,
+    operands: { x: undefined, ...operands[0], ...operands[1], ...operands[2] },
+    layers: frozenMembers.map(({ attributes }, i) => ({
+      scale: members[i]!.adapter?.scale ?? 1,
+      ...attributes,
+    })),
+  };
+  groups.set(key, group);
+  return group;
+}
+
+const isSame = (one: GroupMember, other: GroupMember): boolean =>
+  one.base === other.base &&
+  one.adapter?.a === other.adapter?.a &&
+  one.adapter?.b === other.adapter?.b &&
+  one.adapter?.scale === other.adapter?.scale;
+
+/** Names of the results that backward reads. */
+const INNER_NAMES = GROUP_NAMES.map(({ u }) => u);
+
+/** The backward of a group that trains the rows of its adapters from `trainFrom` on. */
+const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinearGroup> => ({
+  op: adaptedLinearGroup,
+  usesOutputs: INNER_NAMES,
+  backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
+    const dx = pending('x');
+    const read = attributes.layers.flatMap((_, i) => (gradients[GROUP_NAMES[i]!.y] ? [i] : []));
+    const operands: Record<string, ArrayView | undefined> = layersOf(inputs, read, attributes.layers.length);
+    const given: Record<string, ArrayView | undefined> = { dx };
+    read.forEach((i, at) => {
+      const { y, u, a, b } = GROUP_NAMES[i]!;
+      const own = GROUP_NAMES[at]!;
+      operands[own.bias] = undefined;
+      operands[own.dy] = gradients[y];
+      operands[own.u] = outputs[u];
+      given[own.da] = into(a);
+      given[own.db] = into(b);
+    });
+    const result = run(
+      adaptedLinearGroupBackward,
+      operands,
+      {
+        trainFrom,
+        accumulate: dx !== undefined,
+        wantsDx: wants('x'),
+        ...attributes,
+        layers: read.map((i) => attributes.layers[i]!),
+      },
+      given,
+    );
+    return { x: result.dx };
+  },
+});
+
+/** x and the arrays of some layers of a group, numbered anew; of all, as a rule. */
+const layersOf = (
+  inputs: Arrays,
+  read: readonly number[],
+  count: number,
+): Record<string, ArrayView | undefined> =>
+  read.length === count
+    ? { ...inputs }
+    : Object.assign({ x: inputs.x }, ...read.map((i, at) => numbered(layerOperands(inputs, i), at)));

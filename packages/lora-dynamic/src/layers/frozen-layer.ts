@@ -1,0 +1,30 @@
+import { constant, isPacked, packedOperands, type Linear, type Tensor } from '@qdylora/tensor';
+import type { GroupLayer } from '../ops/adapted-linear-group.ts';
+
+/** What the adapted ops take of a frozen layer. */
+interface Frozen {
+  readonly operands: Readonly<Record<string, Tensor>>;
+  readonly attributes: Omit<GroupLayer, 'scale'>;
+}
+
+const frozenLayers = new WeakMap<Linear, Frozen>();
+
+/** A frozen layer's arrays, as constants, and its attributes in the adapted ops: the same in every pass. */
+export function frozen(layer: Linear): Frozen {
+  const known = frozenLayers.get(layer);
+  if (known) return known;
+  const made = frozenOf(layer);
+  frozenLayers.set(layer, made);
+  return made;
+}
+
+function frozenOf({ weight, bias, outFeatures }: Linear): Frozen {
+  const operands = isPacked(weight) ? packedOperands(weight) : { weight: constant(weight.view) };
+  const { blockSize, nestedOffset, tiled } = isPacked(weight)
+    ? (weight.attributes as unknown as GroupLayer)
+    : { blockSize: 0, nestedOffset: 0, tiled: undefined };
+  return {
+    operands: bias ? { ...operands, bias: constant(bias.view) } : operands,
+    attributes: { rows: outFeatures, blockSize, nestedOffset, tiled },
+  };
+}

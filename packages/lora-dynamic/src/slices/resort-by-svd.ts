@@ -1,0 +1,110 @@
+import type { AdapterState } from '../adapter/adapter-state.ts';
+import { rankSet } from '../ranks/rank-set.ts';
+import type { SlicedAdapter, SlicedLayer } from './slice-rank.ts';
+import { scaleAt } from '../ranks/scaling.ts';
+import { singularValues } from './small-svd.ts';
+
+/**
+ * The best rank-r adapter in the least-squares sense that the full-rank product holds: factors scale·B·A of
+ * every layer by SVD and keeps the r largest singular values. The scale is folded in (loraAlpha = rank).
+ * Whether it beats the trained prefix is for a held-out set to say.
+ *
+ * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ */
+export function resortBySvd(state: AdapterState, rank: number): SlicedAdapter {
+  const { scaling, alpha, maxRank } = state;
+  rankSet(state.ranks).assertUsable(rank);
+  const scale = scaleAt(scaling, alpha, maxRank, maxRank);
+  return {
+    rank,
+    scale: 1,
+    loraAlpha: rank,
+    useRslora: false,
+    layers: state.layers.map((layer): SlicedLayer => {
+      const { name, inFeatures, outFeatures } = layer;
+      return {
+        name,
+        inFeatures,
+        outFeatures,
+        ...factorsOf(layer.a, layer.b, maxRank, inFeatures, outFeatures, scale, rank),
+      };
+    }),
+  };
+}
+
+/**
+ * With Bᵀ = Qb·Rb and Aᵀ = Qa·Ra (thin QR), scale·B·A = Qb·(scale·Rb·Raᵀ)·Qaᵀ, so only a maxRank × maxRank
+ * matrix needs an SVD U·S·Vᵀ.
+ * a: [maxRank, in]  b: [maxRank, out]  →  a = √S·(Qa·V)ᵀ: [rank, in]  b = (Qb·U)·√S: [out, rank]
+ */
+function factorsOf(
+  a: Float32Array,
+  b: Float32Array,
+  maxRank: number,
+  inFeatures: number,
+  outFeatures: number,
+  scale: number,
+  rank: number,
+): { a: Float32Array; b: Float32Array } {
+  const qa = orthonormalRows(a, maxRank, inFeatures);
+  const qb = orthonormalRows(b, maxRank, outFeatures);
+  const core = new Float64Array(maxRank * maxRank); // [i, j] = scale · Σ_k rb[i, k]·ra[j, k]
+  for (let i = 0; i < maxRank; i++)
+    for (let j = 0; j < maxRank; j++) {
+      let sum = 0;
+      for (let k = 0; k < maxRank; k++) sum += qb.r[i * maxRank + k]! * qa.r[j * maxRank + k]!;
+      core[i * maxRank + j] = scale * sum;
+    }
+  const { u, s, v } = singularValues(core, maxRank);
+  const outA = new Float32Array(rank * inFeatures);
+  const outB = new Float32Array(outFeatures * rank);
+  for (let k = 0; k < rank; k++) {
+    const root = Math.sqrt(s[k]!);
+    for (let j = 0; j < inFeatures; j++) {
+      let sum = 0;
+      for (let i = 0; i < maxRank; i++) sum += qa.q[i * inFeatures + j]! * v[i * maxRank + k]!;
+      outA[k * inFeatures + j] = root * sum;
+    }
+    for (let o = 0; o < outFeatures; o++) {
+      let sum = 0;
+      for (let i = 0; i < maxRank; i++) sum += qb.q[i * outFeatures + o]! * u[i * maxRank + k]!;
+      outB[o * rank + k] = root * sum;
+    }
+  }
+  return { a: outA, b: outB };
+}
+
+/**
+ * Gram–Schmidt on rows, twice for accuracy: row k = Σ_i r[i, k]·q_i. A row that depends on earlier ones gets
+ * q = 0. → q: [rows, width] r: [rows, rows]
+ */
+function orthonormalRows(
+  matrix: Float32Array,
+  rows: number,
+  width: number,
+): { q: Float64Array; r: Float64Array } {
+  const q = Float64Array.from(matrix);
+  const r = new Float64Array(rows * rows);
+  for (let k = 0; k < rows; k++) {
+    const row = q.subarray(k * width, (k + 1) * width);
+    const before = norm(row);
+    for (let pass = 0; pass < 2; pass++)
+      for (let i = 0; i < k; i++) {
+        const earlier = q.subarray(i * width, (i + 1) * width);
+        let dot = 0;
+        for (let j = 0; j < width; j++) dot += earlier[j]! * row[j]!;
+        for (let j = 0; j < width; j++) row[j]! -= dot * earlier[j]!;
+        r[i * rows + k]! += dot;
+      }
+    const length = norm(row);
+    if (length <= before * 1e-12) {
+      row.fill(0);
+      continue;
+    }
+    r[k * rows + k] = length;
+    for (let j = 0; j < width; j++) row[j]! /= length;
+  }
+  return { q, r };
+}
+
+const norm = (row: Float64Array): number => Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));

@@ -1,0 +1,98 @@
+import { QdyloraError } from '@qdylora/contract';
+import type { AdapterLayer, AdapterState } from '../adapter/adapter-state.ts';
+import { rankSet } from '../ranks/rank-set.ts';
+import { peftScaling, scaleAt } from '../ranks/scaling.ts';
+
+/** One layer of a plain LoRA adapter in PEFT's shapes.  a: [rank, in]  b: [out, rank] */
+export interface SlicedLayer {
+  readonly name: string;
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  readonly a: Float32Array;
+  readonly b: Float32Array;
+}
+
+/**
+ * A plain LoRA adapter: `scale` is the factor on B·A; `loraAlpha` and `useRslora` make PEFT compute the same
+ * factor.
+ */
+export interface SlicedAdapter {
+  readonly rank: number;
+  readonly scale: number;
+  readonly loraAlpha: number;
+  readonly useRslora: boolean;
+  readonly layers: readonly SlicedLayer[];
+}
+
+/**
+ * Cuts a nested adapter at rank r: rows 0 … r−1 of A and of B, as a plain LoRA adapter that computes what
+ * training saw at that rank.
+ *
+ * @throws QdyloraError BAD_ARGUMENT unless 1 ≤ rank ≤ maxRank
+ */
+export function sliceRank(state: AdapterState, rank: number): SlicedAdapter {
+  const { scaling, alpha, maxRank } = state;
+  rankSet(state.ranks).assertUsable(rank);
+  return {
+    rank,
+    scale: scaleAt(scaling, alpha, rank, maxRank),
+    ...peftScaling(scaling, alpha, rank, maxRank),
+    layers: state.layers.map((layer) => sliceLayer(layer, rank)),
+  };
+}
+
+/** One layer cut at `rank`, which must be usable. */
+export const sliceLayer = (
+  { name, inFeatures, outFeatures, a, b }: AdapterLayer,
+  rank: number,
+): SlicedLayer => ({
+  name,
+  inFeatures,
+  outFeatures,
+  a: a.slice(0, rank * inFeatures),
+  b: transposed(b, rank, outFeatures),
+});
+
+/**
+ * The adapter back from PEFT's shapes, as the full rank of a nest. @throws QdyloraError BAD_ADAPTER where a
+ * layer's size does not fit its rank
+ */
+export function adapterStateOf(
+  sliced: SlicedAdapter,
+  nest: Omit<AdapterState, 'layers' | 'maxRank'>,
+): AdapterState {
+  const { rank } = sliced;
+  return {
+    ...nest,
+    maxRank: rank,
+    layers: sliced.layers.map(({ name, inFeatures, outFeatures, a, b }) => {
+      if (a.length !== rank * inFeatures || b.length !== rank * outFeatures) {
+        throw new QdyloraError('BAD_ADAPTER', {
+          where: name,
+          problem: `expected rank ${rank} for every layer of a nested adapter, got ${a.length / inFeatures}`,
+        });
+      }
+      return { name, inFeatures, outFeatures, a, b: untransposed(b, rank, outFeatures) };
+    }),
+  };
+}
+
+/** The first rows of B in PEFT's order: [≥ rank, out] → [out, rank], into `out` where it is given. */
+export function transposed(
+  b: Float32Array,
+  rank: number,
+  outFeatures: number,
+  out: Float32Array = new Float32Array(outFeatures * rank),
+): Float32Array {
+  for (let k = 0; k < rank; k++)
+    for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o]!;
+  return out;
+}
+
+/** [out, rank] → [rank, out] */
+function untransposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
+  const out = new Float32Array(outFeatures * rank);
+  for (let o = 0; o < outFeatures; o++)
+    for (let k = 0; k < rank; k++) out[k * outFeatures + o] = b[o * rank + k]!;
+  return out;
+}

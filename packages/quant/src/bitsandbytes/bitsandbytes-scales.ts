@@ -1,0 +1,91 @@
+import { blockAbsmax } from '../blocks/block-absmax.ts';
+import { signedDynamicMap } from '../codebooks/dynamic-8bit.ts';
+import { NESTED_BLOCK_SIZE, type DoubleQuantized } from '../blocks/double-quantize.ts';
+import { levelSearch, nearestLevel } from '../blocks/nearest-level.ts';
+
+/**
+ * How scales become 8 bits: to the exact nearest number of the map (`doubleQuantize`), or to the bytes of
+ * bitsandbytes' CPU library.
+ */
+export const SCALE_ROUNDINGS = ['nearest', 'bitsandbytes'] as const;
+export type ScaleRounding = (typeof SCALE_ROUNDINGS)[number];
+
+/**
+ * bitsandbytes' CPU library rounds to this many places on [−1, 1] before it looks for the nearest number of
+ * its map.
+ */
+const PLACES = 65536;
+
+/**
+ * `doubleQuantize` with the bytes of bitsandbytes' CPU library, which are not always the nearest: x =
+ * difference / nested absmax goes to one of 65,536 places first, so 0 becomes 2.1e-5 and about one code in
+ * 600 is the neighbour of the nearest. The offset is torch's float32 mean on one thread; with more threads
+ * torch cuts sums of 32,768 scales and more, so that its own offset then depends on their number. absmax:
+ * [blocks]
+ */
+export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuantized {
+  const offset = torchMean(absmax);
+  const differences = absmax.map((scale) => scale - offset);
+  const nested = blockAbsmax(differences, NESTED_BLOCK_SIZE);
+  const map = signedDynamicMap();
+  const search = levelSearch(map);
+  const codes = new Uint8Array(absmax.length);
+  for (let i = 0; i < codes.length; i++) {
+    const largest = nested[Math.floor(i / NESTED_BLOCK_SIZE)]!;
+    if (largest > 0)
+      codes[i] = nearestLevel(
+        search,
+        Math.fround(-1 + (2 * placeOf(Math.fround(differences[i]! / largest))) / (PLACES - 1)),
+      ); // else 0, as theirs
+  }
+  return { codes, absmax: nested, map, offset };
+}
+
+/** x in [−1, 1] → 0 … 65535, each step rounded to float32. */
+const placeOf = (x: number): number =>
+  Math.floor(Math.fround(Math.fround(Math.fround(Math.fround(x + 1) * 0.5) * (PLACES - 1)) + 0.5));
+
+/** Numbers in one vector of torch's sum on x86-64, with AVX2 and with AVX-512. */
+const LANES = 8;
+
+/** torch's `mean` of float32 on one thread: its sums are float32, in this order. */
+export function torchMean(values: Float32Array): number {
+  const width = values.length < LANES ? 1 : LANES;
+  const whole = values.length - (values.length % width);
+  let total = 0;
+  for (const value of [...values.subarray(whole), ...laneSums(values.subarray(0, whole), width)])
+    total = Math.fround(total + value);
+  return Math.fround(total / values.length);
+}
+
+/**
+ * Sums that are added to in turn, and levels of them: a level goes into the next one after each 2^power
+ * additions.
+ */
+const ROWS = 4;
+const LEVELS = 4;
+const LEAST_POWER = 4;
+
+/** [count · width] → [width]: the sum of each lane. */
+function laneSums(values: Float32Array, width: number): Float32Array {
+  const row = ROWS * width;
+  const rows = Math.floor(values.length / row);
+  const step = 2 ** Math.max(LEAST_POWER, Math.floor(Math.ceil(Math.log2(Math.max(rows, 1))) / LEVELS));
+  const levels = Array.from({ length: LEVELS }, () => new Float32Array(row));
+  for (let done = 1; done <= rows; done++) {
+    addTo(levels[0]!, values, (done - 1) * row);
+    for (let level = 1; level < LEVELS && done % step ** level === 0; level++) {
+      addTo(levels[level]!, levels[level - 1]!);
+      levels[level - 1]!.fill(0);
+    }
+  }
+  for (const level of levels.slice(1)) addTo(levels[0]!, level);
+  const sums = levels[0]!.slice(0, width);
+  for (let at = rows * row; at < values.length; at += width) addTo(sums, values, at);
+  for (let at = width; at < row; at += width) addTo(sums, levels[0]!, at);
+  return sums;
+}
+
+function addTo(sums: Float32Array, values: Float32Array, at = 0): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += values[at + i]!;
+}

@@ -1,0 +1,101 @@
+import { QdyloraError } from '@qdylora/contract';
+import { BLOCK_SIZES } from '../blocks/block-size.ts';
+import { QUANTIZATION_KINDS, type QuantizationKind } from '../codebooks/levels-of.ts';
+import { NESTED_BLOCK_SIZE } from '../blocks/double-quantize.ts';
+
+const SOURCE_DTYPES = ['float16', 'bfloat16', 'float32'] as const;
+
+/** Element type of a weight before it was quantized, and what a reader decodes it to by default. */
+export type SourceDtype = (typeof SOURCE_DTYPES)[number];
+
+/** What bitsandbytes keeps as JSON beside a quantized weight. */
+export interface QuantState {
+  readonly kind: QuantizationKind;
+  readonly blockSize: number;
+  readonly sourceDtype: SourceDtype;
+  /** [rows, cols]: the packed array has lost it. */
+  readonly shape: readonly [number, number];
+  /** Null without double quantization. */
+  readonly nestedOffset: number | null;
+}
+
+/** A state is 120 to 180 bytes; whatever is far longer is something else. */
+const LARGEST_STATE_BYTES = 4096;
+
+/** The state as bitsandbytes writes it: ASCII JSON, Python's separators, its order of keys. */
+export function quantStateBytes({
+  kind,
+  blockSize,
+  sourceDtype,
+  shape,
+  nestedOffset,
+}: QuantState): Uint8Array {
+  const plain =
+    `{"quant_type": "${kind}", "blocksize": ${blockSize}, "dtype": "${sourceDtype}", "shape": ` +
+    `[${shape.join(', ')}]`;
+  const nested =
+    nestedOffset === null
+      ? ''
+      : `, "nested_blocksize": ${NESTED_BLOCK_SIZE}, "nested_dtype": "float32", "nested_offset": ` +
+        `${pythonFloat(nestedOffset)}`;
+  return Uint8Array.from(`${plain}${nested}}`, (character) => character.charCodeAt(0));
+}
+
+/** `1` would be an int to Python, and so to torch. */
+const pythonFloat = (x: number): string => (Number.isInteger(x) ? x.toFixed(1) : String(x));
+
+/**
+ * Reads a state, strictly; NUL bytes at the end, which some writers leave, are ignored. @throws QdyloraError
+ * BAD_FILE naming the field.
+ */
+export function parseQuantState(name: string, bytes: Uint8Array): QuantState {
+  const fields = parseJson(name, bytes);
+  const field = <T>(key: string, what: string, isRight: (value: unknown) => value is T): T => {
+    if (isRight(fields[key])) return fields[key];
+    throw badState(name, `expected ${what} for ${key} in ${name}, got ${JSON.stringify(fields[key])}`);
+  };
+  const isNested = fields.nested_offset !== undefined;
+  if (isNested) field('nested_blocksize', String(NESTED_BLOCK_SIZE), oneOf([NESTED_BLOCK_SIZE]));
+  return {
+    kind: field('quant_type', QUANTIZATION_KINDS.join(' or '), oneOf(QUANTIZATION_KINDS)),
+    blockSize: field('blocksize', BLOCK_SIZES.join(', '), oneOf(BLOCK_SIZES)),
+    sourceDtype: field('dtype', SOURCE_DTYPES.join(', '), oneOf(SOURCE_DTYPES)),
+    shape: field('shape', 'two whole numbers ≥ 1', isMatrixShape),
+    nestedOffset: isNested ? Math.fround(field('nested_offset', 'a finite number', isFiniteNumber)) : null,
+  };
+}
+
+function parseJson(name: string, bytes: Uint8Array): Record<string, unknown> {
+  if (bytes.length > LARGEST_STATE_BYTES)
+    throw badState(name, `expected at most ${LARGEST_STATE_BYTES} bytes for ${name}, got ${bytes.length}`);
+  const text = String.fromCharCode(...bytes).replace(/\0+$/, '');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw badState(name, `expected JSON for ${name}, got ${JSON.stringify(text.slice(0, 80))}`, cause);
+  }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+    return parsed as Record<string, unknown>;
+  throw badState(name, `expected a JSON object for ${name}, got ${text.slice(0, 80)}`);
+}
+
+const oneOf =
+  <T>(allowed: readonly T[]) =>
+  (value: unknown): value is T =>
+    allowed.includes(value as T);
+const isFiniteNumber = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isFinite(Math.fround(value));
+const isMatrixShape = (value: unknown): value is [number, number] =>
+  Array.isArray(value) &&
+  value.length === 2 &&
+  value.every((size) => Number.isSafeInteger(size) && size >= 1) &&
+  Number.isSafeInteger(value[0] * value[1]);
+const badState = (name: string, problem: string, cause?: unknown): QdyloraError =>
+  new QdyloraError('BAD_FILE', {
+    where: 'bitsandbytes',
+    problem,
+    nextStep: 'Quantize the model again, or download it again.',
+    details: { name },
+    cause,
+  });

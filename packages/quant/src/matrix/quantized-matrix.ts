@@ -1,0 +1,102 @@
+import {
+  byteLengthOf,
+  elementCount,
+  f32View,
+  hostData,
+  QdyloraError,
+  type ArrayView,
+} from '@qdylora/contract';
+import { levelsOf } from '../codebooks/levels-of.ts';
+import { decodeScales } from '../ops/decode-weights.ts';
+import {
+  assertArrays,
+  assertQuantized,
+  quantizedAttributes,
+  quantizedInputs,
+} from '../ops/quantized-inputs.ts';
+import type { QuantizedParts } from './quantized-parts.ts';
+
+/**
+ * A matrix in 4 bits a weight. Blocks run along the flat row-major index, so one may straddle rows; the last
+ * may be short.
+ *
+ * ```
+ * weights   w0 w1 w2 w3 … w63 │ w64 …      weight i = levels[code i] · scale[i div blockSize]
+ * codes     [w0 w1][w2 w3] …               a byte: high nibble = even weight, low = odd
+ * scales    absmax[0]         │ absmax[1]  32 bits each, or 8 bits each plus 32 for every 256
+ * ```
+ */
+export interface QuantizedMatrix extends QuantizedParts {
+  /**
+   * Codes and scales, over the number of weights: 4 + 32/blockSize, or 4 + 8/blockSize + 32/(256 ·
+   * blockSize), and rounding up for short ends.
+   */
+  readonly bitsPerWeight: number;
+  /**
+   * Bytes of codes and scales. The tables (64 bytes, and 1 KiB for double quantization) are the same for all
+   * matrices and not counted.
+   */
+  readonly byteLength: number;
+}
+
+export type Nf4Matrix = QuantizedMatrix;
+
+/**
+ * Puts a matrix together. Its scales are looked at here, once, so that no kernel has to.
+ * @throws QdyloraError BAD_SHAPE where an array does not fit the shape and block size, or both forms of the
+ * scales are there; BAD_ARGUMENT for an element type; UNSUPPORTED for a kind or a block size that no one
+ * reads; NON_FINITE for a scale or level that is no number, or would be none as a float32; DISPOSED.
+ */
+export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
+  const { kind, shape, codes, levels, absmax, doubleQuantized: nested } = parts;
+  const where = 'quantized-matrix';
+  const inputs = quantizedInputs(parts);
+  if (!isMatrixShape(shape))
+    throw new QdyloraError('BAD_SHAPE', {
+      where,
+      problem: `expected two whole numbers ≥ 1 for the shape of a matrix, got ${String(shape)}`,
+    });
+  levelsOf(kind);
+  assertArrays(where, inputs);
+  assertQuantized(where, inputs, quantizedAttributes(parts));
+  for (const [name, view] of Object.entries({
+    levels,
+    absmax,
+    'scales of the scales': nested?.absmax,
+    'map of the scales': nested?.map,
+  }))
+    if (view?.storage.space.isHost) assertFinite(name, view);
+  if (nested && !Number.isFinite(Math.fround(nested.offset)))
+    throw notFinite('offset of the scales', 0, nested.offset);
+  if (
+    nested?.absmax.storage.space.isHost &&
+    !Number.isFinite(Math.fround(largestOf(nested.map) * largestOf(nested.absmax) + Math.abs(nested.offset)))
+  )
+    assertFinite(
+      'decoded scales',
+      f32View([inputs.absmaxCodes!.shape[0]!], decodeScales(inputs, quantizedAttributes(parts))),
+    );
+  const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
+  const byteLength = [codes, ...scales].reduce((sum, view) => sum + byteLengthOf(view), 0);
+  return { ...parts, byteLength, bitsPerWeight: (8 * byteLength) / elementCount(shape) };
+}
+
+/** True of rows and columns of a matrix that has weights. */
+export const isMatrixShape = (shape: unknown): shape is readonly [number, number] =>
+  Array.isArray(shape) && shape.length === 2 && shape.every((size) => Number.isInteger(size) && size >= 1);
+
+const largestOf = (view: ArrayView<'f32'>): number =>
+  hostData(view).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+function assertFinite(name: string, view: ArrayView<'f32'>): void {
+  const data = hostData(view);
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
+}
+
+const notFinite = (name: string, index: number, got: number): QdyloraError =>
+  new QdyloraError('NON_FINITE', {
+    where: 'quantized-matrix',
+    problem: `expected finite numbers for ${name}, got ${got} at ${index}`,
+    nextStep: 'The file is damaged, or was quantized from weights that are not finite.',
+    details: { index },
+  });

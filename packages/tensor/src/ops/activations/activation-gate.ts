@@ -1,0 +1,74 @@
+import {
+  hostData,
+  assertDtype,
+  assertShape,
+  defineOp,
+  elementCount,
+  floatArray,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import { activationFunction } from './activation-function.ts';
+import type { ActivationAttributes } from './activation.ts';
+
+/**
+ * y = f(gate) · up, f named by `kind`: SwiGLU with `silu`, GeGLU with `gelu`. gate, up: [tokens, width], both
+ * f32 or both bf16 → y: as gate (Shazeer 2020)
+ */
+export const activationGate = defineOp({
+  name: 'activation-gate',
+  takes: { gate: floatArray(null), up: floatArray(null) },
+  halves: ['gate', 'up', 'y'],
+  shapes(i: { gate: FloatView; up: FloatView }, { kind }: ActivationAttributes) {
+    assertShape('activation-gate', 'up', i.up.shape, i.gate.shape);
+    assertDtype('activation-gate', 'up', i.up, i.gate.dtype);
+    activationFunction(kind);
+    return { y: { dtype: i.gate.dtype, shape: i.gate.shape } };
+  },
+  reference({ gate, up }, { y }: { y: FloatView }, { kind }) {
+    const { value } = activationFunction(kind);
+    for (let i = 0; i < elementCount(y.shape); i++)
+      hostData(y)[i] = value(hostData(gate)[i]!) * hostData(up)[i]!;
+  },
+});
+
+/**
+ * dUp = dy · f(gate), dGate = dy · up · f′(gate). dGate may be handed in as the very array of dy, dUp as that
+ * of up.
+ */
+export const activationGateBackward = defineOp({
+  name: 'activation-gate-backward',
+  takes: { gate: floatArray(null), up: floatArray(null), dy: floatArray(null) },
+  halves: ['gate', 'up', 'dy', 'dGate', 'dUp'],
+  overwrites: { dGate: ['dy'], dUp: ['up'] },
+  shapes(i: { gate: FloatView; up: FloatView; dy: FloatView }, { kind }: ActivationAttributes) {
+    assertShape('activation-gate-backward', 'dy', i.dy.shape, i.gate.shape);
+    for (const name of ['up', 'dy'] as const)
+      assertDtype('activation-gate-backward', name, i[name], i.gate.dtype);
+    activationFunction(kind);
+    return {
+      dGate: { dtype: i.gate.dtype, shape: i.gate.shape },
+      dUp: { dtype: i.gate.dtype, shape: i.gate.shape },
+    };
+  },
+  reference({ gate, up, dy }, { dGate, dUp }: { dGate: FloatView; dUp: FloatView }, { kind }) {
+    const { value, slope } = activationFunction(kind);
+    for (let i = 0; i < elementCount(dGate.shape); i++) {
+      const g = hostData(gate)[i]!;
+      const d = hostData(dy)[i]!;
+      hostData(dGate)[i] = d * hostData(up)[i]! * slope(g);
+      hostData(dUp)[i] = d * value(g);
+    }
+  },
+});
+
+export const differentiableActivationGate: DifferentiableOp<typeof activationGate> = {
+  op: activationGate,
+  backward({ run, inputs, gradients, attributes, spare, take }) {
+    const { dGate, dUp } = run(activationGateBackward, { dy: gradients.y, ...inputs }, attributes, {
+      dGate: spare('y'),
+      dUp: take('up'),
+    });
+    return { gate: dGate, up: dUp };
+  },
+};

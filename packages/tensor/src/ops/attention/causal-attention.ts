@@ -1,0 +1,279 @@
+import {
+  hostData,
+  assertDtype,
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  floatArray,
+  i32Array,
+  optional,
+  roundToBfloat16,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import type { ComputeDtype } from '../products/linear.ts';
+import { readElement } from '../elements/read-element.ts';
+
+type F32 = ArrayView<'f32'>;
+type Ids = ArrayView<'i32'>;
+
+/**
+ * `scale`: factor on q·k. `softCap`: 0, or c for scores c·tanh(score / c) (Gemma 2). `window`: 0, or how many
+ * keys back (its own included) a query sees.
+ * `computeDtype`: `bf16` rounds the operands of all products to bfloat16 first (q, k, v, the weights p, and
+ * in backward dy and e); softmax and sums are float32 either way.
+ */
+export interface AttentionAttributes {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  readonly softCap: number;
+  readonly window: number;
+  readonly computeDtype: ComputeDtype;
+}
+
+/** `alibiSlopes`: [heads]. */
+interface AttentionInputs {
+  [name: string]: ArrayView | undefined;
+  q: FloatView;
+  k: FloatView;
+  v: FloatView;
+  querySegments: Ids;
+  keySegments: Ids;
+  alibiSlopes?: F32;
+}
+
+const ATTENTION_INPUTS = {
+  q: floatArray(2),
+  k: floatArray(2),
+  v: floatArray(2),
+  querySegments: i32Array(1),
+  keySegments: i32Array(1),
+  alibiSlopes: optional(f32Array(1)),
+};
+
+/**
+ * Causal attention over packed sequences. Segment s has the queries querySegments[s]…querySegments[s+1] and
+ * the keys keySegments[s]…keySegments[s+1]; its last query lines up with its last key, so query i stands at
+ * position i + (keys − queries), sees the keys up to that one of its own segment and nothing of another.
+ * Segments begin at 0 and rise; each has at least as many keys as queries. k and v may have rows past the
+ * last segment's end, which nothing reads (the rest of a cache); rows of q there get no y and no logSumExp.
+ * Query head h reads kv head floor(h / (heads / kvHeads)).
+ * score = cap(scale · q·k) + alibiSlopes[h] · (key position − query position) (ALiBi: Press et al. 2022;
+ * Falcon scales its slopes too: hand them in scaled).
+ * q: [queries, heads · headDim] k, v: [keys, kvHeads · headDim], all f32 or all bf16 segments: [segments + 1]
+ * alibiSlopes: [heads] → y: as q logSumExp: [heads, queries]
+ */
+export const causalAttention = defineOp({
+  name: 'causal-attention',
+  takes: ATTENTION_INPUTS,
+  halves: ['q', 'k', 'v', 'y'],
+  shapes(i: AttentionInputs, attributes: AttentionAttributes) {
+    assertInputs('causal-attention', i, attributes);
+    return {
+      y: { dtype: i.q.dtype, shape: i.q.shape },
+      logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]!] },
+    };
+  },
+  flops: (inputs, attributes) => 4 * attributes.headDim * countScores(inputs, attributes),
+  reference(inputs, { y, logSumExp }: { y: FloatView; logSumExp: F32 }, attributes) {
+    const { headDim, computeDtype } = attributes;
+    const queries = inputs.q.shape[0]!;
+    const v = readElement(inputs.v, computeDtype);
+    const round = rounding(attributes);
+    forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
+      const scores = Array.from({ length: lastKey - firstKey + 1 }, (_, j) => score(firstKey + j).value);
+      const largest = Math.max(...scores);
+      const weights = scores.map((s) => Math.exp(s - largest));
+      const total = weights.reduce((a, b) => a + b, 0);
+      hostData(logSumExp)[head * queries + query] = largest + Math.log(total);
+      for (let d = 0; d < headDim; d++) {
+        hostData(y)[qAt + d] =
+          weights.reduce((sum, w, j) => sum + round(w) * v(kvAt(firstKey + j) + d), 0) / total;
+      }
+    });
+  },
+});
+
+/**
+ * With p = exp(score − logSumExp), e = p·(dy·v − dy·y)·(slope of the cap): dv = pᵀ·dy, dq = scale·e·k, dk =
+ * scale·eᵀ·q. Queries and keys are the same tokens.
+ * The slopes of ALiBi are constants.
+ */
+export const causalAttentionBackward = defineOp({
+  name: 'causal-attention-backward',
+  takes: { ...ATTENTION_INPUTS, y: floatArray(2), logSumExp: f32Array(2), dy: floatArray(2) },
+  halves: ['q', 'k', 'v', 'y', 'dy', 'dq', 'dk', 'dv'],
+  shapes(
+    i: AttentionInputs & { y: FloatView; logSumExp: F32; dy: FloatView },
+    attributes: AttentionAttributes,
+  ) {
+    assertInputs('causal-attention-backward', i, attributes);
+    for (const name of ['y', 'dy'] as const)
+      assertShape('causal-attention-backward', name, i[name].shape, i.q.shape);
+    assertShape('causal-attention-backward', 'logSumExp', i.logSumExp.shape, [
+      attributes.heads,
+      i.q.shape[0]!,
+    ]);
+    for (const name of ['y', 'dy'] as const)
+      assertDtype('causal-attention-backward', name, i[name], i.q.dtype);
+    const { dtype } = i.q;
+    return {
+      dq: { dtype, shape: i.q.shape },
+      dk: { dtype, shape: i.k.shape },
+      dv: { dtype, shape: i.v.shape },
+    };
+  },
+  flops: (inputs, attributes) => 10 * attributes.headDim * countScores(inputs, attributes),
+  reference(inputs, { dq, dk, dv }: { dq: FloatView; dk: FloatView; dv: FloatView }, attributes) {
+    const { y, logSumExp } = inputs;
+    const { headDim, scale, computeDtype } = attributes;
+    const queries = inputs.q.shape[0]!;
+    const round = rounding(attributes);
+    const [q, k, v, dy] = [inputs.q, inputs.k, inputs.v, inputs.dy].map((array) =>
+      readElement(array, computeDtype),
+    ) as [Read, Read, Read, Read];
+    const sums = {
+      dq: new Float64Array(hostData(dq).length),
+      dk: new Float64Array(hostData(dk).length),
+      dv: new Float64Array(hostData(dv).length),
+    };
+    forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
+      let own = 0;
+      for (let d = 0; d < headDim; d++) own += hostData(inputs.dy)[qAt + d]! * hostData(y)[qAt + d]!;
+      for (let key = firstKey; key <= lastKey; key++) {
+        const at = kvAt(key);
+        const { value, slope } = score(key);
+        const p = Math.exp(value - hostData(logSumExp)[head * queries + query]!);
+        let dyv = 0;
+        for (let d = 0; d < headDim; d++) dyv += dy(qAt + d) * v(at + d);
+        const pRounded = round(p);
+        const e = round(p * (dyv - own) * slope);
+        for (let d = 0; d < headDim; d++) {
+          sums.dv[at + d]! += pRounded * dy(qAt + d);
+          sums.dq[qAt + d]! += scale * e * k(at + d);
+          sums.dk[at + d]! += scale * e * q(qAt + d);
+        }
+      }
+    });
+    hostData(dq).set(sums.dq);
+    hostData(dk).set(sums.dk);
+    hostData(dv).set(sums.dv);
+  },
+});
+
+/** Scores q·k that a call needs, over all heads. */
+function countScores(
+  { querySegments, keySegments }: AttentionInputs,
+  { heads, window }: AttentionAttributes,
+): number {
+  let scores = 0;
+  for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
+    const queries = hostData(querySegments)[s + 1]! - hostData(querySegments)[s]!;
+    const keys = hostData(keySegments)[s + 1]! - hostData(keySegments)[s]!;
+    const earlier = keys - queries;
+    // queries that no window holds back
+    const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
+    scores += unbounded * (earlier + 1) + (unbounded * (unbounded - 1)) / 2 + (queries - unbounded) * window;
+  }
+  return heads * scores;
+}
+
+function assertInputs(
+  op: string,
+  i: AttentionInputs,
+  { heads, kvHeads, headDim, softCap, window }: AttentionAttributes,
+): void {
+  const areHeads = isCount(heads) && isCount(kvHeads) && isCount(headDim) && heads % kvHeads === 0;
+  if (!areHeads)
+    throw badArgument(
+      op,
+      `expected whole numbers ≥ 1 for heads, kvHeads and headDim, and kvHeads to divide heads, got ` +
+        `${heads}, ${kvHeads} and ${headDim}`,
+    );
+  if (!(softCap >= 0 && Number.isInteger(window) && window >= 0))
+    throw badArgument(
+      op,
+      `expected 0 or more for softCap and for window, which is a whole number, got ${softCap} and ${window}`,
+    );
+  assertShape(op, 'q', i.q.shape, [-1, heads * headDim]);
+  assertShape(op, 'k', i.k.shape, [-1, kvHeads * headDim]);
+  assertShape(op, 'v', i.v.shape, i.k.shape);
+  for (const name of ['k', 'v'] as const) assertDtype(op, name, i[name], i.q.dtype);
+  assertShape(op, 'keySegments', i.keySegments.shape, i.querySegments.shape);
+  if (i.alibiSlopes) assertShape(op, 'alibiSlopes', i.alibiSlopes.shape, [heads]);
+}
+
+const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1;
+
+type Read = (i: number) => number;
+const rounding = ({ computeDtype }: AttentionAttributes): Read =>
+  computeDtype === 'bf16' ? roundToBfloat16 : (x) => x;
+
+/** `slope`: derivative of the score with respect to scale · q·k. */
+interface Score {
+  readonly value: number;
+  readonly slope: number;
+}
+interface QueryVisit {
+  head: number;
+  query: number;
+  firstKey: number;
+  lastKey: number;
+  qAt: number;
+  kvAt(key: number): number;
+  score(key: number): Score;
+}
+
+/**
+ * Visits each (head, query) with the range of keys that it sees (inclusive), where its numbers are, and its
+ * scores.
+ */
+function forEachQuery(
+  inputs: AttentionInputs,
+  { heads, kvHeads, headDim, window, scale, softCap, computeDtype }: AttentionAttributes,
+  visit: (v: QueryVisit) => void,
+): void {
+  const { querySegments, keySegments, alibiSlopes } = inputs;
+  const q = readElement(inputs.q, computeDtype);
+  const k = readElement(inputs.k, computeDtype);
+  for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
+    const q0 = hostData(querySegments)[s]!;
+    const q1 = hostData(querySegments)[s + 1]!;
+    const k0 = hostData(keySegments)[s]!;
+    const k1 = hostData(keySegments)[s + 1]!;
+    for (let query = q0; query < q1; query++) {
+      const lastKey = k1 - (q1 - query);
+      const firstKey = window > 0 ? Math.max(k0, lastKey - window + 1) : k0;
+      for (let head = 0; head < heads; head++) {
+        const kvHead = Math.floor(head / (heads / kvHeads));
+        const qAt = (query * heads + head) * headDim;
+        const kvAt: Read = (key) => (key * kvHeads + kvHead) * headDim;
+        const score = (key: number): Score => {
+          let dot = 0;
+          for (let d = 0; d < headDim; d++) dot += q(qAt + d) * k(kvAt(key) + d);
+          const tanh = softCap > 0 ? Math.tanh((dot * scale) / softCap) : 0;
+          const bias = alibiSlopes ? hostData(alibiSlopes)[head]! * (key - lastKey) : 0;
+          return { value: (softCap > 0 ? softCap * tanh : dot * scale) + bias, slope: 1 - tanh ** 2 };
+        };
+        visit({ head, query, firstKey, lastKey, qAt, kvAt, score });
+      }
+    }
+  }
+}
+
+export const differentiableCausalAttention: DifferentiableOp<typeof causalAttention> = {
+  op: causalAttention,
+  usesOutputs: ['y', 'logSumExp'],
+  backward({ run, inputs, outputs, gradients, attributes }) {
+    const { dq, dk, dv } = run(
+      causalAttentionBackward,
+      { dy: gradients.y, ...inputs, ...outputs },
+      attributes,
+    );
+    return { q: dq, k: dk, v: dv };
+  },
+};

@@ -1,0 +1,134 @@
+import {
+  hostData,
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  optional,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+
+type F32 = ArrayView<'f32'>;
+export interface LayerNormAttributes {
+  readonly epsilon: number;
+}
+
+/**
+ * y = (x − mean(x)) · r · weight + bias, r = 1 / √(variance(x) + ε), the variance over all `hidden` entries.
+ * x: [tokens, hidden] weight, bias: [hidden] → y: [tokens, hidden] mean, inverseDeviation (r): [tokens] (Ba
+ * et al. 2016)
+ */
+export const layerNorm = defineOp({
+  name: 'layer-norm',
+  takes: { x: f32Array(2), weight: f32Array(1), bias: optional(f32Array(1)) },
+  shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, { epsilon }: LayerNormAttributes) {
+    if (!(epsilon >= 0)) throw badArgument('layer-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
+    if (i.bias) assertShape('layer-norm', 'bias', i.bias.shape, i.weight.shape);
+    const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]!] };
+    return { y: { dtype: 'f32', shape: i.x.shape }, mean: perToken, inverseDeviation: perToken };
+  },
+  reference(
+    { x, weight, bias },
+    { y, mean, inverseDeviation }: { y: F32; mean: F32; inverseDeviation: F32 },
+    { epsilon },
+  ) {
+    const [tokens, hidden] = x.shape as [number, number];
+    for (let t = 0; t < tokens; t++) {
+      const row = t * hidden;
+      let sum = 0;
+      let squares = 0;
+      for (let j = 0; j < hidden; j++) sum += hostData(x)[row + j]!;
+      const center = sum / hidden;
+      for (let j = 0; j < hidden; j++) squares += (hostData(x)[row + j]! - center) ** 2;
+      const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
+      hostData(mean)[t] = center;
+      hostData(inverseDeviation)[t] = inverse;
+      for (let j = 0; j < hidden; j++)
+        hostData(y)[row + j] =
+          (hostData(x)[row + j]! - center) * inverse * hostData(weight)[j]! + (bias ? hostData(bias)[j]! : 0);
+    }
+  },
+});
+
+/**
+ * With n = (x − mean) · r and g = dy · weight: dx = r · (g − mean(g) − n · mean(g · n)) (added where
+ * `accumulate`); dWeight += Σ dy · n, dBias += Σ dy over tokens.
+ * dy: [tokens, hidden]  →  dx: [tokens, hidden]  dWeight, dBias: [hidden]
+ */
+export const layerNormBackward = defineOp({
+  name: 'layer-norm-backward',
+  takes: {
+    x: f32Array(2),
+    weight: f32Array(1),
+    mean: f32Array(1),
+    inverseDeviation: f32Array(1),
+    dy: f32Array(2),
+  },
+  addsWhereAsked: 'dx',
+  accumulates: ['dWeight', 'dBias'],
+  shapes(
+    i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 },
+    _: { accumulate: boolean },
+  ) {
+    assertShape('layer-norm-backward', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
+    assertShape('layer-norm-backward', 'dy', i.dy.shape, i.x.shape);
+    for (const name of ['mean', 'inverseDeviation'] as const)
+      assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]!]);
+    return {
+      dx: { dtype: 'f32', shape: i.x.shape },
+      dWeight: { dtype: 'f32', shape: i.weight.shape },
+      dBias: { dtype: 'f32', shape: i.weight.shape },
+    };
+  },
+  reference(
+    { x, weight, mean, inverseDeviation, dy },
+    { dx, dWeight, dBias }: { dx: F32; dWeight?: F32; dBias?: F32 },
+    { accumulate },
+  ) {
+    const [tokens, hidden] = x.shape as [number, number];
+    const weightGradient = new Float64Array(hidden);
+    const biasGradient = new Float64Array(hidden);
+    for (let t = 0; t < tokens; t++) {
+      const row = t * hidden;
+      const r = hostData(inverseDeviation)[t]!;
+      const normalized = (j: number): number => (hostData(x)[row + j]! - hostData(mean)[t]!) * r;
+      let sum = 0;
+      let projection = 0;
+      for (let j = 0; j < hidden; j++) {
+        const d = hostData(dy)[row + j]!;
+        sum += d * hostData(weight)[j]!;
+        projection += d * hostData(weight)[j]! * normalized(j);
+        weightGradient[j]! += d * normalized(j);
+        biasGradient[j]! += d;
+      }
+      for (let j = 0; j < hidden; j++) {
+        const gradient =
+          r *
+          (hostData(dy)[row + j]! * hostData(weight)[j]! -
+            sum / hidden -
+            normalized(j) * (projection / hidden));
+        hostData(dx)[row + j] = accumulate ? hostData(dx)[row + j]! + gradient : gradient;
+      }
+    }
+    if (dWeight) for (let j = 0; j < hidden; j++) hostData(dWeight)[j]! += weightGradient[j]!;
+    if (dBias) for (let j = 0; j < hidden; j++) hostData(dBias)[j]! += biasGradient[j]!;
+  },
+});
+
+export const differentiableLayerNorm: DifferentiableOp<typeof layerNorm> = {
+  op: layerNorm,
+  usesOutputs: ['mean', 'inverseDeviation'],
+  backward({ run, inputs: { x, weight }, outputs: { mean, inverseDeviation }, gradients, into, pending }) {
+    const dx = pending('x') as F32 | undefined;
+    const made = run(
+      layerNormBackward,
+      { x, weight, mean, inverseDeviation, dy: gradients.y },
+      { accumulate: dx !== undefined },
+      { dx, dWeight: into('weight'), dBias: into('bias') },
+    );
+    return { x: made.dx };
+  },
+};

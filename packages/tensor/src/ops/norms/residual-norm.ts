@@ -1,0 +1,70 @@
+import {
+  hostData,
+  assertShape,
+  badArgument,
+  defineOp,
+  elementCount,
+  f32Array,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import { addInto } from '../elements/add.ts';
+import { rmsNorm, rmsNormBackward, type RmsNormAttributes } from './rms-norm.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/**
+ * A residual sum and its RMS norm in one walk: sum = a + b, y = rms-norm(sum); the same bits as `add` and
+ * then `rms-norm`.
+ * a, b: [tokens, hidden] weight: [hidden] → sum, y: [tokens, hidden] inverseRms: [tokens]; sum may be the
+ * array of a or b
+ */
+export const residualNorm = defineOp({
+  name: 'residual-norm',
+  takes: { a: f32Array(2), b: f32Array(2), weight: f32Array(1) },
+  halves: ['y'],
+  overwrites: { sum: ['a', 'b'] },
+  shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
+    if (!(epsilon >= 0))
+      throw badArgument('residual-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
+    assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]!]);
+    assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
+    return {
+      sum: { dtype: 'f32', shape: i.a.shape },
+      y: { dtype: outDtype, shape: i.a.shape },
+      inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] },
+    };
+  },
+  reference(
+    { a, b, weight },
+    { sum, y, inverseRms }: { sum: F32; y: FloatView; inverseRms: F32 },
+    attributes,
+  ) {
+    for (let i = 0; i < elementCount(sum.shape); i++) hostData(sum)[i] = hostData(a)[i]! + hostData(b)[i]!;
+    rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
+  },
+});
+
+/**
+ * The gradient of a and of b is that of the sum: what came from its later uses, plus what the norm sends
+ * back.
+ */
+export const differentiableResidualNorm: DifferentiableOp<typeof residualNorm> = {
+  op: residualNorm,
+  usesOutputs: ['sum', 'inverseRms'],
+  backward({ run, inputs: { weight }, outputs: { sum, inverseRms }, gradients, attributes, into, spare }) {
+    const later = gradients.sum as F32 | undefined;
+    const dy = gradients.y as FloatView | undefined;
+    const own = spare('sum');
+    if (!dy) return { a: later, b: later };
+    const { dx } = run(
+      rmsNormBackward,
+      { x: sum, weight, inverseRms, dy },
+      { accumulate: own !== undefined, ...attributes },
+      { dx: own, dWeight: into('weight') },
+    );
+    if (later && !own) run(addInto, { x: later }, {}, { sum: dx });
+    return { a: dx, b: dx };
+  },
+};

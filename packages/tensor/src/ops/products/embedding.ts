@@ -1,0 +1,84 @@
+import {
+  hostData,
+  assertShape,
+  defineOp,
+  f32Array,
+  floatArray,
+  i32Array,
+  QdyloraError,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import { readElement } from '../elements/read-element.ts';
+
+/**
+ * Rows of a table. weight: [rows, hidden] ids: [tokens] → y: [tokens, hidden]. @throws QdyloraError BAD_DATA
+ * for an id outside the table.
+ */
+export const embedding = defineOp({
+  name: 'embedding',
+  takes: { weight: floatArray(2), ids: i32Array(1) },
+  shapes(i: { weight: FloatView; ids: ArrayView<'i32'> }, _: Record<string, never>) {
+    return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
+  },
+  reference({ weight, ids }, { y }: { y: ArrayView<'f32'> }) {
+    const [rows, hidden] = weight.shape as [number, number];
+    const at = readElement(weight);
+    assertIdsWithin(ids, rows);
+    for (let t = 0; t < ids.shape[0]!; t++) {
+      for (let j = 0; j < hidden; j++) hostData(y)[t * hidden + j] = at(hostData(ids)[t]! * hidden + j);
+    }
+  },
+});
+
+/**
+ * dWeight[id] += dy for every token, in token order. ids: [tokens] dy: [tokens, hidden] → dWeight: [rows,
+ * hidden]
+ */
+export const embeddingBackward = defineOp({
+  name: 'embedding-backward',
+  takes: { ids: i32Array(1), dy: f32Array(2) },
+  accumulates: ['dWeight'],
+  shapes(i: { ids: ArrayView<'i32'>; dy: ArrayView<'f32'> }, { rows }: { rows: number }) {
+    assertShape('embedding-backward', 'dy', i.dy.shape, [i.ids.shape[0]!, -1]);
+    return { dWeight: { dtype: 'f32', shape: [rows, i.dy.shape[1]!] } };
+  },
+  reference({ ids, dy }, { dWeight }: { dWeight: ArrayView<'f32'> }) {
+    const hidden = dy.shape[1]!;
+    assertIdsWithin(ids, dWeight.shape[0]!);
+    for (let t = 0; t < ids.shape[0]!; t++) {
+      for (let j = 0; j < hidden; j++)
+        hostData(dWeight)[hostData(ids)[t]! * hidden + j]! += hostData(dy)[t * hidden + j]!;
+    }
+  },
+});
+
+/** Throws BAD_DATA for the first id that is no row of a table with `rows` rows. */
+export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
+  for (let t = 0; t < ids.shape[0]!; t++) {
+    const id = hostData(ids)[t]!;
+    if (id >= 0 && id < rows) continue;
+    throw new QdyloraError('BAD_DATA', {
+      where: 'embedding',
+      problem: `expected a token id within 0…${rows - 1} at position ${t}, got ${id}`,
+      nextStep: 'Does the tokenizer belong to the model?',
+      details: { position: t, id, rows },
+    });
+  }
+}
+
+export const differentiableEmbedding: DifferentiableOp<typeof embedding> = {
+  op: embedding,
+  backward({ run, inputs, gradients, into }) {
+    const dWeight = into('weight');
+    if (dWeight)
+      run(
+        embeddingBackward,
+        { ids: inputs.ids, dy: gradients.y },
+        { rows: inputs.weight.shape[0]! },
+        { dWeight },
+      );
+    return {};
+  },
+};

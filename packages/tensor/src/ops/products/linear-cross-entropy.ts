@@ -1,0 +1,139 @@
+import {
+  hostData,
+  assertShape,
+  badArgument,
+  defineOp,
+  f32Array,
+  floatArray,
+  i32Array,
+  optional,
+  QdyloraError,
+  roundToBfloat16,
+  type ArrayView,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import type { ComputeDtype } from './linear.ts';
+import { readElement } from '../elements/read-element.ts';
+import { scaleBy } from '../elements/scale-by.ts';
+
+type F32 = ArrayView<'f32'>;
+
+/**
+ * `computeDtype: 'bf16'` rounds both operands of every product, the gradient of the logits too. `lossScale`:
+ * factor on the sum (1 / predicted tokens for a mean).
+ * `gradient`: also make dx, and add to dWeight where it is handed in. `softCap`: a logit z becomes c·tanh(z /
+ * c) (Gemma 2); 0 or left out: it stays.
+ */
+export interface CrossEntropyAttributes {
+  readonly computeDtype: ComputeDtype;
+  readonly lossScale: number;
+  readonly gradient: boolean;
+  readonly softCap?: number;
+}
+
+/** Label of a token that is not counted, as in PyTorch. */
+export const IGNORED_TARGET = -100;
+
+/**
+ * Head and loss in one, so that the logits of all tokens never exist together:
+ * loss = lossScale · Σ_t tokenWeights[t] · (logsumexp(z_t) − z_t[target_t]) with z_t = cap(x_t·Wᵀ), over
+ * targets ≠ −100, and in the same pass its gradient.
+ * x: [tokens, hidden]  weight: [vocabulary, hidden]  targets: [tokens]  tokenWeights: [tokens]
+ * → loss: [1] tokenLosses: [tokens] (unscaled and unweighted; 0 where ignored) dx: [tokens, hidden] dWeight:
+ * [vocabulary, hidden]
+ */
+export const linearCrossEntropy = defineOp({
+  name: 'linear-cross-entropy',
+  takes: { x: f32Array(2), weight: floatArray(2), targets: i32Array(1), tokenWeights: optional(f32Array(1)) },
+  accumulates: ['dWeight'],
+  shapes(
+    i: { x: FloatView; weight: FloatView; targets: ArrayView<'i32'>; tokenWeights?: F32 },
+    { gradient, softCap = 0 }: CrossEntropyAttributes,
+  ) {
+    const tokens = i.x.shape[0]!;
+    assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]!]);
+    assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
+    if (i.tokenWeights) assertShape('linear-cross-entropy', 'tokenWeights', i.tokenWeights.shape, [tokens]);
+    if (!(softCap >= 0))
+      throw badArgument('linear-cross-entropy', `expected a number ≥ 0 for softCap, got ${softCap}`);
+    return {
+      loss: { dtype: 'f32', shape: [1] },
+      tokenLosses: { dtype: 'f32', shape: [tokens] },
+      dx: gradient ? { dtype: 'f32', shape: i.x.shape } : undefined,
+      dWeight: gradient ? { dtype: 'f32', shape: i.weight.shape } : undefined,
+    };
+  },
+  flops({ x, weight, targets }, { gradient }) {
+    let counted = 0;
+    for (let t = 0; t < targets.shape[0]!; t++) if (hostData(targets)[t] !== IGNORED_TARGET) counted++;
+    // the head's own gradient, where it is trained, comes on top
+    return 2 * counted * x.shape[1]! * weight.shape[0]! * (gradient ? 2 : 1);
+  },
+  reference(
+    { x, weight, targets, tokenWeights },
+    outputs: { loss: F32; tokenLosses: F32; dx?: F32; dWeight?: F32 },
+    { computeDtype, lossScale, softCap = 0 },
+  ) {
+    const { loss, tokenLosses, dx, dWeight } = outputs;
+    const [tokens, hidden] = x.shape as [number, number];
+    const vocabulary = weight.shape[0]!;
+    const xAt = readElement(x, computeDtype);
+    const wAt = readElement(weight, computeDtype);
+    const logits = new Float64Array(vocabulary);
+    let total = 0;
+    for (let t = 0; t < tokens; t++) {
+      const target = hostData(targets)[t]!;
+      const factor = lossScale * (tokenWeights ? hostData(tokenWeights)[t]! : 1);
+      hostData(tokenLosses)[t] = 0;
+      if (dx) hostData(dx).fill(0, t * hidden, (t + 1) * hidden);
+      if (target === IGNORED_TARGET) continue;
+      assertTarget(target, t, vocabulary);
+      for (let c = 0; c < vocabulary; c++) {
+        logits[c] = 0;
+        for (let j = 0; j < hidden; j++) logits[c]! += xAt(t * hidden + j) * wAt(c * hidden + j);
+        if (softCap > 0) logits[c] = softCap * Math.tanh(logits[c]! / softCap);
+      }
+      const largest = logits.reduce((a, b) => Math.max(a, b));
+      const sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
+      const tokenLoss = largest + Math.log(sum) - logits[target]!;
+      hostData(tokenLosses)[t] = tokenLoss;
+      total += tokenLoss * factor;
+      for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
+        const slope = softCap > 0 ? 1 - (logits[c]! / softCap) ** 2 : 1;
+        const exact = slope * factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
+        const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
+        for (let j = 0; j < hidden; j++) {
+          if (dx) hostData(dx)[t * hidden + j]! += gradient * wAt(c * hidden + j);
+          if (dWeight) hostData(dWeight)[c * hidden + j]! += gradient * xAt(t * hidden + j);
+        }
+      }
+    }
+    hostData(loss)[0] = total;
+  },
+});
+
+function assertTarget(target: number, position: number, vocabulary: number): void {
+  if (target >= 0 && target < vocabulary) return;
+  throw new QdyloraError('BAD_DATA', {
+    where: 'linear-cross-entropy',
+    problem:
+      `expected a target within 0…${vocabulary - 1} or ${IGNORED_TARGET} at position ${position}, ` +
+      `got ${target}`,
+    nextStep: 'Does the tokenizer belong to the model?',
+    details: { position, target, vocabulary },
+  });
+}
+
+/**
+ * The gradient exists already when backward begins; a loss that is the root (gradient 1) hands it on
+ * untouched.
+ */
+export const differentiableLinearCrossEntropy: DifferentiableOp<typeof linearCrossEntropy> = {
+  op: linearCrossEntropy,
+  usesOutputs: ['dx'],
+  gradientInForward: { weight: 'dWeight' },
+  backward: ({ run, outputs, gradients, isRoot }) => ({
+    x: isRoot ? outputs.dx : run(scaleBy, { x: outputs.dx!, factor: gradients.loss }, {}).y,
+  }),
+};

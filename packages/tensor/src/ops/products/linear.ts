@@ -1,0 +1,148 @@
+import {
+  hostData,
+  assertShape,
+  defineOp,
+  elementCount,
+  f32Array,
+  floatArray,
+  optional,
+  type ArrayView,
+  type FloatDType,
+  type FloatView,
+} from '@qdylora/contract';
+import type { DifferentiableOp } from '../../autograd/differentiable-op.ts';
+import { readElement } from '../elements/read-element.ts';
+
+/**
+ * Element type of a product's operands: `bf16` rounds both to bfloat16 first (as matrix units do); sums are
+ * float32 either way.
+ */
+export type ComputeDtype = FloatDType;
+
+/** `outDtype`: of the result, f32 where left out. */
+export interface LinearAttributes {
+  readonly computeDtype: ComputeDtype;
+  readonly outDtype?: FloatDType;
+}
+
+/**
+ * y = x · Wᵀ + bias. x, y, their gradients and the weight: f32 or bf16. x: [tokens, in] weight: [out, in]
+ * bias: [out] → y: [tokens, out]
+ */
+export const linear = defineOp({
+  name: 'linear',
+  takes: { x: floatArray(2), weight: floatArray(2), bias: optional(f32Array(1)) },
+  halves: ['x', 'y'],
+  shapes(
+    i: { x: FloatView; weight: FloatView; bias?: ArrayView<'f32'> },
+    { outDtype = 'f32' }: LinearAttributes,
+  ) {
+    const [out, inFeatures] = i.weight.shape as [number, number];
+    assertShape('linear', 'x', i.x.shape, [-1, inFeatures]);
+    if (i.bias) assertShape('linear', 'bias', i.bias.shape, [out]);
+    return { y: { dtype: outDtype, shape: [i.x.shape[0]!, out] } };
+  },
+  flops: ({ x, weight }) => 2 * x.shape[0]! * elementCount(weight.shape),
+  reference({ x, weight, bias }, { y }: { y: FloatView }, { computeDtype }) {
+    const [out, inFeatures] = weight.shape as [number, number];
+    const xAt = readElement(x, computeDtype);
+    const wAt = readElement(weight, computeDtype);
+    for (let t = 0; t < x.shape[0]!; t++) {
+      for (let o = 0; o < out; o++) {
+        let sum = bias ? hostData(bias)[o]! : 0;
+        for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(o * inFeatures + k);
+        hostData(y)[t * out + o] = sum;
+      }
+    }
+  },
+});
+
+/**
+ * dx = dy · W (added to dx where `accumulate`). dy: [tokens, out] weight: [out, in] → dx: [tokens, in]
+ */
+export const linearInputGradient = defineOp({
+  name: 'linear-input-gradient',
+  takes: { dy: floatArray(2), weight: floatArray(2) },
+  addsWhereAsked: 'dx',
+  halves: ['dy', 'dx'],
+  shapes(
+    i: { dy: FloatView; weight: FloatView },
+    { outDtype = 'f32' }: LinearAttributes & { accumulate: boolean },
+  ) {
+    assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
+    return { dx: { dtype: outDtype, shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
+  },
+  flops: ({ dy, weight }) => 2 * dy.shape[0]! * elementCount(weight.shape),
+  reference({ dy, weight }, { dx }: { dx: FloatView }, { computeDtype, accumulate }) {
+    const [out, inFeatures] = weight.shape as [number, number];
+    const dyAt = readElement(dy, computeDtype);
+    const wAt = readElement(weight, computeDtype);
+    for (let t = 0; t < dy.shape[0]!; t++) {
+      for (let k = 0; k < inFeatures; k++) {
+        let sum = accumulate ? hostData(dx)[t * inFeatures + k]! : 0;
+        for (let o = 0; o < out; o++) sum += dyAt(t * out + o) * wAt(o * inFeatures + k);
+        hostData(dx)[t * inFeatures + k] = sum;
+      }
+    }
+  },
+});
+
+/**
+ * dWeight += dyᵀ · x and dBias += Σ dy over tokens. x: [tokens, in] dy: [tokens, out] → dWeight: [out, in]
+ * dBias: [out]
+ */
+export const linearWeightGradient = defineOp({
+  name: 'linear-weight-gradient',
+  takes: { x: floatArray(2), dy: floatArray(2) },
+  accumulates: ['dWeight', 'dBias'],
+  halves: ['x', 'dy'],
+  shapes(i: { x: FloatView; dy: FloatView }, _: { computeDtype: ComputeDtype }) {
+    assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0]!, -1]);
+    return {
+      dWeight: { dtype: 'f32', shape: [i.dy.shape[1]!, i.x.shape[1]!] },
+      dBias: { dtype: 'f32', shape: [i.dy.shape[1]!] },
+    };
+  },
+  flops: ({ x, dy }) => 2 * x.shape[0]! * x.shape[1]! * dy.shape[1]!,
+  reference(
+    { x, dy },
+    { dWeight, dBias }: { dWeight?: ArrayView<'f32'>; dBias?: ArrayView<'f32'> },
+    { computeDtype },
+  ) {
+    const [tokens, inFeatures] = x.shape as [number, number];
+    const out = dy.shape[1]!;
+    const xAt = readElement(x, computeDtype);
+    const dyAt = readElement(dy, computeDtype);
+    for (let o = 0; o < out; o++) {
+      for (let k = 0; k < inFeatures && dWeight; k++) {
+        let sum = hostData(dWeight)[o * inFeatures + k]!;
+        for (let t = 0; t < tokens; t++) sum += dyAt(t * out + o) * xAt(t * inFeatures + k);
+        hostData(dWeight)[o * inFeatures + k] = sum;
+      }
+      if (!dBias) continue;
+      let sum = hostData(dBias)[o]!;
+      for (let t = 0; t < tokens; t++) sum += hostData(dy)[t * out + o]!;
+      hostData(dBias)[o] = sum;
+    }
+  },
+});
+
+export const differentiableLinear: DifferentiableOp<typeof linear> = {
+  op: linear,
+  backward({ run, inputs, gradients, attributes: { computeDtype }, wants, into, pending }) {
+    const dWeight = into('weight');
+    const dBias = into('bias');
+    if (dWeight || dBias)
+      run(linearWeightGradient, { x: inputs.x, dy: gradients.y }, { computeDtype }, { dWeight, dBias });
+    if (!wants('x')) return {};
+    const dx = pending('x');
+    return {
+      x: run(
+        linearInputGradient,
+        { dy: gradients.y, weight: inputs.weight },
+        { computeDtype, outDtype: inputs.x.dtype, accumulate: dx !== undefined },
+        { dx },
+      ).dx,
+    };
+  },
+};
