@@ -1,3 +1,4 @@
+import { JUDGED_TOKENS } from './judged-tokens.ts';
 import type { Example } from '@qdylora/data';
 import {
   aurac,
@@ -26,9 +27,6 @@ export interface Judge {
   /** The same for the trainer: at all ranks, or at a few, whose losses are not remembered. */
   forTrainer(every: number, ranks: readonly number[] | null): EvaluateOptions;
 }
-
-/** Tokens of one judging pass: half of the fastest size, so it needs less memory than a training step. */
-export const JUDGED_TOKENS = 1024;
 
 /** The judge of a run, which emits its progress; null where no row is held out. */
 export const judgeOf = (
