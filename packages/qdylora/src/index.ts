@@ -27,6 +27,6 @@ export {
   type QuantizedFolder,
   type QuantizeFolderOptions,
 } from './recipes/quantize-folder.ts';
-export type { MemoryForecast, MemoryPart } from './recipes/memory-plan/forecast-memory.ts';
+export type { MemoryForecast, MemoryPart } from './recipes/memory-plan/memory-forecast.ts';
 export type { RunReport } from './recipes/outputs/run-report.ts';
 export type { BackendChoice } from './recipes/opening/choose-backend.ts';

@@ -13,7 +13,7 @@ import { givenByOptions, type GivenValues } from '../config/given-values.ts';
 import { EXPORT_KEYS } from '../config/verb-keys.ts';
 import type { Warn } from './adapter/attach-adapter.ts';
 import type { RecipeHooks } from './evaluate.ts';
-import { missingKey } from './run/load-data.ts';
+import { missingKey } from '../config/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import { ranksOf, readAdapter, type ReadAdapter } from './adapter/read-adapter.ts';
 import { targetNames, writeSliced } from './adapter/write-adapter.ts';

@@ -8,7 +8,7 @@ import { MERGE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { asStored, mergedWeights } from './adapter/adapted-weights.ts';
 import type { BackendChoice } from './opening/choose-backend.ts';
-import { missingKey } from './run/load-data.ts';
+import { missingKey } from '../config/missing-key.ts';
 import { checkModelValues, openModel } from './opening/open-model.ts';
 import { logitDifference, probeIds, probeLogits, type LogitDifference } from './outputs/probe-logits.ts';
 import { ranksOf, readAdapter } from './adapter/read-adapter.ts';

@@ -435,7 +435,7 @@ describe('a plan from config.json alone', () => {
         }),
       ).rejects.toThrow(/got gptq/);
       await expect(planMemory({ model: configFile('llama-7b'), loraR: -1 })).rejects.toThrow(/loraR/);
-      await expect(planMemory({})).rejects.toThrow(/expected a value for model/);
+      await expect(planMemory({})).rejects.toThrow(/`model` has no value/);
     },
   );
 });

@@ -9,13 +9,8 @@ import { chooseBackend, type ChosenBackend } from './opening/choose-backend.ts';
 import { estimateTime, type TimeEstimate } from './memory-plan/estimate-time.ts';
 import { dryRun, fullestJudged, fullestStep, phaseBytes, type DryRun } from './memory-plan/dry-run.ts';
 import { fitMemory, type Fit } from './memory-plan/fit-memory.ts';
-import {
-  JAVASCRIPT_BYTES,
-  partsOfRun,
-  sumOf,
-  type MemoryForecast,
-  type MemoryPart,
-} from './memory-plan/forecast-memory.ts';
+import { JAVASCRIPT_BYTES, partsOfRun, sumOf } from './memory-plan/forecast-memory.ts';
+import type { MemoryForecast, MemoryPart } from './memory-plan/memory-forecast.ts';
 import type { LocalModelOptions } from './opening/local-model.ts';
 import { needsOfRuns, type Needed, type NeedsOfRuns } from './memory-plan/needs-of-runs.ts';
 import { plannedModel, type PlannedModel } from './memory-plan/planned-model.ts';

@@ -19,7 +19,7 @@ import { QUANTIZE_KEYS } from '../config/verb-keys.ts';
 import type { RecipeHooks } from './evaluate.ts';
 import { checkHooks } from './run/check-hooks.ts';
 import { chooseBackend, type BackendChoice } from './opening/choose-backend.ts';
-import { missingKey } from './run/load-data.ts';
+import { missingKey } from '../config/missing-key.ts';
 import { localModel } from './opening/local-model.ts';
 import {
   packArriving,

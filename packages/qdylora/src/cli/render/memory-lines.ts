@@ -1,6 +1,6 @@
 import { byteSizeText } from '../../config/byte-size.ts';
 import type { MemoryEvent } from '../../recipes/run-folder/finetune-events.ts';
-import type { MemoryForecast } from '../../recipes/memory-plan/forecast-memory.ts';
+import type { MemoryForecast } from '../../recipes/memory-plan/memory-forecast.ts';
 
 /** `memory: will need at most 748 MB: Node and the program 88.1 MB, kernels 3.1 MB, …` */
 export const forecastLines = (forecast: MemoryForecast): string[] => [

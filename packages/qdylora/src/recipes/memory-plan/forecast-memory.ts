@@ -5,21 +5,10 @@ import type { RunConfig } from '../../config/resolve-run.ts';
 import type { AssembledRun, AssembleOptions } from '../run/assemble-run.ts';
 import type { OpenedRun } from '../run/opened-run.ts';
 import { dryRun, PARTS, type DryRun } from './dry-run.ts';
+import type { MemoryForecast, MemoryPart } from './memory-forecast.ts';
 import { largestJudged, largestSteps } from './largest-steps.ts';
 import type { RunData } from '../run/load-data.ts';
 import { collectGarbage, peakResidentBytes, residentBytes, type ProcessMark } from './resident-memory.ts';
-
-/** One named part of what a process needs. */
-export interface MemoryPart {
-  readonly part: string;
-  readonly bytes: number;
-}
-
-/** What a run will need at most, part by part; `totalBytes` is their sum. */
-export interface MemoryForecast {
-  readonly parts: readonly MemoryPart[];
-  readonly totalBytes: number;
-}
 
 /**
  * What training itself adds to the JavaScript side: compiled code, events, checkpoints on their way to the

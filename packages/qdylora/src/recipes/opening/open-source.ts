@@ -11,7 +11,7 @@ import {
   type WeightFiles,
 } from '@qdylora/models';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import { missingKey } from '../run/load-data.ts';
+import { missingKey } from '../../config/missing-key.ts';
 import { localModel, type LocalModelOptions } from './local-model.ts';
 import { readAdapter, savedNotice, type AdapterSaved } from '../adapter/read-adapter.ts';
 import { assertNotAborted } from '../run/tell-abort.ts';

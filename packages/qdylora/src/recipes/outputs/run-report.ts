@@ -4,7 +4,7 @@ import type { TrainResult } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '../../report/report-data.ts';
 import { renderReport } from '../../report/render-report.ts';
-import type { Judgement } from '../run/judge-run.ts';
+import type { Judgement } from '../run/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
 import { snakeCased } from '../run-folder/snake-cased.ts';
 

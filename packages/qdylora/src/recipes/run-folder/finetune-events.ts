@@ -2,7 +2,7 @@ import type { AttachReport } from '@qdylora/lora-dynamic';
 import type { DatasetReport } from '@qdylora/data';
 import type { TrainEvent, WarningEvent } from '@qdylora/trainer';
 import type { RunConfig } from '../../config/resolve-run.ts';
-import type { MemoryForecast } from '../memory-plan/forecast-memory.ts';
+import type { MemoryForecast } from '../memory-plan/memory-forecast.ts';
 import type { ProfileSummary } from '../run/op-profile.ts';
 import type { RunReport } from '../outputs/run-report.ts';
 

@@ -104,11 +104,7 @@ describe('what only a program can give is refused by name before anything begins
       () => planMemory({ model, memoryBytes: '32GiB' as never }),
       /\[plan\] expected a number > 0, or null for memoryBytes, got "32GiB"/,
     ],
-    [
-      'finetune without options',
-      () => finetune(undefined as never).result,
-      /expected a value for model, got none/,
-    ],
+    ['finetune without options', () => finetune(undefined as never).result, /`model` has no value/],
   ])('%s', async (_, call, message) => {
     await expect((async () => await call())()).rejects.toThrow(message);
   });

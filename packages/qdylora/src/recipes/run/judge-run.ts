@@ -10,15 +10,10 @@ import {
   type RankReport,
 } from '@qdylora/eval';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
+import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from './assemble-run.ts';
 import type { OpenedRun } from './opened-run.ts';
 import type { RunSession } from './run-session.ts';
-
-/** Held-out losses of a run: at every rank, or of the one model that full training has. */
-export interface Judgement {
-  readonly ranks: RankReport | null;
-  readonly whole: MeasuredLoss | null;
-}
 
 /** Judges what is trained. The newest judgement is kept, so the report needs no second pass over the data. */
 export interface Judge {

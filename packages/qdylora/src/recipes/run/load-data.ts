@@ -1,3 +1,4 @@
+import { missingKey } from '../../config/missing-key.ts';
 import { QdyloraError } from '@qdylora/contract';
 import {
   datasetBytes,
@@ -261,11 +262,3 @@ function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number):
     details: { id: wrong, vocabularySize },
   });
 }
-
-export const missingKey = (name: string, nextStep: string): QdyloraError =>
-  new QdyloraError('BAD_CONFIG', {
-    where: name,
-    problem: `expected a value for ${name}, got none`,
-    nextStep,
-    details: { key: name },
-  });

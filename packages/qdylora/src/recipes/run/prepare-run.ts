@@ -1,6 +1,6 @@
 import { resolveRun, type RunConfig } from '../../config/resolve-run.ts';
 import type { GivenValues } from '../../config/given-values.ts';
-import { missingKey } from './load-data.ts';
+import { missingKey } from '../../config/missing-key.ts';
 import { readAdapter } from '../adapter/read-adapter.ts';
 
 /** A run with everything that it needs to begin. */
