@@ -1,14 +1,6 @@
 import { JUDGED_TOKENS } from './judged-tokens.ts';
 import type { Example } from '@qdylora/data';
-import {
-  aurac,
-  lossOver,
-  perplexity,
-  sweepRanks,
-  type MeasureOptions,
-  type MeasuredLoss,
-  type RankReport,
-} from '@qdylora/eval';
+import { aurac, lossOver, perplexity, sweepRanks, type MeasureOptions, type RankReport } from '@qdylora/eval';
 import type { EvaluateOptions, RankLoss } from '@qdylora/trainer';
 import type { Judgement } from './judgement.ts';
 import type { ModelToTrain } from './assemble-run.ts';
