@@ -152,6 +152,11 @@ export const adaptedLinear = defineOp({
     const { rows, cols, scale, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
     const as = operand(computeDtype);
+    const adapterInput = hostData(xAdapter);
+    const aData = hostData(a);
+    const bData = hostData(b);
+    const uData = hostData(u);
+    const yData = y && hostData(y);
     if (y && inputs.weight) linear.reference({ x, weight: inputs.weight, bias }, { y }, attributes);
     else if (y) matmulNf4.reference(inputs as never, { y }, attributes);
     for (let t = 0; t < tokens; t++) {
@@ -159,14 +164,14 @@ export const adaptedLinear = defineOp({
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
         for (let j = 0; j < cols && k < rank; j++)
-          sum += as(hostData(xAdapter)[t * cols + j]!) * as(hostData(a)[k * cols + j]!);
+          sum += as(adapterInput[t * cols + j]!) * as(aData[k * cols + j]!);
         return factor * sum;
       });
-      for (let k = 0; k < r; k++) hostData(u)[t * r + k] = inner[k]!;
-      for (let o = 0; o < rows && y; o++) {
+      for (let k = 0; k < r; k++) uData[t * r + k] = inner[k]!;
+      for (let o = 0; o < rows && yData; o++) {
         let sum = 0;
-        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(hostData(b)[k * rows + o]!);
-        hostData(y)[t * rows + o] = hostData(y)[t * rows + o]! + sum;
+        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(bData[k * rows + o]!);
+        yData[t * rows + o] = yData[t * rows + o]! + sum;
       }
     }
   },
@@ -249,6 +254,11 @@ export const adaptedLinearBackward = defineOp({
     const { rows, cols, scale, trainFrom, accumulate, computeDtype, parts } = attributes;
     const [tokens, r] = u.shape as [number, number];
     const as = operand(computeDtype);
+    const dyData = hostData(dy);
+    const adapterInput = xAdapter && hostData(xAdapter);
+    const uData = hostData(u);
+    const aData = hostData(a);
+    const bData = hostData(b);
     const inner = new Float64Array(tokens * r);
     // inner = g: [tokens, r]
     const partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom }));
@@ -256,8 +266,7 @@ export const adaptedLinearBackward = defineOp({
       const { rank, factor } = partOf[t]!;
       for (let k = 0; k < rank; k++) {
         let sum = 0;
-        for (let o = 0; o < rows; o++)
-          sum += as(hostData(dy)[t * rows + o]!) * as(hostData(b)[k * rows + o]!);
+        for (let o = 0; o < rows; o++) sum += as(dyData[t * rows + o]!) * as(bData[k * rows + o]!);
         inner[t * r + k] = scale * factor * sum;
       }
     }
@@ -265,11 +274,12 @@ export const adaptedLinearBackward = defineOp({
       linearInputGradient.reference({ dy, weight: inputs.weight }, { dx }, { ...attributes, accumulate });
     else if (dx) matmulNf4InputGradient.reference(inputs as never, { dx }, { ...attributes, accumulate });
     const target = dxAdapter ?? dx;
-    for (let t = 0; t < tokens && target; t++) {
+    const targetData = target && hostData(target);
+    for (let t = 0; t < tokens && targetData; t++) {
       for (let j = 0; j < cols; j++) {
-        let sum = dxAdapter ? 0 : hostData(target)[t * cols + j]!;
-        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(hostData(a)[k * cols + j]!);
-        hostData(target)[t * cols + j] = sum;
+        let sum = dxAdapter ? 0 : targetData[t * cols + j]!;
+        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(aData[k * cols + j]!);
+        targetData[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
@@ -279,14 +289,14 @@ export const adaptedLinearBackward = defineOp({
         k - trainFrom,
         tokens,
         cols,
-        (t, j) => as(trains(t) * inner[t * r + k]!) * as(hostData(xAdapter!)[t * cols + j]!),
+        (t, j) => as(trains(t) * inner[t * r + k]!) * as(adapterInput![t * cols + j]!),
       );
       addProducts(
         db,
         k - trainFrom,
         tokens,
         rows,
-        (t, o) => as(trains(t) * scale * hostData(u)[t * r + k]!) * as(hostData(dy)[t * rows + o]!),
+        (t, o) => as(trains(t) * scale * uData[t * r + k]!) * as(dyData[t * rows + o]!),
       );
     }
   },
@@ -304,9 +314,11 @@ function addProducts(
   width: number,
   product: (t: number, j: number) => number,
 ): void {
-  for (let j = 0; j < width && gradient; j++) {
-    let sum = hostData(gradient)[row * width + j]!;
+  if (!gradient) return;
+  const data = hostData(gradient);
+  for (let j = 0; j < width; j++) {
+    let sum = data[row * width + j]!;
     for (let t = 0; t < tokens; t++) sum += product(t, j);
-    hostData(gradient)[row * width + j] = sum;
+    data[row * width + j] = sum;
   }
 }

@@ -46,14 +46,16 @@ export const matmulNf4 = defineOp({
   },
   flops: ({ x }, { rows, cols }) => 2 * x.shape[0]! * rows * cols,
   reference({ x, bias, ...weight }, { y }: { y: FloatView }, attributes) {
+    const biasData = bias && hostData(bias);
+    const yData = hostData(y);
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
     const operand = rounded(hostData(x) as Float32Array, computeDtype);
     for (let token = 0; token < x.shape[0]!; token++) {
       for (let row = 0; row < rows; row++) {
-        let sum = bias ? hostData(bias)[row]! : 0;
+        let sum = biasData?.[row] ?? 0;
         for (let col = 0; col < cols; col++) sum += operand[token * cols + col]! * w[row * cols + col]!;
-        hostData(y)[token * rows + row] = sum;
+        yData[token * rows + row] = sum;
       }
     }
   },
@@ -76,14 +78,15 @@ export const matmulNf4InputGradient = defineOp({
   },
   flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0]! * rows * cols,
   reference({ dy, ...weight }, { dx }: { dx: FloatView }, { accumulate, ...attributes }) {
+    const dxData = hostData(dx);
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
     const operand = rounded(hostData(dy) as Float32Array, computeDtype);
     for (let token = 0; token < dy.shape[0]!; token++) {
       for (let col = 0; col < cols; col++) {
-        let sum = accumulate ? hostData(dx)[token * cols + col]! : 0;
+        let sum = accumulate ? dxData[token * cols + col]! : 0;
         for (let row = 0; row < rows; row++) sum += operand[token * rows + row]! * w[row * cols + col]!;
-        hostData(dx)[token * cols + col] = sum;
+        dxData[token * cols + col] = sum;
       }
     }
   },

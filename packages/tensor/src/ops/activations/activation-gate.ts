@@ -26,9 +26,11 @@ export const activationGate = defineOp({
     return { y: { dtype: i.gate.dtype, shape: i.gate.shape } };
   },
   reference({ gate, up }, { y }: { y: FloatView }, { kind }) {
+    const gateData = hostData(gate);
+    const upData = hostData(up);
+    const yData = hostData(y);
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++)
-      hostData(y)[i] = value(hostData(gate)[i]!) * hostData(up)[i]!;
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(gateData[i]!) * upData[i]!;
   },
 });
 
@@ -52,12 +54,17 @@ export const activationGateBackward = defineOp({
     };
   },
   reference({ gate, up, dy }, { dGate, dUp }: { dGate: FloatView; dUp: FloatView }, { kind }) {
+    const gateData = hostData(gate);
+    const upData = hostData(up);
+    const dyData = hostData(dy);
+    const dGateData = hostData(dGate);
+    const dUpData = hostData(dUp);
     const { value, slope } = activationFunction(kind);
     for (let i = 0; i < elementCount(dGate.shape); i++) {
-      const g = hostData(gate)[i]!;
-      const d = hostData(dy)[i]!;
-      hostData(dGate)[i] = d * hostData(up)[i]! * slope(g);
-      hostData(dUp)[i] = d * value(g);
+      const g = gateData[i]!;
+      const d = dyData[i]!;
+      dGateData[i] = d * upData[i]! * slope(g);
+      dUpData[i] = d * value(g);
     }
   },
 });

@@ -24,8 +24,10 @@ export const activation = defineOp({
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x }, { y }: { y: F32 }, { kind }) {
+    const xData = hostData(x);
+    const yData = hostData(y);
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = value(hostData(x)[i]!);
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(xData[i]!);
   },
 });
 
@@ -40,9 +42,11 @@ export const activationBackward = defineOp({
     return { dx: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x, dy }, { dx }: { dx: F32 }, { kind }) {
+    const xData = hostData(x);
+    const dyData = hostData(dy);
+    const dxData = hostData(dx);
     const { slope } = activationFunction(kind);
-    for (let i = 0; i < elementCount(dx.shape); i++)
-      hostData(dx)[i] = hostData(dy)[i]! * slope(hostData(x)[i]!);
+    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i]! * slope(xData[i]!);
   },
 });
 

@@ -21,11 +21,13 @@ export const dropout = defineOp({
   halves: ['x', 'y'],
   shapes: (i: { x: FloatView }, _: DropoutAttributes) => ({ y: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { y }: { y: FloatView }, { probability, key, counter }) {
+    const xData = hostData(x);
+    const yData = hostData(y);
     const threshold = Math.round(probability * 2 ** 24);
     const factor = 1 / (1 - probability);
     for (let i = 0; i < elementCount(x.shape); i++)
-      hostData(y)[i] =
-        philox2x32(Math.floor(i / 2), counter, key)[i % 2]! >>> 8 >= threshold ? hostData(x)[i]! * factor : 0;
+      yData[i] =
+        philox2x32(Math.floor(i / 2), counter, key)[i % 2]! >>> 8 >= threshold ? xData[i]! * factor : 0;
   },
 });
 

@@ -28,7 +28,9 @@ export const softCap = defineOp({
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x }, { y }: { y: F32 }, { cap }) {
-    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = cap * Math.tanh(hostData(x)[i]! / cap);
+    const xData = hostData(x);
+    const yData = hostData(y);
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = cap * Math.tanh(xData[i]! / cap);
   },
 });
 
@@ -47,8 +49,10 @@ export const softCapBackward = defineOp({
     return { dx: { dtype: 'f32', shape: i.dy.shape } };
   },
   reference({ y, dy }, { dx }: { dx: F32 }, { cap }) {
-    for (let i = 0; i < elementCount(dx.shape); i++)
-      hostData(dx)[i] = hostData(dy)[i]! * (1 - (hostData(y)[i]! / cap) ** 2);
+    const yData = hostData(y);
+    const dyData = hostData(dy);
+    const dxData = hostData(dx);
+    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i]! * (1 - (yData[i]! / cap) ** 2);
   },
 });
 

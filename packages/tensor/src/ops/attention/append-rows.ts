@@ -22,14 +22,17 @@ export const appendRows = defineOp({
     return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]!] } };
   },
   reference({ x, segments }, { y }: { y: F32 }, { rows }) {
+    const xData = hostData(x);
+    const segmentsData = hostData(segments);
+    const yData = hostData(y);
     const [tokens, width] = x.shape as [number, number];
-    const end = hostData(segments)[segments.shape[0]! - 1]!;
+    const end = segmentsData[segments.shape[0]! - 1]!;
     const from = end - tokens;
     if (from < 0 || end > rows)
       throw new QdyloraError('BAD_DATA', {
         where: 'append-rows',
         problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}`,
       });
-    for (let i = 0; i < tokens * width; i++) hostData(y)[from * width + i] = hostData(x)[i]!;
+    for (let i = 0; i < tokens * width; i++) yData[from * width + i] = xData[i]!;
   },
 });

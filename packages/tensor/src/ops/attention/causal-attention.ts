@@ -82,6 +82,8 @@ export const causalAttention = defineOp({
   reference(inputs, { y, logSumExp }: { y: FloatView; logSumExp: F32 }, attributes) {
     const { headDim, computeDtype } = attributes;
     const queries = inputs.q.shape[0]!;
+    const yData = hostData(y);
+    const logSumExpData = hostData(logSumExp);
     const v = readElement(inputs.v, computeDtype);
     const round = rounding(attributes);
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
@@ -89,10 +91,9 @@ export const causalAttention = defineOp({
       const largest = Math.max(...scores);
       const weights = scores.map((s) => Math.exp(s - largest));
       const total = weights.reduce((a, b) => a + b, 0);
-      hostData(logSumExp)[head * queries + query] = largest + Math.log(total);
+      logSumExpData[head * queries + query] = largest + Math.log(total);
       for (let d = 0; d < headDim; d++) {
-        hostData(y)[qAt + d] =
-          weights.reduce((sum, w, j) => sum + round(w) * v(kvAt(firstKey + j) + d), 0) / total;
+        yData[qAt + d] = weights.reduce((sum, w, j) => sum + round(w) * v(kvAt(firstKey + j) + d), 0) / total;
       }
     });
   },
@@ -129,7 +130,9 @@ export const causalAttentionBackward = defineOp({
   },
   flops: (inputs, attributes) => 10 * attributes.headDim * countScores(inputs, attributes),
   reference(inputs, { dq, dk, dv }: { dq: FloatView; dk: FloatView; dv: FloatView }, attributes) {
-    const { y, logSumExp } = inputs;
+    const yData = hostData(inputs.y);
+    const dyData = hostData(inputs.dy);
+    const logSumExpData = hostData(inputs.logSumExp);
     const { headDim, scale, computeDtype } = attributes;
     const queries = inputs.q.shape[0]!;
     const round = rounding(attributes);
@@ -142,16 +145,16 @@ export const causalAttentionBackward = defineOp({
       dv: new Float64Array(hostData(dv).length),
     };
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
-      let own = 0;
-      for (let d = 0; d < headDim; d++) own += hostData(inputs.dy)[qAt + d]! * hostData(y)[qAt + d]!;
+      let outputDot = 0; // dy · y of this query
+      for (let d = 0; d < headDim; d++) outputDot += dyData[qAt + d]! * yData[qAt + d]!;
       for (let key = firstKey; key <= lastKey; key++) {
         const at = kvAt(key);
         const { value, slope } = score(key);
-        const p = Math.exp(value - hostData(logSumExp)[head * queries + query]!);
+        const p = Math.exp(value - logSumExpData[head * queries + query]!);
         let dyv = 0;
         for (let d = 0; d < headDim; d++) dyv += dy(qAt + d) * v(at + d);
         const pRounded = round(p);
-        const e = round(p * (dyv - own) * slope);
+        const e = round(p * (dyv - outputDot) * slope);
         for (let d = 0; d < headDim; d++) {
           sums.dv[at + d]! += pRounded * dy(qAt + d);
           sums.dq[qAt + d]! += scale * e * k(at + d);
@@ -170,10 +173,12 @@ function countScores(
   { querySegments, keySegments }: AttentionInputs,
   { heads, window }: AttentionAttributes,
 ): number {
+  const queryEnds = hostData(querySegments);
+  const keyEnds = hostData(keySegments);
   let scores = 0;
   for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const queries = hostData(querySegments)[s + 1]! - hostData(querySegments)[s]!;
-    const keys = hostData(keySegments)[s + 1]! - hostData(keySegments)[s]!;
+    const queries = queryEnds[s + 1]! - queryEnds[s]!;
+    const keys = keyEnds[s + 1]! - keyEnds[s]!;
     const earlier = keys - queries;
     // queries that no window holds back
     const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
@@ -240,11 +245,14 @@ function forEachQuery(
   const { querySegments, keySegments, alibiSlopes } = inputs;
   const q = readElement(inputs.q, computeDtype);
   const k = readElement(inputs.k, computeDtype);
+  const queryEnds = hostData(querySegments);
+  const keyEnds = hostData(keySegments);
+  const slopes = alibiSlopes && hostData(alibiSlopes);
   for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const q0 = hostData(querySegments)[s]!;
-    const q1 = hostData(querySegments)[s + 1]!;
-    const k0 = hostData(keySegments)[s]!;
-    const k1 = hostData(keySegments)[s + 1]!;
+    const q0 = queryEnds[s]!;
+    const q1 = queryEnds[s + 1]!;
+    const k0 = keyEnds[s]!;
+    const k1 = keyEnds[s + 1]!;
     for (let query = q0; query < q1; query++) {
       const lastKey = k1 - (q1 - query);
       const firstKey = window > 0 ? Math.max(k0, lastKey - window + 1) : k0;
@@ -256,7 +264,7 @@ function forEachQuery(
           let dot = 0;
           for (let d = 0; d < headDim; d++) dot += q(qAt + d) * k(kvAt(key) + d);
           const tanh = softCap > 0 ? Math.tanh((dot * scale) / softCap) : 0;
-          const bias = alibiSlopes ? hostData(alibiSlopes)[head]! * (key - lastKey) : 0;
+          const bias = slopes ? slopes[head]! * (key - lastKey) : 0;
           return { value: (softCap > 0 ? softCap * tanh : dot * scale) + bias, slope: 1 - tanh ** 2 };
         };
         visit({ head, query, firstKey, lastKey, qAt, kvAt, score });

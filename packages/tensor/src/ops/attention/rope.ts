@@ -25,12 +25,16 @@ export const ropeTable = defineOp({
     return { cos: { dtype: 'f32', shape }, sin: { dtype: 'f32', shape } };
   },
   reference({ positions, inverseFrequencies }, { cos, sin }: { cos: F32; sin: F32 }, { scale }) {
+    const positionsData = hostData(positions);
+    const inverseFrequenciesData = hostData(inverseFrequencies);
+    const cosData = hostData(cos);
+    const sinData = hostData(sin);
     const pairs = inverseFrequencies.shape[0]!;
     for (let t = 0; t < positions.shape[0]!; t++) {
       for (let p = 0; p < pairs; p++) {
-        const angle = hostData(positions)[t]! * hostData(inverseFrequencies)[p]!;
-        hostData(cos)[t * pairs + p] = Math.cos(angle) * scale;
-        hostData(sin)[t * pairs + p] = Math.sin(angle) * scale;
+        const angle = positionsData[t]! * inverseFrequenciesData[p]!;
+        cosData[t * pairs + p] = Math.cos(angle) * scale;
+        sinData[t * pairs + p] = Math.sin(angle) * scale;
       }
     }
   },
@@ -73,20 +77,24 @@ export const rope = defineOp({
     return { y: { dtype: i.x.dtype, shape: i.x.shape } };
   },
   reference({ x, cos, sin }, { y }: { y: FloatView }, { headDim, inverse }) {
+    const xData = hostData(x);
+    const cosData = hostData(cos);
+    const sinData = hostData(sin);
+    const yData = hostData(y);
     const [tokens, width] = x.shape as [number, number];
     const pairs = cos.shape[1]!;
     const sign = inverse ? -1 : 1;
     for (let t = 0; t < tokens; t++) {
       for (let head = t * width; head < (t + 1) * width; head += headDim) {
         for (let p = 0; p < pairs; p++) {
-          const c = hostData(cos)[t * pairs + p]!;
-          const s = sign * hostData(sin)[t * pairs + p]!;
-          const a = hostData(x)[head + p]!;
-          const b = hostData(x)[head + p + pairs]!;
-          hostData(y)[head + p] = a * c - b * s;
-          hostData(y)[head + p + pairs] = b * c + a * s;
+          const c = cosData[t * pairs + p]!;
+          const s = sign * sinData[t * pairs + p]!;
+          const a = xData[head + p]!;
+          const b = xData[head + p + pairs]!;
+          yData[head + p] = a * c - b * s;
+          yData[head + p + pairs] = b * c + a * s;
         }
-        for (let j = 2 * pairs; j < headDim; j++) hostData(y)[head + j] = hostData(x)[head + j]!;
+        for (let j = 2 * pairs; j < headDim; j++) yData[head + j] = xData[head + j]!;
       }
     }
   },

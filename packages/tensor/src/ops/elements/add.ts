@@ -22,7 +22,10 @@ export const add = defineOp({
     return { y: { dtype: 'f32', shape: i.a.shape } };
   },
   reference({ a, b }, { y }: { y: F32 }) {
-    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = hostData(a)[i]! + hostData(b)[i]!;
+    const aData = hostData(a);
+    const bData = hostData(b);
+    const yData = hostData(y);
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = aData[i]! + bData[i]!;
   },
 });
 
@@ -38,7 +41,9 @@ export const addInto = defineOp({
     sum: { dtype: i.x.dtype, shape: i.x.shape },
   }),
   reference({ x }, { sum }: { sum: FloatView }) {
-    for (let i = 0; i < elementCount(x.shape); i++) hostData(sum)[i]! += hostData(x)[i]!;
+    const xData = hostData(x);
+    const sumData = hostData(sum);
+    for (let i = 0; i < elementCount(x.shape); i++) sumData[i]! += xData[i]!;
   },
 });
 

@@ -7,6 +7,8 @@ export const copy = defineOp({
   halves: ['x', 'y'],
   shapes: (i: { x: FloatView }, _: Record<string, never>) => ({ y: { dtype: i.x.dtype, shape: i.x.shape } }),
   reference({ x }, { y }: { y: FloatView }) {
-    for (let i = 0; i < elementCount(x.shape); i++) hostData(y)[i] = hostData(x)[i]!;
+    const xData = hostData(x);
+    const yData = hostData(y);
+    for (let i = 0; i < elementCount(x.shape); i++) yData[i] = xData[i]!;
   },
 });

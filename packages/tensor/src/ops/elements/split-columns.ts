@@ -42,8 +42,10 @@ export const splitColumns = defineOp({
     };
   },
   reference({ x }, parts: { first: F32; second: F32; third?: F32 }, attributes) {
+    const xData = hostData(x);
+    const partData = dataOfParts(parts);
     forEachRun(x.shape[0]!, attributes, (part, at, from, width) => {
-      for (let j = 0; j < width; j++) hostData(parts[part]!)[at + j] = hostData(x)[from + j]!;
+      for (let j = 0; j < width; j++) partData[part]![at + j] = xData[from + j]!;
     });
   },
 });
@@ -68,10 +70,20 @@ export const joinColumns = defineOp({
     return { x: { dtype: 'f32', shape: [tokens, groups * rowWidth(widths)] } };
   },
   reference(parts, { x }: { x: F32 }, attributes) {
+    const xData = hostData(x);
+    const partData = dataOfParts(parts);
     forEachRun(attributes.tokens, attributes, (part, at, to, width) => {
-      for (let j = 0; j < width; j++) hostData(x)[to + j] = parts[part] ? hostData(parts[part])[at + j]! : 0;
+      for (let j = 0; j < width; j++) xData[to + j] = partData[part]?.[at + j] ?? 0;
     });
   },
+});
+
+type Parts = { readonly [K in (typeof PARTS)[number]]?: F32 | undefined };
+
+const dataOfParts = ({ first, second, third }: Parts) => ({
+  first: first && hostData(first),
+  second: second && hostData(second),
+  third: third && hostData(third),
 });
 
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 2 ** 31;

@@ -35,20 +35,25 @@ export const layerNorm = defineOp({
     { y, mean, inverseDeviation }: { y: F32; mean: F32; inverseDeviation: F32 },
     { epsilon },
   ) {
+    const xData = hostData(x);
+    const weightData = hostData(weight);
+    const biasData = bias && hostData(bias);
+    const yData = hostData(y);
+    const meanData = hostData(mean);
+    const inverseDeviationData = hostData(inverseDeviation);
     const [tokens, hidden] = x.shape as [number, number];
     for (let t = 0; t < tokens; t++) {
       const row = t * hidden;
       let sum = 0;
       let squares = 0;
-      for (let j = 0; j < hidden; j++) sum += hostData(x)[row + j]!;
+      for (let j = 0; j < hidden; j++) sum += xData[row + j]!;
       const center = sum / hidden;
-      for (let j = 0; j < hidden; j++) squares += (hostData(x)[row + j]! - center) ** 2;
+      for (let j = 0; j < hidden; j++) squares += (xData[row + j]! - center) ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
-      hostData(mean)[t] = center;
-      hostData(inverseDeviation)[t] = inverse;
+      meanData[t] = center;
+      inverseDeviationData[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        hostData(y)[row + j] =
-          (hostData(x)[row + j]! - center) * inverse * hostData(weight)[j]! + (bias ? hostData(bias)[j]! : 0);
+        yData[row + j] = (xData[row + j]! - center) * inverse * weightData[j]! + (biasData?.[j] ?? 0);
     }
   },
 });
@@ -88,33 +93,38 @@ export const layerNormBackward = defineOp({
     { dx, dWeight, dBias }: { dx: F32; dWeight?: F32; dBias?: F32 },
     { accumulate },
   ) {
+    const xData = hostData(x);
+    const weightData = hostData(weight);
+    const meanData = hostData(mean);
+    const inverseDeviationData = hostData(inverseDeviation);
+    const dyData = hostData(dy);
+    const dxData = hostData(dx);
+    const dWeightData = dWeight && hostData(dWeight);
+    const dBiasData = dBias && hostData(dBias);
     const [tokens, hidden] = x.shape as [number, number];
     const weightGradient = new Float64Array(hidden);
     const biasGradient = new Float64Array(hidden);
     for (let t = 0; t < tokens; t++) {
       const row = t * hidden;
-      const r = hostData(inverseDeviation)[t]!;
-      const normalized = (j: number): number => (hostData(x)[row + j]! - hostData(mean)[t]!) * r;
+      const r = inverseDeviationData[t]!;
+      const normalized = (j: number): number => (xData[row + j]! - meanData[t]!) * r;
       let sum = 0;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        const d = hostData(dy)[row + j]!;
-        sum += d * hostData(weight)[j]!;
-        projection += d * hostData(weight)[j]! * normalized(j);
+        const d = dyData[row + j]!;
+        sum += d * weightData[j]!;
+        projection += d * weightData[j]! * normalized(j);
         weightGradient[j]! += d * normalized(j);
         biasGradient[j]! += d;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r *
-          (hostData(dy)[row + j]! * hostData(weight)[j]! -
-            sum / hidden -
-            normalized(j) * (projection / hidden));
-        hostData(dx)[row + j] = accumulate ? hostData(dx)[row + j]! + gradient : gradient;
+          r * (dyData[row + j]! * weightData[j]! - sum / hidden - normalized(j) * (projection / hidden));
+        dxData[row + j] = accumulate ? dxData[row + j]! + gradient : gradient;
       }
     }
-    if (dWeight) for (let j = 0; j < hidden; j++) hostData(dWeight)[j]! += weightGradient[j]!;
-    if (dBias) for (let j = 0; j < hidden; j++) hostData(dBias)[j]! += biasGradient[j]!;
+    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j]! += weightGradient[j]!;
+    if (dBiasData) for (let j = 0; j < hidden; j++) dBiasData[j]! += biasGradient[j]!;
   },
 });
 

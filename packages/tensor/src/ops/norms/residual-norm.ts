@@ -41,7 +41,10 @@ export const residualNorm = defineOp({
     { sum, y, inverseRms }: { sum: F32; y: FloatView; inverseRms: F32 },
     attributes,
   ) {
-    for (let i = 0; i < elementCount(sum.shape); i++) hostData(sum)[i] = hostData(a)[i]! + hostData(b)[i]!;
+    const aData = hostData(a);
+    const bData = hostData(b);
+    const sumData = hostData(sum);
+    for (let i = 0; i < elementCount(sum.shape); i++) sumData[i] = aData[i]! + bData[i]!;
     rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
   },
 });

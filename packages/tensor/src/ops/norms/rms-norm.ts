@@ -37,16 +37,19 @@ export const rmsNorm = defineOp({
     return { y: { dtype: outDtype, shape: i.x.shape }, inverseRms: { dtype: 'f32', shape: [runs] } };
   },
   reference({ x, weight }, { y, inverseRms }: { y: FloatView; inverseRms: F32 }, { epsilon, weightOffset }) {
+    const xData = hostData(x);
+    const weightData = hostData(weight);
+    const yData = hostData(y);
+    const inverseRmsData = hostData(inverseRms);
     const hidden = weight.shape[0]!;
     const rows = inverseRms.shape[0]!;
     for (let t = 0; t < rows; t++) {
       let squares = 0;
-      for (let j = 0; j < hidden; j++) squares += hostData(x)[t * hidden + j]! ** 2;
+      for (let j = 0; j < hidden; j++) squares += xData[t * hidden + j]! ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
-      hostData(inverseRms)[t] = inverse;
+      inverseRmsData[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        hostData(y)[t * hidden + j] =
-          hostData(x)[t * hidden + j]! * inverse * (hostData(weight)[j]! + weightOffset);
+        yData[t * hidden + j] = xData[t * hidden + j]! * inverse * (weightData[j]! + weightOffset);
     }
   },
 });
@@ -84,25 +87,31 @@ export const rmsNormBackward = defineOp({
     { dx, dWeight }: { dx: F32; dWeight?: F32 },
     { weightOffset, accumulate },
   ) {
+    const xData = hostData(x);
+    const weightData = hostData(weight);
+    const inverseRmsData = hostData(inverseRms);
+    const dyData = hostData(dy);
+    const dxData = hostData(dx);
+    const dWeightData = dWeight && hostData(dWeight);
     const hidden = weight.shape[0]!;
     const rows = inverseRms.shape[0]!;
     const weightGradient = new Float64Array(hidden);
     for (let t = 0; t < rows; t++) {
-      const r = hostData(inverseRms)[t]!;
+      const r = inverseRmsData[t]!;
       const row = t * hidden;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        projection += hostData(dy)[row + j]! * (hostData(weight)[j]! + weightOffset) * hostData(x)[row + j]!;
-        weightGradient[j]! += hostData(dy)[row + j]! * hostData(x)[row + j]! * r;
+        projection += dyData[row + j]! * (weightData[j]! + weightOffset) * xData[row + j]!;
+        weightGradient[j]! += dyData[row + j]! * xData[row + j]! * r;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r * (hostData(weight)[j]! + weightOffset) * hostData(dy)[row + j]! -
-          ((r ** 3 * projection) / hidden) * hostData(x)[row + j]!;
-        hostData(dx)[row + j] = accumulate ? hostData(dx)[row + j]! + gradient : gradient;
+          r * (weightData[j]! + weightOffset) * dyData[row + j]! -
+          ((r ** 3 * projection) / hidden) * xData[row + j]!;
+        dxData[row + j] = accumulate ? dxData[row + j]! + gradient : gradient;
       }
     }
-    if (dWeight) for (let j = 0; j < hidden; j++) hostData(dWeight)[j]! += weightGradient[j]!;
+    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j]! += weightGradient[j]!;
   },
 });
 

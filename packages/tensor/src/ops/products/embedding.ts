@@ -23,11 +23,13 @@ export const embedding = defineOp({
     return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
   },
   reference({ weight, ids }, { y }: { y: ArrayView<'f32'> }) {
+    const idsData = hostData(ids);
+    const yData = hostData(y);
     const [rows, hidden] = weight.shape as [number, number];
     const at = readElement(weight);
     assertIdsWithin(ids, rows);
     for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++) hostData(y)[t * hidden + j] = at(hostData(ids)[t]! * hidden + j);
+      for (let j = 0; j < hidden; j++) yData[t * hidden + j] = at(idsData[t]! * hidden + j);
     }
   },
 });
@@ -45,19 +47,22 @@ export const embeddingBackward = defineOp({
     return { dWeight: { dtype: 'f32', shape: [rows, i.dy.shape[1]!] } };
   },
   reference({ ids, dy }, { dWeight }: { dWeight: ArrayView<'f32'> }) {
+    const idsData = hostData(ids);
+    const dyData = hostData(dy);
+    const dWeightData = hostData(dWeight);
     const hidden = dy.shape[1]!;
     assertIdsWithin(ids, dWeight.shape[0]!);
     for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++)
-        hostData(dWeight)[hostData(ids)[t]! * hidden + j]! += hostData(dy)[t * hidden + j]!;
+      for (let j = 0; j < hidden; j++) dWeightData[idsData[t]! * hidden + j]! += dyData[t * hidden + j]!;
     }
   },
 });
 
 /** Throws BAD_DATA for the first id that is no row of a table with `rows` rows. */
 export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
-  for (let t = 0; t < ids.shape[0]!; t++) {
-    const id = hostData(ids)[t]!;
+  const idsData = hostData(ids);
+  for (let t = 0; t < idsData.length; t++) {
+    const id = idsData[t]!;
     if (id >= 0 && id < rows) continue;
     throw new QdyloraError('BAD_DATA', {
       where: 'embedding',

@@ -45,6 +45,8 @@ export const linearArgmax = defineOp({
   },
   flops: ({ x, weight }) => 2 * x.shape[0]! * weight.shape[0]! * weight.shape[1]!,
   reference({ x, weight }, { ids, logits }: { ids: ArrayView<'i32'>; logits: F32 }, { computeDtype }) {
+    const idsData = hostData(ids);
+    const logitsData = hostData(logits);
     const [out, inFeatures] = weight.shape as [number, number];
     const xAt = readElement(x, computeDtype);
     const wAt = readElement(weight, computeDtype);
@@ -60,8 +62,8 @@ export const linearArgmax = defineOp({
         const sum = product(t, row);
         if (sum > greatest || (Number.isNaN(greatest) && !Number.isNaN(sum))) [best, greatest] = [row, sum];
       }
-      hostData(ids)[t] = best;
-      hostData(logits)[t] = greatest;
+      idsData[t] = best;
+      logitsData[t] = greatest;
     }
   },
 });

@@ -66,7 +66,7 @@ export const linearCrossEntropy = defineOp({
   },
   flops({ x, weight, targets }, { gradient }) {
     let counted = 0;
-    for (let t = 0; t < targets.shape[0]!; t++) if (hostData(targets)[t] !== IGNORED_TARGET) counted++;
+    for (const target of hostData(targets)) if (target !== IGNORED_TARGET) counted++;
     // the head's own gradient, where it is trained, comes on top
     return 2 * counted * x.shape[1]! * weight.shape[0]! * (gradient ? 2 : 1);
   },
@@ -76,6 +76,12 @@ export const linearCrossEntropy = defineOp({
     { computeDtype, lossScale, softCap = 0 },
   ) {
     const { loss, tokenLosses, dx, dWeight } = outputs;
+    const targetsData = hostData(targets);
+    const tokenWeightsData = tokenWeights && hostData(tokenWeights);
+    const lossData = hostData(loss);
+    const tokenLossesData = hostData(tokenLosses);
+    const dxData = dx && hostData(dx);
+    const dWeightData = dWeight && hostData(dWeight);
     const [tokens, hidden] = x.shape as [number, number];
     const vocabulary = weight.shape[0]!;
     const xAt = readElement(x, computeDtype);
@@ -83,10 +89,10 @@ export const linearCrossEntropy = defineOp({
     const logits = new Float64Array(vocabulary);
     let total = 0;
     for (let t = 0; t < tokens; t++) {
-      const target = hostData(targets)[t]!;
-      const factor = lossScale * (tokenWeights ? hostData(tokenWeights)[t]! : 1);
-      hostData(tokenLosses)[t] = 0;
-      if (dx) hostData(dx).fill(0, t * hidden, (t + 1) * hidden);
+      const target = targetsData[t]!;
+      const factor = lossScale * (tokenWeightsData?.[t] ?? 1);
+      tokenLossesData[t] = 0;
+      if (dxData) dxData.fill(0, t * hidden, (t + 1) * hidden);
       if (target === IGNORED_TARGET) continue;
       assertTarget(target, t, vocabulary);
       for (let c = 0; c < vocabulary; c++) {
@@ -97,19 +103,19 @@ export const linearCrossEntropy = defineOp({
       const largest = logits.reduce((a, b) => Math.max(a, b));
       const sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
       const tokenLoss = largest + Math.log(sum) - logits[target]!;
-      hostData(tokenLosses)[t] = tokenLoss;
+      tokenLossesData[t] = tokenLoss;
       total += tokenLoss * factor;
       for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
         const slope = softCap > 0 ? 1 - (logits[c]! / softCap) ** 2 : 1;
         const exact = slope * factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
         const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
         for (let j = 0; j < hidden; j++) {
-          if (dx) hostData(dx)[t * hidden + j]! += gradient * wAt(c * hidden + j);
-          if (dWeight) hostData(dWeight)[c * hidden + j]! += gradient * xAt(t * hidden + j);
+          if (dxData) dxData[t * hidden + j]! += gradient * wAt(c * hidden + j);
+          if (dWeightData) dWeightData[c * hidden + j]! += gradient * xAt(t * hidden + j);
         }
       }
     }
-    hostData(loss)[0] = total;
+    lossData[0] = total;
   },
 });
 

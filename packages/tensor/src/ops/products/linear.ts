@@ -44,14 +44,16 @@ export const linear = defineOp({
   },
   flops: ({ x, weight }) => 2 * x.shape[0]! * elementCount(weight.shape),
   reference({ x, weight, bias }, { y }: { y: FloatView }, { computeDtype }) {
+    const biasData = bias && hostData(bias);
+    const yData = hostData(y);
     const [out, inFeatures] = weight.shape as [number, number];
     const xAt = readElement(x, computeDtype);
     const wAt = readElement(weight, computeDtype);
     for (let t = 0; t < x.shape[0]!; t++) {
       for (let o = 0; o < out; o++) {
-        let sum = bias ? hostData(bias)[o]! : 0;
+        let sum = biasData?.[o] ?? 0;
         for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(o * inFeatures + k);
-        hostData(y)[t * out + o] = sum;
+        yData[t * out + o] = sum;
       }
     }
   },
@@ -74,14 +76,15 @@ export const linearInputGradient = defineOp({
   },
   flops: ({ dy, weight }) => 2 * dy.shape[0]! * elementCount(weight.shape),
   reference({ dy, weight }, { dx }: { dx: FloatView }, { computeDtype, accumulate }) {
+    const dxData = hostData(dx);
     const [out, inFeatures] = weight.shape as [number, number];
     const dyAt = readElement(dy, computeDtype);
     const wAt = readElement(weight, computeDtype);
     for (let t = 0; t < dy.shape[0]!; t++) {
       for (let k = 0; k < inFeatures; k++) {
-        let sum = accumulate ? hostData(dx)[t * inFeatures + k]! : 0;
+        let sum = accumulate ? dxData[t * inFeatures + k]! : 0;
         for (let o = 0; o < out; o++) sum += dyAt(t * out + o) * wAt(o * inFeatures + k);
-        hostData(dx)[t * inFeatures + k] = sum;
+        dxData[t * inFeatures + k] = sum;
       }
     }
   },
@@ -109,20 +112,23 @@ export const linearWeightGradient = defineOp({
     { dWeight, dBias }: { dWeight?: ArrayView<'f32'>; dBias?: ArrayView<'f32'> },
     { computeDtype },
   ) {
+    const dyData = hostData(dy);
+    const dWeightData = dWeight && hostData(dWeight);
+    const dBiasData = dBias && hostData(dBias);
     const [tokens, inFeatures] = x.shape as [number, number];
     const out = dy.shape[1]!;
     const xAt = readElement(x, computeDtype);
     const dyAt = readElement(dy, computeDtype);
     for (let o = 0; o < out; o++) {
-      for (let k = 0; k < inFeatures && dWeight; k++) {
-        let sum = hostData(dWeight)[o * inFeatures + k]!;
+      for (let k = 0; k < inFeatures && dWeightData; k++) {
+        let sum = dWeightData[o * inFeatures + k]!;
         for (let t = 0; t < tokens; t++) sum += dyAt(t * out + o) * xAt(t * inFeatures + k);
-        hostData(dWeight)[o * inFeatures + k] = sum;
+        dWeightData[o * inFeatures + k] = sum;
       }
-      if (!dBias) continue;
-      let sum = hostData(dBias)[o]!;
-      for (let t = 0; t < tokens; t++) sum += hostData(dy)[t * out + o]!;
-      hostData(dBias)[o] = sum;
+      if (!dBiasData) continue;
+      let sum = dBiasData[o]!;
+      for (let t = 0; t < tokens; t++) sum += dyData[t * out + o]!;
+      dBiasData[o] = sum;
     }
   },
 });

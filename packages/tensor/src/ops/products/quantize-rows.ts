@@ -27,14 +27,16 @@ export const quantizeRows = defineOp({
     return { codes: { dtype: 'u8', shape }, scales: { dtype: 'f32', shape: [shape[0]!] } };
   },
   reference({ weight }, { codes, scales }: { codes: ArrayView<'u8'>; scales: ArrayView<'f32'> }) {
+    const codesData = hostData(codes);
+    const scalesData = hostData(scales);
     const [rows, cols] = weight.shape as [number, number];
     const at = readElement(weight);
     for (let row = 0; row < rows; row++) {
       const scale = scaleOfRow(at, row * cols, cols);
       const inverse = scale > 0 ? Math.fround(1 / scale) : 0;
-      hostData(scales)[row] = scale;
+      scalesData[row] = scale;
       for (let col = 0; col < cols; col++)
-        hostData(codes)[row * cols + col] =
+        codesData[row * cols + col] =
           inverse === 0 ? 0 : roundHalfEven(Math.fround(at(row * cols + col) * inverse));
     }
   },
