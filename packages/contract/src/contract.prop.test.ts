@@ -113,7 +113,7 @@ describe('host memory', () => {
           const view = memory.allocate('f32', [length]);
           hostData(view).fill(i);
           live.push(view);
-          if (drop) memory.release(live.splice(length % live.length, 1)[0]!);
+          if (drop) memory.release(live.splice(length % live.length, 1)[0]);
         }
         const stamps = live.map((view) => new Set(hostData(view)));
         for (const stamp of stamps) expect(stamp.size).toBeLessThanOrEqual(1);
@@ -205,7 +205,7 @@ describe('running an op', () => {
     takes: { x: f32Array(null) },
     shapes: (i: { x: ArrayView<'f32'> }, _: object) => ({ y: { dtype: 'f32' as const, shape: i.x.shape } }),
     reference({ x }, { y }: { y: ArrayView<'f32'> }) {
-      for (let i = 0; i < hostData(y).length; i++) hostData(y)[i] = 2 * hostData(x)[i]!;
+      for (let i = 0; i < hostData(y).length; i++) hostData(y)[i] = 2 * hostData(x)[i];
     },
   });
   test('refuses an output of another shape by name', () => {

@@ -103,8 +103,8 @@ function passAt(adapted: Adapted<Toy>, rank: number | null, x: ArrayView<'f32'>,
     dx: hostData(dx as ArrayView<'f32'>).slice(),
     gradients: adapted.parameters().map((p) => ({
       name: p.name,
-      rows: p.view.shape[0]!,
-      width: p.view.shape[1]!,
+      rows: p.view.shape[0],
+      width: p.view.shape[1],
       data: hostData(p.gradient!).slice(),
     })),
   };
@@ -117,7 +117,7 @@ const arbitrary = fc.record({
   scaling: fc.constantFrom(...RANK_SCALINGS),
 });
 const close = (got: Float32Array, want: ArrayLike<number>, bound: number): void => {
-  got.forEach((g, i) => expect(Math.abs(g - want[i]!), `entry ${i}`).toBeLessThanOrEqual(bound));
+  got.forEach((g, i) => expect(Math.abs(g - want[i]), `entry ${i}`).toBeLessThanOrEqual(bound));
 };
 
 /** Sums of at most 8 products of numbers near 1, twice in a row: 16 roundings of 2⁻²⁴ at values below 64. */
@@ -138,7 +138,7 @@ describe('a nested adapter at rank b', () => {
         const start = leaf(x);
         let h: FloatTensor = start;
         const leaves = slice.layers.map((layer, i) => {
-          const base = adapted.layers[i]!.base;
+          const base = adapted.layers[i].base;
           const weight =
             'view' in base.weight
               ? hostData(base.weight.view as ArrayView<'f32'>)
@@ -201,7 +201,7 @@ describe('a nested adapter at rank b', () => {
           const want = Float32Array.from(
             { length: rank * gb!.width },
             (_, at) =>
-              hostData(b.gradient!)[(at % gb!.width) * rank + Math.floor(at / gb!.width)]! * slice.scale,
+              hostData(b.gradient!)[(at % gb!.width) * rank + Math.floor(at / gb!.width)] * slice.scale,
           );
           close(gb!.data.subarray(0, rank * gb!.width), want, BOUND * size * Math.max(1, slice.scale));
         });
@@ -256,7 +256,7 @@ describe('a nested adapter at rank b', () => {
 });
 
 const dequantizedOf = (adapted: Adapted<Toy>, i: number): Float32Array => {
-  const layer = adapted.layers[i]!;
+  const layer = adapted.layers[i];
   const { rows, cols, blockSize, nestedOffset } = (layer.base.weight as PackedWeight).attributes as {
     rows: number;
     cols: number;
@@ -294,12 +294,12 @@ describe('cutting and merging', () => {
         const slice = sliceRank(await adapted.state(), rank);
         let i = 0;
         for await (const merged of mergeAtRank(adapted, rank)) {
-          const base = adapted.layers[i]!.base;
+          const base = adapted.layers[i].base;
           const weight =
             'view' in base.weight
               ? hostData(base.weight.view as ArrayView<'f32'>).slice()
               : dequantizedOf(adapted, i);
-          expect(merged.weight).toEqual(mergeLayer(weight as Float32Array, slice.layers[i]!, slice.scale));
+          expect(merged.weight).toEqual(mergeLayer(weight as Float32Array, slice.layers[i], slice.scale));
           i++;
         }
       }),
@@ -316,7 +316,7 @@ describe('cutting and merging', () => {
           const state = await adaptedToy(seed).state();
           const full = sliceRank(state, 8);
           const product = (s: ReturnType<typeof sliceRank>, i: number): Float32Array => {
-            const l = s.layers[i]!;
+            const l = s.layers[i];
             return mergeLayer(new Float32Array(l.outFeatures * l.inFeatures), l, s.scale);
           };
           const whole = resortBySvd(state, 8);
@@ -325,7 +325,7 @@ describe('cutting and merging', () => {
           full.layers.forEach((_, i) => {
             const want = product(full, i);
             const far = (other: Float32Array): number =>
-              Math.sqrt(other.reduce((sum, v, at) => sum + (v - want[at]!) ** 2, 0));
+              Math.sqrt(other.reduce((sum, v, at) => sum + (v - want[at]) ** 2, 0));
             const size = far(new Float32Array(want.length));
             expect(far(product(whole, i))).toBeLessThanOrEqual(size * 1e-5);
             expect(far(product(cut, i))).toBeLessThanOrEqual(far(product(prefix, i)) + size * 1e-5);

@@ -23,8 +23,8 @@ describe.each(QUANTIZATION_KINDS)('%s', (kind) => {
         const matrix = quantize4bit(kind, { data, shape }, { ...plain, blockSize });
         const decoded = dequantize4bit(matrix);
         data.forEach((w, i) =>
-          expect(Math.abs(w - decoded[i]!)).toBeLessThanOrEqual(
-            (HALF_GAP[kind] + ROUNDING) * hostData(matrix.absmax!)[Math.floor(i / blockSize)]!,
+          expect(Math.abs(w - decoded[i])).toBeLessThanOrEqual(
+            (HALF_GAP[kind] + ROUNDING) * hostData(matrix.absmax!)[Math.floor(i / blockSize)],
           ),
         );
       }),
@@ -38,7 +38,7 @@ describe.each(QUANTIZATION_KINDS)('%s', (kind) => {
         const decoded = dequantize4bit(matrix);
         const scales = decodedAbsmax(matrix);
         data.forEach((w, i) => {
-          if (Math.abs(w) === scales[Math.floor(i / blockSize)]) expect(decoded[i]! + 0).toBe(w + 0);
+          if (Math.abs(w) === scales[Math.floor(i / blockSize)]) expect(decoded[i] + 0).toBe(w + 0);
         });
       }),
     );

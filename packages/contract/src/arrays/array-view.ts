@@ -88,7 +88,7 @@ function refuseDevice({ dtype, shape, storage }: ArrayView, name = 'an array'): 
 /** Rows `[from, to)` along the first axis: the same memory. */
 export function rowsOf<D extends DType>(view: ArrayView<D>, from: number, to: number): ArrayView<D> {
   const { dtype, shape, storage, offset } = view;
-  if (!(from >= 0 && from <= to && to <= shape[0]!))
+  if (!(from >= 0 && from <= to && to <= shape[0]))
     refuse('array-view', `rows ${from}…${to} are not within 0…${shape[0]}`);
   const rowShape = shape.slice(1);
   return { dtype, shape: [to - from, ...rowShape], storage, offset: offset + from * elementCount(rowShape) };

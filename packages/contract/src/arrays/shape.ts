@@ -10,7 +10,7 @@ export const isSize = (size: number): boolean => Number.isSafeInteger(size) && s
 /** Number of elements. */
 export function elementCount(shape: Shape): number {
   let product = 1;
-  for (let i = 0; i < shape.length; i++) product *= shape[i]!;
+  for (let i = 0; i < shape.length; i++) product *= shape[i];
   return product;
 }
 
@@ -20,7 +20,7 @@ export function contiguousStrides(shape: Shape): number[] {
   let step = 1;
   for (let i = shape.length - 1; i >= 0; i--) {
     strides[i] = step;
-    step *= shape[i]!;
+    step *= shape[i];
   }
   return strides;
 }

@@ -43,10 +43,10 @@ function* fieldsOf(record: object, depth: number): Generator<string> {
 
 /** Between brackets, as long as anybody will see. */
 function listText(brackets: '[]' | '{}', parts: Iterable<string>): string {
-  let text = brackets[0]!;
+  let text = brackets[0];
   for (const part of parts) {
     text += `${text.length > 1 ? ',' : ''}${part}`;
     if (text.length > LONGEST_SHOWN) break;
   }
-  return text + brackets[1]!;
+  return text + brackets[1];
 }

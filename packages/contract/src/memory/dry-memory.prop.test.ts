@@ -50,7 +50,7 @@ function play(memory: Memory, script: readonly Action[], live: ArrayView[] = [])
         break;
       }
       case 'release':
-        if (live.length > 0) memory.release(live.splice(action.which % live.length, 1)[0]!);
+        if (live.length > 0) memory.release(live.splice(action.which % live.length, 1)[0]);
         break;
       case 'trim':
         memory.trim();

@@ -30,13 +30,13 @@ export class FreeList<R> {
       this.mostBytes = bytes - 1;
       return -1;
     }
-    const offset = this.offsets[i]!;
+    const offset = this.offsets[i];
     if (this.sizes[i] === bytes) {
       this.offsets.splice(i, 1);
       this.sizes.splice(i, 1);
     } else {
       this.offsets[i] = offset + bytes;
-      this.sizes[i]! -= bytes;
+      this.sizes[i] -= bytes;
     }
     this.touchedBytes = Math.max(this.touchedBytes, offset + bytes);
     return offset;
@@ -49,7 +49,7 @@ export class FreeList<R> {
     this.sizes.splice(i, 0, bytes);
     this.joinWithNext(i);
     const joined = i > 0 && this.joinWithNext(i - 1) ? i - 1 : i;
-    this.mostBytes = Math.max(this.mostBytes, this.sizes[joined]!);
+    this.mostBytes = Math.max(this.mostBytes, this.sizes[joined]);
   }
 
   /**
@@ -58,18 +58,18 @@ export class FreeList<R> {
    */
   discard(show: (offset: number, bytes: number) => void): void {
     this.offsets.forEach((offset, i) => {
-      if (offset < this.touchedBytes) show(offset, Math.min(this.sizes[i]!, this.touchedBytes - offset));
+      if (offset < this.touchedBytes) show(offset, Math.min(this.sizes[i], this.touchedBytes - offset));
     });
     const last = this.offsets.length - 1;
-    if (last >= 0 && this.offsets[last]! + this.sizes[last]! === this.byteLength)
-      this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]!);
+    if (last >= 0 && this.offsets[last] + this.sizes[last] === this.byteLength)
+      this.touchedBytes = Math.min(this.touchedBytes, this.offsets[last]);
   }
 
   /** True where they were neighbours. */
   private joinWithNext(i: number): boolean {
-    if (i + 1 === this.offsets.length || this.offsets[i]! + this.sizes[i]! !== this.offsets[i + 1])
+    if (i + 1 === this.offsets.length || this.offsets[i] + this.sizes[i] !== this.offsets[i + 1])
       return false;
-    this.sizes[i]! += this.sizes[i + 1]!;
+    this.sizes[i] += this.sizes[i + 1];
     this.offsets.splice(i + 1, 1);
     this.sizes.splice(i + 1, 1);
     return true;

@@ -16,7 +16,7 @@ const allHalves = (): Float32Array =>
   (table ??= Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i)));
 
 /** IEEE half bits → float32, exact. */
-export const fromFloat16 = (half: number): number => allHalves()[half & 0xffff]!;
+export const fromFloat16 = (half: number): number => allHalves()[half & 0xffff];
 
 /** An array of IEEE half bits as float32: `fromFloat16` of each, in a third of the time. */
 export function float32FromFloat16(
@@ -24,7 +24,7 @@ export function float32FromFloat16(
   out: Float32Array = new Float32Array(halves.length),
 ): Float32Array {
   const all = allHalves();
-  for (let i = 0; i < halves.length; i++) out[i] = all[halves[i]!]!;
+  for (let i = 0; i < halves.length; i++) out[i] = all[halves[i]];
   return out;
 }
 
@@ -49,7 +49,7 @@ export function toFloat16(value: number): number {
 export function float16Array(values: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < values.length; i++) halves[i] = halfBits(bits[i]!, values[i]!);
+  for (let i = 0; i < values.length; i++) halves[i] = halfBits(bits[i], values[i]);
   return halves;
 }
 

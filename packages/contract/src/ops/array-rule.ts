@@ -46,7 +46,7 @@ export const namedRules = (takes: Readonly<Record<string, ArrayRule>>): readonly
  */
 export function assertTaken(where: string, rules: readonly NamedRule[], inputs: Arrays): void {
   for (let i = 0; i < rules.length; i++) {
-    const rule = rules[i]!;
+    const rule = rules[i];
     const { name, dtypes, axes, isOptional } = rule;
     const view = inputs[name];
     if (view === undefined) {

@@ -9,7 +9,7 @@ export function initializeAdapter(
   { a, b }: { readonly a: ArrayView<'f32'>; readonly b: ArrayView<'f32'> },
   rng: Rng,
 ): void {
-  const bound = 1 / Math.sqrt(a.shape[1]!);
+  const bound = 1 / Math.sqrt(a.shape[1]);
   memory.fill(a, (values) => {
     for (let i = 0; i < values.length; i++) values[i] = (2 * rng.uniform(i) - 1) * bound;
   });

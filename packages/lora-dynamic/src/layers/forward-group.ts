@@ -50,12 +50,12 @@ export function forwardGroup(
   const inputs = { ...operands, x };
   const results = apply(ctx, groupRuleFrom(trainFrom), inputs as never, {
     layers,
-    cols: members[0]!.base.inFeatures,
+    cols: members[0].base.inFeatures,
     computeDtype: ctx.computeDtype,
     parts,
     outDtype,
   });
-  return members.map((_, i) => results[GROUP_NAMES[i]!.y] as FloatTensor);
+  return members.map((_, i) => results[GROUP_NAMES[i].y] as FloatTensor);
 }
 
 const isFrozen = (base: LinearLike): boolean =>
@@ -77,11 +77,11 @@ interface Group {
 const groups = new WeakMap<object, Group>();
 
 function groupOf(members: readonly GroupMember[]): Group {
-  const key = members[0]!.adapter?.a ?? members[0]!.base;
+  const key = members[0].adapter?.a ?? members[0].base;
   const known = groups.get(key);
   if (
     known?.members.length === members.length &&
-    known.members.every((member, i) => isSame(member, members[i]!))
+    known.members.every((member, i) => isSame(member, members[i]))
   )
     return known;
   const frozenMembers = members.map(({ base }) => frozen(base as Linear));
@@ -89,7 +89,7 @@ function groupOf(members: readonly GroupMember[]): Group {
     numbered<Tensor | undefined>(
       {
         bias: undefined,
-        ...frozenMembers[i]!.operands,
+        ...frozenMembers[i].operands,
         a: adapter?.a,
         b: adapter?.b,
         dy: undefined,
@@ -102,7 +102,7 @@ function groupOf(members: readonly GroupMember[]): Group {
     members,
     operands: { x: undefined, ...operands[0], ...operands[1], ...operands[2] },
     layers: frozenMembers.map(({ attributes }, i) => ({
-      scale: members[i]!.adapter?.scale ?? 1,
+      scale: members[i].adapter?.scale ?? 1,
       ...attributes,
     })),
   };
@@ -125,12 +125,12 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
   usesOutputs: INNER_NAMES,
   backward({ run, inputs, outputs, gradients, attributes, wants, into, pending }) {
     const dx = pending('x');
-    const read = attributes.layers.flatMap((_, i) => (gradients[GROUP_NAMES[i]!.y] ? [i] : []));
+    const read = attributes.layers.flatMap((_, i) => (gradients[GROUP_NAMES[i].y] ? [i] : []));
     const operands: Record<string, ArrayView | undefined> = layersOf(inputs, read, attributes.layers.length);
     const given: Record<string, ArrayView | undefined> = { dx };
     read.forEach((i, at) => {
-      const { y, u, a, b } = GROUP_NAMES[i]!;
-      const own = GROUP_NAMES[at]!;
+      const { y, u, a, b } = GROUP_NAMES[i];
+      const own = GROUP_NAMES[at];
       operands[own.bias] = undefined;
       operands[own.dy] = gradients[y];
       operands[own.u] = outputs[u];
@@ -145,7 +145,7 @@ const groupRuleFrom = (trainFrom: number): DifferentiableOp<typeof adaptedLinear
         accumulate: dx !== undefined,
         wantsDx: wants('x'),
         ...attributes,
-        layers: read.map((i) => attributes.layers[i]!),
+        layers: read.map((i) => attributes.layers[i]),
       },
       given,
     );

@@ -74,7 +74,7 @@ test('frozen layers that read one input are one op, with the same results', () =
 
 test('a layer that is trained, or one too many, stays by itself', () => {
   const trained = modelOf(dense('one', 4, 6), dense('two', 5, 7));
-  for (const parameter of trained.model.modules['one']!.parameters())
+  for (const parameter of trained.model.modules['one'].parameters())
     parameter.makeTrainable(trained.model.backend.memory);
   const many = modelOf(...[1, 2, 3, 4].map((i) => dense(`layer${i}`, 4, i)));
   for (const { model, calls } of [trained, many]) {
@@ -87,8 +87,8 @@ test('a layer that is trained, or one too many, stays by itself', () => {
 
 test('names, sizes and parameters are those of the layer', () => {
   const { model } = modelOf(dense('one', 4, 6));
-  const grouped = groupFrozenLayers(model).modules['one']!;
-  const own = model.modules['one']!;
+  const grouped = groupFrozenLayers(model).modules['one'];
+  const own = model.modules['one'];
   expect([grouped.name, grouped.inFeatures, grouped.outFeatures, grouped.parameters()]).toEqual([
     own.name,
     own.inFeatures,

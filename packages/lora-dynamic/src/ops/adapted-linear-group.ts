@@ -95,7 +95,7 @@ export const GROUP_NAMES: readonly LayerNames[] = Array.from({ length: GROUP_LAY
 /** The arrays of layer i that stand in `arrays`. */
 export function layerOperands(arrays: Arrays, i: number): LayerOperands {
   const own: Record<string, ArrayView> = {};
-  const names = GROUP_NAMES[i]!;
+  const names = GROUP_NAMES[i];
   for (const name of NAMES) {
     const array = arrays[names[name]];
     if (array) own[name] = array;
@@ -106,7 +106,7 @@ export function layerOperands(arrays: Arrays, i: number): LayerOperands {
 /** What one layer's record has, under its names in the group. */
 export function numbered<T>(record: Readonly<Record<string, T>>, i: number): Record<string, T> {
   const own: Record<string, T> = {};
-  const names = GROUP_NAMES[i]!;
+  const names = GROUP_NAMES[i];
   for (const name in record) own[names[name as keyof LayerNames]] = record[name]!;
   return own;
 }
@@ -121,7 +121,7 @@ const ofEachLayer = (rules: Readonly<Record<string, ArrayRule>>): Record<string,
 /** The rank of the layers that have an adapter; 0 where none has. */
 export function groupRank(arrays: Arrays, { layers }: GroupAttributes): number {
   let rank = 0;
-  for (let i = 0; i < layers.length; i++) rank = Math.max(rank, arrays[GROUP_NAMES[i]!.a]?.shape[0] ?? 0);
+  for (let i = 0; i < layers.length; i++) rank = Math.max(rank, arrays[GROUP_NAMES[i].a]?.shape[0] ?? 0);
   return rank;
 }
 
@@ -147,13 +147,13 @@ export const adaptedLinearGroup = defineOp({
   shapes(inputs: Arrays, attributes: GroupAttributes): Record<string, ArraySpec | undefined> {
     const { layers, cols, outDtype = 'f32' } = attributes;
     const x = inputs.x!;
-    const tokens = x.shape[0]!;
+    const tokens = x.shape[0];
     const r = assertLayers('adapted-linear-group', inputs, attributes, { needsWeights: true });
     assertShape('adapted-linear-group', 'x', x.shape, [-1, cols]);
     const specs: Record<string, ArraySpec | undefined> = {};
     for (let i = 0; i < layers.length; i++) {
-      specs[GROUP_NAMES[i]!.y] = { dtype: outDtype, shape: [tokens, layers[i]!.rows] };
-      specs[GROUP_NAMES[i]!.u] = inputs[GROUP_NAMES[i]!.a] && { dtype: 'f32', shape: [tokens, r] };
+      specs[GROUP_NAMES[i].y] = { dtype: outDtype, shape: [tokens, layers[i].rows] };
+      specs[GROUP_NAMES[i].u] = inputs[GROUP_NAMES[i].a] && { dtype: 'f32', shape: [tokens, r] };
     }
     return specs;
   },
@@ -161,10 +161,10 @@ export const adaptedLinearGroup = defineOp({
     const r = groupRank(arrays, attributes);
     return (
       2 *
-      x!.shape[0]! *
+      x!.shape[0] *
       attributes.layers.reduce(
         (sum, { rows }, i) =>
-          sum + rows * attributes.cols + (arrays[GROUP_NAMES[i]!.a] ? r * (rows + attributes.cols) : 0),
+          sum + rows * attributes.cols + (arrays[GROUP_NAMES[i].a] ? r * (rows + attributes.cols) : 0),
         0,
       )
     );
@@ -180,7 +180,7 @@ export const adaptedLinearGroup = defineOp({
       adaptedLinear.reference(
         { ...own, x: inputs.x as F32 } as never,
         { y: y!, u: u! },
-        { ...attributes, ...attributes.layers[i]!, parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts },
+        { ...attributes, ...attributes.layers[i], parts: inputs[GROUP_NAMES[i].a] && attributes.parts },
       );
     });
   },
@@ -220,18 +220,17 @@ export const adaptedLinearGroupBackward = defineOp({
     const r = assertLayers('adapted-linear-group-backward', inputs, attributes, { needsWeights: wantsDx });
     assertShape('adapted-linear-group-backward', 'x', x.shape, [-1, cols]);
     layers.forEach(({ rows }, i) => {
-      const { dy, u, a } = GROUP_NAMES[i]!;
-      assertShape('adapted-linear-group-backward', dy, inputs[dy]?.shape ?? [], [x.shape[0]!, rows]);
-      if (inputs[a])
-        assertShape('adapted-linear-group-backward', u, inputs[u]?.shape ?? [], [x.shape[0]!, r]);
+      const { dy, u, a } = GROUP_NAMES[i];
+      assertShape('adapted-linear-group-backward', dy, inputs[dy]?.shape ?? [], [x.shape[0], rows]);
+      if (inputs[a]) assertShape('adapted-linear-group-backward', u, inputs[u]?.shape ?? [], [x.shape[0], r]);
     });
     const specs: Record<string, ArraySpec | undefined> = {
       dx: wantsDx ? { dtype: x.dtype as FloatDType, shape: x.shape } : undefined,
     };
     for (let i = 0; i < layers.length; i++) {
-      if (!inputs[GROUP_NAMES[i]!.a]) continue;
-      specs[GROUP_NAMES[i]!.da] = { dtype: 'f32', shape: [r - trainFrom, cols] };
-      specs[GROUP_NAMES[i]!.db] = { dtype: 'f32', shape: [r - trainFrom, layers[i]!.rows] };
+      if (!inputs[GROUP_NAMES[i].a]) continue;
+      specs[GROUP_NAMES[i].da] = { dtype: 'f32', shape: [r - trainFrom, cols] };
+      specs[GROUP_NAMES[i].db] = { dtype: 'f32', shape: [r - trainFrom, layers[i].rows] };
     }
     return specs;
   },
@@ -240,12 +239,12 @@ export const adaptedLinearGroupBackward = defineOp({
     const r = groupRank(arrays, attributes);
     return (
       2 *
-      x!.shape[0]! *
+      x!.shape[0] *
       layers.reduce(
         (sum, { rows }, i) =>
           sum +
           (wantsDx ? rows * cols : 0) +
-          (arrays[GROUP_NAMES[i]!.a]
+          (arrays[GROUP_NAMES[i].a]
             ? r * rows + (r - trainFrom) * (rows + cols) + (wantsDx ? r * cols : 0)
             : 0),
         0,
@@ -262,7 +261,7 @@ export const adaptedLinearGroupBackward = defineOp({
         attributes,
         i,
       );
-      const trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]!);
+      const trainFrom = Math.min(attributes.trainFrom, own.a!.shape[0]);
       adaptedLinearBackward.reference(
         { ...own, x } as never,
         { dx, da, db },
@@ -270,7 +269,7 @@ export const adaptedLinearGroupBackward = defineOp({
           ...attributes,
           ...layer,
           trainFrom,
-          parts: inputs[GROUP_NAMES[i]!.a] && attributes.parts,
+          parts: inputs[GROUP_NAMES[i].a] && attributes.parts,
           accumulate: attributes.accumulate || i > 0,
         },
       );
@@ -285,8 +284,8 @@ function alone(operands: LayerOperands, x: F32, { cols, layers }: GroupAttribute
   return {
     ...operands,
     a: nothing([0, cols]),
-    b: nothing([0, layers[i]!.rows]),
-    u: nothing([x.shape[0]!, 0]),
+    b: nothing([0, layers[i].rows]),
+    u: nothing([x.shape[0], 0]),
   };
 }
 
@@ -305,12 +304,12 @@ function assertLayers(
     throw badArgument(where, `expected 1 to ${GROUP_LAYERS} layers, got ${layers.length}`);
   const r = groupRank(inputs, attributes);
   for (let i = 0; i < layers.length; i++) {
-    const names = GROUP_NAMES[i]!;
-    const { rows } = layers[i]!;
+    const names = GROUP_NAMES[i];
+    const { rows } = layers[i];
     const a = inputs[names.a];
     const b = inputs[names.b];
     const bias = inputs[names.bias];
-    if (needsWeights) assertBase(where, inputs, { ...layers[i]!, cols }, names);
+    if (needsWeights) assertBase(where, inputs, { ...layers[i], cols }, names);
     if (bias) assertShape(where, names.bias, bias.shape, [rows]);
     if (!a !== !b) throw badArgument(where, `expected both or neither of ${names.a} and ${names.b}, got one`);
     if (!a) continue;
@@ -318,9 +317,9 @@ function assertLayers(
       throw badArgument(
         where,
         `expected adapters of one rank, got ` +
-          `${layers.map((_, j) => inputs[GROUP_NAMES[j]!.a]?.shape[0] ?? 'none').join(', ')}`,
+          `${layers.map((_, j) => inputs[GROUP_NAMES[j].a]?.shape[0] ?? 'none').join(', ')}`,
       );
-    assertParts(where, parts, inputs.x!.shape[0]!, r);
+    assertParts(where, parts, inputs.x!.shape[0], r);
     assertShape(where, names.a, a.shape, [r, cols]);
     assertShape(where, names.b, b!.shape, [r, rows]);
   }

@@ -131,8 +131,8 @@ export const adaptedLinear = defineOp({
   halves: ['x', 'xAdapter', 'y'],
   shapes(i: ForwardInputs, attributes: AdaptedAttributes): { y: ArraySpec | undefined; u: ArraySpec } {
     const { rows, cols, parts, wantsY = true, outDtype = 'f32' } = attributes;
-    const tokens = i.x.shape[0]!;
-    const r = i.a.shape[0]!;
+    const tokens = i.x.shape[0];
+    const r = i.a.shape[0];
     assertShape('adapted-linear', 'x', i.x.shape, [-1, cols]);
     if (i.xAdapter) assertShape('adapted-linear', 'xAdapter', i.xAdapter.shape, i.x.shape);
     if (i.bias) assertShape('adapted-linear', 'bias', i.bias.shape, [rows]);
@@ -146,7 +146,7 @@ export const adaptedLinear = defineOp({
     };
   },
   flops: ({ x, a }, { rows, cols, wantsY = true }) =>
-    2 * x.shape[0]! * (a.shape[0]! * cols + (wantsY ? rows * cols + a.shape[0]! * rows : 0)),
+    2 * x.shape[0] * (a.shape[0] * cols + (wantsY ? rows * cols + a.shape[0] * rows : 0)),
   reference(inputs, { y, u }: { y?: FloatView; u: F32 }, attributes) {
     const { x, xAdapter = x, bias, a, b } = inputs;
     const { rows, cols, scale, computeDtype, parts } = attributes;
@@ -164,14 +164,14 @@ export const adaptedLinear = defineOp({
       const inner = Float64Array.from({ length: r }, (_, k) => {
         let sum = 0;
         for (let j = 0; j < cols && k < rank; j++)
-          sum += as(adapterInput[t * cols + j]!) * as(aData[k * cols + j]!);
+          sum += as(adapterInput[t * cols + j]) * as(aData[k * cols + j]);
         return factor * sum;
       });
-      for (let k = 0; k < r; k++) uData[t * r + k] = inner[k]!;
+      for (let k = 0; k < r; k++) uData[t * r + k] = inner[k];
       for (let o = 0; o < rows && yData; o++) {
         let sum = 0;
-        for (let k = 0; k < r; k++) sum += as(scale * inner[k]!) * as(bData[k * rows + o]!);
-        yData[t * rows + o] = yData[t * rows + o]! + sum;
+        for (let k = 0; k < r; k++) sum += as(scale * inner[k]) * as(bData[k * rows + o]);
+        yData[t * rows + o] = yData[t * rows + o] + sum;
       }
     }
   },
@@ -222,8 +222,8 @@ export const adaptedLinearBackward = defineOp({
   halves: ['dy', 'x', 'xAdapter', 'dx', 'dxAdapter'],
   shapes(i: BackwardInputs, attributes: AdaptedBackwardAttributes) {
     const { rows, cols, trainFrom, wantsDx, dxDtype = 'f32', parts } = attributes;
-    const r = i.a.shape[0]!;
-    const tokens = i.dy.shape[0]!;
+    const r = i.a.shape[0];
+    const tokens = i.dy.shape[0];
     const dx: ArraySpec | undefined = wantsDx ? { dtype: dxDtype, shape: [tokens, cols] } : undefined;
     if (!i.x && !wantsDx)
       throw badArgument('adapted-linear-backward', 'expected x for gradients of the adapter alone, got none');
@@ -240,10 +240,10 @@ export const adaptedLinearBackward = defineOp({
     return { dx, dxAdapter: i.xAdapter && dx, da, db };
   },
   flops({ dy, a }, { rows, cols, trainFrom, wantsDx }) {
-    const r = a.shape[0]!;
+    const r = a.shape[0];
     const inner = r * rows;
     const gradients = (r - trainFrom) * (rows + cols);
-    return 2 * dy.shape[0]! * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
+    return 2 * dy.shape[0] * (inner + gradients + (wantsDx ? rows * cols + r * cols : 0));
   },
   reference(
     inputs,
@@ -263,10 +263,10 @@ export const adaptedLinearBackward = defineOp({
     // inner = g: [tokens, r]
     const partOf = Array.from({ length: tokens }, (_, t) => partAt(parts, t, { rank: r, trainFrom }));
     for (let t = 0; t < tokens; t++) {
-      const { rank, factor } = partOf[t]!;
+      const { rank, factor } = partOf[t];
       for (let k = 0; k < rank; k++) {
         let sum = 0;
-        for (let o = 0; o < rows; o++) sum += as(dyData[t * rows + o]!) * as(bData[k * rows + o]!);
+        for (let o = 0; o < rows; o++) sum += as(dyData[t * rows + o]) * as(bData[k * rows + o]);
         inner[t * r + k] = scale * factor * sum;
       }
     }
@@ -277,26 +277,26 @@ export const adaptedLinearBackward = defineOp({
     const targetData = target && hostData(target);
     for (let t = 0; t < tokens && targetData; t++) {
       for (let j = 0; j < cols; j++) {
-        let sum = dxAdapter ? 0 : targetData[t * cols + j]!;
-        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]!) * as(aData[k * cols + j]!);
+        let sum = dxAdapter ? 0 : targetData[t * cols + j];
+        for (let k = 0; k < r; k++) sum += as(inner[t * r + k]) * as(aData[k * cols + j]);
         targetData[t * cols + j] = sum;
       }
     }
     for (let k = trainFrom; k < r; k++) {
-      const trains = (t: number): number => (k >= partOf[t]!.trainFrom ? (partOf[t]!.weight ?? 1) : 0);
+      const trains = (t: number): number => (k >= partOf[t].trainFrom ? (partOf[t].weight ?? 1) : 0);
       addProducts(
         da,
         k - trainFrom,
         tokens,
         cols,
-        (t, j) => as(trains(t) * inner[t * r + k]!) * as(adapterInput![t * cols + j]!),
+        (t, j) => as(trains(t) * inner[t * r + k]) * as(adapterInput![t * cols + j]),
       );
       addProducts(
         db,
         k - trainFrom,
         tokens,
         rows,
-        (t, o) => as(trains(t) * scale * uData[t * r + k]!) * as(dyData[t * rows + o]!),
+        (t, o) => as(trains(t) * scale * uData[t * r + k]) * as(dyData[t * rows + o]),
       );
     }
   },
@@ -317,7 +317,7 @@ function addProducts(
   if (!gradient) return;
   const data = hostData(gradient);
   for (let j = 0; j < width; j++) {
-    let sum = data[row * width + j]!;
+    let sum = data[row * width + j];
     for (let t = 0; t < tokens; t++) sum += product(t, j);
     data[row * width + j] = sum;
   }

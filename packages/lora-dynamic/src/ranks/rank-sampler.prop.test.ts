@@ -38,7 +38,7 @@ const ranksOf = (
 };
 /** P(rank ≤ b) */
 const atMost = (set: RankSet, distribution: RankDistribution, b: number): number =>
-  rankProbabilities(set, distribution).reduce((sum, p, i) => sum + (set.ranks[i]! <= b ? p : 0), 0);
+  rankProbabilities(set, distribution).reduce((sum, p, i) => sum + (set.ranks[i] <= b ? p : 0), 0);
 
 describe('a distribution over ranks', () => {
   it('sums to 1', () => {
@@ -73,7 +73,7 @@ describe('a distribution over ranks', () => {
           const k = row % set.maxRank;
           const listed = set.ranks.find((rank) => rank > k)!;
           const seen = rankProbabilities(set, 'tail_heavy').reduce(
-            (sum, p, i) => sum + (set.ranks[i]! > k ? p : 0),
+            (sum, p, i) => sum + (set.ranks[i] > k ? p : 0),
             0,
           );
           expect(seen).toBeCloseTo((set.maxRank - set.blockStart(listed)) / set.maxRank, 12);
@@ -103,7 +103,7 @@ describe('the ranks of the parts of a step', () => {
           const options = { distribution, seed, schedule };
           const got = ranksOf(set, options, step, parts);
           const allowed = rankProbabilities(set, distribution).flatMap((p, i) =>
-            p > 0 ? [set.ranks[i]!] : [],
+            p > 0 ? [set.ranks[i]] : [],
           );
           expect(got).toEqual(ranksOf(set, options, step, parts));
           if (schedule !== 'all')
@@ -162,9 +162,9 @@ describe('the ranks of the parts of a step', () => {
       const expected = [0.5, 0.2, 0.3];
       const sampler = rankSampler(set, { distribution: [5, 2, 3], seed: 3, schedule });
       for (const part of [0, 1, 2]) {
-        const seen = Array.from({ length: count }, (_, step) => sampler.ranksOfPart(step, part, 3)[0]!);
+        const seen = Array.from({ length: count }, (_, step) => sampler.ranksOfPart(step, part, 3)[0]);
         set.ranks.forEach((rank, i) => {
-          const p = expected[i]!;
+          const p = expected[i];
           expect(
             Math.abs(seen.filter((one) => one === rank).length / count - p),
             `part ${part}, rank ${rank}`,

@@ -86,8 +86,8 @@ export function rankSampler(set: RankSet, options: RankSamplerOptions): RankSamp
   const own = rng.named('part');
   const rankOf = (u: number): number => {
     let above = u;
-    for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i]!;
-    return set.ranks[probabilities.findLastIndex((p) => p > 0)]!; // u within rounding of 1
+    for (const [i, p] of probabilities.entries()) if ((above -= p) < 0) return set.ranks[i];
+    return set.ranks[probabilities.findLastIndex((p) => p > 0)]; // u within rounding of 1
   };
   const rankAt = (step: number): number => rankOf(rng.uniform(step));
   const hasUnlikeParts = schedule !== 'one' && schedule !== 'all';

@@ -59,11 +59,11 @@ export function mergeLayer(
   for (let o = 0; o < outFeatures; o++) {
     row.fill(0);
     for (let k = 0; k < rank; k++) {
-      const factor = b[o * rank + k]!;
-      for (let j = 0; j < inFeatures; j++) row[j]! += factor * a[k * inFeatures + j]!;
+      const factor = b[o * rank + k];
+      for (let j = 0; j < inFeatures; j++) row[j] += factor * a[k * inFeatures + j];
     }
     for (let j = 0; j < inFeatures; j++)
-      weight[o * inFeatures + j] = weight[o * inFeatures + j]! + scale * row[j]!;
+      weight[o * inFeatures + j] = weight[o * inFeatures + j] + scale * row[j];
   }
   return weight;
 }

@@ -52,22 +52,22 @@ function factorsOf(
   for (let i = 0; i < maxRank; i++)
     for (let j = 0; j < maxRank; j++) {
       let sum = 0;
-      for (let k = 0; k < maxRank; k++) sum += qb.r[i * maxRank + k]! * qa.r[j * maxRank + k]!;
+      for (let k = 0; k < maxRank; k++) sum += qb.r[i * maxRank + k] * qa.r[j * maxRank + k];
       core[i * maxRank + j] = scale * sum;
     }
   const { u, s, v } = singularValues(core, maxRank);
   const outA = new Float32Array(rank * inFeatures);
   const outB = new Float32Array(outFeatures * rank);
   for (let k = 0; k < rank; k++) {
-    const root = Math.sqrt(s[k]!);
+    const root = Math.sqrt(s[k]);
     for (let j = 0; j < inFeatures; j++) {
       let sum = 0;
-      for (let i = 0; i < maxRank; i++) sum += qa.q[i * inFeatures + j]! * v[i * maxRank + k]!;
+      for (let i = 0; i < maxRank; i++) sum += qa.q[i * inFeatures + j] * v[i * maxRank + k];
       outA[k * inFeatures + j] = root * sum;
     }
     for (let o = 0; o < outFeatures; o++) {
       let sum = 0;
-      for (let i = 0; i < maxRank; i++) sum += qb.q[i * outFeatures + o]! * u[i * maxRank + k]!;
+      for (let i = 0; i < maxRank; i++) sum += qb.q[i * outFeatures + o] * u[i * maxRank + k];
       outB[o * rank + k] = root * sum;
     }
   }
@@ -92,9 +92,9 @@ function orthonormalRows(
       for (let i = 0; i < k; i++) {
         const earlier = q.subarray(i * width, (i + 1) * width);
         let dot = 0;
-        for (let j = 0; j < width; j++) dot += earlier[j]! * row[j]!;
-        for (let j = 0; j < width; j++) row[j]! -= dot * earlier[j]!;
-        r[i * rows + k]! += dot;
+        for (let j = 0; j < width; j++) dot += earlier[j] * row[j];
+        for (let j = 0; j < width; j++) row[j] -= dot * earlier[j];
+        r[i * rows + k] += dot;
       }
     const length = norm(row);
     if (length <= before * 1e-12) {
@@ -102,7 +102,7 @@ function orthonormalRows(
       continue;
     }
     r[k * rows + k] = length;
-    for (let j = 0; j < width; j++) row[j]! /= length;
+    for (let j = 0; j < width; j++) row[j] /= length;
   }
   return { q, r };
 }

@@ -85,7 +85,7 @@ export function transposed(
   out: Float32Array = new Float32Array(outFeatures * rank),
 ): Float32Array {
   for (let k = 0; k < rank; k++)
-    for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o]!;
+    for (let o = 0; o < outFeatures; o++) out[o * rank + k] = b[k * outFeatures + o];
   return out;
 }
 
@@ -93,6 +93,6 @@ export function transposed(
 function untransposed(b: Float32Array, rank: number, outFeatures: number): Float32Array {
   const out = new Float32Array(outFeatures * rank);
   for (let o = 0; o < outFeatures; o++)
-    for (let k = 0; k < rank; k++) out[k * outFeatures + o] = b[o * rank + k]!;
+    for (let k = 0; k < rank; k++) out[k * outFeatures + o] = b[o * rank + k];
   return out;
 }

@@ -21,14 +21,14 @@ export function singularValues(matrix: Float64Array, n: number): Svd {
     for (let p = 0; p < n; p++) for (let q = p + 1; q < n; q++) if (rotate(w, v, n, p, q)) turned = true;
   }
   const lengths = Float64Array.from({ length: n }, (_, j) => Math.sqrt(columnDot(w, n, j, j)));
-  const order = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!);
+  const order = [...lengths.keys()].sort((a, b) => lengths[b] - lengths[a]);
   const u = new Float64Array(n * n);
   const sortedV = new Float64Array(n * n);
-  const s = Float64Array.from(order, (j) => lengths[j]!);
+  const s = Float64Array.from(order, (j) => lengths[j]);
   order.forEach((from, to) => {
     for (let i = 0; i < n; i++) {
-      u[i * n + to] = lengths[from]! > 0 ? w[i * n + from]! / lengths[from]! : 0;
-      sortedV[i * n + to] = v[i * n + from]!;
+      u[i * n + to] = lengths[from] > 0 ? w[i * n + from] / lengths[from] : 0;
+      sortedV[i * n + to] = v[i * n + from];
     }
   });
   return { u, s, v: sortedV };
@@ -46,8 +46,8 @@ function rotate(w: Float64Array, v: Float64Array, n: number, p: number, q: numbe
   const s = c * t;
   for (const m of [w, v]) {
     for (let i = 0; i < n; i++) {
-      const a = m[i * n + p]!;
-      const b = m[i * n + q]!;
+      const a = m[i * n + p];
+      const b = m[i * n + q];
       m[i * n + p] = c * a - s * b;
       m[i * n + q] = s * a + c * b;
     }
@@ -57,6 +57,6 @@ function rotate(w: Float64Array, v: Float64Array, n: number, p: number, q: numbe
 
 function columnDot(m: Float64Array, n: number, p: number, q: number): number {
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += m[i * n + p]! * m[i * n + q]!;
+  for (let i = 0; i < n; i++) sum += m[i * n + p] * m[i * n + q];
   return sum;
 }

@@ -161,7 +161,7 @@ function take(
   const isRight =
     array.dtype === dtype &&
     sameShape(array.shape, [length]) &&
-    array.bytes.length === length * STORAGE_BYTES[dtype]!;
+    array.bytes.length === length * STORAGE_BYTES[dtype];
   if (!isRight)
     throw badFile(
       `expected ${dtype} [${length}] for ${name}, got ${array.dtype} ${shapeText(array.shape)} ` +

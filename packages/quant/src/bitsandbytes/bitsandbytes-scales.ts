@@ -31,11 +31,11 @@ export function doubleQuantizeAsBitsandbytes(absmax: Float32Array): DoubleQuanti
   const search = levelSearch(map);
   const codes = new Uint8Array(absmax.length);
   for (let i = 0; i < codes.length; i++) {
-    const largest = nested[Math.floor(i / NESTED_BLOCK_SIZE)]!;
+    const largest = nested[Math.floor(i / NESTED_BLOCK_SIZE)];
     if (largest > 0)
       codes[i] = nearestLevel(
         search,
-        Math.fround(-1 + (2 * placeOf(Math.fround(differences[i]! / largest))) / (PLACES - 1)),
+        Math.fround(-1 + (2 * placeOf(Math.fround(differences[i] / largest))) / (PLACES - 1)),
       ); // else 0, as theirs
   }
   return { codes, absmax: nested, map, offset };
@@ -73,19 +73,19 @@ function laneSums(values: Float32Array, width: number): Float32Array {
   const step = 2 ** Math.max(LEAST_POWER, Math.floor(Math.ceil(Math.log2(Math.max(rows, 1))) / LEVELS));
   const levels = Array.from({ length: LEVELS }, () => new Float32Array(row));
   for (let done = 1; done <= rows; done++) {
-    addTo(levels[0]!, values, (done - 1) * row);
+    addTo(levels[0], values, (done - 1) * row);
     for (let level = 1; level < LEVELS && done % step ** level === 0; level++) {
-      addTo(levels[level]!, levels[level - 1]!);
-      levels[level - 1]!.fill(0);
+      addTo(levels[level], levels[level - 1]);
+      levels[level - 1].fill(0);
     }
   }
-  for (const level of levels.slice(1)) addTo(levels[0]!, level);
-  const sums = levels[0]!.slice(0, width);
+  for (const level of levels.slice(1)) addTo(levels[0], level);
+  const sums = levels[0].slice(0, width);
   for (let at = rows * row; at < values.length; at += width) addTo(sums, values, at);
-  for (let at = width; at < row; at += width) addTo(sums, levels[0]!, at);
+  for (let at = width; at < row; at += width) addTo(sums, levels[0], at);
   return sums;
 }
 
 function addTo(sums: Float32Array, values: Float32Array, at = 0): void {
-  for (let i = 0; i < sums.length; i++) sums[i]! += values[at + i]!;
+  for (let i = 0; i < sums.length; i++) sums[i] += values[at + i];
 }

@@ -59,7 +59,7 @@ const kindOf = (c: GoldenCase) => c.facts.quant_type as 'nf4' | 'fp4';
 function expectSameQuantization(c: GoldenCase): void {
   const data = c.tensor('source').floats();
   const dequantized = c.tensor('dequantized');
-  const round = roundedTo[dequantized.dtype]!;
+  const round = roundedTo[dequantized.dtype];
   const matrix = quantize4bit(
     kindOf(c),
     { data, shape: [1, data.length] },
@@ -172,9 +172,9 @@ describe('double quantization', () => {
     '%s: the offset is within a unit in the last place of torch, and all else is equal given it',
     (_, c) => {
       const absmax = c.tensor('absmax').f32();
-      const offset = c.tensor('offset').f32()[0]!;
+      const offset = c.tensor('offset').f32()[0];
       const ulps = Math.abs(
-        bitsOf(Float32Array.of(doubleQuantize(absmax).offset))[0]! - bitsOf(Float32Array.of(offset))[0]!,
+        bitsOf(Float32Array.of(doubleQuantize(absmax).offset))[0] - bitsOf(Float32Array.of(offset))[0],
       );
       expect(ulps).toBeLessThanOrEqual(1);
       const nested = doubleQuantize(absmax, offset);
@@ -212,12 +212,12 @@ describe('double quantization', () => {
           codes: viewOf('u8', [codes.length], codes),
           absmax: f32View([nestedAbsmax.length], nestedAbsmax),
           map: f32View([256], named('nested-map').tensor('map').f32()),
-          offset: c.tensor('offset').f32()[0]!,
+          offset: c.tensor('offset').f32()[0],
           blockSize: 256,
         },
       });
       expect(decodedAbsmax(matrix)).toEqual(c.tensor('absmax_decoded').f32());
-      expect(dequantize4bit(matrix).map(roundedTo[dequantized.dtype]!)).toEqual(
+      expect(dequantize4bit(matrix).map(roundedTo[dequantized.dtype])).toEqual(
         dequantized.floats().map((x) => x + 0),
       );
     },
@@ -241,7 +241,7 @@ describe('checkpoints', () => {
       const decoded = c.tensor('weight_decoded');
       expect(sourceDtype).toBe(c.facts.quant_state.dtype);
       expect(matrix.shape).toEqual(c.facts.quant_state.shape);
-      expect(dequantize4bit(matrix).map(roundedTo[decoded.dtype]!)).toEqual(
+      expect(dequantize4bit(matrix).map(roundedTo[decoded.dtype])).toEqual(
         decoded.floats().map((x) => x + 0),
       );
     },
@@ -296,8 +296,8 @@ describe('checkpoints', () => {
       const lastRounding = isBf16 ? 2 * 2 ** -8 : 2 ** -24;
       const expectWithin = (got: FloatView, want: Float32Array, sums: FloatView, terms: number) =>
         hostData(got).forEach((value, i) =>
-          expect(Math.abs(value - want[i]!)).toBeLessThanOrEqual(
-            (terms + 1) * 2 ** -24 * hostData(sums)[i]! + lastRounding * Math.abs(value),
+          expect(Math.abs(value - want[i])).toBeLessThanOrEqual(
+            (terms + 1) * 2 ** -24 * hostData(sums)[i] + lastRounding * Math.abs(value),
           ),
         );
       const { y } = runOp(backend, matmulNf4, { x, bias, ...weight }, attributes);

@@ -20,7 +20,7 @@ export function blockAbsmax(values: Float32Array, blockSize: number): Float32Arr
     const end = Math.min((block + 1) * blockSize, values.length);
     let largest = 0;
     for (let i = block * blockSize; i < end; i++) {
-      const magnitude = bits[i]! & MAGNITUDE_BITS;
+      const magnitude = bits[i] & MAGNITUDE_BITS;
       if (magnitude > largest) largest = magnitude;
     }
     if (largest >= INFINITY_BITS) throw nonFinite(values, block * blockSize);

@@ -30,7 +30,7 @@ export function blockCodes(
   const packed = new Uint8Array((values.length + 1) >>> 1);
   const search = levelSearch(levelsOf(kind));
   for (let block = 0; block < absmax.length; block++)
-    packBlock(packed, values, search, { from: block * blockSize, blockSize, absmax: absmax[block]! });
+    packBlock(packed, values, search, { from: block * blockSize, blockSize, absmax: absmax[block] });
   return packed;
 }
 
@@ -47,8 +47,8 @@ function packBlock(
   const end = Math.min(from + blockSize, values.length);
   const normalize = normalizer(absmax, end - from === blockSize);
   for (let i = from; i < end; i += 2) {
-    const high = nearestLevel(search, normalize(values[i]!));
-    const low = nearestLevel(search, i + 1 < end ? normalize(values[i + 1]!) : 0);
+    const high = nearestLevel(search, normalize(values[i]));
+    const low = nearestLevel(search, i + 1 < end ? normalize(values[i + 1]) : 0);
     packed[i >>> 1] = (high << 4) | low;
   }
 }

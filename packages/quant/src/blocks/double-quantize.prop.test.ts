@@ -10,7 +10,7 @@ const HALF_CELL = 0.9 / 64 / 2;
 function expectWithinHalfCell(absmax: Float32Array): void {
   const nested = doubleQuantize(absmax);
   absmax.forEach((scale, i) => {
-    const group = nested.absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!;
+    const group = nested.absmax[Math.floor(i / NESTED_BLOCK_SIZE)];
     const cell = group < SMALLEST_DIVISOR ? group : HALF_CELL * group;
     expect(Math.abs(decodedScale(nested, i) - scale)).toBeLessThanOrEqual(
       cell + 2 ** -21 * (group + nested.offset) + 2 ** -149,

@@ -36,15 +36,15 @@ export function doubleQuantize(absmax: Float32Array, offset = float32Mean(absmax
   for (let block = 0; block < nested.length; block++) {
     const from = block * NESTED_BLOCK_SIZE;
     const end = Math.min(from + NESTED_BLOCK_SIZE, absmax.length);
-    const normalize = normalizer(nested[block]!, end - from === NESTED_BLOCK_SIZE);
-    for (let i = from; i < end; i++) codes[i] = nearestLevel(search, normalize(differences[i]!));
+    const normalize = normalizer(nested[block], end - from === NESTED_BLOCK_SIZE);
+    for (let i = from; i < end; i++) codes[i] = nearestLevel(search, normalize(differences[i]));
   }
   return { codes, absmax: nested, map, offset };
 }
 
 /** Scale of block `i`, rounded after the product and after the sum. */
 export const decodedScale = ({ codes, absmax, map, offset }: DoubleQuantized, i: number): number =>
-  Math.fround(Math.fround(map[codes[i]!]! * absmax[Math.floor(i / NESTED_BLOCK_SIZE)]!) + offset);
+  Math.fround(Math.fround(map[codes[i]] * absmax[Math.floor(i / NESTED_BLOCK_SIZE)]) + offset);
 
 /**
  * The mean, summed in float64 and rounded once to float32. torch sums in float32 in an order that depends on

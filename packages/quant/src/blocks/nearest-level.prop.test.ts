@@ -19,7 +19,7 @@ describe.each(TABLES)('nearest level in %s', (_, levels) => {
   it('no level is nearer to a value, but for the rounding of the limit', () => {
     fc.assert(
       fc.property(inRange, (x) => {
-        const distance = Math.abs(levels[nearestLevel(search, x)]! - x);
+        const distance = Math.abs(levels[nearestLevel(search, x)] - x);
         for (const level of levels)
           expect(distance).toBeLessThanOrEqual(Math.abs(level - x) + 2 ** -24 * Math.abs(x));
       }),
@@ -36,7 +36,7 @@ describe.each(TABLES)('nearest level in %s', (_, levels) => {
         inRange,
         inRange,
         (a, b) =>
-          levels[nearestLevel(search, Math.min(a, b))]! <= levels[nearestLevel(search, Math.max(a, b))]!,
+          levels[nearestLevel(search, Math.min(a, b))] <= levels[nearestLevel(search, Math.max(a, b))],
       ),
     );
   });

@@ -12,11 +12,11 @@ export interface LevelSearch {
 /** Sorts a table of 2ⁿ levels and computes its limits. */
 export function levelSearch(levels: ArrayLike<number>): LevelSearch {
   const codes = Uint8Array.from(
-    Array.from({ length: levels.length }, (_, code) => code).sort((a, b) => levels[a]! - levels[b]!),
+    Array.from({ length: levels.length }, (_, code) => code).sort((a, b) => levels[a] - levels[b]),
   );
   const limits = new Float32Array(levels.length - 1);
   for (let place = 0; place < limits.length; place++)
-    limits[place] = (levels[codes[place]!]! + levels[codes[place + 1]!]!) / 2;
+    limits[place] = (levels[codes[place]] + levels[codes[place + 1]]) / 2;
   return { limits, codes };
 }
 
@@ -26,6 +26,6 @@ export function levelSearch(levels: ArrayLike<number>): LevelSearch {
  */
 export function nearestLevel({ limits, codes }: LevelSearch, x: number): number {
   let place = 0;
-  for (let half = codes.length >> 1; half > 0; half >>= 1) if (x > limits[place + half - 1]!) place += half;
-  return codes[place]!;
+  for (let half = codes.length >> 1; half > 0; half >>= 1) if (x > limits[place + half - 1]) place += half;
+  return codes[place];
 }

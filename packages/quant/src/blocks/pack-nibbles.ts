@@ -5,12 +5,12 @@
 export function packNibbles(codes: ArrayLike<number>, padding = 0): Uint8Array {
   const packed = new Uint8Array((codes.length + 1) >>> 1);
   for (let i = 0; i < codes.length; i += 2)
-    packed[i >>> 1] = (codes[i]! << 4) | (i + 1 < codes.length ? codes[i + 1]! : padding);
+    packed[i >>> 1] = (codes[i] << 4) | (i + 1 < codes.length ? codes[i + 1] : padding);
   return packed;
 }
 
 /** Code `i` of a packed array. */
-export const nibbleAt = (packed: Uint8Array, i: number): number => (packed[i >>> 1]! >> (i & 1 ? 0 : 4)) & 15;
+export const nibbleAt = (packed: Uint8Array, i: number): number => (packed[i >>> 1] >> (i & 1 ? 0 : 4)) & 15;
 
 /** The first `count` codes of a packed array, one a byte. */
 export function unpackNibbles(packed: Uint8Array, count: number): Uint8Array {

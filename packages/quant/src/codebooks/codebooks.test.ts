@@ -19,7 +19,7 @@ describe('FP4', () => {
     expect(FP4_LEVELS.slice(0, 8)).toEqual([0, 0.0625, 8, 12, 4, 6, 2, 3].map((m) => Math.fround(m / 12)));
   });
   it('has code 8 + c as the negative of code c, and no negative zero', () => {
-    FP4_LEVELS.slice(8).forEach((level, c) => expect(level + FP4_LEVELS[c]!).toBe(0));
+    FP4_LEVELS.slice(8).forEach((level, c) => expect(level + FP4_LEVELS[c]).toBe(0));
     expect(FP4_LEVELS.some((level) => Object.is(level, -0))).toBe(false);
   });
 });
@@ -65,8 +65,8 @@ describe.each([
   });
   it(`is within ${ulps} units in the last place of the exact formula`, () => {
     map.forEach((level, code) =>
-      expect(Math.abs(level - exact[code]!)).toBeLessThanOrEqual(
-        (ulps + 0.5) * 2 ** -23 * Math.abs(exact[code]!),
+      expect(Math.abs(level - exact[code])).toBeLessThanOrEqual(
+        (ulps + 0.5) * 2 ** -23 * Math.abs(exact[code]),
       ),
     );
   });

@@ -13,9 +13,9 @@ export function dequantizeIQ4_NL(blocks: Uint8Array, values: Float32Array): void
   for (let block = 0, at = 0; at < values.length; block += BYTES, at += LENGTH) {
     const d = readHalf(blocks, block);
     for (let i = 0; i < HALF; i++) {
-      const byte = blocks[block + 2 + i]!;
-      values[at + i] = d * IQ4_LEVELS[byte & 15]!;
-      values[at + i + HALF] = d * IQ4_LEVELS[byte >> 4]!;
+      const byte = blocks[block + 2 + i];
+      values[at + i] = d * IQ4_LEVELS[byte & 15];
+      values[at + i + HALF] = d * IQ4_LEVELS[byte >> 4];
     }
   }
 }

@@ -17,16 +17,16 @@ const CODES = 8;
 export function dequantizeIQ4_XS(blocks: Uint8Array, values: Float32Array): void {
   for (let block = 0, at = 0; at < values.length; block += BYTES, at += LENGTH) {
     const d = readHalf(blocks, block);
-    const high = blocks[block + HIGH]! | (blocks[block + HIGH + 1]! << 8);
+    const high = blocks[block + HIGH] | (blocks[block + HIGH + 1] << 8);
     for (let group = 0; group < GROUPS; group++) {
-      const low = (blocks[block + LOW + (group >> 1)]! >> ((group & 1) * 4)) & 15;
+      const low = (blocks[block + LOW + (group >> 1)] >> ((group & 1) * 4)) & 15;
       const step = d * ((low | (((high >> (2 * group)) & 3) << 4)) - 32);
       const codes = block + CODES + group * HALF;
       const first = at + group * GROUP;
       for (let i = 0; i < HALF; i++) {
-        const byte = blocks[codes + i]!;
-        values[first + i] = step * IQ4_LEVELS[byte & 15]!;
-        values[first + i + HALF] = step * IQ4_LEVELS[byte >> 4]!;
+        const byte = blocks[codes + i];
+        values[first + i] = step * IQ4_LEVELS[byte & 15];
+        values[first + i + HALF] = step * IQ4_LEVELS[byte >> 4];
       }
     }
   }

@@ -17,13 +17,13 @@ export function dequantizeQ2_K(blocks: Uint8Array, values: Float32Array): void {
     const d = readHalf(blocks, block + D);
     const dmin = readHalf(blocks, block + DMIN);
     for (let group = 0; group < LENGTH / GROUP; group++) {
-      const pair = blocks[block + group]!;
+      const pair = blocks[block + group];
       const step = d * (pair & 15);
       const offset = dmin * (pair >> 4);
       const codes = block + CODES + (group >> 3) * 32 + (group & 1) * GROUP;
       const shift = ((group >> 1) & 3) * 2;
       for (let i = 0; i < GROUP; i++)
-        values[at + group * GROUP + i] = step * ((blocks[codes + i]! >> shift) & 3) - offset;
+        values[at + group * GROUP + i] = step * ((blocks[codes + i] >> shift) & 3) - offset;
     }
   }
 }

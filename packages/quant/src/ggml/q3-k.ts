@@ -24,7 +24,7 @@ export function dequantizeQ3_K(blocks: Uint8Array, values: Float32Array): void {
       const bit = 1 << (group >> 1);
       for (let i = 0; i < GROUP; i++)
         values[at + group * GROUP + i] =
-          step * (((blocks[codes + i]! >> shift) & 3) - (blocks[high + i]! & bit ? 0 : 4));
+          step * (((blocks[codes + i] >> shift) & 3) - (blocks[high + i] & bit ? 0 : 4));
     }
   }
 }
@@ -34,6 +34,6 @@ export function dequantizeQ3_K(blocks: Uint8Array, values: Float32Array): void {
  * high ones), two high bits in the last four.
  */
 function sixBitScale(bytes: Uint8Array, at: number, j: number): number {
-  const low = j < 8 ? bytes[at + j]! & 15 : bytes[at + j - 8]! >> 4;
-  return low | (((bytes[at + 8 + (j & 3)]! >> ((j >> 2) * 2)) & 3) << 4);
+  const low = j < 8 ? bytes[at + j] & 15 : bytes[at + j - 8] >> 4;
+  return low | (((bytes[at + 8 + (j & 3)] >> ((j >> 2) * 2)) & 3) << 4);
 }

@@ -9,7 +9,7 @@ export function dequantizeQ4_0(blocks: Uint8Array, values: Float32Array): void {
   for (let block = 0, at = 0; at < values.length; block += BYTES, at += LENGTH) {
     const d = readHalf(blocks, block);
     for (let i = 0; i < HALF; i++) {
-      const q = blocks[block + 2 + i]!;
+      const q = blocks[block + 2 + i];
       values[at + i] = d * ((q & 15) - 8);
       values[at + HALF + i] = d * ((q >> 4) - 8);
     }

@@ -11,11 +11,11 @@ const WORDS = 5;
 export function dequantizeQ4_1(blocks: Uint8Array, values: Float32Array): void {
   const words = new Uint32Array(blocks.buffer, blocks.byteOffset, blocks.length >> 2);
   for (let block = 0, at = 0; at < values.length; block += WORDS, at += LENGTH) {
-    const scales = words[block]!;
+    const scales = words[block];
     const d = fromFloat16(scales);
     const m = fromFloat16(scales >>> 16);
     for (let word = 1; word < WORDS; word++) {
-      const q = words[block + word]!;
+      const q = words[block + word];
       const low = at + 4 * (word - 1);
       const high = low + HALF;
       values[low] = d * (q & 15) + m;

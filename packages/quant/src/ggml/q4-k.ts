@@ -24,7 +24,7 @@ export function dequantizeQ4_K(blocks: Uint8Array, values: Float32Array): void {
       const step = d * scale;
       const offset = dmin * min;
       for (let i = 0; i < GROUP; i++)
-        values[at + group * GROUP + i] = step * ((blocks[codes + i]! >> shift) & 15) - offset;
+        values[at + group * GROUP + i] = step * ((blocks[codes + i] >> shift) & 15) - offset;
     }
   }
 }

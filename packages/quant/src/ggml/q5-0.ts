@@ -13,9 +13,9 @@ export function dequantizeQ5_0(blocks: Uint8Array, values: Float32Array): void {
     const d = readHalf(blocks, block);
     const fifth = block + 2;
     for (let i = 0; i < HALF; i++) {
-      const q = blocks[block + 6 + i]!;
-      const low = (blocks[fifth + (i >> 3)]! >> (i & 7)) & 1;
-      const high = (blocks[fifth + 2 + (i >> 3)]! >> (i & 7)) & 1;
+      const q = blocks[block + 6 + i];
+      const low = (blocks[fifth + (i >> 3)] >> (i & 7)) & 1;
+      const high = (blocks[fifth + 2 + (i >> 3)] >> (i & 7)) & 1;
       values[at + i] = d * (((q & 15) | (low << 4)) - 16);
       values[at + HALF + i] = d * (((q >> 4) | (high << 4)) - 16);
     }

@@ -14,9 +14,9 @@ export function dequantizeQ5_1(blocks: Uint8Array, values: Float32Array): void {
     const m = readHalf(blocks, block + 2);
     const fifth = block + 4;
     for (let i = 0; i < HALF; i++) {
-      const q = blocks[block + 8 + i]!;
-      const low = (blocks[fifth + (i >> 3)]! >> (i & 7)) & 1;
-      const high = (blocks[fifth + 2 + (i >> 3)]! >> (i & 7)) & 1;
+      const q = blocks[block + 8 + i];
+      const low = (blocks[fifth + (i >> 3)] >> (i & 7)) & 1;
+      const high = (blocks[fifth + 2 + (i >> 3)] >> (i & 7)) & 1;
       values[at + i] = d * ((q & 15) | (low << 4)) + m;
       values[at + HALF + i] = d * ((q >> 4) | (high << 4)) + m;
     }

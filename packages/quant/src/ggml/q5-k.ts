@@ -25,8 +25,8 @@ export function dequantizeQ5_K(blocks: Uint8Array, values: Float32Array): void {
       const step = d * scale;
       const offset = dmin * min;
       for (let i = 0; i < GROUP; i++) {
-        const fifth = ((blocks[block + FIFTH + i]! >> group) & 1) << 4;
-        values[at + group * GROUP + i] = step * (((blocks[codes + i]! >> shift) & 15) | fifth) - offset;
+        const fifth = ((blocks[block + FIFTH + i] >> group) & 1) << 4;
+        values[at + group * GROUP + i] = step * (((blocks[codes + i] >> shift) & 15) | fifth) - offset;
       }
     }
   }

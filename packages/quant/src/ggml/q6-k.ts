@@ -17,9 +17,9 @@ export function dequantizeQ6_K(blocks: Uint8Array, values: Float32Array): void {
     for (let i = 0; i < LENGTH; i++) {
       const half = i >> 7;
       const j = i & 127;
-      const low = (blocks[block + half * 64 + (j & 63)]! >> ((j >> 6) * 4)) & 15;
-      const high = (blocks[block + HIGH + half * 32 + (j & 31)]! >> ((j >> 5) * 2)) & 3;
-      const scale = (blocks[block + SCALES + (i >> 4)]! << 24) >> 24;
+      const low = (blocks[block + half * 64 + (j & 63)] >> ((j >> 6) * 4)) & 15;
+      const high = (blocks[block + HIGH + half * 32 + (j & 31)] >> ((j >> 5) * 2)) & 3;
+      const scale = (blocks[block + SCALES + (i >> 4)] << 24) >> 24;
       values[at + i] = d * scale * ((low | (high << 4)) - 32);
     }
   }

@@ -10,10 +10,10 @@ const PAIRS = 17;
 export function dequantizeQ8_0(blocks: Uint8Array, values: Float32Array): void {
   const pairs = new Int16Array(blocks.buffer, blocks.byteOffset, blocks.length >> 1);
   for (let block = 0, at = 0; at < values.length; block += PAIRS, at += LENGTH) {
-    const d = fromFloat16(pairs[block]!);
+    const d = fromFloat16(pairs[block]);
     for (let pair = 0; pair < PAIRS - 1; pair += 2) {
-      const first = pairs[block + 1 + pair]!;
-      const second = pairs[block + 2 + pair]!;
+      const first = pairs[block + 1 + pair];
+      const second = pairs[block + 2 + pair];
       const to = at + 2 * pair;
       values[to] = d * ((first << 24) >> 24);
       values[to + 1] = d * (first >> 8);

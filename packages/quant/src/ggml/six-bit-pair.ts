@@ -3,7 +3,7 @@
  * four bits there and two on top of pair j − 4.
  */
 export function sixBitPair(bytes: Uint8Array, at: number, j: number): readonly [scale: number, min: number] {
-  if (j < 4) return [bytes[at + j]! & 63, bytes[at + j + 4]! & 63];
-  const low = bytes[at + j + 4]!;
-  return [(low & 15) | ((bytes[at + j - 4]! >> 6) << 4), (low >> 4) | ((bytes[at + j]! >> 6) << 4)];
+  if (j < 4) return [bytes[at + j] & 63, bytes[at + j + 4] & 63];
+  const low = bytes[at + j + 4];
+  return [(low & 15) | ((bytes[at + j - 4] >> 6) << 4), (low >> 4) | ((bytes[at + j] >> 6) << 4)];
 }

@@ -74,7 +74,7 @@ export function quantizedMatrix(parts: QuantizedParts): QuantizedMatrix {
   )
     assertFinite(
       'decoded scales',
-      f32View([inputs.absmaxCodes!.shape[0]!], decodeScales(inputs, quantizedAttributes(parts))),
+      f32View([inputs.absmaxCodes!.shape[0]], decodeScales(inputs, quantizedAttributes(parts))),
     );
   const scales = nested ? [nested.codes, nested.absmax] : [absmax!];
   const byteLength = [codes, ...scales].reduce((sum, view) => sum + byteLengthOf(view), 0);
@@ -90,7 +90,7 @@ const largestOf = (view: ArrayView<'f32'>): number =>
 
 function assertFinite(name: string, view: ArrayView<'f32'>): void {
   const data = hostData(view);
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]!);
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) throw notFinite(name, i, data[i]);
 }
 
 const notFinite = (name: string, index: number, got: number): QdyloraError =>

@@ -90,7 +90,7 @@ function reorder<V extends Tileable>(
         const inTile = (column * TILE_ROWS + row) * piece;
         const from = isForward ? inRow : inTile;
         const to = start + (isForward ? inTile : inRow);
-        for (let i = 0; i < piece; i++) target[to + i] = band[from + i]!;
+        for (let i = 0; i < piece; i++) target[to + i] = band[from + i];
       }
     }
   }

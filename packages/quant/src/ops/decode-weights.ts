@@ -33,12 +33,12 @@ export function decodeWeights(inputs: QuantizedInputs, attributes: QuantizedAttr
   const { blockSize } = attributes;
   const weights = new Float32Array(attributes.rows * attributes.cols);
   for (let block = 0; block < scales.length; block++) {
-    const scale = scales[block]!;
+    const scale = scales[block];
     const end = Math.min((block + 1) * blockSize, weights.length);
     for (let i = block * blockSize; i < end; i += 2) {
-      const pair = packed[i >>> 1]!;
-      weights[i] = levels[pair >> 4]! * scale;
-      if (i + 1 < end) weights[i + 1] = levels[pair & 15]! * scale;
+      const pair = packed[i >>> 1];
+      weights[i] = levels[pair >> 4] * scale;
+      if (i + 1 < end) weights[i + 1] = levels[pair & 15] * scale;
     }
   }
   return weights;

@@ -42,19 +42,19 @@ export const matmulNf4 = defineOp({
     assertQuantized('matmul-nf4', i, attributes);
     assertShape('matmul-nf4', 'x', i.x.shape, [-1, attributes.cols]);
     if (i.bias) assertShape('matmul-nf4', 'bias', i.bias.shape, [attributes.rows]);
-    return { y: { dtype: attributes.outDtype ?? 'f32', shape: [i.x.shape[0]!, attributes.rows] } };
+    return { y: { dtype: attributes.outDtype ?? 'f32', shape: [i.x.shape[0], attributes.rows] } };
   },
-  flops: ({ x }, { rows, cols }) => 2 * x.shape[0]! * rows * cols,
+  flops: ({ x }, { rows, cols }) => 2 * x.shape[0] * rows * cols,
   reference({ x, bias, ...weight }, { y }: { y: FloatView }, attributes) {
     const biasData = bias && hostData(bias);
     const yData = hostData(y);
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
     const operand = rounded(hostData(x) as Float32Array, computeDtype);
-    for (let token = 0; token < x.shape[0]!; token++) {
+    for (let token = 0; token < x.shape[0]; token++) {
       for (let row = 0; row < rows; row++) {
         let sum = biasData?.[row] ?? 0;
-        for (let col = 0; col < cols; col++) sum += operand[token * cols + col]! * w[row * cols + col]!;
+        for (let col = 0; col < cols; col++) sum += operand[token * cols + col] * w[row * cols + col];
         yData[token * rows + row] = sum;
       }
     }
@@ -74,18 +74,18 @@ export const matmulNf4InputGradient = defineOp({
   shapes(i: { dy: FloatView } & QuantizedInputs, attributes: MatmulNf4Attributes & { accumulate: boolean }) {
     assertQuantized('matmul-nf4-input-gradient', i, attributes);
     assertShape('matmul-nf4-input-gradient', 'dy', i.dy.shape, [-1, attributes.rows]);
-    return { dx: { dtype: attributes.outDtype ?? 'f32', shape: [i.dy.shape[0]!, attributes.cols] } };
+    return { dx: { dtype: attributes.outDtype ?? 'f32', shape: [i.dy.shape[0], attributes.cols] } };
   },
-  flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0]! * rows * cols,
+  flops: ({ dy }, { rows, cols }) => 2 * dy.shape[0] * rows * cols,
   reference({ dy, ...weight }, { dx }: { dx: FloatView }, { accumulate, ...attributes }) {
     const dxData = hostData(dx);
     const { rows, cols, computeDtype } = attributes;
     const w = rounded(decodeWeights(weight, attributes), computeDtype);
     const operand = rounded(hostData(dy) as Float32Array, computeDtype);
-    for (let token = 0; token < dy.shape[0]!; token++) {
+    for (let token = 0; token < dy.shape[0]; token++) {
       for (let col = 0; col < cols; col++) {
-        let sum = accumulate ? dxData[token * cols + col]! : 0;
-        for (let row = 0; row < rows; row++) sum += operand[token * rows + row]! * w[row * cols + col]!;
+        let sum = accumulate ? dxData[token * cols + col] : 0;
+        for (let row = 0; row < rows; row++) sum += operand[token * rows + row] * w[row * cols + col];
         dxData[token * cols + col] = sum;
       }
     }

@@ -113,8 +113,8 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
           expect(got).toBe(
             entry(
               cols,
-              hostData(bias)[row]!,
-              (k) => round(hostData(x)[token * cols + k]!) * round(w[row * cols + k]!),
+              hostData(bias)[row],
+              (k) => round(hostData(x)[token * cols + k]) * round(w[row * cols + k]),
             ),
           );
         });
@@ -144,8 +144,8 @@ describe.each(['f32', 'bf16'] as const)('products with %s operands', (computeDty
             expect(got).toBe(
               entry(
                 rows,
-                accumulate ? before[i]! : 0,
-                (row) => round(hostData(dy)[token * rows + row]!) * round(w[row * cols + col]!),
+                accumulate ? before[i] : 0,
+                (row) => round(hostData(dy)[token * rows + row]) * round(w[row * cols + col]),
               ),
             );
           });
@@ -180,7 +180,7 @@ describe('the two products', () => {
   });
 
   const dot = (a: Float32Array, b: Float32Array): number =>
-    a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+    a.reduce((sum, value, i) => sum + value * b[i], 0);
 });
 
 describe('arrays that do not fit are refused by name', () => {

@@ -32,7 +32,7 @@ export const quantizeBlockwise = defineOp({
   ) {
     assertBlockSize(blockSize, 'quantize-blockwise');
     levelsOf(kind);
-    const n = values.shape[0]!;
+    const n = values.shape[0];
     if (tileColumns) assertTiles(matrixShape(n, tileColumns, blockSize), blockSize, 'quantize-blockwise');
     return {
       codes: { dtype: 'u8', shape: [Math.ceil(n / 2)] },
@@ -44,7 +44,7 @@ export const quantizeBlockwise = defineOp({
     { codes, absmax }: { codes: ArrayView<'u8'>; absmax: ArrayView<'f32'> },
     { kind, blockSize, tileColumns },
   ) {
-    const n = values.shape[0]!;
+    const n = values.shape[0];
     const flat =
       values.dtype === 'bf16'
         ? float32FromBfloat16(hostData(values).subarray(0, n))

@@ -13,7 +13,7 @@ export const quantizeScales = defineOp({
   name: 'quantize-scales',
   takes: { absmax: f32Array(1) },
   shapes({ absmax }: { absmax: ArrayView<'f32'> }, _: Record<string, never>) {
-    const blocks = absmax.shape[0]!;
+    const blocks = absmax.shape[0];
     return {
       codes: { dtype: 'u8', shape: [blocks] },
       nestedAbsmax: { dtype: 'f32', shape: [blockCount(blocks, NESTED_BLOCK_SIZE)] },
@@ -28,7 +28,7 @@ export const quantizeScales = defineOp({
       offset,
     }: { codes: ArrayView<'u8'>; nestedAbsmax: ArrayView<'f32'>; offset: ArrayView<'f32'> },
   ) {
-    const nested = doubleQuantize(hostData(absmax).slice(0, absmax.shape[0]!));
+    const nested = doubleQuantize(hostData(absmax).slice(0, absmax.shape[0]));
     hostData(codes).set(nested.codes);
     hostData(nestedAbsmax).set(nested.absmax);
     hostData(offset)[0] = nested.offset;

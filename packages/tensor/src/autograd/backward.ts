@@ -105,9 +105,9 @@ function readersOf(
   const lastReader = new Map<ArrayView, number>();
   const index = (): void => {
     for (let i = 0; i < nodes.length; i++) {
-      const { inputs, outputs } = nodes[i]!;
+      const { inputs, outputs } = nodes[i];
       for (const name in inputs) if (inputs[name]) lastReader.set(inputs[name].view, i);
-      for (const name in outputs) if (outputs[name]) makers.set(outputs[name], nodes[i]!);
+      for (const name in outputs) if (outputs[name]) makers.set(outputs[name], nodes[i]);
     }
   };
   return (tensor, at) => {
@@ -115,7 +115,7 @@ function readersOf(
     const maker = tensor && makers.get(tensor);
     if (!maker || kept.includes(tensor) || maker.usesOutputs.some((name) => maker.outputs[name] === tensor))
       return true;
-    const { inputs } = nodes[at]!;
+    const { inputs } = nodes[at];
     let timesHere = 0;
     for (const name in inputs) if (inputs[name]?.view === tensor.view) timesHere++;
     return timesHere > 1 || lastReader.get(tensor.view)! > at;

@@ -31,17 +31,17 @@ export function gradcheck(
         { backend, tape: null },
         moved.map((view) => leaf(view)),
       ).view,
-    )[0]!;
+    )[0];
   let result: GradcheckResult = { worst: 0, input: -1, index: -1, analytic: 0, numeric: 0 };
   inputs.forEach((view, input) => {
     for (let index = 0; index < hostData(view).length; index++) {
       const at = (delta: number): number =>
         value(inputs.map((other, j) => (j === input ? nudged(other, index, delta) : other)));
-      const up = Math.fround(hostData(view)[index]! + step) - hostData(view)[index]!;
-      const down = hostData(view)[index]! - Math.fround(hostData(view)[index]! - step);
+      const up = Math.fround(hostData(view)[index] + step) - hostData(view)[index];
+      const down = hostData(view)[index] - Math.fround(hostData(view)[index] - step);
       const numeric = (at(step) - at(-step)) / (up + down);
       const gradient = gradients[input];
-      const analytic = gradient ? hostData(gradient)[index]! : 0;
+      const analytic = gradient ? hostData(gradient)[index] : 0;
       const error = Math.abs(analytic - numeric) / Math.max(1, Math.abs(numeric));
       if (!(error <= result.worst)) result = { worst: error, input, index, analytic, numeric };
     }
@@ -51,6 +51,6 @@ export function gradcheck(
 
 function nudged(view: ArrayView<'f32'>, index: number, delta: number): ArrayView<'f32'> {
   const copy = f32View(view.shape, Float32Array.from(hostData(view)));
-  hostData(copy)[index]! += delta;
+  hostData(copy)[index] += delta;
   return copy;
 }

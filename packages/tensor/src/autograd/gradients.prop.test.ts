@@ -370,7 +370,7 @@ function blocks(
     parameters.push(
       Object.assign(new Parameter('x', x.view), { gradient: f32View(dx!.shape, hostData(dx!).slice()) }),
     );
-    return hostData(root.view)[0]!;
+    return hostData(root.view)[0];
   });
   return {
     gradients: parameters.map((p) => hostData(p.gradient!).slice()),
@@ -412,7 +412,7 @@ test('a second pass adds to the gradient instead of replacing it', () => {
   };
   const once = pass();
   const twice = pass();
-  twice.forEach((g, i) => expect(g).toBeCloseTo(2 * once[i]!, 6));
+  twice.forEach((g, i) => expect(g).toBeCloseTo(2 * once[i], 6));
 });
 
 test('a sum written over its last reader changes no bit, and needs less memory', () => {
@@ -506,7 +506,7 @@ test('a block without an input makes its own again: the same bits as without rec
         layer.forward(own, new Linear('first', first).forward(own, source));
       const root = scalarOf(ctx, useRecompute ? recompute(ctx, null, body) : body(ctx));
       backward(tape, root);
-      return hostData(root.view)[0]!;
+      return hostData(root.view)[0];
     });
     return {
       loss,

@@ -50,10 +50,10 @@ function blockOf(
     const values: F32[] = [x];
     const sums = new Set<F32>();
     steps.forEach(({ kind, first, second }, i) => {
-      const a = values[first % values.length]!;
-      const b = values[second % values.length]!;
-      const linear = new Linear(`w${i}`, parameters[2 * i]!);
-      const norm = new RmsNormLayer(`n${i}`, parameters[2 * i + 1]!, 1e-3);
+      const a = values[first % values.length];
+      const b = values[second % values.length];
+      const linear = new Linear(`w${i}`, parameters[2 * i]);
+      const norm = new RmsNormLayer(`n${i}`, parameters[2 * i + 1], 1e-3);
       const isUnread = sums.has(b) && a !== b && b === values.at(-1); // the newest sum may be written over
       if (kind === 'look') {
         const { y } = runOp(ctx.backend, copy, { x: a.view }, {});

@@ -57,8 +57,8 @@ export class Tape {
     // would be cold memory, again and again.
     let at = this.nodes.length - 1;
     let isReadAgain = false;
-    for (; at >= 0 && !holds(this.nodes[at]!.outputs, tensor); at--)
-      isReadAgain ||= holds(this.nodes[at]!.inputs, tensor);
+    for (; at >= 0 && !holds(this.nodes[at].outputs, tensor); at--)
+      isReadAgain ||= holds(this.nodes[at].inputs, tensor);
     const maker = this.nodes[at];
     const noResult = tensor.needsGradient && !maker;
     if (noResult || isReadAgain || maker?.usesOutputs.some((name) => maker.outputs[name] === tensor))

@@ -50,10 +50,10 @@ export class Linear implements LinearLike {
     return isPacked(this.weight) ? this.weight.shape : this.weight.view.shape;
   }
   get outFeatures(): number {
-    return this.shape[0]!;
+    return this.shape[0];
   }
   get inFeatures(): number {
-    return this.shape[1]!;
+    return this.shape[1];
   }
 
   parameters(): Parameter[] {

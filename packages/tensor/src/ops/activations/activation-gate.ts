@@ -30,7 +30,7 @@ export const activationGate = defineOp({
     const upData = hostData(up);
     const yData = hostData(y);
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(gateData[i]!) * upData[i]!;
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(gateData[i]) * upData[i];
   },
 });
 
@@ -61,9 +61,9 @@ export const activationGateBackward = defineOp({
     const dUpData = hostData(dUp);
     const { value, slope } = activationFunction(kind);
     for (let i = 0; i < elementCount(dGate.shape); i++) {
-      const g = gateData[i]!;
-      const d = dyData[i]!;
-      dGateData[i] = d * upData[i]! * slope(g);
+      const g = gateData[i];
+      const d = dyData[i];
+      dGateData[i] = d * upData[i] * slope(g);
       dUpData[i] = d * value(g);
     }
   },

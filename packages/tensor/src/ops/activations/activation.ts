@@ -27,7 +27,7 @@ export const activation = defineOp({
     const xData = hostData(x);
     const yData = hostData(y);
     const { value } = activationFunction(kind);
-    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(xData[i]!);
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = value(xData[i]);
   },
 });
 
@@ -46,7 +46,7 @@ export const activationBackward = defineOp({
     const dyData = hostData(dy);
     const dxData = hostData(dx);
     const { slope } = activationFunction(kind);
-    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i]! * slope(xData[i]!);
+    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i] * slope(xData[i]);
   },
 });
 

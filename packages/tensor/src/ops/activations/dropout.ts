@@ -27,7 +27,7 @@ export const dropout = defineOp({
     const factor = 1 / (1 - probability);
     for (let i = 0; i < elementCount(x.shape); i++)
       yData[i] =
-        philox2x32(Math.floor(i / 2), counter, key)[i % 2]! >>> 8 >= threshold ? xData[i]! * factor : 0;
+        philox2x32(Math.floor(i / 2), counter, key)[i % 2] >>> 8 >= threshold ? xData[i] * factor : 0;
   },
 });
 

@@ -30,7 +30,7 @@ export const softCap = defineOp({
   reference({ x }, { y }: { y: F32 }, { cap }) {
     const xData = hostData(x);
     const yData = hostData(y);
-    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = cap * Math.tanh(xData[i]! / cap);
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = cap * Math.tanh(xData[i] / cap);
   },
 });
 
@@ -52,7 +52,7 @@ export const softCapBackward = defineOp({
     const yData = hostData(y);
     const dyData = hostData(dy);
     const dxData = hostData(dx);
-    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i]! * (1 - (yData[i]! / cap) ** 2);
+    for (let i = 0; i < elementCount(dx.shape); i++) dxData[i] = dyData[i] * (1 - (yData[i] / cap) ** 2);
   },
 });
 

@@ -14,25 +14,25 @@ export const appendRows = defineOp({
   takes: { x: f32Array(2), segments: i32Array(1) },
   updates: ['y'],
   shapes(i: { x: F32; segments: ArrayView<'i32'> }, { rows }: { rows: number }) {
-    if (!(i.segments.shape[0]! >= 1))
+    if (!(i.segments.shape[0] >= 1))
       throw new QdyloraError('BAD_SHAPE', {
         where: 'append-rows',
         problem: `expected at least one entry for segments, got [${i.segments.shape.join(', ')}]`,
       });
-    return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]!] } };
+    return { y: { dtype: 'f32', shape: [rows, i.x.shape[1]] } };
   },
   reference({ x, segments }, { y }: { y: F32 }, { rows }) {
     const xData = hostData(x);
     const segmentsData = hostData(segments);
     const yData = hostData(y);
     const [tokens, width] = x.shape as [number, number];
-    const end = segmentsData[segments.shape[0]! - 1]!;
+    const end = segmentsData[segments.shape[0] - 1];
     const from = end - tokens;
     if (from < 0 || end > rows)
       throw new QdyloraError('BAD_DATA', {
         where: 'append-rows',
         problem: `expected ${tokens} rows that end within 0…${rows}, got the end ${end}`,
       });
-    for (let i = 0; i < tokens * width; i++) yData[from * width + i] = xData[i]!;
+    for (let i = 0; i < tokens * width; i++) yData[from * width + i] = xData[i];
   },
 });

@@ -75,13 +75,13 @@ export const causalAttention = defineOp({
     assertInputs('causal-attention', i, attributes);
     return {
       y: { dtype: i.q.dtype, shape: i.q.shape },
-      logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]!] },
+      logSumExp: { dtype: 'f32', shape: [attributes.heads, i.q.shape[0]] },
     };
   },
   flops: (inputs, attributes) => 4 * attributes.headDim * countScores(inputs, attributes),
   reference(inputs, { y, logSumExp }: { y: FloatView; logSumExp: F32 }, attributes) {
     const { headDim, computeDtype } = attributes;
-    const queries = inputs.q.shape[0]!;
+    const queries = inputs.q.shape[0];
     const yData = hostData(y);
     const logSumExpData = hostData(logSumExp);
     const v = readElement(inputs.v, computeDtype);
@@ -117,7 +117,7 @@ export const causalAttentionBackward = defineOp({
       assertShape('causal-attention-backward', name, i[name].shape, i.q.shape);
     assertShape('causal-attention-backward', 'logSumExp', i.logSumExp.shape, [
       attributes.heads,
-      i.q.shape[0]!,
+      i.q.shape[0],
     ]);
     for (const name of ['y', 'dy'] as const)
       assertDtype('causal-attention-backward', name, i[name], i.q.dtype);
@@ -134,7 +134,7 @@ export const causalAttentionBackward = defineOp({
     const dyData = hostData(inputs.dy);
     const logSumExpData = hostData(inputs.logSumExp);
     const { headDim, scale, computeDtype } = attributes;
-    const queries = inputs.q.shape[0]!;
+    const queries = inputs.q.shape[0];
     const round = rounding(attributes);
     const [q, k, v, dy] = [inputs.q, inputs.k, inputs.v, inputs.dy].map((array) =>
       readElement(array, computeDtype),
@@ -146,19 +146,19 @@ export const causalAttentionBackward = defineOp({
     };
     forEachQuery(inputs, attributes, ({ head, query, firstKey, lastKey, qAt, kvAt, score }) => {
       let outputDot = 0; // dy · y of this query
-      for (let d = 0; d < headDim; d++) outputDot += dyData[qAt + d]! * yData[qAt + d]!;
+      for (let d = 0; d < headDim; d++) outputDot += dyData[qAt + d] * yData[qAt + d];
       for (let key = firstKey; key <= lastKey; key++) {
         const at = kvAt(key);
         const { value, slope } = score(key);
-        const p = Math.exp(value - logSumExpData[head * queries + query]!);
+        const p = Math.exp(value - logSumExpData[head * queries + query]);
         let dyv = 0;
         for (let d = 0; d < headDim; d++) dyv += dy(qAt + d) * v(at + d);
         const pRounded = round(p);
         const e = round(p * (dyv - outputDot) * slope);
         for (let d = 0; d < headDim; d++) {
-          sums.dv[at + d]! += pRounded * dy(qAt + d);
-          sums.dq[qAt + d]! += scale * e * k(at + d);
-          sums.dk[at + d]! += scale * e * q(qAt + d);
+          sums.dv[at + d] += pRounded * dy(qAt + d);
+          sums.dq[qAt + d] += scale * e * k(at + d);
+          sums.dk[at + d] += scale * e * q(qAt + d);
         }
       }
     });
@@ -176,9 +176,9 @@ function countScores(
   const queryEnds = hostData(querySegments);
   const keyEnds = hostData(keySegments);
   let scores = 0;
-  for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const queries = queryEnds[s + 1]! - queryEnds[s]!;
-    const keys = keyEnds[s + 1]! - keyEnds[s]!;
+  for (let s = 0; s + 1 < querySegments.shape[0]; s++) {
+    const queries = queryEnds[s + 1] - queryEnds[s];
+    const keys = keyEnds[s + 1] - keyEnds[s];
     const earlier = keys - queries;
     // queries that no window holds back
     const unbounded = window ? Math.min(queries, Math.max(0, window - earlier)) : queries;
@@ -248,11 +248,11 @@ function forEachQuery(
   const queryEnds = hostData(querySegments);
   const keyEnds = hostData(keySegments);
   const slopes = alibiSlopes && hostData(alibiSlopes);
-  for (let s = 0; s + 1 < querySegments.shape[0]!; s++) {
-    const q0 = queryEnds[s]!;
-    const q1 = queryEnds[s + 1]!;
-    const k0 = keyEnds[s]!;
-    const k1 = keyEnds[s + 1]!;
+  for (let s = 0; s + 1 < querySegments.shape[0]; s++) {
+    const q0 = queryEnds[s];
+    const q1 = queryEnds[s + 1];
+    const k0 = keyEnds[s];
+    const k1 = keyEnds[s + 1];
     for (let query = q0; query < q1; query++) {
       const lastKey = k1 - (q1 - query);
       const firstKey = window > 0 ? Math.max(k0, lastKey - window + 1) : k0;
@@ -264,7 +264,7 @@ function forEachQuery(
           let dot = 0;
           for (let d = 0; d < headDim; d++) dot += q(qAt + d) * k(kvAt(key) + d);
           const tanh = softCap > 0 ? Math.tanh((dot * scale) / softCap) : 0;
-          const bias = slopes ? slopes[head]! * (key - lastKey) : 0;
+          const bias = slopes ? slopes[head] * (key - lastKey) : 0;
           return { value: (softCap > 0 ? softCap * tanh : dot * scale) + bias, slope: 1 - tanh ** 2 };
         };
         visit({ head, query, firstKey, lastKey, qAt, kvAt, score });

@@ -21,7 +21,7 @@ export const ropeTable = defineOp({
   name: 'rope-table',
   takes: { positions: i32Array(1), inverseFrequencies: f32Array(1) },
   shapes(i: { positions: ArrayView<'i32'>; inverseFrequencies: F32 }, _: { scale: number }) {
-    const shape = [i.positions.shape[0]!, i.inverseFrequencies.shape[0]!];
+    const shape = [i.positions.shape[0], i.inverseFrequencies.shape[0]];
     return { cos: { dtype: 'f32', shape }, sin: { dtype: 'f32', shape } };
   },
   reference({ positions, inverseFrequencies }, { cos, sin }: { cos: F32; sin: F32 }, { scale }) {
@@ -29,10 +29,10 @@ export const ropeTable = defineOp({
     const inverseFrequenciesData = hostData(inverseFrequencies);
     const cosData = hostData(cos);
     const sinData = hostData(sin);
-    const pairs = inverseFrequencies.shape[0]!;
-    for (let t = 0; t < positions.shape[0]!; t++) {
+    const pairs = inverseFrequencies.shape[0];
+    for (let t = 0; t < positions.shape[0]; t++) {
       for (let p = 0; p < pairs; p++) {
-        const angle = positionsData[t]! * inverseFrequenciesData[p]!;
+        const angle = positionsData[t] * inverseFrequenciesData[p];
         cosData[t * pairs + p] = Math.cos(angle) * scale;
         sinData[t * pairs + p] = Math.sin(angle) * scale;
       }
@@ -64,15 +64,15 @@ export const rope = defineOp({
     if (!(
       Number.isInteger(headDim) &&
       headDim >= 1 &&
-      i.x.shape[1]! % headDim === 0 &&
-      2 * i.cos.shape[1]! <= headDim
+      i.x.shape[1] % headDim === 0 &&
+      2 * i.cos.shape[1] <= headDim
     ))
       throw badArgument(
         'rope',
         `expected a width of heads within the ${i.x.shape[1]} columns of x, with ${i.cos.shape[1]} pairs ` +
           `to turn, for headDim, got ${headDim}`,
       );
-    assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0]!, -1]);
+    assertShape('rope', 'cos', i.cos.shape, [i.x.shape[0], -1]);
     assertShape('rope', 'sin', i.sin.shape, i.cos.shape);
     return { y: { dtype: i.x.dtype, shape: i.x.shape } };
   },
@@ -82,19 +82,19 @@ export const rope = defineOp({
     const sinData = hostData(sin);
     const yData = hostData(y);
     const [tokens, width] = x.shape as [number, number];
-    const pairs = cos.shape[1]!;
+    const pairs = cos.shape[1];
     const sign = inverse ? -1 : 1;
     for (let t = 0; t < tokens; t++) {
       for (let head = t * width; head < (t + 1) * width; head += headDim) {
         for (let p = 0; p < pairs; p++) {
-          const c = cosData[t * pairs + p]!;
-          const s = sign * sinData[t * pairs + p]!;
-          const a = xData[head + p]!;
-          const b = xData[head + p + pairs]!;
+          const c = cosData[t * pairs + p];
+          const s = sign * sinData[t * pairs + p];
+          const a = xData[head + p];
+          const b = xData[head + p + pairs];
           yData[head + p] = a * c - b * s;
           yData[head + p + pairs] = b * c + a * s;
         }
-        for (let j = 2 * pairs; j < headDim; j++) yData[head + j] = xData[head + j]!;
+        for (let j = 2 * pairs; j < headDim; j++) yData[head + j] = xData[head + j];
       }
     }
   },

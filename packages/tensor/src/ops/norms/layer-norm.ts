@@ -25,9 +25,9 @@ export const layerNorm = defineOp({
   takes: { x: f32Array(2), weight: f32Array(1), bias: optional(f32Array(1)) },
   shapes(i: { x: FloatView; weight: F32; bias?: F32 | undefined }, { epsilon }: LayerNormAttributes) {
     if (!(epsilon >= 0)) throw badArgument('layer-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
-    assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
+    assertShape('layer-norm', 'x', i.x.shape, [-1, i.weight.shape[0]]);
     if (i.bias) assertShape('layer-norm', 'bias', i.bias.shape, i.weight.shape);
-    const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]!] };
+    const perToken = { dtype: 'f32' as const, shape: [i.x.shape[0]] };
     return { y: { dtype: 'f32', shape: i.x.shape }, mean: perToken, inverseDeviation: perToken };
   },
   reference(
@@ -46,14 +46,14 @@ export const layerNorm = defineOp({
       const row = t * hidden;
       let sum = 0;
       let squares = 0;
-      for (let j = 0; j < hidden; j++) sum += xData[row + j]!;
+      for (let j = 0; j < hidden; j++) sum += xData[row + j];
       const center = sum / hidden;
-      for (let j = 0; j < hidden; j++) squares += (xData[row + j]! - center) ** 2;
+      for (let j = 0; j < hidden; j++) squares += (xData[row + j] - center) ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
       meanData[t] = center;
       inverseDeviationData[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        yData[row + j] = (xData[row + j]! - center) * inverse * weightData[j]! + (biasData?.[j] ?? 0);
+        yData[row + j] = (xData[row + j] - center) * inverse * weightData[j] + (biasData?.[j] ?? 0);
     }
   },
 });
@@ -78,10 +78,10 @@ export const layerNormBackward = defineOp({
     i: { x: FloatView; weight: F32; mean: F32; inverseDeviation: F32; dy: F32 },
     _: { accumulate: boolean },
   ) {
-    assertShape('layer-norm-backward', 'x', i.x.shape, [-1, i.weight.shape[0]!]);
+    assertShape('layer-norm-backward', 'x', i.x.shape, [-1, i.weight.shape[0]]);
     assertShape('layer-norm-backward', 'dy', i.dy.shape, i.x.shape);
     for (const name of ['mean', 'inverseDeviation'] as const)
-      assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]!]);
+      assertShape('layer-norm-backward', name, i[name].shape, [i.x.shape[0]]);
     return {
       dx: { dtype: 'f32', shape: i.x.shape },
       dWeight: { dtype: 'f32', shape: i.weight.shape },
@@ -106,25 +106,25 @@ export const layerNormBackward = defineOp({
     const biasGradient = new Float64Array(hidden);
     for (let t = 0; t < tokens; t++) {
       const row = t * hidden;
-      const r = inverseDeviationData[t]!;
-      const normalized = (j: number): number => (xData[row + j]! - meanData[t]!) * r;
+      const r = inverseDeviationData[t];
+      const normalized = (j: number): number => (xData[row + j] - meanData[t]) * r;
       let sum = 0;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        const d = dyData[row + j]!;
-        sum += d * weightData[j]!;
-        projection += d * weightData[j]! * normalized(j);
-        weightGradient[j]! += d * normalized(j);
-        biasGradient[j]! += d;
+        const d = dyData[row + j];
+        sum += d * weightData[j];
+        projection += d * weightData[j] * normalized(j);
+        weightGradient[j] += d * normalized(j);
+        biasGradient[j] += d;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r * (dyData[row + j]! * weightData[j]! - sum / hidden - normalized(j) * (projection / hidden));
-        dxData[row + j] = accumulate ? dxData[row + j]! + gradient : gradient;
+          r * (dyData[row + j] * weightData[j] - sum / hidden - normalized(j) * (projection / hidden));
+        dxData[row + j] = accumulate ? dxData[row + j] + gradient : gradient;
       }
     }
-    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j]! += weightGradient[j]!;
-    if (dBiasData) for (let j = 0; j < hidden; j++) dBiasData[j]! += biasGradient[j]!;
+    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j] += weightGradient[j];
+    if (dBiasData) for (let j = 0; j < hidden; j++) dBiasData[j] += biasGradient[j];
   },
 });
 

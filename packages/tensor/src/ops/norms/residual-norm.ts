@@ -28,12 +28,12 @@ export const residualNorm = defineOp({
   shapes(i: { a: FloatView; b: FloatView; weight: F32 }, { outDtype = 'f32', epsilon }: RmsNormAttributes) {
     if (!(epsilon >= 0))
       throw badArgument('residual-norm', `expected a number ≥ 0 for epsilon, got ${epsilon}`);
-    assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]!]);
+    assertShape('residual-norm', 'a', i.a.shape, [-1, i.weight.shape[0]]);
     assertShape('residual-norm', 'b', i.b.shape, i.a.shape);
     return {
       sum: { dtype: 'f32', shape: i.a.shape },
       y: { dtype: outDtype, shape: i.a.shape },
-      inverseRms: { dtype: 'f32', shape: [i.a.shape[0]!] },
+      inverseRms: { dtype: 'f32', shape: [i.a.shape[0]] },
     };
   },
   reference(
@@ -44,7 +44,7 @@ export const residualNorm = defineOp({
     const aData = hostData(a);
     const bData = hostData(b);
     const sumData = hostData(sum);
-    for (let i = 0; i < elementCount(sum.shape); i++) sumData[i] = aData[i]! + bData[i]!;
+    for (let i = 0; i < elementCount(sum.shape); i++) sumData[i] = aData[i] + bData[i];
     rmsNorm.reference({ x: sum, weight }, { y, inverseRms }, attributes);
   },
 });

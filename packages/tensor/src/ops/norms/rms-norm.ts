@@ -41,15 +41,15 @@ export const rmsNorm = defineOp({
     const weightData = hostData(weight);
     const yData = hostData(y);
     const inverseRmsData = hostData(inverseRms);
-    const hidden = weight.shape[0]!;
-    const rows = inverseRms.shape[0]!;
+    const hidden = weight.shape[0];
+    const rows = inverseRms.shape[0];
     for (let t = 0; t < rows; t++) {
       let squares = 0;
-      for (let j = 0; j < hidden; j++) squares += xData[t * hidden + j]! ** 2;
+      for (let j = 0; j < hidden; j++) squares += xData[t * hidden + j] ** 2;
       const inverse = 1 / Math.sqrt(squares / hidden + epsilon);
       inverseRmsData[t] = inverse;
       for (let j = 0; j < hidden; j++)
-        yData[t * hidden + j] = xData[t * hidden + j]! * inverse * (weightData[j]! + weightOffset);
+        yData[t * hidden + j] = xData[t * hidden + j] * inverse * (weightData[j] + weightOffset);
     }
   },
 });
@@ -57,7 +57,7 @@ export const rmsNorm = defineOp({
 /** Runs of all rows of x.  @throws QdyloraError BAD_SHAPE where a row is no whole number of runs */
 function runsOf(where: string, { x, weight }: { readonly x: FloatView; readonly weight: F32 }): number {
   const [tokens, width] = x.shape as [number, number];
-  const hidden = weight.shape[0]!;
+  const hidden = weight.shape[0];
   const runs = Math.max(1, Math.floor(width / hidden));
   assertShape(where, 'x', x.shape, [-1, runs * hidden]);
   return tokens * runs;
@@ -93,25 +93,25 @@ export const rmsNormBackward = defineOp({
     const dyData = hostData(dy);
     const dxData = hostData(dx);
     const dWeightData = dWeight && hostData(dWeight);
-    const hidden = weight.shape[0]!;
-    const rows = inverseRms.shape[0]!;
+    const hidden = weight.shape[0];
+    const rows = inverseRms.shape[0];
     const weightGradient = new Float64Array(hidden);
     for (let t = 0; t < rows; t++) {
-      const r = inverseRmsData[t]!;
+      const r = inverseRmsData[t];
       const row = t * hidden;
       let projection = 0;
       for (let j = 0; j < hidden; j++) {
-        projection += dyData[row + j]! * (weightData[j]! + weightOffset) * xData[row + j]!;
-        weightGradient[j]! += dyData[row + j]! * xData[row + j]! * r;
+        projection += dyData[row + j] * (weightData[j] + weightOffset) * xData[row + j];
+        weightGradient[j] += dyData[row + j] * xData[row + j] * r;
       }
       for (let j = 0; j < hidden; j++) {
         const gradient =
-          r * (weightData[j]! + weightOffset) * dyData[row + j]! -
-          ((r ** 3 * projection) / hidden) * xData[row + j]!;
-        dxData[row + j] = accumulate ? dxData[row + j]! + gradient : gradient;
+          r * (weightData[j] + weightOffset) * dyData[row + j] -
+          ((r ** 3 * projection) / hidden) * xData[row + j];
+        dxData[row + j] = accumulate ? dxData[row + j] + gradient : gradient;
       }
     }
-    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j]! += weightGradient[j]!;
+    if (dWeightData) for (let j = 0; j < hidden; j++) dWeightData[j] += weightGradient[j];
   },
 });
 

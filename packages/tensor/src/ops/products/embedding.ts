@@ -20,7 +20,7 @@ export const embedding = defineOp({
   name: 'embedding',
   takes: { weight: floatArray(2), ids: i32Array(1) },
   shapes(i: { weight: FloatView; ids: ArrayView<'i32'> }, _: Record<string, never>) {
-    return { y: { dtype: 'f32', shape: [i.ids.shape[0]!, i.weight.shape[1]!] } };
+    return { y: { dtype: 'f32', shape: [i.ids.shape[0], i.weight.shape[1]] } };
   },
   reference({ weight, ids }, { y }: { y: ArrayView<'f32'> }) {
     const idsData = hostData(ids);
@@ -28,8 +28,8 @@ export const embedding = defineOp({
     const [rows, hidden] = weight.shape as [number, number];
     const at = readElement(weight);
     assertIdsWithin(ids, rows);
-    for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++) yData[t * hidden + j] = at(idsData[t]! * hidden + j);
+    for (let t = 0; t < ids.shape[0]; t++) {
+      for (let j = 0; j < hidden; j++) yData[t * hidden + j] = at(idsData[t] * hidden + j);
     }
   },
 });
@@ -43,17 +43,17 @@ export const embeddingBackward = defineOp({
   takes: { ids: i32Array(1), dy: f32Array(2) },
   accumulates: ['dWeight'],
   shapes(i: { ids: ArrayView<'i32'>; dy: ArrayView<'f32'> }, { rows }: { rows: number }) {
-    assertShape('embedding-backward', 'dy', i.dy.shape, [i.ids.shape[0]!, -1]);
-    return { dWeight: { dtype: 'f32', shape: [rows, i.dy.shape[1]!] } };
+    assertShape('embedding-backward', 'dy', i.dy.shape, [i.ids.shape[0], -1]);
+    return { dWeight: { dtype: 'f32', shape: [rows, i.dy.shape[1]] } };
   },
   reference({ ids, dy }, { dWeight }: { dWeight: ArrayView<'f32'> }) {
     const idsData = hostData(ids);
     const dyData = hostData(dy);
     const dWeightData = hostData(dWeight);
-    const hidden = dy.shape[1]!;
-    assertIdsWithin(ids, dWeight.shape[0]!);
-    for (let t = 0; t < ids.shape[0]!; t++) {
-      for (let j = 0; j < hidden; j++) dWeightData[idsData[t]! * hidden + j]! += dyData[t * hidden + j]!;
+    const hidden = dy.shape[1];
+    assertIdsWithin(ids, dWeight.shape[0]);
+    for (let t = 0; t < ids.shape[0]; t++) {
+      for (let j = 0; j < hidden; j++) dWeightData[idsData[t] * hidden + j] += dyData[t * hidden + j];
     }
   },
 });
@@ -62,7 +62,7 @@ export const embeddingBackward = defineOp({
 export function assertIdsWithin(ids: ArrayView<'i32'>, rows: number): void {
   const idsData = hostData(ids);
   for (let t = 0; t < idsData.length; t++) {
-    const id = idsData[t]!;
+    const id = idsData[t];
     if (id >= 0 && id < rows) continue;
     throw new QdyloraError('BAD_DATA', {
       where: 'embedding',
@@ -81,7 +81,7 @@ export const differentiableEmbedding: DifferentiableOp<typeof embedding> = {
       run(
         embeddingBackward,
         { ids: inputs.ids, dy: gradients.y },
-        { rows: inputs.weight.shape[0]! },
+        { rows: inputs.weight.shape[0] },
         { dWeight },
       );
     return {};

@@ -36,14 +36,14 @@ export const linearArgmax = defineOp({
     _: { computeDtype: ComputeDtype },
   ) {
     const [out, inFeatures] = i.weight.shape as [number, number];
-    const tokens = i.x.shape[0]!;
+    const tokens = i.x.shape[0];
     assertShape('linear-argmax', 'weight', i.weight.shape, [Math.max(out, 1), -1]);
     assertShape('linear-argmax', 'x', i.x.shape, [-1, inFeatures]);
     if (i.codes) assertShape('linear-argmax', 'codes', i.codes.shape, [out, inFeatures]);
     if (i.scales) assertShape('linear-argmax', 'scales', i.scales.shape, [out]);
     return { ids: { dtype: 'i32', shape: [tokens] }, logits: { dtype: 'f32', shape: [tokens] } };
   },
-  flops: ({ x, weight }) => 2 * x.shape[0]! * weight.shape[0]! * weight.shape[1]!,
+  flops: ({ x, weight }) => 2 * x.shape[0] * weight.shape[0] * weight.shape[1],
   reference({ x, weight }, { ids, logits }: { ids: ArrayView<'i32'>; logits: F32 }, { computeDtype }) {
     const idsData = hostData(ids);
     const logitsData = hostData(logits);
@@ -55,7 +55,7 @@ export const linearArgmax = defineOp({
       for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(row * inFeatures + k);
       return sum;
     };
-    for (let t = 0; t < x.shape[0]!; t++) {
+    for (let t = 0; t < x.shape[0]; t++) {
       let best = 0;
       let greatest = product(t, 0);
       for (let row = 1; row < out; row++) {

@@ -51,8 +51,8 @@ export const linearCrossEntropy = defineOp({
     i: { x: FloatView; weight: FloatView; targets: ArrayView<'i32'>; tokenWeights?: F32 },
     { gradient, softCap = 0 }: CrossEntropyAttributes,
   ) {
-    const tokens = i.x.shape[0]!;
-    assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]!]);
+    const tokens = i.x.shape[0];
+    assertShape('linear-cross-entropy', 'x', i.x.shape, [-1, i.weight.shape[1]]);
     assertShape('linear-cross-entropy', 'targets', i.targets.shape, [tokens]);
     if (i.tokenWeights) assertShape('linear-cross-entropy', 'tokenWeights', i.tokenWeights.shape, [tokens]);
     if (!(softCap >= 0))
@@ -68,7 +68,7 @@ export const linearCrossEntropy = defineOp({
     let counted = 0;
     for (const target of hostData(targets)) if (target !== IGNORED_TARGET) counted++;
     // the head's own gradient, where it is trained, comes on top
-    return 2 * counted * x.shape[1]! * weight.shape[0]! * (gradient ? 2 : 1);
+    return 2 * counted * x.shape[1] * weight.shape[0] * (gradient ? 2 : 1);
   },
   reference(
     { x, weight, targets, tokenWeights },
@@ -83,13 +83,13 @@ export const linearCrossEntropy = defineOp({
     const dxData = dx && hostData(dx);
     const dWeightData = dWeight && hostData(dWeight);
     const [tokens, hidden] = x.shape as [number, number];
-    const vocabulary = weight.shape[0]!;
+    const vocabulary = weight.shape[0];
     const xAt = readElement(x, computeDtype);
     const wAt = readElement(weight, computeDtype);
     const logits = new Float64Array(vocabulary);
     let total = 0;
     for (let t = 0; t < tokens; t++) {
-      const target = targetsData[t]!;
+      const target = targetsData[t];
       const factor = lossScale * (tokenWeightsData?.[t] ?? 1);
       tokenLossesData[t] = 0;
       if (dxData) dxData.fill(0, t * hidden, (t + 1) * hidden);
@@ -97,21 +97,21 @@ export const linearCrossEntropy = defineOp({
       assertTarget(target, t, vocabulary);
       for (let c = 0; c < vocabulary; c++) {
         logits[c] = 0;
-        for (let j = 0; j < hidden; j++) logits[c]! += xAt(t * hidden + j) * wAt(c * hidden + j);
-        if (softCap > 0) logits[c] = softCap * Math.tanh(logits[c]! / softCap);
+        for (let j = 0; j < hidden; j++) logits[c] += xAt(t * hidden + j) * wAt(c * hidden + j);
+        if (softCap > 0) logits[c] = softCap * Math.tanh(logits[c] / softCap);
       }
       const largest = logits.reduce((a, b) => Math.max(a, b));
       const sum = logits.reduce((s, z) => s + Math.exp(z - largest), 0);
-      const tokenLoss = largest + Math.log(sum) - logits[target]!;
+      const tokenLoss = largest + Math.log(sum) - logits[target];
       tokenLossesData[t] = tokenLoss;
       total += tokenLoss * factor;
       for (let c = 0; c < vocabulary && (dx || dWeight); c++) {
-        const slope = softCap > 0 ? 1 - (logits[c]! / softCap) ** 2 : 1;
-        const exact = slope * factor * (Math.exp(logits[c]! - largest) / sum - (c === target ? 1 : 0));
+        const slope = softCap > 0 ? 1 - (logits[c] / softCap) ** 2 : 1;
+        const exact = slope * factor * (Math.exp(logits[c] - largest) / sum - (c === target ? 1 : 0));
         const gradient = computeDtype === 'bf16' ? roundToBfloat16(exact) : exact;
         for (let j = 0; j < hidden; j++) {
-          if (dxData) dxData[t * hidden + j]! += gradient * wAt(c * hidden + j);
-          if (dWeightData) dWeightData[c * hidden + j]! += gradient * xAt(t * hidden + j);
+          if (dxData) dxData[t * hidden + j] += gradient * wAt(c * hidden + j);
+          if (dWeightData) dWeightData[c * hidden + j] += gradient * xAt(t * hidden + j);
         }
       }
     }

@@ -40,16 +40,16 @@ export const linear = defineOp({
     const [out, inFeatures] = i.weight.shape as [number, number];
     assertShape('linear', 'x', i.x.shape, [-1, inFeatures]);
     if (i.bias) assertShape('linear', 'bias', i.bias.shape, [out]);
-    return { y: { dtype: outDtype, shape: [i.x.shape[0]!, out] } };
+    return { y: { dtype: outDtype, shape: [i.x.shape[0], out] } };
   },
-  flops: ({ x, weight }) => 2 * x.shape[0]! * elementCount(weight.shape),
+  flops: ({ x, weight }) => 2 * x.shape[0] * elementCount(weight.shape),
   reference({ x, weight, bias }, { y }: { y: FloatView }, { computeDtype }) {
     const biasData = bias && hostData(bias);
     const yData = hostData(y);
     const [out, inFeatures] = weight.shape as [number, number];
     const xAt = readElement(x, computeDtype);
     const wAt = readElement(weight, computeDtype);
-    for (let t = 0; t < x.shape[0]!; t++) {
+    for (let t = 0; t < x.shape[0]; t++) {
       for (let o = 0; o < out; o++) {
         let sum = biasData?.[o] ?? 0;
         for (let k = 0; k < inFeatures; k++) sum += xAt(t * inFeatures + k) * wAt(o * inFeatures + k);
@@ -71,18 +71,18 @@ export const linearInputGradient = defineOp({
     i: { dy: FloatView; weight: FloatView },
     { outDtype = 'f32' }: LinearAttributes & { accumulate: boolean },
   ) {
-    assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]!]);
-    return { dx: { dtype: outDtype, shape: [i.dy.shape[0]!, i.weight.shape[1]!] } };
+    assertShape('linear-input-gradient', 'dy', i.dy.shape, [-1, i.weight.shape[0]]);
+    return { dx: { dtype: outDtype, shape: [i.dy.shape[0], i.weight.shape[1]] } };
   },
-  flops: ({ dy, weight }) => 2 * dy.shape[0]! * elementCount(weight.shape),
+  flops: ({ dy, weight }) => 2 * dy.shape[0] * elementCount(weight.shape),
   reference({ dy, weight }, { dx }: { dx: FloatView }, { computeDtype, accumulate }) {
     const dxData = hostData(dx);
     const [out, inFeatures] = weight.shape as [number, number];
     const dyAt = readElement(dy, computeDtype);
     const wAt = readElement(weight, computeDtype);
-    for (let t = 0; t < dy.shape[0]!; t++) {
+    for (let t = 0; t < dy.shape[0]; t++) {
       for (let k = 0; k < inFeatures; k++) {
-        let sum = accumulate ? dxData[t * inFeatures + k]! : 0;
+        let sum = accumulate ? dxData[t * inFeatures + k] : 0;
         for (let o = 0; o < out; o++) sum += dyAt(t * out + o) * wAt(o * inFeatures + k);
         dxData[t * inFeatures + k] = sum;
       }
@@ -100,13 +100,13 @@ export const linearWeightGradient = defineOp({
   accumulates: ['dWeight', 'dBias'],
   halves: ['x', 'dy'],
   shapes(i: { x: FloatView; dy: FloatView }, _: { computeDtype: ComputeDtype }) {
-    assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0]!, -1]);
+    assertShape('linear-weight-gradient', 'dy', i.dy.shape, [i.x.shape[0], -1]);
     return {
-      dWeight: { dtype: 'f32', shape: [i.dy.shape[1]!, i.x.shape[1]!] },
-      dBias: { dtype: 'f32', shape: [i.dy.shape[1]!] },
+      dWeight: { dtype: 'f32', shape: [i.dy.shape[1], i.x.shape[1]] },
+      dBias: { dtype: 'f32', shape: [i.dy.shape[1]] },
     };
   },
-  flops: ({ x, dy }) => 2 * x.shape[0]! * x.shape[1]! * dy.shape[1]!,
+  flops: ({ x, dy }) => 2 * x.shape[0] * x.shape[1] * dy.shape[1],
   reference(
     { x, dy },
     { dWeight, dBias }: { dWeight?: ArrayView<'f32'>; dBias?: ArrayView<'f32'> },
@@ -116,18 +116,18 @@ export const linearWeightGradient = defineOp({
     const dWeightData = dWeight && hostData(dWeight);
     const dBiasData = dBias && hostData(dBias);
     const [tokens, inFeatures] = x.shape as [number, number];
-    const out = dy.shape[1]!;
+    const out = dy.shape[1];
     const xAt = readElement(x, computeDtype);
     const dyAt = readElement(dy, computeDtype);
     for (let o = 0; o < out; o++) {
       for (let k = 0; k < inFeatures && dWeightData; k++) {
-        let sum = dWeightData[o * inFeatures + k]!;
+        let sum = dWeightData[o * inFeatures + k];
         for (let t = 0; t < tokens; t++) sum += dyAt(t * out + o) * xAt(t * inFeatures + k);
         dWeightData[o * inFeatures + k] = sum;
       }
       if (!dBiasData) continue;
-      let sum = dBiasData[o]!;
-      for (let t = 0; t < tokens; t++) sum += dyData[t * out + o]!;
+      let sum = dBiasData[o];
+      for (let t = 0; t < tokens; t++) sum += dyData[t * out + o];
       dBiasData[o] = sum;
     }
   },

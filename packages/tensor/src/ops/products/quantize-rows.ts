@@ -24,7 +24,7 @@ export const quantizeRows = defineOp({
   name: 'quantize-rows',
   takes: { weight: floatArray(2) },
   shapes({ weight: { shape } }: { weight: FloatView }, _: Record<string, never>) {
-    return { codes: { dtype: 'u8', shape }, scales: { dtype: 'f32', shape: [shape[0]!] } };
+    return { codes: { dtype: 'u8', shape }, scales: { dtype: 'f32', shape: [shape[0]] } };
   },
   reference({ weight }, { codes, scales }: { codes: ArrayView<'u8'>; scales: ArrayView<'f32'> }) {
     const codesData = hostData(codes);
