@@ -108,6 +108,15 @@ QD_INLINE bool isGiven(const D& array) {
   return array.f32 || array.bf16;
 }
 
+// Up to MOST records of one kind, such as the layers of a group. JavaScript passes an array of records, which
+// may be shorter: so the arrays of a record have to be optional.
+template <class S, int MOST>
+struct List {
+  S records[MOST];
+  Size count;
+  QD_INLINE const S& operator[](Size i) const { return records[i]; }
+};
+
 // The elements of an array of sizes a × b × …; MORE_THAN_ANY where that passes 64 bits. Sizes come from
 // JavaScript, up to 2^53 each, and a product that wraps around would let through any array.
 constexpr Size MORE_THAN_ANY = ~Size{0};
@@ -135,11 +144,20 @@ QD_INLINE constexpr Size times(Size a, Size b, Size c, More... more) {
     if (::qdylora::isGiven(array)) QD_NEED(array, elements); \
   } while (0)
 
+// A list among the arguments of a kernel: the number of records at `first`, then `most` records of `width`
+// arguments, which have these names.
+struct ListShape {
+  int first, most, width;
+  const char* const* names;
+};
+
 // A kernel with its signature erased: what the door needs to check the arguments and to call it.
 struct KernelEntry {
   const char* name;
   const std::uint16_t* kinds;
   int argumentCount;
+  const ListShape* lists;
+  int listCount;
   bool returnsNumber;
   Status (*invoke)(Threads&, const Argument*, double*);
 };
@@ -255,6 +273,39 @@ struct Fields {
   }
 };
 
+// The names that the fields of a record have in JavaScript, one for each argument, in the order of
+// Parameter<S>: template <> struct FieldNames<S> { static constexpr const char* of[] = {"rows", …}; }.
+template <class S>
+struct FieldNames;
+template <class S, int MOST>
+struct Parameter<List<S, MOST>> {
+  static constexpr int recordWidth = Parameter<S>::width;
+  static constexpr int width = 1 + MOST * recordWidth;
+  static_assert(sizeof(FieldNames<S>::of) / sizeof(const char*) == recordWidth, "one name for each argument");
+  static constexpr void describe(std::uint16_t* kinds) {
+    kinds[0] = KIND_SIZE;
+    for (int i = 0; i < MOST; i++) Parameter<S>::describe(kinds + 1 + i * recordWidth);
+  }
+  static QD_INLINE List<S, MOST> from(Threads& threads, const Argument* a, int at) {
+    List<S, MOST> list{};
+    list.count = static_cast<Size>(a[at].number);
+    for (int i = 0; i < MOST; i++) list.records[i] = Parameter<S>::from(threads, a, at + 1 + i * recordWidth);
+    return list;
+  }
+};
+// Writes the shape of P, a parameter that begins at `at`, where it is a list. Returns how many it wrote.
+template <class P>
+struct ListIn {
+  static constexpr int describe(ListShape*, int) { return 0; }
+};
+template <class S, int MOST>
+struct ListIn<List<S, MOST>> {
+  static constexpr int describe(ListShape* shape, int at) {
+    *shape = {at, MOST, Parameter<S>::width, FieldNames<S>::of};
+    return 1;
+  }
+};
+
 template <int... I>
 struct Positions {};
 template <int N, int... I>
@@ -271,15 +322,19 @@ template <class Result, class... P, Result (*Function)(P...)>
 struct Erased<Function> {
   static constexpr bool returnsNumber = !__is_same(Result, Status);
   static constexpr int width = (Parameter<P>::width + ... + 0);
-  // The kinds of all arguments, and where each parameter's begin.
+  // The kinds of all arguments, where each parameter's begin, and the lists among the parameters.
   struct Layout {
     std::uint16_t kinds[width + 1];
     int starts[sizeof...(P) + 1];
+    ListShape lists[sizeof...(P) + 1];
+    int listCount;
   };
   static constexpr Layout layout = [] {
     Layout all{};
     [[maybe_unused]] int at = 0, i = 0;
-    ((Parameter<P>::describe(all.kinds + at), all.starts[i++] = at, at += Parameter<P>::width), ...);
+    ((Parameter<P>::describe(all.kinds + at), all.starts[i++] = at,
+      all.listCount += ListIn<P>::describe(all.lists + all.listCount, at), at += Parameter<P>::width),
+     ...);
     return all;
   }();
   static Status invoke(Threads& threads, const Argument* arguments, double* number) {
@@ -295,7 +350,7 @@ struct Erased<Function> {
       return Function(Parameter<P>::from(threads, arguments, layout.starts[I])...);
   }
   static constexpr KernelEntry entry(const char* name) {
-    return {name, layout.kinds, width, returnsNumber, &invoke};
+    return {name, layout.kinds, width, layout.lists, layout.listCount, returnsNumber, &invoke};
   }
 };
 

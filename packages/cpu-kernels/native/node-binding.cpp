@@ -112,13 +112,36 @@ bool readNumber(napi_env env, napi_value value, std::uint16_t kind, Argument& ou
   return out.number >= 0 && out.number <= most && std::floor(out.number) == out.number;
 }
 
+// What JavaScript calls the argument of a kernel at `position`.
+struct ArgumentName {
+  char text[64];
+};
+ArgumentName nameOf(const KernelEntry& entry, int position) {
+  ArgumentName name;
+  int number = 0;  // of the JavaScript parameter, the first is 1
+  for (int at = 0, list = 0; at <= position; at++) {
+    if (entry.kinds[at] == KIND_THREADS) continue;
+    number++;
+    if (list == entry.listCount || at != entry.lists[list].first) continue;
+    const ListShape& shape = entry.lists[list++];
+    const int field = position - at - 1;
+    at += shape.most * shape.width;
+    if (field < 0 || position > at) continue;
+    std::snprintf(name.text, sizeof name.text, "`%s` of record %d in argument %d",
+                  shape.names[field % shape.width], field / shape.width, number);
+    return name;
+  }
+  std::snprintf(name.text, sizeof name.text, "argument %d", number);
+  return name;
+}
+
 napi_value report(napi_env env, const KernelEntry& entry, const Argument* arguments, const Status& status) {
   if (status.code == Status::TOO_SHORT && status.expected == MORE_THAN_ANY) {
-    throwNative(env, "%s: expected sizes of an array that memory can hold for argument %d, got more",
-                entry.name, status.argument);
+    throwNative(env, "%s: expected sizes of an array that memory can hold for %s, got more", entry.name,
+                nameOf(entry, status.argument).text);
   } else if (status.code == Status::TOO_SHORT) {
-    throwNative(env, "%s: expected at least %zu elements for argument %d, got %zu", entry.name,
-                status.expected, status.argument, arguments[status.argument].length);
+    throwNative(env, "%s: expected at least %zu elements for %s, got %zu", entry.name, status.expected,
+                nameOf(entry, status.argument).text, arguments[status.argument].length);
   } else if (status.code == Status::BAD_DATA) {
     char message[512];
     std::snprintf(message, sizeof message, "%s: %s, got %d at position %zu", entry.name, status.problem,
@@ -153,11 +176,18 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
     const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i], ends[i])
                                         : readNumber(env, values[at], kind, arguments[i]);
     if (!fits) {
-      throwNative(env, "%s: expected %s%s for argument %d", entry.name, kindText(kind),
-                  kind & KIND_OPTIONAL ? " or undefined" : "", i);
+      throwNative(env, "%s: expected %s%s for %s", entry.name, kindText(kind),
+                  kind & KIND_OPTIONAL ? " or undefined" : "", nameOf(entry, i).text);
       return nullptr;
     }
     at++;
+  }
+  for (int i = 0; i < entry.listCount; i++) {
+    const ListShape& list = entry.lists[i];
+    if (arguments[list.first].number <= list.most) continue;
+    throwNative(env, "%s: %s has %.0f records, but it may have %d at most", entry.name,
+                nameOf(entry, list.first).text, arguments[list.first].number, list.most);
+    return nullptr;
   }
   double number = 0;
   const Status status = entry.invoke(*bound.instance->threads, arguments, &number);
@@ -258,6 +288,51 @@ napi_value dropProgram(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// What stands for a field of a record that is not there: undefined for an array, else 0 or false.
+napi_status emptyValue(napi_env env, std::uint16_t kind, napi_value* result) {
+  if (kind & KIND_ARRAY) return napi_get_undefined(env, result);
+  return kind == KIND_BOOL ? napi_get_boolean(env, false, result) : napi_create_double(env, 0, result);
+}
+
+// { name, empty } of each field of a list's records
+bool describeFields(napi_env env, const KernelEntry& entry, const ListShape& list, napi_value* fields) {
+  if (napi_create_array(env, fields) != napi_ok) return false;
+  for (int i = 0; i < list.width; i++) {
+    napi_value field;
+    napi_value name;
+    napi_value empty;
+    if (napi_create_object(env, &field) != napi_ok ||
+        napi_create_string_utf8(env, list.names[i], NAPI_AUTO_LENGTH, &name) != napi_ok ||
+        emptyValue(env, entry.kinds[list.first + 1 + i], &empty) != napi_ok ||
+        napi_set_named_property(env, field, "name", name) != napi_ok ||
+        napi_set_named_property(env, field, "empty", empty) != napi_ok ||
+        napi_set_element(env, *fields, static_cast<std::uint32_t>(i), field) != napi_ok)
+      return false;
+  }
+  return true;
+}
+
+// Gives the function of a kernel that takes lists a property `lists`: { most, fields } of each, in order.
+// src/flatten-arguments.ts makes the arguments by it.
+bool describeLists(napi_env env, const KernelEntry& entry, napi_value function) {
+  napi_value lists;
+  if (entry.listCount == 0) return true;
+  if (napi_create_array(env, &lists) != napi_ok) return false;
+  for (int i = 0; i < entry.listCount; i++) {
+    napi_value list;
+    napi_value most;
+    napi_value fields;
+    if (napi_create_object(env, &list) != napi_ok ||
+        napi_create_int32(env, entry.lists[i].most, &most) != napi_ok ||
+        !describeFields(env, entry, entry.lists[i], &fields) ||
+        napi_set_named_property(env, list, "most", most) != napi_ok ||
+        napi_set_named_property(env, list, "fields", fields) != napi_ok ||
+        napi_set_element(env, lists, static_cast<std::uint32_t>(i), list) != napi_ok)
+      return false;
+  }
+  return napi_set_named_property(env, function, "lists", lists) == napi_ok;
+}
+
 }  // namespace
 
 void throwNative(napi_env env, const char* format, ...) {
@@ -282,7 +357,9 @@ bool bindKernels(napi_env env, napi_value target, const KernelEntry* const* kern
         napi_add_finalizer(env, function, bound.get(), destroy, nullptr, nullptr) != napi_ok)
       return false;
     bound.release();
-    if (napi_set_named_property(env, target, kernels[i]->name, function) != napi_ok) return false;
+    if (!describeLists(env, *kernels[i], function) ||
+        napi_set_named_property(env, target, kernels[i]->name, function) != napi_ok)
+      return false;
   }
   return true;
 }

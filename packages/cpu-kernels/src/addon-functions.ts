@@ -1,14 +1,37 @@
 import type { ArrayView } from '@qdylora/contract';
 
-/** What crosses the native door: arrays, numbers, booleans, or undefined for an array that is left out. */
-export type NativeArgument =
-  ArrayView | Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
+/** A value that the addon takes; undefined stands for an array that is left out. */
+export type PlainValue = Float32Array | Uint16Array | Int32Array | Uint8Array | number | boolean | undefined;
+
+/** The same or an array view in host memory, of which the addon gets the elements. */
+export type NativeValue = ArrayView | PlainValue;
+
+/** One record of a list, by the field names that C++ gives it (`FieldNames`). */
+export type NativeRecord = Readonly<Record<string, NativeValue>>;
+
+/** An argument of a native function: a value, or a list of records, such as the layers of a group. */
+export type NativeArgument = NativeValue | readonly NativeRecord[];
 
 /**
- * A C++ kernel as JavaScript sees it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A
+ * A C++ kernel as its binding calls it. It checks its arguments; a wrong call throws QdyloraError NATIVE. A
  * measurement or a workspace size is returned, a kernel returns nothing.
  */
 export type NativeFunction = (...parameters: NativeArgument[]) => number;
+
+/** A list among the parameters of an addon's function, as the addon describes it. */
+export interface NativeList {
+  /** The most records that C++ takes. */
+  readonly most: number;
+  /** The fields of a record in C++'s order; `empty` fills a record that is not there. */
+  readonly fields: readonly { readonly name: string; readonly empty: PlainValue }[];
+}
+
+/** A C++ kernel as the addon exports it: its lists are passed value by value (`flattenArguments`). */
+export interface AddonFunction {
+  (...values: PlainValue[]): number;
+  /** In the order of its parameters. */
+  readonly lists?: readonly NativeList[];
+}
 
 /** What a kernel's binding is made from. */
 export interface CpuDoor {
@@ -36,7 +59,7 @@ export interface NativeLevel {
 /** One level's functions on a team of threads, and what records their calls. */
 export interface NativeInstance {
   readonly threads: number;
-  readonly functions: Readonly<Record<string, NativeFunction>>;
+  readonly functions: Readonly<Record<string, AddonFunction>>;
   close(): void;
   /** A new program without calls, by its number. */
   createProgram(): number;

@@ -7,6 +7,7 @@ import {
   type Recording,
 } from '@qdylora/contract';
 import type { NativeFunction } from './addon-functions.ts';
+import { isList } from './flatten-arguments.ts';
 import { cpuKernels } from './kernel-table.ts';
 import { createLentArrays } from './lent-arrays.ts';
 import { functionOf, nativeError, type OpenLevel } from './open-level.ts';
@@ -81,7 +82,10 @@ export function createRecording(
   const holding =
     (call: NativeFunction): NativeFunction =>
     (...parameters) => {
-      for (const parameter of parameters) if (typeof parameter === 'object') held.add(parameter);
+      for (const parameter of parameters) {
+        const arrays = isList(parameter) ? parameter.flatMap((record) => Object.values(record)) : [parameter];
+        for (const array of arrays) if (typeof array === 'object') held.add(array);
+      }
       return call(...parameters);
     };
   const kernels = kernelTable(

@@ -1,6 +1,7 @@
-import { assertArgument, hostData, QdyloraError } from '@qdylora/contract';
-import type { NativeAddon, NativeLevel } from './addon-functions.ts';
+import { assertArgument, QdyloraError } from '@qdylora/contract';
+import type { NativeAddon, NativeFunction, NativeLevel } from './addon-functions.ts';
 import { bestLevel, forcedLevel, levelsNotBuilt, noUsableLevel, TEST_LEVELS } from './cpu-levels.ts';
+import { flattenArguments } from './flatten-arguments.ts';
 import { loadAddon } from './load-addon.ts';
 import { usableThreads } from './usable-threads.ts';
 
@@ -98,10 +99,7 @@ export const nativeError = (where: string, cause: unknown): QdyloraError =>
  * The C++ function of a name. @throws QdyloraError NATIVE where the addon has none; and at the call, where
  * its arguments do not fit, that or BAD_DATA
  */
-export const functionOf = (
-  { native: { functions } }: OpenLevel,
-  name: string,
-): OpenLevel['native']['functions'][string] => {
+export const functionOf = ({ native: { functions } }: OpenLevel, name: string): NativeFunction => {
   // not what every object has, such as toString
   const call = Object.hasOwn(functions, name) ? functions[name] : undefined;
   if (!call)
@@ -110,14 +108,11 @@ export const functionOf = (
       problem: `expected the function ${name} in the addon, got none`,
       nextStep: 'Rebuild it with `node scripts/build-addon.mjs --force`.',
     });
+  const { lists = [] } = call;
   return (...parameters) => {
-    for (let i = 0; i < parameters.length; i++) {
-      const parameter = parameters[i];
-      // C++ sees the elements of an array view
-      if (typeof parameter === 'object' && 'storage' in parameter) parameters[i] = hostData(parameter);
-    }
+    const values = flattenArguments(parameters, lists);
     try {
-      return call(...parameters);
+      return call(...values);
     } catch (cause) {
       throw nativeError(name, cause);
     }

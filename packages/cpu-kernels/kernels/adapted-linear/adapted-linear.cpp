@@ -35,6 +35,14 @@ struct Layer {
 template <>
 struct Parameter<Layer> : Fields<Layer, Base, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>,
                                  OptionalOutDense, OptionalOut<float>, float> {};
+template <>
+struct FieldNames<Layer> {
+  static constexpr const char* of[] = {
+      "weight",    "codes", "levels",    "absmax", "absmaxCodes",  "nestedAbsmax",
+      "nestedMap", "rows",  "blockSize", "tiled",  "nestedOffset", "bias",
+      "a",         "b",     "y",         "u",      "scale",
+  };
+};
 
 struct BackwardLayer {
   Base base;
@@ -47,6 +55,14 @@ template <>
 struct Parameter<BackwardLayer>
     : Fields<BackwardLayer, Base, OptionalDense, OptionalIn<float>, OptionalIn<float>, OptionalIn<float>,
              OptionalOut<float>, OptionalOut<float>, float> {};
+template <>
+struct FieldNames<BackwardLayer> {
+  static constexpr const char* of[] = {
+      "weight",    "codes", "levels",    "absmax", "absmaxCodes",  "nestedAbsmax",
+      "nestedMap", "rows",  "blockSize", "tiled",  "nestedOffset", "dy",
+      "u",         "a",     "b",         "da",     "db",           "scale",
+  };
+};
 
 // Rows at different ranks. Part i ends at row at[3·i], is at rank at[3·i + 1], and gives gradients to the
 // rows of A and B from at[3·i + 2] on. Its scale is multiplied by factors[2·i], its gradients for A and B by
@@ -131,20 +147,23 @@ Columns baseColumns(const Base& base, Size cols, bool bf16, bool transposed) {
 }
 
 template <class L>
-Size rowsOf(const L* layers, Size count) {
+using Layers = List<L, GROUP_LAYERS>;
+
+template <class L>
+Size rowsOf(const Layers<L>& layers) {
   Size rows = 0;
-  for (Size i = 0; i < count; i++) rows += layers[i].base.rows;
+  for (Size i = 0; i < layers.count; i++) rows += layers[i].base.rows;
   return rows;
 }
 
 // `r` counts in the size of the scratch, and only the arrays of an adapter bound it.
 template <class L>
-bool hasRankOfItsOwn(const L* layers, Size count, Size r) {
-  for (Size i = 0; i < count; i++)
-    if (layers[i].a.data) return true;
-  return r == 0;
+Status checkLayers(const Layers<L>& layers, Size r) {
+  if (layers.count == 0) return unsupported("a group has at least one layer");
+  for (Size i = 0; i < layers.count; i++)
+    if (layers[i].a.data) return ok();
+  return r == 0 ? ok() : unsupported("the rank of layers without adapters must be 0");
 }
-constexpr const char* RANK_OF_NOTHING = "expected rank 0 for layers without adapters";
 
 Size forwardFloats(Size tokens, Size cols, Size r, Size layers, int threads) {
   return productScratch(tokens, cols + layers * r, threads);
@@ -203,13 +222,12 @@ Status addForward(ForwardStages& stages, const Layer& layer, const Shared& share
   return ok();
 }
 
-// `r`: the rank of the layers that have an adapter. `count`: how many of the layers there are.
-Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, Layer first, Layer second,
-                            Layer third, RankParts rankParts, Out<float> scratch, Size count, Size tokens,
-                            Size cols, Size r, bool bf16) {
-  const Layer layers[GROUP_LAYERS] = {first, second, third};
-  if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
-  if (!hasRankOfItsOwn(layers, count, r)) return unsupported(RANK_OF_NOTHING);
+// `r`: the rank of the layers that have an adapter.
+Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, Layers<Layer> layers,
+                            RankParts rankParts, Out<float> scratch, Size tokens, Size cols, Size r,
+                            bool bf16) {
+  const Size count = layers.count;
+  if (const Status s = checkLayers(layers, r); s.code != Status::OK) return s;
   QD_NEED(x, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));
   QD_NEED(scratch, forwardFloats(tokens, cols, r, count, threads.count()));
@@ -228,7 +246,7 @@ Status adaptedLinearForward(Threads& threads, Dense x, OptionalDense xAdapter, L
   if (makesY && (!isAdapted || isGiven(xAdapter))) all.y().pack(all.y().jobs[0].terms[0]);
   const Stage* const from = isAdapted ? &all.u() : &all.y();
   const int stageCount = isAdapted ? 2 : 1;
-  const int parts = partsForProduct(threads, tokens, makesY ? rowsOf(layers, count) : count * r, cols);
+  const int parts = partsForProduct(threads, tokens, makesY ? rowsOf(layers) : count * r, cols);
   threads.run(parts, [&](int part) {
     multiplyStages(threads, parts, part, from, stageCount, tokens, all.words, scratch.data);
   });
@@ -319,15 +337,14 @@ Status addBackward(BackwardStages& stages, const BackwardLayer& layer, const Bac
   return ok();
 }
 
-Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, BackwardLayer first,
-                             BackwardLayer second, BackwardLayer third, RankParts rankParts,
-                             OptionalOutDense dx, OptionalOutDense dxAdapter, Out<float> scratch, Size count,
-                             Size tokens, Size cols, Size r, Size trainFrom, bool bf16, bool accumulate) {
-  const BackwardLayer layers[GROUP_LAYERS] = {first, second, third};
-  if (count == 0 || count > GROUP_LAYERS) return unsupported("expected 1 to 3 layers");
-  if (!hasRankOfItsOwn(layers, count, r)) return unsupported(RANK_OF_NOTHING);
+Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, Layers<BackwardLayer> layers,
+                             RankParts rankParts, OptionalOutDense dx, OptionalOutDense dxAdapter,
+                             Out<float> scratch, Size tokens, Size cols, Size r, Size trainFrom, bool bf16,
+                             bool accumulate) {
+  const Size count = layers.count;
+  if (const Status s = checkLayers(layers, r); s.code != Status::OK) return s;
   if (trainFrom > r) return unsupported("expected trainFrom within the rank");
-  const Size rows = rowsOf(layers, count);
+  const Size rows = rowsOf(layers);
   QD_NEED(x, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(dx, times(tokens, cols));

@@ -4,7 +4,6 @@ import {
   adaptedLinearBackward,
   adaptedLinearGroup,
   adaptedLinearGroupBackward,
-  GROUP_LAYERS,
   GROUP_NAMES,
   groupRank,
   LAYER_NAMES,
@@ -12,81 +11,63 @@ import {
   type LayerNames,
   type RankPart,
 } from '@qdylora/lora-dynamic';
-import type { CpuDoor, NativeArgument } from '../../src/addon-functions.ts';
+import type { CpuDoor, NativeRecord, NativeValue } from '../../src/addon-functions.ts';
 
-/** A frozen weight, in the order of C++'s `Base`. */
+/** The fields of a frozen weight, as C++'s `Base` has them. */
 const base = (
   arrays: Arrays,
   names: LayerNames,
   { rows, blockSize, tiled = false, nestedOffset }: GroupLayer,
-): NativeArgument[] => [
-  arrays[names.weight],
-  arrays[names.codes],
-  arrays[names.levels],
-  arrays[names.absmax],
-  arrays[names.absmaxCodes],
-  arrays[names.nestedAbsmax],
-  arrays[names.nestedMap],
+): NativeRecord => ({
+  weight: arrays[names.weight],
+  codes: arrays[names.codes],
+  levels: arrays[names.levels],
+  absmax: arrays[names.absmax],
+  absmaxCodes: arrays[names.absmaxCodes],
+  nestedAbsmax: arrays[names.nestedAbsmax],
+  nestedMap: arrays[names.nestedMap],
   rows,
   blockSize,
   tiled,
   nestedOffset,
-];
+});
 
-/**
- * The arrays of one layer, by their names in `inputs` and `outputs`, in the order of C++'s `Layer`, and of
- * its `BackwardLayer`.
- */
-function forwardLayer(
+/** One layer as C++'s `Layer` has it; `names`: what its arrays are called in `inputs` and `outputs`. */
+const forwardLayer = (
   inputs: Arrays,
   outputs: Arrays,
   names: LayerNames,
   layer: GroupLayer,
-): NativeArgument[] {
-  const flat = base(inputs, names, layer);
-  flat.push(
-    inputs[names.bias],
-    inputs[names.a],
-    inputs[names.b],
-    outputs[names.y],
-    outputs[names.u],
-    layer.scale,
-  );
-  return flat;
-}
-function backwardLayer(
+): NativeRecord => ({
+  ...base(inputs, names, layer),
+  bias: inputs[names.bias],
+  a: inputs[names.a],
+  b: inputs[names.b],
+  y: outputs[names.y],
+  u: outputs[names.u],
+  scale: layer.scale,
+});
+
+/** The same as C++'s `BackwardLayer` has it. */
+const backwardLayer = (
   inputs: Arrays,
   outputs: Arrays,
   names: LayerNames,
   layer: GroupLayer,
-): NativeArgument[] {
-  const flat = base(inputs, names, layer);
-  flat.push(
-    inputs[names.dy],
-    inputs[names.u],
-    inputs[names.a],
-    inputs[names.b],
-    outputs[names.da],
-    outputs[names.db],
-    layer.scale,
-  );
-  return flat;
-}
-
-const NO_LAYER: GroupLayer = { rows: 0, blockSize: 0, nestedOffset: 0, scale: 1 };
-const NO_FORWARD = forwardLayer({}, {}, LAYER_NAMES, NO_LAYER);
-const NO_BACKWARD = backwardLayer({}, {}, LAYER_NAMES, NO_LAYER);
-
-/** The arguments of as many layers as C++ takes. */
-function filled(layers: readonly NativeArgument[][], noLayer: readonly NativeArgument[]): NativeArgument[] {
-  const flat: NativeArgument[] = [];
-  for (let i = 0; i < GROUP_LAYERS; i++) flat.push(...(layers[i] ?? noLayer));
-  return flat;
-}
+): NativeRecord => ({
+  ...base(inputs, names, layer),
+  dy: inputs[names.dy],
+  u: inputs[names.u],
+  a: inputs[names.a],
+  b: inputs[names.b],
+  da: outputs[names.da],
+  db: outputs[names.db],
+  scale: layer.scale,
+});
 
 /** Rows at ranks of their own, in the order of C++'s `RankParts`; a group without adapters has none. */
-const ranksOf = (given: readonly RankPart[] | undefined, r: number): NativeArgument[] => {
-  const parts = r > 0 ? given : undefined;
+const ranksOf = (rankParts: readonly RankPart[] | undefined, r: number): NativeValue[] => {
+  const parts = r > 0 ? rankParts : undefined;
   return [
     parts && Int32Array.from(parts.flatMap(({ until, rank, trainFrom }) => [until, rank, trainFrom])),
     parts && Float32Array.from(parts.flatMap(({ factor, weight = 1 }) => [factor, weight])),
@@ -111,18 +92,14 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       const { x, xAdapter } = inputs;
       const { cols, computeDtype, parts } = attributes;
       const [tokens, r] = outputs.u.shape as [number, number];
-      const layers = filled(
-        [forwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes)],
-        NO_FORWARD,
-      );
+      const layer = forwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes);
       withScratch(forwardFloats(tokens, cols, r, 1), (scratch) => {
         forward(
           x,
           xAdapter,
-          ...layers,
+          [layer],
           ...ranksOf(parts, r),
           scratch,
-          1,
           tokens,
           cols,
           r,
@@ -135,21 +112,17 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       const { dx, dxAdapter } = outputs;
       const { rows, cols, computeDtype, trainFrom, accumulate, parts } = attributes;
       const [tokens, r] = u.shape as [number, number];
-      const layers = filled(
-        [backwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes)],
-        NO_BACKWARD,
-      );
+      const layer = backwardLayer(inputs as Arrays, outputs as Arrays, LAYER_NAMES, attributes);
       withScratch(backwardFloats(tokens, rows, r, 1, cutsGradients(parts, trainFrom)), (scratch) => {
         // without da nobody reads x, so anything of its size may stand for it
         backward(
           x ?? dx!,
           xAdapter,
-          ...layers,
+          [layer],
           ...ranksOf(parts, r),
           dx,
           dxAdapter,
           scratch,
-          1,
           tokens,
           cols,
           r,
@@ -164,18 +137,14 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       const x = inputs.x!;
       const tokens = x.shape[0]!;
       const r = groupRank(inputs, attributes);
-      const flat = filled(
-        layers.map((layer, i) => forwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer)),
-        NO_FORWARD,
-      );
+      const records = layers.map((layer, i) => forwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer));
       withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => {
         forward(
           x,
           undefined,
-          ...flat,
+          records,
           ...ranksOf(parts, r),
           scratch,
-          layers.length,
           tokens,
           cols,
           r,
@@ -190,22 +159,18 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
       const r = groupRank(inputs, attributes);
       const rows = layers.reduce((sum, layer) => sum + layer.rows, 0);
       const trainFrom = Math.min(attributes.trainFrom, r);
-      const flat = filled(
-        layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer)),
-        NO_BACKWARD,
-      );
+      const records = layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer));
       withScratch(
         backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)),
         (scratch) => {
           backward(
             x,
             undefined,
-            ...flat,
+            records,
             ...ranksOf(parts, r),
             outputs.dx,
             undefined,
             scratch,
-            layers.length,
             tokens,
             cols,
             r,
