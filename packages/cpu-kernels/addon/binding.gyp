@@ -15,9 +15,9 @@
       'cflags_cc!': ['-fno-exceptions'],
       'xcode_settings': { 'GCC_ENABLE_CPP_EXCEPTIONS': 'YES' },
       'sources': [
-        '../native/addon.cpp', '../native/large-pages.cpp', '../native/levels.cpp', '../native/node-binding.cpp',
-        '../native/program.cpp', '../native/region.cpp', '../native/reserve-file.cpp', '../native/thread-pool.cpp',
-        'build/generated/levels.cpp'
+        '../native/door/addon.cpp', '../native/door/large-pages.cpp', '../native/door/levels.cpp',
+        '../native/door/node-binding.cpp', '../native/door/program.cpp', '../native/door/region.cpp',
+        '../native/door/reserve-file.cpp', '../native/thread-pool.cpp', 'build/generated/levels.cpp'
       ],
       'dependencies': ['<@(level_targets)']
     }

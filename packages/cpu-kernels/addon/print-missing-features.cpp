@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "../native/levels.h"
+#include "../native/door/levels.h"
 
 // Prints one line for each level named: what this machine lacks for it, empty where it can run the level.
 // scripts/find-own-level.mjs compiles and runs it before there is an addon.

@@ -93,7 +93,7 @@ QD_INLINE Status withActivation(Size kind, const Body& body) {
       body(Activated<Activation::RELU>{});
       return ok();
     default:
-      return unsupported("expected one of silu, gelu, gelu_tanh and relu for the kind of activation");
+      return unsupported("the activation must be silu, gelu, gelu_tanh or relu");
   }
 }
 

@@ -2,8 +2,8 @@
 #include "simd.h"
 
 // Tiles of Intel AMX: eight registers of 16 rows of 64 bytes. A product of bf16 numbers takes 16 rows × 32
-// steps of A as they lie and 16 words × 16 columns of B, a word being two steps, and adds to 16 × 16 floats
-// of C.
+// steps of A in row-major order and 16 words × 16 columns of B, a word being two steps, and adds to 16 × 16
+// floats of C.
 namespace qdylora::QD_LEVEL {
 
 // Rows of a tile of A, words of its depth.
@@ -138,8 +138,8 @@ QD_INLINE void storeTiles(float* c, Size row) {
 // Which operand is read past the first level, so that the other one stays there.
 enum class Stream { none, left, right };
 // `words`: of the depth, a multiple of 16. `each` is called before every 32 steps.
-// Loads stand between the products that wait for them: one after the other took 6 cycles more of 70 (Granite
-// Rapids, 2026).
+// Loads are interleaved with the products that wait for them: one after the other took 6 cycles more of 70
+// (Granite Rapids, 2026).
 template <int HIGH, int WIDE, Stream STREAM, class Each>
 QD_INLINE void addTileProducts(const TileOperand& left, const TileOperand& right, Size words,
                                const Each& each) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// Always inlined: no copy of such a function stands in the object file, so code of one instruction set cannot
+// Always inlined: the object file has no copy of such a function, so code of one instruction set cannot
 // be linked into another's.
 #define QD_INLINE inline __attribute__((always_inline))
 // The same for a lambda: [&](int i) QD_INLINE_BODY { … }.

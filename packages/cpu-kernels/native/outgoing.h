@@ -31,7 +31,7 @@ QD_INLINE void storePast(T*, F32x) {}
 template <class T>
 class Outgoing {
  public:
-  // `isKept`: it stays in the caches, since what stands there was read, or is read again at once.
+  // `isKept`: it stays in the caches, because its memory was just read or will be read again soon.
   QD_INLINE Outgoing(T* to, std::size_t count, std::size_t row = 64, bool isKept = false)
       : to_(to), past_(GOES_PAST && !isKept && leavesCaches(to, count, row)) {}
   // The part from element i on.

@@ -11,7 +11,7 @@ constexpr int STATE_BLOCK = 256;
 constexpr double STATE_GRAIN = 8192;
 
 // bitsandbytes' dynamic maps as arithmetic. Levels ≥ 0 fall into nine segments: 0; seven decades, whose
-// levels stand equally far apart, twice as many in each as in the one before; 1. Count levels from zero as q
+// levels are equally far apart, twice as many in each as in the one before; 1. Count levels from zero as q
 // = 1, 2, … (unsigned) or 1, 3, … (signed, its negative levels are the mirror image): then q's exponent is
 // the segment. Sixteen entries per table fit into registers, so decoding is 2 look-ups and a multiply-add,
 // and encoding 5, a comparison and a multiply-add.

@@ -2,7 +2,7 @@
 #include "amx.h"
 
 // C[rows][cols] = A·B (or += A·B) on tiles that live in the first caches. Operands are words: floats, or
-// pairs of bf16 numbers that stand beside each other along the depth (BF16_PAIRS). A is read by single words
+// pairs of bf16 numbers that are adjacent along the depth (BF16_PAIRS). A is read by single words
 // at any two strides; B and C have rows of whole vectors. One block keeps R × 2 vectors of sums in registers:
 // 6 × 2 of 16 registers (12 FMAs to 2 loads and 6 broadcasts), 8 × 2 of AVX-512's 32: enough for the latency,
 // and a divisor of the tiles' sizes. Every sum runs over the depth in rising order, one operation a word, so
@@ -97,7 +97,7 @@ __attribute__((noinline)) void amxBlock(TileSums c, const TileOperand& a, const 
 }
 
 // In tile registers, inside the life of a TileRegisters: rows, columns and depth are multiples of 16, and the
-// left operand's words stand side by side along the depth.
+// left operand's words are adjacent along the depth.
 template <Sums START>
 void amxProduct(TileSums c, TileLeft<std::int32_t> a, TileRight<std::int32_t> b, int rows, int cols,
                 int depth, const float* factor) {

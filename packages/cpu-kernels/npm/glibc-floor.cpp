@@ -1,7 +1,7 @@
-// The prebuilt addon is linked on a newer system than it runs on. glibc gave `log` and `pow` new versions in
-//   2.29 (without the old error handling; the same numbers); those of 2.2.5 are
-// still there, and taking them keeps the floor at 2.28, which is Node's own. Linked with --wrap=log
-//   --wrap=pow by scripts/pack-prebuilt.mjs.
+// Keeps the prebuilt addon usable on glibc 2.28, the oldest that Node supports, although it is linked on a
+// newer system. glibc 2.29 gave `log` and `pow` new versions (same results, without the old error handling).
+// The versions of 2.2.5 still exist, and the addon uses them. scripts/pack-prebuilt.mjs links with --wrap=log
+// and --wrap=pow.
 extern "C" {
 double oldLog(double);
 double oldPow(double, double);

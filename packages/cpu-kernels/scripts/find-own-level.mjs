@@ -24,7 +24,10 @@ function missingFeatures(root, compiler, names) {
   const [command, ...words] = compiler.split(/\s+/);
   const build = join(root, 'addon', 'build');
   const program = join(build, 'print-missing-features');
-  const sources = [join(root, 'addon', 'print-missing-features.cpp'), join(root, 'native', 'levels.cpp')];
+  const sources = [
+    join(root, 'addon', 'print-missing-features.cpp'),
+    join(root, 'native', 'door', 'levels.cpp'),
+  ];
   mkdirSync(build, { recursive: true });
   output(command, [...words, '-std=c++17', '-o', program, ...sources]);
   const lines = output(program, names).split('\n');

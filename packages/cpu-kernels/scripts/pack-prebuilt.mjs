@@ -50,9 +50,11 @@ function linkPortably(binary) {
     .map((name) => join(objects, name));
   const own = [
     join(objects, 'qdylora_cpu', 'build', 'generated', 'levels.o'),
-    ...readdirSync(join(root, 'native'))
-      .filter((name) => name.endsWith('.cpp'))
-      .map((name) => join(objects, 'native', name.replace(/cpp$/, 'o'))),
+    ...['native', join('native', 'door')].flatMap((folder) =>
+      readdirSync(join(root, folder))
+        .filter((name) => name.endsWith('.cpp'))
+        .map((name) => join(objects, folder, name.replace(/cpp$/, 'o'))),
+    ),
   ];
   const [compiler, ...words] = findCompiler(process.env).split(/\s+/);
   output(compiler, [

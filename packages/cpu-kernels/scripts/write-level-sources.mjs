@@ -71,7 +71,7 @@ extern const KernelEntry* const KERNELS[] = {${kernels.map((kernel) => `&${kerne
 }
 `;
 
-const levelList = (levels, kernelCount) => `#include "../../../native/levels.h"
+const levelList = (levels, kernelCount) => `#include "../../../native/door/levels.h"
 namespace qdylora {
 ${levels.map((level) => `namespace ${level} { extern const KernelEntry* const KERNELS[]; }`).join('\n')}
 extern const Level LEVELS[] = {

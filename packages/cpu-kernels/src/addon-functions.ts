@@ -76,7 +76,7 @@ export interface NativeInstance {
   dropProgram(program: number): void;
 }
 
-/** The addon's own exports: native/addon.cpp. */
+/** The addon's own exports: native/door/addon.cpp. */
 export interface NativeAddon {
   /** Best last. */
   levels(): NativeLevel[];

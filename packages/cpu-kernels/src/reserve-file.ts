@@ -8,7 +8,7 @@ import { loadAddon } from './load-addon.ts';
  */
 export type ReserveFile = (fd: number, bytes: number) => void;
 
-/** More than any disk has: native/reserve-file.cpp. */
+/** More than any disk has: native/door/reserve-file.cpp. */
 const MOST_BYTES = 1e15;
 
 /**

@@ -209,7 +209,7 @@ test('what is empty is given all the same: a bias that is too short is refused, 
         1,
         false,
       ),
-    ).toThrow(/at least 8 elements for argument 3, got 0/);
+    ).toThrow(/argument 3 must have at least 8 elements \(got 0\)/);
     expect(() => runOp(backend!, adaptedLinear, { x, weight, bias: f32(0), a, b }, attributes)).toThrow();
   }
 });

@@ -77,9 +77,9 @@ describe.each([
 
   test('are named by record and field where one does not fit', () => {
     expect(withLayers([layers[0]!, { ...layers[1], a: new Uint8Array(4) }])).toThrow(
-      /a Float32Array or undefined for `a` of record 1 in argument 3/,
+      /`a` of record 1 in argument 3 must be a Float32Array or undefined/,
     );
     const { rows: _, ...withoutRows } = layers[0]!;
-    expect(withLayers([withoutRows])).toThrow(/for `rows` of record 0 in argument 3/);
+    expect(withLayers([withoutRows])).toThrow(/`rows` of record 0 in argument 3 must be a whole number >= 0/);
   });
 });

@@ -237,7 +237,7 @@ test(
       expect.objectContaining({
         code: 'BAD_DATA',
         message: expect.stringMatching(
-          /embedding: expected ids within the table, got 61 at position 0/,
+          /embedding: ids must be within the table \(got 61 at position 0\)/,
         ) as string,
       }),
     );
@@ -245,7 +245,7 @@ test(
     expect(() => call.run()).toThrow(
       expect.objectContaining({
         code: 'BAD_DATA',
-        message: expect.stringMatching(/rows that end within y, got 301 at position 1/) as string,
+        message: expect.stringMatching(/rows must end within y \(got 301 at position 1\)/) as string,
       }),
     );
     step.set(5, 0);

@@ -1,8 +1,8 @@
 #pragma once
-// Decodes a whole NF4 matrix (blocks of 64, the high nibble first) to float32 or bf16, as fast as memory
-// takes it: what "dequantize, then multiply" pays before the product.
-// Each thread owns a range of blocks. 0.5 + 1/16 bytes read and 4 or 2 written per weight, so the floor is
-// write bandwidth. AVX-512 (with BF16 for bf16) where it is compiled in.
+// Decodes a whole NF4 matrix (blocks of 64, the high nibble first) to float32 or bf16, at the speed
+// of memory: the cost of "dequantize, then multiply" before the product.
+// Each thread owns a range of blocks. A weight reads 0.5 + 1/16 bytes and writes 4 or 2, so write bandwidth
+// is the floor. It uses AVX-512 (with BF16 for bf16) where that is compiled in.
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-// Memory that lies on huge pages where the system has them, as the weights of qdylora do.
+// Memory on huge pages where the system has them, as for the weights of qdylora.
 template <class T>
 struct Buffer {
   T* data = nullptr;

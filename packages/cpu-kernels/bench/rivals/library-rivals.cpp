@@ -1,13 +1,17 @@
-// The libraries that a CPU has for products with a 4-bit weight: OpenBLAS in float32 and oneDNN in bf16, on
-//   ready weights and after decoding the whole matrix.
-// A process of its own, so that each OpenBLAS core type can be tried and a rival can be frozen while another
-//   has its turn. It times itself.
-// Standard input, a line each: `methods` | `prepare METHOD forward|backward TOKENS COLS ROWS,ROWS,… FOLDER` →
-//   `ready SLOT` | `time SLOT SAMPLES CALLS` → seconds per call | `clear`.
-// FOLDER holds codes.u8, absmax.f32 (one scale per 64 weights) and in.f32 (x: [tokens, cols] or dy: [tokens,
-//   rows together]); the answer goes to METHOD.f32 there.
-// Activations are float32 for OpenBLAS and bf16 (in and out) for oneDNN, whatever is best for it; no
-//   conversion of them is timed.
+// Times the CPU libraries for products with a 4-bit weight: OpenBLAS in float32 and oneDNN in bf16, with
+// weights decoded beforehand and with decoding of the whole matrix in each call.
+//
+// It is a separate process: each OpenBLAS core type needs one, and a rival is frozen during the turns of
+// others. It reads one command a line from standard input, and answers each with one line:
+//   methods                                                           the names of the methods
+//   prepare METHOD forward|backward TOKENS COLS ROWS,ROWS,… FOLDER    `ready SLOT`
+//   time SLOT SAMPLES CALLS                                           seconds per call of each sample
+//   clear                                                             forgets all slots
+// FOLDER holds codes.u8, absmax.f32 (one scale per 64 weights) and in.f32 (x: [tokens, cols], or dy: [tokens,
+// sum of rows]). The result is written to METHOD.f32 there.
+//
+// Activations are float32 for OpenBLAS and bf16 (input and output) for oneDNN, the fastest type of each.
+// Their conversion is not timed.
 #include <dlfcn.h>
 #include <omp.h>
 
@@ -53,7 +57,7 @@ void writeFile(const std::string& path, const Floats& from) {
     throw std::runtime_error("cannot write " + path);
 }
 
-// A prepared method: one call, and its answer as float32.
+// A prepared method: one call of it, and its result as float32.
 struct Slot {
   Call call;
   std::function<Floats()> answer;
@@ -113,7 +117,7 @@ struct OneDnn {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
 
-  // `packed`: the weights in the layout that oneDNN likes best, made before the clock runs.
+  // `packed`: the weights are in oneDNN's preferred layout, made before the timing.
   Slot prepare(std::shared_ptr<Problem> p, bool decodes, bool packed) {
     using namespace dnnl;
     using Dims = memory::dims;

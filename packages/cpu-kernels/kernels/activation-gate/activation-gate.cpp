@@ -15,7 +15,7 @@ namespace {
 template <class T>
 constexpr bool IS_HALF = sizeof(T) == 2;
 
-constexpr Status unlike() { return unsupported("expected arrays of one type"); }
+constexpr Status unlike() { return unsupported("all arrays must have the same element type"); }
 
 template <class T>
 Status gateOf(Threads& threads, const T* gate, const T* up, T* y, Size count, Size kind) {

@@ -72,11 +72,11 @@ Status adamw8bitStep(Threads& threads, In<float> gradient, In<float> mMap, In<fl
   QD_NEED(mAbsmax, blocks);
   QD_NEED(vCodes, count);
   QD_NEED(vAbsmax, blocks);
-  if (!(step >= 1)) return unsupported("expected a step that counts from 1");
+  if (!(step >= 1)) return unsupported("the step must be at least 1");
   MMap m;
   VMap v;
   if (!m.build(mMap.data) || !v.build(vMap.data))
-    return unsupported("expected the signed and the unsigned dynamic map of 8-bit optimizers");
+    return unsupported("mMap and vMap must be the signed and the unsigned dynamic map of 8-bit optimizers");
   const double rootCorrection = __builtin_sqrt(1 - __builtin_pow(beta2, step));
   const AdamwRates rates{static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)) * rootCorrection),
                          static_cast<float>(epsilon * rootCorrection),

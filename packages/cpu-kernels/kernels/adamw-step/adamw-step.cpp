@@ -17,7 +17,7 @@ Status adamwStep(Threads& threads, In<float> gradient, Out<float> parameter, Out
   QD_NEED(parameter, count);
   QD_NEED(m, count);
   QD_NEED(v, count);
-  if (!(step >= 1)) return unsupported("expected a step that counts from 1");
+  if (!(step >= 1)) return unsupported("the step must be at least 1");
   const float stepSize = static_cast<float>(learningRate / (1 - __builtin_pow(beta1, step)));
   const float rootCorrection = static_cast<float>(__builtin_sqrt(1 - __builtin_pow(beta2, step)));
   const float b1 = static_cast<float>(beta1);

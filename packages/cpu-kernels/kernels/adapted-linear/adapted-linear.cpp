@@ -119,17 +119,17 @@ bool cutsGradients(const RankParts& parts, Size trainFrom) {
 
 Status checkParts(const RankParts& parts, Size tokens, Size r) {
   if (!parts.count()) return ok();
-  if (parts.r != r) return unsupported("expected the rank of the layers for the parts");
+  if (parts.r != r) return unsupported("the parts must have the rank of the layers");
   QD_NEED(parts.at, 3 * parts.count());
   Size before = 0;
   for (Size i = 0; i < parts.count(); i++) {
     const std::int32_t* p = parts.at.data + 3 * i;
     if (p[0] < 0 || static_cast<Size>(p[0]) < before || p[2] < 0 || p[1] < p[2] ||
         static_cast<Size>(p[1]) > r)
-      return unsupported("expected parts that rise, with ranks within the adapter");
+      return unsupported("the parts must rise, with ranks within the adapter");
     before = static_cast<Size>(p[0]);
   }
-  return before == tokens ? ok() : unsupported("expected parts that end with the tokens");
+  return before == tokens ? ok() : unsupported("the parts must end with the last token");
 }
 
 Status checkBase(const Base& base, Size cols) {
@@ -343,7 +343,7 @@ Status adaptedLinearBackward(Threads& threads, Dense x, OptionalDense xAdapter, 
                              bool accumulate) {
   const Size count = layers.count;
   if (const Status s = checkLayers(layers, r); s.code != Status::OK) return s;
-  if (trainFrom > r) return unsupported("expected trainFrom within the rank");
+  if (trainFrom > r) return unsupported("trainFrom must be within the rank");
   const Size rows = rowsOf(layers);
   QD_NEED(x, times(tokens, cols));
   QD_NEED_DENSE_IF_GIVEN(xAdapter, times(tokens, cols));

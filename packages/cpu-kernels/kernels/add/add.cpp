@@ -20,7 +20,7 @@ Status add(Threads& threads, In<float> a, In<float> b, Out<float> y, Size count)
 
 template <class T>
 Status addAs(Threads& threads, const T* x, T* sum, Size count) {
-  if (!x || !sum) return unsupported("expected x and sum of one type");
+  if (!x || !sum) return unsupported("x and sum must have the same element type");
   elementwise(threads, count,
               [=](Size i, int n) { storeFirst(sum + i, loadFirst(sum + i, n) + loadFirst(x + i, n), n); });
   return ok();

@@ -14,11 +14,11 @@ Status appendRows(Threads& threads, In<float> x, In<std::int32_t> segments, Out<
   QD_NEED(x, times(tokens, width));
   QD_NEED(segments, entries);
   QD_NEED(y, times(rows, width));
-  if (entries == 0) return unsupported("expected at least one entry of segments");
+  if (entries == 0) return unsupported("segments must have at least one entry");
   const std::int64_t end = segments.data[entries - 1];
   const std::int64_t from = end - static_cast<std::int64_t>(tokens);
   if (from < 0 || end > static_cast<std::int64_t>(rows))
-    return badData("expected rows that end within y", entries - 1, segments.data[entries - 1]);
+    return badData("the rows must end within y", entries - 1, segments.data[entries - 1]);
   const float* source = x.data;
   float* target = y.data + static_cast<Size>(from) * width;
   elementwise(threads, tokens * width,

@@ -257,7 +257,7 @@ Status checkArrays(const Dense (&ofQueries)[3], const Dense (&ofKeys)[2], const 
     QD_NEED(array, keyNumbers);
     alike = alike && !array.bf16 != half;
   }
-  if (!alike) return unsupported("expected arrays of one type");
+  if (!alike) return unsupported("all arrays must have the same element type");
   QD_NEED(dq, queryNumbers);
   QD_NEED(dk, keyNumbers);
   QD_NEED(dv, keyNumbers);

@@ -185,7 +185,7 @@ Status causalAttention(Threads& threads, Dense q, Dense k, Dense v, In<std::int3
   if (const char* problem = shape.problem()) return unsupported(problem);
   const bool half = q.bf16 != nullptr;
   if (!k.bf16 == half || !v.bf16 == half || !y.bf16 == half)
-    return unsupported("expected q, k, v and y of one type");
+    return unsupported("q, k, v and y must have the same element type");
   const Workspace workspace = workspaceOf(shape, threads.count(), bf16, half);
   QD_NEED(scratch, workspace.floats);
 

@@ -10,7 +10,7 @@ namespace {
 
 template <class T>
 Status copyAs(Threads& threads, const T* x, T* y, Size count) {
-  if (!x || !y) return unsupported("expected x and y of one type");
+  if (!x || !y) return unsupported("x and y must have the same element type");
   elementwise(threads, count, [=](Size i, int n) { storeFirst(y + i, loadFirst(x + i, n), n); });
   return ok();
 }

@@ -79,20 +79,20 @@ Status dequantizeBlockwise(Threads& threads, In<std::uint8_t> codes, In<float> l
   QD_NEED(levels, 16);
   QD_NEED_IF_GIVEN(values, count);
   QD_NEED_IF_GIVEN(halves, count);
-  if (!values.data == !halves.data) return unsupported("expected either float32 or bfloat16 values");
-  if (blockSize == 0 || blockSize % 2) return unsupported("expected an even block size");
+  if (!values.data == !halves.data) return unsupported("there must be either float32 or bfloat16 values");
+  if (blockSize == 0 || blockSize % 2) return unsupported("the block size must be even");
   const Size blocks = (count + blockSize - 1) / blockSize;
   if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize))
-    return unsupported("expected whole tiles");
+    return unsupported("the matrix must have whole tiles");
   QD_NEED_IF_GIVEN(absmax, blocks);
   if (!absmax.data) {
     if (!absmaxCodes.data || !nestedAbsmax.data || !nestedMap.data)
-      return unsupported("expected either absmax or the three arrays of double quantization");
+      return unsupported("the scales must be either absmax or the three arrays of double quantization");
     QD_NEED(absmaxCodes, blocks);
     QD_NEED(nestedAbsmax, (blocks + NESTED_BLOCK - 1) / NESTED_BLOCK);
     QD_NEED(nestedMap, 256);
   }
-  // Where a block's codes and scale stand: quant/src/tile-order.ts.
+  // The place of a block's codes and scale: quant/src/tile-order.ts.
   const auto placeOf = [&](Size block) {
     if (tileColumns == 0) return block;
     const Size row = block / tileColumns;

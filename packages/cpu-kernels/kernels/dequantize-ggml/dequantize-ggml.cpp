@@ -271,7 +271,7 @@ Status dequantizeGgml(Threads& threads, In<std::uint8_t> blocks, Out<float> valu
     case 23:
       return unpackAll<IQ4_XS>(threads, blocks, values, count);
     default:
-      return unsupported("expected the number of a type that is listed in quant/src/ggml/ggml-blocks.ts");
+      return unsupported("the type must be one of those that quant/src/ggml/ggml-blocks.ts lists");
   }
 }
 

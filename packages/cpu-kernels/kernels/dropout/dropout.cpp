@@ -57,8 +57,8 @@ QD_INLINE void wordsFrom(std::uint32_t start, std::uint32_t counter, std::uint32
 template <class T>
 Status dropAs(Threads& threads, const T* x, T* y, Size count, double probability, std::uint32_t key,
               std::uint32_t counter) {
-  if (!x || !y) return unsupported("expected x and y of one type");
-  if (!(probability >= 0 && probability <= 1)) return unsupported("expected a probability within 0…1");
+  if (!x || !y) return unsupported("x and y must have the same element type");
+  if (!(probability >= 0 && probability <= 1)) return unsupported("the probability must be within 0…1");
   const I32x threshold = allI32(static_cast<std::int32_t>(probability * 16777216.0 + 0.5));
   const float factor = static_cast<float>(1 / (1 - probability));
   const Outgoing<T> out(y, count, 64, y == x);

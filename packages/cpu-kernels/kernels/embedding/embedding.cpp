@@ -14,7 +14,7 @@ namespace {
 Status checkIds(In<std::int32_t> ids, Size tokens, Size rows) {
   for (Size t = 0; t < tokens; t++)
     if (ids.data[t] < 0 || static_cast<Size>(ids.data[t]) >= rows)
-      return badData("expected ids within the table", t, ids.data[t]);
+      return badData("ids must be within the table", t, ids.data[t]);
   return ok();
 }
 

@@ -110,7 +110,7 @@ struct Room {
   QD_INLINE float& lowerBound(int part) const { return bests[BEST_FLOATS * static_cast<Size>(part)]; }
   QD_INLINE Best best(int part) const {
     Best b;
-    __builtin_memcpy(&b, &lowerBound(part) + 1, sizeof b);
+    __builtin_memcpy(static_cast<void*>(&b), &lowerBound(part) + 1, sizeof b);
     return b;
   }
   QD_INLINE void keep(int part, const Best& b) const {
@@ -205,7 +205,7 @@ Status linearArgmax(Threads& threads, In<float> x, Dense weight, OptionalIn<std:
                     OptionalIn<float> scales, Out<std::int32_t> ids, Out<float> logits, Out<float> scratch,
                     Size tokens, Size out, Size in, bool bf16) {
   if (out == 0 || out > 0x7fffffff)
-    return unsupported("expected at least one row of the weight, and fewer than 2^31");
+    return unsupported("the weight must have at least one row, and fewer than 2^31");
   QD_NEED(x, times(tokens, in));
   QD_NEED(weight, times(out, in));
   QD_NEED_IF_GIVEN(codes, times(out, in));

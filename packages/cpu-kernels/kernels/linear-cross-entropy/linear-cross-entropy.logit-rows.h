@@ -5,10 +5,10 @@
 namespace qdylora::QD_LEVEL {
 
 constexpr std::int32_t IGNORED_TARGET = -100;
-constexpr const char* BAD_TARGET = "expected targets within the vocabulary or -100";
+constexpr const char* BAD_TARGET = "targets must be within the vocabulary, or -100";
 // No target names a logit past these, and where hidden is 0 no array bounds their number.
 constexpr Size MOST_VOCABULARY = 0x7fffffff;
-constexpr const char* TOO_MANY_LOGITS = "expected fewer than 2^31 rows of the weight";
+constexpr const char* TOO_MANY_LOGITS = "the weight must have fewer than 2^31 rows";
 
 inline float largestOfRow(const float* z, Size n) {
   F32x most = all(-__builtin_inff());
@@ -61,7 +61,7 @@ inline float slopeOfCap(float capped, float cap) {
 }
 
 // Capped logits become e^(z − largest) · scale, times the cap's slope 1 − (z / c)²: their exponentials are
-// made anew, because that needs the logits themselves.
+// computed again, because that needs the logits themselves.
 inline void weighCapped(float* z, Size n, float cap, float largest, float scale) {
   for (Size c = 0; c < n; c += WIDTH) {
     const int lanes = static_cast<int>(smaller<Size>(WIDTH, n - c));

@@ -207,7 +207,7 @@ test('a target outside the vocabulary is refused, and a NaN logit makes its own 
       const refused = expect.objectContaining({
         code: 'BAD_DATA',
         message: expect.stringMatching(
-          /expected targets within the vocabulary or -100, got 5 at position 1/,
+          /targets must be within the vocabulary, or -100 \(got 5 at position 1\)/,
         ) as string,
       });
       expect(() =>

@@ -267,7 +267,7 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
         threadScratchAt(scratch.data + roundUp(together * (s.forLogits() + s.forGradient()), 16) +
                             static_cast<Size>(part) * sizes.floats(),
                         sizes, late);
-    // the next token to look at, and how many that count lie before it
+    // the next token to look at, and how many tokens before it count
     Size token[MOST_PART_ROWS];
     Size next = 0;
     Size passed = 0;
@@ -288,7 +288,7 @@ Status linearCrossEntropyStreamed(Threads& threads, In<float> x, Dense weight, I
         }
       };
       eachGroup([&](const RowGroup& group) {
-        // Rows that count need not stand side by side: they pass through where dx will be.
+        // Rows that count need not be adjacent: they are gathered in the memory of dx first.
         for (Size i = 0; i < group.count; i++)
           copyFloats(x.data + token[group.begin + i] * hidden, thread.dx + i * hidden, hidden);
         const Rows rows = rowMajor(thread.dx, hidden, group.count, bf16);

@@ -45,7 +45,7 @@ Status lion8bitStep(Threads& threads, In<float> gradient, In<float> mMap, Out<fl
   QD_NEED(mCodes, count);
   QD_NEED(mAbsmax, times(rows, (columns + STATE_BLOCK - 1) / STATE_BLOCK));
   MMap map;
-  if (!map.build(mMap.data)) return unsupported("expected the signed dynamic map of 8-bit optimizers");
+  if (!map.build(mMap.data)) return unsupported("mMap must be the signed dynamic map of 8-bit optimizers");
   const LionRule rule(learningRate, beta1, beta2, weightDecay, gradientScale);
   forEachStateBlock(threads, rows, columns, [&](Size from, int n, Size block) {
     alignas(64) float m[STATE_BLOCK];

@@ -171,7 +171,7 @@ void quantize(Threads& threads, const T* values, const float* levels, std::uint8
               Size count, Size blockSize, Size tileColumns) {
   const Sorted table = sorted(levels);
   const Size blocks = (count + blockSize - 1) / blockSize;
-  // Where a block's codes stand: quant/src/tile-order.ts.
+  // The place of a block's codes: quant/src/tile-order.ts.
   const auto placeOf = [&](Size block) {
     if (tileColumns == 0) return block;
     const Size row = block / tileColumns;
@@ -196,9 +196,9 @@ Status quantizeBlockwise(Threads& threads, Dense values, In<float> levels, Out<s
   QD_NEED(values, count);
   QD_NEED(levels, 16);
   QD_NEED(codes, (count + 1) / 2);
-  if (blockSize == 0 || blockSize % CHUNK) return unsupported("expected a multiple of 32 for the block size");
+  if (blockSize == 0 || blockSize % CHUNK) return unsupported("the block size must be a multiple of 32");
   if (tileColumns && count % times(tileColumns, TILE_HEIGHT, blockSize))
-    return unsupported("expected whole tiles");
+    return unsupported("the matrix must have whole tiles");
   QD_NEED(absmax, (count + blockSize - 1) / blockSize);
   if (values.f32)
     quantize(threads, values.f32, levels.data, codes.data, absmax.data, count, blockSize, tileColumns);

@@ -45,9 +45,9 @@ Status rope(Threads& threads, Dense x, In<float> cosines, In<float> sines, OutDe
   QD_NEED(sines, times(tokens, pairs));
   QD_NEED(y, times(tokens, width));
   if (headDim == 0 || width % headDim || 2 * pairs > headDim)
-    return unsupported("expected rows of whole heads and at most headDim / 2 pairs");
+    return unsupported("rows must be whole heads, with at most headDim / 2 pairs");
   const float sign = inverse ? -1.f : 1.f;
-  if (!x.f32 != !y.f32) return unsupported("expected x and y of one type");
+  if (!x.f32 != !y.f32) return unsupported("x and y must have the same element type");
   if (width == 0) return ok();  // nothing bounds the number of tokens
   if (x.f32)
     turnTokens(threads, x.f32, cosines.data, sines.data, y.f32, tokens, width, headDim, pairs, sign);

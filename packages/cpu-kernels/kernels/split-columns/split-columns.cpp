@@ -20,7 +20,7 @@ Status splitColumns(Threads& threads, In<float> x, Out<float> first, Out<float> 
   QD_NEED(first, times(groups, a));
   QD_NEED(second, times(groups, b));
   QD_NEED_IF_GIVEN(third, times(groups, c));
-  if (c > 0 && !third.data) return unsupported("expected a third output for a third width");
+  if (c > 0 && !third.data) return unsupported("a third width needs a third output");
   if (width == 0) return ok();  // nothing bounds the number of groups
   const int parts = threads.partsFor(static_cast<double>(groups * width), GRAIN);
   threads.run(parts, [&](int part) {

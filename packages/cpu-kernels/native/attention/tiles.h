@@ -55,17 +55,18 @@ struct AttentionShape {
   // them to int and trusts the segments.
   const char* problem() const {
     constexpr Size MOST = 0x7fffffff;
-    constexpr const char* SEGMENTS = "expected rising segments within the arrays";
+    constexpr const char* SEGMENTS =
+        "querySegments and keySegments must be rising segments within the arrays";
     if (heads == 0 || heads > MOST || kvHeads == 0 || heads % kvHeads || headDim == 0 || headDim > MOST)
-      return "expected at least one head, heads that divide by kvHeads, and headDim of at least 1";
+      return "heads, kvHeads and headDim must be at least 1, and kvHeads must divide heads";
     if (queries > MOST / heads || keys > MOST)
-      return "expected fewer than 2^31 keys and columns (queries times heads)";
+      return "there must be fewer than 2^31 keys, and fewer than 2^31 columns (queries times heads)";
     if (segments < 1 || querySegments[0] < 0 || keySegments[0] < 0) return SEGMENTS;
     for (Size s = 0; s + 1 < segments; s++) {
       const Segment one{querySegments[s], querySegments[s + 1], keySegments[s], keySegments[s + 1], 0};
       if (one.q1 < one.q0 || one.k1 < one.k0) return SEGMENTS;
       if (one.q1 - one.q0 > one.keys())
-        return "expected no more queries than keys in a segment: the first ones would see no key";
+        return "a segment must have no more queries than keys: the first ones would see no key";
     }
     return static_cast<Size>(querySegments[segments - 1]) <= queries &&
                    static_cast<Size>(keySegments[segments - 1]) <= keys

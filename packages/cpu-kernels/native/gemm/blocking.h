@@ -17,8 +17,8 @@ constexpr Size PANEL = 2 * WIDTH;
 constexpr Size FEW_ROWS = 4;
 // So few rows share a 4-bit matrix that it is decoded to levels and the sums of its runs are scaled (2048² in
 // caches, one thread: 5 rows −24 %, 8 −17 %, 16 −9 %, 32 −3 %, 40 0; all products of prompts of
-// SmolLM2-135M: 8 tokens −10 %, 16 −6 %, 32 −3 %; Zen 4, 2026). Stripes of so many rows, since their sums and
-// those of a run stand in registers.
+// SmolLM2-135M: 8 tokens −10 %, 16 −6 %, 32 −3 %; Zen 4, 2026). Stripes have so many rows because their
+// sums and the sums of a run have to fit into registers.
 constexpr Size SCALED_ROWS = 7;
 constexpr Size MOST_SCALED_ROWS = 32;
 // Rows of a stripe whose words are `pairs`, and the unit that they are filled up to.
@@ -42,7 +42,7 @@ QD_INLINE constexpr Size groupPanels(bool pairs) { return fillsTiles(pairs) ? 9 
 // walk over C. In tiles a panel of 32 KiB leaves the first level room for C.
 constexpr Size MOST_WORDS = DEPTH_BLOCK + 64;
 QD_INLINE constexpr Size mostWords(bool pairs) { return fillsTiles(pairs) ? 320 : MOST_WORDS; }
-// Packed rows of A: at most so many floats at a time (they stand in the third-level cache), and rows.
+// Packed rows of A: at most so many floats at a time, which fit into the third-level cache, and rows.
 constexpr Size ROW_UNIT = AMX_TILES ? 2 * AMX_ROWS : 1;
 constexpr Size PACKED_FLOATS = Size{4} << 20;
 constexpr Size MOST_ROWS = 1024;

@@ -7,7 +7,7 @@
 // way; columns that do not exist are zeros.
 namespace qdylora::QD_LEVEL {
 
-// What a packed word is: a float as it stands, a float that is a bf16 number, or two of those from
+// What a packed word is: an unchanged float, a float that is a bf16 number, or two of those from
 // consecutive steps of the depth.
 enum class Form { plain, rounded, pairs };
 
@@ -31,7 +31,7 @@ QD_INLINE Columns rowsAsColumns(const float* f32, const BFloat16* bf16, Size str
 QD_INLINE Columns rowsAsColumns(const Nf4Weight& w, bool round) {
   return {nullptr, nullptr, w, 0, true, round};
 }
-// B = the matrix as it stands (input gradients; x in weight gradients).
+// B = the matrix itself, not transposed (input gradients; x in weight gradients).
 QD_INLINE Columns columnsOf(const float* f32, const BFloat16* bf16, Size stride, bool round = false) {
   return {f32, bf16, {}, stride, false, round};
 }

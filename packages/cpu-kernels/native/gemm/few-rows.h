@@ -7,8 +7,8 @@
 // rows come with it.
 namespace qdylora::QD_LEVEL {
 
-// True where B can be read so: dense, or 4-bit in runs whose rows stand as columns; not where tiles sum up in
-// an order of their own.
+// True where B can be read so: dense, or 4-bit in runs with its rows as columns; not where tiles sum in
+// another order.
 QD_INLINE bool readsDirectly(const Term& t, Size rows) {
   return rows <= FEW_ROWS && !fillsTiles(t.pairs()) &&
          (t.b.dense() || (t.b.transposed && t.b.packed.hasRuns() && t.depth % RUN == 0));

@@ -1,7 +1,7 @@
 #pragma once
 #include "blocking.h"
 
-// Sums that go on their way while the next tile is made.
+// Sums that are stored while the next tile is computed.
 namespace qdylora::QD_LEVEL {
 
 // Where a tile of sums goes. C[m][n], its first element at `f32` or `half`, one of which is set.
@@ -12,17 +12,16 @@ struct LateTile {
   BFloat16* half;
   Size stride;
   bool past = false;    // the caches: rows are whole cache lines
-  bool across = false;  // sums stand as [n][m]; only then are the next three meant
+  bool across = false;  // sums are in order [n][m]; only then do the next three apply
   bool add = false;     // to C as well
   const float* bias = nullptr;
   Size columns = 0;  // n that exist
 };
 
-// The sums of a tile on their way to where they are added or kept: a few rows at a time, while the next tile
-// is made. Stores of a whole tile hold up the reading of operands until its lines have come: a large C from
-// memory (952 GFLOP/s a core; late and past the caches 2,174; 2,736 without C; 576 deep), sums of an earlier
-// block from the second level (101 cycles per 32 steps; late 83; 64 are the products; both Granite Rapids,
-// 2026).
+// The sums of a tile, added or stored a few rows at a time while the next tile is computed. Stores of a whole
+// tile at once delay the reading of operands until its cache lines have come. On Granite Rapids, 2026:
+// - a large C from memory (576 deep): 952 GFLOP/s a core; late and past the caches 2,174; without C 2,736
+// - sums of an earlier block from the second level: 101 cycles per 32 steps; late 83; the products alone 64
 class LateRows {
  public:
   // Room for the next tile: rows of PANEL floats, side by side.

@@ -27,7 +27,7 @@ struct Nf4Weight {
   const float* nestedMap;           // [256]
   float nestedOffset;
   Size rows, cols, blockSize;
-  bool tiled;  // codes and their scales stand in tiles of TILE_HEIGHT rows × RUN columns
+  bool tiled;  // codes and their scales are in tiles of TILE_HEIGHT rows × RUN columns
 
   // The scale at place `place` of the arrays, of the block that is number `block` in row-major order.
   QD_INLINE float scaleAt(Size place, Size block) const {
@@ -76,9 +76,9 @@ struct Parameter<Nf4Arrays>
              OptionalIn<std::uint8_t>, OptionalIn<float>, OptionalIn<float>> {};
 
 QD_INLINE Status checkNf4(const Nf4Arrays& a, Size rows, Size cols, Size blockSize, bool tiled) {
-  if (blockSize == 0 || blockSize % 8) return unsupported("expected a block size that is a multiple of 8");
+  if (blockSize == 0 || blockSize % 8) return unsupported("the block size must be a multiple of 8");
   if (tiled && (blockSize != RUN || cols % RUN || rows % TILE_HEIGHT))
-    return unsupported("expected whole tiles of 32 rows x 64 columns and blocks of 64 in a tiled matrix");
+    return unsupported("a tiled matrix must have whole tiles of 32 rows x 64 columns and blocks of 64");
   const Size count = times(rows, cols);
   const Size blocks = count / blockSize + (count % blockSize != 0);
   QD_NEED(a.codes, count / 2 + count % 2);

@@ -153,7 +153,7 @@ QD_INLINE bool areRead(const Threads& threads, const Stage* stages, int count, S
     for (int j = 0; j < stages[s].jobCount; j++) {
       const Job& job = stages[s].jobs[j];
       for (int i = wholeTerms(threads, job, rows); i < job.count; i++)
-        if (job.terms[i].before == before && !job.terms[i].term.lies(rows)) return true;
+        if (job.terms[i].before == before && !job.terms[i].term.isReadInPlace(rows)) return true;
     }
   }
   return false;

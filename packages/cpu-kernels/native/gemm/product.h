@@ -22,9 +22,9 @@ struct Term {
   QD_INLINE bool hasLevels() const {
     return pairs() && !fillsTiles(true) && !b.dense() && b.transposed && b.packed.tiled;
   }
-  // Rows of pairs as they lie in memory are read there, not packed (`rows`: of the block). Not where they
-  // stand a multiple of 2 KiB apart: they would share a few sets of the first-level cache.
-  QD_INLINE bool lies(Size rows) const {
+  // True where rows of pairs are read in place, without packing (`rows`: of the block). Not where the rows
+  // are a multiple of 2 KiB apart: they would share a few sets of the first-level cache.
+  QD_INLINE bool isReadInPlace(Size rows) const {
     if (rows <= FEW_ROWS || !pairs() || fillsTiles(true) || !a.half || a.transposed) return false;
     return depth % 2 == 0 && a.stride % 2 == 0 && a.stride % 1024 != 0 &&
            reinterpret_cast<std::uintptr_t>(a.half) % sizeof(float) == 0;
@@ -65,7 +65,7 @@ QD_INLINE int partsForProduct(const Threads& threads, Size m, Size n, Size depth
 // The whole product. `scratch` holds productScratch(m, Σ depth, threads.count()) floats.
 void multiply(Threads& threads, const Product& product, float* scratch, const Term& term);
 
-// A term whose left operand, packed into stripes, stands `before` words of the depth behind the first one.
+// A term whose left operand, packed into stripes, begins `before` words of the depth behind the first one.
 struct Placed {
   Term term;
   Size before;
@@ -83,7 +83,7 @@ struct Job {
   QD_INLINE void add(const Placed& t) { terms[count++] = t; }
 };
 
-// Rows of a stage's results that are changed where they stand before the stage after it reads them:
+// Rows of a stage's results that are changed in place before the next stage reads them:
 // `apply(data, begin, end)` for rows [begin, end), each row by one thread.
 struct RowChange {
   float* data;

@@ -31,7 +31,7 @@ QD_INLINE I32x wordsAlong(const T* p, Size count) {
   if constexpr (FORM != Form::pairs)
     return asI32(wordOf<FORM>(loadFirst(p, low), F32x{}));
   else if (sizeof(T) == 2 && high == WIDTH)
-    return loadI32(p);  // pairs as they lie in memory
+    return loadI32(p);  // these are pairs already
   else
     return pairsToBf16(loadFirst(p, low), high > 0 ? loadFirst(p + WIDTH, high) : F32x{});
 }

@@ -9,7 +9,7 @@ enum class Start { overwrite, bias, add };
 
 // A part of the depth: its stripe and its panel.
 struct Segment {
-  const float* stripe;  // [words][rows], or tiles; where `rowWords`, the first of the rows as they lie
+  const float* stripe;  // [words][rows], or tiles; with `rowWords`, the first of the unpacked rows
   const float* panel;   // [words][PANEL]
   Size words;
   const float* ahead;   // `aheadLines` cache lines for each step that another tile will read, or nullptr
@@ -22,7 +22,7 @@ struct Finished {
   float* f32;
   BFloat16* half;
   Size stride;
-  bool add;   // to what stands there
+  bool add;   // to the numbers there
   bool past;  // past the caches: it is large, and its rows are whole cache lines
 };
 // Some whole sums of one row, on their way to `at` elements from where C begins.
@@ -55,8 +55,8 @@ struct TileTask {
 // 1 ≤ rows ≤ stripeRows(pairs). In tiles inside the life of a TileRegisters.
 void multiplyTile(Size rows, const TileTask& task);
 void multiplyAmxTiles(Size rows, const TileTask& task);
-// The same with the operands in each other's place: a stripe of `task.columns` rows of Bᵀ, a panel of `rows`
-// columns of Aᵀ, so that sums stand as [n][m]. `task.c`: [PANEL][PANEL] of them, of earlier blocks
+// The same with the operands swapped: a stripe of `task.columns` rows of Bᵀ, a panel of `rows`
+// columns of Aᵀ, so that sums are in order [n][m]. `task.c`: [PANEL][PANEL] of them, of earlier blocks
 // (`task.start` is Start::add) and for later ones, unless `task.to` is set.
 void multiplyAcross(Size rows, const TileTask& task);
 

@@ -114,7 +114,7 @@ void fewOfNf4(const Term& t, const FewRows& task) {
   }
 }
 
-// B = W as it stands: lanes are loaded as they lie.
+// B = W itself: lanes are adjacent in memory.
 template <int ROWS, int VECTORS, Form FORM, class T>
 void fewOfColumns(const Term& t, const FewRows& task, const T* data) {
   for (Size p = 0; p < task.columns; p += VECTORS * WIDTH) {

@@ -62,17 +62,17 @@ struct NextParts {
 
 // The operands of one part of the depth.
 struct Source {
-  const float* rows;     // the row block's first row of A: packed, or `lying` as it is in memory
+  const float* rows;     // the row block's first row of A: packed, or unpacked where `isInPlace`
   const float* columns;  // the group's packed panels
   const float* scales;   // of panels of levels, or nullptr
   Size rowWords;         // words of a whole row of A
   Size before;           // words of a row before this part
   Size words;            // words of a row, and of a column, in this part
-  bool lying;
+  bool isInPlace;
 
   // The stripe that begins at `row`, from word `from` on. `height`: its rows, filled up.
   QD_INLINE const float* stripe(Size row, Size height, Size from) const {
-    return rows + row * rowWords + from * (lying ? 1 : height);
+    return rows + row * rowWords + from * (isInPlace ? 1 : height);
   }
 };
 
@@ -100,12 +100,12 @@ Source packSource(const Part& part, const RowBlock& block, const Group& group, c
   float* const scales = block.packing.scaled && t.hasLevels() ? room.scales + at / RUN_WORDS : nullptr;
   packPanels(part, block.packing, group, panels, scales);
   Source source{};
-  source.lying = t.lies(block.rows);
-  source.rows = source.lying ? reinterpret_cast<const float*>(t.a.half + block.begin * t.a.stride)
-                             : packed + part.placed->before * block.height;
+  source.isInPlace = t.isReadInPlace(block.rows);
+  source.rows = source.isInPlace ? reinterpret_cast<const float*>(t.a.half + block.begin * t.a.stride)
+                                 : packed + part.placed->before * block.height;
   source.columns = panels;
   source.scales = scales;
-  source.rowWords = source.lying ? t.a.stride / 2 : wordsOf(t.depth, pairs);
+  source.rowWords = source.isInPlace ? t.a.stride / 2 : wordsOf(t.depth, pairs);
   source.before = wordsOf(part.k, pairs);
   source.words = wordsOf(part.depth, pairs);
   return source;
@@ -149,7 +149,7 @@ QD_INLINE Segment segmentOf(const Walk& walk, const Source& source, Range rows, 
   segment.panel = packing.across ? left : right;
   segment.words = source.words;
   segment.ahead = ahead;
-  segment.rowWords = source.lying ? source.rowWords : 0;
+  segment.rowWords = source.isInPlace ? source.rowWords : 0;
   segment.scales = source.scales ? source.scales + p * source.words / RUN_WORDS : nullptr;
   return segment;
 }

@@ -47,13 +47,13 @@ struct PackedRows {
   QD_INLINE float operator()(int m) const { return at[m]; }
   QD_INLINE void next() { at += ROWS; }
 };
-// or as they lie: a pointer for each three of them, since an address may add a distance once or twice.
+// or unpacked: one pointer for every three of them, since an address may add a distance once or twice.
 template <int ROWS>
-struct LyingRows {
+struct UnpackedRows {
   static constexpr int POINTERS = (ROWS + 2) / 3;
   const float* at[POINTERS];
   Size apart;
-  QD_INLINE explicit LyingRows(const Segment& s) : apart(s.rowWords) {
+  QD_INLINE explicit UnpackedRows(const Segment& s) : apart(s.rowWords) {
 #pragma GCC unroll 5
     for (int i = 0; i < POINTERS; i++) at[i] = s.stripe + static_cast<Size>(3 * i) * apart;
   }
@@ -144,7 +144,7 @@ __attribute__((noinline)) void multiplyRows(const TileTask& task) {
   for (int s = 0; s < task.count; s++) {
     const Segment& segment = task.segments[s];
     if (PAIRS && segment.rowWords)
-      addSegment<PAIRS>(c, LyingRows<ROWS>(segment), segment);
+      addSegment<PAIRS>(c, UnpackedRows<ROWS>(segment), segment);
     else
       addSegment<PAIRS>(c, PackedRows<ROWS>(segment), segment);
   }

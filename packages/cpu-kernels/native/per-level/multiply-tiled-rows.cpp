@@ -103,7 +103,7 @@ QD_INLINE __m512 multiplyPlanes(const std::uint16_t* x, const __m512i (&at)[PLAN
   return sum;
 }
 
-// Rows of A, packed: words and units of one stand `depth` and `depth / RUN` behind those of the row before.
+// Rows of A, packed: words and units of one are `depth` and `depth / RUN` behind those of the previous row.
 struct Inputs {
   const std::uint16_t* planes;
   const float* units;
@@ -159,7 +159,7 @@ QD_INLINE void addRuns(const Nf4Weight& w, Size row0, Size pair0, Size run0, Siz
   }
 }
 
-// The 32 sums of a panel: those of a pair's first row stand in the lower half of its register.
+// The 32 sums of a panel: those of a pair's first row are in the lower half of its register.
 QD_INLINE void sumPanel(const __m512 (&pairs)[ROW_PAIRS], float* out) {
   I32x square[WIDTH];
   for (Size p = 0; p < ROW_PAIRS; p++) square[p] = (I32x)pairs[p];

@@ -19,7 +19,7 @@ struct DenseColumns {
   const T* data;
   Size stride;
 
-  // Row by row over all panels: a row's cache lines come in one go, however far apart the rows stand.
+  // Row by row over all panels: a row's cache lines come in one go, however far apart the rows are.
   void pack(Size column0, Size columns, Size k0, Size depth, float* out) const {
     const T* row = data + k0 * stride + column0;
     for (Size k = 0; k < depth; k += STEP<FORM>, row += STEP<FORM> * stride, out += PANEL) {

@@ -14,7 +14,7 @@
 namespace qdylora::QD_LEVEL {
 namespace {
 
-static_assert(TILE_HEIGHT % PANEL == 0, "a panel's rows stand in one tile");
+static_assert(TILE_HEIGHT % PANEL == 0, "a panel's rows are in one tile");
 
 // The levels as bf16 numbers, for two weights at once: those of byte BYTE of each lane.
 struct LevelPairs {

@@ -148,7 +148,7 @@ struct PairTable {
 #endif
 };
 
-// B = W as it stands (input gradient). Lanes are columns.
+// B = W itself (input gradient). Lanes are columns.
 template <Form FORM>
 struct Nf4Columns {
   static constexpr bool PAIRS = FORM == Form::pairs;

@@ -48,7 +48,7 @@ QD_INLINE I32x readWords(const Rows& a, const T* row, Size count) {
   if constexpr (!PAIRS)
     return asI32(readAs(a, row, low));
   else if (sizeof(T) == 2 && high == WIDTH)
-    return loadI32(row);  // pairs as they lie in memory
+    return loadI32(row);  // these are pairs already
   else
     return pairsToBf16(readScaled(a, row, low), high ? readScaled(a, row + WIDTH, high) : F32x{});
 }

@@ -53,8 +53,8 @@ QD_INLINE void entriesOf(const Nf4Weight&, const std::uint8_t (&planes)[4][256],
   high = (F32x)_mm512_unpackhi_epi16(first, second);
 }
 
-// The nested scales of 16 rows: those of rows that follow each other stand near each other, so 16 of them in
-// a register serve, where they do.
+// The nested scales of 16 rows. Consecutive rows mostly share a few neighbouring ones: then 16 of them in one
+// register serve all rows.
 QD_INLINE F32x nestedOf(const Nf4Weight& w, Size row0, Size run) {
   const Size first = w.block(row0, run) / NESTED_BLOCK;
   const Size all = divideUp(w.rows * w.rowRuns(), NESTED_BLOCK);

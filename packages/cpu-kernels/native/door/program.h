@@ -2,7 +2,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernel.h"
+#include "../kernel.h"
 
 namespace qdylora {
 

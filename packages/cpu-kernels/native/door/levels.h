@@ -1,5 +1,5 @@
 #pragma once
-#include "kernel.h"
+#include "../kernel.h"
 
 namespace qdylora {
 

@@ -83,7 +83,7 @@ napi_value reserveRegion(napi_env env, napi_callback_info info) {
   double bytes = 0;
   if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok || count < 1 ||
       napi_get_value_double(env, value, &bytes) != napi_ok || !(bytes > 0 && bytes < 1e15)) {
-    throwNative(env, "reserve: expected a number of bytes > 0");
+    throwNative(env, "reserve: the number of bytes must be at least 1");
     return nullptr;
   }
   const size_t wanted = static_cast<size_t>(bytes);
@@ -114,7 +114,7 @@ napi_value unreserveRegion(napi_env env, napi_callback_info info) {
   bool detached = false;
   if (napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr) != napi_ok || count < 1 ||
       napi_unwrap(env, buffer, &data) != napi_ok) {
-    throwNative(env, "unreserve: expected a buffer that reserve made");
+    throwNative(env, "unreserve: the argument must be a buffer that reserve made");
     return nullptr;
   }
   // Already detached = handed to another thread: whoever holds it now also frees it.
@@ -138,7 +138,8 @@ napi_value discardPages(napi_env env, napi_callback_info info) {
                           napi_get_value_double(env, values[2], &bytes) == napi_ok;
   if (!understood || !(offset >= 0 && bytes >= 0 && offset + bytes <= static_cast<double>(length))) {
     throwNative(env,
-                "discard: expected a buffer that reserve made, an offset and a number of bytes inside it");
+                "discard: the arguments must be a buffer that reserve made, and an offset and a number of "
+                "bytes inside it");
     return nullptr;
   }
   discard(static_cast<char*>(start) + static_cast<size_t>(offset), static_cast<size_t>(bytes));

@@ -16,7 +16,8 @@ napi_value reserveFile(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, values, nullptr, nullptr) != napi_ok || count < 2 ||
       napi_get_value_int32(env, values[0], &fd) != napi_ok ||
       napi_get_value_double(env, values[1], &bytes) != napi_ok || !(bytes >= 1 && bytes < 1e15)) {
-    throwNative(env, "reserveFile: expected a file descriptor and a number of bytes > 0");
+    throwNative(env,
+                "reserveFile: the arguments must be a file descriptor and a number of bytes of at least 1");
     return nullptr;
   }
 #if defined(__linux__)

@@ -71,8 +71,8 @@ std::uint16_t kindOf(ElementType type) {
   }
 }
 
-// Where an empty array stands, for which JavaScript has no address: a kernel tells by its address what is
-// left out, and by which pointer is set what its elements are.
+// The address of an empty array, for which JavaScript has none: a kernel recognises an array that is left out
+// by its null pointer, and the element type by which pointer is set.
 alignas(64) char nowhere[1];
 
 size_t elementBytes(ElementType type) {
@@ -137,14 +137,14 @@ ArgumentName nameOf(const KernelEntry& entry, int position) {
 
 napi_value report(napi_env env, const KernelEntry& entry, const Argument* arguments, const Status& status) {
   if (status.code == Status::TOO_SHORT && status.expected == MORE_THAN_ANY) {
-    throwNative(env, "%s: expected sizes of an array that memory can hold for %s, got more", entry.name,
+    throwNative(env, "%s: %s would need more elements than memory can hold", entry.name,
                 nameOf(entry, status.argument).text);
   } else if (status.code == Status::TOO_SHORT) {
-    throwNative(env, "%s: expected at least %zu elements for %s, got %zu", entry.name, status.expected,
-                nameOf(entry, status.argument).text, arguments[status.argument].length);
+    throwNative(env, "%s: %s must have at least %zu elements (got %zu)", entry.name,
+                nameOf(entry, status.argument).text, status.expected, arguments[status.argument].length);
   } else if (status.code == Status::BAD_DATA) {
     char message[512];
-    std::snprintf(message, sizeof message, "%s: %s, got %d at position %zu", entry.name, status.problem,
+    std::snprintf(message, sizeof message, "%s: %s (got %d at position %zu)", entry.name, status.problem,
                   status.entry, status.place);
     napi_throw_type_error(env, "BAD_DATA", message);
   } else {
@@ -163,11 +163,11 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
   const Bound& bound = *static_cast<Bound*>(data);
   const KernelEntry& entry = *bound.entry;
   if (!bound.instance->threads) {
-    throwNative(env, "%s: expected a live backend, got a disposed one", entry.name);
+    throwNative(env, "%s: the backend is disposed", entry.name);
     return nullptr;
   }
   if (static_cast<int>(given) != bound.argumentCount) {
-    throwNative(env, "%s: expected %d arguments, got %zu", entry.name, bound.argumentCount, given);
+    throwNative(env, "%s: it takes %d arguments (got %zu)", entry.name, bound.argumentCount, given);
     return nullptr;
   }
   for (int i = 0, at = 0; i < entry.argumentCount; i++) {
@@ -176,8 +176,8 @@ napi_value callKernel(napi_env env, napi_callback_info info) {
     const bool fits = kind & KIND_ARRAY ? readArray(env, values[at], kind, arguments[i], ends[i])
                                         : readNumber(env, values[at], kind, arguments[i]);
     if (!fits) {
-      throwNative(env, "%s: expected %s%s for %s", entry.name, kindText(kind),
-                  kind & KIND_OPTIONAL ? " or undefined" : "", nameOf(entry, i).text);
+      throwNative(env, "%s: %s must be %s%s", entry.name, nameOf(entry, i).text, kindText(kind),
+                  kind & KIND_OPTIONAL ? " or undefined" : "");
       return nullptr;
     }
     at++;
@@ -210,7 +210,7 @@ Instance* instanceOf(napi_env env, napi_callback_info info, const char* name, si
     fits = readNumber(env, values[i], KIND_SIZE, number);
     numbers[i] = static_cast<std::size_t>(number.number);
   }
-  if (!fits) throwNative(env, "%s: expected %zu whole numbers >= 0", name, count);
+  if (!fits) throwNative(env, "%s: it takes %zu whole numbers >= 0", name, count);
   return fits ? static_cast<Instance*>(data) : nullptr;
 }
 
@@ -219,13 +219,13 @@ Instance* liveInstance(napi_env env, napi_callback_info info, const char* name, 
                        std::size_t* numbers) {
   Instance* instance = instanceOf(env, info, name, count, numbers);
   if (!instance || instance->threads) return instance;
-  throwNative(env, "%s: expected a live backend, got a disposed one", name);
+  throwNative(env, "%s: the backend is disposed", name);
   return nullptr;
 }
 
 Program* programOf(napi_env env, const Instance& instance, const char* name, std::size_t number) {
   Program* program = number < instance.programs.size() ? instance.programs[number].get() : nullptr;
-  if (!program) throwNative(env, "%s: expected the number of a program, got %zu", name, number);
+  if (!program) throwNative(env, "%s: there is no program %zu", name, number);
   return program;
 }
 
@@ -269,8 +269,8 @@ napi_value replay(napi_env env, napi_callback_info info) {
   Program* program = instance ? programOf(env, *instance, "replay", numbers[0]) : nullptr;
   if (!program) return nullptr;
   if (numbers[1] > numbers[2] || numbers[2] > program->calls()) {
-    throwNative(env, "replay: expected calls within 0..%zu, got %zu..%zu", program->calls(), numbers[1],
-                numbers[2]);
+    throwNative(env, "replay: the calls %zu..%zu are not within 0..%zu", numbers[1], numbers[2],
+                program->calls());
     return nullptr;
   }
   Program::Failure failed;
@@ -288,7 +288,7 @@ napi_value dropProgram(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// What stands for a field of a record that is not there: undefined for an array, else 0 or false.
+// The value that fills a field where a list is shorter: undefined for an array, else 0 or false.
 napi_status emptyValue(napi_env env, std::uint16_t kind, napi_value* result) {
   if (kind & KIND_ARRAY) return napi_get_undefined(env, result);
   return kind == KIND_BOOL ? napi_get_boolean(env, false, result) : napi_create_double(env, 0, result);

@@ -18,7 +18,7 @@ napi_value preferLargePages(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, &value, nullptr, nullptr) != napi_ok || count < 1 ||
       napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
       type != napi_uint8_array) {
-    throwNative(env, "preferLargePages: expected a Uint8Array");
+    throwNative(env, "preferLargePages: the argument must be a Uint8Array");
     return nullptr;
   }
 #if defined(MADV_HUGEPAGE)

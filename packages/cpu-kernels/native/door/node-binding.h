@@ -1,7 +1,7 @@
 #pragma once
 #include <node_api.h>
 
-#include "kernel.h"
+#include "../kernel.h"
 #include "program.h"
 
 namespace qdylora {

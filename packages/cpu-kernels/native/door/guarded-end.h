@@ -14,7 +14,7 @@ namespace qdylora {
 class GuardedEnd {
  public:
 #ifdef __SANITIZE_ADDRESS__
-  // `buffer`: the array's ArrayBuffer; `offset`, `bytes`: where in it the array lies.
+  // `buffer`: the array's ArrayBuffer; `offset`, `bytes`: the place of the array in it.
   void guard(napi_env env, napi_value buffer, size_t offset, size_t bytes) {
     constexpr size_t LINE = 64;  // a whole one behind the end may be another array
     void* start;

@@ -72,16 +72,15 @@ napi_value open(napi_env env, napi_callback_info info) {
       napi_get_value_string_utf8(env, values[0], name, sizeof name, nullptr) != napi_ok ||
       napi_get_value_int32(env, values[1], &threadCount) != napi_ok || threadCount < 1 ||
       threadCount > 1024) {
-    throwNative(
-        env,
-        "open: expected a level's name, a number of threads in 1..1024 and whether it is batch invariant");
+    throwNative(env,
+                "open: the arguments must be a level's name, a number of threads in 1..1024, and a boolean");
     return nullptr;
   }
   const Level* level = nullptr;
   for (int i = 0; i < LEVEL_COUNT; i++)
     if (!std::strcmp(LEVELS[i].name, name)) level = &LEVELS[i];
   if (!level) {
-    throwNative(env, "open: expected a level that is compiled in, got %s", name);
+    throwNative(env, "open: the level %s is not compiled in", name);
     return nullptr;
   }
   missingFeatures(name, missing);
