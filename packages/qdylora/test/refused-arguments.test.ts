@@ -1,0 +1,232 @@
+import {
+  hfConfigOf,
+  openCheckpoint,
+  openSafetensors,
+  parseHubName,
+  readPeftAdapter,
+  writeFolderAtomically,
+  writePeftAdapter,
+} from '@qdylora/checkpoint';
+import { createHostBackend, createRng, QdyloraError } from '@qdylora/contract';
+import {
+  collate,
+  createBatches,
+  createChatTemplate,
+  loadDataset,
+  maskPreview,
+  openDataset,
+  sourceOf,
+  splitIntoMicroBatches,
+  type Example,
+} from '@qdylora/data';
+import { aurac, chooseRank, lossOver, perplexity, sweepRanks, type ExampleLosses } from '@qdylora/eval';
+import { attachDyLora } from '@qdylora/lora-dynamic';
+import { buildModel, describeModel, generate, initializeModel, shapeModel } from '@qdylora/models';
+import { temporaryFolder } from '@qdylora/testing/node';
+import { adamw, openTensorboard } from '@qdylora/trainer';
+import { expect, it } from 'vitest';
+
+/** Arguments of another kind, which plain JavaScript would compute with: each call is refused, and says why. */
+
+/** What a program in plain JavaScript may give. */
+type Given = never;
+
+const CONFIG = {
+  model_type: 'llama',
+  vocab_size: 16,
+  hidden_size: 8,
+  intermediate_size: 8,
+  num_hidden_layers: 1,
+  num_attention_heads: 1,
+};
+const folder = temporaryFolder();
+const backend = createHostBackend();
+const model = initializeModel(CONFIG, { backend });
+const adapted = attachDyLora(initializeModel(CONFIG, { backend }), { ranks: [1, 2] });
+const view = adapted.atRank(2);
+const example: Example = { ids: Int32Array.of(1, 2, 3), labels: Int32Array.of(-100, 2, 3) };
+const examples = [example];
+const task = perplexity(examples);
+const losses: ExampleLosses = { sums: Float64Array.of(1, 2), counts: Float64Array.of(1, 1) };
+const config = hfConfigOf('config.json', CONFIG);
+const atRank = (rank: number) => adapted.atRank(rank);
+const template = createChatTemplate('{{ messages | length }}');
+const returning = (results: unknown) => ({ name: 'own', measure: () => Promise.resolve(results as Given) });
+const BATCHING = {
+  microBatchSize: 1,
+  gradientAccumulationSteps: 1,
+  shuffle: true,
+  seed: 7,
+  packing: false,
+  maxSeqLength: 8,
+};
+const first = (from: unknown, prompt: unknown): unknown => generate(from as Given, prompt as Given).next();
+
+type Refusal = readonly [name: string, call: () => unknown, message: RegExp];
+
+const VIEWS: Refusal[] = (
+  [
+    ['what attaching made', adapted, /without active.*adapted\.atRank\(8\), or adapted\.base\(\)/],
+    ['a model', model, /without model/],
+    ['a promise', Promise.resolve(view), /Await it first/],
+    ['nothing', undefined, /nothing/],
+  ] as const
+).flatMap(([name, given, message]): Refusal[] => [
+  [`lossOver: ${name}`, () => lossOver(given as Given, examples), message],
+  [`measure: ${name}`, () => task.measure([given as Given]), message],
+  [`sweepRanks: ${name}`, () => sweepRanks(() => given as Given, [1], task), message],
+  [`generate: ${name}`, () => first(given, [1]), message],
+]);
+
+const PROMPTS: Refusal[] = (
+  [
+    ['Hello', /tokenizer\.encode\(text\)/],
+    [undefined, /nothing/],
+    [[], /at least one token/],
+    [[1, 16], /below 16.*16 at 1/],
+    [[-1], /-1 at 0/],
+    [[0.5], /0\.5 at 0/],
+    [['1'], /"1" at 0/],
+    [BigInt64Array.of(1n), /1 at 0/],
+  ] as const
+).map(([prompt, message]): Refusal => [
+  `generate after ${String(prompt)}`,
+  () => first({ model, active: null }, prompt),
+  message,
+]);
+
+const EXAMPLES: Refusal[] = (
+  [
+    ['plain arrays', [{ ids: [1, 2], labels: [1, 2] }], /ids of example 0.*Int32Array/],
+    ['plain labels', [example, { ...example, labels: [1, 2, 3] }], /labels of example 1/],
+    ['a promise', Promise.resolve(examples), /Await it first/],
+    ['null among them', [null], /ids of example 0/],
+    ['one example alone', example, /array of examples/],
+    ['nothing', undefined, /array of examples/],
+  ] as const
+).flatMap(([name, given, message]): Refusal[] => [
+  [`collate: ${name}`, () => collate(given as Given), message],
+  [`lossOver: ${name}`, () => lossOver(view, given as Given), message],
+]);
+
+const SOURCES: Refusal[] = (
+  [
+    ['a promise', Promise.resolve([]), /Await it first/],
+    ['a whole dataset', { training: examples, heldOut: [] }, /dataset\.training/],
+    ['nothing', undefined, /nothing/],
+    ['an array of numbers', Int32Array.of(1), /Int32Array/],
+    ['a source without at', { length: 3 }, /length and at/],
+    ['a source of a length that is a text', { length: '3', at: () => example }, /length and at/],
+  ] as const
+).flatMap(([name, given, message]): Refusal[] => [
+  [`createBatches: ${name}`, () => createBatches(given as Given, BATCHING), message],
+  [`sourceOf: ${name}`, () => sourceOf(given as Given), message],
+]);
+
+const CONFIGS: Refusal[] = (
+  [
+    ['nothing', undefined, /nothing/],
+    ['a text', '{}', /Parse it first/],
+    ['an opened config', config, /Give its raw/],
+  ] as const
+).flatMap(([name, given, message]): Refusal[] => [
+  [`describeModel: ${name}`, () => describeModel(given as Given), message],
+  [`initializeModel: ${name}`, () => initializeModel(given as Given, { backend }), message],
+  [`shapeModel: ${name}`, () => shapeModel(given as Given, { backend }), message],
+  [`hfConfigOf: ${name}`, () => hfConfigOf('config.json', given as Given), message],
+]);
+
+const CHOICES: Refusal[] = (
+  [
+    ['one rank twice', [1, 2].map(() => ({ rank: 2, losses })), /2 twice/],
+    ['plain arrays', [{ rank: 2, losses: { sums: [1], counts: [1] } }], /sums, counts/],
+    ['a rank that is a text', [{ rank: '2', losses }], /losses must be/],
+    ['nothing', undefined, /nothing/],
+  ] as const
+).map(([name, given, message]): Refusal => [
+  `chooseRank: ${name}`,
+  () => chooseRank(given as Given),
+  message,
+]);
+
+const PARTS: Refusal[] = [
+  [],
+  [{ until: 0, rank: 1 }],
+  [
+    { until: 5, rank: 1 },
+    { until: 5, rank: 2 },
+  ],
+  [{ until: 5, rank: 1, weight: -1 }],
+  [{ until: 2.5, rank: 1 }],
+].map((parts): Refusal => [
+  `parts ${JSON.stringify(parts)}`,
+  () => adapted.atRanks(parts as Given),
+  /\[atRanks\].*rise/,
+]);
+
+const SEEDS = [0.3, -1, NaN, 'abc', null, 2 ** 53].map((seed): Refusal => [
+  `the seed ${String(seed)}`,
+  () => createRng(seed as number),
+  /seed/,
+]);
+
+const SINGLE: Refusal[] = [
+  ['openCheckpoint', () => openCheckpoint(undefined as Given), /path of a folder/],
+  ['openSafetensors', () => openSafetensors(undefined as Given), /path of a file/],
+  ['readPeftAdapter', () => readPeftAdapter(undefined as Given), /path of an adapter's folder/],
+  ['parseHubName', () => parseHubName(undefined as Given), /org\/name@revision/],
+  ['writePeftAdapter', () => writePeftAdapter(undefined as Given, {} as Given), /path of a folder|layers/],
+  [
+    'writeFolderAtomically',
+    () => writeFolderAtomically(folder, undefined as Given),
+    /function that fills it/,
+  ],
+  ['a folder without path', () => writeFolderAtomically(undefined as Given, () => {}), /path of a folder/],
+  [
+    'buildModel of a path',
+    () => buildModel('models/m' as Given, { backend }),
+    /openCheckpoint\('models\/m'\)/,
+  ],
+  ['buildModel of a promise', () => buildModel(Promise.resolve() as Given, { backend }), /Await it first/],
+  ['buildModel of nothing', () => buildModel(undefined as Given, { backend }), /nothing/],
+  ['loadDataset of a URL', () => loadDataset(new URL('file:///r') as Given, { tokenizer: null }), /URL/],
+  ['openDataset of numbers', () => openDataset([1] as Given, { tokenizer: null }), /\[1\]/],
+  ['splitIntoMicroBatches', () => splitIntoMicroBatches(examples, '2' as Given), /microBatchSize/],
+  ['no sequences', () => splitIntoMicroBatches(undefined as Given, 2), /array of examples/],
+  ['maskPreview', () => maskPreview({ ids: [1], labels: [1] } as Given, { tokenizer: null }), /ids/],
+  ['createChatTemplate', () => createChatTemplate(undefined as Given), /Jinja text/],
+  ['render of a text', () => template.render('Hello' as Given), /\[\{ role: 'user'/],
+  ['measure of one view', () => task.measure(view as Given), /into an array: \[view\]/],
+  ['sweepRanks of an adapter', () => sweepRanks(adapted as Given, [1], task), /\(rank\) => adapted\.atRank/],
+  ['sweepRanks at one rank', () => sweepRanks(atRank, 4 as Given, task), /adapted\.ranks, or \[1, 2, 4\]/],
+  ['sweepRanks at texts', () => sweepRanks(atRank, ['1'] as Given, task), /whole numbers.*\["1"\]/],
+  ['sweepRanks of examples', () => sweepRanks(atRank, [1], examples as Given), /perplexity\(examples\)/],
+  ['a task of few results', () => sweepRanks(atRank, [1, 2], returning([losses])), /must return 3 results/],
+  ['a task of no results', () => sweepRanks(atRank, [1], returning(undefined)), /nothing/],
+  ['chooseRank at a text', () => chooseRank([{ rank: 2, losses }], '0.05' as Given), /"0\.05"/],
+  ['aurac over log', () => aurac([1, 2], [0, 1], 'log' as Given), /log2, linear/],
+  ['adamw without options', () => adamw([], undefined as Given), /object of options/],
+  ['openTensorboard', () => openTensorboard(undefined as Given), /folder/],
+  ['a cache of a text', () => model.createCache('8' as Given), /capacity/],
+];
+
+it.each([
+  ...VIEWS,
+  ...PROMPTS,
+  ...EXAMPLES,
+  ...SOURCES,
+  ...CONFIGS,
+  ...CHOICES,
+  ...PARTS,
+  ...SEEDS,
+  ...SINGLE,
+])('%s is refused', async (_, call, message) => {
+  const error: unknown = await Promise.resolve()
+    .then(call)
+    .then(
+      () => 'nothing was refused',
+      (thrown: unknown) => thrown,
+    );
+  expect(QdyloraError.isInstance(error) ? error.code : error).toBe('BAD_ARGUMENT');
+  expect((error as QdyloraError).message).toMatch(message);
+});
