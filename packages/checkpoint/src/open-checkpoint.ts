@@ -54,7 +54,8 @@ export async function openCheckpoint(
   assertArgument(
     typeof source === 'string',
     'checkpoint',
-    `expected the path of a folder, a .safetensors or a .gguf file, got ${shownValue(source)}`,
+    'The argument must be the path of a folder, a .safetensors or a .gguf file (got ' +
+      `${shownValue(source)})`,
   );
   checkOptions('open-checkpoint', options, RULES);
   const stats = nodeFs.statSync(source, { throwIfNoEntry: false });
@@ -66,8 +67,8 @@ export async function openCheckpoint(
   throw new QdyloraError('BAD_FILE', {
     where: 'checkpoint',
     problem:
-      `${source}: expected a folder, a .safetensors or a .gguf file, got ` +
-      `${extension || 'a file without extension'}`,
+      `${source} must be a folder, a .safetensors or a .gguf file (got ` +
+      `${extension || 'a file without extension'}).`,
     nextStep: 'Name the folder that holds config.json.',
     details: { path: source },
   });
@@ -121,8 +122,8 @@ function weightFileOf(folder: string, exists: (name: string) => boolean): string
       throw new QdyloraError('MISSING_FILE', {
         where: 'checkpoint',
         problem:
-          `${folder}: expected ${MODEL_FILE}, its index, or a single ${extension} file, got ` +
-          `${found.length} ${extension} files`,
+          `${folder} must have ${MODEL_FILE}, its index, or a single ${extension} file (got ` +
+          `${found.length} ${extension} files).`,
         nextStep: 'Name the one that you mean.',
         details: { folder, found },
       });
@@ -185,7 +186,7 @@ function folderName(folder: string): string {
 const missing = (folder: string, what: string, nextStep: string): QdyloraError =>
   new QdyloraError('MISSING_FILE', {
     where: 'checkpoint',
-    problem: `${folder}: expected ${what}, got a folder without it`,
+    problem: `${folder} has no ${what}.`,
     nextStep,
     details: { folder },
   });
@@ -193,7 +194,7 @@ const missing = (folder: string, what: string, nextStep: string): QdyloraError =
 function nothingAt(source: string): QdyloraError {
   return new QdyloraError('MISSING_FILE', {
     where: 'checkpoint',
-    problem: `expected a folder, a .safetensors or a .gguf file at ${source}, got nothing`,
+    problem: `There is no folder, .safetensors or .gguf file at ${source}.`,
     details: { source },
     nextStep: isHubName(source)
       ? 'It looks like a name on the Hugging Face hub: fetchModel downloads it and returns a folder.'

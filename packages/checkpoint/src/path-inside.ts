@@ -15,7 +15,7 @@ export function pathInside(folder: string, name: string, format: string, followL
     badFile({
       format,
       path: folder,
-      problem: `expected a file inside the folder, got ${got}`,
+      problem: `The file must be inside the folder (got ${got}).`,
       nextStep,
       details: { name },
     });

@@ -47,7 +47,7 @@ export function detectFormat(row: Row): RowFormat {
   const shapes = ROW_FORMATS.map(({ required }) => required.join(' + ')).join(', or ');
   throw badData(
     row.where,
-    `expected the keys of a known shape (${shapes}), got ${keysOf(row)}`,
+    `The keys of the row are ${keysOf(row)}. They fit none of the known shapes (${shapes})`,
     'Rename the keys, or set dataset_format if the first row is no good example.',
   );
 }
@@ -58,7 +58,8 @@ export function formatNamed(name: string): RowFormat {
   if (found) return found;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'data',
-    problem: `expected one of ${DATASET_FORMATS.join(', ')} for dataset_format, got ${JSON.stringify(name)}`,
+    problem:
+      `\`dataset_format\` must be one of ${DATASET_FORMATS.join(', ')} (got ` + `${JSON.stringify(name)}).`,
     nextStep: 'Leave it out to let the first row decide.',
   });
 }
@@ -68,8 +69,8 @@ export function assertKeys(row: Row, format: RowFormat): void {
   if (hasKeys(row, format)) return;
   throw badData(
     row.where,
-    `expected the keys ${format.required.join(', ')} for a row of the format ${format.name}, got ` +
-      `${keysOf(row)}`,
+    `A row of the format ${format.name} must have the keys ${format.required.join(', ')} (got ` +
+      `${keysOf(row)})`,
     'Every row of a file has the shape of its first one: correct this line, or put it into another file.',
   );
 }

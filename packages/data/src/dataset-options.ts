@@ -91,7 +91,7 @@ export function checkAsked(
   assertArgument(
     typeof names === 'string' || (Array.isArray(names) && names.every((name) => typeof name === 'string')),
     where,
-    `expected the name of a file or an array of names, got ${shownValue(names)}`,
+    `The dataset must be the name of a file or an array of names (got ${shownValue(names)})`,
     "Give a path or a pattern: 'data/*.jsonl'.",
   );
   checkOptions(where, options, rules);
@@ -144,18 +144,18 @@ export function resolveReading(names: string | readonly string[], options: Datas
     seed = 0,
     signal,
   } = options;
-  assertArgument(list.length > 0, 'data', 'expected at least one file for a dataset, got none');
+  assertArgument(list.length > 0, 'data', '`dataset` must name at least one file');
   if (!Number.isSafeInteger(maxSeqLength) || maxSeqLength < 2)
     throw badConfig(
-      `expected a whole number ≥ 2 for max_seq_length, got ${maxSeqLength}`,
+      `\`max_seq_length\` must be a whole number ≥ 2 (got ${maxSeqLength})`,
       'A sequence of one token predicts nothing.',
     );
   if (!BAD_ROW_POLICIES.includes(onBadRow))
     throw badConfig(
-      `expected one of ${BAD_ROW_POLICIES.join(', ')} for on_bad_row, got ${JSON.stringify(onBadRow)}`,
+      `\`on_bad_row\` must be one of ${BAD_ROW_POLICIES.join(', ')} (got ` + `${JSON.stringify(onBadRow)})`,
       'Leave it out to stop at a bad row.',
     );
-  assertArgument(limit >= 1, 'data', `expected a number ≥ 1 for limit, got ${limit}`);
+  assertArgument(limit >= 1, 'data', `\`limit\` must be a number ≥ 1 (got ${limit})`);
   const weighted = withWeights(list, options.weights);
   const unshown = new Set<string>();
   const settings = { tokenizer, completionOnlyLoss, applyChatTemplate, unshown };
@@ -187,7 +187,7 @@ function withWeights(
 ): DatasetName[] {
   if (weights.length !== names.length)
     throw badConfig(
-      `expected as many dataset_weights as names in dataset, ${names.length}, got ${weights.length}`,
+      `\`dataset\` has ${names.length} names, but \`dataset_weights\` has ${weights.length} ` + 'numbers',
       'Give one weight for each name; the files of a pattern share one.',
     );
   if (
@@ -195,7 +195,7 @@ function withWeights(
     !weights.some((weight) => weight > 0)
   )
     throw badConfig(
-      `expected numbers ≥ 0 for dataset_weights, not all 0, got ${weights.join(', ')}`,
+      `\`dataset_weights\` must be numbers ≥ 0, not all 0 (got ${weights.join(', ')})`,
       '2 brings every row twice in an epoch, 0.5 half of them.',
     );
   return names.map((name, i) => ({ name, weight: weights[i]! }));

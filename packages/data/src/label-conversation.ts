@@ -54,8 +54,8 @@ function trainedSpans(
   if (turns.length !== spans.length)
     throw badData(
       where,
-      `expected one marked answer for each of ${turns.length} assistant turns, to leave out those of ` +
-        `weight 0, got ${spans.length}`,
+      `The template marked ${spans.length} answers in ${turns.length} assistant turns. To leave ` +
+        'out those of weight 0, each turn needs one',
       'Remove the weights, or mark whole turns in the template with {% generation %}.',
     );
   return spans.filter((_, i) => !untrained.includes(turns[i]!));

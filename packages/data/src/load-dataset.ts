@@ -91,7 +91,7 @@ function assertInMemory(length: number): void {
   if (length <= MOST_IN_MEMORY) return;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'dataset_weights',
-    problem: `expected at most ${MOST_IN_MEMORY} rows in an epoch for rows in memory, got ${length}`,
+    problem: `An epoch has ${length} rows, more than the ${MOST_IN_MEMORY} that fit in memory.`,
     nextStep: 'Lower the weights: how they compare to each other makes the mixture; or set streaming: true.',
     details: { length },
   });

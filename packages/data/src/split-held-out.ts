@@ -85,7 +85,7 @@ export function heldOutRule(share: number): HeldOutRule {
 const badShare = (share: number, expected: string, nextStep: string): QdyloraError =>
   new QdyloraError('BAD_CONFIG', {
     where: 'val_set_size',
-    problem: `expected ${expected} for held-out rows, got ${share}`,
+    problem: `\`val_set_size\` must be ${expected} (got ${share}).`,
     nextStep,
   });
 

@@ -13,7 +13,7 @@ export function textWindows(ids: ArrayLike<number>, windowLength: number): Examp
   assertArgument(
     Number.isInteger(windowLength) && windowLength >= 2,
     'text-windows',
-    `expected a whole number ≥ 2 for windowLength, got ${windowLength}`,
+    `\`windowLength\` must be a whole number ≥ 2 (got ${windowLength})`,
   );
   const all = Int32Array.from(ids);
   const windows: Example[] = [];

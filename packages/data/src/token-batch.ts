@@ -54,7 +54,7 @@ export function countPredicted(labels: Int32Array): number {
  */
 export function collate(examples: readonly Example[]): TokenBatch {
   assertExamples('collate', examples);
-  assertArgument(examples.length > 0, 'collate', 'expected at least one example for a batch, got none');
+  assertArgument(examples.length > 0, 'collate', 'A batch must have at least one example');
   const tokens = examples.reduce((sum, example) => sum + example.ids.length, 0);
   const batch = {
     ids: new Int32Array(tokens),
@@ -68,8 +68,8 @@ export function collate(examples: readonly Example[]): TokenBatch {
     assertArgument(
       ids.length > 0 && ids.length === labels.length,
       'collate',
-      `expected as many labels as ids, at least one, for example ${index}, got ${labels.length} and ` +
-        `${ids.length}`,
+      `Example ${index} must have as many labels as ids, at least one (got ${labels.length} and ` +
+        `${ids.length})`,
     );
     batch.ids.set(ids, at);
     batch.targets.set(labels.subarray(1), at);
@@ -86,7 +86,8 @@ export function assertExamples(where: string, examples: unknown): asserts exampl
   assertArgument(
     Array.isArray(examples),
     where,
-    `expected an array of examples, got ${examples instanceof Promise ? 'a promise' : shownValue(examples)}`,
+    'The argument must be an array of examples (got ' +
+      `${examples instanceof Promise ? 'a promise' : shownValue(examples)})`,
     examples instanceof Promise ? 'Await it first.' : undefined,
   );
   examples.forEach((example: Partial<Example> | null | undefined, index) => {
@@ -95,7 +96,7 @@ export function assertExamples(where: string, examples: unknown): asserts exampl
       assertArgument(
         (values as { [Symbol.toStringTag]?: unknown } | undefined)?.[Symbol.toStringTag] === 'Int32Array',
         where,
-        `expected an Int32Array for ${part} of example ${index}, got ${shownValue(values)}`,
+        `${part} of example ${index} must be an Int32Array (got ${shownValue(values)})`,
         `Make one of numbers: Int32Array.from(${part}).`,
       );
     }

@@ -116,7 +116,7 @@ describe('held-out rows', () => {
     for (const heldOut of [40, -1, 1.5, Number.NaN])
       await expect(load(rowsOf(40), heldOut)).rejects.toMatchObject({ code: 'BAD_CONFIG' });
     await expect(load(rowsOf(3), 1e-9)).rejects.toThrow(
-      /\[val_set_size\] expected a share that a row of the 3 falls into/,
+      /\[val_set_size\] `val_set_size` must be a share that a row of the 3 falls into/,
     );
   });
 
@@ -131,7 +131,7 @@ describe('held-out rows', () => {
     await expect(load(equal, 4)).rejects.toThrow(
       /\[val_set_size\] No rows are left for training beside 4 held-out ones.*Remove rows that occur/,
     );
-    await expect(load(equal, 40)).rejects.toThrow(/expected less than all of the 40 rows there are/);
+    await expect(load(equal, 40)).rejects.toThrow(/must be less than all of the 40 rows there are/);
     expect((await load([...equal, { input_ids: [4, 5] }], 1)).heldOut.length).toBeGreaterThan(0);
   });
 });

@@ -260,10 +260,10 @@ describe('a hostile dataset', () => {
       '[{"input_ids":[1,2]}]\n\nmore',
       /list\.json:3\] There is more text after the JSON list/,
     ],
-    ['an empty JSON list', ' [ ] ', /got an empty JSON list/],
-    ['a JSON list of lists', '[[1,2]]', /:1\] expected a JSON object for a row, got a list/],
+    ['an empty JSON list', ' [ ] ', /no rows: it is an empty JSON list/],
+    ['a JSON list of lists', '[[1,2]]', /:1\] A row must be a JSON object \(got a list/],
     ['a JSON list nested a million deep', `[${'['.repeat(1e6)}`, /list\.json:1\] The JSON list has no \]/],
-    ['a file that says it is Parquet', 'PAR1 and no more', /expected a Parquet file that can be read/],
+    ['a file that says it is Parquet', 'PAR1 and no more', /The Parquet file cannot be read/],
   ])('that is %s is refused, naming the line', async (_, content, message) => {
     const file = files.write('list.json', content);
     for (const read of [loadDataset, openDataset])
@@ -281,7 +281,7 @@ describe('a hostile dataset', () => {
     for (const read of [loadDataset, openDataset])
       await expect(read(file, { tokenizer: null })).rejects.toMatchObject({
         code: 'BAD_DATA',
-        message: expect.stringMatching(/got a Parquet file without rows/) as string,
+        message: expect.stringMatching(/no rows: it is a Parquet file without rows/) as string,
       });
   });
 

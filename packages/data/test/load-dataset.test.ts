@@ -72,13 +72,13 @@ describe('a row', () => {
         /system\nBe brief\..*assistant\n2<\|im_end\|>\n<\|im_start\|>user\n2\+2\?.*⟦4<\|im_end\|>\n⟧$/s,
       );
       await expect(only({ prompt, completion: '4' })).rejects.toThrow(
-        /expected a list of at least one message for "completion", got a string/,
+        /"completion" must be a list of at least one message \(got a string/,
       );
       await expect(only({ prompt: 'Hi', completion: [turn('assistant', '4')] })).rejects.toThrow(
-        /expected a string for "completion", got a list/,
+        /"completion" must be a string \(got a list/,
       );
       await expect(only({ prompt: [], completion: [turn('assistant', '4')] })).rejects.toThrow(
-        /at least one message for "prompt", got an empty one/,
+        /"prompt" must be .*at least one message \(got an empty one/,
       );
     },
   );
@@ -89,7 +89,7 @@ describe('a row', () => {
         tokenizer: smol,
       }),
     ).rejects.toThrow(
-      /pretty\.json:1\] .*only its beginning\. Write each object on one line .*or all of them as a list/,
+      /pretty\.json:1\] .*only its beginning\)\. Write each object on one line .*or all of them as a list/,
     );
   });
 

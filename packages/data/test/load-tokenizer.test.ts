@@ -31,10 +31,12 @@ describe('special tokens', () => {
     expect(() => load({ tokenizerConfig: { eos_token: '<|end|>' } })).toThrow(
       expect.objectContaining({
         code: 'BAD_CONFIG',
-        message: expect.stringMatching(/eos_token, got "<\|end\|>"/) as string,
+        message: expect.stringMatching(/`eos_token` must be in the vocabulary \(got "<\|end\|>"/) as string,
       }),
     );
-    expect(() => load({ specialTokens: { bos: 1e6 } })).toThrow(/bos_token, got 1000000/);
+    expect(() => load({ specialTokens: { bos: 1e6 } })).toThrow(
+      /`bos_token` must be in the vocabulary \(got 1000000/,
+    );
     expect(load({ tokenizerConfig: { pad_token: '[PAD]' } }).padId).toBeNull();
   });
 });

@@ -177,7 +177,7 @@ describe('a streamed dataset', () => {
     });
     for (const change of [{ packing: true }, { groupByLength: true }])
       expect(() => createBatches(dataset.training, { ...batching, ...change })).toThrow(
-        /expected examples of known length.*measure: true/,
+        /lengths of the examples must be known.*measure: true/,
       );
   });
 
@@ -224,7 +224,7 @@ describe('a streamed dataset', () => {
       where: `${file}:2001`,
     });
     await expect(openDataset(files.write('empty.jsonl', '\n\n'), { tokenizer: null })).rejects.toThrow(
-      /got an empty file/,
+      /it is an empty file/,
     );
     await expect(openDataset(`${files.folder}/none.jsonl`, { tokenizer: null })).rejects.toMatchObject({
       code: 'MISSING_FILE',

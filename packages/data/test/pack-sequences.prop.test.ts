@@ -47,7 +47,7 @@ describe('packSequences', () => {
   });
 
   it('refuses a sequence longer than a pack, and an empty one', () => {
-    expect(() => packSequences([65], 64)).toThrow(/expected 1…64 tokens for sequence 0, got 65/);
-    expect(() => packSequences([3, 0], 64)).toThrow(/sequence 1, got 0/);
+    expect(() => packSequences([65], 64)).toThrow(/Sequence 0 must have 1…64 tokens \(got 65/);
+    expect(() => packSequences([3, 0], 64)).toThrow(/Sequence 1 must have .* \(got 0/);
   });
 });

@@ -76,9 +76,7 @@ describe('a Parquet file', () => {
     await expect(loadDataset(file, { tokenizer: null })).rejects.toMatchObject({
       code: 'WRITE_FAILED',
       where: file,
-      message: expect.stringMatching(
-        /expected room in .*nowhere for the rows of a Parquet file.*TMPDIR/,
-      ) as string,
+      message: expect.stringMatching(/cannot be written to .*nowhere as JSON.*TMPDIR/) as string,
     });
   });
 
@@ -143,9 +141,9 @@ describe('a Parquet file whose columns lie', () => {
     expect([text.indexOf('question 0') + 40 < inSchema, inSchema < path]).toEqual([true, true]);
     await refused(
       written(path, '\x06answeR'),
-      /expected one chunk for every column of the schema in each row group in a Parquet file, got others/,
+      /A Parquet file must have one chunk for every column of the schema in each row group \(got others/,
     );
-    await refused(written(inSchema, '\x06answeR'), /expected one chunk for every column of the schema/);
+    await refused(written(inSchema, '\x06answeR'), /must have one chunk for every column of the schema/);
     const twice = parquetWriteBuffer({
       columnData: ['a', 'a'].map((own) => ({ name: own, data: ['x'], type: 'STRING' as const })),
     });

@@ -54,8 +54,8 @@ describe('permuteIndex', () => {
   });
 
   it('refuses an index outside and a length that is no number', () => {
-    expect(() => permuteIndex(5, createRng(1))(5)).toThrow(/expected an index in 0…4, got 5/);
-    expect(() => permuteIndex(Number.NaN, createRng(1))).toThrow(/for a length, got NaN/);
+    expect(() => permuteIndex(5, createRng(1))(5)).toThrow(/index must be in 0…4 \(got 5/);
+    expect(() => permuteIndex(Number.NaN, createRng(1))).toThrow(/A length must be .* \(got NaN/);
   });
 });
 

@@ -55,38 +55,38 @@ describe('readJsonl', () => {
     [
       'malformed JSON',
       '{"text":"a"}\n{"text": "b",}\n',
-      /bad\.jsonl:2\] expected a JSON object for a row, got malformed JSON: .*Correct or delete this line/,
+      /bad\.jsonl:2\] A row must be a JSON object \(got malformed JSON: .*Correct or delete this line/,
     ],
-    ['a row that is a list', '{"text":"a"}\n[1]\n', /:2\] expected a JSON object for a row, got a list/],
-    ['a row that is null', 'null\n', /:1\] expected a JSON object for a row, got null/],
-    ['a JSON list instead of lines', '[\n {"text":"a"}\n]\n', /:1\] .*beginning of a JSON list.* jq -c/],
-    ['an empty file', '', /bad\.jsonl\] expected at least one row for a dataset, got an empty file/],
-    ['nothing but blank lines', '\n \r\n\n', /got an empty file/],
+    ['a row that is a list', '{"text":"a"}\n[1]\n', /:2\] A row must be a JSON object \(got a list/],
+    ['a row that is null', 'null\n', /:1\] A row must be a JSON object \(got null/],
+    ['a JSON list instead of lines', '[\n {"text":"a"}\n]\n', /:1\] .*begins a JSON list.* jq -c/],
+    ['an empty file', '', /bad\.jsonl\] The dataset has no rows: it is an empty file/],
+    ['nothing but blank lines', '\n \r\n\n', /it is an empty file/],
     [
       'bytes that are not UTF-8',
       Buffer.from('{"text":"caf\xe9"}\n', 'latin1'),
-      /:1\] expected UTF-8 text, got bytes of another encoding.* iconv/,
+      /:1\] The file must be UTF-8 text \(got bytes of another encoding.* iconv/,
     ],
     [
       'UTF-16',
       Buffer.from('\ufeff{"text":"a"}\n', 'utf16le'),
-      /:1\] expected UTF-8 text, got what looks like UTF-16/,
+      /:1\] The file must be UTF-8 text \(got what looks like UTF-16/,
     ],
-    ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file\. Unpack it first: gunzip/],
+    ['a gzip file', gzipSync('{"text":"a"}\n'), /got a gzip file\)\. Unpack it first: gunzip/],
     [
       '__proto__ at the top',
       '{"text":"a","__proto__":{"isAdmin":true}}\n',
-      /:1\] expected ordinary keys in a row, got __proto__/,
+      /:1\] The row has the key __proto__/,
     ],
     [
       '__proto__ deep inside, escaped',
       '{"messages":[{"role":"user","\\u005f_proto__":1}]}\n',
-      /got __proto__/,
+      /has the key __proto__/,
     ],
     [
       'nesting a million deep',
       `{"text":${'['.repeat(1e6)}${']'.repeat(1e6)}}\n`,
-      /at most 64 levels of nesting/,
+      /more than 64 levels of nesting/,
     ],
   ])('refuses %s, naming the file and what to do', (_, content, message) => {
     const file = files.write('bad.jsonl', content);
@@ -99,16 +99,14 @@ describe('readJsonl', () => {
   it('stops reading a line at its limit, long before the line ends', () => {
     const file = files.write('long.jsonl', `{"text":"a"}\n{"text":"${'x'.repeat(5000)}`);
     expect(MAX_LINE_BYTES).toBe(16 * 1024 * 1024);
-    expect(() => [...readLines(file, 4096)]).toThrow(
-      /long\.jsonl:2\] expected at most 4096 bytes for a line/,
-    );
+    expect(() => [...readLines(file, 4096)]).toThrow(/long\.jsonl:2\] The line has more than 4096 bytes/);
   });
 
   it('refuses a missing file, a folder and a pipe', () => {
     expect(() => [...readJsonl(`${files.folder}/none.jsonl`)]).toThrow(
       expect.objectContaining({ code: 'MISSING_FILE' }),
     );
-    expect(() => [...readJsonl(files.folder)]).toThrow(/expected a regular file for a dataset, got a folder/);
+    expect(() => [...readJsonl(files.folder)]).toThrow(/The dataset must be a regular file \(got a folder/);
     execFileSync('mkfifo', [`${files.folder}/pipe`]);
     expect(() => [...readJsonl(`${files.folder}/pipe`)]).toThrow(/got something else/);
   });
@@ -121,14 +119,14 @@ describe('readPlainText', () => {
 
   it('says of a table how to convert it', () => {
     expect(() => [...readJsonl(files.write('rows.csv', 'prompt,completion\nhi,there\n'))]).toThrow(
-      /rows\.csv:1\] expected a JSON object for a row, got a line of a table\. Convert it: python -c/,
+      /rows\.csv:1\] A row must be a JSON object \(got a line of a table\)\. Convert it: python -c/,
     );
   });
 
   it('refuses an empty file and other encodings', () => {
-    expect(() => readPlainText(files.write('empty.txt', ''))).toThrow(/got an empty file/);
+    expect(() => readPlainText(files.write('empty.txt', ''))).toThrow(/The file is empty/);
     expect(() => readPlainText(files.write('latin.txt', Buffer.from('caf\xe9', 'latin1')))).toThrow(
-      /latin\.txt\] expected UTF-8 text/,
+      /latin\.txt\] The file must be UTF-8 text/,
     );
   });
 
@@ -136,7 +134,7 @@ describe('readPlainText', () => {
     [
       'UTF-16',
       Buffer.from('\ufeff{"text":"a"}', 'utf16le'),
-      /got what looks like UTF-16\. Convert it, for instance: iconv -f UTF-16 -t UTF-8/,
+      /got what looks like UTF-16\)\. Convert it, for instance: iconv -f UTF-16 -t UTF-8/,
     ],
     [
       'UTF-16 without a mark',
@@ -151,10 +149,10 @@ describe('readPlainText', () => {
     [
       'Latin-1',
       Buffer.from('{"text":"caf\xe9"}', 'latin1'),
-      /got bytes of another encoding\. Convert it, for instance: iconv -f WINDOWS-1252/,
+      /got bytes of another encoding\)\. Convert it, for instance: iconv -f WINDOWS-1252/,
     ],
-    ['gzip', gzipSync('{"text":"a"}'), /got a gzip file\. Unpack it first: gunzip\./],
-    ['zip', Buffer.from('PK\x03\x04\x14\0\xff\xfe', 'latin1'), /got a zip file\. Unpack it first: unzip\./],
+    ['gzip', gzipSync('{"text":"a"}'), /got a gzip file\)\. Unpack it first: gunzip\./],
+    ['zip', Buffer.from('PK\x03\x04\x14\0\xff\xfe', 'latin1'), /got a zip file\)\. Unpack it first: unzip\./],
   ])('says of %s what it is and what to do', async (_, bytes, says) => {
     await expect(loadDataset(files.write('packed.jsonl', bytes), { tokenizer: null })).rejects.toMatchObject({
       code: 'BAD_DATA',

@@ -33,23 +33,23 @@ describe('rows of ShareGPT', () => {
     [
       'a speaker nobody knows',
       { conversations: [{ from: 'narrator', value: 'x' }] },
-      /expected one of human, user, gpt.* for conversations\[0\]\.from, got "narrator"/,
+      /conversations\[0\]\.from must be one of human, user, gpt.* \(got "narrator"/,
     ],
     [
       'a turn without words',
       { conversations: [{ from: 'human' }] },
-      /expected a string for conversations\[0\]\.value, got nothing/,
+      /conversations\[0\]\.value must be a string \(got nothing/,
     ],
     [
       'a call that is no JSON',
       { conversations: [{ from: 'function_call', value: 'add(1)' }] },
-      /conversations\[0\]\.value, got malformed JSON/,
+      /conversations\[0\]\.value, but its JSON is malformed/,
     ],
-    ['no turns', { conversations: [] }, /at least one turn for "conversations", got an empty one/],
+    ['no turns', { conversations: [] }, /"conversations" must be .*at least one turn \(got an empty one/],
     [
       'a system text that is none',
       { conversations: [{ from: 'human', value: 'x' }], system: 3 },
-      /expected a string for "system", got a number/,
+      /"system" must be a string \(got a number/,
     ],
   ])('are refused with %s', async (_, row, message) => {
     await expect(first(row)).rejects.toThrow(message);
@@ -127,17 +127,17 @@ describe('tool calls and tools', () => {
     });
     await expect(first(ofCall(`{"name":"f","arguments":${deep}}`))).rejects.toMatchObject({
       code: 'BAD_DATA',
-      message: expect.stringMatching(/at most 64 levels of nesting/) as string,
+      message: expect.stringMatching(/more than 64 levels of nesting/) as string,
     });
     await expect(first(ofCall('{"name":"f","arguments":{"__proto__":1}}'))).rejects.toMatchObject({
       code: 'BAD_DATA',
-      message: expect.stringMatching(/got __proto__/) as string,
+      message: expect.stringMatching(/has the key __proto__/) as string,
     });
     await expect(first(ofCall('1.0'))).rejects.toThrow(
-      /expected a string for "name" in conversations\[1\]\.value, got nothing/,
+      /"name" in conversations\[1\]\.value must be a string \(got nothing/,
     );
     await expect(first({ messages: [{ role: 'user', content: 'q' }], tools: '1.0' })).rejects.toThrow(
-      /expected a list for "tools", got a number/,
+      /"tools" must be a list \(got a number/,
     );
   });
 });
@@ -159,7 +159,7 @@ describe('a weight on a turn', () => {
 
   it('of anything else is refused', async () => {
     await expect(first({ messages: messages(0.5) })).rejects.toThrow(
-      /expected 0 or 1 for the weight of message 1, got 0.5/,
+      /The weight of message 1 must be 0 or 1 \(got 0.5/,
     );
   });
 });

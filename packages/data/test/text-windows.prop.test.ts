@@ -31,6 +31,6 @@ describe('textWindows', () => {
   });
 
   it('refuses windows in which nothing is predicted', () => {
-    expect(() => textWindows([1, 2, 3], 1)).toThrow(/≥ 2 for windowLength, got 1/);
+    expect(() => textWindows([1, 2, 3], 1)).toThrow(/`windowLength` must be .*≥ 2 \(got 1/);
   });
 });

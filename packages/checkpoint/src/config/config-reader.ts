@@ -44,7 +44,7 @@ export function configReader(
   const wrong = (what: string, key: string): QdyloraError =>
     new QdyloraError('BAD_CONFIG', {
       where: 'config',
-      problem: `${path}: expected ${what} for ${prefix}${key}, got ${kindOf(at(key))}`,
+      problem: `${path}: \`${prefix}${key}\` must be ${what} (got ${kindOf(at(key))}).`,
       nextStep: 'Correct the file, or take the checkpoint from its source again.',
       details: { path, key: prefix + key, got: at(key) },
     });

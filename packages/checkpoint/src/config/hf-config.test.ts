@@ -100,7 +100,7 @@ describe('what is read', () => {
         { type: 'yarn', factor: 2 },
       ])
         expect(errorOf(() => config({ ...both, rope_scaling: other }), 'BAD_CONFIG').message).toMatch(
-          /the same as in rope_parameters.* for rope_scaling/,
+          /`rope_scaling` must be the same as in rope_parameters/,
         );
       expect(
         errorOf(
@@ -138,7 +138,7 @@ describe('what is read', () => {
   it('values of the wrong kind are errors that name file and key', () => {
     const c = config({ hidden_size: '576', big: 2 ** 60, eps: Infinity, tie: 1, list: ['a', 1], gone: null });
     expect(errorOf(() => c.integer('hidden_size'), 'BAD_CONFIG').message).toBe(
-      '[config] config.json: expected a whole number for hidden_size, got string "576". Correct the file, ' +
+      '[config] config.json: `hidden_size` must be a whole number (got string "576"). Correct the file, ' +
         'or take the checkpoint from its source again.',
     );
     for (const read of [
@@ -163,7 +163,7 @@ describe('what is read', () => {
       /rope_parameters\.rope_theta/,
     );
     expect(errorOf(() => config({ rope_scaling: 'linear' }), 'BAD_CONFIG').message).toMatch(
-      /an object for rope_scaling/,
+      /`rope_scaling` must be an object/,
     );
     errorOf(() => config({ quantization_config: [] }), 'BAD_CONFIG');
   });

@@ -67,13 +67,13 @@ export function hfConfigOf(
   assertArgument(
     typeof raw === 'object' && raw !== null && !Array.isArray(raw),
     'config',
-    `expected the content of a config.json, an object, got ${shownValue(raw)}`,
+    `The content of a config.json must be an object (got ${shownValue(raw)})`,
     typeof raw === 'string' ? 'Parse it first: JSON.parse(text).' : undefined,
   );
   assertArgument(
     !('raw' in raw && 'modelType' in raw),
     'config',
-    'expected the content of a config.json, got what was read from one',
+    'This is an opened config, not the content of a config.json',
     'Give its raw: checkpoint.config.raw.',
   );
   const reader = configReader(path, withOwnNames(raw));

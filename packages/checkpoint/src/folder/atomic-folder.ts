@@ -56,8 +56,8 @@ export async function writeFolderAtomically(
   assertArgument(
     typeof path === 'string' && typeof write === 'function',
     'atomic-folder',
-    `expected the path of a folder and a function that fills it, got ${shownValue(path)} and ` +
-      `${shownValue(write)}`,
+    'The arguments must be the path of a folder and a function that fills it (got ' +
+      `${shownValue(path)} and ${shownValue(write)})`,
   );
   checkOptions('atomic-folder', options, RULES);
   const { replace = false, known, fs = NODE_FILE_SYSTEM } = options;

@@ -80,7 +80,7 @@ export function filesBelow(folder: string, fs: FileSystem, prefix = ''): string[
     else
       throw new QdyloraError('BAD_ARGUMENT', {
         where: 'folder',
-        problem: `expected files and folders in ${folder}, got something else: ${name}`,
+        problem: `${folder} holds ${name}, which is neither a file nor a folder.`,
         nextStep: 'Write a file instead of a link.',
       });
   }
@@ -99,14 +99,15 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
     file,
     problem,
   });
-  if (!fs.existsSync(path)) return damaged('no-folder', `expected a folder at ${path}, got none`);
+  if (!fs.existsSync(path)) return damaged('no-folder', `There is no folder at ${path}`);
   const text = readText(join(path, MANIFEST_FILE), fs);
-  if (text === null) return damaged('no-manifest', `expected ${MANIFEST_FILE} in ${path}, got none`);
+  if (text === null) return damaged('no-manifest', `There is no ${MANIFEST_FILE} in ${path}`);
   const manifest = parseManifest(text);
   if (!manifest)
     return damaged(
       'bad-manifest',
-      `expected a manifest of version ${MANIFEST_VERSION} in ${path}, got ${versionIn(text)}`,
+      `The manifest of ${path} has version ${versionIn(text)}, but only version ` +
+        `${MANIFEST_VERSION} is supported`,
       MANIFEST_FILE,
     );
 
@@ -117,7 +118,8 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
     } catch {
       return damaged(
         'bad-manifest',
-        `expected names inside ${path}, got ${JSON.stringify(name.slice(0, 200))}`,
+        `The manifest of ${path} names ${JSON.stringify(name.slice(0, 200))}, which is not inside ` +
+          'the folder',
         MANIFEST_FILE,
       );
     }
@@ -125,15 +127,15 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   for (const [name, at] of paths) {
     const size = sizeOf(at, fs);
     const expected = manifest.files[name]!.size;
-    if (size === null) return damaged('missing-file', `expected the file ${name} in ${path}, got none`, name);
+    if (size === null) return damaged('missing-file', `There is no file ${name} in ${path}`, name);
     if (size !== expected)
-      return damaged('wrong-size', `expected ${expected} bytes for ${name} in ${path}, got ${size}`, name);
+      return damaged('wrong-size', `${name} in ${path} has ${size} bytes instead of ${expected}`, name);
   }
   for (const [name, at] of paths) {
     const expected = manifest.files[name]!.sha256;
     const got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
     if (got !== expected)
-      return damaged('wrong-hash', `expected SHA-256 ${expected} for ${name} in ${path}, got ${got}`, name);
+      return damaged('wrong-hash', `${name} in ${path} has SHA-256 ${got} instead of ${expected}`, name);
   }
   return { isValid: true, manifest };
 }

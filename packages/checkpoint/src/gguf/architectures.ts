@@ -271,8 +271,8 @@ export function huggingFacePlace(
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
-      `${path}: expected tensors of a dense decoder (${Object.keys(inner).join(', ')}), got ` +
-      `${printedName(name)}`,
+      `${path}: the tensor ${printedName(name)} does not belong to a dense decoder, whose ` +
+      `tensors are ${Object.keys(inner).join(', ')}.`,
     nextStep: 'Use the safetensors folder of the same model.',
     details: { path, tensor: name },
   });

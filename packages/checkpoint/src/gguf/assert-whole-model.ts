@@ -24,12 +24,12 @@ export function assertWholeModel(path: string, { metadata }: Pick<GgufFile, 'met
   const kind = metadata.get('general.type') ?? (metadata.has('adapter.type') ? 'adapter' : 'model');
   if (typeof parts === 'number' && parts > 1)
     throw refuse(
-      `expected a whole model in one file, got one of ${parts} parts`,
+      `the file is one of ${parts} parts, but only a whole model in one file is supported`,
       'Join them with llama.cpp: llama-gguf-split --merge.',
     );
   if (kind === 'model') return;
   throw refuse(
-    `expected a model, got a file of the kind ${JSON.stringify(String(kind).slice(0, 80))}`,
+    `the file is of the kind ${JSON.stringify(String(kind).slice(0, 80))}, not a model`,
     OTHER_KINDS[String(kind)] ?? 'Choose the file of a model.',
   );
 }

@@ -33,7 +33,7 @@ function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill):
     assertArgument(
       target.length === count,
       'gguf',
-      `expected room for ${count} values of ${printedName(name)}, got ${target.length}`,
+      `The ${count} values of ${printedName(name)} do not fit into ${target.length}`,
     );
     fill(entry.readFloat32(), target);
   };
@@ -54,8 +54,8 @@ function changedEntry(entry: TensorEntry, shape: readonly number[], fill: Fill):
       assertArgument(
         byteOffset >= 0 && byteOffset + target.length <= byteLength,
         'gguf',
-        `expected bytes within 0…${byteLength} of ${printedName(name)}, got ` +
-          `${byteOffset}…${byteOffset + target.length}`,
+        `The bytes ${byteOffset}…${byteOffset + target.length} are not within 0…${byteLength} of ` +
+          `${printedName(name)}`,
       );
       target.set(new Uint8Array(readFloat32().buffer, byteOffset, target.length));
     },

@@ -103,8 +103,8 @@ function ropeParameters({ path, values, key }: GgufFacts, headDim: number, ownFa
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gguf',
       problem:
-        `${path}: expected 1 for ${key('rope.scaling.attn_factor')}, got ` +
-        `${values.number(key('rope.scaling.attn_factor'))}`,
+        `${path}: ${key('rope.scaling.attn_factor')} must be 1 (got ` +
+        `${values.number(key('rope.scaling.attn_factor'))}).`,
       nextStep: 'Use the safetensors folder of the same model.',
       details: { path },
     });

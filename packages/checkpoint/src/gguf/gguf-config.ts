@@ -21,7 +21,11 @@ export function ggufFacts(
   const key = (name: string): string => `${prefix}.${name}`;
   const experts = values.integer(key('expert_count'), 0);
   if (experts > 0)
-    throw unsupported(path, `expected a dense model, got ${experts} experts`, 'Choose a dense model.');
+    throw unsupported(
+      path,
+      `only dense models are supported, but this one has ${experts} experts`,
+      'Choose a dense model.',
+    );
   const heads = everyLayer(path, values, key('attention.head_count'));
   const hiddenSize = positive(values, key('embedding_length'));
   const kvHeads = everyLayer(path, values, key('attention.head_count_kv'), heads);
@@ -95,7 +99,7 @@ function everyLayer(path: string, values: ConfigReader, key: string, otherwise?:
   if (list.some((value) => value !== list[0])) {
     throw unsupported(
       path,
-      `expected one value in all layers for ${key}, got ${kindOf(list)} of different ones`,
+      `${key} must have one value in all layers (got ${kindOf(list)} of different ones)`,
       'Choose a model whose layers are alike.',
     );
   }

@@ -32,7 +32,7 @@ export function ggufEntry(
     assertArgument(
       byteOffset >= 0 && byteOffset + target.length <= byteLength,
       'gguf',
-      `expected bytes within 0…${byteLength} of ${label}, got ${byteOffset}…${byteOffset + target.length}`,
+      `The bytes ${byteOffset}…${byteOffset + target.length} are not within 0…${byteLength} of ` + `${label}`,
     );
     read(target, byteOffset);
   };
@@ -45,7 +45,7 @@ export function ggufEntry(
     assertArgument(
       target.length === elementCount(shape),
       'gguf',
-      `expected room for ${elementCount(shape)} values of ${label}, got ${target.length}`,
+      `The ${elementCount(shape)} values of ${label} do not fit into ${target.length}`,
     );
     const whole = fileRowOf ? memoryByteSource(readBytes()) : null;
     // packed rows are few bytes
@@ -135,7 +135,7 @@ function unsupportedType(label: string, got: string): QdyloraError {
   const supported = [...FLOAT_DTYPES, ...GGML_BLOCKS.keys()];
   return new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
-    problem: `expected one of ${supported.join(', ')} to read ${label}, got ${got}`,
+    problem: `${label} has the type ${got}, which cannot be read. Supported: ${supported.join(', ')}.`,
     nextStep:
       'Take a file of another type, such as Q8_0 or Q4_K_M, or the safetensors folder of the same model.',
     details: { type: got, supported },

@@ -40,8 +40,8 @@ export function rowOrder(
         format: 'gguf',
         path,
         problem:
-          `expected rows of ${parts} heads of ${multipleOf === 2 ? 'an even' : 'one'} size for ` +
-          `${printedName(name)}, got ${rows}`,
+          `${printedName(name)} has ${rows} rows, which are not ${parts} heads of ` +
+          `${multipleOf === 2 ? 'an even' : 'one'} size.`,
         details: { tensor: name },
       });
     return rows / parts;

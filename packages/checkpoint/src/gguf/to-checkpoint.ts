@@ -71,8 +71,8 @@ function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): F
       format: 'gguf',
       path: source.path,
       problem:
-        `expected at most ${MAX_ROPE_FACTORS} numbers for ${printedName(name)}, got ` +
-        `[${tensor.shape.join(', ')}]`,
+        `${printedName(name)} must hold at most ${MAX_ROPE_FACTORS} numbers (got ` +
+        `[${tensor.shape.join(', ')}]).`,
       details: { tensor: name },
     });
   }
@@ -107,7 +107,7 @@ function entryAt(
     throw badFile({
       format: 'gguf',
       path: source.path,
-      problem: `expected a matrix for ${printedName(tensor.name)}, got [${tensor.shape.join(', ')}]`,
+      problem: `${printedName(tensor.name)} must be a matrix (got [${tensor.shape.join(', ')}]).`,
       details: { tensor: tensor.name },
     });
   return transposedEntry(entry);

@@ -111,7 +111,7 @@ async function receive(
     if (done < size)
       throw new QdyloraError('NETWORK', {
         where: 'hub',
-        problem: `expected ${size} bytes of ${name}, got ${done} before the connection ended`,
+        problem: `The connection ended after ${done} of the ${size} bytes of ${name}.`,
         nextStep: 'Run it again: it goes on where it stopped.',
         details: { url, done, size },
       });
@@ -144,7 +144,9 @@ async function requestRest(
     await response.body?.cancel();
     throw new QdyloraError('NETWORK', {
       where: 'hub',
-      problem: `expected the bytes from ${done} on of ${name}, got the part ${part.slice(0, 80)}`,
+      problem:
+        `The hub was asked for the bytes of ${name} from ${done} on, but sent the part ` +
+        `${part.slice(0, 80)}.`,
       nextStep: 'Run it again: it begins anew.',
       details: { url, status: RANGE_REFUSED },
     });
@@ -177,7 +179,7 @@ function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: 'hub',
-      problem: `expected to write a download, got ${(cause as Error).message}`,
+      problem: `The download cannot be written: ${(cause as Error).message}.`,
       nextStep: 'Free some space, or choose another cache folder: HF_HOME.',
       cause,
     });
@@ -189,7 +191,7 @@ function wrong(partial: string, { name }: HubFile, expected: string, got: string
   return badFile({
     format: 'hub',
     path: name,
-    problem: `expected ${expected}, got ${got}`,
+    problem: `The download must have ${expected} (got ${got})`,
     nextStep:
       'The download is damaged and was removed. Run it again; if it stays so, something between here and ' +
       'the hub changes files.',

@@ -154,7 +154,7 @@ async function listFiles({ repository, revision }: HubName, options: HubOptions)
   const bad = (what: string): QdyloraError =>
     new QdyloraError('NETWORK', {
       where: 'hub',
-      problem: `expected ${what} from ${url}, got something else`,
+      problem: `${url} did not answer with ${what}.`,
       nextStep: 'Something between here and the hub answers in its place.',
       details: { url },
     });
@@ -202,7 +202,7 @@ function getterOf(
     if (!listed)
       throw new QdyloraError('MISSING_FILE', {
         where: 'hub',
-        problem: `expected ${printedName(file)} in ${name.repository}, got a repository without it`,
+        problem: `There is no ${printedName(file)} in ${name.repository}.`,
         nextStep: 'The repository is not complete; choose another revision.',
         details: { file },
       });
@@ -248,7 +248,7 @@ function assertPlainPath(file: string): void {
   if (!isPlain)
     throw new QdyloraError('BAD_FILE', {
       where: 'hub',
-      problem: `expected names inside the repository, got ${printedName(file)}`,
+      problem: `The file name ${printedName(file)} leads out of the repository.`,
       nextStep: 'Do not use this repository.',
       details: { file },
     });
@@ -258,8 +258,8 @@ const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraEr
   new QdyloraError('UNSUPPORTED', {
     where: 'hub',
     problem:
-      `expected ${WEIGHTS}, its index or a single .gguf file in ${repository}, got ` +
-      `${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}`,
+      `${repository} must have ${WEIGHTS}, its index or a single .gguf file (got ` +
+      `${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}).`,
     nextStep:
       ggufs.length > 0
         ? 'Download the one that you mean, and name the file.'

@@ -84,17 +84,17 @@ describe('a listing', () => {
     [
       'that redirects to itself for ever',
       (_, response, path) => response.writeHead(302, { location: path }).end(),
-      /at most 8 redirects/,
+      /more than 8 redirects/,
     ],
     [
       'that redirects to no address',
       (_, response) => response.writeHead(302, { location: 'http://[' }).end(),
-      /an address to go on to from .*, got "http:\/\/\["/,
+      /redirects to "http:\/\/\[", which is not an address/,
     ],
     [
       'that redirects into the file system',
       (_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
-      /redirect to https, got file:/,
+      /must lead to https \(got file:/,
     ],
     [
       'that breaks off',
@@ -102,22 +102,18 @@ describe('a listing', () => {
         response.writeHead(200, { 'content-length': 1000 });
         response.write('{"sha":', () => setImmediate(() => response.destroy()));
       },
-      /a broken connection/,
+      /connection broke/,
     ],
-    [
-      'of brackets inside brackets',
-      (_, response) => response.end('['.repeat(2_000_000)),
-      /expected JSON from/,
-    ],
+    ['of brackets inside brackets', (_, response) => response.end('['.repeat(2_000_000)), /is not JSON/],
     [
       'with too many requests before it',
       (_, response) => response.writeHead(429, { 'retry-after': '7' }).end(),
-      /got 429/,
+      /status 429/,
     ],
     [
       'behind a header of 100 kB',
       (_, response) => response.setHeader('x-huge', 'y'.repeat(100_000)).end('{}'),
-      /expected an answer from/,
+      /does not answer/,
     ],
   ])('%s is an error that says so', async (_, given, message) => {
     const elapsed = cpuStopwatch();
@@ -226,7 +222,7 @@ describe('the file of the weights', () => {
           })
           .end(other.subarray(from));
     });
-    expect((await rejectionOf(fetchFrom(given), 'BAD_FILE')).message).toMatch(/expected git hash/);
+    expect((await rejectionOf(fetchFrom(given), 'BAD_FILE')).message).toMatch(/must have git hash/);
     expect(readdirSync(blobs())).toEqual([gitHash(config)]);
   });
 
@@ -234,7 +230,7 @@ describe('the file of the weights', () => {
     const zipped = (content: Buffer): Answer =>
       wellBut((_, response) => response.setHeader('content-encoding', 'gzip').end(gzipSync(content)));
     expect((await rejectionOf(fetchFrom(zipped(Buffer.alloc(50_000_000))), 'BAD_FILE')).message).toMatch(
-      /expected 300000 bytes, got more/,
+      /must have 300000 bytes \(got more/,
     );
     expect(isWhole(join(await fetchFrom(zipped(weights)), WEIGHTS))).toBe(true);
   });
@@ -267,7 +263,7 @@ describe('what a person may set wrong', () => {
           'BAD_ARGUMENT',
         )
       ).message,
-    ).toMatch(/expected an address such as https:\/\/huggingface\.co/);
+    ).toMatch(/must be like https:\/\/huggingface\.co/);
   });
 
   it.each([['hf_secret\nx'], ['hf_sécret'], ['hf secret'], ['']])(

@@ -57,7 +57,7 @@ export function hubCache(cacheFolder: string, { repository }: HubName): HubCache
         if ((cause as { code?: string }).code !== 'EEXIST' || !existsSync(path))
           throw new QdyloraError('WRITE_FAILED', {
             where: 'hub',
-            problem: `expected to link ${path} to its blob, got ${(cause as Error).message}`,
+            problem: `${path} cannot be linked to its blob: ${(cause as Error).message}.`,
             nextStep: 'Choose another cache folder (HF_HOME) on a file system with links.',
             cause,
           });

@@ -29,7 +29,7 @@ export function parseHubName(text: string): HubName {
     return { repository, revision };
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'hub',
-    problem: `expected org/name or org/name@revision for a model on the hub, got ${shownValue(text)}`,
+    problem: 'A model on the hub must be named org/name or org/name@revision (got ' + `${shownValue(text)}).`,
     nextStep: "Write it as it stands on the model's page.",
   });
 }

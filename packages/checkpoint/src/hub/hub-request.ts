@@ -49,7 +49,7 @@ export async function hubRequest(
       signal?.throwIfAborted();
       throw new QdyloraError('NETWORK', {
         where: 'hub',
-        problem: `expected an answer from ${at.host}, got ${reasonOf(cause)}`,
+        problem: `${at.host} does not answer: ${reasonOf(cause)}.`,
         nextStep:
           'Check the connection (HF_ENDPOINT names another server), or work offline with what is cached: ' +
           'HF_HUB_OFFLINE=1.',
@@ -67,14 +67,14 @@ export async function hubRequest(
     if (at.protocol !== 'https:' && at.protocol !== new URL(endpoint).protocol)
       throw new QdyloraError('NETWORK', {
         where: 'hub',
-        problem: `expected a redirect to https, got ${at.protocol}`,
+        problem: `A redirect must lead to https (got ${at.protocol}).`,
         nextStep: 'Something between here and the hub answers in its place.',
         details: { url },
       });
   }
   throw new QdyloraError('NETWORK', {
     where: 'hub',
-    problem: `expected at most ${MAX_REDIRECTS} redirects for ${url}, got more`,
+    problem: `${url} leads over more than ${MAX_REDIRECTS} redirects.`,
     nextStep: 'Something between here and the hub answers in its place.',
     details: { url },
   });
@@ -86,8 +86,8 @@ function hostOf(endpoint: string): string {
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'hub',
     problem:
-      `expected an address such as https://huggingface.co for the hub, got ` +
-      `${JSON.stringify(endpoint.slice(0, 200))}`,
+      'The address of the hub must be like https://huggingface.co (got ' +
+      `${JSON.stringify(endpoint.slice(0, 200))}).`,
     nextStep: 'Correct HF_ENDPOINT, or leave it out.',
     details: { endpoint },
   });
@@ -98,7 +98,7 @@ function assertToken(token: string | null): void {
   if (token === null || /^[\x21-\x7e]+$/.test(token)) return;
   throw new QdyloraError('BAD_ARGUMENT', {
     where: 'hub',
-    problem: 'expected a token of visible ASCII characters without spaces, got one with others',
+    problem: 'The token must consist of visible ASCII characters without spaces.',
     nextStep: 'Correct HF_TOKEN: was it copied whole, and nothing else?',
   });
 }
@@ -107,7 +107,7 @@ function addressOf(location: string, from: URL, url: string): URL {
   if (URL.canParse(location, from.href)) return new URL(location, from);
   throw new QdyloraError('NETWORK', {
     where: 'hub',
-    problem: `expected an address to go on to from ${url}, got ${JSON.stringify(location.slice(0, 200))}`,
+    problem: `${url} redirects to ${JSON.stringify(location.slice(0, 200))}, which is not an address.`,
     nextStep: 'Something between here and the hub answers in its place.',
     details: { url },
   });
@@ -122,7 +122,7 @@ function checked(response: Response, url: string, { end }: Listening): Response 
   if (status === 401 || status === 403)
     throw new QdyloraError('ACCESS_DENIED', {
       where: 'hub',
-      problem: `expected to be let in at ${url}, got status ${status}`,
+      problem: `${url} refuses access (status ${status}).`,
       nextStep:
         'The model is private, gated or not there. Accept its terms on its page, and give a token: ' +
         'HF_TOKEN=hf_….',
@@ -131,13 +131,13 @@ function checked(response: Response, url: string, { end }: Listening): Response 
   if (status === 404)
     throw new QdyloraError('MISSING_FILE', {
       where: 'hub',
-      problem: `expected something at ${url}, got status 404`,
+      problem: `There is nothing at ${url} (status 404).`,
       nextStep: 'Check the name and the revision; a private model needs HF_TOKEN.',
       details,
     });
   throw new QdyloraError('NETWORK', {
     where: 'hub',
-    problem: `expected status 200 from ${url}, got ${status}`,
+    problem: `${url} answered with status ${status} instead of 200.`,
     nextStep: 'Try again later.',
     details,
   });
@@ -183,7 +183,7 @@ export async function* bodyOf({ response, listening }: HubResponse, url: string)
     if (QdyloraError.isInstance(cause)) throw cause;
     throw new QdyloraError('NETWORK', {
       where: 'hub',
-      problem: `expected the rest of ${url}, got a broken connection (${reasonOf(cause)})`,
+      problem: `The connection broke before the end of ${url} (${reasonOf(cause)}).`,
       nextStep: 'Run it again: it goes on where it stopped.',
       details: { url },
       cause,
@@ -216,7 +216,7 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
     if ((length += piece.length) > MAX_LISTING_BYTES)
       throw new QdyloraError('NETWORK', {
         where: 'hub',
-        problem: `expected at most ${MAX_LISTING_BYTES} bytes from ${url}, got more`,
+        problem: `The answer from ${url} is longer than ${MAX_LISTING_BYTES} bytes.`,
         details: { url },
       });
     pieces.push(piece);
@@ -228,7 +228,7 @@ export async function hubJson(url: string, options: HubOptions): Promise<unknown
   } catch (cause) {
     throw new QdyloraError('NETWORK', {
       where: 'hub',
-      problem: `expected JSON from ${url}, got something else`,
+      problem: `The answer from ${url} is not JSON.`,
       nextStep: 'Something between here and the hub answers in its place (a log-in page?).',
       details: { url },
       cause,

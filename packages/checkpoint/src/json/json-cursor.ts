@@ -48,7 +48,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   };
 
   const string = (what: string, maxBytes: number): string => {
-    if (peek() !== QUOTE) throw fail(`expected a string for ${what}, got ${shownByte(bytes, at)}`, at);
+    if (peek() !== QUOTE) throw fail(`${what} must be a string (got ${shownByte(bytes, at)})`, at);
     const start = at + 1;
     const { end, hasEscapes, isAscii } = scanString(bytes, start, maxBytes, (problem, offset) =>
       fail(
@@ -116,9 +116,7 @@ function scanString(
   }
   if (end < limit) return { end, hasEscapes, isAscii: highBits < 0x80 };
   throw fail(
-    limit === bytes.length
-      ? 'expected a closing quote for %, got the end'
-      : `expected at most ${maxBytes} bytes for %, got more`,
+    limit === bytes.length ? '% has no closing quote' : `% must be at most ${maxBytes} bytes`,
     start,
   );
 }

@@ -62,7 +62,7 @@ const CLOSE_OBJECT = 0x7d;
  */
 export function assertJsonLimits(path: string, format: string, text: string, limits: JsonLimits): void {
   const refuse = (what: string, most: number): never => {
-    throw badFile({ format, path, problem: `expected JSON of at most ${most} ${what}, got more` });
+    throw badFile({ format, path, problem: `The JSON has more than ${most} ${what}.` });
   };
   let depth = 0;
   let objects = 0;

@@ -57,11 +57,11 @@ it(
     const config = readHfConfig(path);
     expect(config.modelType).toBe('llama');
     expect(errorOf(() => config.number('rms_norm_eps'), 'BAD_CONFIG').message).toMatch(
-      /expected a finite number for rms_norm_eps, got number NaN/,
+      /`rms_norm_eps` must be a finite number \(got number NaN/,
     );
     writeFileSync(path, '\uFEFF{"model_type":"llama"}');
     expect(errorOf(() => readHfConfig(path), 'BAD_FILE').message).toMatch(
-      /expected JSON, got a byte-order mark before it.*without it/,
+      /byte-order mark, which JSON does not allow.*without it/,
     );
   },
 );

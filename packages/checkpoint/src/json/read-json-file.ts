@@ -14,14 +14,14 @@ export function readTextFile(path: string, format: string, maxBytes: number = CO
       throw badFile({
         format,
         path,
-        problem: `expected at most ${maxBytes} bytes, got ${source.byteLength}`,
+        problem: `The file has ${source.byteLength} bytes, more than the limit of ${maxBytes}.`,
       });
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
       readBytes(source, 0, source.byteLength),
     );
   } catch (cause) {
     if (cause instanceof TypeError)
-      throw badFile({ format, path, problem: 'expected valid UTF-8, got something else', cause });
+      throw badFile({ format, path, problem: 'The file is not valid UTF-8.', cause });
     throw cause;
   } finally {
     source.close();
@@ -41,7 +41,7 @@ export function readJsonObject(
 ): Record<string, unknown> {
   const value = readJson(path, format, limits);
   if (!isRecord(value))
-    throw badFile({ format, path, problem: `expected a JSON object, got ${kindOf(value)}` });
+    throw badFile({ format, path, problem: `The file must hold a JSON object (got ${kindOf(value)}).` });
   return value;
 }
 
@@ -56,7 +56,7 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
       throw badFile({
         format,
         path,
-        problem: 'expected JSON, got a byte-order mark before it',
+        problem: 'The file begins with a byte-order mark, which JSON does not allow.',
         nextStep: 'Write the file without it (in UTF-8, without BOM): transformers does not read it either.',
         cause,
       });
@@ -65,14 +65,14 @@ export function readJson(path: string, format: string, limits: JsonLimits = CONF
       throw badFile({
         format,
         path,
-        problem: `expected JSON, got ${mistaken.got}`,
+        problem: `The file is not JSON but ${mistaken.got}.`,
         nextStep: mistaken.nextStep,
         cause,
       });
     throw badFile({
       format,
       path,
-      problem: `expected JSON, got something else (${(cause as Error).message.slice(0, 200)})`,
+      problem: `The file is not JSON (${(cause as Error).message.slice(0, 200)}).`,
       cause,
     });
   }

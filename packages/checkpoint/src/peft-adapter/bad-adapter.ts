@@ -24,7 +24,7 @@ export const unsupportedAdapter = (
 ): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
     where: 'peft-adapter',
-    problem: `${path}: expected a plain LoRA adapter of linear layers, got ${feature}`,
+    problem: `${path}: only plain LoRA adapters of linear layers are supported (got ${feature}).`,
     nextStep,
     details: { path, feature },
   });

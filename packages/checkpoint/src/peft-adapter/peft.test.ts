@@ -238,7 +238,7 @@ describe('readPeftAdapter', () => {
 
   it('weights that the config does not fit are BAD_ADAPTER; wrong kinds are BAD_CONFIG', () => {
     expect(errorOf(() => readPeftAdapter(withConfig({ r: 4 })), 'BAD_ADAPTER').message).toMatch(
-      /expected A \[4, in\] and B \[out, 4\] for "model\.layers\.0\..*_proj", got \[8, 64\] and \[\d+, 8\]/,
+      /"model\.layers\.0\..*_proj" must have A \[4, in\] and B \[out, 4\] \(got \[8, 64\] and \[\d+, 8\]/,
     );
     errorOf(() => readPeftAdapter(withConfig({ rank_pattern: { q_proj: 3 } })), 'BAD_ADAPTER');
     for (const changes of [
@@ -313,7 +313,7 @@ describe('readPeftAdapter', () => {
       ]);
       write('model.norm.weight');
       expect(errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER').message).toMatch(
-        /expected the weights of "lm_head", which modules_to_save names, got "model\.norm"/,
+        /modules_to_save names "lm_head", but the file has no weights of it, only of "model\.norm"/,
       );
       write('lm_head.weight', 'lm_head.modules_to_save.default.weight', 'model.norm.weight');
       errorOf(() => readPeftAdapter(folder), 'BAD_ADAPTER');

@@ -49,14 +49,14 @@ export function readPeftAdapter(folder: string): PeftAdapter {
   assertArgument(
     typeof folder === 'string',
     'peft-adapter',
-    `expected the path of an adapter's folder, got ${shownValue(folder)}`,
+    `The argument must be the path of an adapter's folder (got ${shownValue(folder)})`,
   );
   const config = readAdapterConfig(join(folder, ADAPTER_CONFIG_FILE));
   const path = join(folder, ADAPTER_WEIGHTS_FILE);
   if (!existsSync(path) && existsSync(join(folder, 'adapter_model.bin'))) {
     throw new QdyloraError('MISSING_FILE', {
       where: 'peft-adapter',
-      problem: `${folder}: expected ${ADAPTER_WEIGHTS_FILE}, got only adapter_model.bin`,
+      problem: `${folder} has adapter_model.bin but no ${ADAPTER_WEIGHTS_FILE}.`,
       nextStep:
         'A .bin file can run code when it is read; load it with PEFT and save it again as safetensors.',
       details: { folder },
@@ -105,17 +105,13 @@ function sortTensors(
     const key = readAdapterKey(name);
     if (key.kind === 'unsupported') throw unsupportedAdapter(path, `${key.feature}: ${printedName(name)}`);
     if (key.kind === 'saved') {
-      if (saved.has(key.name))
-        throw badAdapter(path, `expected the weight ${printedName(key.name)} once, got it twice`);
+      if (saved.has(key.name)) throw badAdapter(path, `the weight ${printedName(key.name)} occurs twice`);
       saved.set(key.name, entry);
       continue;
     }
     const pair = pairs.get(key.module) ?? {};
     if (pair[key.kind])
-      throw badAdapter(
-        path,
-        `expected one matrix ${key.kind.toUpperCase()} for ${printedName(key.module)}, got two`,
-      );
+      throw badAdapter(path, `${printedName(key.module)} has two matrices ${key.kind.toUpperCase()}`);
     pair[key.kind] = entry;
     pairs.set(key.module, pair);
   }
@@ -135,8 +131,8 @@ function checkModulesToSave(
   if (missing !== undefined)
     throw badAdapter(
       path,
-      `expected the weights of ${printedName(missing)}, which modules_to_save names, got ` +
-        `${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`,
+      `modules_to_save names ${printedName(missing)}, but the file has no weights of it, only ` +
+        `of ${modules.length === 0 ? 'none' : modules.slice(0, 8).map(printedName).join(', ')}`,
       { missing },
     );
 }
@@ -149,7 +145,7 @@ function readLayers(path: string, config: PeftAdapterConfig, pairs: Pairs): Map<
     if (!a || !b)
       throw badAdapter(
         path,
-        `expected the matrices A and B for ${printedName(module)}, got only ${a ? 'A' : 'B'}`,
+        `${printedName(module)} must have the matrices A and B (got only ${a ? 'A' : 'B'})`,
         { module },
       );
     const rank = rankOf(module) ?? config.r;
@@ -180,8 +176,8 @@ function readLayer(
   if (aRows !== rank || bColumns !== rank) {
     throw badAdapter(
       path,
-      `expected A [${rank}, in] and B [out, ${rank}] for ${printedName(module)}, got ` +
-        `[${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+      `${printedName(module)} must have A [${rank}, in] and B [out, ${rank}] (got ` +
+        `[${a.shape.join(', ')}] and [${b.shape.join(', ')}])`,
       { module, rank, a: a.shape, b: b.shape },
     );
   }

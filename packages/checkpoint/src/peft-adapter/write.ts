@@ -108,7 +108,7 @@ export async function writePeftAdapter(folder: string, options: WritePeftAdapter
   assertArgument(
     typeof folder === 'string',
     'peft-adapter',
-    `expected the path of a folder, got ${shownValue(folder)}`,
+    `The argument must be the path of a folder (got ${shownValue(folder)})`,
   );
   checkOptions('peft-adapter', options, RULES);
   const { fs = NODE_FILE_SYSTEM, replace = false, sidecar } = options;
@@ -159,28 +159,28 @@ function checkLayers(
     for (const part of ['a', 'b'] as const)
       check(
         layer?.[part] instanceof Float32Array || isSource(layer?.[part]),
-        `expected a Float32Array or a TensorSource for ${part} of ${shownValue(layer?.name)}, ` +
-          `got ${shownValue(layer?.[part])}`,
+        `${part} of ${shownValue(layer?.name)} must be a Float32Array or a TensorSource (got ` +
+          `${shownValue(layer?.[part])})`,
       );
   const names = new Set(layers.map(({ name }) => name));
   check(
     layers.length > 0 && names.size === layers.length,
-    `expected at least one layer, each once, got ${layers.length} with ${names.size} names`,
+    `There must be at least one layer, and each once (got ${layers.length} with ${names.size} ` + 'names)',
   );
   for (const name of names)
     check(
       targetModules.some((target) => name === target || name.endsWith(`.${target}`)),
-      `expected ${printedName(name)} to end in one of targetModules (${targetModules.join(', ')})`,
+      `${printedName(name)} must end in one of targetModules (${targetModules.join(', ')})`,
     );
   for (const [field, pattern] of [
     ['rankPattern', rankPattern],
     ['alphaPattern', alphaPattern],
   ] as const) {
     for (const [name, value] of Object.entries(pattern)) {
-      check(names.has(name), `expected full names of layers in ${field}, got ${printedName(name)}`);
+      check(names.has(name), `${field} must hold full names of layers (got ${printedName(name)})`);
       check(
         field === 'rankPattern' ? isRank(value) : Number.isFinite(value),
-        `expected a number for ${printedName(name)} in ${field}, got ${value}`,
+        `${printedName(name)} in ${field} must be a number (got ${value})`,
       );
     }
   }

@@ -41,13 +41,17 @@ const READ_PIECE_BYTES = 2 ** 30;
  * directory, FIFO, socket or device, or where it cannot be read.
  */
 export function openByteSource(path: string, format: string): ByteSource {
-  assertArgument(typeof path === 'string', format, `expected the path of a file, got ${shownValue(path)}`);
+  assertArgument(
+    typeof path === 'string',
+    format,
+    `The argument must be the path of a file (got ${shownValue(path)})`,
+  );
   const refuse = (stats: nodeFs.Stats): void => {
     if (!stats.isFile())
       throw badFile({
         format,
         path,
-        problem: `expected a regular file, got ${kindOf(stats)}`,
+        problem: `This is ${kindOf(stats)}, not a regular file.`,
         nextStep: 'Name the file itself.',
       });
   };
@@ -140,7 +144,7 @@ const unreadable = (format: string, path: string, position: number, cause: unkno
   badFile({
     format,
     path,
-    problem: `expected readable bytes at ${position}, got ${messageOf(cause)}`,
+    problem: `The bytes at ${position} cannot be read: ${messageOf(cause)}.`,
     nextStep: 'Check the disk.',
     cause,
   });
@@ -153,7 +157,7 @@ const shrunkFile = (
   badFile({
     format,
     path,
-    problem: `expected ${wanted} bytes at ${offset}, got ${got}`,
+    problem: `There are only ${got} of the ${wanted} bytes at ${offset}.`,
     nextStep: 'The file shrank while it was open. Open it again once nobody writes to it.',
   });
 
@@ -164,7 +168,9 @@ export function memoryByteSource(bytes: Uint8Array, path = 'memory', format = 'm
       throw badFile({
         format,
         path,
-        problem: `expected ${target.length} bytes at ${offset}, got ${Math.max(0, bytes.length - offset)}`,
+        problem:
+          `There are only ${Math.max(0, bytes.length - offset)} of the ${target.length} bytes at ` +
+          `${offset}.`,
       });
     target.set(bytes.subarray(offset, offset + target.length));
   };
@@ -215,7 +221,7 @@ function openError(path: string, format: string, cause: unknown): QdyloraError {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new QdyloraError('MISSING_FILE', {
       where: format,
-      problem: `expected the file ${path}, got none`,
+      problem: `There is no file ${path}.`,
       nextStep: 'Check the path.',
       details: { path },
       cause,
@@ -224,7 +230,7 @@ function openError(path: string, format: string, cause: unknown): QdyloraError {
   return badFile({
     format,
     path,
-    problem: `expected a readable file, got ${messageOf(cause)}`,
+    problem: `The file cannot be read: ${messageOf(cause)}.`,
     nextStep: 'Check the path and its permissions.',
     cause,
   });

@@ -20,8 +20,8 @@ export function safetensorsEntry(
     assertArgument(
       byteOffset >= 0 && length >= 0 && byteOffset + length <= byteLength,
       'safetensors',
-      `expected bytes within 0…${byteLength} of ${printedName(name)}, got ` +
-        `${byteOffset}…${byteOffset + length}`,
+      `The bytes ${byteOffset}…${byteOffset + length} are not within 0…${byteLength} of ` +
+        `${printedName(name)}`,
     );
   const readInto = (target: Uint8Array, byteOffset = 0): void => {
     assertInside(byteOffset, target.length);
@@ -38,7 +38,7 @@ export function safetensorsEntry(
       assertArgument(
         place.length >= length + PAGES_AROUND,
         'safetensors',
-        `expected room for ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more, got ` +
+        `The ${length} bytes of ${printedName(name)} and ${PAGES_AROUND} more do not fit into ` +
           `${place.length}`,
       );
       return await source.readPagesBehind(place, { offset: start + byteOffset, length, read });
@@ -52,7 +52,7 @@ export function safetensorsEntry(
       assertArgument(
         target.length === elementCount(shape),
         'safetensors',
-        `expected room for ${elementCount(shape)} values of ${printedName(name)}, got ${target.length}`,
+        `The ${elementCount(shape)} values of ${printedName(name)} do not fit into ` + `${target.length}`,
       );
       readAsFloat32(dtype, target, readInto, label);
     },

@@ -14,7 +14,8 @@ export function assertFloatDtype(dtype: string, label: string): void {
   if ((FLOAT_DTYPES as readonly string[]).includes(dtype)) return;
   throw new QdyloraError('UNSUPPORTED', {
     where: 'tensor',
-    problem: `expected one of ${FLOAT_DTYPES.join(', ')} to read ${label} as float32, got ${dtype}`,
+    problem:
+      `${label} is ${dtype}, which cannot be read as float32. Supported: ` + `${FLOAT_DTYPES.join(', ')}.`,
     nextStep: 'Take the bytes with readBytes() and decode them yourself.',
     details: { dtype, supported: FLOAT_DTYPES },
   });

@@ -58,7 +58,7 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
     });
   const length = headerLength(source, fail);
   if (length === 0 || readBytes(source, LENGTH_FIELD_BYTES, 1)[0] !== 0x7b)
-    throw fail('expected a header that begins with {, got something else'); // seen before 100 MB are read
+    throw fail('the header must begin with {'); // seen before 100 MB are read
   const bytes = readBytes(source, LENGTH_FIELD_BYTES, length);
   checkTensorCount(bytes, fail);
   const place: Place = { tensor: null };
@@ -75,7 +75,7 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
   for (let i = cursor.position; i < length; i++)
     if (bytes[i] !== 0x20)
       throw fail(
-        `expected only spaces after the header, got byte ${bytes[i]} at byte ${i + LENGTH_FIELD_BYTES}`,
+        `only spaces may follow the header (got byte ${bytes[i]} at byte ` + `${i + LENGTH_FIELD_BYTES})`,
       );
   checkContiguous([...header.tensors.values()], room, fail);
   return { ...header, dataStart: LENGTH_FIELD_BYTES + length };
@@ -84,7 +84,8 @@ export function readSafetensorsHeader(source: ByteSource): SafetensorsHeader {
 function headerLength(source: ByteSource, fail: Fail): number {
   if (source.byteLength < LENGTH_FIELD_BYTES)
     throw fail(
-      `expected at least ${LENGTH_FIELD_BYTES} bytes for the length of the header, got ${source.byteLength}`,
+      `the file must have at least ${LENGTH_FIELD_BYTES} bytes for the length of the header ` +
+        `(got ${source.byteLength})`,
     );
   const field = readBytes(source, 0, LENGTH_FIELD_BYTES);
   const length = new DataView(field.buffer).getBigUint64(0, true);
@@ -93,14 +94,14 @@ function headerLength(source: ByteSource, fail: Fail): number {
     throw badFile({
       format: 'safetensors',
       path: source.path,
-      problem: `expected a safetensors file, got ${mistaken.got}`,
+      problem: `This is not a safetensors file but ${mistaken.got}.`,
       nextStep: mistaken.nextStep,
     });
   if (length > BigInt(MAX_HEADER_BYTES))
-    throw fail(`expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`);
+    throw fail(`the header has ${length} bytes, more than the limit of ${MAX_HEADER_BYTES}`);
   const room = source.byteLength - LENGTH_FIELD_BYTES;
   if (Number(length) > room)
-    throw fail(`expected ${length} bytes for the header, got ${room}`, {
+    throw fail(`the header has ${length} bytes, but the file has only ${room} for it`, {
       expected: Number(length),
       got: room,
     });
@@ -113,7 +114,7 @@ function checkTensorCount(bytes: Uint8Array, fail: Fail): void {
   const mark = '"data_offsets"';
   let count = 0;
   for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length))
-    if (++count > MAX_TENSORS) throw fail(`expected at most ${MAX_TENSORS} tensors, got more`);
+    if (++count > MAX_TENSORS) throw fail(`there are more than ${MAX_TENSORS} tensors`);
 }
 
 function scanHeader(
@@ -127,21 +128,19 @@ function scanHeader(
   let total = 0;
   scanObject(cursor, 'a tensor name', (name) => {
     if (name === '__metadata__') {
-      if (metadata) throw fail('expected __metadata__ once, got it twice');
+      if (metadata) throw fail('__metadata__ occurs twice');
       metadata = scanMetadata(cursor, fail);
       return;
     }
-    if (tensors.has(name))
-      throw fail(`expected the tensor ${printedName(name)} once, got it twice`, { tensor: name });
+    if (tensors.has(name)) throw fail(`the tensor ${printedName(name)} occurs twice`, { tensor: name });
     place.tensor = name;
     const location = scanEntry(cursor, name, room, fail);
     place.tensor = null;
     total += location.end - location.begin;
     if (total > room)
-      throw fail(
-        `expected tensors of ${room} bytes together, got more at ${printedName(name)} (an overlap)`,
-        { tensor: name },
-      ); // seen early: a bomb of overlaps costs nothing
+      throw fail(`the tensors need more than ${room} bytes together, at ${printedName(name)} (an overlap)`, {
+        tensor: name,
+      }); // seen early: a bomb of overlaps costs nothing
     tensors.set(name, location);
   });
   return { metadata: metadata ?? new Map<string, string>(), tensors };
@@ -162,10 +161,9 @@ function scanObject(cursor: JsonCursor, what: string, visit: (key: string) => vo
 function scanMetadata(cursor: JsonCursor, fail: Fail): Map<string, string> {
   const metadata = new Map<string, string>();
   scanObject(cursor, 'a key of __metadata__', (key) => {
-    if (metadata.has(key))
-      throw fail(`expected the key ${printedName(key)} of __metadata__ once, got it twice`);
+    if (metadata.has(key)) throw fail(`the key ${printedName(key)} of __metadata__ occurs twice`);
     if (metadata.size >= MAX_METADATA_ENTRIES)
-      throw fail(`expected at most ${MAX_METADATA_ENTRIES} entries in __metadata__, got more`);
+      throw fail(`__metadata__ has more than ${MAX_METADATA_ENTRIES} entries`);
     metadata.set(key, cursor.string(`__metadata__[${printedName(key)}]`, MAX_HEADER_BYTES));
   });
   return metadata;
@@ -177,7 +175,7 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
   let offsets: number[] | undefined;
   const first = (field: string, value: unknown): void => {
     if (value !== undefined)
-      throw fail(`expected the field ${field} of ${printedName(name)} once, got it twice`, { tensor: name });
+      throw fail(`the field ${field} of ${printedName(name)} occurs twice`, { tensor: name });
   };
   scanObject(cursor, 'a field', (field) => {
     if (field === 'dtype') {
@@ -190,13 +188,12 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
       first(field, offsets);
       offsets = scanNumbers(cursor, 'the data_offsets', 2, name, fail);
     } else
-      throw fail(
-        `expected dtype, shape and data_offsets for ${printedName(name)}, got ${printedName(field)}`,
-        { tensor: name },
-      );
+      throw fail(`${printedName(name)} must have dtype, shape and data_offsets (got ${printedName(field)})`, {
+        tensor: name,
+      });
   });
   if (dtype === undefined || shape === undefined || offsets?.length !== 2)
-    throw fail(`expected dtype, shape and two data_offsets for ${printedName(name)}, got fewer`, {
+    throw fail(`${printedName(name)} must have dtype, shape and two data_offsets`, {
       tensor: name,
     });
   const location: TensorLocation = { name, dtype, shape, begin: offsets[0]!, end: offsets[1]! };
@@ -210,7 +207,7 @@ function scanNumbers(cursor: JsonCursor, what: string, most: number, name: strin
   if (cursor.accept(']')) return numbers;
   do {
     if (numbers.length >= most)
-      throw fail(`expected at most ${most} numbers for ${what} of ${printedName(name)}, got more`, {
+      throw fail(`${what} of ${printedName(name)} has more than ${most} numbers`, {
         tensor: name,
       });
     numbers.push(cursor.wholeNumber(what));
@@ -234,18 +231,19 @@ function checkSize({ name, dtype, shape, begin, end }: TensorLocation, room: num
   if (bits === undefined)
     throw wrong(
       (label) =>
-        `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ` +
-        `${printedName(dtype)}`,
+        `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ` +
+        `${printedName(dtype)})`,
     );
-  if (!Number.isSafeInteger(total))
-    throw wrong((label) => `expected a size below 2^53 bits for ${label}, got ${total}`);
-  if (total % 8 !== 0) throw wrong((label) => `expected whole bytes for ${label}, got ${total} bits`);
-  if (end < begin)
-    throw wrong((label) => `expected data_offsets in order for ${label}, got [${begin}, ${end}]`);
+  if (!Number.isSafeInteger(total)) throw wrong((label) => `${label} has ${total} bits, more than 2^53 − 1`);
+  if (total % 8 !== 0) throw wrong((label) => `${label} must have whole bytes (got ${total} bits)`);
+  if (end < begin) throw wrong((label) => `the data_offsets of ${label} must rise (got [${begin}, ${end}])`);
   if (end - begin !== total / 8)
-    throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${end - begin}`);
+    throw wrong((label) => `${label} has ${total / 8} bytes, but its data_offsets span ${end - begin}`);
   if (end > room)
-    throw wrong((label) => `expected ${total / 8} bytes for ${label}, got ${Math.max(0, room - begin)}`);
+    throw wrong(
+      (label) =>
+        `${label} has ${total / 8} bytes, but the file has only ${Math.max(0, room - begin)} for ` + 'it',
+    );
 }
 
 /**
@@ -257,12 +255,12 @@ function checkContiguous(locations: TensorLocation[], room: number, fail: Fail):
   for (const { name, begin, end } of locations) {
     if (begin !== at)
       throw fail(
-        `expected ${printedName(name)} to begin at byte ${at} of the data, got ${begin} ` +
-          `(${begin < at ? 'an overlap' : 'a hole'})`,
+        `${printedName(name)} must begin at byte ${at} of the data (got ${begin}, ` +
+          `${begin < at ? 'an overlap' : 'a hole'})`,
         { tensor: name, expected: at, got: begin },
       );
     at = end;
   }
   if (at !== room)
-    throw fail(`expected ${at} bytes of tensor data, got ${room}`, { expected: at, got: room });
+    throw fail(`the tensors have ${at} bytes, but the file has ${room}`, { expected: at, got: room });
 }

@@ -80,7 +80,7 @@ describe('a shard index', () => {
     ).toMatch(/three\.safetensors/);
     expect(
       errorOf(() => openMap({ a: 'one.safetensors', z: 'two.safetensors' }), 'MISSING_TENSOR').message,
-    ).toMatch(/expected "z" in "two\.safetensors", got a shard without it/);
+    ).toMatch(/the shard "two\.safetensors" has no "z"/);
   });
 
   it.each([
@@ -95,7 +95,7 @@ describe('a shard index', () => {
     './one.safetensors',
   ])('cannot name a shard %j', (name) => {
     expect(errorOf(() => openMap({ a: name }), 'BAD_FILE').message).toMatch(
-      /expected a file inside the folder, got the name/,
+      /must be inside the folder \(got the name/,
     );
   });
 

@@ -48,25 +48,27 @@ const byCodePoints = (a: string, b: string): number => Buffer.compare(Buffer.fro
 function readWeightMap(path: string): ReadonlyMap<string, string> {
   const bad = (problem: string) => badFile({ format: 'shard-index', path, problem });
   const weightMap = readJsonObject(path, 'shard-index', INDEX_LIMITS).weight_map;
-  if (!isRecord(weightMap)) throw bad(`expected an object for weight_map, got ${kindOf(weightMap)}`);
+  if (!isRecord(weightMap)) throw bad(`weight_map must be an object (got ${kindOf(weightMap)})`);
   const names = Object.keys(weightMap);
-  if (names.length > MAX_TENSORS) throw bad(`expected at most ${MAX_TENSORS} tensors, got ${names.length}`);
+  if (names.length > MAX_TENSORS) throw bad(`there are ${names.length} tensors, more than ${MAX_TENSORS}`);
   const map = new Map<string, string>();
   for (const name of names) {
     const shard = weightMap[name];
     if (typeof shard !== 'string')
-      throw bad(`expected a file name for ${printedName(name)}, got ${kindOf(shard)}`);
+      throw bad(`The shard of ${printedName(name)} must be a file name (got ${kindOf(shard)})`);
     map.set(name, shard);
   }
   const shards = new Set(map.values()).size;
-  if (shards > MAX_SHARDS) throw bad(`expected at most ${MAX_SHARDS} shards, got ${shards}`);
+  if (shards > MAX_SHARDS) throw bad(`there are ${shards} shards, more than ${MAX_SHARDS}`);
   return map;
 }
 
 const missingTensor = (path: string, name: string, shard: string): QdyloraError =>
   new QdyloraError('MISSING_TENSOR', {
     where: 'shard-index',
-    problem: `${path}: expected ${printedName(name)} in ${printedName(shard)}, got a shard without it`,
+    problem:
+      `${path}: the shard ${printedName(shard)} has no ${printedName(name)}, which the index ` +
+      'places there.',
     nextStep: 'Index and shards do not belong together. Download them again.',
     details: { path, tensor: name, shard },
   });

@@ -37,8 +37,8 @@ export function tensorOf(name: string, shape: readonly number[], values: Writabl
   assertArgument(
     found,
     'safetensors',
-    `expected one of ${DTYPES.map(([Constructor]) => Constructor.name).join(', ')} for ${name}, got ` +
-      `${Object.prototype.toString.call(values)}`,
+    `${name} must be one of ${DTYPES.map(([Constructor]) => Constructor.name).join(', ')} ` +
+      `(got ${Object.prototype.toString.call(values)})`,
   );
   return {
     name,

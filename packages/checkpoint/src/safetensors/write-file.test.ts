@@ -55,10 +55,10 @@ describe('writeSafetensors', () => {
       ...parts,
     });
     const cases: [object[], RegExp][] = [
-      [[tensor({ bytes: new Uint8Array(3) })], /expected 4 bytes for "w" \(F32 \[1\]\), got 3/],
-      [[tensor({ dtype: 'f32' })], /expected one of BOOL/],
-      [[tensor({ dtype: 'toString' })], /expected one of BOOL/],
-      [[tensor({}), tensor({})], /"w" once, got it twice/],
+      [[tensor({ bytes: new Uint8Array(3) })], /"w" \(F32 \[1\]\) must have 4 bytes \(got 3/],
+      [[tensor({ dtype: 'f32' })], /must be one of BOOL/],
+      [[tensor({ dtype: 'toString' })], /must be one of BOOL/],
+      [[tensor({}), tensor({})], /"w" occurs twice/],
       [[tensor({ name: '__metadata__' })], /other than __metadata__/],
       [[tensor({ name: '\ud800' })], /valid UTF-8/],
       [[tensor({ shape: [-1] })], /sizes ≥ 0/],

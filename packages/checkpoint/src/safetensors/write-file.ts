@@ -150,7 +150,7 @@ function inFileOrder<T extends TensorShape>(tensors: Iterable<T>): T[] {
   assertArgument(
     keyed.length <= MAX_TENSORS,
     'safetensors',
-    `expected at most ${MAX_TENSORS} tensors, got ${keyed.length}`,
+    `there are ${keyed.length} tensors, more than ${MAX_TENSORS}`,
   );
   const names = new Set<string>();
   for (const { tensor, name } of keyed) {
@@ -158,7 +158,7 @@ function inFileOrder<T extends TensorShape>(tensors: Iterable<T>): T[] {
     assertArgument(
       !names.has(tensor.name),
       'safetensors',
-      `expected the tensor ${printedName(tensor.name)} once, got it twice`,
+      `the tensor ${printedName(tensor.name)} occurs twice`,
     );
     names.add(tensor.name);
   }
@@ -173,24 +173,24 @@ function checkTensor(tensor: TensorShape, nameBytes: number): void {
   assertArgument(
     bits !== undefined,
     'safetensors',
-    `expected one of ${SAFETENSORS_DTYPES.join(', ')} for the dtype of ${label}, got ${tensor.dtype}`,
+    `the dtype of ${label} must be one of ${SAFETENSORS_DTYPES.join(', ')} (got ` + `${tensor.dtype})`,
   );
   assertArgument(
     tensor.name !== '__metadata__' && nameBytes <= MAX_NAME_BYTES && !/\p{Surrogate}/u.test(tensor.name),
     'safetensors',
-    `expected a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than __metadata__, ` +
-      `got ${label}`,
+    `${label} must have a name of at most ${MAX_NAME_BYTES} bytes of valid UTF-8, other than ` +
+      '__metadata__',
   );
   assertArgument(
     tensor.shape.length <= MAX_RANK && tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0),
     'safetensors',
-    `expected at most ${MAX_RANK} sizes ≥ 0 for the shape of ${label}`,
+    `the shape of ${label} must have at most ${MAX_RANK} sizes ≥ 0`,
   );
   const total = tensorByteLength(tensor);
   assertArgument(
     Number.isSafeInteger(total),
     'safetensors',
-    `expected a whole number of bytes below 2^53 for ${label}, got ${total}`,
+    `${label} must be a whole number of bytes below 2^53 (got ${total})`,
   );
 }
 
@@ -210,7 +210,7 @@ function headerBytes(
     assertArgument(
       typeof metadata[key] === 'string',
       'safetensors',
-      `expected text for the metadata ${printedName(key)}, got ${typeof metadata[key]}`,
+      `the metadata ${printedName(key)} must be text (got ${typeof metadata[key]})`,
     );
   const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
   if (keys.length > 0) parts.push(`"__metadata__":{${pairs.join(',')}}`);
@@ -226,7 +226,7 @@ function headerBytes(
   assertArgument(
     length <= MAX_HEADER_BYTES,
     'safetensors',
-    `expected at most ${MAX_HEADER_BYTES} bytes for the header, got ${length}`,
+    `the header has ${length} bytes, more than the limit of ${MAX_HEADER_BYTES}`,
     'Write several files.',
   );
   const bytes = new Uint8Array(LENGTH_FIELD_BYTES + length).fill(0x20, LENGTH_FIELD_BYTES);

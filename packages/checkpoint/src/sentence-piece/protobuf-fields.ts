@@ -27,15 +27,15 @@ export function* protobufFields(
     let value = 0n;
     for (let i = 0; i < MAX_VARINT_BYTES; i++) {
       const byte = bytes[at++];
-      if (byte === undefined) throw fail('expected a whole number, got the end');
+      if (byte === undefined) throw fail('the file ends within a whole number');
       value |= BigInt(byte & 0x7f) << BigInt(7 * i);
       if (byte < 0x80) return Number(BigInt.asIntN(64, value));
     }
-    throw fail(`expected a whole number of at most ${MAX_VARINT_BYTES} bytes, got more`);
+    throw fail(`a whole number has more than ${MAX_VARINT_BYTES} bytes`);
   };
   const take = (length: number): Uint8Array => {
     if (length < 0 || length > bytes.length - at)
-      throw fail(`expected ${length} bytes at ${at}, got ${bytes.length - at}`);
+      throw fail(`there are only ${bytes.length - at} of the ${length} bytes at ${at}`);
     at += length;
     return bytes.subarray(at - length, at);
   };
@@ -43,7 +43,7 @@ export function* protobufFields(
     const tag = varint();
     const number = Math.floor(tag / 8);
     const wire = ((tag % 8) + 8) % 8;
-    if (number < 1) throw fail(`expected the number of a field at ${at}, got ${number}`);
+    if (number < 1) throw fail(`the number of the field at ${at} is ${number}`);
     switch (wire) {
       case VARINT:
         yield { number, value: varint() };
@@ -59,8 +59,8 @@ export function* protobufFields(
         break;
       default:
         throw fail(
-          `expected a field of kind ${[VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32].join(', ')} at ${at}, ` +
-            `got ${wire}`,
+          `the field at ${at} must be of kind ` +
+            `${[VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32].join(', ')} (got ${wire})`,
         );
     }
   }

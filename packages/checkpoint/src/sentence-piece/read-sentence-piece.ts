@@ -41,7 +41,7 @@ export function readSentencePiece(path: string): SentencePieceModel {
   const source = openByteSource(path, 'sentencepiece');
   try {
     if (source.byteLength > MAX_BYTES)
-      throw fail(`expected at most ${MAX_BYTES} bytes, got ${source.byteLength}`);
+      throw fail(`the file has ${source.byteLength} bytes, more than the limit of ${MAX_BYTES}`);
     return modelOf(readBytes(source, 0, source.byteLength), fail);
   } finally {
     source.close();
@@ -60,7 +60,7 @@ function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
     else if (number === 2) trainer = message(value, fail);
     else if (number === 3) normalizer = message(value, fail);
   }
-  if (pieces.length === 0) throw fail('expected pieces, got none');
+  if (pieces.length === 0) throw fail('there are no pieces');
   const charsmap = normalizer.get(2);
   return {
     pieces,
@@ -81,7 +81,7 @@ function modelOf(bytes: Uint8Array, fail: Fail): SentencePieceModel {
 type Message = ReadonlyMap<number, number | Uint8Array>;
 
 function message(value: number | Uint8Array, fail: Fail): Message {
-  if (typeof value === 'number') throw fail('expected a message, got a whole number');
+  if (typeof value === 'number') throw fail('a message was expected, but there is a whole number');
   return new Map([...protobufFields(value, fail)].map(({ number, value: field }) => [number, field]));
 }
 
@@ -93,10 +93,9 @@ function whole(of: Message, number: number, otherwise: number): number {
 function pieceOf(of: Message, fail: Fail): SentencePiece {
   const text = of.get(1);
   const score = of.get(2);
-  if (!(text instanceof Uint8Array) || text.length === 0)
-    throw fail('expected the text of a piece, got none');
+  if (!(text instanceof Uint8Array) || text.length === 0) throw fail('a piece has no text');
   if (score !== undefined && (typeof score === 'number' || score.length !== 4))
-    throw fail('expected four bytes for the score of a piece, got something else');
+    throw fail('the score of a piece must have four bytes');
   return {
     piece: decoded(text, fail),
     score: score ? new DataView(score.buffer, score.byteOffset).getFloat32(0, true) : 0,
@@ -108,6 +107,6 @@ function decoded(text: Uint8Array, fail: Fail): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text);
   } catch {
-    throw fail('expected valid UTF-8 for the text of a piece, got something else');
+    throw fail('the text of a piece is not valid UTF-8');
   }
 }

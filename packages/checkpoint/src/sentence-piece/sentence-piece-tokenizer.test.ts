@@ -70,7 +70,7 @@ it('what would give other tokens is refused by name', () => {
   expect(refused(0x1a, 5, 0x12, 3, 1, 2, 3)).toMatch(/precompiled_charsmap, 3 bytes.*save_pretrained/s);
   expect(refused(0x1a, 2, 0x20, 1)).toMatch(/remove_extra_whitespaces/);
   expect(refused(0x1a, 4, 0x20, 0, 0x28, 0)).toMatch(/escape_whitespaces/);
-  expect(refused(0x12, 2, 0x18, 3)).toMatch(/UNIGRAM \(1\) or BPE \(2\), got 3/);
+  expect(refused(0x12, 2, 0x18, 3)).toMatch(/UNIGRAM \(1\) or BPE \(2\) \(got 3/);
 });
 
 it('a damaged file is BAD_FILE, wherever it is cut, and whatever it is', () => {

@@ -54,7 +54,7 @@ function assertKnown(
   const refuse = (expected: string, got: string): never => {
     throw new QdyloraError('UNSUPPORTED', {
       where: 'sentencepiece',
-      problem: `${path}: expected ${expected}, got ${got}`,
+      problem: `${path}: the model must have ${expected} (got ${got})`,
       details: { path },
       nextStep:
         'Write a tokenizer.json beside it with transformers: ' +

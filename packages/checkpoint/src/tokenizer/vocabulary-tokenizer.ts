@@ -111,8 +111,8 @@ function knownClass(files: VocabularyFiles): TokenizerClass {
   throw new QdyloraError('UNSUPPORTED', {
     where: 'tokenizer',
     problem:
-      `expected one of ${[...CLASSES.keys()].join(', ')} for the tokenizer_class of ${files.vocab}, ` +
-      `got ${name === undefined ? 'none' : printedName(name)}`,
+      `The tokenizer_class of ${files.vocab} must be one of ${[...CLASSES.keys()].join(', ')} ` +
+      `(got ${name === undefined ? 'none' : printedName(name)}).`,
     nextStep:
       'Write a tokenizer.json beside it with transformers: ' +
       'AutoTokenizer.from_pretrained(folder).save_pretrained(folder).',
@@ -133,7 +133,7 @@ function readMerges(path: string): string[][] {
       throw badFile({
         format: 'tokenizer',
         path,
-        problem: `expected two pieces with a space between them in line ${i + 1}, got ${printedName(line)}`,
+        problem: `Line ${i + 1} must be two pieces with a space between them (got ${printedName(line)}).`,
       });
     return [pieces];
   });

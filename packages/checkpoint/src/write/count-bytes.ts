@@ -23,7 +23,7 @@ export function countBytes(where: string, label: string, expectedBytes: number):
       assertArgument(
         count <= expectedBytes,
         where,
-        `expected ${expectedBytes} bytes for ${label}, got ${count} or more`,
+        `${label} must have ${expectedBytes} bytes (got ${count} or more)`,
       );
       return piece;
     },
@@ -31,7 +31,7 @@ export function countBytes(where: string, label: string, expectedBytes: number):
       assertArgument(
         count === expectedBytes,
         where,
-        `expected ${expectedBytes} bytes for ${label}, got ${count}`,
+        `${label} must have ${expectedBytes} bytes (got ${count})`,
       );
     },
   };

@@ -85,7 +85,7 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
     assertArgument(
       Number.isSafeInteger(step) && step >= 0,
       'batches',
-      `expected a whole number ≥ 0 for a step, got ${step}`,
+      `The step must be a whole number ≥ 0 (got ${step})`,
     );
     return Math.floor(step / stepsPerEpoch);
   };
@@ -115,12 +115,12 @@ export function splitIntoMicroBatches(
   assertArgument(
     Array.isArray(sequences),
     'batches',
-    `expected an array of examples, got ${shownValue(sequences)}`,
+    `The argument must be an array of examples (got ${shownValue(sequences)})`,
   );
   assertArgument(
     Number.isSafeInteger(microBatchSize) && microBatchSize >= 1,
     'batches',
-    `expected a whole number ≥ 1 for microBatchSize, got ${shownValue(microBatchSize)}`,
+    `\`microBatchSize\` must be a whole number ≥ 1 (got ${shownValue(microBatchSize)})`,
   );
   const batches: TokenBatch[] = [];
   for (let from = 0; from < sequences.length; from += microBatchSize)
@@ -159,14 +159,14 @@ function check(
   if (length === 0)
     throw new QdyloraError('BAD_DATA', {
       where: 'batches',
-      problem: 'expected at least one example for training, got none',
+      problem: 'There is no example for training.',
       nextStep: 'Read the report of loadDataset: it says what became of the rows.',
     });
   assertArgument(
     !(packing && grouped),
     'batches',
-    'expected packing or group_by_length, got both',
+    '`packing` and `group_by_length` exclude each other',
     'Packing fills every sequence, so there is nothing left to group.',
   );
-  assertArgument(worker < workers, 'batches', `expected 0…${workers - 1} for worker, got ${worker}`);
+  assertArgument(worker < workers, 'batches', `\`worker\` must be within 0…${workers - 1} (got ${worker})`);
 }

@@ -22,7 +22,7 @@ export function packSequences(lengths: ArrayLike<number>, capacity: number): num
     assertArgument(
       length >= 1 && length <= capacity,
       'pack-sequences',
-      `expected 1…${capacity} tokens for sequence ${index}, got ${length}`,
+      `Sequence ${index} must have 1…${capacity} tokens (got ${length})`,
       'Cut it, or raise maxSeqLength.',
     );
     const pack = room.take(length);

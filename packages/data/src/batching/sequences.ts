@@ -22,7 +22,7 @@ export function lengthsOf({ lengthAt }: ExampleSource, option: string): (index: 
   assertArgument(
     lengthAt,
     option,
-    'expected examples of known length, got a streamed dataset that was not measured',
+    'The lengths of the examples must be known, but this streamed dataset was not measured',
     'Open it with measure: true.',
   );
   return lengthAt;

@@ -50,7 +50,7 @@ function isUntrained(weight: unknown, name: string, where: string): boolean {
   if (weight === 0) return true;
   throw badData(
     where,
-    `expected 0 or 1 for the weight of ${name}, got ${typeof weight === 'number' ? weight : kindOf(weight)}`,
+    `The weight of ${name} must be 0 or 1 (got ` + `${typeof weight === 'number' ? weight : kindOf(weight)})`,
     'A turn counts or does not: correct or delete this line.',
   );
 }
@@ -67,6 +67,6 @@ function readTools(row: Row): readonly unknown[] | undefined {
       ? parseJsonText(tools, { where, expected: 'a list, or one as JSON, for "tools"' })
       : row.exact('tools');
   if (!Array.isArray(list))
-    throw badData(where, `expected a list for "tools", got ${kindOf(list)}`, 'Correct or delete this line.');
+    throw badData(where, `"tools" must be a list (got ${kindOf(list)})`, 'Correct or delete this line.');
   return list.length > 0 ? list : undefined;
 }

@@ -27,8 +27,8 @@ export function readMessages(row: Row, key: string): ChatMessage[] {
   if (!Array.isArray(messages) || messages.length === 0)
     throw badData(
       row.where,
-      `expected a list of at least one message for "${key}", got ` +
-        `${Array.isArray(messages) ? 'an empty one' : kindOf(messages)}`,
+      `"${key}" must be a list of at least one message (got ` +
+        `${Array.isArray(messages) ? 'an empty one' : kindOf(messages)})`,
       'Correct or delete this line.',
     );
   const read = messages.map((message: unknown, i) => readMessage(message, `${key}[${i}]`, row.where));
@@ -41,14 +41,14 @@ function readMessage(message: unknown, name: string, where: string): ChatMessage
   if (typeof message !== 'object' || message === null)
     throw badData(
       where,
-      `expected an object for ${name}, got ${kindOf(message)}`,
+      `${name} must be an object (got ${kindOf(message)})`,
       'Correct or delete this line.',
     );
   const { role, content } = message as { role?: unknown; content?: unknown };
   if (typeof role !== 'string')
     throw badData(
       where,
-      `expected a string for ${name}.role, got ${kindOf(role)}`,
+      `${name}.role must be a string (got ${kindOf(role)})`,
       'Turns of {"from", "value"} stand under "conversations".',
     );
   const read: Record<string, unknown> & { role: string; content: string | null } = {
@@ -85,7 +85,7 @@ function readContent(content: unknown, name: string, where: string): string | nu
     return parts.map((part) => part.text as string).join('');
   throw badData(
     where,
-    `expected text for ${name}, got ${Array.isArray(content) ? 'parts that are not text' : kindOf(content)}`,
+    `${name} must be text (got ` + `${Array.isArray(content) ? 'parts that are not text' : kindOf(content)})`,
     'Only text is trained on here: delete this line, or its images.',
   );
 }

@@ -44,7 +44,7 @@ export function textOf(row: Row, key: string): string {
   if (typeof value === 'string') return value;
   throw badData(
     row.where,
-    `expected a string for ${JSON.stringify(key)}, got ${kindOf(value)}`,
+    `${JSON.stringify(key)} must be a string (got ${kindOf(value)})`,
     'Correct or delete this line, or set dataset_format if its shape is another one.',
   );
 }
@@ -54,7 +54,7 @@ export function assertTokenizer(tokenizer: Tokenizer | null, format: string): To
   if (tokenizer) return tokenizer;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'data',
-    problem: `expected a tokenizer for rows of the format ${format}, got none`,
+    problem: `Rows of the format ${format} need a tokenizer, but the model has none.`,
     nextStep: 'Name a model whose folder has tokenizer.json, or use rows of input_ids.',
   });
 }
@@ -64,7 +64,7 @@ export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['cha
   if (tokenizer.chatTemplate) return tokenizer.chatTemplate;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'data',
-    problem: 'expected a tokenizer with a chat template for conversations, got one without',
+    problem: 'Conversations need a chat template, but the tokenizer has none.',
     nextStep:
       'Use an instruction-tuned model, add chat_template.jinja to its folder (several named templates ' +
       'without a default are none), or write rows of prompt and completion.',

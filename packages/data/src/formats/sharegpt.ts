@@ -38,8 +38,8 @@ function readTurns(row: Row): ChatMessage[] {
   if (!Array.isArray(conversations) || conversations.length === 0)
     throw badData(
       row.where,
-      `expected a list of at least one turn for "conversations", got ` +
-        `${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)}`,
+      '"conversations" must be a list of at least one turn (got ' +
+        `${Array.isArray(conversations) ? 'an empty one' : kindOf(conversations)})`,
       'Correct or delete this line.',
     );
   const turns = conversations.map((turn: unknown, i) => readTurn(turn, `conversations[${i}]`, row.where));
@@ -47,7 +47,7 @@ function readTurns(row: Row): ChatMessage[] {
   if (typeof system !== 'string')
     throw badData(
       row.where,
-      `expected a string for "system", got ${kindOf(system)}`,
+      `"system" must be a string (got ${kindOf(system)})`,
       'Correct or delete this line.',
     );
   return turns[0]!.role === 'system' ? turns : [{ role: 'system', content: system }, ...turns];
@@ -55,23 +55,19 @@ function readTurns(row: Row): ChatMessage[] {
 
 function readTurn(turn: unknown, name: string, where: string): ChatMessage {
   if (typeof turn !== 'object' || turn === null)
-    throw badData(
-      where,
-      `expected an object for ${name}, got ${kindOf(turn)}`,
-      'Correct or delete this line.',
-    );
+    throw badData(where, `${name} must be an object (got ${kindOf(turn)})`, 'Correct or delete this line.');
   const { from, value, weight } = turn as { from?: unknown; value?: unknown; weight?: unknown };
   if (typeof from !== 'string' || !ROLES.has(from))
     throw badData(
       where,
-      `expected one of ${[...ROLES.keys()].join(', ')} for ${name}.from, got ` +
-        `${typeof from === 'string' ? JSON.stringify(from.slice(0, 40)) : kindOf(from)}`,
+      `${name}.from must be one of ${[...ROLES.keys()].join(', ')} (got ` +
+        `${typeof from === 'string' ? JSON.stringify(from.slice(0, 40)) : kindOf(from)})`,
       'Correct or delete this line.',
     );
   if (typeof value !== 'string')
     throw badData(
       where,
-      `expected a string for ${name}.value, got ${kindOf(value)}`,
+      `${name}.value must be a string (got ${kindOf(value)})`,
       'Correct or delete this line.',
     );
   const role = ROLES.get(from)!;
@@ -92,7 +88,7 @@ function readCall(value: string, name: string, where: string): object {
   if (typeof called !== 'string')
     throw badData(
       where,
-      `expected a string for "name" in ${name}.value, got ${kindOf(called)}`,
+      `"name" in ${name}.value must be a string (got ${kindOf(called)})`,
       'Correct or delete this line.',
     );
   return { type: 'function', function: { name: called, arguments: given ?? {} } };

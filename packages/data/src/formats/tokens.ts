@@ -28,7 +28,7 @@ export const tokensFormat: RowFormat = {
       if (list && list.length !== ids.length)
         throw badData(
           row.where,
-          `expected ${ids.length} ${key}, as many as input_ids, got ${list.length}`,
+          `\`${key}\` must have ${ids.length} values, as many as input_ids (got ${list.length})`,
           'Correct or delete this line.',
         );
     }
@@ -51,7 +51,7 @@ function integers(row: Row, key: string, from: number, to: number): readonly num
   if (!Array.isArray(list))
     throw badData(
       row.where,
-      `expected a list of whole numbers for ${JSON.stringify(key)}, got ${kindOf(list)}`,
+      `${JSON.stringify(key)} must be a list of whole numbers (got ${kindOf(list)})`,
       'Correct or delete this line.',
     );
   const wrong = list.findIndex(
@@ -60,8 +60,8 @@ function integers(row: Row, key: string, from: number, to: number): readonly num
   if (wrong < 0) return list as number[];
   throw badData(
     row.where,
-    `expected whole numbers in 0…${to}${from < 0 ? ` or ${from}` : ''} for ${JSON.stringify(key)}, got ` +
-      `${JSON.stringify(list[wrong])} at index ${wrong}`,
+    `${JSON.stringify(key)} must be whole numbers in 0…${to}${from < 0 ? ` or ${from}` : ''} ` +
+      `(got ${JSON.stringify(list[wrong])} at index ${wrong})`,
     'Tokenize with the tokenizer of the model that is trained.',
   );
 }

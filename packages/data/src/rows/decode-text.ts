@@ -13,7 +13,7 @@ export function decodeText(bytes: Uint8Array, where: string): string {
     return decoder.decode(bytes);
   } catch (cause) {
     const { what, nextStep } = guess(bytes);
-    throw badData(where, `expected UTF-8 text, got ${what}`, nextStep, cause);
+    throw badData(where, `The file must be UTF-8 text (got ${what})`, nextStep, cause);
   }
 }
 

@@ -18,7 +18,7 @@ export function parseJsonText(
   } catch (cause) {
     throw badData(
       where,
-      `expected ${expected}, got malformed JSON: ${(cause as Error).message}`,
+      `This must be ${expected}, but its JSON is malformed: ${(cause as Error).message}`,
       'Correct or delete this line.',
       cause,
     );

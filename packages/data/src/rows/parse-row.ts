@@ -19,12 +19,12 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
       `malformed JSON: ${(cause as Error).message}`,
       'Correct or delete this line.',
     ];
-    throw badData(where, `expected a JSON object for a row, got ${got}`, nextStep, cause);
+    throw badData(where, `A row must be a JSON object (got ${got})`, nextStep, cause);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw badData(
       where,
-      `expected a JSON object for a row, got ${kindOf(value)}`,
+      `A row must be a JSON object (got ${kindOf(value)})`,
       'Write {"text": "…"} or another known shape.',
     );
   assertPlainJson(value, where);

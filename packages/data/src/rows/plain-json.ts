@@ -15,15 +15,11 @@ export function assertPlainJson(root: unknown, where: string): void {
     const { value, depth } = top;
     if (typeof value !== 'object' || value === null) continue;
     if (depth > MAX_DEPTH)
-      throw badData(
-        where,
-        `expected at most ${MAX_DEPTH} levels of nesting in a row, got more`,
-        'Delete this line.',
-      );
+      throw badData(where, `The row has more than ${MAX_DEPTH} levels of nesting`, 'Delete this line.');
     if (!Array.isArray(value) && Object.hasOwn(value, '__proto__'))
       throw badData(
         where,
-        'expected ordinary keys in a row, got __proto__',
+        'The row has the key __proto__, which is not allowed',
         'Delete this line: it tries to change how programs read the row.',
       );
     for (const child of Object.values(value))

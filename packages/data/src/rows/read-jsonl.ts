@@ -25,7 +25,7 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
     if (rows === 0 && bytes.toString('latin1').trimStart().startsWith('[')) {
       throw badData(
         where,
-        'expected one JSON object on each line, got the beginning of a JSON list',
+        'Each line must be one JSON object, but the file begins a JSON list',
         "Convert it: jq -c '.[]' in.json > out.jsonl, or read it with loadDataset",
       );
     }
@@ -38,8 +38,4 @@ export function* readJsonl(file: string): Generator<JsonlRow> {
 }
 
 export const noRows = (file: string, got = 'an empty file'): Error =>
-  badData(
-    file,
-    `expected at least one row for a dataset, got ${got}`,
-    'Put rows into it: one JSON object on each line.',
-  );
+  badData(file, `The dataset has no rows: it is ${got}`, 'Put rows into it: one JSON object on each line.');

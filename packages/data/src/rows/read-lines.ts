@@ -65,7 +65,7 @@ export function* linesOf(
   const tooLong = (): Error =>
     badData(
       `${file}:${line}`,
-      `expected at most ${maxLineBytes} bytes for a line, got more`,
+      `The line has more than ${maxLineBytes} bytes`,
       'Put one row on each line, or name the file .txt to train on its text.',
     );
   const isTooLong = (size: number): boolean => {
@@ -90,7 +90,7 @@ export function openRegularFile(file: string): number {
   const descriptor = openToRead(file);
   if (fstatSync(descriptor).isFile()) return descriptor;
   closeSync(descriptor);
-  throw badData(file, 'expected a regular file for a dataset, got something else', 'Name the file itself.');
+  throw badData(file, 'The dataset must be a regular file', 'Name the file itself.');
 }
 
 function openToRead(file: string): number {
@@ -100,7 +100,7 @@ function openToRead(file: string): number {
     const isTooMany = ['EMFILE', 'ENFILE'].includes((cause as { code?: string }).code ?? '');
     throw badData(
       file,
-      `expected to open the file, got ${(cause as Error).message}`,
+      `The file cannot be opened: ${(cause as Error).message}`,
       isTooMany
         ? 'Raise the limit of open files (ulimit -n), or put the rows into fewer files.'
         : 'Make it readable.',
@@ -115,13 +115,13 @@ export function assertRegularFile(file: string): void {
   if (!stat)
     throw new QdyloraError('MISSING_FILE', {
       where: file,
-      problem: 'expected a dataset file, got no such file',
+      problem: 'There is no such dataset file.',
       nextStep: `Check the path: it is relative to the working directory.`,
     });
   if (!stat.isFile())
     throw badData(
       file,
-      `expected a regular file for a dataset, got ${stat.isDirectory() ? 'a folder' : 'something else'}`,
+      'The dataset must be a regular file (got ' + `${stat.isDirectory() ? 'a folder' : 'something else'})`,
       'Name the file itself.',
     );
 }

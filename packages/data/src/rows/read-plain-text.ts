@@ -18,11 +18,11 @@ export function readPlainText(file: string, onEmpty: (error: Error) => void = ra
   if (size > MAX_TEXT_BYTES)
     throw badData(
       file,
-      `expected at most ${MAX_TEXT_BYTES} bytes for a text file, got ${size}`,
+      `The text file has ${size} bytes, more than the limit of ${MAX_TEXT_BYTES}`,
       'Split it into several files and list them.',
     );
   const text = decodeText(readFileSync(file), file).replace(/^\ufeff/, '');
-  if (text === '') onEmpty(badData(file, 'expected text, got an empty file', 'Name a file with text in it.'));
+  if (text === '') onEmpty(badData(file, 'The file is empty', 'Name a file with text in it.'));
   return text;
 }
 

@@ -42,7 +42,7 @@ export async function spoolParquet(descriptor: number, file: string, signal?: Ab
       if (rows.length !== group)
         throw badData(
           file,
-          `expected ${group} rows in a row group, got ${rows.length}`,
+          `A row group must have ${group} rows (got ${rows.length})`,
           'The file may be damaged: make or download it again.',
         );
       spooling(file, () => {
@@ -79,8 +79,8 @@ function spooling<T>(file: string, work: () => T): T {
     throw new QdyloraError('WRITE_FAILED', {
       where: file,
       problem:
-        `expected room in ${tmpdir()} for the rows of a Parquet file, as JSON, got ` +
-        `${(cause as Error).message}`,
+        `The rows of the Parquet file cannot be written to ${tmpdir()} as JSON: ` +
+        `${(cause as Error).message}.`,
       nextStep: 'Free some space there, or name another folder in the environment variable TMPDIR.',
       details: { folder: tmpdir(), code: (cause as { code?: unknown }).code },
       cause,
@@ -104,7 +104,7 @@ function assertColumns(
   const damaged = (wanted: string, got: string): Error =>
     badData(
       file,
-      `expected ${wanted} in a Parquet file, got ${got}`,
+      `A Parquet file must have ${wanted} (got ${got})`,
       'The file may be damaged: make or download it again.',
     );
   if (new Set(names).size < names.length)
@@ -140,14 +140,14 @@ function rowGroups(metadata: FileMetaData, file: string): number[] {
     if (Math.max(Number(bytes), claimed) > MAX_ROW_GROUP_BYTES)
       throw badData(
         file,
-        `expected row groups of at most ${MAX_ROW_GROUP_BYTES} bytes, got one of ` +
-          `${Math.max(Number(bytes), claimed)}`,
+        `A row group has ${Math.max(Number(bytes), claimed)} bytes, more than the limit of ` +
+          `${MAX_ROW_GROUP_BYTES}`,
         'Write the file with smaller row groups.',
       );
     if (rows < 0n || rows > BigInt(MAX_ROW_GROUP_BYTES))
       throw badData(
         file,
-        `expected a number of rows for a row group, got ${rows}`,
+        `A row group must state its number of rows (got ${rows})`,
         'The file may be damaged: make or download it again.',
       );
     return Number(rows);
@@ -187,7 +187,7 @@ async function understood<T>(file: string, read: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw badData(
       file,
-      `expected a Parquet file that can be read, got: ${(cause as Error).message}`,
+      `The Parquet file cannot be read: ${(cause as Error).message}`,
       'It may be cut, or use a compression that is not known: write it again with zstd or snappy.',
       cause,
     );

@@ -35,8 +35,8 @@ export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleS
   assertArgument(
     isSource(examples),
     'examples',
-    `expected an array of examples, or a source with length and at, got ` +
-      `${examples instanceof Promise ? 'a promise' : shownValue(examples)}`,
+    'The examples must be an array, or a source with length and at (got ' +
+      `${examples instanceof Promise ? 'a promise' : shownValue(examples)})`,
     adviceFor(examples),
   );
   return examples;
@@ -92,19 +92,19 @@ export function mixSources(parts: readonly WeightedSource[], seed: number): Exam
       assertArgument(
         Number.isFinite(weight) && weight >= 0,
         'dataset_weights',
-        `expected numbers ≥ 0, got ${weight}`,
+        `The weights must be numbers ≥ 0 (got ${weight})`,
       );
       const { length, lengthAt } = source;
       const count = Math.round(weight * length);
       const whole = Math.floor(count / Math.max(1, length)) * length;
       if (count === 0 && weight > 0 && length > 0)
         throw badWeights(
-          `expected 0, or enough to bring one of the ${length} rows there are, got ${weight}`,
+          `The weight ${weight} is too small to bring one of the ${length} rows`,
           'Raise it, or leave the rows out with 0.',
         );
       if (count > MOST_EXAMPLES)
         throw badWeights(
-          `expected at most 2^48 rows in an epoch, got ${weight} times ${length}`,
+          `An epoch of ${weight} times ${length} rows has more than 2^48 rows`,
           'Lower the weights: how they compare to each other makes the mixture.',
         );
       const share = permuteIndex(length, createRng(seed).named(`mixture ${part}`));

@@ -27,7 +27,7 @@ export function permuteIndex(length: number, rng: Rng, epoch = 0): (index: numbe
   assertArgument(
     Number.isSafeInteger(length) && length >= 0 && length <= 2 ** 48,
     'permute-index',
-    `expected a whole number in 0…2^48 for a length, got ${length}`,
+    `A length must be a whole number in 0…2^48 (got ${length})`,
   );
   const bits = Math.max(SMALLEST_DOMAIN_BITS, Math.ceil(Math.log2(Math.max(1, length))));
   const low = Math.ceil(bits / 2);
@@ -37,7 +37,7 @@ export function permuteIndex(length: number, rng: Rng, epoch = 0): (index: numbe
     assertArgument(
       Number.isInteger(index) && index >= 0 && index < length,
       'permute-index',
-      `expected an index in 0…${length - 1}, got ${index}`,
+      `The index must be in 0…${length - 1} (got ${index})`,
     );
     let at = network(index);
     while (at >= length) at = network(at);

@@ -101,8 +101,7 @@ function turnEnd(text: string, upToTurn: string, start: number, message: ChatMes
 const rewritten = (where: string, turn: number): Error =>
   badData(
     where,
-    `expected a chat template that keeps earlier turns as they are, to find what messages[${turn}] added, ` +
-      `got one that rewrites them`,
+    `The chat template rewrites earlier turns, so what messages[${turn}] added cannot be ` + 'found',
     "Mark the assistant's words in the template with {% generation %}, split the row into single " +
       'exchanges, or set completion_only_loss: false.',
   );

@@ -81,7 +81,7 @@ export function createChatTemplate(source: string, options: ChatTemplateOptions 
   assertArgument(
     typeof source === 'string',
     'chat template',
-    `expected its Jinja text, got ${shownValue(source)}`,
+    `The source of a chat template must be its Jinja text (got ${shownValue(source)})`,
   );
   checkOptions('chat template', options, RULES);
   const { variables = {}, toolSource = null, date = new Date(Date.UTC(2024, 6, 26)) } = options;
@@ -123,7 +123,7 @@ function checked(messages: unknown, options: RenderOptions): RenderOptions {
   assertArgument(
     Array.isArray(messages),
     'chat template',
-    `expected an array of messages, got ${shownValue(messages)}`,
+    `The messages must be an array (got ${shownValue(messages)})`,
     "Give [{ role: 'user', content: '…' }].",
   );
   checkOptions('chat template', options, RENDER_RULES);

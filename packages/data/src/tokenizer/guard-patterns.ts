@@ -72,8 +72,8 @@ export function guardPatterns(encode: Tokenizer['encode'], pattern: string): Tok
       throw new QdyloraError('BAD_FILE', {
         where: 'tokenizer.json',
         problem:
-          `expected patterns that end soon, got ${JSON.stringify(pattern.slice(0, 200))}, with ` +
-          `which a text of ${text.length} characters took more than ${limit} ms`,
+          `The pattern ${JSON.stringify(pattern.slice(0, 200))} took more than ${limit} ms on a ` +
+          `text of ${text.length} characters.`,
         nextStep: 'Take tokenizer.json from where the model comes from, or shorten the row.',
         cause,
       });

@@ -66,7 +66,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
     assertArgument(
       typeof text === 'string',
       'encode',
-      `expected a text to encode, got ${shownValue(text)}`,
+      `The text to encode must be a text (got ${shownValue(text)})`,
       Array.isArray(text) ? 'Encode one text at a time.' : undefined,
     );
     if (typeof options?.addSpecialTokens !== 'boolean')
@@ -80,7 +80,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
     assertArgument(
       typeof tokens === 'object' && Number.isSafeInteger((tokens as ArrayLike<number> | null)?.length),
       'decode',
-      `expected an array of ids to decode, got ${shownValue(tokens)}`,
+      `The ids to decode must be an array (got ${shownValue(tokens)})`,
       'One id stands in an array too: [id].',
     );
     const known = Array.from(tokens).filter((id) => texts[id] !== undefined);

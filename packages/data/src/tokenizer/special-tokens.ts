@@ -45,7 +45,7 @@ export function specialIds(
     if (id === undefined && name !== 'pad') {
       throw new QdyloraError('BAD_CONFIG', {
         where: 'tokenizer_config.json',
-        problem: `expected a token of the vocabulary for ${name}_token, got ${JSON.stringify(token)}`,
+        problem: `\`${name}_token\` must be in the vocabulary (got ${JSON.stringify(token)}).`,
         nextStep: 'Take tokenizer.json and tokenizer_config.json from the same model.',
       });
     }

@@ -12,7 +12,7 @@ export interface InterruptOptions {
 const DEADLINE_SECONDS = 8;
 
 const interruption = (signal: string): QdyloraError =>
-  new QdyloraError('ABORTED', { where: 'qdylora', problem: `expected to finish, got ${signal}` });
+  new QdyloraError('ABORTED', { where: 'qdylora', problem: `The command was ended by ${signal}.` });
 
 /**
  * Dies by the signal itself, which a shell shows as 130 or 143: `process.exit` would wait until the training

@@ -39,7 +39,7 @@ export async function openAnswerer(
   if (!adapter && config.rank)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'rank',
-      problem: `expected an adapter for rank ${config.rank}, got none`,
+      problem: `Rank ${config.rank} is that of an adapter, but no adapter was given.`,
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
   const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0]!;
@@ -49,7 +49,7 @@ export async function openAnswerer(
     if (!tokenizer && !config.promptIds)
       throw new QdyloraError('BAD_CONFIG', {
         where: opened.source.name,
-        problem: 'expected a tokenizer to read a prompt, got a model without',
+        problem: 'The model has no tokenizer, so it cannot read a prompt.',
         nextStep: 'Give token ids: --prompt-ids 1,2,3.',
       });
     return answererOf(opened, config, rank, tokenizer);

@@ -26,7 +26,7 @@ describe('bad input', () => {
     ['malformed rows', '{"input_ids": [1, 2', /bad\.jsonl:1/],
     ['no rows', '', /empty/],
     ['only masked rows', '{"input_ids":[1,2,3],"labels":[-100,-100,-100]}', /masked/],
-    ['ids past the vocabulary', '{"input_ids":[1,2,104]}', /bad\.jsonl:1\] expected token ids below 104/],
+    ['ids past the vocabulary', '{"input_ids":[1,2,104]}', /bad\.jsonl:1\] The data has the token id 104/],
   ])('%s are named with file and line', async (_, text, message) => {
     writeFileSync(folder.in('bad.jsonl'), text);
     const error = await rejection(() =>

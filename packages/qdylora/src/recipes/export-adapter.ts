@@ -139,8 +139,8 @@ async function writeGgufSlice(
     throw new QdyloraError('UNSUPPORTED', {
       where: folder,
       problem:
-        `expected an adapter of LoRA matrices alone for a GGUF file, got one that also holds ` +
-        `${saved.names.join(', ')}`,
+        'A GGUF adapter holds LoRA matrices alone, but this adapter also holds ' +
+        `${saved.names.join(', ')}.`,
       nextStep: 'Merge it into its base instead: qdylora merge --format gguf.',
       details: { names: saved.names },
     });
@@ -148,8 +148,8 @@ async function writeGgufSlice(
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:
-        `expected the ${sidecar.base.model_type} model that the adapter was trained on, got a ` +
-        `${config.modelType} model`,
+        `The adapter was trained on a ${sidecar.base.model_type} model, but this is a ` +
+        `${config.modelType} model.`,
       nextStep: `Name ${sidecar.base.name}.`,
     });
   await writeFolderAtomically(folder, (temporary) =>

@@ -80,7 +80,7 @@ function dtypeOf({ format, dtype }: Config): MergeDtype {
   if (possible.includes(chosen)) return chosen;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'dtype',
-    problem: `expected one of ${possible.join(', ')} for format ${format}, got ${chosen}`,
+    problem: `The dtype of the format ${format} must be one of ${possible.join(', ')} (got ${chosen}).`,
     nextStep: 'Choose another type, or the other format.',
     details: { format, dtype: chosen },
   });

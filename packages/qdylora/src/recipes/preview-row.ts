@@ -52,7 +52,7 @@ export async function previewRows(
   if (previews.length > 0) return previews;
   throw new QdyloraError('BAD_DATA', {
     where: files.join(', '),
-    problem: `expected a row ${first}, got ${read} rows`,
+    problem: `There is no row ${first}: the data has ${read} rows.`,
     nextStep: 'Rows are counted from 1.',
   });
 }

@@ -96,8 +96,8 @@ export async function quantizeGiven(
     throw new QdyloraError('UNSUPPORTED', {
       where: model,
       problem:
-        `expected a model in full precision, got one that ${checkpoint.config.quantization.method} ` +
-        `has quantized`,
+        `The model must be in full precision, but ${checkpoint.config.quantization.method} has ` +
+        'quantized it already.',
       nextStep: 'Start from the original.',
     });
   const { packedNotice } = familyOf(checkpoint.config.modelType, model);

@@ -36,7 +36,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     const { view } = window;
     // no bigint: there are hundreds of thousands of tokens and merges
     const length = view.getUint32(prefix, true) + view.getUint32(prefix + 4, true) * 2 ** 32;
-    if (length > most) throw fail(`expected at most ${most} bytes for ${what}, got ${length}`);
+    if (length > most) throw fail(`${what} must be at most ${most} bytes (got ${length})`);
     return length;
   };
   return {
@@ -49,7 +49,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
     },
     count(what, most) {
       const value = numbers.u64(what);
-      if (value > most) throw fail(`expected at most ${most} for ${what}, got ${value}`);
+      if (value > most) throw fail(`${what} must be at most ${most} (got ${value})`);
       return Number(value);
     },
     skip: (bytes, what) => window.skip(bytes, what),
@@ -68,7 +68,7 @@ export function ggufCursor(source: ByteSource, fail: (problem: string) => Error)
       try {
         return decoder.decode(bytes.subarray(offset, offset + length));
       } catch {
-        throw fail(`expected valid UTF-8 for ${what} at byte ${start + offset}, got something else`);
+        throw fail(`${what} at byte ${start + offset} must be valid UTF-8 (got something else)`);
       }
     },
   };

@@ -84,8 +84,9 @@ export class HeaderWindow {
     if (length <= this.remaining) return;
     throw this.#fail(
       this.#end < this.#source.byteLength
-        ? `expected at most ${MAX_GGUF_HEADER_BYTES} bytes of header, got more at ${what}`
-        : `expected ${length} bytes for ${what} at byte ${this.position}, got ${this.remaining}`,
+        ? `the header has more than ${MAX_GGUF_HEADER_BYTES} bytes, at ${what}`
+        : `${length} bytes are needed for ${what} at byte ${this.position}, but only ` +
+            `${this.remaining} are left`,
     );
   }
 }

@@ -42,87 +42,87 @@ const HUGE = 2n ** 63n;
 const LARGEST = 2n ** 64n - 1n;
 
 const ATTACKS: readonly (readonly [string, GgufParts, RegExp])[] = [
-  ['other magic bytes', { magic: 'GGJT' }, /four bytes GGUF at the start, got "GGJT"/],
-  ['version 1', { version: 1 }, /version 2 or 3, got 1/],
-  ['version 4', { version: 4 }, /version 2 or 3, got 4/],
+  ['other magic bytes', { magic: 'GGJT' }, /must begin with the four bytes GGUF \(got "GGJT"/],
+  ['version 1', { version: 1 }, /version must be 2 or 3 \(got 1/],
+  ['version 4', { version: 4 }, /version must be 2 or 3 \(got 4/],
   [
     'a big-endian file',
     { version: 0x03000000 },
-    /got a big-endian file\. Turn its bytes round with gguf-convert-endian/,
+    /\(got a big-endian file\)\. Turn its bytes round with gguf-convert-endian/,
   ],
-  ['2^63 tensors', { tensorCount: HUGE }, /at most 65536 for the number of tensors, got 9223372036854775808/],
-  ['2^63 keys', { keyCount: HUGE }, /at most 65536 for the number of metadata keys/],
+  [
+    '2^63 tensors',
+    { tensorCount: HUGE },
+    /the number of tensors must be .*at most 65536 \(got 9223372036854775808/,
+  ],
+  ['2^63 keys', { keyCount: HUGE }, /the number of metadata keys/],
   ['more tensors than there are', { tensorCount: 1 }, /for the length of a tensor name/],
   ['more keys than there are', { keyCount: 1 }, /for the length of a metadata key/],
   [
     'a string of 2^64 − 1 bytes',
     { keys: [['a', 8, [{ u64: LARGEST }]]] },
-    /at most 67108864 bytes for the value of "a", got 1844674407370955/,
+    /the value of "a" must be .*at most 67108864 bytes \(got 1844674407370955/,
   ],
   [
     'a string longer than the file',
     { keys: [['a', 8, [{ u64: 1000 }]]] },
-    /expected 1000 bytes for the value of "a"/,
+    /1000 bytes are needed for the value of "a"/,
   ],
   [
     'a string longer than a header may be',
     { keys: [['a', 8, [{ u64: 2 ** 40 }]]] },
-    /at most 67108864 bytes for the value of "a"/,
+    /the value of "a" must be at most 67108864 bytes/,
   ],
   [
     'invalid UTF-8',
     { keys: [['a', 8, [{ u64: 1 }, { raw: Uint8Array.of(0xff) }]]] },
-    /valid UTF-8 for the value of "a"/,
+    /the value of "a" .* must be valid UTF-8/,
   ],
   [
     'a key longer than 64 KiB',
     { keys: [u32('k'.repeat(65_536), 1)] },
-    /at most 65535 bytes for a metadata key/,
+    /a metadata key must be at most 65535 bytes/,
   ],
-  ['a key twice', { keys: [u32('a', 1), u32('a', 1)] }, /the key "a" once, got it twice/],
+  ['a key twice', { keys: [u32('a', 1), u32('a', 1)] }, /the key "a" occurs twice/],
   [
     'an unknown metadata type',
     { keys: [['a', 13, [{ u32: 0 }]]] },
-    /metadata type from 0 to 12 for the value of "a", got 13/,
+    /the value of "a" must be .*metadata type from 0 to 12 \(got 13/,
   ],
   ['an array inside an array', { keys: [nested(2)] }, /got an array inside an array/],
   ['a bomb of nested arrays', { keys: [nested(100_000)] }, /got an array inside an array/],
-  ['an array of 2^63 numbers', { keys: [array(0, HUGE)] }, /at most 4194304 for the length of "a"/],
+  ['an array of 2^63 numbers', { keys: [array(0, HUGE)] }, /the length of "a" must be at most 4194304/],
   [
     'an array longer than the file',
     { keys: [array(8, 4_000_000)] },
-    /at least 32000000 bytes for the value of "a", got 0/,
+    /the value of "a" needs at least 32000000 bytes, but only 0 are left/,
   ],
-  ['a truth value of 2', { keys: [['a', 7, [{ u8: 2 }]]] }, /0 or 1 for the value of "a", got 2/],
+  ['a truth value of 2', { keys: [['a', 7, [{ u8: 2 }]]] }, /the value of "a" must be .*0 or 1 \(got 2/],
   [
     'alignment 0',
     { keys: [u32('general.alignment', 0)] },
-    /power of two up to 65536 for general.alignment, got 0/,
+    /general.alignment must be .*power of two up to 65536 \(got 0/,
   ],
   ['alignment 3', { keys: [u32('general.alignment', 3)] }, /got 3/],
   ['alignment 2^31', { keys: [u32('general.alignment', 2 ** 31)] }, /got 2147483648/],
   ['alignment as text', { keys: [text('general.alignment', '32')] }, /got 32/],
-  [
-    'five dimensions',
-    { tensors: [tensor({ sizes: [1, 1, 1, 1, 8] })] },
-    /at most 4 dimensions for "w", got 5/,
-  ],
-  ['2^32 − 1 dimensions', { tensors: [tensor({ dimensions: 2 ** 32 - 1 })] }, /at most 4 dimensions/],
-  ['a dimension of 2^63', { tensors: [tensor({ sizes: [HUGE] })] }, /for a dimension of "w"/],
+  ['five dimensions', { tensors: [tensor({ sizes: [1, 1, 1, 1, 8] })] }, /"w" has 5 dimensions, more than 4/],
+  ['2^32 − 1 dimensions', { tensors: [tensor({ dimensions: 2 ** 32 - 1 })] }, /dimensions, more than 4/],
+  ['a dimension of 2^63', { tensors: [tensor({ sizes: [HUGE] })] }, /a dimension of "w" must be/],
   [
     'a product that wraps to zero in 64 bits',
     { tensors: [tensor({ sizes: [2 ** 32, 2 ** 32] })] },
-    /size below 2\^53 bytes for "w", got F32 \[4294967296, 4294967296\]/,
+    /"w" has a size of 2\^53 bytes or more: F32 \[4294967296, 4294967296\]/,
   ],
   [
     'a size in bytes that wraps',
     { tensors: [tensor({ sizes: [2 ** 51], type: 28 })] },
-    /size below 2\^53 bytes/,
+    /size of 2\^53 bytes or more/,
   ],
   [
     'an unknown tensor type',
     { tensors: [tensor({ type: 4 })] },
-    /expected one of F32, F16, Q4_0.* for the type of "w", got number 4/,
+    /the type of "w" must be one of F32, F16, Q4_0.* \(got number 4/,
   ],
   [
     'a tensor type that only another reader has',
@@ -133,45 +133,45 @@ const ATTACKS: readonly (readonly [string, GgufParts, RegExp])[] = [
   [
     'rows that are no whole blocks',
     { tensors: [tensor({ type: 2, sizes: [33] })] },
-    /rows of a multiple of 32 for "w" \(Q4_0\), got 33/,
+    /"w" \(Q4_0\) must have rows of a multiple of 32 \(got 33/,
   ],
   [
     'a tensor twice',
     { tensors: [tensor(), tensor({ offset: 32 })], data: 64 },
-    /the tensor "w" once, got it twice/,
+    /the tensor "w" occurs twice/,
   ],
   [
     'a tensor name of 256 bytes',
     { tensors: [tensor({ name: 'n'.repeat(256) })] },
-    /at most 255 bytes for a tensor name/,
+    /a tensor name must be at most 255 bytes/,
   ],
   [
     'an offset off the alignment',
     { tensors: [tensor({ offset: 1 })], data: 64 },
-    /at byte 0 of the data, got 1/,
+    /at byte 0 of the data \(got 1/,
   ],
   [
     'an offset outside the file',
     { tensors: [tensor({ offset: 2 ** 50 })], data: 64 },
     /at byte 0 of the data/,
   ],
-  ['an offset of 2^63', { tensors: [tensor({ offset: HUGE })], data: 64 }, /for the offset of "w"/],
+  ['an offset of 2^63', { tensors: [tensor({ offset: HUGE })], data: 64 }, /the offset of "w" must be/],
   [
     'tensors over each other',
     { tensors: [tensor(), tensor({ name: 'v' })], data: 64 },
-    /expected "v" \(F32 \[8\]\) at byte 32 of the data, got 0/,
+    /"v" \(F32 \[8\]\) must begin at byte 32 of the data \(got 0/,
   ],
   [
     'a hole between tensors',
     { tensors: [tensor(), tensor({ name: 'v', offset: 64 })], data: 128 },
-    /at byte 32 of the data, got 64/,
+    /at byte 32 of the data \(got 64/,
   ],
   [
     'a tensor past the end',
     { tensors: [tensor({ sizes: [9] })], data: 32 },
-    /expected 36 bytes for "w" \(F32 \[9\]\), got 32/,
+    /"w" \(F32 \[9\]\) has 36 bytes, but the file has only 32/,
   ],
-  ['no data at all', { tensors: [tensor()] }, /expected 32 bytes for "w"/],
+  ['no data at all', { tensors: [tensor()] }, /"w" .*has 32 bytes, but the file has only/],
 ];
 
 it('arrays that are left out hide nothing that stands after them', () => {
@@ -237,7 +237,7 @@ describe('a hostile GGUF file', () => {
     const elapsed = cpuStopwatch();
     const error = errorOf(() => parse(bytes), 'BAD_FILE');
     expect(error.message).toMatch(message);
-    expect(error.message).toMatch(/^\[gguf\] evil\.gguf: expected /);
+    expect(error.message).toMatch(/^\[gguf\] evil\.gguf: /);
     expect(elapsed()).toBeLessThan(1000);
   });
 
@@ -254,7 +254,7 @@ describe('a hostile GGUF file', () => {
       [{ u32: 0 }, { u64: 1_000_000 }, { raw: new Uint8Array(1_000_000) }],
     ]);
     expect(errorOf(() => parse(ggufBytes({ keys })), 'BAD_FILE').message).toMatch(
-      /at most 4194304 elements in all metadata arrays, got more at "k4"/,
+      /all metadata arrays together have more than 4194304 elements, at "k4"/,
     );
   });
 
@@ -267,7 +267,7 @@ describe('a hostile GGUF file', () => {
     const source = openByteSource(path, 'gguf');
     const elapsed = cpuStopwatch();
     expect(errorOf(() => readGguf(source), 'BAD_FILE').message).toMatch(
-      /the key "" once|at most 67108864 bytes of header/,
+      /the key "" occurs twice|the header has more than 67108864 bytes/,
     );
     expect(elapsed()).toBeLessThan(1000);
     source.close();

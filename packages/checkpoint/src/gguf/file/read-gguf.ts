@@ -65,7 +65,7 @@ export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGg
   for (let i = 0; i < tensorCount; i++) {
     const tensor = readTensorInfo(cursor, fail);
     if (names.has(tensor.name))
-      throw fail(`expected the tensor ${printedName(tensor.name)} once, got it twice`, {
+      throw fail(`the tensor ${printedName(tensor.name)} occurs twice`, {
         tensor: tensor.name,
       });
     names.add(tensor.name);
@@ -83,13 +83,15 @@ export function readGguf(source: ByteSource, { leavesOut = () => false }: ReadGg
 
 function readMagic(source: ByteSource, cursor: GgufCursor, fail: Fail): number {
   const magic = source.byteLength >= 4 ? Buffer.from(readBytes(source, 0, 4)).toString('latin1') : '';
-  if (magic !== 'GGUF') throw fail(`expected the four bytes GGUF at the start, got ${printedName(magic)}`);
+  if (magic !== 'GGUF')
+    throw fail(`the file must begin with the four bytes GGUF (got ${printedName(magic)})`);
   cursor.u32('the magic bytes');
   const version = cursor.u32('the version');
   if (GGUF_VERSIONS.includes(version)) return version;
   const isSwapped = version !== 0 && (version & 0xffff) === 0;
   const problem =
-    `expected version ${GGUF_VERSIONS.join(' or ')}, got ` + `${isSwapped ? 'a big-endian file' : version}`;
+    `the version must be ${GGUF_VERSIONS.join(' or ')} (got ` +
+    `${isSwapped ? 'a big-endian file' : version})`;
   throw isSwapped
     ? badFile({
         format: 'gguf',
@@ -110,7 +112,7 @@ function readMetadata(
   let elements = 0;
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string('a metadata key', MAX_KEY_BYTES);
-    if (metadata.has(key)) throw fail(`expected the key ${printedName(key)} once, got it twice`, { key });
+    if (metadata.has(key)) throw fail(`the key ${printedName(key)} occurs twice`, { key });
     const what = `the value of ${printedName(key)}`;
     const type = cursor.u32(`the type of ${printedName(key)}`);
     if (type !== ARRAY_TYPE) {
@@ -121,10 +123,13 @@ function readMetadata(
     const length = cursor.count(`the length of ${printedName(key)}`, MAX_ARRAY_ELEMENTS);
     const bytes = length * smallestBytes(elementType, what, fail);
     if (bytes > cursor.remaining)
-      throw fail(`expected at least ${bytes} bytes for ${what}, got ${cursor.remaining}`, { key, length });
+      throw fail(`${what} needs at least ${bytes} bytes, but only ${cursor.remaining} are left`, {
+        key,
+        length,
+      });
     if ((elements += length) > MAX_ARRAY_ELEMENTS)
       throw fail(
-        `expected at most ${MAX_ARRAY_ELEMENTS} elements in all metadata arrays, got more at ` +
+        `all metadata arrays together have more than ${MAX_ARRAY_ELEMENTS} elements, at ` +
           `${printedName(key)}`,
       );
     if (leavesOut(key)) {
@@ -166,7 +171,7 @@ const SCALARS: ReadonlyMap<
       1,
       (c, what, fail) => {
         const byte = c.u8(what);
-        if (byte > 1) throw fail(`expected 0 or 1 for ${what}, got ${byte}`);
+        if (byte > 1) throw fail(`${what} must be 0 or 1 (got ${byte})`);
         return byte === 1;
       },
     ],
@@ -185,8 +190,8 @@ function scalarType(
   const found = SCALARS.get(type);
   if (!found)
     throw fail(
-      `expected a metadata type from 0 to 12 for ${what}, got ` +
-        `${type === ARRAY_TYPE ? 'an array inside an array' : type}`,
+      `${what} must be a metadata type from 0 to 12 (got ` +
+        `${type === ARRAY_TYPE ? 'an array inside an array' : type})`,
     );
   return found;
 }
@@ -200,8 +205,8 @@ function readAlignment(metadata: ReadonlyMap<string, GgufValue>, fail: Fail): nu
   const isPowerOfTwo = typeof alignment === 'number' && Number.isSafeInteger(Math.log2(alignment));
   if (!isPowerOfTwo || alignment < 1 || alignment > MAX_ALIGNMENT)
     throw fail(
-      `expected a power of two up to ${MAX_ALIGNMENT} for general.alignment, got ` +
-        `${String(alignment).slice(0, 40)}`,
+      `general.alignment must be a power of two up to ${MAX_ALIGNMENT} (got ` +
+        `${String(alignment).slice(0, 40)})`,
     );
   return alignment;
 }
@@ -211,7 +216,7 @@ function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
   const shown = printedName(name);
   const dimensions = cursor.u32(`the number of dimensions of ${shown}`);
   if (dimensions > MAX_DIMENSIONS)
-    throw fail(`expected at most ${MAX_DIMENSIONS} dimensions for ${shown}, got ${dimensions}`, {
+    throw fail(`${shown} has ${dimensions} dimensions, more than ${MAX_DIMENSIONS}`, {
       tensor: name,
     });
   const sizes = Array.from({ length: dimensions }, () =>
@@ -222,20 +227,20 @@ function readTensorInfo(cursor: GgufCursor, fail: Fail): GgufTensor {
   const begin = cursor.count(`the offset of ${shown}`, Number.MAX_SAFE_INTEGER);
   if (!type)
     throw fail(
-      `expected one of ${[...GGML_TYPES.values()].map((t) => t.name).join(', ')} for the type of ${shown}, ` +
-        `got number ${typeId}`,
+      `the type of ${shown} must be one of ` +
+        `${[...GGML_TYPES.values()].map((t) => t.name).join(', ')} (got number ${typeId})`,
       { tensor: name, typeId },
     );
   const row = sizes[0] ?? 1;
   const count = sizes.includes(0) ? 0 : sizes.reduce((product, size) => product * size, 1);
   if (row % type.blockLength !== 0)
-    throw fail(`expected rows of a multiple of ${type.blockLength} for ${shown} (${type.name}), got ${row}`, {
+    throw fail(`${shown} (${type.name}) must have rows of a multiple of ${type.blockLength} (got ${row})`, {
       tensor: name,
     });
   const byteLength = (count / type.blockLength) * type.blockBytes;
   if (!Number.isSafeInteger(count) || !Number.isSafeInteger(byteLength))
     throw fail(
-      `expected a size below 2^53 bytes for ${shown}, got ${type.name} [${[...sizes].reverse().join(', ')}]`,
+      `${shown} has a size of 2^53 bytes or more: ${type.name} ` + `[${[...sizes].reverse().join(', ')}]`,
       { tensor: name },
     );
   return { name, type, shape: sizes.reverse(), begin, byteLength };
@@ -253,17 +258,20 @@ function checkLayout(tensors: readonly GgufTensor[], alignment: number, room: nu
     const label = `${printedName(name)} (${type.name} [${shape.join(', ')}])`;
     const expected = alignUp(at, alignment);
     if (begin !== expected)
-      throw fail(`expected ${label} at byte ${expected} of the data, got ${begin}`, {
+      throw fail(`${label} must begin at byte ${expected} of the data (got ${begin})`, {
         tensor: name,
         expected,
         got: begin,
       });
     if (byteLength > room - begin)
-      throw fail(`expected ${byteLength} bytes for ${label}, got ${Math.max(0, room - begin)}`, {
-        tensor: name,
-        expected: byteLength,
-        got: Math.max(0, room - begin),
-      });
+      throw fail(
+        `${label} has ${byteLength} bytes, but the file has only ${Math.max(0, room - begin)} for ` + 'it',
+        {
+          tensor: name,
+          expected: byteLength,
+          got: Math.max(0, room - begin),
+        },
+      );
     at = begin + byteLength;
   }
 }

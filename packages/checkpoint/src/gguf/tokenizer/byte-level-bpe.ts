@@ -52,8 +52,8 @@ function readMerges(path: string, metadata: ConfigReader, vocabulary: GgufVocabu
         format: 'gguf',
         path,
         problem:
-          `expected two tokens whose joint is a token for each of tokenizer.ggml.merges, got ` +
-          `${printedName(merge)}`,
+          `tokenizer.ggml.merges has ${printedName(merge)}, which does not join two tokens into a ` +
+          'token.',
       });
     }
     return [left, right];

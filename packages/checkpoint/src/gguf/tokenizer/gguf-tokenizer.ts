@@ -59,8 +59,8 @@ function builderOf(path: string, metadata: ConfigReader): (typeof BUILDERS)[keyo
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
-      `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.model, got ` +
-      `${printedName(kind)}`,
+      `${path}: tokenizer.ggml.model is ${printedName(kind)}, which is not supported. ` +
+      `Supported: ${supported.join(', ')}.`,
     nextStep: 'Use the safetensors folder of the same model, with its tokenizer.json.',
     details: { path, got: kind, supported },
   });

@@ -186,16 +186,16 @@ export function preTokenizerName(normalizer: unknown, parts: unknown, ignoreMerg
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gguf',
       problem:
-        `expected ignore_merges ${!ignoreMerges} for a tokenizer that splits text as ` +
-        `${named.map(([kind]) => kind).join(', ')}, which is what llama.cpp does there, got ${ignoreMerges}`,
+        `The tokenizer has ignore_merges ${ignoreMerges}, but llama.cpp uses ${!ignoreMerges} ` +
+        `where text is split as ${named.map(([kind]) => kind).join(', ')}.`,
       nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
       details: { ignoreMerges, named: named.map(([kind]) => kind) },
     });
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
-      `expected the text splitting of ${[...PRE_TOKENIZERS.keys()].join(', ')} for a tokenizer in a ` +
-      `GGUF file, got ${printedName(JSON.stringify(parts))}`,
+      'A tokenizer in a GGUF file must split text as one of ' +
+      `${[...PRE_TOKENIZERS.keys()].join(', ')} (got ${printedName(JSON.stringify(parts))}).`,
     nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
     details: { normalizer, preTokenizer: parts },
   });
@@ -222,8 +222,8 @@ export function usualPreTokenizer(path: string, architecture: string): PreTokeni
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
-      `${path}: expected tokenizer.ggml.pre, which says how text is split before merges, got none; ` +
-      `${architecture} models have several ways`,
+      `${path}: tokenizer.ggml.pre is missing. It says how text is split before merges, and ` +
+      `${architecture} models have several ways.`,
     nextStep:
       'Convert the original model anew, or put its tokenizer.json in a safetensors folder and open that.',
     details: { path, architecture },
@@ -238,8 +238,8 @@ export function preTokenizer(path: string, kind: string): PreTokenizer {
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:
-      `${path}: expected one of ${supported.join(', ')} for tokenizer.ggml.pre, got ` +
-      `${printedName(kind)}`,
+      `${path}: tokenizer.ggml.pre is ${printedName(kind)}, which is not supported. Supported: ` +
+      `${supported.join(', ')}.`,
     nextStep: 'Put the tokenizer.json of the original model in a safetensors folder and open that.',
     details: { path, got: kind, supported },
   });

@@ -21,8 +21,8 @@ export function readScores(
       format: 'gguf',
       path,
       problem:
-        `expected ${tokens.length} numbers for tokenizer.ggml.scores, got ` +
-        `${Array.isArray(scores) ? `${scores.length} values` : 'none'}`,
+        `tokenizer.ggml.scores must hold ${tokens.length} numbers (got ` +
+        `${Array.isArray(scores) ? `${scores.length} values` : 'none'}).`,
     });
   }
   return scores as number[];

@@ -21,8 +21,8 @@ export function sentencePieceUnigram(
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gguf',
       problem:
-        `${path}: expected a vocabulary over the text as it is, got one with a map of characters ` +
-        `(tokenizer.ggml.precompiled_charsmap)`,
+        `${path}: the vocabulary maps characters before it splits text ` +
+        '(tokenizer.ggml.precompiled_charsmap), which is not supported.',
       nextStep: 'Use the safetensors folder of the same model, with its tokenizer.json.',
       details: { path },
     });

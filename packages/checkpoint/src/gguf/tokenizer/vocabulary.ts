@@ -28,8 +28,8 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
   const types = metadata.raw['tokenizer.ggml.token_type'];
   if (types !== undefined && (!Array.isArray(types) || types.length !== tokens.length))
     throw bad(
-      `expected ${tokens.length} entries for tokenizer.ggml.token_type, got ` +
-        `${Array.isArray(types) ? types.length : 'no list'}`,
+      `tokenizer.ggml.token_type must have ${tokens.length} entries (got ` +
+        `${Array.isArray(types) ? types.length : 'no list'})`,
     );
 
   // a token may be called __proto__
@@ -38,7 +38,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
   const known = new Set<string>();
   tokens.forEach((content, id) => {
     if (known.size === known.add(content).size)
-      throw bad(`expected every token once, got ${printedName(content)} as ${vocab[content]} and ${id}`);
+      throw bad(`The token ${printedName(content)} occurs twice, as ${vocab[content]} and ${id}`);
     vocab[content] = id;
     const type: unknown = types?.[id];
     // llama.cpp and transformers match <unk> in a text, SentencePiece does not
@@ -58,7 +58,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
     if (!metadata.has(key)) return null;
     const id = metadata.integer(key);
     if (id < 0 || id >= tokens.length)
-      throw bad(`expected an id from 0 to ${tokens.length - 1} for ${key}, got ${id}`);
+      throw bad(`${key} must be an id from 0 to ${tokens.length - 1} (got ${id})`);
     return tokens[id]!;
   };
   return { tokens, vocab, addedTokens, special, has: (token) => known.has(token) };

@@ -22,7 +22,7 @@ export function fileRowOrder(
     if (rows % (parts * multipleOf) === 0) return rows / parts;
     throw new QdyloraError('BAD_SHAPE', {
       where: 'gguf',
-      problem: `expected rows of ${parts} heads for ${printedName(name)}, got ${rows}`,
+      problem: `${printedName(name)} has ${rows} rows, which are not ${parts} heads of one size.`,
       nextStep: 'Does the config belong to these weights?',
     });
   };

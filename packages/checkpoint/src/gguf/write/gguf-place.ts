@@ -44,7 +44,7 @@ export function ggufPlace(
   if (part === 'ln_mlp') return place('attn_norm', `blk.${index}.`); // Falcon with two norms
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
-    problem: `expected a tensor that a GGUF file has a place for, got ${printedName(name)}`,
+    problem: `GGUF has no place for the tensor ${printedName(name)}.`,
     nextStep: 'Write safetensors instead.',
     details: { tensor: name },
   });

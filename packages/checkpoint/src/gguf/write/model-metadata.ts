@@ -234,7 +234,7 @@ function refuseOtherLayers(config: CheckpointConfig): void {
 const unspoken = (path: string, got: string, expected: string): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
-    problem: `${path}: expected ${expected}, the only thing that llama.cpp computes here, got ${got}`,
+    problem: `${path}: llama.cpp computes only ${expected} here (got ${got}).`,
     nextStep: 'Write safetensors instead.',
     details: { got },
   });

@@ -12,7 +12,7 @@ export function quantizeQ8_0(values: Float32Array): Uint8Array {
   assertArgument(
     values.length % LENGTH === 0,
     'gguf',
-    `expected a multiple of ${LENGTH} values for Q8_0, got ${values.length}`,
+    `The number of values must be a multiple of ${LENGTH} for Q8_0 (got ${values.length})`,
   );
   const blocks = new Uint8Array((values.length / LENGTH) * BYTES);
   for (let at = 0, block = 0; at < values.length; at += LENGTH, block += BYTES) {

@@ -184,6 +184,6 @@ const addsBos = ({ post_processor: processor }: TokenizerJson, bos: string | nul
 const unsupported = (expected: string, got: string): QdyloraError =>
   new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
-    problem: `expected ${expected} for a tokenizer in a GGUF file, got ${got}`,
+    problem: `A tokenizer in a GGUF file must have ${expected} (got ${got}).`,
     nextStep: 'Write safetensors instead, and convert that with llama.cpp.',
   });

@@ -57,8 +57,8 @@ export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Prom
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gguf',
       problem:
-        `expected one rank for all layers of a GGUF adapter, which has one alpha, got ` +
-        `${ranks.join(', ') || 'no layer'}`,
+        'All layers of a GGUF adapter must have one rank, because it has one alpha (got ' +
+        `${ranks.join(', ') || 'no layer'}).`,
       nextStep: 'Export it at one rank first.',
     });
   const metadata = new Map<string, MetadataToWrite>([

@@ -79,7 +79,7 @@ function checkTensors(tensors: readonly GgufTensorToWrite[]): void {
     assertArgument(
       !names.has(name) && Buffer.byteLength(name) <= MAX_TENSOR_NAME_BYTES,
       'gguf',
-      `expected names of at most ${MAX_TENSOR_NAME_BYTES} bytes, each once, got ${printedName(name)}`,
+      `Names must have at most ${MAX_TENSOR_NAME_BYTES} bytes and occur once (got ` + `${printedName(name)})`,
     );
     names.add(name);
     const isWhole =
@@ -90,8 +90,8 @@ function checkTensors(tensors: readonly GgufTensorToWrite[]): void {
     assertArgument(
       isWhole,
       'gguf',
-      `expected 1 to ${MAX_DIMENSIONS} sizes ≥ 1 and rows of whole ${type} blocks for ` +
-        `${printedName(name)}, got [${shape.join(', ')}]`,
+      `${printedName(name)} must have 1 to ${MAX_DIMENSIONS} sizes ≥ 1 and rows of whole ` +
+        `${type} blocks (got [${shape.join(', ')}])`,
     );
   }
 }

@@ -37,7 +37,7 @@ export function inTrainingThread<O extends TrainOrder>(
       reject(
         new QdyloraError('NATIVE', {
           where: 'train',
-          problem: `expected a result from the training thread, got its end (${code})`,
+          problem: `The training thread ended without a result (${code}).`,
           nextStep: 'Go on from the last checkpoint with --resume-from-checkpoint auto.',
         }),
       ),

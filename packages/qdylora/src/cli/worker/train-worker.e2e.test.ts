@@ -111,7 +111,7 @@ describe('the training thread', () => {
     const again = await command(words(folder.in('thread'), 4));
     expect([again.code, again.err]).toEqual([
       2,
-      expect.stringMatching(/expected an empty folder.*\nGo on with that run/),
+      expect.stringMatching(/already exists and is not an empty folder.*\nGo on with that run/),
     ]);
   });
 

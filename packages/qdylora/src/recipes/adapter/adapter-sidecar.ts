@@ -40,8 +40,8 @@ export function readSidecar(folder: string, value: unknown): AdapterSidecar | nu
   throw new QdyloraError('BAD_ADAPTER', {
     where: `${folder}/qdylora.json`,
     problem:
-      `expected the sidecar of an adapter (format qdylora-adapter, version 1), got a file that does ` +
-      `not fit at ${issue!.path.join('.') || 'its top'}: ${issue!.message}`,
+      'This is not the sidecar of an adapter (format qdylora-adapter, version 1): at ' +
+      `${issue!.path.join('.') || 'its top'}: ${issue!.message}.`,
     nextStep:
       'Take the adapter from where it was trained, or remove qdylora.json to use it at its full rank only.',
     details: { path: issue!.path },

@@ -63,8 +63,8 @@ function assertArchitecture(model: CausalLm, { sidecar, folder }: ReadAdapter): 
   throw new QdyloraError('BAD_ADAPTER', {
     where: folder,
     problem:
-      `expected a ${model.modelType} adapter for ${model.name}, got one for ${base.name} ` +
-      `(${base.model_type})`,
+      `The adapter was trained on ${base.name} (${base.model_type}), but ${model.name} is a ` +
+      `${model.modelType} model.`,
     nextStep: 'Use the base model that the adapter was trained on.',
     details: { expected: model.modelType, got: base.model_type },
   });
@@ -83,8 +83,8 @@ function assertShapes(model: CausalLm, { state, folder }: ReadAdapter): void {
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:
-        `expected an adapter for ${model.name}, which has ${shape} at ${name}, got one for ` +
-        `[${outFeatures}, ${inFeatures}]`,
+        `${model.name} has ${shape} at ${name}, but the adapter was trained on [${outFeatures}, ` +
+        `${inFeatures}].`,
       nextStep: 'Use the base model that the adapter was trained on.',
       details: { name, inFeatures, outFeatures },
     });

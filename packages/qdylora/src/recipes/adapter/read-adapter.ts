@@ -46,7 +46,7 @@ export function readAdapter(folder: string): ReadAdapter {
   if (!isPeftAdapter(folder)) {
     throw new QdyloraError('MISSING_FILE', {
       where: 'adapter',
-      problem: `expected a folder with adapter_config.json at ${folder}, got none`,
+      problem: `There is no adapter_config.json in ${folder}.`,
       nextStep: 'A run writes it to <output_dir>/adapter.',
       details: { folder },
     });
@@ -93,8 +93,8 @@ function nestedState(
     throw new QdyloraError('BAD_ADAPTER', {
       where: folder,
       problem:
-        `expected rank ${config.r}, as in adapter_config.json, for the largest rank of qdylora.json ` +
-        `and every layer, got ${set.maxRank}`,
+        `The rank is ${config.r} in adapter_config.json, but the largest rank of qdylora.json or ` +
+        `of a layer is ${set.maxRank}.`,
       nextStep: 'The files do not belong together; take the adapter from where it was trained.',
     });
   }
@@ -149,7 +149,7 @@ export function ranksOf(
     if (sidecar === null && rank !== state.maxRank) {
       throw new QdyloraError('BAD_ADAPTER', {
         where: folder,
-        problem: `expected rank ${state.maxRank}, the only one that this adapter was trained at, got ${rank}`,
+        problem: `This adapter was trained at rank ${state.maxRank} only, so it has no rank ${rank}.`,
         nextStep: 'A part of an ordinary LoRA adapter is worth little; train with ranks to get all of them.',
         details: { rank, ranks: state.ranks },
       });

@@ -20,7 +20,9 @@ export async function resolveRecompute(
   if (!needOf)
     throw new QdyloraError('UNSUPPORTED', {
       where: 'gradient_checkpointing',
-      problem: `expected true, false or a number of layers on a backend of one's own, got ${asked}`,
+      problem:
+        'On your own backend, `gradient_checkpointing` must be true, false or a number of ' +
+        `layers (got ${asked}).`,
       nextStep: 'What it needs is not known before it runs.',
     });
   const bytes = readByteSize(asked)!;
@@ -29,8 +31,8 @@ export async function resolveRecompute(
     throw new QdyloraError('BAD_CONFIG', {
       where: 'gradient_checkpointing',
       problem:
-        `expected at least ${byteSizeText(least)}, what the run needs if every layer runs again, ` +
-        `got ${asked}`,
+        `The run needs at least ${byteSizeText(least)} even if every layer is recomputed, more ` +
+        `than ${asked}.`,
       nextStep: 'npx qdylora plan --memory says what else to change.',
       details: { leastBytes: least, bytes },
     });

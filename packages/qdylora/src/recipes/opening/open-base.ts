@@ -79,8 +79,8 @@ export function assertTokenizerFits(tokenizer: Tokenizer | null, vocabularySize:
   throw new QdyloraError('BAD_CONFIG', {
     where: name,
     problem:
-      `expected a tokenizer of at most ${vocabularySize} tokens, as many as the model has ` +
-      `embeddings, got ${tokenizer.vocabularySize}`,
+      `The tokenizer has ${tokenizer.vocabularySize} tokens, but the model has embeddings for ` +
+      `${vocabularySize} only.`,
     nextStep: 'Do tokenizer.json and the weights belong together?',
     details: { vocabularySize, tokenizerSize: tokenizer.vocabularySize },
   });

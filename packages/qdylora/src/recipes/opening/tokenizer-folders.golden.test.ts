@@ -79,7 +79,7 @@ describe('a folder with a vocabulary and merges alone', () => {
       'a line of three pieces',
       { 'merges.txt': '#version: 0.2\nh e\nh e l\n' },
       'BAD_FILE',
-      /line 3, got "h e l"/,
+      /Line 3 must be .* \(got "h e l"/,
     ],
   ] as const)('is refused with %s', async (name, changed, code, problem) => {
     await expect(openTokenizer(folderOf(`refused ${name}`, { ...files, ...changed }))).rejects.toMatchObject({

@@ -56,7 +56,7 @@ export function shardWork(outputDir: string, identity: unknown, count: number): 
     if (readdirSync(folder).length > 0 && identityIn(folder) === null)
       throw new QdyloraError('NOT_EMPTY', {
         where: 'output_dir',
-        problem: `expected nothing or an unfinished model at ${folder}, got something else`,
+        problem: `${folder} exists, and is not an unfinished model.`,
         nextStep: 'Choose another output_dir, or move that folder away.',
         details: { path: folder },
       });

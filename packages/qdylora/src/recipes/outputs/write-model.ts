@@ -141,7 +141,7 @@ function halfArray(values: Float32Array, name: string): Uint16Array {
   if (large !== undefined)
     throw new QdyloraError('NON_FINITE', {
       where: 'f16',
-      problem: `expected values up to ${LARGEST_HALF} for ${name} in float16, got ${large}`,
+      problem: `${name} has the value ${large}, but float16 ends at ${LARGEST_HALF}.`,
       nextStep: 'Choose bf16 or f32.',
       details: { name },
     });

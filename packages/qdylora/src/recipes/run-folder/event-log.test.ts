@@ -71,7 +71,7 @@ describe('the log of events', () => {
         expect([first.unwrittenEvents, first.message, last.unwrittenEvents, last.message], at).toEqual([
           1,
           expect.stringMatching(
-            /\[events\] expected to append to \/run\/events\.jsonl, got E[^]*Training goes on[^]*Make room/,
+            /\[events\] Cannot append to \/run\/events\.jsonl: E[^]*Training goes on[^]*Make room/,
           ),
           0,
           expect.stringContaining('whole again'),

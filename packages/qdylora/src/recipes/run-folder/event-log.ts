@@ -137,7 +137,7 @@ interface LogFailure {
 const logFailure = (path: string, { reason, verb, state }: LogFailure): string =>
   errorMessage({
     where: 'events',
-    problem: `expected to ${verb} ${path}, got ${reason}`,
+    problem: `Cannot ${verb} ${path}: ${reason}.`,
     nextStep: `${state}. Make room on its disk, or make it writable: checkpoints need that too.`,
   });
 

@@ -37,8 +37,8 @@ export function checkOutputFolder(outputDir: string, resume: string | null): voi
   throw new QdyloraError('NOT_EMPTY', {
     where: 'output_dir',
     problem:
-      `expected an empty folder or none at ${outputDir}, got ` +
-      `${left[0] === null ? 'a file' : `${left.length} entries`}`,
+      `${outputDir} already exists and is not an empty folder ` +
+      `(${left[0] === null ? 'a file' : `${left.length} entries`}).`,
     details: { path: outputDir },
     nextStep: isRun
       ? 'Go on with that run: --resume-from-checkpoint auto; or choose another output_dir.'
@@ -51,7 +51,7 @@ function assertIsCheckpoint(path: string): void {
   if (existsSync(join(path, STATE_FILE))) return;
   throw new QdyloraError('MISSING_FILE', {
     where: 'resume_from_checkpoint',
-    problem: `expected auto, or the folder of a checkpoint, got ${path}, which is none`,
+    problem: `${path} is not the folder of a checkpoint.`,
     nextStep: 'Checkpoints lie in output_dir/checkpoints; auto takes the newest whole one.',
     details: { path },
   });
@@ -71,7 +71,7 @@ function assertCanWrite(outputDir: string): void {
   } catch (cause) {
     throw new QdyloraError('WRITE_FAILED', {
       where: 'output_dir',
-      problem: `expected a folder that can be written for ${outputDir}, got ${(cause as Error).message}`,
+      problem: `The folder ${outputDir} cannot be written: ${(cause as Error).message}.`,
       nextStep: 'Choose another output_dir, or make that folder writable.',
       details: { path: outputDir, code: (cause as { code?: unknown }).code },
       cause,

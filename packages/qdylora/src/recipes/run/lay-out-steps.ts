@@ -46,7 +46,7 @@ function countSteps({ maxSteps, numEpochs }: RunConfig, stepsPerEpoch: number): 
   if (Number.isSafeInteger(steps)) return steps;
   throw new QdyloraError('BAD_CONFIG', {
     where: 'num_epochs',
-    problem: `expected at most 2^53 steps, got ${numEpochs} times ${stepsPerEpoch}`,
+    problem: `${numEpochs} epochs of ${stepsPerEpoch} steps are more than 2^53 steps.`,
     nextStep: 'Lower it, or set max_steps.',
     details: { numEpochs, stepsPerEpoch },
   });

@@ -75,15 +75,15 @@ export async function loadRunData(
     throw new QdyloraError('BAD_CONFIG', {
       where: 'val_set_size',
       problem:
-        `expected either eval_dataset or val_set_size for the held-out rows, got both ` +
-        `(${evalDataset.join(', ')} and ${valSetSize})`,
+        `\`eval_dataset\` (${evalDataset.join(', ')}) and \`val_set_size\` (${valSetSize}) both ` +
+        'name the held-out rows.',
       nextStep: 'Leave one of them out.',
     });
   }
   if (config.packing && config.groupByLength)
     throw new QdyloraError('BAD_CONFIG', {
       where: 'group_by_length',
-      problem: 'expected packing or group_by_length, got both',
+      problem: '`packing` and `group_by_length` exclude each other.',
       nextStep: 'Packing fills every sequence, so there is nothing left to group: leave one out.',
     });
   const opened = await openTraining(dataset, config, {
@@ -246,7 +246,7 @@ function firstTokens(examples: readonly Example[], limit: number, cuts: boolean)
   if (kept.length > 0) return kept;
   throw new QdyloraError('BAD_DATA', {
     where: 'limit_tokens',
-    problem: `expected room for at least one row, got ${limit} tokens`,
+    problem: `${limit} tokens leave no room for a row.`,
     nextStep: 'Raise --limit-tokens.',
   });
 }
@@ -257,7 +257,9 @@ function assertIdsFit({ ids, labels, source }: Example, vocabularySize: number):
   if (wrong === undefined) return;
   throw new QdyloraError('BAD_DATA', {
     where: source ? `${source.file}:${source.line}` : 'data',
-    problem: `expected token ids below ${vocabularySize}, the model's vocabulary, got ${wrong}`,
+    problem:
+      `The data has the token id ${wrong}, but the vocabulary of the model has ` +
+      `${vocabularySize} tokens.`,
     nextStep: 'Tokenize with the tokenizer of the model that is trained.',
     details: { id: wrong, vocabularySize },
   });

@@ -8,7 +8,7 @@ export function assertNotAborted(signal: AbortSignal | undefined, where: string)
   if (signal?.aborted)
     throw new QdyloraError('ABORTED', {
       where,
-      problem: 'expected to go on, got an abort',
+      problem: 'The run was aborted.',
       cause: signal.reason,
     });
 }
