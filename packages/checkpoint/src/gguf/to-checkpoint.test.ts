@@ -235,7 +235,7 @@ describe('what a GGUF file says about its model', () => {
     ).toMatch(/a divisor of 3 heads/); // groups of one and a half heads
     for (const key of ['block_count', 'embedding_length', 'attention.head_count', 'attention.head_count_kv'])
       expect((await rejectionOf(openWith([u32(`llama.${key}`, 0)]), 'BAD_CONFIG')).message).toMatch(
-        /a whole number ≥ 1 for llama/,
+        /`llama.* must be a whole number ≥ 1/,
       );
     expect(
       (await rejectionOf(openWith([], [{ name: 'blk.0.attn_q.weight', sizes: [8, 6], type: 0 }]), 'BAD_FILE'))

@@ -34,7 +34,7 @@ describe('a file that is opened', () => {
       /fifo: This is a FIFO, not a regular file/,
     );
     expect(errorOf(() => openSafetensors(at('folder')), 'BAD_FILE').message).toMatch(/This is a folder/);
-    expect(errorOf(() => openSafetensors('/dev/zero'), 'BAD_FILE').message).toMatch(/got a device/);
+    expect(errorOf(() => openSafetensors('/dev/zero'), 'BAD_FILE').message).toMatch(/This is a device/);
   });
 
   it('is MISSING_FILE where there is none, also behind a broken link or below a file', () => {

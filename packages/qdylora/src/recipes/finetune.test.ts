@@ -64,7 +64,7 @@ describe('finetune', () => {
             run({ ...common, gradientCheckpointing: 'most' as never, outputDir: folder.in('again-most') }),
           )
         ).message,
-      ).toMatch(/expected true, false, a number of layers/);
+      ).toMatch(/must be true, false, a number of layers/);
     },
   );
 

@@ -244,7 +244,7 @@ describe('a plan from config.json alone', () => {
         first: 0,
       });
       await expect(planMemory({ ...asked, gradientCheckpointing: '2GiB' })).rejects.toThrow(
-        /needs at least [67]\.\d+ GiB even if every layer is recomputed, more than 2GiB/,
+        /needs at least [67]\.\d+ GB even if every layer is recomputed, more than 2GiB/,
       );
     },
   );
@@ -348,7 +348,7 @@ describe('a plan from config.json alone', () => {
         partOf(plan, 'base weights'),
       );
       await expect(planMemory({ ...options, model: configFile('llama-7b') })).rejects.toThrow(
-        /of the adapter, got/,
+        /of the adapter is .*; the model needs/,
       );
     },
   );
@@ -414,7 +414,7 @@ describe('a plan from config.json alone', () => {
       for (const maxSeqLength of [40, 96])
         expect((await planMemory({ ...asked, maxSeqLength })).notes).toEqual([]);
       await expect(planMemory({ ...asked, maxSeqLength: 97 })).rejects.toThrow(
-        /at most 96 tokens, got position 96/,
+        /at most 96 tokens \(got position 96/,
       );
     },
   );
@@ -433,7 +433,7 @@ describe('a plan from config.json alone', () => {
             quantization_config: { quant_method: 'gptq' },
           }),
         }),
-      ).rejects.toThrow(/got gptq/);
+      ).rejects.toThrow(/quantized with gptq/);
       await expect(planMemory({ model: configFile('llama-7b'), loraR: -1 })).rejects.toThrow(/loraR/);
       await expect(planMemory({})).rejects.toThrow(/`model` has no value/);
     },
