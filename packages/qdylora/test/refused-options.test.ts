@@ -27,8 +27,8 @@ import { describe, expect, it } from 'vitest';
 import { CHECKPOINT_CALLS, type Call, type Refused, type RefusedCalls } from './refused-checkpoint-calls.ts';
 
 /**
- * Options that plain JavaScript would pass over in silence: misspelt names, and values of another kind. Each is
- * refused by its name, before anything is computed or written.
+ * Options that plain JavaScript would pass over in silence: misspelt names, and values of another kind. Each
+ * is refused by its name, before anything is computed or written.
  */
 
 const CONFIG = {

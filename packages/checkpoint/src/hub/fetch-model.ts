@@ -259,7 +259,8 @@ const noWeights = ({ repository }: HubName, ggufs: readonly string[]): QdyloraEr
     where: 'hub',
     problem:
       `${repository} must have ${WEIGHTS}, its index or a single .gguf file (got ` +
-      `${ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them'}).`,
+      (ggufs.length > 0 ? `${ggufs.length} GGUF files (${ggufs.slice(0, 8).join(', ')})` : 'none of them') +
+      ').',
     nextStep:
       ggufs.length > 0
         ? 'Download the one that you mean, and name the file.'

@@ -75,7 +75,9 @@ describe('train', () => {
     const { code, err } = await command('train', folder.in('run/run.yaml'));
     expect([code, err]).toEqual([
       2,
-      expect.stringMatching(/already exists and is not an empty folder.*\nGo on with that run: --resume-from-checkpoint auto/),
+      expect.stringMatching(
+        /already exists and is not an empty folder.*\nGo on with that run: --resume-from-checkpoint auto/,
+      ),
     ]);
     const again = await command(
       'train',

@@ -24,8 +24,8 @@ export function addPlanCommand(program: Command, context: Context): void {
     .description(
       'Forecasts the peak memory of a training run, part by part. Needs only the config.json of the model: ' +
         'no weights are read or downloaded. Says whether the run fits into the memory of this machine (or ' +
-        '--memory), and which keys to change where it does not. Estimates the time of a step from one measured ' +
-        'product; train --dry-run measures it on the model itself.',
+        '--memory), and which keys to change where it does not. Estimates the time of a step from one ' +
+        'measured product; train --dry-run measures it on the model itself.',
     );
   addKeyFlags(addKeyFlags(command, PLAN_KEYS), KEYS).option('--json', 'Print one JSON document');
   command.action(

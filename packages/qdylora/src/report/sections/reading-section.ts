@@ -25,8 +25,8 @@ export function readingSection({
   const comparison =
     `Each rank is compared with the best${base ? ' and with the base' : ''} on the same examples, pair by ` +
     `pair (Student’s t). The p-values are corrected for the number of ranks by Holm’s method at ` +
-    `α = ${alpha}. “Not worse” means that these examples cannot tell the rank from the best, not that the two ` +
-    `are equal.${power}`;
+    `α = ${alpha}. “Not worse” means that these examples cannot tell the rank from the best, not that the ` +
+    `two are equal.${power}`;
   return html`<section>
     <h2>How to read it</h2>
     <p>${measured}</p>
