@@ -48,7 +48,7 @@ async function errorsOf(
   const { rows, ...tokens } = goldenTokens(expected);
   const build = async (trainable: boolean) => {
     using checkpoint = await openCheckpoint(`${FOLDER}${name}`);
-    return buildModel(checkpoint, { backend, quantization: { kind: 'none' }, trainable });
+    return await buildModel(checkpoint, { backend, quantization: { kind: 'none' }, trainable });
   };
   const logits = worstLogitError(logitsOf(await build(false), tokens), expected, rows);
   const largest = expected

@@ -37,7 +37,7 @@ async function buildCase(
   { trainable = false, config = 'config.json' } = {},
 ): Promise<CausalLm> {
   using opened = await openCheckpoint(`${FOLDER}${name}`);
-  return build(
+  return await build(
     Object.create(opened, { config: { value: readHfConfig(`${FOLDER}${name}/${config}`) } }) as typeof opened,
     trainable,
   );
