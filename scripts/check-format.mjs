@@ -18,8 +18,12 @@ const filesOf = (pattern) =>
 const scripts = filesOf(/\.(ts|mts|mjs|cjs|js)$/);
 const native = filesOf(/\.(cpp|h|cu)$/);
 
+/** Files with lines that are still to be shortened: this list only ever gets shorter. */
+const STILL_TOO_WIDE = new Set(JSON.parse(readFileSync(join(root, 'scripts/still-too-wide.json'), 'utf8')));
+
 /** Lines that a formatter could not break: comments, strings, titles of tests. */
 function longLines(path) {
+  if (STILL_TOO_WIDE.has(relative(root, path))) return [];
   return readFileSync(path, 'utf8')
     .split('\n')
     .flatMap((line, index) => {

@@ -79,7 +79,8 @@ test(
       'undefined, undefined, four, undefined, 1';
     const rank = 2 ** 53 - 1;
     for (const answer of answersOf([
-      `f.adaptedLinearForward(four, undefined, 1, ${layer}, ${layer}, ${layer}, undefined, undefined, ${rank}, ` +
+      `f.adaptedLinearForward(four, undefined, 1, ${layer}, ${layer}, ${layer}, undefined, undefined, ` +
+        `${rank}, ` +
         `big, 1, 1, ${rank}, false)`,
     ]))
       expect(answer).toMatch(/rank of layers without adapters must be 0/);

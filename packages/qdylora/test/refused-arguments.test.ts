@@ -26,7 +26,9 @@ import { temporaryFolder } from '@qdylora/testing/node';
 import { adamw, openTensorboard } from '@qdylora/trainer';
 import { expect, it } from 'vitest';
 
-/** Arguments of another kind, which plain JavaScript would compute with. Each call is refused and says why. */
+/**
+ * Arguments of another kind, which plain JavaScript would compute with. Each call is refused and says why.
+ */
 
 /** What a program in plain JavaScript may give. */
 type Given = never;

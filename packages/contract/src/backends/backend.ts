@@ -35,11 +35,13 @@ export interface Backend {
   /** Told each time that a reference runs in place of a kernel. */
   readonly onFallback?: (opName: string) => void;
   /**
-   * Opens room for `byteLength` bytes of optimizer state beside a device. Left out where memory is the host's:
-   * pages then rest in a file.
+   * Opens room for `byteLength` bytes of optimizer state beside a device. Left out where memory is the
+   * host's: pages then rest in a file.
    */
   readonly openPageStore?: (byteLength: number) => PageStore;
-  /** Called before each op and, during a replay, between pieces of it: it throws to end the work (an abort). */
+  /**
+   * Called before each op and, during a replay, between pieces of it: it throws to end the work (an abort).
+   */
   readonly beforeCall?: () => void;
   /**
    * Runs each op in the backend's place by calling `run` once: for a profile. On a device `run` enqueues.
@@ -57,8 +59,8 @@ export interface Recording extends Disposable {
   /** Ops run here at once, and again at each replay. Their results belong to the recording. */
   readonly backend: Backend;
   /**
-   * Runs the calls again, in order, on the same arrays and attributes. The contents of arrays may have changed
-   * (ids, positions, segments within the same arrays).
+   * Runs the calls again, in order, on the same arrays and attributes. The contents of arrays may have
+   * changed (ids, positions, segments within the same arrays).
    *
    * @throws DisposedError if the recording, its backend or an array that it reads is gone
    */

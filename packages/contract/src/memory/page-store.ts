@@ -5,8 +5,8 @@ import type { ArrayView } from '../arrays/array-view.ts';
  * the backend's memory. A page's arrays (some rows of m, then the same rows of v) lie one after the other,
  * and a step walks the offsets upwards: read, update, write, next.
  *
- * Beside host memory it is a file. Beside a device it is pinned host memory: `read` and `write` enqueue copies
- * on a stream of their own, ordered with the compute stream by events, and neither blocks.
+ * Beside host memory it is a file. Beside a device it is pinned host memory: `read` and `write` enqueue
+ * copies on a stream of their own, ordered with the compute stream by events, and neither blocks.
  */
 export interface PageStore extends Disposable {
   readonly byteLength: number;

@@ -15,13 +15,17 @@ function assertView(where: string, name: string, view: ArrayView): void {
   if (!isDType(dtype) || !Array.isArray(shape) || typeof storage?.space !== 'object')
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `${name} must be an array view of ${Object.keys(DTYPE_BYTES).join(', ')}, but it is ${describe(view)}`,
+      problem:
+        `${name} must be an array view of ${Object.keys(DTYPE_BYTES).join(', ')}, but it is ` +
+        `${describe(view)}`,
       nextStep: 'viewOf, f32View and i32View make one.',
     });
   if (!shape.every(isSize) || !isSize(offset))
     throw new QdyloraError('BAD_SHAPE', {
       where,
-      problem: `the sizes and the offset of ${name} must be whole numbers ≥ 0, but they are ${shapeText(shape)} and ${offset}`,
+      problem:
+        `the sizes and the offset of ${name} must be whole numbers ≥ 0, but they are ` +
+        `${shapeText(shape)} and ${offset}`,
     });
   if (shape.includes(0) && shape.some((size) => size > MOST_EMPTY))
     throw new QdyloraError('BAD_SHAPE', {
@@ -51,7 +55,9 @@ export function assertUsable(where: string, name: string, view: ArrayView, memor
   if (memory && storage.space !== memory.space)
     throw new QdyloraError('BAD_ARGUMENT', {
       where,
-      problem: `${name} lies in ${storage.space.name} memory, but the backend computes in ${memory.space.name} memory`,
+      problem:
+        `${name} lies in ${storage.space.name} memory, but the backend computes in ` +
+        `${memory.space.name} memory`,
       nextStep: "Allocate it in the backend's memory and fill it with memory.write.",
     });
   if (storage instanceof HostStorage && !isElementArray(view.dtype, storage.elements))
@@ -69,7 +75,8 @@ export function assertUsable(where: string, name: string, view: ArrayView, memor
     throw new QdyloraError('BAD_SHAPE', {
       where,
       problem:
-        `${name} ${shapeText(view.shape)} needs ${elementCount(view.shape)} elements from ${view.offset} on, but its ` +
+        `${name} ${shapeText(view.shape)} needs ${elementCount(view.shape)} elements from ${view.offset} ` +
+        `on, but its ` +
         `storage has ${storage.byteLength / DTYPE_BYTES[view.dtype]}`,
     });
 }

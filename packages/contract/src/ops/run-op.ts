@@ -10,13 +10,14 @@ import { runReference } from './run-reference.ts';
 import { sameShape, shapeText } from '../arrays/shape.ts';
 
 /**
- * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in the
- * backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are allocated,
- * and the backend's kernel runs or, in host memory, the reference.
+ * Runs one op. The call is validated once: inputs present, dtypes and shapes as declared, every operand in
+ * the backend's memory, in-place outputs supplied, no aliasing. Then outputs that were not supplied are
+ * allocated, and the backend's kernel runs or, in host memory, the reference.
  *
  * @param suppliedOutputs arrays to write to instead of fresh ones
- * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory, alias),
- * BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the op throws
+ * @throws QdyloraError BAD_ARGUMENT (missing input or in-place output, dtype, attribute, other memory,
+ * alias), BAD_SHAPE, DISPOSED; MissingKernelError where neither a kernel nor the reference can run; what the
+ * op throws
  */
 export function runOp<I extends Arrays, O extends Arrays, A>(
   backend: Backend,

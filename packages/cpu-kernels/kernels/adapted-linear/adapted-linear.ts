@@ -14,8 +14,8 @@ import {
 import type { CpuDoor, NativeRecord, NativeValue } from '../../src/addon-functions.ts';
 
 /**
- * One layer as C++'s `Layer` has it; `names`: what its arrays are called in `inputs` and `outputs`. The fields
- * of the weight are written out twice: a record that is made by a spread takes 19 µs (Node 20).
+ * One layer as C++'s `Layer` has it; `names`: what its arrays are called in `inputs` and `outputs`. The
+ * fields of the weight are written out twice: a record that is made by a spread takes 19 µs (Node 20).
  */
 const forwardLayer = (
   inputs: Arrays,

@@ -18,7 +18,8 @@ export const quantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => 
         attributes.blockSize,
         attributes.tileColumns ?? 0,
       );
-      if (firstBadBlock(absmax, blocks) < blocks) quantizeBlockwise.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+      // throws NON_FINITE with the index
+      if (firstBadBlock(absmax, blocks) < blocks) quantizeBlockwise.reference(inputs, outputs, attributes);
     }),
   ];
 };

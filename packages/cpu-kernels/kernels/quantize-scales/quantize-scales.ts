@@ -12,7 +12,8 @@ export const quantizeScalesKernels = ({ native }: CpuDoor): BoundKernel[] => {
       const { codes, nestedAbsmax, offset } = outputs;
       const groups = nestedAbsmax.shape[0]!;
       call(absmax, limits, mapCodes, codes, nestedAbsmax, offset, absmax.shape[0]!);
-      if (firstBadBlock(nestedAbsmax, groups) < groups) quantizeScales.reference(inputs, outputs, attributes); // throws NON_FINITE with the index
+      // throws NON_FINITE with the index
+      if (firstBadBlock(nestedAbsmax, groups) < groups) quantizeScales.reference(inputs, outputs, attributes);
     }),
   ];
 };

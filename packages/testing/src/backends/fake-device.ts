@@ -48,7 +48,8 @@ export interface FakeDeviceOptions {
  * bytes without a GPU being there.
  *
  * - Storage is opaque: `hostData` throws, and each try is counted.
- * - Nothing runs when it is called. Kernels (the references), copies and releases wait in one queue, in order;
+ * - Nothing runs when it is called. Kernels (the references), copies and releases wait in one queue, in
+ *   order;
  *   they run in bursts when somebody awaits `memory.read`.
  * - Fresh arrays and released arrays hold NaN (integers: 0x7e…), so a read of either is seen in the results.
  *
@@ -117,7 +118,9 @@ function createQueue(burst: number): Queue {
   };
 }
 
-/** Memory that nobody but the device can look into; reading `elements`, as host storage has them, is counted. */
+/**
+ * Memory that nobody but the device can look into; reading `elements`, as host storage has them, is counted.
+ */
 class DeviceStorage implements Storage {
   readonly space: AddressSpace;
   readonly byteLength: number;
