@@ -65,7 +65,7 @@ const REFUSED: readonly [string, Record<string, unknown>, RegExp][] = [
     /must be a window size/,
   ], // transformers fails in its first pass
   ['gemma2', { sliding_window: null }, /must be a window size/],
-  ['qwen2', { layer_types: ['full_attention'] }, /layer_types/],
+  ['qwen2', { layer_types: ['full_attention'] }, /`layer_types` must be a list of 2 kinds/],
   ['qwen3', { attention_dropout: 0.5 }, /attention_dropout/],
   ['gemma', { use_bidirectional_attention: true }, /use_bidirectional_attention/],
   [

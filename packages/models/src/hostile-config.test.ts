@@ -119,7 +119,7 @@ describe(
         /num_hidden_layers of a llama model must be a whole number from 1 to 4096 \(got 1000000000\)/,
       ],
       ['hidden_size', -64, /hidden_size.*got -64/],
-      ['num_attention_heads', '8', /num_attention_heads.*"8"/],
+      ['num_attention_heads', '8', /`num_attention_heads` must be a whole number \(got string "8"\)/],
       ['rms_norm_eps', -1, /epsilon/],
       ['head_dim', 2 ** 31, /head_dim/],
       ['rope_theta', 0, /rope_theta must be greater than 0 \(got 0\)/],
