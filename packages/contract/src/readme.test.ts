@@ -1,6 +1,6 @@
 import { runReadme } from '@qdylora/testing';
 import { expect, it } from 'vitest';
-// @ts-expect-error Vite hands a file over as text when its name ends with ?raw; the compiler does not know that.
+// @ts-expect-error Vite imports a file as text when its name ends with ?raw; the compiler does not know that.
 import readme from '../README.md?raw';
 import * as contract from './index.ts';
 

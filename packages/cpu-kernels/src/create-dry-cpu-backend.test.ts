@@ -77,7 +77,7 @@ const calls = fc
     ];
   });
 
-test('the books of the dry cpu backend are those of the cpu backend, workspaces included, op by op', async () => {
+test('the dry cpu backend counts what the cpu backend allocates, workspaces included, op by op', async () => {
   for (const threads of [1, 2]) {
     using real = await createCpuBackend({ threads });
     using dry = createDryCpuBackend({ threads });

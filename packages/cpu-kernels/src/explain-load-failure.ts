@@ -1,3 +1,12 @@
+/** What systems say of a file that was built for another processor or operating system. */
+const OTHER_PLATFORM = [
+  '.node: cannot open shared object file',
+  'invalid ELF header',
+  'wrong architecture',
+  'incompatible architecture',
+  'not a valid Win32',
+];
+
 /**
  * Why the addon could not be loaded, in words that say what to do; `tried` lists paths and the system's
  * message for each.
@@ -27,11 +36,7 @@ export function explainLoadFailure(tried: readonly { readonly path: string; read
       nextStep: 'Rebuild it on this machine with `node scripts/build-addon.mjs --force`.',
     };
   // The loader passes over a file for another processor, and then says that it is not there.
-  if (
-    /\.node: cannot open shared object file|invalid ELF header|wrong architecture|incompatible architecture|not a valid Win32/.test(
-      text,
-    )
-  )
+  if (OTHER_PLATFORM.some((words) => text.includes(words)))
     return {
       reason: `the addon is for another platform than ${process.platform}-${process.arch} (${text})`,
       nextStep: 'Remove node_modules and install on this machine.',

@@ -119,7 +119,7 @@ test('after dispose functions refuse, and memory is gone', async () => {
   expect(() => backend.memory.allocate('f32', [1])).toThrow(QdyloraError);
 });
 
-test('memory is 64-byte aligned zeroed pages, and more than the system has is InsufficientMemoryError', async () => {
+test('memory is 64-byte aligned zeroed pages; more than there is gives InsufficientMemoryError', async () => {
   const loaded = loadAddon();
   if (!loaded.addon) throw new Error(loaded.reason);
   const { reserve, unreserve } = reserveRegions(loaded.addon);
@@ -155,7 +155,10 @@ test('discard gives the RAM of whole pages back, and touches nothing beside them
   expect(() => discard(buffer, 0, 1)).toThrow(/discard: the arguments must be/);
 });
 
-const USE = `const addon = require(${JSON.stringify(binary)}), x = new Float32Array(200000).fill(2), y = new Float32Array(200000), { functions } = addon.open('generic', 3, false);
+const USE = `const addon = require(${JSON.stringify(binary)});
+const x = new Float32Array(200000).fill(2);
+const y = new Float32Array(200000);
+const { functions } = addon.open('generic', 3, false);
 for (let i = 0; i < 20; i++) functions.scaleBy(x, new Float32Array([3]), y, x.length);
 if (y[199999] !== 6) throw new Error('wrong');`;
 

@@ -149,7 +149,7 @@ function room(backend: Backend, results: Record<string, 'f32' | 'bf16'>, offset:
 
 describe.each(levels)('at $label', ({ backends: [backend] }) => {
   test.each(Object.entries(RUNS))(
-    '%s has the same bits whether its results go past the caches or, not at the begin of a cache line, cannot',
+    '%s has the same bits whether its results go past the caches or, unaligned, cannot',
     (_, { results, run }) => {
       backend!.memory.scoped(() => {
         const [past, kept] = [0, 1].map((offset) => room(backend!, results, offset)) as [Results, Results];

@@ -11,7 +11,7 @@ const askedBytes = (): number =>
     .filter((mapping) => /^VmFlags:.* hg\b/m.test(mapping))
     .reduce((sum, mapping) => sum + Number(/^Size: +(\d+) kB/m.exec(mapping)![1]) * 1024, 0);
 
-it('asks for large pages for the whole pages of shared memory, of any part of it, and of nothing', (context) => {
+it('asks for large pages for shared memory, for any part of it, and for nothing', (context) => {
   if (!existsSync(HAVE_LARGE)) return context.skip('needs Linux with transparent huge pages');
   const shared = new Uint8Array(new SharedArrayBuffer(2 ** 26));
   const before = askedBytes();

@@ -132,7 +132,7 @@ const arbitrarySizes = fc
   })
   .map(({ group, ...rest }): Sizes => ({ ...rest, heads: group * rest.kvHeads }));
 
-test('replayed, a step that writes text has the bits of the calls made anew, past every border of keys', () => {
+test('a replayed token step has the bits of new calls, past every border of keys', () => {
   fc.assert(
     fc.property(
       arbitrarySizes,
@@ -268,7 +268,7 @@ const Resizable = ArrayBuffer as unknown as new (
   options: { maxByteLength: number },
 ) => ArrayBuffer & { resize(bytes: number): void };
 
-test('a view of a resizable buffer that has shrunk is as good as gone, whether it tracks the length or not', () => {
+test('a view of a shrunk resizable buffer counts as gone, whether it tracks the length or not', () => {
   const [backend] = levels.at(-1)!.backends;
   for (const length of [undefined, 1 << 20]) {
     const buffer = new Resizable(1 << 22, { maxByteLength: 1 << 22 });

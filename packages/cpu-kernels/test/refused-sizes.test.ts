@@ -12,9 +12,18 @@ const levels = found.levels.filter(({ missing }) => !missing).map(({ name }) => 
 
 /** What each of the calls says at each level: `done`, or the error's message. */
 function answersOf(calls: readonly string[]): string[] {
-  const code = `const addon = require(${JSON.stringify(binary)}), none = new Float32Array(0), four = new Float32Array(4), many = new Float32Array(4096), big = new Float32Array(1 << 22), bytes = new Uint8Array(4096);
+  const listed = calls.map((call) => `() => ${call}`).join(',\n');
+  const code = `const addon = require(${JSON.stringify(binary)});
+const none = new Float32Array(0);
+const four = new Float32Array(4);
+const many = new Float32Array(4096);
+const big = new Float32Array(1 << 22);
+const bytes = new Uint8Array(4096);
 const said = (call) => { try { call(); return 'done'; } catch (error) { return error.message; } };
-const answers = ${JSON.stringify(levels)}.flatMap((level) => { const { functions: f } = addon.open(level, 2, false); return [${calls.map((call) => `() => ${call}`).join(', ')}].map(said); });
+const answers = ${JSON.stringify(levels)}.flatMap((level) => {
+  const { functions: f } = addon.open(level, 2, false);
+  return [${listed}].map(said);
+});
 console.log(JSON.stringify(answers));`;
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', code], {
     timeout: 60_000,
@@ -24,7 +33,7 @@ console.log(JSON.stringify(answers));`;
   return JSON.parse(stdout) as string[];
 }
 
-test('sizes whose product passes 64 bits are refused, not read as the small number that is left of it', () => {
+test('sizes whose product passes 64 bits are refused, not read as the small remainder', () => {
   const calls = [
     'f.splitColumns(none, none, none, undefined, 2 ** 32, 2 ** 32, 0, 0)',
     'f.joinColumns(undefined, none, undefined, none, 2 ** 33, 2 ** 31, 0, 0)',
@@ -63,13 +72,13 @@ test(
       'f.linearForward(none, none, undefined, none, big, 2 ** 50, 0, 0, false)',
       'f.linearInputGradient(none, none, none, big, 2 ** 50, 0, 0, false, false)',
       'f.linearWeightGradient(none, none, none, none, big, 2 ** 50, 0, 0, false)',
-      'f.matmulNf4Forward(none, bytes, many, none, undefined, undefined, undefined, undefined, none, big, 2 ' +
-        '** 50, 0, 0, 64, false, 0, true)',
+      'f.matmulNf4Forward(none, bytes, many, none, undefined, undefined, undefined, undefined, none, big, ' +
+        '2 ** 50, 0, 0, 64, false, 0, true)',
     ];
     expect(answersOf(calls)).toEqual(levels.flatMap(() => calls.map(() => 'done')));
     const refused = [
-      'f.linearCrossEntropyStreamed(none, none, new Int32Array(0), undefined, four, none, undefined, big, 0, ' +
-        '0, 2 ** 50, 1, 0, false)',
+      'f.linearCrossEntropyStreamed(none, none, new Int32Array(0), undefined, four, none, undefined, big, ' +
+        '0, 0, 2 ** 50, 1, 0, false)',
       'f.linearCrossEntropy(none, none, new Int32Array(0), undefined, four, none, none, none, big, 0, 0, 2 ' +
         '** 50, 1, 0, false)',
     ];

@@ -113,8 +113,13 @@ const tokenizer = {
   },
 };
 writeFileSync(`${folder}/tokenizer.json`, `${JSON.stringify(tokenizer)}\n`);
-writeFileSync(
-  `${folder}/tokenizer_config.json`,
-  `${JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', bos_token: END, eos_token: END, pad_token: END, model_max_length: 512, clean_up_tokenization_spaces: false }, null, 2)}\n`,
-);
+const tokenizerConfig = {
+  tokenizer_class: 'PreTrainedTokenizerFast',
+  bos_token: END,
+  eos_token: END,
+  pad_token: END,
+  model_max_length: 512,
+  clean_up_tokenization_spaces: false,
+};
+writeFileSync(`${folder}/tokenizer_config.json`, `${JSON.stringify(tokenizerConfig, null, 2)}\n`);
 console.log(`${tokens.length} tokens, ${merges.length} merges`);

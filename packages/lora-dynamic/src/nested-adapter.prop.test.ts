@@ -336,7 +336,7 @@ describe('cutting and merging', () => {
     },
   );
 
-  test('an adapter loaded from its own state is the same, and one for other shapes is refused by name', async () => {
+  test('an adapter loaded from its state is the same; one for other shapes is refused by name', async () => {
     const adapted = adaptedToy(1);
     const state = await adapted.state();
     await adapted.load(state);

@@ -5,7 +5,9 @@ import { quantize4bit, type DenseMatrix, type QuantizeOptions } from './quantize
  * Quantizes one matrix to 4-bit NormalFloat.
  *
  * @throws as `quantize4bit`
- * @example quantizeNf4({ data: weights, shape: [4096, 4096] }, { blockSize: 64, doubleQuantization: true }).bitsPerWeight; // 4.127
+ * @example
+ * const packed = quantizeNf4({ data: weights, shape: [4096, 4096] }, { blockSize: 64 });
+ * packed.bitsPerWeight; // 4.127
  */
 export const quantizeNf4 = (matrix: DenseMatrix, options?: QuantizeOptions): Nf4Matrix =>
   quantize4bit('nf4', matrix, options);

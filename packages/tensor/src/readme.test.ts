@@ -1,7 +1,7 @@
 import * as contract from '@qdylora/contract';
 import { runReadme } from '@qdylora/testing';
 import { expect, it } from 'vitest';
-// @ts-expect-error Vite hands a file over as text when its name ends with ?raw; the compiler does not know that.
+// @ts-expect-error Vite imports a file as text when its name ends with ?raw; the compiler does not know that.
 import readme from '../README.md?raw';
 import * as tensor from './index.ts';
 

@@ -97,7 +97,9 @@ export const required = (own: OptionRule): OptionRule => ({ ...own, isRequired: 
  *
  * @throws QdyloraError BAD_ARGUMENT that names the option and what came; for an unknown one, the nearest that
  * there is
- * @example checkOptions('adamw', options, { learningRate: required(numberWithin({ least: 0 })), weightDecay: numberWithin({ least: 0 }) });
+ * @example
+ * const rate = numberWithin({ least: 0 });
+ * checkOptions('adamw', options, { learningRate: required(rate), weightDecay: rate });
  */
 export function checkOptions(
   where: string,

@@ -43,7 +43,11 @@ const MARK = Symbol.for('qdylora.error');
  * values as `details`.
  *
  * @example
- * throw new QdyloraError('BAD_ARGUMENT', { where: 'rank-set', problem: 'expected a whole number ≥ 1 for a rank, got 0', nextStep: 'Remove it.' });
+ * throw new QdyloraError('BAD_ARGUMENT', {
+ *   where: 'rank-set',
+ *   problem: 'a rank must be at least 1 (got 0)',
+ *   nextStep: 'Remove it.',
+ * });
  */
 export class QdyloraError extends Error {
   readonly code: ErrorCode;

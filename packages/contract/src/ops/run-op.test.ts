@@ -169,7 +169,7 @@ describe('an array is refused', () => {
       ).toMatch(/^BAD_SHAPE .*expected whole sizes ≥ 0/);
   });
 
-  test('that is written, filled or read after its memory has given it back, or with more values than it has', async () => {
+  test('that is written, filled or read after its release, or with more values than it has', async () => {
     const memory = createHostMemory();
     const gone = memory.allocate('f32', [4]);
     const there = memory.allocate('f32', [4]);

@@ -28,7 +28,8 @@ test('an AdamW step agrees with its reference, in place, at every size', () => {
       );
       const { beta1, beta2, learningRate, step, epsilon } = attributes;
       const bound: Bound = (name, i, want) => {
-        // m: three rounded factors and a sum of terms of either sign. v: the same, all positive, one product more.
+        // m: three rounded factors and a sum of terms of either sign.
+        // v: the same, all positive, one product more.
         const mTerms =
           Math.abs(beta1 * hostData(m)[i]!) +
           Math.abs((1 - beta1) * attributes.gradientScale * hostData(gradient)[i]!);
@@ -36,8 +37,8 @@ test('an AdamW step agrees with its reference, in place, at every size', () => {
         const g = attributes.gradientScale * hostData(gradient)[i]!;
         const second = beta2 * hostData(v)[i]! + (1 - beta2) * g * g;
         if (name === 'v') return 8 * EPSILON * want + 2 ** -149;
-        // p: two roundings of p, and a step whose numerator is off by m's error and whose denominator by half of v's:
-        // 5 + 4 + 6 more for its own operations.
+        // p: two roundings of p, and a step whose numerator is off by m's error and whose denominator by half
+        // of v's: 5 + 4 + 6 more for its own operations.
         return (
           3 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
           (((16 * EPSILON * learningRate) / (1 - beta1 ** step)) * mTerms) /

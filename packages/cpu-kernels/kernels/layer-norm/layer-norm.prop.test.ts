@@ -12,7 +12,7 @@ const sizes = fc.tuple(
 );
 const epsilon = 1e-3;
 
-test('layer-norm agrees with its reference at every size, with and without a bias, around 0 and far from it', () => {
+test('layer-norm agrees with its reference at every size, with and without a bias, near 0 and far', () => {
   fc.assert(
     fc.property(
       sizes,
@@ -23,8 +23,8 @@ test('layer-norm agrees with its reference at every size, with and without a bia
         const x = normalView(seed, 'x', [tokens, hidden]);
         const weight = normalView(seed, 'w', [hidden]);
         for (let i = 0; i < tokens * hidden; i++) hostData(x)[i]! += far;
-        // |x − mean| ≤ 12, |w| ≤ 6, r ≤ 1/√ε ≈ 32. Sums of `hidden` numbers in ≥ 4 partial sums: the mean is off by ≤
-        // (hidden/4 + 8)·ε·(far + 6), and every difference by as much.
+        // |x − mean| ≤ 12, |w| ≤ 6, r ≤ 1/√ε ≈ 32. Sums of `hidden` numbers in ≥ 4 partial sums: the mean is
+        // off by ≤ (hidden/4 + 8)·ε·(far + 6), and every difference by as much.
         const sums = hidden / 4 + 8;
         const mean = sums * EPSILON * (far + 6);
         const bound: Bound = (name, _, want) =>
@@ -65,8 +65,8 @@ test("its gradient agrees: new, added to dx, with and without the weight's and t
           ...(withWeight && { dWeight: normalView(seed, 'dw', [hidden]) }),
           ...(withBias && { dBias: normalView(seed, 'db', [hidden]) }),
         };
-        // |g| = |dy·w| ≤ 36, |n| ≤ 12·r: every term of dx is at most r·36·(1 + 1 + (12·r)²), every sum has at most
-        // max(hidden, tokens) roundings; dWeight sums |dy·n| ≤ 72·r.
+        // |g| = |dy·w| ≤ 36, |n| ≤ 12·r: every term of dx is at most r·36·(1 + 1 + (12·r)²), every sum has
+        // at most max(hidden, tokens) roundings; dWeight sums |dy·n| ≤ 72·r.
         const r = hostData(inverseDeviation).reduce((most, value) => Math.max(most, value), 0);
         const roundings = Math.max(hidden, tokens) + 20;
         const bound: Bound = () => roundings * EPSILON * (r * 36 * (2 + (12 * r) ** 2) + 72 * r + 6);

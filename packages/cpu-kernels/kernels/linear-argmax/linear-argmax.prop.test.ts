@@ -84,7 +84,7 @@ test('the greatest product is found, by its codes first as without', () => {
   );
 });
 
-test('rows that nearly tie, far below what a code can tell apart: the exact greatest, and the first of equals', () => {
+test('rows that nearly tie, closer than codes can tell: the exact greatest, and the first of equals', () => {
   fc.assert(
     fc.property(
       arbitrarySeed,
@@ -146,7 +146,8 @@ test(
           ],
           label,
         ).toEqual(want);
-      // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
+      // Codes that say nothing of the rows may hide the greatest, but the answer is a row, with its own
+      // product.
       hostData(codes).fill(1);
       for (const { label, backend } of backends) {
         const { ids, logits } = runOp(
@@ -176,7 +177,7 @@ test('several threads share a head', () => {
   });
 });
 
-test('NaN is never the greatest, an infinite product may be; where no product is a number the answer is row 0', () => {
+test('NaN is never the greatest, an infinite product may be; without any number the answer is row 0', () => {
   const ids = (x: ArrayView<'f32'>, weight: FloatView): void => {
     const want = [...hostData(runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids)];
     const codes = runOp(host, quantizeRows, { weight }, {});

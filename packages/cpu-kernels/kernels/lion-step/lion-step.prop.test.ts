@@ -8,7 +8,7 @@ import { arbitraryLion } from '../../test/state-cases.ts';
 
 const levels = await everyLevel();
 
-test('a Lion step agrees with its reference, in place, at every size; signs but where rounding decides', () => {
+test('a Lion step agrees with its reference at every size, in signs except where rounding decides', () => {
   fc.assert(
     fc.property(arbitrarySize(50_000), arbitrarySeed, arbitraryLion, (size, seed, attributes) => {
       const gradient = normalView(seed, 'g', [size]);

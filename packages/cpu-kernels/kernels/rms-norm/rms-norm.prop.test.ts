@@ -99,8 +99,8 @@ test("its gradient agrees: new, added to dx, with and without the weight's", () 
           ...(accumulate && { dx: normalView(seed, 'dx', [tokens, hidden]) }),
           ...(withWeight && { dWeight: normalView(seed, 'dw', [hidden]) }),
         };
-        // |x|, |dy|, |w| ≤ 6, so r·w·dy and r³·c·x are ≤ 36·r and 6³·r³·6; c sums `hidden` products, dWeight sums
-        // `tokens` of |dy·x·r| ≤ 36·r.
+        // |x|, |dy|, |w| ≤ 6, so r·w·dy and r³·c·x are ≤ 36·r and 6³·r³·6; c sums `hidden` products, dWeight
+        // sums `tokens` of |dy·x·r| ≤ 36·r.
         const largest = hostData(inverseRms).reduce((most, r) => Math.max(most, r), 0);
         const roundings = Math.max(hidden, tokens) + 20;
         const bound: Bound = () => roundings * EPSILON * (36 * largest + 1296 * largest ** 3 + 6);

@@ -24,7 +24,7 @@ const fusedView = (
 ): ReturnType<typeof normalView> =>
   normalView(seed, 'x', [tokens, groups * widths.reduce((sum: number, w) => sum + w, 0)]);
 
-test('taking columns apart agrees with the reference at every size, and joining them gives back the same bits', () => {
+test('splitting columns agrees with the reference at every size, and joining them restores the bits', () => {
   fc.assert(
     fc.property(arbitraryCase, ({ tokens, seed, ...attributes }) => {
       const x = fusedView(tokens, attributes, seed);

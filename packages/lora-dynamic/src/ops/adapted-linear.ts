@@ -93,15 +93,17 @@ export function assertBase(
   if (!weight === !codes || !codes !== !levels)
     throw badArgument(
       where,
-      `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed matrix, got ${Object.keys(
-        inputs,
-      )
-        .filter((name) => inputs[name])
-        .join(', ')}`,
+      `expected either ${names.weight}, or ${names.codes}, ${names.levels} and the scales of a packed ` +
+        `matrix, got ${presentNames(inputs)}`,
     );
   if (weight) assertShape(where, names.weight, weight.shape, [rows, cols]);
   else assertQuantized(where, inputs, attributes, names);
 }
+
+const presentNames = (inputs: Arrays): string =>
+  Object.keys(inputs)
+    .filter((name) => inputs[name])
+    .join(', ');
 
 type ForwardInputs = BaseOperands & {
   readonly x: FloatView;

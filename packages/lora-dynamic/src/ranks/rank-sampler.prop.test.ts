@@ -91,7 +91,7 @@ describe('a distribution over ranks', () => {
 });
 
 describe('the ranks of the parts of a step', () => {
-  it('are ranks that the distribution allows (or the largest, in a sandwich), the same at every asking', () => {
+  it('are ranks of the distribution (or the largest, in a sandwich), the same at every call', () => {
     fc.assert(
       fc.property(
         drawn,
@@ -197,7 +197,7 @@ describe('the ranks of the parts of a step', () => {
 });
 
 describe('segments and loss weights', () => {
-  it('cut a lone micro batch in two where parts see different ranks, else nothing, unless they are given', () => {
+  it('cut a lone micro batch in two where parts see different ranks, else nothing, unless given', () => {
     const segments = (schedule: RankSchedule, given?: number) =>
       [1, 2, 5].map((batches) =>
         rankSampler(rankSet([1, 2]), { seed: 0, schedule, segments: given }).segmentsOf(batches),

@@ -41,7 +41,8 @@ const STORAGE_BYTES: Readonly<Record<string, number>> = { U8: 1, I8: 1, F16: 2, 
  * to by default.
  *
  * @example
- * const arrays = serializeBitsandbytes('mlp.up_proj.weight', quantizeNf4(matrix), { sourceDtype: 'bfloat16' });
+ * const packed = quantizeNf4(matrix);
+ * const arrays = serializeBitsandbytes('mlp.up_proj.weight', packed, { sourceDtype: 'bfloat16' });
  * [...arrays.keys()]; // mlp.up_proj.weight, mlp.up_proj.weight.absmax, …
  */
 export function serializeBitsandbytes(

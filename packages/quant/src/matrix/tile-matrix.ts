@@ -10,7 +10,8 @@ import { fitsTiles, fromTiles, toTiles } from './tile-order.ts';
  *
  * ```
  * row-major   row 0: block 0, block 1, …   row 1: block 0, …
- * tiles       rows 0…31 of block 0 (1 KiB), rows 0…31 of block 1, …   rows 32…63 of block 0, …      and their scales in the same order
+ * tiles       rows 0…31 of block 0 (1 KiB), rows 0…31 of block 1, …   rows 32…63 of block 0, …
+ *             and their scales in the same order
  * ```
  */
 export function tileMatrix(

@@ -477,7 +477,7 @@ function gated(
   return { gradient, live: [inGate, memory.usage().liveBytes] };
 }
 
-test('a gradient is written over a result that nobody reads again: the same bits, without memory of its own', () => {
+test('a gradient is written over a result that is not read again: the same bits, no new memory', () => {
   fc.assert(
     fc.property(fc.nat(), (seed) => {
       const over = gated(seed, false);

@@ -84,7 +84,8 @@ describe("layer-norm is torch's", () => {
         { dWeight, dBias },
       );
       expectClose(y, c.tensor('y'), ofLargest(2), `${name} y`);
-      // mean is stored in float32: an error of ε·|mean|·r in every normalized number, 100 where x is about 100
+      // mean is stored in float32: an error of ε·|mean|·r in every normalized number, 100 where x is about
+      // 100
       const roundings = name.endsWith('far-from-zero') ? 200 : 8;
       expectClose(dx, c.tensor('dx'), ofLargest(roundings), `${name} dx`);
       expectClose(dWeight, c.tensor('d_weight'), ofLargest(roundings), `${name} dWeight`);

@@ -17,7 +17,9 @@ const AsyncFunction = (async () => {
  * Imports are taken from `libraries` by their names, so the examples run against sources. An example must be
  * JavaScript too.
  *
- * @example for (const { code, got, said } of await runReadme(readme, { '@qdylora/quant': quant })) expect(got, code).toEqual(said);
+ * @example
+ * for (const { code, got, said } of await runReadme(readme, { '@qdylora/quant': quant }))
+ *   expect(got, code).toEqual(said);
  */
 export async function runReadme(
   readme: string,
