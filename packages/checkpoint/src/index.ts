@@ -87,12 +87,13 @@ export type { SpecialTokens, TokenizerFiles } from './tokenizer/tokenizer-files.
 export { canonicalJson } from './write/canonical-json.ts';
 export { NODE_FILE_SYSTEM, type FileSystem } from './write/file-system.ts';
 export { createHashedBlocks, PAGE_BYTES, type HashedBehind, type WriteBlocks } from './write/write-blocks.ts';
-export type {
-  FilePiece,
-  FilePieces,
-  ReadableBytes,
-  TensorBytes,
-  TensorSource,
+export {
+  deferredBytes,
+  type FilePiece,
+  type FilePieces,
+  type ReadableBytes,
+  type TensorBytes,
+  type TensorSource,
 } from './write/readable-bytes.ts';
 export { isRunning } from './folder/is-running.ts';
 export {

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import {
+  deferredBytes,
   canonicalJson,
   discardFolder,
   NODE_FILE_SYSTEM,
   writeFileUnsynced,
   safetensorsPieces,
   writeFolderAtomically,
-  type ReadableBytes,
   type FileSystem,
   type TensorToStream,
 } from '@qdylora/checkpoint';
@@ -73,16 +73,12 @@ export async function saveState(
   const check = (name: string, values: DataOf[DType]): void => {
     assertFinite(backend, name, values);
   };
-  const parameters = await tensorsOf(
+  const parameters = tensorsOf(
     isHost,
     new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])),
     areWeightsFinite(backend, optimizer) ? undefined : check,
   );
-  const states = await tensorsOf(
-    isHost,
-    arrays,
-    areStatesFinite(backend, optimizer, arrays) ? undefined : check,
-  );
+  const states = tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
   const text = canonicalJson(runStateJson({ progress, counts, identity, computedOn: kernelsOf(backend) }));
   await writeFolderAtomically(
     path,
@@ -101,39 +97,34 @@ export async function saveState(
 export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
 /**
- * The tensors of a checkpoint file. Host memory is written from where it lies; from a device one array at a
- * time is copied to the host, when its turn to be written comes. Pages are gathered likewise.
+ * The tensors of a checkpoint file. Host memory is checked first and written from where it is; from a device
+ * one array at a time is copied to the host and checked, when its turn to be written comes. Pages are gathered
+ * likewise.
  */
-async function tensorsOf(
+function tensorsOf(
   isHost: boolean,
   arrays: ReadonlyMap<string, StateArray>,
   check?: (name: string, values: DataOf[DType]) => void,
-): Promise<TensorToStream[]> {
+): TensorToStream[] {
   const tensors: TensorToStream[] = [];
   for (const [name, array] of arrays) {
-    if (check) check(name, array.peek() ?? (await array.read()));
+    const { dtype, shape } = array;
+    if (isHost) check?.(name, array.peek()!);
+    const copied = async (): Promise<DataOf[DType]> => {
+      const values = await array.read();
+      check?.(name, values);
+      return values;
+    };
     tensors.push({
       name,
-      dtype: SAFETENSORS_NAMES[array.dtype],
-      shape: array.shape,
-      bytes: isHost ? () => bytesOf(array.peek()!) : sourceOf(array),
+      dtype: SAFETENSORS_NAMES[dtype],
+      shape,
+      bytes: isHost
+        ? () => bytesOf(array.peek()!)
+        : deferredBytes(elementCount(shape) * DTYPE_BYTES[dtype], copied),
     });
   }
   return tensors;
-}
-
-/** The bytes of an array on a device: copied at the first piece that is asked for, dropped after the last. */
-function sourceOf(array: StateArray): ReadableBytes {
-  const byteLength = elementCount(array.shape) * DTYPE_BYTES[array.dtype];
-  let bytes: Uint8Array | null = null;
-  return {
-    byteLength,
-    async read(into, byteOffset) {
-      bytes ??= bytesOf(await array.read());
-      into.set(bytes.subarray(byteOffset, byteOffset + into.length));
-      if (byteOffset + into.length === byteLength) bytes = null;
-    },
-  };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array =>

@@ -32,6 +32,27 @@ export type FilePieces = Iterable<FilePiece> | AsyncIterable<FilePiece>;
  */
 export const STAGING_BYTES = 2 ** 22;
 
+/**
+ * Bytes that are made when the first piece is asked for, and dropped after the last one: an array is copied
+ * from a device only while it is being written.
+ *
+ * @param make called once; it gives exactly `byteLength` bytes
+ */
+export function deferredBytes(byteLength: number, make: () => Promise<ArrayBufferView>): ReadableBytes {
+  let bytes: Uint8Array | null = null;
+  return {
+    byteLength,
+    async read(into, byteOffset) {
+      if (!bytes) {
+        const { buffer, byteOffset: start } = await make();
+        bytes = new Uint8Array(buffer, start, byteLength);
+      }
+      into.set(bytes.subarray(byteOffset, byteOffset + into.length));
+      if (byteOffset + into.length === byteLength) bytes = null;
+    },
+  };
+}
+
 /** The pieces of one tensor. */
 export const piecesOfTensor = (bytes: TensorBytes): FilePieces =>
   bytes instanceof Uint8Array || 'read' in bytes ? [bytes] : bytes;

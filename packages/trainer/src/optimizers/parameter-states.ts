@@ -226,21 +226,21 @@ function updatePage(
       const own = Object.fromEntries(
         Object.entries(arrays).map(([kind, view]) => [
           kind,
-          partOf(view, { from: from - page.from, to: to - page.from }),
+          rowRange(view, { from: from - page.from, to: to - page.from }),
         ]),
       );
       visit({
         parameter,
         step,
-        weight: partOf(weight, { from, to }),
-        gradient: partOf(gradient, { from, to }),
+        weight: rowRange(weight, { from, to }),
+        gradient: rowRange(gradient, { from, to }),
         arrays: own,
       });
     }
   });
 }
 
-const partOf = <D extends DType>(
+const rowRange = <D extends DType>(
   view: ArrayView<D>,
   { from, to }: Pick<RowPart, 'from' | 'to'>,
 ): ArrayView<D> => (from === 0 && to === view.shape[0] ? view : rowsOf(view, from, to));

@@ -1,4 +1,5 @@
 import {
+  deferredBytes,
   openSavedWeights,
   writePeftAdapter,
   type TensorSource,
@@ -70,24 +71,15 @@ export async function writeAdapted(
 const numbersOf = async (memory: Memory, { view }: Parameter): Promise<Float32Array> =>
   (memory.space.isHost ? hostData(view) : await memory.read(view)) as Float32Array;
 
-/** A tensor whose numbers are made when its first piece is asked for, and dropped after the last. */
-function float32Source(shape: readonly [number, number], values: () => Promise<Float32Array>): TensorSource {
-  const byteLength = shape[0] * shape[1] * Float32Array.BYTES_PER_ELEMENT;
-  let bytes: Uint8Array | null = null;
-  return {
-    dtype: 'F32',
-    shape,
-    byteLength,
-    async read(into, byteOffset) {
-      if (!bytes) {
-        const { buffer, byteOffset: start } = await values();
-        bytes = new Uint8Array(buffer, start, byteLength);
-      }
-      into.set(bytes.subarray(byteOffset, byteOffset + into.length));
-      if (byteOffset + into.length === byteLength) bytes = null;
-    },
-  };
-}
+/** A float32 tensor that is made when its turn to be written comes. */
+const float32Source = (
+  shape: readonly [number, number],
+  values: () => Promise<Float32Array>,
+): TensorSource => ({
+  dtype: 'F32',
+  shape,
+  ...deferredBytes(shape[0] * shape[1] * Float32Array.BYTES_PER_ELEMENT, values),
+});
 
 /** Whole weights go from file to file. */
 async function writeWithSaved(
