@@ -1,4 +1,4 @@
-import { DTYPE_BYTES, typedArray, type DataOf, type DType, type FloatDType } from './dtype.ts';
+import { DTYPE_BYTES, type DataOf, type DType, type FloatDType } from './dtype.ts';
 import { QdyloraError } from '../errors/errors.ts';
 import { elementCount, sameShape, shapeText, type Shape } from './shape.ts';
 import { HostStorage, type Storage } from './storage.ts';
@@ -115,10 +115,3 @@ export function reshaped<D extends DType>(view: ArrayView<D>, shape: Shape): Arr
 
 /** Bytes that the elements of a view take. */
 export const byteLengthOf = ({ dtype, shape }: ArraySpec): number => elementCount(shape) * DTYPE_BYTES[dtype];
-
-/** A copy of host elements in plain memory. */
-export const copyOf = <D extends DType>(view: ArrayView<D>): ArrayView<D> => {
-  const copy = typedArray(view.dtype, null, 0, elementCount(view.shape));
-  copy.set(hostData(view) as Float32Array);
-  return viewOf(view.dtype, view.shape, copy);
-};

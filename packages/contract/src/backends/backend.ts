@@ -39,9 +39,7 @@ export interface Backend {
    * host's: pages then rest in a file.
    */
   readonly openPageStore?: (byteLength: number) => PageStore;
-  /**
-   * Called before each op and, during a replay, between pieces of it: it throws to end the work (an abort).
-   */
+  /** Called before each op, and before each replay of a recording: it throws to end the work (an abort). */
   readonly beforeCall?: () => void;
   /**
    * Runs each op in the backend's place by calling `run` once: for a profile. On a device `run` enqueues.
@@ -79,22 +77,21 @@ export type BackendLayer = Partial<Omit<Backend, 'contractVersion' | 'recordCall
  * const abortable = wrapBackend(backend, { beforeCall: () => signal.throwIfAborted() });
  */
 export function wrapBackend<B extends Backend>(backend: B, layer: BackendLayer): B {
-  const wrapped: B = { ...backend, ...layer };
-  const { beforeCall, measure } = layer;
-  const { beforeCall: innerBefore, measure: innerMeasure } = backend;
-  if (!beforeCall && !measure) return wrapped;
   return {
-    ...wrapped,
-    beforeCall:
-      beforeCall && innerBefore
-        ? () => {
-            beforeCall();
-            innerBefore();
-          }
-        : (beforeCall ?? innerBefore),
-    measure:
-      measure && innerMeasure
-        ? (call, run) => measure(call, () => innerMeasure(call, run))
-        : (measure ?? innerMeasure),
+    ...backend,
+    ...layer,
+    beforeCall: bothCalls(layer.beforeCall, backend.beforeCall),
+    measure: bothMeasures(layer.measure, backend.measure),
   };
 }
+
+const bothCalls = (outer: Backend['beforeCall'], inner: Backend['beforeCall']): Backend['beforeCall'] =>
+  outer && inner
+    ? () => {
+        outer();
+        inner();
+      }
+    : (outer ?? inner);
+
+const bothMeasures = (outer: Backend['measure'], inner: Backend['measure']): Backend['measure'] =>
+  outer && inner ? (call, run) => outer(call, () => inner(call, run)) : (outer ?? inner);

@@ -10,6 +10,7 @@ import {
   type ArrayView,
   type Backend,
   type Recording,
+  wrapBackend,
 } from '../index.ts';
 
 const doubled = defineOp({
@@ -102,4 +103,42 @@ test('with a recorder it runs once, and not at all into a backend that measures'
   measured.run();
   measured.run();
   expect([bodies, backend.replays()]).toEqual([3, 1]);
+});
+
+test('an abort is asked for before a computation is recorded and before each replay', () => {
+  const backend = recordingBackend();
+  const x = f32View([2], [1, 2]);
+  let isAborted = false;
+  const abortable = wrapBackend(backend, {
+    beforeCall: () => {
+      if (isAborted) throw new Error('aborted');
+    },
+  });
+  using call = repeatedCall(abortable, (on) => runOp(on, doubled, { x }, {}).y);
+  call.run();
+  call.run();
+  isAborted = true;
+  expect(() => call.run()).toThrow('aborted');
+  expect(backend.replays()).toBe(1);
+});
+
+test('layers of a backend add their hooks to those below, and an absent hook removes none', () => {
+  const asked: string[] = [];
+  const host = createHostBackend();
+  const inner = wrapBackend(host, {
+    beforeCall: () => asked.push('inner'),
+    measure: (_, run) => {
+      asked.push('inner measure');
+      run();
+    },
+  });
+  const outer = wrapBackend(wrapBackend(inner, { beforeCall: undefined, measure: undefined }), {
+    beforeCall: () => asked.push('outer'),
+    measure: (_, run) => {
+      asked.push('outer measure');
+      run();
+    },
+  });
+  runOp(outer, doubled, { x: f32View([1], [3]) }, {});
+  expect(asked).toEqual(['outer', 'inner', 'outer measure', 'inner measure']);
 });

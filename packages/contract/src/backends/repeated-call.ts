@@ -17,11 +17,14 @@ export const repeatedCall = <V extends ArrayView>(
   backend: Backend,
   body: (backend: Backend) => V,
 ): RepeatedCall<V> =>
-  backend.record && !backend.measure ? recordedCall(backend.record(), body) : plainCall(backend, body);
+  backend.record && !backend.measure
+    ? recordedCall(backend.record(), body, backend.beforeCall)
+    : plainCall(backend, body);
 
 function recordedCall<V extends ArrayView>(
   recording: Recording,
   body: (backend: Backend) => V,
+  beforeCall: Backend['beforeCall'],
 ): RepeatedCall<V> {
   const { backend } = recording;
   const dispose = (): void => {
@@ -30,6 +33,7 @@ function recordedCall<V extends ArrayView>(
   let result: V | undefined;
   return {
     run() {
+      beforeCall?.();
       if (result) recording.replay();
       else
         result = backend.memory.scoped(

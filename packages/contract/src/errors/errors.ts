@@ -27,7 +27,7 @@ export type ErrorCode =
 export interface ErrorParts {
   /** Where it happened: a package, a file, a key, a line. */
   readonly where: string;
-  /** What was expected, for what, and what came: `expected X for Y, got Z`. */
+  /** What is wrong, as a plain sentence with the value: `a rank must be at least 1 (got 0)`. */
   readonly problem: string;
   /** What the reader can do now. */
   readonly nextStep?: string;
