@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hostData, runOp, type ArrayView } from '@qdylora/contract';
+import { f32View, hostData, runOp, type ArrayView } from '@qdylora/contract';
 import { adaptedLinear, adaptedLinearBackward } from '@qdylora/lora-dynamic';
 import {
   dequantizeBlockwise,
@@ -98,10 +98,10 @@ test('among few rows, a number far above its neighbours costs them no more than 
         const [rows, cols] = [32 * bands, 64 * runs];
         const matrix = packed(seed, rows, cols);
         const x = normalView(seed, 'x', [tokens, cols]);
-        const largest = { ...x, data: new Float32Array(hostData(x).length) };
+        const largest = f32View(x.shape);
         for (const { at, size } of outliers) hostData(x)[at % hostData(x).length] = 2 ** size;
         for (let run = 0; run < hostData(x).length; run += 64)
-          largest.data.fill(
+          hostData(largest).fill(
             hostData(x)
               .subarray(run, run + 64)
               .reduce((most, value) => Math.max(most, Math.abs(value)), 0),

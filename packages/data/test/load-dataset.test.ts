@@ -185,3 +185,8 @@ describe('plain text', () => {
     });
   });
 });
+
+it('a limit of rows may be Infinity: all of them', async () => {
+  const { training } = await load([{ input_ids: [1, 2, 3] }, { input_ids: [4, 5, 6] }], { limit: Infinity });
+  expect(training).toHaveLength(2);
+});

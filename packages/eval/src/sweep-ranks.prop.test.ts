@@ -12,10 +12,31 @@ import {
   rankReport,
   rankReportJson,
   sweepRanks,
+  type EvalTask,
   type EvalView,
 } from './index.ts';
 
 describe('sweepRanks', () => {
+  it('tells its task only what belongs to measuring, and reads an iterator of ranks once', async () => {
+    const adapted = tinyAdapted();
+    const task = perplexity(tinyExamples(4));
+    let options: unknown;
+    const spied: EvalTask = {
+      ...task,
+      measure: (views, measureOptions) => {
+        options = measureOptions;
+        return task.measure(views, measureOptions);
+      },
+    };
+    const ranks = [1, 2].values();
+    await sweepRanks((rank) => adapted.atRank(rank), ranks, spied, {
+      base: null,
+      alpha: 0.1,
+      computeDtype: 'f32',
+    });
+    expect(options).toEqual({ computeDtype: 'f32' });
+  });
+
   it('finds for each rank, and for the base, what judging it alone finds, bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(

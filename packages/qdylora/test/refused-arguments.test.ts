@@ -19,9 +19,18 @@ import {
   splitIntoMicroBatches,
   type Example,
 } from '@qdylora/data';
-import { aurac, chooseRank, lossOver, perplexity, sweepRanks, type ExampleLosses } from '@qdylora/eval';
+import {
+  aurac,
+  chooseRank,
+  lossOver,
+  perplexity,
+  rankReport,
+  sweepRanks,
+  type ExampleLosses,
+} from '@qdylora/eval';
 import { attachDyLora } from '@qdylora/lora-dynamic';
 import { buildModel, describeModel, generate, initializeModel, shapeModel } from '@qdylora/models';
+import { inferenceContext } from '@qdylora/tensor';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { adamw, openTensorboard } from '@qdylora/trainer';
 import { expect, it } from 'vitest';
@@ -145,10 +154,13 @@ const CHOICES: Refusal[] = (
     ['a rank that is a text', [{ rank: '2', losses }], /losses must be/],
     ['nothing', undefined, /nothing/],
   ] as const
-).map(([name, given, message]): Refusal => [
-  `chooseRank: ${name}`,
-  () => chooseRank(given as Given),
-  message,
+).flatMap(([name, given, message]): Refusal[] => [
+  [`chooseRank: ${name}`, () => chooseRank(given as Given), message],
+  [
+    `rankReport: ${name}`,
+    () => rankReport({ task: 't', measured: given as Given, base: null }),
+    /\[rank-report\]/,
+  ],
 ]);
 
 const PARTS: Refusal[] = [
@@ -202,11 +214,38 @@ const SINGLE: Refusal[] = [
   ['a task of few results', () => sweepRanks(atRank, [1, 2], returning([losses])), /must return 3 results/],
   ['a task of no results', () => sweepRanks(atRank, [1], returning(undefined)), /nothing/],
   ['chooseRank at a text', () => chooseRank([{ rank: 2, losses }], '0.05' as Given), /"0\.05"/],
-  ['aurac over log', () => aurac([1, 2], [0, 1], 'log' as Given), /log2, linear/],
   ['adamw without options', () => adamw([], undefined as Given), /object of options/],
   ['openTensorboard', () => openTensorboard(undefined as Given), /folder/],
-  ['a cache of a text', () => model.createCache('8' as Given), /capacity/],
+  ['a step of TensorBoard', () => openTensorboard(folder).write(Infinity, { a: 1 }), /step.*Infinity/],
+  ['a scalar of TensorBoard', () => openTensorboard(folder).write(1, { a: 'x' } as Given), /\{"a":"x"\}/],
+  ['a task of too few results', () => sweepRanks(atRank, [1, 2], returning([losses, losses])), /return 3/],
+  [
+    'a task of too few results without a base',
+    () => sweepRanks(atRank, [1, 2], returning([losses]), { base: null }),
+    /return 2/,
+  ],
 ];
+
+const AXES = ['log', 'log10', undefined].map((axis): Refusal => [
+  `aurac over ${axis}`,
+  () => aurac([1, 2], [0, 1], axis as Given),
+  /log2, linear/,
+]);
+
+const CAPACITIES = ['8', 0, 1.5, NaN, undefined].map((capacity): Refusal => [
+  `a cache of ${capacity}`,
+  () => model.createCache(capacity as Given),
+  /capacity/,
+]);
+
+const STEP_OPTIONS = [{ hasCode: true }, { hasCodes: 1 }].map((options): Refusal => [
+  `createLikeliestStep with ${JSON.stringify(options)}`,
+  () => {
+    using cache = model.createCache(4);
+    return model.createLikeliestStep(inferenceContext(backend), cache, options as Given);
+  },
+  /hasCodes/,
+]);
 
 it.each([
   ...VIEWS,
@@ -218,6 +257,9 @@ it.each([
   ...PARTS,
   ...SEEDS,
   ...SINGLE,
+  ...AXES,
+  ...CAPACITIES,
+  ...STEP_OPTIONS,
 ])('%s is refused', async (_, call, message) => {
   const error: unknown = await Promise.resolve()
     .then(call)
