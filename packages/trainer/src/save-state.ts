@@ -97,9 +97,8 @@ export async function saveState(
 export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
 
 /**
- * The tensors of a checkpoint file. Host memory is checked first and written from where it is; from a device
- * one array at a time is copied to the host and checked, when its turn to be written comes. Pages are gathered
- * likewise.
+ * The tensors of a checkpoint file. Host memory is checked first and written from where it is. From a device
+ * one array at a time is copied to the host and checked, when its turn to be written comes. So are pages.
  */
 function tensorsOf(
   isHost: boolean,
