@@ -7,10 +7,11 @@ import { writeTinyModel, writeTinyRows } from './tiny-files.ts';
 /**
  * Does a run's memory grow with its steps? Trains a tiny model for so many steps in this process, with
  * everything on that a run has (evaluation, checkpoints, a paged 8-bit optimizer, recomputation), and looks
- * at resident memory at 100 moments, garbage collected. Prints the median slope over all but the first
- * quarter as JSON.
+ * at resident memory at 100 moments, garbage collected. Prints the median slope over the second
+ * half as JSON: in the first half V8 compiles what has become hot.
  *
- *     node --expose-gc --conditions=source --import tsx test/flat-memory.ts [steps, 10000]
+ *     node --expose-gc --max-semi-space-size=1 --conditions=source --import tsx \
+ *         test/flat-memory.ts [steps, 10000]
  */
 const steps = Number(process.argv[2] ?? 10_000);
 const every = Math.max(1, Math.round(steps / 100));
@@ -61,8 +62,8 @@ try {
   });
   for await (const event of run)
     if (event.type === 'step' && event.step % every === 0) points.push([event.step, residentBytes()]);
-  const late = points.slice(Math.floor(points.length / 4));
-  const bytes = late.map(([, own]) => own);
+  const late = points.slice(Math.floor(points.length / 2));
+  const bytes = late.map(([, residentAt]) => residentAt);
   const slope = medianSlope(late);
   process.stdout.write(
     JSON.stringify({

@@ -64,7 +64,7 @@ export const i32View = (shape: Shape, values: ArrayLike<number>): ArrayView<'i32
  * `memory.read(view)`.
  *
  * @param name what the message calls the array
- * @throws QdyloraError BAD_ARGUMENT for an array in any other memory
+ * @throws QdyloraError BAD_ARGUMENT for an array in any other memory, and for one whose memory was freed
  */
 export function hostData<D extends DType>(view: ArrayView<D>, name?: string): DataOf[D] {
   const { shape, storage, offset } = view;
@@ -72,6 +72,7 @@ export function hostData<D extends DType>(view: ArrayView<D>, name?: string): Da
   const elements = storage.elements as DataOf[D];
   const length = elementCount(shape);
   if (elements.length === length && offset === 0) return elements;
+  if (elements.length < offset + length) refuseFreed(view, name);
   return elements.subarray(offset, offset + length) as DataOf[D];
 }
 
@@ -82,6 +83,15 @@ function refuseDevice({ dtype, shape, storage }: ArrayView, name = 'an array'): 
       `${name} (${dtype} ${shapeText(shape)}) lies in ${storage?.space.name ?? 'unknown'} memory, ` +
       `which JavaScript cannot read`,
     nextStep: '`await memory.read(view)` copies it to host memory.',
+  });
+}
+
+/** A disposed backend detaches its buffers: the typed arrays over them then have length 0. */
+function refuseFreed({ dtype, shape }: ArrayView, name = 'an array'): never {
+  throw new QdyloraError('BAD_ARGUMENT', {
+    where: 'array-view',
+    problem: `the memory of ${name} (${dtype} ${shapeText(shape)}) was freed`,
+    nextStep: 'Read arrays before their backend is disposed.',
   });
 }
 
