@@ -1,7 +1,6 @@
 import { hostData, elementCount, type ArrayView } from '@qdylora/contract';
 import { NESTED_BLOCK_SIZE, NF4_LEVELS, type QuantizedInputs } from '@qdylora/quant';
-import { EPSILON, normalView } from '@qdylora/testing';
-import { packedWeight } from '../test/packed-weight.ts';
+import { EPSILON, normalView, packedWeight } from '@qdylora/testing';
 
 /** One 4-bit matrix, or several of one width that share their input (q, k, v; gate, up). */
 export interface ProductShape {

@@ -8,6 +8,7 @@ import {
   type ArrayView,
   type Op,
 } from '@qdylora/contract';
+import { packedWeight } from '@qdylora/testing';
 import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { dequantizeBlockwise, matmulNf4, quantizeBlockwise } from '@qdylora/quant';
 import {
@@ -30,7 +31,6 @@ import {
 } from '@qdylora/tensor';
 import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
-import { packedWeight } from './packed-weight.ts';
 
 // JavaScript gives an empty array no address. Outputs too are made by it here: a backend's memory gives even
 // empty ones a place. Those of half-rows.prop.test.ts are not repeated.

@@ -35,11 +35,16 @@ import {
   rmsNormBackward,
   rope,
 } from '@qdylora/tensor';
-import { arbitrarySeed, arbitrarySize, describeBitDifference, normalView } from '@qdylora/testing';
+import {
+  arbitrarySeed,
+  arbitrarySize,
+  describeBitDifference,
+  normalView,
+  packedWeight,
+} from '@qdylora/testing';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
-import { packedWeight } from './packed-weight.ts';
 
 // What an op takes as float32 it also takes as bf16 (`halves`): the same numbers give the same bits, rounded
 // once. With the tests of each kernel, which compare float32 with the reference, this covers bf16.

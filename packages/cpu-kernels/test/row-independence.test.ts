@@ -2,10 +2,9 @@ import { hostData, rowsOf, runOp, type ArrayView, type Backend, type FloatView }
 import { adaptedLinear } from '@qdylora/lora-dynamic';
 import { matmulNf4 } from '@qdylora/quant';
 import { linear } from '@qdylora/tensor';
-import { normalBfloat16View, normalView } from '@qdylora/testing';
+import { normalBfloat16View, normalView, packedWeight } from '@qdylora/testing';
 import { describe, expect, test } from 'vitest';
 import { everyLevel } from './every-level.ts';
-import { packedWeight } from './packed-weight.ts';
 
 const levels = await everyLevel([2], { batchInvariant: true });
 const ROWS = 83;

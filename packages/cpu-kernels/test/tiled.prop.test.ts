@@ -89,16 +89,16 @@ const packed = (seed: number, rows: number, cols: number): ReturnType<typeof til
  * A level may count a run of 64 numbers of few rows in units of 2^-15 of its largest: half a unit more for
  * each of them.
  */
-test('among few rows, a number far above its neighbours costs them no more than 2^-16 of it', () => {
-  fc.assert(
-    fc.property(
+test('among few rows, a number far above its neighbours costs them no more than 2^-16 of it', async () => {
+  await fc.assert(
+    fc.asyncProperty(
       arbitraryFewRows,
       fc.array(fc.record({ at: fc.nat(), size: fc.integer({ min: -20, max: 60 }) }), { maxLength: 6 }),
-      ({ tokens, bands, runs, seed }, outliers) => {
+      async ({ tokens, bands, runs, seed }, outliers) => {
         const [rows, cols] = [32 * bands, 64 * runs];
         const matrix = packed(seed, rows, cols);
         const x = normalView(seed, 'x', [tokens, cols]);
-        const largest = f32View(x.shape);
+        const largest = f32View(x.shape, new Float32Array(hostData(x).length));
         for (const { at, size } of outliers) hostData(x)[at % hostData(x).length] = 2 ** size;
         for (let run = 0; run < hostData(x).length; run += 64)
           hostData(largest).fill(
@@ -110,12 +110,12 @@ test('among few rows, a number far above its neighbours costs them no more than 
           );
         const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
         const weight = quantizedInputs(matrix);
-        const own = magnitudeBound(matmulNf4, { x, ...weight }, attributes, 2 ** -7 / EPSILON + cols + 8);
+        const sums = magnitudeBound(matmulNf4, { x, ...weight }, attributes, 2 ** -7 / EPSILON + cols + 8);
         const units = magnitudeBound(matmulNf4, { x: largest, ...weight }, attributes, 2 ** -16 / EPSILON);
-        checkKernel(matmulNf4, levels, {
+        await checkKernel(matmulNf4, levels, {
           inputs: { x, ...weight },
           attributes,
-          bound: (name, index, want) => own(name, index, want) + units(name, index, want),
+          bound: (name, index, want) => sums(name, index, want) + units(name, index, want),
         });
       },
     ),
@@ -166,47 +166,3 @@ test(
     );
   },
 );
-
-/**
- * For up to 32 rows in bf16 a level may round the sixteen levels in place of level · scale. Either is within
- * 2^-8 of the exact weight (half a step of 8 bits), so the two are within 2^-7 of each other; the reference
- * rounds the product.
- */
-test('few rows of a tiled matrix agree with the reference', () => {
-  const arbitrary = fc.record({
-    tokens: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 40 })),
-    bands: fc.integer({ min: 1, max: 5 }),
-    runs: fc.integer({ min: 1, max: 40 }),
-    r: arbitrarySize(9),
-    seed: arbitrarySeed,
-    doubleQuantization: fc.boolean(),
-    biased: fc.boolean(),
-  });
-  fc.assert(
-    fc.property(arbitrary, ({ tokens, bands, runs, r, seed, doubleQuantization, biased }) => {
-      const [rows, cols] = [32 * bands, 64 * runs];
-      const matrix = tileMatrix(
-        quantizeNf4(
-          { data: hostData(normalView(seed, 'w', [rows, cols])), shape: [rows, cols] },
-          { doubleQuantization },
-        ),
-      );
-      const bias = biased ? normalView(seed, 'bias', [rows]) : undefined;
-      const weight = quantizedInputs(matrix);
-      const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const, scale: 0.5 };
-      const inputs = { x: normalView(seed, 'x', [tokens, cols]), bias, ...weight };
-      const adapted = { ...inputs, a: normalView(seed, 'a', [r, cols]), b: normalView(seed, 'b', [r, rows]) };
-      checkKernel(matmulNf4, levels, {
-        inputs,
-        attributes,
-        bound: magnitudeBound(matmulNf4, inputs, attributes, 2 ** -7 / EPSILON + cols + 8),
-      });
-      checkKernel(adaptedLinear, levels, {
-        inputs: adapted as never,
-        attributes,
-        bound: magnitudeBound(adaptedLinear, adapted as never, attributes, 2 ** -7 / EPSILON + cols + r + 8),
-      });
-    }),
-    { numRuns: 15 },
-  );
-});

@@ -1,7 +1,6 @@
 import { adaptedLinear, adaptedLinearBackward } from '@qdylora/lora-dynamic';
-import { normalView } from '@qdylora/testing';
+import { normalView, packedWeight } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
-import { packedWeight } from '../../test/packed-weight.ts';
 
 const SHAPES = [
   [576, 576],

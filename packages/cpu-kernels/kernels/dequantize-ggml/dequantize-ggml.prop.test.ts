@@ -1,8 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hostData, createRng, runOp, viewOf } from '@qdylora/contract';
 import { dequantizeGgml, GGML_BLOCKS } from '@qdylora/quant';
-import { arbitrarySeed, checkKernel } from '@qdylora/testing';
 import { everyLevel } from '../../test/every-level.ts';
 
 const levels = await everyLevel();
@@ -17,20 +15,7 @@ for (const [type, { length, bytes, dequantize }] of GGML_BLOCKS) {
     );
   };
 
-  test(`${type}: blocks of random bits have the reference's values at every number of blocks`, () => {
-    fc.assert(
-      fc.property(fc.constantFrom(0, 1, 2, 3, 255, 3000), arbitrarySeed, (count, seed) => {
-        checkKernel(dequantizeGgml, levels, {
-          inputs: { blocks: blocksOf(count, seed) },
-          attributes: { type, shape: [count * length] },
-          bound: () => 0,
-        });
-      }),
-      { numRuns: 8 },
-    );
-  });
-
-  test(`${type}: they have its bits, the sign of a zero included`, () => {
+  test(`${type}: values have the reference's bits, the sign of a zero included`, () => {
     const blocks = blocksOf(500, 7);
     const want = new Float32Array(500 * length);
     dequantize(hostData(blocks), want);

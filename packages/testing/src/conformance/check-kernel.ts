@@ -1,117 +1,145 @@
 import {
-  hostData,
   createHostBackend,
-  elementCount,
+  hostData,
   runOp,
   shapeText,
   viewOf,
   type Arrays,
   type ArrayView,
   type Backend,
+  type Memory,
   type Op,
 } from '@qdylora/contract';
 import { describeBitDifference, describeDifference } from './compare.ts';
+import type { Capability } from './conformance-case.ts';
 import type { Bound } from './tolerance.ts';
 
-/**
- * Backends that must give equal bits among themselves (one level at several thread counts), and its name for
- * messages.
- */
+/** Backends that must give equal bits among themselves, for example one level at several thread counts. */
 export interface BackendGroup {
+  /** Its name in messages. */
   readonly label: string;
   readonly backends: readonly Backend[];
+  /** Cases that need one of these are not for this group. */
+  readonly lacks?: readonly Capability[];
+  /** Set for backends without kernels, which run the references themselves. */
+  readonly mayFallBack?: boolean;
 }
 
-export interface KernelCase<I, O, A> {
+/** One call of an op, in host memory, and how far its outputs may be from the reference's. */
+export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
   readonly inputs: I;
   readonly attributes: A;
-  /** Accumulated outputs as they stand before the call. */
+  /** Contents of the outputs that the op adds to or changes, before the call. */
   readonly given?: Partial<O>;
   readonly bound: Bound;
+  /**
+   * Judges outputs with several right answers in place of `bound`: the problem in words, or null. Arrays are
+   * in host memory.
+   */
+  readonly problemOf?: (outputs: O, expected: O) => string | null;
 }
 
 /**
- * Runs one case on every backend and on the reference, and throws with op, shapes, worst index, got and want
- * where they disagree.
- * Also throws where a backend falls back to the reference, where an input changed, or where the backends of a
- * group differ in a bit.
+ * Runs one call on every backend and on the reference. Operands are placed with `memory.write` and results are
+ * read with `memory.read`, so backends may keep their arrays on a device.
+ *
+ * @throws Error with op, shapes, worst index and both values where outputs differ by more than the bound, where
+ * a backend has no kernel, where an input was written, or where the backends of a group differ in a bit
  */
-export function checkKernel<I extends Arrays, O extends Arrays, A>(
+export async function checkKernel<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,
   groups: readonly BackendGroup[],
-  { inputs, attributes, given = {}, bound }: KernelCase<I, O, A>,
-): void {
-  const want = runOp(createHostBackend(), op, inputs, attributes, copies(given as Arrays) as Partial<O>);
-  const where = `${op.name} (${Object.entries(inputs)
+  call: KernelCall<I, O, A>,
+): Promise<void> {
+  const { inputs, attributes, given = {} } = call;
+  const expected = runOp(
+    createHostBackend(),
+    op,
+    inputs,
+    attributes,
+    copiesOf(given as Arrays) as Partial<O>,
+  );
+  const operands = Object.entries(inputs)
     .filter(([, view]) => view)
-    .map(([name, view]) => `${name} ${view!.dtype} ${shapeText(view!.shape)}`)
-    .join(', ')}; ${JSON.stringify(attributes)})`;
-  for (const { label, backends } of groups) {
+    .map(([name, view]) => `${name} ${view!.dtype} ${shapeText(view!.shape)}`);
+  const what = `${op.name} (${operands.join(', ')}; ${JSON.stringify(attributes)})`;
+  for (const { label, backends, mayFallBack = false } of groups) {
+    const where = `${what} on ${label}`;
     let first: O | undefined;
     for (const backend of backends) {
-      if (!backend.kernel(op.name)) throw new Error(`${where} on ${label}: the backend has no kernel`);
-      const { outputs: got, inputs: after } = runOnce(backend, op, inputs, attributes, given);
-      for (const name of Object.keys(want)) {
-        const g = got[name];
-        const w = want[name];
-        if (!g !== !w) throw new Error(`${where} on ${label}: output ${name} is ${g ? 'made' : 'missing'}`);
-        if (!g || !w) continue;
-        const problem =
-          describeDifference(`${where} on ${label}`, g, w, bound, name) ??
-          (first &&
-            describeBitDifference(
-              `${where} on ${label} with another number of threads`,
-              g,
-              first[name]!,
-              name,
-            ));
-        if (problem) throw new Error(problem);
-      }
-      for (const [name, view] of Object.entries(inputs)) {
-        const problem =
-          view &&
-          describeBitDifference(`${where} on ${label}: an input was written`, after[name]!, view, name);
-        if (problem) throw new Error(problem);
-      }
-      first ??= got;
+      if (!mayFallBack && !backend.kernel(op.name)) throw new Error(`${where}: the backend has no kernel`);
+      const { outputs, inputs: inputsAfter } = await runOnce(backend, op, call);
+      const problem =
+        outputProblem(where, outputs, expected, call) ??
+        (first && bitProblem(`${where} with another number of threads`, outputs, first)) ??
+        bitProblem(`${where}: an input was written`, inputsAfter, inputs);
+      if (problem) throw new Error(problem);
+      first ??= outputs;
     }
   }
 }
 
-/** The op on the backend's own memory: its outputs, and its inputs as the call left them. */
-function runOnce<I extends Arrays, O extends Arrays, A>(
+/** The first output beyond its bound, in words; null where there is none. */
+function outputProblem<I, O extends Arrays, A>(
+  where: string,
+  outputs: O,
+  expected: O,
+  { bound, problemOf }: KernelCall<I, O, A>,
+): string | null {
+  for (const name of Object.keys(expected)) {
+    const [got, want] = [outputs[name], expected[name]];
+    if (!got !== !want) return `${where}: output ${name} is ${got ? 'made' : 'missing'}`;
+    if (problemOf || !got || !want) continue;
+    const problem = describeDifference(where, got, want, bound, name);
+    if (problem) return problem;
+  }
+  const problem = problemOf?.(outputs, expected);
+  return problem ? `${where}: ${problem}` : null;
+}
+
+/** The first element whose bits differ from those of the same array in `want`, in words. */
+function bitProblem(where: string, got: Arrays, want: Arrays): string | null {
+  for (const [name, view] of Object.entries(want)) {
+    const problem = view && describeBitDifference(where, got[name]!, view, name);
+    if (problem) return problem;
+  }
+  return null;
+}
+
+/** The op on the backend's own memory: its outputs, and its inputs as the call left them, in host memory. */
+async function runOnce<I extends Arrays, O extends Arrays, A>(
   backend: Backend,
   op: Op<I, O, A>,
-  inputs: I,
-  attributes: A,
-  given: Partial<O>,
-): { outputs: O; inputs: I } {
-  return backend.memory.scoped(() => {
-    const place = <T extends Arrays>(arrays: T): T =>
-      Object.fromEntries(
-        Object.entries(arrays).map(([name, view]) => {
-          if (!view) return [name, view];
-          const own = backend.memory.allocate(view.dtype, view.shape);
-          backend.memory.write(own, hostData(view) as ArrayLike<number>);
-          return [name, own];
-        }),
-      ) as T;
-    const placed = place(inputs);
-    const outputs = runOp(backend, op, placed, attributes, place(given as Arrays) as Partial<O>);
-    return { outputs: copies(outputs as Arrays) as O, inputs: copies(placed) };
+  { inputs, attributes, given = {} }: KernelCall<I, O, A>,
+): Promise<{ outputs: O; inputs: I }> {
+  const { memory } = backend;
+  // Reads are enqueued before the scope ends and releases its arrays.
+  const results = memory.scoped(() => {
+    const placed = placedIn(memory, inputs);
+    const outputs = runOp(backend, op, placed, attributes, placedIn(memory, given as Arrays) as Partial<O>);
+    return { outputs: readFrom(memory, outputs), inputs: readFrom(memory, placed) };
   });
+  return { outputs: await results.outputs, inputs: await results.inputs };
+}
+
+const placedIn = <T extends Arrays>(memory: Memory, arrays: T): T =>
+  mapArrays(arrays, (view) => {
+    const placed = memory.allocate(view.dtype, view.shape);
+    memory.write(placed, hostData(view) as ArrayLike<number>);
+    return placed;
+  });
+
+async function readFrom<T extends Arrays>(memory: Memory, arrays: T): Promise<T> {
+  const reads = Object.entries(arrays).map(
+    async ([name, view]) =>
+      [name, view && viewOf(view.dtype, view.shape, (await memory.read(view)) as never)] as const,
+  );
+  return Object.fromEntries(await Promise.all(reads)) as T;
 }
 
 /** The same arrays in plain memory of their own. */
-const copies = <T extends Arrays>(arrays: T): T =>
-  Object.fromEntries(
-    Object.entries(arrays).map(([name, view]) => [
-      name,
-      view &&
-        viewOf(
-          view.dtype,
-          view.shape,
-          hostData(view as ArrayView).slice(0, elementCount(view.shape)) as never,
-        ),
-    ]),
-  ) as T;
+const copiesOf = <T extends Arrays>(arrays: T): T =>
+  mapArrays(arrays, (view) => viewOf(view.dtype, view.shape, hostData(view).slice() as never));
+
+const mapArrays = <T extends Arrays>(arrays: T, change: (view: ArrayView) => ArrayView): T =>
+  Object.fromEntries(Object.entries(arrays).map(([name, view]) => [name, view && change(view)])) as T;

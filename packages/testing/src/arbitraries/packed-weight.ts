@@ -1,6 +1,6 @@
 import { hostData, createRng, viewOf, type ArrayView } from '@qdylora/contract';
 import { NESTED_BLOCK_SIZE, NF4_LEVELS, type QuantizedInputs } from '@qdylora/quant';
-import { normalView } from '@qdylora/testing';
+import { normalView } from '../conformance/arbitraries.ts';
 
 /** The arrays of a random 4-bit matrix: any codes, any scales, with or without double quantization. */
 export function packedWeight(

@@ -1,5 +1,5 @@
 import { activationFunction, type ActivationKind } from '@qdylora/tensor';
-import { EPSILON } from '@qdylora/testing';
+import { EPSILON } from './tolerance.ts';
 
 /**
  * How far f(x) and f′(x) may be off. With s the sigmoid (or Φ): its relative error is 6 to 16 roundings

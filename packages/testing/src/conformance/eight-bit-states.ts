@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { hostData, createRng, f32View, viewOf, type ArrayView, type Shape } from '@qdylora/contract';
 import { signedDynamicMap, unsignedDynamicMap } from '@qdylora/quant';
 import { codeLimits, stateBlocks, STATE_BLOCK_SIZE, type LionAttributes } from '@qdylora/tensor';
-import { arbitrarySeed, arbitrarySize, EPSILON, type Bound } from '@qdylora/testing';
+import { arbitrarySeed, arbitrarySize } from './arbitraries.ts';
+import { EPSILON, type Bound } from './tolerance.ts';
 
 /** Shapes of 8-bit states: rows of all kinds of tails, of one block and of several. */
 export const arbitraryStateShape = fc.record({

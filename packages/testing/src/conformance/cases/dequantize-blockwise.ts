@@ -1,0 +1,58 @@
+import { hostData } from '@qdylora/contract';
+import {
+  BLOCK_SIZES,
+  dequantizeBlockwise,
+  quantize4bit,
+  quantizedAttributes,
+  quantizedInputs,
+  QUANTIZATION_KINDS,
+  type QuantizedMatrix,
+} from '@qdylora/quant';
+import fc from 'fast-check';
+import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
+import { conformanceCase } from '../conformance-case.ts';
+import type { Bound } from '../tolerance.ts';
+
+/** A level times a scale, rounded as in the reference. */
+const exact: Bound = () => 0;
+const DTYPES = ['f32', 'bf16'] as const;
+
+const callOf = (matrix: QuantizedMatrix, valuesDtype: (typeof DTYPES)[number]) => ({
+  inputs: quantizedInputs(matrix),
+  attributes: { ...quantizedAttributes(matrix), valuesDtype },
+  bound: exact,
+});
+
+export const dequantizeBlockwiseCases = [
+  conformanceCase(dequantizeBlockwise, {
+    title: 'bit for bit, for every kind, block size and tail, in float32 and bfloat16',
+    parameters: fc.record({
+      rows: arbitrarySize(40).filter((n) => n > 0),
+      cols: arbitrarySize(300).filter((n) => n > 0),
+      seed: arbitrarySeed,
+      kind: fc.constantFrom(...QUANTIZATION_KINDS),
+      blockSize: fc.constantFrom(...BLOCK_SIZES),
+      doubleQuantization: fc.boolean(),
+      valuesDtype: fc.constantFrom(...DTYPES),
+    }),
+    numRuns: 40,
+    call: ({ rows, cols, seed, kind, blockSize, doubleQuantization, valuesDtype }) => {
+      const data = hostData(normalView(seed, 'w', [rows, cols], 0.02));
+      return callOf(
+        quantize4bit(kind, { data, shape: [rows, cols] }, { blockSize, doubleQuantization }),
+        valuesDtype,
+      );
+    },
+    *edges() {
+      const shape = [1025, 611] as const; // past the caches: 1.25 MB of bf16, and a last block of 35 values
+      const data = hostData(normalView(7, 'w', shape, 0.02));
+      for (const valuesDtype of DTYPES) {
+        for (const doubleQuantization of [false, true])
+          yield callOf(
+            quantize4bit('nf4', { data, shape }, { blockSize: 64, doubleQuantization }),
+            valuesDtype,
+          );
+      }
+    },
+  }),
+];

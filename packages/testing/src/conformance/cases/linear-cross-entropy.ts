@@ -1,0 +1,191 @@
+import { createRng, f32View, hostData, i32View, viewOf, type ArrayView } from '@qdylora/contract';
+import { IGNORED_TARGET, linearCrossEntropy, type ComputeDtype } from '@qdylora/tensor';
+import fc from 'fast-check';
+import { arbitrarySeed, arbitrarySize, normalBfloat16View, normalView } from '../arbitraries.ts';
+import { numbersOf } from '../compare.ts';
+import { conformanceCase } from '../conformance-case.ts';
+import { EPSILON, type Bound } from '../tolerance.ts';
+
+interface Sizes {
+  readonly tokens: number;
+  readonly hidden: number;
+  readonly vocabulary: number;
+  readonly seed: number;
+}
+
+const largest = (view: ArrayView): number =>
+  Array.from(numbersOf(view)).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+
+interface LossScale {
+  readonly factor: number;
+  readonly cap?: number;
+  readonly computeDtype?: ComputeDtype;
+}
+
+/**
+ * A logit is a sum of `hidden` products, off by δ ≤ (hidden + 3)·ε·Σ|x·w|. Softmax then moves by at most 2δ
+ * relative, the loss by 2δ; each gets some dozens of roundings of its own (exponential, blocks of the sum,
+ * scaling). dx is Σ_c g_c·w_c with Σ|g| ≤ 2·|factor|, dW a sum of g·x over tokens. In bf16 g may round to the
+ * other side: a step, 2^-7 of itself.
+ * A soft cap moves a logit by no more than it was moved, and adds its own rounding, 8·ε·cap; its slope 1 − t²
+ * is off by 2·δ/cap + 4·ε.
+ */
+function boundFor(
+  { tokens, hidden, vocabulary }: Sizes,
+  { x, weight }: { readonly x: ArrayView; readonly weight: ArrayView },
+  { factor, cap = 0, computeDtype = 'f32' }: LossScale,
+): Bound {
+  const mostX = largest(x);
+  const mostW = largest(weight);
+  const logit = hidden * mostX * mostW;
+  const delta = 1.02 * (hidden + 3) * EPSILON * logit + 8 * EPSILON * cap;
+  const slope = 2.2 + (cap > 0 ? 2 / cap : 0);
+  const softmax = slope * delta + 64 * EPSILON + (computeDtype === 'bf16' ? 2 ** -7 : 0);
+  return (name, _, want) => {
+    switch (name) {
+      case 'tokenLosses':
+        return (
+          2 * delta +
+          8 * EPSILON * (Math.abs(want) + 1) +
+          EPSILON * Math.log(vocabulary + 1) +
+          EPSILON * logit
+        );
+      case 'loss':
+        return factor * tokens * (2 * delta + 9 * EPSILON * (2 * logit + Math.log(vocabulary + 1) + 1));
+      case 'dx':
+        return 2 * factor * (softmax + (vocabulary + 3) * EPSILON) * mostW + 2 ** -120;
+      default:
+        return (
+          tokens * 2 * factor * (softmax + (tokens + 3) * EPSILON) * mostX +
+          (tokens + 3) * EPSILON * Math.abs(want) +
+          2 ** -120
+        );
+    }
+  };
+}
+
+/** Targets: [tokens], a share `ignored` of them without a target. */
+function targetsOf({ tokens, vocabulary, seed }: Sizes, ignored: number): ArrayView<'i32'> {
+  const rng = createRng(seed).named('targets');
+  return i32View(
+    [tokens],
+    Array.from({ length: tokens }, (_, t) =>
+      rng.uniform(t, 1) < ignored ? IGNORED_TARGET : Math.floor(rng.uniform(t) * vocabulary),
+    ),
+  );
+}
+
+const parameters = fc.record({
+  sizes: fc.record({
+    tokens: arbitrarySize(40),
+    hidden: arbitrarySize(80),
+    vocabulary: arbitrarySize(300).map((n) => Math.max(n, 1)),
+    seed: arbitrarySeed,
+  }),
+  ignored: fc.constantFrom(0, 0.3, 1),
+  computeDtype: fc.constantFrom<ComputeDtype>('f32', 'bf16'),
+  isHalf: fc.boolean(),
+  softCap: fc.constantFrom(0, 0, 1, 30),
+  isWeighted: fc.boolean(),
+  gradient: fc.boolean(),
+  wantsWeight: fc.boolean(),
+});
+
+/** Logits of ±1e4. */
+function largeLogits() {
+  const sizes = { tokens: 4, hidden: 1, vocabulary: 33, seed: 1 };
+  const x = viewOf('f32', [4, 1], Float32Array.of(1e4, -1e4, 1, 0));
+  const inputs = { x, weight: normalView(1, 'w', [33, 1]), targets: targetsOf(sizes, 0) };
+  return {
+    inputs,
+    attributes: { computeDtype: 'f32' as const, lossScale: 1, gradient: true },
+    given: { dWeight: normalView(1, 'dw', [33, 1]) },
+    bound: boundFor(sizes, inputs, { factor: 1 }),
+  };
+}
+
+/** Several chunks of tokens and slices of the vocabulary, with the gradient of the weight. */
+function* chunkedCalls() {
+  for (const sizes of [
+    { tokens: 300, hidden: 5, vocabulary: 4500, seed: 5 },
+    { tokens: 100, hidden: 3, vocabulary: 70_000, seed: 6 },
+  ]) {
+    const { tokens, hidden, vocabulary, seed } = sizes;
+    const inputs = {
+      x: normalView(seed, 'x', [tokens, hidden]),
+      weight: normalView(seed, 'w', [vocabulary, hidden], 0.3),
+      targets: targetsOf(sizes, 0.2),
+    };
+    yield {
+      inputs,
+      attributes: { computeDtype: 'f32' as const, lossScale: 1 / tokens, gradient: true },
+      given: { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) },
+      bound: boundFor(sizes, inputs, { factor: 1 / tokens }),
+    };
+  }
+}
+
+/**
+ * A head that is not trained: many rows, blocks of the vocabulary and of the depth, and logits that rise along
+ * the vocabulary, so that the largest logit of half of the rows moves with every block.
+ */
+function* frozenHeadCalls() {
+  for (const sizes of [
+    { tokens: 2500, hidden: 2, vocabulary: 1100, seed: 5 },
+    { tokens: 20, hidden: 1500, vocabulary: 1030, seed: 6 },
+    { tokens: 40, hidden: 33, vocabulary: 7000, seed: 7 },
+  ]) {
+    const { tokens, hidden, vocabulary, seed } = sizes;
+    const x = normalView(seed, 'x', [tokens, hidden]);
+    const weight = normalView(seed, 'w', [vocabulary, hidden], 0.1);
+    for (let c = 0; c < vocabulary; c++) hostData(weight)[c * hidden] = (60 * c) / vocabulary;
+    const inputs = { x, weight, targets: targetsOf(sizes, 0.2) };
+    for (const computeDtype of ['f32', 'bf16'] as const)
+      yield {
+        inputs,
+        attributes: { computeDtype, lossScale: 1 / tokens, gradient: true },
+        bound: boundFor(sizes, inputs, { factor: 1 / tokens, computeDtype }),
+      };
+  }
+}
+
+export const linearCrossEntropyCases = [
+  conformanceCase(linearCrossEntropy, {
+    title: 'in loss, token losses and gradients, whatever is ignored, weighted or wanted',
+    parameters,
+    numRuns: 80,
+    call: ({ sizes, ignored, computeDtype, isHalf, softCap, isWeighted, gradient, wantsWeight }) => {
+      const { tokens, hidden, vocabulary, seed } = sizes;
+      const inputs = {
+        x: normalView(seed, 'x', [tokens, hidden]),
+        weight: isHalf
+          ? normalBfloat16View(seed, 'w', [vocabulary, hidden])
+          : normalView(seed, 'w', [vocabulary, hidden], 0.3),
+        targets: targetsOf(sizes, ignored),
+        tokenWeights: isWeighted
+          ? f32View(
+              [tokens],
+              Float32Array.from({ length: tokens }, (_, t) => (t % 3) / 2),
+            )
+          : undefined,
+      };
+      return {
+        inputs,
+        attributes: { computeDtype, lossScale: 0.125, softCap, gradient },
+        given: gradient && wantsWeight ? { dWeight: normalView(seed, 'dw', [vocabulary, hidden]) } : {},
+        bound: boundFor(sizes, inputs, { factor: 0.125, cap: softCap, computeDtype }),
+      };
+    },
+    edges: () => [largeLogits()],
+  }),
+  conformanceCase(linearCrossEntropy, {
+    title: 'over several chunks of tokens and slices of the vocabulary',
+    needs: 'large',
+    edges: chunkedCalls,
+  }),
+  conformanceCase(linearCrossEntropy, {
+    title: 'for a frozen head, many rows, and logits that rise along the vocabulary',
+    needs: 'large',
+    edges: frozenHeadCalls,
+  }),
+];

@@ -1,0 +1,163 @@
+import { hostData } from '@qdylora/contract';
+import {
+  BLOCK_SIZES,
+  matmulNf4,
+  matmulNf4InputGradient,
+  quantizedAttributes,
+  quantizedInputs,
+  quantizeNf4,
+  tileMatrix,
+} from '@qdylora/quant';
+import fc from 'fast-check';
+import { packedWeight } from '../../arbitraries/packed-weight.ts';
+import { arbitrarySeed, arbitrarySize, normalView } from '../arbitraries.ts';
+import { conformanceCase } from '../conformance-case.ts';
+import { EPSILON, magnitudeBound } from '../tolerance.ts';
+
+/**
+ * One rounding per product and per addition of a sum; the decoded weights are the reference's, bit for bit.
+ */
+const sumRoundings = (terms: number): number => terms + 3;
+
+const parameters = fc.record({
+  tokens: arbitrarySize(40),
+  rows: arbitrarySize(150),
+  // whole blocks (the fast decode) or anything (blocks straddle rows, odd widths)
+  cols: fc.oneof(fc.constantFrom(0, 32, 64, 128, 192, 256, 448, 576), arbitrarySize(200)),
+  blockSize: fc.constantFrom(...BLOCK_SIZES.slice(0, 4)),
+  seed: arbitrarySeed,
+  isNested: fc.boolean(),
+  flag: fc.boolean(),
+  computeDtype: fc.constantFrom<'f32' | 'bf16'>('f32', 'bf16'),
+  nestedOffset: fc.constantFrom(0, 0.0625),
+});
+
+/** Several depth blocks and panel groups, also where blocks are longer than a row. */
+const BLOCKS = [
+  { tokens: 70, rows: 200, cols: 1088, blockSize: 64 },
+  { tokens: 9, rows: 1030, cols: 192, blockSize: 64 },
+  { tokens: 5, rows: 40, cols: 1024, blockSize: 4096 },
+  { tokens: 1, rows: 130, cols: 2048, blockSize: 128 },
+] as const;
+
+/** In bf16, up to a few hundred rows: rows or weights are the columns of a tile. */
+function* tileCalls() {
+  const rows = 70;
+  const bias = normalView(2, 'bias', [rows]);
+  for (const cols of [192, 704]) {
+    const weight = packedWeight(4, rows, cols, 64, true);
+    for (const tokens of [65, 96, 127, 128, 129, 200, 256, 257]) {
+      const attributes = { rows, cols, blockSize: 64, nestedOffset: 0.03, computeDtype: 'bf16' as const };
+      const inputs = { x: normalView(1, 'x', [tokens, cols]), bias, ...weight };
+      yield {
+        inputs,
+        attributes,
+        bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+      };
+    }
+  }
+}
+
+export const matmulNf4Cases = [
+  conformanceCase(matmulNf4, {
+    title: 'for every size, block and kind of scale',
+    parameters,
+    numRuns: 80,
+    call: ({ tokens, rows, cols, blockSize, seed, isNested, flag, computeDtype, nestedOffset }) => {
+      const inputs = {
+        x: normalView(seed, 'x', [tokens, cols]),
+        bias: flag ? normalView(seed, 'bias', [rows]) : undefined,
+        ...packedWeight(seed, rows, cols, blockSize, isNested),
+      };
+      const attributes = { rows, cols, blockSize, nestedOffset, computeDtype };
+      return {
+        inputs,
+        attributes,
+        bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+      };
+    },
+    *edges() {
+      for (const { tokens, ...sizes } of BLOCKS) {
+        const { rows, cols, blockSize } = sizes;
+        const inputs = {
+          x: normalView(1, 'x', [tokens, cols]),
+          ...packedWeight(3, rows, cols, blockSize, true),
+        };
+        const attributes = { ...sizes, nestedOffset: 0.03, computeDtype: 'f32' as const };
+        yield {
+          inputs,
+          attributes,
+          bound: magnitudeBound(matmulNf4, inputs, attributes, sumRoundings(cols)),
+        };
+      }
+      yield* tileCalls();
+    },
+  }),
+  conformanceCase(matmulNf4InputGradient, {
+    title: 'for every size, block and kind of scale, new and added to dx',
+    parameters,
+    numRuns: 80,
+    call: ({ tokens, rows, cols, blockSize, seed, isNested, flag, computeDtype, nestedOffset }) => {
+      const inputs = {
+        dy: normalView(seed, 'dy', [tokens, rows]),
+        ...packedWeight(seed, rows, cols, blockSize, isNested),
+      };
+      const given = flag ? { dx: normalView(seed, 'dx', [tokens, cols]) } : {};
+      const attributes = { rows, cols, blockSize, nestedOffset, computeDtype, accumulate: flag };
+      return {
+        inputs,
+        attributes,
+        given,
+        bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows), given),
+      };
+    },
+    *edges() {
+      for (const { tokens, ...sizes } of BLOCKS) {
+        const { rows, cols, blockSize } = sizes;
+        const inputs = {
+          dy: normalView(1, 'dy', [tokens, rows]),
+          ...packedWeight(3, rows, cols, blockSize, true),
+        };
+        const attributes = {
+          ...sizes,
+          nestedOffset: 0.03,
+          computeDtype: 'f32' as const,
+          accumulate: false,
+        };
+        yield {
+          inputs,
+          attributes,
+          bound: magnitudeBound(matmulNf4InputGradient, inputs, attributes, sumRoundings(rows)),
+        };
+      }
+    },
+  }),
+  conformanceCase(matmulNf4, {
+    title: 'for few rows and a tiled matrix',
+    parameters: fc.record({
+      tokens: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 40 })),
+      bands: fc.integer({ min: 1, max: 5 }),
+      runs: fc.integer({ min: 1, max: 40 }),
+      seed: arbitrarySeed,
+      doubleQuantization: fc.boolean(),
+      hasBias: fc.boolean(),
+    }),
+    numRuns: 15,
+    call: ({ tokens, bands, runs, seed, doubleQuantization, hasBias }) => {
+      const [rows, cols] = [32 * bands, 64 * runs];
+      const data = hostData(normalView(seed, 'w', [rows, cols]));
+      const matrix = tileMatrix(quantizeNf4({ data, shape: [rows, cols] }, { doubleQuantization }));
+      const inputs = {
+        x: normalView(seed, 'x', [tokens, cols]),
+        bias: hasBias ? normalView(seed, 'bias', [rows]) : undefined,
+        ...quantizedInputs(matrix),
+      };
+      const attributes = { ...quantizedAttributes(matrix), computeDtype: 'bf16' as const };
+      return {
+        inputs,
+        attributes,
+        bound: magnitudeBound(matmulNf4, inputs, attributes, 2 ** -7 / EPSILON + cols + 8),
+      };
+    },
+  }),
+];

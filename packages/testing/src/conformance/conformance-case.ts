@@ -1,0 +1,67 @@
+import type { Arrays, Op } from '@qdylora/contract';
+import type * as fc from 'fast-check';
+import type { KernelCall } from './check-kernel.ts';
+
+/**
+ * What some backends cannot do. `large`: calls whose references take seconds. `bf16 attention`: operands of
+ * attention rounded to bf16 where a call asks for it, as the reference does.
+ */
+export type Capability = 'large' | 'bf16 attention';
+
+/** Calls of one op, which every backend's kernel has to answer as the op's reference does. */
+export interface ConformanceCase {
+  readonly op: Op;
+  /** Completes "… agrees with its reference": `at every size`. */
+  readonly title: string;
+  /** Backends that lack this are not asked. */
+  readonly needs?: Capability;
+  readonly random?: RandomCalls<unknown>;
+  /** Calls by hand: NaN, ±0, infinities, sizes that pass a block. */
+  readonly edges?: () => Iterable<KernelCall>;
+}
+
+/** Calls made from parameters that shrink well: sizes, a seed, flags. */
+export interface RandomCalls<P> {
+  readonly parameters: fc.Arbitrary<P>;
+  readonly call: (parameters: P) => KernelCall;
+  readonly numRuns: number;
+}
+
+interface CaseDefinition<I extends Arrays, O extends Arrays, A, P> {
+  readonly title: string;
+  readonly needs?: Capability;
+  readonly parameters?: fc.Arbitrary<P>;
+  readonly call?: (parameters: P) => KernelCall<NoInfer<I>, NoInfer<O>, NoInfer<A>>;
+  /** Random calls of one check; the default is 20. */
+  readonly numRuns?: number;
+  readonly edges?: () => Iterable<KernelCall<NoInfer<I>, NoInfer<O>, NoInfer<A>>>;
+}
+
+/**
+ * One case of an op, with the types of its arrays and attributes checked.
+ *
+ * @example
+ * export const scaleByCases = [
+ *   conformanceCase(scaleBy, {
+ *     title: 'at every size',
+ *     parameters: fc.record({ size: arbitrarySize(100_000), seed: arbitrarySeed }),
+ *     call: ({ size, seed }) => ({
+ *       inputs: { x: normalView(seed, 'x', [size]), factor: normalView(seed, 'factor', [1]) },
+ *       attributes: {},
+ *       bound: relativeBound(1), // one product
+ *     }),
+ *   }),
+ * ];
+ */
+export function conformanceCase<I extends Arrays, O extends Arrays, A, P>(
+  op: Op<I, O, A>,
+  { title, needs, parameters, call, numRuns = 20, edges }: CaseDefinition<I, O, A, P>,
+): ConformanceCase {
+  return {
+    op: op as unknown as Op,
+    title,
+    needs,
+    random: parameters && call && ({ parameters, call, numRuns } as unknown as RandomCalls<unknown>),
+    edges: edges as unknown as ConformanceCase['edges'],
+  };
+}
