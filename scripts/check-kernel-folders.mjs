@@ -1,5 +1,5 @@
-// A kernel is a folder of three files named alike, listed in the kernel table; a fourth holds laws of its own.
-// Every op that it binds has cases in the conformance suite.
+// A kernel is a folder of three files named alike, listed in the kernel table. A fourth holds laws of its
+// own. Every op that it binds has cases in the conformance suite.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { reportCheck } from './report-check.mjs';

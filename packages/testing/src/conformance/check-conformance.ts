@@ -17,7 +17,8 @@ export interface ConformanceOptions {
  *
  * @throws Error with op, shapes, worst index, both values and the seed, for the first call that disagrees
  * @example
- * test.each(ALL_CASES)('$op.name $title', (one) => checkConformance(groups, [one]));
+ * for (const one of ALL_CASES)
+ *   test(`${one.op.name} agrees ${one.title}`, () => checkConformance(groups, [one]));
  */
 export async function checkConformance(
   groups: readonly BackendGroup[],

@@ -26,10 +26,12 @@ test('every op has a case', () => {
   expect(ops.map(({ name }) => name).filter((name) => !withCase.has(name))).toEqual([]);
 });
 
-test.each(ALL_CASES)('$op.name agrees with its reference $title', async (one) => {
-  await checkConformance(groups, [one], { numRuns: 2, withEdges: false });
-  expect(device.counts().hostAccesses).toBe(0);
-});
+for (const one of ALL_CASES) {
+  test(`${one.op.name} agrees with its reference ${one.title}`, async () => {
+    await checkConformance(groups, [one], { numRuns: 2, withEdges: false });
+    expect(device.counts().hostAccesses).toBe(0);
+  });
+}
 
 test('a kernel that is wrong, that is missing or that writes an input is found', async () => {
   const [{ op, random }] = ALL_CASES.filter((one) => one.op.name === 'scale-by') as [(typeof ALL_CASES)[0]];
