@@ -66,7 +66,8 @@ test(
           ],
           label,
         ).toEqual(want);
-      // Codes that say nothing of the rows may hide the greatest, but what is named is a row, with its own product.
+      // Codes that say nothing of the rows may hide the greatest, but the answer is a row, with its own
+      // product.
       hostData(codes).fill(1);
       for (const { label, backend } of backends) {
         const { ids, logits } = runOp(

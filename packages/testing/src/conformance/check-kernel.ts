@@ -40,11 +40,11 @@ export interface KernelCall<I = Arrays, O = Arrays, A = unknown> {
 }
 
 /**
- * Runs one call on every backend and on the reference. Operands are placed with `memory.write` and results are
- * read with `memory.read`, so backends may keep their arrays on a device.
+ * Runs one call on every backend and on the reference. Operands are placed with `memory.write` and results
+ * are read with `memory.read`, so backends may keep their arrays on a device.
  *
- * @throws Error with op, shapes, worst index and both values where outputs differ by more than the bound, where
- * a backend has no kernel, where an input was written, or where the backends of a group differ in a bit
+ * @throws Error with op, shapes, worst index and both values where outputs differ by more than the bound,
+ * where a backend has no kernel, where an input was written, or where the backends of a group differ in a bit
  */
 export async function checkKernel<I extends Arrays, O extends Arrays, A>(
   op: Op<I, O, A>,

@@ -27,7 +27,8 @@ function boundOf({ gradient, parameter, m, v }: StepNumbers, attributes: AdamwAt
   const { beta1, beta2, learningRate, step, epsilon, gradientScale } = attributes;
   return (name, i, want) => {
     const g = gradientScale * gradient[i]!;
-    // m: three rounded factors and a sum of terms of either sign. v: the same, all positive, one product more.
+    // m: three rounded factors and a sum of terms of either sign.
+    // v: the same, all positive, one product more.
     const mTerms = Math.abs(beta1 * m[i]!) + Math.abs((1 - beta1) * g);
     if (name === 'm') return 5 * EPSILON * mTerms + 2 ** -149;
     if (name === 'v') return 8 * EPSILON * want + 2 ** -149;

@@ -20,7 +20,9 @@ const endsOf = (lengths: readonly number[]): ArrayView<'i32'> =>
     lengths.reduce<number[]>((ends, length) => [...ends, ends.at(-1)! + length], [0]),
   );
 
-/** q: [queries, heads · headDim]; k, v: [keys, kvHeads · headDim]. Half of the slopes as steep as Falcon's. */
+/**
+ * q: [queries, heads · headDim]; k, v: [keys, kvHeads · headDim]. Half of the slopes as steep as Falcon's.
+ */
 export function attentionInputs(
   seed: number,
   segments: readonly SegmentLengths[],

@@ -126,8 +126,8 @@ function* chunkedCalls() {
 }
 
 /**
- * A head that is not trained: many rows, blocks of the vocabulary and of the depth, and logits that rise along
- * the vocabulary, so that the largest logit of half of the rows moves with every block.
+ * A head that is not trained: many rows, blocks of the vocabulary and of the depth, and logits that rise
+ * along the vocabulary, so that the largest logit of half of the rows moves with every block.
  */
 function* frozenHeadCalls() {
   for (const sizes of [
