@@ -1,3 +1,4 @@
+export * from './json/snake-cased.ts';
 export * from './memory/arena.ts';
 export {
   assertTaken,

@@ -34,6 +34,12 @@ describe('sizes', () => {
       expect(matrix.byteLength).toBe((bits * 2 ** 20) / 8);
     },
   );
+  it('a misspelt option is refused with the nearest name', () => {
+    expect(() => quantizeNf4(filled(64, 1), { blocksize: 32 } as never)).toThrow(
+      /blocksize.*Did you mean blockSize/s,
+    );
+    expect(() => quantizeFp4(filled(64, 1), { doubleQuant: true } as never)).toThrow(/doubleQuant\b/);
+  });
   it('the defaults are block size 64 and double quantization', () => {
     const matrix = quantizeNf4(filled(64, 1));
     expect([matrix.blockSize, matrix.absmax, matrix.doubleQuantized?.blockSize]).toEqual([64, null, 256]);

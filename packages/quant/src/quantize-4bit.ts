@@ -1,4 +1,15 @@
-import { elementCount, f32View, isElementArray, QdyloraError, shapeText, viewOf } from '@qdylora/contract';
+import {
+  anyValue,
+  checkOptions,
+  elementCount,
+  f32View,
+  isElementArray,
+  QdyloraError,
+  shapeText,
+  trueOrFalse,
+  viewOf,
+  type OptionRules,
+} from '@qdylora/contract';
 import { blockAbsmax } from './blocks/block-absmax.ts';
 import { blockCodes } from './blocks/block-codes.ts';
 import { assertBlockSize } from './blocks/block-size.ts';
@@ -20,12 +31,15 @@ export interface QuantizeOptions {
   readonly doubleQuantization?: boolean;
 }
 
+/** `assertBlockSize` looks at the block size. */
+const OPTIONS: OptionRules<QuantizeOptions> = { blockSize: anyValue, doubleQuantization: trueOrFalse };
+
 /**
  * Quantizes one matrix to 4 bits, as bitsandbytes does on the CPU: each block is scaled by its largest
  * magnitude, each weight takes the nearest level.
  *
- * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for other arrays than
- * Float32Array; UNSUPPORTED for another kind or block size.
+ * @throws QdyloraError NON_FINITE for a NaN or an infinity; BAD_SHAPE; BAD_ARGUMENT for an array that is not a
+ * Float32Array and for an unknown option; UNSUPPORTED for another kind or block size.
  * @example quantize4bit('nf4', { data: weights, shape: [4096, 4096] }, { blockSize: 64 });
  */
 export function quantize4bit(
@@ -33,6 +47,7 @@ export function quantize4bit(
   { data, shape }: DenseMatrix,
   options: QuantizeOptions = {},
 ): QuantizedMatrix {
+  checkOptions('quantize', options, OPTIONS);
   const { blockSize = 64, doubleQuantization = true } = options;
   const levels = f32View([16], levelsOf(kind));
   assertBlockSize(blockSize, 'quantize');

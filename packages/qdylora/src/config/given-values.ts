@@ -1,4 +1,5 @@
-import { camelCase, kebabCase, snakeCase } from './names.ts';
+import { snakeCase } from '@qdylora/contract';
+import { camelCase, kebabCase } from './names.ts';
 
 /** An explicit value and its place, so that a message can name the key as it is spelled there. */
 export interface Given {

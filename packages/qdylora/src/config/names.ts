@@ -1,6 +1,4 @@
-/** `learningRate` → `learning_rate`, the name in YAML. */
-export const snakeCase = (name: string): string =>
-  name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+import { snakeCase } from '@qdylora/contract';
 
 /** `learningRate` → `learning-rate`, the name of the flag without its dashes. */
 export const kebabCase = (name: string): string => snakeCase(name).replaceAll('_', '-');

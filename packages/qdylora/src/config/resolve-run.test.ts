@@ -1,10 +1,9 @@
-import { QdyloraError } from '@qdylora/contract';
+import { snakeCase, QdyloraError } from '@qdylora/contract';
 import { OPTIMIZER_NAMES } from '@qdylora/trainer';
 import { describe, expect, it } from 'vitest';
 import { givenByFlags, givenByOptions, mergeGiven } from './given-values.ts';
 import { KEY_NAMES } from './keys.ts';
 import { OPTIMIZERS } from './keys/training-keys.ts';
-import { snakeCase } from './names.ts';
 import { FOREIGN_NAMES } from './foreign-names.ts';
 import { byteSizeText, readByteSize } from './byte-size.ts';
 import { parseRunYaml } from './read-run-yaml.ts';

@@ -1,10 +1,11 @@
+import { snakeCase } from '@qdylora/contract';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { flagText } from './flag-value.ts';
 import { givenByOptions } from './given-values.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
-import { camelCase, kebabCase, snakeCase } from './names.ts';
+import { camelCase, kebabCase } from './names.ts';
 import { parseRunYaml } from './read-run-yaml.ts';
 import { resolveRun, type RunConfig } from './resolve-run.ts';
 import { runYaml } from './write-run-yaml.ts';

@@ -1,6 +1,6 @@
-import { nearestName } from '@qdylora/contract';
+import { snakeCase, nearestName } from '@qdylora/contract';
 import { FOREIGN_NAMES } from './foreign-names.ts';
-import { camelCase, snakeCase } from './names.ts';
+import { camelCase } from './names.ts';
 
 /** A name that is no key, and the place where it was written. */
 export interface UnknownKey {

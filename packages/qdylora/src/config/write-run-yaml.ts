@@ -1,6 +1,6 @@
+import { snakeCase } from '@qdylora/contract';
 import { KEY_GROUPS, type Key } from './key.ts';
 import { KEY_NAMES, KEYS } from './keys.ts';
-import { snakeCase } from './names.ts';
 import type { RunConfig } from './resolve-run.ts';
 
 /** A resolved run as YAML, in groups of keys. `train` reads it again. */

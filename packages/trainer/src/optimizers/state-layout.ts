@@ -1,4 +1,4 @@
-import { elementCount, type Shape } from '@qdylora/contract';
+import { DTYPE_BYTES, elementCount, type Shape } from '@qdylora/contract';
 import { stateBlocks, type Parameter } from '@qdylora/tensor';
 
 /** One array of a parameter's state; `row` is the shape of one row. */
@@ -61,8 +61,6 @@ export const eightBitLayout =
 
 /** Name of the scales of an 8-bit array. */
 export const absmaxOf = (kind: string): string => `${kind}_absmax`;
-
-const DTYPE_BYTES = { f32: 4, u8: 1 } as const;
 
 /** Bytes of `rows` rows of an array. */
 export const specBytes = ({ dtype, row }: StateSpec, rows: number): number =>

@@ -1,9 +1,9 @@
+import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeGiven } from '../../config/given-values.ts';
 import { EVALUATE_KEYS } from '../../config/verb-keys.ts';
 import { evaluateGiven, type EvaluationRow } from '../../recipes/evaluate.ts';
 import { precisionText } from '../../recipes/opening/weight-precision.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';

@@ -1,8 +1,8 @@
+import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { EXPORT_KEYS } from '../../config/verb-keys.ts';
 import { exportGiven, type ExportedAdapter } from '../../recipes/export-adapter.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 

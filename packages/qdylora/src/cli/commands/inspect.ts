@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { isPeftAdapter, writeFileDurably } from '@qdylora/checkpoint';
-import { QdyloraError } from '@qdylora/contract';
+import { snakeCased, QdyloraError } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { checkValues, type OutputOf } from '../../config/check-values.ts';
@@ -13,7 +13,6 @@ import { previewRows } from '../../recipes/preview-row.ts';
 import { runPaths } from '../../recipes/run-folder/output-folder.ts';
 import { localModel } from '../../recipes/opening/local-model.ts';
 import { openTokenizer } from '../../recipes/opening/open-base.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { columns } from '../render/table.ts';

@@ -1,7 +1,7 @@
+import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { MERGE_KEYS } from '../../config/verb-keys.ts';
 import { mergeGivenValues } from '../../recipes/merge-adapter.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 

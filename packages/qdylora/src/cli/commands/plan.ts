@@ -1,3 +1,4 @@
+import { snakeCased } from '@qdylora/contract';
 import { totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
@@ -9,7 +10,6 @@ import { PLAN_KEYS } from '../../config/verb-keys.ts';
 import { planMemoryGiven, type MemoryPlan } from '../../recipes/plan-memory.ts';
 import { recomputeText } from '../../recipes/memory-plan/resolve-recompute.ts';
 import { countText } from '../../report/number-text.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { durationText } from '../render/progress.ts';

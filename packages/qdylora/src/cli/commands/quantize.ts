@@ -1,8 +1,8 @@
+import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { byteSizeText } from '../../config/byte-size.ts';
 import { QUANTIZE_KEYS } from '../../config/verb-keys.ts';
 import { quantizeGiven } from '../../recipes/quantize-folder.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { addKeyFlags, givenFlags } from '../key-flags.ts';
 import { showPasses } from '../render/progress.ts';

@@ -1,3 +1,4 @@
+import { snakeCased } from '@qdylora/contract';
 import type { Command } from 'commander';
 import { mergeGiven } from '../../config/given-values.ts';
 import { KEYS } from '../../config/keys.ts';
@@ -7,7 +8,6 @@ import type { FinetuneResult } from '../../recipes/finetune.ts';
 import { nextCommand } from '../../recipes/outputs/next-command.ts';
 import type { RunPlan } from '../../recipes/plan-run.ts';
 import { prepareRun, type PreparedRun } from '../../recipes/run/prepare-run.ts';
-import { snakeCased } from '../../recipes/run-folder/snake-cased.ts';
 import { lossText } from '../../report/number-text.ts';
 import { printResult, type CommonFlags, type Context } from '../context.ts';
 import { withContinueCommand } from '../continue-command.ts';

@@ -1,4 +1,4 @@
-import { snakeCase } from '../../config/names.ts';
+import { snakeCase } from '@qdylora/contract';
 import type { RunConfig } from '../../config/resolve-run.ts';
 import { needsOfRuns, type NeedsOfRuns } from './needs-of-runs.ts';
 

@@ -1,3 +1,4 @@
+import { snakeCased } from '@qdylora/contract';
 import { canonicalJson, writeFileDurably } from '@qdylora/checkpoint';
 import type { MeasuredLoss, RankReport, RankRow } from '@qdylora/eval';
 import type { TrainResult } from '@qdylora/trainer';
@@ -6,7 +7,6 @@ import type { ReportData, ReportEvaluation, ReportSamples, ReportStep } from '..
 import { renderReport } from '../../report/render-report.ts';
 import type { Judgement } from '../run/judgement.ts';
 import type { EventLine } from '../run-folder/event-line.ts';
-import { snakeCased } from '../run-folder/snake-cased.ts';
 
 /** The numbers of a finished run: the content of `report.json`. */
 export interface RunReport {

@@ -1,6 +1,6 @@
+import { snakeCased } from '@qdylora/contract';
 import type { TrainEvent } from '@qdylora/trainer';
 import * as z from 'zod';
-import { snakeCased } from './snake-cased.ts';
 
 /**
  * The lines of `events.jsonl`, one schema a type of event: its fields and what they mean.

@@ -1,5 +1,5 @@
+import { snakeCase } from '@qdylora/contract';
 import { KEY_NAMES, type KeyName } from '../../config/keys.ts';
-import { snakeCase } from '../../config/names.ts';
 import { WARMUP_RATIO, type RunConfig } from '../../config/resolve-run.ts';
 
 /**
