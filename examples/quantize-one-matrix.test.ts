@@ -8,6 +8,6 @@ test('a weight takes 4.127 bits, and is off by at most half the widest gap betwe
   // The levels −1 and −0.696 are the furthest apart. The bound is half their gap, 0.152, times the largest
   // magnitude of a block (at most 1), plus 1/127 for the 8-bit scale.
   for (const [i, weight] of weights.entries())
-    if (Math.abs(restored[i]! - weight) > 0.152 + 1 / 127)
+    if (Math.abs(restored[i] - weight) > 0.152 + 1 / 127)
       expect.fail(`weight ${i}: ${weight} came back as ${restored[i]}`);
 });

@@ -117,7 +117,7 @@ function weightFileOf(folder: string, exists: (name: string) => boolean): string
   const names = nodeFs.readdirSync(folder);
   for (const extension of ['.safetensors', '.gguf']) {
     const found = names.filter((name) => name.endsWith(extension) && !name.startsWith('adapter_model'));
-    if (found.length === 1) return found[0]!;
+    if (found.length === 1) return found[0];
     if (found.length > 1)
       throw new QdyloraError('MISSING_FILE', {
         where: 'checkpoint',
@@ -178,9 +178,7 @@ function withoutWeights(folder: string): QdyloraError {
 function folderName(folder: string): string {
   const path = resolve(folder);
   const cached = /^models--(.+)$/.exec(basename(dirname(dirname(path))));
-  return cached && basename(dirname(path)) === 'snapshots'
-    ? cached[1]!.replaceAll('--', '/')
-    : basename(path);
+  return cached && basename(dirname(path)) === 'snapshots' ? cached[1].replaceAll('--', '/') : basename(path);
 }
 
 const missing = (folder: string, what: string, nextStep: string): QdyloraError =>

@@ -108,7 +108,7 @@ function placedWeight(
 }
 
 const placedWeights = (backend: CpuBackend, { weights, shape: { rows, cols } }: ProblemData): OwnWeight[] =>
-  weights.map((weight, i) => placedWeight(backend, weight, rows[i]!, cols));
+  weights.map((weight, i) => placedWeight(backend, weight, rows[i], cols));
 
 const groupAttributes = (weights: readonly OwnWeight[], cols: number, computeDtype: Compute) => ({
   layers: weights.map(({ attributes }) => ({ ...attributes, scale: 1 })),
@@ -141,7 +141,7 @@ function forwardProduct(
             matmulNf4,
             { x: input, ...only!.operands },
             { ...only!.attributes, computeDtype, outDtype: computeDtype },
-            { y: outputs[0]! },
+            { y: outputs[0] },
           )
         : runOp(backend, adaptedLinearGroup, inputs, attributes, given),
     answer() {
@@ -149,7 +149,7 @@ function forwardProduct(
       let column = 0;
       for (const output of outputs) {
         const values = Float32Array.from(numbersOf(output));
-        const width = output.shape[1]!;
+        const width = output.shape[1];
         for (let token = 0; token < tokens; token++)
           all.set(values.subarray(token * width, (token + 1) * width), token * total + column);
         column += width;
@@ -193,7 +193,7 @@ function backwardProduct(
         ? runOp(
             backend,
             matmulNf4InputGradient,
-            { dy: gradients[0]!, ...only!.operands },
+            { dy: gradients[0], ...only!.operands },
             { ...only!.attributes, ...own, computeDtype, outDtype: computeDtype },
             { dx },
           )
@@ -219,7 +219,7 @@ async function rivalContestants(
   const { rows, cols } = data.shape;
   const ways = rows.length > 1 ? [rows.join(','), String(data.total)] : [String(data.total)];
   const input = direction === 'forward' ? data.x : data.dy;
-  writeFileSync(join(folder, 'in.f32'), hostData(input).subarray(0, tokens * input.shape[1]!));
+  writeFileSync(join(folder, 'in.f32'), hostData(input).subarray(0, tokens * input.shape[1]));
   for (const { process, methods } of found) {
     await process.ask('clear');
     for (const method of methods.filter(
@@ -261,7 +261,7 @@ function bestOfEachMethod(
   const best: Record<string, readonly number[]> = {};
   contestants.forEach(({ name }, i) => {
     const method = name.replace(/\(.*\)/, '');
-    const times = seconds[i]!;
+    const times = seconds[i];
     if (!best[method] || Math.min(...times) < Math.min(...best[method])) best[method] = times;
   });
   return best;
@@ -320,7 +320,7 @@ async function benchProduct(
       answer(),
       COMPUTE[i] === 'bf16' ? 'bf16 throughout' : 'f32',
     );
-    return ownContestant(COMPUTE[i]!, run);
+    return ownContestant(COMPUTE[i], run);
   });
   const { contestants: others, leftOut } = await rivalContestants(rivals, data, direction, tokens, folder);
   const ceilings = ceilingsOf(backend);
@@ -335,7 +335,7 @@ async function benchProduct(
     print(
       benchRow(
         {
-          op: products[i]!.op,
+          op: products[i].op,
           shape: shapeName(data.shape),
           m: tokens,
           compute,
@@ -343,7 +343,7 @@ async function benchProduct(
           level: backend.level,
         },
         work,
-        seconds[i]!,
+        seconds[i],
         ceilings[compute],
         best,
         leftOut,
@@ -373,7 +373,7 @@ export async function benchAdapter(
   const [rows] = shape.rows as [number];
   const { cols } = shape;
   const data = makeProblem(shape, tokens);
-  const { operands, attributes: own } = placedWeights(backend, data)[0]!;
+  const { operands, attributes: own } = placedWeights(backend, data)[0];
   const x = placed(backend, data.x);
   const a = placed(backend, normalView(1, 'a', [rank, cols]));
   const b = placed(backend, normalView(1, 'b', [rank, rows]));
@@ -440,19 +440,19 @@ function checkAdapter({
     const at = (i * 7_919_777) % (tokens * rows);
     const token = Math.floor(at / rows);
     let want = 0;
-    let magnitude = Math.abs(hostData(y)[at]!) + Math.abs(hostData(plain)[at]!);
+    let magnitude = Math.abs(hostData(y)[at]) + Math.abs(hostData(plain)[at]);
     for (let k = 0; k < rank; k++) {
       for (let j = 0; j < cols; j++) {
         const product =
           ADAPTER_SCALE *
-          hostData(x)[token * cols + j]! *
-          hostData(a)[k * cols + j]! *
-          hostData(b)[k * rows + (at % rows)]!;
+          hostData(x)[token * cols + j] *
+          hostData(a)[k * cols + j] *
+          hostData(b)[k * rows + (at % rows)];
         want += product;
         magnitude += Math.abs(product);
       }
     }
-    const got = hostData(y)[at]! - hostData(plain)[at]!;
+    const got = hostData(y)[at] - hostData(plain)[at];
     const limit = 2 ** -24 * (cols + rank + 8) * magnitude + 2 ** -8 * Math.abs(want);
     if (!(Math.abs(got - want) <= limit))
       throw new Error(

@@ -78,7 +78,7 @@ export function benchRow(
 }
 
 export const medianOf = (numbers: readonly number[]): number =>
-  [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+  [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const perSecond = (work: number | undefined, seconds: number): number | null =>
   work === undefined ? null : work / seconds / 1e9;
 export const rounded = (value: number): number => Number(value.toPrecision(4));
@@ -104,7 +104,7 @@ export function printRow(row: BenchRow, json: boolean): void {
   if (json) return console.log(JSON.stringify(row));
   const percent = (fraction: number | null): string => `${(100 * (fraction ?? NaN)).toFixed(0)} %`;
   const rivals = Object.entries(row.rivals)
-    .map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name]!.toFixed(2)})`)
+    .map(([name, ratio]) => `${name} ${ratio.toFixed(2)}× (${row.rivalsMedian[name].toFixed(2)})`)
     .join('  ');
   const rate =
     row.ceiling === null

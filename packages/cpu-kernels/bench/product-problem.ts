@@ -17,7 +17,7 @@ export function readShape(text: string): ProductShape {
     throw new Error(
       `expected a shape like 2048x2048 or 576+192+192x576 (columns a multiple of 64), got ${text}`,
     );
-  return { rows: match[1]!.split('+').map(Number), cols: Number(match[2]) };
+  return { rows: match[1].split('+').map(Number), cols: Number(match[2]) };
 }
 
 export const NESTED_OFFSET = Math.fround(0.03);
@@ -59,7 +59,7 @@ function scalesOf({ absmaxCodes, nestedAbsmax, nestedMap }: QuantizedInputs): Fl
     hostData(absmaxCodes!).subarray(0, elementCount(absmaxCodes!.shape)),
     (code, block) =>
       Math.fround(
-        hostData(nestedMap!)[code]! * hostData(nestedAbsmax!)[Math.floor(block / NESTED_BLOCK_SIZE)]!,
+        hostData(nestedMap!)[code] * hostData(nestedAbsmax!)[Math.floor(block / NESTED_BLOCK_SIZE)],
       ) + NESTED_OFFSET,
   );
 }
@@ -110,25 +110,25 @@ export function checkProduct(
   const limit = allowed(exactness, depth);
   const weight = (row: number, col: number): number => {
     const at = row * cols + col;
-    const pair = codes[at >> 1]!;
-    return NF4_LEVELS[at & 1 ? pair & 15 : pair >> 4]! * scales[Math.floor(at / BLOCK_SIZE)]!;
+    const pair = codes[at >> 1];
+    return NF4_LEVELS[at & 1 ? pair & 15 : pair >> 4] * scales[Math.floor(at / BLOCK_SIZE)];
   };
   if (answer.length !== tokens * width)
     throw new Error(`${who} ${shapeName(shape)}: expected ${tokens * width} numbers, got ${answer.length}`);
   for (let i = 0; i < CHECKED; i++) {
-    const at = i < 2 ? [0, answer.length - 1][i]! : (i * 7_919_777) % answer.length;
+    const at = i < 2 ? [0, answer.length - 1][i] : (i * 7_919_777) % answer.length;
     const token = Math.floor(at / width);
     const out = at % width;
     let sum = 0;
     let magnitude = 0;
     for (let k = 0; k < depth; k++) {
       const product = forward
-        ? hostData(x)[token * cols + k]! * weight(out, k)
-        : hostData(dy)[token * total + k]! * weight(k, out);
+        ? hostData(x)[token * cols + k] * weight(out, k)
+        : hostData(dy)[token * total + k] * weight(k, out);
       sum += product;
       magnitude += Math.abs(product);
     }
-    if (!(Math.abs(answer[at]! - sum) <= limit * magnitude))
+    if (!(Math.abs(answer[at] - sum) <= limit * magnitude))
       throw new Error(
         `${who}, ${forward ? 'forward' : 'input gradient'} of ${tokens} x ${shapeName(shape)}: element ` +
           `${at} is ${answer[at]}, expected ${sum} within ${limit * magnitude}`,

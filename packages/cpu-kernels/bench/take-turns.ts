@@ -32,7 +32,7 @@ export async function takeTurns(
   const plans: [samples: number, calls: number][] = [];
   let roundSeconds = 0;
   for (const one of contestants) {
-    const first = (await one.time(1, 1))[0]!;
+    const first = (await one.time(1, 1))[0];
     const calls = Math.max(1, Math.ceil(SHORTEST_SAMPLE / first));
     const samples = Math.min(12, Math.max(1, Math.floor(turnSeconds / (first * calls))));
     plans.push([samples, calls]);
@@ -41,7 +41,7 @@ export async function takeTurns(
   const count = Math.max(3, Math.min(rounds, Math.floor(mostSeconds / roundSeconds)));
   for (let round = 0; round < count; round++) {
     between();
-    for (const [i, one] of contestants.entries()) seconds[i]!.push(...(await one.time(...plans[i]!)));
+    for (const [i, one] of contestants.entries()) seconds[i].push(...(await one.time(...plans[i])));
   }
   return seconds;
 }

@@ -94,7 +94,7 @@ test('the dry cpu backend counts what the cpu backend allocates, workspaces incl
                     backend.memory.fill(view, (values) => {
                       values.fill(0);
                     });
-                    if (name.endsWith('egments')) backend.memory.write(view, [0, inputs.q![0]!]);
+                    if (name.endsWith('egments')) backend.memory.write(view, [0, inputs.q![0]]);
                     return [name, view];
                   }),
                 );

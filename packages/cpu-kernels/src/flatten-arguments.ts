@@ -28,7 +28,7 @@ export function flattenArguments(
       values.push(plain(parameter));
       continue;
     }
-    const { most, fields } = lists[nextList++]!;
+    const { most, fields } = lists[nextList++];
     values.push(parameter.length);
     for (let k = 0; k < most; k++) {
       const record = parameter[k];

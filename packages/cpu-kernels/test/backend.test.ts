@@ -191,7 +191,7 @@ test(
     if (!existsSync('/usr/bin/nm')) return;
     let looked = 0;
     for (const archive of archives) {
-      const level = /^level_(.*)\.a$/.exec(archive)![1]!;
+      const level = /^level_(.*)\.a$/.exec(archive)![1];
       const { stdout } = spawnSync('nm', ['-C', '--defined-only', `${release}${archive}`], {
         encoding: 'utf8',
         maxBuffer: 1 << 28,

@@ -371,11 +371,11 @@ function assertSameBits(
     const got = runOp(backend, op, halved(inputs, op), { ...attributes, ...how }, fresh(halved(given, op)));
     for (const name of Object.keys(want)) {
       if (!want[name]) continue;
-      expect(got[name]!.dtype, `${label}: ${name}`).toBe(want[name]!.dtype);
+      expect(got[name]!.dtype, `${label}: ${name}`).toBe(want[name].dtype);
       const problem = describeBitDifference(
         `${op.name} at ${label} ${JSON.stringify(attributes)}`,
         got[name]!,
-        want[name]!,
+        want[name],
         name,
       );
       if (problem) throw new Error(problem);
@@ -421,7 +421,7 @@ test.each([
     'a group',
     'the backward of a group',
   ]) {
-    const made = CALLS[name]!({ tokens, rows, cols: 704, r: 8, seed: 1, computeDtype: 'bf16', flag: false });
+    const made = CALLS[name]({ tokens, rows, cols: 704, r: 8, seed: 1, computeDtype: 'bf16', flag: false });
     for (const { label, backends } of levels)
       for (const backend of backends) assertSameBits(label, backend, made);
   }
@@ -448,7 +448,7 @@ test('a gradient in bf16 that is added to is rounded once', () => {
       float32FromBfloat16(hostData(got) as Uint16Array)
         .subarray(0, tokens * cols)
         .forEach((value, i) => {
-          expect(Math.abs(value - want[i]!)).toBeLessThanOrEqual(2 ** -8 * Math.abs(want[i]!) + 1e-4);
+          expect(Math.abs(value - want[i])).toBeLessThanOrEqual(2 ** -8 * Math.abs(want[i]) + 1e-4);
         });
     }
   }

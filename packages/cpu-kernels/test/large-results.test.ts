@@ -156,7 +156,7 @@ describe.each(levels)('at $label', ({ backends: [backend] }) => {
         run(backend!, past);
         run(backend!, kept);
         for (const name of Object.keys(results)) {
-          const [got, want] = [hostData(past[name]!), hostData(kept[name]!)] as [
+          const [got, want] = [hostData(past[name]), hostData(kept[name])] as [
             Float32Array | Uint16Array,
             Float32Array | Uint16Array,
           ];

@@ -37,7 +37,7 @@ function argumentsOf(opName: string, functionName: string): NativeArgument[] {
     withScratch: (_, body) => body(f32View([0], new Float32Array(0))),
   });
   kernels.find(({ op }) => op.name === opName)!.run(inputs, {}, attributes);
-  return calls[0]!;
+  return calls[0];
 }
 
 describe.each([
@@ -46,7 +46,7 @@ describe.each([
 ])('the layers of %s', (opName, functionName) => {
   const parameters = argumentsOf(opName, functionName);
   const layers = parameters.find(isList)!;
-  const [list] = open.native.functions[functionName]!.lists!;
+  const [list] = open.native.functions[functionName].lists!;
 
   test('are records with the field names of C++, neither more nor less', () => {
     expect(layers).toHaveLength(2);
@@ -76,10 +76,10 @@ describe.each([
   });
 
   test('are named by record and field where one does not fit', () => {
-    expect(withLayers([layers[0]!, { ...layers[1], a: new Uint8Array(4) }])).toThrow(
+    expect(withLayers([layers[0], { ...layers[1], a: new Uint8Array(4) }])).toThrow(
       /`a` of record 1 in argument 3 must be a Float32Array or undefined/,
     );
-    const { rows: _, ...withoutRows } = layers[0]!;
+    const { rows: _, ...withoutRows } = layers[0];
     expect(withLayers([withoutRows])).toThrow(/`rows` of record 0 in argument 3 must be a whole number >= 0/);
   });
 });

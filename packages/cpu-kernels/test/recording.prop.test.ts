@@ -151,7 +151,7 @@ test('a replayed token step has the bits of new calls, past every border of keys
                 // rows in between stay as they are in both
                 if (position !== places[at] && position % 16 !== 0) continue;
                 if (position === places[at]) at++;
-                for (const step of [plain, recorded]) step.set(ids[position % ids.length]!, position);
+                for (const step of [plain, recorded]) step.set(ids[position % ids.length], position);
                 const got = [...hostData(again.run())];
                 expect(got.every(Number.isFinite), label).toBe(true);
                 expect(got, `${label}, ${backend.threads} threads, token ${position}`).toEqual([

@@ -78,7 +78,7 @@ const arrayOf = (dtype: DType, shape: readonly number[]): ArrayView =>
   );
 /** An array that a rule lets pass. */
 const fitting = ({ dtypes, axes }: ArrayRule): ArrayView =>
-  arrayOf(dtypes[0]!, new Array<number>(axes ?? 1).fill(1));
+  arrayOf(dtypes[0], new Array<number>(axes ?? 1).fill(1));
 const OPS = cpuKernels({ native: () => () => {} } as never).map(({ op }) => op);
 
 describe.each(OPS.map((op) => [op.name, op] as const))('%s, before any kernel runs,', (_, op) => {
@@ -101,7 +101,7 @@ describe.each(OPS.map((op) => [op.name, op] as const))('%s, before any kernel ru
         )) {
           expectRefusal(
             op,
-            { ...all, [name]: arrayOf(dtype, all[name]!.shape) },
+            { ...all, [name]: arrayOf(dtype, all[name].shape) },
             {},
             { code: 'BAD_ARGUMENT', message: expect.stringContaining(`for ${name}, got ${dtype}`) },
           );
@@ -110,7 +110,7 @@ describe.each(OPS.map((op) => [op.name, op] as const))('%s, before any kernel ru
           for (const other of [axes - 1, axes + 1])
             expectRefusal(
               op,
-              { ...all, [name]: arrayOf(dtypes[0]!, new Array<number>(other).fill(1)) },
+              { ...all, [name]: arrayOf(dtypes[0], new Array<number>(other).fill(1)) },
               {},
               { code: 'BAD_SHAPE', message: expect.stringContaining(`for ${name}, got [`) },
             );

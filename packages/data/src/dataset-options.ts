@@ -198,13 +198,13 @@ function withWeights(
       `\`dataset_weights\` must be numbers ≥ 0, not all 0 (got ${weights.join(', ')})`,
       '2 brings every row twice in an epoch, 0.5 half of them.',
     );
-  return names.map((name, i) => ({ name, weight: weights[i]! }));
+  return names.map((name, i) => ({ name, weight: weights[i] }));
 }
 
 /** Rows of weight 0 are neither trained on nor held out, so nobody reads them. */
 const filesOf = (names: readonly DatasetName[]): DatasetFile[] =>
   expandGlobs(names.map(({ name }) => name)).flatMap((files, name) =>
-    names[name]!.weight > 0 ? files.map((file) => ({ file, name })) : [],
+    names[name].weight > 0 ? files.map((file) => ({ file, name })) : [],
   );
 
 /**

@@ -95,7 +95,7 @@ function notesOn({
   if (bad.count > 0) {
     const skipped = bad.count === 1 ? '1 row' : `${bad.count} rows`;
     const were = bad.count === 1 ? 'was' : 'were';
-    notes.push(`${skipped} could not be used and ${were} skipped. The first: ${bad.messages[0]!}`);
+    notes.push(`${skipped} could not be used and ${were} skipped. The first: ${bad.messages[0]}`);
   }
   if (bad.emptyFiles.length > 0) {
     const empty = bad.emptyFiles.length === 1 ? '1 file has' : `${bad.emptyFiles.length} files have`;
@@ -148,7 +148,7 @@ export function nothingLeft(
   const dropped = `all${rows > measured ? ' that were looked at' : ''} were dropped: ${why}`;
   const outcome =
     rows === 0 && bad.count > 0
-      ? `${bad.count} rows cannot be used: ${bad.messages[0]!}`
+      ? `${bad.count} rows cannot be used: ${bad.messages[0]}`
       : rows === 0
         ? 'there are no rows'
         : `of ${rows} rows ${dropped}`;

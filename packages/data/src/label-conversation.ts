@@ -58,7 +58,7 @@ function trainedSpans(
         'out those of weight 0, each turn needs one',
       'Remove the weights, or mark whole turns in the template with {% generation %}.',
     );
-  return spans.filter((_, i) => !untrained.includes(turns[i]!));
+  return spans.filter((_, i) => !untrained.includes(turns[i]));
 }
 
 function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {
@@ -85,7 +85,7 @@ export function answerTokens(
   spans: readonly Span[],
 ): Span[] {
   const clean = cleanBoundaries(tokenizer, text, ids, spans.flat());
-  if (clean) return spans.map((_, i): Span => [clean[2 * i]!, clean[2 * i + 1]!]);
+  if (clean) return spans.map((_, i): Span => [clean[2 * i], clean[2 * i + 1]]);
   return spans.map(([start, end]): Span => {
     const first = boundary(tokenizer, text.slice(0, start), ids);
     const last = boundary(tokenizer, text.slice(0, end), ids);

@@ -79,7 +79,7 @@ export async function loadDataset(
   assertInMemory(mixture.length);
   return {
     training: Array.from({ length: mixture.length }, (_, i) => mixture.at(i)!),
-    heldOut: heldOut.map((index) => examples[index]!),
+    heldOut: heldOut.map((index) => examples[index]),
     report: datasetReport(reading, counts, { fingerprint: rule.fingerprint() }),
   };
 }

@@ -24,7 +24,7 @@ export function maskPrompt(pieces: readonly Piece[], completionOnlyLoss = true):
   const labels: number[] = [];
   for (const piece of pieces) {
     for (let i = 0; i < piece.ids.length; i++) {
-      const id = piece.ids[i]!;
+      const id = piece.ids[i];
       ids.push(id);
       labels.push(piece.isAnswer || !completionOnlyLoss ? id : NOT_COUNTED);
     }

@@ -104,7 +104,7 @@ export async function openDataset(
     const heldOut = parts.flatMap((part) => part.take(heldOutRows));
     const readCounts = noRowsYet();
     const training = mixFiles(
-      parts.map((part, i) => ({ file: reading.files[i]!, source: part.training(readCounts) })),
+      parts.map((part, i) => ({ file: reading.files[i], source: part.training(readCounts) })),
       reading,
     );
     if (reading.counts.tokens === 0 && !hasExample(training))

@@ -45,7 +45,7 @@ export function heldOutRule(share: number): HeldOutRule {
   const keepSmallest = (): void => {
     if (isFraction || below.length <= share) return;
     below.sort((a, b) => a.hash - b.hash || a.row - b.row);
-    bound = below[share - 1]!.hash;
+    bound = below[share - 1].hash;
     below = below.filter(({ hash }) => hash <= bound);
   };
   return {

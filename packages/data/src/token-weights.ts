@@ -39,7 +39,7 @@ export function tokenWeights({ ids, labels }: Example, tokenizer: Tokenizer | nu
       t === ids.length ? whole.length : commonPrefix(tokenizer.decode(ids.subarray(start, t)), whole);
     for (let t = from, at = upTo(from); t < end; t++) {
       const next = Math.max(at, upTo(t + 1));
-      tokens.push({ id: ids[t]!, text: whole.slice(at, next), weight: weightAt(t) });
+      tokens.push({ id: ids[t], text: whole.slice(at, next), weight: weightAt(t) });
       at = next;
     }
   }

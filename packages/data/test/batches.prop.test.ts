@@ -21,7 +21,7 @@ const options = (packing: fc.Arbitrary<boolean> = fc.boolean()): fc.Arbitrary<Ba
 
 /** First ids, which number the examples, in the order of the batches. */
 const numbers = (batches: readonly TokenBatch[]): number[] =>
-  batches.flatMap(({ ids, segments }) => Array.from(segments.subarray(0, -1), (at) => ids[at]!));
+  batches.flatMap(({ ids, segments }) => Array.from(segments.subarray(0, -1), (at) => ids[at]));
 const stepsOf = (stepsPerEpoch: number, epoch: number): number[] =>
   Array.from({ length: stepsPerEpoch }, (_, i) => epoch * stepsPerEpoch + i);
 const all = (examples: readonly Example[]): number[] => examples.map((_, i) => i);

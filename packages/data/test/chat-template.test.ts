@@ -124,7 +124,7 @@ describe('answers', () => {
         '2<|im_end|>\n',
         '4<|im_end|>\n',
       ]);
-      expect(answersOf(system + THINKS_LAST, [opened[0]!])).toEqual([
+      expect(answersOf(system + THINKS_LAST, [opened[0]])).toEqual([
         '<think>\n\n</think>\n\nAsk me.<|im_end|>\n',
       ]); // as generation would write them
       expect(answersOf(`{{ '<s>' }}${OPENS_THOUGHTS}`, opened)).toEqual([

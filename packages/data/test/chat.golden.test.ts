@@ -12,7 +12,7 @@ const codePoints = (text: string, end: number): number => [...text.slice(0, end)
 describe.each(chats)('%s, template %s', (name, chat, folder) => {
   const tokenizer = fixtureTokenizer(name, chat, folder);
   const template = tokenizer.chatTemplate!;
-  const { conversations } = readExpected(name, folder).chats[chat]!;
+  const { conversations } = readExpected(name, folder).chats[chat];
   const accepted = conversations.filter(({ error }) => !error);
 
   it('renders and tokenizes all ten conversations as transformers does', () => {

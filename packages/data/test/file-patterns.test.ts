@@ -4,7 +4,7 @@ import { createBatches, expandGlobs, loadDataset, openDataset, type Example } fr
 import { jsonl, temporaryFiles } from './temporary-files.ts';
 
 const files = temporaryFiles();
-const firsts = (examples: readonly Example[]): number[] => examples.map(({ ids }) => ids[0]!);
+const firsts = (examples: readonly Example[]): number[] => examples.map(({ ids }) => ids[0]);
 
 describe('names with * and ?', () => {
   mkdirSync(`${files.folder}/deep/er`, { recursive: true });
@@ -18,7 +18,7 @@ describe('names with * and ?', () => {
   ])
     files.write(name, jsonl({ input_ids: [Number(/\d+/.exec(name)?.[0] ?? 0), 1] }));
   const found = (pattern: string): string[] =>
-    expandGlobs([`${files.folder}/${pattern}`])[0]!.map((path) => path.slice(files.folder.length + 1));
+    expandGlobs([`${files.folder}/${pattern}`])[0].map((path) => path.slice(files.folder.length + 1));
 
   it('are the files that match, by name; ** goes into folders; hidden ones are left out', () => {
     expect(found('part-*.jsonl')).toEqual(['part-1.jsonl', 'part-10.jsonl', 'part-2.jsonl']);
@@ -67,7 +67,7 @@ describe('weights', () => {
     });
     const ids = Array.from({ length: batches.stepsPerEpoch }, (_, step) => batches.batchAt(step))
       .flat()
-      .flatMap((batch) => Array.from(batch.segments.subarray(0, -1), (at) => batch.ids[at]!))
+      .flatMap((batch) => Array.from(batch.segments.subarray(0, -1), (at) => batch.ids[at]))
       .sort((a, b) => a - b);
     expect(ids).toEqual(firsts(training).sort((a, b) => a - b));
     return ids;

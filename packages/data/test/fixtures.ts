@@ -55,7 +55,7 @@ export const tokenizerJson = (name: string, folder = FIXTURES): unknown =>
 
 /** A fixture's tokenizer with the special tokens and the template of one of its chats. */
 export function fixtureTokenizer(name: string, chat?: string, folder = FIXTURES): Tokenizer {
-  const { template = null, special_tokens = {} } = chat ? readExpected(name, folder).chats[chat]! : {};
+  const { template = null, special_tokens = {} } = chat ? readExpected(name, folder).chats[chat] : {};
   return loadTokenizer({
     tokenizerJson: tokenizerJson(name, folder),
     tokenizerConfig: special_tokens,

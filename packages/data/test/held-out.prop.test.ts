@@ -9,7 +9,7 @@ const files = temporaryFiles();
 const rowsOf = (count: number): object[] => Array.from({ length: count }, (_, i) => ({ input_ids: [i, i] }));
 const load = (rows: readonly object[], heldOut: number, seed = 0, more: object = {}) =>
   loadDataset(files.write('rows.jsonl', jsonl(...rows)), { tokenizer: null, heldOut, seed, ...more });
-const firsts = (examples: readonly Example[]): number[] => examples.map(({ ids }) => ids[0]!);
+const firsts = (examples: readonly Example[]): number[] => examples.map(({ ids }) => ids[0]);
 const numberOf = (rule: ReturnType<typeof heldOutRule>, hashes: readonly number[]): number[] => {
   hashes.forEach((hash, row) => {
     rule.add(row, hash);
@@ -90,7 +90,7 @@ describe('held-out rows', () => {
           fc.nat(),
           (hashes, pick) => {
             const count = 1 + (pick % (hashes.length - 1));
-            const bound = [...hashes].sort((a, b) => a - b)[count - 1]!;
+            const bound = [...hashes].sort((a, b) => a - b)[count - 1];
             expect(numberOf(heldOutRule(count), hashes)).toEqual(
               hashes.flatMap((hash, row) => (hash <= bound ? [row] : [])),
             );
@@ -154,13 +154,11 @@ describe('the fingerprint of rows', () => {
       fc.property(hashes, fc.nat(), fc.nat(), (rows, one, other) => {
         const changed = [...rows];
         const [i, j] = [one % rows.length, other % rows.length];
-        [changed[i], changed[j]] = [changed[j]!, changed[i]!];
+        [changed[i], changed[j]] = [changed[j], changed[i]];
         expect(fingerprintOf(changed) === fingerprintOf(rows)).toBe(i === j);
         expect(
           new Set(
-            [rows, [...rows, rows[i]!], rows.slice(1), rows.with(i, rowHash(['other'], 0))].map(
-              fingerprintOf,
-            ),
+            [rows, [...rows, rows[i]], rows.slice(1), rows.with(i, rowHash(['other'], 0))].map(fingerprintOf),
           ).size,
         ).toBe(4);
       }),

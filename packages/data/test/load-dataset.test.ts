@@ -16,7 +16,7 @@ const llama = fixtureTokenizer('tiny-llama2-style', 'inst');
 const load = (rows: unknown[], options: Partial<DatasetOptions> = {}) =>
   loadDataset(files.write('rows.jsonl', jsonl(...rows)), { tokenizer: smol, ...options });
 const only = async (row: unknown, options: Partial<DatasetOptions> = {}): Promise<Example> =>
-  (await load([row], options)).training[0]!;
+  (await load([row], options)).training[0];
 const counted = ({ ids, labels }: Example): number[] =>
   Array.from(ids).filter((_, t) => labels[t] !== NOT_COUNTED);
 const shown = (example: Example, tokenizer: Tokenizer = smol): string => maskPreview(example, { tokenizer });

@@ -138,7 +138,7 @@ describe('a mixture', () => {
           packing: false,
           maxSeqLength: 16,
         });
-        const { ids, segments } = batches.batchAt(0)[0]!;
+        const { ids, segments } = batches.batchAt(0)[0];
         return (
           (Array.from(segments.subarray(0, -1)).filter((at) => ids[at] === 0).length -
             (half * ofFirst) / total) /

@@ -91,7 +91,7 @@ describe('a streamed dataset', () => {
       pad: 'é'.repeat(i % 7),
     }));
     using dataset = await openDataset(files.write('many.jsonl', jsonl(...rows)), { tokenizer: null });
-    const numberOf = (example: Example | null): number => example!.ids[0]! + 1000 * example!.ids[1]!;
+    const numberOf = (example: Example | null): number => example!.ids[0] + 1000 * example!.ids[1];
     expect(dataset.training.length).toBe(rows.length);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: rows.length - 1 }), (i) => {

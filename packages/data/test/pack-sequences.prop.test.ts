@@ -4,7 +4,7 @@ import { packSequences } from '../src/index.ts';
 
 const lengths = fc.array(fc.integer({ min: 1, max: 64 }), { maxLength: 80 });
 const fill = (pack: readonly number[], sizes: readonly number[]): number =>
-  pack.reduce((sum, index) => sum + sizes[index]!, 0);
+  pack.reduce((sum, index) => sum + sizes[index], 0);
 
 describe('packSequences', () => {
   it('puts every sequence into exactly one pack, and no pack is over its capacity', () => {
@@ -24,8 +24,8 @@ describe('packSequences', () => {
         packs.forEach((pack, i) =>
           packs.slice(0, i).forEach((earlier) => {
             // what lay in it by then
-            const there = earlier.filter((index) => sizes[index]! >= sizes[pack[0]!]!);
-            expect(fill(there, sizes) + sizes[pack[0]!]!).toBeGreaterThan(capacity);
+            const there = earlier.filter((index) => sizes[index] >= sizes[pack[0]]);
+            expect(fill(there, sizes) + sizes[pack[0]]).toBeGreaterThan(capacity);
           }),
         );
       }),
@@ -36,8 +36,8 @@ describe('packSequences', () => {
     fc.assert(
       fc.property(lengths, fc.integer({ min: 64, max: 200 }), (sizes, capacity) => {
         const naive: number[][] = [];
-        for (const index of sizes.map((_, i) => i).sort((a, b) => sizes[b]! - sizes[a]! || a - b)) {
-          const pack = naive.find((it) => fill(it, sizes) + sizes[index]! <= capacity);
+        for (const index of sizes.map((_, i) => i).sort((a, b) => sizes[b] - sizes[a] || a - b)) {
+          const pack = naive.find((it) => fill(it, sizes) + sizes[index] <= capacity);
           if (pack) pack.push(index);
           else naive.push([index]);
         }

@@ -6,7 +6,7 @@ import { jsonl, temporaryFiles } from './temporary-files.ts';
 const files = temporaryFiles();
 const smol = fixtureTokenizer('smollm2', 'own');
 const first = async (row: object): Promise<string> =>
-  maskPreview((await loadDataset(files.write('row.jsonl', jsonl(row)), { tokenizer: smol })).training[0]!, {
+  maskPreview((await loadDataset(files.write('row.jsonl', jsonl(row)), { tokenizer: smol })).training[0], {
     tokenizer: smol,
   });
 
@@ -74,7 +74,7 @@ describe('rows of ShareGPT', () => {
       const { training } = await loadDataset(files.write('calls.jsonl', jsonl({ conversations, tools })), {
         tokenizer,
       });
-      expect(maskPreview(training[0]!, { tokenizer })).toBe(
+      expect(maskPreview(training[0], { tokenizer })).toBe(
         '<add>[user]3?;[assistant]⟦add(3);⟧[tool]5;[assistant]⟦five;⟧',
       );
     }

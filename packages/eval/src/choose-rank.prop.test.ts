@@ -37,11 +37,11 @@ describe('chooseRank', () => {
           const measured = simulated(shifts, 12, seed);
           const { bestRank, confidenceSet, smallestGoodRank, versusBest } = chooseRank(measured);
           const means = measured.map((each) => ratioEstimate(each.losses).mean);
-          expect(bestRank).toBe(measured[means.indexOf(Math.min(...means))]!.rank);
+          expect(bestRank).toBe(measured[means.indexOf(Math.min(...means))].rank);
           expect(confidenceSet).toContain(bestRank);
           expect(smallestGoodRank).toBe(Math.min(...confidenceSet));
           measured.forEach(({ rank }, i) => {
-            expect(versusBest[i]!.pValue >= 0.05).toBe(confidenceSet.includes(rank));
+            expect(versusBest[i].pValue >= 0.05).toBe(confidenceSet.includes(rank));
           });
         },
       ),

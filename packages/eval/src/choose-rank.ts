@@ -50,7 +50,7 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
   const differences = others.map(({ losses }) => pairedTTest(losses, best.losses));
   const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
   const byRank = new Map<number, PairedDifference>([[best.rank, { mean: 0, standardError: 0, pValue: 1 }]]);
-  others.forEach(({ rank }, i) => byRank.set(rank, { ...differences[i]!, pValue: pValues[i]! }));
+  others.forEach(({ rank }, i) => byRank.set(rank, { ...differences[i], pValue: pValues[i] }));
   const confidenceSet = [...byRank]
     .filter(([, { pValue }]) => pValue >= alpha)
     .map(([rank]) => rank)
@@ -58,7 +58,7 @@ export function chooseRank(measured: readonly RankLosses[], alpha = 0.05): RankC
   return {
     bestRank: best.rank,
     confidenceSet,
-    smallestGoodRank: confidenceSet[0]!,
+    smallestGoodRank: confidenceSet[0],
     versusBest: measured.map(({ rank }) => byRank.get(rank) ?? { mean: NaN, standardError: NaN, pValue: 0 }),
   };
 }

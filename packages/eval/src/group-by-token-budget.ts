@@ -10,11 +10,11 @@
  * groupByTokenBudget([3, 9, 4], 8); // [[1], [2, 0]]
  */
 export function groupByTokenBudget(lengths: readonly number[], tokensPerGroup: number): number[][] {
-  const longestFirst = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]! || a - b);
+  const longestFirst = [...lengths.keys()].sort((a, b) => lengths[b] - lengths[a] || a - b);
   const groups: number[][] = [];
   let room = 0;
   for (const index of longestFirst) {
-    const length = lengths[index]!;
+    const length = lengths[index];
     if (groups.length === 0 || length > room) {
       groups.push([]);
       room = tokensPerGroup;

@@ -17,7 +17,7 @@ export function passReporter(
   let finishedTokens = 0;
   let remainingTokens = passTokens.reduce((sum, tokens) => sum + tokens, 0);
   return () => {
-    const tokens = passTokens[done++]!;
+    const tokens = passTokens[done++];
     finishedTokens += tokens;
     remainingTokens -= tokens;
     const secondsLeft = ((clock() - start) * remainingTokens) / finishedTokens;

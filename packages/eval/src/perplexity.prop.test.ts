@@ -153,10 +153,10 @@ describe('groupByTokenBudget', () => {
           const groups = groupByTokenBudget(lengths, budget);
           expect(groups.flat().sort((a, b) => a - b)).toEqual([...lengths.keys()]);
           for (const group of groups)
-            expect(group.length === 1 || group.reduce((sum, i) => sum + lengths[i]!, 0) <= budget).toBe(true);
-          const order = groups.flat().map((i) => lengths[i]!);
+            expect(group.length === 1 || group.reduce((sum, i) => sum + lengths[i], 0) <= budget).toBe(true);
+          const order = groups.flat().map((i) => lengths[i]);
           order.forEach((length, at) => {
-            if (at > 0) expect(length).toBeLessThanOrEqual(order[at - 1]!);
+            if (at > 0) expect(length).toBeLessThanOrEqual(order[at - 1]);
           });
         },
       ),

@@ -57,16 +57,16 @@ export function perplexity(examples: readonly Example[], options: PerplexityOpti
       checkOptions('perplexity', measureOptions, MEASURE_RULES);
       const results = views.map(() => ({ sums: new Float64Array(examples.length), counts }));
       const tokensOf = (group: readonly number[]): number =>
-        group.reduce((sum, i) => sum + examples[i]!.ids.length, 0);
+        group.reduce((sum, i) => sum + examples[i].ids.length, 0);
       const passTokens = groups.flatMap((group) => views.map(() => tokensOf(group)));
       const reportPass = passReporter(passTokens, measureOptions);
       for (const group of groups) {
-        const batch = collate(group.map((i) => examples[i]!));
+        const batch = collate(group.map((i) => examples[i]));
         for (const [v, view] of views.entries()) {
           await yieldToEvents(measureOptions.signal, ABORTED);
           const sums = await segmentSums(view, batch, measureOptions);
           group.forEach((example, segment) => {
-            results[v]!.sums[example] = sums[segment]!;
+            results[v].sums[example] = sums[segment];
           });
           reportPass();
         }
@@ -103,9 +103,9 @@ function groupCounted(
   counts: Float64Array,
   tokensPerBatch: number,
 ): number[][] {
-  const counted = [...examples.keys()].filter((i) => counts[i]! > 0);
-  const lengths = counted.map((i) => examples[i]!.ids.length);
-  return groupByTokenBudget(lengths, tokensPerBatch).map((group) => group.map((i) => counted[i]!));
+  const counted = [...examples.keys()].filter((i) => counts[i] > 0);
+  const lengths = counted.map((i) => examples[i].ids.length);
+  return groupByTokenBudget(lengths, tokensPerBatch).map((group) => group.map((i) => counted[i]));
 }
 
 /** One forward pass without gradients; the summed loss of each segment: [examples] */

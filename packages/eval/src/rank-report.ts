@@ -110,11 +110,11 @@ export function rankReport(parts: RankReportParts): RankReport {
     rank,
     ...measuredLoss(losses),
     versusBase: versusBase?.[i] ?? null,
-    versusBest: versusBest[i]!,
+    versusBest: versusBest[i],
     adapterBytes: adapterBytes(rank),
     notWorse: confidenceSet.includes(rank),
   }));
-  const { counts } = rising[0]!.losses;
+  const { counts } = rising[0].losses;
   return {
     task,
     examples: counts.filter((count) => count > 0).length,
@@ -139,7 +139,7 @@ function measuredLoss(losses: ExampleLosses): MeasuredLoss {
 function againstBase(measured: readonly RankLosses[], base: ExampleLosses): PairedDifference[] {
   const differences = measured.map(({ losses }) => pairedTTest(losses, base));
   const pValues = holmBonferroni(differences.map(({ pValue }) => pValue));
-  return differences.map((difference, i) => ({ ...difference, pValue: pValues[i]! }));
+  return differences.map((difference, i) => ({ ...difference, pValue: pValues[i] }));
 }
 
 const meanGain = (ranks: readonly RankRow[], base: MeasuredLoss, axis: 'log2' | 'linear'): number =>

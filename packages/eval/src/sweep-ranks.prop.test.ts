@@ -115,7 +115,7 @@ describe('sweepRanks', () => {
       perplexity(tinyExamples(6)),
       { base: null },
     );
-    expect([report.base, report.aurac, report.auracLinear, report.ranks[0]!.versusBase]).toEqual([
+    expect([report.base, report.aurac, report.auracLinear, report.ranks[0].versusBase]).toEqual([
       null,
       null,
       null,
@@ -172,7 +172,7 @@ describe('the report', () => {
     expect([bestRank, smallestGoodRank, confidenceSet]).toEqual([4, 2, [2, 4]]);
     expect([area, auracLinear]).toEqual([aurac([1, 2, 4], gains, 'log2'), aurac([1, 2, 4], gains, 'linear')]);
     ranks.forEach(({ versusBase }, i) => {
-      expect(versusBase!.mean).toBeCloseTo(-gains[i]!, 12);
+      expect(versusBase!.mean).toBeCloseTo(-gains[i], 12);
     });
   });
 
@@ -239,11 +239,6 @@ describe('the report', () => {
       ],
       base: null,
     });
-    expect([bestRank, ranks[1]!.loss, ranks[1]!.notWorse, detectableDifference]).toEqual([
-      1,
-      NaN,
-      false,
-      null,
-    ]);
+    expect([bestRank, ranks[1].loss, ranks[1].notWorse, detectableDifference]).toEqual([1, NaN, false, null]);
   });
 });

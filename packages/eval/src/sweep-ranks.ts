@@ -55,7 +55,7 @@ export async function sweepRanks(
   rankViews.forEach((view) => {
     assertView('sweep-ranks', view);
   });
-  const { model } = rankViews[0]!;
+  const { model } = rankViews[0];
   const { base = { model, active: null }, alpha, ...measureOptions } = options;
   if (base) assertView('sweep-ranks', base);
   const views = base ? [...rankViews, base] : rankViews;
@@ -63,7 +63,7 @@ export async function sweepRanks(
   assertResults(task, results, views.length);
   return rankReport({
     task: task.name,
-    measured: rising.map((rank, i) => ({ rank, losses: results[i]! })),
+    measured: rising.map((rank, i) => ({ rank, losses: results[i] })),
     base: base ? results.at(-1)! : null,
     alpha,
     adapterBytes: (rank) => adapterBytes(model, rank),

@@ -45,7 +45,7 @@ async function buildCase(
 
 const relativeDistance = (got: Float32Array, want: Float32Array): number =>
   Math.sqrt(
-    want.reduce((sum, x, i) => sum + (x - got[i]!) ** 2, 0) / (want.reduce((sum, x) => sum + x * x, 0) || 1),
+    want.reduce((sum, x, i) => sum + (x - got[i]) ** 2, 0) / (want.reduce((sum, x) => sum + x * x, 0) || 1),
   );
 
 test('the golden files have the hashes of SHA256SUMS', () => {
@@ -84,7 +84,7 @@ describe.each(CASES)(
         async () => {
           const model = await buildCase(name, { trainable: true });
           const { loss, gradients } = gradientsOf(model, tokens, { recompute: false });
-          expect(Math.abs(loss - expected.get('loss_f64')!.f64()[0]!)).toBeLessThanOrEqual(tolerance.loss);
+          expect(Math.abs(loss - expected.get('loss_f64')!.f64()[0])).toBeLessThanOrEqual(tolerance.loss);
           const worst = worstGradientError(gradients, expected);
           expect(worst.error, worst.name).toBeLessThanOrEqual(tolerance.gradient);
           expect(gradientNorms.size).toBeGreaterThan(10);
@@ -148,7 +148,7 @@ describe("files of llama.cpp's own converter", () => {
         const own = logitsOf(theirs, tokens);
         expect(raw.query_pre_attn_scalar).not.toBe(gguf.config.raw.query_pre_attn_scalar);
         expect(
-          Array.from(logits).reduce((worst, x, i) => Math.max(worst, Math.abs(x - own[i]!)), 0),
+          Array.from(logits).reduce((worst, x, i) => Math.max(worst, Math.abs(x - own[i])), 0),
         ).toBeLessThanOrEqual(tolerance.logits);
       } else expect(worstLogitError(logits, expected, rows)).toBeLessThanOrEqual(tolerance.logits);
       proofs.push({ modelType, name, what: 'GGUF' });

@@ -24,7 +24,7 @@ const configOf = (name: string): Record<string, unknown> =>
   JSON.parse(readFileSync(`${FOLDER}${name}/config.json`, 'utf8')) as Record<string, unknown>;
 /** Reads the config of a family's case with other values; `undefined` takes a key away. */
 const read = (modelType: string, changes: Record<string, unknown> = {}) => {
-  const raw = { ...configOf(CASE_OF[modelType]!), ...changes };
+  const raw = { ...configOf(CASE_OF[modelType]), ...changes };
   return familyOf(modelType, 'test').readConfig(
     hfConfigOf(
       'config.json',
@@ -154,7 +154,7 @@ describe('what transformers 5.24 makes of a config that says it in part, or twic
       ...changes,
     });
     return [attention.find(({ window }) => window > 0)!, attention.find(({ window }) => window === 0)!].map(
-      ({ rope }) => rope!.frequencies[1]!.toPrecision(9),
+      ({ rope }) => rope!.frequencies[1].toPrecision(9),
     );
   };
   const turned = (theta: number, factor = 1): string => (theta ** (-2 / 12) / factor).toPrecision(9);
@@ -210,7 +210,7 @@ describe('what transformers 5.24 makes of a config that says it in part, or twic
           partial_rotary_factor: 1,
           ...changes,
         };
-        const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0]!.headDim;
+        const headDim = read('phi3', { rope_parameters: undefined, ...changed }).attention[0].headDim;
         const short = factors.slice(0, headDim / 2);
         return read('phi3', {
           ...changed,
@@ -221,7 +221,7 @@ describe('what transformers 5.24 makes of a config that says it in part, or twic
             long_factor: short,
             original_max_position_embeddings: 32,
           },
-        }).attention[0]!.rope!.scale;
+        }).attention[0].rope!.scale;
       };
       expect(scaleOf({ original_max_position_embeddings: undefined })).toBeCloseTo(
         Math.sqrt(1 + Math.log(2) / Math.log(4096)),
@@ -248,11 +248,10 @@ describe('frequencies', () => {
     'of $name are those of transformers',
     ({ config, inverse_frequencies: want, attention_factor: factor }) => {
       const { modelType } = hfConfigOf('config.json', config);
-      const { rope } = familyOf(modelType, 'test').readConfig(hfConfigOf('config.json', config))
-        .attention[0]!;
+      const { rope } = familyOf(modelType, 'test').readConfig(hfConfigOf('config.json', config)).attention[0];
       expect(rope!.frequencies.length).toBe(want.length);
       // theirs are float32
-      want.forEach((f, i) => expect(Math.abs(rope!.frequencies[i]! / f - 1)).toBeLessThan(1e-6));
+      want.forEach((f, i) => expect(Math.abs(rope!.frequencies[i] / f - 1)).toBeLessThan(1e-6));
       expect(rope!.scale).toBeCloseTo(factor, 6);
     },
   );
@@ -288,8 +287,8 @@ test(
     'others at 1',
   () => {
     const first = (modelType: string, name: string): number => {
-      const model = initializeModel(configOf(CASE_OF[modelType]!), { backend: createHostBackend() });
-      return hostData(model.parameters().find((parameter) => parameter.name === name)!.view)[0]!;
+      const model = initializeModel(configOf(CASE_OF[modelType]), { backend: createHostBackend() });
+      return hostData(model.parameters().find((parameter) => parameter.name === name)!.view)[0];
     };
     expect([
       first('gemma', 'model.norm.weight'),

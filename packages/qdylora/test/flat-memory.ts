@@ -38,7 +38,7 @@ function medianSlope(points: readonly (readonly [x: number, y: number])[]): numb
   const slopes = points
     .flatMap(([x, y], i) => points.slice(i + 1).map(([x2, y2]) => (y2 - y) / (x2 - x)))
     .sort((a, b) => a - b);
-  return slopes[Math.floor(slopes.length / 2)]!;
+  return slopes[Math.floor(slopes.length / 2)];
 }
 
 try {

@@ -338,7 +338,7 @@ const TABLE: readonly RefusedCalls[] = [
 
 for (const [name, call, base, refused] of TABLE) {
   describe(`${name} refuses`, () => {
-    it.each(refused as [object, string?][])('%o', async (options, option = Object.keys(options)[0]!) => {
+    it.each(refused as [object, string?][])('%o', async (options, option = Object.keys(options)[0]) => {
       const error: unknown = await Promise.resolve()
         .then(() => call({ ...base, ...options } as never))
         .then(

@@ -27,7 +27,7 @@ test(
           (a, b) => ((a.byteOffset * 7919 + seed) % 13) - ((b.byteOffset * 7919 + seed) % 13),
         );
         const joined = joinNeighbours(shuffled);
-        for (const array of joined) for (let i = 0; i < array.length; i++) array[i]! += 1;
+        for (const array of joined) for (let i = 0; i < array.length; i++) array[i] += 1;
         expect(arrays.every((array) => array.every((value) => value === 1))).toBe(true);
         expect(joined.reduce((sum, { length }) => sum + length, 0)).toBe(
           arrays.reduce((sum, { length }) => sum + length, 0),

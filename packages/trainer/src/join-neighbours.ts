@@ -8,7 +8,7 @@ export function joinNeighbours(arrays: readonly Float32Array[]): Float32Array[] 
   for (const array of [...arrays].sort((a, b) => a.byteOffset - b.byteOffset)) {
     const { buffer, byteOffset, length } = array;
     const at = last.get(buffer);
-    const before = at === undefined ? null : joined[at]!;
+    const before = at === undefined ? null : joined[at];
     if (before && before.byteOffset + before.byteLength === byteOffset)
       joined[at!] = new Float32Array(buffer, before.byteOffset, before.length + length);
     else last.set(buffer, joined.push(array) - 1);

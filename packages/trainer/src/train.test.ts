@@ -163,7 +163,7 @@ describe('evaluation', () => {
       ['step', 6],
     ]);
     expect(readFileSync(join(folder, 'adapter-best', 'adapter.txt'), 'utf8')).toBe('2');
-    expect(only(events, 'done')[0]!.result.best).toEqual({ step: 4, score: 1 });
+    expect(only(events, 'done')[0].result.best).toEqual({ step: 4, score: 1 });
   });
 
   it('judges by the score where there is one', async () => {
@@ -203,7 +203,7 @@ describe('steps without a finite loss', () => {
   it('are skipped and told, and the run goes on', async () => {
     const events = await eventsOf(train(poisoned((step) => step === 2)));
     expect(only(events, 'warning').map(({ code, step }) => [code, step])).toEqual([['NON_FINITE_LOSS', 3]]);
-    expect(only(events, 'done')[0]!.result).toMatchObject({ step: 6, skippedSteps: 1 });
+    expect(only(events, 'done')[0].result).toMatchObject({ step: 6, skippedSteps: 1 });
     expect(only(events, 'step').map(({ loss }) => Number.isFinite(loss))).toEqual([
       true,
       true,
@@ -307,7 +307,7 @@ describe('steps without a finite loss', () => {
     const batches = {
       ...options.batches,
       batchAt: (step: number) => {
-        if (step === 2) hostData(options.adapted.layers[0]!.a.view)[0] = NaN;
+        if (step === 2) hostData(options.adapted.layers[0].a.view)[0] = NaN;
         return options.batches.batchAt(step);
       },
     };

@@ -134,7 +134,7 @@ export function tinyExamples(count: number, seed = 1): Example[] {
     for (let t = 1; t < length; t++)
       ids[t] =
         rng.uniform(i, 10 + t) < 0.8
-          ? (ids[t - 1]! * 3 + 1) % VOCABULARY
+          ? (ids[t - 1] * 3 + 1) % VOCABULARY
           : Math.floor(rng.uniform(i, 50 + t) * VOCABULARY);
     const labels = Int32Array.from(ids);
     if (i % 3 === 0) labels[1] = -100; // some tokens are prompt

@@ -157,7 +157,7 @@ describe('a folder that is written atomically', () => {
           const path = `${TARGET}/${file}`;
           const bytes = Buffer.from(String(copy.fs.readFileSync(path, 'utf8')));
           copy.fs.rmSync(path);
-          if (how === 'flip') bytes[at]! ^= 1;
+          if (how === 'flip') bytes[at] ^= 1;
           if (how !== 'remove')
             writeFileDurably(path, [how === 'cut' ? bytes.subarray(0, at) : bytes], copy.fs);
           const state = validateFolder(TARGET, copy.fs);

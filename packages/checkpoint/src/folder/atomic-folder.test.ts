@@ -109,7 +109,7 @@ describe('cleanOrphans', () => {
       `x.tmp-${dead}-short`,
     ];
     for (const name of names) mkdirSync(join(parent, name), { recursive: true });
-    utimesSync(join(parent, names[1]!), 1, 1); // of an older run that had our number
+    utimesSync(join(parent, names[1]), 1, 1); // of an older run that had our number
     expect(cleanOrphans(parent)).toEqual({ removed: [names[0], names[1]].sort(), restored: [] });
     expect(readdirSync(parent).sort()).toEqual(names.slice(2).sort());
     expect(cleanOrphans(join(root, 'nowhere'))).toEqual({ removed: [], restored: [] });

@@ -145,5 +145,5 @@ async function writeAll(
 function behind(list: readonly Uint8Array[], count: number): readonly Uint8Array[] {
   let rest = count;
   const first = list.findIndex((piece) => (rest < piece.length ? true : ((rest -= piece.length), false)));
-  return first < 0 ? [] : [list[first]!.subarray(rest), ...list.slice(first + 1)];
+  return first < 0 ? [] : [list[first].subarray(rest), ...list.slice(first + 1)];
 }

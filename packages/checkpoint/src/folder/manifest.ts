@@ -126,13 +126,13 @@ export function validateFolder(path: string, fs: FileSystem = NODE_FILE_SYSTEM):
   }
   for (const [name, at] of paths) {
     const size = sizeOf(at, fs);
-    const expected = manifest.files[name]!.size;
+    const expected = manifest.files[name].size;
     if (size === null) return damaged('missing-file', `There is no file ${name} in ${path}`, name);
     if (size !== expected)
       return damaged('wrong-size', `${name} in ${path} has ${size} bytes instead of ${expected}`, name);
   }
   for (const [name, at] of paths) {
-    const expected = manifest.files[name]!.sha256;
+    const expected = manifest.files[name].sha256;
     const got = tryOr(() => hashFile(at, fs).sha256, 'an unreadable file');
     if (got !== expected)
       return damaged('wrong-hash', `${name} in ${path} has SHA-256 ${got} instead of ${expected}`, name);

@@ -142,8 +142,8 @@ describe("files of llama.cpp's own converter", () => {
     source.close();
     expect(values.some((value) => value < 0.5)).toBe(true); // a norm without the 1
     values.forEach((value, i) =>
-      expect(Math.abs(value + 1 - stored[i]!)).toBeLessThanOrEqual(
-        2 ** -23 * Math.max(1, Math.abs(stored[i]!)),
+      expect(Math.abs(value + 1 - stored[i])).toBeLessThanOrEqual(
+        2 ** -23 * Math.max(1, Math.abs(stored[i])),
       ),
     );
   });

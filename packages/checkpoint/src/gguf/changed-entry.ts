@@ -9,7 +9,7 @@ type Fill = (values: Float32Array, target: Float32Array) => void;
 /** A norm's weight without the 1 that the converter added (in float32, rounded there already). */
 export const oneLess = (entry: TensorEntry): TensorEntry =>
   changedEntry(entry, entry.shape, (values, target) => {
-    for (let i = 0; i < values.length; i++) target[i] = values[i]! - 1;
+    for (let i = 0; i < values.length; i++) target[i] = values[i] - 1;
   });
 
 /**
@@ -20,7 +20,7 @@ export function transposedEntry(entry: TensorEntry): TensorEntry {
   return changedEntry(entry, [columns, rows], (values, target) => {
     for (let row = 0; row < rows; row++)
       for (let column = 0; column < columns; column++)
-        target[column * rows + row] = values[row * columns + column]!;
+        target[column * rows + row] = values[row * columns + column];
   });
 }
 

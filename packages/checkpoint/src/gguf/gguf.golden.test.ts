@@ -154,7 +154,7 @@ describe('small models', () => {
       const smooth = (32 / wavelength - 1) / (4 - 1);
       return wavelength < high ? 1 : wavelength > low ? factor : 1 / ((1 - smooth) / factor + smooth);
     });
-    config.rope.factors!.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, 5));
+    config.rope.factors!.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 5));
     dispose();
   });
 });

@@ -77,8 +77,8 @@ describe('rows of q and k', () => {
     ] as const) {
       const entry = checkpoint.tensors.get(`model.layers.1.${name}.weight`)!;
       const raw = ggufEntry(source, tensors.get(`blk.1.${own}.weight`)!, own);
-      const rows = entry.shape[0]!;
-      const columns = entry.shape[1]!;
+      const rows = entry.shape[0];
+      const columns = entry.shape[1];
       const order = heads ? interleavedRow(rows / heads) : (row: number) => row;
       const values = entry.readFloat32();
       const inFile = raw.readFloat32();
@@ -112,7 +112,7 @@ it.each([
   );
   const want = Uint8Array.from(
     { length: 3600 },
-    (_, i) => file[7 + order(Math.floor(i / 36)) * 36 + (i % 36)]!,
+    (_, i) => file[7 + order(Math.floor(i / 36)) * 36 + (i % 36)],
   );
   fc.assert(
     fc.property(fc.nat(3600), fc.nat(3600), (a, b) => {

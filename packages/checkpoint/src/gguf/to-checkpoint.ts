@@ -66,7 +66,7 @@ export function openGgufCheckpoint(path: string): Checkpoint {
 function readFactors(source: ByteSource, { tensors }: GgufFile, name: string): Float32Array | undefined {
   const tensor = tensors.get(name);
   if (!tensor) return undefined;
-  if (tensor.shape.length !== 1 || tensor.shape[0]! > MAX_ROPE_FACTORS) {
+  if (tensor.shape.length !== 1 || tensor.shape[0] > MAX_ROPE_FACTORS) {
     throw badFile({
       format: 'gguf',
       path: source.path,

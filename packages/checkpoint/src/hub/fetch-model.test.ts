@@ -151,7 +151,7 @@ describe('a model that is not there yet', () => {
 
   it('is fetched by revision, at a moved address, and in the shards that the index names', async () => {
     await fetchModel('old/small@v1.0', options());
-    expect(server.requests[0]!.line).toBe('GET /api/models/old/small/revision/v1.0');
+    expect(server.requests[0].line).toBe('GET /api/models/old/small/revision/v1.0');
     expect(readFileSync(join(cacheFolder, 'models--old--small/refs/v1.0'), 'utf8')).toBe(COMMIT);
     const folder = await fetchModel('org/sharded', options());
     expect(readlinkSync(join(folder, 'sub/model-2.safetensors'))).toBe(
@@ -259,7 +259,7 @@ describe('a bad connection', () => {
       .filter(Boolean)
       .map(Number);
     expect(ranges.length).toBe(2);
-    expect(ranges[0]! > 0 && ranges[1]! > ranges[0]!).toBe(true);
+    expect(ranges[0] > 0 && ranges[1] > ranges[0]).toBe(true);
     expect(blobs()).toContain(sha256(weights));
   });
 

@@ -233,7 +233,7 @@ async function downloadAll(
   if (!hasSafetensors && ggufs.length !== 1) throw noWeights(name, ggufs);
   for (const file of [...(files.has(CONFIG) ? [CONFIG] : []), ...[...files.keys()].filter(isCompanionFile)])
     await get(file); // no code
-  if (!hasSafetensors) return get(ggufs[0]!);
+  if (!hasSafetensors) return get(ggufs[0]);
   if (files.has(WEIGHTS)) return get(WEIGHTS);
   await get(INDEX);
   for (const shard of shardsIn(cache.snapshot(commit))) await get(shard);

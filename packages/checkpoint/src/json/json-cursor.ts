@@ -32,11 +32,11 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
   let at = 0;
 
   const skipSpace = (): void => {
-    while (at < bytes.length && SPACES.includes(bytes[at]!)) at++;
+    while (at < bytes.length && SPACES.includes(bytes[at])) at++;
   };
   const peek = (): number => {
     skipSpace();
-    return at < bytes.length ? bytes[at]! : -1;
+    return at < bytes.length ? bytes[at] : -1;
   };
   const accept = (character: string): boolean => {
     if (peek() !== character.charCodeAt(0)) return false;
@@ -106,7 +106,7 @@ function scanString(
   let hasEscapes = false;
   let highBits = 0;
   for (; end < limit && bytes[end] !== QUOTE; end++) {
-    const byte = bytes[end]!;
+    const byte = bytes[end];
     if (byte < SPACE) throw fail(`expected escaped control characters in %, got byte ${byte}`, end);
     if (byte === BACKSLASH) {
       hasEscapes = true;
@@ -125,8 +125,8 @@ function scanString(
 function scanWholeNumber(bytes: Uint8Array, start: number): number | null {
   let at = start;
   let value = 0;
-  while (at < bytes.length && bytes[at]! >= ZERO && bytes[at]! <= NINE && at - start < 17)
-    value = value * 10 + (bytes[at++]! - ZERO);
+  while (at < bytes.length && bytes[at] >= ZERO && bytes[at] <= NINE && at - start < 17)
+    value = value * 10 + (bytes[at++] - ZERO);
   const digits = at - start;
   const next = bytes[at] ?? -1;
   const isWhole =
@@ -161,8 +161,8 @@ function textOf(
 const shownByte = (bytes: Uint8Array, at: number): string =>
   at >= bytes.length
     ? 'the end'
-    : bytes[at]! > SPACE && bytes[at]! < 0x7f
-      ? String.fromCharCode(bytes[at]!)
+    : bytes[at] > SPACE && bytes[at] < 0x7f
+      ? String.fromCharCode(bytes[at])
       : `byte ${bytes[at]}`;
 
 const SHOWN_TOKEN_BYTES = 24;

@@ -166,13 +166,13 @@ describe('adapters saved by PEFT 0.21.2', () => {
             let sum = 0;
             let size = 0;
             for (let k = 0; k < rank; k++) {
-              const product = b[o * rank + k]! * a[k * inFeatures + i]!;
+              const product = b[o * rank + k] * a[k * inFeatures + i];
               sum += product;
               size += Math.abs(product);
             }
             const at = o * inFeatures + i;
-            const bound = (rank + 2) * 2 ** -24 * (Math.abs(own[at]!) + scale * size);
-            worst = Math.max(worst, Math.abs(own[at]! + scale * sum - expected[at]!) - bound);
+            const bound = (rank + 2) * 2 ** -24 * (Math.abs(own[at]) + scale * size);
+            worst = Math.max(worst, Math.abs(own[at] + scale * sum - expected[at]) - bound);
           }
         }
         expect(worst, `${name} ${module}`).toBeLessThanOrEqual(0);

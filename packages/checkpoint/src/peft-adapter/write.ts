@@ -196,7 +196,7 @@ function* tensorsOf(
   { rank, rankPattern = {}, saved = new Map() }: WritePeftAdapterOptions,
 ): Generator<TensorToStream> {
   for (const { name, a, b } of layers) {
-    const layerRank = Object.hasOwn(rankPattern, name) ? rankPattern[name]! : rank;
+    const layerRank = Object.hasOwn(rankPattern, name) ? rankPattern[name] : rank;
     yield matrixTensor(adapterKey(name, 'a'), a, { rows: layerRank });
     yield matrixTensor(adapterKey(name, 'b'), b, { columns: layerRank });
   }

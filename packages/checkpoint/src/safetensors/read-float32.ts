@@ -58,7 +58,7 @@ const WIDENINGS: ReadonlyMap<string, Widening> = new Map([
         const halves = new Uint16Array(piece, 0, length);
         const bits = new Uint32Array(values.buffer, values.byteOffset + at * 4, length);
         // a bfloat16 is the upper half of a float32
-        for (let i = 0; i < length; i++) bits[i] = halves[i]! << 16;
+        for (let i = 0; i < length; i++) bits[i] = halves[i] << 16;
       },
     },
   ],

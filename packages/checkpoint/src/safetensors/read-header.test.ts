@@ -327,7 +327,7 @@ describe('reading values', () => {
     const count = 2 ** 19 + 3;
     const halves = Uint16Array.from({ length: count }, (_, i) => i & 0x7f7f);
     const values = file('BF16', halves, count).readFloat32();
-    expect(new Uint32Array(values.buffer).every((bits, i) => bits === halves[i]! << 16)).toBe(true);
+    expect(new Uint32Array(values.buffer).every((bits, i) => bits === halves[i] << 16)).toBe(true);
   });
 
   it('integers are not quietly taken for floats', () => {

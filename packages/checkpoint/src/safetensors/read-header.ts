@@ -196,7 +196,7 @@ function scanEntry(cursor: JsonCursor, name: string, room: number, fail: Fail): 
     throw fail(`${printedName(name)} must have dtype, shape and two data_offsets`, {
       tensor: name,
     });
-  const location: TensorLocation = { name, dtype, shape, begin: offsets[0]!, end: offsets[1]! };
+  const location: TensorLocation = { name, dtype, shape, begin: offsets[0], end: offsets[1] };
   checkSize(location, room, fail);
   return location;
 }

@@ -100,11 +100,11 @@ describe('a shard index', () => {
   });
 
   it('follows links inside the folder, and outside only when told to', () => {
-    openMap({ a: 'inner-link.safetensors' }).files[0]!.dispose();
+    openMap({ a: 'inner-link.safetensors' }).files[0].dispose();
     expect(errorOf(() => openMap({ c: 'link.safetensors' }), 'BAD_FILE').message).toMatch(
       /a link to .*outside\.safetensors.*followLinks/,
     );
-    openWith({ weight_map: { c: 'link.safetensors' } }, true).files[0]!.dispose();
+    openWith({ weight_map: { c: 'link.safetensors' } }, true).files[0].dispose();
   });
 
   it('follows the links of the Hugging Face cache into its own repository', () => {
@@ -117,7 +117,7 @@ describe('a shard index', () => {
     symlinkSync(join(root, 'outside.safetensors'), join(snapshot, 'outside.safetensors'));
     const at = join(snapshot, 'index.json');
     writeFileSync(at, JSON.stringify({ weight_map: { a: 'model.safetensors' } }));
-    openShards(snapshot, at).files[0]!.dispose();
+    openShards(snapshot, at).files[0].dispose();
     writeFileSync(at, JSON.stringify({ weight_map: { c: 'outside.safetensors' } }));
     errorOf(() => openShards(snapshot, at), 'BAD_FILE');
   });

@@ -196,7 +196,7 @@ function checkTensor(tensor: TensorShape, nameBytes: number): void {
 
 /** Bytes of a tensor in the file, whether they are there yet or not. */
 export const tensorByteLength = ({ dtype, shape }: TensorShape): number =>
-  shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]!) / 8;
+  shape.reduce((product, size) => product * size, SAFETENSORS_DTYPE_BITS[dtype]) / 8;
 const labelOf = ({ name, dtype, shape }: TensorShape): string =>
   `${printedName(name)} (${dtype} [${shape.join(', ')}])`;
 

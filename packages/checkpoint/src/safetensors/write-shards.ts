@@ -43,7 +43,7 @@ export async function writeShards(
   const shards = cutByBytes(tensors, tensorByteLength, shardBytes);
   const write = (name: string, shard: readonly TensorToStream[]): Promise<void> =>
     streamFile(join(folder, name), safetensorsPieces(shard, { metadata }), { isSynced, fs });
-  if (shards.length === 1) return write('model.safetensors', shards[0]!);
+  if (shards.length === 1) return write('model.safetensors', shards[0]);
   const digits = (n: number): string => String(n).padStart(5, '0');
   const weightMap: Record<string, string> = Object.create(null) as Record<string, string>;
   let total = 0;

@@ -88,7 +88,7 @@ function answerer(
     };
     const [, storedName, storedFile] = /^\/storage\/([^/]+\/[^/]+)\/(.+)$/.exec(path) ?? [];
     if (storedFile)
-      return send(request, response, repositories[storedName!]!.files[storedFile]!, faults.get(storedFile));
+      return send(request, response, repositories[storedName!].files[storedFile], faults.get(storedFile));
     const [, api, revision] = /^\/api\/models\/([^/]+\/[^/]+)\/revision\/(.+)$/.exec(path) ?? [];
     const [, name = api, , file] = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
     if (name && moved[name]) return end(307, { location: path.replace(name, moved[name]) });

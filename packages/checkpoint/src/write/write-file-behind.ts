@@ -96,7 +96,7 @@ async function* filledBlocks(
   for await (const piece of pieces) {
     for (let done = 0; done < piece.byteLength;) {
       if (used === 0) await uses[turn];
-      const block = blocks[turn]!;
+      const block = blocks[turn];
       const count = Math.min(block.length - used, piece.byteLength - done);
       if (piece instanceof Uint8Array) copyInto(block, piece.subarray(done, done + count), used);
       else await piece.read(block.subarray(used, used + count), done);
@@ -108,7 +108,7 @@ async function* filledBlocks(
       used = 0;
     }
   }
-  if (used > 0) yield { filled: blocks[turn]!.subarray(0, used), turn };
+  if (used > 0) yield { filled: blocks[turn].subarray(0, used), turn };
 }
 
 interface WritableFile {

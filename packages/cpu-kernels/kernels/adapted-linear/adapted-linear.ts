@@ -139,9 +139,9 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
     bindKernel(adaptedLinearGroup, (inputs, outputs, attributes) => {
       const { layers, cols, computeDtype, parts } = attributes;
       const x = inputs.x!;
-      const tokens = x.shape[0]!;
+      const tokens = x.shape[0];
       const r = groupRank(inputs, attributes);
-      const records = layers.map((layer, i) => forwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer));
+      const records = layers.map((layer, i) => forwardLayer(inputs, outputs, GROUP_NAMES[i], layer));
       withScratch(forwardFloats(tokens, cols, r, layers.length), (scratch) => {
         forward(
           x,
@@ -159,11 +159,11 @@ export const adaptedLinearKernels = ({ native, withScratch }: CpuDoor): BoundKer
     bindKernel(adaptedLinearGroupBackward, (inputs, outputs, attributes) => {
       const { layers, cols, computeDtype, accumulate, parts } = attributes;
       const x = inputs.x!;
-      const tokens = x.shape[0]!;
+      const tokens = x.shape[0];
       const r = groupRank(inputs, attributes);
       const rows = layers.reduce((sum, layer) => sum + layer.rows, 0);
       const trainFrom = Math.min(attributes.trainFrom, r);
-      const records = layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i]!, layer));
+      const records = layers.map((layer, i) => backwardLayer(inputs, outputs, GROUP_NAMES[i], layer));
       withScratch(
         backwardFloats(tokens, rows, r, layers.length, cutsGradients(parts, trainFrom)),
         (scratch) => {

@@ -131,10 +131,10 @@ function forward(backend: Backend, one: Setting) {
   return backend.memory.scoped(() => {
     const { y, logSumExp } = runOp(backend, causalAttention, inputsOf(one), attributesOf(one));
     return {
-      y: f32View(y.shape, Float32Array.from(hostData(y).subarray(0, y.shape[0]! * y.shape[1]!))),
+      y: f32View(y.shape, Float32Array.from(hostData(y).subarray(0, y.shape[0] * y.shape[1]))),
       logSumExp: f32View(
         logSumExp.shape,
-        Float32Array.from(hostData(logSumExp).subarray(0, logSumExp.shape[0]! * logSumExp.shape[1]!)),
+        Float32Array.from(hostData(logSumExp).subarray(0, logSumExp.shape[0] * logSumExp.shape[1])),
       ),
     };
   });

@@ -20,11 +20,11 @@ test('a query sees the `window` last keys, its own included', () => {
   const attributes = attentionAttributes({ heads: 1, kvHeads: 1, headDim: 8, window: 3, scale: 0 });
   const inputs = attentionInputs(1, [{ queries: 5, keys: 5 }], attributes);
   for (const { backends } of levels) {
-    const { y } = runOp(backends[0]!, causalAttention, inputs, attributes);
+    const { y } = runOp(backends[0], causalAttention, inputs, attributes);
     for (let query = 0; query < 5; query++) {
       const visible = Array.from(
         { length: Math.min(3, query + 1) },
-        (_, back) => hostData(inputs.v)[(query - back) * 8]!,
+        (_, back) => hostData(inputs.v)[(query - back) * 8],
       );
       expect(hostData(y)[query * 8]).toBeCloseTo(visible.reduce((a, b) => a + b) / visible.length, 5);
     }
@@ -38,7 +38,7 @@ test("a query's output does not depend on the queries beside it", () => {
   for (const { backends } of levels) {
     for (const computeDtype of ['f32', 'bf16'] as const) {
       const typed = { ...attributes, computeDtype };
-      const whole = hostData(runOp(backends[0]!, causalAttention, inputs, typed).y);
+      const whole = hostData(runOp(backends[0], causalAttention, inputs, typed).y);
       const keys = 101;
       const few = {
         ...inputs,
@@ -46,7 +46,7 @@ test("a query's output does not depend on the queries beside it", () => {
         querySegments: i32View([2], [0, 3]),
         keySegments: i32View([2], [0, keys]),
       };
-      const last = hostData(runOp(backends[0]!, causalAttention, few, typed).y);
+      const last = hostData(runOp(backends[0], causalAttention, few, typed).y);
       expect(last).toEqual(whole.slice((keys - 3) * width, keys * width));
     }
   }
@@ -57,7 +57,7 @@ test('without pairs, and where columns are few, bf16 gives the bits of f32', () 
   const many = attentionInputs(3, [{ queries: 40, keys: 60 }], attributes);
   const few = attentionInputs(4, [{ queries: 2, keys: 300 }], attributes);
   const bits = (level: (typeof levels)[number], inputs: AttentionInputs, computeDtype: 'f32' | 'bf16') =>
-    hostData(runOp(level.backends[0]!, causalAttention, inputs, { ...attributes, computeDtype }).y);
+    hostData(runOp(level.backends[0], causalAttention, inputs, { ...attributes, computeDtype }).y);
   for (const level of levels) expect(bits(level, few, 'bf16')).toEqual(bits(level, few, 'f32'));
   for (const level of otherLevels) expect(bits(level, many, 'bf16')).toEqual(bits(level, many, 'f32'));
   for (const level of pairLevels) expect(bits(level, many, 'bf16')).not.toEqual(bits(level, many, 'f32'));
@@ -101,7 +101,7 @@ test('segments that leave the arrays are refused', () => {
   for (const ends of wrong)
     expect(() =>
       runOp(
-        levels[0]!.backends[0]!,
+        levels[0].backends[0],
         causalAttention,
         { ...inputs, keySegments: i32View([2], ends) },
         attributes,

@@ -16,7 +16,7 @@ export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundK
         { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
       ) => {
         const segments = [querySegments, keySegments] as const;
-        const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
+        const sizes = [q.shape[0], k.shape[0], heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
         const half = q.dtype === 'bf16';
         withScratch(forwardScratch(...segments, ...sizes, half), (scratch) => {
           forward(q, k, v, ...segments, alibiSlopes, y, logSumExp, scratch, ...sizes, window, scale, softCap);
@@ -31,7 +31,7 @@ export const causalAttentionKernels = ({ native, withScratch }: CpuDoor): BoundK
         { heads, kvHeads, headDim, window, scale, softCap, computeDtype },
       ) => {
         const segments = [querySegments, keySegments] as const;
-        const sizes = [q.shape[0]!, k.shape[0]!, heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
+        const sizes = [q.shape[0], k.shape[0], heads, kvHeads, headDim, computeDtype === 'bf16'] as const;
         const half = q.dtype === 'bf16';
         withScratch(backwardScratch(...segments, ...sizes, half, window), (scratch) => {
           backward(

@@ -7,7 +7,7 @@ export const dequantizeGgmlKernels = ({ native }: CpuDoor): BoundKernel[] => {
   return [
     bindKernel(dequantizeGgml, ({ blocks }, { values }, { type }) => {
       const { id, bytes } = GGML_BLOCKS.get(type)!;
-      call(blocks, values, id, blocks.shape[0]! / bytes);
+      call(blocks, values, id, blocks.shape[0] / bytes);
     }),
   ];
 };

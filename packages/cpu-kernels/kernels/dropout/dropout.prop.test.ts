@@ -9,7 +9,7 @@ test('about the asked share is dropped', () => {
   const count = 100_000;
   const y = hostData(
     runOp(
-      levels[0]!.backends[0]!,
+      levels[0].backends[0],
       dropout,
       { x: f32View([count], new Float32Array(count).fill(1)) },
       { probability: 0.25, key: 5, counter: 6 },

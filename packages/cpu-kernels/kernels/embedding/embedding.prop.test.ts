@@ -7,7 +7,7 @@ import { everyLevel } from '../../test/every-level.ts';
 const levels = await everyLevel();
 test('an id outside the table is BAD_DATA and names its position', () => {
   const weight = normalView(1, 'w', [4, 8]);
-  const backend = levels[0]!.backends[0]!;
+  const backend = levels[0].backends[0];
   for (const bad of [4, -1])
     expect(() => runOp(backend, embedding, { weight, ids: i32View([3], [0, bad, 1]) }, {})).toThrow(
       /position 1, got (4|-1)/,

@@ -7,12 +7,12 @@ export const embeddingKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const backward = native('embeddingBackward');
   return [
     bindKernel(embedding, ({ weight, ids }, { y }) => {
-      assertIdsWithin(ids, weight.shape[0]!);
-      forward(weight, ids, y, weight.shape[0]!, ids.shape[0]!, weight.shape[1]!);
+      assertIdsWithin(ids, weight.shape[0]);
+      forward(weight, ids, y, weight.shape[0], ids.shape[0], weight.shape[1]);
     }),
     bindKernel(embeddingBackward, ({ ids, dy }, { dWeight }, { rows }) => {
       assertIdsWithin(ids, rows);
-      if (dWeight) backward(ids, dy, dWeight, rows, ids.shape[0]!, dy.shape[1]!);
+      if (dWeight) backward(ids, dy, dWeight, rows, ids.shape[0], dy.shape[1]);
     }),
   ];
 };

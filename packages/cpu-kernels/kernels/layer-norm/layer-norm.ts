@@ -8,7 +8,7 @@ export const layerNormKernels = ({ native, withScratch }: CpuDoor): BoundKernel[
   const scratchFloats = native('layerNormBackwardScratch');
   return [
     bindKernel(layerNorm, ({ x, weight, bias }, { y, mean, inverseDeviation }, { epsilon }) => {
-      forward(x, weight, bias, y, mean, inverseDeviation, x.shape[0]!, x.shape[1]!, epsilon);
+      forward(x, weight, bias, y, mean, inverseDeviation, x.shape[0], x.shape[1], epsilon);
     }),
     bindKernel(
       layerNormBackward,

@@ -53,8 +53,8 @@ test(
       const { codes, scales } = runOp(host, quantizeRows, { weight }, {});
       for (let row = 0; row < 300; row++) {
         if (!flipped(row)) continue;
-        hostData(scales)[row] = -hostData(scales)[row]!;
-        for (let i = row * 40; i < (row + 1) * 40; i++) hostData(codes)[i] = -hostData(codes)[i]!;
+        hostData(scales)[row] = -hostData(scales)[row];
+        for (let i = row * 40; i < (row + 1) * 40; i++) hostData(codes)[i] = -hostData(codes)[i];
       }
       const want = [...hostData(runOp(host, linearArgmax, { x, weight }, { computeDtype: 'f32' }).ids)];
       for (const { label, backend } of backends)
@@ -77,10 +77,10 @@ test(
           { computeDtype: 'f32' },
         );
         for (let t = 0; t < 2; t++) {
-          const id = hostData(ids)[t]!;
+          const id = hostData(ids)[t];
           const exact = hostData(weight)
             .subarray(id * 40, id * 40 + 40)
-            .reduce((sum, w, i) => sum + w * hostData(x)[t * 40 + i]!, 0);
+            .reduce((sum, w, i) => sum + w * hostData(x)[t * 40 + i], 0);
           expect(id, label).toBeGreaterThanOrEqual(0);
           expect(hostData(logits)[t], label).toBeCloseTo(exact, 4);
         }

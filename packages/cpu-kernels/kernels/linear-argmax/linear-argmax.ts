@@ -17,7 +17,7 @@ export const linearArgmaxKernels = ({ native, withScratch }: CpuDoor): BoundKern
           ids,
           logits,
           scratch,
-          x.shape[0]!,
+          x.shape[0],
           out,
           inFeatures,
           computeDtype === 'bf16',

@@ -9,7 +9,7 @@ const levels = await everyLevel();
 test('a target outside the vocabulary is refused, and a NaN logit makes its own loss NaN alone', () => {
   const {
     backends: [backend],
-  } = levels[0]!;
+  } = levels[0];
   const x = normalView(1, 'x', [3, 4]);
   const weight = normalView(1, 'w', [5, 4]);
   const attributes = { computeDtype: 'f32' as const, lossScale: 1, gradient: false };
@@ -24,7 +24,7 @@ test('a target outside the vocabulary is refused, and a NaN logit makes its own 
       });
       expect(() =>
         runOp(
-          backends[0]!,
+          backends[0],
           linearCrossEntropy,
           { x, weight, targets: i32View([3], [-100, 5, -1]) },
           { ...attributes, gradient: true },
@@ -44,7 +44,7 @@ test('a target outside the vocabulary is refused, and a NaN logit makes its own 
 });
 
 test('the workspace does not grow with the number of tokens', () => {
-  const backend = levels.at(-1)!.backends[0]!;
+  const backend = levels.at(-1)!.backends[0];
   const whole = backend.native('linearCrossEntropyScratch');
   const streamed = backend.native('linearCrossEntropyStreamedScratch');
   for (const scratch of [whole, (...sizes: [number, number, number]) => streamed(...sizes, true)]) {

@@ -16,7 +16,7 @@ export const linearCrossEntropyKernels = ({ native, withScratch }: CpuDoor): Bou
         { computeDtype, lossScale, softCap = 0 },
       ) => {
         const [tokens, hidden] = x.shape as [number, number];
-        const vocabulary = weight.shape[0]!;
+        const vocabulary = weight.shape[0];
         const sizes = [tokens, hidden, vocabulary] as const;
         const isBf16 = computeDtype === 'bf16';
         const arrays = [x, weight, targets, tokenWeights, loss, tokenLosses, dx] as const;

@@ -14,7 +14,7 @@ export const matmulNf4Kernels = ({ native, withScratch }: CpuDoor): BoundKernel[
         { y },
         { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype },
       ) => {
-        const tokens = x.shape[0]!;
+        const tokens = x.shape[0];
         withScratch(scratchFloats(tokens, cols), (scratch) => {
           forward(
             x,
@@ -45,7 +45,7 @@ export const matmulNf4Kernels = ({ native, withScratch }: CpuDoor): BoundKernel[
         { dx },
         { rows, cols, blockSize, tiled = false, nestedOffset, computeDtype, accumulate },
       ) => {
-        const tokens = dy.shape[0]!;
+        const tokens = dy.shape[0];
         withScratch(scratchFloats(tokens, rows), (scratch) => {
           inputGradient(
             dy,

@@ -19,7 +19,7 @@ test('bfloat16 values have the bytes of the same values in float32', () => {
       (size, seed, kind, blockSize) => {
         const values = normalBfloat16View(seed, 'w', [size]);
         const wide = f32View([size], float32FromBfloat16(hostData(values)));
-        const backend = levels.at(-1)!.backends[0]!;
+        const backend = levels.at(-1)!.backends[0];
         const [narrow, same] = [values, wide].map((view) =>
           runOp(backend, quantizeBlockwise, { values: view as typeof wide }, { kind, blockSize }),
         );
@@ -38,9 +38,9 @@ test('NaN and infinity are NON_FINITE with their index', () => {
     for (const bad of [NaN, Infinity, -Infinity]) {
       const values = normalView(1, 'w', [100]);
       hostData(values)[77] = bad;
-      expect(() =>
-        runOp(backends[0]!, quantizeBlockwise, { values }, { kind: 'nf4', blockSize: 32 }),
-      ).toThrow(expect.objectContaining({ code: 'NON_FINITE', details: { index: 77, value: bad } }));
+      expect(() => runOp(backends[0], quantizeBlockwise, { values }, { kind: 'nf4', blockSize: 32 })).toThrow(
+        expect.objectContaining({ code: 'NON_FINITE', details: { index: 77, value: bad } }),
+      );
     }
   }
 });

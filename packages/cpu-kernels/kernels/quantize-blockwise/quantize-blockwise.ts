@@ -8,13 +8,13 @@ export const quantizeBlockwiseKernels = ({ native }: CpuDoor): BoundKernel[] => 
   return [
     bindKernel(quantizeBlockwise, (inputs, outputs, attributes) => {
       const { codes, absmax } = outputs;
-      const blocks = absmax.shape[0]!;
+      const blocks = absmax.shape[0];
       call(
         inputs.values,
         Float32Array.from(levelsOf(attributes.kind)),
         codes,
         absmax,
-        inputs.values.shape[0]!,
+        inputs.values.shape[0],
         attributes.blockSize,
         attributes.tileColumns ?? 0,
       );

@@ -18,8 +18,8 @@ test('a weight is within half a scale of its code', () => {
       const { codes, scales } = runOp(createHostBackend(), quantizeRows, { weight }, {});
       const signed = new Int8Array(hostData(codes).buffer, hostData(codes).byteOffset, rows * cols);
       for (let i = 0; i < rows * cols; i++) {
-        const one = hostData(scales)[Math.floor(i / cols)]!;
-        expect(Math.abs(hostData(weight)[i]! - signed[i]! * one)).toBeLessThanOrEqual(
+        const one = hostData(scales)[Math.floor(i / cols)];
+        expect(Math.abs(hostData(weight)[i] - signed[i] * one)).toBeLessThanOrEqual(
           one * (0.5 + 127 * 2 ** -22),
         ); // 1 / scale and the product are rounded
       }

@@ -6,7 +6,7 @@ export const quantizeRowsKernels = ({ native }: CpuDoor): BoundKernel[] => {
   const call = native('quantizeRows');
   return [
     bindKernel(quantizeRows, ({ weight }, { codes, scales }) => {
-      call(weight, codes, scales, weight.shape[0]!, weight.shape[1]!);
+      call(weight, codes, scales, weight.shape[0], weight.shape[1]);
     }),
   ];
 };

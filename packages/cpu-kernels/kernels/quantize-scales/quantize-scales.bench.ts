@@ -5,7 +5,7 @@ import { benchKernel } from '../../bench/bench-kernel.ts';
 
 const blocks = (4096 * 4096) / 64;
 const absmax = normalView(1, 'absmax', [blocks]);
-for (let i = 0; i < blocks; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i]!) + 2;
+for (let i = 0; i < blocks; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i]) + 2;
 await benchKernel(quantizeScales, [
   {
     label: `scales of 4096×4096 weights`,

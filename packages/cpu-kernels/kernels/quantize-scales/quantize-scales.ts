@@ -10,8 +10,8 @@ export const quantizeScalesKernels = ({ native }: CpuDoor): BoundKernel[] => {
     bindKernel(quantizeScales, (inputs, outputs, attributes) => {
       const { absmax } = inputs;
       const { codes, nestedAbsmax, offset } = outputs;
-      const groups = nestedAbsmax.shape[0]!;
-      call(absmax, limits, mapCodes, codes, nestedAbsmax, offset, absmax.shape[0]!);
+      const groups = nestedAbsmax.shape[0];
+      call(absmax, limits, mapCodes, codes, nestedAbsmax, offset, absmax.shape[0]);
       // throws NON_FINITE with the index
       if (firstBadBlock(nestedAbsmax, groups) < groups) quantizeScales.reference(inputs, outputs, attributes);
     }),

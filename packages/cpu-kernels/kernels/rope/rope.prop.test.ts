@@ -7,7 +7,7 @@ import { everyLevel } from '../../test/every-level.ts';
 const levels = await everyLevel();
 
 test('turning there and back gives the vector again', () => {
-  const backend = levels[0]!.backends[0]!;
+  const backend = levels[0].backends[0];
   const tokens = 7;
   const x = normalView(3, 'x', [tokens, 64]);
   const { cos, sin } = runOp(
@@ -26,7 +26,7 @@ test('turning there and back gives the vector again', () => {
   const back = runOp(backend, rope, { x: there, cos, sin }, { headDim: 32, inverse: true }).y;
   for (let i = 0; i < hostData(x).length; i++)
     // four products and sums each way of numbers ≤ 8
-    expect(Math.abs(hostData(back)[i]! - hostData(x)[i]!)).toBeLessThan(12 * EPSILON * 8);
+    expect(Math.abs(hostData(back)[i] - hostData(x)[i])).toBeLessThan(12 * EPSILON * 8);
 });
 
 test('turning in place gives the same bits', () => {

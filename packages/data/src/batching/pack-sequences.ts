@@ -13,12 +13,12 @@ import { assertArgument } from '@qdylora/contract';
  */
 export function packSequences(lengths: ArrayLike<number>, capacity: number): number[][] {
   const order = Array.from({ length: lengths.length }, (_, i) => i).sort(
-    (a, b) => lengths[b]! - lengths[a]! || a - b,
+    (a, b) => lengths[b] - lengths[a] || a - b,
   );
   const room = freeRoom(lengths.length, capacity);
   const packs: number[][] = [];
   for (const index of order) {
-    const length = lengths[index]!;
+    const length = lengths[index];
     assertArgument(
       length >= 1 && length <= capacity,
       'pack-sequences',
@@ -40,10 +40,10 @@ function freeRoom(packs: number, capacity: number): { take(length: number): numb
     /** The first pack with room for `length`, which it now holds. */
     take(length) {
       let node = 1;
-      while (node < leaves) node = most[2 * node]! >= length ? 2 * node : 2 * node + 1;
+      while (node < leaves) node = most[2 * node] >= length ? 2 * node : 2 * node + 1;
       const pack = node - leaves;
-      most[node]! -= length;
-      for (node >>= 1; node >= 1; node >>= 1) most[node] = Math.max(most[2 * node]!, most[2 * node + 1]!);
+      most[node] -= length;
+      for (node >>= 1; node >= 1; node >>= 1) most[node] = Math.max(most[2 * node], most[2 * node + 1]);
       return pack;
     },
   };

@@ -38,7 +38,7 @@ export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed 
       at(from + i),
     );
     for (const pack of packSequences(window.map(lengthAt), maxSeqLength)) {
-      for (const place of pack) members[placed++] = window[place]!;
+      for (const place of pack) members[placed++] = window[place];
       ends.push(placed);
     }
   }
@@ -46,7 +46,7 @@ export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed 
   return {
     length: offsets.length,
     at: (pack) =>
-      Array.from(members.subarray(pack === 0 ? 0 : offsets[pack - 1]!, offsets[pack]!)).flatMap(
+      Array.from(members.subarray(pack === 0 ? 0 : offsets[pack - 1], offsets[pack])).flatMap(
         (index) => source.at(index) ?? [],
       ),
   };

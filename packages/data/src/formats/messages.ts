@@ -72,7 +72,7 @@ const withExactParts = (
   messages.map(
     (message, i) =>
       Object.fromEntries(
-        Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i]!.get(key) : value]),
+        Object.entries(message).map(([key, value]) => [key, isPart(value) ? exact[i].get(key) : value]),
       ) as ChatMessage,
   );
 

@@ -50,7 +50,7 @@ function readTurns(row: Row): ChatMessage[] {
       `"system" must be a string (got ${kindOf(system)})`,
       'Correct or delete this line.',
     );
-  return turns[0]!.role === 'system' ? turns : [{ role: 'system', content: system }, ...turns];
+  return turns[0].role === 'system' ? turns : [{ role: 'system', content: system }, ...turns];
 }
 
 function readTurn(turn: unknown, name: string, where: string): ChatMessage {

@@ -262,7 +262,7 @@ function macroFunction(callable: string, { parameters, body }: MacroBody, scope:
     });
     parameters.forEach((parameter, i) => {
       if (parameter.type === 'KeywordArgumentExpression' && values[i] === undefined)
-        inside.set(names[i]!, evaluate(parameter.value, inside));
+        inside.set(names[i], evaluate(parameter.value, inside));
     });
     return closedBlock(body, inside);
   };

@@ -40,7 +40,7 @@ export function* jsonElements(
   for (const chunk of chunksOf(descriptor, offset)) {
     let from = 0;
     for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i]!;
+      const byte = chunk[i];
       const event = walk(byte);
       const next = { offset: offset + 1, line };
       if (event === 'outside') throw textAfterList(file, line);
@@ -127,7 +127,7 @@ const cutList = (file: string, line: number): Error =>
 function skipSpace(bytes: Buffer, start: Place, next: Place): Line {
   let from = 0;
   let line = start.line;
-  while (from < bytes.length && isSpace(bytes[from]!)) if (bytes[from++] === NEWLINE) line++;
+  while (from < bytes.length && isSpace(bytes[from])) if (bytes[from++] === NEWLINE) line++;
   return { bytes: bytes.subarray(from), offset: start.offset + from, line, next };
 }
 

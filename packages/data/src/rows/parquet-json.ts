@@ -36,7 +36,7 @@ function floatJson(value: number): string {
 function elementOf(column: SchemaTree): SchemaTree {
   const [repeated] = column.children;
   if (column.element.converted_type !== 'LIST' || !repeated) return column;
-  return repeated.children.length === 1 ? repeated.children[0]! : repeated;
+  return repeated.children.length === 1 ? repeated.children[0] : repeated;
 }
 
 /**

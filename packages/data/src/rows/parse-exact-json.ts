@@ -12,8 +12,8 @@ import { ExactNumber } from './exact-number.ts';
 export function parseExactJson(text: string): unknown {
   let at = 0;
   const next = (): string => {
-    while (WHITE_SPACE.has(text[at]!)) at++;
-    return text[at]!;
+    while (WHITE_SPACE.has(text[at])) at++;
+    return text[at];
   };
   const string = (): string => {
     const start = at++;
@@ -49,7 +49,7 @@ export function parseExactJson(text: string): unknown {
   };
   const word = (): unknown => {
     const start = at;
-    while (at < text.length && !ENDS.has(text[at]!)) at++;
+    while (at < text.length && !ENDS.has(text[at])) at++;
     const written = text.slice(start, at);
     const plain = JSON.parse(written) as unknown;
     return typeof plain === 'number' ? ExactNumber.of(written) : plain;

@@ -156,8 +156,7 @@ function* splitLines(
     if (isKept) parts.push(part);
     else parts = [];
   };
-  const taken = (): Buffer | null =>
-    isKept ? (parts.length === 1 ? parts[0]! : Buffer.concat(parts)) : null;
+  const taken = (): Buffer | null => (isKept ? (parts.length === 1 ? parts[0] : Buffer.concat(parts)) : null);
   for (const chunk of chunks) {
     let from = 0;
     for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, from)) {

@@ -28,13 +28,13 @@ export function createBitSet(): BitSet {
     },
     push(bit) {
       if (length === words.length * 32) words = doubled(words);
-      if (bit) words[length >>> 5]! |= 1 << (length & 31);
+      if (bit) words[length >>> 5] |= 1 << (length & 31);
       length++;
     },
     clear(index) {
-      words[index >>> 5]! &= ~(1 << (index & 31));
+      words[index >>> 5] &= ~(1 << (index & 31));
     },
-    has: (index) => index < length && ((words[index >>> 5]! >>> (index & 31)) & 1) === 1,
+    has: (index) => index < length && ((words[index >>> 5] >>> (index & 31)) & 1) === 1,
     ones: () => placesOf(words.slice(0, Math.ceil(length / 32))),
   };
 }
@@ -43,20 +43,20 @@ function placesOf(words: Uint32Array): SortedPlaces {
   // counts[i]: set bits before word i · WORDS_PER_COUNT
   const counts = new Float64Array(Math.ceil(words.length / WORDS_PER_COUNT) + 1);
   words.forEach((word, i) => {
-    counts[Math.floor(i / WORDS_PER_COUNT) + 1]! += bitCount(word);
+    counts[Math.floor(i / WORDS_PER_COUNT) + 1] += bitCount(word);
   });
-  for (let i = 1; i < counts.length; i++) counts[i]! += counts[i - 1]!;
+  for (let i = 1; i < counts.length; i++) counts[i] += counts[i - 1];
   return {
     length: counts.at(-1)!,
     at(k) {
       const group = lastAtMost(counts, k);
-      let left = k - counts[group]!;
+      let left = k - counts[group];
       let word = group * WORDS_PER_COUNT;
-      for (let ones = bitCount(words[word]!); ones <= left; ones = bitCount(words[word]!)) {
+      for (let ones = bitCount(words[word]); ones <= left; ones = bitCount(words[word])) {
         left -= ones;
         word++;
       }
-      return word * 32 + nthBit(words[word]!, left);
+      return word * 32 + nthBit(words[word], left);
     },
   };
 }
@@ -67,7 +67,7 @@ function lastAtMost(rising: Float64Array, value: number): number {
   let to = rising.length - 1;
   while (to - from > 1) {
     const middle = (from + to) >>> 1;
-    if (rising[middle]! <= value) from = middle;
+    if (rising[middle] <= value) from = middle;
     else to = middle;
   }
   return from;

@@ -17,8 +17,8 @@ export interface ExampleSource {
 export function arraySource(examples: readonly Example[]): ExampleSource {
   return {
     length: examples.length,
-    at: (index) => examples[index]!,
-    lengthAt: (index) => examples[index]!.ids.length,
+    at: (index) => examples[index],
+    lengthAt: (index) => examples[index].ids.length,
   };
 }
 
@@ -126,10 +126,10 @@ export function joinSources(sources: readonly ExampleSource[]): ExampleSource {
     let [first, behind] = [0, sources.length]; // a pattern may stand for thousands of files
     while (behind - first > 1) {
       const middle = (first + behind) >> 1;
-      if (starts[middle]! <= index) first = middle;
+      if (starts[middle] <= index) first = middle;
       else behind = middle;
     }
-    return [sources[first]!, index - starts[first]!];
+    return [sources[first], index - starts[first]];
   };
   return {
     length: starts.at(-1)!,

@@ -20,6 +20,6 @@ export function growingNumbers(): GrowingNumbers {
       }
       numbers[length++] = value;
     },
-    at: (index) => numbers[index]!,
+    at: (index) => numbers[index],
   };
 }

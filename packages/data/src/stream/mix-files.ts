@@ -20,9 +20,9 @@ export function mixFiles(
     file: { name },
     source,
   } of parts)
-    sources[name]!.push(source);
+    sources[name].push(source);
   return mixSources(
-    names.map(({ weight }, name) => ({ weight, source: joinSources(sources[name]!) })),
+    names.map(({ weight }, name) => ({ weight, source: joinSources(sources[name]) })),
     seed,
   );
 }

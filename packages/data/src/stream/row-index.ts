@@ -31,7 +31,7 @@ export function rowIndex(file: RowFile): RowIndex {
   const startFor = (entry: number): { entry: number; place: Place } => {
     const mark = Math.floor(entry / ENTRIES_PER_MARK);
     const from = mark * ENTRIES_PER_MARK;
-    return next && next.entry >= from && next.entry <= entry ? next : { entry: from, place: marks[mark]! };
+    return next && next.entry >= from && next.entry <= entry ? next : { entry: from, place: marks[mark] };
   };
   return {
     add({ offset, line }) {

@@ -29,7 +29,7 @@ export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
         .filter((row) => row >= start && row < start + examples.length)
         .map((row) => {
           isHeldOut.add(row - start);
-          return examples[row - start]!;
+          return examples[row - start];
         }),
     training: () => arraySource(examples.filter((_, i) => !isHeldOut.has(i))),
     close: () => {},

@@ -20,8 +20,8 @@ const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 
  */
 export function strftime(date: Date, format: string): string {
   const two = (n: number): string => String(n).padStart(2, '0');
-  const month = MONTHS[date.getUTCMonth()]!;
-  const day = DAYS[date.getUTCDay()]!;
+  const month = MONTHS[date.getUTCMonth()];
+  const day = DAYS[date.getUTCDay()];
   const parts: Record<string, string> = {
     Y: String(date.getUTCFullYear()),
     m: two(date.getUTCMonth() + 1),

@@ -27,7 +27,7 @@ export function tagPlace(source: string, number: number): string {
 export function firstBadTag(source: string, read: (part: string) => unknown): string {
   const tags = tagsOf(source);
   const fails = (count: number): boolean => {
-    const last = tags[count - 1]!;
+    const last = tags[count - 1];
     try {
       read(source.slice(0, last.index + last.text.length));
       return false;

@@ -34,11 +34,11 @@ export function aurac(ranks: readonly number[], gains: readonly number[], axis: 
     'aurac',
     `the ranks must be positive and rising (got ${ranks.join(', ')})`,
   );
-  if (ranks.length === 1) return gains[0]!;
+  if (ranks.length === 1) return gains[0];
   const positions = ranks.map((rank) => (axis === 'log2' ? Math.log2(rank) : rank));
   let area = 0;
   for (let i = 1; i < positions.length; i++) {
-    area += ((gains[i]! + gains[i - 1]!) / 2) * (positions[i]! - positions[i - 1]!);
+    area += ((gains[i] + gains[i - 1]) / 2) * (positions[i] - positions[i - 1]);
   }
-  return area / (positions.at(-1)! - positions[0]!);
+  return area / (positions.at(-1)! - positions[0]);
 }

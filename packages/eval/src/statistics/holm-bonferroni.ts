@@ -14,11 +14,11 @@
 export function holmBonferroni(pValues: readonly number[]): number[] {
   const order = [...pValues.keys()]
     .filter((i) => !Number.isNaN(pValues[i]))
-    .sort((a, b) => pValues[a]! - pValues[b]!);
+    .sort((a, b) => pValues[a] - pValues[b]);
   const adjusted = new Array<number>(pValues.length).fill(NaN);
   let largest = 0;
   order.forEach((index, place) => {
-    largest = Math.max(largest, Math.min(1, (order.length - place) * pValues[index]!));
+    largest = Math.max(largest, Math.min(1, (order.length - place) * pValues[index]));
     adjusted[index] = largest;
   });
   return adjusted;

@@ -31,7 +31,7 @@ export function pairedTTest(first: ExampleLosses, second: ExampleLosses): Paired
     'the two models were not measured on the same examples: their token counts differ',
   );
   const { mean, standardError, examples } = ratioEstimate({
-    sums: first.sums.map((sum, i) => sum - second.sums[i]!),
+    sums: first.sums.map((sum, i) => sum - second.sums[i]),
     counts: first.counts,
   });
   if (examples < 2) return { mean, standardError, pValue: 1 };

@@ -29,13 +29,13 @@ export function ratioEstimate({ sums, counts }: ExampleLosses): RatioEstimate {
   for (let i = 0; i < counts.length; i++) {
     if (counts[i] === 0) continue;
     examples++;
-    totalLoss += sums[i]!;
-    totalTokens += counts[i]!;
+    totalLoss += sums[i];
+    totalTokens += counts[i];
   }
   const mean = totalLoss / totalTokens;
   let squaredResiduals = 0;
   for (let i = 0; i < counts.length; i++) {
-    if (counts[i] !== 0) squaredResiduals += (sums[i]! - mean * counts[i]!) ** 2;
+    if (counts[i] !== 0) squaredResiduals += (sums[i] - mean * counts[i]) ** 2;
   }
   const standardError =
     examples < 2 ? NaN : Math.sqrt((examples / (examples - 1)) * squaredResiduals) / totalTokens;

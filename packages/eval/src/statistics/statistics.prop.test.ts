@@ -68,7 +68,7 @@ describe('Holm–Bonferroni', () => {
           expect(adjusted[i]).toBeGreaterThanOrEqual(p);
           expect(adjusted[i]).toBeLessThanOrEqual(Math.min(1, pValues.length * p) || 0);
           pValues.forEach((q, j) => {
-            if (p < q) expect(adjusted[i]).toBeLessThanOrEqual(adjusted[j]!);
+            if (p < q) expect(adjusted[i]).toBeLessThanOrEqual(adjusted[j]);
           });
         });
       }),
@@ -170,7 +170,7 @@ describe('the paired difference', () => {
     const base: ExampleLosses = { sums: Float64Array.of(1.5, 1.5, 2, 1.5), counts };
     const harder = ({ sums }: ExampleLosses): ExampleLosses => ({
       counts,
-      sums: sums.map((sum, i) => sum + [0, 64, 8, 1024][i]!),
+      sums: sums.map((sum, i) => sum + [0, 64, 8, 1024][i]),
     });
     expect(pairedTTest(harder(easy), harder(base))).toEqual(pairedTTest(easy, base));
   });

@@ -74,6 +74,6 @@ const LANCZOS = [
 /** ln Γ(z) for z ≥ 1/2. */
 function logGamma(z: number): number {
   const base = z + 6.5;
-  const sum = LANCZOS.slice(1).reduce((total, c, i) => total + c / (z + i), LANCZOS[0]!);
+  const sum = LANCZOS.slice(1).reduce((total, c, i) => total + c / (z + i), LANCZOS[0]);
   return 0.5 * Math.log(2 * Math.PI) + (z - 0.5) * Math.log(base) - base + Math.log(sum);
 }

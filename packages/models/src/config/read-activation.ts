@@ -25,5 +25,5 @@ export function readActivation(config: CheckpointConfig, key: string, otherwise:
   const name = config.string(key, otherwise);
   if (!Object.hasOwn(ACTIVATIONS, name))
     throw refusedValue(config, key, `one of ${Object.keys(ACTIVATIONS).join(', ')}`, name);
-  return ACTIVATIONS[name]!;
+  return ACTIVATIONS[name];
 }

@@ -37,7 +37,7 @@ export function ropeFrequencies(rope: RopeConfig, rotaryDim: number, maxPosition
         ...reaching(maxPositions, needed(rope, 'factor')),
       };
     case 'factors':
-      return { frequencies: plain.map((f, p) => f / rope.factors![p]!), scale: 1 };
+      return { frequencies: plain.map((f, p) => f / rope.factors![p]), scale: 1 };
     case 'llama3':
       return { frequencies: llama3(plain, rope), scale: 1 };
     case 'yarn':

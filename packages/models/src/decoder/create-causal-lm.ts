@@ -62,7 +62,7 @@ export function createCausalLm<C extends FamilyConfig, L>(
         : undefined;
       const step = pass.createStep(ctx, cache, (inner, x) => head.likeliest(inner, x, codes));
       return {
-        next: async (id) => (await step.next(id))[0]!,
+        next: async (id) => (await step.next(id))[0],
         [Symbol.dispose]() {
           step[Symbol.dispose]();
           codes?.[Symbol.dispose]();

@@ -37,7 +37,7 @@ export function decoderHidden<C extends FamilyConfig, L>(
 ): Hidden {
   const angles = anglesByRope(ctx, batch, config.attention);
   const block = (inner: ForwardContext, input: Hidden | null, i: number): Hidden => {
-    const attention = config.attention[i]!;
+    const attention = config.attention[i];
     const pass = {
       ctx: inner,
       batch,

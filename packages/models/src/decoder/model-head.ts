@@ -65,4 +65,4 @@ export function createModelHead(backend: Backend, parameter: Parameter, softCap:
   };
 }
 
-const lastRow = ({ view }: Tensor<F32>): F32 => rowsOf(view, view.shape[0]! - 1, view.shape[0]!);
+const lastRow = ({ view }: Tensor<F32>): F32 => rowsOf(view, view.shape[0] - 1, view.shape[0]);

@@ -58,7 +58,7 @@ export const falcon: Family<FalconConfig, FalconLayer> = {
 
   layer(config, weights, at, i) {
     const { hiddenSize, intermediateSize, hasBias: bias } = config;
-    const { heads, kvHeads, headDim } = config.attention[i]!;
+    const { heads, kvHeads, headDim } = config.attention[i];
     return {
       ...norms(config, weights, at),
       attention: {

@@ -33,7 +33,7 @@ export const gemma2: Family<LlamaConfig, Gemma2Layer> = {
     const norm = (name: string): RmsNormLayer => llamaNorm(config, weights, `${at}.${name}`);
     return {
       inputNorm: norm('input_layernorm'),
-      attention: buildSeparateAttention(weights, `${at}.self_attn`, config.attention[i]!, config),
+      attention: buildSeparateAttention(weights, `${at}.self_attn`, config.attention[i], config),
       attentionOutNorm: norm('post_attention_layernorm'),
       mlpNorm: norm('pre_feedforward_layernorm'),
       mlp: buildGatedMlp(weights, `${at}.mlp`, config),
@@ -88,7 +88,7 @@ export function readGemma2Config(
       scale,
       softCap,
       window: types[i] === 'sliding_attention' ? window : 0,
-      ...byType[types[i]!],
+      ...byType[types[i]],
     })),
   };
 }

@@ -69,7 +69,7 @@ export const llama: Family<LlamaConfig, LlamaLayer> = {
 
   layer: (config, weights, at, i) => ({
     inputNorm: llamaNorm(config, weights, `${at}.input_layernorm`),
-    attention: buildSeparateAttention(weights, `${at}.self_attn`, config.attention[i]!, config),
+    attention: buildSeparateAttention(weights, `${at}.self_attn`, config.attention[i], config),
     mlpNorm: llamaNorm(config, weights, `${at}.post_attention_layernorm`),
     mlp: buildGatedMlp(weights, `${at}.mlp`, config),
   }),

@@ -53,7 +53,7 @@ export const phi3: Family<LlamaConfig, Phi3Layer> = {
 
   layer(config, weights, at, i) {
     const { hiddenSize, intermediateSize } = config;
-    const { heads, kvHeads, headDim } = config.attention[i]!;
+    const { heads, kvHeads, headDim } = config.attention[i];
     return {
       inputNorm: llamaNorm(config, weights, `${at}.input_layernorm`),
       attention: {

@@ -27,14 +27,14 @@ function allowed(
   logits: Float32Array,
   { temperature, topK, topP }: Required<SamplingOptions>,
 ): Map<number, number> {
-  const order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b);
+  const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
   const kept = topK > 0 ? order.slice(0, topK) : order;
-  const weights = kept.map((id) => Math.exp((logits[id]! - logits[kept[0]!]!) / temperature));
+  const weights = kept.map((id) => Math.exp((logits[id] - logits[kept[0]]) / temperature));
   const total = weights.reduce((sum, w) => sum + w, 0);
   let count = 0;
   let sum = 0;
-  while (count < kept.length && sum < topP * total) sum += weights[count++]!;
-  return new Map(kept.slice(0, Math.max(1, count)).map((id, i) => [id, count === 0 ? 1 : weights[i]! / sum]));
+  while (count < kept.length && sum < topP * total) sum += weights[count++];
+  return new Map(kept.slice(0, Math.max(1, count)).map((id, i) => [id, count === 0 ? 1 : weights[i] / sum]));
 }
 
 test('only tokens that the cuts leave are drawn, whatever the logits', () => {

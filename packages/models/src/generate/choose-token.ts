@@ -38,13 +38,13 @@ export function chooseToken(
   const isEnough = (count: number, sum: number): boolean => (topK > 0 ? count >= topK : sum >= topP * total);
   const likely = likeliest(logits, greatest, temperature, weights, isEnough);
   const candidates = topK > 0 ? likely.slice(0, topK) : likely;
-  const candidateTotal = topK > 0 ? candidates.reduce((sum, id) => sum + weights[id]!, 0) : total;
+  const candidateTotal = topK > 0 ? candidates.reduce((sum, id) => sum + weights[id], 0) : total;
   if (candidates.length === 0) return 0;
   let nucleusSize = 1;
-  let sum = weights[candidates[0]!]!;
+  let sum = weights[candidates[0]];
   while (nucleusSize < candidates.length && sum < topP * candidateTotal)
-    sum += weights[candidates[nucleusSize++]!]!;
-  return draw(rng.uniform(step) * sum, nucleusSize, (i) => candidates[i]!, weights);
+    sum += weights[candidates[nucleusSize++]];
+  return draw(rng.uniform(step) * sum, nucleusSize, (i) => candidates[i], weights);
 }
 
 /** Unnormalized probabilities exp((logit − greatest) / temperature): [vocabulary] */
@@ -58,7 +58,7 @@ function weightsOf(
   const weights = new Float64Array(logits.length);
   for (let id = 0; id < logits.length; id++) {
     // The greatest has weight 1 even where it is infinite.
-    const weight = logits[id] === greatest ? 1 : Math.exp((logits[id]! - greatest) / temperature);
+    const weight = logits[id] === greatest ? 1 : Math.exp((logits[id] - greatest) / temperature);
     if (weight > 0) total += weights[id] = weight;
   }
   return { weights, total, greatest };
@@ -80,12 +80,12 @@ function likeliest(
     const ids: number[] = [];
     let sum = 0;
     for (let id = 0; id < logits.length; id++) {
-      if (!(logits[id]! >= least)) continue;
+      if (!(logits[id] >= least)) continue;
       ids.push(id);
-      sum += weights[id]!;
+      sum += weights[id];
     }
     if (isEnough(ids.length, sum) || least === -Infinity)
-      return ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
+      return ids.sort((a, b) => logits[b] - logits[a] || a - b);
   }
 }
 
@@ -96,7 +96,7 @@ function draw(left: number, count: number, idAt: (i: number) => number, weights:
   let last = 0;
   for (let i = 0; i < count; i++) {
     const id = idAt(i);
-    const weight = weights[id]!;
+    const weight = weights[id];
     if (weight === 0) continue;
     last = id;
     if ((left -= weight) < 0) break;

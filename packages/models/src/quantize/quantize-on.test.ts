@@ -20,5 +20,5 @@ it('scales are rounded to the nearest number unless the bytes of bitsandbytes ar
   const codes = packed.map(({ doubleQuantized }) => hostData(doubleQuantized!.codes));
   expect(codes).toEqual([hostData(nearest.doubleQuantized!.codes), theirs.codes]);
   expect(codes[0]).not.toEqual(codes[1]);
-  expect(packed[1]!.doubleQuantized!.offset).toBe(theirs.offset);
+  expect(packed[1].doubleQuantized!.offset).toBe(theirs.offset);
 });

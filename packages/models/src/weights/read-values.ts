@@ -78,7 +78,7 @@ function unpackInto(
     for (let at = 0; at < byteLength; at += pieceBytes) {
       const blocks = rowsOf(piece, 0, Math.min(pieceBytes, byteLength - at));
       const from = (at / bytes) * length;
-      const count = (blocks.shape[0]! / bytes) * length;
+      const count = (blocks.shape[0] / bytes) * length;
       memory.fill(blocks, (there) => readInto(there.subarray(0, blocks.shape[0]), at));
       runOp(
         backend,

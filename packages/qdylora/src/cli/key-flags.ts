@@ -62,7 +62,7 @@ export function writeOutBooleans(argv: readonly string[], keys: Keys): string[] 
   );
   const written: string[] = [];
   for (let i = 0; i < argv.length; i++) {
-    const word = argv[i]!;
+    const word = argv[i];
     const name = word.startsWith('--') ? word.slice(2) : '';
     if (word === '--') return [...written, ...argv.slice(i)];
     if (flags.has(name))

@@ -161,8 +161,8 @@ describe('eval', () => {
     );
     const { results } = JSON.parse(out) as { results: Record<string, number>[] };
     expect([code, results.map(({ rank }) => rank)]).toEqual([0, [1, 4]]);
-    expect(Object.keys(results[0]!)).toEqual(['rank', 'loss', 'perplexity', 'tokens', 'standard_error']);
-    expect(results[0]!.perplexity).toBeCloseTo(Math.exp(results[0]!.loss!), 9);
+    expect(Object.keys(results[0])).toEqual(['rank', 'loss', 'perplexity', 'tokens', 'standard_error']);
+    expect(results[0].perplexity).toBeCloseTo(Math.exp(results[0].loss!), 9);
   });
 
   it('has one row of no rank without an adapter, whatever ranks are asked for', async () => {
@@ -187,7 +187,7 @@ describe('eval', () => {
       '37',
       '--json',
     );
-    expect((JSON.parse(out) as { results: { tokens: number }[] }).results[0]!.tokens).toBe(37 - 3);
+    expect((JSON.parse(out) as { results: { tokens: number }[] }).results[0].tokens).toBe(37 - 3);
   });
 });
 

@@ -23,7 +23,7 @@ export function readByteSize(text: string): number | null {
   if (digits === undefined) return null;
   if (unit === undefined) return Number(digits) < SMALLEST_WITHOUT_UNIT ? null : Math.round(Number(digits));
   const name = unit.toLowerCase();
-  return Object.hasOwn(UNITS, name) ? Math.round(Number(digits) * UNITS[name]!) : null;
+  return Object.hasOwn(UNITS, name) ? Math.round(Number(digits) * UNITS[name]) : null;
 }
 
 /** Numbers below this are gigabytes, where the unit was forgotten. */

@@ -39,13 +39,13 @@ export function checkValues<K extends Keys>(
   for (const [name, value] of given)
     if (!Object.hasOwn(keys, name) || value.spell(name) !== value.written)
       throw unknownKeyError(value, Object.keys(keys));
-  const explicit = [...given].map(([name, entry]) => [name, valueOf(keys[name]!, entry)] as const);
+  const explicit = [...given].map(([name, entry]) => [name, valueOf(keys[name], entry)] as const);
   const values: Record<string, unknown> = { ...defaults, ...Object.fromEntries(explicit) };
   const result = schemaOf(keys).safeParse(values);
   if (result.success) return result.data;
-  const name = String(result.error.issues[0]!.path[0]);
+  const name = String(result.error.issues[0].path[0]);
   const inOptions = { value: values[name], where: 'options', spell: SPELLINGS.options };
-  throw wrongValueError(name, given.get(name) ?? inOptions, keys[name]!.expected);
+  throw wrongValueError(name, given.get(name) ?? inOptions, keys[name].expected);
 }
 
 /** A size without a unit is a number of bytes in TypeScript only; elsewhere it is checked as text. */

@@ -65,6 +65,6 @@ const TWO_WAYS: Readonly<Record<string, string>> = {
 /** Later values override earlier ones, also those of a key that sets the same thing in another way. */
 export const mergeGiven = (...all: readonly GivenValues[]): GivenValues =>
   all.reduce(
-    (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key]!)), ...later]),
+    (merged, later) => new Map([...[...merged].filter(([key]) => !later.has(TWO_WAYS[key])), ...later]),
     new Map(),
   );

@@ -42,7 +42,7 @@ export async function openAnswerer(
       problem: `Rank ${config.rank} is that of an adapter, but no adapter was given.`,
       nextStep: 'Name it: --adapter runs/first/adapter.',
     });
-  const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0]!;
+  const rank = adapter && ranksOf(adapter, [config.rank ?? adapter.state.maxRank])[0];
   const opened = await openModel(config, { adapter, warn: onNotice });
   try {
     const tokenizer = await opened.source.openTokenizer();

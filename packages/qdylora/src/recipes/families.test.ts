@@ -50,7 +50,7 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
         await evaluate({ ...judged, model, quantization: 'none' }),
         await evaluate({ ...judged, model, adapter, ranks: [2], quantization: 'none' }),
       ];
-      expect(Math.abs(adapted.results[0]!.loss - base.results[0]!.loss)).toBeGreaterThan(1e-3);
+      expect(Math.abs(adapted.results[0].loss - base.results[0].loss)).toBeGreaterThan(1e-3);
       const config = JSON.parse(readFileSync(`${adapter}/adapter_config.json`, 'utf8')) as Record<
         string,
         unknown
@@ -100,7 +100,7 @@ describe.each(Object.entries(CASE_OF))('%s', (family, name) => {
       await evaluate({ ...judged, model: outputDir }),
       await evaluate({ ...judged, model, quantization: 'nf4' }),
     ];
-    expect(again.results[0]!.loss).toBe(loaded.results[0]!.loss);
+    expect(again.results[0].loss).toBe(loaded.results[0].loss);
     const merged = folder.in(`${name}-merged-nf4`);
     const { packingError, difference } = await mergeAdapter({
       model,
@@ -154,8 +154,8 @@ test.each(['gpt2-hub-names', 'falcon-7b-hub-names', 'llama-mha-hub-names', 'gpt-
       new Set([...written.tensors.keys()].map((key) => key.replace(/\.weight\..+$/, '.weight'))),
     ).toEqual(known);
     const original = `${MODELS}${name.replace('-hub-names', '')}`;
-    expect((await evaluate({ ...judged, model: outputDir })).results[0]!.loss).toBe(
-      (await evaluate({ ...judged, model: original, quantization: 'nf4' })).results[0]!.loss,
+    expect((await evaluate({ ...judged, model: outputDir })).results[0].loss).toBe(
+      (await evaluate({ ...judged, model: original, quantization: 'nf4' })).results[0].loss,
     );
   },
 );

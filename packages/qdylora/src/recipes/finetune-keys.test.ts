@@ -29,8 +29,8 @@ describe('keys of a run', () => {
       expect(last.report.ranks.map(({ rank }) => rank)).toEqual([1, 2, 4]);
       expect(last.report.evaluations.map(({ step }) => step)).toEqual([2, 4, 6]);
       for (const [i, { byRank, bestRank, aurac }] of last.report.evaluations.entries()) {
-        const whole = curve(all)[i]!.byRank;
-        const [one, four] = [whole[0]!.loss, whole[2]!.loss];
+        const whole = curve(all)[i].byRank;
+        const [one, four] = [whole[0].loss, whole[2].loss];
         expect([byRank, bestRank]).toEqual([
           [
             { rank: 1, loss: one },

@@ -170,14 +170,14 @@ describe('finetune', () => {
       backend: 'host',
     });
     expect([
-      results[0]!.rank,
-      Number.isFinite(results[0]!.loss),
+      results[0].rank,
+      Number.isFinite(results[0].loss),
       report.type === 'report' && report.report.heldOut!.loss > 0,
     ]).toEqual([null, true, true]);
     expect(
       report.type === 'report' &&
         'prompts' in report.report.samples &&
-        report.report.samples.prompts[0]!.byRank.length,
+        report.report.samples.prompts[0].byRank.length,
     ).toBe(1);
   });
 });

@@ -30,7 +30,7 @@ const PAPER = (
   ) as { models: Record<string, { config: Record<string, unknown> }> }
 ).models;
 
-function configFile(name: string, config: Readonly<Record<string, unknown>> = PAPER[name]!.config): string {
+function configFile(name: string, config: Readonly<Record<string, unknown>> = PAPER[name].config): string {
   const file = folder.in(`${name}.json`);
   writeFileSync(file, JSON.stringify(config));
   return file;
@@ -126,7 +126,7 @@ describe('a plan from config.json alone', () => {
   it.each(Object.keys(PAPER))(
     'of %s has weights, adapter, gradients and states that the formulas give',
     async (name) => {
-      const { config } = PAPER[name]!;
+      const { config } = PAPER[name];
       const plan = await planMemory({
         model: configFile(name),
         maxSeqLength: 512,
@@ -357,9 +357,9 @@ describe('a plan from config.json alone', () => {
     'says that rows may be longer than the positions that a model knows, as training does: scaled angles ' +
       'reach further, ALiBi not',
     async () => {
-      const llama = { ...PAPER['llama-7b']!.config, num_hidden_layers: 1 };
+      const llama = { ...PAPER['llama-7b'].config, num_hidden_layers: 1 };
       const falcon = {
-        ...PAPER['falcon-40b']!.config,
+        ...PAPER['falcon-40b'].config,
         num_hidden_layers: 1,
         alibi: true,
         new_decoder_architecture: false,
@@ -429,7 +429,7 @@ describe('a plan from config.json alone', () => {
       await expect(
         planMemory({
           model: configFile('gptq', {
-            ...PAPER['llama-7b']!.config,
+            ...PAPER['llama-7b'].config,
             quantization_config: { quant_method: 'gptq' },
           }),
         }),

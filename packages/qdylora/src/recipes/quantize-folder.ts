@@ -233,7 +233,7 @@ const packingOf = ({
 
 /** Bytes of a tensor as it is written. */
 const writtenBytes = ({ isLinear, entry: { shape, byteLength } }: LocatedWeight): number =>
-  isLinear ? (shape[0]! * shape[1]! * PACKED_BITS) / 8 : byteLength;
+  isLinear ? (shape[0] * shape[1] * PACKED_BITS) / 8 : byteLength;
 
 /** Bits of a packed weight with its scales at the usual block size: 4 + 32/64; enough to cut files by. */
 const PACKED_BITS = 4.5;

@@ -103,8 +103,8 @@ describe('what a run leaves behind', () => {
     const exported = await evaluate({ ...judged, adapter: folder.in('r2'), ranks: [2] });
     const merged = await evaluate({ ...judged, model: folder.in('merged') });
     expect(results.map(({ rank }) => rank)).toEqual([2, 4]);
-    expect(exported.results[0]!.loss).toBe(results[0]!.loss);
-    expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+    expect(exported.results[0].loss).toBe(results[0].loss);
+    expect(merged.results[0].loss).toBeCloseTo(results[0].loss, 5);
   });
 
   it(
@@ -136,7 +136,7 @@ describe('what a run leaves behind', () => {
       expect(readdirSync(folder.in('as-gguf')).sort()).toEqual(['manifest.json', 'model.gguf']);
       const merged = await evaluate({ ...judged, model: folder.in('as-gguf') });
       const { results } = await evaluate({ ...judged, adapter, ranks: [4] });
-      expect(merged.results[0]!.loss).toBeCloseTo(results[0]!.loss, 5);
+      expect(merged.results[0].loss).toBeCloseTo(results[0].loss, 5);
       expect((await rejection(() => merge('gguf', 'nf4', 'never'))).code).toBe('BAD_CONFIG');
       expect(
         (await rejection(() => mergeAdapter({ model: 'nowhere', adapter, outputDir: folder.in('as-f16') })))
@@ -176,7 +176,7 @@ describe('what a run leaves behind', () => {
     const whole = await evaluate({ ...judged, adapter: folder.in('first/adapter'), ranks: [4] });
     const read = await evaluate({ ...judged, adapter: bare });
     expect(read.results.map(({ rank }) => rank)).toEqual([4]);
-    expect(read.results[0]!.loss).toBeCloseTo(whole.results[0]!.loss, 5);
+    expect(read.results[0].loss).toBeCloseTo(whole.results[0].loss, 5);
     expect((await rejection(() => evaluate({ ...judged, adapter: bare, ranks: [2] }))).code).toBe(
       'BAD_ADAPTER',
     );

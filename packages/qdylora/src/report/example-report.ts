@@ -100,9 +100,9 @@ export function exampleRanks({
     const own = rng.named(`loss ${mean}`);
     const raw = counts.map((_, i) => 0.28 * hardness.normal(i) + spread * own.normal(i));
     const centre =
-      raw.reduce((sum, x, i) => sum + x * counts[i]!, 0) / counts.reduce((sum, count) => sum + count, 0);
+      raw.reduce((sum, x, i) => sum + x * counts[i], 0) / counts.reduce((sum, count) => sum + count, 0);
     return {
-      sums: Float64Array.from(counts, (count, i) => count * (mean + raw[i]! - centre)),
+      sums: Float64Array.from(counts, (count, i) => count * (mean + raw[i] - centre)),
       counts: Float64Array.from(counts),
     };
   };
@@ -121,7 +121,7 @@ function exampleSteps(count: number): ReportStep[] {
   const rng = createRng(11);
   const ranks = [1, 2, 4, 8, 16, 32, 64];
   return Array.from({ length: count }, (_, i) => {
-    const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)]!;
+    const rank = ranks[Math.floor(rng.uniform(i) * ranks.length)];
     const fall = Math.exp((-18 * i) / Math.max(count, 100));
     return {
       step: i + 1,

@@ -39,4 +39,4 @@ const escaped = (text: string): string =>
   text
     .replaceAll('\r\n', '\n')
     .replace(/[\0-\x08\x0b-\x1f\x7f]|\p{Surrogate}/gu, '\ufffd')
-    .replace(/[&<>"']/g, (c) => ENTITIES[c]!);
+    .replace(/[&<>"']/g, (c) => ENTITIES[c]);

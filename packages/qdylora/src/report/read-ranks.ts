@@ -94,7 +94,7 @@ function headlineOf(report: RankReport, best: RankRow, good: RankRow, decimals: 
       `Rank ${good.rank} is ` +
       `enough${ranks.every(({ notWorse }) => notWorse) ? `, as far as ${examples} examples can tell` : ''}`
     );
-  return good.rank === ranks[0]!.rank
+  return good.rank === ranks[0].rank
     ? `Rank ${good.rank}, the smallest, is already the best`
     : `Rank ${best.rank} is the best, and every smaller rank is worse`;
 }

@@ -186,15 +186,15 @@ describe('the report', () => {
     [exampleReport({ losses: { 1: 0.99, 2: 0.7 } }), 'Rank 2 is the best, and every smaller rank is worse'],
     [exampleReport({ losses: { 1: 0.7, 2: 0.9 } }), 'Rank 1, the smallest, is already the best'],
     [exampleReport({ losses: { 8: 0.86 } }), 'Rank 8 lowers the loss from 1.930 to 0.860'],
-    [ODD['one held-out example']!, 'Rank 64 has the lowest loss, but one example cannot tell ranks apart'],
-    [ODD['nothing held out']!, 'Nothing was held out'],
-    [ODD['full training']!, 'Held-out loss 2.500'],
+    [ODD['one held-out example'], 'Rank 64 has the lowest loss, but one example cannot tell ranks apart'],
+    [ODD['nothing held out'], 'Nothing was held out'],
+    [ODD['full training'], 'Held-out loss 2.500'],
   ])('says what the data say (%#)', (data, headline) => {
     expect(textOf(documentOf(renderReport(data)).querySelector('h1'))).toBe(headline);
   });
 
   it('shows the training loss only, where nothing was held out', () => {
-    const page = documentOf(renderReport(ODD['nothing held out']!));
+    const page = documentOf(renderReport(ODD['nothing held out']));
     expect(page.querySelectorAll('table')).toHaveLength(0);
     expect([...page.querySelectorAll('.wide svg')].map((chart) => chart.getAttribute('aria-label'))).toEqual([
       'Training loss over the steps',
@@ -215,7 +215,7 @@ describe('the report', () => {
       expect(moved.length).toBeGreaterThan(1);
       expect(textOf(page.body)).toContain(`Best rank: ${moved.join(' → ')}.`);
       expect(drawing.querySelectorAll('.evaluated')).toHaveLength(7 + 1);
-      expect(renderReport(ODD['one evaluation']!)).not.toContain('Ranks over the steps');
+      expect(renderReport(ODD['one evaluation'])).not.toContain('Ranks over the steps');
     },
   );
 

@@ -97,7 +97,7 @@ export async function killRuns(options: KillOptions): Promise<KillReport> {
   const rng = createRng(options.seed).named('kills');
   const whole = new Map<string, Undisturbed>();
   for (let round = 0; report.kills < options.kills; round++) {
-    const variant = VARIANTS[round % VARIANTS.length]!;
+    const variant = VARIANTS[round % VARIANTS.length];
     const folder = join(options.scratch, `run-${round}`);
     if (!whole.has(variant.name))
       whole.set(variant.name, await undisturbed(variant, join(options.scratch, `whole-${round}`), options));

@@ -32,8 +32,8 @@ function expectClose(got: FloatView, want: GoldenTensor, allowed: Allowed, what:
   const values = want.f64();
   const largest = values.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   hostData(got).forEach((x, i) =>
-    expect(Math.abs(x - values[i]!), `${what} at ${i}: got ${x}, want ${values[i]}`).toBeLessThanOrEqual(
-      allowed(values[i]!, largest),
+    expect(Math.abs(x - values[i]), `${what} at ${i}: got ${x}, want ${values[i]}`).toBeLessThanOrEqual(
+      allowed(values[i], largest),
     ),
   );
 }
@@ -66,7 +66,7 @@ describe("layer-norm is torch's", () => {
         ArrayView<'f32'>,
         ArrayView<'f32'>,
       ];
-      const hidden = weight.shape[0]!;
+      const hidden = weight.shape[0];
       const bias = c.roles.includes('bias') ? viewOf(c.tensor('bias')) : undefined;
       const { y, mean, inverseDeviation } = runOp(
         backend,

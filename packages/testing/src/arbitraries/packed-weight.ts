@@ -22,7 +22,7 @@ export function packedWeight(
   };
   const positive = (name: string, count: number): ArrayView<'f32'> => {
     const view = normalView(seed, name, [count], 0.05);
-    for (let i = 0; i < count; i++) hostData(view)[i] = Math.abs(hostData(view)[i]!) + 0.01;
+    for (let i = 0; i < count; i++) hostData(view)[i] = Math.abs(hostData(view)[i]) + 0.01;
     return view;
   };
   const codes = bytes('codes', Math.ceil((rows * cols) / 2));

@@ -6,7 +6,7 @@ import { recordRows } from './record-rows.ts';
 
 test('rows of one command make one table, and other tables of the machine stay', () => {
   const folder = temporaryFolder();
-  const text = (): string => readFileSync(join(folder, readdirSync(folder)[0]!), 'utf8');
+  const text = (): string => readFileSync(join(folder, readdirSync(folder)[0]), 'utf8');
   recordRows([{ case: 'not recorded' }], folder);
   vi.stubEnv('QDYLORA_BENCH_RECORD', 'npm run bench b');
   recordRows([{ case: 'x', ms: 1.23456 }], folder);

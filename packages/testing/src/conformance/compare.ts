@@ -21,8 +21,8 @@ export function describeDifference(
   let worst = -1;
   let excess = 1;
   for (let i = 0; i < w.length; i++) {
-    if (Object.is(g[i]!, w[i]!) || g[i] === w[i]) continue;
-    const ratio = Math.abs(g[i]! - w[i]!) / bound(name, i, w[i]!);
+    if (Object.is(g[i], w[i]) || g[i] === w[i]) continue;
+    const ratio = Math.abs(g[i] - w[i]) / bound(name, i, w[i]);
     if (ratio <= excess) continue; // NaN is not ≤ anything
     worst = i;
     excess = Number.isNaN(ratio) ? Infinity : ratio;
@@ -31,7 +31,7 @@ export function describeDifference(
   if (worst < 0) return null;
   return (
     `${what}: output ${name} ${shapeText(want.shape)} at ${worst}: got ${g[worst]}, want ${w[worst]}, ` +
-    `off by ${Math.abs(g[worst]! - w[worst]!)} where ${bound(name, worst, w[worst]!)} is allowed`
+    `off by ${Math.abs(g[worst] - w[worst])} where ${bound(name, worst, w[worst])} is allowed`
   );
 }
 

@@ -61,7 +61,7 @@ export const blockOf = (index: number, columns: number): number =>
 export const decoded = ({ codes, absmax }: CodedState, map: ArrayView<'f32'>): Float64Array =>
   Float64Array.from(
     { length: hostData(codes).length },
-    (_, i) => hostData(map)[hostData(codes)[i]!]! * hostData(absmax)[blockOf(i, codes.shape[1]!)]!,
+    (_, i) => hostData(map)[hostData(codes)[i]] * hostData(absmax)[blockOf(i, codes.shape[1])],
   );
 
 /** Relative error of a decoded level: the kernels compute levels, up to 2⁻²¹ from the map's (8 ε). */
@@ -88,21 +88,21 @@ export function stateBound(
   values.forEach((value, i) => {
     const block = blockOf(i, columns);
     const { value: largest, size } = most.get(block) ?? { value: 0, size: 0 };
-    most.set(block, { value: Math.max(largest, Math.abs(value)), size: Math.max(size, sizes[i]!) });
+    most.set(block, { value: Math.max(largest, Math.abs(value)), size: Math.max(size, sizes[i]) });
   });
   return {
     absmax: (_, block) => MOMENT * EPSILON * most.get(block)!.size + 2 ** -149,
     codes: (_, i, want) => {
       const { value: absmax, size } = most.get(blockOf(i, columns))!;
-      const x = values[i]! / absmax;
+      const x = values[i] / absmax;
       const slack =
-        (MOMENT * EPSILON * (sizes[i]! + Math.abs(x) * size)) / absmax +
+        (MOMENT * EPSILON * (sizes[i] + Math.abs(x) * size)) / absmax +
         43 * EPSILON * Math.abs(x) +
         2 ** -148 / absmax;
       // whether it is 0 in float32 hangs on the last subnormal bits
-      if (want <= 1 && Math.abs(values[i]!) < 2 ** -147) return 1;
+      if (want <= 1 && Math.abs(values[i]) < 2 ** -147) return 1;
       return [want - 1, want].some(
-        (limit) => limit >= 0 && limit < 255 && Math.abs(x - limits[limit]!) <= slack,
+        (limit) => limit >= 0 && limit < 255 && Math.abs(x - limits[limit]) <= slack,
       )
         ? 1
         : 0;

@@ -32,7 +32,7 @@ export async function runReadme(
       const imported = /^import (\{.*\}) from '(.*)';/.exec(line);
       const valued = STATEMENT.test(line.trimStart()) ? null : /^(.+);\s+\/\/ (.+)$/.exec(line);
       if (imported)
-        return `const ${imported[1]!.replaceAll(' as ', ': ')} = libraries[${JSON.stringify(imported[2])}];`;
+        return `const ${imported[1].replaceAll(' as ', ': ')} = libraries[${JSON.stringify(imported[2])}];`;
       return valued ? `check(${JSON.stringify(valued[1])}, ${valued[1]}, ${valued[2]});` : line;
     })
     .join('\n');

@@ -179,7 +179,7 @@ function chooseStart(
   if (!path && damaged.length > 0) {
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
-      problem: `all ${damaged.length} checkpoints in ${checkpoints} are damaged: ${damaged[0]!.problem}`,
+      problem: `all ${damaged.length} checkpoints in ${checkpoints} are damaged: ${damaged[0].problem}`,
       nextStep: 'Restore one from a backup, or choose another output_dir.',
       details: { damaged },
     });

@@ -41,7 +41,7 @@ async function saveAll({ fs }: MemoryFileSystem): Promise<{ acknowledged: number
   try {
     keeper.begin({ backend, optimizer, identity: {} }, 'latest');
     for (const step of STEPS) {
-      (hostData(optimizer.parameters[0]!.view) as Float32Array)[0] = step;
+      (hostData(optimizer.parameters[0].view) as Float32Array)[0] = step;
       try {
         await keeper.save({ backend, optimizer, identity: {}, progress: { ...freshProgress(), step } });
         acknowledged = step;
@@ -76,7 +76,7 @@ async function undisturbed(): Promise<{ files: Map<number, [string, string][]>; 
   const calls = memory.calls - before;
   for (const step of STEPS) {
     const at = disk();
-    (hostData(optimizer.parameters[0]!.view) as Float32Array)[0] = step;
+    (hostData(optimizer.parameters[0].view) as Float32Array)[0] = step;
     await saveState(
       join(checkpoints, `step-${step}`),
       { backend, optimizer, identity: {}, progress: { ...freshProgress(), step } },

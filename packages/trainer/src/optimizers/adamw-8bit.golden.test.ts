@@ -56,16 +56,16 @@ function moments(golden: GoldenCase, step: number) {
   const of = (i: number) => i >> 8;
   const m = Float64Array.from(
     hostData(mCodes),
-    (code, i) => hostData(MAPS.mMap)[code]! * hostData(mAbsmax)[of(i)]!,
+    (code, i) => hostData(MAPS.mMap)[code] * hostData(mAbsmax)[of(i)],
   );
   const v = Float64Array.from(
     hostData(vCodes),
-    (code, i) => hostData(MAPS.vMap)[code]! * hostData(vAbsmax)[of(i)]!,
+    (code, i) => hostData(MAPS.vMap)[code] * hostData(vAbsmax)[of(i)],
   );
   return {
     old: m,
-    first: m.map((x, i) => beta1 * x + (1 - beta1) * hostData(gradient)[i]!),
-    second: v.map((x, i) => beta2 * x + (1 - beta2) * hostData(gradient)[i]! ** 2),
+    first: m.map((x, i) => beta1 * x + (1 - beta1) * hostData(gradient)[i]),
+    second: v.map((x, i) => beta2 * x + (1 - beta2) * hostData(gradient)[i] ** 2),
     gradient,
   };
 }
@@ -73,7 +73,7 @@ function moments(golden: GoldenCase, step: number) {
 /** True where a value is so near to a limit beside its code that rounding decides. */
 const isOnLimit = (x: number, code: number, limits: Float32Array): boolean =>
   [code - 1, code].some(
-    (at) => at >= 0 && at < 255 && Math.abs(x - limits[at]!) <= 4 * 2 ** -24 * Math.abs(limits[at]!),
+    (at) => at >= 0 && at < 255 && Math.abs(x - limits[at]) <= 4 * 2 ** -24 * Math.abs(limits[at]),
   );
 
 describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
@@ -97,11 +97,11 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
     const u = 2 ** -24;
     want.forEach((value, i) => {
       const bound =
-        3 * u * Math.abs(before[i]!) +
-        (16 * u * lr * (beta1 * Math.abs(old[i]!) + (1 - beta1) * Math.abs(hostData(gradient)[i]!))) /
+        3 * u * Math.abs(before[i]) +
+        (16 * u * lr * (beta1 * Math.abs(old[i]) + (1 - beta1) * Math.abs(hostData(gradient)[i]))) /
           (1 - beta1 ** step) /
-          (Math.sqrt(second[i]! / (1 - beta2 ** step)) + eps);
-      expect(Math.abs(hostData(outputs.parameter)[i]! - value), `element ${i}`).toBeLessThanOrEqual(
+          (Math.sqrt(second[i] / (1 - beta2 ** step)) + eps);
+      expect(Math.abs(hostData(outputs.parameter)[i] - value), `element ${i}`).toBeLessThanOrEqual(
         bound + u * Math.abs(value),
       );
     });
@@ -116,20 +116,20 @@ describe('8-bit AdamW against bitsandbytes 0.50 with exact rounding', () => {
       const { first, second } = moments(golden, step);
       for (const name of ['mAbsmax', 'vAbsmax'] as const)
         hostData(want[name]).forEach((absmax, i) => {
-          expect(Math.abs(hostData(outputs[name])[i]! - absmax)).toBeLessThanOrEqual(8 * 2 ** -24 * absmax);
+          expect(Math.abs(hostData(outputs[name])[i] - absmax)).toBeLessThanOrEqual(8 * 2 ** -24 * absmax);
         });
       const mLimits = codeLimits(hostData(MAPS.mMap));
       const vLimits = codeLimits(hostData(MAPS.vMap));
       hostData(want.mCodes).forEach((code, i) => {
         if (hostData(outputs.mCodes)[i] !== code)
-          expect(isOnLimit(first[i]! / hostData(want.mAbsmax)[i >> 8]!, code, mLimits), `m ${i}`).toBe(true);
+          expect(isOnLimit(first[i] / hostData(want.mAbsmax)[i >> 8], code, mLimits), `m ${i}`).toBe(true);
       });
       hostData(want.vCodes).forEach((code, i) => {
-        const own = hostData(outputs.vCodes)[i]!;
+        const own = hostData(outputs.vCodes)[i];
         if (code === 0 && own === 1)
-          expect(second[i]!).toBeGreaterThan(0); // the guard
+          expect(second[i]).toBeGreaterThan(0); // the guard
         else if (own !== code)
-          expect(isOnLimit(second[i]! / hostData(want.vAbsmax)[i >> 8]!, code, vLimits), `v ${i}`).toBe(true);
+          expect(isOnLimit(second[i] / hostData(want.vAbsmax)[i >> 8], code, vLimits), `v ${i}`).toBe(true);
       });
     },
   );
@@ -181,15 +181,15 @@ describe('the guard', () => {
       for (let step = 1; step <= 20; step++) {
         const { gradient } = stepFrom(golden, step, state);
         for (let i = 0; i < n; i++) {
-          const g = hostData(gradient)[i]!;
-          m[i] = beta1 * m[i]! + (1 - beta1) * g;
-          v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
-          p[i]! -= (lr * m[i]!) / (1 - beta1 ** step) / (Math.sqrt(v[i]! / (1 - beta2 ** step)) + eps);
+          const g = hostData(gradient)[i];
+          m[i] = beta1 * m[i] + (1 - beta1) * g;
+          v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+          p[i] -= (lr * m[i]) / (1 - beta1 ** step) / (Math.sqrt(v[i] / (1 - beta2 ** step)) + eps);
         }
       }
       expect(golden.facts.distance_to_32bit_after_20.largest).toBeGreaterThan(2.6);
       // Twenty steps of at most a few learning rates each: nothing leaps.
-      expect(Math.max(...p.map((value, i) => Math.abs(value - hostData(state.parameter)[i]!)))).toBeLessThan(
+      expect(Math.max(...p.map((value, i) => Math.abs(value - hostData(state.parameter)[i])))).toBeLessThan(
         20 * lr,
       );
     },

@@ -49,7 +49,7 @@ function replay(golden: GoldenCase) {
     );
     norms.push(globalNorm(hostData(sums)));
     optimizer.step({
-      learningRate: rates[step]!,
+      learningRate: rates[step],
       gradientScale: clipCoefficient(norms.at(-1)!, clip),
       rows: null,
     });
@@ -60,7 +60,7 @@ function replay(golden: GoldenCase) {
 
 const largest = (values: Iterable<number>): number => Math.max(...Array.from(values, Math.abs));
 const worst = (got: ArrayLike<number>, want: ArrayLike<number>): number =>
-  largest(Array.from(got, (value, i) => value - want[i]!));
+  largest(Array.from(got, (value, i) => value - want[i]));
 
 describe('AdamW against torch 2.13', () => {
   it('has golden files with the hashes of SHA256SUMS', () => {
@@ -82,7 +82,7 @@ describe('AdamW against torch 2.13', () => {
         const bound = step * (3 * top + 40 * Math.sqrt(step) * golden.facts.lr) * 2 ** -24; // the manifest's
         names.forEach((name, i) => {
           expect(
-            worst(after[step - 1]![i]!, golden.tensor(`after_${step}:${name}`).f32()),
+            worst(after[step - 1][i], golden.tensor(`after_${step}:${name}`).f32()),
             `${name} after ${step}`,
           ).toBeLessThanOrEqual(bound);
         });
@@ -118,7 +118,7 @@ describe('AdamW against torch 2.13', () => {
       const want = golden.tensor('total_norms').f32();
       const elements = names.reduce((sum, name) => sum + golden.tensor(`start:${name}`).f32().length, 0);
       norms.forEach((norm, step) => {
-        expect(Math.abs(norm - want[step]!)).toBeLessThanOrEqual(elements * 2 ** -24 * want[step]!);
+        expect(Math.abs(norm - want[step])).toBeLessThanOrEqual(elements * 2 ** -24 * want[step]);
       });
     },
   );

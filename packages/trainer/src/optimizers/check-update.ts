@@ -29,9 +29,9 @@ export function checkUpdate(
       (range, i) =>
         Array.isArray(range) &&
         range.every(Number.isInteger) &&
-        range[0]! >= (rows[i - 1]?.[1] ?? 0) &&
-        range[1]! >= range[0]! &&
-        range[1]! <= most,
+        range[0] >= (rows[i - 1]?.[1] ?? 0) &&
+        range[1] >= range[0] &&
+        range[1] <= most,
     );
   need(fit, `null for all rows, or rising ranges [from, to) within 0…${most}`, 'rows', rows);
 }

@@ -32,7 +32,7 @@ const made = (name: string, parameters: readonly Parameter[], options: Optimizer
   createOptimizer(name, parameters, {
     ...options,
     paging: {
-      budgetBytes: parameters.reduce((most, { view }) => Math.max(most, 8 * view.shape[1]!), 0),
+      budgetBytes: parameters.reduce((most, { view }) => Math.max(most, 8 * view.shape[1]), 0),
       folder: temporaryFolder(),
     },
   });
@@ -52,7 +52,7 @@ describe('every optimizer', () => {
       rows: null,
     });
     expect(
-      [...(hostData(weight.view) as Float32Array)].map((value, i) => Math.sign(value - [1, -2, 3, 4][i]!)),
+      [...(hostData(weight.view) as Float32Array)].map((value, i) => Math.sign(value - [1, -2, 3, 4][i])),
     ).toEqual([-1, -1, 1, 1]);
   });
 
@@ -103,9 +103,7 @@ describe('every optimizer', () => {
       all().forEach((array, at) => {
         const perRow = array.length / rows;
         const rowsThatChanged = Array.from({ length: rows }, (_, row) => row).filter((row) =>
-          array
-            .subarray(row * perRow, (row + 1) * perRow)
-            .some((x, i) => x !== before[at]![row * perRow + i]),
+          array.subarray(row * perRow, (row + 1) * perRow).some((x, i) => x !== before[at][row * perRow + i]),
         );
         expect(rowsThatChanged).toEqual([2, 3]);
       });
@@ -140,7 +138,7 @@ describe('every optimizer', () => {
       optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: null });
       optimizer.dispose();
       expect(backend.memory.usage().liveBytes).toBe(0);
-      expect(optimizer.parameters[0]!.needsGradient).toBe(false);
+      expect(optimizer.parameters[0].needsGradient).toBe(false);
     },
   );
 
@@ -260,7 +258,7 @@ describe('8-bit states', () => {
     const all = () => ({
       counts: optimizer.state().counts,
       arrays: [...optimizer.state().arrays.values()].map((array) => array.peek()!.slice()),
-      weights: Float32Array.from(hostData(optimizer.parameters[0]!.view)),
+      weights: Float32Array.from(hostData(optimizer.parameters[0].view)),
     });
     const before = all();
     for (const { gradient } of optimizer.parameters) hostData(gradient!).fill(1);
@@ -282,13 +280,13 @@ describe('lion', () => {
       hostData(weight.gradient!).set(gradient);
       optimizer.step({ learningRate: 0.1, gradientScale: 0.5, rows: null });
       gradient.forEach((g, i) => {
-        p[i] = p[i]! * (1 - 0.1 * 0.5) - 0.1 * Math.sign(0.9 * m[i]! + 0.1 * 0.5 * g);
-        m[i] = 0.99 * m[i]! + 0.01 * 0.5 * g;
+        p[i] = p[i] * (1 - 0.1 * 0.5) - 0.1 * Math.sign(0.9 * m[i] + 0.1 * 0.5 * g);
+        m[i] = 0.99 * m[i] + 0.01 * 0.5 * g;
       });
     }
     // Three float32 roundings a step of numbers below 8.
     p.forEach((want, i) => {
-      expect(Math.abs((hostData(weight.view) as Float32Array)[i]! - want)).toBeLessThan(3 * 3 * 8 * 2 ** -24);
+      expect(Math.abs((hostData(weight.view) as Float32Array)[i] - want)).toBeLessThan(3 * 3 * 8 * 2 ** -24);
     });
   });
 });
@@ -321,13 +319,13 @@ describe('sgd', () => {
     for (let step = 0; step < 5; step++) {
       optimizer.step({ learningRate: 0.1, gradientScale: 0.5, rows: null });
       for (let i = 0; i < 4; i++) {
-        u[i] = 0.9 * u[i]! + 0.5 * gradient[i]! + 0.01 * p[i]!;
-        p[i]! -= 0.1 * u[i]!;
+        u[i] = 0.9 * u[i] + 0.5 * gradient[i] + 0.01 * p[i];
+        p[i] -= 0.1 * u[i];
       }
     }
     // Six float32 roundings a step of numbers below 8.
     p.forEach((want, i) => {
-      expect(Math.abs((hostData(weight.view) as Float32Array)[i]! - want)).toBeLessThan(5 * 6 * 8 * 2 ** -24);
+      expect(Math.abs((hostData(weight.view) as Float32Array)[i] - want)).toBeLessThan(5 * 6 * 8 * 2 ** -24);
     });
   });
 });

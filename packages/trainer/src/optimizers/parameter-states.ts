@@ -103,7 +103,7 @@ export function parameterStates(
     page: HeldPage,
     isChanged: boolean,
     body: (arrays: Readonly<Record<string, ArrayView>>) => void,
-  ): void => (page.arrays ? body(page.arrays) : paged!.withPage(page, layouts[page.owner]!, isChanged, body));
+  ): void => (page.arrays ? body(page.arrays) : paged!.withPage(page, layouts[page.owner], isChanged, body));
   const release = (
     { memory }: Backend,
     trained: readonly Parameter[],
@@ -116,18 +116,18 @@ export function parameterStates(
   };
   const arrays = (): Map<string, StateArray> => {
     const pagesOf: HeldPage[][] = parameters.map(() => []);
-    for (const page of held.pages) pagesOf[page.owner]!.push(page);
+    for (const page of held.pages) pagesOf[page.owner].push(page);
     return new Map(
       parameters.flatMap(({ name }, owner) =>
-        layouts[owner]!.arrays.map(
+        layouts[owner].arrays.map(
           (spec) =>
             [
               `${name}.${spec.kind}`,
               stateArray({
                 backend: backend(),
-                layout: layouts[owner]!,
+                layout: layouts[owner],
                 spec,
-                pages: pagesOf[owner]!,
+                pages: pagesOf[owner],
                 withPage,
               }),
             ] as const,
@@ -166,14 +166,14 @@ export function parameterStates(
         .map((page) => ({
           page,
           parts: stretches.flatMap((stretch) =>
-            rowsIn(page, stretch, parameters[page.owner]!, layouts[page.owner]!),
+            rowsIn(page, stretch, parameters[page.owner], layouts[page.owner]),
           ),
         }))
         .filter(({ parts }) => parts.length > 0);
       for (const { page, parts } of work)
         updatePage(page, parts, {
-          parameter: parameters[page.owner]!,
-          layout: layouts[page.owner]!,
+          parameter: parameters[page.owner],
+          layout: layouts[page.owner],
           visit,
           withPage,
         });
@@ -275,7 +275,7 @@ function holdAll(
   });
   const specs = plan.pages.flatMap((page) =>
     page.offset === null
-      ? layouts[page.owner]!.arrays.map((spec) => ({ ...spec, rows: page.to - page.from }))
+      ? layouts[page.owner].arrays.map((spec) => ({ ...spec, rows: page.to - page.from }))
       : [],
   );
   const ofType = <D extends StateSpec['dtype']>(dtype: D): Slabs<D> =>
@@ -290,7 +290,7 @@ function holdAll(
   const codes = ofType('u8');
   const next = { f32: floats.arrays.values(), u8: codes.arrays.values() };
   const arraysOf = ({ owner }: Page): HeldPage['arrays'] =>
-    Object.fromEntries(layouts[owner]!.arrays.map(({ kind, dtype }) => [kind, next[dtype].next().value!]));
+    Object.fromEntries(layouts[owner].arrays.map(({ kind, dtype }) => [kind, next[dtype].next().value!]));
   return {
     pages: plan.pages.map((page) => ({ ...page, arrays: page.offset === null ? arraysOf(page) : null })),
     slabs: made,
@@ -331,13 +331,13 @@ function stateArray({
   const { memory } = backend;
   const shape = [layout.rows, ...row];
   const rowElements = elementCount(row);
-  const whole = pages.length === 1 ? pages[0]!.arrays?.[kind] : undefined;
+  const whole = pages.length === 1 ? pages[0].arrays?.[kind] : undefined;
   if (whole) return stateArrayOf(backend, whole);
   const gathered = (): Float32Array | Uint8Array => {
     const values = new (dtype === 'f32' ? Float32Array : Uint8Array)(layout.rows * rowElements);
     for (const page of pages)
       withPage(page, false, (arrays) => {
-        values.set(hostData(arrays[kind]!) as Float32Array, page.from * rowElements);
+        values.set(hostData(arrays[kind]) as Float32Array, page.from * rowElements);
       });
     return values;
   };
@@ -350,7 +350,7 @@ function stateArray({
       for (const page of pages) {
         let numbers: Promise<DataOf[DType]> | undefined;
         withPage(page, false, (arrays) => {
-          numbers = memory.read(arrays[kind]!); // enqueued before the next page takes the slot
+          numbers = memory.read(arrays[kind]); // enqueued before the next page takes the slot
         });
         values.set((await numbers!) as Float32Array, page.from * rowElements);
       }
@@ -360,7 +360,7 @@ function stateArray({
       for (const page of pages)
         withPage(page, true, (arrays) => {
           memory.write(
-            arrays[kind]!,
+            arrays[kind],
             (values as Float32Array).subarray(page.from * rowElements, page.to * rowElements),
           );
         });

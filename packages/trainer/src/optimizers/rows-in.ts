@@ -22,7 +22,7 @@ export function rowsIn(
   { name, view }: Parameter,
   { rows }: StateLayout,
 ): RowPart[] {
-  const own = view.shape[0]!;
+  const own = view.shape[0];
   const isOneRow = rows !== own;
   const whole = stretch.from === 0 && stretch.to >= own;
   if (isOneRow && stretch.from < own && !whole) {

@@ -17,7 +17,7 @@ describe('slabs', () => {
         for (const slab of slabs) hostData(slab).fill(0);
         for (const [i, view] of arrays.entries()) {
           const data = hostData(view);
-          if (data.length > 0) expect((data.byteOffset - hostData(slabs[0]!).byteOffset) % 64).toBe(0);
+          if (data.length > 0) expect((data.byteOffset - hostData(slabs[0]).byteOffset) % 64).toBe(0);
           data.fill(i + 1);
         }
         arrays.forEach((view, i) => {

@@ -37,7 +37,7 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
     // the next slab; an array that is larger has one of its own
     if (sizes.length === 0 || sizes.at(-1)! + length > most) sizes.push(0);
     const place = { shape, slab: sizes.length - 1, from: sizes.at(-1)! };
-    sizes[place.slab]! += length;
+    sizes[place.slab] += length;
     return place;
   });
   const slabs: ArrayView<D>[] = [];
@@ -50,7 +50,7 @@ export function allocateSlabs<D extends DType>(memory: Memory, dtype: D, shapes:
     releaseSlabs(memory, { slabs });
     throw error;
   }
-  return { slabs, arrays: places.map(({ shape, slab, from }) => partOf(slabs[slab]!, from, shape)) };
+  return { slabs, arrays: places.map(({ shape, slab, from }) => partOf(slabs[slab], from, shape)) };
 }
 
 export function releaseSlabs(memory: Memory, { slabs }: Pick<Slabs<DType>, 'slabs'>): void {

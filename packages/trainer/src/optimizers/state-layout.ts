@@ -30,7 +30,7 @@ export const float32Layout =
   (kinds: readonly string[]) =>
   ({ view: { shape } }: Parameter): StateLayout => {
     const row = shape.slice(1);
-    return { rows: shape[0]!, row, arrays: kinds.map((kind) => ({ kind, dtype: 'f32', row })) };
+    return { rows: shape[0], row, arrays: kinds.map((kind) => ({ kind, dtype: 'f32', row })) };
   };
 
 /**
@@ -44,7 +44,7 @@ export const eightBitLayout =
     const { shape } = parameter.view;
     const elements = elementCount(shape);
     if (elements < LEAST_8BIT_ELEMENTS) return float32Layout(kinds)(parameter);
-    const rows = shape.length > 1 ? shape[0]! : 1;
+    const rows = shape.length > 1 ? shape[0] : 1;
     const row = [elements / rows];
     return {
       rows,
@@ -53,7 +53,7 @@ export const eightBitLayout =
         (kind) =>
           [
             { kind, dtype: 'u8', row },
-            { kind: absmaxOf(kind), dtype: 'f32', row: [stateBlocks(row[0]!)] },
+            { kind: absmaxOf(kind), dtype: 'f32', row: [stateBlocks(row[0])] },
           ] as const,
       ),
     };

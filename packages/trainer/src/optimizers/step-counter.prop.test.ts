@@ -27,7 +27,7 @@ describe('the step counter', () => {
             (_, row) => rows === null || rows.some(([from, to]) => row >= from && row < to),
           );
           touched.forEach((is, row) => {
-            if (is) own[row]!++;
+            if (is) own[row]++;
           });
           const seen = new Array<number>(ROWS).fill(-1);
           for (const { from, to, step } of advanced(counter, rows))

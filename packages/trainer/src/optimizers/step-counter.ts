@@ -53,7 +53,7 @@ function advanceAll(counts: Counts): Stretch[] {
 
 function advanceRange({ rows, rest }: Counts, [from, to]: RowRange): Stretch[] {
   while (rows.length < to) rows.push(rest);
-  for (let row = from; row < to; row++) rows[row]!++;
+  for (let row = from; row < to; row++) rows[row]++;
   return stretchesOf(rows, from, to);
 }
 
@@ -62,7 +62,7 @@ function stretchesOf(rows: readonly number[], from: number, to: number): Stretch
   for (let row = from; row < to;) {
     let end = row + 1;
     while (end < to && rows[end] === rows[row]) end++;
-    found.push({ from: row, to: end, step: rows[row]! });
+    found.push({ from: row, to: end, step: rows[row] });
     row = end;
   }
   return found;

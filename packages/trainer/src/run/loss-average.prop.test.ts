@@ -9,7 +9,7 @@ describe('the average of the loss', () => {
         const average = losses.reduce<LossAverage | null>(averageWith, null)!;
         const weights = losses.map((_, i) => 0.9 ** (losses.length - 1 - i));
         const total = weights.reduce((sum, weight) => sum + weight, 0);
-        const mean = losses.reduce((sum, loss, i) => sum + loss * weights[i]!, 0) / total;
+        const mean = losses.reduce((sum, loss, i) => sum + loss * weights[i], 0) / total;
         expect(average.weight).toBeCloseTo(total, 10);
         expect(average.value).toBeCloseTo(mean, 10);
       }),

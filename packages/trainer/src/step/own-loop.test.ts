@@ -37,7 +37,7 @@ describe('a loop out of its parts', () => {
     const expected = await weightsAfter('optimizer');
     (await weightsAfter('parameters')).forEach((weights, p) =>
       weights.forEach((weight, i) => {
-        expect(weight).toBeCloseTo(expected[p]![i]!, 6);
+        expect(weight).toBeCloseTo(expected[p][i], 6);
       }),
     );
   });

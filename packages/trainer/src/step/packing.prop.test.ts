@@ -59,9 +59,9 @@ describe('packed examples', () => {
             // rounded to float32 in another order
             expect(Math.abs(other.loss - plain.loss)).toBeLessThanOrEqual(2 * count * 2 ** -24 * plain.loss);
             other.gradients.forEach((gradient, p) => {
-              const scale = plain.gradients[p]!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+              const scale = plain.gradients[p].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
               gradient.forEach((value, i) => {
-                expect(Math.abs(value - plain.gradients[p]![i]!)).toBeLessThanOrEqual(
+                expect(Math.abs(value - plain.gradients[p][i])).toBeLessThanOrEqual(
                   64 * count * 2 ** -24 * scale,
                 );
               });

@@ -19,7 +19,7 @@ const partsOf = ({
 }: Pass): (readonly [rank: number, examples: number])[] =>
   (active!.parts ?? [{ until: segments.at(-1)!, rank: active!.rank }]).map(
     ({ until, rank }, i, parts) =>
-      [rank, segments.indexOf(until) - (i === 0 ? 0 : segments.indexOf(parts[i - 1]!.until))] as const,
+      [rank, segments.indexOf(until) - (i === 0 ? 0 : segments.indexOf(parts[i - 1].until))] as const,
   );
 const shape = (schedule: RankSchedule, step: number, sizes: readonly number[]) =>
   passesOfStep(step, sizes.map(batchOf), adapted, sampler(schedule)).passes.flatMap(partsOf);
@@ -99,7 +99,7 @@ describe('passes of a step', () => {
 
   it('of a bare model have no rank', () => {
     const { passes, rank, rows } = passesOfStep(0, [batchOf(2)], tinyModel(), null);
-    expect([passes[0]!.view.active, rank, rows]).toEqual([null, null, null]);
+    expect([passes[0].view.active, rank, rows]).toEqual([null, null, null]);
   });
 
   it('names the rows of all ranks that the step saw under newest_block', () => {

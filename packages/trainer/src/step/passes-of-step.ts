@@ -79,7 +79,7 @@ function passesOfBatch(
       batch: part.batch,
       weight: weightOf(part.rank),
     }));
-  const weight = weightOf(parts[0]!.rank);
+  const weight = weightOf(parts[0].rank);
   const ends = endsOf(parts);
   if (parts.every(({ rank }) => weightOf(rank) === weight))
     return [{ view: model.atRanks(ends), batch, weight }];
@@ -111,7 +111,7 @@ function rankBatches(step: number, batches: readonly TokenBatch[], sampler: Rank
   let index = 0;
   return batches.map((batch, i) => ({
     batch,
-    parts: pieces[i]!.flatMap((piece) => {
+    parts: pieces[i].flatMap((piece) => {
       const part = turns ? step % turns : index;
       index++;
       return sampler.ranksOfPart(step, part, turns || pieceCount).map((rank) => ({ batch: piece, rank }));

@@ -20,8 +20,8 @@ export function splitBatch(batch: TokenBatch, parts = 2): TokenBatch[] {
 
 /** Segments `[from, to)`. */
 function segmentsOf(batch: TokenBatch, from: number, to: number): TokenBatch {
-  const start = batch.segments[from]!;
-  const end = batch.segments[to]!;
+  const start = batch.segments[from];
+  const end = batch.segments[to];
   const targets = batch.targets.subarray(start, end);
   return {
     ids: batch.ids.subarray(start, end),

@@ -64,8 +64,8 @@ describe('accumulation', () => {
               // Tokens are the same bits in either batch; what differs is one float32 rounding per micro
               // batch of a partial sum, and the big batch's own.
               const bound =
-                (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p]![i]!), 0);
-              expect(Math.abs(value - big[p]![i]!)).toBeLessThanOrEqual(bound);
+                (parts.length + 1) * 2 ** -24 * apart.reduce((sum, each) => sum + Math.abs(each[p][i]), 0);
+              expect(Math.abs(value - big[p][i])).toBeLessThanOrEqual(bound);
             }),
           );
         },
@@ -89,7 +89,7 @@ describe('accumulation', () => {
         ).loss,
       );
     }
-    for (const loss of losses) expect(Math.abs(loss - losses[0]!)).toBeLessThan(7 * 2 ** -23 * losses[0]!);
+    for (const loss of losses) expect(Math.abs(loss - losses[0])).toBeLessThan(7 * 2 ** -23 * losses[0]);
   });
 });
 
@@ -117,12 +117,12 @@ describe('ranks of segments and weights of ranks', () => {
             );
             const apart: Float32Array[][] = [];
             const together = await gradientsAfter(adapted, passes, scale);
-            const weightOf = (rank: number): number => lossWeights[adapted.ranks.ranks.indexOf(rank)]!;
+            const weightOf = (rank: number): number => lossWeights[adapted.ranks.ranks.indexOf(rank)];
             const alone = passes.flatMap(({ view, batch: whole }): Pass[] => {
               const parts = view.active!.parts;
               return parts
                 ? splitBatch(whole, parts.length).map((part, i) => ({
-                    view: adapted.atRank(parts[i]!.rank),
+                    view: adapted.atRank(parts[i].rank),
                     batch: part,
                   }))
                 : [{ view, batch: whole }];
@@ -135,7 +135,7 @@ describe('ranks of segments and weights of ranks', () => {
             together.forEach((gradient, p) =>
               gradient.forEach((value, i) => {
                 expect(
-                  Math.abs(value - apart.reduce((sum, each) => sum + each[p]![i]!, 0)),
+                  Math.abs(value - apart.reduce((sum, each) => sum + each[p][i], 0)),
                 ).toBeLessThanOrEqual(1e-5 * largest);
               }),
             );
@@ -169,11 +169,11 @@ describe('ranks of segments and weights of ranks', () => {
             const view = adapted.atRanks(
               parts.map(({ ids }, i) => ({
                 until: (until += ids.length),
-                rank: ranks[i]!,
+                rank: ranks[i],
                 weight: weights[i],
               })),
             );
-            const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]!), batch: part }));
+            const own = parts.map((part, i) => ({ view: adapted.atRank(ranks[i]), batch: part }));
             const apart: Float32Array[][] = [];
             const tokenLosses = (pass: Pass): number[] => [
               ...hostData(
@@ -186,7 +186,7 @@ describe('ranks of segments and weights of ranks', () => {
             ];
             const alone = own.flatMap(tokenLosses);
             tokenLosses({ view, batch }).forEach((loss, t) => {
-              expect(Math.abs(loss - alone[t]!)).toBeLessThanOrEqual(1e-5 * (1 + alone[t]!));
+              expect(Math.abs(loss - alone[t])).toBeLessThanOrEqual(1e-5 * (1 + alone[t]));
             });
             const together = await gradientsAfter(adapted, [{ view, batch }], scale, { recompute });
             for (const [i, pass] of own.entries())
@@ -196,7 +196,7 @@ describe('ranks of segments and weights of ranks', () => {
             );
             together.forEach((gradient, p) =>
               gradient.forEach((value, i) => {
-                const terms = apart.map((each) => each[p]![i]!); // rows that no part trains have 0 exactly
+                const terms = apart.map((each) => each[p][i]); // rows that no part trains have 0 exactly
                 if (terms.every((term) => term === 0)) expect(value).toBe(0);
                 else
                   expect(Math.abs(value - terms.reduce((sum, term) => sum + term, 0))).toBeLessThanOrEqual(
@@ -229,7 +229,7 @@ describe('ranks of segments and weights of ranks', () => {
   it('in one pass move no row that none of its ranks trains', async () => {
     const adapted = tinyAdapted({ updateRule: 'newest_block' });
     const batch = tinyBatch(4, 1);
-    const until = batch.segments[2]!;
+    const until = batch.segments[2];
     const optimizer = adamw(adapted.parameters(), { learningRate: 0.1, weightDecay: 0.1 });
     const before = numbersOf(adapted.parameters());
     await trainStep(
@@ -245,7 +245,7 @@ describe('ranks of segments and weights of ranks', () => {
       const moved = (row: number): boolean =>
         values
           .subarray(row * width, (row + 1) * width)
-          .some((value, i) => value !== before[p]![row * width + i]);
+          .some((value, i) => value !== before[p][row * width + i]);
       expect([0, 1, 2, 3].map(moved)).toEqual([true, false, true, true]);
     });
   });
@@ -343,8 +343,8 @@ describe('newest_block', () => {
             const width = array.length / adapted.ranks.maxRank;
             for (let row = 0; row < adapted.ranks.maxRank; row++) {
               const slice = (numbers: Float32Array) => numbers.subarray(row * width, (row + 1) * width);
-              if (row < from || row >= rank) expect(slice(array)).toEqual(slice(before[a]!));
-              else expect(slice(array), 'a trained row').not.toEqual(slice(before[a]!));
+              if (row < from || row >= rank) expect(slice(array)).toEqual(slice(before[a]));
+              else expect(slice(array), 'a trained row').not.toEqual(slice(before[a]));
             }
           });
         }),
@@ -366,8 +366,8 @@ describe('a step', () => {
     const adapted = tinyAdapted();
     const optimizer = adamw(adapted.parameters(), { learningRate: 1e-2, weightDecay: 0.1 });
     await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
-    hostData(adapted.layers[0]!.a.view)[0] = 3e38;
-    hostData(adapted.layers[0]!.b.view).fill(3e38);
+    hostData(adapted.layers[0].a.view)[0] = 3e38;
+    hostData(adapted.layers[0].b.view).fill(3e38);
     const before = numbersOf(adapted.parameters());
     const outcome = await trainStep(adapted.atRank(4), tinyBatch(), optimizer);
     expect(outcome.status).toBe('non_finite');
@@ -400,7 +400,7 @@ describe('a step', () => {
     );
     const moved = Math.sqrt(
       numbersOf(adapted.parameters()).reduce(
-        (sum, array, p) => sum + array.reduce((s, value, i) => s + (value - before[p]![i]!) ** 2, 0),
+        (sum, array, p) => sum + array.reduce((s, value, i) => s + (value - before[p][i]) ** 2, 0),
         0,
       ),
     );
@@ -428,7 +428,7 @@ describe('a step', () => {
     const before = numbersOf(model.parameters());
     await trainStep({ model, active: null }, tinyBatch(), optimizer);
     numbersOf(model.parameters()).forEach((array, i) => {
-      expect(array, model.parameters()[i]!.name).not.toEqual(before[i]);
+      expect(array, model.parameters()[i].name).not.toEqual(before[i]);
     });
   });
 });

@@ -153,7 +153,7 @@ async function stepOver(
   const predictedTokens = counted.reduce((sum, { batch }) => sum + batch.predictedTokens, 0);
   if (predictedTokens === 0)
     return { status: 'no_tokens', nonFinite: null, loss: 0, gradNorm: 0, tokens, predictedTokens };
-  const { model } = counted[0]!.view;
+  const { model } = counted[0].view;
   optimizer.prepare(model.backend);
   const gradients = gradientArrays(optimizer);
   clearArrays(model.backend, gradients);
@@ -197,7 +197,7 @@ async function readReport(
   { gradients, states }: Watched,
   run: (losses: ArrayView<'f32'>) => Promise<void>,
 ): Promise<Report> {
-  const { backend } = passes[0]!.view.model;
+  const { backend } = passes[0].view.model;
   const { memory } = backend;
   const squared = passes.length + gradients.length;
   const report = memory.allocate('f32', [squared + states.length]);
@@ -207,7 +207,7 @@ async function readReport(
     sumSquares(backend, gradients, rowsOf(report, passes.length, squared));
     sumSquares(backend, states, rowsOf(report, squared, squared + states.length));
     const values = await memory.read(report);
-    const loss = passes.reduce((sum, { weight = 1 }, i) => sum + values[i]! / weight, 0);
+    const loss = passes.reduce((sum, { weight = 1 }, i) => sum + values[i] / weight, 0);
     const gradNorm = globalNorm(values.subarray(passes.length, squared));
     const suspects = states.filter((_, i) => !Number.isFinite(values[squared + i]));
     return { loss, gradNorm, hasBadState: await isAnyNonFinite(memory, suspects) };

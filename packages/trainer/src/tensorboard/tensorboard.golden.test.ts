@@ -51,7 +51,7 @@ function recordsIn(path: string): { step: number; content: Buffer }[] {
     const length = Number(file.readBigUInt64LE(at));
     const data = file.subarray(at + 12, at + 12 + length);
     expect(data.length).toBe(length);
-    records.push({ step: data[9] === 0x10 ? data[10]! : 0, content: data });
+    records.push({ step: data[9] === 0x10 ? data[10] : 0, content: data });
     at += 16 + length;
   }
   return records;
@@ -86,7 +86,7 @@ describe('a log', () => {
       const records = recordsIn(log.path);
       expect(records.map(({ step }) => step)).toEqual([0, 1, 1, 2, 2, 3, 4, 4]);
       expect(
-        [records[0]!, records[1]!].map(({ content }) => [
+        [records[0], records[1]].map(({ content }) => [
           content.includes('brain.Event:2'),
           content.subarray(-4).toString('hex'),
         ]),
@@ -95,11 +95,11 @@ describe('a log', () => {
         [false, '3a020801'],
       ]);
       expect(
-        records[4]!.content.includes('eval/loss_at_rank/4') &&
-          records[4]!.content.includes('eval/aurac') &&
-          records[4]!.content.includes('eval/best_rank'),
+        records[4].content.includes('eval/loss_at_rank/4') &&
+          records[4].content.includes('eval/aurac') &&
+          records[4].content.includes('eval/best_rank'),
       ).toBe(true);
-      expect(/^events\.out\.tfevents\.1700000000\..+\.\d+\.0$/.test(readdirSync(folder)[0]!)).toBe(true);
+      expect(/^events\.out\.tfevents\.1700000000\..+\.\d+\.0$/.test(readdirSync(folder)[0])).toBe(true);
     },
   );
 

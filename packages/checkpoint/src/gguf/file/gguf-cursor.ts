@@ -104,6 +104,6 @@ function numberReaders(window: HeaderWindow): NumberReaders {
 }
 
 function isAscii(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i]! >= 0x80) return false;
+  for (let i = from; i < to; i++) if (bytes[i] >= 0x80) return false;
   return true;
 }

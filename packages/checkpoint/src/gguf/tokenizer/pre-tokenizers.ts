@@ -218,7 +218,7 @@ const USUAL_WORDS: Readonly<Record<string, string>> = {
  * text in different ways: a guess would give other ids, and say nothing.
  */
 export function usualPreTokenizer(path: string, architecture: string): PreTokenizer {
-  if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]!);
+  if (Object.hasOwn(USUAL_WORDS, architecture)) return preTokenizer(path, USUAL_WORDS[architecture]);
   throw new QdyloraError('UNSUPPORTED', {
     where: 'gguf',
     problem:

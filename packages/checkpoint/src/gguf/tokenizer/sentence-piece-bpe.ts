@@ -77,10 +77,10 @@ export function mergesFromScores(
     for (let cut = 1; cut < token.length; cut++) {
       const left = vocab[token.slice(0, cut)];
       const right = vocab[token.slice(cut)];
-      if (left !== undefined && right !== undefined) found.push({ left, right, score: scores[id]! });
+      if (left !== undefined && right !== undefined) found.push({ left, right, score: scores[id] });
     }
   });
   return found
     .sort((a, b) => b.score - a.score || a.left - b.left || a.right - b.right)
-    .map(({ left, right }) => [tokens[left]!, tokens[right]!]);
+    .map(({ left, right }) => [tokens[left], tokens[right]]);
 }

@@ -59,7 +59,7 @@ export function readVocabulary(path: string, metadata: ConfigReader, format = 'g
     const id = metadata.integer(key);
     if (id < 0 || id >= tokens.length)
       throw bad(`${key} must be an id from 0 to ${tokens.length - 1} (got ${id})`);
-    return tokens[id]!;
+    return tokens[id];
   };
   return { tokens, vocab, addedTokens, special, has: (token) => known.has(token) };
 }

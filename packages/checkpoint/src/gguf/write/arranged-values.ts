@@ -45,6 +45,6 @@ export function transposedValues(values: Float32Array, rows: number): Float32Arr
   const turned = new Float32Array(values.length);
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++)
-      turned[column * rows + row] = values[row * columns + column]!;
+      turned[column * rows + row] = values[row * columns + column];
   return turned;
 }

@@ -13,7 +13,7 @@ export function ggufArchitectureOf(
   modelType: string,
   where: string,
 ): { readonly name: string; readonly architecture: GgufArchitecture } {
-  const fileType = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType]! : modelType;
+  const fileType = Object.hasOwn(UNDER_ANOTHER_NAME, modelType) ? UNDER_ANOTHER_NAME[modelType] : modelType;
   for (const [name, architecture] of GGUF_ARCHITECTURES)
     if (architecture.modelType === fileType) return { name, architecture };
   throw new UnsupportedArchitectureError(where, modelType, [

@@ -17,14 +17,14 @@ export function quantizeQ8_0(values: Float32Array): Uint8Array {
   const blocks = new Uint8Array((values.length / LENGTH) * BYTES);
   for (let at = 0, block = 0; at < values.length; at += LENGTH, block += BYTES) {
     let most = 0;
-    for (let i = 0; i < LENGTH; i++) most = Math.max(most, Math.abs(values[at + i]!));
+    for (let i = 0; i < LENGTH; i++) most = Math.max(most, Math.abs(values[at + i]));
     const d = Math.fround(most / LARGEST_CODE);
     const inverse = d === 0 ? 0 : Math.fround(1 / d);
     const half = toFloat16(d);
     blocks[block] = half & 255;
     blocks[block + 1] = half >> 8;
     for (let i = 0; i < LENGTH; i++) {
-      const scaled = Math.fround(values[at + i]! * inverse);
+      const scaled = Math.fround(values[at + i] * inverse);
       // wraps a negative code into its byte
       blocks[block + 2 + i] = Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5);
     }

@@ -67,7 +67,7 @@ export async function writeGgufAdapter(path: string, adapter: GgufAdapter): Prom
     ...(name === undefined ? [] : [['general.name', { text: name }] as [string, MetadataToWrite]]),
     ['general.file_type', { u32: 0 }],
     ['adapter.type', { text: 'lora' }],
-    ['adapter.lora.alpha', { f32: scale * ranks[0]! }],
+    ['adapter.lora.alpha', { f32: scale * ranks[0] }],
   ]);
   const tensors = layers.flatMap((layer): GgufTensorToWrite[] => {
     const { a, b, rank } = layer;

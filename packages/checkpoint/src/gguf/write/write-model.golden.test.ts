@@ -165,7 +165,7 @@ describe('a model written as GGUF', () => {
     using ours = await openCheckpoint(join(root, 'llama3.gguf'));
     using theirs = await openCheckpoint(fixturePath('gguf/llama-rope-freqs.gguf'));
     ours.config.rope.factors!.forEach((value, i) =>
-      expect(Math.abs(value / theirs.config.rope.factors![i]! - 1)).toBeLessThan(2 ** -22),
+      expect(Math.abs(value / theirs.config.rope.factors![i] - 1)).toBeLessThan(2 ** -22),
     );
   });
 

@@ -102,7 +102,7 @@ function tensorAt(
   matrixType: GgufWriteType,
 ): GgufTensorToWrite {
   const turned = layout === 'transposed' ? [...shape].reverse() : shape;
-  const rows = shape[0]!;
+  const rows = shape[0];
   const isVector = shape.length === 1 || name.startsWith('position_embd');
   const type = isVector
     ? 'F32'

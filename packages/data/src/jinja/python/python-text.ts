@@ -24,8 +24,8 @@ export function stripped(
   const units = Array.from(text);
   let from = 0;
   let to = units.length;
-  while (side !== 'rstrip' && from < to && isStripped.has(units[from]!)) from++;
-  while (side !== 'lstrip' && to > from && isStripped.has(units[to - 1]!)) to--;
+  while (side !== 'rstrip' && from < to && isStripped.has(units[from])) from++;
+  while (side !== 'lstrip' && to > from && isStripped.has(units[to - 1])) to--;
   return units.slice(from, to).join('');
 }
 

@@ -54,9 +54,9 @@ function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges
   const before = Int32Array.from({ length: n }, (_, i) => i - 1);
   const heap = pairHeap();
   const jointAt = (at: number): number | undefined => {
-    const right = next[at]!;
-    return right < n && symbols[at]! >= 0 && symbols[right]! >= 0
-      ? joints.get(symbols[at]! * ID + symbols[right]!)
+    const right = next[at];
+    return right < n && symbols[at] >= 0 && symbols[right] >= 0
+      ? joints.get(symbols[at] * ID + symbols[right])
       : undefined;
   };
   const offer = (at: number): void => {
@@ -69,18 +69,17 @@ function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges
     const joint = symbols[at] === GONE ? undefined : jointAt(at);
     // one of the two has been joined meanwhile
     if (joint === undefined || Math.floor(joint / ID) !== rank) continue;
-    const right = next[at]!;
-    const behind = next[right]!;
+    const right = next[at];
+    const behind = next[right];
     symbols[at] = joint % ID;
     symbols[right] = GONE;
     next[at] = behind;
     if (behind < n) before[behind] = at;
-    if (before[at]! >= 0) offer(before[at]!);
+    if (before[at] >= 0) offer(before[at]);
     offer(at);
   }
   const merged: string[] = [];
-  for (let at = 0; at < n; at = next[at]!)
-    merged.push(symbols[at]! >= 0 ? texts[symbols[at]!]! : characters[at]!);
+  for (let at = 0; at < n; at = next[at]) merged.push(symbols[at] >= 0 ? texts[symbols[at]] : characters[at]);
   return merged;
 }
 
@@ -93,14 +92,14 @@ function pairHeap(): {
 } {
   const keys: number[] = []; // rank · 2^29 + place: a word has fewer characters than a string may have units
   const swap = (a: number, b: number): void => {
-    const held = keys[a]!;
-    keys[a] = keys[b]!;
+    const held = keys[a];
+    keys[a] = keys[b];
     keys[b] = held;
   };
   return {
     push(rank, at) {
       let i = keys.push(rank * PLACES + at) - 1;
-      for (let parent = (i - 1) >> 1; i > 0 && keys[parent]! > keys[i]!; parent = (i - 1) >> 1) {
+      for (let parent = (i - 1) >> 1; i > 0 && keys[parent] > keys[i]; parent = (i - 1) >> 1) {
         swap(i, parent);
         i = parent;
       }
@@ -114,8 +113,8 @@ function pairHeap(): {
         for (let i = 0; ;) {
           const left = 2 * i + 1;
           const right = left + 1;
-          const least = right < keys.length && keys[right]! < keys[left]! ? right : left;
-          if (left >= keys.length || keys[least]! >= keys[i]!) break;
+          const least = right < keys.length && keys[right] < keys[left] ? right : left;
+          if (left >= keys.length || keys[least] >= keys[i]) break;
           swap(i, least);
           i = least;
         }

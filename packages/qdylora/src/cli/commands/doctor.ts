@@ -66,7 +66,7 @@ function findCompiler(): string | null {
       return execFileSync(name, ['--version'], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
-      }).split('\n')[0]!;
+      }).split('\n')[0];
     } catch {
       /* not this one */
     }

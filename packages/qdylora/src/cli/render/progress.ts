@@ -9,7 +9,7 @@ const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 export function bar(share: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * BAR_CELLS * 8);
   const full = eighths >> 3;
-  return `▕${('█'.repeat(full) + EIGHTHS[eighths % 8]!).padEnd(BAR_CELLS)}▏`;
+  return `▕${('█'.repeat(full) + EIGHTHS[eighths % 8]).padEnd(BAR_CELLS)}▏`;
 }
 
 /** `01:58`, `2:03:10` */

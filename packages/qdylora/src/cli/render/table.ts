@@ -12,8 +12,8 @@ export function columns(
   sides: readonly Side[],
   gap = '   ',
 ): string[] {
-  const widths = sides.map((_, c) => Math.max(...cells.map((row) => [...row[c]!].length)));
-  const pad = (text: string, c: number): string => ' '.repeat(widths[c]! - [...text].length);
+  const widths = sides.map((_, c) => Math.max(...cells.map((row) => [...row[c]].length)));
+  const pad = (text: string, c: number): string => ' '.repeat(widths[c] - [...text].length);
   return cells.map((row) =>
     row
       .map((text, c) => (sides[c] === 'right' ? pad(text, c) + text : text + pad(text, c)))
@@ -39,7 +39,7 @@ export function rankTable(
     withError(loss, standardError),
     versusBase ? `${signedText(versusBase.mean)}${versusBase.pValue < alpha ? ' *' : '  '}` : '–',
     adapterBytes === null ? '–' : byteSizeText(adapterBytes),
-    remark(rank, { best: bestRank, smallestGood: smallestGoodRank, isSmallest: rank === ranks[0]!.rank }),
+    remark(rank, { best: bestRank, smallestGood: smallestGoodRank, isSmallest: rank === ranks[0].rank }),
   ]);
   const baseRow = base
     ? [['–', withError(base.loss, base.standardError), '', '', 'base, without adapter']]

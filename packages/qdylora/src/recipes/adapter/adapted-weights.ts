@@ -58,8 +58,7 @@ function turned(weight: ModelWeight): ModelWeight {
     const from = await weight.values();
     const to = new Float32Array(from.length);
     for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++)
-        to[column * rows + row] = from[row * columns + column]!;
+      for (let column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column];
     return to;
   };
   return { ...weight, shape: [columns, rows], values };

@@ -60,7 +60,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
     const want = expected.get('logits_f64')!.f64();
     expect(got.length).toBe(want.length);
     expect(
-      want.reduce((worst, value, i) => Math.max(worst, Math.abs(value - got[i]!)), 0),
+      want.reduce((worst, value, i) => Math.max(worst, Math.abs(value - got[i])), 0),
     ).toBeLessThanOrEqual(LOGITS);
 
     expect(adapted.layers.map((layer) => `${layer.name}.weight`).sort()).toEqual(changed);
@@ -76,7 +76,7 @@ describe.each(Object.entries(families))('%s', (family, { case: name, changed }) 
       expect(own.shape, key).toEqual(theirs.shape);
       // Both round one float64 sum; theirs also rounds the product B·A before it is scaled.
       theirs.f32().forEach((value, i) => {
-        if (!(Math.abs(values[i]! - value) <= 2 ** -23 * Math.max(1, Math.abs(value))))
+        if (!(Math.abs(values[i] - value) <= 2 ** -23 * Math.max(1, Math.abs(value))))
           expect(values[i], `${key} ${i}`).toBe(value);
       });
     }

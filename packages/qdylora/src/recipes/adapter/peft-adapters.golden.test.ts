@@ -69,8 +69,8 @@ function packedBatch(): TokenBatch {
     Array.from({ length: rows }, (_, row) => {
       const here = Array.from({ length: width }, (__, t) => row * width + t).filter((at) => mask[at] === 1);
       return {
-        ids: Int32Array.from(here, (at) => ids[at]!),
-        labels: Int32Array.from(here, (at) => labels[at]!),
+        ids: Int32Array.from(here, (at) => ids[at]),
+        labels: Int32Array.from(here, (at) => labels[at]),
       };
     }),
   );
@@ -96,7 +96,7 @@ else
       ]).flat();
       expect(got.length).toBe(want.length);
       // the manifest's tolerance
-      expect(largest(want, (i) => got[i]!)).toBeLessThanOrEqual(2.8e-5 * largest(want));
+      expect(largest(want, (i) => got[i])).toBeLessThanOrEqual(2.8e-5 * largest(want));
     });
 
     test.each(cases.filter(({ facts }) => facts.tolerance.gradient).map((c) => [c.name, c] as const))(
@@ -113,7 +113,7 @@ else
         const { loss } = adapted.model.loss({ ...ctx, tape }, packedBatch(), {
           lossScale: 1 / (golden.facts.counted_labels as number),
         });
-        expect(Math.abs(hostData(loss.view)[0]! / golden.tensor('loss').f32()[0]! - 1)).toBeLessThanOrEqual(
+        expect(Math.abs(hostData(loss.view)[0] / golden.tensor('loss').f32()[0] - 1)).toBeLessThanOrEqual(
           3.9e-5,
         );
         backward(tape, loss);
@@ -130,8 +130,8 @@ else
           // rows past a narrow layer's own rank are filling
           const got =
             side === 'lora_A'
-              ? (i: number) => own[i]!
-              : (i: number) => (scale / ownScale) * own[(i % rank) * outFeatures + Math.floor(i / rank)]!;
+              ? (i: number) => own[i]
+              : (i: number) => (scale / ownScale) * own[(i % rank) * outFeatures + Math.floor(i / rank)];
           expect(rank).toBeLessThanOrEqual(maxRank);
           expect(largest(want, got) / largest(want), role).toBeLessThanOrEqual(3.9e-5);
         }

@@ -123,7 +123,7 @@ function singleRankState({ layers, config: { loraAlpha, useRslora } }: PeftAdapt
     const wideB = new Float32Array(outFeatures * rank);
     wideA.set(a);
     for (let o = 0; o < outFeatures; o++)
-      for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k]!;
+      for (let k = 0; k < narrow; k++) wideB[o * rank + k] = scale * b[o * narrow + k];
     return { name, inFeatures, outFeatures, a: wideA, b: wideB };
   });
   return adapterStateOf(

@@ -110,7 +110,7 @@ export async function dryRun(
   memory.begin(PARTS.activations);
   await train({
     model: adapted ? withUnlikeParts(adapted, config) : model,
-    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step]!, epochAt: () => 0 },
+    batches: { stepsPerEpoch: steps.length, batchAt: (step) => steps[step], epochAt: () => 0 },
     sampler: adapted && atLargestRank(samplerOf(adapted, config), adapted.ranks.maxRank),
     optimizer,
     schedule: NO_SCHEDULE,

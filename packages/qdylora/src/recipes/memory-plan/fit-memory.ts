@@ -119,7 +119,7 @@ async function firstThatFits(
   let [fits, tooMuch] = [runs.length - 1, -1];
   while (fits - tooMuch > 1) {
     const middle = Math.floor((fits + tooMuch) / 2);
-    if (await needs.fits(runs[middle]!.config, memoryBytes)) fits = middle;
+    if (await needs.fits(runs[middle].config, memoryBytes)) fits = middle;
     else tooMuch = middle;
   }
   return fits;

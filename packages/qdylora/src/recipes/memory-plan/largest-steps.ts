@@ -73,7 +73,7 @@ export function largestJudged(
   const groups = groupByTokenBudget(
     judged.map(({ ids }) => ids.length),
     JUDGED_TOKENS,
-  ).map((group) => group.map((i) => judged[i]!));
+  ).map((group) => group.map((i) => judged[i]));
   const passes = groups.map((examples) => {
     const { ids, segments } = collate(examples);
     return { examples, tokens: ids.length, segments };

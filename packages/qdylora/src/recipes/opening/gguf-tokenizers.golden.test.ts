@@ -103,7 +103,7 @@ function differing(
   want: readonly number[][],
   skip: (text: string) => boolean = () => false,
 ): string[] {
-  return golden.texts.filter((text, i) => !skip(text) && encode(text).join() !== want[i]!.join());
+  return golden.texts.filter((text, i) => !skip(text) && encode(text).join() !== want[i].join());
 }
 
 /**
@@ -133,14 +133,14 @@ describe('byte-level BPE, split as tokenizer.ggml.pre says', () => {
 
   test.each(kinds)('%s: the ids are those of llama.cpp', async (pre) => {
     const { encode } = await tokenizerOf(pre, 'gpt2', bpe, pre);
-    expect(differing(encode, golden.ids[pre]!, isNear[pre])).toEqual([]);
+    expect(differing(encode, golden.ids[pre], isNear[pre])).toEqual([]);
   });
 
   test.each(Object.keys(golden.tokenizers))(
     "%s: the ids are those of Hugging Face's tokenizers, on every text",
     async (pre) => {
       const { encode } = await tokenizerOf(`${pre}-python`, 'gpt2', bpe, pre);
-      expect(differing(encode, golden.tokenizers[pre]!)).toEqual([]);
+      expect(differing(encode, golden.tokenizers[pre])).toEqual([]);
     },
   );
 

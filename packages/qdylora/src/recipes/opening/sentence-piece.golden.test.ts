@@ -24,8 +24,8 @@ describe.each(Object.entries(cases))(
       const isUnigram = name === 'unigram';
       for (const [i, text] of texts.entries()) {
         expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
-        if (!isUnigram) expect(tokenizer.decode(ids[i]!), JSON.stringify(text)).toBe(text);
-        if (!isUnigram) expect(tokenizer.encode(text, { addSpecialTokens: true })).toEqual([bos, ...ids[i]!]);
+        if (!isUnigram) expect(tokenizer.decode(ids[i]), JSON.stringify(text)).toBe(text);
+        if (!isUnigram) expect(tokenizer.encode(text, { addSpecialTokens: true })).toEqual([bos, ...ids[i]]);
       }
       expect(tokenizer.bosId).toBe(bos);
     });

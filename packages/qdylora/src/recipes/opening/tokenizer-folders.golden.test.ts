@@ -36,7 +36,7 @@ function folderOf(name: string, files: Readonly<Record<string, string | number>>
   const folder = join(root, name);
   for (const [file, text] of Object.entries({ 'config.json': '{"model_type":"llama"}', ...files })) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(join(folder, file), typeof text === 'number' ? large[text]! : text);
+    writeFileSync(join(folder, file), typeof text === 'number' ? large[text] : text);
   }
   return folder;
 }
@@ -52,7 +52,7 @@ describe.each(Object.entries(cases))(
       const tokenizer = (await openTokenizer(folderOf(name, files)))!;
       for (const [i, text] of texts.entries()) {
         expect(tokenizer.encode(text), JSON.stringify(text)).toEqual(ids[i]);
-        expect(tokenizer.decode(ids[i]!), JSON.stringify(text)).toBe(decoded[i]);
+        expect(tokenizer.decode(ids[i]), JSON.stringify(text)).toBe(decoded[i]);
       }
       expect(texts.slice(0, 2).map((text) => tokenizer.encode(text, { addSpecialTokens: true }))).toEqual(
         with_special,
@@ -65,7 +65,7 @@ describe.each(Object.entries(cases))(
 );
 
 describe('a folder with a vocabulary and merges alone', () => {
-  const { files } = cases['vocabulary and merges of a gpt2 model, nothing else']!;
+  const { files } = cases['vocabulary and merges of a gpt2 model, nothing else'];
 
   test.each([
     [
@@ -90,7 +90,7 @@ describe('a folder with a vocabulary and merges alone', () => {
 });
 
 describe('chat templates in files', () => {
-  const json = { 'tokenizer.json': cases['additional special tokens by name']!.files['tokenizer.json']! };
+  const json = { 'tokenizer.json': cases['additional special tokens by name'].files['tokenizer.json'] };
   const config = {
     'tokenizer_config.json':
       '{"chat_template":[{"name":"default","template":"config"},{"name":"tool_use","template":"config ' +
@@ -132,7 +132,7 @@ describe('chat templates in files', () => {
   });
 
   test('and all files of the tokenizer are copied with a model', async () => {
-    const { files } = cases['vocabulary and merges, tokens in the older files']!;
+    const { files } = cases['vocabulary and merges, tokens in the older files'];
     const from = folderOf('copied', {
       ...files,
       'chat_template.jinja': 'file',

@@ -58,11 +58,11 @@ export function logitDifference(a: Float32Array, b: Float32Array, tokens: number
     let bestA = t * width;
     let bestB = bestA;
     for (let i = t * width; i < (t + 1) * width; i++) {
-      const difference = Math.abs(a[i]! - b[i]!);
+      const difference = Math.abs(a[i] - b[i]);
       largest = Math.max(largest, difference);
       sum += difference;
-      if (a[i]! > a[bestA]!) bestA = i;
-      if (b[i]! > b[bestB]!) bestB = i;
+      if (a[i] > a[bestA]) bestA = i;
+      if (b[i] > b[bestB]) bestB = i;
     }
     if (bestA === bestB) agreeing++;
   }

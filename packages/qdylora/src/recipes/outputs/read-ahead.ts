@@ -68,8 +68,8 @@ export async function* readAhead(
   const coming: Promise<Uint8Array>[] = [];
   const begin = (i: number): void => {
     if (i >= stretches.length) return;
-    const { entry, byteOffset, length } = stretches[i]!;
-    const reading = entry.readBehind!(places[i % places.length]!, { byteOffset, length, read });
+    const { entry, byteOffset, length } = stretches[i];
+    const reading = entry.readBehind!(places[i % places.length], { byteOffset, length, read });
     reading.catch(() => {}); // told where it is awaited
     coming.push(reading);
   };

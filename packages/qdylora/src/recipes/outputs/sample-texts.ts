@@ -101,6 +101,6 @@ function cutAtAnswer({ ids, labels }: Example): { prompt: Int32Array; answer: In
 export function sampleRanks(ranks: readonly number[], chosen: number | null): number[] {
   if (ranks.length <= 3) return [...ranks];
   const inner = ranks.slice(1, -1);
-  const middle = chosen !== null && inner.includes(chosen) ? chosen : inner[inner.length >> 1]!;
-  return [ranks[0]!, middle, ranks.at(-1)!];
+  const middle = chosen !== null && inner.includes(chosen) ? chosen : inner[inner.length >> 1];
+  return [ranks[0], middle, ranks.at(-1)!];
 }

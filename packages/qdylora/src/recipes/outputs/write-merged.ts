@@ -104,8 +104,8 @@ export async function writeMergedPacked(
     const matrix = await packMatrix(backend, merged, shape as [number, number], packing);
     const decoded = dequantize4bit(matrix);
     for (let i = 0; i < merged.length; i++) {
-      errors += (decoded[i]! - merged[i]!) ** 2;
-      squares += merged[i]! ** 2;
+      errors += (decoded[i] - merged[i]) ** 2;
+      squares += merged[i] ** 2;
     }
     return packedTensors(name, matrix, 'bfloat16', backend.memory);
   };

@@ -103,7 +103,7 @@ describe('the log of events', () => {
       [1, 1],
       [20, 20],
     ]);
-    expect(warnings[1]!.message).toMatch(/20 events of this process are not in it/);
+    expect(warnings[1].message).toMatch(/20 events of this process are not in it/);
     expect(log.events().map(stepOf)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
   });
 });

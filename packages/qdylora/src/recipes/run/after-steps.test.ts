@@ -33,7 +33,7 @@ const bytesOf = (path: string): string[] =>
     .sort()
     .map((name) => readFileSync(join(path, name)).toString('base64'));
 const ranksOf = (samples: ReportSamples): unknown =>
-  'missing' in samples ? samples.missing : samples.prompts[0]!.byRank.map(({ rank }) => rank);
+  'missing' in samples ? samples.missing : samples.prompts[0].byRank.map(({ rank }) => rank);
 
 /**
  * A signal that fires when it is asked for the `times`-th time after the adapter is written: while texts are.

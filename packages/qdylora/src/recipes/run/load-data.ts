@@ -134,7 +134,7 @@ function heldOutNotes(
   const shared = sharedFiles(evalDataset, trainedOn);
   if (shared.length === 0) return [];
   return [
-    `eval_dataset: ${shared[0]!} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} ` +
+    `eval_dataset: ${shared[0]} ${shared.length === 1 ? 'is' : `and ${shared.length - 1} more files are`} ` +
       `also in dataset, so the held-out loss is that of rows that are trained on. val_set_size holds out ` +
       `rows of dataset.`,
   ];

@@ -30,7 +30,7 @@ describe('a profile', () => {
     const { rows, steps, stepSeconds, outside } = summary(null);
     expect([runs, steps, stepSeconds, rows.length]).toEqual([24, 2, 20, 1]);
     expect(rows[0]).toMatchObject({ op: 'add', shapes: '[2, 3] [2, 3]', calls: 5, gflops: null });
-    expect(rows[0]!.share + outside).toBeCloseTo(1, 12);
+    expect(rows[0].share + outside).toBeCloseTo(1, 12);
     expect((JSON.parse(trace()) as { traceEvents: unknown[] }).traceEvents).toHaveLength(5);
   });
 

@@ -25,7 +25,7 @@ export function evaluationChart(evaluations: readonly ReportEvaluation[], width:
   if (!span) return null;
   const box: Box = { left: 52, right: width - 64, top: 34, bottom: width < 500 ? 200 : 230 };
   const rows = ranks.filter((rank) => rank !== null);
-  const x = linearScale([evaluations[0]!.step, evaluations.at(-1)!.step], [box.left + 6, box.right - 4]);
+  const x = linearScale([evaluations[0].step, evaluations.at(-1)!.step], [box.left + 6, box.right - 4]);
   const y = linearScale(widened(span, 0.06), [box.bottom, box.top]);
   const last = evaluations.findLast(({ bestRank }) => bestRank !== null)?.bestRank ?? null;
   const top = box.bottom + 62;
@@ -87,7 +87,7 @@ interface Axes {
 
 function axes({ left, right, bottom }: Box, { x, y, domain, steps }: Axes): Html {
   const { ticks, decimals } = niceTicks(domain, 5);
-  const across = niceTicks([steps[0]!, steps.at(-1)!], right - left < 400 ? 4 : 8).ticks.filter(
+  const across = niceTicks([steps[0], steps.at(-1)!], right - left < 400 ? 4 : 8).ticks.filter(
     Number.isInteger,
   );
   const grid = ticks.map(

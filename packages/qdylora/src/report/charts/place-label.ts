@@ -21,7 +21,7 @@ export function placeLabel(candidates: readonly Box[], obstacles: readonly Box[]
       obstacles.reduce((sum, obstacle) => sum + overlap(box, obstacle), 0) +
       4 * (area(box) - overlap(box, frame)),
   );
-  return candidates[costs.indexOf(Math.min(...costs))]!;
+  return candidates[costs.indexOf(Math.min(...costs))];
 }
 
 export interface Anchor {

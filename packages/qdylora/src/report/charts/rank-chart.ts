@@ -136,7 +136,7 @@ function rankAxis({ left, right, bottom }: Frame, marks: readonly Mark[], named:
   const free = (mark: Mark): boolean => shown.every(({ x }) => Math.abs(x - mark.x) >= 24);
   const powers = marks.filter(({ row }) => Number.isInteger(Math.log2(row.rank)));
   const others = marks.length > MOST_FULL_MARKS ? [] : marks;
-  for (const mark of [...named, marks[0]!, marks.at(-1)!, ...powers, ...others])
+  for (const mark of [...named, marks[0], marks.at(-1)!, ...powers, ...others])
     if (free(mark)) shown.push(mark);
   const ticks = shown.map(
     ({ x, row }) =>
@@ -166,7 +166,7 @@ function baseLine(
     [right - width, left + 8].map((start) => ({ left: start, right: start + width, top, bottom: top + 15 })),
   );
   const box = placeLabel(
-    frame.brokenAt === null ? boxes : [baseY < frame.brokenAt ? boxes[2]! : boxes[0]!],
+    frame.brokenAt === null ? boxes : [baseY < frame.brokenAt ? boxes[2] : boxes[0]],
     obstacles(marks),
     { left, right, ...frame },
   );
@@ -210,7 +210,7 @@ function obstacles(marks: readonly Mark[]): Box[] {
   }));
   const line = marks.slice(1).flatMap((to, i) =>
     Array.from({ length: 9 }, (_, k) => {
-      const from = marks[i]!;
+      const from = marks[i];
       const share = (k + 0.5) / 9;
       const x = from.x + (to.x - from.x) * share;
       const y = from.y + (to.y - from.y) * share;
@@ -252,7 +252,7 @@ function labels(
           class="label"
           x="${box.left}"
           y="${box.top + 12}"
-          ><tspan class="strong">${lines[0]!}</tspan><tspan x="${box.left}" dy="16">${lines[1]!}</tspan></text
+          ><tspan class="strong">${lines[0]}</tspan><tspan x="${box.left}" dy="16">${lines[1]}</tspan></text
         ></g
       >`;
     });

@@ -17,12 +17,12 @@ export function smoothLosses(losses: readonly number[], window: number): number[
   const counts = [0];
   for (const [i, loss] of losses.entries()) {
     const isCounted = Number.isFinite(loss);
-    sums.push(sums[i]! + (isCounted ? loss : 0));
-    counts.push(counts[i]! + (isCounted ? 1 : 0));
+    sums.push(sums[i] + (isCounted ? loss : 0));
+    counts.push(counts[i] + (isCounted ? 1 : 0));
   }
   return losses.map((_, i) => {
     const from = i - Math.min(half, i);
     const to = Math.min(losses.length, i + Math.min(half, i) + 1);
-    return (sums[to]! - sums[from]!) / (counts[to]! - counts[from]!);
+    return (sums[to] - sums[from]) / (counts[to] - counts[from]);
   });
 }

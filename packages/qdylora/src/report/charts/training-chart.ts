@@ -28,13 +28,13 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
     top: 34,
     bottom: width < 500 ? 214 : 250,
   };
-  const first = steps[0]!.step;
+  const first = steps[0].step;
   const last = steps.at(-1)!.step;
   const x = linearScale([first, last], [box.left + 6, box.right - 4]);
   const y = linearScale(domain, [box.bottom, box.top]);
   const clamped = (loss: number): number => y(Math.min(domain[1], Math.max(domain[0], loss)));
   const points = (values: readonly number[]): Point[] =>
-    values.map((value, i) => ({ x: x(steps[i]!.step), y: Number.isFinite(value) ? clamped(value) : NaN }));
+    values.map((value, i) => ({ x: x(steps[i].step), y: Number.isFinite(value) ? clamped(value) : NaN }));
   const stripTop = box.bottom + 62;
   const height = stripTop + rankStripHeight(steps);
   return html`<svg
@@ -54,7 +54,7 @@ export function trainingChart(steps: readonly ReportStep[], width: number): Html
 /** All losses, but for a few that lie so far above the others that these would be pressed flat. */
 function lossDomain(losses: readonly number[]): Interval {
   const sorted = losses.filter(Number.isFinite).sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))]!;
+  const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))];
   const ceiling = at(0.98) + 0.5 * (at(0.98) - at(0.02));
   const [from, to] = extent(sorted)!;
   return widened([from, sorted.length >= 50 ? Math.min(to, ceiling) : to], 0.06);
@@ -120,8 +120,8 @@ function thinned(points: readonly Point[], pixels: number): readonly Point[] {
   }
   return [...columns.values()].flatMap((column) => {
     const byHeight = [...column].sort((a, b) => a.y - b.y);
-    const ends = [byHeight[0]!, byHeight.at(-1)!];
-    return (ends[0] === ends[1] ? [ends[0]!] : ends).sort((a, b) => a.x - b.x);
+    const ends = [byHeight[0], byHeight.at(-1)!];
+    return (ends[0] === ends[1] ? [ends[0]] : ends).sort((a, b) => a.x - b.x);
   });
 }
 
@@ -129,7 +129,7 @@ function thinned(points: readonly Point[], pixels: number): readonly Point[] {
 function pathOf(points: readonly Point[]): Html {
   const place = ({ x, y }: Point, i: number): Html | null => {
     if (!Number.isFinite(y)) return null;
-    const isContinued = i > 0 && Number.isFinite(points[i - 1]!.y);
+    const isContinued = i > 0 && Number.isFinite(points[i - 1].y);
     return html`${isContinued ? 'L' : 'M'}${x} ${y}`;
   };
   return html`${points.map(place)}`;

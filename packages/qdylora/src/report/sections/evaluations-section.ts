@@ -19,7 +19,7 @@ export function evaluationsSection(evaluations: readonly ReportEvaluation[]): Ht
 
 function caption(evaluations: readonly ReportEvaluation[]): string {
   const isNested = judgedRanks(evaluations).length > 1;
-  const first = evaluations[0]!;
+  const first = evaluations[0];
   const last = evaluations.at(-1)!;
   const best = evaluations.map(({ bestRank }) => bestRank).filter((rank) => rank !== null);
   const curve =

@@ -25,7 +25,7 @@ export const add = defineOp({
     const aData = hostData(a);
     const bData = hostData(b);
     const yData = hostData(y);
-    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = aData[i]! + bData[i]!;
+    for (let i = 0; i < elementCount(y.shape); i++) yData[i] = aData[i] + bData[i];
   },
 });
 
@@ -43,7 +43,7 @@ export const addInto = defineOp({
   reference({ x }, { sum }: { sum: FloatView }) {
     const xData = hostData(x);
     const sumData = hostData(sum);
-    for (let i = 0; i < elementCount(x.shape); i++) sumData[i]! += xData[i]!;
+    for (let i = 0; i < elementCount(x.shape); i++) sumData[i] += xData[i];
   },
 });
 

@@ -9,6 +9,6 @@ export const copy = defineOp({
   reference({ x }, { y }: { y: FloatView }) {
     const xData = hostData(x);
     const yData = hostData(y);
-    for (let i = 0; i < elementCount(x.shape); i++) yData[i] = xData[i]!;
+    for (let i = 0; i < elementCount(x.shape); i++) yData[i] = xData[i];
   },
 });

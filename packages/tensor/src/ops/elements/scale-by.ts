@@ -21,7 +21,7 @@ export const scaleBy = defineOp({
     return { y: { dtype: 'f32', shape: i.x.shape } };
   },
   reference({ x, factor }, { y }: { y: F32 }) {
-    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = hostData(x)[i]! * hostData(factor)[0]!;
+    for (let i = 0; i < elementCount(y.shape); i++) hostData(y)[i] = hostData(x)[i] * hostData(factor)[0];
   },
 });
 

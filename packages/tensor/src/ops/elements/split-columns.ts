@@ -34,7 +34,7 @@ export const splitColumns = defineOp({
   ): { first: ArraySpec; second: ArraySpec; third: ArraySpec | undefined } {
     assertWidths('split-columns', groups, widths);
     assertShape('split-columns', 'x', i.x.shape, [-1, groups * rowWidth(widths)]);
-    const part = (width: number): ArraySpec => ({ dtype: 'f32', shape: [i.x.shape[0]!, groups * width] });
+    const part = (width: number): ArraySpec => ({ dtype: 'f32', shape: [i.x.shape[0], groups * width] });
     return {
       first: part(widths[0]),
       second: part(widths[1]),
@@ -44,8 +44,8 @@ export const splitColumns = defineOp({
   reference({ x }, parts: { first: F32; second: F32; third?: F32 }, attributes) {
     const xData = hostData(x);
     const partData = dataOfParts(parts);
-    forEachRun(x.shape[0]!, attributes, (part, at, from, width) => {
-      for (let j = 0; j < width; j++) partData[part]![at + j] = xData[from + j]!;
+    forEachRun(x.shape[0], attributes, (part, at, from, width) => {
+      for (let j = 0; j < width; j++) partData[part]![at + j] = xData[from + j];
     });
   },
 });
@@ -112,7 +112,7 @@ function forEachRun(
 ): void {
   for (let group = 0, inX = 0; group < tokens * groups; group++) {
     widths.forEach((width, p) => {
-      visit(PARTS[p]!, group * width, inX, width);
+      visit(PARTS[p], group * width, inX, width);
       inX += width;
     });
   }
@@ -121,6 +121,6 @@ function forEachRun(
 export const differentiableSplitColumns: DifferentiableOp<typeof splitColumns> = {
   op: splitColumns,
   backward: ({ run, inputs, gradients: { first, second, third }, attributes }) => ({
-    x: run(joinColumns, { first, second, third }, { tokens: inputs.x.shape[0]!, ...attributes }).x,
+    x: run(joinColumns, { first, second, third }, { tokens: inputs.x.shape[0], ...attributes }).x,
   }),
 };

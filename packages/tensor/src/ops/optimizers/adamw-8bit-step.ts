@@ -42,7 +42,7 @@ export const adamw8bitStep = defineOp({
     for (const name of ['mMap', 'vMap'] as const) assertShape('adamw-8bit-step', name, i[name].shape, [256]);
     const { shape } = i.gradient;
     const codes = { dtype: 'u8' as const, shape };
-    const absmax = { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] };
+    const absmax = { dtype: 'f32' as const, shape: [shape[0], stateBlocks(shape[1])] };
     return {
       parameter: { dtype: 'f32' as const, shape },
       mCodes: codes,
@@ -71,12 +71,12 @@ export const adamw8bitStep = defineOp({
     forEachStateBlock(gradient.shape, (block) => {
       for (let j = 0; j < block.count; j++) {
         const i = block.from + j;
-        const g = hostData(gradient)[i]! * a.gradientScale;
-        first[j] = a.beta1 * m.map[m.codes[i]!]! * m.absmax[block.block]! + (1 - a.beta1) * g;
-        second[j] = a.beta2 * v.map[v.codes[i]!]! * v.absmax[block.block]! + (1 - a.beta2) * g * g;
-        const decayed = hostData(parameter)[i]! * (1 - a.learningRate * a.weightDecay);
+        const g = hostData(gradient)[i] * a.gradientScale;
+        first[j] = a.beta1 * m.map[m.codes[i]] * m.absmax[block.block] + (1 - a.beta1) * g;
+        second[j] = a.beta2 * v.map[v.codes[i]] * v.absmax[block.block] + (1 - a.beta2) * g * g;
+        const decayed = hostData(parameter)[i] * (1 - a.learningRate * a.weightDecay);
         hostData(parameter)[i] =
-          decayed - (stepSize * first[j]!) / (Math.sqrt(second[j]!) / rootCorrection + a.epsilon);
+          decayed - (stepSize * first[j]) / (Math.sqrt(second[j]) / rootCorrection + a.epsilon);
       }
       encodeStateBlock(m, block, first);
       encodeStateBlock(v, block, second, 1);

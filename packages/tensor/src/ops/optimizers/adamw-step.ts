@@ -31,10 +31,10 @@ export const adamwStep = defineOp({
     const stepSize = a.learningRate / (1 - a.beta1 ** a.step);
     const rootCorrection = Math.sqrt(1 - a.beta2 ** a.step);
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const g = hostData(gradient)[i]! * a.gradientScale;
-      const first = a.beta1 * hostData(m)[i]! + (1 - a.beta1) * g;
-      const second = a.beta2 * hostData(v)[i]! + (1 - a.beta2) * g * g;
-      const decayed = hostData(parameter)[i]! * (1 - a.learningRate * a.weightDecay);
+      const g = hostData(gradient)[i] * a.gradientScale;
+      const first = a.beta1 * hostData(m)[i] + (1 - a.beta1) * g;
+      const second = a.beta2 * hostData(v)[i] + (1 - a.beta2) * g * g;
+      const decayed = hostData(parameter)[i] * (1 - a.learningRate * a.weightDecay);
       hostData(parameter)[i] =
         decayed - (stepSize * first) / (Math.sqrt(second) / rootCorrection + a.epsilon);
       hostData(m)[i] = first;

@@ -27,7 +27,7 @@ export const lion8bitStep = defineOp({
     return {
       parameter: { dtype: 'f32' as const, shape },
       mCodes: { dtype: 'u8' as const, shape },
-      mAbsmax: { dtype: 'f32' as const, shape: [shape[0]!, stateBlocks(shape[1]!)] },
+      mAbsmax: { dtype: 'f32' as const, shape: [shape[0], stateBlocks(shape[1])] },
     };
   },
   reference(
@@ -47,9 +47,9 @@ export const lion8bitStep = defineOp({
         const i = block.from + j;
         const { moved, first } = lionUpdate(
           a,
-          hostData(parameter)[i]!,
-          m.map[m.codes[i]!]! * m.absmax[block.block]!,
-          hostData(gradient)[i]!,
+          hostData(parameter)[i],
+          m.map[m.codes[i]] * m.absmax[block.block],
+          hostData(gradient)[i],
         );
         hostData(parameter)[i] = moved;
         next[j] = first;

@@ -26,12 +26,7 @@ export const lionStep = defineOp({
   },
   reference({ gradient }, { parameter, m }: { parameter: F32; m: F32 }, a) {
     for (let i = 0; i < elementCount(gradient.shape); i++) {
-      const { moved, first } = lionUpdate(
-        a,
-        hostData(parameter)[i]!,
-        hostData(m)[i]!,
-        hostData(gradient)[i]!,
-      );
+      const { moved, first } = lionUpdate(a, hostData(parameter)[i], hostData(m)[i], hostData(gradient)[i]);
       hostData(parameter)[i] = moved;
       hostData(m)[i] = first;
     }

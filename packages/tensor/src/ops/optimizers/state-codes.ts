@@ -11,7 +11,7 @@ export const stateBlocks = (columns: number): number => Math.ceil(columns / STAT
 
 /** Float32 midpoints between neighbouring levels of a rising map: 255 of them. */
 export function codeLimits(map: ArrayLike<number>): Float32Array {
-  return Float32Array.from({ length: map.length - 1 }, (_, code) => (map[code]! + map[code + 1]!) / 2);
+  return Float32Array.from({ length: map.length - 1 }, (_, code) => (map[code] + map[code + 1]) / 2);
 }
 
 /** The code of the level nearest to `x`; on a limit the lower one. */
@@ -20,7 +20,7 @@ export function nearestCode(limits: Float32Array, x: number): number {
   let high = limits.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (x > limits[middle]!) low = middle + 1;
+    if (x > limits[middle]) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -73,7 +73,7 @@ export function encodeStateBlock(
   absmax[block] = values.subarray(0, count).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const divisor = absmax[block] || 1;
   for (let i = 0; i < count; i++) {
-    const code = nearestCode(limits, Math.fround(values[i]! / divisor));
-    codes[from + i] = Math.fround(values[i]!) === 0 ? code : Math.max(code, leastCode);
+    const code = nearestCode(limits, Math.fround(values[i] / divisor));
+    codes[from + i] = Math.fround(values[i]) === 0 ? code : Math.max(code, leastCode);
   }
 }

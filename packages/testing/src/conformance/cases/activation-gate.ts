@@ -25,7 +25,7 @@ export const activationGateCases = [
         inputs: { gate, up },
         attributes: { kind },
         bound: (_, i, want) =>
-          Math.abs(hostData(up)[i]!) * activationBounds(kind, hostData(gate)[i]!).value +
+          Math.abs(hostData(up)[i]) * activationBounds(kind, hostData(gate)[i]).value +
           EPSILON * Math.abs(want),
       };
     },
@@ -35,7 +35,7 @@ export const activationGateCases = [
       return ACTIVATION_KINDS.map((kind) => ({
         inputs: { gate, up },
         attributes: { kind },
-        bound: (_, i) => activationBounds(kind, hostData(gate)[i]!).value,
+        bound: (_, i) => activationBounds(kind, hostData(gate)[i]).value,
       }));
     },
   }),
@@ -51,9 +51,9 @@ export const activationGateCases = [
         inputs: { gate, up, dy },
         attributes: { kind },
         bound: (name, i, want) => {
-          const { value, slope } = activationBounds(kind, hostData(gate)[i]!);
-          const error = name === 'dUp' ? value : Math.abs(hostData(up)[i]!) * slope;
-          return Math.abs(hostData(dy)[i]!) * error + 2 * EPSILON * Math.abs(want);
+          const { value, slope } = activationBounds(kind, hostData(gate)[i]);
+          const error = name === 'dUp' ? value : Math.abs(hostData(up)[i]) * slope;
+          return Math.abs(hostData(dy)[i]) * error + 2 * EPSILON * Math.abs(want);
         },
       };
     },

@@ -25,7 +25,7 @@ export const activationCases = [
       return {
         inputs: { x },
         attributes: { kind },
-        bound: (_, i) => activationBounds(kind, hostData(x)[i]!).value,
+        bound: (_, i) => activationBounds(kind, hostData(x)[i]).value,
       };
     },
     edges: () => {
@@ -33,7 +33,7 @@ export const activationCases = [
       return ACTIVATION_KINDS.map((kind) => ({
         inputs: { x },
         attributes: { kind },
-        bound: (_, i) => activationBounds(kind, hostData(x)[i]!).value,
+        bound: (_, i) => activationBounds(kind, hostData(x)[i]).value,
       }));
     },
   }),
@@ -48,8 +48,7 @@ export const activationCases = [
         inputs: { x, dy },
         attributes: { kind },
         bound: (_, i, want) =>
-          Math.abs(hostData(dy)[i]!) * activationBounds(kind, hostData(x)[i]!).slope +
-          EPSILON * Math.abs(want),
+          Math.abs(hostData(dy)[i]) * activationBounds(kind, hostData(x)[i]).slope + EPSILON * Math.abs(want),
       };
     },
     edges: () => {
@@ -58,7 +57,7 @@ export const activationCases = [
       return ACTIVATION_KINDS.map((kind) => ({
         inputs: { x, dy },
         attributes: { kind },
-        bound: (_, i) => activationBounds(kind, hostData(x)[i]!).slope,
+        bound: (_, i) => activationBounds(kind, hostData(x)[i]).slope,
       }));
     },
   }),

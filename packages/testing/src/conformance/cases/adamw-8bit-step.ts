@@ -31,9 +31,9 @@ export const adamw8bitStepCases = [
       const g = Float64Array.from(hostData(gradient), (x) => x * gradientScale);
       const oldM = decoded(m, M_MAP);
       const oldV = decoded(v, V_MAP);
-      const first = oldM.map((x, i) => beta1 * x + (1 - beta1) * g[i]!);
-      const mSizes = oldM.map((x, i) => Math.abs(beta1 * x) + Math.abs((1 - beta1) * g[i]!));
-      const second = oldV.map((x, i) => beta2 * x + (1 - beta2) * g[i]! ** 2);
+      const first = oldM.map((x, i) => beta1 * x + (1 - beta1) * g[i]);
+      const mSizes = oldM.map((x, i) => Math.abs(beta1 * x) + Math.abs((1 - beta1) * g[i]));
+      const second = oldV.map((x, i) => beta2 * x + (1 - beta2) * g[i] ** 2);
       const mBound = stateBound(first, mSizes, M_MAP, columns);
       const vBound = stateBound(second, second, V_MAP, columns);
       const bounds: Record<string, Bound> = {
@@ -44,15 +44,15 @@ export const adamw8bitStepCases = [
         // As adamw-step's: p's own roundings, and a step whose numerator is off by m's error and whose
         // denominator by half of v's, with ten operations of its own.
         parameter: (_, i, want) =>
-          3 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
-          ((((MOMENT + MOMENT / 2 + 10) * EPSILON * learningRate) / (1 - beta1 ** step)) * mSizes[i]!) /
-            (Math.sqrt(second[i]!) / Math.sqrt(1 - beta2 ** step) + epsilon),
+          3 * EPSILON * (Math.abs(hostData(parameter)[i]) + Math.abs(want)) +
+          ((((MOMENT + MOMENT / 2 + 10) * EPSILON * learningRate) / (1 - beta1 ** step)) * mSizes[i]) /
+            (Math.sqrt(second[i]) / Math.sqrt(1 - beta2 ** step) + epsilon),
       };
       return {
         inputs: { gradient, mMap: M_MAP, vMap: V_MAP },
         attributes,
         given: { parameter, mCodes: m.codes, mAbsmax: m.absmax, vCodes: v.codes, vAbsmax: v.absmax },
-        bound: (name, i, want) => bounds[name]!(name, i, want),
+        bound: (name, i, want) => bounds[name](name, i, want),
       };
     },
   }),

@@ -26,17 +26,17 @@ interface StepNumbers {
 function boundOf({ gradient, parameter, m, v }: StepNumbers, attributes: AdamwAttributes): Bound {
   const { beta1, beta2, learningRate, step, epsilon, gradientScale } = attributes;
   return (name, i, want) => {
-    const g = gradientScale * gradient[i]!;
+    const g = gradientScale * gradient[i];
     // m: three rounded factors and a sum of terms of either sign.
     // v: the same, all positive, one product more.
-    const mTerms = Math.abs(beta1 * m[i]!) + Math.abs((1 - beta1) * g);
+    const mTerms = Math.abs(beta1 * m[i]) + Math.abs((1 - beta1) * g);
     if (name === 'm') return 5 * EPSILON * mTerms + 2 ** -149;
     if (name === 'v') return 8 * EPSILON * want + 2 ** -149;
-    const second = beta2 * v[i]! + (1 - beta2) * g * g;
+    const second = beta2 * v[i] + (1 - beta2) * g * g;
     // p: two roundings of p, and a step whose numerator is off by m's error and whose denominator by half of
     // v's: 5 + 4 + 6 more for its own operations.
     return (
-      3 * EPSILON * (Math.abs(parameter[i]!) + Math.abs(want)) +
+      3 * EPSILON * (Math.abs(parameter[i]) + Math.abs(want)) +
       (((16 * EPSILON * learningRate) / (1 - beta1 ** step)) * mTerms) /
         (Math.sqrt(second) / Math.sqrt(1 - beta2 ** step) + epsilon)
     );

@@ -64,7 +64,7 @@ function scoreError({ k, alibiSlopes }: AttentionInputs, attributes: AttentionAt
   const { headDim, scale, softCap } = attributes;
   const steepest = alibiSlopes ? Math.max(...hostData(alibiSlopes)) : 0;
   return (
-    ((headDim + 8) * 6 * Math.max(1, scale * Math.sqrt(headDim)) + 8 * softCap + 4 * steepest * k.shape[0]!) *
+    ((headDim + 8) * 6 * Math.max(1, scale * Math.sqrt(headDim)) + 8 * softCap + 4 * steepest * k.shape[0]) *
     EPSILON
   );
 }
@@ -83,7 +83,7 @@ const weightError = (inputs: AttentionInputs, attributes: AttentionAttributes): 
  * S and a few roundings.
  */
 function forwardBound(inputs: AttentionInputs, attributes: AttentionAttributes): Bound {
-  const keys = inputs.k.shape[0]!;
+  const keys = inputs.k.shape[0];
   const largest = hostData(inputs.v).reduce((most, x) => Math.max(most, Math.abs(x)), 0);
   const score = scoreError(inputs, attributes);
   return (name, _, want) =>
@@ -113,7 +113,7 @@ function backwardCall({ seed, segments, attributes, hasSlopes }: AttentionSettin
   const { y, logSumExp } = runOp(createHostBackend(), causalAttention, forward, attributes);
   const inputs = { ...forward, y, logSumExp, dy: normalView(seed, 'dy', y.shape) };
   const { heads, kvHeads, headDim } = attributes;
-  const terms = Math.max(forward.q.shape[0]! * (heads / kvHeads), forward.k.shape[0]!);
+  const terms = Math.max(forward.q.shape[0] * (heads / kvHeads), forward.k.shape[0]);
   const relative = weightError(forward, attributes) + (2 * headDim + terms + 70) * EPSILON;
   const size = 6 * Math.sqrt(headDim); // |dy·v − dy·y|, |q|, |k|, |dy| are within about 6·√headDim and 6
   return { inputs, attributes, bound: () => relative * size * 4 };

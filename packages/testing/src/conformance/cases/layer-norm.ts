@@ -62,7 +62,7 @@ export const layerNormCases = [
     numRuns: 25,
     call: ({ tokens, hidden, seed, hasBias, offset }) => {
       const x = normalView(seed, 'x', [tokens, hidden]);
-      for (let i = 0; i < tokens * hidden; i++) hostData(x)[i]! += offset;
+      for (let i = 0; i < tokens * hidden; i++) hostData(x)[i] += offset;
       return {
         inputs: {
           x,

@@ -44,8 +44,8 @@ export const arbitraryNearTies: fc.Arbitrary<Head> = fc
     const weight = normalView(seed, 'w', [out, inFeatures]);
     const rows = hostData(weight);
     const noise = hostData(normalView(seed, 'noise', [out, inFeatures], apart));
-    for (let i = inFeatures; i < out * inFeatures; i++) rows[i] = rows[i % inFeatures]! + noise[i]!;
-    for (let i = 0; i < inFeatures; i++) rows[i] = rows[i]! + noise[i]!;
+    for (let i = inFeatures; i < out * inFeatures; i++) rows[i] = rows[i % inFeatures] + noise[i];
+    for (let i = 0; i < inFeatures; i++) rows[i] = rows[i] + noise[i];
     return { x: normalView(seed, 'x', [1, inFeatures]), weight, computeDtype: 'f32' };
   });
 
@@ -60,13 +60,13 @@ export const arbitraryOutliers: fc.Arbitrary<Head> = fc
     const x = normalView(seed, 'x', [2, 96]);
     const weight = normalBfloat16View(seed, 'w', [300, 96]);
     hostData(x)[5] = outlier;
-    hostData(weight)[7 * 96 + 9] = hostData(weight)[7 * 96 + 9]! + 0x300; // 64 times as large
+    hostData(weight)[7 * 96 + 9] = hostData(weight)[7 * 96 + 9] + 0x300; // 64 times as large
     return { x, weight, computeDtype };
   });
 
 /** The largest |entry| of row `row`. */
 function largestOf(view: ArrayView, row: number): number {
-  const width = view.shape[1]!;
+  const width = view.shape[1];
   return Array.from(numbersOf(view))
     .slice(row * width, (row + 1) * width)
     .reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -84,16 +84,16 @@ function callOf({ x, weight, computeDtype }: Head, withCodes: boolean) {
     attributes: { computeDtype },
     bound: () => 0,
     problemOf({ ids, logits }: Answer, expected: Answer) {
-      for (let token = 0; token < x.shape[0]!; token++) {
-        const id = hostData(ids)[token]!;
+      for (let token = 0; token < x.shape[0]; token++) {
+        const id = hostData(ids)[token];
         if (!(id >= 0 && id < out)) return `token ${token}: id ${id} is not one of ${out} rows`;
-        const product = products[token * out + id]!;
+        const product = products[token * out + id];
         const bound =
           1.01 * (inFeatures + 3) * EPSILON * inFeatures * largestOf(x, token) * largestOf(weight, id);
-        const logit = hostData(logits)[token]!;
+        const logit = hostData(logits)[token];
         if (!(Math.abs(logit - product) <= bound))
           return `token ${token}: logit ${logit}, but the product of row ${id} is ${product} ± ${bound}`;
-        const greatest = hostData(expected.logits)[token]!;
+        const greatest = hostData(expected.logits)[token];
         if (!(product >= greatest - 2 * bound - 2 * EPSILON * Math.abs(product)))
           return `token ${token}: row ${id} has the product ${product}, but the greatest is ${greatest}`;
       }

@@ -29,7 +29,7 @@ export const lion8bitStepCases = [
       const oldM = decoded(m, M_MAP);
       const g = Float64Array.from(hostData(gradient), (x) => x * gradientScale);
       const blend = (beta: number, of = (x: number) => x) =>
-        oldM.map((x, i) => of(beta * x) + of((1 - beta) * g[i]!));
+        oldM.map((x, i) => of(beta * x) + of((1 - beta) * g[i]));
       const { codes, absmax } = stateBound(blend(beta2), blend(beta2, Math.abs), M_MAP, columns);
       const directions = blend(beta1);
       const sizes = blend(beta1, Math.abs);
@@ -37,14 +37,14 @@ export const lion8bitStepCases = [
         mCodes: codes,
         mAbsmax: absmax,
         parameter: (_, i, want) =>
-          4 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
-          (Math.abs(directions[i]!) > MOMENT * EPSILON * sizes[i]! + 2 ** -147 ? 0 : 2 * learningRate),
+          4 * EPSILON * (Math.abs(hostData(parameter)[i]) + Math.abs(want)) +
+          (Math.abs(directions[i]) > MOMENT * EPSILON * sizes[i] + 2 ** -147 ? 0 : 2 * learningRate),
       };
       return {
         inputs: { gradient, mMap: M_MAP },
         attributes,
         given: { parameter, mCodes: m.codes, mAbsmax: m.absmax },
-        bound: (name, i, want) => bounds[name]!(name, i, want),
+        bound: (name, i, want) => bounds[name](name, i, want),
       };
     },
   }),

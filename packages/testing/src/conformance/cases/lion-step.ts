@@ -21,15 +21,15 @@ export const lionStepCases = [
         attributes,
         given: { parameter, m },
         bound: (name, i, want) => {
-          const g = gradientScale * hostData(gradient)[i]!;
-          const oldM = hostData(m)[i]!;
+          const g = gradientScale * hostData(gradient)[i];
+          const oldM = hostData(m)[i];
           if (name === 'm')
             return 5 * EPSILON * (Math.abs(beta2 * oldM) + Math.abs((1 - beta2) * g)) + 2 ** -149;
           const blend = beta1 * oldM + (1 - beta1) * g;
           const blendError = 5 * EPSILON * (Math.abs(beta1 * oldM) + Math.abs((1 - beta1) * g));
           const isDecided = Math.abs(blend) > blendError;
           return (
-            4 * EPSILON * (Math.abs(hostData(parameter)[i]!) + Math.abs(want)) +
+            4 * EPSILON * (Math.abs(hostData(parameter)[i]) + Math.abs(want)) +
             (isDecided ? 0 : 2 * learningRate)
           );
         },

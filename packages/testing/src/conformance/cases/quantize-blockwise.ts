@@ -73,7 +73,7 @@ export const quantizeBlockwiseCases = [
 /** 1, then the middles between two levels and their neighbours in float32, then zeros: [128]. */
 function nearLimits(levels: ArrayLike<number>) {
   const sorted = Array.from(levels).sort((a, b) => a - b);
-  const middles = sorted.slice(1).map((level, i) => Math.fround((level + sorted[i]!) / 2));
+  const middles = sorted.slice(1).map((level, i) => Math.fround((level + sorted[i]) / 2));
   const near = middles.flatMap((x) => [x, x * (1 + 2 ** -23), x * (1 - 2 ** -23), -x]);
   return f32View([128], [1, ...near, ...Array.from({ length: 128 }, () => 0)].slice(0, 128));
 }

@@ -19,7 +19,7 @@ export const quantizeScalesCases = [
     numRuns: 20,
     call: ({ size, seed, scale, spread }) => {
       const absmax = normalView(seed, 'absmax', [size], spread);
-      for (let i = 0; i < size; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i]! + 3) * scale;
+      for (let i = 0; i < size; i++) hostData(absmax)[i] = Math.abs(hostData(absmax)[i] + 3) * scale;
       return { inputs: { absmax }, attributes: {}, bound: exact };
     },
     edges: () => [{ inputs: { absmax: nearLimits() }, attributes: {}, bound: exact }],

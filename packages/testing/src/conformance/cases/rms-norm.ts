@@ -22,8 +22,7 @@ const forwardRoundings = (hidden: number): number => (hidden / 4 + 8) / 2 + 6;
 function forwardBound(x: ArrayView<'f32'>, hidden: number): Bound {
   const relative = relativeBound(forwardRoundings(hidden));
   return (name, i, want) =>
-    relative(name, i, want) +
-    (name === 'y' ? EPSILON * 2 * Math.abs(hostData(x)[i]!) * Math.sqrt(hidden) : 0);
+    relative(name, i, want) + (name === 'y' ? EPSILON * 2 * Math.abs(hostData(x)[i]) * Math.sqrt(hidden) : 0);
 }
 
 /** |a + b| ≤ 12: its rounding and that of weight + 1 are relative to the terms, not to the sums. */

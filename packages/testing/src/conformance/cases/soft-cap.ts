@@ -44,7 +44,7 @@ export const softCapCases = [
       return {
         inputs: { y, dy },
         attributes: { cap },
-        bound: (_, i) => 8 * EPSILON * Math.abs(hostData(dy)[i]!) + 1e-38,
+        bound: (_, i) => 8 * EPSILON * Math.abs(hostData(dy)[i]) + 1e-38,
       };
     },
   }),

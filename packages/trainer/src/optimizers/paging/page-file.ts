@@ -94,8 +94,8 @@ const bytesOf = (view: ArrayView): Uint8Array => {
 /** What is left of some arrays when their first bytes are done. */
 function afterBytes(arrays: readonly Uint8Array[], done: number): Uint8Array[] {
   const left = [...arrays];
-  while (left.length > 0 && done >= left[0]!.length) done -= left.shift()!.length;
-  if (left.length > 0) left[0] = left[0]!.subarray(done);
+  while (left.length > 0 && done >= left[0].length) done -= left.shift()!.length;
+  if (left.length > 0) left[0] = left[0].subarray(done);
   return left;
 }
 

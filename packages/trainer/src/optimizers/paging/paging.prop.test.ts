@@ -149,8 +149,7 @@ describe('a plan of pages', () => {
     fc.assert(
       fc.property(fc.integer({ min: 2400, max: totalBytes }), (budget) => {
         const { pages, residentBytes, pagedBytes, fileBytes } = planPages(layouts, budget);
-        const bytes = (page: (typeof pages)[number]) =>
-          layoutBytes(layouts[page.owner]!, page.to - page.from);
+        const bytes = (page: (typeof pages)[number]) => layoutBytes(layouts[page.owner], page.to - page.from);
         const rows = layouts.map(() => 0);
         let end = 0;
         for (const page of pages) {

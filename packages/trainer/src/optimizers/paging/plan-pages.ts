@@ -73,7 +73,7 @@ export function planPages(layouts: readonly StateLayout[], budgetBytes: number):
   let fileBytes = 0;
   let isFull = false;
   for (const page of cut) {
-    const bytes = layoutBytes(layouts[page.owner]!, page.to - page.from);
+    const bytes = layoutBytes(layouts[page.owner], page.to - page.from);
     isFull ||= residentBytes + bytes > budgetBytes;
     pages.push({ ...page, offset: isFull ? fileBytes : null });
     if (isFull) fileBytes += Math.ceil(bytes / FILE_BLOCK) * FILE_BLOCK;
@@ -97,7 +97,7 @@ function slotFor(
 ): Map<string, SlotArray> {
   const slot = new Map<string, SlotArray>();
   for (const { owner, from, to } of pages) {
-    for (const spec of layouts[owner]!.arrays) {
+    for (const spec of layouts[owner].arrays) {
       const elements = (to - from) * elementCount(spec.row);
       slot.set(slotKey(spec), {
         dtype: spec.dtype,
