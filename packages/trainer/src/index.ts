@@ -57,18 +57,23 @@ export { openPageFile, type PageFileOptions } from './optimizers/paging/page-fil
 export type { PagingOptions } from './optimizers/paging/paged-states.ts';
 export { sgd, type SgdOptions } from './optimizers/sgd.ts';
 export { passesOfStep, type StepPlan } from './step/passes-of-step.ts';
-export { findCheckpoint, resumeState, type FoundCheckpoint, type Resumed } from './resume-state.ts';
+export { listCheckpoints } from './checkpoints/checkpoint-folders.ts';
+export {
+  findCheckpoint,
+  resumeState,
+  type FoundCheckpoint,
+  type Resumed,
+} from './checkpoints/resume-state.ts';
 export { freshProgress, type RunProgress } from './checkpoints/run-progress.ts';
 export type { RunIdentity } from './checkpoints/run-state.ts';
 export {
-  listCheckpoints,
   OPTIMIZER_FILE,
   PARAMETERS_FILE,
   saveState,
   STATE_FILE,
   type RunParts,
   type SaveStateOptions,
-} from './save-state.ts';
+} from './checkpoints/save-state.ts';
 export { splitBatch } from './step/split-batch.ts';
 export { scalarsOfEvent } from './tensorboard/scalars-of-event.ts';
 export {

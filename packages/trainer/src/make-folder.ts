@@ -8,10 +8,10 @@ import { dirname } from 'node:path';
  * @returns takes back the folders that this made, as far as they are empty
  */
 export function makeFolder(path: string): () => void {
-  const made = makeMissing(path);
+  const newFolders = makeMissing(path);
   return () => {
     try {
-      for (const folder of made) rmdirSync(folder);
+      for (const folder of newFolders) rmdirSync(folder);
     } catch {
       /* something has come into it: it stays, and those above it */
     }

@@ -1,3 +1,4 @@
+import type { QdyloraError } from '@qdylora/contract';
 import { rankSampler, type AdapterConfig, type RankSchedule } from '@qdylora/lora-dynamic';
 import {
   createOptimizer,
@@ -40,10 +41,10 @@ export function tinyOptions({
   optimizerName = 'adamw_32bit',
   paging,
   hidden,
-  ...given
+  ...trainOptions
 }: TinyRunOptions = {}) {
   const adapted = tinyAdapted(adapter, tinyModel(undefined, undefined, hidden));
-  const totalSteps = given.totalSteps ?? 6;
+  const totalSteps = trainOptions.totalSteps ?? 6;
   const options = {
     model: adapted,
     batches: tinyBatches(24, microBatchSize, accumulate, packing),
@@ -57,7 +58,7 @@ export function tinyOptions({
       paging,
     }),
     schedule: learningRateSchedule({ name: 'cosine', learningRate: 1e-2, totalSteps: 12, warmupSteps: 2 }),
-    ...given,
+    ...trainOptions,
   };
   return Object.defineProperty(options, 'adapted', {
     value: adapted,
@@ -74,3 +75,19 @@ export async function eventsOf(run: TrainRun): Promise<TrainEvent[]> {
   for await (const event of run) events.push(event);
   return events;
 }
+
+type EventOf<T extends TrainEvent['type']> = Extract<TrainEvent, { type: T }>;
+
+export const eventsOfType = <T extends TrainEvent['type']>(
+  events: readonly TrainEvent[],
+  type: T,
+): EventOf<T>[] => events.filter((event): event is EventOf<T> => event.type === type);
+
+/** The error that a run ends with. */
+export const failureOf = (run: TrainRun): Promise<QdyloraError> =>
+  run.result.then(
+    () => {
+      throw new Error('The run did not fail.');
+    },
+    (error: unknown) => error as QdyloraError,
+  );

@@ -23,7 +23,7 @@ function bytesOfOne(): number {
 it('is said to need what a checkpoint has, up to a few kilobytes', async () => {
   const disk = diskFor(9);
   const { error } = await trainOn(disk, { totalSteps: 1 });
-  const bytes = disk.files().reduce((sum, [, own]) => sum + own.length, 0);
+  const bytes = disk.files().reduce((sum, [, content]) => sum + content.length, 0);
   expect([error, Math.abs(bytes - CHECKPOINT) < 4096]).toEqual([null, true]);
 });
 

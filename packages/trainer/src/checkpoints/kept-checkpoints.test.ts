@@ -2,8 +2,8 @@ import { cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
-import { checkpointsIn, failureOf, finished } from '../../test/saved-runs.ts';
-import { tinyTrain } from '../../test/tiny-run.ts';
+import { checkpointsIn, finished } from '../../test/saved-runs.ts';
+import { tinyTrain, failureOf } from '../../test/tiny-run.ts';
 import { lockFolder, OPTIMIZER_FILE, PARAMETERS_FILE, type TrainEvent } from '../index.ts';
 
 describe('checkpoints', () => {
@@ -44,7 +44,7 @@ describe('checkpoints', () => {
   it('of another run are not written over', async () => {
     const folder = temporaryFolder();
     await finished(folder, 2);
-    expect((await failureOf({ save: { folder } })).code).toBe('NOT_EMPTY');
+    expect((await failureOf(tinyTrain({ save: { folder } }))).code).toBe('NOT_EMPTY');
   });
 
   it('that cannot be written are a warning in the middle and an error at the end', async () => {
@@ -68,14 +68,14 @@ describe('checkpoints', () => {
   it('leave no lock behind, whether the run ends well or not', async () => {
     const folder = temporaryFolder();
     await finished(folder, 2);
-    await failureOf({ save: { folder } });
+    await failureOf(tinyTrain({ save: { folder } }));
     expect(existsSync(join(folder, 'lock.json'))).toBe(false);
   });
 
   it('cannot be written by two runs at once', async () => {
     const folder = temporaryFolder();
     const lock = lockFolder(folder);
-    expect((await failureOf({ save: { folder } })).code).toBe('BUSY_FOLDER');
+    expect((await failureOf(tinyTrain({ save: { folder } }))).code).toBe('BUSY_FOLDER');
     lock.release();
     expect((await tinyTrain({ totalSteps: 1, save: { folder } }).result).step).toBe(1);
   });

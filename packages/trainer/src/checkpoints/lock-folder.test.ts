@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { assertFolderFree, LOCK_FILE, lockFolder, thisProcess } from './lock-folder.ts';
 
-const held = (folder: string, holder: object): void =>
+const writeLock = (folder: string, holder: object): void =>
   writeFileSync(join(folder, LOCK_FILE), JSON.stringify(holder));
 const asJson = ({ pid, host, bootId, startTime } = thisProcess()) => ({
   pid,
@@ -73,7 +73,7 @@ describe('a folder lock', () => {
   it('of a process that is gone is taken over', async () => {
     const folder = temporaryFolder();
     const pid = await deadPid();
-    held(folder, { ...asJson(), pid });
+    writeLock(folder, { ...asJson(), pid });
     expect(lockFolder(folder).tookOver).toBe(`took over the lock of process ${pid}, which is gone`);
     expect(readdirSync(folder)).toEqual([LOCK_FILE]);
     expect(JSON.parse(readFileSync(join(folder, LOCK_FILE), 'utf8'))).toMatchObject({ pid: process.pid });
@@ -84,7 +84,7 @@ describe('a folder lock', () => {
     const pid = await deadPid();
     expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
     expect(readdirSync(folder)).toEqual([]);
-    held(folder, { ...asJson(), pid });
+    writeLock(folder, { ...asJson(), pid });
     expect(codeOf(() => assertFolderFree(folder))).toBeUndefined();
     expect(lockFolder(folder).tookOver).toContain(`process ${pid}`);
     expect(codeOf(() => assertFolderFree(folder))).toBe('BUSY_FOLDER');
@@ -93,7 +93,7 @@ describe('a folder lock', () => {
   it('uses only temporary names that the next run clears, should its process be killed', async () => {
     const folder = temporaryFolder();
     const seen = new Set<string>();
-    held(folder, { ...asJson(), boot_id: 'another boot' });
+    writeLock(folder, { ...asJson(), boot_id: 'another boot' });
     const watcher = watch(folder, (_, name) => {
       seen.add(String(name));
     });
@@ -108,20 +108,20 @@ describe('a folder lock', () => {
 
   it('of another boot is taken over, even if a process of that number lives', () => {
     const folder = temporaryFolder();
-    held(folder, { ...asJson(), boot_id: 'another boot' });
+    writeLock(folder, { ...asJson(), boot_id: 'another boot' });
     expect(lockFolder(folder).tookOver).not.toBeNull();
   });
 
   it('of an earlier process that had our number is taken over', ({ skip }) => {
     skip(!existsSync('/proc/self/stat'), 'this system has no /proc');
     const folder = temporaryFolder();
-    held(folder, { ...asJson(), start_time: '1' });
+    writeLock(folder, { ...asJson(), start_time: '1' });
     expect(lockFolder(folder).tookOver).not.toBeNull();
   });
 
   it('of another machine is respected, since nobody here can tell', () => {
     const folder = temporaryFolder();
-    held(folder, { ...asJson(), host: 'elsewhere', pid: 1 });
+    writeLock(folder, { ...asJson(), host: 'elsewhere', pid: 1 });
     expect(() => lockFolder(folder)).toThrow(/process 1 on elsewhere.*delete the lock file/);
   });
 

@@ -1,17 +1,12 @@
 import { join } from 'node:path';
 import { cleanOrphans, writeFolderAtomically, type FileSystem } from '@qdylora/checkpoint';
 import { assertArgument, QdyloraError } from '@qdylora/contract';
+import { listCheckpoints, pruneCheckpoints, setCheckpointAside } from './checkpoint-folders.ts';
 import { checkpointBytes, freeBytes, isFullDisk, noRoom } from './disk-room.ts';
 import { lockFolder } from './lock-folder.ts';
 import { freshProgress, type RunProgress } from './run-progress.ts';
-import { findCheckpoint, resumeState } from '../resume-state.ts';
-import {
-  listCheckpoints,
-  pruneCheckpoints,
-  saveState,
-  setCheckpointAside,
-  type RunParts,
-} from '../save-state.ts';
+import { findCheckpoint, resumeState } from './resume-state.ts';
+import { saveState, type RunParts } from './save-state.ts';
 import type { WarningCode } from '../run/train-events.ts';
 
 export interface SaveOptions {

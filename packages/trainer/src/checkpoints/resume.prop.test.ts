@@ -6,9 +6,9 @@ import { RANK_SCHEDULES } from '@qdylora/lora-dynamic';
 import { temporaryFolder } from '@qdylora/testing/node';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bytesOf, checkpointsIn, failureOf, finished } from '../../test/saved-runs.ts';
+import { bytesOf, checkpointsIn, finished } from '../../test/saved-runs.ts';
 import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
-import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions } from '../../test/tiny-run.ts';
+import { eventsOf, tinyOptions, tinyTrain, type TinyRunOptions, failureOf } from '../../test/tiny-run.ts';
 import { OPTIMIZER_FILE, OPTIMIZER_NAMES, PARAMETERS_FILE, sgd, train, type TrainEvent } from '../index.ts';
 
 const lossesOf = (events: readonly TrainEvent[]): [number, number, number, number | null][] =>
@@ -229,9 +229,11 @@ describe('a resumed run', () => {
       },
       {},
     );
-    expect(await failureOf({ save: { folder }, resume: other })).toMatchObject({
+    expect(await failureOf(tinyTrain({ save: { folder }, resume: other }))).toMatchObject({
       code: 'BAD_RESUME',
-      message: expect.stringMatching(/expected state\.json in .*step-9, got none/) as string,
+      message: expect.stringMatching(
+        /step-9 is not a whole checkpoint: .*step-9 has no state\.json\./,
+      ) as string,
     });
     const events = await eventsOf(tinyTrain({ totalSteps: 2, save: { folder }, resume: 'latest' }));
     expect(events.flatMap((event) => (event.type === 'warning' ? [event.code] : []))).toEqual([
@@ -244,7 +246,7 @@ describe('a resumed run', () => {
     const folder = temporaryFolder();
     await finished(folder, 2);
     rmSync(join(folder, 'checkpoints', 'step-2', 'manifest.json'));
-    expect((await failureOf({ save: { folder }, resume: 'latest' })).code).toBe('BAD_RESUME');
+    expect((await failureOf(tinyTrain({ save: { folder }, resume: 'latest' }))).code).toBe('BAD_RESUME');
     expect(checkpointsIn(folder)).toEqual(['step-2']);
   });
 
@@ -268,15 +270,17 @@ describe('a resumed run', () => {
         config: { lora_r: 4, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 0.5] },
       },
     }).result;
-    const failure = await failureOf({
-      totalSteps: 2,
-      seed: 4,
-      save: {
-        folder,
-        config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 2] },
-      },
-      resume: 'latest',
-    });
+    const failure = await failureOf(
+      tinyTrain({
+        totalSteps: 2,
+        seed: 4,
+        save: {
+          folder,
+          config: { lora_r: 8, dataset: 'a.jsonl', target_modules: ['q', 'v'], dataset_weights: [1, 2] },
+        },
+        resume: 'latest',
+      }),
+    );
     expect(failure.code).toBe('BAD_RESUME');
     expect(failure.details.different).toEqual(['dataset_weights', 'lora_r', 'seed']);
     expect(failure.message).toMatch(

@@ -96,7 +96,7 @@ describe('the values of two parts of a run', () => {
   const first = { seed: 7, rows_hash: 'a'.repeat(64), packing: null };
 
   it('are the same where a later version adds a key that says nothing, or a hash', () => {
-    for (const own of [
+    for (const identity of [
       first,
       { ...first, more: null },
       { seed: 7, rows_hash: 'a'.repeat(64) },
@@ -104,7 +104,7 @@ describe('the values of two parts of a run', () => {
       { ...first, other_hash: 'b' },
     ])
       expect(() => {
-        assertSameRun('at', first, own);
+        assertSameRun('at', first, identity);
       }).not.toThrow();
   });
 

@@ -15,11 +15,11 @@ const { optimizer, backend } = trained();
 
 /** Something to save: an optimizer that has done a step. */
 function trained(): { optimizer: Optimizer; backend: Backend } {
-  const { optimizer: own, adapted } = tinyOptions();
-  own.prepare(adapted.model.backend);
-  for (const { gradient } of own.parameters) hostData(gradient!).fill(0.5);
-  own.step({ learningRate: 0.1, gradientScale: 1, rows: null });
-  return { optimizer: own, backend: adapted.model.backend };
+  const { optimizer, adapted } = tinyOptions();
+  optimizer.prepare(adapted.model.backend);
+  for (const { gradient } of optimizer.parameters) hostData(gradient!).fill(0.5);
+  optimizer.step({ learningRate: 0.1, gradientScale: 1, rows: null });
+  return { optimizer, backend: adapted.model.backend };
 }
 
 /** A disk on which the run's folder has been there for long. */
@@ -196,6 +196,8 @@ describe('saves that are disturbed', () => {
         throw Object.assign(new Error('EIO: i/o error'), { code: 'EIO' });
       },
     } as unknown as typeof memory.fs;
-    expect(() => listCheckpoints(checkpoints, broken)).toThrow(/expected to read .*checkpoints, got EIO/);
+    expect(() => listCheckpoints(checkpoints, broken)).toThrow(
+      /The folder .*checkpoints cannot be read: EIO/,
+    );
   });
 });

@@ -5,13 +5,14 @@ import { withFailingMemory } from '@qdylora/testing';
 import { temporaryFolder } from '@qdylora/testing/node';
 import { describe, expect, it } from 'vitest';
 import { numbersOf, tinyAdapted, tinyModel } from '../../test/tiny-model.ts';
-import { eventsOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
-import { createOptimizer, train, type StepBatches, type TrainRun } from '../index.ts';
+import { checkpointsIn } from '../../test/saved-runs.ts';
+import { eventsOf, failureOf, tinyOptions, tinyTrain } from '../../test/tiny-run.ts';
+import { createOptimizer, train, type StepBatches } from '../index.ts';
 
 const badRow = (): QdyloraError =>
   new QdyloraError('BAD_DATA', {
     where: 'rows.jsonl:7',
-    problem: 'expected a row, got half of one',
+    problem: 'The line has only half a row',
     nextStep: 'Mend it.',
     details: { line: 7 },
   });
@@ -24,17 +25,6 @@ const failingAt = (step: number, batches: StepBatches, error: unknown): StepBatc
     return batches.batchAt(index);
   },
 });
-
-const stepsIn = (folder: string): string[] => readdirSync(join(folder, 'checkpoints')).sort();
-
-async function failureOf(run: TrainRun): Promise<QdyloraError> {
-  try {
-    await run.result;
-  } catch (error) {
-    return error as QdyloraError;
-  }
-  throw new Error('expected the run to fail');
-}
 
 describe('a run that an error ends', () => {
   it(
@@ -50,10 +40,10 @@ describe('a run that an error ends', () => {
       const failure = await failureOf(run);
       expect(failure).toMatchObject({ code: 'BAD_DATA', where: 'rows.jsonl:7', details: { line: 7 } });
       expect(failure.message).toBe(
-        `[rows.jsonl:7] expected a row, got half of one. Mend it. What was learned up to step 4 is kept. ` +
+        `[rows.jsonl:7] The line has only half a row. Mend it. What was learned up to step 4 is kept. ` +
           `Go on from ${join(folder, 'checkpoints/step-4')} with resume_from_checkpoint.`,
       );
-      expect(stepsIn(folder)).toEqual(['step-4']);
+      expect(checkpointsIn(folder)).toEqual(['step-4']);
       const mended = tinyOptions({ save, resume: 'latest' });
       expect((await eventsOf(train(mended)))[0]).toMatchObject({ type: 'plan', startStep: 4 });
       expect(numbersOf(mended.adapted.parameters())).toEqual(numbersOf(whole.adapted.parameters()));
@@ -92,7 +82,7 @@ describe('a run that an error ends', () => {
       'OUT_OF_MEMORY',
       expect.stringMatching(/gradient checkpointing.* What was learned up to step 3 is kept\./),
     ]);
-    expect(stepsIn(folder)).toEqual(['step-3']);
+    expect(checkpointsIn(folder)).toEqual(['step-3']);
   });
 
   it('of a callback or an evaluation keeps the step, and throws that very error', async () => {
@@ -103,7 +93,7 @@ describe('a run that an error ends', () => {
     for (const change of [{ onStep: fail }, { evaluate: { every: 1, run: fail } }]) {
       const folder = temporaryFolder();
       await expect(tinyTrain({ ...change, save: { folder, every: null } }).result).rejects.toBe(mine);
-      expect(stepsIn(folder)).toEqual(['step-1']);
+      expect(checkpointsIn(folder)).toEqual(['step-1']);
     }
   });
 
@@ -113,7 +103,7 @@ describe('a run that an error ends', () => {
     expect(
       (await failureOf(train({ ...options, batches: failingAt(4, options.batches, badRow()) }))).message,
     ).toMatch(/What was learned up to step 4 is kept\. Go on from .*step-4 with/);
-    expect(stepsIn(folder)).toEqual(['step-2', 'step-4']);
+    expect(checkpointsIn(folder)).toEqual(['step-2', 'step-4']);
   });
 
   it('before it has learned anything, or without a folder, throws the error as it is', async () => {
@@ -137,11 +127,11 @@ describe('a run that an error ends', () => {
       const torn = new Error('torn');
       let updates = 0;
       const optimizer = new Proxy(options.optimizer, {
-        get: (own, key) =>
+        get: (target, key) =>
           key !== 'step'
-            ? (Reflect.get(own, key) as unknown)
-            : (given: Parameters<typeof own.step>[0]) => {
-                own.step(given);
+            ? (Reflect.get(target, key) as unknown)
+            : (update: Parameters<typeof target.step>[0]) => {
+                target.step(update);
                 if (++updates < 4) return;
                 if (isAborted) controller.abort();
                 throw torn;
@@ -154,7 +144,7 @@ describe('a run that an error ends', () => {
           details: { checkpoint: join(folder, 'checkpoints/step-2') },
         });
       else expect(error).toBe(torn);
-      expect(stepsIn(folder)).toEqual(['step-2']);
+      expect(checkpointsIn(folder)).toEqual(['step-2']);
     },
   );
 
@@ -165,7 +155,10 @@ describe('a run that an error ends', () => {
         folder,
         every: null,
         write: () => {
-          throw new QdyloraError('WRITE_FAILED', { where: 'save', problem: 'expected to write, got EIO' });
+          throw new QdyloraError('WRITE_FAILED', {
+            where: 'save',
+            problem: 'The disk cannot be written: EIO',
+          });
         },
       },
     });
@@ -173,7 +166,7 @@ describe('a run that an error ends', () => {
     expect([failure.code, failure.message]).toEqual([
       'BAD_DATA',
       expect.stringMatching(
-        /The run ended after step 2; its checkpoint could not be written: \[save\] .*, got EIO\.$/,
+        /The run ended after step 2; its checkpoint could not be written: \[save\] .*: EIO\.$/,
       ),
     ]);
   });
@@ -182,7 +175,7 @@ describe('a run that an error ends', () => {
     let saves = 0;
     const problem = new QdyloraError('WRITE_FAILED', {
       where: 'save',
-      problem: 'expected to write, got EIO',
+      problem: 'The disk cannot be written: EIO',
     });
     await expect(
       tinyTrain({
@@ -195,7 +188,7 @@ describe('a run that an error ends', () => {
           },
         },
       }).result,
-    ).rejects.toThrow('got EIO');
+    ).rejects.toThrow('The disk cannot be written: EIO');
     expect(saves).toBe(1);
   });
 });

@@ -107,7 +107,7 @@ describe.each(OPTIMIZER_NAMES)('where memory runs out with %s', (name) => {
       const expected = everything(whole.optimizer, whole.parameters);
       const { memory, parameters, optimizer, step } = tinyStep(name);
       await step(0);
-      const held = everything(optimizer, parameters);
+      const unchanged = everything(optimizer, parameters);
       const { liveBytes } = memory.backend.memory.usage();
       for (let call = 1; call <= whole.memory.allocations - before; call++) {
         memory.failAt(memory.allocations + call);
@@ -115,9 +115,9 @@ describe.each(OPTIMIZER_NAMES)('where memory runs out with %s', (name) => {
         expect(
           [memory.backend.memory.usage().liveBytes, weightsOf(parameters)],
           `allocation ${call}`,
-        ).toEqual([liveBytes, held.weights]);
+        ).toEqual([liveBytes, unchanged.weights]);
       }
-      expect(everything(optimizer, parameters)).toEqual(held);
+      expect(everything(optimizer, parameters)).toEqual(unchanged);
       memory.failAt(null);
       await step(1);
       expect(everything(optimizer, parameters)).toEqual(expected);

@@ -125,7 +125,7 @@ describe('passes of a step', () => {
             const { passes } = passesOfStep(step, batches, adapted, sampler(schedule, segments));
             const times = schedule === 'all' ? adapted.ranks.ranks.length : 1;
             const ids = (all: readonly { ids: Int32Array }[]): number[] =>
-              all.flatMap(({ ids: own }) => [...own]);
+              all.flatMap((part) => [...part.ids]);
             if (times === 1) expect(ids(passes.map(({ batch }) => batch))).toEqual(ids(batches));
             expect(passes.reduce((sum, { batch }) => sum + batch.ids.length, 0)).toBe(
               times * ids(batches).length,

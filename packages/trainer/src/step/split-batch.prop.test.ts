@@ -11,9 +11,9 @@ describe('splitBatch', () => {
         fc.integer({ min: 1, max: 9 }),
         fc.integer({ min: 1, max: 9 }),
         fc.nat(1000),
-        (count, asked, seed) => {
+        (count, partCount, seed) => {
           const examples = tinyExamples(count, seed);
-          const parts = Math.min(asked, count);
+          const parts = Math.min(partCount, count);
           const cut = (part: number): number => Math.floor((part * count) / parts);
           expect(splitBatch(collate(examples), parts)).toEqual(
             Array.from({ length: parts }, (_, part) => collate(examples.slice(cut(part), cut(part + 1)))),

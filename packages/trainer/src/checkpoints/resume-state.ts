@@ -9,15 +9,15 @@ import {
   type TensorEntry,
 } from '@qdylora/checkpoint';
 import { elementCount, QdyloraError, typedArray, type DType } from '@qdylora/contract';
-import type { SavedArray } from './optimizers/optimizer.ts';
-import { checkSaved, stateArrayOf } from './optimizers/parameter-states.ts';
-import { assertSameRun } from './checkpoints/assert-same-run.ts';
-import { warnOfOtherKernels } from './checkpoints/computed-on.ts';
-import type { RunProgress } from './checkpoints/run-progress.ts';
-import { parseRunState } from './checkpoints/run-state.ts';
+import type { SavedArray } from '../optimizers/optimizer.ts';
+import { checkSaved, stateArrayOf } from '../optimizers/parameter-states.ts';
+import { assertSameRun } from './assert-same-run.ts';
+import { warnOfOtherKernels } from './computed-on.ts';
+import type { RunProgress } from './run-progress.ts';
+import { listCheckpoints } from './checkpoint-folders.ts';
+import { parseRunState } from './run-state.ts';
 import {
   kernelsOf,
-  listCheckpoints,
   OPTIMIZER_FILE,
   PARAMETERS_FILE,
   SAFETENSORS_NAMES,
@@ -54,7 +54,7 @@ function problemOf(path: string, fs: FileSystem): string | null {
     (name) => !fs.existsSync(join(path, name)),
   );
   // whole, but another thing of ours: an adapter
-  return missing === undefined ? null : `expected ${missing} in ${path}, got none`;
+  return missing === undefined ? null : `${path} has no ${missing}`;
 }
 
 /**
@@ -80,7 +80,7 @@ export function resumeState(
   if (problem !== null)
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
-      problem: `expected a whole checkpoint, got: ${problem}`,
+      problem: `${path} is not a whole checkpoint: ${problem}`,
       nextStep: 'Resume from another checkpoint.',
       details: { path },
     });
@@ -90,10 +90,12 @@ export function resumeState(
   const optimizerFile = openSafetensors(join(path, OPTIMIZER_FILE));
   try {
     const parameters = savedArrays(parameterFile);
-    const own = optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)] as const);
-    for (const [name, array] of own) checkSaved(name, array, parameters.get(name));
+    const weights = optimizer.parameters.map(
+      ({ name, view }) => [name, stateArrayOf(backend, view)] as const,
+    );
+    for (const [name, array] of weights) checkSaved(name, array, parameters.get(name));
     optimizer.load({ counts: saved.counts, arrays: savedArrays(optimizerFile) });
-    for (const [name, array] of own) array.write(parameters.get(name)!.read() as never);
+    for (const [name, array] of weights) array.write(parameters.get(name)!.read() as never);
   } finally {
     parameterFile.dispose();
     optimizerFile.dispose();
@@ -107,13 +109,14 @@ const savedArrays = (file: SafetensorsFile): Map<string, SavedArray> =>
 
 function savedArray(name: string, entry: TensorEntry): SavedArray {
   const dtype = (Object.keys(SAFETENSORS_NAMES) as DType[]).find(
-    (own) => SAFETENSORS_NAMES[own] === entry.dtype,
+    (candidate) => SAFETENSORS_NAMES[candidate] === entry.dtype,
   );
   if (!dtype)
     throw new QdyloraError('BAD_RESUME', {
       where: 'resume',
       problem:
-        `expected one of ${Object.values(SAFETENSORS_NAMES).join(', ')} for ${name}, got ` + `${entry.dtype}`,
+        `the dtype of ${name} must be one of ${Object.values(SAFETENSORS_NAMES).join(', ')} ` +
+        `(got ${entry.dtype})`,
     });
   const length = elementCount(entry.shape);
   return { dtype, length, read: () => typedArray(dtype, entry.readBytes().buffer, 0, length) };

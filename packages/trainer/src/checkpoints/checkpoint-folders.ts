@@ -1,0 +1,66 @@
+import { join } from 'node:path';
+import { discardFolder, NODE_FILE_SYSTEM, type FileSystem } from '@qdylora/checkpoint';
+import { QdyloraError } from '@qdylora/contract';
+
+/**
+ * The checkpoints of a run, newest first; none where there is no such folder.
+ *
+ * @throws QdyloraError BAD_RESUME where the folder cannot be read: a new run must not begin because of that.
+ */
+export function listCheckpoints(
+  folder: string,
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): { step: number; path: string }[] {
+  const found = namesIn(folder, fs).flatMap((name) => {
+    const [, step] = /^step-(\d+)$/.exec(name) ?? [];
+    return step ? [{ step: Number(step), path: join(folder, name) }] : [];
+  });
+  return found.sort((a, b) => b.step - a.step);
+}
+
+function namesIn(folder: string, fs: FileSystem): string[] {
+  try {
+    return fs.readdirSync(folder);
+  } catch (cause) {
+    if ((cause as { code?: string }).code === 'ENOENT') return [];
+    throw new QdyloraError('BAD_RESUME', {
+      where: 'resume',
+      problem: `The folder ${folder} cannot be read: ${(cause as Error).message}`,
+      nextStep: 'Make it readable, or choose another output_dir.',
+      details: { path: folder },
+      cause,
+    });
+  }
+}
+
+/**
+ * Removes all but the newest `keep` checkpoints, 1 at least; says whether any went. Called where the newest
+ * is whole and durable, so a good one is always left.
+ */
+export function pruneCheckpoints(folder: string, keep: number, fs: FileSystem = NODE_FILE_SYSTEM): boolean {
+  let isAnyGone = false;
+  try {
+    for (const { path } of listCheckpoints(folder, fs).slice(Math.max(1, keep))) {
+      discardFolder(path, fs);
+      isAnyGone = true;
+    }
+  } catch {
+    /* one checkpoint too many does no harm; the next save tries again */
+  }
+  return isAnyGone;
+}
+
+/**
+ * Renames a checkpoint out of the run's way: `step-20.damaged`. Nothing of it is deleted, except an older one
+ * set aside under the same name.
+ */
+export function setCheckpointAside(
+  path: string,
+  why: 'damaged' | 'superseded',
+  fs: FileSystem = NODE_FILE_SYSTEM,
+): string {
+  const aside = `${path}.${why}`;
+  fs.rmSync(aside, { recursive: true, force: true });
+  fs.renameSync(path, aside);
+  return aside;
+}

@@ -1,0 +1,69 @@
+import {
+  elementCount,
+  hostData,
+  QdyloraError,
+  runOp,
+  viewOf,
+  type ArrayView,
+  type Backend,
+  type DataOf,
+  type DType,
+} from '@qdylora/contract';
+import { sumOfSquares } from '@qdylora/tensor';
+import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
+import { joinNeighbours } from './join-neighbours.ts';
+
+/**
+ * True where all weights are numbers. They are asked in a few sums: arrays that were made one after the other
+ * lie so.
+ */
+export function areWeightsFinite(backend: Backend, { parameters }: Optimizer): boolean {
+  const weights = backend.memory.space.isHost
+    ? parameters.map(({ view }) => hostData(view)).filter((data) => data instanceof Float32Array)
+    : [];
+  return (
+    weights.length === parameters.length &&
+    joinNeighbours(weights).every((data) => hasFiniteSquares(backend, viewOf('f32', [data.length], data)))
+  );
+}
+
+/**
+ * True where the arrays that the states lie in side by side tell that all are numbers, in a few sums instead
+ * of one for each.
+ */
+export function areStatesFinite(
+  backend: Backend,
+  optimizer: Optimizer,
+  arrays: ReadonlyMap<string, StateArray>,
+): boolean {
+  const resident = optimizer.resident?.() ?? [];
+  const elements = (list: Iterable<Pick<StateArray, 'dtype' | 'shape'>>): number =>
+    [...list].reduce((sum, { dtype, shape }) => sum + (dtype === 'f32' ? elementCount(shape) : 0), 0);
+  return (
+    backend.memory.space.isHost &&
+    elements(resident) >= elements(arrays.values()) &&
+    resident.every((x) => hasFiniteSquares(backend, x))
+  );
+}
+
+const hasFiniteSquares = (backend: Backend, x: ArrayView<'f32'>): boolean =>
+  Number.isFinite(
+    hostData(
+      runOp(backend, sumOfSquares, { x }, {}, { sum: viewOf('f32', [1], new Float32Array(1)) }).sum,
+    )[0],
+  );
+
+/** The kernel's sum of squares tells nearly always; only where it doesn't, every number is looked at. */
+export function assertFinite(backend: Backend, name: string, values: DataOf[DType]): void {
+  if (!(values instanceof Float32Array)) return; // codes of 8-bit states; their scales are float32
+  if (backend.memory.space.isHost && hasFiniteSquares(backend, viewOf('f32', [values.length], values)))
+    return;
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0)
+    throw new QdyloraError('NON_FINITE', {
+      where: 'save',
+      problem: `${name} has the value ${values[bad]} at ${bad}`,
+      nextStep: 'Resume from the last checkpoint with a smaller learning rate.',
+      details: { name, index: bad },
+    });
+}

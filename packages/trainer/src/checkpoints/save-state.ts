@@ -1,0 +1,117 @@
+import { join } from 'node:path';
+import {
+  canonicalJson,
+  deferredBytes,
+  NODE_FILE_SYSTEM,
+  safetensorsPieces,
+  writeFileUnsynced,
+  writeFolderAtomically,
+  type FileSystem,
+  type TensorToStream,
+} from '@qdylora/checkpoint';
+import { DTYPE_BYTES, elementCount, type Backend, type DataOf, type DType } from '@qdylora/contract';
+import type { Optimizer, StateArray } from '../optimizers/optimizer.ts';
+import { stateArrayOf } from '../optimizers/parameter-states.ts';
+import type { ComputedOn } from './computed-on.ts';
+import { areStatesFinite, areWeightsFinite, assertFinite } from './finite-checks.ts';
+import type { RunProgress } from './run-progress.ts';
+import { runStateJson, type RunIdentity } from './run-state.ts';
+
+/** Files of one checkpoint folder, `checkpoints/step-<n>`. */
+export const STATE_FILE = 'state.json';
+export const PARAMETERS_FILE = 'parameters.safetensors';
+export const OPTIMIZER_FILE = 'optimizer.safetensors';
+
+/** What a checkpoint is made of. */
+export interface RunParts {
+  readonly backend: Backend;
+  readonly optimizer: Optimizer;
+  readonly progress: RunProgress;
+  readonly identity: RunIdentity;
+}
+
+export interface SaveStateOptions {
+  /** Adds files of one's own (an adapter) to the folder before it is sealed. */
+  readonly write?: (folder: string) => void | Promise<void>;
+  readonly fs?: FileSystem;
+}
+
+/** Element types of a state as safetensors names them. */
+export const SAFETENSORS_NAMES: Readonly<Record<DType, string>> = {
+  f32: 'F32',
+  bf16: 'BF16',
+  i32: 'I32',
+  u8: 'U8',
+};
+
+/**
+ * Writes everything that a run needs to go on as if nothing had happened, all or nothing.
+ *
+ * @throws QdyloraError NON_FINITE for weights or optimizer states that are no numbers, so that a good
+ * checkpoint is never followed by a useless one; WRITE_FAILED where the disk refuses.
+ */
+export async function saveState(
+  path: string,
+  { backend, optimizer, progress, identity }: RunParts,
+  { write, fs = NODE_FILE_SYSTEM }: SaveStateOptions = {},
+): Promise<void> {
+  const { counts, arrays } = optimizer.state();
+  const { isHost } = backend.memory.space;
+  const check = (name: string, values: DataOf[DType]): void => {
+    assertFinite(backend, name, values);
+  };
+  const parameters = tensorsOf(
+    isHost,
+    new Map(optimizer.parameters.map(({ name, view }) => [name, stateArrayOf(backend, view)])),
+    areWeightsFinite(backend, optimizer) ? undefined : check,
+  );
+  const states = tensorsOf(isHost, arrays, areStatesFinite(backend, optimizer, arrays) ? undefined : check);
+  const text = canonicalJson(runStateJson({ progress, counts, identity, computedOn: kernelsOf(backend) }));
+  await writeFolderAtomically(
+    path,
+    async (folder, files) => {
+      // the larger one first: the disk takes it while the other one is hashed
+      await files.write(OPTIMIZER_FILE, safetensorsPieces(states));
+      await files.write(PARAMETERS_FILE, safetensorsPieces(parameters));
+      writeFileUnsynced(join(folder, STATE_FILE), [new TextEncoder().encode(text)], fs);
+      await write?.(folder);
+    },
+    { replace: true, fs },
+  );
+}
+
+/** What a checkpoint says of the kernels behind it. */
+export const kernelsOf = ({ name, level }: Backend): ComputedOn => ({ backend: name, level: level ?? null });
+
+/**
+ * The tensors of a checkpoint file. Host memory is checked first and written from where it is. From a device
+ * one array at a time is copied to the host and checked, when its turn to be written comes. So are pages.
+ */
+function tensorsOf(
+  isHost: boolean,
+  arrays: ReadonlyMap<string, StateArray>,
+  check?: (name: string, values: DataOf[DType]) => void,
+): TensorToStream[] {
+  const tensors: TensorToStream[] = [];
+  for (const [name, array] of arrays) {
+    const { dtype, shape } = array;
+    if (isHost) check?.(name, array.peek()!);
+    const copied = async (): Promise<DataOf[DType]> => {
+      const values = await array.read();
+      check?.(name, values);
+      return values;
+    };
+    tensors.push({
+      name,
+      dtype: SAFETENSORS_NAMES[dtype],
+      shape,
+      bytes: isHost
+        ? () => bytesOf(array.peek()!)
+        : deferredBytes(elementCount(shape) * DTYPE_BYTES[dtype], copied),
+    });
+  }
+  return tensors;
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: DataOf[DType]): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);

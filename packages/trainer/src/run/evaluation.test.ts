@@ -1,0 +1,70 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '@qdylora/testing/node';
+import { describe, expect, it } from 'vitest';
+import { eventsOf, eventsOfType, failureOf, tinyTrain } from '../../test/tiny-run.ts';
+
+describe('evaluation', () => {
+  const byLoss = (losses: number[]) => ({
+    every: 2,
+    run: ({ step }: { step: number }) =>
+      Promise.resolve({ byRank: [{ rank: 4, loss: losses[step / 2 - 1] ?? 9 }] }),
+  });
+
+  it('comes every so many steps and after the last one', async () => {
+    expect(
+      eventsOfType(
+        await eventsOf(
+          tinyTrain({
+            totalSteps: 5,
+            evaluate: { every: 2, run: () => Promise.resolve({ byRank: [{ rank: 1, loss: 1 }] }) },
+          }),
+        ),
+        'eval',
+      ).map(({ step }) => step),
+    ).toEqual([2, 4, 5]);
+  });
+
+  it('keeps the best adapter, once for each improvement', async () => {
+    const folder = temporaryFolder();
+    const written: number[] = [];
+    const events = await eventsOf(
+      tinyTrain({
+        totalSteps: 6,
+        evaluate: byLoss([3, 1, 2]),
+        save: {
+          folder,
+          writeBest: (at) => {
+            written.push(written.length);
+            writeFileSync(join(at, 'adapter.txt'), `${written.length}`);
+          },
+        },
+      }),
+    );
+    expect(eventsOfType(events, 'eval').map(({ isBest }) => isBest)).toEqual([true, true, false]);
+    expect(eventsOfType(events, 'checkpoint').map(({ kind, step }) => [kind, step])).toEqual([
+      ['best', 2],
+      ['best', 4],
+      ['step', 6],
+    ]);
+    expect(readFileSync(join(folder, 'adapter-best', 'adapter.txt'), 'utf8')).toBe('2');
+    expect(eventsOfType(events, 'done')[0].result.best).toEqual({ step: 4, score: 1 });
+  });
+
+  it('judges by the score where there is one', async () => {
+    const run = ({ step }: { step: number }) =>
+      Promise.resolve({ byRank: [{ rank: 1, loss: -step }], score: step });
+    expect(
+      eventsOfType(await eventsOf(tinyTrain({ totalSteps: 4, evaluate: { every: 2, run } })), 'eval').map(
+        ({ isBest }) => isBest,
+      ),
+    ).toEqual([true, false]);
+  });
+
+  it('that fails fails the run with the same error', async () => {
+    const problem = new Error('no such task');
+    expect(await failureOf(tinyTrain({ evaluate: { every: 1, run: () => Promise.reject(problem) } }))).toBe(
+      problem,
+    );
+  });
+});
