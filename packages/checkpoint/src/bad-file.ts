@@ -6,7 +6,7 @@ export interface BadFileParts {
   readonly format: string;
   /** The file as the caller named it. */
   readonly path: string;
-  /** `expected X for Y, got Z`. */
+  /** A sentence, or a clause in lower case that continues `path: `. */
   readonly problem: string;
   readonly nextStep?: string;
   readonly details?: Readonly<Record<string, unknown>>;

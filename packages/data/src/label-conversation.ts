@@ -1,6 +1,6 @@
 import { badData } from './bad-data.ts';
 import { answerCharacters, type Conversation, type Span } from './template/answer-characters.ts';
-import type { ChatTemplate } from './template/chat-template.ts';
+import { templateFor, type ChatTemplate } from './template/chat-template.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { maskPrompt, type LabelledTokens, type Piece } from './mask-prompt.ts';
 
@@ -21,9 +21,9 @@ export interface ConversationOptions {
  */
 export function labelConversation(
   conversation: Conversation,
-  { tokenizer, template: given, completionOnlyLoss, where, untrained = [] }: ConversationOptions,
+  { tokenizer, template: plainTemplate, completionOnlyLoss, where, untrained = [] }: ConversationOptions,
 ): LabelledTokens {
-  const template = conversation.tools ? (given.forTools ?? given) : given;
+  const template = templateFor(plainTemplate, conversation.tools);
   if (!completionOnlyLoss)
     return maskPrompt([
       {

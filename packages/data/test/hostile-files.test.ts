@@ -21,8 +21,8 @@ async function timed(body: () => unknown): Promise<{ seconds: number; error: unk
       () => null,
       (thrown: unknown) => thrown,
     );
-  const { user: own, system } = process.cpuUsage(before);
-  return { seconds: (own + system) / 1e6, error };
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: (user + system) / 1e6, error };
 }
 
 describe(

@@ -82,30 +82,34 @@ describe('a tokenizer', () => {
 
 describe('a tokenizer.json', () => {
   it.each<[string, unknown, RegExp]>([
-    ['a list', [], /expected an object with a `model`, got a list/],
-    ['a string', 'x', /got a string/],
-    ['nothing in it', null, /got null/],
-    ['no model', { added_tokens: [] }, /expected an object with a `model`, got nothing/],
-    ['a negative id', withModel({ vocab: { ...tiny.model.vocab, x: -1 } }), /for the id of "x", got -1/],
+    ['a list', [], /The file must hold an object with a `model` \(got a list\)/],
+    ['a string', 'x', /an object with a `model` \(got a string\)/],
+    ['nothing in it', null, /an object with a `model` \(got null\)/],
+    ['no model', { added_tokens: [] }, /`model` must be an object \(got nothing\)/],
+    [
+      'a negative id',
+      withModel({ vocab: { ...tiny.model.vocab, x: -1 } }),
+      /The id of "x" must be a whole number from 0 to 16777215 \(got -1\)/,
+    ],
     [
       'an id of 2^31',
       withModel({ vocab: { ...tiny.model.vocab, x: 2 ** 31 } }),
-      /for the id of "x", got 2147483648/,
+      /The id of "x" must be a whole number from 0 to 16777215 \(got 2147483648\)/,
     ],
     [
       'an id that is text',
       { ...tiny, added_tokens: [{ id: '3', content: '<x>' }] },
-      /for the id of "<x>", got 3/,
+      /The id of "<x>" must be a whole number from 0 to 16777215 \(got 3\)/,
     ],
     [
       'added tokens without content',
       { ...tiny, added_tokens: [{ id: 3 }] },
-      /expected a list of tokens for added_tokens/,
+      /`added_tokens` must be a list of tokens, each with a text as its `content`/,
     ],
     [
       'two tokens of one id',
       withModel({ vocab: { ...tiny.model.vocab, x: 5 } }),
-      /one token for every id of the vocabulary, got the id 5 for "x" and for /,
+      /Each id of the vocabulary must belong to one token \(got 5 for "x" and for "/,
     ],
     [
       'two added tokens of one id',
@@ -116,40 +120,44 @@ describe('a tokenizer.json', () => {
           { id: 3, content: '<y>' },
         ],
       },
-      /one token for the id 3, got "<x>" and "<y>"/,
+      /The id 3 must belong to one token \(got "<x>" and "<y>"\)/,
     ],
     [
       'an empty added token',
       { ...tiny, added_tokens: [{ id: 3, content: '' }] },
-      /1 to 1024 characters for an added token, got 0 for the id 3/,
+      /An added token must have 1 to 1024 characters \(got 0 at the id 3\)/,
     ],
     [
       'an added token of a megabyte',
       { ...tiny, added_tokens: [{ id: 3, content: 'x'.repeat(2 ** 20) }] },
-      /1 to 1024 characters for an added token, got 1048576/,
+      /An added token must have 1 to 1024 characters \(got 1048576 at the id 3\)/,
     ],
     [
       'a hundred thousand added tokens',
       { ...tiny, added_tokens: Array.from({ length: 100_000 }, (_, id) => ({ id, content: `<${id}>` })) },
-      /at most 65536 added_tokens, got 100000/,
+      /There may be at most 65536 added_tokens \(got 100000\)/,
     ],
     [
       'a merge of a token that is missing',
       withModel({ merges: [...tiny.model.merges, ['zq', 'qz']] }),
-      /expected merges of tokens of the vocabulary, got one of \["zq","qz"\], without "zq"/,
+      /The vocabulary has no "zq", which the merge \["zq","qz"\] needs/,
     ],
-    ['a merge that is a number', withModel({ merges: [0] }), /expected two tokens for a merge, got 0/],
+    ['a merge that is a number', withModel({ merges: [0] }), /A merge must join two tokens \(got 0\)/],
     [
       'a merge of three tokens',
       withModel({ merges: [['a', 'b', 'c']] }),
-      /expected two tokens for a merge, got \["a","b","c"\]/,
+      /A merge must join two tokens \(got \["a","b","c"\]\)/,
     ],
     [
       'a prefix that is a number',
       withModel({ continuing_subword_prefix: 1 }),
-      /expected text for continuing_subword_prefix/,
+      /`continuing_subword_prefix` must be a text \(got a number\)/,
     ],
-    ['BPE without merges', withModel({ merges: undefined }), /expected a vocabulary and merges for BPE/],
+    [
+      'BPE without merges',
+      withModel({ merges: undefined }),
+      /BPE needs an object `vocab` and a list `merges` \(got an object and nothing\)/,
+    ],
     [
       'a normalizer nobody knows',
       { ...tiny, normalizer: { type: 'Shout' } },

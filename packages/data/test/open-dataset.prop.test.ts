@@ -48,9 +48,11 @@ describe('a streamed dataset', () => {
             ? JSON.stringify(rows, null, 1)
             : rows.map((row) => JSON.stringify(row)).join(end);
           const file = files.write(isList ? 'list.json' : 'lines.jsonl', content);
-          const asked = { ...options, tokenizer: null, heldOut };
-          const loaded = await loadDataset(file, asked).catch((error: Error) => error);
-          const opened = await openDataset(file, { ...asked, measure: true }).catch((error: Error) => error);
+          const datasetOptions = { ...options, tokenizer: null, heldOut };
+          const loaded = await loadDataset(file, datasetOptions).catch((error: Error) => error);
+          const opened = await openDataset(file, { ...datasetOptions, measure: true }).catch(
+            (error: Error) => error,
+          );
           if (loaded instanceof Error || opened instanceof Error) {
             expect(String(opened)).toBe(String(loaded));
             return;
@@ -73,9 +75,9 @@ describe('a streamed dataset', () => {
         async (rows, change) => {
           fc.pre(rows.some(({ input_ids: ids }) => ids.length > 1));
           const file = files.write('rows.jsonl', jsonl(...rows));
-          const asked = { ...options, tokenizer: null };
-          const { training } = await loadDataset(file, asked);
-          using dataset = await openDataset(file, { ...asked, measure: true });
+          const datasetOptions = { ...options, tokenizer: null };
+          const { training } = await loadDataset(file, datasetOptions);
+          using dataset = await openDataset(file, { ...datasetOptions, measure: true });
           expect(stepsOf(createBatches(dataset.training, { ...batching, ...change }))).toEqual(
             stepsOf(createBatches(training, { ...batching, ...change })),
           );
@@ -187,9 +189,9 @@ describe('a streamed dataset', () => {
       files.write('a.jsonl', jsonl({ text: 'the king' }, { text: 'the sea' })),
       files.write('b.txt', 'so the young king went on to the sea, and there he lay. '.repeat(4)),
     ];
-    const asked = { tokenizer, maxSeqLength: 16, heldOut: 0.3, seed: 2 };
-    const loaded = await loadDataset(names, asked);
-    using dataset = await openDataset(names, asked);
+    const options = { tokenizer, maxSeqLength: 16, heldOut: 0.3, seed: 2 };
+    const loaded = await loadDataset(names, options);
+    using dataset = await openDataset(names, options);
     expect(examplesOf(dataset)).toEqual(loaded.training);
     expect(dataset.heldOut).toEqual(loaded.heldOut);
   });
@@ -198,12 +200,12 @@ describe('a streamed dataset', () => {
     [
       'grows',
       (file: string) => appendFileSync(file, jsonl({ input_ids: [5, 6] })),
-      /expected a file of \d+ bytes, as when the run began, got \d+/,
+      /The file had \d+ bytes when the run began and has \d+ now\./,
     ],
     [
       'is written anew, with as many bytes',
       (file: string) => writeFileSync(file, jsonl({ input_ids: [7, 2] }, { input_ids: [3, 4] })),
-      /expected the file to be as it was when the run began, got one that was written to at 20/,
+      /The file was written to after the run began, at 20/,
     ],
   ])('stops where its file %s under it', async (_, change, says) => {
     const file = files.write('changing.jsonl', jsonl({ input_ids: [1, 2] }, { input_ids: [3, 4] }));

@@ -133,9 +133,9 @@ describe('a Parquet file whose columns lie', () => {
     const name = '\x06answer';
     const path = text.lastIndexOf(name);
     const inSchema = text.lastIndexOf(name, path - 1);
-    const written = (at: number, own: string): Buffer => {
+    const written = (at: number, replacement: string): Buffer => {
       const broken = Buffer.from(bytes);
-      broken.write(own, at, 'latin1');
+      broken.write(replacement, at, 'latin1');
       return broken;
     };
     expect([text.indexOf('question 0') + 40 < inSchema, inSchema < path]).toEqual([true, true]);
@@ -145,7 +145,7 @@ describe('a Parquet file whose columns lie', () => {
     );
     await refused(written(inSchema, '\x06answeR'), /must have one chunk for every column of the schema/);
     const twice = parquetWriteBuffer({
-      columnData: ['a', 'a'].map((own) => ({ name: own, data: ['x'], type: 'STRING' as const })),
+      columnData: ['a', 'a'].map((column) => ({ name: column, data: ['x'], type: 'STRING' as const })),
     });
     await expect(
       loadDataset(files.write('twice.parquet', new Uint8Array(twice)), { tokenizer: null }),

@@ -87,21 +87,24 @@ describe('tool calls and tools', () => {
     'c.function.arguments | tojson }}{{ c.function.arguments }}{% endfor %}{{ m.content or "" }};{% endfor ' +
     '%}{% if add_generation_prompt %}assistant{% endif %}';
   const tokenizer = { ...smol, chatTemplate: createChatTemplate(template) };
-  const given = '{"share": 1.0, "10": -0.0, "2": 12345678901234567890, "list": [1E5, 3, 0.5], "no": {}}';
+  const numbers = '{"share": 1.0, "10": -0.0, "2": 12345678901234567890, "list": [1E5, 3, 0.5], "no": {}}';
   const json = '{"share": 1.0, "10": -0.0, "2": 12345678901234567890, "list": [100000.0, 3, 0.5], "no": {}}';
   const printed = json.replaceAll('"', "'"); // of json.dumps and of str in Python 3.13
-  const toolCall = `{"function":{"name":"f","arguments":${given}}}`;
+  const toolCall = `{"function":{"name":"f","arguments":${numbers}}}`;
   const call = `{"role":"assistant","content":null,"weight":1.0,"tool_calls":[${toolCall}]}`;
   const user = '{"role":"user","content":"q"}';
 
   it.each([
-    ['messages', `{"messages":[${user},${call}],"tools":[${given}]}`],
-    ['messages with tools as text', `{"messages":[${user},${call}],"tools":${JSON.stringify(`[${given}]`)}}`],
-    ['lists of messages', `{"prompt":[${user}],"completion":[${call}],"tools":[${given}]}`],
+    ['messages', `{"messages":[${user},${call}],"tools":[${numbers}]}`],
+    [
+      'messages with tools as text',
+      `{"messages":[${user},${call}],"tools":${JSON.stringify(`[${numbers}]`)}}`,
+    ],
+    ['lists of messages', `{"prompt":[${user}],"completion":[${call}],"tools":[${numbers}]}`],
     [
       'sharegpt',
       `{"conversations":[{"from":"human","value":"q"},{"from":"function_call","value":` +
-        `${JSON.stringify(`{"name":"f","arguments":${given}}`)}}],"tools":[${given}]}`,
+        `${JSON.stringify(`{"name":"f","arguments":${numbers}}`)}}],"tools":[${numbers}]}`,
     ],
   ])('of %s have the numbers and the order of keys of the file, as in Python', async (_, row) => {
     const lines = files.write('numbers.jsonl', `${row}\n`);

@@ -40,7 +40,7 @@ const longText = fc
 describe.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'])(
   'a word of more than 256 characters under %s',
   (name) => {
-    const own = new Library(tokenizerJson(name) as object, {});
+    const library = new Library(tokenizerJson(name) as object, {});
     const ours = fixtureTokenizer(name);
 
     it('has the tokens that the library makes of it, pair by pair', () => {
@@ -52,7 +52,7 @@ describe.each(['smollm2', 'tiny-llama2-style', 'tiny-llama3-style'])(
           }),
           (parts) => {
             const text = parts.join('');
-            expect(ours.encode(text)).toEqual(own.encode(text, { add_special_tokens: false }).ids);
+            expect(ours.encode(text)).toEqual(library.encode(text, { add_special_tokens: false }).ids);
           },
         ),
         { numRuns: 40 },

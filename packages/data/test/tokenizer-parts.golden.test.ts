@@ -49,17 +49,17 @@ describe('a tokenizer that would give other tokens here is refused by name', () 
     [
       'a vocabulary of words',
       { ...json, model: { ...json.model, type: 'WordLevel' } },
-      /one of BPE, Unigram, WordPiece.*got "WordLevel"/,
+      /one of BPE, Unigram, WordPiece \(got "WordLevel"\)/,
     ],
     [
       'BPE with a prefix inside words',
       { ...json, model: { ...json.model, continuing_subword_prefix: '##' } },
-      /without continuing_subword_prefix, got "##"/,
+      /BPE with a continuing_subword_prefix is not supported \(got "##"\)/,
     ],
     [
       'an added token that counts as a whole word only',
       { ...json, added_tokens: json.added_tokens.map((token) => ({ ...token, single_word: true })) },
-      /single_word for "<unk>"/,
+      /Added tokens with single_word are not supported \(got "<unk>"\)/,
     ],
   ])('%s', (_, file, message) => {
     let error: unknown;

@@ -90,9 +90,9 @@ describe.each(CASES)(
           expect(gradientNorms.size).toBeGreaterThan(10);
           expect([...gradients.keys()].sort()).toEqual([...gradientNorms.keys()].sort());
           for (const [key, l2] of gradientNorms) {
-            const own = Math.sqrt(gradients.get(key)!.reduce((sum, x) => sum + x * x, 0));
+            const norm = Math.sqrt(gradients.get(key)!.reduce((sum, x) => sum + x * x, 0));
             // only one number stands for the whole gradient here
-            expect(Math.abs(own - l2) / l2, key).toBeLessThanOrEqual(1e-4);
+            expect(Math.abs(norm - l2) / l2, key).toBeLessThanOrEqual(1e-4);
           }
           for (const recompute of [true, { every: 2 }, { first: 1 }])
             expect(gradientsOf(model, tokens, { recompute }), JSON.stringify(recompute)).toEqual({
@@ -134,7 +134,7 @@ describe("files of llama.cpp's own converter", () => {
     '$file computes what transformers computes with the original',
     async ({ name, file, model_type: modelType }) => {
       using gguf = await openCheckpoint(`${GGUF}${file}`);
-      const { tolerance, tensors } = CASES.find((own) => own.name === name)!;
+      const { tolerance, tensors } = CASES.find((golden) => golden.name === name)!;
       const expected = tensors();
       const { rows, ...tokens } = goldenTokens(expected);
       const logits = logitsOf(await build(gguf), tokens);
@@ -145,10 +145,10 @@ describe("files of llama.cpp's own converter", () => {
         const theirs = await build(
           Object.create(original, { config: { value: gguf.config } }) as typeof original,
         );
-        const own = logitsOf(theirs, tokens);
+        const originalLogits = logitsOf(theirs, tokens);
         expect(raw.query_pre_attn_scalar).not.toBe(gguf.config.raw.query_pre_attn_scalar);
         expect(
-          Array.from(logits).reduce((worst, x, i) => Math.max(worst, Math.abs(x - own[i])), 0),
+          Array.from(logits).reduce((worst, x, i) => Math.max(worst, Math.abs(x - originalLogits[i])), 0),
         ).toBeLessThanOrEqual(tolerance.logits);
       } else expect(worstLogitError(logits, expected, rows)).toBeLessThanOrEqual(tolerance.logits);
       proofs.push({ modelType, name, what: 'GGUF' });
@@ -172,13 +172,13 @@ describe('what PEFT adapts', () => {
       const { linears } = describeModel(json(`${FOLDER}${name}/config.json`));
       const rank = 2;
       expect(linears.map((layer) => layer.name).sort()).toEqual([...all].sort());
-      const own = linears
+      const adapterShapes = linears
         .filter((layer) => layer.name.includes('.0.'))
         .flatMap(({ name: layer, shape: [rows, columns] }) => [
           [`${layer}.lora_A.weight`, `${rank}x${columns}`],
           [`${layer}.lora_B.weight`, `${rows}x${rank}`],
         ]);
-      expect(Object.fromEntries(own)).toEqual(shapes);
+      expect(Object.fromEntries(adapterShapes)).toEqual(shapes);
       expect(FAMILIES.get(modelType)!.peftTargets).toEqual(targets);
       proofs.push({ modelType, name, what: 'PEFT' });
     },

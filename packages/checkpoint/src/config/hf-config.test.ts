@@ -35,7 +35,7 @@ describe('both spellings of a config', () => {
 
 describe('GPT-2 with the names of other families', () => {
   it('is the same model (AutoConfig of transformers 5.24: the other name wins)', () => {
-    const given = {
+    const json = {
       model_type: 'gpt2',
       hidden_size: 32,
       num_hidden_layers: 2,
@@ -44,7 +44,7 @@ describe('GPT-2 with the names of other families', () => {
       n_embd: 48,
       n_layer: null,
     };
-    const c = hfConfigOf('config.json', given);
+    const c = hfConfigOf('config.json', json);
     expect(['n_embd', 'n_layer', 'n_head', 'n_positions'].map((key) => c.integer(key))).toEqual([
       32, 2, 4, 64,
     ]);

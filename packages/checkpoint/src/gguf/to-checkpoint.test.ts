@@ -70,13 +70,13 @@ describe('rows of q and k', () => {
     const checkpoint = await openCheckpoint(path);
     const source = openByteSource(path, 'gguf');
     const { tensors } = readGguf(source);
-    for (const [name, own, heads] of [
+    for (const [name, ggufName, heads] of [
       ['self_attn.q_proj', 'attn_q', 4],
       ['self_attn.k_proj', 'attn_k', 2],
       ['self_attn.v_proj', 'attn_v', 0],
     ] as const) {
       const entry = checkpoint.tensors.get(`model.layers.1.${name}.weight`)!;
-      const raw = ggufEntry(source, tensors.get(`blk.1.${own}.weight`)!, own);
+      const raw = ggufEntry(source, tensors.get(`blk.1.${ggufName}.weight`)!, ggufName);
       const rows = entry.shape[0];
       const columns = entry.shape[1];
       const order = heads ? interleavedRow(rows / heads) : (row: number) => row;

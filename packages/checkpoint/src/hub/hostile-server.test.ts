@@ -57,8 +57,8 @@ const options = (more: Partial<HubOptions> = {}): HubOptions => ({
   sleep: async (ms) => void waits.push(ms),
   ...more,
 });
-const fetchFrom = (given: Answer, more?: Partial<HubOptions>): Promise<string> => {
-  answer = given;
+const fetchFrom = (serverAnswer: Answer, more?: Partial<HubOptions>): Promise<string> => {
+  answer = serverAnswer;
   return fetchModel('org/name', options(more));
 };
 /** A correct hub, but for what `weightsAnswer` does when it is asked for the weights. */
@@ -115,9 +115,9 @@ describe('a listing', () => {
       (_, response) => response.setHeader('x-huge', 'y'.repeat(100_000)).end('{}'),
       /does not answer/,
     ],
-  ])('%s is an error that says so', async (_, given, message) => {
+  ])('%s is an error that says so', async (_, serverAnswer, message) => {
     const elapsed = cpuStopwatch();
-    const error = await rejectionOf(fetchFrom(given), 'MISSING_FILE');
+    const error = await rejectionOf(fetchFrom(serverAnswer), 'MISSING_FILE');
     expect(error.message).toMatch(
       /the hub cannot be reached to look for a model of that name\..*The hub: \[hub\] /,
     );
@@ -126,10 +126,10 @@ describe('a listing', () => {
   });
 
   it('that asks to wait is asked for once more after that time, and no longer than a minute', async () => {
-    let asked = 0;
+    let requests = 0;
     const good = wellBut((_, response) => response.end(weights));
     const busyFirst: Answer = (...request) =>
-      asked++ === 0 ? request[1].writeHead(503, { 'retry-after': '900' }).end() : good(...request);
+      requests++ === 0 ? request[1].writeHead(503, { 'retry-after': '900' }).end() : good(...request);
     expect(isWhole(join(await fetchFrom(busyFirst), WEIGHTS))).toBe(true);
     expect(waits).toEqual([60_000]);
   });
@@ -137,10 +137,10 @@ describe('a listing', () => {
 
 describe('the file of the weights', () => {
   it('is waited for as long as the server asks', async () => {
-    let asked = 0;
+    let requests = 0;
     await fetchFrom(
       wellBut((_, response) =>
-        asked++ < 2 ? response.writeHead(429, { 'retry-after': '3' }).end() : response.end(weights),
+        requests++ < 2 ? response.writeHead(429, { 'retry-after': '3' }).end() : response.end(weights),
       ),
     );
     expect([waits, isWhole(blob())]).toEqual([[3000, 3000], true]);
@@ -211,7 +211,7 @@ describe('the file of the weights', () => {
 
   it('other content in the second part is found by its hash, and nothing of it is kept', async () => {
     const other = Buffer.alloc(weights.length, 6);
-    const given = wellBut((request, response) => {
+    const otherContent = wellBut((request, response) => {
       const from = offsetOf(request);
       if (from === 0) breaking(response, 100_000);
       else
@@ -222,7 +222,7 @@ describe('the file of the weights', () => {
           })
           .end(other.subarray(from));
     });
-    expect((await rejectionOf(fetchFrom(given), 'BAD_FILE')).message).toMatch(/must have git hash/);
+    expect((await rejectionOf(fetchFrom(otherContent), 'BAD_FILE')).message).toMatch(/must have git hash/);
     expect(readdirSync(blobs())).toEqual([gitHash(config)]);
   });
 
@@ -241,13 +241,13 @@ describe('the file of the weights', () => {
       'model.safetensors.index.json': Buffer.from('{"weight_map":{"a":"config.json/x"}}'),
       'config.json/x': Buffer.from('q'),
     };
-    const given: Answer = (_, response, path) =>
+    const serverAnswer: Answer = (_, response, path) =>
       response.end(
         path.startsWith('/api')
           ? listing(files)
           : files[path.slice(path.indexOf(COMMIT) + COMMIT.length + 1) as 'config.json'],
       );
-    await rejectionOf(fetchFrom(given), 'WRITE_FAILED');
+    await rejectionOf(fetchFrom(serverAnswer), 'WRITE_FAILED');
   });
 });
 

@@ -25,7 +25,7 @@ const SPACES: readonly number[] = [SPACE, 0x0a, 0x0d, 0x09];
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** `fail` makes the error that is thrown: it gets `expected …, got …` and the byte offset. */
+/** `fail` makes the error that is thrown, from a clause in lower case and the byte offset. */
 export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: number) => Error): JsonCursor {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   const latin1 = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -44,7 +44,8 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     return true;
   };
   const expect = (character: string): void => {
-    if (!accept(character)) throw fail(`expected ${character}, got ${shownByte(bytes, at)}`, at);
+    if (!accept(character))
+      throw fail(`the next character must be ${character} (got ${shownByte(bytes, at)})`, at);
   };
 
   const string = (what: string, maxBytes: number): string => {
@@ -59,7 +60,7 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     at = end + 1;
     if (isAscii && !hasEscapes) return latin1.toString('latin1', start, end);
     return textOf(bytes.subarray(start - 1, at), decoder, hasEscapes, (problem) =>
-      fail(`${problem} for ${what}`, start),
+      fail(`${what} ${problem}`, start),
     );
   };
 
@@ -67,7 +68,11 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     skipSpace();
     const start = at;
     const value = scanWholeNumber(bytes, start);
-    if (value === null) throw fail(`${notWhole(what)}, got ${shownToken(bytes, start)}`, start);
+    if (value === null)
+      throw fail(
+        `${what} must be a whole number from 0 to 2^53 − 1 (got ${shownToken(bytes, start)})`,
+        start,
+      );
     at += String(value).length;
     return value;
   };
@@ -84,8 +89,6 @@ export function jsonCursor(bytes: Uint8Array, fail: (problem: string, offset: nu
     wholeNumber,
   };
 }
-
-const notWhole = (what: string): string => `expected a whole number from 0 to 2^53 − 1 for ${what}`;
 
 interface ScannedString {
   /** Offset of the closing quote. */
@@ -107,7 +110,7 @@ function scanString(
   let highBits = 0;
   for (; end < limit && bytes[end] !== QUOTE; end++) {
     const byte = bytes[end];
-    if (byte < SPACE) throw fail(`expected escaped control characters in %, got byte ${byte}`, end);
+    if (byte < SPACE) throw fail(`% has an unescaped control character (byte ${byte})`, end);
     if (byte === BACKSLASH) {
       hasEscapes = true;
       end++;
@@ -147,14 +150,14 @@ function textOf(
   try {
     text = decoder.decode(quoted);
   } catch {
-    throw fail('expected valid UTF-8');
+    throw fail('is not valid UTF-8');
   }
   try {
     text = hasEscapes ? (JSON.parse(text) as string) : text.slice(1, -1);
   } catch {
-    throw fail('expected valid escapes');
+    throw fail('has an invalid escape');
   }
-  if (/\p{Surrogate}/u.test(text)) throw fail('expected pairs of surrogates, got a lone one');
+  if (/\p{Surrogate}/u.test(text)) throw fail('has a lone surrogate');
   return text;
 }
 

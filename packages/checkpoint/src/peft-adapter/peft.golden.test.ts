@@ -78,8 +78,8 @@ describe('adapters saved by PEFT 0.21.2', () => {
       ],
       4,
     ]);
-    using own = openSavedWeights(folder);
-    expect(own.tensors.get('lm_head.weight')!.readFloat32().length).toBe(128 * 64);
+    using savedWeights = openSavedWeights(folder);
+    expect(savedWeights.tensors.get('lm_head.weight')!.readFloat32().length).toBe(128 * 64);
   });
 
   it.each(names.filter((name) => name !== 'regex'))(
@@ -102,10 +102,10 @@ describe('adapters saved by PEFT 0.21.2', () => {
           )
           .filter(([, alpha]) => Math.abs(alpha - config.loraAlpha) > 1e-9),
       );
-      using own = openSavedWeights(folder);
+      using savedWeights = openSavedWeights(folder);
       await writePeftAdapter(out, {
         modulesToSave: config.modulesToSave,
-        saved: own.tensors,
+        saved: savedWeights.tensors,
         layers: [...layers].map(([module, { a, b }]) => ({ name: module, a, b })),
         rank: config.r,
         loraAlpha: config.loraAlpha,
@@ -158,7 +158,7 @@ describe('adapters saved by PEFT 0.21.2', () => {
         fixturePath(`peft/adapters/${name}`),
       ).layers) {
         const expected = theirs.tensors.get(`${name}/merged:${module}.weight`)?.readFloat32();
-        const own = weights.tensors.get(`${module}.weight`)!.readFloat32();
+        const baseValues = weights.tensors.get(`${module}.weight`)!.readFloat32();
         if (!expected) continue;
         let worst = -Infinity; // how far beyond the manifest's tolerance
         for (let o = 0; o < outFeatures; o++) {
@@ -171,8 +171,8 @@ describe('adapters saved by PEFT 0.21.2', () => {
               size += Math.abs(product);
             }
             const at = o * inFeatures + i;
-            const bound = (rank + 2) * 2 ** -24 * (Math.abs(own[at]) + scale * size);
-            worst = Math.max(worst, Math.abs(own[at] + scale * sum - expected[at]) - bound);
+            const bound = (rank + 2) * 2 ** -24 * (Math.abs(baseValues[at]) + scale * size);
+            worst = Math.max(worst, Math.abs(baseValues[at] + scale * sum - expected[at]) - bound);
           }
         }
         expect(worst, `${name} ${module}`).toBeLessThanOrEqual(0);

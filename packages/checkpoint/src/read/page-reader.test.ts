@@ -52,15 +52,15 @@ it(
 
 it('a refused read past the cache is not tried again; the read through the cache decides', async () => {
   const fd = openSync(path, 'r');
-  const asked: number[] = [];
+  const offsets: number[] = [];
   const reader = pageReader(fd, async (target, offset) => {
-    asked.push(offset);
+    offsets.push(offset);
     target.set(file.subarray(offset, offset + target.length));
   });
   const place = new Uint8Array(PAGES_AROUND + 11).subarray(1); // off a page, and off every block of a disk
   for (const offset of [3, 3])
     expect(await reader.read(place, { offset, length: 10 })).toEqual(file.subarray(3, 13));
-  expect(asked).toEqual([3, 3]);
+  expect(offsets).toEqual([3, 3]);
   reader.close();
   closeSync(fd);
 });
@@ -89,7 +89,7 @@ it(
   async () => {
     const large = join(root, 'large');
     const bytes = Uint8Array.from({ length: 2 ** 20 + 5 }, (_, i) => (i * 7 + (i >> 9)) % 253);
-    const asked: [number, number][] = [];
+    const reads: [number, number][] = [];
     writeFileSync(large, bytes);
     const fd = openSync(large, 'r');
     const blocks = createHashedBlocks({ blockBytes: 2 ** 21 });
@@ -107,7 +107,7 @@ it(
     );
     const read = async (_: number, target: Uint8Array, position: number): Promise<FileRead> => {
       clock += 1000; // it waited for others
-      asked.push([position, target.length]);
+      reads.push([position, target.length]);
       target.set(bytes.subarray(position, position + target.length));
       return { count: Math.min(target.length, bytes.length - position), milliseconds: 1 };
     };
@@ -122,8 +122,8 @@ it(
     closeSync(fd);
     await blocks.close();
     // where the file system has no way past its cache, all go through it
-    expect(through).toBe(asked.length === 0 ? 5 : 1);
-    for (const one of asked) expect(one).toEqual([0, 2 ** 20 + PAGE_BYTES]);
+    expect(through).toBe(reads.length === 0 ? 5 : 1);
+    for (const one of reads) expect(one).toEqual([0, 2 ** 20 + PAGE_BYTES]);
   },
 );
 

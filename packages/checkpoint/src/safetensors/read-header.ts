@@ -210,7 +210,7 @@ function scanNumbers(cursor: JsonCursor, what: string, most: number, name: strin
       throw fail(`${what} of ${printedName(name)} has more than ${most} numbers`, {
         tensor: name,
       });
-    numbers.push(cursor.wholeNumber(what));
+    numbers.push(cursor.wholeNumber(`each number of ${what}`));
   } while (cursor.accept(','));
   cursor.expect(']');
   return numbers;

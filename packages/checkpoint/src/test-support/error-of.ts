@@ -7,7 +7,7 @@ export function errorOf(run: () => unknown, code?: ErrorCode): QdyloraError {
   } catch (error) {
     return typed(error, code);
   }
-  throw new Error('expected an error, got none');
+  throw new Error('There was no error.');
 }
 
 /** The same for a promise. */
@@ -17,12 +17,12 @@ export async function rejectionOf(promise: Promise<unknown>, code?: ErrorCode): 
   } catch (error) {
     return typed(error, code);
   }
-  throw new Error('expected an error, got none');
+  throw new Error('There was no error.');
 }
 
 function typed(error: unknown, code?: ErrorCode): QdyloraError {
   if (!QdyloraError.isInstance(error)) throw error;
   if (code && error.code !== code)
-    throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
+    throw new Error(`The error must be ${code}, but it is ${error.code}: ${error.message}`, { cause: error });
   return error;
 }

@@ -58,6 +58,6 @@ export function lazyTokenizerFiles(read: {
 
 /** A function that runs `make` the first time and remembers its result. */
 export function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
+  let result: { readonly value: T } | undefined;
+  return () => (result ??= { value: make() }).value;
 }

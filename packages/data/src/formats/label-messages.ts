@@ -1,5 +1,5 @@
 import { badData, kindOf } from '../bad-data.ts';
-import type { ChatMessage, ChatTemplate } from '../template/chat-template.ts';
+import { templateFor, type ChatMessage, type ChatTemplate } from '../template/chat-template.ts';
 import { labelConversation } from '../label-conversation.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 import { parseJsonText } from '../rows/parse-json-text.ts';
@@ -15,9 +15,10 @@ import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './r
 export function labelMessages(
   messages: readonly ChatMessage[],
   row: Row,
-  { tokenizer: given, completionOnlyLoss, unshown }: RowSettings,
+  settings: RowSettings,
 ): LabelledTokens {
-  const tokenizer = assertTokenizer(given, 'messages');
+  const { completionOnlyLoss, unshown } = settings;
+  const tokenizer = assertTokenizer(settings.tokenizer, 'messages');
   const untrained = messages.flatMap(({ weight, role }, i) =>
     isUntrained(weight, `message ${i}`, row.where) && role === 'assistant' ? [i] : [],
   );
@@ -35,10 +36,10 @@ export function labelMessages(
 function noteUnshown(
   messages: readonly ChatMessage[],
   tools: readonly unknown[] | undefined,
-  given: ChatTemplate,
+  template: ChatTemplate,
   unshown: Set<string>,
 ): void {
-  const { source } = tools ? (given.forTools ?? given) : given;
+  const { source } = templateFor(template, tools);
   const calls = (message: ChatMessage): boolean =>
     Array.isArray(message.tool_calls) && message.tool_calls.length > 0;
   if (tools && !source.includes('tools')) unshown.add('tools');

@@ -71,10 +71,10 @@ function readTurn(turn: unknown, name: string, where: string): ChatMessage {
       'Correct or delete this line.',
     );
   const role = ROLES.get(from)!;
-  const given = weight === undefined ? {} : { weight };
+  const turnWeight = weight === undefined ? {} : { weight };
   return role === 'function_call'
-    ? { role: 'assistant', content: null, tool_calls: [readCall(value, name, where)], ...given }
-    : { role, content: value, ...given };
+    ? { role: 'assistant', content: null, tool_calls: [readCall(value, name, where)], ...turnWeight }
+    : { role, content: value, ...turnWeight };
 }
 
 function readCall(value: string, name: string, where: string): object {
@@ -83,13 +83,13 @@ function readCall(value: string, name: string, where: string): object {
     expected: `JSON of a function's name and arguments for ${name}.value`,
   });
   const entries = call instanceof Map ? (call as ReadonlyMap<string, unknown>) : new Map<string, unknown>();
-  const called = entries.get('name');
-  const given = entries.get('arguments');
-  if (typeof called !== 'string')
+  const functionName = entries.get('name');
+  const callArguments = entries.get('arguments');
+  if (typeof functionName !== 'string')
     throw badData(
       where,
-      `"name" in ${name}.value must be a string (got ${kindOf(called)})`,
+      `"name" in ${name}.value must be a string (got ${kindOf(functionName)})`,
       'Correct or delete this line.',
     );
-  return { type: 'function', function: { name: called, arguments: given ?? {} } };
+  return { type: 'function', function: { name: functionName, arguments: callArguments ?? {} } };
 }

@@ -16,7 +16,7 @@ export function parquetJson(value: unknown, column?: SchemaTree): string {
   if (typeof value !== 'object' || ArrayBuffer.isView(value) || 'toJSON' in value)
     return JSON.stringify(value);
   return `{${fieldsOf(value, column)
-    .map(([key, inner, own]) => `${JSON.stringify(key)}:${parquetJson(inner, own)}`)
+    .map(([key, inner, innerColumn]) => `${JSON.stringify(key)}:${parquetJson(inner, innerColumn)}`)
     .join(',')}}`;
 }
 
@@ -50,9 +50,9 @@ function fieldsOf(
   if (!column || column.children.length === 0) return Object.entries(value);
   if (column.element.converted_type === 'MAP')
     return Object.entries(value).map(([key, inner]) => [key, inner, column.children[0]?.children[1]]);
-  return column.children.map((own) => [
-    own.element.name,
-    (value as Readonly<Record<string, unknown>>)[own.element.name],
-    own,
+  return column.children.map((child) => [
+    child.element.name,
+    (value as Readonly<Record<string, unknown>>)[child.element.name],
+    child,
   ]);
 }

@@ -97,7 +97,7 @@ function reopened(file: string, first: number): OpenFile {
       open = openRegularFile(file);
       const now = fstatSync(open);
       if (now.dev !== dev || now.ino !== ino)
-        throw changed(file, 'the file that was there when the run began', 'another one of that name');
+        throw changed(file, 'Another file has taken this name since the run began');
       return open;
     },
     rest: close,
@@ -105,12 +105,8 @@ function reopened(file: string, first: number): OpenFile {
   };
 }
 
-const changed = (file: string, expected: string, got: string): Error =>
-  badData(
-    file,
-    `expected ${expected}, got ${got}`,
-    'Leave data files alone while a run reads them, or copy them.',
-  );
+const changed = (file: string, problem: string): Error =>
+  badData(file, problem, 'Leave data files alone while a run reads them, or copy them.');
 
 function rowFile(
   file: string,
@@ -126,13 +122,9 @@ function rowFile(
     assertUnchanged() {
       const now = fstatSync(descriptor(), { bigint: true });
       if (now.size !== size)
-        throw changed(file, `a file of ${size} bytes, as when the run began`, String(now.size));
+        throw changed(file, `The file had ${size} bytes when the run began and has ${now.size} now`);
       if (now.mtimeNs !== mtimeNs)
-        throw changed(
-          file,
-          'the file to be as it was when the run began',
-          `one that was written to at ${now.mtime.toISOString()}`,
-        );
+        throw changed(file, `The file was written to after the run began, at ${now.mtime.toISOString()}`);
     },
   };
 }

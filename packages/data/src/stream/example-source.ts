@@ -42,16 +42,16 @@ export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleS
   return examples;
 }
 
-const isSource = (given: unknown): given is ExampleSource => {
+const isSource = (value: unknown): value is ExampleSource => {
   const { length, at } = (
-    typeof given === 'object' && given !== null && !ArrayBuffer.isView(given) ? given : {}
+    typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) ? value : {}
   ) as Partial<ExampleSource>;
   return Number.isSafeInteger(length) && length! >= 0 && typeof at === 'function';
 };
 
-function adviceFor(given: unknown): string {
-  if (given instanceof Promise) return 'Await it first: const { training } = await loadDataset(…).';
-  if (typeof given === 'object' && given !== null && 'training' in given)
+function adviceFor(examples: unknown): string {
+  if (examples instanceof Promise) return 'Await it first: const { training } = await loadDataset(…).';
+  if (typeof examples === 'object' && examples !== null && 'training' in examples)
     return 'Give its training examples: dataset.training.';
   return 'loadDataset and openDataset return such examples as training.';
 }

@@ -34,7 +34,7 @@ export function answerCharacters(
     if (message.role !== 'assistant') return;
     const start =
       turn === 0
-        ? firstStart(text, message, (own, options) => template.render([own], { ...options, tools, where }))
+        ? firstStart(text, message, (only, options) => template.render([only], { ...options, tools, where }))
         : turnStart(text, render, turn);
     const end =
       start === null
@@ -71,15 +71,15 @@ const WORDS = '\ufdd0';
 function firstStart(
   text: string,
   message: ChatMessage,
-  render: (own: ChatMessage, options?: RenderOptions) => string,
+  render: (message: ChatMessage, options?: RenderOptions) => string,
 ): number | null {
   const other = render({ ...message, content: WORDS });
   const place = other.indexOf(WORDS);
   const words = place >= 0 && commonPrefix(text, other) >= place ? place : null;
   const question = { role: 'user', content: WORDS };
-  const asked = render(question);
+  const rendered = render(question);
   const prompt = render(question, { addGenerationPrompt: true });
-  const header = prompt.startsWith(asked) ? prompt.slice(asked.length) : '';
+  const header = prompt.startsWith(rendered) ? prompt.slice(rendered.length) : '';
   const at = header.trim() === '' ? -1 : text.slice(0, words ?? undefined).indexOf(header);
   return at < 0 ? words : at + header.length;
 }

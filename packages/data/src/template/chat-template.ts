@@ -130,6 +130,10 @@ function checked(messages: unknown, options: RenderOptions): RenderOptions {
   return options;
 }
 
+/** The template for a conversation: with tools, the one that the model has for tools, if it has one. */
+export const templateFor = (template: ChatTemplate, tools: readonly unknown[] | undefined): ChatTemplate =>
+  tools ? (template.forTools ?? template) : template;
+
 /** What a message's reasoning is called; the first one that is there counts. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
 

@@ -32,10 +32,14 @@ export interface TokenizerJson {
  */
 export function checkTokenizerJson(json: unknown): TokenizerJson {
   if (!isRecord(json) || !isRecord(json.model))
-    throw bad('expected an object with a `model`', kindOf(isRecord(json) ? json.model : json));
+    throw bad(
+      isRecord(json)
+        ? `\`model\` must be an object (got ${kindOf(json.model)})`
+        : `The file must hold an object with a \`model\` (got ${kindOf(json)})`,
+    );
   const added = json.added_tokens ?? [];
   if (!Array.isArray(added) || !added.every((token) => isRecord(token) && typeof token.content === 'string'))
-    throw bad('expected a list of tokens for added_tokens', typeof added);
+    throw bad('`added_tokens` must be a list of tokens, each with a text as its `content`');
   assertAdded(added);
   assertKind(json.model, added);
   const { vocab } = json.model;
@@ -59,45 +63,48 @@ function assertKind(
   { type, continuing_subword_prefix: prefix }: Readonly<Record<string, unknown>>,
   added: readonly Readonly<Record<string, unknown>>[],
 ): void {
-  const refuse = (expected: string, got: string): never => {
+  const refuse = (problem: string): never => {
     throw new QdyloraError('UNSUPPORTED', {
       where: 'tokenizer.json',
-      problem: `${expected}, got ${got}`,
+      problem,
       nextStep: 'Use a model with another tokenizer.',
     });
   };
   if (!MODELS.includes(type))
     refuse(
-      `expected one of ${MODELS.slice(0, -1).join(', ')} for the type of its model`,
-      JSON.stringify(type)?.slice(0, 200) ?? 'nothing',
+      `The type of its model must be one of ${MODELS.slice(0, -1).join(', ')} (got ` +
+        `${JSON.stringify(type)?.slice(0, 200) ?? 'nothing'})`,
     );
   if (type === 'BPE' && typeof prefix === 'string' && prefix !== '')
-    refuse('expected BPE without continuing_subword_prefix', JSON.stringify(prefix.slice(0, 200)));
+    refuse(
+      'BPE with a continuing_subword_prefix is not supported (got ' +
+        `${JSON.stringify(prefix.slice(0, 200))})`,
+    );
   const whole = added.find((token) => token.single_word === true);
   if (whole)
     refuse(
-      'expected added tokens that count wherever they stand',
-      `single_word for ${JSON.stringify((whole.content as string).slice(0, 200))}`,
+      'Added tokens with single_word are not supported (got ' +
+        `${JSON.stringify((whole.content as string).slice(0, 200))})`,
     );
 }
 
 function assertAdded(added: readonly Readonly<Record<string, unknown>>[]): void {
   if (added.length > MAX_ADDED_TOKENS)
-    throw bad(`expected at most ${MAX_ADDED_TOKENS} added_tokens`, String(added.length));
+    throw bad(`There may be at most ${MAX_ADDED_TOKENS} added_tokens (got ${added.length})`);
   const contentOf = new Map<unknown, string>();
   for (const token of added) {
     const content = token.content as string;
     const other = contentOf.get(token.id);
     if (content === '' || content.length > MAX_ADDED_LENGTH)
       throw bad(
-        `expected 1 to ${MAX_ADDED_LENGTH} characters for an added token`,
-        `${content.length} for the id ${String(token.id)}`,
+        `An added token must have 1 to ${MAX_ADDED_LENGTH} characters (got ${content.length} at the id ` +
+          `${String(token.id)})`,
       );
     assertId(content, token.id);
     if (other !== undefined && other !== content)
       throw bad(
-        `expected one token for the id ${String(token.id)}`,
-        `${JSON.stringify(other)} and ${JSON.stringify(content)}`,
+        `The id ${String(token.id)} must belong to one token (got ${JSON.stringify(other)} and ` +
+          `${JSON.stringify(content)})`,
       );
     contentOf.set(token.id, content);
   }
@@ -110,9 +117,9 @@ function assertVocabulary(vocab: Readonly<Record<string, unknown>>): void {
     assertId(token, vocab[token]);
     if (isTaken.has(vocab[token]))
       throw bad(
-        'expected one token for every id of the vocabulary',
-        `the id ${String(vocab[token])} for ${JSON.stringify(token.slice(0, 200))} and for ` +
-          `${JSON.stringify(tokens.find((other) => vocab[other] === vocab[token])?.slice(0, 200))}`,
+        'Each id of the vocabulary must belong to one token (got ' +
+          `${String(vocab[token])} for ${JSON.stringify(token.slice(0, 200))} and for ` +
+          `${JSON.stringify(tokens.find((other) => vocab[other] === vocab[token])?.slice(0, 200))})`,
       );
     isTaken.add(vocab[token]);
   }
@@ -125,19 +132,20 @@ export const mergePair = (merge: string | readonly string[]): readonly string[] 
 function assertMerges(model: Record<string, unknown>): void {
   const { vocab, merges, continuing_subword_prefix: prefix } = model;
   if (!isRecord(vocab) || !Array.isArray(merges))
-    throw bad('expected a vocabulary and merges for BPE', `${typeof vocab} and ${typeof merges}`);
+    throw bad(
+      `BPE needs an object \`vocab\` and a list \`merges\` (got ${kindOf(vocab)} and ${kindOf(merges)})`,
+    );
   if (prefix !== undefined && prefix !== null && typeof prefix !== 'string')
-    throw bad('expected text for continuing_subword_prefix', kindOf(prefix));
+    throw bad(`\`continuing_subword_prefix\` must be a text (got ${kindOf(prefix)})`);
   for (const merge of merges as readonly unknown[]) {
     if (!isMerge(merge))
-      throw bad('expected two tokens for a merge', JSON.stringify(merge)?.slice(0, 200) ?? 'nothing');
+      throw bad(`A merge must join two tokens (got ${JSON.stringify(merge)?.slice(0, 200) ?? 'nothing'})`);
     const [left, right] = mergePair(merge);
     const joined = `${left}${prefix && right?.startsWith(prefix) ? right.slice(prefix.length) : right}`;
     for (const token of [left, right, joined]) {
       if (token === undefined || !Object.hasOwn(vocab, token))
         throw bad(
-          'expected merges of tokens of the vocabulary',
-          `one of ${JSON.stringify(merge)}, without ${JSON.stringify(token)}`,
+          `The vocabulary has no ${JSON.stringify(token)}, which the merge ${JSON.stringify(merge)} needs`,
         );
     }
   }
@@ -150,18 +158,18 @@ const isMerge = (merge: unknown): merge is string | readonly string[] =>
 function assertId(token: string, id: unknown): void {
   if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= MAX_TOKEN_ID)
     throw bad(
-      `expected a whole number in 0…${MAX_TOKEN_ID - 1} for the id of ${JSON.stringify(token)}`,
-      String(id),
+      `The id of ${JSON.stringify(token)} must be a whole number from 0 to ${MAX_TOKEN_ID - 1} (got ` +
+        `${String(id)})`,
     );
 }
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const bad = (expected: string, got: string): QdyloraError =>
+const bad = (problem: string): QdyloraError =>
   new QdyloraError('BAD_FILE', {
     where: 'tokenizer.json',
-    problem: `${expected}, got ${got}`,
+    problem,
     nextStep:
       'Download the file again; it must be the `tokenizer.json` of the Hugging Face tokenizers library.',
   });

@@ -4,7 +4,7 @@ import { tokenizerJson } from '../../test/fixtures.ts';
 import { loadTokenizer } from './load-tokenizer.ts';
 
 /** What a program in plain JavaScript may give. */
-type Given = never;
+type Invalid = never;
 
 const tokenizer = loadTokenizer({
   tokenizerJson: tokenizerJson('smollm2'),
@@ -25,29 +25,29 @@ async function refusal(call: () => unknown): Promise<string> {
 }
 
 it.each<[string, () => unknown, string]>([
-  ['encode nothing', () => tokenizer.encode(undefined as Given), 'nothing'],
-  ['encode several texts', () => tokenizer.encode(['a'] as Given), 'Encode one text at a time.'],
+  ['encode nothing', () => tokenizer.encode(undefined as Invalid), 'nothing'],
+  ['encode several texts', () => tokenizer.encode(['a'] as Invalid), 'Encode one text at a time.'],
   [
     'encode with an option of Python',
-    () => tokenizer.encode('a', { add_special_tokens: true } as Given),
+    () => tokenizer.encode('a', { add_special_tokens: true } as Invalid),
     'Did you mean addSpecialTokens?',
   ],
   [
     'encode with a text for true',
-    () => tokenizer.encode('a', { addSpecialTokens: 'false' } as Given),
+    () => tokenizer.encode('a', { addSpecialTokens: 'false' } as Invalid),
     'addSpecialTokens',
   ],
-  ['decode one id', () => tokenizer.decode(5 as Given), 'One id stands in an array too: [id].'],
-  ['decode a text', () => tokenizer.decode('5' as Given), '"5"'],
-  ['decode null', () => tokenizer.decode(null as Given), 'null'],
+  ['decode one id', () => tokenizer.decode(5 as Invalid), 'One id stands in an array too: [id].'],
+  ['decode a text', () => tokenizer.decode('5' as Invalid), '"5"'],
+  ['decode null', () => tokenizer.decode(null as Invalid), 'null'],
   [
     'decode with an option of Python',
-    () => tokenizer.decode([5], { skip_special_tokens: true } as Given),
+    () => tokenizer.decode([5], { skip_special_tokens: true } as Invalid),
     'Did you mean skipSpecialTokens?',
   ],
   [
     'decode with a number for true',
-    () => tokenizer.decode([5], { skipSpecialTokens: 1 } as Given),
+    () => tokenizer.decode([5], { skipSpecialTokens: 1 } as Invalid),
     'skipSpecialTokens',
   ],
 ])('a tokenizer does not %s', async (_, call, message) => {

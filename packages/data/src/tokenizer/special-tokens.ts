@@ -29,12 +29,12 @@ export interface Vocabulary {
  * @throws QdyloraError BAD_CONFIG for a token that is not in the vocabulary.
  */
 export function specialIds(
-  given: SpecialTokens,
+  chosen: SpecialTokens,
   config: Readonly<Record<string, unknown>>,
   vocabulary: Vocabulary,
 ): SpecialIds {
   const idOf = (name: keyof SpecialTokens): number | null => {
-    const token = given[name] === undefined ? tokenText(config[`${name}_token`]) : given[name];
+    const token = chosen[name] === undefined ? tokenText(config[`${name}_token`]) : chosen[name];
     if (token === null || token === undefined) return null;
     const id =
       typeof token === 'number'

@@ -39,7 +39,7 @@ it(
   async () => {
     const tied = await open('llama-tied');
     const embedding = tied.tensors.get(EMBEDDING)!;
-    const own = await open('llama-gqa');
+    const neverTied = await open('llama-gqa');
     expect(tied.config.raw.tie_word_embeddings).toBe(true);
     const values = embedding.readFloat32().map((value, i) => Math.fround(Math.sin(i) - value));
     const head: TensorEntry = {
@@ -58,15 +58,15 @@ it(
     };
     const files = withHead(tied, head);
     const untied = withOwnHead(files);
-    const said: WeightFiles = {
+    const explicit: WeightFiles = {
       ...files,
       config: hfConfigOf(tied.config.path, { ...tied.config.raw, tie_word_embeddings: false }),
     };
-    expect(untied.config.raw).toEqual(said.config.raw);
+    expect(untied.config.raw).toEqual(explicit.config.raw);
     expect(locateWeights(untied).map(({ name }) => name)).toContain(HEAD);
-    expect(await logitsOf(files)).toEqual(await logitsOf(said));
+    expect(await logitsOf(files)).toEqual(await logitsOf(explicit));
     expect(await logitsOf(files)).not.toEqual(await logitsOf(tied));
-    expect(withOwnHead(own)).toBe(own); // not tied in the first place
+    expect(withOwnHead(neverTied)).toBe(neverTied); // not tied in the first place
   },
 );
 

@@ -37,9 +37,9 @@ export function readRope(
           raw: {},
         });
   const isInRope = (key: string): boolean => (read.raw[key] ?? null) !== null;
-  const isGiven = (...keys: readonly string[]): boolean =>
+  const hasAny = (...keys: readonly string[]): boolean =>
     keys.some((key) => config.has(key) || isInRope(key));
-  const share = isGiven('partial_rotary_factor', 'rotary_pct') ? read.partialRotaryFactor : partial || 1;
+  const share = hasAny('partial_rotary_factor', 'rotary_pct') ? read.partialRotaryFactor : partial || 1;
   const original = config.has('original_max_position_embeddings')
     ? config.integer('original_max_position_embeddings')
     : (originalMaxPositions ?? read.originalMaxPositionEmbeddings); // the outer key wins
@@ -49,7 +49,7 @@ export function readRope(
     theta: (
       layerType === 'sliding_attention'
         ? isInRope('rope_theta') || config.has('rope_local_base_freq')
-        : isGiven('rope_theta', 'rotary_emb_base')
+        : hasAny('rope_theta', 'rotary_emb_base')
     )
       ? read.theta
       : (theta ?? read.theta),

@@ -92,9 +92,9 @@ function pairHeap(): {
 } {
   const keys: number[] = []; // rank · 2^29 + place: a word has fewer characters than a string may have units
   const swap = (a: number, b: number): void => {
-    const held = keys[a];
+    const key = keys[a];
     keys[a] = keys[b];
-    keys[b] = held;
+    keys[b] = key;
   };
   return {
     push(rank, at) {
