@@ -5,7 +5,7 @@ import { ExactNumber } from './rows/exact-number.ts';
 export const badData = (where: string, problem: string, nextStep: string, cause?: unknown): QdyloraError =>
   new QdyloraError('BAD_DATA', { where, problem, nextStep, cause });
 
-/** What a JSON value is, for a message. */
+/** The kind of a JSON value, for a message. */
 export const kindOf = (value: unknown): string =>
   (value instanceof ExactNumber
     ? 'a number'

@@ -1,21 +1,24 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** What happens at a row that cannot be used. */
+/** What to do with a row that cannot be used: stop, or leave it out and count it. */
 export const BAD_ROW_POLICIES = ['error', 'skip'] as const;
 export type BadRowPolicy = (typeof BAD_ROW_POLICIES)[number];
 
-/** Messages kept, so that a report can say what was wrong. */
+/** Number of messages kept for the report. */
 const KEPT_MESSAGES = 5;
 
 export interface BadRows {
   readonly count: number;
-  /** The first few, each naming file and line. */
+  /** The first messages; each names file and line. */
   readonly messages: readonly string[];
-  /** Files without a row that were passed over. */
+  /** Ignored files without rows. */
   readonly emptyFiles: readonly string[];
-  /** Passes over a file without a row.  @throws `error` unless bad rows are skipped */
+  /** Ignores a file without rows and counts it. @throws `error` unless bad rows are skipped. */
   passEmpty(file: string, error: Error): void;
-  /** The value of `body`; null where it throws BAD_DATA and bad rows are skipped: then the row is counted. */
+  /**
+   * Returns the value of `body`. If it throws BAD_DATA and bad rows are skipped, counts the row and returns
+   * null.
+   */
   attempt<T>(body: () => T): T | null;
 }
 

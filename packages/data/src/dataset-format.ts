@@ -9,7 +9,7 @@ import { sharegptFormat } from './formats/sharegpt.ts';
 import { textFormat } from './formats/text.ts';
 import { tokensFormat } from './formats/tokens.ts';
 
-/** The shapes of rows, in the order in which a first row is tried. */
+/** The row formats, in the order in which they are tried on a first row. */
 export const ROW_FORMATS: readonly RowFormat[] = [
   tokensFormat,
   messagesFormat,
@@ -20,10 +20,10 @@ export const ROW_FORMATS: readonly RowFormat[] = [
   textFormat,
 ];
 
-/** A file that is text from end to end, not rows. */
+/** The format of a file that is one text, not rows. */
 export const PLAIN_TEXT = 'plain_text';
 
-/** What `dataset_format` may be. */
+/** The values of `dataset_format`. */
 export const DATASET_FORMATS = [
   'tokens',
   'messages',
@@ -37,9 +37,9 @@ export const DATASET_FORMATS = [
 export type DatasetFormat = (typeof DATASET_FORMATS)[number];
 
 /**
- * The format that a first row's keys show.
+ * The format that the keys of a first row match.
  *
- * @throws QdyloraError BAD_DATA that lists the known shapes.
+ * @throws QdyloraError BAD_DATA that lists the known formats.
  */
 export function detectFormat(row: Row): RowFormat {
   const found = ROW_FORMATS.find((format) => hasKeys(row, format));
@@ -52,7 +52,7 @@ export function detectFormat(row: Row): RowFormat {
   );
 }
 
-/** @throws QdyloraError BAD_CONFIG that lists the formats. */
+/** The format of that name. @throws QdyloraError BAD_CONFIG that lists the formats. */
 export function formatNamed(name: string): RowFormat {
   const found = ROW_FORMATS.find((format) => format.name === name);
   if (found) return found;
@@ -64,7 +64,7 @@ export function formatNamed(name: string): RowFormat {
   });
 }
 
-/** @throws QdyloraError BAD_DATA for a row without the format's keys: a file holds rows of one shape. */
+/** Checks that a row has all keys of its file's format. @throws QdyloraError BAD_DATA */
 export function assertKeys(row: Row, format: RowFormat): void {
   if (hasKeys(row, format)) return;
   throw badData(

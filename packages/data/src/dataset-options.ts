@@ -30,40 +30,45 @@ import { textWindows } from './text-windows.ts';
 import type { Example } from './token-batch.ts';
 
 export interface DatasetOptions {
-  /** Null only for rows of `input_ids`. */
+  /** May be null only for rows of `input_ids`. */
   readonly tokenizer: Tokenizer | null;
-  /** Tokens; longer rows are cut on the right. 1024 */
+  /** Maximum tokens per row; longer rows are cut on the right. Default: 1024. */
   readonly maxSeqLength?: number;
-  /** The shape of rows; by default the first row of each file decides, and a `.txt` file is plain text. */
+  /** Format of the rows. Default: detected from the first row of each file; `.txt` files are plain text. */
   readonly datasetFormat?: DatasetFormat;
   /**
-   * How often the rows of each name in the list (of all files of a pattern together) come in an epoch: 2 =
-   * twice, 0.5 = half of them, 0 = not at all, neither held out. 1 for all.
+   * How often the rows of each name occur in an epoch (all files of a pattern together): 2 = twice, 0.5 =
+   * half of them, 0 = never, and none is held out. Default: 1 for all.
    */
   readonly weights?: readonly number[];
-  /** A row that cannot be used is an error that names file and line, or is left out and counted. `error` */
+  /**
+   * `error`: a row that cannot be used is an error that names file and line. `skip`: it is left out and
+   * counted. Default: `error`.
+   */
   readonly onBadRow?: BadRowPolicy;
-  /** Loss on answers only, in formats that tell prompts from answers. True */
+  /** Loss on answers only, in formats that separate prompts from answers. Default: true. */
   readonly completionOnlyLoss?: boolean;
-  /** Puts prompts and answers through the tokenizer's chat template; `messages` always are. False */
+  /**
+   * Formats prompts and answers with the tokenizer's chat template; `messages` always are. Default: false.
+   */
   readonly applyChatTemplate?: boolean;
-  /** Rows set aside for evaluation: a count, or a fraction below 1. Their hashes decide. 0 */
+  /** Rows held out for evaluation: a count, or a fraction below 1. Their hashes decide which. Default: 0. */
   readonly heldOut?: number;
-  /** Reads at most so many rows (windows, for plain text). */
+  /** Maximum number of rows to read (windows, for plain text). */
   readonly limit?: number;
-  /** Decides which rows are held out. 0 */
+  /** Seed of the choice of held-out rows. Default: 0. */
   readonly seed?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Also NaN: which numbers fit is said where they are used. */
+/** Accepts NaN too: the range is checked where the number is used. */
 const anyNumber = optionRule('a number', (value) => typeof value === 'number');
 const numbers = optionRule(
   'an array of numbers',
   (value) => Array.isArray(value) && value.every((entry) => typeof entry === 'number'),
 );
 
-/** Of which kind each is; `resolveReading` says which of these values fit. */
+/** The type of each option. `resolveReading` checks the ranges. */
 export const DATASET_RULES: OptionRules<DatasetOptions> = {
   tokenizer: required(orNull(objectWith('encode'))),
   maxSeqLength: anyNumber,
@@ -79,8 +84,8 @@ export const DATASET_RULES: OptionRules<DatasetOptions> = {
 };
 
 /**
- * @throws QdyloraError BAD_ARGUMENT for names of files that are no texts, and options that are none or of
- * another kind
+ * Checks names and options. @throws QdyloraError BAD_ARGUMENT for file names that are not texts, and for
+ * unknown or invalid options.
  */
 export function checkAsked(
   where: string,
@@ -97,22 +102,24 @@ export function checkAsked(
   checkOptions(where, options, rules);
 }
 
-/** A file of the list; `name`: the place in the list of the name that it goes by, whose weight it shares. */
+/**
+ * A file of a dataset. `name` is the index of the list entry that it belongs to, and whose weight it shares.
+ */
 export interface DatasetFile {
   readonly file: string;
   readonly name: number;
 }
 
-/** A name of the list, and how often its rows come in an epoch. */
+/** One entry of the list of names, with its weight: how often its rows occur in an epoch. */
 export interface DatasetName {
   readonly name: string;
   readonly weight: number;
 }
 
-/** Options with their defaults, and what is counted on the way. */
+/** Resolved options, and counters that fill while rows are read. */
 export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datasetFormat' | 'weights'>> {
   readonly names: readonly DatasetName[];
-  /** Those of names whose weight is not 0. */
+  /** The files of all names whose weight is not 0. */
   readonly files: readonly DatasetFile[];
   readonly datasetFormat: DatasetFormat | undefined;
   readonly signal: AbortSignal | undefined;
@@ -120,15 +127,15 @@ export interface Reading extends Required<Omit<DatasetOptions, 'signal' | 'datas
   readonly counts: RowCounts;
   readonly unshown: Set<string>;
   readonly bad: BadRows;
-  /** Whether the caller said so: a note about it is for those who did. */
+  /** True if the caller set `completionOnlyLoss`. Notes about it are only for those callers. */
   readonly wasToldCompletionOnly: boolean;
-  /** A labeller for one file. */
+  /** Creates a labeller for one file. */
   labeller(): RowLabeller;
 }
 
 /**
- * @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for options that do not fit; MISSING_FILE for patterns
- * without a file.
+ * Resolves names and options. @throws QdyloraError BAD_CONFIG, BAD_ARGUMENT for invalid options; MISSING_FILE
+ * for a pattern that matches no file.
  */
 export function resolveReading(names: string | readonly string[], options: DatasetOptions): Reading {
   const list = typeof names === 'string' ? [names] : names;
@@ -201,25 +208,26 @@ function withWeights(
   return names.map((name, i) => ({ name, weight: weights[i] }));
 }
 
-/** Rows of weight 0 are neither trained on nor held out, so nobody reads them. */
+/** The files to read. Rows of weight 0 are neither trained on nor held out, so they are not read. */
 const filesOf = (names: readonly DatasetName[]): DatasetFile[] =>
   expandGlobs(names.map(({ name }) => name)).flatMap((files, name) =>
     names[name].weight > 0 ? files.map((file) => ({ file, name })) : [],
   );
 
 /**
- * Bytes of the files that the names stand for. @throws QdyloraError MISSING_FILE for a pattern without a file
+ * Total bytes of the files that the names match. @throws QdyloraError MISSING_FILE for a pattern that matches
+ * no file.
  */
 export const datasetBytes = (names: readonly string[]): number =>
   expandGlobs(names)
     .flat()
     .reduce((sum, file) => sum + (statOf(file)?.size ?? 0), 0);
 
-/** Whether a file is text from end to end. */
+/** True if a file is one text, not rows. */
 export const isPlainText = ({ file }: DatasetFile, { datasetFormat }: Reading): boolean =>
   (datasetFormat ?? (file.toLowerCase().endsWith('.txt') ? PLAIN_TEXT : '')) === PLAIN_TEXT;
 
-/** A text file as windows. */
+/** Cuts a text file into windows of tokens. */
 export function readWindows(
   { file }: DatasetFile,
   { tokenizer, maxSeqLength, formats, bad }: Reading,

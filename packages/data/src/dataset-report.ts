@@ -5,46 +5,41 @@ import type { RowCounts } from './keep-example.ts';
 import { fileIdentity } from './rows/file-identity.ts';
 
 export interface DatasetReport {
-  /** What was decided, by file; several are joined by commas. */
+  /** The format of each file; several formats are separated by commas. */
   readonly format: string;
-  /** Rows that can be used (windows, for plain text), dropped ones included. */
+  /** Usable rows (windows, for plain text), dropped ones included. */
   readonly rows: number;
   /**
-   * SHA-256 of what the rows say, in their order, and of the seed: tells a file that was changed, or whose
-   * rows were put in another order.
+   * SHA-256 of the rows' content in their order, and of the seed. It changes if a row changes or if the order
+   * changes.
    */
   readonly fingerprint: string;
   /**
-   * How many of them were made tokens of for this report: all, or the first ones of a streamed dataset. What
-   * follows is about these.
+   * Number of rows that were tokenized for this report: all, or the first ones of a streamed dataset. The
+   * counts below are about these rows.
    */
   readonly measuredRows: number;
-  /** Tokens of the examples kept, and how many of them the loss counts. */
+  /** Tokens of the kept examples, and how many of them the loss counts. */
   readonly tokens: number;
   readonly predictedTokens: number;
   /** Rows cut to `maxSeqLength`. */
   readonly truncated: number;
-  /**
-   * Cut rows that lost tokens which the loss would have counted, and how many of these they lost together.
-   */
+  /** Cut rows that lost counted tokens, and the total number of these tokens. */
   readonly truncatedAnswers: number;
   readonly lostTokens: number;
-  /** Rows without a token to predict, left out; and why. */
+  /** Rows left out because they have no token to predict, by reason. */
   readonly dropped: number;
   readonly reasons: Readonly<Record<string, number>>;
-  /**
-   * Rows that could not be used, left out under `onBadRow: 'skip'`; and what was wrong with the first of
-   * them.
-   */
+  /** Rows left out under `onBadRow: 'skip'`, and the messages of the first ones. */
   readonly skipped: number;
   readonly skippedMessages: readonly string[];
-  /** Files without a row, passed over under `onBadRow: 'skip'`. */
+  /** Files without rows, ignored under `onBadRow: 'skip'`. */
   readonly emptyFiles: number;
-  /** What a user should know about these settings and this data. */
+  /** Notes for the user about these settings and this data. */
   readonly notes: readonly string[];
 }
 
-/** What was read, as a report. `rows` is given where not all rows were measured. */
+/** Builds the report of what was read. `rows` is set if not all rows were measured. */
 export function datasetReport(
   reading: Reading,
   counts: RowCounts,
@@ -111,7 +106,7 @@ function notesOn({
   return notes;
 }
 
-/** Names that a note lists. */
+/** Number of names listed in a note. */
 const MOST_LISTED = 3;
 
 function listed(names: readonly string[]): string {
@@ -119,7 +114,7 @@ function listed(names: readonly string[]): string {
   return names.length > MOST_LISTED ? `${first} and ${names.length - MOST_LISTED} more` : first;
 }
 
-/** Files that are in the list twice, by one name or several. */
+/** Files that the list contains more than once, by one name or several. */
 function repeatedFiles(files: readonly DatasetFile[]): string[] {
   const times = new Map<string, { readonly file: string; count: number }>();
   for (const { file } of files) {
@@ -134,8 +129,8 @@ function repeatedFiles(files: readonly DatasetFile[]): string[] {
 }
 
 /**
- * @throws nothing: the error of a dataset that leaves nothing to train on. `rows`: how many there are, where
- * only the first ones and some from all over were looked at.
+ * The error for a dataset without anything to train on. `rows`: the total number of rows, if only a sample
+ * was examined.
  */
 export function nothingLeft(
   { files, maxSeqLength, bad }: Reading,

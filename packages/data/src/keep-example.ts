@@ -1,33 +1,33 @@
 import { countPredicted, type Example } from './token-batch.ts';
 
-/** A row as tokens, not yet cut. */
+/** A tokenized row before it is cut. */
 export interface LabelledRow {
   readonly ids: ArrayLike<number>;
   readonly labels: ArrayLike<number>;
   readonly source?: Example['source'];
 }
 
-/** Why rows were dropped, as reports say it. */
+/** Reasons for dropping rows, as reports print them. */
 export const DROP_REASONS = {
   tooShort: 'fewer than two tokens, so none has a token before it',
   cutOff: 'cut by max_seq_length before the first counted token',
   masked: 'every label is masked',
 } as const;
 
-/** What became of rows. */
+/** Counts of kept, cut and dropped rows. */
 export interface RowCounts {
   rows: number;
-  /** Tokens of the examples kept, and how many of them the loss counts. */
+  /** Tokens of the kept examples, and how many of them the loss counts. */
   tokens: number;
   predictedTokens: number;
   /**
-   * Rows cut to `maxSeqLength`; those among them that lost counted tokens; and how many of these they lost
-   * together.
+   * Rows cut to `maxSeqLength`, those among them that lost counted tokens, and the total number of these
+   * tokens.
    */
   truncated: number;
   truncatedAnswers: number;
   lostTokens: number;
-  /** Rows without a token to predict, and why. */
+  /** Rows without a token to predict, by reason. */
   dropped: number;
   readonly reasons: Record<string, number>;
 }
@@ -43,7 +43,7 @@ export const noRowsYet = (): RowCounts => ({
   reasons: {},
 });
 
-/** Cuts a row to `maxSeqLength` and counts it; null where no token is left to predict. */
+/** Cuts a row to `maxSeqLength` and counts it; null if no token to predict is left. */
 export function keepExample(row: LabelledRow, maxSeqLength: number, counts: RowCounts): Example | null {
   const isCut = row.ids.length > maxSeqLength;
   const example = cutTo(row, maxSeqLength);

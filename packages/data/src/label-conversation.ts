@@ -9,15 +9,15 @@ export interface ConversationOptions {
   readonly template: ChatTemplate;
   readonly completionOnlyLoss: boolean;
   readonly where: string;
-  /** Numbers of assistant turns that the loss passes over. None */
+  /** Indices of messages whose assistant turns have no loss. Default: none. */
   readonly untrained?: readonly number[];
 }
 
 /**
- * A conversation as the template writes it, tokenized as one text without added special tokens (the template
- * writes them), with the loss on every token that holds a byte of an assistant turn.
+ * Renders a conversation with its template and tokenizes it as one text, without added special tokens (the
+ * template writes them). The loss is on every token that holds a byte of an assistant turn.
  *
- * @throws QdyloraError BAD_DATA where the template refuses or rewrites the conversation.
+ * @throws QdyloraError BAD_DATA if the template refuses or rewrites the conversation.
  */
 export function labelConversation(
   conversation: Conversation,
@@ -38,8 +38,8 @@ export function labelConversation(
 }
 
 /**
- * Spans of the turns that count. Each assistant turn must have its own span, else nobody can say which one to
- * leave out.
+ * The spans of the turns with loss. Each assistant turn must have its own span, or the spans to remove are
+ * unknown.
  */
 function trainedSpans(
   spans: readonly Span[],
@@ -75,8 +75,8 @@ function piecesOf(ids: readonly number[], spans: readonly Span[]): Piece[] {
 }
 
 /**
- * Spans of characters → spans of tokens, counting a token to a span as soon as it holds one byte of it: where
- * the header's newline and an answer's first newline are one token, the answer cannot be had without it.
+ * Spans of characters → spans of tokens. A token belongs to a span if it holds at least one byte of it: if
+ * the newline of a header and the first newline of an answer are one token, the answer cannot exclude it.
  */
 export function answerTokens(
   tokenizer: Tokenizer,
@@ -94,8 +94,8 @@ export function answerTokens(
 }
 
 /**
- * If the text cut at the boundaries gives the same tokens, each boundary lies between two tokens: their
- * indices. Else null.
+ * The token indices of `boundaries`, if tokenizing the pieces between them gives the same tokens as the whole
+ * text; else null.
  */
 function cleanBoundaries(
   tokenizer: Tokenizer,
@@ -117,9 +117,9 @@ function cleanBoundaries(
 }
 
 /**
- * The token that holds the first byte after `prefix`, and whether it also holds some of the prefix. Where the
- * prefix alone ends in other tokens than it does inside the whole, both tails are decoded from the last
- * common token on, until the whole's has covered the prefix's.
+ * The token that holds the first byte after `prefix`, and whether it also holds bytes of the prefix. If the
+ * prefix alone ends in other tokens than inside the whole text, both tails are decoded from the last common
+ * token on, until the tail of the whole text covers that of the prefix.
  */
 function boundary(
   tokenizer: Tokenizer,

@@ -26,18 +26,20 @@ export interface Dataset {
 }
 
 /**
- * Rows between two looks at the signal, and two turns for timers and input: about 30 ms of GSM8K on 2 cores.
+ * Number of rows between two checks of the signal, and two turns of the event loop: about 30 ms of GSM8K on 2
+ * cores.
  */
 const ROWS_PER_TURN = 64;
 
 /**
- * Files of rows as tokens with labels, in memory. Rows longer than `maxSeqLength` are cut on the right; rows
- * that leave nothing to predict are dropped. Both are counted. Plain text becomes consecutive windows of
- * `maxSeqLength`, every token counted. Names may be patterns (`data/*.jsonl`).
+ * Reads files of rows into memory as tokens with labels.
+ * Rows longer than `maxSeqLength` are cut on the right; rows without a token to predict are dropped. Both are
+ * counted. Plain text becomes consecutive windows of `maxSeqLength` tokens, all counted. Names may be
+ * patterns (`data/*.jsonl`).
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA naming file and line, or saying why no row is left; BAD_CONFIG
- * for settings that do not fit the data; BAD_ARGUMENT for unknown options and those of another kind; ABORTED
- * with the signal's reason as cause.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA with file and line, or with the reasons why no row is left;
+ * BAD_CONFIG for settings that do not fit the data; BAD_ARGUMENT for unknown or invalid options; ABORTED with
+ * the signal's reason as cause.
  * @example
  * const options = { tokenizer, maxSeqLength: 512, heldOut: 200 };
  * const { training, heldOut, report } = await loadDataset('gsm8k.jsonl', options);
@@ -84,7 +86,7 @@ export async function loadDataset(
   };
 }
 
-/** As many references take half a gigabyte. */
+/** This many references take half a gigabyte. */
 const MOST_IN_MEMORY = 2 ** 26;
 
 function assertInMemory(length: number): void {
@@ -98,7 +100,7 @@ function assertInMemory(length: number): void {
 }
 
 /**
- * Rows as tokens with labels, one at a time and not yet cut: what `loadDataset` reads, for looking at.
+ * Tokenizes the rows that `loadDataset` reads, one at a time and uncut, for previews.
  *
  * @throws QdyloraError as `loadDataset` does
  */
@@ -115,7 +117,7 @@ export async function* readLabelledRows(
   }
 }
 
-/** A file's rows as tokens, with their hashes. */
+/** The tokenized rows of a file, with their hashes. */
 async function* labelledRows(
   file: DatasetFile,
   reading: Reading,

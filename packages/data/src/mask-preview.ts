@@ -14,11 +14,11 @@ import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { assertExamples, NOT_COUNTED, type Example } from './token-batch.ts';
 
 export interface PreviewOptions {
-  /** Null shows ids. */
+  /** Null: ids are shown instead of text. */
   readonly tokenizer: Tokenizer | null;
-  /** Trained tokens in green; without colour they stand in ⟦ ⟧. False */
+  /** Shows counted tokens in green; without color they are in ⟦ ⟧. Default: false. */
   readonly color?: boolean;
-  /** Shows the first so many tokens. All */
+  /** Number of tokens shown, from the start. Default: all. */
   readonly maxTokens?: number;
 }
 
@@ -29,11 +29,10 @@ const RULES: OptionRules<PreviewOptions> = {
 };
 
 /**
- * One example as text that shows which tokens the loss counts: what masking mistakes look like before a run,
- * not after it.
- * Control characters of the data are shown as pictures (␛), so a row cannot write to the terminal.
+ * Renders one example as text that marks the tokens that the loss counts, to find masking mistakes before a
+ * run. Control characters of the data are shown as pictures (␛), so a row cannot control the terminal.
  *
- * @throws QdyloraError BAD_ARGUMENT for options that are unknown or of another kind
+ * @throws QdyloraError BAD_ARGUMENT for unknown or invalid options
  * @example
  * maskPreview(example, { tokenizer }); // Question: 2 + 2?\nAnswer: ⟦4<|im_end|>⟧
  */
@@ -61,7 +60,7 @@ export function maskPreview(example: Example, options: PreviewOptions): string {
   return left > 0 ? `${shown} … ${left} more` : shown;
 }
 
-/** Neighbouring tokens that are all counted or all not. The first token never is. */
+/** Runs of neighbouring tokens that are all counted or all not. The first token never is. */
 function runsOf({ labels }: Example, length: number): { end: number; isTrained: boolean }[] {
   const runs: { end: number; isTrained: boolean }[] = [];
   for (let t = 0; t < length; t++) {
@@ -73,7 +72,7 @@ function runsOf({ labels }: Example, length: number): { end: number; isTrained: 
   return runs;
 }
 
-/** C0 and C1 controls but newline and tab, as Unicode's control pictures. */
+/** Replaces C0 and C1 controls, except newline and tab, by Unicode's control pictures. */
 const visible = (text: string): string =>
   text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, (c) =>
     c.charCodeAt(0) < 0x20 ? String.fromCharCode(0x2400 + c.charCodeAt(0)) : '␡',

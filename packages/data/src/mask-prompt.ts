@@ -1,20 +1,20 @@
 import { NOT_COUNTED } from './token-batch.ts';
 
-/** A stretch of a row. */
+/** A piece of a row. */
 export interface Piece {
   readonly ids: ArrayLike<number>;
-  /** What the model shall learn to say, as against what it is told. */
+  /** True for text that the model learns to write; false for its prompt. */
   readonly isAnswer: boolean;
 }
 
-/** Token ids with a label on each: `[length]` both. */
+/** Token ids and their labels, both `[length]`. */
 export interface LabelledTokens {
   readonly ids: readonly number[];
   readonly labels: readonly number[];
 }
 
 /**
- * Lays pieces end to end and counts the loss on answers only; with `completionOnlyLoss` false on everything.
+ * Concatenates pieces, with loss on answers only, or on everything if `completionOnlyLoss` is false.
  *
  * @example
  * maskPrompt([{ ids: [5, 6], isAnswer: false }, { ids: [7], isAnswer: true }]).labels; // [-100, -100, 7]

@@ -18,11 +18,11 @@ import type { Example } from './token-batch.ts';
 
 export interface OpenDatasetOptions extends DatasetOptions {
   /**
-   * Makes tokens of every row once now, to know all lengths: packing and grouping by length need them, and
-   * the report is then about all rows. False
+   * Tokenizes every row once now, to know all lengths. Packing and grouping by length need them, and the
+   * report then covers all rows. Default: false.
    */
   readonly measure?: boolean;
-  /** Told how many rows have been walked over. */
+  /** Called with the number of rows visited so far. */
   readonly onProgress?: (rows: number) => void;
 }
 
@@ -32,27 +32,24 @@ const RULES: OptionRules<OpenDatasetOptions> = {
   onProgress: someFunction,
 };
 
-/** A dataset that stays in its files: a row is read and made tokens of when it is asked for. */
+/** A dataset that stays in its files. A row is read and tokenized when it is needed. */
 export interface StreamedDataset extends Disposable {
   readonly training: ExampleSource;
-  /** In memory: evaluation reads them many times. */
+  /** Kept in memory, because evaluation reads them many times. */
   readonly heldOut: readonly Example[];
   readonly report: DatasetReport;
-  /**
-   * What became of the training rows read so far, in the same words as the report. Rows that were read twice
-   * count twice.
-   */
+  /** Counts of the training rows read so far, with the names of the report. Rows read twice count twice. */
   readSoFar(): RowCounts;
   close(): void;
 }
 
 /**
- * Files beyond these are opened anew for each row: a process may have 1,024 of them open, or 256. What is
- * open can be read on even where its name goes.
+ * Files beyond this number are reopened for each row: a process may have only 256 or 1,024 files open. An
+ * open file stays readable after it is unlinked.
  */
 const MOST_OPEN_FILES = 64;
 
-/** Rows from all over that are looked at where the first ones leave nothing to train on. */
+/** Number of rows sampled from all files if the first ones have nothing to train on. */
 const LOOKED_AT = 256;
 
 function hasExample({ length, at }: ExampleSource): boolean {
@@ -62,12 +59,13 @@ function hasExample({ length, at }: ExampleSource): boolean {
 }
 
 /**
- * Opens files of rows without reading them into memory: they are walked over once, which finds malformed rows
- * and decides what is held out, and remembers where every 1,024th row begins and one or two bits of each
- * (with `measure` 4 bytes more). The examples are those of `loadDataset`, in the same order.
+ * Opens files of rows without reading them into memory.
+ * One pass finds malformed rows and decides which rows are held out. It keeps the position of every 1,024th
+ * row and one or two bits per row (with `measure`, 4 bytes more). The examples are those of `loadDataset`, in
+ * the same order.
  *
- * @throws QdyloraError as `loadDataset` does. Without `measure`, what only tokens show (a template that
- * refuses a row) comes when the row is read.
+ * @throws QdyloraError as `loadDataset` does. Without `measure`, an error that only tokenizing finds (a
+ * template that refuses a row) is thrown when the row is read.
  * @example
  * using dataset = await openDataset('crawl/*.jsonl', { tokenizer, heldOut: 0.001 });
  * const batches = createBatches(dataset.training, batchOptions);

@@ -2,29 +2,24 @@ import { createHash } from 'node:crypto';
 import { QdyloraError } from '@qdylora/contract';
 import { BYTES_OF_HASH, HASHES } from './rows/row-hash.ts';
 
-/**
- * Hashes that are gathered before they are digested: each by itself would take as long as reading its row.
- */
+/** Number of hashes digested together: digesting each alone would take as long as reading its row. */
 const WAITING = 1024;
 
 /**
  * Decides by hashes which rows are held out: those below a bound. Rows of equal content have equal hashes, so
- * they are never on both sides.
- * A fraction is the bound itself: it does not depend on the other rows, so nothing changes sides when a file
- * grows. A count is reached by moving the bound up to the `count`-th smallest hash: it is exact (but for
- * equal rows at the bound), and other rows may move it.
+ * they are always on the same side.
+ * A fraction is the bound itself. It does not depend on other rows, so no row changes sides when a file
+ * grows. For a count, the bound is the `count`-th smallest hash. It is exact (except for equal rows at the
+ * bound), but new rows may move it.
  */
 export interface HeldOutRule {
-  /** Tells of a row: its number and its hash. */
+  /** Adds a row by its number and its hash. */
   add(row: number, hash: number): void;
-  /**
-   * SHA-256 over the hashes of all rows, in their order: other rows, or the same in another order, have
-   * another one.
-   */
+  /** SHA-256 over the hashes of all rows in their order. It changes with the rows and with their order. */
   fingerprint(): string;
   /**
-   * Numbers of the rows that are held out, rising. @throws QdyloraError BAD_CONFIG where that is none of
-   * them, or all.
+   * The numbers of the held-out rows, ascending. @throws QdyloraError BAD_CONFIG if these are no rows or all
+   * rows.
    */
   heldOut(): number[];
 }

@@ -2,12 +2,11 @@ import { assertArgument } from '@qdylora/contract';
 import type { Example } from './token-batch.ts';
 
 /**
- * Consecutive windows over a text, without overlap: `ids: [tokens]` → `ceil(tokens / windowLength)` examples,
- * the last one perhaps shorter.
- * Every token is counted but the first of each window, which has nothing before it. Labels are the ids (the
- * same memory).
+ * Cuts a text into consecutive windows without overlap: `ids: [tokens]` → `ceil(tokens / windowLength)`
+ * examples; the last one may be shorter. Every token is counted except the first of each window, which has no
+ * token before it. Labels and ids share memory.
  *
- * @throws QdyloraError BAD_ARGUMENT for a window below two tokens: it would predict nothing.
+ * @throws QdyloraError BAD_ARGUMENT for windows of fewer than two tokens, which have nothing to predict.
  */
 export function textWindows(ids: ArrayLike<number>, windowLength: number): Example[] {
   assertArgument(

@@ -8,35 +8,36 @@ export interface Example {
   /** `[length]` */
   readonly ids: Int32Array;
   /**
-   * `[length]`, lying on `ids` as in transformers: the model that has read `ids[0…t]` is asked for `labels[t
-   * + 1]`; −100 = not counted. `labels[0]` is never asked for.
+   * `[length]`; label i belongs to id i, as in transformers: after reading `ids[0…t]` the model predicts
+   * `labels[t + 1]`. −100 = not counted. `labels[0]` is never used.
    */
   readonly labels: Int32Array;
   readonly source?: { readonly file: string; readonly line: number };
 }
 
 /**
- * Examples laid end to end. There is no padding: a token knows its segment and its place in it, and attention
- * never leaves a segment.
+ * Concatenated examples without padding. Each token has a segment and a position in it, and attention stays
+ * inside a segment.
  */
 export interface TokenBatch {
   /** `[tokens]` */
   readonly ids: Int32Array;
   /**
-   * `[tokens]`: `targets[t]` is the label of the next position of the same segment; −100 = not counted, as is
-   * the last of each segment.
+   * `[tokens]`: `targets[t]` is the label of the next position of the same segment. −100 = not counted; the
+   * last target of each segment is −100.
    */
   readonly targets: Int32Array;
   /** `[tokens]`, from 0 in each segment */
   readonly positions: Int32Array;
-  /** `[examples + 1]`: where each segment begins in the token axis, then the number of tokens */
+  /** `[examples + 1]`: the index of the first token of each segment, then the number of tokens */
   readonly segments: Int32Array;
-  /** How many targets are counted: what a summed loss is divided by. */
+  /** Number of counted targets: the divisor of a summed loss. */
   readonly predictedTokens: number;
 }
 
 /**
- * How many tokens of an example the loss counts. The first one has nothing before it to be predicted from.
+ * Number of tokens of an example that the loss counts. The first token has no token before it and never
+ * counts.
  */
 export function countPredicted(labels: Int32Array): number {
   let count = 0;
@@ -45,10 +46,10 @@ export function countPredicted(labels: Int32Array): number {
 }
 
 /**
- * Examples as one batch: `ids: [tokens]` is their concatenation, in order.
+ * Concatenates examples into one batch, in their order. `ids: [tokens]`.
  *
- * @throws QdyloraError BAD_ARGUMENT for no example, an empty one, ids or labels that are no Int32Array, or
- * labels that do not lie on the ids.
+ * @throws QdyloraError BAD_ARGUMENT for no examples, an empty one, ids or labels that are not Int32Arrays, or
+ * labels of another length than ids.
  * @example
  * collate([{ ids: Int32Array.of(5, 6, 7), labels: Int32Array.of(-100, 6, 7) }]).targets; // 6, 7, −100
  */
@@ -81,7 +82,10 @@ export function collate(examples: readonly Example[]): TokenBatch {
   return batch;
 }
 
-/** @throws QdyloraError BAD_ARGUMENT unless they are an array of ids with labels, both Int32Array */
+/**
+ * Checks examples. @throws QdyloraError BAD_ARGUMENT unless they are an array of ids with labels, both
+ * Int32Array
+ */
 export function assertExamples(where: string, examples: unknown): asserts examples is readonly Example[] {
   assertArgument(
     Array.isArray(examples),

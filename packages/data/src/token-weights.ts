@@ -2,26 +2,25 @@ import { commonPrefix } from './common-prefix.ts';
 import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { NOT_COUNTED, type Example } from './token-batch.ts';
 
-/** A token as the loss sees it. */
+/** A token, and whether the loss counts it. */
 export interface TokenWeight {
   readonly id: number;
-  /**
-   * Its part of the text, '' where its character ends with a later token; the id itself without a tokenizer.
-   */
+  /** The text of the token; '' if its character ends in a later token. The id without a tokenizer. */
   readonly text: string;
-  /** 1 where the loss counts it, 0 where not: prompts, and the first token, which nothing comes before. */
+  /** 1 if the loss counts it; 0 for prompts, and for the first token, which has no token before it. */
   readonly weight: 0 | 1;
 }
 
 /**
- * Tokens that are decoded together, and those around them by which a character or a leading space is told.
+ * Number of tokens that are decoded together, including neighbours that complete a character or a leading
+ * space.
  */
 const BLOCK = 64;
 const BEFORE = 1;
 const BEHIND = 4;
 
 /**
- * Every token of an example with its text and its weight. The texts laid end to end are the decoded example.
+ * The text and the weight of every token of an example. The concatenated texts are the decoded example.
  *
  * @example
  * const learned = tokenWeights(example, tokenizer).filter(({ weight }) => weight === 1);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { QdyloraError } from '@qdylora/contract';
 
-/** What is said where a signal has been aborted. */
+/** Message of the error for an aborted signal. */
 export interface AbortedWork {
   readonly where: string;
   /** `the evaluation was aborted` */
@@ -9,7 +9,7 @@ export interface AbortedWork {
 }
 
 /**
- * Lets timers and input have their turn within long synchronous work.
+ * Gives timers and input a turn within long synchronous work.
  *
  * @throws QdyloraError ABORTED with the signal's reason as cause
  */

@@ -21,18 +21,21 @@ export interface BatchOptions {
   readonly microBatchSize: number;
   /** Micro batches of one optimizer step. */
   readonly gradientAccumulationSteps: number;
-  /** A new order in each epoch; false keeps the order of the file. */
+  /** Shuffles in each epoch; false keeps the order of the files. */
   readonly shuffle: boolean;
   readonly seed: number;
-  /** Several examples to a sequence of at most `maxSeqLength` tokens. They do not see each other. */
+  /**
+   * Packs several examples into a sequence of at most `maxSeqLength` tokens. They do not attend to each
+   * other.
+   */
   readonly packing: boolean;
   readonly maxSeqLength: number;
   /**
-   * Steps of examples of like length, in an order of their own each epoch: steady times and memory. Not with
-   * packing, which fills every sequence. False
+   * Groups examples of similar length into steps, which makes step times and memory even. The order of the
+   * steps is random in each epoch. Not with packing, which fills every sequence. Default: false.
    */
   readonly groupByLength?: boolean;
-  /** This process among `workers`, which share the sequences of every step. */
+  /** Index of this process among `workers` processes, which share the sequences of every step. */
   readonly worker?: number;
   readonly workers?: number;
 }
@@ -51,26 +54,28 @@ const RULES: OptionRules<BatchOptions> = {
 
 export interface Batches {
   readonly stepsPerEpoch: number;
-  /** Sequences of a full step over all workers; the last step of an epoch may hold fewer. */
+  /** Sequences per step over all workers; the last step of an epoch may have fewer. */
   readonly examplesPerStep: number;
-  /** Sequences of one epoch: the examples, or the packs made of them. */
+  /** Sequences per epoch: examples, or packs of examples. */
   readonly sequences: number;
   /**
-   * This worker's micro batches of optimizer step `step`: a pure function of it, so a resumed run needs no
-   * cursor. Empty where a short last step leaves this worker none. Of a streamed dataset the step's rows are
-   * read now, and those that turn out to have nothing to predict are left out.
+   * This worker's micro batches of one optimizer step.
+   * A pure function of `step`, so a resumed run needs no cursor. Empty if a short last step has no sequence
+   * for this worker. For a streamed dataset the rows of the step are read now; rows without a token to
+   * predict are left out.
    */
   batchAt(step: number): TokenBatch[];
   epochAt(step: number): number;
 }
 
 /**
- * The examples as optimizer steps, going round for as long as one asks. Each epoch visits each example once;
- * epoch e is ordered by (seed, e). No order is kept in memory: it is computed place by place.
+ * Arranges examples into optimizer steps, for any number of epochs.
+ * Each epoch visits each example once, in an order given by (seed, epoch). No order is kept in memory: each
+ * position is computed.
  *
- * @throws QdyloraError BAD_DATA without examples; BAD_ARGUMENT for examples that are neither an array nor a
- * source, options that are unknown or of another kind, an example longer than a pack, packing and
- * groupByLength together, or either of them for a source without lengths.
+ * @throws QdyloraError BAD_DATA without examples. BAD_ARGUMENT for examples that are neither an array nor a
+ * source, unknown or invalid options, an example longer than a pack, `packing` together with `groupByLength`,
+ * or either of them for a source without known lengths.
  */
 export function createBatches(examples: readonly Example[] | ExampleSource, options: BatchOptions): Batches {
   checkOptions('batches', options, RULES);
@@ -105,8 +110,8 @@ export function createBatches(examples: readonly Example[] | ExampleSource, opti
 }
 
 /**
- * Consecutive groups of `microBatchSize` sequences (an example, or several packed ones), each as one batch;
- * the last may be smaller.
+ * Splits sequences (examples, or packs of examples) into batches of `microBatchSize` in their order; the last
+ * batch may be smaller.
  */
 export function splitIntoMicroBatches(
   sequences: readonly (Example | readonly Example[])[],
@@ -128,7 +133,7 @@ export function splitIntoMicroBatches(
   return batches;
 }
 
-/** Which sequences a step of an epoch has. */
+/** Indices of the sequences of one step of an epoch. */
 function stepOrder(
   source: ExampleSource,
   length: number,

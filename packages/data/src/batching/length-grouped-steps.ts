@@ -2,13 +2,13 @@ import type { Rng } from '@qdylora/contract';
 import { permuteIndex } from '../stream/permute-index.ts';
 
 /**
- * Steps whose examples are sorted together, as in transformers: enough to find examples of like length, few
- * enough to stay random.
+ * Number of steps that are sorted together, as in transformers: enough to find examples of similar length,
+ * few enough to stay random.
  */
 const STEPS_PER_GROUP = 50;
 
 export interface GroupOptions {
-  /** Examples of an epoch, and of a full step. */
+  /** Number of examples per epoch, and per full step. */
   readonly length: number;
   readonly perStep: number;
   orderOf(epoch: number): (place: number) => number;
@@ -16,9 +16,10 @@ export interface GroupOptions {
 }
 
 /**
- * Steps of examples of like length: the shuffled examples of 50 steps are sorted by length and cut into
- * steps, and the full steps of the epoch are shuffled again. One group is in memory at a time; a step is a
- * pure function of (epoch, step). The last step, which may be short, stays last.
+ * Groups the examples of an epoch into steps of similar length.
+ * The shuffled examples of 50 steps at a time are sorted by length and cut into steps; then the full steps of
+ * the epoch are shuffled. The last step, which may be short, stays last. One group is in memory at a time,
+ * and a step is a pure function of (epoch, step).
  */
 export function lengthGroupedSteps(
   lengthAt: (index: number) => number,

@@ -1,11 +1,10 @@
 import { assertArgument } from '@qdylora/contract';
 
 /**
- * First-fit-decreasing packing: the longest sequence first, each into the first pack that still has room, so
- * that packs are nearly full.
- * `lengths: [sequences]`, in tokens → packs of sequence indices; every index is in exactly one pack. O(n log
- * n) by a tree of free room.
- * Needs at most 11/9 of the fewest possible packs, plus 6/9 (Dósa 2007).
+ * Packs sequences by first-fit decreasing: the longest sequence first, each into the first pack with enough
+ * room.
+ * `lengths: [sequences]` in tokens → packs of sequence indices; every index is in exactly one pack. O(n log
+ * n), with a tree of free room. Needs at most 11/9 of the minimal number of packs, plus 6/9 (Dósa 2007).
  *
  * @throws QdyloraError BAD_ARGUMENT for a sequence that is empty or longer than a pack.
  * @example
@@ -31,13 +30,16 @@ export function packSequences(lengths: ArrayLike<number>, capacity: number): num
   return packs;
 }
 
-/** A binary tree over `packs` packs of `capacity` tokens: a node holds the most room of any pack below it. */
+/**
+ * A binary tree over `packs` packs of `capacity` tokens. Each node has the largest free room of the packs
+ * below it.
+ */
 function freeRoom(packs: number, capacity: number): { take(length: number): number } {
   let leaves = 1;
   while (leaves < packs) leaves *= 2;
   const most = new Float64Array(2 * leaves).fill(capacity);
   return {
-    /** The first pack with room for `length`, which it now holds. */
+    /** Reserves `length` tokens in the first pack with enough room, and returns its index. */
     take(length) {
       let node = 1;
       while (node < leaves) node = most[2 * node] >= length ? 2 * node : 2 * node + 1;

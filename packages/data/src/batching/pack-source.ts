@@ -5,25 +5,27 @@ import { packSequences } from './pack-sequences.ts';
 import { lengthsOf, type Sequences } from './sequences.ts';
 
 /**
- * Examples that are packed together. Of lengths spread evenly over 1…1,024, windows of 4,096 leave 0.9 % of
- * packs of 1,024 free, all 40,960 at once 0.3 %; of lengths whose logarithm is, 0.1 % and 0.02 %.
+ * Number of examples that are packed together. For lengths spread evenly over 1…1,024, windows of 4,096 leave
+ * 0.9 % of the tokens of packs of 1,024 unused, and one window of 40,960 leaves 0.3 %. For lengths whose
+ * logarithm is spread evenly: 0.1 % and 0.02 %.
  */
 export const PACKING_WINDOW = 4096;
 
 export interface PackOptions {
-  /** Tokens of a pack. */
+  /** Tokens per pack, at most. */
   readonly maxSeqLength: number;
-  /** Packs examples in a random order; else in the order of the source. */
+  /** True packs examples in a random order; false in the order of the source. */
   readonly shuffle: boolean;
   readonly seed: number;
 }
 
 /**
- * Examples in packs of at most `maxSeqLength` tokens: first-fit decreasing, window by window of the shuffled
- * examples. The packs are the same in each epoch (their order is not). Kept are 8 bytes an example, never the
+ * Packs examples into sequences of at most `maxSeqLength` tokens, by first-fit decreasing within windows of
+ * the shuffled examples.
+ * The packs are the same in each epoch; only their order differs. Keeps 8 bytes per example, never the
  * examples.
  *
- * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without lengths.
+ * @throws QdyloraError BAD_ARGUMENT for an example longer than a pack, or a source without known lengths.
  */
 export function packSource(source: ExampleSource, { maxSeqLength, shuffle, seed }: PackOptions): Sequences {
   const lengthAt = lengthsOf(source, 'packing');

@@ -2,7 +2,10 @@ import { assertArgument } from '@qdylora/contract';
 import type { ExampleSource } from '../stream/example-source.ts';
 import type { Example } from '../token-batch.ts';
 
-/** Examples one by one, or in packs: a sequence takes one place in a micro batch. */
+/**
+ * The sequences of a dataset: single examples, or packs of examples. A sequence takes one place of a micro
+ * batch.
+ */
 export interface Sequences {
   readonly length: number;
   at(index: number): readonly Example[];
@@ -17,7 +20,10 @@ export const singleSequences = (source: ExampleSource): Sequences => ({
   },
 });
 
-/** @throws QdyloraError BAD_ARGUMENT where the lengths are not known. `option` names what needs them. */
+/**
+ * The lengths of examples. @throws QdyloraError BAD_ARGUMENT if they are unknown; `option` names the option
+ * that needs them.
+ */
 export function lengthsOf({ lengthAt }: ExampleSource, option: string): (index: number) => number {
   assertArgument(
     lengthAt,

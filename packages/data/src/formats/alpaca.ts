@@ -1,10 +1,7 @@
 import { labelExchange } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
-/**
- * The prompt of the Stanford Alpaca project, with the newline behind "Response:" that later projects agreed
- * on.
- */
+/** The prompt of the Stanford Alpaca project, with the newline after "Response:" that later projects use. */
 export const alpacaPrompt = (instruction: string, input: string): string =>
   input === ''
     ? `Below is an instruction that describes a task. Write a response that appropriately completes the ` +

@@ -6,14 +6,17 @@ import { assertTemplate, type Row, type RowSettings } from './row-format.ts';
 export interface Exchange {
   readonly prompt: string;
   readonly answer: string;
-  /** Whether a plain prompt begins with what the tokenizer's files put at the start of a text. */
+  /**
+   * True if a plain prompt begins with the special tokens that the tokenizer's files add at the start of a
+   * text.
+   */
   readonly addSpecialTokens: boolean;
 }
 
 /**
- * A prompt and its answer. Plainly: `{prompt}` and `{answer}{eos}` tokenized apart, so that the prompt's
- * tokens are the ones that generation will start from.
- * With `applyChatTemplate`: as a user turn and an assistant turn.
+ * Labels a prompt and its answer.
+ * Plain: `{prompt}` and `{answer}{eos}`, tokenized separately, so that the prompt has the tokens that
+ * generation starts from. With `applyChatTemplate`: a user turn and an assistant turn.
  */
 export function labelExchange(
   { prompt, answer, addSpecialTokens }: Exchange,
@@ -42,8 +45,8 @@ export function labelExchange(
 }
 
 /**
- * A text that begins a sequence, with the special tokens that the tokenizer's files put before it (BOS), not
- * those behind it.
+ * Tokens of a text at the start of a sequence, with the special tokens that the tokenizer's files add before
+ * a text (BOS), without those after it.
  */
 export function opening(tokenizer: Tokenizer, text: string): number[] {
   const ids = tokenizer.encode(text, { addSpecialTokens: true });
@@ -54,5 +57,5 @@ export function opening(tokenizer: Tokenizer, text: string): number[] {
     : ids;
 }
 
-/** What closes an answer or a document. */
+/** The tokens that end an answer or a document. */
 export const ending = (tokenizer: Tokenizer): number[] => (tokenizer.eosId === null ? [] : [tokenizer.eosId]);

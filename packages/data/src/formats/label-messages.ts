@@ -6,11 +6,11 @@ import { parseJsonText } from '../rows/parse-json-text.ts';
 import { assertTemplate, assertTokenizer, type Row, type RowSettings } from './row-format.ts';
 
 /**
- * Messages through the tokenizer's chat template, with the row's tools, and loss on every assistant turn but
- * those of weight 0 (OpenAI's key).
+ * Formats messages with the tokenizer's chat template and the row's tools. The loss is on every assistant
+ * turn except those of weight 0 (OpenAI's key).
  *
- * @throws QdyloraError BAD_DATA for tools or weights of another kind, or where the template refuses the
- * conversation; BAD_CONFIG without a template.
+ * @throws QdyloraError BAD_DATA for invalid tools or weights, or if the template refuses the conversation;
+ * BAD_CONFIG without a template.
  */
 export function labelMessages(
   messages: readonly ChatMessage[],
@@ -32,7 +32,7 @@ export function labelMessages(
   );
 }
 
-/** A template that never says their names cannot write them. */
+/** Notes tools and tool calls that the template cannot write, because its source never mentions them. */
 function noteUnshown(
   messages: readonly ChatMessage[],
   tools: readonly unknown[] | undefined,
@@ -56,7 +56,7 @@ function isUntrained(weight: unknown, name: string, where: string): boolean {
   );
 }
 
-/** A list, or the same as JSON in a string, as Parquet files and some data sets have it. */
+/** Reads `tools`: a list, or its JSON text, as Parquet files and some datasets have it. */
 function readTools(row: Row): readonly unknown[] | undefined {
   const {
     value: { tools },

@@ -4,19 +4,17 @@ import { rowHash } from '../rows/row-hash.ts';
 import type { Row, RowFormat, RowSettings } from './row-format.ts';
 
 export interface RowLabeller {
-  /** The format that the first row decided for; null before it. */
+  /** The format detected from the first row; null before it. */
   readonly format: RowFormat | null;
-  /** Checks a row's keys, without making tokens of it.  @throws QdyloraError BAD_DATA */
+  /** Checks a row's keys without tokenizing it. @throws QdyloraError BAD_DATA */
   check(row: Row): void;
-  /**
-   * A row as tokens. @throws QdyloraError BAD_DATA; BAD_CONFIG where a tokenizer or a template is missing
-   */
+  /** Tokenizes a row. @throws QdyloraError BAD_DATA; BAD_CONFIG if a tokenizer or a template is missing */
   label(row: Row): LabelledTokens;
-  /** What the row says, as a number in [0, 1); rows that say the same have the same. */
+  /** Hash of the row's content, in [0, 1). Equal rows have equal hashes. */
   hash(row: Row): number;
 }
 
-/** Labels the rows of one file: its first row decides what they are, unless `datasetFormat` does. */
+/** Labels the rows of one file. `datasetFormat` or else the first row decides their format. */
 export function rowLabeller(
   settings: RowSettings,
   { datasetFormat, seed }: { readonly datasetFormat?: DatasetFormat; readonly seed: number },

@@ -3,12 +3,12 @@ import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
-/** Keys of a message that templates know; others are passed over. */
+/** Message keys that templates use; other keys are ignored. */
 const MESSAGE_KEYS = ['name', 'tool_calls', 'tool_call_id', 'reasoning_content', 'weight'] as const;
 
 /**
- * Conversations: `{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}`,
- * through the tokenizer's chat template.
+ * Conversations, formatted with the tokenizer's chat template: `{"messages": [{"role": "user", "content":
+ * "…"}, {"role": "assistant", "content": "…"}]}`.
  */
 export const messagesFormat: RowFormat = {
   name: 'messages',
@@ -19,8 +19,8 @@ export const messagesFormat: RowFormat = {
 };
 
 /**
- * The messages under a key. @throws QdyloraError BAD_DATA where there are none, or what is there is something
- * else
+ * Reads the messages under a key. @throws QdyloraError BAD_DATA if there are none or if they are not
+ * messages.
  */
 export function readMessages(row: Row, key: string): ChatMessage[] {
   const messages = row.value[key];
@@ -64,7 +64,7 @@ const isPart = (value: unknown): boolean => typeof value === 'object' && value !
 
 const hasParts = (message: ChatMessage): boolean => Object.values(message).some(isPart);
 
-/** Calls of tools show their numbers and the order of their keys. */
+/** Keeps the spelling of numbers and the order of keys in tool calls. */
 const withExactParts = (
   messages: readonly ChatMessage[],
   exact: readonly ReadonlyMap<string, unknown>[],
@@ -76,7 +76,7 @@ const withExactParts = (
       ) as ChatMessage,
   );
 
-/** A string, nothing (a turn of tool calls), or parts of text, which are joined. */
+/** Reads `content`: a string, null (a turn of tool calls), or a list of text parts, which are joined. */
 function readContent(content: unknown, name: string, where: string): string | null {
   if (typeof content === 'string') return content;
   if (content === null || content === undefined) return null;

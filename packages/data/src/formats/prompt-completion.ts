@@ -4,9 +4,9 @@ import { readMessages } from './messages.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
 /**
- * `{"prompt": "…", "completion": "…"}`: both as written, with what the tokenizer's files put at the start,
- * and EOS. Both as lists of messages: one conversation through the chat template, of which the assistant
- * turns of the completion count.
+ * `{"prompt": "…", "completion": "…"}`.
+ * Texts are used as written, with BOS as the tokenizer's files say, and EOS. Two lists of messages are one
+ * conversation, formatted with the chat template; the loss is on the assistant turns of the completion.
  */
 export const promptCompletionFormat: RowFormat = {
   name: 'prompt_completion',

@@ -1,7 +1,7 @@
 import { labelExchange } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
-/** The prompt of a question. Evaluation uses the same one: numbers are only comparable with it. */
+/** The prompt of a question. Evaluation must use the same prompt, or its numbers are not comparable. */
 export const questionPrompt = (question: string): string => `Question: ${question}\nAnswer: `;
 
 /**

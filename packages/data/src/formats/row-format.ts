@@ -3,12 +3,12 @@ import { badData, kindOf } from '../bad-data.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { LabelledTokens } from '../mask-prompt.ts';
 
-/** A row of a JSON Lines file, with its place for errors: `file:line`. */
+/** A row, with its place for errors: `file:line`. */
 export interface Row {
   readonly value: Readonly<Record<string, unknown>>;
   readonly where: string;
   readonly source?: { readonly file: string; readonly line: number };
-  /** A key's value as `parseExactJson` reads it, for what is shown as it is written. */
+  /** The value of a key as `parseExactJson` reads it, for values that are shown as written. */
   exact(key: string): unknown;
 }
 
@@ -16,29 +16,25 @@ export interface RowSettings {
   readonly tokenizer: Tokenizer | null;
   /** Loss on answers only. */
   readonly completionOnlyLoss: boolean;
-  /** Puts prompts and answers through the tokenizer's chat template. */
+  /** Formats prompts and answers with the tokenizer's chat template. */
   readonly applyChatTemplate: boolean;
-  /** Gets the names of what rows have and the chat template never writes. */
+  /** Collects names of row content that the chat template never writes. */
   readonly unshown: Set<string>;
 }
 
-/** One shape of rows. */
+/** A row format. */
 export interface RowFormat {
   readonly name: string;
-  /** Keys whose presence in the first row decides for this format, and which every row must have. */
+  /** Required keys. A first row that has them selects this format, and every row must have them. */
   readonly required: readonly string[];
-  /** Keys that are read where present; others are passed over. */
+  /** Optional keys. Other keys are ignored. */
   readonly optional: readonly string[];
-  /** Whether rows tell prompts from answers: else every token is an answer. */
+  /** True if rows separate prompts from answers. Otherwise every token counts as an answer. */
   readonly hasPrompts: boolean;
   label(row: Row, settings: RowSettings): LabelledTokens;
 }
 
-/**
- * A key's text.
- *
- * @throws QdyloraError BAD_DATA where it is missing or not a string.
- */
+/** The text of a key. @throws QdyloraError BAD_DATA if it is missing or not a string. */
 export function textOf(row: Row, key: string): string {
   const value = row.value[key];
   if (typeof value === 'string') return value;
@@ -49,7 +45,9 @@ export function textOf(row: Row, key: string): string {
   );
 }
 
-/** @throws QdyloraError BAD_CONFIG where a format needs a tokenizer and there is none. */
+/**
+ * Requires a tokenizer. @throws QdyloraError BAD_CONFIG without one; `format` names the rows that need it.
+ */
 export function assertTokenizer(tokenizer: Tokenizer | null, format: string): Tokenizer {
   if (tokenizer) return tokenizer;
   throw new QdyloraError('BAD_CONFIG', {
@@ -59,7 +57,7 @@ export function assertTokenizer(tokenizer: Tokenizer | null, format: string): To
   });
 }
 
-/** @throws QdyloraError BAD_CONFIG where the tokenizer has no chat template. */
+/** The chat template of a tokenizer. @throws QdyloraError BAD_CONFIG without one. */
 export function assertTemplate(tokenizer: Tokenizer): NonNullable<Tokenizer['chatTemplate']> {
   if (tokenizer.chatTemplate) return tokenizer.chatTemplate;
   throw new QdyloraError('BAD_CONFIG', {

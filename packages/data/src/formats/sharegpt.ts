@@ -4,7 +4,7 @@ import type { ChatMessage } from '../template/chat-template.ts';
 import { labelMessages } from './label-messages.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
-/** Who speaks, by the words that such files have. */
+/** Roles by the names that such files use. */
 const ROLES: ReadonlyMap<string, string> = new Map([
   ['human', 'user'],
   ['user', 'user'],
@@ -22,8 +22,8 @@ const ROLES: ReadonlyMap<string, string> = new Map([
 /**
  * ShareGPT's conversations: `{"conversations": [{"from": "human", "value": "…"}, {"from": "gpt", "value":
  * "…"}], "system": "…", "tools": […]}`.
- * `function_call` turns hold JSON of `name` and `arguments` and become an assistant's tool calls;
- * `observation` is a tool's answer.
+ * `function_call` turns hold JSON of `name` and `arguments` and become an assistant's tool calls.
+ * `observation` is the answer of a tool.
  */
 export const sharegptFormat: RowFormat = {
   name: 'sharegpt',

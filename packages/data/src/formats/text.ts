@@ -2,10 +2,7 @@ import { maskPrompt } from '../mask-prompt.ts';
 import { ending, opening } from './label-exchange.ts';
 import { assertTokenizer, textOf, type RowFormat } from './row-format.ts';
 
-/**
- * `{"text": "…"}`: a document, every token counted, with what the tokenizer's files put at the start, and
- * EOS.
- */
+/** `{"text": "…"}`: a document. The loss is on every token. BOS as the tokenizer's files say, and EOS. */
 export const textFormat: RowFormat = {
   name: 'text',
   required: ['text'],

@@ -3,13 +3,13 @@ import type { LabelledTokens } from '../mask-prompt.ts';
 import { NOT_COUNTED } from '../token-batch.ts';
 import type { Row, RowFormat } from './row-format.ts';
 
-/** Ids beyond this are no rows of any embedding table. */
+/** The largest id: larger ones are not rows of any embedding table. */
 const MAX_ID = 2 ** 31 - 1;
 
 /**
- * Rows that were tokenized elsewhere: `{"input_ids": […], "labels": […]}`, as transformers has them (labels
- * lie on the ids; −100 is not counted; without labels every token is counted). Positions whose
- * `attention_mask` is 0 are padding and are left out. Needs no tokenizer.
+ * Tokenized rows, as in transformers: `{"input_ids": […], "labels": […]}`. Needs no tokenizer.
+ * labels[i] belongs to input_ids[i]; −100 is not counted; without labels every token counts. Positions whose
+ * `attention_mask` is 0 are padding and are removed.
  */
 export const tokensFormat: RowFormat = {
   name: 'tokens',
@@ -45,7 +45,10 @@ function unpadded(
   return { ids: ids.filter(isReal), labels: labels.filter(isReal) };
 }
 
-/** A key's list of whole numbers in `from…to`; below zero only `from` itself is allowed. */
+/**
+ * Reads a list of whole numbers from `from` to `to`. If `from` is negative, it is the only allowed negative
+ * number.
+ */
 function integers(row: Row, key: string, from: number, to: number): readonly number[] {
   const list = row.value[key];
   if (!Array.isArray(list))

@@ -1,23 +1,23 @@
 /**
- * Nodes that one rendering may evaluate: a turn of a real template takes some 50, so this is a conversation
- * of 20,000 turns. A million take about half a second.
+ * Number of nodes that one rendering may evaluate. A turn of a real template takes about 50, so this is a
+ * conversation of 20,000 turns. A million take about half a second.
  */
 const MAX_STEPS = 1_000_000;
 
 /**
- * Texts and lists that a template makes may be this many times as long as its inputs, and `ROOM` more:
- * doubling a text 30 times would fill memory.
+ * Texts and lists made by a template may be this many times as long as its inputs, plus `ROOM`. Without this
+ * limit, doubling a text 30 times would fill memory.
  */
 const GROWTH = 16;
 const ROOM = 2 ** 16;
 
-/** A template that asks for more steps or memory than it may have. */
+/** A template exceeded its limit of steps or memory. */
 export class TemplateLimit extends Error {}
 
-/** What one rendering has used so far. Each method throws `TemplateLimit` where that is too much. */
+/** Counts the steps and sizes of one rendering. Each method throws `TemplateLimit` above the limit. */
 export interface Budget {
   step(count: number): void;
-  /** Checks the length of a text or a list, best before it is made. */
+  /** Checks the length of a text or a list; call it before making the value if possible. */
   size(length: number, kind: 'text' | 'list'): void;
 }
 

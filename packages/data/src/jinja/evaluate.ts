@@ -23,10 +23,10 @@ import {
 } from './python/values.ts';
 
 /**
- * The value of an expression, as Python's Jinja computes it. Each node takes a step of the budget, and each
- * string and list is measured.
+ * The value of an expression, as Python's Jinja computes it. Each node takes one step of the budget, and the
+ * size of each string and list is checked.
  *
- * @throws UnknownJinja, TemplateLimit, Error; `scope.rendering.failure` then names the node
+ * @throws UnknownJinja, TemplateLimit, Error; `scope.rendering.failure` then names the node.
  */
 export function evaluate(node: Expression, scope: Scope): Value {
   const { rendering } = scope;
@@ -111,7 +111,7 @@ function called({ callee, args }: Call, scope: Scope): Value {
   throw new UnknownJinja(`Cannot call something that is not a function: ${nameOf(callable)}`);
 }
 
-/** Arguments of a call: those by position first, as Python evaluates them. */
+/** Arguments of a call, positional ones first, in Python's order of evaluation. */
 export function evaluateArguments(args: readonly Argument[], scope: Scope): CallArguments {
   const positional: Value[] = [];
   const named = new Map<string, Value>();

@@ -29,7 +29,7 @@ interface Filter {
 
 const filter = (apply: Filter['apply'], ...parameters: readonly string[]): Filter => ({ parameters, apply });
 
-/** A filter that makes a string of a string, and of any other value's text. */
+/** A filter from string to string; other values are converted to text first. */
 const ofText = (change: (text: string) => string): Filter =>
   filter((operand, _, { step }) => change(pythonText(operand, step)));
 
@@ -86,7 +86,7 @@ export function applyFilter(operand: Value, name: string, args: CallArguments, b
   return known.apply(operand, bindArguments(args, known.parameters, `the filter ${name}`), budget);
 }
 
-/** @throws Error where a filter cannot go over the operand */
+/** The items of an operand. @throws Error if the operand of the filter is not iterable. */
 function sequence(operand: Value, name: string): readonly Value[] {
   const items = iterated(operand);
   if (!items) throw new Error(`the filter ${name} takes a list, not ${nameOf(operand)}`);
@@ -107,7 +107,7 @@ function trim(operand: Value, [characters]: readonly Value[], { step }: Budget):
   return stripped(text, 'strip', characters == null ? null : textOf(characters, 'trim'));
 }
 
-/** Ends of lines, as `str.splitlines` has them. */
+/** Line ends, as in `str.splitlines`. */
 const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/;
 
 function indent(

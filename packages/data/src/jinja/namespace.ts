@@ -1,6 +1,6 @@
 import { itemsOf, Namespace, textOf, type CallArguments, type Dict, type Value } from './python/values.ts';
 
-/** `namespace(…)`: the entries of a mapping or of pairs, and named arguments. */
+/** `namespace(…)`, from a mapping or pairs and from named arguments. */
 export function namespace({ positional, named }: CallArguments): Namespace {
   const [source] = positional;
   const pairs = source instanceof Map ? [...(source as Dict)] : source === undefined ? [] : pairsOf(source);

@@ -38,10 +38,10 @@ const GLOBALS: Readonly<Record<string, Value>> = {
   namespace,
 };
 
-/** A turn of a loop takes its own scope, which takes as long as this many steps. */
+/** Steps per iteration of a loop: creating its scope takes this long. */
 const STEPS_PER_TURN = 10;
 
-/** An error of a template, and the innermost part of it that failed; null where none did. */
+/** An error of a template, with the innermost part that failed; null if there is none. */
 export class TemplateFailure extends Error {
   readonly node: Node | null;
 
@@ -52,13 +52,12 @@ export class TemplateFailure extends Error {
 }
 
 /**
- * Renders a parsed template as Python's Jinja renders it, within limits on steps and sizes: two nested
- * `{% for i in range(10 ** 5) %}`, or a text that is doubled again and again, end with `TemplateLimit` within
- * a second.
+ * Renders a parsed template as Python's Jinja does, within limits on steps and sizes: two nested `{% for i in
+ * range(10 ** 5) %}`, or a text that is doubled repeatedly, end with `TemplateLimit` within a second.
  *
- * @param inputLength length of the template's inputs as text, which bounds what it may make of them
- * @throws TemplateFailure whose cause is an error of a function of `variables`, `UnknownJinja`,
- * `TemplateLimit` or an Error of Python's kind
+ * @param inputLength length of the template's inputs as text; the size limits are proportional to it
+ * @throws TemplateFailure whose cause is an error of a function in `variables`, `UnknownJinja`,
+ * `TemplateLimit` or an Error as Python raises it
  */
 export function renderProgram(
   program: Program,
@@ -78,7 +77,7 @@ export function renderProgram(
 const failedNode = ({ failure }: Rendering, error: unknown): Node | null =>
   failure && failure.error === error ? failure.node : null;
 
-/** The text of statements, up to a `break` or a `continue`. */
+/** Renders statements up to a `break` or a `continue`. */
 function block(statements: readonly Statement[], scope: Scope): string {
   const { rendering } = scope;
   let text = '';
@@ -90,7 +89,7 @@ function block(statements: readonly Statement[], scope: Scope): string {
   return text;
 }
 
-/** The text of statements that no loop is around. */
+/** Renders statements outside of any loop. */
 function closedBlock(statements: readonly Statement[], scope: Scope): string {
   const text = block(statements, scope);
   const { leaving } = scope.rendering;
@@ -156,14 +155,14 @@ function loop({ loopvar, iterable, body, defaultBlock }: For, scope: Scope): str
   return isAnyComplete ? text : text + block(defaultBlock, scope);
 }
 
-/** Whether `for x in list if test` keeps an item. */
+/** True if `for x in list if test` keeps an item. */
 function passes(item: Value, loopvar: Expression, test: Expression, scope: Scope): boolean {
   const turn = scope.inner();
   assign(loopvar, item, turn);
   return isTrue(evaluate(test, turn));
 }
 
-/** Jinja's `loop` in turn `i`. */
+/** Jinja's `loop` in iteration `i`. */
 function loopState(items: readonly Value[], i: number): Value {
   const { length } = items;
   return new Map<string, Value>([
@@ -219,7 +218,7 @@ function macro({ name, args, body }: Macro, scope: Scope): TemplateFunction {
   return macroFunction(`the macro ${name.value}`, { parameters: args, body }, scope);
 }
 
-/** `{% call macro(…) %}body{% endcall %}`: the macro calls the body by the name `caller`. */
+/** `{% call macro(…) %}body{% endcall %}`: the macro can call the body as `caller`. */
 function callBlock({ call, callerArgs, body }: CallStatement, scope: Scope): string {
   scope.rendering.budget.step(1);
   const callable = evaluate(call.callee, scope);
@@ -236,7 +235,7 @@ interface MacroBody {
   readonly body: readonly Statement[];
 }
 
-/** A macro sees the names around its definition, not those around its call. */
+/** Makes a macro callable. It sees the names around its definition, not those around its call. */
 function macroFunction(callable: string, { parameters, body }: MacroBody, scope: Scope): TemplateFunction {
   const names = parameters.map((parameter) =>
     parameter.type === 'Identifier' ? parameter.value : parameter.key.value,

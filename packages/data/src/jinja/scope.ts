@@ -5,16 +5,16 @@ import type { Value } from './python/values.ts';
 /** One rendering of a template. */
 export interface Rendering {
   readonly budget: Budget;
-  /** Set by `{% break %}` and `{% continue %}`, until the innermost loop has seen it. */
+  /** Set by `{% break %}` and `{% continue %}` until the innermost loop handles it. */
   leaving: 'Break' | 'Continue' | null;
   /** The latest error, and the innermost part of the template that it comes from. */
   failure: { readonly error: unknown; readonly node: Node } | null;
 }
 
-/** Names that a part of a template can see: its own, then those around it. */
+/** The names that a part of a template can see: its own, then those of the enclosing scopes. */
 export interface Scope {
   readonly rendering: Rendering;
-  /** Undefined for a name that nothing has set. */
+  /** The value of a name; undefined if it is not set. */
   get(name: string): Value;
   set(name: string, value: Value): void;
   inner(): Scope;

@@ -11,7 +11,7 @@ const isOneOf =
 
 const isOdd: Test = (value, _, step) => areEqual(operate('%', value, 2, step), 1, step);
 
-/** Jinja's tests (`value is odd`); what they have to compare with is their argument. */
+/** Jinja's tests (`value is odd`). The argument is what the value is compared with. */
 const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ['defined', (value) => value !== undefined],
   ['undefined', isOneOf('undefined')],
@@ -37,7 +37,7 @@ const TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ...comparisons(),
 ]);
 
-/** Whether a text has letters of a case, all of that one. */
+/** True if a text has cased letters, and all are of this case. */
 const hasCase = (text: string, change: 'toLowerCase' | 'toUpperCase'): boolean =>
   text === text[change]() && text.toLowerCase() !== text.toUpperCase();
 

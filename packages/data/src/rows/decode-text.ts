@@ -1,10 +1,10 @@
 import { badData } from '../bad-data.ts';
 
-/** Strict UTF-8: a wrong byte is an error, never a silent U+FFFD. */
+/** Strict UTF-8: an invalid byte is an error, never a silent U+FFFD. */
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
- * Bytes of a dataset as text.
+ * Decodes bytes of a dataset.
  *
  * @throws QdyloraError BAD_DATA for bytes that are not UTF-8.
  */
@@ -31,7 +31,7 @@ const encoded = (what: string, name: string): Guess => ({
   nextStep: `Convert it, for instance: iconv -f ${name} -t UTF-8 in > out.`,
 });
 
-/** What files begin with that people take for text. */
+/** First bytes of files that are often mistaken for text. */
 const BEGINNINGS: readonly (readonly [start: string, guess: Guess])[] = [
   ['\x1f\x8b', packed('gzip', 'gunzip')],
   ['PK\x03\x04', packed('zip', 'unzip')],

@@ -1,23 +1,23 @@
 /**
- * A number of JSON that JavaScript would hold as another one: `1.0`, which it takes for a whole number, or a
- * whole number beyond 2^53.
+ * A number of JSON that a JavaScript number cannot hold exactly: `1.0`, whose point would be lost, or a whole
+ * number beyond 2^53.
  */
 export class ExactNumber {
-  /** As they were written. */
+  /** The digits as written. */
   readonly digits: string;
 
   constructor(digits: string) {
     this.digits = digits;
   }
 
-  /** A number of JSON: as JavaScript holds it, or exactly where that is another one. */
+  /** A JavaScript number if it is exact; else an `ExactNumber`. */
   static of(digits: string): number | ExactNumber {
     const exact = new ExactNumber(digits);
     const plain = exact.toJSON();
     return (exact.isFloat ? Number.isInteger(plain) : !Number.isSafeInteger(plain)) ? exact : plain;
   }
 
-  /** Whether Python reads it as a float. */
+  /** True if Python reads it as a float. */
   get isFloat(): boolean {
     return /[.eE]/.test(this.digits);
   }

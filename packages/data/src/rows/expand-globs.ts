@@ -4,16 +4,16 @@ import { QdyloraError } from '@qdylora/contract';
 import { globSync, isDynamicPattern } from 'tinyglobby';
 import { statOf } from './stat-of.ts';
 
-/** Folder entries that one pattern may visit: `/**` on a whole disk is a slip of the hand. */
+/** Folder entries that one pattern may visit: `/**` on a whole disk is a mistake. */
 const MAX_ENTRIES = 1_000_000;
 
 /**
- * The files that each name stands for, sorted: a name with `*`, `?`, `**`, `[…]` or `{a,b}` stands for the
- * files that match it, any other name, and the name of a file that exists, for itself. `*` and `?` do not
- * match a `/` or a leading dot.
+ * The files that each name matches, sorted.
+ * A name with `*`, `?`, `**`, `[…]` or `{a,b}` is a pattern, unless a file of that name exists. `*` and `?`
+ * do not match a `/` or a leading dot.
  *
- * @throws QdyloraError MISSING_FILE where a pattern matches no file; BAD_CONFIG where it would visit more
- * than a million entries.
+ * @throws QdyloraError MISSING_FILE if a pattern matches no file; BAD_CONFIG if it visits more than a million
+ * entries.
  * @example
  * expandGlobs(['data/train-*.jsonl']); // [['data/train-00.jsonl', 'data/train-01.jsonl']]
  */
@@ -35,7 +35,7 @@ export function expandGlobs(names: readonly string[]): string[][] {
 function matchesOf(pattern: string): string[] {
   const walk = new AbortController();
   let entries = 0;
-  /** Counts what the walk visits, and stops it. */
+  /** Counts the entries that the walk visits, and stops it above the limit. */
   const countedReaddir = ((...args: Parameters<typeof readdirSync>) => {
     const found = readdirSync(...args);
     entries += found.length;

@@ -13,17 +13,17 @@ const CLOSE_RECORD = 0x7d;
 const isSpace = (byte: number): boolean =>
   byte === 0x20 || byte === NEWLINE || byte === 0x0d || byte === 0x09;
 
-/** Where a walk over a list begins. */
+/** Start of a walk over a list. */
 export interface ElementsFrom {
-  /** Where the list begins, or any element. */
+  /** The beginning of the list or of any element. */
   readonly place: Place;
-  /** Whether `place` is an element's. */
+  /** True if `place` is an element. */
   readonly isInside: boolean;
 }
 
 /**
- * The elements of a JSON list in a file, as bytes, one in memory at a time: what stands between the commas of
- * the outermost list. Only quotes and brackets are followed; the bytes are for a parser.
+ * The elements of a JSON list in a file, as bytes, with one element in memory at a time. Only quotes and
+ * brackets are followed; the bytes between two commas of the outermost list are for a parser.
  *
  * @throws QdyloraError BAD_DATA for an element over `maxBytes`, a file that ends inside the list, or text
  * after it.
@@ -58,13 +58,13 @@ export function* jsonElements(
   if (walk.isInside()) throw cutList(file, line);
 }
 
-/** The element that a walk is in, of which some bytes may lie in earlier chunks. */
+/** The current element, whose first bytes may be in earlier chunks. */
 interface PendingElement {
-  /** The list begins. */
+  /** Begins the list. */
   begin(start: Place): void;
-  /** @throws QdyloraError BAD_DATA where the element is over `maxBytes` */
+  /** Adds bytes. @throws QdyloraError BAD_DATA if the element is over `maxBytes` */
   add(bytes: Buffer, maxBytes: number): void;
-  /** Ends the element; null for the nothing of an empty list. @throws QdyloraError BAD_DATA for no element */
+  /** Ends the element; null for an empty list. @throws QdyloraError BAD_DATA for a missing element */
   end(bytes: Buffer, next: Place, event: 'comma' | 'end'): Line | null;
 }
 
@@ -123,7 +123,7 @@ const cutList = (file: string, line: number): Error =>
     'The file may be cut: make or download it again.',
   );
 
-/** An element begins with its first byte that is no white space, and so does its place. */
+/** Moves the start of an element to its first byte that is not white space. */
 function skipSpace(bytes: Buffer, start: Place, next: Place): Line {
   let from = 0;
   let line = start.line;
@@ -133,7 +133,7 @@ function skipSpace(bytes: Buffer, start: Place, next: Place): Line {
 
 type WalkEvent = 'begin' | 'comma' | 'end' | 'outside' | null;
 
-/** Follows JSON byte by byte: says where the outermost list begins, has a comma, and ends. */
+/** Follows JSON byte by byte and reports the start, commas and end of the outermost list. */
 function elementWalk(startDepth: number): ((byte: number) => WalkEvent) & { isInside: () => boolean } {
   let depth = startDepth;
   let isText = false;

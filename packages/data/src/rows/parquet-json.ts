@@ -1,11 +1,11 @@
 import type { SchemaTree } from 'hyparquet';
 
 /**
- * A value of a Parquet file as JSON text, of which its column says what JavaScript's own value does not: a
- * whole number of a column of floats is `1.0`, as Python writes it, and a 64-bit integer has all its digits.
- * Dates become ISO 8601, what is no finite number null.
+ * A value of a Parquet file as JSON text. The type of the column gives what a JavaScript value does not show:
+ * whole numbers in a column of floats are written as `1.0`, as in Python, and 64-bit integers keep all
+ * digits. Dates become ISO 8601, non-finite numbers null.
  *
- * @param column of the schema; none within what has no columns of its own
+ * @param column the schema of the value; undefined inside values without columns
  */
 export function parquetJson(value: unknown, column?: SchemaTree): string {
   if (value === null || value === undefined) return 'null';
@@ -30,8 +30,8 @@ function floatJson(value: number): string {
 }
 
 /**
- * A list is a group of one repeated group of one element, or in old files of the repeated element itself; a
- * repeated column without a group is its own.
+ * The schema of a list's elements. A list is a group of one repeated group of one element, or in old files of
+ * the repeated element itself. A repeated column without a group is its own element.
  */
 function elementOf(column: SchemaTree): SchemaTree {
   const [repeated] = column.children;
@@ -40,8 +40,8 @@ function elementOf(column: SchemaTree): SchemaTree {
 }
 
 /**
- * Of a map (a group of one repeated group of key and value) and of JSON as text, those that are there; else
- * every column, also those that hold nothing, which the reader leaves out.
+ * The fields of a record. For a map (a group of one repeated group of key and value) and for JSON as text:
+ * its entries. Otherwise: every column, also columns without a value, which the reader leaves out.
  */
 function fieldsOf(
   value: object,

@@ -1,10 +1,9 @@
 import { ExactNumber } from './exact-number.ts';
 
 /**
- * JSON with all that a text made of it shows: records are Maps, whose keys stay in their order (of an
- * object's, `"10"` goes before `"a"`), and numbers that JavaScript does not hold as they were written are
- * `ExactNumber`s. For text that `JSON.parse` has accepted and whose nesting somebody has bounded: nothing is
- * checked again.
+ * Parses JSON without losing the order of keys or the spelling of numbers. Records are Maps, because an
+ * object would move `"10"` before `"a"`; numbers that JavaScript cannot hold exactly are `ExactNumber`s.
+ * The text must have passed `JSON.parse` and a check of its nesting: nothing is checked again.
  *
  * @example
  * parseExactJson('{"b": 1.0, "2": 3}'); // Map { 'b' → ExactNumber 1.0, '2' → 3 }

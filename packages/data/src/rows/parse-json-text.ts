@@ -3,10 +3,10 @@ import { parseExactJson } from './parse-exact-json.ts';
 import { assertPlainJson } from './plain-json.ts';
 
 /**
- * JSON that stands as text inside a row, as `parseExactJson` reads it.
+ * Parses JSON text inside a row, as `parseExactJson` does.
  *
- * @param expected what it should be, for the error
- * @throws QdyloraError BAD_DATA for malformed JSON, a `__proto__` key or absurd nesting.
+ * @param expected description of a valid value, for the error
+ * @throws QdyloraError BAD_DATA for malformed JSON, a `__proto__` key or excessive nesting.
  */
 export function parseJsonText(
   text: string,

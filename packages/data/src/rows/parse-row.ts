@@ -3,10 +3,10 @@ import { decodeText } from './decode-text.ts';
 import { assertPlainJson } from './plain-json.ts';
 
 /**
- * The bytes of one row as a record with own keys only, no prototype; null for a blank line.
+ * Parses the bytes of one row into a record without prototype; null for a blank line.
  *
- * @throws QdyloraError BAD_DATA for invalid UTF-8, malformed JSON, what is no object, a `__proto__` key or
- * absurd nesting.
+ * @throws QdyloraError BAD_DATA for invalid UTF-8, malformed JSON, anything but an object, a `__proto__` key
+ * or excessive nesting.
  */
 export function parseRow(bytes: Uint8Array, where: string): Record<string, unknown> | null {
   const text = decodeText(bytes, where);
@@ -31,7 +31,7 @@ export function parseRow(bytes: Uint8Array, where: string): Record<string, unkno
   return Object.assign(Object.create(null) as Record<string, unknown>, value);
 }
 
-/** What people hand over instead of a row, and what to do about it. */
+/** Recognizes files that are often mistaken for rows, and says what to do. */
 function misread(text: string, where: string): readonly [got: string, nextStep: string] | undefined {
   if (/\.[ct]sv:\d+$/i.test(where))
     return [

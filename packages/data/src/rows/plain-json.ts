@@ -1,10 +1,10 @@
 import { badData } from '../bad-data.ts';
 
-/** Deeper rows than this are attacks or accidents: chat rows with tool schemas stay below 20. */
+/** The deepest nesting accepted. Chat rows with tool schemas have fewer than 20 levels. */
 const MAX_DEPTH = 64;
 
 /**
- * Refuses what `JSON.parse` lets through but later code would trip over: a `__proto__` key at any depth, and
+ * Refuses JSON that `JSON.parse` accepts but later code cannot handle: a `__proto__` key at any depth, and
  * nesting that would overflow a recursive reader.
  *
  * @throws QdyloraError BAD_DATA

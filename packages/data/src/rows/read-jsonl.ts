@@ -4,18 +4,18 @@ import { readLines } from './read-lines.ts';
 
 /** One row of a JSON Lines file. */
 export interface JsonlRow {
-  /** Own keys only, no prototype. */
+  /** A record without prototype. */
   readonly value: Readonly<Record<string, unknown>>;
   readonly file: string;
-  /** From 1. */
+  /** The line number, from 1. */
   readonly line: number;
 }
 
 /**
- * The rows of a JSON Lines file, one in memory at a time. Blank lines are passed over; a byte order mark,
- * `\r\n` and a missing last newline are fine.
+ * The rows of a JSON Lines file, with one row in memory at a time. Blank lines are skipped. A byte order
+ * mark, `\r\n` and a missing last newline are accepted.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA, naming file and line, for a file without rows, malformed JSON,
+ * @throws QdyloraError MISSING_FILE; BAD_DATA with file and line for a file without rows, malformed JSON,
  * invalid UTF-8, a row that is not an object, a `__proto__` key, or a line over the limit.
  */
 export function* readJsonl(file: string): Generator<JsonlRow> {

@@ -4,15 +4,15 @@ import { badData } from '../bad-data.ts';
 import { statOf } from './stat-of.ts';
 
 /**
- * The longest line that is read: a 1 M-token context is about 4 MiB of text. It stops a 2 GB line before it
- * fills memory; parsed, such a row is some 60 MB.
+ * The longest line accepted: a context of 1 M tokens is about 4 MiB of text. A 2 GB line is refused before it
+ * fills memory; a parsed row of 16 MiB takes about 60 MB.
  */
 export const MAX_LINE_BYTES = 16 * 2 ** 20;
 
-/** Bytes asked of the file system at a time. */
+/** Bytes per read. */
 const CHUNK_BYTES = 2 ** 18;
 
-/** Where a line (or a row) begins: a walk can begin anew there. `line` counts from 1. */
+/** The position of a line or a row, where a walk can begin. `line` counts from 1. */
 export interface Place {
   readonly offset: number;
   readonly line: number;
@@ -20,26 +20,26 @@ export interface Place {
 
 export const BEGINNING: Place = { offset: 0, line: 1 };
 
-/** A line, or another stretch of a file that is one row. */
+/** A line, or another range of a file that is one row. */
 export interface Line extends Place {
   readonly bytes: Buffer;
-  /** Where the next one begins. */
+  /** The position of the next one. */
   readonly next: Place;
-  /** Why the bytes are not here: the line is over the limit, and the walk was asked to go on. */
+  /** Set in place of the bytes if the line is over the limit and `passesLong` is true. */
   readonly error?: Error;
 }
 
 export interface LineOptions {
   readonly maxLineBytes?: number;
-  /** Continues after a line over the limit, which then has an error in place of bytes. False */
+  /** Continues after a line over the limit, which then has an error in place of bytes. Default: false. */
   readonly passesLong?: boolean;
 }
 
 /**
- * A file's lines as bytes, in memory one at a time; a byte order mark at the start is left out, as is a `\r`
- * before the `\n`.
+ * The lines of a file as bytes, with one line in memory at a time, without a byte order mark at the start and
+ * without `\r` before `\n`.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for what is not a regular file, or for a line over
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for anything but a regular file, or for a line over
  * `MAX_LINE_BYTES`.
  */
 export function* readLines(file: string, maxLineBytes = MAX_LINE_BYTES): Generator<Line> {
@@ -84,7 +84,7 @@ export function* linesOf(
 
 const NOTHING = Buffer.alloc(0);
 
-/** Opens a file to read it.  @throws QdyloraError MISSING_FILE; BAD_DATA where it is not a regular file. */
+/** Opens a file for reading. @throws QdyloraError MISSING_FILE; BAD_DATA if it is not a regular file. */
 export function openRegularFile(file: string): number {
   assertRegularFile(file);
   const descriptor = openToRead(file);
@@ -109,7 +109,10 @@ function openToRead(file: string): number {
   }
 }
 
-/** A FIFO or a device would block, a folder would fail later with a worse message. */
+/**
+ * Refuses anything but regular files: a FIFO or a device would block, and a folder would fail later with a
+ * worse message.
+ */
 export function assertRegularFile(file: string): void {
   const stat = statOf(file);
   if (!stat)
@@ -126,7 +129,7 @@ export function assertRegularFile(file: string): void {
     );
 }
 
-/** An open file's bytes from `offset` on, each chunk memory of its own. */
+/** The bytes of an open file from `offset` on; each chunk has its own memory. */
 export function* chunksOf(descriptor: number, offset: number): Generator<Buffer> {
   for (let at = offset; ;) {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
@@ -138,8 +141,8 @@ export function* chunksOf(descriptor: number, offset: number): Generator<Buffer>
 }
 
 /**
- * Asks `isTooLong` about the size of each line while it grows; such a line has null for its bytes. `end` is
- * where the next line begins.
+ * Splits chunks into lines. `isTooLong` is asked about the size of a line while it grows; a line that is too
+ * long has null in place of its bytes. `end` is the position of the next line.
  */
 function* splitLines(
   chunks: Iterable<Buffer>,

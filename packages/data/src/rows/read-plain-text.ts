@@ -7,9 +7,9 @@ import { assertRegularFile } from './read-lines.ts';
 const MAX_TEXT_BYTES = 2 ** 28;
 
 /**
- * A text file as it is, without a byte order mark; '' for an empty file where `onEmpty` does not throw.
+ * Reads a text file, without a byte order mark; '' for an empty file if `onEmpty` does not throw.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for an empty file, one over 256 MiB, or bytes that are not
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for an empty file, a file over 256 MiB, or bytes that are not
  * UTF-8.
  */
 export function readPlainText(file: string, onEmpty: (error: Error) => void = raise): string {

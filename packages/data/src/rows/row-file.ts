@@ -4,35 +4,35 @@ import { jsonElements } from './json-elements.ts';
 import { BEGINNING, BYTE_ORDER_MARK, linesOf, openRegularFile, type Line, type Place } from './read-lines.ts';
 import { spoolParquet } from './spool-parquet.ts';
 
-/** A file of rows, open: JSON lines, a JSON list, or Parquet. */
+/** An open file of rows: JSON lines, a JSON list, or Parquet. */
 export interface RowFile {
-  /** As it was named. */
+  /** The name that the caller used. */
   readonly file: string;
-  /** What it is where it holds no row. */
+  /** Description of the file for the error if it holds no row. */
   readonly empty: string;
-  /** The rows' bytes from a place on that an earlier walk named; by default from the beginning. */
+  /** The bytes of each row, from a position of an earlier walk on; by default from the beginning. */
   rows(from?: Place): Generator<Line>;
-  /** How errors name a row. */
+  /** The place of a row, for errors. */
   where(place: Place): string;
   /**
-   * @throws QdyloraError BAD_DATA where the file has been written to since it was opened: it has another
-   * size, or another time of change.
+   * Checks that the file is unchanged. @throws QdyloraError BAD_DATA if its size or its modification time has
+   * changed since it was opened.
    */
   assertUnchanged(): void;
   /**
-   * Lets go of the file until rows are asked for again. What stands for a Parquet file has no name, and
-   * stays.
+   * Closes the file until rows are read again. The temporary file of a Parquet file stays open, because it
+   * has no name.
    */
   rest(): void;
   close(): void;
 }
 
 /**
- * Opens a file of rows. Its content decides what it is, not its name: `PAR1` begins a Parquet file, `[` a
- * JSON list, anything else is read as JSON lines.
+ * Opens a file of rows. Its content decides its type, not its name: a Parquet file begins with `PAR1`, a JSON
+ * list with `[`; any other file is read as JSON lines.
  *
- * @throws QdyloraError MISSING_FILE; BAD_DATA for what is no regular file or a Parquet file that cannot be
- * read.
+ * @throws QdyloraError MISSING_FILE; BAD_DATA for anything but a regular file, or for a Parquet file that
+ * cannot be read.
  */
 export async function openRowFile(
   file: string,
@@ -71,7 +71,7 @@ export async function openRowFile(
   }
 }
 
-/** An open file that may be let go of in between. */
+/** An open file that can be closed between reads. */
 interface OpenFile {
   descriptor(): number;
   rest(): void;

@@ -2,8 +2,8 @@ import { expandGlobs } from './expand-globs.ts';
 import { fileIdentity } from './file-identity.ts';
 
 /**
- * Files that both lists of names stand for, as the first one calls them. @throws QdyloraError MISSING_FILE
- * for a pattern without a file
+ * Files that both lists of names match, named as in the first list. @throws QdyloraError MISSING_FILE for a
+ * pattern that matches no file
  */
 export function sharedFiles(names: readonly string[], others: readonly string[]): string[] {
   const known = new Set(expandGlobs(others).flat().map(fileIdentity));

@@ -7,20 +7,22 @@ import { badData } from '../bad-data.ts';
 import { yieldToEvents } from '../yield-to-events.ts';
 import { parquetJson } from './parquet-json.ts';
 
-/** A row group is decoded at once. Writers make them of 64 MiB to 512 MiB. */
+/**
+ * The largest row group accepted, because a row group is decoded at once. Writers make row groups of 64 MiB
+ * to 512 MiB.
+ */
 const MAX_ROW_GROUP_BYTES = 2 ** 30;
 
-/** Text is written when so many bytes have come together. */
+/** Text is written in blocks of about this size. */
 const WRITE_BYTES = 2 ** 20;
 
 /**
- * Writes a Parquet file's rows as JSON lines into a file that has no name any more, so that it goes away with
- * the process whatever happens, and returns its descriptor. One row group is in memory at a time, and a row
- * can then be read again at any place, which a Parquet file is not made for.
- * Numbers are written as Python would (`parquetJson`).
+ * Converts a Parquet file to JSON lines in an unlinked temporary file, and returns its descriptor.
+ * The file disappears with the process. One row group is in memory at a time. Rows can then be read at any
+ * position, which Parquet does not support. Numbers are written as in Python (`parquetJson`).
  *
- * @throws QdyloraError BAD_DATA for a file that is no Parquet, is cut or uses an unknown compression;
- * BAD_DATA for row groups over 1 GiB; WRITE_FAILED where the folder for temporary files has no room; ABORTED.
+ * @throws QdyloraError BAD_DATA for a file that is not Parquet, is cut off, uses an unknown compression, or
+ * has row groups over 1 GiB; WRITE_FAILED if the folder for temporary files has no room; ABORTED.
  */
 export async function spoolParquet(descriptor: number, file: string, signal?: AbortSignal): Promise<number> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
@@ -71,7 +73,7 @@ function writeRows(spool: number, rows: readonly unknown[], schema: SchemaTree):
   }
 }
 
-/** A copy of the rows needs room beside the file itself. */
+/** Runs `work`, which writes the copy, and names the folder in the error if it has no room. */
 function spooling<T>(file: string, work: () => T): T {
   try {
     return work();
@@ -89,9 +91,9 @@ function spooling<T>(file: string, work: () => T): T {
 }
 
 /**
- * Sees to it that every row group has one chunk for every column of the schema, within the file. The reader
- * begins all chunks at once and waits for those that the schema names: what fails elsewhere, or after one
- * that could not begin, would end the process.
+ * Checks that every row group has one chunk for every column of the schema, within the file. The reader
+ * starts all chunks at once and awaits those that the schema names; an error in any other one would end the
+ * process.
  */
 function assertColumns(
   file: string,

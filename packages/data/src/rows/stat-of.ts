@@ -1,8 +1,8 @@
 import { statSync, type Stats } from 'node:fs';
 
 /**
- * What lies at a path; undefined where nothing does, or nothing that could be looked at: below a file, behind
- * too many links, under a name that is too long, in a folder that may not be entered.
+ * Stats of a path; undefined if nothing is there or it is inaccessible: below a file, after too many links,
+ * under a name that is too long, or in a folder without permission.
  */
 export function statOf(path: string): Stats | undefined {
   try {

@@ -7,17 +7,17 @@ import { noRows } from './read-jsonl.ts';
 import type { Line, Place } from './read-lines.ts';
 import type { RowFile } from './row-file.ts';
 
-/** One entry of a file: `row` is null where the line is blank or cannot be read. */
+/** One entry of a file; `row` is null if the line is blank or unusable. */
 export interface WalkedRow {
   readonly row: Row | null;
   readonly place: Place;
 }
 
 /**
- * All entries of a file in order, one in memory at a time.
+ * All entries of a file in order, with one in memory at a time.
  *
- * @throws QdyloraError BAD_DATA naming file and line, unless bad rows are skipped; for a file without rows
- * the same.
+ * @throws QdyloraError BAD_DATA with file and line, unless bad rows are skipped; the same for a file without
+ * rows.
  */
 export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
   let isEmpty = true;
@@ -30,7 +30,7 @@ export function* walkRows(file: RowFile, bad: BadRows): Generator<WalkedRow> {
   if (isEmpty) bad.passEmpty(file.file, noRows(file.file, file.empty));
 }
 
-/** A line as a row; null for a blank one.  @throws QdyloraError BAD_DATA */
+/** Parses a line as a row; null for a blank line. @throws QdyloraError BAD_DATA */
 export function readRow(file: RowFile, line: Line): Row | null {
   if (line.error) throw line.error;
   const where = file.where(line);

@@ -1,21 +1,21 @@
-/** Bits between two counted places; a select looks through at most this many. */
+/** Bits per stored count; a select scans at most this many. */
 const BITS_PER_COUNT = 2048;
 const WORDS_PER_COUNT = BITS_PER_COUNT / 32;
 
-/** A growing list of bits: one row, one bit. */
+/** A growing list of bits, one per row. */
 export interface BitSet {
   readonly length: number;
   push(bit: boolean): void;
   clear(index: number): void;
   has(index: number): boolean;
-  /** The set bits as a list of their places. Later changes are not seen. */
+  /** The positions of the set bits. Later changes are not included. */
   ones(): SortedPlaces;
 }
 
-/** Places in rising order, without a number kept for each of them. */
+/** Ascending positions, without one stored number for each. */
 export interface SortedPlaces {
   readonly length: number;
-  /** The place of the `k`-th set bit, from 0. */
+  /** The position of the `k`-th set bit, from 0. */
   at(k: number): number;
 }
 
@@ -61,7 +61,7 @@ function placesOf(words: Uint32Array): SortedPlaces {
   };
 }
 
-/** The last entry of a rising list that is not above `value`, where the next one is. */
+/** Index of the last entry of an ascending list that is at most `value`. */
 function lastAtMost(rising: Float64Array, value: number): number {
   let from = 0;
   let to = rising.length - 1;

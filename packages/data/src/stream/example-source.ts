@@ -2,15 +2,12 @@ import { assertArgument, createRng, QdyloraError, shownValue } from '@qdylora/co
 import type { Example } from '../token-batch.ts';
 import { permuteIndex } from './permute-index.ts';
 
-/**
- * Examples by their index: an array of them is one way, a file that is read when they are asked for is
- * another.
- */
+/** Examples by index: an array, or a file whose rows are read on demand. */
 export interface ExampleSource {
   readonly length: number;
-  /** Example `index`; null where a row turns out to have nothing to predict. The same each time. */
+  /** Example `index`; null if the row has no token to predict. Pure: the same result each time. */
   at(index: number): Example | null;
-  /** Tokens of an example, known without reading it; null where nobody measured them. */
+  /** Number of tokens of an example without reading it; null if it was not measured. */
   readonly lengthAt: ((index: number) => number) | null;
 }
 
@@ -27,8 +24,8 @@ export const isExampleArray = (
 ): examples is readonly Example[] => Array.isArray(examples);
 
 /**
- * Any examples as a source. @throws QdyloraError BAD_ARGUMENT for what is neither an array nor a source, as a
- * whole dataset or a promise of one
+ * Converts examples to a source. @throws QdyloraError BAD_ARGUMENT for anything but an array or a source,
+ * such as a whole dataset or a promise
  */
 export function sourceOf(examples: readonly Example[] | ExampleSource): ExampleSource {
   if (isExampleArray(examples)) return arraySource(examples);
@@ -57,7 +54,7 @@ function adviceFor(examples: unknown): string {
 }
 
 /**
- * The first example with a token to predict, at or after `from`; undefined where there is none among the next
+ * The first example with a token to predict, at or after `from`; undefined if there is none among the next
  * thousand.
  */
 export function firstExample(examples: readonly Example[] | ExampleSource, from = 0): Example | undefined {
@@ -71,20 +68,20 @@ export function firstExample(examples: readonly Example[] | ExampleSource, from 
 
 export interface WeightedSource {
   readonly source: ExampleSource;
-  /** How often its examples come in an epoch. */
+  /** How often its examples occur in an epoch. */
   readonly weight: number;
 }
 
-/** As many as a permutation can order. */
+/** The most examples that a permutation can order. */
 const MOST_EXAMPLES = 2 ** 48;
 
 /**
- * Several sources as one, each as often as its weight says: 2 brings every example twice, 0.5 half of them,
- * chosen by the seed and the same in each epoch.
- * The order is that of the sources: shuffling is for `createBatches`.
+ * Combines several sources; each occurs as often as its weight says. 2: every example twice. 0.5: half of the
+ * examples, chosen by the seed, the same in each epoch. The order is that of the sources; `createBatches`
+ * shuffles.
  *
- * @throws QdyloraError BAD_ARGUMENT for a weight that is no number ≥ 0; BAD_CONFIG for one that brings
- * nothing of a source, though it is not 0, and for more than 2^48 examples.
+ * @throws QdyloraError BAD_ARGUMENT for a weight that is not a number of at least 0; BAD_CONFIG for a weight
+ * above 0 that selects no example of a source, and for more than 2^48 examples.
  */
 export function mixSources(parts: readonly WeightedSource[], seed: number): ExampleSource {
   return joinSources(
@@ -118,7 +115,7 @@ export function mixSources(parts: readonly WeightedSource[], seed: number): Exam
   );
 }
 
-/** Several sources one after the other. */
+/** Concatenates several sources. */
 export function joinSources(sources: readonly ExampleSource[]): ExampleSource {
   const starts = [0];
   for (const { length } of sources) starts.push(starts.at(-1)! + length);

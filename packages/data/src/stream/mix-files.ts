@@ -1,15 +1,15 @@
 import type { DatasetFile, Reading } from '../dataset-options.ts';
 import { joinSources, mixSources, type ExampleSource } from './example-source.ts';
 
-/** What is trained on of one file. */
+/** The training examples of one file. */
 export interface FileSource {
   readonly file: DatasetFile;
   readonly source: ExampleSource;
 }
 
 /**
- * The files of each name one after the other, and each name as often as its weight says: half of a pattern is
- * half of all its rows, however few each file has.
+ * Concatenates the files of each name, and combines the names by their weights. Half of a pattern is half of
+ * all its rows, however few each file has.
  */
 export function mixFiles(
   parts: readonly FileSource[],

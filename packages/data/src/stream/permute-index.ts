@@ -1,27 +1,28 @@
 import { assertArgument, type Rng } from '@qdylora/contract';
 
 /**
- * Even, so that the halves end at their own widths. Four make a Feistel network a good cipher (Luby and
- * Rackoff, 1988); small domains want more.
+ * Number of rounds. Even, so that both halves return to their own widths. Four rounds make a Feistel network
+ * a good cipher (Luby and Rackoff, 1988); small domains need more.
  */
 const ROUNDS = 8;
 
 /**
- * Over a domain of a handful of numbers a network is no random permutation: over 20,000 epochs of 5 rows,
- * some orders came three times as often as others.
+ * The smallest domain of the network, in bits. Over a few numbers a network is not a random permutation: over
+ * 20,000 epochs of 5 rows, some orders occurred three times as often as others.
  */
 const SMALLEST_DOMAIN_BITS = 6;
 
 /**
- * A permutation of 0 … length−1 as a function of one index: nothing is stored, so the order of a billion rows
- * costs what the order of ten does.
- * A Feistel network with Philox as round function over the next power of two, walked along its cycle until it
- * falls below `length` (Black and Rogaway, 2002): fewer than two steps on average beyond 64 rows. A pure
- * function of (rng, epoch, index).
+ * A permutation of 0 … length−1 as a function of one index. Nothing is stored, so ordering a billion rows
+ * costs no memory.
+ * A Feistel network with Philox as round function over the next power of two, iterated until the value falls
+ * below `length` (cycle walking: Black and Rogaway, 2002): fewer than two iterations on average beyond 64
+ * rows. A pure function of (rng, epoch, index).
  *
- * @throws QdyloraError BAD_ARGUMENT for a length that is no whole number in 0…2^48.
+ * @throws QdyloraError BAD_ARGUMENT for a length that is not a whole number from 0 to 2^48.
  * @example
- * const at = permuteIndex(5, createRng(7)); [0, 1, 2, 3, 4].map(at); // each of 0…4 once
+ * const at = permuteIndex(5, createRng(7));
+ * [0, 1, 2, 3, 4].map(at); // each of 0…4 once
  */
 export function permuteIndex(length: number, rng: Rng, epoch = 0): (index: number) => number {
   assertArgument(
@@ -45,10 +46,7 @@ export function permuteIndex(length: number, rng: Rng, epoch = 0): (index: numbe
   };
 }
 
-/**
- * A bijection on numbers of `high + low` bits. The halves change places each round, and with them their
- * widths.
- */
+/** A bijection on numbers of `high + low` bits. The halves, and their widths, are swapped in each round. */
 function feistel(rng: Rng, epoch: number, high: number, low: number): (value: number) => number {
   return (value) => {
     let left = Math.floor(value / 2 ** low);

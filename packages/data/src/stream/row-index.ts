@@ -4,25 +4,24 @@ import type { RowFile } from '../rows/row-file.ts';
 import { readRow } from '../rows/walk-rows.ts';
 
 /**
- * Entries between two places that are remembered: 16 bytes for a thousand rows, and some 500 lines to pass
- * over on the way to one.
+ * Entries per stored position: 16 bytes per thousand rows, and about 500 lines to skip on the way to a row.
  */
 export const ENTRIES_PER_MARK = 1024;
 
-/** Where entries of a file begin: every 1,024th. */
+/** Positions of every 1,024th entry of a file. */
 export interface RowIndex {
-  /** Tells of the next entry. */
+  /** Adds the next entry. */
   add(place: Place): void;
   /**
-   * The row of an entry, read now; null where it is blank. @throws QdyloraError BAD_DATA, also where the file
-   * has changed.
+   * Reads the row of an entry; null if it is blank. @throws QdyloraError BAD_DATA, also if the file has
+   * changed.
    */
   read(entry: number): Row | null;
 }
 
 /**
- * An index that fills while a file is walked once, and then finds any entry again. Rising entries are read
- * without going back.
+ * An index that is filled by one walk over a file and then finds any entry. Ascending entries are read
+ * without seeking back.
  */
 export function rowIndex(file: RowFile): RowIndex {
   const marks: Place[] = [];
@@ -48,7 +47,7 @@ export function rowIndex(file: RowFile): RowIndex {
   };
 }
 
-/** The entry `skip` entries after a place. */
+/** The entry `skip` entries after a position. */
 function lineAfter(file: RowFile, place: Place, skip: number): Line {
   let left = skip;
   for (const line of file.rows(place)) if (left-- === 0) return line;

@@ -13,24 +13,23 @@ import type { ExampleSource } from './example-source.ts';
 import { growingNumbers, type GrowingNumbers } from './growing-numbers.ts';
 import { rowIndex, type RowIndex } from './row-index.ts';
 
-/** Rows of an unmeasured dataset that are made tokens of for the report. */
+/** Number of rows of an unmeasured dataset that are tokenized for the report. */
 const MEASURED_ROWS = 1000;
 
-/** Rows between two looks at the signal. */
+/** Number of rows between two checks of the signal. */
 const ROWS_PER_TURN = 64;
 
 export interface RowsPartOptions {
-  /** Makes tokens of every row while walking. */
+  /** Tokenizes every row during the walk. */
   readonly measure: boolean;
-  /** Whether the file stays open between two rows. */
+  /** True if the file stays open between two reads. */
   readonly keepsOpen: boolean;
-  /** Told how many rows have been walked over. */
+  /** Called with the number of rows visited so far. */
   readonly onProgress?: (rows: number) => void;
 }
 
 /**
- * A file whose rows are read when they are asked for. One bit of each row says whether it can be used, one
- * whether it is trained on.
+ * A file whose rows are read on demand. Two bits per row: whether it is usable, and whether it is trained on.
  */
 export async function rowsPart(
   file: DatasetFile,
@@ -67,12 +66,12 @@ interface PartState {
   readonly options: RowsPartOptions;
   readonly labeller: RowLabeller;
   readonly index: RowIndex;
-  /** Of each entry of the file: whether it is a row that can be used, and whether it is trained on. */
+  /** For each entry of the file: whether it is a usable row, and whether it is trained on. */
   readonly isUsable: BitSet;
   readonly isTraining: BitSet;
-  /** Tokens of each entry; null where they are not measured. */
+  /** Number of tokens of each entry; null if they are not measured. */
   readonly lengths: GrowingNumbers | null;
-  /** The number of the first usable row, and how many there are. */
+  /** The number of the first usable row, and the number of usable rows. */
   start: number;
   usable: number;
 }
@@ -96,7 +95,7 @@ async function walkPart(state: PartState, rule: HeldOutRule, first: number): Pro
   return first + state.usable;
 }
 
-/** The hash of a row and its length where that is measured; null where the row is not used. */
+/** The hash of a row, and its length if it is measured; null if the row is not usable. */
 function inspectRow(state: PartState, row: Row): { hash: number; length: number } | null {
   const { labeller, options, reading } = state;
   if (!options.measure && reading.counts.rows >= MEASURED_ROWS) {
@@ -110,7 +109,7 @@ function inspectRow(state: PartState, row: Row): { hash: number; length: number 
 const exampleOf = ({ labeller, reading }: PartState, row: Row, counts: RowCounts): Example | null =>
   keepExample({ ...labeller.label(row), source: row.source }, reading.maxSeqLength, counts);
 
-/** The example of an entry, read now. */
+/** Reads the example of an entry. */
 function readExample(state: PartState, entry: number, counts: RowCounts): Example | null {
   const row = state.index.read(entry);
   if (!state.options.keepsOpen) state.rows.rest();

@@ -5,7 +5,7 @@ import type { Example } from '../token-batch.ts';
 import type { DatasetPart } from './dataset-part.ts';
 import { arraySource } from './example-source.ts';
 
-/** Plain text is in memory: its windows are cut from all its tokens. */
+/** A plain-text file, kept in memory: its windows are cut from all its tokens. */
 export function textPart(file: DatasetFile, reading: Reading): DatasetPart {
   const { seed, counts, limit, maxSeqLength } = reading;
   const windows = readWindows(file, reading);

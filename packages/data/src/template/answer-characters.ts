@@ -11,13 +11,12 @@ export interface Conversation {
 export type Span = readonly [number, number];
 
 /**
- * What every assistant turn added to a rendered conversation, in UTF-16 units of it: the words and what the
- * template closes them with, not the turn's header.
- * Taken from `{% generation %}` marks where the template has them; else by rendering the conversation up to
+ * The spans that assistant turns add to a rendered conversation, in UTF-16 units: the answer and the text
+ * that closes the turn, without the turn's header.
+ * Taken from the template's `{% generation %}` marks if it has any; else by rendering the conversation up to
  * each turn, with and without it.
  *
- * @throws QdyloraError BAD_DATA where the template rewrites earlier turns so much that a turn cannot be
- * found.
+ * @throws QdyloraError BAD_DATA if the template rewrites earlier turns so much that a turn cannot be found.
  */
 export function answerCharacters(
   template: ChatTemplate,
@@ -47,8 +46,8 @@ export function answerCharacters(
 }
 
 /**
- * Where the text leaves the prompt for the turn. A generation prompt may open with words (`<think>`) that the
- * turn as written lacks: then where they part.
+ * Start of a turn: the end of its generation prompt. If that prompt opens with words (`<think>`) that the
+ * written turn lacks: the position where the two differ.
  */
 function turnStart(
   text: string,
@@ -64,9 +63,10 @@ function turnStart(
 const WORDS = '\ufdd0';
 
 /**
- * Where the words of a first turn begin, before which nothing was said that could be rendered alone: behind
- * the header that a question's generation prompt adds, where the text has it; else behind what stands before
- * any words. What the template says of its own accord (a system prompt by default) is the prompt's.
+ * Start of an answer in a first turn, which has no earlier turns to render.
+ * If the text contains the header that a question's generation prompt adds: the end of that header.
+ * Otherwise: the end of the text before the answer. Text that the template adds by itself (a default system
+ * prompt) belongs to the prompt.
  */
 function firstStart(
   text: string,
@@ -85,8 +85,8 @@ function firstStart(
 }
 
 /**
- * Where the turn ends. If the template writes a last turn otherwise than an earlier one (Qwen 3 adds empty
- * thoughts): behind its words and what closes them.
+ * End of a turn. If the template writes a last turn differently from an earlier one (Qwen 3 adds empty
+ * thoughts): the end of its words and of the text that closes them.
  */
 function turnEnd(text: string, upToTurn: string, start: number, message: ChatMessage): number | null {
   if (text.startsWith(upToTurn)) return upToTurn.length;

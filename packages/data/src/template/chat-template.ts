@@ -20,15 +20,15 @@ import { templateGlobals } from './template-globals.ts';
 export interface ChatMessage {
   readonly role: string;
   readonly content: string | null;
-  /** `name`, `tool_calls`, `tool_call_id`, `reasoning_content`, as the template knows them. */
+  /** `name`, `tool_calls`, `tool_call_id`, `reasoning_content` and other keys that a template uses. */
   readonly [key: string]: unknown;
 }
 
 export interface RenderOptions {
-  /** Ends with the header of an assistant turn, ready for a model to answer. */
+  /** Adds the header of an assistant turn, ready for generation. */
   readonly addGenerationPrompt?: boolean;
   readonly tools?: readonly unknown[];
-  /** Where the conversation comes from, for errors. */
+  /** Source of the conversation, for errors. */
   readonly where?: string;
 }
 
@@ -41,24 +41,24 @@ const RENDER_RULES: OptionRules<RenderOptions> = {
 export interface ChatTemplate {
   /** The Jinja text. */
   readonly source: string;
-  /** Whether its author marked the assistant's words with `{% generation %}`. */
+  /** True if the template marks assistant text with `{% generation %}`. */
   readonly marksAnswers: boolean;
-  /** The one that the model has for conversations with tools, where it is another. */
+  /** The template for conversations with tools, if the model has a separate one. */
   readonly forTools?: ChatTemplate;
-  /** A conversation as the text that a model reads. */
+  /** Renders a conversation as the text that a model reads. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string;
-  /** The same, with the spans between generation marks. */
+  /** Renders a conversation, with the spans between generation marks. */
   renderMarked(messages: readonly ChatMessage[], options?: RenderOptions): MarkedText;
 }
 
 export interface ChatTemplateOptions {
-  /** `bos_token` and the like. */
+  /** Variables of the template, such as `bos_token`. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** The Jinja text of the template for conversations with tools; null: the same. */
+  /** The Jinja text of the template for conversations with tools; null: the same template. */
   readonly toolSource?: string | null;
   /**
-   * What a template that writes today's date gets. Fixed, so that a resumed run reads the same tokens; the
-   * default is the one Llama's templates fall back to.
+   * The date that `strftime_now` formats. Fixed, so that a resumed run reads the same tokens. Default: 26
+   * July 2024, the fallback of Llama's templates.
    */
   readonly date?: Date;
 }
@@ -70,12 +70,12 @@ const RULES: OptionRules<ChatTemplateOptions> = {
 };
 
 /**
- * A model's chat template, in the dialect of transformers: trimmed blocks, `raise_exception`, `strftime_now`,
- * `{% generation %}`.
+ * Compiles a model's chat template, in the dialect of transformers: trimmed blocks, `raise_exception`,
+ * `strftime_now`, `{% generation %}`.
  *
- * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, BAD_DATA where it refuses a
- * conversation (with its own words); both throw BAD_ARGUMENT for options that are unknown or of another kind,
- * and for messages that are no array.
+ * `render` throws QdyloraError BAD_CONFIG for a template that is not Jinja, and BAD_DATA if the template
+ * refuses a conversation (with the template's message). `render` and `createChatTemplate` throw BAD_ARGUMENT
+ * for unknown or invalid options and for messages that are not an array.
  */
 export function createChatTemplate(source: string, options: ChatTemplateOptions = {}): ChatTemplate {
   assertArgument(
@@ -134,10 +134,10 @@ function checked(messages: unknown, options: RenderOptions): RenderOptions {
 export const templateFor = (template: ChatTemplate, tools: readonly unknown[] | undefined): ChatTemplate =>
   tools ? (template.forTools ?? template) : template;
 
-/** What a message's reasoning is called; the first one that is there counts. */
+/** Keys of a message's reasoning; the first one that is present counts. */
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'] as const;
 
-/** A message with its reasoning under the names that templates read, as transformers 5 gives it. */
+/** Adds a message's reasoning under the names that templates read, as transformers 5 does. */
 function withReasoning(message: ChatMessage): ChatMessage {
   const reasoning = REASONING.map((name) => message[name]).find(
     (text) => text !== undefined && text !== null,
@@ -147,11 +147,11 @@ function withReasoning(message: ChatMessage): ChatMessage {
     : { thinking: reasoning, ...message, reasoning_content: reasoning };
 }
 
-/** Records of exact JSON are Maps, which `JSON.stringify` takes for empty ones. */
+/** Converts the Maps of exact JSON, which `JSON.stringify` would print as empty objects. */
 const withoutMaps = (_: string, value: unknown): unknown =>
   value instanceof Map ? Object.fromEntries(value) : value;
 
-/** Parses on first use: a model whose template is never used may have a bad one. */
+/** Parses a template on first use: a template that is never used may be invalid. */
 function compiled(source: string): () => Program {
   let program: Program | null = null;
   return () => (program ??= parseTemplate(source));

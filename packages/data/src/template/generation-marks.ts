@@ -1,4 +1,4 @@
-/** Noncharacters: they have no meaning in any text, so a template cannot trip over them. */
+/** Noncharacters: they have no meaning in any text, so no template reacts to them. */
 const OPEN = '\ufdd0';
 const CLOSE = '\ufdd1';
 
@@ -8,12 +8,12 @@ export interface MarkedText {
   readonly spans: readonly (readonly [number, number])[];
 }
 
-/** True for a template whose author marked what the assistant says with `{% generation %}`. */
+/** True for a template that marks assistant text with `{% generation %}`. */
 export const hasGenerationMarks = (template: string): boolean => /\{%-?\s*generation\s*-?%\}/.test(template);
 
 /**
- * The template with characters written where the marks stand; as a block, so that whitespace around it is
- * treated as before.
+ * Replaces the marks by characters. They are written as a block, so that white space around them is trimmed
+ * as before.
  */
 export const writeMarks = (template: string): string =>
   template.replace(
@@ -22,7 +22,7 @@ export const writeMarks = (template: string): string =>
       `{%${left} if true %}${end ? CLOSE : OPEN}{% endif ${right}%}`,
   );
 
-/** A rendering of such a template, taken apart: its text and what stood between marks. */
+/** Separates a rendering of such a template into its text and the spans between marks. */
 export function readMarks(rendered: string): MarkedText {
   const spans: [number, number][] = [];
   let text = '';

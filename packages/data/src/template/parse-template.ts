@@ -2,13 +2,13 @@ import { QdyloraError } from '@qdylora/contract';
 import { readProgram, readTokens, type Program, type Tokens } from '../jinja/syntax.ts';
 import { firstBadTag, tagPlace } from './template-place.ts';
 
-/** Templates of models have up to 20 kB. */
+/** The longest template accepted. Templates of models have up to 20 kB. */
 const MAX_SOURCE = 2 ** 20;
 
 /**
- * A template's syntax tree.
+ * Parses a template.
  *
- * @throws QdyloraError BAD_CONFIG, with line and column, for what is no Jinja
+ * @throws QdyloraError BAD_CONFIG with line and column if it is not Jinja
  */
 export function parseTemplate(source: string): Program {
   if (source.length > MAX_SOURCE)

@@ -15,8 +15,8 @@ const MONTHS = [
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
 /**
- * Python's `strftime` as chat templates use it, in UTC and English: the same text on every machine. A letter
- * it does not know stays as written.
+ * Python's `strftime` as chat templates use it, in UTC and English, so that the text is the same on every
+ * machine. Unknown letters are kept as written.
  */
 export function strftime(date: Date, format: string): string {
   const two = (n: number): string => String(n).padStart(2, '0');

@@ -5,14 +5,14 @@ import { UnknownJinja } from '../jinja/python/values.ts';
 import type { Node } from '../jinja/syntax.ts';
 import { wordPlace } from './template-place.ts';
 
-/** A template's own refusal of a conversation, by `raise_exception`. */
+/** A template refused a conversation with `raise_exception`. */
 export class TemplateRefusal extends Error {}
 
 /**
- * The error of a rendering as a user sees it: a template's own refusal, a limit, Jinja that is not
- * supported, or a conversation that does not fit the template.
+ * Converts the error of a rendering for the user: a refusal by the template, a limit, unsupported Jinja, or a
+ * conversation that does not fit the template.
  *
- * @param failure the error, and the innermost part of the template that it comes from
+ * @param failure the error, and the innermost part of the template that failed
  * @param where the row
  */
 export function templateError(
@@ -54,7 +54,10 @@ export function templateError(
   );
 }
 
-/** The name of a filter, test, function or variable by which a part of a template is found in its source. */
+/**
+ * The name of a filter, test, function or variable in a part of a template, for finding the part in its
+ * source.
+ */
 function wordOf(node: unknown): string | null {
   const part = node as Readonly<
     Record<'type' | 'value' | 'filter' | 'test' | 'callee' | 'property', unknown>

@@ -1,4 +1,4 @@
-/** Where something stands in a text, for people: `line 3, column 7`. */
+/** A position in a text, for people: `line 3, column 7`. */
 export function placeOf(source: string, index: number): string {
   const before = source.slice(0, index);
   const line = before.split('\n').length;
@@ -6,7 +6,7 @@ export function placeOf(source: string, index: number): string {
 }
 
 /**
- * Tags of a template that its parser sees: not comments, and not generation marks, which are taken out
+ * The tags of a template that its parser sees: no comments, and no generation marks, which are removed
  * before.
  */
 function tagsOf(source: string): { readonly index: number; readonly text: string }[] {
@@ -16,14 +16,16 @@ function tagsOf(source: string): { readonly index: number; readonly text: string
   })).filter(({ text }) => !text.startsWith('{#') && !/^\{%-?\s*(end)?generation\s*-?%\}$/.test(text));
 }
 
-/** The tag with that number, quoted with its place. */
+/** Quotes tag `number`, with its place. */
 export function tagPlace(source: string, number: number): string {
   const tags = tagsOf(source);
   const tag = tags[Math.min(number, tags.length - 1)];
   return tag ? `${placeOf(source, tag.index)} (${quoted(tag.text)})` : 'line 1, column 1';
 }
 
-/** The first tag with which reading fails: `read` is tried on the source up to the end of each, by halves. */
+/**
+ * The first tag at which reading fails: `read` is tried on the source up to the end of a tag, by bisection.
+ */
 export function firstBadTag(source: string, read: (part: string) => unknown): string {
   const tags = tagsOf(source);
   const fails = (count: number): boolean => {
@@ -45,7 +47,7 @@ export function firstBadTag(source: string, read: (part: string) => unknown): st
   return tagPlace(source, Math.max(0, to - 1));
 }
 
-/** Where a word is used after one of some marks (`|`, `is`, `.`), or at all; null where it is not found. */
+/** The place of a word after one of some marks (`|`, `is`, `.`), or anywhere; null if it is not found. */
 export function wordPlace(source: string, word: string): string | null {
   const name = word.replace(/[^\w]/g, '\\$&');
   const found =

@@ -1,12 +1,15 @@
 import { QdyloraError } from '@qdylora/contract';
 import { kindOf } from '../bad-data.ts';
 
-/** Far above any vocabulary (Gemma has 262,144 tokens); a larger id would only make an array of holes. */
+/**
+ * Upper limit of ids, far above any vocabulary (Gemma has 262,144 tokens). A larger id would only make a
+ * sparse array.
+ */
 const MAX_TOKEN_ID = 2 ** 24;
 
 /**
- * Tokens that are looked for before anything is split: Gemma 3 has 6,415, none with more than 32 characters.
- * Each is looked for at every place of a text.
+ * Upper limit of added tokens, which are searched for at every position of a text before it is split. Gemma 3
+ * has 6,415, none with more than 32 characters.
  */
 const MAX_ADDED_TOKENS = 65_536;
 const MAX_ADDED_LENGTH = 1024;
@@ -25,10 +28,10 @@ export interface TokenizerJson {
 }
 
 /**
- * A parsed tokenizer.json, with the parts that may be left out as null.
+ * Checks a parsed tokenizer.json, and sets its optional parts to null.
  *
  * @throws QdyloraError UNSUPPORTED for a kind of tokenizer that would give other tokens here; BAD_FILE for
- * another shape, for ids that are no vocabulary index, or for merges of tokens that do not exist.
+ * another shape, for invalid ids, or for merges of tokens that do not exist.
  */
 export function checkTokenizerJson(json: unknown): TokenizerJson {
   if (!isRecord(json) || !isRecord(json.model))
@@ -55,10 +58,10 @@ export function checkTokenizerJson(json: unknown): TokenizerJson {
   } as unknown as TokenizerJson;
 }
 
-/** Kinds of models that give the Rust library's tokens; a file of old leaves the word out. */
+/** Model types with the same tokens as in the Rust library. Old files omit the type. */
 const MODELS: readonly unknown[] = ['BPE', 'Unigram', 'WordPiece', undefined];
 
-/** What the library that computes tokens would pass over in silence is refused by name. */
+/** Refuses settings that the tokenizer library would silently ignore. */
 function assertKind(
   { type, continuing_subword_prefix: prefix }: Readonly<Record<string, unknown>>,
   added: readonly Readonly<Record<string, unknown>>[],
@@ -125,7 +128,7 @@ function assertVocabulary(vocab: Readonly<Record<string, unknown>>): void {
   }
 }
 
-/** Both sides of a merge: written as a pair, or as one string with a space. */
+/** Both sides of a merge, which is written as a pair or as one string with a space. */
 export const mergePair = (merge: string | readonly string[]): readonly string[] =>
   typeof merge === 'string' ? merge.split(' ', 2) : merge;
 

@@ -3,15 +3,14 @@ import type { TokenizerJson } from './check-tokenizer-json.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { TimeLimit, withTimeLimit } from './with-time-limit.ts';
 
-/** Letters of Tekken's and o200k's patterns. */
+/** Letter classes of the patterns of Tekken and o200k. */
 const UPPER = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
 const LOWER = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
 
 /**
- * Patterns of well-known models, which take time in proportion to the text: every alternative begins with
- * another kind of character, or ends where its class does.
- * Llama 3 (and tiktoken's cl100k), Qwen 2, Tekken and o200k, DeepSeek Coder, Falcon, GPT-2, and what a
- * Unigram vocabulary in a GGUF file asks for.
+ * Patterns of well-known models, which take linear time: every alternative begins with another kind of
+ * character, or ends where its class does. Llama 3 (and tiktoken's cl100k), Qwen 2, Tekken and o200k,
+ * DeepSeek Coder, Falcon, GPT-2, and the pattern for Unigram vocabularies of GGUF files.
  */
 const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| " +
@@ -38,13 +37,13 @@ const KNOWN_PATTERNS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What a text may take at least; and per character: fifty times what the slowest known tokenizer takes on a
- * busy machine.
+ * Time limit: a minimum, plus a time per character. The latter is fifty times that of the slowest known
+ * tokenizer on a busy machine.
  */
 const LEAST_MS = 500;
 const MS_PER_CHARACTER = 0.05;
 
-/** The first pattern of a tokenizer.json that is not known to be harmless; null where there is none. */
+/** The first pattern of a tokenizer.json that is not known to take linear time; null if there is none. */
 export function unknownPattern(json: TokenizerJson): string | null {
   const stack: unknown[] = [json.normalizer, json.pre_tokenizer, json.decoder];
   for (let part = stack.pop(); stack.length > 0 || part !== undefined; part = stack.pop()) {
@@ -57,10 +56,9 @@ export function unknownPattern(json: TokenizerJson): string | null {
 }
 
 /**
- * An encoder of which a text cannot take for ever: patterns from a file may go back and forth without an end
- * (`^(a+)+$`).
+ * Wraps an encoder with a time limit: a pattern from a file may backtrack without end (`^(a+)+$`).
  *
- * @throws QdyloraError BAD_FILE from the encoder, where a text took too long
+ * @throws QdyloraError BAD_FILE from the encoder if a text takes too long
  */
 export function guardPatterns(encode: Tokenizer['encode'], pattern: string): Tokenizer['encode'] {
   return (text, options) => {

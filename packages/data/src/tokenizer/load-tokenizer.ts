@@ -18,17 +18,17 @@ import { specialIds, templateTokens, type SpecialTokens, type Vocabulary } from 
 import type { Tokenizer } from './tokenizer.ts';
 import { withPrefixSpace } from './with-prefix-space.ts';
 
-/** What a model folder holds, parsed. */
+/** The contents of a model folder's tokenizer files. */
 export interface TokenizerFiles {
-  /** tokenizer.json */
+  /** Parsed tokenizer.json. */
   readonly tokenizerJson: unknown;
-  /** tokenizer_config.json; null where there is none. */
+  /** Parsed tokenizer_config.json; null if there is none. */
   readonly tokenizerConfig: Readonly<Record<string, unknown>> | null;
-  /** chat_template.jinja; null = the one in tokenizer_config.json, if any. */
+  /** Text of chat_template.jinja; null = the template in tokenizer_config.json, if any. */
   readonly chatTemplate: string | null;
-  /** The template named `tool_use`; null or left out = the same for all conversations. */
+  /** The template named `tool_use`; null or omitted = the same for all conversations. */
   readonly toolTemplate?: string | null;
-  /** Texts or ids that win over the config, as a GGUF file gives them. */
+  /** Special tokens that override the config, as texts or ids, for example from a GGUF file. */
   readonly specialTokens?: SpecialTokens;
 }
 
@@ -41,12 +41,16 @@ const RULES: OptionRules<TokenizerFiles> = {
 };
 
 /**
- * The tokenizer of a model, from its files' contents. Equal in ids and decodings to Hugging Face's own on
- * every text of the golden files.
+ * Creates the tokenizer of a model from the contents of its files. On every text of the golden files, ids and
+ * decodings equal those of Hugging Face's library.
  *
- * @throws QdyloraError BAD_FILE for a tokenizer.json that cannot be used; BAD_CONFIG for special tokens
- * outside the vocabulary; BAD_ARGUMENT for files of another kind, from `encode` for what is no text, from
- * `decode` for what are no ids, and from both for options that they do not have.
+ * @throws QdyloraError BAD_FILE for an invalid tokenizer.json; BAD_CONFIG for special tokens outside the
+ * vocabulary; BAD_ARGUMENT for invalid `files`. `encode` and `decode` throw BAD_ARGUMENT for invalid texts,
+ * ids and options.
+ * @example
+ * const checkpoint = await openCheckpoint('models/smollm2');
+ * const tokenizer = loadTokenizer(checkpoint.tokenizerFiles);
+ * tokenizer.decode(tokenizer.encode('Hello')); // 'Hello'
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   checkOptions('tokenizer', files, RULES);
@@ -107,7 +111,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   };
 }
 
-/** `chat_template` of tokenizer_config.json: a text, or a list of named ones of which `default` is taken. */
+/** `chat_template` of tokenizer_config.json: a text, or the template named `default` of a list. */
 function templateOf(config: Readonly<Record<string, unknown>>): string | null {
   const template = config.chat_template;
   if (typeof template === 'string') return template;
@@ -117,7 +121,7 @@ function templateOf(config: Readonly<Record<string, unknown>>): string | null {
   return typeof found === 'string' ? found : null;
 }
 
-/** Decodes behind a letter, since many decoders drop the space that a text begins with. */
+/** Decodes an id after a letter, because many decoders drop the leading space of a text. */
 function behindALetter(encode: Tokenizer['encode'], decode: Tokenizer['decode']): (id: number) => string {
   return (id) => {
     const letter = encode('a').slice(-1);

@@ -1,6 +1,6 @@
 import { QdyloraError } from '@qdylora/contract';
 
-/** A special token by its text or its id; null = there is none. */
+/** A special token by text or id; null = none. */
 export type SpecialToken = string | number | null | undefined;
 
 export interface SpecialTokens {
@@ -15,18 +15,17 @@ export interface SpecialIds {
   readonly padId: number | null;
 }
 
-/** What the ids are looked up in. */
+/** Looks up tokens and ids. */
 export interface Vocabulary {
   idOf(token: string): number | undefined;
   textOf(id: number): string | undefined;
 }
 
 /**
- * Ids of the special tokens: as given, else as tokenizer_config.json names them (`bos_token` …, a string or
- * `{ content }`).
- * A padding token that the vocabulary lacks is null: nothing is ever padded here.
+ * Ids of the special tokens: `chosen`, else as named in tokenizer_config.json (`bos_token` …, a string or `{
+ * content }`). A padding token that is not in the vocabulary is null, because nothing is padded here.
  *
- * @throws QdyloraError BAD_CONFIG for a token that is not in the vocabulary.
+ * @throws QdyloraError BAD_CONFIG for any other token that is not in the vocabulary.
  */
 export function specialIds(
   chosen: SpecialTokens,
@@ -55,8 +54,8 @@ export function specialIds(
 }
 
 /**
- * The variables that chat templates know: every `…_token` of the config as text, with the ids above in their
- * place.
+ * The variables of chat templates: every `…_token` of the config as text; `ids` override `bos_token`,
+ * `eos_token` and `pad_token`.
  */
 export function templateTokens(
   config: Readonly<Record<string, unknown>>,

@@ -1,13 +1,13 @@
 import type { ChatTemplate } from '../template/chat-template.ts';
 
-/** Text to token ids and back, with the chat template of the same model. */
+/** Converts text to token ids and back, with the chat template of the same model. */
 export interface Tokenizer {
   /**
-   * Token ids of a text. `addSpecialTokens` adds what the files say (BOS for Llama 2, nothing for SmolLM2);
-   * no rule of our own.
+   * Token ids of a text. `addSpecialTokens` adds the tokens that the model's files specify (BOS for Llama 2,
+   * nothing for SmolLM2).
    */
   encode(text: string, options?: { readonly addSpecialTokens?: boolean }): number[];
-  /** Text of token ids; ids beyond the vocabulary (padded embedding rows) are passed over. */
+  /** Text of token ids. Ids beyond the vocabulary (padding rows of the embedding) are ignored. */
   decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
   /** One more than the largest id. A model may have more embedding rows, never fewer. */
   readonly vocabularySize: number;
@@ -15,9 +15,6 @@ export interface Tokenizer {
   readonly eosId: number | null;
   readonly padId: number | null;
   readonly chatTemplate: ChatTemplate | null;
-  /**
-   * What one token stands for inside a text, its leading space included; U+FFFD where it is only part of a
-   * character.
-   */
+  /** Text of one token inside a text, with its leading space; U+FFFD if it is only part of a character. */
   tokenText(id: number): string;
 }

@@ -1,16 +1,16 @@
 import type { TokenizerJson } from './check-tokenizer-json.ts';
 
 /**
- * Classes of transformers that build the parts of their tokenizer by themselves, `add_prefix_space` among
- * them, without `Fast`; others take them from tokenizer.json as they are.
+ * Tokenizer classes of transformers (without `Fast`) that build their own parts, `add_prefix_space` included.
+ * Other classes take their parts from tokenizer.json as they are.
  */
 const OWN_PARTS = ['GPT2Tokenizer', 'GPTNeoXTokenizer', 'Qwen2Tokenizer', 'LlamaTokenizer'];
 
 type Part = Readonly<Record<string, unknown>>;
 
 /**
- * A tokenizer.json with the space before the first word that `tokenizer_config.json` asks for, or without it:
- * as `add_prefix_space` says, for the classes of transformers that heed it.
+ * Adds or removes the space before the first word in a tokenizer.json, as `add_prefix_space` of
+ * tokenizer_config.json says, for the classes of transformers that respect it.
  */
 export function withPrefixSpace(
   json: TokenizerJson,
@@ -45,11 +45,11 @@ export function withPrefixSpace(
   };
 }
 
-/** True where words begin with ▁: SentencePiece's way. */
+/** True if words begin with ▁, as in SentencePiece. */
 const hasMarks = ({ model }: TokenizerJson): boolean =>
   (model as { readonly byte_fallback?: unknown }).byte_fallback === true;
 
-/** A part, or each of a sequence, as `change` makes it; null is left out. */
+/** Applies `change` to a part, or to each part of a sequence; null removes the part. */
 function mapParts(part: Part | null, list: string, change: (part: Part) => Part | null): Part | null {
   if (!part) return null;
   const inner = part[list];

@@ -4,11 +4,10 @@ import { UnknownJinja, type CallArguments, type Value } from './values.ts';
 export const NO_ARGUMENTS: CallArguments = { positional: [], named: new Map() };
 
 /**
- * The values of a callable's parameters, in their order, by position or by name; undefined where the call
- * gives none.
+ * The values of a callable's parameters in their order, given by position or by name; undefined if not given.
  *
- * @param callable for errors: `the filter join`
- * @throws UnknownJinja for an argument that is not among `parameters`
+ * @param callable name for errors: `the filter join`
+ * @throws UnknownJinja for an argument that is not in `parameters`
  */
 export function bindArguments(
   { positional, named }: CallArguments,

@@ -1,4 +1,4 @@
-/** The order that Python gives texts: by code points. JavaScript's is by the halves of surrogate pairs. */
+/** Compares two texts by code points, as Python does. JavaScript compares UTF-16 units. */
 export function compareTexts(a: string, b: string): number {
   const left = Array.from(a, (character) => character.codePointAt(0)!);
   const right = Array.from(b, (character) => character.codePointAt(0)!);

@@ -3,24 +3,24 @@ import { ExactNumber } from '../../rows/exact-number.ts';
 import { floatText, type Step } from './python-text.ts';
 import { nameOf, itemsOf, PythonFloat, type Dict, type Value } from './values.ts';
 
-/** The options of `json.dumps` that chat templates have. */
+/** The options of `json.dumps` that chat templates can set. */
 export interface JsonTextOptions {
   readonly ensureAscii?: boolean;
-  /** Spaces, or what stands for them, before each part of a level; null: all on one line. */
+  /** Number of spaces, or a text, per level of indentation; null: all on one line. */
   readonly indent?: number | string | null;
   readonly separators?: readonly [item: string, key: string] | null;
   readonly sortKeys?: boolean;
 }
 
 /**
- * Characters between two parts that cost nothing: an indent of 4 at 15 levels. A template may ask for any
- * number.
+ * Number of characters between two parts that are free of steps: an indent of 4 at 15 levels. A template may
+ * ask for any indent.
  */
 const FREE = 64;
 
 /**
- * `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. `step` is told of every part, and of long stretches
- * between them before they are made.
+ * `json.dumps(value)`: `{"a": 1.0, "b": [null, 1e+16]}`. Calls `step` for every part, and for long indents
+ * before they are made.
  */
 export function jsonText(value: Value, options: JsonTextOptions, step: Step, depth = 0): string {
   const { indent = null, separators } = options;

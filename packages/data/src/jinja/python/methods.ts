@@ -5,7 +5,7 @@ import { integerOf, itemsOf, textOf, Tuple, type CallArguments, type Dict, type 
 
 type Method<T> = (self: T, args: CallArguments, budget: Budget) => Value;
 
-/** Methods of a string, as Python has them. */
+/** Methods of a string, with Python's results. */
 export const TEXT_METHODS: ReadonlyMap<string, Method<string>> = new Map<string, Method<string>>([
   ['upper', (text) => text.toUpperCase()],
   ['lower', (text) => text.toLowerCase()],
@@ -71,8 +71,8 @@ function splitText(text: string, separator: string, most: number): string[] {
 }
 
 /**
- * `str.replace`, of `count` places or of all. Only this can multiply a string by a string, so the result is
- * measured before it is made.
+ * `str.replace`, for `count` occurrences or all. Only this method can multiply a string by a string, so the
+ * size of the result is checked first.
  */
 export function replaced(
   text: string,

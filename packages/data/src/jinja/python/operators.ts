@@ -15,8 +15,8 @@ import {
 } from './values.ts';
 
 /**
- * `left operator right` as Python computes it; `and` and `or` are the evaluator's, since they may skip their
- * right side. `step` is told of every part that a comparison looks at.
+ * `left operator right` as Python computes it. `and` and `or` are in the evaluator, because they may skip the
+ * right side. Calls `step` for every part that a comparison visits.
  *
  * @throws Error for operands that Python refuses
  */
@@ -48,7 +48,7 @@ export function operate(operator: string, left: Value, right: Value, step: Step)
   throw new Error(`cannot compute ${nameOf(left)} ${operator} ${nameOf(right)}`);
 }
 
-/** Two strings, two lists or two tuples; undefined for other operands. */
+/** Concatenates two strings, lists or tuples; undefined for other operands. */
 function concatenated(left: Value, right: Value): Value {
   if (typeof left === 'string' && typeof right === 'string') return left + right;
   if (left instanceof Tuple && right instanceof Tuple) return new Tuple([...left.items, ...right.items]);
@@ -57,7 +57,7 @@ function concatenated(left: Value, right: Value): Value {
     : undefined;
 }
 
-/** A comparison of two values that differ by `order`; undefined for another operator. */
+/** Applies a comparison operator to `order`, the sign of left − right; undefined for another operator. */
 function ordered(operator: string, order: number): boolean | undefined {
   switch (operator) {
     case '<':
@@ -140,7 +140,7 @@ export function isIn(item: Value, container: Value, step: Step): boolean {
 }
 
 /**
- * The order of two values, as `sort` has it: numbers among each other, strings among each other.
+ * Compares two values as `sort` does: numbers with numbers, strings with strings.
  *
  * @throws Error for values that Python does not order
  */

@@ -2,8 +2,8 @@ import { ExactNumber } from '../../rows/exact-number.ts';
 import { PythonFloat, Tuple, type Dict, type Value } from './values.ts';
 
 /**
- * What Python's `str.isspace` calls white space: with the separators U+001C to U+001F and U+0085, which
- * JavaScript's `trim` leaves, and without U+FEFF, which it takes.
+ * White space as in Python's `str.isspace`: U+001C to U+001F and U+0085 count, which JavaScript's `trim`
+ * keeps; U+FEFF does not, which `trim` removes.
  */
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const LEADING = new RegExp(`^[${SPACE}]+`);
@@ -29,7 +29,7 @@ export function stripped(
   return units.slice(from, to).join('');
 }
 
-/** `str.split(None, most)`: words between white space; after `most` of them the rest as it is. */
+/** `str.split(None, most)`: words between white space; after `most` of them the unsplit remainder. */
 export function wordsOf(text: string, most = -1): string[] {
   const found: string[] = [];
   for (const { 0: word, index } of text.matchAll(WORDS)) {
@@ -45,28 +45,28 @@ export const capitalized = (text: string): string => {
   return first.toUpperCase() + text.slice(first.length).toLowerCase();
 };
 
-/** `str.title`: every run of letters begins with a large one. */
+/** `str.title`: capitalizes every run of letters. */
 export const titled = (text: string): string => text.replace(/\p{L}+/gu, capitalized);
 
-/** Jinja's filter `title`: words begin behind white space, hyphens and opening brackets. */
+/** Jinja's filter `title`: a word begins after white space, a hyphen or an opening bracket. */
 export const titledWords = (text: string): string =>
   text
     .split(new RegExp(`([-${SPACE}({[<]+)`))
     .map(capitalized)
     .join('');
 
-/** `float(text)`; null where it reads no number. */
+/** `float(text)`; null if the text is not a number. */
 export function parsedNumber(text: string): number | null {
   const digits = stripped(text, 'strip').replace(/(?<=\d)_(?=\d)/g, '');
   return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(digits) ? Number(digits) : null;
 }
 
-/** Told of the work that a value takes, which a template can make endless. */
+/** Counts work. A template can make a value whose text has no end. */
 export type Step = (count: number) => void;
 
 /**
- * `str(value)`, which is what Jinja prints: `None`, `True`, `1.0`, `['a', 1]`; nothing for an undefined
- * value. `step` is told of every part: a list that holds itself twice, over and over, has no end.
+ * `str(value)`, as Jinja prints it: `None`, `True`, `1.0`, `['a', 1]`; nothing for an undefined value. Calls
+ * `step` for every part, because a list that contains itself twice, repeatedly, has no end.
  */
 export function pythonText(value: Value, step: Step): string {
   if (typeof value === 'string') return value;
@@ -122,7 +122,7 @@ function codeEscape(code: number): string {
       : `\\U${digits.padStart(8, '0')}`;
 }
 
-/** The shortest digits that read back as the number, with an exponent below 1e-4 and from 1e16 on. */
+/** The shortest digits that parse to the same number, with an exponent below 1e-4 and from 1e16 on. */
 export function floatText(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   const [digits, exponent] = value.toExponential().split('e') as [string, string];

@@ -27,10 +27,10 @@ export type Value =
   | Namespace
   | TemplateFunction;
 
-/** Keys stay in the order in which they were written. */
+/** Keys keep their insertion order. */
 export type Dict = ReadonlyMap<string, Value>;
 
-/** A float, also a whole one: `1.0` is not `1` in what a template prints. */
+/** A float, also if it is whole: a template prints `1.0`, not `1`. */
 export class PythonFloat {
   readonly value: number;
 
@@ -135,7 +135,7 @@ export function isTrue(value: Value): boolean {
   return Boolean(value);
 }
 
-/** The number that a value counts as; null for what is no number. Booleans are 0 and 1. */
+/** The numeric value; null if the value is not a number. Booleans are 0 and 1. */
 export function numberOf(value: Value): number | null {
   if (typeof value === 'number') return value;
   if (typeof value === 'boolean') return Number(value);
@@ -147,25 +147,28 @@ export function numberOf(value: Value): number | null {
 export const itemsOf = (value: Value): readonly Value[] | null =>
   Array.isArray(value) ? (value as readonly Value[]) : value instanceof Tuple ? value.items : null;
 
-/** What `for` goes over: items, the keys of a mapping, the characters of a string; null for another value. */
+/**
+ * The items that `for` visits: items, the keys of a mapping, the characters of a string; null if the value is
+ * not iterable.
+ */
 export function iterated(value: Value): readonly Value[] | null {
   if (typeof value === 'string') return Array.from(value);
   if (value instanceof Map) return [...(value as Dict).keys()];
   return value === undefined ? [] : itemsOf(value);
 }
 
-/** @throws Error where the value is no string; `where` names who asks. */
+/** The value as a string. @throws Error for any other value; `where` names the caller. */
 export function textOf(value: Value, where: string): string {
   if (typeof value === 'string') return value;
   throw new Error(`${where} takes a string, not ${nameOf(value)}`);
 }
 
-/** @throws Error where the value is no whole number; `where` names who asks. */
+/** The value as a whole number. @throws Error for any other value; `where` names the caller. */
 export function integerOf(value: Value, where: string): number {
   const kind = kindOf(value);
   if (kind === 'integer' || kind === 'boolean') return numberOf(value)!;
   throw new Error(`${where} takes a whole number, not ${nameOf(value)}`);
 }
 
-/** A filter, a test or a function that Jinja may know and that is not implemented here. */
+/** A filter, a test or a function of Jinja that is not implemented here. */
 export class UnknownJinja extends Error {}

@@ -7,7 +7,7 @@ import {
 import { mergedPattern, type SplitBehavior } from './merged-pattern.ts';
 import { partsOf } from './parts-of.ts';
 
-/** What Rust's regular expressions call part of a word, and its punctuation. */
+/** Word characters and punctuation, as in Rust's regular expressions. */
 const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\u200c\u200d';
 const SPACE = '\\p{White_Space}';
 const PUNCTUATION = '[\\p{P}$+<=>^`|~]';
@@ -24,15 +24,16 @@ interface PreTokenizer {
 }
 
 /**
- * Places where @huggingface/tokenizers 0.2.0 gives other tokens or text than the Rust library that models are
- * trained with; found by comparing both on random Unicode and on tokenizers of every kind. Some are put right
- * in the file, before it is built (here), some in what was built from it (`matchParts`).
+ * Corrects pre-tokenizers in which @huggingface/tokenizers 0.2.0 gives other tokens than the Rust library
+ * that models are trained with. The differences were found by comparing both on random Unicode and on
+ * tokenizers of every kind. Some are corrected in the file before the tokenizer is built (here), others in
+ * the built tokenizer (`matchParts`).
  *
  * - `Digits` splits at ASCII digits only; Rust at every numeric character (½, ², Ⅷ, ४). Matters to SmolLM and
  *   Falcon.
- * - `Metaspace` never splits; Rust does unless told not to, each piece beginning with its ▁.
- * - `Split` and `Punctuation` know none of the behaviours that merge; `Whitespace` takes ASCII words only,
- *   and it, `WhitespaceSplit` and `BertPreTokenizer` JavaScript's white space.
+ * - `Metaspace` never splits; Rust does unless told not to, and each piece begins with its ▁.
+ * - `Split` and `Punctuation` lack the merging behaviours. `Whitespace` finds ASCII words only. `Whitespace`,
+ *   `WhitespaceSplit` and `BertPreTokenizer` use JavaScript's white space.
  */
 export function matchPreTokenizer(part: unknown): unknown {
   const config = part as PreTokenizer | null;
@@ -74,7 +75,7 @@ const split = (pattern: string, behavior: SplitBehavior): unknown => ({
   invert: false,
 });
 
-/** Pieces are what the pattern matches; the rest goes. */
+/** A pre-tokenizer whose pieces are the matches of the pattern; the rest is removed. */
 const onlyMatches = (pattern: string): unknown => ({
   type: 'Split',
   pattern: { Regex: pattern },
@@ -85,15 +86,17 @@ const onlyMatches = (pattern: string): unknown => ({
 const isMerging = (behavior: SplitBehavior | undefined): behavior is SplitBehavior =>
   behavior !== undefined && behavior !== 'Isolated' && behavior !== 'Removed';
 
-/** Pieces that begin with the mark. */
+/** A pre-tokenizer whose pieces begin with the mark. */
 const wordsFrom = (mark: string): unknown => onlyMatches(`${mark}[^${mark}]*|[^${mark}]+`);
 
 /**
- * - `ByteLevel` takes JavaScript's `\s` for white space, which has U+FEFF and lacks U+0085; Rust means
+ * Corrects the parts of a built tokenizer:
+ *
+ * - `ByteLevel` uses JavaScript's `\s` for white space, which contains U+FEFF and lacks U+0085; Rust uses
  *   Unicode's White_Space.
- * - `ByteFallback` drops U+FEFF at the start of bytes; and where bytes are not UTF-8, Rust writes one U+FFFD
- *   for each byte of the run.
- * - `Metaspace` drops one mark of the first token; Rust all of them, and none where the pre-tokenizer adds
+ * - `ByteFallback` drops U+FEFF at the start of bytes. For bytes that are not UTF-8, Rust writes one U+FFFD
+ *   per byte of the run.
+ * - `Metaspace` drops one mark of the first token; Rust drops all of them, and none if the pre-tokenizer adds
  *   none.
  */
 export function matchParts(library: Tokenizer): void {

@@ -1,18 +1,18 @@
 import { BPE, type Tokenizer } from '@huggingface/tokenizers';
 
-/** Shorter words are quick in the library, which remembers them whole. Characters. */
+/** Length of a long word, in characters. The library is fast on shorter words, and caches them whole. */
 const LONG_WORD = 256;
 
 /**
- * Ids and ranks are below this (`check-tokenizer-json` sees to it), so that two of them make one exact
+ * Ids and ranks are below this (`check-tokenizer-json` checks it), so that two of them fit in one exact
  * number.
  */
 const ID = 2 ** 24;
 
 /**
- * Byte pair encoding of long words over typed arrays: the same tokens as the library's, which makes an object
- * and a JSON text of every pair. A word of 160,000 spaces took it 18 s under SmolLM2's vocabulary on a busy
- * machine; this takes O(n log n) with a small constant.
+ * Replaces byte pair encoding of long words by an implementation over typed arrays. The tokens are the same
+ * as the library's, which creates an object and a JSON text for every pair. A word of 160,000 spaces took the
+ * library 18 s with SmolLM2's vocabulary on a busy machine; this takes O(n log n) with a small constant.
  */
 export function mergeLongWords({ model }: Tokenizer): void {
   if (!(model instanceof BPE) || model.end_of_word_suffix || model.continuing_subword_suffix) return;
@@ -44,8 +44,8 @@ function mergesOf(model: BPE): Merges {
 }
 
 /**
- * Joins the pair of the lowest rank, the leftmost first, until none is left. `next` and `before` link the
- * symbols that remain.
+ * Joins the pair of the lowest rank, leftmost first, until none is left. `next` and `before` link the
+ * remaining symbols.
  */
 function mergeWord(characters: readonly string[], { ids, texts, joints }: Merges): string[] {
   const n = characters.length;

@@ -1,10 +1,10 @@
-/** What becomes of the matches of a pattern: pieces of their own, or none, or parts of their neighbours. */
+/** How matches of a pattern are treated: as separate pieces, removed, or merged with their neighbours. */
 export type SplitBehavior = 'Isolated' | 'Removed' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous';
 
 /**
- * A pattern whose matches are all the pieces that splitting at `pattern` gives: a match joins the piece
- * before it (after it), unless that is a match itself; or matches in a row are one piece.
- * Of the pieces nothing is left over.
+ * A pattern whose matches are exactly the pieces of splitting at `pattern`: a match joins the piece before it
+ * (or after it), unless that piece is a match itself; or consecutive matches are one piece. Nothing is left
+ * over.
  */
 export function mergedPattern(
   { Regex: regex, String: text }: { readonly Regex?: string; readonly String?: string },

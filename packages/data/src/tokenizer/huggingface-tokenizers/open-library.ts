@@ -7,13 +7,13 @@ import { rememberPieces } from './remember-pieces.ts';
 import { pieceSplitter } from './split-long-pieces.ts';
 
 /**
- * The library's tokenizer, with the tokens and decodings of the Rust library, and faster. Parts of it are
- * replaced, so its version is pinned, and `library-shape.test.ts` fails when a part that is replaced changes.
+ * Opens the library's tokenizer, with the tokens and decodings of the Rust library, and faster. Parts of it
+ * are replaced, so its version is pinned, and `library-shape.test.ts` fails if a replaced part changes.
  *
- * The alternative, the Rust library's own npm package (tokenizers 0.23.2), was measured in November 2026 on
- * the lines of Shakespeare's plays: its `encode` is asynchronous and took 1.2 to 2 times the processor time
- * of this one (1.5 to 2.5 s against 1.25 s), it holds 64 MB of binaries, and a pattern that takes for ever
- * cannot be stopped in it.
+ * The alternative, the npm package of the Rust library (tokenizers 0.23.2), was measured in November 2026 on
+ * the lines of Shakespeare's plays. Its `encode` is asynchronous and took 1.2 to 2 times the processor time
+ * of this one (1.5 to 2.5 s against 1.25 s). It contains 64 MB of binaries, and cannot stop a pattern that
+ * backtracks without end.
  *
  * @throws QdyloraError BAD_FILE for parts that the library cannot build
  */

@@ -2,19 +2,18 @@ import { BPE, ByteLevelPreTokenizer, type Tokenizer } from '@huggingface/tokeniz
 import { partsOf } from './parts-of.ts';
 
 /**
- * Pieces remembered before starting afresh: some 20 MB. The training rows of GSM8K have 15,654 different
- * ones.
+ * Number of cached pieces before the cache is cleared: about 20 MB. The training rows of GSM8K have 15,654
+ * different pieces.
  */
 const MAX_PIECES = 100_000;
 
-/** Longer ones do not come again; UTF-16 units, as the library has it. */
+/** Longest cached piece, in UTF-16 units, as in the library. Longer pieces rarely repeat. */
 const LONGEST_PIECE = 256;
 
 /**
- * Makes a tokenizer remember what it did with a piece, with the same results. The library keeps 10,000 pieces
- * in the order of their use, which costs more than looking them up, and spells every piece byte by byte.
- * GSM8K (4.2 MB): 11.5 s before, 3.2 s after; Shakespeare (1.1 MB): 2.1 s, 1.1 s (processor time, Node 20, a
- * busy 2-core machine).
+ * Caches the tokens of pieces, with the same results. The library keeps 10,000 pieces in order of use, which
+ * costs more than the lookups, and spells every piece byte by byte. GSM8K (4.2 MB): 11.5 s before, 3.2 s
+ * after; Shakespeare (1.1 MB): 2.1 s, 1.1 s (processor time, Node 20, a busy 2-core machine).
  */
 export function rememberPieces(library: Tokenizer): void {
   if (library.model instanceof BPE) library.model.cache = memory<string[]>() as unknown as BPE['cache'];
@@ -22,7 +21,7 @@ export function rememberPieces(library: Tokenizer): void {
     if (part instanceof ByteLevelPreTokenizer) rememberSpelling(part);
 }
 
-/** The library's `ByteLevel.pre_tokenize_text`, with each piece spelled once. */
+/** Caches the result of the library's `ByteLevel.pre_tokenize_text` for each piece. */
 function rememberSpelling(part: ByteLevelPreTokenizer): void {
   const spelled = memory<string>();
   const spell = (piece: string): string => {
@@ -41,7 +40,7 @@ function rememberSpelling(part: ByteLevelPreTokenizer): void {
   };
 }
 
-/** A map that forgets everything when it is full. */
+/** A map that is cleared when it is full. */
 function memory<V>(): { get(key: string): V | undefined; put(key: string, value: V): void; clear(): void } {
   const map = new Map<string, V>();
   return {

@@ -1,16 +1,15 @@
 import { mergePair, type TokenizerJson } from '../check-tokenizer-json.ts';
 
-/** Pieces up to here are quick as they are, and the library caches them whole. UTF-16 units. */
+/** Length of a long piece, in UTF-16 units. Shorter pieces are fast, and the library caches them whole. */
 const LONG_PIECE = 256;
 
 /**
- * Cuts long pieces where no merge can ever join the two characters, so byte pair encoding gives the same
- * tokens piece by piece: a merge joins two neighbours, so it crosses a cut only if its left side ends, and
- * its right side begins, with the characters at the cut.
- * For vocabularies without a pre-tokenizer (Llama 2, Mistral) the whole text is one piece; on 400 kB uncut
- * the library took 5.9 s (2 cores, Node 20).
+ * Cuts long pieces between two characters that no merge can join, so that byte pair encoding of the parts
+ * gives the same tokens: a merge joins two neighbours, so it crosses a cut only if its left side ends, and
+ * its right side begins, with the characters at the cut. For vocabularies without a pre-tokenizer (Llama 2,
+ * Mistral) the whole text is one piece; on 400 kB uncut the library took 5.9 s (2 cores, Node 20).
  *
- * Returns null where cutting could change the result: not BPE, suffixes at word ends, or `ignore_merges`, by
+ * Returns null if cutting could change the result: not BPE, suffixes at word ends, or `ignore_merges`, with
  * which a whole piece can be a token.
  */
 export function pieceSplitter(json: TokenizerJson): ((piece: string) => string[]) | null {
